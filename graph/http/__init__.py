@@ -1,0 +1,1 @@
+"""What HTTP adds to GraphQL: pure ASGI, one purpose a file."""

@@ -1,0 +1,99 @@
+"""The GraphQL endpoint, by the GraphQL-over-HTTP specification: POST for all operations, GET for queries."""
+
+import inspect
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+import strawberry
+from graphql import ExecutionResult, OperationType, execute
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, Response
+from starlette.types import Receive, Scope, Send
+from strawberry.http.ides import get_graphql_ide_html
+
+from graph.context import Context
+from graph.documents import Document, Documents, Operation
+from graph.errors import present
+from graph.http.answers import GRAPHQL_RESPONSE, error_response, json_response
+from graph.http.requests import BadRequest, GraphQLRequest, accepted_media_type, read_request
+from graph.rows import decode_variables
+
+
+class Endpoint:
+    """The ASGI application at `/graphql`. `make_context` gives each request a context of its own."""
+
+    def __init__(self, schema: strawberry.Schema, make_context: Callable[[Request], Context]) -> None:
+        self._schema = schema._schema
+        self._executor = schema.execution_context_class
+        self._documents = Documents(self._schema)
+        self._make_context = make_context
+        self._ide = get_graphql_ide_html("graphiql")
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one HTTP request."""
+        request = Request(scope, receive)
+        response = await self._respond(request)
+        await response(scope, receive, send)
+
+    async def _respond(self, request: Request) -> Response:
+        if request.method not in ("GET", "POST"):
+            return error_response(405, "METHOD_NOT_ALLOWED", "Use GET or POST.", {"allow": "GET, POST"})
+        if request.method == "GET" and "query" not in request.query_params and _is_browser(request):
+            return HTMLResponse(self._ide)
+        media_type = accepted_media_type(request)
+        if media_type is None:
+            return error_response(406, "NOT_ACCEPTABLE", f"Accept {GRAPHQL_RESPONSE} or application/json.")
+        try:
+            return await self._execute(request, await read_request(request), media_type)
+        except BadRequest as bad:
+            return error_response(bad.status, bad.code, bad.message, media_type=media_type)
+
+    async def _execute(self, request: Request, asked: GraphQLRequest, media_type: str) -> Response:
+        document = self._documents.get(asked.query or "")
+        if document.errors:
+            # A request that was understood but is not valid: 400, save for the legacy media type.
+            status = 400 if media_type == GRAPHQL_RESPONSE else 200
+            return json_response({"errors": [present(error) for error in document.errors]}, status, media_type)
+        operation = document.operation(asked.operation_name)
+        if operation is None:
+            raise BadRequest(400, "OPERATION_NOT_FOUND", "Say with `operationName` which operation to execute.")
+        if operation.kind is OperationType.SUBSCRIPTION:
+            raise BadRequest(400, "BAD_REQUEST", "Subscriptions need server-sent events or a WebSocket.")
+        if request.method == "GET" and operation.kind is not OperationType.QUERY:
+            return error_response(405, "METHOD_NOT_ALLOWED", "Send mutations by POST.", {"allow": "POST"}, media_type)
+        result = await self._run(document, operation, asked, self._make_context(request))
+        body: dict[str, Any] = {}
+        if result.errors:
+            body["errors"] = [present(error) for error in result.errors]
+        not_executed = result.errors and result.data is None and not any(error.path for error in result.errors)
+        if not not_executed:
+            body["data"] = result.data
+        status = 400 if not_executed and media_type == GRAPHQL_RESPONSE else 200
+        return json_response(body, status, media_type)
+
+    async def _run(
+        self, document: Document, operation: Operation, asked: GraphQLRequest, context: Context
+    ) -> ExecutionResult:
+        if document.node is None:
+            raise AssertionError("A document that is not valid is not executed.")
+        result = execute(
+            self._schema,
+            document.node,
+            context_value=context,
+            variable_values=_variables(asked, operation),
+            operation_name=asked.operation_name,
+            executor_class=self._executor,
+        )
+        return await result if inspect.isawaitable(result) else result
+
+
+def _variables(asked: GraphQLRequest, operation: Operation) -> dict[str, Any]:
+    try:
+        return decode_variables(asked.variables, operation.rows)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise BadRequest(400, "BAD_REQUEST", f"`variables` must be a JSON object: {error}.") from error
+
+
+def _is_browser(request: Request) -> bool:
+    return "text/html" in request.headers.get("accept", "")

@@ -1,0 +1,66 @@
+"""A walk stays on its version: which version the cursors below a `snapshot` field name, before it is resolved.
+
+Without this a client that pages through `snapshot { prices(after:) }` while a batch is published would be given a
+page of one version under the number of another.
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import Any, cast
+
+from graphql import (
+    FieldNode,
+    FragmentDefinitionNode,
+    FragmentSpreadNode,
+    InlineFragmentNode,
+    SelectionSetNode,
+    StringValueNode,
+    VariableNode,
+)
+
+from graph import cursors
+from graph.context import Info
+from storage import InvalidArgument
+
+_CURSORS = frozenset({"after", "before"})
+
+
+def version_of_cursors(info: Info) -> int | None:
+    """Return the version that the cursors of the field's `prices` name; None where they have no cursor.
+
+    Raises `InvalidArgument` when they name several, or when one is no cursor.
+    """
+    raw = info._raw_info
+    # Strawberry gives resolvers the plain values, where graphql-core has a container of its own.
+    variables = cast("Mapping[str, Any]", raw.variable_values)
+    versions = {
+        cursor.version
+        for node in raw.field_nodes
+        for text in _cursors(node.selection_set, raw.fragments, variables)
+        if (cursor := cursors.read(text, cursors.PriceCursor, "after"))
+    }
+    if len(versions) > 1:
+        raise InvalidArgument(
+            f"The cursors name versions {', '.join(map(str, sorted(versions)))}. A snapshot is of one version: "
+            "ask for each as snapshot(version:)."
+        )
+    return versions.pop() if versions else None
+
+
+def _cursors(
+    selections: SelectionSetNode | None,
+    fragments: Mapping[str, FragmentDefinitionNode],
+    variables: Mapping[str, Any],
+) -> Iterator[str]:
+    for node in selections.selections if selections else ():
+        if isinstance(node, FragmentSpreadNode):
+            yield from _cursors(fragments[node.name.value].selection_set, fragments, variables)
+        elif isinstance(node, InlineFragmentNode):
+            yield from _cursors(node.selection_set, fragments, variables)
+        elif isinstance(node, FieldNode) and node.name.value == "prices":
+            for argument in node.arguments or ():
+                if argument.name.value in _CURSORS:
+                    value = argument.value
+                    given = variables.get(value.name.value) if isinstance(value, VariableNode) else None
+                    text = value.value if isinstance(value, StringValueNode) else given
+                    if isinstance(text, str):
+                        yield text

@@ -1,0 +1,77 @@
+"""Mutations of ops."""
+
+from typing import Annotated, cast
+
+import strawberry
+
+from graph.context import Context, Info
+from graph.errors import answer_refusals
+from graph.types.inputs import CreatePriceListInput, PinInput, RollbackInput, UnpinInput
+from graph.types.payloads import PriceListPayload
+from graph.types.price_lists import PriceList
+from storage import PriceList as StoredPriceList
+
+
+@strawberry.type
+class OperationMutations:
+    """Mutations of ops."""
+
+    @strawberry.mutation(description="Creates a list without a version.")
+    @staticmethod
+    @answer_refusals(PriceListPayload)
+    async def create_price_list(
+        info: Info,
+        input: Annotated[CreatePriceListInput, strawberry.argument(description="The list.")],  # noqa: A002
+    ) -> PriceListPayload:
+        """Create a list."""
+        store, caller = info.context.store, info.context.caller
+        return await _payload(info.context, await store.publisher.create(input.name, input.description, caller))
+
+    @strawberry.mutation(
+        description="Moves the pointer to an earlier version that is kept, at once. Nothing is copied."
+    )
+    @staticmethod
+    @answer_refusals(PriceListPayload)
+    async def rollback(
+        info: Info,
+        input: Annotated[RollbackInput, strawberry.argument(description="Where to.")],  # noqa: A002
+    ) -> PriceListPayload:
+        """Go back to an earlier version."""
+        moved = await info.context.store.publisher.rollback(
+            input.price_list,
+            input.to_version,
+            by=info.context.caller,
+            reason=input.reason,
+            expected_version=input.expected_version,
+            pin=input.pin,
+        )
+        return await _payload(info.context, moved)
+
+    @strawberry.mutation(description="Holds a version: batches go on being sealed, none is published until unpinned.")
+    @staticmethod
+    @answer_refusals(PriceListPayload)
+    async def pin(
+        info: Info,
+        input: Annotated[PinInput, strawberry.argument(description="What to hold.")],  # noqa: A002
+    ) -> PriceListPayload:
+        """Hold a version."""
+        moved = await info.context.store.publisher.pin(
+            input.price_list, input.version, by=info.context.caller, reason=input.reason
+        )
+        return await _payload(info.context, moved)
+
+    @strawberry.mutation(description="Lets the pointer go: the next batch is published again.")
+    @staticmethod
+    @answer_refusals(PriceListPayload)
+    async def unpin(
+        info: Info,
+        input: Annotated[UnpinInput, strawberry.argument(description="What to let go.")],  # noqa: A002
+    ) -> PriceListPayload:
+        """Let the pointer go."""
+        moved = await info.context.store.publisher.unpin(input.price_list, by=info.context.caller, reason=input.reason)
+        return await _payload(info.context, moved)
+
+
+async def _payload(context: Context, moved: StoredPriceList) -> PriceListPayload:
+    await context.see_anew(moved.name)
+    return PriceListPayload(price_list=cast("PriceList", moved))

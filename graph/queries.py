@@ -1,0 +1,85 @@
+"""What can be asked for."""
+
+from functools import partial
+from typing import Annotated
+
+import strawberry
+
+from graph import cursors
+from graph.context import Info
+from graph.lookahead import version_of_cursors
+from graph.types.batches import Batch
+from graph.types.connections import Connection
+from graph.types.price_lists import After, First, PriceList
+from graph.types.snapshots import Snapshot
+from storage import Batch as StoredBatch
+from storage import BatchState
+from storage import PriceList as StoredPriceList
+from storage import Snapshot as StoredSnapshot
+
+
+@strawberry.type(description="Everything that can be asked for.")
+class Query:
+    """The root of all queries."""
+
+    @strawberry.field(
+        description="One immutable version of a price list. Without `version`: the one that the cursors within it "
+        "name, or else the current one at the start of the request; null before a first was published.",
+        graphql_type=Snapshot | None,
+    )
+    @staticmethod
+    async def snapshot(
+        info: Info,
+        price_list: Annotated[strawberry.ID, strawberry.argument(description="The list's name.")],
+        version: Annotated[int | None, strawberry.argument(description="The version's number.")] = None,
+    ) -> StoredSnapshot | None:
+        """A version of a list."""
+        view = info.context.loaders.view
+        if version is None:
+            version = version_of_cursors(info)
+        return await view.current(price_list) if version is None else await view.version(price_list, version)
+
+    @strawberry.field(description="A price list; null where there is none.", graphql_type=PriceList | None)
+    @staticmethod
+    async def price_list(
+        info: Info, name: Annotated[strawberry.ID, strawberry.argument(description="The list's name.")]
+    ) -> StoredPriceList | None:
+        """A price list."""
+        return await info.context.loaders.view.find(name)
+
+    @strawberry.field(description="All price lists, by name.", graphql_type=Connection[PriceList])
+    @staticmethod
+    async def price_lists(info: Info, first: First = 50, after: After = None) -> Connection[StoredPriceList]:
+        """A page of the price lists."""
+        pages, cursor = info.context.loaders.pages, cursors.read(after, cursors.NameCursor, "after")
+        return Connection(
+            page=await pages.price_lists(cursors.page_size(first, 50), cursor.name if cursor else None),
+            cursor=lambda price_list: cursors.write(cursors.NameCursor(price_list.name)),
+            count=pages.count_price_lists,
+        )
+
+    @strawberry.field(description="A batch; null where there is none.", graphql_type=Batch | None)
+    @staticmethod
+    async def batch(
+        info: Info,
+        id: Annotated[strawberry.ID, strawberry.argument(description="The batch's id.")],  # noqa: A002
+    ) -> StoredBatch | None:
+        """A batch."""
+        return await info.context.loaders.batches.load(id)
+
+    @strawberry.field(description="Batches, newest first.", graphql_type=Connection[Batch])
+    @staticmethod
+    async def batches(
+        info: Info,
+        price_list: Annotated[strawberry.ID | None, strawberry.argument(description="Only those of this list.")] = None,
+        state: Annotated[BatchState | None, strawberry.argument(description="Only those in this state.")] = None,
+        first: First = 20,
+        after: After = None,
+    ) -> Connection[StoredBatch]:
+        """A page of batches, newest first."""
+        pages, cursor = info.context.loaders.pages, cursors.read(after, cursors.NameCursor, "after")
+        return Connection(
+            page=await pages.batches(price_list, state, cursors.page_size(first, 20), cursor.name if cursor else None),
+            cursor=lambda batch: cursors.write(cursors.NameCursor(batch.id)),
+            count=partial(pages.count_batches, price_list, state),
+        )

@@ -1,0 +1,77 @@
+"""The rows of a batch pass graphql-core unread.
+
+A mutation with 50,000 prices as variables would be coerced by graphql-core field by field, which holds the event loop
+for seconds. So the JSON of the rows is cut out of the variables before execution, and one stand-in row takes its
+place: it is coerced like any other, and its `attributes` carry the JSON to the resolver. Rows that stand as literals
+in the document were coerced already and are encoded again, so that there is one way in for all of them.
+"""
+
+from collections.abc import Iterable
+from typing import Any
+
+import msgspec
+from graphql import ListTypeNode, NamedTypeNode, NonNullTypeNode, OperationDefinitionNode, TypeNode
+
+# Input types with a field of rows, and that field's name.
+_CARRIERS = {"PublishBatchInput": "prices"}
+_ROW = "PriceInput"
+
+
+class Rows:
+    """The undecoded JSON array of a batch's rows."""
+
+    __slots__ = ("json",)
+
+    def __init__(self, json: bytes | memoryview) -> None:
+        self.json = json
+
+
+def row_variables(operation: OperationDefinitionNode) -> dict[str, str]:
+    """Return the variables of an operation that hold rows, each with the name of its type."""
+    found = {}
+    for definition in operation.variable_definitions or ():
+        name = _named(definition.type)
+        if name in _CARRIERS or name == _ROW:
+            found[definition.variable.name.value] = name
+    return found
+
+
+def decode_variables(raw: msgspec.Raw, rows: dict[str, str]) -> dict[str, Any]:
+    """Return an operation's variables, with a stand-in where there are rows. Raises msgspec.DecodeError."""
+    if not rows:
+        return msgspec.json.decode(raw, type=dict[str, Any] | None) or {}
+    variables: dict[str, Any] = {}
+    for name, value in (msgspec.json.decode(raw, type=dict[str, msgspec.Raw] | None) or {}).items():
+        if rows.get(name) == _ROW:
+            variables[name] = _stand_in(value)
+        elif name in rows and bytes(memoryview(value)[:1]) == b"{":
+            variables[name] = _decode_carrier(value, _CARRIERS[rows[name]])
+        else:
+            variables[name] = msgspec.json.decode(value)
+    return variables
+
+
+def rows_of(prices: Iterable[Any]) -> bytes | memoryview:
+    """Return the JSON array of the rows that a resolver was given as `PriceInput` objects."""
+    given = list(prices)
+    if len(given) == 1 and isinstance(given[0].attributes, Rows):
+        return given[0].attributes.json
+    return msgspec.json.encode([price.to_row() for price in given])
+
+
+def _decode_carrier(raw: msgspec.Raw, field: str) -> dict[str, Any]:
+    members = msgspec.json.decode(raw, type=dict[str, msgspec.Raw])
+    return {name: _stand_in(value) if name == field else msgspec.json.decode(value) for name, value in members.items()}
+
+
+def _stand_in(value: msgspec.Raw) -> list[dict[str, Any]] | None:
+    json = memoryview(value)
+    if bytes(json) == b"null":
+        return None
+    return [{"sku": "", "amount": "0", "currency": "", "attributes": Rows(json)}]
+
+
+def _named(node: TypeNode) -> str:
+    while isinstance(node, NonNullTypeNode | ListTypeNode):
+        node = node.type
+    return node.name.value if isinstance(node, NamedTypeNode) else ""

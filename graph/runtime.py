@@ -1,0 +1,36 @@
+"""What a process holds open while it serves."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+from graph.context import Context
+from loaders import Heads, Loaders
+from storage import Store
+
+ANONYMOUS = "anonymous"
+
+
+@dataclass(frozen=True, slots=True)
+class Runtime:
+    """The store and the pointers of a process."""
+
+    store: Store
+    heads: Heads
+
+    @classmethod
+    @asynccontextmanager
+    async def opened(cls, uri: str, database: str) -> "AsyncIterator[Runtime]":
+        """Open the store, follow the pointers, and close all of it at the end."""
+        store = await Store.open(uri, database)
+        heads = Heads(store)
+        try:
+            await heads.start()
+            yield cls(store, heads)
+        finally:
+            await heads.stop()
+            await store.close()
+
+    def context(self) -> Context:
+        """Return the context of a new request."""
+        return Context(self.store, self.heads, Loaders(self.store, self.heads), ANONYMOUS)

@@ -1,0 +1,211 @@
+"""The settings of a Pricebook process; the only reader of its environment.
+
+Every setting is one field of `Settings`: its name, upper-cased behind `PRICEBOOK_`, is the variable, and
+`_manual` holds how it is read, what the manual says about it and how its default is shown there. A new
+setting is a new field and a new row in README's table, nothing else.
+"""
+
+import difflib
+import os
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import Field, dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+PREFIX = "PRICEBOOK_"
+"""What every variable begins with."""
+
+_CLIENT_VARIABLES = ("PRICEBOOK_ENDPOINT", "PRICEBOOK_TOKEN")
+"""What client programs read; a server passes over them, as over all that begins with PRICEBOOK_TEST_."""
+
+_UNITS = {"": 1, "b": 1, "kib": 1 << 10, "mib": 1 << 20, "gib": 1 << 30}
+
+
+class SettingsError(ValueError):
+    """Variables that cannot be used: one line for each, naming variable, value and what is allowed."""
+
+    def __init__(self, problems: list[str]) -> None:
+        super().__init__("\n".join(problems))
+        self.problems = problems
+
+
+@dataclass(frozen=True, slots=True)
+class Variable:
+    """A setting as the manual shows it: variable, default and meaning."""
+
+    name: str
+    default: str
+    meaning: str
+
+
+def masked(uri: str) -> str:
+    """Replace the secrets of a connection string, so that it may be shown."""
+    uri = re.sub(r"(://[^:/@]*):.*@", r"\1:***@", uri)
+    return re.sub(r"(?i)([?&][^=&]*(?:password|properties)=)[^&]*", r"\1***", uri)
+
+
+def _manual(read: Callable[[str], object], meaning: str, shown: str | None = None) -> dict[str, object]:
+    """Describe a field: how its variable is read, what it means, how its default is shown if not as it is.
+
+    `read` refuses a text by a `ValueError` that says what is allowed.
+    """
+    return {"read": read, "meaning": meaning, "shown": shown}
+
+
+def _whole(lowest: int, highest: int) -> Callable[[str], int]:
+    def read(text: str) -> int:
+        if not re.fullmatch(r"\d{1,9}", text, re.ASCII) or not lowest <= int(text) <= highest:
+            raise ValueError(f"a whole number from {lowest} to {highest}")
+        return int(text)
+
+    return read
+
+
+def _matching(pattern: str, allowed: str) -> Callable[[str], str]:
+    def read(text: str) -> str:
+        if not re.fullmatch(pattern, text, re.ASCII):
+            raise ValueError(allowed)
+        return text
+
+    return read
+
+
+def _one_of(*choices: str) -> Callable[[str], str]:
+    def read(text: str) -> str:
+        if text.lower() not in choices:
+            raise ValueError(f"one of {', '.join(choices)}")
+        return text.lower()
+
+    return read
+
+
+def _size(text: str) -> int:
+    found = re.fullmatch(r"(\d{1,15}) ?([kmg]?i?b?)", text.lower(), re.ASCII)
+    if found is None or found[2] not in _UNITS or int(found[1]) == 0:
+        raise ValueError("a number of bytes, as 67108864, 65536KiB, 64MiB or 1GiB")
+    return int(found[1]) * _UNITS[found[2]]
+
+
+def _folder(text: str) -> Path:
+    return Path(text).expanduser().absolute()
+
+
+def _default_data_dir(environ: Mapping[str, str] = os.environ) -> Path:
+    """Where a user's data stands, by the XDG Base Directory Specification."""
+    data_home = Path(environ.get("XDG_DATA_HOME", ""))
+    if not data_home.is_absolute():
+        data_home = Path(environ.get("HOME") or Path.home()) / ".local" / "share"
+    return data_home / "pricebook"
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What a Pricebook process is told from outside."""
+
+    host: str = field(
+        default="127.0.0.1",
+        metadata=_manual(
+            _matching(r"\S+", "an address or host name"),
+            "Address the server listens on; `0.0.0.0` for every interface.",
+        ),
+    )
+    port: int = field(
+        default=8000,
+        metadata=_manual(_whole(0, 65535), "Port the server listens on; `0` lets the system choose a free one."),
+    )
+    workers: int = field(default=1, metadata=_manual(_whole(1, 64), "Server processes that share the port."))
+    mongodb_uri: str | None = field(
+        default=None,
+        metadata=_manual(
+            _matching(r"mongodb(\+srv)?://\S+", "a connection string: mongodb://... or mongodb+srv://..."),
+            "MongoDB 6.0 or later, a replica set or sharded. Unset: an embedded replica set is started.",
+            shown="",
+        ),
+    )
+    mongodb_database: str = field(
+        default="pricebook",
+        metadata=_manual(
+            _matching(r"[\w-]{1,63}", "1 to 63 letters, digits, hyphens and underscores"),
+            "Database that holds price lists, batches and layers.",
+        ),
+    )
+    data_dir: Path = field(
+        default_factory=_default_data_dir,
+        metadata=_manual(
+            _folder,
+            "Folder of the embedded replica set and of the log of `pricebook dev`.",
+            shown="$XDG_DATA_HOME/pricebook, or ~/.local/share/pricebook",
+        ),
+    )
+    members: int = field(default=3, metadata=_manual(_whole(1, 7), "Members of the embedded replica set."))
+    max_body_bytes: int = field(
+        default=64 << 20,
+        metadata=_manual(_size, "Largest request body taken, in bytes or as `64MiB`.", shown="64MiB"),
+    )
+    log_level: str = field(
+        default="info",
+        metadata=_manual(
+            _one_of("critical", "error", "warning", "info", "debug"),
+            "Least severe messages logged: `critical`, `error`, `warning`, `info` or `debug`.",
+        ),
+    )
+
+    @classmethod
+    def from_environment(cls, environ: Mapping[str, str]) -> "Settings":
+        """Read the settings that `environ` holds; a variable that is empty counts as unset.
+
+        Raises `SettingsError` for every value that cannot be used and every unknown `PRICEBOOK_` variable.
+        """
+        values: dict[str, Any] = {"data_dir": _default_data_dir(environ)}
+        problems = _unknown(environ)
+        for setting in fields(cls):
+            text = environ.get(_variable(setting.name), "").strip()
+            if not text:
+                continue
+            try:
+                values[setting.name] = setting.metadata["read"](text)
+            except ValueError as error:
+                problems.append(f'{_variable(setting.name)} is "{masked(text)}"; allowed is {error}.')
+        if problems:
+            raise SettingsError(problems)
+        return cls(**values)
+
+    def to_environment(self) -> dict[str, str]:
+        """Return the variables that give another process these settings: the inverse of `from_environment`."""
+        values = {_variable(setting.name): getattr(self, setting.name) for setting in fields(self)}
+        return {name: str(value) for name, value in values.items() if value is not None}
+
+    def __repr__(self) -> str:
+        values = {setting.name: getattr(self, setting.name) for setting in fields(self)}
+        if self.mongodb_uri is not None:
+            values["mongodb_uri"] = masked(self.mongodb_uri)
+        return f"Settings({', '.join(f'{name}={value!r}' for name, value in values.items())})"
+
+
+def _variable(field_name: str) -> str:
+    return PREFIX + field_name.upper()
+
+
+def _unknown(environ: Mapping[str, str]) -> list[str]:
+    """One line for each `PRICEBOOK_` variable that no program knows, with the name that was perhaps meant."""
+    known = [variable.name for variable in VARIABLES]
+    endings = [name.removeprefix(PREFIX) for name in known]
+    problems = []
+    for name in sorted(environ.keys() - {*known, *_CLIENT_VARIABLES}):
+        if not name.startswith(PREFIX) or name.startswith("PRICEBOOK_TEST_"):
+            continue
+        near = difflib.get_close_matches(name.removeprefix(PREFIX), endings, n=1)
+        advice = f"did you mean {PREFIX}{near[0]}?" if near else f"allowed are {', '.join(known)}."
+        problems.append(f'{name} (now "{masked(environ[name])}") is not a setting; {advice}')
+    return problems
+
+
+def _described(setting: Field[Any]) -> Variable:
+    shown = setting.metadata["shown"]
+    default = str(setting.default) if shown is None else shown
+    return Variable(_variable(setting.name), default, setting.metadata["meaning"])
+
+
+VARIABLES = tuple(map(_described, fields(Settings)))
+"""Every setting, in the order of the manual."""

@@ -1,0 +1,58 @@
+"""Batches: what an integrator sent, and what became of it."""
+
+import datetime
+
+import strawberry
+
+from storage import Batch as StoredBatch
+from storage import BatchMode, BatchState, PublishPolicy
+
+strawberry.enum(BatchMode, description="What a batch does to the current version.")
+strawberry.enum(BatchState, description="Where a batch stands.")
+strawberry.enum(PublishPolicy, description="When a batch is published.")
+
+
+@strawberry.type(description="How far a batch has come, in prices.")
+class BatchProgress:
+    """Counts of rows."""
+
+    received: int = strawberry.field(description="Prices that were received.")
+    stored: int = strawberry.field(description="Prices that are stored.")
+    expected: int | None = strawberry.field(description="Prices that are to come in all, where that is known.")
+
+
+@strawberry.type(description="What is wrong with one item of a batch.")
+class ItemError:
+    """Shown of `storage.ItemError`."""
+
+    index: int = strawberry.field(description="The item's place in the batch, from 0.")
+    sku: str | None = strawberry.field(description="The item's sku, where it could be read.")
+    field: str | None = strawberry.field(description="The field that is wrong.")
+    code: str = strawberry.field(description="Stable, for programs.")
+    message: str = strawberry.field(description="For people.")
+
+
+@strawberry.type(description="An all-or-nothing change of a price list.")
+class Batch:
+    """Shown of `storage.Batch`."""
+
+    id: strawberry.ID = strawberry.field(description="The batch's id.")
+    price_list: strawberry.ID = strawberry.field(description="The list that it changes.")
+    state: BatchState = strawberry.field(description="Where it stands.")
+    mode: BatchMode = strawberry.field(description="Whether it replaces the list or is laid over it.")
+    version: int | None = strawberry.field(description="The version it made, once sealed.")
+    checksum: str | None = strawberry.field(
+        description="Hex digest of the sealed layer, the same for the same prices in any order."
+    )
+    label: str | None = strawberry.field(description="The label that it gives its version.")
+    submitted_by: str = strawberry.field(description="Who sent it.")
+    created_at: datetime.datetime = strawberry.field(description="When it was opened.")
+    finished_at: datetime.datetime | None = strawberry.field(description="When it came to its end.")
+    errors: list[ItemError] = strawberry.field(description="Bad items, the first 100; `errorCount` counts them all.")
+    error_count: int = strawberry.field(description="How many items are bad.")
+
+    @strawberry.field(description="How far it has come.")
+    @staticmethod
+    def progress(root: strawberry.Parent[StoredBatch]) -> BatchProgress:
+        """How far it has come."""
+        return BatchProgress(received=root.received, stored=root.stored, expected=root.expected)

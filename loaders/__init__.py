@@ -1,0 +1,7 @@
+"""What a request reads through: one view of each list's version, and loaders that batch by key."""
+
+from loaders.heads import Heads
+from loaders.pages import Page, Window
+from loaders.request import Loaders
+
+__all__ = ["Heads", "Loaders", "Page", "Window"]

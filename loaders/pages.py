@@ -1,0 +1,87 @@
+"""Pages: runs of records in an order, from a place in it. One record more is read than asked for, to see an end."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+from storage import Batch, BatchState, Event, Price, PriceList, Snapshot, Store
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Page(Generic[T]):
+    """A run of records, and whether there are more on either side of it."""
+
+    records: Sequence[T]
+    has_next: bool
+    has_previous: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """Which part of an order is asked for: `size` records after or before the place of a key.
+
+    `backward` asks for the last ones of the range, which is what Relay calls `last`.
+    """
+
+    size: int
+    after: str | None = None
+    before: str | None = None
+    backward: bool = False
+
+
+class Pages:
+    """Reads pages of everything that is listed."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    async def prices(self, snapshot: Snapshot, window: Window) -> Page[Price]:
+        """Return a page of a version, in sku order."""
+        records = await self._store.layers.page(
+            snapshot.layers[0],
+            window.size + 1,
+            after=window.after,
+            before=window.before,
+            backward=window.backward,
+        )
+        if window.backward:
+            return Page(records[-window.size :], window.before is not None, len(records) > window.size)
+        return Page(records[: window.size], len(records) > window.size, window.after is not None)
+
+    async def price_lists(self, size: int, after: str | None) -> Page[PriceList]:
+        """Return a page of the lists, by name."""
+        records = await self._store.pointers.by_name(size + 1, after or "")
+        return _forward(records, size, after)
+
+    async def snapshots(self, price_list: str, size: int, after: int | None) -> Page[Snapshot]:
+        """Return a page of a list's versions, newest first."""
+        return _forward(await self._store.snapshots.newest(price_list, size + 1, after), size, after)
+
+    async def events(self, price_list: str, size: int, after: int | None) -> Page[Event]:
+        """Return a page of a list's events, newest first."""
+        return _forward(await self._store.events.newest(price_list, size + 1, after), size, after)
+
+    async def batches(
+        self, price_list: str | None, state: BatchState | None, size: int, after: str | None
+    ) -> Page[Batch]:
+        """Return a page of batches, newest first."""
+        records = await self._store.batches.newest(size + 1, price_list=price_list, state=state, before=after)
+        return _forward(records, size, after)
+
+    async def count_price_lists(self) -> int:
+        """Return how many lists there are."""
+        return await self._store.pointers.count()
+
+    async def count_snapshots(self, price_list: str) -> int:
+        """Return how many versions of a list are kept."""
+        return await self._store.snapshots.count(price_list)
+
+    async def count_batches(self, price_list: str | None, state: BatchState | None) -> int:
+        """Return how many batches there are of that kind."""
+        return await self._store.batches.count(price_list=price_list, state=state)
+
+
+def _forward(records: Sequence[T], size: int, after: object) -> Page[T]:
+    return Page(records[:size], len(records) > size, after is not None)

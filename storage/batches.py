@@ -1,0 +1,264 @@
+"""Batches: their records, and the writes that only the holder of a batch's lease can make."""
+
+import datetime
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from enum import StrEnum
+from typing import Any, cast
+
+from bson.objectid import ObjectId
+from pymongo import ReturnDocument
+from pymongo.asynchronous.client_session import AsyncClientSession
+from pymongo.errors import DuplicateKeyError
+
+from storage import leases
+from storage.decode import ItemError
+from storage.errors import BatchNotFound, IdempotencyKeyReused, LeaseLost
+from storage.mongo import FORMAT, Database, Document, check_format
+from storage.states import FOLLOWS, IN_PROGRESS, BatchState
+
+
+class BatchMode(StrEnum):
+    """What a batch does to the version before it."""
+
+    REPLACE = "REPLACE"
+    MERGE = "MERGE"
+
+
+class PublishPolicy(StrEnum):
+    """When a batch is published."""
+
+    WHEN_VALID = "WHEN_VALID"
+    ON_APPROVAL = "ON_APPROVAL"
+    DRY_RUN = "DRY_RUN"
+
+
+@dataclass(frozen=True, slots=True)
+class BatchOrder:
+    """What an integrator asks for, without the rows."""
+
+    price_list: str
+    mode: BatchMode
+    key: str
+    by: str
+    publish: PublishPolicy = PublishPolicy.WHEN_VALID
+    expected_version: int | None = None
+    label: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why a batch as a whole came to nothing."""
+
+    code: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """A batch as it is stored. `token` is the lease's; a write with an older one is refused."""
+
+    id: str
+    price_list: str
+    mode: BatchMode
+    key: str
+    fingerprint: str
+    publish: PublishPolicy
+    expected_version: int | None
+    label: str | None
+    submitted_by: str
+    created_at: datetime.datetime
+    state: BatchState
+    token: int
+    version: int | None = None
+    finished_at: datetime.datetime | None = None
+    expected: int | None = None
+    received: int = 0
+    stored: int = 0
+    size: int | None = None
+    checksum: str | None = None
+    errors: tuple[ItemError, ...] = ()
+    error_count: int = 0
+    refusal: Refusal | None = None
+
+    @property
+    def layer(self) -> str:
+        """The id of the layer that the batch writes."""
+        return self.id
+
+
+class Batches:
+    """The batches of a database."""
+
+    def __init__(self, db: Database) -> None:
+        self._collection = db["batches"]
+
+    async def open(self, order: BatchOrder, fingerprint: str, expected: int | None) -> tuple[Batch, bool]:
+        """Return the batch of the order's idempotency key, and whether this call made it.
+
+        A unique index decides between calls at the same time; the one that made it holds the lease. Raises
+        `IdempotencyKeyReused` where the key belongs to a batch with another body.
+        """
+        batch_id = str(ObjectId())
+        document = {
+            "_id": batch_id,
+            "format": FORMAT,
+            "list": order.price_list,
+            "mode": order.mode,
+            "key": order.key,
+            "fingerprint": fingerprint,
+            "publish": order.publish,
+            "expectedVersion": order.expected_version,
+            "label": order.label,
+            "submittedBy": order.by,
+            "state": BatchState.OPEN,
+            "expected": expected,
+        }
+        stages = [{"$set": {name: {"$literal": value} for name, value in document.items()}}]
+        try:
+            made = await self._collection.find_one_and_update(
+                {"_id": batch_id},
+                [*stages, {"$set": {"createdAt": "$$NOW"}}, leases.acquire()],
+                upsert=True,
+                return_document=ReturnDocument.AFTER,
+            )
+        except DuplicateKeyError:
+            return await self._joined(order, fingerprint), False
+        return _from_document(cast("Document", made)), True
+
+    async def _joined(self, order: BatchOrder, fingerprint: str) -> Batch:
+        found = await self._collection.find_one({"list": order.price_list, "key": order.key})
+        if not found:
+            raise BatchNotFound(order.key)
+        batch = _from_document(found)
+        if batch.fingerprint != fingerprint:
+            raise IdempotencyKeyReused(order.key, batch.id)
+        return batch
+
+    async def find(self, batch_id: str) -> Batch | None:
+        """Return a batch, or None."""
+        found = await self._collection.find_one({"_id": batch_id})
+        return _from_document(found) if found else None
+
+    async def get(self, batch_id: str) -> Batch:
+        """Return a batch. Raises `BatchNotFound`."""
+        batch = await self.find(batch_id)
+        if batch is None:
+            raise BatchNotFound(batch_id)
+        return batch
+
+    async def get_many(self, ids: Sequence[str]) -> list[Batch | None]:
+        """Return the batches of these ids, in their order, in one round trip."""
+        cursor = self._collection.find({"_id": {"$in": list(ids)}})
+        found = {document["_id"]: _from_document(document) async for document in cursor}
+        return [found.get(batch_id) for batch_id in ids]
+
+    async def by_key(self, price_list: str, key: str) -> Batch | None:
+        """Return the batch that was sent to a list with an idempotency key, or None."""
+        found = await self._collection.find_one({"list": price_list, "key": key})
+        return _from_document(found) if found else None
+
+    async def newest(
+        self,
+        limit: int,
+        *,
+        price_list: str | None = None,
+        state: BatchState | None = None,
+        before: str | None = None,
+    ) -> list[Batch]:
+        """Return up to `limit` batches, newest first, those that are older than the batch `before`."""
+        query = _filter(price_list, state)
+        if before is not None:
+            query["_id"] = {"$lt": before}
+        cursor = self._collection.find(query).sort("_id", -1).limit(limit)
+        return [_from_document(document) async for document in cursor]
+
+    async def count(self, *, price_list: str | None = None, state: BatchState | None = None) -> int:
+        """Return how many batches there are of that kind."""
+        return await self._collection.count_documents(_filter(price_list, state))
+
+    # -- writes of the lease's holder
+
+    async def take_over(self, batch_id: str) -> Batch | None:
+        """Take the lease of a batch in progress whose holder went silent. None where it is held, or finished."""
+        taken = await self._collection.find_one_and_update(
+            {"_id": batch_id, "state": {"$in": list(IN_PROGRESS)}, **leases.EXPIRED},
+            [leases.acquire()],
+            return_document=ReturnDocument.AFTER,
+        )
+        return _from_document(taken) if taken else None
+
+    async def renew(self, batch: Batch, received: int, stored: int) -> bool:
+        """Prolong the lease and note the progress. False where another process has the lease now."""
+        progress = {"$set": {"received": received, "stored": stored}}
+        result = await self._collection.update_one(_held(batch), [leases.renew(), progress])
+        return bool(result.matched_count)
+
+    async def release(self, batch: Batch) -> None:
+        """Let any process take the batch over at once."""
+        await self._collection.update_one(_held(batch), [leases.release()])
+
+    async def advance(
+        self, batch: Batch, state: BatchState, session: AsyncClientSession | None = None, **changes: Any
+    ) -> Batch:
+        """Move a batch to its next state. Raises `LeaseLost` when this process does not hold it any more."""
+        if state not in FOLLOWS[batch.state]:
+            raise AssertionError(f"A batch does not go from {batch.state} to {state}.")
+        moved = await self._collection.find_one_and_update(
+            {**_held(batch), "state": batch.state},
+            {"$set": {"state": state, **_changes(changes)}},
+            session=session,
+            return_document=ReturnDocument.AFTER,
+        )
+        if moved is None:
+            raise LeaseLost(f"Batch {batch.id} is in other hands now; look at its state.")
+        return _from_document(moved)
+
+
+def _held(batch: Batch) -> Document:
+    return {"_id": batch.id, "lease.token": batch.token}
+
+
+def _filter(price_list: str | None, state: BatchState | None) -> Document:
+    return {name: value for name, value in (("list", price_list), ("state", state)) if value is not None}
+
+
+_STORED_NAMES = {"finished_at": "finishedAt", "error_count": "errorCount"}
+
+
+def _changes(changes: Mapping[str, Any]) -> Document:
+    stored = {_STORED_NAMES.get(name, name): value for name, value in changes.items()}
+    if "errors" in stored:
+        stored["errors"] = [asdict(error) for error in stored["errors"]]
+    if stored.get("refusal"):
+        stored["refusal"] = asdict(stored["refusal"])
+    return stored
+
+
+def _from_document(document: Document) -> Batch:
+    check_format("batch", document)
+    refusal = document.get("refusal")
+    return Batch(
+        id=document["_id"],
+        price_list=document["list"],
+        mode=BatchMode(document["mode"]),
+        key=document["key"],
+        fingerprint=document["fingerprint"],
+        publish=PublishPolicy(document["publish"]),
+        expected_version=document["expectedVersion"],
+        label=document["label"],
+        submitted_by=document["submittedBy"],
+        created_at=document["createdAt"],
+        state=BatchState(document["state"]),
+        token=document["lease"]["token"],
+        version=document.get("version"),
+        finished_at=document.get("finishedAt"),
+        expected=document["expected"],
+        received=document.get("received", 0),
+        stored=document.get("stored", 0),
+        size=document.get("size"),
+        checksum=document.get("checksum"),
+        errors=tuple(ItemError(**error) for error in document.get("errors", ())),
+        error_count=document.get("errorCount", 0),
+        refusal=refusal and Refusal(**refusal),
+    )

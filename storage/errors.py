@@ -1,0 +1,183 @@
+"""The errors of storage. Each class has a stable `code`; each message says what to do next.
+
+PricebookError
+├── Refused              the caller asked for something that cannot be done; asking again alone does not help
+│   ├── InvalidArgument
+│   ├── PriceListNotFound, PriceListExists
+│   ├── SnapshotNotFound, SnapshotExpired, SnapshotNeverPublished
+│   ├── BatchNotFound, EmptyBatch, IdempotencyKeyReused
+│   ├── Conflict, AlreadyCurrent, NotPinned
+└── Broken               the data or the deployment is not as it must be
+    ├── Corrupt
+    ├── UnknownFormat
+    ├── LeaseLost        another process has taken the work over
+    └── Unavailable      the database cannot be reached now
+"""
+
+from typing import ClassVar
+
+
+class PricebookError(Exception):
+    """The root of all errors that Pricebook raises on purpose."""
+
+    code: ClassVar[str] = "INTERNAL"
+
+    def __init__(self, message: str, *, path: tuple[str, ...] = ()) -> None:
+        super().__init__(message)
+        self.message = message
+        self.path = path
+
+
+class Refused(PricebookError):
+    """The request cannot be carried out as it was sent."""
+
+
+class InvalidArgument(Refused):
+    """An argument is outside what is allowed."""
+
+    code = "INVALID_ARGUMENT"
+
+
+class PriceListNotFound(Refused):
+    """No price list has that name."""
+
+    code = "PRICE_LIST_NOT_FOUND"
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"There is no price list {name!r}. Create it with createPriceList.")
+
+
+class PriceListExists(Refused):
+    """A price list of that name is there already."""
+
+    code = "PRICE_LIST_EXISTS"
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"The price list {name!r} exists already. Change it with updatePriceList.")
+
+
+class SnapshotNotFound(Refused):
+    """The list has never had that version."""
+
+    code = "SNAPSHOT_NOT_FOUND"
+
+    def __init__(self, price_list: str, version: int) -> None:
+        super().__init__(f"{price_list!r} has no version {version}. Its `snapshots` tell which there are.")
+
+
+class SnapshotExpired(Refused):
+    """Retention has taken that version."""
+
+    code = "SNAPSHOT_EXPIRED"
+
+    def __init__(self, price_list: str, version: int) -> None:
+        super().__init__(f"Version {version} of {price_list!r} is no longer kept. Start again from the current one.")
+
+
+class SnapshotNeverPublished(Refused):
+    """That version was sealed but never current, so there is nothing to go back to."""
+
+    code = "SNAPSHOT_NEVER_PUBLISHED"
+
+    def __init__(self, price_list: str, version: int) -> None:
+        super().__init__(f"Version {version} of {price_list!r} was never current; approve its batch to publish it.")
+
+
+class BatchNotFound(Refused):
+    """No batch has that id."""
+
+    code = "BATCH_NOT_FOUND"
+
+    def __init__(self, batch: str) -> None:
+        super().__init__(f"There is no batch {batch!r}.")
+
+
+class EmptyBatch(Refused):
+    """A batch without a single row."""
+
+    code = "EMPTY_BATCH"
+
+    def __init__(self) -> None:
+        super().__init__("The batch has no prices. Send at least one.", path=("input", "prices"))
+
+
+class IdempotencyKeyReused(Refused):
+    """The key was used before, for a batch with another body."""
+
+    code = "IDEMPOTENCY_KEY_REUSED"
+
+    def __init__(self, key: str, batch: str) -> None:
+        super().__init__(
+            f"The idempotency key {key!r} belongs to batch {batch}, which was sent with another body. "
+            "Use a new key for a new batch.",
+            path=("input", "idempotencyKey"),
+        )
+
+
+class Conflict(Refused):
+    """The current version is not the one that the caller expected."""
+
+    code = "CONFLICT"
+
+    def __init__(self, price_list: str, expected: int, found: int | None) -> None:
+        super().__init__(
+            f"Version {expected} of {price_list!r} was expected to be current, but "
+            f"{'none is' if found is None else f'version {found} is'}. Look at what changed and send it again.",
+            path=("input", "expectedVersion"),
+        )
+        self.expected = expected
+        self.found = found
+
+
+class AlreadyCurrent(Refused):
+    """A rollback to the version that is current: nothing was changed."""
+
+    code = "ALREADY_CURRENT"
+
+    def __init__(self, price_list: str, version: int) -> None:
+        super().__init__(
+            f"Version {version} of {price_list!r} is current already; nothing was changed. To hold it, pin it."
+        )
+
+
+class NotPinned(Refused):
+    """An unpin of a list that has no pin."""
+
+    code = "NOT_PINNED"
+
+    def __init__(self, price_list: str) -> None:
+        super().__init__(f"{price_list!r} is not pinned; nothing was changed.")
+
+
+class Broken(PricebookError):
+    """The data or the deployment is not as it must be."""
+
+
+class Corrupt(Broken):
+    """What was read back is not what was written."""
+
+    code = "CORRUPT"
+
+
+class UnknownFormat(Broken):
+    """A document was written by a release that this one does not understand."""
+
+    code = "UNKNOWN_FORMAT"
+
+    def __init__(self, kind: str, found: object, known: int) -> None:
+        super().__init__(
+            f"A {kind} has format {found}; this release knows formats up to {known} and leaves it alone. "
+            "Upgrade this process."
+        )
+
+
+class LeaseLost(Broken):
+    """Another process holds the lease now; this one must stop its work."""
+
+    code = "LEASE_LOST"
+
+
+class Unavailable(Broken):
+    """The database does not answer, or the outcome of a write is unknown."""
+
+    code = "UNAVAILABLE"

@@ -1,0 +1,91 @@
+"""Events: who did what to a price list, when and why. Append-only, numbered without a gap within a list."""
+
+import datetime
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from pymongo.asynchronous.client_session import AsyncClientSession
+
+from storage.mongo import FORMAT, Database, Document, check_format
+
+
+class EventKind(StrEnum):
+    """What happened."""
+
+    CREATED = "CREATED"
+    UPDATED = "UPDATED"
+    PUBLISHED = "PUBLISHED"
+    ROLLED_BACK = "ROLLED_BACK"
+    PINNED = "PINNED"
+    UNPINNED = "UNPINNED"
+    HELD = "HELD"
+    APPROVED = "APPROVED"
+    REJECTED = "REJECTED"
+    ABORTED = "ABORTED"
+    FAILED = "FAILED"
+    RETIRED = "RETIRED"
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One entry. `revision` is its number within the list, from 1."""
+
+    price_list: str
+    revision: int
+    kind: EventKind
+    at: datetime.datetime
+    by: str
+    reason: str | None = None
+    from_version: int | None = None
+    to_version: int | None = None
+    batch: str | None = None
+
+
+class Events:
+    """The events of a database."""
+
+    def __init__(self, db: Database) -> None:
+        self._collection = db["events"]
+
+    async def append(self, event: Event, session: AsyncClientSession) -> None:
+        """Write an event in the transaction that does what it tells of."""
+        await self._collection.insert_one(_to_document(event), session=session)
+
+    async def newest(self, price_list: str, limit: int, before: int | None = None) -> list[Event]:
+        """Return up to `limit` events of a list, newest first, with a revision under `before`."""
+        query: dict[str, Any] = {"list": price_list}
+        if before is not None:
+            query["revision"] = {"$lt": before}
+        cursor = self._collection.find(query).sort("revision", -1).limit(limit)
+        return [_from_document(document) async for document in cursor]
+
+
+def _to_document(event: Event) -> Document:
+    return {
+        "format": FORMAT,
+        "list": event.price_list,
+        "revision": event.revision,
+        "kind": event.kind,
+        "at": event.at,
+        "by": event.by,
+        "reason": event.reason,
+        "fromVersion": event.from_version,
+        "toVersion": event.to_version,
+        "batch": event.batch,
+    }
+
+
+def _from_document(document: Document) -> Event:
+    check_format("event", document)
+    return Event(
+        document["list"],
+        document["revision"],
+        EventKind(document["kind"]),
+        document["at"],
+        document["by"],
+        document["reason"],
+        document["fromVersion"],
+        document["toVersion"],
+        document["batch"],
+    )

@@ -1,0 +1,134 @@
+"""The price: its shape in Python, and its canonical bytes, which are the BSON document that a layer holds.
+
+A layer's document has these elements, in this order:
+
+    _id (the sku) · amount · currency · tiers? · validFrom? · validUntil? · attributes? · n
+
+`n` is the row's position in its batch. It tells a row that was stored twice from a sku that was sent twice, and
+is left out of the canonical bytes, so that the same prices have the same checksum in any order.
+"""
+
+import datetime
+from collections.abc import Mapping
+from decimal import Decimal
+from struct import Struct as Packer
+from typing import Any
+
+import bson
+import msgspec
+from bson.decimal128 import Decimal128
+
+_int32 = Packer("<i").pack
+_int64 = Packer("<q").pack
+
+# IEEE 754-2008 decimal128, binary integer decimal: sign, 14 bits of biased exponent, 113 bits of coefficient.
+_EXPONENT_BIAS = 6176
+_COEFFICIENT_BITS = 113
+_COEFFICIENT_MASK = (1 << _COEFFICIENT_BITS) - 1
+
+# `n`: element type, name, eight bytes of value, and the document's closing zero.
+_POSITION_TAIL = 1 + 2 + 8 + 1
+
+
+class Tier(msgspec.Struct, frozen=True, gc=False):
+    """A quantity break: `amount` holds for `min_quantity` and more."""
+
+    min_quantity: int
+    amount: Decimal
+
+
+class Price(msgspec.Struct, frozen=True, gc=False):
+    """One price of one version. Immutable, and shared by all requests of a process."""
+
+    sku: str
+    amount: Decimal
+    currency: str
+    tiers: tuple[Tier, ...] = ()
+    valid_from: datetime.date | None = None
+    valid_until: datetime.date | None = None
+    attributes: Mapping[str, Any] = {}
+
+
+def encode(
+    sku: bytes,
+    amount: str,
+    currency: str,
+    tiers: list[tuple[int, str]],
+    valid_from: str | None,
+    valid_until: str | None,
+    attributes: bytes | None,
+    position: int,
+) -> bytes:
+    """Return the document of a price that was checked before.
+
+    `sku` is UTF-8, amounts are plain decimal notation of at most 34 digits, dates are ISO 8601, `attributes` is a
+    BSON document. The elements are put together by hand: this runs once for every row of every batch, and takes
+    a third of the time of building a mapping with a Decimal128 and encoding it.
+    """
+    body = b"".join(
+        (
+            b"\x02_id\0",
+            _int32(len(sku) + 1),
+            sku,
+            b"\0\x13amount\0",
+            _decimal128(amount),
+            b"\x02currency\0",
+            _int32(len(currency) + 1),
+            currency.encode(),
+            b"\0",
+            _tiers(tiers) if tiers else b"",
+            b"\x02validFrom\0\x0b\0\0\0" + valid_from.encode() + b"\0" if valid_from else b"",
+            b"\x02validUntil\0\x0b\0\0\0" + valid_until.encode() + b"\0" if valid_until else b"",
+            b"\x03attributes\0" + attributes if attributes else b"",
+            b"\x12n\0",
+            _int64(position),
+            b"\0",
+        )
+    )
+    return _int32(len(body) + 4) + body
+
+
+def canonical(document: bytes) -> bytes:
+    """Return the bytes of a layer's document that say what the price is, without its position in the batch."""
+    return document[4:-_POSITION_TAIL]
+
+
+def decode(document: Mapping[str, Any]) -> Price:
+    """Return the price of a layer's document, as PyMongo decoded it."""
+    valid_from, valid_until = document.get("validFrom"), document.get("validUntil")
+    return Price(
+        document["_id"],
+        _decimal(document["amount"]),
+        document["currency"],
+        tuple(Tier(tier["minQuantity"], _decimal(tier["amount"])) for tier in document.get("tiers", ())),
+        datetime.date.fromisoformat(valid_from) if valid_from else None,
+        datetime.date.fromisoformat(valid_until) if valid_until else None,
+        document.get("attributes", {}),
+    )
+
+
+def _decimal128(amount: str) -> bytes:
+    whole, _, fraction = amount.partition(".")
+    exponent = _EXPONENT_BIAS - len(fraction)
+    return (exponent << _COEFFICIENT_BITS | int(whole + fraction)).to_bytes(16, "little")
+
+
+def _decimal(value: Decimal128) -> Decimal:
+    # All amounts are written by `_decimal128`: never negative, never special, at most 34 decimals.
+    bits = int.from_bytes(value.bid, "little")
+    scale = _EXPONENT_BIAS - (bits >> _COEFFICIENT_BITS)
+    digits = str(bits & _COEFFICIENT_MASK)
+    if not scale:
+        return Decimal(digits)
+    digits = digits.zfill(scale + 1)
+    return Decimal(f"{digits[:-scale]}.{digits[-scale:]}")
+
+
+def _tiers(tiers: list[tuple[int, str]]) -> bytes:
+    array = bson.encode(
+        {
+            str(i): {"minQuantity": quantity, "amount": Decimal128.from_bid(_decimal128(amount))}
+            for i, (quantity, amount) in enumerate(tiers)
+        }
+    )
+    return b"\x04tiers\0" + array

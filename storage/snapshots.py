@@ -1,0 +1,117 @@
+"""Snapshots: the numbered versions of a list. A manifest names the layers that make up a version, newest first."""
+
+import datetime
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from pymongo.asynchronous.client_session import AsyncClientSession
+
+from storage.mongo import FORMAT, Database, Document, check_format
+
+
+class SnapshotState(StrEnum):
+    """Where a version stands."""
+
+    SEALED = "SEALED"
+    PUBLISHED = "PUBLISHED"
+    RETIRED = "RETIRED"
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """The manifest of one version. All but `state` and `published_at` never changes."""
+
+    price_list: str
+    version: int
+    layers: tuple[str, ...]
+    size: int
+    checksum: str
+    state: SnapshotState
+    created_at: datetime.datetime
+    published_at: datetime.datetime | None
+    label: str | None
+    batch: str
+    base: int | None
+
+
+class Snapshots:
+    """The manifests of a database."""
+
+    def __init__(self, db: Database) -> None:
+        self._collection = db["snapshots"]
+
+    async def add(self, snapshot: Snapshot, session: AsyncClientSession) -> None:
+        """Write a manifest, as part of a transaction of `storage.publish`."""
+        await self._collection.insert_one(_to_document(snapshot), session=session)
+
+    async def mark_published(
+        self, price_list: str, version: int, now: datetime.datetime, session: AsyncClientSession
+    ) -> None:
+        """Note when a version was current for the first time, as part of a transaction of `storage.publish`."""
+        await self._collection.update_one(
+            {"_id": {"list": price_list, "version": version}, "publishedAt": None},
+            {"$set": {"publishedAt": now, "state": SnapshotState.PUBLISHED}},
+            session=session,
+        )
+
+    async def get(self, price_list: str, version: int, session: AsyncClientSession | None = None) -> Snapshot | None:
+        """Return the manifest of a version, or None where the list has no such version."""
+        found = await self._collection.find_one({"_id": {"list": price_list, "version": version}}, session=session)
+        return _from_document(found) if found else None
+
+    async def get_many(self, keys: Sequence[tuple[str, int]]) -> list[Snapshot | None]:
+        """Return the manifests of (list, version) keys, in their order, in one round trip."""
+        ids = [{"list": price_list, "version": version} for price_list, version in keys]
+        found = {
+            (snapshot.price_list, snapshot.version): snapshot
+            async for document in self._collection.find({"_id": {"$in": ids}})
+            for snapshot in [_from_document(document)]
+        }
+        return [found.get(key) for key in keys]
+
+    async def newest(self, price_list: str, limit: int, before: int | None = None) -> list[Snapshot]:
+        """Return up to `limit` manifests of a list, newest first, with a version under `before`."""
+        query: dict[str, Any] = {"_id.list": price_list}
+        if before is not None:
+            query["_id.version"] = {"$lt": before}
+        cursor = self._collection.find(query).sort([("_id.list", 1), ("_id.version", -1)]).limit(limit)
+        return [_from_document(document) async for document in cursor]
+
+    async def count(self, price_list: str) -> int:
+        """Return how many versions of the list are kept."""
+        return await self._collection.count_documents({"_id.list": price_list})
+
+
+def _to_document(snapshot: Snapshot) -> Document:
+    return {
+        "_id": {"list": snapshot.price_list, "version": snapshot.version},
+        "format": FORMAT,
+        "layers": list(snapshot.layers),
+        "size": snapshot.size,
+        "checksum": snapshot.checksum,
+        "state": snapshot.state,
+        "createdAt": snapshot.created_at,
+        "publishedAt": snapshot.published_at,
+        "label": snapshot.label,
+        "batch": snapshot.batch,
+        "base": snapshot.base,
+    }
+
+
+def _from_document(document: Document) -> Snapshot:
+    check_format("snapshot", document)
+    return Snapshot(
+        document["_id"]["list"],
+        document["_id"]["version"],
+        tuple(document["layers"]),
+        document["size"],
+        document["checksum"],
+        SnapshotState(document["state"]),
+        document["createdAt"],
+        document["publishedAt"],
+        document["label"],
+        document["batch"],
+        document["base"],
+    )
