@@ -1,0 +1,59 @@
+# What a developer does with Pricebook, from a fresh clone on. Needs make and Python 3.11 or later, nothing else.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/.installed
+
+.DEFAULT_GOAL := help
+.PHONY: help run test bench soak lock clean
+
+help: ## Show this list
+	@echo "Pricebook serves prices that arrive in big batches. Start with: make run"
+	@echo
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-6s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@echo
+	@echo "MEMBERS=1 make run starts one MongoDB instead of a replica set of three; PYTHON=... chooses the Python."
+
+run: $(INSTALLED) ## Start MongoDB, the server and the demo's prices on this machine; Ctrl-C stops them
+	@exec $(BIN)/pricebook dev $(if $(MEMBERS),--members $(MEMBERS))
+
+test: $(INSTALLED) ## Run every check: style, types, imports, tests
+	@echo "== Style (ruff)"
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@echo "== Types (mypy)"
+	@$(BIN)/mypy
+	@echo "== Imports (import-linter)"
+	@$(BIN)/lint-imports
+	@echo "== Tests (pytest)"
+	@$(BIN)/pytest
+	@echo "Everything passed. Next: make run, or commit."
+
+bench: $(INSTALLED) ## Measure, as ratios to a baseline in the same run
+	@$(BIN)/python -m bench
+
+soak: $(INSTALLED) ## Run the long tests that `make test` leaves out
+	@$(BIN)/pytest -m soak
+	@echo "The soak passed."
+
+lock: $(INSTALLED) ## Take the newest dependencies into requirements.lock
+	@echo "Resolving the dependencies of pyproject.toml ..."
+	@$(BIN)/pip install --quiet --disable-pip-version-check uv
+	@$(BIN)/uv pip compile pyproject.toml --all-extras --generate-hashes --universal --python-version 3.11 \
+		--upgrade --no-header --no-emit-index-url --quiet --output-file requirements.lock
+	@echo "requirements.lock is up to date. Next: make test, which installs it first."
+
+clean: ## Remove the virtual environment and every cache; keeps the data of `make run`
+	@rm -rf $(VENV) dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
+	@echo "Clean. Next: make run sets everything up again."
+
+$(INSTALLED): pyproject.toml requirements.lock
+	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("Pricebook needs Python 3.11 or later, \
+	but $(PYTHON) is " + sys.version.split()[0] + ". Choose another: PYTHON=python3.11 make ...")'
+	@echo "Installing what requirements.lock names into $(VENV); a minute, and only when that has changed."
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	@$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@

@@ -1,0 +1,88 @@
+"""What every command that keeps running does first: settings, stop signals, a port, a database."""
+
+import errno
+import os
+import signal
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from types import FrameType
+
+import click
+
+from graph.settings import Settings, SettingsError, masked
+from storage.devset import DevSet, DevSetError
+
+BACKLOG = 2048
+"""Connections that may wait to be accepted."""
+
+
+class BadSettings(click.ClickException):
+    """What was asked for in the environment or on the command line cannot be; exit code 2."""
+
+    exit_code = 2
+
+
+def read_settings() -> Settings:
+    """Read this process's environment; ends the command with one line for each thing wrong in it."""
+    try:
+        return Settings.from_environment(os.environ)
+    except SettingsError as error:
+        raise BadSettings("\n".join(error.problems)) from error
+
+
+def interrupt_on_stop_signals() -> None:
+    """Make the first SIGINT, SIGTERM or SIGHUP a `KeyboardInterrupt`, and pass over those that follow it.
+
+    So whatever was started is stopped in order, however impatient the sender. `nohup` is respected.
+    """
+    stops = [signal.SIGINT, signal.SIGTERM]
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+        stops.append(signal.SIGHUP)
+
+    def interrupt(_number: int, _frame: FrameType | None) -> None:
+        for each in stops:
+            signal.signal(each, signal.SIG_IGN)
+        raise KeyboardInterrupt
+
+    for each in stops:
+        signal.signal(each, interrupt)
+
+
+def listen(host: str, port: int, remedy: str) -> socket.socket:
+    """Open a socket that listens there; ends the command with reason and remedy where it cannot."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        return socket.create_server((host, port), family=family, backlog=BACKLOG)
+    except OSError as error:
+        why = "it is in use" if error.errno == errno.EADDRINUSE else error.strerror
+        raise BadSettings(f"Cannot listen on port {port} of {host}: {why}. {remedy}") from error
+
+
+def address_of(listener: socket.socket) -> str:
+    """Return the URL under which a listening socket is reached."""
+    host, port = listener.getsockname()[:2]
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+@contextmanager
+def database(settings: Settings) -> Iterator[Settings]:
+    """Give the settings a MongoDB: the one they name, or an embedded set that ends with the context."""
+    if settings.mongodb_uri is not None:
+        say(f"Using the MongoDB at {masked(settings.mongodb_uri)}")
+        yield settings
+        return
+    say("PRICEBOOK_MONGODB_URI is not set: starting an embedded MongoDB replica set.")
+    devset = DevSet(settings.data_dir / "mongodb", settings.members, say=say)
+    try:
+        yield replace(settings, mongodb_uri=devset.start())
+    except DevSetError as error:
+        raise click.ClickException(str(error)) from error
+    finally:
+        devset.stop()
+
+
+def say(line: str) -> None:
+    """Tell the person at the terminal what is going on."""
+    click.echo(line, err=True)
