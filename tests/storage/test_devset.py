@@ -1,0 +1,498 @@
+"""The embedded replica set: it starts on whatever an earlier run left, survives what tests do to it, leaves nothing."""
+
+import importlib.metadata
+import json
+import os
+import re
+import signal
+import socketserver
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pymongo import MongoClient, WriteConcern
+
+from storage import mongod
+from storage.devset import DevSet, DevSetError, find_mongod
+
+ROOT = Path(__file__).parents[2]
+OWNER = """
+import sys
+from pathlib import Path
+from storage.devset import DevSet
+
+devset = DevSet(Path(sys.argv[1]), int(sys.argv[2]))
+print(devset.start(), flush=True)
+"""
+UNTIL_INPUT_ENDS = """
+sys.stdin.read()
+devset.stop()
+"""
+
+
+def put(uri: str, key: str) -> None:
+    """Write a document that survives the loss of any minority of members."""
+    with MongoClient[dict[str, Any]](uri) as client:
+        notes = client["test"].get_collection("notes", write_concern=WriteConcern("majority", j=True))
+        notes.insert_one({"_id": key})
+
+
+def has(uri: str, key: str) -> bool:
+    with MongoClient[dict[str, Any]](uri) as client:
+        return client["test"]["notes"].find_one({"_id": key}) is not None
+
+
+def mongods_on(data_dir: Path) -> set[int]:
+    """The ids of all processes that name a folder of the set on their command line."""
+    found = set()
+    for each in Path("/proc").glob("[0-9]*"):
+        try:
+            command = (each / "cmdline").read_bytes()
+        except OSError:
+            continue  # it has just ended
+        if f"{data_dir}/member-".encode() in command:
+            found.add(int(each.name))
+    return found
+
+
+@contextmanager
+def owner(data_dir: Path, members: int) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    """Another process that runs the set, until it is killed or its input is closed; with the URI."""
+    process = subprocess.Popen(
+        [sys.executable, "-c", OWNER + UNTIL_INPUT_ENDS, str(data_dir), str(members)],
+        cwd=ROOT,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    with process:
+        assert process.stdout is not None
+        yield process, process.stdout.readline().strip()
+
+
+def remember(data_dir: Path, change: Callable[[dict[str, Any]], None]) -> None:
+    """Change what the set remembers between runs."""
+    path = data_dir / "devset.json"
+    memory = json.loads(path.read_text())
+    change(memory)
+    path.write_text(json.dumps(memory))
+
+
+class HangUp(socketserver.TCPServer):
+    """A program that hangs up on everybody who connects."""
+
+    allow_reuse_address = True  # clients of the member that listened before may still wait out their connections
+
+
+@contextmanager
+def stranger(port: int) -> Iterator[None]:
+    """Another program on the port."""
+    with HangUp(("127.0.0.1", port), socketserver.BaseRequestHandler) as server:
+        serving = threading.Thread(target=server.serve_forever)
+        serving.start()
+        try:
+            yield
+        finally:
+            server.shutdown()
+            serving.join()
+
+
+# Starting
+
+
+def test_a_fresh_start_gives_a_writable_primary_that_two_members_follow(own_devset: DevSet) -> None:
+    put(own_devset.uri, "first")
+    assert has(own_devset.uri, "first")
+    assert {own_devset.primary(), *own_devset.secondaries()} == set(own_devset.members())
+    assert len(own_devset.secondaries()) == 2
+
+
+def test_the_members_are_reached_on_loopback_only(own_devset: DevSet) -> None:
+    listening = {
+        fields[1]
+        for table in ("tcp", "tcp6")
+        for line in Path(f"/proc/net/{table}").read_text().splitlines()[1:]
+        if (fields := line.split())[3] == "0A"
+    }
+    for member in own_devset.members():
+        assert [address for address in listening if address.endswith(f":{member.port:04X}")] == [
+            f"0100007F:{member.port:04X}"
+        ]
+
+
+def test_the_second_start_finds_data_and_ports_of_the_first(data_dir: Path) -> None:
+    with DevSet(data_dir) as devset:
+        first = devset.uri
+        put(first, "kept")
+    with DevSet(data_dir) as devset:
+        assert devset.uri == first
+        assert has(devset.uri, "kept")
+        assert len(devset.secondaries()) == 2
+
+
+def test_one_set_can_be_stopped_and_started_again(data_dir: Path) -> None:
+    devset = DevSet(data_dir, 1)
+    put(devset.start(), "kept")
+    devset.stop()
+    with pytest.raises(DevSetError, match=r"does not run. Call start\(\) first"):
+        _ = devset.uri
+    assert has(devset.start(), "kept")
+    devset.stop()
+
+
+def test_a_set_of_one_member_has_a_primary(data_dir: Path) -> None:
+    with DevSet(data_dir, 1) as devset:
+        put(devset.uri, "alone")
+        assert devset.members() == [devset.primary()]
+        assert devset.secondaries() == []
+
+
+@pytest.mark.parametrize("taken", [1, 3])
+def test_members_whose_port_is_taken_move_to_another(data_dir: Path, taken: int) -> None:
+    said: list[str] = []
+    with DevSet(data_dir) as devset:
+        put(devset.uri, "kept")
+        before = [member.port for member in devset.members()]
+    with ExitStack() as strangers:
+        for port in before[:taken]:
+            strangers.enter_context(stranger(port))
+        with DevSet(data_dir, say=said.append) as devset:
+            after = [member.port for member in devset.members()]
+            assert not set(after) & set(before[:taken])
+            assert after[taken:] == before[taken:]
+            assert has(devset.uri, "kept")
+            put(devset.uri, "new")
+            assert len(devset.secondaries()) == 2
+    assert [sentence for sentence in said if "listens on port" in sentence] == said
+    assert len(said) == taken
+
+
+def test_a_member_is_not_mistaken_for_another_set_on_its_port(data_dir: Path, own_devset: DevSet) -> None:
+    with DevSet(data_dir, 1) as devset:
+        put(devset.uri, "kept")
+    foreign = own_devset.primary().port
+    remember(data_dir, lambda memory: memory["members"][0].update(port=foreign))
+    with DevSet(data_dir, 1) as devset:
+        assert devset.primary().port != foreign
+        assert has(devset.uri, "kept")
+
+
+def test_another_number_of_members_is_refused(data_dir: Path) -> None:
+    with DevSet(data_dir, 1):
+        pass
+    with pytest.raises(DevSetError, match=r"holds a set of 1 members, not 3. Ask for 1, or give another data folder"):
+        DevSet(data_dir, 3).start()
+
+
+def test_a_deleted_memory_loses_neither_data_nor_members(data_dir: Path) -> None:
+    with DevSet(data_dir, 1) as devset:
+        put(devset.uri, "kept")
+    (data_dir / "devset.json").unlink()
+    with pytest.raises(DevSetError, match=r"has 1 members, not 3. Ask for 1"):
+        DevSet(data_dir, 3).start()
+    (data_dir / "devset.json").unlink()
+    with DevSet(data_dir, 1) as devset:
+        assert has(devset.uri, "kept")
+
+
+@pytest.mark.parametrize("damage", ["", "{}", "[]", '{"format": 1, "members": [{"port": "?", "pid": null}]}'])
+def test_a_damaged_memory_is_refused(data_dir: Path, damage: str) -> None:
+    data_dir.mkdir()
+    (data_dir / "devset.json").write_text(damage)
+    with pytest.raises(DevSetError, match=re.escape("devset.json is damaged. Delete it and start again")):
+        DevSet(data_dir).start()
+
+
+def test_the_memory_of_a_later_release_is_refused_and_left_alone(data_dir: Path) -> None:
+    data_dir.mkdir()
+    (data_dir / "devset.json").write_text('{"format": 2, "members": {}}')
+    with pytest.raises(DevSetError, match=r"has format 2; this release knows 1. Upgrade Pricebook"):
+        DevSet(data_dir).start()
+    assert (data_dir / "devset.json").read_text() == '{"format": 2, "members": {}}'
+
+
+@pytest.mark.parametrize("members", [0, 8])
+def test_an_impossible_number_of_members_is_refused(data_dir: Path, members: int) -> None:
+    with pytest.raises(DevSetError, match="ask for 1 to 7"):
+        DevSet(data_dir, members)
+
+
+def test_a_cache_that_mongod_would_refuse_is_refused(data_dir: Path) -> None:
+    with pytest.raises(DevSetError, match="give it 256 or more"):
+        DevSet(data_dir, cache_mb=255)
+
+
+def test_a_start_that_fails_says_why_and_leaves_nothing_behind(data_dir: Path) -> None:
+    (data_dir / "member-1").mkdir(parents=True)
+    (data_dir / "member-1" / "storage.bson").write_bytes(b"not BSON")
+    with pytest.raises(DevSetError, match=r"member-1 ended with exit code \d+ .*Look at .*member-1.log"):
+        DevSet(data_dir, 2).start()
+    assert mongods_on(data_dir) == set()
+    (data_dir / "member-1" / "storage.bson").unlink()
+    with DevSet(data_dir, 2) as devset:
+        put(devset.uri, "started")
+
+
+def test_a_data_folder_that_cannot_be_made_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(DevSetError, match=r"file/data cannot be used .* Give another data folder"):
+        DevSet(tmp_path / "file" / "data").start()
+
+
+# One owner at a time
+
+
+def test_a_second_process_on_the_same_data_is_told_who_runs_it(data_dir: Path) -> None:
+    with owner(data_dir, 1) as (process, uri):
+        with pytest.raises(DevSetError, match=f"Process {process.pid} runs the set of {data_dir}"):
+            DevSet(data_dir, 1).start()
+        put(uri, "undisturbed")
+    assert process.returncode == 0
+    with DevSet(data_dir, 1) as devset:
+        assert has(devset.uri, "undisturbed")
+
+
+# Ending
+
+
+def test_stop_leaves_no_process_behind(data_dir: Path) -> None:
+    devset = DevSet(data_dir)
+    devset.start()
+    assert mongods_on(data_dir) == {member.pid for member in devset.members()}
+    devset.stop()
+    assert mongods_on(data_dir) == set()
+    devset.stop()
+
+
+def test_stop_ends_members_that_are_held(data_dir: Path) -> None:
+    said: list[str] = []
+    with DevSet(data_dir, 1, say=said.append) as devset:
+        devset.kill(devset.primary(), signal.SIGSTOP)
+    assert mongods_on(data_dir) == set()
+    assert said == []
+
+
+def test_stop_kills_a_member_that_does_not_end_and_says_so(data_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    send = mongod.Mongod.send
+    monkeypatch.setattr(mongod.Mongod, "send", lambda to, number: number == signal.SIGTERM or send(to, number))
+    monkeypatch.setattr("storage.devset._STOP_TIMEOUT", 0.5)
+    said: list[str] = []
+    with DevSet(data_dir, 1, say=said.append):
+        pass
+    assert mongods_on(data_dir) == set()
+    assert [sentence.split("(")[0] for sentence in said] == ["Killing Mongod"]
+
+
+def test_ctrl_c_in_the_terminal_does_not_reach_the_members(own_devset: DevSet) -> None:
+    for member in own_devset.members():
+        assert os.getpgid(member.pid) == member.pid
+        assert os.getsid(member.pid) == member.pid
+
+
+def test_members_outlive_the_thread_that_started_them(data_dir: Path) -> None:
+    devset = DevSet(data_dir, 1)
+    thread = threading.Thread(target=devset.start)
+    thread.start()
+    thread.join()
+    try:
+        put(devset.uri, "alive")
+        assert mongods_on(data_dir) == {devset.primary().pid}
+    finally:
+        devset.stop()
+
+
+def test_members_end_when_their_owner_is_killed(data_dir: Path) -> None:
+    with owner(data_dir, 3) as (process, _):
+        assert len(mongods_on(data_dir)) == 3
+        process.kill()
+    assert mongod.wait_for(lambda: not mongods_on(data_dir), timeout=30)
+
+
+def test_members_end_with_an_owner_that_never_stopped_them(data_dir: Path) -> None:
+    subprocess.run([sys.executable, "-c", OWNER, str(data_dir), "1"], cwd=ROOT, check=True, stdout=subprocess.DEVNULL)
+    assert mongod.wait_for(lambda: not mongods_on(data_dir), timeout=30)
+
+
+def test_a_start_right_after_the_owner_was_killed_finds_its_data(data_dir: Path) -> None:
+    with owner(data_dir, 3) as (process, uri):
+        put(uri, "kept")
+        orphans = mongods_on(data_dir)
+        process.kill()
+    with DevSet(data_dir) as devset:
+        assert devset.uri == uri
+        assert has(devset.uri, "kept")
+        assert mongods_on(data_dir) == {member.pid for member in devset.members()}
+        assert not orphans & mongods_on(data_dir)
+
+
+def test_a_mongod_left_behind_is_ended_first(data_dir: Path) -> None:
+    with DevSet(data_dir, 1) as devset:
+        put(devset.uri, "kept")
+        port = devset.primary().port
+    said: list[str] = []
+    left = [str(find_mongod()), "--dbpath", str(data_dir / "member-0"), "--port", str(port), "--bind_ip", "127.0.0.1"]
+    with subprocess.Popen(left, stdout=subprocess.DEVNULL) as leftover:
+        assert mongod.wait_for((data_dir / "member-0" / "mongod.lock").read_text, timeout=30)
+        remember(data_dir, lambda memory: memory["members"][0].update(pid=leftover.pid))
+        with DevSet(data_dir, 1, say=said.append) as devset:
+            assert leftover.wait() == 0
+            assert has(devset.uri, "kept")
+    assert said == [f"Ended the mongod {leftover.pid} that an earlier run had left behind."]
+
+
+def test_a_remembered_process_id_that_is_now_somebody_elses_is_left_alone(data_dir: Path) -> None:
+    with DevSet(data_dir, 1):
+        pass
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as other:
+        remember(data_dir, lambda memory: memory["members"][0].update(pid=other.pid))
+        with DevSet(data_dir, 1) as devset:
+            put(devset.uri, "started")
+        assert other.poll() is None
+        other.kill()
+
+
+# For tests that break things
+
+
+def test_a_killed_primary_is_succeeded_and_rejoins_after_a_restart(own_devset: DevSet) -> None:
+    killed = own_devset.primary()
+    own_devset.kill(killed, signal.SIGKILL)
+    assert killed not in own_devset.members()
+    successor = own_devset.primary()
+    assert successor.port != killed.port
+    put(own_devset.uri, "written without the killed one")
+    restarted = own_devset.restart(killed)
+    assert restarted.port == killed.port
+    assert restarted.pid != killed.pid
+    assert mongod.wait_for(lambda: restarted in own_devset.secondaries(), timeout=60)
+    assert own_devset.primary() == successor
+
+
+def test_a_held_primary_is_succeeded_and_steps_down_when_it_goes_on(own_devset: DevSet) -> None:
+    held = own_devset.primary()
+    own_devset.kill(held, signal.SIGSTOP)
+    successor = own_devset.primary()
+    assert successor != held
+    own_devset.kill(held, signal.SIGCONT)
+    assert mongod.wait_for(lambda: held in own_devset.secondaries(), timeout=60)
+    assert own_devset.primary() == successor
+
+
+def test_a_member_that_runs_is_not_restarted(own_devset: DevSet) -> None:
+    with pytest.raises(DevSetError, match=r"runs. Use kill\(\) first"):
+        own_devset.restart(own_devset.primary())
+
+
+# The program
+
+
+class Wheel(importlib.metadata.Distribution):
+    """An installed wheel that has its mongod in a folder of the test's."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def read_text(self, filename: str) -> None:
+        return None
+
+    def locate_file(self, path: str | os.PathLike[str]) -> Path:
+        return self.folder / path
+
+
+def script(path: Path, text: str, mode: int = 0o755) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(f"#!/bin/sh\n{text}\n")
+    path.chmod(mode)
+    return path
+
+
+@pytest.fixture
+def no_wheel(monkeypatch: pytest.MonkeyPatch) -> None:
+    def missing(name: str) -> importlib.metadata.Distribution:
+        raise importlib.metadata.PackageNotFoundError(name)
+
+    monkeypatch.setattr(importlib.metadata, "distribution", missing)
+
+
+@pytest.fixture
+def on_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where the only mongod of the PATH would be."""
+    monkeypatch.setenv("PATH", str(tmp_path / "bin"))
+    return tmp_path / "bin" / "mongod"
+
+
+def test_the_mongod_of_the_wheel_is_preferred(on_path: Path) -> None:
+    script(on_path, "echo db version v7.0.14")
+    wheel = importlib.metadata.distribution(mongod.WHEEL)
+    assert find_mongod() == Path(str(wheel.locate_file("fiftyone/db/bin/mongod")))
+    assert "fiftyone" not in sys.modules
+
+
+@pytest.mark.usefixtures("no_wheel")
+def test_a_mongod_on_the_path_is_the_second_choice(on_path: Path) -> None:
+    script(on_path, "echo db version v7.0.14")
+    assert find_mongod() == on_path
+
+
+@pytest.mark.usefixtures("no_wheel", "on_path")
+def test_without_any_mongod_the_error_tells_how_to_get_one() -> None:
+    with pytest.raises(DevSetError, match=r"pip install 'pricebook\[dev\]'.* or set PRICEBOOK_MONGODB_URI"):
+        find_mongod()
+
+
+def test_a_run_bit_that_the_installation_lost_is_set(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    program = script(tmp_path / "fiftyone/db/bin/mongod", "echo db version v6.0.5", mode=0o644)
+    monkeypatch.setattr(importlib.metadata, "distribution", lambda _: Wheel(tmp_path))
+    assert find_mongod() == program
+    assert os.access(program, os.X_OK)
+
+
+def test_a_run_bit_that_may_not_be_set_is_asked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise PermissionError(1, "Operation not permitted")
+
+    program = script(tmp_path / "fiftyone/db/bin/mongod", "echo db version v6.0.5", mode=0o644)
+    monkeypatch.setattr(importlib.metadata, "distribution", lambda _: Wheel(tmp_path))
+    monkeypatch.setattr(Path, "chmod", refuse)
+    with pytest.raises(DevSetError, match=f"chmod \\+x {program}"):
+        find_mongod()
+
+
+@pytest.mark.usefixtures("no_wheel")
+@pytest.mark.parametrize(
+    ("does", "told"),
+    [
+        (
+            "echo 'mongod: error while loading shared libraries: libcurl.so.4: cannot open shared object file: "
+            "No such file or directory' >&2; exit 127",
+            "lacks the shared library libcurl.so.4. Install it with `apt-get install libcurl4`",
+        ),
+        (
+            "echo 'mongod: error while loading shared libraries: libodd.so.1: cannot open shared object file: "
+            "No such file or directory' >&2; exit 127",
+            "lacks the shared library libodd.so.1. Install the package that has it",
+        ),
+        ("echo 'libc.so.6: version GLIBC_2.34 not found' >&2; exit 1", "does not run (libc.so.6: version GLIBC_2.34"),
+        ("kill -ILL $$", "needs a processor with AVX"),
+        ("exit 3", "does not run (exit code 3)"),
+        ("echo db version v4.4.29", "is of MongoDB 4.4; Pricebook needs 6.0 or later. Upgrade it"),
+    ],
+)
+def test_a_mongod_that_cannot_serve_is_refused_with_the_remedy(on_path: Path, does: str, told: str) -> None:
+    script(on_path, does)
+    with pytest.raises(DevSetError, match=f"{re.escape(told)}.*or set PRICEBOOK_MONGODB_URI"):
+        find_mongod()
+
+
+@pytest.mark.usefixtures("no_wheel")
+def test_a_mongod_for_another_machine_is_refused(on_path: Path) -> None:
+    on_path.parent.mkdir()
+    on_path.write_bytes(b"\x7fELF")
+    on_path.chmod(0o755)
+    with pytest.raises(DevSetError, match=r"cannot run here .Exec format error."):
+        find_mongod()
