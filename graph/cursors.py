@@ -2,7 +2,7 @@
 
 import base64
 import binascii
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
 import msgspec
 
@@ -14,11 +14,14 @@ T = TypeVar("T")
 MAX_PAGE = 1000
 MAX_CURSOR = 1000
 
+# What GraphQL's Int can say; anything else in a cursor is forged.
+Number = Annotated[int, msgspec.Meta(ge=1, le=2**31 - 1)]
+
 
 class PriceCursor(msgspec.Struct, array_like=True, tag="price"):
     """A place in the sku order of one version."""
 
-    version: int
+    version: Number
     sku: str
 
 
@@ -31,7 +34,7 @@ class NameCursor(msgspec.Struct, array_like=True, tag="name"):
 class NumberCursor(msgspec.Struct, array_like=True, tag="number"):
     """A place in an order of numbers, from the highest."""
 
-    number: int
+    number: Number
 
 
 def write(cursor: msgspec.Struct) -> str:

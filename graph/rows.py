@@ -27,11 +27,14 @@ class Rows:
 
 
 def row_variables(operation: OperationDefinitionNode) -> dict[str, str]:
-    """Return the variables of an operation that hold rows, each with the name of its type."""
+    """Return the variables of an operation that hold rows, each with the name of its type.
+
+    A variable that is a single row is none of them: it can only stand in a list that the document spells out.
+    """
     found = {}
     for definition in operation.variable_definitions or ():
         name = _named(definition.type)
-        if name in _CARRIERS or name == _ROW:
+        if name in _CARRIERS or (name == _ROW and _is_list(definition.type)):
             found[definition.variable.name.value] = name
     return found
 
@@ -69,6 +72,10 @@ def _stand_in(value: msgspec.Raw) -> list[dict[str, Any]] | None:
     if bytes(json) == b"null":
         return None
     return [{"sku": "", "amount": "0", "currency": "", "attributes": Rows(json)}]
+
+
+def _is_list(node: TypeNode) -> bool:
+    return isinstance(node.type if isinstance(node, NonNullTypeNode) else node, ListTypeNode)
 
 
 def _named(node: TypeNode) -> str:

@@ -1,7 +1,9 @@
-"""The schema, put together."""
+"""The schema, put together. `python -m graph.schema > graph/schema.graphql` exports it for clients and their tools."""
+
+import sys
 
 import strawberry
-from graphql import GraphQLInputObjectType, GraphQLObjectType, GraphQLSchema, Undefined
+from graphql import GraphQLInputObjectType, GraphQLObjectType, GraphQLSchema, Undefined, print_schema
 
 from graph.mutations import Mutation
 from graph.queries import Query
@@ -13,6 +15,11 @@ def build() -> strawberry.Schema:
     schema = strawberry.Schema(query=Query, mutation=Mutation, config=CONFIG)
     _drop_null_defaults(schema._schema)
     return schema
+
+
+def sdl() -> str:
+    """Return the schema in the schema definition language, as `graph/schema.graphql` holds it."""
+    return print_schema(build()._schema) + "\n"
 
 
 def _drop_null_defaults(schema: GraphQLSchema) -> None:
@@ -27,3 +34,7 @@ def _drop_null_defaults(schema: GraphQLSchema) -> None:
         for input_ in inputs:
             if input_.default_value is None:
                 input_.default_value = Undefined
+
+
+if __name__ == "__main__":
+    sys.stdout.write(sdl())

@@ -182,7 +182,7 @@ class Batches:
     async def take_over(self, batch_id: str) -> Batch | None:
         """Take the lease of a batch in progress whose holder went silent. None where it is held, or finished."""
         taken = await self._collection.find_one_and_update(
-            {"_id": batch_id, "state": {"$in": list(IN_PROGRESS)}, **leases.EXPIRED},
+            {"_id": batch_id, "format": {"$lte": FORMAT}, "state": {"$in": list(IN_PROGRESS)}, **leases.EXPIRED},
             [leases.acquire()],
             return_document=ReturnDocument.AFTER,
         )

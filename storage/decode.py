@@ -89,7 +89,7 @@ def split_rows(array: bytes | memoryview) -> list[msgspec.Raw]:
         if bytes(array[:1]) == b"{":
             return [msgspec.Raw(array)]
         return msgspec.json.decode(array, type=list[msgspec.Raw])
-    except msgspec.DecodeError as error:
+    except _UNDECODABLE as error:
         raise InvalidArgument(f"`prices` must be a list of prices: {error}", path=("input", "prices")) from error
 
 
@@ -186,6 +186,9 @@ def _checked_tiers(tiers: list[TierRow]) -> list[tuple[int, str]]:
 
 
 def _checked_attributes(attributes: dict[str, Any]) -> bytes:
+    nested = any(type(value) in (dict, list) for value in attributes.values())
+    if nested and _is_deeper(attributes, MAX_ATTRIBUTES_DEPTH):
+        raise RowRefused("ATTRIBUTES_TOO_DEEP", f"Attributes nest at most {MAX_ATTRIBUTES_DEPTH} deep.", "attributes")
     size = len(msgspec.json.encode(attributes))
     if size > MAX_ATTRIBUTES_BYTES:
         raise RowRefused(
@@ -193,9 +196,6 @@ def _checked_attributes(attributes: dict[str, Any]) -> bytes:
             f"Attributes have at most {MAX_ATTRIBUTES_BYTES} bytes of JSON; these have {size}.",
             "attributes",
         )
-    nested = any(type(value) in (dict, list) for value in attributes.values())
-    if nested and _depth(attributes) > MAX_ATTRIBUTES_DEPTH:
-        raise RowRefused("ATTRIBUTES_TOO_DEEP", f"Attributes nest at most {MAX_ATTRIBUTES_DEPTH} deep.", "attributes")
     keys = list(attributes)
     if nested or keys != sorted(keys):
         attributes = msgspec.to_builtins(attributes, order="sorted")
@@ -205,9 +205,11 @@ def _checked_attributes(attributes: dict[str, Any]) -> bytes:
         raise RowRefused("ATTRIBUTES_INVALID", f"Attributes cannot be stored: {error}", "attributes") from error
 
 
-def _depth(value: Any) -> int:
-    children = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
-    return 1 + max(map(_depth, children), default=0) if isinstance(value, dict | list) else 0
+def _is_deeper(value: Any, levels: int) -> bool:
+    if not isinstance(value, dict | list):
+        return False
+    children = value.values() if isinstance(value, dict) else value
+    return not levels or any(_is_deeper(child, levels - 1) for child in children)
 
 
 def _decode_row(raw: msgspec.Raw) -> Row:

@@ -6,6 +6,7 @@ survives the loss of any minority of the members (`w: majority, j: true`).
 
 import datetime
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from typing import TypeVar
 
 from pymongo.asynchronous.client_session import AsyncClientSession
@@ -177,7 +178,8 @@ class Publisher:
                 raise AlreadyCurrent(name, to_version)
             await self._check_published(name, to_version, session)
             now = _now()
-            held = Pin(to_version, reason, by, now) if pin else price_list.pin
+            kept = price_list.pin and replace(price_list.pin, version=to_version)
+            held = Pin(to_version, reason, by, now) if pin else kept
             moved = await self._pointers.move(price_list, session, current_version=to_version, pin=held)
             await self._events.append(_event(price_list, moved, EventKind.ROLLED_BACK, by, now, reason=reason), session)
             return moved

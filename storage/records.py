@@ -17,6 +17,7 @@ from typing import Any
 import bson
 import msgspec
 from bson.decimal128 import Decimal128
+from bson.int64 import Int64
 
 _int32 = Packer("<i").pack
 _int64 = Packer("<q").pack
@@ -103,8 +104,17 @@ def decode(document: Mapping[str, Any]) -> Price:
         tuple(Tier(tier["minQuantity"], _decimal(tier["amount"])) for tier in document.get("tiers", ())),
         datetime.date.fromisoformat(valid_from) if valid_from else None,
         datetime.date.fromisoformat(valid_until) if valid_until else None,
-        document.get("attributes", {}),
+        _plain(document["attributes"]) if "attributes" in document else {},
     )
+
+
+def _plain(value: Any) -> Any:
+    # PyMongo reads whole numbers of 64 bits as a class of its own, which no JSON encoder knows.
+    if isinstance(value, dict):
+        return {key: _plain(child) for key, child in value.items()}
+    if isinstance(value, list):
+        return [_plain(child) for child in value]
+    return int(value) if isinstance(value, Int64) else value
 
 
 def _decimal128(amount: str) -> bytes:

@@ -12,7 +12,7 @@ from pymongo.errors import OperationFailure, PyMongoError
 
 from storage.errors import UnknownFormat
 from storage.mongo import Database, Document
-from storage.pointers import Pointers, PriceList, from_document
+from storage.pointers import PriceList, from_document
 
 log = logging.getLogger("pricebook.watcher")
 
@@ -31,8 +31,7 @@ class Watcher:
     """
 
     def __init__(self, db: Database, moved: Callable[[PriceList], None]) -> None:
-        self._db = db
-        self._pointers = Pointers(db)
+        self._lists = db["price_lists"]
         self._moved = moved
         self._token: Mapping[str, Any] | None = None
         self._task: asyncio.Task[None] | None = None
@@ -61,34 +60,34 @@ class Watcher:
         pause = FIRST_PAUSE
         while True:
             try:
-                async with await self._db["price_lists"].watch(
-                    full_document="updateLookup", resume_after=self._token
-                ) as stream:
+                async with await self._lists.watch(full_document="updateLookup", resume_after=self._token) as stream:
                     await self._tell_all()
                     self._opened.set()
                     pause = FIRST_PAUSE
                     await self._follow(stream)
             except PyMongoError as error:
-                self._opened.clear()
                 if isinstance(error, OperationFailure) and error.code in _DEAD_TOKEN:
                     self._token = None
                 log.warning("The pointer stream is down (%s); polling until it is back.", type(error).__name__)
+            finally:
+                self._opened.clear()
             with suppress(PyMongoError):
                 await self._tell_all()
             await asyncio.sleep(pause * random.uniform(0.5, 1.0))  # noqa: S311 - jitter, no secret
             pause = min(2 * pause, LAST_PAUSE)
 
     async def _tell_all(self) -> None:
-        for price_list in await self._pointers.by_name():
-            self._moved(price_list)
+        async for document in self._lists.find().sort("_id", 1):
+            self._tell(document)
 
     async def _follow(self, stream: AsyncChangeStream[Document]) -> None:
         async for change in stream:
             self._token = stream.resume_token
-            document = change.get("fullDocument")
-            if document is None:
-                continue
-            try:
-                self._moved(from_document(document))
-            except UnknownFormat as error:
-                log.error("%s", error.message)  # noqa: TRY400 - the message says it all
+            if document := change.get("fullDocument"):
+                self._tell(document)
+
+    def _tell(self, document: Document) -> None:
+        try:
+            self._moved(from_document(document))
+        except UnknownFormat as error:
+            log.error("%s", error.message)  # noqa: TRY400 - the message says it all

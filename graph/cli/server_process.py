@@ -14,7 +14,7 @@ from typing import Self
 import click
 import httpx
 
-from graph.cli.start import address_of
+from graph.cli.start import address_of, ignore_stop_signals
 from graph.settings import Settings
 from storage import tether
 
@@ -83,6 +83,7 @@ class ServerProcess:
 
     def stop(self) -> None:
         """Let the server finish what is in flight and wait for its end; kill it when that takes too long."""
+        ignore_stop_signals()
         self._process.terminate()
         try:
             self._process.wait(STOP_SECONDS)

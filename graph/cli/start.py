@@ -17,6 +17,8 @@ from storage.devset import DevSet, DevSetError
 BACKLOG = 2048
 """Connections that may wait to be accepted."""
 
+STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
 
 class BadSettings(click.ClickException):
     """What was asked for in the environment or on the command line cannot be; exit code 2."""
@@ -33,21 +35,20 @@ def read_settings() -> Settings:
 
 
 def interrupt_on_stop_signals() -> None:
-    """Make the first SIGINT, SIGTERM or SIGHUP a `KeyboardInterrupt`, and pass over those that follow it.
-
-    So whatever was started is stopped in order, however impatient the sender. `nohup` is respected.
-    """
-    stops = [signal.SIGINT, signal.SIGTERM]
-    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
-        stops.append(signal.SIGHUP)
+    """Make SIGINT, SIGTERM and SIGHUP a `KeyboardInterrupt`, all three alike. `nohup` is respected."""
 
     def interrupt(_number: int, _frame: FrameType | None) -> None:
-        for each in stops:
-            signal.signal(each, signal.SIG_IGN)
         raise KeyboardInterrupt
 
-    for each in stops:
-        signal.signal(each, interrupt)
+    for each in STOP_SIGNALS:
+        if each is not signal.SIGHUP or signal.getsignal(each) is not signal.SIG_IGN:
+            signal.signal(each, interrupt)
+
+
+def ignore_stop_signals() -> None:
+    """Pass over them from now on: what was started is being stopped, in order, however impatient the sender."""
+    for each in STOP_SIGNALS:
+        signal.signal(each, signal.SIG_IGN)
 
 
 def listen(host: str, port: int, remedy: str) -> socket.socket:
@@ -80,6 +81,7 @@ def database(settings: Settings) -> Iterator[Settings]:
     except DevSetError as error:
         raise click.ClickException(str(error)) from error
     finally:
+        ignore_stop_signals()
         devset.stop()
 
 

@@ -1,6 +1,7 @@
 """The scalars that GraphQL does not bring."""
 
 import decimal
+import re
 from typing import Any, NewType
 
 import strawberry
@@ -8,6 +9,8 @@ from graphql import GraphQLError
 from strawberry.schema.config import StrawberryConfig
 
 JSON = NewType("JSON", object)
+
+_plain_decimal = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?").fullmatch
 
 
 def _decimal_to_wire(value: decimal.Decimal) -> str:
@@ -17,13 +20,9 @@ def _decimal_to_wire(value: decimal.Decimal) -> str:
 def _decimal_from_wire(value: object) -> decimal.Decimal:
     if not isinstance(value, str):
         raise GraphQLError('A Decimal is a string, such as "12.50".')
-    try:
-        number = decimal.Decimal(value)
-    except decimal.InvalidOperation:
-        number = decimal.Decimal("NaN")
-    if not number.is_finite() or "e" in value.lower():
+    if not _plain_decimal(value):
         raise GraphQLError(f'{value[:40]!r} is no decimal in plain notation, such as "12.50".')
-    return number
+    return decimal.Decimal(value)
 
 
 def _as_it_is(value: Any) -> Any:
