@@ -77,7 +77,7 @@ async def prepare(db: Database) -> None:
     for name, indexes in _INDEXES.items():
         if name not in present:
             try:
-                await db.create_collection(name)
+                await db.create_collection(name, check_exists=False)
             except OperationFailure as error:
                 if error.code != NAMESPACE_EXISTS:
                     raise

@@ -3,6 +3,7 @@
 import json
 import textwrap
 from dataclasses import replace
+from pathlib import Path
 
 import click
 
@@ -72,8 +73,7 @@ def _run(settings: Settings, *, with_demo: bool) -> None:
         "Choose another port with --port (0 for any free one) or PRICEBOOK_PORT.",
     )
     with listener, database(settings) as connected:
-        log = connected.data_dir / "server.log"
-        log.parent.mkdir(parents=True, exist_ok=True)
+        log = _log_in(connected.data_dir)
         click.echo(f"Starting the server; its log is {log}")
         with ServerProcess(connected, listener, log) as server:
             listener.close()  # the server's from here on: when it ends, nobody is kept waiting
@@ -84,6 +84,14 @@ def _run(settings: Settings, *, with_demo: bool) -> None:
                     publish_demo(api)
             click.echo(_closing_message(endpoint, DEMO_QUERY if with_demo else EMPTY_QUERY))
             server.wait()
+
+
+def _log_in(data_dir: Path) -> Path:
+    try:
+        data_dir.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise BadSettings(f"{data_dir} cannot be used: {error.strerror}. Set PRICEBOOK_DATA_DIR to another.") from error
+    return data_dir / "server.log"
 
 
 def _closing_message(endpoint: str, query: str) -> str:

@@ -1,0 +1,45 @@
+"""`pricebook serve` as an operator meets it: one process to start and to stop, whatever it starts itself."""
+
+import re
+import signal
+import sys
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.acceptance.command import running
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="looks for processes in /proc")
+
+
+@pytest.mark.parametrize(("workers", "number"), [("1", signal.SIGINT), ("2", signal.SIGTERM)])
+def test_a_stop_signal_ends_the_server_and_the_embedded_set(
+    tmp_path: Path, workers: str, number: signal.Signals
+) -> None:
+    with running(tmp_path, "serve", PRICEBOOK_PORT="0", PRICEBOOK_WORKERS=workers) as run:
+        run.listen_until("Application startup complete.")
+        url = re.search(r"Listening on (\S+)/graphql", run.said)
+        assert url is not None
+        assert httpx.get(f"{url[1]}/healthz", trust_env=False).status_code == 200
+        assert "starting an embedded MongoDB replica set" in run.said
+        assert run.stop(number) == 0, run.said
+        assert run.processes() == []
+
+
+def test_a_mongodb_that_is_named_is_used_and_its_password_not_shown(tmp_path: Path) -> None:
+    uri = "mongodb://ada:hunter2@127.0.0.1:1/?serverSelectionTimeoutMS=100"
+    with running(tmp_path, "serve", PRICEBOOK_PORT="0", PRICEBOOK_MONGODB_URI=uri) as run:
+        run.listen_until("Using the MongoDB at")
+        run.stop()
+    assert "mongodb://ada:***@127.0.0.1:1/" in run.said
+    assert "hunter2" not in run.said
+
+
+def test_settings_that_are_wrong_are_told_line_by_line(tmp_path: Path) -> None:
+    with running(tmp_path, "serve", PRICEBOOK_PORT="80o0", PRICEBOOK_PROT="1") as run:
+        assert run.wait() == 2
+    assert run.said.splitlines() == [
+        'Error: PRICEBOOK_PROT (now "1") is not a setting; did you mean PRICEBOOK_PORT?',
+        'PRICEBOOK_PORT is "80o0"; allowed is a whole number from 0 to 65535.',
+    ]

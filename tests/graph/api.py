@@ -1,0 +1,135 @@
+"""The API as its clients see it."""
+
+import secrets
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from typing import Any
+
+import httpx
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from graph.app import create_app
+from graph.runtime import Runtime
+from graph.settings import Settings
+
+Row = dict[str, Any]
+
+CREATE = """
+mutation ($input: CreatePriceListInput!) {
+  createPriceList(input: $input) { priceList { name description currentVersion } userErrors { code message path } }
+}"""
+
+PUBLISH = """
+mutation ($input: PublishBatchInput!) {
+  publishBatch(input: $input) {
+    batch {
+      id state version checksum label errorCount
+      progress { received stored expected }
+      errors { index sku field code message }
+    }
+    snapshot { version size }
+    userErrors { code message path }
+  }
+}"""
+
+ROLLBACK = """
+mutation ($input: RollbackInput!) {
+  rollback(input: $input) {
+    priceList { currentVersion pin { version reason by } }
+    userErrors { code message path }
+  }
+}"""
+
+
+def row(sku: str, amount: str = "1.00", currency: str = "EUR", **more: Any) -> Row:
+    """A price as an integrator sends it."""
+    return {"sku": sku, "amount": amount, "currency": currency, **more}
+
+
+def codes(payload: dict[str, Any]) -> list[str]:
+    """The codes of a mutation's user errors."""
+    return [error["code"] for error in payload["userErrors"]]
+
+
+class Client:
+    """A client of a server, wherever that runs."""
+
+    def __init__(self, http: httpx.AsyncClient) -> None:
+        self.http = http
+
+    async def answer(self, document: str, **variables: Any) -> dict[str, Any]:
+        """The JSON of a response."""
+        response = await self.http.post("/graphql", json={"query": document, "variables": variables})
+        answer: dict[str, Any] = response.json()
+        return answer
+
+    async def data(self, document: str, **variables: Any) -> dict[str, Any]:
+        """The data of a response that must be without errors."""
+        answer = await self.answer(document, **variables)
+        assert "errors" not in answer, answer["errors"]
+        data: dict[str, Any] = answer["data"]
+        return data
+
+    async def error_codes(self, document: str, **variables: Any) -> list[str]:
+        """The codes of a response's top-level errors."""
+        answer = await self.answer(document, **variables)
+        return [error["extensions"]["code"] for error in answer.get("errors", [])]
+
+    async def create(self, *names: str) -> None:
+        """Create price lists."""
+        for name in names:
+            payload = (await self.data(CREATE, input={"name": name}))["createPriceList"]
+            assert not payload["userErrors"]
+
+    async def submit(self, price_list: str, prices: Any, key: str | None = None, **more: Any) -> dict[str, Any]:
+        """Send a batch, with a new idempotency key unless one is given, and return the payload."""
+        key = key or secrets.token_hex(8)
+        order = {"priceList": price_list, "mode": "REPLACE", "idempotencyKey": key, "prices": prices, **more}
+        payload: dict[str, Any] = (await self.data(PUBLISH, input=order))["publishBatch"]
+        return payload
+
+    async def publish(self, price_list: str, prices: Sequence[Row]) -> int:
+        """Send a batch that must be published, and return its version."""
+        payload = await self.submit(price_list, prices)
+        assert payload["batch"]["state"] == "PUBLISHED", payload
+        version: int = payload["batch"]["version"]
+        return version
+
+    async def amounts(self, price_list: str) -> dict[str, str] | None:
+        """The current version as {sku: amount}; None where there is none."""
+        snapshot = (
+            await self.data(
+                "query ($l: ID!) { snapshot(priceList: $l) { prices { nodes { sku amount } } } }", l=price_list
+            )
+        )["snapshot"]
+        return snapshot and {price["sku"]: price["amount"] for price in snapshot["prices"]["nodes"]}
+
+
+class Api(Client):
+    """A client of an application in this process. `runtime` is what that application holds open."""
+
+    def __init__(self, http: httpx.AsyncClient, runtime: Runtime) -> None:
+        super().__init__(http)
+        self.runtime = runtime
+
+
+@asynccontextmanager
+async def serving(settings: Settings) -> AsyncIterator[Api]:
+    """Run the application's lifespan as a server would, and yield a client of it."""
+    app = create_app(settings)
+    async with app.router.lifespan_context(app) as state:
+        assert state is not None
+        async with http_client(_with_state(app, state)) as http:
+            yield Api(http, state["runtime"])
+
+
+def http_client(app: ASGIApp) -> httpx.AsyncClient:
+    """An HTTP client of an ASGI application."""
+    return httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://pricebook")
+
+
+def _with_state(app: ASGIApp, state: Mapping[str, Any]) -> ASGIApp:
+    async def with_state(scope: Scope, receive: Receive, send: Send) -> None:
+        await app({**scope, "state": dict(state)}, receive, send)
+
+    return with_state

@@ -1,0 +1,18 @@
+"""A running application for each test."""
+
+import secrets
+from collections.abc import AsyncIterator
+
+import pytest
+
+from graph.settings import Settings
+from tests.graph.api import Api, serving
+
+
+@pytest.fixture
+async def api(mongodb_uri: str) -> AsyncIterator[Api]:
+    """A client of an application of the test's own, on a database of its own."""
+    database = f"test_{secrets.token_hex(6)}"
+    async with serving(Settings(mongodb_uri=mongodb_uri, mongodb_database=database)) as api:
+        yield api
+        await api.runtime.store.client.drop_database(database)

@@ -1,0 +1,81 @@
+"""The body limit: what is over it is refused before it is read, or as soon as it is over."""
+
+from collections.abc import AsyncIterator
+
+import httpx
+import pytest
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse
+from starlette.types import Receive, Scope, Send
+
+from graph.app import create_app
+from graph.http.body_limit import BodyLimit
+from graph.settings import Settings
+from tests.graph.api import http_client
+
+LIMIT = 1000
+
+
+async def echo(scope: Scope, receive: Receive, send: Send) -> None:
+    """Answer with the length of the body."""
+    body = await Request(scope, receive).body()
+    await PlainTextResponse(str(len(body)))(scope, receive, send)
+
+
+class Body:
+    """A body in chunks of 100 bytes that counts how much of it was read. It ends after `size` bytes, or never."""
+
+    def __init__(self, size: int | None = None) -> None:
+        self.size = size
+        self.read = 0
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        while self.size is None or self.read < self.size:
+            self.read += 100
+            yield b"x" * 100
+
+
+@pytest.fixture
+async def http() -> AsyncIterator[httpx.AsyncClient]:
+    """A client of a limited application."""
+    async with http_client(BodyLimit(echo, LIMIT)) as client:
+        yield client
+
+
+def check_refused(response: httpx.Response) -> None:
+    assert response.status_code == 413
+    assert response.headers["connection"] == "close"
+    [error] = response.json()["errors"]
+    assert error["extensions"]["code"] == "BODY_TOO_LARGE"
+    assert str(LIMIT) in error["message"]
+
+
+async def test_a_body_within_the_limit_passes_whole(http: httpx.AsyncClient) -> None:
+    for size in (0, 1, LIMIT):
+        assert (await http.post("/", content=b"x" * size)).text == str(size)
+    assert (await http.post("/", content=Body(LIMIT))).text == str(LIMIT)
+
+
+async def test_a_length_over_the_limit_is_refused_before_anything_is_read(http: httpx.AsyncClient) -> None:
+    body = Body(LIMIT + 100)
+    check_refused(await http.post("/", content=body, headers={"content-length": str(LIMIT + 1)}))
+    assert body.read == 0
+
+
+async def test_a_body_without_a_length_is_refused_once_it_is_over(http: httpx.AsyncClient) -> None:
+    body = Body()
+    check_refused(await http.post("/", content=body))
+    assert body.read == LIMIT + 100
+
+
+async def test_a_length_that_lies_does_not_help(http: httpx.AsyncClient) -> None:
+    body = Body()
+    check_refused(await http.post("/", content=body, headers={"content-length": "10"}))
+    assert body.read == LIMIT + 100
+
+
+async def test_the_application_keeps_to_its_setting() -> None:
+    app = create_app(Settings(mongodb_uri="mongodb://127.0.0.1", max_body_bytes=LIMIT))
+    async with http_client(app) as http:
+        check_refused(await http.post("/graphql", content=b"x" * (LIMIT + 1)))
+        check_refused(await http.post("/graphql", content=Body(), headers={"content-type": "application/json"}))

@@ -1,0 +1,51 @@
+"""Health: a process that cannot serve says so, and names what is missing."""
+
+import signal
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from graph.settings import Settings
+from storage.devset import DevSet
+from tests.graph.api import Api, serving
+from tests.waiting import until
+
+
+async def readiness(api: Api) -> tuple[int, dict[str, Any]]:
+    response = await api.http.get("/readyz")
+    return response.status_code, response.json()
+
+
+async def test_a_process_that_serves_is_healthy_and_ready(api: Api) -> None:
+    response: httpx.Response = await api.http.get("/healthz")
+    assert (response.status_code, response.json()) == (200, {"status": "ok"})
+    assert await readiness(api) == (200, {"status": "ready", "checks": {"primary": True, "pointers": True}})
+
+
+async def test_without_pointers_being_pushed_it_is_not_ready(api: Api) -> None:
+    await api.runtime.heads.stop()
+    assert await readiness(api) == (503, {"status": "not ready", "checks": {"primary": True, "pointers": False}})
+    assert (await api.http.get("/healthz")).status_code == 200
+
+
+async def test_without_a_primary_it_is_not_ready_until_there_is_one_again(data_dir: Path) -> None:
+    with DevSet(data_dir, members=1) as devset:
+        async with serving(Settings(mongodb_uri=devset.uri)) as api:
+            assert (await readiness(api))[0] == 200
+            [member] = devset.members()
+            devset.kill(member, signal.SIGKILL)
+            status, body = await readiness(api)
+            assert (status, body["status"], body["checks"]["primary"]) == (503, "not ready", False)
+            assert (await api.http.get("/healthz")).status_code == 200
+            member = devset.restart(member)
+            await until(lambda: ready(api), "ready again")
+            devset.kill(member, signal.SIGSTOP)
+            status, body = await readiness(api)
+            assert (status, body["checks"]["primary"]) == (503, False), "one that hangs is no primary either"
+            devset.kill(member, signal.SIGCONT)
+            await until(lambda: ready(api), "ready again")
+
+
+async def ready(api: Api) -> bool:
+    return (await readiness(api))[0] == 200

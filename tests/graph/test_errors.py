@@ -1,0 +1,133 @@
+"""Errors: each has a stable code; what the caller can mend is told, what nobody foresaw is masked and logged."""
+
+import inspect
+import logging
+import re
+from typing import Any
+
+import pytest
+from graphql import GraphQLError
+from pymongo.errors import AutoReconnect, ExecutionTimeout, OperationFailure, ServerSelectionTimeoutError
+
+from graph.errors import present
+from storage import Price, PricebookError, Refused, errors
+from storage.layers import Layers
+from storage.pointers import Pointers
+from tests.graph.api import CREATE, Api, row
+
+SECRET = "mongodb://ada:hunter2@db.internal"
+
+
+def leaves(root: type[PricebookError]) -> list[type[PricebookError]]:
+    """The classes of errors that are raised: those without a subclass."""
+    found = [kind for _, kind in inspect.getmembers(errors, inspect.isclass) if issubclass(kind, root)]
+    return [kind for kind in found if not any(issubclass(other, kind) and other is not kind for other in found)]
+
+
+def made(kind: type[PricebookError]) -> PricebookError:
+    """An error of that class, whatever its arguments are."""
+    error = kind.__new__(kind)
+    PricebookError.__init__(error, "Do this next.", path=("input", "x"))
+    return error
+
+
+def test_every_error_has_a_code_of_its_own() -> None:
+    codes = [kind.code for kind in leaves(PricebookError)]
+    assert len(codes) > 15
+    assert sorted(codes) == sorted(set(codes))
+    assert all(re.fullmatch("[A-Z]+(_[A-Z]+)*", code) for code in codes)
+    assert PricebookError.code not in codes
+
+
+@pytest.mark.parametrize("kind", leaves(PricebookError), ids=lambda kind: kind.code)
+def test_an_error_of_storage_is_told_with_its_code_and_message(kind: type[PricebookError]) -> None:
+    told = present(GraphQLError("raw", original_error=made(kind), path=["snapshot"]))
+    assert told == {"message": "Do this next.", "path": ["snapshot"], "extensions": {"code": kind.code}}
+
+
+@pytest.mark.parametrize(
+    "error", [AutoReconnect(SECRET), ServerSelectionTimeoutError(SECRET), ExecutionTimeout(SECRET)], ids=repr
+)
+def test_a_database_that_does_not_answer_is_told_without_its_address(error: Exception) -> None:
+    told = present(GraphQLError(str(error), original_error=error))
+    assert told["extensions"] == {"code": "UNAVAILABLE"}
+    assert SECRET not in str(told)
+
+
+async def ruin(*_: Any, **__: Any) -> dict[str, Price]:
+    raise OperationFailure(f"no such thing on {SECRET}")
+
+
+async def test_an_unforeseen_error_is_masked_and_its_incident_is_in_the_log(
+    api: Api, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    await api.create("retail")
+    await api.publish("retail", [row("a")])
+    monkeypatch.setattr(Layers, "find", ruin)
+    with caplog.at_level(logging.ERROR, "pricebook.graph"):
+        answer = await api.answer('{ snapshot(priceList: "retail") { version price(sku: "a") { sku } } }')
+    assert answer["data"] == {"snapshot": {"version": 1, "price": None}}
+    [error] = answer["errors"]
+    assert (error["path"], error["extensions"]) == (["snapshot", "price"], {"code": "INTERNAL"})
+    assert SECRET not in str(answer)
+    incident = re.search("Incident ([0-9a-f]{16})", error["message"])
+    assert incident is not None
+    [record] = [record for record in caplog.records if incident[1] in record.getMessage()]
+    assert record.exc_info is not None
+    assert SECRET in str(record.exc_info[1])
+
+
+async def test_every_incident_has_an_id_of_its_own(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    await api.create("retail")
+    await api.publish("retail", [row("a")])
+    monkeypatch.setattr(Layers, "find", ruin)
+    document = '{ snapshot(priceList: "retail") { price(sku: "a") { sku } } }'
+    messages = {(await api.answer(document))["errors"][0]["message"] for _ in range(3)}
+    assert len(messages) == 3
+
+
+async def test_what_the_caller_can_mend_is_a_user_error_of_a_mutation(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    refusals = [made(kind) for kind in leaves(Refused)]
+
+    async def refuse(*_: Any, **__: Any) -> None:
+        raise refusals[0]
+
+    monkeypatch.setattr(Pointers, "add", refuse)
+    while refusals:
+        assert (await api.data(CREATE, input={"name": "retail"}))["createPriceList"] == {
+            "priceList": None,
+            "userErrors": [{"code": refusals[0].code, "message": "Do this next.", "path": ["input", "x"]}],
+        }
+        del refusals[0]
+
+
+async def test_what_the_caller_cannot_mend_is_a_top_level_error_of_a_mutation(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def break_down(*_: Any, **__: Any) -> None:
+        raise ServerSelectionTimeoutError(SECRET)
+
+    monkeypatch.setattr(Pointers, "add", break_down)
+    answer = await api.answer(CREATE, input={"name": "retail"})
+    assert answer["data"] is None
+    assert [error["extensions"]["code"] for error in answer["errors"]] == ["UNAVAILABLE"]
+
+
+async def test_a_query_is_refused_at_the_top_level_and_the_rest_of_it_is_answered(api: Api) -> None:
+    await api.create("retail")
+    answer = await api.answer('{ nope: snapshot(priceList: "nope") { version } priceList(name: "retail") { name } }')
+    assert answer["data"] == {"nope": None, "priceList": {"name": "retail"}}
+    assert [(error["path"], error["extensions"]["code"]) for error in answer["errors"]] == [
+        (["nope"], "PRICE_LIST_NOT_FOUND")
+    ]
+
+
+async def test_a_request_that_graphql_refuses_has_a_code(api: Api) -> None:
+    assert await api.error_codes("{") == ["GRAPHQL_PARSE_FAILED"]
+    assert await api.error_codes("{ nope }") == ["GRAPHQL_VALIDATION_FAILED"]
+    assert await api.error_codes('query ($v: Int!) { snapshot(priceList: "a", version: $v) { size } }') == [
+        "BAD_REQUEST"
+    ]
+    assert await api.error_codes("query a { __typename } query b { __typename }") == ["OPERATION_NOT_FOUND"]

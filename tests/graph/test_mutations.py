@@ -1,0 +1,244 @@
+"""Mutations: a batch goes in whole or not at all, once; ops move the pointer, and a rollback holds."""
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from tests.graph.api import CREATE, ROLLBACK, Api, codes, row
+
+PIN = """
+mutation ($input: PinInput!) {
+  pin(input: $input) { priceList { currentVersion pin { version reason by at } } userErrors { code message path } }
+}"""
+UNPIN = """
+mutation ($input: UnpinInput!) {
+  unpin(input: $input) { priceList { currentVersion pin { version } } userErrors { code message path } }
+}"""
+
+
+@pytest.fixture
+async def retail(api: Api) -> Api:
+    """A list `retail` with version 1: a at 1.00."""
+    await api.create("retail")
+    await api.publish("retail", [row("a")])
+    return api
+
+
+# ---------------------------------------------------------------- price lists
+
+
+async def test_a_list_is_created_without_a_version(api: Api) -> None:
+    payload = (await api.data(CREATE, input={"name": "retail", "description": "Shops"}))["createPriceList"]
+    assert payload == {
+        "priceList": {"name": "retail", "description": "Shops", "currentVersion": None},
+        "userErrors": [],
+    }
+
+
+async def test_a_name_is_taken_once(retail: Api) -> None:
+    payload = (await retail.data(CREATE, input={"name": "retail"}))["createPriceList"]
+    assert (payload["priceList"], codes(payload)) == (None, ["PRICE_LIST_EXISTS"])
+    assert await retail.amounts("retail") == {"a": "1.00"}
+
+
+async def test_a_name_that_cannot_name_a_list_is_refused(api: Api) -> None:
+    for name in ("", "Retail", "a b", "-a", "a/b", "a" * 64, "é", "a\n"):
+        payload = (await api.data(CREATE, input={"name": name}))["createPriceList"]
+        assert codes(payload) == ["INVALID_ARGUMENT"], name
+        assert payload["userErrors"][0]["path"] == ["input", "name"]
+    assert (await api.data("{ priceLists { totalCount } }"))["priceLists"]["totalCount"] == 0
+
+
+# ---------------------------------------------------------------- batches
+
+
+async def test_a_batch_becomes_the_current_version(retail: Api) -> None:
+    payload = await retail.submit("retail", [row("b", "2.00"), row("c", "3.00")], label="spring")
+    batch = payload["batch"]
+    assert payload["userErrors"] == []
+    assert payload["snapshot"] == {"version": 2, "size": 2}
+    assert (batch["state"], batch["version"], batch["label"]) == ("PUBLISHED", 2, "spring")
+    assert batch["progress"] == {"received": 2, "stored": 2, "expected": 2}
+    assert (batch["errors"], batch["errorCount"]) == ([], 0)
+    assert await retail.amounts("retail") == {"b": "2.00", "c": "3.00"}
+
+
+async def test_a_batch_is_seen_by_the_request_that_sent_it(retail: Api) -> None:
+    data = await retail.data(
+        """mutation ($input: PublishBatchInput!) {
+          publishBatch(input: $input) { snapshot { price(sku: "b") { amount } prices { nodes { sku } } } }
+        }""",
+        input={
+            "priceList": "retail",
+            "mode": "REPLACE",
+            "idempotencyKey": "k",
+            "prices": [row("b", "2.00")],
+        },
+    )
+    assert data["publishBatch"]["snapshot"] == {"price": {"amount": "2.00"}, "prices": {"nodes": [{"sku": "b"}]}}
+
+
+async def test_the_checksum_is_that_of_the_prices_in_any_order(retail: Api) -> None:
+    prices = [row(f"{i}", f"{i}.50") for i in range(50)]
+    checksums = {(await retail.submit("retail", rows))["batch"]["checksum"] for rows in (prices, prices[::-1])}
+    assert len(checksums) == 1
+    assert (await retail.submit("retail", [*prices[1:], row("0", "0.51")]))["batch"]["checksum"] not in checksums
+
+
+async def test_the_same_key_gives_the_same_batch(retail: Api) -> None:
+    first = await retail.submit("retail", [row("b")], "key")
+    await retail.publish("retail", [row("c")])
+    again = await retail.submit("retail", [row("b")], "key")
+    assert again == first
+    assert await retail.amounts("retail") == {"c": "1.00"}
+
+
+async def test_the_same_key_at_the_same_time_makes_one_version(retail: Api) -> None:
+    payloads = await asyncio.gather(*(retail.submit("retail", [row("b")], "key") for _ in range(10)))
+    assert {payload["batch"]["id"] for payload in payloads} == {payloads[0]["batch"]["id"]}
+    assert {payload["batch"]["version"] for payload in payloads} == {2}
+    assert await retail.publish("retail", [row("c")]) == 3
+
+
+async def test_the_same_key_with_another_body_is_refused(retail: Api) -> None:
+    await retail.submit("retail", [row("b")], "key", label="x")
+    for prices, more in (([row("b", "1.01")], {"label": "x"}), ([row("b")], {"label": "y"})):
+        payload = await retail.submit("retail", prices, "key", **more)
+        assert (payload["batch"], codes(payload)) == (None, ["IDEMPOTENCY_KEY_REUSED"])
+        assert payload["userErrors"][0]["path"] == ["input", "idempotencyKey"]
+    assert await retail.amounts("retail") == {"b": "1.00"}
+
+
+async def test_a_key_is_unique_within_its_list_only(retail: Api) -> None:
+    await retail.create("other")
+    first = await retail.submit("retail", [row("b")], "key")
+    second = await retail.submit("other", [row("b")], "key")
+    assert first["batch"]["id"] != second["batch"]["id"]
+
+
+async def test_a_batch_is_published_only_on_the_version_it_expects(retail: Api) -> None:
+    assert (await retail.submit("retail", [row("b")], expectedVersion=1))["batch"]["version"] == 2
+    payload = await retail.submit("retail", [row("c")], expectedVersion=1)
+    assert (payload["batch"], codes(payload)) == (None, ["CONFLICT"])
+    assert payload["userErrors"][0]["path"] == ["input", "expectedVersion"]
+    assert await retail.amounts("retail") == {"b": "1.00"}
+
+
+async def test_of_batches_that_expect_the_same_version_one_wins(retail: Api) -> None:
+    payloads = await asyncio.gather(
+        *(retail.submit("retail", [row("b", f"{i}.00")], expectedVersion=1) for i in range(8))
+    )
+    winners = [i for i, payload in enumerate(payloads) if payload["batch"] and payload["batch"]["state"] == "PUBLISHED"]
+    assert len(winners) == 1
+    assert [codes(payload) for payload in payloads if codes(payload)] == [["CONFLICT"]] * 7
+    assert await retail.amounts("retail") == {"b": f"{winners[0]}.00"}
+
+
+# ---------------------------------------------------------------- operations
+
+
+async def rollback(api: Api, to: int, **more: Any) -> dict[str, Any]:
+    order = {"priceList": "retail", "toVersion": to, "reason": "wrong", **more}
+    payload: dict[str, Any] = (await api.data(ROLLBACK, input=order))["rollback"]
+    return payload
+
+
+async def test_a_rollback_makes_an_earlier_version_current_and_pins_it(retail: Api) -> None:
+    await retail.publish("retail", [row("b")])
+    payload = await rollback(retail, 1)
+    assert payload == {
+        "priceList": {"currentVersion": 1, "pin": {"version": 1, "reason": "wrong", "by": "anonymous"}},
+        "userErrors": [],
+    }
+    assert await retail.amounts("retail") == {"a": "1.00"}
+
+
+async def test_a_batch_after_a_rollback_waits(retail: Api) -> None:
+    await retail.publish("retail", [row("b")])
+    await rollback(retail, 1)
+    payload = await retail.submit("retail", [row("c")])
+    assert (payload["batch"]["state"], payload["batch"]["version"], codes(payload)) == ("HELD", 3, [])
+    assert await retail.amounts("retail") == {"a": "1.00"}
+
+
+async def test_a_rollback_need_not_pin(retail: Api) -> None:
+    await retail.publish("retail", [row("b")])
+    assert (await rollback(retail, 1, pin=False))["priceList"] == {"currentVersion": 1, "pin": None}
+    assert await retail.publish("retail", [row("c")]) == 3
+
+
+async def test_a_rollback_goes_to_any_version_that_was_current_and_forward_again(retail: Api) -> None:
+    for sku in "bcd":
+        await retail.publish("retail", [row(sku)])
+    for version, sku in ((2, "b"), (1, "a"), (4, "d"), (3, "c")):
+        await rollback(retail, version)
+        assert await retail.amounts("retail") == {sku: "1.00"}
+
+
+async def test_a_rollback_to_the_current_version_is_reported_and_changes_nothing(retail: Api) -> None:
+    payload = await rollback(retail, 1)
+    assert (payload["priceList"], codes(payload)) == (None, ["ALREADY_CURRENT"])
+    price_list = (await retail.data('{ priceList(name: "retail") { pin { version } events { totalCount } } }'))[
+        "priceList"
+    ]
+    assert price_list == {"pin": None, "events": {"totalCount": 2}}
+
+
+async def test_a_rollback_that_cannot_be_done_is_refused(retail: Api) -> None:
+    await retail.publish("retail", [row("b")])
+    await rollback(retail, 1)
+    await retail.submit("retail", [row("held")])
+    for to, more, code in (
+        (99, {}, "SNAPSHOT_NOT_FOUND"),
+        (3, {}, "SNAPSHOT_NEVER_PUBLISHED"),
+        (2, {"expectedVersion": 2}, "CONFLICT"),
+        (2, {"reason": " "}, "INVALID_ARGUMENT"),
+        (2, {"reason": "r" * 1001}, "INVALID_ARGUMENT"),
+        (2, {"priceList": "nope"}, "PRICE_LIST_NOT_FOUND"),
+    ):
+        payload = await rollback(retail, to, **more)
+        assert (payload["priceList"], codes(payload)) == (None, [code])
+    assert await retail.amounts("retail") == {"a": "1.00"}
+
+
+async def test_of_rollbacks_that_expect_the_same_version_one_wins(retail: Api) -> None:
+    await retail.publish("retail", [row("b")])
+    await retail.publish("retail", [row("c")])
+    payloads = await asyncio.gather(*(rollback(retail, to, expectedVersion=3) for to in (1, 2, 1, 2)))
+    assert sorted(code for payload in payloads for code in codes(payload)) == ["CONFLICT"] * 3
+
+
+async def test_a_pin_holds_a_version_until_it_is_let_go(retail: Api) -> None:
+    await retail.publish("retail", [row("b")])
+    pinned = (await retail.data(PIN, input={"priceList": "retail", "version": 1, "reason": "audit"}))["pin"]
+    pin = pinned["priceList"]["pin"]
+    assert pin.pop("at")
+    assert pinned["priceList"] == {
+        "currentVersion": 1,
+        "pin": {"version": 1, "reason": "audit", "by": "anonymous"},
+    }
+    assert (await retail.submit("retail", [row("c")]))["batch"]["state"] == "HELD"
+    assert await retail.amounts("retail") == {"a": "1.00"}
+    unpinned = (await retail.data(UNPIN, input={"priceList": "retail", "reason": "done"}))["unpin"]
+    assert unpinned == {"priceList": {"currentVersion": 1, "pin": None}, "userErrors": []}
+    assert await retail.publish("retail", [row("d")]) == 4
+
+
+async def test_a_list_without_a_pin_cannot_be_unpinned(retail: Api) -> None:
+    payload = (await retail.data(UNPIN, input={"priceList": "retail", "reason": "done"}))["unpin"]
+    assert (payload["priceList"], codes(payload)) == (None, ["NOT_PINNED"])
+
+
+async def test_mutations_of_one_request_run_one_after_the_other(retail: Api) -> None:
+    await retail.publish("retail", [row("b")])
+    data = await retail.data(
+        """mutation {
+          back: rollback(input: {priceList: "retail", toVersion: 1, reason: "r"}) { priceList { current { version } } }
+          forth: rollback(input: {priceList: "retail", toVersion: 2, reason: "r"}) { priceList { current { version } } }
+        }"""
+    )
+    assert data == {
+        "back": {"priceList": {"current": {"version": 1}}},
+        "forth": {"priceList": {"current": {"version": 2}}},
+    }

@@ -1,0 +1,271 @@
+"""Rows pass GraphQL unread: they are checked as rows, once, however they stand in the request."""
+
+from typing import Any, cast
+
+import pytest
+from graphql import GraphQLScalarType
+
+from graph import schema
+from graph.http.endpoint import Endpoint
+from tests.graph.api import PUBLISH, Api, Row, http_client, row
+
+ANSWER = """
+fragment Answer on BatchPayload {
+  batch { state version errors { index sku field code } } userErrors { code message path }
+}"""
+
+WITH_PRICES = (
+    """mutation ($prices: [PriceInput!]) {
+      publishBatch(input: {priceList: "retail", mode: REPLACE, idempotencyKey: "k", prices: $prices}) { ...Answer }
+    }"""
+    + ANSWER
+)
+
+WITH_LITERALS = (
+    """mutation {
+      publishBatch(input: {priceList: "retail", mode: REPLACE, idempotencyKey: "k", prices: PRICES}) { ...Answer }
+    }"""
+    + ANSWER
+)
+
+
+def with_literals(prices: str) -> str:
+    """A mutation in which the rows stand as GraphQL literals."""
+    return WITH_LITERALS.replace("PRICES", prices)
+
+
+@pytest.fixture
+async def retail(api: Api) -> Api:
+    """An empty list `retail`."""
+    await api.create("retail")
+    return api
+
+
+async def published(api: Api, document: str, **variables: Any) -> dict[str, Any]:
+    """The payload of a batch that must be published."""
+    payload: dict[str, Any] = (await api.data(document, **variables))["publishBatch"]
+    assert payload["userErrors"] == []
+    assert payload["batch"]["state"] == "PUBLISHED"
+    return payload
+
+
+def order(prices: Any) -> dict[str, Any]:
+    return {"priceList": "retail", "mode": "REPLACE", "idempotencyKey": "k", "prices": prices}
+
+
+# ---------------------------------------------------------------- variables
+
+
+async def test_rows_are_not_coerced_one_by_one(retail: Api) -> None:
+    counted = schema.build()
+    decimal = cast("GraphQLScalarType", counted._schema.type_map["Decimal"])
+    coerce, coerced = decimal.coerce_input_value, []
+
+    def counting(value: Any) -> Any:
+        coerced.append(value)
+        return coerce(value)
+
+    decimal.coerce_input_value = counting
+    async with http_client(Endpoint(counted, lambda _: retail.runtime.context())) as http:
+        for document, variables in (
+            (PUBLISH, {"input": order([row(f"{i}") for i in range(1000)])}),
+            (WITH_PRICES, {"prices": [row(f"{i}") for i in range(1000)]}),
+        ):
+            coerced.clear()
+            answer = (await http.post("/", json={"query": document, "variables": variables})).json()
+            assert answer["data"]["publishBatch"]["batch"]["state"] == "PUBLISHED"
+            assert coerced == ["0"], "only the stand-in is coerced"
+
+
+async def test_a_row_with_wrong_types_is_an_item_error_of_the_batch(retail: Api) -> None:
+    bad = [{"sku": 1, "amount": "1", "currency": "EUR"}, {**row("b"), "amount": 1}, 5, {**row("d"), "attributes": 1}]
+    for document, variables in ((PUBLISH, {"input": order(bad)}), (WITH_PRICES, {"prices": bad})):
+        payload = (await retail.data(document, **variables))["publishBatch"]
+        assert [error["code"] for error in payload["userErrors"]] == ["BATCH_INVALID"]
+        assert [(error["index"], error["code"]) for error in payload["batch"]["errors"]] == [
+            (0, "FIELD_TYPE"),
+            (1, "AMOUNT_NOT_DECIMAL"),
+            (2, "ROW_NOT_OBJECT"),
+            (3, "ATTRIBUTES_INVALID"),
+        ]
+
+
+async def test_rows_can_stand_in_the_input_or_in_a_variable_of_their_own(retail: Api) -> None:
+    first = await published(retail, PUBLISH, input=order([row("a", "1.50"), row("b")]))
+    assert await retail.amounts("retail") == {"a": "1.50", "b": "1.00"}
+    again = await published(retail, WITH_PRICES, prices=[row("a", "1.50"), row("b")])
+    assert again["batch"]["version"] == first["batch"]["version"] == 1
+
+
+async def test_the_rows_of_a_variable_can_be_required(retail: Api) -> None:
+    document = (
+        """mutation ($prices: [PriceInput!]!, $key: String!) {
+      publishBatch(input: {priceList: "retail", mode: REPLACE, idempotencyKey: $key, prices: $prices}) { ...Answer }
+    }"""
+        + ANSWER
+    )
+    await published(retail, document, prices=[row("a")], key="k")
+    assert await retail.amounts("retail") == {"a": "1.00"}
+
+
+async def test_a_single_object_is_a_list_of_one(retail: Api) -> None:
+    for document, variables in (
+        (PUBLISH, {"input": order(row("a", "1.50"))}),
+        (WITH_PRICES, {"prices": row("a", "1.50")}),
+    ):
+        await published(retail, document, **variables)
+        assert await retail.amounts("retail") == {"a": "1.50"}
+
+
+async def test_rows_that_are_null_or_left_out_are_not_a_batch(retail: Api) -> None:
+    left_out = order(None)
+    del left_out["prices"]
+    for document, variables in (
+        (PUBLISH, {"input": order(None)}),
+        (PUBLISH, {"input": left_out}),
+        (WITH_PRICES, {"prices": None}),
+        (WITH_PRICES, {}),
+        (with_literals("null"), {}),
+    ):
+        payload = (await retail.data(document, **variables))["publishBatch"]
+        assert [(error["code"], error["path"]) for error in payload["userErrors"]] == [
+            ("INVALID_ARGUMENT", ["input", "prices"])
+        ]
+    assert await retail.amounts("retail") is None
+
+
+async def test_what_is_no_list_of_rows_is_refused(retail: Api) -> None:
+    for prices in ("rows", 5, True):
+        for document, variables in ((PUBLISH, {"input": order(prices)}), (WITH_PRICES, {"prices": prices})):
+            payload = (await retail.data(document, **variables))["publishBatch"]
+            assert [(error["code"], error["path"]) for error in payload["userErrors"]] == [
+                ("INVALID_ARGUMENT", ["input", "prices"])
+            ]
+
+
+async def test_an_input_that_is_no_object_is_refused_by_graphql(retail: Api) -> None:
+    inputs: list[Any] = [5, "x", [], None, {"priceList": "retail"}, {**order([row("a")]), "mode": "SWAP"}]
+    for wrong in inputs:
+        assert set(await retail.error_codes(PUBLISH, input=wrong)) == {"BAD_REQUEST"}, wrong
+    assert await retail.error_codes(PUBLISH) == ["BAD_REQUEST"]
+    assert await retail.error_codes(PUBLISH, input={**order([row("a")]), "colour": "red"}) == ["BAD_REQUEST"]
+    assert await retail.amounts("retail") is None
+
+
+async def test_two_aliases_may_use_the_same_variable(retail: Api) -> None:
+    document = (
+        """mutation ($input: PublishBatchInput!) {
+      a: publishBatch(input: $input) { ...Answer } b: publishBatch(input: $input) { ...Answer }
+    }"""
+        + ANSWER
+    )
+    data = await retail.data(document, input=order([row("a"), row("b")]))
+    assert data["a"] == data["b"]
+    assert data["a"]["batch"]["version"] == 1
+
+
+async def test_rows_may_be_used_in_two_places(retail: Api) -> None:
+    await retail.create("other")
+    document = (
+        """mutation ($prices: [PriceInput!]) {
+      a: publishBatch(input: {priceList: "retail", mode: REPLACE, idempotencyKey: "k", prices: $prices}) { ...Answer }
+      b: publishBatch(input: {priceList: "other", mode: REPLACE, idempotencyKey: "k", prices: $prices}) { ...Answer }
+    }"""
+        + ANSWER
+    )
+    data = await retail.data(document, prices=[row("a"), row("b", "2.00")])
+    assert [data[alias]["batch"]["state"] for alias in "ab"] == ["PUBLISHED"] * 2
+    assert await retail.amounts("retail") == await retail.amounts("other") == {"a": "1.00", "b": "2.00"}
+
+
+async def test_two_variables_of_rows_are_kept_apart(retail: Api) -> None:
+    await retail.create("other")
+    document = (
+        """mutation ($x: PublishBatchInput!, $y: PublishBatchInput!) {
+      a: publishBatch(input: $x) { ...Answer } b: publishBatch(input: $y) { ...Answer }
+    }"""
+        + ANSWER
+    )
+    await retail.data(document, x=order([row("a")]), y={**order([row("b")]), "priceList": "other"})
+    assert (await retail.amounts("retail"), await retail.amounts("other")) == ({"a": "1.00"}, {"b": "1.00"})
+
+
+async def test_a_default_of_a_variable_is_used(retail: Api) -> None:
+    document = WITH_PRICES.replace(
+        "$prices: [PriceInput!]", '$prices: [PriceInput!] = [{sku: "d", amount: "4.00", currency: "EUR"}]'
+    )
+    await published(retail, document)
+    assert await retail.amounts("retail") == {"d": "4.00"}
+
+
+async def test_a_variable_can_be_one_row_or_a_field_of_it(retail: Api) -> None:
+    document = (
+        """mutation ($row: PriceInput!, $sku: ID!, $amount: Decimal!) {
+      publishBatch(input: {priceList: "retail", mode: REPLACE, idempotencyKey: "k", prices: [
+        $row, {sku: $sku, amount: $amount, currency: "EUR"}
+      ]}) { ...Answer }
+    }"""
+        + ANSWER
+    )
+    await published(retail, document, row=row("a", "1.50"), sku="b", amount="2.50")
+    assert await retail.amounts("retail") == {"a": "1.50", "b": "2.50"}
+
+
+# ---------------------------------------------------------------- literals
+
+
+async def test_literals_in_the_document_are_rows_too(retail: Api) -> None:
+    prices = """[
+      {sku: "a", amount: "1.50", currency: "EUR", tiers: [{minQuantity: 5, amount: "1.20"}],
+       validFrom: "2026-01-01", validUntil: "2026-12-31", attributes: {colour: "red", sizes: [1, 2.5, null, true]}}
+      {sku: 7, amount: "0", currency: "USD"}
+    ]"""
+    await published(retail, with_literals(prices))
+    nodes = (
+        await retail.data(
+            """{ snapshot(priceList: "retail") { prices { nodes {
+              sku amount currency tiers { minQuantity amount } validFrom validUntil attributes
+            } } } }"""
+        )
+    )["snapshot"]["prices"]["nodes"]
+    plain: Row = {"tiers": [], "validFrom": None, "validUntil": None, "attributes": {}}
+    assert nodes == [
+        {**plain, "sku": "7", "amount": "0", "currency": "USD"},
+        {
+            "sku": "a",
+            "amount": "1.50",
+            "currency": "EUR",
+            "tiers": [{"minQuantity": 5, "amount": "1.20"}],
+            "validFrom": "2026-01-01",
+            "validUntil": "2026-12-31",
+            "attributes": {"colour": "red", "sizes": [1, 2.5, None, True]},
+        },
+    ]
+
+
+async def test_a_single_literal_is_a_list_of_one(retail: Api) -> None:
+    await published(retail, with_literals('{sku: "a", amount: "1.50", currency: "EUR"}'))
+    assert await retail.amounts("retail") == {"a": "1.50"}
+
+
+async def test_literals_are_checked_as_rows(retail: Api) -> None:
+    prices = """[
+      {sku: "a", amount: "-1.50", currency: "EUR"}
+      {sku: "b", amount: "1.50", currency: "XYZ"}
+      {sku: "", amount: "1.50", currency: "EUR"}
+      {sku: "d", amount: "1.50", currency: "EUR", attributes: [1]}
+    ]"""
+    payload = (await retail.data(with_literals(prices)))["publishBatch"]
+    assert [(error["index"], error["field"], error["code"]) for error in payload["batch"]["errors"]] == [
+        (0, "amount", "AMOUNT_NEGATIVE"),
+        (1, "currency", "CURRENCY_UNKNOWN"),
+        (2, "sku", "SKU_EMPTY"),
+        (3, "attributes", "ATTRIBUTES_INVALID"),
+    ]
+
+
+async def test_a_literal_that_is_no_decimal_is_refused_by_graphql(retail: Api) -> None:
+    for amount in ("1.5", '"NaN"', '"1e3"', '"1_000"', '" 1"', '"+1"', '".5"', '""', '"\N{ARABIC-INDIC DIGIT ONE}"'):
+        document = with_literals('[{sku: "a", currency: "EUR", amount: ' + amount + "}]")
+        assert await retail.error_codes(document) == ["GRAPHQL_VALIDATION_FAILED"], amount
+    assert await retail.amounts("retail") is None

@@ -1,0 +1,141 @@
+"""Settings: the environment of a process, read once, refused with one clear line where it is wrong."""
+
+import re
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from graph.settings import VARIABLES, Settings, SettingsError
+
+README = Path(__file__).parents[2] / "README.md"
+
+
+def refusal(**environ: str) -> str:
+    with pytest.raises(SettingsError) as caught:
+        Settings.from_environment(environ)
+    return str(caught.value)
+
+
+def test_an_empty_environment_gives_the_defaults() -> None:
+    settings = Settings.from_environment({"HOME": "/home/ada"})
+    assert settings == Settings(data_dir=Path("/home/ada/.local/share/pricebook"))
+    assert (settings.host, settings.port, settings.mongodb_uri) == ("127.0.0.1", 8000, None)
+    assert settings.max_body_bytes == 64 * 1024 * 1024
+
+
+def test_an_empty_variable_counts_as_unset() -> None:
+    assert Settings.from_environment({"PRICEBOOK_PORT": ""}).port == 8000
+
+
+@pytest.mark.parametrize(
+    ("data_home", "expected"),
+    [
+        ("/srv/data", "/srv/data/pricebook"),
+        ("not/absolute", "/home/ada/.local/share/pricebook"),
+    ],
+)
+def test_the_data_folder_follows_an_absolute_xdg_data_home(data_home: str, expected: str) -> None:
+    environ = {"HOME": "/home/ada", "XDG_DATA_HOME": data_home}
+    assert Settings.from_environment(environ).data_dir == Path(expected)
+
+
+@pytest.mark.parametrize("text", ["67108864", "65536KiB", "64MiB", "64 mib", "67108864B"])
+def test_a_size_may_carry_a_unit(text: str) -> None:
+    assert Settings.from_environment({"PRICEBOOK_MAX_BODY_BYTES": text}).max_body_bytes == 67_108_864
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "allowed"),
+    [
+        ("PRICEBOOK_HOST", "two words", "an address or host name"),
+        ("PRICEBOOK_PORT", "80o0", "a whole number from 0 to 65535"),
+        ("PRICEBOOK_PORT", "65536", "a whole number from 0 to 65535"),
+        ("PRICEBOOK_PORT", "-1", "a whole number from 0 to 65535"),
+        ("PRICEBOOK_WORKERS", "0", "a whole number from 1 to 64"),
+        ("PRICEBOOK_MONGODB_URI", "localhost:27017", "a connection string: mongodb://... or mongodb+srv://..."),
+        ("PRICEBOOK_MONGODB_DATABASE", "a.b", "1 to 63 letters, digits, hyphens and underscores"),
+        ("PRICEBOOK_MEMBERS", "8", "a whole number from 1 to 7"),
+        ("PRICEBOOK_MAX_BODY_BYTES", "64MB", "a number of bytes, as 67108864, 65536KiB, 64MiB or 1GiB"),
+        ("PRICEBOOK_MAX_BODY_BYTES", "0", "a number of bytes, as 67108864, 65536KiB, 64MiB or 1GiB"),
+        ("PRICEBOOK_LOG_LEVEL", "loud", "one of critical, error, warning, info, debug"),
+    ],
+)
+def test_a_bad_value_is_one_line_with_variable_value_and_what_is_allowed(
+    variable: str, value: str, allowed: str
+) -> None:
+    assert refusal(**{variable: value}) == f'{variable} is "{value}"; allowed is {allowed}.'
+
+
+def test_every_bad_value_is_told_at_once() -> None:
+    lines = refusal(PRICEBOOK_PORT="x", PRICEBOOK_MEMBERS="y").splitlines()
+    assert [line.split()[0] for line in lines] == ["PRICEBOOK_PORT", "PRICEBOOK_MEMBERS"]
+
+
+def test_an_unknown_variable_is_refused_with_the_name_that_was_perhaps_meant() -> None:
+    assert refusal(PRICEBOOK_MONGO_URI="mongodb://db") == (
+        'PRICEBOOK_MONGO_URI (now "mongodb://db") is not a setting; did you mean PRICEBOOK_MONGODB_URI?'
+    )
+
+
+def test_an_unknown_variable_like_no_other_is_refused_with_all_there_are() -> None:
+    line = refusal(PRICEBOOK_ZEBRA="1")
+    assert all(variable.name in line for variable in VARIABLES)
+
+
+def test_variables_of_other_programs_are_passed_over() -> None:
+    Settings.from_environment(
+        {"PATH": "/bin", "PRICEBOOK_TEST_X": "1", "PRICEBOOK_ENDPOINT": "e", "PRICEBOOK_TOKEN": "t"}
+    )
+
+
+SECRET = "hunter2"
+
+
+@pytest.mark.parametrize(
+    "uri",
+    [
+        f"mongodb://ada:{SECRET}@db1:27017,db2:27017/?replicaSet=rs",
+        f"mongodb+srv://ada:{SECRET}@db/",
+        f"mongodb://ada:p@{SECRET}@db/",
+        f"mongodb://ada:p/{SECRET}@db/",
+        f"mongodb://db/?tls=true&tlsCertificateKeyFilePassword={SECRET}",
+        f"mongodb://db/?authMechanismProperties=AWS_SESSION_TOKEN:{SECRET}&tls=true",
+    ],
+)
+def test_a_password_is_never_shown(uri: str) -> None:
+    shown = repr(Settings(mongodb_uri=uri))
+    assert SECRET not in shown
+    assert "***" in shown
+    assert "db" in shown
+
+
+def test_a_password_in_a_refused_value_is_not_shown_either() -> None:
+    assert SECRET not in refusal(PRICEBOOK_MONGODB_URI=f"mongo://ada:{SECRET}@db/")
+    assert SECRET not in refusal(PRICEBOOK_MONGO_URI=f"mongodb://ada:{SECRET}@db/")
+
+
+@given(
+    st.builds(
+        Settings,
+        host=st.sampled_from(["0.0.0.0", "::1", "localhost"]),
+        port=st.integers(0, 65535),
+        workers=st.integers(1, 64),
+        mongodb_uri=st.none() | st.just("mongodb://ada:secret@db/?replicaSet=rs"),
+        mongodb_database=st.from_regex(r"[a-z][a-z0-9_-]{0,30}", fullmatch=True),
+        data_dir=st.sampled_from([Path("/srv/data"), Path("/srv/a folder")]),
+        members=st.integers(1, 7),
+        max_body_bytes=st.integers(1, 1 << 40),
+        log_level=st.sampled_from(["critical", "error", "warning", "info", "debug"]),
+    )
+)
+def test_settings_go_through_an_environment_unchanged(settings: Settings) -> None:
+    assert Settings.from_environment(settings.to_environment()) == settings
+
+
+def test_readme_lists_every_setting_with_its_default() -> None:
+    rows = re.findall(r"^\| *`(PRICEBOOK_\w+)` *\| *(.*?) *\|", README.read_text(encoding="utf-8"), re.MULTILINE)
+    assert {name: default.replace("`", "") for name, default in rows} == {
+        variable.name: variable.default for variable in VARIABLES
+    }

@@ -1,0 +1,80 @@
+"""Stores for the loaders: one in memory where no server is needed, one on a server that counts its round trips."""
+
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any, cast
+
+import pytest
+from mongomock_motor import AsyncMongoMockClient
+from pymongo import AsyncMongoClient
+from pymongo.monitoring import CommandFailedEvent, CommandListener, CommandStartedEvent, CommandSucceededEvent
+
+from graph import schema
+from graph.http.endpoint import Endpoint
+from graph.runtime import Runtime
+from loaders import Heads
+from storage import Store
+from storage.mongo import Client
+from tests.graph.api import Api, http_client
+
+
+@pytest.fixture
+def mock_store() -> Store:
+    """A store in memory, for reading documents that the test put there.
+
+    mongomock-motor follows Motor, whose `find` and `find_one` are those of PyMongo's asyncio API. It has no change
+    streams, transactions or updates by pipeline, and its `aggregate` is not awaited: that is tested on a server.
+    """
+    return Store(cast("Client", AsyncMongoMockClient(tz_aware=True)), "mock")
+
+
+class RoundTrips(CommandListener):
+    """The commands that a client sent, each with its collection and the number of keys that it asked for."""
+
+    def __init__(self) -> None:
+        self._sent: list[tuple[str, str, int]] = []
+
+    def started(self, event: CommandStartedEvent) -> None:
+        name = event.command_name
+        collection = str(event.command[name] if name != "getMore" else event.command["collection"])
+        if (name, collection) == ("getMore", "price_lists"):
+            return  # the pointers being pushed
+        self._sent.append((name, collection.partition(".")[0], _keys(event.command)))
+
+    def succeeded(self, event: CommandSucceededEvent) -> None:
+        pass
+
+    def failed(self, event: CommandFailedEvent) -> None:
+        pass
+
+    @contextmanager
+    def counted(self) -> Iterator[list[tuple[str, str, int]]]:
+        """Yield a list that holds, at the end, what was sent meanwhile."""
+        counted: list[tuple[str, str, int]] = []
+        self._sent = counted
+        yield counted
+        self._sent = []
+
+
+def _keys(command: Mapping[str, Any]) -> int:
+    by_id = command.get("filter", {}).get("_id")
+    return len(by_id["$in"]) if isinstance(by_id, dict) and "$in" in by_id else 0
+
+
+@pytest.fixture
+def round_trips() -> RoundTrips:
+    """The round trips of `counted_api`."""
+    return RoundTrips()
+
+
+@pytest.fixture
+async def counted_api(mongodb_uri: str, store: Store, round_trips: RoundTrips) -> AsyncIterator[Api]:
+    """The API on a client whose commands are counted."""
+    client: Client = AsyncMongoClient(mongodb_uri, tz_aware=True, event_listeners=[round_trips])
+    counted = Store(client, store.db.name)
+    runtime = Runtime(counted, Heads(counted))
+    await runtime.heads.start()
+    async with http_client(Endpoint(schema.build(), lambda _: runtime.context())) as http:
+        yield Api(http, runtime)
+    await runtime.heads.stop()
+    await counted.close()

@@ -1,0 +1,112 @@
+"""Heads: the newest pointer that is known is answered from memory while pointers are pushed, else it is read."""
+
+import datetime
+from collections.abc import Callable
+
+import pytest
+
+from loaders import Heads
+from storage import PriceList, PriceListNotFound, Store
+
+
+class FakeWatcher:
+    """Tells what the test tells it to tell."""
+
+    def __init__(self, _: object, moved: Callable[[PriceList], None]) -> None:
+        self.moved = moved
+        self.alive = True
+
+
+@pytest.fixture
+def heads(mock_store: Store, monkeypatch: pytest.MonkeyPatch) -> Heads:
+    """Heads that follow the `watcher`."""
+    monkeypatch.setattr("loaders.heads.Watcher", FakeWatcher)
+    return Heads(mock_store)
+
+
+@pytest.fixture
+def watcher(heads: Heads) -> FakeWatcher:
+    """The watcher that the heads follow."""
+    assert isinstance(heads._watcher, FakeWatcher)
+    return heads._watcher
+
+
+def head(revision: int, version: int | None, name: str = "retail") -> PriceList:
+    created = datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC)
+    return PriceList(name, None, version, version or 0, revision, None, created)
+
+
+async def put(store: Store, price_list: PriceList) -> None:
+    """Store a pointer, as another process would."""
+    await store.db["price_lists"].replace_one(
+        {"_id": price_list.name},
+        {
+            "_id": price_list.name,
+            "format": 1,
+            "description": None,
+            "version": price_list.current_version,
+            "lastVersion": price_list.last_version,
+            "revision": price_list.revision,
+            "pin": None,
+            "createdAt": price_list.created_at,
+        },
+        upsert=True,
+    )
+
+
+async def test_a_pointer_that_was_pushed_is_answered_from_memory(
+    heads: Heads, watcher: FakeWatcher, mock_store: Store
+) -> None:
+    watcher.moved(head(3, 2))
+    await put(mock_store, head(9, 8))
+    assert await heads.find("retail") == head(3, 2)
+
+
+async def test_an_older_revision_changes_nothing(heads: Heads, watcher: FakeWatcher) -> None:
+    watcher.moved(head(5, 2))
+    for older in (head(4, 9), head(5, 9)):
+        watcher.moved(older)
+        assert await heads.find("retail") == head(5, 2)
+
+
+async def test_a_newer_revision_counts_also_with_a_lower_version(heads: Heads, watcher: FakeWatcher) -> None:
+    watcher.moved(head(5, 4))
+    watcher.moved(head(6, 1))
+    assert await heads.get("retail") == head(6, 1)
+
+
+async def test_lists_do_not_disturb_each_other(heads: Heads, watcher: FakeWatcher) -> None:
+    watcher.moved(head(9, 9, "a"))
+    watcher.moved(head(1, None, "b"))
+    assert [await heads.get(name) for name in "ab"] == [head(9, 9, "a"), head(1, None, "b")]
+
+
+async def test_while_the_stream_is_down_the_pointer_is_read(
+    heads: Heads, watcher: FakeWatcher, mock_store: Store
+) -> None:
+    watcher.moved(head(3, 2))
+    watcher.alive = False
+    await put(mock_store, head(4, 3))
+    assert await heads.find("retail") == head(4, 3)
+    await put(mock_store, head(5, 4))
+    assert await heads.find("retail") == head(5, 4)
+    watcher.alive = True
+    assert await heads.find("retail") == head(5, 4), "what was read is remembered"
+
+
+async def test_a_list_that_was_not_pushed_yet_is_looked_up(heads: Heads, mock_store: Store) -> None:
+    assert await heads.find("retail") is None
+    await put(mock_store, head(1, None))
+    assert await heads.find("retail") == head(1, None)
+
+
+async def test_a_list_that_does_not_exist_is_none_or_an_error(heads: Heads) -> None:
+    assert await heads.find("nope") is None
+    with pytest.raises(PriceListNotFound, match="nope"):
+        await heads.get("nope")
+
+
+async def test_heads_are_alive_as_their_watcher_is(heads: Heads, watcher: FakeWatcher) -> None:
+    assert heads.alive
+    watcher.alive = False
+    assert not heads.alive

@@ -1,0 +1,83 @@
+"""Pages: every window shows its part of the order, and says truly whether there is more before and after it."""
+
+import datetime
+from itertools import product
+
+import bson
+import pytest
+
+from loaders import Window
+from loaders.pages import Pages
+from storage import Snapshot, SnapshotState, Store
+from storage.records import encode
+
+SKUS = list("bdfhj")
+PLACES = [None, *"abcdefghijk"]
+
+
+@pytest.fixture
+async def snapshot(mock_store: Store) -> Snapshot:
+    """A version with the SKUS, stored in another order."""
+    documents = [bson.decode(encode(sku.encode(), "1.50", "EUR", [], None, None, None, 0)) for sku in SKUS[::-1]]
+    await mock_store.db["layer.x"].insert_many(documents)
+    now = datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC)
+    return Snapshot("retail", 1, ("x",), len(SKUS), "", SnapshotState.PUBLISHED, now, now, None, "x", None)
+
+
+def expected(window: Window) -> tuple[list[str], bool]:
+    """The records of a window, and whether there are more of its range beyond them, by the simplest means."""
+    within = [sku for sku in SKUS if (window.after or "") < sku < (window.before or "z")]
+    shown = within[-window.size :] if window.backward else within[: window.size]
+    return shown, len(within) > len(shown)
+
+
+async def test_every_window_of_prices_shows_its_part_of_the_order(mock_store: Store, snapshot: Snapshot) -> None:
+    pages = Pages(mock_store)
+    for size, after, before, backward in product((1, 2, 4, 5, 6), PLACES, PLACES, (False, True)):
+        window = Window(size, after, before, backward=backward)
+        page = await pages.prices(snapshot, window)
+        shown, more = expected(window)
+        assert [price.sku for price in page.records] == shown, window
+        assert (page.has_previous if backward else page.has_next) is more, window
+        # Towards where the walk came from, a page tells by its cursor alone: Relay allows it, and it costs nothing.
+        assert (page.has_next if backward else page.has_previous) is ((before if backward else after) is not None)
+
+
+async def test_walks_meet_every_price_once(mock_store: Store, snapshot: Snapshot) -> None:
+    pages = Pages(mock_store)
+    for size in range(1, 7):
+        page = await pages.prices(snapshot, Window(size))
+        forward = [price.sku for price in page.records]
+        while page.has_next:
+            page = await pages.prices(snapshot, Window(size, after=forward[-1]))
+            forward += [price.sku for price in page.records]
+        assert forward == SKUS
+        page = await pages.prices(snapshot, Window(size, backward=True))
+        backward = [price.sku for price in page.records]
+        while page.has_previous:
+            page = await pages.prices(snapshot, Window(size, before=backward[0], backward=True))
+            backward = [*(price.sku for price in page.records), *backward]
+        assert backward == SKUS
+
+
+async def test_lists_are_paged_by_name(mock_store: Store) -> None:
+    now = datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC)
+    await mock_store.db["price_lists"].insert_many(
+        {
+            "_id": name,
+            "format": 1,
+            "description": None,
+            "version": None,
+            "lastVersion": 0,
+            "revision": 1,
+            "pin": None,
+            "createdAt": now,
+        }
+        for name in "cab"
+    )
+    pages = Pages(mock_store)
+    first = await pages.price_lists(2, None)
+    assert ([found.name for found in first.records], first.has_next, first.has_previous) == (["a", "b"], True, False)
+    second = await pages.price_lists(2, "b")
+    assert ([found.name for found in second.records], second.has_next, second.has_previous) == (["c"], False, True)
+    assert await pages.count_price_lists() == 3

@@ -1,0 +1,104 @@
+"""Loaders batch by key: however often and however deep a request asks, each kind of record costs one round trip."""
+
+import pytest
+
+from tests.graph.api import Api, row
+from tests.loaders.conftest import RoundTrips
+
+N = 50
+
+
+@pytest.fixture
+async def api(counted_api: Api) -> Api:
+    """A list `retail` with two versions of N prices."""
+    await counted_api.create("retail")
+    for amount in ("1.00", "2.00"):
+        await counted_api.publish("retail", [row(f"{i}", amount) for i in range(N)])
+    return counted_api
+
+
+def aliases(field: str, prefix: str = "a") -> str:
+    """N aliases of a field; `%d` in it is the alias's number."""
+    return " ".join(f"{prefix}{i}: {field.replace('%d', str(i))}" for i in range(N))
+
+
+async def test_many_prices_cost_one_round_trip(api: Api, round_trips: RoundTrips) -> None:
+    document = '{ snapshot(priceList: "retail") { ' + aliases('price(sku: "%d") { amount }') + " } }"
+    with round_trips.counted() as sent:
+        data = await api.data(document)
+    assert [price["amount"] for price in data["snapshot"].values()] == ["2.00"] * N
+    assert sent == [("find", "snapshots", 1), ("find", "layer", N)]
+
+
+async def test_prices_by_sku_cost_one_round_trip(api: Api, round_trips: RoundTrips) -> None:
+    document = 'query ($skus: [ID!]!) { snapshot(priceList: "retail") { pricesBySku(skus: $skus) { sku } } }'
+    skus = [str(i) for i in range(N)]
+    with round_trips.counted() as sent:
+        data = await api.data(document, skus=[*skus, *skus])
+    assert [price["sku"] for price in data["snapshot"]["pricesBySku"]] == [*skus, *skus]
+    assert sent == [("find", "snapshots", 1), ("find", "layer", N)]
+
+
+async def test_however_prices_are_asked_for_in_a_request_they_are_loaded_together(
+    api: Api, round_trips: RoundTrips
+) -> None:
+    document = """{
+      x: snapshot(priceList: "retail") { price(sku: "1") { amount } }
+      y: snapshot(priceList: "retail") { pricesBySku(skus: ["1", "2", "none"]) { amount } }
+      z: snapshot(priceList: "retail", version: 2) { price(sku: "3") { amount } }
+    }"""
+    with round_trips.counted() as sent:
+        await api.data(document)
+    assert sent == [("find", "snapshots", 1), ("find", "layer", 4)]
+
+
+async def test_each_version_costs_one_round_trip(api: Api, round_trips: RoundTrips) -> None:
+    old = aliases('snapshot(priceList: "retail", version: 1) { price(sku: "%d") { amount } }', "old")
+    new = aliases('snapshot(priceList: "retail", version: 2) { price(sku: "%d") { amount } }', "new")
+    with round_trips.counted() as sent:
+        data = await api.data("{ " + old + new + " }")
+    assert [snapshot["price"]["amount"] for snapshot in data.values()] == ["1.00"] * N + ["2.00"] * N
+    assert sent == [("find", "snapshots", 2), ("find", "layer", N), ("find", "layer", N)]
+
+
+async def test_many_batches_cost_one_round_trip(api: Api, round_trips: RoundTrips) -> None:
+    batch = (await api.data('{ snapshot(priceList: "retail") { batch { id } } }'))["snapshot"]["batch"]["id"]
+    document = '{ known: batch(id: "%s") { state } %s }' % (batch, aliases('batch(id: "%d") { state }'))  # noqa: UP031
+    with round_trips.counted() as sent:
+        data = await api.data(document)
+    assert data.pop("known") == {"state": "PUBLISHED"}
+    assert set(data.values()) == {None}
+    assert sent == [("find", "batches", N + 1)]
+
+
+async def test_the_batches_of_a_page_cost_one_round_trip(api: Api, round_trips: RoundTrips) -> None:
+    document = (
+        '{ priceList(name: "retail") { snapshots { nodes { batch { id } } } events { nodes { batch { id } } } } }'
+    )
+    with round_trips.counted() as sent:
+        await api.data(document)
+    assert [found for found in sent if found[1] == "batches"] == [("find", "batches", 2)]
+
+
+async def test_the_pointer_is_not_read_while_it_is_pushed(api: Api, round_trips: RoundTrips) -> None:
+    document = "{ " + aliases('priceList(name: "retail") { currentVersion }') + " }"
+    with round_trips.counted() as sent:
+        await api.data(document)
+    assert sent == []
+
+
+async def test_without_being_pushed_the_pointer_is_read_once_a_request(api: Api, round_trips: RoundTrips) -> None:
+    await api.runtime.heads.stop()
+    document = '{ priceList(name: "retail") { name } ' + aliases('snapshot(priceList: "retail") { version }') + " }"
+    with round_trips.counted() as sent:
+        await api.data(document)
+    assert sent == [("find", "price_lists", 0), ("find", "snapshots", 1)]
+
+
+async def test_a_request_leaves_nothing_loaded_for_the_next(api: Api, round_trips: RoundTrips) -> None:
+    document = '{ snapshot(priceList: "retail") { price(sku: "1") { amount } batch { id } } }'
+    with round_trips.counted() as first:
+        await api.data(document)
+    with round_trips.counted() as second:
+        await api.data(document)
+    assert sorted(first) == sorted(second) == [("find", "batches", 1), ("find", "layer", 1), ("find", "snapshots", 1)]

@@ -1,0 +1,70 @@
+"""One version a request: the pointer is read once, whatever is published while the request is answered."""
+
+import asyncio
+from collections.abc import Sequence
+
+import pytest
+
+from loaders.prices import PriceKey, PriceLoader
+from loaders.view import View
+from storage import Price, Snapshot
+from tests.graph.api import Api, row
+
+OVERTAKEN = """{
+  early: snapshot(priceList: "retail") { version price(sku: "a") { amount } prices { nodes { amount } } }
+  late: snapshot(priceList: "retail") { version size price(sku: "a") { amount } prices { nodes { amount } } }
+  list: priceList(name: "retail") { currentVersion current { version price(sku: "a") { amount } } }
+}"""
+
+
+async def test_a_request_sees_one_version_whatever_is_published_meanwhile(
+    counted_api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    api = counted_api
+    await api.create("retail")
+    await api.publish("retail", [row("a", "1.00")])
+    started, overtaken = asyncio.Event(), asyncio.Event()
+    load, current = PriceLoader._load, View.current
+    asked = 0
+
+    async def slow_load(loader: PriceLoader, keys: Sequence[PriceKey]) -> list[Price | None]:
+        started.set()
+        await overtaken.wait()
+        return await load(loader, keys)
+
+    async def current_but_the_second_late(view: View, name: str) -> Snapshot | None:
+        nonlocal asked
+        asked += 1
+        if asked == 2:
+            await overtaken.wait()
+        return await current(view, name)
+
+    monkeypatch.setattr(PriceLoader, "_load", slow_load)
+    monkeypatch.setattr(View, "current", current_but_the_second_late)
+    request = asyncio.create_task(api.data(OVERTAKEN))
+    await started.wait()
+    assert await api.publish("retail", [row("a", "2.00"), row("b", "2.00")]) == 2
+    overtaken.set()
+    one = {"version": 1, "price": {"amount": "1.00"}}
+    page = {"prices": {"nodes": [{"amount": "1.00"}]}}
+    assert await request == {
+        "early": {**one, **page},
+        "late": {**one, **page, "size": 1},
+        "list": {"currentVersion": 1, "current": one},
+    }
+    assert await api.amounts("retail") == {"a": "2.00", "b": "2.00"}
+
+
+async def test_a_mutation_lets_its_request_see_the_pointer_that_it_moved(counted_api: Api) -> None:
+    api = counted_api
+    await api.create("retail")
+    context = api.runtime.context()
+    before = await context.loaders.view.find("retail")
+    assert before is not None
+    assert before.current_version is None
+    await api.publish("retail", [row("a")])
+    assert await context.loaders.view.find("retail") == before
+    await context.see_anew("retail")
+    after = await context.loaders.view.find("retail")
+    assert after is not None
+    assert after.current_version == 1

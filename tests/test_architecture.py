@@ -1,0 +1,62 @@
+"""The rooms and who may enter which: held by import-linter's contracts, and by what the files say."""
+
+import ast
+import subprocess
+import sysconfig
+from collections.abc import Iterator
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+PACKAGES = ("graph", "loaders", "storage")
+MAX_LINES = 400
+
+
+def modules(*packages: str) -> Iterator[Path]:
+    for package in packages:
+        yield from sorted((ROOT / package).rglob("*.py"))
+
+
+def imported(module: Path) -> Iterator[str]:
+    """The names of the modules that a file imports, wherever in it."""
+    for node in ast.walk(ast.parse(module.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{module}: imports are absolute"
+            yield node.module or ""
+
+
+def test_the_import_contracts_hold() -> None:
+    # A process of its own: within this one it would switch off every logger that is there already.
+    command: list[str | Path] = [Path(sysconfig.get_path("scripts"), "lint-imports"), "--no-cache", "--no-logo"]
+    run = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert run.returncode == 0, run.stdout + run.stderr
+
+
+def test_only_storage_knows_the_driver() -> None:
+    knowing = {
+        str(module.relative_to(ROOT))
+        for module in modules("graph", "loaders")
+        for name in imported(module)
+        if name.split(".")[0] in {"pymongo", "bson", "motor", "gridfs"}
+    }
+    assert knowing == set()
+
+
+def test_the_upper_rooms_enter_storage_by_its_door() -> None:
+    around = {
+        f"{module.relative_to(ROOT)}: {name}"
+        for module in modules("graph", "loaders")
+        if "cli" not in module.relative_to(ROOT).parts  # it starts the embedded replica set, which servers do not know
+        for name in imported(module)
+        if name.startswith("storage.")
+    }
+    assert around == set()
+
+
+def test_no_file_is_too_long_to_have_one_purpose() -> None:
+    lengths = {
+        str(module.relative_to(ROOT)): len(module.read_text().splitlines())
+        for module in modules(*PACKAGES, "tests", "bench")
+    }
+    assert {name: lines for name, lines in lengths.items() if lines > MAX_LINES} == {}
