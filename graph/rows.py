@@ -13,7 +13,7 @@ import msgspec
 from graphql import ListTypeNode, NamedTypeNode, NonNullTypeNode, OperationDefinitionNode, TypeNode
 
 # Input types with a field of rows, and that field's name.
-_CARRIERS = {"PublishBatchInput": "prices"}
+_CARRIERS = {"PublishBatchInput": "prices", "AppendBatchInput": "prices"}
 _ROW = "PriceInput"
 
 

@@ -26,8 +26,10 @@ class Runtime:
         heads = Heads(store)
         try:
             await heads.start()
+            store.worker.start()
             yield cls(store, heads)
         finally:
+            await store.worker.stop()
             await heads.stop()
             await store.close()
 

@@ -39,8 +39,8 @@ class Pages:
 
     async def prices(self, snapshot: Snapshot, window: Window) -> Page[Price]:
         """Return a page of a version, in sku order."""
-        records = await self._store.layers.page(
-            snapshot.layers[0],
+        records = await self._store.stack.page(
+            snapshot.layer_ids,
             window.size + 1,
             after=window.after,
             before=window.before,

@@ -22,6 +22,6 @@ class PriceLoader(DataLoader[PriceKey, Price | None]):
         skus: dict[tuple[str, ...], list[str]] = defaultdict(list)
         for layers, sku in keys:
             skus[layers].append(sku)
-        found = await asyncio.gather(*(self._store.layers.find(layers[0], wanted) for layers, wanted in skus.items()))
+        found = await asyncio.gather(*(self._store.stack.find(layers, wanted) for layers, wanted in skus.items()))
         prices = dict(zip(skus, found, strict=True))
         return [prices[layers].get(sku) for layers, sku in keys]

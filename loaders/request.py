@@ -4,6 +4,7 @@ from loaders.batches import BatchLoader
 from loaders.heads import Heads
 from loaders.pages import Pages
 from loaders.prices import PriceLoader
+from loaders.sequences import SequenceLoader
 from loaders.snapshots import SnapshotLoader
 from loaders.view import View
 from storage import Store
@@ -16,5 +17,6 @@ class Loaders:
         self.prices = PriceLoader(store)
         self.snapshots = SnapshotLoader(store)
         self.batches = BatchLoader(store)
+        self.sequences = SequenceLoader(store)
         self.pages = Pages(store)
         self.view = View(heads, self.snapshots)

@@ -36,6 +36,11 @@ class View:
         version = head.current_version
         return None if version is None else await self.version(name, version)
 
+    async def find_version(self, name: str, version: int) -> Snapshot | None:
+        """Return a version by its number; None where it is not kept any more."""
+        snapshot = await self._snapshots.load((name, version))
+        return None if snapshot is None or snapshot.state is SnapshotState.RETIRED else snapshot
+
     async def version(self, name: str, version: int) -> Snapshot:
         """Return a version by its number.
 

@@ -13,10 +13,13 @@ from storage.errors import (
     Unavailable,
 )
 from storage.events import Event, EventKind
+from storage.gates import DiffSummary, GateFinding, Gates, Severity
 from storage.mongo import explain
+from storage.parts import Part
 from storage.pointers import Pin, PriceList
 from storage.records import Price, Tier
-from storage.snapshots import Snapshot, SnapshotState
+from storage.snapshots import Layer, Snapshot, SnapshotState
+from storage.sources import JsonRows, RowSource
 from storage.states import BatchState
 from storage.store import Store
 from storage.watcher import Watcher
@@ -27,10 +30,16 @@ __all__ = [
     "BatchOrder",
     "BatchState",
     "Broken",
+    "DiffSummary",
     "Event",
     "EventKind",
+    "GateFinding",
+    "Gates",
     "InvalidArgument",
     "ItemError",
+    "JsonRows",
+    "Layer",
+    "Part",
     "Pin",
     "Price",
     "PriceList",
@@ -39,6 +48,8 @@ __all__ = [
     "PublishPolicy",
     "Refusal",
     "Refused",
+    "RowSource",
+    "Severity",
     "Snapshot",
     "SnapshotExpired",
     "SnapshotNotFound",

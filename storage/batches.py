@@ -3,9 +3,11 @@
 import datetime
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from decimal import Decimal
 from enum import StrEnum
 from typing import Any, cast
 
+from bson.decimal128 import Decimal128
 from bson.objectid import ObjectId
 from pymongo import ReturnDocument
 from pymongo.asynchronous.client_session import AsyncClientSession
@@ -13,7 +15,8 @@ from pymongo.errors import DuplicateKeyError
 
 from storage import leases
 from storage.decode import ItemError
-from storage.errors import BatchNotFound, IdempotencyKeyReused, LeaseLost
+from storage.errors import BatchNotFound, LeaseLost
+from storage.gates import DiffSummary, GateFinding, Severity
 from storage.mongo import FORMAT, Database, Document, check_format
 from storage.states import FOLLOWS, IN_PROGRESS, BatchState
 
@@ -44,6 +47,7 @@ class BatchOrder:
     publish: PublishPolicy = PublishPolicy.WHEN_VALID
     expected_version: int | None = None
     label: str | None = None
+    chunked: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +66,8 @@ class Batch:
     price_list: str
     mode: BatchMode
     key: str
-    fingerprint: str
+    fingerprint: str | None
+    chunked: bool
     publish: PublishPolicy
     expected_version: int | None
     label: str | None
@@ -75,11 +80,14 @@ class Batch:
     expected: int | None = None
     received: int = 0
     stored: int = 0
-    size: int | None = None
+    rows: int | None = None
     checksum: str | None = None
     errors: tuple[ItemError, ...] = ()
     error_count: int = 0
     refusal: Refusal | None = None
+    base: int | None = None
+    summary: DiffSummary | None = None
+    findings: tuple[GateFinding, ...] = ()
 
     @property
     def layer(self) -> str:
@@ -93,11 +101,11 @@ class Batches:
     def __init__(self, db: Database) -> None:
         self._collection = db["batches"]
 
-    async def open(self, order: BatchOrder, fingerprint: str, expected: int | None) -> tuple[Batch, bool]:
+    async def open(self, order: BatchOrder, fingerprint: str | None, expected: int | None) -> tuple[Batch, bool]:
         """Return the batch of the order's idempotency key, and whether this call made it.
 
-        A unique index decides between calls at the same time; the one that made it holds the lease. Raises
-        `IdempotencyKeyReused` where the key belongs to a batch with another body.
+        A unique index decides between calls at the same time; the one that made it holds the lease. The fingerprint
+        of a body that is still arriving is None; it is noted when the batch is sealed.
         """
         batch_id = str(ObjectId())
         document = {
@@ -107,6 +115,7 @@ class Batches:
             "mode": order.mode,
             "key": order.key,
             "fingerprint": fingerprint,
+            "chunked": order.chunked,
             "publish": order.publish,
             "expectedVersion": order.expected_version,
             "label": order.label,
@@ -118,21 +127,18 @@ class Batches:
         try:
             made = await self._collection.find_one_and_update(
                 {"_id": batch_id},
-                [*stages, {"$set": {"createdAt": "$$NOW"}}, leases.acquire()],
+                [*stages, {"$set": {"createdAt": "$$NOW", "touchedAt": "$$NOW"}}, leases.acquire()],
                 upsert=True,
                 return_document=ReturnDocument.AFTER,
             )
         except DuplicateKeyError:
-            return await self._joined(order, fingerprint), False
+            return await self._joined(order), False
         return _from_document(cast("Document", made)), True
 
-    async def _joined(self, order: BatchOrder, fingerprint: str) -> Batch:
-        found = await self._collection.find_one({"list": order.price_list, "key": order.key})
-        if not found:
+    async def _joined(self, order: BatchOrder) -> Batch:
+        batch = await self.by_key(order.price_list, order.key)
+        if batch is None:
             raise BatchNotFound(order.key)
-        batch = _from_document(found)
-        if batch.fingerprint != fingerprint:
-            raise IdempotencyKeyReused(order.key, batch.id)
         return batch
 
     async def find(self, batch_id: str) -> Batch | None:
@@ -177,10 +183,51 @@ class Batches:
         """Return how many batches there are of that kind."""
         return await self._collection.count_documents(_filter(price_list, state))
 
+    async def idle(self, seconds: float) -> list[Batch]:
+        """Return the open batches that nobody has touched for so long."""
+        cutoff = {"$subtract": ["$$NOW", int(seconds * 1000)]}
+        cursor = self._collection.find({"state": BatchState.OPEN, "$expr": {"$lt": ["$touchedAt", cutoff]}})
+        return [_from_document(document) async for document in cursor]
+
+    async def stalled(self) -> list[str]:
+        """Return the ids of the batches that were committed and whose lease has run out."""
+        cursor = self._collection.find({"state": BatchState.SEALING, **leases.EXPIRED}, {"_id": 1})
+        return [document["_id"] async for document in cursor]
+
+    async def forget_keys(self, days: int) -> int:
+        """Let the idempotency keys of batches that finished so many days ago be used again; return how many."""
+        cutoff = {"$subtract": ["$$NOW", days * 86_400_000]}
+        result = await self._collection.update_many(
+            {
+                "key": {"$type": "string"},
+                "finishedAt": {"$type": "date"},
+                "$expr": {"$lt": ["$finishedAt", cutoff]},
+            },
+            [{"$set": {"usedKey": "$key"}}, {"$unset": "key"}],
+        )
+        return result.modified_count
+
+    async def lease(self, batch_id: str) -> Batch | None:
+        """Take the lease of an open batch, to commit or abort it. None where it is not open any more."""
+        taken = await self._collection.find_one_and_update(
+            {"_id": batch_id, "state": BatchState.OPEN}, [leases.acquire()], return_document=ReturnDocument.AFTER
+        )
+        return _from_document(taken) if taken else None
+
+    async def touch(self, batch_id: str, stored: int = 0) -> None:
+        """Note that an open batch is in use, and how many more rows it has."""
+        await self._collection.update_one(
+            {"_id": batch_id, "state": BatchState.OPEN},
+            {"$currentDate": {"touchedAt": True}, "$inc": {"received": stored, "stored": stored}},
+        )
+
     # -- writes of the lease's holder
 
     async def take_over(self, batch_id: str) -> Batch | None:
-        """Take the lease of a batch in progress whose holder went silent. None where it is held, or finished."""
+        """Take the lease of a batch in progress whose holder went silent. None where it is held, or finished.
+
+        One in OPEN can only be gone on with by someone who has its rows.
+        """
         taken = await self._collection.find_one_and_update(
             {"_id": batch_id, "format": {"$lte": FORMAT}, "state": {"$in": list(IN_PROGRESS)}, **leases.EXPIRED},
             [leases.acquire()],
@@ -190,7 +237,7 @@ class Batches:
 
     async def renew(self, batch: Batch, received: int, stored: int) -> bool:
         """Prolong the lease and note the progress. False where another process has the lease now."""
-        progress = {"$set": {"received": received, "stored": stored}}
+        progress = {"$set": {"received": received, "stored": stored, "touchedAt": "$$NOW"}}
         result = await self._collection.update_one(_held(batch), [leases.renew(), progress])
         return bool(result.matched_count)
 
@@ -230,20 +277,40 @@ def _changes(changes: Mapping[str, Any]) -> Document:
     stored = {_STORED_NAMES.get(name, name): value for name, value in changes.items()}
     if "errors" in stored:
         stored["errors"] = [asdict(error) for error in stored["errors"]]
-    if stored.get("refusal"):
-        stored["refusal"] = asdict(stored["refusal"])
+    if "findings" in stored:
+        stored["findings"] = [_finding_to_document(finding) for finding in stored["findings"]]
+    for name in ("refusal", "summary"):
+        if stored.get(name):
+            stored[name] = asdict(stored[name])
     return stored
+
+
+def _finding_to_document(finding: GateFinding) -> Document:
+    document = asdict(finding)
+    return {name: Decimal128(value) if isinstance(value, Decimal) else value for name, value in document.items()}
+
+
+def _finding_from_document(document: Document) -> GateFinding:
+    observed, limit = document["observed"], document["limit"]
+    return GateFinding(
+        document["gate"],
+        Severity(document["severity"]),
+        document["message"],
+        observed and observed.to_decimal(),
+        limit and limit.to_decimal(),
+    )
 
 
 def _from_document(document: Document) -> Batch:
     check_format("batch", document)
-    refusal = document.get("refusal")
+    refusal, summary = document.get("refusal"), document.get("summary")
     return Batch(
         id=document["_id"],
         price_list=document["list"],
         mode=BatchMode(document["mode"]),
-        key=document["key"],
+        key=document.get("key") or document["usedKey"],
         fingerprint=document["fingerprint"],
+        chunked=document["chunked"],
         publish=PublishPolicy(document["publish"]),
         expected_version=document["expectedVersion"],
         label=document["label"],
@@ -256,9 +323,12 @@ def _from_document(document: Document) -> Batch:
         expected=document["expected"],
         received=document.get("received", 0),
         stored=document.get("stored", 0),
-        size=document.get("size"),
+        rows=document.get("rows"),
         checksum=document.get("checksum"),
         errors=tuple(ItemError(**error) for error in document.get("errors", ())),
         error_count=document.get("errorCount", 0),
         refusal=refusal and Refusal(**refusal),
+        base=document.get("base"),
+        summary=summary and DiffSummary(**summary),
+        findings=tuple(_finding_from_document(finding) for finding in document.get("findings", ())),
     )

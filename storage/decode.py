@@ -93,10 +93,10 @@ def split_rows(array: bytes | memoryview) -> list[msgspec.Raw]:
         raise InvalidArgument(f"`prices` must be a list of prices: {error}", path=("input", "prices")) from error
 
 
-def decode_slices(rows: Sequence[msgspec.Raw]) -> Iterator[Slice]:
-    """Decode rows in slices of `SLICE_ROWS`, in order."""
-    for first in range(0, len(rows), SLICE_ROWS):
-        yield decode_slice(rows[first : first + SLICE_ROWS], first)
+def decode_slices(rows: Sequence[msgspec.Raw], first: int = 0) -> Iterator[Slice]:
+    """Decode rows in slices of `SLICE_ROWS`, in order; `first` is the position in the batch of the first row."""
+    for start in range(0, len(rows), SLICE_ROWS):
+        yield decode_slice(rows[start : start + SLICE_ROWS], first + start)
 
 
 def decode_slice(rows: Sequence[msgspec.Raw], first: int) -> Slice:
@@ -120,7 +120,7 @@ _decode_one = msgspec.json.Decoder(Row).decode
 
 def to_document(row: Row, position: int) -> bytes:
     """Check a row and return its document. Raises `RowRefused`."""
-    sku = _checked_sku(row.sku)
+    sku = check_sku(row.sku)
     amount = row.amount
     if not _plain_decimal(amount) or len(amount) > MAX_AMOUNT_DIGITS:
         _check_amount(amount, "amount")
@@ -143,7 +143,8 @@ def to_document(row: Row, position: int) -> bytes:
     )
 
 
-def _checked_sku(sku: str) -> bytes:
+def check_sku(sku: str) -> bytes:
+    """Return a sku in UTF-8. Raises `RowRefused`."""
     encoded = sku.encode()
     if not sku:
         raise RowRefused("SKU_EMPTY", "A sku has at least one character.", "sku")

@@ -6,14 +6,17 @@ PricebookError
 │   ├── PriceListNotFound, PriceListExists
 │   ├── SnapshotNotFound, SnapshotExpired, SnapshotNeverPublished
 │   ├── BatchNotFound, EmptyBatch, IdempotencyKeyReused
-│   ├── Conflict, AlreadyCurrent, NotPinned
+│   ├── RemoveInReplace, BatchNotOpen, BatchNotHeld, SequenceReused, PartsMissing, PartsUnexpected, SizeMismatch
+│   ├── Conflict, AlreadyCurrent, Pinned, NotPinned
 └── Broken               the data or the deployment is not as it must be
     ├── Corrupt
     ├── UnknownFormat
     ├── LeaseLost        another process has taken the work over
+    │   └── LayerSealed
     └── Unavailable      the database cannot be reached now
 """
 
+from collections.abc import Sequence
 from typing import ClassVar
 
 
@@ -114,6 +117,98 @@ class IdempotencyKeyReused(Refused):
         )
 
 
+class RemoveInReplace(Refused):
+    """Skus to remove, in a batch that is the whole new list."""
+
+    code = "REMOVE_IN_REPLACE"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "A REPLACE is the whole new list: what it does not have is gone. Leave `remove` out, or send a MERGE.",
+            path=("input", "remove"),
+        )
+
+
+class BatchNotOpen(Refused):
+    """The batch takes no more prices."""
+
+    code = "BATCH_NOT_OPEN"
+
+    def __init__(self, batch: str, state: str) -> None:
+        super().__init__(f"Batch {batch} is {state} and takes no more prices. Open a new one.", path=("input", "batch"))
+
+
+class BatchNotHeld(Refused):
+    """Only a batch that is held can be approved or rejected."""
+
+    code = "BATCH_NOT_HELD"
+
+    def __init__(self, batch: str, state: str) -> None:
+        super().__init__(f"Batch {batch} is {state}; only a HELD batch can be reviewed.", path=("input", "batch"))
+
+
+class SequenceReused(Refused):
+    """The sequence number was stored before, with other rows."""
+
+    code = "SEQUENCE_REUSED"
+
+    def __init__(self, sequence: int) -> None:
+        super().__init__(
+            f"Sequence {sequence} was stored before with other rows, and stays as it was. Send these as another one.",
+            path=("input", "sequence"),
+        )
+
+
+class PartsMissing(Refused):
+    """Sequences that the commit counts were not stored yet."""
+
+    code = "PARTS_MISSING"
+
+    def __init__(self, missing: Sequence[int]) -> None:
+        first = ", ".join(map(str, missing[:100]))
+        more = f" and {len(missing) - 100} more" if len(missing) > 100 else ""
+        super().__init__(
+            f"Not stored yet: sequence {first}{more}. Append them and commit again; the batch stays open.",
+            path=("input", "parts"),
+        )
+        self.missing = tuple(missing)
+
+
+class PartsUnexpected(Refused):
+    """Sequences were stored that the commit does not count."""
+
+    code = "PARTS_UNEXPECTED"
+
+    def __init__(self, parts: int, unexpected: Sequence[int]) -> None:
+        super().__init__(
+            f"The commit counts {parts} parts, but sequence {', '.join(map(str, unexpected[:100]))} came too. "
+            "Commit with the right number, or abort; the batch stays open.",
+            path=("input", "parts"),
+        )
+
+
+class SizeMismatch(Refused):
+    """The parts have another number of prices than the commit says."""
+
+    code = "SIZE_MISMATCH"
+
+    def __init__(self, said: int, stored: int) -> None:
+        super().__init__(
+            f"The commit says {said} prices, but the parts have {stored}. Commit with the right number, or abort; "
+            "the batch stays open.",
+            path=("input", "size"),
+        )
+
+
+class Pinned(Refused):
+    """The list is pinned, so nothing can be published."""
+
+    code = "PINNED"
+
+    def __init__(self, price_list: str, version: int) -> None:
+        super().__init__(f"{price_list!r} is pinned to version {version}. Unpin it first.")
+
+
 class Conflict(Refused):
     """The current version is not the one that the caller expected."""
 
@@ -175,6 +270,12 @@ class LeaseLost(Broken):
     """Another process holds the lease now; this one must stop its work."""
 
     code = "LEASE_LOST"
+
+
+class LayerSealed(LeaseLost):
+    """The layer was sealed or abandoned by another process while this one was still filling it."""
+
+    code = "LAYER_SEALED"
 
 
 class Unavailable(Broken):

@@ -1,33 +1,38 @@
-"""Layers: immutable collections that exactly one batch wrote, one document a price.
+"""Writing layers: immutable collections that exactly one batch wrote, one document a price.
 
-The life of a layer: `create`, `fill` as often as it takes (a slice that is sent again changes nothing), `freeze`,
-`read_back`; then it is only read, until retention drops it.
+The life of a layer: `create`, `fill` as often as it takes (a slice that is sent again changes nothing), `freeze`;
+then it is only read (`storage.stack`), until retention drops it.
 """
 
 import asyncio
 from collections.abc import AsyncIterable, Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, cast
+from typing import Any
 
 from pymongo.errors import AutoReconnect, OperationFailure
 
 from storage.checksum import Checksum, checksum
 from storage.decode import ItemError, Slice
-from storage.errors import Corrupt, Unavailable
-from storage.mongo import NAMESPACE_EXISTS, Collection, Database
-from storage.records import Price, decode
+from storage.errors import Corrupt, LayerSealed, Unavailable
+from storage.mongo import NAMESPACE_EXISTS, Database
+from storage.records import position_of, sku_of
 
 MAX_ERRORS = 100
 SLICES_IN_FLIGHT = 4
-READ_BACK_BYTES = 4 * 1024 * 1024
 
 # A fill outlasts an election: a slice that found no primary is sent again for so long, in seconds.
 RESEND_SECONDS = 60.0
 
 _DUPLICATE_KEY = 11000
+_REFUSED_BY_VALIDATOR = 121
 
 # No document meets this, so the server refuses every insert and every update.
 _NOTHING: dict[str, Any] = {"$nor": [{}]}
+
+
+def collection_of(layer: str) -> str:
+    """Return the name of a layer's collection."""
+    return f"layer.{layer}"
 
 
 @dataclass(slots=True)
@@ -44,6 +49,11 @@ class Filled:
         self.error_count += len(errors)
         self.errors = sorted((*self.errors, *errors), key=lambda error: error.index)[:MAX_ERRORS]
 
+    @property
+    def received(self) -> int:
+        """How many rows came, good and bad."""
+        return self.stored.count + self.error_count
+
 
 class _Encoded:
     """A document that is BSON already; PyMongo writes its `raw` bytes as they are (type marker 101)."""
@@ -56,18 +66,15 @@ class _Encoded:
 
 
 class Layers:
-    """The layers of a database."""
+    """Writes the layers of a database."""
 
     def __init__(self, db: Database) -> None:
         self._db = db
 
-    def _collection(self, layer: str) -> Collection:
-        return self._db[f"layer.{layer}"]
-
     async def create(self, layer: str) -> None:
         """Create the layer's collection, unless an earlier attempt did."""
         try:
-            await self._db.create_collection(f"layer.{layer}", check_exists=False)
+            await self._db.create_collection(collection_of(layer), check_exists=False)
         except OperationFailure as error:
             if error.code != NAMESPACE_EXISTS:
                 raise
@@ -109,6 +116,8 @@ class Layers:
         refused = [error for error in reply.get("writeErrors", ()) if error["code"] == _DUPLICATE_KEY]
         if len(refused) < len(reply.get("writeErrors", ())):
             other = next(error for error in reply["writeErrors"] if error["code"] != _DUPLICATE_KEY)
+            if other["code"] == _REFUSED_BY_VALIDATOR:
+                raise LayerSealed(f"Layer {layer} was sealed while rows were still coming; look at its batch's state.")
             raise Corrupt(f"Layer {layer} refuses rows: {other.get('errmsg')}")
         if not refused:
             return checksum(documents), []
@@ -117,7 +126,7 @@ class Layers:
 
     async def _send(self, layer: str, documents: Sequence[bytes]) -> dict[str, Any]:
         command = {
-            "insert": f"layer.{layer}",
+            "insert": collection_of(layer),
             "ordered": False,
             "writeConcern": self._db.write_concern.document,
             "documents": [_Encoded(document) for document in documents],
@@ -136,23 +145,22 @@ class Layers:
 
     async def _repeated(self, layer: str, documents: Sequence[bytes]) -> dict[bytes, ItemError]:
         """Return the documents whose sku stands in the layer at another position, each with its error."""
-        sent = {sku: (position, document) for document in documents for sku, position in [_sku_and_position(document)]}
-        cursor = self._collection(layer).find({"_id": {"$in": list(sent)}}, {"n": 1})
+        skus = [sku_of(document) for document in documents]
+        cursor = self._db[collection_of(layer)].find({"_id": {"$in": skus}}, {"n": 1})
         there = {found["_id"]: found["n"] async for found in cursor}
         repeated = {}
-        for document in documents:
-            sku, position = _sku_and_position(document)
+        for sku, document in zip(skus, documents, strict=True):
+            position = position_of(document)
             if there[sku] != position:
-                first, again = sorted((there[sku], position))
-                message = f"The sku was sent before, as item {first}."
-                repeated[document] = ItemError(again, sku, "sku", "DUPLICATE_SKU", message)
+                again = max(there[sku], position)
+                repeated[document] = ItemError(again, sku, "sku", "DUPLICATE_SKU", "The sku was sent before.")
         return repeated
 
     async def freeze(self, layer: str) -> None:
         """Make the server refuse every insert and update from here on."""
         await self._db.command(
             {
-                "collMod": f"layer.{layer}",
+                "collMod": collection_of(layer),
                 "validator": _NOTHING,
                 "validationLevel": "strict",
                 "validationAction": "error",
@@ -160,52 +168,19 @@ class Layers:
             }
         )
 
-    async def read_back(self, layer: str) -> Checksum:
-        """Return the checksum of what a majority of the members has of the layer."""
-        total = Checksum()
-        async for run in self._collection(layer).find_raw_batches({}, batch_size=5000):
-            total += checksum(_documents(cast("bytes", run)))
-            await asyncio.sleep(0)
-        return total
+    async def fold(self, layers: Sequence[str], target: str, *, drop_removals: bool) -> None:
+        """Lay layers, oldest first, over each other into a new one, within the server."""
+        for layer in layers:
+            stage = {"$merge": {"into": collection_of(target), "whenMatched": "replace", "whenNotMatched": "insert"}}
+            await (await self._db[collection_of(layer)].aggregate([stage])).to_list()
+        if drop_removals:
+            await self._db[collection_of(target)].delete_many({"removed": True})
 
-    async def find(self, layer: str, skus: Sequence[str]) -> dict[str, Price]:
-        """Return the prices of those skus that the layer has, in one round trip."""
-        cursor = self._collection(layer).find({"_id": {"$in": list(skus)}})
-        return {document["_id"]: decode(document) async for document in cursor}
-
-    async def page(
-        self,
-        layer: str,
-        limit: int,
-        *,
-        after: str | None = None,
-        before: str | None = None,
-        backward: bool = False,
-    ) -> list[Price]:
-        """Return up to `limit` prices in sku order, strictly between `after` and `before`.
-
-        With `backward` they are the last ones of that range, still in ascending order.
-        """
-        bounds = {"$gt": after, "$lt": before}
-        given = {operator: sku for operator, sku in bounds.items() if sku is not None}
-        cursor = self._collection(layer).find({"_id": given} if given else {})
-        page = [decode(document) async for document in cursor.sort("_id", -1 if backward else 1).limit(limit)]
-        return page[::-1] if backward else page
+    async def all(self) -> list[str]:
+        """Return the ids of all layers that there are."""
+        names = await self._db.list_collection_names(filter={"name": {"$regex": r"^layer\."}})
+        return [name.removeprefix("layer.") for name in names]
 
     async def drop(self, layer: str) -> None:
         """Drop the layer. Only for one that no manifest names."""
-        await self._collection(layer).drop()
-
-
-def _sku_and_position(document: bytes) -> tuple[str, int]:
-    # The first element is _id (type, "_id", length, text), the last is n: see `storage.records`.
-    length = int.from_bytes(document[9:13], "little")
-    return document[13 : 12 + length].decode(), int.from_bytes(document[-9:-1], "little")
-
-
-def _documents(run: bytes) -> Iterable[bytes]:
-    start = 0
-    while start < len(run):
-        end = start + int.from_bytes(run[start : start + 4], "little")
-        yield run[start:end]
-        start = end
+        await self._db[collection_of(layer)].drop()

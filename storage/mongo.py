@@ -35,14 +35,22 @@ DURABLE = WriteConcern(w="majority", j=True)
 MAJORITY = ReadConcern("majority")
 
 _INDEXES: Mapping[str, list[tuple[list[tuple[str, int]], dict[str, Any]]]] = {
-    "snapshots": [([("_id.list", 1), ("_id.version", -1)], {"name": "list_newest"})],
+    "snapshots": [
+        ([("_id.list", 1), ("_id.version", -1)], {"name": "list_newest"}),
+        ([("layers.id", 1)], {"name": "layers"}),
+    ],
     "batches": [
-        ([("list", 1), ("key", 1)], {"name": "idempotency_key", "unique": True}),
+        (
+            [("list", 1), ("key", 1)],
+            {"name": "idempotency_key", "unique": True, "partialFilterExpression": {"key": {"$type": "string"}}},
+        ),
         ([("list", 1), ("_id", -1)], {"name": "list_newest"}),
         ([("state", 1), ("lease.until", 1)], {"name": "state_lease"}),
     ],
     "events": [([("list", 1), ("revision", -1)], {"name": "list_newest", "unique": True})],
     "price_lists": [],
+    "parts": [],
+    "locks": [],
 }
 
 

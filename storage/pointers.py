@@ -7,12 +7,13 @@ that of two copies of a pointer the one with the higher revision is the newer, a
 import datetime
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from pymongo.asynchronous.client_session import AsyncClientSession
 
 from storage.errors import Conflict, InvalidArgument, PriceListNotFound
+from storage.gates import Gates, gates_from_document, gates_to_document
 from storage.mongo import FORMAT, Database, Document, check_format
 
 _name = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}").fullmatch
@@ -30,7 +31,11 @@ class Pin:
 
 @dataclass(frozen=True, slots=True)
 class PriceList:
-    """A list and its pointer. `current_version` is None until a first batch was published."""
+    """A list and its pointer.
+
+    `current_version` is None until a first batch was published, `published_version` the highest that ever was
+    current, `last_version` the highest that was ever given to a snapshot.
+    """
 
     name: str
     description: str | None
@@ -39,6 +44,8 @@ class PriceList:
     revision: int
     pin: Pin | None
     created_at: datetime.datetime
+    published_version: int = 0
+    gates: Gates = field(default_factory=Gates)
 
     def expect(self, version: int | None) -> None:
         """Raise `Conflict` unless `version` is current; None expects nothing."""
@@ -108,7 +115,9 @@ def _to_document(price_list: PriceList) -> Document:
         "format": FORMAT,
         "description": price_list.description,
         "version": price_list.current_version,
+        "publishedVersion": price_list.published_version,
         "lastVersion": price_list.last_version,
+        "gates": gates_to_document(price_list.gates),
         "revision": price_list.revision,
         "pin": pin and {"version": pin.version, "reason": pin.reason, "by": pin.by, "at": pin.at},
         "createdAt": price_list.created_at,
@@ -127,4 +136,6 @@ def from_document(document: Document) -> PriceList:
         document["revision"],
         pin and Pin(pin["version"], pin["reason"], pin["by"], pin["at"]),
         document["createdAt"],
+        document["publishedVersion"],
+        gates_from_document(document["gates"]),
     )

@@ -5,34 +5,43 @@ survives the loss of any minority of the members (`w: majority, j: true`).
 """
 
 import datetime
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from pymongo.asynchronous.client_session import AsyncClientSession
 from pymongo.errors import DuplicateKeyError, PyMongoError
 from pymongo.read_concern import ReadConcern
 
-from storage.batches import Batch, Batches, Refusal
+from storage.batches import Batch, Batches, BatchMode, PublishPolicy, Refusal
 from storage.errors import (
     AlreadyCurrent,
+    BatchNotHeld,
     Conflict,
+    Corrupt,
     InvalidArgument,
     NotPinned,
+    Pinned,
     PriceListExists,
     SnapshotExpired,
     SnapshotNeverPublished,
     SnapshotNotFound,
 )
 from storage.events import Event, EventKind, Events
+from storage.gates import GateFinding, Gates, Severity, check_gates
 from storage.mongo import DURABLE, Client, Database
 from storage.pointers import Pin, Pointers, PriceList, check_name
-from storage.snapshots import Snapshot, Snapshots, SnapshotState
+from storage.seal import Seal
+from storage.snapshots import Layer, Snapshot, Snapshots, SnapshotState
 from storage.states import BatchState
 
 T = TypeVar("T")
 
 MAX_REASON = 1000
+
+
+class BaseMoved(Exception):
+    """Another version became current since the batch was sealed: compare it with that one and publish again."""
 
 
 class Publisher:
@@ -45,11 +54,12 @@ class Publisher:
         self._events = Events(db)
         self._batches = Batches(db)
 
-    async def create(self, name: str, description: str | None, by: str) -> PriceList:
-        """Create an empty list. Raises `InvalidArgument` for the name, `PriceListExists`."""
+    async def create(self, name: str, description: str | None, gates: Gates, by: str) -> PriceList:
+        """Create an empty list. Raises `InvalidArgument` for the name or a gate, `PriceListExists`."""
         check_name(name)
+        check_gates(gates)
         now = _now()
-        price_list = PriceList(name, description, None, 0, 1, None, now)
+        price_list = PriceList(name, description, None, 0, 1, None, now, gates=gates)
 
         async def act(session: AsyncClientSession) -> PriceList:
             await self._pointers.add(price_list, session)
@@ -61,25 +71,85 @@ class Publisher:
         except DuplicateKeyError as error:
             raise PriceListExists(name) from error
 
-    async def publish(self, batch: Batch) -> Batch:
-        """Give a batch whose layer is sealed a version, and make it current.
+    async def update(self, name: str, by: str, changes: Callable[[PriceList], PriceList]) -> PriceList:
+        """Change a list's description and gates. Raises `PriceListNotFound`, `InvalidArgument`."""
 
-        A list that is pinned holds the batch instead; one whose current version is not the one that the batch
-        expected rejects it. Raises `LeaseLost` when another process has taken the batch over.
+        async def act(session: AsyncClientSession) -> PriceList:
+            price_list = await self._pointers.get(name, session)
+            wanted = changes(price_list)
+            check_gates(wanted.gates)
+            moved = await self._pointers.move(price_list, session, description=wanted.description, gates=wanted.gates)
+            await self._events.append(_event(price_list, moved, EventKind.UPDATED, by, _now()), session)
+            return moved
+
+        return await self._transaction(act)
+
+    async def publish(self, batch: Batch, sealed: Seal, findings: Sequence[GateFinding]) -> Batch:
+        """Give a sealed batch a version, and make it current: or hold it, or reject it.
+
+        It is held by a pin, by a finding and by its own `publish: ON_APPROVAL`; rejected by a finding, and when the
+        current version is not the one that it expected. A dry run ends here. Raises `BaseMoved` when another version
+        became current since it was sealed, and `LeaseLost` when another process has taken the batch over.
         """
 
         async def act(session: AsyncClientSession) -> Batch:
             price_list = await self._pointers.get(batch.price_list, session)
-            try:
-                price_list.expect(batch.expected_version)
-            except Conflict as conflict:
-                return await self._reject(batch, price_list, Refusal(conflict.code, conflict.message), session)
-            snapshot = _manifest(batch, price_list)
+            if price_list.current_version != sealed.base:
+                raise BaseMoved
+            found = [*findings, *_holds(batch, price_list)]
+            told: dict[str, Any] = {"summary": sealed.facts.summary, "base": sealed.base, "findings": found}
+            if batch.publish is PublishPolicy.DRY_RUN:
+                return await self._batches.advance(batch, BatchState.ABORTED, session, finished_at=_now(), **told)
+            refusal = _refusal(batch, price_list, findings)
+            if refusal:
+                return await self._reject(batch, price_list, refusal, session, **told)
+            snapshot = await self._manifest(batch, price_list, sealed.facts.size, session)
             await self._snapshots.add(snapshot, session)
-            if price_list.pin:
-                return await self._hold(batch, price_list, snapshot, session)
-            return await self._make_current(batch, price_list, snapshot, session)
+            if any(finding.severity is Severity.HOLD for finding in found):
+                return await self._hold(batch, price_list, snapshot, session, **told)
+            by = batch.submitted_by
+            return await self._make_current(batch, price_list, snapshot, EventKind.PUBLISHED, by, None, session, **told)
 
+        return await self._settled(batch, act)
+
+    async def approve(self, batch: Batch, sealed: Seal, *, by: str, reason: str) -> Batch:
+        """Publish a batch that was held, as a version above all that were published before.
+
+        Raises `Pinned` while the list is, and `BaseMoved` when another version became current since `sealed`.
+        """
+        _check_reason(reason)
+
+        async def act(session: AsyncClientSession) -> Batch:
+            price_list = await self._pointers.get(batch.price_list, session)
+            if price_list.pin:
+                raise Pinned(price_list.name, price_list.pin.version)
+            if price_list.current_version != sealed.base:
+                raise BaseMoved
+            snapshot = await self._held_snapshot(batch, price_list, session)
+            if sealed.base != batch.base or snapshot.version <= price_list.published_version:
+                await self._snapshots.mark_retired(price_list.name, snapshot.version, session)
+                snapshot = await self._manifest(batch, price_list, sealed.facts.size, session)
+                await self._snapshots.add(snapshot, session)
+            told = {"summary": sealed.facts.summary, "base": sealed.base}
+            return await self._make_current(
+                batch, price_list, snapshot, EventKind.APPROVED, by, reason, session, **told
+            )
+
+        return await self._settled(batch, act)
+
+    async def reject(self, batch: Batch, *, by: str, reason: str) -> Batch:
+        """Put an end to a batch that was held. Its version cannot be read any more."""
+        _check_reason(reason)
+
+        async def act(session: AsyncClientSession) -> Batch:
+            price_list = await self._pointers.get(batch.price_list, session)
+            snapshot = await self._held_snapshot(batch, price_list, session)
+            await self._snapshots.mark_retired(price_list.name, snapshot.version, session)
+            return await self._reject(batch, price_list, Refusal("REJECTED", reason), session, by=by)
+
+        return await self._settled(batch, act)
+
+    async def _settled(self, batch: Batch, act: Callable[[AsyncClientSession], Awaitable[Batch]]) -> Batch:
         try:
             return await self._transaction(act)
         except PyMongoError:
@@ -89,71 +159,102 @@ class Publisher:
                 raise
             return outcome
 
+    async def _manifest(self, batch: Batch, price_list: PriceList, size: int, session: AsyncClientSession) -> Snapshot:
+        """Return the next version: the batch's layer, in a merge upon those of the current version."""
+        if batch.rows is None or batch.checksum is None:
+            raise AssertionError(f"Batch {batch.id} is not sealed.")
+        base = price_list.current_version
+        below: tuple[Layer, ...] = ()
+        if batch.mode is BatchMode.MERGE and base is not None:
+            current = await self._snapshots.get(price_list.name, base, session)
+            if current is None:
+                raise Corrupt(f"The manifest of version {base} of {price_list.name!r} is gone. Run `pricebook check`.")
+            below = current.layers
+        return Snapshot(
+            price_list=price_list.name,
+            version=price_list.last_version + 1,
+            layers=(Layer(batch.layer, batch.rows, batch.checksum), *below),
+            size=size,
+            state=SnapshotState.SEALED,
+            created_at=_now(),
+            published_at=None,
+            label=batch.label,
+            batch=batch.id,
+            base=base,
+        )
+
+    async def _held_snapshot(self, batch: Batch, price_list: PriceList, session: AsyncClientSession) -> Snapshot:
+        if batch.version is None:
+            raise BatchNotHeld(batch.id, batch.state)
+        snapshot = await self._snapshots.get(price_list.name, batch.version, session)
+        if snapshot is None:
+            raise SnapshotNotFound(price_list.name, batch.version)
+        return snapshot
+
     async def _make_current(
-        self, batch: Batch, price_list: PriceList, snapshot: Snapshot, session: AsyncClientSession
+        self,
+        batch: Batch,
+        price_list: PriceList,
+        snapshot: Snapshot,
+        kind: EventKind,
+        by: str,
+        reason: str | None,
+        session: AsyncClientSession,
+        **told: Any,
     ) -> Batch:
         version, now = snapshot.version, _now()
-        moved = await self._pointers.move(price_list, session, current_version=version, last_version=version)
-        await self._snapshots.mark_published(price_list.name, version, now, session)
-        await self._events.append(
-            _event(price_list, moved, EventKind.PUBLISHED, batch.submitted_by, now, batch=batch.id), session
+        moved = await self._pointers.move(
+            price_list,
+            session,
+            current_version=version,
+            published_version=version,
+            last_version=max(version, price_list.last_version),
         )
+        await self._snapshots.mark_published(price_list.name, version, now, session)
+        await self._events.append(_event(price_list, moved, kind, by, now, batch=batch.id, reason=reason), session)
         return await self._batches.advance(
-            batch, BatchState.PUBLISHED, session, version=version, finished_at=now, stored=batch.size
+            batch, BatchState.PUBLISHED, session, version=version, finished_at=now, **told
         )
 
     async def _hold(
-        self, batch: Batch, price_list: PriceList, snapshot: Snapshot, session: AsyncClientSession
+        self, batch: Batch, price_list: PriceList, snapshot: Snapshot, session: AsyncClientSession, **told: Any
     ) -> Batch:
         moved = await self._pointers.move(price_list, session, last_version=snapshot.version)
         await self._events.append(
             _event(price_list, moved, EventKind.HELD, batch.submitted_by, _now(), batch=batch.id), session
         )
-        return await self._batches.advance(batch, BatchState.HELD, session, version=snapshot.version, stored=batch.size)
+        return await self._batches.advance(batch, BatchState.HELD, session, version=snapshot.version, **told)
 
     async def _reject(
-        self, batch: Batch, price_list: PriceList, refusal: Refusal, session: AsyncClientSession
+        self,
+        batch: Batch,
+        price_list: PriceList,
+        refusal: Refusal,
+        session: AsyncClientSession,
+        by: str | None = None,
+        **told: Any,
     ) -> Batch:
-        now = _now()
+        now, by = _now(), by or batch.submitted_by
         moved = await self._pointers.move(price_list, session)
-        await self._events.append(
-            _event(
-                price_list,
-                moved,
-                EventKind.REJECTED,
-                batch.submitted_by,
-                now,
-                batch=batch.id,
-                reason=refusal.message,
-            ),
-            session,
-        )
+        event = _event(price_list, moved, EventKind.REJECTED, by, now, batch=batch.id, reason=refusal.message)
+        await self._events.append(event, session)
         return await self._batches.advance(
-            batch, BatchState.REJECTED, session, finished_at=now, refusal=refusal, stored=batch.size
+            batch, BatchState.REJECTED, session, finished_at=now, refusal=refusal, **told
         )
 
-    async def fail(self, batch: Batch, refusal: Refusal, **changes: object) -> Batch:
-        """Note that a batch came to nothing. `changes` are further fields of the batch, such as its errors."""
+    async def abandon(self, batch: Batch, state: BatchState, refusal: Refusal, *, by: str, **changes: object) -> Batch:
+        """Note that a batch came to nothing: it is FAILED, or ABORTED. `changes` are further fields, as its errors."""
 
         async def act(session: AsyncClientSession) -> Batch:
             now = _now()
             price_list = await self._pointers.get(batch.price_list, session)
             moved = await self._pointers.move(price_list, session)
-            event = _event(
-                price_list,
-                moved,
-                EventKind.FAILED,
-                batch.submitted_by,
-                now,
-                batch=batch.id,
-                reason=refusal.message,
-            )
+            kind = EventKind(state)
+            event = _event(price_list, moved, kind, by, now, batch=batch.id, reason=refusal.message)
             await self._events.append(event, session)
-            return await self._batches.advance(
-                batch, BatchState.FAILED, session, finished_at=now, refusal=refusal, **changes
-            )
+            return await self._batches.advance(batch, state, session, finished_at=now, refusal=refusal, **changes)
 
-        return await self._transaction(act)
+        return await self._settled(batch, act)
 
     async def rollback(
         self,
@@ -234,22 +335,26 @@ class Publisher:
             return await session.with_transaction(act, read_concern=ReadConcern("snapshot"), write_concern=DURABLE)
 
 
-def _manifest(batch: Batch, price_list: PriceList) -> Snapshot:
-    if batch.size is None or batch.checksum is None:
-        raise AssertionError(f"Batch {batch.id} is not sealed.")
-    return Snapshot(
-        price_list=price_list.name,
-        version=price_list.last_version + 1,
-        layers=(batch.layer,),
-        size=batch.size,
-        checksum=batch.checksum,
-        state=SnapshotState.SEALED,
-        created_at=_now(),
-        published_at=None,
-        label=batch.label,
-        batch=batch.id,
-        base=price_list.current_version,
-    )
+def _holds(batch: Batch, price_list: PriceList) -> list[GateFinding]:
+    """Return what holds a batch besides its gates."""
+    holds = []
+    if batch.publish is PublishPolicy.ON_APPROVAL:
+        holds.append(GateFinding("onApproval", Severity.HOLD, "The batch was sent with publish: ON_APPROVAL."))
+    if price_list.pin:
+        pin = price_list.pin
+        message = f"Version {pin.version} is pinned by {pin.by}: {pin.reason}"
+        holds.append(GateFinding("pin", Severity.HOLD, message))
+    return holds
+
+
+def _refusal(batch: Batch, price_list: PriceList, findings: Sequence[GateFinding]) -> Refusal | None:
+    """Return why a batch is rejected, if it is."""
+    try:
+        price_list.expect(batch.expected_version)
+    except Conflict as conflict:
+        return Refusal(conflict.code, conflict.message)
+    rejecting = [finding.message for finding in findings if finding.severity is Severity.REJECT]
+    return Refusal("GATE_REJECTED", " ".join(rejecting)) if rejecting else None
 
 
 def _event(

@@ -4,12 +4,14 @@ A layer's document has these elements, in this order:
 
     _id (the sku) · amount · currency · tiers? · validFrom? · validUntil? · attributes? · n
 
+A removal, which hides the price that older layers have of its sku, has `_id` · removed (true) · n.
+
 `n` is the row's position in its batch. It tells a row that was stored twice from a sku that was sent twice, and
 is left out of the canonical bytes, so that the same prices have the same checksum in any order.
 """
 
 import datetime
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from decimal import Decimal
 from struct import Struct as Packer
 from typing import Any
@@ -29,6 +31,11 @@ _COEFFICIENT_MASK = (1 << _COEFFICIENT_BITS) - 1
 
 # `n`: element type, name, eight bytes of value, and the document's closing zero.
 _POSITION_TAIL = 1 + 2 + 8 + 1
+
+# From the end of `_id` to the currency's text: `amount` whole, then element type, name and length.
+_TO_CURRENCY = 1 + 7 + 16 + 1 + 9 + 4
+
+_REMOVED = b"\x08removed\0\x01"
 
 
 class Tier(msgspec.Struct, frozen=True, gc=False):
@@ -87,6 +94,42 @@ def encode(
         )
     )
     return _int32(len(body) + 4) + body
+
+
+def encode_removal(sku: bytes, position: int) -> bytes:
+    """Return the document that takes a sku out of what the older layers say."""
+    body = b"".join((b"\x02_id\0", _int32(len(sku) + 1), sku, b"\0", _REMOVED, b"\x12n\0", _int64(position), b"\0"))
+    return _int32(len(body) + 4) + body
+
+
+def sku_of(document: bytes) -> str:
+    """Return the sku of a layer's document, which is its first element."""
+    return document[13 : 12 + int.from_bytes(document[9:13], "little")].decode()
+
+
+def position_of(document: bytes) -> int:
+    """Return the position in its batch of a layer's document, which is its last element."""
+    return int.from_bytes(document[-9:-1], "little")
+
+
+def currency_of(document: bytes) -> str:
+    """Return the currency of a price's document: the element after `_id` and `amount`, both of known length."""
+    start = 13 + int.from_bytes(document[9:13], "little") + _TO_CURRENCY
+    return document[start : start + 3].decode()
+
+
+def is_removal(document: bytes) -> bool:
+    """Whether a layer's document is a removal."""
+    return document.startswith(_REMOVED, 13 + int.from_bytes(document[9:13], "little"))
+
+
+def split(run: bytes) -> Iterator[bytes]:
+    """Return the documents of a run of them, as a raw batch of the driver has it."""
+    start = 0
+    while start < len(run):
+        end = start + int.from_bytes(run[start : start + 4], "little")
+        yield run[start:end]
+        start = end
 
 
 def canonical(document: bytes) -> bytes:

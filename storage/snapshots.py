@@ -2,7 +2,7 @@
 
 import datetime
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from enum import StrEnum
 from typing import Any
 
@@ -20,20 +20,33 @@ class SnapshotState(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Layer:
+    """A layer as a manifest names it: how many documents it has, removals too, and their checksum."""
+
+    id: str
+    count: int
+    checksum: str
+
+
+@dataclass(frozen=True, slots=True)
 class Snapshot:
-    """The manifest of one version. All but `state` and `published_at` never changes."""
+    """The manifest of one version. What it says never changes; compaction may say it with fewer layers."""
 
     price_list: str
     version: int
-    layers: tuple[str, ...]
+    layers: tuple[Layer, ...]
     size: int
-    checksum: str
     state: SnapshotState
     created_at: datetime.datetime
     published_at: datetime.datetime | None
     label: str | None
     batch: str
     base: int | None
+
+    @property
+    def layer_ids(self) -> tuple[str, ...]:
+        """The ids of the layers, newest first."""
+        return tuple(layer.id for layer in self.layers)
 
 
 class Snapshots:
@@ -53,6 +66,27 @@ class Snapshots:
         await self._collection.update_one(
             {"_id": {"list": price_list, "version": version}, "publishedAt": None},
             {"$set": {"publishedAt": now, "state": SnapshotState.PUBLISHED}},
+            session=session,
+        )
+
+    async def replace_layers(self, seen: Snapshot, layers: Sequence[Layer]) -> bool:
+        """Say the same version with other layers; False where its layers are not those of `seen` any more."""
+        result = await self._collection.update_one(
+            {"_id": {"list": seen.price_list, "version": seen.version}, "layers": _layers(seen.layers)},
+            {"$set": {"layers": _layers(layers)}},
+        )
+        return bool(result.modified_count)
+
+    async def names(self, layer: str) -> bool:
+        """Whether any version that can be read names a layer."""
+        query = {"layers.id": layer, "state": {"$ne": SnapshotState.RETIRED}}
+        return await self._collection.find_one(query, {"_id": 1}) is not None
+
+    async def mark_retired(self, price_list: str, version: int, session: AsyncClientSession) -> None:
+        """Note that a version is not to be read any more, as part of a transaction of `storage.publish`."""
+        await self._collection.update_one(
+            {"_id": {"list": price_list, "version": version}},
+            {"$set": {"state": SnapshotState.RETIRED}},
             session=session,
         )
 
@@ -84,13 +118,16 @@ class Snapshots:
         return await self._collection.count_documents({"_id.list": price_list})
 
 
+def _layers(layers: Sequence[Layer]) -> list[Document]:
+    return [asdict(layer) for layer in layers]
+
+
 def _to_document(snapshot: Snapshot) -> Document:
     return {
         "_id": {"list": snapshot.price_list, "version": snapshot.version},
         "format": FORMAT,
-        "layers": list(snapshot.layers),
+        "layers": _layers(snapshot.layers),
         "size": snapshot.size,
-        "checksum": snapshot.checksum,
         "state": snapshot.state,
         "createdAt": snapshot.created_at,
         "publishedAt": snapshot.published_at,
@@ -105,9 +142,8 @@ def _from_document(document: Document) -> Snapshot:
     return Snapshot(
         document["_id"]["list"],
         document["_id"]["version"],
-        tuple(document["layers"]),
+        tuple(Layer(**layer) for layer in document["layers"]),
         document["size"],
-        document["checksum"],
         SnapshotState(document["state"]),
         document["createdAt"],
         document["publishedAt"],

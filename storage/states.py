@@ -3,7 +3,7 @@
 OPEN ──────► SEALING ──► HELD ──► PUBLISHED
   │             │  │       └────► REJECTED
   │             │  └────────────► PUBLISHED, REJECTED
-  ├─► ABORTED   └─► FAILED
+  ├─► ABORTED   └─► FAILED, ABORTED (a dry run)
   └─► FAILED
 """
 
@@ -24,7 +24,9 @@ class BatchState(StrEnum):
 
 FOLLOWS: dict[BatchState, frozenset[BatchState]] = {
     BatchState.OPEN: frozenset({BatchState.SEALING, BatchState.ABORTED, BatchState.FAILED}),
-    BatchState.SEALING: frozenset({BatchState.HELD, BatchState.PUBLISHED, BatchState.REJECTED, BatchState.FAILED}),
+    BatchState.SEALING: frozenset(
+        {BatchState.HELD, BatchState.PUBLISHED, BatchState.REJECTED, BatchState.FAILED, BatchState.ABORTED}
+    ),
     BatchState.HELD: frozenset({BatchState.PUBLISHED, BatchState.REJECTED}),
     BatchState.PUBLISHED: frozenset(),
     BatchState.REJECTED: frozenset(),

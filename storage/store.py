@@ -1,13 +1,21 @@
 """The door to storage: opens all of it once for a process. No logic."""
 
 from storage.batches import Batches
+from storage.chunks import Chunks
+from storage.compaction import Compactor
 from storage.events import Events
+from storage.finish import Finisher
 from storage.intake import Intake
 from storage.layers import Layers
+from storage.leavings import Leavings
+from storage.locks import Locks
 from storage.mongo import Client, connect, database, prepare
+from storage.parts import Parts
 from storage.pointers import Pointers
 from storage.publish import Publisher
 from storage.snapshots import Snapshots
+from storage.stack import Stack
+from storage.worker import Worker
 
 
 class Store:
@@ -19,10 +27,18 @@ class Store:
         self.pointers = Pointers(self.db)
         self.snapshots = Snapshots(self.db)
         self.batches = Batches(self.db)
+        self.parts = Parts(self.db)
         self.layers = Layers(self.db)
+        self.stack = Stack(self.db)
         self.events = Events(self.db)
+        self.locks = Locks(self.db)
         self.publisher = Publisher(client, self.db)
-        self.intake = Intake(self.pointers, self.batches, self.layers, self.publisher)
+        self.finisher = Finisher(self.pointers, self.snapshots, self.batches, self.layers, self.stack, self.publisher)
+        self.intake = Intake(self.pointers, self.batches, self.layers, self.finisher)
+        self.chunks = Chunks(self.pointers, self.batches, self.parts, self.layers, self.finisher, self.publisher)
+        self.compactor = Compactor(self.pointers, self.snapshots, self.layers, self.stack, self.locks)
+        self.leavings = Leavings(self.batches, self.parts, self.layers, self.snapshots, self.publisher)
+        self.worker = Worker(self.batches, self.finisher, self.compactor, self.leavings)
 
     @classmethod
     async def open(cls, uri: str, name: str) -> "Store":

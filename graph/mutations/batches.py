@@ -1,18 +1,29 @@
 """Mutations of integrators."""
 
+import asyncio
 from typing import Annotated, cast
 
 import strawberry
 
 from graph.context import Context, Info
 from graph.errors import answer_refusals
-from graph.rows import rows_of
+from graph.sources import source_of
 from graph.types.batches import Batch
-from graph.types.inputs import PublishBatchInput
+from graph.types.inputs import (
+    AbortBatchInput,
+    AppendBatchInput,
+    CommitBatchInput,
+    OpenBatchInput,
+    PublishBatchInput,
+    ReviewBatchInput,
+)
 from graph.types.payloads import BatchPayload, UserError
 from graph.types.snapshots import Snapshot
 from storage import Batch as StoredBatch
-from storage import BatchMode, BatchOrder, InvalidArgument, PublishPolicy
+from storage import BatchOrder, BatchState, Part
+
+# A commit answers when the batch is finished, or after so many seconds with the batch in SEALING.
+COMMIT_SECONDS = 20.0
 
 
 @strawberry.type
@@ -27,31 +38,116 @@ class BatchMutations:
         input: Annotated[PublishBatchInput, strawberry.argument(description="The batch.")],  # noqa: A002
     ) -> BatchPayload:
         """Take in a whole batch."""
-        if input.mode is not BatchMode.REPLACE or input.publish is not PublishPolicy.WHEN_VALID:
-            raise InvalidArgument("This release takes mode REPLACE with publish WHEN_VALID.", path=("input", "mode"))
-        if input.prices is None:
-            raise InvalidArgument("Send the prices.", path=("input", "prices"))
-        order = BatchOrder(
-            price_list=input.price_list,
-            mode=input.mode,
-            key=input.idempotency_key,
-            by=info.context.caller,
-            publish=input.publish,
-            expected_version=input.expected_version,
-            label=input.label,
-        )
-        batch = await info.context.store.intake.submit(order, rows_of(input.prices))
+        source, order = await source_of(input), _order(info.context, input)
+        return await _payload(info.context, await info.context.store.intake.submit(order, source, input.remove or ()))
+
+    @strawberry.mutation(description="A batch too large for one request, or one that must survive a broken connection.")
+    @staticmethod
+    @answer_refusals(BatchPayload)
+    async def open_batch(
+        info: Info,
+        input: Annotated[OpenBatchInput, strawberry.argument(description="The batch.")],  # noqa: A002
+    ) -> BatchPayload:
+        """Open a batch."""
+        return await _payload(info.context, await info.context.store.chunks.open(_order(info.context, input)))
+
+    @strawberry.mutation(
+        description="Any order, in parallel, repeatable: a sequence number that was already stored is acknowledged, "
+        "not stored twice."
+    )
+    @staticmethod
+    @answer_refusals(BatchPayload)
+    async def append_batch(
+        info: Info,
+        input: Annotated[AppendBatchInput, strawberry.argument(description="The part.")],  # noqa: A002
+    ) -> BatchPayload:
+        """Store one part."""
+        store, source = info.context.store, await source_of(input)
+        part = await store.chunks.append(input.batch, input.sequence, source, input.remove or ())
+        payload = await _payload(info.context, await store.batches.get(input.batch))
+        return _with_errors(payload, part) if part.error_count else payload
+
+    @strawberry.mutation(description="Closes a batch that came in parts: it is sealed, judged and published.")
+    @staticmethod
+    @answer_refusals(BatchPayload)
+    async def commit_batch(
+        info: Info,
+        input: Annotated[CommitBatchInput, strawberry.argument(description="What was sent.")],  # noqa: A002
+    ) -> BatchPayload:
+        """Close a batch and finish it."""
+        store = info.context.store
+        batch, mine = await store.chunks.commit(input.batch, input.parts, input.size)
+        if mine:
+            await asyncio.wait([store.worker.finish(batch)], timeout=COMMIT_SECONDS)
+            batch = await store.batches.get(batch.id)
         return await _payload(info.context, batch)
+
+    @strawberry.mutation(description="Gives up an open batch; what it stored is dropped.")
+    @staticmethod
+    @answer_refusals(BatchPayload)
+    async def abort_batch(
+        info: Info,
+        input: Annotated[AbortBatchInput, strawberry.argument(description="Which one.")],  # noqa: A002
+    ) -> BatchPayload:
+        """Give up an open batch."""
+        caller = info.context.caller
+        batch = await info.context.store.chunks.abort(input.batch, by=caller, reason=input.reason)
+        return BatchPayload(batch=cast("Batch", batch))
+
+    @strawberry.mutation(description="Publishes a batch that a gate held, or that was sent with publish: ON_APPROVAL.")
+    @staticmethod
+    @answer_refusals(BatchPayload)
+    async def approve_batch(
+        info: Info,
+        input: Annotated[ReviewBatchInput, strawberry.argument(description="The decision.")],  # noqa: A002
+    ) -> BatchPayload:
+        """Publish a batch that is held."""
+        finisher, caller = info.context.store.finisher, info.context.caller
+        return await _payload(info.context, await finisher.approve(input.batch, by=caller, reason=input.reason))
+
+    @strawberry.mutation(description="Puts an end to a batch that is held.")
+    @staticmethod
+    @answer_refusals(BatchPayload)
+    async def reject_batch(
+        info: Info,
+        input: Annotated[ReviewBatchInput, strawberry.argument(description="The decision.")],  # noqa: A002
+    ) -> BatchPayload:
+        """Reject a batch that is held."""
+        finisher, caller = info.context.store.finisher, info.context.caller
+        batch = await finisher.reject(input.batch, by=caller, reason=input.reason)
+        return BatchPayload(batch=cast("Batch", batch))
+
+
+def _order(context: Context, given: PublishBatchInput | OpenBatchInput) -> BatchOrder:
+    return BatchOrder(
+        price_list=given.price_list,
+        mode=given.mode,
+        key=given.idempotency_key,
+        by=context.caller,
+        publish=given.publish,
+        expected_version=given.expected_version,
+        label=given.label,
+    )
 
 
 async def _payload(context: Context, batch: StoredBatch) -> BatchPayload:
-    await context.see_anew(batch.price_list)
     snapshot = None
-    if batch.version is not None:
-        snapshot = await context.loaders.view.version(batch.price_list, batch.version)
+    if batch.state in (BatchState.PUBLISHED, BatchState.HELD) and batch.version is not None:
+        await context.see_anew(batch.price_list)
+        snapshot = await context.loaders.view.find_version(batch.price_list, batch.version)
     refusal = batch.refusal
     return BatchPayload(
         batch=cast("Batch", batch),
         snapshot=cast("Snapshot | None", snapshot),
         user_errors=[UserError(code=refusal.code, message=refusal.message)] if refusal else [],
     )
+
+
+def _with_errors(payload: BatchPayload, part: Part) -> BatchPayload:
+    first = part.errors[0]
+    message = (
+        f"{part.error_count} items of sequence {part.sequence} are not valid, the first is item {first.index}: "
+        f"{first.message} The batch cannot be published any more; commit it to see all errors, or abort it."
+    )
+    payload.user_errors.append(UserError(code="BATCH_INVALID", message=message, path=["input", "sequence"]))
+    return payload

@@ -1,14 +1,17 @@
 """Mutations of ops."""
 
+from dataclasses import replace
 from typing import Annotated, cast
 
 import strawberry
 
 from graph.context import Context, Info
 from graph.errors import answer_refusals
-from graph.types.inputs import CreatePriceListInput, PinInput, RollbackInput, UnpinInput
+from graph.types.gates import GatesInput
+from graph.types.inputs import CreatePriceListInput, PinInput, RollbackInput, UnpinInput, UpdatePriceListInput
 from graph.types.payloads import PriceListPayload
 from graph.types.price_lists import PriceList
+from storage import Gates
 from storage import PriceList as StoredPriceList
 
 
@@ -24,8 +27,26 @@ class OperationMutations:
         input: Annotated[CreatePriceListInput, strawberry.argument(description="The list.")],  # noqa: A002
     ) -> PriceListPayload:
         """Create a list."""
-        store, caller = info.context.store, info.context.caller
-        return await _payload(info.context, await store.publisher.create(input.name, input.description, caller))
+        publisher, caller = info.context.store.publisher, info.context.caller
+        created = await publisher.create(input.name, input.description, _gates(input.gates), caller)
+        return await _payload(info.context, created)
+
+    @strawberry.mutation(description="Changes what is said about a list; what is left out stays as it is.")
+    @staticmethod
+    @answer_refusals(PriceListPayload)
+    async def update_price_list(
+        info: Info,
+        input: Annotated[UpdatePriceListInput, strawberry.argument(description="The changes.")],  # noqa: A002
+    ) -> PriceListPayload:
+        """Change a list."""
+
+        def changed(price_list: StoredPriceList) -> StoredPriceList:
+            description = price_list.description if input.description is strawberry.UNSET else input.description
+            gates = price_list.gates if input.gates is strawberry.UNSET else _gates(input.gates)
+            return replace(price_list, description=description, gates=gates)
+
+        updated = await info.context.store.publisher.update(input.name, info.context.caller, changed)
+        return await _payload(info.context, updated)
 
     @strawberry.mutation(
         description="Moves the pointer to an earlier version that is kept, at once. Nothing is copied."
@@ -70,6 +91,19 @@ class OperationMutations:
         """Let the pointer go."""
         moved = await info.context.store.publisher.unpin(input.price_list, by=info.context.caller, reason=input.reason)
         return await _payload(info.context, moved)
+
+
+def _gates(given: GatesInput | None) -> Gates:
+    if given is None:
+        return Gates()
+    currencies = given.allowed_currencies
+    return Gates(
+        given.max_shrink_percent,
+        given.max_changed_percent,
+        given.max_price_change_percent,
+        None if currencies is None else tuple(currencies),
+        given.min_size,
+    )
 
 
 async def _payload(context: Context, moved: StoredPriceList) -> PriceListPayload:

@@ -4,6 +4,8 @@ import datetime
 
 import strawberry
 
+from graph.context import Info
+from graph.types.gates import DiffSummary, GateFinding
 from storage import Batch as StoredBatch
 from storage import BatchMode, BatchState, PublishPolicy
 
@@ -48,6 +50,10 @@ class Batch:
     submitted_by: str = strawberry.field(description="Who sent it.")
     created_at: datetime.datetime = strawberry.field(description="When it was opened.")
     finished_at: datetime.datetime | None = strawberry.field(description="When it came to its end.")
+    findings: list[GateFinding] = strawberry.field(description="What the gates found, and what else holds it.")
+    summary: DiffSummary | None = strawberry.field(
+        description="What it does to the version that was current when it was sealed."
+    )
     errors: list[ItemError] = strawberry.field(description="Bad items, the first 100; `errorCount` counts them all.")
     error_count: int = strawberry.field(description="How many items are bad.")
 
@@ -56,3 +62,9 @@ class Batch:
     def progress(root: strawberry.Parent[StoredBatch]) -> BatchProgress:
         """How far it has come."""
         return BatchProgress(received=root.received, stored=root.stored, expected=root.expected)
+
+    @strawberry.field(description="The sequence numbers that are stored, of a batch that comes in parts.")
+    @staticmethod
+    async def sequences(root: strawberry.Parent[StoredBatch], info: Info) -> list[int]:
+        """The sequence numbers that are stored."""
+        return await info.context.loaders.sequences.load(root.id)

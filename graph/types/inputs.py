@@ -6,6 +6,7 @@ from typing import Any
 
 import strawberry
 
+from graph.types.gates import GatesInput
 from graph.types.scalars import JSON
 from storage import BatchMode, PublishPolicy
 
@@ -65,6 +66,20 @@ class CreatePriceListInput:
         description="1 to 63 of a-z, 0-9, '.', '_' and '-', a letter or digit first."
     )
     description: str | None = strawberry.field(default=None, description="What it is for.")
+    gates: GatesInput | None = strawberry.field(
+        default=None, description="The checks between seal and publish; all off where they are left out."
+    )
+
+
+@strawberry.input(description="A list to change. What is left out stays as it is.")
+class UpdatePriceListInput:
+    """A list to change."""
+
+    name: strawberry.ID = strawberry.field(description="The list's name.")
+    description: str | None = strawberry.field(default=strawberry.UNSET, description="What it is for.")
+    gates: GatesInput | None = strawberry.field(
+        default=strawberry.UNSET, description="The checks between seal and publish, all of them; null for none."
+    )
 
 
 @strawberry.input(description="A whole batch in one call.")
@@ -74,6 +89,7 @@ class PublishBatchInput:
     price_list: strawberry.ID = strawberry.field(description="The list's name.")
     mode: BatchMode = strawberry.field(description="What the batch does to the current version.")
     prices: list[PriceInput] | None = strawberry.field(default=None, description="The prices.")
+    remove: list[strawberry.ID] | None = strawberry.field(default=None, description="MERGE only: skus to take out.")
     idempotency_key: str = strawberry.field(
         description="The same key gives the same batch back, however often it is sent. "
         "The same key with another body is refused."
@@ -85,6 +101,61 @@ class PublishBatchInput:
         default=PublishPolicy.WHEN_VALID, description="When the batch is published."
     )
     label: str | None = strawberry.field(default=None, description="A name for the version.")
+
+
+@strawberry.input(description="A batch that comes in parts.")
+class OpenBatchInput:
+    """A batch that comes in parts."""
+
+    price_list: strawberry.ID = strawberry.field(description="The list's name.")
+    mode: BatchMode = strawberry.field(description="What the batch does to the current version.")
+    idempotency_key: str = strawberry.field(
+        description="The same key gives the same batch back, however often it is sent."
+    )
+    expected_version: int | None = strawberry.field(
+        default=None, description="Publish only if this is still the current version."
+    )
+    publish: PublishPolicy = strawberry.field(
+        default=PublishPolicy.WHEN_VALID, description="When the batch is published."
+    )
+    label: str | None = strawberry.field(default=None, description="A name for the version.")
+
+
+@strawberry.input(description="One part of a batch.")
+class AppendBatchInput:
+    """One part of a batch."""
+
+    batch: strawberry.ID = strawberry.field(description="The batch's id.")
+    sequence: int = strawberry.field(
+        description="The number of this part, from 0, in any order; a number that was stored is not stored twice."
+    )
+    prices: list[PriceInput] | None = strawberry.field(default=None, description="The prices.")
+    remove: list[strawberry.ID] | None = strawberry.field(default=None, description="MERGE only: skus to take out.")
+
+
+@strawberry.input(description="The end of a batch that came in parts.")
+class CommitBatchInput:
+    """The end of a batch that came in parts."""
+
+    batch: strawberry.ID = strawberry.field(description="The batch's id.")
+    parts: int = strawberry.field(description="How many sequences were sent: 0 to parts - 1.")
+    size: int = strawberry.field(description="How many prices in all.")
+
+
+@strawberry.input(description="A batch to give up.")
+class AbortBatchInput:
+    """A batch to give up."""
+
+    batch: strawberry.ID = strawberry.field(description="The batch's id.")
+    reason: str | None = strawberry.field(default=None, description="Why; it is kept with the event.")
+
+
+@strawberry.input(description="The decision on a batch that is held.")
+class ReviewBatchInput:
+    """The decision on a batch that is held."""
+
+    batch: strawberry.ID = strawberry.field(description="The batch's id.")
+    reason: str = strawberry.field(description="Why; it is kept with the event.")
 
 
 @strawberry.input(description="Where to go back to.")

@@ -10,6 +10,7 @@ from graph import cursors
 from graph.context import Info
 from graph.types.connections import Connection
 from graph.types.events import Event
+from graph.types.gates import Gates
 from graph.types.snapshots import Snapshot
 from storage import Event as StoredEvent
 from storage import PriceList as StoredPriceList
@@ -38,6 +39,7 @@ class PriceList:
     name: strawberry.ID = strawberry.field(description="The list's name.")
     description: str | None = strawberry.field(description="What it is for.")
     pin: Pin | None = strawberry.field(description="Set while the pointer is held.")
+    gates: Gates = strawberry.field(description="The checks between seal and publish.")
     current_version: int | None = strawberry.field(
         name="currentVersion", description="The version that the pointer names; null before a first was published."
     )

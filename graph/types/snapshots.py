@@ -53,7 +53,7 @@ class Snapshot:
         sku: Annotated[strawberry.ID, strawberry.argument(description="The key of the price.")],
     ) -> StoredPrice | None:
         """The price of a sku."""
-        return await info.context.loaders.prices.load((root.layers, sku))
+        return await info.context.loaders.prices.load((root.layer_ids, sku))
 
     @strawberry.field(
         description="In the order asked for; null where this version has no such sku.",
@@ -68,7 +68,7 @@ class Snapshot:
         """The prices of some skus, in their order."""
         if len(skus) > MAX_SKUS:
             raise InvalidArgument(f"At most {MAX_SKUS} skus at once, not {len(skus)}.", path=("skus",))
-        return await info.context.loaders.prices.load_many([(root.layers, sku) for sku in skus])
+        return await info.context.loaders.prices.load_many([(root.layer_ids, sku) for sku in skus])
 
     @strawberry.field(
         description="In sku order. Cursors name their version: a walk stays on it across publishes; "

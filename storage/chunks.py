@@ -1,0 +1,199 @@
+"""The life of a batch that comes in parts: opened, appended to in any order by anyone, committed or aborted.
+
+A row's position in its layer is made of its sequence and its index there, so a part that is sent again, to this
+process or another, writes the same documents and changes nothing.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from hashlib import blake2b
+
+import msgspec
+
+from storage.batches import Batch, Batches, BatchMode, BatchOrder, Refusal
+from storage.checksum import Checksum
+from storage.decode import ItemError
+from storage.errors import (
+    BatchNotOpen,
+    EmptyBatch,
+    IdempotencyKeyReused,
+    InvalidArgument,
+    LayerSealed,
+    PartsMissing,
+    PartsUnexpected,
+    RemoveInReplace,
+    SequenceReused,
+    SizeMismatch,
+)
+from storage.finish import Finisher
+from storage.intake import check_order, order_fingerprint
+from storage.layers import MAX_ERRORS, Filled, Layers
+from storage.parts import MAX_PARTS, POSITION_BITS, Part, Parts
+from storage.pointers import Pointers
+from storage.publish import Publisher
+from storage.removals import with_removals
+from storage.sources import RowSource
+from storage.states import BatchState
+
+
+class Chunks:
+    """Takes batches in that come in parts."""
+
+    def __init__(
+        self,
+        pointers: Pointers,
+        batches: Batches,
+        parts: Parts,
+        layers: Layers,
+        finisher: Finisher,
+        publisher: Publisher,
+    ) -> None:
+        self._pointers = pointers
+        self._batches = batches
+        self._parts = parts
+        self._layers = layers
+        self._finisher = finisher
+        self._publisher = publisher
+
+    async def open(self, order: BatchOrder) -> Batch:
+        """Open a batch, or return the one that was opened with the same key.
+
+        Raises `PriceListNotFound`, `Conflict`, `InvalidArgument`, `IdempotencyKeyReused`.
+        """
+        check_order(order)
+        order = replace(order, chunked=True)
+        if not await self._batches.by_key(order.price_list, order.key):
+            (await self._pointers.get(order.price_list)).expect(order.expected_version)
+        fingerprint = order_fingerprint(order)
+        batch, _ = await self._batches.open(order, fingerprint, None)
+        if batch.fingerprint != fingerprint:
+            raise IdempotencyKeyReused(order.key, batch.id)
+        if batch.state is BatchState.OPEN:
+            await self._layers.create(batch.layer)
+        return batch
+
+    async def append(self, batch_id: str, sequence: int, source: RowSource, removals: Sequence[str]) -> Part:
+        """Store one part. A sequence that was stored before is acknowledged, and not stored twice.
+
+        Raises `BatchNotFound`, `BatchNotOpen`, `RemoveInReplace`, `EmptyBatch`, `SequenceReused`, `InvalidArgument`,
+        `Unavailable`.
+        """
+        batch = await self._open_batch(batch_id)
+        if removals and batch.mode is BatchMode.REPLACE:
+            raise RemoveInReplace
+        if not 0 <= sequence < MAX_PARTS:
+            raise InvalidArgument(f"A sequence is 0 to {MAX_PARTS - 1}.", path=("input", "sequence"))
+        await self._batches.touch(batch.id)
+        known = await self._parts.begin(batch.id, sequence, _fingerprint(source, removals))
+        if known and known.stored:
+            await source.drain()
+            return self._same(known, _fingerprint(source, removals))
+        if known:
+            self._same(known, _fingerprint(source, removals))
+        return await self._store(batch, sequence, source, removals)
+
+    async def _store(self, batch: Batch, sequence: int, source: RowSource, removals: Sequence[str]) -> Part:
+        first, filled = sequence << POSITION_BITS, Filled()
+        try:
+            await self._layers.fill(batch.layer, with_removals(source.slices(first), removals, first), filled)
+        except LayerSealed as sealed:
+            raise BatchNotOpen(batch.id, (await self._batches.get(batch.id)).state) from sealed
+        if not filled.received:
+            raise EmptyBatch
+        fingerprint, prices = _fingerprint(source, removals), filled.received - len(removals)
+        if fingerprint is None:
+            raise AssertionError("A source that was read to its end has a fingerprint.")
+        filled.errors = [replace(error, index=error.index - first) for error in filled.errors]
+        if await self._parts.complete(batch.id, sequence, fingerprint, filled, prices):
+            await self._batches.touch(batch.id, filled.stored.count)
+        return Part(sequence, fingerprint, True, prices, filled.stored, tuple(filled.errors), filled.error_count)
+
+    def _same(self, known: Part, fingerprint: str | None) -> Part:
+        if known.fingerprint and fingerprint and known.fingerprint != fingerprint:
+            raise SequenceReused(known.sequence)
+        return known
+
+    async def commit(self, batch_id: str, parts: int, size: int) -> tuple[Batch, bool]:
+        """Close a batch, and return it with whether this process is to finish it now; else it is as it was committed.
+
+        Raises `BatchNotFound`, `BatchNotOpen`, `PartsMissing`, `PartsUnexpected`, `SizeMismatch`, `EmptyBatch`; the
+        batch stays open. A part with bad items makes the batch FAILED, with the errors of all parts.
+        """
+        batch = await self._batches.get(batch_id)
+        if not batch.chunked:
+            raise BatchNotOpen(batch.id, batch.state)
+        if batch.state is not BatchState.OPEN:
+            return batch, False
+        stored = await self._parts.of(batch.id)
+        _check_parts(stored, parts, size)
+        leased = await self._batches.lease(batch.id)
+        if leased is None:
+            return await self._batches.get(batch.id), False
+        error_count = sum(part.error_count for part in stored)
+        if error_count:
+            received = sum(part.checksum.count + part.error_count for part in stored)
+            return await self._finisher.refuse_items(leased, _all_errors(stored), error_count, received), False
+        total = sum((part.checksum for part in stored), Checksum())
+        committed = await self._batches.advance(
+            leased,
+            BatchState.SEALING,
+            rows=total.count,
+            expected=total.count,
+            received=total.count,
+            stored=total.count,
+            checksum=total.hex,
+        )
+        return committed, True
+
+    async def abort(self, batch_id: str, *, by: str, reason: str | None) -> Batch:
+        """Put an end to an open batch and drop what it stored. Raises `BatchNotFound`, `BatchNotOpen`."""
+        batch = await self._open_batch(batch_id)
+        leased = await self._batches.lease(batch.id)
+        if leased is None:
+            raise BatchNotOpen(batch.id, (await self._batches.get(batch.id)).state)
+        # The layer is frozen first, so that a part that is still on its way does not bring it back to life.
+        await self._layers.freeze(batch.layer)
+        refusal = Refusal("ABORTED", reason or "Aborted by its sender.")
+        aborted = await self._publisher.abandon(leased, BatchState.ABORTED, refusal, by=by)
+        await self._layers.drop(batch.layer)
+        await self._parts.drop(batch.id)
+        return aborted
+
+    async def _open_batch(self, batch_id: str) -> Batch:
+        batch = await self._batches.get(batch_id)
+        if batch.state is not BatchState.OPEN or not batch.chunked:
+            raise BatchNotOpen(batch.id, batch.state)
+        return batch
+
+
+def _check_parts(stored: Sequence[Part], parts: int, size: int) -> None:
+    if parts < 1:
+        raise EmptyBatch
+    if parts > MAX_PARTS:
+        raise InvalidArgument(f"A batch has at most {MAX_PARTS} parts.", path=("input", "parts"))
+    there = {part.sequence for part in stored if part.stored}
+    if missing := [sequence for sequence in range(parts) if sequence not in there]:
+        raise PartsMissing(missing)
+    if unexpected := [part.sequence for part in stored if part.sequence >= parts]:
+        raise PartsUnexpected(parts, unexpected)
+    prices = sum(part.prices for part in stored)
+    if prices != size:
+        raise SizeMismatch(size, prices)
+
+
+def _all_errors(stored: Sequence[Part]) -> list[ItemError]:
+    """Return the first errors of all parts, with their index in the whole batch."""
+    errors: list[ItemError] = []
+    first = 0
+    for part in stored:
+        errors += [replace(error, index=first + error.index) for error in part.errors]
+        first += part.checksum.count + part.error_count
+        if len(errors) >= MAX_ERRORS:
+            break
+    return errors[:MAX_ERRORS]
+
+
+def _fingerprint(source: RowSource, removals: Sequence[str]) -> str | None:
+    """Return the digest of a part; None as long as its file has not been read to the end."""
+    rows = source.fingerprint
+    return rows and blake2b(msgspec.json.encode((rows, removals)), digest_size=16).hexdigest()

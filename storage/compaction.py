@@ -1,0 +1,100 @@
+"""Compaction: many layers of a version become fewer, and the version says the same.
+
+Layers are folded as in a log-structured merge tree: the run of newest layers that starts at the top and takes in each
+older layer that is not much larger than all above it together. So a price is copied a number of times that grows with
+the logarithm of the list's size (O'Neil et al., "The log-structured merge-tree", Acta Informatica 1996), and a small
+merge into a large list never copies the list.
+"""
+
+import logging
+from collections.abc import Sequence
+
+from bson.objectid import ObjectId
+
+from storage.checksum import Checksum, checksum
+from storage.errors import Corrupt
+from storage.layers import Layers
+from storage.locks import Locks
+from storage.pointers import Pointers
+from storage.records import is_removal
+from storage.snapshots import Layer, Snapshot, Snapshots
+from storage.stack import Stack
+
+log = logging.getLogger("pricebook.compaction")
+
+# A version with more layers than this is compacted.
+MAX_LAYERS = 8
+
+# An older layer is taken into the run while it has at most so many times the documents of those above it.
+GROWTH = 3
+
+
+class Compactor:
+    """Compacts current versions, one at a time, under a lease for each list."""
+
+    def __init__(self, pointers: Pointers, snapshots: Snapshots, layers: Layers, stack: Stack, locks: Locks) -> None:
+        self._pointers = pointers
+        self._snapshots = snapshots
+        self._layers = layers
+        self._stack = stack
+        self._locks = locks
+
+    async def run(self) -> None:
+        """Compact every list whose current version has more than `MAX_LAYERS` layers."""
+        for price_list in await self._pointers.by_name():
+            if price_list.current_version is None:
+                continue
+            snapshot = await self._snapshots.get(price_list.name, price_list.current_version)
+            if snapshot and len(snapshot.layers) > MAX_LAYERS:
+                async with self._locks.held(f"compact/{price_list.name}") as held:
+                    if held:
+                        await self.compact(snapshot)
+
+    async def compact(self, snapshot: Snapshot) -> Snapshot:
+        """Fold the newest layers of a version into one, and return its manifest as it is now."""
+        run = run_to_fold(snapshot.layers)
+        whole = len(run) == len(snapshot.layers)
+        folded = await self._fold(run, whole=whole)
+        after = (folded, *snapshot.layers[len(run) :])
+        if not await self._snapshots.replace_layers(snapshot, after):
+            await self._layers.drop(folded.id)
+            log.info("Version %s of %s was compacted by another process.", snapshot.version, snapshot.price_list)
+            return snapshot
+        log.info("Version %s of %s: %d layers folded.", snapshot.version, snapshot.price_list, len(run))
+        compacted = await self._snapshots.get(snapshot.price_list, snapshot.version)
+        return compacted or snapshot
+
+    async def _fold(self, run: Sequence[Layer], *, whole: bool) -> Layer:
+        """Write one layer that says what a run of layers says; removals go when nothing lies below the run."""
+        target = str(ObjectId())
+        await self._layers.create(target)
+        await self._layers.fold([layer.id for layer in reversed(run)], target, drop_removals=whole)
+        await self._layers.freeze(target)
+        folded, wanted = await self._checksum_of(target), await self._visible(run, whole=whole)
+        if folded != wanted:
+            await self._layers.drop(target)
+            raise Corrupt(f"Folding {len(run)} layers gave {folded.count} documents for {wanted.count}; it is undone.")
+        return Layer(target, folded.count, folded.hex)
+
+    async def _checksum_of(self, layer: str) -> Checksum:
+        total = Checksum()
+        async for documents in self._stack.runs(layer):
+            total += checksum(documents)
+        return total
+
+    async def _visible(self, run: Sequence[Layer], *, whole: bool) -> Checksum:
+        """Return the checksum of what a run of layers says, read apart from how it was folded."""
+        total = Checksum()
+        async for documents in self._stack.merged([layer.id for layer in run]):
+            total += checksum(document for document in documents if not (whole and is_removal(document)))
+        return total
+
+
+def run_to_fold(layers: Sequence[Layer]) -> Sequence[Layer]:
+    """Return the newest layers that are to become one: at least two."""
+    above = layers[0].count + layers[1].count
+    end = 2
+    while end < len(layers) and layers[end].count <= GROWTH * above:
+        above += layers[end].count
+        end += 1
+    return layers[:end]

@@ -1,0 +1,35 @@
+"""Holding a batch: its lease is renewed while the work goes on, and let go when the work is broken off."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+
+from pymongo.errors import PyMongoError
+
+from storage import leases
+from storage.batches import Batch, Batches
+from storage.layers import Filled
+
+
+@asynccontextmanager
+async def holding(batches: Batches, batch: Batch, filled: Filled | None = None) -> AsyncIterator[None]:
+    """Hold the lease of a batch, noting the progress of `filled` with each renewal."""
+
+    async def renew() -> None:
+        while True:
+            await asyncio.sleep(leases.RENEW_SECONDS)
+            with suppress(PyMongoError):  # the lease outlasts a missed renewal; the fence stops a holder who lost it
+                if filled is None:
+                    await batches.renew(batch, batch.received, batch.stored)
+                else:
+                    await batches.renew(batch, filled.received, filled.stored.count)
+
+    renewing = asyncio.create_task(renew())
+    try:
+        yield
+    except BaseException:
+        with suppress(PyMongoError):
+            await batches.release(batch)
+        raise
+    finally:
+        renewing.cancel()

@@ -1,0 +1,53 @@
+"""Locks: work that only one process should do at a time, each a lease under a name of its own."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+
+from pymongo import ReturnDocument
+from pymongo.errors import DuplicateKeyError, PyMongoError
+
+from storage import leases
+from storage.mongo import Database, Document
+
+
+class Locks:
+    """The locks of a database."""
+
+    def __init__(self, db: Database) -> None:
+        self._collection = db["locks"]
+
+    @asynccontextmanager
+    async def held(self, name: str) -> AsyncIterator[bool]:
+        """Hold a lock while the body runs; False where another process has it, and the body is to do nothing."""
+        token = await self._take(name)
+        if token is None:
+            yield False
+            return
+        mine: Document = {"_id": name, "lease.token": token}
+
+        async def renew() -> None:
+            while True:
+                await asyncio.sleep(leases.RENEW_SECONDS)
+                with suppress(PyMongoError):  # the lease outlasts a missed renewal
+                    await self._collection.update_one(mine, [leases.renew()])
+
+        renewing = asyncio.create_task(renew())
+        try:
+            yield True
+        finally:
+            renewing.cancel()
+            with suppress(PyMongoError):  # it runs out by itself
+                await self._collection.update_one(mine, [leases.release()])
+
+    async def _take(self, name: str) -> int | None:
+        try:
+            taken = await self._collection.find_one_and_update(
+                {"_id": name, **leases.EXPIRED},
+                [leases.acquire()],
+                upsert=True,
+                return_document=ReturnDocument.AFTER,
+            )
+        except DuplicateKeyError:
+            return None
+        return int(taken["lease"]["token"]) if taken else None

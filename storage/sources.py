@@ -1,0 +1,48 @@
+"""Where a batch's rows come from: all in memory as JSON, or a file that is still arriving (`storage.files`)."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from hashlib import blake2b
+from typing import Protocol
+
+from storage.decode import Slice, decode_slices, split_rows
+
+
+class RowSource(Protocol):
+    """Rows, decoded in slices. A file can be read once, JSON as often as it takes."""
+
+    @property
+    def expected(self) -> int | None:
+        """How many rows there are, where that is known before they are read."""
+
+    @property
+    def fingerprint(self) -> str | None:
+        """The digest of the rows as they were sent; None as long as a file has not been read to the end."""
+
+    def slices(self, first: int = 0) -> AsyncIterator[Slice]:
+        """Return the rows; `first` is the position in the batch of the first of them."""
+
+    async def drain(self) -> None:
+        """Read to the end without decoding, so that the fingerprint is known."""
+
+
+class JsonRows:
+    """The rows of a JSON array."""
+
+    def __init__(self, array: bytes | memoryview, fingerprint: str) -> None:
+        self._rows = split_rows(array)
+        self.expected = len(self._rows)
+        self.fingerprint = fingerprint
+
+    @classmethod
+    async def read(cls, array: bytes | memoryview) -> "JsonRows":
+        """Return the rows of an array. Raises `InvalidArgument` when it is none."""
+        return cls(array, await asyncio.to_thread(lambda: blake2b(array, digest_size=16).hexdigest()))
+
+    async def slices(self, first: int = 0) -> AsyncIterator[Slice]:
+        """Return the rows in slices."""
+        for rows in decode_slices(self._rows, first):
+            yield rows
+
+    async def drain(self) -> None:
+        """There is nothing to wait for."""

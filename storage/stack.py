@@ -1,0 +1,121 @@
+"""Reading a version: its layers as a stack, newest first. What a newer layer says of a sku hides what older ones say.
+
+All layers are asked at once, so a look-up takes one round trip however many there are, and a page takes one unless
+removals leave it short.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping, Sequence
+from typing import Any, cast
+
+from storage.layers import collection_of
+from storage.mongo import Database
+from storage.records import Price, decode, is_removal, sku_of, split
+
+Layers = Sequence[str]
+
+# A page reads at least so many records of each layer, so that some removals do not cost another round trip.
+_LEAST_READ = 100
+
+READ_BATCH = 2000
+
+
+class Stack:
+    """Reads the layers of a database."""
+
+    def __init__(self, db: Database) -> None:
+        self._db = db
+
+    async def find(self, layers: Layers, skus: Sequence[str]) -> dict[str, Price]:
+        """Return the prices of those skus that a version has."""
+        found = await asyncio.gather(*(self._find_in(layer, skus) for layer in layers))
+        visible: dict[str, Mapping[str, Any]] = {}
+        for documents in reversed(found):
+            visible.update(documents)
+        return {sku: decode(document) for sku, document in visible.items() if "removed" not in document}
+
+    async def _find_in(self, layer: str, skus: Sequence[str]) -> dict[str, Mapping[str, Any]]:
+        cursor = self._db[collection_of(layer)].find({"_id": {"$in": list(skus)}})
+        return {document["_id"]: document async for document in cursor}
+
+    async def page(
+        self,
+        layers: Layers,
+        limit: int,
+        *,
+        after: str | None = None,
+        before: str | None = None,
+        backward: bool = False,
+    ) -> list[Price]:
+        """Return up to `limit` prices in sku order, strictly between `after` and `before`.
+
+        With `backward` they are the last ones of that range, still in ascending order.
+        """
+        page: list[Price] = []
+        size = limit if len(layers) == 1 else max(limit, _LEAST_READ)
+        while True:
+            runs = await asyncio.gather(*(self._run_of(layer, size, after, before, backward) for layer in layers))
+            # Beyond the nearest end of a run that was cut off, its layer may have more to say.
+            ends = [run[-1]["_id"] for run in runs if len(run) == size]
+            horizon = (max(ends) if backward else min(ends)) if ends else None
+            visible: dict[str, Mapping[str, Any]] = {}
+            for run in reversed(runs):
+                visible.update((document["_id"], document) for document in run)
+            for sku in sorted(visible, reverse=backward):
+                if horizon is not None and (sku < horizon if backward else sku > horizon):
+                    break
+                if "removed" not in visible[sku]:
+                    page.append(decode(visible[sku]))
+            if horizon is None or len(page) >= limit:
+                page = page[:limit]
+                return page[::-1] if backward else page
+            after, before = (after, horizon) if backward else (horizon, before)
+
+    async def _run_of(
+        self, layer: str, size: int, after: str | None, before: str | None, backward: bool
+    ) -> list[Mapping[str, Any]]:
+        bounds = {"$gt": after, "$lt": before}
+        given = {operator: sku for operator, sku in bounds.items() if sku is not None}
+        cursor = self._db[collection_of(layer)].find({"_id": given} if given else {})
+        return [document async for document in cursor.sort("_id", -1 if backward else 1).limit(size)]
+
+    async def runs(self, layer: str, *, ordered: bool = False) -> AsyncIterator[list[bytes]]:
+        """Return all documents of one layer as a majority has them, removals too, in runs of some thousand."""
+        cursor = self._db[collection_of(layer)].find_raw_batches(
+            {}, sort=[("_id", 1)] if ordered else None, batch_size=READ_BATCH
+        )
+        async for run in cursor:
+            yield list(split(cast("bytes", run)))
+
+    async def merged(self, layers: Layers) -> AsyncIterator[list[bytes]]:
+        """Return what a stack of layers says, in sku order, in runs: of each sku the newest document, removals too."""
+        cursors = [self.runs(layer, ordered=True) for layer in layers]
+        unread: list[dict[str, bytes] | None] = [{} for _ in layers]
+        while True:
+            for place, cursor in enumerate(cursors):
+                if unread[place] == {}:
+                    run = await anext(cursor, None)
+                    unread[place] = None if run is None else {sku_of(document): document for document in run}
+            ends = [next(reversed(documents)) for documents in unread if documents]
+            if not ends:
+                return
+            # Up to the nearest end of what was read, every layer has said what it has to say.
+            horizon, visible = min(ends), dict[str, bytes]()
+            for place in reversed(range(len(layers))):
+                documents = unread[place] or {}
+                visible.update((sku, document) for sku, document in documents.items() if sku <= horizon)
+                if documents:
+                    unread[place] = {sku: document for sku, document in documents.items() if sku > horizon}
+            yield [visible[sku] for sku in sorted(visible)]
+
+    async def find_raw(self, layers: Layers, skus: Sequence[str]) -> dict[str, bytes]:
+        """Return the documents of those skus that a version has."""
+        found = await asyncio.gather(*(self._find_raw_in(layer, skus) for layer in layers))
+        visible: dict[str, bytes] = {}
+        for documents in reversed(found):
+            visible.update(documents)
+        return {sku: document for sku, document in visible.items() if not is_removal(document)}
+
+    async def _find_raw_in(self, layer: str, skus: Sequence[str]) -> dict[str, bytes]:
+        cursor = self._db[collection_of(layer)].find_raw_batches({"_id": {"$in": list(skus)}}, batch_size=len(skus))
+        return {sku_of(document): document async for run in cursor for document in split(cast("bytes", run))}

@@ -1,0 +1,77 @@
+"""The worker of a process: it finishes the batches that this process was given, and those that others left behind."""
+
+import asyncio
+import logging
+import random
+from collections.abc import Awaitable, Callable
+
+from pymongo.errors import PyMongoError
+
+from storage.batches import Batch, Batches
+from storage.compaction import Compactor
+from storage.errors import Broken, Refused
+from storage.finish import Finisher
+from storage.holding import holding
+from storage.leavings import Leavings
+
+log = logging.getLogger("pricebook.worker")
+
+# How often it looks for batches to take over, and for leavings to collect, in seconds. With `LEASE_SECONDS` the
+# first makes a batch whose process died be taken over within 15 s.
+LOOK_SECONDS = 2.0
+COLLECT_SECONDS = 30.0
+
+
+class Worker:
+    """Works in the background of one process."""
+
+    def __init__(self, batches: Batches, finisher: Finisher, compactor: Compactor, leavings: Leavings) -> None:
+        self._batches = batches
+        self._finisher = finisher
+        self._compactor = compactor
+        self._leavings = leavings
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._finishing: dict[str, asyncio.Task[Batch]] = {}
+
+    def start(self) -> None:
+        """Begin to look for work."""
+        for name, seconds, act in (
+            ("take over", LOOK_SECONDS, self._take_over),
+            ("compact", LOOK_SECONDS, self._compactor.run),
+            ("collect", COLLECT_SECONDS, self._leavings.collect),
+        ):
+            self._tasks.add(asyncio.create_task(_repeat(name, seconds, act), name=f"worker: {name}"))
+
+    async def stop(self) -> None:
+        """Break off at a safe point: the leases are let go, and other processes finish what is left."""
+        tasks = [*self._tasks, *self._finishing.values()]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    def finish(self, batch: Batch) -> asyncio.Task[Batch]:
+        """Finish a batch in SEALING whose lease this process holds, in the background."""
+        task = asyncio.create_task(self._finish(batch), name=f"finish batch {batch.id}")
+        self._finishing[batch.id] = task
+        task.add_done_callback(lambda _: self._finishing.pop(batch.id, None))
+        return task
+
+    async def _finish(self, batch: Batch) -> Batch:
+        async with holding(self._batches, batch):
+            return await self._finisher.finish(batch)
+
+    async def _take_over(self) -> None:
+        for batch_id in await self._batches.stalled():
+            taken = None if batch_id in self._finishing else await self._batches.take_over(batch_id)
+            if taken:
+                log.warning("Batch %s was left behind by its process; finishing it.", batch_id)
+                await asyncio.wait([self.finish(taken)])
+
+
+async def _repeat(name: str, seconds: float, act: Callable[[], Awaitable[object]]) -> None:
+    while True:
+        await asyncio.sleep(seconds * random.uniform(0.8, 1.0))  # noqa: S311 - jitter, no secret
+        try:
+            await act()
+        except (Broken, Refused, PyMongoError) as error:
+            log.warning("%s failed and is tried again: %s: %s", name, type(error).__name__, error)
