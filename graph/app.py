@@ -8,7 +8,8 @@ from typing import TypedDict
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.requests import Request
-from starlette.routing import Route
+from starlette.routing import Route, WebSocketRoute
+from starlette.websockets import WebSocket
 
 from graph import schema
 from graph.context import Context
@@ -34,13 +35,17 @@ def create_app(settings: Settings) -> Starlette:
         async with Runtime.opened(uri, settings.mongodb_database) as runtime:
             yield {"runtime": runtime}
 
+    endpoint = Endpoint(schema.build(), _context, settings.max_file_bytes)
     return Starlette(
         routes=[
-            Route("/graphql", Endpoint(schema.build(), _context)),
+            Route("/graphql", endpoint),
+            WebSocketRoute("/graphql", endpoint),
             Route("/healthz", healthz),
             Route("/readyz", readyz),
         ],
-        middleware=[Middleware(BodyLimit, limit=settings.max_body_bytes)],
+        middleware=[
+            Middleware(BodyLimit, limit=settings.max_body_bytes, upload_limit=settings.max_upload_bytes),
+        ],
         lifespan=lifespan,
     )
 
@@ -50,6 +55,6 @@ def app_from_environment() -> Starlette:
     return create_app(Settings.from_environment(os.environ))
 
 
-def _context(request: Request) -> Context:
+def _context(request: Request | WebSocket) -> Context:
     runtime: Runtime = request.state.runtime
     return runtime.context()

@@ -66,3 +66,11 @@ def present(error: GraphQLError) -> dict[str, Any]:
         code = "INTERNAL"
     formatted["extensions"] = {**formatted.get("extensions", {}), "code": code}
     return formatted
+
+
+def as_presented(error: GraphQLError) -> GraphQLError:
+    """Return an error that says no more than `present` does, for transports that format it themselves."""
+    if error.original_error is None:
+        return error
+    shown = present(error)
+    return GraphQLError(shown["message"], error.nodes, path=error.path, extensions=shown["extensions"])

@@ -5,7 +5,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from graph.context import Context
-from loaders import Heads, Loaders
+from loaders import Heads, Heartbeat, Loaders
 from storage import Store
 
 ANONYMOUS = "anonymous"
@@ -24,11 +24,14 @@ class Runtime:
         """Open the store, follow the pointers, and close all of it at the end."""
         store = await Store.open(uri, database)
         heads = Heads(store)
+        heartbeat = Heartbeat(store, heads)
         try:
             await heads.start()
             store.worker.start()
+            heartbeat.start()
             yield cls(store, heads)
         finally:
+            await heartbeat.stop()
             await store.worker.stop()
             await heads.stop()
             await store.close()

@@ -1,18 +1,39 @@
 """The schema, put together. `python -m graph.schema > graph/schema.graphql` exports it for clients and their tools."""
 
 import sys
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from typing import Any
 
 import strawberry
 from graphql import GraphQLInputObjectType, GraphQLObjectType, GraphQLSchema, Undefined, print_schema
 
+from graph.errors import as_presented
 from graph.mutations import Mutation
 from graph.queries import Query
+from graph.subscriptions import Subscription
 from graph.types.scalars import CONFIG
+
+
+class _Schema(strawberry.Schema):
+    """Strawberry's schema, whose streams present errors as every other answer does."""
+
+    async def stream(self, *args: Any, **kwargs: Any) -> AsyncGenerator[Any, None]:
+        """Execute an operation and stream its results."""
+        return _presented(await super().stream(*args, **kwargs))
+
+
+async def _presented(results: AsyncGenerator[Any, None]) -> AsyncGenerator[Any, None]:
+    async with aclosing(results):
+        async for result in results:
+            if result.errors:
+                result.errors = [as_presented(error) for error in result.errors]
+            yield result
 
 
 def build() -> strawberry.Schema:
     """Return the schema."""
-    schema = strawberry.Schema(query=Query, mutation=Mutation, config=CONFIG)
+    schema = _Schema(query=Query, mutation=Mutation, subscription=Subscription, config=CONFIG)
     _drop_null_defaults(schema._schema)
     return schema
 

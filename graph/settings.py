@@ -143,6 +143,14 @@ class Settings:
         default=64 << 20,
         metadata=_manual(_size, "Largest request body taken, in bytes or as `64MiB`.", shown="64MiB"),
     )
+    max_upload_bytes: int = field(
+        default=4 << 30,
+        metadata=_manual(_size, "Largest request with a file taken, as it arrives.", shown="4GiB"),
+    )
+    max_file_bytes: int = field(
+        default=8 << 30,
+        metadata=_manual(_size, "Largest file taken, once decompressed.", shown="8GiB"),
+    )
     log_level: str = field(
         default="info",
         metadata=_manual(

@@ -1,7 +1,8 @@
 """What a request reads through: one view of each list's version, and loaders that batch by key."""
 
 from loaders.heads import Heads
+from loaders.heartbeat import Heartbeat
 from loaders.pages import Page, Window
 from loaders.request import Loaders
 
-__all__ = ["Heads", "Loaders", "Page", "Window"]
+__all__ = ["Heads", "Heartbeat", "Loaders", "Page", "Window"]

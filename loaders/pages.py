@@ -70,6 +70,14 @@ class Pages:
         records = await self._store.batches.newest(size + 1, price_list=price_list, state=state, before=after)
         return _forward(records, size, after)
 
+    async def events_between(self, price_list: str, above: int, to: int) -> Sequence[Event]:
+        """Return the events of a list with a revision above one and up to another, in their order."""
+        return await self._store.events.between(price_list, above, to)
+
+    async def last_move(self, price_list: str, to: int) -> Event | None:
+        """Return the event by which the pointer came where it is at a revision; None before its first move."""
+        return await self._store.events.last_move(price_list, to)
+
     async def count_price_lists(self) -> int:
         """Return how many lists there are."""
         return await self._store.pointers.count()

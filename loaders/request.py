@@ -5,6 +5,7 @@ from loaders.heads import Heads
 from loaders.pages import Pages
 from loaders.prices import PriceLoader
 from loaders.sequences import SequenceLoader
+from loaders.served import ServedLoader
 from loaders.snapshots import SnapshotLoader
 from loaders.view import View
 from storage import Store
@@ -18,5 +19,6 @@ class Loaders:
         self.snapshots = SnapshotLoader(store)
         self.batches = BatchLoader(store)
         self.sequences = SequenceLoader(store)
+        self.served = ServedLoader(store)
         self.pages = Pages(store)
         self.view = View(heads, self.snapshots)

@@ -3,7 +3,10 @@
 from storage.batches import Batch, BatchMode, BatchOrder, PublishPolicy, Refusal
 from storage.decode import ItemError
 from storage.errors import (
+    BatchNotFound,
     Broken,
+    FileRefused,
+    Interrupted,
     InvalidArgument,
     PricebookError,
     PriceListNotFound,
@@ -13,10 +16,12 @@ from storage.errors import (
     Unavailable,
 )
 from storage.events import Event, EventKind
+from storage.files import MAX_FILE_BYTES, FileRows
 from storage.gates import DiffSummary, GateFinding, Gates, Severity
 from storage.mongo import explain
 from storage.parts import Part
 from storage.pointers import Pin, PriceList
+from storage.processes import BEAT_SECONDS, Served
 from storage.records import Price, Tier
 from storage.snapshots import Layer, Snapshot, SnapshotState
 from storage.sources import JsonRows, RowSource
@@ -25,16 +30,22 @@ from storage.store import Store
 from storage.watcher import Watcher
 
 __all__ = [
+    "BEAT_SECONDS",
+    "MAX_FILE_BYTES",
     "Batch",
     "BatchMode",
+    "BatchNotFound",
     "BatchOrder",
     "BatchState",
     "Broken",
     "DiffSummary",
     "Event",
     "EventKind",
+    "FileRefused",
+    "FileRows",
     "GateFinding",
     "Gates",
+    "Interrupted",
     "InvalidArgument",
     "ItemError",
     "JsonRows",
@@ -49,6 +60,7 @@ __all__ = [
     "Refusal",
     "Refused",
     "RowSource",
+    "Served",
     "Severity",
     "Snapshot",
     "SnapshotExpired",

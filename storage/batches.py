@@ -60,7 +60,11 @@ class Refusal:
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """A batch as it is stored. `token` is the lease's; a write with an older one is refused."""
+    """A batch as it is stored.
+
+    `token` is the lease's; a write with an older one is refused. `revision` is that of the pointer when the batch
+    was published.
+    """
 
     id: str
     price_list: str
@@ -88,6 +92,7 @@ class Batch:
     base: int | None = None
     summary: DiffSummary | None = None
     findings: tuple[GateFinding, ...] = ()
+    revision: int | None = None
 
     @property
     def layer(self) -> str:
@@ -330,5 +335,6 @@ def _from_document(document: Document) -> Batch:
         refusal=refusal and Refusal(**refusal),
         base=document.get("base"),
         summary=summary and DiffSummary(**summary),
+        revision=document.get("revision"),
         findings=tuple(_finding_from_document(finding) for finding in document.get("findings", ())),
     )

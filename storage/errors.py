@@ -8,9 +8,13 @@ PricebookError
 │   ├── BatchNotFound, EmptyBatch, IdempotencyKeyReused
 │   ├── RemoveInReplace, BatchNotOpen, BatchNotHeld, SequenceReused, PartsMissing, PartsUnexpected, SizeMismatch
 │   ├── Conflict, AlreadyCurrent, Pinned, NotPinned
+│   └── FileRefused      the file as a whole; nothing that follows in it can be trusted
+│       ├── UnknownEncoding, WrongEncoding
+│       └── FileCorrupt, FileTruncated, FileTooLarge, LineTooLong
 └── Broken               the data or the deployment is not as it must be
     ├── Corrupt
     ├── UnknownFormat
+    ├── Interrupted      a file did not come to its end, or would have to be sent again
     ├── LeaseLost        another process has taken the work over
     │   └── LayerSealed
     └── Unavailable      the database cannot be reached now
@@ -244,6 +248,55 @@ class NotPinned(Refused):
         super().__init__(f"{price_list!r} is not pinned; nothing was changed.")
 
 
+class FileRefused(Refused):
+    """The file as a whole cannot be taken: nothing that follows in it can be trusted."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, path=("input", "file"))
+
+
+class UnknownEncoding(FileRefused):
+    """The file's name does not say how to read it."""
+
+    code = "UNKNOWN_ENCODING"
+
+
+class WrongEncoding(FileRefused):
+    """The file is not what its name says."""
+
+    code = "WRONG_ENCODING"
+
+
+class FileCorrupt(FileRefused):
+    """Compressed data that cannot be decompressed, or whose check sum or length is wrong."""
+
+    code = "FILE_CORRUPT"
+
+
+class FileTruncated(FileRefused):
+    """Compressed data that ends too early."""
+
+    code = "FILE_TRUNCATED"
+
+
+class FileTooLarge(FileRefused):
+    """The file is over the limit, once decompressed."""
+
+    code = "FILE_TOO_LARGE"
+
+
+class LineTooLong(FileRefused):
+    """A row is longer than any price can be."""
+
+    code = "LINE_TOO_LONG"
+
+    def __init__(self, line: int, limit: int) -> None:
+        super().__init__(
+            f"The row that begins on line {line} is over {limit} bytes. Look for a missing line break or an open quote."
+        )
+        self.line = line
+
+
 class Broken(PricebookError):
     """The data or the deployment is not as it must be."""
 
@@ -264,6 +317,12 @@ class UnknownFormat(Broken):
             f"A {kind} has format {found}; this release knows formats up to {known} and leaves it alone. "
             "Upgrade this process."
         )
+
+
+class Interrupted(Broken):
+    """A file did not come to its end, or would have to be read a second time."""
+
+    code = "INTERRUPTED"
 
 
 class LeaseLost(Broken):

@@ -41,6 +41,11 @@ class Event:
     to_version: int | None = None
     batch: str | None = None
 
+    @property
+    def moved(self) -> bool:
+        """Whether the pointer was moved."""
+        return self.from_version != self.to_version
+
 
 class Events:
     """The events of a database."""
@@ -59,6 +64,17 @@ class Events:
             query["revision"] = {"$lt": before}
         cursor = self._collection.find(query).sort("revision", -1).limit(limit)
         return [_from_document(document) async for document in cursor]
+
+    async def between(self, price_list: str, above: int, to: int) -> list[Event]:
+        """Return the events of a list with a revision above one and up to another, in their order."""
+        query = {"list": price_list, "revision": {"$gt": above, "$lte": to}}
+        return [_from_document(document) async for document in self._collection.find(query).sort("revision", 1)]
+
+    async def last_move(self, price_list: str, to: int) -> Event | None:
+        """Return the event by which the pointer came where it is at a revision; None before its first move."""
+        query = {"list": price_list, "revision": {"$lte": to}, "$expr": {"$ne": ["$fromVersion", "$toVersion"]}}
+        found = await self._collection.find_one(query, sort=[("revision", -1)])
+        return _from_document(found) if found else None
 
 
 def _to_document(event: Event) -> Document:

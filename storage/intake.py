@@ -8,7 +8,7 @@ from hashlib import blake2b
 import msgspec
 
 from storage.batches import Batch, Batches, BatchMode, BatchOrder, Refusal
-from storage.errors import EmptyBatch, IdempotencyKeyReused, InvalidArgument, LeaseLost, RemoveInReplace
+from storage.errors import EmptyBatch, FileRefused, IdempotencyKeyReused, InvalidArgument, LeaseLost, RemoveInReplace
 from storage.finish import Finisher
 from storage.holding import holding
 from storage.layers import Filled, Layers
@@ -70,7 +70,10 @@ class Intake:
         async with holding(self._batches, batch, filled):
             if batch.state is BatchState.OPEN:
                 await self._layers.create(batch.layer)
-                await self._layers.fill(batch.layer, with_removals(source.slices(), removals), filled)
+                try:
+                    await self._layers.fill(batch.layer, with_removals(source.slices(), removals), filled)
+                except FileRefused as refused:
+                    return await self._finisher.fail(batch, Refusal(refused.code, refused.message))
                 if not filled.received:
                     return await self._finisher.fail(batch, Refusal(EmptyBatch.code, EmptyBatch().message))
                 if filled.error_count:

@@ -51,6 +51,7 @@ _INDEXES: Mapping[str, list[tuple[list[tuple[str, int]], dict[str, Any]]]] = {
     "price_lists": [],
     "parts": [],
     "locks": [],
+    "processes": [([("at", 1)], {"name": "dead_after_a_day", "expireAfterSeconds": 86_400})],
 }
 
 

@@ -213,7 +213,7 @@ class Publisher:
         await self._snapshots.mark_published(price_list.name, version, now, session)
         await self._events.append(_event(price_list, moved, kind, by, now, batch=batch.id, reason=reason), session)
         return await self._batches.advance(
-            batch, BatchState.PUBLISHED, session, version=version, finished_at=now, **told
+            batch, BatchState.PUBLISHED, session, version=version, revision=moved.revision, finished_at=now, **told
         )
 
     async def _hold(

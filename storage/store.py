@@ -12,6 +12,7 @@ from storage.locks import Locks
 from storage.mongo import Client, connect, database, prepare
 from storage.parts import Parts
 from storage.pointers import Pointers
+from storage.processes import Processes
 from storage.publish import Publisher
 from storage.snapshots import Snapshots
 from storage.stack import Stack
@@ -32,6 +33,7 @@ class Store:
         self.stack = Stack(self.db)
         self.events = Events(self.db)
         self.locks = Locks(self.db)
+        self.processes = Processes(self.db)
         self.publisher = Publisher(client, self.db)
         self.finisher = Finisher(self.pointers, self.snapshots, self.batches, self.layers, self.stack, self.publisher)
         self.intake = Intake(self.pointers, self.batches, self.layers, self.finisher)

@@ -66,6 +66,7 @@ def _run(settings: Settings, listener: socket.socket) -> None:
         workers=settings.workers,
         loop="uvloop",
         http="httptools",
+        ws="websockets-sansio",
         lifespan="on",
         backlog=BACKLOG,
         log_level=settings.log_level,

@@ -1,6 +1,9 @@
 """A body over the limit is refused with 413: before it is read where its length was told, else once it is over."""
 
+from dataclasses import dataclass
+
 from starlette.datastructures import Headers
+from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from graph.http.answers import error_response
@@ -9,40 +12,59 @@ from graph.http.answers import error_response
 class BodyTooLarge(Exception):
     """More bytes came than are allowed."""
 
+    code = "BODY_TOO_LARGE"
+
+    def __init__(self, limit: "Limit") -> None:
+        super().__init__(f"The body is over {limit.bytes} bytes. Send the batch in parts, or raise {limit.setting}.")
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """How many bytes of body are allowed, and the setting that says so."""
+
+    bytes: int
+    setting: str
+
 
 class BodyLimit:
-    """Middleware that lets at most `limit` bytes of body through."""
+    """Middleware that lets at most `limit` bytes of body through, and `upload_limit` of one that carries a file."""
 
-    def __init__(self, app: ASGIApp, limit: int) -> None:
+    def __init__(self, app: ASGIApp, limit: int, upload_limit: int) -> None:
         self._app = app
-        self._limit = limit
+        self._limit = Limit(limit, "PRICEBOOK_MAX_BODY_BYTES")
+        self._upload_limit = Limit(upload_limit, "PRICEBOOK_MAX_UPLOAD_BYTES")
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve a request, or refuse it."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        length = Headers(scope=scope).get("content-length", "")
-        if length.isdigit() and int(length) > self._limit:
-            await self._refuse(scope, receive, send)
+        headers = Headers(scope=scope)
+        limit = self._upload_limit if headers.get("content-type", "").lower().startswith("multipart/") else self._limit
+        length = headers.get("content-length", "")
+        if length.isdigit() and int(length) > limit.bytes:
+            await _refusal(BodyTooLarge(limit))(scope, receive, send)
             return
-        received = 0
-
-        async def counting() -> Message:
-            nonlocal received
-            message = await receive()
-            received += len(message.get("body", b""))
-            if received > self._limit:
-                raise BodyTooLarge
-            return message
-
         try:
-            await self._app(scope, counting, send)
-        except BodyTooLarge:
-            await self._refuse(scope, receive, send)
+            await self._app(scope, _counting(receive, limit), send)
+        except BodyTooLarge as refused:
+            await _refusal(refused)(scope, receive, send)
 
-    async def _refuse(self, scope: Scope, receive: Receive, send: Send) -> None:
-        message = f"The body is over {self._limit} bytes. Send the batch in parts, or raise PRICEBOOK_MAX_BODY_BYTES."
-        # The rest of the body stays unread, so the connection cannot be used again.
-        response = error_response(413, "BODY_TOO_LARGE", message, {"connection": "close"})
-        await response(scope, receive, send)
+
+def _refusal(refused: BodyTooLarge) -> Response:
+    # The rest of the body stays unread, so the connection cannot be used again.
+    return error_response(413, refused.code, str(refused), {"connection": "close"})
+
+
+def _counting(receive: Receive, limit: Limit) -> Receive:
+    received = 0
+
+    async def counting() -> Message:
+        nonlocal received
+        message = await receive()
+        received += len(message.get("body", b""))
+        if received > limit.bytes:
+            raise BodyTooLarge(limit)
+        return message
+
+    return counting

@@ -1,7 +1,6 @@
 """The GraphQL endpoint, by the GraphQL-over-HTTP specification: POST for all operations, GET for queries."""
 
 import inspect
-from collections.abc import Callable
 from typing import Any
 
 import msgspec
@@ -16,24 +15,44 @@ from graph.context import Context
 from graph.documents import Document, Documents, Operation
 from graph.errors import present
 from graph.http.answers import GRAPHQL_RESPONSE, error_response, json_response
-from graph.http.requests import BadRequest, GraphQLRequest, accepted_media_type, read_request
+from graph.http.live import Live, MakeContext, is_websocket, wants_events
+from graph.http.multipart import UploadRequest, is_multipart, read_multipart
+from graph.http.requests import BadRequest, Body, GraphQLRequest, accepted_media_type, read_request
 from graph.rows import decode_variables
+from storage import MAX_FILE_BYTES
 
 
 class Endpoint:
-    """The ASGI application at `/graphql`. `make_context` gives each request a context of its own."""
+    """The ASGI application at `/graphql`. `make_context` gives each request a context of its own.
 
-    def __init__(self, schema: strawberry.Schema, make_context: Callable[[Request], Context]) -> None:
+    `max_file_bytes` is how large the file of a request may be, once decompressed.
+    """
+
+    def __init__(
+        self,
+        schema: strawberry.Schema,
+        make_context: MakeContext,
+        max_file_bytes: int = MAX_FILE_BYTES,
+    ) -> None:
         self._schema = schema._schema
         self._executor = schema.execution_context_class
         self._documents = Documents(self._schema)
         self._make_context = make_context
+        self._live = Live(schema, make_context)
+        self._max_file_bytes = max_file_bytes
         self._ide = get_graphql_ide_html("graphiql")
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve one HTTP request."""
-        request = Request(scope, receive)
+        """Serve one HTTP request, or a WebSocket."""
+        if is_websocket(scope) or wants_events(Request(scope)):
+            await self._live(scope, receive, send)
+            return
+        body = Body(receive)
+        request = Request(scope, body)
         response = await self._respond(request)
+        if request.method == "POST" and not body.ended:
+            # What is left of the body stays unread, so the connection cannot be used again.
+            response.headers["connection"] = "close"
         await response(scope, receive, send)
 
     async def _respond(self, request: Request) -> Response:
@@ -45,6 +64,8 @@ class Endpoint:
         if media_type is None:
             return error_response(406, "NOT_ACCEPTABLE", f"Accept {GRAPHQL_RESPONSE} or application/json.")
         try:
+            if is_multipart(request):
+                return await self._execute(request, await read_multipart(request, self._max_file_bytes), media_type)
             return await self._execute(request, await read_request(request), media_type)
         except BadRequest as bad:
             return error_response(bad.status, bad.code, bad.message, media_type=media_type)
@@ -90,9 +111,12 @@ class Endpoint:
 
 def _variables(asked: GraphQLRequest, operation: Operation) -> dict[str, Any]:
     try:
-        return decode_variables(asked.variables, operation.rows)
+        variables = decode_variables(asked.variables, operation.rows)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise BadRequest(400, "BAD_REQUEST", f"`variables` must be a JSON object: {error}.") from error
+    if isinstance(asked, UploadRequest):
+        asked.place(variables)
+    return variables
 
 
 def _is_browser(request: Request) -> bool:

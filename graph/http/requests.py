@@ -2,8 +2,11 @@
 
 import msgspec
 from starlette.requests import Request
+from starlette.types import Message, Receive
 
 from graph.http.answers import GRAPHQL_RESPONSE, JSON
+
+MULTIPART = "multipart/form-data"
 
 MAX_QUERY = 100_000
 NO_VARIABLES = msgspec.Raw(b"null")
@@ -30,21 +33,40 @@ class BadRequest(Exception):
 _decode = msgspec.json.Decoder(GraphQLRequest).decode
 
 
+class Body:
+    """The body of an HTTP request. `ended` once all of it has come."""
+
+    def __init__(self, receive: Receive) -> None:
+        self._receive = receive
+        self.ended = False
+
+    async def __call__(self) -> Message:
+        """Return the next message of the server."""
+        message = await self._receive()
+        self.ended = not message.get("more_body", False)
+        return message
+
+
 async def read_request(request: Request) -> GraphQLRequest:
     """Return the GraphQL request of an HTTP request. Raises `BadRequest`."""
     if request.method == "GET":
         return _from_query_string(request)
     media_type, _, parameters = request.headers.get("content-type", "").partition(";")
     if media_type.strip().lower() != JSON:
-        raise BadRequest(415, "UNSUPPORTED_MEDIA_TYPE", f"Send the request as {JSON}.")
+        raise BadRequest(415, "UNSUPPORTED_MEDIA_TYPE", f"Send the request as {JSON}, with a file as {MULTIPART}.")
     if "charset" in parameters.lower() and "utf-8" not in parameters.lower():
         raise BadRequest(415, "UNSUPPORTED_MEDIA_TYPE", "Send the request in UTF-8.")
+    return decode_request(await request.body(), "body")
+
+
+def decode_request(raw: bytes, what: str) -> GraphQLRequest:
+    """Return the GraphQL request of a JSON text; `what` names the text. Raises `BadRequest`."""
     try:
-        return _checked(_decode(await request.body()))
+        return _checked(_decode(raw))
     except msgspec.ValidationError as error:
-        raise BadRequest(400, "BAD_REQUEST", f"The body is no GraphQL request: {error}.") from error
+        raise BadRequest(400, "BAD_REQUEST", f"The {what} is no GraphQL request: {error}.") from error
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise BadRequest(400, "BAD_REQUEST", f"The body is not valid JSON: {error}.") from error
+        raise BadRequest(400, "BAD_REQUEST", f"The {what} is not valid JSON: {error}.") from error
 
 
 def _from_query_string(request: Request) -> GraphQLRequest:

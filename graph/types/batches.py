@@ -8,6 +8,7 @@ from graph.context import Info
 from graph.types.gates import DiffSummary, GateFinding
 from storage import Batch as StoredBatch
 from storage import BatchMode, BatchState, PublishPolicy
+from storage import Served as StoredServed
 
 strawberry.enum(BatchMode, description="What a batch does to the current version.")
 strawberry.enum(BatchState, description="Where a batch stands.")
@@ -23,6 +24,14 @@ class BatchProgress:
     expected: int | None = strawberry.field(description="Prices that are to come in all, where that is known.")
 
 
+@strawberry.type(description="How many processes answer with a version.")
+class Served:
+    """Shown of `storage.Served`."""
+
+    by: int = strawberry.field(description="Processes that answer with this version or a later one.")
+    of: int = strawberry.field(description="Processes that are alive.")
+
+
 @strawberry.type(description="What is wrong with one item of a batch.")
 class ItemError:
     """Shown of `storage.ItemError`."""
@@ -30,6 +39,7 @@ class ItemError:
     index: int = strawberry.field(description="The item's place in the batch, from 0.")
     sku: str | None = strawberry.field(description="The item's sku, where it could be read.")
     field: str | None = strawberry.field(description="The field that is wrong.")
+    line: int | None = strawberry.field(description="The line of the file, from 1.")
     code: str = strawberry.field(description="Stable, for programs.")
     message: str = strawberry.field(description="For people.")
 
@@ -68,3 +78,15 @@ class Batch:
     async def sequences(root: strawberry.Parent[StoredBatch], info: Info) -> list[int]:
         """The sequence numbers that are stored."""
         return await info.context.loaders.sequences.load(root.id)
+
+    @strawberry.field(
+        description="Processes that answer with this version or a later one, of all that are alive; null before it "
+        "is published.",
+        graphql_type=Served | None,
+    )
+    @staticmethod
+    async def served(root: strawberry.Parent[StoredBatch], info: Info) -> StoredServed | None:
+        """How many processes answer with it."""
+        if root.revision is None:
+            return None
+        return await info.context.loaders.served.load((root.price_list, root.revision))

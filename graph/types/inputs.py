@@ -8,6 +8,7 @@ import strawberry
 
 from graph.types.gates import GatesInput
 from graph.types.scalars import JSON
+from graph.uploads import Upload
 from storage import BatchMode, PublishPolicy
 
 
@@ -88,7 +89,11 @@ class PublishBatchInput:
 
     price_list: strawberry.ID = strawberry.field(description="The list's name.")
     mode: BatchMode = strawberry.field(description="What the batch does to the current version.")
-    prices: list[PriceInput] | None = strawberry.field(default=None, description="The prices.")
+    prices: list[PriceInput] | None = strawberry.field(default=None, description="Either prices or file.")
+    file: Upload | None = strawberry.field(
+        default=None,
+        description="NDJSON (.ndjson, .jsonl) or CSV with a header row (.csv), plain, gzip or zstd.",
+    )
     remove: list[strawberry.ID] | None = strawberry.field(default=None, description="MERGE only: skus to take out.")
     idempotency_key: str = strawberry.field(
         description="The same key gives the same batch back, however often it is sent. "
@@ -129,7 +134,11 @@ class AppendBatchInput:
     sequence: int = strawberry.field(
         description="The number of this part, from 0, in any order; a number that was stored is not stored twice."
     )
-    prices: list[PriceInput] | None = strawberry.field(default=None, description="The prices.")
+    prices: list[PriceInput] | None = strawberry.field(default=None, description="Either prices or file.")
+    file: Upload | None = strawberry.field(
+        default=None,
+        description="NDJSON (.ndjson, .jsonl) or CSV with a header row (.csv), plain, gzip or zstd.",
+    )
     remove: list[strawberry.ID] | None = strawberry.field(default=None, description="MERGE only: skus to take out.")
 
 

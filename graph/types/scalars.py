@@ -8,6 +8,8 @@ import strawberry
 from graphql import GraphQLError
 from strawberry.schema.config import StrawberryConfig
 
+from graph.uploads import Upload
+
 JSON = NewType("JSON", object)
 
 _plain_decimal = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?").fullmatch
@@ -29,6 +31,16 @@ def _as_it_is(value: Any) -> Any:
     return value
 
 
+def _upload_from_wire(value: object) -> Upload:
+    if not isinstance(value, Upload):
+        raise GraphQLError("A file comes in a multipart request: null in `operations`, and named in `map`.")
+    return value
+
+
+def _upload_to_wire(_: object) -> Any:
+    raise GraphQLError("A file goes one way only.")
+
+
 CONFIG = StrawberryConfig(
     scalar_map={
         decimal.Decimal: strawberry.scalar(
@@ -38,5 +50,11 @@ CONFIG = StrawberryConfig(
             parse_value=_decimal_from_wire,
         ),
         JSON: strawberry.scalar(name="JSON", description="Any JSON value.", serialize=_as_it_is, parse_value=_as_it_is),
+        Upload: strawberry.scalar(
+            name="Upload",
+            description="GraphQL multipart request specification.",
+            serialize=_upload_to_wire,
+            parse_value=_upload_from_wire,
+        ),
     }
 )

@@ -8,7 +8,7 @@ import pytest
 
 from loaders import Window
 from loaders.pages import Pages
-from storage import Snapshot, SnapshotState, Store
+from storage import Layer, Snapshot, SnapshotState, Store
 from storage.records import encode
 
 SKUS = list("bdfhj")
@@ -21,7 +21,8 @@ async def snapshot(mock_store: Store) -> Snapshot:
     documents = [bson.decode(encode(sku.encode(), "1.50", "EUR", [], None, None, None, 0)) for sku in SKUS[::-1]]
     await mock_store.db["layer.x"].insert_many(documents)
     now = datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC)
-    return Snapshot("retail", 1, ("x",), len(SKUS), "", SnapshotState.PUBLISHED, now, now, None, "x", None)
+    layers = (Layer("x", len(SKUS), ""),)
+    return Snapshot("retail", 1, layers, len(SKUS), SnapshotState.PUBLISHED, now, now, None, "x", None)
 
 
 def expected(window: Window) -> tuple[list[str], bool]:

@@ -38,7 +38,7 @@ class Body:
 @pytest.fixture
 async def http() -> AsyncIterator[httpx.AsyncClient]:
     """A client of a limited application."""
-    async with http_client(BodyLimit(echo, LIMIT)) as client:
+    async with http_client(BodyLimit(echo, LIMIT, 10 * LIMIT)) as client:
         yield client
 
 

@@ -6,7 +6,7 @@ from typing import Any, NoReturn, cast
 
 import httpx
 import pytest
-from starlette.requests import Request
+from starlette.requests import HTTPConnection
 
 from graph import schema
 from graph.context import Context
@@ -22,7 +22,7 @@ INVALID = "{ nope }"
 BAD_VARIABLES = {"query": "query ($v: Int!) { snapshot(priceList: 1, version: $v) { size } }", "variables": {"v": "x"}}
 
 
-def without_context(_: Request) -> Context:
+def without_context(_: HTTPConnection) -> Context:
     """What these documents ask for needs no context."""
     return cast("Context", None)
 
@@ -267,7 +267,7 @@ async def test_there_is_nothing_at_other_paths(api: Api) -> None:
     assert (await api.http.post("/graphql/x", json={"query": QUERY})).status_code == 404
 
 
-def never(_: Request) -> NoReturn:
+def never(_: HTTPConnection) -> NoReturn:
     raise AssertionError("A request that is not executed needs no context.")
 
 

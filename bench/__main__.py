@@ -1,0 +1,39 @@
+"""Run the benchmarks that are named, or all of them, on a replica set of their own."""
+
+import os
+import platform
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+from bench import batches, merges, reads_while_loading
+from bench.report import Report
+from bench.servers import Server
+from storage.devset import DevSet
+
+BENCHMARKS: dict[str, Callable[[Server, Report], None]] = {
+    "batches": batches.run,
+    "merges": merges.run,
+    "reads-while-loading": reads_while_loading.run,
+}
+
+
+def main(names: list[str]) -> None:
+    unknown = set(names) - BENCHMARKS.keys()
+    if unknown:
+        sys.exit(f"There is no benchmark {', '.join(sorted(unknown))}; there are {', '.join(BENCHMARKS)}.")
+    report = Report(f"{os.cpu_count()} cores, CPython {platform.python_version()}, MongoDB on loopback, 3 members")
+    with (
+        tempfile.TemporaryDirectory(prefix="pricebook-bench-") as folder,
+        DevSet(Path(folder) / "mongodb", say=report.say, cache_mb=1024) as devset,
+        Server(devset.uri, Path(folder) / "server.log") as server,
+    ):
+        for name in names or BENCHMARKS:
+            report.say(f"Running {name} ...")
+            BENCHMARKS[name](server, report)
+    report.print()
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

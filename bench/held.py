@@ -1,0 +1,39 @@
+"""The application with a meter: `/held` tells for how long its event loop was held at the longest."""
+
+import asyncio
+
+from starlette.responses import JSONResponse
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from graph.app import app_from_environment
+
+TICK = 0.001
+
+
+class Held:
+    """Runs a ticker in the application's own loop; what a tick is late, the loop was held."""
+
+    def __init__(self, application: ASGIApp) -> None:
+        self._app = application
+        self._longest = 0.0
+        self._ticker: asyncio.Task[None] | None = None
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if self._ticker is None:
+            self._ticker = asyncio.create_task(self._tick())
+        if scope.get("path") == "/held":
+            longest, self._longest = self._longest, 0.0
+            await JSONResponse({"seconds": longest})(scope, receive, send)
+        else:
+            await self._app(scope, receive, send)
+
+    async def _tick(self) -> None:
+        loop = asyncio.get_running_loop()
+        while True:
+            before = loop.time()
+            await asyncio.sleep(TICK)
+            self._longest = max(self._longest, loop.time() - before - TICK)
+
+
+def app() -> ASGIApp:
+    return Held(app_from_environment())

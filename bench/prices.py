@@ -1,0 +1,30 @@
+"""Prices to measure with: made up, the same in every run, with attributes as real ones have."""
+
+import json
+import random
+from collections.abc import Sequence
+from typing import Any
+
+PUBLISH = """mutation($input: PublishBatchInput!) {
+  publishBatch(input: $input) { batch { state } userErrors { code message } }
+}"""
+
+
+def prices(count: int, first: int = 0) -> list[dict[str, Any]]:
+    """Return prices with consecutive skus."""
+    chance = random.Random(first)
+    return [
+        {
+            "sku": f"SKU-{number:08d}",
+            "amount": f"{chance.randint(1, 99999)}.{chance.randint(0, 99):02d}",
+            "currency": "EUR",
+            "attributes": {"color": "red", "name": f"Item {number}", "size": number % 50},
+        }
+        for number in range(first, first + count)
+    ]
+
+
+def publish_body(price_list: str, key: str, rows: Sequence[dict[str, Any]], mode: str = "REPLACE") -> bytes:
+    """Return the request that publishes a batch."""
+    given = {"priceList": price_list, "mode": mode, "idempotencyKey": key, "prices": rows}
+    return json.dumps({"query": PUBLISH, "variables": {"input": given}}).encode()

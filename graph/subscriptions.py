@@ -1,0 +1,79 @@
+"""What can be followed. The loaders are made anew for every event, so that each sees the present."""
+
+import asyncio
+from collections.abc import AsyncGenerator
+from typing import Annotated, cast
+
+import strawberry
+
+from graph.context import Context, Info
+from graph.types.batches import Batch
+from graph.types.gates import DiffSummary
+from graph.types.publications import Publication
+from storage import BatchNotFound, BatchState, Event
+
+# How often a batch that somebody follows is looked at, in seconds.
+LOOK_SECONDS = 0.2
+
+UNFINISHED = frozenset({BatchState.OPEN, BatchState.SEALING, BatchState.HELD})
+
+
+@strawberry.type(description="Everything that can be followed.")
+class Subscription:
+    """The root of all subscriptions."""
+
+    @strawberry.subscription(description="The current version at once, then every move of the pointer.")
+    @staticmethod
+    async def published(
+        info: Info, price_list: Annotated[strawberry.ID, strawberry.argument(description="The list's name.")]
+    ) -> AsyncGenerator[Publication, None]:
+        """Follow a list's pointer."""
+        context = info.context
+        head = await context.heads.get(price_list)
+        last = await context.loaders.pages.last_move(price_list, head.revision)
+        if last:
+            yield await _publication(context, last)
+        revision = head.revision
+        while True:
+            head = await context.heads.beyond(price_list, revision)
+            for event in await context.loaders.pages.events_between(price_list, revision, head.revision):
+                if event.moved:
+                    context.renew()
+                    yield await _publication(context, event)
+            revision = head.revision
+
+    @strawberry.subscription(
+        description="The batch at once, then each change of its state and progress until it is finished."
+    )
+    @staticmethod
+    async def batch_progress(
+        info: Info,
+        id: Annotated[strawberry.ID, strawberry.argument(description="The batch's id.")],  # noqa: A002
+    ) -> AsyncGenerator[Batch, None]:
+        """Follow a batch."""
+        context, told = info.context, None
+        while True:
+            context.renew()
+            batch = await context.loaders.batches.load(id)
+            if batch is None:
+                raise BatchNotFound(id)
+            if batch != told:
+                yield cast("Batch", batch)
+            if batch.state not in UNFINISHED:
+                return
+            told = batch
+            await asyncio.sleep(LOOK_SECONDS)
+
+
+async def _publication(context: Context, event: Event) -> Publication:
+    batch = await context.loaders.batches.load(event.batch) if event.batch else None
+    if event.to_version is None:
+        raise AssertionError("A pointer that moved names a version.")
+    return Publication(
+        price_list=strawberry.ID(event.price_list),
+        version=event.to_version,
+        previous_version=event.from_version,
+        kind=event.kind,
+        at=event.at,
+        summary=cast("DiffSummary | None", batch.summary if batch else None),
+    )

@@ -1,0 +1,49 @@
+"""The heartbeat of this process: it tells which pointers it answers by, at once when one of them moves."""
+
+import asyncio
+import logging
+from collections.abc import Coroutine
+from contextlib import suppress
+
+from loaders.heads import Heads
+from storage import BEAT_SECONDS, Store, explain
+
+log = logging.getLogger("pricebook.heartbeat")
+
+
+class Heartbeat:
+    """Beats in the background of one process."""
+
+    def __init__(self, store: Store, heads: Heads) -> None:
+        self._processes = store.processes
+        self._heads = heads
+        self._task: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        """Begin to beat."""
+        self._task = asyncio.create_task(self._run(), name="heartbeat")
+
+    async def stop(self) -> None:
+        """End, and tell that this process is gone."""
+        if self._task:
+            self._task.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._task
+        await self._try(self._processes.leave())
+
+    async def _run(self) -> None:
+        while True:
+            moved = self._heads.moved
+            await self._try(self._processes.beat(self._heads.revisions()))
+            with suppress(TimeoutError):
+                async with asyncio.timeout(BEAT_SECONDS):
+                    await moved.wait()
+
+    async def _try(self, act: Coroutine[None, None, None]) -> None:
+        try:
+            await act
+        except Exception as error:
+            known = explain(error)
+            if known is None:
+                raise
+            log.warning("The heartbeat was missed: %s", known.message)

@@ -1,0 +1,124 @@
+"""CSV by RFC 4180: a header row, commas, double quotes; a quoted cell may have line breaks in it."""
+
+import csv
+import io
+from collections.abc import Iterator, Sequence
+
+from storage.csv_columns import Columns, is_utf8, read_header
+from storage.decode import SLICE_ROWS, Row, RowRefused, Slice, to_document
+from storage.errors import LineTooLong
+from storage.lines import MAX_LINE_BYTES, Block
+
+# The cells of a record, or why it has none.
+_Cells = list[str] | csv.Error
+
+
+class _MoreToCome(Exception):
+    """The block ends, perhaps within a record."""
+
+
+class CsvDecoder:
+    """Decodes the blocks of a file; its rows get positions from `first` on. Empty lines are no rows.
+
+    What is wrong with the header row is an error of the first row, and nothing after it is decoded.
+    """
+
+    def __init__(self, first: int) -> None:
+        self._position = first
+        self._columns: Columns | None = None
+        self._header_refused = False
+        self._all_utf8 = True
+        # The record that the last block broke off, and the number of its first line.
+        self._open = ""
+        self._open_line = 1
+
+    def slices(self, block: Block) -> Iterator[Slice]:
+        """Return the rows of the next block. Raises `LineTooLong`."""
+        return self._decode(self._records(self._open + self._text(block.text), last=False))
+
+    def finish(self) -> Iterator[Slice]:
+        """Return what is left: a record whose quote was never closed, or a header that never came."""
+        yield from self._decode(self._records(self._open, last=True))
+        if self._columns is None:
+            yield from self._refuse_header([RowRefused("HEADER_MISSING", "The file has no header row.")], 1)
+
+    def _decode(self, records: Iterator[tuple[int, _Cells]]) -> Iterator[Slice]:
+        rows = Slice()
+        for line, cells in records:
+            if self._columns is None:
+                yield from self._read_header(cells, line)
+                continue
+            try:
+                rows.documents.append(to_document(self._row(self._columns, cells), self._position))
+            except RowRefused as refused:
+                sku = self._columns.sku_of(cells) if isinstance(cells, list) else None
+                rows.errors.append(refused.item(self._position, sku, line))
+            self._position += 1
+            if len(rows.documents) + len(rows.errors) == SLICE_ROWS:
+                yield rows
+                rows = Slice()
+        yield rows
+
+    def _row(self, columns: Columns, cells: _Cells) -> Row:
+        if not isinstance(cells, list):
+            raise RowRefused("ROW_NOT_CSV", f"The row is not valid CSV: {cells}. Look at its quotes.")
+        if not self._all_utf8 and not all(map(is_utf8, cells)):
+            raise RowRefused("ENCODING_INVALID", "The row is not UTF-8.")
+        return columns.row(cells)
+
+    def _read_header(self, cells: _Cells, line: int) -> Iterator[Slice]:
+        if self._header_refused:
+            return
+        if isinstance(cells, list):
+            header = read_header(cells)
+        else:
+            header = [RowRefused("ROW_NOT_CSV", f"The header row is not valid CSV: {cells}. Look at its quotes.")]
+        if isinstance(header, Columns):
+            self._columns = header
+        else:
+            yield from self._refuse_header(header, line)
+
+    def _refuse_header(self, problems: Sequence[RowRefused], line: int) -> Iterator[Slice]:
+        if not self._header_refused:
+            self._header_refused = True
+            yield Slice(errors=[problem.item(self._position, None, line) for problem in problems])
+
+    def _text(self, block: bytes) -> str:
+        try:
+            return block.decode()
+        except UnicodeDecodeError:
+            # Bytes that are not UTF-8 stand in the text as lone surrogates, so that only their rows are refused.
+            self._all_utf8 = False
+            return block.decode(errors="surrogateescape")
+
+    def _records(self, text: str, *, last: bool) -> Iterator[tuple[int, _Cells]]:
+        """Return the records that end in a text, each with the number of its first line, and keep the rest."""
+        lines = list(io.StringIO(text, newline="\n"))
+        reader = csv.reader(_lines(lines, last), strict=True)
+        first_line, begin = self._open_line, 0
+        while True:
+            cells: _Cells
+            try:
+                cells = next(reader)
+            except (StopIteration, _MoreToCome):
+                break
+            except csv.Error as error:
+                cells = error
+            if reader.line_num - begin > 1:
+                _check_length(lines[begin : reader.line_num], first_line + begin)
+            if cells:
+                yield first_line + begin, cells
+            begin = reader.line_num
+        _check_length(lines[begin:], first_line + begin)
+        self._open, self._open_line = "".join(lines[begin:]), first_line + begin
+
+
+def _lines(lines: Sequence[str], last: bool) -> Iterator[str]:
+    yield from lines
+    if not last:
+        raise _MoreToCome
+
+
+def _check_length(lines: Sequence[str], number: int) -> None:
+    if sum(map(len, lines)) > MAX_LINE_BYTES:
+        raise LineTooLong(number, MAX_LINE_BYTES)

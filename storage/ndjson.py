@@ -1,0 +1,36 @@
+"""NDJSON: one JSON object a line."""
+
+from collections.abc import Iterator, Sequence
+
+from storage.decode import SLICE_ROWS, RowRefused, Slice, decode_row, sent_sku, to_document
+from storage.lines import Block
+
+
+class NdjsonDecoder:
+    """Decodes the blocks of a file; its rows get positions from `first` on. Blank lines are no rows."""
+
+    def __init__(self, first: int) -> None:
+        self._position = first
+
+    def slices(self, block: Block) -> Iterator[Slice]:
+        """Return the rows of the next block."""
+        lines = block.text.split(b"\n")
+        for start in range(0, len(lines), SLICE_ROWS):
+            yield self._decode(lines[start : start + SLICE_ROWS], block.first_line + start)
+
+    def finish(self) -> Iterator[Slice]:
+        """There is nothing left: every block has whole rows."""
+        return iter(())
+
+    def _decode(self, lines: Sequence[bytes], first_line: int) -> Slice:
+        rows, position = Slice(), self._position
+        for number, line in enumerate(lines, first_line):
+            if not line or line.isspace():
+                continue
+            try:
+                rows.documents.append(to_document(decode_row(line), position))
+            except RowRefused as refused:
+                rows.errors.append(refused.item(position, sent_sku(line), number))
+            position += 1
+        self._position = position
+        return rows

@@ -1,0 +1,45 @@
+"""The living processes: each tells every other which pointers it answers by."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from storage import leases
+from storage.mongo import FORMAT, Database
+
+# A process tells its pointers so often, and counts as alive for so long after it last did, in seconds.
+BEAT_SECONDS = 2.0
+ALIVE_SECONDS = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    """How many processes answer with a version or a later one, of all that are alive."""
+
+    by: int
+    of: int
+
+
+class Processes:
+    """The heartbeats of the processes on a database."""
+
+    def __init__(self, db: Database) -> None:
+        self._collection = db["processes"]
+
+    async def beat(self, revisions: Mapping[str, int]) -> None:
+        """Tell that this process is alive, and the revision of each list's pointer that it answers by."""
+        heads = [{"list": name, "revision": revision} for name, revision in revisions.items()]
+        told = {"format": FORMAT, "at": "$$NOW", "heads": {"$literal": heads}}
+        await self._collection.update_one({"_id": leases.OWNER}, [{"$set": told}], upsert=True)
+
+    async def leave(self) -> None:
+        """Tell that this process is gone."""
+        await self._collection.delete_one({"_id": leases.OWNER})
+
+    async def served(self, wanted: Sequence[tuple[str, int]]) -> list[Served]:
+        """Return, for each (list, revision), how many living processes have come as far; in one round trip."""
+        alive = {"$expr": {"$gt": ["$at", {"$subtract": ["$$NOW", ALIVE_SECONDS * 1000]}]}}
+        heads = [
+            {head["list"]: head["revision"] for head in process["heads"]}
+            async for process in self._collection.find(alive, {"heads": 1})
+        ]
+        return [Served(sum(head.get(name, 0) >= revision for head in heads), len(heads)) for name, revision in wanted]

@@ -1,0 +1,56 @@
+"""Where rows come from: a JSON array, which can be read as often as it takes."""
+
+from hashlib import blake2b
+
+import bson
+import pytest
+
+from storage import InvalidArgument
+from storage.decode import SLICE_ROWS, Slice
+from storage.sources import JsonRows, RowSource
+from tests.storage.reading import source
+
+ROWS = b'[{"sku":"a","amount":"1","currency":"EUR"},{"sku":"b","amount":1,"currency":"EUR"}]'
+
+
+async def collect(rows: RowSource, first: int = 0) -> Slice:
+    whole = Slice()
+    async for part in rows.slices(first):
+        whole.documents.extend(part.documents)
+        whole.errors.extend(part.errors)
+    return whole
+
+
+async def test_a_json_array_knows_its_size_and_its_fingerprint() -> None:
+    rows = await JsonRows.read(memoryview(ROWS))
+    assert rows.expected == 2
+    assert rows.fingerprint == blake2b(ROWS, digest_size=16).hexdigest()
+    await rows.drain()
+
+
+async def test_a_json_array_can_be_read_twice_and_from_any_position() -> None:
+    rows = await JsonRows.read(ROWS)
+    whole = await collect(rows)
+    assert await collect(rows) == whole
+    assert [(error.index, error.line) for error in whole.errors] == [(1, None)]
+    moved = await collect(rows, 70)
+    assert [bson.decode(document)["n"] for document in moved.documents] == [70]
+    assert [error.index for error in moved.errors] == [71]
+
+
+async def test_a_json_array_comes_in_slices() -> None:
+    array = b"[" + b",".join([b'{"sku":"a","amount":"1","currency":"EUR"}'] * (SLICE_ROWS + 1)) + b"]"
+    sizes = [len(part.documents) async for part in (await JsonRows.read(array)).slices()]
+    assert sizes == [SLICE_ROWS, 1]
+
+
+async def test_what_is_no_array_is_refused() -> None:
+    with pytest.raises(InvalidArgument):
+        await JsonRows.read(b'"x"')
+
+
+async def test_a_file_and_an_array_of_the_same_rows_give_the_same_documents() -> None:
+    lines = ROWS.strip(b"[]").replace(b"},{", b"}\n{")
+    file: RowSource = source("p.ndjson", lines)
+    array: RowSource = await JsonRows.read(ROWS)
+    assert (await collect(file, 5)).documents == (await collect(array, 5)).documents
