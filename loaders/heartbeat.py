@@ -6,7 +6,7 @@ from collections.abc import Coroutine
 from contextlib import suppress
 
 from loaders.heads import Heads
-from storage import BEAT_SECONDS, Store, explain
+from storage import BEAT_SECONDS, Store
 
 log = logging.getLogger("pricebook.heartbeat")
 
@@ -18,21 +18,22 @@ class Heartbeat:
         self._processes = store.processes
         self._heads = heads
         self._task: asyncio.Task[None] | None = None
+        self._stopping = False
 
     def start(self) -> None:
         """Begin to beat."""
         self._task = asyncio.create_task(self._run(), name="heartbeat")
 
     async def stop(self) -> None:
-        """End, and tell that this process is gone."""
+        """End after the beat that is under way, and tell that this process is gone."""
+        self._stopping = True
+        self._heads.moved.set()
         if self._task:
-            self._task.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._task
+            await self._task
         await self._try(self._processes.leave())
 
     async def _run(self) -> None:
-        while True:
+        while not self._stopping:
             moved = self._heads.moved
             await self._try(self._processes.beat(self._heads.revisions()))
             with suppress(TimeoutError):
@@ -43,7 +44,4 @@ class Heartbeat:
         try:
             await act
         except Exception as error:
-            known = explain(error)
-            if known is None:
-                raise
-            log.warning("The heartbeat was missed: %s", known.message)
+            log.warning("The heartbeat was missed: %s", error)

@@ -157,8 +157,8 @@ class Layers:
         return repeated
 
     async def freeze(self, layer: str) -> None:
-        """Make the server refuse every insert and update from here on."""
-        await self._db.command(
+        """Make the server refuse every insert and update from here on. Raises `Unavailable` when no majority does."""
+        reply = await self._db.command(
             {
                 "collMod": collection_of(layer),
                 "validator": _NOTHING,
@@ -167,6 +167,8 @@ class Layers:
                 "writeConcern": self._db.write_concern.document,
             }
         )
+        if "writeConcernError" in reply:
+            raise Unavailable(f"Layer {layer} is not sealed by a majority yet. Try again in a moment.")
 
     async def fold(self, layers: Sequence[str], target: str, *, drop_removals: bool) -> None:
         """Lay layers, oldest first, over each other into a new one, within the server."""

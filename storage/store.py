@@ -46,7 +46,11 @@ class Store:
     async def open(cls, uri: str, name: str) -> "Store":
         """Connect, and create what is missing. Raises `InvalidArgument`, `Unavailable`."""
         store = cls(await connect(uri), name)
-        await prepare(store.db)
+        try:
+            await prepare(store.db)
+        except BaseException:
+            await store.close()
+            raise
         return store
 
     async def ping(self) -> None:

@@ -4,6 +4,7 @@ import asyncio
 import logging
 import random
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 
 from pymongo.errors import PyMongoError
 
@@ -21,6 +22,9 @@ log = logging.getLogger("pricebook.worker")
 LOOK_SECONDS = 2.0
 COLLECT_SECONDS = 30.0
 
+# What is under way in the background may take so long to come to its end when the process stops.
+STOP_SECONDS = 5.0
+
 
 class Worker:
     """Works in the background of one process."""
@@ -32,6 +36,7 @@ class Worker:
         self._leavings = leavings
         self._tasks: set[asyncio.Task[None]] = set()
         self._finishing: dict[str, asyncio.Task[Batch]] = {}
+        self._stopping = asyncio.Event()
 
     def start(self) -> None:
         """Begin to look for work."""
@@ -40,14 +45,19 @@ class Worker:
             ("compact", LOOK_SECONDS, self._compactor.run),
             ("collect", COLLECT_SECONDS, self._leavings.collect),
         ):
-            self._tasks.add(asyncio.create_task(_repeat(name, seconds, act), name=f"worker: {name}"))
+            self._tasks.add(asyncio.create_task(self._repeat(name, seconds, act), name=f"worker: {name}"))
 
     async def stop(self) -> None:
         """Break off at a safe point: the leases are let go, and other processes finish what is left."""
+        self._stopping.set()
+        for finishing in self._finishing.values():
+            finishing.cancel()
         tasks = [*self._tasks, *self._finishing.values()]
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        if tasks:
+            _, late = await asyncio.wait(tasks, timeout=STOP_SECONDS)
+            for task in late:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
 
     def finish(self, batch: Batch) -> asyncio.Task[Batch]:
         """Finish a batch in SEALING whose lease this process holds, in the background."""
@@ -67,11 +77,13 @@ class Worker:
                 log.warning("Batch %s was left behind by its process; finishing it.", batch_id)
                 await asyncio.wait([self.finish(taken)])
 
-
-async def _repeat(name: str, seconds: float, act: Callable[[], Awaitable[object]]) -> None:
-    while True:
-        await asyncio.sleep(seconds * random.uniform(0.8, 1.0))  # noqa: S311 - jitter, no secret
-        try:
-            await act()
-        except (Broken, Refused, PyMongoError) as error:
-            log.warning("%s failed and is tried again: %s: %s", name, type(error).__name__, error)
+    async def _repeat(self, name: str, seconds: float, act: Callable[[], Awaitable[object]]) -> None:
+        while not self._stopping.is_set():
+            with suppress(TimeoutError):
+                async with asyncio.timeout(seconds * random.uniform(0.8, 1.0)):  # noqa: S311 - jitter, no secret
+                    await self._stopping.wait()
+                    return
+            try:
+                await act()
+            except (Broken, Refused, PyMongoError) as error:
+                log.warning("%s failed and is tried again: %s: %s", name, type(error).__name__, error)

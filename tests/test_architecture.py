@@ -9,6 +9,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 PACKAGES = ("graph", "loaders", "storage")
 MAX_LINES = 400
+MAX_TEST_LINES = 650  # a test module is a list, and reads from top to bottom
 
 
 def modules(*packages: str) -> Iterator[Path]:
@@ -59,4 +60,5 @@ def test_no_file_is_too_long_to_have_one_purpose() -> None:
         str(module.relative_to(ROOT)): len(module.read_text().splitlines())
         for module in modules(*PACKAGES, "tests", "bench")
     }
-    assert {name: lines for name, lines in lengths.items() if lines > MAX_LINES} == {}
+    allowed = {name: MAX_TEST_LINES if name.startswith("tests") else MAX_LINES for name in lengths}
+    assert {name: lines for name, lines in lengths.items() if lines > allowed[name]} == {}

@@ -28,8 +28,8 @@ class Importer:
     async def run(self, order: Order, progress: ImportProgress, *, own_key: bool) -> Outcome:
         """Bring the files in; return the batch held, or finished in whatever way. Raises `ApiError`, `FileRefused`.
 
-        A batch that came to nothing is begun anew under another key, unless the key is the caller's own. Then, too,
-        every chunk is sent: only the server can tell whether what is stored under that key is of these files.
+        A batch that came to nothing is begun anew under another key, unless the key is the caller's own. Under such
+        a key every chunk is sent: only the server can tell whether what it has stored is of these files.
         """
         order, outcome = await self._open(order, own_key=own_key)
         batch_id = outcome.batch["id"]

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from graph.settings import Settings
+from storage.mongo import connect
 from tests.graph.api import Api, serving
 
 
@@ -15,4 +16,5 @@ async def api(mongodb_uri: str) -> AsyncIterator[Api]:
     database = f"test_{secrets.token_hex(6)}"
     async with serving(Settings(mongodb_uri=mongodb_uri, mongodb_database=database)) as api:
         yield api
-        await api.runtime.store.client.drop_database(database)
+    async with await connect(mongodb_uri) as client:
+        await client.drop_database(database)

@@ -11,8 +11,8 @@ from pymongo.errors import AutoReconnect, ExecutionTimeout, OperationFailure, Se
 
 from graph.errors import present
 from storage import Price, PricebookError, Refused, errors
-from storage.layers import Layers
 from storage.pointers import Pointers
+from storage.stack import Stack
 from tests.graph.api import CREATE, Api, row
 
 SECRET = "mongodb://ada:hunter2@db.internal"
@@ -63,7 +63,7 @@ async def test_an_unforeseen_error_is_masked_and_its_incident_is_in_the_log(
 ) -> None:
     await api.create("retail")
     await api.publish("retail", [row("a")])
-    monkeypatch.setattr(Layers, "find", ruin)
+    monkeypatch.setattr(Stack, "find", ruin)
     with caplog.at_level(logging.ERROR, "pricebook.graph"):
         answer = await api.answer('{ snapshot(priceList: "retail") { version price(sku: "a") { sku } } }')
     assert answer["data"] == {"snapshot": {"version": 1, "price": None}}
@@ -80,7 +80,7 @@ async def test_an_unforeseen_error_is_masked_and_its_incident_is_in_the_log(
 async def test_every_incident_has_an_id_of_its_own(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
     await api.create("retail")
     await api.publish("retail", [row("a")])
-    monkeypatch.setattr(Layers, "find", ruin)
+    monkeypatch.setattr(Stack, "find", ruin)
     document = '{ snapshot(priceList: "retail") { price(sku: "a") { sku } } }'
     messages = {(await api.answer(document))["errors"][0]["message"] for _ in range(3)}
     assert len(messages) == 3

@@ -129,7 +129,7 @@ async def test_rows_that_are_null_or_left_out_are_not_a_batch(retail: Api) -> No
     ):
         payload = (await retail.data(document, **variables))["publishBatch"]
         assert [(error["code"], error["path"]) for error in payload["userErrors"]] == [
-            ("INVALID_ARGUMENT", ["input", "prices"])
+            ("NO_PRICES", ["input", "prices"])
         ]
     assert await retail.amounts("retail") is None
 

@@ -22,7 +22,6 @@ from graph.uploads import Upload
 BOUNDARY = "frontier"
 LINE = b'{"sku":"%d","amount":"1","currency":"EUR"}\n'
 ROWS = b"".join(LINE % i for i in range(10))
-
 DOCUMENT = "mutation ($file: Upload!) { take(file: $file) }"
 INPUT_DOCUMENT = "mutation ($input: PublishBatchInput!) { publish(input: $input) }"
 

@@ -1,0 +1,15 @@
+"""What tests of the storage share beside the factories."""
+
+from collections.abc import AsyncIterator
+
+import pytest
+
+from storage import Store
+
+
+@pytest.fixture
+async def other_store(mongodb_uri: str, store: Store) -> AsyncIterator[Store]:
+    """The same database as another process opens it."""
+    other = await Store.open(mongodb_uri, store.db.name)
+    yield other
+    await other.close()

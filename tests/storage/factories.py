@@ -1,0 +1,157 @@
+"""What tests of the storage begin with: rows, batches to send, and a batch in each of its states."""
+
+import datetime
+import secrets
+from collections.abc import Iterable
+from typing import Any
+from unittest.mock import patch
+
+import msgspec
+
+from storage import Batch, BatchMode, BatchOrder, BatchState, Gates, JsonRows, Price, Snapshot, Store
+from storage.checksum import Checksum, checksum
+from storage.decode import decode_slice
+
+Row = dict[str, Any]
+
+
+class Crash(BaseException):
+    """The end of a process, at the place where a test wants it."""
+
+
+def row(sku: str, amount: str = "1.00", currency: str = "EUR", **more: Any) -> Row:
+    """A price as an integrator sends it."""
+    return {"sku": sku, "amount": amount, "currency": currency, **more}
+
+
+def rows(count: int, amount: str = "1.00") -> list[Row]:
+    """That many prices, in the order of their skus."""
+    return [row(f"sku-{number:06}", amount) for number in range(count)]
+
+
+def document_of(price: Row, position: int = 0) -> bytes:
+    """The document of a row that must be valid."""
+    decoded = decode_slice([msgspec.Raw(msgspec.json.encode(price))], position)
+    assert decoded.errors == []
+    [document] = decoded.documents
+    return document
+
+
+def order(price_list: str = "retail", key: str | None = None, **more: Any) -> BatchOrder:
+    """A batch that replaces the list, with a new idempotency key unless one is given."""
+    return BatchOrder(price_list, BatchMode.REPLACE, secrets.token_hex(8) if key is None else key, "integrator", **more)
+
+
+async def source(prices: Iterable[Row]) -> JsonRows:
+    """Rows as a request brings them."""
+    return await JsonRows.read(msgspec.json.encode(list(prices)))
+
+
+async def create(store: Store, price_list: str = "retail") -> None:
+    """A list without a version."""
+    await store.publisher.create(price_list, None, Gates(), "ops")
+
+
+async def submit(
+    store: Store, prices: Iterable[Row], price_list: str = "retail", key: str | None = None, **more: Any
+) -> Batch:
+    """Send a batch and return it as it was answered."""
+    return await store.intake.submit(order(price_list, key, **more), await source(prices))
+
+
+async def published(store: Store, prices: Iterable[Row], price_list: str = "retail") -> Batch:
+    """A batch whose version is current."""
+    batch = await submit(store, prices, price_list)
+    assert batch.state is BatchState.PUBLISHED, batch
+    return batch
+
+
+async def versions(store: Store, count: int, price_list: str = "retail") -> None:
+    """A list with that many published versions: in version n, the sku `a` costs n."""
+    await create(store, price_list)
+    for version in range(1, count + 1):
+        assert (await published(store, [row("a", str(version))], price_list)).version == version
+
+
+async def held(store: Store, prices: Iterable[Row], key: str | None = None) -> Batch:
+    """A batch that waits, because the list is pinned at its current version."""
+    current = (await store.pointers.get("retail")).current_version
+    assert current is not None
+    await store.publisher.pin("retail", current, by="ops", reason="audit")
+    batch = await submit(store, prices, key=key)
+    assert batch.state is BatchState.HELD, batch
+    return batch
+
+
+async def failed(store: Store, key: str | None = None) -> Batch:
+    """A batch with a row that is no price."""
+    batch = await submit(store, [row("good"), row("bad", "-1")], key=key)
+    assert batch.state is BatchState.FAILED, batch
+    return batch
+
+
+async def left_open(store: Store, prices: Iterable[Row], key: str) -> Batch:
+    """A batch whose process ended before a row was stored, and handed its lease over."""
+    return await _broken_off(store, prices, key, store.layers, "fill")
+
+
+async def left_sealing(store: Store, prices: Iterable[Row], key: str) -> Batch:
+    """A batch whose process ended when all rows were stored, and handed its lease over."""
+    return await _broken_off(store, prices, key, store.layers, "freeze")
+
+
+async def _broken_off(store: Store, prices: Iterable[Row], key: str, part: object, method: str) -> Batch:
+    with patch.object(part, method, side_effect=Crash):
+        try:
+            await submit(store, prices, key=key)
+        except Crash:
+            batch = await store.batches.by_key("retail", key)
+            assert batch is not None
+            return batch
+    raise AssertionError(f"Nothing called {method}.")
+
+
+async def expire_leases(store: Store) -> None:
+    """Let the lease's time be over for every batch."""
+    await store.db["batches"].update_many(
+        {}, {"$set": {"lease.until": datetime.datetime.fromtimestamp(0, datetime.UTC)}}
+    )
+
+
+# What is stored
+
+
+async def current(store: Store, price_list: str = "retail") -> int | None:
+    """The number of the version that is current."""
+    return (await store.pointers.get(price_list)).current_version
+
+
+async def snapshot(store: Store, version: int, price_list: str = "retail") -> Snapshot:
+    """The manifest of a version that must be there."""
+    found = await store.snapshots.get(price_list, version)
+    assert found is not None
+    return found
+
+
+async def prices_of(store: Store, version: int, price_list: str = "retail") -> list[Price]:
+    """All prices of a version, as its layer has them."""
+    return await store.stack.page((await snapshot(store, version, price_list)).layer_ids, 1_000_000)
+
+
+async def amounts(store: Store, version: int, price_list: str = "retail") -> dict[str, str]:
+    """A version as {sku: amount}."""
+    return {price.sku: str(price.amount) for price in await prices_of(store, version, price_list)}
+
+
+async def layers(store: Store) -> set[str]:
+    """The ids of all layers there are, reachable or not."""
+    names = await store.db.list_collection_names(filter={"name": {"$regex": "^layer[.]"}})
+    return {name.removeprefix("layer.") for name in names}
+
+
+async def read_back(store: Store, layer: str) -> Checksum:
+    """The checksum of what a layer has."""
+    total = Checksum()
+    async for run in store.stack.runs(layer):
+        total += checksum(run)
+    return total

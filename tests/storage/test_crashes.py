@@ -1,0 +1,101 @@
+"""A process killed at any line: readers keep the old version, and whoever sends the batch again finishes it, once."""
+
+import asyncio
+import signal
+import sys
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from storage import BatchState, EventKind, Store
+from tests.storage.crash_at import BATCHES
+from tests.storage.factories import amounts, current, expire_leases, layers, published, read_back, row, submit, versions
+
+ROOT = Path(__file__).parents[2]
+NEW = {each["sku"]: "2.00" for each in BATCHES["good"]}
+
+
+@pytest.fixture(autouse=True)
+async def short_transactions(store: Store) -> AsyncIterator[None]:
+    """A transaction whose process died holds the pointer until the server ends it, which by default takes a minute."""
+    name = "transactionLifetimeLimitSeconds"
+    before = (await store.client.admin.command({"getParameter": 1, name: 1}))[name]
+    await store.client.admin.command({"setParameter": 1, name: 2})
+    yield
+    await store.client.admin.command({"setParameter": 1, name: before})
+
+
+async def crash(uri: str, store: Store, batch: str, point: str) -> None:
+    """Have another process send the batch and die at the point."""
+    command = [sys.executable, "-m", "tests.storage.crash_at", uri, store.db.name, "monday", batch, point]
+    process = await asyncio.create_subprocess_exec(*command, cwd=ROOT)
+    assert await process.wait() == -signal.SIGKILL, "it never came to that point"
+
+
+@pytest.mark.parametrize(
+    "point",
+    [
+        "Batches.open:1:before",
+        "Batches.open:1:after",
+        "Layers.create:1:before",
+        "Layers.create:1:after",
+        "Layers._send:1:before",
+        "Layers._send:1:after",
+        "Layers._send:3:before",
+        "Layers._send:5:after",
+        "Batches.advance:1:before",
+        "Batches.advance:1:after",
+        "Layers.freeze:1:before",
+        "Layers.freeze:1:after",
+        "Layers.read_back:1:after",
+        "Publisher.publish:1:before",
+        "Batches.advance:2:before",
+        "Batches.advance:2:after",
+        "Publisher.publish:1:after",
+    ],
+)
+async def test_a_batch_whose_process_was_killed_is_finished_once_by_who_sends_it_again(
+    mongodb_uri: str, store: Store, point: str
+) -> None:
+    await versions(store, 1)
+    await crash(mongodb_uri, store, "good", point)
+
+    committed = point == "Publisher.publish:1:after"
+    assert await current(store) == (2 if committed else 1)
+    assert await amounts(store, 1) == {"a": "1"}
+    if committed:
+        assert await amounts(store, 2) == NEW
+
+    between = await published(store, [row("b", "7")])
+    assert between.version == (3 if committed else 2)
+
+    await expire_leases(store)
+    again, once_more = [await submit(store, BATCHES["good"], key="monday") for _ in range(2)]
+    assert again == once_more
+    assert (again.state, again.version) == (BatchState.PUBLISHED, 2 if committed else 3)
+    assert await amounts(store, again.version or 0) == NEW
+    assert await current(store) == 3
+    assert await store.snapshots.count("retail") == 3
+
+    stored = await read_back(store, again.layer)
+    assert (stored.count, stored.hex) == (again.rows, again.checksum)
+    assert await layers(store) == {batch.layer for batch in await store.batches.newest(10)}, "nothing is left behind"
+    events = await store.events.newest("retail", 10)
+    assert [event.kind for event in events] == [EventKind.PUBLISHED] * 3 + [EventKind.CREATED]
+
+
+@pytest.mark.parametrize(
+    "point", ["Layers._send:3:after", "Publisher.fail:1:before", "Batches.advance:1:after", "Layers.drop:1:before"]
+)
+async def test_a_bad_batch_whose_process_was_killed_fails_once(mongodb_uri: str, store: Store, point: str) -> None:
+    await versions(store, 1)
+    await crash(mongodb_uri, store, "bad", point)
+    await expire_leases(store)
+    again, once_more = [await submit(store, BATCHES["bad"], key="monday") for _ in range(2)]
+    assert again == once_more
+    assert (again.state, again.version, again.error_count) == (BatchState.FAILED, None, 1)
+    assert [(error.index, error.sku) for error in again.errors] == [(500, "bad")]
+    assert await current(store) == 1
+    events = await store.events.newest("retail", 10)
+    assert [event.kind for event in events] == [EventKind.FAILED, EventKind.PUBLISHED, EventKind.CREATED]

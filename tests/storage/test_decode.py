@@ -1,0 +1,240 @@
+"""Rows that are no prices: each is named by its position, its sku, the field and a code that never changes."""
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+import pycountry
+import pytest
+
+from storage import InvalidArgument
+from storage.currencies import ACTIVE, WITHDRAWN
+from storage.decode import MAX_ATTRIBUTES_BYTES, ItemError, Slice, decode_slice, decode_slices, split_rows
+from storage.layers import MAX_ERRORS, Filled
+from tests.storage.factories import row, rows
+
+DIGITS_34 = "1" * 34
+
+
+def decoded(batch: Sequence[object], first: int = 0) -> Slice:
+    return decode_slice(split_rows(json.dumps(batch).encode()), first)
+
+
+def told(errors: Sequence[ItemError]) -> list[tuple[int, str | None, str | None, str]]:
+    return [(error.index, error.sku, error.field, error.code) for error in errors]
+
+
+def nested(depth: int) -> Any:
+    """An object in an object, that deep."""
+    value: Any = 1
+    for _ in range(depth):
+        value = {"a": value}
+    return value
+
+
+def tier(quantity: object = 10, amount: object = "0.90", **more: object) -> dict[str, object]:
+    return {"minQuantity": quantity, "amount": amount, **more}
+
+
+@pytest.mark.parametrize(
+    ("field", "code", "changes"),
+    [
+        ("amount", "AMOUNT_NEGATIVE", {"amount": "-1"}),
+        ("amount", "AMOUNT_NEGATIVE", {"amount": "-0.50"}),
+        *(
+            ("amount", "AMOUNT_NOT_DECIMAL", {"amount": amount})
+            for amount in (
+                *("NaN", "-NaN", "Infinity", "1e5", "1E-2", "", "-", "1.", ".5", " 1", "1 ", "1\n", "+1", "01", "00.5"),
+                *("1,50", "1_000", "0x10", "\uff11", "\u0661", "\u00bd", 12.5, 12, None, True, ["1"], {"value": "1"}),
+            )
+        ),
+        ("amount", "AMOUNT_TOO_LONG", {"amount": DIGITS_34 + "1"}),
+        ("amount", "AMOUNT_TOO_LONG", {"amount": "0." + DIGITS_34}),
+        *(("currency", "CURRENCY_UNKNOWN", {"currency": code}) for code in ("ABC", "eur", "", "EURO", " EUR", "978")),
+        ("currency", "FIELD_TYPE", {"currency": 978}),
+        ("validUntil", "VALIDITY_INVERTED", {"validFrom": "2026-02-01", "validUntil": "2026-01-31"}),
+        ("validFrom", "DATE_INVALID", {"validFrom": "2026-02-30"}),
+        ("validFrom", "DATE_INVALID", {"validFrom": "01.02.2026"}),
+        ("validFrom", "DATE_INVALID", {"validFrom": "2026-02-01T00:00:00Z"}),
+        ("validUntil", "DATE_INVALID", {"validUntil": ""}),
+        ("validUntil", "DATE_INVALID", {"validUntil": 20260201}),
+        ("attributes", "ATTRIBUTES_TOO_LARGE", {"attributes": {"text": "x" * MAX_ATTRIBUTES_BYTES}}),
+        ("attributes", "ATTRIBUTES_TOO_DEEP", {"attributes": nested(9)}),
+        ("attributes", "ATTRIBUTES_TOO_DEEP", {"attributes": nested(900)}),
+        ("attributes", "ATTRIBUTES_TOO_DEEP", {"attributes": {"a": [[[[[[[[1]]]]]]]]}}),
+        ("attributes", "ATTRIBUTES_INVALID", {"attributes": {"x": 2**63}}),
+        ("attributes", "ATTRIBUTES_INVALID", {"attributes": {"x": [-(2**63) - 1]}}),
+        ("attributes", "ATTRIBUTES_INVALID", {"attributes": {"x": 10**40}}),
+        ("attributes", "ATTRIBUTES_INVALID", {"attributes": {"a\0b": 1}}),
+        ("attributes", "ATTRIBUTES_INVALID", {"attributes": {"x": {"\0": 1}}}),
+        ("attributes", "ATTRIBUTES_INVALID", {"attributes": [1]}),
+        ("attributes", "ATTRIBUTES_INVALID", {"attributes": "x"}),
+        ("tiers", "TIER_QUANTITY_INVALID", {"tiers": [tier(0)]}),
+        ("tiers", "TIER_QUANTITY_INVALID", {"tiers": [tier(-1)]}),
+        ("tiers", "TIER_QUANTITY_INVALID", {"tiers": [tier(2**31)]}),
+        ("tiers", "TIER_QUANTITY_REPEATED", {"tiers": [tier(10, "1"), tier(20), tier(10, "2")]}),
+        ("tiers", "TIERS_TOO_MANY", {"tiers": [tier(n) for n in range(1, 102)]}),
+        ("tiers", "AMOUNT_NEGATIVE", {"tiers": [tier(amount="-1")]}),
+        ("tiers", "AMOUNT_NOT_DECIMAL", {"tiers": [tier(amount="1e5")]}),
+        ("tiers", "AMOUNT_TOO_LONG", {"tiers": [tier(amount=DIGITS_34 + "1")]}),
+        ("tiers", "FIELD_TYPE", {"tiers": [tier(amount=0.9)]}),
+        ("tiers", "FIELD_TYPE", {"tiers": [tier("10")]}),
+        ("tiers", "FIELD_TYPE", {"tiers": [tier(1.5)]}),
+        ("tiers", "FIELD_TYPE", {"tiers": [{"minQuantity": 1}]}),
+        ("tiers", "FIELD_TYPE", {"tiers": [tier(note="x")]}),
+        ("tiers", "FIELD_TYPE", {"tiers": tier()}),
+        ("colour", "FIELD_UNKNOWN", {"colour": "red"}),
+        ("_id", "FIELD_UNKNOWN", {"_id": "x"}),
+    ],
+    ids=lambda value: str(value)[:40],
+)
+def test_what_is_wrong_with_a_row_is_told_exactly(field: str, code: str, changes: dict[str, Any]) -> None:
+    batch = [row("first"), {**row("bad"), **changes}, row("last")]
+    result = decoded(batch, first=2000)
+    assert told(result.errors) == [(2001, "bad", field, code)]
+    assert result.errors[0].message
+    assert result.documents == [*decoded([row("first")], 2000).documents, *decoded([row("last")], 2002).documents]
+
+
+@pytest.mark.parametrize(
+    ("sku", "code", "named"),
+    [
+        ("", "SKU_EMPTY", ""),
+        ("x" * 257, "SKU_TOO_LONG", "x" * 256),
+        ("€" * 86, "SKU_TOO_LONG", "€" * 86),
+        ("a\nb", "SKU_CONTROL_CHARACTER", "a\nb"),
+        ("a\0b", "SKU_CONTROL_CHARACTER", "a\0b"),
+        ("\x7f", "SKU_CONTROL_CHARACTER", "\x7f"),
+        ("\x85", "SKU_CONTROL_CHARACTER", "\x85"),
+        ("\u2028", "SKU_CONTROL_CHARACTER", "\u2028"),
+        (5, "FIELD_TYPE", None),
+        (None, "FIELD_TYPE", None),
+    ],
+    ids=repr,
+)
+def test_a_sku_that_is_none_is_told_exactly(sku: object, code: str, named: str | None) -> None:
+    batch = [row("first"), {**row(""), "sku": sku}]
+    assert told(decoded(batch).errors) == [(1, named, "sku", code)]
+
+
+@pytest.mark.parametrize(
+    "sku", ["x" * 256, "€" * 85, " ", "a b", "a/b?c=d&e", "$where", "a.b", "日本", "😀", "\u00a0", "\u200b", '"\\']
+)
+def test_any_other_text_is_a_sku(sku: str) -> None:
+    assert told(decoded([row(sku)]).errors) == []
+
+
+@pytest.mark.parametrize("name", ["sku", "amount", "currency"])
+def test_a_missing_field_is_named(name: str) -> None:
+    incomplete = {field: value for field, value in row("a").items() if field != name}
+    sku = None if name == "sku" else "a"
+    assert told(decoded([row("first"), incomplete]).errors) == [(1, sku, name, "FIELD_MISSING")]
+
+
+@pytest.mark.parametrize("value", [5, "a", None, [], [row("a")], True], ids=repr)
+def test_a_row_that_is_no_object_is_told(value: object) -> None:
+    assert told(decoded([row("first"), value]).errors) == [(1, None, None, "ROW_NOT_OBJECT")]
+
+
+def test_a_row_that_is_no_utf_8_is_told() -> None:
+    batch = b'[{"sku":"a","amount":"1","currency":"EUR"},{"sku":"\xff","amount":"1","currency":"EUR"}]'
+    result = decode_slice(split_rows(batch), 0)
+    assert told(result.errors) == [(1, None, None, "ROW_NOT_JSON")]
+    assert len(result.documents) == 1
+
+
+def test_every_bad_row_of_a_slice_is_told() -> None:
+    batch: list[Any] = [
+        row("a", "-1"),
+        row("b"),
+        7,
+        row("c", currency="?"),
+        {**row("d"), "x": 1},
+        row("e", ""),
+        row("f"),
+    ]
+    result = decoded(batch)
+    assert told(result.errors) == [
+        (0, "a", "amount", "AMOUNT_NEGATIVE"),
+        (2, None, None, "ROW_NOT_OBJECT"),
+        (3, "c", "currency", "CURRENCY_UNKNOWN"),
+        (4, "d", "x", "FIELD_UNKNOWN"),
+        (5, "e", "amount", "AMOUNT_NOT_DECIMAL"),
+    ]
+    assert len(result.documents) == 2
+
+
+def test_one_bad_row_does_not_change_how_the_others_are_read() -> None:
+    good = [
+        row(
+            "a",
+            "12.50",
+            tiers=[tier(20, "1.0"), tier(10, "2.00")],
+            validFrom="2026-01-01",
+            attributes={"b": [1, {"z": 1, "a": 2}], "a": 1.5},
+        ),
+        row("b", "0", validUntil=None, tiers=None, attributes=None),
+    ]
+    assert decoded([*good, 7]).documents == decoded(good).documents
+
+
+@pytest.mark.parametrize(
+    "limit",
+    [
+        {"amount": DIGITS_34},
+        {"amount": "0." + "1" * 33},
+        {"tiers": [tier(n) for n in range(1, 101)]},
+        {"tiers": [tier(2**31 - 1)]},
+        {"tiers": []},
+        {"validFrom": "2026-01-01", "validUntil": "2026-01-01"},
+        {"validFrom": "0001-01-01", "validUntil": "9999-12-31"},
+        {"attributes": nested(8)},
+        {"attributes": {"x": "y" * (MAX_ATTRIBUTES_BYTES - len('{"x":""}'))}},
+        {"attributes": {"x": 2**63 - 1, "y": -(2**63)}},
+        {"attributes": {}},
+        {"currency": "DEM"},
+    ],
+    ids=lambda limit: str(limit)[:60],
+)
+def test_what_is_just_allowed_is_allowed(limit: dict[str, Any]) -> None:
+    assert told(decoded([{**row("a"), **limit}]).errors) == []
+
+
+def test_slices_carry_on_counting() -> None:
+    batch = rows(2500)
+    batch[999]["amount"] = batch[1000]["amount"] = batch[2499]["amount"] = "x"
+    slices = list(decode_slices(split_rows(msgspec.json.encode(batch))))
+    assert [error.index for each in slices for error in each.errors] == [999, 1000, 2499]
+    assert sum(len(each.documents) for each in slices) == 2497
+
+
+def test_the_errors_kept_are_the_first_and_all_are_counted() -> None:
+    filled = Filled()
+    errors = [ItemError(index, None, None, "X", "x") for index in range(250)]
+    for start in (200, 100, 0, 150, 50):  # slices end in any order
+        filled.refuse(errors[start : start + 50])
+    assert filled.errors == errors[:MAX_ERRORS]
+    assert filled.error_count == 250
+
+
+@pytest.mark.parametrize(
+    "text", ["", "x", "5", "null", '"x"', "[", "[1", "[1,]", "[1] x", '[{"sku":"\\ud800"}]'], ids=repr
+)
+def test_what_is_no_array_of_rows_is_refused(text: str) -> None:
+    with pytest.raises(InvalidArgument, match="must be a list"):
+        split_rows(text.encode())
+
+
+def test_an_array_that_is_nested_without_end_is_refused() -> None:
+    with pytest.raises(InvalidArgument, match="recursion"):
+        split_rows(b"[" * 100_000)
+
+
+def test_a_single_row_is_an_array_of_one() -> None:
+    assert split_rows(b'{"sku": "a"}') == [msgspec.Raw(b'{"sku": "a"}')]
+
+
+def test_the_currencies_in_use_are_those_of_iso_4217() -> None:
+    assert {currency.alpha_3 for currency in pycountry.currencies} == ACTIVE
+    assert not ACTIVE & WITHDRAWN

@@ -1,0 +1,91 @@
+"""Two releases on one database: what a later one wrote is refused, loudly, and left alone."""
+
+from collections.abc import Awaitable, Callable
+
+import pytest
+
+from storage import Store
+from storage.errors import UnknownFormat
+from storage.mongo import FORMAT, Document, check_format
+from tests.storage import factories
+from tests.storage.factories import row, rows, submit, versions
+
+
+async def documents(store: Store, collection: str) -> list[Document]:
+    return [document async for document in store.db[collection].find().sort("_id", 1)]
+
+
+async def make_later(store: Store, collection: str) -> list[Document]:
+    """Give the collection's documents the format of a later release, and return them."""
+    await store.db[collection].update_many({}, {"$set": {"format": FORMAT + 1, "laterField": {"x": 1}}})
+    return await documents(store, collection)
+
+
+Act = Callable[[Store], Awaitable[object]]
+ACTS: dict[str, tuple[str, Act]] = {
+    "get a list": ("price_lists", lambda store: store.pointers.get("retail")),
+    "find a list": ("price_lists", lambda store: store.pointers.find("retail")),
+    "submit": ("price_lists", lambda store: submit(store, [row("b")])),
+    "roll back": ("price_lists", lambda store: store.publisher.rollback("retail", 1, by="ops", reason="x")),
+    "pin": ("price_lists", lambda store: store.publisher.pin("retail", 1, by="ops", reason="x")),
+    "unpin": ("price_lists", lambda store: store.publisher.unpin("retail", by="ops", reason="x")),
+    "get a version": ("snapshots", lambda store: store.snapshots.get("retail", 1)),
+    "get versions": ("snapshots", lambda store: store.snapshots.get_many([("retail", 1), ("retail", 2)])),
+    "list versions": ("snapshots", lambda store: store.snapshots.newest("retail", 10)),
+    "roll back to": ("snapshots", lambda store: store.publisher.rollback("retail", 1, by="ops", reason="x")),
+    "pin at": ("snapshots", lambda store: store.publisher.pin("retail", 1, by="ops", reason="x")),
+    "get a batch by its key": ("batches", lambda store: store.batches.by_key("retail", "monday")),
+    "list batches": ("batches", lambda store: store.batches.newest(10)),
+    "submit again": ("batches", lambda store: submit(store, rows(10), key="monday")),
+    "list events": ("events", lambda store: store.events.newest("retail", 10)),
+}
+
+
+@pytest.mark.parametrize(("collection", "act"), ACTS.values(), ids=ACTS.keys())
+async def test_what_a_later_release_wrote_is_refused_and_left_alone(store: Store, collection: str, act: Act) -> None:
+    await versions(store, 2)
+    await factories.left_open(store, rows(10), "monday")
+    later = await make_later(store, collection)
+    pointers = await documents(store, "price_lists")
+    with pytest.raises(UnknownFormat, match=f"format {FORMAT + 1}"):
+        await act(store)
+    assert await documents(store, collection) == later
+    assert await documents(store, "price_lists") == pointers
+
+
+async def test_a_batch_of_a_later_release_is_not_taken_over(store: Store) -> None:
+    await versions(store, 1)
+    left = await factories.left_open(store, rows(10), "monday")
+    later = await make_later(store, "batches")
+    assert await store.batches.take_over(left.id) is None
+    assert await documents(store, "batches") == later
+
+
+async def test_a_list_that_became_unknown_while_a_batch_was_on_its_way_is_left_alone(store: Store) -> None:
+    await versions(store, 1)
+    left = await factories.left_sealing(store, [row("b")], "monday")
+    later = await make_later(store, "price_lists")
+    with pytest.raises(UnknownFormat):
+        await store.finisher.finish(left)
+    assert await documents(store, "price_lists") == later
+    assert await store.snapshots.count("retail") == 1
+
+
+async def test_fields_that_a_later_release_added_survive_every_move_of_the_pointer(store: Store) -> None:
+    await versions(store, 2)
+    added = {"gates": {"minSize": 5}, "laterField": [1, 2]}
+    await store.db["price_lists"].update_one({"_id": "retail"}, {"$set": added})
+    await store.publisher.rollback("retail", 1, by="ops", reason="x")
+    await submit(store, [row("b")])
+    await store.publisher.unpin("retail", by="ops", reason="x")
+    await submit(store, [row("b")])
+    [document] = await documents(store, "price_lists")
+    assert document["version"] == 4
+    assert {name: document[name] for name in added} == added
+
+
+@pytest.mark.parametrize("found", [FORMAT + 1, 99, None, "1"])
+def test_only_formats_up_to_our_own_are_known(found: object) -> None:
+    check_format("thing", {"format": FORMAT})
+    with pytest.raises(UnknownFormat, match=f"knows formats up to {FORMAT}"):
+        check_format("thing", {"format": found})

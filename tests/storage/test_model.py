@@ -1,0 +1,155 @@
+"""Any sequence of acts on a list does what a model of a dozen lines says, and only that."""
+
+import secrets
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from storage import Gates, PricebookError, Store
+from tests.storage.factories import amounts, row, snapshot, submit
+
+Move = tuple[str, int | None, int | None]
+
+
+class Refused(Exception):
+    """What the model says no to; the message is the code."""
+
+
+@dataclass
+class Model:
+    """A list as it should be. `contents` holds the price of each version, `was_current` those that were published."""
+
+    current: int | None = None
+    pin: int | None = None
+    contents: list[str] = field(default_factory=list)
+    was_current: set[int] = field(default_factory=set)
+    moves: list[Move] = field(default_factory=lambda: [("CREATED", None, None)])
+
+    def publish(self, amount: str, expected: int | None) -> str:
+        if expected is not None and expected != self.current:
+            raise Refused("CONFLICT")
+        self.contents.append(amount)
+        if self.pin is not None:
+            self._move("HELD", self.current)
+            return "HELD"
+        self._move("PUBLISHED", len(self.contents))
+        return "PUBLISHED"
+
+    def publish_bad(self) -> str:
+        self._move("FAILED", self.current)
+        return "FAILED"
+
+    def rollback(self, version: int, pin: bool) -> None:
+        if version == self.current:
+            raise Refused("ALREADY_CURRENT")
+        self._check(version)
+        self._move("ROLLED_BACK", version)
+        if pin or self.pin is not None:
+            self.pin = version
+
+    def set_pin(self, version: int) -> None:
+        self._check(version)
+        self._move("PINNED", version)
+        self.pin = version
+
+    def unpin(self) -> None:
+        if self.pin is None:
+            raise Refused("NOT_PINNED")
+        self._move("UNPINNED", self.current)
+        self.pin = None
+
+    def _check(self, version: int) -> None:
+        if not 1 <= version <= len(self.contents):
+            raise Refused("SNAPSHOT_NOT_FOUND")
+        if version not in self.was_current:
+            raise Refused("SNAPSHOT_NEVER_PUBLISHED")
+
+    def _move(self, kind: str, to: int | None) -> None:
+        self.moves.append((kind, self.current, to))
+        self.current = to
+        if to is not None:
+            self.was_current.add(to)
+
+
+@dataclass(frozen=True)
+class Act:
+    """Something that somebody does. `version` counts from the newest version, 0; 1 more is none."""
+
+    name: str
+    version: int = 0
+    flag: bool = False
+
+    async def on_store(self, store: Store, name: str, version: int, amount: str) -> str | None:
+        publisher = store.publisher
+        match self.name:
+            case "publish":
+                expected = version if self.flag else None
+                return (await submit(store, [row("a", amount)], name, expected_version=expected)).state
+            case "publish_bad":
+                return (await submit(store, [row("a", "x")], name)).state
+            case "rollback":
+                await publisher.rollback(name, version, by="ops", reason="x", pin=self.flag)
+            case "pin":
+                await publisher.pin(name, version, by="ops", reason="x")
+            case "unpin":
+                await publisher.unpin(name, by="ops", reason="x")
+        return None
+
+    def on_model(self, model: Model, version: int, amount: str) -> str | None:
+        acts: dict[str, Callable[[], str | None]] = {
+            "publish": lambda: model.publish(amount, version if self.flag else None),
+            "publish_bad": model.publish_bad,
+            "rollback": lambda: model.rollback(version, self.flag),
+            "pin": lambda: model.set_pin(version),
+            "unpin": model.unpin,
+        }
+        return acts[self.name]()
+
+
+BACK = st.integers(-1, 4)
+ACTS = st.one_of(
+    st.builds(Act, st.just("publish")),
+    st.builds(Act, st.sampled_from(["publish", "rollback"]), BACK, st.booleans()),
+    st.builds(Act, st.sampled_from(["pin", "unpin", "rollback", "publish"]), BACK),
+    st.builds(Act, st.sampled_from(["publish_bad", "unpin"])),
+)
+
+
+async def outcome_on_store(act: Act, store: Store, name: str, version: int, amount: str) -> str | None:
+    try:
+        return await act.on_store(store, name, version, amount)
+    except PricebookError as error:
+        return error.code
+
+
+def outcome_on_model(act: Act, model: Model, version: int, amount: str) -> str | None:
+    try:
+        return act.on_model(model, version, amount)
+    except Refused as refused:
+        return str(refused)
+
+
+@given(st.lists(ACTS, min_size=3, max_size=14))
+@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+async def test_a_list_does_what_the_model_does(store: Store, acts: list[Act]) -> None:
+    name = f"list-{secrets.token_hex(6)}"
+    await store.publisher.create(name, None, Gates(), "ops")
+    model = Model()
+    for step, act in enumerate(acts):
+        version, amount = len(model.contents) - act.version, str(step)
+        expected = outcome_on_model(act, model, version, amount)
+        assert await outcome_on_store(act, store, name, version, amount) == expected, act
+
+        found = await store.pointers.get(name)
+        assert (found.current_version, found.last_version) == (model.current, len(model.contents))
+        assert (found.pin and found.pin.version) == model.pin
+        assert found.revision == len(model.moves)
+
+    events = await store.events.newest(name, 100)
+    assert [event.revision for event in events] == list(range(len(model.moves), 0, -1))
+    assert [(event.kind.value, event.from_version, event.to_version) for event in events[::-1]] == model.moves
+    for version, amount in enumerate(model.contents, 1):
+        assert await amounts(store, version, name) == {"a": amount}
+        assert ((await snapshot(store, version, name)).published_at is not None) == (version in model.was_current)

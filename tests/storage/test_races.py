@@ -1,0 +1,73 @@
+"""Those who move the same pointer at once: one after the other, none unseen, and one winner where they expect one."""
+
+import asyncio
+from unittest.mock import patch
+
+from storage import Batch, BatchState, PriceList, Store
+from storage.errors import Conflict
+from tests.storage.factories import amounts, create, current, layers, row, snapshot, submit, versions
+
+
+async def submit_at_once(store: Store, count: int, expected_version: int | None = None) -> list[Batch]:
+    """Batches that all have their rows in before any is published; number n has the price n."""
+    ready = asyncio.Barrier(count)
+    publish = store.publisher.publish
+
+    async def publish_together(batch: Batch) -> Batch:
+        await ready.wait()
+        return await publish(batch)
+
+    with patch.object(store.publisher, "publish", publish_together):
+        return await asyncio.gather(
+            *(submit(store, [row("a", str(n))], expected_version=expected_version) for n in range(count))
+        )
+
+
+async def test_of_many_with_the_same_expectation_one_wins_and_the_others_are_told(store: Store) -> None:
+    await versions(store, 1)
+    batches = await submit_at_once(store, 6, expected_version=1)
+    [winner] = [batch for batch in batches if batch.state is BatchState.PUBLISHED]
+    assert winner.version == await current(store) == 2
+    assert await amounts(store, 2) == {"a": str(batches.index(winner))}
+    for batch in batches:
+        if batch is not winner:
+            assert (batch.state, batch.version) == (BatchState.REJECTED, None)
+            assert batch.refusal is not None
+            assert batch.refusal.code == "CONFLICT"
+            assert "Version 1 " in batch.refusal.message
+            assert "version 2 is" in batch.refusal.message
+    assert await store.snapshots.count("retail") == 2
+
+
+async def test_of_many_without_an_expectation_all_are_published_one_after_the_other(store: Store) -> None:
+    await create(store)
+    batches = await submit_at_once(store, 10)
+    assert {batch.state for batch in batches} == {BatchState.PUBLISHED}
+    assert sorted(batch.version or 0 for batch in batches) == list(range(1, 11))
+    assert await current(store) == 10
+    for number, batch in enumerate(batches):
+        assert batch.version is not None
+        assert await amounts(store, batch.version) == {"a": str(number)}
+        assert (await snapshot(store, batch.version)).base == (batch.version - 1 or None)
+    assert await layers(store) == {batch.layer for batch in batches}
+
+
+async def test_a_rollback_among_batches_holds(store: Store) -> None:
+    await versions(store, 2)
+    rollback = store.publisher.rollback("retail", 1, by="ops", reason="x")
+    batches, _ = await asyncio.gather(submit_at_once(store, 5), rollback)
+    assert await current(store) == 1, "what comes after it waits, what came before it is undone"
+    assert sorted(batch.version or 0 for batch in batches) == [3, 4, 5, 6, 7]
+    assert {batch.state for batch in batches} <= {BatchState.PUBLISHED, BatchState.HELD}
+
+
+async def test_of_two_rollbacks_with_the_same_expectation_one_wins(store: Store) -> None:
+    await versions(store, 3)
+    acts = {
+        version: store.publisher.rollback("retail", version, by="ops", reason="x", expected_version=3)
+        for version in (1, 2)
+    }
+    outcomes = dict(zip(acts, await asyncio.gather(*acts.values(), return_exceptions=True), strict=True))
+    [winner] = [version for version, outcome in outcomes.items() if not isinstance(outcome, Conflict)]
+    assert isinstance(outcomes[winner], PriceList)
+    assert await current(store) == winner

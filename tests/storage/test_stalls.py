@@ -1,0 +1,85 @@
+"""A worker that stalls for longer than its lease, is taken for dead and comes back: it changes nothing any more."""
+
+import asyncio
+from typing import Any
+from unittest.mock import patch
+
+import pytest
+
+from storage import BatchState, EventKind, Store, leases
+from tests.storage.factories import (
+    Row,
+    amounts,
+    current,
+    expire_leases,
+    layers,
+    prices_of,
+    published,
+    row,
+    rows,
+    submit,
+    versions,
+)
+
+
+class Stall:
+    """Holds whoever calls a method, before the call, until the test lets go."""
+
+    def __init__(self, part: object, method: str) -> None:
+        self.reached = asyncio.Event()
+        self._resumed = asyncio.Event()
+        self._original = getattr(part, method)
+
+    async def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        self.reached.set()
+        await self._resumed.wait()
+        return await self._original(*args, **kwargs)
+
+    def resume(self) -> None:
+        self._resumed.set()
+
+
+@pytest.fixture(autouse=True)
+def no_renewals(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A worker that stalls does not renew its lease."""
+    monkeypatch.setattr(leases, "RENEW_SECONDS", 3600)
+
+
+GOOD = rows(2500, "2.00")
+BAD = [*GOOD, row("bad", "-1")]
+
+
+@pytest.mark.parametrize(
+    ("part", "method", "prices", "state"),
+    [
+        ("layers", "create", GOOD, BatchState.PUBLISHED),
+        ("layers", "_send", GOOD, BatchState.PUBLISHED),
+        ("batches", "advance", GOOD, BatchState.PUBLISHED),
+        ("layers", "freeze", GOOD, BatchState.PUBLISHED),
+        ("layers", "read_back", GOOD, BatchState.PUBLISHED),
+        ("publisher", "publish", GOOD, BatchState.PUBLISHED),
+        ("publisher", "fail", BAD, BatchState.FAILED),
+    ],
+)
+async def test_a_worker_that_comes_back_gives_the_batch_as_its_successor_finished_it(
+    store: Store, other_store: Store, part: str, method: str, prices: list[Row], state: BatchState
+) -> None:
+    await versions(store, 1)
+    stall = Stall(getattr(store, part), method)
+    with patch.object(getattr(store, part), method, stall):
+        stalled = asyncio.create_task(submit(store, prices, key="monday"))
+        await stall.reached.wait()
+        await expire_leases(store)
+        finished = await submit(other_store, prices, key="monday")
+        later = await published(other_store, [row("b", "3")])
+        stall.resume()
+        assert await stalled == finished
+    assert (finished.state, await current(store)) == (state, later.version)
+    assert await store.batches.get(finished.id) == finished
+    kinds = [event.kind for event in await store.events.newest("retail", 10)]
+    ours = EventKind.PUBLISHED if state is BatchState.PUBLISHED else EventKind.FAILED
+    assert kinds == [EventKind.PUBLISHED, ours, EventKind.PUBLISHED, EventKind.CREATED]
+    if finished.version:
+        assert await amounts(store, finished.version) == {each["sku"]: "2.00" for each in GOOD}
+        assert len(await prices_of(store, finished.version)) == 2500
+        assert finished.layer in await layers(store)
