@@ -27,8 +27,8 @@ from storage.errors import (
 )
 from storage.finish import Finisher
 from storage.intake import check_order, order_fingerprint
-from storage.layers import MAX_ERRORS, Filled, Layers
-from storage.parts import MAX_PARTS, POSITION_BITS, Part, Parts
+from storage.layers import MAX_ERRORS, PART_BITS, Filled, Layers
+from storage.parts import MAX_PARTS, Part, Parts
 from storage.pointers import Pointers
 from storage.publish import Publisher
 from storage.removals import with_removals
@@ -93,7 +93,7 @@ class Chunks:
         return await self._store(batch, sequence, source, removals)
 
     async def _store(self, batch: Batch, sequence: int, source: RowSource, removals: Sequence[str]) -> Part:
-        first, filled = sequence << POSITION_BITS, Filled()
+        first, filled = sequence << PART_BITS, Filled()
         try:
             await self._layers.fill(batch.layer, with_removals(source.slices(first), removals, first), filled)
         except LayerSealed as sealed:

@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from typing import Protocol
 
-from storage.errors import FileCorrupt, FileTruncated, WrongEncoding
+from storage.errors import DecompressionBomb, FileCorrupt, FileTruncated, WrongEncoding
 
 if sys.version_info >= (3, 14):
     from compression import zstd
@@ -21,6 +21,11 @@ else:
 # What one step takes in, and what it gives out at most: some milliseconds of work, whatever the data expands to.
 INPUT_BYTES = 16 * 1024
 PIECE_BYTES = 256 * 1024
+
+# What shrinks to a smaller part is a bomb, which costs its sender next to nothing: even the same price under a million
+# skus, described at length, comes to some 700.
+MAX_RATIO = 1000
+_RATIO_FROM_BYTES = 16 << 20
 
 # The window is the memory that a zstd frame asks for: 32 MiB hold all levels up to 20.
 _WINDOW_LOG_MAX = 25
@@ -94,7 +99,8 @@ def encoding_of(head: bytes) -> Encoding | None:
 async def decompressed(chunks: AsyncIterator[bytes], encoding: Encoding | None) -> AsyncIterator[bytes]:
     """Return the pieces of a file, each of at most `PIECE_BYTES`.
 
-    Raises `WrongEncoding` for a file that is not compressed in that way, `FileCorrupt`, `FileTruncated`.
+    Raises `WrongEncoding` for a file that is not compressed in that way, `FileCorrupt`, `FileTruncated`,
+    `DecompressionBomb`.
     """
     chunks = _checked(chunks, encoding)
     pieces = _cut(chunks, PIECE_BYTES) if encoding is None else _decompress(_cut(chunks, INPUT_BYTES), encoding)
@@ -135,7 +141,9 @@ async def _cut(chunks: AsyncIterator[bytes], size: int) -> AsyncIterator[bytes]:
 async def _decompress(chunks: AsyncIterator[bytes], encoding: Encoding) -> AsyncIterator[bytes]:
     frame: _Decompressor | None = None
     begun = False
+    taken = given = 0
     async for chunk in chunks:
+        taken += len(chunk)
         data = chunk if frame else chunk.lstrip(encoding.padding)
         while data or (frame and not frame.needs_input):
             frame = frame or encoding.open()
@@ -144,6 +152,9 @@ async def _decompress(chunks: AsyncIterator[bytes], encoding: Encoding) -> Async
                 piece = frame.decompress(data, PIECE_BYTES)
             except (zlib.error, zstd.ZstdError) as error:
                 raise FileCorrupt(f"The file is no sound {encoding.name}: {error}.{encoding.advice}") from error
+            given += len(piece)
+            if given > max(taken * MAX_RATIO, _RATIO_FROM_BYTES):
+                raise DecompressionBomb(MAX_RATIO)
             if piece:
                 yield piece
             data = b""

@@ -10,7 +10,7 @@ PricebookError
 │   ├── Conflict, AlreadyCurrent, Pinned, NotPinned
 │   └── FileRefused      the file as a whole; nothing that follows in it can be trusted
 │       ├── UnknownEncoding, WrongEncoding
-│       └── FileCorrupt, FileTruncated, FileTooLarge, LineTooLong
+│       └── FileCorrupt, FileTruncated, FileTooLarge, DecompressionBomb, LineTooLong
 └── Broken               the data or the deployment is not as it must be
     ├── Corrupt
     ├── UnknownFormat
@@ -317,6 +317,15 @@ class UnknownFormat(Broken):
             f"A {kind} has format {found}; this release knows formats up to {known} and leaves it alone. "
             "Upgrade this process."
         )
+
+
+class DecompressionBomb(FileRefused):
+    """Compressed data that expands as no prices do."""
+
+    code = "DECOMPRESSION_BOMB"
+
+    def __init__(self, ratio: int) -> None:
+        super().__init__(f"The file expands to over {ratio} times its size. If it is sound, send it uncompressed.")
 
 
 class Interrupted(Broken):

@@ -23,6 +23,9 @@ SLICES_IN_FLIGHT = 4
 # A fill outlasts an election: a slice that found no primary is sent again for so long, in seconds.
 RESEND_SECONDS = 60.0
 
+# A position is the number of a part in its upper bits, and the index of a row within that part in its lower ones.
+PART_BITS = 32
+
 _DUPLICATE_KEY = 11000
 _REFUSED_BY_VALIDATOR = 121
 
@@ -152,8 +155,7 @@ class Layers:
         for sku, document in zip(skus, documents, strict=True):
             position = position_of(document)
             if there[sku] != position:
-                again = max(there[sku], position)
-                repeated[document] = ItemError(again, sku, "sku", "DUPLICATE_SKU", "The sku was sent before.")
+                repeated[document] = _sent_twice(sku, position, there[sku])
         return repeated
 
     async def freeze(self, layer: str) -> None:
@@ -186,3 +188,12 @@ class Layers:
     async def drop(self, layer: str) -> None:
         """Drop the layer. Only for one that no manifest names."""
         await self._db[collection_of(layer)].drop()
+
+
+def _sent_twice(sku: str, position: int, other: int) -> ItemError:
+    """Return the error of a sku that stands at two positions: told at the later one, where both are of one part."""
+    within_one_part = position >> PART_BITS == other >> PART_BITS
+    first, again = sorted((position, other)) if within_one_part else (other, position)
+    sequence, item = divmod(first, 1 << PART_BITS)
+    place = f"item {item}" if within_one_part else f"item {item} of sequence {sequence}"
+    return ItemError(again, sku, "sku", "DUPLICATE_SKU", f"The sku was sent before, as {place}.")

@@ -30,7 +30,16 @@ class NdjsonDecoder:
             try:
                 rows.documents.append(to_document(decode_row(line), position))
             except RowRefused as refused:
-                rows.errors.append(refused.item(position, sent_sku(line), number))
+                error = refused if _is_utf8(line) else RowRefused("ENCODING_INVALID", "The row is not UTF-8.")
+                rows.errors.append(error.item(position, sent_sku(line), number))
             position += 1
         self._position = position
         return rows
+
+
+def _is_utf8(line: bytes) -> bool:
+    try:
+        line.decode()
+    except UnicodeDecodeError:
+        return False
+    return True

@@ -13,9 +13,6 @@ from storage.mongo import FORMAT, Database, Document, check_format
 
 MAX_PARTS = 100_000
 
-# Positions in a layer: the sequence in the upper bits, the row's index within it in the lower ones.
-POSITION_BITS = 32
-
 
 @dataclass(frozen=True, slots=True)
 class Part:

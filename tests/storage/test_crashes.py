@@ -48,7 +48,6 @@ async def crash(uri: str, store: Store, batch: str, point: str) -> None:
         "Batches.advance:1:after",
         "Layers.freeze:1:before",
         "Layers.freeze:1:after",
-        "Layers.read_back:1:after",
         "Publisher.publish:1:before",
         "Batches.advance:2:before",
         "Batches.advance:2:after",
@@ -86,7 +85,7 @@ async def test_a_batch_whose_process_was_killed_is_finished_once_by_who_sends_it
 
 
 @pytest.mark.parametrize(
-    "point", ["Layers._send:3:after", "Publisher.fail:1:before", "Batches.advance:1:after", "Layers.drop:1:before"]
+    "point", ["Layers._send:3:after", "Publisher.abandon:1:before", "Batches.advance:1:after", "Layers.drop:1:before"]
 )
 async def test_a_bad_batch_whose_process_was_killed_fails_once(mongodb_uri: str, store: Store, point: str) -> None:
     await versions(store, 1)

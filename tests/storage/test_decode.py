@@ -140,7 +140,7 @@ def test_a_row_that_is_no_object_is_told(value: object) -> None:
 def test_a_row_that_is_no_utf_8_is_told() -> None:
     batch = b'[{"sku":"a","amount":"1","currency":"EUR"},{"sku":"\xff","amount":"1","currency":"EUR"}]'
     result = decode_slice(split_rows(batch), 0)
-    assert told(result.errors) == [(1, None, None, "ROW_NOT_JSON")]
+    assert told(result.errors) == [(1, None, None, "ENCODING_INVALID")]
     assert len(result.documents) == 1
 
 

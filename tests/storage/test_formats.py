@@ -73,7 +73,7 @@ async def test_a_list_that_became_unknown_while_a_batch_was_on_its_way_is_left_a
 
 async def test_fields_that_a_later_release_added_survive_every_move_of_the_pointer(store: Store) -> None:
     await versions(store, 2)
-    added = {"gates": {"minSize": 5}, "laterField": [1, 2]}
+    added = {"retention": {"versions": 5}, "laterField": [1, 2]}
     await store.db["price_lists"].update_one({"_id": "retail"}, {"$set": added})
     await store.publisher.rollback("retail", 1, by="ops", reason="x")
     await submit(store, [row("b")])

@@ -1,6 +1,7 @@
 """A batch in one request: all of it or nothing, once for each idempotency key, and told exactly what was wrong."""
 
 import asyncio
+from collections.abc import AsyncIterator
 from typing import Any
 from unittest.mock import patch
 
@@ -8,7 +9,6 @@ import msgspec
 import pytest
 
 from storage import BatchState, EventKind, InvalidArgument, JsonRows, PriceListNotFound, PublishPolicy, Store
-from storage.checksum import Checksum
 from storage.errors import Conflict, Corrupt, EmptyBatch, IdempotencyKeyReused
 from tests.storage import factories
 from tests.storage.factories import amounts, create, current, layers, order, published, row, rows, submit, versions
@@ -81,7 +81,13 @@ async def test_what_a_failed_batch_said_is_kept(store: Store) -> None:
 
 async def test_rows_that_were_not_stored_as_they_were_received_are_not_published(store: Store) -> None:
     await versions(store, 1)
-    with patch.object(store.layers, "read_back", return_value=Checksum(1, 5)), pytest.raises(Corrupt):
+
+    async def nothing(layer: str) -> AsyncIterator[list[bytes]]:
+        nothing_there: tuple[list[bytes], ...] = ()
+        for run in nothing_there:
+            yield run
+
+    with patch.object(store.stack, "runs", nothing), pytest.raises(Corrupt):
         await submit(store, [row("a", "2")], key="k")
     batch = await store.batches.by_key("retail", "k")
     assert batch is not None

@@ -82,7 +82,7 @@ async def test_versions_are_numbered_from_one_without_a_gap(store: Store) -> Non
     await create(store)
     for version in (1, 2, 3):
         batch = await published(store, [row("a", str(version))])
-        assert (batch.version, batch.size, batch.stored) == (version, 1, 1)
+        assert (batch.version, batch.rows, batch.stored) == (version, 1, 1)
         assert await current(store) == version
     for version in (1, 2, 3):
         assert await amounts(store, version) == {"a": str(version)}

@@ -56,9 +56,8 @@ BAD = [*GOOD, row("bad", "-1")]
         ("layers", "_send", GOOD, BatchState.PUBLISHED),
         ("batches", "advance", GOOD, BatchState.PUBLISHED),
         ("layers", "freeze", GOOD, BatchState.PUBLISHED),
-        ("layers", "read_back", GOOD, BatchState.PUBLISHED),
         ("publisher", "publish", GOOD, BatchState.PUBLISHED),
-        ("publisher", "fail", BAD, BatchState.FAILED),
+        ("publisher", "abandon", BAD, BatchState.FAILED),
     ],
 )
 async def test_a_worker_that_comes_back_gives_the_batch_as_its_successor_finished_it(
