@@ -1,0 +1,146 @@
+"""Replace, merge, remove, roll back, approve and compact, in any order: a list says what a dictionary would say."""
+
+import asyncio
+import secrets
+from dataclasses import dataclass, field
+
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from storage import BatchMode, BatchState, DiffSummary, Gates, PublishPolicy, Snapshot, Store
+from tests.storage.factories import order, row, source
+
+SKUS = [f"s{number:02}" for number in range(12)]
+
+# One example runs so many sequences at once, each on a list of its own: 25 examples of 20 are 500 sequences.
+AT_ONCE, EXAMPLES = 20, 25
+
+Prices = dict[str, str]
+
+
+@dataclass(frozen=True)
+class Act:
+    """One step; what of it counts depends on the kind."""
+
+    kind: str
+    prices: Prices
+    removed: frozenset[str]
+    back: int
+
+
+ACTS = st.builds(
+    Act,
+    st.sampled_from(["replace", "merge", "merge", "merge", "rollback", "compact", "approve", "reject"]),
+    st.dictionaries(st.sampled_from(SKUS), st.sampled_from(["1.00", "2.00", "3.00"]), min_size=1, max_size=6),
+    st.frozensets(st.sampled_from(SKUS), max_size=5),
+    st.integers(0, 3),
+)
+SEQUENCES = st.lists(st.lists(ACTS, min_size=3, max_size=8), min_size=AT_ONCE, max_size=AT_ONCE)
+
+
+@dataclass
+class Model:
+    """What a list says in each of its versions, and which is current."""
+
+    versions: dict[int, Prices] = field(default_factory=dict)
+    published: list[int] = field(default_factory=list)
+    current: int | None = None
+
+    @property
+    def now(self) -> Prices:
+        return self.versions[self.current] if self.current else {}
+
+    def after(self, act: Act) -> Prices:
+        if act.kind == "replace":
+            return dict(act.prices)
+        kept = {sku: amount for sku, amount in self.now.items() if sku not in act.removed}
+        return kept | act.prices
+
+    def publish(self, version: int, prices: Prices) -> None:
+        self.versions[version] = prices
+        self.published.append(version)
+        self.current = version
+
+
+def summary(before: Prices, after: Prices) -> DiffSummary:
+    both = before.keys() & after.keys()
+    changed = sum(before[sku] != after[sku] for sku in both)
+    return DiffSummary(len(after.keys() - before), len(before.keys() - after), changed, len(both) - changed)
+
+
+async def said(store: Store, snapshot: Snapshot, page: int) -> tuple[Prices, Prices, Prices]:
+    """All prices of a version: by sku, by pages forward, by pages backward."""
+    layers = snapshot.layer_ids
+    found = {sku: str(price.amount) for sku, price in (await store.stack.find(layers, SKUS)).items()}
+    forward: Prices = {}
+    while run := await store.stack.page(layers, page, after=max(forward, default=None)):
+        forward |= {price.sku: str(price.amount) for price in run}
+    backward: Prices = {}
+    while run := await store.stack.page(layers, page, before=min(backward, default=None), backward=True):
+        backward |= {price.sku: str(price.amount) for price in run}
+    return found, forward, backward
+
+
+async def step(store: Store, name: str, model: Model, act: Act) -> None:
+    if act.kind == "rollback":
+        earlier = [version for version in model.published if version != model.current]
+        if earlier:
+            to = earlier[-1 - act.back % len(earlier)]
+            await store.publisher.rollback(name, to, by="ops", reason="x", pin=False)
+            model.current = to
+    elif act.kind == "compact":
+        current = await store.snapshots.get(name, model.current) if model.current else None
+        if current and len(current.layers) > 1:
+            compacted = await store.compactor.compact(current)
+            assert len(compacted.layers) < len(current.layers)
+    else:
+        await _send(store, name, model, act)
+
+
+async def _send(store: Store, name: str, model: Model, act: Act) -> None:
+    mode = BatchMode.REPLACE if act.kind == "replace" else BatchMode.MERGE
+    removed = () if mode is BatchMode.REPLACE else sorted(act.removed - act.prices.keys())
+    held = act.kind in ("approve", "reject")
+    policy = PublishPolicy.ON_APPROVAL if held else PublishPolicy.WHEN_VALID
+    rows = await source([row(sku, amount) for sku, amount in act.prices.items()])
+    asked = order(name, publish=policy)
+    batch = await store.intake.submit(type(asked)(name, mode, asked.key, "me", policy), rows, removed)
+    after = model.after(act)
+    assert batch.summary == summary(model.now, after)
+    if held:
+        assert batch.state is BatchState.HELD
+        if act.kind == "reject":
+            await store.finisher.reject(batch.id, by="ops", reason="x")
+            return
+        batch = await store.finisher.approve(batch.id, by="ops", reason="x")
+    assert batch.state is BatchState.PUBLISHED
+    assert batch.version is not None
+    assert batch.version > max(model.published, default=0), "versions only grow"
+    model.publish(batch.version, after)
+
+
+async def run(store: Store, acts: list[Act], page: int) -> None:
+    name = f"list-{secrets.token_hex(6)}"
+    await store.publisher.create(name, None, Gates(), "ops")
+    model = Model()
+    for act in acts:
+        await step(store, name, model, act)
+        assert (await store.pointers.get(name)).current_version == model.current
+    for version, prices in model.versions.items():
+        snapshot = await store.snapshots.get(name, version)
+        assert snapshot is not None
+        assert snapshot.size == len(prices)
+        for way in await said(store, snapshot, page):
+            assert way == prices, (version, acts)
+
+
+@given(SEQUENCES, st.integers(1, 5))
+@settings(
+    max_examples=EXAMPLES,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow, HealthCheck.data_too_large],
+)
+async def test_a_list_says_what_a_dictionary_would_say(store: Store, sequences: list[list[Act]], page: int) -> None:
+    await asyncio.gather(*(run(store, acts, page) for acts in sequences))
+    for layer in await store.layers.all():  # thousands of collections would slow the server down
+        await store.layers.drop(layer)
