@@ -140,7 +140,9 @@ async def test_a_batch_outlasts_the_death_of_the_primary(
     async def has_all_rows() -> bool:
         assert loss.member is not None
         async with ask(loss.member) as client:
-            return await client["faults"][f"layer.{batch.layer}"].count_documents({}) == 30_000
+            with suppress(AutoReconnect):  # it is recovering
+                return await client["faults"][f"layer.{batch.layer}"].count_documents({}) == 30_000
+        return False
 
     await until(has_all_rows, "caught up")
 

@@ -1,0 +1,23 @@
+"""Takes over a batch in SEALING and dies at a point: `python -m tests.storage.finish_and_die URI DATABASE BATCH POINT`.
+
+The points are those of `tests.storage.crash_at`.
+"""
+
+import asyncio
+import sys
+
+from storage import Store
+from tests.storage.crash_at import die_at
+
+
+async def main(uri: str, database: str, batch_id: str, point: str) -> None:
+    store = await Store.open(uri, database)
+    batch = await store.batches.take_over(batch_id)
+    if batch is None:
+        raise AssertionError("The batch is in other hands.")
+    die_at(point)
+    await store.worker.finish(batch)
+
+
+if __name__ == "__main__":
+    asyncio.run(main(*sys.argv[1:]))

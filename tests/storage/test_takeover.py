@@ -1,0 +1,122 @@
+"""A batch that was committed is finished by some process, whatever dies."""
+
+import asyncio
+import signal
+import sys
+from pathlib import Path
+from unittest.mock import patch
+
+import pytest
+
+from storage import BatchMode, BatchState, Store, leases, worker
+from tests.storage.factories import (
+    amounts,
+    create,
+    current,
+    expire_leases,
+    layers,
+    left_sealing,
+    order,
+    read_back,
+    row,
+    rows,
+    source,
+    versions,
+)
+from tests.waiting import until
+
+ROOT = Path(__file__).parents[2]
+PRICES = rows(3000, "2.00")
+
+
+def test_a_batch_is_taken_over_within_15_seconds() -> None:
+    assert leases.LEASE_SECONDS + worker.LOOK_SECONDS <= 15
+
+
+@pytest.mark.parametrize(
+    "point",
+    [
+        "Layers.freeze:1:before",
+        "Layers.freeze:1:after",
+        "Publisher.publish:1:before",
+        "Batches.advance:1:before",
+        "Publisher.publish:1:after",
+    ],
+)
+async def test_a_process_that_finishes_a_batch_may_die_at_every_step(
+    mongodb_uri: str, store: Store, point: str
+) -> None:
+    # A transaction whose process died holds the pointer until the server ends it, by default after a minute.
+    await store.client.admin.command({"setParameter": 1, "transactionLifetimeLimitSeconds": 2})
+    await versions(store, 1)
+    left = await left_sealing(store, PRICES, "monday")
+    await expire_leases(store)
+    arguments = (mongodb_uri, store.db.name, left.id, point)
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "tests.storage.finish_and_die", *arguments), cwd=ROOT
+    )
+    assert await process.wait() == -signal.SIGKILL
+    await expire_leases(store)
+    store.worker.start()
+    try:
+        await until(lambda: _finished(store, left.id), "finished")
+    finally:
+        await store.worker.stop()
+        await store.client.admin.command({"setParameter": 1, "transactionLifetimeLimitSeconds": 60})
+    batch = await store.batches.get(left.id)
+    assert (batch.state, batch.version, await current(store)) == (BatchState.PUBLISHED, 2, 2)
+    assert await store.snapshots.count("retail") == 2
+    assert (await read_back(store, batch.layer)).hex == batch.checksum
+
+
+async def _finished(store: Store, batch_id: str) -> bool:
+    return (await store.batches.get(batch_id)).state is BatchState.PUBLISHED
+
+
+async def test_a_process_that_stops_hands_its_batch_over_at_once(store: Store, other_store: Store) -> None:
+    await create(store)
+    batch = await store.chunks.open(order(key="monday"))
+    await store.chunks.append(batch.id, 0, await source(PRICES), ())
+    committed, mine = await store.chunks.commit(batch.id, 1, 3000)
+    assert mine
+    reached = asyncio.Event()
+
+    async def for_ever(*_: object) -> None:
+        reached.set()
+        await asyncio.Event().wait()
+
+    with patch.object(store.publisher, "publish", for_ever):
+        store.worker.finish(committed)
+        await reached.wait()
+        await store.worker.stop()
+    assert await other_store.batches.stalled() == [batch.id], "nobody waits for the lease to run out"
+    other_store.worker.start()
+    try:
+        await until(lambda: _finished(store, batch.id), "finished")
+    finally:
+        await other_store.worker.stop()
+    assert len(await amounts(store, 1)) == 3000
+
+
+async def test_racing_merges_are_laid_over_each_other_without_writing_their_rows_again(store: Store) -> None:
+    await versions(store, 1)
+    sends: list[str] = []
+    send = store.layers._send
+
+    async def counting(layer: str, documents: list[bytes]) -> object:
+        sends.append(layer)
+        return await send(layer, documents)
+
+    async def merge(number: int) -> None:
+        given = order(key=f"k{number}")
+        await store.intake.submit(
+            type(given)("retail", BatchMode.MERGE, given.key, "me"), await source([row(f"m{number}")])
+        )
+
+    with patch.object(store.layers, "_send", counting):
+        await asyncio.gather(*(merge(number) for number in range(6)))
+    assert len(sends) == 6
+    version = await current(store)
+    assert version == 7
+    assert set(await amounts(store, version)) == {"a", *(f"m{number}" for number in range(6))}
+    assert len(await layers(store)) == 7
