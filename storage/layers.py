@@ -5,7 +5,7 @@ then it is only read (`storage.stack`), until retention drops it.
 """
 
 import asyncio
-from collections.abc import AsyncIterable, Iterable, Sequence
+from collections.abc import AsyncIterable, AsyncIterator, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -31,6 +31,12 @@ _REFUSED_BY_VALIDATOR = 121
 
 # No document meets this, so the server refuses every insert and every update.
 _NOTHING: dict[str, Any] = {"$nor": [{}]}
+
+
+# An insert takes so many rows at the most, for a majority answers each; and so many bytes, for a command has to fit
+# into 16 MiB.
+INSERT_ROWS = 3000
+INSERT_BYTES = 8 * 1024 * 1024
 
 
 def collection_of(layer: str) -> str:
@@ -98,14 +104,11 @@ class Layers:
                 filled.refuse(errors)
 
         try:
-            async for rows in slices:
-                filled.refuse(rows.errors)
-                if not rows.documents:
-                    continue
+            async for documents in _inserts(slices, filled):
                 if len(in_flight) >= SLICES_IN_FLIGHT:
                     done, in_flight = await asyncio.wait(in_flight, return_when=asyncio.FIRST_COMPLETED)
                     collect(done)
-                in_flight.add(asyncio.create_task(self._insert(layer, rows.documents)))
+                in_flight.add(asyncio.create_task(self._insert(layer, documents)))
                 await asyncio.sleep(0)
             if in_flight:
                 done, in_flight = await asyncio.wait(in_flight)
@@ -188,6 +191,31 @@ class Layers:
     async def drop(self, layer: str) -> None:
         """Drop the layer. Only for one that no manifest names."""
         await self._db[collection_of(layer)].drop()
+
+
+async def _inserts(slices: AsyncIterable[Slice], filled: Filled) -> AsyncIterator[list[bytes]]:
+    """Return the documents of slices, put together into inserts, and note the errors in `filled`."""
+    together: list[bytes] = []
+    size = 0
+    async for rows in slices:
+        filled.refuse(rows.errors)
+        for run, run_size in _cut(rows.documents):
+            if together and (len(together) + len(run) > INSERT_ROWS or size + run_size > INSERT_BYTES):
+                yield together
+                together, size = [], 0
+            together += run
+            size += run_size
+    if together:
+        yield together
+
+
+def _cut(documents: list[bytes]) -> Iterable[tuple[list[bytes], int]]:
+    """Return documents in runs of at most `INSERT_BYTES`, each with its size."""
+    size = sum(map(len, documents))
+    if size <= INSERT_BYTES:
+        return [(documents, size)]
+    half = len(documents) // 2
+    return [*_cut(documents[:half]), *_cut(documents[half:])]
 
 
 def _sent_twice(sku: str, position: int, other: int) -> ItemError:

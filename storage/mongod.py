@@ -124,6 +124,8 @@ class Mongod:
             *("--setParameter", "diagnosticDataCollectionEnabled=false"),
             # A primary that is told to end would otherwise wait up to 15 s for its clients and a successor.
             *("--setParameter", "shutdownTimeoutMillisForSignaledShutdown=0"),
+            # A process that is killed within a transaction blocks its price list until the server ends it.
+            *("--setParameter", "transactionLifetimeLimitSeconds=10"),
             "--nounixsocket",
             "--quiet",
         ]

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from itertools import count
 from typing import Any
 
-from storage import Store, decode
+from storage import Store, decode, layers
 from storage.batches import Batches
 from storage.layers import Layers
 from storage.publish import Publisher
@@ -51,7 +51,7 @@ def die_at(point: str) -> None:
 
 async def main(uri: str, database: str, key: str, batch: str, point: str) -> None:
     store = await Store.open(uri, database)
-    decode.SLICE_ROWS = SLICE_ROWS
+    decode.SLICE_ROWS = layers.INSERT_ROWS = SLICE_ROWS
     die_at(point)
     await store.intake.submit(order(key=key), await source(BATCHES[batch]))
 

@@ -245,3 +245,10 @@ async def test_a_walk_meets_every_price_once_in_either_direction(layer: Store, s
     while page := await layer.stack.page([LAYER], size, before=backward[0] if backward else None, backward=True):
         backward = [price.sku for price in page] + backward
     assert forward == backward == SKUS
+
+
+async def test_rows_as_large_as_they_may_be_are_sent_in_commands_that_fit(layer: Store) -> None:
+    large = [row(f"large-{number:04}", attributes={"text": "x" * 16_000}) for number in range(1500)]
+    filled = await fill(layer, large)
+    assert filled.stored.count == 1500
+    assert await read_back(layer, LAYER) == filled.stored
