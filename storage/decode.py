@@ -25,7 +25,7 @@ MAX_QUANTITY = 2**31 - 1  # GraphQL's Int
 MAX_TIERS = 100
 
 # Large enough that the database sees few round trips, small enough that the event loop is held some milliseconds.
-SLICE_ROWS = 1000
+SLICE_ROWS = 500
 
 _UNDECODABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 

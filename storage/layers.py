@@ -205,6 +205,7 @@ async def _inserts(slices: AsyncIterable[Slice], filled: Filled) -> AsyncIterato
                 together, size = [], 0
             together += run
             size += run_size
+        await asyncio.sleep(0)  # between slices others have their turn
     if together:
         yield together
 

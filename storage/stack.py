@@ -17,7 +17,7 @@ Layers = Sequence[str]
 # A page reads at least so many records of each layer, so that some removals do not cost another round trip.
 _LEAST_READ = 100
 
-READ_BATCH = 2000
+READ_BATCH = 1000
 
 
 class Stack:
