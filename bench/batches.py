@@ -8,6 +8,7 @@ import json
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from statistics import median
 from typing import Any
 
@@ -17,6 +18,9 @@ from pymongo.write_concern import WriteConcern
 from bench.prices import PUBLISH, prices, publish_body
 from bench.report import Figure, Report
 from bench.servers import DATABASE, Server
+
+Way = Callable[[int], Callable[[], None]]
+"""Prepares what is sent in a turn; what it returns sends it, and that is what is timed."""
 
 COUNT = 50_000
 ROUNDS = 5
@@ -32,7 +36,7 @@ COMMIT = """mutation($input: CommitBatchInput!) {
 
 def run(server: Server, report: Report) -> None:
     rows = prices(COUNT)
-    ways: dict[str, Callable[[int], None]] = {
+    ways: dict[str, Way] = {
         "publishBatch(prices)": _in_one(server, rows),
         "publishBatch(file)": _as_file(server, rows),
         f"{PARTS} parallel parts": _in_parts(server, rows),
@@ -45,9 +49,10 @@ def run(server: Server, report: Report) -> None:
     for turn in range(ROUNDS):
         times["bare insert_many"].append(_bare(server, rows))
         for name, way in ways.items():
+            send = way(turn)
             server.longest_hold()
             started, used = time.perf_counter(), server.cpu_seconds()
-            way(turn)
+            send()
             times[name].append(time.perf_counter() - started)
             cpu[name].append(server.cpu_seconds() - used)
             holds[name] = max(holds[name], server.longest_hold())
@@ -90,26 +95,30 @@ def _same(collection: Any, count: int) -> list[dict[str, Any]] | None:
     return list(collection.find()) if collection.estimated_document_count() == count else None
 
 
-def _in_one(server: Server, rows: list[dict[str, Any]]) -> Callable[[int], None]:
-    return lambda turn: _check(server.post(publish_body("bench-one", f"one-{turn}", rows)))
-
-
-def _as_file(server: Server, rows: list[dict[str, Any]]) -> Callable[[int], None]:
-    content = "".join(json.dumps(row) + "\n" for row in rows).encode()
-
-    def way(turn: int) -> None:
-        given = {"priceList": "bench-file", "mode": "REPLACE", "idempotencyKey": f"file-{turn}", "file": None}
-        operations = {"query": PUBLISH, "variables": {"input": given}}
-        _check(server.upload(operations, "prices.ndjson", content))
+def _in_one(server: Server, rows: list[dict[str, Any]]) -> Way:
+    def way(turn: int) -> Callable[[], None]:
+        body = publish_body("bench-one", f"one-{turn}", rows)
+        return lambda: _check(server.post(body))
 
     return way
 
 
-def _in_parts(server: Server, rows: list[dict[str, Any]]) -> Callable[[int], None]:
+def _as_file(server: Server, rows: list[dict[str, Any]]) -> Way:
+    content = "".join(json.dumps(row) + "\n" for row in rows).encode()
+
+    def way(turn: int) -> Callable[[], None]:
+        given = {"priceList": "bench-file", "mode": "REPLACE", "idempotencyKey": f"file-{turn}", "file": None}
+        operations = {"query": PUBLISH, "variables": {"input": given}}
+        return lambda: _check(server.upload(operations, "prices.ndjson", content))
+
+    return way
+
+
+def _in_parts(server: Server, rows: list[dict[str, Any]]) -> Way:
     size = COUNT // PARTS
     cuts = [json.dumps(rows[start : start + size]) for start in range(0, COUNT, size)]
 
-    def way(turn: int) -> None:
+    def send(turn: int) -> None:
         opened = _call(server, OPEN, {"priceList": "bench-parts", "mode": "REPLACE", "idempotencyKey": f"parts-{turn}"})
         batch = opened["batch"]["id"]
 
@@ -122,7 +131,7 @@ def _in_parts(server: Server, rows: list[dict[str, Any]]) -> Callable[[int], Non
             list(pool.map(append, range(PARTS)))
         _check(_call(server, COMMIT, {"batch": batch, "parts": PARTS, "size": COUNT}))
 
-    return way
+    return lambda turn: partial(send, turn)
 
 
 def _call(server: Server, query: str, given: dict[str, Any]) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from pymongo.asynchronous.client_session import AsyncClientSession
 from pymongo.errors import DuplicateKeyError
 
 from storage import leases
+from storage.changes import Changes
 from storage.decode import ItemError
 from storage.errors import BatchNotFound, LeaseLost
 from storage.gates import DiffSummary, GateFinding, Severity
@@ -62,8 +63,9 @@ class Refusal:
 class Batch:
     """A batch as it is stored.
 
-    `token` is the lease's; a write with an older one is refused. `revision` is that of the pointer when the batch
-    was published.
+    `token` is the lease's; a write with an older one is refused. `changes` is what the rows were found to do as they
+    came, `summary` what they do to the base of the version that they became. `revision` is that of the pointer when
+    the batch was published.
     """
 
     id: str
@@ -86,6 +88,7 @@ class Batch:
     stored: int = 0
     rows: int | None = None
     checksum: str | None = None
+    changes: Changes | None = None
     errors: tuple[ItemError, ...] = ()
     error_count: int = 0
     refusal: Refusal | None = None
@@ -330,6 +333,7 @@ def _from_document(document: Document) -> Batch:
         stored=document.get("stored", 0),
         rows=document.get("rows"),
         checksum=document.get("checksum"),
+        changes=(changes := document.get("changes")) and Changes.from_document(changes),
         errors=tuple(ItemError(**error) for error in document.get("errors", ())),
         error_count=document.get("errorCount", 0),
         refusal=refusal and Refusal(**refusal),

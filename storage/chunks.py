@@ -11,6 +11,7 @@ from hashlib import blake2b
 import msgspec
 
 from storage.batches import Batch, Batches, BatchMode, BatchOrder, Refusal
+from storage.changes import together
 from storage.checksum import Checksum
 from storage.decode import ItemError
 from storage.errors import (
@@ -95,7 +96,9 @@ class Chunks:
     async def _store(self, batch: Batch, sequence: int, source: RowSource, removals: Sequence[str]) -> Part:
         first, filled = sequence << PART_BITS, Filled()
         try:
-            await self._layers.fill(batch.layer, with_removals(source.slices(first), removals, first), filled)
+            comparison = await self._finisher.comparison(batch.price_list)
+            rows = with_removals(source.slices(first), removals, first)
+            await self._layers.fill(batch.layer, rows, filled, comparison.add)
         except LayerSealed as sealed:
             raise BatchNotOpen(batch.id, (await self._batches.get(batch.id)).state) from sealed
         if not filled.received:
@@ -104,9 +107,11 @@ class Chunks:
         if fingerprint is None:
             raise AssertionError("A source that was read to its end has a fingerprint.")
         filled.errors = [replace(error, index=error.index - first) for error in filled.errors]
-        if await self._parts.complete(batch.id, sequence, fingerprint, filled, prices):
+        changes = comparison.changes
+        if await self._parts.complete(batch.id, sequence, fingerprint, filled, prices, changes):
             await self._batches.touch(batch.id, filled.stored.count)
-        return Part(sequence, fingerprint, True, prices, filled.stored, tuple(filled.errors), filled.error_count)
+        errors = tuple(filled.errors)
+        return Part(sequence, fingerprint, True, prices, filled.stored, errors, filled.error_count, changes)
 
     def _same(self, known: Part, fingerprint: str | None) -> Part:
         if known.fingerprint and fingerprint and known.fingerprint != fingerprint:
@@ -134,6 +139,7 @@ class Chunks:
             received = sum(part.checksum.count + part.error_count for part in stored)
             return await self._finisher.refuse_items(leased, _all_errors(stored), error_count, received), False
         total = sum((part.checksum for part in stored), Checksum())
+        changes = together(part.changes for part in stored)
         committed = await self._batches.advance(
             leased,
             BatchState.SEALING,
@@ -142,6 +148,7 @@ class Chunks:
             received=total.count,
             stored=total.count,
             checksum=total.hex,
+            changes=changes and changes.to_document(),
         )
         return committed, True
 

@@ -15,9 +15,8 @@ import msgspec
 
 from storage.currencies import CURRENCIES
 from storage.errors import InvalidArgument
-from storage.records import encode
+from storage.records import MAX_SKU_BYTES, encode
 
-MAX_SKU_BYTES = 256
 MAX_ATTRIBUTES_BYTES = 16 * 1024
 MAX_ATTRIBUTES_DEPTH = 8
 MAX_AMOUNT_DIGITS = 34  # what an IEEE 754 decimal128 holds exactly

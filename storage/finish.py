@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from storage.batches import Batch, Batches, Refusal
+from storage.comparison import Comparison
 from storage.decode import ItemError
 from storage.errors import BatchNotHeld, Corrupt
 from storage.gates import judge
@@ -10,7 +11,7 @@ from storage.layers import Layers
 from storage.pointers import Pointers, PriceList
 from storage.publish import BaseMoved, Publisher
 from storage.seal import Seal, seal
-from storage.snapshots import Snapshots
+from storage.snapshots import Snapshot, Snapshots
 from storage.stack import Stack
 from storage.states import BatchState
 
@@ -91,10 +92,16 @@ class Finisher:
             raise BatchNotHeld(batch.id, batch.state)
         return batch
 
+    async def comparison(self, name: str) -> Comparison:
+        """Return a comparison of rows that are coming with the version that is current now."""
+        return Comparison(self._stack, await self._base(await self._pointers.get(name)))
+
     async def _seal(self, batch: Batch, price_list: PriceList) -> Seal:
+        return await seal(self._stack, batch, await self._base(price_list))
+
+    async def _base(self, price_list: PriceList) -> Snapshot | None:
         version = price_list.current_version
-        base = None if version is None else await self._snapshots.get(price_list.name, version)
-        return await seal(self._stack, batch, base)
+        return None if version is None else await self._snapshots.get(price_list.name, version)
 
     async def _prove(self, batch: Batch, sealed: Seal) -> None:
         stored = sealed.stored

@@ -70,8 +70,10 @@ class Intake:
         async with holding(self._batches, batch, filled):
             if batch.state is BatchState.OPEN:
                 await self._layers.create(batch.layer)
+                comparison = await self._finisher.comparison(batch.price_list)
+                rows = with_removals(source.slices(), removals)
                 try:
-                    await self._layers.fill(batch.layer, with_removals(source.slices(), removals), filled)
+                    await self._layers.fill(batch.layer, rows, filled, comparison.add)
                 except FileRefused as refused:
                     return await self._finisher.fail(batch, Refusal(refused.code, refused.message))
                 if not filled.received:
@@ -87,6 +89,7 @@ class Intake:
                     received=filled.received,
                     stored=filled.stored.count,
                     checksum=filled.stored.hex,
+                    changes=comparison.changes.to_document(),
                 )
             return await self._finisher.finish(batch)
 

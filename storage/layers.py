@@ -5,7 +5,7 @@ then it is only read (`storage.stack`), until retention drops it.
 """
 
 import asyncio
-from collections.abc import AsyncIterable, AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Coroutine, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -18,7 +18,7 @@ from storage.mongo import NAMESPACE_EXISTS, Database
 from storage.records import position_of, sku_of
 
 MAX_ERRORS = 100
-SLICES_IN_FLIGHT = 4
+INSERTS_IN_FLIGHT = 4
 
 # A fill outlasts an election: a slice that found no primary is sent again for so long, in seconds.
 RESEND_SECONDS = 60.0
@@ -37,6 +37,10 @@ _NOTHING: dict[str, Any] = {"$nor": [{}]}
 # into 16 MiB.
 INSERT_ROWS = 3000
 INSERT_BYTES = 8 * 1024 * 1024
+
+
+Compare = Callable[[Sequence[bytes]], Coroutine[None, None, None]]
+"""What is given the documents of a batch as they go into its layer."""
 
 
 def collection_of(layer: str) -> str:
@@ -64,6 +68,14 @@ class Filled:
         return self.stored.count + self.error_count
 
 
+@dataclass(slots=True)
+class _Insert:
+    """The documents of one insert."""
+
+    documents: list[bytes] = field(default_factory=list)
+    checksum: Checksum = field(default_factory=Checksum)
+
+
 class _Encoded:
     """A document that is BSON already; PyMongo writes its `raw` bytes as they are (type marker 101)."""
 
@@ -88,36 +100,45 @@ class Layers:
             if error.code != NAMESPACE_EXISTS:
                 raise
 
-    async def fill(self, layer: str, slices: AsyncIterable[Slice], filled: Filled) -> None:
+    async def fill(
+        self,
+        layer: str,
+        slices: AsyncIterable[Slice],
+        filled: Filled,
+        compare: Compare,
+    ) -> None:
         """Insert slices as they come, several in flight; `filled` tells at any time what was stored and refused.
 
+        `compare` is given the documents of each insert while the database takes them.
         Rows are told apart by `_id` and `n`: a document that is there with the same position was stored by an
         earlier attempt, one with another position is a sku sent twice.
         Raises `Unavailable` when no primary takes a slice within `RESEND_SECONDS`.
         """
-        in_flight: set[asyncio.Task[tuple[Checksum, list[ItemError]]]] = set()
-
-        def collect(done: Iterable[asyncio.Task[tuple[Checksum, list[ItemError]]]]) -> None:
-            for task in done:
-                inserted, errors = task.result()
-                filled.stored += inserted
-                filled.refuse(errors)
-
+        in_flight: set[asyncio.Task[None]] = set()
         try:
-            async for documents in _inserts(slices, filled):
-                if len(in_flight) >= SLICES_IN_FLIGHT:
+            async for insert in _inserts(slices, filled):
+                if len(in_flight) >= INSERTS_IN_FLIGHT:
                     done, in_flight = await asyncio.wait(in_flight, return_when=asyncio.FIRST_COMPLETED)
-                    collect(done)
-                in_flight.add(asyncio.create_task(self._insert(layer, documents)))
-                await asyncio.sleep(0)
-            if in_flight:
-                done, in_flight = await asyncio.wait(in_flight)
-                collect(done)
+                    for task in done:
+                        task.result()
+                in_flight.add(asyncio.create_task(self._take(layer, insert, filled, compare)))
+            await asyncio.gather(*in_flight)
         finally:
             for task in in_flight:
                 task.cancel()
 
-    async def _insert(self, layer: str, documents: Sequence[bytes]) -> tuple[Checksum, list[ItemError]]:
+    async def _take(self, layer: str, insert: _Insert, filled: Filled, compare: Compare) -> None:
+        comparing: asyncio.Task[None] = asyncio.create_task(compare(insert.documents))
+        try:
+            stored, errors = await self._insert(layer, insert)
+            await comparing
+        finally:
+            comparing.cancel()
+        filled.stored += stored
+        filled.refuse(errors)
+
+    async def _insert(self, layer: str, insert: _Insert) -> tuple[Checksum, list[ItemError]]:
+        documents = insert.documents
         reply = await self._send(layer, documents)
         refused = [error for error in reply.get("writeErrors", ()) if error["code"] == _DUPLICATE_KEY]
         if len(refused) < len(reply.get("writeErrors", ())):
@@ -126,7 +147,7 @@ class Layers:
                 raise LayerSealed(f"Layer {layer} was sealed while rows were still coming; look at its batch's state.")
             raise Corrupt(f"Layer {layer} refuses rows: {other.get('errmsg')}")
         if not refused:
-            return checksum(documents), []
+            return insert.checksum, []
         repeated = await self._repeated(layer, [documents[error["index"]] for error in refused])
         return checksum(document for document in documents if document not in repeated), list(repeated.values())
 
@@ -193,21 +214,21 @@ class Layers:
         await self._db[collection_of(layer)].drop()
 
 
-async def _inserts(slices: AsyncIterable[Slice], filled: Filled) -> AsyncIterator[list[bytes]]:
+async def _inserts(slices: AsyncIterable[Slice], filled: Filled) -> AsyncIterator[_Insert]:
     """Return the documents of slices, put together into inserts, and note the errors in `filled`."""
-    together: list[bytes] = []
-    size = 0
+    insert, size = _Insert(), 0
     async for rows in slices:
         filled.refuse(rows.errors)
         for run, run_size in _cut(rows.documents):
-            if together and (len(together) + len(run) > INSERT_ROWS or size + run_size > INSERT_BYTES):
-                yield together
-                together, size = [], 0
-            together += run
+            if insert.documents and (len(insert.documents) + len(run) > INSERT_ROWS or size + run_size > INSERT_BYTES):
+                yield insert
+                insert, size = _Insert(), 0
+            insert.documents += run
+            insert.checksum += checksum(run)
             size += run_size
         await asyncio.sleep(0)  # between slices others have their turn
-    if together:
-        yield together
+    if insert.documents:
+        yield insert
 
 
 def _cut(documents: list[bytes]) -> Iterable[tuple[list[bytes], int]]:

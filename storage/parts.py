@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass
 from pymongo import ReturnDocument
 from pymongo.errors import DuplicateKeyError
 
+from storage.changes import Changes
 from storage.checksum import Checksum
 from storage.decode import ItemError
 from storage.layers import Filled
@@ -16,7 +17,10 @@ MAX_PARTS = 100_000
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """What one sequence brought. `stored` is False while its rows are still being stored, or were broken off."""
+    """What one sequence brought, and what its rows do to the version that was current as they came.
+
+    `stored` is False while its rows are still being stored, or were broken off.
+    """
 
     sequence: int
     fingerprint: str | None
@@ -25,6 +29,7 @@ class Part:
     checksum: Checksum
     errors: tuple[ItemError, ...]
     error_count: int
+    changes: Changes | None = None
 
 
 class Parts:
@@ -43,7 +48,9 @@ class Parts:
             return _from_document(found) if found else None
         return None
 
-    async def complete(self, batch: str, sequence: int, fingerprint: str, filled: Filled, prices: int) -> bool:
+    async def complete(
+        self, batch: str, sequence: int, fingerprint: str, filled: Filled, prices: int, changes: Changes
+    ) -> bool:
         """Note that all rows of a sequence are stored; False where another attempt was first."""
         result = await self._collection.find_one_and_update(
             {"_id": _id(batch, sequence), "stored": False},
@@ -56,6 +63,7 @@ class Parts:
                     "checksum": filled.stored.hex,
                     "errors": [asdict(error) for error in filled.errors],
                     "errorCount": filled.error_count,
+                    "changes": changes.to_document(),
                 }
             },
             return_document=ReturnDocument.AFTER,
@@ -98,4 +106,5 @@ def _from_document(document: Document) -> Part:
         Checksum(document.get("count", 0), int(document.get("checksum", "0"), 16)),
         tuple(ItemError(**error) for error in document.get("errors", ())),
         document.get("errorCount", 0),
+        Changes.from_document(document["changes"]) if "changes" in document else None,
     )

@@ -12,6 +12,7 @@ from pymongo.errors import BulkWriteError, OperationFailure, PyMongoError
 
 from storage import Store, Unavailable
 from storage.checksum import Checksum, checksum
+from storage.comparison import Comparison
 from storage.decode import Slice, decode_slice
 from storage.errors import LeaseLost
 from storage.layers import Filled
@@ -31,7 +32,7 @@ async def fill(store: Store, batch: Sequence[Row], slice_rows: int = 1000) -> Fi
             yield decode_slice(items[first : first + slice_rows], first)
 
     filled = Filled()
-    await store.layers.fill(LAYER, slices(), filled)
+    await store.layers.fill(LAYER, slices(), filled, Comparison(store.stack, None).add)
     return filled
 
 
