@@ -20,7 +20,6 @@ from graph.http.health import healthz, readyz
 from graph.runtime import Runtime
 from graph.settings import Settings, SettingsError
 
-
 GARBAGE_THRESHOLD = 50_000
 """So many new container objects are made before the collector looks for cycles among them."""
 

@@ -69,7 +69,7 @@ def _decode_carrier(raw: msgspec.Raw, field: str) -> dict[str, Any]:
 
 def _stand_in(value: msgspec.Raw) -> list[dict[str, Any]] | None:
     json = memoryview(value)
-    if bytes(json) == b"null":
+    if bytes(json[:4]) == b"null":
         return None
     return [{"sku": "", "amount": "0", "currency": "", "attributes": Rows(json)}]
 

@@ -14,7 +14,6 @@ import bson
 import msgspec
 
 from storage.currencies import CURRENCIES
-from storage.errors import InvalidArgument
 from storage.records import MAX_SKU_BYTES, encode
 
 MAX_ATTRIBUTES_BYTES = 16 * 1024
@@ -26,7 +25,8 @@ MAX_TIERS = 100
 # Large enough that the database sees few round trips, small enough that the event loop is held some milliseconds.
 SLICE_ROWS = 500
 
-_UNDECODABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+# What msgspec raises for a text that is not what was asked for.
+UNDECODABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 _plain_decimal = re.compile(r"(?:0|[1-9][0-9]*)(?:\.[0-9]+)?").fullmatch
 _control_character = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]").search
@@ -84,19 +84,6 @@ class RowRefused(Exception):
         return ItemError(index, sku and sku[:MAX_SKU_BYTES], self.field, self.code, str(self), line)
 
 
-def split_rows(array: bytes | memoryview) -> list[msgspec.Raw]:
-    """Return the rows of a JSON array, undecoded. A single object is an array of one, as GraphQL has it.
-
-    Raises `InvalidArgument` when it is neither.
-    """
-    try:
-        if bytes(array[:1]) == b"{":
-            return [msgspec.Raw(array)]
-        return msgspec.json.decode(array, type=list[msgspec.Raw])
-    except _UNDECODABLE as error:
-        raise InvalidArgument(f"`prices` must be a list of prices: {error}", path=("input", "prices")) from error
-
-
 def decode_slices(rows: Sequence[msgspec.Raw], first: int = 0) -> Iterator[Slice]:
     """Decode rows in slices of `SLICE_ROWS`, in order; `first` is the position in the batch of the first row."""
     for start in range(0, len(rows), SLICE_ROWS):
@@ -107,7 +94,7 @@ def decode_slice(rows: Sequence[msgspec.Raw], first: int) -> Slice:
     """Decode and check rows; `first` is the position in the batch of the first of them."""
     try:
         decoded: Sequence[Row | msgspec.Raw] = _decode_rows(b"[" + b",".join(rows) + b"]")
-    except _UNDECODABLE:
+    except UNDECODABLE:
         decoded = rows
     result = Slice()
     for index, row in enumerate(decoded, first):
@@ -229,7 +216,7 @@ def decode_row(raw: msgspec.Raw | bytes) -> Row:
     """Decode one row. Raises `RowRefused`, which says what is wrong with it."""
     try:
         return _decode_one(raw)
-    except _UNDECODABLE as error:
+    except UNDECODABLE as error:
         raise _refusal(error) from error
 
 
@@ -264,7 +251,7 @@ def sent_sku(raw: msgspec.Raw | bytes) -> str | None:
     """Return the sku of a row that was refused, where it has one."""
     try:
         value = msgspec.json.decode(raw)
-    except _UNDECODABLE:
+    except UNDECODABLE:
         return None
     sku = value.get("sku") if isinstance(value, dict) else None
     return sku if isinstance(sku, str) else None

@@ -1,11 +1,14 @@
 """Where a batch's rows come from: all in memory as JSON, or a file that is still arriving (`storage.files`)."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from hashlib import blake2b
 from typing import Protocol
 
-from storage.decode import Slice, decode_slices, split_rows
+import msgspec
+
+from storage.decode import Slice, decode_slices
+from storage.json_array import split_rows
 
 
 class RowSource(Protocol):
@@ -29,15 +32,19 @@ class RowSource(Protocol):
 class JsonRows:
     """The rows of a JSON array."""
 
-    def __init__(self, array: bytes | memoryview, fingerprint: str) -> None:
-        self._rows = split_rows(array)
-        self.expected = len(self._rows)
+    def __init__(self, rows: Sequence[msgspec.Raw], fingerprint: str) -> None:
+        self._rows = rows
+        self.expected = len(rows)
         self.fingerprint = fingerprint
 
     @classmethod
     async def read(cls, array: bytes | memoryview) -> "JsonRows":
         """Return the rows of an array. Raises `InvalidArgument` when it is none."""
-        return cls(array, await asyncio.to_thread(lambda: blake2b(array, digest_size=16).hexdigest()))
+        rows: list[msgspec.Raw] = []
+        for block in split_rows(array):
+            rows += block
+            await asyncio.sleep(0)  # between blocks others have their turn
+        return cls(rows, await asyncio.to_thread(lambda: blake2b(array, digest_size=16).hexdigest()))
 
     async def slices(self, first: int = 0) -> AsyncIterator[Slice]:
         """Return the rows in slices."""

@@ -8,17 +8,21 @@ import msgspec
 import pycountry
 import pytest
 
-from storage import InvalidArgument
 from storage.currencies import ACTIVE, WITHDRAWN
-from storage.decode import MAX_ATTRIBUTES_BYTES, ItemError, Slice, decode_slice, decode_slices, split_rows
+from storage.decode import MAX_ATTRIBUTES_BYTES, ItemError, Slice, decode_slice, decode_slices
+from storage.json_array import split_rows
 from storage.layers import MAX_ERRORS, Filled
 from tests.storage.factories import row, rows
 
 DIGITS_34 = "1" * 34
 
 
+def rows_in(array: bytes) -> list[msgspec.Raw]:
+    return [raw for block in split_rows(array) for raw in block]
+
+
 def decoded(batch: Sequence[object], first: int = 0) -> Slice:
-    return decode_slice(split_rows(json.dumps(batch).encode()), first)
+    return decode_slice(rows_in(json.dumps(batch).encode()), first)
 
 
 def told(errors: Sequence[ItemError]) -> list[tuple[int, str | None, str | None, str]]:
@@ -139,7 +143,7 @@ def test_a_row_that_is_no_object_is_told(value: object) -> None:
 
 def test_a_row_that_is_no_utf_8_is_told() -> None:
     batch = b'[{"sku":"a","amount":"1","currency":"EUR"},{"sku":"\xff","amount":"1","currency":"EUR"}]'
-    result = decode_slice(split_rows(batch), 0)
+    result = decode_slice(rows_in(batch), 0)
     assert told(result.errors) == [(1, None, None, "ENCODING_INVALID")]
     assert len(result.documents) == 1
 
@@ -204,7 +208,7 @@ def test_what_is_just_allowed_is_allowed(limit: dict[str, Any]) -> None:
 def test_slices_carry_on_counting() -> None:
     batch = rows(2500)
     batch[999]["amount"] = batch[1000]["amount"] = batch[2499]["amount"] = "x"
-    slices = list(decode_slices(split_rows(msgspec.json.encode(batch))))
+    slices = list(decode_slices(rows_in(msgspec.json.encode(batch))))
     assert [error.index for each in slices for error in each.errors] == [999, 1000, 2499]
     assert sum(len(each.documents) for each in slices) == 2497
 
@@ -216,23 +220,6 @@ def test_the_errors_kept_are_the_first_and_all_are_counted() -> None:
         filled.refuse(errors[start : start + 50])
     assert filled.errors == errors[:MAX_ERRORS]
     assert filled.error_count == 250
-
-
-@pytest.mark.parametrize(
-    "text", ["", "x", "5", "null", '"x"', "[", "[1", "[1,]", "[1] x", '[{"sku":"\\ud800"}]'], ids=repr
-)
-def test_what_is_no_array_of_rows_is_refused(text: str) -> None:
-    with pytest.raises(InvalidArgument, match="must be a list"):
-        split_rows(text.encode())
-
-
-def test_an_array_that_is_nested_without_end_is_refused() -> None:
-    with pytest.raises(InvalidArgument, match="recursion"):
-        split_rows(b"[" * 100_000)
-
-
-def test_a_single_row_is_an_array_of_one() -> None:
-    assert split_rows(b'{"sku": "a"}') == [msgspec.Raw(b'{"sku": "a"}')]
 
 
 def test_the_currencies_in_use_are_those_of_iso_4217() -> None:
