@@ -7,7 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import IO, Any, Self
 
 import httpx
 
@@ -60,7 +60,7 @@ class Server:
         answer = self._client.post(self.url, content=body, headers={"content-type": "application/json"})
         return _payload(answer)
 
-    def upload(self, operations: dict[str, Any], name: str, content: bytes) -> dict[str, Any]:
+    def upload(self, operations: dict[str, Any], name: str, content: bytes | IO[bytes]) -> dict[str, Any]:
         """Send a request with a file, and return the payload of its one field."""
         form = {"operations": json.dumps(operations), "map": '{"0": ["variables.input.file"]}'}
         return _payload(self._client.post(self.url, data=form, files={"0": (name, content)}))
@@ -74,10 +74,23 @@ class Server:
         return float(self._client.get(f"http://127.0.0.1:{self.port}/held").json()["seconds"])
 
     def cpu_seconds(self) -> float:
+        stat = (self._proc / "stat").read_text(encoding="ascii").rpartition(")")[2].split()
+        return (int(stat[11]) + int(stat[12])) / os.sysconf("SC_CLK_TCK")
+
+    def forget_peak_memory(self) -> None:
+        """Begin to look for the peak of the resident memory anew."""
+        (self._proc / "clear_refs").write_text("5", encoding="ascii")
+
+    def peak_memory(self) -> int:
+        """Return the peak of the resident memory since `forget_peak_memory`, in bytes."""
+        status = (self._proc / "status").read_text(encoding="ascii")
+        return 1024 * next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmHWM:"))
+
+    @property
+    def _proc(self) -> Path:
         if self._process is None:
             raise AssertionError("The server is not running.")
-        stat = Path(f"/proc/{self._process.pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()
-        return (int(stat[11]) + int(stat[12])) / os.sysconf("SC_CLK_TCK")
+        return Path(f"/proc/{self._process.pid}")
 
 
 def _payload(answer: httpx.Response) -> dict[str, Any]:
