@@ -7,14 +7,15 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from bench import batches, merges, reads_while_loading
+from bench import batches, merges, reads, reads_while_loading
+from bench.place import Place
 from bench.report import Report
-from bench.servers import Server
 from storage.devset import DevSet
 
-BENCHMARKS: dict[str, Callable[[Server, Report], None]] = {
+BENCHMARKS: dict[str, Callable[[Place, Report], None]] = {
     "batches": batches.run,
     "merges": merges.run,
+    "reads": reads.run,
     "reads-while-loading": reads_while_loading.run,
 }
 
@@ -27,11 +28,11 @@ def main(names: list[str]) -> None:
     with (
         tempfile.TemporaryDirectory(prefix="pricebook-bench-") as folder,
         DevSet(Path(folder) / "mongodb", say=report.say, cache_mb=1024) as devset,
-        Server(devset.uri, Path(folder) / "server.log") as server,
     ):
+        place = Place(devset.uri, Path(folder))
         for name in names or BENCHMARKS:
             report.say(f"Running {name} ...")
-            BENCHMARKS[name](server, report)
+            BENCHMARKS[name](place, report)
     report.print()
 
 

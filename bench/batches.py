@@ -15,6 +15,7 @@ from typing import Any
 from pymongo import MongoClient
 from pymongo.write_concern import WriteConcern
 
+from bench.place import Place
 from bench.prices import PUBLISH, prices, publish_body
 from bench.report import Figure, Report
 from bench.servers import DATABASE, Server
@@ -34,7 +35,12 @@ COMMIT = """mutation($input: CommitBatchInput!) {
 }"""
 
 
-def run(server: Server, report: Report) -> None:
+def run(place: Place, report: Report) -> None:
+    with place.server(metered=True) as server:
+        _run(server, report)
+
+
+def _run(server: Server, report: Report) -> None:
     rows = prices(COUNT)
     ways: dict[str, Way] = {
         "publishBatch(prices)": _in_one(server, rows),

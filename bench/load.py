@@ -5,14 +5,15 @@ import json
 import random
 import sys
 import time
+from urllib.parse import urlsplit
 
 CONNECTIONS = 8
 QUERY = 'query($sku: ID!) { snapshot(priceList: "bench-reads") { version price(sku: $sku) { sku amount } } }'
 
 
-async def _client(port: int, skus: int, until: float, latencies: list[float], pause: float) -> None:
+async def _client(url: str, skus: int, until: float, latencies: list[float], pause: float) -> None:
     chance = random.Random()
-    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    reader, writer = await asyncio.open_connection(urlsplit(url).hostname, urlsplit(url).port)
     while time.perf_counter() < until:
         variables = {"sku": f"SKU-{chance.randrange(skus):08d}"}
         body = json.dumps({"query": QUERY, "variables": variables}).encode()
@@ -29,11 +30,11 @@ async def _client(port: int, skus: int, until: float, latencies: list[float], pa
     writer.close()
 
 
-async def _main(port: int, skus: int, seconds: float) -> None:
+async def _main(url: str, skus: int, seconds: float) -> None:
     latencies: list[float] = []
     until = time.perf_counter() + seconds
     # A moderate, steady load: the question is how long one waits, not how many there are.
-    await asyncio.gather(*(_client(port, skus, until, latencies, 0.02) for _ in range(CONNECTIONS)))
+    await asyncio.gather(*(_client(url, skus, until, latencies, 0.02) for _ in range(CONNECTIONS)))
     latencies.sort()
     sys.stdout.write(
         json.dumps({"count": len(latencies), **{f"p{p}": latencies[len(latencies) * p // 100] for p in (50, 99)}})
@@ -41,4 +42,4 @@ async def _main(port: int, skus: int, seconds: float) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(_main(int(sys.argv[1]), int(sys.argv[2]), float(sys.argv[3])))
+    asyncio.run(_main(sys.argv[1], int(sys.argv[2]), float(sys.argv[3])))

@@ -9,6 +9,7 @@ import time
 from statistics import median
 from typing import IO
 
+from bench.place import Place
 from bench.prices import PUBLISH, prices, publish_body
 from bench.report import Figure, Report
 from bench.servers import Server
@@ -19,7 +20,12 @@ ROUNDS = 5
 STEP = 50_000
 
 
-def run(server: Server, report: Report) -> None:
+def run(place: Place, report: Report) -> None:
+    with place.server(metered=True) as server:
+        _run(server, report)
+
+
+def _run(server: Server, report: Report) -> None:
     for size in SIZES:
         server.create(f"merge-{size}")
         with tempfile.TemporaryFile() as file:

@@ -7,6 +7,7 @@ import threading
 import time
 from typing import Any
 
+from bench.place import Place
 from bench.prices import prices, publish_body
 from bench.report import Figure, Report
 from bench.servers import Server
@@ -16,7 +17,12 @@ SKUS = 50_000
 IDLE_SECONDS = 5.0
 
 
-def run(server: Server, report: Report) -> None:
+def run(place: Place, report: Report) -> None:
+    with place.server(metered=True) as server:
+        _run(server, report)
+
+
+def _run(server: Server, report: Report) -> None:
     server.create("bench-reads")
     server.create("bench-load")
     server.post(publish_body("bench-reads", "base", prices(SKUS)))
@@ -43,7 +49,7 @@ def _send(server: Server, body: bytes) -> float:
 
 
 def _start(server: Server, seconds: float) -> subprocess.Popen[bytes]:
-    command = [sys.executable, "-m", "bench.load", str(server.port), str(SKUS), str(seconds)]
+    command = [sys.executable, "-m", "bench.load", server.url, str(SKUS), str(seconds)]
     return subprocess.Popen(command, stdout=subprocess.PIPE)
 
 

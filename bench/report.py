@@ -14,13 +14,35 @@ RESULTS = Path(__file__).parent / "results"
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """One measured value; `target` says what it is to be at most, None where it is for information."""
+    """One measured value, and what it is to be at most or at least; neither where it is for information."""
 
     benchmark: str
     what: str
     value: float
     unit: str
-    target: float | None = None
+    at_most: float | None = None
+    at_least: float | None = None
+
+    @property
+    def target(self) -> str:
+        """The target, in words."""
+        if self.at_least is not None:
+            return f">= {self.at_least:g}"
+        return "" if self.at_most is None else f"<= {self.at_most:g}"
+
+    @property
+    def verdict(self) -> str:
+        """Whether the target is met."""
+        if not self.target:
+            return ""
+        too_low = self.at_least is not None and self.value < self.at_least
+        too_high = self.at_most is not None and self.value > self.at_most
+        return "MISSED" if too_low or too_high else "met"
+
+
+def stamp() -> str:
+    """Return the time, for the name of a result."""
+    return datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%dT%H%M%SZ")
 
 
 class Report:
@@ -39,15 +61,12 @@ class Report:
 
     def print(self) -> None:
         table = Table(title=self._machine, title_justify="left")
-        for column in ("benchmark", "what", "value", "at most", ""):
-            table.add_column(column, justify="right" if column in ("value", "at most") else "left")
+        for column in ("benchmark", "what", "value", "target", ""):
+            table.add_column(column, justify="right" if column in ("value", "target") else "left")
         for figure in self._figures:
-            missed = figure.target is not None and figure.value > figure.target
-            verdict = "" if figure.target is None else "MISSED" if missed else "met"
-            target = "" if figure.target is None else f"{figure.target:g}"
-            table.add_row(figure.benchmark, figure.what, f"{figure.value:.3g} {figure.unit}", target, verdict)
+            value = f"{figure.value:.3g} {figure.unit}"
+            table.add_row(figure.benchmark, figure.what, value, figure.target, figure.verdict)
         Console(width=120).print(table)
         RESULTS.mkdir(exist_ok=True)
-        name = datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%dT%H%M%SZ.json")
         document = {"machine": self._machine, "figures": [asdict(figure) for figure in self._figures]}
-        (RESULTS / name).write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
+        (RESULTS / f"{stamp()}.json").write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")

@@ -1,0 +1,49 @@
+"""The other limit: PyMongo reads the same keys of the same layer, and does nothing with them. Prints JSON."""
+
+import asyncio
+import json
+import random
+import sys
+import time
+
+from pymongo import AsyncMongoClient
+from pymongo.asynchronous.collection import AsyncCollection
+
+from bench.drivers import CONNECTIONS
+from bench.servers import DATABASE
+
+
+async def _read(layer: AsyncCollection[dict[str, object]], skus: list[str], kind: str) -> None:
+    if kind == "page1000":
+        await layer.find().sort("_id", 1).limit(1000).to_list()
+    elif kind == "multi100":
+        await layer.find({"_id": {"$in": random.sample(skus, 100)}}).to_list()
+    else:
+        await layer.find_one({"_id": random.choice(skus)})
+
+
+async def main(uri: str, name: str, kind: str, seconds: float) -> None:
+    client = AsyncMongoClient[dict[str, object]](uri)
+    layer = client[DATABASE][name]
+    skus = [f"SKU-{number:08d}" for number in range(100 if kind == "point-hot" else 50_000)]
+    latencies: list[float] = []
+    until = time.perf_counter() + seconds
+
+    async def one_after_another() -> None:
+        while (started := time.perf_counter()) < until:
+            await _read(layer, skus, kind)
+            latencies.append(time.perf_counter() - started)
+
+    before = time.process_time()
+    await asyncio.gather(*(one_after_another() for _ in range(CONNECTIONS)))
+    cpu = time.process_time() - before
+    latencies.sort()
+    p50, p99 = (1000 * latencies[len(latencies) * percent // 100] for percent in (50, 99))
+    sys.stdout.write(
+        json.dumps({"rate": len(latencies) / seconds, "cpu": 1e6 * cpu / len(latencies), "p50": p50, "p99": p99})
+    )
+    await client.close()
+
+
+if __name__ == "__main__":
+    asyncio.run(main(sys.argv[1], sys.argv[2], sys.argv[3], float(sys.argv[4])))

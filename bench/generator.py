@@ -1,0 +1,54 @@
+"""A load generator, where wrk is missing; prints what it saw as JSON. It takes more of a core than wrk does."""
+
+import asyncio
+import json
+import random
+import sys
+import time
+from pathlib import Path
+from urllib.parse import urlsplit
+
+
+class Seen:
+    """What the connections of a run saw."""
+
+    def __init__(self) -> None:
+        self.latencies: list[float] = []
+        self.failed = 0
+
+
+async def connection(url: str, requests: list[bytes], until: float, seen: Seen) -> None:
+    chance = random.Random()
+    address = urlsplit(url)
+    reader, writer = await asyncio.open_connection(address.hostname, address.port)
+    while time.perf_counter() < until:
+        started = time.perf_counter()
+        writer.write(chance.choice(requests))
+        head = await reader.readuntil(b"\r\n\r\n")
+        length = head.lower().partition(b"content-length: ")[2].partition(b"\r")[0]
+        await reader.readexactly(int(length or 0))
+        seen.latencies.append(time.perf_counter() - started)
+        seen.failed += head[9:10] not in (b"2", b"3")
+    writer.close()
+
+
+def request(line: bytes, url: str) -> bytes:
+    etag, _, body = line.rstrip(b"\n").partition(b"\t")
+    head = f"POST {urlsplit(url).path} HTTP/1.1\r\nhost: bench\r\ncontent-type: application/json\r\n"
+    condition = b"" if etag == b"-" else b"if-none-match: " + etag + b"\r\n"
+    return head.encode() + condition + b"content-length: %d\r\n\r\n" % len(body) + body
+
+
+async def main(url: str, lines: list[bytes], seconds: int, connections: int) -> None:
+    requests = [request(line, url) for line in lines]
+    seen, started = Seen(), time.perf_counter()
+    await asyncio.gather(*(connection(url, requests, started + seconds, seen) for _ in range(connections)))
+    took, latencies = time.perf_counter() - started, sorted(seen.latencies)
+    p50, p99 = (1000 * latencies[len(latencies) * percent // 100] for percent in (50, 99))
+    sys.stdout.write(
+        json.dumps({"answers": len(latencies), "seconds": took, "p50": p50, "p99": p99, "failed": seen.failed})
+    )
+
+
+if __name__ == "__main__":
+    asyncio.run(main(sys.argv[1], Path(sys.argv[2]).read_bytes().splitlines(), int(sys.argv[3]), int(sys.argv[4])))

@@ -1,0 +1,24 @@
+"""Where a run takes place: a replica set of its own, and a folder for the servers' logs."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from bench.processes import Process
+from bench.servers import Server
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """The replica set's URI, and the folder."""
+
+    mongodb_uri: str
+    folder: Path
+
+    def server(self, settings: Mapping[str, int] | None = None, *, metered: bool = False) -> Server:
+        """Return a server to be entered; see `Server`."""
+        return Server(self.mongodb_uri, self.folder / "server.log", settings or {}, metered=metered)
+
+    def other(self, *command: str, ready: str, **environment: str) -> Process:
+        """Return another server to compare with."""
+        return Process(command, self.folder / "other.log", environment, ready)
