@@ -80,12 +80,22 @@ class Stack:
         return [document async for document in cursor.sort("_id", -1 if backward else 1).limit(size)]
 
     async def runs(self, layer: str, *, ordered: bool = False) -> AsyncIterator[list[bytes]]:
-        """Return all documents of one layer as a majority has them, removals too, in runs of some thousand."""
+        """Return all documents of one layer as a majority has them, removals too, in runs of a thousand.
+
+        The next run is on its way while one is worked on.
+        """
         cursor = self._db[collection_of(layer)].find_raw_batches(
             {}, sort=[("_id", 1)] if ordered else None, batch_size=READ_BATCH
         )
-        async for run in cursor:
-            yield list(split(cast("bytes", run)))
+        coming = asyncio.ensure_future(anext(cursor, None))
+        try:
+            while (run := await coming) is not None:
+                coming = asyncio.ensure_future(anext(cursor, None))
+                yield list(split(cast("bytes", run)))
+        finally:
+            coming.cancel()
+            await asyncio.wait([coming])
+            await cursor.close()
 
     async def merged(self, layers: Layers) -> AsyncIterator[list[bytes]]:
         """Return what a stack of layers says, in sku order, in runs: of each sku the newest document, removals too."""
