@@ -18,6 +18,9 @@ from graph.runtime import Runtime
 MAX_REQUEST = 16 << 10
 """Requests with a longer body or query string are not kept."""
 
+MAX_PIECES = 8
+"""Nor are those whose body comes in more pieces; nearly all come in one."""
+
 MIN_VERSION = b"pricebook-min-version"
 """A request with this header is for someone who must see a version that may not be here yet."""
 
@@ -42,14 +45,14 @@ class FromCache:
         headers: dict[bytes, bytes] = dict(scope["headers"])
         media_type = _answered_in(scope, headers)
         if media_type is not None:
-            raw: bytes = scope["query_string"]
-            whole = True
+            raw: bytes | None = scope["query_string"]
             if scope["method"] == "POST":
-                message = await receive()
-                receive = _again(message, receive)
-                raw = message.get("body", b"")
-                whole = not message.get("more_body", False)
-            if whole:
+                messages = [await receive()]
+                while messages[-1].get("more_body", False) and len(messages) < MAX_PIECES:
+                    messages.append(await receive())
+                receive = _again(messages, receive)
+                raw = _whole(messages)
+            if raw is not None:
                 responses = cast("Runtime", scope["state"]["runtime"]).responses
                 key = (scope["method"], raw, media_type, scope_of(headers))
                 entry = responses.find(key)
@@ -91,15 +94,23 @@ def _is_short(length: str) -> bool:
     return length.isdecimal() and len(length) < 10 and int(length) <= MAX_REQUEST
 
 
-def _again(message: Message, receive: Receive) -> Receive:
-    """Return a `receive` that begins with a message which was received already."""
-    first: Message | None = message
+def _whole(messages: list[Message]) -> bytes | None:
+    """Return a body from its pieces; None where there is more of it."""
+    if messages[-1].get("more_body", False):
+        return None
+    pieces: list[bytes] = [message.get("body", b"") for message in messages]
+    return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+
+
+def _again(messages: list[Message], receive: Receive) -> Receive:
+    """Return a `receive` that begins with what was received already."""
+    place = 0
 
     async def receive_again() -> Message:
-        nonlocal first
-        if first is None:
+        nonlocal place
+        if place == len(messages):
             return await receive()
-        received, first = first, None
-        return received
+        place += 1
+        return messages[place - 1]
 
     return receive_again
