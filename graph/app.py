@@ -7,21 +7,28 @@ from contextlib import asynccontextmanager
 from typing import TypedDict
 
 from starlette.applications import Starlette
-from starlette.middleware import Middleware
+from starlette.middleware.errors import ServerErrorMiddleware
 from starlette.requests import Request
-from starlette.routing import Route, WebSocketRoute
+from starlette.routing import BaseRoute, Route, WebSocketRoute
+from starlette.types import ASGIApp, Lifespan, Receive, Scope, Send
 from starlette.websockets import WebSocket
 
 from graph import schema
 from graph.context import Context
 from graph.http.body_limit import BodyLimit
+from graph.http.cache_control import CacheControl
+from graph.http.caching import FromCache
 from graph.http.endpoint import Endpoint
 from graph.http.health import healthz, readyz
+from graph.http.trusted import TrustedDocuments
 from graph.runtime import Runtime
 from graph.settings import Settings, SettingsError
 
 GARBAGE_THRESHOLD = 50_000
 """So many new container objects are made before the collector looks for cycles among them."""
+
+GRAPHQL = "/graphql"
+"""Where the endpoint is."""
 
 
 class _State(TypedDict):
@@ -36,22 +43,46 @@ def create_app(settings: Settings) -> Starlette:
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[_State]:
-        async with Runtime.opened(uri, settings.mongodb_database) as runtime:
+        async with Runtime.opened(uri, settings.mongodb_database, settings.response_cache_bytes) as runtime:
             yield {"runtime": runtime}
 
-    endpoint = Endpoint(schema.build(), _context, settings.max_file_bytes)
-    return Starlette(
+    endpoint = Endpoint(
+        schema.build(),
+        _context,
+        settings.max_file_bytes,
+        TrustedDocuments.of(settings),
+        CacheControl(settings.cache_max_age, settings.cache_stale_while_revalidate),
+    )
+    # What a request to the endpoint passes, from the inside to the outside.
+    graphql: ASGIApp = BodyLimit(endpoint, settings.max_body_bytes, settings.max_upload_bytes)
+    graphql = ServerErrorMiddleware(graphql)
+    if settings.response_cache_bytes:
+        graphql = FromCache(graphql)
+    return _Application(
+        graphql,
         routes=[
-            Route("/graphql", endpoint),
-            WebSocketRoute("/graphql", endpoint),
+            Route(GRAPHQL, graphql),
+            WebSocketRoute(GRAPHQL, endpoint),
             Route("/healthz", healthz),
             Route("/readyz", readyz),
         ],
-        middleware=[
-            Middleware(BodyLimit, limit=settings.max_body_bytes, upload_limit=settings.max_upload_bytes),
-        ],
         lifespan=lifespan,
     )
+
+
+class _Application(Starlette):
+    """Starlette, but that a request to the endpoint, which is nearly every one, does not look for its route."""
+
+    def __init__(self, graphql: ASGIApp, routes: list[BaseRoute], lifespan: Lifespan[Starlette]) -> None:
+        super().__init__(routes=routes, lifespan=lifespan)
+        self._graphql = graphql
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve a connection."""
+        if scope["type"] == "http" and scope["path"] == GRAPHQL:
+            await self._graphql(scope, receive, send)
+        else:
+            await super().__call__(scope, receive, send)
 
 
 def app_from_environment() -> Starlette:

@@ -1,7 +1,9 @@
 """Documents: parsed and validated once, and kept by their text."""
 
+import hashlib
 from collections import OrderedDict
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 from graphql import (
     DocumentNode,
@@ -15,6 +17,7 @@ from graphql import (
 )
 
 from graph.rows import row_variables
+from graph.versioned import Versioned, versioned
 
 MAX_DOCUMENTS = 1000
 MAX_TOKENS = 10_000
@@ -22,10 +25,14 @@ MAX_TOKENS = 10_000
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """One operation of a document. `rows` are its variables that hold rows: see `graph.rows`."""
+    """One operation of a document.
+
+    `rows` are its variables that hold rows (see `graph.rows`); `versioned` is None unless versions alone answer it.
+    """
 
     node: OperationDefinitionNode
     rows: dict[str, str]
+    versioned: Versioned | None
 
     @property
     def kind(self) -> OperationType:
@@ -33,17 +40,27 @@ class Operation:
         return self.node.operation
 
 
-@dataclass(frozen=True, slots=True)
 class Document:
-    """A document that is valid, or the errors that say why it is not."""
+    """A document that is valid, or the errors that say why it is not. `digest` is that of its text."""
 
-    node: DocumentNode | None
-    errors: list[GraphQLError] = field(default_factory=list)
+    def __init__(
+        self, schema: GraphQLSchema, text: str, node: DocumentNode | None, errors: Sequence[GraphQLError] = ()
+    ) -> None:
+        self.node = node
+        self.errors = errors
+        self.digest = hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
+        self._schema = schema
+        self._operations: dict[str | None, Operation] = {}
 
     def operation(self, name: str | None) -> Operation | None:
         """Return the operation to execute; None where the name leaves it open."""
-        node = get_operation_ast(self.node, name) if self.node else None
-        return Operation(node, row_variables(node)) if node else None
+        known = self._operations.get(name)
+        if known is None and self.node is not None:
+            node = get_operation_ast(self.node, name)
+            if node is not None:
+                known = Operation(node, row_variables(node), versioned(self._schema, self.node, node))
+                self._operations[name] = known
+        return known
 
 
 class Documents:
@@ -68,9 +85,9 @@ class Documents:
         try:
             node = parse(text, max_tokens=MAX_TOKENS)
         except GraphQLError as error:
-            return Document(None, [_coded(error, "GRAPHQL_PARSE_FAILED")])
+            return Document(self._schema, text, None, [_coded(error, "GRAPHQL_PARSE_FAILED")])
         errors = [_coded(error, "GRAPHQL_VALIDATION_FAILED") for error in validate(self._schema, node)]
-        return Document(None if errors else node, errors)
+        return Document(self._schema, text, None if errors else node, errors)
 
 
 def _coded(error: GraphQLError, code: str) -> GraphQLError:

@@ -32,10 +32,11 @@ def version_of_cursors(info: Info) -> int | None:
     raw = info._raw_info
     # Strawberry gives resolvers the plain values, where graphql-core has a container of its own.
     variables = cast("Mapping[str, Any]", raw.variable_values)
+    told: set[str] = set()
     versions = {
         cursor.version
         for node in raw.field_nodes
-        for text in _cursors(node.selection_set, raw.fragments, variables)
+        for text in _cursors(node.selection_set, raw.fragments, variables, told)
         if (cursor := cursors.read(text, cursors.PriceCursor, "after"))
     }
     if len(versions) > 1:
@@ -50,12 +51,16 @@ def _cursors(
     selections: SelectionSetNode | None,
     fragments: Mapping[str, FragmentDefinitionNode],
     variables: Mapping[str, Any],
+    told: set[str],
 ) -> Iterator[str]:
+    """Yield the cursors below a selection; what is in a fragment once, however often it is spread."""
     for node in selections.selections if selections else ():
         if isinstance(node, FragmentSpreadNode):
-            yield from _cursors(fragments[node.name.value].selection_set, fragments, variables)
+            if node.name.value not in told:
+                told.add(node.name.value)
+                yield from _cursors(fragments[node.name.value].selection_set, fragments, variables, told)
         elif isinstance(node, InlineFragmentNode):
-            yield from _cursors(node.selection_set, fragments, variables)
+            yield from _cursors(node.selection_set, fragments, variables, told)
         elif isinstance(node, FieldNode) and node.name.value == "prices":
             for argument in node.arguments or ():
                 if argument.name.value in _CURSORS:

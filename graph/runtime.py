@@ -5,6 +5,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from graph.context import Context
+from graph.http.response_cache import ResponseCache
 from loaders import Heads, Heartbeat, Loaders
 from storage import Store
 
@@ -13,14 +14,15 @@ ANONYMOUS = "anonymous"
 
 @dataclass(frozen=True, slots=True)
 class Runtime:
-    """The store and the pointers of a process."""
+    """The store, the pointers and the answers of a process."""
 
     store: Store
     heads: Heads
+    responses: ResponseCache
 
     @classmethod
     @asynccontextmanager
-    async def opened(cls, uri: str, database: str) -> "AsyncIterator[Runtime]":
+    async def opened(cls, uri: str, database: str, response_cache_bytes: int) -> "AsyncIterator[Runtime]":
         """Open the store, follow the pointers, and close all of it at the end."""
         store = await Store.open(uri, database)
         heads = Heads(store)
@@ -29,7 +31,7 @@ class Runtime:
             await heads.start()
             store.worker.start()
             heartbeat.start()
-            yield cls(store, heads)
+            yield cls(store, heads, ResponseCache(heads, response_cache_bytes))
         finally:
             await heartbeat.stop()
             await store.worker.stop()

@@ -21,6 +21,8 @@ _CLIENT_VARIABLES = ("PRICEBOOK_ENDPOINT", "PRICEBOOK_TOKEN")
 
 _UNITS = {"": 1, "b": 1, "kib": 1 << 10, "mib": 1 << 20, "gib": 1 << 30}
 
+_YES_NO = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
+
 
 class SettingsError(ValueError):
     """Variables that cannot be used: one line for each, naming variable, value and what is allowed."""
@@ -81,13 +83,26 @@ def _one_of(*choices: str) -> Callable[[str], str]:
 
 
 def _size(text: str) -> int:
+    size = _size_or_none(text)
+    if size == 0:
+        raise ValueError("a number of bytes, as 67108864, 65536KiB, 64MiB or 1GiB")
+    return size
+
+
+def _size_or_none(text: str) -> int:
     found = re.fullmatch(r"(\d{1,15}) ?([kmg]?i?b?)", text.lower(), re.ASCII)
-    if found is None or found[2] not in _UNITS or int(found[1]) == 0:
+    if found is None or found[2] not in _UNITS:
         raise ValueError("a number of bytes, as 67108864, 65536KiB, 64MiB or 1GiB")
     return int(found[1]) * _UNITS[found[2]]
 
 
-def _folder(text: str) -> Path:
+def _yes_no(text: str) -> bool:
+    if text.lower() not in _YES_NO:
+        raise ValueError("true or false")
+    return _YES_NO[text.lower()]
+
+
+def _path(text: str) -> Path:
     return Path(text).expanduser().absolute()
 
 
@@ -133,7 +148,7 @@ class Settings:
     data_dir: Path = field(
         default_factory=_default_data_dir,
         metadata=_manual(
-            _folder,
+            _path,
             "Folder of the embedded replica set and of the log of `pricebook dev`.",
             shown="$XDG_DATA_HOME/pricebook, or ~/.local/share/pricebook",
         ),
@@ -150,6 +165,31 @@ class Settings:
     max_file_bytes: int = field(
         default=8 << 30,
         metadata=_manual(_size, "Largest file taken, once decompressed.", shown="8GiB"),
+    )
+    response_cache_bytes: int = field(
+        default=64 << 20,
+        metadata=_manual(_size_or_none, "Answers that each process keeps, in bytes; `0` keeps none.", shown="64MiB"),
+    )
+    cache_max_age: int = field(
+        default=0,
+        metadata=_manual(
+            _whole(0, 86_400),
+            "Seconds for which caches may answer with a current version without asking whether it still is.",
+        ),
+    )
+    cache_stale_while_revalidate: int = field(
+        default=0,
+        metadata=_manual(_whole(0, 86_400), "Seconds for which they may go on doing so while they ask."),
+    )
+    trusted_documents: Path | None = field(
+        default=None,
+        metadata=_manual(
+            _path, "JSON file of documents by their ids, which clients may send as `documentId`.", shown=""
+        ),
+    )
+    trusted_documents_only: bool = field(
+        default=False,
+        metadata=_manual(_yes_no, "Whether documents that are not in that file are refused.", shown="false"),
     )
     log_level: str = field(
         default="info",

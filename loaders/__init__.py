@@ -4,5 +4,6 @@ from loaders.heads import Heads
 from loaders.heartbeat import Heartbeat
 from loaders.pages import Page, Window
 from loaders.request import Loaders
+from loaders.view import View
 
-__all__ = ["Heads", "Heartbeat", "Loaders", "Page", "Window"]
+__all__ = ["Heads", "Heartbeat", "Loaders", "Page", "View", "Window"]

@@ -51,10 +51,14 @@ class Heads:
                 return known
             await moved.wait()
 
+    def known(self, name: str) -> PriceList | None:
+        """Return a list as it is now; None where that is not known without asking, as while the stream is down."""
+        return self._heads.get(name) if self._watcher.alive else None
+
     async def find(self, name: str) -> PriceList | None:
         """Return a list as it is now, or None. A list that is not known here yet is looked up."""
-        known = self._heads.get(name)
-        if known is not None and self._watcher.alive:
+        known = self.known(name)
+        if known is not None:
             return known
         found = await self._store.pointers.find(name)
         if found is not None:

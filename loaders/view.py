@@ -14,6 +14,7 @@ class View:
         self._heads = heads
         self._snapshots = snapshots
         self._seen: dict[str, asyncio.Future[PriceList | None]] = {}
+        self._read: dict[str, PriceList | None] = {}
 
     async def find(self, name: str) -> PriceList | None:
         """Return the list as this request sees it, or None."""
@@ -24,6 +25,23 @@ class View:
     def forget(self, name: str) -> None:
         """See the list anew, after a mutation of this request moved its pointer."""
         self._seen.pop(name, None)
+
+    def followed(self) -> dict[str, PriceList | None]:
+        """Return the lists whose pointer this request followed, as it sees them."""
+        return {name: seen.result() for name, seen in self._seen.items()}
+
+    def revisions(self) -> dict[str, int] | None:
+        """Return, by list, the revision of the pointer as long as which all that was read is as it was.
+
+        A version that is read by its number can be taken by retention, which moves the pointer to another revision.
+        None where a revision is not known.
+        """
+        revisions: dict[str, int] = {}
+        for head in (*self._read.values(), *self.followed().values()):
+            if head is None:
+                return None
+            revisions[head.name] = min(head.revision, revisions.get(head.name, head.revision))
+        return revisions
 
     async def current(self, name: str) -> Snapshot | None:
         """Return the version that is current to this request; None before a first batch was published.
@@ -46,6 +64,8 @@ class View:
 
         Raises `PriceListNotFound`, `SnapshotNotFound`, and `SnapshotExpired` for one that retention took.
         """
+        if name not in self._read:
+            self._read[name] = self._heads.known(name)
         snapshot = await self._snapshots.load((name, version))
         if snapshot is None:
             if await self.find(name) is None:

@@ -11,6 +11,7 @@ from types import FrameType
 
 import click
 
+from graph.http.trusted import TrustedDocuments
 from graph.settings import Settings, SettingsError, masked
 from storage.devset import DevSet, DevSetError
 
@@ -29,9 +30,11 @@ class BadSettings(click.ClickException):
 def read_settings() -> Settings:
     """Read this process's environment; ends the command with one line for each thing wrong in it."""
     try:
-        return Settings.from_environment(os.environ)
+        settings = Settings.from_environment(os.environ)
+        TrustedDocuments.of(settings)
     except SettingsError as error:
         raise BadSettings("\n".join(error.problems)) from error
+    return settings
 
 
 def interrupt_on_stop_signals() -> None:

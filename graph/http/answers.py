@@ -1,27 +1,65 @@
-"""Responses in the media types of the GraphQL-over-HTTP specification."""
+"""Answers, as they go out: a status, headers that say who may keep it, a body."""
 
 from collections.abc import Mapping
 from typing import Any
 
 import msgspec
-from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
 
-JSON = "application/json"
-GRAPHQL_RESPONSE = "application/graphql-response+json"
+from graph.http.media_types import JSON
+
+Headers = list[tuple[bytes, bytes]]
+
+VARY = (b"vary", b"Accept, Authorization")
+NO_STORE = (b"cache-control", b"no-store")
 
 _encode = msgspec.json.Encoder().encode
 
 
-def json_response(
-    body: Any, status: int = 200, media_type: str = JSON, headers: Mapping[str, str] | None = None
-) -> Response:
-    """Return a response with a JSON body."""
-    return Response(_encode(body), status, headers, f"{media_type}; charset=utf-8")
+class Answer:
+    """An HTTP response that is ready to be sent; an ASGI application."""
+
+    __slots__ = ("body", "headers", "status")
+
+    def __init__(self, status: int, headers: Headers, body: bytes) -> None:
+        self.status = status
+        self.headers = headers
+        self.body = body
+
+    async def __call__(self, _scope: Scope, _receive: Receive, send: Send) -> None:
+        """Send it."""
+        await send({"type": "http.response.start", "status": self.status, "headers": list(self.headers)})
+        await send({"type": "http.response.body", "body": self.body})
+
+
+def answer(body: bytes, status: int, content_type: str, kept: Headers | None = None) -> Answer:
+    """Return an answer. `kept` are the headers that say how it may be kept; without them it may not."""
+    return Answer(
+        status,
+        [
+            (b"content-type", content_type.encode("latin-1")),
+            (b"content-length", str(len(body)).encode()),
+            VARY,
+            *(kept or (NO_STORE,)),
+        ],
+        body,
+    )
+
+
+def json_response(body: Any, status: int = 200, media_type: str = JSON, kept: Headers | None = None) -> Answer:
+    """Return an answer with a JSON body."""
+    return answer(_encode(body), status, f"{media_type}; charset=utf-8", kept)
 
 
 def error_response(
     status: int, code: str, message: str, headers: Mapping[str, str] | None = None, media_type: str = JSON
-) -> Response:
-    """Return a response that says why a request was not executed."""
-    body = {"errors": [{"message": message, "extensions": {"code": code}}]}
-    return json_response(body, status, media_type, headers)
+) -> Answer:
+    """Return an answer that says why a request was not executed."""
+    response = json_response({"errors": [{"message": message, "extensions": {"code": code}}]}, status, media_type)
+    response.headers += [(name.encode(), value.encode()) for name, value in (headers or {}).items()]
+    return response
+
+
+def not_modified(kept: Headers) -> Answer:
+    """Return the answer to who has it already."""
+    return Answer(304, [VARY, *kept], b"")

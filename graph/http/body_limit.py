@@ -3,10 +3,9 @@
 from dataclasses import dataclass
 
 from starlette.datastructures import Headers
-from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from graph.http.answers import error_response
+from graph.http.answers import Answer, error_response
 
 
 class BodyTooLarge(Exception):
@@ -51,7 +50,7 @@ class BodyLimit:
             await _refusal(refused)(scope, receive, send)
 
 
-def _refusal(refused: BodyTooLarge) -> Response:
+def _refusal(refused: BodyTooLarge) -> Answer:
     # The rest of the body stays unread, so the connection cannot be used again.
     return error_response(413, refused.code, str(refused), {"connection": "close"})
 

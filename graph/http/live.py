@@ -5,10 +5,13 @@ from collections.abc import Callable
 from typing import Any
 
 import strawberry
+from graphql import GraphQLError
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
 from starlette.websockets import WebSocket
 from strawberry.asgi import GraphQL
+from strawberry.http import GraphQLRequestData
 from strawberry.subscriptions import GRAPHQL_SSE_PROTOCOL, GRAPHQL_TRANSPORT_WS_PROTOCOL
 from strawberry.subscriptions.protocols.graphql_transport_ws.handlers import (
     BaseGraphQLTransportWSHandler,
@@ -16,6 +19,10 @@ from strawberry.subscriptions.protocols.graphql_transport_ws.handlers import (
 )
 
 from graph.context import Context
+from graph.http.answers import error_response
+from graph.http.media_types import EVENTS
+from graph.http.requests import BadRequest
+from graph.http.trusted import TrustedDocuments
 
 MakeContext = Callable[[Request | WebSocket], Context]
 
@@ -27,6 +34,11 @@ class _Handler(BaseGraphQLTransportWSHandler[Context, None]):
 
     async def run_operation(self, operation: Operation[Context, None]) -> None:
         """Run one operation."""
+        try:
+            self.view.trusted.check(operation.query)
+        except BadRequest as bad:
+            await operation.send_initial_errors([GraphQLError(bad.message, extensions={"code": bad.code})])
+            return
         own = copy.copy(self)
         own.context = self.context.anew()
         await super(_Handler, own).run_operation(operation)
@@ -37,22 +49,37 @@ class Live(GraphQL[Context, None]):
 
     graphql_transport_ws_handler_class = _Handler
 
-    def __init__(self, schema: strawberry.Schema, make_context: MakeContext) -> None:
+    def __init__(self, schema: strawberry.Schema, make_context: MakeContext, trusted: TrustedDocuments) -> None:
         super().__init__(
             schema,
             graphql_ide=None,
             subscription_protocols=(GRAPHQL_TRANSPORT_WS_PROTOCOL, GRAPHQL_SSE_PROTOCOL),
         )
         self._make_context = make_context
+        self.trusted = trusted
 
     async def get_context(self, request: Request | WebSocket, response: Response | WebSocket) -> Context:
         """Return the context of a request or a connection."""
         return self._make_context(request)
 
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve a connection."""
+        try:
+            await super().__call__(scope, receive, send)
+        except BadRequest as bad:
+            await error_response(bad.status or 400, bad.code, bad.message)(scope, receive, send)
+
+    async def parse_http_body(self, request: Any) -> GraphQLRequestData | list[GraphQLRequestData]:
+        """Read a request, and refuse it where its document is not trusted."""
+        asked = await super().parse_http_body(request)
+        for each in asked if isinstance(asked, list) else [asked]:
+            self.trusted.check(each.query or "")
+        return asked
+
 
 def wants_events(request: Request) -> bool:
     """Whether a client asks for server-sent events."""
-    return "text/event-stream" in request.headers.get("accept", "")
+    return EVENTS in request.headers.get("accept", "")
 
 
 def is_websocket(scope: Any) -> bool:

@@ -11,8 +11,9 @@ import msgspec
 from python_multipart.multipart import parse_options_header
 from starlette.requests import Request
 
+from graph.http.media_types import MULTIPART
 from graph.http.parts import Parts, UploadTooLarge
-from graph.http.requests import MULTIPART, BadRequest, GraphQLRequest, decode_request
+from graph.http.requests import BadRequest, GraphQLRequest, decode_request
 from graph.uploads import Upload
 from storage import FileRefused, Interrupted
 
@@ -65,9 +66,8 @@ async def read_multipart(request: Request, max_file_bytes: int) -> UploadRequest
         parts = Parts(request.receive, options.get(b"boundary", b""))
         asked = decode_request(await _field(parts, "operations"), "part `operations`")
         field, path = _mapped(await _field(parts, "map"))
-        return UploadRequest(
-            asked.query, asked.operation_name, asked.variables, await _upload(parts, field, max_file_bytes), path
-        )
+        upload = await _upload(parts, field, max_file_bytes)
+        return UploadRequest(**msgspec.structs.asdict(asked), upload=upload, path=path)
     except (FileRefused, Interrupted) as error:
         raise BadRequest(413 if isinstance(error, UploadTooLarge) else 400, error.code, error.message) from error
 

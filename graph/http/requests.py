@@ -1,29 +1,58 @@
 """GraphQL requests, as they stand in an HTTP request."""
 
+from collections.abc import Callable
+from typing import TypeVar
+
 import msgspec
 from starlette.requests import Request
 from starlette.types import Message, Receive
 
-from graph.http.answers import GRAPHQL_RESPONSE, JSON
+from graph.http.media_types import JSON, MULTIPART, is_json, is_utf_8
 
-MULTIPART = "multipart/form-data"
+T = TypeVar("T")
 
 MAX_QUERY = 100_000
 NO_VARIABLES = msgspec.Raw(b"null")
 
 
+class PersistedQuery(msgspec.Struct, rename={"sha256": "sha256Hash"}):
+    """The document of a request by its hash, as Apollo's automatic persisted queries have it."""
+
+    version: int
+    sha256: str
+
+
+class Extensions(msgspec.Struct, rename="camel"):
+    """What clients add to a request, as far as it is understood here."""
+
+    persisted_query: PersistedQuery | None = None
+
+
 class GraphQLRequest(msgspec.Struct, rename="camel"):
-    """A request's parameters. The variables stay undecoded until the document says which of them hold rows."""
+    """A request's parameters. The variables stay undecoded until the document says which of them hold rows.
+
+    The document is `query`, or the one with the id `document_id`, or the one that `extensions` name by its hash.
+    """
 
     query: str | None = None
     operation_name: str | None = None
     variables: msgspec.Raw = NO_VARIABLES
+    extensions: Extensions | None = None
+    document_id: str | None = None
+
+    @property
+    def persisted_query(self) -> PersistedQuery | None:
+        """The document by its hash."""
+        return self.extensions.persisted_query if self.extensions else None
 
 
 class BadRequest(Exception):
-    """The HTTP request does not carry a GraphQL request."""
+    """The HTTP request does not carry a GraphQL request, or none that can be executed.
 
-    def __init__(self, status: int, code: str, message: str) -> None:
+    Without a status of its own it was understood: that is 400, save for the legacy media type.
+    """
+
+    def __init__(self, status: int | None, code: str, message: str) -> None:
         super().__init__(message)
         self.status = status
         self.code = code
@@ -31,6 +60,7 @@ class BadRequest(Exception):
 
 
 _decode = msgspec.json.Decoder(GraphQLRequest).decode
+_decode_extensions = msgspec.json.Decoder(Extensions | None).decode
 
 
 class Body:
@@ -51,64 +81,49 @@ async def read_request(request: Request) -> GraphQLRequest:
     """Return the GraphQL request of an HTTP request. Raises `BadRequest`."""
     if request.method == "GET":
         return _from_query_string(request)
-    media_type, _, parameters = request.headers.get("content-type", "").partition(";")
-    if media_type.strip().lower() != JSON:
+    content_type = request.headers.get("content-type", "")
+    if not is_json(content_type):
         raise BadRequest(415, "UNSUPPORTED_MEDIA_TYPE", f"Send the request as {JSON}, with a file as {MULTIPART}.")
-    if "charset" in parameters.lower() and "utf-8" not in parameters.lower():
+    if not is_utf_8(content_type):
         raise BadRequest(415, "UNSUPPORTED_MEDIA_TYPE", "Send the request in UTF-8.")
     return decode_request(await request.body(), "body")
 
 
 def decode_request(raw: bytes, what: str) -> GraphQLRequest:
     """Return the GraphQL request of a JSON text; `what` names the text. Raises `BadRequest`."""
-    try:
-        return _checked(_decode(raw))
-    except msgspec.ValidationError as error:
-        raise BadRequest(400, "BAD_REQUEST", f"The {what} is no GraphQL request: {error}.") from error
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise BadRequest(400, "BAD_REQUEST", f"The {what} is not valid JSON: {error}.") from error
+    return _checked(_decoded(_decode, raw, what, "no GraphQL request"))
 
 
 def _from_query_string(request: Request) -> GraphQLRequest:
     parameters = request.query_params
-    variables = parameters.get("variables")
+    variables, extensions = parameters.get("variables"), parameters.get("extensions")
     return _checked(
         GraphQLRequest(
             parameters.get("query"),
             parameters.get("operationName") or None,
             msgspec.Raw(variables.encode()) if variables else NO_VARIABLES,
+            _decoded(_decode_extensions, extensions.encode(), "parameter `extensions`", "none") if extensions else None,
+            parameters.get("documentId"),
         )
     )
 
 
+def _decoded(decode: Callable[[bytes], T], raw: bytes, what: str, expected: str) -> T:
+    try:
+        return decode(raw)
+    except msgspec.ValidationError as error:
+        raise BadRequest(400, "BAD_REQUEST", f"The {what} is {expected}: {error}.") from error
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise BadRequest(400, "BAD_REQUEST", f"The {what} is not valid JSON: {error}.") from error
+
+
 def _checked(request: GraphQLRequest) -> GraphQLRequest:
     if not request.query:
+        if request.document_id or request.persisted_query:
+            return request
         raise BadRequest(400, "BAD_REQUEST", "The request has no `query`.")
+    if request.document_id:
+        raise BadRequest(400, "BAD_REQUEST", "Send either `query` or `documentId`.")
     if len(request.query) > MAX_QUERY:
         raise BadRequest(400, "DOCUMENT_TOO_LARGE", f"A document has at most {MAX_QUERY} characters.")
     return request
-
-
-def accepted_media_type(request: Request) -> str | None:
-    """Return the media type to answer in, the preferred of what the client accepts; None where it is neither."""
-    accept = request.headers.get("accept", "")
-    if not accept.strip():
-        return JSON
-    for entry in sorted(map(_weighed, accept.split(",")), key=lambda weighed: -weighed[1]):
-        media_type, weight = entry
-        if weight <= 0:
-            continue
-        if media_type in (GRAPHQL_RESPONSE, JSON):
-            return media_type
-        if media_type in ("*/*", "application/*"):
-            return JSON
-    return None
-
-
-def _weighed(entry: str) -> tuple[str, float]:
-    media_type, *parameters = (part.strip().lower() for part in entry.split(";"))
-    weight = next((part[2:] for part in parameters if part.startswith("q=")), "1")
-    try:
-        return media_type, float(weight)
-    except ValueError:
-        return media_type, 0.0

@@ -46,6 +46,15 @@ def test_a_size_may_carry_a_unit(text: str) -> None:
     assert Settings.from_environment({"PRICEBOOK_MAX_BODY_BYTES": text}).max_body_bytes == 67_108_864
 
 
+def test_the_response_cache_can_be_given_nothing() -> None:
+    assert Settings.from_environment({"PRICEBOOK_RESPONSE_CACHE_BYTES": "0"}).response_cache_bytes == 0
+
+
+@pytest.mark.parametrize(("text", "meant"), [("true", True), ("YES", True), ("1", True), ("no", False), ("0", False)])
+def test_yes_and_no_may_be_said_in_several_ways(text: str, meant: bool) -> None:
+    assert Settings.from_environment({"PRICEBOOK_TRUSTED_DOCUMENTS_ONLY": text}).trusted_documents_only is meant
+
+
 @pytest.mark.parametrize(
     ("variable", "value", "allowed"),
     [
@@ -59,6 +68,9 @@ def test_a_size_may_carry_a_unit(text: str) -> None:
         ("PRICEBOOK_MEMBERS", "8", "a whole number from 1 to 7"),
         ("PRICEBOOK_MAX_BODY_BYTES", "64MB", "a number of bytes, as 67108864, 65536KiB, 64MiB or 1GiB"),
         ("PRICEBOOK_MAX_BODY_BYTES", "0", "a number of bytes, as 67108864, 65536KiB, 64MiB or 1GiB"),
+        ("PRICEBOOK_RESPONSE_CACHE_BYTES", "much", "a number of bytes, as 67108864, 65536KiB, 64MiB or 1GiB"),
+        ("PRICEBOOK_CACHE_MAX_AGE", "86401", "a whole number from 0 to 86400"),
+        ("PRICEBOOK_TRUSTED_DOCUMENTS_ONLY", "maybe", "true or false"),
         ("PRICEBOOK_LOG_LEVEL", "loud", "one of critical, error, warning, info, debug"),
     ],
 )
@@ -127,6 +139,11 @@ def test_a_password_in_a_refused_value_is_not_shown_either() -> None:
         data_dir=st.sampled_from([Path("/srv/data"), Path("/srv/a folder")]),
         members=st.integers(1, 7),
         max_body_bytes=st.integers(1, 1 << 40),
+        response_cache_bytes=st.integers(0, 1 << 40),
+        cache_max_age=st.integers(0, 86_400),
+        cache_stale_while_revalidate=st.integers(0, 86_400),
+        trusted_documents=st.none() | st.just(Path("/srv/a list.json")),
+        trusted_documents_only=st.booleans(),
         log_level=st.sampled_from(["critical", "error", "warning", "info", "debug"]),
     )
 )

@@ -11,6 +11,7 @@ from pymongo.monitoring import CommandFailedEvent, CommandListener, CommandStart
 
 from graph import schema
 from graph.http.endpoint import Endpoint
+from graph.http.response_cache import ResponseCache
 from graph.runtime import Runtime
 from loaders import Heads
 from storage import Store
@@ -72,7 +73,8 @@ async def counted_api(mongodb_uri: str, store: Store, round_trips: RoundTrips) -
     """The API on a client whose commands are counted."""
     client: Client = AsyncMongoClient(mongodb_uri, tz_aware=True, event_listeners=[round_trips])
     counted = Store(client, store.db.name)
-    runtime = Runtime(counted, Heads(counted))
+    heads = Heads(counted)
+    runtime = Runtime(counted, heads, ResponseCache(heads, 0))
     await runtime.heads.start()
     async with http_client(Endpoint(schema.build(), lambda _: runtime.context())) as http:
         yield Api(http, runtime)

@@ -112,3 +112,13 @@ async def test_heads_are_alive_as_their_watcher_is(heads: Heads, watcher: FakeWa
     assert heads.alive
     watcher.alive = False
     assert not heads.alive
+
+
+async def test_what_is_known_is_told_without_asking_while_pointers_are_pushed(
+    heads: Heads, watcher: FakeWatcher
+) -> None:
+    assert heads.known("retail") is None
+    watcher.moved(head(3, 2))
+    assert heads.known("retail") == head(3, 2)
+    watcher.alive = False
+    assert heads.known("retail") is None

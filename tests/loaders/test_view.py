@@ -68,3 +68,45 @@ async def test_a_mutation_lets_its_request_see_the_pointer_that_it_moved(counted
     after = await context.loaders.view.find("retail")
     assert after is not None
     assert after.current_version == 1
+
+
+async def test_a_view_tells_which_pointers_it_followed_and_as_long_as_which_what_it_read_is_true(
+    counted_api: Api,
+) -> None:
+    api = counted_api
+    await api.create("retail", "wholesale", "unread")
+    for name in ("retail", "wholesale"):
+        await api.publish(name, [row("a", "1.00")])
+    view = api.runtime.context().loaders.view
+    assert (view.followed(), view.revisions()) == ({}, {})
+    await view.version("wholesale", 1)
+    seen = await view.find("retail")
+    assert seen is not None
+    await api.publish("retail", [row("a", "2.00")])
+    snapshot = await view.current("retail")
+    assert snapshot is not None
+    assert snapshot.version == 1
+    assert view.followed() == {"retail": seen}
+    assert view.revisions() == {"retail": seen.revision, "wholesale": 2}
+
+
+async def test_a_version_that_was_read_before_its_pointer_moved_is_true_no_longer_than_that(counted_api: Api) -> None:
+    api = counted_api
+    await api.create("retail")
+    await api.publish("retail", [row("a", "1.00")])
+    view = api.runtime.context().loaders.view
+    await view.version("retail", 1)
+    await api.publish("retail", [row("a", "2.00")])
+    await view.version("retail", 1)
+    await view.current("retail")
+    assert view.revisions() == {"retail": 2}
+
+
+async def test_a_view_does_not_know_for_how_long_while_pointers_are_not_pushed(counted_api: Api) -> None:
+    api = counted_api
+    await api.create("retail")
+    await api.publish("retail", [row("a", "1.00")])
+    view = api.runtime.context().loaders.view
+    api.runtime.heads._watcher._opened.clear()
+    await view.current("retail")
+    assert view.revisions() is None

@@ -1,0 +1,361 @@
+"""Answers that can be cached: what is said of each, who gets which, and that none outlives its version."""
+
+import json
+from collections.abc import AsyncIterator
+from functools import partial
+from typing import Any, NoReturn
+
+import httpx
+import pytest
+
+from graph.http.caching import MAX_REQUEST
+from graph.http.endpoint import Endpoint
+from graph.settings import Settings
+from tests.graph.api import PUBLISH, ROLLBACK, Api, row, serving
+from tests.waiting import until
+
+CURRENT = 'query ($s: ID! = "a") { snapshot(priceList: "retail") { version price(sku: $s) { amount } } }'
+NUMBERED = 'query ($v: Int) { snapshot(priceList: "retail", version: $v) { version price(sku: "a") { amount } } }'
+GRAPHQL_RESPONSE = "application/graphql-response+json"
+
+REVALIDATED = "public, max-age=0, must-revalidate"
+IMMUTABLE = "public, max-age=31536000, immutable"
+
+
+@pytest.fixture
+async def shop(api: Api) -> Api:
+    """An application with a list whose version 1 is current."""
+    await api.create("retail", "empty")
+    await api.publish("retail", [row("a", "1.00"), row("b", "2.00")])
+    return api
+
+
+async def post(api: Api, document: str, variables: dict[str, Any] | None = None, **headers: str) -> httpx.Response:
+    body = {"query": document, "variables": variables or {}}
+    return await api.http.post("/graphql", json=body, headers={k.replace("_", "-"): v for k, v in headers.items()})
+
+
+async def get(api: Api, document: str, **headers: str) -> httpx.Response:
+    return await api.http.get(
+        "/graphql", params={"query": document}, headers={k.replace("_", "-"): v for k, v in headers.items()}
+    )
+
+
+def kept(api: Api) -> tuple[int, int]:
+    """How many answers are kept, and how many requests were answered with one."""
+    return len(api.runtime.responses), api.runtime.responses.hits
+
+
+async def never(*_: object) -> NoReturn:
+    raise AssertionError("This is not to be executed.")
+
+
+# ---------------------------------------------------------------- what is said to caches
+
+
+async def test_an_answer_of_the_current_version_may_be_kept_and_is_asked_about_again(shop: Api) -> None:
+    for response in (await post(shop, CURRENT), await get(shop, CURRENT)):
+        assert response.headers["cache-control"] == REVALIDATED
+        assert response.headers["etag"].startswith('"')
+        assert response.headers["vary"] == "Accept, Authorization"
+        assert response.json()["data"]["snapshot"] == {"version": 1, "price": {"amount": "1.00"}}
+
+
+async def test_an_answer_of_a_version_that_is_named_never_changes(shop: Api) -> None:
+    assert (await post(shop, NUMBERED, {"v": 1})).headers["cache-control"] == IMMUTABLE
+    literal = '{ snapshot(priceList: "retail", version: 1) { size } }'
+    assert (await post(shop, literal)).headers["cache-control"] == IMMUTABLE
+    assert (await post(shop, NUMBERED, {"v": None})).headers["cache-control"] == REVALIDATED
+    assert (await post(shop, NUMBERED)).headers["cache-control"] == REVALIDATED
+    both = '{ a: snapshot(priceList: "retail", version: 1) { size } b: snapshot(priceList: "retail") { size } }'
+    assert (await post(shop, both)).headers["cache-control"] == REVALIDATED
+
+
+async def test_a_page_by_a_cursor_never_changes(shop: Api) -> None:
+    document = """query ($c: String) { snapshot(priceList: "retail") {
+      prices(first: 1, after: $c) { nodes { sku } pageInfo { endCursor } } } }"""
+    first = await post(shop, document)
+    assert first.headers["cache-control"] == REVALIDATED
+    cursor = first.json()["data"]["snapshot"]["prices"]["pageInfo"]["endCursor"]
+    second = await post(shop, document, {"c": cursor})
+    assert second.headers["cache-control"] == IMMUTABLE
+    again = await post(shop, document, {"c": cursor}, if_none_match=second.headers["etag"])
+    assert again.status_code == 304
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        '{ snapshot(priceList: "retail") { size state } }',
+        '{ snapshot(priceList: "empty") { size } }',
+        '{ snapshot(priceList: "nope") { size } }',
+        '{ a: snapshot(priceList: "retail") { size } b: snapshot(priceList: "nope") { size } }',
+        '{ snapshot(priceList: "retail", version: 99) { size } }',
+        '{ snapshot(priceList: "retail") { prices(first: 0) { totalCount } } }',
+        '{ priceList(name: "retail") { currentVersion } }',
+        "{ __typename }",
+        "{ __schema { queryType { name } } }",
+        "{ nope }",
+        "{",
+        'mutation { createPriceList(input: {name: "other"}) { userErrors { code } } }',
+    ],
+)
+async def test_everything_else_is_kept_by_nobody(shop: Api, document: str) -> None:
+    for _ in range(2):
+        response = await post(shop, document)
+        assert response.headers["cache-control"] == "no-store"
+        assert "etag" not in response.headers
+    assert kept(shop) == (0, 0)
+
+
+async def test_what_is_refused_is_kept_by_nobody(shop: Api) -> None:
+    for response in (
+        await shop.http.get("/graphql"),
+        await shop.http.put("/graphql"),
+        await get(shop, 'mutation { createPriceList(input: {name: "other"}) { userErrors { code } } }'),
+        await get(shop, CURRENT, accept="image/png"),
+        await shop.http.post("/graphql", content=b"{", headers={"content-type": "application/json"}),
+        await shop.http.get("/graphql", headers={"accept": "text/html"}),
+    ):
+        assert response.headers["cache-control"] == "no-store"
+
+
+async def test_seconds_may_be_given_to_caches(mongodb_uri: str, shop: Api) -> None:
+    database = shop.runtime.store.db.name
+    for seconds, said in (((5, 0), "max-age=5, must-revalidate"), ((5, 60), "max-age=5, stale-while-revalidate=60")):
+        settings = Settings(
+            mongodb_uri=mongodb_uri,
+            mongodb_database=database,
+            cache_max_age=seconds[0],
+            cache_stale_while_revalidate=seconds[1],
+        )
+        async with serving(settings) as api:
+            assert (await post(api, CURRENT)).headers["cache-control"] == f"public, {said}"
+            assert (await post(api, NUMBERED, {"v": 1})).headers["cache-control"] == IMMUTABLE
+
+
+# ---------------------------------------------------------------- ETag and If-None-Match
+
+
+async def test_who_has_the_answer_is_told_so_without_executing(shop: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = [partial(post, shop, CURRENT), partial(get, shop, CURRENT), partial(post, shop, NUMBERED, {"v": 1})]
+    first = [await ask() for ask in asked]
+    shop.runtime.responses._entries.clear()
+    monkeypatch.setattr(Endpoint, "_run", never)
+    for ask, response in zip(asked, first, strict=True):
+        etag = response.headers["etag"]
+        for condition in (etag, f"W/{etag}", f'"other", {etag}'):
+            again = await ask(if_none_match=condition)
+            assert (again.status_code, again.content) == (304, b"")
+            assert again.headers["etag"] == etag
+            assert again.headers["cache-control"] == response.headers["cache-control"]
+            assert again.headers["vary"] == response.headers["vary"]
+
+
+async def test_who_has_the_answer_is_told_so_from_the_cache(shop: Api) -> None:
+    etag = (await post(shop, CURRENT)).headers["etag"]
+    for condition in (etag, f'W/{etag}, "other"', "*"):
+        again = await post(shop, CURRENT, if_none_match=condition)
+        assert (again.status_code, again.content, again.headers["etag"]) == (304, b"", etag)
+        assert again.headers["cache-control"] == REVALIDATED
+    assert (await post(shop, CURRENT, if_none_match='"other"')).status_code == 200
+    assert kept(shop) == (1, 4)
+
+
+async def test_a_star_is_answered_by_what_there_is(shop: Api) -> None:
+    assert (await post(shop, CURRENT, if_none_match="*")).status_code == 304
+    for document in ('{ snapshot(priceList: "nope") { size } }', '{ snapshot(priceList: "empty") { size } }'):
+        assert (await post(shop, document, if_none_match="*")).status_code == 200
+
+
+async def test_get_and_post_name_the_same_answer_alike_and_do_not_collide(shop: Api) -> None:
+    body = json.dumps({"query": CURRENT})
+    posted = await shop.http.post("/graphql", content=body, headers={"content-type": "application/json"})
+    asked = await get(shop, CURRENT)
+    assert posted.headers["etag"] == asked.headers["etag"]
+    assert kept(shop) == (2, 0)
+    # The query string of one request is the body of another.
+    query = asked.request.url.query
+    as_body = await shop.http.post("/graphql", content=query, headers={"content-type": "application/json"})
+    assert as_body.status_code == 400
+
+
+async def test_media_types_do_not_collide(shop: Api) -> None:
+    json_, response = [await post(shop, CURRENT, accept=accept) for accept in ("application/json", GRAPHQL_RESPONSE)]
+    assert json_.headers["etag"] != response.headers["etag"]
+    for accept in ("application/json", GRAPHQL_RESPONSE):
+        again = await post(shop, CURRENT, accept=accept)
+        assert again.headers["content-type"] == f"{accept}; charset=utf-8"
+    assert kept(shop) == (2, 2)
+
+
+async def test_another_variable_is_another_answer(shop: Api) -> None:
+    a, b = await post(shop, CURRENT, {"s": "a"}), await post(shop, CURRENT, {"s": "b"})
+    assert a.headers["etag"] != b.headers["etag"]
+    assert (await post(shop, CURRENT, {"s": "b"}, if_none_match=a.headers["etag"])).status_code == 200
+
+
+async def test_a_mutation_is_executed_whatever_the_client_has(shop: Api) -> None:
+    document = 'mutation { createPriceList(input: {name: "new"}) { priceList { name } userErrors { code } } }'
+    response = await post(shop, document, if_none_match="*")
+    assert response.json()["data"]["createPriceList"]["priceList"] == {"name": "new"}
+
+
+# ---------------------------------------------------------------- the cache of the process
+
+
+async def test_the_second_request_is_answered_from_the_cache(shop: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    first = [await post(shop, CURRENT), await get(shop, CURRENT)]
+    monkeypatch.setattr(Endpoint, "_run", never)
+    second = [await post(shop, CURRENT), await get(shop, CURRENT)]
+    for before, after in zip(first, second, strict=True):
+        assert (before.status_code, before.content) == (after.status_code, after.content)
+        assert dict(before.headers) == dict(after.headers)
+    assert kept(shop) == (2, 2)
+
+
+async def test_a_publish_makes_old_answers_die_at_once(shop: Api) -> None:
+    old = await post(shop, CURRENT)
+    await shop.publish("retail", [row("a", "5.00")])
+    new = await post(shop, CURRENT, if_none_match=old.headers["etag"])
+    assert (new.status_code, new.json()["data"]["snapshot"]) == (200, {"version": 2, "price": {"amount": "5.00"}})
+    assert new.headers["etag"] != old.headers["etag"]
+    await shop.data(ROLLBACK, input={"priceList": "retail", "toVersion": 1, "reason": "test"})
+    back = await post(shop, CURRENT)
+    assert (back.content, back.headers["etag"]) == (old.content, old.headers["etag"])
+
+
+async def test_an_answer_of_two_lists_dies_with_either(shop: Api) -> None:
+    await shop.publish("empty", [row("a", "1.00")])
+    document = '{ a: snapshot(priceList: "retail") { version } b: snapshot(priceList: "empty") { version } }'
+    assert (await post(shop, document)).json()["data"] == {"a": {"version": 1}, "b": {"version": 1}}
+    await shop.publish("empty", [row("a", "2.00")])
+    assert (await post(shop, document)).json()["data"] == {"a": {"version": 1}, "b": {"version": 2}}
+    await shop.publish("retail", [row("a", "2.00")])
+    assert (await post(shop, document)).json()["data"] == {"a": {"version": 2}, "b": {"version": 2}}
+
+
+async def test_an_etag_tells_which_of_two_named_versions_is_current_too(shop: Api) -> None:
+    await shop.publish("retail", [row("a", "2.00")])
+    document = """{ now: snapshot(priceList: "retail") { version }
+      one: snapshot(priceList: "retail", version: 1) { size }
+      two: snapshot(priceList: "retail", version: 2) { size } }"""
+    second = await post(shop, document)
+    await shop.data(ROLLBACK, input={"priceList": "retail", "toVersion": 1, "reason": "test"})
+    first = await post(shop, document, if_none_match=second.headers["etag"])
+    assert first.json()["data"]["now"] == {"version": 1}
+
+
+async def test_an_answer_of_a_named_version_is_the_same_after_a_publish(shop: Api) -> None:
+    first = await post(shop, NUMBERED, {"v": 1})
+    await post(shop, NUMBERED, {"v": 1})
+    assert kept(shop) == (1, 1)
+    await shop.publish("retail", [row("a", "5.00")])
+    again = await post(shop, NUMBERED, {"v": 1})
+    assert (again.content, again.headers["etag"]) == (first.content, first.headers["etag"])
+
+
+async def test_a_version_that_is_taken_away_is_not_answered_from_the_cache(shop: Api) -> None:
+    order = {"priceList": "retail", "mode": "REPLACE", "idempotencyKey": "k", "prices": [row("a", "7.00")]}
+    held = (await shop.data(PUBLISH, input={**order, "publish": "ON_APPROVAL"}))["publishBatch"]["batch"]
+    assert (await post(shop, NUMBERED, {"v": held["version"]})).headers["cache-control"] == IMMUTABLE
+    await shop.data(
+        "mutation ($i: ReviewBatchInput!) { rejectBatch(input: $i) { userErrors { code } } }",
+        i={"batch": held["id"], "reason": "test"},
+    )
+
+    async def is_gone() -> bool:
+        answer = (await post(shop, NUMBERED, {"v": held["version"]})).json()
+        return [error["extensions"]["code"] for error in answer.get("errors", [])] == ["SNAPSHOT_EXPIRED"]
+
+    await until(is_gone, "gone", seconds=5)
+
+
+async def test_nothing_is_answered_from_the_cache_while_pointers_are_not_pushed(shop: Api) -> None:
+    await post(shop, CURRENT)
+    shop.runtime.heads._watcher._opened.clear()
+    assert (await post(shop, CURRENT)).status_code == 200
+    assert kept(shop)[1] == 0
+
+
+async def test_who_must_see_a_version_passes_the_cache_by(shop: Api) -> None:
+    etag = (await post(shop, CURRENT)).headers["etag"]
+    assert (await post(shop, CURRENT, pricebook_min_version="1")).headers["etag"] == etag
+    assert kept(shop) == (1, 0)
+
+
+async def test_a_long_request_passes_the_cache_by(shop: Api) -> None:
+    long = f"{CURRENT} #{'x' * MAX_REQUEST}"
+    for _ in range(2):
+        assert (await post(shop, long)).headers["cache-control"] == REVALIDATED
+        assert (await get(shop, long)).headers["cache-control"] == REVALIDATED
+    assert kept(shop) == (0, 0)
+
+
+async def test_a_body_in_pieces_is_read_whole(shop: Api) -> None:
+    body = json.dumps({"query": CURRENT}).encode()
+
+    async def pieces() -> AsyncIterator[bytes]:
+        for place in range(0, len(body), 20):
+            yield body[place : place + 20]
+
+    headers = {"content-type": "application/json", "content-length": str(len(body))}
+    for _ in range(2):
+        response = await shop.http.post("/graphql", content=pieces(), headers=headers)
+        assert response.json()["data"]["snapshot"]["version"] == 1
+
+
+async def test_the_memory_is_bounded(mongodb_uri: str, shop: Api) -> None:
+    settings = Settings(
+        mongodb_uri=mongodb_uri, mongodb_database=shop.runtime.store.db.name, response_cache_bytes=32 << 10
+    )
+    async with serving(settings) as api:
+        for n in range(60):
+            await post(api, CURRENT, {"s": f"{n}"})
+        responses = api.runtime.responses
+        assert 0 < responses.size <= 32 << 10
+        assert responses.evictions == 60 - len(responses) > 0
+
+
+async def test_the_cache_can_be_switched_off(mongodb_uri: str, shop: Api) -> None:
+    settings = Settings(mongodb_uri=mongodb_uri, mongodb_database=shop.runtime.store.db.name, response_cache_bytes=0)
+    async with serving(settings) as api:
+        for _ in range(2):
+            assert (await post(api, CURRENT)).headers["cache-control"] == REVALIDATED
+        assert kept(api) == (0, 0)
+
+
+# ---------------------------------------------------------------- who asks
+
+
+async def test_two_callers_never_share_an_answer_nor_an_etag(shop: Api) -> None:
+    callers: list[dict[str, str]] = [{}, {"authorization": "Bearer ada"}, {"authorization": "Bearer bob"}]
+    answers = [await post(shop, CURRENT, None, **caller) for caller in callers]
+    assert kept(shop) == (3, 0)
+    etags = [answer.headers["etag"] for answer in answers]
+    assert len(set(etags)) == 3
+    for caller, own in zip(callers, etags, strict=True):
+        for cached in (True, False):
+            if not cached:
+                shop.runtime.responses._entries.clear()
+            for etag in etags:
+                answer = await post(shop, CURRENT, None, **caller, if_none_match=etag)
+                assert answer.status_code == (304 if etag == own else 200)
+                assert answer.headers["etag"] == own
+
+
+async def test_what_is_said_to_someone_is_for_nobody_else(shop: Api) -> None:
+    for ask in (post, get):
+        for _ in range(2):
+            response = await ask(shop, CURRENT, authorization="Bearer ada")
+            assert response.headers["cache-control"] == "private, max-age=0, must-revalidate"
+    response = await post(shop, NUMBERED, {"v": 1}, authorization="Bearer ada")
+    assert response.headers["cache-control"] == "private, max-age=31536000, immutable"
+
+
+async def test_a_request_with_two_credentials_is_not_looked_up(shop: Api) -> None:
+    await post(shop, CURRENT, authorization="Bearer bob")
+    headers = [("authorization", "Bearer ada"), ("authorization", "Bearer bob")]
+    response = await shop.http.post("/graphql", json={"query": CURRENT, "variables": {}}, headers=headers)
+    assert response.status_code == 200
+    assert kept(shop) == (1, 0)

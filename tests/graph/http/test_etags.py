@@ -1,0 +1,78 @@
+"""ETags: another for whatever an answer depends on, and what `If-None-Match` says of them by RFC 9110."""
+
+from typing import Any
+
+import pytest
+from graphql import build_schema
+
+from graph import schema
+from graph.http.etags import ETags, has
+
+SCHEMA = schema.build()._schema
+ASKED: dict[str, Any] = {
+    "scope": "anonymous",
+    "media_type": "application/json",
+    "document": "digest",
+    "operation_name": None,
+    "variables": {"a": 1, "b": {"c": "x", "d": None}},
+    "versions": {"retail": 3},
+}
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"scope": "another"},
+        {"media_type": "application/graphql-response+json"},
+        {"document": "another"},
+        {"operation_name": "q"},
+        {"variables": {"a": 2, "b": {"c": "x", "d": None}}},
+        {"variables": {"a": "1", "b": {"c": "x", "d": None}}},
+        {"variables": {"a": 1, "b": {"c": "x"}}},
+        {"variables": {}},
+        {"versions": {"retail": 4}},
+        {"versions": {"wholesale": 3}},
+        {"versions": {"retail": 3, "wholesale": 3}},
+        {"versions": {}},
+    ],
+)
+def test_what_an_answer_depends_on_gives_another_etag(change: dict[str, Any]) -> None:
+    etags = ETags(SCHEMA)
+    assert etags.etag(**ASKED) != etags.etag(**{**ASKED, **change})
+
+
+def test_an_etag_is_the_same_in_every_process() -> None:
+    again = {**ASKED, "variables": {"b": {"d": None, "c": "x"}, "a": 1}}
+    assert ETags(SCHEMA).etag(**ASKED) == ETags(schema.build()._schema).etag(**again)
+
+
+def test_a_release_with_another_schema_has_other_etags() -> None:
+    assert ETags(SCHEMA).etag(**ASKED) != ETags(build_schema("type Query { a: Int }")).etag(**ASKED)
+
+
+def test_numbers_of_any_size_are_told_apart() -> None:
+    etags = ETags(SCHEMA)
+    one, other = ({**ASKED, "variables": {"a": 10**30 + n}} for n in range(2))
+    assert etags.etag(**one) != etags.etag(**other)
+
+
+@pytest.mark.parametrize(
+    ("if_none_match", "found"),
+    [
+        (b'"abc"', True),
+        (b'W/"abc"', True),
+        (b'"x", "abc"', True),
+        (b'"x",W/"abc" , "y"', True),
+        (b'"with, comma","abc"', True),
+        (b"*", True),
+        (b" * ", True),
+        (b'"abcd"', False),
+        (b"abc", False),
+        (b"", False),
+        (b'"x, abc"', False),
+        (b'"*"', False),
+        (b'w"', False),
+    ],
+)
+def test_if_none_match_is_read_as_rfc_9110_has_it(if_none_match: bytes, found: bool) -> None:
+    assert has(if_none_match, b'"abc"') is found

@@ -1,0 +1,284 @@
+"""Documents that are named instead of sent: by hash as Apollo's clients do, by id from a list that may be enforced."""
+
+import hashlib
+import json
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any, cast
+
+import httpx
+import pytest
+from starlette.requests import HTTPConnection
+from starlette.types import Message, Scope
+
+from graph import schema
+from graph.context import Context
+from graph.http.endpoint import Endpoint
+from graph.http.persisted import PersistedQueries
+from graph.http.trusted import TrustedDocuments
+from graph.settings import Settings, SettingsError
+from tests.graph.api import Api, http_client, row
+
+GRAPHQL_RESPONSE = "application/graphql-response+json"
+QUERY = "query ($yes: Boolean = true) { __typename @include(if: $yes) }"
+OTHER = "{ other: __typename }"
+MUTATION = 'mutation { createPriceList(input: {name: "a"}) { __typename } }'
+
+
+def sha256(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def by_hash(text: str, version: int = 1) -> dict[str, Any]:
+    return {"extensions": {"persistedQuery": {"version": version, "sha256Hash": sha256(text)}}}
+
+
+def endpoint(trusted: TrustedDocuments | None = None) -> Endpoint:
+    """An endpoint for documents that need no context."""
+
+    def without_context(_: HTTPConnection) -> Context:
+        return cast("Context", None)
+
+    return Endpoint(schema.build(), without_context, trusted=trusted)
+
+
+@pytest.fixture
+async def http() -> AsyncIterator[httpx.AsyncClient]:
+    """A client of an endpoint that executes every document."""
+    async with http_client(endpoint()) as client:
+        yield client
+
+
+@pytest.fixture
+async def trusting() -> AsyncIterator[httpx.AsyncClient]:
+    """A client of an endpoint that knows two documents, and executes any."""
+    async with http_client(endpoint(TrustedDocuments({"main": QUERY, "change": MUTATION}))) as client:
+        yield client
+
+
+@pytest.fixture
+async def strict() -> AsyncIterator[httpx.AsyncClient]:
+    """A client of an endpoint that executes one document and no other."""
+    async with http_client(endpoint(TrustedDocuments({"main": QUERY}, only=True))) as client:
+        yield client
+
+
+async def post(http: httpx.AsyncClient, body: dict[str, Any], accept: str = GRAPHQL_RESPONSE) -> httpx.Response:
+    return await http.post("/", json=body, headers={"accept": accept})
+
+
+async def get(http: httpx.AsyncClient, parameters: dict[str, Any]) -> httpx.Response:
+    as_text = {name: value if isinstance(value, str) else json.dumps(value) for name, value in parameters.items()}
+    return await http.get("/", params=as_text, headers={"accept": GRAPHQL_RESPONSE})
+
+
+def code(response: httpx.Response) -> str:
+    """The code of the only error, in an answer that nobody keeps."""
+    assert response.headers["cache-control"] == "no-store"
+    [error] = response.json()["errors"]
+    text: str = error["extensions"]["code"]
+    return text
+
+
+# ---------------------------------------------------------------- automatic persisted queries
+
+
+@pytest.mark.parametrize("ask", [post, get])
+async def test_a_document_is_sent_once_and_then_named_by_its_hash(http: httpx.AsyncClient, ask: Any) -> None:
+    unknown = await ask(http, by_hash(QUERY))
+    assert (unknown.status_code, code(unknown)) == (400, "PERSISTED_QUERY_NOT_FOUND")
+    assert unknown.json()["errors"][0]["message"] == "PersistedQueryNotFound"
+    assert (await ask(http, {"query": QUERY, **by_hash(QUERY)})).json() == {"data": {"__typename": "Query"}}
+    for other in (post, get):
+        assert (await other(http, by_hash(QUERY))).json() == {"data": {"__typename": "Query"}}
+        assert (await other(http, {**by_hash(QUERY), "variables": {"yes": False}})).json() == {"data": {}}
+
+
+async def test_a_hash_that_is_not_known_is_told_with_200_in_the_older_media_type(http: httpx.AsyncClient) -> None:
+    response = await post(http, by_hash(QUERY), "application/json")
+    assert (response.status_code, code(response)) == (200, "PERSISTED_QUERY_NOT_FOUND")
+
+
+async def test_a_hash_of_another_text_is_refused(http: httpx.AsyncClient) -> None:
+    for ask in (post, get):
+        response = await ask(http, {"query": QUERY, **by_hash(OTHER)})
+        assert (response.status_code, code(response)) == (400, "PERSISTED_QUERY_HASH_MISMATCH")
+    assert code(await post(http, by_hash(OTHER))) == "PERSISTED_QUERY_NOT_FOUND"
+
+
+async def test_another_version_of_the_protocol_is_not_spoken(http: httpx.AsyncClient) -> None:
+    response = await post(http, {"query": QUERY, **by_hash(QUERY, version=2)})
+    assert code(response) == "PERSISTED_QUERY_NOT_SUPPORTED"
+
+
+async def test_a_document_that_is_not_valid_is_not_kept(http: httpx.AsyncClient) -> None:
+    assert code(await post(http, {"query": "{ nope }", **by_hash("{ nope }")})) == "GRAPHQL_VALIDATION_FAILED"
+    assert code(await post(http, by_hash("{ nope }"))) == "PERSISTED_QUERY_NOT_FOUND"
+
+
+async def test_a_document_that_came_without_its_hash_is_not_kept(http: httpx.AsyncClient) -> None:
+    await post(http, {"query": QUERY})
+    assert code(await post(http, by_hash(QUERY))) == "PERSISTED_QUERY_NOT_FOUND"
+
+
+async def test_an_extension_that_is_none_is_a_bad_request(http: httpx.AsyncClient) -> None:
+    wrong: tuple[Any, ...] = ("x", 5, [], {"persistedQuery": 5}, {"persistedQuery": {"version": 1}})
+    for extensions in wrong:
+        for ask in (post, get):
+            response = await ask(http, {"query": QUERY, "extensions": extensions})
+            assert (response.status_code, code(response)) == (400, "BAD_REQUEST"), extensions
+
+
+async def test_a_mutation_by_its_hash_is_not_executed_by_get(http: httpx.AsyncClient) -> None:
+    response = await get(http, {"query": MUTATION, **by_hash(MUTATION)})
+    assert (response.status_code, code(response)) == (405, "METHOD_NOT_ALLOWED")
+
+
+def test_documents_are_kept_in_a_bounded_number_of_bytes() -> None:
+    queries = PersistedQueries(max_bytes=10_000)
+    for n in range(100):
+        queries.put(f"{n}", "x" * 500)
+        assert queries.find("0") is not None
+        assert queries.size <= 10_000
+    assert queries.find("1") is None
+    assert queries.find("99") == "x" * 500
+    queries.put("99", "x" * 500)
+    assert queries.size == len(queries._texts) * (queries.size // len(queries._texts))
+
+
+async def test_an_answer_to_a_hash_is_kept_like_any_other(api: Api) -> None:
+    await api.create("retail")
+    await api.publish("retail", [row("a")])
+    document = '{ snapshot(priceList: "retail") { version size } }'
+    whole = await api.http.post("/graphql", json={"query": document, **by_hash(document)})
+    parameters = {"extensions": json.dumps(by_hash(document)["extensions"])}
+    first, again = [await api.http.get("/graphql", params=parameters) for _ in range(2)]
+    assert first.headers["etag"] == whole.headers["etag"]
+    assert first.content == again.content == whole.content
+    assert api.runtime.responses.hits == 1
+
+
+# ---------------------------------------------------------------- trusted documents
+
+
+async def test_a_trusted_document_is_asked_for_by_its_id_or_its_hash(trusting: httpx.AsyncClient) -> None:
+    for document_id in ("main", f"sha256:{sha256(QUERY)}"):
+        for ask in (post, get):
+            response = await ask(trusting, {"documentId": document_id, "variables": {"yes": True}})
+            assert response.json() == {"data": {"__typename": "Query"}}
+    assert (await post(trusting, by_hash(QUERY))).json() == {"data": {"__typename": "Query"}}
+
+
+async def test_an_id_that_is_not_known_is_told(trusting: httpx.AsyncClient) -> None:
+    for document_id in ("nope", f"sha256:{sha256(OTHER)}", sha256(QUERY)):
+        response = await post(trusting, {"documentId": document_id})
+        assert (response.status_code, code(response)) == (400, "DOCUMENT_NOT_FOUND")
+        assert (await post(trusting, {"documentId": document_id}, "application/json")).status_code == 200
+
+
+async def test_either_a_document_or_its_id_is_sent(trusting: httpx.AsyncClient) -> None:
+    response = await post(trusting, {"query": QUERY, "documentId": "main"})
+    assert (response.status_code, code(response)) == (400, "BAD_REQUEST")
+
+
+async def test_a_mutation_by_its_id_is_not_executed_by_get(trusting: httpx.AsyncClient) -> None:
+    response = await get(trusting, {"documentId": "change"})
+    assert (response.status_code, code(response)) == (405, "METHOD_NOT_ALLOWED")
+
+
+async def test_where_no_list_is_enforced_any_document_is_executed(trusting: httpx.AsyncClient) -> None:
+    assert (await post(trusting, {"query": OTHER})).json() == {"data": {"other": "Query"}}
+
+
+async def test_an_enforced_list_lets_nothing_else_through(strict: httpx.AsyncClient) -> None:
+    for asked in ({"query": OTHER}, {"query": f"{QUERY} "}, {"query": "{"}, {"query": OTHER, **by_hash(OTHER)}):
+        for ask in (post, get):
+            response = await ask(strict, asked)
+            assert (response.status_code, code(response)) == (400, "DOCUMENT_NOT_TRUSTED"), asked
+    assert code(await post(strict, by_hash(OTHER))) == "PERSISTED_QUERY_NOT_FOUND"
+
+
+async def test_an_enforced_list_lets_through_what_is_on_it(strict: httpx.AsyncClient) -> None:
+    for asked in ({"query": QUERY}, {"documentId": "main"}, by_hash(QUERY), {"query": QUERY, **by_hash(QUERY)}):
+        assert (await post(strict, asked)).json() == {"data": {"__typename": "Query"}}, asked
+
+
+async def test_an_enforced_list_holds_for_event_streams(strict: httpx.AsyncClient) -> None:
+    for accept in ("text/event-stream", "text/event-stream;q=0, application/json"):
+        for response in (
+            await strict.post("/", json={"query": OTHER}, headers={"accept": accept}),
+            await strict.get("/", params={"query": OTHER}, headers={"accept": accept}),
+        ):
+            assert (response.status_code, code(response)) == (400, "DOCUMENT_NOT_TRUSTED")
+
+
+async def test_an_enforced_list_holds_for_a_websocket() -> None:
+    sent: list[Message] = []
+    texts = [
+        {"type": "connection_init"},
+        {"id": "1", "type": "subscribe", "payload": {"query": OTHER}},
+    ]
+    received: list[Message] = [
+        {"type": "websocket.connect"},
+        *({"type": "websocket.receive", "text": json.dumps(text)} for text in texts),
+    ]
+
+    async def receive() -> Message:
+        return received.pop(0) if received else {"type": "websocket.disconnect", "code": 1000}
+
+    async def send(message: Message) -> None:
+        sent.append(message)
+
+    scope: Scope = {
+        "type": "websocket",
+        "path": "/",
+        "headers": [],
+        "query_string": b"",
+        "subprotocols": ["graphql-transport-ws"],
+    }
+    await endpoint(TrustedDocuments({"main": QUERY}, only=True))(scope, receive, send)
+    answers = [json.loads(message["text"]) for message in sent if message["type"] == "websocket.send"]
+    assert [answer["type"] for answer in answers] == ["connection_ack", "error"]
+    assert answers[1]["payload"][0]["extensions"]["code"] == "DOCUMENT_NOT_TRUSTED"
+
+
+# ---------------------------------------------------------------- the list
+
+
+def read(file: Path, text: str, *, only: bool = False) -> TrustedDocuments:
+    file.write_text(text)
+    return TrustedDocuments.of(Settings(trusted_documents=file, trusted_documents_only=only))
+
+
+def test_a_list_is_read_from_a_file(tmp_path: Path) -> None:
+    documents = {"main": QUERY, f"sha256:{sha256(OTHER)}": OTHER, sha256(MUTATION): MUTATION, "x-relay:ab12": OTHER}
+    trusted = read(tmp_path / "list.json", json.dumps(documents), only=True)
+    assert trusted.only
+    assert {document_id: trusted.find(document_id) for document_id in documents} == documents
+    assert trusted.find(f"sha256:{sha256(MUTATION)}") == MUTATION
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("{", "is no JSON object"),
+        ('["a"]', "is no JSON object"),
+        ('{"a": 5}', "is no JSON object"),
+        (json.dumps({f"sha256:{sha256(OTHER)}": QUERY}), "is not the SHA-256 of its document"),
+        (json.dumps({sha256(OTHER): QUERY}), "is not the SHA-256 of its document"),
+        (json.dumps({"md5:ab": QUERY}), "cannot be an id"),
+        (json.dumps({"": QUERY}), "cannot be an id"),
+        (json.dumps({"a b": QUERY}), "cannot be an id"),
+    ],
+)
+def test_a_list_that_is_wrong_is_refused_at_start(tmp_path: Path, text: str, said: str) -> None:
+    with pytest.raises(SettingsError, match=said) as caught:
+        read(tmp_path / "list.json", text)
+    assert "PRICEBOOK_TRUSTED_DOCUMENTS: " in str(caught.value)
+
+
+def test_a_list_that_is_not_there_is_refused_at_start(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match="No such file"):
+        TrustedDocuments.of(Settings(trusted_documents=tmp_path / "nope.json"))
+    with pytest.raises(SettingsError, match="needs PRICEBOOK_TRUSTED_DOCUMENTS"):
+        TrustedDocuments.of(Settings(trusted_documents_only=True))

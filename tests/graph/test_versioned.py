@@ -1,0 +1,121 @@
+"""Which operations versions alone answer: only what is named is shared, however it is written."""
+
+from pathlib import Path
+
+import pytest
+from graphql import GraphQLObjectType, build_schema, parse, validate
+
+from graph import schema
+from graph.documents import Documents
+from graph.schema import sdl
+from graph.versioned import PURE
+
+CONTRACT = build_schema(Path(__file__).with_name("contract.graphql").read_text())
+SCHEMA = schema.build()._schema
+
+VERSIONED = {
+    "literals": '{ snapshot(priceList: "a") { version size label createdAt priceList price(sku: "x") { amount } } }',
+    "a page": """query ($after: String) { snapshot(priceList: "a") {
+      prices(after: $after) { edges { cursor node { sku tiers { minQuantity amount } } } totalCount
+        nodes { currency validFrom validUntil attributes } pageInfo { hasNextPage endCursor } } } }""",
+    "type names": '{ __typename snapshot(priceList: "a") { __typename pricesBySku(skus: []) { __typename } } }',
+    "fragments": """{ ...Root } fragment Root on Query { ... { snapshot(priceList: "a") { ...Snapshot } } }
+      fragment Snapshot on Snapshot { ... on Snapshot @include(if: true) { size } }""",
+    "aliases": '{ state: snapshot(priceList: "a") { batch: size } b: snapshot(priceList: "b", version: 1) { size } }',
+}
+
+NOT_VERSIONED = {
+    "state": '{ snapshot(priceList: "a") { size state } }',
+    "publishedAt": '{ snapshot(priceList: "a") { publishedAt } }',
+    "batch": '{ snapshot(priceList: "a") { batch { id } } }',
+    "an alias": '{ snapshot(priceList: "a") { size: state } }',
+    "a price list": '{ priceList(name: "a") { current { size } } }',
+    "price lists": "{ priceLists { totalCount } }",
+    "a batch": '{ batch(id: "a") { id } }',
+    "introspection": '{ snapshot(priceList: "a") { size } __schema { queryType { name } } }',
+    "a type": '{ __type(name: "Price") { name } }',
+    "in a fragment": '{ ...F } fragment F on Query { ... { snapshot(priceList: "a") { ...G } } } '
+    "fragment G on Snapshot { ... on Snapshot { state } }",
+    "skipped": 'query ($no: Boolean = false) { snapshot(priceList: "a") { size state @include(if: $no) } }',
+    "nothing of a version": "{ __typename }",
+    "a mutation": 'mutation { createPriceList(input: {name: "a"}) { __typename } }',
+    "a subscription": 'subscription { published(priceList: "a") { version } }',
+}
+
+
+@pytest.mark.parametrize("name", VERSIONED)
+def test_versions_alone_answer(name: str) -> None:
+    operation = Documents(SCHEMA).get(VERSIONED[name]).operation(None)
+    assert operation is not None
+    assert operation.versioned is not None
+
+
+@pytest.mark.parametrize("name", NOT_VERSIONED)
+def test_more_than_versions_answers(name: str) -> None:
+    operation = Documents(SCHEMA).get(NOT_VERSIONED[name]).operation(None)
+    assert operation is not None
+    assert operation.versioned is None
+
+
+def test_what_is_named_as_pure_exists() -> None:
+    promised = {**CONTRACT.type_map, **SCHEMA.type_map}
+    for name, fields in PURE.items():
+        ours, contract = promised[name], CONTRACT.type_map.get(name)
+        assert isinstance(ours, GraphQLObjectType)
+        known = set(ours.fields) | set(contract.fields if isinstance(contract, GraphQLObjectType) else ())
+        assert fields <= known, name
+
+
+def test_what_depends_on_more_than_the_version_is_not_named() -> None:
+    assert not PURE["Snapshot"] & {"state", "publishedAt", "batch"}
+    assert "history" not in PURE["Price"]
+    assert PURE["Query"] == {"snapshot"}
+
+
+def test_each_operation_of_a_document_is_judged_by_itself() -> None:
+    document = Documents(SCHEMA).get(
+        'query a { snapshot(priceList: "a") { size } } query b { priceLists { totalCount } }'
+    )
+    a, b = document.operation("a"), document.operation("b")
+    assert a is not None
+    assert b is not None
+    assert (a.versioned is not None, b.versioned is not None) == (True, False)
+    assert document.operation(None) is None
+
+
+def test_an_operation_is_judged_once() -> None:
+    document = Documents(SCHEMA).get(VERSIONED["a page"])
+    assert document.operation(None) is document.operation(None)
+
+
+def test_a_document_of_fragments_that_multiply_is_judged_at_once() -> None:
+    fragments = " ".join(f"fragment F{n} on Snapshot {{ ...F{n + 1} ...F{n + 1} }}" for n in range(40))
+    text = f'{{ snapshot(priceList: "a") {{ ...F0 }} }} {fragments} fragment F40 on Snapshot {{ size }}'
+    operation = Documents(SCHEMA).get(text).operation(None)
+    assert operation is not None
+    assert operation.versioned is not None
+
+
+@pytest.mark.parametrize(
+    ("variables", "followed"),
+    [
+        ({"l": "a"}, {"a"}),
+        ({"l": "a", "v": None}, {"a"}),
+        ({"l": "a", "v": 3}, set()),
+        ({"l": "a", "v": 3, "d": None}, {"b"}),
+        ({"l": "a", "v": 3, "d": 4}, set()),
+        ({"l": 5}, None),
+        ({}, None),
+    ],
+)
+def test_lists_whose_current_version_is_asked_for_are_known_before(
+    variables: dict[str, object], followed: set[str] | None
+) -> None:
+    text = """query ($l: ID!, $v: Int, $d: Int = 7) {
+      snapshot(priceList: $l, version: $v) { size }
+      b: snapshot(priceList: "b", version: $d) { size } c: snapshot(priceList: "c", version: 1) { size } }"""
+    assert not validate(build_schema(sdl()), parse(text))
+    operation = Documents(SCHEMA).get(text).operation(None)
+    assert operation is not None
+    assert operation.versioned is not None
+    assert operation.versioned.followed(variables) == followed
