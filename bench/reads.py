@@ -135,10 +135,7 @@ def _check(server: Server, each: bytes) -> None:
 def _constant(place: Place, workload: Workload, bodies: Sequence[bytes]) -> Run:
     with place.server() as server:
         size = len(server.answer(bodies[0]).content)
-    command = (
-        *(sys.executable, "-m", "uvicorn", "bench.constant:app", "--log-level", "warning", "--no-access-log"),
-        *("--loop", "uvloop", "--http", "httptools", "--fd"),
-    )
+    command = (sys.executable, "-m", "bench.run_app", "bench.constant:app")
     with place.other(*command, ready="/readyz", BENCH_CONSTANT_BYTES=str(size)) as server:
         return _drive(server, workload, "constant", [(None, each) for each in bodies])
 

@@ -13,10 +13,7 @@ from bench.processes import Process
 
 DATABASE = "bench"
 
-_METERED = (
-    *(sys.executable, "-m", "uvicorn", "--factory", "bench.held:app", "--log-level", "warning"),
-    *("--loop", "uvloop", "--http", "httptools", "--fd"),
-)
+_METERED = (sys.executable, "-m", "bench.run_app", "bench.held:app")
 _SERVE = (sys.executable, "-c", "from graph.cli import main; main()", "serve", "--fd")
 
 
