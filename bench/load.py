@@ -1,4 +1,4 @@
-"""A load of point queries over kept-alive connections, from a process of its own; prints its latencies as JSON."""
+"""A load of point queries over kept-alive connections until its input ends; prints its latencies as JSON."""
 
 import asyncio
 import json
@@ -11,10 +11,10 @@ CONNECTIONS = 8
 QUERY = 'query($sku: ID!) { snapshot(priceList: "bench-reads") { version price(sku: $sku) { sku amount } } }'
 
 
-async def _client(url: str, skus: int, until: float, latencies: list[float], pause: float) -> None:
+async def _client(url: str, skus: int, stopped: asyncio.Event, latencies: list[float], pause: float) -> None:
     chance = random.Random()
     reader, writer = await asyncio.open_connection(urlsplit(url).hostname, urlsplit(url).port)
-    while time.perf_counter() < until:
+    while not stopped.is_set():
         variables = {"sku": f"SKU-{chance.randrange(skus):08d}"}
         body = json.dumps({"query": QUERY, "variables": variables}).encode()
         head = f"POST /graphql HTTP/1.1\r\nhost: bench\r\ncontent-type: application/json\r\ncontent-length: {len(body)}"
@@ -30,11 +30,16 @@ async def _client(url: str, skus: int, until: float, latencies: list[float], pau
     writer.close()
 
 
-async def _main(url: str, skus: int, seconds: float) -> None:
+async def _main(url: str, skus: int) -> None:
     latencies: list[float] = []
-    until = time.perf_counter() + seconds
+    stopped = asyncio.Event()
     # A moderate, steady load: the question is how long one waits, not how many there are.
-    await asyncio.gather(*(_client(url, skus, until, latencies, 0.02) for _ in range(CONNECTIONS)))
+    clients = [asyncio.create_task(_client(url, skus, stopped, latencies, 0.02)) for _ in range(CONNECTIONS)]
+    sys.stdout.write("ready\n")
+    sys.stdout.flush()
+    await asyncio.to_thread(sys.stdin.read)
+    stopped.set()
+    await asyncio.gather(*clients)
     latencies.sort()
     sys.stdout.write(
         json.dumps({"count": len(latencies), **{f"p{p}": latencies[len(latencies) * p // 100] for p in (50, 99)}})
@@ -42,4 +47,4 @@ async def _main(url: str, skus: int, seconds: float) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(_main(sys.argv[1], int(sys.argv[2]), float(sys.argv[3])))
+    asyncio.run(_main(sys.argv[1], int(sys.argv[2])))

@@ -3,9 +3,8 @@
 import json
 import subprocess
 import sys
-import threading
 import time
-from typing import Any
+from typing import Any, Self
 
 from bench.place import Place
 from bench.prices import prices, publish_body
@@ -27,34 +26,43 @@ def _run(server: Server, report: Report) -> None:
     server.create("bench-load")
     server.post(publish_body("bench-reads", "base", prices(SKUS)))
     body = publish_body("bench-load", "load", prices(ROWS))
-    idle = _wait(_start(server, IDLE_SECONDS))
-    took: list[float] = []
-    sender = threading.Thread(target=lambda: took.append(_send(server, body)))
-    sender.start()
-    busy = []
-    while sender.is_alive():
-        busy.append(_wait(_start(server, 1.0)))
-    sender.join()
-    worst = max(run["p99"] for run in busy)
-    report.add(Figure("reads while loading", f"{ROWS:,} rows taken in", took[0], "s"))
-    report.add(Figure("reads while loading", "p99 idle", 1000 * idle["p99"], "ms"))
-    report.add(Figure("reads while loading", "p99 of the worst second", 1000 * worst, "ms"))
-    report.add(Figure("reads while loading", "worst second / idle", worst / idle["p99"], "", 5))
+    with _Load(server) as load:
+        time.sleep(IDLE_SECONDS)
+        idle = load.stop()
+    with _Load(server) as load:
+        started = time.perf_counter()
+        server.post(body)
+        took = time.perf_counter() - started
+        busy = load.stop()
+    report.add(Figure("reads while loading", f"{ROWS:,} rows taken in", took, "s"))
+    for state, seen in (("idle", idle), ("loading", busy)):
+        for percentile in ("p50", "p99"):
+            report.add(Figure("reads while loading", f"{percentile} {state}", 1000 * seen[percentile], "ms"))
+    report.add(Figure("reads while loading", "p99 loading / idle", busy["p99"] / idle["p99"], "", 5))
 
 
-def _send(server: Server, body: bytes) -> float:
-    started = time.perf_counter()
-    server.post(body)
-    return time.perf_counter() - started
+class _Load:
+    """Point queries from a process of its own, from when it says that it is ready until it is told to stop."""
+
+    def __init__(self, server: Server) -> None:
+        command = [sys.executable, "-m", "bench.load", server.url, str(SKUS)]
+        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+
+    def __enter__(self) -> Self:
+        if self._process.stdout is None or self._process.stdout.readline() != b"ready\n":
+            raise AssertionError("The load did not start.")
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._process.kill()
+
+    def stop(self) -> dict[str, Any]:
+        """Return the latencies that were seen, in seconds."""
+        output, _ = self._process.communicate()
+        return _seen(self._process, output)
 
 
-def _start(server: Server, seconds: float) -> subprocess.Popen[bytes]:
-    command = [sys.executable, "-m", "bench.load", server.url, str(SKUS), str(seconds)]
-    return subprocess.Popen(command, stdout=subprocess.PIPE)
-
-
-def _wait(process: subprocess.Popen[bytes]) -> dict[str, Any]:
-    output, _ = process.communicate()
+def _seen(process: subprocess.Popen[bytes], output: bytes) -> dict[str, Any]:
     if process.returncode:
         raise AssertionError("The load broke off.")
     result: dict[str, Any] = json.loads(output)
