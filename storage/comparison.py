@@ -14,8 +14,8 @@ from storage.records import amount_of, canonical, currency_of, is_removal, sku_o
 from storage.snapshots import Snapshot
 from storage.stack import Stack
 
-# So many rows are looked up at once.
-RUN = 1000
+# So many rows are looked up and compared at once: some milliseconds of work.
+RUN = 500
 
 
 def layers_of(base: Snapshot | None) -> tuple[str, ...]:
@@ -24,11 +24,12 @@ def layers_of(base: Snapshot | None) -> tuple[str, ...]:
 
 
 class Comparison:
-    """Compares rows with a version as they come, in any order and several runs at once."""
+    """Compares rows with a version as they come, in any order; one run at a time, so that others have their turn."""
 
     def __init__(self, stack: Stack, base: Snapshot | None) -> None:
         self._stack = stack
         self._base = layers_of(base)
+        self._turn = asyncio.Lock()
         self._added = self._removed = self._changed = self._unchanged = 0
         self._currencies: set[bytes] = set()
         self._largest: LargestChange | None = None
@@ -49,8 +50,9 @@ class Comparison:
     async def add(self, documents: Sequence[bytes]) -> None:
         """Compare rows."""
         for start in range(0, len(documents), RUN):
-            await self._compare(documents[start : start + RUN])
-            await asyncio.sleep(0)  # between runs others have their turn
+            async with self._turn:
+                await self._compare(documents[start : start + RUN])
+            await asyncio.sleep(0)
 
     async def _compare(self, documents: Sequence[bytes]) -> None:
         skus = [sku_of(document) for document in documents]

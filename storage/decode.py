@@ -22,8 +22,8 @@ MAX_AMOUNT_DIGITS = 34  # what an IEEE 754 decimal128 holds exactly
 MAX_QUANTITY = 2**31 - 1  # GraphQL's Int
 MAX_TIERS = 100
 
-# Large enough that the database sees few round trips, small enough that the event loop is held some milliseconds.
-SLICE_ROWS = 500
+# Small enough that the event loop is held for some two milliseconds.
+SLICE_ROWS = 250
 
 # What msgspec raises for a text that is not what was asked for.
 UNDECODABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)

@@ -14,8 +14,6 @@ from storage.gates import DiffSummary, Facts
 from storage.snapshots import Snapshot
 from storage.stack import Stack
 
-COMPARISONS_IN_FLIGHT = 3
-
 
 @dataclass(frozen=True, slots=True)
 class Seal:
@@ -34,29 +32,13 @@ async def seal(stack: Stack, batch: Batch, base: Snapshot | None) -> Seal:
     known = batch.changes if batch.changes and batch.changes.base == layers_of(base) else None
     comparison = Comparison(stack, base)
     stored = Checksum()
-    in_flight: set[asyncio.Task[None]] = set()
-    try:
-        async for run in stack.runs(batch.layer):
-            stored += checksum(run)
-            if known is None:
-                in_flight = await _room(in_flight)
-                in_flight.add(asyncio.create_task(comparison.add(run)))
-            await asyncio.sleep(0)  # between runs others have their turn
-        await asyncio.gather(*in_flight)
-    finally:
-        for task in in_flight:
-            task.cancel()
+    async for run in stack.runs(batch.layer):
+        stored += checksum(run)
+        if known is None:
+            await comparison.add(run)
+        await asyncio.sleep(0)  # between runs others have their turn
     facts = _facts(batch.mode, base, known or comparison.changes, stored.count)
     return Seal(stored, base.version if base else None, facts)
-
-
-async def _room(in_flight: set[asyncio.Task[None]]) -> set[asyncio.Task[None]]:
-    if len(in_flight) < COMPARISONS_IN_FLIGHT:
-        return in_flight
-    done, waiting = await asyncio.wait(in_flight, return_when=asyncio.FIRST_COMPLETED)
-    for task in done:
-        task.result()
-    return waiting
 
 
 def _facts(mode: BatchMode, base: Snapshot | None, changes: Changes, rows: int) -> Facts:
