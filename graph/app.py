@@ -16,6 +16,7 @@ from graph.context import Context
 from graph.http.body_limit import BodyLimit
 from graph.http.endpoint import Endpoint
 from graph.http.health import healthz, readyz
+from graph.http.min_version import MinVersion, min_versions_of
 from graph.runtime import Runtime
 from graph.settings import Settings, SettingsError
 
@@ -32,7 +33,12 @@ def create_app(settings: Settings) -> Starlette:
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[_State]:
-        async with Runtime.opened(uri, settings.mongodb_database) as runtime:
+        async with Runtime.opened(
+            uri,
+            settings.mongodb_database,
+            cache_bytes=settings.cache_bytes,
+            secondaries=settings.read_from == "secondaries",
+        ) as runtime:
             yield {"runtime": runtime}
 
     endpoint = Endpoint(schema.build(), _context, settings.max_file_bytes)
@@ -45,6 +51,7 @@ def create_app(settings: Settings) -> Starlette:
         ],
         middleware=[
             Middleware(BodyLimit, limit=settings.max_body_bytes, upload_limit=settings.max_upload_bytes),
+            Middleware(MinVersion),
         ],
         lifespan=lifespan,
     )
@@ -57,4 +64,4 @@ def app_from_environment() -> Starlette:
 
 def _context(request: Request | WebSocket) -> Context:
     runtime: Runtime = request.state.runtime
-    return runtime.context()
+    return runtime.context(min_versions_of(request.scope))

@@ -5,7 +5,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from graph.context import Context
-from loaders import Heads, Heartbeat, Loaders
+from loaders import DEFAULT_CACHE_BYTES, Heads, Heartbeat, Loaders, MinVersions
 from storage import Store
 
 ANONYMOUS = "anonymous"
@@ -13,17 +13,19 @@ ANONYMOUS = "anonymous"
 
 @dataclass(frozen=True, slots=True)
 class Runtime:
-    """The store and the pointers of a process."""
+    """The store of a process, its pointers, and what is in memory of the versions that they name."""
 
     store: Store
     heads: Heads
 
     @classmethod
     @asynccontextmanager
-    async def opened(cls, uri: str, database: str) -> "AsyncIterator[Runtime]":
+    async def opened(
+        cls, uri: str, database: str, *, cache_bytes: int = DEFAULT_CACHE_BYTES, secondaries: bool = False
+    ) -> "AsyncIterator[Runtime]":
         """Open the store, follow the pointers, and close all of it at the end."""
-        store = await Store.open(uri, database)
-        heads = Heads(store)
+        store = await Store.open(uri, database, secondaries=secondaries)
+        heads = Heads(store, cache_bytes)
         heartbeat = Heartbeat(store, heads)
         try:
             await heads.start()
@@ -36,6 +38,7 @@ class Runtime:
             await heads.stop()
             await store.close()
 
-    def context(self) -> Context:
-        """Return the context of a new request."""
-        return Context(self.store, self.heads, Loaders(self.store, self.heads), ANONYMOUS)
+    def context(self, min_versions: MinVersions | None = None) -> Context:
+        """Return the context of a new request, which wants to see `min_versions` at the least."""
+        loaders = Loaders(self.store, self.heads, min_versions or MinVersions())
+        return Context(self.store, self.heads, loaders, ANONYMOUS)

@@ -87,6 +87,10 @@ def _size(text: str) -> int:
     return int(found[1]) * _UNITS[found[2]]
 
 
+def _size_or_none(text: str) -> int:
+    return 0 if text == "0" else _size(text)
+
+
 def _folder(text: str) -> Path:
     return Path(text).expanduser().absolute()
 
@@ -150,6 +154,22 @@ class Settings:
     max_file_bytes: int = field(
         default=8 << 30,
         metadata=_manual(_size, "Largest file taken, once decompressed.", shown="8GiB"),
+    )
+    cache_bytes: int = field(
+        default=256 << 20,
+        metadata=_manual(
+            _size_or_none,
+            "Memory of each process for prices, shared by all requests; `0` keeps none.",
+            shown="256MiB",
+        ),
+    )
+    read_from: str = field(
+        default="primary",
+        metadata=_manual(
+            _one_of("primary", "secondaries"),
+            "Members that queries read prices from; `secondaries` are read causally after the publish, and the primary "
+            "is asked for what they do not answer in time.",
+        ),
     )
     log_level: str = field(
         default="info",
