@@ -99,3 +99,4 @@ class Succession:
         base.bytes += records.bytes - self._weight
         self._versions.bytes -= self._weight
         base.young, base.old, base.newer, base.changed = records.young, records.old, None, frozenset()
+        records.forget()
