@@ -20,6 +20,7 @@ from graph.http.cache_control import CacheControl
 from graph.http.caching import FromCache
 from graph.http.endpoint import Endpoint
 from graph.http.health import healthz, readyz
+from graph.http.min_version import MinVersion, min_versions_of
 from graph.http.trusted import TrustedDocuments
 from graph.runtime import Runtime
 from graph.settings import Settings, SettingsError
@@ -43,7 +44,13 @@ def create_app(settings: Settings) -> Starlette:
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[_State]:
-        async with Runtime.opened(uri, settings.mongodb_database, settings.response_cache_bytes) as runtime:
+        async with Runtime.opened(
+            uri,
+            settings.mongodb_database,
+            settings.response_cache_bytes,
+            cache_bytes=settings.cache_bytes,
+            secondaries=settings.read_from == "secondaries",
+        ) as runtime:
             yield {"runtime": runtime}
 
     endpoint = Endpoint(
@@ -55,14 +62,14 @@ def create_app(settings: Settings) -> Starlette:
     )
     # What a request to the endpoint passes, from the inside to the outside.
     graphql: ASGIApp = BodyLimit(endpoint, settings.max_body_bytes, settings.max_upload_bytes)
-    graphql = ServerErrorMiddleware(graphql)
+    graphql = ServerErrorMiddleware(MinVersion(graphql))
     if settings.response_cache_bytes:
         graphql = FromCache(graphql)
     return _Application(
         graphql,
         routes=[
             Route(GRAPHQL, graphql),
-            WebSocketRoute(GRAPHQL, endpoint),
+            WebSocketRoute(GRAPHQL, MinVersion(endpoint)),
             Route("/healthz", healthz),
             Route("/readyz", readyz),
         ],
@@ -99,4 +106,4 @@ def _collect_rarely() -> None:
 
 def _context(request: Request | WebSocket) -> Context:
     runtime: Runtime = request.state.runtime
-    return runtime.context()
+    return runtime.context(min_versions_of(request.scope))

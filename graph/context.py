@@ -1,11 +1,18 @@
 """What a resolver has at hand: the loaders of its request, the acts of storage, and who asks."""
 
+from collections.abc import Awaitable
 from dataclasses import dataclass
+from typing import TypeAlias, TypeVar
 
 import strawberry
 
 from loaders import Heads, Loaders
 from storage import Store
+
+T = TypeVar("T")
+
+# What a resolver returns that answers at once where it can: graphql-core awaits what is left.
+Answer: TypeAlias = T | Awaitable[T | None] | None
 
 
 @dataclass(slots=True)
@@ -23,11 +30,12 @@ class Context:
 
     def anew(self) -> "Context":
         """Return the context of another operation of the same caller."""
-        return Context(self.store, self.heads, Loaders(self.store, self.heads), self.caller)
+        loaders = Loaders(self.store, self.heads, self.loaders.view.min_versions)
+        return Context(self.store, self.heads, loaders, self.caller)
 
     async def see_anew(self, price_list: str) -> None:
         """Let this process, and this request, see the pointer that a mutation has just moved."""
-        self.heads.observe(await self.store.pointers.get(price_list))
+        await self.heads.turn_to(await self.store.pointers.get(price_list))
         self.loaders.view.forget(price_list)
 
 

@@ -6,7 +6,7 @@ from typing import Annotated
 import strawberry
 
 from graph import cursors
-from graph.context import Info
+from graph.context import Answer, Info
 from graph.lookahead import version_of_cursors
 from graph.types.batches import Batch
 from graph.types.connections import Connection
@@ -28,24 +28,27 @@ class Query:
         graphql_type=Snapshot | None,
     )
     @staticmethod
-    async def snapshot(
+    def snapshot(
         info: Info,
         price_list: Annotated[strawberry.ID, strawberry.argument(description="The list's name.")],
         version: Annotated[int | None, strawberry.argument(description="The version's number.")] = None,
-    ) -> StoredSnapshot | None:
+    ) -> Answer[StoredSnapshot]:
         """A version of a list."""
         view = info.context.loaders.view
         if version is None:
             version = version_of_cursors(info)
-        return await view.current(price_list) if version is None else await view.version(price_list, version)
+        if version is None:
+            return view.now(price_list) or view.current(price_list)
+        return view.version(price_list, version)
 
     @strawberry.field(description="A price list; null where there is none.", graphql_type=PriceList | None)
     @staticmethod
-    async def price_list(
+    def price_list(
         info: Info, name: Annotated[strawberry.ID, strawberry.argument(description="The list's name.")]
-    ) -> StoredPriceList | None:
+    ) -> Answer[StoredPriceList]:
         """A price list."""
-        return await info.context.loaders.view.find(name)
+        view = info.context.loaders.view
+        return view.known(name) or view.find(name)
 
     @strawberry.field(description="All price lists, by name.", graphql_type=Connection[PriceList])
     @staticmethod

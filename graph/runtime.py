@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from graph.context import Context
 from graph.http.response_cache import ResponseCache
-from loaders import Heads, Heartbeat, Loaders
+from loaders import DEFAULT_CACHE_BYTES, Heads, Heartbeat, Loaders, MinVersions
 from storage import Store
 
 ANONYMOUS = "anonymous"
@@ -14,7 +14,7 @@ ANONYMOUS = "anonymous"
 
 @dataclass(frozen=True, slots=True)
 class Runtime:
-    """The store, the pointers and the answers of a process."""
+    """The store of a process, its pointers with what is in memory of their versions, and its answers."""
 
     store: Store
     heads: Heads
@@ -22,10 +22,18 @@ class Runtime:
 
     @classmethod
     @asynccontextmanager
-    async def opened(cls, uri: str, database: str, response_cache_bytes: int) -> "AsyncIterator[Runtime]":
+    async def opened(
+        cls,
+        uri: str,
+        database: str,
+        response_cache_bytes: int,
+        *,
+        cache_bytes: int = DEFAULT_CACHE_BYTES,
+        secondaries: bool = False,
+    ) -> "AsyncIterator[Runtime]":
         """Open the store, follow the pointers, and close all of it at the end."""
-        store = await Store.open(uri, database)
-        heads = Heads(store)
+        store = await Store.open(uri, database, secondaries=secondaries)
+        heads = Heads(store, cache_bytes)
         heartbeat = Heartbeat(store, heads)
         try:
             await heads.start()
@@ -38,6 +46,7 @@ class Runtime:
             await heads.stop()
             await store.close()
 
-    def context(self) -> Context:
-        """Return the context of a new request."""
-        return Context(self.store, self.heads, Loaders(self.store, self.heads), ANONYMOUS)
+    def context(self, min_versions: MinVersions | None = None) -> Context:
+        """Return the context of a new request, which wants to see `min_versions` at the least."""
+        loaders = Loaders(self.store, self.heads, min_versions or MinVersions())
+        return Context(self.store, self.heads, loaders, ANONYMOUS)

@@ -166,6 +166,22 @@ class Settings:
         default=8 << 30,
         metadata=_manual(_size, "Largest file taken, once decompressed.", shown="8GiB"),
     )
+    cache_bytes: int = field(
+        default=256 << 20,
+        metadata=_manual(
+            _size_or_none,
+            "Memory of each process for prices, shared by all requests; `0` keeps none.",
+            shown="256MiB",
+        ),
+    )
+    read_from: str = field(
+        default="primary",
+        metadata=_manual(
+            _one_of("primary", "secondaries"),
+            "Members that queries read prices from; `secondaries` are read causally after the publish, and the primary "
+            "is asked for what they do not answer in time.",
+        ),
+    )
     response_cache_bytes: int = field(
         default=64 << 20,
         metadata=_manual(_size_or_none, "Answers that each process keeps, in bytes; `0` keeps none.", shown="64MiB"),

@@ -2,8 +2,22 @@
 
 from loaders.heads import Heads
 from loaders.heartbeat import Heartbeat
+from loaders.min_versions import MinVersions
 from loaders.pages import Page, Window
+from loaders.records import MISSING
 from loaders.request import Loaders
+from loaders.versions import DEFAULT_CACHE_BYTES, Versions
 from loaders.view import View
 
-__all__ = ["Heads", "Heartbeat", "Loaders", "Page", "View", "Window"]
+__all__ = [
+    "DEFAULT_CACHE_BYTES",
+    "MISSING",
+    "Heads",
+    "Heartbeat",
+    "Loaders",
+    "MinVersions",
+    "Page",
+    "Versions",
+    "View",
+    "Window",
+]

@@ -1,21 +1,35 @@
 """The pointers in memory: which version of each list is current, as the watcher tells it."""
 
 import asyncio
+from contextlib import suppress
 
-from storage import PriceList, PriceListNotFound, Store, Watcher
+from loaders.min_versions import NONE, MinVersions
+from loaders.turning import Turning
+from loaders.versions import DEFAULT_CACHE_BYTES, Versions
+from loaders.warming import Warmer
+from storage import PriceList, PriceListNotFound, Store, VersionNotReached, Watcher
+
+# A request waits so long, in seconds, for the version that it wants to see at the least. Meanwhile the pointer is
+# looked at so often while nobody pushes it.
+REACH_SECONDS = 5.0
+LOOK_SECONDS = 0.1
 
 
 class Heads:
-    """All price lists with their pointers, one set a process.
+    """All price lists with their pointers, one set a process, and what is in memory of the versions that they name.
 
     A pointer is answered from memory while the watcher's stream is alive, and read from the database otherwise.
-    `moved` is set, and replaced by another, whenever one of them moves.
+    To a version that was published the process turns when it is warm; to an earlier one, which is to hold, at once.
+    `moved` is set, and replaced by another, whenever the process answers by another revision of a pointer.
     """
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, cache_bytes: int = DEFAULT_CACHE_BYTES) -> None:
         self._store = store
         self._heads: dict[str, PriceList] = {}
+        self._turnings: dict[str, Turning] = {}
         self._watcher = Watcher(store.db, self.observe)
+        self.versions = Versions(cache_bytes)
+        self.warmer = Warmer(store, self.versions)
         self.moved = asyncio.Event()
 
     async def start(self) -> None:
@@ -25,6 +39,10 @@ class Heads:
     async def stop(self) -> None:
         """Follow them no longer."""
         await self._watcher.stop()
+        for turning in self._turnings.values():
+            turning.cancel()
+        self._turnings.clear()
+        await self.warmer.stop()
 
     @property
     def alive(self) -> bool:
@@ -33,23 +51,52 @@ class Heads:
 
     def observe(self, head: PriceList) -> None:
         """Take note of a pointer; one that is older than what is known changes nothing."""
+        known, turning = self._heads.get(head.name), self._turnings.get(head.name)
+        if known is None or not self._wants_warming(known, head):
+            self._turn(head)
+        elif turning is None:
+            self._turnings[head.name] = Turning(head, self.warmer, self._answer_by, self._turned)
+        else:
+            turning.follow(head)
+
+    def _wants_warming(self, known: PriceList, head: PriceList) -> bool:
+        published = head.published_version > known.published_version and head.current_version == head.published_version
+        return published and self.versions.current(head.name) is not None
+
+    def _turn(self, head: PriceList) -> None:
+        """Answer by a pointer at once, whatever was being warmed."""
         known = self._heads.get(head.name)
         if known is None or head.revision > known.revision:
-            self._heads[head.name] = head
-            self.moved.set()
-            self.moved = asyncio.Event()
+            turning = self._turnings.pop(head.name, None)
+            if turning:
+                turning.cancel()
+            self._answer_by(head)
+
+    def _turned(self, name: str) -> None:
+        del self._turnings[name]
+
+    def _answer_by(self, head: PriceList) -> None:
+        self._heads[head.name] = head
+        self.versions.turn(head.name, head.current_version)
+        self.moved.set()
+        self.moved = asyncio.Event()
 
     def revisions(self) -> dict[str, int]:
-        """Return the revision of every pointer that is known here."""
+        """Return the revision of every pointer that this process answers by."""
         return {name: head.revision for name, head in self._heads.items()}
 
     async def beyond(self, name: str, revision: int) -> PriceList:
-        """Return a list once its pointer is beyond a revision."""
+        """Return a list once this process answers by its pointer beyond a revision."""
         while True:
             moved, known = self.moved, self._heads.get(name)
             if known is not None and known.revision > revision:
                 return known
             await moved.wait()
+
+    async def turn_to(self, head: PriceList) -> None:
+        """Take note of a pointer; returns when this process answers by it, or by a later one."""
+        self.observe(head)
+        await self.beyond(head.name, head.revision - 1)
 
     def known(self, name: str) -> PriceList | None:
         """Return a list as it is now; None where that is not known without asking, as while the stream is down."""
@@ -61,9 +108,10 @@ class Heads:
         if known is not None:
             return known
         found = await self._store.pointers.find(name)
-        if found is not None:
-            self.observe(found)
-        return found
+        if found is None:
+            return None
+        self._turn(found)
+        return self._heads[name]
 
     async def get(self, name: str) -> PriceList:
         """Return a list as it is now. Raises `PriceListNotFound`."""
@@ -71,3 +119,22 @@ class Heads:
         if found is None:
             raise PriceListNotFound(name)
         return found
+
+    async def reach(self, name: str, min_versions: MinVersions = NONE) -> PriceList | None:
+        """Return a list as it is now, or None, once this process has seen published of it what is wanted.
+
+        Raises `VersionNotReached` when it has not within `REACH_SECONDS`.
+        """
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + REACH_SECONDS
+        while True:
+            moved = self.moved
+            found = await self.find(name)
+            if found is None or min_versions.reached(found):
+                return found
+            if loop.time() >= deadline:
+                wanted = min_versions.least(name)
+                raise VersionNotReached(name, wanted, found.published_version, REACH_SECONDS)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(LOOK_SECONDS):
+                    await moved.wait()

@@ -4,6 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
+from loaders.manifests import layers_of
+from loaders.versions import Versions
+from loaders.warming import Warmer
 from storage import Batch, BatchState, Event, Price, PriceList, Snapshot, Store
 
 T = TypeVar("T")
@@ -34,21 +37,40 @@ class Window:
 class Pages:
     """Reads pages of everything that is listed."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, versions: Versions, warmer: Warmer) -> None:
         self._store = store
+        self._versions = versions
+        self._warmer = warmer
+
+    def cached_prices(self, snapshot: Snapshot, window: Window) -> Page[Price] | None:
+        """Return a page of a version, in sku order, if all of it is in memory; None where `prices` has to be asked."""
+        records = self._versions.find(snapshot.price_list, snapshot.version)
+        if records is None:
+            return None
+        run = records.run(window.size + 1, window.after, window.before, backward=window.backward)
+        if run is None:
+            return None
+        records.read = True
+        self._versions.hits += len(run)
+        return _windowed(run, window)
 
     async def prices(self, snapshot: Snapshot, window: Window) -> Page[Price]:
         """Return a page of a version, in sku order."""
-        records = await self._store.stack.page(
-            snapshot.layer_ids,
+        cached = self.cached_prices(snapshot, window)
+        if cached is not None:
+            return cached
+        records = self._versions.of(snapshot)
+        records.read = True
+        self._warmer.begin(records)
+        run = await self._store.reading.page(
+            await layers_of(self._store, records),
             window.size + 1,
             after=window.after,
             before=window.before,
             backward=window.backward,
         )
-        if window.backward:
-            return Page(records[-window.size :], window.before is not None, len(records) > window.size)
-        return Page(records[: window.size], len(records) > window.size, window.after is not None)
+        self._versions.misses += len(run)
+        return _windowed(run, window)
 
     async def price_lists(self, size: int, after: str | None) -> Page[PriceList]:
         """Return a page of the lists, by name."""
@@ -89,6 +111,13 @@ class Pages:
     async def count_batches(self, price_list: str | None, state: BatchState | None) -> int:
         """Return how many batches there are of that kind."""
         return await self._store.batches.count(price_list=price_list, state=state)
+
+
+def _windowed(run: Sequence[Price], window: Window) -> Page[Price]:
+    """Return the page of a run that has one record more than was asked for, if there is one."""
+    if window.backward:
+        return Page(run[-window.size :], window.before is not None, len(run) > window.size)
+    return Page(run[: window.size], len(run) > window.size, window.after is not None)
 
 
 def _forward(records: Sequence[T], size: int, after: object) -> Page[T]:

@@ -2,6 +2,7 @@
 
 from loaders.batches import BatchLoader
 from loaders.heads import Heads
+from loaders.min_versions import NONE, MinVersions
 from loaders.pages import Pages
 from loaders.prices import PriceLoader
 from loaders.sequences import SequenceLoader
@@ -14,11 +15,11 @@ from storage import Store
 class Loaders:
     """Everything through which the resolvers of one request read."""
 
-    def __init__(self, store: Store, heads: Heads) -> None:
-        self.prices = PriceLoader(store)
-        self.snapshots = SnapshotLoader(store)
+    def __init__(self, store: Store, heads: Heads, min_versions: MinVersions = NONE) -> None:
+        self.prices = PriceLoader(store, heads.versions, heads.warmer)
+        self.snapshots = SnapshotLoader(store, heads.versions)
         self.batches = BatchLoader(store)
         self.sequences = SequenceLoader(store)
         self.served = ServedLoader(store)
-        self.pages = Pages(store)
-        self.view = View(heads, self.snapshots)
+        self.pages = Pages(store, heads.versions, heads.warmer)
+        self.view = View(heads, self.snapshots, min_versions)

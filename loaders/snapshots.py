@@ -1,7 +1,10 @@
 """Manifests by (list, version)."""
 
+from collections.abc import Sequence
+
 from strawberry.dataloader import DataLoader
 
+from loaders.versions import Versions
 from storage import Snapshot, Store
 
 SnapshotKey = tuple[str, int]
@@ -10,5 +13,14 @@ SnapshotKey = tuple[str, int]
 class SnapshotLoader(DataLoader[SnapshotKey, Snapshot | None]):
     """Loads the manifests that a request asks for in one round trip; None where there is no such version."""
 
-    def __init__(self, store: Store) -> None:
-        super().__init__(store.snapshots.get_many)
+    def __init__(self, store: Store, versions: Versions) -> None:
+        super().__init__(self._load)
+        self._store = store
+        self._versions = versions
+
+    async def _load(self, keys: Sequence[SnapshotKey]) -> list[Snapshot | None]:
+        found = await self._store.snapshots.get_many(keys)
+        for snapshot in found:
+            if snapshot is not None:
+                self._versions.note(snapshot)
+        return list(found)

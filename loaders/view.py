@@ -3,32 +3,61 @@
 import asyncio
 
 from loaders.heads import Heads
+from loaders.min_versions import NONE, MinVersions
 from loaders.snapshots import SnapshotLoader
 from storage import PriceList, PriceListNotFound, Snapshot, SnapshotExpired, SnapshotNotFound, SnapshotState
 
 
 class View:
-    """One request's view. The pointer of a list is read once, whatever is published meanwhile."""
+    """One request's view. The pointer of a list is read once, whatever is published meanwhile.
 
-    def __init__(self, heads: Heads, snapshots: SnapshotLoader) -> None:
+    `min_versions` is what must have been published of a list before its pointer is read.
+    """
+
+    def __init__(self, heads: Heads, snapshots: SnapshotLoader, min_versions: MinVersions = NONE) -> None:
         self._heads = heads
         self._snapshots = snapshots
-        self._seen: dict[str, asyncio.Future[PriceList | None]] = {}
+        self.min_versions = min_versions
         self._read: dict[str, PriceList | None] = {}
+        self._seen: dict[str, PriceList] = {}
+        self._finding: dict[str, asyncio.Future[PriceList | None]] = {}
+
+    def known(self, name: str) -> PriceList | None:
+        """Return the list as this request sees it, if that is in memory; None where `find` has to be asked."""
+        seen = self._seen.get(name)
+        if seen is None and name not in self._finding:
+            head = self._heads.known(name)
+            if head is not None and self.min_versions.reached(head):
+                seen = self._seen[name] = head
+        return seen
 
     async def find(self, name: str) -> PriceList | None:
-        """Return the list as this request sees it, or None."""
-        if name not in self._seen:
-            self._seen[name] = asyncio.ensure_future(self._heads.find(name))
-        return await self._seen[name]
+        """Return the list as this request sees it, or None. Raises `VersionNotReached`."""
+        known = self.known(name)
+        if known is not None:
+            return known
+        if name not in self._finding:
+            self._finding[name] = asyncio.ensure_future(self._heads.reach(name, self.min_versions))
+        found = await self._finding[name]
+        if found is not None:
+            self._seen.setdefault(name, found)
+        return found
 
     def forget(self, name: str) -> None:
         """See the list anew, after a mutation of this request moved its pointer."""
         self._seen.pop(name, None)
+        self._finding.pop(name, None)
+
+    def now(self, name: str) -> Snapshot | None:
+        """Return the version that is current to this request, if it is in memory; None where `current` has to tell."""
+        head = self.known(name)
+        if head is None or head.current_version is None:
+            return None
+        return self._held(name, head.current_version)
 
     def followed(self) -> dict[str, PriceList | None]:
         """Return the lists whose pointer this request followed, as it sees them."""
-        return {name: seen.result() for name, seen in self._seen.items()}
+        return {name: self._seen.get(name) for name in (*self._seen, *self._finding)}
 
     def revisions(self) -> dict[str, int] | None:
         """Return, by list, the revision of the pointer as long as which all that was read is as it was.
@@ -46,7 +75,7 @@ class View:
     async def current(self, name: str) -> Snapshot | None:
         """Return the version that is current to this request; None before a first batch was published.
 
-        Raises `PriceListNotFound`.
+        Raises `PriceListNotFound`, `VersionNotReached`.
         """
         head = await self.find(name)
         if head is None:
@@ -56,7 +85,7 @@ class View:
 
     async def find_version(self, name: str, version: int) -> Snapshot | None:
         """Return a version by its number; None where it is not kept any more."""
-        snapshot = await self._snapshots.load((name, version))
+        snapshot = self._held(name, version) or await self._snapshots.load((name, version))
         return None if snapshot is None or snapshot.state is SnapshotState.RETIRED else snapshot
 
     async def version(self, name: str, version: int) -> Snapshot:
@@ -66,11 +95,19 @@ class View:
         """
         if name not in self._read:
             self._read[name] = self._heads.known(name)
-        snapshot = await self._snapshots.load((name, version))
+        snapshot = self._held(name, version) or await self._snapshots.load((name, version))
         if snapshot is None:
-            if await self.find(name) is None:
+            if await self._heads.find(name) is None:
                 raise PriceListNotFound(name)
             raise SnapshotNotFound(name, version)
         if snapshot.state is SnapshotState.RETIRED:
             raise SnapshotExpired(name, version)
         return snapshot
+
+    def _held(self, name: str, version: int) -> Snapshot | None:
+        """Return the manifest of a version from memory, while it is current: so long retention leaves it alone."""
+        head = self._seen.get(name) or self._heads.known(name)
+        if head is None or head.current_version != version:
+            return None
+        records = self._heads.versions.find(name, version)
+        return records.snapshot if records is not None and records.snapshot.published_at is not None else None

@@ -14,6 +14,7 @@ from storage.errors import (
     SnapshotExpired,
     SnapshotNotFound,
     Unavailable,
+    VersionNotReached,
 )
 from storage.events import Event, EventKind
 from storage.files import MAX_FILE_BYTES, FileRows
@@ -69,6 +70,7 @@ __all__ = [
     "Store",
     "Tier",
     "Unavailable",
+    "VersionNotReached",
     "Watcher",
     "explain",
 ]

@@ -4,7 +4,7 @@ PricebookError
 ├── Refused              the caller asked for something that cannot be done; asking again alone does not help
 │   ├── InvalidArgument
 │   ├── PriceListNotFound, PriceListExists
-│   ├── SnapshotNotFound, SnapshotExpired, SnapshotNeverPublished
+│   ├── SnapshotNotFound, SnapshotExpired, SnapshotNeverPublished, VersionNotReached
 │   ├── BatchNotFound, EmptyBatch, IdempotencyKeyReused
 │   ├── RemoveInReplace, BatchNotOpen, BatchNotHeld, SequenceReused, PartsMissing, PartsUnexpected, SizeMismatch
 │   ├── Conflict, AlreadyCurrent, Pinned, NotPinned
@@ -88,6 +88,21 @@ class SnapshotNeverPublished(Refused):
 
     def __init__(self, price_list: str, version: int) -> None:
         super().__init__(f"Version {version} of {price_list!r} was never current; approve its batch to publish it.")
+
+
+class VersionNotReached(Refused):
+    """The version that the request wants to see at the least was not published, as far as this process knows."""
+
+    code = "VERSION_NOT_REACHED"
+
+    def __init__(self, price_list: str, wanted: int, seen: int, seconds: float) -> None:
+        reached = f"version {seen} is the latest that was" if seen else "none was"
+        super().__init__(
+            f"Version {wanted} of {price_list!r} was not published within {seconds:.0f} s; {reached}. If its batch is "
+            "PUBLISHED, ask again in a moment; otherwise ask for no more than there is."
+        )
+        self.wanted = wanted
+        self.seen = seen
 
 
 class BatchNotFound(Refused):

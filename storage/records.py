@@ -11,6 +11,7 @@ is left out of the canonical bytes, so that the same prices have the same checks
 """
 
 import datetime
+import sys
 from collections.abc import Iterator, Mapping
 from decimal import Decimal
 from struct import Struct as Packer
@@ -167,7 +168,7 @@ def decode(document: Mapping[str, Any]) -> Price:
     return Price(
         document["_id"],
         _decimal(document["amount"].bid),
-        document["currency"],
+        sys.intern(document["currency"]),
         tuple(Tier(tier["minQuantity"], _decimal(tier["amount"].bid)) for tier in document.get("tiers", ())),
         datetime.date.fromisoformat(valid_from) if valid_from else None,
         datetime.date.fromisoformat(valid_until) if valid_until else None,
@@ -176,9 +177,10 @@ def decode(document: Mapping[str, Any]) -> Price:
 
 
 def _plain(value: Any) -> Any:
-    # PyMongo reads whole numbers of 64 bits as a class of its own, which no JSON encoder knows.
+    # PyMongo reads whole numbers of 64 bits as a class of its own, which no JSON encoder knows. Names of attributes are
+    # those of thousands of prices: one string of each is enough.
     if isinstance(value, dict):
-        return {key: _plain(child) for key, child in value.items()}
+        return {sys.intern(key): _plain(child) for key, child in value.items()}
     if isinstance(value, list):
         return [_plain(child) for child in value]
     return int(value) if isinstance(value, Int64) else value

@@ -1,7 +1,8 @@
 """Snapshots: the numbered versions of a list. A manifest names the layers that make up a version, newest first."""
 
 import datetime
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 from pymongo.asynchronous.client_session import AsyncClientSession
 
 from storage.mongo import FORMAT, Database, Document, check_format
+from storage.secondaries import Clock
 
 
 class SnapshotState(StrEnum):
@@ -50,10 +52,11 @@ class Snapshot:
 
 
 class Snapshots:
-    """The manifests of a database."""
+    """The manifests of a database. A `clock` is told how far a member must be that a version can be read from."""
 
-    def __init__(self, db: Database) -> None:
+    def __init__(self, db: Database, clock: Clock | None = None) -> None:
         self._collection = db["snapshots"]
+        self._clock = clock
 
     async def add(self, snapshot: Snapshot, session: AsyncClientSession) -> None:
         """Write a manifest, as part of a transaction of `storage.publish`."""
@@ -98,11 +101,9 @@ class Snapshots:
     async def get_many(self, keys: Sequence[tuple[str, int]]) -> list[Snapshot | None]:
         """Return the manifests of (list, version) keys, in their order, in one round trip."""
         ids = [{"list": price_list, "version": version} for price_list, version in keys]
-        found = {
-            (snapshot.price_list, snapshot.version): snapshot
-            async for document in self._collection.find({"_id": {"$in": ids}})
-            for snapshot in [_from_document(document)]
-        }
+        async with self._timed() as session:
+            documents = await self._collection.find({"_id": {"$in": ids}}, session=session).to_list()
+        found = {(each.price_list, each.version): each for each in map(_from_document, documents)}
         return [found.get(key) for key in keys]
 
     async def newest(self, price_list: str, limit: int, before: int | None = None) -> list[Snapshot]:
@@ -110,8 +111,20 @@ class Snapshots:
         query: dict[str, Any] = {"_id.list": price_list}
         if before is not None:
             query["_id.version"] = {"$lt": before}
-        cursor = self._collection.find(query).sort([("_id.list", 1), ("_id.version", -1)]).limit(limit)
-        return [_from_document(document) async for document in cursor]
+        async with self._timed() as session:
+            cursor = self._collection.find(query, session=session)
+            documents = await cursor.sort([("_id.list", 1), ("_id.version", -1)]).limit(limit).to_list()
+        return [_from_document(document) for document in documents]
+
+    @asynccontextmanager
+    async def _timed(self) -> AsyncIterator[AsyncClientSession | None]:
+        """Yield a session, and tell the clock when what it read was committed: a manifest follows its layers."""
+        if self._clock is None:
+            yield None
+            return
+        async with self._collection.database.client.start_session() as session:
+            yield session
+            self._clock.advance(session.operation_time)
 
     async def count(self, price_list: str) -> int:
         """Return how many versions of the list are kept."""

@@ -1,23 +1,33 @@
 """Reading a version: its layers as a stack, newest first. What a newer layer says of a sku hides what older ones say.
 
 All layers are asked at once, so a look-up takes one round trip however many there are, and a page takes one unless
-removals leave it short.
+removals leave it short. A batch size above what is asked for lets the server close the cursor with its first reply.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping, Sequence
-from typing import Any, cast
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import aclosing
+from typing import TypeVar, cast
+
+import bson
+from pymongo.asynchronous.client_session import AsyncClientSession
 
 from storage.layers import collection_of
-from storage.mongo import Database
+from storage.mongo import Database, Document
 from storage.records import Price, decode, is_removal, sku_of, split
 
+T = TypeVar("T")
+
 Layers = Sequence[str]
+Session = AsyncClientSession | None
 
 # A page reads at least so many records of each layer, so that some removals do not cost another round trip.
 _LEAST_READ = 100
 
 READ_BATCH = 1000
+
+# So many documents are decoded at once, which takes about four milliseconds.
+DECODE_SLICE = 400
 
 
 class Stack:
@@ -28,15 +38,27 @@ class Stack:
 
     async def find(self, layers: Layers, skus: Sequence[str]) -> dict[str, Price]:
         """Return the prices of those skus that a version has."""
-        found = await asyncio.gather(*(self._find_in(layer, skus) for layer in layers))
-        visible: dict[str, Mapping[str, Any]] = {}
-        for documents in reversed(found):
-            visible.update(documents)
-        return {sku: decode(document) for sku, document in visible.items() if "removed" not in document}
+        said = await self.said(layers, skus)
+        return {sku: price for sku, price in said.items() if price is not None}
 
-    async def _find_in(self, layer: str, skus: Sequence[str]) -> dict[str, Mapping[str, Any]]:
-        cursor = self._db[collection_of(layer)].find({"_id": {"$in": list(skus)}})
-        return {document["_id"]: document async for document in cursor}
+    async def said(self, layers: Layers, skus: Sequence[str]) -> dict[str, Price | None]:
+        """Return what layers say of those skus: a price, None for a removal, nothing where older ones may say more."""
+        found = await asyncio.gather(*(self._find_in(layer, skus) for layer in layers))
+        visible: dict[str, Document] = {}
+        for documents in reversed(found):
+            visible.update((document["_id"], document) for document in documents)
+        return {sku: None if "removed" in document else decode(document) for sku, document in visible.items()}
+
+    async def _find_in(self, layer: str, skus: Sequence[str]) -> list[Document]:
+        async def find(db: Database, session: Session) -> list[Document]:
+            cursor = db[collection_of(layer)].find({"_id": {"$in": list(skus)}}, session=session)
+            return await cursor.batch_size(len(skus) + 1).to_list()
+
+        return await self._ask(find)
+
+    async def _ask(self, read: Callable[[Database, Session], Awaitable[list[T]]]) -> list[T]:
+        """Return what a read of a layer finds."""
+        return await read(self._db, None)
 
     async def page(
         self,
@@ -58,7 +80,7 @@ class Stack:
             # Beyond the nearest end of a run that was cut off, its layer may have more to say.
             ends = [run[-1]["_id"] for run in runs if len(run) == size]
             horizon = (max(ends) if backward else min(ends)) if ends else None
-            visible: dict[str, Mapping[str, Any]] = {}
+            visible: dict[str, Document] = {}
             for run in reversed(runs):
                 visible.update((document["_id"], document) for document in run)
             for sku in sorted(visible, reverse=backward):
@@ -73,11 +95,22 @@ class Stack:
 
     async def _run_of(
         self, layer: str, size: int, after: str | None, before: str | None, backward: bool
-    ) -> list[Mapping[str, Any]]:
+    ) -> list[Document]:
         bounds = {"$gt": after, "$lt": before}
         given = {operator: sku for operator, sku in bounds.items() if sku is not None}
-        cursor = self._db[collection_of(layer)].find({"_id": given} if given else {})
-        return [document async for document in cursor.sort("_id", -1 if backward else 1).limit(size)]
+
+        async def find(db: Database, session: Session) -> list[Document]:
+            cursor = db[collection_of(layer)].find({"_id": given} if given else {}, session=session)
+            return await cursor.sort("_id", -1 if backward else 1).limit(size).batch_size(size + 1).to_list()
+
+        return await self._ask(find)
+
+    async def read(self, layers: Layers) -> AsyncGenerator[list[tuple[str, Price | None]], None]:
+        """Return all that layers say, in sku order, a slice at a time: of each sku the price, None for a removal."""
+        async with aclosing(self.merged(layers)) as runs:
+            async for run in runs:
+                for start in range(0, len(run), DECODE_SLICE):
+                    yield [_decoded(document) for document in run[start : start + DECODE_SLICE]]
 
     async def runs(self, layer: str, *, ordered: bool = False) -> AsyncIterator[list[bytes]]:
         """Return all documents of one layer as a majority has them, removals too, in runs of a thousand.
@@ -97,7 +130,7 @@ class Stack:
             await asyncio.wait([coming])
             await cursor.close()
 
-    async def merged(self, layers: Layers) -> AsyncIterator[list[bytes]]:
+    async def merged(self, layers: Layers) -> AsyncGenerator[list[bytes], None]:
         """Return what a stack of layers says, in sku order, in runs: of each sku the newest document, removals too."""
         cursors = [self.runs(layer, ordered=True) for layer in layers]
         unread: list[dict[str, bytes] | None] = [{} for _ in layers]
@@ -129,3 +162,10 @@ class Stack:
     async def _find_raw_in(self, layer: str, skus: Sequence[str]) -> dict[str, bytes]:
         cursor = self._db[collection_of(layer)].find_raw_batches({"_id": {"$in": list(skus)}}, batch_size=len(skus))
         return {sku_of(document): document async for run in cursor for document in split(cast("bytes", run))}
+
+
+def _decoded(document: bytes) -> tuple[str, Price | None]:
+    if is_removal(document):
+        return sku_of(document), None
+    price = decode(bson.decode(document))
+    return price.sku, price

@@ -14,23 +14,30 @@ from storage.parts import Parts
 from storage.pointers import Pointers
 from storage.processes import Processes
 from storage.publish import Publisher
+from storage.secondaries import Clock
+from storage.secondary_stack import SecondaryStack
 from storage.snapshots import Snapshots
 from storage.stack import Stack
 from storage.worker import Worker
 
 
 class Store:
-    """Everything that is stored, by collection, and the acts on it."""
+    """Everything that is stored, by collection, and the acts on it.
 
-    def __init__(self, client: Client, name: str) -> None:
+    `stack` reads layers on the primary; `reading`, for answering queries, on `secondaries` if told so.
+    """
+
+    def __init__(self, client: Client, name: str, *, secondaries: bool = False) -> None:
+        clock = Clock() if secondaries else None
         self.client = client
         self.db = database(client, name)
         self.pointers = Pointers(self.db)
-        self.snapshots = Snapshots(self.db)
+        self.snapshots = Snapshots(self.db, clock)
         self.batches = Batches(self.db)
         self.parts = Parts(self.db)
         self.layers = Layers(self.db)
         self.stack = Stack(self.db)
+        self.reading = SecondaryStack(self.db, clock) if clock else self.stack
         self.events = Events(self.db)
         self.locks = Locks(self.db)
         self.processes = Processes(self.db)
@@ -43,9 +50,9 @@ class Store:
         self.worker = Worker(self.batches, self.finisher, self.compactor, self.leavings)
 
     @classmethod
-    async def open(cls, uri: str, name: str) -> "Store":
+    async def open(cls, uri: str, name: str, *, secondaries: bool = False) -> "Store":
         """Connect, and create what is missing. Raises `InvalidArgument`, `Unavailable`."""
-        store = cls(await connect(uri), name)
+        store = cls(await connect(uri), name, secondaries=secondaries)
         try:
             await prepare(store.db)
         except BaseException:

@@ -6,11 +6,11 @@ from typing import Annotated
 import strawberry
 
 from graph import cursors
-from graph.context import Info
+from graph.context import Answer, Info
 from graph.types.batches import Batch
 from graph.types.connections import Connection
 from graph.types.prices import Price
-from loaders import Page
+from loaders import MISSING, Page
 from storage import Batch as StoredBatch
 from storage import InvalidArgument, SnapshotState
 from storage import Price as StoredPrice
@@ -47,28 +47,32 @@ class Snapshot:
         description="The price of a sku; null where this version has no such sku.", graphql_type=Price | None
     )
     @staticmethod
-    async def price(
+    def price(
         root: Root,
         info: Info,
         sku: Annotated[strawberry.ID, strawberry.argument(description="The key of the price.")],
-    ) -> StoredPrice | None:
+    ) -> Answer[StoredPrice]:
         """The price of a sku."""
-        return await info.context.loaders.prices.load((root.layer_ids, sku))
+        prices = info.context.loaders.prices
+        cached = prices.cached(root, sku)
+        return prices.load(root, sku) if cached is MISSING else cached
 
     @strawberry.field(
         description="In the order asked for; null where this version has no such sku.",
         graphql_type=list[Price | None],
     )
     @staticmethod
-    async def prices_by_sku(
+    def prices_by_sku(
         root: Root,
         info: Info,
         skus: Annotated[list[strawberry.ID], strawberry.argument(description=f"At most {MAX_SKUS}.")],
-    ) -> list[StoredPrice | None]:
+    ) -> Answer[list[StoredPrice | None]]:
         """The prices of some skus, in their order."""
         if len(skus) > MAX_SKUS:
             raise InvalidArgument(f"At most {MAX_SKUS} skus at once, not {len(skus)}.", path=("skus",))
-        return await info.context.loaders.prices.load_many([(root.layer_ids, sku) for sku in skus])
+        prices = info.context.loaders.prices
+        cached = prices.cached_many(root, skus)
+        return prices.load_many(root, skus) if cached is None else cached
 
     @strawberry.field(
         description="In sku order. Cursors name their version: a walk stays on it across publishes; "

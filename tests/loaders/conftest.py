@@ -1,7 +1,7 @@
 """Stores for the loaders: one in memory where no server is needed, one on a server that counts its round trips."""
 
 from collections.abc import AsyncIterator, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import asynccontextmanager, contextmanager
 from typing import Any, cast
 
 import pytest
@@ -11,9 +11,11 @@ from pymongo.monitoring import CommandFailedEvent, CommandListener, CommandStart
 
 from graph import schema
 from graph.http.endpoint import Endpoint
+from graph.http.live import MakeContext
+from graph.http.min_version import MinVersion, min_versions_of
 from graph.http.response_cache import ResponseCache
 from graph.runtime import Runtime
-from loaders import Heads
+from loaders import DEFAULT_CACHE_BYTES, Heads
 from storage import Store
 from storage.mongo import Client
 from tests.graph.api import Api, http_client
@@ -64,19 +66,38 @@ def _keys(command: Mapping[str, Any]) -> int:
 
 @pytest.fixture
 def round_trips() -> RoundTrips:
-    """The round trips of `counted_api`."""
+    """The round trips of `counted_api` and `cached_api`."""
     return RoundTrips()
 
 
 @pytest.fixture
 async def counted_api(mongodb_uri: str, store: Store, round_trips: RoundTrips) -> AsyncIterator[Api]:
-    """The API on a client whose commands are counted."""
-    client: Client = AsyncMongoClient(mongodb_uri, tz_aware=True, event_listeners=[round_trips])
-    counted = Store(client, store.db.name)
-    heads = Heads(counted)
-    runtime = Runtime(counted, heads, ResponseCache(heads, 0))
+    """The API on a client whose commands are counted; no prices are kept in memory."""
+    async with counting(mongodb_uri, store.db.name, round_trips, 0) as api:
+        yield api
+
+
+@pytest.fixture
+async def cached_api(mongodb_uri: str, store: Store, round_trips: RoundTrips) -> AsyncIterator[Api]:
+    """The API on a client whose commands are counted, with the memory for prices that a process has."""
+    async with counting(mongodb_uri, store.db.name, round_trips, DEFAULT_CACHE_BYTES) as api:
+        yield api
+
+
+@asynccontextmanager
+async def counting(uri: str, database: str, round_trips: RoundTrips, cache_bytes: int) -> AsyncIterator[Api]:
+    """The API of a process whose commands are counted."""
+    client: Client = AsyncMongoClient(uri, tz_aware=True, event_listeners=[round_trips])
+    store = Store(client, database)
+    heads = Heads(store, cache_bytes)
+    runtime = Runtime(store, heads, ResponseCache(heads, 0))
     await runtime.heads.start()
-    async with http_client(Endpoint(schema.build(), lambda _: runtime.context())) as http:
+    async with http_client(MinVersion(Endpoint(schema.build(), in_scope(runtime)))) as http:
         yield Api(http, runtime)
     await runtime.heads.stop()
-    await counted.close()
+    await store.close()
+
+
+def in_scope(runtime: Runtime) -> MakeContext:
+    """What makes the context of a request, as the application does."""
+    return lambda request: runtime.context(min_versions_of(request.scope))

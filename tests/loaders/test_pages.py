@@ -6,8 +6,9 @@ from itertools import product
 import bson
 import pytest
 
-from loaders import Window
+from loaders import Versions, Window
 from loaders.pages import Pages
+from loaders.warming import Warmer
 from storage import Layer, Snapshot, SnapshotState, Store
 from storage.records import encode
 
@@ -25,6 +26,12 @@ async def snapshot(mock_store: Store) -> Snapshot:
     return Snapshot("retail", 1, layers, len(SKUS), SnapshotState.PUBLISHED, now, now, None, "x", None)
 
 
+def uncached_pages(store: Store) -> Pages:
+    """Pages that are always read from the database."""
+    versions = Versions(0)
+    return Pages(store, versions, Warmer(store, versions))
+
+
 def expected(window: Window) -> tuple[list[str], bool]:
     """The records of a window, and whether there are more of its range beyond them, by the simplest means."""
     within = [sku for sku in SKUS if (window.after or "") < sku < (window.before or "z")]
@@ -33,7 +40,7 @@ def expected(window: Window) -> tuple[list[str], bool]:
 
 
 async def test_every_window_of_prices_shows_its_part_of_the_order(mock_store: Store, snapshot: Snapshot) -> None:
-    pages = Pages(mock_store)
+    pages = uncached_pages(mock_store)
     for size, after, before, backward in product((1, 2, 4, 5, 6), PLACES, PLACES, (False, True)):
         window = Window(size, after, before, backward=backward)
         page = await pages.prices(snapshot, window)
@@ -45,7 +52,7 @@ async def test_every_window_of_prices_shows_its_part_of_the_order(mock_store: St
 
 
 async def test_walks_meet_every_price_once(mock_store: Store, snapshot: Snapshot) -> None:
-    pages = Pages(mock_store)
+    pages = uncached_pages(mock_store)
     for size in range(1, 7):
         page = await pages.prices(snapshot, Window(size))
         forward = [price.sku for price in page.records]
@@ -78,7 +85,7 @@ async def test_lists_are_paged_by_name(mock_store: Store) -> None:
         }
         for name in "cab"
     )
-    pages = Pages(mock_store)
+    pages = uncached_pages(mock_store)
     first = await pages.price_lists(2, None)
     assert ([found.name for found in first.records], first.has_next, first.has_previous) == (["a", "b"], True, False)
     second = await pages.price_lists(2, "b")

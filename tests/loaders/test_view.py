@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from loaders.prices import PriceKey, PriceLoader
+from loaders.prices import PriceLoader
 from loaders.view import View
 from storage import Price, Snapshot
 from tests.graph.api import Api, row
@@ -24,13 +24,13 @@ async def test_a_request_sees_one_version_whatever_is_published_meanwhile(
     await api.create("retail")
     await api.publish("retail", [row("a", "1.00")])
     started, overtaken = asyncio.Event(), asyncio.Event()
-    load, current = PriceLoader._load, View.current
+    load, current = PriceLoader.load_many, View.current
     asked = 0
 
-    async def slow_load(loader: PriceLoader, keys: Sequence[PriceKey]) -> list[Price | None]:
+    async def slow_load(loader: PriceLoader, snapshot: Snapshot, skus: Sequence[str]) -> list[Price | None]:
         started.set()
         await overtaken.wait()
-        return await load(loader, keys)
+        return await load(loader, snapshot, skus)
 
     async def current_but_the_second_late(view: View, name: str) -> Snapshot | None:
         nonlocal asked
@@ -39,7 +39,11 @@ async def test_a_request_sees_one_version_whatever_is_published_meanwhile(
             await overtaken.wait()
         return await current(view, name)
 
-    monkeypatch.setattr(PriceLoader, "_load", slow_load)
+    def not_at_once(_: View, __: str) -> None:
+        return None
+
+    monkeypatch.setattr(PriceLoader, "load_many", slow_load)
+    monkeypatch.setattr(View, "now", not_at_once)
     monkeypatch.setattr(View, "current", current_but_the_second_late)
     request = asyncio.create_task(api.data(OVERTAKEN))
     await started.wait()

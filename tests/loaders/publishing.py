@@ -1,0 +1,42 @@
+"""Publishing as another process does it, and waiting for what a process makes of it."""
+
+import secrets
+from collections.abc import Iterable, Mapping
+
+import msgspec
+
+from storage import Batch, BatchMode, BatchOrder, BatchState, JsonRows, Store
+from tests.graph.api import Api, row
+from tests.waiting import until
+
+
+async def publish(
+    store: Store, price_list: str, amounts: Mapping[str, str], mode: BatchMode, remove: Iterable[str] = ()
+) -> Batch:
+    """Publish a batch of {sku: amount}, and return it."""
+    order = BatchOrder(price_list, mode, secrets.token_hex(8), "integrator")
+    rows = await JsonRows.read(msgspec.json.encode([row(sku, amount) for sku, amount in amounts.items()]))
+    batch = await store.intake.submit(order, rows, list(remove))
+    assert batch.state is BatchState.PUBLISHED, batch
+    return batch
+
+
+async def replace(store: Store, price_list: str, amounts: Mapping[str, str]) -> Batch:
+    """Publish a whole new list."""
+    return await publish(store, price_list, amounts, BatchMode.REPLACE)
+
+
+async def merge(store: Store, price_list: str, amounts: Mapping[str, str], remove: Iterable[str] = ()) -> Batch:
+    """Publish changes to a list."""
+    return await publish(store, price_list, amounts, BatchMode.MERGE, remove)
+
+
+async def whole(api: Api, price_list: str = "retail") -> None:
+    """Return once the current version of a list, which was read, is in memory as a whole."""
+    versions = api.runtime.heads.versions
+
+    async def is_whole() -> bool:
+        records = versions.current(price_list)
+        return records is not None and records.whole
+
+    await until(is_whole, "whole")

@@ -1,0 +1,187 @@
+"""Reads of a warm process: what is in memory is answered without a round trip, and without waiting for anything."""
+
+import asyncio
+import inspect
+from collections.abc import Sequence
+
+import pytest
+
+from loaders import MISSING, Window
+from loaders.records import Records
+from storage import Snapshot
+from tests.graph.api import Api, row
+from tests.loaders.conftest import RoundTrips
+from tests.loaders.publishing import merge, whole
+from tests.waiting import until
+
+SKUS = [f"sku-{number:03}" for number in range(300)]
+
+EVERYTHING = """query ($skus: [ID!]!) {
+  snapshot(priceList: "retail") {
+    version size label
+    price(sku: "sku-007") { amount }
+    none: price(sku: "none") { amount }
+    pricesBySku(skus: $skus) { sku amount }
+    prices(first: 100) { totalCount nodes { sku } pageInfo { endCursor hasNextPage } }
+    last: prices(last: 10) { nodes { sku } pageInfo { startCursor hasPreviousPage } }
+  }
+}"""
+
+
+@pytest.fixture
+async def api(cached_api: Api) -> Api:
+    """A list `retail` of which two versions were published, and nothing was read."""
+    await cached_api.create("retail")
+    for amount in ("1.00", "2.00"):
+        await cached_api.publish("retail", [row(sku, amount) for sku in SKUS])
+    return cached_api
+
+
+async def test_a_small_list_is_whole_once_it_was_read_and_then_asks_the_database_nothing(
+    api: Api, round_trips: RoundTrips
+) -> None:
+    before = await api.data(EVERYTHING, skus=SKUS[::-1])
+    await whole(api)
+    with round_trips.counted() as sent:
+        after = await api.data(EVERYTHING, skus=SKUS[::-1])
+    assert sent == []
+    assert before == after
+    snapshot = after["snapshot"]
+    assert (snapshot["version"], snapshot["size"], snapshot["price"], snapshot["none"]) == (
+        2,
+        300,
+        {"amount": "2.00"},
+        None,
+    )
+    assert [price["sku"] for price in snapshot["pricesBySku"]] == SKUS[::-1]
+    assert [price["sku"] for price in snapshot["prices"]["nodes"]] == SKUS[:100]
+    assert [price["sku"] for price in snapshot["last"]["nodes"]] == SKUS[-10:]
+
+
+async def test_a_walk_over_a_whole_list_asks_the_database_nothing(api: Api, round_trips: RoundTrips) -> None:
+    await api.data(EVERYTHING, skus=[])
+    await whole(api)
+    walk = """query ($after: String) { snapshot(priceList: "retail") {
+        prices(first: 70, after: $after) { nodes { sku } pageInfo { endCursor hasNextPage } } } }"""
+    met: list[str] = []
+    after: str | None = None
+    with round_trips.counted() as sent:
+        while True:
+            page = (await api.data(walk, after=after))["snapshot"]["prices"]
+            met += [price["sku"] for price in page["nodes"]]
+            after = page["pageInfo"]["endCursor"]
+            if not page["pageInfo"]["hasNextPage"]:
+                break
+    assert met == SKUS
+    assert sent == []
+
+
+async def test_what_was_read_of_another_version_is_known_also_that_it_is_not_there(
+    api: Api, round_trips: RoundTrips
+) -> None:
+    document = """{ snapshot(priceList: "retail", version: 1) {
+      price(sku: "sku-001") { amount } none: price(sku: "x") { sku }
+    } }"""
+    first = await api.data(document)
+    with round_trips.counted() as sent:
+        assert await api.data(document) == first
+    assert first == {"snapshot": {"price": {"amount": "1.00"}, "none": None}}
+    assert sent == [("find", "snapshots", 1)], "retention is asked whether it is still kept"
+
+
+async def test_the_manifest_of_what_is_current_is_read_once(cached_api: Api, round_trips: RoundTrips) -> None:
+    api = cached_api
+    await api.create("retail")
+    await api.publish("retail", [row("a")])
+    await api.runtime.store.publisher.pin("retail", 1, by="ops", reason="x")
+    await until(lambda: _revision(api, 3), "pushed")
+    with round_trips.counted() as sent:
+        for _ in range(3):
+            assert (await api.data('{ snapshot(priceList: "retail") { version } }'))["snapshot"] == {"version": 1}
+    assert sent == [], "a pin does not make it another version"
+
+
+async def _revision(api: Api, wanted: int) -> bool:
+    return api.runtime.heads.revisions()["retail"] >= wanted
+
+
+async def test_what_is_in_memory_is_told_without_a_task_or_a_turn_of_the_loop(api: Api) -> None:
+    await api.data(EVERYTHING, skus=[])
+    await whole(api)
+    tasks = len(asyncio.all_tasks())
+    loaders = api.runtime.context().loaders
+    snapshot = loaders.view.now("retail")
+    assert snapshot is not None
+    assert snapshot.version == 2
+    price = loaders.prices.cached(snapshot, SKUS[0])
+    assert price is not MISSING
+    assert price is not None
+    assert loaders.prices.cached_many(snapshot, [*SKUS, "none"]) == [
+        *(loaders.prices.cached(snapshot, sku) for sku in SKUS),
+        None,
+    ]
+    page = loaders.pages.cached_prices(snapshot, Window(3))
+    assert page is not None
+    assert [record.sku for record in page.records] == SKUS[:3]
+    assert len(asyncio.all_tasks()) == tasks
+    for answer in (loaders.view.current("retail"), loaders.view.find("retail"), loaders.prices.load(snapshot, "a")):
+        with pytest.raises(StopIteration):
+            answer.send(None)  # it comes to its end without waiting for anything
+        assert inspect.getcoroutinestate(answer) == inspect.CORO_CLOSED
+
+
+async def test_hits_and_misses_are_counted(api: Api) -> None:
+    versions = api.runtime.heads.versions
+    document = (
+        'query ($skus: [ID!]!) { snapshot(priceList: "retail", version: 1) { pricesBySku(skus: $skus) { sku } } }'
+    )
+    await api.data(document, skus=SKUS[:5])
+    assert (versions.hits, versions.misses) == (0, 5)
+    await api.data(document, skus=SKUS[:7])
+    assert (versions.hits, versions.misses) == (5, 7)
+    assert versions.bytes > 0
+
+
+async def test_a_version_that_retention_took_is_not_answered_from_memory(api: Api) -> None:
+    document = '{ snapshot(priceList: "retail", version: 1) { price(sku: "sku-001") { amount } } }'
+    await api.data(document)
+    await api.runtime.store.db["snapshots"].update_one({"_id.version": 1}, {"$set": {"state": "RETIRED"}})
+    assert await api.error_codes(document) == ["SNAPSHOT_EXPIRED"]
+
+
+async def test_layers_that_were_folded_meanwhile_are_found_by_the_manifest_as_it_is_now(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store, heads = api.runtime.store, api.runtime.heads
+    for number in range(3):
+        await merge(store, "retail", {f"sku-{number:03}": f"{number}.50"})
+    await until(lambda: _revision(api, 6), "pushed")
+    await api.data('{ snapshot(priceList: "retail") { version } }')
+    snapshot = api.runtime.context().loaders.view.now("retail")
+    assert snapshot is not None
+    await store.compactor.compact(snapshot)
+    for layer in snapshot.layer_ids[:2]:
+        await store.layers.drop(layer)
+    monkeypatch.setattr("loaders.manifests.MANIFEST_SECONDS", -1.0)
+    monkeypatch.setattr(heads.warmer, "begin", _never)
+    found = await api.data(EVERYTHING, skus=SKUS[:4])
+    assert [price["amount"] for price in found["snapshot"]["pricesBySku"]] == ["0.50", "1.50", "2.50", "2.00"]
+
+
+def _never(_: Records) -> None:
+    return None
+
+
+async def test_a_sku_that_nobody_can_have_is_not_kept(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(api.runtime.heads.warmer, "begin", _never)
+    snapshot: Snapshot = await api.runtime.context().loaders.view.version("retail", 2)
+    loaders = api.runtime.context().loaders
+    long = "x" * 10_000
+    assert await _loaded(api, snapshot, [long]) == [None]
+    assert loaders.prices.cached(snapshot, long) is MISSING
+    assert await _loaded(api, snapshot, ["short"]) == [None]
+    assert loaders.prices.cached(snapshot, "short") is None
+
+
+async def _loaded(api: Api, snapshot: Snapshot, skus: Sequence[str]) -> list[object]:
+    return list(await api.runtime.context().loaders.prices.load_many(snapshot, skus))

@@ -1,0 +1,162 @@
+"""Whatever is published, rolled back, read and evicted: every answer is that of the version that it names."""
+
+import asyncio
+import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+
+from graph.http.response_cache import ResponseCache
+from graph.runtime import Runtime
+from loaders import MISSING, Heads, Versions, Window
+from loaders.records import Records
+from loaders.weights import SORTED_PLACE, weigh
+from storage import Gates, Store
+from tests.loaders.publishing import merge, replace
+
+SKUS = [f"sku-{number:02}" for number in range(30)]
+PLACES = [None, "", *SKUS[::7], "z"]
+
+# From none at all, over room for two records and for some, to that for a few versions as a whole.
+BUDGETS = [0, 1_000, 5_000, 40_000, 1_000_000]
+
+Prices = dict[str, str]
+
+
+@dataclass
+class Model:
+    """What each version of a list says."""
+
+    versions: list[Prices] = field(default_factory=list)
+    current: int = 0
+
+    def publish(self, prices: Prices) -> None:
+        self.versions.append(prices)
+        self.current = len(self.versions)
+
+
+@dataclass(frozen=True)
+class Act:
+    """Something that changes the list: `skus` are those of the batch, `removed` those that a merge takes out."""
+
+    name: str
+    skus: tuple[str, ...] = ()
+    removed: tuple[str, ...] = ()
+    back: int = 0
+
+    async def run(self, store: Store, name: str, model: Model, step: int) -> None:
+        amounts = {sku: f"{step}.{place:02}" for place, sku in enumerate(self.skus)}
+        current = model.versions[model.current - 1] if model.current else {}
+        if self.name == "replace":
+            model.publish(amounts)
+            await replace(store, name, amounts)
+        elif self.name == "merge":
+            removed = [sku for sku in self.removed if sku not in amounts]
+            model.publish({sku: a for sku, a in {**current, **amounts}.items() if sku not in removed})
+            await merge(store, name, amounts, removed)
+        elif model.versions and 1 + self.back % len(model.versions) != model.current:
+            model.current = 1 + self.back % len(model.versions)
+            await store.publisher.rollback(name, model.current, by="ops", reason="x", pin=False)
+
+
+@dataclass(frozen=True)
+class Reading:
+    """A request: some skus, and a page, of the current version or of one that came before."""
+
+    skus: tuple[str, ...]
+    window: Window
+    back: int | None
+
+    async def run(self, runtime: Runtime, name: str, model: Model, published: int) -> None:
+        loaders = runtime.context().loaders
+        if self.back is None or not published:
+            snapshot = await loaders.view.current(name)
+        else:
+            snapshot = await loaders.view.version(name, 1 + self.back % published)
+        if snapshot is None:
+            return
+        says = model.versions[snapshot.version - 1]
+        found = loaders.prices.cached_many(snapshot, self.skus)
+        if found is None:
+            found = await loaders.prices.load_many(snapshot, self.skus)
+        assert [price and str(price.amount) for price in found] == [says.get(sku) for sku in self.skus]
+        for sku in self.skus[:2]:
+            cached = loaders.prices.cached(snapshot, sku)
+            price = await loaders.prices.load(snapshot, sku) if cached is MISSING else cached
+            assert (price and str(price.amount)) == says.get(sku)
+        page = await loaders.pages.prices(snapshot, self.window)
+        shown, more = expected(says, self.window)
+        assert {price.sku: str(price.amount) for price in page.records} == {sku: says[sku] for sku in shown}
+        assert [price.sku for price in page.records] == shown
+        assert (page.has_previous if self.window.backward else page.has_next) is more
+
+
+def expected(says: Prices, window: Window) -> tuple[list[str], bool]:
+    after, before = window.after or "", "~" if window.before is None else window.before
+    within = [sku for sku in sorted(says) if after < sku < before]
+    shown = within[-window.size :] if window.backward else within[: window.size]
+    return shown, len(within) > len(shown)
+
+
+SOME = st.lists(st.sampled_from(SKUS), max_size=12, unique=True).map(tuple)
+AT_LEAST_ONE = st.lists(st.sampled_from(SKUS), min_size=1, max_size=30, unique=True).map(tuple)
+ACTS = st.one_of(
+    st.builds(Act, st.just("replace"), AT_LEAST_ONE),
+    st.builds(Act, st.just("merge"), AT_LEAST_ONE, SOME),
+    st.builds(Act, st.just("merge"), st.tuples(st.sampled_from(SKUS)), SOME),
+    st.builds(Act, st.just("rollback"), back=st.integers(0, 5)),
+)
+WINDOWS = st.builds(
+    Window, st.integers(1, 12), st.sampled_from(PLACES), st.sampled_from(PLACES), backward=st.booleans()
+)
+READINGS = st.lists(st.builds(Reading, SOME, WINDOWS, st.none() | st.integers(0, 5)), max_size=4)
+STEPS = st.lists(st.tuples(ACTS, READINGS, READINGS), min_size=2, max_size=8)
+
+
+def accounted(versions: Versions) -> None:
+    """What is claimed is at least what is there, and within the budget."""
+    entries = [records for lists in versions._lists.values() for records in lists.values()]
+    assert versions.bytes == sum(records.bytes for records in entries) <= versions.budget
+    for records in entries:
+        assert records.bytes >= weight_of(records)
+
+
+def weight_of(records: Records) -> int:
+    held = {**records.young, **records.old}
+    return sum(weigh(sku, record) for sku, record in held.items()) + SORTED_PLACE * len(records.skus or ())
+
+
+@given(steps=STEPS)
+@settings(
+    max_examples=25,
+    phases=[Phase.generate],
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
+async def test_every_answer_is_that_of_the_version_it_names(
+    store: Store, steps: Sequence[tuple[Act, list[Reading], list[Reading]]]
+) -> None:
+    name, model = f"list-{secrets.token_hex(6)}", Model()
+    await store.publisher.create(name, None, Gates(), "ops")
+    runtimes = [
+        Runtime(store, heads, ResponseCache(heads, 0)) for heads in (Heads(store, budget) for budget in BUDGETS)
+    ]
+    for runtime in runtimes:
+        await runtime.heads.start()
+    for step, (act, meanwhile, then) in enumerate(steps):
+        published = len(model.versions)
+        during = [reading.run(runtime, name, model, published) for reading in meanwhile for runtime in runtimes]
+        await asyncio.gather(act.run(store, name, model, step), *during)
+        head = await store.pointers.get(name)
+        assert head.current_version == (model.current or None)
+        for runtime in runtimes:
+            await runtime.heads.turn_to(head)
+            assert await runtime.heads.find(name) == head
+        for reading in then:
+            await asyncio.gather(*(reading.run(runtime, name, model, len(model.versions)) for runtime in runtimes))
+            for runtime in runtimes:
+                accounted(runtime.heads.versions)
+    for runtime in runtimes:
+        await runtime.heads.stop()
