@@ -26,7 +26,8 @@ class Records:
     """What is in memory of a version: its manifest, and some of its records or, of a small list, all of them.
 
     Records are kept in two generations: what is read moves to the young one, what is evicted is taken from the old
-    one, and when that is empty the young one becomes old. A hit so costs one look-up and no bookkeeping.
+    one, and when that is empty the young one becomes old. A hit so costs one look-up and no bookkeeping. The latest
+    of the old ones go first: what is asked for most was the first to be read again, and has the longest time for it.
 
     A version that was succeeded by a merge keeps only the records that the merge `changed`, and reads the others
     through the `newer` one.
@@ -116,9 +117,7 @@ class Records:
 
     def add(self, sku: str, record: Record) -> int:
         """Keep a record, and return how many bytes it takes: none, where it is here already."""
-        home = self
-        while home.newer is not None and sku not in home.changed:
-            home = home.newer
+        home = self._home(sku)
         if home.skus is not None or sku in home.young or sku in home.old:
             return 0
         home.young[sku] = record
@@ -126,20 +125,33 @@ class Records:
         home.bytes += weight
         return weight
 
+    def take_back(self, sku: str) -> int:
+        """Let go of a record that was just added; return how many bytes that frees."""
+        home = self._home(sku)
+        found = home.young.pop(sku, MISSING)
+        if found is MISSING:
+            return 0
+        weight = weigh(sku, found)
+        home.bytes -= weight
+        return weight
+
+    def _home(self, sku: str) -> "Records":
+        """Return the version whose record of a sku is that of this one."""
+        home = self
+        while home.newer is not None and sku not in home.changed:
+            home = home.newer
+        return home
+
     def evict(self, wanted: int) -> tuple[int, int]:
         """Let go of about so many bytes that were not read lately; return how many records and bytes those were."""
-        if not self.old:
-            self.old, self.young = self.young, {}
-        gone, freed = [], 0
-        for sku, record in self.old.items():
-            if freed >= wanted:
-                break
-            gone.append(sku)
-            freed += weigh(sku, record)
-        for sku in gone:
-            del self.old[sku]
+        count = freed = 0
+        while freed < wanted and (self.old or self.young):
+            if not self.old:
+                self.old, self.young = self.young, {}
+            freed += weigh(*self.old.popitem())
+            count += 1
         self.bytes -= freed
-        return len(gone), freed
+        return count, freed
 
     def complete(self, skus: Sequence[str]) -> bool:
         """Note that all records are here, those of `skus`; False where some were evicted meanwhile."""

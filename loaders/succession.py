@@ -55,7 +55,7 @@ class Succession:
         grown = self._base.bytes + self._records.bytes - before
         self._weight += grown
         self._versions.bytes += grown
-        return self._versions.make_room(0)
+        return self._versions.make_room()
 
     def _change(self, sku: str, known: Found, was: Found, record: Record) -> None:
         base, records = self._base, self._records

@@ -107,18 +107,25 @@ class Versions:
         """Keep records of a version; False where it was dropped meanwhile, or there is no room for them."""
         if not self.budget or self.find(records.snapshot.price_list, records.snapshot.version) is not records:
             return False
+        added = []
         for sku, record in found:
-            self.bytes += records.add(sku, record)
-        return self.make_room(0)
+            if weight := records.add(sku, record):
+                self.bytes += weight
+                added.append(sku)
+        if self.make_room():
+            return True
+        for sku in added:
+            self.bytes -= records.take_back(sku)
+        return False
 
-    def make_room(self, wanted: int) -> bool:
-        """Evict until so many bytes fit into the budget; False where they cannot."""
-        while self.bytes + wanted > self.budget:
+    def make_room(self) -> bool:
+        """Evict until everything fits into the budget; False where it cannot."""
+        while self.bytes > self.budget:
             victim = self._victim()
             if victim is None:
                 return False
             if self.is_current(victim):
-                count, freed = victim.evict(max(self.bytes + wanted - self.budget, min(LUMP, self.budget // 16)))
+                count, freed = victim.evict(max(self.bytes - self.budget, min(LUMP, self.budget // 16)))
                 self.evictions += count
                 self.bytes -= freed
             else:
@@ -130,7 +137,7 @@ class Versions:
         before = records.bytes
         whole = records.complete(skus)
         self.bytes += records.bytes - before
-        if whole and not (self.fits_whole(records, records.bytes) and self.make_room(0)):
+        if whole and not (self.fits_whole(records, records.bytes) and self.make_room()):
             self.bytes -= records.lose_newer()
             return False
         return whole

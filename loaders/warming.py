@@ -77,7 +77,7 @@ class Warmer:
     async def _warm(self, head: PriceList, base: Records | None) -> None:
         """Load what readers of the base will want of the version that a pointer names."""
         version = head.current_version
-        if version is None or base is None or base.idle >= IDLE_VERSIONS or self._versions.find(head.name, version):
+        if version is None or base is None or base.snapshot.version == version or base.idle >= IDLE_VERSIONS:
             return
         try:
             await self._warm_upon(base, await self._manifest(head.name, version))
