@@ -18,11 +18,15 @@ from storage.errors import (
 from storage.events import Event, EventKind
 from storage.files import MAX_FILE_BYTES, FileRows
 from storage.gates import DiffSummary, GateFinding, Gates, Severity
+from storage.history import PriceVersion
 from storage.mongo import explain
 from storage.parts import Part
 from storage.pointers import Pin, PriceList
 from storage.processes import BEAT_SECONDS, Served
+from storage.quotes import Quote, QuoteLine, quote
 from storage.records import Price, Tier
+from storage.scan import MAX_SCAN
+from storage.selection import AttributeEquals, Place, PriceFilter, PriceOrder, Selection
 from storage.snapshots import Layer, Snapshot, SnapshotState
 from storage.sources import JsonRows, RowSource
 from storage.states import BatchState
@@ -32,6 +36,8 @@ from storage.watcher import Watcher
 __all__ = [
     "BEAT_SECONDS",
     "MAX_FILE_BYTES",
+    "MAX_SCAN",
+    "AttributeEquals",
     "Batch",
     "BatchMode",
     "BatchNotFound",
@@ -52,14 +58,21 @@ __all__ = [
     "Layer",
     "Part",
     "Pin",
+    "Place",
     "Price",
+    "PriceFilter",
     "PriceList",
     "PriceListNotFound",
+    "PriceOrder",
+    "PriceVersion",
     "PricebookError",
     "PublishPolicy",
+    "Quote",
+    "QuoteLine",
     "Refusal",
     "Refused",
     "RowSource",
+    "Selection",
     "Served",
     "Severity",
     "Snapshot",
@@ -71,4 +84,5 @@ __all__ = [
     "Unavailable",
     "Watcher",
     "explain",
+    "quote",
 ]

@@ -5,6 +5,7 @@ from storage.chunks import Chunks
 from storage.compaction import Compactor
 from storage.events import Events
 from storage.finish import Finisher
+from storage.history import Histories
 from storage.intake import Intake
 from storage.layers import Layers
 from storage.leavings import Leavings
@@ -14,6 +15,7 @@ from storage.parts import Parts
 from storage.pointers import Pointers
 from storage.processes import Processes
 from storage.publish import Publisher
+from storage.scan import MAX_SCAN, Scanner
 from storage.snapshots import Snapshots
 from storage.stack import Stack
 from storage.worker import Worker
@@ -22,7 +24,7 @@ from storage.worker import Worker
 class Store:
     """Everything that is stored, by collection, and the acts on it."""
 
-    def __init__(self, client: Client, name: str) -> None:
+    def __init__(self, client: Client, name: str, max_scan: int = MAX_SCAN) -> None:
         self.client = client
         self.db = database(client, name)
         self.pointers = Pointers(self.db)
@@ -31,6 +33,8 @@ class Store:
         self.parts = Parts(self.db)
         self.layers = Layers(self.db)
         self.stack = Stack(self.db)
+        self.scanner = Scanner(self.db, max_scan)
+        self.histories = Histories(self.snapshots, self.stack)
         self.events = Events(self.db)
         self.locks = Locks(self.db)
         self.processes = Processes(self.db)
@@ -43,9 +47,9 @@ class Store:
         self.worker = Worker(self.batches, self.finisher, self.compactor, self.leavings)
 
     @classmethod
-    async def open(cls, uri: str, name: str) -> "Store":
+    async def open(cls, uri: str, name: str, max_scan: int = MAX_SCAN) -> "Store":
         """Connect, and create what is missing. Raises `InvalidArgument`, `Unavailable`."""
-        store = cls(await connect(uri), name)
+        store = cls(await connect(uri), name, max_scan)
         try:
             await prepare(store.db)
         except BaseException:
