@@ -43,7 +43,9 @@ def create_app(settings: Settings) -> Starlette:
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[_State]:
-        async with Runtime.opened(uri, settings.mongodb_database, settings.response_cache_bytes) as runtime:
+        async with Runtime.opened(
+            uri, settings.mongodb_database, settings.response_cache_bytes, settings.max_scan
+        ) as runtime:
             yield {"runtime": runtime}
 
     endpoint = Endpoint(

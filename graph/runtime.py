@@ -22,9 +22,11 @@ class Runtime:
 
     @classmethod
     @asynccontextmanager
-    async def opened(cls, uri: str, database: str, response_cache_bytes: int) -> "AsyncIterator[Runtime]":
+    async def opened(
+        cls, uri: str, database: str, response_cache_bytes: int, max_scan: int
+    ) -> "AsyncIterator[Runtime]":
         """Open the store, follow the pointers, and close all of it at the end."""
-        store = await Store.open(uri, database)
+        store = await Store.open(uri, database, max_scan)
         heads = Heads(store)
         heartbeat = Heartbeat(store, heads)
         try:

@@ -7,6 +7,7 @@ from typing import Generic, TypeVar
 from storage import Batch, BatchState, Event, Price, PriceList, Snapshot, Store
 
 T = TypeVar("T")
+K = TypeVar("K")
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,16 +20,22 @@ class Page(Generic[T]):
 
 
 @dataclass(frozen=True, slots=True)
-class Window:
+class Window(Generic[K]):
     """Which part of an order is asked for: `size` records after or before the place of a key.
 
     `backward` asks for the last ones of the range, which is what Relay calls `last`.
     """
 
     size: int
-    after: str | None = None
-    before: str | None = None
+    after: K | None = None
+    before: K | None = None
     backward: bool = False
+
+    def page(self, records: Sequence[T]) -> Page[T]:
+        """Return the page that shows this part, of its records and one more where there is one."""
+        if self.backward:
+            return Page(records[-self.size :], self.before is not None, len(records) > self.size)
+        return Page(records[: self.size], len(records) > self.size, self.after is not None)
 
 
 class Pages:
@@ -37,7 +44,7 @@ class Pages:
     def __init__(self, store: Store) -> None:
         self._store = store
 
-    async def prices(self, snapshot: Snapshot, window: Window) -> Page[Price]:
+    async def prices(self, snapshot: Snapshot, window: Window[str]) -> Page[Price]:
         """Return a page of a version, in sku order."""
         records = await self._store.stack.page(
             snapshot.layer_ids,
@@ -46,9 +53,7 @@ class Pages:
             before=window.before,
             backward=window.backward,
         )
-        if window.backward:
-            return Page(records[-window.size :], window.before is not None, len(records) > window.size)
-        return Page(records[: window.size], len(records) > window.size, window.after is not None)
+        return window.page(records)
 
     async def price_lists(self, size: int, after: str | None) -> Page[PriceList]:
         """Return a page of the lists, by name."""

@@ -2,8 +2,10 @@
 
 from loaders.batches import BatchLoader
 from loaders.heads import Heads
+from loaders.histories import HistoryLoader
 from loaders.pages import Pages
 from loaders.prices import PriceLoader
+from loaders.selections import Selections
 from loaders.sequences import SequenceLoader
 from loaders.served import ServedLoader
 from loaders.snapshots import SnapshotLoader
@@ -21,4 +23,6 @@ class Loaders:
         self.sequences = SequenceLoader(store)
         self.served = ServedLoader(store)
         self.pages = Pages(store)
+        self.selections = Selections(store, self.prices)
+        self.histories = HistoryLoader(store)
         self.view = View(heads, self.snapshots)

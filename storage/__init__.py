@@ -25,7 +25,6 @@ from storage.pointers import Pin, PriceList
 from storage.processes import BEAT_SECONDS, Served
 from storage.quotes import Quote, QuoteLine, quote
 from storage.records import Price, Tier
-from storage.scan import MAX_SCAN
 from storage.selection import AttributeEquals, Place, PriceFilter, PriceOrder, Selection
 from storage.snapshots import Layer, Snapshot, SnapshotState
 from storage.sources import JsonRows, RowSource
@@ -36,7 +35,6 @@ from storage.watcher import Watcher
 __all__ = [
     "BEAT_SECONDS",
     "MAX_FILE_BYTES",
-    "MAX_SCAN",
     "AttributeEquals",
     "Batch",
     "BatchMode",

@@ -51,7 +51,8 @@ class _Trace:
             self._note(self._snapshot)
 
     def _note(self, snapshot: Snapshot) -> None:
-        self.changes.append(PriceVersion(snapshot, self._document and decode(bson.decode(self._document))))
+        price = None if self._document is None else decode(bson.decode(self._document))
+        self.changes.append(PriceVersion(snapshot, price))
 
 
 class Histories:

@@ -33,8 +33,6 @@ _LEAST_READ = 100
 # The event loop has its turn after decoding so many.
 _BATCH = 1000
 
-_PRICES: Document = {"removed": {"$exists": False}}
-
 
 class Scanner:
     """Scans the versions of a database."""
@@ -57,9 +55,9 @@ class Scanner:
         """Return the skus of up to `limit` prices of a selection, in its order, strictly between two places.
 
         With `backward` they are the last ones of that range, still in the selection's order.
-        Raises `InvalidArgument` for a filter that no price can meet, `ScanLimit`.
+        Raises `ScanLimit`.
         """
-        conditions, span = [*selection.filter.conditions(), _PRICES], selection.filter.span
+        conditions, span = selection.filter.conditions(), selection.filter.span
         async with self._turns:
             if selection.order is PriceOrder.SKU:
                 span = span.between(after and after.sku, before and before.sku)
@@ -72,8 +70,8 @@ class Scanner:
         return skus[::-1] if backward else skus
 
     async def count(self, snapshot: Snapshot, selection: Selection) -> int:
-        """Return how many prices a selection has. Raises `InvalidArgument`, `ScanLimit`."""
-        conditions, span = [*selection.filter.conditions(), _PRICES], selection.filter.span
+        """Return how many prices a selection has. Raises `ScanLimit`."""
+        conditions, span = selection.filter.conditions(), selection.filter.span
         async with self._turns:
             await self._check_size(snapshot, selection, span)
             matching = {"$and": [span.query, *conditions]}
@@ -92,8 +90,10 @@ class Scanner:
         backward: bool,
     ) -> list[str]:
         layers, found = snapshot.layers, list[str]()
-        for stretch in self._stretches(layers):
-            cut = None if stretch is None else await self._place_after(layers, span, stretch, backward)
+        whole = _size(layers) <= self._max_records
+        left, stretch = self._max_records, FIRST_STRETCH
+        while True:
+            cut = None if whole else await self._place_after(layers, span, min(left, stretch), backward)
             near, far = (span, None) if cut is None else span.cut(cut, backward=backward)
             rest: Span | None = near
             while rest and len(found) < limit:
@@ -102,8 +102,10 @@ class Scanner:
                 found += sorted((place.sku for place in await self._visible(layers, runs)), reverse=backward)
             if far is None or len(found) >= limit:
                 return found[:limit]
-            span = far
-        raise self._refusal(snapshot, selection)
+            read = await self._records_in(layers, near)
+            if not read:
+                raise self._refusal(snapshot, selection)
+            span, left, stretch = far, left - read, stretch * 8
 
     async def _by_amount(
         self,
@@ -191,16 +193,6 @@ class Scanner:
         cursor = self._collection(layer).find({"_id": {"$in": list(skus)}}, {"_id": 1}, batch_size=_BATCH)
         return {document["_id"] async for document in cursor}
 
-    def _stretches(self, layers: Sequence[Layer]) -> Iterator[int | None]:
-        """Return how many records to read, and how many more; None is all there are."""
-        if _size(layers) <= self._max_records:
-            yield None
-            return
-        first = min(FIRST_STRETCH, self._max_records)
-        yield first
-        if first < self._max_records:
-            yield self._max_records - first
-
     async def _place_after(self, layers: Sequence[Layer], span: Span, records: int, backward: bool) -> str | None:
         """Return where to cut a span so that the near part has at most so many records; None where it has no more."""
         ends = await asyncio.gather(
@@ -222,11 +214,15 @@ class Scanner:
         most = self._max_records
         if _size(snapshot.layers) <= most:
             return
-        if selection.filter.sku_prefix:
-            counts = (self._collection(layer).count_documents(span.query, limit=most + 1) for layer in snapshot.layers)
-            if sum(await asyncio.gather(*counts)) <= most:
-                return
+        if selection.filter.sku_prefix and await self._records_in(snapshot.layers, span) <= most:
+            return
         raise self._refusal(snapshot, selection)
+
+    async def _records_in(self, layers: Sequence[Layer], span: Span) -> int:
+        """Return how many records a span has in all layers, as the index of their skus tells; the limit is enough."""
+        enough = self._max_records + 1
+        counts = (self._collection(layer).count_documents(span.query, limit=enough) for layer in layers)
+        return sum(await asyncio.gather(*counts))
 
     def _refusal(self, snapshot: Snapshot, selection: Selection) -> ScanLimit:
         return ScanLimit(

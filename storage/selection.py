@@ -60,15 +60,23 @@ class PriceFilter(msgspec.Struct, frozen=True, omit_defaults=True):
         """The skus that can meet it."""
         return span_of_prefix(self.sku_prefix)
 
-    def conditions(self) -> list[Document]:
-        """Return what a record must meet besides its sku.
+    def check(self) -> None:
+        """Raise `InvalidArgument` for what no price can have: a currency that is none, an attribute that is none."""
+        if self.currency is not None and self.currency not in CURRENCIES:
+            raise InvalidArgument(f"{self.currency[:20]!r} is no ISO 4217 code.", path=("filter", "currency"))
+        path = ("filter", "attributes")
+        if len(self.attributes) > MAX_ATTRIBUTES:
+            raise InvalidArgument(f"At most {MAX_ATTRIBUTES} attributes, not {len(self.attributes)}.", path=path)
+        for attribute in self.attributes:
+            try:
+                encode_attributes({attribute.name: attribute.value})
+            except RowRefused as refused:
+                raise InvalidArgument(f"No price has such an attribute. {refused}", path=path) from refused
 
-        Raises `InvalidArgument` for what no price can have: no currency, or no attribute.
-        """
-        conditions: list[Document] = []
+    def conditions(self) -> list[Document]:
+        """Return what a record must meet besides its sku. The filter is one that was checked."""
+        conditions: list[Document] = [{"removed": {"$exists": False}}]
         if self.currency is not None:
-            if self.currency not in CURRENCIES:
-                raise InvalidArgument(f"{self.currency[:20]!r} is no ISO 4217 code.", path=("filter", "currency"))
             conditions.append({"currency": {"$eq": self.currency}})
         if self.at_least is not None:
             conditions.append({"amount": {"$gte": _decimal128(self.at_least, ROUND_CEILING)}})
@@ -78,7 +86,7 @@ class PriceFilter(msgspec.Struct, frozen=True, omit_defaults=True):
             # Days are stored in ISO 8601, whose order is that of the days. A day that is missing is no limit.
             day = self.valid_on.isoformat()
             conditions.append({"validFrom": {"$not": {"$gt": day}}, "validUntil": {"$not": {"$lt": day}}})
-        return conditions + _attribute_conditions(self.attributes)
+        return conditions + [_equals(attribute) for attribute in self.attributes]
 
 
 class Selection(msgspec.Struct, frozen=True):
@@ -130,31 +138,11 @@ class Selection(msgspec.Struct, frozen=True):
         return sorted(by_sku, key=lambda place: place.amount or Decimal(0), reverse=descending)
 
 
-def _attribute_conditions(attributes: tuple[AttributeEquals, ...]) -> list[Document]:
-    if len(attributes) > MAX_ATTRIBUTES:
-        raise InvalidArgument(
-            f"At most {MAX_ATTRIBUTES} attributes at once, not {len(attributes)}.", path=("filter", "attributes")
-        )
-    return [
-        {
-            "$expr": {
-                "$eq": [
-                    {"$getField": {"field": {"$literal": attribute.name}, "input": "$attributes"}},
-                    {"$literal": _as_stored(attribute)},
-                ]
-            }
-        }
-        for attribute in attributes
-    ]
-
-
-def _as_stored(attribute: AttributeEquals) -> Any:
-    try:
-        encode_attributes({attribute.name: attribute.value})
-    except RowRefused as refused:
-        raise InvalidArgument(f"No price has such an attribute. {refused}", path=("filter", "attributes")) from refused
+def _equals(attribute: AttributeEquals) -> Document:
     # Objects are stored with their keys in order, and to the server objects in another order are not equal.
-    return msgspec.to_builtins(attribute.value, order="sorted")
+    value = msgspec.to_builtins(attribute.value, order="sorted")
+    field = {"$getField": {"field": {"$literal": attribute.name}, "input": "$attributes"}}
+    return {"$expr": {"$eq": [field, {"$literal": value}]}}
 
 
 def _decimal128(value: Decimal, rounding: str) -> Decimal128:

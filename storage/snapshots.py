@@ -114,7 +114,7 @@ class Snapshots:
         return [_from_document(document) async for document in cursor]
 
     async def published(self, price_list: str, limit: int, before: int) -> list[Snapshot]:
-        """Return up to `limit` manifests of versions that were current once and are kept, newest first, under `before`."""
+        """Return up to `limit` manifests of kept versions that were current once, newest first, under `before`."""
         query = {"_id.list": price_list, "_id.version": {"$lt": before}, "state": SnapshotState.PUBLISHED}
         cursor = self._collection.find(query).sort([("_id.list", 1), ("_id.version", -1)]).limit(limit)
         return [_from_document(document) async for document in cursor]
