@@ -44,13 +44,7 @@ def create_app(settings: Settings) -> Starlette:
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[_State]:
-        async with Runtime.opened(
-            uri,
-            settings.mongodb_database,
-            settings.response_cache_bytes,
-            cache_bytes=settings.cache_bytes,
-            secondaries=settings.read_from == "secondaries",
-        ) as runtime:
+        async with Runtime.opened(uri, settings) as runtime:
             yield {"runtime": runtime}
 
     endpoint = Endpoint(

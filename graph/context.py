@@ -1,13 +1,14 @@
 """What a resolver has at hand: the loaders of its request, the acts of storage, and who asks."""
 
 from collections.abc import Awaitable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TypeAlias, TypeVar
 
 import strawberry
+from graphql.pyutils import Path
 
 from loaders import Heads, Loaders
-from storage import Store
+from storage import Snapshot, Store
 
 T = TypeVar("T")
 
@@ -17,12 +18,26 @@ Answer: TypeAlias = T | Awaitable[T | None] | None
 
 @dataclass(slots=True)
 class Context:
-    """Made for each request. `store` is for what changes something; what reads goes through `loaders`."""
+    """Made for each request. `store` is for what changes something; what reads goes through `loaders`.
+
+    `versions` tells of which version the prices below a place of the answer are: a price itself does not know, for it
+    is shared by all versions that have it.
+    """
 
     store: Store
     heads: Heads
     loaders: Loaders
     caller: str
+    versions: dict[Path, Snapshot] = field(default_factory=dict)
+
+    def version_at(self, path: Path) -> Snapshot:
+        """Return the version that a price belongs to, by its place in the answer."""
+        place: Path | None = path
+        while place is not None:
+            if place in self.versions:
+                return self.versions[place]
+            place = place.prev
+        raise AssertionError(f"No version was noted for the prices at {path.as_list()}.")
 
     def renew(self) -> None:
         """Begin to see the present: for the next event of a subscription."""

@@ -2,14 +2,16 @@
 
 import base64
 import binascii
-from typing import Annotated, Any, TypeVar
+from decimal import Decimal
+from typing import Annotated, TypeVar, cast
 
 import msgspec
 
 from loaders import Window
-from storage import InvalidArgument
+from storage import InvalidArgument, Place, Price, PriceOrder, Selection
 
 T = TypeVar("T")
+K = TypeVar("K")
 
 MAX_PAGE = 1000
 MAX_CURSOR = 1000
@@ -18,11 +20,27 @@ MAX_CURSOR = 1000
 Number = Annotated[int, msgspec.Meta(ge=1, le=2**31 - 1)]
 
 
+# An amount, or a forgery that does no harm.
+Amount = Annotated[str, msgspec.Meta(pattern=r"^[0-9]{1,34}(\.[0-9]{1,33})?$")]
+
+
 class PriceCursor(msgspec.Struct, array_like=True, tag="price"):
     """A place in the sku order of one version."""
 
     version: Number
     sku: str
+
+
+class SelectionCursor(msgspec.Struct, array_like=True, tag="selection"):
+    """A place among the prices of one version that a filter lets through, in an order: `selection` tells which.
+
+    Orders of amounts have the amount too.
+    """
+
+    version: Number
+    selection: str
+    sku: str
+    amount: Amount | None = None
 
 
 class NameCursor(msgspec.Struct, array_like=True, tag="name"):
@@ -55,6 +73,11 @@ def read(text: str | None, kind: type[T], argument: str) -> T | None:
         ) from error
 
 
+def read_price(text: str | None, argument: str) -> PriceCursor | SelectionCursor | None:
+    """Return a cursor into prices that a client sent back. Raises `InvalidArgument` for what is none."""
+    return read(text, cast("type[PriceCursor | SelectionCursor]", PriceCursor | SelectionCursor), argument)
+
+
 def page_size(size: int | None, default: int, argument: str = "first") -> int:
     """Return how many records to read. Raises `InvalidArgument` outside 1 to `MAX_PAGE`."""
     if size is None:
@@ -66,21 +89,74 @@ def page_size(size: int | None, default: int, argument: str = "first") -> int:
 
 def price_window(
     version: int, first: int | None, after: str | None, last: int | None, before: str | None, default: int
-) -> Window:
+) -> Window[str]:
     """Return the part of a version's sku order that Relay's four arguments ask for.
 
     `last` goes before `first`, which has a default. Raises `InvalidArgument` for a cursor into another version:
-    `snapshot` follows its cursors to their version by itself, so the version was fixed otherwise.
+    `snapshot` follows its cursors to their version by itself, so the version was fixed otherwise. So it does for a
+    cursor of a selection.
     """
-    cursors = {"after": read(after, PriceCursor, "after"), "before": read(before, PriceCursor, "before")}
-    for argument, cursor in cursors.items():
-        if cursor is not None and cursor.version != version:
-            raise InvalidArgument(
-                f"`{argument}` is a cursor into version {cursor.version}, but these are the prices of version "
-                f"{version}. Ask for them as snapshot(version: {cursor.version}).",
-                path=(argument,),
-            )
-    skus: dict[str, Any] = {argument: cursor and cursor.sku for argument, cursor in cursors.items()}
+
+    def place(text: str | None, argument: str) -> str | None:
+        cursor = _price_cursor(version, text, argument)
+        if isinstance(cursor, SelectionCursor):
+            raise _of_another_selection(argument)
+        return None if cursor is None else cursor.sku
+
+    return _window(first, last, default, place(after, "after"), place(before, "before"))
+
+
+def selection_window(
+    version: int,
+    selection: Selection,
+    first: int | None,
+    after: str | None,
+    last: int | None,
+    before: str | None,
+    default: int,
+) -> Window[Place]:
+    """Return the part of a selection that Relay's four arguments ask for, as `price_window` does.
+
+    Raises `InvalidArgument` also for a cursor of another filter or order.
+    """
+    fingerprint = selection.fingerprint
+
+    def place(text: str | None, argument: str) -> Place | None:
+        cursor = _price_cursor(version, text, argument)
+        if cursor is None:
+            return None
+        if not isinstance(cursor, SelectionCursor) or cursor.selection != fingerprint:
+            raise _of_another_selection(argument)
+        return Place(cursor.sku, Decimal(cursor.amount or 0))
+
+    return _window(first, last, default, place(after, "after"), place(before, "before"))
+
+
+def of_selection(version: int, selection: Selection, price: Price) -> SelectionCursor:
+    """Return the cursor of a price in a selection."""
+    amount = None if selection.order is PriceOrder.SKU else format(price.amount, "f")
+    return SelectionCursor(version, selection.fingerprint, price.sku, amount)
+
+
+def _price_cursor(version: int, text: str | None, argument: str) -> PriceCursor | SelectionCursor | None:
+    cursor = read_price(text, argument)
+    if cursor is not None and cursor.version != version:
+        raise InvalidArgument(
+            f"`{argument}` is a cursor into version {cursor.version}, but these are the prices of version "
+            f"{version}. Ask for them as snapshot(version: {cursor.version}).",
+            path=(argument,),
+        )
+    return cursor
+
+
+def _of_another_selection(argument: str) -> InvalidArgument:
+    return InvalidArgument(
+        f"`{argument}` is a cursor of another filter or order. Page with the `filter` and `orderBy` of the first page.",
+        path=(argument,),
+    )
+
+
+def _window(first: int | None, last: int | None, default: int, after: K | None, before: K | None) -> Window[K]:
     if last is not None:
-        return Window(page_size(last, default, "last"), **skus, backward=True)
-    return Window(page_size(first, default), **skus)
+        return Window(page_size(last, default, "last"), after, before, backward=True)
+    return Window(page_size(first, default), after, before)

@@ -37,7 +37,7 @@ def version_of_cursors(info: Info) -> int | None:
         cursor.version
         for node in raw.field_nodes
         for text in _cursors(node.selection_set, raw.fragments, variables, told)
-        if (cursor := cursors.read(text, cursors.PriceCursor, "after"))
+        if (cursor := cursors.read_price(text, "after"))
     }
     if len(versions) > 1:
         raise InvalidArgument(

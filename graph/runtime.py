@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 from graph.context import Context
 from graph.http.response_cache import ResponseCache
-from loaders import DEFAULT_CACHE_BYTES, Heads, Heartbeat, Loaders, MinVersions
+from graph.settings import Settings
+from loaders import Heads, Heartbeat, Loaders, MinVersions
 from storage import Store
 
 ANONYMOUS = "anonymous"
@@ -22,24 +23,21 @@ class Runtime:
 
     @classmethod
     @asynccontextmanager
-    async def opened(
-        cls,
-        uri: str,
-        database: str,
-        response_cache_bytes: int,
-        *,
-        cache_bytes: int = DEFAULT_CACHE_BYTES,
-        secondaries: bool = False,
-    ) -> "AsyncIterator[Runtime]":
+    async def opened(cls, uri: str, settings: Settings) -> "AsyncIterator[Runtime]":
         """Open the store, follow the pointers, and close all of it at the end."""
-        store = await Store.open(uri, database, secondaries=secondaries)
-        heads = Heads(store, cache_bytes)
+        store = await Store.open(
+            uri,
+            settings.mongodb_database,
+            secondaries=settings.read_from == "secondaries",
+            max_scan=settings.max_scan,
+        )
+        heads = Heads(store, settings.cache_bytes)
         heartbeat = Heartbeat(store, heads)
         try:
             await heads.start()
             store.worker.start()
             heartbeat.start()
-            yield cls(store, heads, ResponseCache(heads, response_cache_bytes))
+            yield cls(store, heads, ResponseCache(heads, settings.response_cache_bytes))
         finally:
             await heartbeat.stop()
             await store.worker.stop()

@@ -182,6 +182,13 @@ class Settings:
             "is asked for what they do not answer in time.",
         ),
     )
+    max_scan: int = field(
+        default=1_000_000,
+        metadata=_manual(
+            _whole(1, 999_999_999),
+            "Records that a filter or an order of prices may read; more is refused.",
+        ),
+    )
     response_cache_bytes: int = field(
         default=64 << 20,
         metadata=_manual(_size_or_none, "Answers that each process keeps, in bytes; `0` keeps none.", shown="64MiB"),

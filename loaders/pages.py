@@ -10,6 +10,7 @@ from loaders.warming import Warmer
 from storage import Batch, BatchState, Event, Price, PriceList, Snapshot, Store
 
 T = TypeVar("T")
+K = TypeVar("K")
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,16 +23,22 @@ class Page(Generic[T]):
 
 
 @dataclass(frozen=True, slots=True)
-class Window:
+class Window(Generic[K]):
     """Which part of an order is asked for: `size` records after or before the place of a key.
 
     `backward` asks for the last ones of the range, which is what Relay calls `last`.
     """
 
     size: int
-    after: str | None = None
-    before: str | None = None
+    after: K | None = None
+    before: K | None = None
     backward: bool = False
+
+    def page(self, records: Sequence[T]) -> Page[T]:
+        """Return the page that shows this part, of its records and one more where there is one."""
+        if self.backward:
+            return Page(records[-self.size :], self.before is not None, len(records) > self.size)
+        return Page(records[: self.size], len(records) > self.size, self.after is not None)
 
 
 class Pages:
@@ -42,7 +49,7 @@ class Pages:
         self._versions = versions
         self._warmer = warmer
 
-    def cached_prices(self, snapshot: Snapshot, window: Window) -> Page[Price] | None:
+    def cached_prices(self, snapshot: Snapshot, window: Window[str]) -> Page[Price] | None:
         """Return a page of a version, in sku order, if all of it is in memory; None where `prices` has to be asked."""
         records = self._versions.find(snapshot.price_list, snapshot.version)
         if records is None:
@@ -52,9 +59,9 @@ class Pages:
             return None
         records.read = True
         self._versions.hits += len(run)
-        return _windowed(run, window)
+        return window.page(run)
 
-    async def prices(self, snapshot: Snapshot, window: Window) -> Page[Price]:
+    async def prices(self, snapshot: Snapshot, window: Window[str]) -> Page[Price]:
         """Return a page of a version, in sku order."""
         cached = self.cached_prices(snapshot, window)
         if cached is not None:
@@ -70,7 +77,7 @@ class Pages:
             backward=window.backward,
         )
         self._versions.misses += len(run)
-        return _windowed(run, window)
+        return window.page(run)
 
     async def price_lists(self, size: int, after: str | None) -> Page[PriceList]:
         """Return a page of the lists, by name."""
@@ -111,13 +118,6 @@ class Pages:
     async def count_batches(self, price_list: str | None, state: BatchState | None) -> int:
         """Return how many batches there are of that kind."""
         return await self._store.batches.count(price_list=price_list, state=state)
-
-
-def _windowed(run: Sequence[Price], window: Window) -> Page[Price]:
-    """Return the page of a run that has one record more than was asked for, if there is one."""
-    if window.backward:
-        return Page(run[-window.size :], window.before is not None, len(run) > window.size)
-    return Page(run[: window.size], len(run) > window.size, window.after is not None)
 
 
 def _forward(records: Sequence[T], size: int, after: object) -> Page[T]:

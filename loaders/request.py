@@ -2,9 +2,11 @@
 
 from loaders.batches import BatchLoader
 from loaders.heads import Heads
+from loaders.histories import HistoryLoader
 from loaders.min_versions import NONE, MinVersions
 from loaders.pages import Pages
 from loaders.prices import PriceLoader
+from loaders.selections import Selections
 from loaders.sequences import SequenceLoader
 from loaders.served import ServedLoader
 from loaders.snapshots import SnapshotLoader
@@ -22,4 +24,6 @@ class Loaders:
         self.sequences = SequenceLoader(store)
         self.served = ServedLoader(store)
         self.pages = Pages(store, heads.versions, heads.warmer)
+        self.selections = Selections(store, self.prices)
+        self.histories = HistoryLoader(store)
         self.view = View(heads, self.snapshots, min_versions)

@@ -19,11 +19,14 @@ from storage.errors import (
 from storage.events import Event, EventKind
 from storage.files import MAX_FILE_BYTES, FileRows
 from storage.gates import DiffSummary, GateFinding, Gates, Severity
+from storage.history import PriceVersion
 from storage.mongo import explain
 from storage.parts import Part
 from storage.pointers import Pin, PriceList
 from storage.processes import BEAT_SECONDS, Served
+from storage.quotes import Quote, QuoteLine, quote
 from storage.records import Price, Tier
+from storage.selection import AttributeEquals, Place, PriceFilter, PriceOrder, Selection
 from storage.snapshots import Layer, Snapshot, SnapshotState
 from storage.sources import JsonRows, RowSource
 from storage.states import BatchState
@@ -33,6 +36,7 @@ from storage.watcher import Watcher
 __all__ = [
     "BEAT_SECONDS",
     "MAX_FILE_BYTES",
+    "AttributeEquals",
     "Batch",
     "BatchMode",
     "BatchNotFound",
@@ -53,14 +57,21 @@ __all__ = [
     "Layer",
     "Part",
     "Pin",
+    "Place",
     "Price",
+    "PriceFilter",
     "PriceList",
     "PriceListNotFound",
+    "PriceOrder",
+    "PriceVersion",
     "PricebookError",
     "PublishPolicy",
+    "Quote",
+    "QuoteLine",
     "Refusal",
     "Refused",
     "RowSource",
+    "Selection",
     "Served",
     "Severity",
     "Snapshot",
@@ -73,4 +84,5 @@ __all__ = [
     "VersionNotReached",
     "Watcher",
     "explain",
+    "quote",
 ]

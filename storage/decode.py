@@ -130,7 +130,7 @@ def to_document(row: Row, position: int) -> bytes:
         _checked_tiers(row.tiers) if row.tiers else [],
         valid_from.isoformat() if valid_from else None,
         valid_until.isoformat() if valid_until else None,
-        _checked_attributes(row.attributes) if row.attributes else None,
+        encode_attributes(row.attributes) if row.attributes else None,
         position,
     )
 
@@ -178,7 +178,8 @@ def _checked_tiers(tiers: list[TierRow]) -> list[tuple[int, str]]:
     return ordered
 
 
-def _checked_attributes(attributes: dict[str, Any]) -> bytes:
+def encode_attributes(attributes: dict[str, Any]) -> bytes:
+    """Return attributes as a layer has them, with the keys of every object in order. Raises `RowRefused`."""
     nested = _is_nested(attributes)
     if nested and _is_deeper(attributes, MAX_ATTRIBUTES_DEPTH):
         raise RowRefused("ATTRIBUTES_TOO_DEEP", f"Attributes nest at most {MAX_ATTRIBUTES_DEPTH} deep.", "attributes")

@@ -2,7 +2,7 @@
 
 PricebookError
 ├── Refused              the caller asked for something that cannot be done; asking again alone does not help
-│   ├── InvalidArgument
+│   ├── InvalidArgument, ScanLimit
 │   ├── PriceListNotFound, PriceListExists
 │   ├── SnapshotNotFound, SnapshotExpired, SnapshotNeverPublished, VersionNotReached
 │   ├── BatchNotFound, EmptyBatch, IdempotencyKeyReused
@@ -43,6 +43,12 @@ class InvalidArgument(Refused):
     """An argument is outside what is allowed."""
 
     code = "INVALID_ARGUMENT"
+
+
+class ScanLimit(Refused):
+    """The answer would take more reading than a request may ask for."""
+
+    code = "SCAN_LIMIT"
 
 
 class PriceListNotFound(Refused):

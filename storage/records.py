@@ -19,6 +19,7 @@ from typing import Any
 
 import bson
 import msgspec
+from bson.dbref import DBRef
 from bson.decimal128 import Decimal128
 from bson.int64 import Int64
 
@@ -69,6 +70,15 @@ class Price(msgspec.Struct, frozen=True, gc=False):
     valid_from: datetime.date | None = None
     valid_until: datetime.date | None = None
     attributes: Mapping[str, Any] = {}
+
+    def unit_amount(self, quantity: int) -> Decimal:
+        """Return what one unit costs of so many: the amount of the highest tier that is reached, or the price's own."""
+        amount = self.amount
+        for tier in self.tiers:  # in ascending order
+            if tier.min_quantity > quantity:
+                break
+            amount = tier.amount
+        return amount
 
 
 def encode(
@@ -177,8 +187,10 @@ def decode(document: Mapping[str, Any]) -> Price:
 
 
 def _plain(value: Any) -> Any:
-    # PyMongo reads whole numbers of 64 bits as a class of its own, which no JSON encoder knows. Names of attributes are
-    # those of thousands of prices: one string of each is enough.
+    # PyMongo reads whole numbers of 64 bits, and objects with `$ref` and `$id`, as classes that no JSON encoder knows.
+    # Names of attributes are those of thousands of prices: one string of each is enough.
+    if isinstance(value, DBRef):
+        value = value.as_doc()
     if isinstance(value, dict):
         return {sys.intern(key): _plain(child) for key, child in value.items()}
     if isinstance(value, list):

@@ -126,6 +126,12 @@ class Snapshots:
             yield session
             self._clock.advance(session.operation_time)
 
+    async def published(self, price_list: str, limit: int, before: int) -> list[Snapshot]:
+        """Return up to `limit` manifests of kept versions that were current once, newest first, under `before`."""
+        query = {"_id.list": price_list, "_id.version": {"$lt": before}, "state": SnapshotState.PUBLISHED}
+        cursor = self._collection.find(query).sort([("_id.list", 1), ("_id.version", -1)]).limit(limit)
+        return [_from_document(document) async for document in cursor]
+
     async def count(self, price_list: str) -> int:
         """Return how many versions of the list are kept."""
         return await self._collection.count_documents({"_id.list": price_list})

@@ -15,6 +15,7 @@ from pymongo.asynchronous.client_session import AsyncClientSession
 from storage.layers import collection_of
 from storage.mongo import Database, Document
 from storage.records import Price, decode, is_removal, sku_of, split
+from storage.spans import EVERY_SKU, Span
 
 T = TypeVar("T")
 
@@ -68,15 +69,17 @@ class Stack:
         after: str | None = None,
         before: str | None = None,
         backward: bool = False,
+        within: Span = EVERY_SKU,
     ) -> list[Price]:
-        """Return up to `limit` prices in sku order, strictly between `after` and `before`.
+        """Return up to `limit` prices in sku order, within a span and strictly between `after` and `before`.
 
         With `backward` they are the last ones of that range, still in ascending order.
         """
         page: list[Price] = []
+        span = within.between(after, before)
         size = limit if len(layers) == 1 else max(limit, _LEAST_READ)
         while True:
-            runs = await asyncio.gather(*(self._run_of(layer, size, after, before, backward) for layer in layers))
+            runs = await asyncio.gather(*(self._run_of(layer, size, span, backward) for layer in layers))
             # Beyond the nearest end of a run that was cut off, its layer may have more to say.
             ends = [run[-1]["_id"] for run in runs if len(run) == size]
             horizon = (max(ends) if backward else min(ends)) if ends else None
@@ -91,16 +94,11 @@ class Stack:
             if horizon is None or len(page) >= limit:
                 page = page[:limit]
                 return page[::-1] if backward else page
-            after, before = (after, horizon) if backward else (horizon, before)
+            span = span.below(horizon) if backward else span.above(horizon)
 
-    async def _run_of(
-        self, layer: str, size: int, after: str | None, before: str | None, backward: bool
-    ) -> list[Document]:
-        bounds = {"$gt": after, "$lt": before}
-        given = {operator: sku for operator, sku in bounds.items() if sku is not None}
-
+    async def _run_of(self, layer: str, size: int, span: Span, backward: bool) -> list[Document]:
         async def find(db: Database, session: Session) -> list[Document]:
-            cursor = db[collection_of(layer)].find({"_id": given} if given else {}, session=session)
+            cursor = db[collection_of(layer)].find(span.query, session=session)
             return await cursor.sort("_id", -1 if backward else 1).limit(size).batch_size(size + 1).to_list()
 
         return await self._ask(find)
@@ -153,13 +151,14 @@ class Stack:
 
     async def find_raw(self, layers: Layers, skus: Sequence[str]) -> dict[str, bytes]:
         """Return the documents of those skus that a version has."""
-        found = await asyncio.gather(*(self._find_raw_in(layer, skus) for layer in layers))
+        found = await asyncio.gather(*(self.find_in(layer, skus) for layer in layers))
         visible: dict[str, bytes] = {}
         for documents in reversed(found):
             visible.update(documents)
         return {sku: document for sku, document in visible.items() if not is_removal(document)}
 
-    async def _find_raw_in(self, layer: str, skus: Sequence[str]) -> dict[str, bytes]:
+    async def find_in(self, layer: str, skus: Sequence[str]) -> dict[str, bytes]:
+        """Return the documents of those skus that one layer has, removals too."""
         cursor = self._db[collection_of(layer)].find_raw_batches({"_id": {"$in": list(skus)}}, batch_size=len(skus))
         return {sku_of(document): document async for run in cursor for document in split(cast("bytes", run))}
 

@@ -5,6 +5,7 @@ from storage.chunks import Chunks
 from storage.compaction import Compactor
 from storage.events import Events
 from storage.finish import Finisher
+from storage.history import Histories
 from storage.intake import Intake
 from storage.layers import Layers
 from storage.leavings import Leavings
@@ -14,6 +15,7 @@ from storage.parts import Parts
 from storage.pointers import Pointers
 from storage.processes import Processes
 from storage.publish import Publisher
+from storage.scan import MAX_SCAN, Scanner
 from storage.secondaries import Clock
 from storage.secondary_stack import SecondaryStack
 from storage.snapshots import Snapshots
@@ -27,7 +29,7 @@ class Store:
     `stack` reads layers on the primary; `reading`, for answering queries, on `secondaries` if told so.
     """
 
-    def __init__(self, client: Client, name: str, *, secondaries: bool = False) -> None:
+    def __init__(self, client: Client, name: str, *, secondaries: bool = False, max_scan: int = MAX_SCAN) -> None:
         clock = Clock() if secondaries else None
         self.client = client
         self.db = database(client, name)
@@ -38,6 +40,8 @@ class Store:
         self.layers = Layers(self.db)
         self.stack = Stack(self.db)
         self.reading = SecondaryStack(self.db, clock) if clock else self.stack
+        self.scanner = Scanner(self.db, max_scan)
+        self.histories = Histories(self.snapshots, self.stack)
         self.events = Events(self.db)
         self.locks = Locks(self.db)
         self.processes = Processes(self.db)
@@ -50,9 +54,9 @@ class Store:
         self.worker = Worker(self.batches, self.finisher, self.compactor, self.leavings)
 
     @classmethod
-    async def open(cls, uri: str, name: str, *, secondaries: bool = False) -> "Store":
+    async def open(cls, uri: str, name: str, *, secondaries: bool = False, max_scan: int = MAX_SCAN) -> "Store":
         """Connect, and create what is missing. Raises `InvalidArgument`, `Unavailable`."""
-        store = cls(await connect(uri), name, secondaries=secondaries)
+        store = cls(await connect(uri), name, secondaries=secondaries, max_scan=max_scan)
         try:
             await prepare(store.db)
         except BaseException:

@@ -9,11 +9,15 @@ from graph import cursors
 from graph.context import Answer, Info
 from graph.types.batches import Batch
 from graph.types.connections import Connection
+from graph.types.filters import PriceFilter, selected
+from graph.types.price_connections import all_prices, selected_prices
 from graph.types.prices import Price
-from loaders import MISSING, Page
+from graph.types.quotes import MAX_LINES, Quote, QuoteLineInput, check_lines
+from loaders import MISSING
 from storage import Batch as StoredBatch
-from storage import InvalidArgument, SnapshotState
+from storage import InvalidArgument, PriceOrder, SnapshotState, quote
 from storage import Price as StoredPrice
+from storage import Quote as StoredQuote
 from storage import Snapshot as StoredSnapshot
 
 MAX_SKUS = 1000
@@ -53,6 +57,7 @@ class Snapshot:
         sku: Annotated[strawberry.ID, strawberry.argument(description="The key of the price.")],
     ) -> Answer[StoredPrice]:
         """The price of a sku."""
+        info.context.versions[info.path] = root
         prices = info.context.loaders.prices
         cached = prices.cached(root, sku)
         return prices.load(root, sku) if cached is MISSING else cached
@@ -70,13 +75,15 @@ class Snapshot:
         """The prices of some skus, in their order."""
         if len(skus) > MAX_SKUS:
             raise InvalidArgument(f"At most {MAX_SKUS} skus at once, not {len(skus)}.", path=("skus",))
+        info.context.versions[info.path] = root
         prices = info.context.loaders.prices
         cached = prices.cached_many(root, skus)
         return prices.load_many(root, skus) if cached is None else cached
 
     @strawberry.field(
-        description="In sku order. Cursors name their version: a walk stays on it across publishes; "
-        "`SNAPSHOT_EXPIRED` once retention took it.",
+        description="In sku order unless `orderBy` says otherwise. Cursors name their version: a walk stays on it "
+        "across publishes; `SNAPSHOT_EXPIRED` once retention took it. They also know their filter and order, which "
+        "have to stay the same.",
         graphql_type=Connection[Price],
     )
     @staticmethod
@@ -91,14 +98,32 @@ class Snapshot:
             int | None, strawberry.argument(description="How many, from the end; goes before `first`.")
         ] = None,
         before: Annotated[str | None, strawberry.argument(description="Only those before this cursor.")] = None,
+        filter: Annotated[  # noqa: A002
+            PriceFilter | None, strawberry.argument(description="Only those that meet it; `totalCount` counts them.")
+        ] = None,
+        order_by: Annotated[
+            PriceOrder | None,
+            strawberry.argument(
+                description="An order of amounts reads all prices that meet the filter's `skuPrefix`, up to a limit: "
+                "`SCAN_LIMIT` beyond it."
+            ),
+        ] = None,
     ) -> Connection[StoredPrice]:
-        """A page of the prices, in sku order."""
-        window = cursors.price_window(root.version, first, after, last, before, default=100)
-        page: Page[StoredPrice] = await info.context.loaders.pages.prices(root, window)
+        """A page of the prices."""
+        info.context.versions[info.path] = root
+        selection = selected(filter, order_by)
+        if selection.is_everything:
+            return await all_prices(info.context, root, first, after, last, before)
+        return await selected_prices(info.context, root, selection, first, after, last, before)
 
-        async def count() -> int:
-            return root.size
-
-        return Connection(
-            page=page, cursor=lambda price: cursors.write(cursors.PriceCursor(root.version, price.sku)), count=count
-        )
+    @strawberry.field(description="Every line is priced from this one version.", graphql_type=Quote)
+    @staticmethod
+    async def quote(
+        root: Root,
+        info: Info,
+        lines: Annotated[list[QuoteLineInput], strawberry.argument(description=f"At most {MAX_LINES}.")],
+    ) -> StoredQuote:
+        """What some quantities cost."""
+        check_lines(lines)
+        prices = await info.context.loaders.prices.load_many(root, [line.sku for line in lines])
+        return quote(root.version, [(line.sku, line.quantity) for line in lines], prices)

@@ -66,7 +66,7 @@ class Reading:
     """A request: some skus, and a page, of the current version or of one that came before."""
 
     skus: tuple[str, ...]
-    window: Window
+    window: Window[str]
     back: int | None
 
     async def run(self, runtime: Runtime, name: str, model: Model, published: int) -> None:
@@ -93,7 +93,7 @@ class Reading:
         assert (page.has_previous if self.window.backward else page.has_next) is more
 
 
-def expected(says: Prices, window: Window) -> tuple[list[str], bool]:
+def expected(says: Prices, window: Window[str]) -> tuple[list[str], bool]:
     after, before = window.after or "", "~" if window.before is None else window.before
     within = [sku for sku in sorted(says) if after < sku < before]
     shown = within[-window.size :] if window.backward else within[: window.size]

@@ -32,7 +32,7 @@ def uncached_pages(store: Store) -> Pages:
     return Pages(store, versions, Warmer(store, versions))
 
 
-def expected(window: Window) -> tuple[list[str], bool]:
+def expected(window: Window[str]) -> tuple[list[str], bool]:
     """The records of a window, and whether there are more of its range beyond them, by the simplest means."""
     within = [sku for sku in SKUS if (window.after or "") < sku < (window.before or "z")]
     shown = within[-window.size :] if window.backward else within[: window.size]
