@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Context, Decimal, Inexact, Rounded
+from functools import reduce
 
 from storage.records import Price
 
@@ -39,9 +40,7 @@ def quote(version: int, lines: Sequence[tuple[str, int]], prices: Sequence[Price
     currencies = {price.currency for price in known}
     if not complete or len(currencies) != 1:
         return Quote(version, priced, None, None, complete)
-    total = Decimal(0)
-    for line in priced:
-        total = _EXACT.add(total, line.amount or Decimal(0))
+    total = reduce(_EXACT.add, (line.amount for line in priced if line.amount is not None))
     return Quote(version, priced, total, currencies.pop(), complete)
 
 

@@ -159,7 +159,9 @@ class Stack:
 
     async def find_in(self, layer: str, skus: Sequence[str]) -> dict[str, bytes]:
         """Return the documents of those skus that one layer has, removals too."""
-        cursor = self._db[collection_of(layer)].find_raw_batches({"_id": {"$in": list(skus)}}, batch_size=len(skus))
+        # One more than can come, so that the server knows with the first batch that there is no other.
+        query, size = {"_id": {"$in": list(skus)}}, len(skus) + 1
+        cursor = self._db[collection_of(layer)].find_raw_batches(query, batch_size=size)
         return {sku_of(document): document async for run in cursor for document in split(cast("bytes", run))}
 
 

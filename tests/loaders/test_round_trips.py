@@ -105,3 +105,40 @@ async def test_a_request_leaves_nothing_loaded_for_the_next(api: Api, round_trip
     with round_trips.counted() as second:
         await api.data(document)
     assert sorted(first) == sorted(second) == [("find", "batches", 1), ("find", "layer", 1)]
+
+
+async def test_the_lines_of_all_quotes_cost_one_round_trip(api: Api, round_trips: RoundTrips) -> None:
+    document = """{ snapshot(priceList: "retail") {
+      one: quote(lines: [{sku: "1", quantity: 1}, {sku: "2", quantity: 2}, {sku: "1", quantity: 5}]) { total }
+      two: quote(lines: [{sku: "2", quantity: 1}, {sku: "none", quantity: 2}]) { total } price(sku: "1") { amount }
+    } }"""
+    with round_trips.counted() as sent:
+        await api.data(document)
+    assert sent == [("find", "layer", 3)]
+
+
+async def test_the_histories_of_a_page_cost_one_round_trip_for_each_layer(api: Api, round_trips: RoundTrips) -> None:
+    document = '{ snapshot(priceList: "retail") { prices { nodes { history { version } } } } }'
+    with round_trips.counted() as sent:
+        data = await api.data(document)
+    histories = [price["history"] for price in data["snapshot"]["prices"]["nodes"]]
+    assert histories == [[{"version": 2}, {"version": 1}]] * N
+    versions, page = ("find", "snapshots", 0), ("find", "layer", 0)
+    assert sent == [page, versions, ("find", "layer", N), ("find", "layer", N)]
+
+
+async def test_a_page_of_a_selection_costs_a_scan_and_one_round_trip(api: Api, round_trips: RoundTrips) -> None:
+    document = """{ snapshot(priceList: "retail") {
+      prices(first: 5, filter: {currency: "EUR"}, orderBy: AMOUNT_DESC) { nodes { sku } }
+    } }"""
+    with round_trips.counted() as sent:
+        await api.data(document)
+    assert sent == [("find", "layer", 0), ("find", "layer", 5)]
+
+
+async def test_a_page_of_a_prefix_costs_one_round_trip(api: Api, round_trips: RoundTrips) -> None:
+    document = '{ snapshot(priceList: "retail") { prices(filter: {skuPrefix: "1"}) { nodes { sku } } } }'
+    with round_trips.counted() as sent:
+        data = await api.data(document)
+    assert len(data["snapshot"]["prices"]["nodes"]) == 11
+    assert sent == [("find", "layer", 0)]

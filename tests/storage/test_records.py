@@ -121,6 +121,14 @@ def test_an_amount_keeps_its_scale(amount: str) -> None:
     assert format(read(row("a", amount)).amount, "f") == amount
 
 
+@pytest.mark.parametrize("more", [{}, {"$db": "d"}, {"x": {"$ref": "b", "$id": 2**40}}])
+def test_an_attribute_that_looks_like_a_reference_is_an_object(more: dict[str, Any]) -> None:
+    sent = {"a": {"$ref": "b", "$id": {"c": 1}, **more}, "list": [{"$ref": "b", "$id": 1}]}
+    assert msgspec.json.encode(read(row("a", attributes=sent)).attributes, order="sorted") == msgspec.json.encode(
+        sent, order="sorted"
+    )
+
+
 def test_a_price_is_read_with_everything_it_has() -> None:
     sent = row(
         "a",

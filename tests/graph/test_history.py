@@ -1,0 +1,127 @@
+"""The history of a price, wherever in an answer the price stands."""
+
+from typing import Any
+
+import pytest
+
+from tests.graph.api import Api, row
+
+HISTORY = "history(first: 5) { version publishedAt price { amount } }"
+
+
+@pytest.fixture
+async def retail(api: Api) -> Api:
+    """A list `retail` whose sku `a` costs 1, 1, 2, nothing, 3 in versions 1 to 5; `b` costs 1 in all of them."""
+    await api.create("retail")
+    for amount in ("1", "1", "2", None, "3"):
+        await api.publish("retail", [row("b", "1"), *([row("a", amount)] if amount else [])])
+    return api
+
+
+def told(history: list[dict[str, Any]]) -> list[tuple[int, str | None]]:
+    return [(change["version"], change["price"] and change["price"]["amount"]) for change in history]
+
+
+OF_A = [(5, "3"), (4, None), (3, "2"), (1, "1")]
+
+
+async def test_a_history_has_one_entry_for_each_change_newest_first(retail: Api) -> None:
+    prices = f'a: price(sku: "a") {{ {HISTORY} }} b: price(sku: "b") {{ {HISTORY} }}'
+    data = await retail.data(f'{{ snapshot(priceList: "retail") {{ {prices} }} }}')
+    assert told(data["snapshot"]["a"]["history"]) == OF_A
+    assert told(data["snapshot"]["b"]["history"]) == [(1, "1")]
+    published = (await retail.data('{ snapshot(priceList: "retail", version: 3) { publishedAt } }'))["snapshot"]
+    assert data["snapshot"]["a"]["history"][2]["publishedAt"] == published["publishedAt"]
+
+
+async def test_a_history_has_as_many_entries_as_are_asked_for(retail: Api) -> None:
+    document = """query ($n: Int) { snapshot(priceList: "retail") { price(sku: "a") {
+      n: history(first: $n) { version } default: history { version } one: history(first: 1) { version } } } }"""
+    price = (await retail.data(document, n=2))["snapshot"]["price"]
+    assert {name: [change["version"] for change in price[name]] for name in price} == {
+        "n": [5, 4],
+        "default": [5, 4, 3, 1],
+        "one": [5],
+    }
+    for number in (0, -1, 1001):
+        assert await retail.error_codes(document, n=number) == ["INVALID_ARGUMENT"]
+
+
+PLACES = {
+    "price": '{ s: snapshot(priceList: "retail", version: 3) { p: price(sku: "a") { HISTORY } } }',
+    "pricesBySku": '{ s: snapshot(priceList: "retail", version: 3) { p: pricesBySku(skus: ["a", "b"]) { HISTORY } } }',
+    "nodes": '{ s: snapshot(priceList: "retail", version: 3) { p: prices { nodes { HISTORY } } } }',
+    "edges": '{ s: snapshot(priceList: "retail", version: 3) { p: prices { edges { node { HISTORY } } } } }',
+    "an order": """{ s: snapshot(priceList: "retail", version: 3) {
+      p: prices(orderBy: AMOUNT_DESC) { nodes { HISTORY } } } }""",
+    "a fragment": """{ ...F } fragment F on Query { s: snapshot(priceList: "retail", version: 3) {
+      ... on Snapshot { p: prices { nodes { ...H } } } } } fragment H on Price { HISTORY }""",
+    "a list's versions": """{ s: priceList(name: "retail") { snapshots(first: 1, after: "AFTER") { nodes {
+      p: prices(first: 1) { nodes { HISTORY } } } } } }""",
+}
+
+
+def first_history(value: Any) -> list[dict[str, Any]]:
+    while "history" not in value:
+        value = value[0] if isinstance(value, list) else next(iter(value.values()))
+    history: list[dict[str, Any]] = value["history"]
+    return history
+
+
+@pytest.mark.parametrize("place", PLACES)
+async def test_a_price_knows_its_version_wherever_it_stands(retail: Api, place: str) -> None:
+    document = PLACES[place].replace("HISTORY", HISTORY)
+    if "AFTER" in document:
+        versions = await retail.data('{ priceList(name: "retail") { snapshots(first: 2) { pageInfo { endCursor } } } }')
+        document = document.replace("AFTER", versions["priceList"]["snapshots"]["pageInfo"]["endCursor"])
+    assert told(first_history(await retail.data(document))) == [(3, "2"), (1, "1")]
+
+
+async def test_versions_beside_each_other_have_histories_of_their_own(retail: Api) -> None:
+    document = (
+        "{ "
+        + " ".join(
+            f'v{n}: snapshot(priceList: "retail", version: {n}) {{ price(sku: "a") {{ {HISTORY} }} }}'
+            for n in (1, 2, 3, 5)
+        )
+        + " }"
+    )
+    data = await retail.data(document)
+    assert {name: told(snapshot["price"]["history"]) for name, snapshot in data.items()} == {
+        "v1": OF_A[3:],
+        "v2": OF_A[3:],
+        "v3": OF_A[2:],
+        "v5": OF_A,
+    }
+
+
+async def test_a_price_of_a_history_has_the_history_of_its_own_version(retail: Api) -> None:
+    document = """{ snapshot(priceList: "retail") { price(sku: "a") {
+      history { version price { amount unitAmount history { version price { amount } } } } } } }"""
+    history = (await retail.data(document))["snapshot"]["price"]["history"]
+    assert [change["price"] and told(change["price"]["history"]) for change in history] == [
+        OF_A,
+        None,
+        OF_A[2:],
+        OF_A[3:],
+    ]
+
+
+async def test_a_price_that_a_mutation_published_has_its_history(retail: Api) -> None:
+    document = """mutation ($i: PublishBatchInput!) { publishBatch(input: $i) {
+      snapshot { price(sku: "a") { history { version price { amount } } } } } }"""
+    sent = {"priceList": "retail", "mode": "MERGE", "idempotencyKey": "k", "prices": [row("a", "4")]}
+    payload = (await retail.data(document, i=sent))["publishBatch"]
+    assert told(payload["snapshot"]["price"]["history"]) == [(6, "4"), *OF_A]
+
+
+async def test_an_answer_with_a_history_is_not_kept_for_its_versions_can_go(retail: Api) -> None:
+    document = f'{{ snapshot(priceList: "retail", version: 5) {{ price(sku: "a") {{ {HISTORY} }} }} }}'
+    response = await retail.http.post("/graphql", json={"query": document})
+    assert "etag" not in response.headers
+    assert len(response.json()["data"]["snapshot"]["price"]["history"]) == 4
+    await retail.runtime.store.db["snapshots"].update_one(
+        {"_id": {"list": "retail", "version": 1}}, {"$set": {"state": "RETIRED"}}
+    )
+    history = (await retail.data(document))["snapshot"]["price"]["history"]
+    assert told(history) == [*OF_A[:3], (2, "1")]

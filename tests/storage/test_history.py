@@ -1,0 +1,146 @@
+"""Histories: the versions in which a price became what it was, as a model of all versions has them."""
+
+import itertools
+import secrets
+from unittest.mock import patch
+
+import pytest
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+
+from storage import BatchMode, BatchOrder, BatchState, Gates, PriceVersion, PublishPolicy, Store
+from storage import history as histories
+from storage.errors import ScanLimit
+from storage.history import Histories
+from storage.stack import Stack
+from tests.storage.factories import create, order, published, row, snapshot, source, submit, versions
+from tests.storage.test_merges import ACTS, SKUS, Act, Model, step
+
+Change = tuple[int, str | None]
+
+MANY = 100
+
+
+def shown(changes: list[PriceVersion]) -> list[Change]:
+    return [(change.snapshot.version, str(change.price.amount) if change.price else None) for change in changes]
+
+
+def expected(model: Model, kept: list[int], version: int, sku: str) -> list[Change]:
+    """The oldest version of each run of versions with the same price, newest first, without a gap at the beginning."""
+    said = [(each, model.versions[each].get(sku)) for each in sorted(kept, reverse=True) if each <= version]
+    runs = [list(run) for _, run in itertools.groupby(said, key=lambda pair: pair[1])]
+    changes = [run[-1] for run in runs]
+    return changes[:-1] if changes and changes[-1][1] is None else changes
+
+
+async def retire(store: Store, version: int, name: str) -> None:
+    await store.db["snapshots"].update_one({"_id": {"list": name, "version": version}}, {"$set": {"state": "RETIRED"}})
+
+
+@pytest.mark.timeout(600)
+@given(
+    acts=st.lists(ACTS, min_size=3, max_size=7),
+    retired=st.sets(st.integers(1, 8), max_size=2),
+    at_once=st.integers(1, 4),
+    first=st.integers(1, 4),
+)
+@settings(
+    max_examples=25,
+    deadline=None,
+    phases=(Phase.explicit, Phase.reuse, Phase.generate),
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
+async def test_a_history_is_what_a_model_of_all_versions_has(
+    store: Store, acts: list[Act], retired: set[int], at_once: int, first: int
+) -> None:
+    name = f"list-{secrets.token_hex(6)}"
+    await store.publisher.create(name, None, Gates(), "ops")
+    model = Model()
+    for act in acts:
+        await step(store, name, model, act)
+    waiting = await store.intake.submit(order(name, publish=PublishPolicy.ON_APPROVAL), await source([row("s00", "9")]))
+    assert waiting.state is BatchState.HELD
+    for version in retired:
+        await retire(store, version, name)
+    kept = [version for version in model.published if version not in retired]
+    with patch.object(histories, "VERSIONS_AT_ONCE", at_once):
+        for version in [*model.published, waiting.version or 0]:
+            changes = await store.histories.find(name, version, dict.fromkeys(SKUS, MANY))
+            some = await store.histories.find(name, version, dict.fromkeys(SKUS, first))
+            for sku in SKUS:
+                assert shown(changes[sku]) == expected(model, kept, version, sku), (sku, version)
+                assert some[sku] == changes[sku][:first]
+
+
+async def test_a_change_is_any_change_of_the_price(store: Store) -> None:
+    await create(store)
+    prices = [
+        row("a", "1.0"),
+        row("a", "1.00"),
+        row("a", "1.00", validFrom="2026-01-01"),
+        row("a", "1.00", validFrom="2026-01-01", attributes={"x": 1}),
+        row("a", "1.00", validFrom="2026-01-01", attributes={"x": 1}),
+        row("a", "1.00", tiers=[{"minQuantity": 2, "amount": "0.5"}]),
+    ]
+    for price in prices:
+        await published(store, [price])
+    changes = (await store.histories.find("retail", 6, {"a": MANY}))["a"]
+    assert [change.snapshot.version for change in changes] == [6, 4, 3, 2, 1]
+    assert [change.snapshot.published_at for change in changes] == [
+        (await snapshot(store, version)).published_at for version in (6, 4, 3, 2, 1)
+    ]
+    assert changes[0].price == (await store.stack.find((await snapshot(store, 6)).layer_ids, ["a"]))["a"]
+
+
+async def test_a_layer_is_asked_once_whatever_versions_share_it(store: Store) -> None:
+    await create(store)
+    await published(store, [row("a"), row("b")])
+    for version in range(2, 7):
+        merge = BatchOrder("retail", BatchMode.MERGE, f"key-{version}", "me")
+        assert (await store.intake.submit(merge, await source([row("b", str(version))]))).state is BatchState.PUBLISHED
+    asked_layers: list[str] = []
+    find_in = Stack.find_in
+
+    async def noted(stack: Stack, layer: str, skus: list[str]) -> dict[str, bytes]:
+        asked_layers.append(layer)
+        return await find_in(stack, layer, skus)
+
+    with patch.object(Stack, "find_in", noted), patch.object(histories, "VERSIONS_AT_ONCE", 2):
+        found = await store.histories.find("retail", 6, {"a": 5, "b": 5})
+    assert shown(found["a"]) == [(1, "1.00")]
+    assert shown(found["b"]) == [(6, "6"), (5, "5"), (4, "4"), (3, "3"), (2, "2")]
+    assert sorted(asked_layers) == sorted((await snapshot(store, 6)).layer_ids)
+
+
+async def test_no_more_versions_are_looked_at_than_it_takes(store: Store) -> None:
+    await versions(store, 7)
+    seen: list[int] = []
+    look_up = Histories._look_up
+
+    async def noted(self: Histories, snapshots: list[object], *args: object) -> dict[str, dict[str, bytes]]:
+        seen.append(len(snapshots))
+        return await look_up(self, snapshots, *args)  # type: ignore[arg-type]
+
+    with patch.object(Histories, "_look_up", noted), patch.object(histories, "VERSIONS_AT_ONCE", 2):
+        assert shown((await store.histories.find("retail", 7, {"a": 2}))["a"]) == [(7, "7"), (6, "6")]
+    assert seen == [2, 2]
+
+
+async def test_a_history_that_takes_too_many_versions_is_refused(store: Store) -> None:
+    await create(store)
+    for amount in ("1", "2", "2", "2", "2", "3"):
+        await published(store, [row("a", amount)])
+    with patch.multiple(histories, VERSIONS_AT_ONCE=2, MAX_VERSIONS=4):
+        assert shown((await store.histories.find("retail", 6, {"a": 1}))["a"]) == [(6, "3")]
+        assert shown((await store.histories.find("retail", 4, {"a": 9}))["a"]) == [(2, "2"), (1, "1")]
+        with pytest.raises(ScanLimit, match=r"more than 4 versions.*`first`") as refused:
+            await store.histories.find("retail", 6, {"a": 2})
+        assert refused.value.code == "SCAN_LIMIT"
+
+
+async def test_without_a_version_there_is_no_history(store: Store) -> None:
+    await create(store)
+    assert await store.histories.find("retail", 3, {"a": 1}) == {"a": []}
+    assert (await submit(store, [row("a")])).version == 1
+    assert await store.histories.find("retail", 1, {"b": 1}) == {"b": []}
+    assert await store.histories.find("retail", 1, {}) == {}
