@@ -88,7 +88,10 @@ def _size(text: str) -> int:
 
 
 def _size_or_none(text: str) -> int:
-    return 0 if text == "0" else _size(text)
+    try:
+        return 0 if text == "0" else _size(text)
+    except ValueError as error:
+        raise ValueError(f"{error}, or 0") from error
 
 
 def _folder(text: str) -> Path:

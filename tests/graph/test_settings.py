@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from graph.settings import VARIABLES, Settings, SettingsError
+from loaders import DEFAULT_CACHE_BYTES
 
 README = Path(__file__).parents[2] / "README.md"
 
@@ -46,6 +47,14 @@ def test_a_size_may_carry_a_unit(text: str) -> None:
     assert Settings.from_environment({"PRICEBOOK_MAX_BODY_BYTES": text}).max_body_bytes == 67_108_864
 
 
+def test_no_bytes_of_memory_are_a_size_too() -> None:
+    assert Settings.from_environment({"PRICEBOOK_CACHE_BYTES": "0"}).cache_bytes == 0
+
+
+def test_the_memory_for_prices_is_what_the_loaders_take_by_themselves() -> None:
+    assert Settings().cache_bytes == DEFAULT_CACHE_BYTES
+
+
 @pytest.mark.parametrize(
     ("variable", "value", "allowed"),
     [
@@ -59,6 +68,8 @@ def test_a_size_may_carry_a_unit(text: str) -> None:
         ("PRICEBOOK_MEMBERS", "8", "a whole number from 1 to 7"),
         ("PRICEBOOK_MAX_BODY_BYTES", "64MB", "a number of bytes, as 67108864, 65536KiB, 64MiB or 1GiB"),
         ("PRICEBOOK_MAX_BODY_BYTES", "0", "a number of bytes, as 67108864, 65536KiB, 64MiB or 1GiB"),
+        ("PRICEBOOK_CACHE_BYTES", "-1", "a number of bytes, as 67108864, 65536KiB, 64MiB or 1GiB, or 0"),
+        ("PRICEBOOK_READ_FROM", "nearest", "one of primary, secondaries"),
         ("PRICEBOOK_LOG_LEVEL", "loud", "one of critical, error, warning, info, debug"),
     ],
 )
@@ -127,6 +138,8 @@ def test_a_password_in_a_refused_value_is_not_shown_either() -> None:
         data_dir=st.sampled_from([Path("/srv/data"), Path("/srv/a folder")]),
         members=st.integers(1, 7),
         max_body_bytes=st.integers(1, 1 << 40),
+        cache_bytes=st.integers(0, 1 << 40),
+        read_from=st.sampled_from(["primary", "secondaries"]),
         log_level=st.sampled_from(["critical", "error", "warning", "info", "debug"]),
     )
 )
