@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from graph.settings import VARIABLES, Settings, SettingsError
+from loaders import DEFAULT_CACHE_BYTES
 
 README = Path(__file__).parents[2] / "README.md"
 
@@ -46,8 +47,13 @@ def test_a_size_may_carry_a_unit(text: str) -> None:
     assert Settings.from_environment({"PRICEBOOK_MAX_BODY_BYTES": text}).max_body_bytes == 67_108_864
 
 
-def test_the_response_cache_can_be_given_nothing() -> None:
-    assert Settings.from_environment({"PRICEBOOK_RESPONSE_CACHE_BYTES": "0"}).response_cache_bytes == 0
+def test_the_memory_for_prices_is_what_the_loaders_take_by_themselves() -> None:
+    assert Settings().cache_bytes == DEFAULT_CACHE_BYTES
+
+
+@pytest.mark.parametrize("name", ["response_cache_bytes", "cache_bytes"])
+def test_a_cache_can_be_given_nothing(name: str) -> None:
+    assert getattr(Settings.from_environment({f"PRICEBOOK_{name.upper()}": "0"}), name) == 0
 
 
 @pytest.mark.parametrize(("text", "meant"), [("true", True), ("YES", True), ("1", True), ("no", False), ("0", False)])
@@ -71,6 +77,8 @@ def test_yes_and_no_may_be_said_in_several_ways(text: str, meant: bool) -> None:
         ("PRICEBOOK_RESPONSE_CACHE_BYTES", "much", "a number of bytes, as 67108864, 65536KiB, 64MiB or 1GiB"),
         ("PRICEBOOK_CACHE_MAX_AGE", "86401", "a whole number from 0 to 86400"),
         ("PRICEBOOK_TRUSTED_DOCUMENTS_ONLY", "maybe", "true or false"),
+        ("PRICEBOOK_CACHE_BYTES", "-1", "a number of bytes, as 67108864, 65536KiB, 64MiB or 1GiB, or 0"),
+        ("PRICEBOOK_READ_FROM", "nearest", "one of primary, secondaries"),
         ("PRICEBOOK_LOG_LEVEL", "loud", "one of critical, error, warning, info, debug"),
     ],
 )
@@ -144,6 +152,8 @@ def test_a_password_in_a_refused_value_is_not_shown_either() -> None:
         cache_stale_while_revalidate=st.integers(0, 86_400),
         trusted_documents=st.none() | st.just(Path("/srv/a list.json")),
         trusted_documents_only=st.booleans(),
+        cache_bytes=st.integers(0, 1 << 40),
+        read_from=st.sampled_from(["primary", "secondaries"]),
         log_level=st.sampled_from(["critical", "error", "warning", "info", "debug"]),
     )
 )

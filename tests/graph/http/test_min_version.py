@@ -1,0 +1,137 @@
+"""`Pricebook-Min-Version`: read strictly, for every way in; what cannot be read is told before anything is done."""
+
+import asyncio
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from graph.http.min_version import parse
+from graph.http.requests import BadRequest
+from loaders import MinVersions
+from tests.graph.api import Api, row
+from tests.loaders.publishing import replace
+
+VERSION = '{ snapshot(priceList: "retail") { version price(sku: "a") { amount } } }'
+
+
+@pytest.mark.parametrize(
+    ("text", "wanted"),
+    [
+        ("7", MinVersions(7)),
+        (" 7 ", MinVersions(7)),
+        ("0", MinVersions(0)),
+        ("shop=7", MinVersions(of={"shop": 7})),
+        ("shop=7,ecb=31", MinVersions(of={"shop": 7, "ecb": 31})),
+        ("shop = 7 ,  e.c-b_2=31", MinVersions(of={"shop": 7, "e.c-b_2": 31})),
+    ],
+)
+def test_it_names_a_version_or_one_for_each_of_some_lists(text: str, wanted: MinVersions) -> None:
+    assert parse(text) == wanted
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", " ", "x", "-1", "1.0", "7,8", "7,shop=8", "shop=", "=7", "shop=7,", "shop=7;ecb=3", "shop=7,shop=8", "٣"],
+)
+def test_anything_else_is_refused(text: str) -> None:
+    with pytest.raises(BadRequest) as refused:
+        parse(text)
+    assert (refused.value.status, refused.value.code) == (400, "MIN_VERSION_INVALID")
+
+
+@given(st.text())
+def test_no_text_is_read_otherwise(text: str) -> None:
+    try:
+        wanted = parse(text)
+    except BadRequest:
+        return
+    assert wanted.every >= 0
+    assert all(version >= 0 for version in wanted.of.values())
+
+
+def test_only_lists_that_are_named_have_to_have_come_so_far() -> None:
+    assert [MinVersions(of={"shop": 7}).least(name) for name in ("shop", "ecb")] == [7, 0]
+    assert [MinVersions(5).least(name) for name in ("shop", "ecb")] == [5, 5]
+
+
+async def asked(api: Api, wanted: str, document: str = VERSION) -> dict[str, Any]:
+    """The answer to a request with the header."""
+    response = await api.http.post("/graphql", json={"query": document}, headers={"Pricebook-Min-Version": wanted})
+    answer: dict[str, Any] = response.json()
+    return answer
+
+
+@pytest.mark.parametrize("accept", ["application/json", "text/event-stream"])
+async def test_a_header_that_cannot_be_read_is_answered_400(api: Api, accept: str) -> None:
+    response = await api.http.post(
+        "/graphql", json={"query": VERSION}, headers={"Pricebook-Min-Version": "x", "Accept": accept}
+    )
+    assert response.status_code == 400
+    assert response.json()["errors"][0]["extensions"] == {"code": "MIN_VERSION_INVALID"}
+
+
+async def test_headers_that_come_twice_are_one(api: Api) -> None:
+    headers = [("Pricebook-Min-Version", "a=0"), ("Pricebook-Min-Version", "b=0"), ("Content-Type", "application/json")]
+    assert (await api.http.post("/graphql", content=b'{"query": "{ __typename }"}', headers=headers)).is_success
+    headers[1] = ("Pricebook-Min-Version", "a=1")
+    assert (await api.http.post("/graphql", content=b'{"query": "{ __typename }"}', headers=headers)).status_code == 400
+
+
+async def test_a_request_waits_until_the_version_was_published(api: Api) -> None:
+    await api.create("retail")
+    await api.publish("retail", [row("a", "1.00")])
+    waiting = asyncio.create_task(asked(api, "2"))
+    named = asyncio.create_task(asked(api, "retail=2"))
+    assert (await asked(api, "1"))["data"]["snapshot"]["version"] == 1
+    assert (await asked(api, "other=2"))["data"]["snapshot"]["version"] == 1
+    assert not waiting.done()
+    assert not named.done()
+    await replace(api.runtime.store, "retail", {"a": "2.00"})  # as another process would
+    for answer in (await waiting, await named):
+        assert answer == {"data": {"snapshot": {"version": 2, "price": {"amount": "2.00"}}}}
+
+
+async def test_a_version_that_is_not_published_in_time_is_told_with_what_was_seen(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("loaders.heads.REACH_SECONDS", 0.0)
+    await api.create("retail", "empty")
+    await api.publish("retail", [row("a")])
+    answer = await asked(api, "2")
+    [error] = answer["errors"]
+    assert answer["data"] == {"snapshot": None}
+    assert error["extensions"] == {"code": "VERSION_NOT_REACHED"}
+    assert "Version 2 of 'retail'" in error["message"]
+    assert "version 1 is the latest" in error["message"]
+    [error] = (await asked(api, "1", '{ priceList(name: "empty") { name } }'))["errors"]
+    assert "none was" in error["message"]
+
+
+async def test_after_a_rollback_the_version_counts_as_seen(api: Api) -> None:
+    await api.create("retail")
+    for amount in ("1.00", "2.00"):
+        await api.publish("retail", [row("a", amount)])
+    moved = await api.runtime.store.publisher.rollback("retail", 1, by="ops", reason="x")
+    await api.runtime.heads.turn_to(moved)
+    assert (await asked(api, "2"))["data"]["snapshot"]["version"] == 1
+
+
+async def test_a_version_that_is_asked_for_by_its_number_is_not_waited_for(api: Api) -> None:
+    await api.create("retail")
+    await api.publish("retail", [row("a")])
+    document = '{ snapshot(priceList: "retail", version: 1) { version } none: priceList(name: "nope") { name } }'
+    assert (await asked(api, "retail=9", document))["data"] == {"snapshot": {"version": 1}, "none": None}
+
+
+async def test_while_nobody_pushes_the_pointer_it_is_looked_at(api: Api) -> None:
+    await api.create("retail")
+    await api.publish("retail", [row("a", "1.00")])
+    await api.runtime.heads._watcher.stop()
+    assert not api.runtime.heads.alive
+    waiting = asyncio.create_task(asked(api, "2"))
+    assert (await asked(api, "1"))["data"]["snapshot"]["version"] == 1
+    assert not waiting.done()
+    await replace(api.runtime.store, "retail", {"a": "2.00"})
+    assert (await waiting)["data"]["snapshot"]["version"] == 2
