@@ -1,7 +1,8 @@
 """Documents: parsed and validated once, and kept by their text."""
 
 from collections import OrderedDict
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 from graphql import (
     DocumentNode,
@@ -14,6 +15,7 @@ from graphql import (
     validate,
 )
 
+from graph.execution import Executable
 from graph.rows import row_variables
 
 MAX_DOCUMENTS = 1000
@@ -26,6 +28,7 @@ class Operation:
 
     node: OperationDefinitionNode
     rows: dict[str, str]
+    executable: Executable
 
     @property
     def kind(self) -> OperationType:
@@ -33,17 +36,24 @@ class Operation:
         return self.node.operation
 
 
-@dataclass(frozen=True, slots=True)
 class Document:
     """A document that is valid, or the errors that say why it is not."""
 
-    node: DocumentNode | None
-    errors: list[GraphQLError] = field(default_factory=list)
+    def __init__(self, schema: GraphQLSchema, node: DocumentNode | None, errors: Sequence[GraphQLError] = ()) -> None:
+        self.node = node
+        self.errors = errors
+        self._schema = schema
+        self._operations: dict[str | None, Operation] = {}
 
     def operation(self, name: str | None) -> Operation | None:
         """Return the operation to execute; None where the name leaves it open."""
-        node = get_operation_ast(self.node, name) if self.node else None
-        return Operation(node, row_variables(node)) if node else None
+        known = self._operations.get(name)
+        if known is None and self.node is not None:
+            node = get_operation_ast(self.node, name)
+            if node is not None:
+                known = Operation(node, row_variables(node), Executable(self._schema, self.node, node))
+                self._operations[name] = known
+        return known
 
 
 class Documents:
@@ -68,9 +78,9 @@ class Documents:
         try:
             node = parse(text, max_tokens=MAX_TOKENS)
         except GraphQLError as error:
-            return Document(None, [_coded(error, "GRAPHQL_PARSE_FAILED")])
+            return Document(self._schema, None, [_coded(error, "GRAPHQL_PARSE_FAILED")])
         errors = [_coded(error, "GRAPHQL_VALIDATION_FAILED") for error in validate(self._schema, node)]
-        return Document(None if errors else node, errors)
+        return Document(self._schema, None if errors else node, errors)
 
 
 def _coded(error: GraphQLError, code: str) -> GraphQLError:

@@ -1,18 +1,16 @@
 """The GraphQL endpoint, by the GraphQL-over-HTTP specification: POST for all operations, GET for queries."""
 
-import inspect
 from typing import Any
 
 import msgspec
 import strawberry
-from graphql import ExecutionResult, OperationType, execute
+from graphql import OperationType
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 from starlette.types import Receive, Scope, Send
 from strawberry.http.ides import get_graphql_ide_html
 
-from graph.context import Context
-from graph.documents import Document, Documents, Operation
+from graph.documents import Documents, Operation
 from graph.errors import present
 from graph.http.answers import GRAPHQL_RESPONSE, error_response, json_response
 from graph.http.live import Live, MakeContext, is_websocket, wants_events
@@ -35,7 +33,6 @@ class Endpoint:
         max_file_bytes: int = MAX_FILE_BYTES,
     ) -> None:
         self._schema = schema._schema
-        self._executor = schema.execution_context_class
         self._documents = Documents(self._schema)
         self._make_context = make_context
         self._live = Live(schema, make_context)
@@ -83,7 +80,7 @@ class Endpoint:
             raise BadRequest(400, "BAD_REQUEST", "Subscriptions need server-sent events or a WebSocket.")
         if request.method == "GET" and operation.kind is not OperationType.QUERY:
             return error_response(405, "METHOD_NOT_ALLOWED", "Send mutations by POST.", {"allow": "POST"}, media_type)
-        result = await self._run(document, operation, asked, self._make_context(request))
+        result = await operation.executable.execute(_variables(asked, operation), self._make_context(request))
         body: dict[str, Any] = {}
         if result.errors:
             body["errors"] = [present(error) for error in result.errors]
@@ -92,21 +89,6 @@ class Endpoint:
             body["data"] = result.data
         status = 400 if not_executed and media_type == GRAPHQL_RESPONSE else 200
         return json_response(body, status, media_type)
-
-    async def _run(
-        self, document: Document, operation: Operation, asked: GraphQLRequest, context: Context
-    ) -> ExecutionResult:
-        if document.node is None:
-            raise AssertionError("A document that is not valid is not executed.")
-        result = execute(
-            self._schema,
-            document.node,
-            context_value=context,
-            variable_values=_variables(asked, operation),
-            operation_name=asked.operation_name,
-            executor_class=self._executor,
-        )
-        return await result if inspect.isawaitable(result) else result
 
 
 def _variables(asked: GraphQLRequest, operation: Operation) -> dict[str, Any]:
