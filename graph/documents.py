@@ -16,6 +16,7 @@ from graphql import (
     validate,
 )
 
+from graph.execution import Executable
 from graph.rows import row_variables
 from graph.versioned import Versioned, versioned
 
@@ -33,6 +34,7 @@ class Operation:
     node: OperationDefinitionNode
     rows: dict[str, str]
     versioned: Versioned | None
+    executable: Executable
 
     @property
     def kind(self) -> OperationType:
@@ -58,7 +60,12 @@ class Document:
         if known is None and self.node is not None:
             node = get_operation_ast(self.node, name)
             if node is not None:
-                known = Operation(node, row_variables(node), versioned(self._schema, self.node, node))
+                known = Operation(
+                    node,
+                    row_variables(node),
+                    versioned(self._schema, self.node, node),
+                    Executable(self._schema, self.node, node),
+                )
                 self._operations[name] = known
         return known
 

@@ -83,17 +83,17 @@ def _one_of(*choices: str) -> Callable[[str], str]:
 
 
 def _size(text: str) -> int:
-    size = _size_or_none(text)
-    if size == 0:
+    found = re.fullmatch(r"(\d{1,15}) ?([kmg]?i?b?)", text.lower(), re.ASCII)
+    if found is None or found[2] not in _UNITS or int(found[1]) == 0:
         raise ValueError("a number of bytes, as 67108864, 65536KiB, 64MiB or 1GiB")
-    return size
+    return int(found[1]) * _UNITS[found[2]]
 
 
 def _size_or_none(text: str) -> int:
-    found = re.fullmatch(r"(\d{1,15}) ?([kmg]?i?b?)", text.lower(), re.ASCII)
-    if found is None or found[2] not in _UNITS:
-        raise ValueError("a number of bytes, as 67108864, 65536KiB, 64MiB or 1GiB")
-    return int(found[1]) * _UNITS[found[2]]
+    try:
+        return 0 if text == "0" else _size(text)
+    except ValueError as error:
+        raise ValueError(f"{error}, or 0") from error
 
 
 def _yes_no(text: str) -> bool:

@@ -1,11 +1,10 @@
 """The GraphQL endpoint, by the GraphQL-over-HTTP specification: POST for all operations, GET for queries."""
 
-import inspect
 from typing import Any
 
 import msgspec
 import strawberry
-from graphql import ExecutionResult, OperationType, execute
+from graphql import ExecutionResult, OperationType
 from starlette.requests import Request
 from starlette.types import Receive, Scope, Send
 from strawberry.http.ides import get_graphql_ide_html
@@ -46,7 +45,6 @@ class Endpoint:
     ) -> None:
         trusted = trusted or TrustedDocuments()
         self._schema = schema._schema
-        self._executor = schema.execution_context_class
         self._requested = RequestedDocuments(trusted)
         self._documents = Documents(self._schema)
         self._etags = ETags(self._schema)
@@ -108,7 +106,7 @@ class Endpoint:
             unexecuted = shareable.unexecuted(context)
             if unexecuted:
                 return unexecuted
-        result = await self._run(document, asked.operation_name, variables, context)
+        result = await operation.executable.execute(variables, context)
         if shareable and not result.errors:
             return _shared(request, shareable, result, context)
         return _alone(result, media_type)
@@ -135,21 +133,6 @@ class Endpoint:
             variables,
             ", ".join(request.headers.getlist("if-none-match")).encode("latin-1"),
         )
-
-    async def _run(
-        self, document: Document, operation_name: str | None, variables: dict[str, Any], context: Context
-    ) -> ExecutionResult:
-        if document.node is None:
-            raise AssertionError("A document that is not valid is not executed.")
-        result = execute(
-            self._schema,
-            document.node,
-            context_value=context,
-            variable_values=variables,
-            operation_name=operation_name,
-            executor_class=self._executor,
-        )
-        return await result if inspect.isawaitable(result) else result
 
 
 def _shared(request: Request, shareable: Shareable, result: ExecutionResult, context: Context) -> Answer:

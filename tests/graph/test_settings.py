@@ -74,7 +74,7 @@ def test_yes_and_no_may_be_said_in_several_ways(text: str, meant: bool) -> None:
         ("PRICEBOOK_MEMBERS", "8", "a whole number from 1 to 7"),
         ("PRICEBOOK_MAX_BODY_BYTES", "64MB", "a number of bytes, as 67108864, 65536KiB, 64MiB or 1GiB"),
         ("PRICEBOOK_MAX_BODY_BYTES", "0", "a number of bytes, as 67108864, 65536KiB, 64MiB or 1GiB"),
-        ("PRICEBOOK_RESPONSE_CACHE_BYTES", "much", "a number of bytes, as 67108864, 65536KiB, 64MiB or 1GiB"),
+        ("PRICEBOOK_RESPONSE_CACHE_BYTES", "much", "a number of bytes, as 67108864, 65536KiB, 64MiB or 1GiB, or 0"),
         ("PRICEBOOK_CACHE_MAX_AGE", "86401", "a whole number from 0 to 86400"),
         ("PRICEBOOK_TRUSTED_DOCUMENTS_ONLY", "maybe", "true or false"),
         ("PRICEBOOK_CACHE_BYTES", "-1", "a number of bytes, as 67108864, 65536KiB, 64MiB or 1GiB, or 0"),

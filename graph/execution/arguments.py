@@ -1,0 +1,102 @@
+"""A field's arguments: constants are coerced when the plan is compiled, the others from the variables of a request."""
+
+import datetime
+import decimal
+import enum
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+from graphql import (
+    ArgumentNode,
+    FieldNode,
+    GraphQLArgument,
+    GraphQLError,
+    GraphQLField,
+    ListValueNode,
+    ObjectValueNode,
+    ValueNode,
+    VariableNode,
+)
+from graphql.execution.values import VariableValues, coerce_argument
+
+Arguments = Callable[[VariableValues], Mapping[str, Any]]
+"""Gives a field's arguments as keywords; raises the errors of graphql-core."""
+
+_IMMUTABLE = (str, int, float, bool, type(None), decimal.Decimal, datetime.date, datetime.time, enum.Enum)
+
+
+class _Argument(NamedTuple):
+    """An argument that is coerced for each request. `variable` names the variable that is the whole of its value."""
+
+    name: str
+    definition: GraphQLArgument
+    node: ArgumentNode | None
+    variable: str
+
+    @property
+    def keyword(self) -> str:
+        return self.definition.out_name or self.name
+
+
+def compile_arguments(definition: GraphQLField, field: FieldNode) -> Arguments:
+    """Return what gives the arguments of a field, as it stands in a document."""
+    constants: dict[str, Any] = {}
+    lists: dict[str, list[Any]] = {}
+    others: list[_Argument] = []
+    nodes = {argument.name.value: argument for argument in field.arguments or ()}
+    for name, argument_definition in definition.args.items():
+        node = nodes.get(name)
+        whole = node.value if node else None
+        argument = _Argument(
+            name, argument_definition, node, whole.name.value if isinstance(whole, VariableNode) else ""
+        )
+        constant = _constant(field, argument)
+        if constant is None:
+            others.append(argument)
+        for keyword, value in (constant or {}).items():
+            if isinstance(value, list):
+                lists[keyword] = value
+            else:
+                constants[keyword] = value
+    if not lists and not others:
+        return lambda _: constants
+
+    def give(variables: VariableValues) -> Mapping[str, Any]:
+        values = dict(constants)
+        for keyword, items in lists.items():
+            values[keyword] = [*items]  # a resolver may change what it is given
+        for argument in others:
+            value = variables.coerced.get(argument.variable)
+            if value is not None:
+                values[argument.keyword] = value
+            else:
+                coerce_argument(values, field, argument.name, argument.definition, argument.node, variables, None)
+        return values
+
+    return give
+
+
+def _constant(field: FieldNode, argument: _Argument) -> dict[str, Any] | None:
+    """Return the value of an argument that is the same for every request, by its keyword; None for another.
+
+    Empty where it is left out. Only values that cannot be changed, and lists of them, are taken for constants.
+    """
+    values: dict[str, Any] = {}
+    if argument.node is not None and _has_variables(argument.node.value):
+        return None
+    try:
+        coerce_argument(values, field, argument.name, argument.definition, argument.node, None, None)
+    except GraphQLError:
+        return None
+    for value in values.values():
+        if not all(isinstance(item, _IMMUTABLE) for item in (value if isinstance(value, list) else [value])):
+            return None
+    return values
+
+
+def _has_variables(value: ValueNode) -> bool:
+    if isinstance(value, ListValueNode):
+        return any(map(_has_variables, value.values))
+    if isinstance(value, ObjectValueNode):
+        return any(_has_variables(field.value) for field in value.fields)
+    return isinstance(value, VariableNode)

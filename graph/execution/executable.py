@@ -1,0 +1,77 @@
+"""An operation of a document, ready to be executed: the way in."""
+
+import inspect
+from typing import Any
+
+from graphql import DocumentNode, ExecutionResult, GraphQLSchema, OperationDefinitionNode, execute
+from graphql.execution.values import VariableValues
+
+from graph.execution.compiler import Compiler
+from graph.execution.plan import Selection
+from graph.execution.resolvers import strawberry_schema
+from graph.execution.run import Run
+from graph.execution.survey import Unplannable, condition_variables, fragments_of
+from graph.execution.variables import Variables
+
+MAX_PLANS = 32
+"""The most plans that are kept of an operation: one for each setting of the variables that its conditions name."""
+
+
+class Executable:
+    """An operation with its plans. A plan is compiled when it is first wanted, and kept as long as the document."""
+
+    def __init__(self, schema: GraphQLSchema, document: DocumentNode, operation: OperationDefinitionNode) -> None:
+        self._schema = schema
+        self._document = document
+        self._operation = operation
+        self._fragments = fragments_of(document)
+        self._variables = Variables(schema, operation)
+        self._plans: dict[tuple[Any, ...], Selection | None] = {}
+        self._conditions: tuple[str, ...] | None
+        try:
+            self._conditions = condition_variables(operation, self._fragments)
+        except Unplannable:
+            self._conditions = None
+
+    async def execute(self, variables: dict[str, Any], context: Any, root: Any = None) -> ExecutionResult:
+        """Execute the operation: by a plan, or by graphql-core where it has none."""
+        if self._conditions is None:
+            return await self._execute_by_core(variables, context, root)
+        coerced = self._variables.coerce(variables)
+        if isinstance(coerced, list):
+            return ExecutionResult(None, coerced)
+        plan = self._plan(self._conditions, coerced)
+        if plan is None:
+            return await self._execute_by_core(variables, context, root)
+        run = Run(root, context, coerced)
+        data = await run.execute(plan)
+        return ExecutionResult(data, run.errors or None)
+
+    def _plan(self, conditions: tuple[str, ...], variables: VariableValues) -> Selection | None:
+        setting: tuple[Any, ...] = tuple([variables.coerced.get(name) for name in conditions])
+        if setting in self._plans:
+            return self._plans[setting]
+        if not all(isinstance(value, bool) for value in setting):
+            return None  # a condition that is null is an error, and graphql-core has it
+        if len(self._plans) >= MAX_PLANS:
+            self._plans.pop(next(iter(self._plans)))
+        plan = self._plans[setting] = self._compile(dict(zip(conditions, setting, strict=True)))
+        return plan
+
+    def _compile(self, setting: dict[str, bool]) -> Selection | None:
+        try:
+            return Compiler(self._schema, self._operation, self._fragments, setting).compile()
+        except (Unplannable, RecursionError):
+            return None
+
+    async def _execute_by_core(self, variables: dict[str, Any], context: Any, root: Any) -> ExecutionResult:
+        result = execute(
+            self._schema,
+            self._document,
+            root,
+            context,
+            variables,
+            self._operation.name.value if self._operation.name else None,
+            executor_class=strawberry_schema(self._schema).execution_context_class,
+        )
+        return await result if inspect.isawaitable(result) else result

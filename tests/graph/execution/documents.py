@@ -1,0 +1,164 @@
+"""Documents for property tests: any valid query of a schema, with variables that are mostly right."""
+
+import zlib
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+from graphql import (
+    GraphQLArgument,
+    GraphQLEnumType,
+    GraphQLField,
+    GraphQLInputType,
+    GraphQLList,
+    GraphQLNonNull,
+    GraphQLObjectType,
+    GraphQLSchema,
+    get_named_type,
+)
+from hypothesis import strategies as st
+
+MAX_DEPTH = 7
+CONDITIONS = ("yes", "no")
+
+
+class Asked(NamedTuple):
+    """A document with variables for it."""
+
+    text: str
+    variables: dict[str, Any]
+
+
+class Values(NamedTuple):
+    """What arguments are given, by the name of a type or by `Type:argument`.
+
+    `wrong` are values of variables that are refused; they are rare, for one is enough that nothing is executed.
+    """
+
+    literals: Mapping[str, Sequence[str]]
+    variables: Mapping[str, Sequence[Any]]
+    wrong: Mapping[str, Sequence[Any]]
+
+
+class _Document:
+    def __init__(self, schema: GraphQLSchema, values: Values, draw: st.DrawFn) -> None:
+        self.schema = schema
+        self.values = values
+        self.draw = draw
+        self.fragments: dict[str, str] = {}
+        self.variables: dict[str, tuple[str, Any]] = {}
+
+    def write(self) -> Asked:
+        assert self.schema.query_type
+        selection = self.selection(self.schema.query_type, 0)
+        declared = ", ".join(f"${name}: {type_}" for name, (type_, _) in self.variables.items())
+        text = f"query {f'({declared})' if declared else ''} {selection}\n" + "\n".join(self.fragments.values())
+        variables = {name: value for name, (_, value) in self.variables.items() if value is not ...}
+        return Asked(text, variables)
+
+    def selection(self, type_: GraphQLObjectType, depth: int) -> str:
+        parts = [self.part(type_, depth) for _ in range(self.draw(st.integers(1, 4 if depth < 4 else 2)))]
+        return "{ " + " ".join(parts) + " }"
+
+    def part(self, type_: GraphQLObjectType, depth: int) -> str:
+        kinds = ["field"] * 8 + ["typename", "inline", "spread"]
+        kind = self.draw(st.sampled_from(kinds if depth < MAX_DEPTH else ["field", "typename"]))
+        if kind == "typename":
+            return f"__typename{self.condition()}"
+        if kind == "inline":
+            on = self.draw(st.sampled_from(["", f" on {type_}"]))
+            return f"...{on}{self.condition() or ' '}{self.selection(type_, depth + 1)}"
+        if kind == "spread":
+            return f"...{self.fragment(type_, depth)}{self.condition()}"
+        return self.field(type_, depth)
+
+    def fragment(self, type_: GraphQLObjectType, depth: int) -> str:
+        known = [name for name in self.fragments if name.startswith(f"On{type_}_")]
+        if known and self.chance():
+            return self.draw(st.sampled_from(known))
+        selection = self.selection(
+            type_, depth + 1
+        )  # first: what it spreads is named before it, so none spreads itself
+        name = f"On{type_}_{len(self.fragments)}"
+        self.fragments[name] = f"fragment {name} on {type_} {selection}"
+        return name
+
+    def field(self, type_: GraphQLObjectType, depth: int) -> str:
+        possible = {
+            name: field
+            for name, field in type_.fields.items()
+            if depth < MAX_DEPTH or not isinstance(get_named_type(field.type), GraphQLObjectType)
+        }
+        if not possible:
+            return "__typename"
+        name = self.draw(st.sampled_from(sorted(possible)))
+        field = possible[name]
+        arguments = self.arguments(field)
+        # A key says which field it is and with which arguments: so all fields of a key can be merged.
+        alias = self.draw(st.sampled_from(["", "a", "b"]))
+        key = f"{alias}{zlib.crc32(arguments.encode())}_{name}: " if arguments or alias else ""
+        key = f"k{key}" if key[:1].isdigit() else key
+        below = get_named_type(field.type)
+        selection = self.selection(below, depth + 1) if isinstance(below, GraphQLObjectType) else ""
+        return f"{key}{name}{arguments}{self.condition()} {selection}"
+
+    def arguments(self, field: GraphQLField) -> str:
+        given = []
+        for name, argument in field.args.items():
+            required = isinstance(argument.type, GraphQLNonNull) and argument.default is None
+            if required or self.draw(st.integers(0, 2)) == 0:
+                value = self.value(name, argument)
+                if value is not None:
+                    given.append(f"{name}: {value}")
+        return f"({', '.join(given)})" if given else ""
+
+    def value(self, name: str, argument: GraphQLArgument) -> str | None:
+        named = get_named_type(argument.type)
+        literals: list[str] = [*self._known(self.values.literals, name, argument.type)]
+        variables: list[Any] = [*self._known(self.values.variables, name, argument.type)]
+        if isinstance(named, GraphQLEnumType):
+            literals, variables = [*named.values], [*named.values]
+        if self.draw(st.integers(0, 40)) == 17:
+            variables = [*self._known(self.values.wrong, name, argument.type)]
+        if not isinstance(argument.type, GraphQLNonNull):
+            literals.append("null")
+            variables += [None, ...]
+        if variables and self.chance():
+            return self.variable(name, str(argument.type), self.draw(st.sampled_from(variables)))
+        return self.draw(st.sampled_from(literals)) if literals else None
+
+    @staticmethod
+    def _known(values: Mapping[str, Sequence[Any]], name: str, type_: GraphQLInputType) -> Sequence[Any]:
+        bare = type_.of_type if isinstance(type_, GraphQLNonNull) else type_
+        if isinstance(bare, GraphQLList):
+            return values.get(f"{bare}", ())
+        return values.get(f"{bare}:{name}", values.get(f"{bare}", ()))
+
+    def variable(self, name: str, type_: str, value: Any) -> str:
+        digest = zlib.crc32(f"{type_}{value!r}".encode())
+        self.variables[f"{name}_{digest}"] = (type_, value)
+        return f"${name}_{digest}"
+
+    def chance(self) -> bool:
+        return bool(self.draw(st.sampled_from([0, 1])))
+
+    def condition(self) -> str:
+        chosen = self.draw(st.sampled_from([""] * 12 + ["include", "skip", "both"]))
+        if not chosen:
+            return ""
+        wanted = ["include", "skip"] if chosen == "both" else [chosen]
+        return " " + " ".join(f"@{name}(if: {self.flag()})" for name in wanted) + " "
+
+    def flag(self) -> str:
+        chosen = self.draw(st.sampled_from(["true", "false", "variable", "variable"]))
+        if chosen != "variable":
+            return chosen
+        name = self.draw(st.sampled_from(CONDITIONS))
+        if name not in self.variables:
+            self.variables[name] = ("Boolean!", self.draw(st.booleans()))
+        return f"${name}"
+
+
+@st.composite
+def requests(draw: st.DrawFn, schema: GraphQLSchema, values: Values) -> Asked:
+    """A valid query with its variables, which may be wrong."""
+    return _Document(schema, values, draw).write()

@@ -1,0 +1,237 @@
+"""A context whose loaders answer from memory: enough for every query, without a store.
+
+The list `retail` is as it should be; `faulty` has records with what no type allows: nulls, texts for numbers, too large
+numbers, attributes that are missing.
+"""
+
+import datetime
+from collections.abc import Iterable, Sequence
+from decimal import Decimal
+from types import SimpleNamespace
+from typing import Any
+
+from strawberry.dataloader import DataLoader
+
+from loaders import Page, Window
+from storage import BatchMode, BatchState, EventKind, Price, PriceListNotFound, Severity, SnapshotNotFound, Tier
+
+NOW = datetime.datetime(2026, 3, 1, 12, 30, tzinfo=datetime.UTC)
+
+Record = Any
+
+
+def price(number: int) -> Price:
+    """A price that is as it should be."""
+    return Price(
+        f"sku-{number}",
+        Decimal(number) / 4 + 1,
+        "EUR",
+        (Tier(10, Decimal("0.9")), Tier(100, Decimal("0.8"))) if number % 2 else (),
+        NOW.date() if number % 3 else None,
+        None,
+        {"shelf": [number, None, {"deep": True}]},
+    )
+
+
+def batch(id_: str, price_list: str, **more: Any) -> Record:
+    finding = SimpleNamespace(
+        gate="maxShrinkPercent",
+        severity=Severity.HOLD,
+        message="Too small.",
+        observed=Decimal("50.0"),
+        limit=Decimal(9),
+    )
+    return SimpleNamespace(
+        **{
+            "id": id_,
+            "price_list": price_list,
+            "state": BatchState.PUBLISHED,
+            "mode": BatchMode.REPLACE,
+            "version": 1,
+            "checksum": None,
+            "label": "spring",
+            "submitted_by": "anonymous",
+            "created_at": NOW,
+            "finished_at": None,
+            "findings": (finding,),
+            "summary": SimpleNamespace(added=3, removed=0, changed=1, unchanged=2),
+            "errors": [SimpleNamespace(index=0, sku=None, field="amount", line=2, code="BAD", message="No amount.")],
+            "error_count": 1,
+            "received": 4,
+            "stored": 3,
+            "expected": None,
+            "revision": 3,
+            **more,
+        }
+    )
+
+
+def snapshot(price_list: str, version: int, **more: Any) -> Record:
+    return SimpleNamespace(
+        **{
+            "price_list": price_list,
+            "version": version,
+            "size": 5,
+            "state": "PUBLISHED",
+            "created_at": NOW,
+            "published_at": NOW if version > 1 else None,
+            "label": None,
+            "batch": f"batch-{version}",
+            "layer_ids": (f"{price_list}-{version}",),
+            **more,
+        }
+    )
+
+
+def price_list(name: str, current: int | None, **more: Any) -> Record:
+    gates = SimpleNamespace(
+        max_shrink_percent=Decimal("12.5"),
+        max_changed_percent=None,
+        max_price_change_percent=None,
+        allowed_currencies=("EUR", "CHF"),
+        min_size=3,
+    )
+    return SimpleNamespace(
+        **{
+            "name": name,
+            "description": None,
+            "current_version": current,
+            "pin": SimpleNamespace(version=1, reason="sale", by="ops", at=NOW),
+            "gates": gates,
+            "revision": 3,
+            **more,
+        }
+    )
+
+
+def event(list_name: str, revision: int, **more: Any) -> Record:
+    return SimpleNamespace(
+        **{
+            "price_list": list_name,
+            "revision": revision,
+            "kind": EventKind.PUBLISHED,
+            "at": NOW,
+            "by": "anonymous",
+            "reason": None,
+            "from_version": None,
+            "to_version": revision,
+            "batch": f"batch-{revision}",
+            **more,
+        }
+    )
+
+
+_FAULTY_PRICE = SimpleNamespace(sku=None, amount="1.00", currency=7, tiers=[None], valid_from="today", attributes=None)
+
+LISTS = {
+    "retail": price_list("retail", 2),
+    "empty": price_list("empty", None, pin=None),
+    "faulty": price_list("faulty", 1, pin=SimpleNamespace(version="one", reason=None, by="ops"), gates=None),
+}
+SNAPSHOTS = {
+    ("retail", 1): snapshot("retail", 1),
+    ("retail", 2): snapshot("retail", 2),
+    ("faulty", 1): snapshot("faulty", 1, size=2**40, state="LOST", created_at=None, batch="batch-faulty"),
+}
+PRICES: dict[str, list[Record]] = {
+    "retail-1": [price(number) for number in range(3)],
+    "retail-2": [price(number) for number in range(5)],
+    "faulty-1": [price(0), _FAULTY_PRICE, price(1)],
+}
+BATCHES = {
+    "batch-1": batch("batch-1", "retail"),
+    "batch-2": batch("batch-2", "retail", version=2, revision=None, state=BatchState.HELD),
+    "batch-faulty": batch("batch-faulty", "faulty", state="NO_STATE", findings=[None], summary=7, received=None),
+}
+EVENTS = {
+    "retail": [event("retail", revision) for revision in (3, 2, 1)],
+    "faulty": [event("faulty", 1, kind=None, at="never"), event("faulty", 2, batch="batch-faulty")],
+}
+
+
+class _View:
+    async def find(self, name: str) -> Record:
+        return LISTS.get(name)
+
+    async def current(self, name: str) -> Record:
+        found = LISTS.get(name)
+        if found is None:
+            raise PriceListNotFound(name)
+        return None if found.current_version is None else await self.version(name, found.current_version)
+
+    async def version(self, name: str, version: int) -> Record:
+        if (name, version) not in SNAPSHOTS:
+            raise SnapshotNotFound(name, version)
+        return SNAPSHOTS[name, version]
+
+
+def _page(records: Sequence[Record], size: int) -> Page[Record]:
+    return Page(records[:size], len(records) > size, has_previous=False)
+
+
+class _Pages:
+    async def prices(self, snapshot: Record, window: Window[str]) -> Page[Record]:
+        return _page(PRICES[snapshot.layer_ids[0]], window.size)
+
+    async def price_lists(self, size: int, _after: Any) -> Page[Record]:
+        return _page([*LISTS.values()], size)
+
+    async def snapshots(self, name: str, size: int, _after: Any) -> Page[Record]:
+        return _page([record for key, record in SNAPSHOTS.items() if key[0] == name], size)
+
+    async def events(self, name: str, size: int, _after: Any) -> Page[Record]:
+        return _page(EVENTS.get(name, []), size)
+
+    async def batches(self, _price_list: Any, _state: Any, size: int, _after: Any) -> Page[Record]:
+        return _page([*BATCHES.values()], size)
+
+    async def count_price_lists(self) -> int:
+        return len(LISTS)
+
+    async def count_snapshots(self, _name: str) -> int:
+        return len(SNAPSHOTS)
+
+    async def count_batches(self, _price_list: Any, _state: Any) -> int:
+        return len(BATCHES)
+
+
+class Counting(DataLoader[Any, Any]):
+    """A loader of a mapping, which keeps the keys of each call."""
+
+    def __init__(self, found: Any) -> None:
+        super().__init__(self._load)
+        self._found = found
+        self.calls: list[list[Any]] = []
+
+    async def _load(self, keys: Iterable[Any]) -> list[Any]:
+        keys = [*keys]
+        self.calls.append(keys)
+        return [self._found(key) for key in keys]
+
+
+def _price(key: tuple[tuple[str, ...], str]) -> Record:
+    (layer,), sku = key
+    if sku == "boom":
+        return ValueError("The shelf is on fire.")
+    return next((record for record in PRICES[layer] if record.sku == sku), None)
+
+
+def _served(key: tuple[str, int]) -> Record:
+    return SimpleNamespace(by=key[1], of=None if key[1] > 2 else 3)
+
+
+class Loaders:
+    """The loaders of one request."""
+
+    def __init__(self) -> None:
+        self.prices = Counting(_price)
+        self.batches = Counting(BATCHES.get)
+        self.sequences = Counting(lambda id_: [1, "two"] if id_ == "batch-faulty" else [1, 2])
+        self.served = Counting(_served)
+        self.pages = _Pages()
+        self.view = _View()
+
+
+def context() -> Any:
+    """The context of a new request."""
+    return SimpleNamespace(loaders=Loaders())

@@ -1,0 +1,162 @@
+"""Plans: when one is compiled, when it is used again, and what is left to graphql-core."""
+
+from typing import Any
+
+import graphql
+import pytest
+from graphql import OperationType
+
+from graph import schema
+from graph.documents import Documents
+from graph.execution import compiler, executable
+from graph.execution.executable import MAX_PLANS, Executable
+from tests.graph.execution import memory
+from tests.graph.execution.both import by_core, outcome
+from tests.graph.execution.both import executable as ready
+
+SCHEMA = schema.build()
+
+
+@pytest.fixture
+def compiled(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, bool]]:
+    """The settings for which plans were compiled."""
+    settings: list[dict[str, bool]] = []
+
+    class Compiler(compiler.Compiler):
+        def __init__(self, *given: Any) -> None:
+            super().__init__(*given)
+            settings.append(given[-1])
+
+    monkeypatch.setattr(executable, "Compiler", Compiler)
+    return settings
+
+
+@pytest.fixture
+def left_to_core(monkeypatch: pytest.MonkeyPatch) -> list[OperationType]:
+    """The operations that graphql-core executed."""
+    operations: list[OperationType] = []
+    execute = graphql.execute
+
+    def executing(graphql_schema: Any, document: Any, *given: Any, **more: Any) -> Any:
+        operations.append(document.definitions[0].operation)
+        return execute(graphql_schema, document, *given, **more)
+
+    monkeypatch.setattr(executable, "execute", executing)
+    return operations
+
+
+async def data(operation: Executable, **variables: Any) -> Any:
+    result = await operation.execute(variables, memory.context())
+    assert not result.errors, result.errors
+    return result.data
+
+
+async def test_a_plan_is_compiled_once_for_a_document(compiled: list[dict[str, bool]]) -> None:
+    documents = Documents(SCHEMA._schema)
+    text = 'query ($sku: ID!) { snapshot(priceList: "retail") { price(sku: $sku) { sku } } }'
+    for sku in ("sku-1", "sku-2", "nope"):
+        operation = documents.get(text).operation(None)
+        assert operation
+        price = {"sku": sku} if sku != "nope" else None
+        assert await data(operation.executable, sku=sku) == {"snapshot": {"price": price}}
+    assert compiled == [{}]
+
+
+async def test_each_operation_of_a_document_has_a_plan_of_its_own(compiled: list[dict[str, bool]]) -> None:
+    document = Documents(SCHEMA._schema).get(
+        'query A { snapshot(priceList: "retail") { version } } query B { snapshot(priceList: "retail") { size } }'
+    )
+    for _ in range(2):
+        for name, expected in (("A", {"version": 2}), ("B", {"size": 5})):
+            operation = document.operation(name)
+            assert operation
+            assert await data(operation.executable) == {"snapshot": expected}
+    assert len(compiled) == 2
+
+
+async def test_a_plan_is_compiled_for_each_setting_of_the_variables_in_conditions(
+    compiled: list[dict[str, bool]],
+) -> None:
+    operation = ready(
+        SCHEMA,
+        """query ($size: Boolean!, $price: Boolean! = false) {
+          snapshot(priceList: "retail") {
+            version size @include(if: $size) price(sku: "sku-1") @skip(if: $price) { sku }
+          }
+        }""",
+    )
+    for _ in range(2):
+        assert await data(operation, size=True, price=True) == {"snapshot": {"version": 2, "size": 5}}
+        assert await data(operation, size=False) == {"snapshot": {"version": 2, "price": {"sku": "sku-1"}}}
+        assert await data(operation, size=False, price=True) == {"snapshot": {"version": 2}}
+    assert compiled == [
+        {"size": True, "price": True},
+        {"size": False, "price": False},
+        {"size": False, "price": True},
+    ]
+
+
+async def test_not_more_plans_are_kept_than_so_many(compiled: list[dict[str, bool]]) -> None:
+    names = [f"v{number}" for number in range(6)]
+    operation = ready(
+        SCHEMA,
+        f"query ({' '.join(f'${name}: Boolean!' for name in names)}) {{ priceLists {{ totalCount "
+        + " ".join(f"{name}: __typename @include(if: ${name})" for name in names)
+        + " } }",
+    )
+    for number in range(2**6):
+        setting = {name: bool(number >> place & 1) for place, name in enumerate(names)}
+        assert len((await data(operation, **setting))["priceLists"]) == 1 + sum(setting.values())
+    assert len(compiled) == 2**6
+    assert len(operation._plans) == MAX_PLANS
+
+
+LEFT = {
+    "introspection": "{ __schema { queryType { name } } }",
+    "a type": '{ __type(name: "Price") { fields { name } } }',
+    "introspection in a fragment": "{ ...F } fragment F on Query { ... { __schema { queryType { name } } } }",
+}
+
+
+@pytest.mark.parametrize("text", LEFT.values(), ids=LEFT)
+async def test_introspection_is_left_to_graphql_core(text: str, left_to_core: list[OperationType]) -> None:
+    assert outcome(await ready(SCHEMA, text).execute({}, memory.context())) == outcome(await by_core(SCHEMA, text))
+    assert left_to_core == [OperationType.QUERY]
+
+
+async def test_mutations_are_left_to_graphql_core(left_to_core: list[OperationType]) -> None:
+    text = 'mutation { abortBatch(input: {batch: "b"}) { userErrors { code } } }'
+    result = await ready(SCHEMA, text).execute({}, memory.context())
+    assert left_to_core == [OperationType.MUTATION]
+    [error] = result.errors or []
+    assert error.path == ["abortBatch"]
+
+
+async def test_a_query_is_not_left_to_graphql_core(left_to_core: list[OperationType]) -> None:
+    await data(
+        ready(
+            SCHEMA,
+            '{ __typename snapshot(priceList: "retail") { version batch { id sequences } prices { totalCount } } }',
+        )
+    )
+    assert left_to_core == []
+
+
+async def test_a_condition_that_is_null_is_left_to_graphql_core(left_to_core: list[OperationType]) -> None:
+    text = "query ($v: Boolean = true) { priceLists { totalCount @include(if: $v) nodes { name } } }"
+    result = await ready(SCHEMA, text).execute({"v": None}, memory.context())
+    assert outcome(result) == outcome(await by_core(SCHEMA, text, memory.context(), v=None))
+    assert result.errors
+    assert left_to_core
+
+
+async def test_a_document_with_too_many_fields_is_left_to_graphql_core(
+    left_to_core: list[OperationType], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(compiler, "MAX_FIELDS", 5)
+    few = '{ snapshot(priceList: "retail") { version prices { nodes { sku } } } }'
+    many = '{ snapshot(priceList: "retail") { version prices { nodes { sku amount } } } }'
+    assert len((await data(ready(SCHEMA, few)))["snapshot"]["prices"]["nodes"]) == 5
+    assert left_to_core == []
+    assert len((await data(ready(SCHEMA, many)))["snapshot"]["prices"]["nodes"]) == 5
+    assert left_to_core == [OperationType.QUERY]

@@ -1,0 +1,88 @@
+"""Whatever is asked, a plan answers as graphql-core does: the same data in the same order, the same errors."""
+
+import gc
+from collections.abc import Iterator
+from typing import cast
+
+import pytest
+from graphql import GraphQLObjectType
+from hypothesis import HealthCheck, given, settings
+
+from graph import cursors, schema
+from tests.graph.execution import memory, odd
+from tests.graph.execution.both import compare
+from tests.graph.execution.documents import Asked, Values, requests
+
+# Where an error makes an object null, work beside it that has not begun is cancelled, by the one and by the other.
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:coroutine .* was never awaited:RuntimeWarning"),
+    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
+]
+
+
+@pytest.fixture(autouse=True)
+def _collected() -> Iterator[None]:
+    yield
+    gc.collect()  # while the warnings are ignored
+
+
+SCHEMA = schema.build()
+CURSOR = cursors.write(cursors.PriceCursor(1, "sku-1"))
+LISTS = ["retail", "retail", "faulty", "empty"]
+OURS = Values(
+    literals={
+        "ID": ['"sku-1"', '"nope"', '"batch-1"', '"batch-faulty"', '"boom"', "7"],
+        "ID:priceList": [f'"{name}"' for name in LISTS],
+        "ID:name": [f'"{name}"' for name in LISTS],
+        "[ID!]": ['["sku-1", "sku-2", "nope"]', '"sku-1"', "[]", '["boom", "sku-1"]'],
+        "Int": ["1", "2", "3", "1001"],
+        "String": [f'"{CURSOR}"', f'"{CURSOR}"', '"garbage"'],
+        "Boolean": ["true", "false"],
+    },
+    variables={
+        "ID": ["sku-1", "nope", "batch-1", "batch-faulty", "boom", 7],
+        "ID:priceList": LISTS,
+        "ID:name": LISTS,
+        "[ID!]": [["sku-1", "sku-2"], "sku-1", [], [1, "sku-1"]],
+        "Int": [1, 2, 3, 1001],
+        "String": [CURSOR],
+        "Boolean": [True, False],
+    },
+    wrong={"ID": [1.5, None], "[ID!]": [[None], [{}]], "Int": [2**31, "one", True], "String": [1], "Boolean": ["true"]},
+)
+
+
+@settings(max_examples=300, deadline=None)
+@given(requests(SCHEMA._schema, OURS))
+def test_our_schema_is_answered_as_graphql_core_answers_it(asked: Asked) -> None:
+    compare(SCHEMA, asked.text, asked.variables, memory.context)
+
+
+ODD = Values(
+    literals={
+        "Int": ["1", "2", "0"],
+        "[Color!]": ["[RED, BLUE]", "RED", "[]"],
+        "[String]": ['["a", null]', '"a"', "[]", '["a"]'],
+        "Wish": ["{}", '{word: "now", times: null}'],
+        "[Wish!]": ["[{}, {times: 3}]", "{}"],
+        "Boolean": ["true", "false"],
+        "String": ['"ann"', '"bob"'],
+    },
+    variables={
+        "Int": [1, 2, 0],
+        "[Color!]": [["RED"], "BLUE", []],
+        "[String]": [["a", None], "a", [], ["a"]],
+        "Wish": [{}, {"word": "now", "times": None}],
+        "[Wish!]": [[{}, {"times": 3}], {}],
+        "Boolean": [True, False],
+        "String": ["ann", "bob"],
+    },
+    wrong={"Wish": [{"times": "x"}, {"none": 1}], "[Wish!]": [[None]], "Int": ["one"], "[Color!]": [["PINK"]]},
+)
+THING = odd.SCHEMA._schema.type_map["Thing"]
+
+
+@settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(requests(odd.SCHEMA._schema, ODD), odd.recipes(cast("GraphQLObjectType", THING)))
+def test_whatever_goes_wrong_is_answered_as_graphql_core_answers_it(asked: Asked, recipe: odd.Recipe) -> None:
+    compare(odd.SCHEMA, asked.text, asked.variables, lambda: lambda: odd.build(recipe))
