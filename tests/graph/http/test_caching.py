@@ -292,17 +292,23 @@ async def test_a_long_request_passes_the_cache_by(shop: Api) -> None:
     assert kept(shop) == (0, 0)
 
 
-async def test_a_body_in_pieces_is_read_whole(shop: Api) -> None:
-    body = json.dumps({"query": CURRENT}).encode()
+@pytest.mark.parametrize("size", [15, 60])
+async def test_a_body_in_pieces_is_read_whole(shop: Api, size: int) -> None:
+    async def ask(sku: str) -> dict[str, str] | None:
+        body = json.dumps({"query": CURRENT, "variables": {"s": sku}}).encode()
 
-    async def pieces() -> AsyncIterator[bytes]:
-        for place in range(0, len(body), 20):
-            yield body[place : place + 20]
+        async def pieces() -> AsyncIterator[bytes]:
+            for place in range(0, len(body), size):
+                yield body[place : place + size]
 
-    headers = {"content-type": "application/json", "content-length": str(len(body))}
-    for _ in range(2):
+        headers = {"content-type": "application/json", "content-length": str(len(body))}
         response = await shop.http.post("/graphql", content=pieces(), headers=headers)
-        assert response.json()["data"]["snapshot"]["version"] == 1
+        price: dict[str, str] | None = response.json()["data"]["snapshot"]["price"]
+        return price
+
+    for _ in range(2):
+        assert [await ask(sku) for sku in "abc"] == [{"amount": "1.00"}, {"amount": "2.00"}, None]
+    assert kept(shop) == ((3, 3) if size == 60 else (0, 0))
 
 
 async def test_the_memory_is_bounded(mongodb_uri: str, shop: Api) -> None:
