@@ -3,12 +3,13 @@
 It does what it has to by hand, on what ASGI gives, for all of it should cost hardly more than answering a constant.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import lru_cache, partial
 from typing import cast
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from graph.http.answers import Answer
 from graph.http.etags import has
 from graph.http.media_types import EVENTS, accepted_media_type, is_json, is_utf_8
 from graph.http.response_cache import Entry
@@ -27,11 +28,11 @@ MIN_VERSION = b"pricebook-min-version"
 _KEEP = "pricebook.keep"
 
 
-def keep(scope: Scope, entry: Entry) -> None:
-    """Keep the answer to a request, if it came by the cache."""
+def keep(scope: Scope, answer: Answer, etag: bytes, revisions: Mapping[str, int]) -> None:
+    """Keep the answer to a request for as long as the pointers' revisions are these, if it came by the cache."""
     put: Callable[[Entry], None] | None = scope.get(_KEEP)
     if put is not None:
-        put(entry)
+        put(Entry(answer, etag, revisions))
 
 
 class FromCache:

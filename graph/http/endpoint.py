@@ -1,5 +1,6 @@
 """The GraphQL endpoint, by the GraphQL-over-HTTP specification: POST for all operations, GET for queries."""
 
+import asyncio
 from typing import Any
 
 import msgspec
@@ -21,7 +22,6 @@ from graph.http.media_types import GRAPHQL_RESPONSE, accepted_media_type
 from graph.http.multipart import UploadRequest, is_multipart, read_multipart
 from graph.http.persisted import RequestedDocuments
 from graph.http.requests import BadRequest, Body, GraphQLRequest, read_request
-from graph.http.response_cache import Entry
 from graph.http.scope import scope_of
 from graph.http.sharing import Shareable
 from graph.http.trusted import TrustedDocuments
@@ -99,6 +99,8 @@ class Endpoint:
             raise BadRequest(400, "BAD_REQUEST", "Subscriptions need server-sent events or a WebSocket.")
         if request.method == "GET" and operation.kind is not OperationType.QUERY:
             return error_response(405, "METHOD_NOT_ALLOWED", "Send mutations by POST.", {"allow": "POST"}, media_type)
+        if operation.rows:
+            await asyncio.sleep(0)  # what may be many megabytes was looked through, and will be once more
         variables = _variables(asked, operation)
         context = self._make_context(request)
         shareable = self._shareable(request, asked, media_type, document, operation, variables)
@@ -141,7 +143,7 @@ def _shared(request: Request, shareable: Shareable, result: ExecutionResult, con
     kept, revisions = shareable.kept(view), view.revisions()
     response = json_response({"data": result.data}, 200, shareable.media_type, kept)
     if kept and revisions:
-        keep(request.scope, Entry(response, dict(kept)[b"etag"], revisions))
+        keep(request.scope, response, dict(kept)[b"etag"], revisions)
     return not_modified(kept) if kept and shareable.has(kept) else response
 
 
