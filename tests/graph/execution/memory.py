@@ -8,11 +8,12 @@ import datetime
 from collections.abc import Iterable, Sequence
 from decimal import Decimal
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, cast
 
 from strawberry.dataloader import DataLoader
 
-from loaders import Page, Window
+from graph.context import Context
+from loaders import MISSING, Page, Window
 from storage import BatchMode, BatchState, EventKind, Price, PriceListNotFound, Severity, SnapshotNotFound, Tier
 
 NOW = datetime.datetime(2026, 3, 1, 12, 30, tzinfo=datetime.UTC)
@@ -150,6 +151,14 @@ EVENTS = {
 
 
 class _View:
+    """Knows `retail` at once, and finds the others."""
+
+    def known(self, name: str) -> Record:
+        return LISTS[name] if name == "retail" else None
+
+    def now(self, name: str) -> Record:
+        return SNAPSHOTS["retail", 2] if name == "retail" else None
+
     async def find(self, name: str) -> Record:
         return LISTS.get(name)
 
@@ -209,8 +218,43 @@ class Counting(DataLoader[Any, Any]):
         return [self._found(key) for key in keys]
 
 
-def _price(key: tuple[tuple[str, ...], str]) -> Record:
-    (layer,), sku = key
+class _Prices:
+    """Has `sku-0` in memory, and loads the others."""
+
+    def __init__(self) -> None:
+        self.loader = Counting(_price)
+
+    def cached(self, snapshot: Record, sku: str) -> Record:
+        return PRICES[snapshot.layer_ids[0]][0] if sku == "sku-0" else MISSING
+
+    def cached_many(self, snapshot: Record, skus: Sequence[str]) -> Record:
+        found = [self.cached(snapshot, sku) for sku in skus]
+        return None if MISSING in found else found
+
+    async def load(self, snapshot: Record, sku: str) -> Record:
+        return await self.loader.load((snapshot.layer_ids[0], sku))
+
+    async def load_many(self, snapshot: Record, skus: Sequence[str]) -> list[Record]:
+        return await self.loader.load_many([(snapshot.layer_ids[0], sku) for sku in skus])
+
+
+class _Selections:
+    async def page(self, snapshot: Record, _selection: Any, window: Window[Any]) -> Page[Record]:
+        return _page(PRICES[snapshot.layer_ids[0]][::-1], window.size)
+
+    async def count(self, _snapshot: Record, _selection: Any) -> int:
+        return 2
+
+
+def _history(key: tuple[str, int, str, int]) -> list[Record]:
+    name, version, sku, count = key
+    past = SNAPSHOTS[name, 1]
+    changes = [SimpleNamespace(snapshot=past, price=price(number)) for number in range(version)]
+    return [*changes, SimpleNamespace(snapshot=past, price=None)][:count] if sku else []
+
+
+def _price(key: tuple[str, str]) -> Record:
+    layer, sku = key
     if sku == "boom":
         return ValueError("The shelf is on fire.")
     return next((record for record in PRICES[layer] if record.sku == sku), None)
@@ -224,14 +268,16 @@ class Loaders:
     """The loaders of one request."""
 
     def __init__(self) -> None:
-        self.prices = Counting(_price)
+        self.prices = _Prices()
         self.batches = Counting(BATCHES.get)
         self.sequences = Counting(lambda id_: [1, "two"] if id_ == "batch-faulty" else [1, 2])
         self.served = Counting(_served)
         self.pages = _Pages()
+        self.selections = _Selections()
+        self.histories = Counting(_history)
         self.view = _View()
 
 
 def context() -> Any:
     """The context of a new request."""
-    return SimpleNamespace(loaders=Loaders())
+    return Context(store=cast("Any", None), heads=cast("Any", None), loaders=cast("Any", Loaders()), caller="anonymous")

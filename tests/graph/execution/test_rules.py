@@ -275,7 +275,7 @@ async def test_siblings_are_called_before_the_first_is_awaited_so_that_loaders_b
     }"""
     result = await planned(OURS, text, context, sku="sku-1")
     assert not result.errors
-    [keys] = context.loaders.prices.calls
+    [keys] = context.loaders.prices.loader.calls
     assert sorted(sku for _, sku in keys) == ["sku-1", "sku-2", "sku-3"]
 
 
