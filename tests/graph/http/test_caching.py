@@ -8,8 +8,8 @@ from typing import Any, NoReturn
 import httpx
 import pytest
 
+from graph.execution import Executable
 from graph.http.caching import MAX_REQUEST
-from graph.http.endpoint import Endpoint
 from graph.settings import Settings
 from tests.graph.api import PUBLISH, ROLLBACK, Api, row, serving
 from tests.waiting import until
@@ -141,7 +141,7 @@ async def test_who_has_the_answer_is_told_so_without_executing(shop: Api, monkey
     asked = [partial(post, shop, CURRENT), partial(get, shop, CURRENT), partial(post, shop, NUMBERED, {"v": 1})]
     first = [await ask() for ask in asked]
     shop.runtime.responses._entries.clear()
-    monkeypatch.setattr(Endpoint, "_run", never)
+    monkeypatch.setattr(Executable, "execute", never)
     for ask, response in zip(asked, first, strict=True):
         etag = response.headers["etag"]
         for condition in (etag, f"W/{etag}", f'"other", {etag}'):
@@ -206,7 +206,7 @@ async def test_a_mutation_is_executed_whatever_the_client_has(shop: Api) -> None
 
 async def test_the_second_request_is_answered_from_the_cache(shop: Api, monkeypatch: pytest.MonkeyPatch) -> None:
     first = [await post(shop, CURRENT), await get(shop, CURRENT)]
-    monkeypatch.setattr(Endpoint, "_run", never)
+    monkeypatch.setattr(Executable, "execute", never)
     second = [await post(shop, CURRENT), await get(shop, CURRENT)]
     for before, after in zip(first, second, strict=True):
         assert (before.status_code, before.content) == (after.status_code, after.content)
@@ -282,6 +282,16 @@ async def test_who_must_see_a_version_passes_the_cache_by(shop: Api) -> None:
     etag = (await post(shop, CURRENT)).headers["etag"]
     assert (await post(shop, CURRENT, pricebook_min_version="1")).headers["etag"] == etag
     assert kept(shop) == (1, 0)
+
+
+async def test_who_must_see_a_version_is_not_told_that_an_older_one_will_do(
+    shop: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("loaders.heads.REACH_SECONDS", 0.01)
+    etag = (await post(shop, CURRENT)).headers["etag"]
+    response = await post(shop, CURRENT, if_none_match=etag, pricebook_min_version="2")
+    assert (response.status_code, response.headers["cache-control"]) == (200, "no-store")
+    assert response.json()["errors"][0]["extensions"]["code"] == "VERSION_NOT_REACHED"
 
 
 async def test_a_long_request_passes_the_cache_by(shop: Api) -> None:
