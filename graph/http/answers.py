@@ -31,9 +31,16 @@ class Answer:
         await send({"type": "http.response.start", "status": self.status, "headers": list(self.headers)})
         await send({"type": "http.response.body", "body": self.body})
 
+    def not_modified(self) -> "Answer":
+        """Return the answer to who has this one already: its headers, but for those of the body."""
+        return Answer(304, self.headers[2:], b"")
+
 
 def answer(body: bytes, status: int, content_type: str, kept: Headers | None = None) -> Answer:
-    """Return an answer. `kept` are the headers that say how it may be kept; without them it may not."""
+    """Return an answer; the headers of its body come first.
+
+    `kept` are the headers that say how it may be kept; without them it may not.
+    """
     return Answer(
         status,
         [

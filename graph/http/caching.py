@@ -59,7 +59,7 @@ class FromCache:
                 entry = responses.find(key)
                 if entry is not None:
                     condition = headers.get(b"if-none-match")
-                    answer = entry.not_modified if condition and has(condition, entry.etag) else entry.answer
+                    answer = entry.answer.not_modified() if condition and has(condition, entry.etag) else entry.answer
                     await answer(scope, receive, send)
                     return
                 scope[_KEEP] = partial(responses.put, key)

@@ -13,7 +13,7 @@ from strawberry.http.ides import get_graphql_ide_html
 from graph.context import Context
 from graph.documents import Document, Documents, Operation
 from graph.errors import present
-from graph.http.answers import Answer, answer, error_response, json_response, not_modified
+from graph.http.answers import Answer, answer, error_response, json_response
 from graph.http.cache_control import CacheControl
 from graph.http.caching import MIN_VERSION, keep
 from graph.http.etags import ETags
@@ -144,7 +144,7 @@ def _shared(request: Request, shareable: Shareable, result: ExecutionResult, con
     response = json_response({"data": result.data}, 200, shareable.media_type, kept)
     if kept and revisions:
         keep(request.scope, response, dict(kept)[b"etag"], revisions)
-    return not_modified(kept) if kept and shareable.has(kept) else response
+    return response.not_modified() if kept and shareable.has(kept) else response
 
 
 def _alone(result: ExecutionResult, media_type: str) -> Answer:

@@ -3,13 +3,13 @@
 from collections import OrderedDict
 from collections.abc import Mapping
 
-from graph.http.answers import Answer, not_modified
+from graph.http.answers import Answer
 from loaders import Heads
 
 Key = tuple[str, bytes, str, str]
 """Method, body or query string as it came, media type, scope."""
 
-OVERHEAD = 1200
+OVERHEAD = 1050
 """Bytes that an entry takes besides question and answer; what tracemalloc shows of CPython 3.11, rounded up."""
 
 SWEPT = 64
@@ -19,12 +19,11 @@ SWEPT = 64
 class Entry:
     """An answer, its ETag, and the revisions of the pointers for as long as which it is true."""
 
-    __slots__ = ("answer", "etag", "not_modified", "revisions", "size")
+    __slots__ = ("answer", "etag", "revisions", "size")
 
     def __init__(self, answer: Answer, etag: bytes, revisions: Mapping[str, int]) -> None:
         self.answer = answer
         self.etag = etag
-        self.not_modified = not_modified([pair for pair in answer.headers if pair[0] in (b"etag", b"cache-control")])
         self.revisions = tuple(revisions.items())
         self.size = len(answer.body) + OVERHEAD
 

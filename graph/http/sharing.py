@@ -12,7 +12,7 @@ from graph.versioned import Versioned
 from loaders import View
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Shareable:
     """A request whose answer is a pure function of versions, and of all that stands here."""
 
