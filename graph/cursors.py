@@ -2,6 +2,7 @@
 
 import base64
 import binascii
+from collections.abc import Callable
 from decimal import Decimal
 from typing import Annotated, TypeVar, cast
 
@@ -132,10 +133,15 @@ def selection_window(
     return _window(first, last, default, place(after, "after"), place(before, "before"))
 
 
-def of_selection(version: int, selection: Selection, price: Price) -> SelectionCursor:
-    """Return the cursor of a price in a selection."""
-    amount = None if selection.order is PriceOrder.SKU else format(price.amount, "f")
-    return SelectionCursor(version, selection.fingerprint, price.sku, amount)
+def of_selection(version: int, selection: Selection) -> Callable[[Price], str]:
+    """Return what gives each price of a selection its cursor."""
+    fingerprint, by_amount = selection.fingerprint, selection.order is not PriceOrder.SKU
+
+    def cursor(price: Price) -> str:
+        amount = format(price.amount, "f") if by_amount else None
+        return write(SelectionCursor(version, fingerprint, price.sku, amount))
+
+    return cursor
 
 
 def _price_cursor(version: int, text: str | None, argument: str) -> PriceCursor | SelectionCursor | None:

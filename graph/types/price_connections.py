@@ -38,6 +38,6 @@ async def selected_prices(
     selections = context.loaders.selections
     return Connection(
         page=await selections.page(snapshot, selection, window),
-        cursor=lambda price: cursors.write(cursors.of_selection(snapshot.version, selection, price)),
+        cursor=cursors.of_selection(snapshot.version, selection),
         count=lambda: selections.count(snapshot, selection),
     )

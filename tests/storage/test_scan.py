@@ -142,6 +142,7 @@ async def walked(
     """All skus of a selection, a page at a time."""
     skus: list[str] = []
     while True:
+        met = set(skus)
         if backward:
             page = await scanner.page(
                 snapshot, selection, size, before=place(prices[skus[0]]) if skus else None, backward=True
@@ -150,6 +151,7 @@ async def walked(
         else:
             page = await scanner.page(snapshot, selection, size, after=place(prices[skus[-1]]) if skus else None)
             skus = skus + page
+        assert met.isdisjoint(page)
         if not page:
             return skus
 
