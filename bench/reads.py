@@ -31,8 +31,8 @@ HOT = 100
 SECONDS = 4
 ROUNDS = 3
 
-# So long a server is left alone after it was read for the first time, for it loads a small list in the background.
-SETTLE = 2.0
+# A server that was read for the first time loads a small list in the background. It rests when it takes less of a core.
+AT_REST = 0.05
 
 FIELDS = "sku amount currency validFrom attributes"
 SNAPSHOT = 'snapshot(priceList: "bench-reads")'
@@ -146,13 +146,20 @@ def _constant(place: Place, workload: Workload, bodies: Sequence[bytes]) -> Run:
 
 def _drive(server: Process, workload: Workload, way: str, requests: Sequence[Request]) -> Run:
     drive(server.url, requests, 1)
-    time.sleep(SETTLE)
+    _let_rest(server)
     before = server.cpu_seconds()
     seen: Drive = drive(server.url, requests, SECONDS)
     cpu = 1e6 * (server.cpu_seconds() - before) / seen.answers
     if seen.failed:
         raise AssertionError(f"{workload.name}, {way}: {seen.failed} requests failed.")
     return Run(workload.name, way, cpu, seen.rate, seen.p50, seen.p99)
+
+
+def _let_rest(server: Process) -> None:
+    used = -1.0
+    while server.cpu_seconds() - used > AT_REST:
+        used = server.cpu_seconds()
+        time.sleep(1)
 
 
 def _bare(place: Place, workload: Workload) -> Run:

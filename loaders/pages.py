@@ -69,13 +69,17 @@ class Pages:
         records = self._versions.of(snapshot)
         records.read = True
         self._warmer.begin(records)
-        run = await self._store.reading.page(
-            await layers_of(self._store, records),
-            window.size + 1,
-            after=window.after,
-            before=window.before,
-            backward=window.backward,
-        )
+        async with self._warmer.page_reads:
+            cached = self.cached_prices(snapshot, window)
+            if cached is not None:
+                return cached
+            run = await self._store.reading.page(
+                await layers_of(self._store, records),
+                window.size + 1,
+                after=window.after,
+                before=window.before,
+                backward=window.backward,
+            )
         self._versions.misses += len(run)
         return window.page(run)
 

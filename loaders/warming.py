@@ -25,6 +25,9 @@ LEAST_WEIGHT = 300
 # A list that found no room beside the others tries again after so many seconds.
 RETRY_SECONDS = 60.0
 
+# So many pages are read from the database at once, for beside more of them the load of the whole list would not get on.
+PAGE_READS = 4
+
 # A member that was just elected may not know for a moment which of its writes a majority has.
 MANIFEST_PAUSE = 0.05
 
@@ -36,6 +39,7 @@ class Warmer:
         self._store = store
         self._versions = versions
         self._loads: set[asyncio.Task[None]] = set()
+        self.page_reads = asyncio.Semaphore(PAGE_READS)
 
     async def stop(self) -> None:
         """End what is being loaded."""
