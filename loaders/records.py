@@ -5,7 +5,7 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Container, Sequence
 from enum import Enum, auto
 from itertools import islice
-from typing import Final, Literal
+from typing import Final, Literal, cast
 
 from loaders.weights import SORTED_PLACE, weigh
 from storage import Price, Snapshot
@@ -107,6 +107,8 @@ class Records:
         else:
             end = min(end, start + limit)
         skus = self.skus[start : max(start, end)]
+        if self.newer is None:
+            return cast("list[Price]", list(map(self.young.__getitem__, skus)))
         prices = [price for sku in skus if isinstance(price := self.get(sku), Price)]
         return prices if len(prices) == len(skus) else None
 

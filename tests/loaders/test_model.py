@@ -129,7 +129,7 @@ def weight_of(records: Records) -> int:
 
 
 @given(steps=STEPS)
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 async def test_every_answer_is_that_of_the_version_it_names(
     store: Store, steps: Sequence[tuple[Act, list[Reading], list[Reading]]]
 ) -> None:

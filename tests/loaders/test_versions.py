@@ -9,6 +9,7 @@ from decimal import Decimal
 import pytest
 
 from loaders.records import MISSING, Records
+from loaders.succession import Succession
 from loaders.versions import KEPT, Versions
 from loaders.weights import weigh
 from storage import Layer, Price, Snapshot, SnapshotState, Tier
@@ -111,6 +112,48 @@ async def test_a_list_of_which_something_was_evicted_is_not_whole() -> None:
     records.evict(1)
     assert not versions.complete(records, [sku for sku, _ in prices(range(90))])
     assert not records.whole
+
+
+async def test_a_version_that_was_rolled_back_to_outlives_the_one_it_was_read_through() -> None:
+    versions = Versions()
+    base, newer = await current(versions, 1), Records(snapshot(2), 0.0)
+    assert complete(versions, base, 90)
+    with Succession(versions, base, newer) as succession:
+        assert succession.say([*prices([95]), ("sku-00001", None)])
+        assert succession.finish()
+    assert (newer.whole, base.whole, known(base, range(99))) == (True, False, [1, 95])
+    versions.drop(newer)
+    assert [base.get(f"sku-{number:05}") is MISSING for number in (0, 1, 2)] == [True, False, True]
+    assert base.get("sku-00095") is None
+    assert (base.newer, base.skus) == (None, None), "it can be loaded again"
+    assert versions.bytes == base.bytes == WEIGHT + weigh("sku-00095", None)
+    assert versions.add(base, prices(range(90)))
+
+
+async def test_a_succession_that_is_broken_off_leaves_everything_as_it_was() -> None:
+    versions = Versions()
+    base, newer = await current(versions, 1), Records(snapshot(2), 0.0)
+    assert complete(versions, base, 90)
+    before, weight = dict(base.young), versions.bytes
+    with Succession(versions, base, newer) as succession:
+        assert succession.say(
+            [*prices([95]), ("sku-00001", None), ("sku-00002", Price("sku-00002", Decimal(2), "EUR"))]
+        )
+        assert base.get("sku-00001") == before["sku-00001"]
+    assert (base.whole, base.young, versions.bytes, base.bytes) == (True, before, weight, weight)
+    assert (newer.young, newer.bytes) == ({}, 0)
+
+
+async def test_a_succession_ends_when_its_base_is_dropped() -> None:
+    versions = Versions()
+    base, newer = await current(versions, 1), Records(snapshot(2), 0.0)
+    assert complete(versions, base, 90)
+    with Succession(versions, base, newer) as succession:
+        assert succession.say(prices([95]))
+        versions.drop(base)
+        assert not succession.say(prices([96]))
+        assert not succession.finish()
+    assert (versions.bytes, newer.young) == (0, {})
 
 
 async def test_without_a_budget_nothing_but_the_manifest_is_kept() -> None:

@@ -126,6 +126,28 @@ async def test_merges_follow_one_another_and_older_versions_read_through_them(ap
     assert [each.whole for each in chain] == [False, False, True]
 
 
+async def test_what_several_merges_laid_upon_it_is_read_at_once(
+    api: Api, store: Store, gate: Gate, round_trips: RoundTrips
+) -> None:
+    await merge(store, "retail", {SKUS[2]: "2.00"})
+    await gate.waiting.wait()
+    for version in (3, 4):
+        await merge(store, "retail", {SKUS[version]: f"{version}.00", SKUS[0]: f"{version}.00"})
+        revision = (await store.pointers.get("retail")).revision
+        await until(functools.partial(is_told, api, revision), "told")
+    with round_trips.counted() as sent:
+        gate.open.set()
+        records = await turned(api, 4)
+    assert [amount(records.get(SKUS[place])) for place in range(5)] == ["4.00", "1.00", "2.00", "3.00", "4.00"]
+    assert sorted(sent) == [("find", "layer", 0)] * 3 + [("find", "snapshots", 1)]
+
+
+async def is_told(api: Api, revision: int) -> bool:
+    """Whether a pointer is known that is to be turned to next."""
+    turning = api.runtime.heads._turnings.get("retail")
+    return turning is not None and turning._newest == revision
+
+
 async def test_a_merge_without_new_skus_shares_their_order_too(api: Api, store: Store) -> None:
     base = current(api.runtime.heads)
     await merge(store, "retail", {SKUS[1]: "2.00"})

@@ -159,3 +159,13 @@ def test_attributes_are_read_as_the_types_of_json(attributes: dict[str, Any]) ->
 @pytest.mark.parametrize("attributes", [{"gtin": 2**31}, {"gtin": {"codes": [-(2**63), 2**63 - 1]}}])
 def test_whole_numbers_of_64_bits_are_plain_numbers_when_they_are_read(attributes: dict[str, Any]) -> None:
     assert msgspec.json.encode(read(row("a", attributes=attributes)).attributes) == msgspec.json.encode(attributes)
+
+
+def test_what_most_prices_share_is_in_memory_once() -> None:
+    first, second = (read(row(sku, attributes={"colour": {"name": "blue"}})) for sku in "ab")
+    assert first.currency is second.currency
+    for mine, other in (
+        (first.attributes, second.attributes),
+        (first.attributes["colour"], second.attributes["colour"]),
+    ):
+        assert next(iter(mine)) is next(iter(other))
