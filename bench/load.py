@@ -1,21 +1,29 @@
-"""A load of point queries over kept-alive connections until its input ends; prints its latencies as JSON."""
+"""A load of point queries over kept-alive connections until its input ends; prints its latencies as JSON.
+
+Every answer is checked: in version n of the list, every price is n.00.
+"""
 
 import asyncio
 import json
 import random
+import re
 import sys
 import time
 from urllib.parse import urlsplit
 
 CONNECTIONS = 8
-QUERY = 'query($sku: ID!) { snapshot(priceList: "bench-reads") { version price(sku: $sku) { sku amount } } }'
+QUERY = "query($list: ID!, $sku: ID!) { snapshot(priceList: $list) { version price(sku: $sku) { amount } } }"
+
+_said = re.compile(rb'{"data":{"snapshot":{"version":(\d+),"price":{"amount":"(\d+).00"}}}}').fullmatch
 
 
-async def _client(url: str, skus: int, stopped: asyncio.Event, latencies: list[float], pause: float) -> None:
+async def _client(
+    url: str, price_list: str, skus: int, pause: float, stopped: asyncio.Event, latencies: list[float]
+) -> None:
     chance = random.Random()
     reader, writer = await asyncio.open_connection(urlsplit(url).hostname, urlsplit(url).port)
     while not stopped.is_set():
-        variables = {"sku": f"SKU-{chance.randrange(skus):08d}"}
+        variables = {"list": price_list, "sku": f"SKU-{chance.randrange(skus):08d}"}
         body = json.dumps({"query": QUERY, "variables": variables}).encode()
         head = f"POST /graphql HTTP/1.1\r\nhost: bench\r\ncontent-type: application/json\r\ncontent-length: {len(body)}"
         started = time.perf_counter()
@@ -24,17 +32,19 @@ async def _client(url: str, skus: int, stopped: asyncio.Event, latencies: list[f
         length = int(answer.lower().partition(b"content-length: ")[2].partition(b"\r")[0])
         content = await reader.readexactly(length)
         latencies.append(time.perf_counter() - started)
-        if b'"amount"' not in content:
+        said = _said(content)
+        if said is None or said[1] != said[2]:
             raise AssertionError(content)
         await asyncio.sleep(pause)
     writer.close()
 
 
-async def _main(url: str, skus: int) -> None:
+async def _main(url: str, price_list: str, skus: int, pause: float) -> None:
     latencies: list[float] = []
     stopped = asyncio.Event()
-    # A moderate, steady load: the question is how long one waits, not how many there are.
-    clients = [asyncio.create_task(_client(url, skus, stopped, latencies, 0.02)) for _ in range(CONNECTIONS)]
+    clients = [
+        asyncio.create_task(_client(url, price_list, skus, pause, stopped, latencies)) for _ in range(CONNECTIONS)
+    ]
     sys.stdout.write("ready\n")
     sys.stdout.flush()
     await asyncio.to_thread(sys.stdin.read)
@@ -47,4 +57,4 @@ async def _main(url: str, skus: int) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(_main(sys.argv[1], int(sys.argv[2])))
+    asyncio.run(_main(sys.argv[1], sys.argv[2], int(sys.argv[3]), float(sys.argv[4])))

@@ -24,6 +24,11 @@ def prices(count: int, first: int = 0) -> list[dict[str, Any]]:
     ]
 
 
+def at_version(version: int, count: int) -> list[dict[str, Any]]:
+    """Return prices that all say which version they are of."""
+    return [{**price, "amount": f"{version}.00"} for price in prices(count)]
+
+
 def publish_body(price_list: str, key: str, rows: Sequence[dict[str, Any]], mode: str = "REPLACE") -> bytes:
     """Return the request that publishes a batch."""
     given = {"priceList": price_list, "mode": mode, "idempotencyKey": key, "prices": rows}
