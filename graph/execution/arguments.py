@@ -41,7 +41,6 @@ class _Argument(NamedTuple):
 def compile_arguments(definition: GraphQLField, field: FieldNode) -> Arguments:
     """Return what gives the arguments of a field, as it stands in a document."""
     constants: dict[str, Any] = {}
-    lists: dict[str, list[Any]] = {}
     others: list[_Argument] = []
     nodes = {argument.name.value: argument for argument in field.arguments or ()}
     for name, argument_definition in definition.args.items():
@@ -53,18 +52,13 @@ def compile_arguments(definition: GraphQLField, field: FieldNode) -> Arguments:
         constant = _constant(field, argument)
         if constant is None:
             others.append(argument)
-        for keyword, value in (constant or {}).items():
-            if isinstance(value, list):
-                lists[keyword] = value
-            else:
-                constants[keyword] = value
-    if not lists and not others:
+        else:
+            constants |= constant
+    if not others:
         return lambda _: constants
 
     def give(variables: VariableValues) -> Mapping[str, Any]:
         values = dict(constants)
-        for keyword, items in lists.items():
-            values[keyword] = [*items]  # a resolver may change what it is given
         for argument in others:
             value = variables.coerced.get(argument.variable)
             if value is not None:
@@ -79,7 +73,8 @@ def compile_arguments(definition: GraphQLField, field: FieldNode) -> Arguments:
 def _constant(field: FieldNode, argument: _Argument) -> dict[str, Any] | None:
     """Return the value of an argument that is the same for every request, by its keyword; None for another.
 
-    Empty where it is left out. Only values that cannot be changed, and lists of them, are taken for constants.
+    Empty where it is left out. Only values that cannot be changed are taken for constants, and lists of them: those
+    are copied by Strawberry before a resolver gets them.
     """
     values: dict[str, Any] = {}
     if argument.node is not None and _has_variables(argument.node.value):

@@ -32,7 +32,7 @@ from graph.execution.projection import (
 from graph.execution.resolvers import FieldSite, attribute_of, compile_resolver
 from graph.execution.survey import Unplannable
 
-MAX_FIELDS = 10_000
+MAX_FIELDS = 2000
 """The most fields that a plan has. Fragments within fragments can make more of a short document than is ever asked."""
 
 

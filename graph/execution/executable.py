@@ -13,7 +13,7 @@ from graph.execution.run import Run
 from graph.execution.survey import Unplannable, condition_variables, fragments_of
 from graph.execution.variables import Variables
 
-MAX_PLANS = 32
+MAX_PLANS = 16
 """The most plans that are kept of an operation: one for each setting of the variables that its conditions name."""
 
 

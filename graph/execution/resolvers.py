@@ -149,7 +149,7 @@ def _call_directly(site: FieldSite, field: StrawberryField, schema: strawberry.S
         if source_name is not None:
             keywords[source_name] = source
         if info_name is not None:
-            keywords[info_name] = info_class(site.info(run, path), field)
+            keywords[info_name] = info_class(_raw_info=site.info(run, path), _field=field)
         return call(source, **keywords) if by_position else call(**keywords)
 
     return resolve

@@ -8,12 +8,12 @@ import enum
 import math
 from collections.abc import AsyncIterator, Generator, Iterator
 from decimal import Decimal
+from random import Random
 from types import SimpleNamespace
 from typing import Any, NewType, Optional
 
 import strawberry
 from graphql import GraphQLList, GraphQLNonNull, GraphQLObjectType, GraphQLOutputType, Undefined
-from hypothesis import strategies as st
 from strawberry.permission import BasePermission
 from strawberry.schema.config import StrawberryConfig
 
@@ -245,35 +245,36 @@ _WRONG: list[Any] = [
 ]
 
 
-def recipes(type_: GraphQLOutputType, depth: int = 0) -> st.SearchStrategy[Recipe]:
-    """Records and values of a type, most of which are right."""
-    right = _right(type_, depth)
-    # Not `st.one_of`, which would draw what is wrong as often as what is right.
-    return st.integers(0, 30).flatmap(lambda chance: _WRONG_WAYS[chance](right) if chance in _WRONG_WAYS else right)
+def recipe(type_: GraphQLOutputType, chance: Random, depth: int = 0) -> Recipe:
+    """A record or a value of a type; most of it is right."""
+    right = _right(type_, chance, depth)
+    match chance.randrange(30):
+        case 0:
+            return "value", chance.choice(_WRONG)
+        case 1:
+            return "error", "at once"
+        case 2:
+            return "await", right
+        case 3:
+            return "await", ("error", "later")
+        case _:
+            return right
 
 
-_WRONG_WAYS: dict[int, Any] = {
-    11: lambda _: st.tuples(st.just("value"), st.sampled_from(_WRONG)),
-    12: lambda _: st.tuples(st.just("error"), st.sampled_from(["one", "another"])),
-    13: lambda right: st.tuples(st.just("await"), right),
-    14: lambda _: st.just(("await", ("error", "late"))),
-}
-
-
-def _right(type_: GraphQLOutputType, depth: int) -> st.SearchStrategy[Recipe]:
+def _right(type_: GraphQLOutputType, chance: Random, depth: int) -> Recipe:
     if isinstance(type_, GraphQLNonNull):
         type_ = type_.of_type
     elif depth > 1:
-        return st.just(("value", None))
+        return "value", None
     if isinstance(type_, GraphQLList):
-        kinds = st.sampled_from(["list"] * 8 + ["tuple", "generator", "async generator"])
-        return st.tuples(kinds, st.lists(recipes(type_.of_type, depth), max_size=3 if depth < 2 else 0))
+        kind = chance.choice(["list"] * 8 + ["tuple", "generator", "async generator"])
+        return kind, [recipe(type_.of_type, chance, depth) for _ in range(chance.randrange(4) if depth < 2 else 0)]
     if isinstance(type_, GraphQLObjectType):
         if depth > 2:
-            return st.just(("value", None))
-        fields = {_attribute(name): recipes(field.type, depth + 1) for name, field in type_.fields.items()}
-        return st.tuples(st.just("record"), st.fixed_dictionaries(fields))
-    return st.tuples(st.just("value"), st.sampled_from(_RIGHT[type_.name]))
+            return "value", None
+        fields = type_.fields.items()
+        return "record", {_attribute(name): recipe(field.type, chance, depth + 1) for name, field in fields}
+    return "value", chance.choice(_RIGHT[type_.name])
 
 
 def _attribute(name: str) -> str:

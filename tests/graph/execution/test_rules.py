@@ -215,6 +215,15 @@ async def test_paths_lead_through_lists_of_lists() -> None:
     ]
 
 
+@pytest.mark.parametrize("number", [2**31, -(2**31) - 1])
+async def test_a_number_that_no_int_holds_is_an_error(number: int) -> None:
+    result = await executed("{ maybeThing { number } }", thing(number=number))
+    assert result.data == {"maybeThing": None}
+    assert errors(result) == [
+        (f"Int cannot represent non 32-bit signed integer value: {number}", ["maybeThing", "number"])
+    ]
+
+
 async def test_what_is_no_list_is_an_error() -> None:
     for value in ("text", {"a": 1}, 7):
         result = await executed("{ maybeThing { maybeGrid } }", thing(maybe_grid=value))
@@ -257,6 +266,13 @@ async def test_arguments_are_constants_variables_and_defaults() -> None:
         assert f"({variables.get('n', 3)}, <Color.BLUE: 2>, [<Color.RED: 'red'>, <Color.BLUE: 2>]" in told
 
 
+async def test_a_variable_that_is_left_out_has_its_own_default_or_leaves_the_argument_its() -> None:
+    text = "query ($n: Int = 9, $m: Int) { thing { a: told(number: $n) b: told(number: $m) } }"
+    told = (await data(text, thing()))["thing"]
+    assert told["a"].startswith("(9, ")
+    assert told["b"].startswith("(3, ")
+
+
 async def test_a_resolver_may_change_the_lists_that_it_is_given() -> None:
     text = """query ($names: [String]!) { thing {
       a: emptied b: emptied c: emptied(names: ["x", null]) d: emptied(names: $names) e: emptied(names: $names)
@@ -295,6 +311,20 @@ async def test_a_loader_that_fails_fails_the_fields_that_asked_it() -> None:
     result = await planned(OURS, text, memory.context())
     assert result.data == {"snapshot": {"good": {"sku": "sku-1"}, "bad": None}}
     assert errors(result) == [("The shelf is on fire.", ["snapshot", "bad"])]
+
+
+async def test_what_nobody_waits_for_any_more_is_run_to_its_end() -> None:
+    ended = asyncio.Event()
+
+    class Slow:
+        @property
+        def later_thing(self) -> None:
+            ended.set()
+
+    result = await planned(SCHEMA, "{ maybeThing { laterThing { id } text } }", Slow)
+    assert result.data == {"maybeThing": None}
+    assert not ended.is_set()
+    await ended.wait()
 
 
 async def test_permissions_are_asked() -> None:
