@@ -117,6 +117,7 @@ async def test_a_list_of_which_something_was_evicted_is_not_whole() -> None:
 async def test_a_version_that_was_rolled_back_to_outlives_the_one_it_was_read_through() -> None:
     versions = Versions()
     base, newer = await current(versions, 1), Records(snapshot(2), 0.0)
+    newer.coming = True
     assert complete(versions, base, 90)
     with Succession(versions, base, newer) as succession:
         assert succession.say([*prices([95]), ("sku-00001", None)])

@@ -164,8 +164,5 @@ def test_whole_numbers_of_64_bits_are_plain_numbers_when_they_are_read(attribute
 def test_what_most_prices_share_is_in_memory_once() -> None:
     first, second = (read(row(sku, attributes={"colour": {"name": "blue"}})) for sku in "ab")
     assert first.currency is second.currency
-    for mine, other in (
-        (first.attributes, second.attributes),
-        (first.attributes["colour"], second.attributes["colour"]),
-    ):
-        assert next(iter(mine)) is next(iter(other))
+    assert next(iter(first.attributes)) is next(iter(second.attributes))
+    assert next(iter(first.attributes["colour"])) is next(iter(second.attributes["colour"]))
