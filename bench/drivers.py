@@ -23,8 +23,11 @@ for line in io.lines(%s) do
   if etag ~= "-" then headers["if-none-match"] = etag end
   requests[#requests + 1] = wrk.format("POST", nil, headers, body)
 end
-math.randomseed(1)
-request = function() return requests[math.random(#requests)] end
+local last = 0
+request = function()
+  last = %s and last %% #requests + 1 or math.random(#requests)
+  return requests[last]
+end
 """
 
 
@@ -47,19 +50,19 @@ class Drive:
 Request = tuple[str | None, bytes]
 
 
-def drive(url: str, requests: Sequence[Request], seconds: int) -> Drive:
-    """Send requests, chosen by chance, over kept-alive connections for so long."""
+def drive(url: str, requests: Sequence[Request], seconds: int, *, in_order: bool = False) -> Drive:
+    """Send requests, chosen by chance or in their order, over kept-alive connections for so long."""
     with tempfile.TemporaryDirectory(prefix="pricebook-bench-") as folder:
         lines = Path(folder) / "requests"
         with lines.open("wb") as file:
             for etag, body in requests:
                 file.write((etag or "-").encode() + b"\t" + body + b"\n")
-        return _wrk(url, lines, seconds) if shutil.which("wrk") else _own(url, lines, seconds)
+        return (_wrk if shutil.which("wrk") else _own)(url, lines, seconds, in_order)
 
 
-def _wrk(url: str, requests: Path, seconds: int) -> Drive:
+def _wrk(url: str, requests: Path, seconds: int, in_order: bool) -> Drive:
     script = requests.with_suffix(".lua")
-    script.write_text(_SCRIPT % json.dumps(str(requests)), encoding="utf-8")
+    script.write_text(_SCRIPT % (json.dumps(str(requests)), json.dumps(in_order)), encoding="utf-8")
     command = ["wrk", "-t1", f"-c{CONNECTIONS}", f"-d{seconds}s", "--latency", "-s", str(script), url]
     told = subprocess.run(command, check=True, capture_output=True, text=True).stdout
     answers, took = re.search(r"(\d+) requests in ([\d.]+)s", told).groups()  # type: ignore[union-attr]
@@ -79,6 +82,7 @@ def _milliseconds(told: str, percent: str) -> float:
     return float(value) * {"us": 0.001, "ms": 1.0, "s": 1000.0}[unit]
 
 
-def _own(url: str, requests: Path, seconds: int) -> Drive:
+def _own(url: str, requests: Path, seconds: int, in_order: bool) -> Drive:
     command = [sys.executable, "-m", "bench.generator", url, str(requests), str(seconds), str(CONNECTIONS)]
+    command += ["in-order"] if in_order else []
     return Drive(**json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout))

@@ -1,10 +1,12 @@
 """A load generator, where wrk is missing; prints what it saw as JSON. It takes more of a core than wrk does."""
 
 import asyncio
+import itertools
 import json
 import random
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -17,13 +19,12 @@ class Seen:
         self.failed = 0
 
 
-async def connection(url: str, requests: list[bytes], until: float, seen: Seen) -> None:
-    chance = random.Random()
+async def connection(url: str, requests: Iterator[bytes], until: float, seen: Seen) -> None:
     address = urlsplit(url)
     reader, writer = await asyncio.open_connection(address.hostname, address.port)
     while time.perf_counter() < until:
         started = time.perf_counter()
-        writer.write(chance.choice(requests))
+        writer.write(next(requests))
         head = await reader.readuntil(b"\r\n\r\n")
         length = head.lower().partition(b"content-length: ")[2].partition(b"\r")[0]
         await reader.readexactly(int(length or 0))
@@ -39,8 +40,9 @@ def request(line: bytes, url: str) -> bytes:
     return head.encode() + condition + b"content-length: %d\r\n\r\n" % len(body) + body
 
 
-async def main(url: str, lines: list[bytes], seconds: int, connections: int) -> None:
-    requests = [request(line, url) for line in lines]
+async def main(url: str, lines: list[bytes], seconds: int, connections: int, in_order: bool) -> None:
+    known = [request(line, url) for line in lines]
+    requests = itertools.cycle(known) if in_order else iter(lambda: random.choice(known), None)
     seen, started = Seen(), time.perf_counter()
     await asyncio.gather(*(connection(url, requests, started + seconds, seen) for _ in range(connections)))
     took, latencies = time.perf_counter() - started, sorted(seen.latencies)
@@ -51,4 +53,12 @@ async def main(url: str, lines: list[bytes], seconds: int, connections: int) -> 
 
 
 if __name__ == "__main__":
-    asyncio.run(main(sys.argv[1], Path(sys.argv[2]).read_bytes().splitlines(), int(sys.argv[3]), int(sys.argv[4])))
+    asyncio.run(
+        main(
+            sys.argv[1],
+            Path(sys.argv[2]).read_bytes().splitlines(),
+            int(sys.argv[3]),
+            int(sys.argv[4]),
+            len(sys.argv) > 5,
+        )
+    )

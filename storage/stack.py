@@ -27,8 +27,8 @@ _LEAST_READ = 100
 
 READ_BATCH = 1000
 
-# So many documents are decoded at once, which takes about four milliseconds.
-DECODE_SLICE = 400
+# So many documents are decoded at once, which takes about one and a half milliseconds.
+DECODE_SLICE = 150
 
 
 class Stack:
