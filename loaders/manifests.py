@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Sequence
 
 from loaders.records import Records
-from storage import SnapshotExpired, SnapshotState, Store
+from storage import Snapshot, SnapshotExpired, SnapshotState, Store
 
 # The layers of a manifest that was read longer ago than this, in seconds, may have been folded into others and be gone:
 # it is read again before they are. Layers that no manifest names any more must be kept for longer.
@@ -13,6 +13,11 @@ MANIFEST_SECONDS = 60.0
 
 async def layers_of(store: Store, records: Records) -> Sequence[str]:
     """Return the layers from which a version can be read now. Raises `SnapshotExpired`."""
+    return (await manifest_of(store, records)).layer_ids
+
+
+async def manifest_of(store: Store, records: Records) -> Snapshot:
+    """Return a version's manifest, with layers from which it can be read now. Raises `SnapshotExpired`."""
     now, snapshot = asyncio.get_running_loop().time(), records.snapshot
     if now - records.read_at > MANIFEST_SECONDS:
         [again] = await store.snapshots.get_many([(snapshot.price_list, snapshot.version)])
@@ -20,4 +25,4 @@ async def layers_of(store: Store, records: Records) -> Sequence[str]:
             raise SnapshotExpired(snapshot.price_list, snapshot.version)
         snapshot = records.snapshot = again
         records.read_at = now
-    return snapshot.layer_ids
+    return snapshot

@@ -49,7 +49,7 @@ class Loaders:
     @cached_property
     def selections(self) -> Selections:
         """Pages of filtered or otherwise ordered prices."""
-        return Selections(self._store, self.prices)
+        return Selections(self._store, self._heads.versions, self.prices)
 
     @cached_property
     def histories(self) -> HistoryLoader:

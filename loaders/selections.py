@@ -1,15 +1,18 @@
 """Selections: pages of the prices that meet a filter, or in another order than that of their skus."""
 
+from loaders.manifests import manifest_of
 from loaders.pages import Page, Window
 from loaders.prices import PriceLoader
+from loaders.versions import Versions
 from storage import Place, Price, Selection, Snapshot, SnapshotExpired, Store
 
 
 class Selections:
     """Reads selections. A scan finds the skus; the prices come by the loader that has them, perhaps, already."""
 
-    def __init__(self, store: Store, prices: PriceLoader) -> None:
+    def __init__(self, store: Store, versions: Versions, prices: PriceLoader) -> None:
         self._store = store
+        self._versions = versions
         self._prices = prices
 
     async def page(self, snapshot: Snapshot, selection: Selection, window: Window[Place]) -> Page[Price]:
@@ -17,7 +20,7 @@ class Selections:
         if not selection.scans:
             return await self._range(snapshot, selection, window)
         skus = await self._store.scanner.page(
-            snapshot,
+            await self._manifest(snapshot),
             selection,
             window.size + 1,
             after=window.after,
@@ -36,11 +39,14 @@ class Selections:
         """Return how many prices a selection has. Raises `ScanLimit`."""
         if Selection(selection.filter).is_everything:
             return snapshot.size
-        return await self._store.scanner.count(snapshot, selection)
+        return await self._store.scanner.count(await self._manifest(snapshot), selection)
+
+    async def _manifest(self, snapshot: Snapshot) -> Snapshot:
+        return await manifest_of(self._store, self._versions.of(snapshot))
 
     async def _range(self, snapshot: Snapshot, selection: Selection, window: Window[Place]) -> Page[Price]:
         records = await self._store.reading.page(
-            snapshot.layer_ids,
+            (await self._manifest(snapshot)).layer_ids,
             window.size + 1,
             after=window.after and window.after.sku,
             before=window.before and window.before.sku,

@@ -28,6 +28,13 @@ EVERYTHING = """query ($skus: [ID!]!) {
 }"""
 
 
+SELECTIONS = """{ snapshot(priceList: "retail") {
+  a: prices(first: 1, filter: {currency: "EUR"}) { totalCount nodes { amount } }
+  b: prices(first: 1, orderBy: AMOUNT_DESC) { totalCount nodes { amount } }
+  c: prices(first: 1, filter: {skuPrefix: "sku"}) { totalCount nodes { amount } }
+} }"""
+
+
 @pytest.fixture
 async def api(cached_api: Api) -> Api:
     """A list `retail` of which two versions were published, and nothing was read."""
@@ -164,6 +171,10 @@ async def test_layers_that_were_folded_meanwhile_are_found_by_the_manifest_as_it
         await store.layers.drop(layer)
     monkeypatch.setattr("loaders.manifests.MANIFEST_SECONDS", -1.0)
     monkeypatch.setattr(heads.warmer, "begin", _never)
+    selected = await api.data(SELECTIONS)
+    assert {name: page["totalCount"] for name, page in selected["snapshot"].items()} == dict.fromkeys("abc", 300)
+    assert selected["snapshot"]["a"]["nodes"] == selected["snapshot"]["c"]["nodes"] == [{"amount": "0.50"}]
+    assert selected["snapshot"]["b"]["nodes"] == [{"amount": "2.50"}]
     found = await api.data(EVERYTHING, skus=SKUS[:4])
     assert [price["amount"] for price in found["snapshot"]["pricesBySku"]] == ["0.50", "1.50", "2.50", "2.00"]
 
