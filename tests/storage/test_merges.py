@@ -36,6 +36,7 @@ ACTS = st.builds(
     st.frozensets(st.sampled_from(SKUS), max_size=5),
     st.integers(0, 3),
 )
+LONG = st.lists(ACTS, min_size=5, max_size=12)
 SEQUENCES = st.lists(st.lists(ACTS, min_size=2, max_size=4), min_size=AT_ONCE, max_size=AT_ONCE)
 
 
@@ -135,16 +136,31 @@ async def run(store: Store, acts: list[Act], page: int) -> None:
             assert way == prices, (version, acts)
 
 
-@pytest.mark.timeout(1200)
-@given(SEQUENCES, st.integers(1, 5))
-@settings(
+THOROUGH = settings(
     max_examples=EXAMPLES,
     deadline=None,
     # A failing example is told as it is: to shrink twenty lists takes longer than to read them.
     phases=(Phase.explicit, Phase.reuse, Phase.generate),
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow, HealthCheck.data_too_large],
 )
-async def test_a_list_says_what_a_dictionary_would_say(store: Store, sequences: list[list[Act]], page: int) -> None:
+
+
+async def run_all(store: Store, sequences: list[list[Act]], page: int) -> None:
     await asyncio.gather(*(run(store, acts, page) for acts in sequences))
     for layer in await store.layers.all():  # thousands of collections would slow the server down
         await store.layers.drop(layer)
+
+
+@pytest.mark.timeout(1200)
+@given(SEQUENCES, st.integers(1, 5))
+@THOROUGH
+async def test_a_list_says_what_a_dictionary_would_say(store: Store, sequences: list[list[Act]], page: int) -> None:
+    await run_all(store, sequences, page)
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(7200)
+@given(st.lists(LONG, min_size=AT_ONCE, max_size=AT_ONCE), st.integers(1, 5))
+@settings(THOROUGH, max_examples=10 * EXAMPLES)
+async def test_a_long_life_of_a_list_is_told_as_well(store: Store, sequences: list[list[Act]], page: int) -> None:
+    await run_all(store, sequences, page)
