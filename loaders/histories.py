@@ -4,8 +4,7 @@ import asyncio
 from collections import defaultdict
 from collections.abc import Sequence
 
-from strawberry.dataloader import DataLoader
-
+from loaders.loading import Loader
 from storage import PriceVersion, Store
 
 HistoryKey = tuple[str, int, str, int]
@@ -15,7 +14,7 @@ HistoryKey = tuple[str, int, str, int]
 MAX_SKUS = 1000
 
 
-class HistoryLoader(DataLoader[HistoryKey, list[PriceVersion]]):
+class HistoryLoader(Loader[HistoryKey, list[PriceVersion]]):
     """Loads the changes of the prices that a request asks for, newest first: those of one version together."""
 
     def __init__(self, store: Store) -> None:

@@ -79,7 +79,7 @@ class PriceLoader:
         if lacking:
             batch = self._batch(records)
             batch.skus.update(lacking)
-            prices = await batch.load
+            prices = await asyncio.shield(batch.load)
             loaded.update((sku, prices.get(sku)) for sku in lacking)
         return [loaded[sku] for sku in skus]
 

@@ -1,11 +1,10 @@
 """Stored sequences by batch."""
 
-from strawberry.dataloader import DataLoader
-
+from loaders.loading import Loader
 from storage import Store
 
 
-class SequenceLoader(DataLoader[str, list[int]]):
+class SequenceLoader(Loader[str, list[int]]):
     """Loads which sequences are stored of the batches that a request asks for, in one round trip."""
 
     def __init__(self, store: Store) -> None:

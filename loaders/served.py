@@ -1,11 +1,10 @@
 """How many processes answer by a revision of a pointer."""
 
-from strawberry.dataloader import DataLoader
-
+from loaders.loading import Loader
 from storage import Served, Store
 
 
-class ServedLoader(DataLoader[tuple[str, int], Served]):
+class ServedLoader(Loader[tuple[str, int], Served]):
     """Loads, by (list, revision), how many living processes have come as far, in one round trip."""
 
     def __init__(self, store: Store) -> None:

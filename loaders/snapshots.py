@@ -2,15 +2,14 @@
 
 from collections.abc import Sequence
 
-from strawberry.dataloader import DataLoader
-
+from loaders.loading import Loader
 from loaders.versions import Versions
 from storage import Snapshot, Store
 
 SnapshotKey = tuple[str, int]
 
 
-class SnapshotLoader(DataLoader[SnapshotKey, Snapshot | None]):
+class SnapshotLoader(Loader[SnapshotKey, Snapshot | None]):
     """Loads the manifests that a request asks for in one round trip; None where there is no such version."""
 
     def __init__(self, store: Store, versions: Versions) -> None:

@@ -38,7 +38,7 @@ class View:
             return known
         if name not in self._finding:
             self._finding[name] = asyncio.ensure_future(self._heads.reach(name, self.min_versions))
-        found = await self._finding[name]
+        found = await asyncio.shield(self._finding[name])
         if found is not None:
             self._seen.setdefault(name, found)
         return found

@@ -10,10 +10,9 @@ from decimal import Decimal
 from types import SimpleNamespace
 from typing import Any, cast
 
-from strawberry.dataloader import DataLoader
-
 from graph.context import Context
 from loaders import MISSING, Page, Window
+from loaders.loading import Loader
 from storage import BatchMode, BatchState, EventKind, Price, PriceListNotFound, Severity, SnapshotNotFound, Tier
 
 NOW = datetime.datetime(2026, 3, 1, 12, 30, tzinfo=datetime.UTC)
@@ -204,7 +203,7 @@ class _Pages:
         return len(BATCHES)
 
 
-class Counting(DataLoader[Any, Any]):
+class Counting(Loader[Any, Any]):
     """A loader of a mapping, which keeps the keys of each call."""
 
     def __init__(self, found: Any) -> None:

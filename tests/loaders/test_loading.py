@@ -1,0 +1,45 @@
+"""Parts of a request that wait for the same key: one that is cancelled does not take the others with it."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import pytest
+
+from loaders import Loaders
+from storage import Snapshot
+from tests.graph.api import Api, row
+
+Load = Callable[[Loaders, Snapshot], Awaitable[Any]]
+
+LOADS: dict[str, Load] = {
+    "batch": lambda loaders, snapshot: loaders.batches.load(snapshot.batch),
+    "sequences": lambda loaders, snapshot: loaders.sequences.load(snapshot.batch),
+    "served": lambda loaders, snapshot: loaders.served.load((snapshot.price_list, 1)),
+    "snapshot": lambda loaders, snapshot: loaders.snapshots.load((snapshot.price_list, snapshot.version)),
+    "history": lambda loaders, snapshot: loaders.histories.load((snapshot.price_list, snapshot.version, "a", 1)),
+    "price": lambda loaders, snapshot: loaders.prices.load(snapshot, "a"),
+    "pointer": lambda loaders, snapshot: loaders.view.find(snapshot.price_list),
+}
+
+
+@pytest.mark.parametrize("what", LOADS)
+async def test_one_that_is_cancelled_leaves_the_others_their_answer(counted_api: Api, what: str) -> None:
+    store, heads = counted_api.runtime.store, counted_api.runtime.heads
+    await counted_api.create("retail")
+    await counted_api.publish("retail", [row("a", "1.50")])
+    [snapshot] = await store.snapshots.newest("retail", 1)
+    loaders = Loaders(store, heads)
+    await heads.stop()  # so that no pointer is known without asking
+
+    async def load() -> Any:
+        return await LOADS[what](loaders, snapshot)
+
+    waiters = [asyncio.create_task(load()) for _ in range(3)]
+    await asyncio.sleep(0)
+    waiters[1].cancel()
+    first, second, third = await asyncio.gather(*waiters, return_exceptions=True)
+    assert isinstance(second, asyncio.CancelledError)
+    assert first == third
+    assert not isinstance(first, BaseException)
+    assert first is not None
