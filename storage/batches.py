@@ -21,6 +21,9 @@ from storage.gates import DiffSummary, GateFinding, Severity
 from storage.mongo import FORMAT, Database, Document, check_format
 from storage.states import FOLLOWS, IN_PROGRESS, BatchState
 
+# The name of the finding that holds a batch while its list is pinned, beside those of the gates.
+PIN = "pin"
+
 
 class BatchMode(StrEnum):
     """What a batch does to the version before it."""
@@ -101,6 +104,12 @@ class Batch:
     def layer(self) -> str:
         """The id of the layer that the batch writes."""
         return self.id
+
+    @property
+    def waits_for_unpin(self) -> bool:
+        """Whether nothing holds it but a pin."""
+        holds = {finding.gate for finding in self.findings if finding.severity is Severity.HOLD}
+        return self.state is BatchState.HELD and holds == {PIN}
 
 
 class Batches:
@@ -190,6 +199,12 @@ class Batches:
     async def count(self, *, price_list: str | None = None, state: BatchState | None = None) -> int:
         """Return how many batches there are of that kind."""
         return await self._collection.count_documents(_filter(price_list, state))
+
+    async def waiting(self, price_list: str) -> list[Batch]:
+        """Return the batches that only a pin of the list holds, in the order of their versions."""
+        cursor = self._collection.find(_filter(price_list, BatchState.HELD)).sort("version", 1)
+        held = [_from_document(document) async for document in cursor]
+        return [batch for batch in held if batch.waits_for_unpin]
 
     async def idle(self, seconds: float) -> list[Batch]:
         """Return the open batches that nobody has touched for so long."""

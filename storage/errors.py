@@ -269,6 +269,18 @@ class NotPinned(Refused):
         super().__init__(f"{price_list!r} is not pinned; nothing was changed.")
 
 
+class LatestHeld(Refused):
+    """The newest batch that waited for a pin cannot be published with the unpin: it has to be reviewed."""
+
+    code = "BATCH_HELD"
+
+    def __init__(self, batch: str, why: str) -> None:
+        super().__init__(
+            f"Batch {batch}, the newest that waited, is not published against what is current now: {why} "
+            "Nothing was changed. Reject it, or unpin without publishLatest and approve it."
+        )
+
+
 class FileRefused(Refused):
     """The file as a whole cannot be taken: nothing that follows in it can be trusted."""
 

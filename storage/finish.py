@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from storage.batches import Batch, Batches, Refusal
 from storage.comparison import Comparison
 from storage.decode import ItemError
-from storage.errors import BatchNotHeld, Corrupt
+from storage.errors import BatchNotHeld, Conflict, Corrupt, LatestHeld
 from storage.gates import judge
 from storage.layers import Layers
 from storage.pointers import Pointers, PriceList
@@ -71,6 +71,26 @@ class Finisher:
         """Put an end to a batch that was held. Its layer is collected later. Raises `BatchNotHeld`."""
         return await self._publisher.reject(await self._held(batch_id), by=by, reason=reason)
 
+    async def publish_latest(self, name: str, *, by: str, reason: str) -> PriceList:
+        """Unpin a list and publish the newest batch that waited for it; the others become REJECTED as superseded.
+
+        Batches that a gate or their own `publish: ON_APPROVAL` holds as well go on waiting for their review. Raises
+        `NotPinned`, and `LatestHeld`, with nothing changed, when the list's gates have something against the batch or
+        it expected another version to be current.
+        """
+        while True:
+            price_list = await self._pointers.get(name)
+            waiting = await self._batches.waiting(name) if price_list.pin else []
+            if not waiting:
+                return await self._publisher.unpin(name, by=by, reason=reason)
+            *others, latest = waiting
+            sealed = await self._seal(latest, price_list)
+            _check_publishable(latest, price_list, sealed)
+            try:
+                return await self._publisher.publish_latest(price_list, latest, others, sealed, by=by, reason=reason)
+            except BaseMoved:
+                continue
+
     async def refuse_items(self, batch: Batch, errors: Sequence[ItemError], error_count: int, received: int) -> Batch:
         """Note that a batch has bad items: the first of them, and the count of all."""
         message = (
@@ -109,3 +129,14 @@ class Finisher:
             message = f"{batch.rows} rows were received, but {stored.count} others were read back."
             await self.fail(batch, Refusal(Corrupt.code, message))
             raise Corrupt(f"Batch {batch.id}: {message} Nothing was published; send it again with a new key.")
+
+
+def _check_publishable(batch: Batch, price_list: PriceList, sealed: Seal) -> None:
+    """Raise `LatestHeld` where a batch would not be published if it came now."""
+    against = [finding.message for finding in judge(price_list.gates, sealed.facts)]
+    try:
+        price_list.expect(batch.expected_version)
+    except Conflict as conflict:
+        against.append(conflict.message)
+    if against:
+        raise LatestHeld(batch.id, " ".join(against))

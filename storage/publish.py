@@ -13,7 +13,7 @@ from pymongo.asynchronous.client_session import AsyncClientSession
 from pymongo.errors import DuplicateKeyError, PyMongoError
 from pymongo.read_concern import ReadConcern
 
-from storage.batches import Batch, Batches, BatchMode, PublishPolicy, Refusal
+from storage.batches import PIN, Batch, Batches, BatchMode, PublishPolicy, Refusal
 from storage.errors import (
     AlreadyCurrent,
     BatchNotHeld,
@@ -125,15 +125,7 @@ class Publisher:
                 raise Pinned(price_list.name, price_list.pin.version)
             if price_list.current_version != sealed.base:
                 raise BaseMoved
-            snapshot = await self._held_snapshot(batch, price_list, session)
-            if sealed.base != batch.base or snapshot.version <= price_list.published_version:
-                await self._snapshots.mark_retired(price_list.name, snapshot.version, session)
-                snapshot = await self._manifest(batch, price_list, sealed.facts.size, session)
-                await self._snapshots.add(snapshot, session)
-            told = {"summary": sealed.facts.summary, "base": sealed.base}
-            return await self._make_current(
-                batch, price_list, snapshot, EventKind.APPROVED, by, reason, session, **told
-            )
+            return await self._publish_held(batch, price_list, sealed, EventKind.APPROVED, by, reason, session)
 
         return await self._settled(batch, act)
 
@@ -143,9 +135,7 @@ class Publisher:
 
         async def act(session: AsyncClientSession) -> Batch:
             price_list = await self._pointers.get(batch.price_list, session)
-            snapshot = await self._held_snapshot(batch, price_list, session)
-            await self._snapshots.mark_retired(price_list.name, snapshot.version, session)
-            return await self._reject(batch, price_list, Refusal("REJECTED", reason), session, by=by)
+            return await self._reject_held(batch, price_list, Refusal("REJECTED", reason), by, session)
 
         return await self._settled(batch, act)
 
@@ -191,6 +181,25 @@ class Publisher:
             raise SnapshotNotFound(price_list.name, batch.version)
         return snapshot
 
+    async def _publish_held(
+        self,
+        batch: Batch,
+        price_list: PriceList,
+        sealed: Seal,
+        kind: EventKind,
+        by: str,
+        reason: str,
+        session: AsyncClientSession,
+    ) -> Batch:
+        """Make the version of a held batch current; a new one where it lies upon another than the current one."""
+        snapshot = await self._held_snapshot(batch, price_list, session)
+        if sealed.base != batch.base or snapshot.version <= price_list.published_version:
+            await self._snapshots.mark_retired(price_list.name, snapshot.version, session)
+            snapshot = await self._manifest(batch, price_list, sealed.facts.size, session)
+            await self._snapshots.add(snapshot, session)
+        told = {"summary": sealed.facts.summary, "base": sealed.base}
+        return await self._make_current(batch, price_list, snapshot, kind, by, reason, session, **told)
+
     async def _make_current(
         self,
         batch: Batch,
@@ -224,6 +233,13 @@ class Publisher:
             _event(price_list, moved, EventKind.HELD, batch.submitted_by, _now(), batch=batch.id), session
         )
         return await self._batches.advance(batch, BatchState.HELD, session, version=snapshot.version, **told)
+
+    async def _reject_held(
+        self, batch: Batch, price_list: PriceList, refusal: Refusal, by: str, session: AsyncClientSession
+    ) -> Batch:
+        snapshot = await self._held_snapshot(batch, price_list, session)
+        await self._snapshots.mark_retired(price_list.name, snapshot.version, session)
+        return await self._reject(batch, price_list, refusal, session, by=by)
 
     async def _reject(
         self,
@@ -311,14 +327,41 @@ class Publisher:
         _check_reason(reason)
 
         async def act(session: AsyncClientSession) -> PriceList:
-            price_list = await self._pointers.get(name, session)
-            if not price_list.pin:
-                raise NotPinned(name)
-            moved = await self._pointers.move(price_list, session, pin=None)
-            await self._events.append(_event(price_list, moved, EventKind.UNPINNED, by, _now(), reason=reason), session)
-            return moved
+            return await self._unpin(await self._pointers.get(name, session), by, reason, session)
 
         return await self._transaction(act)
+
+    async def publish_latest(
+        self, seen: PriceList, latest: Batch, others: Sequence[Batch], sealed: Seal, *, by: str, reason: str
+    ) -> PriceList:
+        """Unpin, publish the newest batch that waited, and reject the others as superseded: all of it or nothing.
+
+        Raises `NotPinned`, and `BaseMoved` when the pointer is not as it was `seen` any more.
+        """
+        _check_reason(reason)
+
+        async def act(session: AsyncClientSession) -> PriceList:
+            price_list = await self._pointers.get(seen.name, session)
+            if price_list.revision != seen.revision:
+                raise BaseMoved
+            price_list = await self._unpin(price_list, by, reason, session)
+            superseded = Refusal(
+                "SUPERSEDED", f"Batch {latest.id} was published in its place when the list was unpinned."
+            )
+            for other in others:
+                await self._reject_held(other, price_list, superseded, by, session)
+                price_list = await self._pointers.get(seen.name, session)
+            await self._publish_held(latest, price_list, sealed, EventKind.PUBLISHED, by, reason, session)
+            return await self._pointers.get(seen.name, session)
+
+        return await self._transaction(act)
+
+    async def _unpin(self, price_list: PriceList, by: str, reason: str, session: AsyncClientSession) -> PriceList:
+        if not price_list.pin:
+            raise NotPinned(price_list.name)
+        moved = await self._pointers.move(price_list, session, pin=None)
+        await self._events.append(_event(price_list, moved, EventKind.UNPINNED, by, _now(), reason=reason), session)
+        return moved
 
     async def _check_published(self, name: str, version: int, session: AsyncClientSession) -> None:
         snapshot = await self._snapshots.get(name, version, session)
@@ -343,7 +386,7 @@ def _holds(batch: Batch, price_list: PriceList) -> list[GateFinding]:
     if price_list.pin:
         pin = price_list.pin
         message = f"Version {pin.version} is pinned by {pin.by}: {pin.reason}"
-        holds.append(GateFinding("pin", Severity.HOLD, message))
+        holds.append(GateFinding(PIN, Severity.HOLD, message))
     return holds
 
 

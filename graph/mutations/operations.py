@@ -89,7 +89,9 @@ class OperationMutations:
         input: Annotated[UnpinInput, strawberry.argument(description="What to let go.")],  # noqa: A002
     ) -> PriceListPayload:
         """Let the pointer go."""
-        moved = await info.context.store.publisher.unpin(input.price_list, by=info.context.caller, reason=input.reason)
+        store, caller = info.context.store, info.context.caller
+        unpin = store.finisher.publish_latest if input.publish_latest else store.publisher.unpin
+        moved = await unpin(input.price_list, by=caller, reason=input.reason)
         return await _payload(info.context, moved)
 
 

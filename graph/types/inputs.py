@@ -197,3 +197,7 @@ class UnpinInput:
 
     price_list: strawberry.ID = strawberry.field(description="The list's name.")
     reason: str = strawberry.field(description="Why; it is kept with the event.")
+    publish_latest: bool = strawberry.field(
+        default=False,
+        description="Publish the newest batch that waited for it; the others become REJECTED as superseded.",
+    )

@@ -225,6 +225,22 @@ async def test_a_pin_holds_a_version_until_it_is_let_go(retail: Api) -> None:
     assert await retail.publish("retail", [row("d")]) == 4
 
 
+async def test_an_unpin_publishes_the_newest_that_waited_if_told_so(retail: Api) -> None:
+    await retail.data(PIN, input={"priceList": "retail", "version": 1, "reason": "audit"})
+    older, newest = [(await retail.submit("retail", [row(sku)]))["batch"] for sku in "bc"]
+    asked = {"priceList": "retail", "reason": "done", "publishLatest": True}
+    unpinned = (await retail.data(UNPIN, input=asked))["unpin"]
+    assert unpinned == {"priceList": {"currentVersion": 3, "pin": None}, "userErrors": []}
+    assert await retail.amounts("retail") == {"c": "1.00"}
+    states = (
+        "query ($older: ID!, $newest: ID!) { older: batch(id: $older) { state } newest: batch(id: $newest) { state } }"
+    )
+    assert await retail.data(states, older=older["id"], newest=newest["id"]) == {
+        "older": {"state": "REJECTED"},
+        "newest": {"state": "PUBLISHED"},
+    }
+
+
 async def test_a_list_without_a_pin_cannot_be_unpinned(retail: Api) -> None:
     payload = (await retail.data(UNPIN, input={"priceList": "retail", "reason": "done"}))["unpin"]
     assert (payload["priceList"], codes(payload)) == (None, ["NOT_PINNED"])

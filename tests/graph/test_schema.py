@@ -40,7 +40,6 @@ NOT_YET = {
     "ChangeKind",
     "CreatePriceListInput.retention",
     "UpdatePriceListInput.retention",
-    "UnpinInput.publishLatest",
 }
 
 

@@ -19,12 +19,17 @@ class Refused(Exception):
 
 @dataclass
 class Model:
-    """A list as it should be. `contents` holds the price of each version, `was_current` those that were published."""
+    """A list as it should be. `contents` holds the price of each version, `was_current` those that were published.
+
+    `waiting` are the versions of the batches that a pin holds, each with the version that was current when it came.
+    """
 
     current: int | None = None
     pin: int | None = None
     contents: list[str] = field(default_factory=list)
     was_current: set[int] = field(default_factory=set)
+    waiting: list[tuple[int, int | None]] = field(default_factory=list)
+    retired: set[int] = field(default_factory=set)
     moves: list[Move] = field(default_factory=lambda: [("CREATED", None, None)])
 
     def publish(self, amount: str, expected: int | None) -> str:
@@ -32,6 +37,7 @@ class Model:
             raise Refused("CONFLICT")
         self.contents.append(amount)
         if self.pin is not None:
+            self.waiting.append((len(self.contents), self.current))
             self._move("HELD", self.current)
             return "HELD"
         self._move("PUBLISHED", len(self.contents))
@@ -60,9 +66,26 @@ class Model:
         self._move("UNPINNED", self.current)
         self.pin = None
 
+    def publish_latest(self) -> None:
+        self.unpin()
+        if not self.waiting:
+            return
+        *others, (latest, base) = self.waiting
+        for other, _ in others:
+            self.retired.add(other)
+            self._move("REJECTED", self.current)
+        if base != self.current or latest < max(self.was_current, default=0):
+            self.retired.add(latest)
+            self.contents.append(self.contents[latest - 1])
+            latest = len(self.contents)
+        self._move("PUBLISHED", latest)
+        self.waiting = []
+
     def _check(self, version: int) -> None:
         if not 1 <= version <= len(self.contents):
             raise Refused("SNAPSHOT_NOT_FOUND")
+        if version in self.retired:
+            raise Refused("SNAPSHOT_EXPIRED")
         if version not in self.was_current:
             raise Refused("SNAPSHOT_NEVER_PUBLISHED")
 
@@ -95,6 +118,8 @@ class Act:
                 await publisher.pin(name, version, by="ops", reason="x")
             case "unpin":
                 await publisher.unpin(name, by="ops", reason="x")
+            case "publish_latest":
+                await store.finisher.publish_latest(name, by="ops", reason="x")
         return None
 
     def on_model(self, model: Model, version: int, amount: str) -> str | None:
@@ -104,6 +129,7 @@ class Act:
             "rollback": lambda: model.rollback(version, self.flag),
             "pin": lambda: model.set_pin(version),
             "unpin": model.unpin,
+            "publish_latest": model.publish_latest,
         }
         return acts[self.name]()
 
@@ -113,7 +139,7 @@ ACTS = st.one_of(
     st.builds(Act, st.just("publish")),
     st.builds(Act, st.sampled_from(["publish", "rollback"]), BACK, st.booleans()),
     st.builds(Act, st.sampled_from(["pin", "unpin", "rollback", "publish"]), BACK),
-    st.builds(Act, st.sampled_from(["publish_bad", "unpin"])),
+    st.builds(Act, st.sampled_from(["publish_bad", "unpin", "publish_latest"])),
 )
 
 

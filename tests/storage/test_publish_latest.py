@@ -1,0 +1,208 @@
+"""An unpin with `publishLatest`: of the batches that waited the newest is published, the others are superseded."""
+
+import asyncio
+from dataclasses import replace
+from decimal import Decimal
+
+import pytest
+
+from storage import Batch, BatchMode, BatchState, EventKind, Gates, PriceList, PublishPolicy, Store
+from storage.errors import LatestHeld, LeaseLost, NotPinned, Refused
+from storage.snapshots import SnapshotState
+from tests.storage.factories import (
+    Crash,
+    amounts,
+    create,
+    current,
+    held,
+    left_sealing,
+    order,
+    row,
+    snapshot,
+    source,
+    submit,
+    versions,
+)
+
+
+async def publish_latest(store: Store) -> PriceList:
+    return await store.finisher.publish_latest("retail", by="ops", reason="the prices are right")
+
+
+async def state(store: Store, batch: Batch) -> BatchState:
+    return (await store.batches.get(batch.id)).state
+
+
+async def merge(store: Store, *prices: dict[str, str]) -> Batch:
+    return await store.intake.submit(replace(order(), mode=BatchMode.MERGE), await source(prices))
+
+
+async def test_the_newest_is_published_and_the_others_are_superseded(store: Store) -> None:
+    await versions(store, 1)
+    first, second, third = [await held(store, [row("a", amount)]) for amount in ("2", "3", "4")]
+    moved = await publish_latest(store)
+    assert (moved.current_version, moved.pin) == (4, None)
+    assert await amounts(store, 4) == {"a": "4"}
+    assert [await state(store, batch) for batch in (first, second, third)] == [
+        BatchState.REJECTED,
+        BatchState.REJECTED,
+        BatchState.PUBLISHED,
+    ]
+    refusal = (await store.batches.get(first.id)).refusal
+    assert refusal is not None
+    assert refusal.code == "SUPERSEDED"
+    assert third.id in refusal.message
+    assert [(await snapshot(store, version)).state for version in (2, 3, 4)] == [
+        SnapshotState.RETIRED,
+        SnapshotState.RETIRED,
+        SnapshotState.PUBLISHED,
+    ]
+
+
+async def test_all_of_it_is_told(store: Store) -> None:
+    await versions(store, 1)
+    first, second = await held(store, [row("a", "2")]), await held(store, [row("a", "3")])
+    moved = await publish_latest(store)
+    told = await store.events.newest("retail", 3)
+    assert [(event.kind, event.batch, event.by) for event in told] == [
+        (EventKind.PUBLISHED, second.id, "ops"),
+        (EventKind.REJECTED, first.id, "ops"),
+        (EventKind.UNPINNED, None, "ops"),
+    ]
+    assert told[0].reason == told[2].reason == "the prices are right"
+    assert (told[0].revision, told[0].from_version, told[0].to_version) == (moved.revision, 1, 3)
+
+
+async def test_with_nothing_waiting_it_is_an_unpin(store: Store) -> None:
+    await versions(store, 1)
+    await store.publisher.pin("retail", 1, by="ops", reason="audit")
+    moved = await publish_latest(store)
+    assert (moved.current_version, moved.pin) == (1, None)
+
+
+async def test_what_waits_for_a_review_too_goes_on_waiting(store: Store) -> None:
+    await versions(store, 1)
+    waiting = await held(store, [row("a", "2")])
+    reviewed = await submit(store, [row("a", "3")], publish=PublishPolicy.ON_APPROVAL)
+    assert (await publish_latest(store)).current_version == 2
+    assert [await state(store, batch) for batch in (waiting, reviewed)] == [BatchState.PUBLISHED, BatchState.HELD]
+    assert (await store.finisher.approve(reviewed.id, by="ops", reason="x")).version == 4
+
+
+async def test_a_merge_is_laid_over_the_version_that_was_rolled_back_to(store: Store) -> None:
+    await versions(store, 2)
+    await store.publisher.rollback("retail", 1, by="ops", reason="wrong prices")
+    waiting = await merge(store, row("b", "7"))
+    assert (waiting.state, waiting.base) == (BatchState.HELD, 1)
+    await publish_latest(store)
+    assert await amounts(store, 3) == {"a": "1", "b": "7"}
+
+
+async def test_a_merge_that_waited_is_laid_over_what_became_current_meanwhile(store: Store) -> None:
+    await versions(store, 2)
+    await store.publisher.pin("retail", 2, by="ops", reason="audit")
+    waiting = await merge(store, row("b", "7"))
+    await store.publisher.rollback("retail", 1, by="ops", reason="wrong prices")
+    moved = await publish_latest(store)
+    assert moved.current_version == 4
+    assert await amounts(store, 4) == {"a": "1", "b": "7"}
+    assert (await store.batches.get(waiting.id)).version == 4
+    assert (await snapshot(store, 3)).state is SnapshotState.RETIRED
+
+
+async def test_gates_that_have_something_against_it_now_leave_everything_as_it_is(store: Store) -> None:
+    await create(store)
+    await submit(store, [row("a")])
+    await submit(store, [row(sku) for sku in "abcd"])
+    await store.publisher.rollback("retail", 1, by="ops", reason="x")
+    first, second = await submit(store, [row("a", "2")]), await submit(store, [row("a", "3")])
+    gates = Gates(max_shrink_percent=Decimal(10))
+    await store.publisher.update("retail", "ops", lambda found: replace(found, gates=gates))
+    await store.publisher.rollback("retail", 2, by="ops", reason="x")
+    before = await store.pointers.get("retail")
+    with pytest.raises(LatestHeld, match="shrink"):
+        await publish_latest(store)
+    assert await store.pointers.get("retail") == before
+    assert [await state(store, batch) for batch in (first, second)] == [BatchState.HELD] * 2
+
+
+async def test_a_batch_that_expected_another_version_is_not_published(store: Store) -> None:
+    await versions(store, 2)
+    await store.publisher.pin("retail", 2, by="ops", reason="x")
+    await submit(store, [row("a", "3")], expected_version=2)
+    await store.publisher.rollback("retail", 1, by="ops", reason="x")
+    with pytest.raises(LatestHeld, match="Version 2"):
+        await publish_latest(store)
+
+
+async def test_a_list_that_is_not_pinned_is_refused_whatever_waits(store: Store) -> None:
+    await versions(store, 1)
+    waiting = await held(store, [row("a", "2")])
+    await store.publisher.unpin("retail", by="ops", reason="x")
+    with pytest.raises(NotPinned):
+        await publish_latest(store)
+    assert (await state(store, waiting), await current(store)) == (BatchState.HELD, 1)
+
+
+async def test_one_that_fails_in_the_midst_has_changed_nothing(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    await versions(store, 1)
+    batches = [await held(store, [row("a", amount)]) for amount in ("2", "3")]
+    before = await store.pointers.get("retail")
+
+    async def crash(*_: object, **__: object) -> None:
+        raise Crash
+
+    with monkeypatch.context() as patched:
+        patched.setattr(store.publisher._snapshots, "mark_published", crash)
+        with pytest.raises(Crash):
+            await publish_latest(store)
+    assert await store.pointers.get("retail") == before
+    assert [await state(store, batch) for batch in batches] == [BatchState.HELD] * 2
+    assert (await publish_latest(store)).current_version == 3
+
+
+async def test_a_batch_that_comes_to_wait_meanwhile_is_the_newest(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await versions(store, 1)
+    first = await held(store, [row("a", "2")])
+    late: list[Batch] = []
+    waiting = store.batches.waiting
+
+    async def and_then_another_comes(price_list: str) -> list[Batch]:
+        found = await waiting(price_list)
+        if not late:
+            late.append(await submit(store, [row("a", "3")]))
+        return found
+
+    monkeypatch.setattr(store.batches, "waiting", and_then_another_comes)
+    await publish_latest(store)
+    assert await amounts(store, 3) == {"a": "3"}
+    assert [await state(store, batch) for batch in (first, *late)] == [BatchState.REJECTED, BatchState.PUBLISHED]
+
+
+async def test_of_many_at_once_one_does_it(store: Store) -> None:
+    await versions(store, 1)
+    batches = [await held(store, [row("a", amount)]) for amount in ("2", "3")]
+    acts = [
+        *(publish_latest(store) for _ in range(3)),
+        store.finisher.approve(batches[0].id, by="ops", reason="x"),
+        store.finisher.reject(batches[1].id, by="ops", reason="x"),
+    ]
+    outcomes = await asyncio.gather(*acts, return_exceptions=True)
+    assert all(isinstance(each, (PriceList, Batch, Refused, LeaseLost)) for each in outcomes), outcomes
+    assert sum(isinstance(each, PriceList) for each in outcomes) == 1
+    found = await store.pointers.get("retail")
+    events = await store.events.newest("retail", 100)
+    assert [event.revision for event in events] == list(range(found.revision, 0, -1))
+    assert found.pin is None
+    assert [await state(store, batch) for batch in batches].count(BatchState.HELD) == 0
+
+
+async def test_a_batch_that_is_still_being_sealed_does_not_wait(store: Store) -> None:
+    await versions(store, 1)
+    await held(store, [row("a", "2")])
+    sealing = await left_sealing(store, [row("a", "3")], "sealing")
+    await publish_latest(store)
+    assert await current(store) == 2
+    assert await state(store, sealing) is BatchState.SEALING
