@@ -95,7 +95,8 @@ def encode(
 
     `sku` is UTF-8, amounts are plain decimal notation of at most 34 digits, `currency` has three letters, dates are
     ISO 8601, `attributes` is a BSON document. The elements are put together by hand: this runs once for every row of
-    every batch, and takes a quarter of the time of building a mapping with a Decimal128 and encoding it.
+    every batch, and with the encoding of the attributes takes a third of the time of building a mapping with a
+    Decimal128 and encoding that (2.9 of 8.6 us for a price of `bench.prices`).
     """
     whole, _, fraction = amount.partition(".")
     coefficient = int(whole + fraction)

@@ -27,7 +27,7 @@ _LEAST_READ = 100
 
 READ_BATCH = 1000
 
-# So many documents are decoded at once, which takes about one and a half milliseconds.
+# So many documents are decoded at once, which takes a little more than a millisecond.
 DECODE_SLICE = 150
 
 
