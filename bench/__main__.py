@@ -7,7 +7,7 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from bench import batches, merges, reads, reads_while_loading, switch
+from bench import batches, merges, reads, reads_while_loading, rollbacks, switch
 from bench.place import Place
 from bench.report import Report
 from storage.devset import DevSet
@@ -17,6 +17,7 @@ BENCHMARKS: dict[str, Callable[[Place, Report], None]] = {
     "merges": merges.run,
     "reads": reads.run,
     "reads-while-loading": reads_while_loading.run,
+    "rollbacks": rollbacks.run,
     "switch": switch.run,
 }
 
