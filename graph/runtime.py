@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from graph.context import Context
 from graph.http.response_cache import ResponseCache
+from graph.metrics import CacheMeter
 from graph.settings import Settings
 from loaders import Heads, Heartbeat, Loaders, MinVersions
 from storage import Store
@@ -32,13 +33,17 @@ class Runtime:
             max_scan=settings.max_scan,
         )
         heads = Heads(store, settings.cache_bytes)
+        responses = ResponseCache(heads, settings.response_cache_bytes)
         heartbeat = Heartbeat(store, heads)
+        meter = CacheMeter({"prices": heads.versions, "responses": responses})
         try:
             await heads.start()
             store.worker.start()
             heartbeat.start()
-            yield cls(store, heads, ResponseCache(heads, settings.response_cache_bytes))
+            meter.start()
+            yield cls(store, heads, responses)
         finally:
+            await meter.stop()
             await heartbeat.stop()
             await store.worker.stop()
             await heads.stop()

@@ -130,6 +130,12 @@ class Settings:
         metadata=_manual(_whole(0, 65535), "Port the server listens on; `0` lets the system choose a free one."),
     )
     workers: int = field(default=1, metadata=_manual(_whole(1, 64), "Server processes that share the port."))
+    metrics_port: int | None = field(
+        default=None,
+        metadata=_manual(
+            _whole(0, 65535), "Port of `/metrics` for Prometheus, at the same address. Unset: none.", shown=""
+        ),
+    )
     mongodb_uri: str | None = field(
         default=None,
         metadata=_manual(

@@ -8,6 +8,7 @@ import uvicorn
 from uvicorn.config import STARTUP_FAILURE
 from uvicorn.supervisors import Multiprocess
 
+from graph.cli.metrics_server import metrics_server
 from graph.cli.start import (
     BACKLOG,
     address_of,
@@ -50,7 +51,7 @@ def serve(fd: int | None) -> None:
     else:
         listener = socket.socket(fileno=fd)
     try:
-        with listener, database(settings) as settings:
+        with listener, metrics_server(settings.host, settings.metrics_port), database(settings) as settings:
             say(f"Listening on {address_of(listener)}/graphql")
             _run(settings, listener)
     except KeyboardInterrupt:

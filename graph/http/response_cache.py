@@ -52,7 +52,7 @@ class ResponseCache:
         self.hits = 0
         self.misses = 0
         self.evictions = 0
-        self.size = 0
+        self.bytes = 0
 
     def __len__(self) -> int:
         return len(self._entries)
@@ -81,8 +81,8 @@ class ResponseCache:
         if entry.size > self._max_bytes // 16:
             return
         self._entries[key] = entry
-        self.size += entry.size
-        while self.size > self._max_bytes:
+        self.bytes += entry.size
+        while self.bytes > self._max_bytes:
             self._drop(next(iter(self._entries)))
             self.evictions += 1
 
@@ -100,4 +100,4 @@ class ResponseCache:
     def _drop(self, key: Key) -> None:
         entry = self._entries.pop(key, None)
         if entry is not None:
-            self.size -= entry.size
+            self.bytes -= entry.size

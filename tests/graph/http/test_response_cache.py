@@ -78,7 +78,7 @@ def test_an_answer_dies_when_a_pointer_moves_that_it_depends_on(cache: ResponseC
     assert len(cache) == 1
     pointers.move("retail", 2)
     assert cache.find(key("a")) is None
-    assert (len(cache), cache.size) == (0, 0)
+    assert (len(cache), cache.bytes) == (0, 0)
 
 
 def test_nothing_is_answered_while_pointers_are_not_pushed(cache: ResponseCache, pointers: Pointers) -> None:
@@ -98,8 +98,8 @@ def test_the_size_is_bounded_and_what_was_not_used_goes_first(cache: ResponseCac
     for n in range(200):
         cache.put(key(f"{n}"), entry("x" * 500))
         assert cache.find(key("0")) is not None
-        assert cache.size <= LIMIT
-    assert cache.size == sum(kept.size for kept in cache._entries.values())
+        assert cache.bytes <= LIMIT
+    assert cache.bytes == sum(kept.size for kept in cache._entries.values())
     assert cache.evictions == 200 - len(cache)
     assert cache.find(key("199")) is not None
     assert cache.find(key("1")) is None
@@ -107,20 +107,20 @@ def test_the_size_is_bounded_and_what_was_not_used_goes_first(cache: ResponseCac
 
 def test_an_answer_counts_with_its_request_and_what_python_needs(cache: ResponseCache) -> None:
     cache.put(key("q" * 100), kept := entry("x" * 300))
-    assert cache.size == 100 + len(kept.answer.body) + OVERHEAD
+    assert cache.bytes == 100 + len(kept.answer.body) + OVERHEAD
 
 
 def test_an_answer_that_would_take_the_place_of_many_is_not_kept(cache: ResponseCache) -> None:
     cache.put(key("a"), entry("x" * (LIMIT // 16)))
-    assert (len(cache), cache.size) == (0, 0)
+    assert (len(cache), cache.bytes) == (0, 0)
 
 
 def test_an_answer_takes_the_place_of_the_one_before(cache: ResponseCache) -> None:
     cache.put(key("a"), entry("first"))
-    size = cache.size
+    size = cache.bytes
     cache.put(key("a"), second := entry("other"))
     assert cache.find(key("a")) is second
-    assert (len(cache), cache.size, cache.evictions) == (1, size, 0)
+    assert (len(cache), cache.bytes, cache.evictions) == (1, size, 0)
 
 
 def test_answers_of_a_version_that_is_gone_give_their_memory_back_bit_by_bit(pointers: Pointers) -> None:
