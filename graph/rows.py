@@ -8,7 +8,7 @@ in the document were coerced already and are encoded again, so that there is one
 
 from collections.abc import Iterable
 from contextlib import suppress
-from typing import Any
+from typing import Any, Protocol
 
 import msgspec
 from graphql import ListTypeNode, NamedTypeNode, NonNullTypeNode, OperationDefinitionNode, TypeNode
@@ -19,12 +19,20 @@ _ROW = "PriceInput"
 
 
 class Rows:
-    """The undecoded JSON array of a batch's rows."""
+    """The undecoded JSON array of a batch's rows; `cut` are the rows, where they are cut out of it already."""
 
-    __slots__ = ("json",)
+    __slots__ = ("cut", "json")
 
-    def __init__(self, json: bytes | memoryview) -> None:
+    def __init__(self, json: bytes | memoryview, cut: list[msgspec.Raw] | None = None) -> None:
         self.json = json
+        self.cut = cut
+
+
+class Cut(Protocol):
+    """Rows that were cut out of a body before it was decoded, see `graph.cut_rows`."""
+
+    def join(self, value: msgspec.Raw) -> Rows | None:
+        """Return all rows of the array, if `value` is what is left of it."""
 
 
 def row_variables(operation: OperationDefinitionNode) -> dict[str, str]:
@@ -40,7 +48,7 @@ def row_variables(operation: OperationDefinitionNode) -> dict[str, str]:
     return found
 
 
-def decode_variables(raw: msgspec.Raw, rows: dict[str, str]) -> dict[str, Any]:
+def decode_variables(raw: msgspec.Raw, rows: dict[str, str], cut: Cut | None = None) -> dict[str, Any]:
     """Return an operation's variables, with a stand-in where there are rows. Raises msgspec.DecodeError."""
     if not rows:
         return msgspec.json.decode(raw, type=dict[str, Any] | None) or {}
@@ -48,36 +56,40 @@ def decode_variables(raw: msgspec.Raw, rows: dict[str, str]) -> dict[str, Any]:
         # The usual case, one variable that is an input object, in one pass over what may be many megabytes.
         with suppress(msgspec.ValidationError):
             objects = msgspec.json.decode(raw, type=dict[str, dict[str, msgspec.Raw]])
-            return {name: _decode_members(members, rows.get(name)) for name, members in objects.items()}
+            return {name: _decode_members(members, rows.get(name), cut) for name, members in objects.items()}
     variables: dict[str, Any] = {}
     for name, value in (msgspec.json.decode(raw, type=dict[str, msgspec.Raw] | None) or {}).items():
         if rows.get(name) == _ROW:
-            variables[name] = _stand_in(value)
+            variables[name] = _stand_in(value, cut)
         elif name in rows and bytes(memoryview(value)[:1]) == b"{":
-            variables[name] = _decode_members(msgspec.json.decode(value, type=dict[str, msgspec.Raw]), rows[name])
+            members = msgspec.json.decode(value, type=dict[str, msgspec.Raw])
+            variables[name] = _decode_members(members, rows[name], cut)
         else:
             variables[name] = msgspec.json.decode(value)
     return variables
 
 
-def rows_of(prices: Iterable[Any]) -> bytes | memoryview:
-    """Return the JSON array of the rows that a resolver was given as `PriceInput` objects."""
+def rows_of(prices: Iterable[Any]) -> Rows:
+    """Return the rows that a resolver was given as `PriceInput` objects."""
     given = list(prices)
     if len(given) == 1 and isinstance(given[0].attributes, Rows):
-        return given[0].attributes.json
-    return msgspec.json.encode([price.to_row() for price in given])
+        return given[0].attributes
+    return Rows(msgspec.json.encode([price.to_row() for price in given]))
 
 
-def _decode_members(members: dict[str, msgspec.Raw], carrier: str | None) -> dict[str, Any]:
+def _decode_members(members: dict[str, msgspec.Raw], carrier: str | None, cut: Cut | None) -> dict[str, Any]:
     field = _CARRIERS.get(carrier or "")
-    return {name: _stand_in(value) if name == field else msgspec.json.decode(value) for name, value in members.items()}
+    return {
+        name: _stand_in(value, cut) if name == field else msgspec.json.decode(value) for name, value in members.items()
+    }
 
 
-def _stand_in(value: msgspec.Raw) -> list[dict[str, Any]] | None:
+def _stand_in(value: msgspec.Raw, cut: Cut | None) -> list[dict[str, Any]] | None:
     json = memoryview(value)
     if bytes(json[:4]) == b"null":
         return None
-    return [{"sku": "", "amount": "0", "currency": "", "attributes": Rows(json)}]
+    rows = (cut and cut.join(value)) or Rows(json)
+    return [{"sku": "", "amount": "0", "currency": "", "attributes": rows}]
 
 
 def _is_list(node: TypeNode) -> bool:

@@ -34,4 +34,5 @@ async def source_of(given: PublishBatchInput | AppendBatchInput) -> RowSource:
         return given.file.rows()
     if given.prices is None and not given.remove:
         raise NoPrices
-    return await JsonRows.read(rows_of(given.prices or ()))
+    rows = rows_of(given.prices or ())
+    return await JsonRows.read(rows.json, rows.cut)

@@ -20,6 +20,7 @@ from storage.events import Event, EventKind
 from storage.files import MAX_FILE_BYTES, FileRows
 from storage.gates import DiffSummary, GateFinding, Gates, Severity
 from storage.history import PriceVersion
+from storage.json_array import leading_blocks
 from storage.mongo import explain
 from storage.parts import Part
 from storage.pointers import Pin, PriceList
@@ -84,5 +85,6 @@ __all__ = [
     "VersionNotReached",
     "Watcher",
     "explain",
+    "leading_blocks",
     "quote",
 ]

@@ -26,16 +26,28 @@ def split_rows(array: bytes | memoryview, block_bytes: int = BLOCK_BYTES) -> Ite
         return
     view, start = memoryview(array), 1
     try:
-        while bytes(array[:1]) == b"[" and len(view) - start > block_bytes:
-            block = bytes(view[start : start + block_bytes])
-            rows, end = _whole_rows(block)
-            if not rows:
-                break
-            yield rows
-            start += end
+        if bytes(array[:1]) == b"[":
+            for rows, end in leading_blocks(view, start, block_bytes):
+                yield rows
+                start = end
         yield _decode_rows(b"".join((b"[", view[start:])) if start > 1 else view)
     except UNDECODABLE as error:
         raise InvalidArgument(f"`prices` must be a list of prices: {error}", path=("input", "prices")) from error
+
+
+def leading_blocks(
+    view: memoryview, start: int, block_bytes: int = BLOCK_BYTES
+) -> Iterator[tuple[list[msgspec.Raw], int]]:
+    """Return rows from a place between two rows on, block by block, each with the place behind it.
+
+    The last block of the text is left, and all from a block on that does not look like rows.
+    """
+    while len(view) - start > block_bytes:
+        rows, length = _whole_rows(bytes(view[start : start + block_bytes]))
+        if not rows:
+            return
+        start += length
+        yield rows, start
 
 
 def _whole_rows(block: bytes) -> tuple[list[msgspec.Raw], int]:

@@ -38,12 +38,13 @@ class JsonRows:
         self.fingerprint = fingerprint
 
     @classmethod
-    async def read(cls, array: bytes | memoryview) -> "JsonRows":
-        """Return the rows of an array. Raises `InvalidArgument` when it is none."""
-        rows: list[msgspec.Raw] = []
-        for block in split_rows(array):
-            rows += block
-            await asyncio.sleep(0)  # between blocks others have their turn
+    async def read(cls, array: bytes | memoryview, rows: list[msgspec.Raw] | None = None) -> "JsonRows":
+        """Return the rows of an array, or those that were cut out of it. Raises `InvalidArgument` when it is none."""
+        if rows is None:
+            rows = []
+            for block in split_rows(array):
+                rows += block
+                await asyncio.sleep(0)  # between blocks others have their turn
         return cls(rows, await asyncio.to_thread(lambda: blake2b(array, digest_size=16).hexdigest()))
 
     async def slices(self, first: int = 0) -> AsyncIterator[Slice]:

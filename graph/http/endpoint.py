@@ -21,7 +21,7 @@ from graph.http.live import Live, MakeContext, is_websocket, wants_events
 from graph.http.media_types import GRAPHQL_RESPONSE, accepted_media_type
 from graph.http.multipart import UploadRequest, is_multipart, read_multipart
 from graph.http.persisted import RequestedDocuments
-from graph.http.requests import BadRequest, Body, GraphQLRequest, read_request
+from graph.http.requests import BadRequest, Body, GraphQLRequest, LargeRequest, decode_request, read_request
 from graph.http.scope import scope_of
 from graph.http.sharing import Shareable
 from graph.http.trusted import TrustedDocuments
@@ -165,7 +165,10 @@ def _status(media_type: str) -> int:
 
 def _variables(asked: GraphQLRequest, operation: Operation) -> dict[str, Any]:
     try:
-        variables = decode_variables(asked.variables, operation.rows)
+        cut = asked.cut if isinstance(asked, LargeRequest) else None
+        variables = decode_variables(asked.variables, operation.rows, cut)
+        if cut and not cut.found:  # they are no rows but something else of that name
+            variables = decode_variables(decode_request(cut.body, "body").variables, operation.rows)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise BadRequest(400, "BAD_REQUEST", f"`variables` must be a JSON object: {error}.") from error
     if isinstance(asked, UploadRequest):

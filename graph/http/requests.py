@@ -1,12 +1,14 @@
 """GraphQL requests, as they stand in an HTTP request."""
 
 from collections.abc import Callable
+from contextlib import suppress
 from typing import TypeVar
 
 import msgspec
 from starlette.requests import Request
 from starlette.types import Message, Receive
 
+from graph.cut_rows import CutRows, cut_rows
 from graph.http.media_types import JSON, MULTIPART, is_json, is_utf_8
 
 T = TypeVar("T")
@@ -44,6 +46,12 @@ class GraphQLRequest(msgspec.Struct, rename="camel"):
     def persisted_query(self) -> PersistedQuery | None:
         """The document by its hash."""
         return self.extensions.persisted_query if self.extensions else None
+
+
+class LargeRequest(GraphQLRequest):
+    """A request without its rows, and these."""
+
+    cut: CutRows | None = None
 
 
 class BadRequest(Exception):
@@ -86,7 +94,12 @@ async def read_request(request: Request) -> GraphQLRequest:
         raise BadRequest(415, "UNSUPPORTED_MEDIA_TYPE", f"Send the request as {JSON}, with a file as {MULTIPART}.")
     if not is_utf_8(content_type):
         raise BadRequest(415, "UNSUPPORTED_MEDIA_TYPE", "Send the request in UTF-8.")
-    return decode_request(await request.body(), "body")
+    body = await request.body()
+    cut = await cut_rows(body)
+    if cut:
+        with suppress(BadRequest):  # comes again below, and tells the place in the whole body
+            return LargeRequest(**msgspec.structs.asdict(decode_request(cut.rest, "body")), cut=cut)
+    return decode_request(body, "body")
 
 
 def decode_request(raw: bytes, what: str) -> GraphQLRequest:
