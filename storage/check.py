@@ -4,18 +4,19 @@ It reads only, what a majority has, on a database that is in use: what is publis
 looked at again before it is called wrong.
 """
 
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from storage.batches import Batches
 from storage.check_orphans import OrphanCheck
 from storage.check_pointers import PointerCheck
 from storage.check_versions import VersionCheck
-from storage.errors import PriceListNotFound
+from storage.errors import InvalidArgument, PriceListNotFound
 from storage.events import Events
 from storage.findings import Finding, FindingCode
 from storage.layers import Layers
-from storage.mongo import NOT_UNDERSTOOD, Database
+from storage.mongo import NOT_UNDERSTOOD, Database, connect, database
 from storage.pointers import Pointers
 from storage.proofs import Proofs
 from storage.snapshots import Snapshots
@@ -49,11 +50,26 @@ class Check:
         self._of_orphan = OrphanCheck(self._snapshots, batches, self._layers)
         self.checked = Checked()
 
+    @classmethod
+    @asynccontextmanager
+    async def opened(cls, uri: str, name: str, tell: Callable[[Checked], None]) -> AsyncIterator["Check"]:
+        """Connect to a database, and create nothing in it. Raises `InvalidArgument`, `Unavailable`."""
+        client = await connect(uri)
+        try:
+            yield cls(database(client, name), tell)
+        finally:
+            await client.close()
+
     async def run(self, price_list: str | None = None) -> AsyncGenerator[Finding, None]:
         """Return what is wrong with a list, or with the whole database, as it is found.
 
-        Orphans are looked for in the whole database only. Raises `PriceListNotFound`.
+        Orphans are looked for in the whole database only. Raises `PriceListNotFound`, and `InvalidArgument` for a
+        database that is not Pricebook's.
         """
+        if not await self._db.list_collection_names(filter={"name": {"$in": ["price_lists", "snapshots"]}}):
+            raise InvalidArgument(
+                f"The database {self._db.name!r} is none of Pricebook's: set PRICEBOOK_MONGODB_DATABASE to the one."
+            )
         names = sorted({*await self._pointers.names(), *await self._snapshots.lists()})
         if price_list is not None:
             if price_list not in names:

@@ -16,6 +16,7 @@ from storage.check import Check, Checked
 from storage.findings import Finding, FindingCode
 from storage.layers import Layers
 from storage.mongo import FORMAT
+from storage.snapshots import Snapshots
 from tests.storage import factories
 from tests.storage.factories import Row, create, order, published, row, rows, snapshot, source, submit, versions
 from tests.storage.test_merges import ACTS, Act, run
@@ -114,6 +115,12 @@ async def test_a_list_that_is_not_there_cannot_be_checked(store: Store) -> None:
         await check(store, "retail")
 
 
+async def test_a_layer_that_a_version_names_is_no_orphan_however_old(store: Store) -> None:
+    await layered(store)
+    with patch("storage.check_orphans.ORPHAN_SECONDS", -1.0):
+        assert await check(store) == []
+
+
 async def test_a_layer_that_is_young_is_no_orphan(store: Store) -> None:
     await store.layers.create(str(ObjectId()))
     assert await check(store) == []
@@ -151,6 +158,25 @@ async def test_a_version_that_is_compacted_meanwhile_is_no_finding(store: Store)
     with patch.object(Layers, "is_sealed", compacted_meanwhile):
         assert await check(store) == []
     assert compacted == 1
+
+
+async def test_a_version_that_is_retired_once_another_is_current_is_no_finding(store: Store) -> None:
+    await layered(store)
+    numbers = store.snapshots.numbers
+    published_meanwhile = 0
+
+    async def published_and_retired(snapshots: Snapshots, name: str) -> list[int]:
+        nonlocal published_meanwhile
+        found = await numbers(name)
+        if not published_meanwhile:
+            published_meanwhile += 1
+            await published(store, rows(3))
+            await in_manifest(4, state="RETIRED")(store)
+        return found
+
+    with patch.object(Snapshots, "numbers", published_and_retired):
+        assert await check(store) == []
+    assert published_meanwhile == 1
 
 
 async def test_a_list_that_is_in_use_is_sound_whenever_it_is_looked_at(store: Store) -> None:
