@@ -108,8 +108,7 @@ class Exporter:
         variables = {"priceList": self._price_list, "version": self._version, "after": after}
         snapshot: Json | None = (await self._ask(EXPORT, variables))["snapshot"]
         if snapshot is None:
-            version = "version that is current" if self._version is None else f"version {self._version}"
-            raise ApiError(f"There is no price list {self._price_list!r} with a {version}.")
+            raise ApiError(f"No version of a price list {self._price_list!r} is current. Is its name right?")
         return snapshot
 
 
