@@ -38,10 +38,14 @@ class Advance:
     ) -> None:
         self._bars.stop()
 
+    def note(self, line: str) -> None:
+        """Say something that stays."""
+        self._console.print(line, markup=False, highlight=False, soft_wrap=True)
+
     def tell(self, done: int, total: int, words: str) -> None:
         """Say how far it has come."""
         self._bars.update(self._bar, completed=done, total=total, words=words)
         now = time.monotonic()
         if not self._console.is_terminal and now - self._told >= PLAIN_SECONDS:
             self._told = now
-            self._console.print(f"  {self._what} {words}", markup=False, highlight=False, soft_wrap=True)
+            self.note(f"  {self._what} {words}")

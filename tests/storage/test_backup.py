@@ -108,7 +108,7 @@ async def busy(store: Store) -> AsyncIterator[Store]:
 
 
 async def test_a_backup_in_the_order_of_the_manual_is_sound(busy: Store, restored: Store) -> None:
-    for _ in range(5):
+    for _ in range(3):
         records = await dump_records(busy)
         await others_are_published(busy)
         await restore(busy, restored, {**records, **await dump_layers(busy)})
