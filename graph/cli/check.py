@@ -48,7 +48,7 @@ def check(price_list: str | None, as_json: bool) -> None:
     unless a LIST is given.
 
     It reads MongoDB itself, at PRICEBOOK_MONGODB_URI, not the API; changes nothing; and can run while servers do. All
-    layers are read once: some hundred thousand prices a second.
+    layers are read once, about a hundred thousand prices a second.
     """
     settings = read_settings()
     if settings.mongodb_uri is None:

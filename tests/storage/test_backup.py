@@ -6,8 +6,10 @@ snapshot, with the options and indexes of each collection, and past the validato
 
 import asyncio
 import itertools
-from collections.abc import AsyncIterator, Mapping
-from typing import Any
+import json
+import re
+from collections.abc import AsyncIterator
+from pathlib import Path
 
 import pytest
 
@@ -19,10 +21,16 @@ from tests.storage import factories
 from tests.storage.factories import amounts, create, order, published, row, rows, source, submit
 from tests.waiting import until
 
-# Batches that are under way are sent again by whoever sent them.
-FINISHED = {"state": {"$nin": ["OPEN", "SEALING"]}}
+README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
 
 Dump = dict[str, list[Document]]
+
+
+def commands() -> list[tuple[str, Document]]:
+    """The collections that README has mongodump dump one by one, in this order, each with its query."""
+    [manual] = re.findall(r"<!-- backup: dump -->\n```sh\n(.*?)```", README, re.DOTALL)
+    found = re.findall(r"mongodump .* -c (\w+)(?: -q '(.*)')? -o", manual)
+    return [(collection, json.loads(query or "{}")) for collection, query in found]
 
 
 @pytest.fixture
@@ -33,26 +41,21 @@ async def restored(mongodb_uri: str, store: Store) -> AsyncIterator[Store]:
     await store.client.drop_database(other.db.name)
 
 
-async def dump(store: Store, collection: str, query: Mapping[str, Any] | None = None) -> list[Document]:
-    return [document async for document in store.db[collection].find(query or {})]
+async def dump(store: Store, collection: str, query: Document) -> list[Document]:
+    return [document async for document in store.db[collection].find(query)]
 
 
 async def dump_records(store: Store) -> Dump:
     """The collections that one transaction writes together: read until no pointer was moved meanwhile."""
     while True:
-        before = await dump(store, "price_lists")
-        records = {
-            "snapshots": await dump(store, "snapshots"),
-            "events": await dump(store, "events"),
-            "batches": await dump(store, "batches", FINISHED),
-        }
-        if before == await dump(store, "price_lists"):
-            return {"price_lists": before, **records}
+        dumped = [(collection, await dump(store, collection, query)) for collection, query in commands()]
+        if dumped[0] == dumped[-1]:
+            return dict(dumped)
 
 
 async def dump_layers(store: Store) -> Dump:
     names = await store.db.list_collection_names(filter={"name": {"$regex": r"^layer\."}})
-    return {name: await dump(store, name) for name in names}
+    return {name: await dump(store, name, {}) for name in names}
 
 
 async def restore(store: Store, restored: Store, dumped: Dump) -> None:
@@ -107,6 +110,12 @@ async def busy(store: Store) -> AsyncIterator[Store]:
     assert publishing.cancelled(), publishing.exception()
 
 
+def test_the_manual_dumps_the_pointers_before_and_after_what_goes_with_them() -> None:
+    collections = [collection for collection, _ in commands()]
+    assert collections[0] == collections[-1] == "price_lists"
+    assert sorted(collections[1:-1]) == ["batches", "events", "snapshots"]
+
+
 async def test_a_backup_in_the_order_of_the_manual_is_sound(busy: Store, restored: Store) -> None:
     for _ in range(3):
         records = await dump_records(busy)
@@ -117,7 +126,7 @@ async def test_a_backup_in_the_order_of_the_manual_is_sound(busy: Store, restore
 
 
 async def test_records_that_were_dumped_while_a_pointer_moved_are_found_out(busy: Store, restored: Store) -> None:
-    pointers = await dump(busy, "price_lists")
+    pointers = await dump(busy, "price_lists", {})
     await others_are_published(busy)
     records = await dump_records(busy)
     await restore(busy, restored, {**records, "price_lists": pointers, **await dump_layers(busy)})
