@@ -6,6 +6,9 @@ from storage.pointers import Pointers, PriceList
 from storage.snapshots import Snapshots, SnapshotState
 from storage.unreadable import understood
 
+# What is wrong each time, though the pointer is moved again and again, is wrong.
+_TRIES = 10
+
 # So many revisions without an event are named.
 _MOST_NAMED = 10
 
@@ -20,7 +23,8 @@ class PointerCheck:
 
     async def findings(self, name: str) -> list[Finding]:
         """Return what is wrong with the pointer of a list."""
-        while True:
+        found: list[Finding] = []
+        for _ in range(_TRIES):
             seen, problem = await understood(self._pointers.find(name), name, None, "the price list")
             if problem:
                 return [problem]
@@ -33,14 +37,16 @@ class PointerCheck:
             found = [*_missing(seen, gaps), *_behind(now, highest, last)] if now else []
             found = found or await self._of_version(seen) or await self._of_event(seen)
             if not found or now == seen:
-                return found
+                break
+        return found
 
     async def _gaps(self, name: str, revision: int) -> tuple[list[int], int]:
         """Return the first revisions that have no event, up to one at the least, and the last that has one."""
         gaps: list[int] = []
         last = 0
         async for number in self._events.revisions(name):
-            gaps += range(last + 1, min(number, last + 1 + _MOST_NAMED))
+            if len(gaps) < _MOST_NAMED:
+                gaps += range(last + 1, min(number, last + 1 + _MOST_NAMED))
             last = number
         gaps += range(last + 1, min(revision, last + _MOST_NAMED) + 1)
         return gaps[:_MOST_NAMED], last

@@ -63,7 +63,7 @@ _ADVICE = {
     FindingCode.LAYER_COUNT_WRONG: _LAYER,
     FindingCode.LAYER_CHANGED: _LAYER,
     FindingCode.LAYER_NOT_SEALED: (
-        'Nothing was changed yet. Seal it again: db.runCommand({{collMod: "layer.{layer}", '
+        'If nothing else is wrong with it, seal it again: db.runCommand({{collMod: "layer.{layer}", '
         'validator: {{$nor: [{{}}]}}, validationLevel: "strict", validationAction: "error"}}).'
     ),
     FindingCode.LAYER_ORPHANED: (

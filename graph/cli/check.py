@@ -116,11 +116,12 @@ def _report(checked: Checked, findings: Sequence[Finding], count: int) -> None:
     console = Console(width=None if sys.stdout.isatty() else _WIDE)
     if findings:
         table = Table(box=box.SIMPLE, pad_edge=False, show_lines=True)
-        for name in ("code", "list", "version", "what is wrong", "what to do"):
+        for name in ("code", "list", "version", "what is wrong, and what to do"):
             table.add_column(name, no_wrap=name in {"code", "version"}, overflow="fold")
         for finding in findings:
             version = "" if finding.version is None else str(finding.version)
-            cells = (finding.code, finding.price_list or "", version, finding.message, finding.advice)
+            told = f"{finding.message}\n{finding.advice}"
+            cells = (finding.code, finding.price_list or "", version, told)
             table.add_row(*map(Text, cells))
         console.print(table)
     more = f" The first {len(findings):,} are shown." if count > len(findings) else ""

@@ -2,6 +2,7 @@
 
 import json
 import os
+import secrets
 import subprocess
 import sys
 from pathlib import Path
@@ -21,7 +22,7 @@ ROWS = 2_345
 @pytest.fixture
 def shop(server: Server, tmp_path: Path) -> str:
     """A list of some pages of prices, of the test's own."""
-    name = f"shop-{abs(hash(tmp_path)):x}"[:20]
+    name = f"shop-{secrets.token_hex(4)}"
     prices = tmp_path / "sent.ndjson"
     rows = (
         {"sku": f"S{n}", "amount": f"{n}.50", "currency": "EUR", "attributes": {"colour": f'no. {n}, "light"\n'}}
