@@ -1,6 +1,7 @@
 """Events: who did what to a price list, when and why. Append-only, numbered without a gap within a list."""
 
 import datetime
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
@@ -69,6 +70,12 @@ class Events:
         """Return the events of a list with a revision above one and up to another, in their order."""
         query = {"list": price_list, "revision": {"$gt": above, "$lte": to}}
         return [_from_document(document) async for document in self._collection.find(query).sort("revision", 1)]
+
+    async def revisions(self, price_list: str) -> AsyncIterator[int]:
+        """Return the revisions of all events of a list, in their order; the index alone is read."""
+        cursor = self._collection.find({"list": price_list}, {"_id": 0, "revision": 1}).sort("revision", 1)
+        async for document in cursor:
+            yield document["revision"]
 
     async def last_move(self, price_list: str, to: int) -> Event | None:
         """Return the event by which the pointer came where it is at a revision; None before its first move."""

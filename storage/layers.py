@@ -196,6 +196,15 @@ class Layers:
         if "writeConcernError" in reply:
             raise Unavailable(f"Layer {layer} is not sealed by a majority yet. Try again in a moment.")
 
+    async def is_sealed(self, layer: str) -> bool | None:
+        """Whether the server refuses every insert and update; None where there is no such layer."""
+        collections = await self._db.list_collections(filter={"name": collection_of(layer)})
+        for found in await collections.to_list():
+            options = found["options"]
+            refuses = (options.get("validationLevel", "strict"), options.get("validationAction", "error"))
+            return options.get("validator") == _NOTHING and refuses == ("strict", "error")
+        return None
+
     async def fold(self, layers: Sequence[str], target: str, *, drop_removals: bool) -> None:
         """Lay layers, oldest first, over each other into a new one, within the server."""
         for layer in layers:

@@ -28,6 +28,9 @@ Client = AsyncMongoClient[Document]
 # Every stored document carries the format that it was written in. A release reads all formats up to its own.
 FORMAT = 1
 
+# What a later release wrote, as a query.
+NOT_UNDERSTOOD: Mapping[str, Any] = {"format": {"$not": {"$lte": FORMAT}}}
+
 # The server's code for a collection that is there already.
 NAMESPACE_EXISTS = 48
 

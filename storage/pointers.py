@@ -86,6 +86,10 @@ class Pointers:
         cursor = self._collection.find({"_id": {"$gt": after}}).sort("_id", 1).limit(limit or 0)
         return [from_document(document) async for document in cursor]
 
+    async def names(self) -> list[str]:
+        """Return the names of all lists."""
+        return [document["_id"] async for document in self._collection.find({}, {"_id": 1}).sort("_id", 1)]
+
     async def count(self) -> int:
         """Return how many lists there are."""
         return await self._collection.count_documents({})

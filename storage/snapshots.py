@@ -85,6 +85,11 @@ class Snapshots:
         query = {"layers.id": layer, "state": {"$ne": SnapshotState.RETIRED}}
         return await self._collection.find_one(query, {"_id": 1}) is not None
 
+    async def naming(self, layer: str) -> list[tuple[str, int]]:
+        """Return the (list, version) of all manifests that name a layer, also of those that cannot be read any more."""
+        cursor = self._collection.find({"layers.id": layer}, {"_id": 1}).sort("_id", 1)
+        return [(document["_id"]["list"], document["_id"]["version"]) async for document in cursor]
+
     async def mark_retired(self, price_list: str, version: int, session: AsyncClientSession) -> None:
         """Note that a version is not to be read any more, as part of a transaction of `storage.publish`."""
         await self._collection.update_one(
@@ -131,6 +136,15 @@ class Snapshots:
         query = {"_id.list": price_list, "_id.version": {"$lt": before}, "state": SnapshotState.PUBLISHED}
         cursor = self._collection.find(query).sort([("_id.list", 1), ("_id.version", -1)]).limit(limit)
         return [_from_document(document) async for document in cursor]
+
+    async def lists(self) -> list[str]:
+        """Return the names of all lists that have a manifest."""
+        return sorted(await self._collection.distinct("_id.list"))
+
+    async def numbers(self, price_list: str) -> list[int]:
+        """Return the numbers of all versions of a list that have a manifest, in their order."""
+        cursor = self._collection.find({"_id.list": price_list}, {"_id": 1}).sort([("_id.list", 1), ("_id.version", 1)])
+        return [document["_id"]["version"] async for document in cursor]
 
     async def count(self, price_list: str) -> int:
         """Return how many versions of the list are kept."""

@@ -2,7 +2,7 @@
 
 import click
 
-from graph.cli import demo, dev, import_, serve
+from graph.cli import check, demo, dev, export, import_, serve
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
@@ -17,5 +17,5 @@ def main() -> None:
     """
 
 
-for command in (serve.serve, dev.dev, demo.demo, import_.import_):
+for command in (serve.serve, dev.dev, demo.demo, import_.import_, export.export, check.check):
     main.add_command(command)

@@ -66,16 +66,7 @@ class RowFile:
     @classmethod
     def of_prices(cls, path: Path) -> "RowFile":
         """Tell the format of a file of prices from its name. Raises `FileRefused`."""
-        suffixes = [suffix.lower() for suffix in path.suffixes]
-        if suffixes and suffixes[-1] in _COMPRESSED:
-            suffixes.pop()
-        format = _FORMATS.get(suffixes[-1]) if suffixes else None  # noqa: A001
-        if format is None:
-            raise FileRefused(
-                f"{path.name}: the name must tell the format: .ndjson, .jsonl or .csv, "
-                "with .gz or .zst behind it where it is compressed."
-            )
-        return cls(path, format)
+        return cls(path, format_of(path))
 
     def digest(self) -> str:
         """Return the SHA-256 of the file as it stands on the disk, in hex."""
@@ -149,6 +140,20 @@ class RowFile:
                 f"{self.path}, line {line}: the row that begins here is over {MAX_ROW_BYTES >> 20} MiB. "
                 "Is a line end missing, or a closing quote?"
             )
+
+
+def format_of(path: Path) -> Format:
+    """Return what the name of a file of prices says that it is. Raises `FileRefused`."""
+    suffixes = [suffix.lower() for suffix in path.suffixes]
+    if suffixes and suffixes[-1] in _COMPRESSED:
+        suffixes.pop()
+    format = _FORMATS.get(suffixes[-1]) if suffixes else None  # noqa: A001
+    if format is None:
+        raise FileRefused(
+            f"{path.name}: the name must tell the format: .ndjson, .jsonl or .csv, "
+            "with .gz or .zst behind it where it is compressed."
+        )
+    return format
 
 
 def _identity(found: os.stat_result) -> tuple[int, int, int]:

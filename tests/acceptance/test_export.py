@@ -1,0 +1,84 @@
+"""`pricebook export` against a real server: what it writes, `pricebook import` takes back, with the same checksum."""
+
+import json
+import os
+import secrets
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.acceptance.command import ROOT, Command
+from tests.acceptance.test_import import Server, server
+
+__all__ = ["server"]
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="looks for processes in /proc")
+
+ROWS = 2_345
+
+
+@pytest.fixture
+def shop(server: Server, tmp_path: Path) -> str:
+    """A list of some pages of prices, of the test's own."""
+    name = f"shop-{secrets.token_hex(4)}"
+    prices = tmp_path / "sent.ndjson"
+    rows = (
+        {"sku": f"S{n}", "amount": f"{n}.50", "currency": "EUR", "attributes": {"colour": f'no. {n}, "light"\n'}}
+        for n in range(ROWS)
+    )
+    prices.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    code, said = server.run(tmp_path, str(prices), "--list", name, "--create")
+    assert code == 0, said
+    return name
+
+
+def export(server: Server, tmp_path: Path, *arguments: str) -> tuple[int, str]:
+    with (command := Command(tmp_path, "export", *arguments, PRICEBOOK_ENDPOINT=server.url)).process:
+        return command.wait(), command.said
+
+
+def checksum(server: Server, price_list: str) -> str:
+    [batch] = server.ask(f'{{ batches(priceList: "{price_list}", first: 1) {{ nodes {{ checksum }} }} }}')["batches"][
+        "nodes"
+    ]
+    return str(batch["checksum"])
+
+
+@pytest.mark.parametrize("name", ["back.ndjson", "back.csv.gz"])
+def test_what_is_exported_is_imported_as_the_same_prices(server: Server, tmp_path: Path, shop: str, name: str) -> None:
+    file = tmp_path / name
+    code, said = export(server, tmp_path, shop, "-o", str(file))
+    assert code == 0, said
+    assert f"Exported {shop}: version 1, 2,345 prices to {file}." in said
+    again = f"{shop}-{name[5]}"
+    assert server.run(tmp_path, str(file), "--list", again, "--create")[0] == 0
+    assert checksum(server, again) == checksum(server, shop)
+
+
+def test_without_a_file_it_goes_to_standard_output(server: Server, tmp_path: Path, shop: str) -> None:
+    run = subprocess.run(
+        [sys.executable, "-m", "graph.cli", "export", shop, "--version", "1", "--format", "csv"],
+        cwd=ROOT,
+        env={**os.environ, "PRICEBOOK_ENDPOINT": server.url},
+        capture_output=True,
+        check=True,
+    )
+    assert run.stdout.startswith(b"sku,amount,currency,attributes.colour\r\nS0,0.50,EUR,")
+    assert run.stdout.count(b"\r\n") == ROWS + 1
+
+
+def test_a_version_that_is_not_there_leaves_the_file_as_it_was(server: Server, tmp_path: Path, shop: str) -> None:
+    file = tmp_path / "kept.ndjson"
+    file.write_text("kept")
+    code, said = export(server, tmp_path, shop, "--version", "7", "-o", str(file))
+    assert code == 1
+    assert "SNAPSHOT_NOT_FOUND" in said
+    assert file.read_text() == "kept"
+
+
+def test_a_name_that_tells_no_format_is_asked_about(server: Server, tmp_path: Path) -> None:
+    code, said = export(server, tmp_path, "shop", "-o", str(tmp_path / "prices.txt"))
+    assert code == 2
+    assert "--format" in said

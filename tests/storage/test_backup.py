@@ -1,0 +1,172 @@
+"""A backup in the order of README is sound whatever is published while it is made; in another order it is not.
+
+The copies are made by the driver, collection after collection, as mongodump and mongorestore make them: without a
+snapshot, with the options and indexes of each collection, and past the validator of a sealed layer.
+"""
+
+import asyncio
+import itertools
+import json
+import re
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from storage import BatchMode, BatchState, PublishPolicy, Store
+from storage.check import Check
+from storage.findings import Finding, FindingCode
+from storage.mongo import Document, prepare
+from tests.storage import factories
+from tests.storage.factories import amounts, create, order, published, row, rows, source, submit
+from tests.waiting import until
+
+README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+
+Dump = dict[str, list[Document]]
+
+
+def commands() -> list[tuple[str, Document]]:
+    """The collections that README has mongodump dump one by one, in this order, each with its query."""
+    [manual] = re.findall(r"<!-- backup: dump -->\n```sh\n(.*?)```", README, re.DOTALL)
+    found = re.findall(r"mongodump .* -c (\w+)(?: -q '(.*)')? -o", manual)
+    return [(collection, json.loads(query or "{}")) for collection, query in found]
+
+
+@pytest.fixture
+async def restored(mongodb_uri: str, store: Store) -> AsyncIterator[Store]:
+    """A store on a database to restore to; nothing is in it yet."""
+    other = Store(store.client, f"{store.db.name}_r")
+    yield other
+    await store.client.drop_database(other.db.name)
+
+
+async def dump(store: Store, collection: str, query: Document) -> list[Document]:
+    return [document async for document in store.db[collection].find(query)]
+
+
+async def dump_records(store: Store) -> Dump:
+    """The collections that one transaction writes together: read until no pointer was moved meanwhile."""
+    while True:
+        dumped = [(collection, await dump(store, collection, query)) for collection, query in commands()]
+        if dumped[0] == dumped[-1]:
+            return dict(dumped)
+
+
+async def dump_layers(store: Store) -> Dump:
+    names = await store.db.list_collection_names(filter={"name": {"$regex": r"^layer\."}})
+    return {name: await dump(store, name, {}) for name in names}
+
+
+async def restore(store: Store, restored: Store, dumped: Dump) -> None:
+    """Create each collection as it was, with its validator, and insert what was dumped past it."""
+    async for each in await store.db.list_collections():
+        if each["name"] in dumped:
+            await restored.db.create_collection(each["name"], **each["options"])
+    for name, documents in dumped.items():
+        if documents:
+            await restored.db[name].insert_many(documents, bypass_document_validation=True)
+    await prepare(restored.db)
+
+
+async def findings(store: Store) -> list[Finding]:
+    return [finding async for finding in Check(store.db).run()]
+
+
+async def publish_for_ever(store: Store, moved: asyncio.Event) -> None:
+    """Batches of every kind, one after the other."""
+    for n in itertools.count():
+        await published(store, rows(20 + n % 5, f"{n}.00"))
+        asked = order()
+        merge = type(asked)("retail", BatchMode.MERGE, asked.key, "integrator")
+        await store.intake.submit(merge, await source([row(f"new-{n}")]), ["sku-000003"])
+        held = await submit(store, rows(5, f"{n}.50"), publish=PublishPolicy.ON_APPROVAL)
+        act = store.finisher.reject if n % 2 else store.finisher.approve
+        await act(held.id, by="ops", reason="x")
+        await submit(store, [row("bad", "-1")])
+        moved.set()
+
+
+async def others_are_published(store: Store) -> None:
+    """Return when some more batches were published, held and rejected."""
+    revision = (await store.pointers.get("retail")).revision
+
+    async def moved() -> bool:
+        return (await store.pointers.get("retail")).revision > revision + 5
+
+    await until(moved, "published")
+
+
+@pytest.fixture
+async def busy(store: Store) -> AsyncIterator[Store]:
+    """A store in which batches are published all the time."""
+    await create(store)
+    moved = asyncio.Event()
+    publishing = asyncio.create_task(publish_for_ever(store, moved))
+    await moved.wait()
+    yield store
+    publishing.cancel()
+    await asyncio.wait([publishing])
+    assert publishing.cancelled(), publishing.exception()
+
+
+def test_the_manual_dumps_the_pointers_before_and_after_what_goes_with_them() -> None:
+    collections = [collection for collection, _ in commands()]
+    assert collections[0] == collections[-1] == "price_lists"
+    assert sorted(collections[1:-1]) == ["batches", "events", "snapshots"]
+
+
+async def test_a_backup_in_the_order_of_the_manual_is_sound(busy: Store, restored: Store) -> None:
+    for _ in range(3):
+        records = await dump_records(busy)
+        await others_are_published(busy)
+        await restore(busy, restored, {**records, **await dump_layers(busy)})
+        assert await findings(restored) == []
+        await restored.client.drop_database(restored.db.name)
+
+
+async def test_records_that_were_dumped_while_a_pointer_moved_are_found_out(busy: Store, restored: Store) -> None:
+    pointers = await dump(busy, "price_lists", {})
+    await others_are_published(busy)
+    records = await dump_records(busy)
+    await restore(busy, restored, {**records, "price_lists": pointers, **await dump_layers(busy)})
+    assert FindingCode.POINTER_BEHIND in {finding.code for finding in await findings(restored)}
+
+
+async def test_layers_that_were_dumped_before_their_manifests_are_found_out(busy: Store, restored: Store) -> None:
+    layers = await dump_layers(busy)
+    await others_are_published(busy)
+    records = await dump_records(busy)
+    await restore(busy, restored, {**layers, **records})
+    assert {finding.code for finding in await findings(restored)} == {FindingCode.LAYER_MISSING}
+
+
+async def test_a_restored_list_goes_on_with_versions_that_were_never_given(store: Store, restored: Store) -> None:
+    await create(store)
+    await published(store, rows(3))
+    records = await dump_records(store)
+    await published(store, rows(4))
+    await restore(store, restored, {**records, **await dump_layers(store)})
+    await restored.db["price_lists"].update_many({}, {"$inc": {"lastVersion": 1000}})
+    assert await findings(restored) == []
+    batch = await submit(restored, rows(5))
+    assert (batch.state, batch.version) == (BatchState.PUBLISHED, 1002)
+    assert await findings(restored) == []
+
+
+async def test_what_was_under_way_can_be_sent_again(store: Store, restored: Store) -> None:
+    await create(store)
+    await published(store, rows(3))
+    sent = {"open": rows(6, "6.00"), "sealing": rows(7, "7.00")}
+    await factories.left_open(store, sent["open"], "open")
+    await factories.left_sealing(store, sent["sealing"], "sealing")
+    records = await dump_records(store)
+    for key, prices in sent.items():
+        assert (await submit(store, prices, key=key)).state is BatchState.PUBLISHED
+    await restore(store, restored, {**records, **await dump_layers(store)})
+    for version, (key, prices) in enumerate(sent.items(), 2):
+        async with asyncio.timeout(30):
+            batch = await submit(restored, prices, key=key)
+        assert (batch.state, batch.version) == (BatchState.PUBLISHED, version)
+        assert await amounts(restored, version) == {each["sku"]: each["amount"] for each in prices}
+    assert await findings(restored) == []

@@ -1,0 +1,358 @@
+"""The check finds what was done behind Pricebook's back, names it, and finds nothing in a database that is sound."""
+
+import asyncio
+import datetime
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import asdict
+from unittest.mock import patch
+
+import pytest
+from bson.objectid import ObjectId
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from storage import Batch, BatchMode, BatchState, PriceListNotFound, PublishPolicy, Store
+from storage.check import Check, Checked
+from storage.findings import Finding, FindingCode
+from storage.layers import Layers
+from storage.mongo import FORMAT
+from storage.snapshots import Snapshots
+from tests.storage import factories
+from tests.storage.factories import Row, create, order, published, row, rows, snapshot, source, submit, versions
+from tests.storage.test_merges import ACTS, Act, run
+
+LONG_AGO = datetime.datetime(2020, 1, 1, tzinfo=datetime.UTC)
+
+
+async def check(store: Store, price_list: str | None = None) -> list[Finding]:
+    return [finding async for finding in Check(store.db).run(price_list)]
+
+
+async def codes(store: Store) -> list[tuple[FindingCode, int | None]]:
+    """What is found, with the version that it is found in; each with something to do about it."""
+    found = await check(store)
+    assert all(finding.message and finding.advice for finding in found)
+    return [(finding.code, finding.version) for finding in found]
+
+
+async def merged(store: Store, prices: Sequence[Row], removed: Sequence[str] = ()) -> None:
+    asked = order()
+    batch = await store.intake.submit(
+        type(asked)("retail", BatchMode.MERGE, asked.key, "integrator"), await source(prices), removed
+    )
+    assert batch.state is BatchState.PUBLISHED
+
+
+async def layered(store: Store, merges: int = 3) -> None:
+    """A list of ten prices, and then merges that add, change and remove one each."""
+    await create(store)
+    await published(store, rows(10))
+    for n in range(merges):
+        await merged(store, [row(f"new-{n}"), row(f"sku-00000{n}", "2.00")], [f"sku-00000{9 - n}"])
+
+
+async def layer_of(store: Store, version: int) -> str:
+    return (await snapshot(store, version)).layers[0].id
+
+
+# Nothing is wrong
+
+
+async def test_an_empty_database_is_sound(store: Store) -> None:
+    assert await check(store) == []
+
+
+async def test_a_list_without_a_version_is_sound(store: Store) -> None:
+    await create(store)
+    assert await check(store) == []
+
+
+async def test_whatever_pricebook_does_leaves_a_database_that_is_sound(store: Store) -> None:
+    await layered(store, merges=9)
+    await store.compactor.compact(await snapshot(store, 10))
+    await merged(store, [row("late")], ["sku-000005"])
+    await submit(store, [row("bad", "-1")])
+    await submit(store, rows(3), publish=PublishPolicy.DRY_RUN)
+    for policy in (store.finisher.approve, store.finisher.reject):
+        waits = await submit(store, rows(4), publish=PublishPolicy.ON_APPROVAL)
+        await policy(waits.id, by="ops", reason="x")
+    await store.publisher.rollback("retail", 3, by="ops", reason="x")
+    await factories.held(store, rows(5))
+    await factories.left_sealing(store, rows(6), "left")
+    await factories.left_open(store, rows(6), "open")
+    assert await check(store) == []
+
+
+@given(st.lists(ACTS, min_size=2, max_size=10), st.integers(1, 5))
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+async def test_any_history_leaves_a_database_that_is_sound(store: Store, acts: list[Act], page: int) -> None:
+    await run(store, acts, page)
+    assert await check(store) == []
+
+
+async def test_each_layer_is_read_once_however_many_versions_share_it(store: Store) -> None:
+    await layered(store, merges=4)
+    told = Checked()
+
+    def tell(checked: Checked) -> None:
+        nonlocal told
+        told = checked
+
+    assert [finding async for finding in Check(store.db, tell).run()] == []
+    assert told == Checked(lists=1, of_lists=1, versions=5, of_versions=5, rows=10 + 4 * 3)
+
+
+async def test_one_list_can_be_checked_alone(store: Store) -> None:
+    await versions(store, 1)
+    await versions(store, 1, "other")
+    await store.db["price_lists"].update_one({"_id": "other"}, {"$set": {"version": 9}})
+    assert await check(store, "retail") == []
+    assert [finding.code for finding in await check(store, "other")] == [FindingCode.POINTER_TO_MISSING]
+
+
+async def test_a_list_that_is_not_there_cannot_be_checked(store: Store) -> None:
+    with pytest.raises(PriceListNotFound):
+        await check(store, "retail")
+
+
+async def test_a_layer_that_a_version_names_is_no_orphan_however_old(store: Store) -> None:
+    await layered(store)
+    with patch("storage.check_orphans.ORPHAN_SECONDS", -1.0):
+        assert await check(store) == []
+
+
+async def test_a_layer_that_is_young_is_no_orphan(store: Store) -> None:
+    await store.layers.create(str(ObjectId()))
+    assert await check(store) == []
+
+
+async def test_a_layer_that_a_batch_is_at_work_on_is_no_orphan(store: Store) -> None:
+    await create(store)
+    await make_old(store, await factories.left_open(store, rows(3), "open"))
+    assert await check(store) == []
+
+
+async def test_a_layer_whose_batch_came_to_nothing_just_now_is_no_orphan(store: Store) -> None:
+    await create(store)
+    await make_old(store, await factories.failed(store))
+    assert await check(store) == []
+
+
+# Others go on meanwhile
+
+
+async def test_a_version_that_is_compacted_meanwhile_is_no_finding(store: Store) -> None:
+    await layered(store)
+    is_sealed = store.layers.is_sealed
+    compacted = 0
+
+    async def compacted_meanwhile(layers: Layers, layer: str) -> bool | None:
+        nonlocal compacted
+        newest = await snapshot(store, 4)
+        if layer == newest.layers[0].id and len(newest.layers) > 1:
+            compacted += 1
+            await store.compactor.compact(newest)
+            await store.layers.drop(layer)
+        return await is_sealed(layer)
+
+    with patch.object(Layers, "is_sealed", compacted_meanwhile):
+        assert await check(store) == []
+    assert compacted == 1
+
+
+async def test_a_version_that_is_retired_once_another_is_current_is_no_finding(store: Store) -> None:
+    await layered(store)
+    numbers = store.snapshots.numbers
+    published_meanwhile = 0
+
+    async def published_and_retired(snapshots: Snapshots, name: str) -> list[int]:
+        nonlocal published_meanwhile
+        found = await numbers(name)
+        if not published_meanwhile:
+            published_meanwhile += 1
+            await published(store, rows(3))
+            await in_manifest(4, state="RETIRED")(store)
+        return found
+
+    with patch.object(Snapshots, "numbers", published_and_retired):
+        assert await check(store) == []
+    assert published_meanwhile == 1
+
+
+async def test_a_list_that_is_in_use_is_sound_whenever_it_is_looked_at(store: Store) -> None:
+    await layered(store)
+
+    async def use() -> None:
+        for n in range(12):
+            await merged(store, [row(f"busy-{n}"), row("new-0", str(n))], ["sku-000003"])
+            held = await submit(store, rows(2), publish=PublishPolicy.ON_APPROVAL)
+            act = store.finisher.approve if n % 3 == 0 else store.finisher.reject
+            await act(held.id, by="ops", reason="x")
+            await store.publisher.rollback("retail", 1 + n % 3, by="ops", reason="x", pin=False)
+            current = await factories.current(store)
+            assert current
+            if len((now := await snapshot(store, current)).layers) > 2:
+                await store.compactor.compact(now)
+            await store.leavings.collect()
+
+    using, checks = asyncio.create_task(use()), 0
+    while not using.done():
+        assert await check(store) == []
+        checks += 1
+    await using
+    assert checks > 3
+
+
+# What is wrong: each is done to a list of four versions that share layers, behind Pricebook's back
+
+Break = Callable[[Store], Awaitable[object]]
+
+
+async def _unlock(store: Store, layer: str) -> None:
+    await store.db.command({"collMod": f"layer.{layer}", "validator": {}})
+
+
+async def change_a_document(store: Store) -> None:
+    layer = store.db[f"layer.{await layer_of(store, 1)}"]
+    await layer.update_one({"_id": "sku-000007"}, {"$set": {"currency": "USD"}}, bypass_document_validation=True)
+
+
+async def lose_a_document(store: Store) -> None:
+    await store.db[f"layer.{await layer_of(store, 2)}"].delete_one({"_id": "new-0"})
+
+
+async def add_a_document(store: Store) -> None:
+    layer = store.db[f"layer.{await layer_of(store, 2)}"]
+    await layer.insert_one({"_id": ObjectId(), "x": 1}, bypass_document_validation=True)
+
+
+async def drop_a_layer(store: Store) -> None:
+    await store.db[f"layer.{await layer_of(store, 2)}"].drop()
+
+
+async def unseal_a_layer(store: Store) -> None:
+    await _unlock(store, await layer_of(store, 3))
+
+
+async def seal_a_layer_with_a_warning_only(store: Store) -> None:
+    await store.db.command({"collMod": f"layer.{await layer_of(store, 3)}", "validationAction": "warn"})
+
+
+def in_manifest(version: int, /, **fields: object) -> Break:
+    async def change(store: Store) -> None:
+        at = {"_id": {"list": "retail", "version": version}}
+        assert (await store.db["snapshots"].update_one(at, {"$set": fields})).modified_count
+
+    return change
+
+
+def in_pointer(**fields: object) -> Break:
+    async def change(store: Store) -> None:
+        assert (await store.db["price_lists"].update_one({"_id": "retail"}, {"$set": fields})).modified_count
+
+    return change
+
+
+def in_batch(version: int, /, **fields: object) -> Break:
+    async def change(store: Store) -> None:
+        at = {"list": "retail", "version": version}
+        assert (await store.db["batches"].update_one(at, {"$set": fields})).modified_count
+
+    return change
+
+
+def gone(collection: str, at: dict[str, object]) -> Break:
+    async def delete(store: Store) -> None:
+        assert (await store.db[collection].delete_one(at)).deleted_count
+
+    return delete
+
+
+async def point_to_what_waits(store: Store) -> None:
+    batch = await submit(store, rows(4), publish=PublishPolicy.ON_APPROVAL)
+    await in_pointer(version=batch.version)(store)
+
+
+async def point_to_what_was_rejected(store: Store) -> None:
+    batch = await submit(store, rows(4), publish=PublishPolicy.ON_APPROVAL)
+    await store.finisher.reject(batch.id, by="ops", reason="x")
+    await in_pointer(version=batch.version)(store)
+
+
+async def name_a_layer_of_another_version(store: Store) -> None:
+    first = await snapshot(store, 1)
+    await in_manifest(3, layers=[asdict(layer) for layer in first.layers], size=first.size)(store)
+
+
+async def leave_an_orphan(store: Store) -> None:
+    layer = str(ObjectId.from_datetime(LONG_AGO))
+    await store.layers.create(layer)
+
+
+async def leave_an_orphan_with_a_name_of_its_own(store: Store) -> None:
+    await store.layers.create("mine")
+
+
+async def make_old(store: Store, batch: Batch, **fields: object) -> None:
+    """Give a batch an id of long ago, and a layer."""
+    layer = str(ObjectId.from_datetime(LONG_AGO))
+    document = await store.db["batches"].find_one_and_delete({"_id": batch.id})
+    assert document is not None
+    await store.db["batches"].insert_one({**document, "_id": layer, **fields})
+    await store.layers.drop(batch.id)
+    await store.layers.create(layer)
+
+
+async def leave_what_a_failed_batch_wrote(store: Store) -> None:
+    await make_old(store, await factories.failed(store), finishedAt=LONG_AGO)
+
+
+F = FindingCode
+
+BREAKS: list[tuple[Break, FindingCode, int | None]] = [
+    (change_a_document, F.LAYER_CHANGED, 1),
+    (lose_a_document, F.LAYER_COUNT_WRONG, 2),
+    (add_a_document, F.LAYER_COUNT_WRONG, 2),
+    (drop_a_layer, F.LAYER_MISSING, 2),
+    (unseal_a_layer, F.LAYER_NOT_SEALED, 3),
+    (seal_a_layer_with_a_warning_only, F.LAYER_NOT_SEALED, 3),
+    (in_manifest(4, **{"layers.0.count": 4}), F.LAYER_COUNT_WRONG, 4),
+    (in_manifest(4, **{"layers.3.checksum": "0" * 64}), F.LAYER_CHANGED, 4),
+    (in_manifest(3, size=11), F.VERSION_SIZE_WRONG, 3),
+    (in_manifest(1, size=9), F.VERSION_SIZE_WRONG, 1),
+    (in_manifest(2, batch="none"), F.VERSION_BATCH_WRONG, 2),
+    (in_manifest(2, format=FORMAT + 1), F.FORMAT_UNKNOWN, 2),
+    (in_manifest(2, state="LOST"), F.DOCUMENT_UNREADABLE, 2),
+    (name_a_layer_of_another_version, F.VERSION_BATCH_WRONG, 3),
+    (in_batch(2, checksum="0" * 64), F.VERSION_BATCH_WRONG, 2),
+    (in_batch(2, version=7), F.VERSION_BATCH_WRONG, 2),
+    (in_batch(2, state="HELD"), F.VERSION_BATCH_WRONG, 2),
+    (in_batch(2, state="SEALING"), F.VERSION_UNSEALED, 2),
+    (in_batch(4, state="SEALING"), F.POINTER_TO_UNSEALED, 4),
+    (in_batch(4, format=FORMAT + 1), F.FORMAT_UNKNOWN, None),
+    (gone("snapshots", {"_id.version": 4}), F.POINTER_TO_MISSING, 4),
+    (in_pointer(version=9), F.POINTER_TO_MISSING, 9),
+    (in_pointer(version=2), F.POINTER_UNEXPLAINED, 2),
+    (in_pointer(lastVersion=3), F.POINTER_BEHIND, None),
+    (in_pointer(revision=4), F.POINTER_BEHIND, None),
+    (in_pointer(revision=7), F.EVENTS_MISSING, None),
+    (in_pointer(format=FORMAT + 1), F.FORMAT_UNKNOWN, None),
+    (in_pointer(pin={"version": 1, "reason": "x", "by": "x", "at": LONG_AGO}), F.PIN_ELSEWHERE, 4),
+    (point_to_what_waits, F.POINTER_TO_UNPUBLISHED, 5),
+    (point_to_what_was_rejected, F.POINTER_TO_RETIRED, 5),
+    (gone("price_lists", {"_id": "retail"}), F.LIST_MISSING, None),
+    (gone("events", {"revision": 3}), F.EVENTS_MISSING, None),
+    (leave_an_orphan, F.LAYER_ORPHANED, None),
+    (leave_an_orphan_with_a_name_of_its_own, F.LAYER_ORPHANED, None),
+    (leave_what_a_failed_batch_wrote, F.LAYER_ORPHANED, None),
+]
+
+
+@pytest.mark.parametrize(("do", "code", "version"), BREAKS, ids=[f"{each[1]}-{n}" for n, each in enumerate(BREAKS)])
+async def test_what_was_broken_is_found_and_nothing_else(
+    store: Store, do: Break, code: FindingCode, version: int | None
+) -> None:
+    await layered(store)
+    assert await check(store) == []
+    await do(store)
+    assert await codes(store) == [(code, version)]
