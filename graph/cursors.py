@@ -44,6 +44,14 @@ class SelectionCursor(msgspec.Struct, array_like=True, tag="selection"):
     amount: Amount | None = None
 
 
+class DiffCursor(msgspec.Struct, array_like=True, tag="diff"):
+    """A place in the sku order of what differs between two versions."""
+
+    before: Number
+    after: Number
+    sku: str
+
+
 class NameCursor(msgspec.Struct, array_like=True, tag="name"):
     """A place in the order of names, or of ids from the newest."""
 
@@ -131,6 +139,18 @@ def selection_window(
         return Place(cursor.sku, Decimal(cursor.amount or 0))
 
     return _window(first, last, default, place(after, "after"), place(before, "before"))
+
+
+def diff_window(versions: tuple[int, int], first: int | None, after: str | None, default: int) -> Window[str]:
+    """Return the part of a diff that is asked for. Raises `InvalidArgument` for a cursor of another diff."""
+    cursor = read(after, DiffCursor, "after")
+    if cursor is not None and (cursor.before, cursor.after) != versions:
+        raise InvalidArgument(
+            f"`after` is a cursor of the diff from version {cursor.before} to {cursor.after}. Page with the versions "
+            "of the first page.",
+            path=("after",),
+        )
+    return Window(page_size(first, default), cursor.sku if cursor else None)
 
 
 def of_selection(version: int, selection: Selection) -> Callable[[Price], str]:

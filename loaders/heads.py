@@ -3,6 +3,7 @@
 import asyncio
 from contextlib import suppress
 
+from loaders.diffs import DiffSummaries
 from loaders.min_versions import NONE, MinVersions
 from loaders.turning import Turning
 from loaders.versions import DEFAULT_CACHE_BYTES, Versions
@@ -30,6 +31,7 @@ class Heads:
         self._watcher = Watcher(store.db, self.observe)
         self.versions = Versions(cache_bytes)
         self.warmer = Warmer(store, self.versions)
+        self.summaries = DiffSummaries()
         self.moved = asyncio.Event()
 
     async def start(self) -> None:

@@ -3,6 +3,7 @@
 from functools import cached_property
 
 from loaders.batches import BatchLoader
+from loaders.diffs import Diffs
 from loaders.heads import Heads
 from loaders.histories import HistoryLoader
 from loaders.min_versions import NONE, MinVersions
@@ -50,6 +51,11 @@ class Loaders:
     def selections(self) -> Selections:
         """Pages of filtered or otherwise ordered prices."""
         return Selections(self._store, self._heads.versions, self.prices)
+
+    @cached_property
+    def diffs(self) -> Diffs:
+        """Differences between versions."""
+        return Diffs(self._store, self._heads.versions, self._heads.summaries)
 
     @cached_property
     def histories(self) -> HistoryLoader:

@@ -2,6 +2,7 @@
 
 from storage.batches import Batch, BatchMode, BatchOrder, PublishPolicy, Refusal
 from storage.decode import ItemError
+from storage.diff import ChangeKind, PriceDiff
 from storage.errors import (
     BatchNotFound,
     Broken,
@@ -44,6 +45,7 @@ __all__ = [
     "BatchOrder",
     "BatchState",
     "Broken",
+    "ChangeKind",
     "DiffSummary",
     "Event",
     "EventKind",
@@ -60,6 +62,7 @@ __all__ = [
     "Pin",
     "Place",
     "Price",
+    "PriceDiff",
     "PriceFilter",
     "PriceList",
     "PriceListNotFound",

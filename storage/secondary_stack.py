@@ -1,12 +1,13 @@
 """Reading a version on secondaries: what they do not answer in time, or seem not to have, is read on the primary."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from typing import TypeVar, cast
 
 from storage.layers import collection_of
 from storage.mongo import Database, Document
 from storage.records import sku_of, split
 from storage.secondaries import Clock, Secondaries
+from storage.spans import EVERY_SKU, Span
 from storage.stack import READ_BATCH, Session, Stack
 
 T = TypeVar("T")
@@ -41,25 +42,24 @@ class SecondaryStack(Stack):
         found = await super()._find_in(layer, [*skus, witness])
         return found if witness in skus else [document for document in found if document["_id"] != witness]
 
-    async def runs(self, layer: str, *, ordered: bool = False) -> AsyncIterator[list[bytes]]:
-        """Return all documents of one layer in sku order, removals too, in runs of a thousand.
+    async def runs(
+        self, layer: str, *, ordered: bool = False, within: Span = EVERY_SKU
+    ) -> AsyncGenerator[list[bytes], None]:
+        """Return the documents of one layer in sku order, removals too, in runs of a thousand.
 
         Each run is a read of its own, so that a secondary may be lost between two of them.
         """
-        after: str | None = None
         while True:
-            documents = await self._run_after(layer, after)
+            documents = await self._run_of_raw(layer, within)
             if documents:
                 yield documents
             if len(documents) < READ_BATCH:
                 return
-            after = sku_of(documents[-1])
+            within = within.above(sku_of(documents[-1]))
 
-    async def _run_after(self, layer: str, after: str | None) -> list[bytes]:
-        query = {} if after is None else {"_id": {"$gt": after}}
-
+    async def _run_of_raw(self, layer: str, within: Span) -> list[bytes]:
         async def find(db: Database, session: Session) -> list[bytes]:
-            cursor = db[collection_of(layer)].find_raw_batches(query, batch_size=READ_BATCH + 1, session=session)
+            cursor = db[collection_of(layer)].find_raw_batches(within.query, batch_size=READ_BATCH + 1, session=session)
             runs = await cursor.sort("_id", 1).limit(READ_BATCH).to_list()
             return [document for run in runs for document in split(cast("bytes", run))]
 

@@ -5,7 +5,7 @@ removals leave it short. A batch size above what is asked for lets the server cl
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import aclosing
 from typing import TypeVar, cast
 
@@ -110,13 +110,16 @@ class Stack:
                 for start in range(0, len(run), DECODE_SLICE):
                     yield [_decoded(document) for document in run[start : start + DECODE_SLICE]]
 
-    async def runs(self, layer: str, *, ordered: bool = False) -> AsyncIterator[list[bytes]]:
-        """Return all documents of one layer as a majority has them, removals too, in runs of a thousand.
+    async def runs(
+        self, layer: str, *, ordered: bool = False, within: Span = EVERY_SKU
+    ) -> AsyncGenerator[list[bytes], None]:
+        """Return the documents of one layer as a majority has them, removals too, in runs of a thousand.
 
         The next run is on its way while one is worked on.
         """
+        query = {} if within == EVERY_SKU else within.query
         cursor = self._db[collection_of(layer)].find_raw_batches(
-            {}, sort=[("_id", 1)] if ordered else None, batch_size=READ_BATCH
+            query, sort=[("_id", 1)] if ordered else None, batch_size=READ_BATCH
         )
         coming = asyncio.ensure_future(anext(cursor, None))
         try:
@@ -128,26 +131,15 @@ class Stack:
             await asyncio.wait([coming])
             await cursor.close()
 
-    async def merged(self, layers: Layers) -> AsyncGenerator[list[bytes], None]:
+    async def merged(self, layers: Layers, within: Span = EVERY_SKU) -> AsyncGenerator[list[bytes], None]:
         """Return what a stack of layers says, in sku order, in runs: of each sku the newest document, removals too."""
-        cursors = [self.runs(layer, ordered=True) for layer in layers]
-        unread: list[dict[str, bytes] | None] = [{} for _ in layers]
-        while True:
-            for place, cursor in enumerate(cursors):
-                if unread[place] == {}:
-                    run = await anext(cursor, None)
-                    unread[place] = None if run is None else {sku_of(document): document for document in run}
-            ends = [next(reversed(documents)) for documents in unread if documents]
-            if not ends:
-                return
-            # Up to the nearest end of what was read, every layer has said what it has to say.
-            horizon, visible = min(ends), dict[str, bytes]()
-            for place in reversed(range(len(layers))):
-                documents = unread[place] or {}
-                visible.update((sku, document) for sku, document in documents.items() if sku <= horizon)
-                if documents:
-                    unread[place] = {sku: document for sku, document in documents.items() if sku > horizon}
-            yield [visible[sku] for sku in sorted(visible)]
+        cursors = [self.runs(layer, ordered=True, within=within) for layer in layers]
+        try:
+            async for run in _merged(cursors):
+                yield run
+        finally:
+            for cursor in cursors:
+                await cursor.aclose()
 
     async def find_raw(self, layers: Layers, skus: Sequence[str]) -> dict[str, bytes]:
         """Return the documents of those skus that a version has."""
@@ -163,6 +155,26 @@ class Stack:
         query, size = {"_id": {"$in": list(skus)}}, len(skus) + 1
         cursor = self._db[collection_of(layer)].find_raw_batches(query, batch_size=size)
         return {sku_of(document): document async for run in cursor for document in split(cast("bytes", run))}
+
+
+async def _merged(cursors: Sequence[AsyncGenerator[list[bytes], None]]) -> AsyncGenerator[list[bytes], None]:
+    unread: list[dict[str, bytes] | None] = [{} for _ in cursors]
+    while True:
+        for place, cursor in enumerate(cursors):
+            if unread[place] == {}:
+                run = await anext(cursor, None)
+                unread[place] = None if run is None else {sku_of(document): document for document in run}
+        ends = [next(reversed(documents)) for documents in unread if documents]
+        if not ends:
+            return
+        # Up to the nearest end of what was read, every layer has said what it has to say.
+        horizon, visible = min(ends), dict[str, bytes]()
+        for place in reversed(range(len(cursors))):
+            documents = unread[place] or {}
+            visible.update((sku, document) for sku, document in documents.items() if sku <= horizon)
+            if documents:
+                unread[place] = {sku: document for sku, document in documents.items() if sku > horizon}
+        yield [visible[sku] for sku in sorted(visible)]
 
 
 def _decoded(document: bytes) -> tuple[str, Price | None]:

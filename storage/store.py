@@ -3,6 +3,7 @@
 from storage.batches import Batches
 from storage.chunks import Chunks
 from storage.compaction import Compactor
+from storage.diff import Differ
 from storage.events import Events
 from storage.finish import Finisher
 from storage.history import Histories
@@ -41,6 +42,7 @@ class Store:
         self.stack = Stack(self.db)
         self.reading = SecondaryStack(self.db, clock) if clock else self.stack
         self.scanner = Scanner(self.db, max_scan)
+        self.differ = Differ(self.stack)
         self.histories = Histories(self.snapshots, self.stack)
         self.events = Events(self.db)
         self.locks = Locks(self.db)

@@ -9,6 +9,7 @@ import strawberry
 from graph import cursors
 from graph.context import Info
 from graph.types.connections import Connection
+from graph.types.diffs import PriceDiffConnection, diff_of
 from graph.types.events import Event
 from graph.types.gates import Gates
 from graph.types.snapshots import Snapshot
@@ -61,6 +62,23 @@ class PriceList:
             cursor=lambda snapshot: cursors.write(cursors.NumberCursor(snapshot.version)),
             count=partial(pages.count_snapshots, root.name),
         )
+
+    @strawberry.field(
+        description="What differs between two versions that are kept, in sku order. The cost follows what was merged "
+        "between them, not the size of the list.",
+        graphql_type=PriceDiffConnection,
+    )
+    @staticmethod
+    async def diff(
+        root: Root,
+        info: Info,
+        from_: Annotated[int, strawberry.argument(name="from", description="The version before.")],
+        to: Annotated[int, strawberry.argument(description="The version after; it may be the older one.")],
+        first: First = 100,
+        after: After = None,
+    ) -> PriceDiffConnection:
+        """A page of what differs between two versions."""
+        return await diff_of(info.context, root.name, (from_, to), first, after)
 
     @strawberry.field(
         description="Who did what, when and why: newest first, append-only.", graphql_type=Connection[Event]

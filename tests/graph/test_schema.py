@@ -33,11 +33,6 @@ NOT_YET = {
     "PriceList.retention",
     "Retention",
     "RetentionInput",
-    "PriceList.diff",
-    "PriceDiff",
-    "PriceDiffConnection",
-    "PriceDiffEdge",
-    "ChangeKind",
     "CreatePriceListInput.retention",
     "UpdatePriceListInput.retention",
 }

@@ -13,7 +13,17 @@ from typing import Any, cast
 from graph.context import Context
 from loaders import MISSING, Page, Window
 from loaders.loading import Loader
-from storage import BatchMode, BatchState, EventKind, Price, PriceListNotFound, Severity, SnapshotNotFound, Tier
+from storage import (
+    BatchMode,
+    BatchState,
+    ChangeKind,
+    EventKind,
+    Price,
+    PriceListNotFound,
+    Severity,
+    SnapshotNotFound,
+    Tier,
+)
 
 NOW = datetime.datetime(2026, 3, 1, 12, 30, tzinfo=datetime.UTC)
 
@@ -245,6 +255,24 @@ class _Selections:
         return 2
 
 
+class _Diffs:
+    """Differences between versions, that of `faulty` with itself with prices that no type allows."""
+
+    async def page(self, before: Record, after: Record, window: Window[str]) -> Page[Record]:
+        old, new = (PRICES[each.layer_ids[0]] for each in (before, after))
+        diffs = [
+            SimpleNamespace(sku=price.sku, change=ChangeKind.ADDED, versions=(before, after), before=None, after=price)
+            for price in new[len(old) - 1 :]
+        ]
+        return _page(
+            [*diffs, SimpleNamespace(sku="gone", change="LOST", versions=(before, after), before=old[0], after=None)],
+            window.size,
+        )
+
+    async def summary(self, before: Record, after: Record) -> Record:
+        return SimpleNamespace(added=after.version, removed=None if before is after else 1, changed=0, unchanged=2)
+
+
 def _history(key: tuple[str, int, str, int]) -> list[Record]:
     name, version, sku, count = key
     past = SNAPSHOTS[name, 1]
@@ -274,6 +302,7 @@ class Loaders:
         self.pages = _Pages()
         self.selections = _Selections()
         self.histories = Counting(_history)
+        self.diffs = _Diffs()
         self.view = _View()
 
 
