@@ -3,21 +3,18 @@
 The lists come in as files, so that the server's memory is measured while the largest streams through it.
 """
 
-import json
 import tempfile
 import time
 from statistics import median
-from typing import IO
 
 from bench.place import Place
-from bench.prices import PUBLISH, prices, publish_body
+from bench.prices import PUBLISH, prices, publish_body, write_rows
 from bench.report import Figure, Report
 from bench.servers import Server
 
 SIZES = (10_000, 1_000_000, 5_000_000)
 BATCH = 10_000
 ROUNDS = 5
-STEP = 50_000
 
 
 def run(place: Place, report: Report) -> None:
@@ -29,7 +26,7 @@ def _run(server: Server, report: Report) -> None:
     for size in SIZES:
         server.create(f"merge-{size}")
         with tempfile.TemporaryFile() as file:
-            _write(file, size)
+            write_rows(file, size)
             server.forget_peak_memory()
             started = time.perf_counter()
             given = {"priceList": f"merge-{size}", "mode": "REPLACE", "idempotencyKey": "base", "file": None}
@@ -51,10 +48,3 @@ def _run(server: Server, report: Report) -> None:
         report.add(Figure("merges", f"{BATCH:,} into {size:,}", median(times[size]), "s"))
     ratio = median(times[SIZES[-1]]) / median(times[SIZES[0]])
     report.add(Figure("merges", f"into {SIZES[-1]:,} / into {SIZES[0]:,}", ratio, "", 1.5))
-
-
-def _write(file: IO[bytes], size: int) -> None:
-    for first in range(0, size, STEP):
-        for row in prices(min(STEP, size - first), first):
-            file.write(json.dumps(row).encode() + b"\n")
-    file.seek(0)

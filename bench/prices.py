@@ -3,11 +3,14 @@
 import json
 import random
 from collections.abc import Sequence
-from typing import Any
+from typing import IO, Any
 
 PUBLISH = """mutation($input: PublishBatchInput!) {
   publishBatch(input: $input) { batch { state } userErrors { code message } }
 }"""
+
+
+STEP = 50_000
 
 
 def prices(count: int, first: int = 0) -> list[dict[str, Any]]:
@@ -33,3 +36,12 @@ def publish_body(price_list: str, key: str, rows: Sequence[dict[str, Any]], mode
     """Return the request that publishes a batch."""
     given = {"priceList": price_list, "mode": mode, "idempotencyKey": key, "prices": rows}
     return json.dumps({"query": PUBLISH, "variables": {"input": given}}).encode()
+
+
+def write_rows(file: IO[bytes], count: int, amounts: int = 0) -> None:
+    """Write prices as NDJSON, so many at once, and go back to the beginning; of other `amounts` all are others."""
+    for first in range(0, count, STEP):
+        for row in prices(min(STEP, count - first), first):
+            row["amount"] = f"{row['amount']}{amounts or ''}"
+            file.write(json.dumps(row).encode() + b"\n")
+    file.seek(0)
