@@ -31,6 +31,8 @@ class Runtime:
             settings.mongodb_database,
             secondaries=settings.read_from == "secondaries",
             max_scan=settings.max_scan,
+            grace=settings.grace_seconds,
+            restore=settings.restore_seconds,
         )
         heads = Heads(store, settings.cache_bytes)
         responses = ResponseCache(heads, settings.response_cache_bytes)

@@ -13,6 +13,8 @@ from dataclasses import Field, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
+from storage import GRACE_SECONDS, RESTORE_SECONDS
+
 PREFIX = "PRICEBOOK_"
 """What every variable begins with."""
 
@@ -194,6 +196,14 @@ class Settings:
             _whole(1, 999_999_999),
             "Records that a filter or an order of prices may read; more is refused.",
         ),
+    )
+    grace_seconds: int = field(
+        default=GRACE_SECONDS,
+        metadata=_manual(_whole(0, 604_800), "A version that was read within so many seconds is not retired."),
+    )
+    restore_seconds: int = field(
+        default=RESTORE_SECONDS,
+        metadata=_manual(_whole(0, 31_536_000), "For so many seconds a version that was retired can be brought back."),
     )
     response_cache_bytes: int = field(
         default=64 << 20,

@@ -5,6 +5,7 @@ from contextlib import suppress
 
 from loaders.diffs import DiffSummaries
 from loaders.min_versions import NONE, MinVersions
+from loaders.reads import Reads
 from loaders.turning import Turning
 from loaders.versions import DEFAULT_CACHE_BYTES, Versions
 from loaders.warming import Warmer
@@ -32,6 +33,7 @@ class Heads:
         self.versions = Versions(cache_bytes)
         self.warmer = Warmer(store, self.versions)
         self.summaries = DiffSummaries()
+        self.reads = Reads(store.grace / 4)
         self.moved = asyncio.Event()
 
     async def start(self) -> None:
@@ -78,6 +80,9 @@ class Heads:
         del self._turnings[name]
 
     def _answer_by(self, head: PriceList) -> None:
+        known = self._heads.get(head.name)
+        if known and known.current_version is not None and known.current_version != head.current_version:
+            self.reads.note(head.name, known.current_version)
         self._heads[head.name] = head
         self.versions.turn(head.name, head.current_version)
         self.moved.set()

@@ -1,4 +1,4 @@
-"""The heartbeat of this process: it tells which pointers it answers by, at once when one of them moves."""
+"""The heartbeat of this process: it tells which pointers it answers by, at once when one moves, and what it reads."""
 
 import asyncio
 import logging
@@ -16,6 +16,7 @@ class Heartbeat:
 
     def __init__(self, store: Store, heads: Heads) -> None:
         self._processes = store.processes
+        self._snapshots = store.snapshots
         self._heads = heads
         self._task: asyncio.Task[None] | None = None
         self._stopping = False
@@ -36,9 +37,20 @@ class Heartbeat:
         while not self._stopping:
             moved = self._heads.moved
             await self._try(self._processes.beat(self._heads.revisions()))
+            await self._try(self._note_reads())
             with suppress(TimeoutError):
                 async with asyncio.timeout(BEAT_SECONDS):
                     await moved.wait()
+
+    async def _note_reads(self) -> None:
+        keys = self._heads.reads.take()
+        if not keys:
+            return
+        try:
+            await self._snapshots.note_reads(keys)
+        except Exception:
+            self._heads.reads.untake(keys)
+            raise
 
     async def _try(self, act: Coroutine[None, None, None]) -> None:
         try:

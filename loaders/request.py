@@ -24,7 +24,7 @@ class Loaders:
         self._store = store
         self._heads = heads
         self.prices = PriceLoader(store, heads.versions, heads.warmer)
-        self.snapshots = SnapshotLoader(store, heads.versions)
+        self.snapshots = SnapshotLoader(store, heads.versions, heads.reads)
         self.view = View(heads, self.snapshots, min_versions)
 
     @cached_property

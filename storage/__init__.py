@@ -28,6 +28,8 @@ from storage.pointers import Pin, PriceList
 from storage.processes import BEAT_SECONDS, Served
 from storage.quotes import Quote, QuoteLine, quote
 from storage.records import Price, Tier
+from storage.retention import DEFAULT_RETENTION, Retention
+from storage.retirement import GRACE_SECONDS, RESTORE_SECONDS, LayerDrop, Retired, Retirement
 from storage.selection import AttributeEquals, Place, PriceFilter, PriceOrder, Selection
 from storage.snapshots import Layer, Snapshot, SnapshotState
 from storage.sources import JsonRows, RowSource
@@ -37,7 +39,10 @@ from storage.watcher import Watcher
 
 __all__ = [
     "BEAT_SECONDS",
+    "DEFAULT_RETENTION",
+    "GRACE_SECONDS",
     "MAX_FILE_BYTES",
+    "RESTORE_SECONDS",
     "AttributeEquals",
     "Batch",
     "BatchMode",
@@ -58,6 +63,7 @@ __all__ = [
     "ItemError",
     "JsonRows",
     "Layer",
+    "LayerDrop",
     "Part",
     "Pin",
     "Place",
@@ -74,6 +80,9 @@ __all__ = [
     "QuoteLine",
     "Refusal",
     "Refused",
+    "Retention",
+    "Retired",
+    "Retirement",
     "RowSource",
     "Selection",
     "Served",

@@ -17,6 +17,7 @@ from storage.events import Events
 from storage.findings import Finding, FindingCode
 from storage.layers import Layers
 from storage.mongo import NOT_UNDERSTOOD, Database, connect, database
+from storage.orphans import Orphans
 from storage.pointers import Pointers
 from storage.proofs import Proofs
 from storage.snapshots import Snapshots
@@ -47,7 +48,7 @@ class Check:
         proofs = Proofs(self._layers, Stack(db), self._read)
         self._of_pointer = PointerCheck(self._pointers, self._snapshots, Events(db))
         self._of_version = VersionCheck(self._pointers, self._snapshots, batches, proofs)
-        self._of_orphan = OrphanCheck(self._snapshots, batches, self._layers)
+        self._of_orphan = OrphanCheck(self._snapshots, batches, self._layers, Orphans(db))
         self.checked = Checked()
 
     @classmethod

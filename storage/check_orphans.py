@@ -9,6 +9,7 @@ from storage.batches import Batch, Batches
 from storage.findings import Finding, FindingCode
 from storage.layers import Layers
 from storage.leavings import ORPHAN_SECONDS
+from storage.orphans import Orphans
 from storage.snapshots import Snapshots
 from storage.states import BatchState
 from storage.unreadable import understood
@@ -19,7 +20,8 @@ _AT_WORK = frozenset({BatchState.OPEN, BatchState.SEALING, BatchState.HELD})
 class OrphanCheck:
     """Checks layers that there are."""
 
-    def __init__(self, snapshots: Snapshots, batches: Batches, layers: Layers) -> None:
+    def __init__(self, snapshots: Snapshots, batches: Batches, layers: Layers, orphans: Orphans) -> None:
+        self._orphans = orphans
         self._snapshots = snapshots
         self._batches = batches
         self._layers = layers
@@ -31,6 +33,8 @@ class OrphanCheck:
         batch, problem = await understood(self._batches.find(layer), None, None, "the batch")
         if problem or (batch and (batch.state in _AT_WORK or _is_young(batch.finished_at))):
             return []
+        if _is_young(await self._orphans.since(layer), 2 * ORPHAN_SECONDS):
+            return []  # it is known, and is dropped when its time has come
         # Asked last: what became a version since then is named now.
         if await self._snapshots.naming(layer) or await self._layers.is_sealed(layer) is None:
             return []
@@ -46,8 +50,9 @@ def _begun(layer: str) -> datetime.datetime | None:
         return None
 
 
-def _is_young(at: datetime.datetime | None) -> bool:
-    return at is not None and (datetime.datetime.now(datetime.UTC) - at).total_seconds() < ORPHAN_SECONDS
+def _is_young(at: datetime.datetime | None, seconds: float | None = None) -> bool:
+    least = ORPHAN_SECONDS if seconds is None else seconds
+    return at is not None and (datetime.datetime.now(datetime.UTC) - at).total_seconds() < least
 
 
 def _written_by(batch: Batch | None) -> str:

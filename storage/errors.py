@@ -87,6 +87,13 @@ class SnapshotExpired(Refused):
         super().__init__(f"Version {version} of {price_list!r} is no longer kept. Start again from the current one.")
 
 
+class SnapshotGone(SnapshotExpired):
+    """A layer was dropped while it was read: its version was retired long ago."""
+
+    def __init__(self) -> None:
+        Refused.__init__(self, "The version is no longer kept. Start again from the current one.")
+
+
 class SnapshotNeverPublished(Refused):
     """That version was sealed but never current, so there is nothing to go back to."""
 
@@ -267,6 +274,15 @@ class NotPinned(Refused):
 
     def __init__(self, price_list: str) -> None:
         super().__init__(f"{price_list!r} is not pinned; nothing was changed.")
+
+
+class NotRetired(Refused):
+    """A version that is to be brought back is there."""
+
+    code = "NOT_RETIRED"
+
+    def __init__(self, price_list: str, version: int) -> None:
+        super().__init__(f"Version {version} of {price_list!r} is not retired; nothing was changed.")
 
 
 class LatestHeld(Refused):

@@ -26,6 +26,7 @@ class EventKind(StrEnum):
     ABORTED = "ABORTED"
     FAILED = "FAILED"
     RETIRED = "RETIRED"
+    RESTORED = "RESTORED"
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from pymongo.errors import AutoReconnect, OperationFailure
 from storage.checksum import Checksum, checksum
 from storage.decode import ItemError, Slice
 from storage.errors import Corrupt, LayerSealed, Unavailable
-from storage.mongo import NAMESPACE_EXISTS, Database
+from storage.mongo import NAMESPACE_EXISTS, NAMESPACE_NOT_FOUND, Database
 from storage.records import position_of, sku_of
 
 MAX_ERRORS = 100
@@ -217,6 +217,18 @@ class Layers:
         """Return the ids of all layers that there are."""
         names = await self._db.list_collection_names(filter={"name": {"$regex": r"^layer\."}})
         return [name.removeprefix("layer.") for name in names]
+
+    async def stats(self, layer: str) -> dict[str, Any]:
+        """Return the server's statistics of the layer; empty where there is no such layer."""
+        stages: list[dict[str, Any]] = [{"$collStats": {"storageStats": {}}}]
+        try:
+            [stats] = await (await self._db[collection_of(layer)].aggregate(stages)).to_list()
+        except OperationFailure as error:
+            if error.code != NAMESPACE_NOT_FOUND:
+                raise
+            return {}
+        found: dict[str, Any] = stats["storageStats"]
+        return found
 
     async def drop(self, layer: str) -> None:
         """Drop the layer. Only for one that no manifest names."""

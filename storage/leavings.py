@@ -1,13 +1,11 @@
-"""Leavings: what batches that came to nothing left behind, found and collected. Idempotent, and safe in parallel."""
+"""Leavings: what batches, compaction and retention left behind is collected. Idempotent, and safe in parallel."""
 
-import datetime
 import logging
-
-from bson.objectid import ObjectId
 
 from storage.batches import Batches, Refusal
 from storage.finish import BARREN
 from storage.layers import Layers
+from storage.orphans import Orphans
 from storage.parts import Parts
 from storage.publish import Publisher
 from storage.snapshots import Snapshots
@@ -18,8 +16,12 @@ log = logging.getLogger("pricebook.leavings")
 # An open batch that nobody touches for so long is aborted.
 IDLE_SECONDS = 3600.0
 
-# A layer that no batch wrote was left by a compaction that was broken off; none takes so long.
+# A layer that no manifest names is kept for so long: a compaction may still be writing it, and readers go by manifests
+# that they read a minute ago, and may take their time over it.
 ORPHAN_SECONDS = 3600.0
+
+# One run drops at most so many layers.
+MOST_DROPS = 200
 
 # An idempotency key can be used again so long after its batch finished.
 KEY_DAYS = 30
@@ -29,18 +31,27 @@ class Leavings:
     """Collects what nobody needs any more."""
 
     def __init__(
-        self, batches: Batches, parts: Parts, layers: Layers, snapshots: Snapshots, publisher: Publisher
+        self,
+        batches: Batches,
+        parts: Parts,
+        layers: Layers,
+        snapshots: Snapshots,
+        orphans: Orphans,
+        publisher: Publisher,
+        orphan_seconds: float = ORPHAN_SECONDS,
     ) -> None:
         self._batches = batches
         self._parts = parts
         self._layers = layers
         self._snapshots = snapshots
+        self._orphans = orphans
         self._publisher = publisher
+        self._orphan_seconds = orphan_seconds
 
     async def collect(self) -> None:
-        """Abort what was abandoned, drop layers of batches that came to nothing, and let old keys go."""
+        """Abort what was abandoned, drop layers that nobody needs, and let old keys go."""
         await self._abort_idle()
-        await self._drop_barren_layers()
+        await self._drop_layers()
         await self._batches.forget_keys(KEY_DAYS)
 
     async def _abort_idle(self) -> None:
@@ -52,17 +63,19 @@ class Leavings:
                 await self._publisher.abandon(leased, BatchState.ABORTED, refusal, by="pricebook")
                 log.info("Batch %s was idle and is aborted.", idle.id)
 
-    async def _drop_barren_layers(self) -> None:
-        """Drop layers whose batch came to nothing, unless a manifest names them after all."""
+    async def _drop_layers(self) -> None:
+        """Drop layers that no manifest names: at once where none ever did, else when nobody can be reading them."""
         layers = await self._layers.all()
-        for layer, batch in zip(layers, await self._batches.get_many(layers), strict=True):
-            barren = batch.state in BARREN if batch else _age(layer) > ORPHAN_SECONDS
-            if barren and not await self._snapshots.names(layer):
-                await self._layers.drop(layer)
-                await self._parts.drop(layer)
-                log.info("Layer %s is dropped: %s.", layer, batch.state if batch else "no batch wrote it")
-
-
-def _age(layer: str) -> float:
-    """Return how many seconds ago a layer was begun: its id tells."""
-    return (datetime.datetime.now(datetime.UTC) - ObjectId(layer).generation_time).total_seconds()
+        named = await self._snapshots.named_layers()  # asked last: what became a version since then is named now
+        unnamed = [layer for layer in layers if layer not in named]
+        barren, orphans = list[str](), list[str]()
+        for layer, batch in zip(unnamed, await self._batches.get_many(unnamed), strict=True):
+            if batch is None or batch.version is not None:
+                orphans.append(layer)
+            elif batch.state in BARREN:
+                barren.append(layer)
+        await self._orphans.note(orphans)
+        for layer in [*barren, *await self._orphans.older_than(self._orphan_seconds, MOST_DROPS)][:MOST_DROPS]:
+            await self._layers.drop(layer)
+            await self._parts.drop(layer)
+            log.info("Layer %s is dropped: no version names it.", layer)

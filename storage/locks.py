@@ -1,6 +1,7 @@
 """Locks: work that only one process should do at a time, each a lease under a name of its own."""
 
 import asyncio
+import datetime
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 
@@ -9,6 +10,8 @@ from pymongo.errors import DuplicateKeyError, PyMongoError
 
 from storage import leases
 from storage.mongo import Database, Document
+
+_LONG_AGO = datetime.datetime.fromtimestamp(0, datetime.UTC)
 
 
 class Locks:
@@ -41,13 +44,11 @@ class Locks:
                 await self._collection.update_one(mine, [leases.release()])
 
     async def _take(self, name: str) -> int | None:
-        try:
-            taken = await self._collection.find_one_and_update(
-                {"_id": name, **leases.EXPIRED},
-                [leases.acquire()],
-                upsert=True,
-                return_document=ReturnDocument.AFTER,
-            )
-        except DuplicateKeyError:
-            return None
+        # An upsert cannot compare with the server's clock, so the lock is made first, and free.
+        free = {"$setOnInsert": {"lease": {"token": 0, "until": _LONG_AGO}}}
+        with suppress(DuplicateKeyError):  # another process makes it at this moment
+            await self._collection.update_one({"_id": name}, free, upsert=True)
+        taken = await self._collection.find_one_and_update(
+            {"_id": name, **leases.EXPIRED}, [leases.acquire()], return_document=ReturnDocument.AFTER
+        )
         return int(taken["lease"]["token"]) if taken else None

@@ -18,7 +18,7 @@ from pymongo.errors import (
 from pymongo.read_concern import ReadConcern
 from pymongo.write_concern import WriteConcern
 
-from storage.errors import InvalidArgument, PricebookError, Unavailable, UnknownFormat
+from storage.errors import InvalidArgument, PricebookError, SnapshotGone, Unavailable, UnknownFormat
 
 Document = dict[str, Any]
 Database = AsyncDatabase[Document]
@@ -33,6 +33,12 @@ NOT_UNDERSTOOD: Mapping[str, Any] = {"format": {"$not": {"$lte": FORMAT}}}
 
 # The server's code for a collection that is there already.
 NAMESPACE_EXISTS = 48
+
+# And for one that is not.
+NAMESPACE_NOT_FOUND = 26
+
+# For a cursor on one that was dropped meanwhile.
+COLLECTION_DROPPED = 175
 
 DURABLE = WriteConcern(w="majority", j=True)
 MAJORITY = ReadConcern("majority")
@@ -54,6 +60,7 @@ _INDEXES: Mapping[str, list[tuple[list[tuple[str, int]], dict[str, Any]]]] = {
     "price_lists": [],
     "parts": [],
     "locks": [],
+    "orphans": [],
     "processes": [([("at", 1)], {"name": "dead_after_a_day", "expireAfterSeconds": 86_400})],
 }
 
@@ -108,6 +115,8 @@ def explain(error: BaseException) -> PricebookError | None:
     """Return the error of ours that a driver's error amounts to, or None for one that should not have happened."""
     if isinstance(error, PricebookError):
         return error
+    if isinstance(error, OperationFailure) and error.code == COLLECTION_DROPPED:
+        return SnapshotGone()
     if isinstance(error, ConnectionFailure | WriteConcernError | ExecutionTimeout):
         return Unavailable(f"MongoDB does not answer ({type(error).__name__}). Try again in a moment.")
     return None

@@ -7,7 +7,7 @@ that of two copies of a pointer the one with the higher revision is the newer, a
 import datetime
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from pymongo.asynchronous.client_session import AsyncClientSession
@@ -15,6 +15,7 @@ from pymongo.asynchronous.client_session import AsyncClientSession
 from storage.errors import Conflict, InvalidArgument, PriceListNotFound
 from storage.gates import Gates, gates_from_document, gates_to_document
 from storage.mongo import FORMAT, Database, Document, check_format
+from storage.retention import DEFAULT_RETENTION, Retention
 
 _name = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}").fullmatch
 
@@ -46,6 +47,7 @@ class PriceList:
     created_at: datetime.datetime
     published_version: int = 0
     gates: Gates = field(default_factory=Gates)
+    retention: Retention = DEFAULT_RETENTION
 
     def expect(self, version: int | None) -> None:
         """Raise `Conflict` unless `version` is current; None expects nothing."""
@@ -122,6 +124,7 @@ def _to_document(price_list: PriceList) -> Document:
         "publishedVersion": price_list.published_version,
         "lastVersion": price_list.last_version,
         "gates": gates_to_document(price_list.gates),
+        "retention": asdict(price_list.retention),
         "revision": price_list.revision,
         "pin": pin and {"version": pin.version, "reason": pin.reason, "by": pin.by, "at": pin.at},
         "createdAt": price_list.created_at,
@@ -142,4 +145,5 @@ def from_document(document: Document) -> PriceList:
         document["createdAt"],
         document["publishedVersion"],
         gates_from_document(document["gates"]),
+        Retention(**document["retention"]) if "retention" in document else DEFAULT_RETENTION,
     )

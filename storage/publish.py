@@ -4,14 +4,12 @@ Whoever reads a pointer as a majority has it therefore sees all of an act or not
 survives the loss of any minority of the members (`w: majority, j: true`).
 """
 
-import datetime
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from typing import Any, TypeVar
 
 from pymongo.asynchronous.client_session import AsyncClientSession
 from pymongo.errors import DuplicateKeyError, PyMongoError
-from pymongo.read_concern import ReadConcern
 
 from storage.batches import PIN, Batch, Batches, BatchMode, PublishPolicy, Refusal
 from storage.errors import (
@@ -19,7 +17,6 @@ from storage.errors import (
     BatchNotHeld,
     Conflict,
     Corrupt,
-    InvalidArgument,
     NotPinned,
     Pinned,
     PriceListExists,
@@ -29,15 +26,15 @@ from storage.errors import (
 )
 from storage.events import Event, EventKind, Events
 from storage.gates import GateFinding, Gates, Severity, check_gates
-from storage.mongo import DURABLE, Client, Database
+from storage.mongo import Client, Database
+from storage.moves import check_reason, event_of, in_transaction, instant
 from storage.pointers import Pin, Pointers, PriceList, check_name
+from storage.retention import DEFAULT_RETENTION, Retention, check_retention
 from storage.seal import Seal
 from storage.snapshots import Layer, Snapshot, Snapshots, SnapshotState
 from storage.states import BatchState
 
 T = TypeVar("T")
-
-MAX_REASON = 1000
 
 
 class BaseMoved(Exception):
@@ -54,12 +51,15 @@ class Publisher:
         self._events = Events(db)
         self._batches = Batches(db)
 
-    async def create(self, name: str, description: str | None, gates: Gates, by: str) -> PriceList:
-        """Create an empty list. Raises `InvalidArgument` for the name or a gate, `PriceListExists`."""
+    async def create(
+        self, name: str, description: str | None, gates: Gates, by: str, retention: Retention = DEFAULT_RETENTION
+    ) -> PriceList:
+        """Create an empty list. Raises `InvalidArgument` for the name, a gate or the retention, `PriceListExists`."""
         check_name(name)
         check_gates(gates)
-        now = _now()
-        price_list = PriceList(name, description, None, 0, 1, None, now, gates=gates)
+        check_retention(retention)
+        now = instant()
+        price_list = PriceList(name, description, None, 0, 1, None, now, gates=gates, retention=retention)
 
         async def act(session: AsyncClientSession) -> PriceList:
             await self._pointers.add(price_list, session)
@@ -72,14 +72,21 @@ class Publisher:
             raise PriceListExists(name) from error
 
     async def update(self, name: str, by: str, changes: Callable[[PriceList], PriceList]) -> PriceList:
-        """Change a list's description and gates. Raises `PriceListNotFound`, `InvalidArgument`."""
+        """Change a list's description, gates and retention. Raises `PriceListNotFound`, `InvalidArgument`."""
 
         async def act(session: AsyncClientSession) -> PriceList:
             price_list = await self._pointers.get(name, session)
             wanted = changes(price_list)
             check_gates(wanted.gates)
-            moved = await self._pointers.move(price_list, session, description=wanted.description, gates=wanted.gates)
-            await self._events.append(_event(price_list, moved, EventKind.UPDATED, by, _now()), session)
+            check_retention(wanted.retention)
+            moved = await self._pointers.move(
+                price_list,
+                session,
+                description=wanted.description,
+                gates=wanted.gates,
+                retention=wanted.retention,
+            )
+            await self._events.append(event_of(price_list, moved, EventKind.UPDATED, by, instant()), session)
             return moved
 
         return await self._transaction(act)
@@ -99,7 +106,7 @@ class Publisher:
             found = [*findings, *_holds(batch, price_list)]
             told: dict[str, Any] = {"summary": sealed.facts.summary, "base": sealed.base, "findings": found}
             if batch.publish is PublishPolicy.DRY_RUN:
-                return await self._batches.advance(batch, BatchState.ABORTED, session, finished_at=_now(), **told)
+                return await self._batches.advance(batch, BatchState.ABORTED, session, finished_at=instant(), **told)
             refusal = _refusal(batch, price_list, findings)
             if refusal:
                 return await self._reject(batch, price_list, refusal, session, **told)
@@ -117,7 +124,7 @@ class Publisher:
 
         Raises `Pinned` while the list is, and `BaseMoved` when another version became current since `sealed`.
         """
-        _check_reason(reason)
+        check_reason(reason)
 
         async def act(session: AsyncClientSession) -> Batch:
             price_list = await self._pointers.get(batch.price_list, session)
@@ -131,7 +138,7 @@ class Publisher:
 
     async def reject(self, batch: Batch, *, by: str, reason: str) -> Batch:
         """Put an end to a batch that was held. Its version cannot be read any more."""
-        _check_reason(reason)
+        check_reason(reason)
 
         async def act(session: AsyncClientSession) -> Batch:
             price_list = await self._pointers.get(batch.price_list, session)
@@ -166,7 +173,7 @@ class Publisher:
             layers=(Layer(batch.layer, batch.rows, batch.checksum), *below),
             size=size,
             state=SnapshotState.SEALED,
-            created_at=_now(),
+            created_at=instant(),
             published_at=None,
             label=batch.label,
             batch=batch.id,
@@ -211,7 +218,7 @@ class Publisher:
         session: AsyncClientSession,
         **told: Any,
     ) -> Batch:
-        version, now = snapshot.version, _now()
+        version, now = snapshot.version, instant()
         moved = await self._pointers.move(
             price_list,
             session,
@@ -220,7 +227,7 @@ class Publisher:
             last_version=max(version, price_list.last_version),
         )
         await self._snapshots.mark_published(price_list.name, version, now, session)
-        await self._events.append(_event(price_list, moved, kind, by, now, batch=batch.id, reason=reason), session)
+        await self._events.append(event_of(price_list, moved, kind, by, now, batch=batch.id, reason=reason), session)
         return await self._batches.advance(
             batch, BatchState.PUBLISHED, session, version=version, revision=moved.revision, finished_at=now, **told
         )
@@ -230,7 +237,7 @@ class Publisher:
     ) -> Batch:
         moved = await self._pointers.move(price_list, session, last_version=snapshot.version)
         await self._events.append(
-            _event(price_list, moved, EventKind.HELD, batch.submitted_by, _now(), batch=batch.id), session
+            event_of(price_list, moved, EventKind.HELD, batch.submitted_by, instant(), batch=batch.id), session
         )
         return await self._batches.advance(batch, BatchState.HELD, session, version=snapshot.version, **told)
 
@@ -250,9 +257,9 @@ class Publisher:
         by: str | None = None,
         **told: Any,
     ) -> Batch:
-        now, by = _now(), by or batch.submitted_by
+        now, by = instant(), by or batch.submitted_by
         moved = await self._pointers.move(price_list, session)
-        event = _event(price_list, moved, EventKind.REJECTED, by, now, batch=batch.id, reason=refusal.message)
+        event = event_of(price_list, moved, EventKind.REJECTED, by, now, batch=batch.id, reason=refusal.message)
         await self._events.append(event, session)
         return await self._batches.advance(
             batch, BatchState.REJECTED, session, finished_at=now, refusal=refusal, **told
@@ -262,11 +269,11 @@ class Publisher:
         """Note that a batch came to nothing: it is FAILED, or ABORTED. `changes` are further fields, as its errors."""
 
         async def act(session: AsyncClientSession) -> Batch:
-            now = _now()
+            now = instant()
             price_list = await self._pointers.get(batch.price_list, session)
             moved = await self._pointers.move(price_list, session)
             kind = EventKind(state)
-            event = _event(price_list, moved, kind, by, now, batch=batch.id, reason=refusal.message)
+            event = event_of(price_list, moved, kind, by, now, batch=batch.id, reason=refusal.message)
             await self._events.append(event, session)
             return await self._batches.advance(batch, state, session, finished_at=now, refusal=refusal, **changes)
 
@@ -286,7 +293,7 @@ class Publisher:
 
         Raises `Conflict`, `AlreadyCurrent`, `SnapshotNotFound`, `SnapshotExpired`, `SnapshotNeverPublished`.
         """
-        _check_reason(reason)
+        check_reason(reason)
 
         async def act(session: AsyncClientSession) -> PriceList:
             price_list = await self._pointers.get(name, session)
@@ -294,11 +301,13 @@ class Publisher:
             if to_version == price_list.current_version:
                 raise AlreadyCurrent(name, to_version)
             await self._check_published(name, to_version, session)
-            now = _now()
+            now = instant()
             kept = price_list.pin and replace(price_list.pin, version=to_version)
             held = Pin(to_version, reason, by, now) if pin else kept
             moved = await self._pointers.move(price_list, session, current_version=to_version, pin=held)
-            await self._events.append(_event(price_list, moved, EventKind.ROLLED_BACK, by, now, reason=reason), session)
+            await self._events.append(
+                event_of(price_list, moved, EventKind.ROLLED_BACK, by, now, reason=reason), session
+            )
             return moved
 
         return await self._transaction(act)
@@ -308,23 +317,23 @@ class Publisher:
 
         Raises `SnapshotNotFound`, `SnapshotExpired`, `SnapshotNeverPublished`.
         """
-        _check_reason(reason)
+        check_reason(reason)
 
         async def act(session: AsyncClientSession) -> PriceList:
             price_list = await self._pointers.get(name, session)
             await self._check_published(name, version, session)
-            now = _now()
+            now = instant()
             moved = await self._pointers.move(
                 price_list, session, current_version=version, pin=Pin(version, reason, by, now)
             )
-            await self._events.append(_event(price_list, moved, EventKind.PINNED, by, now, reason=reason), session)
+            await self._events.append(event_of(price_list, moved, EventKind.PINNED, by, now, reason=reason), session)
             return moved
 
         return await self._transaction(act)
 
     async def unpin(self, name: str, *, by: str, reason: str) -> PriceList:
         """Let the pointer go: the next batch is published again. Raises `NotPinned`."""
-        _check_reason(reason)
+        check_reason(reason)
 
         async def act(session: AsyncClientSession) -> PriceList:
             return await self._unpin(await self._pointers.get(name, session), by, reason, session)
@@ -338,7 +347,7 @@ class Publisher:
 
         Raises `NotPinned`, and `BaseMoved` when the pointer is not as it was `seen` any more.
         """
-        _check_reason(reason)
+        check_reason(reason)
 
         async def act(session: AsyncClientSession) -> PriceList:
             price_list = await self._pointers.get(seen.name, session)
@@ -360,7 +369,9 @@ class Publisher:
         if not price_list.pin:
             raise NotPinned(price_list.name)
         moved = await self._pointers.move(price_list, session, pin=None)
-        await self._events.append(_event(price_list, moved, EventKind.UNPINNED, by, _now(), reason=reason), session)
+        await self._events.append(
+            event_of(price_list, moved, EventKind.UNPINNED, by, instant(), reason=reason), session
+        )
         return moved
 
     async def _check_published(self, name: str, version: int, session: AsyncClientSession) -> None:
@@ -373,9 +384,7 @@ class Publisher:
             raise SnapshotNeverPublished(name, version)
 
     async def _transaction(self, act: Callable[[AsyncClientSession], Awaitable[T]]) -> T:
-        """Run `act` in a transaction; the driver begins again after a write conflict or an election."""
-        async with self._client.start_session() as session:
-            return await session.with_transaction(act, read_concern=ReadConcern("snapshot"), write_concern=DURABLE)
+        return await in_transaction(self._client, act)
 
 
 def _holds(batch: Batch, price_list: PriceList) -> list[GateFinding]:
@@ -398,27 +407,3 @@ def _refusal(batch: Batch, price_list: PriceList, findings: Sequence[GateFinding
         return Refusal(conflict.code, conflict.message)
     rejecting = [finding.message for finding in findings if finding.severity is Severity.REJECT]
     return Refusal("GATE_REJECTED", " ".join(rejecting)) if rejecting else None
-
-
-def _event(
-    seen: PriceList,
-    moved: PriceList,
-    kind: EventKind,
-    by: str,
-    at: datetime.datetime,
-    *,
-    reason: str | None = None,
-    batch: str | None = None,
-) -> Event:
-    return Event(seen.name, moved.revision, kind, at, by, reason, seen.current_version, moved.current_version, batch)
-
-
-def _check_reason(reason: str) -> None:
-    if not 1 <= len(reason.strip()) <= MAX_REASON:
-        raise InvalidArgument(f"Give a reason of 1 to {MAX_REASON} characters.", path=("input", "reason"))
-
-
-def _now() -> datetime.datetime:
-    # Milliseconds, as BSON keeps them.
-    now = datetime.datetime.now(datetime.UTC)
-    return now.replace(microsecond=now.microsecond // 1000 * 1000)

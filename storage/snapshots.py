@@ -21,6 +21,10 @@ class SnapshotState(StrEnum):
     RETIRED = "RETIRED"
 
 
+# What is RETIRED without a time was never published, or is there under another number: nobody can bring it back.
+_NAMING: Document = {"$or": [{"state": {"$ne": SnapshotState.RETIRED}}, {"retiredAt": {"$type": "date"}}]}
+
+
 @dataclass(frozen=True, slots=True)
 class Layer:
     """A layer as a manifest names it: how many documents it has, removals too, and their checksum."""
@@ -32,7 +36,11 @@ class Layer:
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """The manifest of one version. What it says never changes; compaction may say it with fewer layers."""
+    """The manifest of one version. What it says never changes; compaction may say it with fewer layers.
+
+    `read_at` is when it was last read that is known, beside the times when it was current; `doomed_at` since when
+    retention wants it gone, `retired_at` since when it is. One whose layers went, too, names none.
+    """
 
     price_list: str
     version: int
@@ -44,6 +52,9 @@ class Snapshot:
     label: str | None
     batch: str
     base: int | None
+    read_at: datetime.datetime | None = None
+    doomed_at: datetime.datetime | None = None
+    retired_at: datetime.datetime | None = None
 
     @property
     def layer_ids(self) -> tuple[str, ...]:
@@ -80,15 +91,55 @@ class Snapshots:
         )
         return bool(result.modified_count)
 
-    async def names(self, layer: str) -> bool:
-        """Whether any version that can be read names a layer."""
-        query = {"layers.id": layer, "state": {"$ne": SnapshotState.RETIRED}}
-        return await self._collection.find_one(query, {"_id": 1}) is not None
+    async def named_layers(self) -> set[str]:
+        """Return the layers that are named by any version that can be read, or brought back."""
+        return set(await self._collection.distinct("layers.id", _NAMING))
 
     async def naming(self, layer: str) -> list[tuple[str, int]]:
         """Return the (list, version) of all manifests that name a layer, also of those that cannot be read any more."""
         cursor = self._collection.find({"layers.id": layer}, {"_id": 1}).sort("_id", 1)
         return [(document["_id"]["list"], document["_id"]["version"]) async for document in cursor]
+
+    async def note_reads(self, keys: Sequence[tuple[str, int]]) -> None:
+        """Note that versions, as (list, version), are being read now."""
+        ids = [{"list": price_list, "version": version} for price_list, version in keys]
+        await self._collection.update_many({"_id": {"$in": ids}}, [{"$set": {"readAt": "$$NOW"}}])
+
+    async def doom(self, price_list: str, versions: Sequence[int]) -> None:
+        """Note that retention wants versions gone."""
+        query = {"_id": {"$in": _ids(price_list, versions)}, "doomedAt": None}
+        await self._collection.update_many(query, [{"$set": {"doomedAt": "$$NOW"}}])
+
+    async def spare(self, price_list: str, versions: Sequence[int]) -> None:
+        """Note that retention leaves versions alone after all."""
+        await self._collection.update_many({"_id": {"$in": _ids(price_list, versions)}}, {"$unset": {"doomedAt": ""}})
+
+    async def retire(self, price_list: str, version: int, session: AsyncClientSession) -> None:
+        """Note that retention took a version, as part of a transaction of `storage.retirement`."""
+        await self._collection.update_one(
+            {"_id": {"list": price_list, "version": version}},
+            [{"$set": {"state": SnapshotState.RETIRED, "retiredAt": "$$NOW"}}],
+            session=session,
+        )
+
+    async def restore(self, price_list: str, version: int, session: AsyncClientSession) -> None:
+        """Note that a version can be read again, as part of a transaction of `storage.retirement`."""
+        await self._collection.update_one(
+            {"_id": {"list": price_list, "version": version}},
+            [{"$set": {"state": SnapshotState.PUBLISHED, "readAt": "$$NOW"}}, {"$unset": ["retiredAt", "doomedAt"]}],
+            session=session,
+        )
+
+    async def let_go(self, price_list: str, versions: Sequence[int]) -> None:
+        """Let go of the layers of versions that are retired. From here on they cannot be brought back."""
+        query = {"_id": {"$in": _ids(price_list, versions)}, "state": SnapshotState.RETIRED}
+        await self._collection.update_many(query, {"$set": {"layers": []}})
+
+    async def with_layers(self, price_list: str) -> list[Snapshot]:
+        """Return the manifests of a list that name layers, newest first."""
+        query = {"_id.list": price_list, "layers.0": {"$exists": True}}
+        cursor = self._collection.find(query).sort([("_id.list", 1), ("_id.version", -1)])
+        return [_from_document(document) async for document in cursor]
 
     async def mark_retired(self, price_list: str, version: int, session: AsyncClientSession) -> None:
         """Note that a version is not to be read any more, as part of a transaction of `storage.publish`."""
@@ -151,6 +202,10 @@ class Snapshots:
         return await self._collection.count_documents({"_id.list": price_list})
 
 
+def _ids(price_list: str, versions: Sequence[int]) -> list[Document]:
+    return [{"list": price_list, "version": version} for version in versions]
+
+
 def _layers(layers: Sequence[Layer]) -> list[Document]:
     return [asdict(layer) for layer in layers]
 
@@ -183,4 +238,7 @@ def _from_document(document: Document) -> Snapshot:
         document["label"],
         document["batch"],
         document["base"],
+        document.get("readAt"),
+        document.get("doomedAt"),
+        document.get("retiredAt"),
     )

@@ -12,10 +12,12 @@ from storage.layers import Layers
 from storage.leavings import Leavings
 from storage.locks import Locks
 from storage.mongo import Client, connect, database, prepare
+from storage.orphans import Orphans
 from storage.parts import Parts
 from storage.pointers import Pointers
 from storage.processes import Processes
 from storage.publish import Publisher
+from storage.retirement import GRACE_SECONDS, RESTORE_SECONDS, Retirer
 from storage.scan import MAX_SCAN, Scanner
 from storage.secondaries import Clock
 from storage.secondary_stack import SecondaryStack
@@ -30,8 +32,18 @@ class Store:
     `stack` reads layers on the primary; `reading`, for answering queries, on `secondaries` if told so.
     """
 
-    def __init__(self, client: Client, name: str, *, secondaries: bool = False, max_scan: int = MAX_SCAN) -> None:
+    def __init__(
+        self,
+        client: Client,
+        name: str,
+        *,
+        secondaries: bool = False,
+        max_scan: int = MAX_SCAN,
+        grace: float = GRACE_SECONDS,
+        restore: float = RESTORE_SECONDS,
+    ) -> None:
         clock = Clock() if secondaries else None
+        self.grace = grace
         self.client = client
         self.db = database(client, name)
         self.pointers = Pointers(self.db)
@@ -52,13 +64,24 @@ class Store:
         self.intake = Intake(self.pointers, self.batches, self.layers, self.finisher)
         self.chunks = Chunks(self.pointers, self.batches, self.parts, self.layers, self.finisher, self.publisher)
         self.compactor = Compactor(self.pointers, self.snapshots, self.layers, self.stack, self.locks)
-        self.leavings = Leavings(self.batches, self.parts, self.layers, self.snapshots, self.publisher)
-        self.worker = Worker(self.batches, self.finisher, self.compactor, self.leavings)
+        orphans = Orphans(self.db)
+        self.leavings = Leavings(self.batches, self.parts, self.layers, self.snapshots, orphans, self.publisher)
+        self.retirer = Retirer(client, self.db, self.locks, grace, restore)
+        self.worker = Worker(self.batches, self.finisher, self.compactor, self.leavings, self.retirer)
 
     @classmethod
-    async def open(cls, uri: str, name: str, *, secondaries: bool = False, max_scan: int = MAX_SCAN) -> "Store":
+    async def open(
+        cls,
+        uri: str,
+        name: str,
+        *,
+        secondaries: bool = False,
+        max_scan: int = MAX_SCAN,
+        grace: float = GRACE_SECONDS,
+        restore: float = RESTORE_SECONDS,
+    ) -> "Store":
         """Connect, and create what is missing. Raises `InvalidArgument`, `Unavailable`."""
-        store = cls(await connect(uri), name, secondaries=secondaries, max_scan=max_scan)
+        store = cls(await connect(uri), name, secondaries=secondaries, max_scan=max_scan, grace=grace, restore=restore)
         try:
             await prepare(store.db)
         except BaseException:

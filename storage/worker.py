@@ -14,11 +14,12 @@ from storage.errors import Broken, Refused
 from storage.finish import Finisher
 from storage.holding import holding
 from storage.leavings import Leavings
+from storage.retirement import Retirer
 
 log = logging.getLogger("pricebook.worker")
 
-# How often it looks for batches to take over, and for leavings to collect, in seconds. With `LEASE_SECONDS` the
-# first makes a batch whose process died be taken over within 15 s.
+# How often it looks for batches to take over, and for versions and leavings that are to go, in seconds. With
+# `LEASE_SECONDS` the first makes a batch whose process died be taken over within 15 s.
 LOOK_SECONDS = 2.0
 COLLECT_SECONDS = 30.0
 
@@ -29,11 +30,14 @@ STOP_SECONDS = 5.0
 class Worker:
     """Works in the background of one process."""
 
-    def __init__(self, batches: Batches, finisher: Finisher, compactor: Compactor, leavings: Leavings) -> None:
+    def __init__(
+        self, batches: Batches, finisher: Finisher, compactor: Compactor, leavings: Leavings, retirer: Retirer
+    ) -> None:
         self._batches = batches
         self._finisher = finisher
         self._compactor = compactor
         self._leavings = leavings
+        self._retirer = retirer
         self._tasks: set[asyncio.Task[None]] = set()
         self._finishing: dict[str, asyncio.Task[Batch]] = {}
         self._stopping = asyncio.Event()
@@ -43,6 +47,7 @@ class Worker:
         for name, seconds, act in (
             ("take over", LOOK_SECONDS, self._take_over),
             ("compact", LOOK_SECONDS, self._compactor.run),
+            ("retire", COLLECT_SECONDS, self._retirer.run),
             ("collect", COLLECT_SECONDS, self._leavings.collect),
         ):
             self._tasks.add(asyncio.create_task(self._repeat(name, seconds, act), name=f"worker: {name}"))

@@ -8,10 +8,20 @@ import strawberry
 from graph.context import Context, Info
 from graph.errors import answer_refusals
 from graph.types.gates import GatesInput
-from graph.types.inputs import CreatePriceListInput, PinInput, RollbackInput, UnpinInput, UpdatePriceListInput
+from graph.types.inputs import (
+    CreatePriceListInput,
+    PinInput,
+    RestoreInput,
+    RetainInput,
+    RollbackInput,
+    UnpinInput,
+    UpdatePriceListInput,
+)
 from graph.types.payloads import PriceListPayload
 from graph.types.price_lists import PriceList
-from storage import Gates
+from graph.types.retention import RetentionInput
+from graph.types.retirements import LayerDrop, RetainPayload, Retirement
+from storage import DEFAULT_RETENTION, Gates, Retention
 from storage import PriceList as StoredPriceList
 
 
@@ -28,7 +38,8 @@ class OperationMutations:
     ) -> PriceListPayload:
         """Create a list."""
         publisher, caller = info.context.store.publisher, info.context.caller
-        created = await publisher.create(input.name, input.description, _gates(input.gates), caller)
+        retention = _retention(DEFAULT_RETENTION, input.retention)
+        created = await publisher.create(input.name, input.description, _gates(input.gates), caller, retention)
         return await _payload(info.context, created)
 
     @strawberry.mutation(description="Changes what is said about a list; what is left out stays as it is.")
@@ -43,7 +54,8 @@ class OperationMutations:
         def changed(price_list: StoredPriceList) -> StoredPriceList:
             description = price_list.description if input.description is strawberry.UNSET else input.description
             gates = price_list.gates if input.gates is strawberry.UNSET else _gates(input.gates)
-            return replace(price_list, description=description, gates=gates)
+            retention = _retention(price_list.retention, input.retention)
+            return replace(price_list, description=description, gates=gates, retention=retention)
 
         updated = await info.context.store.publisher.update(input.name, info.context.caller, changed)
         return await _payload(info.context, updated)
@@ -93,6 +105,49 @@ class OperationMutations:
         unpin = store.finisher.publish_latest if input.publish_latest else store.publisher.unpin
         moved = await unpin(input.price_list, by=caller, reason=input.reason)
         return await _payload(info.context, moved)
+
+    @strawberry.mutation(
+        description="Lets versions go that nothing keeps, as every process does by itself now and then. What was read "
+        "a short time ago stays; what is found for the first time goes with the next run."
+    )
+    @staticmethod
+    @answer_refusals(RetainPayload)
+    async def retain(
+        info: Info,
+        input: Annotated[RetainInput, strawberry.argument(description="Of which list.")],  # noqa: A002
+    ) -> RetainPayload:
+        """Let versions go that nothing keeps."""
+        retirer, caller = info.context.store.retirer, info.context.caller
+        if input.dry_run:
+            found = await retirer.plan(input.price_list)
+        else:
+            found = await retirer.retain(input.price_list, by=caller)
+            await info.context.see_anew(input.price_list)
+        return RetainPayload(
+            retirements=cast("list[Retirement]", found.retirements),
+            drops=cast("list[LayerDrop]", found.drops),
+        )
+
+    @strawberry.mutation(description="Brings back a version that retention took, until its layers go.")
+    @staticmethod
+    @answer_refusals(PriceListPayload)
+    async def restore(
+        info: Info,
+        input: Annotated[RestoreInput, strawberry.argument(description="Which one.")],  # noqa: A002
+    ) -> PriceListPayload:
+        """Bring back a version."""
+        moved = await info.context.store.retirer.restore(
+            input.price_list, input.version, by=info.context.caller, reason=input.reason
+        )
+        return await _payload(info.context, moved)
+
+
+def _retention(now: Retention, given: RetentionInput | None) -> Retention:
+    if given is None:
+        return now
+    return Retention(
+        now.versions if given.versions is None else given.versions, now.days if given.days is None else given.days
+    )
 
 
 def _gates(given: GatesInput | None) -> Gates:

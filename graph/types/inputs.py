@@ -7,6 +7,7 @@ from typing import Any
 import strawberry
 
 from graph.types.gates import GatesInput
+from graph.types.retention import RetentionInput
 from graph.types.scalars import JSON
 from graph.uploads import Upload
 from storage import BatchMode, PublishPolicy
@@ -70,6 +71,9 @@ class CreatePriceListInput:
     gates: GatesInput | None = strawberry.field(
         default=None, description="The checks between seal and publish; all off where they are left out."
     )
+    retention: RetentionInput | None = strawberry.field(
+        default=None, description="What keeps its versions; without it, 30 versions and 7 days."
+    )
 
 
 @strawberry.input(description="A list to change. What is left out stays as it is.")
@@ -80,6 +84,9 @@ class UpdatePriceListInput:
     description: str | None = strawberry.field(default=strawberry.UNSET, description="What it is for.")
     gates: GatesInput | None = strawberry.field(
         default=strawberry.UNSET, description="The checks between seal and publish, all of them; null for none."
+    )
+    retention: RetentionInput | None = strawberry.field(
+        default=None, description="What keeps its versions; what is left out stays as it is."
     )
 
 
@@ -201,3 +208,20 @@ class UnpinInput:
         default=False,
         description="Publish the newest batch that waited for it; the others become REJECTED as superseded.",
     )
+
+
+@strawberry.input(description="A list whose versions are to go that nothing keeps.")
+class RetainInput:
+    """A list whose versions are to go that nothing keeps."""
+
+    price_list: strawberry.ID = strawberry.field(description="The list's name.")
+    dry_run: bool = strawberry.field(default=False, description="Tell what would go, and change nothing.")
+
+
+@strawberry.input(description="A version to bring back.")
+class RestoreInput:
+    """A version to bring back."""
+
+    price_list: strawberry.ID = strawberry.field(description="The list's name.")
+    version: int = strawberry.field(description="A version that retention took, not too long ago.")
+    reason: str = strawberry.field(description="Why; it is kept with the event.")

@@ -12,6 +12,7 @@ from graph.types.connections import Connection
 from graph.types.diffs import PriceDiffConnection, diff_of
 from graph.types.events import Event
 from graph.types.gates import Gates
+from graph.types.retention import Retention
 from graph.types.snapshots import Snapshot
 from storage import Event as StoredEvent
 from storage import PriceList as StoredPriceList
@@ -41,6 +42,7 @@ class PriceList:
     description: str | None = strawberry.field(description="What it is for.")
     pin: Pin | None = strawberry.field(description="Set while the pointer is held.")
     gates: Gates = strawberry.field(description="The checks between seal and publish.")
+    retention: Retention = strawberry.field(description="What keeps its versions.")
     current_version: int | None = strawberry.field(
         name="currentVersion", description="The version that the pointer names; null before a first was published."
     )

@@ -11,6 +11,7 @@ from strawberry.schema.config import StrawberryConfig
 from graph.uploads import Upload
 
 JSON = NewType("JSON", object)
+BigInt = NewType("BigInt", int)
 
 _plain_decimal = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?").fullmatch
 
@@ -51,6 +52,12 @@ CONFIG = StrawberryConfig(
             parse_value=_decimal_from_wire,
         ),
         JSON: strawberry.scalar(name="JSON", description="Any JSON value.", serialize=_as_it_is, parse_value=_as_it_is),
+        BigInt: strawberry.scalar(
+            name="BigInt",
+            description="An integer beyond 32 bits, on the wire a JSON number.",
+            serialize=_as_it_is,
+            parse_value=_as_it_is,
+        ),
         Upload: strawberry.scalar(
             name="Upload",
             description="GraphQL multipart request specification.",

@@ -16,6 +16,7 @@ from storage.check import Check, Checked
 from storage.findings import Finding, FindingCode
 from storage.layers import Layers
 from storage.mongo import FORMAT
+from storage.orphans import Orphans
 from storage.snapshots import Snapshots
 from tests.storage import factories
 from tests.storage.factories import Row, create, order, published, row, rows, snapshot, source, submit, versions
@@ -119,6 +120,15 @@ async def test_a_layer_that_a_version_names_is_no_orphan_however_old(store: Stor
     await layered(store)
     with patch("storage.check_orphans.ORPHAN_SECONDS", -1.0):
         assert await check(store) == []
+
+
+async def test_a_layer_that_is_known_to_be_an_orphan_is_none_until_its_time_is_over(store: Store) -> None:
+    await create(store)
+    await leave_what_a_failed_batch_wrote(store)
+    [finding] = await check(store)
+    assert (finding.code, finding.layer is not None) == (FindingCode.LAYER_ORPHANED, True)
+    await Orphans(store.db).note([finding.layer or ""])
+    assert await check(store) == []
 
 
 async def test_a_layer_that_is_young_is_no_orphan(store: Store) -> None:

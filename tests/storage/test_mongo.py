@@ -18,13 +18,14 @@ from pymongo.write_concern import WriteConcern
 
 from storage import InvalidArgument, Store, Unavailable, explain
 from storage.errors import LeaseLost
+from tests.storage.factories import create, rows, submit
 
 
 async def test_many_processes_that_start_at_once_make_the_database_ready_together(mongodb_uri: str) -> None:
     name = f"test_{secrets.token_hex(6)}"
     stores = await asyncio.gather(*(Store.open(mongodb_uri, name) for _ in range(6)))
     db = stores[0].db
-    collections = {"price_lists", "snapshots", "batches", "parts", "events", "locks", "processes"}
+    collections = {"price_lists", "snapshots", "batches", "parts", "events", "locks", "orphans", "processes"}
     assert set(await db.list_collection_names()) == collections
     assert (await db["batches"].index_information())["idempotency_key"]["unique"]
     assert (await db["events"].index_information())["list_newest"]["unique"]
@@ -64,3 +65,17 @@ def test_an_error_of_ours_explains_itself_and_one_that_should_not_happen_has_no_
     assert explain(ours) is ours
     for error in (DuplicateKeyError("x"), OperationFailure("x"), ValueError("x")):
         assert explain(error) is None
+
+
+async def test_a_layer_that_is_dropped_while_it_is_read_is_an_expired_version(store: Store) -> None:
+    await create(store)
+    batch = await submit(store, rows(3500))
+    read = store.stack.runs(batch.layer)
+    await anext(read)
+    await store.layers.drop(batch.layer)
+    with pytest.raises(OperationFailure) as dropped:
+        async for _ in read:
+            pass
+    explained = explain(dropped.value)
+    assert explained is not None
+    assert explained.code == "SNAPSHOT_EXPIRED"

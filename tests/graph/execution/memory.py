@@ -108,6 +108,7 @@ def price_list(name: str, current: int | None, **more: Any) -> Record:
             "current_version": current,
             "pin": SimpleNamespace(version=1, reason="sale", by="ops", at=NOW),
             "gates": gates,
+            "retention": SimpleNamespace(versions=30, days=7),
             "revision": 3,
             **more,
         }
@@ -133,10 +134,18 @@ def event(list_name: str, revision: int, **more: Any) -> Record:
 
 _FAULTY_PRICE = SimpleNamespace(sku=None, amount="1.00", currency=7, tiers=[None], valid_from="today", attributes=None)
 
+_FAULTY_RETENTION = SimpleNamespace(versions="all", days=None)
+
 LISTS = {
     "retail": price_list("retail", 2),
     "empty": price_list("empty", None, pin=None),
-    "faulty": price_list("faulty", 1, pin=SimpleNamespace(version="one", reason=None, by="ops"), gates=None),
+    "faulty": price_list(
+        "faulty",
+        1,
+        pin=SimpleNamespace(version="one", reason=None, by="ops"),
+        gates=None,
+        retention=SimpleNamespace(versions="all", days=None),
+    ),
 }
 SNAPSHOTS = {
     ("retail", 1): snapshot("retail", 1),

@@ -1,0 +1,140 @@
+"""Retention as clients see it: what is kept can be set, read and tried; what is being read stays."""
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+
+from graph.settings import Settings
+from storage import Store
+from tests.graph.api import Api, codes, row, serving
+from tests.waiting import until
+
+UPDATE = """
+mutation ($input: UpdatePriceListInput!) {
+  updatePriceList(input: $input) { priceList { retention { versions days } } userErrors { code path } }
+}"""
+RETAIN = """
+mutation ($input: RetainInput!) {
+  retain(input: $input) {
+    retirements { version reason restorableUntil } drops { layer reason bytes } userErrors { code }
+  }
+}"""
+RESTORE = """
+mutation ($input: RestoreInput!) { restore(input: $input) { priceList { currentVersion } userErrors { code } } }"""
+PRICE = 'query ($v: Int!) { snapshot(priceList: "retail", version: $v) { price(sku: "a") { amount } } }'
+
+
+@pytest.fixture
+async def retail(mongodb_uri: str, store: Store) -> AsyncIterator[Api]:
+    """An application with a list that keeps its newest version only, of three, as soon as that may be."""
+    settings = Settings(mongodb_uri=mongodb_uri, mongodb_database=store.db.name, grace_seconds=0, restore_seconds=3600)
+    async with serving(settings) as api:
+        api.runtime.store.retirer._settle *= 0
+        await api.create("retail")
+        await update(api, versions=1, days=0)
+        for amount in ("1.00", "2.00", "3.00"):
+            await api.publish("retail", [row("a", amount)])
+        yield api
+
+
+async def update(api: Api, **retention: int | None) -> dict[str, Any]:
+    data = await api.data(UPDATE, input={"name": "retail", "retention": retention})
+    payload: dict[str, Any] = data["updatePriceList"]
+    return payload
+
+
+async def retain(api: Api, **more: Any) -> dict[str, Any]:
+    payload: dict[str, Any] = (await api.data(RETAIN, input={"priceList": "retail", **more}))["retain"]
+    assert payload["userErrors"] == []
+    return payload
+
+
+async def retired(api: Api) -> list[int]:
+    """Let everything go that nothing keeps, heartbeats that still tell of reads included; the versions that went."""
+    gone: list[int] = []
+
+    async def all_gone() -> bool:
+        gone.extend(each["version"] for each in (await retain(api))["retirements"])
+        return not (await retain(api, dryRun=True))["retirements"]
+
+    await until(all_gone, "gone")
+    return sorted(gone)
+
+
+async def test_a_list_keeps_thirty_versions_and_a_week_unless_it_is_told_otherwise(api: Api) -> None:
+    await api.create("plain")
+    query = '{ priceList(name: "plain") { retention { versions days } } }'
+    assert (await api.data(query))["priceList"] == {"retention": {"versions": 30, "days": 7}}
+
+
+async def test_what_is_left_out_stays_as_it_is(retail: Api) -> None:
+    assert (await update(retail, days=2))["priceList"]["retention"] == {"versions": 1, "days": 2}
+    assert (await update(retail, versions=5))["priceList"]["retention"] == {"versions": 5, "days": 2}
+    assert (await update(retail))["priceList"]["retention"] == {"versions": 5, "days": 2}
+
+
+async def test_a_retention_that_makes_no_sense_is_refused(retail: Api) -> None:
+    payload = await update(retail, versions=0)
+    assert (codes(payload), payload["userErrors"][0]["path"]) == (
+        ["INVALID_ARGUMENT"],
+        ["input", "retention", "versions"],
+    )
+
+
+async def test_a_dry_run_tells_and_a_run_does(retail: Api) -> None:
+    plan = await retain(retail, dryRun=True)
+    assert [(each["version"], each["restorableUntil"] is not None) for each in plan["retirements"]] == [
+        (1, True),
+        (2, True),
+    ]
+    assert await retail.error_codes(PRICE, v=1) == []
+    assert await retired(retail) == [1, 2]
+    assert await retail.error_codes(PRICE, v=1) == ["SNAPSHOT_EXPIRED"]
+    assert await retail.amounts("retail") == {"a": "3.00"}
+
+
+async def test_a_version_that_went_can_be_brought_back(retail: Api) -> None:
+    await retired(retail)
+    order = {"priceList": "retail", "version": 1, "reason": "an audit"}
+    assert codes((await retail.data(RESTORE, input=order))["restore"]) == []
+    assert (await retail.data(PRICE, v=1))["snapshot"] == {"price": {"amount": "1.00"}}
+    assert codes((await retail.data(RESTORE, input=order))["restore"]) == ["NOT_RETIRED"]
+
+
+async def test_a_list_that_is_not_there_is_told(retail: Api) -> None:
+    payload = (await retail.data(RETAIN, input={"priceList": "nope"}))["retain"]
+    assert codes(payload) == ["PRICE_LIST_NOT_FOUND"]
+
+
+async def forget_reads(store: Store) -> None:
+    await store.db["snapshots"].update_many({}, {"$unset": {"readAt": ""}})
+
+
+async def read_at(store: Store, version: int) -> Any:
+    found = await store.snapshots.get("retail", version)
+    assert found is not None
+    return found.read_at
+
+
+async def test_who_reads_a_version_is_noted_with_the_next_heartbeat(retail: Api) -> None:
+    store = retail.runtime.store
+    await until(lambda: noted(store, 2), "noted as it stopped being current")
+    await forget_reads(store)
+    await retail.data(PRICE, v=2)
+    await until(lambda: noted(store, 2), "noted")
+    assert await read_at(store, 1) is None
+
+
+async def noted(store: Store, version: int) -> bool:
+    return await read_at(store, version) is not None
+
+
+async def test_who_reads_a_version_that_is_about_to_go_is_noted_at_once(retail: Api) -> None:
+    store = retail.runtime.store
+    await until(lambda: noted(store, 2), "noted as it stopped being current")
+    await forget_reads(store)
+    await store.snapshots.doom("retail", [1])
+    retail.runtime.heads.reads.take()
+    await retail.data(PRICE, v=1)
+    assert await noted(store, 1)

@@ -1,0 +1,115 @@
+"""Retention under readers: whoever walks through a version comes to its end, and what nobody needs is dropped."""
+
+import asyncio
+import contextlib
+import random
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+
+from graph.settings import Settings
+from storage import Store
+from tests.graph.api import Api, row, serving
+from tests.graph.test_retention import update
+
+KEPT = 5
+SKUS = 60
+READERS = 6
+
+PAGE = """
+query ($after: String) {
+  snapshot(priceList: "retail") {
+    version
+    prices(first: 7, after: $after) { nodes { sku amount } pageInfo { hasNextPage endCursor } }
+  }
+}"""
+
+
+@pytest.fixture
+async def retail(mongodb_uri: str, store: Store) -> AsyncIterator[Api]:
+    """An application that lets versions go within seconds, by the very steps that otherwise take a day."""
+    settings = Settings(mongodb_uri=mongodb_uri, mongodb_database=store.db.name, grace_seconds=2, restore_seconds=1)
+    async with serving(settings) as api:
+        api.runtime.store.retirer._settle /= 10
+        api.runtime.store.leavings._orphan_seconds = 2.0
+        await api.create("retail")
+        await update(api, versions=KEPT, days=0)
+        yield api
+
+
+async def publish(api: Api, version: int) -> None:
+    """All prices of a version say which one it is: half of them come as a whole list, half are merged upon it."""
+    skus = [f"{number:03}" for number in range(SKUS)]
+    mode = random.choice(["REPLACE", "MERGE", "MERGE"]) if version > 1 else "REPLACE"
+    batch = (await api.submit("retail", [row(sku, f"{version}.00") for sku in skus], mode=mode))["batch"]
+    assert (batch["state"], batch["version"]) == ("PUBLISHED", version), batch
+
+
+async def walk(api: Api) -> int:
+    """Read a version page by page, slowly; every page is of it, and it is whole."""
+    seen: list[dict[str, Any]] = []
+    after, version = None, None
+    while True:
+        page = (await api.data(PAGE, after=after))["snapshot"]
+        version = version or page["version"]
+        assert page["version"] == version
+        seen += page["prices"]["nodes"]
+        after = page["prices"]["pageInfo"]["endCursor"]
+        if not page["prices"]["pageInfo"]["hasNextPage"]:
+            break
+        await asyncio.sleep(random.uniform(0, 0.6))
+    assert [price["sku"] for price in seen] == [f"{number:03}" for number in range(SKUS)]
+    assert {price["amount"] for price in seen} == {f"{version}.00"}
+    return int(version)
+
+
+async def read_on(api: Api, walked: list[int]) -> None:
+    while True:
+        walked.append(await walk(api))
+
+
+async def collect(api: Api, layers: list[int]) -> None:
+    """What the worker does every half a minute."""
+    store = api.runtime.store
+    while True:
+        await store.retirer.run()
+        await store.leavings.collect()
+        layers.append(len(await store.layers.all()))
+        await asyncio.sleep(0.2)
+
+
+async def run(api: Api, publishes: int) -> None:
+    await publish(api, 1)
+    walked: list[int] = []
+    layers: list[int] = []
+    work = [asyncio.create_task(read_on(api, walked)) for _ in range(READERS)]
+    work.append(asyncio.create_task(collect(api, layers)))
+    for version in range(2, publishes + 1):
+        await publish(api, version)
+        await asyncio.sleep(0.3)
+        for task in work:
+            if task.done():
+                task.result()
+    for task in work:
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await task
+
+    assert len(set(walked)) > publishes / 4, "versions were walked through while others were published"
+    # Versions that are kept, those that were read within the grace time, and those whose layers are about to go.
+    assert max(layers) < 60, layers
+    states = [each.state.value for each in await api.runtime.store.snapshots.newest("retail", 1000)]
+    assert len(states) == publishes
+    assert states.count("RETIRED") > publishes - 40
+    assert set(states[:KEPT]) == {"PUBLISHED"}
+
+
+async def test_no_walk_loses_its_version(retail: Api) -> None:
+    await run(retail, 45)
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(900)
+async def test_no_walk_loses_its_version_over_two_hundred_publishes(retail: Api) -> None:
+    await run(retail, 200)
