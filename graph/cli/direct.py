@@ -1,5 +1,6 @@
 """The way around the API: the same documents, executed in this process on MongoDB, for the day the servers are down."""
 
+import getpass
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -29,8 +30,10 @@ async def open_direct(settings: Settings) -> AsyncIterator[httpx.AsyncClient]:
     uri = settings.mongodb_uri
     if uri is None:
         raise BadSettings("Set PRICEBOOK_MONGODB_URI: --direct goes straight to MongoDB.")
-    # What is read is read once.
-    settings = replace(settings, cache_bytes=0, response_cache_bytes=0)
+    # What is read is read once; and the documents of the command line are ours, whatever documents servers trust.
+    settings = replace(
+        settings, cache_bytes=0, response_cache_bytes=0, trusted_documents=None, trusted_documents_only=False
+    )
     try:
         store = await Store.open(uri, settings.mongodb_database, max_scan=settings.max_scan)
     except Exception as error:
@@ -39,7 +42,7 @@ async def open_direct(settings: Settings) -> AsyncIterator[httpx.AsyncClient]:
             raise
         raise ApiError(known.message) from error
     heads = Heads(store, settings.cache_bytes)
-    runtime = Runtime(store, heads, ResponseCache(heads, settings.response_cache_bytes))
+    runtime = Runtime(store, heads, ResponseCache(heads, settings.response_cache_bytes), operator())
     app = create_app(settings)
 
     async def with_runtime(scope: Scope, receive: Receive, send: Send) -> None:
@@ -51,3 +54,11 @@ async def open_direct(settings: Settings) -> AsyncIterator[httpx.AsyncClient]:
     finally:
         await heads.stop()
         await store.close()
+
+
+def operator() -> str:
+    """Return who acts, as events name them: there is no server to tell it, so it is the user of this machine."""
+    try:
+        return f"direct:{getpass.getuser()}"
+    except (OSError, KeyError):  # a container's user may have no name
+        return "direct:unknown"

@@ -1,7 +1,6 @@
 """`pricebook export`: a version of a price list becomes a file that `pricebook import` takes back."""
 
 import asyncio
-import os
 import sys
 from pathlib import Path
 from typing import BinaryIO
@@ -9,16 +8,15 @@ from typing import BinaryIO
 import click
 
 from graph.cli.advance import Advance
-from graph.cli.api import DEFAULT_ENDPOINT
 from graph.cli.direct import ENDPOINT, open_direct
 from graph.cli.export_files import written
 from graph.cli.exporter import Exported, Exporter
+from graph.cli.options import direct_option, endpoint_option, token_option
 from graph.cli.price_files import FileRefused, Format, format_of
 from graph.cli.retrying_api import RetryingApi, open_client
 from graph.cli.start import read_settings
 
 INTERRUPTED = 130
-TOKEN = "PRICEBOOK_TOKEN"  # noqa: S105 - its name
 
 _FORMATS = {"ndjson": Format.NDJSON, "csv": Format.CSV}
 _EXIT_CODES = """\b
@@ -40,10 +38,17 @@ Exit codes:
     help="What to write; without it, what the name of FILE says, else ndjson.",
 )
 @click.option("--output", "-o", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE", help="Where to.")
-@click.option("--endpoint", default=DEFAULT_ENDPOINT, envvar="PRICEBOOK_ENDPOINT", show_default=True, show_envvar=True)
-@click.option("--direct", is_flag=True, help="Go straight to MongoDB, at PRICEBOOK_MONGODB_URI, not to a server.")
+@endpoint_option
+@token_option
+@direct_option
 def export(
-    price_list: str, version: int | None, format_name: str | None, output: Path | None, endpoint: str, direct: bool
+    price_list: str,
+    version: int | None,
+    format_name: str | None,
+    output: Path | None,
+    endpoint: str,
+    token: str | None,
+    direct: bool,
 ) -> None:
     """Write a version of a price list to FILE, or to standard output.
 
@@ -53,8 +58,6 @@ def export(
     `pricebook import` takes it back: the same prices, with the same checksum. NDJSON says all that a price can hold.
     CSV has a column for each attribute and each quantity break of any price; attributes that are not strings, or are
     empty, it cannot say, and such a version is refused.
-
-    PRICEBOOK_TOKEN, where it is set, is sent as bearer token.
     """
     format = _format(format_name, output)  # noqa: A001 - it is the word for it
     with Advance("exporting") as advance:
@@ -63,7 +66,7 @@ def export(
             advance.tell(rows, of_rows, f"{rows:,} of {of_rows:,} prices")
 
         async def run(out: BinaryIO) -> Exported:
-            opened = open_direct(read_settings()) if direct else open_client(endpoint, os.environ.get(TOKEN), 2)
+            opened = open_direct(read_settings()) if direct else open_client(endpoint, token, 2)
             async with opened as client:
                 api = RetryingApi(ENDPOINT if direct else endpoint, client, advance.note)
                 exporter = Exporter(api.execute, price_list, version, tell)
