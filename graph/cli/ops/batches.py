@@ -1,4 +1,4 @@
-"""`pricebook batches`, `batch`, `approve`, `reject`: what was sent, what became of it, and what waits for a decision."""
+"""`pricebook batches`, `batch`, `approve`, `reject`: what was sent, what became of it, what waits."""
 
 import click
 

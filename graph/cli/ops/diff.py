@@ -76,7 +76,7 @@ def told(summary: Json) -> str:
 
 
 def _amount(price: Json | None) -> str | None:
-    return price and f"{price['amount']} {price['currency']}"
+    return f"{price['amount']} {price['currency']}" if price else None
 
 
 def _also(row: Json) -> str | None:

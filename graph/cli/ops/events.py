@@ -47,6 +47,11 @@ def _events(connection: Connection, price_list: str, limit: int) -> Iterator[Jso
     return connection.pages(lambda data: found_list(data, price_list)["events"], EVENTS, limit, name=price_list)
 
 
+def _since(connection: Connection, price_list: str, last: str | None) -> list[Json]:
+    """Return what was done since an event, newest first."""
+    return list(takewhile(lambda event: event["id"] != last, _events(connection, price_list, 0)))
+
+
 def _follow(connection: Connection, output: Output, price_list: str, limit: int) -> None:
     table = Table(_COLUMNS)
     # The limit is on what lies back; `islice` leaves out the remark that there is more.
@@ -60,6 +65,5 @@ def _follow(connection: Connection, output: Output, price_list: str, limit: int)
         elif news:
             table.add(news)
         connection.wait(POLL_SECONDS)
-        # Newest first, so what is new lies before what was seen.
-        news = list(takewhile(lambda event: event["id"] != last, _events(connection, price_list, 0)))
+        news = _since(connection, price_list, last)
         last = news[0]["id"] if news else last
