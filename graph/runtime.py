@@ -21,6 +21,7 @@ class Runtime:
     store: Store
     heads: Heads
     responses: ResponseCache
+    caller: str = ANONYMOUS
 
     @classmethod
     @asynccontextmanager
@@ -54,4 +55,4 @@ class Runtime:
     def context(self, min_versions: MinVersions | None = None) -> Context:
         """Return the context of a new request, which wants to see `min_versions` at the least."""
         loaders = Loaders(self.store, self.heads, min_versions or MinVersions())
-        return Context(self.store, self.heads, loaders, ANONYMOUS)
+        return Context(self.store, self.heads, loaders, self.caller)

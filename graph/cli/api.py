@@ -67,11 +67,20 @@ class Api:
 
 
 @contextmanager
-def open_api(endpoint: str) -> Iterator[Api]:
-    """Open the API at an endpoint, its connections closed in the end."""
-    on_this_machine = urlsplit(endpoint).hostname in {"127.0.0.1", "::1", "localhost"}
-    with httpx.Client(trust_env=not on_this_machine) as client:  # no proxy leads to this machine
+def open_api(endpoint: str, token: str | None = None) -> Iterator[Api]:
+    """Open the API at an endpoint, its connections closed in the end; the token goes out as bearer."""
+    with httpx.Client(headers=bearer(token), trust_env=not is_on_this_machine(endpoint)) as client:
         yield Api(endpoint, client)
+
+
+def bearer(token: str | None) -> dict[str, str]:
+    """Return the headers that tell who asks."""
+    return {"Authorization": f"Bearer {token}"} if token else {}
+
+
+def is_on_this_machine(endpoint: str) -> bool:
+    """Whether an endpoint is this machine's, to which no proxy leads."""
+    return urlsplit(endpoint).hostname in {"127.0.0.1", "::1", "localhost"}
 
 
 def _chunks(body: bytes, sent: Sent | None) -> Iterator[bytes]:

@@ -5,8 +5,9 @@ from typing import Any
 
 import click
 
-from graph.cli.api import DEFAULT_ENDPOINT, Api, ApiError, open_api
+from graph.cli.api import Api, ApiError, open_api
 from graph.cli.ecb import NoRates, PublicationDay, read_rates
+from graph.cli.options import endpoint_option, token_option
 from graph.cli.progress import BatchProgress
 
 ECB = "ecb"
@@ -37,8 +38,9 @@ Price = dict[str, object]
 
 
 @click.command()
-@click.option("--endpoint", default=DEFAULT_ENDPOINT, envvar="PRICEBOOK_ENDPOINT", show_default=True, show_envvar=True)
-def demo(endpoint: str) -> None:
+@endpoint_option
+@token_option
+def demo(endpoint: str, token: str | None) -> None:
     """Publish the European Central Bank's reference rates to a running server.
 
     The list `ecb` gets a version for each of the last 30 publication days, with the currency as sku. The list
@@ -49,7 +51,7 @@ def demo(endpoint: str) -> None:
 
     Exit codes: 0 both lists are published, 1 the server could not be reached or refused them.
     """
-    with open_api(endpoint) as api:
+    with open_api(endpoint, token) as api:
         publish_demo(api)
 
 

@@ -1,7 +1,6 @@
 """`pricebook export`: a version of a price list becomes a file that `pricebook import` takes back."""
 
 import asyncio
-import os
 import sys
 from pathlib import Path
 from typing import BinaryIO
@@ -9,11 +8,13 @@ from typing import BinaryIO
 import click
 
 from graph.cli.advance import Advance
-from graph.cli.api import DEFAULT_ENDPOINT
+from graph.cli.direct import ENDPOINT, open_direct
 from graph.cli.export_files import written
 from graph.cli.exporter import Exported, Exporter
+from graph.cli.options import direct_option, endpoint_option, token_option
 from graph.cli.price_files import FileRefused, Format, format_of
 from graph.cli.retrying_api import RetryingApi, open_client
+from graph.cli.start import read_settings
 
 INTERRUPTED = 130
 
@@ -37,8 +38,18 @@ Exit codes:
     help="What to write; without it, what the name of FILE says, else ndjson.",
 )
 @click.option("--output", "-o", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE", help="Where to.")
-@click.option("--endpoint", default=DEFAULT_ENDPOINT, envvar="PRICEBOOK_ENDPOINT", show_default=True, show_envvar=True)
-def export(price_list: str, version: int | None, format_name: str | None, output: Path | None, endpoint: str) -> None:
+@endpoint_option
+@token_option
+@direct_option
+def export(
+    price_list: str,
+    version: int | None,
+    format_name: str | None,
+    output: Path | None,
+    endpoint: str,
+    token: str | None,
+    direct: bool,
+) -> None:
     """Write a version of a price list to FILE, or to standard output.
 
     Whatever is published meanwhile, the file is one version, whole, in the order of its skus. FILE takes its name when
@@ -47,8 +58,6 @@ def export(price_list: str, version: int | None, format_name: str | None, output
     `pricebook import` takes it back: the same prices, with the same checksum. NDJSON says all that a price can hold.
     CSV has a column for each attribute and each quantity break of any price; attributes that are not strings, or are
     empty, it cannot say, and such a version is refused.
-
-    PRICEBOOK_TOKEN, where it is set, is sent as bearer token.
     """
     format = _format(format_name, output)  # noqa: A001 - it is the word for it
     with Advance("exporting") as advance:
@@ -57,8 +66,10 @@ def export(price_list: str, version: int | None, format_name: str | None, output
             advance.tell(rows, of_rows, f"{rows:,} of {of_rows:,} prices")
 
         async def run(out: BinaryIO) -> Exported:
-            async with open_client(endpoint, os.environ.get("PRICEBOOK_TOKEN"), 2) as client:
-                exporter = Exporter(RetryingApi(endpoint, client, advance.note).execute, price_list, version, tell)
+            opened = open_direct(read_settings()) if direct else open_client(endpoint, token, 2)
+            async with opened as client:
+                api = RetryingApi(ENDPOINT if direct else endpoint, client, advance.note)
+                exporter = Exporter(api.execute, price_list, version, tell)
                 return await exporter.csv(out) if format is Format.CSV else await exporter.ndjson(out)
 
         try:

@@ -2,7 +2,6 @@
 
 import asyncio
 import hashlib
-import os
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -11,13 +10,13 @@ import click
 import msgspec
 from rich.console import Console
 
-from graph.cli.api import DEFAULT_ENDPOINT
 from graph.cli.batch_api import BatchApi, Order, Outcome
 from graph.cli.chunks import CUT
 from graph.cli.import_errors import in_files
 from graph.cli.import_progress import ImportProgress
 from graph.cli.import_report import INTERRUPTED, exit_code, report
 from graph.cli.importer import Importer
+from graph.cli.options import endpoint_option, token_option
 from graph.cli.price_files import Format, RowFile
 from graph.cli.retrying_api import RetryingApi, open_client
 
@@ -66,7 +65,8 @@ Exit codes:
 )
 @click.option("--key", metavar="TEXT", help="An idempotency key of your own, in place of one made from the content.")
 @click.option("--json", "as_json", is_flag=True, help="Print the batch, as it is in the end, as JSON.")
-@click.option("--endpoint", default=DEFAULT_ENDPOINT, envvar="PRICEBOOK_ENDPOINT", show_default=True, show_envvar=True)
+@endpoint_option
+@token_option
 def import_(
     file: Path | None,
     price_list: str,
@@ -82,6 +82,7 @@ def import_(
     key: str | None,
     as_json: bool,
     endpoint: str,
+    token: str | None,
 ) -> None:
     """Import a file of prices as one batch: all of it becomes a new version, or nothing changes.
 
@@ -93,8 +94,6 @@ def import_(
     that was published is not published twice; for that, give a --key of your own. Under a key of your own, what is
     stored is sent again for the server to compare, and a batch that came to nothing is not begun anew.
 
-    PRICEBOOK_TOKEN, where it is set, is sent as bearer token.
-
     Progress goes to standard error, the result to standard output.
     """
     if remove and mode != "merge":
@@ -104,7 +103,7 @@ def import_(
     files = [*([RowFile.of_prices(file)] if file else []), *([RowFile(remove, Format.SKUS)] if remove else [])]
     order = Order(price_list, mode.upper(), key or "", publish.upper().replace("-", "_"), expected_version, label)
     progress = ImportProgress(Console(stderr=True), sum(each.size for each in files))
-    client = open_client(endpoint, os.environ.get("PRICEBOOK_TOKEN"), parallel)
+    client = open_client(endpoint, token, parallel)
     api = BatchApi(RetryingApi(endpoint, client, progress.note))
     importer = Importer(api, files, chunk_rows, parallel)
 

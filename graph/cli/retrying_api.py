@@ -5,12 +5,11 @@ import random
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import urlsplit
 
 import httpx
 import msgspec
 
-from graph.cli.api import ApiError
+from graph.cli.api import ApiError, bearer, is_on_this_machine
 
 Json = dict[str, Any]
 Notice = Callable[[str], None]
@@ -76,6 +75,16 @@ class RetryingApi:
                 await asyncio.sleep(pause)
                 delay = min(2 * delay, LONGEST_DELAY)
 
+    async def once(self, document: str, variables: Json) -> Json:
+        """Return the `data` of the answer to what must not be sent twice. Raises `ApiError`."""
+        try:
+            return await self._try(document, variables, None)
+        except _Transient as failure:
+            raise ApiError(
+                f"No answer from {self.endpoint} ({failure}). If it was reached, it may have been done all the same: "
+                "look with `pricebook events LIST` before you try again."
+            ) from failure
+
     async def _try(self, document: str, variables: Json, file: Upload | None) -> Json:
         try:
             response = await self._send(document, variables, file)
@@ -119,12 +128,11 @@ class RetryingApi:
 
 def open_client(endpoint: str, token: str | None, connections: int) -> httpx.AsyncClient:
     """Return an HTTP client for an endpoint; the token goes out as bearer."""
-    on_this_machine = urlsplit(endpoint).hostname in {"127.0.0.1", "::1", "localhost"}
     return httpx.AsyncClient(
-        headers={"Authorization": f"Bearer {token}"} if token else None,
+        headers=bearer(token),
         timeout=_TIMEOUT,
         limits=httpx.Limits(max_connections=connections),
-        trust_env=not on_this_machine,  # no proxy leads to this machine
+        trust_env=not is_on_this_machine(endpoint),
     )
 
 
