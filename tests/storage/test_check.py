@@ -10,9 +10,11 @@ import pytest
 from bson.objectid import ObjectId
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from pymongo.errors import AutoReconnect
 
-from storage import Batch, BatchMode, BatchState, PriceListNotFound, PublishPolicy, Store
+from storage import Batch, BatchMode, BatchState, PriceListNotFound, PublishPolicy, Store, proofs
 from storage.check import Check, Checked
+from storage.checksum import Checksum
 from storage.findings import Finding, FindingCode
 from storage.layers import Layers
 from storage.mongo import FORMAT
@@ -168,6 +170,22 @@ async def test_a_version_that_is_compacted_meanwhile_is_no_finding(store: Store)
     with patch.object(Layers, "is_sealed", compacted_meanwhile):
         assert await check(store) == []
     assert compacted == 1
+
+
+async def test_a_layer_is_read_again_when_an_election_broke_it_off(store: Store) -> None:
+    await layered(store)
+    checksum, broken_off = proofs.checksum, 0
+
+    def in_an_election(documents: Sequence[bytes]) -> Checksum:
+        nonlocal broken_off
+        broken_off += 1
+        if broken_off <= 2:
+            raise AutoReconnect
+        return checksum(documents)
+
+    with patch("storage.proofs.checksum", in_an_election):
+        assert await check(store) == []
+    assert broken_off > 2
 
 
 async def test_a_version_that_is_retired_once_another_is_current_is_no_finding(store: Store) -> None:
