@@ -12,9 +12,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pymongo.errors import AutoReconnect
 
-from storage import Batch, BatchMode, BatchState, PriceListNotFound, PublishPolicy, Store, proofs
+from storage import Batch, BatchMode, BatchState, PriceListNotFound, PublishPolicy, Store
 from storage.check import Check, Checked
-from storage.checksum import Checksum
+from storage.checksum import Checksum, checksum
 from storage.findings import Finding, FindingCode
 from storage.layers import Layers
 from storage.mongo import FORMAT
@@ -174,7 +174,7 @@ async def test_a_version_that_is_compacted_meanwhile_is_no_finding(store: Store)
 
 async def test_a_layer_is_read_again_when_an_election_broke_it_off(store: Store) -> None:
     await layered(store)
-    checksum, broken_off = proofs.checksum, 0
+    broken_off = 0
 
     def in_an_election(documents: Sequence[bytes]) -> Checksum:
         nonlocal broken_off
