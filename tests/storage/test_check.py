@@ -81,6 +81,9 @@ async def test_whatever_pricebook_does_leaves_a_database_that_is_sound(store: St
         await policy(waits.id, by="ops", reason="x")
     await store.publisher.rollback("retail", 3, by="ops", reason="x")
     await factories.held(store, rows(5))
+    await factories.held(store, rows(6))
+    await store.finisher.publish_latest("retail", by="ops", reason="x")
+    await factories.held(store, rows(7))
     await factories.left_sealing(store, rows(6), "left")
     await factories.left_open(store, rows(6), "open")
     assert await check(store) == []
