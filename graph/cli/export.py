@@ -10,12 +10,15 @@ import click
 
 from graph.cli.advance import Advance
 from graph.cli.api import DEFAULT_ENDPOINT
+from graph.cli.direct import ENDPOINT, open_direct
 from graph.cli.export_files import written
 from graph.cli.exporter import Exported, Exporter
 from graph.cli.price_files import FileRefused, Format, format_of
 from graph.cli.retrying_api import RetryingApi, open_client
+from graph.cli.start import read_settings
 
 INTERRUPTED = 130
+TOKEN = "PRICEBOOK_TOKEN"  # noqa: S105 - its name
 
 _FORMATS = {"ndjson": Format.NDJSON, "csv": Format.CSV}
 _EXIT_CODES = """\b
@@ -38,7 +41,10 @@ Exit codes:
 )
 @click.option("--output", "-o", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE", help="Where to.")
 @click.option("--endpoint", default=DEFAULT_ENDPOINT, envvar="PRICEBOOK_ENDPOINT", show_default=True, show_envvar=True)
-def export(price_list: str, version: int | None, format_name: str | None, output: Path | None, endpoint: str) -> None:
+@click.option("--direct", is_flag=True, help="Go straight to MongoDB, at PRICEBOOK_MONGODB_URI, not to a server.")
+def export(
+    price_list: str, version: int | None, format_name: str | None, output: Path | None, endpoint: str, direct: bool
+) -> None:
     """Write a version of a price list to FILE, or to standard output.
 
     Whatever is published meanwhile, the file is one version, whole, in the order of its skus. FILE takes its name when
@@ -57,8 +63,10 @@ def export(price_list: str, version: int | None, format_name: str | None, output
             advance.tell(rows, of_rows, f"{rows:,} of {of_rows:,} prices")
 
         async def run(out: BinaryIO) -> Exported:
-            async with open_client(endpoint, os.environ.get("PRICEBOOK_TOKEN"), 2) as client:
-                exporter = Exporter(RetryingApi(endpoint, client, advance.note).execute, price_list, version, tell)
+            opened = open_direct(read_settings()) if direct else open_client(endpoint, os.environ.get(TOKEN), 2)
+            async with opened as client:
+                api = RetryingApi(ENDPOINT if direct else endpoint, client, advance.note)
+                exporter = Exporter(api.execute, price_list, version, tell)
                 return await exporter.csv(out) if format is Format.CSV else await exporter.ndjson(out)
 
         try:

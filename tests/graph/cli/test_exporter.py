@@ -1,5 +1,6 @@
 """An export is one version, whole, whatever is published while it is read; and an import of it is the same version."""
 
+import asyncio
 import io
 import json
 from collections.abc import Awaitable, Callable
@@ -7,16 +8,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner, Result
 
 from graph.cli import exporter as module
+from graph.cli import main
 from graph.cli.api import ApiError
 from graph.cli.export_files import written
 from graph.cli.export_rows import Json
 from graph.cli.exporter import Exported, Exporter
-from storage import FileRows, Gates
+from storage import FileRows, Gates, Store
 from storage.files import MAX_FILE_BYTES
 from tests.graph.api import Api, row
-from tests.storage.factories import order
+from tests.storage.factories import create, order, published
 from tests.storage.reading import arriving
 
 ROWS = [
@@ -122,3 +125,31 @@ def test_a_file_is_not_there_before_it_is_whole(tmp_path: Path) -> None:
 def test_a_folder_that_is_not_there_is_told(tmp_path: Path) -> None:
     with pytest.raises(Exception, match="cannot be written: No such file or directory"), written(tmp_path / "a" / "b"):
         raise AssertionError("It was opened.")
+
+
+# Straight to MongoDB
+
+
+def export(*arguments: str, **environment: str) -> Result:
+    return CliRunner().invoke(main, ["export", *arguments, "--direct"], env=environment)
+
+
+async def test_without_a_server_it_goes_straight_to_mongodb(store: Store, mongodb_uri: str) -> None:
+    await create(store)
+    await published(store, [*ROWS])
+    environment = {"PRICEBOOK_MONGODB_URI": mongodb_uri, "PRICEBOOK_MONGODB_DATABASE": store.db.name}
+    result = await asyncio.to_thread(export, "retail", **environment)
+    assert result.exit_code == 0, result.output
+    assert [json.loads(line)["sku"] for line in result.stdout.splitlines()] == [each["sku"] for each in ROWS]
+    assert "Exported retail: version 1, 4 prices." in result.stderr
+    assert await store.db["processes"].count_documents({}) == 0, "it is no server"
+
+
+def test_straight_to_mongodb_wants_a_mongodb() -> None:
+    result = export("retail", PRICEBOOK_MONGODB_URI="")
+    assert (result.exit_code, "PRICEBOOK_MONGODB_URI" in result.stderr) == (2, True)
+
+
+def test_a_mongodb_that_does_not_answer_is_told() -> None:
+    result = export("retail", PRICEBOOK_MONGODB_URI="mongodb://127.0.0.1:1/?serverSelectionTimeoutMS=50")
+    assert (result.exit_code, "MongoDB does not answer" in result.stderr) == (1, True), result.output
