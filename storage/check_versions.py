@@ -11,11 +11,15 @@ from storage.unreadable import understood
 # A batch in one of these has a layer that was never proved whole.
 _UNSEALED = frozenset({BatchState.OPEN, BatchState.SEALING, BatchState.FAILED, BatchState.ABORTED})
 
-_STATE_OF_BATCH = {SnapshotState.SEALED: BatchState.HELD, SnapshotState.PUBLISHED: BatchState.PUBLISHED}
+_STATE_OF_BATCH = {
+    SnapshotState.SEALED: BatchState.HELD,
+    SnapshotState.PUBLISHED: BatchState.PUBLISHED,
+    SnapshotState.RETIRED: BatchState.PUBLISHED,  # by retention; of one that was rejected nothing is looked at
+}
 
 
 class VersionCheck:
-    """Checks versions. Those that are retired cannot be read, and their layers may be gone."""
+    """Checks versions, those too that retention took and that can be brought back. Of others the layers are gone."""
 
     def __init__(self, pointers: Pointers, snapshots: Snapshots, batches: Batches, proofs: Proofs) -> None:
         self._pointers = pointers
@@ -26,7 +30,7 @@ class VersionCheck:
     async def findings(self, name: str, version: int) -> list[Finding]:
         """Return what is wrong with a version, as its manifest is now: it may be compacted or retired meanwhile."""
         seen, problem = await self._manifest(name, version)
-        while seen and seen.state is not SnapshotState.RETIRED:
+        while seen and _has_layers(seen):
             found = await self._of(seen)
             now, problem = await self._manifest(name, version) if found else (seen, None)
             if now == seen:
@@ -110,6 +114,11 @@ class VersionCheck:
         if (newest.count, newest.checksum) != (batch.rows, batch.checksum):
             return f"Its batch {batch.id} sealed {batch.rows} rows with checksum {str(batch.checksum)[:16]}..."
         return None
+
+
+def _has_layers(seen: Snapshot) -> bool:
+    """Whether a version can be read, or be brought back."""
+    return seen.state is not SnapshotState.RETIRED or (seen.retired_at is not None and bool(seen.layers))
 
 
 def _is_sound(layer: Layer, proof: Proof) -> bool:

@@ -108,6 +108,12 @@ async def test_each_layer_is_read_once_however_many_versions_share_it(store: Sto
     assert told == Checked(lists=1, of_lists=1, versions=5, of_versions=5, rows=10 + 4 * 3)
 
 
+async def test_a_version_that_can_be_brought_back_is_sound(store: Store) -> None:
+    await layered(store)
+    await in_manifest(2, state="RETIRED", retiredAt=LONG_AGO)(store)
+    assert await check(store) == []
+
+
 async def test_one_list_can_be_checked_alone(store: Store) -> None:
     await versions(store, 1)
     await versions(store, 1, "other")
@@ -350,6 +356,7 @@ BREAKS: list[tuple[Break, FindingCode, int | None]] = [
     (in_manifest(4, **{"layers.0.count": 4}), F.LAYER_COUNT_WRONG, 4),
     (in_manifest(4, **{"layers.3.checksum": "0" * 64}), F.LAYER_CHANGED, 4),
     (in_manifest(3, size=11), F.VERSION_SIZE_WRONG, 3),
+    (in_manifest(2, state="RETIRED", retiredAt=LONG_AGO, size=99), F.VERSION_SIZE_WRONG, 2),
     (in_manifest(1, size=9), F.VERSION_SIZE_WRONG, 1),
     (in_manifest(2, batch="none"), F.VERSION_BATCH_WRONG, 2),
     (in_manifest(2, format=FORMAT + 1), F.FORMAT_UNKNOWN, 2),
