@@ -6,7 +6,6 @@ from storage.diff import ChangeKind, PriceDiff
 from storage.errors import (
     BatchNotFound,
     Broken,
-    FileRefused,
     Interrupted,
     InvalidArgument,
     PricebookError,
@@ -18,6 +17,7 @@ from storage.errors import (
     VersionNotReached,
 )
 from storage.events import Event, EventKind
+from storage.file_errors import FileRefused
 from storage.files import MAX_FILE_BYTES, FileRows
 from storage.gates import DiffSummary, GateFinding, Gates, Severity
 from storage.history import PriceVersion

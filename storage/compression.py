@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from typing import Protocol
 
-from storage.errors import DecompressionBomb, FileCorrupt, FileTruncated, WrongEncoding
+from storage.file_errors import DecompressionBomb, FileCorrupt, FileTruncated, WrongEncoding
 
 if sys.version_info >= (3, 14):
     from compression import zstd

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from storage.csv_columns import Columns, is_utf8, read_header
 from storage.decode import SLICE_ROWS, Row, RowRefused, Slice, to_document
-from storage.errors import LineTooLong
+from storage.file_errors import LineTooLong
 from storage.lines import MAX_LINE_BYTES, Block
 
 # The cells of a record, or why it has none.

@@ -4,13 +4,11 @@ PricebookError
 ├── Refused              the caller asked for something that cannot be done; asking again alone does not help
 │   ├── InvalidArgument, ScanLimit
 │   ├── PriceListNotFound, PriceListExists
-│   ├── SnapshotNotFound, SnapshotExpired, SnapshotNeverPublished, VersionNotReached
+│   ├── SnapshotNotFound, SnapshotExpired (SnapshotGone), SnapshotNeverPublished, VersionNotReached
 │   ├── BatchNotFound, EmptyBatch, IdempotencyKeyReused
 │   ├── RemoveInReplace, BatchNotOpen, BatchNotHeld, SequenceReused, PartsMissing, PartsUnexpected, SizeMismatch
-│   ├── Conflict, AlreadyCurrent, Pinned, NotPinned
-│   └── FileRefused      the file as a whole; nothing that follows in it can be trusted
-│       ├── UnknownEncoding, WrongEncoding
-│       └── FileCorrupt, FileTruncated, FileTooLarge, DecompressionBomb, LineTooLong
+│   ├── Conflict, AlreadyCurrent, Pinned, NotPinned, LatestHeld, NotRetired
+│   └── FileRefused      see `storage.file_errors`
 └── Broken               the data or the deployment is not as it must be
     ├── Corrupt
     ├── UnknownFormat
@@ -297,55 +295,6 @@ class LatestHeld(Refused):
         )
 
 
-class FileRefused(Refused):
-    """The file as a whole cannot be taken: nothing that follows in it can be trusted."""
-
-    def __init__(self, message: str) -> None:
-        super().__init__(message, path=("input", "file"))
-
-
-class UnknownEncoding(FileRefused):
-    """The file's name does not say how to read it."""
-
-    code = "UNKNOWN_ENCODING"
-
-
-class WrongEncoding(FileRefused):
-    """The file is not what its name says."""
-
-    code = "WRONG_ENCODING"
-
-
-class FileCorrupt(FileRefused):
-    """Compressed data that cannot be decompressed, or whose check sum or length is wrong."""
-
-    code = "FILE_CORRUPT"
-
-
-class FileTruncated(FileRefused):
-    """Compressed data that ends too early."""
-
-    code = "FILE_TRUNCATED"
-
-
-class FileTooLarge(FileRefused):
-    """The file is over the limit, once decompressed."""
-
-    code = "FILE_TOO_LARGE"
-
-
-class LineTooLong(FileRefused):
-    """A row is longer than any price can be."""
-
-    code = "LINE_TOO_LONG"
-
-    def __init__(self, line: int, limit: int) -> None:
-        super().__init__(
-            f"The row that begins on line {line} is over {limit} bytes. Look for a missing line break or an open quote."
-        )
-        self.line = line
-
-
 class Broken(PricebookError):
     """The data or the deployment is not as it must be."""
 
@@ -366,15 +315,6 @@ class UnknownFormat(Broken):
             f"A {kind} has format {found}; this release knows formats up to {known} and leaves it alone. "
             "Upgrade this process."
         )
-
-
-class DecompressionBomb(FileRefused):
-    """Compressed data that expands as no prices do."""
-
-    code = "DECOMPRESSION_BOMB"
-
-    def __init__(self, ratio: int) -> None:
-        super().__init__(f"The file expands to over {ratio} times its size. If it is sound, send it uncompressed.")
 
 
 class Interrupted(Broken):

@@ -11,7 +11,8 @@ from typing import Protocol
 from storage.compression import GZIP, ZSTD, decompressed
 from storage.csv_rows import CsvDecoder
 from storage.decode import Slice
-from storage.errors import FileTooLarge, Interrupted, UnknownEncoding
+from storage.errors import Interrupted
+from storage.file_errors import FileTooLarge, UnknownEncoding
 from storage.lines import Block, whole_lines
 from storage.ndjson import NdjsonDecoder
 

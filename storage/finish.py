@@ -8,6 +8,7 @@ from storage.decode import ItemError
 from storage.errors import BatchNotHeld, Conflict, Corrupt, LatestHeld
 from storage.gates import judge
 from storage.layers import Layers
+from storage.operations import Operations
 from storage.pointers import Pointers, PriceList
 from storage.publish import BaseMoved, Publisher
 from storage.seal import Seal, seal
@@ -30,6 +31,7 @@ class Finisher:
         layers: Layers,
         stack: Stack,
         publisher: Publisher,
+        operations: Operations,
     ) -> None:
         self._pointers = pointers
         self._snapshots = snapshots
@@ -37,6 +39,7 @@ class Finisher:
         self._layers = layers
         self._stack = stack
         self._publisher = publisher
+        self._operations = operations
 
     async def finish(self, batch: Batch) -> Batch:
         """Seal a batch in SEALING, and publish, hold or reject it.
@@ -82,7 +85,7 @@ class Finisher:
             price_list = await self._pointers.get(name)
             waiting = await self._batches.waiting(name) if price_list.pin else []
             if not waiting:
-                return await self._publisher.unpin(name, by=by, reason=reason)
+                return await self._operations.unpin(name, by=by, reason=reason)
             *others, latest = waiting
             sealed = await self._seal(latest, price_list)
             _check_publishable(latest, price_list, sealed)

@@ -8,7 +8,8 @@ from hashlib import blake2b
 import msgspec
 
 from storage.batches import Batch, Batches, BatchMode, BatchOrder, Refusal
-from storage.errors import EmptyBatch, FileRefused, IdempotencyKeyReused, InvalidArgument, LeaseLost, RemoveInReplace
+from storage.errors import EmptyBatch, IdempotencyKeyReused, InvalidArgument, LeaseLost, RemoveInReplace
+from storage.file_errors import FileRefused
 from storage.finish import Finisher
 from storage.holding import holding
 from storage.layers import Filled, Layers

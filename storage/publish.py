@@ -1,11 +1,10 @@
-"""The only mover of pointers. Each act is one transaction: the pointer, its event, the manifest and the batch's state.
+"""Publishing. Each act is one transaction: the pointer, its event, the manifest and the batch's state.
 
 Whoever reads a pointer as a majority has it therefore sees all of an act or nothing of it, and what was acknowledged
 survives the loss of any minority of the members (`w: majority, j: true`).
 """
 
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import replace
 from typing import Any, TypeVar
 
 from pymongo.asynchronous.client_session import AsyncClientSession
@@ -13,22 +12,19 @@ from pymongo.errors import DuplicateKeyError, PyMongoError
 
 from storage.batches import PIN, Batch, Batches, BatchMode, PublishPolicy, Refusal
 from storage.errors import (
-    AlreadyCurrent,
     BatchNotHeld,
     Conflict,
     Corrupt,
-    NotPinned,
     Pinned,
     PriceListExists,
-    SnapshotExpired,
-    SnapshotNeverPublished,
     SnapshotNotFound,
 )
 from storage.events import Event, EventKind, Events
 from storage.gates import GateFinding, Gates, Severity, check_gates
 from storage.mongo import Client, Database
 from storage.moves import check_reason, event_of, in_transaction, instant
-from storage.pointers import Pin, Pointers, PriceList, check_name
+from storage.operations import Operations
+from storage.pointers import Pointers, PriceList, check_name
 from storage.retention import DEFAULT_RETENTION, Retention, check_retention
 from storage.seal import Seal
 from storage.snapshots import Layer, Snapshot, Snapshots, SnapshotState
@@ -42,10 +38,11 @@ class BaseMoved(Exception):
 
 
 class Publisher:
-    """Creates lists, publishes batches, rolls back, pins and unpins."""
+    """Creates lists, and publishes batches."""
 
-    def __init__(self, client: Client, db: Database) -> None:
+    def __init__(self, client: Client, db: Database, operations: Operations) -> None:
         self._client = client
+        self._operations = operations
         self._pointers = Pointers(db)
         self._snapshots = Snapshots(db)
         self._events = Events(db)
@@ -279,67 +276,6 @@ class Publisher:
 
         return await self._settled(batch, act)
 
-    async def rollback(
-        self,
-        name: str,
-        to_version: int,
-        *,
-        by: str,
-        reason: str,
-        expected_version: int | None = None,
-        pin: bool = True,
-    ) -> PriceList:
-        """Make an earlier version current again; nothing is copied. Pins it, unless told otherwise.
-
-        Raises `Conflict`, `AlreadyCurrent`, `SnapshotNotFound`, `SnapshotExpired`, `SnapshotNeverPublished`.
-        """
-        check_reason(reason)
-
-        async def act(session: AsyncClientSession) -> PriceList:
-            price_list = await self._pointers.get(name, session)
-            price_list.expect(expected_version)
-            if to_version == price_list.current_version:
-                raise AlreadyCurrent(name, to_version)
-            await self._check_published(name, to_version, session)
-            now = instant()
-            kept = price_list.pin and replace(price_list.pin, version=to_version)
-            held = Pin(to_version, reason, by, now) if pin else kept
-            moved = await self._pointers.move(price_list, session, current_version=to_version, pin=held)
-            await self._events.append(
-                event_of(price_list, moved, EventKind.ROLLED_BACK, by, now, reason=reason), session
-            )
-            return moved
-
-        return await self._transaction(act)
-
-    async def pin(self, name: str, version: int, *, by: str, reason: str) -> PriceList:
-        """Make a version current, if it is not, and hold it: batches are sealed and wait.
-
-        Raises `SnapshotNotFound`, `SnapshotExpired`, `SnapshotNeverPublished`.
-        """
-        check_reason(reason)
-
-        async def act(session: AsyncClientSession) -> PriceList:
-            price_list = await self._pointers.get(name, session)
-            await self._check_published(name, version, session)
-            now = instant()
-            moved = await self._pointers.move(
-                price_list, session, current_version=version, pin=Pin(version, reason, by, now)
-            )
-            await self._events.append(event_of(price_list, moved, EventKind.PINNED, by, now, reason=reason), session)
-            return moved
-
-        return await self._transaction(act)
-
-    async def unpin(self, name: str, *, by: str, reason: str) -> PriceList:
-        """Let the pointer go: the next batch is published again. Raises `NotPinned`."""
-        check_reason(reason)
-
-        async def act(session: AsyncClientSession) -> PriceList:
-            return await self._unpin(await self._pointers.get(name, session), by, reason, session)
-
-        return await self._transaction(act)
-
     async def publish_latest(
         self, seen: PriceList, latest: Batch, others: Sequence[Batch], sealed: Seal, *, by: str, reason: str
     ) -> PriceList:
@@ -353,7 +289,7 @@ class Publisher:
             price_list = await self._pointers.get(seen.name, session)
             if price_list.revision != seen.revision:
                 raise BaseMoved
-            price_list = await self._unpin(price_list, by, reason, session)
+            price_list = await self._operations.let_go(price_list, by, reason, session)
             superseded = Refusal(
                 "SUPERSEDED", f"Batch {latest.id} was published in its place when the list was unpinned."
             )
@@ -364,24 +300,6 @@ class Publisher:
             return await self._pointers.get(seen.name, session)
 
         return await self._transaction(act)
-
-    async def _unpin(self, price_list: PriceList, by: str, reason: str, session: AsyncClientSession) -> PriceList:
-        if not price_list.pin:
-            raise NotPinned(price_list.name)
-        moved = await self._pointers.move(price_list, session, pin=None)
-        await self._events.append(
-            event_of(price_list, moved, EventKind.UNPINNED, by, instant(), reason=reason), session
-        )
-        return moved
-
-    async def _check_published(self, name: str, version: int, session: AsyncClientSession) -> None:
-        snapshot = await self._snapshots.get(name, version, session)
-        if snapshot is None:
-            raise SnapshotNotFound(name, version)
-        if snapshot.state is SnapshotState.RETIRED:
-            raise SnapshotExpired(name, version)
-        if snapshot.published_at is None:
-            raise SnapshotNeverPublished(name, version)
 
     async def _transaction(self, act: Callable[[AsyncClientSession], Awaitable[T]]) -> T:
         return await in_transaction(self._client, act)

@@ -12,6 +12,7 @@ from storage.layers import Layers
 from storage.leavings import Leavings
 from storage.locks import Locks
 from storage.mongo import Client, connect, database, prepare
+from storage.operations import Operations
 from storage.orphans import Orphans
 from storage.parts import Parts
 from storage.pointers import Pointers
@@ -59,8 +60,11 @@ class Store:
         self.events = Events(self.db)
         self.locks = Locks(self.db)
         self.processes = Processes(self.db)
-        self.publisher = Publisher(client, self.db)
-        self.finisher = Finisher(self.pointers, self.snapshots, self.batches, self.layers, self.stack, self.publisher)
+        self.operations = Operations(client, self.db)
+        self.publisher = Publisher(client, self.db, self.operations)
+        self.finisher = Finisher(
+            self.pointers, self.snapshots, self.batches, self.layers, self.stack, self.publisher, self.operations
+        )
         self.intake = Intake(self.pointers, self.batches, self.layers, self.finisher)
         self.chunks = Chunks(self.pointers, self.batches, self.parts, self.layers, self.finisher, self.publisher)
         self.compactor = Compactor(self.pointers, self.snapshots, self.layers, self.stack, self.locks)

@@ -70,7 +70,7 @@ class OperationMutations:
         input: Annotated[RollbackInput, strawberry.argument(description="Where to.")],  # noqa: A002
     ) -> PriceListPayload:
         """Go back to an earlier version."""
-        moved = await info.context.store.publisher.rollback(
+        moved = await info.context.store.operations.rollback(
             input.price_list,
             input.to_version,
             by=info.context.caller,
@@ -88,7 +88,7 @@ class OperationMutations:
         input: Annotated[PinInput, strawberry.argument(description="What to hold.")],  # noqa: A002
     ) -> PriceListPayload:
         """Hold a version."""
-        moved = await info.context.store.publisher.pin(
+        moved = await info.context.store.operations.pin(
             input.price_list, input.version, by=info.context.caller, reason=input.reason
         )
         return await _payload(info.context, moved)
@@ -102,7 +102,7 @@ class OperationMutations:
     ) -> PriceListPayload:
         """Let the pointer go."""
         store, caller = info.context.store, info.context.caller
-        unpin = store.finisher.publish_latest if input.publish_latest else store.publisher.unpin
+        unpin = store.finisher.publish_latest if input.publish_latest else store.operations.unpin
         moved = await unpin(input.price_list, by=caller, reason=input.reason)
         return await _payload(info.context, moved)
 

@@ -100,7 +100,7 @@ async def test_the_manifest_of_what_is_current_is_read_once(cached_api: Api, rou
     api = cached_api
     await api.create("retail")
     await api.publish("retail", [row("a")])
-    await api.runtime.store.publisher.pin("retail", 1, by="ops", reason="x")
+    await api.runtime.store.operations.pin("retail", 1, by="ops", reason="x")
     await until(lambda: _revision(api, 3), "pushed")
     with round_trips.counted() as sent:
         for _ in range(3):

@@ -58,7 +58,7 @@ class Act:
             await merge(store, name, amounts, removed)
         elif model.versions and 1 + self.back % len(model.versions) != model.current:
             model.current = 1 + self.back % len(model.versions)
-            await store.publisher.rollback(name, model.current, by="ops", reason="x", pin=False)
+            await store.operations.rollback(name, model.current, by="ops", reason="x", pin=False)
 
 
 @dataclass(frozen=True)

@@ -206,7 +206,7 @@ async def test_a_rollback_holds_at_once_whatever_is_being_warmed(api: Api, store
     gate.waiting.clear()
     await merge(store, "retail", {SKUS[0]: "3.00"})
     await gate.waiting.wait()
-    moved = await store.publisher.rollback("retail", 1, by="ops", reason="x")
+    moved = await store.operations.rollback("retail", 1, by="ops", reason="x")
     await turned(api, 1)
     gate.open.set()
     await until(nothing_turns, "left")
@@ -220,7 +220,7 @@ async def test_a_rollback_to_the_version_before_finds_its_records_in_memory(
     await merge(store, "retail", {SKUS[0]: "2.00"})
     await turned(api, 2)
     with round_trips.counted() as sent:
-        await store.publisher.rollback("retail", 1, by="ops", reason="x")
+        await store.operations.rollback("retail", 1, by="ops", reason="x")
         await turned(api, 1)
         for sku in SKUS[:3]:
             assert (await api.data(POINT, sku=sku))["snapshot"] == {"version": 1, "price": {"amount": "1.00"}}

@@ -77,7 +77,7 @@ async def held(store: Store, prices: Iterable[Row], key: str | None = None) -> B
     """A batch that waits, because the list is pinned at its current version."""
     current = (await store.pointers.get("retail")).current_version
     assert current is not None
-    await store.publisher.pin("retail", current, by="ops", reason="audit")
+    await store.operations.pin("retail", current, by="ops", reason="audit")
     batch = await submit(store, prices, key=key)
     assert batch.state is BatchState.HELD, batch
     return batch

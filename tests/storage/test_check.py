@@ -79,7 +79,7 @@ async def test_whatever_pricebook_does_leaves_a_database_that_is_sound(store: St
     for policy in (store.finisher.approve, store.finisher.reject):
         waits = await submit(store, rows(4), publish=PublishPolicy.ON_APPROVAL)
         await policy(waits.id, by="ops", reason="x")
-    await store.publisher.rollback("retail", 3, by="ops", reason="x")
+    await store.operations.rollback("retail", 3, by="ops", reason="x")
     await factories.held(store, rows(5))
     await factories.held(store, rows(6))
     await store.finisher.publish_latest("retail", by="ops", reason="x")
@@ -225,7 +225,7 @@ async def test_a_list_that_is_in_use_is_sound_whenever_it_is_looked_at(store: St
             held = await submit(store, rows(2), publish=PublishPolicy.ON_APPROVAL)
             act = store.finisher.approve if n % 3 == 0 else store.finisher.reject
             await act(held.id, by="ops", reason="x")
-            await store.publisher.rollback("retail", 1 + n % 3, by="ops", reason="x", pin=False)
+            await store.operations.rollback("retail", 1 + n % 3, by="ops", reason="x", pin=False)
             current = await factories.current(store)
             assert current
             if len((now := await snapshot(store, current)).layers) > 2:

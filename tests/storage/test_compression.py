@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from storage.compression import GZIP, PIECE_BYTES, ZSTD, Encoding, decompressed
-from storage.errors import DecompressionBomb, FileCorrupt, FileTruncated, WrongEncoding
+from storage.file_errors import DecompressionBomb, FileCorrupt, FileTruncated, WrongEncoding
 from tests.storage.reading import COMPRESS, arriving
 
 if sys.version_info >= (3, 14):

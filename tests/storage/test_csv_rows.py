@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from storage.errors import LineTooLong
+from storage.file_errors import LineTooLong
 from storage.lines import BLOCK_BYTES, MAX_LINE_BYTES
 from tests.storage.reading import bad, good, read, skus, slices_of, source
 

@@ -13,7 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from storage.decode import SLICE_ROWS
-from storage.errors import FileRefused, FileTooLarge, Interrupted, UnknownEncoding
+from storage.errors import Interrupted
+from storage.file_errors import FileRefused, FileTooLarge, UnknownEncoding
 from storage.files import FileRows
 from storage.layers import Filled
 from tests.storage.reading import COMPRESS, arriving, cut, digest, good, read, slices_of, source

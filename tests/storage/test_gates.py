@@ -96,7 +96,7 @@ async def test_a_batch_that_is_held_can_be_read_by_its_number_and_moves_nothing(
     assert [finding.gate for finding in batch.findings] == ["maxShrinkPercent"]
     assert len(await amounts(store, 2)) == 4
     with pytest.raises(SnapshotNeverPublished):
-        await store.publisher.rollback("retail", 2, by="ops", reason="x")
+        await store.operations.rollback("retail", 2, by="ops", reason="x")
     approved = await store.finisher.approve(batch.id, by="ops", reason="the season is over")
     assert (approved.state, approved.version, await current(store)) == (BatchState.PUBLISHED, 2, 2)
 
@@ -152,10 +152,10 @@ async def test_a_dry_run_tells_everything_and_can_never_be_published(store: Stor
 async def test_nothing_is_approved_while_the_list_is_pinned(store: Store) -> None:
     await gated(store, Gates())
     await send(store, [row("a")])
-    await store.publisher.pin("retail", 1, by="ops", reason="audit")
+    await store.operations.pin("retail", 1, by="ops", reason="audit")
     batch = await send(store, [row("b")])
     assert [finding.gate for finding in batch.findings] == ["pin"]
     with pytest.raises(Pinned):
         await store.finisher.approve(batch.id, by="ops", reason="x")
-    await store.publisher.unpin("retail", by="ops", reason="x")
+    await store.operations.unpin("retail", by="ops", reason="x")
     assert (await store.finisher.approve(batch.id, by="ops", reason="x")).version == 2

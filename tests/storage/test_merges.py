@@ -88,7 +88,7 @@ async def step(store: Store, name: str, model: Model, act: Act) -> None:
         earlier = [version for version in model.published if version != model.current]
         if earlier:
             to = earlier[-1 - act.back % len(earlier)]
-            await store.publisher.rollback(name, to, by="ops", reason="x", pin=False)
+            await store.operations.rollback(name, to, by="ops", reason="x", pin=False)
             model.current = to
     elif act.kind == "compact":
         current = await store.snapshots.get(name, model.current) if model.current else None

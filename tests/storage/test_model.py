@@ -105,7 +105,6 @@ class Act:
     flag: bool = False
 
     async def on_store(self, store: Store, name: str, version: int, amount: str) -> str | None:
-        publisher = store.publisher
         match self.name:
             case "publish":
                 expected = version if self.flag else None
@@ -113,11 +112,11 @@ class Act:
             case "publish_bad":
                 return (await submit(store, [row("a", "x")], name)).state
             case "rollback":
-                await publisher.rollback(name, version, by="ops", reason="x", pin=self.flag)
+                await store.operations.rollback(name, version, by="ops", reason="x", pin=self.flag)
             case "pin":
-                await publisher.pin(name, version, by="ops", reason="x")
+                await store.operations.pin(name, version, by="ops", reason="x")
             case "unpin":
-                await publisher.unpin(name, by="ops", reason="x")
+                await store.operations.unpin(name, by="ops", reason="x")
             case "publish_latest":
                 await store.finisher.publish_latest(name, by="ops", reason="x")
         return None

@@ -3,7 +3,7 @@
 import pytest
 
 from storage.decode import SLICE_ROWS
-from storage.errors import LineTooLong
+from storage.file_errors import LineTooLong
 from storage.lines import BLOCK_BYTES, MAX_LINE_BYTES
 from tests.storage.reading import bad, good, read, shown, skus
 

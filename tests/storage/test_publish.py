@@ -128,7 +128,7 @@ async def test_a_reader_in_the_middle_of_a_walk_keeps_its_version(store: Store) 
 
 async def test_a_rollback_makes_an_earlier_version_current_and_pins_it(store: Store) -> None:
     await versions(store, 3)
-    moved = await store.publisher.rollback("retail", 1, by="ops", reason="wrong prices")
+    moved = await store.operations.rollback("retail", 1, by="ops", reason="wrong prices")
     assert moved == await store.pointers.get("retail")
     assert (moved.current_version, moved.last_version) == (1, 3)
     assert moved.pin is not None
@@ -140,7 +140,7 @@ async def test_a_rollback_copies_nothing(store: Store) -> None:
     await versions(store, 3)
     names = sorted(await store.db.list_collection_names())
     manifests = await store.snapshots.newest("retail", 10)
-    await store.publisher.rollback("retail", 1, by="ops", reason="x")
+    await store.operations.rollback("retail", 1, by="ops", reason="x")
     assert sorted(await store.db.list_collection_names()) == names
     assert await store.snapshots.newest("retail", 10) == manifests
 
@@ -148,14 +148,14 @@ async def test_a_rollback_copies_nothing(store: Store) -> None:
 async def test_a_rollback_goes_to_any_version_whatever_came_between_also_forward(store: Store) -> None:
     await versions(store, 5)
     for version in (2, 4, 1, 5, 3):
-        await store.publisher.rollback("retail", version, by="ops", reason="x")
+        await store.operations.rollback("retail", version, by="ops", reason="x")
         assert await current(store) == version
         assert await amounts(store, version) == {"a": str(version)}
 
 
 async def test_a_rollback_without_a_pin_lets_the_next_batch_through(store: Store) -> None:
     await versions(store, 2)
-    moved = await store.publisher.rollback("retail", 1, by="ops", reason="x", pin=False)
+    moved = await store.operations.rollback("retail", 1, by="ops", reason="x", pin=False)
     assert moved.pin is None
     assert (await published(store, [row("a", "3")])).version == 3
     assert (await snapshot(store, 3)).base == 1
@@ -163,8 +163,8 @@ async def test_a_rollback_without_a_pin_lets_the_next_batch_through(store: Store
 
 async def test_a_rollback_without_a_pin_of_its_own_leaves_the_list_held_where_it_is_now(store: Store) -> None:
     await versions(store, 3)
-    await store.publisher.pin("retail", 3, by="ops", reason="audit")
-    moved = await store.publisher.rollback("retail", 1, by="ops", reason="x", pin=False)
+    await store.operations.pin("retail", 3, by="ops", reason="audit")
+    moved = await store.operations.rollback("retail", 1, by="ops", reason="x", pin=False)
     assert moved.pin is not None
     assert (moved.pin.version, moved.pin.reason) == (1, "audit")
 
@@ -180,14 +180,14 @@ async def test_a_rollback_to_what_cannot_be_current_is_refused_and_changes_nothi
     await held(store, [row("a", "4")])
     before, told_before = await store.pointers.get("retail"), await told(store)
     with pytest.raises(error):
-        await store.publisher.rollback("retail", version, by="ops", reason="x")
+        await store.operations.rollback("retail", version, by="ops", reason="x")
     assert (await store.pointers.get("retail"), await told(store)) == (before, told_before)
 
 
 async def test_a_rollback_from_another_version_than_expected_is_refused(store: Store) -> None:
     await versions(store, 3)
     with pytest.raises(Conflict) as refused:
-        await store.publisher.rollback("retail", 1, by="ops", reason="x", expected_version=2)
+        await store.operations.rollback("retail", 1, by="ops", reason="x", expected_version=2)
     assert (refused.value.expected, refused.value.found) == (2, 3)
     assert await current(store) == 3
 
@@ -196,17 +196,16 @@ async def test_a_snapshot_of_another_list_is_none_to_go_back_to(store: Store) ->
     await versions(store, 2, "retail")
     await create(store, "wholesale")
     with pytest.raises(SnapshotNotFound):
-        await store.publisher.rollback("wholesale", 1, by="ops", reason="x")
+        await store.operations.rollback("wholesale", 1, by="ops", reason="x")
 
 
 @pytest.mark.parametrize("reason", ["", "   ", "x" * 1001])
 async def test_ops_give_a_reason(store: Store, reason: str) -> None:
     await versions(store, 2)
-    publisher = store.publisher
     for act in (
-        publisher.rollback("retail", 1, by="ops", reason=reason),
-        publisher.pin("retail", 1, by="ops", reason=reason),
-        publisher.unpin("retail", by="ops", reason=reason),
+        store.operations.rollback("retail", 1, by="ops", reason=reason),
+        store.operations.pin("retail", 1, by="ops", reason=reason),
+        store.operations.unpin("retail", by="ops", reason=reason),
     ):
         with pytest.raises(InvalidArgument, match="reason"):
             await act
@@ -214,11 +213,10 @@ async def test_ops_give_a_reason(store: Store, reason: str) -> None:
 
 
 async def test_a_list_that_does_not_exist_cannot_be_moved(store: Store) -> None:
-    publisher = store.publisher
     for act in (
-        publisher.rollback("nope", 1, by="ops", reason="x"),
-        publisher.pin("nope", 1, by="ops", reason="x"),
-        publisher.unpin("nope", by="ops", reason="x"),
+        store.operations.rollback("nope", 1, by="ops", reason="x"),
+        store.operations.pin("nope", 1, by="ops", reason="x"),
+        store.operations.unpin("nope", by="ops", reason="x"),
     ):
         with pytest.raises(PriceListNotFound):
             await act
@@ -240,14 +238,14 @@ async def test_a_pinned_list_holds_the_batch_under_a_version_of_its_own(store: S
 async def test_after_an_unpin_the_next_batch_is_published_above_those_that_waited(store: Store) -> None:
     await versions(store, 1)
     await held(store, [row("a", "2")])
-    assert (await store.publisher.unpin("retail", by="ops", reason="done")).pin is None
+    assert (await store.operations.unpin("retail", by="ops", reason="done")).pin is None
     assert (await published(store, [row("a", "3")])).version == 3
     assert await current(store) == 3
 
 
 async def test_a_pin_of_another_version_makes_it_current(store: Store) -> None:
     await versions(store, 3)
-    moved = await store.publisher.pin("retail", 2, by="ops", reason="x")
+    moved = await store.operations.pin("retail", 2, by="ops", reason="x")
     assert moved.current_version == 2
     assert moved.pin is not None
     assert moved.pin.version == 2
@@ -259,7 +257,7 @@ async def test_what_was_never_current_cannot_be_pinned(store: Store, version: in
     await held(store, [row("a", "3")])
     before = await store.pointers.get("retail")
     with pytest.raises(error):
-        await store.publisher.pin("retail", version, by="ops", reason="x")
+        await store.operations.pin("retail", version, by="ops", reason="x")
     assert await store.pointers.get("retail") == before
 
 
@@ -267,7 +265,7 @@ async def test_an_unpin_of_what_is_not_pinned_is_refused(store: Store) -> None:
     await versions(store, 1)
     before = await store.pointers.get("retail")
     with pytest.raises(NotPinned):
-        await store.publisher.unpin("retail", by="ops", reason="x")
+        await store.operations.unpin("retail", by="ops", reason="x")
     assert await store.pointers.get("retail") == before
 
 
@@ -276,10 +274,10 @@ async def test_an_unpin_of_what_is_not_pinned_is_refused(store: Store) -> None:
 
 async def test_everything_that_happened_is_told_newest_first_with_the_versions_it_led_between(store: Store) -> None:
     await versions(store, 2)
-    await store.publisher.rollback("retail", 1, by="ada", reason="wrong prices")
+    await store.operations.rollback("retail", 1, by="ada", reason="wrong prices")
     waiting = await submit(store, [row("a", "3")])
-    await store.publisher.pin("retail", 2, by="bob", reason="audit")
-    await store.publisher.unpin("retail", by="bob", reason="done")
+    await store.operations.pin("retail", 2, by="bob", reason="audit")
+    await store.operations.unpin("retail", by="bob", reason="done")
     bad = await factories.failed(store)
     assert await told(store) == [
         (EventKind.FAILED, 2, 2),
@@ -302,7 +300,7 @@ async def test_events_are_numbered_without_a_gap_as_the_pointer_is(store: Store)
     await versions(store, 2)
     await asyncio.gather(
         *(submit(store, [row("a", str(n))]) for n in range(5)),
-        *(store.publisher.pin("retail", 1 + n % 2, by="ops", reason="x") for n in range(5)),
+        *(store.operations.pin("retail", 1 + n % 2, by="ops", reason="x") for n in range(5)),
     )
     found = await events(store)
     assert [event.revision for event in found] == list(range(13, 0, -1))
@@ -313,7 +311,7 @@ async def test_each_event_goes_on_from_where_the_one_before_it_led(store: Store)
     await versions(store, 3)
     await asyncio.gather(
         *(submit(store, [row("a", str(n))]) for n in range(4)),
-        *(store.publisher.rollback("retail", n, by="ops", reason="x", pin=False) for n in (1, 2)),
+        *(store.operations.rollback("retail", n, by="ops", reason="x", pin=False) for n in (1, 2)),
     )
     found = (await events(store))[::-1]
     assert [event.from_version for event in found[1:]] == [event.to_version for event in found[:-1]]

@@ -75,7 +75,7 @@ async def test_all_of_it_is_told(store: Store) -> None:
 
 async def test_with_nothing_waiting_it_is_an_unpin(store: Store) -> None:
     await versions(store, 1)
-    await store.publisher.pin("retail", 1, by="ops", reason="audit")
+    await store.operations.pin("retail", 1, by="ops", reason="audit")
     moved = await publish_latest(store)
     assert (moved.current_version, moved.pin) == (1, None)
 
@@ -91,7 +91,7 @@ async def test_what_waits_for_a_review_too_goes_on_waiting(store: Store) -> None
 
 async def test_a_merge_is_laid_over_the_version_that_was_rolled_back_to(store: Store) -> None:
     await versions(store, 2)
-    await store.publisher.rollback("retail", 1, by="ops", reason="wrong prices")
+    await store.operations.rollback("retail", 1, by="ops", reason="wrong prices")
     waiting = await merge(store, row("b", "7"))
     assert (waiting.state, waiting.base) == (BatchState.HELD, 1)
     await publish_latest(store)
@@ -100,9 +100,9 @@ async def test_a_merge_is_laid_over_the_version_that_was_rolled_back_to(store: S
 
 async def test_a_merge_that_waited_is_laid_over_what_became_current_meanwhile(store: Store) -> None:
     await versions(store, 2)
-    await store.publisher.pin("retail", 2, by="ops", reason="audit")
+    await store.operations.pin("retail", 2, by="ops", reason="audit")
     waiting = await merge(store, row("b", "7"))
-    await store.publisher.rollback("retail", 1, by="ops", reason="wrong prices")
+    await store.operations.rollback("retail", 1, by="ops", reason="wrong prices")
     moved = await publish_latest(store)
     assert moved.current_version == 4
     assert await amounts(store, 4) == {"a": "1", "b": "7"}
@@ -114,11 +114,11 @@ async def test_gates_that_have_something_against_it_now_leave_everything_as_it_i
     await create(store)
     await submit(store, [row("a")])
     await submit(store, [row(sku) for sku in "abcd"])
-    await store.publisher.rollback("retail", 1, by="ops", reason="x")
+    await store.operations.rollback("retail", 1, by="ops", reason="x")
     first, second = await submit(store, [row("a", "2")]), await submit(store, [row("a", "3")])
     gates = Gates(max_shrink_percent=Decimal(10))
     await store.publisher.update("retail", "ops", lambda found: replace(found, gates=gates))
-    await store.publisher.rollback("retail", 2, by="ops", reason="x")
+    await store.operations.rollback("retail", 2, by="ops", reason="x")
     before = await store.pointers.get("retail")
     with pytest.raises(LatestHeld, match="shrink"):
         await publish_latest(store)
@@ -128,9 +128,9 @@ async def test_gates_that_have_something_against_it_now_leave_everything_as_it_i
 
 async def test_a_batch_that_expected_another_version_is_not_published(store: Store) -> None:
     await versions(store, 2)
-    await store.publisher.pin("retail", 2, by="ops", reason="x")
+    await store.operations.pin("retail", 2, by="ops", reason="x")
     await submit(store, [row("a", "3")], expected_version=2)
-    await store.publisher.rollback("retail", 1, by="ops", reason="x")
+    await store.operations.rollback("retail", 1, by="ops", reason="x")
     with pytest.raises(LatestHeld, match="Version 2"):
         await publish_latest(store)
 
@@ -138,7 +138,7 @@ async def test_a_batch_that_expected_another_version_is_not_published(store: Sto
 async def test_a_list_that_is_not_pinned_is_refused_whatever_waits(store: Store) -> None:
     await versions(store, 1)
     waiting = await held(store, [row("a", "2")])
-    await store.publisher.unpin("retail", by="ops", reason="x")
+    await store.operations.unpin("retail", by="ops", reason="x")
     with pytest.raises(NotPinned):
         await publish_latest(store)
     assert (await state(store, waiting), await current(store)) == (BatchState.HELD, 1)

@@ -81,8 +81,8 @@ async def test_what_is_retired_cannot_be_rolled_back_to_or_pinned(retail: Store)
     await publish(retail, "1", "2")
     await retain(retail)
     for act in (
-        retail.publisher.rollback("retail", 1, by="ops", reason="x"),
-        retail.publisher.pin("retail", 1, by="ops", reason="x"),
+        retail.operations.rollback("retail", 1, by="ops", reason="x"),
+        retail.operations.pin("retail", 1, by="ops", reason="x"),
     ):
         with pytest.raises(SnapshotExpired):
             await act
@@ -139,7 +139,7 @@ async def test_a_rollback_that_comes_while_it_is_being_retired_saves_it(
     retire = Retirer._retire
 
     async def roll_back_first(self: Retirer, *arguments: object) -> bool:
-        await retail.publisher.rollback("retail", 1, by="ops", reason="x")
+        await retail.operations.rollback("retail", 1, by="ops", reason="x")
         return await retire(self, *arguments)  # type: ignore[arg-type]
 
     monkeypatch.setattr(Retirer, "_retire", roll_back_first)
@@ -164,7 +164,7 @@ async def test_a_retired_version_can_be_brought_back(retail: Store) -> None:
     assert await amounts(retail, 1) == {"a": "1", "at-1": "1.00"}
     await retain(retail, 3)
     assert await states(retail) == ["PUBLISHED", "PUBLISHED"], "it counts as read"
-    await retail.publisher.rollback("retail", 1, by="ops", reason="x")
+    await retail.operations.rollback("retail", 1, by="ops", reason="x")
 
 
 async def test_until_its_time_is_over_a_retired_version_keeps_its_layers(retail: Store) -> None:
@@ -238,7 +238,7 @@ async def test_a_batch_that_is_held_can_be_published_however_old_its_base_is(ret
 
 async def test_what_is_pinned_stays(retail: Store) -> None:
     await publish(retail, "1", "2")
-    await retail.publisher.rollback("retail", 1, by="ops", reason="x")
+    await retail.operations.rollback("retail", 1, by="ops", reason="x")
     await held(retail, [row("a", "3")])
     await retain(retail, 3)
     assert (await states(retail))[0] == "PUBLISHED"

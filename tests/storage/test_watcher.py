@@ -49,7 +49,7 @@ async def kill_streams(store: Store) -> None:
 
 async def pin(store: Store, price_list: str = "retail", version: int = 1) -> int:
     """Move the pointer, and return its revision."""
-    return (await store.publisher.pin(price_list, version, by="ops", reason="x")).revision
+    return (await store.operations.pin(price_list, version, by="ops", reason="x")).revision
 
 
 @pytest.fixture
@@ -216,7 +216,7 @@ async def test_all_processes_see_a_rollback_at_once(store: Store, other_store: S
     for heads in processes:
         await heads.start()
         assert (await heads.get("retail")).current_version == 2
-    moved = await store.publisher.rollback("retail", 1, by="ops", reason="x")
+    moved = await store.operations.rollback("retail", 1, by="ops", reason="x")
     for heads in processes:
         await heads.told.until_revision(moved.revision)
         assert heads.alive, "it was pushed"

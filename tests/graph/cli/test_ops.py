@@ -90,7 +90,7 @@ def cells(table: str) -> list[list[str]]:
 async def test_lists_have_their_version_size_and_pin(run: Run, store: Store) -> None:
     await versions(store, 2)
     await create(store, "empty")
-    await store.publisher.pin("retail", 2, by="ops", reason="audit")
+    await store.operations.pin("retail", 2, by="ops", reason="audit")
     heading, empty, retail = cells(await said(run, "lists"))
     assert heading == ["LIST", "VERSION", "PRICES", "PUBLISHED", "PINNED", "LABEL"]
     assert empty == ["empty", "-", "-", "-", "-", "-"]
@@ -165,7 +165,7 @@ async def test_batches_are_found_by_list_and_state(run: Run, store: Store) -> No
 
 async def test_events_are_told_newest_first(run: Run, store: Store) -> None:
     await versions(store, 1)
-    await store.publisher.pin("retail", 1, by="ops", reason="an audit")
+    await store.operations.pin("retail", 1, by="ops", reason="an audit")
     _, pinned, published_, created = cells(await said(run, "events", "retail"))
     assert pinned[1:] == ["PINNED", "1", "1", "ops", "an", "audit"]
     assert (published_[1], created[1]) == ("PUBLISHED", "CREATED")
@@ -183,7 +183,7 @@ async def test_events_are_followed_a_line_each_until_ctrl_c(
         waits += 1
         if waits == 2:
             raise KeyboardInterrupt
-        pinning = store.publisher.pin("retail", 1, by="ops", reason="audit")
+        pinning = store.operations.pin("retail", 1, by="ops", reason="audit")
         asyncio.run_coroutine_threadsafe(pinning, loop).result(30)
 
     monkeypatch.setattr(frame.Connection, "wait", wait)
@@ -250,7 +250,7 @@ async def test_a_pin_asks_only_where_the_pointer_moves(run: Run, store: Store) -
 async def test_what_waits_is_approved_or_rejected(run: Run, store: Store) -> None:
     await versions(store, 1)
     first = await held(store, [row("a", "2")])
-    await store.publisher.unpin("retail", by="ops", reason="done")
+    await store.operations.unpin("retail", by="ops", reason="done")
     assert (await told(run, "approve", first.id, "--reason", "looked at"))["state"] == "PUBLISHED"
     second = await held(store, [row("a", "3")])
     assert "Rejected batch" in await said(run, "reject", second.id, "--reason", "wrong")

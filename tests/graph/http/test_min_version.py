@@ -113,7 +113,7 @@ async def test_after_a_rollback_the_version_counts_as_seen(api: Api) -> None:
     await api.create("retail")
     for amount in ("1.00", "2.00"):
         await api.publish("retail", [row("a", amount)])
-    moved = await api.runtime.store.publisher.rollback("retail", 1, by="ops", reason="x")
+    moved = await api.runtime.store.operations.rollback("retail", 1, by="ops", reason="x")
     await api.runtime.heads.turn_to(moved)
     assert (await asked(api, "2"))["data"]["snapshot"]["version"] == 1
 
