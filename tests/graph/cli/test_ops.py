@@ -1,6 +1,7 @@
 """The commands of ops, by HTTP against a server and straight on MongoDB: the same answers either way."""
 
 import asyncio
+import datetime
 import json
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -262,6 +263,28 @@ async def test_a_list_that_is_not_there_is_told(run: Run) -> None:
     for command in (("show",), ("snapshots",), ("events",), ("rollback", "1", "--reason", "x", "--yes")):
         result = await run(command[0], "nothing", *command[1:])
         assert (result.exit_code, "no price list 'nothing'" in result.stderr) == (1, True), result.output
+
+
+async def test_versions_go_and_are_brought_back(run: Run, store: Store) -> None:
+    await versions(store, 3)
+    old = datetime.datetime(2020, 1, 1, tzinfo=datetime.UTC)
+    await store.db["snapshots"].update_many({}, {"$set": {"created_at": old, "published_at": old}})
+    await store.db["price_lists"].update_many({}, {"$set": {"retention": {"versions": 1, "days": 1}}})
+    [dry] = await told(run, "retain", "--dry-run")
+    assert [each["version"] for each in dry["retirements"]] == [1, 2]
+    assert "version 1" in (await run("retain", "retail", "--dry-run")).stdout
+    [done] = await told(run, "retain", "retail")
+    assert [each["version"] for each in done["retirements"]] == [1, 2]
+    gone = await run("rollback", "retail", "1", "--reason", "x", "--yes")
+    assert gone.exit_code == 1, gone.output
+    assert "Restored version 1" in (await run("restore", "retail", "1", "--reason", "needed")).stdout
+    assert (await told(run, "rollback", "retail", "1", "--reason", "x", "--yes"))["currentVersion"] == 1
+
+
+async def test_unpin_publishes_what_waited(run: Run, store: Store) -> None:
+    await versions(store, 1)
+    await held(store, [row("a", "2")])
+    assert "version 2 is current" in await said(run, "unpin", "retail", "--reason", "done", "--publish-latest")
 
 
 # ---------------------------------------------------------------- with and without servers
