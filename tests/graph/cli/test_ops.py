@@ -6,6 +6,7 @@ import json
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import Any
 
 import click
@@ -19,7 +20,7 @@ from graph.cli import exit_codes, main
 from graph.cli.direct import operator
 from graph.cli.ops import COMMANDS, frame, moves
 from graph.settings import Settings
-from storage import EventKind, Store
+from storage import EventKind, Retention, Store
 from tests.storage.factories import create, held, published, row, versions
 
 Run = Callable[..., Awaitable[Result]]
@@ -60,7 +61,8 @@ async def run(request: pytest.FixtureRequest, store: Store, mongodb_uri: str) ->
 
         yield direct
         return
-    async with server(Settings(mongodb_uri=mongodb_uri, mongodb_database=store.db.name)) as endpoint:
+    settings = Settings(mongodb_uri=mongodb_uri, mongodb_database=store.db.name, grace_seconds=0)
+    async with server(settings) as endpoint:
 
         async def by_http(*arguments: str, **options: Any) -> Result:
             return await asyncio.to_thread(invoke, *arguments, "--endpoint", endpoint, **options)
@@ -268,11 +270,14 @@ async def test_a_list_that_is_not_there_is_told(run: Run) -> None:
 async def test_versions_go_and_are_brought_back(run: Run, store: Store) -> None:
     await versions(store, 3)
     old = datetime.datetime(2020, 1, 1, tzinfo=datetime.UTC)
-    await store.db["snapshots"].update_many({}, {"$set": {"created_at": old, "published_at": old}})
-    await store.db["price_lists"].update_many({}, {"$set": {"retention": {"versions": 1, "days": 1}}})
+    await store.db["snapshots"].update_many({}, {"$set": {"createdAt": old, "publishedAt": old}})
+    await store.publisher.update("retail", "ops", lambda known: replace(known, retention=Retention(1, 1)))
     [dry] = await told(run, "retain", "--dry-run")
     assert [each["version"] for each in dry["retirements"]] == [1, 2]
     assert "version 1" in (await run("retain", "retail", "--dry-run")).stdout
+    marked = await run("retain", "retail")
+    assert "again" in marked.stderr, "a version goes in two steps"
+    await store.db["snapshots"].update_many({"doomedAt": {"$ne": None}}, {"$set": {"doomedAt": old}})
     [done] = await told(run, "retain", "retail")
     assert [each["version"] for each in done["retirements"]] == [1, 2]
     gone = await run("rollback", "retail", "1", "--reason", "x", "--yes")
