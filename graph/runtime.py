@@ -27,14 +27,7 @@ class Runtime:
     @asynccontextmanager
     async def opened(cls, uri: str, settings: Settings) -> "AsyncIterator[Runtime]":
         """Open the store, follow the pointers, and close all of it at the end."""
-        store = await Store.open(
-            uri,
-            settings.mongodb_database,
-            secondaries=settings.read_from == "secondaries",
-            max_scan=settings.max_scan,
-            grace=settings.grace_seconds,
-            restore=settings.restore_seconds,
-        )
+        store = await open_store(uri, settings)
         heads = Heads(store, settings.cache_bytes)
         responses = ResponseCache(heads, settings.response_cache_bytes)
         heartbeat = Heartbeat(store, heads)
@@ -56,3 +49,15 @@ class Runtime:
         """Return the context of a new request, which wants to see `min_versions` at the least."""
         loaders = Loaders(self.store, self.heads, min_versions or MinVersions())
         return Context(self.store, self.heads, loaders, self.caller)
+
+
+async def open_store(uri: str, settings: Settings) -> Store:
+    """Open the store as a process is told to. Raises `InvalidArgument`, `Unavailable`."""
+    return await Store.open(
+        uri,
+        settings.mongodb_database,
+        secondaries=settings.read_from == "secondaries",
+        max_scan=settings.max_scan,
+        grace=settings.grace_seconds,
+        restore=settings.restore_seconds,
+    )

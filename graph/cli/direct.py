@@ -12,10 +12,10 @@ from graph.app import GRAPHQL, create_app
 from graph.cli.api import ApiError
 from graph.cli.start import BadSettings
 from graph.http.response_cache import ResponseCache
-from graph.runtime import Runtime
+from graph.runtime import Runtime, open_store
 from graph.settings import Settings
 from loaders import Heads
-from storage import Store, explain
+from storage import explain
 
 ENDPOINT = f"http://direct{GRAPHQL}"
 
@@ -35,7 +35,7 @@ async def open_direct(settings: Settings) -> AsyncIterator[httpx.AsyncClient]:
         settings, cache_bytes=0, response_cache_bytes=0, trusted_documents=None, trusted_documents_only=False
     )
     try:
-        store = await Store.open(uri, settings.mongodb_database, max_scan=settings.max_scan)
+        store = await open_store(uri, settings)
     except Exception as error:
         known = explain(error)
         if known is None:

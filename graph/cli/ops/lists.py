@@ -23,6 +23,7 @@ query Show($name: ID!) {
     pin { version reason by at }
     current { version size state label createdAt publishedAt batch { id submittedBy } }
     gates { maxShrinkPercent maxChangedPercent maxPriceChangePercent allowedCurrencies minSize }
+    retention { versions days }
   }
   batches(priceList: $name, state: HELD, first: 100) { nodes { id } pageInfo { hasNextPage } }
 }"""
@@ -78,6 +79,7 @@ def show(connection: Connection, output: Output, price_list: str) -> None:
     waiting = [batch["id"] for batch in data["batches"]["nodes"]]
     more = data["batches"]["pageInfo"]["hasNextPage"]
     current, pin = shown["current"] or {}, shown["pin"]
+    retention = shown["retention"]
     gates = ", ".join(f"{name} {value}" for name, value in shown["gates"].items() if value is not None)
     output.one(
         {**shown, "waiting": waiting},
@@ -91,6 +93,7 @@ def show(connection: Connection, output: Output, price_list: str) -> None:
             ("batch", current.get("batch") and f"{current['batch']['id']} by {current['batch']['submittedBy']}"),
             ("pinned", pin and f"at {pin['version']} by {pin['by']}, {time(pin['at'])}: {pin['reason']}"),
             ("gates", gates or "none"),
+            ("keeps", f"the newest {retention['versions']} versions, and each for {retention['days']} days"),
             ("waiting", (" ".join(waiting) + (" and more" if more else "")) or None),
         ],
     )

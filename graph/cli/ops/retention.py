@@ -32,8 +32,11 @@ mutation Restore($input: RestoreInput!) {
 def retain(connection: Connection, output: Output, price_list: str | None, dry_run: bool) -> None:
     """Retire the versions that the retention of their list no longer keeps, of LIST or of all lists.
 
-    Servers do it on their own; this does it now. A version that was retired can be brought back with
-    `pricebook restore` until the time that is shown; then its layers are dropped.
+    Servers do it on their own; this does it now. A version goes in two steps, some seconds apart, so that who reads
+    it can keep it: the first run may retire nothing yet, so look with --dry-run and run it again.
+
+    A version that was retired can be brought back with `pricebook restore` until the time that is shown; then its
+    layers are dropped.
     """
     names = [price_list] if price_list else _names(connection)
     retained = [{"priceList": name, **_retain(connection, name, dry_run=dry_run)} for name in names]
@@ -50,10 +53,15 @@ def retain(connection: Connection, output: Output, price_list: str | None, dry_r
             Column("RESTORABLE UNTIL", lambda row: time(row["until"])),
             Column("REASON", lambda row: row["reason"]),
         ],
-        "Nothing goes.",
+        "Nothing goes." if dry_run else "Nothing went.",
     )
     if dry_run:
         click.echo("A dry run: nothing was changed.", err=True)
+    else:
+        click.echo(
+            "A version goes in two steps: what --dry-run still shows goes when you run it again.",
+            err=True,
+        )
 
 
 @command("restore")

@@ -1,10 +1,12 @@
 """The commands of ops, by HTTP against a server and straight on MongoDB: the same answers either way."""
 
 import asyncio
+import datetime
 import json
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import Any
 
 import click
@@ -18,7 +20,7 @@ from graph.cli import exit_codes, main
 from graph.cli.direct import operator
 from graph.cli.ops import COMMANDS, frame, moves
 from graph.settings import Settings
-from storage import EventKind, Store
+from storage import EventKind, Retention, Store
 from tests.storage.factories import create, held, published, row, versions
 
 Run = Callable[..., Awaitable[Result]]
@@ -59,7 +61,8 @@ async def run(request: pytest.FixtureRequest, store: Store, mongodb_uri: str) ->
 
         yield direct
         return
-    async with server(Settings(mongodb_uri=mongodb_uri, mongodb_database=store.db.name)) as endpoint:
+    settings = Settings(mongodb_uri=mongodb_uri, mongodb_database=store.db.name, grace_seconds=0)
+    async with server(settings) as endpoint:
 
         async def by_http(*arguments: str, **options: Any) -> Result:
             return await asyncio.to_thread(invoke, *arguments, "--endpoint", endpoint, **options)
@@ -262,6 +265,31 @@ async def test_a_list_that_is_not_there_is_told(run: Run) -> None:
     for command in (("show",), ("snapshots",), ("events",), ("rollback", "1", "--reason", "x", "--yes")):
         result = await run(command[0], "nothing", *command[1:])
         assert (result.exit_code, "no price list 'nothing'" in result.stderr) == (1, True), result.output
+
+
+async def test_versions_go_and_are_brought_back(run: Run, store: Store) -> None:
+    await versions(store, 3)
+    old = datetime.datetime(2020, 1, 1, tzinfo=datetime.UTC)
+    await store.db["snapshots"].update_many({}, {"$set": {"createdAt": old, "publishedAt": old}})
+    await store.publisher.update("retail", "ops", lambda known: replace(known, retention=Retention(1, 1)))
+    [dry] = await told(run, "retain", "--dry-run")
+    assert [each["version"] for each in dry["retirements"]] == [1, 2]
+    assert "version 1" in (await run("retain", "retail", "--dry-run")).stdout
+    marked = await run("retain", "retail")
+    assert "again" in marked.stderr, "a version goes in two steps"
+    await store.db["snapshots"].update_many({"doomedAt": {"$ne": None}}, {"$set": {"doomedAt": old}})
+    [done] = await told(run, "retain", "retail")
+    assert [each["version"] for each in done["retirements"]] == [1, 2]
+    gone = await run("rollback", "retail", "1", "--reason", "x", "--yes")
+    assert gone.exit_code == 1, gone.output
+    assert "Restored version 1" in (await run("restore", "retail", "1", "--reason", "needed")).stdout
+    assert (await told(run, "rollback", "retail", "1", "--reason", "x", "--yes"))["currentVersion"] == 1
+
+
+async def test_unpin_publishes_what_waited(run: Run, store: Store) -> None:
+    await versions(store, 1)
+    await held(store, [row("a", "2")])
+    assert "version 2 is current" in await said(run, "unpin", "retail", "--reason", "done", "--publish-latest")
 
 
 # ---------------------------------------------------------------- with and without servers
