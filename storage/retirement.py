@@ -21,7 +21,7 @@ from typing import Any
 
 from pymongo.asynchronous.client_session import AsyncClientSession
 
-from storage.errors import NotRetired, SnapshotExpired, SnapshotNotFound
+from storage.errors import Broken, NotRetired, Refused, SnapshotExpired, SnapshotNotFound
 from storage.events import EventKind, Events
 from storage.layers import Layers
 from storage.locks import Locks
@@ -96,9 +96,13 @@ class Retirer:
         self._settle = datetime.timedelta(seconds=settle)
 
     async def run(self) -> None:
-        """Retire what is to go of every list."""
-        for price_list in await self._pointers.by_name():
-            await self.retain(price_list.name, by="pricebook")
+        """Retire what is to go of every list, unless another process is at it."""
+        async with self._locks.held("retain") as held:
+            for name in await self._pointers.names() if held else ():
+                try:
+                    await self.retain(name, by="pricebook")
+                except (Broken, Refused) as error:  # the others are not to wait for it
+                    log.warning("Nothing is retired of %s: %s", name, error.message)
 
     async def retain(self, name: str, *, by: str) -> Retired:
         """Do what is due for a list; nothing where another process is at it. Raises `PriceListNotFound`."""

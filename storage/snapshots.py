@@ -25,6 +25,10 @@ class SnapshotState(StrEnum):
 _NAMING: Document = {"$or": [{"state": {"$ne": SnapshotState.RETIRED}}, {"retiredAt": {"$type": "date"}}]}
 
 
+# And when its layers went, too, a manifest only says that there was such a version.
+_KEPT: Document = {"layers.0": {"$exists": True}, **_NAMING}
+
+
 @dataclass(frozen=True, slots=True)
 class Layer:
     """A layer as a manifest names it: how many documents it has, removals too, and their checksum."""
@@ -163,8 +167,11 @@ class Snapshots:
         return [found.get(key) for key in keys]
 
     async def newest(self, price_list: str, limit: int, before: int | None = None) -> list[Snapshot]:
-        """Return up to `limit` manifests of a list, newest first, with a version under `before`."""
-        query: dict[str, Any] = {"_id.list": price_list}
+        """Return up to `limit` manifests of a list, newest first, with a version under `before`.
+
+        They are of versions that are kept, or can be brought back.
+        """
+        query: dict[str, Any] = {"_id.list": price_list, **_KEPT}
         if before is not None:
             query["_id.version"] = {"$lt": before}
         async with self._timed() as session:
@@ -198,8 +205,8 @@ class Snapshots:
         return [document["_id"]["version"] async for document in cursor]
 
     async def count(self, price_list: str) -> int:
-        """Return how many versions of the list are kept."""
-        return await self._collection.count_documents({"_id.list": price_list})
+        """Return how many versions of the list are kept, or can be brought back."""
+        return await self._collection.count_documents({"_id.list": price_list, **_KEPT})
 
 
 def _ids(price_list: str, versions: Sequence[int]) -> list[Document]:

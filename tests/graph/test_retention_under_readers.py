@@ -99,7 +99,8 @@ async def run(api: Api, publishes: int) -> None:
     assert len(set(walked)) > publishes / 4, "versions were walked through while others were published"
     # Versions that are kept, those that were read within the grace time, and those whose layers are about to go.
     assert max(layers) < 60, layers
-    states = [each.state.value for each in await api.runtime.store.snapshots.newest("retail", 1000)]
+    manifests = api.runtime.store.db["snapshots"].find().sort("_id.version", -1)
+    states = [each["state"] async for each in manifests]
     assert len(states) == publishes
     assert states.count("RETIRED") > publishes - 40
     assert set(states[:KEPT]) == {"PUBLISHED"}

@@ -49,7 +49,7 @@ async def collect(store: Store) -> None:
 
 
 async def states(store: Store) -> list[str]:
-    return [each.state.value for each in await store.snapshots.newest("retail", 100)][::-1]
+    return [each["state"] async for each in store.db["snapshots"].find({"_id.list": "retail"}).sort("_id.version", 1)]
 
 
 async def test_a_version_goes_in_steps(retail: Store) -> None:
@@ -65,6 +65,28 @@ async def test_a_version_goes_in_steps(retail: Store) -> None:
     assert len(await layers(retail)) == 1
     assert await amounts(retail, 3) == {"a": "3", "at-3": "1.00"}
     assert await retain(retail, 2) == [Retired(), Retired()], "nothing is left to do"
+
+
+async def test_versions_are_listed_as_long_as_they_can_be_brought_back(retail: Store) -> None:
+    retail.retirer = retirer(retail, restore=60)
+    await publish(retail, "1", "2")
+    await retain(retail, 3)
+    listed = [(each.version, each.state.value) for each in await retail.snapshots.newest("retail", 9)]
+    assert listed == [(2, "PUBLISHED"), (1, "RETIRED")]
+    retail.retirer = retirer(retail)
+    await retain(retail, 1)
+    assert [each.version for each in await retail.snapshots.newest("retail", 9)] == [2]
+    assert await retail.snapshots.count("retail") == 1
+
+
+async def test_a_list_that_is_not_understood_does_not_keep_the_others(retail: Store) -> None:
+    await publish(retail, "1", "2")
+    await retail.publisher.create("a-list-of-a-later-release", None, Gates(), "ops")
+    later = {"$set": {"format": 99}}
+    await retail.db["price_lists"].update_one({"_id": "a-list-of-a-later-release"}, later)
+    for _ in range(2):
+        await retail.retirer.run()
+    assert await states(retail) == ["RETIRED", "PUBLISHED"]
 
 
 async def test_it_is_told_in_events_that_move_the_revision(retail: Store) -> None:
