@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from graph.cli import exit_codes
 from graph.cli.advance import Advance
 from graph.cli.start import BadSettings, read_settings
 from graph.settings import Settings
@@ -18,22 +19,14 @@ from storage import explain
 from storage.check import Check, Checked
 from storage.findings import Finding
 
-SOUND = 0
-FOUND = 1
-INTERRUPTED = 130
-
 MOST_SHOWN = 1000
 """More findings are counted only."""
 
 _WIDE = 200  # characters, where the output is no terminal: a table is folded as late as possible
 
-_EXIT_CODES = """\b
-Exit codes:
-    0  everything is sound
-    1  something is wrong, or MongoDB does not answer
-    2  the command line or a setting is wrong
-  130  interrupted
-"""
+_EXIT_CODES = exit_codes.manual(
+    {exit_codes.DONE: "everything is sound", exit_codes.REFUSED: "something is wrong, or MongoDB does not answer"}
+)
 
 
 @click.command(epilog=_EXIT_CODES)
@@ -57,7 +50,7 @@ def check(price_list: str | None, as_json: bool) -> None:
         checked, findings, count = asyncio.run(_run(settings, settings.mongodb_uri, price_list))
     except KeyboardInterrupt:
         click.echo("\nInterrupted.", err=True)
-        raise SystemExit(INTERRUPTED) from None
+        raise SystemExit(exit_codes.INTERRUPTED) from None
     except Exception as error:
         known = explain(error)
         if known is None:
@@ -67,7 +60,7 @@ def check(price_list: str | None, as_json: bool) -> None:
         click.echo(msgspec.json.format(msgspec.json.encode(_as_json(checked, findings, count))))
     else:
         _report(checked, findings, count)
-    raise SystemExit(FOUND if count else SOUND)
+    raise SystemExit(exit_codes.REFUSED if count else exit_codes.DONE)
 
 
 async def _run(settings: Settings, uri: str, price_list: str | None) -> tuple[Checked, list[Finding], int]:

@@ -41,7 +41,9 @@ Price = dict[str, object]
 @endpoint_option
 @token_option
 def demo(endpoint: str, token: str | None) -> None:
-    """Publish the European Central Bank's reference rates to a running server.
+    """Publish real prices to a running server.
+
+    They are the European Central Bank's reference rates.
 
     The list `ecb` gets a version for each of the last 30 publication days, with the currency as sku. The list
     `ecb-history` gets every rate since 1999 in one batch, with currency/day as sku.

@@ -7,6 +7,7 @@ from typing import BinaryIO
 
 import click
 
+from graph.cli import exit_codes
 from graph.cli.advance import Advance
 from graph.cli.direct import ENDPOINT, open_direct
 from graph.cli.export_files import written
@@ -16,16 +17,14 @@ from graph.cli.price_files import FileRefused, Format, format_of
 from graph.cli.retrying_api import RetryingApi, open_client
 from graph.cli.start import read_settings
 
-INTERRUPTED = 130
-
 _FORMATS = {"ndjson": Format.NDJSON, "csv": Format.CSV}
-_EXIT_CODES = """\b
-Exit codes:
-    0  exported
-    1  no answer, no such list or version, the file cannot be written, or CSV cannot say what it holds
-    2  the command line is wrong
-  130  interrupted; what stood under FILE is as it was
-"""
+_EXIT_CODES = exit_codes.manual(
+    {
+        exit_codes.DONE: "exported",
+        exit_codes.REFUSED: "no answer, not found, the file cannot be written, or CSV cannot say what it holds",
+        exit_codes.INTERRUPTED: "interrupted; what stood under FILE is as it was",
+    }
+)
 
 
 @click.command(epilog=_EXIT_CODES)
@@ -50,7 +49,9 @@ def export(
     token: str | None,
     direct: bool,
 ) -> None:
-    """Write a version of a price list to FILE, or to standard output.
+    """Write a version of a price list to a file.
+
+    Without FILE, to standard output.
 
     Whatever is published meanwhile, the file is one version, whole, in the order of its skus. FILE takes its name when
     it is complete; it is compressed where it ends in .gz or .zst.
@@ -80,7 +81,7 @@ def export(
                     exported = asyncio.run(run(out))
         except KeyboardInterrupt:
             advance.note("Interrupted.")
-            raise SystemExit(INTERRUPTED) from None
+            raise SystemExit(exit_codes.INTERRUPTED) from None
     to = f" to {output}" if output else ""
     click.echo(f"Exported {exported.price_list}: version {exported.version}, {exported.rows:,} prices{to}.", err=True)
 

@@ -10,25 +10,27 @@ import click
 import msgspec
 from rich.console import Console
 
+from graph.cli import exit_codes
 from graph.cli.batch_api import BatchApi, Order, Outcome
 from graph.cli.chunks import CUT
 from graph.cli.import_errors import in_files
 from graph.cli.import_progress import ImportProgress
-from graph.cli.import_report import INTERRUPTED, exit_code, report
+from graph.cli.import_report import exit_code, report
 from graph.cli.importer import Importer
 from graph.cli.options import endpoint_option, token_option
 from graph.cli.price_files import Format, RowFile
 from graph.cli.retrying_api import RetryingApi, open_client
 
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
-_EXIT_CODES = """\b
-Exit codes:
-    0  published; of a dry run: would be published
-    1  nothing is published: bad items, refused by the server or by a gate, no answer, an unreadable file
-    2  the command line is wrong
-    3  held, and waits for approval; of a dry run: would be held
-  130  interrupted; the same command goes on
-"""
+_EXIT_CODES = exit_codes.manual(
+    {
+        exit_codes.DONE: "published; of a dry run: would be published",
+        exit_codes.REFUSED: "nothing is published: bad items, refused by server or gate, no answer, an unreadable file",
+        exit_codes.WRONG: "the command line is wrong",
+        exit_codes.HELD: "held, and waits for approval; of a dry run: would be held",
+        exit_codes.INTERRUPTED: "interrupted; the same command goes on",
+    }
+)
 
 
 @click.command("import", epilog=_EXIT_CODES)
@@ -84,7 +86,9 @@ def import_(
     endpoint: str,
     token: str | None,
 ) -> None:
-    """Import a file of prices as one batch: all of it becomes a new version, or nothing changes.
+    """Import a file of prices as one batch.
+
+    All of it becomes a new version, or nothing changes.
 
     FILE is NDJSON (.ndjson, .jsonl) or CSV with a header row (.csv), plain or compressed (.gz, .zst), of any size.
     It is sent in chunks; what is broken off is sent again. With --mode merge and --remove, FILE may be left out.
@@ -119,7 +123,7 @@ def import_(
             outcome = asyncio.run(run(order if key else replace(order, key=_key(order, files, chunk_rows))))
     except KeyboardInterrupt:
         click.echo(f"\nInterrupted. {importer.standing}; run the same command again to go on.", err=True)
-        raise SystemExit(INTERRUPTED) from None
+        raise SystemExit(exit_codes.INTERRUPTED) from None
     _show(order, outcome, files, as_json=as_json)
     raise SystemExit(exit_code(order, outcome))
 

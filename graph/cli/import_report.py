@@ -9,12 +9,8 @@ from rich.table import Table
 from rich.text import Text
 
 from graph.cli.batch_api import Order, Outcome
+from graph.cli.exit_codes import DONE, HELD, REFUSED
 from graph.cli.retrying_api import Json
-
-PUBLISHED = 0
-REFUSED = 1
-HELD = 3
-INTERRUPTED = 130
 
 _COLUMNS = ("index", "line", "sku", "field", "code", "message")
 _WIDE = 200  # characters, where the output is no terminal: a table is folded as late as possible
@@ -25,11 +21,11 @@ def exit_code(order: Order, outcome: Outcome) -> int:
     if outcome.state == "HELD":
         return HELD
     if outcome.state == "PUBLISHED":
-        return PUBLISHED
+        return DONE
     if not _is_checked(order, outcome):
         return REFUSED
     severities = {finding["severity"] for finding in outcome.batch["findings"]}
-    return REFUSED if "REJECT" in severities else HELD if "HOLD" in severities else PUBLISHED
+    return REFUSED if "REJECT" in severities else HELD if "HOLD" in severities else DONE
 
 
 def report(order: Order, outcome: Outcome) -> None:

@@ -80,7 +80,10 @@ def batches(connection: Connection, output: Output, price_list: str | None, stat
 @click.argument("batch_id", metavar="ID")
 @click.option("--watch", is_flag=True, help="Wait until it is published, held, or came to nothing.")
 def batch(connection: Connection, output: Output, batch_id: str, watch: bool) -> None:
-    """Show a batch: where it stands, what the gates found, which items are bad, what it changes."""
+    """Show where a batch stands.
+
+    With what the gates found, which items are bad, and what it changes.
+    """
     seen = None
     while True:
         shown = found(
@@ -102,7 +105,10 @@ def batch(connection: Connection, output: Output, batch_id: str, watch: bool) ->
 @click.argument("batch_id", metavar="ID")
 @reason_option
 def approve(connection: Connection, output: Output, batch_id: str, reason: str) -> None:
-    """Publish a batch that waits: one that a gate or a pin held, or that was sent for approval."""
+    """Publish a batch that waits.
+
+    It was held by a gate or a pin, or was sent for approval. It is laid over what is current now.
+    """
     approved = connection.mutate(APPROVE, batch=batch_id, reason=reason)["batch"]
     _show(output, approved, f"Approved batch {batch_id} of {approved['priceList']}.")
 

@@ -12,7 +12,9 @@ SHELLS = {"bash": BashComplete, "zsh": ZshComplete, "fish": FishComplete}
 @click.argument("shell", type=click.Choice([*SHELLS]))
 @click.pass_context
 def completion(context: click.Context, shell: str) -> None:
-    """Print the script that makes a shell complete commands and options.
+    """Print the completion script of a shell.
+
+    With it, Tab completes commands and options.
 
     \b
     bash:  pricebook completion bash > ~/.local/share/bash-completion/completions/pricebook

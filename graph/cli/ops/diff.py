@@ -35,7 +35,9 @@ _ALSO = ("tiers", "validFrom", "validUntil", "attributes")
 @click.argument("after", metavar="TO", type=int)
 @limit_option(100)
 def diff(connection: Connection, output: Output, price_list: str, before: int, after: int, limit: int) -> None:
-    """Show what differs between two versions of a price list: how much in all, then each sku, in order.
+    """Show what differs between two versions.
+
+    How much in all, then each sku, in order.
 
     FROM may be the newer one: then it tells what a rollback to TO would change. The column ALSO names what differs
     beside amount and currency. JSON comes as {"summary": ..., "differences": [...]}.

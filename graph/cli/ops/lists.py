@@ -55,7 +55,10 @@ query History($name: ID!, $version: Int, $sku: ID!, $first: Int!) {
 @command("lists")
 @limit_option(200)
 def lists(connection: Connection, output: Output, limit: int) -> None:
-    """Show all price lists, each with its current version and whether that is pinned."""
+    """Show all price lists.
+
+    Each with its current version, and whether that is pinned.
+    """
     output.rows(
         connection.pages(lambda data: data["priceLists"], LISTS, limit),
         [
@@ -73,7 +76,10 @@ def lists(connection: Connection, output: Output, limit: int) -> None:
 @command("show")
 @click.argument("price_list", metavar="LIST")
 def show(connection: Connection, output: Output, price_list: str) -> None:
-    """Show how a price list stands: its current version, its pin, its gates, and the batches that wait."""
+    """Show how a price list stands.
+
+    Its current version, its pin, its gates, its retention, and the batches that wait.
+    """
     data = connection.query(SHOW, name=price_list)
     shown = found_list(data, price_list)
     waiting = [batch["id"] for batch in data["batches"]["nodes"]]
@@ -126,7 +132,10 @@ def snapshots(connection: Connection, output: Output, price_list: str, limit: in
     "--limit", type=click.IntRange(1, 1000), default=20, show_default=True, metavar="N", help="How many changes."
 )
 def history(connection: Connection, output: Output, price_list: str, sku: str, version: int | None, limit: int) -> None:
-    """Show how the price of a sku came about: the versions that changed it, newest first."""
+    """Show how the price of a sku came about.
+
+    The versions that changed it, newest first.
+    """
     data = connection.query(HISTORY, name=price_list, sku=sku, version=version, first=limit)
     at = f" in version {version}" if version else ""
     snapshot = found(data["snapshot"], f"list {price_list!r} with a price{at}", "`pricebook lists` names the lists.")

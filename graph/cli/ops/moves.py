@@ -39,7 +39,9 @@ yes_option = click.option("--yes", "-y", is_flag=True, help="Do not ask; needed 
 def rollback(
     connection: Connection, output: Output, price_list: str, version: int, reason: str, no_pin: bool, yes: bool
 ) -> None:
-    """Go back to VERSION of a price list, at once; nothing is copied.
+    """Go back to an earlier version, at once.
+
+    VERSION becomes current again; nothing is copied.
 
     What would change is shown first, and a question asked. What was confirmed is what happens: if another version
     became current meanwhile, it is refused with CONFLICT and nothing is changed.
@@ -59,7 +61,9 @@ def rollback(
 @reason_option
 @yes_option
 def pin(connection: Connection, output: Output, price_list: str, version: int, reason: str, yes: bool) -> None:
-    """Hold VERSION of a price list: batches are sealed and wait, none is published until `pricebook unpin`.
+    """Hold a version of a price list.
+
+    Batches are sealed and wait, none is published until `pricebook unpin`.
 
     If another version is current, the pointer moves: what would change is shown first, and a question asked.
     """

@@ -30,10 +30,11 @@ mutation Restore($input: RestoreInput!) {
 @click.argument("price_list", metavar="[LIST]", required=False)
 @click.option("--dry-run", is_flag=True, help="Show what would go, and change nothing.")
 def retain(connection: Connection, output: Output, price_list: str | None, dry_run: bool) -> None:
-    """Retire the versions that the retention of their list no longer keeps, of LIST or of all lists.
+    """Retire the versions that nothing keeps.
 
-    Servers do it on their own; this does it now. A version goes in two steps, some seconds apart, so that who reads
-    it can keep it: the first run may retire nothing yet, so look with --dry-run and run it again.
+    Those of LIST, or of all lists. Servers do it on their own; this does it now. A version goes in two steps, some
+    seconds apart, so that who reads it can keep it: the first run may retire nothing yet, so look with --dry-run and
+    run it again.
 
     A version that was retired can be brought back with `pricebook restore` until the time that is shown; then its
     layers are dropped.
@@ -69,7 +70,10 @@ def retain(connection: Connection, output: Output, price_list: str | None, dry_r
 @click.argument("version", type=int)
 @reason_option
 def restore(connection: Connection, output: Output, price_list: str, version: int, reason: str) -> None:
-    """Bring a version back that retention took, as long as its layers are there. The pointer stays where it is."""
+    """Bring back a version that retention took.
+
+    That can be done as long as its layers are there. The pointer stays where it is.
+    """
     restored = connection.mutate(RESTORE, priceList=price_list, version=version, reason=reason)["priceList"]
     fields = [("version", restored["currentVersion"])]
     output.one(restored, fields, f"Restored version {version} of {price_list}: it can be read, and gone back to.")
