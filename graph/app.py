@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from typing import TypedDict
 
 from starlette.applications import Starlette
+from starlette.middleware.cors import CORSMiddleware
 from starlette.middleware.errors import ServerErrorMiddleware
 from starlette.requests import Request
 from starlette.routing import BaseRoute, Route, WebSocketRoute
@@ -15,13 +16,17 @@ from starlette.websockets import WebSocket
 
 from graph import schema
 from graph.context import Context
+from graph.http.access import Access, caller_of
 from graph.http.body_limit import BodyLimit
 from graph.http.cache_control import CacheControl
 from graph.http.caching import FromCache
 from graph.http.endpoint import Endpoint
 from graph.http.health import healthz, readyz
-from graph.http.min_version import MinVersion, min_versions_of
+from graph.http.min_version import HEADER, MinVersion, min_versions_of
+from graph.http.multipart import PREFLIGHT
 from graph.http.trusted import TrustedDocuments
+from graph.limits.rates import Rates
+from graph.limits.subscriptions import Subscriptions
 from graph.runtime import Runtime
 from graph.settings import Settings, SettingsError
 
@@ -50,20 +55,28 @@ def create_app(settings: Settings) -> Starlette:
     endpoint = Endpoint(
         schema.build(),
         _context,
+        settings.limits(),
         settings.max_file_bytes,
         TrustedDocuments.of(settings),
         CacheControl(settings.cache_max_age, settings.cache_stale_while_revalidate),
+        Subscriptions(settings.max_subscriptions),
+        settings.cors_origins.split(),
+        ide=settings.ide,
     )
     # What a request to the endpoint passes, from the inside to the outside.
     graphql: ASGIApp = BodyLimit(endpoint, settings.max_body_bytes, settings.max_upload_bytes)
     graphql = ServerErrorMiddleware(MinVersion(graphql))
     if settings.response_cache_bytes:
         graphql = FromCache(graphql)
+    rates = Rates(settings.max_rate)
+    graphql = Access(graphql, rates)
+    if settings.cors_origins:
+        graphql = _cross_origin(graphql, settings.cors_origins.split())
     return _Application(
         graphql,
         routes=[
             Route(GRAPHQL, graphql),
-            WebSocketRoute(GRAPHQL, MinVersion(endpoint)),
+            WebSocketRoute(GRAPHQL, Access(MinVersion(endpoint), rates)),
             Route("/healthz", healthz),
             Route("/readyz", readyz),
         ],
@@ -100,4 +113,11 @@ def _collect_rarely() -> None:
 
 def _context(request: Request | WebSocket) -> Context:
     runtime: Runtime = request.state.runtime
-    return runtime.context(min_versions_of(request.scope))
+    return runtime.context(caller_of(request.scope), min_versions_of(request.scope))
+
+
+def _cross_origin(app: ASGIApp, origins: list[str]) -> ASGIApp:
+    headers = ["Authorization", "If-None-Match", PREFLIGHT, HEADER]
+    return CORSMiddleware(
+        app, allow_origins=origins, allow_methods=["GET", "POST"], allow_headers=headers, expose_headers=["ETag"]
+    )

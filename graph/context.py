@@ -7,8 +7,9 @@ from typing import TypeAlias, TypeVar
 import strawberry
 from graphql.pyutils import Path
 
+from graph.identity.callers import Caller
 from loaders import Heads, Loaders
-from storage import Snapshot, Store
+from storage import Batch, BatchNotFound, Reach, Snapshot, Store
 
 T = TypeVar("T")
 
@@ -27,7 +28,7 @@ class Context:
     store: Store
     heads: Heads
     loaders: Loaders
-    caller: str
+    caller: Caller
     versions: dict[Path, Snapshot] = field(default_factory=dict)
 
     def version_at(self, path: Path) -> Snapshot:
@@ -47,6 +48,13 @@ class Context:
         """Return the context of another operation of the same caller."""
         loaders = Loaders(self.store, self.heads, self.loaders.view.min_versions)
         return Context(self.store, self.heads, loaders, self.caller)
+
+    async def batch_within(self, reach: Reach, batch_id: str) -> Batch:
+        """Return a batch. Raises `BatchNotFound`, also where its list is out of reach."""
+        batch = await self.loaders.batches.load(batch_id)
+        if batch is None or batch.price_list not in reach:
+            raise BatchNotFound(batch_id)
+        return batch
 
     async def see_anew(self, price_list: str) -> None:
         """Let this process, and this request, see the pointer that a mutation has just moved."""

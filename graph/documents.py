@@ -9,19 +9,23 @@ from graphql import (
     DocumentNode,
     GraphQLError,
     GraphQLSchema,
+    NoSchemaIntrospectionCustomRule,
     OperationDefinitionNode,
     OperationType,
     get_operation_ast,
     parse,
+    specified_rules,
     validate,
 )
 
 from graph.execution import Executable
+from graph.limits.cost import Cost
+from graph.limits.limits import DEFAULT_LIMITS, Limits, OverLimit
+from graph.limits.shape import check_shape
 from graph.rows import row_variables
 from graph.versioned import Versioned, versioned
 
 MAX_DOCUMENTS = 1000
-MAX_TOKENS = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,11 +33,13 @@ class Operation:
     """One operation of a document.
 
     `rows` are its variables that hold rows (see `graph.rows`); `versioned` is None unless versions alone answer it.
+    `cost` has to be checked with the variables before the operation is executed.
     """
 
     node: OperationDefinitionNode
     rows: dict[str, str]
     versioned: Versioned | None
+    cost: Cost
     executable: Executable
 
     @property
@@ -43,15 +49,26 @@ class Operation:
 
 
 class Document:
-    """A document that is valid, or the errors that say why it is not. `digest` is that of its text."""
+    """A document that is valid, or the errors that say why it is not, or the limit that it is over.
+
+    `digest` is that of its text.
+    """
 
     def __init__(
-        self, schema: GraphQLSchema, text: str, node: DocumentNode | None, errors: Sequence[GraphQLError] = ()
+        self,
+        schema: GraphQLSchema,
+        limits: Limits,
+        text: str,
+        node: DocumentNode | None,
+        errors: Sequence[GraphQLError] = (),
+        over_limit: OverLimit | None = None,
     ) -> None:
         self.node = node
         self.errors = errors
+        self.over_limit = over_limit
         self.digest = hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
         self._schema = schema
+        self._limits = limits
         self._operations: dict[str | None, Operation] = {}
 
     def operation(self, name: str | None) -> Operation | None:
@@ -64,6 +81,7 @@ class Document:
                     node,
                     row_variables(node),
                     versioned(self._schema, self.node, node),
+                    Cost(self._schema, self.node, node, self._limits),
                     Executable(self._schema, self.node, node),
                 )
                 self._operations[name] = known
@@ -73,8 +91,10 @@ class Document:
 class Documents:
     """The documents that were asked most recently, at most `MAX_DOCUMENTS`."""
 
-    def __init__(self, schema: GraphQLSchema) -> None:
+    def __init__(self, schema: GraphQLSchema, limits: Limits = DEFAULT_LIMITS) -> None:
         self._schema = schema
+        self._limits = limits
+        self._rules = specified_rules if limits.introspection else (*specified_rules, NoSchemaIntrospectionCustomRule)
         self._documents: OrderedDict[str, Document] = OrderedDict()
 
     def get(self, text: str) -> Document:
@@ -90,11 +110,14 @@ class Documents:
 
     def _read(self, text: str) -> Document:
         try:
-            node = parse(text, max_tokens=MAX_TOKENS)
+            node = parse(text, max_tokens=self._limits.tokens)
+            check_shape(node, self._limits)
         except GraphQLError as error:
-            return Document(self._schema, text, None, [_coded(error, "GRAPHQL_PARSE_FAILED")])
-        errors = [_coded(error, "GRAPHQL_VALIDATION_FAILED") for error in validate(self._schema, node)]
-        return Document(self._schema, text, None if errors else node, errors)
+            return Document(self._schema, self._limits, text, None, [_coded(error, "GRAPHQL_PARSE_FAILED")])
+        except OverLimit as over:
+            return Document(self._schema, self._limits, text, None, over_limit=over)
+        errors = [_coded(error, "GRAPHQL_VALIDATION_FAILED") for error in validate(self._schema, node, self._rules)]
+        return Document(self._schema, self._limits, text, None if errors else node, errors)
 
 
 def _coded(error: GraphQLError, code: str) -> GraphQLError:

@@ -7,6 +7,7 @@ import strawberry
 
 from graph import cursors
 from graph.context import Answer, Info
+from graph.identity.needs import INSIDE, READING, needs, needs_anywhere
 from graph.lookahead import version_of_cursors
 from graph.types.batches import Batch
 from graph.types.connections import Connection
@@ -28,6 +29,7 @@ class Query:
         graphql_type=Snapshot | None,
     )
     @staticmethod
+    @needs(READING, of="price_list")
     def snapshot(
         info: Info,
         price_list: Annotated[strawberry.ID, strawberry.argument(description="The list's name.")],
@@ -43,6 +45,7 @@ class Query:
 
     @strawberry.field(description="A price list; null where there is none.", graphql_type=PriceList | None)
     @staticmethod
+    @needs(READING, of="name")
     def price_list(
         info: Info, name: Annotated[strawberry.ID, strawberry.argument(description="The list's name.")]
     ) -> Answer[StoredPriceList]:
@@ -50,28 +53,37 @@ class Query:
         view = info.context.loaders.view
         return view.known(name) or view.find(name)
 
-    @strawberry.field(description="All price lists, by name.", graphql_type=Connection[PriceList])
+    @strawberry.field(
+        description="All price lists that the caller may read, by name.", graphql_type=Connection[PriceList]
+    )
     @staticmethod
+    @needs_anywhere(READING)
     async def price_lists(info: Info, first: First = 50, after: After = None) -> Connection[StoredPriceList]:
         """A page of the price lists."""
         pages, cursor = info.context.loaders.pages, cursors.read(after, cursors.NameCursor, "after")
+        reach = info.context.caller.reach(READING)
         return Connection(
-            page=await pages.price_lists(cursors.page_size(first, 50), cursor.name if cursor else None),
+            page=await pages.price_lists(cursors.page_size(first, 50), cursor.name if cursor else None, reach),
             cursor=lambda price_list: cursors.write(cursors.NameCursor(price_list.name)),
-            count=pages.count_price_lists,
+            count=partial(pages.count_price_lists, reach),
         )
 
     @strawberry.field(description="A batch; null where there is none.", graphql_type=Batch | None)
     @staticmethod
+    @needs_anywhere(INSIDE)
     async def batch(
         info: Info,
         id: Annotated[strawberry.ID, strawberry.argument(description="The batch's id.")],  # noqa: A002
     ) -> StoredBatch | None:
         """A batch."""
-        return await info.context.loaders.batches.load(id)
+        batch = await info.context.loaders.batches.load(id)
+        return batch if batch and batch.price_list in info.context.caller.reach(INSIDE) else None
 
-    @strawberry.field(description="Batches, newest first.", graphql_type=Connection[Batch])
+    @strawberry.field(
+        description="Batches of the lists that the caller works on, newest first.", graphql_type=Connection[Batch]
+    )
     @staticmethod
+    @needs_anywhere(INSIDE)
     async def batches(
         info: Info,
         price_list: Annotated[strawberry.ID | None, strawberry.argument(description="Only those of this list.")] = None,
@@ -80,9 +92,14 @@ class Query:
         after: After = None,
     ) -> Connection[StoredBatch]:
         """A page of batches, newest first."""
+        if price_list is not None:
+            info.context.caller.require(INSIDE, price_list)
         pages, cursor = info.context.loaders.pages, cursors.read(after, cursors.NameCursor, "after")
+        reach = info.context.caller.reach(INSIDE)
         return Connection(
-            page=await pages.batches(price_list, state, cursors.page_size(first, 20), cursor.name if cursor else None),
+            page=await pages.batches(
+                price_list, state, cursors.page_size(first, 20), cursor.name if cursor else None, reach
+            ),
             cursor=lambda batch: cursors.write(cursors.NameCursor(batch.id)),
-            count=partial(pages.count_batches, price_list, state),
+            count=partial(pages.count_batches, price_list, state, reach),
         )

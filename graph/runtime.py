@@ -6,22 +6,25 @@ from dataclasses import dataclass
 
 from graph.context import Context
 from graph.http.response_cache import ResponseCache
+from graph.identity.authenticator import Authenticator
+from graph.identity.callers import ANONYMOUS, Caller
+from graph.identity.jwks import KeySet
+from graph.identity.scopes import Grants
+from graph.identity.tokens import Tokens
 from graph.metrics import CacheMeter
 from graph.settings import Settings
 from loaders import Heads, Heartbeat, Loaders, MinVersions
 from storage import Store
 
-ANONYMOUS = "anonymous"
-
 
 @dataclass(frozen=True, slots=True)
 class Runtime:
-    """The store of a process, its pointers with what is in memory of their versions, and its answers."""
+    """The store of a process, its pointers with what is in memory of their versions, its answers, and who may ask."""
 
     store: Store
     heads: Heads
     responses: ResponseCache
-    caller: str = ANONYMOUS
+    authenticator: Authenticator
 
     @classmethod
     @asynccontextmanager
@@ -37,7 +40,7 @@ class Runtime:
             store.worker.start()
             heartbeat.start()
             meter.start()
-            yield cls(store, heads, responses)
+            yield cls(store, heads, responses, authenticator(store, settings))
         finally:
             await meter.stop()
             await heartbeat.stop()
@@ -45,10 +48,20 @@ class Runtime:
             await heads.stop()
             await store.close()
 
-    def context(self, min_versions: MinVersions | None = None) -> Context:
+    def context(self, caller: Caller, min_versions: MinVersions | None = None) -> Context:
         """Return the context of a new request, which wants to see `min_versions` at the least."""
         loaders = Loaders(self.store, self.heads, min_versions or MinVersions())
-        return Context(self.store, self.heads, loaders, self.caller)
+        return Context(self.store, self.heads, loaders, caller)
+
+
+def authenticator(store: Store, settings: Settings) -> Authenticator:
+    """Return what tells who calls, as the settings have it."""
+    tokens = None
+    if settings.jwt_keys and settings.jwt_issuer and settings.jwt_audience:
+        algorithms = settings.jwt_algorithms.split()
+        tokens = Tokens(KeySet(settings.jwt_keys), settings.jwt_issuer, settings.jwt_audience, algorithms)
+    nobody = Caller(ANONYMOUS, Grants.of(settings.anonymous.split()))
+    return Authenticator(nobody, store.api_keys, tokens)
 
 
 async def open_store(uri: str, settings: Settings) -> Store:

@@ -13,6 +13,23 @@ from dataclasses import Field, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
+from graph.identity.scopes import Grants, Scope
+from graph.identity.tokens import ALGORITHMS
+from graph.limits.limits import DEFAULT_LIMITS, Limits
+from graph.setting_values import (
+    grants,
+    is_loopback,
+    key_set,
+    matching,
+    one_of,
+    origins,
+    path,
+    size,
+    size_or_none,
+    whole,
+    words,
+    yes_no,
+)
 from storage import GRACE_SECONDS, RESTORE_SECONDS
 
 PREFIX = "PRICEBOOK_"
@@ -20,10 +37,6 @@ PREFIX = "PRICEBOOK_"
 
 _CLIENT_VARIABLES = ("PRICEBOOK_ENDPOINT", "PRICEBOOK_TOKEN")
 """What client programs read; a server passes over them, as over all that begins with PRICEBOOK_TEST_."""
-
-_UNITS = {"": 1, "b": 1, "kib": 1 << 10, "mib": 1 << 20, "gib": 1 << 30}
-
-_YES_NO = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
 
 
 class SettingsError(ValueError):
@@ -57,57 +70,6 @@ def _manual(read: Callable[[str], object], meaning: str, shown: str | None = Non
     return {"read": read, "meaning": meaning, "shown": shown}
 
 
-def _whole(lowest: int, highest: int) -> Callable[[str], int]:
-    def read(text: str) -> int:
-        if not re.fullmatch(r"\d{1,9}", text, re.ASCII) or not lowest <= int(text) <= highest:
-            raise ValueError(f"a whole number from {lowest} to {highest}")
-        return int(text)
-
-    return read
-
-
-def _matching(pattern: str, allowed: str) -> Callable[[str], str]:
-    def read(text: str) -> str:
-        if not re.fullmatch(pattern, text, re.ASCII):
-            raise ValueError(allowed)
-        return text
-
-    return read
-
-
-def _one_of(*choices: str) -> Callable[[str], str]:
-    def read(text: str) -> str:
-        if text.lower() not in choices:
-            raise ValueError(f"one of {', '.join(choices)}")
-        return text.lower()
-
-    return read
-
-
-def _size(text: str) -> int:
-    found = re.fullmatch(r"(\d{1,15}) ?([kmg]?i?b?)", text.lower(), re.ASCII)
-    if found is None or found[2] not in _UNITS or int(found[1]) == 0:
-        raise ValueError("a number of bytes, as 67108864, 65536KiB, 64MiB or 1GiB")
-    return int(found[1]) * _UNITS[found[2]]
-
-
-def _size_or_none(text: str) -> int:
-    try:
-        return 0 if text == "0" else _size(text)
-    except ValueError as error:
-        raise ValueError(f"{error}, or 0") from error
-
-
-def _yes_no(text: str) -> bool:
-    if text.lower() not in _YES_NO:
-        raise ValueError("true or false")
-    return _YES_NO[text.lower()]
-
-
-def _path(text: str) -> Path:
-    return Path(text).expanduser().absolute()
-
-
 def _default_data_dir(environ: Mapping[str, str] = os.environ) -> Path:
     """Where a user's data stands, by the XDG Base Directory Specification."""
     data_home = Path(environ.get("XDG_DATA_HOME", ""))
@@ -123,25 +85,25 @@ class Settings:
     host: str = field(
         default="127.0.0.1",
         metadata=_manual(
-            _matching(r"\S+", "an address or host name"),
+            matching(r"\S+", "an address or host name"),
             "Address the server listens on; `0.0.0.0` for every interface.",
         ),
     )
     port: int = field(
         default=8000,
-        metadata=_manual(_whole(0, 65535), "Port the server listens on; `0` lets the system choose a free one."),
+        metadata=_manual(whole(0, 65535), "Port the server listens on; `0` lets the system choose a free one."),
     )
-    workers: int = field(default=1, metadata=_manual(_whole(1, 64), "Server processes that share the port."))
+    workers: int = field(default=1, metadata=_manual(whole(1, 64), "Server processes that share the port."))
     metrics_port: int | None = field(
         default=None,
         metadata=_manual(
-            _whole(0, 65535), "Port of `/metrics` for Prometheus, at the same address. Unset: none.", shown=""
+            whole(0, 65535), "Port of `/metrics` for Prometheus, at the same address. Unset: none.", shown=""
         ),
     )
     mongodb_uri: str | None = field(
         default=None,
         metadata=_manual(
-            _matching(r"mongodb(\+srv)?://\S+", "a connection string: mongodb://... or mongodb+srv://..."),
+            matching(r"mongodb(\+srv)?://\S+", "a connection string: mongodb://... or mongodb+srv://..."),
             "MongoDB 6.0 or later, a replica set or sharded. Unset: an embedded replica set is started.",
             shown="",
         ),
@@ -149,35 +111,100 @@ class Settings:
     mongodb_database: str = field(
         default="pricebook",
         metadata=_manual(
-            _matching(r"[\w-]{1,63}", "1 to 63 letters, digits, hyphens and underscores"),
+            matching(r"[\w-]{1,63}", "1 to 63 letters, digits, hyphens and underscores"),
             "Database that holds price lists, batches and layers.",
         ),
     )
     data_dir: Path = field(
         default_factory=_default_data_dir,
         metadata=_manual(
-            _path,
+            path,
             "Folder of the embedded replica set and of the log of `pricebook dev`.",
             shown="$XDG_DATA_HOME/pricebook, or ~/.local/share/pricebook",
         ),
     )
-    members: int = field(default=3, metadata=_manual(_whole(1, 7), "Members of the embedded replica set."))
+    members: int = field(default=3, metadata=_manual(whole(1, 7), "Members of the embedded replica set."))
+    anonymous: str = field(
+        default="",
+        metadata=_manual(
+            grants,
+            "What callers without credentials may do, as `prices:read` or `prices:read:shop`; more than reading only "
+            "on loopback. Unset: nothing.",
+        ),
+    )
+    jwt_keys: str | None = field(
+        default=None,
+        metadata=_manual(
+            key_set, "URL or file of the JSON Web Key Set that bearer tokens are checked against.", shown=""
+        ),
+    )
+    jwt_issuer: str | None = field(
+        default=None, metadata=_manual(matching(r"\S+", "a name"), "Issuer (`iss`) that tokens must have.", shown="")
+    )
+    jwt_audience: str | None = field(
+        default=None,
+        metadata=_manual(matching(r"\S+", "a name"), "Audience (`aud`) that tokens must have.", shown=""),
+    )
+    jwt_algorithms: str = field(
+        default="RS256 ES256 EdDSA",
+        metadata=_manual(words(ALGORITHMS), "What tokens may be signed with."),
+    )
+    cors_origins: str = field(
+        default="",
+        metadata=_manual(origins, "Origins whose web pages may call, as `https://shop.example`. Unset: none."),
+    )
+    ide: bool = field(
+        default=False, metadata=_manual(yes_no, "Whether browsers get an editor on `/graphql`.", shown="false")
+    )
+    introspection: bool = field(
+        default=True, metadata=_manual(yes_no, "Whether the schema can be asked for.", shown="true")
+    )
+    max_tokens: int = field(
+        default=DEFAULT_LIMITS.tokens,
+        metadata=_manual(whole(1, 1_000_000), "Tokens of a document, its fragments spread."),
+    )
+    max_depth: int = field(default=DEFAULT_LIMITS.depth, metadata=_manual(whole(1, 1000), "Fields nested in fields."))
+    max_aliases: int = field(
+        default=DEFAULT_LIMITS.aliases, metadata=_manual(whole(0, 100_000), "Aliases of an operation.")
+    )
+    max_cost: int = field(
+        default=DEFAULT_LIMITS.cost,
+        metadata=_manual(whole(1, 999_999_999), "Objects that an operation may answer with, by its page sizes."),
+    )
+    max_page: int = field(
+        default=DEFAULT_LIMITS.page,
+        metadata=_manual(whole(1, 1000), "Records of a page, skus of `pricesBySku`, lines of a quote."),
+    )
+    max_seconds: int = field(
+        default=DEFAULT_LIMITS.seconds, metadata=_manual(whole(1, 3600), "Seconds that a query may take.")
+    )
+    max_rate: int = field(
+        default=2000,
+        metadata=_manual(
+            whole(0, 1_000_000),
+            "Requests a second of each caller, counted by each process for itself; `0` for any number.",
+        ),
+    )
+    max_subscriptions: int = field(
+        default=1000,
+        metadata=_manual(whole(0, 100_000), "Subscriptions that each process serves at once, to a caller 100 of them."),
+    )
     max_body_bytes: int = field(
         default=64 << 20,
-        metadata=_manual(_size, "Largest request body taken, in bytes or as `64MiB`.", shown="64MiB"),
+        metadata=_manual(size, "Largest request body taken, in bytes or as `64MiB`.", shown="64MiB"),
     )
     max_upload_bytes: int = field(
         default=4 << 30,
-        metadata=_manual(_size, "Largest request with a file taken, as it arrives.", shown="4GiB"),
+        metadata=_manual(size, "Largest request with a file taken, as it arrives.", shown="4GiB"),
     )
     max_file_bytes: int = field(
         default=8 << 30,
-        metadata=_manual(_size, "Largest file taken, once decompressed.", shown="8GiB"),
+        metadata=_manual(size, "Largest file taken, once decompressed.", shown="8GiB"),
     )
     cache_bytes: int = field(
         default=256 << 20,
         metadata=_manual(
-            _size_or_none,
+            size_or_none,
             "Memory of each process for prices, shared by all requests; `0` keeps none.",
             shown="256MiB",
         ),
@@ -185,7 +212,7 @@ class Settings:
     read_from: str = field(
         default="primary",
         metadata=_manual(
-            _one_of("primary", "secondaries"),
+            one_of("primary", "secondaries"),
             "Members that queries read prices from; `secondaries` are read causally after the publish, and the primary "
             "is asked for what they do not answer in time.",
         ),
@@ -193,47 +220,47 @@ class Settings:
     max_scan: int = field(
         default=1_000_000,
         metadata=_manual(
-            _whole(1, 999_999_999),
+            whole(1, 999_999_999),
             "Records that a filter or an order of prices may read; more is refused.",
         ),
     )
     grace_seconds: int = field(
         default=GRACE_SECONDS,
-        metadata=_manual(_whole(0, 604_800), "A version that was read within so many seconds is not retired."),
+        metadata=_manual(whole(0, 604_800), "A version that was read within so many seconds is not retired."),
     )
     restore_seconds: int = field(
         default=RESTORE_SECONDS,
-        metadata=_manual(_whole(0, 31_536_000), "For so many seconds a version that was retired can be brought back."),
+        metadata=_manual(whole(0, 31_536_000), "For so many seconds a version that was retired can be brought back."),
     )
     response_cache_bytes: int = field(
         default=64 << 20,
-        metadata=_manual(_size_or_none, "Answers that each process keeps, in bytes; `0` keeps none.", shown="64MiB"),
+        metadata=_manual(size_or_none, "Answers that each process keeps, in bytes; `0` keeps none.", shown="64MiB"),
     )
     cache_max_age: int = field(
         default=0,
         metadata=_manual(
-            _whole(0, 86_400),
+            whole(0, 86_400),
             "Seconds for which caches may answer with a current version without asking whether it still is.",
         ),
     )
     cache_stale_while_revalidate: int = field(
         default=0,
-        metadata=_manual(_whole(0, 86_400), "Seconds for which they may go on doing so while they ask."),
+        metadata=_manual(whole(0, 86_400), "Seconds for which they may go on doing so while they ask."),
     )
     trusted_documents: Path | None = field(
         default=None,
         metadata=_manual(
-            _path, "JSON file of documents by their ids, which clients may send as `documentId`.", shown=""
+            path, "JSON file of documents by their ids, which clients may send as `documentId`.", shown=""
         ),
     )
     trusted_documents_only: bool = field(
         default=False,
-        metadata=_manual(_yes_no, "Whether documents that are not in that file are refused.", shown="false"),
+        metadata=_manual(yes_no, "Whether documents that are not in that file are refused.", shown="false"),
     )
     log_level: str = field(
         default="info",
         metadata=_manual(
-            _one_of("critical", "error", "warning", "info", "debug"),
+            one_of("critical", "error", "warning", "info", "debug"),
             "Least severe messages logged: `critical`, `error`, `warning`, `info` or `debug`.",
         ),
     )
@@ -254,9 +281,38 @@ class Settings:
                 values[setting.name] = setting.metadata["read"](text)
             except ValueError as error:
                 problems.append(f'{_variable(setting.name)} is "{masked(text)}"; allowed is {error}.')
+        settings = cls(**values)
+        problems += settings._contradictions()
         if problems:
             raise SettingsError(problems)
-        return cls(**values)
+        return settings
+
+    def limits(self) -> Limits:
+        """Return what documents and operations may be."""
+        return Limits(
+            self.max_tokens,
+            self.max_depth,
+            self.max_aliases,
+            self.max_cost,
+            self.max_page,
+            self.max_seconds,
+            self.introspection,
+        )
+
+    def _contradictions(self) -> list[str]:
+        problems = []
+        if self.jwt_keys is not None and (self.jwt_issuer is None or self.jwt_audience is None):
+            problems.append(
+                "PRICEBOOK_JWT_KEYS is set without PRICEBOOK_JWT_ISSUER and PRICEBOOK_JWT_AUDIENCE: set both, or every "
+                "token of that issuer would be taken."
+            )
+        granted = Grants.of(self.anonymous.split()).reaches
+        if not is_loopback(self.host) and granted.keys() - {Scope.PRICES_READ}:
+            problems.append(
+                f'PRICEBOOK_ANONYMOUS is "{self.anonymous}" and PRICEBOOK_HOST is "{self.host}": without credentials '
+                "more than prices:read is for loopback only."
+            )
+        return problems
 
     def to_environment(self) -> dict[str, str]:
         """Return the variables that give another process these settings: the inverse of `from_environment`."""

@@ -7,10 +7,11 @@ from typing import Annotated, cast
 import strawberry
 
 from graph.context import Context, Info
+from graph.identity.needs import INSIDE, READING, needs, needs_anywhere
 from graph.types.batches import Batch
 from graph.types.gates import DiffSummary
 from graph.types.publications import Publication
-from storage import BatchNotFound, BatchState, Event
+from storage import BatchState, Event
 
 # How often a batch that somebody follows is looked at, in seconds.
 LOOK_SECONDS = 0.2
@@ -24,6 +25,7 @@ class Subscription:
 
     @strawberry.subscription(description="The current version at once, then every move of the pointer.")
     @staticmethod
+    @needs(READING, of="price_list")
     async def published(
         info: Info, price_list: Annotated[strawberry.ID, strawberry.argument(description="The list's name.")]
     ) -> AsyncGenerator[Publication, None]:
@@ -46,6 +48,7 @@ class Subscription:
         description="The batch at once, then each change of its state and progress until it is finished."
     )
     @staticmethod
+    @needs_anywhere(INSIDE)
     async def batch_progress(
         info: Info,
         id: Annotated[strawberry.ID, strawberry.argument(description="The batch's id.")],  # noqa: A002
@@ -54,9 +57,7 @@ class Subscription:
         context, told = info.context, None
         while True:
             context.renew()
-            batch = await context.loaders.batches.load(id)
-            if batch is None:
-                raise BatchNotFound(id)
+            batch = await context.batch_within(context.caller.reach(INSIDE), id)
             if batch != told:
                 yield cast("Batch", batch)
             if batch.state not in UNFINISHED:

@@ -7,7 +7,7 @@ from typing import Generic, TypeVar
 from loaders.manifests import layers_of
 from loaders.versions import Versions
 from loaders.warming import Warmer
-from storage import Batch, BatchState, Event, Price, PriceList, Snapshot, Store
+from storage import Batch, BatchState, Event, Price, PriceList, Reach, Snapshot, Store
 
 T = TypeVar("T")
 K = TypeVar("K")
@@ -83,9 +83,9 @@ class Pages:
         self._versions.misses += len(run)
         return window.page(run)
 
-    async def price_lists(self, size: int, after: str | None) -> Page[PriceList]:
-        """Return a page of the lists, by name."""
-        records = await self._store.pointers.by_name(size + 1, after or "")
+    async def price_lists(self, size: int, after: str | None, reach: Reach) -> Page[PriceList]:
+        """Return a page of the lists within reach, by name."""
+        records = await self._store.pointers.by_name(size + 1, after or "", reach)
         return _forward(records, size, after)
 
     async def snapshots(self, price_list: str, size: int, after: int | None) -> Page[Snapshot]:
@@ -97,10 +97,12 @@ class Pages:
         return _forward(await self._store.events.newest(price_list, size + 1, after), size, after)
 
     async def batches(
-        self, price_list: str | None, state: BatchState | None, size: int, after: str | None
+        self, price_list: str | None, state: BatchState | None, size: int, after: str | None, reach: Reach
     ) -> Page[Batch]:
-        """Return a page of batches, newest first."""
-        records = await self._store.batches.newest(size + 1, price_list=price_list, state=state, before=after)
+        """Return a page of batches within reach, newest first."""
+        records = await self._store.batches.newest(
+            size + 1, price_list=price_list, state=state, before=after, reach=reach
+        )
         return _forward(records, size, after)
 
     async def events_between(self, price_list: str, above: int, to: int) -> Sequence[Event]:
@@ -111,17 +113,17 @@ class Pages:
         """Return the event by which the pointer came where it is at a revision; None before its first move."""
         return await self._store.events.last_move(price_list, to)
 
-    async def count_price_lists(self) -> int:
-        """Return how many lists there are."""
-        return await self._store.pointers.count()
+    async def count_price_lists(self, reach: Reach) -> int:
+        """Return how many lists there are within reach."""
+        return await self._store.pointers.count(reach)
 
     async def count_snapshots(self, price_list: str) -> int:
         """Return how many versions of a list are kept."""
         return await self._store.snapshots.count(price_list)
 
-    async def count_batches(self, price_list: str | None, state: BatchState | None) -> int:
-        """Return how many batches there are of that kind."""
-        return await self._store.batches.count(price_list=price_list, state=state)
+    async def count_batches(self, price_list: str | None, state: BatchState | None, reach: Reach) -> int:
+        """Return how many batches there are of that kind, within reach."""
+        return await self._store.batches.count(price_list=price_list, state=state, reach=reach)
 
 
 def _forward(records: Sequence[T], size: int, after: object) -> Page[T]:

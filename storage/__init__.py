@@ -1,5 +1,6 @@
 """Versioned snapshots of price lists on MongoDB: the only package that knows the database."""
 
+from storage.api_keys import ApiKey, ApiKeyNotFound, ApiKeys, is_api_key
 from storage.batches import Batch, BatchMode, BatchOrder, PublishPolicy, Refusal
 from storage.decode import ItemError
 from storage.diff import ChangeKind, PriceDiff
@@ -27,6 +28,7 @@ from storage.parts import Part
 from storage.pointers import Pin, PriceList
 from storage.processes import BEAT_SECONDS, Served
 from storage.quotes import Quote, QuoteLine, quote
+from storage.reach import EVERYWHERE, Reach
 from storage.records import Price, Tier
 from storage.retention import DEFAULT_RETENTION, Retention
 from storage.retirement import GRACE_SECONDS, RESTORE_SECONDS, LayerDrop, Retired, Retirement
@@ -40,9 +42,13 @@ from storage.watcher import Watcher
 __all__ = [
     "BEAT_SECONDS",
     "DEFAULT_RETENTION",
+    "EVERYWHERE",
     "GRACE_SECONDS",
     "MAX_FILE_BYTES",
     "RESTORE_SECONDS",
+    "ApiKey",
+    "ApiKeyNotFound",
+    "ApiKeys",
     "AttributeEquals",
     "Batch",
     "BatchMode",
@@ -78,6 +84,7 @@ __all__ = [
     "PublishPolicy",
     "Quote",
     "QuoteLine",
+    "Reach",
     "Refusal",
     "Refused",
     "Retention",
@@ -97,6 +104,7 @@ __all__ = [
     "VersionNotReached",
     "Watcher",
     "explain",
+    "is_api_key",
     "leading_blocks",
     "quote",
 ]

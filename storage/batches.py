@@ -19,6 +19,7 @@ from storage.decode import ItemError
 from storage.errors import BatchNotFound, LeaseLost
 from storage.gates import DiffSummary, GateFinding, Severity
 from storage.mongo import FORMAT, Database, Document, check_format
+from storage.reach import EVERYWHERE, Reach
 from storage.states import FOLLOWS, IN_PROGRESS, BatchState
 
 # The name of the finding that holds a batch while its list is pinned, beside those of the gates.
@@ -188,17 +189,20 @@ class Batches:
         price_list: str | None = None,
         state: BatchState | None = None,
         before: str | None = None,
+        reach: Reach = EVERYWHERE,
     ) -> list[Batch]:
-        """Return up to `limit` batches, newest first, those that are older than the batch `before`."""
-        query = _filter(price_list, state)
+        """Return up to `limit` batches within reach, newest first, those that are older than the batch `before`."""
+        query = {**_filter(price_list, state), **reach.query("list")}
         if before is not None:
             query["_id"] = {"$lt": before}
         cursor = self._collection.find(query).sort("_id", -1).limit(limit)
         return [_from_document(document) async for document in cursor]
 
-    async def count(self, *, price_list: str | None = None, state: BatchState | None = None) -> int:
-        """Return how many batches there are of that kind."""
-        return await self._collection.count_documents(_filter(price_list, state))
+    async def count(
+        self, *, price_list: str | None = None, state: BatchState | None = None, reach: Reach = EVERYWHERE
+    ) -> int:
+        """Return how many batches there are of that kind, within reach."""
+        return await self._collection.count_documents({**_filter(price_list, state), **reach.query("list")})
 
     async def waiting(self, price_list: str) -> list[Batch]:
         """Return the batches that only a pin of the list holds, in the order of their versions."""

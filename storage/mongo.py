@@ -58,6 +58,7 @@ _INDEXES: Mapping[str, list[tuple[list[tuple[str, int]], dict[str, Any]]]] = {
     ],
     "events": [([("list", 1), ("revision", -1)], {"name": "list_newest", "unique": True})],
     "price_lists": [],
+    "api_keys": [],
     "parts": [],
     "locks": [],
     "orphans": [],

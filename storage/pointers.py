@@ -15,6 +15,7 @@ from pymongo.asynchronous.client_session import AsyncClientSession
 from storage.errors import Conflict, InvalidArgument, PriceListNotFound
 from storage.gates import Gates, gates_from_document, gates_to_document
 from storage.mongo import FORMAT, Database, Document, check_format
+from storage.reach import EVERYWHERE, Reach
 from storage.retention import DEFAULT_RETENTION, Retention
 
 _name = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}").fullmatch
@@ -83,18 +84,20 @@ class Pointers:
             raise PriceListNotFound(name)
         return from_document(found)
 
-    async def by_name(self, limit: int | None = None, after: str = "") -> Sequence[PriceList]:
-        """Return lists in the order of their names, those that follow `after`."""
-        cursor = self._collection.find({"_id": {"$gt": after}}).sort("_id", 1).limit(limit or 0)
+    async def by_name(
+        self, limit: int | None = None, after: str = "", reach: Reach = EVERYWHERE
+    ) -> Sequence[PriceList]:
+        """Return lists within reach in the order of their names, those that follow `after`."""
+        cursor = self._collection.find({"_id": {"$gt": after}, **reach.query("_id")}).sort("_id", 1).limit(limit or 0)
         return [from_document(document) async for document in cursor]
 
     async def names(self) -> list[str]:
         """Return the names of all lists."""
         return [document["_id"] async for document in self._collection.find({}, {"_id": 1}).sort("_id", 1)]
 
-    async def count(self) -> int:
-        """Return how many lists there are."""
-        return await self._collection.count_documents({})
+    async def count(self, reach: Reach = EVERYWHERE) -> int:
+        """Return how many lists there are within reach."""
+        return await self._collection.count_documents(reach.query("_id"))
 
     async def add(self, price_list: PriceList, session: AsyncClientSession) -> None:
         """Write a new list. Raises the driver's DuplicateKeyError where there is one of that name."""

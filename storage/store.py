@@ -1,5 +1,6 @@
 """The door to storage: opens all of it once for a process. No logic."""
 
+from storage.api_keys import ApiKeys
 from storage.batches import Batches
 from storage.chunks import Chunks
 from storage.compaction import Compactor
@@ -47,6 +48,7 @@ class Store:
         self.grace = grace
         self.client = client
         self.db = database(client, name)
+        self.api_keys = ApiKeys(self.db)
         self.pointers = Pointers(self.db)
         self.snapshots = Snapshots(self.db, clock)
         self.batches = Batches(self.db)

@@ -2,7 +2,7 @@
 
 import click
 
-from graph.cli import check, demo, dev, export, import_, ops, serve
+from graph.cli import check, demo, dev, export, import_, keys, ops, serve
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
@@ -17,5 +17,5 @@ def main() -> None:
     """
 
 
-for command in (serve.serve, dev.dev, demo.demo, import_.import_, export.export, check.check, *ops.COMMANDS):
+for command in (serve.serve, dev.dev, demo.demo, import_.import_, export.export, check.check, keys.keys, *ops.COMMANDS):
     main.add_command(command)

@@ -11,6 +11,7 @@ from graph.cli.api import open_api
 from graph.cli.demo import ECB, publish_demo
 from graph.cli.server_process import ServerProcess
 from graph.cli.start import BadSettings, database, interrupt_on_stop_signals, listen, read_settings
+from graph.identity.scopes import Scope
 from graph.settings import Settings
 
 LOOPBACK = "127.0.0.1"
@@ -41,6 +42,8 @@ def dev(members: int | None, port: int | None, no_demo: bool) -> None:
     loopback interface whatever PRICEBOOK_HOST says, publishes the prices of `pricebook demo`, and says how to
     query them. Data and logs stay in PRICEBOOK_DATA_DIR, so the next start is quick.
 
+    It is open: who reaches it needs no credentials, to change prices neither. Only this machine reaches it.
+
     Ctrl-C stops everything it started.
 
     Exit codes: 0 stopped by Ctrl-C or SIGTERM, 1 something did not start, failed or ended by itself,
@@ -61,6 +64,8 @@ def _settings(members: int | None, port: int | None) -> Settings:
     return replace(
         settings,
         host=LOOPBACK,
+        anonymous=Scope.ADMIN,
+        ide=True,
         members=settings.members if members is None else members,
         port=settings.port if port is None else port,
     )
@@ -101,6 +106,7 @@ def _closing_message(endpoint: str, query: str) -> str:
 
   GraphQL endpoint   {endpoint}
   In the browser     {endpoint}
+  Open to everyone   on this machine, to change prices too; nobody else can reach it
 
 A first query, for the browser:
 

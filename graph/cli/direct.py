@@ -12,6 +12,9 @@ from graph.app import GRAPHQL, create_app
 from graph.cli.api import ApiError
 from graph.cli.start import BadSettings
 from graph.http.response_cache import ResponseCache
+from graph.identity.authenticator import Authenticator
+from graph.identity.callers import Caller
+from graph.identity.scopes import EVERYTHING
 from graph.runtime import Runtime, open_store
 from graph.settings import Settings
 from loaders import Heads
@@ -32,7 +35,12 @@ async def open_direct(settings: Settings) -> AsyncIterator[httpx.AsyncClient]:
         raise BadSettings("Set PRICEBOOK_MONGODB_URI: --direct goes straight to MongoDB.")
     # What is read is read once; and the documents of the command line are ours, whatever documents servers trust.
     settings = replace(
-        settings, cache_bytes=0, response_cache_bytes=0, trusted_documents=None, trusted_documents_only=False
+        settings,
+        cache_bytes=0,
+        response_cache_bytes=0,
+        trusted_documents=None,
+        trusted_documents_only=False,
+        max_rate=0,
     )
     try:
         store = await open_store(uri, settings)
@@ -42,7 +50,8 @@ async def open_direct(settings: Settings) -> AsyncIterator[httpx.AsyncClient]:
             raise
         raise ApiError(known.message) from error
     heads = Heads(store, settings.cache_bytes)
-    runtime = Runtime(store, heads, ResponseCache(heads, settings.response_cache_bytes), operator())
+    authenticator = Authenticator(Caller(operator(), EVERYTHING), store.api_keys)
+    runtime = Runtime(store, heads, ResponseCache(heads, settings.response_cache_bytes), authenticator)
     app = create_app(settings)
 
     async def with_runtime(scope: Scope, receive: Receive, send: Send) -> None:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from graph.http.answers import Headers
-from graph.http.scope import ANONYMOUS
+from graph.identity.callers import ANONYMOUS
 
 IMMUTABLE = "max-age=31536000, immutable"
 

@@ -9,11 +9,11 @@ from typing import cast
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from graph.http.access import caller_of
 from graph.http.answers import Answer
 from graph.http.etags import has
 from graph.http.media_types import EVENTS, accepted_media_type, is_json, is_utf_8
 from graph.http.response_cache import Entry
-from graph.http.scope import scope_of
 from graph.runtime import Runtime
 
 MAX_REQUEST = 16 << 10
@@ -55,7 +55,7 @@ class FromCache:
                 raw = _whole(messages)
             if raw is not None:
                 responses = cast("Runtime", scope["state"]["runtime"]).responses
-                key = (scope["method"], raw, media_type, scope_of(headers))
+                key = (scope["method"], raw, media_type, caller_of(scope).view)
                 entry = responses.find(key)
                 if entry is not None:
                     condition = headers.get(b"if-none-match")

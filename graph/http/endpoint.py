@@ -1,6 +1,7 @@
 """The GraphQL endpoint, by the GraphQL-over-HTTP specification: POST for all operations, GET for queries."""
 
 import asyncio
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -13,6 +14,7 @@ from strawberry.http.ides import get_graphql_ide_html
 from graph.context import Context
 from graph.documents import Document, Documents, Operation
 from graph.errors import present
+from graph.http.access import caller_of, unauthenticated
 from graph.http.answers import Answer, answer, error_response, json_response
 from graph.http.cache_control import CacheControl
 from graph.http.caching import MIN_VERSION, keep
@@ -22,9 +24,11 @@ from graph.http.media_types import GRAPHQL_RESPONSE, accepted_media_type
 from graph.http.multipart import UploadRequest, is_multipart, read_multipart
 from graph.http.persisted import RequestedDocuments
 from graph.http.requests import BadRequest, Body, GraphQLRequest, LargeRequest, decode_request, read_request
-from graph.http.scope import scope_of
 from graph.http.sharing import Shareable
 from graph.http.trusted import TrustedDocuments
+from graph.identity.callers import AccessError, Unauthenticated
+from graph.limits.limits import DEFAULT_LIMITS, Limits, OverLimit
+from graph.limits.subscriptions import Subscriptions
 from graph.rows import decode_variables
 from storage import MAX_FILE_BYTES
 
@@ -32,27 +36,34 @@ from storage import MAX_FILE_BYTES
 class Endpoint:
     """The ASGI application at `/graphql`. `make_context` gives each request a context of its own.
 
-    `max_file_bytes` is how large the file of a request may be, once decompressed.
+    `max_file_bytes` is how large the file of a request may be, once decompressed; `origins` are those of web pages
+    that may open WebSockets, beside our own; with `ide` browsers get an editor.
     """
 
     def __init__(
         self,
         schema: strawberry.Schema,
         make_context: MakeContext,
+        limits: Limits = DEFAULT_LIMITS,
         max_file_bytes: int = MAX_FILE_BYTES,
         trusted: TrustedDocuments | None = None,
         cache_control: CacheControl | None = None,
+        subscriptions: Subscriptions | None = None,
+        origins: Sequence[str] = (),
+        *,
+        ide: bool = False,
     ) -> None:
         trusted = trusted or TrustedDocuments()
         self._schema = schema._schema
+        self._limits = limits
         self._requested = RequestedDocuments(trusted)
-        self._documents = Documents(self._schema)
+        self._documents = Documents(self._schema, limits)
         self._etags = ETags(self._schema)
         self._cache_control = cache_control or CacheControl()
         self._make_context = make_context
-        self._live = Live(schema, make_context, trusted)
+        self._live = Live(schema, make_context, trusted, self._documents, subscriptions or Subscriptions(), origins)
         self._max_file_bytes = max_file_bytes
-        self._ide = get_graphql_ide_html("graphiql").encode()
+        self._ide = get_graphql_ide_html("graphiql").encode() if ide else None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one HTTP request, or a WebSocket."""
@@ -61,7 +72,7 @@ class Endpoint:
             return
         body = Body(receive)
         request = Request(scope, body)
-        if wants_events(request):
+        if wants_events(request) and caller_of(scope).may_ask:
             await self._live(scope, receive, send)
             return
         response = await self._respond(request)
@@ -73,8 +84,10 @@ class Endpoint:
     async def _respond(self, request: Request) -> Answer:
         if request.method not in ("GET", "POST"):
             return error_response(405, "METHOD_NOT_ALLOWED", "Use GET or POST.", {"allow": "GET, POST"})
-        if request.method == "GET" and _is_browser(request) and not _asks(request):
+        if self._ide and request.method == "GET" and _is_browser(request) and not _asks(request):
             return answer(self._ide, 200, "text/html; charset=utf-8")
+        if not caller_of(request).may_ask:
+            return unauthenticated(Unauthenticated())
         media_type = accepted_media_type(request.headers.get("accept", ""))
         if media_type is None:
             return error_response(406, "NOT_ACCEPTABLE", f"Accept {GRAPHQL_RESPONSE} or application/json.")
@@ -82,12 +95,14 @@ class Endpoint:
             if is_multipart(request):
                 return await self._execute(request, await read_multipart(request, self._max_file_bytes), media_type)
             return await self._execute(request, await read_request(request), media_type)
-        except BadRequest as bad:
+        except (BadRequest, OverLimit) as bad:
             status = _status(media_type) if bad.status is None else bad.status
             return error_response(status, bad.code, bad.message, media_type=media_type)
 
     async def _execute(self, request: Request, asked: GraphQLRequest, media_type: str) -> Answer:
         document = self._documents.get(self._requested.text(asked))
+        if document.over_limit:
+            raise document.over_limit
         if document.errors:
             errors = [present(error) for error in document.errors]
             return json_response({"errors": errors}, _status(media_type), media_type)
@@ -102,16 +117,29 @@ class Endpoint:
         if operation.rows:
             await asyncio.sleep(0)  # what may be many megabytes was looked through, and will be once more
         variables = _variables(asked, operation)
+        operation.cost.check(variables)
         context = self._make_context(request)
         shareable = self._shareable(request, asked, media_type, document, operation, variables)
         if shareable and MIN_VERSION.decode() not in request.headers:
             unexecuted = shareable.unexecuted(context)
             if unexecuted:
                 return unexecuted
-        result = await operation.executable.execute(variables, context)
+        result = await self._result(operation, variables, context)
         if shareable and not result.errors:
             return _shared(request, shareable, result, context)
         return _alone(result, media_type)
+
+    async def _result(self, operation: Operation, variables: dict[str, Any], context: Context) -> ExecutionResult:
+        if operation.kind is not OperationType.QUERY:  # what changes something takes as long as what it brings
+            return await operation.executable.execute(variables, context)
+        try:
+            async with asyncio.timeout(self._limits.seconds) as time:
+                return await operation.executable.execute(variables, context)
+        except TimeoutError as error:
+            if not time.expired():
+                raise
+            message = f"The query took more than {self._limits.seconds} s. Ask for less at once, or try again later."
+            raise OverLimit("QUERY_TIMEOUT", message, status=503) from error
 
     def _shareable(
         self,
@@ -127,7 +155,7 @@ class Endpoint:
         return Shareable(
             self._etags,
             self._cache_control,
-            scope_of(dict(request.scope["headers"])),
+            caller_of(request).view,
             media_type,
             document.digest,
             operation.versioned,
@@ -155,7 +183,18 @@ def _alone(result: ExecutionResult, media_type: str) -> Answer:
     not_executed = result.errors and result.data is None and not any(error.path for error in result.errors)
     if not not_executed:
         body["data"] = result.data
-    return json_response(body, _status(media_type) if not_executed else 200, media_type)
+    status = _status(media_type) if not_executed else 200
+    return json_response(body, _refused(result, media_type) or status, media_type)
+
+
+def _refused(result: ExecutionResult, media_type: str) -> int | None:
+    """Return the status where nothing was answered because the caller may not ask for any of it; else None."""
+    causes = [error.original_error for error in result.errors or ()]
+    answered = any(value is not None for value in (result.data or {}).values())
+    refusals = [cause.status for cause in causes if isinstance(cause, AccessError)]
+    if media_type != GRAPHQL_RESPONSE or answered or not refusals or len(refusals) < len(causes):
+        return None
+    return min(refusals)
 
 
 def _status(media_type: str) -> int:

@@ -1,8 +1,8 @@
 """Subscriptions: server-sent events by the GraphQL-over-SSE protocol, WebSockets by graphql-transport-ws."""
 
 import copy
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, cast
 
 import strawberry
 from graphql import GraphQLError
@@ -10,19 +10,29 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 from starlette.websockets import WebSocket
-from strawberry.asgi import GraphQL
+from strawberry.asgi import ASGIWebSocketAdapter, GraphQL
 from strawberry.http import GraphQLRequestData
 from strawberry.subscriptions import GRAPHQL_SSE_PROTOCOL, GRAPHQL_TRANSPORT_WS_PROTOCOL
 from strawberry.subscriptions.protocols.graphql_transport_ws.handlers import (
     BaseGraphQLTransportWSHandler,
     Operation,
 )
+from strawberry.subscriptions.protocols.graphql_transport_ws.types import ConnectionInitMessage
 
 from graph.context import Context
+from graph.documents import Documents
+from graph.http.access import caller_of
 from graph.http.answers import error_response
 from graph.http.media_types import EVENTS
 from graph.http.requests import BadRequest
 from graph.http.trusted import TrustedDocuments
+from graph.identity.callers import Caller, Unauthenticated
+from graph.limits.limits import OverLimit
+from graph.limits.subscriptions import Subscriptions
+from graph.runtime import Runtime
+
+MAX_REASON = 120
+"""A WebSocket says so much at its end (RFC 6455: 123 bytes)."""
 
 MakeContext = Callable[[Request | WebSocket], Context]
 
@@ -32,16 +42,25 @@ class _Handler(BaseGraphQLTransportWSHandler[Context, None]):
 
     view: "Live"
 
+    async def handle_connection_init(self, message: ConnectionInitMessage) -> None:
+        """Begin, with the credentials of the payload: browsers cannot send headers with a WebSocket."""
+        try:
+            self.context.caller = await _caller(cast("ASGIWebSocketAdapter", self.websocket).ws, message.get("payload"))
+        except Unauthenticated as refused:
+            await self.websocket.close(4403, refused.message[:MAX_REASON])
+            return
+        await super().handle_connection_init(message)
+
     async def run_operation(self, operation: Operation[Context, None]) -> None:
         """Run one operation."""
         try:
-            self.view.trusted.check(operation.query)
-        except BadRequest as bad:
+            self.view.check(operation.query, operation.variables, operation.operation_name)
+            with self.view.subscriptions.slot(self.context.caller.name):
+                own = copy.copy(self)
+                own.context = self.context.anew()
+                await super(_Handler, own).run_operation(operation)
+        except (BadRequest, OverLimit) as bad:
             await operation.send_initial_errors([GraphQLError(bad.message, extensions={"code": bad.code})])
-            return
-        own = copy.copy(self)
-        own.context = self.context.anew()
-        await super(_Handler, own).run_operation(operation)
 
 
 class Live(GraphQL[Context, None]):
@@ -49,14 +68,25 @@ class Live(GraphQL[Context, None]):
 
     graphql_transport_ws_handler_class = _Handler
 
-    def __init__(self, schema: strawberry.Schema, make_context: MakeContext, trusted: TrustedDocuments) -> None:
+    def __init__(
+        self,
+        schema: strawberry.Schema,
+        make_context: MakeContext,
+        trusted: TrustedDocuments,
+        documents: Documents,
+        subscriptions: Subscriptions,
+        origins: Sequence[str],
+    ) -> None:
         super().__init__(
             schema,
             graphql_ide=None,
             subscription_protocols=(GRAPHQL_TRANSPORT_WS_PROTOCOL, GRAPHQL_SSE_PROTOCOL),
+            allowed_origins=origins,
         )
         self._make_context = make_context
-        self.trusted = trusted
+        self._trusted = trusted
+        self._documents = documents
+        self.subscriptions = subscriptions
 
     async def get_context(self, request: Request | WebSocket, response: Response | WebSocket) -> Context:
         """Return the context of a request or a connection."""
@@ -65,16 +95,33 @@ class Live(GraphQL[Context, None]):
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve a connection."""
         try:
-            await super().__call__(scope, receive, send)
-        except BadRequest as bad:
+            if is_websocket(scope):
+                await super().__call__(scope, receive, send)
+                return
+            with self.subscriptions.slot(caller_of(scope).name):
+                await super().__call__(scope, receive, send)
+        except (BadRequest, OverLimit) as bad:
             await error_response(bad.status or 400, bad.code, bad.message)(scope, receive, send)
 
     async def parse_http_body(self, request: Any) -> GraphQLRequestData | list[GraphQLRequestData]:
-        """Read a request, and refuse it where its document is not trusted."""
+        """Read a request, and refuse it where its document may not be executed."""
         asked = await super().parse_http_body(request)
         for each in asked if isinstance(asked, list) else [asked]:
-            self.trusted.check(each.query or "")
+            self.check(each.query or "", each.variables, each.operation_name)
         return asked
+
+    def check(self, text: str, variables: Mapping[str, Any] | None, operation_name: str | None) -> None:
+        """Return for a document that may be executed. Raises `BadRequest`, `OverLimit`.
+
+        What is not valid is told by who executes it.
+        """
+        self._trusted.check(text)
+        document = self._documents.get(text)
+        if document.over_limit:
+            raise document.over_limit
+        operation = document.operation(operation_name)
+        if operation:
+            operation.cost.check(dict(variables or {}))
 
 
 def wants_events(request: Request) -> bool:
@@ -85,3 +132,15 @@ def wants_events(request: Request) -> bool:
 def is_websocket(scope: Any) -> bool:
     """Whether a connection is a WebSocket."""
     return bool(scope["type"] == "websocket")
+
+
+async def _caller(websocket: WebSocket, payload: object) -> Caller:
+    """Return who opened a connection: by the `Authorization` of its payload, else as the handshake had it."""
+    given = payload.get("Authorization") if isinstance(payload, dict) else None
+    runtime: Runtime = websocket.state.runtime
+    if isinstance(given, str):
+        return await runtime.authenticator.identify(given.encode("latin-1", "replace"))
+    caller = caller_of(websocket)
+    if not caller.may_ask:
+        raise Unauthenticated
+    return caller

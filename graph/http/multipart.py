@@ -21,7 +21,8 @@ from storage import FileRefused, Interrupted
 MAX_FIELD_BYTES = 16 << 20
 
 # A page in a browser may send multipart to another site without asking first, unless one of these goes with it.
-_ASKED_FIRST = ("authorization", "graphql-require-preflight", "apollo-require-preflight")
+PREFLIGHT = "GraphQL-Require-Preflight"
+_ASKED_FIRST = ("Authorization", PREFLIGHT, "Apollo-Require-Preflight")
 
 
 class TooManyFiles(FileRefused):
@@ -129,4 +130,7 @@ async def _chunks(parts: Parts) -> AsyncIterator[bytes]:
 def _is_cross_site(request: Request) -> bool:
     if any(name in request.headers for name in _ASKED_FIRST):
         return False
+    origin = request.headers.get("origin")
+    if origin is not None and origin.partition("://")[2] != request.headers.get("host"):
+        return True
     return request.headers.get("sec-fetch-site", "none") not in ("none", "same-origin")

@@ -7,6 +7,7 @@ import strawberry
 
 from graph.context import Context, Info
 from graph.errors import answer_refusals
+from graph.identity.needs import INSIDE, OPERATING, WRITING, needs, needs_for_batch
 from graph.sources import source_of
 from graph.types.batches import Batch
 from graph.types.inputs import (
@@ -33,6 +34,7 @@ class BatchMutations:
     @strawberry.mutation(description="One call: all prices go in and are published, or nothing changes.")
     @staticmethod
     @answer_refusals(BatchPayload)
+    @needs(WRITING, of="input.price_list")
     async def publish_batch(
         info: Info,
         input: Annotated[PublishBatchInput, strawberry.argument(description="The batch.")],  # noqa: A002
@@ -44,6 +46,7 @@ class BatchMutations:
     @strawberry.mutation(description="A batch too large for one request, or one that must survive a broken connection.")
     @staticmethod
     @answer_refusals(BatchPayload)
+    @needs(WRITING, of="input.price_list")
     async def open_batch(
         info: Info,
         input: Annotated[OpenBatchInput, strawberry.argument(description="The batch.")],  # noqa: A002
@@ -57,6 +60,7 @@ class BatchMutations:
     )
     @staticmethod
     @answer_refusals(BatchPayload)
+    @needs_for_batch(WRITING, of="input.batch")
     async def append_batch(
         info: Info,
         input: Annotated[AppendBatchInput, strawberry.argument(description="The part.")],  # noqa: A002
@@ -70,6 +74,7 @@ class BatchMutations:
     @strawberry.mutation(description="Closes a batch that came in parts: it is sealed, judged and published.")
     @staticmethod
     @answer_refusals(BatchPayload)
+    @needs_for_batch(WRITING, of="input.batch")
     async def commit_batch(
         info: Info,
         input: Annotated[CommitBatchInput, strawberry.argument(description="What was sent.")],  # noqa: A002
@@ -85,35 +90,38 @@ class BatchMutations:
     @strawberry.mutation(description="Gives up an open batch; what it stored is dropped.")
     @staticmethod
     @answer_refusals(BatchPayload)
+    @needs_for_batch(INSIDE, of="input.batch")
     async def abort_batch(
         info: Info,
         input: Annotated[AbortBatchInput, strawberry.argument(description="Which one.")],  # noqa: A002
     ) -> BatchPayload:
         """Give up an open batch."""
-        caller = info.context.caller
+        caller = info.context.caller.name
         batch = await info.context.store.chunks.abort(input.batch, by=caller, reason=input.reason)
         return BatchPayload(batch=cast("Batch", batch))
 
     @strawberry.mutation(description="Publishes a batch that a gate held, or that was sent with publish: ON_APPROVAL.")
     @staticmethod
     @answer_refusals(BatchPayload)
+    @needs_for_batch(OPERATING, of="input.batch")
     async def approve_batch(
         info: Info,
         input: Annotated[ReviewBatchInput, strawberry.argument(description="The decision.")],  # noqa: A002
     ) -> BatchPayload:
         """Publish a batch that is held."""
-        finisher, caller = info.context.store.finisher, info.context.caller
+        finisher, caller = info.context.store.finisher, info.context.caller.name
         return await _payload(info.context, await finisher.approve(input.batch, by=caller, reason=input.reason))
 
     @strawberry.mutation(description="Puts an end to a batch that is held.")
     @staticmethod
     @answer_refusals(BatchPayload)
+    @needs_for_batch(OPERATING, of="input.batch")
     async def reject_batch(
         info: Info,
         input: Annotated[ReviewBatchInput, strawberry.argument(description="The decision.")],  # noqa: A002
     ) -> BatchPayload:
         """Reject a batch that is held."""
-        finisher, caller = info.context.store.finisher, info.context.caller
+        finisher, caller = info.context.store.finisher, info.context.caller.name
         batch = await finisher.reject(input.batch, by=caller, reason=input.reason)
         return BatchPayload(batch=cast("Batch", batch))
 
@@ -123,7 +131,7 @@ def _order(context: Context, given: PublishBatchInput | OpenBatchInput) -> Batch
         price_list=given.price_list,
         mode=given.mode,
         key=given.idempotency_key,
-        by=context.caller,
+        by=context.caller.name,
         publish=given.publish,
         expected_version=given.expected_version,
         label=given.label,

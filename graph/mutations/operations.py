@@ -7,6 +7,7 @@ import strawberry
 
 from graph.context import Context, Info
 from graph.errors import answer_refusals
+from graph.identity.needs import ADMINISTERING, OPERATING, needs
 from graph.types.gates import GatesInput
 from graph.types.inputs import (
     CreatePriceListInput,
@@ -32,12 +33,13 @@ class OperationMutations:
     @strawberry.mutation(description="Creates a list without a version.")
     @staticmethod
     @answer_refusals(PriceListPayload)
+    @needs(ADMINISTERING, of="input.name")
     async def create_price_list(
         info: Info,
         input: Annotated[CreatePriceListInput, strawberry.argument(description="The list.")],  # noqa: A002
     ) -> PriceListPayload:
         """Create a list."""
-        publisher, caller = info.context.store.publisher, info.context.caller
+        publisher, caller = info.context.store.publisher, info.context.caller.name
         retention = _retention(DEFAULT_RETENTION, input.retention)
         created = await publisher.create(input.name, input.description, _gates(input.gates), caller, retention)
         return await _payload(info.context, created)
@@ -45,6 +47,7 @@ class OperationMutations:
     @strawberry.mutation(description="Changes what is said about a list; what is left out stays as it is.")
     @staticmethod
     @answer_refusals(PriceListPayload)
+    @needs(ADMINISTERING, of="input.name")
     async def update_price_list(
         info: Info,
         input: Annotated[UpdatePriceListInput, strawberry.argument(description="The changes.")],  # noqa: A002
@@ -57,7 +60,7 @@ class OperationMutations:
             retention = _retention(price_list.retention, input.retention)
             return replace(price_list, description=description, gates=gates, retention=retention)
 
-        updated = await info.context.store.publisher.update(input.name, info.context.caller, changed)
+        updated = await info.context.store.publisher.update(input.name, info.context.caller.name, changed)
         return await _payload(info.context, updated)
 
     @strawberry.mutation(
@@ -65,6 +68,7 @@ class OperationMutations:
     )
     @staticmethod
     @answer_refusals(PriceListPayload)
+    @needs(OPERATING, of="input.price_list")
     async def rollback(
         info: Info,
         input: Annotated[RollbackInput, strawberry.argument(description="Where to.")],  # noqa: A002
@@ -73,7 +77,7 @@ class OperationMutations:
         moved = await info.context.store.operations.rollback(
             input.price_list,
             input.to_version,
-            by=info.context.caller,
+            by=info.context.caller.name,
             reason=input.reason,
             expected_version=input.expected_version,
             pin=input.pin,
@@ -83,25 +87,27 @@ class OperationMutations:
     @strawberry.mutation(description="Holds a version: batches go on being sealed, none is published until unpinned.")
     @staticmethod
     @answer_refusals(PriceListPayload)
+    @needs(OPERATING, of="input.price_list")
     async def pin(
         info: Info,
         input: Annotated[PinInput, strawberry.argument(description="What to hold.")],  # noqa: A002
     ) -> PriceListPayload:
         """Hold a version."""
         moved = await info.context.store.operations.pin(
-            input.price_list, input.version, by=info.context.caller, reason=input.reason
+            input.price_list, input.version, by=info.context.caller.name, reason=input.reason
         )
         return await _payload(info.context, moved)
 
     @strawberry.mutation(description="Lets the pointer go: the next batch is published again.")
     @staticmethod
     @answer_refusals(PriceListPayload)
+    @needs(OPERATING, of="input.price_list")
     async def unpin(
         info: Info,
         input: Annotated[UnpinInput, strawberry.argument(description="What to let go.")],  # noqa: A002
     ) -> PriceListPayload:
         """Let the pointer go."""
-        store, caller = info.context.store, info.context.caller
+        store, caller = info.context.store, info.context.caller.name
         unpin = store.finisher.publish_latest if input.publish_latest else store.operations.unpin
         moved = await unpin(input.price_list, by=caller, reason=input.reason)
         return await _payload(info.context, moved)
@@ -112,12 +118,13 @@ class OperationMutations:
     )
     @staticmethod
     @answer_refusals(RetainPayload)
+    @needs(OPERATING, of="input.price_list")
     async def retain(
         info: Info,
         input: Annotated[RetainInput, strawberry.argument(description="Of which list.")],  # noqa: A002
     ) -> RetainPayload:
         """Let versions go that nothing keeps."""
-        retirer, caller = info.context.store.retirer, info.context.caller
+        retirer, caller = info.context.store.retirer, info.context.caller.name
         if input.dry_run:
             found = await retirer.plan(input.price_list)
         else:
@@ -131,13 +138,14 @@ class OperationMutations:
     @strawberry.mutation(description="Brings back a version that retention took, until its layers go.")
     @staticmethod
     @answer_refusals(PriceListPayload)
+    @needs(OPERATING, of="input.price_list")
     async def restore(
         info: Info,
         input: Annotated[RestoreInput, strawberry.argument(description="Which one.")],  # noqa: A002
     ) -> PriceListPayload:
         """Bring back a version."""
         moved = await info.context.store.retirer.restore(
-            input.price_list, input.version, by=info.context.caller, reason=input.reason
+            input.price_list, input.version, by=info.context.caller.name, reason=input.reason
         )
         return await _payload(info.context, moved)
 

@@ -5,6 +5,7 @@ import datetime
 import strawberry
 
 from graph.context import Info
+from graph.identity.needs import as_parent
 from graph.types.gates import DiffSummary, GateFinding
 from storage import Batch as StoredBatch
 from storage import BatchMode, BatchState, PublishPolicy
@@ -69,12 +70,14 @@ class Batch:
 
     @strawberry.field(description="How far it has come.")
     @staticmethod
+    @as_parent
     def progress(root: strawberry.Parent[StoredBatch]) -> BatchProgress:
         """How far it has come."""
         return BatchProgress(received=root.received, stored=root.stored, expected=root.expected)
 
     @strawberry.field(description="The sequence numbers that are stored, of a batch that comes in parts.")
     @staticmethod
+    @as_parent
     async def sequences(root: strawberry.Parent[StoredBatch], info: Info) -> list[int]:
         """The sequence numbers that are stored."""
         return await info.context.loaders.sequences.load(root.id)
@@ -85,6 +88,7 @@ class Batch:
         graphql_type=Served | None,
     )
     @staticmethod
+    @as_parent
     async def served(root: strawberry.Parent[StoredBatch], info: Info) -> StoredServed | None:
         """How many processes answer with it."""
         if root.revision is None:

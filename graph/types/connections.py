@@ -6,6 +6,7 @@ from typing import Any, Generic, TypeVar, cast
 import msgspec
 import strawberry
 
+from graph.identity.needs import as_parent
 from loaders import Page
 
 T = TypeVar("T")
@@ -45,16 +46,19 @@ class Connection(Generic[T]):
     count: strawberry.Private[Callable[[], Awaitable[int]]]
 
     @strawberry.field(description="The records of this page with their cursors.")
+    @as_parent
     def edges(self) -> list[Edge[T]]:
         """The records of this page with their cursors."""
         return cast("list[Edge[T]]", [_Edge(self.cursor(record), record) for record in self.page.records])
 
     @strawberry.field(description="The records of this page.")
+    @as_parent
     def nodes(self) -> list[T]:
         """The records of this page."""
         return list(self.page.records)
 
     @strawberry.field(description="Where this page stands.")
+    @as_parent
     def page_info(self) -> PageInfo:
         """Where this page stands."""
         records = self.page.records
@@ -66,6 +70,7 @@ class Connection(Generic[T]):
         )
 
     @strawberry.field(description="How many records there are in all.")
+    @as_parent
     async def total_count(self) -> int:
         """How many records there are in all."""
         return await self.count()

@@ -6,6 +6,7 @@ import strawberry
 
 from graph import cursors
 from graph.context import Context, Info
+from graph.identity.needs import as_parent
 from graph.types.connections import Connection
 from graph.types.gates import DiffSummary
 from graph.types.prices import Price
@@ -30,6 +31,7 @@ class PriceDiff:
 
     @strawberry.field(description="The price in the version before; null where it had none.", graphql_type=Price | None)
     @staticmethod
+    @as_parent
     def before(root: Root, info: Info) -> StoredPrice | None:
         """The price in the version before."""
         info.context.versions[info.path] = root.versions[0]
@@ -37,6 +39,7 @@ class PriceDiff:
 
     @strawberry.field(description="The price in the version after; null where it has none.", graphql_type=Price | None)
     @staticmethod
+    @as_parent
     def after(root: Root, info: Info) -> StoredPrice | None:
         """The price in the version after."""
         info.context.versions[info.path] = root.versions[1]
@@ -50,6 +53,7 @@ class PriceDiffConnection(Connection[PriceDiff]):
     counted: strawberry.Private[Callable[[], Awaitable[StoredDiffSummary]]]
 
     @strawberry.field(description="How many prices differ in all, and how many do not.", graphql_type=DiffSummary)
+    @as_parent
     async def summary(self) -> StoredDiffSummary:
         """How many prices differ in all, and how many do not."""
         return await self.counted()

@@ -5,6 +5,7 @@ import datetime
 import strawberry
 
 from graph.context import Info
+from graph.identity.needs import as_parent
 from graph.types.batches import Batch
 from storage import Batch as StoredBatch
 from storage import Event as StoredEvent
@@ -28,12 +29,14 @@ class Event:
 
     @strawberry.field(description="The event's id.")
     @staticmethod
+    @as_parent
     def id(root: Root) -> strawberry.ID:
         """The list's name and the event's number within it."""
         return strawberry.ID(f"{root.price_list}:{root.revision}")
 
     @strawberry.field(description="The batch that it was about.", graphql_type=Batch | None)
     @staticmethod
+    @as_parent
     async def batch(root: Root, info: Info) -> StoredBatch | None:
         """The batch that it was about."""
         return await info.context.loaders.batches.load(root.batch) if root.batch else None

@@ -8,6 +8,7 @@ import strawberry
 
 from graph import cursors
 from graph.context import Info
+from graph.identity.needs import INSIDE, as_parent, needs
 from graph.types.connections import Connection
 from graph.types.diffs import PriceDiffConnection, diff_of
 from graph.types.events import Event
@@ -15,7 +16,10 @@ from graph.types.gates import Gates
 from graph.types.retention import Retention
 from graph.types.snapshots import Snapshot
 from storage import Event as StoredEvent
+from storage import Gates as StoredGates
+from storage import Pin as StoredPin
 from storage import PriceList as StoredPriceList
+from storage import Retention as StoredRetention
 from storage import Snapshot as StoredSnapshot
 
 Root = strawberry.Parent[StoredPriceList]
@@ -40,15 +44,34 @@ class PriceList:
 
     name: strawberry.ID = strawberry.field(description="The list's name.")
     description: str | None = strawberry.field(description="What it is for.")
-    pin: Pin | None = strawberry.field(description="Set while the pointer is held.")
-    gates: Gates = strawberry.field(description="The checks between seal and publish.")
-    retention: Retention = strawberry.field(description="What keeps its versions.")
     current_version: int | None = strawberry.field(
         name="currentVersion", description="The version that the pointer names; null before a first was published."
     )
 
+    @strawberry.field(description="Set while the pointer is held.", graphql_type=Pin | None)
+    @staticmethod
+    @needs(INSIDE, of="root.name")
+    def pin(root: Root, info: Info) -> StoredPin | None:
+        """Who holds the pointer, and why."""
+        return root.pin
+
+    @strawberry.field(description="The checks between seal and publish.", graphql_type=Gates)
+    @staticmethod
+    @needs(INSIDE, of="root.name")
+    def gates(root: Root, info: Info) -> StoredGates:
+        """The checks between seal and publish."""
+        return root.gates
+
+    @strawberry.field(description="What keeps its versions.", graphql_type=Retention)
+    @staticmethod
+    @needs(INSIDE, of="root.name")
+    def retention(root: Root, info: Info) -> StoredRetention:
+        """What keeps its versions."""
+        return root.retention
+
     @strawberry.field(description="The version that the pointer names.", graphql_type=Snapshot | None)
     @staticmethod
+    @as_parent
     async def current(root: Root, info: Info) -> StoredSnapshot | None:
         """The version that the pointer names."""
         version = root.current_version
@@ -56,6 +79,7 @@ class PriceList:
 
     @strawberry.field(description="Its versions that are kept, newest first.", graphql_type=Connection[Snapshot])
     @staticmethod
+    @as_parent
     async def snapshots(root: Root, info: Info, first: First = 20, after: After = None) -> Connection[StoredSnapshot]:
         """A page of its versions, newest first."""
         pages, cursor = info.context.loaders.pages, cursors.read(after, cursors.NumberCursor, "after")
@@ -71,6 +95,7 @@ class PriceList:
         graphql_type=PriceDiffConnection,
     )
     @staticmethod
+    @as_parent
     async def diff(
         root: Root,
         info: Info,
@@ -86,6 +111,7 @@ class PriceList:
         description="Who did what, when and why: newest first, append-only.", graphql_type=Connection[Event]
     )
     @staticmethod
+    @needs(INSIDE, of="root.name")
     async def events(root: Root, info: Info, first: First = 20, after: After = None) -> Connection[StoredEvent]:
         """A page of its events, newest first."""
         pages, cursor = info.context.loaders.pages, cursors.read(after, cursors.NumberCursor, "after")

@@ -8,6 +8,7 @@ import strawberry
 
 from graph import cursors
 from graph.context import Info
+from graph.identity.needs import as_parent
 from graph.types.scalars import JSON
 from storage import InvalidArgument
 from storage import Price as StoredPrice
@@ -40,6 +41,7 @@ class Price:
 
     @strawberry.field(description="The unit amount for a quantity, the quantity breaks applied.")
     @staticmethod
+    @as_parent
     def unit_amount(
         root: Root, quantity: Annotated[int, strawberry.argument(description="How many, from 1.")] = 1
     ) -> decimal.Decimal:
@@ -56,6 +58,7 @@ class Price:
         graphql_type=list["PriceVersion"],
     )
     @staticmethod
+    @as_parent
     async def history(
         root: Root,
         info: Info,
@@ -72,18 +75,21 @@ class PriceVersion:
 
     @strawberry.field(description="The version that brought the change.")
     @staticmethod
+    @as_parent
     def version(root: strawberry.Parent[StoredPriceVersion]) -> int:
         """The version that brought the change."""
         return root.snapshot.version
 
     @strawberry.field(description="When that version was current for the first time.")
     @staticmethod
+    @as_parent
     def published_at(root: strawberry.Parent[StoredPriceVersion]) -> datetime.datetime | None:
         """When that version was current for the first time."""
         return root.snapshot.published_at
 
     @strawberry.field(description="The price since then; null where it was taken out.", graphql_type=Price | None)
     @staticmethod
+    @as_parent
     def price(root: strawberry.Parent[StoredPriceVersion], info: Info) -> StoredPrice | None:
         """The price since then."""
         info.context.versions[info.path] = root.snapshot

@@ -7,6 +7,7 @@ import strawberry
 
 from graph import cursors
 from graph.context import Answer, Info
+from graph.identity.needs import INSIDE, as_parent, needs
 from graph.types.batches import Batch
 from graph.types.connections import Connection
 from graph.types.filters import PriceFilter, selected
@@ -43,6 +44,7 @@ class Snapshot:
 
     @strawberry.field(description="The batch that made it.", graphql_type=Batch | None)
     @staticmethod
+    @needs(INSIDE, of="root.price_list")
     async def batch(root: Root, info: Info) -> StoredBatch | None:
         """The batch that made it."""
         return await info.context.loaders.batches.load(root.batch)
@@ -51,6 +53,7 @@ class Snapshot:
         description="The price of a sku; null where this version has no such sku.", graphql_type=Price | None
     )
     @staticmethod
+    @as_parent
     def price(
         root: Root,
         info: Info,
@@ -67,6 +70,7 @@ class Snapshot:
         graphql_type=list[Price | None],
     )
     @staticmethod
+    @as_parent
     def prices_by_sku(
         root: Root,
         info: Info,
@@ -87,6 +91,7 @@ class Snapshot:
         graphql_type=Connection[Price],
     )
     @staticmethod
+    @as_parent
     async def prices(
         root: Root,
         info: Info,
@@ -118,6 +123,7 @@ class Snapshot:
 
     @strawberry.field(description="Every line is priced from this one version.", graphql_type=Quote)
     @staticmethod
+    @as_parent
     async def quote(
         root: Root,
         info: Info,

@@ -5,16 +5,15 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from graph.settings import Settings
 from storage.mongo import connect
-from tests.graph.api import Api, serving
+from tests.graph.api import Api, open_settings, serving
 
 
 @pytest.fixture
 async def api(mongodb_uri: str) -> AsyncIterator[Api]:
     """A client of an application of the test's own, on a database of its own."""
     database = f"test_{secrets.token_hex(6)}"
-    async with serving(Settings(mongodb_uri=mongodb_uri, mongodb_database=database)) as api:
+    async with serving(open_settings(mongodb_uri=mongodb_uri, mongodb_database=database)) as api:
         yield api
     async with await connect(mongodb_uri) as client:
         await client.drop_database(database)

@@ -5,9 +5,8 @@ from typing import Any
 
 import pytest
 
-from graph.settings import Settings
 from storage import Store
-from tests.graph.api import Api, codes, row, serving
+from tests.graph.api import Api, codes, open_settings, row, serving
 from tests.waiting import until
 
 UPDATE = """
@@ -28,7 +27,9 @@ PRICE = 'query ($v: Int!) { snapshot(priceList: "retail", version: $v) { price(s
 @pytest.fixture
 async def retail(mongodb_uri: str, store: Store) -> AsyncIterator[Api]:
     """An application with a list that keeps its newest version only, of three, as soon as that may be."""
-    settings = Settings(mongodb_uri=mongodb_uri, mongodb_database=store.db.name, grace_seconds=0, restore_seconds=3600)
+    settings = open_settings(
+        mongodb_uri=mongodb_uri, mongodb_database=store.db.name, grace_seconds=0, restore_seconds=3600
+    )
     async with serving(settings) as api:
         api.runtime.store.retirer._settle *= 0
         await api.create("retail")

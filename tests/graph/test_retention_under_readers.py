@@ -8,9 +8,8 @@ from typing import Any
 
 import pytest
 
-from graph.settings import Settings
 from storage import Store
-from tests.graph.api import Api, row, serving
+from tests.graph.api import Api, open_settings, row, serving
 from tests.graph.test_retention import update
 
 KEPT = 5
@@ -29,7 +28,9 @@ query ($after: String) {
 @pytest.fixture
 async def retail(mongodb_uri: str, store: Store) -> AsyncIterator[Api]:
     """An application that lets versions go within seconds, by the very steps that otherwise take a day."""
-    settings = Settings(mongodb_uri=mongodb_uri, mongodb_database=store.db.name, grace_seconds=2, restore_seconds=1)
+    settings = open_settings(
+        mongodb_uri=mongodb_uri, mongodb_database=store.db.name, grace_seconds=2, restore_seconds=1
+    )
     async with serving(settings) as api:
         api.runtime.store.retirer._settle /= 10
         api.runtime.store.leavings._orphan_seconds = 2.0

@@ -7,7 +7,7 @@ from graphql import GraphQLScalarType
 
 from graph import schema
 from graph.http.endpoint import Endpoint
-from tests.graph.api import PUBLISH, Api, Row, http_client, row
+from tests.graph.api import ANYBODY, PUBLISH, Api, Row, http_client, row
 
 ANSWER = """
 fragment Answer on BatchPayload {
@@ -66,7 +66,7 @@ async def test_rows_are_not_coerced_one_by_one(retail: Api) -> None:
         return coerce(value)
 
     decimal.coerce_input_value = counting
-    async with http_client(Endpoint(counted, lambda _: retail.runtime.context())) as http:
+    async with http_client(Endpoint(counted, lambda _: retail.runtime.context(ANYBODY))) as http:
         for document, variables in (
             (PUBLISH, {"input": order([row(f"{i}") for i in range(1000)])}),
             (WITH_PRICES, {"prices": [row(f"{i}") for i in range(1000)]}),

@@ -5,9 +5,8 @@ from typing import Any
 
 import pytest
 
-from graph.settings import Settings
 from storage.mongo import connect
-from tests.graph.api import Api, row, serving
+from tests.graph.api import Api, open_settings, row, serving
 
 PAGE = """
 query ($filter: PriceFilter, $orderBy: PriceOrder, $first: Int, $after: String, $last: Int, $before: String, $v: Int) {
@@ -223,7 +222,7 @@ async def test_a_prefix_need_not_be_one_that_a_sku_can_have(retail: Api) -> None
 @pytest.fixture
 async def limited(mongodb_uri: str) -> AsyncIterator[Api]:
     """An application that reads at most 20 records in a scan."""
-    settings = Settings(mongodb_uri=mongodb_uri, mongodb_database="test_limited", max_scan=20)
+    settings = open_settings(mongodb_uri=mongodb_uri, mongodb_database="test_limited", max_scan=20)
     async with serving(settings) as api:
         yield api
     async with await connect(mongodb_uri) as client:

@@ -14,11 +14,12 @@ from graph.http.endpoint import Endpoint
 from graph.http.live import MakeContext
 from graph.http.min_version import MinVersion, min_versions_of
 from graph.http.response_cache import ResponseCache
+from graph.identity.authenticator import Authenticator
 from graph.runtime import Runtime
 from loaders import DEFAULT_CACHE_BYTES, Heads
 from storage import Store
 from storage.mongo import Client
-from tests.graph.api import Api, http_client
+from tests.graph.api import ANYBODY, Api, http_client
 
 
 @pytest.fixture
@@ -90,7 +91,7 @@ async def counting(uri: str, database: str, round_trips: RoundTrips, cache_bytes
     client: Client = AsyncMongoClient(uri, tz_aware=True, event_listeners=[round_trips])
     store = Store(client, database)
     heads = Heads(store, cache_bytes)
-    runtime = Runtime(store, heads, ResponseCache(heads, 0))
+    runtime = Runtime(store, heads, ResponseCache(heads, 0), Authenticator(ANYBODY, store.api_keys))
     await runtime.heads.start()
     async with http_client(MinVersion(Endpoint(schema.build(), in_scope(runtime)))) as http:
         yield Api(http, runtime)
@@ -100,4 +101,4 @@ async def counting(uri: str, database: str, round_trips: RoundTrips, cache_bytes
 
 def in_scope(runtime: Runtime) -> MakeContext:
     """What makes the context of a request, as the application does."""
-    return lambda request: runtime.context(min_versions_of(request.scope))
+    return lambda request: runtime.context(ANYBODY, min_versions_of(request.scope))

@@ -9,7 +9,7 @@ import pytest
 from loaders import MISSING, Window
 from loaders.records import Records
 from storage import Snapshot
-from tests.graph.api import Api, row
+from tests.graph.api import ANYBODY, Api, row
 from tests.loaders.conftest import RoundTrips
 from tests.loaders.publishing import merge, whole
 from tests.waiting import until
@@ -116,7 +116,7 @@ async def test_what_is_in_memory_is_told_without_a_task_or_a_turn_of_the_loop(ap
     await api.data(EVERYTHING, skus=[])
     await whole(api)
     tasks = len(asyncio.all_tasks())
-    loaders = api.runtime.context().loaders
+    loaders = api.runtime.context(ANYBODY).loaders
     snapshot = loaders.view.now("retail")
     assert snapshot is not None
     assert snapshot.version == 2
@@ -164,7 +164,7 @@ async def test_layers_that_were_folded_meanwhile_are_found_by_the_manifest_as_it
         await merge(store, "retail", {f"sku-{number:03}": f"{number}.50"})
     await until(lambda: _revision(api, 6), "pushed")
     await api.data('{ snapshot(priceList: "retail") { version } }')
-    snapshot = api.runtime.context().loaders.view.now("retail")
+    snapshot = api.runtime.context(ANYBODY).loaders.view.now("retail")
     assert snapshot is not None
     await store.compactor.compact(snapshot)
     for layer in snapshot.layer_ids[:2]:
@@ -185,8 +185,8 @@ def _never(_: Records) -> None:
 
 async def test_a_sku_that_nobody_can_have_is_not_kept(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(api.runtime.heads.warmer, "begin", _never)
-    snapshot: Snapshot = await api.runtime.context().loaders.view.version("retail", 2)
-    loaders = api.runtime.context().loaders
+    snapshot: Snapshot = await api.runtime.context(ANYBODY).loaders.view.version("retail", 2)
+    loaders = api.runtime.context(ANYBODY).loaders
     long = "x" * 10_000
     assert await _loaded(api, snapshot, [long]) == [None]
     assert loaders.prices.cached(snapshot, long) is MISSING
@@ -195,4 +195,4 @@ async def test_a_sku_that_nobody_can_have_is_not_kept(api: Api, monkeypatch: pyt
 
 
 async def _loaded(api: Api, snapshot: Snapshot, skus: Sequence[str]) -> list[object]:
-    return list(await api.runtime.context().loaders.prices.load_many(snapshot, skus))
+    return list(await api.runtime.context(ANYBODY).loaders.prices.load_many(snapshot, skus))

@@ -9,11 +9,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from graph.http.response_cache import ResponseCache
+from graph.identity.authenticator import Authenticator
 from graph.runtime import Runtime
 from loaders import MISSING, Heads, Versions, Window
 from loaders.records import Records
 from loaders.weights import SORTED_PLACE, weigh
 from storage import Gates, Store
+from tests.graph.api import ANYBODY
 from tests.loaders.publishing import merge, replace
 
 SKUS = [f"sku-{number:02}" for number in range(30)]
@@ -70,7 +72,7 @@ class Reading:
     back: int | None
 
     async def run(self, runtime: Runtime, name: str, model: Model, published: int) -> None:
-        loaders = runtime.context().loaders
+        loaders = runtime.context(ANYBODY).loaders
         if self.back is None or not published:
             snapshot = await loaders.view.current(name)
         else:
@@ -135,9 +137,10 @@ async def test_every_answer_is_that_of_the_version_it_names(
 ) -> None:
     name, model = f"list-{secrets.token_hex(6)}", Model()
     await store.publisher.create(name, None, Gates(), "ops")
-    runtimes = [
-        Runtime(store, heads, ResponseCache(heads, 0)) for heads in (Heads(store, budget) for budget in BUDGETS)
-    ]
+    runtimes = []
+    for budget in BUDGETS:
+        heads = Heads(store, budget)
+        runtimes.append(Runtime(store, heads, ResponseCache(heads, 0), Authenticator(ANYBODY, store.api_keys)))
     for runtime in runtimes:
         await runtime.heads.start()
     for step, (act, meanwhile, then) in enumerate(steps):

@@ -9,7 +9,7 @@ import pytest
 from loaders import Versions, Window
 from loaders.pages import Pages
 from loaders.warming import Warmer
-from storage import Layer, Snapshot, SnapshotState, Store
+from storage import EVERYWHERE, Layer, Snapshot, SnapshotState, Store
 from storage.records import encode
 
 SKUS = list("bdfhj")
@@ -86,8 +86,8 @@ async def test_lists_are_paged_by_name(mock_store: Store) -> None:
         for name in "cab"
     )
     pages = uncached_pages(mock_store)
-    first = await pages.price_lists(2, None)
+    first = await pages.price_lists(2, None, EVERYWHERE)
     assert ([found.name for found in first.records], first.has_next, first.has_previous) == (["a", "b"], True, False)
-    second = await pages.price_lists(2, "b")
+    second = await pages.price_lists(2, "b", EVERYWHERE)
     assert ([found.name for found in second.records], second.has_next, second.has_previous) == (["c"], False, True)
-    assert await pages.count_price_lists() == 3
+    assert await pages.count_price_lists(EVERYWHERE) == 3

@@ -8,7 +8,7 @@ import pytest
 from loaders.prices import PriceLoader
 from loaders.view import View
 from storage import Price, Snapshot
-from tests.graph.api import Api, row
+from tests.graph.api import ANYBODY, Api, row
 
 OVERTAKEN = """{
   early: snapshot(priceList: "retail") { version price(sku: "a") { amount } prices { nodes { amount } } }
@@ -62,7 +62,7 @@ async def test_a_request_sees_one_version_whatever_is_published_meanwhile(
 async def test_a_mutation_lets_its_request_see_the_pointer_that_it_moved(counted_api: Api) -> None:
     api = counted_api
     await api.create("retail")
-    context = api.runtime.context()
+    context = api.runtime.context(ANYBODY)
     before = await context.loaders.view.find("retail")
     assert before is not None
     assert before.current_version is None
@@ -81,7 +81,7 @@ async def test_a_view_tells_which_pointers_it_followed_and_as_long_as_which_what
     await api.create("retail", "wholesale", "unread")
     for name in ("retail", "wholesale"):
         await api.publish(name, [row("a", "1.00")])
-    view = api.runtime.context().loaders.view
+    view = api.runtime.context(ANYBODY).loaders.view
     assert (view.followed(), view.revisions()) == ({}, {})
     await view.version("wholesale", 1)
     seen = await view.find("retail")
@@ -98,7 +98,7 @@ async def test_a_version_that_was_read_before_its_pointer_moved_is_true_no_longe
     api = counted_api
     await api.create("retail")
     await api.publish("retail", [row("a", "1.00")])
-    view = api.runtime.context().loaders.view
+    view = api.runtime.context(ANYBODY).loaders.view
     await view.version("retail", 1)
     await api.publish("retail", [row("a", "2.00")])
     await view.version("retail", 1)
@@ -110,7 +110,7 @@ async def test_a_view_does_not_know_for_how_long_while_pointers_are_not_pushed(c
     api = counted_api
     await api.create("retail")
     await api.publish("retail", [row("a", "1.00")])
-    view = api.runtime.context().loaders.view
+    view = api.runtime.context(ANYBODY).loaders.view
     api.runtime.heads._watcher._opened.clear()
     await view.current("retail")
     assert view.revisions() is None

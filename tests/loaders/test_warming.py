@@ -10,7 +10,7 @@ from loaders import Heads
 from loaders.records import MISSING, Records
 from storage import Price, Store
 from storage.stack import Stack
-from tests.graph.api import Api, row
+from tests.graph.api import ANYBODY, Api, row
 from tests.loaders.conftest import RoundTrips
 from tests.loaders.publishing import merge, replace, whole
 from tests.waiting import until
@@ -35,9 +35,9 @@ async def partial(api: Api, monkeypatch: pytest.MonkeyPatch) -> Api:
     heads = api.runtime.heads
     heads.versions.drop(current(heads))
     monkeypatch.setattr("loaders.warming.LEAST_WEIGHT", 1 << 40)
-    snapshot = await api.runtime.context().loaders.view.current("retail")
+    snapshot = await api.runtime.context(ANYBODY).loaders.view.current("retail")
     assert snapshot is not None
-    await api.runtime.context().loaders.prices.load_many(snapshot, SKUS[:10])
+    await api.runtime.context(ANYBODY).loaders.prices.load_many(snapshot, SKUS[:10])
     assert not current(heads).whole
     return api
 

@@ -21,6 +21,7 @@ from graph.cli.direct import operator
 from graph.cli.ops import COMMANDS, frame, moves
 from graph.settings import Settings
 from storage import EventKind, Retention, Store
+from tests.graph.api import open_settings
 from tests.storage.factories import create, held, published, row, versions
 
 Run = Callable[..., Awaitable[Result]]
@@ -61,7 +62,7 @@ async def run(request: pytest.FixtureRequest, store: Store, mongodb_uri: str) ->
 
         yield direct
         return
-    settings = Settings(mongodb_uri=mongodb_uri, mongodb_database=store.db.name, grace_seconds=0)
+    settings = open_settings(mongodb_uri=mongodb_uri, mongodb_database=store.db.name, grace_seconds=0)
     async with server(settings) as endpoint:
 
         async def by_http(*arguments: str, **options: Any) -> Result:
@@ -309,7 +310,7 @@ async def test_a_rollback_straight_on_mongodb_needs_no_server_and_says_who(store
 async def test_a_running_server_follows_a_rollback_straight_on_mongodb(store: Store, mongodb_uri: str) -> None:
     await versions(store, 2)
     async with (
-        server(Settings(mongodb_uri=mongodb_uri, mongodb_database=store.db.name)) as endpoint,
+        server(open_settings(mongodb_uri=mongodb_uri, mongodb_database=store.db.name)) as endpoint,
         httpx.AsyncClient(trust_env=False) as client,
     ):
 

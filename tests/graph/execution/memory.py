@@ -11,6 +11,8 @@ from types import SimpleNamespace
 from typing import Any, cast
 
 from graph.context import Context
+from graph.identity.callers import Caller
+from graph.identity.scopes import EVERYTHING
 from loaders import MISSING, Page, Window
 from loaders.loading import Loader
 from storage import (
@@ -317,4 +319,9 @@ class Loaders:
 
 def context() -> Any:
     """The context of a new request."""
-    return Context(store=cast("Any", None), heads=cast("Any", None), loaders=cast("Any", Loaders()), caller="anonymous")
+    return Context(
+        store=cast("Any", None),
+        heads=cast("Any", None),
+        loaders=cast("Any", Loaders()),
+        caller=Caller("anybody", EVERYTHING),
+    )

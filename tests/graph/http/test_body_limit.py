@@ -10,8 +10,7 @@ from starlette.types import Receive, Scope, Send
 
 from graph.app import create_app
 from graph.http.body_limit import BodyLimit
-from graph.settings import Settings
-from tests.graph.api import http_client
+from tests.graph.api import http_client, open_settings
 
 LIMIT = 1000
 
@@ -75,7 +74,7 @@ async def test_a_length_that_lies_does_not_help(http: httpx.AsyncClient) -> None
 
 
 async def test_the_application_keeps_to_its_setting() -> None:
-    app = create_app(Settings(mongodb_uri="mongodb://127.0.0.1", max_body_bytes=LIMIT))
+    app = create_app(open_settings(mongodb_uri="mongodb://127.0.0.1", max_body_bytes=LIMIT))
     async with http_client(app) as http:
         check_refused(await http.post("/graphql", content=b"x" * (LIMIT + 1)))
         check_refused(await http.post("/graphql", content=Body(), headers={"content-type": "application/json"}))

@@ -10,8 +10,7 @@ import pytest
 
 from graph.execution import Executable
 from graph.http.caching import MAX_REQUEST
-from graph.settings import Settings
-from tests.graph.api import PUBLISH, ROLLBACK, Api, row, serving
+from tests.graph.api import PUBLISH, ROLLBACK, Api, open_settings, row, serving
 from tests.waiting import until
 
 CURRENT = 'query ($s: ID! = "a") { snapshot(priceList: "retail") { version price(sku: $s) { amount } } }'
@@ -123,7 +122,7 @@ async def test_what_is_refused_is_kept_by_nobody(shop: Api) -> None:
 async def test_seconds_may_be_given_to_caches(mongodb_uri: str, shop: Api) -> None:
     database = shop.runtime.store.db.name
     for seconds, said in (((5, 0), "max-age=5, must-revalidate"), ((5, 60), "max-age=5, stale-while-revalidate=60")):
-        settings = Settings(
+        settings = open_settings(
             mongodb_uri=mongodb_uri,
             mongodb_database=database,
             cache_max_age=seconds[0],
@@ -322,7 +321,7 @@ async def test_a_body_in_pieces_is_read_whole(shop: Api, size: int) -> None:
 
 
 async def test_the_memory_is_bounded(mongodb_uri: str, shop: Api) -> None:
-    settings = Settings(
+    settings = open_settings(
         mongodb_uri=mongodb_uri, mongodb_database=shop.runtime.store.db.name, response_cache_bytes=32 << 10
     )
     async with serving(settings) as api:
@@ -334,7 +333,9 @@ async def test_the_memory_is_bounded(mongodb_uri: str, shop: Api) -> None:
 
 
 async def test_the_cache_can_be_switched_off(mongodb_uri: str, shop: Api) -> None:
-    settings = Settings(mongodb_uri=mongodb_uri, mongodb_database=shop.runtime.store.db.name, response_cache_bytes=0)
+    settings = open_settings(
+        mongodb_uri=mongodb_uri, mongodb_database=shop.runtime.store.db.name, response_cache_bytes=0
+    )
     async with serving(settings) as api:
         for _ in range(2):
             assert (await post(api, CURRENT)).headers["cache-control"] == REVALIDATED

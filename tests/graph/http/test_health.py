@@ -6,9 +6,8 @@ from typing import Any
 
 import httpx
 
-from graph.settings import Settings
 from storage.devset import DevSet
-from tests.graph.api import Api, serving
+from tests.graph.api import Api, open_settings, serving
 from tests.waiting import until
 
 
@@ -31,7 +30,7 @@ async def test_without_pointers_being_pushed_it_is_not_ready(api: Api) -> None:
 
 async def test_without_a_primary_it_is_not_ready_until_there_is_one_again(data_dir: Path) -> None:
     with DevSet(data_dir, members=1) as devset:
-        async with serving(Settings(mongodb_uri=devset.uri)) as api:
+        async with serving(open_settings(mongodb_uri=devset.uri)) as api:
             assert (await readiness(api))[0] == 200
             [member] = devset.members()
             devset.kill(member, signal.SIGKILL)

@@ -1,0 +1,96 @@
+"""Who calls: the first thing that is asked of a request, also of one that the response cache could answer."""
+
+import math
+from typing import cast
+
+from starlette.requests import HTTPConnection
+from starlette.responses import Response
+from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.websockets import WebSocket
+
+from graph.http.answers import Answer, error_response
+from graph.identity.callers import ANONYMOUS, Caller, Unauthenticated
+from graph.limits.rates import Rates
+from graph.runtime import Runtime
+from storage import Unavailable, explain
+
+CALLER = "pricebook.caller"
+"""Where the caller stands in the scope of a connection."""
+
+_AUTHORIZATION = b"authorization"
+
+
+class Access:
+    """Middleware that identifies the caller of a request, or a WebSocket, and refuses who is not who they say."""
+
+    def __init__(self, app: ASGIApp, rates: Rates) -> None:
+        self._app = app
+        self._rates = rates
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve a request, or refuse it."""
+        runtime = cast("Runtime", scope["state"]["runtime"])
+        credentials = [value for name, value in scope["headers"] if name == _AUTHORIZATION]
+        given = credentials[0] if credentials else None
+        caller = runtime.authenticator.known(given)
+        # Who is not known yet is counted by where they come from: guessing is no faster than asking.
+        wait = self._rates.wait(_counted_as(caller, scope))
+        if wait:
+            await _refuse(_too_many(wait), scope, receive, send)
+            return
+        if caller is None or len(credentials) > 1:
+            try:
+                caller = await _identified(runtime, credentials)
+            except Unauthenticated as refused:
+                await _refuse(unauthenticated(refused), scope, receive, send)
+                return
+            except Exception as error:
+                known = explain(error)
+                if not isinstance(known, Unavailable):
+                    raise
+                await _refuse(error_response(503, known.code, known.message), scope, receive, send)
+                return
+        scope[CALLER] = caller
+        await self._app(scope, receive, send)
+
+
+def caller_of(connection: HTTPConnection | Scope) -> Caller:
+    """Return who sends a request, or opened a WebSocket."""
+    caller: Caller = (connection.scope if isinstance(connection, HTTPConnection) else connection)[CALLER]
+    return caller
+
+
+def unauthenticated(refused: Unauthenticated) -> Answer:
+    """Return the answer to who has to say, or to prove, who they are (RFC 6750)."""
+    return error_response(401, refused.code, refused.message, {"www-authenticate": 'Bearer realm="pricebook"'})
+
+
+async def _identified(runtime: Runtime, credentials: list[bytes]) -> Caller:
+    if len(credentials) > 1:
+        raise Unauthenticated("A request has one Authorization header.")
+    return await runtime.authenticator.identify(credentials[0])
+
+
+def _counted_as(caller: Caller | None, scope: Scope) -> str:
+    """Return whose requests are counted: a caller's by name, those of others by where they come from."""
+    if caller is not None and caller.name != ANONYMOUS:
+        return caller.name
+    client = scope.get("client")
+    return f"{ANONYMOUS} {client[0] if client else ''}"
+
+
+def _too_many(wait: float) -> Answer:
+    message = "You have sent more requests than PRICEBOOK_MAX_RATE allows. Send them more slowly."
+    return error_response(429, "RATE_LIMITED", message, {"retry-after": str(math.ceil(wait))})
+
+
+async def _refuse(answer: Answer, scope: Scope, receive: Receive, send: Send) -> None:
+    if scope["type"] == "http":
+        # What there is of a body stays unread, so the connection cannot be used again.
+        answer.headers.append((b"connection", b"close"))
+        await answer(scope, receive, send)
+    elif "websocket.http.response" in scope.get("extensions", {}):
+        denial = Response(answer.body, answer.status)
+        await WebSocket(scope, receive, send).send_denial_response(denial)
+    else:
+        await WebSocket(scope, receive, send).close(1008, "refused")

@@ -1,0 +1,128 @@
+"""Credentials to callers: asked once, and known for a while."""
+
+import asyncio
+import logging
+import time
+from collections import OrderedDict
+from typing import NamedTuple
+
+from graph.identity.callers import Caller, Unauthenticated
+from graph.identity.scopes import Grants
+from graph.identity.tokens import Tokens
+from storage import ApiKey, ApiKeys, Unavailable, explain, is_api_key
+
+log = logging.getLogger("pricebook.identity")
+
+KEY_SECONDS = 5.0
+"""So long after it was revoked a key may still be taken by a process that knows it."""
+
+TOKEN_SECONDS = 60.0
+"""So long after its key was taken out of the set a token may still be taken."""
+
+CUT_OFF_SECONDS = 300.0
+"""While the database does not answer, a key that was known stays known for so long: reads go on from memory."""
+
+NOTE_SECONDS = 60.0
+"""The last use of a key is noted so often at most."""
+
+MAX_KNOWN = 10_000
+MAX_CREDENTIALS = 8192
+
+_BEARER = "bearer "
+
+
+class _Known(NamedTuple):
+    """A caller, and from when on they are to be asked for again, by the monotonic clock."""
+
+    caller: Caller
+    until: float
+
+
+class Authenticator:
+    """Tells who calls by the `Authorization` header of a request; without one it is `nobody`."""
+
+    def __init__(self, nobody: Caller, api_keys: ApiKeys, tokens: Tokens | None = None) -> None:
+        self._nobody = nobody
+        self._api_keys = api_keys
+        self._tokens = tokens
+        self._known: OrderedDict[bytes, _Known] = OrderedDict()
+        self._asking: dict[bytes, asyncio.Task[Caller]] = {}
+        self._noting: set[asyncio.Task[None]] = set()
+
+    def known(self, credentials: bytes | None) -> Caller | None:
+        """Return who sends these credentials, if that is known already."""
+        if credentials is None:
+            return self._nobody
+        known = self._known.get(credentials)
+        return known.caller if known and time.monotonic() < known.until else None
+
+    async def identify(self, credentials: bytes | None) -> Caller:
+        """Return who sends these credentials. Raises `Unauthenticated`, `Unavailable`."""
+        caller = self.known(credentials)
+        if caller or credentials is None:
+            return caller or self._nobody
+        asking = self._asking.get(credentials)
+        if asking is None:
+            asking = self._asking[credentials] = asyncio.create_task(self._ask(credentials), name="identify")
+            asking.add_done_callback(lambda asked: self._asked(credentials, asked))
+        return await asyncio.shield(asking)  # who gives up does not keep the others from an answer
+
+    def _asked(self, credentials: bytes, asked: asyncio.Task[Caller]) -> None:
+        del self._asking[credentials]
+        if not asked.cancelled():
+            asked.exception()  # is looked at even where nobody waits any more
+
+    async def _ask(self, credentials: bytes) -> Caller:
+        text = credentials.decode("latin-1")
+        if len(text) > MAX_CREDENTIALS or not text.lower().startswith(_BEARER):
+            raise Unauthenticated("These credentials are of no kind that is known here.")
+        text = text[len(_BEARER) :].strip()
+        try:
+            if is_api_key(text):
+                return self._keep(credentials, await self._of_key(text), KEY_SECONDS)
+            return self._keep(credentials, await self._of_token(text), TOKEN_SECONDS)
+        except Unauthenticated:
+            self._known.pop(credentials, None)
+            raise
+        except Exception as error:
+            if not isinstance(explain(error), Unavailable):
+                raise
+            return self._while_cut_off(credentials, error)
+
+    async def _of_token(self, text: str) -> Caller:
+        if self._tokens is None:
+            raise Unauthenticated("Tokens are not taken here.")
+        return await self._tokens.caller(text)
+
+    async def _of_key(self, text: str) -> Caller:
+        key = await self._api_keys.find(text)
+        if key is None:
+            raise Unauthenticated("This API key is not valid, or not any more.")
+        if key.unused_for(NOTE_SECONDS):
+            noting = asyncio.create_task(self._note(key), name="note use")
+            self._noting.add(noting)
+            noting.add_done_callback(self._noting.discard)
+        return Caller(key.name, Grants.known(key.grants), key.expires_at.timestamp() if key.expires_at else None)
+
+    async def _note(self, key: ApiKey) -> None:
+        try:
+            await self._api_keys.used(key.id)
+        except Exception as error:
+            if not isinstance(explain(error), Unavailable):
+                raise
+            log.warning("the use of key %s is not noted: %s", key.id, error)
+
+    def _while_cut_off(self, credentials: bytes, error: Exception) -> Caller:
+        known = self._known.get(credentials)
+        if known is None or time.monotonic() > known.until + CUT_OFF_SECONDS:
+            raise error
+        return known.caller
+
+    def _keep(self, credentials: bytes, caller: Caller, seconds: float) -> Caller:
+        if caller.until is not None:
+            seconds = min(seconds, caller.until - time.time())
+        self._known[credentials] = _Known(caller, time.monotonic() + seconds)
+        self._known.move_to_end(credentials)
+        if len(self._known) > MAX_KNOWN:
+            self._known.popitem(last=False)
+        return caller

@@ -1,0 +1,97 @@
+"""Callers: who sends a request, and what they may do."""
+
+import hashlib
+import time
+from collections.abc import Collection
+from dataclasses import dataclass, field
+from typing import ClassVar
+
+from graph.identity.scopes import NOWHERE, Grants, Scope
+from storage import PricebookError, Reach
+
+ANONYMOUS = "anonymous"
+"""The name of callers without credentials, and of what such a caller may see: shared caches may keep it."""
+
+
+class AccessError(PricebookError):
+    """A caller may not do what they ask for. The message tells nothing of what there is."""
+
+    status: ClassVar[int]
+
+
+class Unauthenticated(AccessError):
+    """The caller has not said who they are, or not so that it can be believed."""
+
+    code = "UNAUTHENTICATED"
+    status = 401
+
+    def __init__(self, why: str = "This needs credentials.") -> None:
+        super().__init__(f"{why} Send `Authorization: Bearer ...` with a token or an API key.")
+
+
+class Forbidden(AccessError):
+    """The caller is known, and may not do this."""
+
+    code = "FORBIDDEN"
+    status = 403
+
+    def __init__(self, scopes: Collection[Scope]) -> None:
+        needed = " or ".join(f"`{scope}`" for scope in scopes)
+        super().__init__(f"This needs the scope {needed} for this list. Ask an admin of Pricebook for it.")
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who sends a request. `until` is when their credentials expire, in seconds of the epoch.
+
+    `view` names what they may read: two callers of one view get the same answers.
+    """
+
+    name: str
+    grants: Grants
+    until: float | None = None
+    view: str = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "view", ANONYMOUS if self.name == ANONYMOUS else _digest(self.grants))
+
+    @property
+    def may_ask(self) -> bool:
+        """Whether anything at all was granted."""
+        return bool(self.grants.reaches)
+
+    def reach(self, scopes: Collection[Scope]) -> Reach:
+        """Return the lists for which the caller has any of these scopes."""
+        reach = NOWHERE
+        for scope in scopes:
+            reach |= self.grants.reach(scope)
+        return reach
+
+    def within(self, scopes: Collection[Scope]) -> Reach:
+        """Return the lists for which the caller has any of these scopes. Raises `AccessError` if there are none."""
+        self._check_time()
+        reach = self.reach(scopes)
+        if reach == NOWHERE:
+            raise self._refusal(scopes)
+        return reach
+
+    def require(self, scopes: Collection[Scope], price_list: str) -> None:
+        """Return if the caller has any of the scopes for a list. Raises `AccessError`."""
+        self._check_time()
+        for scope in scopes:
+            if price_list in self.grants.reach(scope):
+                return
+        raise self._refusal(scopes)
+
+    def _check_time(self) -> None:
+        if self.until is not None and self.until < time.time():
+            raise Unauthenticated("These credentials have expired.")
+
+    def _refusal(self, scopes: Collection[Scope]) -> AccessError:
+        return Unauthenticated() if self.name == ANONYMOUS else Forbidden(scopes)
+
+
+def _digest(grants: Grants) -> str:
+    reach = grants.reach(Scope.PRICES_READ)
+    readable = repr((reach.everything, sorted(reach.names), reach.prefixes))
+    return hashlib.blake2b(readable.encode(), digest_size=16).hexdigest()

@@ -1,0 +1,130 @@
+"""What a resolver needs, declared at the resolver: a scope, for the list that it reads or changes.
+
+Each decorator leaves a `Need` at the function, as `NEED`; a test walks the schema and fails on a resolver without one.
+"""
+
+import functools
+import inspect
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from contextlib import aclosing
+from operator import attrgetter
+from typing import Any, NamedTuple, ParamSpec, TypeVar, cast
+
+from graph.identity.callers import Caller
+from graph.identity.scopes import Scope
+
+NEED = "__need__"
+
+P = ParamSpec("P")
+R = TypeVar("R")
+F = TypeVar("F", bound=Callable[..., Any])
+
+Given = Mapping[str, Any]
+"""The keywords of a resolver: Strawberry, and `graph.execution`, give it all that it gets by keyword."""
+
+
+class Need(NamedTuple):
+    """Any of these scopes, for the list that `of` names; none where it is read as its parent is."""
+
+    scopes: tuple[Scope, ...]
+    of: str
+
+
+READING = (Scope.PRICES_READ,)
+WRITING = (Scope.BATCHES_WRITE,)
+OPERATING = (Scope.SNAPSHOTS_OPERATE,)
+INSIDE = (Scope.BATCHES_WRITE, Scope.SNAPSHOTS_OPERATE)
+"""What is for those who work on a list: its batches, its events, its pin."""
+ADMINISTERING = (Scope.ADMIN,)
+
+
+def needs(scopes: tuple[Scope, ...], of: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
+    """Let a resolver be called by who has any of the scopes for the list that `of` names.
+
+    `of` is a keyword of the resolver, or an attribute of one: `price_list`, `input.name`, `root.price_list`.
+    """
+    price_list = _getter(of)
+
+    def check(given: Given) -> None:
+        _caller(given).require(scopes, price_list(given))
+
+    return _checking(check, Need(scopes, of))
+
+
+def needs_anywhere(scopes: tuple[Scope, ...]) -> Callable[[Callable[P, R]], Callable[P, R]]:
+    """Let a resolver be called by who has any of the scopes for any list; it answers with what is within reach."""
+
+    def check(given: Given) -> None:
+        _caller(given).within(scopes)
+
+    return _checking(check, Need(scopes, "any"))
+
+
+def needs_for_batch(
+    scopes: tuple[Scope, ...], of: str
+) -> Callable[[Callable[P, Awaitable[R]]], Callable[P, Awaitable[R]]]:
+    """Let a resolver be called by who has any of the scopes for the list of the batch whose id `of` names.
+
+    A batch out of reach is as one that there is not: `BatchNotFound`.
+    """
+    batch_id = _getter(of)
+
+    def decorate(resolver: Callable[P, Awaitable[R]]) -> Callable[P, Awaitable[R]]:
+        @functools.wraps(resolver)
+        async def checked(*args: P.args, **kwargs: P.kwargs) -> R:
+            reach = _caller(kwargs).within(scopes)
+            if not reach.everything:
+                await _context(kwargs).batch_within(reach, batch_id(kwargs))
+            return await resolver(*args, **kwargs)
+
+        return _declare(checked, Need(scopes, of))
+
+    return decorate
+
+
+def as_parent(resolver: F) -> F:
+    """Let a resolver be called by who was given its parent: it tells no more than what that is about."""
+    return _declare(resolver, Need((), "parent"))
+
+
+def _checking(check: Callable[[Given], None], need: Need) -> Callable[[Callable[P, R]], Callable[P, R]]:
+    def decorate(resolver: Callable[P, R]) -> Callable[P, R]:
+        @functools.wraps(resolver)
+        def checked(*args: P.args, **kwargs: P.kwargs) -> R:
+            check(kwargs)
+            return resolver(*args, **kwargs)
+
+        @functools.wraps(resolver)
+        async def checked_at_each(*args: P.args, **kwargs: P.kwargs) -> AsyncGenerator[Any, None]:
+            check(kwargs)
+            async with aclosing(cast("AsyncGenerator[Any, None]", resolver(*args, **kwargs))) as values:
+                async for value in values:
+                    check(kwargs)  # the credentials may have expired meanwhile
+                    yield value
+
+        declared = checked_at_each if inspect.isasyncgenfunction(resolver) else checked
+        return _declare(cast("Callable[P, R]", declared), need)
+
+    return decorate
+
+
+def _declare(function: F, need: Need) -> F:
+    setattr(function, NEED, need)
+    return function
+
+
+def _getter(of: str) -> Callable[[Given], str]:
+    keyword, _, attribute = of.partition(".")
+    if not attribute:
+        return lambda given: cast("str", given[keyword])
+    get = attrgetter(attribute)
+    return lambda given: cast("str", get(given[keyword]))
+
+
+def _context(given: Given) -> Any:
+    return given["info"].context
+
+
+def _caller(given: Given) -> Caller:
+    caller: Caller = _context(given).caller
+    return caller

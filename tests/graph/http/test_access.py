@@ -1,0 +1,273 @@
+"""Access: who may ask for what over HTTP, and what those are told who may not."""
+
+import asyncio
+import secrets
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from graph.http.media_types import GRAPHQL_RESPONSE
+from graph.identity import authenticator
+from graph.settings import Settings
+from storage.mongo import connect
+from tests.graph.api import Api, row, serving
+from tests.graph.identity.keys import AUDIENCE, ISSUER, Signer, write_keys
+from tests.waiting import until
+
+SIGNER = Signer("one")
+
+PRICE = 'query ($l: ID!) { snapshot(priceList: $l) { version price(sku: "A") { amount } } }'
+PUBLISH = """mutation ($i: PublishBatchInput!) {
+  publishBatch(input: $i) { batch { id version submittedBy } userErrors { code } }
+}"""
+ROLLBACK = 'mutation { rollback(input: {priceList: "shop", toVersion: 1, reason: "x"}) { userErrors { code } } }'
+CREATE = "mutation ($n: ID!) { createPriceList(input: {name: $n}) { userErrors { code } } }"
+LISTS = "{ priceLists { totalCount nodes { name } } }"
+
+
+@pytest.fixture
+async def settings(mongodb_uri: str, tmp_path: Path) -> AsyncIterator[Settings]:
+    """A server that takes tokens, and lets nobody in without; with two lists, `shop` and `secret`, of one price."""
+    settings = Settings(
+        mongodb_uri=mongodb_uri,
+        mongodb_database=f"test_{secrets.token_hex(6)}",
+        jwt_keys=str(write_keys(tmp_path / "keys.json", SIGNER)),
+        jwt_issuer=ISSUER,
+        jwt_audience=AUDIENCE,
+    )
+    async with serving(replace(settings, anonymous="admin")) as api:
+        for name in ("shop", "secret"):
+            await api.create(name)
+            await api.publish(name, [row("A")])
+    yield settings
+    async with await connect(mongodb_uri) as client:
+        await client.drop_database(settings.mongodb_database)
+
+
+@pytest.fixture
+async def closed(settings: Settings) -> AsyncIterator[Api]:
+    async with serving(settings) as api:
+        yield api
+
+
+async def ask(api: Api, document: str, *scopes: str, token: str | None = None, **variables: Any) -> httpx.Response:
+    """Send a document in the name of somebody with these scopes; of nobody without any."""
+    headers = {"accept": GRAPHQL_RESPONSE}
+    if scopes or token:
+        headers["authorization"] = f"Bearer {token or SIGNER.token(*scopes)}"
+    return await api.http.post("/graphql", json={"query": document, "variables": variables}, headers=headers)
+
+
+def code(response: httpx.Response) -> str | None:
+    errors = response.json().get("errors")
+    found: str | None = errors[0]["extensions"]["code"] if errors else None
+    return found
+
+
+async def was_used(api: Api) -> bool:
+    return (await api.runtime.store.api_keys.all())[0].last_used_at is not None
+
+
+async def is_refused(api: Api, key: str) -> bool:
+    response = await ask(api, PRICE, token=key, l="shop")
+    return (response.status_code, code(response)) == (401, "UNAUTHENTICATED")
+
+
+def order(price_list: str) -> dict[str, Any]:
+    return {"priceList": price_list, "mode": "MERGE", "idempotencyKey": secrets.token_hex(4), "prices": [row("B")]}
+
+
+@pytest.mark.parametrize(
+    "document", [PRICE, LISTS, "{ __typename }", "{ __schema { queryType { name } } }", ROLLBACK, "{"]
+)
+async def test_without_credentials_nothing_is_told_not_even_the_schema(closed: Api, document: str) -> None:
+    response = await ask(closed, document, l="shop")
+    assert (response.status_code, code(response)) == (401, "UNAUTHENTICATED")
+    assert response.headers["www-authenticate"].startswith("Bearer")
+    assert "data" not in response.json()
+
+
+@pytest.mark.parametrize(
+    "header", ["Bearer", "Bearer ", "Bearer x", "Basic YTpi", "x", "Bearer pbk_a_b", "Bearer " + "x" * 9000]
+)
+async def test_credentials_that_are_none_are_refused_before_anything_is_read(closed: Api, header: str) -> None:
+    response = await closed.http.post("/graphql", content=b"{not json", headers={"authorization": header})
+    assert (response.status_code, code(response)) == (401, "UNAUTHENTICATED")
+
+
+async def test_two_authorization_headers_are_refused(closed: Api) -> None:
+    headers = [("authorization", f"Bearer {SIGNER.token('admin')}")] * 2
+    response = await closed.http.post("/graphql", json={"query": "{ __typename }"}, headers=headers)
+    assert response.status_code == 401
+
+
+async def test_a_scope_for_a_list_lets_it_be_read_and_no_other(closed: Api) -> None:
+    response = await ask(closed, PRICE, "prices:read:shop", l="shop")
+    assert response.json()["data"]["snapshot"]["price"] == {"amount": "1.00"}
+    refused = await ask(closed, PRICE, "prices:read:shop", l="secret")
+    assert (refused.status_code, code(refused)) == (403, "FORBIDDEN")
+
+
+async def test_a_refusal_is_the_same_for_what_there_is_and_what_there_is_not(closed: Api) -> None:
+    there, missing = [await ask(closed, PRICE, "prices:read:shop", l=name) for name in ("secret", "missing")]
+    assert there.json() == missing.json()
+    batch = "query ($id: ID!) { batch(id: $id) { id } }"
+    published = await ask(closed, PUBLISH, "admin", i=order("secret"))
+    batch_id = published.json()["data"]["publishBatch"]["batch"]["id"]
+    of_another = await ask(closed, batch, "batches:write:shop", id=batch_id)
+    of_nobody = await ask(closed, batch, "batches:write:shop", id="0" * len(batch_id))
+    assert of_another.json() == of_nobody.json() == {"data": {"batch": None}}
+    commit = "mutation ($id: ID!) { commitBatch(input: {batch: $id, parts: 1, size: 1}) { userErrors { code } } }"
+    answers = [await ask(closed, commit, "batches:write:shop", id=each) for each in (batch_id, "0" * len(batch_id))]
+    assert answers[0].json() == answers[1].json()
+    assert answers[0].json()["data"]["commitBatch"]["userErrors"] == [{"code": "BATCH_NOT_FOUND"}]
+
+
+async def test_of_all_lists_and_batches_those_within_reach_are_shown_and_counted(closed: Api) -> None:
+    everything = (await ask(closed, LISTS, "prices:read")).json()["data"]["priceLists"]
+    assert everything == {"totalCount": 2, "nodes": [{"name": "secret"}, {"name": "shop"}]}
+    some = (await ask(closed, LISTS, "prices:read:sh*")).json()["data"]["priceLists"]
+    assert some == {"totalCount": 1, "nodes": [{"name": "shop"}]}
+    batches = "{ batches { totalCount nodes { priceList } } }"
+    assert (await ask(closed, batches, "batches:write")).json()["data"]["batches"]["totalCount"] == 2
+    own = (await ask(closed, batches, "batches:write:shop")).json()["data"]["batches"]
+    assert own == {"totalCount": 1, "nodes": [{"priceList": "shop"}]}
+    assert (
+        code(await ask(closed, '{ batches(priceList: "secret") { totalCount } }', "batches:write:shop")) == "FORBIDDEN"
+    )
+
+
+@pytest.mark.parametrize(
+    ("document", "scope"), [(PUBLISH, "batches:write"), (ROLLBACK, "snapshots:operate"), (CREATE, "admin")]
+)
+async def test_what_changes_something_needs_its_scope_for_that_list(closed: Api, document: str, scope: str) -> None:
+    variables = {"i": order("shop"), "n": "shop"}
+    given: dict[str, Any] = {name: value for name, value in variables.items() if f"${name}" in document}
+    for other in {"prices:read", "batches:write", "snapshots:operate", f"{scope}:secret"} - {scope}:
+        refused = await ask(closed, document, other, **given)
+        assert (refused.status_code, code(refused)) == (403, "FORBIDDEN"), other
+    assert (await ask(closed, document, f"{scope}:shop", **given)).status_code == 200
+
+
+async def test_what_is_for_those_who_work_on_a_list_is_hidden_from_readers(closed: Api) -> None:
+    for field in ("pin { by }", "gates { minSize }", "retention { versions }", "events { totalCount }"):
+        document = f'{{ priceList(name: "shop") {{ name {field} }} }}'
+        assert code(await ask(closed, document, "prices:read")) == "FORBIDDEN", field
+        assert code(await ask(closed, document, "batches:write:shop")) is None, field
+    assert code(await ask(closed, '{ snapshot(priceList: "shop") { batch { id } } }', "prices:read")) == "FORBIDDEN"
+
+
+async def test_events_name_the_caller(closed: Api) -> None:
+    published = await ask(closed, PUBLISH, token=SIGNER.token("batches:write", sub="supplier-7"), i=order("shop"))
+    assert published.json()["data"]["publishBatch"]["batch"]["submittedBy"] == "supplier-7"
+    events = (await ask(closed, '{ priceList(name: "shop") { events(first: 1) { nodes { by } } } }', "admin")).json()
+    assert events["data"]["priceList"]["events"]["nodes"] == [{"by": "supplier-7"}]
+
+
+async def test_an_answer_that_is_partly_refused_is_still_an_answer(closed: Api) -> None:
+    document = '{ a: snapshot(priceList: "shop") { version } b: snapshot(priceList: "secret") { version } }'
+    response = await ask(closed, document, "prices:read:shop")
+    assert response.status_code == 200
+    assert response.json()["data"] == {"a": {"version": 1}, "b": None}
+    assert response.json()["errors"][0]["path"] == ["b"]
+
+
+async def test_by_the_legacy_media_type_a_refusal_of_fields_is_told_with_200(closed: Api) -> None:
+    headers = {"authorization": f"Bearer {SIGNER.token('prices:read:shop')}"}
+    body = {"query": PRICE, "variables": {"l": "secret"}}
+    response = await closed.http.post("/graphql", json=body, headers=headers)
+    assert (response.status_code, code(response)) == (200, "FORBIDDEN")
+
+
+async def test_cached_answers_are_for_those_alone_who_may_see_the_same(closed: Api) -> None:
+    first = await ask(closed, PRICE, "prices:read:shop", l="shop")
+    again = await ask(closed, PRICE, token=SIGNER.token("prices:read:shop", sub="bob"), l="shop")
+    assert first.headers["etag"] == again.headers["etag"]
+    assert "private" in first.headers["cache-control"]
+    hits = closed.runtime.responses.hits
+    for scopes in (["prices:read:secret"], ["openid"]):
+        assert code(await ask(closed, PRICE, *scopes, l="shop")) in ("FORBIDDEN", "UNAUTHENTICATED")
+    assert (await ask(closed, PRICE, l="shop")).status_code == 401
+    assert closed.runtime.responses.hits == hits
+    wider = await ask(closed, PRICE, "prices:read", l="shop")
+    assert wider.headers["etag"] != first.headers["etag"]
+
+
+async def test_what_everyone_may_read_is_public(settings: Settings) -> None:
+    async with serving(replace(settings, anonymous="prices:read:shop")) as api:
+        response = await ask(api, PRICE, l="shop")
+        assert response.headers["cache-control"].startswith("public")
+        refused = await ask(api, PRICE, l="secret")
+        assert (refused.status_code, code(refused)) == (401, "UNAUTHENTICATED")
+        assert code(await ask(api, PUBLISH, i=order("shop"))) == "UNAUTHENTICATED"
+
+
+async def test_an_api_key_is_as_good_as_a_token_until_it_is_revoked(
+    closed: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(authenticator, "KEY_SECONDS", 0.05)
+    made, key = await closed.runtime.store.api_keys.create("till-3", ["prices:read:shop"], "ops")
+    assert (await ask(closed, PRICE, token=key, l="shop")).status_code == 200
+    assert code(await ask(closed, PRICE, token=key, l="secret")) == "FORBIDDEN"
+    await until(lambda: was_used(closed), "noted that the key was used")
+    await closed.runtime.store.api_keys.revoke(made.id)
+    await until(lambda: is_refused(closed, key), "refused")
+
+
+async def test_a_key_is_looked_up_once_for_many_requests(closed: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    _, key = await closed.runtime.store.api_keys.create("till-3", ["prices:read"], "ops")
+    asked, find = [], closed.runtime.store.api_keys.find
+
+    async def counted(text: str) -> Any:
+        asked.append(text)
+        return await find(text)
+
+    monkeypatch.setattr(closed.runtime.store.api_keys, "find", counted)
+    answers = await asyncio.gather(*(ask(closed, PRICE, token=key, l="shop") for _ in range(20)))
+    assert [answer.status_code for answer in answers] == [200] * 20
+    assert len(asked) == 1
+
+
+async def test_who_calls_too_often_is_told_when_to_come_again(settings: Settings) -> None:
+    async with serving(replace(settings, max_rate=1)) as api:
+        answers = [await ask(api, PRICE, "prices:read", l="shop") for _ in range(4)]
+        assert [answer.status_code for answer in answers] == [200, 200, 429, 429]
+        assert code(answers[-1]) == "RATE_LIMITED"
+        assert int(answers[-1].headers["retry-after"]) >= 1
+        other = await ask(api, PRICE, token=SIGNER.token("prices:read", sub="bob"), l="shop")
+        assert other.status_code == 429, "who is not known yet is counted by where they come from"
+
+
+async def test_credentials_do_not_appear_in_what_is_said_or_logged(
+    closed: Api, caplog: pytest.LogCaptureFixture
+) -> None:
+    token = SIGNER.token("admin", exp=1)
+    response = await ask(closed, PRICE, token=token, l="shop")
+    assert token not in response.text + caplog.text + repr(response.headers)
+
+
+async def test_other_sites_may_not_call_unless_they_are_named(settings: Settings) -> None:
+    asking = {
+        "origin": "https://shop.example",
+        "access-control-request-method": "POST",
+        "access-control-request-headers": "authorization",
+    }
+    async with serving(settings) as api:
+        assert "access-control-allow-origin" not in (await api.http.options("/graphql", headers=asking)).headers
+    async with serving(replace(settings, cors_origins="https://shop.example")) as api:
+        allowed = await api.http.options("/graphql", headers=asking)
+        assert allowed.headers["access-control-allow-origin"] == "https://shop.example"
+        other = await api.http.options("/graphql", headers={**asking, "origin": "https://evil.example"})
+        assert "access-control-allow-origin" not in other.headers
+
+
+async def test_an_editor_is_for_browsers_where_it_is_wanted(settings: Settings) -> None:
+    page = {"accept": "text/html"}
+    async with serving(settings) as api:
+        assert (await api.http.get("/graphql", headers=page)).status_code == 401
+    async with serving(replace(settings, ide=True)) as api:
+        assert (await api.http.get("/graphql", headers=page)).headers["content-type"].startswith("text/html")

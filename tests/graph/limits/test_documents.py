@@ -1,0 +1,130 @@
+"""Shape and cost: documents and operations over a limit are refused before they are executed, whatever their form."""
+
+from typing import Any
+
+import pytest
+from graphql import OperationType, parse
+from hypothesis import given
+from hypothesis import strategies as st
+
+from graph import schema
+from graph.documents import Documents
+from graph.limits.limits import Limits, OverLimit
+from graph.limits.shape import check_shape
+
+SCHEMA = schema.build()._schema
+
+
+def over(code: str, document: str, limits: Limits) -> str:
+    with pytest.raises(OverLimit) as caught:
+        check_shape(parse(document), limits)
+    assert caught.value.code == code
+    return caught.value.message
+
+
+def cost(document: str, **variables: Any) -> int:
+    """The cost of an operation, as the error tells it to who is allowed none."""
+    found = Documents(SCHEMA, Limits(cost=0)).get(document)
+    assert not found.errors, found.errors
+    operation = found.operation(None)
+    assert operation is not None
+    with pytest.raises(OverLimit) as caught:
+        operation.cost.check(variables)
+    assert caught.value.code == "QUERY_TOO_COSTLY"
+    return int(caught.value.message.split()[5])
+
+
+@given(st.integers(1, 30), st.integers(1, 30))
+def test_fields_are_nested_as_deep_as_allowed_and_no_deeper(depth: int, allowed: int) -> None:
+    document = "{" + "a{" * (depth - 1) + "b" + "}" * (depth - 1) + "}"
+    if depth <= allowed:
+        check_shape(parse(document), Limits(depth=allowed))
+    else:
+        assert f"nested {allowed} deep" in over("QUERY_TOO_DEEP", document, Limits(depth=allowed))
+
+
+def test_fragments_do_not_hide_depth() -> None:
+    document = "{ ...A } fragment A on Query { a { ...B } } fragment B on X { b { ... { c { d } } } }"
+    check_shape(parse(document), Limits(depth=4))
+    over("QUERY_TOO_DEEP", document, Limits(depth=3))
+
+
+def test_aliases_are_counted_as_often_as_they_are_spread() -> None:
+    document = "{ x: a { ...A } y: a { ...A } } fragment A on X { p: b q: b }"
+    check_shape(parse(document), Limits(aliases=6))
+    assert "6 aliases, and 5 are allowed" in over("TOO_MANY_ALIASES", document, Limits(aliases=5))
+
+
+def test_fragments_that_make_much_of_little_are_refused() -> None:
+    fragments = [f"fragment F{n} on Query {{ ...F{n + 1} ...F{n + 1} }}" for n in range(60)]
+    over("QUERY_TOO_LARGE", " ".join(["{ ...F0 }", *fragments, "fragment F60 on Query { a }"]), Limits())
+
+
+def test_fragments_that_spread_each_other_come_to_an_end() -> None:
+    over("QUERY_TOO_LARGE", "{ ...A } fragment A on Query { ...B } fragment B on Query { ...A }", Limits())
+
+
+PAGE = (
+    'query ($n: Int, $l: Int) { snapshot(priceList: "a") { prices(first: $n, last: $l) { totalCount nodes { sku } } } }'
+)
+
+
+def test_a_page_costs_its_records() -> None:
+    one = '{ snapshot(priceList: "a") { price(sku: "s") { amount } } }'
+    assert cost(one) == 2
+    assert cost('{ snapshot(priceList: "a") { pricesBySku(skus: ["a", "b", "c"]) { amount } } }') == 1 + 3
+    assert cost('{ snapshot(priceList: "a") { prices(first: 7) { nodes { sku } } } }') == 1 + 1 + 7
+    assert cost('{ snapshot(priceList: "a") { prices { nodes { sku } } } }') == 1 + 1 + 100
+    assert (
+        cost('{ snapshot(priceList: "a") { prices(first: 7) { edges { node { sku } } pageInfo { endCursor } } } }')
+        == 17
+    )
+
+
+def test_what_stands_in_a_list_counts_as_often_as_the_list_is_long() -> None:
+    history = '{ snapshot(priceList: "a") { prices(first: 50) { nodes { history(first: 20) { price { sku } } } } } }'
+    assert cost(history) == 1 + 1 + 50 * (1 + 20 * (1 + 1))
+
+
+def test_variables_say_how_many_for_each_request() -> None:
+    assert cost(PAGE, n=5) == 1 + 1 + 5
+    assert cost(PAGE, n=5, l=9) == 1 + 1 + 9
+    assert cost(PAGE) == 1 + 1 + 100
+    lines = 'query ($l: [QuoteLineInput!]!) { snapshot(priceList: "a") { quote(lines: $l) { lines { sku } } } }'
+    assert cost(lines, l=[{"sku": "a", "quantity": 1}] * 4) == 1 + 1 + 4
+
+
+def test_fragments_aliases_and_conditions_do_not_hide_cost() -> None:
+    document = """query ($c: Boolean!) {
+      a: snapshot(priceList: "a") { ...P }
+      b: snapshot(priceList: "a") { ... { ...P } }
+      c: snapshot(priceList: "a") @skip(if: $c) { size }
+    } fragment P on Snapshot { prices(first: 10) { nodes { sku } } }"""
+    assert cost(document, c=True) == 2 * (1 + 1 + 10) + 1
+
+
+def test_a_page_that_is_larger_than_allowed_is_refused_with_what_was_asked_and_what_is_allowed() -> None:
+    found = Documents(SCHEMA, Limits(page=50)).get(PAGE).operation(None)
+    assert found is not None
+    found.cost.check({"n": 50})
+    with pytest.raises(OverLimit, match="`prices` is asked for 51 records at once, and 50 are allowed") as caught:
+        found.cost.check({"n": 51})
+    assert caught.value.code == "PAGE_TOO_LARGE"
+
+
+def test_mutations_and_subscriptions_have_a_cost_too() -> None:
+    for text, kind in [
+        ("mutation { m: rollback(input: {}) { priceList { name } } }", OperationType.MUTATION),
+        ('subscription { published(priceList: "a") { version } }', OperationType.SUBSCRIPTION),
+    ]:
+        node = parse(text).definitions[0]
+        assert node.operation is kind  # type: ignore[attr-defined]
+    assert cost('subscription { published(priceList: "a") { version } }') == 1
+
+
+def test_introspection_can_be_switched_off() -> None:
+    text = "{ __schema { queryType { name } } }"
+    assert not Documents(SCHEMA, Limits()).get(text).errors
+    refused = Documents(SCHEMA, Limits(introspection=False)).get(text).errors
+    assert [error.extensions and error.extensions["code"] for error in refused] == ["GRAPHQL_VALIDATION_FAILED"] * 2
+    assert not Documents(SCHEMA, Limits(introspection=False)).get("{ __typename }").errors
