@@ -24,6 +24,8 @@ class Server(Process):
         environment = {
             "PRICEBOOK_MONGODB_URI": mongodb_uri,
             "PRICEBOOK_MONGODB_DATABASE": DATABASE,
+            "PRICEBOOK_ANONYMOUS": "admin",
+            "PRICEBOOK_MAX_RATE": "0",
             **{f"PRICEBOOK_{name.upper()}": str(value) for name, value in settings.items()},
         }
         super().__init__(_METERED if metered else _SERVE, log, environment, "/readyz")

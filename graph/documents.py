@@ -116,8 +116,12 @@ class Documents:
             return Document(self._schema, self._limits, text, None, [_coded(error, "GRAPHQL_PARSE_FAILED")])
         except OverLimit as over:
             return Document(self._schema, self._limits, text, None, over_limit=over)
-        errors = [_coded(error, "GRAPHQL_VALIDATION_FAILED") for error in validate(self._schema, node, self._rules)]
+        errors = [_coded(error, "GRAPHQL_VALIDATION_FAILED") for error in self._validated(node)]
         return Document(self._schema, self._limits, text, None if errors else node, errors)
+
+    def _validated(self, node: DocumentNode) -> list[GraphQLError]:
+        # Who may not see the schema is not to learn it from what an error says was perhaps meant.
+        return validate(self._schema, node, self._rules, hide_suggestions=not self._limits.introspection)
 
 
 def _coded(error: GraphQLError, code: str) -> GraphQLError:

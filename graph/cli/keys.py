@@ -20,7 +20,7 @@ T = TypeVar("T")
 _SCOPES = "prices:read, batches:write, snapshots:operate, admin"
 
 
-@click.group()
+@click.group(epilog=exit_codes.manual())
 def keys() -> None:
     """Create, list and revoke API keys.
 

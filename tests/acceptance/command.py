@@ -11,6 +11,9 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 
+OPEN = {"PRICEBOOK_ANONYMOUS": "admin", "PRICEBOOK_MAX_RATE": "0"}
+"""The environment of a server that everybody may use, as often as they like."""
+
 
 class Command:
     """A run of `pricebook` on a data folder."""
@@ -22,7 +25,7 @@ class Command:
         self.process = subprocess.Popen(
             [sys.executable, "-m", "graph.cli", *arguments],
             cwd=ROOT,
-            env={**others, "PRICEBOOK_DATA_DIR": str(data_dir), "PRICEBOOK_MEMBERS": "1", **environ},
+            env={**others, **OPEN, "PRICEBOOK_DATA_DIR": str(data_dir), "PRICEBOOK_MEMBERS": "1", **environ},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,

@@ -16,6 +16,7 @@ import httpx
 import pytest
 from pymongo import MongoClient
 
+from tests.acceptance.command import OPEN
 from tests.graph.api import ROLLBACK, Client, row
 from tests.waiting import until
 
@@ -26,7 +27,7 @@ PUSHED_SECONDS = 1.0
 
 
 @contextmanager
-def server(uri: str, database: str, log: Path) -> Iterator[str]:
+def server(uri: str, database: str, log: Path, **environ: str) -> Iterator[str]:
     """Run a server on a port that the system chose, and yield its URL. It need not be ready yet."""
     others = {name: value for name, value in os.environ.items() if not name.startswith("PRICEBOOK_")}
     with socket.socket() as listener, log.open("wb") as output:
@@ -35,7 +36,7 @@ def server(uri: str, database: str, log: Path) -> Iterator[str]:
         process = subprocess.Popen(
             [sys.executable, "-m", "uvicorn", "graph.app:app_from_environment", "--factory", "--fd", str(fd)],
             cwd=ROOT,
-            env={**others, "PRICEBOOK_MONGODB_URI": uri, "PRICEBOOK_MONGODB_DATABASE": database},
+            env={**others, **OPEN, "PRICEBOOK_MONGODB_URI": uri, "PRICEBOOK_MONGODB_DATABASE": database, **environ},
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=output,

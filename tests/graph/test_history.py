@@ -43,8 +43,8 @@ async def test_a_history_has_as_many_entries_as_are_asked_for(retail: Api) -> No
         "default": [5, 4, 3, 1],
         "one": [5],
     }
-    for number in (0, -1, 1001):
-        assert await retail.error_codes(document, n=number) == ["INVALID_ARGUMENT"]
+    for number, code in ((0, "INVALID_ARGUMENT"), (-1, "INVALID_ARGUMENT"), (1001, "PAGE_TOO_LARGE")):
+        assert await retail.error_codes(document, n=number) == [code]
 
 
 PLACES = {

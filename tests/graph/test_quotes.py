@@ -77,7 +77,7 @@ async def test_a_quantity_under_one_is_refused_with_its_line(retail: Api, quanti
 async def test_lines_are_limited(retail: Api) -> None:
     assert (await quoted(retail, *[("tea", 1)] * 1000))["total"] == "12500.00"
     [error] = (await retail.answer(QUOTE, lines=lines(*[("tea", 1)] * 1001)))["errors"]
-    assert error["extensions"]["code"] == "INVALID_ARGUMENT"
+    assert error["extensions"]["code"] == "PAGE_TOO_LARGE"
     assert "1000" in error["message"]
 
 

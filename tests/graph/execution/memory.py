@@ -202,7 +202,7 @@ class _Pages:
     async def prices(self, snapshot: Record, window: Window[str]) -> Page[Record]:
         return _page(PRICES[snapshot.layer_ids[0]], window.size)
 
-    async def price_lists(self, size: int, _after: Any) -> Page[Record]:
+    async def price_lists(self, size: int, _after: Any, _reach: Any) -> Page[Record]:
         return _page([*LISTS.values()], size)
 
     async def snapshots(self, name: str, size: int, _after: Any) -> Page[Record]:
@@ -211,16 +211,16 @@ class _Pages:
     async def events(self, name: str, size: int, _after: Any) -> Page[Record]:
         return _page(EVENTS.get(name, []), size)
 
-    async def batches(self, _price_list: Any, _state: Any, size: int, _after: Any) -> Page[Record]:
+    async def batches(self, _price_list: Any, _state: Any, size: int, _after: Any, _reach: Any) -> Page[Record]:
         return _page([*BATCHES.values()], size)
 
-    async def count_price_lists(self) -> int:
+    async def count_price_lists(self, _reach: Any) -> int:
         return len(LISTS)
 
     async def count_snapshots(self, _name: str) -> int:
         return len(SNAPSHOTS)
 
-    async def count_batches(self, _price_list: Any, _state: Any) -> int:
+    async def count_batches(self, _price_list: Any, _state: Any, _reach: Any) -> int:
         return len(BATCHES)
 
 

@@ -8,9 +8,9 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse
 from starlette.types import Receive, Scope, Send
 
-from graph.app import create_app
 from graph.http.body_limit import BodyLimit
-from tests.graph.api import http_client, open_settings
+from storage import Store
+from tests.graph.api import http_client, open_settings, serving
 
 LIMIT = 1000
 
@@ -73,8 +73,8 @@ async def test_a_length_that_lies_does_not_help(http: httpx.AsyncClient) -> None
     assert body.read == LIMIT + 100
 
 
-async def test_the_application_keeps_to_its_setting() -> None:
-    app = create_app(open_settings(mongodb_uri="mongodb://127.0.0.1", max_body_bytes=LIMIT))
-    async with http_client(app) as http:
-        check_refused(await http.post("/graphql", content=b"x" * (LIMIT + 1)))
-        check_refused(await http.post("/graphql", content=Body(), headers={"content-type": "application/json"}))
+async def test_the_application_keeps_to_its_setting(store: Store, mongodb_uri: str) -> None:
+    settings = open_settings(mongodb_uri=mongodb_uri, mongodb_database=store.db.name, max_body_bytes=LIMIT)
+    async with serving(settings) as api:
+        check_refused(await api.http.post("/graphql", content=b"x" * (LIMIT + 1)))
+        check_refused(await api.http.post("/graphql", content=Body(), headers={"content-type": "application/json"}))

@@ -220,8 +220,9 @@ async def test_a_document_that_was_refused_once_is_refused_again(http: httpx.Asy
 # ---------------------------------------------------------------- browsers
 
 
-async def test_a_browser_gets_the_ide(http: httpx.AsyncClient) -> None:
-    response = await http.get("/", headers={"accept": CHROME})
+async def test_a_browser_gets_the_ide_where_there_is_one() -> None:
+    async with http_client(Endpoint(schema.build(), without_context, ide=True)) as http:
+        response = await http.get("/", headers={"accept": CHROME})
     assert response.status_code == 200
     assert response.headers["content-type"].startswith("text/html")
     assert "graphiql" in response.text.lower()

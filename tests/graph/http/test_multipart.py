@@ -5,19 +5,20 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import Any, cast
 
-import httpx
 import pytest
 import strawberry
 from starlette.types import ASGIApp, Message, Scope
 
 from graph.context import Context
 from graph.http import parts
+from graph.http.access import CALLER
 from graph.http.body_limit import BodyLimit
 from graph.http.endpoint import Endpoint
 from graph.http.multipart import MAX_FIELD_BYTES
 from graph.types.inputs import PublishBatchInput
 from graph.types.scalars import CONFIG
 from graph.uploads import Upload
+from tests.graph.api import ANYBODY, http_client
 
 BOUNDARY = "frontier"
 LINE = b'{"sku":"%d","amount":"1","currency":"EUR"}\n'
@@ -149,6 +150,7 @@ async def ask(app: ASGIApp, sender: Sender | bytes, headers: Mapping[str, str] |
     named = {"content-type": f"multipart/form-data; boundary={BOUNDARY}", **(headers or {})}
     scope: Scope = {
         "type": "http",
+        CALLER: ANYBODY,
         "method": "POST",
         "path": "/graphql",
         "query_string": b"",
@@ -184,7 +186,7 @@ async def test_a_file_may_stand_in_an_input_object(app: ASGIApp) -> None:
 
 
 async def test_a_common_client_is_understood(app: ASGIApp) -> None:
-    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://pricebook") as http:
+    async with http_client(app) as http:
         response = await http.post(
             "/graphql",
             data={
@@ -398,6 +400,13 @@ async def test_a_page_of_another_site_must_ask_first(app: ASGIApp) -> None:
             assert (await ask(app, body(), {"sec-fetch-site": site, name: "x"})).status == 200
     for site in ("same-origin", "none"):
         assert (await ask(app, body(), {"sec-fetch-site": site})).status == 200
+
+
+async def test_a_page_of_another_origin_must_ask_first_also_where_its_browser_does_not_say_site(app: ASGIApp) -> None:
+    for origin in ("https://evil.example", "null", "http://pricebook.evil.example"):
+        answer = await ask(app, body(), {"origin": origin, "host": "pricebook"})
+        assert (answer.status, answer.code) == (403, "PREFLIGHT_REQUIRED")
+    assert (await ask(app, body(), {"origin": "https://pricebook", "host": "pricebook"})).status == 200
 
 
 async def test_files_are_read_side_by_side(app: ASGIApp) -> None:

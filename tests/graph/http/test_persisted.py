@@ -4,6 +4,7 @@ import hashlib
 import json
 from collections.abc import AsyncIterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, cast
 
 import httpx
@@ -13,11 +14,12 @@ from starlette.types import Message, Scope
 
 from graph import schema
 from graph.context import Context
+from graph.http.access import CALLER
 from graph.http.endpoint import Endpoint
 from graph.http.persisted import PersistedQueries
 from graph.http.trusted import TrustedDocuments
 from graph.settings import Settings, SettingsError
-from tests.graph.api import Api, http_client, row
+from tests.graph.api import ANYBODY, Api, http_client, row
 
 GRAPHQL_RESPONSE = "application/graphql-response+json"
 QUERY = "query ($yes: Boolean = true) { __typename @include(if: $yes) }"
@@ -235,8 +237,12 @@ async def test_an_enforced_list_holds_for_a_websocket() -> None:
         "headers": [],
         "query_string": b"",
         "subprotocols": ["graphql-transport-ws"],
+        "state": {"runtime": None},
+        CALLER: ANYBODY,
     }
-    await endpoint(TrustedDocuments({"main": QUERY}, only=True))(scope, receive, send)
+    trusted = TrustedDocuments({"main": QUERY}, only=True)
+    known = SimpleNamespace(caller=ANYBODY)
+    await Endpoint(schema.build(), lambda _: cast("Context", known), trusted=trusted)(scope, receive, send)
     answers = [json.loads(message["text"]) for message in sent if message["type"] == "websocket.send"]
     assert [answer["type"] for answer in answers] == ["connection_ack", "error"]
     assert answers[1]["payload"][0]["extensions"]["code"] == "DOCUMENT_NOT_TRUSTED"

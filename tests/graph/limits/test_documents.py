@@ -128,3 +128,9 @@ def test_introspection_can_be_switched_off() -> None:
     refused = Documents(SCHEMA, Limits(introspection=False)).get(text).errors
     assert [error.extensions and error.extensions["code"] for error in refused] == ["GRAPHQL_VALIDATION_FAILED"] * 2
     assert not Documents(SCHEMA, Limits(introspection=False)).get("{ __typename }").errors
+
+
+def test_who_may_not_see_the_schema_does_not_learn_it_from_suggestions() -> None:
+    for introspection in (True, False):
+        [error] = Documents(SCHEMA, Limits(introspection=introspection)).get("{ priceListz { totalCount } }").errors
+        assert ("Did you mean" in error.message) is introspection
