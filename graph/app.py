@@ -1,5 +1,6 @@
 """The application: what is open while it serves, its routes, and its middleware in order."""
 
+import asyncio
 import gc
 import os
 from collections.abc import AsyncIterator
@@ -29,6 +30,8 @@ from graph.limits.rates import Rates
 from graph.limits.subscriptions import Subscriptions
 from graph.runtime import Runtime
 from graph.settings import Settings, SettingsError
+from graph.telemetry.request_ids import RequestIds
+from graph.telemetry.traces import TRACES
 
 GARBAGE_THRESHOLD = 50_000
 """So many new container objects are made before the collector looks for cycles among them."""
@@ -51,6 +54,7 @@ def create_app(settings: Settings) -> Starlette:
     async def lifespan(_: Starlette) -> AsyncIterator[_State]:
         async with Runtime.opened(uri, settings) as runtime:
             yield {"runtime": runtime}
+        await asyncio.to_thread(TRACES.stop)
 
     endpoint = Endpoint(
         schema.build(),
@@ -72,11 +76,12 @@ def create_app(settings: Settings) -> Starlette:
     graphql = Access(graphql, rates)
     if settings.cors_origins:
         graphql = _cross_origin(graphql, settings.cors_origins.split())
+    graphql = RequestIds(TRACES.around(graphql))
     return _Application(
         graphql,
         routes=[
             Route(GRAPHQL, graphql),
-            WebSocketRoute(GRAPHQL, Access(MinVersion(endpoint), rates)),
+            WebSocketRoute(GRAPHQL, RequestIds(Access(MinVersion(endpoint), rates))),
             Route("/healthz", healthz),
             Route("/readyz", readyz),
         ],
@@ -101,6 +106,7 @@ class _Application(Starlette):
 
 def app_from_environment() -> Starlette:
     """Return the application that the environment asks for; what each worker of `pricebook serve` runs."""
+    TRACES.start()
     _collect_rarely()
     return create_app(Settings.from_environment(os.environ))
 

@@ -257,6 +257,10 @@ class Settings:
         default=False,
         metadata=_manual(yes_no, "Whether documents that are not in that file are refused.", shown="false"),
     )
+    log_format: str = field(
+        default="auto",
+        metadata=_manual(one_of("auto", "json", "human"), "`json`, `human`, or `auto`: human on a terminal."),
+    )
     log_level: str = field(
         default="info",
         metadata=_manual(

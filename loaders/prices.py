@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Sequence
 
+from loaders.loading import batch_load
 from loaders.manifests import layers_of
 from loaders.records import MISSING, Found, Record, Records
 from loaders.versions import Versions
@@ -97,6 +98,7 @@ class PriceLoader:
         records, skus = batch.records, list(batch.skus)
         self._versions.misses += len(skus)
         self._warmer.begin(records)
-        found = await self._store.reading.find(await layers_of(self._store, records), skus)
+        with batch_load("PriceLoader", len(skus)):
+            found = await self._store.reading.find(await layers_of(self._store, records), skus)
         self._versions.add(records, [(sku, found.get(sku)) for sku in skus if sku in found or len(sku) <= MAX_SKU])
         return found

@@ -66,6 +66,7 @@ def _settings(members: int | None, port: int | None) -> Settings:
         host=LOOPBACK,
         anonymous=Scope.ADMIN,
         ide=True,
+        log_format="human",
         members=settings.members if members is None else members,
         port=settings.port if port is None else port,
     )

@@ -2,6 +2,7 @@
 
 import os
 import socket
+from logging.config import dictConfig
 
 import click
 import uvicorn
@@ -11,6 +12,7 @@ from uvicorn.supervisors import Multiprocess
 from graph.cli.metrics_server import metrics_server
 from graph.cli.start import (
     BACKLOG,
+    BadSettings,
     address_of,
     database,
     interrupt_on_stop_signals,
@@ -19,6 +21,8 @@ from graph.cli.start import (
     say,
 )
 from graph.settings import VARIABLES, Settings
+from graph.telemetry.logs import log_config
+from graph.telemetry.traces import TRACES, TracesError
 
 DRAIN_SECONDS = 20
 """How long requests in flight are waited for after a stop signal; a pod is usually given 30 s in all."""
@@ -45,6 +49,8 @@ def serve(fd: int | None) -> None:
     3 the application could not start.
     """
     settings = read_settings()
+    _check_traces()
+    dictConfig(log_config(settings.log_level, settings.log_format))
     interrupt_on_stop_signals()
     if fd is None:
         listener = listen(settings.host, settings.port, "Set PRICEBOOK_HOST and PRICEBOOK_PORT to another address.")
@@ -56,6 +62,13 @@ def serve(fd: int | None) -> None:
             _run(settings, listener)
     except KeyboardInterrupt:
         say("Stopped.")
+
+
+def _check_traces() -> None:
+    try:
+        TRACES.check()
+    except TracesError as error:
+        raise BadSettings(str(error)) from error
 
 
 def _run(settings: Settings, listener: socket.socket) -> None:
@@ -70,7 +83,7 @@ def _run(settings: Settings, listener: socket.socket) -> None:
         ws="websockets-sansio",
         lifespan="on",
         backlog=BACKLOG,
-        log_level=settings.log_level,
+        log_config=log_config(settings.log_level, settings.log_format),
         access_log=settings.log_level == "debug",
         server_header=False,
         timeout_graceful_shutdown=DRAIN_SECONDS,

@@ -1,6 +1,7 @@
 """What every command that keeps running does first: settings, stop signals, a port, a database."""
 
 import errno
+import logging
 import os
 import signal
 import socket
@@ -14,6 +15,8 @@ import click
 from graph.http.trusted import TrustedDocuments
 from graph.settings import Settings, SettingsError, masked
 from storage.devset import DevSet, DevSetError
+
+log = logging.getLogger("pricebook.cli")
 
 BACKLOG = 2048
 """Connections that may wait to be accepted."""
@@ -89,5 +92,8 @@ def database(settings: Settings) -> Iterator[Settings]:
 
 
 def say(line: str) -> None:
-    """Tell the person at the terminal what is going on."""
-    click.echo(line, err=True)
+    """Tell what is going on: the log of a server, and the person at the terminal where there is none."""
+    if logging.getLogger().handlers:
+        log.info(line)
+    else:
+        click.echo(line, err=True)

@@ -30,6 +30,7 @@ from graph.identity.callers import AccessError, Unauthenticated
 from graph.limits.limits import DEFAULT_LIMITS, Limits, OverLimit
 from graph.limits.subscriptions import Subscriptions
 from graph.rows import decode_variables
+from graph.telemetry.traces import TRACES
 from storage import MAX_FILE_BYTES
 
 
@@ -124,7 +125,8 @@ class Endpoint:
             unexecuted = shareable.unexecuted(context)
             if unexecuted:
                 return unexecuted
-        result = await self._result(operation, variables, context)
+        with TRACES.operation(operation.kind.value, asked.operation_name, document.digest):
+            result = await self._result(operation, variables, context)
         if shareable and not result.errors:
             return _shared(request, shareable, result, context)
         return _alone(result, media_type)

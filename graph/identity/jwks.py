@@ -11,6 +11,8 @@ import msgspec
 from jwt import PyJWK, PyJWKSet
 from jwt.exceptions import PyJWTError
 
+from graph.telemetry.traces import TRACES
+
 log = logging.getLogger("pricebook.identity")
 
 FRESH_SECONDS = 300.0
@@ -86,7 +88,7 @@ async def _fetched(url: str) -> bytes:
     body = b""
     async with (
         httpx.AsyncClient(timeout=TIMEOUT_SECONDS, follow_redirects=False) as client,
-        client.stream("GET", url) as response,
+        client.stream("GET", url, headers=TRACES.headers()) as response,
     ):
         response.raise_for_status()
         async for piece in response.aiter_bytes():

@@ -11,8 +11,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 
-OPEN = {"PRICEBOOK_ANONYMOUS": "admin", "PRICEBOOK_MAX_RATE": "0"}
-"""The environment of a server that everybody may use, as often as they like."""
+OPEN = {"PRICEBOOK_ANONYMOUS": "admin", "PRICEBOOK_MAX_RATE": "0", "PRICEBOOK_LOG_FORMAT": "human"}
+"""The environment of a server that everybody may use, as often as they like, and whose log people read."""
 
 
 class Command:
