@@ -9,7 +9,6 @@ from typing import Any
 from graph.telemetry.request_ids import ids
 from graph.telemetry.traces import trace_ids
 
-
 _ACCESS_ARGUMENTS = 5
 """uvicorn's lines on requests have client, method, path, version and status."""
 

@@ -49,7 +49,9 @@ def ask(run: Command) -> httpx.Response:
         headers = {"traceparent": f"00-{TRACE}-00f067aa0ba902b7-01", "x-request-id": "order-7"}
         client.post(f"{found[1]}/graphql", json={}, headers={**headers, "authorization": f"Bearer {SECRETS[0]}"})
         body = {"query": READ, "operationName": "Read", "variables": {"s": SECRETS[1]}}
-        client.get(f"{found[1]}/graphql", params={**body, "variables": json.dumps(body["variables"])}, headers=headers)
+        client.get(
+            f"{found[1]}/graphql", params={"query": READ, "variables": json.dumps(body["variables"])}, headers=headers
+        )
         return client.post(f"{found[1]}/graphql", json=body, headers=headers)
 
 
