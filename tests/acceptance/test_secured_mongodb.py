@@ -1,0 +1,42 @@
+"""A MongoDB that asks for TLS and a password: both stand in the URI, and the password is shown nowhere."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.acceptance.command import running
+from tests.storage.secured import ROOT, Secured, certificates, secured
+
+PASSWORD = ROOT[1]
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Secured]:
+    with secured(tmp_path_factory.mktemp("secured")) as server:
+        yield server
+
+
+def test_a_server_runs_on_it(server: Secured, tmp_path: Path) -> None:
+    uri = server.uri(*ROOT)
+    with running(tmp_path, "serve", PRICEBOOK_PORT="0", PRICEBOOK_MONGODB_URI=uri, PRICEBOOK_LOG_LEVEL="debug") as run:
+        run.listen_until("Application startup complete")
+    assert run.process.returncode == 0
+    assert PASSWORD not in run.said
+    assert "p%40ss" not in run.said
+
+
+@pytest.mark.parametrize(
+    ("wrong", "told"),
+    [("password", "Authentication failed"), ("authority", "certificate verify failed"), ("tls", "connection closed")],
+)
+def test_what_is_wrong_is_told_without_the_password(server: Secured, tmp_path: Path, wrong: str, told: str) -> None:
+    uri = {
+        "password": server.uri(ROOT[0], "hunter2"),
+        "authority": server.uri(*ROOT, tlsCAFile=str(certificates(tmp_path)[0])),
+        "tls": server.uri(*ROOT, tls="false").replace(f"&tlsCAFile={server.authority}", ""),
+    }[wrong]
+    with running(tmp_path, "serve", PRICEBOOK_PORT="0", PRICEBOOK_MONGODB_URI=uri) as run:
+        assert run.wait() == 3
+    assert told in run.said
+    assert all(secret not in run.said for secret in (PASSWORD, "p%40ss", "hunter2"))

@@ -1,0 +1,152 @@
+"""The role that README gives to the service: it can do everything with it, and without any part of it it cannot."""
+
+import asyncio
+import datetime
+import json
+import re
+import secrets
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pymongo.errors import OperationFailure
+
+from loaders import Heads
+from storage import BatchMode, Gates, Retention, Store
+from storage.check import Check
+from tests.storage.factories import held, order, row, rows, source
+from tests.storage.secured import Secured, secured
+from tests.waiting import until
+
+README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+UNAUTHORIZED = 13
+PASSWORD = "s3rvice"
+
+
+class NotReady(Exception):
+    """Pointers are not pushed, and `/readyz` would say so."""
+
+
+def role() -> dict[str, Any]:
+    """The argument of `createRole`, as README has it."""
+    found = re.search(r"<!-- role -->\n```js\n.*?createRole\((\{.*?\})\)\n", README, re.DOTALL)
+    assert found, "README has no role."
+    document: dict[str, Any] = json.loads(found[1])
+    return document
+
+
+ACTIONS = [action for privilege in role()["privileges"] for action in privilege["actions"]]
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Secured]:
+    with secured(tmp_path_factory.mktemp("secured")) as server:
+        yield server
+
+
+@pytest.fixture
+def database(server: Secured) -> Iterator[str]:
+    """A database with the role and a user who has it and nothing else."""
+    name = f"pricebook_{secrets.token_hex(4)}"
+    grant(server, name, ACTIONS)
+    yield name
+    with server.root() as client:
+        client.drop_database(name)
+
+
+def grant(server: Secured, database: str, actions: list[str]) -> None:
+    """Let the service's user do this and no more."""
+    given = role()
+    privileges = [
+        {**each, "resource": {**each["resource"], "db": database}, "actions": [*{*each["actions"]} & {*actions}]}
+        for each in given["privileges"]
+    ]
+    with server.root() as client:
+        db = client[database]
+        exists = db.command("rolesInfo", given["role"])["roles"]
+        db.command("updateRole" if exists else "createRole", given["role"], privileges=privileges, roles=given["roles"])
+        if not exists:
+            db.command("createUser", "pricebook", pwd=PASSWORD, roles=[given["role"]])
+
+
+@asynccontextmanager
+async def opened(server: Secured, database: str) -> AsyncIterator[Store]:
+    uri = server.uri("pricebook", PASSWORD, database)
+    store = await Store.open(uri, database, grace=0, restore=0)
+    try:
+        yield store
+    finally:
+        await store.close()
+
+
+async def everything(store: Store, uri: str) -> None:
+    """What the service does in its life."""
+    heads = Heads(store)
+    try:
+        async with asyncio.timeout(5):
+            await heads.start()
+    except TimeoutError as error:
+        raise NotReady from error
+    if not heads.alive:
+        await heads.stop()
+        raise NotReady
+    store.retirer._settle = datetime.timedelta(0)
+    store.leavings._orphan_seconds = 0.0
+    await store.publisher.create("retail", None, Gates(min_size=1), "ops", Retention(versions=1, days=0))
+    await store.intake.submit(order(), await source(rows(50)))
+    batch = await store.chunks.open(order())
+    await store.chunks.append(batch.id, 0, await source(rows(5)), ())
+    committed, _ = await store.chunks.commit(batch.id, 1, 5)
+    await store.worker.finish(committed)
+    abandoned = await store.chunks.open(order())
+    await store.chunks.abort(abandoned.id, by="ops", reason="x")
+    for number in range(12):
+        merge = replace(order(), mode=BatchMode.MERGE)
+        await store.intake.submit(merge, await source([row("a", str(number + 1))]))
+    await store.compactor.run()
+    waiting = await held(store, [row("b")])
+    await store.finisher.reject(waiting.id, by="ops", reason="x")
+    await store.operations.unpin("retail", by="ops", reason="x")
+    await store.operations.rollback("retail", 3, by="ops", reason="x", expected_version=None, pin=False)
+    current = (await store.pointers.get("retail")).current_version
+
+    async def is_told() -> bool:
+        head = heads.known("retail")
+        return head is not None and head.current_version == current
+
+    await until(is_told, "told by the change stream")
+    await store.processes.beat(heads.revisions())
+    for _ in range(3):
+        await store.retirer.retain("retail", by="ops")
+    await store.leavings.collect()
+    made, key = await store.api_keys.create("ada", ["admin"], "ops")
+    assert await store.api_keys.find(key)
+    await store.api_keys.used(made.id)
+    await store.api_keys.revoke(made.id)
+    async with Check.opened(uri, store.db.name, lambda _: None) as check:
+        assert [finding async for finding in check.run()] == []
+    await heads.stop()
+
+
+async def test_the_service_can_do_everything_with_the_role_of_readme(server: Secured, database: str) -> None:
+    async with opened(server, database) as store:
+        await everything(store, server.uri("pricebook", PASSWORD, database))
+
+
+@pytest.mark.parametrize("action", ACTIONS)
+async def test_without_any_of_its_actions_it_cannot(server: Secured, database: str, action: str) -> None:
+    grant(server, database, [each for each in ACTIONS if each != action])
+    with pytest.raises((OperationFailure, NotReady)) as caught:
+        async with asyncio.timeout(60), opened(server, database) as store:
+            await everything(store, server.uri("pricebook", PASSWORD, database))
+    assert getattr(caught.value, "code", UNAUTHORIZED) == UNAUTHORIZED
+
+
+async def test_the_role_reaches_no_other_database(server: Secured, database: str) -> None:
+    async with opened(server, database) as store:
+        for name in ("admin", "other"):
+            with pytest.raises(OperationFailure, match="not authorized"):
+                await store.client[name]["things"].insert_one({})
