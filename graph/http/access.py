@@ -9,6 +9,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from starlette.websockets import WebSocket
 
 from graph.http.answers import Answer, error_response
+from graph.http.lingering import Lingering
 from graph.identity.callers import ANONYMOUS, Caller, Unauthenticated
 from graph.limits.rates import Rates
 from graph.runtime import Runtime
@@ -86,9 +87,7 @@ def _too_many(wait: float) -> Answer:
 
 async def _refuse(answer: Answer, scope: Scope, receive: Receive, send: Send) -> None:
     if scope["type"] == "http":
-        # What there is of a body stays unread, so the connection cannot be used again.
-        answer.headers.append((b"connection", b"close"))
-        await answer(scope, receive, send)
+        await Lingering(answer)(scope, receive, send)
     elif "websocket.http.response" in scope.get("extensions", {}):
         denial = Response(answer.body, answer.status)
         await WebSocket(scope, receive, send).send_denial_response(denial)

@@ -51,8 +51,7 @@ class BodyLimit:
 
 
 def _refusal(refused: BodyTooLarge) -> Answer:
-    # The rest of the body stays unread, so the connection cannot be used again.
-    return error_response(413, refused.code, str(refused), {"connection": "close"})
+    return error_response(413, refused.code, str(refused))
 
 
 def _counting(receive: Receive, limit: Limit) -> Receive:

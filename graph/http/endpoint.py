@@ -23,7 +23,7 @@ from graph.http.live import Live, MakeContext, is_websocket, wants_events
 from graph.http.media_types import GRAPHQL_RESPONSE, accepted_media_type
 from graph.http.multipart import UploadRequest, is_multipart, read_multipart
 from graph.http.persisted import RequestedDocuments
-from graph.http.requests import BadRequest, Body, GraphQLRequest, LargeRequest, decode_request, read_request
+from graph.http.requests import BadRequest, GraphQLRequest, LargeRequest, decode_request, read_request
 from graph.http.sharing import Shareable
 from graph.http.trusted import TrustedDocuments
 from graph.identity.callers import AccessError, Unauthenticated
@@ -71,15 +71,11 @@ class Endpoint:
         if is_websocket(scope):
             await self._live(scope, receive, send)
             return
-        body = Body(receive)
-        request = Request(scope, body)
+        request = Request(scope, receive)
         if wants_events(request) and caller_of(scope).may_ask:
             await self._live(scope, receive, send)
             return
         response = await self._respond(request)
-        if request.method == "POST" and not body.ended:
-            # What is left of the body stays unread, so the connection cannot be used again.
-            response.headers.append((b"connection", b"close"))
         await response(scope, receive, send)
 
     async def _respond(self, request: Request) -> Answer:

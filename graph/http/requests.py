@@ -6,7 +6,6 @@ from typing import TypeVar
 
 import msgspec
 from starlette.requests import Request
-from starlette.types import Message, Receive
 
 from graph.cut_rows import CutRows, cut_rows
 from graph.http.media_types import JSON, MULTIPART, is_json, is_utf_8
@@ -69,20 +68,6 @@ class BadRequest(Exception):
 
 _decode = msgspec.json.Decoder(GraphQLRequest).decode
 _decode_extensions = msgspec.json.Decoder(Extensions | None).decode
-
-
-class Body:
-    """The body of an HTTP request. `ended` once all of it has come."""
-
-    def __init__(self, receive: Receive) -> None:
-        self._receive = receive
-        self.ended = False
-
-    async def __call__(self) -> Message:
-        """Return the next message of the server."""
-        message = await self._receive()
-        self.ended = not message.get("more_body", False)
-        return message
 
 
 async def read_request(request: Request) -> GraphQLRequest:

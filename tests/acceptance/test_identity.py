@@ -133,6 +133,21 @@ def test_a_key_that_cannot_be_is_refused_with_what_could(keys: Keys, arguments: 
     assert result.stdout == ""
 
 
+async def test_a_refusal_reaches_who_is_still_sending(http: httpx.AsyncClient) -> None:
+    reader, writer = await asyncio.open_connection(http.base_url.host, http.base_url.port)
+    head = b"POST /graphql HTTP/1.1\r\nhost: p\r\nauthorization: x\r\ncontent-length: 300000\r\n\r\n"
+    writer.write(head)
+    await writer.drain()
+    for _ in range(300):
+        await asyncio.sleep(0.001)
+        writer.write(b"x" * 1000)
+        await writer.drain()
+    answer = await reader.read()
+    writer.close()
+    assert answer.startswith(b"HTTP/1.1 401")
+    assert b"UNAUTHENTICATED" in answer
+
+
 def websocket(http: httpx.AsyncClient, origin: str | None = None, token: str | None = None) -> connect:
     url = f"{http.base_url}/graphql".replace("http", "ws", 1)
     headers = {"authorization": f"Bearer {token}"} if token else {}

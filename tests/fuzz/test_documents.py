@@ -1,0 +1,103 @@
+"""Documents that fit the schema and mean nothing: none of them is more than a client's error."""
+
+import re
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import schemathesis
+from graphql import parse, print_ast
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+from schemathesis import graphql
+from schemathesis.core.result import Ok
+
+from tests.fuzz.conftest import REQUESTS, Target
+
+SCHEMA = Path(__file__).parents[2] / "graph" / "schema.graphql"
+
+nodes = graphql.nodes
+words = st.sampled_from(["", "0", "-1", "1.5", "1e9", "NaN", "9" * 40, "2026-02-30", "2026-11-23", "\x00", "a" * 300])
+for scalar in ("Decimal", "DateTime", "Date", "BigInt"):
+    graphql.scalar(scalar, (words | st.text(max_size=20)).map(nodes.String))
+graphql.scalar("JSON", st.sampled_from(['{"a": {"$gt": 1}}', "[]", "{}"]).map(nodes.String))
+graphql.scalar("Upload", st.just("x").map(nodes.String))
+
+FUZZ = settings(
+    max_examples=max(REQUESTS // 2, 50),
+    deadline=None,
+    phases=[Phase.generate],
+    suppress_health_check=[
+        HealthCheck.too_slow,
+        HealthCheck.filter_too_much,
+        HealthCheck.data_too_large,
+        HealthCheck.function_scoped_fixture,
+    ],
+)
+
+_strings = re.compile(r'\b(priceList|name|sku|currency): "(?:[^"\\]|\\.)*"')
+KNOWN = {"priceList": "retail", "name": "retail", "sku": "a", "currency": "EUR"}
+
+
+def known(document: str) -> str:
+    """A document about what there is, where it was about what there is not."""
+    return _strings.sub(lambda found: f'{found[1]}: "{KNOWN[found[1]]}"', document)
+
+
+schema = schemathesis.graphql.from_path(str(SCHEMA))
+operations: list[Any] = [found.ok() for found in schema.get_all_operations() if isinstance(found, Ok)]
+documents = st.one_of([operation.as_strategy() for operation in operations])
+
+
+@given(case=documents, about_what_there_is=st.booleans())
+@FUZZ
+def test_documents_that_fit_the_schema(target: Target, case: Any, about_what_there_is: bool) -> None:
+    document = known(case.body) if about_what_there_is else case.body
+    if "subscription" not in document:
+        target.send(json={"query": document})
+
+
+@given(
+    case=documents,
+    cuts=st.lists(st.tuples(st.floats(0, 1), st.floats(0, 0.3)), min_size=1, max_size=3),
+    noise=st.text(max_size=5),
+)
+@FUZZ
+def test_documents_with_pieces_cut_out_and_put_in(
+    target: Target, case: Any, cuts: list[tuple[float, float]], noise: str
+) -> None:
+    document = print_ast(parse(case.body))
+    for begin, length in cuts:
+        at = int(begin * len(document))
+        document = document[:at] + noise + document[at + int(length * len(document)) :]
+    target.send(json={"query": document.encode("utf-8", "replace").decode()})
+
+
+anything = st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**40), 2**40) | st.floats() | st.text(max_size=20),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(
+            st.sampled_from(["query", "variables", "operationName", "extensions", "documentId", "$gt"])
+            | st.text(max_size=5),
+            inner,
+            max_size=4,
+        )
+    ),
+    max_leaves=12,
+)
+
+
+@given(body=st.binary(max_size=200) | st.just(b"[" * 100_000) | st.just(b'{"query":' * 10_000))
+@settings(FUZZ, max_examples=max(REQUESTS // 20, 10))
+def test_bodies_that_are_no_requests(target: Target, body: bytes) -> None:
+    target.send(content=body, headers={"content-type": "application/json"})
+
+
+@given(variables=st.dictionaries(st.sampled_from(["l", "s", "n", "i"]), anything, max_size=4))
+@settings(FUZZ, max_examples=max(REQUESTS // 5, 20))
+def test_variables_of_any_kind(target: Target, variables: dict[str, Any]) -> None:
+    query = """query ($l: ID!, $s: [ID!]!, $n: Int, $i: ID) { snapshot(priceList: $l) { pricesBySku(skus: $s) { sku }
+      prices(first: $n) { nodes { sku } } } batch(id: $i) { state } }""".replace("$i: ID)", "$i: ID!)")
+    with suppress(ValueError):  # what JSON cannot say, as NaN, is not sent
+        target.send(json={"query": query, "variables": variables})
