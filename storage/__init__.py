@@ -3,6 +3,7 @@
 from storage.batches import Batch, BatchMode, BatchOrder, PublishPolicy, Refusal
 from storage.decode import ItemError
 from storage.diff import ChangeKind, PriceDiff
+from storage.driver_meter import DRIVER_BOUNDS
 from storage.errors import (
     BatchNotFound,
     Broken,
@@ -22,6 +23,7 @@ from storage.files import MAX_FILE_BYTES, FileRows
 from storage.gates import DiffSummary, GateFinding, Gates, Severity
 from storage.history import PriceVersion
 from storage.json_array import leading_blocks
+from storage.meter import BATCH_BOUNDS, Meter
 from storage.mongo import explain
 from storage.parts import Part
 from storage.pointers import Pin, PriceList
@@ -35,11 +37,14 @@ from storage.snapshots import Layer, Snapshot, SnapshotState
 from storage.sources import JsonRows, RowSource
 from storage.states import BatchState
 from storage.store import Store
+from storage.tally import Tally
 from storage.watcher import Watcher
 
 __all__ = [
+    "BATCH_BOUNDS",
     "BEAT_SECONDS",
     "DEFAULT_RETENTION",
+    "DRIVER_BOUNDS",
     "GRACE_SECONDS",
     "MAX_FILE_BYTES",
     "RESTORE_SECONDS",
@@ -64,6 +69,7 @@ __all__ = [
     "JsonRows",
     "Layer",
     "LayerDrop",
+    "Meter",
     "Part",
     "Pin",
     "Place",
@@ -92,6 +98,7 @@ __all__ = [
     "SnapshotNotFound",
     "SnapshotState",
     "Store",
+    "Tally",
     "Tier",
     "Unavailable",
     "VersionNotReached",
