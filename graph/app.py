@@ -20,6 +20,7 @@ from graph.http.cache_control import CacheControl
 from graph.http.caching import FromCache
 from graph.http.endpoint import Endpoint
 from graph.http.health import healthz, readyz
+from graph.http.metered import Metered
 from graph.http.min_version import MinVersion, min_versions_of
 from graph.http.trusted import TrustedDocuments
 from graph.runtime import Runtime
@@ -56,7 +57,7 @@ def create_app(settings: Settings) -> Starlette:
     )
     # What a request to the endpoint passes, from the inside to the outside.
     graphql: ASGIApp = BodyLimit(endpoint, settings.max_body_bytes, settings.max_upload_bytes)
-    graphql = ServerErrorMiddleware(MinVersion(graphql))
+    graphql = Metered(ServerErrorMiddleware(MinVersion(graphql)))
     if settings.response_cache_bytes:
         graphql = FromCache(graphql)
     return _Application(

@@ -18,6 +18,7 @@ from graphql import (
 
 from graph.execution import Executable
 from graph.rows import row_variables
+from graph.telemetry.operations import name_of
 from graph.versioned import Versioned, versioned
 
 MAX_DOCUMENTS = 1000
@@ -28,10 +29,12 @@ MAX_TOKENS = 10_000
 class Operation:
     """One operation of a document.
 
-    `rows` are its variables that hold rows (see `graph.rows`); `versioned` is None unless versions alone answer it.
+    `name` is what it is counted by. `rows` are its variables that hold rows (see `graph.rows`); `versioned` is None
+    unless versions alone answer it.
     """
 
     node: OperationDefinitionNode
+    name: str
     rows: dict[str, str]
     versioned: Versioned | None
     executable: Executable
@@ -62,6 +65,7 @@ class Document:
             if node is not None:
                 known = Operation(
                     node,
+                    name_of(self._schema, self.node, node),
                     row_variables(node),
                     versioned(self._schema, self.node, node),
                     Executable(self._schema, self.node, node),

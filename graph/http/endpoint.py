@@ -26,6 +26,7 @@ from graph.http.scope import scope_of
 from graph.http.sharing import Shareable
 from graph.http.trusted import TrustedDocuments
 from graph.rows import decode_variables
+from graph.telemetry.requests import note_operation
 from storage import MAX_FILE_BYTES
 
 
@@ -95,6 +96,7 @@ class Endpoint:
         operation = document.operation(asked.operation_name)
         if operation is None:
             raise BadRequest(None, "OPERATION_NOT_FOUND", "Say with `operationName` which operation to execute.")
+        note_operation(operation.name)
         if operation.kind is OperationType.SUBSCRIPTION:
             raise BadRequest(400, "BAD_REQUEST", "Subscriptions need server-sent events or a WebSocket.")
         if request.method == "GET" and operation.kind is not OperationType.QUERY:

@@ -19,10 +19,14 @@ from strawberry.subscriptions.protocols.graphql_transport_ws.handlers import (
 )
 
 from graph.context import Context
+from graph.documents import MAX_TOKENS
 from graph.http.answers import error_response
 from graph.http.media_types import EVENTS
+from graph.http.metered import metered_operation
 from graph.http.requests import BadRequest
 from graph.http.trusted import TrustedDocuments
+from graph.telemetry.operations import name_of_text
+from graph.telemetry.requests import note_code, note_operation
 
 MakeContext = Callable[[Request | WebSocket], Context]
 
@@ -32,11 +36,14 @@ class _Handler(BaseGraphQLTransportWSHandler[Context, None]):
 
     view: "Live"
 
+    @metered_operation
     async def run_operation(self, operation: Operation[Context, None]) -> None:
         """Run one operation."""
+        self.view.note(operation.query, operation.operation_name)
         try:
             self.view.trusted.check(operation.query)
         except BadRequest as bad:
+            note_code(bad.code)
             await operation.send_initial_errors([GraphQLError(bad.message, extensions={"code": bad.code})])
             return
         own = copy.copy(self)
@@ -55,6 +62,7 @@ class Live(GraphQL[Context, None]):
             graphql_ide=None,
             subscription_protocols=(GRAPHQL_TRANSPORT_WS_PROTOCOL, GRAPHQL_SSE_PROTOCOL),
         )
+        self._core = schema._schema
         self._make_context = make_context
         self.trusted = trusted
 
@@ -73,8 +81,13 @@ class Live(GraphQL[Context, None]):
         """Read a request, and refuse it where its document is not trusted."""
         asked = await super().parse_http_body(request)
         for each in asked if isinstance(asked, list) else [asked]:
+            self.note(each.query or "", each.operation_name)
             self.trusted.check(each.query or "")
         return asked
+
+    def note(self, text: str, operation_name: str | None) -> None:
+        """Note what the request under way asks for."""
+        note_operation(name_of_text(self._core, text, operation_name, MAX_TOKENS))
 
 
 def wants_events(request: Request) -> bool:

@@ -1,0 +1,37 @@
+"""The names of operations: from the schema, never from the client."""
+
+import pytest
+from graphql import build_schema
+
+from graph.telemetry.operations import name_of_text
+
+SCHEMA = build_schema(
+    "type Query { snapshot: Int price(sku: ID): Int } type Mutation { rollback: Int } type Subscription { moved: Int }"
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [
+        ("{ snapshot price }", "query snapshot"),
+        ("query Mine { mine: price snapshot }", "query price"),
+        ("mutation { rollback }", "mutation rollback"),
+        ("subscription { moved }", "subscription moved"),
+        ("{ ... on Query { ...F } } fragment F on Query { price }", "query price"),
+        ("{ ...F } fragment F on Query { ...F }", "none"),
+        ("{ ...Missing snapshot }", "query snapshot"),
+        ("{ __schema { types { name } } }", "query __schema"),
+        ("{ __mine }", "none"),
+        ("{ whatever_a_client_likes }", "none"),
+        ("{ snapshot", "none"),
+        ("", "none"),
+    ],
+)
+def test_an_operation_is_named_by_its_kind_and_the_first_field_of_the_root(text: str, name: str) -> None:
+    assert name_of_text(SCHEMA, text, None, 100) == name
+
+
+def test_of_several_operations_the_one_that_is_asked_for_is_named() -> None:
+    text = "query A { snapshot } mutation B { rollback }"
+    assert name_of_text(SCHEMA, text, "B", 100) == "mutation rollback"
+    assert name_of_text(SCHEMA, text, None, 100) == "none"
