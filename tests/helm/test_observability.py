@@ -116,7 +116,7 @@ def test_a_name_that_nobody_exports_would_be_found(exported: Exported) -> None:
     assert other.name not in exported
     with pytest.raises(AssertionError, match="leaves no"):
         asked("sum by (mode) (sum by (price_list) (pricebook_batches_total))")
-    with pytest.raises(ValueError, match="unclosed|unexpected|invalid"):
+    with pytest.raises(ValueError, match="unclosed"):
         asked("sum(rate(")
 
 
