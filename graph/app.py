@@ -24,6 +24,7 @@ from graph.http.caching import FromCache
 from graph.http.endpoint import Endpoint
 from graph.http.health import healthz, readyz
 from graph.http.lingering import Lingering
+from graph.http.metered import Metered
 from graph.http.min_version import HEADER, MinVersion, min_versions_of
 from graph.http.multipart import PREFLIGHT
 from graph.http.trusted import TrustedDocuments
@@ -70,7 +71,7 @@ def create_app(settings: Settings) -> Starlette:
     )
     # What a request to the endpoint passes, from the inside to the outside.
     graphql: ASGIApp = BodyLimit(endpoint, settings.max_body_bytes, settings.max_upload_bytes)
-    graphql = Lingering(ServerErrorMiddleware(MinVersion(graphql)))
+    graphql = Lingering(Metered(ServerErrorMiddleware(MinVersion(graphql))))
     if settings.response_cache_bytes:
         graphql = FromCache(graphql)
     rates = Rates(settings.max_rate)

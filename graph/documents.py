@@ -23,6 +23,7 @@ from graph.limits.cost import Cost
 from graph.limits.limits import DEFAULT_LIMITS, Limits, OverLimit
 from graph.limits.shape import check_shape
 from graph.rows import row_variables
+from graph.telemetry.operations import name_of
 from graph.versioned import Versioned, versioned
 
 MAX_DOCUMENTS = 1000
@@ -32,11 +33,12 @@ MAX_DOCUMENTS = 1000
 class Operation:
     """One operation of a document.
 
-    `rows` are its variables that hold rows (see `graph.rows`); `versioned` is None unless versions alone answer it.
-    `cost` has to be checked with the variables before the operation is executed.
+    `name` is what it is counted by. `rows` are its variables that hold rows (see `graph.rows`); `versioned` is None
+    unless versions alone answer it. `cost` has to be checked with the variables before the operation is executed.
     """
 
     node: OperationDefinitionNode
+    name: str
     rows: dict[str, str]
     versioned: Versioned | None
     cost: Cost
@@ -79,6 +81,7 @@ class Document:
             if node is not None:
                 known = Operation(
                     node,
+                    name_of(self._schema, self.node, node),
                     row_variables(node),
                     versioned(self._schema, self.node, node),
                     Cost(self._schema, self.node, node, self._limits),

@@ -1,8 +1,8 @@
 """What a process holds open while it serves."""
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from contextlib import asynccontextmanager, nullcontext
+from dataclasses import dataclass, field
 
 from graph.context import Context
 from graph.http.response_cache import ResponseCache
@@ -11,42 +11,55 @@ from graph.identity.callers import ANONYMOUS, Caller
 from graph.identity.jwks import KeySet
 from graph.identity.scopes import Grants
 from graph.identity.tokens import Tokens
-from graph.metrics import CacheMeter
 from graph.settings import Settings
+from graph.telemetry.requests import Requests
 from loaders import Heads, Heartbeat, Loaders, MinVersions
-from storage import Store
+from storage import Meter, Store
 
 
 @dataclass(frozen=True, slots=True)
 class Runtime:
-    """The store of a process, its pointers with what is in memory of their versions, its answers, and who may ask."""
+    """What a process holds open: store, pointers with what is in memory of their versions, answers, who may ask."""
 
     store: Store
     heads: Heads
     responses: ResponseCache
     authenticator: Authenticator
+    requests: Requests = field(default_factory=Requests)
 
     @classmethod
     @asynccontextmanager
     async def opened(cls, uri: str, settings: Settings) -> "AsyncIterator[Runtime]":
         """Open the store, follow the pointers, and close all of it at the end."""
-        store = await open_store(uri, settings)
+        metered = settings.metrics_port is not None
+        store = await open_store(uri, settings, Meter() if metered else None)
         heads = Heads(store, settings.cache_bytes)
         responses = ResponseCache(heads, settings.response_cache_bytes)
         heartbeat = Heartbeat(store, heads)
-        meter = CacheMeter({"prices": heads.versions, "responses": responses})
+        runtime = cls(store, heads, responses, authenticator(store, settings))
         try:
             await heads.start()
             store.worker.start()
             heartbeat.start()
-            meter.start()
-            yield cls(store, heads, responses, authenticator(store, settings))
+            async with runtime._told() if metered else nullcontext():
+                yield runtime
         finally:
-            await meter.stop()
             await heartbeat.stop()
             await store.worker.stop()
             await heads.stop()
             await store.close()
+
+    @asynccontextmanager
+    async def _told(self) -> AsyncIterator[None]:
+        """Tell what is counted while the body runs."""
+        from graph.telemetry.exporter import Exporter  # noqa: PLC0415 - see there
+
+        exporter = Exporter(self.store, self.heads, self.responses, self.requests)
+        exporter.start()
+        try:
+            yield
+        finally:
+            await exporter.stop()
 
     def context(self, caller: Caller, min_versions: MinVersions | None = None) -> Context:
         """Return the context of a new request, which wants to see `min_versions` at the least."""
@@ -64,8 +77,11 @@ def authenticator(store: Store, settings: Settings) -> Authenticator:
     return Authenticator(nobody, store.api_keys, tokens)
 
 
-async def open_store(uri: str, settings: Settings) -> Store:
-    """Open the store as a process is told to. Raises `InvalidArgument`, `Unavailable`."""
+async def open_store(uri: str, settings: Settings, meter: Meter | None = None) -> Store:
+    """Open the store as a process is told to; with a `meter` the driver is counted.
+
+    Raises `InvalidArgument`, `Unavailable`.
+    """
     return await Store.open(
         uri,
         settings.mongodb_database,
@@ -73,4 +89,5 @@ async def open_store(uri: str, settings: Settings) -> Store:
         max_scan=settings.max_scan,
         grace=settings.grace_seconds,
         restore=settings.restore_seconds,
+        meter=meter,
     )

@@ -12,6 +12,7 @@ from graph.errors import as_presented
 from graph.mutations import Mutation
 from graph.queries import Query
 from graph.subscriptions import Subscription
+from graph.telemetry.requests import note_code
 from graph.types.scalars import CONFIG
 
 
@@ -28,6 +29,7 @@ async def _presented(results: AsyncGenerator[Any, None]) -> AsyncGenerator[Any, 
         async for result in results:
             if result.errors:
                 result.errors = [as_presented(error) for error in result.errors]
+                note_code(str((result.errors[0].extensions or {}).get("code", "BAD_REQUEST")))
             yield result
 
 

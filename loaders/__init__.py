@@ -1,6 +1,6 @@
 """What a request reads through: one view of each list's version, and loaders that batch by key."""
 
-from loaders.heads import Heads
+from loaders.heads import LAG_BOUNDS, Heads
 from loaders.heartbeat import Heartbeat
 from loaders.min_versions import MinVersions
 from loaders.pages import Page, Window
@@ -11,6 +11,7 @@ from loaders.view import View
 
 __all__ = [
     "DEFAULT_CACHE_BYTES",
+    "LAG_BOUNDS",
     "MISSING",
     "Heads",
     "Heartbeat",

@@ -1,6 +1,7 @@
 """The pointers in memory: which version of each list is current, as the watcher tells it."""
 
 import asyncio
+import time
 from contextlib import suppress
 
 from loaders.diffs import DiffSummaries
@@ -9,12 +10,14 @@ from loaders.reads import Reads
 from loaders.turning import Turning
 from loaders.versions import DEFAULT_CACHE_BYTES, Versions
 from loaders.warming import Warmer
-from storage import PriceList, PriceListNotFound, Store, VersionNotReached, Watcher
+from storage import PriceList, PriceListNotFound, Store, Tally, VersionNotReached, Watcher
 
 # A request waits so long, in seconds, for the version that it wants to see at the least. Meanwhile the pointer is
 # looked at so often while nobody pushes it.
 REACH_SECONDS = 5.0
 LOOK_SECONDS = 0.1
+
+LAG_BOUNDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 3.0, 5.0, 10.0, 30.0)
 
 
 class Heads:
@@ -22,7 +25,8 @@ class Heads:
 
     A pointer is answered from memory while the watcher's stream is alive, and read from the database otherwise.
     To a version that was published the process turns when it is warm; to an earlier one, which is to hold, at once.
-    `moved` is set, and replaced by another, whenever the process answers by another revision of a pointer.
+    `moved` is set, and replaced by another, whenever the process answers by another revision of a pointer. `lag`
+    counts how long after a pointer moved that was, where another process moved it.
     """
 
     def __init__(self, store: Store, cache_bytes: int = DEFAULT_CACHE_BYTES) -> None:
@@ -35,6 +39,7 @@ class Heads:
         self.summaries = DiffSummaries()
         self.reads = Reads(store.grace / 4)
         self.moved = asyncio.Event()
+        self.lag = Tally(LAG_BOUNDS)
 
     async def start(self) -> None:
         """Begin to follow the pointers; returns when all of them are known."""
@@ -85,8 +90,14 @@ class Heads:
             self.reads.note(head.name, known.current_version)
         self._heads[head.name] = head
         self.versions.turn(head.name, head.current_version)
+        if head.moved_at is not None:
+            self.lag.add(max(0.0, time.time() - head.moved_at.timestamp()))
         self.moved.set()
         self.moved = asyncio.Event()
+
+    def price_lists(self) -> list[PriceList]:
+        """Return the lists that are known, as this process answers by them."""
+        return list(self._heads.values())
 
     def revisions(self) -> dict[str, int]:
         """Return the revision of every pointer that this process answers by."""

@@ -4,6 +4,7 @@ from storage.api_keys import ApiKey, ApiKeyNotFound, ApiKeys, is_api_key
 from storage.batches import Batch, BatchMode, BatchOrder, PublishPolicy, Refusal
 from storage.decode import ItemError
 from storage.diff import ChangeKind, PriceDiff
+from storage.driver_meter import DRIVER_BOUNDS
 from storage.errors import (
     BatchNotFound,
     Broken,
@@ -23,6 +24,7 @@ from storage.files import MAX_FILE_BYTES, FileRows
 from storage.gates import DiffSummary, GateFinding, Gates, Severity
 from storage.history import PriceVersion
 from storage.json_array import leading_blocks
+from storage.meter import BATCH_BOUNDS, Meter
 from storage.mongo import explain
 from storage.parts import Part
 from storage.pointers import Pin, PriceList
@@ -37,11 +39,14 @@ from storage.snapshots import Layer, Snapshot, SnapshotState
 from storage.sources import JsonRows, RowSource
 from storage.states import BatchState
 from storage.store import Store
+from storage.tally import Tally
 from storage.watcher import Watcher
 
 __all__ = [
+    "BATCH_BOUNDS",
     "BEAT_SECONDS",
     "DEFAULT_RETENTION",
+    "DRIVER_BOUNDS",
     "EVERYWHERE",
     "GRACE_SECONDS",
     "MAX_FILE_BYTES",
@@ -70,6 +75,7 @@ __all__ = [
     "JsonRows",
     "Layer",
     "LayerDrop",
+    "Meter",
     "Part",
     "Pin",
     "Place",
@@ -99,6 +105,7 @@ __all__ = [
     "SnapshotNotFound",
     "SnapshotState",
     "Store",
+    "Tally",
     "Tier",
     "Unavailable",
     "VersionNotReached",

@@ -204,6 +204,14 @@ class Batches:
         """Return how many batches there are of that kind, within reach."""
         return await self._collection.count_documents({**_filter(price_list, state), **reach.query("list")})
 
+    async def held(self) -> dict[str, int]:
+        """Return how many batches are held of each list that has any."""
+        stages: list[Document] = [
+            {"$match": {"state": BatchState.HELD}},
+            {"$group": {"_id": "$list", "count": {"$sum": 1}}},
+        ]
+        return {each["_id"]: each["count"] async for each in await self._collection.aggregate(stages)}
+
     async def waiting(self, price_list: str) -> list[Batch]:
         """Return the batches that only a pin of the list holds, in the order of their versions."""
         cursor = self._collection.find(_filter(price_list, BatchState.HELD)).sort("version", 1)

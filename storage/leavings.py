@@ -5,6 +5,7 @@ import logging
 from storage.batches import Batches, Refusal
 from storage.finish import BARREN
 from storage.layers import Layers
+from storage.meter import Meter
 from storage.orphans import Orphans
 from storage.parts import Parts
 from storage.publish import Publisher
@@ -38,6 +39,7 @@ class Leavings:
         snapshots: Snapshots,
         orphans: Orphans,
         publisher: Publisher,
+        meter: Meter,
         orphan_seconds: float = ORPHAN_SECONDS,
     ) -> None:
         self._batches = batches
@@ -46,6 +48,7 @@ class Leavings:
         self._snapshots = snapshots
         self._orphans = orphans
         self._publisher = publisher
+        self._meter = meter
         self._orphan_seconds = orphan_seconds
 
     async def collect(self) -> None:
@@ -78,4 +81,5 @@ class Leavings:
         for layer in [*barren, *await self._orphans.older_than(self._orphan_seconds, MOST_DROPS)][:MOST_DROPS]:
             await self._layers.drop(layer)
             await self._parts.drop(layer)
+            self._meter.layers_dropped += 1
             log.info("Layer %s is dropped: no version names it.", layer)

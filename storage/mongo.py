@@ -1,6 +1,6 @@
 """The connection: one client for a process, with the concerns that the promises need, and the collections' indexes."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pymongo import AsyncMongoClient
@@ -15,6 +15,7 @@ from pymongo.errors import (
     PyMongoError,
     WriteConcernError,
 )
+from pymongo.monitoring import CommandListener, ConnectionPoolListener
 from pymongo.read_concern import ReadConcern
 from pymongo.write_concern import WriteConcern
 
@@ -24,6 +25,7 @@ Document = dict[str, Any]
 Database = AsyncDatabase[Document]
 Collection = AsyncCollection[Document]
 Client = AsyncMongoClient[Document]
+EventListener = CommandListener | ConnectionPoolListener
 
 # Every stored document carries the format that it was written in. A release reads all formats up to its own.
 FORMAT = 1
@@ -66,13 +68,15 @@ _INDEXES: Mapping[str, list[tuple[list[tuple[str, int]], dict[str, Any]]]] = {
 }
 
 
-async def connect(uri: str) -> Client:
-    """Open the client and make sure that a replica set (or mongos) answers.
+async def connect(uri: str, listeners: Sequence[EventListener] = ()) -> Client:
+    """Open the client and make sure that a replica set (or mongos) answers. The driver tells `listeners` what it does.
 
     Raises `InvalidArgument` for a URI that is none, `Unavailable` when nobody answers or it is a standalone server.
     """
     try:
-        client: Client = AsyncMongoClient(uri, tz_aware=True, appname="pricebook", serverSelectionTimeoutMS=15_000)
+        client: Client = AsyncMongoClient(
+            uri, tz_aware=True, appname="pricebook", serverSelectionTimeoutMS=15_000, event_listeners=listeners
+        )
     except (InvalidURI, ConfigurationError, ValueError) as error:
         raise InvalidArgument(f"The MongoDB URI is not valid: {error}") from error
     try:

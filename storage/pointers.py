@@ -36,7 +36,8 @@ class PriceList:
     """A list and its pointer.
 
     `current_version` is None until a first batch was published, `published_version` the highest that ever was
-    current, `last_version` the highest that was ever given to a snapshot.
+    current, `last_version` the highest that was ever given to a snapshot. `moved_at` is the database's time of the
+    pointer's last change, known only of a pointer that was pushed; it is not stored.
     """
 
     name: str
@@ -49,6 +50,7 @@ class PriceList:
     published_version: int = 0
     gates: Gates = field(default_factory=Gates)
     retention: Retention = DEFAULT_RETENTION
+    moved_at: datetime.datetime | None = field(default=None, compare=False)
 
     def expect(self, version: int | None) -> None:
         """Raise `Conflict` unless `version` is current; None expects nothing."""

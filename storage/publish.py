@@ -21,6 +21,7 @@ from storage.errors import (
 )
 from storage.events import Event, EventKind, Events
 from storage.gates import GateFinding, Gates, Severity, check_gates
+from storage.meter import Meter
 from storage.mongo import Client, Database
 from storage.moves import check_reason, event_of, in_transaction, instant
 from storage.operations import Operations
@@ -40,13 +41,14 @@ class BaseMoved(Exception):
 class Publisher:
     """Creates lists, and publishes batches."""
 
-    def __init__(self, client: Client, db: Database, operations: Operations) -> None:
+    def __init__(self, client: Client, db: Database, operations: Operations, meter: Meter) -> None:
         self._client = client
         self._operations = operations
         self._pointers = Pointers(db)
         self._snapshots = Snapshots(db)
         self._events = Events(db)
         self._batches = Batches(db)
+        self._meter = meter
 
     async def create(
         self, name: str, description: str | None, gates: Gates, by: str, retention: Retention = DEFAULT_RETENTION
@@ -145,13 +147,15 @@ class Publisher:
 
     async def _settled(self, batch: Batch, act: Callable[[AsyncClientSession], Awaitable[Batch]]) -> Batch:
         try:
-            return await self._transaction(act)
+            outcome = await self._transaction(act)
         except PyMongoError:
             # The commit's outcome may be unknown; the batch's own record, written with the pointer, knows it.
             outcome = await self._batches.get(batch.id)
             if outcome.state == batch.state:
                 raise
-            return outcome
+        if outcome.token == batch.token:  # else another process took it over, and counts it
+            self._meter.batch_moved(batch, outcome)
+        return outcome
 
     async def _manifest(self, batch: Batch, price_list: PriceList, size: int, session: AsyncClientSession) -> Snapshot:
         """Return the next version: the batch's layer, in a merge upon those of the current version."""
@@ -285,21 +289,26 @@ class Publisher:
         """
         check_reason(reason)
 
-        async def act(session: AsyncClientSession) -> PriceList:
+        async def act(session: AsyncClientSession) -> tuple[PriceList, list[Batch]]:
             price_list = await self._pointers.get(seen.name, session)
             if price_list.revision != seen.revision:
                 raise BaseMoved
             price_list = await self._operations.let_go(price_list, by, reason, session)
+            moved = []
             superseded = Refusal(
                 "SUPERSEDED", f"Batch {latest.id} was published in its place when the list was unpinned."
             )
             for other in others:
-                await self._reject_held(other, price_list, superseded, by, session)
+                moved.append(await self._reject_held(other, price_list, superseded, by, session))
                 price_list = await self._pointers.get(seen.name, session)
-            await self._publish_held(latest, price_list, sealed, EventKind.PUBLISHED, by, reason, session)
-            return await self._pointers.get(seen.name, session)
+            kind = EventKind.PUBLISHED
+            moved.append(await self._publish_held(latest, price_list, sealed, kind, by, reason, session))
+            return await self._pointers.get(seen.name, session), moved
 
-        return await self._transaction(act)
+        price_list, moved = await self._transaction(act)
+        for before, after in zip([*others, latest], moved, strict=True):
+            self._meter.batch_moved(before, after)
+        return price_list
 
     async def _transaction(self, act: Callable[[AsyncClientSession], Awaitable[T]]) -> T:
         return await in_transaction(self._client, act)

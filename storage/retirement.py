@@ -25,6 +25,7 @@ from storage.errors import Broken, NotRetired, Refused, SnapshotExpired, Snapsho
 from storage.events import EventKind, Events
 from storage.layers import Layers
 from storage.locks import Locks
+from storage.meter import Meter
 from storage.mongo import Client, Database
 from storage.moves import check_reason, event_of, in_transaction, instant
 from storage.pointers import Pointers, PriceList
@@ -80,6 +81,7 @@ class Retirer:
         client: Client,
         db: Database,
         locks: Locks,
+        meter: Meter,
         grace: float = GRACE_SECONDS,
         restore: float = RESTORE_SECONDS,
         settle: float = SETTLE_SECONDS,
@@ -91,6 +93,7 @@ class Retirer:
         self._events = Events(db)
         self._layers = Layers(db)
         self._locks = locks
+        self._meter = meter
         self._grace = datetime.timedelta(seconds=grace)
         self._restore = datetime.timedelta(seconds=restore)
         self._settle = datetime.timedelta(seconds=settle)
@@ -144,7 +147,9 @@ class Retirer:
             await self._snapshots.restore(name, version, session)
             return await self._tell(price_list, EventKind.RESTORED, by, f"Version {version}: {reason}", session)
 
-        return await in_transaction(self._client, act)
+        restored = await in_transaction(self._client, act)
+        self._meter.restored[name] += 1
+        return restored
 
     async def _look(self, name: str) -> tuple[datetime.datetime, list[Snapshot], list[Doom]]:
         # The manifests before the pointer: one that became current meanwhile is then not taken for an old one.
@@ -176,6 +181,7 @@ class Retirer:
 
         retired = await in_transaction(self._client, act)
         if retired:
+            self._meter.retired[seen.price_list] += 1
             log.info("%s of %s is retired.", doom.reason, seen.price_list)
         return retired
 

@@ -204,6 +204,15 @@ class Snapshots:
         cursor = self._collection.find({"_id.list": price_list}, {"_id": 1}).sort([("_id.list", 1), ("_id.version", 1)])
         return [document["_id"]["version"] async for document in cursor]
 
+    async def counts(self) -> dict[str, int]:
+        """Return how many versions are kept, or can be brought back, of each list that has any."""
+        # By the index of layers: manifests without any stay for good, and are not to be read again and again.
+        stages = [
+            {"$match": {"layers.id": {"$gt": ""}, **_NAMING}},
+            {"$group": {"_id": "$_id.list", "count": {"$sum": 1}}},
+        ]
+        return {each["_id"]: each["count"] async for each in await self._collection.aggregate(stages)}
+
     async def count(self, price_list: str) -> int:
         """Return how many versions of the list are kept, or can be brought back."""
         return await self._collection.count_documents({"_id.list": price_list, **_KEPT})

@@ -12,6 +12,7 @@ from storage.intake import Intake
 from storage.layers import Layers
 from storage.leavings import Leavings
 from storage.locks import Locks
+from storage.meter import Meter
 from storage.mongo import Client, connect, database, prepare
 from storage.operations import Operations
 from storage.orphans import Orphans
@@ -31,7 +32,8 @@ from storage.worker import Worker
 class Store:
     """Everything that is stored, by collection, and the acts on it.
 
-    `stack` reads layers on the primary; `reading`, for answering queries, on `secondaries` if told so.
+    `stack` reads layers on the primary; `reading`, for answering queries, on `secondaries` if told so. The `meter`
+    counts what is done.
     """
 
     def __init__(
@@ -43,9 +45,11 @@ class Store:
         max_scan: int = MAX_SCAN,
         grace: float = GRACE_SECONDS,
         restore: float = RESTORE_SECONDS,
+        meter: Meter | None = None,
     ) -> None:
         clock = Clock() if secondaries else None
         self.grace = grace
+        self.meter = meter or Meter()
         self.client = client
         self.db = database(client, name)
         self.api_keys = ApiKeys(self.db)
@@ -63,7 +67,7 @@ class Store:
         self.locks = Locks(self.db)
         self.processes = Processes(self.db)
         self.operations = Operations(client, self.db)
-        self.publisher = Publisher(client, self.db, self.operations)
+        self.publisher = Publisher(client, self.db, self.operations, self.meter)
         self.finisher = Finisher(
             self.pointers, self.snapshots, self.batches, self.layers, self.stack, self.publisher, self.operations
         )
@@ -71,8 +75,10 @@ class Store:
         self.chunks = Chunks(self.pointers, self.batches, self.parts, self.layers, self.finisher, self.publisher)
         self.compactor = Compactor(self.pointers, self.snapshots, self.layers, self.stack, self.locks)
         orphans = Orphans(self.db)
-        self.leavings = Leavings(self.batches, self.parts, self.layers, self.snapshots, orphans, self.publisher)
-        self.retirer = Retirer(client, self.db, self.locks, grace, restore)
+        self.leavings = Leavings(
+            self.batches, self.parts, self.layers, self.snapshots, orphans, self.publisher, self.meter
+        )
+        self.retirer = Retirer(client, self.db, self.locks, self.meter, grace, restore)
         self.worker = Worker(self.batches, self.finisher, self.compactor, self.leavings, self.retirer)
 
     @classmethod
@@ -85,9 +91,21 @@ class Store:
         max_scan: int = MAX_SCAN,
         grace: float = GRACE_SECONDS,
         restore: float = RESTORE_SECONDS,
+        meter: Meter | None = None,
     ) -> "Store":
-        """Connect, and create what is missing. Raises `InvalidArgument`, `Unavailable`."""
-        store = cls(await connect(uri), name, secondaries=secondaries, max_scan=max_scan, grace=grace, restore=restore)
+        """Connect, and create what is missing. With a `meter` the driver is counted, too.
+
+        Raises `InvalidArgument`, `Unavailable`.
+        """
+        store = cls(
+            await connect(uri, [meter.driver] if meter else ()),
+            name,
+            secondaries=secondaries,
+            max_scan=max_scan,
+            grace=grace,
+            restore=restore,
+            meter=meter,
+        )
         try:
             await prepare(store.db)
         except BaseException:

@@ -1,10 +1,12 @@
 """The pointers, pushed: one change stream a process, resumed by token, with polling while the stream is down."""
 
 import asyncio
+import datetime
 import logging
 import random
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from dataclasses import replace
 from typing import Any
 
 from pymongo.asynchronous.change_stream import AsyncChangeStream
@@ -84,10 +86,10 @@ class Watcher:
         async for change in stream:
             self._token = stream.resume_token
             if document := change.get("fullDocument"):
-                self._tell(document)
+                self._tell(document, change.get("wallTime"))
 
-    def _tell(self, document: Document) -> None:
+    def _tell(self, document: Document, moved_at: datetime.datetime | None = None) -> None:
         try:
-            self._moved(from_document(document))
+            self._moved(replace(from_document(document), moved_at=moved_at))
         except UnknownFormat as error:
             log.error("%s", error.message)  # noqa: TRY400 - the message says it all

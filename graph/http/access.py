@@ -13,12 +13,15 @@ from graph.http.lingering import Lingering
 from graph.identity.callers import ANONYMOUS, Caller, Unauthenticated
 from graph.limits.rates import Rates
 from graph.runtime import Runtime
+from graph.telemetry.operations import NONE
 from storage import Unavailable, explain
 
 CALLER = "pricebook.caller"
 """Where the caller stands in the scope of a connection."""
 
 _AUTHORIZATION = b"authorization"
+
+RATE_LIMITED = "RATE_LIMITED"
 
 
 class Access:
@@ -37,19 +40,20 @@ class Access:
         # Who is not known yet is counted by where they come from: guessing is no faster than asking.
         wait = self._rates.wait(_counted_as(caller, scope))
         if wait:
-            await _refuse(_too_many(wait), scope, receive, send)
+            await _refuse(runtime, _too_many(wait), RATE_LIMITED, scope, receive, send)
             return
         if caller is None or len(credentials) > 1:
             try:
                 caller = await _identified(runtime, credentials)
             except Unauthenticated as refused:
-                await _refuse(unauthenticated(refused), scope, receive, send)
+                await _refuse(runtime, unauthenticated(refused), refused.code, scope, receive, send)
                 return
             except Exception as error:
                 known = explain(error)
                 if not isinstance(known, Unavailable):
                     raise
-                await _refuse(error_response(503, known.code, known.message), scope, receive, send)
+                answer = error_response(503, known.code, known.message)
+                await _refuse(runtime, answer, known.code, scope, receive, send)
                 return
         scope[CALLER] = caller
         await self._app(scope, receive, send)
@@ -82,10 +86,11 @@ def _counted_as(caller: Caller | None, scope: Scope) -> str:
 
 def _too_many(wait: float) -> Answer:
     message = "You have sent more requests than PRICEBOOK_MAX_RATE allows. Send them more slowly."
-    return error_response(429, "RATE_LIMITED", message, {"retry-after": str(math.ceil(wait))})
+    return error_response(429, RATE_LIMITED, message, {"retry-after": str(math.ceil(wait))})
 
 
-async def _refuse(answer: Answer, scope: Scope, receive: Receive, send: Send) -> None:
+async def _refuse(runtime: Runtime, answer: Answer, code: str, scope: Scope, receive: Receive, send: Send) -> None:
+    runtime.requests.add(NONE, code, answer.status, 0.0)
     if scope["type"] == "http":
         await Lingering(answer)(scope, receive, send)
     elif "websocket.http.response" in scope.get("extensions", {}):

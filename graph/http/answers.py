@@ -7,6 +7,7 @@ import msgspec
 from starlette.types import Receive, Scope, Send
 
 from graph.http.media_types import JSON
+from graph.telemetry.requests import note_code
 
 Headers = list[tuple[bytes, bytes]]
 
@@ -17,17 +18,23 @@ _encode = msgspec.json.Encoder().encode
 
 
 class Answer:
-    """An HTTP response that is ready to be sent; an ASGI application."""
+    """An HTTP response that is ready to be sent; an ASGI application.
 
-    __slots__ = ("body", "headers", "status")
+    `code` is that of the first error that it tells.
+    """
 
-    def __init__(self, status: int, headers: Headers, body: bytes) -> None:
+    __slots__ = ("body", "code", "headers", "status")
+
+    def __init__(self, status: int, headers: Headers, body: bytes, code: str | None = None) -> None:
         self.status = status
         self.headers = headers
         self.body = body
+        self.code = code
 
     async def __call__(self, _scope: Scope, _receive: Receive, send: Send) -> None:
         """Send it."""
+        if self.code is not None:
+            note_code(self.code)
         await send({"type": "http.response.start", "status": self.status, "headers": list(self.headers)})
         await send({"type": "http.response.body", "body": self.body})
 
@@ -55,7 +62,10 @@ def answer(body: bytes, status: int, content_type: str, kept: Headers | None = N
 
 def json_response(body: Any, status: int = 200, media_type: str = JSON, kept: Headers | None = None) -> Answer:
     """Return an answer with a JSON body."""
-    return answer(_encode(body), status, f"{media_type}; charset=utf-8", kept)
+    response = answer(_encode(body), status, f"{media_type}; charset=utf-8", kept)
+    if isinstance(body, dict) and body.get("errors"):
+        response.code = body["errors"][0]["extensions"]["code"]
+    return response
 
 
 def error_response(

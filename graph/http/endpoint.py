@@ -30,6 +30,7 @@ from graph.identity.callers import AccessError, Unauthenticated
 from graph.limits.limits import DEFAULT_LIMITS, Limits, OverLimit
 from graph.limits.subscriptions import Subscriptions
 from graph.rows import decode_variables
+from graph.telemetry.requests import note_operation
 from graph.telemetry.traces import TRACES
 from storage import MAX_FILE_BYTES
 
@@ -107,6 +108,7 @@ class Endpoint:
         operation = document.operation(asked.operation_name)
         if operation is None:
             raise BadRequest(None, "OPERATION_NOT_FOUND", "Say with `operationName` which operation to execute.")
+        note_operation(operation.name)
         if operation.kind is OperationType.SUBSCRIPTION:
             raise BadRequest(400, "BAD_REQUEST", "Subscriptions need server-sent events or a WebSocket.")
         if request.method == "GET" and operation.kind is not OperationType.QUERY:

@@ -24,12 +24,15 @@ from graph.documents import Documents
 from graph.http.access import caller_of
 from graph.http.answers import error_response
 from graph.http.media_types import EVENTS
+from graph.http.metered import metered_operation
 from graph.http.requests import BadRequest
 from graph.http.trusted import TrustedDocuments
 from graph.identity.callers import Caller, Unauthenticated
 from graph.limits.limits import OverLimit
 from graph.limits.subscriptions import Subscriptions
 from graph.runtime import Runtime
+from graph.telemetry.operations import NONE
+from graph.telemetry.requests import note_code, note_operation
 
 MAX_REASON = 120
 """A WebSocket says so much at its end (RFC 6455: 123 bytes)."""
@@ -51,6 +54,7 @@ class _Handler(BaseGraphQLTransportWSHandler[Context, None]):
             return
         await super().handle_connection_init(message)
 
+    @metered_operation
     async def run_operation(self, operation: Operation[Context, None]) -> None:
         """Run one operation."""
         try:
@@ -60,6 +64,7 @@ class _Handler(BaseGraphQLTransportWSHandler[Context, None]):
                 own.context = self.context.anew()
                 await super(_Handler, own).run_operation(operation)
         except (BadRequest, OverLimit) as bad:
+            note_code(bad.code)
             await operation.send_initial_errors([GraphQLError(bad.message, extensions={"code": bad.code})])
 
 
@@ -115,11 +120,12 @@ class Live(GraphQL[Context, None]):
 
         What is not valid is told by who executes it.
         """
-        self._trusted.check(text)
         document = self._documents.get(text)
+        operation = document.operation(operation_name)
+        note_operation(operation.name if operation else NONE)
+        self._trusted.check(text)
         if document.over_limit:
             raise document.over_limit
-        operation = document.operation(operation_name)
         if operation:
             operation.cost.check(dict(variables or {}))
 

@@ -17,12 +17,16 @@ SWEPT = 64
 
 
 class Entry:
-    """An answer, its ETag, and the revisions of the pointers for as long as which it is true."""
+    """An answer, its ETag, and the revisions of the pointers for as long as which it is true.
 
-    __slots__ = ("answer", "etag", "revisions", "size")
+    `operation` is the name by which the requests that it answers are counted.
+    """
 
-    def __init__(self, answer: Answer, etag: bytes, revisions: Mapping[str, int]) -> None:
+    __slots__ = ("answer", "etag", "operation", "revisions", "size")
+
+    def __init__(self, answer: Answer, etag: bytes, revisions: Mapping[str, int], operation: str) -> None:
         self.answer = answer
+        self.operation = operation
         self.etag = etag
         self.revisions = tuple(revisions.items())
         self.size = len(answer.body) + OVERHEAD

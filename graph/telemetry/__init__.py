@@ -1,6 +1,5 @@
-"""What a process tells of itself: logs, traces, and the ids by which they are found.
+"""What a process tells of itself to those who run it.
 
-request_ids  an id for each request, the client's own where it has one
-logs         lines for people on a terminal, JSON for programs
-traces       OpenTelemetry, where the usual variables ask for it
+What is counted on the way of a request or a batch is plain numbers; once a second, and only where somebody asks for
+metrics, they are told to Prometheus. Logs and traces are found by the ids of a request.
 """

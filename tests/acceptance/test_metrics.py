@@ -26,10 +26,10 @@ mutation {
 QUERY = '{ snapshot(priceList: "retail") { price(sku: "a") { amount } } }'
 
 
-def sample(address: str, name: str, cache: str) -> float:
+def total(address: str, name: str, **labels: str) -> float:
     text = httpx.get(address, trust_env=False).raise_for_status().text
     samples = [each for family in text_string_to_metric_families(text) for each in family.samples]
-    return sum(each.value for each in samples if each.name == name and each.labels == {"cache": cache})
+    return sum(each.value for each in samples if each.name == name and labels.items() <= each.labels.items())
 
 
 def test_all_workers_are_told_as_one_and_those_that_died_take_no_memory(tmp_path: Path) -> None:
@@ -45,14 +45,25 @@ def test_all_workers_are_told_as_one_and_those_that_died_take_no_memory(tmp_path
 
         def told(name: str) -> float:
             httpx.post(url[1], json={"query": QUERY}, trust_env=False)  # a connection of its own, to either worker
-            return sample(metrics[1], name, "responses")
+            return total(metrics[1], name, cache="responses")
 
         wait_for(lambda: told("pricebook_cache_bytes"))
         hits = wait_for(lambda: told("pricebook_cache_hits_total"))
         for pid in re.findall(r"Started server process \[(\d+)\]", run.said):
             os.kill(int(pid), signal.SIGKILL)
-        wait_for(lambda: sample(metrics[1], "pricebook_cache_bytes", "responses") == 0)
-        assert sample(metrics[1], "pricebook_cache_hits_total", "responses") >= hits, "what it counted stays counted"
+        wait_for(lambda: total(metrics[1], "pricebook_cache_bytes", cache="responses") == 0)
+        assert total(metrics[1], "pricebook_cache_hits_total", cache="responses") >= hits, (
+            "what it counted stays counted"
+        )
+        assert run.stop(signal.SIGTERM) == 0, run.said
+
+
+def test_a_single_worker_tells_what_it_counts(tmp_path: Path) -> None:
+    with running(tmp_path, "serve", PRICEBOOK_PORT="0", PRICEBOOK_METRICS_PORT="0") as run:
+        run.listen_until("Application startup complete.")
+        metrics = re.search(r"Metrics on (\S+)", run.said)
+        assert metrics is not None
+        wait_for(lambda: total(metrics[1], "pricebook_workers") == 1)
         assert run.stop(signal.SIGTERM) == 0, run.said
 
 

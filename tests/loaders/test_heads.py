@@ -2,6 +2,7 @@
 
 import datetime
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 
@@ -122,3 +123,19 @@ async def test_what_is_known_is_told_without_asking_while_pointers_are_pushed(
     assert heads.known("retail") == head(3, 2)
     watcher.alive = False
     assert heads.known("retail") is None
+
+
+async def test_the_lag_is_counted_of_pointers_that_were_pushed_after_they_moved(
+    heads: Heads, watcher: FakeWatcher, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    moved = head(2, 1)
+    now = moved.created_at.timestamp()
+    monkeypatch.setattr("loaders.heads.time.time", lambda: now + 0.75)
+    watcher.moved(head(1, None))
+    assert sum(heads.lag.counts) == 0, "nobody knows when it moved"
+    watcher.moved(replace(moved, moved_at=moved.created_at))
+    watcher.moved(replace(moved, moved_at=moved.created_at))
+    assert (sum(heads.lag.counts), heads.lag.seconds) == (1, 0.75)
+    clock_ahead = moved.created_at + datetime.timedelta(seconds=2)
+    watcher.moved(replace(head(3, 1), moved_at=clock_ahead))
+    assert (sum(heads.lag.counts), heads.lag.seconds) == (2, 0.75)

@@ -25,7 +25,7 @@ async def retail(store: Store) -> Store:
 
 
 def retirer(store: Store, *, grace: float = 0, restore: float = 0, settle: float = 0) -> Retirer:
-    return Retirer(store.client, store.db, store.locks, grace, restore, settle)
+    return Retirer(store.client, store.db, store.locks, store.meter, grace, restore, settle)
 
 
 async def publish(store: Store, *amounts: str, mode: BatchMode = BatchMode.REPLACE) -> str:
@@ -63,6 +63,7 @@ async def test_a_version_goes_in_steps(retail: Store) -> None:
     assert len(await layers(retail)) == 3, "they are dropped by who collects leavings"
     await retail.leavings.collect()
     assert len(await layers(retail)) == 1
+    assert (retail.meter.retired, retail.meter.layers_dropped) == ({"retail": 2}, 2)
     assert await amounts(retail, 3) == {"a": "3", "at-3": "1.00"}
     assert await retain(retail, 2) == [Retired(), Retired()], "nothing is left to do"
 
@@ -186,6 +187,7 @@ async def test_a_retired_version_can_be_brought_back(retail: Store) -> None:
     assert await amounts(retail, 1) == {"a": "1", "at-1": "1.00"}
     await retain(retail, 3)
     assert await states(retail) == ["PUBLISHED", "PUBLISHED"], "it counts as read"
+    assert (retail.meter.retired, retail.meter.restored) == ({"retail": 1}, {"retail": 1})
     await retail.operations.rollback("retail", 1, by="ops", reason="x")
 
 

@@ -108,6 +108,9 @@ async def test_every_move_is_told(store: Store, watcher: Watcher, told: Told) ->
     for _ in range(5):
         await told.until_revision(await pin(store))
     assert told.revisions() == [3, 4, 5, 6, 7, 8]
+    times = [move.moved_at for move in told.moves]
+    assert times[0] is None, "it was there before"
+    assert times[1:] == sorted(time for time in times if time), "the database tells when"
     assert told.moves[-1] == await store.pointers.get("retail")
 
 

@@ -53,7 +53,7 @@ def key(name: str) -> Key:
 
 def entry(text: str = "", **revisions: int) -> Entry:
     kept = CacheControl().headers("anonymous", b'"e"', immutable=False)
-    return Entry(json_response(text, kept=kept), b'"e"', revisions or {"retail": 1})
+    return Entry(json_response(text, kept=kept), b'"e"', revisions or {"retail": 1}, "query snapshot")
 
 
 def test_an_answer_is_found_by_all_of_its_key(cache: ResponseCache) -> None:

@@ -1,0 +1,124 @@
+"""Requests are counted whatever becomes of them: by operation, code and status, from memory or not."""
+
+from typing import Any
+from unittest.mock import patch
+
+import pytest
+
+from graph.telemetry.request_metrics import RequestMetrics
+from graph.telemetry.requests import Requests, note_code, note_operation, noted_operation
+from tests.graph.api import Api, row
+from tests.graph.telemetry.samples import sample
+
+PRICE = '{ snapshot(priceList: "retail") { price(sku: "a") { amount } } }'
+
+Counted = dict[tuple[str, str, int], int]
+
+
+@pytest.fixture
+async def retail(api: Api) -> Api:
+    """The API, with a list that has a price; nothing is counted yet."""
+    await api.create("retail")
+    await api.publish("retail", [row("a")])
+    api.runtime.requests.counts.clear()
+    return api
+
+
+def counted(api: Api) -> Counted:
+    return dict(api.runtime.requests.counts)
+
+
+async def test_an_answer_from_memory_counts_as_any_other(retail: Api) -> None:
+    for _ in range(3):
+        await retail.data(PRICE)
+    assert retail.runtime.responses.hits == 2
+    assert counted(retail) == {("query snapshot", "OK", 200): 3}
+    assert sum(retail.runtime.requests.durations["query snapshot"].counts) == 3
+
+
+async def test_who_has_the_answer_is_counted_too(retail: Api) -> None:
+    body = {"query": PRICE}
+    etag = (await retail.http.post("/graphql", json=body)).headers["etag"]
+    assert (await retail.http.post("/graphql", json=body, headers={"if-none-match": etag})).status_code == 304
+    assert counted(retail) == {("query snapshot", "OK", 200): 1, ("query snapshot", "OK", 304): 1}
+
+
+@pytest.mark.parametrize(
+    ("request_", "expected"),
+    [
+        ({"json": {"query": "{ snapshot"}}, ("none", "GRAPHQL_PARSE_FAILED", 200)),
+        ({"json": {"query": "{ mine }"}}, ("none", "GRAPHQL_VALIDATION_FAILED", 200)),
+        ({"json": {"query": '{ priceList(name: "no") { name } }'}}, ("query priceList", "OK", 200)),
+        (
+            {"json": {"query": '{ snapshot(priceList: "retail", version: 9) { version } }'}},
+            ("query snapshot", "SNAPSHOT_NOT_FOUND", 200),
+        ),
+        (
+            {"json": {"query": '{ snapshot(priceList: "retail") { prices(first: -1) { totalCount } } }'}},
+            ("query snapshot", "INVALID_ARGUMENT", 200),
+        ),
+        ({"json": {"query": "subscription { published { version } }"}}, ("none", "GRAPHQL_VALIDATION_FAILED", 200)),
+        ({"content": b"?", "headers": {"content-type": "text/plain"}}, ("none", "UNSUPPORTED_MEDIA_TYPE", 415)),
+        ({"json": {}}, ("none", "BAD_REQUEST", 400)),
+        ({"json": {"query": PRICE}, "headers": {"pricebook-min-version": "?"}}, ("none", "MIN_VERSION_INVALID", 400)),
+        (
+            {"json": {"query": "mutation { openBatch }"}, "headers": {"accept": "application/graphql-response+json"}},
+            ("none", "GRAPHQL_VALIDATION_FAILED", 400),
+        ),
+    ],
+)
+async def test_a_refusal_is_counted_with_its_code(
+    retail: Api, request_: dict[str, Any], expected: tuple[str, str, int]
+) -> None:
+    await retail.http.post("/graphql", **request_)
+    assert counted(retail) == {expected: 1}
+
+
+async def test_an_error_that_was_not_foreseen_is_internal(retail: Api) -> None:
+    with patch("loaders.view.View.version", side_effect=ZeroDivisionError):
+        await retail.answer('{ snapshot(priceList: "retail", version: 1) { version } }')
+    assert counted(retail) == {("query snapshot", "INTERNAL", 200): 1}
+    broken = patch("graph.http.endpoint.Endpoint._respond", side_effect=ZeroDivisionError)
+    with broken, pytest.raises(ZeroDivisionError):
+        await retail.answer(PRICE)
+    assert counted(retail)["none", "INTERNAL", 500] == 1
+
+
+async def test_what_is_followed_is_counted_when_it_ends_by_the_error_that_it_told(retail: Api) -> None:
+    query = 'subscription { batchProgress(id: "none") { state } }'
+    answer = await retail.http.post("/graphql", json={"query": query}, headers={"accept": "text/event-stream"})
+    assert "BATCH_NOT_FOUND" in answer.text
+    assert counted(retail) == {("subscription batchProgress", "BATCH_NOT_FOUND", 200): 1}
+
+
+def test_the_first_error_names_the_request_and_what_it_asks_for_is_known_while_it_is_under_way() -> None:
+    requests = Requests()
+    with requests.metered() as outcome:
+        note_operation("query snapshot")
+        note_code("FIRST")
+        note_code("SECOND")
+        outcome.status = 200
+        assert noted_operation() == "query snapshot"
+        assert requests.in_flight == {outcome}
+    assert requests.in_flight == set()
+    assert dict(requests.counts) == {("query snapshot", "FIRST", 200): 1}
+    note_code("OUTSIDE")
+    assert noted_operation() == "none"
+
+
+def test_requests_are_told_with_the_class_of_their_status() -> None:
+    requests, operation = Requests(), "query told"
+    metrics = RequestMetrics(requests)
+    requests.add(operation, "OK", 200, 0.01)
+    requests.add(operation, "OK", 204, 0.01)
+    requests.add(operation, "OK", 304, 0.01)
+    with requests.metered():
+        note_operation(operation)
+        metrics.tell()
+        assert sample("pricebook_requests_in_flight", operation=operation) == 1
+    metrics.tell()
+    assert sample("pricebook_requests_in_flight", operation=operation) == 0
+    assert sample("pricebook_requests_total", operation=operation, code="OK", status="2xx") == 2
+    assert sample("pricebook_requests_total", operation=operation, code="OK", status="3xx") == 1
+    assert sample("pricebook_requests_total", operation=operation, code="INTERNAL", status="5xx") == 1
+    assert sample("pricebook_request_duration_seconds_count", operation=operation) == 4
