@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help run test bench soak lock clean
+.PHONY: help run test bench fuzz audit soak lock clean
 
 help: ## Show this list
 	@echo "Pricebook serves prices that arrive in big batches. Start with: make run"
@@ -32,6 +32,12 @@ test: $(INSTALLED) ## Run every check: style, types, imports, tests
 
 bench: $(INSTALLED) ## Measure, as ratios to a baseline in the same run
 	@$(BIN)/python -m bench
+
+fuzz: $(INSTALLED) ## Send a server some ten thousand requests that mean nothing
+	@PRICEBOOK_TEST_FUZZ_REQUESTS=6500 $(BIN)/pytest -s --timeout 3600 tests/fuzz
+
+audit: $(INSTALLED) ## Look up known vulnerabilities of what requirements.lock names
+	@$(BIN)/python .ci/audit.py
 
 soak: $(INSTALLED) ## Run the long tests that `make test` leaves out
 	@$(BIN)/pytest -m soak

@@ -19,7 +19,7 @@ from tests.acceptance.test_two_servers import server
 from tests.waiting import DEADLINE_SECONDS
 
 REQUESTS = int(os.environ.get("PRICEBOOK_TEST_FUZZ_REQUESTS", "400"))
-"""How many requests are sent in all. `make fuzz` sends 10,000 and more."""
+"""About so many requests are sent, half as many again in all; `make fuzz` sends more than 10,000."""
 
 HANG_SECONDS = 30.0
 

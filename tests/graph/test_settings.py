@@ -80,12 +80,41 @@ def test_yes_and_no_may_be_said_in_several_ways(text: str, meant: bool) -> None:
         ("PRICEBOOK_CACHE_BYTES", "-1", "a number of bytes, as 67108864, 65536KiB, 64MiB or 1GiB, or 0"),
         ("PRICEBOOK_READ_FROM", "nearest", "one of primary, secondaries"),
         ("PRICEBOOK_LOG_LEVEL", "loud", "one of critical, error, warning, info, debug"),
+        ("PRICEBOOK_LOG_FORMAT", "xml", "one of auto, json, human"),
+        ("PRICEBOOK_MAX_PAGE", "1001", "a whole number from 1 to 1000"),
+        ("PRICEBOOK_JWT_KEYS", "http://login.example/keys", "a URL with https, or a file that can be read"),
+        ("PRICEBOOK_JWT_KEYS", "/no/such/file", "a URL with https, or a file that can be read"),
+        ("PRICEBOOK_CORS_ORIGINS", "shop.example", "origins as https://shop.example, with spaces between"),
     ],
 )
 def test_a_bad_value_is_one_line_with_variable_value_and_what_is_allowed(
     variable: str, value: str, allowed: str
 ) -> None:
     assert refusal(**{variable: value}) == f'{variable} is "{value}"; allowed is {allowed}.'
+
+
+@pytest.mark.parametrize("algorithms", ["none", "HS256", "RS256 HS256", "RS256,ES256"])
+def test_tokens_are_signed_with_private_keys_whatever_is_set(algorithms: str) -> None:
+    assert "PRICEBOOK_JWT_ALGORITHMS" in refusal(PRICEBOOK_JWT_ALGORITHMS=algorithms)
+
+
+def test_keys_of_tokens_are_of_no_use_without_issuer_and_audience() -> None:
+    keys = {"PRICEBOOK_JWT_KEYS": "https://login.example/keys"}
+    for one in ({}, {"PRICEBOOK_JWT_ISSUER": "i"}, {"PRICEBOOK_JWT_AUDIENCE": "a"}):
+        assert "set both" in refusal(**keys, **one)
+    Settings.from_environment({**keys, "PRICEBOOK_JWT_ISSUER": "i", "PRICEBOOK_JWT_AUDIENCE": "a"})
+
+
+def test_without_credentials_nobody_changes_anything_from_another_machine() -> None:
+    for grants in ("admin", "prices:read batches:write:shop"):
+        anonymous = {"PRICEBOOK_ANONYMOUS": grants}
+        Settings.from_environment(anonymous)
+        assert "for loopback only" in refusal(**anonymous, PRICEBOOK_HOST="0.0.0.0")
+    Settings.from_environment({"PRICEBOOK_ANONYMOUS": "prices:read:public-*", "PRICEBOOK_HOST": "0.0.0.0"})
+
+
+def test_what_everyone_may_is_written_as_grants() -> None:
+    assert "is no grant" in refusal(PRICEBOOK_ANONYMOUS="prices")
 
 
 def test_every_bad_value_is_told_at_once() -> None:

@@ -19,6 +19,7 @@ from graph.http.endpoint import Endpoint
 from graph.http.persisted import PersistedQueries
 from graph.http.trusted import TrustedDocuments
 from graph.settings import Settings, SettingsError
+from graph.telemetry.requests import Requests
 from tests.graph.api import ANYBODY, Api, http_client, row
 
 GRAPHQL_RESPONSE = "application/graphql-response+json"
@@ -237,7 +238,7 @@ async def test_an_enforced_list_holds_for_a_websocket() -> None:
         "headers": [],
         "query_string": b"",
         "subprotocols": ["graphql-transport-ws"],
-        "state": {"runtime": None},
+        "state": {"runtime": SimpleNamespace(requests=Requests())},
         CALLER: ANYBODY,
     }
     trusted = TrustedDocuments({"main": QUERY}, only=True)

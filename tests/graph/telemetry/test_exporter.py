@@ -6,13 +6,12 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from graph.settings import Settings
 from graph.telemetry.batch_metrics import BatchMetrics
 from graph.telemetry.list_labels import OTHER, ListLabels
 from graph.telemetry.list_metrics import ListMetrics
 from graph.telemetry.process_metrics import ProcessMetrics
 from storage.mongo import connect
-from tests.graph.api import PUBLISH, ROLLBACK, Api, row, serving
+from tests.graph.api import PUBLISH, ROLLBACK, Api, open_settings, row, serving
 from tests.graph.telemetry.samples import sample, sample_or_none
 from tests.waiting import until
 
@@ -21,7 +20,7 @@ from tests.waiting import until
 async def telling(mongodb_uri: str) -> AsyncIterator[Api]:
     """A client of an application whose metrics somebody asked for."""
     database = f"test_{secrets.token_hex(6)}"
-    async with serving(Settings(mongodb_uri=mongodb_uri, mongodb_database=database, metrics_port=0)) as api:
+    async with serving(open_settings(mongodb_uri=mongodb_uri, mongodb_database=database, metrics_port=0)) as api:
         yield api
     async with await connect(mongodb_uri) as client:
         await client.drop_database(database)

@@ -1,0 +1,36 @@
+"""A query takes so long at most, and then says so; what changes something takes as long as what it brings."""
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from storage import Store
+from storage.stack import Stack
+from tests.graph.api import open_settings, row, serving
+
+
+async def test_a_query_that_takes_too_long_is_given_up(
+    store: Store, mongodb_uri: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = open_settings(
+        mongodb_uri=mongodb_uri, mongodb_database=store.db.name, max_seconds=1, cache_bytes=0, response_cache_bytes=0
+    )
+    find = Stack.find
+
+    async def slowly(*arguments: Any) -> Any:
+        await asyncio.sleep(1.2)
+        return await find(*arguments)
+
+    async with serving(settings) as api:
+        await api.create("retail")
+        await api.publish("retail", [row("a")])
+        query = {"query": '{ snapshot(priceList: "retail") { price(sku: "a") { amount } } }'}
+        monkeypatch.setattr(Stack, "find", slowly)
+        answer = await api.http.post("/graphql", json=query)
+        assert answer.status_code == 503
+        [error] = answer.json()["errors"]
+        assert error["extensions"]["code"] == "QUERY_TIMEOUT"
+        assert "1 s" in error["message"]
+        monkeypatch.setattr(Stack, "find", find)
+        assert (await api.http.post("/graphql", json=query)).json()["data"]["snapshot"]["price"] == {"amount": "1.00"}
