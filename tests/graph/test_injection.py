@@ -132,7 +132,7 @@ def literal(type_: GraphQLInputType, text: str, known: Mapping[str, str], name: 
         inner = literal(type_.of_type, text, known)
         return f"[{inner}]" if inner else None
     if isinstance(type_, GraphQLEnumType):
-        return next(iter(type_.values))
+        return str(next(iter(type_.values)))
     if isinstance(type_, GraphQLInputObjectType):
         values = {each: literal(field.type, text, known, each) for each, field in type_.fields.items()}
         return f"{{{', '.join(f'{each}: {value}' for each, value in values.items() if value)}}}"
