@@ -1,6 +1,7 @@
 """The body limit: what is over it is refused before it is read, or as soon as it is over."""
 
 from collections.abc import AsyncIterator
+from types import SimpleNamespace
 
 import httpx
 import pytest
@@ -11,7 +12,8 @@ from starlette.types import Receive, Scope, Send
 from graph.app import create_app
 from graph.http.body_limit import BodyLimit
 from graph.settings import Settings
-from tests.graph.api import http_client
+from graph.telemetry.requests import Requests
+from tests.graph.api import http_client, with_state
 
 LIMIT = 1000
 
@@ -76,6 +78,6 @@ async def test_a_length_that_lies_does_not_help(http: httpx.AsyncClient) -> None
 
 async def test_the_application_keeps_to_its_setting() -> None:
     app = create_app(Settings(mongodb_uri="mongodb://127.0.0.1", max_body_bytes=LIMIT))
-    async with http_client(app) as http:
+    async with http_client(with_state(app, {"runtime": SimpleNamespace(requests=Requests())})) as http:
         check_refused(await http.post("/graphql", content=b"x" * (LIMIT + 1)))
         check_refused(await http.post("/graphql", content=Body(), headers={"content-type": "application/json"}))

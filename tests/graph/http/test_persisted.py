@@ -4,6 +4,7 @@ import hashlib
 import json
 from collections.abc import AsyncIterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, cast
 
 import httpx
@@ -17,6 +18,7 @@ from graph.http.endpoint import Endpoint
 from graph.http.persisted import PersistedQueries
 from graph.http.trusted import TrustedDocuments
 from graph.settings import Settings, SettingsError
+from graph.telemetry.requests import Requests
 from tests.graph.api import Api, http_client, row
 
 GRAPHQL_RESPONSE = "application/graphql-response+json"
@@ -235,6 +237,7 @@ async def test_an_enforced_list_holds_for_a_websocket() -> None:
         "headers": [],
         "query_string": b"",
         "subprotocols": ["graphql-transport-ws"],
+        "state": {"runtime": SimpleNamespace(requests=Requests())},
     }
     await endpoint(TrustedDocuments({"main": QUERY}, only=True))(scope, receive, send)
     answers = [json.loads(message["text"]) for message in sent if message["type"] == "websocket.send"]
