@@ -131,7 +131,7 @@ async def serving(settings: Settings) -> AsyncIterator[Api]:
     app = create_app(settings)
     async with app.router.lifespan_context(app) as state:
         assert state is not None
-        async with http_client(_with_state(app, state)) as http:
+        async with http_client(with_state(app, state)) as http:
             yield Api(http, state["runtime"])
 
 
@@ -144,8 +144,10 @@ def http_client(app: ASGIApp) -> httpx.AsyncClient:
     return httpx.AsyncClient(transport=httpx.ASGITransport(let_in), base_url="http://pricebook")
 
 
-def _with_state(app: ASGIApp, state: Mapping[str, Any]) -> ASGIApp:
-    async def with_state(scope: Scope, receive: Receive, send: Send) -> None:
+def with_state(app: ASGIApp, state: Mapping[str, Any]) -> ASGIApp:
+    """The application with the state that its lifespan would have made."""
+
+    async def stateful(scope: Scope, receive: Receive, send: Send) -> None:
         await app({**scope, "state": dict(state)}, receive, send)
 
-    return with_state
+    return stateful
