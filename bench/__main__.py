@@ -7,7 +7,7 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from bench import batches, diffs, merges, reads, reads_while_loading, rollbacks, switch
+from bench import batches, diffs, guards, merges, reads, reads_while_loading, rollbacks, switch
 from bench.place import Place
 from bench.report import Report
 from storage.devset import DevSet
@@ -15,6 +15,7 @@ from storage.devset import DevSet
 BENCHMARKS: dict[str, Callable[[Place, Report], None]] = {
     "batches": batches.run,
     "diffs": diffs.run,
+    "guards": guards.run,
     "merges": merges.run,
     "reads": reads.run,
     "reads-while-loading": reads_while_loading.run,

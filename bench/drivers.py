@@ -19,7 +19,7 @@ _SCRIPT = """
 local requests = {}
 for line in io.lines(%s) do
   local etag, body = line:match("^(%%S+)\\t(.*)$")
-  local headers = {["content-type"] = "application/json"}
+  local headers = {["content-type"] = "application/json", ["authorization"] = %s}
   if etag ~= "-" then headers["if-none-match"] = etag end
   requests[#requests + 1] = wrk.format("POST", nil, headers, body)
 end
@@ -50,19 +50,22 @@ class Drive:
 Request = tuple[str | None, bytes]
 
 
-def drive(url: str, requests: Sequence[Request], seconds: int, *, in_order: bool = False) -> Drive:
+def drive(
+    url: str, requests: Sequence[Request], seconds: int, *, in_order: bool = False, token: str | None = None
+) -> Drive:
     """Send requests, chosen by chance or in their order, over kept-alive connections for so long."""
     with tempfile.TemporaryDirectory(prefix="pricebook-bench-") as folder:
         lines = Path(folder) / "requests"
         with lines.open("wb") as file:
             for etag, body in requests:
                 file.write((etag or "-").encode() + b"\t" + body + b"\n")
-        return (_wrk if shutil.which("wrk") else _own)(url, lines, seconds, in_order)
+        return (_wrk if shutil.which("wrk") else _own)(url, lines, seconds, in_order, token)
 
 
-def _wrk(url: str, requests: Path, seconds: int, in_order: bool) -> Drive:
+def _wrk(url: str, requests: Path, seconds: int, in_order: bool, token: str | None) -> Drive:
     script = requests.with_suffix(".lua")
-    script.write_text(_SCRIPT % (json.dumps(str(requests)), json.dumps(in_order)), encoding="utf-8")
+    credentials = json.dumps(f"Bearer {token}") if token else "nil"
+    script.write_text(_SCRIPT % (json.dumps(str(requests)), credentials, json.dumps(in_order)), encoding="utf-8")
     command = ["wrk", "-t1", f"-c{CONNECTIONS}", f"-d{seconds}s", "--latency", "-s", str(script), url]
     told = subprocess.run(command, check=True, capture_output=True, text=True).stdout
     answers, took = re.search(r"(\d+) requests in ([\d.]+)s", told).groups()  # type: ignore[union-attr]
@@ -82,7 +85,7 @@ def _milliseconds(told: str, percent: str) -> float:
     return float(value) * {"us": 0.001, "ms": 1.0, "s": 1000.0}[unit]
 
 
-def _own(url: str, requests: Path, seconds: int, in_order: bool) -> Drive:
+def _own(url: str, requests: Path, seconds: int, in_order: bool, token: str | None) -> Drive:
     command = [sys.executable, "-m", "bench.generator", url, str(requests), str(seconds), str(CONNECTIONS)]
-    command += ["in-order"] if in_order else []
+    command += ["in-order" if in_order else "by-chance", *([token] if token else [])]
     return Drive(**json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout))

@@ -33,15 +33,16 @@ async def connection(url: str, requests: Iterator[bytes], until: float, seen: Se
     writer.close()
 
 
-def request(line: bytes, url: str) -> bytes:
+def request(line: bytes, url: str, token: str | None) -> bytes:
     etag, _, body = line.rstrip(b"\n").partition(b"\t")
     head = f"POST {urlsplit(url).path} HTTP/1.1\r\nhost: bench\r\ncontent-type: application/json\r\n"
+    head += f"authorization: Bearer {token}\r\n" if token else ""
     condition = b"" if etag == b"-" else b"if-none-match: " + etag + b"\r\n"
     return head.encode() + condition + b"content-length: %d\r\n\r\n" % len(body) + body
 
 
-async def main(url: str, lines: list[bytes], seconds: int, connections: int, in_order: bool) -> None:
-    known = [request(line, url) for line in lines]
+async def main(url: str, lines: list[bytes], seconds: int, connections: int, in_order: bool, token: str | None) -> None:
+    known = [request(line, url, token) for line in lines]
     requests = itertools.cycle(known) if in_order else iter(lambda: random.choice(known), None)
     seen, started = Seen(), time.perf_counter()
     await asyncio.gather(*(connection(url, requests, started + seconds, seen) for _ in range(connections)))
@@ -59,6 +60,7 @@ if __name__ == "__main__":
             Path(sys.argv[2]).read_bytes().splitlines(),
             int(sys.argv[3]),
             int(sys.argv[4]),
-            len(sys.argv) > 5,
+            sys.argv[5] == "in-order",
+            sys.argv[6] if len(sys.argv) > 6 else None,
         )
     )

@@ -15,7 +15,7 @@ class Place:
     mongodb_uri: str
     folder: Path
 
-    def server(self, settings: Mapping[str, int] | None = None, *, metered: bool = False) -> Server:
+    def server(self, settings: Mapping[str, int | str] | None = None, *, metered: bool = False) -> Server:
         """Return a server to be entered; see `Server`."""
         return Server(self.mongodb_uri, self.folder / "server.log", settings or {}, metered=metered)
 

@@ -20,7 +20,7 @@ _SERVE = (sys.executable, "-c", "from graph.cli import main; main()", "serve", "
 class Server(Process):
     """A server process. `settings` are Pricebook's own, by name: they are set in its environment."""
 
-    def __init__(self, mongodb_uri: str, log: Path, settings: Mapping[str, int], *, metered: bool) -> None:
+    def __init__(self, mongodb_uri: str, log: Path, settings: Mapping[str, int | str], *, metered: bool) -> None:
         environment = {
             "PRICEBOOK_MONGODB_URI": mongodb_uri,
             "PRICEBOOK_MONGODB_DATABASE": DATABASE,
