@@ -120,6 +120,8 @@ class RetryingApi:
             if transient := _TRANSIENT_CODES.intersection(map(_code, errors)):
                 raise _Transient(f"the server answered {', '.join(transient)}")
             lines = [f"  {_code(error)}: {error['message']}" for error in errors]
+            if any(_code(error) == "UNAUTHENTICATED" for error in errors):
+                lines.append("On the command line: set PRICEBOOK_TOKEN to a token or an API key, or use --token.")
             raise ApiError("\n".join([f"{self.endpoint} answered with errors:", *lines]))
         if not isinstance(data, dict):
             raise ApiError(f"{self.endpoint} answered {response.status_code}, not GraphQL: {response.text[:200]}")

@@ -117,6 +117,17 @@ async def test_a_key_from_the_command_line_opens_what_it_is_for_until_it_is_revo
     assert (again.returncode, "API_KEY_NOT_FOUND" in again.stderr) == (1, True)
 
 
+async def test_the_command_line_says_where_credentials_go(http: httpx.AsyncClient) -> None:
+    def run(**environ: str) -> "subprocess.CompletedProcess[str]":
+        command = [sys.executable, "-m", "graph.cli", "lists", "--endpoint", f"{http.base_url}/graphql"]
+        return subprocess.run(command, cwd=ROOT, env=environ, capture_output=True, text=True, check=False)
+
+    refused = await asyncio.to_thread(run)
+    assert (refused.returncode, "PRICEBOOK_TOKEN" in refused.stderr) == (1, True)
+    allowed = await asyncio.to_thread(run, PRICEBOOK_TOKEN=SIGNER.token("snapshots:operate"))
+    assert (allowed.returncode, "shop" in allowed.stdout) == (0, True)
+
+
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
