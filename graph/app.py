@@ -27,6 +27,7 @@ from graph.http.lingering import Lingering
 from graph.http.metered import Metered
 from graph.http.min_version import HEADER, MinVersion, min_versions_of
 from graph.http.multipart import PREFLIGHT
+from graph.http.own_name import OwnName
 from graph.http.trusted import TrustedDocuments
 from graph.limits.rates import Rates
 from graph.limits.subscriptions import Subscriptions
@@ -58,6 +59,7 @@ def create_app(settings: Settings) -> Starlette:
             yield {"runtime": runtime}
         await asyncio.to_thread(TRACES.stop)
 
+    rates = Rates(settings.max_rate)
     endpoint = Endpoint(
         schema.build(),
         _context,
@@ -66,6 +68,7 @@ def create_app(settings: Settings) -> Starlette:
         TrustedDocuments.of(settings),
         CacheControl(settings.cache_max_age, settings.cache_stale_while_revalidate),
         Subscriptions(settings.max_subscriptions),
+        rates,
         settings.cors_origins.split(),
         ide=settings.ide,
     )
@@ -74,16 +77,18 @@ def create_app(settings: Settings) -> Starlette:
     graphql = Lingering(Metered(ServerErrorMiddleware(MinVersion(graphql))))
     if settings.response_cache_bytes:
         graphql = FromCache(graphql)
-    rates = Rates(settings.max_rate)
     graphql = Access(graphql, rates)
     if settings.cors_origins:
         graphql = _cross_origin(graphql, settings.cors_origins.split())
+    websocket: ASGIApp = Access(MinVersion(endpoint), rates)
+    if settings.is_open:
+        graphql, websocket = OwnName(graphql), OwnName(websocket)
     graphql = RequestIds(TRACES.around(graphql))
     return _Application(
         graphql,
         routes=[
             Route(GRAPHQL, graphql),
-            WebSocketRoute(GRAPHQL, RequestIds(Access(MinVersion(endpoint), rates))),
+            WebSocketRoute(GRAPHQL, RequestIds(websocket)),
             Route("/healthz", healthz),
             Route("/readyz", readyz),
         ],

@@ -291,6 +291,11 @@ class Settings:
             raise SettingsError(problems)
         return settings
 
+    @property
+    def is_open(self) -> bool:
+        """Whether callers without credentials may do more than read."""
+        return bool(Grants.of(self.anonymous.split()).reaches.keys() - {Scope.PRICES_READ})
+
     def limits(self) -> Limits:
         """Return what documents and operations may be."""
         return Limits(
@@ -310,8 +315,7 @@ class Settings:
                 "PRICEBOOK_JWT_KEYS is set without PRICEBOOK_JWT_ISSUER and PRICEBOOK_JWT_AUDIENCE: set both, or every "
                 "token of that issuer would be taken."
             )
-        granted = Grants.of(self.anonymous.split()).reaches
-        if not is_loopback(self.host) and granted.keys() - {Scope.PRICES_READ}:
+        if self.is_open and not is_loopback(self.host):
             problems.append(
                 f'PRICEBOOK_ANONYMOUS is "{self.anonymous}" and PRICEBOOK_HOST is "{self.host}": without credentials '
                 "more than prices:read is for loopback only."

@@ -11,6 +11,7 @@ from starlette.websockets import WebSocket
 from graph.http.answers import Answer, error_response
 from graph.http.lingering import Lingering
 from graph.identity.callers import ANONYMOUS, Caller, Unauthenticated
+from graph.limits import rates
 from graph.limits.rates import Rates
 from graph.runtime import Runtime
 from graph.telemetry.operations import NONE
@@ -21,15 +22,13 @@ CALLER = "pricebook.caller"
 
 _AUTHORIZATION = b"authorization"
 
-RATE_LIMITED = "RATE_LIMITED"
-
 
 class Access:
     """Middleware that identifies the caller of a request, or a WebSocket, and refuses who is not who they say."""
 
-    def __init__(self, app: ASGIApp, rates: Rates) -> None:
+    def __init__(self, app: ASGIApp, buckets: Rates) -> None:
         self._app = app
-        self._rates = rates
+        self._buckets = buckets
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve a request, or refuse it."""
@@ -38,9 +37,9 @@ class Access:
         given = credentials[0] if credentials else None
         caller = runtime.authenticator.known(given)
         # Who is not known yet is counted by where they come from: guessing is no faster than asking.
-        wait = self._rates.wait(_counted_as(caller, scope))
+        wait = self._buckets.wait(counted_as(caller, scope))
         if wait:
-            await _refuse(runtime, _too_many(wait), RATE_LIMITED, scope, receive, send)
+            await _refuse(runtime, _too_many(wait), rates.CODE, scope, receive, send)
             return
         if caller is None or len(credentials) > 1:
             try:
@@ -76,7 +75,7 @@ async def _identified(runtime: Runtime, credentials: list[bytes]) -> Caller:
     return await runtime.authenticator.identify(credentials[0])
 
 
-def _counted_as(caller: Caller | None, scope: Scope) -> str:
+def counted_as(caller: Caller | None, scope: Scope) -> str:
     """Return whose requests are counted: a caller's by name, those of others by where they come from."""
     if caller is not None and caller.name != ANONYMOUS:
         return caller.name
@@ -85,8 +84,7 @@ def _counted_as(caller: Caller | None, scope: Scope) -> str:
 
 
 def _too_many(wait: float) -> Answer:
-    message = "You have sent more requests than PRICEBOOK_MAX_RATE allows. Send them more slowly."
-    return error_response(429, RATE_LIMITED, message, {"retry-after": str(math.ceil(wait))})
+    return error_response(429, rates.CODE, rates.MESSAGE, {"retry-after": str(math.ceil(wait))})
 
 
 async def _refuse(runtime: Runtime, answer: Answer, code: str, scope: Scope, receive: Receive, send: Send) -> None:

@@ -28,6 +28,7 @@ from graph.http.sharing import Shareable
 from graph.http.trusted import TrustedDocuments
 from graph.identity.callers import AccessError, Unauthenticated
 from graph.limits.limits import DEFAULT_LIMITS, Limits, OverLimit
+from graph.limits.rates import Rates
 from graph.limits.subscriptions import Subscriptions
 from graph.rows import decode_variables
 from graph.telemetry.requests import note_operation
@@ -51,6 +52,7 @@ class Endpoint:
         trusted: TrustedDocuments | None = None,
         cache_control: CacheControl | None = None,
         subscriptions: Subscriptions | None = None,
+        rates: Rates | None = None,
         origins: Sequence[str] = (),
         *,
         ide: bool = False,
@@ -63,7 +65,9 @@ class Endpoint:
         self._etags = ETags(self._schema)
         self._cache_control = cache_control or CacheControl()
         self._make_context = make_context
-        self._live = Live(schema, make_context, trusted, self._documents, subscriptions or Subscriptions(), origins)
+        self._live = Live(
+            schema, make_context, trusted, self._documents, limits, subscriptions or Subscriptions(), rates, origins
+        )
         self._max_file_bytes = max_file_bytes
         self._ide = get_graphql_ide_html("graphiql").encode() if ide else None
 
@@ -138,8 +142,7 @@ class Endpoint:
         except TimeoutError as error:
             if not time.expired():
                 raise
-            message = f"The query took more than {self._limits.seconds} s. Ask for less at once, or try again later."
-            raise OverLimit("QUERY_TIMEOUT", message, status=503) from error
+            raise self._limits.timeout() from error
 
     def _shareable(
         self,

@@ -1,11 +1,13 @@
 """Subscriptions: server-sent events by the GraphQL-over-SSE protocol, WebSockets by graphql-transport-ws."""
 
+import asyncio
 import copy
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
 from typing import Any, cast
 
 import strawberry
-from graphql import GraphQLError
+from graphql import GraphQLError, OperationType
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
@@ -28,7 +30,8 @@ from graph.http.metered import metered_operation
 from graph.http.requests import BadRequest
 from graph.http.trusted import TrustedDocuments
 from graph.identity.callers import Caller, Unauthenticated
-from graph.limits.limits import OverLimit
+from graph.limits.limits import Limits, OverLimit
+from graph.limits.rates import Rates
 from graph.limits.subscriptions import Subscriptions
 from graph.runtime import Runtime
 from graph.telemetry.operations import NONE
@@ -36,6 +39,8 @@ from graph.telemetry.requests import note_code, note_operation
 
 MAX_REASON = 120
 """A WebSocket says so much at its end (RFC 6455: 123 bytes)."""
+
+_TIME = "pricebook.time"
 
 MakeContext = Callable[[Request | WebSocket], Context]
 
@@ -58,11 +63,13 @@ class _Handler(BaseGraphQLTransportWSHandler[Context, None]):
     async def run_operation(self, operation: Operation[Context, None]) -> None:
         """Run one operation."""
         try:
-            self.view.check(operation.query, operation.variables, operation.operation_name)
+            seconds = self.view.check(operation.query, operation.variables, operation.operation_name)
+            self.view.rates.check(self.context.caller.name)
             with self.view.subscriptions.slot(self.context.caller.name):
                 own = copy.copy(self)
                 own.context = self.context.anew()
-                await super(_Handler, own).run_operation(operation)
+                async with self.view.within(seconds):
+                    await super(_Handler, own).run_operation(operation)
         except (BadRequest, OverLimit) as bad:
             note_code(bad.code)
             await operation.send_initial_errors([GraphQLError(bad.message, extensions={"code": bad.code})])
@@ -79,7 +86,9 @@ class Live(GraphQL[Context, None]):
         make_context: MakeContext,
         trusted: TrustedDocuments,
         documents: Documents,
+        limits: Limits,
         subscriptions: Subscriptions,
+        rates: Rates | None,
         origins: Sequence[str],
     ) -> None:
         super().__init__(
@@ -91,7 +100,9 @@ class Live(GraphQL[Context, None]):
         self._make_context = make_context
         self._trusted = trusted
         self._documents = documents
+        self._limits = limits
         self.subscriptions = subscriptions
+        self.rates = rates or Rates(0)
 
     async def get_context(self, request: Request | WebSocket, response: Response | WebSocket) -> Context:
         """Return the context of a request or a connection."""
@@ -104,21 +115,36 @@ class Live(GraphQL[Context, None]):
                 await super().__call__(scope, receive, send)
                 return
             with self.subscriptions.slot(caller_of(scope).name):
-                await super().__call__(scope, receive, send)
+                async with self.within(None) as time:
+                    await super().__call__({**scope, _TIME: time}, receive, send)
         except (BadRequest, OverLimit) as bad:
             await error_response(bad.status or 400, bad.code, bad.message)(scope, receive, send)
+
+    @asynccontextmanager
+    async def within(self, seconds: float | None) -> AsyncIterator[asyncio.Timeout]:
+        """Let the body take so long at most. Raises `OverLimit` when it takes longer."""
+        try:
+            async with asyncio.timeout(seconds) as time:
+                yield time
+        except TimeoutError as error:
+            if not time.expired():
+                raise
+            raise self._limits.timeout() from error
 
     async def parse_http_body(self, request: Any) -> GraphQLRequestData | list[GraphQLRequestData]:
         """Read a request, and refuse it where its document may not be executed."""
         asked = await super().parse_http_body(request)
         for each in asked if isinstance(asked, list) else [asked]:
-            self.check(each.query or "", each.variables, each.operation_name)
+            seconds = self.check(each.query or "", each.variables, each.operation_name)
+            if seconds is not None:
+                time: asyncio.Timeout = request.request.scope[_TIME]
+                time.reschedule(asyncio.get_running_loop().time() + seconds)
         return asked
 
-    def check(self, text: str, variables: Mapping[str, Any] | None, operation_name: str | None) -> None:
-        """Return for a document that may be executed. Raises `BadRequest`, `OverLimit`.
+    def check(self, text: str, variables: Mapping[str, Any] | None, operation_name: str | None) -> float | None:
+        """Return for how many seconds a document may be executed: a query, for what is followed has no end.
 
-        What is not valid is told by who executes it.
+        Raises `BadRequest`, `OverLimit`. What is not valid is told by who executes it.
         """
         document = self._documents.get(text)
         operation = document.operation(operation_name)
@@ -126,8 +152,10 @@ class Live(GraphQL[Context, None]):
         self._trusted.check(text)
         if document.over_limit:
             raise document.over_limit
-        if operation:
-            operation.cost.check(dict(variables or {}))
+        if operation is None:
+            return None
+        operation.cost.check(dict(variables or {}))
+        return self._limits.seconds if operation.kind is OperationType.QUERY else None
 
 
 def wants_events(request: Request) -> bool:

@@ -29,5 +29,10 @@ class Limits:
     seconds: int = 30
     introspection: bool = True
 
+    def timeout(self) -> OverLimit:
+        """Return what a query is told that took too long."""
+        message = f"The query took more than {self.seconds} s. Ask for less at once, or try again later."
+        return OverLimit("QUERY_TIMEOUT", message, status=503)
+
 
 DEFAULT_LIMITS = Limits()

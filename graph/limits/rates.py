@@ -8,11 +8,17 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable
 
+from graph.limits.limits import OverLimit
+
 BURST_SECONDS = 2.0
 """A caller that was quiet may send so many seconds' requests at once."""
 
 MAX_CALLERS = 10_000
 """Callers that are remembered; one that was forgotten begins with a full bucket."""
+
+
+CODE = "RATE_LIMITED"
+MESSAGE = "You have sent more requests than PRICEBOOK_MAX_RATE allows. Send them more slowly."
 
 
 class Rates:
@@ -23,6 +29,11 @@ class Rates:
         self._room = max(rate * BURST_SECONDS, 1.0)
         self._clock = clock
         self._buckets: OrderedDict[str, tuple[float, float]] = OrderedDict()
+
+    def check(self, caller: str) -> None:
+        """Take a token from a caller's bucket. Raises `OverLimit` where there is none."""
+        if self.wait(caller):
+            raise OverLimit(CODE, MESSAGE, status=429)
 
     def wait(self, caller: str) -> float:
         """Take a token from a caller's bucket; return 0, or after how many seconds there will be one."""

@@ -50,6 +50,7 @@ def url(mongodb_uri: str, database: str, tmp_path_factory: pytest.TempPathFactor
         "PRICEBOOK_JWT_ISSUER": ISSUER,
         "PRICEBOOK_JWT_AUDIENCE": AUDIENCE,
         "PRICEBOOK_MAX_SUBSCRIPTIONS": "2",
+        "PRICEBOOK_MAX_RATE": "50",
     }
     with server(mongodb_uri, database, folder / "server.log", **environ) as url:
         yield url
@@ -251,6 +252,19 @@ async def test_over_the_limit_of_subscriptions_the_next_is_told_so(http: httpx.A
         headers = {"accept": "text/event-stream", "authorization": f"Bearer {token}"}
         answer = await http.post("/graphql", json={"query": PUBLISHED}, headers=headers)
         assert answer.status_code == 429
+
+
+async def test_the_operations_of_a_websocket_count_as_requests(http: httpx.AsyncClient) -> None:
+    token = SIGNER.token("prices:read", sub="eager")
+    async with asyncio.timeout(DEADLINE_SECONDS), websocket(http) as ws:
+        await begin(ws, token)
+        told = set()
+        for number in range(150):
+            await ws.send(json.dumps({"id": str(number), "type": "subscribe", "payload": {"query": "{ __typename }"}}))
+        while "RATE_LIMITED" not in told:
+            answer = json.loads(await ws.recv())
+            if answer["type"] == "error":
+                told.add(answer["payload"][0]["extensions"]["code"])
 
 
 @pytest.mark.parametrize(

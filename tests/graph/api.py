@@ -141,7 +141,7 @@ def http_client(app: ASGIApp) -> httpx.AsyncClient:
     async def let_in(scope: Scope, receive: Receive, send: Send) -> None:
         await app({**scope, CALLER: ANYBODY}, receive, send)
 
-    return httpx.AsyncClient(transport=httpx.ASGITransport(let_in), base_url="http://pricebook")
+    return httpx.AsyncClient(transport=httpx.ASGITransport(let_in), base_url="http://localhost")
 
 
 def with_state(app: ASGIApp, state: Mapping[str, Any]) -> ASGIApp:

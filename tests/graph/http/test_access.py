@@ -242,6 +242,17 @@ async def test_who_calls_too_often_is_told_when_to_come_again(settings: Settings
         assert other.status_code == 429, "who is not known yet is counted by where they come from"
 
 
+async def test_who_may_do_more_than_read_without_credentials_is_on_this_machine(settings: Settings) -> None:
+    async with serving(replace(settings, anonymous="admin")) as api:
+        for host, status in (("localhost", 200), ("evil.example", 421)):
+            headers = {"host": host, "accept": GRAPHQL_RESPONSE}
+            answer = await api.http.post("/graphql", json={"query": LISTS}, headers=headers)
+            assert answer.status_code == status
+    async with serving(replace(settings, anonymous="prices:read")) as api:
+        answer = await api.http.post("/graphql", json={"query": LISTS}, headers={"host": "prices.example"})
+        assert answer.status_code == 200
+
+
 async def test_credentials_do_not_appear_in_what_is_said_or_logged(
     closed: Api, caplog: pytest.LogCaptureFixture
 ) -> None:

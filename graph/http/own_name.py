@@ -1,0 +1,31 @@
+"""A server that is open to this machine answers nobody who calls it by another name.
+
+A page of any site can have its own name lead to 127.0.0.1 (DNS rebinding): its browser takes the server for that site
+then, but sends that name.
+"""
+
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from graph.http.answers import error_response
+from graph.http.lingering import Lingering
+
+NAMES = frozenset({b"localhost", b"127.0.0.1", b"[::1]"})
+
+
+class OwnName:
+    """Middleware that lets through what is addressed to this machine."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve a connection, or refuse it."""
+        host = next((value for name, value in scope["headers"] if name == b"host"), b"")
+        name = host if host.endswith(b"]") else host.rpartition(b":")[0] or host
+        if name.lower() in NAMES:
+            await self._app(scope, receive, send)
+        elif scope["type"] == "http":
+            message = "This server is open to its own machine alone. Call it as localhost or 127.0.0.1."
+            await Lingering(error_response(421, "NOT_THIS_SERVER", message))(scope, receive, send)
+        else:
+            await send({"type": "websocket.close", "code": 1008, "reason": "NOT_THIS_SERVER"})

@@ -1,0 +1,37 @@
+"""A server that is open to this machine answers under this machine's names alone, whatever leads to it."""
+
+import pytest
+from starlette.types import Message
+
+from graph.http.answers import json_response
+from graph.http.own_name import OwnName
+
+
+async def status(host: str | None) -> int:
+    """The status of the answer to a request for a host."""
+    sent: list[Message] = []
+
+    async def receive() -> Message:
+        return {"type": "http.request", "body": b""}
+
+    async def send(message: Message) -> None:
+        sent.append(message)
+
+    headers = [(b"host", host.encode())] if host is not None else []
+    await OwnName(json_response({}))({"type": "http", "method": "POST", "headers": headers}, receive, send)
+    return int(sent[0]["status"])
+
+
+@pytest.mark.parametrize(
+    "host", ["localhost", "localhost:8000", "127.0.0.1:8000", "[::1]", "[::1]:8000", "LocalHost:1"]
+)
+async def test_this_machine_is_answered(host: str) -> None:
+    assert await status(host) == 200
+
+
+@pytest.mark.parametrize(
+    "host",
+    [None, "", "evil.example", "evil.example:8000", "localhost.evil.example", "127.0.0.1.evil.example", "[::2]:80"],
+)
+async def test_any_other_name_is_refused(host: str | None) -> None:
+    assert await status(host) == 421
