@@ -16,7 +16,7 @@ from graph.http.etags import has
 from graph.http.media_types import EVENTS, accepted_media_type, is_json, is_utf_8
 from graph.http.response_cache import Entry
 from graph.runtime import Runtime
-from graph.telemetry.requests import OK, noted_operation
+from graph.telemetry.requests import noted_operation
 
 MAX_REQUEST = 16 << 10
 """Requests with a longer body or query string are not kept."""
@@ -34,7 +34,8 @@ def keep(scope: Scope, answer: Answer, etag: bytes, revisions: Mapping[str, int]
     """Keep the answer to a request for as long as the pointers' revisions are these, if it came by the cache."""
     put: Callable[[Entry], None] | None = scope.get(_KEEP)
     if put is not None:
-        put(Entry(answer, etag, revisions, noted_operation()))
+        requests = cast("Runtime", scope["state"]["runtime"]).requests
+        put(Entry(answer, etag, revisions, requests.answers[noted_operation()]))
 
 
 class FromCache:
@@ -57,15 +58,14 @@ class FromCache:
                 receive = _again(messages, receive)
                 raw = _whole(messages)
             if raw is not None:
-                runtime = cast("Runtime", scope["state"]["runtime"])
-                responses = runtime.responses
+                responses = cast("Runtime", scope["state"]["runtime"]).responses
                 key = (scope["method"], raw, media_type, caller_of(scope).view)
                 entry = responses.find(key)
                 if entry is not None:
                     condition = headers.get(b"if-none-match")
                     answer = entry.answer.not_modified() if condition and has(condition, entry.etag) else entry.answer
                     await answer(scope, receive, send)
-                    runtime.requests.add(entry.operation, OK, answer.status, perf_counter() - began)
+                    entry.answers.repeat(answer.status, perf_counter() - began)
                     return
                 scope[_KEEP] = partial(responses.put, key)
         await self._app(scope, receive, send)

@@ -4,6 +4,7 @@ from collections import OrderedDict
 from collections.abc import Mapping
 
 from graph.http.answers import Answer
+from graph.telemetry.requests import Answers
 from loaders import Heads
 
 Key = tuple[str, bytes, str, str]
@@ -19,14 +20,14 @@ SWEPT = 64
 class Entry:
     """An answer, its ETag, and the revisions of the pointers for as long as which it is true.
 
-    `operation` is the name by which the requests that it answers are counted.
+    `answers` is where the requests that it answers are counted.
     """
 
-    __slots__ = ("answer", "etag", "operation", "revisions", "size")
+    __slots__ = ("answer", "answers", "etag", "revisions", "size")
 
-    def __init__(self, answer: Answer, etag: bytes, revisions: Mapping[str, int], operation: str) -> None:
+    def __init__(self, answer: Answer, etag: bytes, revisions: Mapping[str, int], answers: Answers) -> None:
         self.answer = answer
-        self.operation = operation
+        self.answers = answers
         self.etag = etag
         self.revisions = tuple(revisions.items())
         self.size = len(answer.body) + OVERHEAD

@@ -32,11 +32,12 @@ class RequestMetrics:
     def tell(self) -> None:
         """Tell what is new, and what is under way."""
         totals: Counts[tuple[str, ...]] = Counts()
-        for (operation, code, status), count in self._requests.counts.items():
-            totals[operation, code, f"{status // 100}xx"] += count
+        for operation, answers in self._requests.answers.items():
+            for (code, status), count in answers.ends().items():
+                totals[operation, code, f"{status // 100}xx"] += count
         self._counts.tell(totals)
-        self._durations.tell({(operation,): tally for operation, tally in self._requests.durations.items()})
+        self._durations.tell({(operation,): answers for operation, answers in self._requests.answers.items()})
         in_flight = Counts(outcome.operation for outcome in self._requests.in_flight)
-        self._shown |= set(in_flight) | set(self._requests.durations)
+        self._shown |= set(in_flight) | set(self._requests.answers)
         for operation in self._shown:
             _in_flight.labels(operation).set(in_flight[operation])

@@ -1,6 +1,7 @@
 """Requests, counted as they are answered, in plain numbers: a cached answer costs some 15 us of Python in all."""
 
-from collections import defaultdict
+from bisect import bisect_left
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -61,18 +62,43 @@ def note_code(code: str) -> None:
         outcome.code = code
 
 
-class Requests:
-    """The requests of a process: by operation, code and HTTP status, with how long they took; and those under way."""
+class Answers(Tally):
+    """The answers to the requests for one operation: how long they took, and their codes and HTTP statuses."""
+
+    __slots__ = ("_ends", "_not_modified", "_repeated")
 
     def __init__(self) -> None:
-        self.counts: defaultdict[tuple[str, str, int], int] = defaultdict(int)
-        self.durations: defaultdict[str, Tally] = defaultdict(lambda: Tally(BOUNDS))
-        self.in_flight: set[Outcome] = set()
+        super().__init__(BOUNDS)
+        self._ends: dict[tuple[str, int], int] = {}
+        self._repeated = 0
+        self._not_modified = 0
 
-    def add(self, operation: str, code: str, status: int, seconds: float) -> None:
-        """Count a request that was answered."""
-        self.counts[operation, code, status] += 1
-        self.durations[operation].add(seconds)
+    def add_end(self, code: str, status: int, seconds: float) -> None:
+        """Count an answer."""
+        self._ends[code, status] = self._ends.get((code, status), 0) + 1
+        self.add(seconds)
+
+    def repeat(self, status: int, seconds: float) -> None:
+        """Count an answer from memory, 200 or 304. As `add_end`, written out: nearly all answers are of this kind."""
+        if status == 304:
+            self._not_modified += 1
+        else:
+            self._repeated += 1
+        self.counts[bisect_left(BOUNDS, seconds)] += 1
+        self.seconds += seconds
+
+    def ends(self) -> Counter[tuple[str, int]]:
+        """Return how many answers there were by code and status."""
+        repeated = {(OK, 200): self._repeated, (OK, 304): self._not_modified}
+        return Counter(self._ends) + Counter(repeated)
+
+
+class Requests:
+    """The requests of a process: the answers by operation, and what is under way."""
+
+    def __init__(self) -> None:
+        self.answers: defaultdict[str, Answers] = defaultdict(Answers)
+        self.in_flight: set[Outcome] = set()
 
     @contextmanager
     def metered(self) -> Iterator[Outcome]:
@@ -86,4 +112,5 @@ class Requests:
         finally:
             self.in_flight.discard(outcome)
             _outcome.reset(token)
-            self.add(outcome.operation, outcome.final_code, outcome.status, perf_counter() - began)
+            seconds = perf_counter() - began
+            self.answers[outcome.operation].add_end(outcome.final_code, outcome.status, seconds)

@@ -9,6 +9,7 @@ import pytest
 from graph.http.answers import json_response
 from graph.http.cache_control import CacheControl
 from graph.http.response_cache import OVERHEAD, SWEPT, Entry, Key, ResponseCache
+from graph.telemetry.requests import Answers
 from loaders import Heads
 from storage import PriceList
 
@@ -53,7 +54,7 @@ def key(name: str) -> Key:
 
 def entry(text: str = "", **revisions: int) -> Entry:
     kept = CacheControl().headers("anonymous", b'"e"', immutable=False)
-    return Entry(json_response(text, kept=kept), b'"e"', revisions or {"retail": 1}, "query snapshot")
+    return Entry(json_response(text, kept=kept), b'"e"', revisions or {"retail": 1}, Answers())
 
 
 def test_an_answer_is_found_by_all_of_its_key(cache: ResponseCache) -> None:

@@ -8,7 +8,7 @@ import pytest
 from graph.telemetry.request_metrics import RequestMetrics
 from graph.telemetry.requests import Requests, note_code, note_operation, noted_operation
 from tests.graph.api import Api, row
-from tests.graph.telemetry.samples import sample
+from tests.graph.telemetry.samples import ends, sample
 
 PRICE = '{ snapshot(priceList: "retail") { price(sku: "a") { amount } } }'
 
@@ -20,12 +20,12 @@ async def retail(api: Api) -> Api:
     """The API, with a list that has a price; nothing is counted yet."""
     await api.create("retail")
     await api.publish("retail", [row("a")])
-    api.runtime.requests.counts.clear()
+    api.runtime.requests.answers.clear()
     return api
 
 
 def counted(api: Api) -> Counted:
-    return dict(api.runtime.requests.counts)
+    return ends(api.runtime.requests)
 
 
 async def test_an_answer_from_memory_counts_as_any_other(retail: Api) -> None:
@@ -33,7 +33,7 @@ async def test_an_answer_from_memory_counts_as_any_other(retail: Api) -> None:
         await retail.data(PRICE)
     assert retail.runtime.responses.hits == 2
     assert counted(retail) == {("query snapshot", "OK", 200): 3}
-    assert sum(retail.runtime.requests.durations["query snapshot"].counts) == 3
+    assert sum(retail.runtime.requests.answers["query snapshot"].counts) == 3
 
 
 async def test_who_has_the_answer_is_counted_too(retail: Api) -> None:
@@ -101,7 +101,7 @@ def test_the_first_error_names_the_request_and_what_it_asks_for_is_known_while_i
         assert noted_operation() == "query snapshot"
         assert requests.in_flight == {outcome}
     assert requests.in_flight == set()
-    assert dict(requests.counts) == {("query snapshot", "FIRST", 200): 1}
+    assert ends(requests) == {("query snapshot", "FIRST", 200): 1}
     note_code("OUTSIDE")
     assert noted_operation() == "none"
 
@@ -109,9 +109,10 @@ def test_the_first_error_names_the_request_and_what_it_asks_for_is_known_while_i
 def test_requests_are_told_with_the_class_of_their_status() -> None:
     requests, operation = Requests(), "query told"
     metrics = RequestMetrics(requests)
-    requests.add(operation, "OK", 200, 0.01)
-    requests.add(operation, "OK", 204, 0.01)
-    requests.add(operation, "OK", 304, 0.01)
+    answers = requests.answers[operation]
+    answers.add_end("OK", 200, 0.01)
+    answers.repeat(200, 0.00001)
+    answers.repeat(304, 0.00001)
     with requests.metered():
         note_operation(operation)
         metrics.tell()
@@ -122,3 +123,4 @@ def test_requests_are_told_with_the_class_of_their_status() -> None:
     assert sample("pricebook_requests_total", operation=operation, code="OK", status="3xx") == 1
     assert sample("pricebook_requests_total", operation=operation, code="INTERNAL", status="5xx") == 1
     assert sample("pricebook_request_duration_seconds_count", operation=operation) == 4
+    assert sample("pricebook_request_duration_seconds_bucket", operation=operation, le="0.0001") >= 2

@@ -13,6 +13,7 @@ from graph.http.access import CALLER
 from graph.http.endpoint import Endpoint
 from graph.runtime import Runtime
 from tests.graph.api import ANYBODY, Api, row
+from tests.graph.telemetry.samples import ends
 from tests.waiting import until
 
 PUBLISHED = 'subscription { published(priceList: "retail") { version } }'
@@ -63,7 +64,7 @@ async def test_an_operation_is_in_flight_while_it_is_followed_and_counted_at_its
     await api.create("retail")
     await api.publish("retail", [row("a")])
     requests = api.runtime.requests
-    requests.counts.clear()
+    requests.answers.clear()
     async with connected(api.runtime) as socket:
         socket.send(id="1", type="subscribe", payload={"query": PUBLISHED})
         assert (await socket.receive())["payload"]["data"] == {"published": {"version": 1}}
@@ -72,9 +73,9 @@ async def test_an_operation_is_in_flight_while_it_is_followed_and_counted_at_its
         assert (await socket.receive())["id"] == "2"
 
         async def is_counted() -> bool:
-            return bool(requests.counts)
+            return bool(requests.answers)
 
         await until(is_counted, "counted")
-        assert dict(requests.counts) == {("subscription batchProgress", "BATCH_NOT_FOUND", 101): 1}
-    assert requests.counts["subscription published", "OK", 101] == 1
+        assert ends(requests) == {("subscription batchProgress", "BATCH_NOT_FOUND", 101): 1}
+    assert ends(requests)["subscription published", "OK", 101] == 1
     assert requests.in_flight == set()
