@@ -88,7 +88,7 @@ def _too_many(wait: float) -> Answer:
 
 
 async def _refuse(runtime: Runtime, answer: Answer, code: str, scope: Scope, receive: Receive, send: Send) -> None:
-    runtime.requests.add(NONE, code, answer.status, 0.0)
+    runtime.requests.answers[NONE].add_end(code, answer.status, 0.0)
     if scope["type"] == "http":
         await Lingering(answer)(scope, receive, send)
     elif "websocket.http.response" in scope.get("extensions", {}):

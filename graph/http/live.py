@@ -95,6 +95,7 @@ class Live(GraphQL[Context, None]):
             schema,
             graphql_ide=None,
             subscription_protocols=(GRAPHQL_TRANSPORT_WS_PROTOCOL, GRAPHQL_SSE_PROTOCOL),
+            max_subscriptions_per_connection=None,  # a caller's are limited, over all of their connections
             allowed_origins=origins,
         )
         self._make_context = make_context
