@@ -1,6 +1,7 @@
 """The rooms and who may enter which: held by import-linter's contracts, and by what the files say."""
 
 import ast
+import re
 import subprocess
 import sysconfig
 from collections.abc import Iterator
@@ -62,3 +63,9 @@ def test_no_file_is_too_long_to_have_one_purpose() -> None:
     }
     allowed = {name: MAX_TEST_LINES if name.startswith("tests") else MAX_LINES for name in lengths}
     assert {name: lines for name, lines in lengths.items() if lines > allowed[name]} == {}
+
+
+def test_readme_names_tests_that_there_are() -> None:
+    named = set(re.findall(r"`(tests/[\w/.]+)`", (ROOT / "README.md").read_text(encoding="utf-8")))
+    assert named
+    assert [each for each in sorted(named) if not (ROOT / each).exists()] == []

@@ -88,6 +88,7 @@ def test_both_lists_are_published_and_served(first_run: FirstRun) -> None:
 def test_the_message_ends_in_a_query_that_is_answered(first_run: FirstRun) -> None:
     assert [price["sku"] for price in first_run.pasted["snapshot"]["pricesBySku"]] == ["USD", "GBP", "JPY"]
     assert "In the browser" in first_run.said
+    assert "Open to everyone   on this machine" in first_run.said
 
 
 def test_ctrl_c_stops_everything_it_started(first_run: FirstRun) -> None:

@@ -28,7 +28,11 @@ def test_a_server_runs_on_it(server: Secured, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("wrong", "told"),
-    [("password", "Authentication failed"), ("authority", "certificate verify failed"), ("tls", "MongoDB does not answer")],
+    [
+        ("password", "Authentication failed"),
+        ("authority", "certificate verify failed"),
+        ("tls", "MongoDB does not answer"),
+    ],
 )
 def test_what_is_wrong_is_told_without_the_password(server: Secured, tmp_path: Path, wrong: str, told: str) -> None:
     uri = {

@@ -123,7 +123,8 @@ async def test_a_dry_run_tells_what_would_go_and_changes_nothing(retail: Store) 
     plan = await retail.retirer.plan("retail")
     assert (await snapshot(retail, 1)).layers != ()
     [run] = await retain(retail, 1)
-    assert plan.drops == run.drops != []
+    # Not by their bytes: a checkpoint between the two looks can write some more.
+    assert [each.layer for each in plan.drops] == [each.layer for each in run.drops] != []
 
 
 async def test_a_version_that_is_read_after_it_was_marked_stays(retail: Store) -> None:
