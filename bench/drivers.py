@@ -19,7 +19,7 @@ _SCRIPT = """
 local requests = {}
 for line in io.lines(%s) do
   local etag, body = line:match("^(%%S+)\\t(.*)$")
-  local headers = {["content-type"] = "application/json", ["authorization"] = %s}
+  local headers = {["host"] = "127.0.0.1", ["content-type"] = "application/json", ["authorization"] = %s}
   if etag ~= "-" then headers["if-none-match"] = etag end
   requests[#requests + 1] = wrk.format("POST", nil, headers, body)
 end

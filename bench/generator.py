@@ -35,7 +35,7 @@ async def connection(url: str, requests: Iterator[bytes], until: float, seen: Se
 
 def request(line: bytes, url: str, token: str | None) -> bytes:
     etag, _, body = line.rstrip(b"\n").partition(b"\t")
-    head = f"POST {urlsplit(url).path} HTTP/1.1\r\nhost: bench\r\ncontent-type: application/json\r\n"
+    head = f"POST {urlsplit(url).path} HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n"
     head += f"authorization: Bearer {token}\r\n" if token else ""
     condition = b"" if etag == b"-" else b"if-none-match: " + etag + b"\r\n"
     return head.encode() + condition + b"content-length: %d\r\n\r\n" % len(body) + body

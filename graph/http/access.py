@@ -1,6 +1,7 @@
 """Who calls: the first thing that is asked of a request, also of one that the response cache could answer."""
 
 import math
+from collections.abc import Awaitable
 from typing import cast
 
 from starlette.requests import HTTPConnection
@@ -9,6 +10,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from starlette.websockets import WebSocket
 
 from graph.http.answers import Answer, error_response
+from graph.http.headers import are_repeated, headers_of
 from graph.http.lingering import Lingering
 from graph.identity.callers import ANONYMOUS, Caller, Unauthenticated
 from graph.limits import rates
@@ -30,32 +32,32 @@ class Access:
         self._app = app
         self._buckets = buckets
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         """Serve a request, or refuse it."""
         runtime = cast("Runtime", scope["state"]["runtime"])
-        credentials = [value for name, value in scope["headers"] if name == _AUTHORIZATION]
-        given = credentials[0] if credentials else None
-        caller = runtime.authenticator.known(given)
+        caller = runtime.authenticator.known(headers_of(scope).get(_AUTHORIZATION))
         # Who is not known yet is counted by where they come from: guessing is no faster than asking.
         wait = self._buckets.wait(counted_as(caller, scope))
         if wait:
-            await _refuse(runtime, _too_many(wait), rates.CODE, scope, receive, send)
-            return
-        if caller is None or len(credentials) > 1:
-            try:
-                caller = await _identified(runtime, credentials)
-            except Unauthenticated as refused:
-                await _refuse(runtime, unauthenticated(refused), refused.code, scope, receive, send)
-                return
-            except Exception as error:
-                known = explain(error)
-                if not isinstance(known, Unavailable):
-                    raise
-                answer = error_response(503, known.code, known.message)
-                await _refuse(runtime, answer, known.code, scope, receive, send)
-                return
+            return _refuse(runtime, _too_many(wait), rates.CODE, scope, receive, send)
+        if caller is None or are_repeated(scope):
+            return self._identify(runtime, scope, receive, send)
         scope[CALLER] = caller
-        await self._app(scope, receive, send)
+        return self._app(scope, receive, send)
+
+    async def _identify(self, runtime: Runtime, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            scope[CALLER] = await _identified(runtime, scope)
+        except Unauthenticated as refused:
+            await _refuse(runtime, unauthenticated(refused), refused.code, scope, receive, send)
+        except Exception as error:
+            known = explain(error)
+            if not isinstance(known, Unavailable):
+                raise
+            answer = error_response(503, known.code, known.message)
+            await _refuse(runtime, answer, known.code, scope, receive, send)
+        else:
+            await self._app(scope, receive, send)
 
 
 def caller_of(connection: HTTPConnection | Scope) -> Caller:
@@ -69,10 +71,11 @@ def unauthenticated(refused: Unauthenticated) -> Answer:
     return error_response(401, refused.code, refused.message, {"www-authenticate": 'Bearer realm="pricebook"'})
 
 
-async def _identified(runtime: Runtime, credentials: list[bytes]) -> Caller:
+async def _identified(runtime: Runtime, scope: Scope) -> Caller:
+    credentials = [value for name, value in scope["headers"] if name == _AUTHORIZATION]
     if len(credentials) > 1:
         raise Unauthenticated("A request has one Authorization header.")
-    return await runtime.authenticator.identify(credentials[0])
+    return await runtime.authenticator.identify(credentials[0] if credentials else None)
 
 
 def counted_as(caller: Caller | None, scope: Scope) -> str:

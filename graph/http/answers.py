@@ -7,9 +7,8 @@ import msgspec
 from starlette.types import Receive, Scope, Send
 
 from graph.http.media_types import JSON
+from graph.telemetry.request_ids import Headers, with_request_id
 from graph.telemetry.requests import note_code
-
-Headers = list[tuple[bytes, bytes]]
 
 VARY = (b"vary", b"Accept, Authorization")
 NO_STORE = (b"cache-control", b"no-store")
@@ -31,11 +30,12 @@ class Answer:
         self.body = body
         self.code = code
 
-    async def __call__(self, _scope: Scope, _receive: Receive, send: Send) -> None:
+    async def __call__(self, scope: Scope, _receive: Receive, send: Send) -> None:
         """Send it."""
         if self.code is not None:
             note_code(self.code)
-        await send({"type": "http.response.start", "status": self.status, "headers": list(self.headers)})
+        headers = with_request_id(scope, self.headers)
+        await send({"type": "http.response.start", "status": self.status, "headers": headers})
         await send({"type": "http.response.body", "body": self.body})
 
     def not_modified(self) -> "Answer":

@@ -13,6 +13,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from graph.http.access import caller_of
 from graph.http.answers import Answer
 from graph.http.etags import has
+from graph.http.headers import headers_of
+from graph.http.lingering import BODY_READ
 from graph.http.media_types import EVENTS, accepted_media_type, is_json, is_utf_8
 from graph.http.response_cache import Entry
 from graph.runtime import Runtime
@@ -47,7 +49,7 @@ class FromCache:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request."""
         began = perf_counter()
-        headers: dict[bytes, bytes] = dict(scope["headers"])
+        headers = headers_of(scope)
         media_type = _answered_in(scope, headers)
         if media_type is not None:
             raw: bytes | None = scope["query_string"]
@@ -57,6 +59,7 @@ class FromCache:
                     messages.append(await receive())
                 receive = _again(messages, receive)
                 raw = _whole(messages)
+                scope[BODY_READ] = raw is not None
             if raw is not None:
                 responses = cast("Runtime", scope["state"]["runtime"]).responses
                 key = (scope["method"], raw, media_type, caller_of(scope).view)

@@ -5,6 +5,7 @@ what little is left is taken in first, after the answer (RFC 9112, section 9.6).
 """
 
 import asyncio
+from collections.abc import Awaitable
 from contextlib import suppress
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -14,17 +15,22 @@ LINGER_BYTES = 16 << 20
 """No more than this is taken in; who sends on after it may find the connection reset."""
 
 
+BODY_READ = "pricebook.body_read"
+"""In the scope of a request whose body has come as a whole already."""
+
+
 class Lingering:
     """Middleware that ends a connection after an answer that was given before the body had been read."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         """Serve a request."""
-        if scope["type"] != "http" or scope["method"] != "POST":
-            await self._app(scope, receive, send)
-            return
+        has_body = scope["type"] == "http" and scope["method"] == "POST" and not scope.get(BODY_READ)
+        return (self._linger if has_body else self._app)(scope, receive, send)
+
+    async def _linger(self, scope: Scope, receive: Receive, send: Send) -> None:
         read = False
 
         async def receive_noting() -> Message:

@@ -10,7 +10,7 @@ import strawberry
 from graphql import GraphQLError, OperationType
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.types import Receive, Scope, Send
+from starlette.types import Message, Receive, Scope, Send
 from starlette.websockets import WebSocket
 from strawberry.asgi import ASGIWebSocketAdapter, GraphQL
 from strawberry.http import GraphQLRequestData
@@ -35,6 +35,7 @@ from graph.limits.rates import Rates
 from graph.limits.subscriptions import Subscriptions
 from graph.runtime import Runtime
 from graph.telemetry.operations import NONE
+from graph.telemetry.request_ids import with_request_id
 from graph.telemetry.requests import note_code, note_operation
 
 MAX_REASON = 120
@@ -117,7 +118,7 @@ class Live(GraphQL[Context, None]):
                 return
             with self.subscriptions.slot(caller_of(scope).name):
                 async with self.within(None) as time:
-                    await super().__call__({**scope, _TIME: time}, receive, send)
+                    await super().__call__({**scope, _TIME: time}, receive, _with_id(scope, send))
         except (BadRequest, OverLimit) as bad:
             await error_response(bad.status or 400, bad.code, bad.message)(scope, receive, send)
 
@@ -167,6 +168,15 @@ def wants_events(request: Request) -> bool:
 def is_websocket(scope: Any) -> bool:
     """Whether a connection is a WebSocket."""
     return bool(scope["type"] == "websocket")
+
+
+def _with_id(scope: Scope, send: Send) -> Send:
+    async def send_with_id(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            message = {**message, "headers": with_request_id(scope, message["headers"])}
+        await send(message)
+
+    return send_with_id
 
 
 async def _caller(websocket: WebSocket, payload: object) -> Caller:

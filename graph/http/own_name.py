@@ -4,9 +4,12 @@ A page of any site can have its own name lead to 127.0.0.1 (DNS rebinding): its 
 then, but sends that name.
 """
 
+from collections.abc import Awaitable
+
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from graph.http.answers import error_response
+from graph.http.headers import headers_of
 from graph.http.lingering import Lingering
 
 NAMES = frozenset({b"localhost", b"127.0.0.1", b"[::1]"})
@@ -18,14 +21,16 @@ class OwnName:
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         """Serve a connection, or refuse it."""
-        host = next((value for name, value in scope["headers"] if name == b"host"), b"")
+        host = headers_of(scope).get(b"host", b"")
         name = host if host.endswith(b"]") else host.rpartition(b":")[0] or host
-        if name.lower() in NAMES:
-            await self._app(scope, receive, send)
-        elif scope["type"] == "http":
-            message = "This server is open to its own machine alone. Call it as localhost or 127.0.0.1."
-            await Lingering(error_response(421, "NOT_THIS_SERVER", message))(scope, receive, send)
-        else:
-            await send({"type": "websocket.close", "code": 1008, "reason": "NOT_THIS_SERVER"})
+        return (self._app if name.lower() in NAMES else _refuse)(scope, receive, send)
+
+
+async def _refuse(scope: Scope, receive: Receive, send: Send) -> None:
+    if scope["type"] == "http":
+        message = "This server is open to its own machine alone. Call it as localhost or 127.0.0.1."
+        await Lingering(error_response(421, "NOT_THIS_SERVER", message))(scope, receive, send)
+    else:
+        await send({"type": "websocket.close", "code": 1008, "reason": "NOT_THIS_SERVER"})

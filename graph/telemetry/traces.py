@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any
 
-from starlette.types import ASGIApp
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from loaders import loading
 
@@ -84,8 +84,11 @@ class Traces:
             return app
         from opentelemetry.instrumentation.asgi import OpenTelemetryMiddleware  # noqa: PLC0415
 
+        async def single(scope: Scope, receive: Receive, send: Send) -> None:
+            await app(scope, receive, send)  # what is no coroutine the library takes for an application of ASGI 2
+
         traced: ASGIApp = OpenTelemetryMiddleware(
-            app,
+            single,
             tracer_provider=self._provider,
             exclude_spans=["send", "receive"],
             server_request_hook=_without_query,

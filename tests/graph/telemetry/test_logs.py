@@ -8,7 +8,7 @@ from logging.config import dictConfig
 import pytest
 
 from graph.telemetry.logs import HumanLines, JsonLines, log_config
-from graph.telemetry.request_ids import Ids, _current
+from graph.telemetry.request_ids import _current
 
 
 def record(message: str, *arguments: object, raised: bool = False) -> logging.LogRecord:
@@ -32,7 +32,7 @@ def test_a_record_is_one_line_of_json_whatever_is_in_it() -> None:
 
 
 def test_a_record_tells_the_request_and_the_trace_that_it_belongs_to() -> None:
-    token = _current.set(Ids("r-1", "4bf92f3577b34da6a3ce929d0e0e4736"))
+    token = _current.set((b"r-1", b"00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"))
     try:
         told = json.loads(JsonLines().format(record("x")))
         line = HumanLines().format(record("x"))

@@ -6,6 +6,7 @@ import httpx
 import pytest
 from starlette.types import Receive, Scope, Send
 
+from graph.http.answers import json_response
 from graph.telemetry.request_ids import Ids, RequestIds, ids
 
 TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
@@ -17,10 +18,9 @@ class Answering:
     def __init__(self) -> None:
         self.seen: list[Ids | None] = []
 
-    async def __call__(self, _scope: Scope, _receive: Receive, send: Send) -> None:
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         self.seen.append(ids())
-        await send({"type": "http.response.start", "status": 200, "headers": []})
-        await send({"type": "http.response.body", "body": b""})
+        await json_response({})(scope, receive, send)
 
 
 async def ask(*headers: tuple[str, str]) -> tuple[str, Ids]:
