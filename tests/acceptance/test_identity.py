@@ -107,7 +107,7 @@ async def test_a_key_from_the_command_line_opens_what_it_is_for_until_it_is_revo
     assert [(each["name"], each["scopes"], each["revokedAt"]) for each in listed] == [
         ("till-3", ["prices:read:shop"], None)
     ]
-    assert key.split("_")[2] not in repr(listed)
+    assert key.split("_", 2)[2] not in repr(listed)
     assert (await asyncio.to_thread(keys, "revoke", listed[0]["id"])).returncode == 0
 
     async def is_refused() -> bool:
@@ -147,10 +147,10 @@ def test_a_key_that_cannot_be_is_refused_with_what_could(keys: Keys, arguments: 
 
 async def test_a_refusal_reaches_who_is_still_sending(http: httpx.AsyncClient) -> None:
     reader, writer = await asyncio.open_connection(http.base_url.host, http.base_url.port)
-    head = b"POST /graphql HTTP/1.1\r\nhost: p\r\nauthorization: x\r\ncontent-length: 300000\r\n\r\n"
+    head = b"POST /graphql HTTP/1.1\r\nhost: p\r\nauthorization: x\r\ncontent-length: 100000\r\n\r\n"
     writer.write(head)
     await writer.drain()
-    for _ in range(300):
+    for _ in range(100):
         await asyncio.sleep(0.001)
         writer.write(b"x" * 1000)
         await writer.drain()
@@ -229,12 +229,12 @@ async def test_an_event_stream_needs_credentials_too(http: httpx.AsyncClient) ->
 
 async def test_a_subscription_ends_with_the_credentials_that_it_began_with(http: httpx.AsyncClient) -> None:
     admin = SIGNER.token("admin")
-    # Within the leeway for clocks that are off: it holds for two seconds more.
-    token = SIGNER.token("prices:read", exp=int(time.time()) - 28)
+    # Within the leeway for clocks that are off: it holds for some seconds more.
+    token = SIGNER.token("prices:read", exp=int(time.time()) - 24)
     async with asyncio.timeout(DEADLINE_SECONDS), websocket(http) as ws:
         assert (await begin(ws, token))["type"] == "connection_ack"
         assert (await follow(ws, "1"))["type"] == "next"
-        await asyncio.sleep(2.5)
+        await asyncio.sleep(6.5)
         publish = PUBLISH.replace('"1",', '"2",', 1)
         assert (await post(http, publish, admin)).json()["data"]["publishBatch"]["batch"]["state"] == "PUBLISHED"
         told = json.loads(await ws.recv())

@@ -86,7 +86,7 @@ async def everything(store: Store, uri: str) -> None:
     """What the service does in its life."""
     heads = Heads(store)
     try:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(15):
             await heads.start()
     except TimeoutError as error:
         raise NotReady from error
