@@ -5,7 +5,7 @@ import gc
 import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import TypedDict
+from typing import Any, TypedDict, cast
 
 from starlette.applications import Starlette
 from starlette.middleware.cors import CORSMiddleware
@@ -18,12 +18,12 @@ from starlette.websockets import WebSocket
 from graph import schema
 from graph.context import Context
 from graph.http.access import Access, caller_of
+from graph.http.answers import Answer, error_response
 from graph.http.body_limit import BodyLimit
 from graph.http.cache_control import CacheControl
 from graph.http.caching import FromCache
 from graph.http.endpoint import Endpoint
 from graph.http.health import healthz, readyz
-from graph.http.lingering import Lingering
 from graph.http.metered import Metered
 from graph.http.min_version import HEADER, MinVersion, min_versions_of
 from graph.http.multipart import PREFLIGHT
@@ -74,7 +74,7 @@ def create_app(settings: Settings) -> Starlette:
     )
     # What a request to the endpoint passes, from the inside to the outside.
     graphql: ASGIApp = BodyLimit(endpoint, settings.max_body_bytes, settings.max_upload_bytes)
-    graphql = Lingering(Metered(ServerErrorMiddleware(MinVersion(graphql))))
+    graphql = Metered(ServerErrorMiddleware(MinVersion(graphql), cast("Any", _failed)))
     if settings.response_cache_bytes:
         graphql = FromCache(graphql)
     graphql = Access(graphql, rates)
@@ -124,8 +124,12 @@ def _collect_rarely() -> None:
     gc.set_threshold(GARBAGE_THRESHOLD, 20, 20)
 
 
+async def _failed(_request: Request, _error: Exception) -> Answer:
+    return error_response(500, "INTERNAL", "This failed, and is in the log with the id of the request.")
+
+
 def _context(request: Request | WebSocket) -> Context:
-    runtime: Runtime = request.state.runtime
+    runtime: Runtime = request.scope["state"]["runtime"]
     return runtime.context(caller_of(request.scope), min_versions_of(request.scope))
 
 

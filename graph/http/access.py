@@ -4,14 +4,12 @@ import math
 from collections.abc import Awaitable
 from typing import cast
 
-from starlette.requests import HTTPConnection
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 from starlette.websockets import WebSocket
 
 from graph.http.answers import Answer, error_response
 from graph.http.headers import are_repeated, headers_of
-from graph.http.lingering import Lingering
 from graph.identity.callers import ANONYMOUS, Caller, Unauthenticated
 from graph.limits import rates
 from graph.limits.rates import Rates
@@ -60,9 +58,9 @@ class Access:
             await self._app(scope, receive, send)
 
 
-def caller_of(connection: HTTPConnection | Scope) -> Caller:
+def caller_of(scope: Scope) -> Caller:
     """Return who sends a request, or opened a WebSocket."""
-    caller: Caller = (connection.scope if isinstance(connection, HTTPConnection) else connection)[CALLER]
+    caller: Caller = scope[CALLER]
     return caller
 
 
@@ -93,7 +91,7 @@ def _too_many(wait: float) -> Answer:
 async def _refuse(runtime: Runtime, answer: Answer, code: str, scope: Scope, receive: Receive, send: Send) -> None:
     runtime.requests.answers[NONE].add_end(code, answer.status, 0.0)
     if scope["type"] == "http":
-        await Lingering(answer)(scope, receive, send)
+        await answer(scope, receive, send)
     elif "websocket.http.response" in scope.get("extensions", {}):
         denial = Response(answer.body, answer.status)
         await WebSocket(scope, receive, send).send_denial_response(denial)

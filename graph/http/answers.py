@@ -6,9 +6,10 @@ from typing import Any
 import msgspec
 from starlette.types import Receive, Scope, Send
 
+from graph.http.lingering import is_unread, send_and_linger
 from graph.http.media_types import JSON
 from graph.telemetry.request_ids import Headers, with_request_id
-from graph.telemetry.requests import note_code
+from graph.telemetry.requests import note_code, note_status
 
 VARY = (b"vary", b"Accept, Authorization")
 NO_STORE = (b"cache-control", b"no-store")
@@ -30,12 +31,17 @@ class Answer:
         self.body = body
         self.code = code
 
-    async def __call__(self, scope: Scope, _receive: Receive, send: Send) -> None:
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send it."""
         if self.code is not None:
             note_code(self.code)
+        note_status(scope, self.status)
         headers = with_request_id(scope, self.headers)
-        await send({"type": "http.response.start", "status": self.status, "headers": headers})
+        start = {"type": "http.response.start", "status": self.status, "headers": headers}
+        if is_unread(scope):
+            await send_and_linger(scope, start, self.body, receive, send)
+            return
+        await send(start)
         await send({"type": "http.response.body", "body": self.body})
 
     def not_modified(self) -> "Answer":

@@ -2,10 +2,11 @@
 
 from dataclasses import dataclass
 
-from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from graph.http.answers import Answer, error_response
+from graph.http.headers import header
+from graph.http.lingering import is_lingering, note_read
 
 
 class BodyTooLarge(Exception):
@@ -38,14 +39,14 @@ class BodyLimit:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        headers = Headers(scope=scope)
-        limit = self._upload_limit if headers.get("content-type", "").lower().startswith("multipart/") else self._limit
-        length = headers.get("content-length", "")
+        has_file = header(scope, b"content-type").lower().startswith("multipart/")
+        limit = self._upload_limit if has_file else self._limit
+        length = header(scope, b"content-length")
         if length.isdigit() and int(length) > limit.bytes:
             await _refusal(BodyTooLarge(limit))(scope, receive, send)
             return
         try:
-            await self._app(scope, _counting(receive, limit), send)
+            await self._app(scope, _counting(scope, receive, limit), send)
         except BodyTooLarge as refused:
             await _refusal(refused)(scope, receive, send)
 
@@ -54,15 +55,17 @@ def _refusal(refused: BodyTooLarge) -> Answer:
     return error_response(413, refused.code, str(refused))
 
 
-def _counting(receive: Receive, limit: Limit) -> Receive:
+def _counting(scope: Scope, receive: Receive, limit: Limit) -> Receive:
     received = 0
 
     async def counting() -> Message:
         nonlocal received
         message = await receive()
         received += len(message.get("body", b""))
-        if received > limit.bytes:
+        if received > limit.bytes and not is_lingering(scope):
             raise BodyTooLarge(limit)
+        if not message.get("more_body", False):
+            note_read(scope)
         return message
 
     return counting

@@ -14,7 +14,7 @@ from graph.http.access import caller_of
 from graph.http.answers import Answer
 from graph.http.etags import has
 from graph.http.headers import headers_of
-from graph.http.lingering import BODY_READ
+from graph.http.lingering import note_read
 from graph.http.media_types import EVENTS, accepted_media_type, is_json, is_utf_8
 from graph.http.response_cache import Entry
 from graph.runtime import Runtime
@@ -59,7 +59,8 @@ class FromCache:
                     messages.append(await receive())
                 receive = _again(messages, receive)
                 raw = _whole(messages)
-                scope[BODY_READ] = raw is not None
+                if raw is not None:
+                    note_read(scope)
             if raw is not None:
                 responses = cast("Runtime", scope["state"]["runtime"]).responses
                 key = (scope["method"], raw, media_type, caller_of(scope).view)

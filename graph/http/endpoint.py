@@ -19,6 +19,7 @@ from graph.http.answers import Answer, answer, error_response, json_response
 from graph.http.cache_control import CacheControl
 from graph.http.caching import MIN_VERSION, keep
 from graph.http.etags import ETags
+from graph.http.headers import header, headers_of
 from graph.http.live import Live, MakeContext, is_websocket, wants_events
 from graph.http.media_types import GRAPHQL_RESPONSE, accepted_media_type
 from graph.http.multipart import UploadRequest, is_multipart, read_multipart
@@ -30,6 +31,7 @@ from graph.identity.callers import AccessError, Unauthenticated
 from graph.limits.limits import DEFAULT_LIMITS, Limits, OverLimit
 from graph.limits.rates import Rates
 from graph.limits.subscriptions import Subscriptions
+from graph.limits.time_limit import within
 from graph.rows import decode_variables
 from graph.telemetry.requests import note_operation
 from graph.telemetry.traces import TRACES
@@ -77,7 +79,7 @@ class Endpoint:
             await self._live(scope, receive, send)
             return
         request = Request(scope, receive)
-        if wants_events(request) and caller_of(scope).may_ask:
+        if wants_events(scope) and caller_of(scope).may_ask:
             await self._live(scope, receive, send)
             return
         response = await self._respond(request)
@@ -88,9 +90,9 @@ class Endpoint:
             return error_response(405, "METHOD_NOT_ALLOWED", "Use GET or POST.", {"allow": "GET, POST"})
         if self._ide and request.method == "GET" and _is_browser(request) and not _asks(request):
             return answer(self._ide, 200, "text/html; charset=utf-8")
-        if not caller_of(request).may_ask:
+        if not caller_of(request.scope).may_ask:
             return unauthenticated(Unauthenticated())
-        media_type = accepted_media_type(request.headers.get("accept", ""))
+        media_type = accepted_media_type(header(request.scope, b"accept"))
         if media_type is None:
             return error_response(406, "NOT_ACCEPTABLE", f"Accept {GRAPHQL_RESPONSE} or application/json.")
         try:
@@ -123,7 +125,7 @@ class Endpoint:
         operation.cost.check(variables)
         context = self._make_context(request)
         shareable = self._shareable(request, asked, media_type, document, operation, variables)
-        if shareable and MIN_VERSION.decode() not in request.headers:
+        if shareable and MIN_VERSION not in headers_of(request.scope):
             unexecuted = shareable.unexecuted(context)
             if unexecuted:
                 return unexecuted
@@ -136,13 +138,7 @@ class Endpoint:
     async def _result(self, operation: Operation, variables: dict[str, Any], context: Context) -> ExecutionResult:
         if operation.kind is not OperationType.QUERY:  # what changes something takes as long as what it brings
             return await operation.executable.execute(variables, context)
-        try:
-            async with asyncio.timeout(self._limits.seconds) as time:
-                return await operation.executable.execute(variables, context)
-        except TimeoutError as error:
-            if not time.expired():
-                raise
-            raise self._limits.timeout() from error
+        return await within(self._limits, operation.executable.execute(variables, context))
 
     def _shareable(
         self,
@@ -158,13 +154,13 @@ class Endpoint:
         return Shareable(
             self._etags,
             self._cache_control,
-            caller_of(request).view,
+            caller_of(request.scope).view,
             media_type,
             document.digest,
             operation.versioned,
             asked.operation_name,
             variables,
-            ", ".join(request.headers.getlist("if-none-match")).encode("latin-1"),
+            headers_of(request.scope).get(b"if-none-match", b""),
         )
 
 
@@ -219,7 +215,7 @@ def _variables(asked: GraphQLRequest, operation: Operation) -> dict[str, Any]:
 
 
 def _is_browser(request: Request) -> bool:
-    return "text/html" in request.headers.get("accept", "")
+    return "text/html" in header(request.scope, b"accept")
 
 
 def _asks(request: Request) -> bool:

@@ -6,13 +6,29 @@ _HEADERS = "pricebook.headers"
 
 
 def headers_of(scope: Scope) -> dict[bytes, bytes]:
-    """Return the headers; of one that came twice the last."""
+    """Return the headers; one that came more than once is joined by commas (RFC 9110, section 5.3)."""
     known: dict[bytes, bytes] | None = scope.get(_HEADERS)
     if known is None:
-        known = scope[_HEADERS] = dict(scope["headers"])
+        known = dict(scope["headers"])
+        if len(known) != len(scope["headers"]):
+            known = _joined(scope)
+        scope[_HEADERS] = known
     return known
 
 
+def header(scope: Scope, name: bytes, default: str = "") -> str:
+    """Return a header of a request as text; `name` is in lower case."""
+    value = headers_of(scope).get(name)
+    return default if value is None else value.decode("latin-1")
+
+
 def are_repeated(scope: Scope) -> bool:
-    """Whether a header came twice, and has two meanings."""
+    """Whether a header came twice, and may have two meanings."""
     return len(headers_of(scope)) != len(scope["headers"])
+
+
+def _joined(scope: Scope) -> dict[bytes, bytes]:
+    joined: dict[bytes, bytes] = {}
+    for name, value in scope["headers"]:
+        joined[name] = b"%b, %b" % (joined[name], value) if name in joined else value
+    return joined

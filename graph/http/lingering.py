@@ -5,53 +5,40 @@ what little is left is taken in first, after the answer (RFC 9112, section 9.6).
 """
 
 import asyncio
-from collections.abc import Awaitable
 from contextlib import suppress
 
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import Message, Receive, Scope, Send
 
 LINGER_SECONDS = 2.0
 LINGER_BYTES = 16 << 20
 """No more than this is taken in; who sends on after it may find the connection reset."""
 
+_READ = "pricebook.body_read"
+_LINGERING = "pricebook.lingering"
 
-BODY_READ = "pricebook.body_read"
-"""In the scope of a request whose body has come as a whole already."""
+
+def note_read(scope: Scope) -> None:
+    """Note that the body of a request has come as a whole."""
+    scope[_READ] = True
 
 
-class Lingering:
-    """Middleware that ends a connection after an answer that was given before the body had been read."""
+def is_unread(scope: Scope) -> bool:
+    """Whether some of the body of a request may still have to come."""
+    return scope["method"] == "POST" and _READ not in scope
 
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
 
-    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
-        """Serve a request."""
-        has_body = scope["type"] == "http" and scope["method"] == "POST" and not scope.get(BODY_READ)
-        return (self._linger if has_body else self._app)(scope, receive, send)
+def is_lingering(scope: Scope) -> bool:
+    """Whether a request has its answer, and is only taken in."""
+    return _LINGERING in scope
 
-    async def _linger(self, scope: Scope, receive: Receive, send: Send) -> None:
-        read = False
 
-        async def receive_noting() -> Message:
-            nonlocal read
-            message = await receive()
-            read = not message.get("more_body", False)
-            return message
-
-        async def send_lingering(message: Message) -> None:
-            if read:
-                await send(message)
-            elif message["type"] == "http.response.start":
-                await send({**message, "headers": [*message["headers"], (b"connection", b"close")]})
-            elif message.get("more_body", False):
-                await send(message)
-            else:
-                await send({**message, "more_body": True})
-                await _take_in(receive)
-                await send({"type": "http.response.body", "body": b""})
-
-        await self._app(scope, receive_noting, send_lingering)
+async def send_and_linger(scope: Scope, start: Message, body: bytes, receive: Receive, send: Send) -> None:
+    """Send an answer, take in what is left of the request, and have the connection closed."""
+    scope[_LINGERING] = True
+    await send({**start, "headers": [*start["headers"], (b"connection", b"close")]})
+    await send({"type": "http.response.body", "body": body, "more_body": True})
+    await _take_in(receive)
+    await send({"type": "http.response.body", "body": b""})
 
 
 async def _take_in(receive: Receive) -> None:

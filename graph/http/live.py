@@ -25,6 +25,7 @@ from graph.context import Context
 from graph.documents import Documents
 from graph.http.access import caller_of
 from graph.http.answers import error_response
+from graph.http.headers import header
 from graph.http.media_types import EVENTS
 from graph.http.metered import metered_operation
 from graph.http.requests import BadRequest
@@ -36,7 +37,7 @@ from graph.limits.subscriptions import Subscriptions
 from graph.runtime import Runtime
 from graph.telemetry.operations import NONE
 from graph.telemetry.request_ids import with_request_id
-from graph.telemetry.requests import note_code, note_operation
+from graph.telemetry.requests import note_code, note_operation, note_status
 
 MAX_REASON = 120
 """A WebSocket says so much at its end (RFC 6455: 123 bytes)."""
@@ -160,9 +161,9 @@ class Live(GraphQL[Context, None]):
         return self._limits.seconds if operation.kind is OperationType.QUERY else None
 
 
-def wants_events(request: Request) -> bool:
+def wants_events(scope: Scope) -> bool:
     """Whether a client asks for server-sent events."""
-    return EVENTS in request.headers.get("accept", "")
+    return EVENTS in header(scope, b"accept")
 
 
 def is_websocket(scope: Any) -> bool:
@@ -173,6 +174,7 @@ def is_websocket(scope: Any) -> bool:
 def _with_id(scope: Scope, send: Send) -> Send:
     async def send_with_id(message: Message) -> None:
         if message["type"] == "http.response.start":
+            note_status(scope, message["status"])
             message = {**message, "headers": with_request_id(scope, message["headers"])}
         await send(message)
 
@@ -185,7 +187,7 @@ async def _caller(websocket: WebSocket, payload: object) -> Caller:
     runtime: Runtime = websocket.state.runtime
     if isinstance(given, str):
         return await runtime.authenticator.identify(given.encode("latin-1", "replace"))
-    caller = caller_of(websocket)
+    caller = caller_of(websocket.scope)
     if not caller.may_ask:
         raise Unauthenticated
     return caller

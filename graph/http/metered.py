@@ -7,14 +7,14 @@ import functools
 from collections.abc import Callable, Coroutine
 from typing import Any, cast
 
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 from starlette.websockets import WebSocket
 from strawberry.asgi import ASGIWebSocketAdapter
 from strawberry.subscriptions.protocols.graphql_transport_ws.handlers import BaseGraphQLTransportWSHandler, Operation
 
 from graph.context import Context
 from graph.runtime import Runtime
-from graph.telemetry.requests import Requests
+from graph.telemetry.requests import Requests, noted_status
 
 SWITCHING_PROTOCOLS = 101
 
@@ -31,13 +31,10 @@ class Metered:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve a request."""
         with _requests(scope).metered() as outcome:
-
-            async def noting(message: Message) -> None:
-                if message["type"] == "http.response.start":
-                    outcome.status = message["status"]
-                await send(message)
-
-            await self._app(scope, receive, noting)
+            try:
+                await self._app(scope, receive, send)
+            finally:
+                outcome.status = noted_status(scope)
 
 
 def metered_operation(run: RunOperation) -> RunOperation:

@@ -7,6 +7,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from starlette.websockets import WebSocket
 
 from graph.http.answers import error_response
+from graph.http.headers import headers_of
 from graph.http.requests import BadRequest
 from loaders import MinVersions
 
@@ -26,10 +27,10 @@ class MinVersion:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one HTTP request, or a WebSocket."""
-        given = [value for name, value in scope.get("headers", ()) if name == _NAME]
-        if given:
+        given = headers_of(scope).get(_NAME)
+        if given is not None:
             try:
-                scope[_KEY] = parse(b",".join(given).decode("latin-1"))
+                scope[_KEY] = parse(given.decode("latin-1"))
             except BadRequest as bad:
                 await _refuse(bad, scope, receive, send)
                 return

@@ -11,6 +11,7 @@ import msgspec
 from python_multipart.multipart import parse_options_header
 from starlette.requests import Request
 
+from graph.http.headers import header
 from graph.http.media_types import MULTIPART
 from graph.http.parts import Parts, UploadTooLarge
 from graph.http.requests import BadRequest, GraphQLRequest, decode_request
@@ -54,7 +55,7 @@ class UploadRequest(GraphQLRequest):
 
 def is_multipart(request: Request) -> bool:
     """Whether a request may carry a file."""
-    media_type = request.headers.get("content-type", "").partition(";")[0]
+    media_type = header(request.scope, b"content-type").partition(";")[0]
     return request.method == "POST" and media_type.strip().lower() == MULTIPART
 
 
@@ -62,7 +63,7 @@ async def read_multipart(request: Request, max_file_bytes: int) -> UploadRequest
     """Read a request up to the beginning of its file. Raises `BadRequest`, `BodyTooLarge`."""
     if _is_cross_site(request):
         raise BadRequest(403, "PREFLIGHT_REQUIRED", f"From another site, send one of {', '.join(_ASKED_FIRST)} too.")
-    _, options = parse_options_header(request.headers["content-type"])
+    _, options = parse_options_header(header(request.scope, b"content-type"))
     try:
         parts = Parts(request.receive, options.get(b"boundary", b""))
         asked = decode_request(await _field(parts, "operations"), "part `operations`")

@@ -10,7 +10,6 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from graph.http.answers import error_response
 from graph.http.headers import headers_of
-from graph.http.lingering import Lingering
 
 NAMES = frozenset({b"localhost", b"127.0.0.1", b"[::1]"})
 
@@ -31,6 +30,6 @@ class OwnName:
 async def _refuse(scope: Scope, receive: Receive, send: Send) -> None:
     if scope["type"] == "http":
         message = "This server is open to its own machine alone. Call it as localhost or 127.0.0.1."
-        await Lingering(error_response(421, "NOT_THIS_SERVER", message))(scope, receive, send)
+        await error_response(421, "NOT_THIS_SERVER", message)(scope, receive, send)
     else:
         await send({"type": "websocket.close", "code": 1008, "reason": "NOT_THIS_SERVER"})

@@ -5,9 +5,10 @@ from contextlib import suppress
 from typing import TypeVar
 
 import msgspec
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 
 from graph.cut_rows import CutRows, cut_rows
+from graph.http.headers import header
 from graph.http.media_types import JSON, MULTIPART, is_json, is_utf_8
 
 T = TypeVar("T")
@@ -74,12 +75,12 @@ async def read_request(request: Request) -> GraphQLRequest:
     """Return the GraphQL request of an HTTP request. Raises `BadRequest`."""
     if request.method == "GET":
         return _from_query_string(request)
-    content_type = request.headers.get("content-type", "")
+    content_type = header(request.scope, b"content-type")
     if not is_json(content_type):
         raise BadRequest(415, "UNSUPPORTED_MEDIA_TYPE", f"Send the request as {JSON}, with a file as {MULTIPART}.")
     if not is_utf_8(content_type):
         raise BadRequest(415, "UNSUPPORTED_MEDIA_TYPE", "Send the request in UTF-8.")
-    body = await request.body()
+    body = await _whole(request)
     cut = await cut_rows(body)
     if cut:
         with suppress(BadRequest):  # comes again below, and tells the place in the whole body
@@ -90,6 +91,20 @@ async def read_request(request: Request) -> GraphQLRequest:
 def decode_request(raw: bytes, what: str) -> GraphQLRequest:
     """Return the GraphQL request of a JSON text; `what` names the text. Raises `BadRequest`."""
     return _checked(_decoded(_decode, raw, what, "no GraphQL request"))
+
+
+async def _whole(request: Request) -> bytes:
+    message = await request.receive()
+    if message["type"] == "http.request" and not message.get("more_body", False):
+        body: bytes = message.get("body", b"")  # nearly all come in one piece
+        return body
+    pieces: list[bytes] = []
+    while message["type"] == "http.request":
+        pieces.append(message.get("body", b""))
+        if not message.get("more_body", False):
+            return b"".join(pieces)
+        message = await request.receive()
+    raise ClientDisconnect
 
 
 def _from_query_string(request: Request) -> GraphQLRequest:

@@ -126,5 +126,5 @@ def _context(given: Given) -> Any:
 
 
 def _caller(given: Given) -> Caller:
-    caller: Caller = _context(given).caller
+    caller: Caller = given["info"].context.caller
     return caller

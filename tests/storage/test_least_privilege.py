@@ -86,13 +86,23 @@ async def everything(store: Store, uri: str) -> None:
     """What the service does in its life."""
     heads = Heads(store)
     try:
+        await live(store, heads, uri)
+    finally:
+        await heads.stop()
+
+
+async def start(heads: Heads) -> None:
+    try:
         async with asyncio.timeout(15):
             await heads.start()
     except TimeoutError as error:
         raise NotReady from error
     if not heads.alive:
-        await heads.stop()
         raise NotReady
+
+
+async def live(store: Store, heads: Heads, uri: str) -> None:
+    await start(heads)
     store.retirer._settle = datetime.timedelta(0)
     store.leavings._orphan_seconds = 0.0
     await store.publisher.create("retail", None, Gates(min_size=1), "ops", Retention(versions=1, days=0))
@@ -128,7 +138,6 @@ async def everything(store: Store, uri: str) -> None:
     await store.api_keys.revoke(made.id)
     async with Check.opened(uri, store.db.name, lambda _: None) as check:
         assert [finding async for finding in check.run()] == []
-    await heads.stop()
 
 
 async def test_the_service_can_do_everything_with_the_role_of_readme(server: Secured, database: str) -> None:

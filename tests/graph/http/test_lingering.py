@@ -7,9 +7,11 @@ from starlette.types import Message, Receive, Scope, Send
 
 from graph.http import lingering
 from graph.http.answers import json_response
-from graph.http.lingering import Lingering
+from graph.http.body_limit import BodyLimit
 
-POST: Scope = {"type": "http", "method": "POST"}
+
+def request(method: str = "POST") -> Scope:
+    return {"type": "http", "method": method, "headers": []}
 
 
 class Client:
@@ -50,7 +52,7 @@ async def read_then_refuse(scope: Scope, receive: Receive, send: Send) -> None:
 
 async def test_the_rest_of_a_body_is_taken_in_after_the_answer_and_before_the_end() -> None:
     client = Client(b"a", b"b", b"c")
-    await Lingering(refuse)(POST, client.receive, client.send)
+    await refuse(request(), client.receive, client.send)
     assert client.left == 0
     assert client.is_closed
     assert [message.get("more_body", False) for message in client.got[1:]] == [True, False]
@@ -58,26 +60,33 @@ async def test_the_rest_of_a_body_is_taken_in_after_the_answer_and_before_the_en
 
 async def test_a_connection_whose_body_was_read_is_kept() -> None:
     client = Client(b"a", b"b")
-    await Lingering(read_then_refuse)(POST, client.receive, client.send)
+    await BodyLimit(read_then_refuse, 100, 100)(request(), client.receive, client.send)
     assert not client.is_closed
     assert len(client.got) == 2
 
 
 async def test_a_request_without_a_body_is_not_waited_for() -> None:
     client = Client()
-    await Lingering(refuse)({**POST, "method": "GET"}, client.receive, client.send)
+    await refuse(request("GET"), client.receive, client.send)
     assert not client.is_closed
 
 
 async def test_who_sends_on_and_on_is_not_listened_to_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(lingering, "LINGER_BYTES", 10)
     client = Client(*[b"abcd"] * 100)
-    await Lingering(refuse)(POST, client.receive, client.send)
+    await refuse(request(), client.receive, client.send)
     assert client.left == 97
 
 
 async def test_who_says_nothing_more_is_not_waited_for_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(lingering, "LINGER_SECONDS", 0.01)
     client = Client(b"abcd", ends=False)
-    await Lingering(refuse)(POST, client.receive, client.send)
+    await refuse(request(), client.receive, client.send)
     assert client.got[-1] == {"type": "http.response.body", "body": b""}
+
+
+async def test_what_is_taken_in_after_an_answer_is_over_no_limit() -> None:
+    client = Client(*[b"abcd"] * 10)
+    await BodyLimit(refuse, 10, 10)(request(), client.receive, client.send)
+    assert client.left == 0
+    assert client.got[0]["status"] == 401

@@ -10,11 +10,10 @@ import strawberry
 from starlette.types import ASGIApp, Message, Scope
 
 from graph.context import Context
-from graph.http import parts
+from graph.http import lingering, parts
 from graph.http.access import CALLER
 from graph.http.body_limit import BodyLimit
 from graph.http.endpoint import Endpoint
-from graph.http.lingering import Lingering
 from graph.http.multipart import MAX_FIELD_BYTES
 from graph.types.inputs import PublishBatchInput
 from graph.types.scalars import CONFIG
@@ -65,6 +64,12 @@ class Mutation:
     @staticmethod
     async def refuse(file: Upload) -> str:
         return f"{file.name} is not read"
+
+
+@pytest.fixture(autouse=True)
+def _not_lingering(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is taken in after an answer is not looked at here."""
+    monkeypatch.setattr(lingering, "LINGER_BYTES", 0)
 
 
 @pytest.fixture
@@ -233,8 +238,8 @@ async def test_execution_begins_with_the_head_of_the_file_and_asks_for_no_more_t
 async def test_a_connection_whose_body_was_not_read_is_closed(app: ASGIApp) -> None:
     unread = operations("mutation ($file: Upload!) { refuse(file: $file) }") + mapped() + part("0", b"", "p.ndjson")
     for start in (unread, operations("{ nonsense }") + START, part("map", b"{}")):
-        assert (await ask(Lingering(app), Sender([start, END]))).headers["connection"] == "close"
-    assert "connection" not in (await ask(Lingering(app), body())).headers
+        assert (await ask(app, Sender([start, END]))).headers["connection"] == "close"
+    assert "connection" not in (await ask(app, body())).headers
 
 
 async def test_a_file_is_decoded_while_it_arrives(app: ASGIApp) -> None:
