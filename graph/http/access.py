@@ -2,14 +2,13 @@
 
 import math
 from collections.abc import Awaitable
-from typing import cast
 
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 from starlette.websockets import WebSocket
 
 from graph.http.answers import Answer, error_response
-from graph.http.headers import are_repeated, headers_of
+from graph.http.headers import headers_of
 from graph.identity.callers import ANONYMOUS, Caller, Unauthenticated
 from graph.limits import rates
 from graph.limits.rates import Rates
@@ -32,13 +31,13 @@ class Access:
 
     def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         """Serve a request, or refuse it."""
-        runtime = cast("Runtime", scope["state"]["runtime"])
+        runtime: Runtime = scope["state"]["runtime"]
         caller = runtime.authenticator.known(headers_of(scope).get(_AUTHORIZATION))
         # Who is not known yet is counted by where they come from: guessing is no faster than asking.
         wait = self._buckets.wait(counted_as(caller, scope))
         if wait:
             return _refuse(runtime, _too_many(wait), rates.CODE, scope, receive, send)
-        if caller is None or are_repeated(scope):
+        if caller is None:
             return self._identify(runtime, scope, receive, send)
         scope[CALLER] = caller
         return self._app(scope, receive, send)

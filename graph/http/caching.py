@@ -62,13 +62,14 @@ class FromCache:
                 if raw is not None:
                     note_read(scope)
             if raw is not None:
-                responses = cast("Runtime", scope["state"]["runtime"]).responses
+                runtime: Runtime = scope["state"]["runtime"]
+                responses = runtime.responses
                 key = (scope["method"], raw, media_type, caller_of(scope).view)
                 entry = responses.find(key)
                 if entry is not None:
                     condition = headers.get(b"if-none-match")
                     answer = entry.answer.not_modified() if condition and has(condition, entry.etag) else entry.answer
-                    await answer(scope, receive, send)
+                    await answer.repeat(scope, send)
                     entry.answers.repeat(answer.status, perf_counter() - began)
                     return
                 scope[_KEEP] = partial(responses.put, key)

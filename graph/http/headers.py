@@ -22,11 +22,6 @@ def header(scope: Scope, name: bytes, default: str = "") -> str:
     return default if value is None else value.decode("latin-1")
 
 
-def are_repeated(scope: Scope) -> bool:
-    """Whether a header came twice, and may have two meanings."""
-    return len(headers_of(scope)) != len(scope["headers"])
-
-
 def _joined(scope: Scope) -> dict[bytes, bytes]:
     joined: dict[bytes, bytes] = {}
     for name, value in scope["headers"]:

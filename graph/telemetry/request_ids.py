@@ -32,13 +32,14 @@ class Ids(NamedTuple):
     trace: str | None
 
 
-_current: ContextVar[tuple[bytes, bytes | None] | None] = ContextVar("ids of the request", default=None)
+_current: ContextVar[Scope | None] = ContextVar("scope of the request", default=None)
 
 
 class RequestIds:
-    """Middleware that gives a request the id that its client sent, where that is plain, else one of ours.
+    """Middleware by which a request has an id: that which its client sent, where that is plain, else one of ours.
 
-    It is no coroutine, and neither is what stands before the response cache else: each costs as much as a look-up.
+    It is no coroutine, and neither is what stands before the response cache else: each costs as much as a look-up. For
+    the same reason an id of ours is made when it is first asked for.
     """
 
     def __init__(self, app: ASGIApp) -> None:
@@ -46,25 +47,33 @@ class RequestIds:
 
     def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         """Serve a connection."""
-        headers = headers_of(scope)
-        given = headers.get(HEADER)
-        request_id = given if given and _plain(given) else b"%b-%d" % (_process, next(_numbers))
-        scope[_KEY] = request_id
-        _current.set((request_id, headers.get(TRACE_PARENT)))
+        _current.set(scope)
         return self._app(scope, receive, send)
 
 
 def with_request_id(scope: Scope, headers: Headers) -> Headers:
-    """Return the headers of an answer with the id of its request, where it has one."""
-    request_id: bytes | None = scope.get(_KEY)
-    return [*headers, (HEADER, request_id)] if request_id else [*headers]
+    """Return the headers of an answer with the id of its request."""
+    return [*headers, (HEADER, _id(scope))]
+
+
+def with_given_id(scope: Scope, headers: Headers) -> Headers:
+    """Return the headers of an answer from memory, for which nothing is logged: with the id only of who sent one."""
+    return with_request_id(scope, headers) if HEADER in headers_of(scope) else [*headers]
 
 
 def ids() -> Ids | None:
     """Return the ids of the request that is being served; None outside of one."""
-    current = _current.get()
-    if current is None:
+    scope = _current.get()
+    if scope is None:
         return None
-    request_id, parent = current
+    parent = headers_of(scope).get(TRACE_PARENT)
     found = _trace_parent(parent) if parent else None
-    return Ids(request_id.decode(), found[1].decode() if found else None)
+    return Ids(_id(scope).decode(), found[1].decode() if found else None)
+
+
+def _id(scope: Scope) -> bytes:
+    known: bytes | None = scope.get(_KEY)
+    if known is None:
+        given = headers_of(scope).get(HEADER)
+        known = scope[_KEY] = given if given and _plain(given) else b"%b-%d" % (_process, next(_numbers))
+    return known

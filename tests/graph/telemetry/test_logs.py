@@ -32,7 +32,8 @@ def test_a_record_is_one_line_of_json_whatever_is_in_it() -> None:
 
 
 def test_a_record_tells_the_request_and_the_trace_that_it_belongs_to() -> None:
-    token = _current.set((b"r-1", b"00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"))
+    trace = b"00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+    token = _current.set({"headers": [(b"x-request-id", b"r-1"), (b"traceparent", trace)]})
     try:
         told = json.loads(JsonLines().format(record("x")))
         line = HumanLines().format(record("x"))
