@@ -3,7 +3,7 @@
 import asyncio
 import gc
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable
 from contextlib import asynccontextmanager
 from typing import Any, TypedDict, cast
 
@@ -23,6 +23,7 @@ from graph.http.body_limit import BodyLimit
 from graph.http.cache_control import CacheControl
 from graph.http.caching import FromCache
 from graph.http.endpoint import Endpoint
+from graph.http.forwarded import Balancers
 from graph.http.health import healthz, readyz
 from graph.http.metered import Metered
 from graph.http.min_version import HEADER, MinVersion, min_versions_of
@@ -77,10 +78,11 @@ def create_app(settings: Settings) -> Starlette:
     graphql = Metered(ServerErrorMiddleware(MinVersion(graphql), cast("Any", _failed)))
     if settings.response_cache_bytes:
         graphql = FromCache(graphql)
-    graphql = Access(graphql, rates)
+    balancers = Balancers(settings.balancers.split())
+    graphql = Access(graphql, rates, balancers)
     if settings.cors_origins:
         graphql = _cross_origin(graphql, settings.cors_origins.split())
-    websocket: ASGIApp = Access(MinVersion(endpoint), rates)
+    websocket: ASGIApp = Access(MinVersion(endpoint), rates, balancers)
     if settings.is_open:
         graphql, websocket = OwnName(graphql), OwnName(websocket)
     graphql = RequestIds(TRACES.around(graphql))
@@ -103,12 +105,11 @@ class _Application(Starlette):
         super().__init__(routes=routes, lifespan=lifespan)
         self._graphql = graphql
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve a connection."""
+    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:  # type: ignore[override]
+        """Serve a connection. No coroutine: that would be one more for each request."""
         if scope["type"] == "http" and scope["path"] == GRAPHQL:
-            await self._graphql(scope, receive, send)
-        else:
-            await super().__call__(scope, receive, send)
+            return self._graphql(scope, receive, send)
+        return super().__call__(scope, receive, send)
 
 
 def app_from_environment() -> Starlette:

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable, Collection
+from ipaddress import ip_network
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -107,6 +108,16 @@ def origins(text: str) -> str:
     for origin in text.split():
         if not re.fullmatch(r"https?://[^/?#@\s]+", origin):
             raise ValueError("origins as https://shop.example, with spaces between")
+    return text
+
+
+def networks(text: str) -> str:
+    """Addresses, or networks, of IP."""
+    try:
+        for network in text.split():
+            ip_network(network)
+    except ValueError as error:
+        raise ValueError("addresses or networks as 10.0.0.0/8, with spaces between") from error
     return text
 
 

@@ -21,6 +21,7 @@ from graph.setting_values import (
     is_loopback,
     key_set,
     matching,
+    networks,
     one_of,
     origins,
     path,
@@ -183,6 +184,14 @@ class Settings:
         metadata=_manual(
             whole(0, 1_000_000),
             "Requests a second of each caller, counted by each process for itself; `0` for any number.",
+        ),
+    )
+    balancers: str = field(
+        default="127.0.0.0/8 ::1",
+        metadata=_manual(
+            networks,
+            "Networks of the load balancers whose `X-Forwarded-For` is believed, as `10.0.0.0/8`; callers without "
+            "credentials are counted by it.",
         ),
     )
     max_subscriptions: int = field(

@@ -8,6 +8,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from starlette.websockets import WebSocket
 
 from graph.http.answers import Answer, error_response
+from graph.http.forwarded import Balancers
 from graph.http.headers import headers_of
 from graph.identity.callers import ANONYMOUS, Caller, Unauthenticated
 from graph.limits import rates
@@ -25,22 +26,29 @@ _AUTHORIZATION = b"authorization"
 class Access:
     """Middleware that identifies the caller of a request, or a WebSocket, and refuses who is not who they say."""
 
-    def __init__(self, app: ASGIApp, buckets: Rates) -> None:
+    def __init__(self, app: ASGIApp, buckets: Rates, balancers: Balancers) -> None:
         self._app = app
         self._buckets = buckets
+        self._balancers = balancers
 
     def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         """Serve a request, or refuse it."""
         runtime: Runtime = scope["state"]["runtime"]
         caller = runtime.authenticator.known(headers_of(scope).get(_AUTHORIZATION))
-        # Who is not known yet is counted by where they come from: guessing is no faster than asking.
-        wait = self._buckets.wait(counted_as(caller, scope))
-        if wait:
-            return _refuse(runtime, _too_many(wait), rates.CODE, scope, receive, send)
+        if self._buckets.are_counted:
+            wait = self._buckets.wait(self._counted_as(caller, scope))
+            if wait:
+                return _refuse(runtime, _too_many(wait), rates.CODE, scope, receive, send)
         if caller is None:
             return self._identify(runtime, scope, receive, send)
         scope[CALLER] = caller
         return self._app(scope, receive, send)
+
+    def _counted_as(self, caller: Caller | None, scope: Scope) -> str:
+        # Who is not known yet is counted by where they come from: guessing is no faster than asking.
+        if caller is not None and caller.name != ANONYMOUS:
+            return caller.name
+        return f"{ANONYMOUS} {self._balancers.client(scope)}"
 
     async def _identify(self, runtime: Runtime, scope: Scope, receive: Receive, send: Send) -> None:
         try:
@@ -73,14 +81,6 @@ async def _identified(runtime: Runtime, scope: Scope) -> Caller:
     if len(credentials) > 1:
         raise Unauthenticated("A request has one Authorization header.")
     return await runtime.authenticator.identify(credentials[0] if credentials else None)
-
-
-def counted_as(caller: Caller | None, scope: Scope) -> str:
-    """Return whose requests are counted: a caller's by name, those of others by where they come from."""
-    if caller is not None and caller.name != ANONYMOUS:
-        return caller.name
-    client = scope.get("client")
-    return f"{ANONYMOUS} {client[0] if client else ''}"
 
 
 def _too_many(wait: float) -> Answer:

@@ -45,7 +45,8 @@ def min_versions_of(scope: Scope) -> MinVersions | None:
 
 def parse(text: str) -> MinVersions:
     """Return what a header asks for: `N`, or `LIST=N` as often as there are lists. Raises `BadRequest`."""
-    if _number(text.strip()):
+    text = text.strip(" \t")
+    if _number(text):
         return MinVersions(int(text))
     entries = [_entry(part) for part in text.split(",")]
     wanted = {entry[1]: int(entry[2]) for entry in entries if entry}

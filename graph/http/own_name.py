@@ -5,6 +5,7 @@ then, but sends that name.
 """
 
 from collections.abc import Awaitable
+from functools import lru_cache
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -22,9 +23,13 @@ class OwnName:
 
     def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         """Serve a connection, or refuse it."""
-        host = headers_of(scope).get(b"host", b"")
-        name = host if host.endswith(b"]") else host.rpartition(b":")[0] or host
-        return (self._app if name.lower() in NAMES else _refuse)(scope, receive, send)
+        return (self._app if _is_own(headers_of(scope).get(b"host", b"")) else _refuse)(scope, receive, send)
+
+
+@lru_cache(maxsize=256)
+def _is_own(host: bytes) -> bool:
+    name = host if host.endswith(b"]") else host.rpartition(b":")[0] or host
+    return name.lower() in NAMES
 
 
 async def _refuse(scope: Scope, receive: Receive, send: Send) -> None:

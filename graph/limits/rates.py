@@ -30,6 +30,11 @@ class Rates:
         self._clock = clock
         self._buckets: OrderedDict[str, tuple[float, float]] = OrderedDict()
 
+    @property
+    def are_counted(self) -> bool:
+        """Whether there is a limit at all."""
+        return self._rate > 0
+
     def check(self, caller: str) -> None:
         """Take a token from a caller's bucket. Raises `OverLimit` where there is none."""
         if self.wait(caller):

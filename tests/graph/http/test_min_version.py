@@ -33,7 +33,23 @@ def test_it_names_a_version_or_one_for_each_of_some_lists(text: str, wanted: Min
 
 @pytest.mark.parametrize(
     "text",
-    ["", " ", "x", "-1", "1.0", "7,8", "7,shop=8", "shop=", "=7", "shop=7,", "shop=7;ecb=3", "shop=7,shop=8", "٣"],
+    [
+        "",
+        " ",
+        "x",
+        "-1",
+        "1.0",
+        "7,8",
+        "7,shop=8",
+        "shop=",
+        "=7",
+        "shop=7,",
+        "shop=7;ecb=3",
+        "shop=7,shop=8",
+        "٣",
+        "7\x1f",
+        "shop=7\x1f",
+    ],
 )
 def test_anything_else_is_refused(text: str) -> None:
     with pytest.raises(BadRequest) as refused:
