@@ -3,7 +3,7 @@
 import asyncio
 import gc
 import os
-from collections.abc import AsyncIterator, Awaitable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any, TypedDict, cast
 
@@ -105,11 +105,12 @@ class _Application(Starlette):
         super().__init__(routes=routes, lifespan=lifespan)
         self._graphql = graphql
 
-    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:  # type: ignore[override]
-        """Serve a connection. No coroutine: that would be one more for each request."""
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve a connection."""
         if scope["type"] == "http" and scope["path"] == GRAPHQL:
-            return self._graphql(scope, receive, send)
-        return super().__call__(scope, receive, send)
+            await self._graphql(scope, receive, send)
+        else:
+            await super().__call__(scope, receive, send)
 
 
 def app_from_environment() -> Starlette:

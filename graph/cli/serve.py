@@ -81,7 +81,6 @@ def _run(settings: Settings, listener: socket.socket) -> None:
         loop="uvloop",
         http="httptools",
         ws="websockets-sansio",
-        interface="asgi3",
         proxy_headers=False,  # `graph.http.forwarded` reads them, and only where they matter
         lifespan="on",
         backlog=BACKLOG,
