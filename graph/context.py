@@ -7,6 +7,7 @@ from typing import TypeAlias, TypeVar
 import strawberry
 from graphql.pyutils import Path
 
+from graph.drain import Drain
 from graph.identity.callers import Caller
 from loaders import Heads, Loaders
 from storage import Batch, BatchNotFound, Reach, Snapshot, Store
@@ -21,14 +22,15 @@ Answer: TypeAlias = T | Awaitable[T | None] | None
 class Context:
     """Made for each request. `store` is for what changes something; what reads goes through `loaders`.
 
-    `versions` tells of which version the prices below a place of the answer are: a price itself does not know, for it
-    is shared by all versions that have it.
+    `drain` tells when what is followed has to end. `versions` tells of which version the prices below a place of the
+    answer are: a price itself does not know, for it is shared by all versions that have it.
     """
 
     store: Store
     heads: Heads
     loaders: Loaders
     caller: Caller
+    drain: Drain = field(default_factory=Drain)
     versions: dict[Path, Snapshot] = field(default_factory=dict)
 
     def version_at(self, path: Path) -> Snapshot:
@@ -47,7 +49,7 @@ class Context:
     def anew(self) -> "Context":
         """Return the context of another operation of the same caller."""
         loaders = Loaders(self.store, self.heads, self.loaders.view.min_versions)
-        return Context(self.store, self.heads, loaders, self.caller)
+        return Context(self.store, self.heads, loaders, self.caller, self.drain)
 
     async def batch_within(self, reach: Reach, batch_id: str) -> Batch:
         """Return a batch. Raises `BatchNotFound`, also where its list is out of reach."""

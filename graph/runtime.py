@@ -5,6 +5,7 @@ from contextlib import asynccontextmanager, nullcontext
 from dataclasses import dataclass, field
 
 from graph.context import Context
+from graph.drain import Drain
 from graph.http.response_cache import ResponseCache
 from graph.identity.authenticator import Authenticator
 from graph.identity.callers import ANONYMOUS, Caller
@@ -19,13 +20,17 @@ from storage import Meter, Store
 
 @dataclass(frozen=True, slots=True)
 class Runtime:
-    """What a process holds open: store, pointers with what is in memory of their versions, answers, who may ask."""
+    """What a process holds open: store, pointers with what is in memory of their versions, answers, who may ask.
+
+    `drain` is how far it is with going away.
+    """
 
     store: Store
     heads: Heads
     responses: ResponseCache
     authenticator: Authenticator
     requests: Requests = field(default_factory=Requests)
+    drain: Drain = field(default_factory=Drain)
 
     @classmethod
     @asynccontextmanager
@@ -64,7 +69,7 @@ class Runtime:
     def context(self, caller: Caller, min_versions: MinVersions | None = None) -> Context:
         """Return the context of a new request, which wants to see `min_versions` at the least."""
         loaders = Loaders(self.store, self.heads, min_versions or MinVersions())
-        return Context(self.store, self.heads, loaders, caller)
+        return Context(self.store, self.heads, loaders, caller, self.drain)
 
 
 def authenticator(store: Store, settings: Settings) -> Authenticator:

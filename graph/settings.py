@@ -95,6 +95,14 @@ class Settings:
         metadata=_manual(whole(0, 65535), "Port the server listens on; `0` lets the system choose a free one."),
     )
     workers: int = field(default=1, metadata=_manual(whole(1, 64), "Server processes that share the port."))
+    drain_seconds: int = field(
+        default=5,
+        metadata=_manual(
+            whole(0, 300),
+            "Seconds that a server which was told to end still takes requests, while `/readyz` answers 503 and "
+            "balancers turn elsewhere.",
+        ),
+    )
     metrics_port: int | None = field(
         default=None,
         metadata=_manual(

@@ -1,8 +1,10 @@
 """What can be followed. The loaders are made anew for every event, so that each sees the present."""
 
 import asyncio
-from collections.abc import AsyncGenerator
-from typing import Annotated, cast
+import functools
+from collections.abc import AsyncGenerator, Callable
+from contextlib import aclosing
+from typing import Annotated, ParamSpec, TypeVar, cast
 
 import strawberry
 
@@ -16,7 +18,23 @@ from storage import BatchState, Event
 # How often a batch that somebody follows is looked at, in seconds.
 LOOK_SECONDS = 0.2
 
+P = ParamSpec("P")
+T = TypeVar("T")
+
 UNFINISHED = frozenset({BatchState.OPEN, BatchState.SEALING, BatchState.HELD})
+
+
+def until_drained(resolver: Callable[P, AsyncGenerator[T, None]]) -> Callable[P, AsyncGenerator[T, None]]:
+    """Complete a subscription when its process goes away."""
+
+    @functools.wraps(resolver)
+    async def ending(*args: P.args, **kwargs: P.kwargs) -> AsyncGenerator[T, None]:
+        context = cast("Info", kwargs["info"]).context
+        async with aclosing(context.drain.until_ended(resolver(*args, **kwargs))) as values:
+            async for value in values:
+                yield value
+
+    return ending
 
 
 @strawberry.type(description="Everything that can be followed.")
@@ -26,6 +44,7 @@ class Subscription:
     @strawberry.subscription(description="The current version at once, then every move of the pointer.")
     @staticmethod
     @needs(READING, of="price_list")
+    @until_drained
     async def published(
         info: Info, price_list: Annotated[strawberry.ID, strawberry.argument(description="The list's name.")]
     ) -> AsyncGenerator[Publication, None]:
@@ -49,6 +68,7 @@ class Subscription:
     )
     @staticmethod
     @needs_anywhere(INSIDE)
+    @until_drained
     async def batch_progress(
         info: Info,
         id: Annotated[strawberry.ID, strawberry.argument(description="The batch's id.")],  # noqa: A002

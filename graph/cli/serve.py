@@ -6,10 +6,9 @@ from logging.config import dictConfig
 
 import click
 import uvicorn
-from uvicorn.config import STARTUP_FAILURE
-from uvicorn.supervisors import Multiprocess
 
 from graph.cli.metrics_server import metrics_server
+from graph.cli.server import FINISH_SECONDS, Server
 from graph.cli.start import (
     BACKLOG,
     BadSettings,
@@ -20,12 +19,10 @@ from graph.cli.start import (
     read_settings,
     say,
 )
+from graph.cli.workers import Workers
 from graph.settings import VARIABLES, Settings
 from graph.telemetry.logs import log_config
 from graph.telemetry.traces import TRACES, TracesError
-
-DRAIN_SECONDS = 20
-"""How long requests in flight are waited for after a stop signal; a pod is usually given 30 s in all."""
 
 _MANUAL = "\b\nSettings, from the environment:\n\n" + "\n\n".join(
     f"\b\n  {variable.name}{f' (default {variable.default})' if variable.default else ''}\n"
@@ -42,8 +39,10 @@ def serve(fd: int | None) -> None:
     GraphQL is served on /graphql, to programs by POST and to a browser as an editor; /healthz tells whether
     the process lives, /readyz whether it can take requests.
 
-    On SIGTERM or Ctrl-C the server stops accepting, finishes what is in flight, then stops the embedded
-    MongoDB if it started one.
+    On SIGTERM the server drains: /readyz answers 503 at once, and after PRICEBOOK_DRAIN_SECONDS, in which the
+    balancer turns elsewhere, it takes no more connections, completes subscriptions, finishes what is in flight,
+    then stops the embedded MongoDB if it started one. Ctrl-C leaves out the drain time. SIGHUP replaces the
+    workers one at a time, where there are several.
 
     Exit codes: 0 stopped as told, 1 MongoDB could not be started, 2 bad settings or the port is taken,
     3 the application could not start.
@@ -77,7 +76,6 @@ def _run(settings: Settings, listener: socket.socket) -> None:
     config = uvicorn.Config(
         "graph.app:app_from_environment",
         factory=True,
-        workers=settings.workers,
         loop="uvloop",
         http="httptools",
         ws="websockets-sansio",
@@ -87,13 +85,10 @@ def _run(settings: Settings, listener: socket.socket) -> None:
         log_config=log_config(settings.log_level, settings.log_format),
         access_log=settings.log_level == "debug",
         server_header=False,
-        timeout_graceful_shutdown=DRAIN_SECONDS,
+        timeout_graceful_shutdown=FINISH_SECONDS,
     )
     if settings.workers == 1:
-        uvicorn.Server(config).run(sockets=[listener])
+        Server(config, settings.drain_seconds).run(sockets=[listener])
         return
-    supervisor = Multiprocess(config, sockets=[listener])
-    supervisor.run()
-    if any(worker.exitcode == STARTUP_FAILURE for worker in supervisor.processes):
-        raise SystemExit(STARTUP_FAILURE)
-    raise KeyboardInterrupt  # as a single server raises it: the supervisor only ends when it is told to
+    Workers(config, listener, settings.drain_seconds).run(settings.workers)
+    raise KeyboardInterrupt  # as a single server raises it: both only end when they are told to

@@ -22,7 +22,7 @@ READY_SECONDS = 60
 """How long a server may take until it is ready; far more than it should ever need."""
 
 STOP_SECONDS = 10
-"""How long a server may drain before it is killed; nothing published is lost by that."""
+"""How long a server may take to finish before it is killed; nothing published is lost by that."""
 
 _POLL_SECONDS = 0.1
 _LOG_LINES = 20
@@ -84,7 +84,7 @@ class ServerProcess:
     def stop(self) -> None:
         """Let the server finish what is in flight and wait for its end; kill it when that takes too long."""
         ignore_stop_signals()
-        self._process.terminate()
+        self._process.send_signal(signal.SIGINT)
         try:
             self._process.wait(STOP_SECONDS)
         except subprocess.TimeoutExpired:

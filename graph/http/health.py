@@ -17,8 +17,13 @@ async def healthz(_: Request) -> Response:
 
 
 async def readyz(request: Request) -> Response:
-    """Answer 200 when the primary answers and pointers are being pushed to this process, 503 otherwise."""
+    """Answer 200 when the primary answers and pointers are being pushed to this process, 503 otherwise.
+
+    From the moment on that the process is told to end it is 503, so that balancers send no more requests.
+    """
     runtime: Runtime = request.state.runtime
+    if runtime.drain.has_begun:
+        return JSONResponse({"status": "draining"}, 503)
     checks = {"primary": await _primary_answers(runtime), "pointers": runtime.heads.alive}
     ready = all(checks.values())
     body = {"status": "ready" if ready else "not ready", "checks": checks}

@@ -1,0 +1,145 @@
+"""A server that is told to end goes away without a failed request; so do its workers, when they are replaced."""
+
+import asyncio
+import json
+import re
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+import pytest
+from websockets.asyncio.client import connect
+from websockets.exceptions import ConnectionClosed
+from websockets.typing import Subprotocol
+
+from storage import Store
+from tests.acceptance.asking import Asked, asking
+from tests.acceptance.command import Command, running, wait_for_end
+from tests.acceptance.test_live import PUBLISHED
+from tests.storage.factories import create
+from tests.waiting import DEADLINE_SECONDS, until
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="looks for processes in /proc")
+
+DRAIN_SECONDS = 2
+WEBSOCKET = Subprotocol("graphql-transport-ws")
+
+
+@pytest.fixture
+async def environ(store: Store, mongodb_uri: str) -> dict[str, str]:
+    """Where a server finds the list `live`."""
+    await create(store, "live")
+    return {"PRICEBOOK_MONGODB_URI": mongodb_uri, "PRICEBOOK_MONGODB_DATABASE": store.db.name}
+
+
+@contextmanager
+def serving(data_dir: Path, environ: dict[str, str], workers: int = 1) -> Iterator[tuple[Command, str]]:
+    """A server that is ready, and its URL."""
+    settings = {"PRICEBOOK_PORT": "0", "PRICEBOOK_WORKERS": str(workers), "PRICEBOOK_DRAIN_SECONDS": str(DRAIN_SECONDS)}
+    with running(data_dir, "serve", **environ, **settings) as run:
+        for _ in range(workers):
+            run.listen_until("Application startup complete.")
+        url = re.search(r"Listening on (\S+)/graphql", run.said)
+        assert url is not None
+        yield run, url[1]
+
+
+async def has_answered(asked: Asked, answers: int) -> bool:
+    return asked.answers >= answers
+
+
+async def is_refused(asked: Asked, clients: int) -> bool:
+    return asked.refused == clients
+
+
+async def is_draining(url: str) -> bool:
+    async with httpx.AsyncClient(trust_env=False) as http:
+        return (await http.get(f"{url}/readyz")).status_code == 503
+
+
+def workers_of(run: Command) -> list[int]:
+    """The processes that said that they serve."""
+    return [int(pid) for pid in re.findall(r"Started server process \[(\d+)\]", run.said)]
+
+
+async def ends(run: Command) -> int:
+    async with asyncio.timeout(DEADLINE_SECONDS):
+        return await asyncio.to_thread(run.wait)
+
+
+async def test_every_request_is_answered_until_the_balancer_has_turned_elsewhere(
+    tmp_path: Path, environ: dict[str, str]
+) -> None:
+    with serving(tmp_path, environ) as (run, url):
+        async with httpx.AsyncClient(trust_env=False) as http, asking(url, 20) as asked:
+            await until(lambda: has_answered(asked, 100), "answered")
+            assert (await http.get(f"{url}/readyz")).status_code == 200
+            assert asked.closing == 0
+            run.process.send_signal(signal.SIGTERM)
+            readiness = await http.get(f"{url}/readyz")
+            assert (readiness.status_code, readiness.json()) == (503, {"status": "draining"})
+            assert readiness.headers["connection"] == "close"
+            assert (await http.get(f"{url}/healthz")).status_code == 200
+            before = asked.answers
+            assert await ends(run) == 0, run.said
+            assert asked.closing > 0
+            assert asked.answers > before
+            await until(lambda: is_refused(asked, 20), "refused")
+            assert asked.failures == []
+
+
+async def test_a_second_signal_leaves_out_the_drain_time(tmp_path: Path, environ: dict[str, str]) -> None:
+    with serving(tmp_path, environ) as (run, url):
+        run.process.send_signal(signal.SIGTERM)
+        await until(lambda: is_draining(url), "draining")
+        assert run.stop(signal.SIGTERM) == 0
+        assert "Stopped." in run.said
+
+
+async def test_subscriptions_are_completed_as_their_protocols_have_it(tmp_path: Path, environ: dict[str, str]) -> None:
+    with serving(tmp_path, environ) as (run, url):
+        async with (
+            asyncio.timeout(DEADLINE_SECONDS),
+            httpx.AsyncClient(trust_env=False, timeout=DEADLINE_SECONDS) as http,
+            connect(f"ws{url.removeprefix('http')}/graphql", subprotocols=[WEBSOCKET]) as ws,
+            http.stream(
+                "POST", f"{url}/graphql", json={"query": PUBLISHED}, headers={"accept": "text/event-stream"}
+            ) as events,
+        ):
+            await ws.send('{"type": "connection_init"}')
+            assert json.loads(await ws.recv())["type"] == "connection_ack"
+            await ws.send(json.dumps({"id": "1", "type": "subscribe", "payload": {"query": PUBLISHED}}))
+            run.process.send_signal(signal.SIGTERM)
+            assert json.loads(await ws.recv()) == {"id": "1", "type": "complete"}
+            with pytest.raises(ConnectionClosed) as closed:
+                await ws.recv()
+            assert closed.value.rcvd is not None
+            assert closed.value.rcvd.code == 1012, "service restart"
+            lines = [line async for line in events.aiter_lines() if line and not line.startswith(":")]
+            assert lines == ["event: complete", "data: "]
+            assert await ends(run) == 0
+
+
+async def test_workers_are_replaced_one_at_a_time_and_no_request_fails(tmp_path: Path, environ: dict[str, str]) -> None:
+    with serving(tmp_path, environ, workers=2) as (run, url):
+        before = workers_of(run)
+        async with asking(url, 20) as asked:
+            await until(lambda: has_answered(asked, 100), "answered")
+            run.process.send_signal(signal.SIGHUP)
+            await asyncio.to_thread(run.listen_until, "All workers were replaced.")
+            await asyncio.to_thread(wait_for_end, before)
+            asked_so_far = asked.answers
+            await until(lambda: has_answered(asked, asked_so_far + 100), "answered by the new ones")
+        assert (asked.failures, asked.refused) == ([], 0)
+        assert run.stop(signal.SIGINT) == 0
+        assert run.processes() == []
+
+
+def test_the_workers_of_a_server_that_is_killed_end(tmp_path: Path, mongodb_uri: str) -> None:
+    environ = {"PRICEBOOK_MONGODB_URI": mongodb_uri, "PRICEBOOK_MONGODB_DATABASE": "test_killed"}
+    with serving(tmp_path, environ, workers=2) as (run, _):
+        run.process.kill()
+        wait_for_end(workers_of(run))
