@@ -84,6 +84,7 @@ def gate(monkeypatch: pytest.MonkeyPatch) -> Iterator[Gate]:
             yield part
 
     monkeypatch.setattr(Stack, "read", gated)
+    monkeypatch.setattr("loaders.turning.TURN_SECONDS", 60.0)  # however slow the machine is
     yield gate
     gate.open.set()
 
