@@ -23,6 +23,14 @@ def let_nobody_in(listener: socket.socket) -> None:
         listener.setsockopt(socket.SOL_SOCKET, _SO_ATTACH_FILTER, struct.pack("HP", 1, ctypes.addressof(program)))
 
 
+def waiting(listener: socket.socket) -> int:
+    """Return how many connections are in the queue, as far as the system tells."""
+    if sys.platform != "linux":
+        return 0
+    unacked: int = struct.unpack_from("I", listener.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 104), 24)[0]
+    return unacked  # linux/tcp.h: of a socket that listens, tcpi_unacked is the length of its queue
+
+
 def let_in(listener: socket.socket) -> None:
     """Let connections in again."""
     if sys.platform == "linux":

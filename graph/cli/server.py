@@ -11,19 +11,24 @@ import asyncio
 import signal
 import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from types import FrameType
 
 import uvicorn
 
-from graph.cli.listening import let_in, let_nobody_in
+from graph.cli.listening import let_in, let_nobody_in, waiting
 from graph.drain import Drain
 
 FINISH_SECONDS = 20
 """How long requests in flight are waited for."""
 
+ACCEPT_SECONDS = 2.0
+"""How long accepting who is in the queue of the socket may take."""
+
 GREET_SECONDS = 0.5
 """How long who was let in last may take to send a request, and a subscription to be completed."""
+
+_LOOK_SECONDS = 0.01
 
 _CLOSE = (b"connection", b"close")
 
@@ -63,8 +68,7 @@ class Server(uvicorn.Server):
     async def on_tick(self, counter: int) -> bool:
         """Tell whether to end now."""
         if self._is_handed_over:
-            for server in self.servers:
-                server.close()
+            self._listen_no_longer()
         is_drained = self._drained_at is not None and time.monotonic() >= self._drained_at
         return await super().on_tick(counter) or is_drained
 
@@ -74,10 +78,17 @@ class Server(uvicorn.Server):
             self._begin()
         elif not self._is_handed_over:
             for each in sockets or ():
-                let_nobody_in(each)
+                await _accept_the_last(each)
+        self._listen_no_longer(sockets or ())
         self._drain.end_subscriptions()
         await asyncio.sleep(GREET_SECONDS)
         await super().shutdown(sockets)
+
+    def _listen_no_longer(self, sockets: Sequence[socket.socket] = ()) -> None:
+        for server in self.servers:
+            server.close()
+        for each in sockets:
+            each.close()
 
     def _begin(self) -> None:
         self._drained_at = time.monotonic() + self._drain_seconds
@@ -89,3 +100,11 @@ class Server(uvicorn.Server):
     def _drain(self) -> Drain:
         drain: Drain = self.lifespan.state["runtime"].drain
         return drain
+
+
+async def _accept_the_last(listener: socket.socket) -> None:
+    let_nobody_in(listener)
+    for _ in range(int(ACCEPT_SECONDS / _LOOK_SECONDS)):
+        if not waiting(listener):
+            return
+        await asyncio.sleep(_LOOK_SECONDS)

@@ -16,9 +16,9 @@ from websockets.exceptions import ConnectionClosed
 from websockets.typing import Subprotocol
 
 from storage import Store
-from tests.acceptance.asking import Asked, asking
 from tests.acceptance.command import Command, running, wait_for_end
 from tests.acceptance.test_live import PUBLISHED
+from tests.stack.asking import Asked, asking
 from tests.storage.factories import create
 from tests.waiting import DEADLINE_SECONDS, until
 
@@ -36,19 +36,17 @@ async def environ(store: Store, mongodb_uri: str) -> dict[str, str]:
 
 
 @contextmanager
-def serving(data_dir: Path, environ: dict[str, str], workers: int = 1) -> Iterator[tuple[Command, str]]:
+def serving(
+    data_dir: Path, environ: dict[str, str], workers: int = 1, drain: int = DRAIN_SECONDS
+) -> Iterator[tuple[Command, str]]:
     """A server that is ready, and its URL."""
-    settings = {"PRICEBOOK_PORT": "0", "PRICEBOOK_WORKERS": str(workers), "PRICEBOOK_DRAIN_SECONDS": str(DRAIN_SECONDS)}
+    settings = {"PRICEBOOK_PORT": "0", "PRICEBOOK_WORKERS": str(workers), "PRICEBOOK_DRAIN_SECONDS": str(drain)}
     with running(data_dir, "serve", **environ, **settings) as run:
         for _ in range(workers):
             run.listen_until("Application startup complete.")
         url = re.search(r"Listening on (\S+)/graphql", run.said)
         assert url is not None
         yield run, url[1]
-
-
-async def has_answered(asked: Asked, answers: int) -> bool:
-    return asked.answers >= answers
 
 
 async def is_refused(asked: Asked, clients: int) -> bool:
@@ -75,7 +73,7 @@ async def test_every_request_is_answered_until_the_balancer_has_turned_elsewhere
 ) -> None:
     with serving(tmp_path, environ) as (run, url):
         async with httpx.AsyncClient(trust_env=False) as http, asking(url, 20) as asked:
-            await until(lambda: has_answered(asked, 100), "answered")
+            await until(lambda: asked.has(100), "answered")
             assert (await http.get(f"{url}/readyz")).status_code == 200
             assert asked.closing == 0
             run.process.send_signal(signal.SIGTERM)
@@ -92,7 +90,7 @@ async def test_every_request_is_answered_until_the_balancer_has_turned_elsewhere
 
 
 async def test_a_second_signal_leaves_out_the_drain_time(tmp_path: Path, environ: dict[str, str]) -> None:
-    with serving(tmp_path, environ) as (run, url):
+    with serving(tmp_path, environ, drain=300) as (run, url):
         run.process.send_signal(signal.SIGTERM)
         await until(lambda: is_draining(url), "draining")
         assert run.stop(signal.SIGTERM) == 0
@@ -127,12 +125,12 @@ async def test_workers_are_replaced_one_at_a_time_and_no_request_fails(tmp_path:
     with serving(tmp_path, environ, workers=2) as (run, url):
         before = workers_of(run)
         async with asking(url, 20) as asked:
-            await until(lambda: has_answered(asked, 100), "answered")
+            await until(lambda: asked.has(100), "answered")
             run.process.send_signal(signal.SIGHUP)
             await asyncio.to_thread(run.listen_until, "All workers were replaced.")
             await asyncio.to_thread(wait_for_end, before)
             asked_so_far = asked.answers
-            await until(lambda: has_answered(asked, asked_so_far + 100), "answered by the new ones")
+            await until(lambda: asked.has(asked_so_far + 100), "answered by the new ones")
         assert (asked.failures, asked.refused) == ([], 0)
         assert run.stop(signal.SIGINT) == 0
         assert run.processes() == []

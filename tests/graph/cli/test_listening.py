@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from graph.cli.listening import let_in, let_nobody_in
+from graph.cli.listening import let_in, let_nobody_in, waiting
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the filter is Linux's")
 
@@ -13,14 +13,17 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the filter is L
 def test_who_waits_is_accepted_and_nobody_else_gets_in() -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         listener.settimeout(0.2)
-        with socket.create_connection(listener.getsockname(), 5) as waiting:
+        assert waiting(listener) == 0
+        with socket.create_connection(listener.getsockname(), 5) as client:
             let_nobody_in(listener)
+            assert waiting(listener) == 1
             with pytest.raises(TimeoutError):
                 socket.create_connection(listener.getsockname(), 0.2)
             accepted, address = listener.accept()
+            assert waiting(listener) == 0
             with accepted:
-                assert address == waiting.getsockname()
-                waiting.sendall(b"?")
+                assert address == client.getsockname()
+                client.sendall(b"?")
                 assert accepted.recv(1) == b"?"
             with pytest.raises(TimeoutError):
                 listener.accept()

@@ -1,0 +1,175 @@
+{{/*
+The configuration of the edge: nginx as load balancer and caching server. Paths are relative to its prefix (-p).
+
+It wants `edge` of values.yaml. `edge.servers` names the servers; without them they are behind the Service of the live
+colour, which is named twice: what could not be sent to one pod is tried again, and may find another.
+*/}}
+{{- define "pricebook.nginx" -}}
+{{- $edge := .Values.edge -}}
+{{- $service := printf "%s:%d" (include "pricebook.liveService" .) (int .Values.service.port) -}}
+worker_processes {{ $edge.workers }};
+worker_shutdown_timeout 60s;
+pid nginx.pid;
+error_log stderr warn;
+
+events {
+    worker_connections {{ $edge.connections }};
+}
+
+http {
+    access_log off;
+    server_tokens off;
+    default_type application/json;
+    client_body_temp_path body;
+    proxy_temp_path proxy;
+    fastcgi_temp_path unused;
+    uwsgi_temp_path unused;
+    scgi_temp_path unused;
+
+    # To who connects
+    sendfile on;
+    tcp_nopush on;
+    keepalive_timeout 65s;
+    keepalive_requests 100000;
+    gzip on;
+    gzip_comp_level 1;
+    gzip_min_length 1400;
+    gzip_proxied any;
+    gzip_types application/json application/graphql-response+json;
+
+    # Addresses of who asks, and what each may ask in a second
+    {{- range $edge.trustedProxies }}
+    set_real_ip_from {{ . }};
+    {{- end }}
+    real_ip_header X-Forwarded-For;
+    real_ip_recursive on;
+    {{- if $edge.ratePerSecond }}
+    limit_req_zone $binary_remote_addr zone=rates:16m rate={{ $edge.ratePerSecond }}r/s;
+    limit_req zone=rates burst={{ $edge.burst }} nodelay;
+    limit_req_status 429;
+    {{- end }}
+
+    upstream servers {
+        {{- range $edge.servers | default (list $service $service) }}
+        server {{ . }} max_fails=2 fail_timeout=2s;
+        {{- end }}
+        zone servers 256k;
+        least_conn;
+        keepalive 64;
+        keepalive_requests 100000;
+        # Shorter than the servers drain: who goes away finds no connection that might be used once more.
+        keepalive_timeout {{ $edge.keepaliveSeconds }}s;
+    }
+
+    # Answers that say that they may be kept. What is said to somebody in particular does not.
+    proxy_cache_path cache levels=1:2 keys_zone=answers:{{ $edge.cacheKeys }} max_size={{ $edge.cacheSize }} inactive=1h use_temp_path=off;
+
+    map $http_x_request_id $known_id {
+        ""      $request_id;
+        default $http_x_request_id;
+    }
+    map $http_upgrade $connection_header {
+        ""      "";
+        default upgrade;
+    }
+    # What lasts, and what is large, takes a way of its own.
+    map "$http_upgrade $http_accept" $is_live {
+        default               0;
+        "~*^websocket "       1;
+        "~*text/event-stream" 1;
+    }
+    map $http_content_type $is_upload {
+        default                 0;
+        "~*^multipart/form-data" 1;
+    }
+
+    proxy_http_version 1.1;
+    proxy_set_header Host $http_host;
+    proxy_set_header Connection $connection_header;
+    proxy_set_header Upgrade $http_upgrade;
+    proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
+    proxy_set_header X-Forwarded-Proto $scheme;
+    proxy_set_header X-Request-Id $known_id;
+    proxy_hide_header X-Request-Id;
+    add_header X-Request-Id $known_id always;
+    add_header X-Cache $upstream_cache_status always;
+
+    proxy_connect_timeout 1s;
+    proxy_read_timeout {{ $edge.readSeconds }}s;
+    proxy_send_timeout {{ $edge.readSeconds }}s;
+    # A request that was sent is sent again only where that is safe: nginx repeats no POST that a server may have had.
+    proxy_next_upstream error timeout http_502 http_503;
+    proxy_next_upstream_tries 3;
+    proxy_next_upstream_timeout 10s;
+
+    error_page 413 @too_large;
+    error_page 429 @too_many;
+    error_page 502 504 @unavailable;
+
+    server {
+        listen {{ $edge.listen }} backlog=2048;
+        client_max_body_size {{ $edge.maxBodySize }};
+        client_body_buffer_size 256k;
+
+        location = /graphql {
+            if ($is_live) {
+                rewrite ^ /live last;
+            }
+            if ($is_upload) {
+                rewrite ^ /upload last;
+            }
+            proxy_pass http://servers;
+            proxy_buffers 16 32k;
+            proxy_buffer_size 32k;
+            proxy_cache answers;
+            proxy_cache_key $request_uri;
+            # Who says who they are, or which version they want to see, asks the servers.
+            proxy_cache_bypass $http_authorization $http_pricebook_min_version;
+            proxy_no_cache $http_authorization $http_pricebook_min_version;
+            # One request fetches what many wait for; what is out of date is asked for by its ETag.
+            proxy_cache_lock on;
+            proxy_cache_revalidate on;
+            proxy_cache_background_update on;
+        }
+
+        # Subscriptions: nothing is held back, and they may be silent for long.
+        location = /live {
+            internal;
+            proxy_pass http://servers/graphql$is_args$args;
+            proxy_buffering off;
+            proxy_read_timeout 1h;
+        }
+
+        # Files are passed on as they arrive.
+        location = /upload {
+            internal;
+            client_max_body_size {{ $edge.maxUploadSize }};
+            proxy_pass http://servers/graphql$is_args$args;
+            proxy_request_buffering off;
+        }
+
+        # Whether a server is ready, and whether the edge itself lives.
+        location = /readyz {
+            proxy_pass http://servers;
+        }
+        location = /healthz {
+            return 200 '{"status":"ok"}';
+        }
+        location / {
+            return 404 '{"errors":[{"message":"The API is at /graphql.","extensions":{"code":"NOT_FOUND"}}]}';
+        }
+
+        location @too_large {
+            return 413 '{"errors":[{"message":"A body has at most {{ $edge.maxBodySize }}, one with a file {{ $edge.maxUploadSize }}.","extensions":{"code":"BODY_TOO_LARGE"}}]}';
+        }
+        location @too_many {
+            add_header Retry-After 1 always;
+            return 429 '{"errors":[{"message":"At most {{ $edge.ratePerSecond }} requests a second are taken of an address. Wait a moment.","extensions":{"code":"RATE_LIMITED"}}]}';
+        }
+        location @unavailable {
+            add_header Retry-After 1 always;
+            return 503 '{"errors":[{"message":"No server answers. A query, or a batch with its key, can be sent again.","extensions":{"code":"UNAVAILABLE"}}]}';
+        }
+    }
+}
+{{- end }}

@@ -1,0 +1,90 @@
+"""A connection as a balancer or a browser keeps it: used again and again, and made anew when it was closed."""
+
+import asyncio
+import json
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any, Self
+from urllib.parse import urlsplit
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """A whole answer."""
+
+    status: int
+    headers: dict[str, str]
+    body: bytes
+
+    @property
+    def is_last(self) -> bool:
+        """Whether the server closes the connection after it."""
+        return self.headers.get("connection") == "close"
+
+    def json(self) -> Any:
+        return json.loads(self.body)
+
+
+class Connection:
+    """Sends requests, one after the other. Raises `OSError` or `EOFError` where one has no whole answer."""
+
+    def __init__(self, url: str) -> None:
+        parts = urlsplit(url)
+        self._host, self._port = parts.hostname or "", parts.port
+        self._streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        if self._streams:
+            self._streams[1].close()
+            self._streams = None
+
+    async def connect(self) -> None:
+        """Connect, unless it is."""
+        if self._streams is None:
+            self._streams = await asyncio.open_connection(self._host, self._port, limit=1 << 20)
+
+    async def get(self, target: str, **headers: str) -> Answered:
+        return await self._ask("GET", target, None, headers)
+
+    async def post(self, body: Any, **headers: str) -> Answered:
+        """Send JSON to the endpoint."""
+        return await self._ask("POST", "/graphql", json.dumps(body).encode(), headers)
+
+    async def _ask(self, method: str, target: str, body: bytes | None, headers: dict[str, str]) -> Answered:
+        await self.connect()
+        assert self._streams
+        reader, writer = self._streams
+        lines = [f"{method} {target} HTTP/1.1", f"host: {self._host}"]
+        lines += [f"{name.replace('_', '-')}: {value}" for name, value in headers.items()]
+        if body is not None:
+            lines += ["content-type: application/json", f"content-length: {len(body)}"]
+        try:
+            writer.write("\r\n".join([*lines, "", ""]).encode() + (body or b""))
+            answer = await _read(reader)
+        except BaseException:
+            self.close()
+            raise
+        if answer.is_last:
+            self.close()
+        return answer
+
+
+async def _read(reader: asyncio.StreamReader) -> Answered:
+    start, *lines = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").splitlines()
+    headers = {name.lower(): value for name, _, value in (line.partition(": ") for line in lines if line)}
+    if headers.get("transfer-encoding") == "chunked":
+        body = b""
+        while size := int(await reader.readuntil(b"\r\n"), 16):
+            body += (await reader.readexactly(size + 2))[:-2]
+        await reader.readexactly(2)
+    else:
+        body = await reader.readexactly(int(headers.get("content-length", "0")))
+    return Answered(int(start.split()[1]), headers, body)
