@@ -1,0 +1,127 @@
+{{/* Names, labels, and what several objects share. */}}
+
+{{- define "pricebook.name" -}}
+{{- default .Chart.Name .Values.nameOverride | trunc 40 | trimSuffix "-" }}
+{{- end }}
+
+{{/* At most 40 characters, so that the names made of it stay within 63. */}}
+{{- define "pricebook.fullname" -}}
+{{- if .Values.fullnameOverride }}
+{{- .Values.fullnameOverride | trunc 40 | trimSuffix "-" }}
+{{- else if contains (include "pricebook.name" .) .Release.Name }}
+{{- .Release.Name | trunc 40 | trimSuffix "-" }}
+{{- else }}
+{{- printf "%s-%s" .Release.Name (include "pricebook.name" .) | trunc 40 | trimSuffix "-" }}
+{{- end }}
+{{- end }}
+
+{{/* What pods are selected by: (dict "root" . "component" "server"), and "colour" where there are two. */}}
+{{- define "pricebook.selector" -}}
+app.kubernetes.io/name: {{ include "pricebook.name" .root }}
+app.kubernetes.io/instance: {{ .root.Release.Name }}
+app.kubernetes.io/component: {{ .component }}
+{{- with .colour }}
+pricebook/colour: {{ . }}
+{{- end }}
+{{- end }}
+
+{{/* The labels of every object, of the same dictionary. */}}
+{{- define "pricebook.labels" -}}
+{{ include "pricebook.selector" . }}
+app.kubernetes.io/version: {{ .root.Chart.AppVersion | quote }}
+app.kubernetes.io/managed-by: {{ .root.Release.Service }}
+helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version }}
+{{- end }}
+
+{{/* The Deployments of servers, as a JSON list of name, colour, tag and replicas: one, or green and blue. */}}
+{{- define "pricebook.deployments" -}}
+{{- $name := include "pricebook.fullname" . }}
+{{- $found := list }}
+{{- if .Values.colours.enabled }}
+{{- range $colour := list "green" "blue" }}
+{{- $own := get $.Values.colours $colour }}
+{{- $tag := $own.tag | default $.Values.image.tag | default $.Chart.AppVersion }}
+{{- $each := dict "name" (printf "%s-%s" $name $colour) "colour" $colour "tag" $tag "replicas" $own.replicas }}
+{{- $found = append $found $each }}
+{{- end }}
+{{- else }}
+{{- $tag := .Values.image.tag | default .Chart.AppVersion }}
+{{- $found = append $found (dict "name" $name "colour" "" "tag" $tag "replicas" .Values.replicas) }}
+{{- end }}
+{{- toJson $found }}
+{{- end }}
+
+{{/* The colour that has the traffic; empty where there are none. */}}
+{{- define "pricebook.live" -}}
+{{- if .Values.colours.enabled }}{{ .Values.colours.live }}{{ end }}
+{{- end }}
+
+{{/* The image of the live servers, which jobs run too. */}}
+{{- define "pricebook.liveImage" -}}
+{{- $live := include "pricebook.live" . }}
+{{- range include "pricebook.deployments" . | fromJsonArray }}
+{{- if eq .colour $live }}{{ $.Values.image.repository }}:{{ .tag }}{{ end }}
+{{- end }}
+{{- end }}
+
+{{- define "pricebook.serviceAccountName" -}}
+{{- if .Values.serviceAccount.create }}
+{{- .Values.serviceAccount.name | default (include "pricebook.fullname" .) }}
+{{- else }}
+{{- .Values.serviceAccount.name | default "default" }}
+{{- end }}
+{{- end }}
+
+{{/* The name of a Service within the whole cluster: (dict "root" . "name" "x"). */}}
+{{- define "pricebook.host" -}}
+{{ .name }}.{{ .root.Release.Namespace }}.svc.{{ .root.Values.clusterDomain }}
+{{- end }}
+
+{{/* The servers that the edge leads to, each host:port, with blanks between. */}}
+{{- define "pricebook.upstreams" -}}
+{{- $host := include "pricebook.host" (dict "root" . "name" (include "pricebook.fullname" .)) }}
+{{- .Values.edge.upstreams | default (list (printf "%s:%d" $host (int .Values.service.port))) | join " " }}
+{{- end }}
+
+{{/* What requests from outside go to, as JSON of name and port: the edge, or the Service of the servers. */}}
+{{- define "pricebook.entrance" -}}
+{{- $name := include "pricebook.fullname" . }}
+{{- if .Values.edge.enabled }}
+{{- dict "name" (printf "%s-edge" $name) "port" (int .Values.edge.service.port) | toJson }}
+{{- else }}
+{{- dict "name" $name "port" (int .Values.service.port) | toJson }}
+{{- end }}
+{{- end }}
+
+{{/* The Secret, and the key in it, that the connection string stands in. */}}
+{{- define "pricebook.uriSecret" -}}
+{{- if .Values.mongodb.own.enabled }}
+name: {{ include "pricebook.mongodb.secret" . }}
+key: uri
+{{- else if .Values.mongodb.existingSecret.name }}
+name: {{ .Values.mongodb.existingSecret.name }}
+key: {{ .Values.mongodb.existingSecret.key }}
+{{- else }}
+name: {{ include "pricebook.fullname" . }}
+key: uri
+{{- end }}
+{{- end }}
+
+{{- define "pricebook.mongodb.name" -}}
+{{ include "pricebook.fullname" . }}-mongodb
+{{- end }}
+
+{{- define "pricebook.mongodb.secret" -}}
+{{ .Values.mongodb.own.existingSecret | default (include "pricebook.mongodb.name" .) }}
+{{- end }}
+
+{{/* The members of the own replica set, each host:port, with commas between. */}}
+{{- define "pricebook.mongodb.members" -}}
+{{- $name := include "pricebook.mongodb.name" . }}
+{{- $found := list }}
+{{- range $i := until (int .Values.mongodb.own.members) }}
+{{- $host := include "pricebook.host" (dict "root" $ "name" (printf "%s-%d.%s" $name $i $name)) }}
+{{- $found = append $found (printf "%s:27017" $host) }}
+{{- end }}
+{{- join "," $found }}
+{{- end }}
