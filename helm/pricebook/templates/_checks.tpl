@@ -12,6 +12,10 @@
 {{- if gt (len $ways) 1 }}
 {{- fail (printf "There is more than one MongoDB: %s are set. Keep one of them." (join " and " $ways)) }}
 {{- end }}
+{{- /* Not in the schema, whose refusal would show it, with its password. */}}
+{{- if not (regexMatch "^$|^mongodb([+]srv)?://[^ ]+$" .Values.mongodb.uri) }}
+{{- fail "mongodb.uri has to begin with mongodb:// or mongodb+srv://, and has no blanks." }}
+{{- end }}
 {{- with .Values.colours }}
 {{- if and .enabled (eq (int (get . .live).replicas) 0) }}
 {{- fail (printf "colours.live is %s, which has no pods: set colours.%s.replicas first, and let it get ready." .live .live) }}

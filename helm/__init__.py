@@ -1,0 +1,1 @@
+"""The chart that carries Pricebook to a cluster, and what checks it."""

