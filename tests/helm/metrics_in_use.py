@@ -11,7 +11,7 @@ import promql_parser
 import yaml
 from promql_parser import AggModifierType, AggregateExpr, MatrixSelector, VectorSelector
 
-HELM = Path(__file__).parents[2] / "helm"
+HELM = Path(__file__).parents[2] / "helm" / "pricebook"
 DASHBOARD: dict[str, Any] = json.loads((HELM / "dashboards" / "pricebook.json").read_text(encoding="utf-8"))
 RULES: list[dict[str, Any]] = [
     rule

@@ -1,0 +1,13 @@
+"""What the tests of the chart share: the real helm, as `make chart` installs it."""
+
+from pathlib import Path
+
+import pytest
+
+from helm import tools
+
+
+@pytest.fixture(scope="session")
+def helm() -> Path:
+    """The path of helm."""
+    return tools.helm()
