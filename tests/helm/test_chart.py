@@ -195,7 +195,9 @@ def test_the_edge_stands_before_the_live_servers(helm: Path) -> None:
     edge = release.one("Deployment", "prices-pricebook-edge")
     labels = edge["spec"]["template"]["metadata"]["labels"]
     assert matches(release.one("Service", "prices-pricebook-edge")["spec"]["selector"], labels)
-    assert matches(release.one("PodDisruptionBudget", "prices-pricebook-edge")["spec"]["selector"]["matchLabels"], labels)
+    assert matches(
+        release.one("PodDisruptionBudget", "prices-pricebook-edge")["spec"]["selector"]["matchLabels"], labels
+    )
     assert not matches(release.one("Service")["spec"]["selector"], labels)
     assert container(edge)["image"] == "nginx:1.28"
     assert edge["spec"]["template"]["spec"]["terminationGracePeriodSeconds"] == 65

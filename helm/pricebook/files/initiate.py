@@ -1,6 +1,6 @@
 """Makes the own mongods a replica set, and creates the role and the user that Pricebook comes with.
 
-Environment: MEMBERS (host:port, with commas between; the first has the user root), DATABASE, ROOT_PASSWORD and PASSWORD.
+Environment: MEMBERS (host:port, with commas between; the first has the user root), DATABASE, ROOT_PASSWORD, PASSWORD.
 What is there already is left as it is, so it may run again; the user gets the password that is told.
 """
 
