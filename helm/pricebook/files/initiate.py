@@ -40,7 +40,7 @@ def main() -> None:
     """Do it, waiting for members that are still starting."""
     members = os.environ["MEMBERS"].split(",")
     host, port = members[0].rsplit(":", 1)
-    credentials = {"username": "root", "password": os.environ["ROOT_PASSWORD"], "authSource": "admin"}
+    credentials: Any = {"username": "root", "password": os.environ["ROOT_PASSWORD"], "authSource": "admin"}
     with Client(host, int(port), directConnection=True, serverSelectionTimeoutMS=5000, **credentials) as client:
         until(lambda: client.admin.command("usersInfo", "root"))
         initiate(client, members)
