@@ -200,16 +200,24 @@ def test_the_edge_stands_before_the_live_servers(helm: Path) -> None:
     )
     assert not matches(release.one("Service")["spec"]["selector"], labels)
     assert container(edge)["image"] == "nginx:1.28"
-    assert edge["spec"]["template"]["spec"]["terminationGracePeriodSeconds"] == 65
+    assert edge["spec"]["template"]["spec"]["terminationGracePeriodSeconds"] == 5 + 60 + 5
     assert edge["spec"]["strategy"]["rollingUpdate"] == {"maxUnavailable": 0, "maxSurge": 1}
 
 
 def test_the_edge_leads_where_it_is_told(helm: Path) -> None:
-    release = Release(helm, EDGE, {"edge": {"upstreams": ["127.0.0.1:9001", "127.0.0.1:9002"]}})
+    release = Release(helm, EDGE, {"edge": {"servers": ["127.0.0.1:9001", "127.0.0.1:9002"]}})
     configuration = release.one("ConfigMap", "prices-pricebook-edge")["data"]["nginx.conf"]
     assert "127.0.0.1:9001" in configuration
     assert "127.0.0.1:9002" in configuration
     assert "prices-pricebook.shop" not in configuration
+
+
+def test_the_edge_listens_on_the_port_of_its_pod_and_is_asked_itself_whether_it_lives(helm: Path) -> None:
+    release = Release(helm, EDGE, {"edge": {"listen": "0.0.0.0:8181"}})
+    edge = container(release.one("Deployment", "prices-pricebook-edge"))
+    assert edge["ports"] == [{"name": "http", "containerPort": 8181}]
+    assert "listen 0.0.0.0:8181" in release.one("ConfigMap", "prices-pricebook-edge")["data"]["nginx.conf"]
+    assert edge["livenessProbe"]["httpGet"] == edge["readinessProbe"]["httpGet"] == {"path": "/healthz", "port": "http"}
 
 
 @pytest.mark.parametrize(("edge", "entrance"), [(True, "prices-pricebook-edge"), (False, "prices-pricebook")])

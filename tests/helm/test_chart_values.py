@@ -22,8 +22,6 @@ OF_THE_CHART = {"host", "port", "metrics_port", "mongodb_uri", "mongodb_database
 """Settings that other values of the chart say."""
 OF_ONE_MACHINE = {"data_dir", "members"}
 """Settings of the embedded replica set, of which a cluster has none."""
-COMING = {"PRICEBOOK_DRAIN_SECONDS"} - {variable.name for variable in VARIABLES}
-"""In the ConfigMap before it is a setting; once it is one, this and its uses go."""
 
 WHOLE = merged(
     MONGODB,
@@ -44,7 +42,8 @@ OTHERS: dict[str, Values] = {
     "environment": {"environment": {"OTEL_SERVICE_NAME": "prices"}},
     "mongodb.uri": {"mongodb": {"uri": "mongodb://db", "existingSecret": {"name": ""}}},
     "mongodb.own.enabled": {"mongodb": {"own": {"enabled": True}, "existingSecret": {"name": ""}}},
-    "edge.upstreams": {"edge": {"upstreams": ["10.0.0.7:8000"]}},
+    "edge.servers": {"edge": {"servers": ["10.0.0.7:8000"]}},
+    "edge.trustedProxies": {"edge": {"trustedProxies": ["10.0.0.0/8"]}},
     "httpRoute.parentRefs": {"httpRoute": {"parentRefs": [{"name": "other", "sectionName": "https"}]}},
     "httpRoute.hostnames": {"httpRoute": {"hostnames": ["other.example"]}},
     "tolerations": {"tolerations": [{"key": "prices", "operator": "Exists", "effect": "NoSchedule"}]},
@@ -151,14 +150,14 @@ def test_the_settings_of_the_chart_are_those_of_the_server(helm: Path) -> None:
     offered = {variable(name) for name in DEFAULTS["settings"]}
     elsewhere = {f"PRICEBOOK_{name.upper()}" for name in OF_THE_CHART | OF_ONE_MACHINE}
     known = {each.name for each in VARIABLES}
-    assert offered | elsewhere == known | COMING, "a new setting is a value in `settings`, with its prose and schema"
+    assert offered | elsewhere == known, "a new setting is a value in `settings`, with its prose and schema"
     assert not offered & elsewhere
 
 
 @pytest.mark.parametrize("file", [None, *VALUES], ids=lambda file: file.name if file else "values.yaml")
 def test_every_variable_in_the_configmap_is_a_setting_that_the_server_takes(helm: Path, file: Path | None) -> None:
     release = Release(helm, file=file)
-    environ = {name: value for name, value in release.one("ConfigMap")["data"].items() if name not in COMING}
+    environ = release.one("ConfigMap")["data"]
     settings = Settings.from_environment({**environ, "PRICEBOOK_MONGODB_URI": "mongodb://db"})
     assert (settings.host, settings.port, settings.metrics_port) == ("0.0.0.0", 8000, 9000)
 
@@ -251,6 +250,7 @@ def test_a_bad_value_is_refused_by_the_schema(helm: Path, values: Values, told: 
             "more than one MongoDB: mongodb.existingSecret.name and mongodb.own.enabled are set. Keep one",
         ),
         ({"mongodb": {"uri": "http://hunter2@db", "existingSecret": {"name": ""}}}, "mongodb.uri has to begin with"),
+        ({"edge": {"enabled": True}, "drainSeconds": 3}, "edge.keepaliveSeconds is 3 and drainSeconds 3: it has to"),
         ({"colours": {"enabled": True, "live": "blue"}}, "colours.live is blue, which has no pods"),
         ({"autoscaling": {"enabled": True, "minReplicas": 11}}, "minReplicas is 11, more than"),
         ({"ingress": {"enabled": True}}, "ingress.enabled needs ingress.host"),

@@ -21,6 +21,9 @@
 {{- fail (printf "colours.live is %s, which has no pods: set colours.%s.replicas first, and let it get ready." .live .live) }}
 {{- end }}
 {{- end }}
+{{- if and .Values.edge.enabled (ge (int .Values.edge.keepaliveSeconds) (int .Values.drainSeconds)) }}
+{{- fail (printf "edge.keepaliveSeconds is %d and drainSeconds %d: it has to be less, or requests are sent to servers that went away." (int .Values.edge.keepaliveSeconds) (int .Values.drainSeconds)) }}
+{{- end }}
 {{- with .Values.autoscaling }}
 {{- if and .enabled (gt (int .minReplicas) (int .maxReplicas)) }}
 {{- fail (printf "autoscaling.minReplicas is %d, more than autoscaling.maxReplicas, %d." (int .minReplicas) (int .maxReplicas)) }}

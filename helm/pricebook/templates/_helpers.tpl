@@ -77,10 +77,9 @@ helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version }}
 {{ .name }}.{{ .root.Release.Namespace }}.svc.{{ .root.Values.clusterDomain }}
 {{- end }}
 
-{{/* The servers that the edge leads to, each host:port, with blanks between. */}}
-{{- define "pricebook.upstreams" -}}
-{{- $host := include "pricebook.host" (dict "root" . "name" (include "pricebook.fullname" .)) }}
-{{- .Values.edge.upstreams | default (list (printf "%s:%d" $host (int .Values.service.port))) | join " " }}
+{{/* The Service of the live servers, by its whole name. */}}
+{{- define "pricebook.liveService" -}}
+{{- include "pricebook.host" (dict "root" . "name" (include "pricebook.fullname" .)) }}
 {{- end }}
 
 {{/* What requests from outside go to, as JSON of name and port: the edge, or the Service of the servers. */}}
