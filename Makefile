@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help run test bench fuzz audit soak lock clean
+.PHONY: help run test chart bench fuzz audit soak lock clean
 
 help: ## Show this list
 	@echo "Pricebook serves prices that arrive in big batches. Start with: make run"
@@ -29,6 +29,9 @@ test: $(INSTALLED) ## Run every check: style, types, imports, tests
 	@echo "== Tests (pytest)"
 	@$(BIN)/pytest
 	@echo "Everything passed. Next: make run, or commit."
+
+chart: $(INSTALLED) ## Lint and render the Helm chart, and validate what it makes
+	@$(BIN)/python -m helm.check
 
 bench: $(INSTALLED) ## Measure, as ratios to a baseline in the same run
 	@$(BIN)/python -m bench

@@ -27,6 +27,7 @@ WHOLE = merged(
     MONGODB,
     EVERYTHING,
     {"mongodb": {"caSecret": {"name": "ca"}}, "trustedDocuments": {"configMap": "documents"}},
+    {"dashboards": {"enabled": False}, "prometheusRule": {"enabled": False}},  # they are long
 )
 """Values with which nearly every other one matters."""
 SINGLE = merged(

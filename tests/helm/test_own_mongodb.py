@@ -1,4 +1,4 @@
-"""What the pods of the chart run on its own MongoDB, run here: the job that initiates it, a server, collector and test."""
+"""What the pods of the chart run on its own MongoDB, run here: the job, a server, the collector, `helm test`."""
 
 import os
 import re

@@ -1,0 +1,67 @@
+"""The image that the chart runs. No engine builds it here: what can be told of the file without one is."""
+
+import re
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from tests.helm.rendered import Release, container
+
+ROOT = Path(__file__).parents[2]
+DOCKERFILE = (ROOT / "Dockerfile").read_text(encoding="utf-8")
+BUILD, FINAL = re.split(r"(?=^FROM )", DOCKERFILE, flags=re.MULTILINE)[1:]
+HADOLINT = Path(sys.executable).parent / "hadolint"
+
+
+def hadolint(text: str) -> str:
+    """What hadolint says of a Dockerfile; empty where it has no complaint."""
+    return subprocess.run([HADOLINT, "-"], input=text, capture_output=True, text=True, check=False).stdout
+
+
+def test_hadolint_has_no_complaint() -> None:
+    assert hadolint(DOCKERFILE) == ""
+
+
+def test_hadolint_would_complain() -> None:
+    assert "DL3013" in hadolint(DOCKERFILE.replace("uv==0.13.9", "uv"))
+
+
+def test_all_of_the_final_stage_is_run_by_a_user_without_rights() -> None:
+    assert FINAL.index("USER 10001:10001") < FINAL.index("ENTRYPOINT")
+    assert "--uid 10001 " in FINAL
+    assert "pip" not in FINAL, "what builds stays in the first stage"
+
+
+def test_every_install_is_held_by_the_lock() -> None:
+    commands = re.findall(r"uv pip install (.*(?:\\\n.*)*)", BUILD)
+    assert len(commands) == 2
+    dependencies, package = commands
+    assert "--require-hashes" in dependencies
+    assert "--constraint requirements.lock" in dependencies
+    assert "--no-deps" in package
+    assert "--build-constraint requirements.lock" in package
+
+
+def test_what_is_copied_is_let_in_and_is_the_whole_package() -> None:
+    let_in = re.findall(r"^!(\S+)", (ROOT / ".dockerignore").read_text(encoding="utf-8"), re.MULTILINE)
+    copied = {name for line in re.findall(r"^COPY (.+) \S+$", BUILD, re.MULTILINE) for name in line.split()}
+    assert copied == set(let_in)
+    assert all((ROOT / name).exists() for name in copied)
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    packages = project["tool"]["hatch"]["build"]["targets"]["wheel"]["packages"]
+    assert {*packages, project["project"]["readme"], *project["project"]["license-files"]} < copied
+
+
+@pytest.mark.parametrize("instruction", ["ENTRYPOINT", "CMD", "EXPOSE", "USER"])
+def test_the_chart_runs_the_image_as_it_is_meant(helm: Path, instruction: str) -> None:
+    deployment = Release(helm).one("Deployment")
+    server, pod = container(deployment), deployment["spec"]["template"]["spec"]
+    [said] = re.findall(rf"^{instruction} (.+)$", FINAL, re.MULTILINE)
+    ports = " ".join(str(each["containerPort"]) for each in server["ports"])
+    user = f"{pod['securityContext']['runAsUser']}:{pod['securityContext']['runAsGroup']}"
+    wanted = {"ENTRYPOINT": '["pricebook"]', "CMD": f'["{server["args"][0]}"]', "EXPOSE": ports, "USER": user}
+    assert said == wanted[instruction]
+    assert "command" not in server
