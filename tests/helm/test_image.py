@@ -36,7 +36,7 @@ def test_all_of_the_final_stage_is_run_by_a_user_without_rights() -> None:
 
 
 def test_every_install_is_held_by_the_lock() -> None:
-    commands = re.findall(r"uv pip install (.*(?:\\\n.*)*)", BUILD)
+    commands = re.findall(r"uv pip install ((?:.*\\\n)*.*)", BUILD)
     assert len(commands) == 2
     dependencies, package = commands
     assert "--require-hashes" in dependencies
