@@ -118,7 +118,7 @@ def main() -> int:
 def _run(command: list[Any], given: str = "") -> str:
     done = subprocess.run(command, input=given, capture_output=True, text=True, check=False)
     if done.returncode:
-        raise ChartError((done.stderr or done.stdout).strip())
+        raise ChartError(f"{done.stdout}{done.stderr}".strip())  # lint says why in the first
     return done.stdout
 
 

@@ -45,7 +45,8 @@ def test_a_manifest_with_a_field_that_there_is_not_would_be_found(helm: Path) ->
 def test_servers_are_replaced_one_by_one_without_a_gap(helm: Path) -> None:
     deployment = Release(helm).one("Deployment")
     assert deployment["spec"]["replicas"] == 2
-    assert deployment["spec"]["strategy"] == {"rollingUpdate": {"maxUnavailable": 0, "maxSurge": 1}}
+    rolling = {"type": "RollingUpdate", "rollingUpdate": {"maxUnavailable": 0, "maxSurge": 1}}
+    assert deployment["spec"]["strategy"] == rolling
     server = container(deployment)
     assert server["image"] == "pricebook:0.1.0"
     assert server["args"] == ["serve"]
