@@ -58,7 +58,7 @@ env:
   - name: PRICEBOOK_MONGODB_URI
     valueFrom:
       secretKeyRef:
-        {{- include "pricebook.uriSecret" . | nindent 8 }}
+        {{- include "pricebook.uriSecret" . | trim | nindent 8 }}
 {{- range $name, $value := .Values.environment }}
   - name: {{ $name }}
     value: {{ $value | quote }}
