@@ -26,11 +26,17 @@ class Answered:
 
 
 class Connection:
-    """Sends requests, one after the other. Raises `OSError` or `EOFError` where one has no whole answer."""
+    """Sends requests, one after the other. Raises `OSError` or `EOFError` where one has no whole answer.
 
-    def __init__(self, url: str) -> None:
+    With `resends` it does what browsers do (RFC 9112, section 9.3.1): where a connection that was used before is closed
+    without a byte of an answer, the request is sent again over another.
+    """
+
+    def __init__(self, url: str, *, resends: bool = False) -> None:
         parts = urlsplit(url)
         self._host, self._port = parts.hostname or "", parts.port
+        self._resends = resends
+        self._was_used = False
         self._streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
 
     async def __aenter__(self) -> Self:
@@ -44,7 +50,7 @@ class Connection:
     def close(self) -> None:
         if self._streams:
             self._streams[1].close()
-            self._streams = None
+            self._streams, self._was_used = None, False
 
     async def connect(self) -> None:
         """Connect, unless it is."""
@@ -59,19 +65,31 @@ class Connection:
         return await self._ask("POST", "/graphql", json.dumps(body).encode(), headers)
 
     async def _ask(self, method: str, target: str, body: bytes | None, headers: dict[str, str]) -> Answered:
-        await self.connect()
-        assert self._streams
-        reader, writer = self._streams
         lines = [f"{method} {target} HTTP/1.1", f"host: {self._host}"]
         lines += [f"{name.replace('_', '-')}: {value}" for name, value in headers.items()]
         if body is not None:
             lines += ["content-type: application/json", f"content-length: {len(body)}"]
+        request = "\r\n".join([*lines, "", ""]).encode() + (body or b"")
+        may_be_idle = self._resends and self._was_used
         try:
-            writer.write("\r\n".join([*lines, "", ""]).encode() + (body or b""))
+            return await self._answer(request)
+        except (ConnectionError, asyncio.IncompleteReadError) as error:
+            has_begun = isinstance(error, asyncio.IncompleteReadError) and error.partial
+            if not may_be_idle or has_begun:
+                raise
+            return await self._answer(request)
+
+    async def _answer(self, request: bytes) -> Answered:
+        await self.connect()
+        assert self._streams
+        reader, writer = self._streams
+        try:
+            writer.write(request)
             answer = await _read(reader)
         except BaseException:
             self.close()
             raise
+        self._was_used = True
         if answer.is_last:
             self.close()
         return answer

@@ -77,9 +77,14 @@ helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version }}
 {{ .name }}.{{ .root.Release.Namespace }}.svc.{{ .root.Values.clusterDomain }}
 {{- end }}
 
-{{/* The Service of the live servers, by its whole name. */}}
+{{/*
+The Service of the live servers, by its whole name. With colours it is the live one's own, so that changing the colour
+changes what names it: connections that are kept to the other colour end.
+*/}}
 {{- define "pricebook.liveService" -}}
-{{- include "pricebook.host" (dict "root" . "name" (include "pricebook.fullname" .)) }}
+{{- $live := include "pricebook.live" . }}
+{{- $name := include "pricebook.fullname" . }}
+{{- include "pricebook.host" (dict "root" . "name" (ternary (printf "%s-%s" $name $live) $name .Values.colours.enabled)) }}
 {{- end }}
 
 {{/* What requests from outside go to, as JSON of name and port: the edge, or the Service of the servers. */}}

@@ -1,8 +1,6 @@
 {{/*
-The configuration of the edge: nginx as load balancer and caching server. Paths are relative to its prefix (-p).
-
-It wants `edge` of values.yaml. `edge.servers` names the servers; without them they are behind the Service of the live
-colour, which is named twice: what could not be sent to one pod is tried again, and may find another.
+The configuration of the edge: nginx as load balancer and caching server. Paths are relative to its prefix (-p). The
+servers are those of `edge.servers`, or the ones behind the Service of the live colour.
 */}}
 {{- define "pricebook.nginx" -}}
 {{- $edge := .Values.edge -}}
@@ -50,8 +48,12 @@ http {
     {{- end }}
 
     upstream servers {
-        {{- range $edge.servers | default (list $service $service) }}
-        server {{ . }} max_fails=2 fail_timeout=2s;
+        {{- range $edge.servers }}
+        server {{ . }} max_fails=2 fail_timeout=1s;
+        {{- else }}
+        # Which pods are ready, the Service knows. What could not be sent to one is tried again, and may find another.
+        server {{ $service }} max_fails=0;
+        server {{ $service }} max_fails=0;
         {{- end }}
         zone servers 256k;
         least_conn;
@@ -102,9 +104,9 @@ http {
     proxy_next_upstream_tries 3;
     proxy_next_upstream_timeout 10s;
 
-    error_page 413 @too_large;
-    error_page 429 @too_many;
-    error_page 502 504 @unavailable;
+    error_page 413 = @too_large;
+    error_page 429 = @too_many;
+    error_page 502 504 = @unavailable;
 
     server {
         listen {{ $edge.listen }} backlog=2048;

@@ -1,0 +1,17 @@
+"""What all of it shares."""
+
+import secrets
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from pymongo import MongoClient
+
+
+@pytest.fixture
+def database(mongodb_uri: str) -> Iterator[str]:
+    """The name of a database of the test's own."""
+    name = f"test_{secrets.token_hex(6)}"
+    yield name
+    with MongoClient[dict[str, Any]](mongodb_uri) as client:
+        client.drop_database(name)

@@ -1,0 +1,15 @@
+"""The configuration of nginx as the chart has it, rendered by the real helm."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from helm import tools
+from helm.check import render
+
+
+def nginx_conf(edge: Mapping[str, Any]) -> str:
+    """Return the configuration with these values of `edge`."""
+    values = {"edge": {"enabled": True, **edge}, "mongodb": {"uri": "mongodb://127.0.0.1"}}
+    [manifest] = render(tools.helm(), None, values, "--show-only", "templates/edge/configmap.yaml")
+    conf: str = manifest["data"]["nginx.conf"]
+    return conf

@@ -1,0 +1,87 @@
+"""nginx as the chart has it, in front of servers on this machine."""
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from tests.stack.chart import nginx_conf
+
+ROTATED_SECONDS = 0.3
+
+
+class Edge:
+    """A load balancer and caching server; `turn_to` moves all traffic to other servers, as a changed value does."""
+
+    def __init__(self, folder: Path, servers: Sequence[str], **values: object) -> None:
+        self._folder = folder
+        self._values = values
+        port = free_port()
+        self.url = f"http://127.0.0.1:{port}"
+        self._values["listen"] = f"127.0.0.1:{port}"
+        self._conf = folder / "nginx.conf"
+        self._configure(servers)
+        run_by = "user root; " if os.geteuid() == 0 else ""
+        command = ["nginx", "-p", str(folder), "-c", str(self._conf), "-g", f"daemon off; {run_by}"]
+        self._log = (folder / "log").open("wb")
+        self._process = subprocess.Popen(command, stdout=self._log, stderr=self._log)
+        wait_for_port(port)
+
+    def turn_to(self, servers: Sequence[str]) -> None:
+        """Send what comes from now on to these."""
+        self._configure(servers)
+        self._process.send_signal(signal.SIGHUP)
+        time.sleep(ROTATED_SECONDS)
+
+    def stop(self) -> None:
+        self._process.send_signal(signal.SIGQUIT)
+        self._process.wait(30)
+        self._log.close()
+
+    @property
+    def log(self) -> str:
+        """What it complained of."""
+        return (self._folder / "log").read_text()
+
+    def _configure(self, servers: Sequence[str]) -> None:
+        addresses = [server.removeprefix("http://") for server in servers]
+        self._conf.write_text(nginx_conf({**self._values, "servers": addresses}))
+
+
+@contextmanager
+def edge(folder: Path, servers: Sequence[str], **values: object) -> Iterator[Edge]:
+    """An edge of these servers; skips where nginx is not at hand."""
+    if not shutil.which("nginx"):
+        pytest.skip("The load balancer is nginx, and it is not on the PATH.")
+    folder.mkdir(exist_ok=True)
+    running = Edge(folder, servers, **values)
+    try:
+        yield running
+    finally:
+        running.stop()
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def wait_for_port(port: int) -> None:
+    deadline = time.monotonic() + 30
+    while time.monotonic() < deadline:
+        try:
+            socket.create_connection(("127.0.0.1", port), 1).close()
+        except OSError:
+            time.sleep(0.02)
+        else:
+            return
+    raise AssertionError(f"Nobody listens on port {port}.")

@@ -1,0 +1,99 @@
+"""Servers of `pricebook serve`, one colour of them or two, on the ports that they keep over their restarts."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+import httpx
+
+from tests.stack.edge import free_port
+
+ROOT = Path(__file__).parents[2]
+
+READY_SECONDS = 60
+END_SECONDS = 60
+
+
+class Server:
+    """A server process, of the code in `root`."""
+
+    def __init__(self, log: Path, environ: dict[str, str], root: Path = ROOT) -> None:
+        self.log = log
+        self.port = free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        self._environ = {name: value for name, value in os.environ.items() if not name.startswith("PRICEBOOK_")}
+        self._environ |= environ | {"PRICEBOOK_PORT": str(self.port)}
+        self._root = root
+        self.process = self._start()
+
+    def wait_until_ready(self) -> None:
+        deadline = time.monotonic() + READY_SECONDS
+        while time.monotonic() < deadline:
+            try:
+                if httpx.get(f"{self.url}/readyz", trust_env=False).is_success:
+                    return
+            except httpx.TransportError:
+                pass
+            assert self.process.poll() is None, self.log.read_text()
+            time.sleep(0.05)
+        raise AssertionError(self.log.read_text())
+
+    def restart(self) -> None:
+        """End it as a deploy does, and start it anew; returns when it is ready."""
+        self.stop(signal.SIGTERM)
+        self.process = self._start()
+        self.wait_until_ready()
+
+    def stop(self, number: signal.Signals = signal.SIGINT) -> None:
+        self.process.send_signal(number)
+        code = self.process.wait(END_SECONDS)
+        assert code == 0, f"{code}: {self.log.read_text()}"
+
+    @property
+    def resident_bytes(self) -> int:
+        status = Path(f"/proc/{self.process.pid}/status").read_text()
+        found = re.search(r"VmRSS:\s+(\d+) kB", status)
+        assert found is not None
+        return int(found[1]) << 10
+
+    def _start(self) -> subprocess.Popen[bytes]:
+        with self.log.open("ab") as output:
+            return subprocess.Popen(
+                [sys.executable, "-m", "graph.cli", "serve"],
+                cwd=self._root,
+                env={**self._environ, "PYTHONPATH": str(self._root)},
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+            )
+
+
+@contextmanager
+def servers(folder: Path, number: int, environ: dict[str, str], root: Path = ROOT) -> Iterator[list[Server]]:
+    """So many servers, all ready."""
+    folder.mkdir(exist_ok=True)
+    with ExitStack() as stack:
+        started = []
+        for place in range(number):
+            server = Server(folder / f"{place}.log", environ, root)
+            stack.callback(_end, server)
+            started.append(server)
+        for server in started:
+            server.wait_until_ready()
+        yield started
+
+
+def _end(server: Server) -> None:
+    if server.process.poll() is None:
+        server.process.send_signal(signal.SIGINT)
+        try:
+            server.process.wait(END_SECONDS)
+        except subprocess.TimeoutExpired:
+            server.process.kill()
+            server.process.wait()
