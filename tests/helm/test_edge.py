@@ -16,10 +16,6 @@ Answer = Callable[["Stub", Head, bytes], Awaitable[bytes | None]]
 
 KEPT = {
     "cache-control": "public, max-age=1, stale-while-revalidate=5",
-    "etag": "\"one\"",
-    "vary": "Accept, Authorization",
-}
-    "cache-control": "public, max-age=1, stale-while-revalidate=5",
     "etag": '"one"',
     "vary": "Accept, Authorization",
 }
