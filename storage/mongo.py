@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from typing import Any
+from urllib.parse import parse_qsl, urlsplit
 
 from pymongo import AsyncMongoClient
 from pymongo.asynchronous.collection import AsyncCollection
@@ -68,14 +69,21 @@ _INDEXES: Mapping[str, list[tuple[list[tuple[str, int]], dict[str, Any]]]] = {
 }
 
 
+# A member that is cut off breaks no connection. It is known to be gone when it has not answered the monitor for the sum
+# of the last two; what waits for it is broken off then, and asked of the next primary.
+_TIMEOUTS = {"serverSelectionTimeoutMS": 15_000, "connectTimeoutMS": 3_000, "heartbeatFrequencyMS": 3_000}
+
+
 async def connect(uri: str, listeners: Sequence[EventListener] = ()) -> Client:
     """Open the client and make sure that a replica set (or mongos) answers. The driver tells `listeners` what it does.
+
+    The URI may have timeouts of its own.
 
     Raises `InvalidArgument` for a URI that is none, `Unavailable` when nobody answers or it is a standalone server.
     """
     try:
         client: Client = AsyncMongoClient(
-            uri, tz_aware=True, appname="pricebook", serverSelectionTimeoutMS=15_000, event_listeners=listeners
+            uri, tz_aware=True, appname="pricebook", event_listeners=listeners, **_unless_said(uri, _TIMEOUTS)
         )
     except (InvalidURI, ConfigurationError, ValueError) as error:
         raise InvalidArgument(f"The MongoDB URI is not valid: {error}") from error
@@ -88,6 +96,11 @@ async def connect(uri: str, listeners: Sequence[EventListener] = ()) -> Client:
         await client.close()
         raise Unavailable("MongoDB runs as a standalone server; Pricebook needs a replica set (one member will do).")
     return client
+
+
+def _unless_said(uri: str, options: Mapping[str, int]) -> dict[str, Any]:
+    said = {name.lower() for name, _ in parse_qsl(urlsplit(uri).query)}
+    return {name: value for name, value in options.items() if name.lower() not in said}
 
 
 def database(client: Client, name: str) -> Database:

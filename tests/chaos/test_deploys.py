@@ -12,9 +12,8 @@ from pathlib import Path
 import pytest
 
 from tests.acceptance.command import OPEN
-from tests.stack.connections import Connection
 from tests.stack.edge import Edge, edge
-from tests.stack.load import CREATE, Batches, Reads, publish, publishing, reading, versions
+from tests.stack.load import Batches, Reads, create, publishing, reading, versions
 from tests.stack.servers import Server, servers
 from tests.waiting import until
 
@@ -48,12 +47,7 @@ def green(tmp_path: Path, environ: dict[str, str]) -> Iterator[list[Server]]:
 async def balancer(tmp_path: Path, green: list[Server]) -> AsyncIterator[Edge]:
     """The edge of the green servers, with the list and its first version."""
     with edge(tmp_path / "edge", urls(green), ratePerSecond=0) as running:
-        async with Connection(running.url) as connection:
-            created = await connection.post({"query": CREATE})
-            assert created.json() == {"data": {"createPriceList": {"userErrors": []}}}
-            first = Batches()
-            await publish(connection, 1, first)
-            assert first.published == {"1": 1}
+        await create(running.url)
         yield running
 
 

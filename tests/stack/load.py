@@ -20,10 +20,10 @@ SKUS = [f"sku-{number:05}" for number in range(5000)]
 
 READ = f'{{ snapshot(priceList: "{PRICE_LIST}") {{ version label pricesBySku(skus: [%s]) {{ sku amount }} }} }}'
 
-CREATE = f'mutation {{ createPriceList(input: {{name: "{PRICE_LIST}"}}) {{ userErrors {{ code }} }} }}'
+CREATE = "mutation ($name: ID!) { createPriceList(input: {name: $name}) { userErrors { code } } }"
 
-PUBLISH = """mutation ($key: String!, $label: String!, $prices: [PriceInput!]!) {
-  publishBatch(input: {priceList: "shop", mode: REPLACE, idempotencyKey: $key, label: $label, prices: $prices}) {
+PUBLISH = """mutation ($input: PublishBatchInput!) {
+  publishBatch(input: $input) {
     batch { id state version label }
     userErrors { code message }
   }
@@ -114,10 +114,21 @@ class Batches:
         return len(self.published) >= batches
 
 
-async def publish(connection: Connection, number: int, batches: Batches) -> None:
-    """Publish batch `number`, as often as it takes, with one key."""
+async def create(url: str, price_list: str = PRICE_LIST) -> None:
+    """Make the list, with its first version."""
+    first = Batches()
+    async with Connection(url) as connection:
+        created = await connection.post({"query": CREATE, "variables": {"name": price_list}})
+        assert created.json() == {"data": {"createPriceList": {"userErrors": []}}}
+        await publish(connection, 1, first, price_list)
+    assert first.published == {"1": 1}, first.failures
+
+
+async def publish(connection: Connection, number: int, batches: Batches, price_list: str = PRICE_LIST) -> None:
+    """Publish batch `number`, sent as often as it takes, with one key."""
     prices = [{"sku": sku, "amount": f"{number}.00", "currency": "EUR"} for sku in SKUS]
-    variables = {"key": f"batch {number}", "label": str(number), "prices": prices}
+    batch = {"priceList": price_list, "mode": "REPLACE", "prices": prices}
+    variables = {"input": {**batch, "idempotencyKey": f"batch {number}", "label": str(number)}}
     begun = asyncio.get_running_loop().time()
     while str(number) not in batches.published:
         try:
