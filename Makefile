@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help run test chart bench fuzz audit soak lock clean
+.PHONY: help run test chart chaos bench fuzz audit soak lock clean
 
 help: ## Show this list
 	@echo "Pricebook serves prices that arrive in big batches. Start with: make run"
@@ -32,6 +32,9 @@ test: $(INSTALLED) ## Run every check: style, types, imports, tests
 
 chart: $(INSTALLED) ## Lint and render the Helm chart, and validate what it makes
 	@$(BIN)/python -m helm.check
+
+chaos: $(INSTALLED) ## Restart, switch and kill under load; needs nginx, and root for network namespaces
+	@PRICEBOOK_TEST_CHAOS_ANSWERS=20000 PRICEBOOK_TEST_CHAOS_BATCHES=10 $(BIN)/pytest -s -m chaos --timeout 900 tests/chaos
 
 bench: $(INSTALLED) ## Measure, as ratios to a baseline in the same run
 	@$(BIN)/python -m bench

@@ -17,6 +17,8 @@ from tests.stack.load import Batches, Reads, create, publishing, reading, versio
 from tests.stack.servers import Server, servers
 from tests.waiting import until
 
+pytestmark = pytest.mark.chaos
+
 ANSWERS = int(os.environ.get("PRICEBOOK_TEST_CHAOS_ANSWERS", "2000"))
 BATCHES = int(os.environ.get("PRICEBOOK_TEST_CHAOS_BATCHES", "4"))
 CLIENTS = 8

@@ -19,7 +19,10 @@ from tests.stack.namespaces import Members, members
 from tests.stack.servers import servers
 from tests.waiting import until
 
-pytestmark = pytest.mark.skipif(not namespaces.can_be_made(), reason="wants root and iproute2, for network namespaces")
+pytestmark = [
+    pytest.mark.chaos,
+    pytest.mark.skipif(not namespaces.can_be_made(), reason="wants root and iproute2, for network namespaces"),
+]
 
 WRITES_BACK_SECONDS = 15
 """After a fault a batch is published within it."""
