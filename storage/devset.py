@@ -4,7 +4,6 @@ The data folder holds `member-<n>/` and `member-<n>.log` for each member; `devse
 ids; and `lock`, held by the process that runs the set. The members listen on loopback only, without a password.
 """
 
-import fcntl
 import json
 import os
 import signal
@@ -18,6 +17,7 @@ from typing import Self, TypeVar
 from pymongo.errors import PyMongoError
 
 from storage import replica_set
+from storage.hold import Held, hold
 from storage.mongod import PORT_TAKEN, DevSetError, Mongod, end_leftover, find_mongod, free_ports, wait_for
 
 __all__ = ["DevSet", "DevSetError", "Member", "find_mongod"]
@@ -99,7 +99,12 @@ class DevSet:
         program = find_mongod()
         try:
             self._data_dir.mkdir(parents=True, exist_ok=True)
-            self._lock = _hold(self._data_dir / "lock")
+            self._lock = hold(self._data_dir / "lock")
+        except Held as held:
+            raise DevSetError(
+                f"Process {held.owner or '(it has not said which)'} runs the set of {self._data_dir}. "
+                "Use its URI, end it, or give another data folder."
+            ) from None
         except OSError as error:
             raise DevSetError(f"{self._data_dir} cannot be used ({error}). Give another data folder.") from error
         try:
@@ -255,19 +260,3 @@ class DevSet:
 
 def _as_members(mongods: Iterable[Mongod]) -> list[Member]:
     return [Member(each.port, pid) for each in mongods if (pid := each.pid) is not None]
-
-
-def _hold(path: Path) -> int:
-    """Take the lock and return the descriptor that holds it until it is closed, at the latest with the process."""
-    lock = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        owner = os.pread(lock, 32, 0).decode() or "(it has not said which)"
-        os.close(lock)
-        raise DevSetError(
-            f"Process {owner} runs the set of {path.parent}. Use its URI, end it, or give another data folder."
-        ) from None
-    os.ftruncate(lock, 0)
-    os.pwrite(lock, str(os.getpid()).encode(), 0)
-    return lock

@@ -120,7 +120,7 @@ def import_(
 
     try:
         with progress:
-            outcome = asyncio.run(run(order if key else replace(order, key=_key(order, files, chunk_rows))))
+            outcome = asyncio.run(run(order if key else replace(order, key=key_of(order, files, chunk_rows))))
     except KeyboardInterrupt:
         click.echo(f"\nInterrupted. {importer.standing}; run the same command again to go on.", err=True)
         raise SystemExit(exit_codes.INTERRUPTED) from None
@@ -128,7 +128,7 @@ def import_(
     raise SystemExit(exit_code(order, outcome))
 
 
-def _key(order: Order, files: Sequence[RowFile], chunk_rows: int) -> str:
+def key_of(order: Order, files: Sequence[RowFile], chunk_rows: int) -> str:
     """Return the key of these contents sent for this order: the same command goes on with the same batch."""
     told = [CUT, chunk_rows, [file.digest() for file in files], [file.format for file in files], asdict(order)]
     return f"import-{hashlib.blake2b(msgspec.json.encode(told), digest_size=16).hexdigest()}"
