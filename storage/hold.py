@@ -26,9 +26,9 @@ def hold(path: Path) -> int:
             break
         except BlockingIOError:
             if attempt == _ATTEMPTS:
-                owner = _said(held)
+                said = _said(held)
                 os.close(held)
-                raise Held(owner) from None
+                raise Held(said) from None
             time.sleep(_PAUSE_SECONDS)  # somebody may only be looking who holds it
     os.ftruncate(held, 0)
     os.pwrite(held, str(os.getpid()).encode(), 0)

@@ -1,10 +1,10 @@
 """Clients that ask without a pause, over connections that they keep, and count what goes wrong."""
 
-import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
+from tests.stack.clients import at_work
 from tests.stack.connections import Answered, Connection
 
 Ask = Callable[[Connection], Awaitable[Answered]]
@@ -32,15 +32,8 @@ async def of_lists(connection: Connection) -> Answered:
 async def asking(url: str, clients: int, ask: Ask = of_lists) -> AsyncIterator[Asked]:
     """Ask for as long as the body runs. A client ends when it can no longer connect."""
     asked = Asked()
-    tasks = [asyncio.create_task(_ask(url, ask, asked)) for _ in range(clients)]
-    try:
+    async with at_work(_ask(url, ask, asked) for _ in range(clients)):
         yield asked
-    finally:
-        for task in tasks:
-            task.cancel()
-        for result in await asyncio.gather(*tasks, return_exceptions=True):
-            if isinstance(result, Exception):
-                raise result
 
 
 async def _ask(url: str, ask: Ask, asked: Asked) -> None:

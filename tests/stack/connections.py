@@ -97,7 +97,10 @@ class Connection:
 
 async def _read(reader: asyncio.StreamReader) -> Answered:
     start, *lines = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").splitlines()
-    headers = {name.lower(): value for name, _, value in (line.partition(": ") for line in lines if line)}
+    headers: dict[str, str] = {}
+    for name, _, value in (line.partition(": ") for line in lines if line):
+        before = headers.get(name.lower())
+        headers[name.lower()] = f"{before}, {value}" if before else value
     if headers.get("transfer-encoding") == "chunked":
         body = b""
         while size := int(await reader.readuntil(b"\r\n"), 16):

@@ -42,8 +42,12 @@ class Edge:
 
     def stop(self) -> None:
         self._process.send_signal(signal.SIGQUIT)
-        self._process.wait(30)
-        self._log.close()
+        try:
+            self._process.wait(30)
+        finally:
+            self._process.kill()
+            self._process.wait()
+            self._log.close()
 
     @property
     def log(self) -> str:

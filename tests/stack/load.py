@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import quote
 
+from tests.stack.clients import at_work
 from tests.stack.connections import Answered, Connection
 
 PRICE_LIST = "shop"
@@ -53,15 +54,8 @@ class Reads:
 async def reading(url: str, clients: int) -> AsyncIterator[Reads]:
     """Read for as long as the body runs, half of it by GET."""
     reads = Reads()
-    tasks = [asyncio.create_task(_read(url, reads, random.Random(number))) for number in range(clients)]
-    try:
+    async with at_work(_read(url, reads, random.Random(number)) for number in range(clients)):
         yield reads
-    finally:
-        for task in tasks:
-            task.cancel()
-        for result in await asyncio.gather(*tasks, return_exceptions=True):
-            if isinstance(result, Exception):
-                raise result
 
 
 async def _read(url: str, reads: Reads, chance: random.Random) -> None:

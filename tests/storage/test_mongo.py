@@ -18,6 +18,7 @@ from pymongo.write_concern import WriteConcern
 
 from storage import InvalidArgument, Store, Unavailable, explain
 from storage.errors import LeaseLost
+from storage.mongo import connect
 from tests.storage.factories import create, rows, submit
 
 
@@ -79,3 +80,10 @@ async def test_a_layer_that_is_dropped_while_it_is_read_is_an_expired_version(st
     explained = explain(dropped.value)
     assert explained is not None
     assert explained.code == "SNAPSHOT_EXPIRED"
+
+
+async def test_the_timeouts_of_a_uri_are_heeded(mongodb_uri: str) -> None:
+    client = await connect(f"{mongodb_uri}&HeartbeatFrequencyMS=9000")
+    async with client:
+        assert client._topology_settings.heartbeat_frequency == 9
+        assert client.options.pool_options.connect_timeout == 3, "ours, where it names none"
