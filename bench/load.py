@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 
 CONNECTIONS = 8
 QUERY = "query($list: ID!, $sku: ID!) { snapshot(priceList: $list) { version price(sku: $sku) { amount } } }"
+HEAD = "POST /graphql HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n"
 
 _said = re.compile(rb'{"data":{"snapshot":{"version":(\d+),"price":{"amount":"(\d+).00"}}}}').fullmatch
 
@@ -25,7 +26,7 @@ async def _client(
     while not stopped.is_set():
         variables = {"list": price_list, "sku": f"SKU-{chance.randrange(skus):08d}"}
         body = json.dumps({"query": QUERY, "variables": variables}).encode()
-        head = f"POST /graphql HTTP/1.1\r\nhost: bench\r\ncontent-type: application/json\r\ncontent-length: {len(body)}"
+        head = f"{HEAD}content-length: {len(body)}"
         started = time.perf_counter()
         writer.write(f"{head}\r\n\r\n".encode() + body)
         answer = await reader.readuntil(b"\r\n\r\n")

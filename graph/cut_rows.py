@@ -5,14 +5,13 @@ whole once for the request and once more for its variables. Where anything is no
 the request is decoded the plain way.
 """
 
-import asyncio
 import re
 import secrets
 
 import msgspec
 
 from graph.rows import Rows
-from storage import leading_blocks
+from storage import Turns, leading_blocks
 
 LARGE_BYTES = 1 << 20
 """Smaller bodies are decoded the plain way: that takes a millisecond or two."""
@@ -64,8 +63,9 @@ async def cut_rows(body: bytes) -> CutRows | None:
         return None
     rows: list[msgspec.Raw] = []
     end = array.end()
+    turns = Turns()
     for block, behind in leading_blocks(memoryview(body), end):
         rows += block
         end = behind
-        await asyncio.sleep(0)  # between blocks others have their turn
+        await turns.give_way()
     return CutRows(body, array.end() - 1, end, rows) if rows else None

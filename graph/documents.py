@@ -100,6 +100,10 @@ class Documents:
         self._rules = specified_rules if limits.introspection else (*specified_rules, NoSchemaIntrospectionCustomRule)
         self._documents: OrderedDict[str, Document] = OrderedDict()
 
+    def __contains__(self, text: str) -> bool:
+        """Whether the document of a text is known, and need not be read."""
+        return text in self._documents
+
     def get(self, text: str) -> Document:
         """Return the document of a text."""
         document = self._documents.get(text)
@@ -113,7 +117,7 @@ class Documents:
 
     def _read(self, text: str) -> Document:
         try:
-            node = parse(text, max_tokens=self._limits.tokens)
+            node = _unchained(parse(text, max_tokens=self._limits.tokens))
             check_shape(node, self._limits)
         except GraphQLError as error:
             return Document(self._schema, self._limits, text, None, [_coded(error, "GRAPHQL_PARSE_FAILED")])
@@ -125,6 +129,18 @@ class Documents:
     def _validated(self, node: DocumentNode) -> list[GraphQLError]:
         # Who may not see the schema is not to learn it from what an error says was perhaps meant.
         return validate(self._schema, node, self._rules, hide_suggestions=not self._limits.introspection)
+
+
+def _unchained(node: DocumentNode) -> DocumentNode:
+    """Return a document whose tokens, which nobody needs any more, do not hold each other.
+
+    They would stay in memory after the document until the next collection of the oldest garbage, which is rare here.
+    """
+    token = node.loc.start_token if node.loc else None
+    while token:
+        behind, token.prev, token.next = token.next, None, None
+        token = behind
+    return node
 
 
 def _coded(error: GraphQLError, code: str) -> GraphQLError:

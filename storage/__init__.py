@@ -40,6 +40,7 @@ from storage.sources import JsonRows, RowSource
 from storage.states import BatchState
 from storage.store import Store
 from storage.tally import Tally
+from storage.turns import Turns
 from storage.watcher import Watcher
 
 __all__ = [
@@ -107,6 +108,7 @@ __all__ = [
     "Store",
     "Tally",
     "Tier",
+    "Turns",
     "Unavailable",
     "VersionNotReached",
     "Watcher",

@@ -13,6 +13,7 @@ from storage.gates import change_percent
 from storage.records import amount_of, canonical, currency_of, is_removal, sku_of
 from storage.snapshots import Snapshot
 from storage.stack import Stack
+from storage.turns import Turns
 
 # So many rows are looked up and compared at once: some milliseconds of work.
 RUN = 500
@@ -29,7 +30,8 @@ class Comparison:
     def __init__(self, stack: Stack, base: Snapshot | None) -> None:
         self._stack = stack
         self._base = layers_of(base)
-        self._turn = asyncio.Lock()
+        self._lock = asyncio.Lock()
+        self._turns = Turns()
         self._added = self._removed = self._changed = self._unchanged = 0
         self._currencies: set[bytes] = set()
         self._largest: LargestChange | None = None
@@ -50,9 +52,9 @@ class Comparison:
     async def add(self, documents: Sequence[bytes]) -> None:
         """Compare rows."""
         for start in range(0, len(documents), RUN):
-            async with self._turn:
+            async with self._lock:
                 await self._compare(documents[start : start + RUN])
-            await asyncio.sleep(0)
+            await self._turns.give_way()
 
     async def _compare(self, documents: Sequence[bytes]) -> None:
         skus = [sku_of(document) for document in documents]

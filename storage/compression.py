@@ -4,7 +4,6 @@ A gzip file may have several members and a zstd file several frames. Check sums 
 each; what is left over between the last of them and the end of the file is an error.
 """
 
-import asyncio
 import sys
 import zlib
 from collections.abc import AsyncIterator, Callable
@@ -12,6 +11,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from storage.file_errors import DecompressionBomb, FileCorrupt, FileTruncated, WrongEncoding
+from storage.turns import Turns
 
 if sys.version_info >= (3, 14):
     from compression import zstd
@@ -104,9 +104,10 @@ async def decompressed(chunks: AsyncIterator[bytes], encoding: Encoding | None) 
     """
     chunks = _checked(chunks, encoding)
     pieces = _cut(chunks, PIECE_BYTES) if encoding is None else _decompress(_cut(chunks, INPUT_BYTES), encoding)
+    turns = Turns()
     async for piece in pieces:
         yield piece
-        await asyncio.sleep(0)
+        await turns.give_way()
 
 
 async def _checked(chunks: AsyncIterator[bytes], encoding: Encoding | None) -> AsyncIterator[bytes]:
@@ -142,6 +143,7 @@ async def _decompress(chunks: AsyncIterator[bytes], encoding: Encoding) -> Async
     frame: _Decompressor | None = None
     begun = False
     taken = given = 0
+    turns = Turns()
     async for chunk in chunks:
         taken += len(chunk)
         data = chunk if frame else chunk.lstrip(encoding.padding)
@@ -160,6 +162,6 @@ async def _decompress(chunks: AsyncIterator[bytes], encoding: Encoding) -> Async
             data = b""
             if frame.eof:
                 data, frame = frame.unused_data.lstrip(encoding.padding), None
-        await asyncio.sleep(0)
+        await turns.give_way()
     if frame or not begun:
         raise FileTruncated(f"The file ends in the middle of its {encoding.name} data. Send all of it.")

@@ -3,7 +3,6 @@
 chunks → storage.compression → storage.lines → storage.ndjson or storage.csv_rows → slices
 """
 
-import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator
 from hashlib import blake2b
 from typing import Protocol
@@ -15,6 +14,7 @@ from storage.errors import Interrupted
 from storage.file_errors import FileTooLarge, UnknownEncoding
 from storage.lines import Block, whole_lines
 from storage.ndjson import NdjsonDecoder
+from storage.turns import Turns
 
 
 class Decoder(Protocol):
@@ -65,11 +65,11 @@ class FileRows:
         if self._begun:
             raise Interrupted("A file can be read once, and this was broken off. Send it again with the same key.")
         self._begun = True
-        decoder = self._decoder(first)
+        decoder, turns = self._decoder(first), Turns()
         async for block in whole_lines(self._pieces):
             for rows in decoder.slices(block):
                 yield rows
-                await asyncio.sleep(0)
+                await turns.give_way()
         for rows in decoder.finish():
             yield rows
 

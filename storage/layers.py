@@ -16,6 +16,7 @@ from storage.decode import ItemError, Slice
 from storage.errors import Corrupt, LayerSealed, Unavailable
 from storage.mongo import NAMESPACE_EXISTS, NAMESPACE_NOT_FOUND, Database
 from storage.records import position_of, sku_of
+from storage.turns import Turns
 
 MAX_ERRORS = 100
 INSERTS_IN_FLIGHT = 4
@@ -237,7 +238,7 @@ class Layers:
 
 async def _inserts(slices: AsyncIterable[Slice], filled: Filled) -> AsyncIterator[_Insert]:
     """Return the documents of slices, put together into inserts, and note the errors in `filled`."""
-    insert, size = _Insert(), 0
+    insert, size, turns = _Insert(), 0, Turns()
     async for rows in slices:
         filled.refuse(rows.errors)
         for run, run_size in _cut(rows.documents):
@@ -247,7 +248,7 @@ async def _inserts(slices: AsyncIterable[Slice], filled: Filled) -> AsyncIterato
             insert.documents += run
             insert.checksum += checksum(run)
             size += run_size
-        await asyncio.sleep(0)  # between slices others have their turn
+        await turns.give_way()
     if insert.documents:
         yield insert
 

@@ -139,5 +139,5 @@ def project_object(fields: Mapping[str, Plain]) -> Project:
         f"    return {{{', '.join(items)}}}\n"
     )
     exec(code, scope)  # noqa: S102  # keys are names by the grammar and stand quoted, attributes are the schema's
-    compiled: Project = scope["project"]
+    compiled: Project = scope.pop("project")  # else each holds the other in memory, long after its document
     return compiled

@@ -134,3 +134,11 @@ def test_who_may_not_see_the_schema_does_not_learn_it_from_suggestions() -> None
     for introspection in (True, False):
         [error] = Documents(SCHEMA, Limits(introspection=introspection)).get("{ priceListz { totalCount } }").errors
         assert ("Did you mean" in error.message) is introspection
+
+
+def test_the_tokens_of_a_document_do_not_hold_each_other_in_memory() -> None:
+    node = Documents(SCHEMA, Limits()).get("{ priceLists { totalCount } }").node
+    assert node is not None
+    assert node.loc is not None
+    assert node.loc.start_token.next is None
+    assert node.loc.end_token.prev is None

@@ -1,0 +1,50 @@
+"""Work gives way after each slice where nobody waits, and has its share where the others take long."""
+
+import asyncio
+import time
+
+from storage.turns import LONGEST_SECONDS, SHARE, Turns
+
+SLICE_SECONDS = 0.001
+
+
+def work(seconds: float) -> None:
+    """Hold the event loop."""
+    time.sleep(seconds)
+
+
+async def turns_of_others(slices: int, each: float) -> int:
+    """How often others had their turn while so many slices were worked on; theirs takes so many seconds each."""
+    had = 0
+    ended = asyncio.Event()
+
+    async def others() -> None:
+        nonlocal had
+        while not ended.is_set():
+            had += 1
+            work(each)
+            await asyncio.sleep(0)
+
+    task = asyncio.create_task(others())
+    turns = Turns()
+    for _ in range(slices):
+        work(SLICE_SECONDS)
+        await turns.give_way()
+    ended.set()
+    await task
+    return had
+
+
+async def test_others_have_a_turn_after_each_slice_where_they_take_no_time() -> None:
+    assert await turns_of_others(20, 0) >= 20
+
+
+async def test_work_has_its_share_where_others_take_long() -> None:
+    # A slice is over after a millisecond or later, so no more than this many fit into a turn of one's own.
+    slices_in_a_turn = SHARE * 0.04 / SLICE_SECONDS
+    assert 20 / slices_in_a_turn <= await turns_of_others(20, 0.04) < 15
+
+
+async def test_a_turn_has_an_end_however_long_the_others_take() -> None:
+    slices = 3 * round(LONGEST_SECONDS / SLICE_SECONDS)
+    assert await turns_of_others(slices, 0.4) >= 3
