@@ -7,7 +7,7 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from bench import batches, diffs, guards, merges, reads, reads_while_loading, rollbacks, switch
+from bench import batches, diffs, edge, guards, merges, reads, reads_while_loading, rollbacks, switch
 from bench.place import Place
 from bench.report import Report
 from storage.devset import DevSet
@@ -15,6 +15,7 @@ from storage.devset import DevSet
 BENCHMARKS: dict[str, Callable[[Place, Report], None]] = {
     "batches": batches.run,
     "diffs": diffs.run,
+    "edge": edge.run,
     "guards": guards.run,
     "merges": merges.run,
     "reads": reads.run,
@@ -37,6 +38,7 @@ def main(names: list[str]) -> None:
         for name in names or BENCHMARKS:
             report.say(f"Running {name} ...")
             BENCHMARKS[name](place, report)
+            place.clear()
     report.print()
 
 
