@@ -1,6 +1,7 @@
 """Members of the replica set that are killed or cut off, under load: reads go on, writes come back, nothing is lost."""
 
 import asyncio
+import json
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
@@ -14,7 +15,7 @@ from tests.chaos.test_deploys import CLIENTS
 from tests.stack import namespaces
 from tests.stack.connections import Connection
 from tests.stack.edge import Edge, edge
-from tests.stack.load import Batches, Reads, create, publish, publishing, reading, versions
+from tests.stack.load import READ, SKUS, Batches, Reads, batch, create, publish, publishing, reading, versions
 from tests.stack.namespaces import Members, members
 from tests.stack.servers import servers
 from tests.waiting import until
@@ -106,6 +107,33 @@ async def test_reads_go_on_and_nothing_is_lost(
     assert batches.published.items() <= kept.items(), "what was acknowledged is there"
     assert len(set(kept.values())) == len(kept) == len(batches.published) + 1, "none twice"
     assert reads.labels.items() <= kept.items(), "nobody was shown what is not there"
+    await check(environ, monkeypatch)
+
+
+async def test_without_a_majority_memory_answers_and_a_batch_is_published_when_it_is_back(
+    balancer: Edge, replica_set: Members, environ: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lost = [await asyncio.to_thread(replica_set.primary), await asyncio.to_thread(replica_set.secondary)]
+    async with asyncio.timeout(300), Connection(balancer.url, resends=True) as connection:
+        known = {"query": READ % json.dumps(SKUS[0])}
+        first = await connection.post(known)
+        for member in lost:
+            member.kill()
+        begun = time.monotonic()
+        refused = await connection.post(batch(2))
+        print(f"refused after {time.monotonic() - begun:.1f} s: {refused.body!r}")
+        assert b"UNAVAILABLE" in refused.body
+        assert (await connection.post(known)).json() == first.json()
+        for member in lost:
+            member.restart()
+        batches = Batches()
+        await publish(connection, 2, batches)
+    assert batches.published == {"2": 2}
+    await check(environ, monkeypatch)
+
+
+async def check(environ: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """`pricebook check` has no finding."""
     for name, value in environ.items():
         monkeypatch.setenv(name, value)
     checked = await asyncio.to_thread(CliRunner().invoke, main, ["check"])

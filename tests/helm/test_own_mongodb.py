@@ -68,6 +68,16 @@ def settings(release: Release, members: list[str]) -> dict[str, str]:
     return kept | closed | {"PRICEBOOK_DRAIN_SECONDS": "0", "PRICEBOOK_MONGODB_URI": uri(members)}
 
 
+def test_the_members_notice_within_seconds_that_one_is_gone(members: list[str]) -> None:
+    with MongoClient[dict[str, Any]](
+        members, replicaSet="rs0", username="root", password=PASSWORDS["ROOT_PASSWORD"]
+    ) as client:
+        told = client.admin.command("replSetGetConfig")["config"]["settings"]
+    assert told["electionTimeoutMillis"] == 4000
+    assert told["heartbeatIntervalMillis"] == 500
+    assert told["heartbeatTimeoutSecs"] == 3
+
+
 def test_the_job_may_run_again_and_brings_a_new_password(release: Release, members: list[str]) -> None:
     assert initiate(release, members, PASSWORD="other").returncode == 0
     with MongoClient[dict[str, Any]](uri(members, "other")) as client:

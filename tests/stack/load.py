@@ -118,15 +118,20 @@ async def create(url: str, price_list: str = PRICE_LIST) -> None:
     assert first.published == {"1": 1}, first.failures
 
 
+def batch(number: int, price_list: str = PRICE_LIST) -> dict[str, Any]:
+    """The request that publishes batch `number`."""
+    prices = [{"sku": sku, "amount": f"{number}.00", "currency": "EUR"} for sku in SKUS]
+    order = {"priceList": price_list, "mode": "REPLACE", "idempotencyKey": f"batch {number}", "label": str(number)}
+    return {"query": PUBLISH, "variables": {"input": {**order, "prices": prices}}}
+
+
 async def publish(connection: Connection, number: int, batches: Batches, price_list: str = PRICE_LIST) -> None:
     """Publish batch `number`, sent as often as it takes, with one key."""
-    prices = [{"sku": sku, "amount": f"{number}.00", "currency": "EUR"} for sku in SKUS]
-    batch = {"priceList": price_list, "mode": "REPLACE", "prices": prices}
-    variables = {"input": {**batch, "idempotencyKey": f"batch {number}", "label": str(number)}}
+    request = batch(number, price_list)
     begun = asyncio.get_running_loop().time()
     while str(number) not in batches.published:
         try:
-            answer = await connection.post({"query": PUBLISH, "variables": variables})
+            answer = await connection.post(request)
             said = answer.json()["data"]["publishBatch"]
             if said["batch"] and said["batch"]["state"] == "PUBLISHED":
                 batches.published[said["batch"]["label"]] = said["batch"]["version"]

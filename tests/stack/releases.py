@@ -1,6 +1,7 @@
 """The code of the last release, as it was: the newest tag, or commit, that says so (CONTRIBUTING.md, "Releases")."""
 
 import io
+import shutil
 import subprocess
 import tarfile
 from pathlib import Path
@@ -27,5 +28,7 @@ def last_release(folder: Path) -> Path:
 
 
 def _git(*arguments: str) -> bytes:
-    """What git says; nothing where it fails."""
+    """What git says; nothing where it fails, or is not there."""
+    if not shutil.which("git"):
+        return b""
     return subprocess.run(["git", "-C", ROOT, *arguments], check=False, capture_output=True).stdout

@@ -13,6 +13,8 @@ from pymongo import MongoClient
 from pymongo.errors import ConnectionFailure, OperationFailure
 
 SET = "rs0"
+SETTINGS = {"electionTimeoutMillis": 4000, "heartbeatIntervalMillis": 500, "heartbeatTimeoutSecs": 3}
+"""Members that stand together notice within seconds that one is gone; MongoDB's defaults are for members far apart."""
 USER = "pricebook"
 ROLE = "pricebookService"
 WAIT_SECONDS = 300
@@ -78,7 +80,7 @@ def initiate(client: Client, members: list[str]) -> None:
         deadline = time.monotonic() + WAIT_SECONDS
         while True:
             try:
-                client.admin.command("replSetInitiate", {"_id": SET, "members": wanted})
+                client.admin.command("replSetInitiate", {"_id": SET, "members": wanted, "settings": SETTINGS})
             except OperationFailure as failure:
                 if time.monotonic() > deadline:
                     raise
