@@ -130,7 +130,11 @@ async def test_without_a_majority_everybody_is_told_so_and_a_batch_is_published_
             member.restart()
         batches = Batches()
         await publish(connection, 2, batches)
-        assert (await connection.post(known)).json() != first.json()
+
+        async def shown() -> bool:
+            return (await connection.post(known)).body != first.body
+
+        await until(shown, "shown to readers")
     assert batches.published == {"2": 2}
     await check(environ, monkeypatch)
 
