@@ -42,6 +42,7 @@ class Server(uvicorn.Server):
         super().__init__(config)
         self._drain_seconds = drain_seconds
         self._on_started = on_started
+        self._is_told_to_end = False
         self._drained_at: float | None = None
         self._is_handed_over = False
 
@@ -51,13 +52,17 @@ class Server(uvicorn.Server):
             let_in(each)
         await super().startup(sockets)
         self._on_started()
+        if self._is_told_to_end and self.started:
+            self._begin()
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        """Begin to end, by a signal."""
+        """Begin to end, by a signal; one that comes while the server starts is heeded when it has."""
         super().handle_exit(sig, frame)
-        if sig == signal.SIGTERM and self.started and self._drained_at is None:
+        if sig == signal.SIGTERM and not self._is_told_to_end and self._drained_at is None:
+            self._is_told_to_end = True
             self.should_exit = False
-            self._begin()
+            if self.started:
+                self._begin()
 
     def hand_over(self) -> None:
         """Begin to end, and leave new connections to others."""
