@@ -10,6 +10,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from graph.app import create_app
 from graph.http.access import CALLER
+from graph.http.body_limit import BodyLimit
 from graph.identity.callers import Caller
 from graph.identity.scopes import EVERYTHING
 from graph.runtime import Runtime
@@ -46,6 +47,8 @@ mutation ($input: RollbackInput!) {
 
 ANYBODY = Caller("anybody", EVERYTHING)
 """Who calls an application that has nobody at its door."""
+
+BODY_BYTES = 64 << 20
 
 
 def open_settings(**given: Any) -> Settings:
@@ -136,10 +139,14 @@ async def serving(settings: Settings) -> AsyncIterator[Api]:
 
 
 def http_client(app: ASGIApp) -> httpx.AsyncClient:
-    """An HTTP client of an ASGI application, or of an endpoint without what stands before it."""
+    """An HTTP client of an ASGI application, or of an endpoint without what stands before it but for the body's limit.
+
+    Without that nothing notes that a body was read, and each answer would wait for what is left of it.
+    """
+    limited = BodyLimit(app, BODY_BYTES, BODY_BYTES)
 
     async def let_in(scope: Scope, receive: Receive, send: Send) -> None:
-        await app({**scope, CALLER: ANYBODY}, receive, send)
+        await limited({**scope, CALLER: ANYBODY}, receive, send)
 
     return httpx.AsyncClient(transport=httpx.ASGITransport(let_in), base_url="http://localhost")
 

@@ -40,7 +40,12 @@ async def send(api: Api, name: str, content: bytes, key: str = "k", **more: Any)
 
 @pytest.mark.parametrize(
     ("name", "content"),
-    [("p.ndjson", NDJSON), ("p.csv", CSV), ("p.jsonl.gz", gzip.compress(NDJSON)), ("P.CSV.GZ", gzip.compress(CSV))],
+    [
+        ("p.ndjson", NDJSON),
+        ("p.csv", CSV),
+        ("p.jsonl.gz", gzip.compress(NDJSON, mtime=0)),
+        ("P.CSV.GZ", gzip.compress(CSV, mtime=0)),
+    ],
 )
 async def test_a_file_is_published(retail: Api, name: str, content: bytes) -> None:
     payload = await send(retail, name, content)
@@ -80,8 +85,8 @@ async def test_a_file_that_cannot_be_read_changes_nothing(retail: Api) -> None:
         (
             ("p.xlsx", CSV, "UNKNOWN_ENCODING"),
             ("p.csv.gz", CSV, "WRONG_ENCODING"),
-            ("p.csv.gz", gzip.compress(CSV)[:-1], "FILE_TRUNCATED"),
-            ("p.csv.gz", gzip.compress(CSV)[:-1] + b"\1", "FILE_CORRUPT"),
+            ("p.csv.gz", gzip.compress(CSV, mtime=0)[:-1], "FILE_TRUNCATED"),
+            ("p.csv.gz", gzip.compress(CSV, mtime=0)[:-1] + b"\1", "FILE_CORRUPT"),
         )
     ):
         payload = await send(retail, name, content, f"k{number}")

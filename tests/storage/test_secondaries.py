@@ -49,6 +49,12 @@ class Asked(CommandListener):
         self.ports = Counter()
 
 
+@pytest.fixture(autouse=True)
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where nothing else is said, nobody goes to the primary for a machine that is busy."""
+    monkeypatch.setattr("storage.secondaries.WAIT_SECONDS", 30.0)
+
+
 @pytest.fixture
 def asked() -> Asked:
     return Asked()
