@@ -9,20 +9,18 @@ from collections.abc import AsyncIterable, AsyncIterator, Callable, Coroutine, I
 from dataclasses import dataclass, field
 from typing import Any
 
-from pymongo.errors import AutoReconnect, OperationFailure
+from pymongo.errors import OperationFailure
 
 from storage.checksum import Checksum, checksum
 from storage.decode import ItemError, Slice
 from storage.errors import Corrupt, LayerSealed, Unavailable
+from storage.inserts import Inserts
 from storage.mongo import NAMESPACE_EXISTS, NAMESPACE_NOT_FOUND, Database
 from storage.records import position_of, sku_of
 from storage.turns import Turns
 
 MAX_ERRORS = 100
 INSERTS_IN_FLIGHT = 4
-
-# A fill outlasts an election: a slice that found no primary is sent again for so long, in seconds.
-RESEND_SECONDS = 60.0
 
 # A position is the number of a part in its upper bits, and the index of a row within that part in its lower ones.
 PART_BITS = 32
@@ -77,21 +75,12 @@ class _Insert:
     checksum: Checksum = field(default_factory=Checksum)
 
 
-class _Encoded:
-    """A document that is BSON already; PyMongo writes its `raw` bytes as they are (type marker 101)."""
-
-    __slots__ = ("raw",)
-    _type_marker = 101
-
-    def __init__(self, raw: bytes) -> None:
-        self.raw = raw
-
-
 class Layers:
     """Writes the layers of a database."""
 
     def __init__(self, db: Database) -> None:
         self._db = db
+        self._inserts = Inserts(db)
 
     async def create(self, layer: str) -> None:
         """Create the layer's collection, unless an earlier attempt did."""
@@ -113,7 +102,7 @@ class Layers:
         `compare` is given the documents of each insert while the database takes them.
         Rows are told apart by `_id` and `n`: a document that is there with the same position was stored by an
         earlier attempt, one with another position is a sku sent twice.
-        Raises `Unavailable` when no primary takes a slice within `RESEND_SECONDS`.
+        Raises `Unavailable` when no primary takes them for `storage.inserts.RESEND_SECONDS`.
         """
         in_flight: set[asyncio.Task[None]] = set()
         try:
@@ -140,10 +129,9 @@ class Layers:
 
     async def _insert(self, layer: str, insert: _Insert) -> tuple[Checksum, list[ItemError]]:
         documents = insert.documents
-        reply = await self._send(layer, documents)
-        refused = [error for error in reply.get("writeErrors", ()) if error["code"] == _DUPLICATE_KEY]
-        if len(refused) < len(reply.get("writeErrors", ())):
-            other = next(error for error in reply["writeErrors"] if error["code"] != _DUPLICATE_KEY)
+        refused = await self._inserts.send(collection_of(layer), documents)
+        other = next((error for error in refused if error["code"] != _DUPLICATE_KEY), None)
+        if other:
             if other["code"] == _REFUSED_BY_VALIDATOR:
                 raise LayerSealed(f"Layer {layer} was sealed while rows were still coming; look at its batch's state.")
             raise Corrupt(f"Layer {layer} refuses rows: {other.get('errmsg')}")
@@ -151,25 +139,6 @@ class Layers:
             return insert.checksum, []
         repeated = await self._repeated(layer, [documents[error["index"]] for error in refused])
         return checksum(document for document in documents if document not in repeated), list(repeated.values())
-
-    async def _send(self, layer: str, documents: Sequence[bytes]) -> dict[str, Any]:
-        command = {
-            "insert": collection_of(layer),
-            "ordered": False,
-            "writeConcern": self._db.write_concern.document,
-            "documents": [_Encoded(document) for document in documents],
-        }
-        deadline = asyncio.get_running_loop().time() + RESEND_SECONDS
-        while True:
-            try:
-                reply = await self._db.command(command)
-            except AutoReconnect as error:
-                if asyncio.get_running_loop().time() > deadline:
-                    raise Unavailable(f"No primary took the rows for {RESEND_SECONDS:.0f} s. Try again.") from error
-                await asyncio.sleep(0.1)
-                continue
-            if "writeConcernError" not in reply:
-                return reply
 
     async def _repeated(self, layer: str, documents: Sequence[bytes]) -> dict[bytes, ItemError]:
         """Return the documents whose sku stands in the layer at another position, each with its error."""

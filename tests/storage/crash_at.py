@@ -14,6 +14,7 @@ from typing import Any
 
 from storage import Store, decode, layers
 from storage.batches import Batches
+from storage.inserts import Inserts
 from storage.layers import Layers
 from storage.publish import Publisher
 from tests.storage.factories import Row, order, row, rows, source
@@ -33,7 +34,7 @@ def die_at(point: str) -> None:
     """Replace the method by one that dies at its time."""
     name, call, when = point.split(":")
     owner, method = name.split(".")
-    cls = {each.__name__: each for each in (Batches, Layers, Publisher)}[owner]
+    cls = {each.__name__: each for each in (Batches, Inserts, Layers, Publisher)}[owner]
     original: Callable[..., Any] = getattr(cls, method)
     calls = count(1)
 

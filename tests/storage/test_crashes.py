@@ -40,10 +40,11 @@ async def crash(uri: str, store: Store, batch: str, point: str) -> None:
         "Batches.open:1:after",
         "Layers.create:1:before",
         "Layers.create:1:after",
-        "Layers._send:1:before",
-        "Layers._send:1:after",
-        "Layers._send:3:before",
-        "Layers._send:5:after",
+        "Inserts.send:1:before",
+        "Inserts._confirm:1:before",
+        "Inserts.send:1:after",
+        "Inserts.send:3:before",
+        "Inserts.send:5:after",
         "Batches.advance:1:before",
         "Batches.advance:1:after",
         "Layers.freeze:1:before",
@@ -85,7 +86,7 @@ async def test_a_batch_whose_process_was_killed_is_finished_once_by_who_sends_it
 
 
 @pytest.mark.parametrize(
-    "point", ["Layers._send:3:after", "Publisher.abandon:1:before", "Batches.advance:1:after", "Layers.drop:1:before"]
+    "point", ["Inserts.send:3:after", "Publisher.abandon:1:before", "Batches.advance:1:after", "Layers.drop:1:before"]
 )
 async def test_a_bad_batch_whose_process_was_killed_fails_once(mongodb_uri: str, store: Store, point: str) -> None:
     await versions(store, 1)

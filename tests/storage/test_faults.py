@@ -113,7 +113,7 @@ async def answers(store: Store) -> bool:
 @pytest.mark.parametrize(
     ("owner", "method", "number"),
     [
-        ("layers", "_send", 5),
+        ("layers._inserts", "send", 5),
         ("layers", "freeze", 1),
         ("publisher._batches", "advance", 1),
     ],

@@ -1,6 +1,7 @@
 """A worker that stalls for longer than its lease, is taken for dead and comes back: it changes nothing any more."""
 
 import asyncio
+from operator import attrgetter
 from typing import Any
 from unittest.mock import patch
 
@@ -53,7 +54,7 @@ BAD = [*GOOD, row("bad", "-1")]
     ("part", "method", "prices", "state"),
     [
         ("layers", "create", GOOD, BatchState.PUBLISHED),
-        ("layers", "_send", GOOD, BatchState.PUBLISHED),
+        ("layers._inserts", "send", GOOD, BatchState.PUBLISHED),
         ("batches", "advance", GOOD, BatchState.PUBLISHED),
         ("layers", "freeze", GOOD, BatchState.PUBLISHED),
         ("publisher", "publish", GOOD, BatchState.PUBLISHED),
@@ -64,8 +65,9 @@ async def test_a_worker_that_comes_back_gives_the_batch_as_its_successor_finishe
     store: Store, other_store: Store, part: str, method: str, prices: list[Row], state: BatchState
 ) -> None:
     await versions(store, 1)
-    stall = Stall(getattr(store, part), method)
-    with patch.object(getattr(store, part), method, stall):
+    owner = attrgetter(part)(store)
+    stall = Stall(owner, method)
+    with patch.object(owner, method, stall):
         stalled = asyncio.create_task(submit(store, prices, key="monday"))
         await stall.reached.wait()
         await expire_leases(store)

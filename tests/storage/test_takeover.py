@@ -101,11 +101,11 @@ async def test_a_process_that_stops_hands_its_batch_over_at_once(store: Store, o
 async def test_racing_merges_are_laid_over_each_other_without_writing_their_rows_again(store: Store) -> None:
     await versions(store, 1)
     sends: list[str] = []
-    send = store.layers._send
+    send = store.layers._inserts.send
 
-    async def counting(layer: str, documents: list[bytes]) -> object:
-        sends.append(layer)
-        return await send(layer, documents)
+    async def counting(collection: str, documents: list[bytes]) -> object:
+        sends.append(collection)
+        return await send(collection, documents)
 
     async def merge(number: int) -> None:
         given = order(key=f"k{number}")
@@ -113,7 +113,7 @@ async def test_racing_merges_are_laid_over_each_other_without_writing_their_rows
             type(given)("retail", BatchMode.MERGE, given.key, "me"), await source([row(f"m{number}")])
         )
 
-    with patch.object(store.layers, "_send", counting):
+    with patch.object(store.layers._inserts, "send", counting):
         await asyncio.gather(*(merge(number) for number in range(6)))
     assert len(sends) == 6
     version = await current(store)

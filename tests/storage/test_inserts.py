@@ -1,0 +1,158 @@
+"""Inserts are acknowledged by the primary, and confirmed by a majority, many at once."""
+
+import asyncio
+import signal
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from typing import Any, cast
+
+import pytest
+from bson.timestamp import Timestamp
+from pymongo.errors import NotPrimaryError
+
+from storage import BatchState, Store, Unavailable, inserts
+from storage.devset import DevSet
+from storage.inserts import Inserts
+from storage.mongo import DURABLE, Database
+from tests.storage.factories import amounts, row, submit, versions
+from tests.waiting import until
+
+MAJORITY = DURABLE.document
+
+
+@dataclass
+class Primary:
+    """A primary that notes what it is asked, and answers when the test lets it."""
+
+    write_concern = DURABLE
+    term: int = 1
+    tells_places: bool = True
+    may_confirm: asyncio.Event = field(default_factory=asyncio.Event)
+    failures: list[Exception | None] = field(default_factory=list)
+    said: list[str] = field(default_factory=list)
+    written: int = 0
+
+    async def command(self, command: dict[str, Any]) -> dict[str, Any]:
+        if "insert" in command:
+            self.written += 1
+            durable = command["writeConcern"] == MAJORITY
+            self.said.append(f"insert {command['insert']}{' durably' if durable else ''}")
+            return self._reply()
+        assert command["writeConcern"] == MAJORITY
+        reply = self._reply()
+        self.said.append("confirm")
+        await self.may_confirm.wait()
+        if failure := self.failures.pop(0) if self.failures else None:
+            raise failure
+        return reply
+
+    def _reply(self) -> dict[str, Any]:
+        place = {"opTime": {"ts": Timestamp(self.written, 1), "t": self.term}} if self.tells_places else {}
+        return {"ok": 1.0, **place}
+
+
+@pytest.fixture
+def primary() -> Primary:
+    return Primary()
+
+
+@pytest.fixture
+def sent(primary: Primary) -> Inserts:
+    return Inserts(cast("Database", primary))
+
+
+async def turns() -> None:
+    """Let everything that can go on do so."""
+    for _ in range(20):
+        await asyncio.sleep(0)
+
+
+async def test_one_command_confirms_all_that_were_acknowledged_before_it(primary: Primary, sent: Inserts) -> None:
+    first = asyncio.create_task(sent.send("first", [b""]))
+    await turns()
+    later = [asyncio.create_task(sent.send(f"later {number}", [b""])) for number in range(5)]
+    await turns()
+    assert primary.said == ["insert first", "confirm", *(f"insert later {number}" for number in range(5))]
+    primary.may_confirm.set()
+    assert await asyncio.gather(first, *later) == [[]] * 6
+    assert primary.said[7:] == ["confirm"], "what came while the first was asked is not confirmed by it"
+
+
+async def test_what_was_acknowledged_in_an_earlier_term_is_sent_again(primary: Primary, sent: Inserts) -> None:
+    sending = asyncio.create_task(sent.send("a", [b""]))
+    await turns()
+    primary.failures.append(NotPrimaryError("stepped down"))
+    primary.term = 2
+    primary.may_confirm.set()
+    await sending
+    assert primary.said == ["insert a", "confirm", "confirm", "insert a", "confirm"]
+
+
+async def test_an_answer_that_did_not_come_confirms_nothing(
+    primary: Primary, sent: Inserts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(inserts, "RESEND_SECONDS", -1.0)
+    primary.failures += [None, NotPrimaryError("stepped down")]
+    sending = []
+    for name in ("first", "leads", "follows"):
+        sending.append(asyncio.create_task(sent.send(name, [b""])))
+        await turns()
+    primary.may_confirm.set()
+    results = await asyncio.gather(*sending, return_exceptions=True)
+    assert [type(result) for result in results] == [list, Unavailable, list]
+    assert primary.said == ["insert first", "confirm", "insert leads", "insert follows", "confirm", "confirm"]
+
+
+async def test_where_no_place_is_told_every_insert_waits_for_a_majority(primary: Primary, sent: Inserts) -> None:
+    primary.tells_places = False
+    await sent.send("a", [b""])
+    await sent.send("b", [b""])
+    assert primary.said == ["insert a", "insert a durably", "insert b durably"]
+
+
+# ---------------------------------------------------------------- on a real replica set
+
+
+@pytest.fixture
+async def store(own_devset: DevSet) -> AsyncIterator[Store]:
+    store = await Store.open(own_devset.uri, "inserts")
+    yield store
+    await store.client.drop_database("inserts")
+    await store.close()
+
+
+async def test_rows_that_went_down_with_the_primary_alone_are_sent_again(
+    own_devset: DevSet, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Eight inserts of 8 MB: more than the sockets to the secondaries take in while those do not read.
+    monkeypatch.setattr("storage.layers.INSERTS_IN_FLIGHT", 8)
+    wide = [row(f"sku-{number}", "2.00", attributes={"text": 16_000 * "x"}) for number in range(4000)]
+    await versions(store, 1)
+    primary, secondaries = own_devset.primary(), own_devset.secondaries()
+    confirm, acknowledged = store.layers._inserts._confirm, asyncio.Semaphore(0)
+
+    async def noted() -> Any:
+        acknowledged.release()
+        return await confirm()
+
+    store.layers._inserts._confirm = noted  # type: ignore[method-assign]
+    create = store.layers.create
+
+    async def created(layer: str) -> None:
+        await create(layer)
+        for member in secondaries:
+            own_devset.kill(member, signal.SIGSTOP)
+
+    store.layers.create = created  # type: ignore[method-assign]
+    sending = asyncio.create_task(submit(store, wide, key="monday"))
+    async with asyncio.timeout(60):
+        for _ in range(8):
+            await acknowledged.acquire()
+        own_devset.kill(primary, signal.SIGKILL)
+        for member in secondaries:
+            own_devset.kill(member, signal.SIGCONT)
+        batch = await sending
+    own_devset.restart(primary)
+    assert (batch.state, batch.rows) == (BatchState.PUBLISHED, 4000)
+    assert len(await amounts(store, 2)) == 4000
+    await until(lambda: asyncio.to_thread(lambda: len(own_devset.secondaries()) == 2), "whole again")
