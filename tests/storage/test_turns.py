@@ -48,3 +48,36 @@ async def test_work_has_its_share_where_others_take_long() -> None:
 async def test_a_turn_has_an_end_however_long_the_others_take() -> None:
     slices = 3 * round(LONGEST_SECONDS / SLICE_SECONDS)
     assert await turns_of_others(slices, 0.4) >= 3
+
+
+async def test_of_many_pieces_of_work_one_has_its_turn_in_a_round() -> None:
+    done: list[list[int]] = []
+    ended = asyncio.Event()
+
+    async def rounds() -> None:
+        while not ended.is_set():
+            done.append([])
+            await asyncio.sleep(0)
+
+    async def slices(piece: int) -> None:
+        turns = Turns()
+        for _ in range(10):
+            await turns.give_way()
+            done[-1].append(piece)
+            work(SLICE_SECONDS)
+
+    others = asyncio.create_task(rounds())
+    await asyncio.gather(*(slices(piece) for piece in range(5)))
+    ended.set()
+    await others
+    assert [pieces[0] for pieces in done if pieces] == 10 * [0, 1, 2, 3, 4]
+    assert all(len(pieces) <= 1 for pieces in done)
+
+
+async def test_who_waits_for_a_turn_no_more_is_passed_over() -> None:
+    waiting = [asyncio.create_task(Turns().give_way()) for _ in range(3)]
+    await asyncio.sleep(0)
+    waiting[0].cancel()
+    waiting[1].cancel()
+    await waiting[2]
+    assert [task.cancelled() for task in waiting] == [True, True, False]
