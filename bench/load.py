@@ -1,5 +1,7 @@
 """A load of point queries over kept-alive connections until its input ends; prints its latencies as JSON.
 
+And how late it was itself after each of its pauses: so long it waited for a core, or for its other connections.
+
 Every answer is checked: in version n of the list, every price is n.00.
 """
 
@@ -19,7 +21,13 @@ _said = re.compile(rb'{"data":{"snapshot":{"version":(\d+),"price":{"amount":"(\
 
 
 async def _client(
-    url: str, price_list: str, skus: int, pause: float, stopped: asyncio.Event, latencies: list[float]
+    url: str,
+    price_list: str,
+    skus: int,
+    pause: float,
+    stopped: asyncio.Event,
+    latencies: list[float],
+    late: list[float],
 ) -> None:
     chance = random.Random()
     reader, writer = await asyncio.open_connection(urlsplit(url).hostname, urlsplit(url).port)
@@ -36,25 +44,30 @@ async def _client(
         said = _said(content)
         if said is None or said[1] != said[2]:
             raise AssertionError(content)
+        paused = time.perf_counter()
         await asyncio.sleep(pause)
+        late.append(time.perf_counter() - paused - pause)
     writer.close()
 
 
 async def _main(url: str, price_list: str, skus: int, pause: float) -> None:
     latencies: list[float] = []
+    late: list[float] = []
     stopped = asyncio.Event()
     clients = [
-        asyncio.create_task(_client(url, price_list, skus, pause, stopped, latencies)) for _ in range(CONNECTIONS)
+        asyncio.create_task(_client(url, price_list, skus, pause, stopped, latencies, late)) for _ in range(CONNECTIONS)
     ]
     sys.stdout.write("ready\n")
     sys.stdout.flush()
     await asyncio.to_thread(sys.stdin.read)
     stopped.set()
     await asyncio.gather(*clients)
-    latencies.sort()
-    sys.stdout.write(
-        json.dumps({"count": len(latencies), **{f"p{p}": latencies[len(latencies) * p // 100] for p in (50, 99)}})
-    )
+    seen = {"p50": _at(50, latencies), "p99": _at(99, latencies), "late_p99": _at(99, late)}
+    sys.stdout.write(json.dumps({"count": len(latencies), **seen}))
+
+
+def _at(percent: int, seconds: list[float]) -> float:
+    return sorted(seconds)[len(seconds) * percent // 100]
 
 
 if __name__ == "__main__":

@@ -12,7 +12,11 @@ import httpx
 
 
 class Process:
-    """A server process; `command` is given the listening socket's descriptor behind it."""
+    """A server process; `command` is given the listening socket's descriptor behind it.
+
+    It has a session of its own, as what an init system or a container starts. Linux divides the cores by sessions
+    first (`sched_autogroup_enabled`), and the members of the replica set have one each.
+    """
 
     def __init__(self, command: Sequence[str], log: Path, environment: Mapping[str, str], ready: str) -> None:
         self._command = command
@@ -31,6 +35,7 @@ class Process:
                 pass_fds=(listener.fileno(),),
                 stdout=log,
                 stderr=log,
+                start_new_session=True,
             )
         # The socket listens already, so the first request waits until the server has started.
         httpx.get(self.address + self._ready, timeout=60).raise_for_status()
