@@ -24,6 +24,10 @@ from graph.settings import VARIABLES, Settings
 from graph.telemetry.logs import log_config
 from graph.telemetry.traces import TRACES, TracesError
 
+IDLE_SECONDS = 75
+"""How long an idle connection is kept: longer than by load balancers, which keep it for a minute, so that they close it
+and never use one that is being closed."""
+
 _MANUAL = "\b\nSettings, from the environment:\n\n" + "\n\n".join(
     f"\b\n  {variable.name}{f' (default {variable.default})' if variable.default else ''}\n"
     f"      {variable.meaning.replace('`', '')}"
@@ -86,6 +90,7 @@ def _run(settings: Settings, listener: socket.socket) -> None:
         access_log=settings.log_level == "debug",
         server_header=False,
         timeout_graceful_shutdown=FINISH_SECONDS,
+        timeout_keep_alive=IDLE_SECONDS,
     )
     if settings.workers == 1:
         Server(config, settings.drain_seconds).run(sockets=[listener])

@@ -7,7 +7,9 @@ from typing import Any
 import pytest
 import yaml
 
+from graph.cli.server import ACCEPT_SECONDS, FINISH_SECONDS, GREET_SECONDS
 from helm.check import CHART, EVERYTHING, VALUES, ChartError, Values, lint, shapes, validate
+from storage.worker import STOP_SECONDS
 from tests.helm.rendered import Release, container, matches
 
 OWN: Values = {"mongodb": {"existingSecret": {"name": ""}, "own": {"enabled": True}}}
@@ -59,15 +61,16 @@ def test_a_server_is_asked_whether_it_started_lives_and_is_ready(helm: Path) -> 
     assert paths["startup"] == paths["liveness"] == {"path": "/healthz", "port": "http"}
     assert paths["readiness"] == {"path": "/readyz", "port": "http"}
     ready = server["readinessProbe"]
-    assert ready["periodSeconds"] * ready["failureThreshold"] > 15, "an election must not make all pods unready"
+    assert ready["periodSeconds"] * (ready["failureThreshold"] - 1) > 35, "an election must not make all pods unready"
 
 
 def test_a_pod_is_given_the_time_to_drain(helm: Path) -> None:
     spec = Release(helm, {"drainSeconds": 30, "preStopSeconds": 3}).one("Deployment")["spec"]["template"]["spec"]
-    assert spec["terminationGracePeriodSeconds"] == 3 + 30 + 25
+    assert spec["terminationGracePeriodSeconds"] == 3 + 30 + 40
     assert spec["containers"][0]["lifecycle"] == {"preStop": {"sleep": {"seconds": 3}}}
     spec = Release(helm, {"drainSeconds": 0, "preStopSeconds": 0}).one("Deployment")["spec"]["template"]["spec"]
-    assert spec["terminationGracePeriodSeconds"] == 25
+    assert spec["terminationGracePeriodSeconds"] == 40
+    assert ACCEPT_SECONDS + GREET_SECONDS + FINISH_SECONDS + STOP_SECONDS < 40
     assert "lifecycle" not in spec["containers"][0]
 
 
@@ -251,6 +254,12 @@ def test_a_colour_without_pods_is_not_scaled(helm: Path) -> None:
     release = Release(helm, COLOURS, {"autoscaling": {"enabled": True}, "colours": {"blue": {"replicas": 0}}})
     assert release.all("HorizontalPodAutoscaler").keys() == {"prices-pricebook-green"}
     assert release.one("Deployment", "prices-pricebook-blue")["spec"]["replicas"] == 0
+
+
+def test_a_colour_has_no_fewer_pods_than_are_said(helm: Path) -> None:
+    scaling: Values = {"autoscaling": {"enabled": True, "minReplicas": 2}, "colours": {"blue": {"replicas": 7}}}
+    scalers = Release(helm, COLOURS, scaling).all("HorizontalPodAutoscaler")
+    assert [scalers[f"prices-pricebook-{name}"]["spec"]["minReplicas"] for name in ("green", "blue")] == [2, 7]
 
 
 def test_only_the_edge_and_the_test_reach_the_servers(helm: Path) -> None:

@@ -252,7 +252,15 @@ def test_a_bad_value_is_refused_by_the_schema(helm: Path, values: Values, told: 
         ),
         ({"mongodb": {"uri": "http://hunter2@db", "existingSecret": {"name": ""}}}, "mongodb.uri has to begin with"),
         ({"edge": {"enabled": True}, "drainSeconds": 3}, "edge.keepaliveSeconds is 3 and drainSeconds 3: it has to"),
+        (
+            {"edge": {"enabled": True, "keepaliveSeconds": 60}, "drainSeconds": 90},
+            "edge.keepaliveSeconds is 60: servers close what was idle",
+        ),
         ({"colours": {"enabled": True, "live": "blue"}}, "colours.live is blue, which has no pods"),
+        (
+            {"colours": {"enabled": True, "green": {"replicas": 11}}, "autoscaling": {"enabled": True}},
+            "colours.green.replicas is 11, more than",
+        ),
         ({"autoscaling": {"enabled": True, "minReplicas": 11}}, "minReplicas is 11, more than"),
         ({"ingress": {"enabled": True}}, "ingress.enabled needs ingress.host"),
         ({"httpRoute": {"enabled": True}}, "httpRoute.enabled needs httpRoute.parentRefs"),

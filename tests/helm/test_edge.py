@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -63,10 +63,15 @@ async def fine(stub: Stub, _head: Head, _body: bytes) -> bytes:
 
 
 async def kept(stub: Stub, head: Head, _body: bytes) -> bytes:
-    await asyncio.sleep(0.2)
+    await asyncio.sleep(0.02)
     if head.get("if-none-match") == KEPT["etag"]:
         return http("", "304 Not Modified", **KEPT)
     return http(f"answer {len(stub.asked)}", **KEPT)
+
+
+async def slow(_stub: Stub, _head: Head, _body: bytes) -> bytes:
+    await asyncio.sleep(0.2)
+    return http("slow", cache_control="public, max-age=0, must-revalidate")
 
 
 async def nothing(_stub: Stub, _head: Head, _body: bytes) -> None:
@@ -74,11 +79,13 @@ async def nothing(_stub: Stub, _head: Head, _body: bytes) -> None:
 
 
 @asynccontextmanager
-async def before(folder: Path, *answers: Answer, **values: object) -> AsyncIterator[tuple[Edge, list[Stub]]]:
+async def before(
+    folder: Path, *answers: Answer, settings: Mapping[str, object] | None = None, **values: object
+) -> AsyncIterator[tuple[Edge, list[Stub]]]:
     """The edge before one server for each of these answers."""
     async with contextlib.AsyncExitStack() as stack:
         stubs = [await stack.enter_async_context(Stub(answer)) for answer in answers]
-        started = edge(folder, [stub.url for stub in stubs], **{"ratePerSecond": 0, **values})
+        started = edge(folder, [stub.url for stub in stubs], settings, **{"ratePerSecond": 0, **values})
         yield await asyncio.to_thread(stack.enter_context, started), stubs
 
 
@@ -196,9 +203,14 @@ async def test_an_address_that_asks_too_often_is_told_to_wait(tmp_path: Path) ->
 
 
 async def test_a_body_that_is_too_large_is_refused(tmp_path: Path) -> None:
-    async with before(tmp_path, fine, maxBodySize="1k") as (balancer, [stub]), Connection(balancer.url) as connection:
+    small = {"maxBodyBytes": "1KiB"}
+    async with (
+        before(tmp_path, fine, settings=small) as (balancer, [stub]),
+        Connection(balancer.url) as connection,
+    ):
         answer = await connection.post({"query": "x" * 2000})
         assert answer.status == 413
+        assert answer.json()["errors"][0]["message"] == "A body has at most 1KiB, one with a file 4GiB."
         assert answer.json()["errors"][0]["extensions"] == {"code": "BODY_TOO_LARGE"}
         assert stub.asked == []
 
@@ -211,6 +223,37 @@ async def test_it_says_itself_that_it_lives(tmp_path: Path) -> None:
         assert len(stub.asked) == 1
 
 
+async def test_what_may_not_be_kept_is_not_waited_for_one_by_one(tmp_path: Path) -> None:
+    for age in (0, 1):
+        folder = tmp_path / str(age)
+        async with before(folder, slow, settings={"cacheMaxAge": age}) as (balancer, [stub]):
+            async with asyncio.timeout(2):
+                await asyncio.gather(*(get(balancer.url) for _ in range(20)))
+            assert len(stub.asked) == 20
+
+
+async def test_a_query_in_a_long_address_comes_through(tmp_path: Path) -> None:
+    async with before(tmp_path, fine) as (balancer, [stub]):
+        target = f"/graphql?query={'x' * 16_000}"
+        assert (await get(balancer.url, target)).status == 200
+        assert stub.asked[0]["request"] == f"GET {target} HTTP/1.1"
+
+
+@asynccontextmanager
+async def served(
+    folder: Path, serve: Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]], request: str
+) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
+    """A connection through the edge on which the request was sent, to a server that does as it is told."""
+    port = free_port()
+    async with asyncio.timeout(20), await asyncio.start_server(serve, "127.0.0.1", port):
+        small = {"maxBodyBytes": "1KiB"}
+        with edge(folder, [f"http://127.0.0.1:{port}"], small) as balancer:
+            reader, writer = await asyncio.open_connection("127.0.0.1", int(balancer.url.rpartition(":")[2]))
+            writer.write(request.encode())
+            yield reader, writer
+            writer.close()
+
+
 async def test_a_file_is_passed_on_while_it_arrives(tmp_path: Path) -> None:
     arrived = asyncio.Event()
 
@@ -219,17 +262,46 @@ async def test_a_file_is_passed_on_while_it_arrives(tmp_path: Path) -> None:
         assert b"POST /graphql?of=1 " in head
         assert await reader.readexactly(5) == b"first"
         arrived.set()
-        assert await reader.readexactly(5) == b"later"
+        assert await reader.readexactly(5000) == 1000 * b"later"
         writer.write(http("taken"))
         writer.close()
 
-    port = free_port()
-    async with await asyncio.start_server(serve, "127.0.0.1", port):
-        with edge(tmp_path, [f"http://127.0.0.1:{port}"], maxBodySize="1k") as balancer:
-            reader, writer = await asyncio.open_connection("127.0.0.1", int(balancer.url.rpartition(":")[2]))
-            headers = "host: x\r\ncontent-type: multipart/form-data; boundary=b\r\ncontent-length: 10\r\n\r\n"
-            writer.write(f"POST /graphql?of=1 HTTP/1.1\r\n{headers}first".encode())
-            await asyncio.wait_for(arrived.wait(), 10)
-            writer.write(b"later")
-            assert b"200 OK" in await reader.readuntil(b"taken")
-            writer.close()
+    headers = "host: x\r\ncontent-type: multipart/form-data; boundary=b\r\ncontent-length: 5005\r\n\r\n"
+    async with served(tmp_path, serve, f"POST /graphql?of=1 HTTP/1.1\r\n{headers}first") as (reader, writer):
+        await arrived.wait()
+        writer.write(1000 * b"later")
+        assert b"200 OK" in await reader.readuntil(b"taken")
+
+
+async def test_events_are_passed_on_as_they_come(tmp_path: Path) -> None:
+    seen = asyncio.Event()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n\r\nevent: next\n\n")
+        await seen.wait()
+        writer.write(b"event: complete\n\n")
+        writer.close()
+
+    request = "GET /graphql?query=s HTTP/1.1\r\nhost: x\r\naccept: text/event-stream\r\n\r\n"
+    async with served(tmp_path, serve, request) as (reader, _):
+        await reader.readuntil(b"event: next\n\n")
+        seen.set()
+        await reader.readuntil(b"event: complete\n\n")
+
+
+async def test_a_websocket_is_passed_through_in_both_directions(tmp_path: Path) -> None:
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        head = (await reader.readuntil(b"\r\n\r\n")).lower()
+        assert b"upgrade: websocket\r\n" in head
+        assert b"connection: upgrade\r\n" in head
+        assert b"sec-websocket-protocol: graphql-transport-ws\r\n" in head
+        writer.write(b"HTTP/1.1 101 Switching Protocols\r\nupgrade: websocket\r\nconnection: upgrade\r\n\r\n")
+        writer.write(b"to " + await reader.readexactly(4))
+        writer.close()
+
+    headers = "host: x\r\nconnection: Upgrade\r\nupgrade: websocket\r\nsec-websocket-protocol: graphql-transport-ws"
+    async with served(tmp_path, serve, f"GET /graphql HTTP/1.1\r\n{headers}\r\n\r\n") as (reader, writer):
+        assert (await reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 101 ")
+        writer.write(b"them")
+        assert await reader.readexactly(7) == b"to them"

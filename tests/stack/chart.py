@@ -7,9 +7,9 @@ from helm import tools
 from helm.check import render
 
 
-def nginx_conf(edge: Mapping[str, Any]) -> str:
-    """Return the configuration with these values of `edge`."""
-    values = {"edge": {"enabled": True, **edge}, "mongodb": {"uri": "mongodb://127.0.0.1"}}
+def nginx_conf(edge: Mapping[str, Any], settings: Mapping[str, Any]) -> str:
+    """Return the configuration with these values of `edge` and `settings`."""
+    values = {"edge": {"enabled": True, **edge}, "settings": {**settings}, "mongodb": {"uri": "mongodb://127.0.0.1"}}
     [manifest] = render(tools.helm(), None, values, "--show-only", "templates/edge/configmap.yaml")
     conf: str = manifest["data"]["nginx.conf"]
     return conf

@@ -6,7 +6,7 @@ import signal
 import socket
 import subprocess
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -20,8 +20,9 @@ ROTATED_SECONDS = 0.3
 class Edge:
     """A load balancer and caching server; `turn_to` moves all traffic to other servers, as a changed value does."""
 
-    def __init__(self, folder: Path, servers: Sequence[str], **values: object) -> None:
+    def __init__(self, folder: Path, servers: Sequence[str], settings: Mapping[str, object], **values: object) -> None:
         self._folder = folder
+        self._settings = settings
         self._values = values
         port = free_port()
         self.url = f"http://127.0.0.1:{port}"
@@ -56,16 +57,21 @@ class Edge:
 
     def _configure(self, servers: Sequence[str]) -> None:
         addresses = [server.removeprefix("http://") for server in servers]
-        self._conf.write_text(nginx_conf({**self._values, "servers": addresses}))
+        self._conf.write_text(nginx_conf({**self._values, "servers": addresses}, self._settings))
 
 
 @contextmanager
-def edge(folder: Path, servers: Sequence[str], **values: object) -> Iterator[Edge]:
-    """An edge of these servers; skips where nginx is not at hand."""
+def edge(
+    folder: Path, servers: Sequence[str], settings: Mapping[str, object] | None = None, **values: object
+) -> Iterator[Edge]:
+    """An edge of these servers, with values of `edge` and `settings`; skips where nginx is not at hand.
+
+    Answers may be kept for a second unless the settings say otherwise.
+    """
     if not shutil.which("nginx"):
         pytest.skip("The load balancer is nginx, and it is not on the PATH.")
     folder.mkdir(exist_ok=True)
-    running = Edge(folder, servers, **values)
+    running = Edge(folder, servers, {"cacheMaxAge": 1, **(settings or {})}, **values)
     try:
         yield running
     finally:

@@ -24,6 +24,16 @@
 {{- if and .Values.edge.enabled (ge (int .Values.edge.keepaliveSeconds) (int .Values.drainSeconds)) }}
 {{- fail (printf "edge.keepaliveSeconds is %d and drainSeconds %d: it has to be less, or requests are sent to servers that went away." (int .Values.edge.keepaliveSeconds) (int .Values.drainSeconds)) }}
 {{- end }}
+{{- if and .Values.edge.enabled (ge (int .Values.edge.keepaliveSeconds) 60) }}
+{{- fail (printf "edge.keepaliveSeconds is %d: servers close what was idle for 75 s themselves, so it has to be less than 60." (int .Values.edge.keepaliveSeconds)) }}
+{{- end }}
+{{- if and .Values.colours.enabled .Values.autoscaling.enabled }}
+{{- range $colour := list "green" "blue" }}
+{{- if gt (int (get $.Values.colours $colour).replicas) (int $.Values.autoscaling.maxReplicas) }}
+{{- fail (printf "colours.%s.replicas is %d, more than autoscaling.maxReplicas, %d." $colour (int (get $.Values.colours $colour).replicas) (int $.Values.autoscaling.maxReplicas)) }}
+{{- end }}
+{{- end }}
+{{- end }}
 {{- with .Values.autoscaling }}
 {{- if and .enabled (gt (int .minReplicas) (int .maxReplicas)) }}
 {{- fail (printf "autoscaling.minReplicas is %d, more than autoscaling.maxReplicas, %d." (int .minReplicas) (int .maxReplicas)) }}

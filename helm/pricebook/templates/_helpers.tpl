@@ -129,3 +129,13 @@ key: uri
 {{- end }}
 {{- join "," $found }}
 {{- end }}
+
+{{/* A setting as the server reads it: a large number comes as one with a point, and would be written as 1e+06. */}}
+{{- define "pricebook.text" -}}
+{{- ternary (printf "%.0f" .) (toString .) (kindIs "float64" .) -}}
+{{- end }}
+
+{{/* A size as nginx has it: 64m for 64MiB. */}}
+{{- define "pricebook.nginxSize" -}}
+{{- regexReplaceAll "[ iIbB]" . "" | lower -}}
+{{- end }}

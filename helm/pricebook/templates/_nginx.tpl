@@ -4,6 +4,8 @@ servers are those of `edge.servers`, or the ones behind the Service of the live 
 */}}
 {{- define "pricebook.nginx" -}}
 {{- $edge := .Values.edge -}}
+{{- $body := include "pricebook.text" .Values.settings.maxBodyBytes -}}
+{{- $upload := include "pricebook.text" .Values.settings.maxUploadBytes -}}
 {{- $service := printf "%s:%d" (include "pricebook.liveService" .) (int .Values.service.port) -}}
 worker_processes {{ $edge.workers }};
 worker_shutdown_timeout 60s;
@@ -29,7 +31,10 @@ http {
     tcp_nopush on;
     keepalive_timeout 65s;
     keepalive_requests 100000;
+    # A query by GET has its variables in its address, and a token may be long.
+    large_client_header_buffers 8 32k;
     gzip on;
+    gzip_vary on;
     gzip_comp_level 1;
     gzip_min_length 1400;
     gzip_proxied any;
@@ -54,6 +59,7 @@ http {
         # Which pods are ready, the Service knows. What could not be sent to one is tried again, and may find another.
         server {{ $service }} max_fails=0;
         server {{ $service }} max_fails=0;
+        server {{ $service }} max_fails=0;
         {{- end }}
         zone servers 256k;
         least_conn;
@@ -61,6 +67,8 @@ http {
         keepalive_requests 100000;
         # Shorter than the servers drain: who goes away finds no connection that might be used once more.
         keepalive_timeout {{ $edge.keepaliveSeconds }}s;
+        # A busy one is given up too, or pods that came later would be left without requests.
+        keepalive_time 15s;
     }
 
     # Answers that say that they may be kept. What is said to somebody in particular does not.
@@ -110,16 +118,18 @@ http {
 
     server {
         listen {{ $edge.listen }} backlog=2048;
-        client_max_body_size {{ $edge.maxBodySize }};
+        client_max_body_size {{ include "pricebook.nginxSize" $body }};
         client_body_buffer_size 256k;
 
+        # Here and not in a location, for the length of a body is looked at where the first location is found.
+        if ($is_live) {
+            rewrite ^/graphql$ /live last;
+        }
+        if ($is_upload) {
+            rewrite ^/graphql$ /upload last;
+        }
+
         location = /graphql {
-            if ($is_live) {
-                rewrite ^ /live last;
-            }
-            if ($is_upload) {
-                rewrite ^ /upload last;
-            }
             proxy_pass http://servers;
             proxy_buffers 16 32k;
             proxy_buffer_size 32k;
@@ -128,10 +138,15 @@ http {
             # Who says who they are, or which version they want to see, asks the servers.
             proxy_cache_bypass $http_authorization $http_pricebook_min_version;
             proxy_no_cache $http_authorization $http_pricebook_min_version;
-            # One request fetches what many wait for; what is out of date is asked for by its ETag.
-            proxy_cache_lock on;
+            # What is out of date is asked for by its ETag.
             proxy_cache_revalidate on;
             proxy_cache_background_update on;
+            {{- if .Values.settings.cacheMaxAge }}
+            # One request fetches what many wait for. They look again after this time, and ask themselves where it is not
+            # there: answers that may not be kept are not waited for one by one.
+            proxy_cache_lock on;
+            proxy_cache_lock_timeout 100ms;
+            {{- end }}
         }
 
         # Subscriptions: nothing is held back, and they may be silent for long.
@@ -145,7 +160,7 @@ http {
         # Files are passed on as they arrive.
         location = /upload {
             internal;
-            client_max_body_size {{ $edge.maxUploadSize }};
+            client_max_body_size {{ include "pricebook.nginxSize" $upload }};
             proxy_pass http://servers/graphql$is_args$args;
             proxy_request_buffering off;
         }
@@ -162,13 +177,15 @@ http {
         }
 
         location @too_large {
-            return 413 '{"errors":[{"message":"A body has at most {{ $edge.maxBodySize }}, one with a file {{ $edge.maxUploadSize }}.","extensions":{"code":"BODY_TOO_LARGE"}}]}';
+            return 413 '{"errors":[{"message":"A body has at most {{ $body }}, one with a file {{ $upload }}.","extensions":{"code":"BODY_TOO_LARGE"}}]}';
         }
         location @too_many {
+            add_header X-Request-Id $known_id always;
             add_header Retry-After 1 always;
             return 429 '{"errors":[{"message":"At most {{ $edge.ratePerSecond }} requests a second are taken of an address. Wait a moment.","extensions":{"code":"RATE_LIMITED"}}]}';
         }
         location @unavailable {
+            add_header X-Request-Id $known_id always;
             add_header Retry-After 1 always;
             return 503 '{"errors":[{"message":"No server answers. A query, or a batch with its key, can be sent again.","extensions":{"code":"UNAVAILABLE"}}]}';
         }
