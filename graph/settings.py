@@ -2,7 +2,7 @@
 
 Every setting is one field of `Settings`: its name, upper-cased behind `PRICEBOOK_`, is the variable, and
 `_manual` holds how it is read, what the manual says about it and how its default is shown there. A new
-setting is a new field and a new row in README's table, nothing else.
+setting is a new field and a new row in the table of docs/settings.md, nothing else.
 """
 
 import difflib

@@ -33,7 +33,7 @@ _LAYER = (
     "Versions without this layer are sound: roll back to one, or bring layer.{layer} back from a backup; "
     "then send the prices again as a REPLACE."
 )
-_RESTORE = 'Bring it back from a backup: README, "Backup and restore".'
+_RESTORE = 'Bring it back from a backup: docs/backup.md, "Backup and restore".'
 _BY_HAND = "Find out who wrote to MongoDB without Pricebook. "
 
 _ADVICE = {
@@ -44,7 +44,7 @@ _ADVICE = {
     FindingCode.POINTER_TO_UNSEALED: _BACK,
     FindingCode.POINTER_BEHIND: (
         "So it is after a restore of collections that were dumped at different times: nothing can be published. "
-        'Restore a dump that was made as README says, "Backup and restore".'
+        "Restore a dump that was made as docs/backup.md says."
     ),
     FindingCode.POINTER_UNEXPLAINED: (
         f"{_BY_HAND}`pricebook events {{list}}` tells what was current; roll back or pin to the version that shall be."

@@ -65,7 +65,8 @@ def test_no_file_is_too_long_to_have_one_purpose() -> None:
     assert {name: lines for name, lines in lengths.items() if lines > allowed[name]} == {}
 
 
-def test_readme_names_tests_that_there_are() -> None:
-    named = set(re.findall(r"`(tests/[\w/.]+)`", (ROOT / "README.md").read_text(encoding="utf-8")))
+def test_the_docs_name_tests_that_there_are() -> None:
+    pages = [ROOT / "README.md", *(ROOT / "docs").glob("*.md")]
+    named = {name for page in pages for name in re.findall(r"`(tests/[\w/.]+)`", page.read_text(encoding="utf-8"))}
     assert named
     assert [each for each in sorted(named) if not (ROOT / each).exists()] == []

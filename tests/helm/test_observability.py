@@ -1,4 +1,4 @@
-"""The dashboard, the alerts and README name metrics, labels and values that a running server exports, and no others."""
+"""The dashboard, the alerts and the manual name what a running server exports: metrics, labels, values; no others."""
 
 import re
 import signal
@@ -20,7 +20,7 @@ from tests.waiting import DEADLINE_SECONDS
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="resident memory is read from /proc")
 
-README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+MANUAL = (Path(__file__).parents[2] / "docs" / "monitoring.md").read_text(encoding="utf-8")
 
 # What Prometheus adds itself to all that it scrapes.
 OF_PROMETHEUS = {"job", "instance"}
@@ -120,8 +120,8 @@ def test_a_name_that_nobody_exports_would_be_found(exported: Exported) -> None:
         asked("sum(rate(")
 
 
-def test_the_table_of_readme_is_what_is_exported(exported: Exported) -> None:
-    rows = re.findall(r"^\| `(pricebook_\w+)` \| (.*?) \|", README, re.MULTILINE)
+def test_the_table_of_the_manual_is_what_is_exported(exported: Exported) -> None:
+    rows = re.findall(r"^\| `(pricebook_\w+)` \| (.*?) \|", MANUAL, re.MULTILINE)
     told = {name: set(re.findall(r"`(\w+)`", labels)) for name, labels in rows}
     assert len(told) == len(rows), "each stands there once"
     assert told == families(exported)
@@ -137,13 +137,13 @@ def families(exported: Exported) -> dict[str, set[str]]:
 
 
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: str(rule["alert"]))
-def test_an_alert_says_what_to_do_and_where_readme_says_more(rule: dict[str, Any]) -> None:
+def test_an_alert_says_what_to_do_and_where_the_manual_says_more(rule: dict[str, Any]) -> None:
     notes = rule["annotations"]
     assert {"summary", "description", "runbook_url"} <= set(notes)
     assert rule["labels"]["severity"] in {"warning", "critical"}
     file, _, anchor = notes["runbook_url"].partition("#")
-    assert file == "README.md"
-    assert anchor in {heading.lower().replace(" ", "-") for heading in re.findall(r"^#+ (.+)$", README, re.MULTILINE)}
+    assert file == "docs/monitoring.md"
+    assert anchor in {heading.lower().replace(" ", "-") for heading in re.findall(r"^#+ (.+)$", MANUAL, re.MULTILINE)}
     known = {label for each in asked(rule["expr"]) for label in each.labels} | OF_PROMETHEUS
     assert set(re.findall(r"\$labels\.(\w+)", f"{notes['summary']} {notes['description']}")) <= known
 

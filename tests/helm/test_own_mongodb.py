@@ -18,7 +18,7 @@ from tests.acceptance.command import ROOT, running
 from tests.helm.own_mongodb import own_mongodb
 from tests.helm.rendered import Release, container
 
-README = (ROOT / "README.md").read_text(encoding="utf-8")
+MANUAL = (ROOT / "docs" / "security.md").read_text(encoding="utf-8")
 PASSWORDS = {"ROOT_PASSWORD": "r00t", "PASSWORD": "s3rvice"}
 OWN = {"mongodb": {"existingSecret": {"name": ""}, "database": "prices", "own": {"enabled": True}}}
 
@@ -93,8 +93,8 @@ def test_the_job_refuses_other_members_than_the_set_has(release: Release, member
     assert f"The set has the members {', '.join(members)}, and {members[0]} are wanted." in done.stderr
 
 
-def test_the_user_may_do_what_readme_says_and_no_more(members: list[str]) -> None:
-    role = re.search(r"<!-- role -->\n```js\ndb.getSiblingDB.*?createRole\((\{.*?\n\})\)", README, re.DOTALL)
+def test_the_user_may_do_what_the_manual_says_and_no_more(members: list[str]) -> None:
+    role = re.search(r"<!-- role -->\n```js\ndb.getSiblingDB.*?createRole\((\{.*?\n\})\)", MANUAL, re.DOTALL)
     assert role is not None
     [privilege] = msgspec.json.decode(role[1])["privileges"]
     with MongoClient[dict[str, Any]](uri(members)) as client:

@@ -21,7 +21,7 @@ from storage.mongod import find_mongod, wait_for
 PORT = 27017
 START_SECONDS = 60
 SETTINGS = {"electionTimeoutMillis": 4_000, "heartbeatIntervalMillis": 500, "heartbeatTimeoutSecs": 3}
-"""As README has it for production: MongoDB's own 10 s are for members on different continents."""
+"""As docs/runbook.md has it for production: MongoDB's own 10 s are for members on different continents."""
 SET = "chaos"
 
 

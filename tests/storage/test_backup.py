@@ -1,4 +1,4 @@
-"""A backup in the order of README is sound whatever is published while it is made; in another order it is not.
+"""A backup in the order of docs/backup.md is sound whatever is published while it is made; in another order it is not.
 
 The copies are made by the driver, collection after collection, as mongodump and mongorestore make them: without a
 snapshot, with the options and indexes of each collection, and past the validator of a sealed layer.
@@ -21,14 +21,14 @@ from tests.storage import factories
 from tests.storage.factories import amounts, create, order, published, row, rows, source, submit
 from tests.waiting import until
 
-README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+MANUAL = (Path(__file__).parents[2] / "docs" / "backup.md").read_text(encoding="utf-8")
 
 Dump = dict[str, list[Document]]
 
 
 def commands() -> list[tuple[str, Document]]:
-    """The collections that README has mongodump dump one by one, in this order, each with its query."""
-    [manual] = re.findall(r"<!-- backup: dump -->\n```sh\n(.*?)```", README, re.DOTALL)
+    """The collections that docs/backup.md has mongodump dump one by one, in this order, each with its query."""
+    [manual] = re.findall(r"<!-- backup: dump -->\n```sh\n(.*?)```", MANUAL, re.DOTALL)
     found = re.findall(r"mongodump .* -c (\w+)(?: -q '(.*)')? -o", manual)
     return [(collection, json.loads(query or "{}")) for collection, query in found]
 

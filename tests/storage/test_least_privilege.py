@@ -1,4 +1,4 @@
-"""The role that README gives to the service: it can do everything with it, and without any part of it it cannot."""
+"""The role that the manual gives to the service: it can do everything with it, and without any part of it it cannot."""
 
 import asyncio
 import datetime
@@ -21,7 +21,7 @@ from tests.storage.factories import held, order, row, rows, source
 from tests.storage.secured import Secured, secured
 from tests.waiting import until
 
-README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+MANUAL = (Path(__file__).parents[2] / "docs" / "security.md").read_text(encoding="utf-8")
 UNAUTHORIZED = 13
 PASSWORD = "s3rvice"
 
@@ -31,9 +31,9 @@ class NotReady(Exception):
 
 
 def role() -> dict[str, Any]:
-    """The argument of `createRole`, as README has it."""
-    found = re.search(r"<!-- role -->\n```js\n.*?createRole\((\{.*?\})\)\n", README, re.DOTALL)
-    assert found, "README has no role."
+    """The argument of `createRole`, as docs/security.md has it."""
+    found = re.search(r"<!-- role -->\n```js\n.*?createRole\((\{.*?\})\)\n", MANUAL, re.DOTALL)
+    assert found, "docs/security.md has no role."
     document: dict[str, Any] = json.loads(found[1])
     return document
 

@@ -19,7 +19,7 @@ USER = "pricebook"
 ROLE = "pricebookService"
 WAIT_SECONDS = 300
 
-# Those of README, "A MongoDB user of its own".
+# Those of docs/security.md, "A MongoDB user of its own".
 ACTIONS = [
     "find",
     "insert",
