@@ -11,7 +11,7 @@ import secrets
 import msgspec
 
 from graph.rows import Rows
-from storage import Turns, leading_blocks
+from storage import give_way, leading_blocks
 
 LARGE_BYTES = 1 << 20
 """Smaller bodies are decoded the plain way: that takes a millisecond or two."""
@@ -63,9 +63,8 @@ async def cut_rows(body: bytes) -> CutRows | None:
         return None
     rows: list[msgspec.Raw] = []
     end = array.end()
-    turns = Turns()
     for block, behind in leading_blocks(memoryview(body), end):
         rows += block
         end = behind
-        await turns.give_way()
+        await give_way()
     return CutRows(body, array.end() - 1, end, rows) if rows else None

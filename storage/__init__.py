@@ -40,7 +40,7 @@ from storage.sources import JsonRows, RowSource
 from storage.states import BatchState
 from storage.store import Store
 from storage.tally import Tally
-from storage.turns import Turns
+from storage.turns import give_way
 from storage.watcher import Watcher
 
 __all__ = [
@@ -108,11 +108,11 @@ __all__ = [
     "Store",
     "Tally",
     "Tier",
-    "Turns",
     "Unavailable",
     "VersionNotReached",
     "Watcher",
     "explain",
+    "give_way",
     "is_api_key",
     "leading_blocks",
     "quote",

@@ -220,8 +220,7 @@ class Batches:
 
     async def idle(self, seconds: float) -> list[Batch]:
         """Return the open batches that nobody has touched for so long."""
-        cutoff = {"$subtract": ["$$NOW", int(seconds * 1000)]}
-        cursor = self._collection.find({"state": BatchState.OPEN, "$expr": {"$lt": ["$touchedAt", cutoff]}})
+        cursor = self._collection.find({"state": BatchState.OPEN, **_idle(seconds)})
         return [_from_document(document) async for document in cursor]
 
     async def stalled(self) -> list[str]:
@@ -242,10 +241,16 @@ class Batches:
         )
         return result.modified_count
 
-    async def lease(self, batch_id: str) -> Batch | None:
-        """Take the lease of an open batch, to commit or abort it. None where it is not open any more."""
+    async def lease(self, batch_id: str, *, idle: float | None = None) -> Batch | None:
+        """Take the lease of an open batch, to commit or abort it. None where it is not open any more.
+
+        With `idle`, only of one that nobody has touched for so many seconds.
+        """
+        untouched = {} if idle is None else _idle(idle)
         taken = await self._collection.find_one_and_update(
-            {"_id": batch_id, "state": BatchState.OPEN}, [leases.acquire()], return_document=ReturnDocument.AFTER
+            {"_id": batch_id, "state": BatchState.OPEN, **untouched},
+            [leases.acquire()],
+            return_document=ReturnDocument.AFTER,
         )
         return _from_document(taken) if taken else None
 
@@ -299,6 +304,10 @@ class Batches:
 
 def _held(batch: Batch) -> Document:
     return {"_id": batch.id, "lease.token": batch.token}
+
+
+def _idle(seconds: float) -> Document:
+    return {"$expr": {"$lt": ["$touchedAt", {"$subtract": ["$$NOW", int(seconds * 1000)]}]}}
 
 
 def _filter(price_list: str | None, state: BatchState | None) -> Document:

@@ -20,18 +20,20 @@ from storage.errors import (
     IdempotencyKeyReused,
     InvalidArgument,
     LayerSealed,
+    LeaseLost,
     PartsMissing,
     PartsUnexpected,
     RemoveInReplace,
     SequenceReused,
     SizeMismatch,
 )
+from storage.file_errors import FileRefused
 from storage.finish import Finisher
+from storage.holding import keeping_open
 from storage.intake import check_order, order_fingerprint
 from storage.layers import MAX_ERRORS, PART_BITS, Filled, Layers
 from storage.parts import MAX_PARTS, Part, Parts
 from storage.pointers import Pointers
-from storage.publish import Publisher
 from storage.removals import with_removals
 from storage.sources import RowSource
 from storage.states import BatchState
@@ -47,14 +49,12 @@ class Chunks:
         parts: Parts,
         layers: Layers,
         finisher: Finisher,
-        publisher: Publisher,
     ) -> None:
         self._pointers = pointers
         self._batches = batches
         self._parts = parts
         self._layers = layers
         self._finisher = finisher
-        self._publisher = publisher
 
     async def open(self, order: BatchOrder) -> Batch:
         """Open a batch, or return the one that was opened with the same key.
@@ -84,6 +84,8 @@ class Chunks:
             raise RemoveInReplace
         if not 0 <= sequence < MAX_PARTS:
             raise InvalidArgument(f"A sequence is 0 to {MAX_PARTS - 1}.", path=("input", "sequence"))
+        if source.expected == 0 and not removals:
+            raise EmptyBatch
         await self._batches.touch(batch.id)
         known = await self._parts.begin(batch.id, sequence, _fingerprint(source, removals))
         if known and known.stored:
@@ -98,10 +100,16 @@ class Chunks:
         try:
             comparison = await self._finisher.comparison(batch.price_list)
             rows = with_removals(source.slices(first), removals, first)
-            await self._layers.fill(batch.layer, rows, filled, comparison.add)
+            async with keeping_open(self._batches, batch):
+                await self._layers.fill(batch.layer, rows, filled, comparison.add)
         except LayerSealed as sealed:
             raise BatchNotOpen(batch.id, (await self._batches.get(batch.id)).state) from sealed
+        except FileRefused:  # so that the mended file can be sent in its place
+            await self._layers.take_back(batch.layer, first)
+            await self._parts.forget(batch.id, sequence)
+            raise
         if not filled.received:
+            await self._parts.forget(batch.id, sequence)
             raise EmptyBatch
         fingerprint, prices = _fingerprint(source, removals), filled.received - len(removals)
         if fingerprint is None:
@@ -110,6 +118,8 @@ class Chunks:
         changes = comparison.changes
         if await self._parts.complete(batch.id, sequence, fingerprint, filled, prices, changes):
             await self._batches.touch(batch.id, filled.stored.count)
+        elif known := await self._parts.find(batch.id, sequence):
+            self._same(known, fingerprint)
         errors = tuple(filled.errors)
         return Part(sequence, fingerprint, True, prices, filled.stored, errors, filled.error_count, changes)
 
@@ -140,16 +150,19 @@ class Chunks:
             return await self._finisher.refuse_items(leased, _all_errors(stored), error_count, received), False
         total = sum((part.checksum for part in stored), Checksum())
         changes = together(part.changes for part in stored)
-        committed = await self._batches.advance(
-            leased,
-            BatchState.SEALING,
-            rows=total.count,
-            expected=total.count,
-            received=total.count,
-            stored=total.count,
-            checksum=total.hex,
-            changes=changes and changes.to_document(),
-        )
+        try:
+            committed = await self._batches.advance(
+                leased,
+                BatchState.SEALING,
+                rows=total.count,
+                expected=total.count,
+                received=total.count,
+                stored=total.count,
+                checksum=total.hex,
+                changes=changes and changes.to_document(),
+            )
+        except LeaseLost:  # to who committed it, or aborted it, in the same moment
+            return await self._batches.get(batch.id), False
         return committed, True
 
     async def abort(self, batch_id: str, *, by: str, reason: str | None) -> Batch:
@@ -158,12 +171,9 @@ class Chunks:
         leased = await self._batches.lease(batch.id)
         if leased is None:
             raise BatchNotOpen(batch.id, (await self._batches.get(batch.id)).state)
-        # The layer is frozen first, so that a part that is still on its way does not bring it back to life.
-        await self._layers.freeze(batch.layer)
-        refusal = Refusal("ABORTED", reason or "Aborted by its sender.")
-        aborted = await self._publisher.abandon(leased, BatchState.ABORTED, refusal, by=by)
-        await self._layers.drop(batch.layer)
-        await self._parts.drop(batch.id)
+        aborted = await self._finisher.abort(leased, Refusal("ABORTED", reason or "Aborted by its sender."), by=by)
+        if aborted.state is not BatchState.ABORTED:
+            raise BatchNotOpen(batch.id, aborted.state)
         return aborted
 
     async def _open_batch(self, batch_id: str) -> Batch:

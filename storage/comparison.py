@@ -13,7 +13,7 @@ from storage.gates import change_percent
 from storage.records import amount_of, canonical, currency_of, is_removal, sku_of
 from storage.snapshots import Snapshot
 from storage.stack import Stack
-from storage.turns import Turns
+from storage.turns import give_way
 
 # So many rows are looked up and compared at once: some milliseconds of work.
 RUN = 500
@@ -31,7 +31,6 @@ class Comparison:
         self._stack = stack
         self._base = layers_of(base)
         self._lock = asyncio.Lock()
-        self._turns = Turns()
         self._added = self._removed = self._changed = self._unchanged = 0
         self._currencies: set[bytes] = set()
         self._largest: LargestChange | None = None
@@ -54,7 +53,7 @@ class Comparison:
         for start in range(0, len(documents), RUN):
             async with self._lock:
                 await self._compare(documents[start : start + RUN])
-            await self._turns.give_way()
+            await give_way()
 
     async def _compare(self, documents: Sequence[bytes]) -> None:
         skus = [sku_of(document) for document in documents]

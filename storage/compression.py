@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from storage.file_errors import DecompressionBomb, FileCorrupt, FileTruncated, WrongEncoding
-from storage.turns import Turns
+from storage.turns import give_way
 
 if sys.version_info >= (3, 14):
     from compression import zstd
@@ -104,10 +104,9 @@ async def decompressed(chunks: AsyncIterator[bytes], encoding: Encoding | None) 
     """
     chunks = _checked(chunks, encoding)
     pieces = _cut(chunks, PIECE_BYTES) if encoding is None else _decompress(_cut(chunks, INPUT_BYTES), encoding)
-    turns = Turns()
     async for piece in pieces:
         yield piece
-        await turns.give_way()
+        await give_way()
 
 
 async def _checked(chunks: AsyncIterator[bytes], encoding: Encoding | None) -> AsyncIterator[bytes]:
@@ -143,7 +142,6 @@ async def _decompress(chunks: AsyncIterator[bytes], encoding: Encoding) -> Async
     frame: _Decompressor | None = None
     begun = False
     taken = given = 0
-    turns = Turns()
     async for chunk in chunks:
         taken += len(chunk)
         data = chunk if frame else chunk.lstrip(encoding.padding)
@@ -162,6 +160,6 @@ async def _decompress(chunks: AsyncIterator[bytes], encoding: Encoding) -> Async
             data = b""
             if frame.eof:
                 data, frame = frame.unused_data.lstrip(encoding.padding), None
-        await turns.give_way()
+        await give_way()
     if frame or not begun:
         raise FileTruncated(f"The file ends in the middle of its {encoding.name} data. Send all of it.")

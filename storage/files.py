@@ -14,7 +14,7 @@ from storage.errors import Interrupted
 from storage.file_errors import FileTooLarge, UnknownEncoding
 from storage.lines import Block, whole_lines
 from storage.ndjson import NdjsonDecoder
-from storage.turns import Turns
+from storage.turns import give_way
 
 
 class Decoder(Protocol):
@@ -65,11 +65,11 @@ class FileRows:
         if self._begun:
             raise Interrupted("A file can be read once, and this was broken off. Send it again with the same key.")
         self._begun = True
-        decoder, turns = self._decoder(first), Turns()
+        decoder = self._decoder(first)
         async for block in whole_lines(self._pieces):
             for rows in decoder.slices(block):
                 yield rows
-                await turns.give_way()
+                await give_way()
         for rows in decoder.finish():
             yield rows
 

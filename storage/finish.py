@@ -9,6 +9,7 @@ from storage.errors import BatchNotHeld, Conflict, Corrupt, LatestHeld
 from storage.gates import judge
 from storage.layers import Layers
 from storage.operations import Operations
+from storage.parts import Parts
 from storage.pointers import Pointers, PriceList
 from storage.publish import BaseMoved, Publisher
 from storage.seal import Seal, seal
@@ -28,6 +29,7 @@ class Finisher:
         pointers: Pointers,
         snapshots: Snapshots,
         batches: Batches,
+        parts: Parts,
         layers: Layers,
         stack: Stack,
         publisher: Publisher,
@@ -36,6 +38,7 @@ class Finisher:
         self._pointers = pointers
         self._snapshots = snapshots
         self._batches = batches
+        self._parts = parts
         self._layers = layers
         self._stack = stack
         self._publisher = publisher
@@ -56,12 +59,13 @@ class Finisher:
                 finished = await self._publisher.publish(batch, sealed, judge(price_list.gates, sealed.facts))
             except BaseMoved:
                 continue
-            if finished.state in BARREN:
-                await self._layers.drop(batch.layer)
-            return finished
+            return await self._cleared(finished)
 
     async def approve(self, batch_id: str, *, by: str, reason: str) -> Batch:
-        """Publish a batch that was held, laid over what is current now. Raises `BatchNotHeld`, `Pinned`."""
+        """Publish a batch that was held, laid over what is current now.
+
+        Raises `BatchNotHeld`, `Pinned`, `Conflict`.
+        """
         batch = await self._held(batch_id)
         while True:
             sealed = await self._seal(batch, await self._pointers.get(batch.price_list))
@@ -94,20 +98,34 @@ class Finisher:
             except BaseMoved:
                 continue
 
-    async def refuse_items(self, batch: Batch, errors: Sequence[ItemError], error_count: int, received: int) -> Batch:
-        """Note that a batch has bad items: the first of them, and the count of all."""
+    async def refuse_items(
+        self, batch: Batch, errors: Sequence[ItemError], error_count: int, received: int, **changes: object
+    ) -> Batch:
+        """Note that a batch has bad items: the first of them, and the count of all; and further fields of the batch."""
         message = (
             f"{error_count} of {received} items are not valid; nothing was changed. "
             "Mend them and send the batch with a new idempotency key."
         )
         refusal = Refusal("BATCH_INVALID", message)
-        return await self.fail(batch, refusal, errors=errors, error_count=error_count, received=received)
+        return await self.fail(batch, refusal, errors=errors, error_count=error_count, received=received, **changes)
 
     async def fail(self, batch: Batch, refusal: Refusal, **changes: object) -> Batch:
         """Note that a batch cannot be published, and drop its layer. `changes` are further fields of the batch."""
         failed = await self._publisher.abandon(batch, BatchState.FAILED, refusal, by=batch.submitted_by, **changes)
-        await self._layers.drop(batch.layer)
-        return failed
+        return await self._cleared(failed)
+
+    async def abort(self, batch: Batch, refusal: Refusal, *, by: str) -> Batch:
+        """Put an end to an open batch whose lease is held, and drop what it stored. Returns the batch as it is then."""
+        await self._layers.shut(batch.layer)
+        return await self._cleared(await self._publisher.abandon(batch, BatchState.ABORTED, refusal, by=by))
+
+    async def _cleared(self, batch: Batch) -> Batch:
+        """Drop what a batch stored that came to nothing, by whoever brought it to its end."""
+        if batch.state in BARREN:
+            await self._layers.drop(batch.layer)
+            if batch.chunked:
+                await self._parts.drop(batch.id)
+        return batch
 
     async def _held(self, batch_id: str) -> Batch:
         batch = await self._batches.get(batch_id)

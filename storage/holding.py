@@ -1,4 +1,7 @@
-"""Holding a batch: its lease is renewed while the work goes on, and let go when the work is broken off."""
+"""Holding a batch: its lease is renewed while the work goes on, and let go when the work is broken off.
+
+A batch that comes in parts has no holder while it is open. It is kept from being taken for abandoned.
+"""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -9,6 +12,26 @@ from pymongo.errors import PyMongoError
 from storage import leases
 from storage.batches import Batch, Batches
 from storage.layers import Filled
+
+# How often an open batch is touched while a part of it comes in, in seconds.
+TOUCH_SECONDS = 60.0
+
+
+@asynccontextmanager
+async def keeping_open(batches: Batches, batch: Batch) -> AsyncIterator[None]:
+    """Touch an open batch from time to time, for one part may take longer than it may be idle."""
+
+    async def touch() -> None:
+        while True:
+            await asyncio.sleep(TOUCH_SECONDS)
+            with suppress(PyMongoError):  # the next one is in time
+                await batches.touch(batch.id)
+
+    touching = asyncio.create_task(touch())
+    try:
+        yield
+    finally:
+        touching.cancel()
 
 
 @asynccontextmanager

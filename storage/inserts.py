@@ -29,6 +29,10 @@ _PRIMARY_ALONE: Mapping[str, Any] = {"w": 1}
 _CHANGES_NOTHING = {"update": "locks", "updates": [{"q": {"_id": ""}, "u": {"$unset": {"none": ""}}}]}
 
 
+# What a server that is no primary any more says of single documents (MongoDB, "Retryable Writes", retryable errors).
+_TRY_AGAIN = frozenset({6, 7, 89, 91, 189, 262, 9001, 10107, 11600, 11602, 13435, 13436})
+
+
 class _Encoded:
     """A document that is BSON already; PyMongo writes its `raw` bytes as they are (type marker 101)."""
 
@@ -61,7 +65,9 @@ class Inserts:
         while True:
             concern = self._concern
             reply = await self._run({**insert, "writeConcern": concern})
-            if concern is not _PRIMARY_ALONE or await self._is_confirmed(reply):
+            if not _TRY_AGAIN.isdisjoint(error["code"] for error in reply.get("writeErrors", ())):
+                await asyncio.sleep(_PAUSE_SECONDS)
+            elif concern is not _PRIMARY_ALONE or await self._is_confirmed(reply):
                 errors: list[Document] = reply.get("writeErrors", [])
                 return errors
 

@@ -80,7 +80,10 @@ class Intake:
                 if not filled.received:
                     return await self._finisher.fail(batch, Refusal(EmptyBatch.code, EmptyBatch().message))
                 if filled.error_count:
-                    return await self._finisher.refuse_items(batch, filled.errors, filled.error_count, filled.received)
+                    fingerprint = _fingerprint(order, source, removals)
+                    return await self._finisher.refuse_items(
+                        batch, filled.errors, filled.error_count, filled.received, fingerprint=fingerprint
+                    )
                 # From here on any process can finish the batch, without its rows.
                 batch = await self._batches.advance(
                     batch,

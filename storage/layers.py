@@ -14,10 +14,11 @@ from pymongo.errors import OperationFailure
 from storage.checksum import Checksum, checksum
 from storage.decode import ItemError, Slice
 from storage.errors import Corrupt, LayerSealed, Unavailable
+from storage.file_errors import FileRefused
 from storage.inserts import Inserts
 from storage.mongo import NAMESPACE_EXISTS, NAMESPACE_NOT_FOUND, Database
 from storage.records import position_of, sku_of
-from storage.turns import Turns
+from storage.turns import give_way
 
 MAX_ERRORS = 100
 INSERTS_IN_FLIGHT = 4
@@ -113,6 +114,9 @@ class Layers:
                         task.result()
                 in_flight.add(asyncio.create_task(self._take(layer, insert, filled, compare)))
             await asyncio.gather(*in_flight)
+        except FileRefused:
+            await asyncio.gather(*in_flight, return_exceptions=True)  # so that who takes rows back takes all of them
+            raise
         finally:
             for task in in_flight:
                 task.cancel()
@@ -148,9 +152,15 @@ class Layers:
         repeated = {}
         for sku, document in zip(skus, documents, strict=True):
             position = position_of(document)
+            if sku not in there:
+                raise LayerSealed(f"Layer {layer} was dropped while rows were still coming; look at its batch's state.")
             if there[sku] != position:
                 repeated[document] = _sent_twice(sku, position, there[sku])
         return repeated
+
+    async def take_back(self, layer: str, part: int) -> None:
+        """Delete the rows of a part, whose first position is given, that came to nothing. Reads the whole layer."""
+        await self._db[collection_of(layer)].delete_many({"n": {"$gte": part, "$lt": part + (1 << PART_BITS)}})
 
     async def freeze(self, layer: str) -> None:
         """Make the server refuse every insert and update from here on. Raises `Unavailable` when no majority does."""
@@ -165,6 +175,14 @@ class Layers:
         )
         if "writeConcernError" in reply:
             raise Unavailable(f"Layer {layer} is not sealed by a majority yet. Try again in a moment.")
+
+    async def shut(self, layer: str) -> None:
+        """Freeze a layer that comes to nothing, so that rows which are still on their way do not bring it back to life.
+
+        It is created first, for its batch may have come to its end before it was.
+        """
+        await self.create(layer)
+        await self.freeze(layer)
 
     async def is_sealed(self, layer: str) -> bool | None:
         """Whether the server refuses every insert and update; None where there is no such layer."""
@@ -207,7 +225,7 @@ class Layers:
 
 async def _inserts(slices: AsyncIterable[Slice], filled: Filled) -> AsyncIterator[_Insert]:
     """Return the documents of slices, put together into inserts, and note the errors in `filled`."""
-    insert, size, turns = _Insert(), 0, Turns()
+    insert, size = _Insert(), 0
     async for rows in slices:
         filled.refuse(rows.errors)
         for run, run_size in _cut(rows.documents):
@@ -217,7 +235,7 @@ async def _inserts(slices: AsyncIterable[Slice], filled: Filled) -> AsyncIterato
             insert.documents += run
             insert.checksum += checksum(run)
             size += run_size
-        await turns.give_way()
+        await give_way()
     if insert.documents:
         yield insert
 

@@ -2,15 +2,16 @@
 
 import logging
 
-from storage.batches import Batches, Refusal
-from storage.finish import BARREN
+from pymongo.errors import PyMongoError
+
+from storage.batches import Batch, Batches, Refusal
+from storage.errors import Broken, Refused
+from storage.finish import BARREN, Finisher
 from storage.layers import Layers
 from storage.meter import Meter
 from storage.orphans import Orphans
 from storage.parts import Parts
-from storage.publish import Publisher
 from storage.snapshots import Snapshots
-from storage.states import BatchState
 
 log = logging.getLogger("pricebook.leavings")
 
@@ -38,7 +39,7 @@ class Leavings:
         layers: Layers,
         snapshots: Snapshots,
         orphans: Orphans,
-        publisher: Publisher,
+        finisher: Finisher,
         meter: Meter,
         orphan_seconds: float = ORPHAN_SECONDS,
     ) -> None:
@@ -47,7 +48,7 @@ class Leavings:
         self._layers = layers
         self._snapshots = snapshots
         self._orphans = orphans
-        self._publisher = publisher
+        self._finisher = finisher
         self._meter = meter
         self._orphan_seconds = orphan_seconds
 
@@ -59,12 +60,17 @@ class Leavings:
 
     async def _abort_idle(self) -> None:
         for idle in await self._batches.idle(IDLE_SECONDS):
-            leased = await self._batches.lease(idle.id)
-            if leased:
-                await self._layers.freeze(idle.layer)
-                refusal = Refusal("IDLE", f"Nobody touched the batch for {IDLE_SECONDS / 60:.0f} minutes.")
-                await self._publisher.abandon(leased, BatchState.ABORTED, refusal, by="pricebook")
-                log.info("Batch %s was idle and is aborted.", idle.id)
+            try:
+                await self._abort(idle)
+            except (Broken, Refused, PyMongoError) as error:  # one batch keeps nothing else from being collected
+                log.warning("Idle batch %s is not aborted yet: %s: %s", idle.id, type(error).__name__, error)
+
+    async def _abort(self, idle: Batch) -> None:
+        leased = await self._batches.lease(idle.id, idle=IDLE_SECONDS)
+        if leased:
+            refusal = Refusal("IDLE", f"Nobody touched the batch for {IDLE_SECONDS / 60:.0f} minutes.")
+            await self._finisher.abort(leased, refusal, by="pricebook")
+            log.info("Batch %s was idle and is aborted.", idle.id)
 
     async def _drop_layers(self) -> None:
         """Drop layers that no manifest names: at once where none ever did, else when nobody can be reading them."""

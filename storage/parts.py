@@ -44,9 +44,17 @@ class Parts:
         try:
             await self._collection.insert_one(document)
         except DuplicateKeyError:
-            found = await self._collection.find_one({"_id": _id(batch, sequence)})
-            return _from_document(found) if found else None
+            return await self.find(batch, sequence)
         return None
+
+    async def find(self, batch: str, sequence: int) -> Part | None:
+        """Return what is known of a sequence, or None."""
+        found = await self._collection.find_one({"_id": _id(batch, sequence)})
+        return _from_document(found) if found else None
+
+    async def forget(self, batch: str, sequence: int) -> None:
+        """Forget a sequence that brought nothing."""
+        await self._collection.delete_one({"_id": _id(batch, sequence), "stored": False})
 
     async def complete(
         self, batch: str, sequence: int, fingerprint: str, filled: Filled, prices: int, changes: Changes

@@ -121,7 +121,8 @@ class Publisher:
     async def approve(self, batch: Batch, sealed: Seal, *, by: str, reason: str) -> Batch:
         """Publish a batch that was held, as a version above all that were published before.
 
-        Raises `Pinned` while the list is, and `BaseMoved` when another version became current since `sealed`.
+        Raises `Pinned` while the list is, `Conflict` when the batch expected another version to be current, and
+        `BaseMoved` when one became current since `sealed`.
         """
         check_reason(reason)
 
@@ -129,6 +130,7 @@ class Publisher:
             price_list = await self._pointers.get(batch.price_list, session)
             if price_list.pin:
                 raise Pinned(price_list.name, price_list.pin.version)
+            price_list.expect(batch.expected_version)
             if price_list.current_version != sealed.base:
                 raise BaseMoved
             return await self._publish_held(batch, price_list, sealed, EventKind.APPROVED, by, reason, session)

@@ -12,7 +12,7 @@ from storage.comparison import Comparison, layers_of
 from storage.gates import DiffSummary, Facts
 from storage.snapshots import Snapshot
 from storage.stack import Stack
-from storage.turns import Turns
+from storage.turns import give_way
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,12 +31,12 @@ async def seal(stack: Stack, batch: Batch, base: Snapshot | None) -> Seal:
     """
     known = batch.changes if batch.changes and batch.changes.base == layers_of(base) else None
     comparison = Comparison(stack, base)
-    stored, turns = Checksum(), Turns()
+    stored = Checksum()
     async for run in stack.runs(batch.layer):
         stored += checksum(run)
         if known is None:
             await comparison.add(run)
-        await turns.give_way()
+        await give_way()
     facts = _facts(batch.mode, base, known or comparison.changes, stored.count)
     return Seal(stored, base.version if base else None, facts)
 

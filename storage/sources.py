@@ -9,7 +9,7 @@ import msgspec
 
 from storage.decode import Slice, decode_slices
 from storage.json_array import split_rows
-from storage.turns import Turns
+from storage.turns import give_way
 
 
 class RowSource(Protocol):
@@ -42,10 +42,10 @@ class JsonRows:
     async def read(cls, array: bytes | memoryview, rows: list[msgspec.Raw] | None = None) -> "JsonRows":
         """Return the rows of an array, or those that were cut out of it. Raises `InvalidArgument` when it is none."""
         if rows is None:
-            rows, turns = [], Turns()
+            rows = []
             for block in split_rows(array):
                 rows += block
-                await turns.give_way()
+                await give_way()
         return cls(rows, await asyncio.to_thread(lambda: blake2b(array, digest_size=16).hexdigest()))
 
     async def slices(self, first: int = 0) -> AsyncIterator[Slice]:

@@ -69,14 +69,21 @@ class Store:
         self.operations = Operations(client, self.db)
         self.publisher = Publisher(client, self.db, self.operations, self.meter)
         self.finisher = Finisher(
-            self.pointers, self.snapshots, self.batches, self.layers, self.stack, self.publisher, self.operations
+            self.pointers,
+            self.snapshots,
+            self.batches,
+            self.parts,
+            self.layers,
+            self.stack,
+            self.publisher,
+            self.operations,
         )
         self.intake = Intake(self.pointers, self.batches, self.layers, self.finisher)
-        self.chunks = Chunks(self.pointers, self.batches, self.parts, self.layers, self.finisher, self.publisher)
+        self.chunks = Chunks(self.pointers, self.batches, self.parts, self.layers, self.finisher)
         self.compactor = Compactor(self.pointers, self.snapshots, self.layers, self.stack, self.locks)
         orphans = Orphans(self.db)
         self.leavings = Leavings(
-            self.batches, self.parts, self.layers, self.snapshots, orphans, self.publisher, self.meter
+            self.batches, self.parts, self.layers, self.snapshots, orphans, self.finisher, self.meter
         )
         self.retirer = Retirer(client, self.db, self.locks, self.meter, grace, restore)
         self.worker = Worker(self.batches, self.finisher, self.compactor, self.leavings, self.retirer)

@@ -2,12 +2,13 @@
 
 Work that is done in slices, and gives way after every one, starves where many requests wait: each slice of some
 milliseconds costs it a round of all the others. So how long it goes on depends on how long the others took. And where
-many pieces of long work are under way, one of them has its turn in a round: all at once would hold the loop for the sum
-of their turns.
+many tasks have long work, one of them has its turn in a round: all at once would hold the loop for the sum of their
+turns. What one task does in several places, as decoding what it decompresses, are slices of one turn.
 """
 
 import asyncio
 from collections import deque
+from dataclasses import dataclass
 from time import perf_counter
 from weakref import WeakKeyDictionary
 
@@ -18,25 +19,28 @@ LONGEST_SECONDS = 0.02
 """... but never for longer, and gives way after every slice where nobody else has much to do."""
 
 
-class Turns:
-    """The turns of one piece of work."""
+async def give_way() -> None:
+    """Between two slices of long work: let the others have their turn, if it is time."""
+    task, ended = asyncio.current_task(), perf_counter()
+    if task is None:
+        raise AssertionError("Only a task can give way.")
+    turn = _turns.get(task)
+    if turn and ended - turn.began < turn.seconds:
+        return
+    others = await _queue().wait(ended)
+    _turns[task] = _Turn(perf_counter(), min(SHARE * others, LONGEST_SECONDS))
 
-    def __init__(self) -> None:
-        self._began = perf_counter()
-        self._seconds = 0.0
 
-    async def give_way(self) -> None:
-        """Between two slices: let the others have their turn, if it is time."""
-        ended = perf_counter()
-        if ended - self._began < self._seconds:
-            return
-        others = await _queue().wait(ended)
-        self._began = perf_counter()
-        self._seconds = min(SHARE * others, LONGEST_SECONDS)
+@dataclass(frozen=True, slots=True)
+class _Turn:
+    """The turn of a task: when it began, and how long it may take."""
+
+    began: float
+    seconds: float
 
 
 class _Queue:
-    """The pieces of work that wait for their turn on one event loop, which comes to one of them in a round."""
+    """The tasks that wait for their turn on one event loop, which comes to one of them in a round."""
 
     def __init__(self) -> None:
         self._loop = asyncio.get_running_loop()
@@ -61,6 +65,7 @@ class _Queue:
             turn.set_result(None)
 
 
+_turns: WeakKeyDictionary["asyncio.Task[object]", _Turn] = WeakKeyDictionary()
 _queues: WeakKeyDictionary[asyncio.AbstractEventLoop, _Queue] = WeakKeyDictionary()
 
 

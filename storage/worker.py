@@ -23,6 +23,9 @@ log = logging.getLogger("pricebook.worker")
 LOOK_SECONDS = 2.0
 COLLECT_SECONDS = 30.0
 
+# So many batches that were left behind are finished at once: what one needs is the time to read its layer back.
+TAKEN_AT_ONCE = 4
+
 # What is under way in the background may take so long to come to its end when the process stops.
 STOP_SECONDS = 5.0
 
@@ -76,11 +79,16 @@ class Worker:
             return await self._finisher.finish(batch)
 
     async def _take_over(self) -> None:
+        finishing = []
         for batch_id in await self._batches.stalled():
             taken = None if batch_id in self._finishing else await self._batches.take_over(batch_id)
             if taken:
                 log.warning("Batch %s was left behind by its process; finishing it.", batch_id)
-                await asyncio.wait([self.finish(taken)])
+                finishing.append(self.finish(taken))
+            if len(finishing) == TAKEN_AT_ONCE:
+                break
+        if finishing:
+            await asyncio.wait(finishing)
 
     async def _repeat(self, name: str, seconds: float, act: Callable[[], Awaitable[object]]) -> None:
         while not self._stopping.is_set():
@@ -92,3 +100,5 @@ class Worker:
                 await act()
             except (Broken, Refused, PyMongoError) as error:
                 log.warning("%s failed and is tried again: %s: %s", name, type(error).__name__, error)
+            except Exception:
+                log.exception("%s failed and is tried again.", name)

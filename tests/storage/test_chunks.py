@@ -2,6 +2,11 @@
 
 import asyncio
 import datetime
+import gzip
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from typing import Any
+from unittest.mock import patch
 
 import pytest
 
@@ -16,7 +21,11 @@ from storage.errors import (
     SequenceReused,
     SizeMismatch,
 )
-from tests.storage.factories import Row, amounts, create, current, layers, order, published, row, source
+from storage.file_errors import FileRefused
+from storage.files import FileRows
+from tests.storage.factories import Row, amounts, create, current, layers, order, published, read_back, row, source
+from tests.storage.reading import source as file
+from tests.waiting import until
 
 
 async def opened(store: Store, mode: BatchMode = BatchMode.REPLACE, key: str = "monday") -> Batch:
@@ -179,3 +188,148 @@ async def test_a_key_can_be_used_again_long_after_its_batch_finished(store: Stor
     await store.leavings.collect()
     assert (await opened(store)).id != batch.id
     assert (await store.batches.get(batch.id)).key == "monday"
+
+
+async def test_an_empty_part_is_refused_and_leaves_the_batch_as_it_was(store: Store) -> None:
+    await create(store)
+    batch = await opened(store)
+    await append(store, batch, 0)
+    with pytest.raises(EmptyBatch):
+        await append(store, batch, 1, [])
+    with pytest.raises(EmptyBatch):
+        await store.chunks.append(batch.id, 1, file("empty.ndjson", b"\n"), ())
+    await append(store, batch, 1)
+    assert (await commit(store, batch, 2, 20)).state is BatchState.PUBLISHED
+
+
+async def test_of_two_who_send_other_rows_as_one_sequence_at_once_one_is_told(store: Store) -> None:
+    await create(store)
+    batch = await opened(store)
+    complete = store.parts.complete
+    first_is_stored = asyncio.Event()
+
+    async def in_turn(*given: Any) -> bool:
+        if given[3].stored.count == 2:
+            await first_is_stored.wait()
+        result = await complete(*given)
+        first_is_stored.set()
+        return result
+
+    with patch.object(store.parts, "complete", in_turn):
+        results = await asyncio.gather(
+            *(
+                store.chunks.append(batch.id, 0, file("part.ndjson", *[line(f"{name}{n}") for n in range(count)]), ())
+                for name, count in (("a", 1), ("b", 2))
+            ),
+            return_exceptions=True,
+        )
+    assert [type(result) for result in results] == [Part, SequenceReused]
+
+
+def line(sku: str) -> bytes:
+    return b'{"sku": "%s", "amount": "1.00", "currency": "EUR"}\n' % sku.encode()
+
+
+async def test_one_batch_that_cannot_be_aborted_keeps_no_other_from_it(store: Store) -> None:
+    await create(store)
+    batches = [await opened(store, key=key) for key in ("monday", "tuesday", "wednesday")]
+    await make_idle(store)
+    await store.layers.drop(batches[0].layer)  # as if its process had died before there was one
+    await store.db["price_lists"].update_one({"_id": "retail"}, {"$set": {"format": 99}})
+    await store.leavings.collect()
+    assert {(await store.batches.get(batch.id)).state for batch in batches} == {BatchState.OPEN}
+    await store.db["price_lists"].update_one({"_id": "retail"}, {"$set": {"format": 1}})
+    await make_idle(store)
+    await store.leavings.collect()
+    assert {(await store.batches.get(batch.id)).state for batch in batches} == {BatchState.ABORTED}
+    assert await layers(store) == set()
+
+
+async def make_idle(store: Store) -> None:
+    long_ago = datetime.datetime.now(datetime.UTC) - datetime.timedelta(hours=2)
+    await store.db["batches"].update_many({}, {"$set": {"touchedAt": long_ago}})
+
+
+async def test_a_part_that_takes_long_keeps_its_batch_open(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("storage.holding.TOUCH_SECONDS", 0.05)
+    await create(store)
+    batch = await opened(store)
+    begun, ended = asyncio.Event(), asyncio.Event()
+
+    async def slowly() -> AsyncIterator[bytes]:
+        yield line("a")
+        begun.set()
+        await ended.wait()
+        yield line("b")
+
+    rows = FileRows("slow.ndjson", slowly(), 1000)
+    appending = asyncio.create_task(store.chunks.append(batch.id, 0, rows, ()))
+    await begun.wait()
+    await make_idle(store)
+
+    async def is_touched() -> bool:
+        return not await store.batches.idle(3600)
+
+    await until(is_touched, "touched")
+    assert await store.batches.lease(batch.id, idle=3600) is None, "it is in use"
+    ended.set()
+    assert (await appending).prices == 2
+
+
+async def test_a_batch_that_came_to_nothing_leaves_no_parts(store: Store) -> None:
+    await create(store)
+    batch = await opened(store)
+    await append(store, batch, 0, [row("a", "-1")])
+    assert (await commit(store, batch, 1, 1)).state is BatchState.FAILED
+    assert await store.parts.of(batch.id) == []
+    assert await layers(store) == set()
+
+
+async def test_who_loses_a_commit_to_another_is_given_the_batch_as_it_is(store: Store, other_store: Store) -> None:
+    await create(store)
+    batch = await opened(store)
+    await append(store, batch, 0)
+    lease, advance = store.batches.lease, store.batches.advance
+
+    async def overtaken(*given: Any, **changes: Any) -> Batch:
+        await lease(batch.id)
+        return await advance(*given, **changes)
+
+    with patch.object(store.batches, "advance", overtaken):
+        committed, mine = await store.chunks.commit(batch.id, 1, 10)
+    assert (committed.id, committed.state, mine) == (batch.id, BatchState.OPEN, False)
+
+
+@pytest.mark.parametrize("outcome", [BatchState.SEALING, BatchState.PUBLISHED])
+async def test_an_abort_that_came_too_late_drops_nothing(store: Store, outcome: BatchState) -> None:
+    await create(store)
+    batch = await opened(store)
+    await append(store, batch, 0)
+
+    async def settled_by_another(given: Batch, *_: object, **__: object) -> Batch:
+        return replace(given, state=outcome)
+
+    with patch.object(store.publisher, "abandon", settled_by_another), pytest.raises(BatchNotOpen):
+        await store.chunks.abort(batch.id, by="integrator", reason=None)
+    assert await layers(store) == {batch.layer}
+    assert len(await store.parts.of(batch.id)) == 1
+
+
+async def test_a_file_that_is_refused_half_way_leaves_nothing_and_its_sequence_to_the_mended_one(store: Store) -> None:
+    await create(store)
+    batch = await opened(store)
+    await append(store, batch, 0)
+    lines = [line(f"a{number:05}") for number in range(20_000)]
+    take_back, stored = store.layers.take_back, list[int]()
+
+    async def counted(*given: Any) -> None:
+        stored.append((await read_back(store, batch.layer)).count)
+        await take_back(*given)
+
+    with patch.object(store.layers, "take_back", counted), pytest.raises(FileRefused):
+        await store.chunks.append(batch.id, 1, file("part.ndjson.gz", gzip.compress(b"".join(lines))[:-1]), ())
+    assert stored[0] > 1000
+    assert (await read_back(store, batch.layer)).count == 10
+    await store.chunks.append(batch.id, 1, file("part.ndjson", *reversed(lines)), ())
+    done = await commit(store, batch, 2, 20_010)
+    assert (done.state, done.rows) == (BatchState.PUBLISHED, 20_010)

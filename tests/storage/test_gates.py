@@ -6,10 +6,22 @@ from typing import Any
 import pytest
 
 from storage import Batch, BatchMode, BatchState, DiffSummary, Gates, PublishPolicy, Severity, Store
-from storage.errors import BatchNotHeld, InvalidArgument, Pinned, SnapshotNeverPublished
+from storage.errors import BatchNotHeld, Conflict, InvalidArgument, Pinned, SnapshotNeverPublished
 from storage.gates import Facts, check_gates, judge
 from storage.snapshots import SnapshotState
-from tests.storage.factories import Row, amounts, current, layers, order, row, rows, snapshot, source
+from tests.storage.factories import (
+    Row,
+    amounts,
+    current,
+    layers,
+    order,
+    published,
+    row,
+    rows,
+    snapshot,
+    source,
+    versions,
+)
 
 
 def facts(**changes: Any) -> Facts:
@@ -147,6 +159,16 @@ async def test_a_dry_run_tells_everything_and_can_never_be_published(store: Stor
     with pytest.raises(BatchNotHeld):
         await store.finisher.approve(batch.id, by="ops", reason="x")
     assert (await layers(store), await current(store)) == (kept, 1)
+
+
+async def test_what_expected_another_version_is_not_approved_upon_this_one(store: Store) -> None:
+    await versions(store, 1)
+    given = order(key="held", publish=PublishPolicy.ON_APPROVAL, expected_version=1)
+    batch = await store.intake.submit(given, await source([row("a", "2.00")]))
+    await published(store, [row("a", "3.00")])
+    with pytest.raises(Conflict):
+        await store.finisher.approve(batch.id, by="ops", reason="x")
+    assert ((await store.batches.get(batch.id)).state, await current(store)) == (BatchState.HELD, 3)
 
 
 async def test_nothing_is_approved_while_the_list_is_pinned(store: Store) -> None:

@@ -31,13 +31,15 @@ class Primary:
     failures: list[Exception | None] = field(default_factory=list)
     said: list[str] = field(default_factory=list)
     written: int = 0
+    refusals: list[int] = field(default_factory=list)
 
     async def command(self, command: dict[str, Any]) -> dict[str, Any]:
         if "insert" in command:
             self.written += 1
             durable = command["writeConcern"] == MAJORITY
             self.said.append(f"insert {command['insert']}{' durably' if durable else ''}")
-            return self._reply()
+            errors = [{"index": 0, "code": self.refusals.pop(0)}] if self.refusals else []
+            return {**self._reply(), **({"writeErrors": errors} if errors else {})}
         assert command["writeConcern"] == MAJORITY
         reply = self._reply()
         self.said.append("confirm")
@@ -101,6 +103,13 @@ async def test_an_answer_that_did_not_come_confirms_nothing(
     results = await asyncio.gather(*sending, return_exceptions=True)
     assert [type(result) for result in results] == [list, Unavailable, list]
     assert primary.said == ["insert first", "confirm", "insert leads", "insert follows", "confirm", "confirm"]
+
+
+async def test_what_a_former_primary_says_of_documents_is_no_answer(primary: Primary, sent: Inserts) -> None:
+    primary.may_confirm.set()
+    primary.refusals += [10107, 11000]
+    assert await sent.send("a", [b""]) == [{"index": 0, "code": 11000}]
+    assert primary.said == ["insert a", "insert a", "confirm"]
 
 
 async def test_where_no_place_is_told_every_insert_waits_for_a_majority(primary: Primary, sent: Inserts) -> None:

@@ -12,6 +12,7 @@ from storage import BatchState, EventKind, InvalidArgument, JsonRows, PriceListN
 from storage.errors import Conflict, Corrupt, EmptyBatch, IdempotencyKeyReused
 from tests.storage import factories
 from tests.storage.factories import amounts, create, current, layers, order, published, row, rows, submit, versions
+from tests.storage.reading import source as file
 
 
 async def kinds(store: Store) -> list[EventKind]:
@@ -200,6 +201,16 @@ async def test_the_same_key_with_other_rows_is_refused(store: Store) -> None:
     with pytest.raises(IdempotencyKeyReused, match=first.id):
         await submit(store, [row("a", "2")], key="monday")
     assert await store.snapshots.count("retail") == 1
+
+
+async def test_the_key_of_a_file_with_bad_items_is_not_that_of_the_mended_file(store: Store) -> None:
+    await create(store)
+    given, bad, mended = order(key="monday"), b"sku,amount,currency\na,x,EUR\n", b"sku,amount,currency\na,1,EUR\n"
+    first = await store.intake.submit(given, file("prices.csv", bad))
+    assert (first.state, first.error_count) == (BatchState.FAILED, 1)
+    assert await store.intake.submit(given, file("prices.csv", bad)) == first
+    with pytest.raises(IdempotencyKeyReused, match=first.id):
+        await store.intake.submit(given, file("prices.csv", mended))
 
 
 @pytest.mark.parametrize("change", [{"label": "x"}, {"expected_version": 1}, {"publish": PublishPolicy.ON_APPROVAL}])

@@ -3,7 +3,10 @@
 import asyncio
 import time
 
-from storage.turns import LONGEST_SECONDS, SHARE, Turns
+import pytest
+
+from storage import turns
+from storage.turns import LONGEST_SECONDS, SHARE, give_way
 
 SLICE_SECONDS = 0.001
 
@@ -13,8 +16,11 @@ def work(seconds: float) -> None:
     time.sleep(seconds)
 
 
-async def turns_of_others(slices: int, each: float) -> int:
-    """How often others had their turn while so many slices were worked on; theirs takes so many seconds each."""
+async def turns_of_others(slices: int, each: float, stages: int = 1) -> int:
+    """How often others had their turn while so many slices were worked on; theirs takes so many seconds each.
+
+    Each slice goes through so many stages, of which each gives way.
+    """
     had = 0
     ended = asyncio.Event()
 
@@ -26,10 +32,10 @@ async def turns_of_others(slices: int, each: float) -> int:
             await asyncio.sleep(0)
 
     task = asyncio.create_task(others())
-    turns = Turns()
     for _ in range(slices):
         work(SLICE_SECONDS)
-        await turns.give_way()
+        for _ in range(stages):
+            await give_way()
     ended.set()
     await task
     return had
@@ -45,12 +51,18 @@ async def test_work_has_its_share_where_others_take_long() -> None:
     assert 20 / slices_in_a_turn <= await turns_of_others(20, 0.04) < 15
 
 
+async def test_work_of_several_stages_has_no_smaller_share() -> None:
+    slices_in_a_turn = SHARE * 0.04 / SLICE_SECONDS
+    assert 20 / slices_in_a_turn <= await turns_of_others(20, 0.04, stages=3) < 15
+
+
 async def test_a_turn_has_an_end_however_long_the_others_take() -> None:
     slices = 3 * round(LONGEST_SECONDS / SLICE_SECONDS)
     assert await turns_of_others(slices, 0.4) >= 3
 
 
-async def test_of_many_pieces_of_work_one_has_its_turn_in_a_round() -> None:
+async def test_of_many_pieces_of_work_one_has_its_turn_in_a_round(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(turns, "SHARE", 0.0)
     done: list[list[int]] = []
     ended = asyncio.Event()
 
@@ -60,11 +72,9 @@ async def test_of_many_pieces_of_work_one_has_its_turn_in_a_round() -> None:
             await asyncio.sleep(0)
 
     async def slices(piece: int) -> None:
-        turns = Turns()
         for _ in range(10):
-            await turns.give_way()
+            await give_way()
             done[-1].append(piece)
-            work(SLICE_SECONDS)
 
     others = asyncio.create_task(rounds())
     await asyncio.gather(*(slices(piece) for piece in range(5)))
@@ -75,7 +85,7 @@ async def test_of_many_pieces_of_work_one_has_its_turn_in_a_round() -> None:
 
 
 async def test_who_waits_for_a_turn_no_more_is_passed_over() -> None:
-    waiting = [asyncio.create_task(Turns().give_way()) for _ in range(3)]
+    waiting = [asyncio.create_task(give_way()) for _ in range(3)]
     await asyncio.sleep(0)
     waiting[0].cancel()
     waiting[1].cancel()
