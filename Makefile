@@ -33,7 +33,7 @@ test: $(INSTALLED) ## Run every check: style, types, imports, tests
 chart: $(INSTALLED) ## Lint and render the Helm chart, and validate what it makes
 	@$(BIN)/python -m helm.check
 
-chaos: $(INSTALLED) ## Restart, switch and kill under load; needs nginx, and root for network namespaces
+chaos: $(INSTALLED) ## Restart, switch and kill under load; needs nginx, and cuts members off best as root
 	@PRICEBOOK_TEST_CHAOS_ANSWERS=20000 PRICEBOOK_TEST_CHAOS_BATCHES=10 $(BIN)/pytest -s -m chaos --timeout 900 tests/chaos
 
 bench: $(INSTALLED) ## Measure, as ratios to a baseline in the same run

@@ -12,18 +12,14 @@ from click.testing import CliRunner
 from graph.cli import main
 from tests.acceptance.command import OPEN
 from tests.chaos.test_deploys import CLIENTS
-from tests.stack import namespaces
 from tests.stack.connections import Connection
 from tests.stack.edge import Edge, edge
 from tests.stack.load import READ, SKUS, Batches, Reads, batch, create, publish, publishing, reading, versions
-from tests.stack.namespaces import Members, members
+from tests.stack.members import Members, members
 from tests.stack.servers import servers
 from tests.waiting import until
 
-pytestmark = [
-    pytest.mark.chaos,
-    pytest.mark.skipif(not namespaces.can_be_made(), reason="wants root and iproute2, for network namespaces"),
-]
+pytestmark = pytest.mark.chaos
 
 WRITES_BACK_SECONDS = 15
 """After a fault a batch is published within it."""

@@ -1,5 +1,7 @@
 """Submits a batch and dies at a point of its life: `python -m tests.storage.crash_at URI DATABASE KEY BATCH POINT`.
 
+The batch is `good` or `bad`, in one request; or `parts`, the good one in two; or `aborted`, after those were stored.
+
 A point is `Class.method:call:when`: the process kills itself `before` or `after` that call of the method, counted
 from 1. Nothing is cleaned up: no `finally`, no handler, no goodbye to the server.
 """
@@ -12,10 +14,11 @@ from collections.abc import Callable
 from itertools import count
 from typing import Any
 
-from storage import Store, decode, layers
+from storage import Batch, BatchState, Store, decode, layers
 from storage.batches import Batches
 from storage.inserts import Inserts
 from storage.layers import Layers
+from storage.parts import Parts
 from storage.publish import Publisher
 from tests.storage.factories import Row, order, row, rows, source
 
@@ -34,7 +37,7 @@ def die_at(point: str) -> None:
     """Replace the method by one that dies at its time."""
     name, call, when = point.split(":")
     owner, method = name.split(".")
-    cls = {each.__name__: each for each in (Batches, Inserts, Layers, Publisher)}[owner]
+    cls = {each.__name__: each for each in (Batches, Inserts, Layers, Parts, Publisher)}[owner]
     original: Callable[..., Any] = getattr(cls, method)
     calls = count(1)
 
@@ -54,7 +57,22 @@ async def main(uri: str, database: str, key: str, batch: str, point: str) -> Non
     store = await Store.open(uri, database)
     decode.SLICE_ROWS = layers.INSERT_ROWS = SLICE_ROWS
     die_at(point)
-    await store.intake.submit(order(key=key), await source(BATCHES[batch]))
+    if batch in BATCHES:
+        await store.intake.submit(order(key=key), await source(BATCHES[batch]))
+    else:
+        await in_parts(store, key, is_aborted=batch == "aborted")
+
+
+async def in_parts(store: Store, key: str, *, is_aborted: bool = False) -> Batch:
+    """Send the good batch in two parts, or whatever is missing of it, and finish it."""
+    batch = await store.chunks.open(order(key=key))
+    if batch.state is BatchState.OPEN:
+        for sequence, prices in enumerate((BATCHES["good"][:200], BATCHES["good"][200:])):
+            await store.chunks.append(batch.id, sequence, await source(prices), ())
+    if is_aborted:
+        return await store.chunks.abort(batch.id, by="integrator", reason=None)
+    batch, mine = await store.chunks.commit(batch.id, 2, len(BATCHES["good"]))
+    return await store.worker.finish(batch) if mine else batch
 
 
 if __name__ == "__main__":

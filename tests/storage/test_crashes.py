@@ -9,8 +9,19 @@ from pathlib import Path
 import pytest
 
 from storage import BatchState, EventKind, Store
-from tests.storage.crash_at import BATCHES
-from tests.storage.factories import amounts, current, expire_leases, layers, published, read_back, row, submit, versions
+from tests.storage.crash_at import BATCHES, in_parts
+from tests.storage.factories import (
+    amounts,
+    current,
+    expire_leases,
+    layers,
+    order,
+    published,
+    read_back,
+    row,
+    submit,
+    versions,
+)
 
 ROOT = Path(__file__).parents[2]
 NEW = {each["sku"]: "2.00" for each in BATCHES["good"]}
@@ -99,3 +110,68 @@ async def test_a_bad_batch_whose_process_was_killed_fails_once(mongodb_uri: str,
     assert await current(store) == 1
     events = await store.events.newest("retail", 10)
     assert [event.kind for event in events] == [EventKind.FAILED, EventKind.PUBLISHED, EventKind.CREATED]
+
+
+@pytest.mark.parametrize(
+    "point",
+    [
+        "Batches.open:1:after",
+        "Layers.create:1:after",
+        "Parts.begin:1:after",
+        "Inserts.send:1:after",
+        "Parts.complete:1:before",
+        "Parts.complete:1:after",
+        "Inserts.send:4:after",
+        "Parts.complete:2:after",
+        "Batches.lease:1:after",
+        "Batches.advance:1:before",
+        "Batches.advance:1:after",
+        "Layers.freeze:1:after",
+        "Publisher.publish:1:before",
+        "Batches.advance:2:after",
+        "Publisher.publish:1:after",
+    ],
+)
+async def test_a_batch_in_parts_whose_process_was_killed_is_published_once_by_who_goes_on(
+    mongodb_uri: str, store: Store, point: str
+) -> None:
+    await versions(store, 1)
+    await crash(mongodb_uri, store, "parts", point)
+    assert await amounts(store, 1) == {"a": "1"}
+    await expire_leases(store)
+    batch = await in_parts(store, "monday")
+    if batch.state is BatchState.SEALING:  # it was committed: who commits again is told so, and somebody takes it over
+        await store.worker._take_over()
+        batch = await in_parts(store, "monday")
+    assert (batch.state, batch.version, batch.rows) == (BatchState.PUBLISHED, 2, 500)
+    assert await amounts(store, 2) == NEW
+    assert await store.snapshots.count("retail") == 2
+    assert (await read_back(store, batch.layer)).hex == batch.checksum
+
+
+@pytest.mark.parametrize(
+    "point",
+    [
+        "Batches.lease:1:after",
+        "Layers.freeze:1:after",
+        "Publisher.abandon:1:before",
+        "Batches.advance:1:after",
+        "Publisher.abandon:1:after",
+        "Layers.drop:1:after",
+        "Parts.drop:1:before",
+    ],
+)
+async def test_an_abort_whose_process_was_killed_is_finished_by_who_aborts_again_or_collects(
+    mongodb_uri: str, store: Store, point: str
+) -> None:
+    await versions(store, 1)
+    await crash(mongodb_uri, store, "aborted", point)
+    batch = await store.chunks.open(order(key="monday"))
+    if batch.state is BatchState.OPEN:
+        batch = await store.chunks.abort(batch.id, by="integrator", reason=None)
+    await store.leavings.collect()
+    assert batch.state is BatchState.ABORTED
+    assert batch.layer not in await layers(store)
+    assert await current(store) == 1
+    kinds = [event.kind for event in await store.events.newest("retail", 10)]
+    assert kinds == [EventKind.ABORTED, EventKind.PUBLISHED, EventKind.CREATED]
