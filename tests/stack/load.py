@@ -130,6 +130,7 @@ async def publish(connection: Connection, number: int, batches: Batches, price_l
     request = batch(number, price_list)
     begun = asyncio.get_running_loop().time()
     while str(number) not in batches.published:
+        answer: Answered | None = None
         try:
             answer = await connection.post(request)
             said = answer.json()["data"]["publishBatch"]
@@ -138,7 +139,7 @@ async def publish(connection: Connection, number: int, batches: Batches, price_l
                 break
             batches.failures.append(f"{number}: {said}")
         except (OSError, EOFError, KeyError, TypeError, ValueError) as error:
-            batches.failures.append(f"{number}: {error!r}")
+            batches.failures.append(f"{number}: {answer.body if answer else error!r}")
         await asyncio.sleep(0.2)
     batches.longest = max(batches.longest, asyncio.get_running_loop().time() - begun)
 
