@@ -104,9 +104,8 @@ class Chunks:
                 await self._layers.fill(batch.layer, rows, filled, comparison.add)
         except LayerSealed as sealed:
             raise BatchNotOpen(batch.id, (await self._batches.get(batch.id)).state) from sealed
-        except FileRefused:  # so that the mended file can be sent in its place
-            await self._layers.take_back(batch.layer, first)
-            await self._parts.forget(batch.id, sequence)
+        except FileRefused:
+            await self._take_back(batch, sequence)
             raise
         if not filled.received:
             await self._parts.forget(batch.id, sequence)
@@ -122,6 +121,13 @@ class Chunks:
             self._same(known, fingerprint)
         errors = tuple(filled.errors)
         return Part(sequence, fingerprint, True, prices, filled.stored, errors, filled.error_count, changes)
+
+    async def _take_back(self, batch: Batch, sequence: int) -> None:
+        """Leave nothing of a part, so that a mended file can be sent in its place; unless another attempt stored it."""
+        known = await self._parts.find(batch.id, sequence)
+        if known and not known.stored:
+            await self._layers.take_back(batch.layer, sequence << PART_BITS)
+            await self._parts.forget(batch.id, sequence)
 
     def _same(self, known: Part, fingerprint: str | None) -> Part:
         if known.fingerprint and fingerprint and known.fingerprint != fingerprint:

@@ -333,3 +333,18 @@ async def test_a_file_that_is_refused_half_way_leaves_nothing_and_its_sequence_t
     await store.chunks.append(batch.id, 1, file("part.ndjson", *reversed(lines)), ())
     done = await commit(store, batch, 2, 20_010)
     assert (done.state, done.rows) == (BatchState.PUBLISHED, 20_010)
+
+
+async def test_a_refused_file_takes_nothing_from_an_attempt_that_stored_its_sequence(store: Store) -> None:
+    await create(store)
+    batch = await opened(store)
+    begin = store.parts.begin
+
+    async def overtaken(*given: Any) -> None:
+        await begin(*given)
+        with patch.object(store.parts, "begin", begin):
+            await store.chunks.append(batch.id, 0, file("part.ndjson", line("a")), ())
+
+    with patch.object(store.parts, "begin", overtaken), pytest.raises(FileRefused):
+        await store.chunks.append(batch.id, 0, file("part.ndjson.gz", gzip.compress(line("a"))[:-1]), ())
+    assert (await commit(store, batch, 1, 1)).state is BatchState.PUBLISHED
