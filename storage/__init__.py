@@ -4,7 +4,6 @@ from storage.api_keys import ApiKey, ApiKeyNotFound, ApiKeys, is_api_key
 from storage.batches import Batch, BatchMode, BatchOrder, PublishPolicy, Refusal
 from storage.decode import ItemError
 from storage.diff import ChangeKind, PriceDiff
-from storage.driver_meter import DRIVER_BOUNDS
 from storage.errors import (
     BatchNotFound,
     Broken,
@@ -25,7 +24,9 @@ from storage.gates import DiffSummary, GateFinding, Gates, Severity
 from storage.history import PriceVersion
 from storage.json_array import leading_blocks
 from storage.meter import BATCH_BOUNDS, Meter
-from storage.mongo import explain
+from storage.mongodb.connection import explain
+from storage.mongodb.driver_metrics import DRIVER_BOUNDS
+from storage.mongodb.histogram import Tally
 from storage.parts import Part
 from storage.pointers import Pin, PriceList
 from storage.processes import BEAT_SECONDS, Served
@@ -39,7 +40,6 @@ from storage.snapshots import Layer, Snapshot, SnapshotState
 from storage.sources import JsonRows, RowSource
 from storage.states import BatchState
 from storage.store import Store
-from storage.tally import Tally
 from storage.turns import give_way
 from storage.watcher import Watcher
 

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from pymongo import ReturnDocument
 
 from storage.errors import InvalidArgument, Refused
-from storage.mongo import FORMAT, Database, Document, check_format
-from storage.moves import instant
+from storage.mongodb.connection import FORMAT, Database, Document, check_format
+from storage.mongodb.transaction import instant
 
 PREFIX = "pbk"
 """What every key begins with, so that those who look for secrets in the wrong places find it."""

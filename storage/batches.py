@@ -13,12 +13,12 @@ from pymongo import ReturnDocument
 from pymongo.asynchronous.client_session import AsyncClientSession
 from pymongo.errors import DuplicateKeyError
 
-from storage import leases
 from storage.changes import Changes
 from storage.decode import ItemError
 from storage.errors import BatchNotFound, LeaseLost
 from storage.gates import DiffSummary, GateFinding, Severity
-from storage.mongo import FORMAT, Database, Document, check_format
+from storage.mongodb import leases
+from storage.mongodb.connection import FORMAT, Database, Document, check_format
 from storage.reach import EVERYWHERE, Reach
 from storage.states import FOLLOWS, IN_PROGRESS, BatchState
 

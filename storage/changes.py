@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from decimal import Decimal
 
-from storage.mongo import Document
+from storage.mongodb.connection import Document
 
 LargestChange = tuple[Decimal, str]
 

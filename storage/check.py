@@ -16,7 +16,7 @@ from storage.errors import InvalidArgument, PriceListNotFound
 from storage.events import Events
 from storage.findings import Finding, FindingCode
 from storage.layers import Layers
-from storage.mongo import NOT_UNDERSTOOD, Database, connect, database
+from storage.mongodb.connection import NOT_UNDERSTOOD, Database, connect, database
 from storage.orphans import Orphans
 from storage.pointers import Pointers
 from storage.proofs import Proofs

@@ -14,7 +14,7 @@ from bson.objectid import ObjectId
 from storage.checksum import Checksum, checksum
 from storage.errors import Corrupt
 from storage.layers import Layers
-from storage.locks import Locks
+from storage.mongodb.locks import Locks
 from storage.pointers import Pointers
 from storage.records import is_removal
 from storage.snapshots import Layer, Snapshot, Snapshots

@@ -8,7 +8,7 @@ from typing import Any
 
 from pymongo.asynchronous.client_session import AsyncClientSession
 
-from storage.mongo import FORMAT, Database, Document, check_format
+from storage.mongodb.connection import FORMAT, Database, Document, check_format
 
 
 class EventKind(StrEnum):

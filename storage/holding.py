@@ -9,9 +9,9 @@ from contextlib import asynccontextmanager, suppress
 
 from pymongo.errors import PyMongoError
 
-from storage import leases
 from storage.batches import Batch, Batches
 from storage.layers import Filled
+from storage.mongodb import leases
 
 # How often an open batch is touched while a part of it comes in, in seconds.
 TOUCH_SECONDS = 60.0

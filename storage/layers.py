@@ -15,8 +15,8 @@ from storage.checksum import Checksum, checksum
 from storage.decode import ItemError, Slice
 from storage.errors import Corrupt, LayerSealed, Unavailable
 from storage.file_errors import FileRefused
-from storage.inserts import Inserts
-from storage.mongo import NAMESPACE_EXISTS, NAMESPACE_NOT_FOUND, Database
+from storage.mongodb.bulk_insert import Inserts
+from storage.mongodb.connection import NAMESPACE_EXISTS, NAMESPACE_NOT_FOUND, Database
 from storage.records import position_of, sku_of
 from storage.turns import give_way
 
@@ -103,7 +103,7 @@ class Layers:
         `compare` is given the documents of each insert while the database takes them.
         Rows are told apart by `_id` and `n`: a document that is there with the same position was stored by an
         earlier attempt, one with another position is a sku sent twice.
-        Raises `Unavailable` when no primary takes them for `storage.inserts.RESEND_SECONDS`.
+        Raises `Unavailable` when no primary takes them for `storage.mongodb.bulk_insert.RESEND_SECONDS`.
         """
         in_flight: set[asyncio.Task[None]] = set()
         try:

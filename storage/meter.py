@@ -3,10 +3,10 @@
 from collections import Counter
 
 from storage.batches import Batch, BatchMode
-from storage.driver_meter import DriverMeter
-from storage.moves import instant
+from storage.mongodb.driver_metrics import DriverMeter
+from storage.mongodb.histogram import Tally
+from storage.mongodb.transaction import instant
 from storage.states import BatchState
-from storage.tally import Tally
 
 BATCH_BOUNDS = (0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1800.0, 3600.0)
 

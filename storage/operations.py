@@ -6,8 +6,9 @@ from pymongo.asynchronous.client_session import AsyncClientSession
 
 from storage.errors import AlreadyCurrent, NotPinned, SnapshotExpired, SnapshotNeverPublished, SnapshotNotFound
 from storage.events import EventKind, Events
-from storage.mongo import Client, Database
-from storage.moves import check_reason, event_of, in_transaction, instant
+from storage.mongodb.connection import Client, Database
+from storage.mongodb.transaction import in_transaction, instant
+from storage.moves import check_reason, event_of
 from storage.pointers import Pin, Pointers, PriceList
 from storage.snapshots import Snapshots, SnapshotState
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from pymongo import UpdateOne
 
-from storage.mongo import FORMAT, Database
+from storage.mongodb.connection import FORMAT, Database
 
 
 class Orphans:

@@ -10,7 +10,7 @@ from storage.changes import Changes
 from storage.checksum import Checksum
 from storage.decode import ItemError
 from storage.layers import Filled
-from storage.mongo import FORMAT, Database, Document, check_format
+from storage.mongodb.connection import FORMAT, Database, Document, check_format
 
 MAX_PARTS = 100_000
 

@@ -14,7 +14,7 @@ from pymongo.asynchronous.client_session import AsyncClientSession
 
 from storage.errors import Conflict, InvalidArgument, PriceListNotFound
 from storage.gates import Gates, gates_from_document, gates_to_document
-from storage.mongo import FORMAT, Database, Document, check_format
+from storage.mongodb.connection import FORMAT, Database, Document, check_format
 from storage.reach import EVERYWHERE, Reach
 from storage.retention import DEFAULT_RETENTION, Retention
 

@@ -3,8 +3,8 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from storage import leases
-from storage.mongo import FORMAT, Database
+from storage.mongodb import leases
+from storage.mongodb.connection import FORMAT, Database
 
 # A process tells its pointers so often, and counts as alive for so long after it last did, in seconds.
 BEAT_SECONDS = 2.0

@@ -22,8 +22,9 @@ from storage.errors import (
 from storage.events import Event, EventKind, Events
 from storage.gates import GateFinding, Gates, Severity, check_gates
 from storage.meter import Meter
-from storage.mongo import Client, Database
-from storage.moves import check_reason, event_of, in_transaction, instant
+from storage.mongodb.connection import Client, Database
+from storage.mongodb.transaction import in_transaction, instant
+from storage.moves import check_reason, event_of
 from storage.operations import Operations
 from storage.pointers import Pointers, PriceList, check_name
 from storage.retention import DEFAULT_RETENTION, Retention, check_retention

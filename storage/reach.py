@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from storage.mongo import Document
+from storage.mongodb.connection import Document
 
 LAST = "\U0010ffff"
 """Sorts behind every character that the name of a list can have."""

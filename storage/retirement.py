@@ -24,10 +24,11 @@ from pymongo.asynchronous.client_session import AsyncClientSession
 from storage.errors import Broken, NotRetired, Refused, SnapshotExpired, SnapshotNotFound
 from storage.events import EventKind, Events
 from storage.layers import Layers
-from storage.locks import Locks
 from storage.meter import Meter
-from storage.mongo import Client, Database
-from storage.moves import check_reason, event_of, in_transaction, instant
+from storage.mongodb.connection import Client, Database
+from storage.mongodb.locks import Locks
+from storage.mongodb.transaction import in_transaction, instant
+from storage.moves import check_reason, event_of
 from storage.pointers import Pointers, PriceList
 from storage.retention import Doom, doomed
 from storage.snapshots import Snapshot, Snapshots, SnapshotState

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 
 from storage.errors import ScanLimit
 from storage.layers import collection_of
-from storage.mongo import Collection, Database, Document
+from storage.mongodb.connection import Collection, Database, Document
 from storage.selection import Place, PriceOrder, Selection
 from storage.snapshots import Layer, Snapshot
 from storage.spans import Span, successor

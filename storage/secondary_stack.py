@@ -4,9 +4,9 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from typing import TypeVar, cast
 
 from storage.layers import collection_of
-from storage.mongo import Database, Document
+from storage.mongodb.connection import Database, Document
+from storage.mongodb.secondaries import Clock, Secondaries
 from storage.records import sku_of, split
-from storage.secondaries import Clock, Secondaries
 from storage.spans import EVERY_SKU, Span
 from storage.stack import READ_BATCH, Session, Stack
 

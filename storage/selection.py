@@ -17,7 +17,7 @@ from bson.decimal128 import Decimal128, create_decimal128_context
 from storage.currencies import CURRENCIES
 from storage.decode import RowRefused, encode_attributes
 from storage.errors import InvalidArgument
-from storage.mongo import Document
+from storage.mongodb.connection import Document
 from storage.spans import Span, span_of_prefix
 
 MAX_ATTRIBUTES = 20

@@ -9,8 +9,8 @@ from typing import Any
 
 from pymongo.asynchronous.client_session import AsyncClientSession
 
-from storage.mongo import FORMAT, Database, Document, check_format
-from storage.secondaries import Clock
+from storage.mongodb.connection import FORMAT, Database, Document, check_format
+from storage.mongodb.secondaries import Clock
 
 
 class SnapshotState(StrEnum):

@@ -13,7 +13,7 @@ import bson
 from pymongo.asynchronous.client_session import AsyncClientSession
 
 from storage.layers import collection_of
-from storage.mongo import Database, Document
+from storage.mongodb.connection import Database, Document
 from storage.records import Price, decode, is_removal, sku_of, split
 from storage.spans import EVERY_SKU, Span
 

@@ -11,9 +11,10 @@ from storage.history import Histories
 from storage.intake import Intake
 from storage.layers import Layers
 from storage.leavings import Leavings
-from storage.locks import Locks
 from storage.meter import Meter
-from storage.mongo import Client, connect, database, prepare
+from storage.mongodb.connection import Client, connect, database, prepare
+from storage.mongodb.locks import Locks
+from storage.mongodb.secondaries import Clock
 from storage.operations import Operations
 from storage.orphans import Orphans
 from storage.parts import Parts
@@ -22,7 +23,6 @@ from storage.processes import Processes
 from storage.publish import Publisher
 from storage.retirement import GRACE_SECONDS, RESTORE_SECONDS, Retirer
 from storage.scan import MAX_SCAN, Scanner
-from storage.secondaries import Clock
 from storage.secondary_stack import SecondaryStack
 from storage.snapshots import Snapshots
 from storage.stack import Stack

@@ -13,7 +13,7 @@ from pymongo.asynchronous.change_stream import AsyncChangeStream
 from pymongo.errors import OperationFailure, PyMongoError
 
 from storage.errors import UnknownFormat
-from storage.mongo import Database, Document
+from storage.mongodb.connection import Database, Document
 from storage.pointers import PriceList, from_document
 
 log = logging.getLogger("pricebook.watcher")

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from storage.mongo import connect
+from storage.mongodb.connection import connect
 from tests.graph.api import Api, open_settings, serving
 
 

@@ -18,7 +18,7 @@ from graph.identity.authenticator import Authenticator
 from graph.runtime import Runtime
 from loaders import DEFAULT_CACHE_BYTES, Heads
 from storage import Store
-from storage.mongo import Client
+from storage.mongodb.connection import Client
 from tests.graph.api import ANYBODY, Api, http_client
 
 

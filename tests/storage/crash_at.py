@@ -16,8 +16,8 @@ from typing import Any
 
 from storage import Batch, BatchState, Store, decode, layers
 from storage.batches import Batches
-from storage.inserts import Inserts
 from storage.layers import Layers
+from storage.mongodb.bulk_insert import Inserts
 from storage.parts import Parts
 from storage.publish import Publisher
 from tests.storage.factories import Row, order, row, rows, source

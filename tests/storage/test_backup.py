@@ -16,7 +16,7 @@ import pytest
 from storage import BatchMode, BatchState, PublishPolicy, Store
 from storage.check import Check
 from storage.findings import Finding, FindingCode
-from storage.mongo import Document, prepare
+from storage.mongodb.connection import Document, prepare
 from tests.storage import factories
 from tests.storage.factories import amounts, create, order, published, row, rows, source, submit
 from tests.waiting import until

@@ -8,7 +8,7 @@ import pytest
 from storage import Batch, BatchState, Store
 from storage.batches import Refusal
 from storage.errors import BatchNotFound, LeaseLost
-from storage.mongo import Document
+from storage.mongodb.connection import Document
 from storage.states import FOLLOWS, IN_PROGRESS
 from tests.storage import factories
 from tests.storage.factories import create, expire_leases, order, row, submit, versions

@@ -17,7 +17,7 @@ from storage.check import Check, Checked
 from storage.checksum import Checksum, checksum
 from storage.findings import Finding, FindingCode
 from storage.layers import Layers
-from storage.mongo import FORMAT
+from storage.mongodb.connection import FORMAT
 from storage.orphans import Orphans
 from storage.snapshots import Snapshots
 from tests.storage import factories

@@ -13,7 +13,7 @@ from pymongo.errors import AutoReconnect
 
 from storage import Batch, BatchState, EventKind, Store, Unavailable, Watcher, explain
 from storage.devset import DevSet, Member
-from storage.mongo import Document
+from storage.mongodb.connection import Document
 from tests.storage.factories import (
     amounts,
     current,

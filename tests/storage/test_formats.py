@@ -6,7 +6,7 @@ import pytest
 
 from storage import Store
 from storage.errors import UnknownFormat
-from storage.mongo import FORMAT, Document, check_format
+from storage.mongodb.connection import FORMAT, Document, check_format
 from tests.storage import factories
 from tests.storage.factories import row, rows, submit, versions
 

@@ -16,7 +16,7 @@ from storage.comparison import Comparison
 from storage.decode import Slice, decode_slice
 from storage.errors import LeaseLost
 from storage.layers import Filled
-from storage.mongo import Collection, Document
+from storage.mongodb.connection import Collection, Document
 from tests.storage.factories import Row, document_of, layers, read_back, row, rows
 
 LAYER = "one"

@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from storage import EVERYWHERE, Reach, Store
-from storage.mongo import Document
+from storage.mongodb.connection import Document
 
 names = st.from_regex(r"[a-c][a-c.]{0,3}", fullmatch=True)
 reaches = st.builds(

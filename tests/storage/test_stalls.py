@@ -7,7 +7,8 @@ from unittest.mock import patch
 
 import pytest
 
-from storage import BatchState, EventKind, Store, leases
+from storage import BatchState, EventKind, Store
+from storage.mongodb import leases
 from tests.storage.factories import (
     Row,
     amounts,

@@ -11,7 +11,7 @@ from pymongo.errors import AutoReconnect
 
 from loaders import Heads
 from storage import PriceList, Store, Watcher
-from storage.mongo import FORMAT, Database, Document
+from storage.mongodb.connection import FORMAT, Database, Document
 from tests.storage.factories import create, versions
 from tests.storage.told import DEADLINE_SECONDS, Told
 from tests.waiting import until

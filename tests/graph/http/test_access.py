@@ -13,7 +13,7 @@ import pytest
 from graph.http.media_types import GRAPHQL_RESPONSE
 from graph.identity import authenticator
 from graph.settings import Settings
-from storage.mongo import connect
+from storage.mongodb.connection import connect
 from tests.graph.api import Api, row, serving
 from tests.graph.identity.keys import AUDIENCE, ISSUER, Signer, write_keys
 from tests.waiting import until

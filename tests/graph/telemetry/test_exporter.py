@@ -10,7 +10,7 @@ from graph.telemetry.batch_metrics import BatchMetrics
 from graph.telemetry.list_labels import OTHER, ListLabels
 from graph.telemetry.list_metrics import ListMetrics
 from graph.telemetry.process_metrics import ProcessMetrics
-from storage.mongo import connect
+from storage.mongodb.connection import connect
 from tests.graph.api import PUBLISH, ROLLBACK, Api, open_settings, row, serving
 from tests.graph.telemetry.samples import sample, sample_or_none
 from tests.waiting import until

@@ -21,7 +21,7 @@ from tests.storage.factories import held, order, row, rows, source
 from tests.storage.secured import Secured, secured
 from tests.waiting import until
 
-MANUAL = (Path(__file__).parents[2] / "docs" / "security.md").read_text(encoding="utf-8")
+MANUAL = (Path(__file__).parents[3] / "docs" / "security.md").read_text(encoding="utf-8")
 UNAUTHORIZED = 13
 PASSWORD = "s3rvice"
 

@@ -16,7 +16,7 @@ from typing import Any
 from pymongo.errors import AutoReconnect
 
 from storage.errors import Unavailable
-from storage.mongo import Database, Document
+from storage.mongodb.connection import Database, Document
 
 # Inserts outlast an election: one that found no primary is sent again for so long, in seconds.
 RESEND_SECONDS = 60.0

@@ -8,8 +8,8 @@ from contextlib import asynccontextmanager, suppress
 from pymongo import ReturnDocument
 from pymongo.errors import DuplicateKeyError, PyMongoError
 
-from storage import leases
-from storage.mongo import Database, Document
+from storage.mongodb import leases
+from storage.mongodb.connection import Database, Document
 
 _LONG_AGO = datetime.datetime.fromtimestamp(0, datetime.UTC)
 

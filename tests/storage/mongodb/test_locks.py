@@ -4,7 +4,7 @@ import asyncio
 import datetime
 
 from storage import Store
-from storage.locks import Locks
+from storage.mongodb.locks import Locks
 from tests.storage.factories import create, order, row, snapshot, source
 from tests.waiting import until
 

@@ -11,7 +11,7 @@ from pymongo.asynchronous.client_session import AsyncClientSession
 from pymongo.errors import PyMongoError
 from pymongo.read_preferences import SecondaryPreferred
 
-from storage.mongo import Database
+from storage.mongodb.connection import Database
 
 log = logging.getLogger("pricebook.secondaries")
 

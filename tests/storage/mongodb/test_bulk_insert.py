@@ -10,10 +10,11 @@ import pytest
 from bson.timestamp import Timestamp
 from pymongo.errors import NotPrimaryError
 
-from storage import BatchState, Store, Unavailable, inserts
+from storage import BatchState, Store, Unavailable
 from storage.devset import DevSet
-from storage.inserts import Inserts
-from storage.mongo import DURABLE, Database
+from storage.mongodb import bulk_insert
+from storage.mongodb.bulk_insert import Inserts
+from storage.mongodb.connection import DURABLE, Database
 from tests.storage.factories import amounts, row, submit, versions
 from tests.waiting import until
 
@@ -93,7 +94,7 @@ async def test_what_was_acknowledged_in_an_earlier_term_is_sent_again(primary: P
 async def test_an_answer_that_did_not_come_confirms_nothing(
     primary: Primary, sent: Inserts, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(inserts, "RESEND_SECONDS", -1.0)
+    monkeypatch.setattr(bulk_insert, "RESEND_SECONDS", -1.0)
     primary.failures += [None, NotPrimaryError("stepped down")]
     sending = []
     for name in ("first", "leads", "follows"):

@@ -14,8 +14,8 @@ from pymongo.monitoring import CommandFailedEvent, CommandListener, CommandStart
 
 from storage import BatchMode, BatchOrder, Price, Store
 from storage.devset import DevSet, Member
-from storage.mongo import Client, Database, Document
-from storage.secondaries import Clock, Secondaries
+from storage.mongodb.connection import Client, Database, Document
+from storage.mongodb.secondaries import Clock, Secondaries
 from tests.storage.factories import create, published, row, source
 from tests.waiting import until
 
@@ -52,7 +52,7 @@ class Asked(CommandListener):
 @pytest.fixture(autouse=True)
 def patient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Where nothing else is said, nobody goes to the primary for a machine that is busy."""
-    monkeypatch.setattr("storage.secondaries.WAIT_SECONDS", 30.0)
+    monkeypatch.setattr("storage.mongodb.secondaries.WAIT_SECONDS", 30.0)
 
 
 @pytest.fixture
@@ -185,8 +185,8 @@ async def test_with_a_secondary_in_trouble_no_price_is_missing_or_old(
     trouble: Callable[[DevSet, Member], Any],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("storage.secondaries.WAIT_SECONDS", 0.1)
-    monkeypatch.setattr("storage.secondaries.AVOID_SECONDS", 0.0)
+    monkeypatch.setattr("storage.mongodb.secondaries.WAIT_SECONDS", 0.1)
+    monkeypatch.setattr("storage.mongodb.secondaries.AVOID_SECONDS", 0.0)
     member = own_devset.secondaries()[0]
     await asked_of_all(own_devset, store, asked, await layers(store))
     async with trouble(own_devset, member):
@@ -204,8 +204,8 @@ async def test_with_a_secondary_in_trouble_no_price_is_missing_or_old(
 async def test_a_secondary_that_lags_does_not_answer_rather_than_say_what_was(
     own_devset: DevSet, store: Store, asked: Asked, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("storage.secondaries.WAIT_SECONDS", 0.1)
-    monkeypatch.setattr("storage.secondaries.AVOID_SECONDS", 0.0)
+    monkeypatch.setattr("storage.mongodb.secondaries.WAIT_SECONDS", 0.1)
+    monkeypatch.setattr("storage.mongodb.secondaries.AVOID_SECONDS", 0.0)
     member = own_devset.secondaries()[0]
     await asked_of_all(own_devset, store, asked, await layers(store))
     async with lagging(own_devset, member):
@@ -229,8 +229,8 @@ async def test_a_secondary_that_lags_does_not_answer_rather_than_say_what_was(
 async def test_a_secondary_that_does_not_answer_is_left_alone_for_a_while(
     own_devset: DevSet, store: Store, asked: Asked, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("storage.secondaries.WAIT_SECONDS", 0.1)
-    monkeypatch.setattr("storage.secondaries.AVOID_SECONDS", 3600.0)
+    monkeypatch.setattr("storage.mongodb.secondaries.WAIT_SECONDS", 0.1)
+    monkeypatch.setattr("storage.mongodb.secondaries.AVOID_SECONDS", 3600.0)
     stack = await layers(store)
     member = own_devset.secondaries()[0]
     await asked_of_all(own_devset, store, asked, stack)
@@ -268,7 +268,7 @@ async def test_before_anything_is_known_of_the_time_the_primary_is_asked(store: 
 async def test_of_those_who_find_it_failing_a_single_one_tries_again(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("storage.secondaries.AVOID_SECONDS", 0.2)
+    monkeypatch.setattr("storage.mongodb.secondaries.AVOID_SECONDS", 0.2)
     await layers(store)
     clock = store.snapshots._clock
     assert clock is not None

@@ -18,7 +18,7 @@ from pymongo.write_concern import WriteConcern
 
 from storage import InvalidArgument, Store, Unavailable, explain
 from storage.errors import LeaseLost
-from storage.mongo import connect
+from storage.mongodb.connection import connect
 from tests.storage.factories import create, rows, submit
 
 

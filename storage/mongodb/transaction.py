@@ -1,0 +1,24 @@
+"""Transactions, and the time as the database keeps it."""
+
+import datetime
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+from pymongo.asynchronous.client_session import AsyncClientSession
+from pymongo.read_concern import ReadConcern
+
+from storage.mongodb.connection import DURABLE, Client
+
+T = TypeVar("T")
+
+
+async def in_transaction(client: Client, act: Callable[[AsyncClientSession], Awaitable[T]]) -> T:
+    """Run `act` in a transaction; the driver begins again after a write conflict or an election."""
+    async with client.start_session() as session:
+        return await session.with_transaction(act, read_concern=ReadConcern("snapshot"), write_concern=DURABLE)
+
+
+def instant() -> datetime.datetime:
+    """Return the time, in milliseconds, as BSON keeps them."""
+    now = datetime.datetime.now(datetime.UTC)
+    return now.replace(microsecond=now.microsecond // 1000 * 1000)
