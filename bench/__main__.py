@@ -10,7 +10,7 @@ from pathlib import Path
 from bench import batches, diffs, edge, guards, merges, reads, reads_while_loading, rollbacks, switch
 from bench.place import Place
 from bench.report import Report
-from storage.devset import DevSet
+from storage.embedded_mongodb.replica_set import DevSet
 
 BENCHMARKS: dict[str, Callable[[Place, Report], None]] = {
     "batches": batches.run,

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from storage import Store
-from storage.devset import DevSet
+from storage.embedded_mongodb.replica_set import DevSet
 
 
 @pytest.fixture

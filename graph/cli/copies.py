@@ -19,7 +19,7 @@ import click
 
 from graph.cli.ops.output import Column, Output
 from graph.cli.start import BadSettings, listen
-from storage.hold import owner
+from storage.embedded_mongodb.lock_file import owner
 
 STOP_SECONDS = 60
 

@@ -16,7 +16,7 @@ import httpx
 
 from graph.cli.start import address_of, ignore_stop_signals
 from graph.settings import Settings
-from storage import tether
+from storage.embedded_mongodb import parent_death
 
 READY_SECONDS = 60
 """How long a server may take until it is ready; far more than it should ever need."""
@@ -51,7 +51,7 @@ class ServerProcess:
         command = [sys.executable, "-m", "graph.cli", "serve", "--fd", str(fd)]
         with log.open("wb") as output:
             self._process = subprocess.Popen(  # noqa: S603 - the command is ours
-                [sys.executable, "-I", "-S", tether.__file__, str(os.getpid()), *command],
+                [sys.executable, "-I", "-S", parent_death.__file__, str(os.getpid()), *command],
                 env={**os.environ, **settings.to_environment()},
                 stdin=subprocess.DEVNULL,
                 stdout=output,

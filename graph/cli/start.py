@@ -14,7 +14,7 @@ import click
 
 from graph.http.trusted import TrustedDocuments
 from graph.settings import Settings, SettingsError, masked
-from storage.devset import DevSet, DevSetError
+from storage.embedded_mongodb.replica_set import DevSet, DevSetError
 
 log = logging.getLogger("pricebook.cli")
 

@@ -9,8 +9,8 @@ from typing import Any
 from pymongo import MongoClient
 from pymongo.errors import ConnectionFailure
 
-from storage.devset import find_mongod
-from storage.mongod import free_ports, wait_for
+from storage.embedded_mongodb.mongod import free_ports, wait_for
+from storage.embedded_mongodb.replica_set import find_mongod
 
 START_SECONDS = 60.0
 Client = MongoClient[dict[str, Any]]

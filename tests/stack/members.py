@@ -15,7 +15,7 @@ from typing import Any
 from pymongo import MongoClient
 from pymongo.errors import PyMongoError
 
-from storage.mongod import find_mongod, wait_for
+from storage.embedded_mongodb.mongod import find_mongod, wait_for
 from tests.stack import namespaces
 from tests.stack.edge import free_port
 

@@ -17,8 +17,8 @@ from cryptography.x509.oid import NameOID
 from pymongo import MongoClient
 from pymongo.errors import PyMongoError
 
-from storage.devset import find_mongod
-from storage.mongod import free_ports, wait_for
+from storage.embedded_mongodb.mongod import free_ports, wait_for
+from storage.embedded_mongodb.replica_set import find_mongod
 
 START_SECONDS = 60.0
 ROOT = ("root", "r00t p@ss/word")

@@ -12,7 +12,7 @@ from pymongo import AsyncMongoClient
 from pymongo.errors import AutoReconnect
 
 from storage import Batch, BatchState, EventKind, Store, Unavailable, Watcher, explain
-from storage.devset import DevSet, Member
+from storage.embedded_mongodb.replica_set import DevSet, Member
 from storage.mongodb.connection import Document
 from tests.storage.factories import (
     amounts,

@@ -6,7 +6,7 @@ from typing import Any
 
 import httpx
 
-from storage.devset import DevSet
+from storage.embedded_mongodb.replica_set import DevSet
 from tests.graph.api import Api, open_settings, serving
 from tests.waiting import until
 

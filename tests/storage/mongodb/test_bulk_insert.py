@@ -11,7 +11,7 @@ from bson.timestamp import Timestamp
 from pymongo.errors import NotPrimaryError
 
 from storage import BatchState, Store, Unavailable
-from storage.devset import DevSet
+from storage.embedded_mongodb.replica_set import DevSet
 from storage.mongodb import bulk_insert
 from storage.mongodb.bulk_insert import Inserts
 from storage.mongodb.connection import DURABLE, Database

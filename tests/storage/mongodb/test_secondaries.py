@@ -13,7 +13,7 @@ from pymongo.asynchronous.client_session import AsyncClientSession
 from pymongo.monitoring import CommandFailedEvent, CommandListener, CommandStartedEvent, CommandSucceededEvent
 
 from storage import BatchMode, BatchOrder, Price, Store
-from storage.devset import DevSet, Member
+from storage.embedded_mongodb.replica_set import DevSet, Member
 from storage.mongodb.connection import Client, Database, Document
 from storage.mongodb.secondaries import Clock, Secondaries
 from tests.storage.factories import create, published, row, source

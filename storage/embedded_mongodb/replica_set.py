@@ -16,9 +16,17 @@ from typing import Self, TypeVar
 
 from pymongo.errors import PyMongoError
 
-from storage import replica_set
-from storage.hold import Held, hold
-from storage.mongod import PORT_TAKEN, DevSetError, Mongod, end_leftover, find_mongod, free_ports, wait_for
+from storage.embedded_mongodb import configuration
+from storage.embedded_mongodb.lock_file import Held, hold
+from storage.embedded_mongodb.mongod import (
+    PORT_TAKEN,
+    DevSetError,
+    Mongod,
+    end_leftover,
+    find_mongod,
+    free_ports,
+    wait_for,
+)
 
 __all__ = ["DevSet", "DevSetError", "Member", "find_mongod"]
 
@@ -88,7 +96,7 @@ class DevSet:
         """The address of the running set for clients."""
         if not self._mongods:
             raise DevSetError("The set does not run. Call start() first.")
-        return f"mongodb://{','.join(each.address for each in self._mongods)}/?replicaSet={replica_set.NAME}"
+        return f"mongodb://{','.join(each.address for each in self._mongods)}/?replicaSet={configuration.NAME}"
 
     def start(self) -> str:
         """Start the members and return the URI once there is a primary that the others follow.
@@ -121,7 +129,7 @@ class DevSet:
             dbpath = self._data_dir / f"member-{number}"
             if pid is not None and end_leftover(pid, dbpath, _STOP_TIMEOUT):
                 self._say(f"Ended the mongod {pid} that an earlier run had left behind.")
-            mongod = Mongod(program, dbpath, replica_set.NAME, port, self._cache_mb)
+            mongod = Mongod(program, dbpath, configuration.NAME, port, self._cache_mb)
             mongod.log.unlink(missing_ok=True)
             self._mongods.append(mongod)
         self._starter = ThreadPoolExecutor(1, thread_name_prefix="devset")
@@ -129,9 +137,9 @@ class DevSet:
             self._launch(mongod)
         for mongod in self._mongods:
             self._settle(mongod)
-        self._await(lambda: replica_set.configure(self._mongods), "be configured")
-        self._await(lambda: replica_set.elect(self._mongods), "elect a primary")
-        if not wait_for(lambda: replica_set.is_whole(self._mongods), _START_TIMEOUT):
+        self._await(lambda: configuration.configure(self._mongods), "be configured")
+        self._await(lambda: configuration.elect(self._mongods), "elect a primary")
+        if not wait_for(lambda: configuration.is_whole(self._mongods), _START_TIMEOUT):
             self._say(f"Some members do not follow the primary yet. See the logs in {self._data_dir}.")
 
     def _launch(self, mongod: Mongod) -> None:
@@ -167,7 +175,7 @@ class DevSet:
 
     def stop(self) -> None:
         """Stop every member, secondaries first, and wait until all have ended. Do nothing when none runs."""
-        primary = replica_set.primary(self._mongods)
+        primary = configuration.primary(self._mongods)
         for mongod in sorted(self._mongods, key=lambda each: each is primary):
             mongod.send(signal.SIGTERM)
             mongod.send(signal.SIGCONT)  # one that is held by SIGSTOP would not hear the other
@@ -195,14 +203,14 @@ class DevSet:
         """Wait until there is a primary and return it. Raises DevSetError when none is elected."""
 
         def elected() -> list[Member]:
-            mongod = replica_set.primary(self._mongods)
+            mongod = configuration.primary(self._mongods)
             return [] if mongod is None else _as_members([mongod])
 
         return self._await(elected, "elect a primary")[0]
 
     def secondaries(self) -> list[Member]:
         """List the members that are secondaries now."""
-        return _as_members(replica_set.secondaries(self._mongods))
+        return _as_members(configuration.secondaries(self._mongods))
 
     def kill(self, member: Member, number: signal.Signals) -> None:
         """Send the signal, and if it is one that ends a mongod, wait until it has."""

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from storage import mongod
-from storage.mongod import DevSetError, find_mongod
+from storage.embedded_mongodb import mongod
+from storage.embedded_mongodb.mongod import DevSetError, find_mongod
 
 
 class Wheel(importlib.metadata.Distribution):

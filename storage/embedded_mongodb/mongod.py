@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 from pymongo import MongoClient
 from pymongo.errors import ConnectionFailure
 
-from storage import tether
+from storage.embedded_mongodb import parent_death
 
 T = TypeVar("T")
 
@@ -152,7 +152,7 @@ class Mongod:
     def start(self) -> None:
         """Start the process, not waiting for it. It ends with the thread that calls this (see `tether`)."""
         self.dbpath.mkdir(exist_ok=True)
-        tethered = [sys.executable, "-I", "-S", tether.__file__, str(os.getpid()), *self._command]
+        tethered = [sys.executable, "-I", "-S", parent_death.__file__, str(os.getpid()), *self._command]
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(  # noqa: S603 - the command is ours
                 [*tethered, "--port", str(self.port)],

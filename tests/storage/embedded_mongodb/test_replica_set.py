@@ -16,10 +16,10 @@ from typing import Any
 import pytest
 from pymongo import MongoClient, WriteConcern
 
-from storage import mongod
-from storage.devset import DevSet, DevSetError, find_mongod
+from storage.embedded_mongodb import mongod
+from storage.embedded_mongodb.replica_set import DevSet, DevSetError, find_mongod
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 OWNER = """
 import sys
 from pathlib import Path
@@ -279,7 +279,7 @@ def test_stop_ends_members_that_are_held(data_dir: Path) -> None:
 def test_stop_kills_a_member_that_does_not_end_and_says_so(data_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     send = mongod.Mongod.send
     monkeypatch.setattr(mongod.Mongod, "send", lambda to, number: number == signal.SIGTERM or send(to, number))
-    monkeypatch.setattr("storage.devset._STOP_TIMEOUT", 0.5)
+    monkeypatch.setattr("storage.embedded_mongodb.replica_set._STOP_TIMEOUT", 0.5)
     said: list[str] = []
     with DevSet(data_dir, 1, say=said.append):
         pass

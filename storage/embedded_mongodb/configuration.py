@@ -9,7 +9,7 @@ from typing import Any
 
 from pymongo.errors import OperationFailure, PyMongoError
 
-from storage.mongod import DevSetError, Mongod
+from storage.embedded_mongodb.mongod import DevSetError, Mongod
 
 NAME = "pricebook"
 
