@@ -2,7 +2,6 @@
 
 from storage.api_keys import ApiKey, ApiKeyNotFound, ApiKeys, is_api_key
 from storage.batches import Batch, BatchMode, BatchOrder, PublishPolicy, Refusal
-from storage.decode import ItemError
 from storage.diff import ChangeKind, PriceDiff
 from storage.errors import (
     BatchNotFound,
@@ -29,13 +28,14 @@ from storage.mongodb.driver_metrics import DRIVER_BOUNDS
 from storage.mongodb.histogram import Tally
 from storage.parts import Part
 from storage.pointers import Pin, PriceList
+from storage.prices.price import Price, Tier
+from storage.prices.quotes import Quote, QuoteLine, quote
+from storage.prices.row_decoder import ItemError
+from storage.prices.selection import AttributeEquals, Place, PriceFilter, PriceOrder, Selection
 from storage.processes import BEAT_SECONDS, Served
-from storage.quotes import Quote, QuoteLine, quote
 from storage.reach import EVERYWHERE, Reach
-from storage.records import Price, Tier
 from storage.retention import DEFAULT_RETENTION, Retention
 from storage.retirement import GRACE_SECONDS, RESTORE_SECONDS, LayerDrop, Retired, Retirement
-from storage.selection import AttributeEquals, Place, PriceFilter, PriceOrder, Selection
 from storage.snapshots import Layer, Snapshot, SnapshotState
 from storage.sources import JsonRows, RowSource
 from storage.states import BatchState

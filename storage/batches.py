@@ -14,11 +14,11 @@ from pymongo.asynchronous.client_session import AsyncClientSession
 from pymongo.errors import DuplicateKeyError
 
 from storage.changes import Changes
-from storage.decode import ItemError
 from storage.errors import BatchNotFound, LeaseLost
 from storage.gates import DiffSummary, GateFinding, Severity
 from storage.mongodb import leases
 from storage.mongodb.connection import FORMAT, Database, Document, check_format
+from storage.prices.row_decoder import ItemError
 from storage.reach import EVERYWHERE, Reach
 from storage.states import FOLLOWS, IN_PROGRESS, BatchState
 

@@ -12,8 +12,6 @@ import msgspec
 
 from storage.batches import Batch, Batches, BatchMode, BatchOrder, Refusal
 from storage.changes import together
-from storage.checksum import Checksum
-from storage.decode import ItemError
 from storage.errors import (
     BatchNotOpen,
     EmptyBatch,
@@ -34,6 +32,8 @@ from storage.intake import check_order, order_fingerprint
 from storage.layers import MAX_ERRORS, PART_BITS, Filled, Layers
 from storage.parts import MAX_PARTS, Part, Parts
 from storage.pointers import Pointers
+from storage.prices.checksum import Checksum
+from storage.prices.row_decoder import ItemError
 from storage.removals import with_removals
 from storage.sources import RowSource
 from storage.states import BatchState

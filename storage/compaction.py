@@ -11,12 +11,12 @@ from collections.abc import Sequence
 
 from bson.objectid import ObjectId
 
-from storage.checksum import Checksum, checksum
 from storage.errors import Corrupt
 from storage.layers import Layers
 from storage.mongodb.locks import Locks
 from storage.pointers import Pointers
-from storage.records import is_removal
+from storage.prices.checksum import Checksum, checksum
+from storage.prices.price import is_removal
 from storage.snapshots import Layer, Snapshot, Snapshots
 from storage.stack import Stack
 

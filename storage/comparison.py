@@ -10,7 +10,7 @@ from decimal import Decimal
 
 from storage.changes import Changes, LargestChange
 from storage.gates import change_percent
-from storage.records import amount_of, canonical, currency_of, is_removal, sku_of
+from storage.prices.price import amount_of, canonical, currency_of, is_removal, sku_of
 from storage.snapshots import Snapshot
 from storage.stack import Stack
 from storage.turns import give_way

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import msgspec
 
-from storage.decode import MAX_QUANTITY, Row, RowRefused, TierRow
+from storage.prices.row_decoder import MAX_QUANTITY, Row, RowRefused, TierRow
 
 REQUIRED = ("sku", "amount", "currency")
 _DATES = ("validFrom", "validUntil")

@@ -9,11 +9,11 @@ from typing import Protocol
 
 from storage.compression import GZIP, ZSTD, decompressed
 from storage.csv_rows import CsvDecoder
-from storage.decode import Slice
 from storage.errors import Interrupted
 from storage.file_errors import FileTooLarge, UnknownEncoding
 from storage.lines import Block, whole_lines
 from storage.ndjson import NdjsonDecoder
+from storage.prices.row_decoder import Slice
 from storage.turns import give_way
 
 

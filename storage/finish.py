@@ -4,13 +4,13 @@ from collections.abc import Sequence
 
 from storage.batches import Batch, Batches, Refusal
 from storage.comparison import Comparison
-from storage.decode import ItemError
 from storage.errors import BatchNotHeld, Conflict, Corrupt, LatestHeld
 from storage.gates import judge
 from storage.layers import Layers
 from storage.operations import Operations
 from storage.parts import Parts
 from storage.pointers import Pointers, PriceList
+from storage.prices.row_decoder import ItemError
 from storage.publish import BaseMoved, Publisher
 from storage.seal import Seal, seal
 from storage.snapshots import Snapshot, Snapshots

@@ -8,8 +8,8 @@ from typing import Any, Protocol
 
 from bson.decimal128 import Decimal128
 
-from storage.currencies import CURRENCIES
 from storage.errors import InvalidArgument
+from storage.prices.currencies import CURRENCIES
 
 _HUNDREDTH = Decimal("0.01")
 

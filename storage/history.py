@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import bson
 
 from storage.errors import ScanLimit
-from storage.records import Price, canonical, decode, is_removal
+from storage.prices.price import Price, canonical, decode, is_removal
 from storage.snapshots import Snapshot, Snapshots
 from storage.stack import Stack
 

@@ -4,8 +4,8 @@ from collections.abc import Iterator
 
 import msgspec
 
-from storage.decode import UNDECODABLE
 from storage.errors import InvalidArgument
+from storage.prices.row_decoder import UNDECODABLE
 
 # So many bytes are cut at once: less than a millisecond's work.
 BLOCK_BYTES = 256 * 1024

@@ -2,8 +2,8 @@
 
 from collections.abc import Iterator, Sequence
 
-from storage.decode import SLICE_ROWS, RowRefused, Slice, decode_row, sent_sku, to_document
 from storage.lines import Block
+from storage.prices.row_decoder import SLICE_ROWS, RowRefused, Slice, decode_row, sent_sku, to_document
 
 
 class NdjsonDecoder:

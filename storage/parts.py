@@ -7,10 +7,10 @@ from pymongo import ReturnDocument
 from pymongo.errors import DuplicateKeyError
 
 from storage.changes import Changes
-from storage.checksum import Checksum
-from storage.decode import ItemError
 from storage.layers import Filled
 from storage.mongodb.connection import FORMAT, Database, Document, check_format
+from storage.prices.checksum import Checksum
+from storage.prices.row_decoder import ItemError
 
 MAX_PARTS = 100_000
 

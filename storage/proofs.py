@@ -10,9 +10,9 @@ from dataclasses import dataclass
 
 from pymongo.errors import AutoReconnect
 
-from storage.checksum import Checksum, checksum
 from storage.layers import Layers
-from storage.records import is_removal, sku_of
+from storage.prices.checksum import Checksum, checksum
+from storage.prices.price import is_removal, sku_of
 from storage.stack import Stack
 
 # So many rows are looked up at once in the layers below.

@@ -2,8 +2,8 @@
 
 from collections.abc import AsyncIterator, Sequence
 
-from storage.decode import SLICE_ROWS, ItemError, RowRefused, Slice, check_sku
-from storage.records import encode_removal
+from storage.prices.price import encode_removal
+from storage.prices.row_decoder import SLICE_ROWS, ItemError, RowRefused, Slice, check_sku
 
 
 def removal_slice(skus: Sequence[str], first: int) -> Slice:

@@ -11,9 +11,9 @@ from collections.abc import Iterator, Sequence
 from storage.errors import ScanLimit
 from storage.layers import collection_of
 from storage.mongodb.connection import Collection, Database, Document
-from storage.selection import Place, PriceOrder, Selection
+from storage.prices.selection import Place, PriceOrder, Selection
+from storage.prices.sku_range import Span, successor
 from storage.snapshots import Layer, Snapshot
-from storage.spans import Span, successor
 
 # The most that a request should keep others waiting: 300,000 records were seen to take the database 0.3 to 1.1 s.
 MAX_SCAN = 1_000_000

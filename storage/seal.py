@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 from storage.batches import Batch, BatchMode
 from storage.changes import Changes
-from storage.checksum import Checksum, checksum
 from storage.comparison import Comparison, layers_of
 from storage.gates import DiffSummary, Facts
+from storage.prices.checksum import Checksum, checksum
 from storage.snapshots import Snapshot
 from storage.stack import Stack
 from storage.turns import give_way

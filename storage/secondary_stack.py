@@ -6,8 +6,8 @@ from typing import TypeVar, cast
 from storage.layers import collection_of
 from storage.mongodb.connection import Database, Document
 from storage.mongodb.secondaries import Clock, Secondaries
-from storage.records import sku_of, split
-from storage.spans import EVERY_SKU, Span
+from storage.prices.price import sku_of, split
+from storage.prices.sku_range import EVERY_SKU, Span
 from storage.stack import READ_BATCH, Session, Stack
 
 T = TypeVar("T")

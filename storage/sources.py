@@ -7,8 +7,8 @@ from typing import Protocol
 
 import msgspec
 
-from storage.decode import Slice, decode_slices
 from storage.json_array import split_rows
+from storage.prices.row_decoder import Slice, decode_slices
 from storage.turns import give_way
 
 

@@ -14,8 +14,8 @@ from pymongo.asynchronous.client_session import AsyncClientSession
 
 from storage.layers import collection_of
 from storage.mongodb.connection import Database, Document
-from storage.records import Price, decode, is_removal, sku_of, split
-from storage.spans import EVERY_SKU, Span
+from storage.prices.price import Price, decode, is_removal, sku_of, split
+from storage.prices.sku_range import EVERY_SKU, Span
 
 T = TypeVar("T")
 

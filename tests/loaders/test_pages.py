@@ -10,7 +10,7 @@ from loaders import Versions, Window
 from loaders.pages import Pages
 from loaders.warming import Warmer
 from storage import EVERYWHERE, Layer, Snapshot, SnapshotState, Store
-from storage.records import encode
+from storage.prices.price import encode
 
 SKUS = list("bdfhj")
 PLACES = [None, *"abcdefghijk"]

@@ -14,11 +14,12 @@ from collections.abc import Callable
 from itertools import count
 from typing import Any
 
-from storage import Batch, BatchState, Store, decode, layers
+from storage import Batch, BatchState, Store, layers
 from storage.batches import Batches
 from storage.layers import Layers
 from storage.mongodb.bulk_insert import Inserts
 from storage.parts import Parts
+from storage.prices import row_decoder
 from storage.publish import Publisher
 from tests.storage.factories import Row, order, row, rows, source
 
@@ -55,7 +56,7 @@ def die_at(point: str) -> None:
 
 async def main(uri: str, database: str, key: str, batch: str, point: str) -> None:
     store = await Store.open(uri, database)
-    decode.SLICE_ROWS = layers.INSERT_ROWS = SLICE_ROWS
+    row_decoder.SLICE_ROWS = layers.INSERT_ROWS = SLICE_ROWS
     die_at(point)
     if batch in BATCHES:
         await store.intake.submit(order(key=key), await source(BATCHES[batch]))

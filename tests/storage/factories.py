@@ -9,8 +9,8 @@ from unittest.mock import patch
 import msgspec
 
 from storage import Batch, BatchMode, BatchOrder, BatchState, Gates, JsonRows, Price, Snapshot, Store
-from storage.checksum import Checksum, checksum
-from storage.decode import decode_slice
+from storage.prices.checksum import Checksum, checksum
+from storage.prices.row_decoder import decode_slice
 
 Row = dict[str, Any]
 

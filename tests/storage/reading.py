@@ -7,9 +7,9 @@ from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 
 import bson
 
-from storage.checksum import checksum
-from storage.decode import ItemError, Slice
 from storage.files import MAX_FILE_BYTES, FileRows
+from storage.prices.checksum import checksum
+from storage.prices.row_decoder import ItemError, Slice
 
 if sys.version_info >= (3, 14):
     from compression import zstd

@@ -12,11 +12,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from storage.decode import SLICE_ROWS
 from storage.errors import Interrupted
 from storage.file_errors import FileRefused, FileTooLarge, UnknownEncoding
 from storage.files import FileRows
 from storage.layers import Filled
+from storage.prices.row_decoder import SLICE_ROWS
 from tests.storage.reading import COMPRESS, arriving, cut, digest, good, read, slices_of, source
 
 LINE = b'{"sku":"%d","amount":"1","currency":"EUR"}\n'

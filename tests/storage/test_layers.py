@@ -11,12 +11,12 @@ from pymongo import InsertOne, UpdateOne
 from pymongo.errors import BulkWriteError, OperationFailure, PyMongoError
 
 from storage import Store, Unavailable
-from storage.checksum import Checksum, checksum
 from storage.comparison import Comparison
-from storage.decode import Slice, decode_slice
 from storage.errors import LeaseLost
 from storage.layers import Filled
 from storage.mongodb.connection import Collection, Document
+from storage.prices.checksum import Checksum, checksum
+from storage.prices.row_decoder import Slice, decode_slice
 from tests.storage.factories import Row, document_of, layers, read_back, row, rows
 
 LAYER = "one"

@@ -2,9 +2,9 @@
 
 import pytest
 
-from storage.decode import SLICE_ROWS
 from storage.file_errors import LineTooLong
 from storage.lines import BLOCK_BYTES, MAX_LINE_BYTES
+from storage.prices.row_decoder import SLICE_ROWS
 from tests.storage.reading import bad, good, read, shown, skus
 
 A = b'{"sku":"a","amount":"1.50","currency":"EUR"}'

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from storage import AttributeEquals, Layer, Place, PriceFilter, PriceOrder, Selection, Snapshot, SnapshotState, Store
 from storage import scan as scans
 from storage.errors import ScanLimit
-from storage.records import encode_removal
+from storage.prices.price import encode_removal
 from storage.scan import Scanner
 from tests.storage.factories import Row, document_of, row
 

@@ -6,7 +6,7 @@ import bson
 import pytest
 
 from storage import InvalidArgument
-from storage.decode import SLICE_ROWS, Slice
+from storage.prices.row_decoder import SLICE_ROWS, Slice
 from storage.sources import JsonRows, RowSource
 from tests.storage.reading import source
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from decimal import Context, Decimal, Inexact, Rounded
 from functools import reduce
 
-from storage.records import Price
+from storage.prices.price import Price
 
 # An amount has 34 digits and a quantity 10; a thousand lines add three. What would have to be rounded is an error.
 _EXACT = Context(prec=100, traps=[Inexact, Rounded])

@@ -13,8 +13,8 @@ from typing import Any
 import bson
 import msgspec
 
-from storage.currencies import CURRENCIES
-from storage.records import MAX_SKU_BYTES, encode
+from storage.prices.currencies import CURRENCIES
+from storage.prices.price import MAX_SKU_BYTES, encode
 
 MAX_ATTRIBUTES_BYTES = 16 * 1024
 MAX_ATTRIBUTES_DEPTH = 8

@@ -6,7 +6,7 @@ from itertools import combinations, pairwise
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from storage.checksum import Checksum, checksum
+from storage.prices.checksum import Checksum, checksum
 from tests.storage.factories import Row, document_of, row
 
 VARIANTS: list[Row] = [

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from storage.spans import EVERY_SKU, Span, span_of_prefix
+from storage.prices.sku_range import EVERY_SKU, Span, span_of_prefix
 
 EDGES = ["\0", "a", "b", "\ud7ff", "\ue000", "\uffff", "\U00010000", "\U0010ffff"]
 SKUS = st.text(st.sampled_from(EDGES), max_size=3)

@@ -13,8 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from storage import Price, Tier
-from storage.decode import MAX_AMOUNT_DIGITS, MAX_ATTRIBUTES_DEPTH, MAX_QUANTITY
-from storage.records import decode
+from storage.prices.price import decode
+from storage.prices.row_decoder import MAX_AMOUNT_DIGITS, MAX_ATTRIBUTES_DEPTH, MAX_QUANTITY
 from tests.storage.factories import document_of, row
 
 

@@ -14,11 +14,11 @@ from typing import Any, NamedTuple
 import msgspec
 from bson.decimal128 import Decimal128, create_decimal128_context
 
-from storage.currencies import CURRENCIES
-from storage.decode import RowRefused, encode_attributes
 from storage.errors import InvalidArgument
 from storage.mongodb.connection import Document
-from storage.spans import Span, span_of_prefix
+from storage.prices.currencies import CURRENCIES
+from storage.prices.row_decoder import RowRefused, encode_attributes
+from storage.prices.sku_range import Span, span_of_prefix
 
 MAX_ATTRIBUTES = 20
 

@@ -8,10 +8,10 @@ import msgspec
 import pycountry
 import pytest
 
-from storage.currencies import ACTIVE, WITHDRAWN
-from storage.decode import MAX_ATTRIBUTES_BYTES, ItemError, Slice, decode_slice, decode_slices
 from storage.json_array import split_rows
 from storage.layers import MAX_ERRORS, Filled
+from storage.prices.currencies import ACTIVE, WITHDRAWN
+from storage.prices.row_decoder import MAX_ATTRIBUTES_BYTES, ItemError, Slice, decode_slice, decode_slices
 from tests.storage.factories import row, rows
 
 DIGITS_34 = "1" * 34

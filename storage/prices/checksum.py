@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from hashlib import blake2b
 
-from storage.records import canonical
+from storage.prices.price import canonical
 
 _MODULUS = 1 << 256
 
@@ -31,7 +31,7 @@ class Checksum:
 
 
 def checksum(documents: Iterable[bytes]) -> Checksum:
-    """Return the checksum of BSON documents as `storage.records.encode` makes them."""
+    """Return the checksum of BSON documents as `storage.prices.price.encode` makes them."""
     count = total = 0
     for document in documents:
         count += 1
