@@ -17,11 +17,12 @@ from storage.errors import (
     VersionNotReached,
 )
 from storage.events import Event, EventKind
-from storage.file_errors import FileRefused
-from storage.files import MAX_FILE_BYTES, FileRows
+from storage.files.errors import FileRefused
+from storage.files.json_array import leading_blocks
+from storage.files.price_file import MAX_FILE_BYTES, FileRows
+from storage.files.row_source import JsonRows, RowSource
 from storage.gates import DiffSummary, GateFinding, Gates, Severity
 from storage.history import PriceVersion
-from storage.json_array import leading_blocks
 from storage.meter import BATCH_BOUNDS, Meter
 from storage.mongodb.connection import explain
 from storage.mongodb.driver_metrics import DRIVER_BOUNDS
@@ -37,7 +38,6 @@ from storage.reach import EVERYWHERE, Reach
 from storage.retention import DEFAULT_RETENTION, Retention
 from storage.retirement import GRACE_SECONDS, RESTORE_SECONDS, LayerDrop, Retired, Retirement
 from storage.snapshots import Layer, Snapshot, SnapshotState
-from storage.sources import JsonRows, RowSource
 from storage.states import BatchState
 from storage.store import Store
 from storage.turns import give_way

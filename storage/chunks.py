@@ -25,7 +25,9 @@ from storage.errors import (
     SequenceReused,
     SizeMismatch,
 )
-from storage.file_errors import FileRefused
+from storage.files.errors import FileRefused
+from storage.files.removals import with_removals
+from storage.files.row_source import RowSource
 from storage.finish import Finisher
 from storage.holding import keeping_open
 from storage.intake import check_order, order_fingerprint
@@ -34,8 +36,6 @@ from storage.parts import MAX_PARTS, Part, Parts
 from storage.pointers import Pointers
 from storage.prices.checksum import Checksum
 from storage.prices.row_decoder import ItemError
-from storage.removals import with_removals
-from storage.sources import RowSource
 from storage.states import BatchState
 
 

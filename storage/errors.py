@@ -8,7 +8,7 @@ PricebookError
 │   ├── BatchNotFound, EmptyBatch, IdempotencyKeyReused
 │   ├── RemoveInReplace, BatchNotOpen, BatchNotHeld, SequenceReused, PartsMissing, PartsUnexpected, SizeMismatch
 │   ├── Conflict, AlreadyCurrent, Pinned, NotPinned, LatestHeld, NotRetired
-│   └── FileRefused      see `storage.file_errors`
+│   └── FileRefused      see `storage.files.errors`
 └── Broken               the data or the deployment is not as it must be
     ├── Corrupt
     ├── UnknownFormat

@@ -9,13 +9,13 @@ import msgspec
 
 from storage.batches import Batch, Batches, BatchMode, BatchOrder, Refusal
 from storage.errors import EmptyBatch, IdempotencyKeyReused, InvalidArgument, LeaseLost, RemoveInReplace
-from storage.file_errors import FileRefused
+from storage.files.errors import FileRefused
+from storage.files.removals import with_removals
+from storage.files.row_source import RowSource
 from storage.finish import Finisher
 from storage.holding import holding
 from storage.layers import Filled, Layers
 from storage.pointers import Pointers
-from storage.removals import with_removals
-from storage.sources import RowSource
 from storage.states import IN_PROGRESS, BatchState
 
 MAX_KEY = 255

@@ -12,7 +12,7 @@ from typing import Any
 from pymongo.errors import OperationFailure
 
 from storage.errors import Corrupt, LayerSealed, Unavailable
-from storage.file_errors import FileRefused
+from storage.files.errors import FileRefused
 from storage.mongodb.bulk_insert import Inserts
 from storage.mongodb.connection import NAMESPACE_EXISTS, NAMESPACE_NOT_FOUND, Database
 from storage.prices.checksum import Checksum, checksum

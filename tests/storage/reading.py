@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 
 import bson
 
-from storage.files import MAX_FILE_BYTES, FileRows
+from storage.files.price_file import MAX_FILE_BYTES, FileRows
 from storage.prices.checksum import checksum
 from storage.prices.row_decoder import ItemError, Slice
 

@@ -21,8 +21,8 @@ from storage.errors import (
     SequenceReused,
     SizeMismatch,
 )
-from storage.file_errors import FileRefused
-from storage.files import FileRows
+from storage.files.errors import FileRefused
+from storage.files.price_file import FileRows
 from tests.storage.factories import Row, amounts, create, current, layers, order, published, read_back, row, source
 from tests.storage.reading import source as file
 from tests.waiting import until

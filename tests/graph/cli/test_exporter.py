@@ -18,7 +18,7 @@ from graph.cli.export_files import written
 from graph.cli.export_rows import Json
 from graph.cli.exporter import Exported, Exporter
 from storage import FileRows, Gates, Store, Unavailable
-from storage.files import MAX_FILE_BYTES
+from storage.files.price_file import MAX_FILE_BYTES
 from tests.graph.api import Api, row
 from tests.storage.factories import create, order, published
 from tests.storage.reading import arriving

@@ -2,8 +2,8 @@
 
 import pytest
 
-from storage.file_errors import LineTooLong
-from storage.lines import BLOCK_BYTES, MAX_LINE_BYTES
+from storage.files.errors import LineTooLong
+from storage.files.line_blocks import BLOCK_BYTES, MAX_LINE_BYTES
 from storage.prices.row_decoder import SLICE_ROWS
 from tests.storage.reading import bad, good, read, shown, skus
 

@@ -6,8 +6,8 @@ import bson
 import pytest
 
 from storage import InvalidArgument
+from storage.files.row_source import JsonRows, RowSource
 from storage.prices.row_decoder import SLICE_ROWS, Slice
-from storage.sources import JsonRows, RowSource
 from tests.storage.reading import source
 
 ROWS = b'[{"sku":"a","amount":"1","currency":"EUR"},{"sku":"b","amount":1,"currency":"EUR"}]'

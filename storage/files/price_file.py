@@ -7,12 +7,12 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from hashlib import blake2b
 from typing import Protocol
 
-from storage.compression import GZIP, ZSTD, decompressed
-from storage.csv_rows import CsvDecoder
 from storage.errors import Interrupted
-from storage.file_errors import FileTooLarge, UnknownEncoding
-from storage.lines import Block, whole_lines
-from storage.ndjson import NdjsonDecoder
+from storage.files.compression import GZIP, ZSTD, decompressed
+from storage.files.csv import CsvDecoder
+from storage.files.errors import FileTooLarge, UnknownEncoding
+from storage.files.line_blocks import Block, whole_lines
+from storage.files.ndjson import NdjsonDecoder
 from storage.prices.row_decoder import Slice
 from storage.turns import give_way
 

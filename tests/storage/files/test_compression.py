@@ -8,8 +8,8 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from storage.compression import GZIP, PIECE_BYTES, ZSTD, Encoding, decompressed
-from storage.file_errors import DecompressionBomb, FileCorrupt, FileTruncated, WrongEncoding
+from storage.files.compression import GZIP, PIECE_BYTES, ZSTD, Encoding, decompressed
+from storage.files.errors import DecompressionBomb, FileCorrupt, FileTruncated, WrongEncoding
 from tests.storage.reading import COMPRESS, arriving
 
 if sys.version_info >= (3, 14):

@@ -4,8 +4,8 @@ import asyncio
 
 import pytest
 
-from storage.file_errors import LineTooLong
-from storage.lines import BLOCK_BYTES, MAX_LINE_BYTES
+from storage.files.errors import LineTooLong
+from storage.files.line_blocks import BLOCK_BYTES, MAX_LINE_BYTES
 from tests.storage.reading import bad, good, read, skus, slices_of, source
 
 FULL = b"sku,amount,currency,validFrom,validUntil,attributes.colour,attributes.size,tier.100,tier.5\n"

@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from typing import Protocol
 
-from storage.file_errors import DecompressionBomb, FileCorrupt, FileTruncated, WrongEncoding
+from storage.files.errors import DecompressionBomb, FileCorrupt, FileTruncated, WrongEncoding
 from storage.turns import give_way
 
 if sys.version_info >= (3, 14):

@@ -4,9 +4,9 @@ import csv
 import io
 from collections.abc import Iterator, Sequence
 
-from storage.csv_columns import Columns, is_utf8, read_header
-from storage.file_errors import LineTooLong
-from storage.lines import MAX_LINE_BYTES, Block
+from storage.files.csv_header import Columns, is_utf8, read_header
+from storage.files.errors import LineTooLong
+from storage.files.line_blocks import MAX_LINE_BYTES, Block
 from storage.prices.row_decoder import SLICE_ROWS, Row, RowRefused, Slice, to_document
 
 # The cells of a record, or why it has none.

@@ -19,7 +19,7 @@ _TIER = "tier."
 
 _tier = re.compile(r"tier\.([0-9]{1,20})").fullmatch
 
-# What stands for a byte that is not UTF-8: see `storage.csv_rows`.
+# What stands for a byte that is not UTF-8: see `storage.files.csv`.
 _undecodable = re.compile("[\udc80-\udcff]").search
 
 # Enough to mend a header by.

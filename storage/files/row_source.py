@@ -1,4 +1,4 @@
-"""Where a batch's rows come from: all in memory as JSON, or a file that is still arriving (`storage.files`)."""
+"""The sources of a batch's rows: JSON in memory, or a file that is still arriving (`storage.files.price_file`)."""
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
@@ -7,7 +7,7 @@ from typing import Protocol
 
 import msgspec
 
-from storage.json_array import split_rows
+from storage.files.json_array import split_rows
 from storage.prices.row_decoder import Slice, decode_slices
 from storage.turns import give_way
 

@@ -13,8 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from storage.errors import Interrupted
-from storage.file_errors import FileRefused, FileTooLarge, UnknownEncoding
-from storage.files import FileRows
+from storage.files.errors import FileRefused, FileTooLarge, UnknownEncoding
+from storage.files.price_file import FileRows
 from storage.layers import Filled
 from storage.prices.row_decoder import SLICE_ROWS
 from tests.storage.reading import COMPRESS, arriving, cut, digest, good, read, slices_of, source

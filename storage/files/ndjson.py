@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 
-from storage.lines import Block
+from storage.files.line_blocks import Block
 from storage.prices.row_decoder import SLICE_ROWS, RowRefused, Slice, decode_row, sent_sku, to_document
 
 

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from storage import InvalidArgument
-from storage.json_array import BLOCK_BYTES, split_rows
+from storage.files.json_array import BLOCK_BYTES, split_rows
 
 values = st.recursive(
     st.none() | st.booleans() | st.integers(-9, 9) | st.text(st.sampled_from('a"\\{}[],: '), max_size=6),

@@ -1,0 +1,1 @@
+"""Files of prices: NDJSON, CSV, compression, and the sources that rows come from."""
