@@ -1,7 +1,15 @@
 """Versioned snapshots of price lists on MongoDB: the only package that knows the database."""
 
-from storage.api_keys import ApiKey, ApiKeyNotFound, ApiKeys, is_api_key
 from storage.batches import Batch, BatchMode, BatchOrder, PublishPolicy, Refusal
+from storage.catalog.api_keys import ApiKey, ApiKeyNotFound, ApiKeys, is_api_key
+from storage.catalog.events import Event, EventKind
+from storage.catalog.gates import DiffSummary, GateFinding, Gates, Severity
+from storage.catalog.list_filter import EVERYWHERE, Reach
+from storage.catalog.price_lists import Pin, PriceList
+from storage.catalog.processes import BEAT_SECONDS, Served
+from storage.catalog.retention import DEFAULT_RETENTION, Retention
+from storage.catalog.snapshots import Layer, Snapshot, SnapshotState
+from storage.catalog.watcher import Watcher
 from storage.diff import ChangeKind, PriceDiff
 from storage.errors import (
     BatchNotFound,
@@ -16,32 +24,24 @@ from storage.errors import (
     Unavailable,
     VersionNotReached,
 )
-from storage.events import Event, EventKind
 from storage.files.errors import FileRefused
 from storage.files.json_array import leading_blocks
 from storage.files.price_file import MAX_FILE_BYTES, FileRows
 from storage.files.row_source import JsonRows, RowSource
-from storage.gates import DiffSummary, GateFinding, Gates, Severity
 from storage.history import PriceVersion
 from storage.meter import BATCH_BOUNDS, Meter
 from storage.mongodb.connection import explain
 from storage.mongodb.driver_metrics import DRIVER_BOUNDS
 from storage.mongodb.histogram import Tally
 from storage.parts import Part
-from storage.pointers import Pin, PriceList
 from storage.prices.price import Price, Tier
 from storage.prices.quotes import Quote, QuoteLine, quote
 from storage.prices.row_decoder import ItemError
 from storage.prices.selection import AttributeEquals, Place, PriceFilter, PriceOrder, Selection
-from storage.processes import BEAT_SECONDS, Served
-from storage.reach import EVERYWHERE, Reach
-from storage.retention import DEFAULT_RETENTION, Retention
 from storage.retirement import GRACE_SECONDS, RESTORE_SECONDS, LayerDrop, Retired, Retirement
-from storage.snapshots import Layer, Snapshot, SnapshotState
 from storage.states import BatchState
 from storage.store import Store
 from storage.turns import give_way
-from storage.watcher import Watcher
 
 __all__ = [
     "BATCH_BOUNDS",

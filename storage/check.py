@@ -9,18 +9,18 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from storage.batches import Batches
+from storage.catalog.events import Events
+from storage.catalog.price_lists import Pointers
+from storage.catalog.snapshots import Snapshots
 from storage.check_orphans import OrphanCheck
 from storage.check_pointers import PointerCheck
 from storage.check_versions import VersionCheck
 from storage.errors import InvalidArgument, PriceListNotFound
-from storage.events import Events
 from storage.findings import Finding, FindingCode
 from storage.layers import Layers
 from storage.mongodb.connection import NOT_UNDERSTOOD, Database, connect, database
 from storage.orphans import Orphans
-from storage.pointers import Pointers
 from storage.proofs import Proofs
-from storage.snapshots import Snapshots
 from storage.stack import Stack
 
 

@@ -6,11 +6,11 @@ from bson.errors import InvalidId
 from bson.objectid import ObjectId
 
 from storage.batches import Batch, Batches
+from storage.catalog.snapshots import Snapshots
 from storage.findings import Finding, FindingCode
 from storage.layers import Layers
 from storage.leavings import ORPHAN_SECONDS
 from storage.orphans import Orphans
-from storage.snapshots import Snapshots
 from storage.states import BatchState
 from storage.unreadable import understood
 

@@ -1,9 +1,9 @@
 """Checking a list's pointer: against the version that it names, and against the list's events and versions."""
 
-from storage.events import Events
+from storage.catalog.events import Events
+from storage.catalog.price_lists import Pointers, PriceList
+from storage.catalog.snapshots import Snapshots, SnapshotState
 from storage.findings import Finding, FindingCode
-from storage.pointers import Pointers, PriceList
-from storage.snapshots import Snapshots, SnapshotState
 from storage.unreadable import understood
 
 # What is wrong each time, though the pointer is moved again and again, is wrong.

@@ -1,10 +1,10 @@
 """Checking a version: its layers, what its manifest says of them, its size, and the batch that made it."""
 
 from storage.batches import Batch, Batches
+from storage.catalog.price_lists import Pointers
+from storage.catalog.snapshots import Layer, Snapshot, Snapshots, SnapshotState
 from storage.findings import Finding, FindingCode
-from storage.pointers import Pointers
 from storage.proofs import Proof, Proofs
-from storage.snapshots import Layer, Snapshot, Snapshots, SnapshotState
 from storage.states import BatchState
 from storage.unreadable import understood
 

@@ -11,6 +11,7 @@ from hashlib import blake2b
 import msgspec
 
 from storage.batches import Batch, Batches, BatchMode, BatchOrder, Refusal
+from storage.catalog.price_lists import Pointers
 from storage.changes import together
 from storage.errors import (
     BatchNotOpen,
@@ -33,7 +34,6 @@ from storage.holding import keeping_open
 from storage.intake import check_order, order_fingerprint
 from storage.layers import MAX_ERRORS, PART_BITS, Filled, Layers
 from storage.parts import MAX_PARTS, Part, Parts
-from storage.pointers import Pointers
 from storage.prices.checksum import Checksum
 from storage.prices.row_decoder import ItemError
 from storage.states import BatchState

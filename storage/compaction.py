@@ -11,13 +11,13 @@ from collections.abc import Sequence
 
 from bson.objectid import ObjectId
 
+from storage.catalog.price_lists import Pointers
+from storage.catalog.snapshots import Layer, Snapshot, Snapshots
 from storage.errors import Corrupt
 from storage.layers import Layers
 from storage.mongodb.locks import Locks
-from storage.pointers import Pointers
 from storage.prices.checksum import Checksum, checksum
 from storage.prices.price import is_removal
-from storage.snapshots import Layer, Snapshot, Snapshots
 from storage.stack import Stack
 
 log = logging.getLogger("pricebook.compaction")

@@ -8,10 +8,10 @@ import asyncio
 from collections.abc import Sequence
 from decimal import Decimal
 
+from storage.catalog.gates import change_percent
+from storage.catalog.snapshots import Snapshot
 from storage.changes import Changes, LargestChange
-from storage.gates import change_percent
 from storage.prices.price import amount_of, canonical, currency_of, is_removal, sku_of
-from storage.snapshots import Snapshot
 from storage.stack import Stack
 from storage.turns import give_way
 

@@ -12,10 +12,10 @@ from enum import StrEnum
 
 import bson
 
-from storage.gates import DiffSummary
+from storage.catalog.gates import DiffSummary
+from storage.catalog.snapshots import Snapshot
 from storage.prices.price import Price, canonical, decode, is_removal, sku_of
 from storage.prices.sku_range import EVERY_SKU, Span
-from storage.snapshots import Snapshot
 from storage.stack import Stack
 
 # So many are compared at the same time in a process; the others wait for their turn.

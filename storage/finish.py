@@ -3,17 +3,17 @@
 from collections.abc import Sequence
 
 from storage.batches import Batch, Batches, Refusal
+from storage.catalog.gates import judge
+from storage.catalog.price_lists import Pointers, PriceList
+from storage.catalog.rollback import Operations
+from storage.catalog.snapshots import Snapshot, Snapshots
 from storage.comparison import Comparison
 from storage.errors import BatchNotHeld, Conflict, Corrupt, LatestHeld
-from storage.gates import judge
 from storage.layers import Layers
-from storage.operations import Operations
 from storage.parts import Parts
-from storage.pointers import Pointers, PriceList
 from storage.prices.row_decoder import ItemError
 from storage.publish import BaseMoved, Publisher
 from storage.seal import Seal, seal
-from storage.snapshots import Snapshot, Snapshots
 from storage.stack import Stack
 from storage.states import BatchState
 

@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 
 import bson
 
+from storage.catalog.snapshots import Snapshot, Snapshots
 from storage.errors import ScanLimit
 from storage.prices.price import Price, canonical, decode, is_removal
-from storage.snapshots import Snapshot, Snapshots
 from storage.stack import Stack
 
 # A history looks back over so many versions at the most.

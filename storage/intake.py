@@ -8,6 +8,7 @@ from hashlib import blake2b
 import msgspec
 
 from storage.batches import Batch, Batches, BatchMode, BatchOrder, Refusal
+from storage.catalog.price_lists import Pointers
 from storage.errors import EmptyBatch, IdempotencyKeyReused, InvalidArgument, LeaseLost, RemoveInReplace
 from storage.files.errors import FileRefused
 from storage.files.removals import with_removals
@@ -15,7 +16,6 @@ from storage.files.row_source import RowSource
 from storage.finish import Finisher
 from storage.holding import holding
 from storage.layers import Filled, Layers
-from storage.pointers import Pointers
 from storage.states import IN_PROGRESS, BatchState
 
 MAX_KEY = 255

@@ -5,13 +5,13 @@ import logging
 from pymongo.errors import PyMongoError
 
 from storage.batches import Batch, Batches, Refusal
+from storage.catalog.snapshots import Snapshots
 from storage.errors import Broken, Refused
 from storage.finish import BARREN, Finisher
 from storage.layers import Layers
 from storage.meter import Meter
 from storage.orphans import Orphans
 from storage.parts import Parts
-from storage.snapshots import Snapshots
 
 log = logging.getLogger("pricebook.leavings")
 

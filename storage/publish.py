@@ -11,6 +11,13 @@ from pymongo.asynchronous.client_session import AsyncClientSession
 from pymongo.errors import DuplicateKeyError, PyMongoError
 
 from storage.batches import PIN, Batch, Batches, BatchMode, PublishPolicy, Refusal
+from storage.catalog.events import Event, EventKind, Events
+from storage.catalog.gates import GateFinding, Gates, Severity, check_gates
+from storage.catalog.price_lists import Pointers, PriceList, check_name
+from storage.catalog.retention import DEFAULT_RETENTION, Retention, check_retention
+from storage.catalog.rollback import Operations
+from storage.catalog.snapshots import Layer, Snapshot, Snapshots, SnapshotState
+from storage.catalog.transactions import check_reason, event_of
 from storage.errors import (
     BatchNotHeld,
     Conflict,
@@ -19,17 +26,10 @@ from storage.errors import (
     PriceListExists,
     SnapshotNotFound,
 )
-from storage.events import Event, EventKind, Events
-from storage.gates import GateFinding, Gates, Severity, check_gates
 from storage.meter import Meter
 from storage.mongodb.connection import Client, Database
 from storage.mongodb.transaction import in_transaction, instant
-from storage.moves import check_reason, event_of
-from storage.operations import Operations
-from storage.pointers import Pointers, PriceList, check_name
-from storage.retention import DEFAULT_RETENTION, Retention, check_retention
 from storage.seal import Seal
-from storage.snapshots import Layer, Snapshot, Snapshots, SnapshotState
 from storage.states import BatchState
 
 T = TypeVar("T")

@@ -21,17 +21,17 @@ from typing import Any
 
 from pymongo.asynchronous.client_session import AsyncClientSession
 
+from storage.catalog.events import EventKind, Events
+from storage.catalog.price_lists import Pointers, PriceList
+from storage.catalog.retention import Doom, doomed
+from storage.catalog.snapshots import Snapshot, Snapshots, SnapshotState
+from storage.catalog.transactions import check_reason, event_of
 from storage.errors import Broken, NotRetired, Refused, SnapshotExpired, SnapshotNotFound
-from storage.events import EventKind, Events
 from storage.layers import Layers
 from storage.meter import Meter
 from storage.mongodb.connection import Client, Database
 from storage.mongodb.locks import Locks
 from storage.mongodb.transaction import in_transaction, instant
-from storage.moves import check_reason, event_of
-from storage.pointers import Pointers, PriceList
-from storage.retention import Doom, doomed
-from storage.snapshots import Snapshot, Snapshots, SnapshotState
 
 log = logging.getLogger("pricebook.retirement")
 

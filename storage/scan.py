@@ -8,12 +8,12 @@ themselves: at most `max_records` of them, and what would take more is refused b
 import asyncio
 from collections.abc import Iterator, Sequence
 
+from storage.catalog.snapshots import Layer, Snapshot
 from storage.errors import ScanLimit
 from storage.layers import collection_of
 from storage.mongodb.connection import Collection, Database, Document
 from storage.prices.selection import Place, PriceOrder, Selection
 from storage.prices.sku_range import Span, successor
-from storage.snapshots import Layer, Snapshot
 
 # The most that a request should keep others waiting: 300,000 records were seen to take the database 0.3 to 1.1 s.
 MAX_SCAN = 1_000_000

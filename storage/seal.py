@@ -6,11 +6,11 @@ What it does to the version it changes is known from when its rows came, or foun
 from dataclasses import dataclass
 
 from storage.batches import Batch, BatchMode
+from storage.catalog.gates import DiffSummary, Facts
+from storage.catalog.snapshots import Snapshot
 from storage.changes import Changes
 from storage.comparison import Comparison, layers_of
-from storage.gates import DiffSummary, Facts
 from storage.prices.checksum import Checksum, checksum
-from storage.snapshots import Snapshot
 from storage.stack import Stack
 from storage.turns import give_way
 

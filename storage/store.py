@@ -1,11 +1,15 @@
 """The door to storage: opens all of it once for a process. No logic."""
 
-from storage.api_keys import ApiKeys
 from storage.batches import Batches
+from storage.catalog.api_keys import ApiKeys
+from storage.catalog.events import Events
+from storage.catalog.price_lists import Pointers
+from storage.catalog.processes import Processes
+from storage.catalog.rollback import Operations
+from storage.catalog.snapshots import Snapshots
 from storage.chunks import Chunks
 from storage.compaction import Compactor
 from storage.diff import Differ
-from storage.events import Events
 from storage.finish import Finisher
 from storage.history import Histories
 from storage.intake import Intake
@@ -15,16 +19,12 @@ from storage.meter import Meter
 from storage.mongodb.connection import Client, connect, database, prepare
 from storage.mongodb.locks import Locks
 from storage.mongodb.secondaries import Clock
-from storage.operations import Operations
 from storage.orphans import Orphans
 from storage.parts import Parts
-from storage.pointers import Pointers
-from storage.processes import Processes
 from storage.publish import Publisher
 from storage.retirement import GRACE_SECONDS, RESTORE_SECONDS, Retirer
 from storage.scan import MAX_SCAN, Scanner
 from storage.secondary_stack import SecondaryStack
-from storage.snapshots import Snapshots
 from storage.stack import Stack
 from storage.worker import Worker
 

@@ -13,13 +13,13 @@ from hypothesis import strategies as st
 from pymongo.errors import AutoReconnect
 
 from storage import Batch, BatchMode, BatchState, PriceListNotFound, PublishPolicy, Store
+from storage.catalog.snapshots import Snapshots
 from storage.check import Check, Checked
 from storage.findings import Finding, FindingCode
 from storage.layers import Layers
 from storage.mongodb.connection import FORMAT
 from storage.orphans import Orphans
 from storage.prices.checksum import Checksum, checksum
-from storage.snapshots import Snapshots
 from tests.storage import factories
 from tests.storage.factories import Row, create, order, published, row, rows, snapshot, source, submit, versions
 from tests.storage.test_merges import ACTS, Act, run

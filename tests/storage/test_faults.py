@@ -14,6 +14,7 @@ from pymongo.errors import AutoReconnect
 from storage import Batch, BatchState, EventKind, Store, Unavailable, Watcher, explain
 from storage.embedded_mongodb.replica_set import DevSet, Member
 from storage.mongodb.connection import Document
+from tests.storage.catalog.recording_watcher import Told
 from tests.storage.factories import (
     amounts,
     current,
@@ -26,7 +27,6 @@ from tests.storage.factories import (
     submit,
     versions,
 )
-from tests.storage.told import Told
 from tests.waiting import until
 
 ROWS = rows(30_000, "2.00")

@@ -7,8 +7,8 @@ from decimal import Decimal
 import pytest
 
 from storage import Batch, BatchMode, BatchState, EventKind, Gates, PriceList, PublishPolicy, Store
+from storage.catalog.snapshots import SnapshotState
 from storage.errors import LatestHeld, LeaseLost, NotPinned, Refused
-from storage.snapshots import SnapshotState
 from tests.storage.factories import (
     Crash,
     amounts,

@@ -7,9 +7,9 @@ from dataclasses import replace
 import pytest
 
 from storage import BatchMode, BatchState, EventKind, Gates, PublishPolicy, Retention, SnapshotExpired, Store
+from storage.catalog.snapshots import SnapshotState
 from storage.errors import NotRetired, SnapshotNotFound
 from storage.retirement import Retired, Retirer
-from storage.snapshots import SnapshotState
 from tests.storage.factories import Crash, amounts, current, held, layers, order, row, snapshot, source, submit
 
 NEWEST_ONLY = Retention(versions=1, days=0)

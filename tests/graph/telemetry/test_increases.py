@@ -6,7 +6,7 @@ from prometheus_client import CollectorRegistry, Counter
 from graph.telemetry.increases import Durations, Increases, TallyHistogram
 from graph.telemetry.list_labels import MOST, OTHER, ListLabels
 from storage import InvalidArgument, Tally
-from storage.pointers import check_name
+from storage.catalog.price_lists import check_name
 
 
 @pytest.fixture

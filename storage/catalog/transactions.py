@@ -2,9 +2,9 @@
 
 import datetime
 
+from storage.catalog.events import Event, EventKind
+from storage.catalog.price_lists import PriceList
 from storage.errors import InvalidArgument
-from storage.events import Event, EventKind
-from storage.pointers import PriceList
 
 MAX_REASON = 1000
 

@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 
 from storage import Batch, BatchMode, BatchState, DiffSummary, Gates, PublishPolicy, Severity, Store
+from storage.catalog.gates import Facts, check_gates, judge
+from storage.catalog.snapshots import SnapshotState
 from storage.errors import BatchNotHeld, Conflict, InvalidArgument, Pinned, SnapshotNeverPublished
-from storage.gates import Facts, check_gates, judge
-from storage.snapshots import SnapshotState
 from tests.storage.factories import (
     Row,
     amounts,

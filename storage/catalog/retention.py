@@ -4,8 +4,8 @@ import datetime
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
+from storage.catalog.snapshots import Snapshot, SnapshotState
 from storage.errors import InvalidArgument
-from storage.snapshots import Snapshot, SnapshotState
 
 MAX_VERSIONS = 100_000
 MAX_DAYS = 36_500

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from storage import InvalidArgument, Layer, Retention, Snapshot, SnapshotState
-from storage.retention import check_retention, doomed
+from storage.catalog.retention import check_retention, doomed
 
 NOW = datetime.datetime(2026, 3, 31, tzinfo=datetime.UTC)
 GRACE = datetime.timedelta(minutes=10)

@@ -12,8 +12,8 @@ from pymongo.errors import AutoReconnect
 from loaders import Heads
 from storage import PriceList, Store, Watcher
 from storage.mongodb.connection import FORMAT, Database, Document
+from tests.storage.catalog.recording_watcher import DEADLINE_SECONDS, Told
 from tests.storage.factories import create, versions
-from tests.storage.told import DEADLINE_SECONDS, Told
 from tests.waiting import until
 
 
@@ -65,7 +65,7 @@ def line(store: Store) -> Line:
 @pytest.fixture
 async def watcher(store: Store, told: Told, line: Line, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Watcher]:
     """A watcher of a list `retail` that has two versions, at revision 3."""
-    monkeypatch.setattr("storage.watcher.LAST_PAUSE", 0.2)
+    monkeypatch.setattr("storage.catalog.watcher.LAST_PAUSE", 0.2)
     await versions(store, 2)
     watcher = Watcher(cast("Database", line), told)
     await watcher.start()

@@ -4,13 +4,13 @@ from dataclasses import replace
 
 from pymongo.asynchronous.client_session import AsyncClientSession
 
+from storage.catalog.events import EventKind, Events
+from storage.catalog.price_lists import Pin, Pointers, PriceList
+from storage.catalog.snapshots import Snapshots, SnapshotState
+from storage.catalog.transactions import check_reason, event_of
 from storage.errors import AlreadyCurrent, NotPinned, SnapshotExpired, SnapshotNeverPublished, SnapshotNotFound
-from storage.events import EventKind, Events
 from storage.mongodb.connection import Client, Database
 from storage.mongodb.transaction import in_transaction, instant
-from storage.moves import check_reason, event_of
-from storage.pointers import Pin, Pointers, PriceList
-from storage.snapshots import Snapshots, SnapshotState
 
 
 class Operations:

@@ -12,11 +12,11 @@ from typing import Any
 
 from pymongo.asynchronous.client_session import AsyncClientSession
 
+from storage.catalog.gates import Gates, gates_from_document, gates_to_document
+from storage.catalog.list_filter import EVERYWHERE, Reach
+from storage.catalog.retention import DEFAULT_RETENTION, Retention
 from storage.errors import Conflict, InvalidArgument, PriceListNotFound
-from storage.gates import Gates, gates_from_document, gates_to_document
 from storage.mongodb.connection import FORMAT, Database, Document, check_format
-from storage.reach import EVERYWHERE, Reach
-from storage.retention import DEFAULT_RETENTION, Retention
 
 _name = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}").fullmatch
 

@@ -12,9 +12,9 @@ from typing import Any
 from pymongo.asynchronous.change_stream import AsyncChangeStream
 from pymongo.errors import OperationFailure, PyMongoError
 
+from storage.catalog.price_lists import PriceList, from_document
 from storage.errors import UnknownFormat
 from storage.mongodb.connection import Database, Document
-from storage.pointers import PriceList, from_document
 
 log = logging.getLogger("pricebook.watcher")
 
