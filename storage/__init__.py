@@ -10,7 +10,6 @@ from storage.catalog.processes import BEAT_SECONDS, Served
 from storage.catalog.retention import DEFAULT_RETENTION, Retention
 from storage.catalog.snapshots import Layer, Snapshot, SnapshotState
 from storage.catalog.watcher import Watcher
-from storage.diff import ChangeKind, PriceDiff
 from storage.errors import (
     BatchNotFound,
     Broken,
@@ -28,7 +27,8 @@ from storage.files.errors import FileRefused
 from storage.files.json_array import leading_blocks
 from storage.files.price_file import MAX_FILE_BYTES, FileRows
 from storage.files.row_source import JsonRows, RowSource
-from storage.history import PriceVersion
+from storage.layers.diff import ChangeKind, PriceDiff
+from storage.layers.history import PriceVersion
 from storage.meter import BATCH_BOUNDS, Meter
 from storage.mongodb.connection import explain
 from storage.mongodb.driver_metrics import DRIVER_BOUNDS

@@ -17,11 +17,11 @@ from storage.check_pointers import PointerCheck
 from storage.check_versions import VersionCheck
 from storage.errors import InvalidArgument, PriceListNotFound
 from storage.findings import Finding, FindingCode
-from storage.layers import Layers
+from storage.layers.reader import Stack
+from storage.layers.writer import Layers
 from storage.mongodb.connection import NOT_UNDERSTOOD, Database, connect, database
 from storage.orphans import Orphans
 from storage.proofs import Proofs
-from storage.stack import Stack
 
 
 @dataclass(slots=True)

@@ -8,7 +8,7 @@ from bson.objectid import ObjectId
 from storage.batches import Batch, Batches
 from storage.catalog.snapshots import Snapshots
 from storage.findings import Finding, FindingCode
-from storage.layers import Layers
+from storage.layers.writer import Layers
 from storage.leavings import ORPHAN_SECONDS
 from storage.orphans import Orphans
 from storage.states import BatchState

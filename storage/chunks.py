@@ -32,7 +32,7 @@ from storage.files.row_source import RowSource
 from storage.finish import Finisher
 from storage.holding import keeping_open
 from storage.intake import check_order, order_fingerprint
-from storage.layers import MAX_ERRORS, PART_BITS, Filled, Layers
+from storage.layers.writer import MAX_ERRORS, PART_BITS, Filled, Layers
 from storage.parts import MAX_PARTS, Part, Parts
 from storage.prices.checksum import Checksum
 from storage.prices.row_decoder import ItemError

@@ -14,11 +14,11 @@ from bson.objectid import ObjectId
 from storage.catalog.price_lists import Pointers
 from storage.catalog.snapshots import Layer, Snapshot, Snapshots
 from storage.errors import Corrupt
-from storage.layers import Layers
+from storage.layers.reader import Stack
+from storage.layers.writer import Layers
 from storage.mongodb.locks import Locks
 from storage.prices.checksum import Checksum, checksum
 from storage.prices.price import is_removal
-from storage.stack import Stack
 
 log = logging.getLogger("pricebook.compaction")
 

@@ -11,8 +11,8 @@ from decimal import Decimal
 from storage.catalog.gates import change_percent
 from storage.catalog.snapshots import Snapshot
 from storage.changes import Changes, LargestChange
+from storage.layers.reader import Stack
 from storage.prices.price import amount_of, canonical, currency_of, is_removal, sku_of
-from storage.stack import Stack
 from storage.turns import give_way
 
 # So many rows are looked up and compared at once: some milliseconds of work.

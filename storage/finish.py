@@ -9,12 +9,12 @@ from storage.catalog.rollback import Operations
 from storage.catalog.snapshots import Snapshot, Snapshots
 from storage.comparison import Comparison
 from storage.errors import BatchNotHeld, Conflict, Corrupt, LatestHeld
-from storage.layers import Layers
+from storage.layers.reader import Stack
+from storage.layers.writer import Layers
 from storage.parts import Parts
 from storage.prices.row_decoder import ItemError
 from storage.publish import BaseMoved, Publisher
 from storage.seal import Seal, seal
-from storage.stack import Stack
 from storage.states import BatchState
 
 # States that leave a layer which no manifest names.

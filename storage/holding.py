@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager, suppress
 from pymongo.errors import PyMongoError
 
 from storage.batches import Batch, Batches
-from storage.layers import Filled
+from storage.layers.writer import Filled
 from storage.mongodb import leases
 
 # How often an open batch is touched while a part of it comes in, in seconds.

@@ -15,7 +15,7 @@ from storage.files.removals import with_removals
 from storage.files.row_source import RowSource
 from storage.finish import Finisher
 from storage.holding import holding
-from storage.layers import Filled, Layers
+from storage.layers.writer import Filled, Layers
 from storage.states import IN_PROGRESS, BatchState
 
 MAX_KEY = 255

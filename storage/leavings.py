@@ -8,7 +8,7 @@ from storage.batches import Batch, Batches, Refusal
 from storage.catalog.snapshots import Snapshots
 from storage.errors import Broken, Refused
 from storage.finish import BARREN, Finisher
-from storage.layers import Layers
+from storage.layers.writer import Layers
 from storage.meter import Meter
 from storage.orphans import Orphans
 from storage.parts import Parts

@@ -7,7 +7,7 @@ from pymongo import ReturnDocument
 from pymongo.errors import DuplicateKeyError
 
 from storage.changes import Changes
-from storage.layers import Filled
+from storage.layers.writer import Filled
 from storage.mongodb.connection import FORMAT, Database, Document, check_format
 from storage.prices.checksum import Checksum
 from storage.prices.row_decoder import ItemError

@@ -10,10 +10,10 @@ from dataclasses import dataclass
 
 from pymongo.errors import AutoReconnect
 
-from storage.layers import Layers
+from storage.layers.reader import Stack
+from storage.layers.writer import Layers
 from storage.prices.checksum import Checksum, checksum
 from storage.prices.price import is_removal, sku_of
-from storage.stack import Stack
 
 # So many rows are looked up at once in the layers below.
 RUN = 500

@@ -27,7 +27,7 @@ from storage.catalog.retention import Doom, doomed
 from storage.catalog.snapshots import Snapshot, Snapshots, SnapshotState
 from storage.catalog.transactions import check_reason, event_of
 from storage.errors import Broken, NotRetired, Refused, SnapshotExpired, SnapshotNotFound
-from storage.layers import Layers
+from storage.layers.writer import Layers
 from storage.meter import Meter
 from storage.mongodb.connection import Client, Database
 from storage.mongodb.locks import Locks

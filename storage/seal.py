@@ -10,8 +10,8 @@ from storage.catalog.gates import DiffSummary, Facts
 from storage.catalog.snapshots import Snapshot
 from storage.changes import Changes
 from storage.comparison import Comparison, layers_of
+from storage.layers.reader import Stack
 from storage.prices.checksum import Checksum, checksum
-from storage.stack import Stack
 from storage.turns import give_way
 
 

@@ -9,11 +9,14 @@ from storage.catalog.rollback import Operations
 from storage.catalog.snapshots import Snapshots
 from storage.chunks import Chunks
 from storage.compaction import Compactor
-from storage.diff import Differ
 from storage.finish import Finisher
-from storage.history import Histories
 from storage.intake import Intake
-from storage.layers import Layers
+from storage.layers.diff import Differ
+from storage.layers.history import Histories
+from storage.layers.reader import Stack
+from storage.layers.scan import MAX_SCAN, Scanner
+from storage.layers.secondary_reader import SecondaryStack
+from storage.layers.writer import Layers
 from storage.leavings import Leavings
 from storage.meter import Meter
 from storage.mongodb.connection import Client, connect, database, prepare
@@ -23,9 +26,6 @@ from storage.orphans import Orphans
 from storage.parts import Parts
 from storage.publish import Publisher
 from storage.retirement import GRACE_SECONDS, RESTORE_SECONDS, Retirer
-from storage.scan import MAX_SCAN, Scanner
-from storage.secondary_stack import SecondaryStack
-from storage.stack import Stack
 from storage.worker import Worker
 
 

@@ -12,7 +12,7 @@ from pymongo.errors import AutoReconnect, ExecutionTimeout, OperationFailure, Se
 from graph.errors import present
 from storage import Price, PricebookError, Refused, errors
 from storage.catalog.price_lists import Pointers
-from storage.stack import Stack
+from storage.layers.reader import Stack
 from tests.graph.api import CREATE, Api, row
 
 SECRET = "mongodb://ada:hunter2@db.internal"

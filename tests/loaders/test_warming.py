@@ -9,7 +9,7 @@ import pytest
 from loaders import Heads
 from loaders.records import MISSING, Records
 from storage import Price, Store
-from storage.stack import Stack
+from storage.layers.reader import Stack
 from tests.graph.api import ANYBODY, Api, row
 from tests.loaders.conftest import RoundTrips
 from tests.loaders.publishing import merge, replace, whole

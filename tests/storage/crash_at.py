@@ -14,9 +14,10 @@ from collections.abc import Callable
 from itertools import count
 from typing import Any
 
-from storage import Batch, BatchState, Store, layers
+from storage import Batch, BatchState, Store
 from storage.batches import Batches
-from storage.layers import Layers
+from storage.layers import writer
+from storage.layers.writer import Layers
 from storage.mongodb.bulk_insert import Inserts
 from storage.parts import Parts
 from storage.prices import row_decoder
@@ -56,7 +57,7 @@ def die_at(point: str) -> None:
 
 async def main(uri: str, database: str, key: str, batch: str, point: str) -> None:
     store = await Store.open(uri, database)
-    row_decoder.SLICE_ROWS = layers.INSERT_ROWS = SLICE_ROWS
+    row_decoder.SLICE_ROWS = writer.INSERT_ROWS = SLICE_ROWS
     die_at(point)
     if batch in BATCHES:
         await store.intake.submit(order(key=key), await source(BATCHES[batch]))

@@ -16,7 +16,7 @@ from storage import Batch, BatchMode, BatchState, PriceListNotFound, PublishPoli
 from storage.catalog.snapshots import Snapshots
 from storage.check import Check, Checked
 from storage.findings import Finding, FindingCode
-from storage.layers import Layers
+from storage.layers.writer import Layers
 from storage.mongodb.connection import FORMAT
 from storage.orphans import Orphans
 from storage.prices.checksum import Checksum, checksum

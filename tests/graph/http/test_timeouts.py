@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from storage import Store
-from storage.stack import Stack
+from storage.layers.reader import Stack
 from tests.graph.api import open_settings, row, serving
 
 

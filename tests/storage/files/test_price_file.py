@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from storage.errors import Interrupted
 from storage.files.errors import FileRefused, FileTooLarge, UnknownEncoding
 from storage.files.price_file import FileRows
-from storage.layers import Filled
+from storage.layers.writer import Filled
 from storage.prices.row_decoder import SLICE_ROWS
 from tests.storage.reading import COMPRESS, arriving, cut, digest, good, read, slices_of, source
 

@@ -9,7 +9,7 @@ import pycountry
 import pytest
 
 from storage.files.json_array import split_rows
-from storage.layers import MAX_ERRORS, Filled
+from storage.layers.writer import MAX_ERRORS, Filled
 from storage.prices.currencies import ACTIVE, WITHDRAWN
 from storage.prices.row_decoder import MAX_ATTRIBUTES_BYTES, ItemError, Slice, decode_slice, decode_slices
 from tests.storage.factories import row, rows

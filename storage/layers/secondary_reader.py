@@ -3,12 +3,12 @@
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from typing import TypeVar, cast
 
-from storage.layers import collection_of
+from storage.layers.reader import READ_BATCH, Session, Stack
+from storage.layers.writer import collection_of
 from storage.mongodb.connection import Database, Document
 from storage.mongodb.secondaries import Clock, Secondaries
 from storage.prices.price import sku_of, split
 from storage.prices.sku_range import EVERY_SKU, Span
-from storage.stack import READ_BATCH, Session, Stack
 
 T = TypeVar("T")
 

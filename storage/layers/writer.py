@@ -1,7 +1,7 @@
 """Writing layers: immutable collections that exactly one batch wrote, one document a price.
 
 The life of a layer: `create`, `fill` as often as it takes (a slice that is sent again changes nothing), `freeze`;
-then it is only read (`storage.stack`), until retention drops it.
+then it is only read (`storage.layers.reader`), until retention drops it.
 """
 
 import asyncio

@@ -15,10 +15,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from storage import AttributeEquals, Layer, Place, PriceFilter, PriceOrder, Selection, Snapshot, SnapshotState, Store
-from storage import scan as scans
 from storage.errors import ScanLimit
+from storage.layers import scan as scans
+from storage.layers.scan import Scanner
 from storage.prices.price import encode_removal
-from storage.scan import Scanner
 from tests.storage.factories import Row, document_of, row
 
 Says = Mapping[str, Row | None]

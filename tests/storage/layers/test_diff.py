@@ -8,8 +8,8 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from storage import BatchMode, BatchState, ChangeKind, Gates, PriceDiff, Snapshot, Store
-from storage import stack as stacks
-from storage.stack import Stack
+from storage.layers import reader as stacks
+from storage.layers.reader import Stack
 from tests.storage.factories import create, order, row, rows, snapshot, source, versions
 from tests.storage.test_merges import ACTS, Act, Model, Prices, step, summary
 

@@ -13,7 +13,7 @@ from pymongo.errors import BulkWriteError, OperationFailure, PyMongoError
 from storage import Store, Unavailable
 from storage.comparison import Comparison
 from storage.errors import LeaseLost
-from storage.layers import Filled
+from storage.layers.writer import Filled
 from storage.mongodb.connection import Collection, Document
 from storage.prices.checksum import Checksum, checksum
 from storage.prices.row_decoder import Slice, decode_slice

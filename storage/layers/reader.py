@@ -12,7 +12,7 @@ from typing import TypeVar, cast
 import bson
 from pymongo.asynchronous.client_session import AsyncClientSession
 
-from storage.layers import collection_of
+from storage.layers.writer import collection_of
 from storage.mongodb.connection import Database, Document
 from storage.prices.price import Price, decode, is_removal, sku_of, split
 from storage.prices.sku_range import EVERY_SKU, Span

@@ -9,10 +9,10 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from storage import BatchMode, BatchOrder, BatchState, Gates, PriceVersion, PublishPolicy, Store
-from storage import history as histories
 from storage.errors import ScanLimit
-from storage.history import Histories
-from storage.stack import Stack
+from storage.layers import history as histories
+from storage.layers.history import Histories
+from storage.layers.reader import Stack
 from tests.storage.factories import create, order, published, row, snapshot, source, submit, versions
 from tests.storage.test_merges import ACTS, SKUS, Act, Model, step
 

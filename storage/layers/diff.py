@@ -14,9 +14,9 @@ import bson
 
 from storage.catalog.gates import DiffSummary
 from storage.catalog.snapshots import Snapshot
+from storage.layers.reader import Stack
 from storage.prices.price import Price, canonical, decode, is_removal, sku_of
 from storage.prices.sku_range import EVERY_SKU, Span
-from storage.stack import Stack
 
 # So many are compared at the same time in a process; the others wait for their turn.
 DIFFS_AT_ONCE = 4

@@ -8,8 +8,8 @@ import bson
 
 from storage.catalog.snapshots import Snapshot, Snapshots
 from storage.errors import ScanLimit
+from storage.layers.reader import Stack
 from storage.prices.price import Price, canonical, decode, is_removal
-from storage.stack import Stack
 
 # A history looks back over so many versions at the most.
 MAX_VERSIONS = 1000
