@@ -1,6 +1,9 @@
 """Versioned snapshots of price lists on MongoDB: the only package that knows the database."""
 
-from storage.batches import Batch, BatchMode, BatchOrder, PublishPolicy, Refusal
+from storage.batches.metrics import BATCH_BOUNDS, Meter
+from storage.batches.parts import Part
+from storage.batches.repository import Batch, BatchMode, BatchOrder, PublishPolicy, Refusal
+from storage.batches.states import BatchState
 from storage.catalog.api_keys import ApiKey, ApiKeyNotFound, ApiKeys, is_api_key
 from storage.catalog.events import Event, EventKind
 from storage.catalog.gates import DiffSummary, GateFinding, Gates, Severity
@@ -29,17 +32,14 @@ from storage.files.price_file import MAX_FILE_BYTES, FileRows
 from storage.files.row_source import JsonRows, RowSource
 from storage.layers.diff import ChangeKind, PriceDiff
 from storage.layers.history import PriceVersion
-from storage.meter import BATCH_BOUNDS, Meter
 from storage.mongodb.connection import explain
 from storage.mongodb.driver_metrics import DRIVER_BOUNDS
 from storage.mongodb.histogram import Tally
-from storage.parts import Part
 from storage.prices.price import Price, Tier
 from storage.prices.quotes import Quote, QuoteLine, quote
 from storage.prices.row_decoder import ItemError
 from storage.prices.selection import AttributeEquals, Place, PriceFilter, PriceOrder, Selection
 from storage.retirement import GRACE_SECONDS, RESTORE_SECONDS, LayerDrop, Retired, Retirement
-from storage.states import BatchState
 from storage.store import Store
 from storage.turns import give_way
 

@@ -8,7 +8,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
-from storage.batches import Batches
+from storage.batches.repository import Batches
 from storage.catalog.events import Events
 from storage.catalog.price_lists import Pointers
 from storage.catalog.snapshots import Snapshots

@@ -5,13 +5,13 @@ import datetime
 from bson.errors import InvalidId
 from bson.objectid import ObjectId
 
-from storage.batches import Batch, Batches
+from storage.batches.repository import Batch, Batches
+from storage.batches.states import BatchState
 from storage.catalog.snapshots import Snapshots
 from storage.findings import Finding, FindingCode
 from storage.layers.writer import Layers
 from storage.leavings import ORPHAN_SECONDS
 from storage.orphans import Orphans
-from storage.states import BatchState
 from storage.unreadable import understood
 
 _AT_WORK = frozenset({BatchState.OPEN, BatchState.SEALING, BatchState.HELD})

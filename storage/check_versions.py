@@ -1,11 +1,11 @@
 """Checking a version: its layers, what its manifest says of them, its size, and the batch that made it."""
 
-from storage.batches import Batch, Batches
+from storage.batches.repository import Batch, Batches
+from storage.batches.states import BatchState
 from storage.catalog.price_lists import Pointers
 from storage.catalog.snapshots import Layer, Snapshot, Snapshots, SnapshotState
 from storage.findings import Finding, FindingCode
 from storage.proofs import Proof, Proofs
-from storage.states import BatchState
 from storage.unreadable import understood
 
 # A batch in one of these has a layer that was never proved whole.

@@ -4,14 +4,14 @@ import logging
 
 from pymongo.errors import PyMongoError
 
-from storage.batches import Batch, Batches, Refusal
+from storage.batches.finish import BARREN, Finisher
+from storage.batches.metrics import Meter
+from storage.batches.parts import Parts
+from storage.batches.repository import Batch, Batches, Refusal
 from storage.catalog.snapshots import Snapshots
 from storage.errors import Broken, Refused
-from storage.finish import BARREN, Finisher
 from storage.layers.writer import Layers
-from storage.meter import Meter
 from storage.orphans import Orphans
-from storage.parts import Parts
 
 log = logging.getLogger("pricebook.leavings")
 

@@ -21,6 +21,7 @@ from typing import Any
 
 from pymongo.asynchronous.client_session import AsyncClientSession
 
+from storage.batches.metrics import Meter
 from storage.catalog.events import EventKind, Events
 from storage.catalog.price_lists import Pointers, PriceList
 from storage.catalog.retention import Doom, doomed
@@ -28,7 +29,6 @@ from storage.catalog.snapshots import Snapshot, Snapshots, SnapshotState
 from storage.catalog.transactions import check_reason, event_of
 from storage.errors import Broken, NotRetired, Refused, SnapshotExpired, SnapshotNotFound
 from storage.layers.writer import Layers
-from storage.meter import Meter
 from storage.mongodb.connection import Client, Database
 from storage.mongodb.locks import Locks
 from storage.mongodb.transaction import in_transaction, instant

@@ -1,16 +1,19 @@
 """The door to storage: opens all of it once for a process. No logic."""
 
-from storage.batches import Batches
+from storage.batches.finish import Finisher
+from storage.batches.metrics import Meter
+from storage.batches.multipart import Chunks
+from storage.batches.parts import Parts
+from storage.batches.publish import Publisher
+from storage.batches.repository import Batches
+from storage.batches.submit import Intake
 from storage.catalog.api_keys import ApiKeys
 from storage.catalog.events import Events
 from storage.catalog.price_lists import Pointers
 from storage.catalog.processes import Processes
 from storage.catalog.rollback import Operations
 from storage.catalog.snapshots import Snapshots
-from storage.chunks import Chunks
 from storage.compaction import Compactor
-from storage.finish import Finisher
-from storage.intake import Intake
 from storage.layers.diff import Differ
 from storage.layers.history import Histories
 from storage.layers.reader import Stack
@@ -18,13 +21,10 @@ from storage.layers.scan import MAX_SCAN, Scanner
 from storage.layers.secondary_reader import SecondaryStack
 from storage.layers.writer import Layers
 from storage.leavings import Leavings
-from storage.meter import Meter
 from storage.mongodb.connection import Client, connect, database, prepare
 from storage.mongodb.locks import Locks
 from storage.mongodb.secondaries import Clock
 from storage.orphans import Orphans
-from storage.parts import Parts
-from storage.publish import Publisher
 from storage.retirement import GRACE_SECONDS, RESTORE_SECONDS, Retirer
 from storage.worker import Worker
 

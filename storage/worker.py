@@ -8,11 +8,11 @@ from contextlib import suppress
 
 from pymongo.errors import PyMongoError
 
-from storage.batches import Batch, Batches
+from storage.batches.finish import Finisher
+from storage.batches.lease_renewal import holding
+from storage.batches.repository import Batch, Batches
 from storage.compaction import Compactor
 from storage.errors import Broken, Refused
-from storage.finish import Finisher
-from storage.holding import holding
 from storage.leavings import Leavings
 from storage.retirement import Retirer
 

@@ -1,7 +1,7 @@
 """Price lists with their pointers: the one document that says which version of a list is current.
 
-A pointer changes only inside a transaction of `storage.publish`, and each change raises its `revision` by one, so
-that of two copies of a pointer the one with the higher revision is the newer, also after a rollback.
+A pointer changes only inside a transaction of `storage.batches.publish`, and each change raises its `revision` by one:
+of two copies of a pointer the one with the higher revision is the newer, also after a rollback.
 """
 
 import datetime

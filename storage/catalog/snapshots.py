@@ -74,13 +74,13 @@ class Snapshots:
         self._clock = clock
 
     async def add(self, snapshot: Snapshot, session: AsyncClientSession) -> None:
-        """Write a manifest, as part of a transaction of `storage.publish`."""
+        """Write a manifest, as part of a transaction of `storage.batches.publish`."""
         await self._collection.insert_one(_to_document(snapshot), session=session)
 
     async def mark_published(
         self, price_list: str, version: int, now: datetime.datetime, session: AsyncClientSession
     ) -> None:
-        """Note when a version was current for the first time, as part of a transaction of `storage.publish`."""
+        """Note when a version was current for the first time, as part of a transaction of `storage.batches.publish`."""
         await self._collection.update_one(
             {"_id": {"list": price_list, "version": version}, "publishedAt": None},
             {"$set": {"publishedAt": now, "state": SnapshotState.PUBLISHED}},
@@ -146,7 +146,7 @@ class Snapshots:
         return [_from_document(document) async for document in cursor]
 
     async def mark_retired(self, price_list: str, version: int, session: AsyncClientSession) -> None:
-        """Note that a version is not to be read any more, as part of a transaction of `storage.publish`."""
+        """Note that a version is not to be read any more, as part of a transaction of `storage.batches.publish`."""
         await self._collection.update_one(
             {"_id": {"list": price_list, "version": version}},
             {"$set": {"state": SnapshotState.RETIRED}},

@@ -15,13 +15,13 @@ from itertools import count
 from typing import Any
 
 from storage import Batch, BatchState, Store
-from storage.batches import Batches
+from storage.batches.parts import Parts
+from storage.batches.publish import Publisher
+from storage.batches.repository import Batches
 from storage.layers import writer
 from storage.layers.writer import Layers
 from storage.mongodb.bulk_insert import Inserts
-from storage.parts import Parts
 from storage.prices import row_decoder
-from storage.publish import Publisher
 from tests.storage.factories import Row, order, row, rows, source
 
 SLICE_ROWS = 100

@@ -21,8 +21,8 @@ from storage.mongodb.connection import FORMAT
 from storage.orphans import Orphans
 from storage.prices.checksum import Checksum, checksum
 from tests.storage import factories
+from tests.storage.batches.test_merges import ACTS, Act, run
 from tests.storage.factories import Row, create, order, published, row, rows, snapshot, source, submit, versions
-from tests.storage.test_merges import ACTS, Act, run
 
 LONG_AGO = datetime.datetime(2020, 1, 1, tzinfo=datetime.UTC)
 

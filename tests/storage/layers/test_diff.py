@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from storage import BatchMode, BatchState, ChangeKind, Gates, PriceDiff, Snapshot, Store
 from storage.layers import reader as stacks
 from storage.layers.reader import Stack
+from tests.storage.batches.test_merges import ACTS, Act, Model, Prices, step, summary
 from tests.storage.factories import create, order, row, rows, snapshot, source, versions
-from tests.storage.test_merges import ACTS, Act, Model, Prices, step, summary
 
 Change = tuple[str, str, str | None, str | None]
 

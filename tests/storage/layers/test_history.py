@@ -13,8 +13,8 @@ from storage.errors import ScanLimit
 from storage.layers import history as histories
 from storage.layers.history import Histories
 from storage.layers.reader import Stack
+from tests.storage.batches.test_merges import ACTS, SKUS, Act, Model, step
 from tests.storage.factories import create, order, published, row, snapshot, source, submit, versions
-from tests.storage.test_merges import ACTS, SKUS, Act, Model, step
 
 Change = tuple[int, str | None]
 

@@ -11,7 +11,7 @@ from pymongo import InsertOne, UpdateOne
 from pymongo.errors import BulkWriteError, OperationFailure, PyMongoError
 
 from storage import Store, Unavailable
-from storage.comparison import Comparison
+from storage.batches.comparison import Comparison
 from storage.errors import LeaseLost
 from storage.layers.writer import Filled
 from storage.mongodb.connection import Collection, Document

@@ -8,9 +8,9 @@ import asyncio
 from collections.abc import Sequence
 from decimal import Decimal
 
+from storage.batches.changes import Changes, LargestChange
 from storage.catalog.gates import change_percent
 from storage.catalog.snapshots import Snapshot
-from storage.changes import Changes, LargestChange
 from storage.layers.reader import Stack
 from storage.prices.price import amount_of, canonical, currency_of, is_removal, sku_of
 from storage.turns import give_way

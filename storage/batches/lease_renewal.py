@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager, suppress
 
 from pymongo.errors import PyMongoError
 
-from storage.batches import Batch, Batches
+from storage.batches.repository import Batch, Batches
 from storage.layers.writer import Filled
 from storage.mongodb import leases
 

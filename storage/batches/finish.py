@@ -2,20 +2,20 @@
 
 from collections.abc import Sequence
 
-from storage.batches import Batch, Batches, Refusal
+from storage.batches.comparison import Comparison
+from storage.batches.parts import Parts
+from storage.batches.publish import BaseMoved, Publisher
+from storage.batches.repository import Batch, Batches, Refusal
+from storage.batches.seal import Seal, seal
+from storage.batches.states import BatchState
 from storage.catalog.gates import judge
 from storage.catalog.price_lists import Pointers, PriceList
 from storage.catalog.rollback import Operations
 from storage.catalog.snapshots import Snapshot, Snapshots
-from storage.comparison import Comparison
 from storage.errors import BatchNotHeld, Conflict, Corrupt, LatestHeld
 from storage.layers.reader import Stack
 from storage.layers.writer import Layers
-from storage.parts import Parts
 from storage.prices.row_decoder import ItemError
-from storage.publish import BaseMoved, Publisher
-from storage.seal import Seal, seal
-from storage.states import BatchState
 
 # States that leave a layer which no manifest names.
 BARREN = frozenset({BatchState.FAILED, BatchState.ABORTED, BatchState.REJECTED})

@@ -5,11 +5,11 @@ What it does to the version it changes is known from when its rows came, or foun
 
 from dataclasses import dataclass
 
-from storage.batches import Batch, BatchMode
+from storage.batches.changes import Changes
+from storage.batches.comparison import Comparison, layers_of
+from storage.batches.repository import Batch, BatchMode
 from storage.catalog.gates import DiffSummary, Facts
 from storage.catalog.snapshots import Snapshot
-from storage.changes import Changes
-from storage.comparison import Comparison, layers_of
 from storage.layers.reader import Stack
 from storage.prices.checksum import Checksum, checksum
 from storage.turns import give_way

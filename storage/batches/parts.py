@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from pymongo import ReturnDocument
 from pymongo.errors import DuplicateKeyError
 
-from storage.changes import Changes
+from storage.batches.changes import Changes
 from storage.layers.writer import Filled
 from storage.mongodb.connection import FORMAT, Database, Document, check_format
 from storage.prices.checksum import Checksum

@@ -7,16 +7,16 @@ from hashlib import blake2b
 
 import msgspec
 
-from storage.batches import Batch, Batches, BatchMode, BatchOrder, Refusal
+from storage.batches.finish import Finisher
+from storage.batches.lease_renewal import holding
+from storage.batches.repository import Batch, Batches, BatchMode, BatchOrder, Refusal
+from storage.batches.states import IN_PROGRESS, BatchState
 from storage.catalog.price_lists import Pointers
 from storage.errors import EmptyBatch, IdempotencyKeyReused, InvalidArgument, LeaseLost, RemoveInReplace
 from storage.files.errors import FileRefused
 from storage.files.removals import with_removals
 from storage.files.row_source import RowSource
-from storage.finish import Finisher
-from storage.holding import holding
 from storage.layers.writer import Filled, Layers
-from storage.states import IN_PROGRESS, BatchState
 
 MAX_KEY = 255
 

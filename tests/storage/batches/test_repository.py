@@ -6,10 +6,10 @@ from itertools import pairwise
 import pytest
 
 from storage import Batch, BatchState, Store
-from storage.batches import Refusal
+from storage.batches.repository import Refusal
+from storage.batches.states import FOLLOWS, IN_PROGRESS
 from storage.errors import BatchNotFound, LeaseLost
 from storage.mongodb.connection import Document
-from storage.states import FOLLOWS, IN_PROGRESS
 from tests.storage import factories
 from tests.storage.factories import create, expire_leases, order, row, submit, versions
 

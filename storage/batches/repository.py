@@ -13,14 +13,14 @@ from pymongo import ReturnDocument
 from pymongo.asynchronous.client_session import AsyncClientSession
 from pymongo.errors import DuplicateKeyError
 
+from storage.batches.changes import Changes
+from storage.batches.states import FOLLOWS, IN_PROGRESS, BatchState
 from storage.catalog.gates import DiffSummary, GateFinding, Severity
 from storage.catalog.list_filter import EVERYWHERE, Reach
-from storage.changes import Changes
 from storage.errors import BatchNotFound, LeaseLost
 from storage.mongodb import leases
 from storage.mongodb.connection import FORMAT, Database, Document, check_format
 from storage.prices.row_decoder import ItemError
-from storage.states import FOLLOWS, IN_PROGRESS, BatchState
 
 # The name of the finding that holds a batch while its list is pinned, beside those of the gates.
 PIN = "pin"

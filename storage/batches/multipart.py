@@ -10,9 +10,14 @@ from hashlib import blake2b
 
 import msgspec
 
-from storage.batches import Batch, Batches, BatchMode, BatchOrder, Refusal
+from storage.batches.changes import together
+from storage.batches.finish import Finisher
+from storage.batches.lease_renewal import keeping_open
+from storage.batches.parts import MAX_PARTS, Part, Parts
+from storage.batches.repository import Batch, Batches, BatchMode, BatchOrder, Refusal
+from storage.batches.states import BatchState
+from storage.batches.submit import check_order, order_fingerprint
 from storage.catalog.price_lists import Pointers
-from storage.changes import together
 from storage.errors import (
     BatchNotOpen,
     EmptyBatch,
@@ -29,14 +34,9 @@ from storage.errors import (
 from storage.files.errors import FileRefused
 from storage.files.removals import with_removals
 from storage.files.row_source import RowSource
-from storage.finish import Finisher
-from storage.holding import keeping_open
-from storage.intake import check_order, order_fingerprint
 from storage.layers.writer import MAX_ERRORS, PART_BITS, Filled, Layers
-from storage.parts import MAX_PARTS, Part, Parts
 from storage.prices.checksum import Checksum
 from storage.prices.row_decoder import ItemError
-from storage.states import BatchState
 
 
 class Chunks:

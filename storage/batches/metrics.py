@@ -2,11 +2,11 @@
 
 from collections import Counter
 
-from storage.batches import Batch, BatchMode
+from storage.batches.repository import Batch, BatchMode
+from storage.batches.states import BatchState
 from storage.mongodb.driver_metrics import DriverMeter
 from storage.mongodb.histogram import Tally
 from storage.mongodb.transaction import instant
-from storage.states import BatchState
 
 BATCH_BOUNDS = (0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1800.0, 3600.0)
 

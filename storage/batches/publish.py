@@ -10,7 +10,10 @@ from typing import Any, TypeVar
 from pymongo.asynchronous.client_session import AsyncClientSession
 from pymongo.errors import DuplicateKeyError, PyMongoError
 
-from storage.batches import PIN, Batch, Batches, BatchMode, PublishPolicy, Refusal
+from storage.batches.metrics import Meter
+from storage.batches.repository import PIN, Batch, Batches, BatchMode, PublishPolicy, Refusal
+from storage.batches.seal import Seal
+from storage.batches.states import BatchState
 from storage.catalog.events import Event, EventKind, Events
 from storage.catalog.gates import GateFinding, Gates, Severity, check_gates
 from storage.catalog.price_lists import Pointers, PriceList, check_name
@@ -26,11 +29,8 @@ from storage.errors import (
     PriceListExists,
     SnapshotNotFound,
 )
-from storage.meter import Meter
 from storage.mongodb.connection import Client, Database
 from storage.mongodb.transaction import in_transaction, instant
-from storage.seal import Seal
-from storage.states import BatchState
 
 T = TypeVar("T")
 

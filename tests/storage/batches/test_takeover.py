@@ -26,7 +26,7 @@ from tests.storage.factories import (
 )
 from tests.waiting import until
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 PRICES = rows(3000, "2.00")
 
 

@@ -1,0 +1,1 @@
+"""A batch, from its submission to its publication."""
