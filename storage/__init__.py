@@ -32,6 +32,7 @@ from storage.files.price_file import MAX_FILE_BYTES, FileRows
 from storage.files.row_source import JsonRows, RowSource
 from storage.layers.diff import ChangeKind, PriceDiff
 from storage.layers.history import PriceVersion
+from storage.maintenance.expiration import GRACE_SECONDS, RESTORE_SECONDS, LayerDrop, Retired, Retirement
 from storage.mongodb.connection import explain
 from storage.mongodb.driver_metrics import DRIVER_BOUNDS
 from storage.mongodb.histogram import Tally
@@ -39,7 +40,6 @@ from storage.prices.price import Price, Tier
 from storage.prices.quotes import Quote, QuoteLine, quote
 from storage.prices.row_decoder import ItemError
 from storage.prices.selection import AttributeEquals, Place, PriceFilter, PriceOrder, Selection
-from storage.retirement import GRACE_SECONDS, RESTORE_SECONDS, LayerDrop, Retired, Retirement
 from storage.store import Store
 from storage.turns import give_way
 

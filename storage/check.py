@@ -19,8 +19,8 @@ from storage.errors import InvalidArgument, PriceListNotFound
 from storage.findings import Finding, FindingCode
 from storage.layers.reader import Stack
 from storage.layers.writer import Layers
+from storage.maintenance.orphans import Orphans
 from storage.mongodb.connection import NOT_UNDERSTOOD, Database, connect, database
-from storage.orphans import Orphans
 from storage.proofs import Proofs
 
 

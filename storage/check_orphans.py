@@ -10,8 +10,8 @@ from storage.batches.states import BatchState
 from storage.catalog.snapshots import Snapshots
 from storage.findings import Finding, FindingCode
 from storage.layers.writer import Layers
-from storage.leavings import ORPHAN_SECONDS
-from storage.orphans import Orphans
+from storage.maintenance.garbage_collection import ORPHAN_SECONDS
+from storage.maintenance.orphans import Orphans
 from storage.unreadable import understood
 
 _AT_WORK = frozenset({BatchState.OPEN, BatchState.SEALING, BatchState.HELD})

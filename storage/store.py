@@ -13,20 +13,20 @@ from storage.catalog.price_lists import Pointers
 from storage.catalog.processes import Processes
 from storage.catalog.rollback import Operations
 from storage.catalog.snapshots import Snapshots
-from storage.compaction import Compactor
 from storage.layers.diff import Differ
 from storage.layers.history import Histories
 from storage.layers.reader import Stack
 from storage.layers.scan import MAX_SCAN, Scanner
 from storage.layers.secondary_reader import SecondaryStack
 from storage.layers.writer import Layers
-from storage.leavings import Leavings
+from storage.maintenance.compaction import Compactor
+from storage.maintenance.expiration import GRACE_SECONDS, RESTORE_SECONDS, Retirer
+from storage.maintenance.garbage_collection import Leavings
+from storage.maintenance.orphans import Orphans
+from storage.maintenance.worker import Worker
 from storage.mongodb.connection import Client, connect, database, prepare
 from storage.mongodb.locks import Locks
 from storage.mongodb.secondaries import Clock
-from storage.orphans import Orphans
-from storage.retirement import GRACE_SECONDS, RESTORE_SECONDS, Retirer
-from storage.worker import Worker
 
 
 class Store:

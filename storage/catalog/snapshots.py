@@ -119,7 +119,7 @@ class Snapshots:
         await self._collection.update_many({"_id": {"$in": _ids(price_list, versions)}}, {"$unset": {"doomedAt": ""}})
 
     async def retire(self, price_list: str, version: int, session: AsyncClientSession) -> None:
-        """Note that retention took a version, as part of a transaction of `storage.retirement`."""
+        """Note that retention took a version, as part of a transaction of `storage.maintenance.expiration`."""
         await self._collection.update_one(
             {"_id": {"list": price_list, "version": version}},
             [{"$set": {"state": SnapshotState.RETIRED, "retiredAt": "$$NOW"}}],
@@ -127,7 +127,7 @@ class Snapshots:
         )
 
     async def restore(self, price_list: str, version: int, session: AsyncClientSession) -> None:
-        """Note that a version can be read again, as part of a transaction of `storage.retirement`."""
+        """Note that a version can be read again, as part of a transaction of `storage.maintenance.expiration`."""
         await self._collection.update_one(
             {"_id": {"list": price_list, "version": version}},
             [{"$set": {"state": SnapshotState.PUBLISHED, "readAt": "$$NOW"}}, {"$unset": ["retiredAt", "doomedAt"]}],

@@ -9,7 +9,7 @@ import yaml
 
 from graph.cli.server import ACCEPT_SECONDS, FINISH_SECONDS, GREET_SECONDS
 from helm.check import CHART, EVERYTHING, VALUES, ChartError, Values, lint, shapes, validate
-from storage.worker import STOP_SECONDS
+from storage.maintenance.worker import STOP_SECONDS
 from tests.helm.rendered import Release, container, matches
 
 OWN: Values = {"mongodb": {"existingSecret": {"name": ""}, "own": {"enabled": True}}}

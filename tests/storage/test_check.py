@@ -17,8 +17,8 @@ from storage.catalog.snapshots import Snapshots
 from storage.check import Check, Checked
 from storage.findings import Finding, FindingCode
 from storage.layers.writer import Layers
+from storage.maintenance.orphans import Orphans
 from storage.mongodb.connection import FORMAT
-from storage.orphans import Orphans
 from storage.prices.checksum import Checksum, checksum
 from tests.storage import factories
 from tests.storage.batches.test_merges import ACTS, Act, run

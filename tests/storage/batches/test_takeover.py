@@ -8,7 +8,8 @@ from unittest.mock import patch
 
 import pytest
 
-from storage import BatchMode, BatchState, Store, worker
+from storage import BatchMode, BatchState, Store
+from storage.maintenance import worker
 from storage.mongodb import leases
 from tests.storage.factories import (
     amounts,

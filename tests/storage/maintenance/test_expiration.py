@@ -9,7 +9,7 @@ import pytest
 from storage import BatchMode, BatchState, EventKind, Gates, PublishPolicy, Retention, SnapshotExpired, Store
 from storage.catalog.snapshots import SnapshotState
 from storage.errors import NotRetired, SnapshotNotFound
-from storage.retirement import Retired, Retirer
+from storage.maintenance.expiration import Retired, Retirer
 from tests.storage.factories import Crash, amounts, current, held, layers, order, row, snapshot, source, submit
 
 NEWEST_ONLY = Retention(versions=1, days=0)
@@ -309,8 +309,8 @@ async def test_a_collector_that_dies_at_any_step_is_followed_by_another(
 
 
 async def test_one_run_takes_a_set_number_at_most(retail: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("storage.retirement.MOST", 2)
-    monkeypatch.setattr("storage.leavings.MOST_DROPS", 1)
+    monkeypatch.setattr("storage.maintenance.expiration.MOST", 2)
+    monkeypatch.setattr("storage.maintenance.garbage_collection.MOST_DROPS", 1)
     await publish(retail, "1", "2", "3", "4")
     _, second, third = await retain(retail, 3)
     assert [each.version for each in second.retirements] == [1, 2]

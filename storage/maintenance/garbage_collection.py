@@ -11,7 +11,7 @@ from storage.batches.repository import Batch, Batches, Refusal
 from storage.catalog.snapshots import Snapshots
 from storage.errors import Broken, Refused
 from storage.layers.writer import Layers
-from storage.orphans import Orphans
+from storage.maintenance.orphans import Orphans
 
 log = logging.getLogger("pricebook.leavings")
 

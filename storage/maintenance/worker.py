@@ -11,10 +11,10 @@ from pymongo.errors import PyMongoError
 from storage.batches.finish import Finisher
 from storage.batches.lease_renewal import holding
 from storage.batches.repository import Batch, Batches
-from storage.compaction import Compactor
 from storage.errors import Broken, Refused
-from storage.leavings import Leavings
-from storage.retirement import Retirer
+from storage.maintenance.compaction import Compactor
+from storage.maintenance.expiration import Retirer
+from storage.maintenance.garbage_collection import Leavings
 
 log = logging.getLogger("pricebook.worker")
 

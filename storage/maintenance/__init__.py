@@ -1,0 +1,1 @@
+"""Background work: the worker, expiration, garbage collection and compaction."""
