@@ -16,8 +16,8 @@ from graph.cli.advance import Advance
 from graph.cli.start import BadSettings, read_settings
 from graph.settings import Settings
 from storage import explain
-from storage.check import Check, Checked
-from storage.findings import Finding
+from storage.integrity.check import Check, Checked
+from storage.integrity.findings import Finding
 
 MOST_SHOWN = 1000
 """More findings are counted only."""

@@ -13,7 +13,7 @@ import httpx
 import pytest
 from pymongo import MongoClient
 
-from storage.check import Check
+from storage.integrity.check import Check
 from tests.acceptance.command import content
 from tests.acceptance.test_two_servers import server
 from tests.waiting import DEADLINE_SECONDS

@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 
 from storage import BatchMode, BatchState, PublishPolicy, Store
-from storage.check import Check
-from storage.findings import Finding, FindingCode
+from storage.integrity.check import Check
+from storage.integrity.findings import Finding, FindingCode
 from storage.mongodb.connection import Document, prepare
 from tests.storage import factories
 from tests.storage.factories import amounts, create, order, published, row, rows, source, submit

@@ -16,7 +16,7 @@ from pymongo.errors import OperationFailure
 
 from loaders import Heads
 from storage import BatchMode, Gates, Retention, Store
-from storage.check import Check
+from storage.integrity.check import Check
 from tests.storage.factories import held, order, row, rows, source
 from tests.storage.secured import Secured, secured
 from tests.waiting import until

@@ -3,8 +3,8 @@
 from storage.catalog.events import Events
 from storage.catalog.price_lists import Pointers, PriceList
 from storage.catalog.snapshots import Snapshots, SnapshotState
-from storage.findings import Finding, FindingCode
-from storage.unreadable import understood
+from storage.integrity.findings import Finding, FindingCode
+from storage.integrity.unreadable import understood
 
 # What is wrong each time, though the pointer is moved again and again, is wrong.
 _TRIES = 10

@@ -12,16 +12,16 @@ from storage.batches.repository import Batches
 from storage.catalog.events import Events
 from storage.catalog.price_lists import Pointers
 from storage.catalog.snapshots import Snapshots
-from storage.check_orphans import OrphanCheck
-from storage.check_pointers import PointerCheck
-from storage.check_versions import VersionCheck
 from storage.errors import InvalidArgument, PriceListNotFound
-from storage.findings import Finding, FindingCode
+from storage.integrity.findings import Finding, FindingCode
+from storage.integrity.layer_proofs import Proofs
+from storage.integrity.orphans import OrphanCheck
+from storage.integrity.price_lists import PointerCheck
+from storage.integrity.versions import VersionCheck
 from storage.layers.reader import Stack
 from storage.layers.writer import Layers
 from storage.maintenance.orphans import Orphans
 from storage.mongodb.connection import NOT_UNDERSTOOD, Database, connect, database
-from storage.proofs import Proofs
 
 
 @dataclass(slots=True)

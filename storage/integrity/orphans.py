@@ -8,11 +8,11 @@ from bson.objectid import ObjectId
 from storage.batches.repository import Batch, Batches
 from storage.batches.states import BatchState
 from storage.catalog.snapshots import Snapshots
-from storage.findings import Finding, FindingCode
+from storage.integrity.findings import Finding, FindingCode
+from storage.integrity.unreadable import understood
 from storage.layers.writer import Layers
 from storage.maintenance.garbage_collection import ORPHAN_SECONDS
 from storage.maintenance.orphans import Orphans
-from storage.unreadable import understood
 
 _AT_WORK = frozenset({BatchState.OPEN, BatchState.SEALING, BatchState.HELD})
 

@@ -14,8 +14,8 @@ from pymongo.errors import AutoReconnect
 
 from storage import Batch, BatchMode, BatchState, PriceListNotFound, PublishPolicy, Store
 from storage.catalog.snapshots import Snapshots
-from storage.check import Check, Checked
-from storage.findings import Finding, FindingCode
+from storage.integrity.check import Check, Checked
+from storage.integrity.findings import Finding, FindingCode
 from storage.layers.writer import Layers
 from storage.maintenance.orphans import Orphans
 from storage.mongodb.connection import FORMAT
@@ -129,7 +129,7 @@ async def test_a_list_that_is_not_there_cannot_be_checked(store: Store) -> None:
 
 async def test_a_layer_that_a_version_names_is_no_orphan_however_old(store: Store) -> None:
     await layered(store)
-    with patch("storage.check_orphans.ORPHAN_SECONDS", -1.0):
+    with patch("storage.integrity.orphans.ORPHAN_SECONDS", -1.0):
         assert await check(store) == []
 
 
@@ -192,7 +192,7 @@ async def test_a_layer_is_read_again_when_an_election_broke_it_off(store: Store)
             raise AutoReconnect
         return checksum(documents)
 
-    with patch("storage.proofs.checksum", in_an_election):
+    with patch("storage.integrity.layer_proofs.checksum", in_an_election):
         assert await check(store) == []
     assert broken_off > 2
 

@@ -1,4 +1,4 @@
-"""Findings: what `storage.check` says is wrong in a database, each with a stable code and what to do next."""
+"""Findings: what `storage.integrity.check` says is wrong in a database, each with a stable code and what to do next."""
 
 from dataclasses import dataclass
 from enum import StrEnum

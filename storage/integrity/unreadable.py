@@ -4,7 +4,7 @@ from collections.abc import Awaitable
 from typing import TypeVar
 
 from storage.errors import UnknownFormat
-from storage.findings import Finding, FindingCode
+from storage.integrity.findings import Finding, FindingCode
 
 T = TypeVar("T")
 

@@ -4,9 +4,9 @@ from storage.batches.repository import Batch, Batches
 from storage.batches.states import BatchState
 from storage.catalog.price_lists import Pointers
 from storage.catalog.snapshots import Layer, Snapshot, Snapshots, SnapshotState
-from storage.findings import Finding, FindingCode
-from storage.proofs import Proof, Proofs
-from storage.unreadable import understood
+from storage.integrity.findings import Finding, FindingCode
+from storage.integrity.layer_proofs import Proof, Proofs
+from storage.integrity.unreadable import understood
 
 # A batch in one of these has a layer that was never proved whole.
 _UNSEALED = frozenset({BatchState.OPEN, BatchState.SEALING, BatchState.FAILED, BatchState.ABORTED})

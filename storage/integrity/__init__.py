@@ -1,0 +1,1 @@
+"""What `pricebook check` proves."""
