@@ -26,6 +26,7 @@ from storage.errors import (
     Unavailable,
     VersionNotReached,
 )
+from storage.fair_yield import give_way
 from storage.files.errors import FileRefused
 from storage.files.json_array import leading_blocks
 from storage.files.price_file import MAX_FILE_BYTES, FileRows
@@ -41,7 +42,6 @@ from storage.prices.quotes import Quote, QuoteLine, quote
 from storage.prices.row_decoder import ItemError
 from storage.prices.selection import AttributeEquals, Place, PriceFilter, PriceOrder, Selection
 from storage.store import Store
-from storage.turns import give_way
 
 __all__ = [
     "BATCH_BOUNDS",

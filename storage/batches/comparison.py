@@ -11,9 +11,9 @@ from decimal import Decimal
 from storage.batches.changes import Changes, LargestChange
 from storage.catalog.gates import change_percent
 from storage.catalog.snapshots import Snapshot
+from storage.fair_yield import give_way
 from storage.layers.reader import Stack
 from storage.prices.price import amount_of, canonical, currency_of, is_removal, sku_of
-from storage.turns import give_way
 
 # So many rows are looked up and compared at once: some milliseconds of work.
 RUN = 500

@@ -10,9 +10,9 @@ from storage.batches.comparison import Comparison, layers_of
 from storage.batches.repository import Batch, BatchMode
 from storage.catalog.gates import DiffSummary, Facts
 from storage.catalog.snapshots import Snapshot
+from storage.fair_yield import give_way
 from storage.layers.reader import Stack
 from storage.prices.checksum import Checksum, checksum
-from storage.turns import give_way
 
 
 @dataclass(frozen=True, slots=True)

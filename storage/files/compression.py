@@ -10,8 +10,8 @@ from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from typing import Protocol
 
+from storage.fair_yield import give_way
 from storage.files.errors import DecompressionBomb, FileCorrupt, FileTruncated, WrongEncoding
-from storage.turns import give_way
 
 if sys.version_info >= (3, 14):
     from compression import zstd

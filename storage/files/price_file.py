@@ -8,13 +8,13 @@ from hashlib import blake2b
 from typing import Protocol
 
 from storage.errors import Interrupted
+from storage.fair_yield import give_way
 from storage.files.compression import GZIP, ZSTD, decompressed
 from storage.files.csv import CsvDecoder
 from storage.files.errors import FileTooLarge, UnknownEncoding
 from storage.files.line_blocks import Block, whole_lines
 from storage.files.ndjson import NdjsonDecoder
 from storage.prices.row_decoder import Slice
-from storage.turns import give_way
 
 
 class Decoder(Protocol):

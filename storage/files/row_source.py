@@ -7,9 +7,9 @@ from typing import Protocol
 
 import msgspec
 
+from storage.fair_yield import give_way
 from storage.files.json_array import split_rows
 from storage.prices.row_decoder import Slice, decode_slices
-from storage.turns import give_way
 
 
 class RowSource(Protocol):

@@ -12,13 +12,13 @@ from typing import Any
 from pymongo.errors import OperationFailure
 
 from storage.errors import Corrupt, LayerSealed, Unavailable
+from storage.fair_yield import give_way
 from storage.files.errors import FileRefused
 from storage.mongodb.bulk_insert import Inserts
 from storage.mongodb.connection import NAMESPACE_EXISTS, NAMESPACE_NOT_FOUND, Database
 from storage.prices.checksum import Checksum, checksum
 from storage.prices.price import position_of, sku_of
 from storage.prices.row_decoder import ItemError, Slice
-from storage.turns import give_way
 
 MAX_ERRORS = 100
 INSERTS_IN_FLIGHT = 4

@@ -5,8 +5,8 @@ import time
 
 import pytest
 
-from storage import turns
-from storage.turns import LONGEST_SECONDS, SHARE, give_way
+from storage import fair_yield
+from storage.fair_yield import LONGEST_SECONDS, SHARE, give_way
 
 SLICE_SECONDS = 0.001
 
@@ -62,7 +62,7 @@ async def test_a_turn_has_an_end_however_long_the_others_take() -> None:
 
 
 async def test_of_many_pieces_of_work_one_has_its_turn_in_a_round(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(turns, "SHARE", 0.0)
+    monkeypatch.setattr(fair_yield, "SHARE", 0.0)
     done: list[list[int]] = []
     ended = asyncio.Event()
 
