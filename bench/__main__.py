@@ -7,21 +7,31 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from bench import batches, diffs, edge, guards, merges, reads, reads_while_loading, rollbacks, switch
-from bench.place import Place
+from bench import (
+    auth_overhead,
+    batches,
+    caching_proxy,
+    diffs,
+    merges,
+    publish_under_load,
+    reads,
+    reads_while_loading,
+    rollbacks,
+)
+from bench.environment import Place
 from bench.report import Report
 from storage.embedded_mongodb.replica_set import DevSet
 
 BENCHMARKS: dict[str, Callable[[Place, Report], None]] = {
     "batches": batches.run,
     "diffs": diffs.run,
-    "edge": edge.run,
-    "guards": guards.run,
+    "edge": caching_proxy.run,
+    "guards": auth_overhead.run,
     "merges": merges.run,
     "reads": reads.run,
     "reads-while-loading": reads_while_loading.run,
     "rollbacks": rollbacks.run,
-    "switch": switch.run,
+    "switch": publish_under_load.run,
 }
 
 

@@ -15,7 +15,7 @@ from typing import Any
 from pymongo import MongoClient
 from pymongo.write_concern import WriteConcern
 
-from bench.place import Place
+from bench.environment import Place
 from bench.prices import PUBLISH, prices, publish_body
 from bench.report import Figure, Report
 from bench.servers import DATABASE, Server

@@ -5,7 +5,7 @@ import tempfile
 import time
 from statistics import median
 
-from bench.place import Place
+from bench.environment import Place
 from bench.prices import PUBLISH, prices, publish_body, write_rows
 from bench.report import Figure, Report
 from bench.servers import Server

@@ -19,7 +19,7 @@ from typing import Any
 from pymongo import MongoClient
 
 from bench.drivers import Drive, Request, drive
-from bench.place import Place
+from bench.environment import Place
 from bench.plot import plot
 from bench.prices import prices, publish_body
 from bench.processes import Process

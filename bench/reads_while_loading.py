@@ -6,7 +6,7 @@ set have, and for MongoDB. How late the clients themselves are tells how long an
 
 import time
 
-from bench.place import Place
+from bench.environment import Place
 from bench.point_load import PointLoad
 from bench.prices import at_version, prices, publish_body
 from bench.report import Figure, Report

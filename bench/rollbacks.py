@@ -9,7 +9,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from urllib.parse import urlsplit
 
-from bench.place import Place
+from bench.environment import Place
 from bench.point_load import PointLoad
 from bench.prices import at_version, publish_body
 from bench.report import Figure, Report

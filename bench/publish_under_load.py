@@ -2,7 +2,7 @@
 
 import time
 
-from bench.place import Place
+from bench.environment import Place
 from bench.point_load import PointLoad
 from bench.prices import at_version, publish_body
 from bench.report import Figure, Report

@@ -14,7 +14,7 @@ from urllib.parse import urlencode, urlsplit
 
 import httpx
 
-from bench.place import Place
+from bench.environment import Place
 from bench.prices import prices, publish_body
 from bench.reads import COUNT, HOT, POINT, sku
 from bench.report import Figure, Report

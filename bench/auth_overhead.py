@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from statistics import median
 
 from bench.drivers import Request, drive
-from bench.place import Place
+from bench.environment import Place
 from bench.prices import prices, publish_body
 from bench.reads import COUNT, POINT, body, sku
 from bench.report import Figure, Report
