@@ -11,6 +11,7 @@ RUN uv pip install --no-cache --compile-bytecode --python /opt/pricebook --requi
       --requirement pyproject.toml --extra otel --constraint requirements.lock
 
 COPY README.md LICENSE ./
+COPY cli cli
 COPY graph graph
 COPY loaders loaders
 COPY storage storage

@@ -53,6 +53,6 @@ def _cost(server: Server, requests: list[Request], key: str | None) -> float:
 
 
 def _key(place: Place) -> str:
-    command = [sys.executable, "-m", "graph.cli", "keys", "create", "bench", "--scope", "prices:read"]
+    command = [sys.executable, "-m", "cli", "keys", "create", "bench", "--scope", "prices:read"]
     environ = {"PRICEBOOK_MONGODB_URI": place.mongodb_uri, "PRICEBOOK_MONGODB_DATABASE": DATABASE}
     return subprocess.run(command, env=environ, check=True, capture_output=True, text=True).stdout.strip()

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from bench.report import RESULTS, stamp
 
 if TYPE_CHECKING:
-    from bench.reads import Run
+    from bench.measurement import Run
 
 PANELS = (("rate", "answers a second"), ("cpu", "server CPU, us a request"), ("p50", "p50, ms"), ("p99", "p99, ms"))
 

@@ -20,6 +20,7 @@ from pymongo import MongoClient
 
 from bench.drivers import Drive, Request, drive
 from bench.environment import Place
+from bench.measurement import Run
 from bench.plot import plot
 from bench.prices import prices, publish_body
 from bench.processes import Process
@@ -53,18 +54,6 @@ class Workload:
     share_of_records: float | None = None
     ms_cached: float | None = None
     ms_of_records: float | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Run:
-    """What one way of answering a workload cost: CPU in microseconds a request."""
-
-    workload: str
-    way: str
-    cpu: float
-    rate: float
-    p50: float
-    p99: float
 
 
 def sku(number: int) -> str:

@@ -13,8 +13,8 @@ from bench.processes import Process
 
 DATABASE = "bench"
 
-_METERED = (sys.executable, "-m", "bench.run_app", "bench.held:app")
-_SERVE = (sys.executable, "-c", "from graph.cli import main; main()", "serve", "--fd")
+_METERED = (sys.executable, "-m", "bench.run_app", "bench.loop_lag:app")
+_SERVE = (sys.executable, "-c", "from cli import main; main()", "serve", "--fd")
 
 
 class Server(Process):

@@ -1,4 +1,4 @@
-"""Tells Prometheus what a process counted, once a second. `graph.cli.metrics_server` shows all processes as one.
+"""Tells Prometheus what a process counted, once a second. `cli.serve.metrics_server` shows all processes as one.
 
 Only where somebody asks for metrics is this imported: prometheus_client decides on import whether it keeps numbers in
 files for several processes.

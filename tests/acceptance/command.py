@@ -23,7 +23,7 @@ class Command:
         self.data_dir = data_dir
         self.said = ""
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "graph.cli", *arguments],
+            [sys.executable, "-m", "cli", *arguments],
             cwd=ROOT,
             env={**others, **OPEN, "PRICEBOOK_DATA_DIR": str(data_dir), "PRICEBOOK_MEMBERS": "1", **environ},
             stdin=subprocess.DEVNULL,

@@ -59,7 +59,7 @@ def test_what_is_exported_is_imported_as_the_same_prices(server: Server, tmp_pat
 
 def test_without_a_file_it_goes_to_standard_output(server: Server, tmp_path: Path, shop: str) -> None:
     run = subprocess.run(
-        [sys.executable, "-m", "graph.cli", "export", shop, "--version", "1", "--format", "csv"],
+        [sys.executable, "-m", "cli", "export", shop, "--version", "1", "--format", "csv"],
         cwd=ROOT,
         env={**os.environ, "PRICEBOOK_ENDPOINT": server.url},
         capture_output=True,

@@ -85,7 +85,7 @@ def keys(mongodb_uri: str, database: str) -> Keys:
 
     def run(*arguments: str) -> "subprocess.CompletedProcess[str]":
         return subprocess.run(
-            [sys.executable, "-m", "graph.cli", "keys", *arguments],
+            [sys.executable, "-m", "cli", "keys", *arguments],
             cwd=ROOT,
             env={"PRICEBOOK_MONGODB_URI": mongodb_uri, "PRICEBOOK_MONGODB_DATABASE": database},
             capture_output=True,
@@ -121,7 +121,7 @@ async def test_a_key_from_the_command_line_opens_what_it_is_for_until_it_is_revo
 
 async def test_the_command_line_says_where_credentials_go(http: httpx.AsyncClient) -> None:
     def run(**environ: str) -> "subprocess.CompletedProcess[str]":
-        command = [sys.executable, "-m", "graph.cli", "lists", "--endpoint", f"{http.base_url}/graphql"]
+        command = [sys.executable, "-m", "cli", "lists", "--endpoint", f"{http.base_url}/graphql"]
         return subprocess.run(command, cwd=ROOT, env=environ, capture_output=True, text=True, check=False)
 
     refused = await asyncio.to_thread(run)

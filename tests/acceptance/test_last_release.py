@@ -133,6 +133,6 @@ async def test_a_key_that_one_took_is_known_to_the_other(both: tuple[Client, Cli
 def test_afterwards_the_database_is_without_a_finding(running: list[Server], environ: dict[str, str]) -> None:
     assert running
     checked = subprocess.run(
-        [sys.executable, "-m", "graph.cli", "check"], cwd=ROOT, env=environ, check=False, capture_output=True
+        [sys.executable, "-m", "cli", "check"], cwd=ROOT, env=environ, check=False, capture_output=True
     )
     assert checked.returncode == 0, checked.stdout.decode() + checked.stderr.decode()

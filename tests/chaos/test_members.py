@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from graph.cli import main
+from cli import main
 from tests.acceptance.command import OPEN
 from tests.chaos.test_deploys import CLIENTS
 from tests.stack.connections import Connection

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import yaml
 
-from graph.cli.server import ACCEPT_SECONDS, FINISH_SECONDS, GREET_SECONDS
+from cli.serve.graceful_server import ACCEPT_SECONDS, FINISH_SECONDS, GREET_SECONDS
 from helm.check import CHART, EVERYTHING, VALUES, ChartError, Values, lint, shapes, validate
 from storage.maintenance.worker import STOP_SECONDS
 from tests.helm.rendered import Release, container, matches

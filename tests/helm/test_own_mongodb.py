@@ -121,7 +121,7 @@ def test_a_server_runs_on_it_and_helm_test_is_content(release: Release, members:
 
 def test_the_collector_needs_no_server(release: Release, members: list[str]) -> None:
     job = release.one("CronJob", "prices-pricebook-collector")["spec"]["jobTemplate"]
-    done = run("-m", "graph.cli", *container({"spec": job["spec"]})["args"], **settings(release, members))
+    done = run("-m", "cli", *container({"spec": job["spec"]})["args"], **settings(release, members))
     assert done.returncode == 0, done.stderr
     assert msgspec.json.decode(done.stdout) == []
 

@@ -65,7 +65,7 @@ class Server:
     def _start(self) -> subprocess.Popen[bytes]:
         with self.log.open("ab") as output:
             return subprocess.Popen(
-                [sys.executable, "-m", "graph.cli", "serve"],
+                [sys.executable, "-m", "cli", "serve"],
                 cwd=self._root,
                 env={**self._environ, "PYTHONPATH": str(self._root)},
                 stdin=subprocess.DEVNULL,

@@ -1,0 +1,5 @@
+"""`python -m cli`: the command line of this very source tree and interpreter."""
+
+from cli import main
+
+main(prog_name="pricebook")

@@ -1,0 +1,1 @@
+"""Everything on one machine: `pricebook dev`, its demo and its seed."""

@@ -1,0 +1,1 @@
+"""`pricebook export`: a version written to a file."""

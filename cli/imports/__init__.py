@@ -1,0 +1,1 @@
+"""`pricebook import`: a file of prices sent as a batch."""

@@ -1,0 +1,24 @@
+"""The commands of ops, by GraphQL documents: over HTTP, or with --direct upon MongoDB itself."""
+
+from cli.ops import batches, completion, diff, events, lists, retention, rollback
+
+COMMANDS = (
+    lists.lists,
+    lists.show,
+    lists.snapshots,
+    diff.diff,
+    lists.history,
+    rollback.rollback,
+    rollback.pin,
+    rollback.unpin,
+    batches.batches,
+    batches.batch,
+    batches.approve,
+    batches.reject,
+    events.events,
+    retention.retain,
+    retention.restore,
+    completion.completion,
+)
+
+__all__ = ["COMMANDS"]

@@ -1,0 +1,24 @@
+"""`pricebook completion`: the script that lets a shell complete commands and options."""
+
+import click
+from click.shell_completion import BashComplete, FishComplete, ZshComplete
+
+from cli import exit_codes
+
+SHELLS = {"bash": BashComplete, "zsh": ZshComplete, "fish": FishComplete}
+
+
+@click.command(epilog=exit_codes.manual())
+@click.argument("shell", type=click.Choice([*SHELLS]))
+@click.pass_context
+def completion(context: click.Context, shell: str) -> None:
+    """Print the completion script of a shell.
+
+    With it, Tab completes commands and options.
+
+    \b
+    bash:  pricebook completion bash > ~/.local/share/bash-completion/completions/pricebook
+    zsh:   pricebook completion zsh > a folder of $fpath, as _pricebook
+    fish:  pricebook completion fish > ~/.config/fish/completions/pricebook.fish
+    """  # noqa: D301 - click reads the backspace
+    click.echo(SHELLS[shell](context.find_root().command, {}, "pricebook", "_PRICEBOOK_COMPLETE").source())

@@ -1,0 +1,1 @@
+"""`pricebook serve`: sockets, workers, metrics and a graceful end."""

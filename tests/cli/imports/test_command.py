@@ -1,0 +1,607 @@
+"""`pricebook import`: what it sends, what it sends again, what it leaves out, and what it says in the end."""
+
+import asyncio
+import io
+import json
+import re
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+import httpx
+import pytest
+from click.testing import CliRunner, Result
+from graphql import build_schema, extend_schema, parse, validate
+from rich.console import Console
+
+from cli.client import client
+from cli.client.client import open_client
+from cli.imports import batch_api, command, importer
+from cli.imports.chunks import Chunk
+from cli.imports.price_files import Format
+from cli.imports.progress import ImportProgress
+from tests.cli.imports.batch_server import Batch, BatchServer, Json, answer, error
+
+CONTRACT = Path(__file__).parents[1] / "graph" / "contract.graphql"
+ADDED = "extend type Batch { sequences: [Int!]! } extend type ItemError { line: Int }"
+
+Run = Callable[..., Result]
+
+
+@pytest.fixture
+def server() -> BatchServer:
+    return BatchServer()
+
+
+@pytest.fixture
+def prices(tmp_path: Path) -> str:
+    """A file of ten prices."""
+    file = tmp_path / "prices.ndjson"
+    file.write_text("".join(f'{{"sku": "S{number}"}}\n' for number in range(10)))
+    return str(file)
+
+
+@pytest.fixture
+def run(server: BatchServer, monkeypatch: pytest.MonkeyPatch) -> Run:
+    """Runs the command with `--list eu --chunk-rows 2` and more arguments, against the server, without delays."""
+
+    def connect(_endpoint: str, token: str | None, _connections: int) -> httpx.AsyncClient:
+        server.token = token
+        return httpx.AsyncClient(transport=httpx.MockTransport(server))
+
+    monkeypatch.setattr(command, "open_client", connect)
+    monkeypatch.setattr(client, "FIRST_DELAY", 0)
+    monkeypatch.setattr(importer, "FIRST_POLL", 0)
+    monkeypatch.delenv("PRICEBOOK_ENDPOINT", raising=False)
+
+    def run(*arguments: str, **environ: str) -> Result:
+        given = ["--list", "eu", "--chunk-rows", "2", *arguments]
+        result = CliRunner().invoke(command.import_, given, env=environ)
+        if result.exception and not isinstance(result.exception, SystemExit):
+            raise result.exception
+        return result
+
+    return run
+
+
+def rows(batch: Batch) -> list[str]:
+    return [json.loads(line)["sku"] for (line,) in batch.rows]
+
+
+def bad(index: int, line: int | None = None, **more: str | None) -> dict[str, Any]:
+    item = {"index": index, "line": line, "sku": f"S{index}", "field": "amount", "code": "AMOUNT_NEGATIVE"}
+    return {**item, "message": "-1 is negative.", **more}
+
+
+# ---------------------------------------------------------------- what is sent
+
+
+def test_a_file_is_sent_in_chunks_and_committed_with_their_number_and_size(
+    run: Run, server: BatchServer, prices: str
+) -> None:
+    result = run(prices)
+    assert result.exit_code == 0
+    assert rows(server.batch) == [f"S{number}" for number in range(10)]
+    assert server.batch.committed == {"batch": "b1", "parts": 5, "size": 10}
+    assert server.batch.names == {number: f"{number}.ndjson.gz" for number in range(5)}
+    assert result.stdout == "Published eu: version 7, 50,000 prices.\n"
+
+
+def test_the_chunks_of_a_csv_are_csv(run: Run, server: BatchServer, tmp_path: Path) -> None:
+    file = tmp_path / "prices.csv"
+    file.write_text("sku,amount,currency\nA,1,EUR\nB,2,EUR\nC,3,EUR\n")
+    assert run(str(file)).exit_code == 0
+    assert server.batch.parts == {
+        0: b"sku,amount,currency\nA,1,EUR\nB,2,EUR\n",
+        1: b"sku,amount,currency\nC,3,EUR\n",
+    }
+    assert server.batch.names == {0: "0.csv.gz", 1: "1.csv.gz"}
+
+
+def test_the_options_go_into_the_order(run: Run, server: BatchServer, prices: str) -> None:
+    run(prices)
+    sent = server.batch.sent
+    assert sent.pop("idempotencyKey").startswith("import-")
+    assert sent == {
+        "priceList": "eu",
+        "mode": "REPLACE",
+        "publish": "WHEN_VALID",
+        "expectedVersion": None,
+        "label": None,
+    }
+    run(
+        prices,
+        *("--mode", "merge", "--publish", "on-approval", "--expected-version", "3", "--label", "Mon", "--key", "k"),
+    )
+    assert server.batch.sent == {
+        "priceList": "eu",
+        "mode": "MERGE",
+        "publish": "ON_APPROVAL",
+        "expectedVersion": 3,
+        "label": "Mon",
+        "idempotencyKey": "k",
+    }
+
+
+def test_skus_to_remove_are_parts_of_their_own_and_no_prices(
+    run: Run, server: BatchServer, prices: str, tmp_path: Path
+) -> None:
+    (tmp_path / "gone.txt").write_text("A\nB\nC\n")
+    assert run(prices, "--mode", "merge", "--remove", str(tmp_path / "gone.txt")).exit_code == 0
+    assert [server.batch.parts[5], server.batch.parts[6]] == [["A", "B"], ["C"]]
+    assert server.batch.committed == {"batch": "b1", "parts": 7, "size": 10}
+
+
+def test_a_merge_may_only_remove(run: Run, server: BatchServer, tmp_path: Path) -> None:
+    (tmp_path / "gone.txt").write_text("A\n")
+    assert run("--mode", "merge", "--remove", str(tmp_path / "gone.txt")).exit_code == 0
+    assert server.batch.parts == {0: ["A"]}
+    assert server.batch.committed == {"batch": "b1", "parts": 1, "size": 0}
+
+
+@pytest.mark.parametrize("parallel", [1, 3])
+def test_so_many_chunks_are_under_way_at_once(run: Run, server: BatchServer, prices: str, parallel: int) -> None:
+    server.gather = parallel
+    assert run(prices, "--parallel", str(parallel)).exit_code == 0
+    assert server.most_under_way == parallel
+
+
+def test_a_list_is_created_where_it_is_missing_and_asked_for(run: Run, server: BatchServer, prices: str) -> None:
+    server.lists.clear()
+    refused = run(prices)
+    assert refused.exit_code == 1
+    assert "openBatch was refused:\n  PRICE_LIST_NOT_FOUND: Read the manual." in refused.stderr
+    assert "Created the price list eu." in run(prices, "--create").stderr
+    again = run(prices, "--create")
+    assert again.exit_code == 0
+    assert "Created" not in again.stderr
+
+
+def test_the_token_of_the_environment_goes_out_as_bearer(run: Run, server: BatchServer, prices: str) -> None:
+    run(prices, PRICEBOOK_TOKEN="t0ps3cret")
+    assert server.token == "t0ps3cret"
+    assert open_client("http://pricebook.test", "t0ps3cret", 1).headers["authorization"] == "Bearer t0ps3cret"
+    assert "authorization" not in open_client("http://pricebook.test", None, 1).headers
+
+
+def test_files_come_with_a_header_that_no_form_can_send(run: Run, server: BatchServer, prices: str) -> None:
+    server.faults["append"] = [httpx.Response(400, text="stop here")]
+    run(prices)
+    assert server.headers["graphql-require-preflight"] == "1"
+
+
+@pytest.mark.parametrize(
+    "document", [batch_api.CREATE, batch_api.OPEN, batch_api.APPEND, batch_api.COMMIT, batch_api.LOOK]
+)
+def test_the_documents_are_valid_by_the_contract(document: str) -> None:
+    schema = extend_schema(build_schema(CONTRACT.read_text()), parse(ADDED))
+    assert validate(schema, parse(document)) == []
+
+
+# ---------------------------------------------------------------- broken connections
+
+
+@pytest.mark.parametrize("operation", ["open", "append", "commit", "look"])
+@pytest.mark.parametrize(
+    "fault",
+    [
+        httpx.ConnectError("Connection refused"),
+        httpx.RemoteProtocolError("Server disconnected"),
+        httpx.ReadTimeout(""),
+        httpx.Response(502, text="<html>Bad Gateway</html>"),
+        httpx.Response(503),
+        httpx.Response(504),
+        httpx.Response(200, json={"data": None, "errors": [{"message": "No.", "extensions": {"code": "UNAVAILABLE"}}]}),
+        httpx.Response(400, json={"errors": [{"message": "No.", "extensions": {"code": "INTERRUPTED"}}]}),
+    ],
+    ids=lambda fault: type(fault).__name__,
+)
+def test_what_is_broken_off_is_sent_again(
+    run: Run, server: BatchServer, prices: str, operation: str, fault: httpx.Response | Exception
+) -> None:
+    server.finishing = 1
+    server.faults[operation] = [fault, fault, fault]
+    result = run(prices)
+    assert result.exit_code == 0
+    assert rows(server.batch) == [f"S{number}" for number in range(10)]
+    assert result.stderr.count("trying again in 0.0 s") == 3
+
+
+def test_an_answer_that_was_lost_does_no_harm(run: Run, server: BatchServer, prices: str) -> None:
+    """The server had stored the chunk; only the answer did not come."""
+    stored = server._append
+
+    async def lose_the_first_answer(sent: Json, file: tuple[str, bytes] | None) -> httpx.Response:
+        response = await stored(sent, file)
+        if len(server.appended) == 1:
+            raise httpx.ReadError("Connection reset by peer")
+        return response
+
+    server._append = lose_the_first_answer  # type: ignore[method-assign]
+    assert run(prices, "--parallel", "1").exit_code == 0
+    assert server.appended == [0, 0, 1, 2, 3, 4]
+
+
+def test_a_server_that_never_answers_is_given_up_soon(run: Run, server: BatchServer, prices: str) -> None:
+    server.faults["open"] = [httpx.ConnectError("Connection refused")] * 100
+    result = run(prices)
+    assert result.exit_code == 1
+    assert server.asked["open"] == client.FIRST_TRIES
+    assert "No answer from http://127.0.0.1:8000/graphql after 4 tries" in result.stderr
+    assert "Connection refused" in result.stderr
+
+
+def test_a_server_that_went_away_is_waited_for_but_not_for_ever(run: Run, server: BatchServer, prices: str) -> None:
+    server.faults["append"] = [httpx.Response(503)] * 1000
+    result = run(prices, "--parallel", "1")
+    assert result.exit_code == 1
+    assert server.asked["append"] == client.TRIES
+
+
+def test_pauses_grow_with_jitter_and_the_server_may_say_how_long(
+    run: Run, server: BatchServer, prices: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pauses = []
+    wait = asyncio.sleep
+
+    async def sleep(seconds: float) -> None:
+        if seconds:
+            pauses.append(seconds)
+        await wait(0)
+
+    monkeypatch.setattr(asyncio, "sleep", sleep)
+    monkeypatch.setattr(client, "FIRST_DELAY", 0.5)
+    server.faults["commit"] = [*[httpx.Response(503)] * 9, httpx.Response(429, headers={"Retry-After": "7"})]
+    assert run(prices).exit_code == 0
+    for pause, most in zip(pauses[:9], [0.5, 1, 2, 4, 8, 15, 15, 15, 15], strict=True):
+        assert most / 2 <= pause <= most
+    assert pauses[9:] == [7]
+
+
+@pytest.mark.parametrize(
+    ("response", "message"),
+    [
+        (httpx.Response(413, text="too large"), "answered 413, not GraphQL: too large"),
+        (httpx.Response(200, json=[]), "answered 200, not GraphQL"),
+        (
+            httpx.Response(401, json={"errors": [{"message": "No.", "extensions": {"code": "UNAUTHENTICATED"}}]}),
+            "answered with errors:\n  UNAUTHENTICATED: No.",
+        ),
+        (
+            answer(appendBatch={"batch": None, "userErrors": [error("LINE_TOO_LONG")]}),
+            "LINE_TOO_LONG: Read the manual.",
+        ),
+    ],
+)
+def test_what_is_refused_is_not_sent_again(
+    run: Run, server: BatchServer, prices: str, response: httpx.Response, message: str
+) -> None:
+    server.faults["append"] = [response]
+    result = run(prices, "--parallel", "1")
+    assert result.exit_code == 1
+    assert message in result.stderr
+    assert server.asked["append"] == 1
+    assert server.batch.committed is None
+
+
+def test_bad_items_in_a_chunk_are_told_at_once_and_the_others_looked_for(
+    run: Run, server: BatchServer, prices: str
+) -> None:
+    server.bad_sequences = {1, 3}
+    server.outcome = {"state": "FAILED", "errorCount": 2, "errors": [bad(2), bad(6)]}
+    result = run(prices)
+    assert result.exit_code == 1
+    assert result.stderr.count("Read the manual. Going on, so that the others are found too") == 1
+    assert sorted(server.appended) == [0, 1, 2, 3, 4]
+    assert result.stdout.count("AMOUNT_NEGATIVE") == 2
+
+
+# ---------------------------------------------------------------- the same command again
+
+
+def test_after_ctrl_c_the_same_command_sends_only_what_is_missing(run: Run, server: BatchServer, prices: str) -> None:
+    server.interrupt_after = 2
+    first = run(prices, "--parallel", "1")
+    assert first.exit_code == 130
+    assert "of batch b1 are stored; run the same command again to go on." in first.stderr
+    assert first.stdout == ""
+    assert server.batch.committed is None
+    stored = set(server.batch.parts)
+    assert stored < set(range(5))
+    server.appended.clear()
+    second = run(prices)
+    assert second.exit_code == 0
+    assert f"Going on with batch b1: {len(stored)} of its chunks are stored already." in second.stderr
+    assert sorted(server.appended) == sorted(set(range(5)) - stored)
+    assert rows(server.batch) == [f"S{number}" for number in range(10)]
+    assert server.batch.committed == {"batch": "b1", "parts": 5, "size": 10}
+
+
+def test_ctrl_c_while_it_is_published_leaves_it_to_the_server(run: Run, server: BatchServer, prices: str) -> None:
+    server.finishing, server.interrupt_on_look = 3, True
+    first = run(prices)
+    assert first.exit_code == 130
+    assert "Batch b1 is being published; run the same command again" in first.stderr
+    server.interrupt_on_look = False
+    server.appended.clear()
+    second = run(prices)
+    assert second.exit_code == 0
+    assert server.appended == []
+    assert "Published eu: version 7" in second.stdout
+
+
+def test_a_file_that_was_published_is_not_sent_again(run: Run, server: BatchServer, prices: str) -> None:
+    run(prices)
+    server.appended.clear()
+    again = run(prices, "--parallel", "2")
+    assert again.exit_code == 0
+    assert server.appended == []
+    assert len(server.batches) == 1
+    assert "Batch b1 was sent by an earlier run, and nothing is sent again." in again.stderr
+
+
+def test_another_content_or_option_is_another_batch(run: Run, server: BatchServer, prices: str, tmp_path: Path) -> None:
+    run(prices)
+    run(prices, "--chunk-rows", "3")
+    run(prices, "--mode", "merge")
+    run(prices, "--label", "Mon")
+    (tmp_path / "gone.txt").write_text("A\n")
+    run(prices, "--mode", "merge", "--remove", str(tmp_path / "gone.txt"))
+    (tmp_path / "gone.txt").write_text("B\n")
+    run(prices, "--mode", "merge", "--remove", str(tmp_path / "gone.txt"))
+    with Path(prices).open("a") as file:
+        file.write('{"sku": "S10"}\n')
+    run(prices)
+    assert len(server.batches) == 7
+
+
+@pytest.mark.parametrize("state", ["ABORTED", "REJECTED", "FAILED"])
+def test_a_batch_that_came_to_nothing_is_begun_anew(run: Run, server: BatchServer, prices: str, state: str) -> None:
+    server.outcome = {"state": state}
+    assert run(prices).exit_code == 1
+    server.outcome = {"state": "PUBLISHED"}
+    assert run(prices).exit_code == 0
+    first, second = server.batches
+    assert second == f"{first}-2"
+    assert rows(server.batches[second]) == [f"S{number}" for number in range(10)]
+
+
+def test_bad_items_are_shown_again_and_not_sent_again(run: Run, server: BatchServer, prices: str) -> None:
+    server.outcome = {"state": "FAILED", "errorCount": 1, "errors": [bad(3)]}
+    assert run(prices).exit_code == 1
+    server.appended.clear()
+    again = run(prices)
+    assert again.exit_code == 1
+    assert server.appended == []
+    assert "AMOUNT_NEGATIVE" in again.stdout
+
+
+def test_under_a_key_of_ones_own_a_batch_that_came_to_nothing_stays_so(
+    run: Run, server: BatchServer, prices: str
+) -> None:
+    server.outcome = {"state": "ABORTED"}
+    run(prices, "--key", "mine")
+    assert run(prices, "--key", "mine").exit_code == 1
+    assert list(server.batches) == ["mine"]
+
+
+def test_under_a_key_of_ones_own_the_server_compares_what_is_stored(run: Run, server: BatchServer, prices: str) -> None:
+    server.interrupt_after = 2
+    assert run(prices, "--key", "mine", "--parallel", "1").exit_code == 130
+    server.appended.clear()
+    Path(prices).write_text('{"sku": "X"}\n' * 10)
+    result = run(prices, "--key", "mine", "--parallel", "1")
+    assert result.exit_code == 1
+    assert "SEQUENCE_REUSED" in result.stderr
+    assert server.batch.committed is None
+
+
+# ---------------------------------------------------------------- the end
+
+
+def test_a_batch_that_the_server_works_on_is_waited_for(run: Run, server: BatchServer, prices: str) -> None:
+    server.finishing = 3
+    result = run(prices)
+    assert result.exit_code == 0
+    assert server.asked["look"] == 3
+    assert result.stdout == "Published eu: version 7, 50,000 prices.\n"
+
+
+def test_a_commit_that_found_another_at_work_is_repeated(run: Run, server: BatchServer, prices: str) -> None:
+    server.faults["commit"] = [
+        answer(commitBatch={"batch": {"id": "b1", "state": "OPEN"}, "snapshot": None, "userErrors": []})
+    ]
+    assert run(prices).exit_code == 0
+    assert server.asked["commit"] == 2
+
+
+def test_wait_returns_when_every_server_answers_with_the_version(run: Run, server: BatchServer, prices: str) -> None:
+    server.served = [None, {"by": 0, "of": 0}, {"by": 1, "of": 3}, {"by": 2, "of": 3}, {"by": 3, "of": 3}]
+    result = run(prices, "--wait")
+    assert result.exit_code == 0
+    assert result.stdout == "Published eu: version 7, 50,000 prices; 3 of 3 servers answer with it.\n"
+
+
+def test_without_wait_it_returns_when_it_is_published(run: Run, server: BatchServer, prices: str) -> None:
+    server.served = [{"by": 1, "of": 3}]
+    assert run(prices).stdout == "Published eu: version 7, 50,000 prices; 1 of 3 servers answer with it.\n"
+    assert server.asked["look"] == 0
+
+
+def test_bad_items_are_a_table_with_their_lines_in_the_file(run: Run, server: BatchServer, tmp_path: Path) -> None:
+    file = tmp_path / "prices.csv"
+    file.write_text('sku,amount,currency\nS0,1,EUR\n"S\n1",1,EUR\n\nS2,-1,EUR\nS3,-1,EUR\n')
+    server.outcome = {
+        "state": "FAILED",
+        "errorCount": 250,
+        "errors": [bad(2, 2, sku="[red]\x1b[31m:smile:"), bad(3, 3, field=None)],
+    }
+    server.user_errors = [error("BATCH_INVALID")]
+    result = run(str(file))
+    assert result.exit_code == 1
+    lines = [re.split(r"  +", line.strip()) for line in result.stdout.splitlines()]
+    assert ["index", "line", "sku", "field", "code", "message"] in lines
+    assert ["2", "6", r"[red]\x1b[31m:smile:", "amount", "AMOUNT_NEGATIVE", "-1 is negative."] in lines
+    assert ["3", "7", "S3", "AMOUNT_NEGATIVE", "-1 is negative."] in lines
+    assert "Batch b1 of eu is FAILED: nothing is published.\n  BATCH_INVALID: Read the manual.\n" in result.stdout
+    assert "and 248 more bad items" in result.stdout
+
+
+def test_what_is_wrong_with_a_header_is_told_once(run: Run, server: BatchServer, tmp_path: Path) -> None:
+    file = tmp_path / "prices.csv"
+    file.write_text("\nsku,price,currency\nA,1,EUR\nB,1,EUR\nC,1,EUR\n")
+    unknown = {"sku": None, "field": "price", "code": "COLUMN_UNKNOWN", "message": "There is no column 'price'."}
+    missing = {"sku": None, "field": "amount", "code": "COLUMN_MISSING", "message": "It is missing."}
+    errors = [bad(0, 1, **unknown), bad(0, 1, **missing), bad(2, 1, **unknown), bad(2, 1, **missing)]
+    server.outcome = {"state": "FAILED", "errorCount": 4, "errors": errors}
+    result = run(str(file))
+    assert result.stdout.count("COLUMN_UNKNOWN") == result.stdout.count("COLUMN_MISSING") == 1
+    assert re.search(r"^ +2 +price +COLUMN_UNKNOWN", result.stdout, re.MULTILINE)
+    assert "more bad items" not in result.stdout
+
+
+def test_a_batch_that_is_held_is_told_with_its_findings_and_how_to_approve_it(
+    run: Run, server: BatchServer, prices: str
+) -> None:
+    finding = {
+        "gate": "maxShrinkPercent",
+        "severity": "HOLD",
+        "message": "It would shrink.",
+        "observed": "60",
+        "limit": "10",
+    }
+    summary = {"added": 1, "removed": 6_000, "changed": 0, "unchanged": 4_000}
+    server.outcome = {"state": "HELD", "findings": [finding], "summary": summary}
+    result = run(prices)
+    assert result.exit_code == 3
+    assert result.stdout.splitlines()[:3] == [
+        "Batch b1 is held: version 7 of eu, 50,000 prices, waits for approval.",
+        "  1 added, 6,000 removed, 0 changed, 4,000 unchanged",
+        "  HOLD maxShrinkPercent: It would shrink. (observed 60, limit 10)",
+    ]
+    mutation = next(line for line in result.stdout.splitlines() if "mutation {" in line)
+    assert validate(build_schema(CONTRACT.read_text()), parse(mutation)) == []
+    assert 'batch: "b1"' in mutation
+
+
+@pytest.mark.parametrize(
+    ("severities", "user_errors", "code"),
+    [([], [], 0), (["INFO"], [], 0), (["HOLD"], [], 3), (["HOLD", "REJECT"], [], 1), ([], [error("IDLE")], 1)],
+)
+def test_a_dry_run_exits_as_the_real_one_would(
+    run: Run, server: BatchServer, prices: str, severities: list[str], user_errors: list[Any], code: int
+) -> None:
+    findings = [
+        {"gate": "minSize", "severity": severity, "message": "It is small.", "observed": None, "limit": None}
+        for severity in severities
+    ]
+    server.outcome = {"state": "ABORTED", "findings": findings}
+    server.user_errors = user_errors
+    result = run(prices, "--publish", "dry-run")
+    assert result.exit_code == code
+    assert "nothing is published" in result.stdout
+
+
+def test_a_batch_that_a_gate_rejects_is_told_with_the_reason(run: Run, server: BatchServer, prices: str) -> None:
+    server.outcome = {"state": "REJECTED"}
+    server.user_errors = [error("GATE_REJECTED")]
+    server.finishing = 2
+    result = run(prices)
+    assert result.exit_code == 1
+    assert result.stdout == "Batch b1 of eu is REJECTED: nothing is published.\n  GATE_REJECTED: Read the manual.\n"
+
+
+def test_for_programs_the_batch_is_json(run: Run, server: BatchServer, tmp_path: Path, prices: str) -> None:
+    batch = json.loads(run(prices, "--json").stdout)
+    assert (batch["id"], batch["state"], batch["version"]) == ("b1", "PUBLISHED", 7)
+    (tmp_path / "gone.txt").write_text("A\n\n\n\n")
+    server.outcome = {"state": "FAILED", "errorCount": 2, "errors": [bad(9, 2), bad(10, field="remove")]}
+    result = run(prices, "--json", "--mode", "merge", "--remove", str(tmp_path / "gone.txt"))
+    assert result.exit_code == 1
+    assert [error["line"] for error in json.loads(result.stdout)["errors"]] == [10, 1]
+
+
+# ---------------------------------------------------------------- the command line
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ([], "Give a FILE, or --remove with --mode merge."),
+        (["FILE", "--remove", "FILE"], "--remove goes with --mode merge"),
+        (["missing.csv"], "does not exist"),
+        (["FILE", "--chunk-rows", "0"], "--chunk-rows"),
+        (["FILE", "--mode", "append"], "--mode"),
+    ],
+)
+def test_a_command_line_that_is_wrong_sends_nothing(
+    run: Run, server: BatchServer, prices: str, arguments: list[str], message: str
+) -> None:
+    result = run(*(prices if argument == "FILE" else argument for argument in arguments))
+    assert result.exit_code == 2
+    assert message in result.stderr
+    assert not server.asked
+
+
+def test_a_file_that_cannot_be_read_is_not_published(run: Run, server: BatchServer, tmp_path: Path) -> None:
+    (tmp_path / "prices.csv.gz").write_bytes(b"sku,amount,currency\n")
+    result = run(str(tmp_path / "prices.csv.gz"))
+    assert result.exit_code == 1
+    assert "cannot be decompressed" in result.stderr
+    assert server.batch.committed is None
+
+
+def test_the_manual_tells_the_exit_codes() -> None:
+    manual = CliRunner().invoke(command.import_, ["--help"]).stdout
+    assert [int(code) for code in re.findall(r"^ +(\d+)  ", manual.split("Exit codes:")[1], re.MULTILINE)] == [
+        0,
+        1,
+        2,
+        3,
+        130,
+    ]
+    for option in command.import_.params:
+        if isinstance(option, click.Option):
+            assert option.opts[0] in manual
+
+
+# ---------------------------------------------------------------- progress
+
+
+def chunk(number: int) -> Chunk:
+    return Chunk(number, Format.NDJSON, b"", [b"{}\n"] * 1000, 250)
+
+
+def test_progress_is_plain_lines_where_there_is_no_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 100.0
+    monkeypatch.setattr(time, "monotonic", lambda: now)
+    console = Console(file=io.StringIO())
+    with ImportProgress(console, 1250) as progress:
+        progress.skipped(chunk(0))
+        progress.begin()
+        for number in range(1, 4):
+            now += 3
+            progress.sent(chunk(number))
+        progress.waiting("publishing")
+        progress.waiting("publishing")
+    assert console.file.getvalue().splitlines() == [  # type: ignore[attr-defined]
+        "  3,000 rows, 333 rows/s, 0:00:06 left",
+        "  publishing ...",
+    ]
+
+
+def test_progress_is_a_bar_in_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 100.0
+    monkeypatch.setattr(time, "monotonic", lambda: now)
+    console = Console(file=io.StringIO(), force_terminal=True, width=120)
+    with ImportProgress(console, 1000) as progress:
+        progress.begin()
+        now += 4
+        progress.sent(chunk(0))
+        progress.note("connection broken")
+    shown = console.file.getvalue()  # type: ignore[attr-defined]
+    assert "━" in shown
+    assert "1,000 rows, 250 rows/s, 0:00:12 left" in shown
+    assert "connection broken" in shown
