@@ -16,6 +16,7 @@ from starlette.types import ASGIApp, Lifespan, Receive, Scope, Send
 from starlette.websockets import WebSocket
 
 from graph import schema
+from graph.asgi.request_ids import RequestIds
 from graph.context import Context
 from graph.http.access import Access, caller_of
 from graph.http.answers import Answer, error_response
@@ -34,7 +35,6 @@ from graph.limits.rates import Rates
 from graph.limits.subscriptions import Subscriptions
 from graph.runtime import Runtime
 from graph.settings import Settings, SettingsError
-from graph.telemetry.request_ids import RequestIds
 from graph.telemetry.traces import TRACES
 
 GARBAGE_THRESHOLD = 10_000

@@ -7,9 +7,9 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 from starlette.websockets import WebSocket
 
+from graph.asgi.headers import headers_of
 from graph.http.answers import Answer, error_response
 from graph.http.forwarded import Balancers
-from graph.http.headers import headers_of
 from graph.identity.callers import ANONYMOUS, Caller, Unauthenticated
 from graph.limits import rates
 from graph.limits.rates import Rates

@@ -6,9 +6,9 @@ from typing import Any
 import msgspec
 from starlette.types import Receive, Scope, Send
 
+from graph.asgi.media_types import JSON
+from graph.asgi.request_ids import Headers, with_given_id, with_request_id
 from graph.http.lingering import is_unread, send_and_linger
-from graph.http.media_types import JSON
-from graph.telemetry.request_ids import Headers, with_given_id, with_request_id
 from graph.telemetry.requests import note_code, note_status
 
 VARY = (b"vary", b"Accept, Authorization")

@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from graph.asgi.headers import header
 from graph.http.answers import Answer, error_response
-from graph.http.headers import header
 from graph.http.lingering import is_lingering, note_read
 
 

@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass
 
+from graph.asgi.request_ids import Headers
 from graph.identity.callers import ANONYMOUS
-from graph.telemetry.request_ids import Headers
 
 IMMUTABLE = "max-age=31536000, immutable"
 

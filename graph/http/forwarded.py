@@ -6,7 +6,7 @@ from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 
 from starlette.types import Scope
 
-from graph.http.headers import header
+from graph.asgi.headers import header
 
 Network = IPv4Network | IPv6Network
 

@@ -21,12 +21,13 @@ from strawberry.subscriptions.protocols.graphql_transport_ws.handlers import (
 )
 from strawberry.subscriptions.protocols.graphql_transport_ws.types import ConnectionInitMessage
 
+from graph.asgi.headers import header
+from graph.asgi.media_types import EVENTS
+from graph.asgi.request_ids import with_request_id
 from graph.context import Context
 from graph.documents import Documents
 from graph.http.access import caller_of
 from graph.http.answers import error_response
-from graph.http.headers import header
-from graph.http.media_types import EVENTS
 from graph.http.metered import metered_operation
 from graph.http.requests import BadRequest
 from graph.http.trusted import TrustedDocuments
@@ -36,7 +37,6 @@ from graph.limits.rates import Rates
 from graph.limits.subscriptions import Subscriptions
 from graph.runtime import Runtime
 from graph.telemetry.operations import NONE
-from graph.telemetry.request_ids import with_request_id
 from graph.telemetry.requests import note_code, note_operation, note_status
 
 MAX_REASON = 120

@@ -6,8 +6,8 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 from starlette.websockets import WebSocket
 
+from graph.asgi.headers import headers_of
 from graph.http.answers import error_response
-from graph.http.headers import headers_of
 from graph.http.requests import BadRequest
 from loaders import MinVersions
 

@@ -11,8 +11,8 @@ import msgspec
 from python_multipart.multipart import parse_options_header
 from starlette.requests import Request
 
-from graph.http.headers import header
-from graph.http.media_types import MULTIPART
+from graph.asgi.headers import header
+from graph.asgi.media_types import MULTIPART
 from graph.http.parts import Parts, UploadTooLarge
 from graph.http.requests import BadRequest, GraphQLRequest, decode_request
 from graph.uploads import Upload

@@ -7,9 +7,9 @@ from typing import TypeVar
 import msgspec
 from starlette.requests import ClientDisconnect, Request
 
+from graph.asgi.headers import header
+from graph.asgi.media_types import JSON, MULTIPART, is_json, is_utf_8
 from graph.cut_rows import CutRows, cut_rows
-from graph.http.headers import header
-from graph.http.media_types import JSON, MULTIPART, is_json, is_utf_8
 
 T = TypeVar("T")
 

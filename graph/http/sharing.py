@@ -4,11 +4,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from graph.asgi.request_ids import Headers
 from graph.context import Context
 from graph.http.answers import Answer, not_modified
 from graph.http.cache_control import CacheControl
 from graph.http.etags import ETags, has, has_any
-from graph.telemetry.request_ids import Headers
 from graph.versioned import Versioned
 from loaders import View
 

@@ -6,7 +6,7 @@ import logging
 import sys
 from typing import Any
 
-from graph.telemetry.request_ids import ids
+from graph.asgi.request_ids import ids
 from graph.telemetry.traces import trace_ids
 
 _ACCESS_ARGUMENTS = 5

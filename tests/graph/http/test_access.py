@@ -10,7 +10,7 @@ from typing import Any
 import httpx
 import pytest
 
-from graph.http.media_types import GRAPHQL_RESPONSE
+from graph.asgi.media_types import GRAPHQL_RESPONSE
 from graph.identity import authenticator
 from graph.settings import Settings
 from storage.mongodb.connection import connect

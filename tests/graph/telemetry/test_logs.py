@@ -7,8 +7,8 @@ from logging.config import dictConfig
 
 import pytest
 
+from graph.asgi.request_ids import _current
 from graph.telemetry.logs import HumanLines, JsonLines, log_config
-from graph.telemetry.request_ids import _current
 
 
 def record(message: str, *arguments: object, raised: bool = False) -> logging.LogRecord:

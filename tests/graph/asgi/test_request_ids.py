@@ -6,8 +6,8 @@ import httpx
 import pytest
 from starlette.types import Receive, Scope, Send
 
+from graph.asgi.request_ids import Ids, RequestIds, ids
 from graph.http.answers import json_response
-from graph.telemetry.request_ids import Ids, RequestIds, ids
 
 TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
 

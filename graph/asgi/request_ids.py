@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from graph.http.headers import headers_of
+from graph.asgi.headers import headers_of
 
 HEADER = b"x-request-id"
 TRACE_PARENT = b"traceparent"

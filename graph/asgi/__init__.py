@@ -1,0 +1,1 @@
+"""ASGI basics: headers, media types and request ids."""
