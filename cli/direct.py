@@ -11,7 +11,7 @@ from starlette.types import Receive, Scope, Send
 from cli.client.sync_client import ApiError
 from cli.startup import BadSettings
 from graph.app import GRAPHQL, create_app
-from graph.http.response_cache import ResponseCache
+from graph.cache.response_cache import ResponseCache
 from graph.identity.authenticator import Authenticator
 from graph.identity.callers import Caller
 from graph.identity.scopes import EVERYTHING

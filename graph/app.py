@@ -17,11 +17,11 @@ from starlette.websockets import WebSocket
 
 from graph import schema
 from graph.asgi.request_ids import RequestIds
+from graph.cache.cache_control import CacheControl
 from graph.context import Context
 from graph.http.access import Access, caller_of
 from graph.http.answers import Answer, error_response
 from graph.http.body_limit import BodyLimit
-from graph.http.cache_control import CacheControl
 from graph.http.caching import FromCache
 from graph.http.endpoint import Endpoint
 from graph.http.forwarded import Balancers

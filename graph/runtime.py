@@ -4,9 +4,9 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, nullcontext
 from dataclasses import dataclass, field
 
+from graph.cache.response_cache import ResponseCache
 from graph.context import Context
 from graph.drain import Drain
-from graph.http.response_cache import ResponseCache
 from graph.identity.authenticator import Authenticator
 from graph.identity.callers import ANONYMOUS, Caller
 from graph.identity.jwks import KeySet

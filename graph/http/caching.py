@@ -12,11 +12,11 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from graph.asgi.headers import headers_of
 from graph.asgi.media_types import EVENTS, accepted_media_type, is_json, is_utf_8
+from graph.cache.etags import has
+from graph.cache.response_cache import Entry
 from graph.http.access import caller_of
 from graph.http.answers import Answer
-from graph.http.etags import has
 from graph.http.lingering import note_read
-from graph.http.response_cache import Entry
 from graph.runtime import Runtime
 from graph.telemetry.requests import noted_operation
 

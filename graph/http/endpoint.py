@@ -13,14 +13,14 @@ from strawberry.http.ides import get_graphql_ide_html
 
 from graph.asgi.headers import header, headers_of
 from graph.asgi.media_types import GRAPHQL_RESPONSE, accepted_media_type
+from graph.cache.cache_control import CacheControl
+from graph.cache.etags import ETags
 from graph.context import Context
 from graph.documents import Document, Documents, Operation
 from graph.errors import present
 from graph.http.access import caller_of, unauthenticated
 from graph.http.answers import Answer, answer, error_response, json_response
-from graph.http.cache_control import CacheControl
 from graph.http.caching import MIN_VERSION, keep
-from graph.http.etags import ETags
 from graph.http.live import Live, MakeContext, is_websocket, wants_events
 from graph.http.multipart import UploadRequest, is_multipart, read_multipart
 from graph.http.persisted import RequestedDocuments

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from graph.asgi.request_ids import Headers
+from graph.cache.cache_control import CacheControl
+from graph.cache.etags import ETags, has, has_any
 from graph.context import Context
 from graph.http.answers import Answer, not_modified
-from graph.http.cache_control import CacheControl
-from graph.http.etags import ETags, has, has_any
 from graph.versioned import Versioned
 from loaders import View
 

@@ -11,7 +11,7 @@ from typing import Any, Protocol
 
 from prometheus_client import Histogram
 
-from graph.http.response_cache import ResponseCache
+from graph.cache.response_cache import ResponseCache
 from graph.telemetry.batch_metrics import BatchMetrics
 from graph.telemetry.cache_metrics import CacheMetrics
 from graph.telemetry.list_labels import ListLabels

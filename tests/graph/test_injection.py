@@ -22,7 +22,7 @@ from pymongo.monitoring import CommandListener, CommandStartedEvent
 
 from graph import schema
 from graph.app import create_app
-from graph.http.response_cache import ResponseCache
+from graph.cache.response_cache import ResponseCache
 from graph.identity.authenticator import Authenticator
 from graph.runtime import Runtime
 from loaders import Heads

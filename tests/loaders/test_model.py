@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from graph.http.response_cache import ResponseCache
+from graph.cache.response_cache import ResponseCache
 from graph.identity.authenticator import Authenticator
 from graph.runtime import Runtime
 from loaders import MISSING, Heads, Versions, Window

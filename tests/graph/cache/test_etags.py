@@ -6,7 +6,7 @@ import pytest
 from graphql import build_schema
 
 from graph import schema
-from graph.http.etags import ETags, has
+from graph.cache.etags import ETags, has
 
 SCHEMA = schema.build()._schema
 ASKED: dict[str, Any] = {
