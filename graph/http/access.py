@@ -8,13 +8,13 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from starlette.websockets import WebSocket
 
 from graph.asgi.headers import headers_of
+from graph.documents.operation_name import NONE
 from graph.http.answers import Answer, error_response
 from graph.http.forwarded import Balancers
 from graph.identity.callers import ANONYMOUS, Caller, Unauthenticated
 from graph.limits import rates
 from graph.limits.rates import Rates
 from graph.runtime import Runtime
-from graph.telemetry.operations import NONE
 from storage import Unavailable, explain
 
 CALLER = "pricebook.caller"

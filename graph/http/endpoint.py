@@ -16,7 +16,7 @@ from graph.asgi.media_types import GRAPHQL_RESPONSE, accepted_media_type
 from graph.cache.cache_control import CacheControl
 from graph.cache.etags import ETags
 from graph.context import Context
-from graph.documents import Document, Documents, Operation
+from graph.documents.document import Document, Documents, Operation
 from graph.errors import present
 from graph.http.access import caller_of, unauthenticated
 from graph.http.answers import Answer, answer, error_response, json_response

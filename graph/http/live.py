@@ -25,7 +25,8 @@ from graph.asgi.headers import header
 from graph.asgi.media_types import EVENTS
 from graph.asgi.request_ids import with_request_id
 from graph.context import Context
-from graph.documents import Documents
+from graph.documents.document import Documents
+from graph.documents.operation_name import NONE
 from graph.http.access import caller_of
 from graph.http.answers import error_response
 from graph.http.metered import metered_operation
@@ -36,7 +37,6 @@ from graph.limits.limits import Limits, OverLimit
 from graph.limits.rates import Rates
 from graph.limits.subscriptions import Subscriptions
 from graph.runtime import Runtime
-from graph.telemetry.operations import NONE
 from graph.telemetry.requests import note_code, note_operation, note_status
 
 MAX_REASON = 120

@@ -8,8 +8,8 @@ from graph.asgi.request_ids import Headers
 from graph.cache.cache_control import CacheControl
 from graph.cache.etags import ETags, has, has_any
 from graph.context import Context
+from graph.documents.cacheability import Versioned
 from graph.http.answers import Answer, not_modified
-from graph.versioned import Versioned
 from loaders import View
 
 

@@ -7,7 +7,7 @@ from time import perf_counter
 
 from starlette.types import Scope
 
-from graph.telemetry.operations import NONE
+from graph.documents.operation_name import NONE
 from storage import Tally
 
 BOUNDS = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)

@@ -7,7 +7,7 @@ import pytest
 from graphql import OperationType
 
 from graph import schema
-from graph.documents import Documents
+from graph.documents.document import Documents
 from graph.execution import compiler, executable
 from graph.execution.executable import MAX_PLANS, Executable
 from tests.graph.execution import memory

@@ -3,7 +3,7 @@
 import pytest
 from graphql import build_schema, get_operation_ast, parse
 
-from graph.telemetry.operations import name_of
+from graph.documents.operation_name import name_of
 
 SCHEMA = build_schema(
     "type Query { snapshot: Int price(sku: ID): Int } type Mutation { rollback: Int } type Subscription { moved: Int }"

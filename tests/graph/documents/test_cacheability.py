@@ -6,11 +6,11 @@ import pytest
 from graphql import GraphQLObjectType, build_schema, parse, validate
 
 from graph import schema
-from graph.documents import Documents
+from graph.documents.cacheability import PURE
+from graph.documents.document import Documents
 from graph.schema import sdl
-from graph.versioned import PURE
 
-CONTRACT = build_schema(Path(__file__).with_name("contract.graphql").read_text())
+CONTRACT = build_schema(Path(__file__).parents[1].joinpath("contract.graphql").read_text())
 SCHEMA = schema.build()._schema
 
 VERSIONED = {

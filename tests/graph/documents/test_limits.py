@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from graph import schema
-from graph.documents import Documents
+from graph.documents.document import Documents
+from graph.documents.shape import check_shape
 from graph.limits.limits import Limits, OverLimit
-from graph.limits.shape import check_shape
 
 SCHEMA = schema.build()._schema
 

@@ -18,13 +18,13 @@ from graphql import (
     validate,
 )
 
+from graph.documents.cacheability import Versioned, versioned
+from graph.documents.cost import Cost
+from graph.documents.operation_name import name_of
+from graph.documents.shape import check_shape
 from graph.execution import Executable
-from graph.limits.cost import Cost
 from graph.limits.limits import DEFAULT_LIMITS, Limits, OverLimit
-from graph.limits.shape import check_shape
 from graph.rows import row_variables
-from graph.telemetry.operations import name_of
-from graph.versioned import Versioned, versioned
 
 MAX_DOCUMENTS = 1000
 
