@@ -19,6 +19,7 @@ from graphql import (
 
 from graph.execution.collect import Collector
 from graph.execution.plan import Field, Kind, Leaf, Many, One, Selection
+from graph.execution.plannable import Unplannable
 from graph.execution.projection import (
     Constant,
     Plain,
@@ -30,7 +31,6 @@ from graph.execution.projection import (
     project_object,
 )
 from graph.execution.resolvers import FieldSite, attribute_of, compile_resolver
-from graph.execution.survey import Unplannable
 
 MAX_FIELDS = 2000
 """The most fields that a plan has. Fragments within fragments can make more of a short document than is ever asked."""

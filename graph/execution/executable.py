@@ -7,10 +7,10 @@ from graphql import DocumentNode, ExecutionResult, GraphQLSchema, OperationDefin
 from graphql.execution.values import VariableValues
 
 from graph.execution.compiler import Compiler
+from graph.execution.execution import Run
 from graph.execution.plan import Selection
+from graph.execution.plannable import Unplannable, condition_variables, fragments_of
 from graph.execution.resolvers import strawberry_schema
-from graph.execution.run import Run
-from graph.execution.survey import Unplannable, condition_variables, fragments_of
 from graph.execution.variables import Variables
 
 MAX_PLANS = 16

@@ -2,7 +2,7 @@
 
 A projection knows only values as they should be. For every other (a null that may not be, a scalar that cannot be
 written, an awaitable, an exception) it raises whatever comes, and the value is completed anew by the careful way of
-`graph.execution.run`, which knows what is allowed and where in the answer an error belongs.
+`graph.execution.execution`, which knows what is allowed and where in the answer an error belongs.
 """
 
 from collections.abc import Callable, Mapping

@@ -29,7 +29,7 @@ from graph.execution.arguments import compile_arguments
 from graph.execution.background import HELPERS
 
 if TYPE_CHECKING:
-    from graph.execution.run import Run
+    from graph.execution.execution import Run
 
 Resolve = Callable[["Run", Any, Path], Any]
 """Gives the value of a field, or an awaitable of it, from a run, the field's object, and the field's path."""

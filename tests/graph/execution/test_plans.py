@@ -11,8 +11,8 @@ from graph.documents.document import Documents
 from graph.execution import compiler, executable
 from graph.execution.executable import MAX_PLANS, Executable
 from tests.graph.execution import memory
-from tests.graph.execution.both import by_core, outcome
-from tests.graph.execution.both import executable as ready
+from tests.graph.execution.differential import by_core, outcome
+from tests.graph.execution.differential import executable as ready
 
 SCHEMA = schema.build()
 

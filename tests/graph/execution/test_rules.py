@@ -12,8 +12,8 @@ import pytest
 from graphql import ExecutionResult
 
 from tests.graph.execution import memory
-from tests.graph.execution.both import by_core, executable, outcome, planned
-from tests.graph.execution.odd import SCHEMA, Color
+from tests.graph.execution.differential import by_core, executable, outcome, planned
+from tests.graph.execution.edge_case_schema import SCHEMA, Color
 from tests.graph.execution.test_plans import SCHEMA as OURS
 
 

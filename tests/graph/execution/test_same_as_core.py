@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from graph import cursors, schema
-from tests.graph.execution import memory, odd
-from tests.graph.execution.both import compare
+from tests.graph.execution import edge_case_schema, memory
+from tests.graph.execution.differential import compare
 from tests.graph.execution.documents import Asked, Values, requests
 
 # Where an error makes an object null, work beside it that has not begun is cancelled, by the one and by the other.
@@ -88,11 +88,11 @@ ODD = Values(
     },
     wrong={"Wish": [{"times": "x"}, {"none": 1}], "[Wish!]": [[None]], "Int": ["one"], "[Color!]": [["PINK"]]},
 )
-THING = odd.SCHEMA._schema.type_map["Thing"]
+THING = edge_case_schema.SCHEMA._schema.type_map["Thing"]
 
 
 @settings(max_examples=200, deadline=None)
-@given(requests(odd.SCHEMA._schema, ODD), st.integers(0, 2**32))
+@given(requests(edge_case_schema.SCHEMA._schema, ODD), st.integers(0, 2**32))
 def test_whatever_goes_wrong_is_answered_as_graphql_core_answers_it(asked: Asked, seed: int) -> None:
-    recipe = odd.recipe(cast("GraphQLObjectType", THING), Random(seed))
-    compare(odd.SCHEMA, asked.text, asked.variables, lambda: lambda: odd.build(recipe))
+    recipe = edge_case_schema.recipe(cast("GraphQLObjectType", THING), Random(seed))
+    compare(edge_case_schema.SCHEMA, asked.text, asked.variables, lambda: lambda: edge_case_schema.build(recipe))
