@@ -12,7 +12,7 @@ from types import FrameType
 
 import click
 
-from graph.http.trusted import TrustedDocuments
+from graph.http.trusted_documents import TrustedDocuments
 from graph.settings import Settings, SettingsError, masked
 from storage.embedded_mongodb.replica_set import DevSet, DevSetError
 

@@ -20,7 +20,6 @@ from graph.asgi.request_ids import RequestIds
 from graph.cache.cache_control import CacheControl
 from graph.context import Context
 from graph.http.access import Access, caller_of
-from graph.http.answers import Answer, error_response
 from graph.http.body_limit import BodyLimit
 from graph.http.caching import FromCache
 from graph.http.endpoint import Endpoint
@@ -30,7 +29,8 @@ from graph.http.metered import Metered
 from graph.http.min_version import HEADER, MinVersion, min_versions_of
 from graph.http.multipart import PREFLIGHT
 from graph.http.own_name import OwnName
-from graph.http.trusted import TrustedDocuments
+from graph.http.response import Answer, error_response
+from graph.http.trusted_documents import TrustedDocuments
 from graph.limits.rates import Rates
 from graph.limits.subscriptions import Subscriptions
 from graph.runtime import Runtime

@@ -3,7 +3,7 @@
 from collections import OrderedDict
 from collections.abc import Mapping
 
-from graph.http.answers import Answer
+from graph.http.response import Answer
 from graph.telemetry.requests import Answers
 from loaders import Heads
 

@@ -9,8 +9,9 @@ from starlette.websockets import WebSocket
 
 from graph.asgi.headers import headers_of
 from graph.documents.operation_name import NONE
-from graph.http.answers import Answer, error_response
+from graph.http.errors import unauthenticated
 from graph.http.forwarded import Balancers
+from graph.http.response import Answer, error_response
 from graph.identity.callers import ANONYMOUS, Caller, Unauthenticated
 from graph.limits import rates
 from graph.limits.rates import Rates
@@ -69,11 +70,6 @@ def caller_of(scope: Scope) -> Caller:
     """Return who sends a request, or opened a WebSocket."""
     caller: Caller = scope[CALLER]
     return caller
-
-
-def unauthenticated(refused: Unauthenticated) -> Answer:
-    """Return the answer to who has to say, or to prove, who they are (RFC 6750)."""
-    return error_response(401, refused.code, refused.message, {"www-authenticate": 'Bearer realm="pricebook"'})
 
 
 async def _identified(runtime: Runtime, scope: Scope) -> Caller:

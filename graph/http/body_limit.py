@@ -1,29 +1,11 @@
 """A body over the limit is refused with 413: before it is read where its length was told, else once it is over."""
 
-from dataclasses import dataclass
-
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from graph.asgi.headers import header
-from graph.http.answers import Answer, error_response
-from graph.http.lingering import is_lingering, note_read
-
-
-class BodyTooLarge(Exception):
-    """More bytes came than are allowed."""
-
-    code = "BODY_TOO_LARGE"
-
-    def __init__(self, limit: "Limit") -> None:
-        super().__init__(f"The body is over {limit.bytes} bytes. Send the batch in parts, or raise {limit.setting}.")
-
-
-@dataclass(frozen=True, slots=True)
-class Limit:
-    """How many bytes of body are allowed, and the setting that says so."""
-
-    bytes: int
-    setting: str
+from graph.http.errors import BodyTooLarge, Limit
+from graph.http.lingering_close import is_lingering, note_read
+from graph.http.response import Answer, error_response
 
 
 class BodyLimit:

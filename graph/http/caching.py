@@ -15,8 +15,8 @@ from graph.asgi.media_types import EVENTS, accepted_media_type, is_json, is_utf_
 from graph.cache.etags import has
 from graph.cache.response_cache import Entry
 from graph.http.access import caller_of
-from graph.http.answers import Answer
-from graph.http.lingering import note_read
+from graph.http.lingering_close import note_read
+from graph.http.response import Answer
 from graph.runtime import Runtime
 from graph.telemetry.requests import noted_operation
 

@@ -18,16 +18,17 @@ from graph.cache.etags import ETags
 from graph.context import Context
 from graph.documents.document import Document, Documents, Operation
 from graph.errors import present
-from graph.http.access import caller_of, unauthenticated
-from graph.http.answers import Answer, answer, error_response, json_response
+from graph.http.access import caller_of
+from graph.http.cacheable_request import Shareable
 from graph.http.caching import MIN_VERSION, keep
-from graph.http.live import Live, MakeContext, is_websocket, wants_events
+from graph.http.errors import BadRequest, unauthenticated
+from graph.http.loop_limiter import Turnstile
 from graph.http.multipart import UploadRequest, is_multipart, read_multipart
-from graph.http.persisted import RequestedDocuments
-from graph.http.requests import BadRequest, GraphQLRequest, LargeRequest, decode_request, read_request
-from graph.http.sharing import Shareable
-from graph.http.trusted import TrustedDocuments
-from graph.http.turnstile import Turnstile
+from graph.http.persisted_queries import RequestedDocuments
+from graph.http.requests import GraphQLRequest, LargeRequest, decode_request, read_request
+from graph.http.response import Answer, answer, error_response, json_response
+from graph.http.streaming import Live, MakeContext, is_websocket, wants_events
+from graph.http.trusted_documents import TrustedDocuments
 from graph.identity.callers import AccessError, Unauthenticated
 from graph.limits.limits import DEFAULT_LIMITS, Limits, OverLimit
 from graph.limits.rates import Rates

@@ -7,8 +7,8 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from starlette.websockets import WebSocket
 
 from graph.asgi.headers import headers_of
-from graph.http.answers import error_response
-from graph.http.requests import BadRequest
+from graph.http.errors import BadRequest
+from graph.http.response import error_response
 from loaders import MinVersions
 
 HEADER = "Pricebook-Min-Version"

@@ -13,8 +13,9 @@ from starlette.requests import Request
 
 from graph.asgi.headers import header
 from graph.asgi.media_types import MULTIPART
-from graph.http.parts import Parts, UploadTooLarge
-from graph.http.requests import BadRequest, GraphQLRequest, decode_request
+from graph.http.errors import BadRequest
+from graph.http.multipart_parser import Parts, UploadTooLarge
+from graph.http.requests import GraphQLRequest, decode_request
 from graph.uploads import Upload
 from storage import FileRefused, Interrupted
 

@@ -10,7 +10,7 @@ from functools import lru_cache
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from graph.asgi.headers import headers_of
-from graph.http.answers import error_response
+from graph.http.response import error_response
 
 NAMES = frozenset({b"localhost", b"127.0.0.1", b"[::1]"})
 

@@ -10,6 +10,7 @@ from starlette.requests import ClientDisconnect, Request
 from graph.asgi.headers import header
 from graph.asgi.media_types import JSON, MULTIPART, is_json, is_utf_8
 from graph.cut_rows import CutRows, cut_rows
+from graph.http.errors import BadRequest
 
 T = TypeVar("T")
 
@@ -52,19 +53,6 @@ class LargeRequest(GraphQLRequest):
     """A request without its rows, and these."""
 
     cut: CutRows | None = None
-
-
-class BadRequest(Exception):
-    """The HTTP request does not carry a GraphQL request, or none that can be executed.
-
-    Without a status of its own it was understood: that is 400, save for the legacy media type.
-    """
-
-    def __init__(self, status: int | None, code: str, message: str) -> None:
-        super().__init__(message)
-        self.status = status
-        self.code = code
-        self.message = message
 
 
 _decode = msgspec.json.Decoder(GraphQLRequest).decode

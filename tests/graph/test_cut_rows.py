@@ -9,7 +9,8 @@ from starlette.requests import Request
 
 from graph.cut_rows import LARGE_BYTES, cut_rows
 from graph.http.endpoint import _variables
-from graph.http.requests import BadRequest, LargeRequest, decode_request, read_request
+from graph.http.errors import BadRequest
+from graph.http.requests import LargeRequest, decode_request, read_request
 from graph.rows import Rows
 from storage.files.json_array import split_rows
 from tests.graph.api import PUBLISH, Api, row

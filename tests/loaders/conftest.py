@@ -12,8 +12,8 @@ from pymongo.monitoring import CommandFailedEvent, CommandListener, CommandStart
 from graph import schema
 from graph.cache.response_cache import ResponseCache
 from graph.http.endpoint import Endpoint
-from graph.http.live import MakeContext
 from graph.http.min_version import MinVersion, min_versions_of
+from graph.http.streaming import MakeContext
 from graph.identity.authenticator import Authenticator
 from graph.runtime import Runtime
 from loaders import DEFAULT_CACHE_BYTES, Heads

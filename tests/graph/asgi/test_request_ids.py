@@ -7,7 +7,7 @@ import pytest
 from starlette.types import Receive, Scope, Send
 
 from graph.asgi.request_ids import Ids, RequestIds, ids
-from graph.http.answers import json_response
+from graph.http.response import json_response
 
 TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
 

@@ -8,7 +8,7 @@ import pytest
 
 from graph.cache.cache_control import CacheControl
 from graph.cache.response_cache import OVERHEAD, SWEPT, Entry, Key, ResponseCache
-from graph.http.answers import json_response
+from graph.http.response import json_response
 from graph.telemetry.requests import Answers
 from loaders import Heads
 from storage import PriceList

@@ -8,7 +8,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse
 from starlette.types import Receive, Scope, Send
 
-from graph.http import lingering
+from graph.http import lingering_close
 from graph.http.body_limit import BodyLimit
 from storage import Store
 from tests.graph.api import http_client, open_settings, serving
@@ -38,7 +38,7 @@ class Body:
 @pytest.fixture(autouse=True)
 def _not_lingering(monkeypatch: pytest.MonkeyPatch) -> None:
     """What is taken in after an answer is not looked at here."""
-    monkeypatch.setattr(lingering, "LINGER_BYTES", 0)
+    monkeypatch.setattr(lingering_close, "LINGER_BYTES", 0)
 
 
 @pytest.fixture

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from graph.http.errors import BadRequest
 from graph.http.min_version import parse
-from graph.http.requests import BadRequest
 from loaders import MinVersions
 from tests.graph.api import Api, row
 from tests.loaders.publishing import replace

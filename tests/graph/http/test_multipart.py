@@ -10,7 +10,7 @@ import strawberry
 from starlette.types import ASGIApp, Message, Scope
 
 from graph.context import Context
-from graph.http import lingering, parts
+from graph.http import lingering_close, multipart_parser
 from graph.http.access import CALLER
 from graph.http.body_limit import BodyLimit
 from graph.http.endpoint import Endpoint
@@ -69,7 +69,7 @@ class Mutation:
 @pytest.fixture(autouse=True)
 def _not_lingering(monkeypatch: pytest.MonkeyPatch) -> None:
     """What is taken in after an answer is not looked at here."""
-    monkeypatch.setattr(lingering, "LINGER_BYTES", 0)
+    monkeypatch.setattr(lingering_close, "LINGER_BYTES", 0)
 
 
 @pytest.fixture
@@ -264,7 +264,7 @@ async def test_a_sender_that_goes_away_breaks_the_upload_off(app: ASGIApp) -> No
 
 
 async def test_a_sender_that_falls_silent_is_given_up(app: ASGIApp, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(parts, "SILENCE_SECONDS", 0.01)
+    monkeypatch.setattr(multipart_parser, "SILENCE_SECONDS", 0.01)
     assert (await ask(app, Sender([START, ROWS], falls_silent=True))).code == "INTERRUPTED"
 
 

@@ -28,10 +28,10 @@ from graph.context import Context
 from graph.documents.document import Documents
 from graph.documents.operation_name import NONE
 from graph.http.access import caller_of
-from graph.http.answers import error_response
+from graph.http.errors import BadRequest
 from graph.http.metered import metered_operation
-from graph.http.requests import BadRequest
-from graph.http.trusted import TrustedDocuments
+from graph.http.response import error_response
+from graph.http.trusted_documents import TrustedDocuments
 from graph.identity.callers import Caller, Unauthenticated
 from graph.limits.limits import Limits, OverLimit
 from graph.limits.rates import Rates

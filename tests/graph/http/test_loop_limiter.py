@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from graph.http.turnstile import Turnstile
+from graph.http.loop_limiter import Turnstile
 
 
 async def test_so_many_pass_in_a_turn_in_the_order_they_came() -> None:

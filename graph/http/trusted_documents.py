@@ -8,7 +8,7 @@ from typing import Self
 
 import msgspec
 
-from graph.http.requests import BadRequest
+from graph.http.errors import BadRequest
 from graph.settings import Settings, SettingsError
 
 _hash = re.compile(r"(?:sha256:)?([0-9a-f]{64})").fullmatch

@@ -16,8 +16,8 @@ from graph import schema
 from graph.context import Context
 from graph.http.access import CALLER
 from graph.http.endpoint import Endpoint
-from graph.http.persisted import PersistedQueries
-from graph.http.trusted import TrustedDocuments
+from graph.http.persisted_queries import PersistedQueries
+from graph.http.trusted_documents import TrustedDocuments
 from graph.settings import Settings, SettingsError
 from graph.telemetry.requests import Requests
 from tests.graph.api import ANYBODY, Api, http_client, row

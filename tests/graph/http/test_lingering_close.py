@@ -5,9 +5,9 @@ import asyncio
 import pytest
 from starlette.types import Message, Receive, Scope, Send
 
-from graph.http import lingering
-from graph.http.answers import json_response
+from graph.http import lingering_close
 from graph.http.body_limit import BodyLimit
+from graph.http.response import json_response
 
 
 def request(method: str = "POST") -> Scope:
@@ -72,14 +72,14 @@ async def test_a_request_without_a_body_is_not_waited_for() -> None:
 
 
 async def test_who_sends_on_and_on_is_not_listened_to_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(lingering, "LINGER_BYTES", 10)
+    monkeypatch.setattr(lingering_close, "LINGER_BYTES", 10)
     client = Client(*[b"abcd"] * 100)
     await refuse(request(), client.receive, client.send)
     assert client.left == 97
 
 
 async def test_who_says_nothing_more_is_not_waited_for_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(lingering, "LINGER_SECONDS", 0.01)
+    monkeypatch.setattr(lingering_close, "LINGER_SECONDS", 0.01)
     client = Client(b"abcd", ends=False)
     await refuse(request(), client.receive, client.send)
     assert client.got[-1] == {"type": "http.response.body", "body": b""}

@@ -7,8 +7,9 @@ Apollo's automatic persisted queries.
 import sys
 from collections import OrderedDict
 
-from graph.http.requests import BadRequest, GraphQLRequest, PersistedQuery
-from graph.http.trusted import TrustedDocuments, sha256
+from graph.http.errors import BadRequest
+from graph.http.requests import GraphQLRequest, PersistedQuery
+from graph.http.trusted_documents import TrustedDocuments, sha256
 
 MAX_BYTES = 8 << 20
 

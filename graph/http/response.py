@@ -8,7 +8,7 @@ from starlette.types import Receive, Scope, Send
 
 from graph.asgi.media_types import JSON
 from graph.asgi.request_ids import Headers, with_given_id, with_request_id
-from graph.http.lingering import is_unread, send_and_linger
+from graph.http.lingering_close import is_unread, send_and_linger
 from graph.telemetry.requests import note_code, note_status
 
 VARY = (b"vary", b"Accept, Authorization")

@@ -10,7 +10,7 @@ from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MAX_BOUNDARY_LENGTH, MultipartParser, parse_options_header
 from starlette.types import Receive
 
-from graph.http.body_limit import BodyTooLarge
+from graph.http.errors import BodyTooLarge
 from storage import FileRefused, Interrupted
 
 # A sender that is silent for so long, in seconds, is taken for lost.

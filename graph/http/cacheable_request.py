@@ -9,7 +9,7 @@ from graph.cache.cache_control import CacheControl
 from graph.cache.etags import ETags, has, has_any
 from graph.context import Context
 from graph.documents.cacheability import Versioned
-from graph.http.answers import Answer, not_modified
+from graph.http.response import Answer, not_modified
 from loaders import View
 
 
