@@ -9,7 +9,7 @@ from typing import Annotated, ParamSpec, TypeVar, cast
 import strawberry
 
 from graph.context import Context, Info
-from graph.identity.needs import INSIDE, READING, needs, needs_anywhere
+from graph.identity.requires import INSIDE, READING, needs, needs_anywhere
 from graph.types.batches import Batch
 from graph.types.gates import DiffSummary
 from graph.types.publications import Publication

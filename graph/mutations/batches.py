@@ -7,7 +7,7 @@ import strawberry
 
 from graph.context import Context, Info
 from graph.errors import answer_refusals
-from graph.identity.needs import INSIDE, OPERATING, WRITING, needs, needs_for_batch
+from graph.identity.requires import INSIDE, OPERATING, WRITING, needs, needs_for_batch
 from graph.sources import source_of
 from graph.types.batches import Batch
 from graph.types.inputs import (

@@ -7,7 +7,7 @@ import strawberry
 
 from graph.context import Context, Info
 from graph.errors import answer_refusals
-from graph.identity.needs import ADMINISTERING, OPERATING, needs
+from graph.identity.requires import ADMINISTERING, OPERATING, needs
 from graph.types.gates import GatesInput
 from graph.types.inputs import (
     CreatePriceListInput,

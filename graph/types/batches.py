@@ -5,7 +5,7 @@ import datetime
 import strawberry
 
 from graph.context import Info
-from graph.identity.needs import as_parent
+from graph.identity.requires import as_parent
 from graph.types.gates import DiffSummary, GateFinding
 from storage import Batch as StoredBatch
 from storage import BatchMode, BatchState, PublishPolicy

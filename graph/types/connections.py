@@ -6,7 +6,7 @@ from typing import Any, Generic, TypeVar, cast
 import msgspec
 import strawberry
 
-from graph.identity.needs import as_parent
+from graph.identity.requires import as_parent
 from loaders import Page
 
 T = TypeVar("T")

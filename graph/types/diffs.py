@@ -6,7 +6,7 @@ import strawberry
 
 from graph import cursors
 from graph.context import Context, Info
-from graph.identity.needs import as_parent
+from graph.identity.requires import as_parent
 from graph.types.connections import Connection
 from graph.types.gates import DiffSummary
 from graph.types.prices import Price

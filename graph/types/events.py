@@ -5,7 +5,7 @@ import datetime
 import strawberry
 
 from graph.context import Info
-from graph.identity.needs import as_parent
+from graph.identity.requires import as_parent
 from graph.types.batches import Batch
 from storage import Batch as StoredBatch
 from storage import Event as StoredEvent

@@ -8,7 +8,7 @@ import strawberry
 
 from graph import cursors
 from graph.context import Info
-from graph.identity.needs import INSIDE, as_parent, needs
+from graph.identity.requires import INSIDE, as_parent, needs
 from graph.types.connections import Connection
 from graph.types.diffs import PriceDiffConnection, diff_of
 from graph.types.events import Event

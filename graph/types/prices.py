@@ -8,7 +8,7 @@ import strawberry
 
 from graph import cursors
 from graph.context import Info
-from graph.identity.needs import as_parent
+from graph.identity.requires import as_parent
 from graph.types.scalars import JSON
 from storage import InvalidArgument
 from storage import Price as StoredPrice

@@ -7,7 +7,7 @@ import strawberry
 
 from graph import cursors
 from graph.context import Answer, Info
-from graph.identity.needs import INSIDE, as_parent, needs
+from graph.identity.requires import INSIDE, as_parent, needs
 from graph.types.batches import Batch
 from graph.types.connections import Connection
 from graph.types.filters import PriceFilter, selected

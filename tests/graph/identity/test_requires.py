@@ -7,7 +7,7 @@ from graphql import GraphQLField, GraphQLObjectType, GraphQLSchema
 from strawberry.schema.schema_converter import GraphQLCoreConverter
 
 from graph import schema
-from graph.identity.needs import NEED, Need, as_parent
+from graph.identity.requires import NEED, Need, as_parent
 from graph.identity.scopes import Scope
 
 READ, WRITE, OPERATE, ADMIN = Scope.PRICES_READ, Scope.BATCHES_WRITE, Scope.SNAPSHOTS_OPERATE, Scope.ADMIN
