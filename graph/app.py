@@ -19,20 +19,20 @@ from graph import schema
 from graph.asgi.request_ids import RequestIds
 from graph.cache.cache_control import CacheControl
 from graph.context import Context
-from graph.http.access import Access, caller_of
-from graph.http.body_limit import BodyLimit
-from graph.http.caching import FromCache
 from graph.http.endpoint import Endpoint
-from graph.http.forwarded import Balancers
 from graph.http.health import healthz, readyz
-from graph.http.metered import Metered
-from graph.http.min_version import HEADER, MinVersion, min_versions_of
 from graph.http.multipart import PREFLIGHT
-from graph.http.own_name import OwnName
 from graph.http.response import Answer, error_response
 from graph.http.trusted_documents import TrustedDocuments
 from graph.limits.rates import Rates
 from graph.limits.subscriptions import Subscriptions
+from graph.middleware.authentication import Access, caller_of
+from graph.middleware.body_limit import BodyLimit
+from graph.middleware.metrics import Metered
+from graph.middleware.min_version import HEADER, MinVersion, min_versions_of
+from graph.middleware.response_cache import FromCache
+from graph.middleware.trusted_host import OwnName
+from graph.middleware.trusted_proxies import Balancers
 from graph.runtime import Runtime
 from graph.settings import Settings, SettingsError
 from graph.telemetry.traces import TRACES

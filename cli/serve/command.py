@@ -83,7 +83,7 @@ def _run(settings: Settings, listener: socket.socket) -> None:
         loop="uvloop",
         http="httptools",
         ws="websockets-sansio",
-        proxy_headers=False,  # `graph.http.forwarded` reads them, and only where they matter
+        proxy_headers=False,  # `graph.middleware.trusted_proxies` reads them, and only where they matter
         lifespan="on",
         backlog=BACKLOG,
         log_config=log_config(settings.log_level, settings.log_format),

@@ -18,9 +18,7 @@ from graph.cache.etags import ETags
 from graph.context import Context
 from graph.documents.document import Document, Documents, Operation
 from graph.errors import present
-from graph.http.access import caller_of
 from graph.http.cacheable_request import Shareable
-from graph.http.caching import MIN_VERSION, keep
 from graph.http.errors import BadRequest, unauthenticated
 from graph.http.loop_limiter import Turnstile
 from graph.http.multipart import UploadRequest, is_multipart, read_multipart
@@ -34,6 +32,8 @@ from graph.limits.limits import DEFAULT_LIMITS, Limits, OverLimit
 from graph.limits.rates import Rates
 from graph.limits.subscriptions import Subscriptions
 from graph.limits.time_limit import within
+from graph.middleware.authentication import caller_of
+from graph.middleware.response_cache import MIN_VERSION, keep
 from graph.rows import decode_variables
 from graph.telemetry.requests import note_operation
 from graph.telemetry.traces import TRACES

@@ -27,15 +27,15 @@ from graph.asgi.request_ids import with_request_id
 from graph.context import Context
 from graph.documents.document import Documents
 from graph.documents.operation_name import NONE
-from graph.http.access import caller_of
 from graph.http.errors import BadRequest
-from graph.http.metered import metered_operation
 from graph.http.response import error_response
 from graph.http.trusted_documents import TrustedDocuments
 from graph.identity.callers import Caller, Unauthenticated
 from graph.limits.limits import Limits, OverLimit
 from graph.limits.rates import Rates
 from graph.limits.subscriptions import Subscriptions
+from graph.middleware.authentication import caller_of
+from graph.middleware.metrics import metered_operation
 from graph.runtime import Runtime
 from graph.telemetry.requests import note_code, note_operation, note_status
 

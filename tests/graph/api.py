@@ -9,10 +9,10 @@ import httpx
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from graph.app import create_app
-from graph.http.access import CALLER
-from graph.http.body_limit import BodyLimit
 from graph.identity.callers import Caller
 from graph.identity.scopes import EVERYTHING
+from graph.middleware.authentication import CALLER
+from graph.middleware.body_limit import BodyLimit
 from graph.runtime import Runtime
 from graph.settings import Settings
 

@@ -12,9 +12,9 @@ from pymongo.monitoring import CommandFailedEvent, CommandListener, CommandStart
 from graph import schema
 from graph.cache.response_cache import ResponseCache
 from graph.http.endpoint import Endpoint
-from graph.http.min_version import MinVersion, min_versions_of
 from graph.http.streaming import MakeContext
 from graph.identity.authenticator import Authenticator
+from graph.middleware.min_version import MinVersion, min_versions_of
 from graph.runtime import Runtime
 from loaders import DEFAULT_CACHE_BYTES, Heads
 from storage import Store

@@ -6,8 +6,8 @@ import pytest
 from starlette.types import Message, Receive, Scope, Send
 
 from graph.http import lingering_close
-from graph.http.body_limit import BodyLimit
 from graph.http.response import json_response
+from graph.middleware.body_limit import BodyLimit
 
 
 def request(method: str = "POST") -> Scope:

@@ -11,10 +11,10 @@ from starlette.types import ASGIApp, Message, Scope
 
 from graph.context import Context
 from graph.http import lingering_close, multipart_parser
-from graph.http.access import CALLER
-from graph.http.body_limit import BodyLimit
 from graph.http.endpoint import Endpoint
 from graph.http.multipart import MAX_FIELD_BYTES
+from graph.middleware.authentication import CALLER
+from graph.middleware.body_limit import BodyLimit
 from graph.types.inputs import PublishBatchInput
 from graph.types.scalars import CONFIG
 from graph.uploads import Upload

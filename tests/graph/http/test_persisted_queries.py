@@ -14,10 +14,10 @@ from starlette.types import Message, Scope
 
 from graph import schema
 from graph.context import Context
-from graph.http.access import CALLER
 from graph.http.endpoint import Endpoint
 from graph.http.persisted_queries import PersistedQueries
 from graph.http.trusted_documents import TrustedDocuments
+from graph.middleware.authentication import CALLER
 from graph.settings import Settings, SettingsError
 from graph.telemetry.requests import Requests
 from tests.graph.api import ANYBODY, Api, http_client, row

@@ -9,8 +9,8 @@ from typing import Any
 from starlette.types import Message, Scope
 
 from graph import schema
-from graph.http.access import CALLER
 from graph.http.endpoint import Endpoint
+from graph.middleware.authentication import CALLER
 from graph.runtime import Runtime
 from tests.graph.api import ANYBODY, Api, row
 from tests.graph.telemetry.samples import ends

@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from graph.execution import Executable
-from graph.http.caching import MAX_REQUEST
+from graph.middleware.response_cache import MAX_REQUEST
 from tests.graph.api import PUBLISH, ROLLBACK, Api, open_settings, row, serving
 from tests.waiting import until
 

@@ -9,7 +9,7 @@ from starlette.responses import PlainTextResponse
 from starlette.types import Receive, Scope, Send
 
 from graph.http import lingering_close
-from graph.http.body_limit import BodyLimit
+from graph.middleware.body_limit import BodyLimit
 from storage import Store
 from tests.graph.api import http_client, open_settings, serving
 

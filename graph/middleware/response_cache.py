@@ -14,9 +14,9 @@ from graph.asgi.headers import headers_of
 from graph.asgi.media_types import EVENTS, accepted_media_type, is_json, is_utf_8
 from graph.cache.etags import has
 from graph.cache.response_cache import Entry
-from graph.http.access import caller_of
 from graph.http.lingering_close import note_read
 from graph.http.response import Answer
+from graph.middleware.authentication import caller_of
 from graph.runtime import Runtime
 from graph.telemetry.requests import noted_operation
 

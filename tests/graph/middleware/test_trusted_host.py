@@ -3,8 +3,8 @@
 import pytest
 from starlette.types import Message
 
-from graph.http.own_name import OwnName
 from graph.http.response import json_response
+from graph.middleware.trusted_host import OwnName
 
 
 async def status(host: str | None) -> int:

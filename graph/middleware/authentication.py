@@ -10,11 +10,11 @@ from starlette.websockets import WebSocket
 from graph.asgi.headers import headers_of
 from graph.documents.operation_name import NONE
 from graph.http.errors import unauthenticated
-from graph.http.forwarded import Balancers
 from graph.http.response import Answer, error_response
 from graph.identity.callers import ANONYMOUS, Caller, Unauthenticated
 from graph.limits import rates
 from graph.limits.rates import Rates
+from graph.middleware.trusted_proxies import Balancers
 from graph.runtime import Runtime
 from storage import Unavailable, explain
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from graph.http.forwarded import Balancers
+from graph.middleware.trusted_proxies import Balancers
 
 BALANCERS = Balancers(["10.0.0.0/8", "::1"])
 

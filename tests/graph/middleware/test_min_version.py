@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from graph.http.errors import BadRequest
-from graph.http.min_version import parse
+from graph.middleware.min_version import parse
 from loaders import MinVersions
 from tests.graph.api import Api, row
 from tests.loaders.publishing import replace
