@@ -1,6 +1,6 @@
 """The rows of a mutation's input, as storage takes them."""
 
-from graph.rows import rows_of
+from graph.rows.placeholders import rows_of
 from graph.types.inputs import AppendBatchInput, PublishBatchInput
 from storage import InvalidArgument, JsonRows, RowSource
 

@@ -24,7 +24,7 @@ from graph.documents.operation_name import name_of
 from graph.documents.shape import check_shape
 from graph.execution import Executable
 from graph.limits.limits import DEFAULT_LIMITS, Limits, OverLimit
-from graph.rows import row_variables
+from graph.rows.placeholders import row_variables
 
 MAX_DOCUMENTS = 1000
 
@@ -33,7 +33,7 @@ MAX_DOCUMENTS = 1000
 class Operation:
     """One operation of a document.
 
-    `name` is what it is counted by. `rows` are its variables that hold rows (see `graph.rows`); `versioned` is None
+    `name` is what it is counted by. `rows` are its variables that hold rows (see `graph.rows.placeholders`); `versioned` is None
     unless versions alone answer it. `cost` has to be checked with the variables before the operation is executed.
     """
 

@@ -34,7 +34,7 @@ from graph.limits.subscriptions import Subscriptions
 from graph.limits.time_limit import within
 from graph.middleware.authentication import caller_of
 from graph.middleware.response_cache import MIN_VERSION, keep
-from graph.rows import decode_variables
+from graph.rows.placeholders import decode_variables
 from graph.telemetry.requests import note_operation
 from graph.telemetry.traces import TRACES
 from storage import MAX_FILE_BYTES

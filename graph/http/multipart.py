@@ -16,7 +16,7 @@ from graph.asgi.media_types import MULTIPART
 from graph.http.errors import BadRequest
 from graph.http.multipart_parser import Parts, UploadTooLarge
 from graph.http.requests import GraphQLRequest, decode_request
-from graph.uploads import Upload
+from graph.rows.upload import Upload
 from storage import FileRefused, Interrupted
 
 # `operations` and `map` are held in memory; rows have a way of their own.

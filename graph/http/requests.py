@@ -9,8 +9,8 @@ from starlette.requests import ClientDisconnect, Request
 
 from graph.asgi.headers import header
 from graph.asgi.media_types import JSON, MULTIPART, is_json, is_utf_8
-from graph.cut_rows import CutRows, cut_rows
 from graph.http.errors import BadRequest
+from graph.rows.extraction import CutRows, cut_rows
 
 T = TypeVar("T")
 

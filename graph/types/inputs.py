@@ -6,10 +6,10 @@ from typing import Any
 
 import strawberry
 
+from graph.rows.upload import Upload
 from graph.types.gates import GatesInput
 from graph.types.retention import RetentionInput
 from graph.types.scalars import JSON
-from graph.uploads import Upload
 from storage import BatchMode, PublishPolicy
 
 
@@ -27,7 +27,7 @@ class PriceTierInput:
 
 @strawberry.input(description="One price of a batch.")
 class PriceInput:
-    """One price. Rows that come as variables are not coerced to this: see `graph.rows`."""
+    """One price. Rows that come as variables are not coerced to this: see `graph.rows.placeholders`."""
 
     sku: strawberry.ID = strawberry.field(
         description="The key of the price: 1 to 256 bytes of UTF-8, no control characters."

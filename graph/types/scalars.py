@@ -8,7 +8,7 @@ import strawberry
 from graphql import GraphQLError
 from strawberry.schema.config import StrawberryConfig
 
-from graph.uploads import Upload
+from graph.rows.upload import Upload
 
 JSON = NewType("JSON", object)
 BigInt = NewType("BigInt", int)

@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 from strawberry import ID
 
+from graph.rows.upload import Upload, UploadReused
 from graph.sources import NoPrices, PricesAndFile, source_of
 from graph.types.inputs import AppendBatchInput, PriceInput, PublishBatchInput
-from graph.uploads import Upload, UploadReused
 from storage import BatchMode, InvalidArgument
 from tests.storage.reading import arriving
 

@@ -15,9 +15,9 @@ from graph.http.endpoint import Endpoint
 from graph.http.multipart import MAX_FIELD_BYTES
 from graph.middleware.authentication import CALLER
 from graph.middleware.body_limit import BodyLimit
+from graph.rows.upload import Upload
 from graph.types.inputs import PublishBatchInput
 from graph.types.scalars import CONFIG
-from graph.uploads import Upload
 from tests.graph.api import ANYBODY, http_client
 
 BOUNDARY = "frontier"

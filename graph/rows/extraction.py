@@ -10,7 +10,7 @@ import secrets
 
 import msgspec
 
-from graph.rows import Rows
+from graph.rows.placeholders import Rows
 from storage import give_way, leading_blocks
 
 LARGE_BYTES = 1 << 20

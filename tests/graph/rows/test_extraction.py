@@ -7,11 +7,11 @@ from unittest.mock import patch
 import pytest
 from starlette.requests import Request
 
-from graph.cut_rows import LARGE_BYTES, cut_rows
 from graph.http.endpoint import _variables
 from graph.http.errors import BadRequest
 from graph.http.requests import LargeRequest, decode_request, read_request
-from graph.rows import Rows
+from graph.rows.extraction import LARGE_BYTES, cut_rows
+from graph.rows.placeholders import Rows
 from storage.files.json_array import split_rows
 from tests.graph.api import PUBLISH, Api, row
 

@@ -29,7 +29,7 @@ class Rows:
 
 
 class Cut(Protocol):
-    """Rows that were cut out of a body before it was decoded, see `graph.cut_rows`."""
+    """Rows that were cut out of a body before it was decoded, see `graph.rows.extraction`."""
 
     def join(self, value: msgspec.Raw) -> Rows | None:
         """Return all rows of the array, if `value` is what is left of it."""
