@@ -15,7 +15,6 @@ from starlette.routing import BaseRoute, Route, WebSocketRoute
 from starlette.types import ASGIApp, Lifespan, Receive, Scope, Send
 from starlette.websockets import WebSocket
 
-from graph import schema
 from graph.asgi.request_ids import RequestIds
 from graph.cache.cache_control import CacheControl
 from graph.context import Context
@@ -34,6 +33,7 @@ from graph.middleware.response_cache import FromCache
 from graph.middleware.trusted_host import OwnName
 from graph.middleware.trusted_proxies import Balancers
 from graph.runtime import Runtime
+from graph.schema.build import build_schema
 from graph.settings import Settings, SettingsError
 from graph.telemetry.traces import TRACES
 
@@ -62,7 +62,7 @@ def create_app(settings: Settings) -> Starlette:
 
     rates = Rates(settings.max_rate)
     endpoint = Endpoint(
-        schema.build(),
+        build_schema(),
         _context,
         settings.limits(),
         settings.max_file_bytes,

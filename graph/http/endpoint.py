@@ -17,7 +17,6 @@ from graph.cache.cache_control import CacheControl
 from graph.cache.etags import ETags
 from graph.context import Context
 from graph.documents.document import Document, Documents, Operation
-from graph.errors import present
 from graph.http.cacheable_request import Shareable
 from graph.http.errors import BadRequest, unauthenticated
 from graph.http.loop_limiter import Turnstile
@@ -35,6 +34,7 @@ from graph.limits.time_limit import within
 from graph.middleware.authentication import caller_of
 from graph.middleware.response_cache import MIN_VERSION, keep
 from graph.rows.placeholders import decode_variables
+from graph.schema.errors import present
 from graph.telemetry.requests import note_operation
 from graph.telemetry.traces import TRACES
 from storage import MAX_FILE_BYTES

@@ -20,16 +20,16 @@ from graphql import (
 from pymongo import AsyncMongoClient
 from pymongo.monitoring import CommandListener, CommandStartedEvent
 
-from graph import schema
 from graph.app import create_app
 from graph.cache.response_cache import ResponseCache
 from graph.identity.authenticator import Authenticator
 from graph.runtime import Runtime
+from graph.schema.build import build_schema
 from loaders import Heads
 from storage import Store
 from tests.graph.api import ANYBODY, Api, http_client, open_settings, row
 
-SCHEMA = schema.build()._schema
+SCHEMA = build_schema()._schema
 MARK = "zq9"
 HOSTILE = (
     f"$where{MARK}",

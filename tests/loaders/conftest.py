@@ -9,13 +9,13 @@ from mongomock_motor import AsyncMongoMockClient
 from pymongo import AsyncMongoClient
 from pymongo.monitoring import CommandFailedEvent, CommandListener, CommandStartedEvent, CommandSucceededEvent
 
-from graph import schema
 from graph.cache.response_cache import ResponseCache
 from graph.http.endpoint import Endpoint
 from graph.http.streaming import MakeContext
 from graph.identity.authenticator import Authenticator
 from graph.middleware.min_version import MinVersion, min_versions_of
 from graph.runtime import Runtime
+from graph.schema.build import build_schema
 from loaders import DEFAULT_CACHE_BYTES, Heads
 from storage import Store
 from storage.mongodb.connection import Client
@@ -93,7 +93,7 @@ async def counting(uri: str, database: str, round_trips: RoundTrips, cache_bytes
     heads = Heads(store, cache_bytes)
     runtime = Runtime(store, heads, ResponseCache(heads, 0), Authenticator(ANYBODY, store.api_keys))
     await runtime.heads.start()
-    async with http_client(MinVersion(Endpoint(schema.build(), in_scope(runtime)))) as http:
+    async with http_client(MinVersion(Endpoint(build_schema(), in_scope(runtime)))) as http:
         yield Api(http, runtime)
     await runtime.heads.stop()
     await store.close()

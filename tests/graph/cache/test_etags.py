@@ -5,10 +5,10 @@ from typing import Any
 import pytest
 from graphql import build_schema
 
-from graph import schema
 from graph.cache.etags import ETags, has
+from graph.schema.build import build_schema
 
-SCHEMA = schema.build()._schema
+SCHEMA = build_schema()._schema
 ASKED: dict[str, Any] = {
     "scope": "anonymous",
     "media_type": "application/json",
@@ -43,7 +43,7 @@ def test_what_an_answer_depends_on_gives_another_etag(change: dict[str, Any]) ->
 
 def test_an_etag_is_the_same_in_every_process() -> None:
     again = {**ASKED, "variables": {"b": {"d": None, "c": "x"}, "a": 1}}
-    assert ETags(SCHEMA).etag(**ASKED) == ETags(schema.build()._schema).etag(**again)
+    assert ETags(SCHEMA).etag(**ASKED) == ETags(build_schema()._schema).etag(**again)
 
 
 def test_a_release_with_another_schema_has_other_etags() -> None:

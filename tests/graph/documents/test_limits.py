@@ -7,12 +7,12 @@ from graphql import OperationType, parse
 from hypothesis import given
 from hypothesis import strategies as st
 
-from graph import schema
 from graph.documents.document import Documents
 from graph.documents.shape import check_shape
 from graph.limits.limits import Limits, OverLimit
+from graph.schema.build import build_schema
 
-SCHEMA = schema.build()._schema
+SCHEMA = build_schema()._schema
 
 
 def over(code: str, document: str, limits: Limits) -> str:

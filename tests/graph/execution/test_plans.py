@@ -6,15 +6,15 @@ import graphql
 import pytest
 from graphql import OperationType
 
-from graph import schema
 from graph.documents.document import Documents
 from graph.execution import compiler, executable
 from graph.execution.executable import MAX_PLANS, Executable
+from graph.schema.build import build_schema
 from tests.graph.execution import memory
 from tests.graph.execution.differential import by_core, outcome
 from tests.graph.execution.differential import executable as ready
 
-SCHEMA = schema.build()
+SCHEMA = build_schema()
 
 
 @pytest.fixture

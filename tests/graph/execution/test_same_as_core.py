@@ -10,7 +10,8 @@ from graphql import GraphQLObjectType
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from graph import cursors, schema
+from graph import cursors
+from graph.schema.build import build_schema
 from tests.graph.execution import edge_case_schema, memory
 from tests.graph.execution.differential import compare
 from tests.graph.execution.documents import Asked, Values, requests
@@ -28,7 +29,7 @@ def _collected() -> Iterator[None]:
     gc.collect()  # while the warnings are ignored
 
 
-SCHEMA = schema.build()
+SCHEMA = build_schema()
 CURSOR = cursors.write(cursors.PriceCursor(1, "sku-1"))
 LISTS = ["retail", "retail", "faulty", "empty"]
 OURS = Values(

@@ -8,9 +8,9 @@ import httpx
 import pytest
 from starlette.requests import HTTPConnection
 
-from graph import schema
 from graph.context import Context
 from graph.http.endpoint import Endpoint
+from graph.schema.build import build_schema
 from tests.graph.api import PUBLISH, Api, http_client, row
 
 JSON = "application/json"
@@ -30,7 +30,7 @@ def without_context(_: HTTPConnection) -> Context:
 @pytest.fixture
 async def http() -> AsyncIterator[httpx.AsyncClient]:
     """A client of an endpoint without a database."""
-    async with http_client(Endpoint(schema.build(), without_context)) as client:
+    async with http_client(Endpoint(build_schema(), without_context)) as client:
         yield client
 
 
@@ -221,7 +221,7 @@ async def test_a_document_that_was_refused_once_is_refused_again(http: httpx.Asy
 
 
 async def test_a_browser_gets_the_ide_where_there_is_one() -> None:
-    async with http_client(Endpoint(schema.build(), without_context, ide=True)) as http:
+    async with http_client(Endpoint(build_schema(), without_context, ide=True)) as http:
         response = await http.get("/", headers={"accept": CHROME})
     assert response.status_code == 200
     assert response.headers["content-type"].startswith("text/html")
@@ -273,6 +273,6 @@ def never(_: HTTPConnection) -> NoReturn:
 
 
 async def test_what_is_refused_opens_no_context() -> None:
-    async with http_client(Endpoint(schema.build(), never)) as http:
+    async with http_client(Endpoint(build_schema(), never)) as http:
         for body in (b"{", {"query": INVALID}, {}):
             assert code(await post(http, body))

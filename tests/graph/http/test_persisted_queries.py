@@ -12,12 +12,12 @@ import pytest
 from starlette.requests import HTTPConnection
 from starlette.types import Message, Scope
 
-from graph import schema
 from graph.context import Context
 from graph.http.endpoint import Endpoint
 from graph.http.persisted_queries import PersistedQueries
 from graph.http.trusted_documents import TrustedDocuments
 from graph.middleware.authentication import CALLER
+from graph.schema.build import build_schema
 from graph.settings import Settings, SettingsError
 from graph.telemetry.requests import Requests
 from tests.graph.api import ANYBODY, Api, http_client, row
@@ -42,7 +42,7 @@ def endpoint(trusted: TrustedDocuments | None = None) -> Endpoint:
     def without_context(_: HTTPConnection) -> Context:
         return cast("Context", None)
 
-    return Endpoint(schema.build(), without_context, trusted=trusted)
+    return Endpoint(build_schema(), without_context, trusted=trusted)
 
 
 @pytest.fixture
@@ -243,7 +243,7 @@ async def test_an_enforced_list_holds_for_a_websocket() -> None:
     }
     trusted = TrustedDocuments({"main": QUERY}, only=True)
     known = SimpleNamespace(caller=ANYBODY)
-    await Endpoint(schema.build(), lambda _: cast("Context", known), trusted=trusted)(scope, receive, send)
+    await Endpoint(build_schema(), lambda _: cast("Context", known), trusted=trusted)(scope, receive, send)
     answers = [json.loads(message["text"]) for message in sent if message["type"] == "websocket.send"]
     assert [answer["type"] for answer in answers] == ["connection_ack", "error"]
     assert answers[1]["payload"][0]["extensions"]["code"] == "DOCUMENT_NOT_TRUSTED"

@@ -6,9 +6,9 @@ import strawberry
 from graphql import GraphQLField, GraphQLObjectType, GraphQLSchema
 from strawberry.schema.schema_converter import GraphQLCoreConverter
 
-from graph import schema
 from graph.identity.requires import NEED, Need, as_parent
 from graph.identity.scopes import Scope
+from graph.schema.build import build_schema
 
 READ, WRITE, OPERATE, ADMIN = Scope.PRICES_READ, Scope.BATCHES_WRITE, Scope.SNAPSHOTS_OPERATE, Scope.ADMIN
 
@@ -66,7 +66,7 @@ def need_of(field: GraphQLField) -> Need | None:
 
 
 def test_every_resolver_declares_what_it_needs() -> None:
-    assert undeclared(schema.build()._schema) == []
+    assert undeclared(build_schema()._schema) == []
 
 
 def test_a_field_that_declares_nothing_is_found() -> None:
@@ -87,12 +87,12 @@ def test_a_field_that_declares_nothing_is_found() -> None:
 
 
 def test_root_fields_need_what_they_are_meant_to() -> None:
-    built = schema.build()._schema
+    built = build_schema()._schema
     roots = [(name, need_of(field)) for name, field in fields(built) if name.split(".")[0] in ROOT_TYPES]
     assert {name: need and set(need.scopes) for name, need in roots} == ROOTS
 
 
 def test_what_is_for_those_who_work_on_a_list_needs_more_than_its_parent() -> None:
-    built = schema.build()._schema
+    built = build_schema()._schema
     found = {name: set(need.scopes) for name, field in fields(built) if (need := need_of(field)) and need.scopes}
     assert found == {**ROOTS, **{name: {WRITE, OPERATE} for name in INSIDE}}

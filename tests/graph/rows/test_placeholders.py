@@ -5,8 +5,8 @@ from typing import Any, cast
 import pytest
 from graphql import GraphQLScalarType
 
-from graph import schema
 from graph.http.endpoint import Endpoint
+from graph.schema.build import build_schema
 from tests.graph.api import ANYBODY, PUBLISH, Api, Row, http_client, row
 
 ANSWER = """
@@ -57,7 +57,7 @@ def order(prices: Any) -> dict[str, Any]:
 
 
 async def test_rows_are_not_coerced_one_by_one(retail: Api) -> None:
-    counted = schema.build()
+    counted = build_schema()
     decimal = cast("GraphQLScalarType", counted._schema.type_map["Decimal"])
     coerce, coerced = decimal.coerce_input_value, []
 

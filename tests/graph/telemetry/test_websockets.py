@@ -8,10 +8,10 @@ from typing import Any
 
 from starlette.types import Message, Scope
 
-from graph import schema
 from graph.http.endpoint import Endpoint
 from graph.middleware.authentication import CALLER
 from graph.runtime import Runtime
+from graph.schema.build import build_schema
 from tests.graph.api import ANYBODY, Api, row
 from tests.graph.telemetry.samples import ends
 from tests.waiting import until
@@ -50,7 +50,7 @@ async def connected(runtime: Runtime) -> AsyncIterator[Socket]:
         "state": {"runtime": runtime},
         CALLER: ANYBODY,
     }
-    endpoint = Endpoint(schema.build(), lambda _: runtime.context(ANYBODY))
+    endpoint = Endpoint(build_schema(), lambda _: runtime.context(ANYBODY))
     serving = asyncio.create_task(endpoint(scope, socket.to_server.get, socket.to_client.put))
     socket.to_server.put_nowait({"type": "websocket.connect"})
     socket.send(type="connection_init")

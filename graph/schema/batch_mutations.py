@@ -6,9 +6,9 @@ from typing import Annotated, cast
 import strawberry
 
 from graph.context import Context, Info
-from graph.errors import answer_refusals
 from graph.identity.requires import INSIDE, OPERATING, WRITING, needs, needs_for_batch
-from graph.sources import source_of
+from graph.schema.errors import answer_refusals
+from graph.schema.row_source import source_of
 from graph.types.batches import Batch
 from graph.types.inputs import (
     AbortBatchInput,

@@ -2,8 +2,8 @@
 
 import strawberry
 
-from graph.mutations.batches import BatchMutations
-from graph.mutations.operations import OperationMutations
+from graph.schema.batch_mutations import BatchMutations
+from graph.schema.list_mutations import OperationMutations
 
 
 @strawberry.type(description="Everything that can be changed.")

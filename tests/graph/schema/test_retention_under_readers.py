@@ -10,7 +10,7 @@ import pytest
 
 from storage import Store
 from tests.graph.api import Api, open_settings, row, serving
-from tests.graph.test_retention import update
+from tests.graph.schema.test_retention import update
 
 KEPT = 5
 SKUS = 60

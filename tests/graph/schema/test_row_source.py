@@ -7,7 +7,7 @@ import pytest
 from strawberry import ID
 
 from graph.rows.upload import Upload, UploadReused
-from graph.sources import NoPrices, PricesAndFile, source_of
+from graph.schema.row_source import NoPrices, PricesAndFile, source_of
 from graph.types.inputs import AppendBatchInput, PriceInput, PublishBatchInput
 from storage import BatchMode, InvalidArgument
 from tests.storage.reading import arriving

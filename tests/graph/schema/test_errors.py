@@ -9,7 +9,7 @@ import pytest
 from graphql import GraphQLError
 from pymongo.errors import AutoReconnect, ExecutionTimeout, OperationFailure, ServerSelectionTimeoutError
 
-from graph.errors import present
+from graph.schema.errors import present
 from storage import Price, PricebookError, Refused, errors
 from storage.catalog.price_lists import Pointers
 from storage.layers.reader import Stack

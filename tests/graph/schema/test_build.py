@@ -21,10 +21,10 @@ from graphql import (
 )
 
 import graph
-from graph.schema import sdl
+from graph.schema.build import sdl
 
 EXPORTED = Path(graph.__file__).with_name("schema.graphql")
-CONTRACT = Path(__file__).with_name("contract.graphql")
+CONTRACT = Path(__file__).parents[1] / "contract.graphql"
 
 
 @pytest.fixture(scope="module")
@@ -73,7 +73,7 @@ def container(coordinate: str) -> str:
 
 
 def test_the_exported_schema_is_the_one_that_is_served() -> None:
-    assert EXPORTED.read_text() == sdl(), "Export it anew: python -m graph.schema > graph/schema.graphql"
+    assert EXPORTED.read_text() == sdl(), "Export it anew: python -m graph.schema.build > graph/schema.graphql"
 
 
 def test_the_contract_is_kept_name_for_name(ours: GraphQLSchema, contract: GraphQLSchema) -> None:

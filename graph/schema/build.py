@@ -1,4 +1,4 @@
-"""The schema, put together. `python -m graph.schema > graph/schema.graphql` exports it for clients and their tools."""
+"""The schema, put together. `python -m graph.schema.build > graph/schema.graphql` exports it for clients and their tools."""
 
 import sys
 from collections.abc import AsyncGenerator
@@ -8,10 +8,10 @@ from typing import Any
 import strawberry
 from graphql import GraphQLInputObjectType, GraphQLObjectType, GraphQLSchema, Undefined, print_schema
 
-from graph.errors import as_presented
-from graph.mutations import Mutation
-from graph.queries import Query
-from graph.subscriptions import Subscription
+from graph.schema.errors import as_presented
+from graph.schema.mutation import Mutation
+from graph.schema.query import Query
+from graph.schema.subscription import Subscription
 from graph.telemetry.requests import note_code
 from graph.types.scalars import CONFIG
 
@@ -33,7 +33,7 @@ async def _presented(results: AsyncGenerator[Any, None]) -> AsyncGenerator[Any, 
             yield result
 
 
-def build() -> strawberry.Schema:
+def build_schema() -> strawberry.Schema:
     """Return the schema."""
     schema = _Schema(query=Query, mutation=Mutation, subscription=Subscription, config=CONFIG)
     _drop_null_defaults(schema._schema)
@@ -42,7 +42,7 @@ def build() -> strawberry.Schema:
 
 def sdl() -> str:
     """Return the schema in the schema definition language, as `graph/schema.graphql` holds it."""
-    return print_schema(build()._schema) + "\n"
+    return print_schema(build_schema()._schema) + "\n"
 
 
 def _drop_null_defaults(schema: GraphQLSchema) -> None:

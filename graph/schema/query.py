@@ -8,7 +8,7 @@ import strawberry
 from graph import cursors
 from graph.context import Answer, Info
 from graph.identity.requires import INSIDE, READING, needs, needs_anywhere
-from graph.lookahead import version_of_cursors
+from graph.schema.lookahead import version_of_cursors
 from graph.types.batches import Batch
 from graph.types.connections import Connection
 from graph.types.price_lists import After, First, PriceList

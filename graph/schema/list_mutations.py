@@ -6,8 +6,8 @@ from typing import Annotated, cast
 import strawberry
 
 from graph.context import Context, Info
-from graph.errors import answer_refusals
 from graph.identity.requires import ADMINISTERING, OPERATING, needs
+from graph.schema.errors import answer_refusals
 from graph.types.gates import GatesInput
 from graph.types.inputs import (
     CreatePriceListInput,
