@@ -16,7 +16,7 @@ from typing import Any
 from graph.identity.scopes import Grants, Scope
 from graph.identity.tokens import ALGORITHMS
 from graph.limits.limits import DEFAULT_LIMITS, Limits
-from graph.setting_values import (
+from graph.settings.parsers import (
     grants,
     is_loopback,
     key_set,

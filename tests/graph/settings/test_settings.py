@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from graph.settings import VARIABLES, Settings, SettingsError
 from loaders import DEFAULT_CACHE_BYTES
 
-MANUAL = Path(__file__).parents[2] / "docs" / "settings.md"
+MANUAL = Path(__file__).parents[3] / "docs" / "settings.md"
 
 
 def refusal(**environ: str) -> str:
