@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Sequence
 
-from loaders.loading import batch_load
+from loaders.dataloaders import batch_load
 from loaders.manifests import layers_of
 from loaders.records import MISSING, Found, Record, Records
 from loaders.versions import Versions

@@ -2,17 +2,19 @@
 
 from functools import cached_property
 
-from loaders.batches import BatchLoader
+from loaders.dataloaders import (
+    BatchByIdLoader,
+    HistoryBySkuLoader,
+    PartNumbersByBatchLoader,
+    ServedByRevisionLoader,
+    SnapshotByVersionLoader,
+)
 from loaders.diffs import Diffs
 from loaders.heads import Heads
-from loaders.histories import HistoryLoader
 from loaders.min_versions import NONE, MinVersions
 from loaders.pages import Pages
 from loaders.prices import PriceLoader
 from loaders.selections import Selections
-from loaders.sequences import SequenceLoader
-from loaders.served import ServedLoader
-from loaders.snapshots import SnapshotLoader
 from loaders.view import View
 from storage import Store
 
@@ -24,23 +26,23 @@ class Loaders:
         self._store = store
         self._heads = heads
         self.prices = PriceLoader(store, heads.versions, heads.warmer)
-        self.snapshots = SnapshotLoader(store, heads.versions, heads.reads)
+        self.snapshots = SnapshotByVersionLoader(store, heads.versions, heads.reads)
         self.view = View(heads, self.snapshots, min_versions)
 
     @cached_property
-    def batches(self) -> BatchLoader:
+    def batches(self) -> BatchByIdLoader:
         """Batches by id."""
-        return BatchLoader(self._store)
+        return BatchByIdLoader(self._store)
 
     @cached_property
-    def sequences(self) -> SequenceLoader:
-        """Stored sequences by batch."""
-        return SequenceLoader(self._store)
+    def part_numbers(self) -> PartNumbersByBatchLoader:
+        """Numbers of stored parts by batch."""
+        return PartNumbersByBatchLoader(self._store)
 
     @cached_property
-    def served(self) -> ServedLoader:
-        """How many processes answer by a revision of a pointer."""
-        return ServedLoader(self._store)
+    def served(self) -> ServedByRevisionLoader:
+        """Processes that serve a revision of a pointer, by (list, revision)."""
+        return ServedByRevisionLoader(self._store)
 
     @cached_property
     def pages(self) -> Pages:
@@ -58,6 +60,6 @@ class Loaders:
         return Diffs(self._store, self._heads.versions, self._heads.summaries)
 
     @cached_property
-    def histories(self) -> HistoryLoader:
+    def histories(self) -> HistoryBySkuLoader:
         """Histories by (list, version, sku)."""
-        return HistoryLoader(self._store)
+        return HistoryBySkuLoader(self._store)

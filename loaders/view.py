@@ -2,9 +2,9 @@
 
 import asyncio
 
+from loaders.dataloaders import SnapshotByVersionLoader
 from loaders.heads import Heads
 from loaders.min_versions import NONE, MinVersions
-from loaders.snapshots import SnapshotLoader
 from storage import PriceList, PriceListNotFound, Snapshot, SnapshotExpired, SnapshotNotFound, SnapshotState
 
 
@@ -14,7 +14,7 @@ class View:
     `min_versions` is what must have been published of a list before its pointer is read.
     """
 
-    def __init__(self, heads: Heads, snapshots: SnapshotLoader, min_versions: MinVersions = NONE) -> None:
+    def __init__(self, heads: Heads, snapshots: SnapshotByVersionLoader, min_versions: MinVersions = NONE) -> None:
         self._heads = heads
         self._snapshots = snapshots
         self.min_versions = min_versions

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from loaders import loading
+from loaders import dataloaders
 
 if TYPE_CHECKING:
     from opentelemetry.trace import Span
@@ -66,7 +66,7 @@ class Traces:
         self._tracer = self._provider.get_tracer("pricebook")
         set_global_response_propagator(TraceResponsePropagator())  # type: ignore[no-untyped-call]
         PymongoInstrumentor().instrument(tracer_provider=self._provider, failed_hook=_without_values)
-        loading.around_batches(self.load)
+        dataloaders.around_batches(self.load)
 
     def stop(self) -> None:
         """Send what is left, and make no more spans."""
@@ -74,7 +74,7 @@ class Traces:
             from opentelemetry.instrumentation.pymongo import PymongoInstrumentor  # noqa: PLC0415
 
             PymongoInstrumentor().uninstrument()
-            loading.around_batches(None)
+            dataloaders.around_batches(None)
             self._provider.shutdown()
             self._provider = self._tracer = None
 

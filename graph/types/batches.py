@@ -80,7 +80,7 @@ class Batch:
     @as_parent
     async def sequences(root: strawberry.Parent[StoredBatch], info: Info) -> list[int]:
         """The sequence numbers that are stored."""
-        return await info.context.loaders.sequences.load(root.id)
+        return await info.context.loaders.part_numbers.load(root.id)
 
     @strawberry.field(
         description="Processes that answer with this version or a later one, of all that are alive; null before it "

@@ -14,7 +14,7 @@ from graph.context import Context
 from graph.identity.callers import Caller
 from graph.identity.scopes import EVERYTHING
 from loaders import MISSING, Page, Window
-from loaders.loading import Loader
+from loaders.dataloaders import Loader
 from storage import (
     BatchMode,
     BatchState,
@@ -308,7 +308,7 @@ class Loaders:
     def __init__(self) -> None:
         self.prices = _Prices()
         self.batches = Counting(BATCHES.get)
-        self.sequences = Counting(lambda id_: [1, "two"] if id_ == "batch-faulty" else [1, 2])
+        self.part_numbers = Counting(lambda id_: [1, "two"] if id_ == "batch-faulty" else [1, 2])
         self.served = Counting(_served)
         self.pages = _Pages()
         self.selections = _Selections()

@@ -303,7 +303,7 @@ async def test_loaders_batch_over_the_items_of_a_list() -> None:
     result = await planned(OURS, text, context)
     assert not result.errors
     assert [sorted(keys) for keys in context.loaders.batches.calls] == [["batch-1", "batch-2"]]
-    assert [sorted(keys) for keys in context.loaders.sequences.calls] == [["batch-1", "batch-2"]]
+    assert [sorted(keys) for keys in context.loaders.part_numbers.calls] == [["batch-1", "batch-2"]]
 
 
 async def test_a_loader_that_fails_fails_the_fields_that_asked_it() -> None:

@@ -14,7 +14,7 @@ Load = Callable[[Loaders, Snapshot], Awaitable[Any]]
 
 LOADS: dict[str, Load] = {
     "batch": lambda loaders, snapshot: loaders.batches.load(snapshot.batch),
-    "sequences": lambda loaders, snapshot: loaders.sequences.load(snapshot.batch),
+    "sequences": lambda loaders, snapshot: loaders.part_numbers.load(snapshot.batch),
     "served": lambda loaders, snapshot: loaders.served.load((snapshot.price_list, 1)),
     "snapshot": lambda loaders, snapshot: loaders.snapshots.load((snapshot.price_list, snapshot.version)),
     "history": lambda loaders, snapshot: loaders.histories.load((snapshot.price_list, snapshot.version, "a", 1)),

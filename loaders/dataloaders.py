@@ -1,0 +1,122 @@
+"""DataLoaders, one class per key, named `XByYLoader`. Prices have a loader of their own (`loaders.prices`)."""
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from typing import TypeVar
+
+from strawberry.dataloader import DataLoader
+
+from loaders.reads import Reads, is_in_danger
+from loaders.versions import Versions
+from storage import Batch, PriceVersion, Served, Snapshot, Store
+
+K = TypeVar("K")
+T = TypeVar("T")
+
+SnapshotKey = tuple[str, int]
+"""List and version."""
+
+HistoryKey = tuple[str, int, str, int]
+"""List, version, sku, and the number of changes."""
+
+MAX_SKUS = 1000
+"""Skus of one history look-up: for each sku, all layers of a run of versions are held in memory at once."""
+
+Around = Callable[[str, int], AbstractContextManager[None]]
+"""Makes a context manager around the load of a batch, given the loader's name and the number of keys."""
+
+_NOTHING: AbstractContextManager[None] = nullcontext()
+_around: Around | None = None
+
+
+def around_batches(around: Around | None) -> None:
+    """Enter a context manager around every load of this process from now on; None enters none."""
+    global _around  # noqa: PLW0603 - process-wide, as loggers are: loaders are made for each request
+    _around = around
+
+
+def batch_load(loader: str, keys: int) -> AbstractContextManager[None]:
+    """Return the context manager to enter around the load of `keys` keys."""
+    return _NOTHING if _around is None else _around(loader, keys)
+
+
+class Loader(DataLoader[K, T]):
+    """A DataLoader whose loads outlive the cancellation of a caller.
+
+    Several parts of a request wait for the same key. An error in one of them cancels its siblings, and cancelling a
+    task cancels the future that it awaits: without the shield, the other parts would fail for an error that is not theirs.
+    """
+
+    def __init__(self, load: Callable[[list[K]], Awaitable[Sequence[T]]], max_batch_size: int | None = None) -> None:
+        async def load_batch(keys: list[K]) -> Sequence[T | BaseException]:
+            with batch_load(type(self).__name__, len(keys)):
+                return await load(keys)
+
+        super().__init__(load_batch, max_batch_size=max_batch_size)
+
+    def load(self, key: K) -> Awaitable[T]:
+        """Return the value of a key."""
+        return asyncio.shield(super().load(key))
+
+
+class BatchByIdLoader(Loader[str, Batch | None]):
+    """Loads batches by id in one round trip; None where no such batch exists."""
+
+    def __init__(self, store: Store) -> None:
+        super().__init__(store.batches.get_many)
+
+
+class PartNumbersByBatchLoader(Loader[str, list[int]]):
+    """Loads the numbers of the stored parts of batches in one round trip."""
+
+    def __init__(self, store: Store) -> None:
+        super().__init__(store.parts.stored_sequences)
+
+
+class ServedByRevisionLoader(Loader[tuple[str, int], Served]):
+    """Loads, by (list, revision), how many living processes serve that revision or a later one, in one round trip."""
+
+    def __init__(self, store: Store) -> None:
+        super().__init__(store.processes.served)
+
+
+class HistoryBySkuLoader(Loader[HistoryKey, list[PriceVersion]]):
+    """Loads the changes of prices, newest first; all prices of one version in one look-up."""
+
+    def __init__(self, store: Store) -> None:
+        super().__init__(self._load, max_batch_size=MAX_SKUS)
+        self._histories = store.histories
+
+    async def _load(self, keys: Sequence[HistoryKey]) -> list[list[PriceVersion]]:
+        wanted: dict[tuple[str, int], dict[str, int]] = defaultdict(dict)
+        for price_list, version, sku, count in keys:
+            skus = wanted[price_list, version]
+            skus[sku] = max(count, skus.get(sku, 0))
+        found = await asyncio.gather(*(self._histories.find(*of, skus) for of, skus in wanted.items()))
+        changes = dict(zip(wanted, found, strict=True))
+        return [changes[price_list, version][sku][:count] for price_list, version, sku, count in keys]
+
+
+class SnapshotByVersionLoader(Loader[SnapshotKey, Snapshot | None]):
+    """Loads manifests in one round trip; None where no such version exists."""
+
+    def __init__(self, store: Store, versions: Versions, reads: Reads) -> None:
+        super().__init__(self._load)
+        self._store = store
+        self._versions = versions
+        self._reads = reads
+
+    async def _load(self, keys: Sequence[SnapshotKey]) -> list[Snapshot | None]:
+        found = await self._store.snapshots.get_many(keys)
+        in_danger = []
+        for snapshot in found:
+            if snapshot is not None:
+                self._versions.note(snapshot)
+                self._reads.note(snapshot.price_list, snapshot.version)
+                if is_in_danger(snapshot):
+                    in_danger.append((snapshot.price_list, snapshot.version))
+        if in_danger:
+            await self._store.snapshots.note_reads(in_danger)
+        return list(found)
