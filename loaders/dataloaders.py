@@ -8,7 +8,7 @@ from typing import TypeVar
 
 from strawberry.dataloader import DataLoader
 
-from loaders.reads import Reads, is_in_danger
+from loaders.read_marks import Reads, is_in_danger
 from loaders.versions import Versions
 from storage import Batch, PriceVersion, Served, Snapshot, Store
 

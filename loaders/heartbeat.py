@@ -5,7 +5,7 @@ import logging
 from collections.abc import Coroutine
 from contextlib import suppress
 
-from loaders.heads import Heads
+from loaders.pointer_cache import Heads
 from storage import BEAT_SECONDS, Store
 
 log = logging.getLogger("pricebook.heartbeat")

@@ -10,9 +10,9 @@ from loaders.dataloaders import (
     SnapshotByVersionLoader,
 )
 from loaders.diffs import Diffs
-from loaders.heads import Heads
 from loaders.min_versions import NONE, MinVersions
 from loaders.pages import Pages
+from loaders.pointer_cache import Heads
 from loaders.prices import PriceLoader
 from loaders.selections import Selections
 from loaders.view import View

@@ -3,8 +3,8 @@
 import asyncio
 
 from loaders.dataloaders import SnapshotByVersionLoader
-from loaders.heads import Heads
 from loaders.min_versions import NONE, MinVersions
+from loaders.pointer_cache import Heads
 from storage import PriceList, PriceListNotFound, Snapshot, SnapshotExpired, SnapshotNotFound, SnapshotState
 
 

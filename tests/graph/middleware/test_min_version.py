@@ -112,7 +112,7 @@ async def test_a_request_waits_until_the_version_was_published(api: Api) -> None
 async def test_a_version_that_is_not_published_in_time_is_told_with_what_was_seen(
     api: Api, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("loaders.heads.REACH_SECONDS", 0.0)
+    monkeypatch.setattr("loaders.pointer_cache.REACH_SECONDS", 0.0)
     await api.create("retail", "empty")
     await api.publish("retail", [row("a")])
     answer = await asked(api, "2")

@@ -6,7 +6,7 @@ from contextlib import suppress
 
 from loaders.diffs import DiffSummaries
 from loaders.min_versions import NONE, MinVersions
-from loaders.reads import Reads
+from loaders.read_marks import Reads
 from loaders.turning import Turning
 from loaders.versions import DEFAULT_CACHE_BYTES, Versions
 from loaders.warming import Warmer

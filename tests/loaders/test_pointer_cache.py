@@ -21,7 +21,7 @@ class FakeWatcher:
 @pytest.fixture
 def heads(mock_store: Store, monkeypatch: pytest.MonkeyPatch) -> Heads:
     """Heads that follow the `watcher`."""
-    monkeypatch.setattr("loaders.heads.Watcher", FakeWatcher)
+    monkeypatch.setattr("loaders.pointer_cache.Watcher", FakeWatcher)
     return Heads(mock_store)
 
 
@@ -130,7 +130,7 @@ async def test_the_lag_is_counted_of_pointers_that_were_pushed_after_they_moved(
 ) -> None:
     moved = head(2, 1)
     now = moved.created_at.timestamp()
-    monkeypatch.setattr("loaders.heads.time.time", lambda: now + 0.75)
+    monkeypatch.setattr("loaders.pointer_cache.time.time", lambda: now + 0.75)
     watcher.moved(head(1, None))
     assert sum(heads.lag.counts) == 0, "nobody knows when it moved"
     watcher.moved(replace(moved, moved_at=moved.created_at))
