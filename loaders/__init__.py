@@ -1,12 +1,12 @@
 """What a request reads through: one view of each list's version, and loaders that batch by key."""
 
+from loaders.cache.cached_version import MISSING
+from loaders.cache.version_cache import DEFAULT_CACHE_BYTES, Versions
 from loaders.heartbeat import Heartbeat
 from loaders.min_versions import MinVersions
 from loaders.pages import Page, Window
 from loaders.pointer_cache import LAG_BOUNDS, Heads
-from loaders.records import MISSING
 from loaders.request import Loaders
-from loaders.versions import DEFAULT_CACHE_BYTES, Versions
 from loaders.view import View
 
 __all__ = [

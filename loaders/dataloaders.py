@@ -8,8 +8,8 @@ from typing import TypeVar
 
 from strawberry.dataloader import DataLoader
 
+from loaders.cache.version_cache import Versions
 from loaders.read_marks import Reads, is_in_danger
-from loaders.versions import Versions
 from storage import Batch, PriceVersion, Served, Snapshot, Store
 
 K = TypeVar("K")

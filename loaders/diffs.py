@@ -3,9 +3,9 @@
 import asyncio
 from collections import OrderedDict
 
-from loaders.manifests import manifest_of
+from loaders.cache.manifests import manifest_of
+from loaders.cache.version_cache import Versions
 from loaders.pages import Page, Window
-from loaders.versions import Versions
 from storage import DiffSummary, PriceDiff, Snapshot, Store
 
 # Summaries that a process keeps: versions never change, so neither does what differs between them.

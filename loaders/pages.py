@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-from loaders.manifests import layers_of
-from loaders.versions import Versions
-from loaders.warming import Warmer
+from loaders.cache.manifests import layers_of
+from loaders.cache.version_cache import Versions
+from loaders.cache.warmer import Warmer
 from storage import Batch, BatchState, Event, Price, PriceList, Reach, Snapshot, Store
 
 T = TypeVar("T")

@@ -4,12 +4,12 @@ import asyncio
 import time
 from contextlib import suppress
 
+from loaders.cache.version_cache import DEFAULT_CACHE_BYTES, Versions
+from loaders.cache.version_switch import Turning
+from loaders.cache.warmer import Warmer
 from loaders.diffs import DiffSummaries
 from loaders.min_versions import NONE, MinVersions
 from loaders.read_marks import Reads
-from loaders.turning import Turning
-from loaders.versions import DEFAULT_CACHE_BYTES, Versions
-from loaders.warming import Warmer
 from storage import PriceList, PriceListNotFound, Store, Tally, VersionNotReached, Watcher
 
 # A request waits so long, in seconds, for the version that it wants to see at the least. Meanwhile the pointer is

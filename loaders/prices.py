@@ -3,11 +3,11 @@
 import asyncio
 from collections.abc import Sequence
 
+from loaders.cache.cached_version import MISSING, Found, Record, Records
+from loaders.cache.manifests import layers_of
+from loaders.cache.version_cache import Versions
+from loaders.cache.warmer import Warmer
 from loaders.dataloaders import batch_load
-from loaders.manifests import layers_of
-from loaders.records import MISSING, Found, Record, Records
-from loaders.versions import Versions
-from loaders.warming import Warmer
 from storage import Price, Snapshot, Store
 
 # No sku is longer, so nothing is kept of one that is.

@@ -1,9 +1,9 @@
 """Selections: pages of the prices that meet a filter, or in another order than that of their skus."""
 
-from loaders.manifests import manifest_of
+from loaders.cache.manifests import manifest_of
+from loaders.cache.version_cache import Versions
 from loaders.pages import Page, Window
 from loaders.prices import PriceLoader
-from loaders.versions import Versions
 from storage import Place, Price, Selection, Snapshot, SnapshotExpired, Store
 
 

@@ -12,8 +12,8 @@ from graph.cache.response_cache import ResponseCache
 from graph.identity.authenticator import Authenticator
 from graph.runtime import Runtime
 from loaders import MISSING, Heads, Versions, Window
-from loaders.records import Records
-from loaders.weights import SORTED_PLACE, weigh
+from loaders.cache.cached_version import Records
+from loaders.cache.memory_size import SORTED_PLACE, weigh
 from storage import Gates, Store
 from tests.graph.api import ANYBODY
 from tests.loaders.publishing import merge, replace

@@ -7,8 +7,8 @@ import bson
 import pytest
 
 from loaders import Versions, Window
+from loaders.cache.warmer import Warmer
 from loaders.pages import Pages
-from loaders.warming import Warmer
 from storage import EVERYWHERE, Layer, Snapshot, SnapshotState, Store
 from storage.prices.price import encode
 

@@ -8,10 +8,10 @@ from decimal import Decimal
 
 import pytest
 
-from loaders.records import MISSING, Records
-from loaders.succession import Succession
-from loaders.versions import KEPT, Versions
-from loaders.weights import weigh
+from loaders.cache.cached_version import MISSING, Records
+from loaders.cache.memory_size import weigh
+from loaders.cache.merge_overlay import Succession
+from loaders.cache.version_cache import KEPT, Versions
 from storage import Layer, Price, Snapshot, SnapshotState, Tier
 
 NOW = datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC)

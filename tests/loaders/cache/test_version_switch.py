@@ -6,8 +6,8 @@ from collections.abc import Callable
 
 import pytest
 
-from loaders.turning import Turning
-from loaders.warming import Warmer
+from loaders.cache.version_switch import Turning
+from loaders.cache.warmer import Warmer
 from storage import PriceList
 
 
@@ -85,7 +85,7 @@ async def test_a_pointer_that_is_older_than_what_is_under_way_or_waits_is_no_new
 
 
 async def test_no_version_waits_longer_than_its_time(line: Line, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("loaders.turning.TURN_SECONDS", 0.05)
+    monkeypatch.setattr("loaders.cache.version_switch.TURN_SECONDS", 0.05)
     turning = line.begin(2)
     await asyncio.sleep(0)
     turning.follow(head(3))

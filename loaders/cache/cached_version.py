@@ -7,7 +7,7 @@ from enum import Enum, auto
 from itertools import islice
 from typing import Final, Literal, cast
 
-from loaders.weights import SORTED_PLACE, weigh
+from loaders.cache.memory_size import SORTED_PLACE, weigh
 from storage import Price, Snapshot
 
 

@@ -7,7 +7,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Sequence
 import pytest
 
 from loaders import Heads
-from loaders.records import MISSING, Records
+from loaders.cache.cached_version import MISSING, Records
 from storage import Price, Store
 from storage.layers.reader import Stack
 from tests.graph.api import ANYBODY, Api, row
@@ -34,7 +34,7 @@ async def partial(api: Api, monkeypatch: pytest.MonkeyPatch) -> Api:
     """The same, but the list is too large to be whole: the first 10 skus were read."""
     heads = api.runtime.heads
     heads.versions.drop(current(heads))
-    monkeypatch.setattr("loaders.warming.LEAST_WEIGHT", 1 << 40)
+    monkeypatch.setattr("loaders.cache.warmer.LEAST_WEIGHT", 1 << 40)
     snapshot = await api.runtime.context(ANYBODY).loaders.view.current("retail")
     assert snapshot is not None
     await api.runtime.context(ANYBODY).loaders.prices.load_many(snapshot, SKUS[:10])
@@ -84,7 +84,7 @@ def gate(monkeypatch: pytest.MonkeyPatch) -> Iterator[Gate]:
             yield part
 
     monkeypatch.setattr(Stack, "read", gated)
-    monkeypatch.setattr("loaders.turning.TURN_SECONDS", 60.0)  # however slow the machine is
+    monkeypatch.setattr("loaders.cache.version_switch.TURN_SECONDS", 60.0)  # however slow the machine is
     yield gate
     gate.open.set()
 
@@ -183,7 +183,7 @@ async def test_readers_are_given_a_version_when_it_is_warm_and_not_before(api: A
 async def test_a_version_is_not_kept_back_for_longer_than_its_time(
     api: Api, store: Store, gate: Gate, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("loaders.turning.TURN_SECONDS", 0.01)
+    monkeypatch.setattr("loaders.cache.version_switch.TURN_SECONDS", 0.01)
     await merge(store, "retail", {SKUS[0]: "2.00"})
     await gate.waiting.wait()
     await until(lambda: is_at(api, 2), "turned")
@@ -249,7 +249,7 @@ async def test_a_list_that_nobody_reads_is_not_warmed(cached_api: Api, store: St
 async def test_a_list_that_is_no_longer_read_is_warmed_for_some_versions_and_then_let_go(
     api: Api, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("loaders.warming.IDLE_VERSIONS", 2)
+    monkeypatch.setattr("loaders.cache.warmer.IDLE_VERSIONS", 2)
     warm = []
     for version in range(2, 7):
         await merge(store, "retail", {SKUS[0]: f"{version}.00"})
@@ -299,8 +299,8 @@ async def test_of_a_large_list_that_is_replaced_what_was_hot_is_looked_up(
 async def test_a_merge_of_more_than_may_be_read_has_only_the_hottest_looked_up(
     partial: Api, store: Store, round_trips: RoundTrips, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("loaders.warming.HOT_RECORDS", 6)
-    monkeypatch.setattr("loaders.warming.CHUNK", 4)
+    monkeypatch.setattr("loaders.cache.warmer.HOT_RECORDS", 6)
+    monkeypatch.setattr("loaders.cache.warmer.CHUNK", 4)
     base = current(partial.runtime.heads)
     kept = base.get(SKUS[9])
     with round_trips.counted() as sent:

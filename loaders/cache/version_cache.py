@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Iterable, Sequence
 
-from loaders.records import Record, Records
+from loaders.cache.cached_version import Record, Records
 from storage import Snapshot
 
 DEFAULT_CACHE_BYTES = 256 << 20

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Callable
 
-from loaders.warming import Warmer
+from loaders.cache.warmer import Warmer
 from storage import PriceList
 
 # A version that was published is warmed for so long, in seconds, before readers are given it all the same.

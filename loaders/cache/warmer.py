@@ -5,9 +5,9 @@ import logging
 from collections.abc import Coroutine, Sequence
 from contextlib import aclosing
 
-from loaders.records import MISSING, Record, Records
-from loaders.succession import Succession
-from loaders.versions import Versions
+from loaders.cache.cached_version import MISSING, Record, Records
+from loaders.cache.merge_overlay import Succession
+from loaders.cache.version_cache import Versions
 from storage import PriceList, Snapshot, Store
 
 log = logging.getLogger("pricebook.warming")

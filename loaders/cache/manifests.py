@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Sequence
 
-from loaders.records import Records
+from loaders.cache.cached_version import Records
 from storage import Snapshot, SnapshotExpired, SnapshotState, Store
 
 # The layers of a manifest that was read longer ago than this, in seconds, may have been folded into others and be gone:

@@ -4,9 +4,9 @@ from collections.abc import Iterable
 from types import TracebackType
 from typing import Self
 
-from loaders.records import MISSING, Found, Record, Records
-from loaders.versions import Versions
-from loaders.weights import SORTED_PLACE, weigh
+from loaders.cache.cached_version import MISSING, Found, Record, Records
+from loaders.cache.memory_size import SORTED_PLACE, weigh
+from loaders.cache.version_cache import Versions
 
 
 class Succession:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import pytest
 
 from loaders import MISSING, Window
-from loaders.records import Records
+from loaders.cache.cached_version import Records
 from storage import Snapshot
 from tests.graph.api import ANYBODY, Api, row
 from tests.loaders.conftest import RoundTrips
@@ -169,7 +169,7 @@ async def test_layers_that_were_folded_meanwhile_are_found_by_the_manifest_as_it
     await store.compactor.compact(snapshot)
     for layer in snapshot.layer_ids[:2]:
         await store.layers.drop(layer)
-    monkeypatch.setattr("loaders.manifests.MANIFEST_SECONDS", -1.0)
+    monkeypatch.setattr("loaders.cache.manifests.MANIFEST_SECONDS", -1.0)
     monkeypatch.setattr(heads.warmer, "begin", _never)
     selected = await api.data(SELECTIONS)
     assert {name: page["totalCount"] for name, page in selected["snapshot"].items()} == dict.fromkeys("abc", 300)
