@@ -20,7 +20,7 @@ from bench import (
 )
 from bench.environment import Place
 from bench.report import Report
-from storage.embedded_mongodb.replica_set import DevSet
+from storage.embedded_mongodb.replica_set import EmbeddedReplicaSet
 
 BENCHMARKS: dict[str, Callable[[Place, Report], None]] = {
     "batches": batches.run,
@@ -42,7 +42,7 @@ def main(names: list[str]) -> None:
     report = Report(f"{os.cpu_count()} cores, CPython {platform.python_version()}, MongoDB on loopback, 3 members")
     with (
         tempfile.TemporaryDirectory(prefix="pricebook-bench-") as folder,
-        DevSet(Path(folder) / "mongodb", say=report.say, cache_mb=1024) as devset,
+        EmbeddedReplicaSet(Path(folder) / "mongodb", say=report.say, cache_mb=1024) as devset,
     ):
         place = Place(devset.uri, Path(folder))
         for name in names or BENCHMARKS:

@@ -19,7 +19,7 @@ from storage import explain
 from storage.integrity.check import Check, Checked
 from storage.integrity.findings import Finding
 
-MOST_SHOWN = 1000
+MAX_FINDINGS_SHOWN = 1000
 """More findings are counted only."""
 
 _WIDE = 200  # characters, where the output is no terminal: a table is folded as late as possible
@@ -73,7 +73,7 @@ async def _run(settings: Settings, uri: str, price_list: str | None) -> tuple[Ch
         async with Check.opened(uri, settings.mongodb_database, tell) as opened:
             async for finding in opened.run(price_list):
                 count += 1
-                findings += [finding] if count <= MOST_SHOWN else []
+                findings += [finding] if count <= MAX_FINDINGS_SHOWN else []
             return opened.checked, findings, count
 
 

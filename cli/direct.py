@@ -17,7 +17,7 @@ from graph.identity.callers import Caller
 from graph.identity.scopes import EVERYTHING
 from graph.runtime import Runtime, open_store
 from graph.settings import Settings
-from loaders import Heads
+from loaders import PointerCache
 from storage import explain
 
 ENDPOINT = f"http://direct{GRAPHQL}"
@@ -49,7 +49,7 @@ async def open_direct(settings: Settings) -> AsyncIterator[httpx.AsyncClient]:
         if known is None:
             raise
         raise ApiError(known.message) from error
-    heads = Heads(store, settings.cache_bytes)
+    heads = PointerCache(store, settings.cache_bytes)
     authenticator = Authenticator(Caller(operator(), EVERYTHING), store.api_keys)
     runtime = Runtime(store, heads, ResponseCache(heads, settings.response_cache_bytes), authenticator)
     app = create_app(settings)

@@ -14,7 +14,7 @@ import click
 
 from graph.http.trusted_documents import TrustedDocuments
 from graph.settings import Settings, SettingsError, masked
-from storage.embedded_mongodb.replica_set import DevSet, DevSetError
+from storage.embedded_mongodb.replica_set import EmbeddedReplicaSet, EmbeddedReplicaSetError
 
 log = logging.getLogger("pricebook.cli")
 
@@ -81,10 +81,10 @@ def database(settings: Settings) -> Iterator[Settings]:
         yield settings
         return
     say("PRICEBOOK_MONGODB_URI is not set: starting an embedded MongoDB replica set.")
-    devset = DevSet(settings.data_dir / "mongodb", settings.members, say=say)
+    devset = EmbeddedReplicaSet(settings.data_dir / "mongodb", settings.members, say=say)
     try:
         yield replace(settings, mongodb_uri=devset.start())
-    except DevSetError as error:
+    except EmbeddedReplicaSetError as error:
         raise click.ClickException(str(error)) from error
     finally:
         ignore_stop_signals()

@@ -15,7 +15,7 @@ from starlette.routing import BaseRoute, Route, WebSocketRoute
 from starlette.types import ASGIApp, Lifespan, Receive, Scope, Send
 from starlette.websockets import WebSocket
 
-from graph.asgi.request_ids import RequestIds
+from graph.asgi.request_ids import RequestIdMiddleware
 from graph.cache.cache_control import CacheControl
 from graph.context import Context
 from graph.http.endpoint import Endpoint
@@ -25,13 +25,13 @@ from graph.http.response import Answer, error_response
 from graph.http.trusted_documents import TrustedDocuments
 from graph.limits.rates import Rates
 from graph.limits.subscriptions import Subscriptions
-from graph.middleware.authentication import Access, caller_of
-from graph.middleware.body_limit import BodyLimit
-from graph.middleware.metrics import Metered
-from graph.middleware.min_version import HEADER, MinVersion, min_versions_of
-from graph.middleware.response_cache import FromCache
-from graph.middleware.trusted_host import OwnName
-from graph.middleware.trusted_proxies import Balancers
+from graph.middleware.authentication import AuthenticationMiddleware, caller_of
+from graph.middleware.body_limit import BodyLimitMiddleware
+from graph.middleware.metrics import MetricsMiddleware
+from graph.middleware.min_version import HEADER, MinVersionMiddleware, min_versions_of
+from graph.middleware.response_cache import ResponseCacheMiddleware
+from graph.middleware.trusted_host import TrustedHostMiddleware
+from graph.middleware.trusted_proxies import TrustedProxies
 from graph.runtime import Runtime
 from graph.schema.build import build_schema
 from graph.settings import Settings, SettingsError
@@ -74,23 +74,23 @@ def create_app(settings: Settings) -> Starlette:
         ide=settings.ide,
     )
     # What a request to the endpoint passes, from the inside to the outside.
-    graphql: ASGIApp = BodyLimit(endpoint, settings.max_body_bytes, settings.max_upload_bytes)
-    graphql = Metered(ServerErrorMiddleware(MinVersion(graphql), cast("Any", _failed)))
+    graphql: ASGIApp = BodyLimitMiddleware(endpoint, settings.max_body_bytes, settings.max_upload_bytes)
+    graphql = MetricsMiddleware(ServerErrorMiddleware(MinVersionMiddleware(graphql), cast("Any", _failed)))
     if settings.response_cache_bytes:
-        graphql = FromCache(graphql)
-    balancers = Balancers(settings.balancers.split())
-    graphql = Access(graphql, rates, balancers)
+        graphql = ResponseCacheMiddleware(graphql)
+    balancers = TrustedProxies(settings.balancers.split())
+    graphql = AuthenticationMiddleware(graphql, rates, balancers)
     if settings.cors_origins:
         graphql = _cross_origin(graphql, settings.cors_origins.split())
-    websocket: ASGIApp = Access(MinVersion(endpoint), rates, balancers)
+    websocket: ASGIApp = AuthenticationMiddleware(MinVersionMiddleware(endpoint), rates, balancers)
     if settings.is_open:
-        graphql, websocket = OwnName(graphql), OwnName(websocket)
-    graphql = RequestIds(TRACES.around(graphql))
+        graphql, websocket = TrustedHostMiddleware(graphql), TrustedHostMiddleware(websocket)
+    graphql = RequestIdMiddleware(TRACES.around(graphql))
     return _Application(
         graphql,
         routes=[
             Route(GRAPHQL, graphql),
-            WebSocketRoute(GRAPHQL, RequestIds(websocket)),
+            WebSocketRoute(GRAPHQL, RequestIdMiddleware(websocket)),
             Route("/healthz", healthz),
             Route("/readyz", readyz),
         ],

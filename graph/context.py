@@ -9,8 +9,8 @@ from graphql.pyutils import Path
 
 from graph.drain import Drain
 from graph.identity.callers import Caller
-from loaders import Heads, Loaders
-from storage import Batch, BatchNotFound, Reach, Snapshot, Store
+from loaders import Loaders, PointerCache
+from storage import Batch, BatchNotFound, ListFilter, Snapshot, Store
 
 T = TypeVar("T")
 
@@ -27,7 +27,7 @@ class Context:
     """
 
     store: Store
-    heads: Heads
+    heads: PointerCache
     loaders: Loaders
     caller: Caller
     drain: Drain = field(default_factory=Drain)
@@ -51,7 +51,7 @@ class Context:
         loaders = Loaders(self.store, self.heads, self.loaders.view.min_versions)
         return Context(self.store, self.heads, loaders, self.caller, self.drain)
 
-    async def batch_within(self, reach: Reach, batch_id: str) -> Batch:
+    async def batch_within(self, reach: ListFilter, batch_id: str) -> Batch:
         """Return a batch. Raises `BatchNotFound`, also where its list is out of reach."""
         batch = await self.loaders.batches.load(batch_id)
         if batch is None or batch.price_list not in reach:

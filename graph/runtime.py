@@ -14,8 +14,8 @@ from graph.identity.scopes import Grants
 from graph.identity.tokens import Tokens
 from graph.settings import Settings
 from graph.telemetry.requests import Requests
-from loaders import Heads, Heartbeat, Loaders, MinVersions
-from storage import Meter, Store
+from loaders import Heartbeat, Loaders, MinVersions, PointerCache
+from storage import StorageMetrics, Store
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +26,7 @@ class Runtime:
     """
 
     store: Store
-    heads: Heads
+    heads: PointerCache
     responses: ResponseCache
     authenticator: Authenticator
     requests: Requests = field(default_factory=Requests)
@@ -37,8 +37,8 @@ class Runtime:
     async def opened(cls, uri: str, settings: Settings) -> "AsyncIterator[Runtime]":
         """Open the store, follow the pointers, and close all of it at the end."""
         metered = settings.metrics_port is not None
-        store = await open_store(uri, settings, Meter() if metered else None)
-        heads = Heads(store, settings.cache_bytes)
+        store = await open_store(uri, settings, StorageMetrics() if metered else None)
+        heads = PointerCache(store, settings.cache_bytes)
         responses = ResponseCache(heads, settings.response_cache_bytes)
         heartbeat = Heartbeat(store, heads)
         runtime = cls(store, heads, responses, authenticator(store, settings))
@@ -82,7 +82,7 @@ def authenticator(store: Store, settings: Settings) -> Authenticator:
     return Authenticator(nobody, store.api_keys, tokens)
 
 
-async def open_store(uri: str, settings: Settings, meter: Meter | None = None) -> Store:
+async def open_store(uri: str, settings: Settings, meter: StorageMetrics | None = None) -> Store:
     """Open the store as a process is told to; with a `meter` the driver is counted.
 
     Raises `InvalidArgument`, `Unavailable`.

@@ -1,11 +1,11 @@
 """What a request reads through: one view of each list's version, and loaders that batch by key."""
 
 from loaders.cache.cached_version import MISSING
-from loaders.cache.version_cache import DEFAULT_CACHE_BYTES, Versions
+from loaders.cache.version_cache import DEFAULT_CACHE_BYTES, VersionCache
 from loaders.heartbeat import Heartbeat
 from loaders.min_versions import MinVersions
 from loaders.pages import Page, Window
-from loaders.pointer_cache import LAG_BOUNDS, Heads
+from loaders.pointer_cache import LAG_BOUNDS, PointerCache
 from loaders.request import Loaders
 from loaders.view import View
 
@@ -13,12 +13,12 @@ __all__ = [
     "DEFAULT_CACHE_BYTES",
     "LAG_BOUNDS",
     "MISSING",
-    "Heads",
     "Heartbeat",
     "Loaders",
     "MinVersions",
     "Page",
-    "Versions",
+    "PointerCache",
+    "VersionCache",
     "View",
     "Window",
 ]

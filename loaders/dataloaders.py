@@ -8,8 +8,8 @@ from typing import TypeVar
 
 from strawberry.dataloader import DataLoader
 
-from loaders.cache.version_cache import Versions
-from loaders.read_marks import Reads, is_in_danger
+from loaders.cache.version_cache import VersionCache
+from loaders.read_marks import ReadMarks, is_in_danger
 from storage import Batch, PriceVersion, Served, Snapshot, Store
 
 K = TypeVar("K")
@@ -102,7 +102,7 @@ class HistoryBySkuLoader(Loader[HistoryKey, list[PriceVersion]]):
 class SnapshotByVersionLoader(Loader[SnapshotKey, Snapshot | None]):
     """Loads manifests in one round trip; None where no such version exists."""
 
-    def __init__(self, store: Store, versions: Versions, reads: Reads) -> None:
+    def __init__(self, store: Store, versions: VersionCache, reads: ReadMarks) -> None:
         super().__init__(self._load)
         self._store = store
         self._versions = versions

@@ -4,12 +4,12 @@ import asyncio
 from collections import OrderedDict
 
 from loaders.cache.manifests import manifest_of
-from loaders.cache.version_cache import Versions
+from loaders.cache.version_cache import VersionCache
 from loaders.pages import Page, Window
 from storage import DiffSummary, PriceDiff, Snapshot, Store
 
 # Summaries that a process keeps: versions never change, so neither does what differs between them.
-KEPT = 1000
+MAX_CACHED_SUMMARIES = 1000
 
 Key = tuple[str, int, int]
 
@@ -28,7 +28,7 @@ class DiffSummaries:
             count = self._counts[key] = asyncio.create_task(_count(store, before, after))
             count.add_done_callback(lambda done: self._forget(key, done))
         self._counts.move_to_end(key)
-        while len(self._counts) > KEPT:
+        while len(self._counts) > MAX_CACHED_SUMMARIES:
             self._counts.popitem(last=False)
         return await asyncio.shield(count)
 
@@ -52,7 +52,7 @@ async def _count(store: Store, before: Snapshot, after: Snapshot) -> DiffSummary
 class Diffs:
     """Reads what differs between versions, for one request."""
 
-    def __init__(self, store: Store, versions: Versions, summaries: DiffSummaries) -> None:
+    def __init__(self, store: Store, versions: VersionCache, summaries: DiffSummaries) -> None:
         self._store = store
         self._versions = versions
         self._summaries = summaries

@@ -5,8 +5,8 @@ import logging
 from collections.abc import Coroutine
 from contextlib import suppress
 
-from loaders.pointer_cache import Heads
-from storage import BEAT_SECONDS, Store
+from loaders.pointer_cache import PointerCache
+from storage import HEARTBEAT_INTERVAL_SECONDS, Store
 
 log = logging.getLogger("pricebook.heartbeat")
 
@@ -14,7 +14,7 @@ log = logging.getLogger("pricebook.heartbeat")
 class Heartbeat:
     """Beats in the background of one process."""
 
-    def __init__(self, store: Store, heads: Heads) -> None:
+    def __init__(self, store: Store, heads: PointerCache) -> None:
         self._processes = store.processes
         self._snapshots = store.snapshots
         self._heads = heads
@@ -39,7 +39,7 @@ class Heartbeat:
             await self._try(self._processes.beat(self._heads.revisions()))
             await self._try(self._note_reads())
             with suppress(TimeoutError):
-                async with asyncio.timeout(BEAT_SECONDS):
+                async with asyncio.timeout(HEARTBEAT_INTERVAL_SECONDS):
                     await moved.wait()
 
     async def _note_reads(self) -> None:
@@ -49,7 +49,7 @@ class Heartbeat:
         try:
             await self._snapshots.note_reads(keys)
         except Exception:
-            self._heads.reads.untake(keys)
+            self._heads.reads.put_back(keys)
             raise
 
     async def _try(self, act: Coroutine[None, None, None]) -> None:

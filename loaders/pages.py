@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from loaders.cache.manifests import layers_of
-from loaders.cache.version_cache import Versions
+from loaders.cache.version_cache import VersionCache
 from loaders.cache.warmer import Warmer
-from storage import Batch, BatchState, Event, Price, PriceList, Reach, Snapshot, Store
+from storage import Batch, BatchState, Event, ListFilter, Price, PriceList, Snapshot, Store
 
 T = TypeVar("T")
 K = TypeVar("K")
@@ -44,7 +44,7 @@ class Window(Generic[K]):
 class Pages:
     """Reads pages of everything that is listed."""
 
-    def __init__(self, store: Store, versions: Versions, warmer: Warmer) -> None:
+    def __init__(self, store: Store, versions: VersionCache, warmer: Warmer) -> None:
         self._store = store
         self._versions = versions
         self._warmer = warmer
@@ -83,7 +83,7 @@ class Pages:
         self._versions.misses += len(run)
         return window.page(run)
 
-    async def price_lists(self, size: int, after: str | None, reach: Reach) -> Page[PriceList]:
+    async def price_lists(self, size: int, after: str | None, reach: ListFilter) -> Page[PriceList]:
         """Return a page of the lists within reach, by name."""
         records = await self._store.pointers.by_name(size + 1, after or "", reach)
         return _forward(records, size, after)
@@ -97,7 +97,7 @@ class Pages:
         return _forward(await self._store.events.newest(price_list, size + 1, after), size, after)
 
     async def batches(
-        self, price_list: str | None, state: BatchState | None, size: int, after: str | None, reach: Reach
+        self, price_list: str | None, state: BatchState | None, size: int, after: str | None, reach: ListFilter
     ) -> Page[Batch]:
         """Return a page of batches within reach, newest first."""
         records = await self._store.batches.newest(
@@ -113,7 +113,7 @@ class Pages:
         """Return the event by which the pointer came where it is at a revision; None before its first move."""
         return await self._store.events.last_move(price_list, to)
 
-    async def count_price_lists(self, reach: Reach) -> int:
+    async def count_price_lists(self, reach: ListFilter) -> int:
         """Return how many lists there are within reach."""
         return await self._store.pointers.count(reach)
 
@@ -121,7 +121,7 @@ class Pages:
         """Return how many versions of a list are kept."""
         return await self._store.snapshots.count(price_list)
 
-    async def count_batches(self, price_list: str | None, state: BatchState | None, reach: Reach) -> int:
+    async def count_batches(self, price_list: str | None, state: BatchState | None, reach: ListFilter) -> int:
         """Return how many batches there are of that kind, within reach."""
         return await self._store.batches.count(price_list=price_list, state=state, reach=reach)
 

@@ -4,23 +4,23 @@ import asyncio
 import time
 from contextlib import suppress
 
-from loaders.cache.version_cache import DEFAULT_CACHE_BYTES, Versions
-from loaders.cache.version_switch import Turning
+from loaders.cache.version_cache import DEFAULT_CACHE_BYTES, VersionCache
+from loaders.cache.version_switch import VersionSwitch
 from loaders.cache.warmer import Warmer
 from loaders.diffs import DiffSummaries
 from loaders.min_versions import NONE, MinVersions
-from loaders.read_marks import Reads
-from storage import PriceList, PriceListNotFound, Store, Tally, VersionNotReached, Watcher
+from loaders.read_marks import ReadMarks
+from storage import Histogram, PriceList, PriceListNotFound, Store, VersionNotReached, Watcher
 
 # A request waits so long, in seconds, for the version that it wants to see at the least. Meanwhile the pointer is
 # looked at so often while nobody pushes it.
 REACH_SECONDS = 5.0
-LOOK_SECONDS = 0.1
+CHECK_INTERVAL_SECONDS = 0.1
 
 LAG_BOUNDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 3.0, 5.0, 10.0, 30.0)
 
 
-class Heads:
+class PointerCache:
     """All price lists with their pointers, one set a process, and what is in memory of the versions that they name.
 
     A pointer is answered from memory while the watcher's stream is alive, and read from the database otherwise.
@@ -32,14 +32,14 @@ class Heads:
     def __init__(self, store: Store, cache_bytes: int = DEFAULT_CACHE_BYTES) -> None:
         self._store = store
         self._heads: dict[str, PriceList] = {}
-        self._turnings: dict[str, Turning] = {}
+        self._turnings: dict[str, VersionSwitch] = {}
         self._watcher = Watcher(store.db, self.observe)
-        self.versions = Versions(cache_bytes)
+        self.versions = VersionCache(cache_bytes)
         self.warmer = Warmer(store, self.versions)
         self.summaries = DiffSummaries()
-        self.reads = Reads(store.grace / 4)
+        self.reads = ReadMarks(store.grace / 4)
         self.moved = asyncio.Event()
-        self.lag = Tally(LAG_BOUNDS)
+        self.lag = Histogram(LAG_BOUNDS)
 
     async def start(self) -> None:
         """Begin to follow the pointers; returns when all of them are known."""
@@ -64,7 +64,7 @@ class Heads:
         if known is None or not self._wants_warming(known, head):
             self._turn(head)
         elif turning is None:
-            self._turnings[head.name] = Turning(head, self.warmer, self._answer_by, self._turned)
+            self._turnings[head.name] = VersionSwitch(head, self.warmer, self._answer_by, self._turned)
         else:
             turning.follow(head)
 
@@ -154,5 +154,5 @@ class Heads:
                 wanted = min_versions.least(name)
                 raise VersionNotReached(name, wanted, found.published_version, REACH_SECONDS)
             with suppress(TimeoutError):
-                async with asyncio.timeout(LOOK_SECONDS):
+                async with asyncio.timeout(CHECK_INTERVAL_SECONDS):
                     await moved.wait()

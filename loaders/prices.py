@@ -3,9 +3,9 @@
 import asyncio
 from collections.abc import Sequence
 
-from loaders.cache.cached_version import MISSING, Found, Record, Records
+from loaders.cache.cached_version import MISSING, CachedVersion, Found, Record
 from loaders.cache.manifests import layers_of
-from loaders.cache.version_cache import Versions
+from loaders.cache.version_cache import VersionCache
 from loaders.cache.warmer import Warmer
 from loaders.dataloaders import batch_load
 from storage import Price, Snapshot, Store
@@ -17,7 +17,7 @@ MAX_SKU = 256
 class _Batch:
     """The skus of one version that wait to be loaded together, and what was found."""
 
-    def __init__(self, records: Records) -> None:
+    def __init__(self, records: CachedVersion) -> None:
         self.records = records
         self.skus: set[str] = set()
         self.load: asyncio.Task[dict[str, Price]]
@@ -30,7 +30,7 @@ class PriceLoader:
     request asks for by the next turn of the event loop in one round trip for each version.
     """
 
-    def __init__(self, store: Store, versions: Versions, warmer: Warmer) -> None:
+    def __init__(self, store: Store, versions: VersionCache, warmer: Warmer) -> None:
         self._store = store
         self._versions = versions
         self._warmer = warmer
@@ -84,7 +84,7 @@ class PriceLoader:
             loaded.update((sku, prices.get(sku)) for sku in lacking)
         return [loaded[sku] for sku in skus]
 
-    def _batch(self, records: Records) -> _Batch:
+    def _batch(self, records: CachedVersion) -> _Batch:
         key = records.snapshot.price_list, records.snapshot.version
         batch = self._batches.get(key)
         if batch is None:

@@ -7,7 +7,7 @@ from storage import Snapshot
 Key = tuple[str, int]
 
 
-class Reads:
+class ReadMarks:
     """The reads of a process that are not noted in the database yet. `interval` is how long, in seconds, one counts."""
 
     def __init__(self, interval: float) -> None:
@@ -31,7 +31,7 @@ class Reads:
         self._noted.update(dict.fromkeys(keys, now))
         return keys
 
-    def untake(self, keys: list[Key]) -> None:
+    def put_back(self, keys: list[Key]) -> None:
         """Take back what could not be noted."""
         self._unnoted.update(keys)
         for key in keys:

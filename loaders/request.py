@@ -12,7 +12,7 @@ from loaders.dataloaders import (
 from loaders.diffs import Diffs
 from loaders.min_versions import NONE, MinVersions
 from loaders.pages import Pages
-from loaders.pointer_cache import Heads
+from loaders.pointer_cache import PointerCache
 from loaders.prices import PriceLoader
 from loaders.selections import Selections
 from loaders.view import View
@@ -22,7 +22,7 @@ from storage import Store
 class Loaders:
     """Everything through which the resolvers of one request read."""
 
-    def __init__(self, store: Store, heads: Heads, min_versions: MinVersions = NONE) -> None:
+    def __init__(self, store: Store, heads: PointerCache, min_versions: MinVersions = NONE) -> None:
         self._store = store
         self._heads = heads
         self.prices = PriceLoader(store, heads.versions, heads.warmer)

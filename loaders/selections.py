@@ -1,7 +1,7 @@
 """Selections: pages of the prices that meet a filter, or in another order than that of their skus."""
 
 from loaders.cache.manifests import manifest_of
-from loaders.cache.version_cache import Versions
+from loaders.cache.version_cache import VersionCache
 from loaders.pages import Page, Window
 from loaders.prices import PriceLoader
 from storage import Place, Price, Selection, Snapshot, SnapshotExpired, Store
@@ -10,7 +10,7 @@ from storage import Place, Price, Selection, Snapshot, SnapshotExpired, Store
 class Selections:
     """Reads selections. A scan finds the skus; the prices come by the loader that has them, perhaps, already."""
 
-    def __init__(self, store: Store, versions: Versions, prices: PriceLoader) -> None:
+    def __init__(self, store: Store, versions: VersionCache, prices: PriceLoader) -> None:
         self._store = store
         self._versions = versions
         self._prices = prices

@@ -4,7 +4,7 @@ import asyncio
 
 from loaders.dataloaders import SnapshotByVersionLoader
 from loaders.min_versions import NONE, MinVersions
-from loaders.pointer_cache import Heads
+from loaders.pointer_cache import PointerCache
 from storage import PriceList, PriceListNotFound, Snapshot, SnapshotExpired, SnapshotNotFound, SnapshotState
 
 
@@ -14,7 +14,9 @@ class View:
     `min_versions` is what must have been published of a list before its pointer is read.
     """
 
-    def __init__(self, heads: Heads, snapshots: SnapshotByVersionLoader, min_versions: MinVersions = NONE) -> None:
+    def __init__(
+        self, heads: PointerCache, snapshots: SnapshotByVersionLoader, min_versions: MinVersions = NONE
+    ) -> None:
         self._heads = heads
         self._snapshots = snapshots
         self.min_versions = min_versions

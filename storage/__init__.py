@@ -1,15 +1,15 @@
 """Versioned snapshots of price lists on MongoDB: the only package that knows the database."""
 
-from storage.batches.metrics import BATCH_BOUNDS, Meter
+from storage.batches.metrics import BATCH_BOUNDS, StorageMetrics
 from storage.batches.parts import Part
 from storage.batches.repository import Batch, BatchMode, BatchOrder, PublishPolicy, Refusal
 from storage.batches.states import BatchState
-from storage.catalog.api_keys import ApiKey, ApiKeyNotFound, ApiKeys, is_api_key
+from storage.catalog.api_keys import ApiKey, ApiKeyNotFound, ApiKeyRepository, is_api_key
 from storage.catalog.events import Event, EventKind
 from storage.catalog.gates import DiffSummary, GateFinding, Gates, Severity
-from storage.catalog.list_filter import EVERYWHERE, Reach
+from storage.catalog.list_filter import ALL_LISTS, ListFilter
 from storage.catalog.price_lists import Pin, PriceList
-from storage.catalog.processes import BEAT_SECONDS, Served
+from storage.catalog.processes import HEARTBEAT_INTERVAL_SECONDS, Served
 from storage.catalog.retention import DEFAULT_RETENTION, Retention
 from storage.catalog.snapshots import Layer, Snapshot, SnapshotState
 from storage.catalog.watcher import Watcher
@@ -26,7 +26,7 @@ from storage.errors import (
     Unavailable,
     VersionNotReached,
 )
-from storage.fair_yield import give_way
+from storage.fair_yield import yield_to_loop
 from storage.files.errors import FileRefused
 from storage.files.json_array import leading_blocks
 from storage.files.price_file import MAX_FILE_BYTES, FileRows
@@ -36,7 +36,7 @@ from storage.layers.history import PriceVersion
 from storage.maintenance.expiration import GRACE_SECONDS, RESTORE_SECONDS, LayerDrop, Retired, Retirement
 from storage.mongodb.connection import explain
 from storage.mongodb.driver_metrics import DRIVER_BOUNDS
-from storage.mongodb.histogram import Tally
+from storage.mongodb.histogram import Histogram
 from storage.prices.price import Price, Tier
 from storage.prices.quotes import Quote, QuoteLine, quote
 from storage.prices.row_decoder import ItemError
@@ -44,17 +44,17 @@ from storage.prices.selection import AttributeEquals, Place, PriceFilter, PriceO
 from storage.store import Store
 
 __all__ = [
+    "ALL_LISTS",
     "BATCH_BOUNDS",
-    "BEAT_SECONDS",
     "DEFAULT_RETENTION",
     "DRIVER_BOUNDS",
-    "EVERYWHERE",
     "GRACE_SECONDS",
+    "HEARTBEAT_INTERVAL_SECONDS",
     "MAX_FILE_BYTES",
     "RESTORE_SECONDS",
     "ApiKey",
     "ApiKeyNotFound",
-    "ApiKeys",
+    "ApiKeyRepository",
     "AttributeEquals",
     "Batch",
     "BatchMode",
@@ -70,13 +70,14 @@ __all__ = [
     "FileRows",
     "GateFinding",
     "Gates",
+    "Histogram",
     "Interrupted",
     "InvalidArgument",
     "ItemError",
     "JsonRows",
     "Layer",
     "LayerDrop",
-    "Meter",
+    "ListFilter",
     "Part",
     "Pin",
     "Place",
@@ -91,7 +92,6 @@ __all__ = [
     "PublishPolicy",
     "Quote",
     "QuoteLine",
-    "Reach",
     "Refusal",
     "Refused",
     "Retention",
@@ -105,15 +105,15 @@ __all__ = [
     "SnapshotExpired",
     "SnapshotNotFound",
     "SnapshotState",
+    "StorageMetrics",
     "Store",
-    "Tally",
     "Tier",
     "Unavailable",
     "VersionNotReached",
     "Watcher",
     "explain",
-    "give_way",
     "is_api_key",
     "leading_blocks",
     "quote",
+    "yield_to_loop",
 ]

@@ -19,7 +19,7 @@ LONGEST_SECONDS = 0.02
 """... but never for longer, and gives way after every slice where nobody else has much to do."""
 
 
-async def give_way() -> None:
+async def yield_to_loop() -> None:
     """Between two slices of long work: let the others have their turn, if it is time."""
     task, ended = asyncio.current_task(), perf_counter()
     if task is None:

@@ -1,27 +1,27 @@
 """The door to storage: opens all of it once for a process. No logic."""
 
 from storage.batches.finish import Finisher
-from storage.batches.metrics import Meter
-from storage.batches.multipart import Chunks
-from storage.batches.parts import Parts
+from storage.batches.metrics import StorageMetrics
+from storage.batches.multipart import MultipartBatches
+from storage.batches.parts import PartRepository
 from storage.batches.publish import Publisher
-from storage.batches.repository import Batches
-from storage.batches.submit import Intake
-from storage.catalog.api_keys import ApiKeys
-from storage.catalog.events import Events
-from storage.catalog.price_lists import Pointers
-from storage.catalog.processes import Processes
-from storage.catalog.rollback import Operations
-from storage.catalog.snapshots import Snapshots
-from storage.layers.diff import Differ
-from storage.layers.history import Histories
-from storage.layers.reader import Stack
-from storage.layers.scan import MAX_SCAN, Scanner
-from storage.layers.secondary_reader import SecondaryStack
+from storage.batches.repository import BatchRepository
+from storage.batches.submit import BatchSubmitter
+from storage.catalog.api_keys import ApiKeyRepository
+from storage.catalog.events import EventRepository
+from storage.catalog.price_lists import PriceListRepository
+from storage.catalog.processes import ProcessRepository
+from storage.catalog.rollback import PointerMoves
+from storage.catalog.snapshots import SnapshotRepository
+from storage.layers.diff import VersionDiffer
+from storage.layers.history import PriceHistory
+from storage.layers.reader import LayerReader
+from storage.layers.scan import MAX_SCAN, LayerScanner
+from storage.layers.secondary_reader import SecondaryLayerReader
 from storage.layers.writer import Layers
 from storage.maintenance.compaction import Compactor
-from storage.maintenance.expiration import GRACE_SECONDS, RESTORE_SECONDS, Retirer
-from storage.maintenance.garbage_collection import Leavings
+from storage.maintenance.expiration import GRACE_SECONDS, RESTORE_SECONDS, SnapshotExpirer
+from storage.maintenance.garbage_collection import GarbageCollector
 from storage.maintenance.orphans import Orphans
 from storage.maintenance.worker import Worker
 from storage.mongodb.connection import Client, connect, database, prepare
@@ -45,28 +45,28 @@ class Store:
         max_scan: int = MAX_SCAN,
         grace: float = GRACE_SECONDS,
         restore: float = RESTORE_SECONDS,
-        meter: Meter | None = None,
+        meter: StorageMetrics | None = None,
     ) -> None:
         clock = Clock() if secondaries else None
         self.grace = grace
-        self.meter = meter or Meter()
+        self.meter = meter or StorageMetrics()
         self.client = client
         self.db = database(client, name)
-        self.api_keys = ApiKeys(self.db)
-        self.pointers = Pointers(self.db)
-        self.snapshots = Snapshots(self.db, clock)
-        self.batches = Batches(self.db)
-        self.parts = Parts(self.db)
+        self.api_keys = ApiKeyRepository(self.db)
+        self.pointers = PriceListRepository(self.db)
+        self.snapshots = SnapshotRepository(self.db, clock)
+        self.batches = BatchRepository(self.db)
+        self.parts = PartRepository(self.db)
         self.layers = Layers(self.db)
-        self.stack = Stack(self.db)
-        self.reading = SecondaryStack(self.db, clock) if clock else self.stack
-        self.scanner = Scanner(self.db, max_scan)
-        self.differ = Differ(self.stack)
-        self.histories = Histories(self.snapshots, self.stack)
-        self.events = Events(self.db)
+        self.stack = LayerReader(self.db)
+        self.reading = SecondaryLayerReader(self.db, clock) if clock else self.stack
+        self.scanner = LayerScanner(self.db, max_scan)
+        self.differ = VersionDiffer(self.stack)
+        self.histories = PriceHistory(self.snapshots, self.stack)
+        self.events = EventRepository(self.db)
         self.locks = Locks(self.db)
-        self.processes = Processes(self.db)
-        self.operations = Operations(client, self.db)
+        self.processes = ProcessRepository(self.db)
+        self.operations = PointerMoves(client, self.db)
         self.publisher = Publisher(client, self.db, self.operations, self.meter)
         self.finisher = Finisher(
             self.pointers,
@@ -78,14 +78,14 @@ class Store:
             self.publisher,
             self.operations,
         )
-        self.intake = Intake(self.pointers, self.batches, self.layers, self.finisher)
-        self.chunks = Chunks(self.pointers, self.batches, self.parts, self.layers, self.finisher)
+        self.intake = BatchSubmitter(self.pointers, self.batches, self.layers, self.finisher)
+        self.chunks = MultipartBatches(self.pointers, self.batches, self.parts, self.layers, self.finisher)
         self.compactor = Compactor(self.pointers, self.snapshots, self.layers, self.stack, self.locks)
         orphans = Orphans(self.db)
-        self.leavings = Leavings(
+        self.leavings = GarbageCollector(
             self.batches, self.parts, self.layers, self.snapshots, orphans, self.finisher, self.meter
         )
-        self.retirer = Retirer(client, self.db, self.locks, self.meter, grace, restore)
+        self.retirer = SnapshotExpirer(client, self.db, self.locks, self.meter, grace, restore)
         self.worker = Worker(self.batches, self.finisher, self.compactor, self.leavings, self.retirer)
 
     @classmethod
@@ -98,7 +98,7 @@ class Store:
         max_scan: int = MAX_SCAN,
         grace: float = GRACE_SECONDS,
         restore: float = RESTORE_SECONDS,
-        meter: Meter | None = None,
+        meter: StorageMetrics | None = None,
     ) -> "Store":
         """Connect, and create what is missing. With a `meter` the driver is counted, too.
 

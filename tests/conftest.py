@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from storage import Store
-from storage.embedded_mongodb.replica_set import DevSet
+from storage.embedded_mongodb.replica_set import EmbeddedReplicaSet
 
 
 @pytest.fixture
@@ -19,20 +19,20 @@ def data_dir(tmp_path: Path) -> Iterator[Path]:
     shutil.rmtree(tmp_path / "data", ignore_errors=True)
 
 
-def _run(data_dir: Path) -> Iterator[DevSet]:
-    with DevSet(data_dir) as devset:
+def _run(data_dir: Path) -> Iterator[EmbeddedReplicaSet]:
+    with EmbeddedReplicaSet(data_dir) as devset:
         yield devset
     shutil.rmtree(data_dir)
 
 
 @pytest.fixture(scope="session")
-def devset(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DevSet]:
+def devset(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedReplicaSet]:
     """The replica set that all tests use, each its own database on it. Nobody kills its members."""
     yield from _run(tmp_path_factory.mktemp("devset"))
 
 
 @pytest.fixture(scope="module")
-def own_devset(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DevSet]:
+def own_devset(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedReplicaSet]:
     """A replica set of the module's own, whose members its tests may kill and restart."""
     yield from _run(tmp_path_factory.mktemp("own_devset"))
 
@@ -43,7 +43,7 @@ def mongodb_uri(request: pytest.FixtureRequest) -> str:
     given = os.environ.get("PRICEBOOK_TEST_MONGODB_URI")
     if given:
         return given
-    devset: DevSet = request.getfixturevalue("devset")
+    devset: EmbeddedReplicaSet = request.getfixturevalue("devset")
     return devset.uri
 
 

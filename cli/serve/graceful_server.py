@@ -25,7 +25,7 @@ FINISH_SECONDS = 20
 ACCEPT_SECONDS = 2.0
 """How long accepting who is in the queue of the socket may take."""
 
-GREET_SECONDS = 0.5
+LAST_REQUEST_GRACE_SECONDS = 0.5
 """How long who was let in last may take to send a request, and a subscription to be completed."""
 
 _LOOK_SECONDS = 0.01
@@ -86,7 +86,7 @@ class Server(uvicorn.Server):
                 await _accept_the_last(each)
         self._listen_no_longer(sockets or ())
         self._drain.end_subscriptions()
-        await asyncio.sleep(GREET_SECONDS)
+        await asyncio.sleep(LAST_REQUEST_GRACE_SECONDS)
         await super().shutdown(sockets)
 
     def _listen_no_longer(self, sockets: Sequence[socket.socket] = ()) -> None:

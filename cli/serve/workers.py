@@ -20,7 +20,7 @@ from cli.serve.graceful_server import Server
 READY_SECONDS = 60
 """How long a worker may take until it serves; one that takes longer replaces no other."""
 
-LOOK_SECONDS = 0.2
+WATCH_INTERVAL_SECONDS = 0.2
 
 _HAND_OVER = signal.SIGUSR1
 _END = (signal.SIGTERM, signal.SIGINT)
@@ -47,9 +47,9 @@ class Worker:
         """Return whether it does, when it does, or cannot any more."""
         waited = 0.0
         while self.process.is_alive() and waited < READY_SECONDS:
-            if self._started.wait(LOOK_SECONDS):
+            if self._started.wait(WATCH_INTERVAL_SECONDS):
                 return True
-            waited += LOOK_SECONDS
+            waited += WATCH_INTERVAL_SECONDS
         return False
 
     def tell(self, number: signal.Signals) -> None:
@@ -91,7 +91,7 @@ class Workers:
 
     def _next_signal(self) -> signal.Signals | None:
         try:
-            return self._signals.get(timeout=LOOK_SECONDS)
+            return self._signals.get(timeout=WATCH_INTERVAL_SECONDS)
         except Empty:
             return None
 

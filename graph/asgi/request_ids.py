@@ -35,7 +35,7 @@ class Ids(NamedTuple):
 _current: ContextVar[Scope | None] = ContextVar("scope of the request", default=None)
 
 
-class RequestIds:
+class RequestIdMiddleware:
     """Middleware by which a request has an id: that which its client sent, where that is plain, else one of ours.
 
     It is no coroutine, and neither is what stands before the response cache else: each costs as much as a look-up. For

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 
 from graph.http.response import Answer
 from graph.telemetry.requests import Answers
-from loaders import Heads
+from loaders import PointerCache
 
 Key = tuple[str, bytes, str, str]
 """Method, body or query string as it came, media type, scope."""
@@ -13,7 +13,7 @@ Key = tuple[str, bytes, str, str]
 OVERHEAD = 1050
 """Bytes that an entry takes besides question and answer; what tracemalloc shows of CPython 3.11, rounded up."""
 
-SWEPT = 64
+SWEEP_PER_INSERT = 64
 """Entries that are looked at for each that is put in, while those of old versions are taken out."""
 
 
@@ -32,7 +32,7 @@ class Entry:
         self.revisions = tuple(revisions.items())
         self.size = len(answer.body) + OVERHEAD
 
-    def is_true(self, heads: Heads) -> bool:
+    def is_true(self, heads: PointerCache) -> bool:
         """Whether no pointer has moved since; False while that is not known."""
         for name, revision in self.revisions:
             head = heads.known(name)
@@ -48,7 +48,7 @@ class ResponseCache:
     version of: retention takes a version away by moving its list's pointer to another revision.
     """
 
-    def __init__(self, heads: Heads, max_bytes: int) -> None:
+    def __init__(self, heads: PointerCache, max_bytes: int) -> None:
         self._heads = heads
         self._max_bytes = max_bytes
         self._entries: OrderedDict[Key, Entry] = OrderedDict()
@@ -96,7 +96,7 @@ class ResponseCache:
         if not self._to_sweep and self._heads.moved is not self._swept_for:
             self._swept_for = self._heads.moved
             self._to_sweep = list(self._entries)
-        for _ in range(min(SWEPT, len(self._to_sweep))):
+        for _ in range(min(SWEEP_PER_INSERT, len(self._to_sweep))):
             key = self._to_sweep.pop()
             entry = self._entries.get(key)
             if entry is not None and self._heads.alive and not entry.is_true(self._heads):

@@ -51,7 +51,7 @@ class SnapshotField:
 
 
 @dataclass(frozen=True, slots=True)
-class Versioned:
+class Cacheability:
     """What an operation that versions alone answer asks for: its `snapshot` fields, its variables' defaults."""
 
     snapshots: tuple[SnapshotField, ...]
@@ -74,7 +74,7 @@ class Versioned:
         return names
 
 
-def versioned(schema: GraphQLSchema, document: DocumentNode, operation: OperationDefinitionNode) -> Versioned | None:
+def versioned(schema: GraphQLSchema, document: DocumentNode, operation: OperationDefinitionNode) -> Cacheability | None:
     """Return what an operation of a valid document asks of versions; None where it asks for anything else too."""
     if operation.operation is not OperationType.QUERY or schema.query_type is None:
         return None
@@ -93,7 +93,7 @@ def versioned(schema: GraphQLSchema, document: DocumentNode, operation: Operatio
         for definition in operation.variable_definitions or ()
         if definition.default_value
     }
-    return Versioned(tuple(snapshots), defaults) if snapshots else None
+    return Cacheability(tuple(snapshots), defaults) if snapshots else None
 
 
 def _fields(

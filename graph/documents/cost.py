@@ -29,7 +29,7 @@ from graphql import (
 
 from graph.limits.limits import Limits, OverLimit
 
-UNSAID = 10
+DEFAULT_LIST_SIZE = 10
 """What a list is taken to have where nothing says how many."""
 
 _COUNTS = ("last", "first")
@@ -128,7 +128,9 @@ class Cost:
         if not counts and not keys:
             return None
         self._varies = self._varies or any(isinstance(given.get(name), VariableNode) for name in (*counts, *keys))
-        default = next((definition.args[name].default_value for name in ("first",) if name in counts), UNSAID)
+        default = next(
+            (definition.args[name].default_value for name in ("first",) if name in counts), DEFAULT_LIST_SIZE
+        )
 
         def asked(variables: Variables) -> int:
             for name in (*counts, *keys):
@@ -137,7 +139,7 @@ class Cost:
                     return max(value, 0)
                 if isinstance(value, list):
                     return len(value)
-            return default if isinstance(default, int) else UNSAID
+            return default if isinstance(default, int) else DEFAULT_LIST_SIZE
 
         return asked
 
@@ -152,4 +154,4 @@ def _one(_: Variables) -> int:
 
 
 def _unsaid(_: Variables) -> int:
-    return UNSAID
+    return DEFAULT_LIST_SIZE

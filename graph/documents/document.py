@@ -18,7 +18,7 @@ from graphql import (
     validate,
 )
 
-from graph.documents.cacheability import Versioned, versioned
+from graph.documents.cacheability import Cacheability, versioned
 from graph.documents.cost import Cost
 from graph.documents.operation_name import name_of
 from graph.documents.shape import check_shape
@@ -40,7 +40,7 @@ class Operation:
     node: OperationDefinitionNode
     name: str
     rows: dict[str, str]
-    versioned: Versioned | None
+    versioned: Cacheability | None
     cost: Cost
     executable: Executable
 

@@ -8,13 +8,13 @@ from graph.asgi.request_ids import Headers
 from graph.cache.cache_control import CacheControl
 from graph.cache.etags import ETags, has, has_any
 from graph.context import Context
-from graph.documents.cacheability import Versioned
+from graph.documents.cacheability import Cacheability
 from graph.http.response import Answer, not_modified
 from loaders import View
 
 
 @dataclass(slots=True)
-class Shareable:
+class CacheableRequest:
     """A request whose answer is a pure function of versions, and of all that stands here."""
 
     etags: ETags
@@ -22,7 +22,7 @@ class Shareable:
     scope: str
     media_type: str
     document: str
-    operation: Versioned
+    operation: Cacheability
     operation_name: str | None
     variables: Mapping[str, Any]
     if_none_match: bytes

@@ -17,14 +17,14 @@ from graph.cache.cache_control import CacheControl
 from graph.cache.etags import ETags
 from graph.context import Context
 from graph.documents.document import Document, Documents, Operation
-from graph.http.cacheable_request import Shareable
+from graph.http.cacheable_request import CacheableRequest
 from graph.http.errors import BadRequest, unauthenticated
-from graph.http.loop_limiter import Turnstile
+from graph.http.loop_limiter import LoopLimiter
 from graph.http.multipart import UploadRequest, is_multipart, read_multipart
 from graph.http.persisted_queries import RequestedDocuments
 from graph.http.requests import GraphQLRequest, LargeRequest, decode_request, read_request
 from graph.http.response import Answer, answer, error_response, json_response
-from graph.http.streaming import Live, MakeContext, is_websocket, wants_events
+from graph.http.streaming import MakeContext, StreamingTransport, is_websocket, wants_events
 from graph.http.trusted_documents import TrustedDocuments
 from graph.identity.callers import AccessError, Unauthenticated
 from graph.limits.limits import DEFAULT_LIMITS, Limits, OverLimit
@@ -69,11 +69,11 @@ class Endpoint:
         self._limits = limits
         self._requested = RequestedDocuments(trusted)
         self._documents = Documents(self._schema, limits)
-        self._new_documents = Turnstile(NEW_DOCUMENTS_PER_TURN)
+        self._new_documents = LoopLimiter(NEW_DOCUMENTS_PER_TURN)
         self._etags = ETags(self._schema)
         self._cache_control = cache_control or CacheControl()
         self._make_context = make_context
-        self._live = Live(
+        self._live = StreamingTransport(
             schema, make_context, trusted, self._documents, limits, subscriptions or Subscriptions(), rates, origins
         )
         self._max_file_bytes = max_file_bytes
@@ -159,10 +159,10 @@ class Endpoint:
         document: Document,
         operation: Operation,
         variables: dict[str, Any],
-    ) -> Shareable | None:
+    ) -> CacheableRequest | None:
         if operation.versioned is None:
             return None
-        return Shareable(
+        return CacheableRequest(
             self._etags,
             self._cache_control,
             caller_of(request.scope).view,
@@ -175,7 +175,7 @@ class Endpoint:
         )
 
 
-def _shared(request: Request, shareable: Shareable, result: ExecutionResult, context: Context) -> Answer:
+def _shared(request: Request, shareable: CacheableRequest, result: ExecutionResult, context: Context) -> Answer:
     """Return an answer without errors, and keep it where it can be kept."""
     view = context.loaders.view
     kept, revisions = shareable.kept(view), view.revisions()

@@ -8,7 +8,7 @@ import asyncio
 from collections import deque
 
 
-class Turnstile:
+class LoopLimiter:
     """Lets `per_turn` pass in a turn of the event loop; who comes behind them waits for a later turn, in order."""
 
     def __init__(self, per_turn: int) -> None:

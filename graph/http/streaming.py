@@ -50,7 +50,7 @@ MakeContext = Callable[[Request | WebSocket], Context]
 class _Handler(BaseGraphQLTransportWSHandler[Context, None]):
     """Gives each operation of a connection a context of its own, for loaders are kept no longer than that."""
 
-    view: "Live"
+    view: "StreamingTransport"
 
     async def handle_connection_init(self, message: ConnectionInitMessage) -> None:
         """Begin, with the credentials of the payload: browsers cannot send headers with a WebSocket."""
@@ -77,7 +77,7 @@ class _Handler(BaseGraphQLTransportWSHandler[Context, None]):
             await operation.send_initial_errors([GraphQLError(bad.message, extensions={"code": bad.code})])
 
 
-class Live(GraphQL[Context, None]):
+class StreamingTransport(GraphQL[Context, None]):
     """The ASGI application for what is followed, at the same path as everything else."""
 
     graphql_transport_ws_handler_class = _Handler

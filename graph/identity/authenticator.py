@@ -9,7 +9,7 @@ from typing import NamedTuple
 from graph.identity.callers import Caller, Unauthenticated
 from graph.identity.scopes import Grants
 from graph.identity.tokens import Tokens
-from storage import ApiKey, ApiKeys, Unavailable, explain, is_api_key
+from storage import ApiKey, ApiKeyRepository, Unavailable, explain, is_api_key
 
 log = logging.getLogger("pricebook.identity")
 
@@ -41,7 +41,7 @@ class _Known(NamedTuple):
 class Authenticator:
     """Tells who calls by the `Authorization` header of a request; without one it is `nobody`."""
 
-    def __init__(self, nobody: Caller, api_keys: ApiKeys, tokens: Tokens | None = None) -> None:
+    def __init__(self, nobody: Caller, api_keys: ApiKeyRepository, tokens: Tokens | None = None) -> None:
         self._nobody = nobody
         self._api_keys = api_keys
         self._tokens = tokens

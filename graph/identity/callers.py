@@ -6,8 +6,8 @@ from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import ClassVar
 
-from graph.identity.scopes import NOWHERE, Grants, Scope
-from storage import PricebookError, Reach
+from graph.identity.scopes import NO_LISTS, Grants, Scope
+from storage import ListFilter, PricebookError
 
 ANONYMOUS = "anonymous"
 """The name of callers without credentials, and of what such a caller may see: shared caches may keep it."""
@@ -60,18 +60,18 @@ class Caller:
         """Whether anything at all was granted."""
         return bool(self.grants.reaches)
 
-    def reach(self, scopes: Collection[Scope]) -> Reach:
+    def reach(self, scopes: Collection[Scope]) -> ListFilter:
         """Return the lists for which the caller has any of these scopes."""
-        reach = NOWHERE
+        reach = NO_LISTS
         for scope in scopes:
             reach |= self.grants.reach(scope)
         return reach
 
-    def within(self, scopes: Collection[Scope]) -> Reach:
+    def within(self, scopes: Collection[Scope]) -> ListFilter:
         """Return the lists for which the caller has any of these scopes. Raises `AccessError` if there are none."""
         self._check_time()
         reach = self.reach(scopes)
-        if reach == NOWHERE:
+        if reach == NO_LISTS:
             raise self._refusal(scopes)
         return reach
 

@@ -1,6 +1,6 @@
 """What a resolver needs, declared at the resolver: a scope, for the list that it reads or changes.
 
-Each decorator leaves a `Need` at the function, as `NEED`; a test walks the schema and fails on a resolver without one.
+Each decorator leaves a `Requirement` at the function, as `REQUIREMENT`; a test walks the schema and fails on a resolver without one.
 """
 
 import functools
@@ -13,7 +13,7 @@ from typing import Any, NamedTuple, ParamSpec, TypeVar, cast
 from graph.identity.callers import Caller
 from graph.identity.scopes import Scope
 
-NEED = "__need__"
+REQUIREMENT = "__need__"
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -23,7 +23,7 @@ Given = Mapping[str, Any]
 """The keywords of a resolver: Strawberry, and `graph.execution`, give it all that it gets by keyword."""
 
 
-class Need(NamedTuple):
+class Requirement(NamedTuple):
     """Any of these scopes, for the list that `of` names; none where it is read as its parent is."""
 
     scopes: tuple[Scope, ...]
@@ -48,7 +48,7 @@ def needs(scopes: tuple[Scope, ...], of: str) -> Callable[[Callable[P, R]], Call
     def check(given: Given) -> None:
         _caller(given).require(scopes, price_list(given))
 
-    return _checking(check, Need(scopes, of))
+    return _checking(check, Requirement(scopes, of))
 
 
 def needs_anywhere(scopes: tuple[Scope, ...]) -> Callable[[Callable[P, R]], Callable[P, R]]:
@@ -57,7 +57,7 @@ def needs_anywhere(scopes: tuple[Scope, ...]) -> Callable[[Callable[P, R]], Call
     def check(given: Given) -> None:
         _caller(given).within(scopes)
 
-    return _checking(check, Need(scopes, "any"))
+    return _checking(check, Requirement(scopes, "any"))
 
 
 def needs_for_batch(
@@ -77,17 +77,17 @@ def needs_for_batch(
                 await _context(kwargs).batch_within(reach, batch_id(kwargs))
             return await resolver(*args, **kwargs)
 
-        return _declare(checked, Need(scopes, of))
+        return _declare(checked, Requirement(scopes, of))
 
     return decorate
 
 
 def as_parent(resolver: F) -> F:
     """Let a resolver be called by who was given its parent: it tells no more than what that is about."""
-    return _declare(resolver, Need((), "parent"))
+    return _declare(resolver, Requirement((), "parent"))
 
 
-def _checking(check: Callable[[Given], None], need: Need) -> Callable[[Callable[P, R]], Callable[P, R]]:
+def _checking(check: Callable[[Given], None], need: Requirement) -> Callable[[Callable[P, R]], Callable[P, R]]:
     def decorate(resolver: Callable[P, R]) -> Callable[P, R]:
         @functools.wraps(resolver)
         def checked(*args: P.args, **kwargs: P.kwargs) -> R:
@@ -108,8 +108,8 @@ def _checking(check: Callable[[Given], None], need: Need) -> Callable[[Callable[
     return decorate
 
 
-def _declare(function: F, need: Need) -> F:
-    setattr(function, NEED, need)
+def _declare(function: F, need: Requirement) -> F:
+    setattr(function, REQUIREMENT, need)
     return function
 
 

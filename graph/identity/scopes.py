@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
-from storage import EVERYWHERE, Reach
+from storage import ALL_LISTS, ListFilter
 
 
 class Scope(StrEnum):
@@ -31,7 +31,7 @@ _INCLUDES: Mapping[Scope, frozenset[Scope]] = {
 
 _grant = re.compile(rf"({'|'.join(Scope)})(?::([a-z0-9][a-z0-9._-]{{0,62}})(\*)?)?", re.ASCII).fullmatch
 
-NOWHERE = Reach()
+NO_LISTS = ListFilter()
 
 
 class BadGrant(ValueError):
@@ -46,18 +46,18 @@ class BadGrant(ValueError):
 class Grants:
     """What was granted: for each scope, the lists that it reaches."""
 
-    reaches: Mapping[Scope, Reach]
+    reaches: Mapping[Scope, ListFilter]
 
     @classmethod
     def of(cls, texts: Iterable[str]) -> "Grants":
         """Return the grants of these texts. Raises `BadGrant`."""
-        reaches: dict[Scope, Reach] = {}
+        reaches: dict[Scope, ListFilter] = {}
         for text in texts:
             found = _grant(text)
             if found is None:
                 raise BadGrant(text)
             for scope in _INCLUDES[Scope(found[1])]:
-                reaches[scope] = reaches.get(scope, NOWHERE) | _reach(found[2], prefix=bool(found[3]))
+                reaches[scope] = reaches.get(scope, NO_LISTS) | _reach(found[2], prefix=bool(found[3]))
         return cls(reaches)
 
     @classmethod
@@ -65,15 +65,15 @@ class Grants:
         """Return the grants among these texts; others are none of ours, as a token may have for other services."""
         return cls.of(text for text in texts if _grant(text))
 
-    def reach(self, scope: Scope) -> Reach:
+    def reach(self, scope: Scope) -> ListFilter:
         """Return the lists for which a scope was granted."""
-        return self.reaches.get(scope, NOWHERE)
+        return self.reaches.get(scope, NO_LISTS)
 
 
-def _reach(name: str | None, *, prefix: bool) -> Reach:
+def _reach(name: str | None, *, prefix: bool) -> ListFilter:
     if name is None:
-        return EVERYWHERE
-    return Reach(prefixes=(name,)) if prefix else Reach(names=frozenset({name}))
+        return ALL_LISTS
+    return ListFilter(prefixes=(name,)) if prefix else ListFilter(names=frozenset({name}))
 
 
 EVERYTHING = Grants.of([Scope.ADMIN])

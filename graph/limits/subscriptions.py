@@ -6,17 +6,17 @@ from contextlib import contextmanager
 
 from graph.limits.limits import OverLimit
 
-DEFAULT_MOST = 1000
+DEFAULT_MAX_SUBSCRIPTIONS = 1000
 """So many are followed in one process."""
 
-MOST_OF_EACH = 100
+MAX_SUBSCRIPTIONS_PER_CALLER = 100
 """So many are one caller's at most, that nobody takes the room of all others."""
 
 
 class Subscriptions:
     """The operations that are followed in this process."""
 
-    def __init__(self, most: int = DEFAULT_MOST, most_of_each: int = MOST_OF_EACH) -> None:
+    def __init__(self, most: int = DEFAULT_MAX_SUBSCRIPTIONS, most_of_each: int = MAX_SUBSCRIPTIONS_PER_CALLER) -> None:
         self._most = most
         self._most_of_each = most_of_each
         self._followed: Counter[str] = Counter()

@@ -14,7 +14,7 @@ from graph.http.response import Answer, error_response
 from graph.identity.callers import ANONYMOUS, Caller, Unauthenticated
 from graph.limits import rates
 from graph.limits.rates import Rates
-from graph.middleware.trusted_proxies import Balancers
+from graph.middleware.trusted_proxies import TrustedProxies
 from graph.runtime import Runtime
 from storage import Unavailable, explain
 
@@ -24,10 +24,10 @@ CALLER = "pricebook.caller"
 _AUTHORIZATION = b"authorization"
 
 
-class Access:
+class AuthenticationMiddleware:
     """Middleware that identifies the caller of a request, or a WebSocket, and refuses who is not who they say."""
 
-    def __init__(self, app: ASGIApp, buckets: Rates, balancers: Balancers) -> None:
+    def __init__(self, app: ASGIApp, buckets: Rates, balancers: TrustedProxies) -> None:
         self._app = app
         self._buckets = buckets
         self._balancers = balancers

@@ -8,7 +8,7 @@ from graph.http.lingering_close import is_lingering, note_read
 from graph.http.response import Answer, error_response
 
 
-class BodyLimit:
+class BodyLimitMiddleware:
     """Middleware that lets at most `limit` bytes of body through, and `upload_limit` of one that carries a file."""
 
     def __init__(self, app: ASGIApp, limit: int, upload_limit: int) -> None:

@@ -22,7 +22,7 @@ Handler = BaseGraphQLTransportWSHandler[Context, None]
 RunOperation = Callable[[Any, Operation[Context, None]], Coroutine[Any, Any, None]]
 
 
-class Metered:
+class MetricsMiddleware:
     """Middleware that counts each HTTP request, with its status and what is noted of it on its way."""
 
     def __init__(self, app: ASGIApp) -> None:

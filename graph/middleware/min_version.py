@@ -19,7 +19,7 @@ _number = re.compile(r"\d{1,10}", re.ASCII).fullmatch
 _entry = re.compile(r"\s*([^\s=,]{1,63})\s*=\s*(\d{1,10})\s*", re.ASCII).fullmatch
 
 
-class MinVersion:
+class MinVersionMiddleware:
     """Reads the header, and answers 400 where it cannot be read; so this is told before anything is done."""
 
     def __init__(self, app: ASGIApp) -> None:

@@ -40,7 +40,7 @@ def keep(scope: Scope, answer: Answer, etag: bytes, revisions: Mapping[str, int]
         put(Entry(answer, etag, revisions, requests.answers[noted_operation()]))
 
 
-class FromCache:
+class ResponseCacheMiddleware:
     """Middleware that answers what it can from the response cache of the process, and passes on all else."""
 
     def __init__(self, app: ASGIApp) -> None:

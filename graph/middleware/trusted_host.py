@@ -15,7 +15,7 @@ from graph.http.response import error_response
 NAMES = frozenset({b"localhost", b"127.0.0.1", b"[::1]"})
 
 
-class OwnName:
+class TrustedHostMiddleware:
     """Middleware that lets through what is addressed to this machine."""
 
     def __init__(self, app: ASGIApp) -> None:

@@ -11,7 +11,7 @@ from graph.asgi.headers import header
 Network = IPv4Network | IPv6Network
 
 
-class Balancers:
+class TrustedProxies:
     """The balancers whose `X-Forwarded-For` is believed, by their addresses or networks.
 
     Each balancer adds whom it was called by to the end of that header. So it is read from the end, up to the first

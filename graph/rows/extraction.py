@@ -11,7 +11,7 @@ import secrets
 import msgspec
 
 from graph.rows.placeholders import Rows
-from storage import give_way, leading_blocks
+from storage import leading_blocks, yield_to_loop
 
 LARGE_BYTES = 1 << 20
 """Smaller bodies are decoded the plain way: that takes a millisecond or two."""
@@ -66,5 +66,5 @@ async def cut_rows(body: bytes) -> CutRows | None:
     for block, behind in leading_blocks(memoryview(body), end):
         rows += block
         end = behind
-        await give_way()
+        await yield_to_loop()
     return CutRows(body, array.end() - 1, end, rows) if rows else None

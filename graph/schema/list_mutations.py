@@ -27,7 +27,7 @@ from storage import PriceList as StoredPriceList
 
 
 @strawberry.type
-class OperationMutations:
+class ListMutations:
     """Mutations of ops."""
 
     @strawberry.mutation(description="Creates a list without a version.")

@@ -3,9 +3,9 @@
 import strawberry
 
 from graph.schema.batch_mutations import BatchMutations
-from graph.schema.list_mutations import OperationMutations
+from graph.schema.list_mutations import ListMutations
 
 
 @strawberry.type(description="Everything that can be changed.")
-class Mutation(BatchMutations, OperationMutations):
+class Mutation(BatchMutations, ListMutations):
     """The root of all mutations."""

@@ -16,7 +16,7 @@ from graph.types.publications import Publication
 from storage import BatchState, Event
 
 # How often a batch that somebody follows is looked at, in seconds.
-LOOK_SECONDS = 0.2
+PROGRESS_INTERVAL_SECONDS = 0.2
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -83,7 +83,7 @@ class Subscription:
             if batch.state not in UNFINISHED:
                 return
             told = batch
-            await asyncio.sleep(LOOK_SECONDS)
+            await asyncio.sleep(PROGRESS_INTERVAL_SECONDS)
 
 
 async def _publication(context: Context, event: Event) -> Publication:

@@ -4,14 +4,14 @@ from collections import Counter as Counts
 
 from prometheus_client import Counter
 
-from graph.telemetry.increases import Durations, Increases, TallyHistogram
+from graph.telemetry.increases import Durations, HistogramCollector, Increases
 from graph.telemetry.list_labels import ListLabels
-from loaders import Heads
-from storage import BATCH_BOUNDS, BatchMode, BatchState, Meter
+from loaders import PointerCache
+from storage import BATCH_BOUNDS, BatchMode, BatchState, StorageMetrics
 
 _batches = Counter("pricebook_batches", "Batches that reached a state.", ["price_list", "mode", "state"])
 _rows = Counter("pricebook_batch_rows", "Prices and removals that batches brought.", ["price_list", "mode"])
-_duration = TallyHistogram(
+_duration = HistogramCollector(
     "pricebook_batch_duration_seconds",
     "From the opening of a batch until it was published, held, rejected, aborted or failed.",
     ["mode", "state"],
@@ -27,7 +27,7 @@ _STATES = (BatchState.PUBLISHED, BatchState.HELD, BatchState.REJECTED, BatchStat
 class BatchMetrics:
     """Tells what the store's meter counted."""
 
-    def __init__(self, meter: Meter, heads: Heads, labels: ListLabels) -> None:
+    def __init__(self, meter: StorageMetrics, heads: PointerCache, labels: ListLabels) -> None:
         self._meter = meter
         self._heads = heads
         self._labels = labels

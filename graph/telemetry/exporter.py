@@ -20,14 +20,14 @@ from graph.telemetry.mongodb_metrics import MongoDBMetrics
 from graph.telemetry.process_metrics import ProcessMetrics
 from graph.telemetry.request_metrics import RequestMetrics
 from graph.telemetry.requests import Requests
-from loaders import Heads
+from loaders import PointerCache
 from storage import Store
 
 log = logging.getLogger("pricebook.telemetry")
 
 # What is in memory is told so often, and the database looked at for what is only there, in seconds.
-TELL_SECONDS = 1.0
-LOOK_SECONDS = 10.0
+EXPORT_INTERVAL_SECONDS = 1.0
+LIST_METRICS_INTERVAL_SECONDS = 10.0
 
 _loop_lag = Histogram(
     "pricebook_event_loop_lag_seconds",
@@ -46,7 +46,7 @@ class Metrics(Protocol):
 class Exporter:
     """Tells the metrics of one process, in the background."""
 
-    def __init__(self, store: Store, heads: Heads, responses: ResponseCache, requests: Requests) -> None:
+    def __init__(self, store: Store, heads: PointerCache, responses: ResponseCache, requests: Requests) -> None:
         labels = ListLabels()
         self._lists = ListMetrics(store, heads, labels)
         self._metrics: tuple[Metrics, ...] = (
@@ -85,8 +85,8 @@ class Exporter:
         loop = asyncio.get_running_loop()
         while True:
             self.tell()
-            due = loop.time() + TELL_SECONDS
-            await asyncio.sleep(TELL_SECONDS)
+            due = loop.time() + EXPORT_INTERVAL_SECONDS
+            await asyncio.sleep(EXPORT_INTERVAL_SECONDS)
             _loop_lag.observe(max(0.0, loop.time() - due))
 
     async def _look(self) -> None:
@@ -95,7 +95,7 @@ class Exporter:
                 await self._lists.look()
             except Exception as error:
                 log.warning("The database could not be looked at for metrics: %s", error)
-            await asyncio.sleep(LOOK_SECONDS)
+            await asyncio.sleep(LIST_METRICS_INTERVAL_SECONDS)
 
 
 def _complain(task: asyncio.Task[None]) -> None:

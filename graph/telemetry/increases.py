@@ -2,9 +2,10 @@
 
 from collections.abc import Mapping, Sequence
 
-from prometheus_client import Counter, Histogram
+import prometheus_client
+from prometheus_client import Counter
 
-from storage import Tally
+from storage import Histogram
 
 Labels = tuple[str, ...]
 
@@ -26,7 +27,7 @@ class Increases:
                 self._told[labels] = total
 
 
-class TallyHistogram(Histogram):
+class HistogramCollector(prometheus_client.Histogram):
     """A histogram that takes many observations at once, as they were counted elsewhere."""
 
     def add(self, counts: Sequence[int], seconds: float) -> None:
@@ -39,11 +40,11 @@ class TallyHistogram(Histogram):
 class Durations:
     """A histogram that is told tallies, each by the values of its labels."""
 
-    def __init__(self, histogram: TallyHistogram) -> None:
+    def __init__(self, histogram: HistogramCollector) -> None:
         self._histogram = histogram
         self._told: dict[Labels, tuple[list[int], float]] = {}
 
-    def tell(self, tallies: Mapping[Labels, Tally]) -> None:
+    def tell(self, tallies: Mapping[Labels, Histogram]) -> None:
         """Add what is new."""
         for labels, tally in tallies.items():
             counts, seconds = self._told.get(labels, ([], 0.0))

@@ -1,6 +1,6 @@
 """The label `price_list`: as many values as there are lists, and never more than a dashboard can show."""
 
-MOST = 200
+MAX_LABELS = 200
 """So many lists have metrics of their own."""
 
 OTHER = "_other"
@@ -15,7 +15,7 @@ class ListLabels:
 
     def own(self, name: str) -> bool:
         """Whether a list has a label of its own."""
-        if name not in self._own and len(self._own) < MOST:
+        if name not in self._own and len(self._own) < MAX_LABELS:
             self._own.add(name)
         return name in self._own
 

@@ -5,9 +5,9 @@ from typing import Final
 
 from prometheus_client import Gauge
 
-from graph.telemetry.increases import Durations, TallyHistogram
+from graph.telemetry.increases import Durations, HistogramCollector
 from graph.telemetry.list_labels import ListLabels
-from loaders import LAG_BOUNDS, Heads
+from loaders import LAG_BOUNDS, PointerCache
 from storage import Store
 
 # All processes see the same lists, so the one that looked last is believed.
@@ -33,7 +33,7 @@ _kept = Gauge(
     multiprocess_mode=_LATEST,
 )
 _held = Gauge("pricebook_batches_held", "Batches that wait for a review.", ["price_list"], multiprocess_mode=_LATEST)
-_lag = TallyHistogram(
+_lag = HistogramCollector(
     "pricebook_pointer_lag_seconds",
     "From the move of a pointer by another process until this one answered by it.",
     buckets=LAG_BOUNDS,
@@ -48,7 +48,7 @@ _pushed = Gauge(
 class ListMetrics:
     """Tells what the pointers in memory say, and what the database was found to hold when it was looked at."""
 
-    def __init__(self, store: Store, heads: Heads, labels: ListLabels) -> None:
+    def __init__(self, store: Store, heads: PointerCache, labels: ListLabels) -> None:
         self._store = store
         self._heads = heads
         self._labels = labels

@@ -2,8 +2,8 @@
 
 from prometheus_client import Counter, Gauge
 
-from graph.telemetry.increases import Durations, Increases, TallyHistogram
-from storage import DRIVER_BOUNDS, Meter
+from graph.telemetry.increases import Durations, HistogramCollector, Increases
+from storage import DRIVER_BOUNDS, StorageMetrics
 
 _limit = Gauge(
     "pricebook_mongodb_connections_limit",
@@ -17,14 +17,14 @@ _open = Gauge(
 _in_use = Gauge(
     "pricebook_mongodb_connections_in_use", "Connections that are in use.", ["server"], multiprocess_mode="livesum"
 )
-_checkout = TallyHistogram(
+_checkout = HistogramCollector(
     "pricebook_mongodb_checkout_duration_seconds",
     "How long a connection was waited for.",
     ["server"],
     buckets=DRIVER_BOUNDS,
 )
 _checkout_failures = Counter("pricebook_mongodb_checkout_failures", "Connections that were not got.", ["server"])
-_command = TallyHistogram(
+_command = HistogramCollector(
     "pricebook_mongodb_command_duration_seconds",
     "How long a command took; getMore also waits for pointers to move.",
     ["command"],
@@ -38,7 +38,7 @@ _command_failures = Counter(
 class MongoDBMetrics:
     """Tells what the store's meter counted of the driver."""
 
-    def __init__(self, meter: Meter) -> None:
+    def __init__(self, meter: StorageMetrics) -> None:
         self._driver = meter.driver
         self._checkouts, self._checkout_failures = Durations(_checkout), Increases(_checkout_failures)
         self._commands, self._command_failures = Durations(_command), Increases(_command_failures)

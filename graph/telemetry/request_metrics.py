@@ -4,13 +4,13 @@ from collections import Counter as Counts
 
 from prometheus_client import Counter, Gauge
 
-from graph.telemetry.increases import Durations, Increases, TallyHistogram
+from graph.telemetry.increases import Durations, HistogramCollector, Increases
 from graph.telemetry.requests import BOUNDS, Requests
 
 _requests = Counter(
     "pricebook_requests", "Requests that were answered, from memory or not.", ["operation", "code", "status"]
 )
-_duration = TallyHistogram(
+_duration = HistogramCollector(
     "pricebook_request_duration_seconds",
     "From the first byte of a request that is read to the last of its answer.",
     ["operation"],

@@ -8,7 +8,7 @@ from time import perf_counter
 from starlette.types import Scope
 
 from graph.documents.operation_name import NONE
-from storage import Tally
+from storage import Histogram
 
 BOUNDS = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 
@@ -74,7 +74,7 @@ def noted_status(scope: Scope) -> int:
     return status
 
 
-class Answers(Tally):
+class Answers(Histogram):
     """The answers to the requests for one operation: how long they took, and their codes and HTTP statuses."""
 
     __slots__ = ("_ends", "_not_modified", "_repeated")

@@ -22,7 +22,7 @@ Record = Price | None
 Found = Record | Literal[Missing.MISSING]
 
 
-class Records:
+class CachedVersion:
     """What is in memory of a version: its manifest, and some of its records or, of a small list, all of them.
 
     Records are kept in two generations: what is read moves to the young one, what is evicted is taken from the old
@@ -57,7 +57,7 @@ class Records:
         self.old: dict[str, Record] = {}
         self.skus: Sequence[str] | None = None
         """All skus of the version, sorted, once it is whole."""
-        self.newer: Records | None = None
+        self.newer: CachedVersion | None = None
         self.changed: Container[str] = frozenset()
         self.bytes = 0
         self.read = False
@@ -97,7 +97,7 @@ class Records:
         return found
 
     def run(self, limit: int, after: str | None, before: str | None, *, backward: bool) -> list[Price] | None:
-        """Return up to `limit` prices in sku order, as `Stack.page` does; None where not all of them are here."""
+        """Return up to `limit` prices in sku order, as `LayerReader.page` does; None where not all of them are here."""
         if self.skus is None:
             return None
         start = 0 if after is None else bisect_right(self.skus, after)
@@ -137,7 +137,7 @@ class Records:
         home.bytes -= weight
         return weight
 
-    def _home(self, sku: str) -> "Records":
+    def _home(self, sku: str) -> "CachedVersion":
         """Return the version whose record of a sku is that of this one."""
         home = self
         while home.newer is not None and sku not in home.changed:

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Sequence
 
-from loaders.cache.cached_version import Records
+from loaders.cache.cached_version import CachedVersion
 from storage import Snapshot, SnapshotExpired, SnapshotState, Store
 
 # The layers of a manifest that was read longer ago than this, in seconds, may have been folded into others and be gone:
@@ -11,12 +11,12 @@ from storage import Snapshot, SnapshotExpired, SnapshotState, Store
 MANIFEST_SECONDS = 60.0
 
 
-async def layers_of(store: Store, records: Records) -> Sequence[str]:
+async def layers_of(store: Store, records: CachedVersion) -> Sequence[str]:
     """Return the layers from which a version can be read now. Raises `SnapshotExpired`."""
     return (await manifest_of(store, records)).layer_ids
 
 
-async def manifest_of(store: Store, records: Records) -> Snapshot:
+async def manifest_of(store: Store, records: CachedVersion) -> Snapshot:
     """Return a version's manifest, with layers from which it can be read now. Raises `SnapshotExpired`."""
     now, snapshot = asyncio.get_running_loop().time(), records.snapshot
     if now - records.read_at > MANIFEST_SECONDS:

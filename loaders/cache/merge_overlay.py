@@ -4,12 +4,12 @@ from collections.abc import Iterable
 from types import TracebackType
 from typing import Self
 
-from loaders.cache.cached_version import MISSING, Found, Record, Records
+from loaders.cache.cached_version import MISSING, CachedVersion, Found, Record
 from loaders.cache.memory_size import SORTED_PLACE, weigh
-from loaders.cache.version_cache import Versions
+from loaders.cache.version_cache import VersionCache
 
 
-class Succession:
+class MergeOverlay:
     """Turns the records of `base` into those of its successor, a slice at a time.
 
     At each step what is known of the base is the same: the records that were changed are its own, and it reads the
@@ -17,7 +17,7 @@ class Succession:
     what was not finished.
     """
 
-    def __init__(self, versions: Versions, base: Records, records: Records) -> None:
+    def __init__(self, versions: VersionCache, base: CachedVersion, records: CachedVersion) -> None:
         self._versions = versions
         self._base = base
         self._records = records

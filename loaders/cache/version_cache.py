@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Iterable, Sequence
 
-from loaders.cache.cached_version import Record, Records
+from loaders.cache.cached_version import CachedVersion, Record
 from storage import Snapshot
 
 DEFAULT_CACHE_BYTES = 256 << 20
@@ -13,13 +13,13 @@ DEFAULT_CACHE_BYTES = 256 << 20
 WHOLE_SHARE = 3
 
 # So many versions of a list that are not current are kept, for walks and requests that are still on them.
-KEPT = 3
+MAX_OLD_VERSIONS = 3
 
 # Evicting takes so much at a time, at the least.
-LUMP = 256 << 10
+EVICTION_BATCH_BYTES = 256 << 10
 
 
-class Versions:
+class VersionCache:
     """What is in memory of the versions of all lists.
 
     Memory is taken from versions that are not current first, then from what was not read lately; lists that are kept
@@ -32,7 +32,7 @@ class Versions:
         self.hits = 0
         self.misses = 0
         self.evictions = 0
-        self._lists: dict[str, dict[int, Records]] = {}
+        self._lists: dict[str, dict[int, CachedVersion]] = {}
         self._current: dict[str, int] = {}
 
     @property
@@ -40,25 +40,25 @@ class Versions:
         """How many bytes a list may take that is kept whole."""
         return self.budget // WHOLE_SHARE
 
-    def find(self, price_list: str, version: int) -> Records | None:
+    def find(self, price_list: str, version: int) -> CachedVersion | None:
         """Return what is in memory of a version, or None."""
         versions = self._lists.get(price_list)
         return None if versions is None else versions.get(version)
 
-    def of(self, snapshot: Snapshot) -> Records:
+    def of(self, snapshot: Snapshot) -> CachedVersion:
         """Return what is in memory of a version, whose manifest was just read."""
         found = self.find(snapshot.price_list, snapshot.version)
         if found is None:
-            found = Records(snapshot, asyncio.get_running_loop().time())
+            found = CachedVersion(snapshot, asyncio.get_running_loop().time())
             self.put(found)
         return found
 
-    def current(self, price_list: str) -> Records | None:
+    def current(self, price_list: str) -> CachedVersion | None:
         """Return what is in memory of a list's current version, or None."""
         version = self._current.get(price_list)
         return None if version is None else self.find(price_list, version)
 
-    def is_current(self, records: Records) -> bool:
+    def is_current(self, records: CachedVersion) -> bool:
         """Whether a version is the one that readers of its list are given."""
         return self.current(records.snapshot.price_list) is records
 
@@ -81,7 +81,7 @@ class Versions:
             each.coming = False
         self._thin(price_list)
 
-    def put(self, records: Records) -> None:
+    def put(self, records: CachedVersion) -> None:
         """Take in a version; what was here of it before is dropped."""
         before = self.find(records.snapshot.price_list, records.snapshot.version)
         if before is not None:
@@ -89,7 +89,7 @@ class Versions:
         self._lists.setdefault(records.snapshot.price_list, {})[records.snapshot.version] = records
         self._thin(records.snapshot.price_list)
 
-    def drop(self, records: Records) -> None:
+    def drop(self, records: CachedVersion) -> None:
         """Let go of a version. One that read through it knows only its own records from now on."""
         versions = self._lists[records.snapshot.price_list]
         if records.loading:
@@ -103,7 +103,7 @@ class Versions:
         self.evictions += len(records.young) + len(records.old)
         records.forget()
 
-    def add(self, records: Records, found: Iterable[tuple[str, Record]]) -> bool:
+    def add(self, records: CachedVersion, found: Iterable[tuple[str, Record]]) -> bool:
         """Keep records of a version; False where it was dropped meanwhile, or there is no room for them."""
         if not self.budget or self.find(records.snapshot.price_list, records.snapshot.version) is not records:
             return False
@@ -125,14 +125,14 @@ class Versions:
             if victim is None:
                 return False
             if self.is_current(victim):
-                count, freed = victim.evict(max(self.bytes - self.budget, min(LUMP, self.budget // 16)))
+                count, freed = victim.evict(max(self.bytes - self.budget, min(EVICTION_BATCH_BYTES, self.budget // 16)))
                 self.evictions += count
                 self.bytes -= freed
             else:
                 self.drop(victim)
         return True
 
-    def complete(self, records: Records, skus: Sequence[str]) -> bool:
+    def complete(self, records: CachedVersion, skus: Sequence[str]) -> bool:
         """Note that all records of a version are here; False where some were evicted meanwhile, or it is too large."""
         before = records.bytes
         whole = records.complete(skus)
@@ -142,14 +142,14 @@ class Versions:
             return False
         return whole
 
-    def fits_whole(self, records: Records, weight: int) -> bool:
+    def fits_whole(self, records: CachedVersion, weight: int) -> bool:
         """Whether a list of that weight may be kept whole, beside those that are, and has readers."""
         if not (records.coming or self.is_current(records)):
             return False
         others = sum(other.bytes for other in self._wholes() if other is not records)
         return weight <= self.whole_limit and others + weight <= 2 * self.whole_limit
 
-    def make_way(self, records: Records, weight: int) -> bool:
+    def make_way(self, records: CachedVersion, weight: int) -> bool:
         """Tell `fits_whole`; lists that nobody read since the last time give way."""
         if weight > self.whole_limit:
             return False
@@ -161,7 +161,7 @@ class Versions:
             other.read = False
         return self.fits_whole(records, weight)
 
-    def _victim(self) -> Records | None:
+    def _victim(self) -> CachedVersion | None:
         """Return the version to take memory from: one that is not current, or of those not whole the largest."""
         everything = [each for versions in self._lists.values() for each in versions.values() if not each.coming]
         other = next((each for each in everything if each.bytes and not self.is_current(each)), None)
@@ -170,12 +170,12 @@ class Versions:
         evictable = [each for each in everything if not each.pinned and (each.young or each.old)]
         return max(evictable, key=lambda each: each.bytes, default=None)
 
-    def _wholes(self) -> list[Records]:
+    def _wholes(self) -> list[CachedVersion]:
         currents = (self.current(name) for name in self._current)
         return [each for each in currents if each is not None and each.whole]
 
     def _thin(self, price_list: str) -> None:
         versions = self._lists.get(price_list, {})
         others = [each for each in versions.values() if not self.is_current(each)]
-        for each in others[: max(0, len(others) - KEPT)]:
+        for each in others[: max(0, len(others) - MAX_OLD_VERSIONS)]:
             self.drop(each)

@@ -7,10 +7,10 @@ from loaders.cache.warmer import Warmer
 from storage import PriceList
 
 # A version that was published is warmed for so long, in seconds, before readers are given it all the same.
-TURN_SECONDS = 2.0
+MAX_SWITCH_DELAY_SECONDS = 2.0
 
 
-class Turning:
+class VersionSwitch:
     """The way of one list to its newest pointer: each in its turn is warmed, then given to `turn`.
 
     What is published meanwhile is warmed next, upon the one before. Calls `done`, with the list's name, when nothing
@@ -37,7 +37,7 @@ class Turning:
             return
         self._newest = head.revision
         if self._next is None:
-            self._due = asyncio.get_running_loop().time() + TURN_SECONDS
+            self._due = asyncio.get_running_loop().time() + MAX_SWITCH_DELAY_SECONDS
         self._next = head
 
     def cancel(self) -> None:

@@ -5,9 +5,9 @@ import logging
 from collections.abc import Coroutine, Sequence
 from contextlib import aclosing
 
-from loaders.cache.cached_version import MISSING, Record, Records
-from loaders.cache.merge_overlay import Succession
-from loaders.cache.version_cache import Versions
+from loaders.cache.cached_version import MISSING, CachedVersion, Record
+from loaders.cache.merge_overlay import MergeOverlay
+from loaders.cache.version_cache import VersionCache
 from storage import PriceList, Snapshot, Store
 
 log = logging.getLogger("pricebook.warming")
@@ -35,7 +35,7 @@ MANIFEST_PAUSE = 0.05
 class Warmer:
     """Loads small lists as a whole once they are read, and warms new versions."""
 
-    def __init__(self, store: Store, versions: Versions) -> None:
+    def __init__(self, store: Store, versions: VersionCache) -> None:
         self._store = store
         self._versions = versions
         self._loads: set[asyncio.Task[None]] = set()
@@ -51,7 +51,7 @@ class Warmer:
         """Warm the version that a pointer names, upon the one that readers are given now."""
         return self._track(self._warm(head, self._versions.current(head.name)), f"warming of {head.name}")
 
-    def begin(self, records: Records) -> None:
+    def begin(self, records: CachedVersion) -> None:
         """Load all of a version in the background, if it is current and may fit as a whole."""
         now = asyncio.get_running_loop().time()
         if records.skus is not None or records.loading or records.newer or now < records.retry_at:
@@ -69,7 +69,7 @@ class Warmer:
         load.add_done_callback(self._loads.discard)
         return load
 
-    async def _load(self, records: Records) -> None:
+    async def _load(self, records: CachedVersion) -> None:
         try:
             loaded = await self._load_whole(records, None)
         except Exception as error:
@@ -78,7 +78,7 @@ class Warmer:
         if not loaded:
             records.retry_at = asyncio.get_running_loop().time() + RETRY_SECONDS
 
-    async def _warm(self, head: PriceList, base: Records | None) -> None:
+    async def _warm(self, head: PriceList, base: CachedVersion | None) -> None:
         """Load what readers of the base will want of the version that a pointer names."""
         version = head.current_version
         if version is None or base is None or base.snapshot.version == version or base.idle >= IDLE_VERSIONS:
@@ -88,9 +88,9 @@ class Warmer:
         except Exception as error:
             log.warning("Version %s of %s could not be warmed: %s", version, head.name, error)
 
-    async def _warm_upon(self, base: Records, snapshot: Snapshot) -> None:
+    async def _warm_upon(self, base: CachedVersion, snapshot: Snapshot) -> None:
         """Load what readers of the base will want; returns when they can be given the version."""
-        records = Records(snapshot, asyncio.get_running_loop().time())
+        records = CachedVersion(snapshot, asyncio.get_running_loop().time())
         records.coming = True
         records.idle = 0 if base.read else base.idle + 1
         merged = layers_upon(base.snapshot, snapshot)
@@ -104,7 +104,7 @@ class Warmer:
         if not (whole and await self._load_whole(records, base)):
             await self._load_hot(records, base)
 
-    def _can_succeed(self, base: Records, snapshot: Snapshot, merged: Sequence[str]) -> bool:
+    def _can_succeed(self, base: CachedVersion, snapshot: Snapshot, merged: Sequence[str]) -> bool:
         changes = sum(layer.count for layer in snapshot.layers if layer.id in merged)
         if base.newer is not None:
             return False
@@ -117,9 +117,9 @@ class Warmer:
                 return snapshot
             await asyncio.sleep(MANIFEST_PAUSE)
 
-    async def _succeed(self, base: Records, records: Records, merged: Sequence[str]) -> bool:
+    async def _succeed(self, base: CachedVersion, records: CachedVersion, merged: Sequence[str]) -> bool:
         """Lay the layers of a merge over the records of its base; False where they do not fit."""
-        with Succession(self._versions, base, records) as succession:
+        with MergeOverlay(self._versions, base, records) as succession:
             async with aclosing(self._store.reading.read(merged)) as slices:
                 async for part in slices:
                     if not succession.say(part):
@@ -127,7 +127,7 @@ class Warmer:
                     await asyncio.sleep(0)
             return succession.finish()
 
-    async def _load_whole(self, records: Records, base: Records | None) -> bool:
+    async def _load_whole(self, records: CachedVersion, base: CachedVersion | None) -> bool:
         """Load all records, sharing those that are equal with the base; False where they do not fit."""
         skus: list[str] = []
         records.loading = asyncio.current_task()
@@ -143,7 +143,7 @@ class Warmer:
         finally:
             records.loading = None
 
-    async def _load_hot(self, records: Records, base: Records) -> None:
+    async def _load_hot(self, records: CachedVersion, base: CachedVersion) -> None:
         """Load the records that were read lately of the base; what its merge does not change is shared."""
         merged = layers_upon(base.snapshot, records.snapshot)
         layers = records.snapshot.layer_ids if merged is None else merged
@@ -171,6 +171,6 @@ def layers_upon(base: Snapshot, snapshot: Snapshot) -> Sequence[str] | None:
     return None
 
 
-def _shared(base: Records | None, sku: str, record: Record) -> Record:
+def _shared(base: CachedVersion | None, sku: str, record: Record) -> Record:
     known = MISSING if base is None else base.get(sku)
     return known if known is not MISSING and known == record else record

@@ -11,12 +11,12 @@ from decimal import Decimal
 from storage.batches.changes import Changes, LargestChange
 from storage.catalog.gates import change_percent
 from storage.catalog.snapshots import Snapshot
-from storage.fair_yield import give_way
-from storage.layers.reader import Stack
+from storage.fair_yield import yield_to_loop
+from storage.layers.reader import LayerReader
 from storage.prices.price import amount_of, canonical, currency_of, is_removal, sku_of
 
 # So many rows are looked up and compared at once: some milliseconds of work.
-RUN = 500
+BATCH_ROWS = 500
 
 
 def layers_of(base: Snapshot | None) -> tuple[str, ...]:
@@ -27,7 +27,7 @@ def layers_of(base: Snapshot | None) -> tuple[str, ...]:
 class Comparison:
     """Compares rows with a version as they come, in any order; one run at a time, so that others have their turn."""
 
-    def __init__(self, stack: Stack, base: Snapshot | None) -> None:
+    def __init__(self, stack: LayerReader, base: Snapshot | None) -> None:
         self._stack = stack
         self._base = layers_of(base)
         self._lock = asyncio.Lock()
@@ -50,10 +50,10 @@ class Comparison:
 
     async def add(self, documents: Sequence[bytes]) -> None:
         """Compare rows."""
-        for start in range(0, len(documents), RUN):
+        for start in range(0, len(documents), BATCH_ROWS):
             async with self._lock:
-                await self._compare(documents[start : start + RUN])
-            await give_way()
+                await self._compare(documents[start : start + BATCH_ROWS])
+            await yield_to_loop()
 
     async def _compare(self, documents: Sequence[bytes]) -> None:
         skus = [sku_of(document) for document in documents]

@@ -3,22 +3,22 @@
 from collections.abc import Sequence
 
 from storage.batches.comparison import Comparison
-from storage.batches.parts import Parts
+from storage.batches.parts import PartRepository
 from storage.batches.publish import BaseMoved, Publisher
-from storage.batches.repository import Batch, Batches, Refusal
+from storage.batches.repository import Batch, BatchRepository, Refusal
 from storage.batches.seal import Seal, seal
 from storage.batches.states import BatchState
 from storage.catalog.gates import judge
-from storage.catalog.price_lists import Pointers, PriceList
-from storage.catalog.rollback import Operations
-from storage.catalog.snapshots import Snapshot, Snapshots
+from storage.catalog.price_lists import PriceList, PriceListRepository
+from storage.catalog.rollback import PointerMoves
+from storage.catalog.snapshots import Snapshot, SnapshotRepository
 from storage.errors import BatchNotHeld, Conflict, Corrupt, LatestHeld
-from storage.layers.reader import Stack
+from storage.layers.reader import LayerReader
 from storage.layers.writer import Layers
 from storage.prices.row_decoder import ItemError
 
 # States that leave a layer which no manifest names.
-BARREN = frozenset({BatchState.FAILED, BatchState.ABORTED, BatchState.REJECTED})
+DISCARDED_STATES = frozenset({BatchState.FAILED, BatchState.ABORTED, BatchState.REJECTED})
 
 
 class Finisher:
@@ -26,14 +26,14 @@ class Finisher:
 
     def __init__(
         self,
-        pointers: Pointers,
-        snapshots: Snapshots,
-        batches: Batches,
-        parts: Parts,
+        pointers: PriceListRepository,
+        snapshots: SnapshotRepository,
+        batches: BatchRepository,
+        parts: PartRepository,
         layers: Layers,
-        stack: Stack,
+        stack: LayerReader,
         publisher: Publisher,
-        operations: Operations,
+        operations: PointerMoves,
     ) -> None:
         self._pointers = pointers
         self._snapshots = snapshots
@@ -121,7 +121,7 @@ class Finisher:
 
     async def _cleared(self, batch: Batch) -> Batch:
         """Drop what a batch stored that came to nothing, by whoever brought it to its end."""
-        if batch.state in BARREN:
+        if batch.state in DISCARDED_STATES:
             await self._layers.drop(batch.layer)
             if batch.chunked:
                 await self._parts.drop(batch.id)

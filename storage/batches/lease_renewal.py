@@ -9,21 +9,21 @@ from contextlib import asynccontextmanager, suppress
 
 from pymongo.errors import PyMongoError
 
-from storage.batches.repository import Batch, Batches
+from storage.batches.repository import Batch, BatchRepository
 from storage.layers.writer import Filled
 from storage.mongodb import leases
 
 # How often an open batch is touched while a part of it comes in, in seconds.
-TOUCH_SECONDS = 60.0
+TOUCH_INTERVAL_SECONDS = 60.0
 
 
 @asynccontextmanager
-async def keeping_open(batches: Batches, batch: Batch) -> AsyncIterator[None]:
+async def keeping_open(batches: BatchRepository, batch: Batch) -> AsyncIterator[None]:
     """Touch an open batch from time to time, for one part may take longer than it may be idle."""
 
     async def touch() -> None:
         while True:
-            await asyncio.sleep(TOUCH_SECONDS)
+            await asyncio.sleep(TOUCH_INTERVAL_SECONDS)
             with suppress(PyMongoError):  # the next one is in time
                 await batches.touch(batch.id)
 
@@ -35,12 +35,12 @@ async def keeping_open(batches: Batches, batch: Batch) -> AsyncIterator[None]:
 
 
 @asynccontextmanager
-async def holding(batches: Batches, batch: Batch, filled: Filled | None = None) -> AsyncIterator[None]:
+async def holding(batches: BatchRepository, batch: Batch, filled: Filled | None = None) -> AsyncIterator[None]:
     """Hold the lease of a batch, noting the progress of `filled` with each renewal."""
 
     async def renew() -> None:
         while True:
-            await asyncio.sleep(leases.RENEW_SECONDS)
+            await asyncio.sleep(leases.RENEW_INTERVAL_SECONDS)
             with suppress(PyMongoError):  # the lease outlasts a missed renewal; the fence stops a holder who lost it
                 if filled is None:
                     await batches.renew(batch, batch.received, batch.stored)

@@ -4,14 +4,14 @@ from collections import Counter
 
 from storage.batches.repository import Batch, BatchMode
 from storage.batches.states import BatchState
-from storage.mongodb.driver_metrics import DriverMeter
-from storage.mongodb.histogram import Tally
+from storage.mongodb.driver_metrics import DriverMetrics
+from storage.mongodb.histogram import Histogram
 from storage.mongodb.transaction import instant
 
 BATCH_BOUNDS = (0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1800.0, 3600.0)
 
 
-class Meter:
+class StorageMetrics:
     """Counts what was committed, never what was tried. Numbers only grow.
 
     `batches` are those that reached a state, `rows` what they brought, by list; `durations` are from opening a batch
@@ -21,11 +21,11 @@ class Meter:
     def __init__(self) -> None:
         self.batches: Counter[tuple[str, BatchMode, BatchState]] = Counter()
         self.rows: Counter[tuple[str, BatchMode]] = Counter()
-        self.durations: dict[tuple[BatchMode, BatchState], Tally] = {}
+        self.durations: dict[tuple[BatchMode, BatchState], Histogram] = {}
         self.retired: Counter[str] = Counter()
         self.restored: Counter[str] = Counter()
         self.layers_dropped = 0
-        self.driver = DriverMeter()
+        self.driver = DriverMetrics()
 
     def batch_moved(self, before: Batch, after: Batch) -> None:
         """Count a batch that came out of progress, or out of its review."""
@@ -33,5 +33,5 @@ class Meter:
         if before.state is not BatchState.HELD:
             self.rows[after.price_list, after.mode] += after.received
             duration = (after.finished_at or instant()) - after.created_at
-            tally = self.durations.setdefault((after.mode, after.state), Tally(BATCH_BOUNDS))
+            tally = self.durations.setdefault((after.mode, after.state), Histogram(BATCH_BOUNDS))
             tally.add(max(0.0, duration.total_seconds()))  # the two times are of two clocks

@@ -13,11 +13,11 @@ import msgspec
 from storage.batches.changes import together
 from storage.batches.finish import Finisher
 from storage.batches.lease_renewal import keeping_open
-from storage.batches.parts import MAX_PARTS, Part, Parts
-from storage.batches.repository import Batch, Batches, BatchMode, BatchOrder, Refusal
+from storage.batches.parts import MAX_PARTS, Part, PartRepository
+from storage.batches.repository import Batch, BatchMode, BatchOrder, BatchRepository, Refusal
 from storage.batches.states import BatchState
 from storage.batches.submit import check_order, order_fingerprint
-from storage.catalog.price_lists import Pointers
+from storage.catalog.price_lists import PriceListRepository
 from storage.errors import (
     BatchNotOpen,
     EmptyBatch,
@@ -39,14 +39,14 @@ from storage.prices.checksum import Checksum
 from storage.prices.row_decoder import ItemError
 
 
-class Chunks:
+class MultipartBatches:
     """Takes batches in that come in parts."""
 
     def __init__(
         self,
-        pointers: Pointers,
-        batches: Batches,
-        parts: Parts,
+        pointers: PriceListRepository,
+        batches: BatchRepository,
+        parts: PartRepository,
         layers: Layers,
         finisher: Finisher,
     ) -> None:

@@ -32,7 +32,7 @@ class Part:
     changes: Changes | None = None
 
 
-class Parts:
+class PartRepository:
     """The parts of a database's batches."""
 
     def __init__(self, db: Database) -> None:

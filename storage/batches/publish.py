@@ -10,16 +10,16 @@ from typing import Any, TypeVar
 from pymongo.asynchronous.client_session import AsyncClientSession
 from pymongo.errors import DuplicateKeyError, PyMongoError
 
-from storage.batches.metrics import Meter
-from storage.batches.repository import PIN, Batch, Batches, BatchMode, PublishPolicy, Refusal
+from storage.batches.metrics import StorageMetrics
+from storage.batches.repository import PIN, Batch, BatchMode, BatchRepository, PublishPolicy, Refusal
 from storage.batches.seal import Seal
 from storage.batches.states import BatchState
-from storage.catalog.events import Event, EventKind, Events
+from storage.catalog.events import Event, EventKind, EventRepository
 from storage.catalog.gates import GateFinding, Gates, Severity, check_gates
-from storage.catalog.price_lists import Pointers, PriceList, check_name
+from storage.catalog.price_lists import PriceList, PriceListRepository, check_name
 from storage.catalog.retention import DEFAULT_RETENTION, Retention, check_retention
-from storage.catalog.rollback import Operations
-from storage.catalog.snapshots import Layer, Snapshot, Snapshots, SnapshotState
+from storage.catalog.rollback import PointerMoves
+from storage.catalog.snapshots import Layer, Snapshot, SnapshotRepository, SnapshotState
 from storage.catalog.transactions import check_reason, event_of
 from storage.errors import (
     BatchNotHeld,
@@ -42,13 +42,13 @@ class BaseMoved(Exception):
 class Publisher:
     """Creates lists, and publishes batches."""
 
-    def __init__(self, client: Client, db: Database, operations: Operations, meter: Meter) -> None:
+    def __init__(self, client: Client, db: Database, operations: PointerMoves, meter: StorageMetrics) -> None:
         self._client = client
         self._operations = operations
-        self._pointers = Pointers(db)
-        self._snapshots = Snapshots(db)
-        self._events = Events(db)
-        self._batches = Batches(db)
+        self._pointers = PriceListRepository(db)
+        self._snapshots = SnapshotRepository(db)
+        self._events = EventRepository(db)
+        self._batches = BatchRepository(db)
         self._meter = meter
 
     async def create(

@@ -16,7 +16,7 @@ from pymongo.errors import DuplicateKeyError
 from storage.batches.changes import Changes
 from storage.batches.states import FOLLOWS, IN_PROGRESS, BatchState
 from storage.catalog.gates import DiffSummary, GateFinding, Severity
-from storage.catalog.list_filter import EVERYWHERE, Reach
+from storage.catalog.list_filter import ALL_LISTS, ListFilter
 from storage.errors import BatchNotFound, LeaseLost
 from storage.mongodb import leases
 from storage.mongodb.connection import FORMAT, Database, Document, check_format
@@ -113,7 +113,7 @@ class Batch:
         return self.state is BatchState.HELD and holds == {PIN}
 
 
-class Batches:
+class BatchRepository:
     """The batches of a database."""
 
     def __init__(self, db: Database) -> None:
@@ -189,7 +189,7 @@ class Batches:
         price_list: str | None = None,
         state: BatchState | None = None,
         before: str | None = None,
-        reach: Reach = EVERYWHERE,
+        reach: ListFilter = ALL_LISTS,
     ) -> list[Batch]:
         """Return up to `limit` batches within reach, newest first, those that are older than the batch `before`."""
         query = {**_filter(price_list, state), **reach.query("list")}
@@ -199,7 +199,7 @@ class Batches:
         return [_from_document(document) async for document in cursor]
 
     async def count(
-        self, *, price_list: str | None = None, state: BatchState | None = None, reach: Reach = EVERYWHERE
+        self, *, price_list: str | None = None, state: BatchState | None = None, reach: ListFilter = ALL_LISTS
     ) -> int:
         """Return how many batches there are of that kind, within reach."""
         return await self._collection.count_documents({**_filter(price_list, state), **reach.query("list")})

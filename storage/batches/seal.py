@@ -10,8 +10,8 @@ from storage.batches.comparison import Comparison, layers_of
 from storage.batches.repository import Batch, BatchMode
 from storage.catalog.gates import DiffSummary, Facts
 from storage.catalog.snapshots import Snapshot
-from storage.fair_yield import give_way
-from storage.layers.reader import Stack
+from storage.fair_yield import yield_to_loop
+from storage.layers.reader import LayerReader
 from storage.prices.checksum import Checksum, checksum
 
 
@@ -24,7 +24,7 @@ class Seal:
     facts: Facts
 
 
-async def seal(stack: Stack, batch: Batch, base: Snapshot | None) -> Seal:
+async def seal(stack: LayerReader, batch: Batch, base: Snapshot | None) -> Seal:
     """Read the layer of a batch back as a majority has it.
 
     Its rows are compared with `base` unless that is what they were compared with as they came.
@@ -36,7 +36,7 @@ async def seal(stack: Stack, batch: Batch, base: Snapshot | None) -> Seal:
         stored += checksum(run)
         if known is None:
             await comparison.add(run)
-        await give_way()
+        await yield_to_loop()
     facts = _facts(batch.mode, base, known or comparison.changes, stored.count)
     return Seal(stored, base.version if base else None, facts)
 

@@ -9,9 +9,9 @@ import msgspec
 
 from storage.batches.finish import Finisher
 from storage.batches.lease_renewal import holding
-from storage.batches.repository import Batch, Batches, BatchMode, BatchOrder, Refusal
+from storage.batches.repository import Batch, BatchMode, BatchOrder, BatchRepository, Refusal
 from storage.batches.states import IN_PROGRESS, BatchState
-from storage.catalog.price_lists import Pointers
+from storage.catalog.price_lists import PriceListRepository
 from storage.errors import EmptyBatch, IdempotencyKeyReused, InvalidArgument, LeaseLost, RemoveInReplace
 from storage.files.errors import FileRefused
 from storage.files.removals import with_removals
@@ -24,10 +24,12 @@ MAX_KEY = 255
 JOIN_SECONDS = 0.05
 
 
-class Intake:
+class BatchSubmitter:
     """Takes batches in that come whole."""
 
-    def __init__(self, pointers: Pointers, batches: Batches, layers: Layers, finisher: Finisher) -> None:
+    def __init__(
+        self, pointers: PriceListRepository, batches: BatchRepository, layers: Layers, finisher: Finisher
+    ) -> None:
         self._pointers = pointers
         self._batches = batches
         self._layers = layers

@@ -49,7 +49,7 @@ class ApiKey:
         return self.last_used_at is None or (instant() - self.last_used_at).total_seconds() > seconds
 
 
-class ApiKeys:
+class ApiKeyRepository:
     """The keys of a database."""
 
     def __init__(self, db: Database) -> None:

@@ -49,7 +49,7 @@ class Event:
         return self.from_version != self.to_version
 
 
-class Events:
+class EventRepository:
     """The events of a database."""
 
     def __init__(self, db: Database) -> None:

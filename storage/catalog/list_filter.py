@@ -9,7 +9,7 @@ LAST = "\U0010ffff"
 
 
 @dataclass(frozen=True, slots=True)
-class Reach:
+class ListFilter:
     """A set of lists, by name; also of those that there are not yet."""
 
     everything: bool = False
@@ -19,8 +19,8 @@ class Reach:
     def __contains__(self, name: object) -> bool:
         return self.everything or name in self.names or (isinstance(name, str) and name.startswith(self.prefixes))
 
-    def __or__(self, other: "Reach") -> "Reach":
-        return Reach(
+    def __or__(self, other: "ListFilter") -> "ListFilter":
+        return ListFilter(
             self.everything or other.everything,
             self.names | other.names,
             tuple(sorted({*self.prefixes, *other.prefixes})),
@@ -34,4 +34,4 @@ class Reach:
         return {"$or": [{field: {"$in": sorted(self.names)}}, *ranges]}
 
 
-EVERYWHERE = Reach(everything=True)
+ALL_LISTS = ListFilter(everything=True)

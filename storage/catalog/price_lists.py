@@ -13,7 +13,7 @@ from typing import Any
 from pymongo.asynchronous.client_session import AsyncClientSession
 
 from storage.catalog.gates import Gates, gates_from_document, gates_to_document
-from storage.catalog.list_filter import EVERYWHERE, Reach
+from storage.catalog.list_filter import ALL_LISTS, ListFilter
 from storage.catalog.retention import DEFAULT_RETENTION, Retention
 from storage.errors import Conflict, InvalidArgument, PriceListNotFound
 from storage.mongodb.connection import FORMAT, Database, Document, check_format
@@ -68,7 +68,7 @@ def check_name(name: str) -> None:
         )
 
 
-class Pointers:
+class PriceListRepository:
     """The price lists of a database."""
 
     def __init__(self, db: Database) -> None:
@@ -87,7 +87,7 @@ class Pointers:
         return from_document(found)
 
     async def by_name(
-        self, limit: int | None = None, after: str = "", reach: Reach = EVERYWHERE
+        self, limit: int | None = None, after: str = "", reach: ListFilter = ALL_LISTS
     ) -> Sequence[PriceList]:
         """Return lists within reach in the order of their names, those that follow `after`."""
         cursor = self._collection.find({"_id": {"$gt": after}, **reach.query("_id")}).sort("_id", 1).limit(limit or 0)
@@ -97,7 +97,7 @@ class Pointers:
         """Return the names of all lists."""
         return [document["_id"] async for document in self._collection.find({}, {"_id": 1}).sort("_id", 1)]
 
-    async def count(self, reach: Reach = EVERYWHERE) -> int:
+    async def count(self, reach: ListFilter = ALL_LISTS) -> int:
         """Return how many lists there are within reach."""
         return await self._collection.count_documents(reach.query("_id"))
 

@@ -7,7 +7,7 @@ from storage.mongodb import leases
 from storage.mongodb.connection import FORMAT, Database
 
 # A process tells its pointers so often, and counts as alive for so long after it last did, in seconds.
-BEAT_SECONDS = 2.0
+HEARTBEAT_INTERVAL_SECONDS = 2.0
 ALIVE_SECONDS = 8
 
 
@@ -19,7 +19,7 @@ class Served:
     of: int
 
 
-class Processes:
+class ProcessRepository:
     """The heartbeats of the processes on a database."""
 
     def __init__(self, db: Database) -> None:

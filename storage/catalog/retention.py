@@ -31,20 +31,20 @@ def check_retention(retention: Retention) -> None:
 
 
 @dataclass(frozen=True, slots=True)
-class Doom:
+class ExpiringVersion:
     """A version that nothing keeps, and why."""
 
     snapshot: Snapshot
     reason: str
 
 
-def doomed(
+def find_expiring(
     retention: Retention,
     manifests: Sequence[Snapshot],
     held: Collection[int],
     now: datetime.datetime,
     grace: datetime.timedelta,
-) -> list[Doom]:
+) -> list[ExpiringVersion]:
     """Return the versions of a list that nothing keeps, oldest first.
 
     `held` are those that are current or pinned. What has a label, what is young by `retention`, and what was read
@@ -65,4 +65,4 @@ def doomed(
         and (each.read_at is None or each.read_at < now - grace)
     ]
     reason = f"not among the newest {retention.versions}, and older than {retention.days} days"
-    return [Doom(each, f"Version {each.version} is {reason}.") for each in reversed(gone)]
+    return [ExpiringVersion(each, f"Version {each.version} is {reason}.") for each in reversed(gone)]

@@ -4,23 +4,23 @@ from dataclasses import replace
 
 from pymongo.asynchronous.client_session import AsyncClientSession
 
-from storage.catalog.events import EventKind, Events
-from storage.catalog.price_lists import Pin, Pointers, PriceList
-from storage.catalog.snapshots import Snapshots, SnapshotState
+from storage.catalog.events import EventKind, EventRepository
+from storage.catalog.price_lists import Pin, PriceList, PriceListRepository
+from storage.catalog.snapshots import SnapshotRepository, SnapshotState
 from storage.catalog.transactions import check_reason, event_of
 from storage.errors import AlreadyCurrent, NotPinned, SnapshotExpired, SnapshotNeverPublished, SnapshotNotFound
 from storage.mongodb.connection import Client, Database
 from storage.mongodb.transaction import in_transaction, instant
 
 
-class Operations:
+class PointerMoves:
     """Rolls back, pins and unpins."""
 
     def __init__(self, client: Client, db: Database) -> None:
         self._client = client
-        self._pointers = Pointers(db)
-        self._snapshots = Snapshots(db)
-        self._events = Events(db)
+        self._pointers = PriceListRepository(db)
+        self._snapshots = SnapshotRepository(db)
+        self._events = EventRepository(db)
 
     async def rollback(
         self,

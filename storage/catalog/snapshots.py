@@ -66,7 +66,7 @@ class Snapshot:
         return tuple(layer.id for layer in self.layers)
 
 
-class Snapshots:
+class SnapshotRepository:
     """The manifests of a database. A `clock` is told how far a member must be that a version can be read from."""
 
     def __init__(self, db: Database, clock: Clock | None = None) -> None:

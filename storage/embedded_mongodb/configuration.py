@@ -9,7 +9,7 @@ from typing import Any
 
 from pymongo.errors import OperationFailure, PyMongoError
 
-from storage.embedded_mongodb.mongod import DevSetError, Mongod
+from storage.embedded_mongodb.mongod import EmbeddedReplicaSetError, Mongod
 
 NAME = "pricebook"
 
@@ -30,7 +30,7 @@ def configure(members: Sequence[Mongod]) -> bool:
         return _initiate(members[0], addresses)
     config = max(known, key=lambda each: (each.get("term", -1), each["version"]))
     if len(config["members"]) != len(members):
-        raise DevSetError(
+        raise EmbeddedReplicaSetError(
             f"The replica set of {members[0].dbpath.parent} has {len(config['members'])} members, not {len(members)}. "
             f"Ask for {len(config['members'])}, or give another data folder."
         )

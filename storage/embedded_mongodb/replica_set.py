@@ -20,7 +20,7 @@ from storage.embedded_mongodb import configuration
 from storage.embedded_mongodb.lock_file import Held, hold
 from storage.embedded_mongodb.mongod import (
     PORT_TAKEN,
-    DevSetError,
+    EmbeddedReplicaSetError,
     Mongod,
     end_leftover,
     find_mongod,
@@ -28,7 +28,7 @@ from storage.embedded_mongodb.mongod import (
     wait_for,
 )
 
-__all__ = ["DevSet", "DevSetError", "Member", "find_mongod"]
+__all__ = ["EmbeddedReplicaSet", "EmbeddedReplicaSetError", "Member", "find_mongod"]
 
 T = TypeVar("T")
 
@@ -56,7 +56,7 @@ def _silent(_: str) -> None:
     pass
 
 
-class DevSet:
+class EmbeddedReplicaSet:
     """A replica set whose members this process starts, and which ends with this process, however that ends."""
 
     def __init__(
@@ -69,9 +69,9 @@ class DevSet:
     ) -> None:
         """`cache_mb` is the WiredTiger cache of each member; `say` is given sentences that a user should read."""
         if not 1 <= members <= MAX_MEMBERS:
-            raise DevSetError(f"There are no sets of {members} members; ask for 1 to {MAX_MEMBERS}.")
+            raise EmbeddedReplicaSetError(f"There are no sets of {members} members; ask for 1 to {MAX_MEMBERS}.")
         if cache_mb < MIN_CACHE_MB:
-            raise DevSetError(f"mongod takes no cache of {cache_mb} MB; give it {MIN_CACHE_MB} or more.")
+            raise EmbeddedReplicaSetError(f"mongod takes no cache of {cache_mb} MB; give it {MIN_CACHE_MB} or more.")
         self._data_dir = data_dir.resolve()
         self._memory = self._data_dir / "devset.json"
         self._count = members
@@ -95,7 +95,7 @@ class DevSet:
     def uri(self) -> str:
         """The address of the running set for clients."""
         if not self._mongods:
-            raise DevSetError("The set does not run. Call start() first.")
+            raise EmbeddedReplicaSetError("The set does not run. Call start() first.")
         return f"mongodb://{','.join(each.address for each in self._mongods)}/?replicaSet={configuration.NAME}"
 
     def start(self) -> str:
@@ -109,18 +109,22 @@ class DevSet:
             self._data_dir.mkdir(parents=True, exist_ok=True)
             self._lock = hold(self._data_dir / "lock")
         except Held as held:
-            raise DevSetError(
+            raise EmbeddedReplicaSetError(
                 f"Process {held.owner or '(it has not said which)'} runs the set of {self._data_dir}. "
                 "Use its URI, end it, or give another data folder."
             ) from None
         except OSError as error:
-            raise DevSetError(f"{self._data_dir} cannot be used ({error}). Give another data folder.") from error
+            raise EmbeddedReplicaSetError(
+                f"{self._data_dir} cannot be used ({error}). Give another data folder."
+            ) from error
         try:
             self._start(program)
         except BaseException as error:
             self.stop()
             if isinstance(error, PyMongoError):
-                raise DevSetError(f"The set did not start ({error}). See the logs in {self._data_dir}.") from error
+                raise EmbeddedReplicaSetError(
+                    f"The set did not start ({error}). See the logs in {self._data_dir}."
+                ) from error
             raise
         return self.uri
 
@@ -144,7 +148,7 @@ class DevSet:
 
     def _launch(self, mongod: Mongod) -> None:
         if self._starter is None:
-            raise DevSetError("The set does not run. Call start() first.")
+            raise EmbeddedReplicaSetError("The set does not run. Call start() first.")
         self._starter.submit(mongod.start).result()
         self._remember()
 
@@ -157,18 +161,18 @@ class DevSet:
             self._say(f"Another program listens on port {mongod.port}; the member moves to {port}.")
             mongod.port = port
             self._launch(mongod)
-        raise DevSetError(mongod.why_ended())
+        raise EmbeddedReplicaSetError(mongod.why_ended())
 
     def _has_port(self, mongod: Mongod) -> bool:
         """Wait until a launched member answers, and tell if it could not because its port is taken."""
         self._await(lambda: mongod.pid is None or mongod.answers(), f"hear from {mongod}")
         if mongod.exit_code not in {None, PORT_TAKEN}:
-            raise DevSetError(mongod.why_ended())
+            raise EmbeddedReplicaSetError(mongod.why_ended())
         return mongod.exit_code is None
 
     def _await(self, probe: Callable[[], T | None], what: str) -> T:
         if not (found := wait_for(probe, _START_TIMEOUT)):
-            raise DevSetError(
+            raise EmbeddedReplicaSetError(
                 f"The set could not {what} within {_START_TIMEOUT:.0f} s. See the logs in {self._data_dir}."
             )
         return found
@@ -217,23 +221,23 @@ class DevSet:
         mongod = self._at(member)
         mongod.send(number)
         if number in _FATAL and not mongod.wait(_STOP_TIMEOUT):
-            raise DevSetError(f"{mongod} did not end after {number.name}. Send SIGKILL.")
+            raise EmbeddedReplicaSetError(f"{mongod} did not end after {number.name}. Send SIGKILL.")
 
     def restart(self, member: Member) -> Member:
         """Start a killed member again on its port and wait until it answers; its process id is a new one."""
         mongod = self._at(member)
         if mongod.pid is not None:
-            raise DevSetError(f"{mongod} runs. Use kill() first.")
+            raise EmbeddedReplicaSetError(f"{mongod} runs. Use kill() first.")
         self._launch(mongod)
         if not self._has_port(mongod):
-            raise DevSetError(mongod.why_ended())
+            raise EmbeddedReplicaSetError(mongod.why_ended())
         return _as_members([mongod])[0]
 
     def _at(self, member: Member) -> Mongod:
         for mongod in self._mongods:
             if mongod.port == member.port:
                 return mongod
-        raise DevSetError(f"{member} is not of this set. Take one that members() lists.")
+        raise EmbeddedReplicaSetError(f"{member} is not of this set. Take one that members() lists.")
 
     # What is remembered from run to run.
 
@@ -246,14 +250,16 @@ class DevSet:
         except FileNotFoundError:
             return [(port, None) for port in free_ports(self._count)]
         except (ValueError, KeyError, TypeError) as error:
-            raise DevSetError(f"{self._memory} is damaged. Delete it and start again; it holds no data.") from error
+            raise EmbeddedReplicaSetError(
+                f"{self._memory} is damaged. Delete it and start again; it holds no data."
+            ) from error
         if found != FORMAT:
-            raise DevSetError(
+            raise EmbeddedReplicaSetError(
                 f"{self._memory} has format {found}; this release knows {FORMAT}. "
                 "Upgrade Pricebook, or give another data folder."
             )
         if len(members) != self._count:
-            raise DevSetError(
+            raise EmbeddedReplicaSetError(
                 f"{self._data_dir} holds a set of {len(members)} members, not {self._count}. "
                 f"Ask for {len(members)}, or give another data folder."
             )

@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from typing import Protocol
 
-from storage.fair_yield import give_way
+from storage.fair_yield import yield_to_loop
 from storage.files.errors import DecompressionBomb, FileCorrupt, FileTruncated, WrongEncoding
 
 if sys.version_info >= (3, 14):
@@ -106,7 +106,7 @@ async def decompressed(chunks: AsyncIterator[bytes], encoding: Encoding | None) 
     pieces = _cut(chunks, PIECE_BYTES) if encoding is None else _decompress(_cut(chunks, INPUT_BYTES), encoding)
     async for piece in pieces:
         yield piece
-        await give_way()
+        await yield_to_loop()
 
 
 async def _checked(chunks: AsyncIterator[bytes], encoding: Encoding | None) -> AsyncIterator[bytes]:
@@ -160,6 +160,6 @@ async def _decompress(chunks: AsyncIterator[bytes], encoding: Encoding) -> Async
             data = b""
             if frame.eof:
                 data, frame = frame.unused_data.lstrip(encoding.padding), None
-        await give_way()
+        await yield_to_loop()
     if frame or not begun:
         raise FileTruncated(f"The file ends in the middle of its {encoding.name} data. Send all of it.")

@@ -8,7 +8,7 @@ from hashlib import blake2b
 from typing import Protocol
 
 from storage.errors import Interrupted
-from storage.fair_yield import give_way
+from storage.fair_yield import yield_to_loop
 from storage.files.compression import GZIP, ZSTD, decompressed
 from storage.files.csv import CsvDecoder
 from storage.files.errors import FileTooLarge, UnknownEncoding
@@ -69,7 +69,7 @@ class FileRows:
         async for block in whole_lines(self._pieces):
             for rows in decoder.slices(block):
                 yield rows
-                await give_way()
+                await yield_to_loop()
         for rows in decoder.finish():
             yield rows
 

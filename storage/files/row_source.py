@@ -7,7 +7,7 @@ from typing import Protocol
 
 import msgspec
 
-from storage.fair_yield import give_way
+from storage.fair_yield import yield_to_loop
 from storage.files.json_array import split_rows
 from storage.prices.row_decoder import Slice, decode_slices
 
@@ -45,7 +45,7 @@ class JsonRows:
             rows = []
             for block in split_rows(array):
                 rows += block
-                await give_way()
+                await yield_to_loop()
         return cls(rows, await asyncio.to_thread(lambda: blake2b(array, digest_size=16).hexdigest()))
 
     async def slices(self, first: int = 0) -> AsyncIterator[Slice]:

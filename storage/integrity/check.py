@@ -8,17 +8,17 @@ from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
-from storage.batches.repository import Batches
-from storage.catalog.events import Events
-from storage.catalog.price_lists import Pointers
-from storage.catalog.snapshots import Snapshots
+from storage.batches.repository import BatchRepository
+from storage.catalog.events import EventRepository
+from storage.catalog.price_lists import PriceListRepository
+from storage.catalog.snapshots import SnapshotRepository
 from storage.errors import InvalidArgument, PriceListNotFound
 from storage.integrity.findings import Finding, FindingCode
 from storage.integrity.layer_proofs import Proofs
 from storage.integrity.orphans import OrphanCheck
 from storage.integrity.price_lists import PointerCheck
 from storage.integrity.versions import VersionCheck
-from storage.layers.reader import Stack
+from storage.layers.reader import LayerReader
 from storage.layers.writer import Layers
 from storage.maintenance.orphans import Orphans
 from storage.mongodb.connection import NOT_UNDERSTOOD, Database, connect, database
@@ -41,12 +41,12 @@ class Check:
     def __init__(self, db: Database, tell: Callable[[Checked], None] = lambda _: None) -> None:
         self._db = db
         self._tell = tell
-        self._pointers = Pointers(db)
-        self._snapshots = Snapshots(db)
+        self._pointers = PriceListRepository(db)
+        self._snapshots = SnapshotRepository(db)
         self._layers = Layers(db)
-        batches = Batches(db)
-        proofs = Proofs(self._layers, Stack(db), self._read)
-        self._of_pointer = PointerCheck(self._pointers, self._snapshots, Events(db))
+        batches = BatchRepository(db)
+        proofs = Proofs(self._layers, LayerReader(db), self._read)
+        self._of_pointer = PointerCheck(self._pointers, self._snapshots, EventRepository(db))
         self._of_version = VersionCheck(self._pointers, self._snapshots, batches, proofs)
         self._of_orphan = OrphanCheck(self._snapshots, batches, self._layers, Orphans(db))
         self.checked = Checked()

@@ -10,13 +10,13 @@ from dataclasses import dataclass
 
 from pymongo.errors import AutoReconnect
 
-from storage.layers.reader import Stack
+from storage.layers.reader import LayerReader
 from storage.layers.writer import Layers
 from storage.prices.checksum import Checksum, checksum
 from storage.prices.price import is_removal, sku_of
 
 # So many rows are looked up at once in the layers below.
-RUN = 500
+BATCH_ROWS = 500
 
 # An election ends a reading; so often it is begun again.
 TRIES = 5
@@ -36,7 +36,7 @@ class Proofs:
     `read` is called with the number of rows as they are read.
     """
 
-    def __init__(self, layers: Layers, stack: Stack, read: Callable[[int], None]) -> None:
+    def __init__(self, layers: Layers, stack: LayerReader, read: Callable[[int], None]) -> None:
         self._layers = layers
         self._stack = stack
         self._read = read
@@ -78,8 +78,8 @@ class Proofs:
         stored, gain = Checksum(), 0
         async for run in self._stack.runs(layer):
             stored += checksum(run)
-            for start in range(0, len(run), RUN):
-                gain += await self._gain(run[start : start + RUN], below)
+            for start in range(0, len(run), BATCH_ROWS):
+                gain += await self._gain(run[start : start + BATCH_ROWS], below)
             self._read(len(run))
         return stored, gain
 

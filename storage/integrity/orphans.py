@@ -5,9 +5,9 @@ import datetime
 from bson.errors import InvalidId
 from bson.objectid import ObjectId
 
-from storage.batches.repository import Batch, Batches
+from storage.batches.repository import Batch, BatchRepository
 from storage.batches.states import BatchState
-from storage.catalog.snapshots import Snapshots
+from storage.catalog.snapshots import SnapshotRepository
 from storage.integrity.findings import Finding, FindingCode
 from storage.integrity.unreadable import understood
 from storage.layers.writer import Layers
@@ -20,7 +20,9 @@ _AT_WORK = frozenset({BatchState.OPEN, BatchState.SEALING, BatchState.HELD})
 class OrphanCheck:
     """Checks layers that there are."""
 
-    def __init__(self, snapshots: Snapshots, batches: Batches, layers: Layers, orphans: Orphans) -> None:
+    def __init__(
+        self, snapshots: SnapshotRepository, batches: BatchRepository, layers: Layers, orphans: Orphans
+    ) -> None:
         self._orphans = orphans
         self._snapshots = snapshots
         self._batches = batches

@@ -1,8 +1,8 @@
 """Checking a list's pointer: against the version that it names, and against the list's events and versions."""
 
-from storage.catalog.events import Events
-from storage.catalog.price_lists import Pointers, PriceList
-from storage.catalog.snapshots import Snapshots, SnapshotState
+from storage.catalog.events import EventRepository
+from storage.catalog.price_lists import PriceList, PriceListRepository
+from storage.catalog.snapshots import SnapshotRepository, SnapshotState
 from storage.integrity.findings import Finding, FindingCode
 from storage.integrity.unreadable import understood
 
@@ -16,7 +16,7 @@ _MOST_NAMED = 10
 class PointerCheck:
     """Checks pointers. It takes no lock: what it finds is looked at again when the pointer was moved meanwhile."""
 
-    def __init__(self, pointers: Pointers, snapshots: Snapshots, events: Events) -> None:
+    def __init__(self, pointers: PriceListRepository, snapshots: SnapshotRepository, events: EventRepository) -> None:
         self._pointers = pointers
         self._snapshots = snapshots
         self._events = events

@@ -1,9 +1,9 @@
 """Checking a version: its layers, what its manifest says of them, its size, and the batch that made it."""
 
-from storage.batches.repository import Batch, Batches
+from storage.batches.repository import Batch, BatchRepository
 from storage.batches.states import BatchState
-from storage.catalog.price_lists import Pointers
-from storage.catalog.snapshots import Layer, Snapshot, Snapshots, SnapshotState
+from storage.catalog.price_lists import PriceListRepository
+from storage.catalog.snapshots import Layer, Snapshot, SnapshotRepository, SnapshotState
 from storage.integrity.findings import Finding, FindingCode
 from storage.integrity.layer_proofs import Proof, Proofs
 from storage.integrity.unreadable import understood
@@ -21,7 +21,9 @@ _STATE_OF_BATCH = {
 class VersionCheck:
     """Checks versions, those too that retention took and that can be brought back. Of others the layers are gone."""
 
-    def __init__(self, pointers: Pointers, snapshots: Snapshots, batches: Batches, proofs: Proofs) -> None:
+    def __init__(
+        self, pointers: PriceListRepository, snapshots: SnapshotRepository, batches: BatchRepository, proofs: Proofs
+    ) -> None:
         self._pointers = pointers
         self._snapshots = snapshots
         self._batches = batches

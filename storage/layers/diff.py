@@ -14,9 +14,9 @@ import bson
 
 from storage.catalog.gates import DiffSummary
 from storage.catalog.snapshots import Snapshot
-from storage.layers.reader import Stack
+from storage.layers.reader import LayerReader
 from storage.prices.price import Price, canonical, decode, is_removal, sku_of
-from storage.prices.sku_range import EVERY_SKU, Span
+from storage.prices.sku_range import ALL_SKUS, SkuRange
 
 # So many are compared at the same time in a process; the others wait for their turn.
 DIFFS_AT_ONCE = 4
@@ -54,17 +54,17 @@ class PriceDiff:
         return ChangeKind.REMOVED if self.after is None else ChangeKind.CHANGED
 
 
-class Differ:
+class VersionDiffer:
     """Compares versions."""
 
-    def __init__(self, stack: Stack) -> None:
+    def __init__(self, stack: LayerReader) -> None:
         self._stack = stack
         self._turns = asyncio.Semaphore(DIFFS_AT_ONCE)
 
     async def page(self, before: Snapshot, after: Snapshot, limit: int, *, above: str | None = None) -> list[PriceDiff]:
         """Return up to `limit` differences in sku order, those of skus that follow `above`."""
         found: list[Change] = []
-        span = EVERY_SKU if above is None else EVERY_SKU.above(above)
+        span = ALL_SKUS if above is None else ALL_SKUS.above(above)
         async with self._turns, aclosing(self._changes(before, after, span)) as changes:
             async for some in changes:
                 found += some
@@ -76,7 +76,7 @@ class Differ:
     async def summary(self, before: Snapshot, after: Snapshot) -> DiffSummary:
         """Count the differences."""
         added = removed = changed = 0
-        async with self._turns, aclosing(self._changes(before, after, EVERY_SKU)) as changes:
+        async with self._turns, aclosing(self._changes(before, after, ALL_SKUS)) as changes:
             async for some in changes:
                 for _, was, now in some:
                     added += was is None
@@ -84,7 +84,7 @@ class Differ:
                     changed += was is not None and now is not None
         return DiffSummary(added, removed, changed, unchanged=after.size - added - changed)
 
-    async def _changes(self, before: Snapshot, after: Snapshot, span: Span) -> AsyncGenerator[list[Change], None]:
+    async def _changes(self, before: Snapshot, after: Snapshot, span: SkuRange) -> AsyncGenerator[list[Change], None]:
         """Return the differences within a span, in sku order, in runs."""
         above, below = _apart(before.layer_ids, after.layer_ids)
         async with aclosing(self._side_by_side(above, span)) as runs:
@@ -101,7 +101,7 @@ class Differ:
                 await asyncio.sleep(0)  # between runs others have their turn
 
     async def _side_by_side(
-        self, stacks: tuple[Sequence[str], Sequence[str]], span: Span
+        self, stacks: tuple[Sequence[str], Sequence[str]], span: SkuRange
     ) -> AsyncGenerator[Sides, None]:
         """Return what two stacks say, removals too, by sku in order, in runs; None where one of them says nothing."""
         streams = [self._stack.merged(stack, span) for stack in stacks]

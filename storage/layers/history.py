@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 
 import bson
 
-from storage.catalog.snapshots import Snapshot, Snapshots
+from storage.catalog.snapshots import Snapshot, SnapshotRepository
 from storage.errors import ScanLimit
-from storage.layers.reader import Stack
+from storage.layers.reader import LayerReader
 from storage.prices.price import Price, canonical, decode, is_removal
 
 # A history looks back over so many versions at the most.
@@ -55,10 +55,10 @@ class _Trace:
         self.changes.append(PriceVersion(snapshot, price))
 
 
-class Histories:
+class PriceHistory:
     """Reads what earlier versions said. Versions share layers, so a sku is looked up once in each layer."""
 
-    def __init__(self, snapshots: Snapshots, stack: Stack) -> None:
+    def __init__(self, snapshots: SnapshotRepository, stack: LayerReader) -> None:
         self._snapshots = snapshots
         self._stack = stack
         self._turns = asyncio.Semaphore(LAYERS_AT_ONCE)

@@ -15,7 +15,7 @@ from pymongo.asynchronous.client_session import AsyncClientSession
 from storage.layers.writer import collection_of
 from storage.mongodb.connection import Database, Document
 from storage.prices.price import Price, decode, is_removal, sku_of, split
-from storage.prices.sku_range import EVERY_SKU, Span
+from storage.prices.sku_range import ALL_SKUS, SkuRange
 
 T = TypeVar("T")
 
@@ -31,7 +31,7 @@ READ_BATCH = 1000
 DECODE_SLICE = 150
 
 
-class Stack:
+class LayerReader:
     """Reads the layers of a database."""
 
     def __init__(self, db: Database) -> None:
@@ -69,7 +69,7 @@ class Stack:
         after: str | None = None,
         before: str | None = None,
         backward: bool = False,
-        within: Span = EVERY_SKU,
+        within: SkuRange = ALL_SKUS,
     ) -> list[Price]:
         """Return up to `limit` prices in sku order, within a span and strictly between `after` and `before`.
 
@@ -96,7 +96,7 @@ class Stack:
                 return page[::-1] if backward else page
             span = span.below(horizon) if backward else span.above(horizon)
 
-    async def _run_of(self, layer: str, size: int, span: Span, backward: bool) -> list[Document]:
+    async def _run_of(self, layer: str, size: int, span: SkuRange, backward: bool) -> list[Document]:
         async def find(db: Database, session: Session) -> list[Document]:
             cursor = db[collection_of(layer)].find(span.query, session=session)
             return await cursor.sort("_id", -1 if backward else 1).limit(size).batch_size(size + 1).to_list()
@@ -111,13 +111,13 @@ class Stack:
                     yield [_decoded(document) for document in run[start : start + DECODE_SLICE]]
 
     async def runs(
-        self, layer: str, *, ordered: bool = False, within: Span = EVERY_SKU
+        self, layer: str, *, ordered: bool = False, within: SkuRange = ALL_SKUS
     ) -> AsyncGenerator[list[bytes], None]:
         """Return the documents of one layer as a majority has them, removals too, in runs of a thousand.
 
         The next run is on its way while one is worked on.
         """
-        query = {} if within == EVERY_SKU else within.query
+        query = {} if within == ALL_SKUS else within.query
         cursor = self._db[collection_of(layer)].find_raw_batches(
             query, sort=[("_id", 1)] if ordered else None, batch_size=READ_BATCH
         )
@@ -131,7 +131,7 @@ class Stack:
             await asyncio.wait([coming])
             await cursor.close()
 
-    async def merged(self, layers: Layers, within: Span = EVERY_SKU) -> AsyncGenerator[list[bytes], None]:
+    async def merged(self, layers: Layers, within: SkuRange = ALL_SKUS) -> AsyncGenerator[list[bytes], None]:
         """Return what a stack of layers says, in sku order, in runs: of each sku the newest document, removals too."""
         cursors = [self.runs(layer, ordered=True, within=within) for layer in layers]
         try:

@@ -13,7 +13,7 @@ from storage.errors import ScanLimit
 from storage.layers.writer import collection_of
 from storage.mongodb.connection import Collection, Database, Document
 from storage.prices.selection import Place, PriceOrder, Selection
-from storage.prices.sku_range import Span, successor
+from storage.prices.sku_range import SkuRange, successor
 
 # The most that a request should keep others waiting: 300,000 records were seen to take the database 0.3 to 1.1 s.
 MAX_SCAN = 1_000_000
@@ -25,7 +25,7 @@ SCANS_AT_ONCE = 4
 FIRST_STRETCH = 20_000
 
 # The skus of all layers together that are held at once.
-RUN = 5000
+BATCH_ROWS = 5000
 
 # Of each layer at least so many, so that some that are hidden do not cost another round trip.
 _LEAST_READ = 100
@@ -34,7 +34,7 @@ _LEAST_READ = 100
 _BATCH = 1000
 
 
-class Scanner:
+class LayerScanner:
     """Scans the versions of a database."""
 
     def __init__(self, db: Database, max_records: int = MAX_SCAN) -> None:
@@ -84,7 +84,7 @@ class Scanner:
         self,
         snapshot: Snapshot,
         selection: Selection,
-        span: Span,
+        span: SkuRange,
         conditions: Sequence[Document],
         limit: int,
         backward: bool,
@@ -95,7 +95,7 @@ class Scanner:
         while True:
             cut = None if whole else await self._place_after(layers, span, min(left, stretch), backward)
             near, far = (span, None) if cut is None else span.cut(cut, backward=backward)
-            rest: Span | None = near
+            rest: SkuRange | None = near
             while rest and len(found) < limit:
                 size = limit - len(found) if len(layers) == 1 else max(limit - len(found), _LEAST_READ)
                 runs, rest = await self._runs(layers, rest, conditions, size, backward=backward)
@@ -111,7 +111,7 @@ class Scanner:
         self,
         snapshot: Snapshot,
         selection: Selection,
-        span: Span,
+        span: SkuRange,
         conditions: Sequence[Document],
         limit: int,
         backward: bool,
@@ -122,7 +122,7 @@ class Scanner:
             return [document["_id"] async for document in cursor.sort(selection.sort(backward=backward)).limit(limit)]
         best: list[Place] = []
         size = _share(layers)
-        rest: Span | None = span
+        rest: SkuRange | None = span
         while rest:
             # Once a page is full, only what would come before its last one is of interest.
             better = [selection.beyond(best[-1], forward=backward)] if len(best) == limit else []
@@ -131,10 +131,10 @@ class Scanner:
             best = selection.sorted([*best, *found], backward=backward)[:limit]
         return [place.sku for place in best]
 
-    async def _count_hidden(self, layers: Sequence[Layer], span: Span, conditions: Sequence[Document]) -> int:
+    async def _count_hidden(self, layers: Sequence[Layer], span: SkuRange, conditions: Sequence[Document]) -> int:
         """Return how many records match that a newer layer says something of."""
         newer, size, hidden = layers[:-1], _share(layers), 0
-        rest: Span | None = span if newer else None
+        rest: SkuRange | None = span if newer else None
         while rest:
             runs, rest = await self._runs(newer, rest, [], size)
             above, counts = set[str](), []
@@ -148,12 +148,12 @@ class Scanner:
     async def _runs(
         self,
         layers: Sequence[Layer],
-        span: Span,
+        span: SkuRange,
         conditions: Sequence[Document],
         size: int,
         *,
         backward: bool = False,
-    ) -> tuple[list[list[Place]], Span | None]:
+    ) -> tuple[list[list[Place]], SkuRange | None]:
         """Return the next matches of each layer, as far as all of them were read, and the span that is left beyond."""
         runs = await asyncio.gather(*(self._run(layer, span, conditions, size, backward) for layer in layers))
         ends = [run[-1].sku for run in runs if len(run) == size]
@@ -166,7 +166,7 @@ class Scanner:
         ], rest
 
     async def _run(
-        self, layer: Layer, span: Span, conditions: Sequence[Document], size: int, backward: bool
+        self, layer: Layer, span: SkuRange, conditions: Sequence[Document], size: int, backward: bool
     ) -> list[Place]:
         cursor = self._collection(layer).find({"$and": [span.query, *conditions]}, {"amount": 1}, batch_size=_BATCH)
         return [
@@ -193,7 +193,7 @@ class Scanner:
         cursor = self._collection(layer).find({"_id": {"$in": list(skus)}}, {"_id": 1}, batch_size=_BATCH)
         return {document["_id"] async for document in cursor}
 
-    async def _place_after(self, layers: Sequence[Layer], span: Span, records: int, backward: bool) -> str | None:
+    async def _place_after(self, layers: Sequence[Layer], span: SkuRange, records: int, backward: bool) -> str | None:
         """Return where to cut a span so that the near part has at most so many records; None where it has no more."""
         ends = await asyncio.gather(
             *(self._sku_at(layer, span, share, backward) for layer, share in _shares(layers, records))
@@ -203,13 +203,13 @@ class Scanner:
             return None
         return successor(max(cuts)) if backward else min(cuts)
 
-    async def _sku_at(self, layer: Layer, span: Span, place: int, backward: bool) -> str | None:
+    async def _sku_at(self, layer: Layer, span: SkuRange, place: int, backward: bool) -> str | None:
         if layer.count <= place:
             return None
         cursor = self._collection(layer).find(span.query, {"_id": 1}).sort("_id", -1 if backward else 1)
         return next((document["_id"] for document in await cursor.skip(place).limit(1).to_list()), None)
 
-    async def _check_size(self, snapshot: Snapshot, selection: Selection, span: Span) -> None:
+    async def _check_size(self, snapshot: Snapshot, selection: Selection, span: SkuRange) -> None:
         """Raise `ScanLimit` when a span has more records than may be read."""
         most = self._max_records
         if _size(snapshot.layers) <= most:
@@ -218,7 +218,7 @@ class Scanner:
             return
         raise self._refusal(snapshot, selection)
 
-    async def _records_in(self, layers: Sequence[Layer], span: Span) -> int:
+    async def _records_in(self, layers: Sequence[Layer], span: SkuRange) -> int:
         """Return how many records a span has in all layers, as the index of their skus tells; the limit is enough."""
         enough = self._max_records + 1
         counts = (self._collection(layer).count_documents(span.query, limit=enough) for layer in layers)
@@ -240,7 +240,7 @@ def _size(layers: Sequence[Layer]) -> int:
 
 
 def _share(layers: Sequence[Layer]) -> int:
-    return max(RUN // len(layers), _LEAST_READ)
+    return max(BATCH_ROWS // len(layers), _LEAST_READ)
 
 
 def _shares(layers: Sequence[Layer], records: int) -> Iterator[tuple[Layer, int]]:

@@ -3,19 +3,19 @@
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from typing import TypeVar, cast
 
-from storage.layers.reader import READ_BATCH, Session, Stack
+from storage.layers.reader import READ_BATCH, LayerReader, Session
 from storage.layers.writer import collection_of
 from storage.mongodb.connection import Database, Document
 from storage.mongodb.secondaries import Clock, Secondaries
 from storage.prices.price import sku_of, split
-from storage.prices.sku_range import EVERY_SKU, Span
+from storage.prices.sku_range import ALL_SKUS, SkuRange
 
 T = TypeVar("T")
 
 MAX_WITNESSES = 10_000
 
 
-class SecondaryStack(Stack):
+class SecondaryLayerReader(LayerReader):
     """Reads layers on secondaries where it can.
 
     A layer that looks empty there is read again on the primary. So that this is rare, a look-up also asks for a
@@ -43,7 +43,7 @@ class SecondaryStack(Stack):
         return found if witness in skus else [document for document in found if document["_id"] != witness]
 
     async def runs(
-        self, layer: str, *, ordered: bool = False, within: Span = EVERY_SKU
+        self, layer: str, *, ordered: bool = False, within: SkuRange = ALL_SKUS
     ) -> AsyncGenerator[list[bytes], None]:
         """Return the documents of one layer in sku order, removals too, in runs of a thousand.
 
@@ -57,7 +57,7 @@ class SecondaryStack(Stack):
                 return
             within = within.above(sku_of(documents[-1]))
 
-    async def _run_of_raw(self, layer: str, within: Span) -> list[bytes]:
+    async def _run_of_raw(self, layer: str, within: SkuRange) -> list[bytes]:
         async def find(db: Database, session: Session) -> list[bytes]:
             cursor = db[collection_of(layer)].find_raw_batches(within.query, batch_size=READ_BATCH + 1, session=session)
             runs = await cursor.sort("_id", 1).limit(READ_BATCH).to_list()

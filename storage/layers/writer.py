@@ -12,9 +12,9 @@ from typing import Any
 from pymongo.errors import OperationFailure
 
 from storage.errors import Corrupt, LayerSealed, Unavailable
-from storage.fair_yield import give_way
+from storage.fair_yield import yield_to_loop
 from storage.files.errors import FileRefused
-from storage.mongodb.bulk_insert import Inserts
+from storage.mongodb.bulk_insert import BulkInsert
 from storage.mongodb.connection import NAMESPACE_EXISTS, NAMESPACE_NOT_FOUND, Database
 from storage.prices.checksum import Checksum, checksum
 from storage.prices.price import position_of, sku_of
@@ -81,7 +81,7 @@ class Layers:
 
     def __init__(self, db: Database) -> None:
         self._db = db
-        self._inserts = Inserts(db)
+        self._inserts = BulkInsert(db)
 
     async def create(self, layer: str) -> None:
         """Create the layer's collection, unless an earlier attempt did."""
@@ -235,7 +235,7 @@ async def _inserts(slices: AsyncIterable[Slice], filled: Filled) -> AsyncIterato
             insert.documents += run
             insert.checksum += checksum(run)
             size += run_size
-        await give_way()
+        await yield_to_loop()
     if insert.documents:
         yield insert
 

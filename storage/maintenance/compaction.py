@@ -11,10 +11,10 @@ from collections.abc import Sequence
 
 from bson.objectid import ObjectId
 
-from storage.catalog.price_lists import Pointers
-from storage.catalog.snapshots import Layer, Snapshot, Snapshots
+from storage.catalog.price_lists import PriceListRepository
+from storage.catalog.snapshots import Layer, Snapshot, SnapshotRepository
 from storage.errors import Corrupt
-from storage.layers.reader import Stack
+from storage.layers.reader import LayerReader
 from storage.layers.writer import Layers
 from storage.mongodb.locks import Locks
 from storage.prices.checksum import Checksum, checksum
@@ -32,7 +32,14 @@ GROWTH = 3
 class Compactor:
     """Compacts current versions, one at a time, under a lease for each list."""
 
-    def __init__(self, pointers: Pointers, snapshots: Snapshots, layers: Layers, stack: Stack, locks: Locks) -> None:
+    def __init__(
+        self,
+        pointers: PriceListRepository,
+        snapshots: SnapshotRepository,
+        layers: Layers,
+        stack: LayerReader,
+        locks: Locks,
+    ) -> None:
         self._pointers = pointers
         self._snapshots = snapshots
         self._layers = layers

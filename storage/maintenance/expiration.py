@@ -21,11 +21,11 @@ from typing import Any
 
 from pymongo.asynchronous.client_session import AsyncClientSession
 
-from storage.batches.metrics import Meter
-from storage.catalog.events import EventKind, Events
-from storage.catalog.price_lists import Pointers, PriceList
-from storage.catalog.retention import Doom, doomed
-from storage.catalog.snapshots import Snapshot, Snapshots, SnapshotState
+from storage.batches.metrics import StorageMetrics
+from storage.catalog.events import EventKind, EventRepository
+from storage.catalog.price_lists import PriceList, PriceListRepository
+from storage.catalog.retention import ExpiringVersion, find_expiring
+from storage.catalog.snapshots import Snapshot, SnapshotRepository, SnapshotState
 from storage.catalog.transactions import check_reason, event_of
 from storage.errors import Broken, NotRetired, Refused, SnapshotExpired, SnapshotNotFound
 from storage.layers.writer import Layers
@@ -44,7 +44,7 @@ RESTORE_SECONDS = 86_400
 SETTLE_SECONDS = 10.0
 """A version is doomed for so long before it goes: several heartbeats, which tell who reads it."""
 
-MOST = 100
+MAX_VERSIONS_PER_RUN = 100
 """One run retires at most so many versions of a list, and lets go of the layers of at most so many."""
 
 
@@ -74,7 +74,7 @@ class Retired:
     drops: list[LayerDrop] = field(default_factory=list)
 
 
-class Retirer:
+class SnapshotExpirer:
     """Retires versions and brings them back. The times are in seconds."""
 
     def __init__(
@@ -82,16 +82,16 @@ class Retirer:
         client: Client,
         db: Database,
         locks: Locks,
-        meter: Meter,
+        meter: StorageMetrics,
         grace: float = GRACE_SECONDS,
         restore: float = RESTORE_SECONDS,
         settle: float = SETTLE_SECONDS,
     ) -> None:
         self._client = client
         self._db = db
-        self._pointers = Pointers(db)
-        self._snapshots = Snapshots(db)
-        self._events = Events(db)
+        self._pointers = PriceListRepository(db)
+        self._snapshots = SnapshotRepository(db)
+        self._events = EventRepository(db)
         self._layers = Layers(db)
         self._locks = locks
         self._meter = meter
@@ -116,7 +116,9 @@ class Retirer:
                 return Retired()
             now, manifests, dooms = await self._look(name)
             ripe = [doom for doom in dooms if doom.snapshot.doomed_at and doom.snapshot.doomed_at <= now - self._settle]
-            retirements = [self._told(doom, now) for doom in ripe[:MOST] if await self._retire(doom, by)]
+            retirements = [
+                self._told(doom, now) for doom in ripe[:MAX_VERSIONS_PER_RUN] if await self._retire(doom, by)
+            ]
             wanted = {doom.snapshot.version for doom in dooms}
             spared = [each for each in manifests if each.doomed_at and each.state is SnapshotState.PUBLISHED]
             await self._snapshots.doom(name, sorted(wanted))
@@ -127,7 +129,9 @@ class Retirer:
         """Tell what would go of a list if nobody reads it meanwhile. Raises `PriceListNotFound`."""
         now, manifests, dooms = await self._look(name)
         over = self._over(manifests, now)
-        return Retired([self._told(doom, now) for doom in dooms[:MOST]], await self._drops(manifests, over))
+        return Retired(
+            [self._told(doom, now) for doom in dooms[:MAX_VERSIONS_PER_RUN]], await self._drops(manifests, over)
+        )
 
     async def restore(self, name: str, version: int, *, by: str, reason: str) -> PriceList:
         """Bring back a version that was retired.
@@ -152,20 +156,22 @@ class Retirer:
         self._meter.restored[name] += 1
         return restored
 
-    async def _look(self, name: str) -> tuple[datetime.datetime, list[Snapshot], list[Doom]]:
+    async def _look(self, name: str) -> tuple[datetime.datetime, list[Snapshot], list[ExpiringVersion]]:
         # The manifests before the pointer: one that became current meanwhile is then not taken for an old one.
         now = (await self._db.command("hello"))["localTime"].replace(tzinfo=datetime.UTC)
         manifests = await self._snapshots.with_layers(name)
         price_list = await self._pointers.get(name)
         return now, manifests, self._doomed(price_list, manifests, now)
 
-    def _doomed(self, price_list: PriceList, manifests: Sequence[Snapshot], now: datetime.datetime) -> list[Doom]:
-        return doomed(price_list.retention, manifests, _held(price_list), now, self._grace)
+    def _doomed(
+        self, price_list: PriceList, manifests: Sequence[Snapshot], now: datetime.datetime
+    ) -> list[ExpiringVersion]:
+        return find_expiring(price_list.retention, manifests, _held(price_list), now, self._grace)
 
-    def _told(self, doom: Doom, now: datetime.datetime) -> Retirement:
+    def _told(self, doom: ExpiringVersion, now: datetime.datetime) -> Retirement:
         return Retirement(doom.snapshot.version, doom.reason, now + self._restore)
 
-    async def _retire(self, doom: Doom, by: str) -> bool:
+    async def _retire(self, doom: ExpiringVersion, by: str) -> bool:
         """Retire a version, unless something keeps it now."""
         seen = doom.snapshot
 
@@ -196,7 +202,7 @@ class Retirer:
     def _over(self, manifests: Sequence[Snapshot], now: datetime.datetime) -> list[Snapshot]:
         """Return the versions whose restore time is over, oldest first."""
         over = [each for each in manifests if each.retired_at and each.retired_at <= now - self._restore]
-        return over[::-1][:MOST]
+        return over[::-1][:MAX_VERSIONS_PER_RUN]
 
     async def _let_go(self, name: str, manifests: Sequence[Snapshot], now: datetime.datetime) -> list[LayerDrop]:
         over = self._over(manifests, now)

@@ -4,11 +4,11 @@ import logging
 
 from pymongo.errors import PyMongoError
 
-from storage.batches.finish import BARREN, Finisher
-from storage.batches.metrics import Meter
-from storage.batches.parts import Parts
-from storage.batches.repository import Batch, Batches, Refusal
-from storage.catalog.snapshots import Snapshots
+from storage.batches.finish import DISCARDED_STATES, Finisher
+from storage.batches.metrics import StorageMetrics
+from storage.batches.parts import PartRepository
+from storage.batches.repository import Batch, BatchRepository, Refusal
+from storage.catalog.snapshots import SnapshotRepository
 from storage.errors import Broken, Refused
 from storage.layers.writer import Layers
 from storage.maintenance.orphans import Orphans
@@ -23,24 +23,24 @@ IDLE_SECONDS = 3600.0
 ORPHAN_SECONDS = 3600.0
 
 # One run drops at most so many layers.
-MOST_DROPS = 200
+MAX_DROPS_PER_RUN = 200
 
 # An idempotency key can be used again so long after its batch finished.
 KEY_DAYS = 30
 
 
-class Leavings:
+class GarbageCollector:
     """Collects what nobody needs any more."""
 
     def __init__(
         self,
-        batches: Batches,
-        parts: Parts,
+        batches: BatchRepository,
+        parts: PartRepository,
         layers: Layers,
-        snapshots: Snapshots,
+        snapshots: SnapshotRepository,
         orphans: Orphans,
         finisher: Finisher,
-        meter: Meter,
+        meter: StorageMetrics,
         orphan_seconds: float = ORPHAN_SECONDS,
     ) -> None:
         self._batches = batches
@@ -81,10 +81,12 @@ class Leavings:
         for layer, batch in zip(unnamed, await self._batches.get_many(unnamed), strict=True):
             if batch is None or batch.version is not None:
                 orphans.append(layer)
-            elif batch.state in BARREN:
+            elif batch.state in DISCARDED_STATES:
                 barren.append(layer)
         await self._orphans.note(orphans)
-        for layer in [*barren, *await self._orphans.older_than(self._orphan_seconds, MOST_DROPS)][:MOST_DROPS]:
+        for layer in [*barren, *await self._orphans.older_than(self._orphan_seconds, MAX_DROPS_PER_RUN)][
+            :MAX_DROPS_PER_RUN
+        ]:
             await self._layers.drop(layer)
             await self._parts.drop(layer)
             self._meter.layers_dropped += 1

@@ -10,21 +10,21 @@ from pymongo.errors import PyMongoError
 
 from storage.batches.finish import Finisher
 from storage.batches.lease_renewal import holding
-from storage.batches.repository import Batch, Batches
+from storage.batches.repository import Batch, BatchRepository
 from storage.errors import Broken, Refused
 from storage.maintenance.compaction import Compactor
-from storage.maintenance.expiration import Retirer
-from storage.maintenance.garbage_collection import Leavings
+from storage.maintenance.expiration import SnapshotExpirer
+from storage.maintenance.garbage_collection import GarbageCollector
 
 log = logging.getLogger("pricebook.worker")
 
 # How often it looks for batches to take over, and for versions and leavings that are to go, in seconds. With
 # `LEASE_SECONDS` the first makes a batch whose process died be taken over within 15 s.
-LOOK_SECONDS = 2.0
-COLLECT_SECONDS = 30.0
+POLL_INTERVAL_SECONDS = 2.0
+COLLECT_INTERVAL_SECONDS = 30.0
 
 # So many batches that were left behind are finished at once: what one needs is the time to read its layer back.
-TAKEN_AT_ONCE = 4
+MAX_CONCURRENT_TAKEOVERS = 4
 
 # What is under way in the background may take so long to come to its end when the process stops.
 STOP_SECONDS = 5.0
@@ -34,7 +34,12 @@ class Worker:
     """Works in the background of one process."""
 
     def __init__(
-        self, batches: Batches, finisher: Finisher, compactor: Compactor, leavings: Leavings, retirer: Retirer
+        self,
+        batches: BatchRepository,
+        finisher: Finisher,
+        compactor: Compactor,
+        leavings: GarbageCollector,
+        retirer: SnapshotExpirer,
     ) -> None:
         self._batches = batches
         self._finisher = finisher
@@ -48,10 +53,10 @@ class Worker:
     def start(self) -> None:
         """Begin to look for work."""
         for name, seconds, act in (
-            ("take over", LOOK_SECONDS, self._take_over),
-            ("compact", LOOK_SECONDS, self._compactor.run),
-            ("retire", COLLECT_SECONDS, self._retirer.run),
-            ("collect", COLLECT_SECONDS, self._leavings.collect),
+            ("take over", POLL_INTERVAL_SECONDS, self._take_over),
+            ("compact", POLL_INTERVAL_SECONDS, self._compactor.run),
+            ("retire", COLLECT_INTERVAL_SECONDS, self._retirer.run),
+            ("collect", COLLECT_INTERVAL_SECONDS, self._leavings.collect),
         ):
             self._tasks.add(asyncio.create_task(self._repeat(name, seconds, act), name=f"worker: {name}"))
 
@@ -85,7 +90,7 @@ class Worker:
             if taken:
                 log.warning("Batch %s was left behind by its process; finishing it.", batch_id)
                 finishing.append(self.finish(taken))
-            if len(finishing) == TAKEN_AT_ONCE:
+            if len(finishing) == MAX_CONCURRENT_TAKEOVERS:
                 break
         if finishing:
             await asyncio.wait(finishing)

@@ -43,7 +43,7 @@ class _Encoded:
         self.raw = raw
 
 
-class Inserts:
+class BulkInsert:
     """Sends the inserts of a process. All that are under way share the commands that confirm them."""
 
     def __init__(self, db: Database) -> None:

@@ -23,7 +23,7 @@ from pymongo.monitoring import (
     PoolReadyEvent,
 )
 
-from storage.mongodb.histogram import Tally
+from storage.mongodb.histogram import Histogram
 
 DRIVER_BOUNDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 
@@ -35,16 +35,16 @@ class Pool:
         self.limit: float = MAX_POOL_SIZE
         self.open = 0
         self.in_use = 0
-        self.checkouts = Tally(DRIVER_BOUNDS)
+        self.checkouts = Histogram(DRIVER_BOUNDS)
         self.failures = 0
 
 
-class DriverMeter(ConnectionPoolListener, CommandListener):
+class DriverMetrics(ConnectionPoolListener, CommandListener):
     """Counts by server, as `host:port`, and by the command's name. A command takes as long as its answer does."""
 
     def __init__(self) -> None:
         self.pools: defaultdict[str, Pool] = defaultdict(Pool)
-        self.commands: defaultdict[str, Tally] = defaultdict(lambda: Tally(DRIVER_BOUNDS))
+        self.commands: defaultdict[str, Histogram] = defaultdict(lambda: Histogram(DRIVER_BOUNDS))
         self.command_failures: defaultdict[str, int] = defaultdict(int)
 
     def started(self, event: CommandStartedEvent) -> None:

@@ -4,7 +4,7 @@ from bisect import bisect_left
 from collections.abc import Sequence
 
 
-class Tally:
+class Histogram:
     """Counts of durations, in seconds: `counts[n]` of those up to `bounds[n]`, the last of all that were longer."""
 
     __slots__ = ("bounds", "counts", "seconds")

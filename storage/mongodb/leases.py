@@ -11,7 +11,7 @@ from typing import Any
 
 # How long a holder may be silent before another process takes over, and how often it renews, in seconds.
 LEASE_SECONDS = 12
-RENEW_SECONDS = 3
+RENEW_INTERVAL_SECONDS = 3
 
 OWNER = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
 

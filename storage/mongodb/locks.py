@@ -31,7 +31,7 @@ class Locks:
 
         async def renew() -> None:
             while True:
-                await asyncio.sleep(leases.RENEW_SECONDS)
+                await asyncio.sleep(leases.RENEW_INTERVAL_SECONDS)
                 with suppress(PyMongoError):  # the lease outlasts a missed renewal
                     await self._collection.update_one(mine, [leases.renew()])
 

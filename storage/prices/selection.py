@@ -18,7 +18,7 @@ from storage.errors import InvalidArgument
 from storage.mongodb.connection import Document
 from storage.prices.currencies import CURRENCIES
 from storage.prices.row_decoder import RowRefused, encode_attributes
-from storage.prices.sku_range import Span, span_of_prefix
+from storage.prices.sku_range import SkuRange, sku_range_of_prefix
 
 MAX_ATTRIBUTES = 20
 
@@ -56,9 +56,9 @@ class PriceFilter(msgspec.Struct, frozen=True, omit_defaults=True):
     valid_on: datetime.date | None = None
 
     @property
-    def span(self) -> Span:
+    def span(self) -> SkuRange:
         """The skus that can meet it."""
-        return span_of_prefix(self.sku_prefix)
+        return sku_range_of_prefix(self.sku_prefix)
 
     def check(self) -> None:
         """Raise `InvalidArgument` for what no price can have: a currency that is none, an attribute that is none."""

@@ -13,7 +13,7 @@ import pytest
 
 from tests.acceptance.command import OPEN
 from tests.stack.edge import Edge, edge
-from tests.stack.load import Batches, Reads, create, publishing, reading, versions
+from tests.stack.load import BatchRepository, ReadMarks, create, publishing, reading, versions
 from tests.stack.servers import Server, servers
 from tests.waiting import until
 
@@ -58,7 +58,7 @@ def urls(colour: list[Server]) -> list[str]:
 
 
 @asynccontextmanager
-async def under_load(url: str) -> AsyncIterator[tuple[Reads, Batches]]:
+async def under_load(url: str) -> AsyncIterator[tuple[ReadMarks, BatchRepository]]:
     """Readers and an integrator for as long as the body runs; at its end everything that they were told is checked."""
     async with asyncio.timeout(SECONDS), reading(url, CLIENTS) as reads, publishing(url, 2) as batches:
         yield reads, batches

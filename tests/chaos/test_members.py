@@ -14,7 +14,18 @@ from tests.acceptance.command import OPEN
 from tests.chaos.test_deploys import CLIENTS
 from tests.stack.connections import Connection
 from tests.stack.edge import Edge, edge
-from tests.stack.load import READ, SKUS, Batches, Reads, batch, create, publish, publishing, reading, versions
+from tests.stack.load import (
+    READ,
+    SKUS,
+    BatchRepository,
+    ReadMarks,
+    batch,
+    create,
+    publish,
+    publishing,
+    reading,
+    versions,
+)
 from tests.stack.members import Members, members
 from tests.stack.servers import servers
 from tests.waiting import until
@@ -62,10 +73,10 @@ async def balancer(tmp_path: Path, environ: dict[str, str]) -> AsyncIterator[Edg
 class Faults:
     """Makes faults one after the other: reads go on, and a batch that is sent then is published in time."""
 
-    def __init__(self, url: str, reads: Reads) -> None:
+    def __init__(self, url: str, reads: ReadMarks) -> None:
         self._url = url
         self._reads = reads
-        self._batches = Batches()
+        self._batches = BatchRepository()
 
     async def make(self, what: str, fault: Callable[[], None]) -> None:
         answers, begun = self._reads.answers, time.monotonic()
@@ -124,7 +135,7 @@ async def test_without_a_majority_everybody_is_told_so_and_a_batch_is_published_
         assert b"UNAVAILABLE" in answer.body or answer.json() == first.json()
         for member in lost:
             member.restart()
-        batches = Batches()
+        batches = BatchRepository()
         await publish(connection, 2, batches)
 
         async def shown() -> bool:

@@ -69,7 +69,7 @@ async def test_more_findings_than_anyone_reads_are_counted(
     store: Store, mongodb_uri: str, price_list: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await store.db["snapshots"].update_many({}, {"$set": {"size": 77}})
-    monkeypatch.setattr(module, "MOST_SHOWN", 1)
+    monkeypatch.setattr(module, "MAX_FINDINGS_SHOWN", 1)
     result = await run(store, mongodb_uri)
     assert "2 findings. The first 1 are shown." in result.stdout
 

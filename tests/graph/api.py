@@ -12,7 +12,7 @@ from graph.app import create_app
 from graph.identity.callers import Caller
 from graph.identity.scopes import EVERYTHING
 from graph.middleware.authentication import CALLER
-from graph.middleware.body_limit import BodyLimit
+from graph.middleware.body_limit import BodyLimitMiddleware
 from graph.runtime import Runtime
 from graph.settings import Settings
 
@@ -143,7 +143,7 @@ def http_client(app: ASGIApp) -> httpx.AsyncClient:
 
     Without that nothing notes that a body was read, and each answer would wait for what is left of it.
     """
-    limited = BodyLimit(app, BODY_BYTES, BODY_BYTES)
+    limited = BodyLimitMiddleware(app, BODY_BYTES, BODY_BYTES)
 
     async def let_in(scope: Scope, receive: Receive, send: Send) -> None:
         await limited({**scope, CALLER: ANYBODY}, receive, send)

@@ -25,7 +25,7 @@ from graph.cache.response_cache import ResponseCache
 from graph.identity.authenticator import Authenticator
 from graph.runtime import Runtime
 from graph.schema.build import build_schema
-from loaders import Heads
+from loaders import PointerCache
 from storage import Store
 from tests.graph.api import ANYBODY, Api, http_client, open_settings, row
 
@@ -106,7 +106,7 @@ async def watched(mongodb_uri: str) -> AsyncIterator[tuple[Api, Commands]]:
     commands, database = Commands(), f"test_{secrets.token_hex(6)}"
     client: AsyncMongoClient[dict[str, Any]] = AsyncMongoClient(mongodb_uri, tz_aware=True, event_listeners=[commands])
     store = Store(client, database)
-    heads = Heads(store, 0)
+    heads = PointerCache(store, 0)
     runtime = Runtime(store, heads, ResponseCache(heads, 0), Authenticator(ANYBODY, store.api_keys))
     await heads.start()
     app = create_app(open_settings(mongodb_uri=mongodb_uri, mongodb_database=database))

@@ -13,10 +13,10 @@ from graph.cache.response_cache import ResponseCache
 from graph.http.endpoint import Endpoint
 from graph.http.streaming import MakeContext
 from graph.identity.authenticator import Authenticator
-from graph.middleware.min_version import MinVersion, min_versions_of
+from graph.middleware.min_version import MinVersionMiddleware, min_versions_of
 from graph.runtime import Runtime
 from graph.schema.build import build_schema
-from loaders import DEFAULT_CACHE_BYTES, Heads
+from loaders import DEFAULT_CACHE_BYTES, PointerCache
 from storage import Store
 from storage.mongodb.connection import Client
 from tests.graph.api import ANYBODY, Api, http_client
@@ -90,10 +90,10 @@ async def counting(uri: str, database: str, round_trips: RoundTrips, cache_bytes
     """The API of a process whose commands are counted."""
     client: Client = AsyncMongoClient(uri, tz_aware=True, event_listeners=[round_trips])
     store = Store(client, database)
-    heads = Heads(store, cache_bytes)
+    heads = PointerCache(store, cache_bytes)
     runtime = Runtime(store, heads, ResponseCache(heads, 0), Authenticator(ANYBODY, store.api_keys))
     await runtime.heads.start()
-    async with http_client(MinVersion(Endpoint(build_schema(), in_scope(runtime)))) as http:
+    async with http_client(MinVersionMiddleware(Endpoint(build_schema(), in_scope(runtime)))) as http:
         yield Api(http, runtime)
     await runtime.heads.stop()
     await store.close()

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from graph.cache.response_cache import ResponseCache
 from graph.identity.authenticator import Authenticator
 from graph.runtime import Runtime
-from loaders import MISSING, Heads, Versions, Window
-from loaders.cache.cached_version import Records
+from loaders import MISSING, PointerCache, VersionCache, Window
+from loaders.cache.cached_version import CachedVersion
 from loaders.cache.memory_size import SORTED_PLACE, weigh
 from storage import Gates, Store
 from tests.graph.api import ANYBODY
@@ -117,7 +117,7 @@ READINGS = st.lists(st.builds(Reading, SOME, WINDOWS, st.none() | st.integers(0,
 STEPS = st.lists(st.tuples(ACTS, READINGS, READINGS), min_size=2, max_size=8)
 
 
-def accounted(versions: Versions) -> None:
+def accounted(versions: VersionCache) -> None:
     """What is claimed is at least what is there, and within the budget."""
     entries = [records for lists in versions._lists.values() for records in lists.values()]
     assert versions.bytes == sum(records.bytes for records in entries) <= versions.budget
@@ -125,7 +125,7 @@ def accounted(versions: Versions) -> None:
         assert records.bytes >= weight_of(records)
 
 
-def weight_of(records: Records) -> int:
+def weight_of(records: CachedVersion) -> int:
     held = {**records.young, **records.old}
     return sum(weigh(sku, record) for sku, record in held.items()) + SORTED_PLACE * len(records.skus or ())
 
@@ -139,7 +139,7 @@ async def test_every_answer_is_that_of_the_version_it_names(
     await store.publisher.create(name, None, Gates(), "ops")
     runtimes = []
     for budget in BUDGETS:
-        heads = Heads(store, budget)
+        heads = PointerCache(store, budget)
         runtimes.append(Runtime(store, heads, ResponseCache(heads, 0), Authenticator(ANYBODY, store.api_keys)))
     for runtime in runtimes:
         await runtime.heads.start()

@@ -6,10 +6,10 @@ from itertools import product
 import bson
 import pytest
 
-from loaders import Versions, Window
+from loaders import VersionCache, Window
 from loaders.cache.warmer import Warmer
 from loaders.pages import Pages
-from storage import EVERYWHERE, Layer, Snapshot, SnapshotState, Store
+from storage import ALL_LISTS, Layer, Snapshot, SnapshotState, Store
 from storage.prices.price import encode
 
 SKUS = list("bdfhj")
@@ -28,7 +28,7 @@ async def snapshot(mock_store: Store) -> Snapshot:
 
 def uncached_pages(store: Store) -> Pages:
     """Pages that are always read from the database."""
-    versions = Versions(0)
+    versions = VersionCache(0)
     return Pages(store, versions, Warmer(store, versions))
 
 
@@ -86,8 +86,8 @@ async def test_lists_are_paged_by_name(mock_store: Store) -> None:
         for name in "cab"
     )
     pages = uncached_pages(mock_store)
-    first = await pages.price_lists(2, None, EVERYWHERE)
+    first = await pages.price_lists(2, None, ALL_LISTS)
     assert ([found.name for found in first.records], first.has_next, first.has_previous) == (["a", "b"], True, False)
-    second = await pages.price_lists(2, "b", EVERYWHERE)
+    second = await pages.price_lists(2, "b", ALL_LISTS)
     assert ([found.name for found in second.records], second.has_next, second.has_previous) == (["c"], False, True)
-    assert await pages.count_price_lists(EVERYWHERE) == 3
+    assert await pages.count_price_lists(ALL_LISTS) == 3

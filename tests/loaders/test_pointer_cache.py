@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from loaders import Heads
+from loaders import PointerCache
 from storage import PriceList, PriceListNotFound, Store
 
 
@@ -19,14 +19,14 @@ class FakeWatcher:
 
 
 @pytest.fixture
-def heads(mock_store: Store, monkeypatch: pytest.MonkeyPatch) -> Heads:
+def heads(mock_store: Store, monkeypatch: pytest.MonkeyPatch) -> PointerCache:
     """Heads that follow the `watcher`."""
     monkeypatch.setattr("loaders.pointer_cache.Watcher", FakeWatcher)
-    return Heads(mock_store)
+    return PointerCache(mock_store)
 
 
 @pytest.fixture
-def watcher(heads: Heads) -> FakeWatcher:
+def watcher(heads: PointerCache) -> FakeWatcher:
     """The watcher that the heads follow."""
     assert isinstance(heads._watcher, FakeWatcher)
     return heads._watcher
@@ -58,34 +58,34 @@ async def put(store: Store, price_list: PriceList) -> None:
 
 
 async def test_a_pointer_that_was_pushed_is_answered_from_memory(
-    heads: Heads, watcher: FakeWatcher, mock_store: Store
+    heads: PointerCache, watcher: FakeWatcher, mock_store: Store
 ) -> None:
     watcher.moved(head(3, 2))
     await put(mock_store, head(9, 8))
     assert await heads.find("retail") == head(3, 2)
 
 
-async def test_an_older_revision_changes_nothing(heads: Heads, watcher: FakeWatcher) -> None:
+async def test_an_older_revision_changes_nothing(heads: PointerCache, watcher: FakeWatcher) -> None:
     watcher.moved(head(5, 2))
     for older in (head(4, 9), head(5, 9)):
         watcher.moved(older)
         assert await heads.find("retail") == head(5, 2)
 
 
-async def test_a_newer_revision_counts_also_with_a_lower_version(heads: Heads, watcher: FakeWatcher) -> None:
+async def test_a_newer_revision_counts_also_with_a_lower_version(heads: PointerCache, watcher: FakeWatcher) -> None:
     watcher.moved(head(5, 4))
     watcher.moved(head(6, 1))
     assert await heads.get("retail") == head(6, 1)
 
 
-async def test_lists_do_not_disturb_each_other(heads: Heads, watcher: FakeWatcher) -> None:
+async def test_lists_do_not_disturb_each_other(heads: PointerCache, watcher: FakeWatcher) -> None:
     watcher.moved(head(9, 9, "a"))
     watcher.moved(head(1, None, "b"))
     assert [await heads.get(name) for name in "ab"] == [head(9, 9, "a"), head(1, None, "b")]
 
 
 async def test_while_the_stream_is_down_the_pointer_is_read(
-    heads: Heads, watcher: FakeWatcher, mock_store: Store
+    heads: PointerCache, watcher: FakeWatcher, mock_store: Store
 ) -> None:
     watcher.moved(head(3, 2))
     watcher.alive = False
@@ -97,26 +97,26 @@ async def test_while_the_stream_is_down_the_pointer_is_read(
     assert await heads.find("retail") == head(5, 4), "what was read is remembered"
 
 
-async def test_a_list_that_was_not_pushed_yet_is_looked_up(heads: Heads, mock_store: Store) -> None:
+async def test_a_list_that_was_not_pushed_yet_is_looked_up(heads: PointerCache, mock_store: Store) -> None:
     assert await heads.find("retail") is None
     await put(mock_store, head(1, None))
     assert await heads.find("retail") == head(1, None)
 
 
-async def test_a_list_that_does_not_exist_is_none_or_an_error(heads: Heads) -> None:
+async def test_a_list_that_does_not_exist_is_none_or_an_error(heads: PointerCache) -> None:
     assert await heads.find("nope") is None
     with pytest.raises(PriceListNotFound, match="nope"):
         await heads.get("nope")
 
 
-async def test_heads_are_alive_as_their_watcher_is(heads: Heads, watcher: FakeWatcher) -> None:
+async def test_heads_are_alive_as_their_watcher_is(heads: PointerCache, watcher: FakeWatcher) -> None:
     assert heads.alive
     watcher.alive = False
     assert not heads.alive
 
 
 async def test_what_is_known_is_told_without_asking_while_pointers_are_pushed(
-    heads: Heads, watcher: FakeWatcher
+    heads: PointerCache, watcher: FakeWatcher
 ) -> None:
     assert heads.known("retail") is None
     watcher.moved(head(3, 2))
@@ -126,7 +126,7 @@ async def test_what_is_known_is_told_without_asking_while_pointers_are_pushed(
 
 
 async def test_the_lag_is_counted_of_pointers_that_were_pushed_after_they_moved(
-    heads: Heads, watcher: FakeWatcher, monkeypatch: pytest.MonkeyPatch
+    heads: PointerCache, watcher: FakeWatcher, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     moved = head(2, 1)
     now = moved.created_at.timestamp()

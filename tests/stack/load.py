@@ -36,7 +36,7 @@ VERSIONS = f"""{{
 
 
 @dataclass
-class Reads:
+class ReadMarks:
     """What readers saw; `labels` are the versions by their labels, as answers showed them."""
 
     answers: int = 0
@@ -51,14 +51,14 @@ class Reads:
 
 
 @asynccontextmanager
-async def reading(url: str, clients: int) -> AsyncIterator[Reads]:
+async def reading(url: str, clients: int) -> AsyncIterator[ReadMarks]:
     """Read for as long as the body runs, half of it by GET."""
-    reads = Reads()
+    reads = ReadMarks()
     async with at_work(_read(url, reads, random.Random(number)) for number in range(clients)):
         yield reads
 
 
-async def _read(url: str, reads: Reads, chance: random.Random) -> None:
+async def _read(url: str, reads: ReadMarks, chance: random.Random) -> None:
     loop = asyncio.get_running_loop()
     async with Connection(url, resends=True) as connection:
         while True:
@@ -83,7 +83,7 @@ async def _ask(connection: Connection, chance: random.Random) -> Answered:
     return await connection.post({"query": query})
 
 
-def _check(answer: Answered, reads: Reads) -> None:
+def _check(answer: Answered, reads: ReadMarks) -> None:
     try:
         snapshot = answer.json()["data"]["snapshot"]
         amounts = {price["amount"] for price in snapshot["pricesBySku"]}
@@ -96,7 +96,7 @@ def _check(answer: Answered, reads: Reads) -> None:
 
 
 @dataclass
-class Batches:
+class BatchRepository:
     """What an integrator sent and was told: versions by labels, and each answer that was none."""
 
     published: dict[str, int] = field(default_factory=dict)
@@ -110,7 +110,7 @@ class Batches:
 
 async def create(url: str, price_list: str = PRICE_LIST) -> None:
     """Make the list, with its first version."""
-    first = Batches()
+    first = BatchRepository()
     async with Connection(url) as connection:
         created = await connection.post({"query": CREATE, "variables": {"name": price_list}})
         assert created.json() == {"data": {"createPriceList": {"userErrors": []}}}
@@ -125,7 +125,7 @@ def batch(number: int, price_list: str = PRICE_LIST) -> dict[str, Any]:
     return {"query": PUBLISH, "variables": {"input": {**order, "prices": prices}}}
 
 
-async def publish(connection: Connection, number: int, batches: Batches, price_list: str = PRICE_LIST) -> None:
+async def publish(connection: Connection, number: int, batches: BatchRepository, price_list: str = PRICE_LIST) -> None:
     """Publish batch `number`, sent as often as it takes, with one key."""
     request = batch(number, price_list)
     begun = asyncio.get_running_loop().time()
@@ -145,9 +145,9 @@ async def publish(connection: Connection, number: int, batches: Batches, price_l
 
 
 @asynccontextmanager
-async def publishing(url: str, first: int, pause: float = 0.2) -> AsyncIterator[Batches]:
+async def publishing(url: str, first: int, pause: float = 0.2) -> AsyncIterator[BatchRepository]:
     """Publish one batch after the other for as long as the body runs; the last one is finished."""
-    batches, ended = Batches(), asyncio.Event()
+    batches, ended = BatchRepository(), asyncio.Event()
 
     async def run() -> None:
         number = first

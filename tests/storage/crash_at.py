@@ -15,12 +15,12 @@ from itertools import count
 from typing import Any
 
 from storage import Batch, BatchState, Store
-from storage.batches.parts import Parts
+from storage.batches.parts import PartRepository
 from storage.batches.publish import Publisher
-from storage.batches.repository import Batches
+from storage.batches.repository import BatchRepository
 from storage.layers import writer
 from storage.layers.writer import Layers
-from storage.mongodb.bulk_insert import Inserts
+from storage.mongodb.bulk_insert import BulkInsert
 from storage.prices import row_decoder
 from tests.storage.factories import Row, order, row, rows, source
 
@@ -39,7 +39,7 @@ def die_at(point: str) -> None:
     """Replace the method by one that dies at its time."""
     name, call, when = point.split(":")
     owner, method = name.split(".")
-    cls = {each.__name__: each for each in (Batches, Inserts, Layers, Parts, Publisher)}[owner]
+    cls = {each.__name__: each for each in (BatchRepository, BulkInsert, Layers, PartRepository, Publisher)}[owner]
     original: Callable[..., Any] = getattr(cls, method)
     calls = count(1)
 

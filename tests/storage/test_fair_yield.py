@@ -6,7 +6,7 @@ import time
 import pytest
 
 from storage import fair_yield
-from storage.fair_yield import LONGEST_SECONDS, SHARE, give_way
+from storage.fair_yield import LONGEST_SECONDS, SHARE, yield_to_loop
 
 SLICE_SECONDS = 0.001
 
@@ -35,7 +35,7 @@ async def turns_of_others(slices: int, each: float, stages: int = 1) -> int:
     for _ in range(slices):
         work(SLICE_SECONDS)
         for _ in range(stages):
-            await give_way()
+            await yield_to_loop()
     ended.set()
     await task
     return had
@@ -73,7 +73,7 @@ async def test_of_many_pieces_of_work_one_has_its_turn_in_a_round(monkeypatch: p
 
     async def slices(piece: int) -> None:
         for _ in range(10):
-            await give_way()
+            await yield_to_loop()
             done[-1].append(piece)
 
     others = asyncio.create_task(rounds())
@@ -85,7 +85,7 @@ async def test_of_many_pieces_of_work_one_has_its_turn_in_a_round(monkeypatch: p
 
 
 async def test_who_waits_for_a_turn_no_more_is_passed_over() -> None:
-    waiting = [asyncio.create_task(give_way()) for _ in range(3)]
+    waiting = [asyncio.create_task(yield_to_loop()) for _ in range(3)]
     await asyncio.sleep(0)
     waiting[0].cancel()
     waiting[1].cancel()

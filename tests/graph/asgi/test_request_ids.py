@@ -6,7 +6,7 @@ import httpx
 import pytest
 from starlette.types import Receive, Scope, Send
 
-from graph.asgi.request_ids import Ids, RequestIds, ids
+from graph.asgi.request_ids import Ids, RequestIdMiddleware, ids
 from graph.http.response import json_response
 
 TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
@@ -26,7 +26,7 @@ class Answering:
 async def ask(*headers: tuple[str, str]) -> tuple[str, Ids]:
     """The id of the answer, and those that the application saw."""
     app = Answering()
-    async with httpx.AsyncClient(transport=httpx.ASGITransport(RequestIds(app)), base_url="http://p") as http:
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(RequestIdMiddleware(app)), base_url="http://p") as http:
         response = await http.get("/", headers=list(headers))
     [seen] = app.seen
     assert seen is not None

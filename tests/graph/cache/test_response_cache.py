@@ -7,16 +7,16 @@ from typing import cast
 import pytest
 
 from graph.cache.cache_control import CacheControl
-from graph.cache.response_cache import OVERHEAD, SWEPT, Entry, Key, ResponseCache
+from graph.cache.response_cache import OVERHEAD, SWEEP_PER_INSERT, Entry, Key, ResponseCache
 from graph.http.response import json_response
 from graph.telemetry.requests import Answers
-from loaders import Heads
+from loaders import PointerCache
 from storage import PriceList
 
 LIMIT = 64 << 10
 
 
-class Pointers:
+class PriceListRepository:
     """Heads that are where the test puts them."""
 
     def __init__(self) -> None:
@@ -34,18 +34,18 @@ class Pointers:
 
 
 @pytest.fixture
-def pointers() -> Pointers:
+def pointers() -> PriceListRepository:
     """The pointers of two lists."""
-    pointers = Pointers()
+    pointers = PriceListRepository()
     pointers.move("retail", 1)
     pointers.move("wholesale", 1)
     return pointers
 
 
 @pytest.fixture
-def cache(pointers: Pointers) -> ResponseCache:
+def cache(pointers: PriceListRepository) -> ResponseCache:
     """A small cache."""
-    return ResponseCache(cast("Heads", pointers), LIMIT)
+    return ResponseCache(cast("PointerCache", pointers), LIMIT)
 
 
 def key(name: str) -> Key:
@@ -70,7 +70,9 @@ def test_an_answer_is_found_by_all_of_its_key(cache: ResponseCache) -> None:
     assert (cache.hits, cache.misses) == (1, 4)
 
 
-def test_an_answer_dies_when_a_pointer_moves_that_it_depends_on(cache: ResponseCache, pointers: Pointers) -> None:
+def test_an_answer_dies_when_a_pointer_moves_that_it_depends_on(
+    cache: ResponseCache, pointers: PriceListRepository
+) -> None:
     cache.put(key("a"), entry(retail=1))
     cache.put(key("b"), entry(wholesale=1))
     cache.put(key("both"), entry(retail=1, wholesale=1))
@@ -82,7 +84,7 @@ def test_an_answer_dies_when_a_pointer_moves_that_it_depends_on(cache: ResponseC
     assert (len(cache), cache.bytes) == (0, 0)
 
 
-def test_nothing_is_answered_while_pointers_are_not_pushed(cache: ResponseCache, pointers: Pointers) -> None:
+def test_nothing_is_answered_while_pointers_are_not_pushed(cache: ResponseCache, pointers: PriceListRepository) -> None:
     cache.put(key("a"), entry())
     pointers.alive = False
     assert cache.find(key("a")) is None
@@ -124,9 +126,9 @@ def test_an_answer_takes_the_place_of_the_one_before(cache: ResponseCache) -> No
     assert (len(cache), cache.bytes, cache.evictions) == (1, size, 0)
 
 
-def test_answers_of_a_version_that_is_gone_give_their_memory_back_bit_by_bit(pointers: Pointers) -> None:
-    cache = ResponseCache(cast("Heads", pointers), 1 << 20)
-    for n in range(3 * SWEPT):
+def test_answers_of_a_version_that_is_gone_give_their_memory_back_bit_by_bit(pointers: PriceListRepository) -> None:
+    cache = ResponseCache(cast("PointerCache", pointers), 1 << 20)
+    for n in range(3 * SWEEP_PER_INSERT):
         cache.put(key(f"old {n}"), entry(retail=1))
     cache.put(key("other"), entry(wholesale=1))
     pointers.move("retail", 2)
@@ -134,6 +136,6 @@ def test_answers_of_a_version_that_is_gone_give_their_memory_back_bit_by_bit(poi
     for n in range(5):
         cache.put(key(f"new {n}"), entry(retail=2))
         sizes.append(len(cache))
-    assert sizes[0] >= 2 * SWEPT
+    assert sizes[0] >= 2 * SWEEP_PER_INSERT
     assert sizes[-1] == 6
     assert cache.find(key("other")) is not None

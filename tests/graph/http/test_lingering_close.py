@@ -7,7 +7,7 @@ from starlette.types import Message, Receive, Scope, Send
 
 from graph.http import lingering_close
 from graph.http.response import json_response
-from graph.middleware.body_limit import BodyLimit
+from graph.middleware.body_limit import BodyLimitMiddleware
 
 
 def request(method: str = "POST") -> Scope:
@@ -60,7 +60,7 @@ async def test_the_rest_of_a_body_is_taken_in_after_the_answer_and_before_the_en
 
 async def test_a_connection_whose_body_was_read_is_kept() -> None:
     client = Client(b"a", b"b")
-    await BodyLimit(read_then_refuse, 100, 100)(request(), client.receive, client.send)
+    await BodyLimitMiddleware(read_then_refuse, 100, 100)(request(), client.receive, client.send)
     assert not client.is_closed
     assert len(client.got) == 2
 
@@ -87,6 +87,6 @@ async def test_who_says_nothing_more_is_not_waited_for_for_ever(monkeypatch: pyt
 
 async def test_what_is_taken_in_after_an_answer_is_over_no_limit() -> None:
     client = Client(*[b"abcd"] * 10)
-    await BodyLimit(refuse, 10, 10)(request(), client.receive, client.send)
+    await BodyLimitMiddleware(refuse, 10, 10)(request(), client.receive, client.send)
     assert client.left == 0
     assert client.got[0]["status"] == 401

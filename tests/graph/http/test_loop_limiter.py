@@ -4,11 +4,11 @@ import asyncio
 
 import pytest
 
-from graph.http.loop_limiter import Turnstile
+from graph.http.loop_limiter import LoopLimiter
 
 
 async def test_so_many_pass_in_a_turn_in_the_order_they_came() -> None:
-    turnstile, passed = Turnstile(2), list[int]()
+    turnstile, passed = LoopLimiter(2), list[int]()
 
     async def come(number: int) -> None:
         await turnstile.enter()
@@ -25,7 +25,7 @@ async def test_so_many_pass_in_a_turn_in_the_order_they_came() -> None:
 
 
 async def test_who_gave_up_takes_no_place() -> None:
-    turnstile = Turnstile(1)
+    turnstile = LoopLimiter(1)
     await turnstile.enter()
     waiting = [asyncio.create_task(turnstile.enter()) for _ in range(3)]
     await asyncio.sleep(0)
@@ -36,7 +36,7 @@ async def test_who_gave_up_takes_no_place() -> None:
 
 
 async def test_after_a_rush_it_is_open_again() -> None:
-    turnstile = Turnstile(1)
+    turnstile = LoopLimiter(1)
     async with asyncio.timeout(30):
         await asyncio.gather(*(turnstile.enter() for _ in range(5)))
         for _ in range(3):

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from storage import Store
-from storage.layers.reader import Stack
+from storage.layers.reader import LayerReader
 from tests.graph.api import open_settings, row, serving
 
 
@@ -16,7 +16,7 @@ async def test_a_query_that_takes_too_long_is_given_up(
     settings = open_settings(
         mongodb_uri=mongodb_uri, mongodb_database=store.db.name, max_seconds=3, cache_bytes=0, response_cache_bytes=0
     )
-    find = Stack.find
+    find = LayerReader.find
 
     async def slowly(*arguments: Any) -> Any:
         await asyncio.sleep(3.5)
@@ -26,11 +26,11 @@ async def test_a_query_that_takes_too_long_is_given_up(
         await api.create("retail")
         await api.publish("retail", [row("a")])
         query = {"query": '{ snapshot(priceList: "retail") { price(sku: "a") { amount } } }'}
-        monkeypatch.setattr(Stack, "find", slowly)
+        monkeypatch.setattr(LayerReader, "find", slowly)
         answer = await api.http.post("/graphql", json=query)
         assert answer.status_code == 503
         [error] = answer.json()["errors"]
         assert error["extensions"]["code"] == "QUERY_TIMEOUT"
         assert "3 s" in error["message"]
-        monkeypatch.setattr(Stack, "find", find)
+        monkeypatch.setattr(LayerReader, "find", find)
         assert (await api.http.post("/graphql", json=query)).json()["data"]["snapshot"]["price"] == {"amount": "1.00"}

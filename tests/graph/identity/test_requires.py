@@ -6,7 +6,7 @@ import strawberry
 from graphql import GraphQLField, GraphQLObjectType, GraphQLSchema
 from strawberry.schema.schema_converter import GraphQLCoreConverter
 
-from graph.identity.requires import NEED, Need, as_parent
+from graph.identity.requires import REQUIREMENT, Requirement, as_parent
 from graph.identity.scopes import Scope
 from graph.schema.build import build_schema
 
@@ -59,9 +59,9 @@ def has_resolver(field: GraphQLField) -> bool:
     return field.extensions[GraphQLCoreConverter.DEFINITION_BACKREF].base_resolver is not None
 
 
-def need_of(field: GraphQLField) -> Need | None:
+def need_of(field: GraphQLField) -> Requirement | None:
     resolver = field.extensions[GraphQLCoreConverter.DEFINITION_BACKREF].base_resolver
-    need: Need | None = getattr(resolver.wrapped_func, NEED, None) if resolver else None
+    need: Requirement | None = getattr(resolver.wrapped_func, REQUIREMENT, None) if resolver else None
     return need
 
 

@@ -9,7 +9,7 @@ from starlette.responses import PlainTextResponse
 from starlette.types import Receive, Scope, Send
 
 from graph.http import lingering_close
-from graph.middleware.body_limit import BodyLimit
+from graph.middleware.body_limit import BodyLimitMiddleware
 from storage import Store
 from tests.graph.api import http_client, open_settings, serving
 
@@ -44,7 +44,7 @@ def _not_lingering(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 async def http() -> AsyncIterator[httpx.AsyncClient]:
     """A client of a limited application."""
-    async with http_client(BodyLimit(echo, LIMIT, 10 * LIMIT)) as client:
+    async with http_client(BodyLimitMiddleware(echo, LIMIT, 10 * LIMIT)) as client:
         yield client
 
 

@@ -4,7 +4,7 @@ import pytest
 from starlette.types import Message
 
 from graph.http.response import json_response
-from graph.middleware.trusted_host import OwnName
+from graph.middleware.trusted_host import TrustedHostMiddleware
 
 
 async def status(host: str | None) -> int:
@@ -18,7 +18,9 @@ async def status(host: str | None) -> int:
         sent.append(message)
 
     headers = [(b"host", host.encode())] if host is not None else []
-    await OwnName(json_response({}))({"type": "http", "method": "POST", "headers": headers}, receive, send)
+    await TrustedHostMiddleware(json_response({}))(
+        {"type": "http", "method": "POST", "headers": headers}, receive, send
+    )
     return int(sent[0]["status"])
 
 

@@ -2,9 +2,9 @@
 
 import pytest
 
-from graph.middleware.trusted_proxies import Balancers
+from graph.middleware.trusted_proxies import TrustedProxies
 
-BALANCERS = Balancers(["10.0.0.0/8", "::1"])
+BALANCERS = TrustedProxies(["10.0.0.0/8", "::1"])
 
 
 def client(connected: str | None, *told: str) -> str:
@@ -39,5 +39,6 @@ def test_a_request_of_a_balancer_itself_is_its_own() -> None:
 
 def test_without_balancers_nobody_is_believed() -> None:
     assert (
-        Balancers().client({"client": ("127.0.0.1", 1), "headers": [(b"x-forwarded-for", b"192.0.2.7")]}) == "127.0.0.1"
+        TrustedProxies().client({"client": ("127.0.0.1", 1), "headers": [(b"x-forwarded-for", b"192.0.2.7")]})
+        == "127.0.0.1"
     )

@@ -11,8 +11,8 @@ from pymongo.errors import AutoReconnect, ExecutionTimeout, OperationFailure, Se
 
 from graph.schema.errors import present
 from storage import Price, PricebookError, Refused, errors
-from storage.catalog.price_lists import Pointers
-from storage.layers.reader import Stack
+from storage.catalog.price_lists import PriceListRepository
+from storage.layers.reader import LayerReader
 from tests.graph.api import CREATE, Api, row
 
 SECRET = "mongodb://ada:hunter2@db.internal"
@@ -63,7 +63,7 @@ async def test_an_unforeseen_error_is_masked_and_its_incident_is_in_the_log(
 ) -> None:
     await api.create("retail")
     await api.publish("retail", [row("a")])
-    monkeypatch.setattr(Stack, "find", ruin)
+    monkeypatch.setattr(LayerReader, "find", ruin)
     with caplog.at_level(logging.ERROR, "pricebook.graph"):
         answer = await api.answer('{ snapshot(priceList: "retail") { version price(sku: "a") { sku } } }')
     assert answer["data"] == {"snapshot": {"version": 1, "price": None}}
@@ -80,7 +80,7 @@ async def test_an_unforeseen_error_is_masked_and_its_incident_is_in_the_log(
 async def test_every_incident_has_an_id_of_its_own(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
     await api.create("retail")
     await api.publish("retail", [row("a")])
-    monkeypatch.setattr(Stack, "find", ruin)
+    monkeypatch.setattr(LayerReader, "find", ruin)
     document = '{ snapshot(priceList: "retail") { price(sku: "a") { sku } } }'
     messages = {(await api.answer(document))["errors"][0]["message"] for _ in range(3)}
     assert len(messages) == 3
@@ -94,7 +94,7 @@ async def test_what_the_caller_can_mend_is_a_user_error_of_a_mutation(
     async def refuse(*_: Any, **__: Any) -> None:
         raise refusals[0]
 
-    monkeypatch.setattr(Pointers, "add", refuse)
+    monkeypatch.setattr(PriceListRepository, "add", refuse)
     while refusals:
         assert (await api.data(CREATE, input={"name": "retail"}))["createPriceList"] == {
             "priceList": None,
@@ -109,7 +109,7 @@ async def test_what_the_caller_cannot_mend_is_a_top_level_error_of_a_mutation(
     async def break_down(*_: Any, **__: Any) -> None:
         raise ServerSelectionTimeoutError(SECRET)
 
-    monkeypatch.setattr(Pointers, "add", break_down)
+    monkeypatch.setattr(PriceListRepository, "add", break_down)
     answer = await api.answer(CREATE, input={"name": "retail"})
     assert answer["data"] is None
     assert [error["extensions"]["code"] for error in answer["errors"]] == ["UNAVAILABLE"]

@@ -12,7 +12,7 @@ from storage import Store
 from tests.graph.api import Api, open_settings, row, serving
 from tests.graph.schema.test_retention import update
 
-KEPT = 5
+MAX_CACHED_SUMMARIES = 5
 SKUS = 60
 READERS = 6
 
@@ -35,7 +35,7 @@ async def retail(mongodb_uri: str, store: Store) -> AsyncIterator[Api]:
         api.runtime.store.retirer._settle /= 10
         api.runtime.store.leavings._orphan_seconds = 2.0
         await api.create("retail")
-        await update(api, versions=KEPT, days=0)
+        await update(api, versions=MAX_CACHED_SUMMARIES, days=0)
         yield api
 
 
@@ -104,7 +104,7 @@ async def run(api: Api, publishes: int) -> None:
     states = [each["state"] async for each in manifests]
     assert len(states) == publishes
     assert states.count("RETIRED") > publishes - 40
-    assert set(states[:KEPT]) == {"PUBLISHED"}
+    assert set(states[:MAX_CACHED_SUMMARIES]) == {"PUBLISHED"}
 
 
 async def test_no_walk_loses_its_version(retail: Api) -> None:

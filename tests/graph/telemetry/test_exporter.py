@@ -56,7 +56,7 @@ async def test_what_happens_is_told_within_a_moment(mongodb_uri: str) -> None:
 async def test_a_database_that_cannot_be_looked_at_is_logged_and_looked_at_again(
     mongodb_uri: str, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("graph.telemetry.exporter.LOOK_SECONDS", 0.01)
+    monkeypatch.setattr("graph.telemetry.exporter.LIST_METRICS_INTERVAL_SECONDS", 0.01)
     looks: list[str] = []
 
     async def look(_: ListMetrics) -> None:
@@ -112,7 +112,7 @@ async def test_a_list_begins_with_zeros_so_that_its_first_failure_is_an_increase
 
 
 async def test_lists_beyond_the_most_are_told_together(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("graph.telemetry.list_labels.MOST", 1)
+    monkeypatch.setattr("graph.telemetry.list_labels.MAX_LABELS", 1)
     own, *others = sorted(new_name() for _ in range(3))
     await api.create(own, *others)
     labels = ListLabels()

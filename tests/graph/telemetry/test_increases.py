@@ -3,9 +3,9 @@
 import pytest
 from prometheus_client import CollectorRegistry, Counter
 
-from graph.telemetry.increases import Durations, Increases, TallyHistogram
-from graph.telemetry.list_labels import MOST, OTHER, ListLabels
-from storage import InvalidArgument, Tally
+from graph.telemetry.increases import Durations, HistogramCollector, Increases
+from graph.telemetry.list_labels import MAX_LABELS, OTHER, ListLabels
+from storage import Histogram, InvalidArgument
 from storage.catalog.price_lists import check_name
 
 
@@ -31,8 +31,8 @@ def test_two_who_count_the_same_are_added_up(registry: CollectorRegistry) -> Non
 
 
 def test_a_duration_is_in_every_bucket_that_is_not_below_it(registry: CollectorRegistry) -> None:
-    tally = Tally((0.1, 1.0))
-    durations = Durations(TallyHistogram("took_seconds", "Took.", ["what"], buckets=(0.1, 1.0), registry=registry))
+    tally = Histogram((0.1, 1.0))
+    durations = Durations(HistogramCollector("took_seconds", "Took.", ["what"], buckets=(0.1, 1.0), registry=registry))
     for seconds in (0.05, 0.1, 0.5):
         tally.add(seconds)
     durations.tell({("x",): tally})
@@ -50,7 +50,9 @@ def test_a_duration_is_in_every_bucket_that_is_not_below_it(registry: CollectorR
 
 def test_lists_beyond_the_most_share_a_label_that_no_list_can_have() -> None:
     labels = ListLabels()
-    assert [labels.of(f"list-{number}") for number in range(MOST)] == [f"list-{number}" for number in range(MOST)]
+    assert [labels.of(f"list-{number}") for number in range(MAX_LABELS)] == [
+        f"list-{number}" for number in range(MAX_LABELS)
+    ]
     assert labels.of("one-more") == OTHER
     assert labels.of("list-0") == "list-0"
     assert not labels.own("one-more")

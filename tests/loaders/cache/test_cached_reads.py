@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import pytest
 
 from loaders import MISSING, Window
-from loaders.cache.cached_version import Records
+from loaders.cache.cached_version import CachedVersion
 from storage import Snapshot
 from tests.graph.api import ANYBODY, Api, row
 from tests.loaders.conftest import RoundTrips
@@ -179,7 +179,7 @@ async def test_layers_that_were_folded_meanwhile_are_found_by_the_manifest_as_it
     assert [price["amount"] for price in found["snapshot"]["pricesBySku"]] == ["0.50", "1.50", "2.50", "2.00"]
 
 
-def _never(_: Records) -> None:
+def _never(_: CachedVersion) -> None:
     return None
 
 

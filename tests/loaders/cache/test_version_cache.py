@@ -8,10 +8,10 @@ from decimal import Decimal
 
 import pytest
 
-from loaders.cache.cached_version import MISSING, Records
+from loaders.cache.cached_version import MISSING, CachedVersion
 from loaders.cache.memory_size import weigh
-from loaders.cache.merge_overlay import Succession
-from loaders.cache.version_cache import KEPT, Versions
+from loaders.cache.merge_overlay import MergeOverlay
+from loaders.cache.version_cache import MAX_OLD_VERSIONS, VersionCache
 from storage import Layer, Price, Snapshot, SnapshotState, Tier
 
 NOW = datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC)
@@ -27,18 +27,18 @@ def prices(numbers: Iterable[int]) -> list[tuple[str, Price | None]]:
     return [(f"sku-{number:05}", Price(f"sku-{number:05}", Decimal("1.00"), "EUR")) for number in numbers]
 
 
-def known(records: Records, numbers: Iterable[int]) -> list[int]:
+def known(records: CachedVersion, numbers: Iterable[int]) -> list[int]:
     """Which of those are in memory; looking does not count as reading."""
     return [number for number in numbers if f"sku-{number:05}" in {**records.young, **records.old}]
 
 
-async def current(versions: Versions, version: int = 1, price_list: str = "retail") -> Records:
+async def current(versions: VersionCache, version: int = 1, price_list: str = "retail") -> CachedVersion:
     records = versions.of(snapshot(version, price_list))
     versions.turn(price_list, version)
     return records
 
 
-def complete(versions: Versions, records: Records, count: int) -> bool:
+def complete(versions: VersionCache, records: CachedVersion, count: int) -> bool:
     """Put so many records into a version, and have it whole."""
     return versions.add(records, prices(range(count))) and versions.complete(
         records, [s for s, _ in prices(range(count))]
@@ -46,7 +46,7 @@ def complete(versions: Versions, records: Records, count: int) -> bool:
 
 
 async def test_what_was_not_read_lately_is_evicted_first() -> None:
-    versions = Versions(WEIGHT * 100)
+    versions = VersionCache(WEIGHT * 100)
     records = await current(versions)
     assert versions.add(records, prices(range(90)))
     assert versions.add(records, prices(range(90, 110))), "some of the first have to go"
@@ -62,7 +62,7 @@ async def test_what_was_not_read_lately_is_evicted_first() -> None:
 
 
 async def test_old_versions_go_before_anything_of_a_current_one() -> None:
-    versions = Versions(WEIGHT * 100)
+    versions = VersionCache(WEIGHT * 100)
     old = await current(versions, 1)
     assert versions.add(old, prices(range(60)))
     new = await current(versions, 2)
@@ -73,16 +73,16 @@ async def test_old_versions_go_before_anything_of_a_current_one() -> None:
 
 
 async def test_only_some_versions_that_are_not_current_are_kept() -> None:
-    versions = Versions()
+    versions = VersionCache()
     for version in range(1, 10):
         versions.add(await current(versions, version), prices(range(3)))
     kept = [version for version in range(1, 10) if versions.find("retail", version)]
-    assert kept == list(range(9 - KEPT, 10))
-    assert versions.bytes == WEIGHT * 3 * (KEPT + 1)
+    assert kept == list(range(9 - MAX_OLD_VERSIONS, 10))
+    assert versions.bytes == WEIGHT * 3 * (MAX_OLD_VERSIONS + 1)
 
 
 async def test_a_list_may_be_whole_if_it_takes_a_third_of_the_budget_and_two_of_them_if_they_fit() -> None:
-    versions = Versions(WEIGHT * 300)
+    versions = VersionCache(WEIGHT * 300)
     lists = [await current(versions, price_list=name) for name in ("a", "b", "c")]
     assert not versions.fits_whole(lists[0], WEIGHT * 101)
     for records in lists[:2]:
@@ -95,7 +95,7 @@ async def test_a_list_may_be_whole_if_it_takes_a_third_of_the_budget_and_two_of_
 
 
 async def test_a_whole_list_gives_nothing_to_records_of_others() -> None:
-    versions = Versions(WEIGHT * 300)
+    versions = VersionCache(WEIGHT * 300)
     small, large = await current(versions, price_list="small"), await current(versions, price_list="large")
     assert complete(versions, small, 90)
     for number in range(0, 2000, 10):
@@ -106,7 +106,7 @@ async def test_a_whole_list_gives_nothing_to_records_of_others() -> None:
 
 
 async def test_a_list_of_which_something_was_evicted_is_not_whole() -> None:
-    versions = Versions(WEIGHT * 300)
+    versions = VersionCache(WEIGHT * 300)
     records = await current(versions)
     versions.add(records, prices(range(90)))
     records.evict(1)
@@ -115,11 +115,11 @@ async def test_a_list_of_which_something_was_evicted_is_not_whole() -> None:
 
 
 async def test_a_version_that_was_rolled_back_to_outlives_the_one_it_was_read_through() -> None:
-    versions = Versions()
-    base, newer = await current(versions, 1), Records(snapshot(2), 0.0)
+    versions = VersionCache()
+    base, newer = await current(versions, 1), CachedVersion(snapshot(2), 0.0)
     newer.coming = True
     assert complete(versions, base, 90)
-    with Succession(versions, base, newer) as succession:
+    with MergeOverlay(versions, base, newer) as succession:
         assert succession.say([*prices([95]), ("sku-00001", None)])
         assert succession.finish()
     assert (newer.whole, base.whole, known(base, range(99))) == (True, False, [1, 95])
@@ -132,11 +132,11 @@ async def test_a_version_that_was_rolled_back_to_outlives_the_one_it_was_read_th
 
 
 async def test_a_succession_that_is_broken_off_leaves_everything_as_it_was() -> None:
-    versions = Versions()
-    base, newer = await current(versions, 1), Records(snapshot(2), 0.0)
+    versions = VersionCache()
+    base, newer = await current(versions, 1), CachedVersion(snapshot(2), 0.0)
     assert complete(versions, base, 90)
     before, weight = dict(base.young), versions.bytes
-    with Succession(versions, base, newer) as succession:
+    with MergeOverlay(versions, base, newer) as succession:
         assert succession.say(
             [*prices([95]), ("sku-00001", None), ("sku-00002", Price("sku-00002", Decimal(2), "EUR"))]
         )
@@ -146,10 +146,10 @@ async def test_a_succession_that_is_broken_off_leaves_everything_as_it_was() -> 
 
 
 async def test_a_succession_ends_when_its_base_is_dropped() -> None:
-    versions = Versions()
-    base, newer = await current(versions, 1), Records(snapshot(2), 0.0)
+    versions = VersionCache()
+    base, newer = await current(versions, 1), CachedVersion(snapshot(2), 0.0)
     assert complete(versions, base, 90)
-    with Succession(versions, base, newer) as succession:
+    with MergeOverlay(versions, base, newer) as succession:
         assert succession.say(prices([95]))
         versions.drop(base)
         assert not succession.say(prices([96]))
@@ -158,7 +158,7 @@ async def test_a_succession_ends_when_its_base_is_dropped() -> None:
 
 
 async def test_without_a_budget_nothing_but_the_manifest_is_kept() -> None:
-    versions = Versions(0)
+    versions = VersionCache(0)
     records = await current(versions)
     assert not versions.add(records, prices(range(3)))
     assert (versions.bytes, known(records, range(3))) == (0, [])
@@ -166,9 +166,9 @@ async def test_without_a_budget_nothing_but_the_manifest_is_kept() -> None:
 
 
 async def test_what_cannot_fit_is_not_kept() -> None:
-    versions = Versions(WEIGHT * 3)
+    versions = VersionCache(WEIGHT * 3)
     records = await current(versions)
-    records.newer = Records(snapshot(2), 0.0)  # nothing can be taken from one that is read through another
+    records.newer = CachedVersion(snapshot(2), 0.0)  # nothing can be taken from one that is read through another
     records.changed = {sku for sku, _ in prices(range(9))}
     assert versions.add(records, prices(range(3)))
     assert not versions.add(records, prices(range(3, 9)))
@@ -177,7 +177,7 @@ async def test_what_cannot_fit_is_not_kept() -> None:
 
 
 async def test_records_of_a_version_that_was_dropped_meanwhile_are_not_kept() -> None:
-    versions = Versions()
+    versions = VersionCache()
     records = await current(versions)
     versions.drop(records)
     assert not versions.add(records, prices(range(3)))
@@ -194,7 +194,7 @@ def test_what_is_claimed_is_really_taken(kind: str) -> None:
     gc.collect()
     tracemalloc.start()
     before = tracemalloc.get_traced_memory()[0]
-    records = Records(snapshot(1), 0.0)
+    records = CachedVersion(snapshot(1), 0.0)
     for number in range(count):
         records.add(*made(kind, number))
     records.skus = sorted(records.young)

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from loaders.cache.version_switch import Turning
+from loaders.cache.version_switch import VersionSwitch
 from loaders.cache.warmer import Warmer
 from storage import PriceList
 
@@ -42,9 +42,9 @@ class Line:
         self.turned: list[int] = []
         self.done = asyncio.Event()
 
-    def begin(self, revision: int) -> Turning:
+    def begin(self, revision: int) -> VersionSwitch:
         turn: Callable[[PriceList], None] = lambda head: self.turned.append(head.revision)  # noqa: E731
-        return Turning(head(revision), self.warmer, turn, lambda _: self.done.set())
+        return VersionSwitch(head(revision), self.warmer, turn, lambda _: self.done.set())
 
 
 @pytest.fixture
@@ -85,7 +85,7 @@ async def test_a_pointer_that_is_older_than_what_is_under_way_or_waits_is_no_new
 
 
 async def test_no_version_waits_longer_than_its_time(line: Line, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("loaders.cache.version_switch.TURN_SECONDS", 0.05)
+    monkeypatch.setattr("loaders.cache.version_switch.MAX_SWITCH_DELAY_SECONDS", 0.05)
     turning = line.begin(2)
     await asyncio.sleep(0)
     turning.follow(head(3))

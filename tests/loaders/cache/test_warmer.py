@@ -6,10 +6,10 @@ from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Sequence
 
 import pytest
 
-from loaders import Heads
-from loaders.cache.cached_version import MISSING, Records
+from loaders import PointerCache
+from loaders.cache.cached_version import MISSING, CachedVersion
 from storage import Price, Store
-from storage.layers.reader import Stack
+from storage.layers.reader import LayerReader
 from tests.graph.api import ANYBODY, Api, row
 from tests.loaders.conftest import RoundTrips
 from tests.loaders.publishing import merge, replace, whole
@@ -42,7 +42,7 @@ async def partial(api: Api, monkeypatch: pytest.MonkeyPatch) -> Api:
     return api
 
 
-def current(heads: Heads) -> Records:
+def current(heads: PointerCache) -> CachedVersion:
     records = heads.versions.current("retail")
     assert records is not None
     return records
@@ -54,7 +54,7 @@ async def is_at(api: Api, version: int, price_list: str = "retail") -> bool:
     return head is not None and head.current_version == version
 
 
-async def turned(api: Api, version: int) -> Records:
+async def turned(api: Api, version: int) -> CachedVersion:
     """The records of a version, once readers are given it."""
     await until(lambda: is_at(api, version), f"turned to {version}")
     return current(api.runtime.heads)
@@ -75,16 +75,16 @@ class Gate:
 
 @pytest.fixture
 def gate(monkeypatch: pytest.MonkeyPatch) -> Iterator[Gate]:
-    gate, read = Gate(), Stack.read
+    gate, read = Gate(), LayerReader.read
 
-    async def gated(stack: Stack, layers: Sequence[str]) -> AsyncGenerator[list[tuple[str, Price | None]], None]:
+    async def gated(stack: LayerReader, layers: Sequence[str]) -> AsyncGenerator[list[tuple[str, Price | None]], None]:
         gate.waiting.set()
         await gate.open.wait()
         async for part in read(stack, layers):
             yield part
 
-    monkeypatch.setattr(Stack, "read", gated)
-    monkeypatch.setattr("loaders.cache.version_switch.TURN_SECONDS", 60.0)  # however slow the machine is
+    monkeypatch.setattr(LayerReader, "read", gated)
+    monkeypatch.setattr("loaders.cache.version_switch.MAX_SWITCH_DELAY_SECONDS", 60.0)  # however slow the machine is
     yield gate
     gate.open.set()
 
@@ -183,7 +183,7 @@ async def test_readers_are_given_a_version_when_it_is_warm_and_not_before(api: A
 async def test_a_version_is_not_kept_back_for_longer_than_its_time(
     api: Api, store: Store, gate: Gate, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("loaders.cache.version_switch.TURN_SECONDS", 0.01)
+    monkeypatch.setattr("loaders.cache.version_switch.MAX_SWITCH_DELAY_SECONDS", 0.01)
     await merge(store, "retail", {SKUS[0]: "2.00"})
     await gate.waiting.wait()
     await until(lambda: is_at(api, 2), "turned")
@@ -351,16 +351,16 @@ async def test_a_manifest_that_a_new_primary_does_not_know_yet_is_asked_for_agai
 async def test_what_cannot_be_warmed_is_turned_to_all_the_same(
     api: Api, store: Store, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    read = Stack.read
+    read = LayerReader.read
 
-    async def broken(stack: Stack, layers: Sequence[str]) -> AsyncIterator[object]:
+    async def broken(stack: LayerReader, layers: Sequence[str]) -> AsyncIterator[object]:
         raise OSError("The line is cut.")
         yield
 
-    monkeypatch.setattr(Stack, "read", broken)
+    monkeypatch.setattr(LayerReader, "read", broken)
     await merge(store, "retail", {SKUS[0]: "2.00"})
     await until(lambda: is_at(api, 2), "turned")
-    monkeypatch.setattr(Stack, "read", read)
+    monkeypatch.setattr(LayerReader, "read", read)
     assert "could not be warmed" in caplog.text
     assert (await api.data(POINT, sku=SKUS[0]))["snapshot"] == {"version": 2, "price": {"amount": "2.00"}}
     assert (await api.data(POINT, sku=SKUS[1]))["snapshot"] == {"version": 2, "price": {"amount": "1.00"}}

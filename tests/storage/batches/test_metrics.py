@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 import pytest
 from pymongo.errors import AutoReconnect, OperationFailure
 
-from storage import BatchMode, BatchState, Meter, PublishPolicy, Store, Tally
+from storage import BatchMode, BatchState, Histogram, PublishPolicy, StorageMetrics, Store
 from storage.errors import NotRetired
 from tests.storage.factories import create, current, failed, held, published, row, rows, submit, versions
 
@@ -19,7 +19,7 @@ def counted(store: Store) -> dict[str, int]:
 
 
 def test_a_tally_counts_by_upper_bounds() -> None:
-    tally = Tally((0.1, 1.0))
+    tally = Histogram((0.1, 1.0))
     for seconds in (0.0, 0.1, 0.2, 1.0, 5.0):
         tally.add(seconds)
     assert tally.counts == [2, 2, 1]
@@ -91,7 +91,7 @@ async def test_what_is_held_and_kept_is_told_by_list(store: Store) -> None:
 @pytest.fixture
 async def metered(mongodb_uri: str) -> AsyncIterator[Store]:
     """A store that counts its driver, with at most two connections to each server."""
-    store = await Store.open(f"{mongodb_uri}&maxPoolSize=2", f"test_{secrets.token_hex(6)}", meter=Meter())
+    store = await Store.open(f"{mongodb_uri}&maxPoolSize=2", f"test_{secrets.token_hex(6)}", meter=StorageMetrics())
     yield store
     await store.client.drop_database(store.db.name)
     await store.close()

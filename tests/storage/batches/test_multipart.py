@@ -251,7 +251,7 @@ async def make_idle(store: Store) -> None:
 
 
 async def test_a_part_that_takes_long_keeps_its_batch_open(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("storage.batches.lease_renewal.TOUCH_SECONDS", 0.05)
+    monkeypatch.setattr("storage.batches.lease_renewal.TOUCH_INTERVAL_SECONDS", 0.05)
     await create(store)
     batch = await opened(store)
     begun, ended = asyncio.Event(), asyncio.Event()

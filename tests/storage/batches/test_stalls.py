@@ -44,7 +44,7 @@ class Stall:
 @pytest.fixture(autouse=True)
 def no_renewals(monkeypatch: pytest.MonkeyPatch) -> None:
     """A worker that stalls does not renew its lease."""
-    monkeypatch.setattr(leases, "RENEW_SECONDS", 3600)
+    monkeypatch.setattr(leases, "RENEW_INTERVAL_SECONDS", 3600)
 
 
 GOOD = rows(2500, "2.00")

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from storage import InvalidArgument, Layer, Retention, Snapshot, SnapshotState
-from storage.catalog.retention import check_retention, doomed
+from storage.catalog.retention import check_retention, find_expiring
 
 NOW = datetime.datetime(2026, 3, 31, tzinfo=datetime.UTC)
 GRACE = datetime.timedelta(minutes=10)
@@ -23,7 +23,7 @@ def version(number: int, days: float = 100, **more: object) -> Snapshot:
 
 
 def gone(retention: Retention, manifests: list[Snapshot], held: set[int]) -> list[int]:
-    return [doom.snapshot.version for doom in doomed(retention, manifests, held, NOW, GRACE)]
+    return [doom.snapshot.version for doom in find_expiring(retention, manifests, held, NOW, GRACE)]
 
 
 NONE = Retention(versions=1, days=0)
@@ -64,7 +64,7 @@ def test_what_was_kept_for_a_time_goes_when_it_is_over(old: Snapshot) -> None:
 
 
 def test_the_reason_is_told() -> None:
-    [doom] = doomed(Retention(1, 3), [version(1), version(2)], set(), NOW, GRACE)
+    [doom] = find_expiring(Retention(1, 3), [version(1), version(2)], set(), NOW, GRACE)
     assert doom.reason == "Version 1 is not among the newest 1, and older than 3 days."
 
 

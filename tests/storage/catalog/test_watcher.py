@@ -9,7 +9,7 @@ import pytest
 from pymongo.asynchronous.change_stream import AsyncChangeStream
 from pymongo.errors import AutoReconnect
 
-from loaders import Heads
+from loaders import PointerCache
 from storage import PriceList, Store, Watcher
 from storage.mongodb.connection import FORMAT, Database, Document
 from tests.storage.catalog.recording_watcher import DEADLINE_SECONDS, Told
@@ -202,7 +202,7 @@ async def test_a_stopped_watcher_tells_nothing_more(store: Store, watcher: Watch
     assert told.moves == before
 
 
-class NoticingHeads(Heads):
+class NoticingHeads(PointerCache):
     """The heads of a process, whose every observation can be waited for."""
 
     def __init__(self, store: Store) -> None:

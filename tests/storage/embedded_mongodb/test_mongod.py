@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from storage.embedded_mongodb import mongod
-from storage.embedded_mongodb.mongod import DevSetError, find_mongod
+from storage.embedded_mongodb.mongod import EmbeddedReplicaSetError, find_mongod
 
 
 class Wheel(importlib.metadata.Distribution):
@@ -62,7 +62,7 @@ def test_a_mongod_on_the_path_is_the_second_choice(on_path: Path) -> None:
 
 @pytest.mark.usefixtures("no_wheel", "on_path")
 def test_without_any_mongod_the_error_tells_how_to_get_one() -> None:
-    with pytest.raises(DevSetError, match=r"pip install 'pricebook\[dev\]'.* or set PRICEBOOK_MONGODB_URI"):
+    with pytest.raises(EmbeddedReplicaSetError, match=r"pip install 'pricebook\[dev\]'.* or set PRICEBOOK_MONGODB_URI"):
         find_mongod()
 
 
@@ -80,7 +80,7 @@ def test_a_run_bit_that_may_not_be_set_is_asked_for(tmp_path: Path, monkeypatch:
     program = script(tmp_path / "fiftyone/db/bin/mongod", "echo db version v6.0.5", mode=0o644)
     monkeypatch.setattr(importlib.metadata, "distribution", lambda _: Wheel(tmp_path))
     monkeypatch.setattr(Path, "chmod", refuse)
-    with pytest.raises(DevSetError, match=f"chmod \\+x {program}"):
+    with pytest.raises(EmbeddedReplicaSetError, match=f"chmod \\+x {program}"):
         find_mongod()
 
 
@@ -106,7 +106,7 @@ def test_a_run_bit_that_may_not_be_set_is_asked_for(tmp_path: Path, monkeypatch:
 )
 def test_a_mongod_that_cannot_serve_is_refused_with_the_remedy(on_path: Path, does: str, told: str) -> None:
     script(on_path, does)
-    with pytest.raises(DevSetError, match=f"{re.escape(told)}.*or set PRICEBOOK_MONGODB_URI"):
+    with pytest.raises(EmbeddedReplicaSetError, match=f"{re.escape(told)}.*or set PRICEBOOK_MONGODB_URI"):
         find_mongod()
 
 
@@ -115,5 +115,5 @@ def test_a_mongod_for_another_machine_is_refused(on_path: Path) -> None:
     on_path.parent.mkdir()
     on_path.write_bytes(b"\x7fELF")
     on_path.chmod(0o755)
-    with pytest.raises(DevSetError, match=r"cannot run here .Exec format error."):
+    with pytest.raises(EmbeddedReplicaSetError, match=r"cannot run here .Exec format error."):
         find_mongod()

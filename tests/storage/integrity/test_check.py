@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from pymongo.errors import AutoReconnect
 
 from storage import Batch, BatchMode, BatchState, PriceListNotFound, PublishPolicy, Store
-from storage.catalog.snapshots import Snapshots
+from storage.catalog.snapshots import SnapshotRepository
 from storage.integrity.check import Check, Checked
 from storage.integrity.findings import Finding, FindingCode
 from storage.layers.writer import Layers
@@ -202,7 +202,7 @@ async def test_a_version_that_is_retired_once_another_is_current_is_no_finding(s
     numbers = store.snapshots.numbers
     published_meanwhile = 0
 
-    async def published_and_retired(snapshots: Snapshots, name: str) -> list[int]:
+    async def published_and_retired(snapshots: SnapshotRepository, name: str) -> list[int]:
         nonlocal published_meanwhile
         found = await numbers(name)
         if not published_meanwhile:
@@ -211,7 +211,7 @@ async def test_a_version_that_is_retired_once_another_is_current_is_no_finding(s
             await in_manifest(4, state="RETIRED")(store)
         return found
 
-    with patch.object(Snapshots, "numbers", published_and_retired):
+    with patch.object(SnapshotRepository, "numbers", published_and_retired):
         assert await check(store) == []
     assert published_meanwhile == 1
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from storage import BatchMode, BatchState, ChangeKind, Gates, PriceDiff, Snapshot, Store
 from storage.layers import reader as stacks
-from storage.layers.reader import Stack
+from storage.layers.reader import LayerReader
 from tests.storage.batches.test_merges import ACTS, Act, Model, Prices, step, summary
 from tests.storage.factories import create, order, row, rows, snapshot, source, versions
 
@@ -102,18 +102,18 @@ async def test_layers_that_both_have_are_only_asked_for_what_the_others_speak_of
     before, after = await snapshot(store, 1), await snapshot(store, 2)
     read: list[str] = []
     asked: list[str] = []
-    runs, find_raw = Stack.runs, Stack.find_raw
+    runs, find_raw = LayerReader.runs, LayerReader.find_raw
 
-    def noting_runs(self: Stack, layer: str, **more: object) -> object:
+    def noting_runs(self: LayerReader, layer: str, **more: object) -> object:
         read.append(layer)
         return runs(self, layer, **more)  # type: ignore[arg-type]
 
-    async def noting_find(self: Stack, layers: list[str], skus: list[str]) -> dict[str, bytes]:
+    async def noting_find(self: LayerReader, layers: list[str], skus: list[str]) -> dict[str, bytes]:
         asked.extend(skus)
         return await find_raw(self, layers, skus)
 
-    monkeypatch.setattr(Stack, "runs", noting_runs)
-    monkeypatch.setattr(Stack, "find_raw", noting_find)
+    monkeypatch.setattr(LayerReader, "runs", noting_runs)
+    monkeypatch.setattr(LayerReader, "find_raw", noting_find)
     found = await walk(store, before, after, 10)
     assert [each.sku for each in found] == ["new", "sku-000003", "sku-000007"]
     assert set(read) == {after.layers[0].id}
@@ -125,14 +125,14 @@ async def test_a_page_reads_no_further_than_it_is_full(store: Store, monkeypatch
     for price in ("1.00", "2.00"):
         await store.intake.submit(order(), await source(rows(5000, price)))
     counted: list[int] = []
-    merged = Stack.merged
+    merged = LayerReader.merged
 
-    async def counting(self: Stack, *arguments: object) -> object:
+    async def counting(self: LayerReader, *arguments: object) -> object:
         async for run in merged(self, *arguments):  # type: ignore[arg-type]
             counted.append(len(run))
             yield run
 
-    monkeypatch.setattr(Stack, "merged", counting)
+    monkeypatch.setattr(LayerReader, "merged", counting)
     page = await store.differ.page(await snapshot(store, 1), await snapshot(store, 2), 10, above="sku-002499")
     assert [each.sku for each in page] == [f"sku-{number:06}" for number in range(2500, 2510)]
     assert sum(counted) <= 2000

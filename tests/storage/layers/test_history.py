@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from storage import BatchMode, BatchOrder, BatchState, Gates, PriceVersion, PublishPolicy, Store
 from storage.errors import ScanLimit
 from storage.layers import history as histories
-from storage.layers.history import Histories
-from storage.layers.reader import Stack
+from storage.layers.history import PriceHistory
+from storage.layers.reader import LayerReader
 from tests.storage.batches.test_merges import ACTS, SKUS, Act, Model, step
 from tests.storage.factories import create, order, published, row, snapshot, source, submit, versions
 
@@ -99,13 +99,13 @@ async def test_a_layer_is_asked_once_whatever_versions_share_it(store: Store) ->
         merge = BatchOrder("retail", BatchMode.MERGE, f"key-{version}", "me")
         assert (await store.intake.submit(merge, await source([row("b", str(version))]))).state is BatchState.PUBLISHED
     asked_layers: list[str] = []
-    find_in = Stack.find_in
+    find_in = LayerReader.find_in
 
-    async def noted(stack: Stack, layer: str, skus: list[str]) -> dict[str, bytes]:
+    async def noted(stack: LayerReader, layer: str, skus: list[str]) -> dict[str, bytes]:
         asked_layers.append(layer)
         return await find_in(stack, layer, skus)
 
-    with patch.object(Stack, "find_in", noted), patch.object(histories, "VERSIONS_AT_ONCE", 2):
+    with patch.object(LayerReader, "find_in", noted), patch.object(histories, "VERSIONS_AT_ONCE", 2):
         found = await store.histories.find("retail", 6, {"a": 5, "b": 5})
     assert shown(found["a"]) == [(1, "1.00")]
     assert shown(found["b"]) == [(6, "6"), (5, "5"), (4, "4"), (3, "3"), (2, "2")]
@@ -115,13 +115,13 @@ async def test_a_layer_is_asked_once_whatever_versions_share_it(store: Store) ->
 async def test_no_more_versions_are_looked_at_than_it_takes(store: Store) -> None:
     await versions(store, 7)
     seen: list[int] = []
-    look_up = Histories._look_up
+    look_up = PriceHistory._look_up
 
-    async def noted(self: Histories, snapshots: list[object], *args: object) -> dict[str, dict[str, bytes]]:
+    async def noted(self: PriceHistory, snapshots: list[object], *args: object) -> dict[str, dict[str, bytes]]:
         seen.append(len(snapshots))
         return await look_up(self, snapshots, *args)  # type: ignore[arg-type]
 
-    with patch.object(Histories, "_look_up", noted), patch.object(histories, "VERSIONS_AT_ONCE", 2):
+    with patch.object(PriceHistory, "_look_up", noted), patch.object(histories, "VERSIONS_AT_ONCE", 2):
         assert shown((await store.histories.find("retail", 7, {"a": 2}))["a"]) == [(7, "7"), (6, "6")]
     assert seen == [2, 2]
 

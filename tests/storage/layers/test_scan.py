@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from storage import AttributeEquals, Layer, Place, PriceFilter, PriceOrder, Selection, Snapshot, SnapshotState, Store
 from storage.errors import ScanLimit
 from storage.layers import scan as scans
-from storage.layers.scan import Scanner
+from storage.layers.scan import LayerScanner
 from storage.prices.price import encode_removal
 from tests.storage.factories import Row, document_of, row
 
@@ -137,7 +137,12 @@ def place(price: Row | None) -> Place | None:
 
 
 async def walked(
-    scanner: Scanner, snapshot: Snapshot, selection: Selection, size: int, prices: Mapping[str, Row], backward: bool
+    scanner: LayerScanner,
+    snapshot: Snapshot,
+    selection: Selection,
+    size: int,
+    prices: Mapping[str, Row],
+    backward: bool,
 ) -> list[str]:
     """All skus of a selection, a page at a time."""
     skus: list[str] = []
@@ -174,8 +179,8 @@ async def test_a_selection_is_what_a_dictionary_would_give(
     store: Store, layers: list[Says], selections: list[Selection], size: int, run: int, backward: bool
 ) -> None:
     snapshot, prices = await stored(store, layers), visible(layers)
-    scanner = Scanner(store.db)
-    with patch.multiple(scans, RUN=run, _LEAST_READ=1, _BATCH=2):
+    scanner = LayerScanner(store.db)
+    with patch.multiple(scans, BATCH_ROWS=run, _LEAST_READ=1, _BATCH=2):
         for selection in selections:
             expected = of(selected(layers, selection))
             assert await walked(scanner, snapshot, selection, size, prices, backward) == expected, selection
@@ -199,7 +204,7 @@ async def test_a_page_between_two_places_is_what_lies_there(
     high = everything.index(before) if before else len(everything)
     within = [sku for sku in of(selected(layers, selection)) if sku in everything[low:high]]
     prices = visible(layers)
-    page = await Scanner(store.db).page(
+    page = await LayerScanner(store.db).page(
         await stored(store, layers),
         selection,
         size,
@@ -231,8 +236,8 @@ async def test_a_scan_within_a_limit_answers_with_all_or_not_at_all(
     stretch: int,
     backward: bool,
 ) -> None:
-    snapshot, scanner = await stored(store, layers), Scanner(store.db, limit)
-    with patch.multiple(scans, FIRST_STRETCH=stretch, RUN=3, _LEAST_READ=1):
+    snapshot, scanner = await stored(store, layers), LayerScanner(store.db, limit)
+    with patch.multiple(scans, FIRST_STRETCH=stretch, BATCH_ROWS=3, _LEAST_READ=1):
         for selection in selections:
             expected = of(selected(layers, selection))
             try:
@@ -253,7 +258,7 @@ def numbered(count: int, currency: str = "EUR", first: int = 0) -> dict[str, Row
 
 
 async def test_a_scan_that_has_to_read_more_than_the_limit_is_refused(store: Store) -> None:
-    snapshot, scanner = await stored(store, [numbered(5, "USD"), numbered(30)]), Scanner(store.db, 34)
+    snapshot, scanner = await stored(store, [numbered(5, "USD"), numbered(30)]), LayerScanner(store.db, 34)
     for act in (
         scanner.page(snapshot, CHEAPEST, 1),
         scanner.page(snapshot, Selection(PriceFilter(currency="JPY")), 1),
@@ -269,20 +274,20 @@ async def test_a_refusal_says_what_was_asked(store: Store) -> None:
     snapshot = await stored(store, [numbered(5)])
     wanted = PriceFilter("s", "EUR", Decimal(1), Decimal(2), (AttributeEquals("a", 1),), DAYS[0])
     with pytest.raises(ScanLimit) as refused:
-        await Scanner(store.db, 4).count(snapshot, Selection(wanted, PriceOrder.AMOUNT_DESC))
+        await LayerScanner(store.db, 4).count(snapshot, Selection(wanted, PriceOrder.AMOUNT_DESC))
     asked = "filter by skuPrefix, currency, amount, attributes, validOn, orderBy AMOUNT_DESC"
     assert refused.value.message.startswith(f"{asked} would read more than 4 records")
 
 
 async def test_at_the_limit_a_scan_is_not_refused(store: Store) -> None:
-    snapshot, scanner = await stored(store, [numbered(5, "USD"), numbered(30)]), Scanner(store.db, 35)
+    snapshot, scanner = await stored(store, [numbered(5, "USD"), numbered(30)]), LayerScanner(store.db, 35)
     assert await scanner.page(snapshot, CHEAPEST, 1) == ["s029"]
     assert await scanner.page(snapshot, Selection(PriceFilter(currency="JPY")), 1) == []
     assert await scanner.count(snapshot, IN_EURO) == 25
 
 
 async def test_a_page_that_is_full_before_the_limit_is_not_refused(store: Store) -> None:
-    snapshot, scanner = await stored(store, [numbered(5, "USD"), numbered(30)]), Scanner(store.db, 15)
+    snapshot, scanner = await stored(store, [numbered(5, "USD"), numbered(30)]), LayerScanner(store.db, 15)
     assert await scanner.page(snapshot, IN_EURO, 5) == ["s005", "s006", "s007", "s008", "s009"]
     assert await scanner.page(snapshot, IN_EURO, 10, backward=True) == list(numbered(10, first=20))
     with pytest.raises(ScanLimit):
@@ -292,7 +297,7 @@ async def test_a_page_that_is_full_before_the_limit_is_not_refused(store: Store)
 
 
 async def test_a_prefix_narrows_what_is_read(store: Store) -> None:
-    snapshot, scanner = await stored(store, [numbered(5, "USD"), numbered(30)]), Scanner(store.db, 15)
+    snapshot, scanner = await stored(store, [numbered(5, "USD"), numbered(30)]), LayerScanner(store.db, 15)
     first_ten = PriceFilter("s00")
     assert await scanner.page(snapshot, Selection(first_ten, PriceOrder.AMOUNT_ASC), 2) == ["s009", "s008"]
     assert await scanner.count(snapshot, Selection(PriceFilter("s00", "EUR"))) == 5
@@ -323,20 +328,20 @@ async def test_no_more_is_read_than_the_limit(profiled: Store, limit: int, backw
     snapshot = await stored(profiled, layers)
     none = Selection(PriceFilter(currency="JPY"))
     with patch.object(scans, "FIRST_STRETCH", 5), pytest.raises(ScanLimit):
-        await Scanner(profiled.db, limit).page(snapshot, none, 10, backward=backward)
+        await LayerScanner(profiled.db, limit).page(snapshot, none, 10, backward=backward)
     assert await records_read(profiled) <= limit
 
 
 async def test_each_record_is_read_once(profiled: Store) -> None:
     layers = [numbered(10, "USD", 10), numbered(50)]
-    snapshot, scanner = await stored(profiled, layers), Scanner(profiled.db)
-    with patch.multiple(scans, RUN=8, _LEAST_READ=4):
+    snapshot, scanner = await stored(profiled, layers), LayerScanner(profiled.db)
+    with patch.multiple(scans, BATCH_ROWS=8, _LEAST_READ=4):
         assert len(await scanner.page(snapshot, CHEAPEST, 5)) == 5
         assert await records_read(profiled) <= 60 + 2 * 4 * 15  # at the end of a run, what lies beyond is read again
 
 
 async def test_only_so_many_scans_run_at_once(store: Store) -> None:
-    snapshot, scanner = await stored(store, [numbered(3)]), Scanner(store.db)
+    snapshot, scanner = await stored(store, [numbered(3)]), LayerScanner(store.db)
     running = most = 0
     count = scanner._check_size
 

@@ -9,7 +9,7 @@ import pytest
 from storage import BatchMode, BatchState, EventKind, Gates, PublishPolicy, Retention, SnapshotExpired, Store
 from storage.catalog.snapshots import SnapshotState
 from storage.errors import NotRetired, SnapshotNotFound
-from storage.maintenance.expiration import Retired, Retirer
+from storage.maintenance.expiration import Retired, SnapshotExpirer
 from tests.storage.factories import Crash, amounts, current, held, layers, order, row, snapshot, source, submit
 
 NEWEST_ONLY = Retention(versions=1, days=0)
@@ -24,8 +24,8 @@ async def retail(store: Store) -> Store:
     return store
 
 
-def retirer(store: Store, *, grace: float = 0, restore: float = 0, settle: float = 0) -> Retirer:
-    return Retirer(store.client, store.db, store.locks, store.meter, grace, restore, settle)
+def retirer(store: Store, *, grace: float = 0, restore: float = 0, settle: float = 0) -> SnapshotExpirer:
+    return SnapshotExpirer(store.client, store.db, store.locks, store.meter, grace, restore, settle)
 
 
 async def publish(store: Store, *amounts: str, mode: BatchMode = BatchMode.REPLACE) -> str:
@@ -144,13 +144,13 @@ async def test_a_read_that_comes_while_it_is_being_retired_saves_it(
     retail.retirer = retirer(retail, grace=60)
     await publish(retail, "1", "2")
     await retain(retail, 1)
-    retire = Retirer._retire
+    retire = SnapshotExpirer._retire
 
-    async def read_first(self: Retirer, *arguments: object) -> bool:
+    async def read_first(self: SnapshotExpirer, *arguments: object) -> bool:
         await retail.snapshots.note_reads([("retail", 1)])
         return await retire(self, *arguments)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(Retirer, "_retire", read_first)
+    monkeypatch.setattr(SnapshotExpirer, "_retire", read_first)
     assert await retain(retail, 1) == [Retired()]
     assert await states(retail) == ["PUBLISHED", "PUBLISHED"]
 
@@ -160,13 +160,13 @@ async def test_a_rollback_that_comes_while_it_is_being_retired_saves_it(
 ) -> None:
     await publish(retail, "1", "2")
     await retain(retail, 1)
-    retire = Retirer._retire
+    retire = SnapshotExpirer._retire
 
-    async def roll_back_first(self: Retirer, *arguments: object) -> bool:
+    async def roll_back_first(self: SnapshotExpirer, *arguments: object) -> bool:
         await retail.operations.rollback("retail", 1, by="ops", reason="x")
         return await retire(self, *arguments)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(Retirer, "_retire", roll_back_first)
+    monkeypatch.setattr(SnapshotExpirer, "_retire", roll_back_first)
     assert await retain(retail, 1) == [Retired()]
     assert (await current(retail), await states(retail)) == (1, ["PUBLISHED", "PUBLISHED"])
 
@@ -309,8 +309,8 @@ async def test_a_collector_that_dies_at_any_step_is_followed_by_another(
 
 
 async def test_one_run_takes_a_set_number_at_most(retail: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("storage.maintenance.expiration.MOST", 2)
-    monkeypatch.setattr("storage.maintenance.garbage_collection.MOST_DROPS", 1)
+    monkeypatch.setattr("storage.maintenance.expiration.MAX_VERSIONS_PER_RUN", 2)
+    monkeypatch.setattr("storage.maintenance.garbage_collection.MAX_DROPS_PER_RUN", 1)
     await publish(retail, "1", "2", "3", "4")
     _, second, third = await retain(retail, 3)
     assert [each.version for each in second.retirements] == [1, 2]

@@ -11,9 +11,9 @@ from bson.timestamp import Timestamp
 from pymongo.errors import NotPrimaryError
 
 from storage import BatchState, Store, Unavailable
-from storage.embedded_mongodb.replica_set import DevSet
+from storage.embedded_mongodb.replica_set import EmbeddedReplicaSet
 from storage.mongodb import bulk_insert
-from storage.mongodb.bulk_insert import Inserts
+from storage.mongodb.bulk_insert import BulkInsert
 from storage.mongodb.connection import DURABLE, Database
 from tests.storage.factories import amounts, row, submit, versions
 from tests.waiting import until
@@ -60,8 +60,8 @@ def primary() -> Primary:
 
 
 @pytest.fixture
-def sent(primary: Primary) -> Inserts:
-    return Inserts(cast("Database", primary))
+def sent(primary: Primary) -> BulkInsert:
+    return BulkInsert(cast("Database", primary))
 
 
 async def turns() -> None:
@@ -70,7 +70,7 @@ async def turns() -> None:
         await asyncio.sleep(0)
 
 
-async def test_one_command_confirms_all_that_were_acknowledged_before_it(primary: Primary, sent: Inserts) -> None:
+async def test_one_command_confirms_all_that_were_acknowledged_before_it(primary: Primary, sent: BulkInsert) -> None:
     first = asyncio.create_task(sent.send("first", [b""]))
     await turns()
     later = [asyncio.create_task(sent.send(f"later {number}", [b""])) for number in range(5)]
@@ -81,7 +81,7 @@ async def test_one_command_confirms_all_that_were_acknowledged_before_it(primary
     assert primary.said[7:] == ["confirm"], "what came while the first was asked is not confirmed by it"
 
 
-async def test_what_was_acknowledged_in_an_earlier_term_is_sent_again(primary: Primary, sent: Inserts) -> None:
+async def test_what_was_acknowledged_in_an_earlier_term_is_sent_again(primary: Primary, sent: BulkInsert) -> None:
     sending = asyncio.create_task(sent.send("a", [b""]))
     await turns()
     primary.failures.append(NotPrimaryError("stepped down"))
@@ -92,7 +92,7 @@ async def test_what_was_acknowledged_in_an_earlier_term_is_sent_again(primary: P
 
 
 async def test_an_answer_that_did_not_come_confirms_nothing(
-    primary: Primary, sent: Inserts, monkeypatch: pytest.MonkeyPatch
+    primary: Primary, sent: BulkInsert, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(bulk_insert, "RESEND_SECONDS", -1.0)
     primary.failures += [None, NotPrimaryError("stepped down")]
@@ -106,14 +106,14 @@ async def test_an_answer_that_did_not_come_confirms_nothing(
     assert primary.said == ["insert first", "confirm", "insert leads", "insert follows", "confirm", "confirm"]
 
 
-async def test_what_a_former_primary_says_of_documents_is_no_answer(primary: Primary, sent: Inserts) -> None:
+async def test_what_a_former_primary_says_of_documents_is_no_answer(primary: Primary, sent: BulkInsert) -> None:
     primary.may_confirm.set()
     primary.refusals += [10107, 11000]
     assert await sent.send("a", [b""]) == [{"index": 0, "code": 11000}]
     assert primary.said == ["insert a", "insert a", "confirm"]
 
 
-async def test_where_no_place_is_told_every_insert_waits_for_a_majority(primary: Primary, sent: Inserts) -> None:
+async def test_where_no_place_is_told_every_insert_waits_for_a_majority(primary: Primary, sent: BulkInsert) -> None:
     primary.tells_places = False
     await sent.send("a", [b""])
     await sent.send("b", [b""])
@@ -124,7 +124,7 @@ async def test_where_no_place_is_told_every_insert_waits_for_a_majority(primary:
 
 
 @pytest.fixture
-async def store(own_devset: DevSet) -> AsyncIterator[Store]:
+async def store(own_devset: EmbeddedReplicaSet) -> AsyncIterator[Store]:
     store = await Store.open(own_devset.uri, "inserts")
     yield store
     await store.client.drop_database("inserts")
@@ -132,7 +132,7 @@ async def store(own_devset: DevSet) -> AsyncIterator[Store]:
 
 
 async def test_rows_that_went_down_with_the_primary_alone_are_sent_again(
-    own_devset: DevSet, store: Store, monkeypatch: pytest.MonkeyPatch
+    own_devset: EmbeddedReplicaSet, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # Eight inserts of 8 MB: more than the sockets to the secondaries take in while those do not read.
     monkeypatch.setattr("storage.layers.writer.INSERTS_IN_FLIGHT", 8)

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from pymongo.errors import OperationFailure
 
-from loaders import Heads
+from loaders import PointerCache
 from storage import BatchMode, Gates, Retention, Store
 from storage.integrity.check import Check
 from tests.storage.factories import held, order, row, rows, source
@@ -84,14 +84,14 @@ async def opened(server: Secured, database: str) -> AsyncIterator[Store]:
 
 async def everything(store: Store, uri: str) -> None:
     """What the service does in its life."""
-    heads = Heads(store)
+    heads = PointerCache(store)
     try:
         await live(store, heads, uri)
     finally:
         await heads.stop()
 
 
-async def start(heads: Heads) -> None:
+async def start(heads: PointerCache) -> None:
     try:
         async with asyncio.timeout(15):
             await heads.start()
@@ -101,7 +101,7 @@ async def start(heads: Heads) -> None:
         raise NotReady
 
 
-async def live(store: Store, heads: Heads, uri: str) -> None:
+async def live(store: Store, heads: PointerCache, uri: str) -> None:
     await start(heads)
     store.retirer._settle = datetime.timedelta(0)
     store.leavings._orphan_seconds = 0.0

@@ -3,27 +3,27 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from storage.prices.sku_range import EVERY_SKU, Span, span_of_prefix
+from storage.prices.sku_range import ALL_SKUS, SkuRange, sku_range_of_prefix
 
 EDGES = ["\0", "a", "b", "\ud7ff", "\ue000", "\uffff", "\U00010000", "\U0010ffff"]
 SKUS = st.text(st.sampled_from(EDGES), max_size=3)
 ENDS = st.none() | SKUS
 
 
-def within(span: Span, sku: str) -> bool:
+def within(span: SkuRange, sku: str) -> bool:
     return span.low <= sku and (span.high is None or sku < span.high)
 
 
 @given(SKUS, SKUS)
 def test_a_prefix_is_the_span_of_all_that_begin_with_it(prefix: str, sku: str) -> None:
-    assert within(span_of_prefix(prefix), sku) is sku.startswith(prefix)
+    assert within(sku_range_of_prefix(prefix), sku) is sku.startswith(prefix)
 
 
 @given(SKUS, SKUS, ENDS, ENDS)
 def test_what_lies_between_two_skus_is_without_them(
     sku: str, prefix: str, after: str | None, before: str | None
 ) -> None:
-    span = span_of_prefix(prefix).between(after, before)
+    span = sku_range_of_prefix(prefix).between(after, before)
     assert within(span, sku) is (
         sku.startswith(prefix) and (after is None or sku > after) and (before is None or sku < before)
     )
@@ -31,12 +31,12 @@ def test_what_lies_between_two_skus_is_without_them(
 
 @given(SKUS, SKUS, st.booleans())
 def test_a_cut_leaves_every_sku_in_one_part(sku: str, at: str, backward: bool) -> None:
-    near, far = EVERY_SKU.cut(at, backward=backward)
+    near, far = ALL_SKUS.cut(at, backward=backward)
     assert within(near, sku) is not within(far, sku)
     assert within(near, sku) is (sku >= at if backward else sku < at)
 
 
 def test_every_sku_is_within_no_ends() -> None:
-    assert EVERY_SKU.query == {"_id": {"$gte": ""}}
-    assert span_of_prefix("") == EVERY_SKU
-    assert span_of_prefix("a").query == {"_id": {"$gte": "a", "$lt": "b"}}
+    assert ALL_SKUS.query == {"_id": {"$gte": ""}}
+    assert sku_range_of_prefix("") == ALL_SKUS
+    assert sku_range_of_prefix("a").query == {"_id": {"$gte": "a", "$lt": "b"}}
