@@ -49,9 +49,9 @@ async def open_direct(settings: Settings) -> AsyncIterator[httpx.AsyncClient]:
         if known is None:
             raise
         raise ApiError(known.message) from error
-    heads = PointerCache(store, settings.cache_bytes)
+    pointers = PointerCache(store, settings.cache_bytes)
     authenticator = Authenticator(Caller(operator(), EVERYTHING), store.api_keys)
-    runtime = Runtime(store, heads, ResponseCache(heads, settings.response_cache_bytes), authenticator)
+    runtime = Runtime(store, pointers, ResponseCache(pointers, settings.response_cache_bytes), authenticator)
     app = create_app(settings)
 
     async def with_runtime(scope: Scope, receive: Receive, send: Send) -> None:
@@ -61,7 +61,7 @@ async def open_direct(settings: Settings) -> AsyncIterator[httpx.AsyncClient]:
         async with httpx.AsyncClient(transport=httpx.ASGITransport(with_runtime)) as client:
             yield client
     finally:
-        await heads.stop()
+        await pointers.stop()
         await store.close()
 
 

@@ -26,7 +26,7 @@ class Runtime:
     """
 
     store: Store
-    heads: PointerCache
+    pointers: PointerCache
     responses: ResponseCache
     authenticator: Authenticator
     requests: Requests = field(default_factory=Requests)
@@ -38,12 +38,12 @@ class Runtime:
         """Open the store, follow the pointers, and close all of it at the end."""
         metered = settings.metrics_port is not None
         store = await open_store(uri, settings, StorageMetrics() if metered else None)
-        heads = PointerCache(store, settings.cache_bytes)
-        responses = ResponseCache(heads, settings.response_cache_bytes)
-        heartbeat = Heartbeat(store, heads)
-        runtime = cls(store, heads, responses, authenticator(store, settings))
+        pointers = PointerCache(store, settings.cache_bytes)
+        responses = ResponseCache(pointers, settings.response_cache_bytes)
+        heartbeat = Heartbeat(store, pointers)
+        runtime = cls(store, pointers, responses, authenticator(store, settings))
         try:
-            await heads.start()
+            await pointers.start()
             store.worker.start()
             heartbeat.start()
             async with runtime._told() if metered else nullcontext():
@@ -51,7 +51,7 @@ class Runtime:
         finally:
             await heartbeat.stop()
             await store.worker.stop()
-            await heads.stop()
+            await pointers.stop()
             await store.close()
 
     @asynccontextmanager
@@ -59,7 +59,7 @@ class Runtime:
         """Tell what is counted while the body runs."""
         from graph.telemetry.exporter import Exporter  # noqa: PLC0415 - see there
 
-        exporter = Exporter(self.store, self.heads, self.responses, self.requests)
+        exporter = Exporter(self.store, self.price_lists, self.responses, self.requests)
         exporter.start()
         try:
             yield
@@ -68,8 +68,8 @@ class Runtime:
 
     def context(self, caller: Caller, min_versions: MinVersions | None = None) -> Context:
         """Return the context of a new request, which wants to see `min_versions` at the least."""
-        loaders = Loaders(self.store, self.heads, min_versions or MinVersions())
-        return Context(self.store, self.heads, loaders, caller, self.drain)
+        loaders = Loaders(self.store, self.price_lists, min_versions or MinVersions())
+        return Context(self.store, self.price_lists, loaders, caller, self.drain)
 
 
 def authenticator(store: Store, settings: Settings) -> Authenticator:
@@ -82,8 +82,8 @@ def authenticator(store: Store, settings: Settings) -> Authenticator:
     return Authenticator(nobody, store.api_keys, tokens)
 
 
-async def open_store(uri: str, settings: Settings, meter: StorageMetrics | None = None) -> Store:
-    """Open the store as a process is told to; with a `meter` the driver is counted.
+async def open_store(uri: str, settings: Settings, metrics: StorageMetrics | None = None) -> Store:
+    """Open the store as a process is told to; with a `metrics` the driver is counted.
 
     Raises `InvalidArgument`, `Unavailable`.
     """
@@ -94,5 +94,5 @@ async def open_store(uri: str, settings: Settings, meter: StorageMetrics | None 
         max_scan=settings.max_scan,
         grace=settings.grace_seconds,
         restore=settings.restore_seconds,
-        meter=meter,
+        metrics=metrics,
     )

@@ -14,10 +14,10 @@ log = logging.getLogger("pricebook.heartbeat")
 class Heartbeat:
     """Beats in the background of one process."""
 
-    def __init__(self, store: Store, heads: PointerCache) -> None:
+    def __init__(self, store: Store, pointers: PointerCache) -> None:
         self._processes = store.processes
         self._snapshots = store.snapshots
-        self._heads = heads
+        self._price_lists = pointers
         self._task: asyncio.Task[None] | None = None
         self._stopping = False
 
@@ -28,28 +28,28 @@ class Heartbeat:
     async def stop(self) -> None:
         """End after the beat that is under way, and tell that this process is gone."""
         self._stopping = True
-        self._heads.moved.set()
+        self._price_lists.moved.set()
         if self._task:
             await self._task
         await self._try(self._processes.leave())
 
     async def _run(self) -> None:
         while not self._stopping:
-            moved = self._heads.moved
-            await self._try(self._processes.beat(self._heads.revisions()))
+            moved = self._price_lists.moved
+            await self._try(self._processes.beat(self._price_lists.revisions()))
             await self._try(self._note_reads())
             with suppress(TimeoutError):
                 async with asyncio.timeout(HEARTBEAT_INTERVAL_SECONDS):
                     await moved.wait()
 
     async def _note_reads(self) -> None:
-        keys = self._heads.reads.take()
+        keys = self._price_lists.reads.take()
         if not keys:
             return
         try:
             await self._snapshots.note_reads(keys)
         except Exception:
-            self._heads.reads.put_back(keys)
+            self._price_lists.reads.put_back(keys)
             raise
 
     async def _try(self, act: Coroutine[None, None, None]) -> None:

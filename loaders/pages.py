@@ -73,7 +73,7 @@ class Pages:
             cached = self.cached_prices(snapshot, window)
             if cached is not None:
                 return cached
-            run = await self._store.reading.page(
+            run = await self._store.query_reader.page(
                 await layers_of(self._store, records),
                 window.size + 1,
                 after=window.after,
@@ -85,7 +85,7 @@ class Pages:
 
     async def price_lists(self, size: int, after: str | None, reach: ListFilter) -> Page[PriceList]:
         """Return a page of the lists within reach, by name."""
-        records = await self._store.pointers.by_name(size + 1, after or "", reach)
+        records = await self._store.price_lists.by_name(size + 1, after or "", reach)
         return _forward(records, size, after)
 
     async def snapshots(self, price_list: str, size: int, after: int | None) -> Page[Snapshot]:
@@ -115,7 +115,7 @@ class Pages:
 
     async def count_price_lists(self, reach: ListFilter) -> int:
         """Return how many lists there are within reach."""
-        return await self._store.pointers.count(reach)
+        return await self._store.price_lists.count(reach)
 
     async def count_snapshots(self, price_list: str) -> int:
         """Return how many versions of a list are kept."""

@@ -99,6 +99,6 @@ class PriceLoader:
         self._versions.misses += len(skus)
         self._warmer.begin(records)
         with batch_load("PriceLoader", len(skus)):
-            found = await self._store.reading.find(await layers_of(self._store, records), skus)
+            found = await self._store.query_reader.find(await layers_of(self._store, records), skus)
         self._versions.add(records, [(sku, found.get(sku)) for sku in skus if sku in found or len(sku) <= MAX_SKU])
         return found

@@ -22,12 +22,12 @@ from storage import Store
 class Loaders:
     """Everything through which the resolvers of one request read."""
 
-    def __init__(self, store: Store, heads: PointerCache, min_versions: MinVersions = NONE) -> None:
+    def __init__(self, store: Store, pointers: PointerCache, min_versions: MinVersions = NONE) -> None:
         self._store = store
-        self._heads = heads
-        self.prices = PriceLoader(store, heads.versions, heads.warmer)
-        self.snapshots = SnapshotByVersionLoader(store, heads.versions, heads.reads)
-        self.view = View(heads, self.snapshots, min_versions)
+        self._price_lists = pointers
+        self.prices = PriceLoader(store, pointers.versions, pointers.warmer)
+        self.snapshots = SnapshotByVersionLoader(store, pointers.versions, pointers.reads)
+        self.view = View(pointers, self.snapshots, min_versions)
 
     @cached_property
     def batches(self) -> BatchByIdLoader:
@@ -47,17 +47,17 @@ class Loaders:
     @cached_property
     def pages(self) -> Pages:
         """Pages of everything that is listed."""
-        return Pages(self._store, self._heads.versions, self._heads.warmer)
+        return Pages(self._store, self._price_lists.versions, self._price_lists.warmer)
 
     @cached_property
     def selections(self) -> Selections:
         """Pages of filtered or otherwise ordered prices."""
-        return Selections(self._store, self._heads.versions, self.prices)
+        return Selections(self._store, self._price_lists.versions, self.prices)
 
     @cached_property
     def diffs(self) -> Diffs:
         """Differences between versions."""
-        return Diffs(self._store, self._heads.versions, self._heads.summaries)
+        return Diffs(self._store, self._price_lists.versions, self._price_lists.summaries)
 
     @cached_property
     def histories(self) -> HistoryBySkuLoader:

@@ -45,7 +45,7 @@ class Selections:
         return await manifest_of(self._store, self._versions.of(snapshot))
 
     async def _range(self, snapshot: Snapshot, selection: Selection, window: Window[Place]) -> Page[Price]:
-        records = await self._store.reading.page(
+        records = await self._store.query_reader.page(
             (await self._manifest(snapshot)).layer_ids,
             window.size + 1,
             after=window.after and window.after.sku,

@@ -32,7 +32,7 @@ from storage.mongodb.secondaries import Clock
 class Store:
     """Everything that is stored, by collection, and the acts on it.
 
-    `stack` reads layers on the primary; `reading`, for answering queries, on `secondaries` if told so. The `meter`
+    `stack` reads layers on the primary; `reading`, for answering queries, on `secondaries` if told so. The `metrics`
     counts what is done.
     """
 
@@ -45,48 +45,48 @@ class Store:
         max_scan: int = MAX_SCAN,
         grace: float = GRACE_SECONDS,
         restore: float = RESTORE_SECONDS,
-        meter: StorageMetrics | None = None,
+        metrics: StorageMetrics | None = None,
     ) -> None:
         clock = Clock() if secondaries else None
         self.grace = grace
-        self.meter = meter or StorageMetrics()
+        self.metrics = metrics or StorageMetrics()
         self.client = client
         self.db = database(client, name)
         self.api_keys = ApiKeyRepository(self.db)
-        self.pointers = PriceListRepository(self.db)
+        self.price_lists = PriceListRepository(self.db)
         self.snapshots = SnapshotRepository(self.db, clock)
         self.batches = BatchRepository(self.db)
         self.parts = PartRepository(self.db)
         self.layers = Layers(self.db)
-        self.stack = LayerReader(self.db)
-        self.reading = SecondaryLayerReader(self.db, clock) if clock else self.stack
+        self.layer_reader = LayerReader(self.db)
+        self.query_reader = SecondaryLayerReader(self.db, clock) if clock else self.layer_reader
         self.scanner = LayerScanner(self.db, max_scan)
-        self.differ = VersionDiffer(self.stack)
-        self.histories = PriceHistory(self.snapshots, self.stack)
+        self.differ = VersionDiffer(self.layer_reader)
+        self.histories = PriceHistory(self.snapshots, self.layer_reader)
         self.events = EventRepository(self.db)
         self.locks = Locks(self.db)
         self.processes = ProcessRepository(self.db)
-        self.operations = PointerMoves(client, self.db)
-        self.publisher = Publisher(client, self.db, self.operations, self.meter)
+        self.pointer_moves = PointerMoves(client, self.db)
+        self.publisher = Publisher(client, self.db, self.pointer_moves, self.metrics)
         self.finisher = Finisher(
-            self.pointers,
+            self.price_lists,
             self.snapshots,
             self.batches,
             self.parts,
             self.layers,
-            self.stack,
+            self.layer_reader,
             self.publisher,
-            self.operations,
+            self.pointer_moves,
         )
-        self.intake = BatchSubmitter(self.pointers, self.batches, self.layers, self.finisher)
-        self.chunks = MultipartBatches(self.pointers, self.batches, self.parts, self.layers, self.finisher)
-        self.compactor = Compactor(self.pointers, self.snapshots, self.layers, self.stack, self.locks)
+        self.submitter = BatchSubmitter(self.price_lists, self.batches, self.layers, self.finisher)
+        self.multipart = MultipartBatches(self.price_lists, self.batches, self.parts, self.layers, self.finisher)
+        self.compactor = Compactor(self.price_lists, self.snapshots, self.layers, self.layer_reader, self.locks)
         orphans = Orphans(self.db)
-        self.leavings = GarbageCollector(
-            self.batches, self.parts, self.layers, self.snapshots, orphans, self.finisher, self.meter
+        self.garbage_collector = GarbageCollector(
+            self.batches, self.parts, self.layers, self.snapshots, orphans, self.finisher, self.metrics
         )
-        self.retirer = SnapshotExpirer(client, self.db, self.locks, self.meter, grace, restore)
-        self.worker = Worker(self.batches, self.finisher, self.compactor, self.leavings, self.retirer)
+        self.expirer = SnapshotExpirer(client, self.db, self.locks, self.metrics, grace, restore)
+        self.worker = Worker(self.batches, self.finisher, self.compactor, self.garbage_collector, self.expirer)
 
     @classmethod
     async def open(
@@ -98,20 +98,20 @@ class Store:
         max_scan: int = MAX_SCAN,
         grace: float = GRACE_SECONDS,
         restore: float = RESTORE_SECONDS,
-        meter: StorageMetrics | None = None,
+        metrics: StorageMetrics | None = None,
     ) -> "Store":
-        """Connect, and create what is missing. With a `meter` the driver is counted, too.
+        """Connect, and create what is missing. With a `metrics` the driver is counted, too.
 
         Raises `InvalidArgument`, `Unavailable`.
         """
         store = cls(
-            await connect(uri, [meter.driver] if meter else ()),
+            await connect(uri, [metrics.driver] if metrics else ()),
             name,
             secondaries=secondaries,
             max_scan=max_scan,
             grace=grace,
             restore=restore,
-            meter=meter,
+            metrics=metrics,
         )
         try:
             await prepare(store.db)

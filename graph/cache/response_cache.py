@@ -32,10 +32,10 @@ class Entry:
         self.revisions = tuple(revisions.items())
         self.size = len(answer.body) + OVERHEAD
 
-    def is_true(self, heads: PointerCache) -> bool:
+    def is_true(self, pointers: PointerCache) -> bool:
         """Whether no pointer has moved since; False while that is not known."""
         for name, revision in self.revisions:
-            head = heads.known(name)
+            head = pointers.known(name)
             if head is None or head.revision != revision:
                 return False
         return True
@@ -48,11 +48,11 @@ class ResponseCache:
     version of: retention takes a version away by moving its list's pointer to another revision.
     """
 
-    def __init__(self, heads: PointerCache, max_bytes: int) -> None:
-        self._heads = heads
+    def __init__(self, pointers: PointerCache, max_bytes: int) -> None:
+        self._price_lists = pointers
         self._max_bytes = max_bytes
         self._entries: OrderedDict[Key, Entry] = OrderedDict()
-        self._swept_for = heads.moved
+        self._swept_for = pointers.moved
         self._to_sweep: list[Key] = []
         self.hits = 0
         self.misses = 0
@@ -68,9 +68,9 @@ class ResponseCache:
         if entry is None:
             self.misses += 1
             return None
-        if not entry.is_true(self._heads):
+        if not entry.is_true(self._price_lists):
             # While pointers are not pushed to this process nobody knows whether it is true; later it may be.
-            if self._heads.alive:
+            if self._price_lists.alive:
                 self._drop(key)
             self.misses += 1
             return None
@@ -93,13 +93,13 @@ class ResponseCache:
 
     def _sweep(self) -> None:
         """Take out some of what became untrue when a pointer moved, so that no request pays for all of it."""
-        if not self._to_sweep and self._heads.moved is not self._swept_for:
-            self._swept_for = self._heads.moved
+        if not self._to_sweep and self._price_lists.moved is not self._swept_for:
+            self._swept_for = self._price_lists.moved
             self._to_sweep = list(self._entries)
         for _ in range(min(SWEEP_PER_INSERT, len(self._to_sweep))):
             key = self._to_sweep.pop()
             entry = self._entries.get(key)
-            if entry is not None and self._heads.alive and not entry.is_true(self._heads):
+            if entry is not None and self._price_lists.alive and not entry.is_true(self._price_lists):
                 self._drop(key)
 
     def _drop(self, key: Key) -> None:

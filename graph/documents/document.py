@@ -71,11 +71,11 @@ class Document:
         self.digest = hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
         self._schema = schema
         self._limits = limits
-        self._operations: dict[str | None, Operation] = {}
+        self._pointer_moves: dict[str | None, Operation] = {}
 
     def operation(self, name: str | None) -> Operation | None:
         """Return the operation to execute; None where the name leaves it open."""
-        known = self._operations.get(name)
+        known = self._pointer_moves.get(name)
         if known is None and self.node is not None:
             node = get_operation_ast(self.node, name)
             if node is not None:
@@ -87,7 +87,7 @@ class Document:
                     Cost(self._schema, self.node, node, self._limits),
                     Executable(self._schema, self.node, node),
                 )
-                self._operations[name] = known
+                self._pointer_moves[name] = known
         return known
 
 

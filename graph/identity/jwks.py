@@ -37,7 +37,7 @@ class KeySet:
         self._keys: dict[str | None, PyJWK] = {}
         self._read_at = float("-inf")
         self._tried_at = float("-inf")
-        self._reading = asyncio.Lock()
+        self._query_reader = asyncio.Lock()
 
     async def find(self, key_id: str | None) -> PyJWK | None:
         """Return the key of an id; without an id the only key, if there is just one."""
@@ -54,7 +54,7 @@ class KeySet:
     async def _refresh(self, after: float) -> None:
         if not self._is_due(after):
             return
-        async with self._reading:
+        async with self._query_reader:
             if not self._is_due(after):
                 return
             try:

@@ -19,7 +19,7 @@ class Upload:
 
     def __init__(self, name: str, chunks: AsyncIterator[bytes], max_bytes: int) -> None:
         self.name = name
-        self._chunks = chunks
+        self._multipart = chunks
         self._max_bytes = max_bytes
         self._used = False
 
@@ -28,4 +28,4 @@ class Upload:
         if self._used:
             raise UploadReused
         self._used = True
-        return FileRows(self.name, self._chunks, self._max_bytes)
+        return FileRows(self.name, self._multipart, self._max_bytes)

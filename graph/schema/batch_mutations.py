@@ -41,7 +41,9 @@ class BatchMutations:
     ) -> BatchPayload:
         """Take in a whole batch."""
         source, order = await source_of(input), _order(info.context, input)
-        return await _payload(info.context, await info.context.store.intake.submit(order, source, input.remove or ()))
+        return await _payload(
+            info.context, await info.context.store.submitter.submit(order, source, input.remove or ())
+        )
 
     @strawberry.mutation(description="A batch too large for one request, or one that must survive a broken connection.")
     @staticmethod
@@ -52,7 +54,7 @@ class BatchMutations:
         input: Annotated[OpenBatchInput, strawberry.argument(description="The batch.")],  # noqa: A002
     ) -> BatchPayload:
         """Open a batch."""
-        return await _payload(info.context, await info.context.store.chunks.open(_order(info.context, input)))
+        return await _payload(info.context, await info.context.store.multipart.open(_order(info.context, input)))
 
     @strawberry.mutation(
         description="Any order, in parallel, repeatable: a sequence number that was already stored is acknowledged, "
@@ -67,7 +69,7 @@ class BatchMutations:
     ) -> BatchPayload:
         """Store one part."""
         store, source = info.context.store, await source_of(input)
-        part = await store.chunks.append(input.batch, input.sequence, source, input.remove or ())
+        part = await store.multipart.append(input.batch, input.sequence, source, input.remove or ())
         payload = await _payload(info.context, await store.batches.get(input.batch))
         return _with_errors(payload, part) if part.error_count else payload
 
@@ -81,7 +83,7 @@ class BatchMutations:
     ) -> BatchPayload:
         """Close a batch and finish it."""
         store = info.context.store
-        batch, mine = await store.chunks.commit(input.batch, input.parts, input.size)
+        batch, mine = await store.multipart.commit(input.batch, input.parts, input.size)
         if mine:
             await asyncio.wait([store.worker.finish(batch)], timeout=COMMIT_SECONDS)
             batch = await store.batches.get(batch.id)
@@ -97,7 +99,7 @@ class BatchMutations:
     ) -> BatchPayload:
         """Give up an open batch."""
         caller = info.context.caller.name
-        batch = await info.context.store.chunks.abort(input.batch, by=caller, reason=input.reason)
+        batch = await info.context.store.multipart.abort(input.batch, by=caller, reason=input.reason)
         return BatchPayload(batch=cast("Batch", batch))
 
     @strawberry.mutation(description="Publishes a batch that a gate held, or that was sent with publish: ON_APPROVAL.")

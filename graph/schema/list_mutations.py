@@ -74,7 +74,7 @@ class ListMutations:
         input: Annotated[RollbackInput, strawberry.argument(description="Where to.")],  # noqa: A002
     ) -> PriceListPayload:
         """Go back to an earlier version."""
-        moved = await info.context.store.operations.rollback(
+        moved = await info.context.store.pointer_moves.rollback(
             input.price_list,
             input.to_version,
             by=info.context.caller.name,
@@ -93,7 +93,7 @@ class ListMutations:
         input: Annotated[PinInput, strawberry.argument(description="What to hold.")],  # noqa: A002
     ) -> PriceListPayload:
         """Hold a version."""
-        moved = await info.context.store.operations.pin(
+        moved = await info.context.store.pointer_moves.pin(
             input.price_list, input.version, by=info.context.caller.name, reason=input.reason
         )
         return await _payload(info.context, moved)
@@ -108,7 +108,7 @@ class ListMutations:
     ) -> PriceListPayload:
         """Let the pointer go."""
         store, caller = info.context.store, info.context.caller.name
-        unpin = store.finisher.publish_latest if input.publish_latest else store.operations.unpin
+        unpin = store.finisher.publish_latest if input.publish_latest else store.pointer_moves.unpin
         moved = await unpin(input.price_list, by=caller, reason=input.reason)
         return await _payload(info.context, moved)
 
@@ -124,7 +124,7 @@ class ListMutations:
         input: Annotated[RetainInput, strawberry.argument(description="Of which list.")],  # noqa: A002
     ) -> RetainPayload:
         """Let versions go that nothing keeps."""
-        retirer, caller = info.context.store.retirer, info.context.caller.name
+        retirer, caller = info.context.store.expirer, info.context.caller.name
         if input.dry_run:
             found = await retirer.plan(input.price_list)
         else:
@@ -144,7 +144,7 @@ class ListMutations:
         input: Annotated[RestoreInput, strawberry.argument(description="Which one.")],  # noqa: A002
     ) -> PriceListPayload:
         """Bring back a version."""
-        moved = await info.context.store.retirer.restore(
+        moved = await info.context.store.expirer.restore(
             input.price_list, input.version, by=info.context.caller.name, reason=input.reason
         )
         return await _payload(info.context, moved)

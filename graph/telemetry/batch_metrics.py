@@ -27,9 +27,9 @@ _STATES = (BatchState.PUBLISHED, BatchState.HELD, BatchState.REJECTED, BatchStat
 class BatchMetrics:
     """Tells what the store's meter counted."""
 
-    def __init__(self, meter: StorageMetrics, heads: PointerCache, labels: ListLabels) -> None:
-        self._meter = meter
-        self._heads = heads
+    def __init__(self, metrics: StorageMetrics, pointers: PointerCache, labels: ListLabels) -> None:
+        self._metrics = metrics
+        self._price_lists = pointers
         self._labels = labels
         self._batches, self._rows, self._durations = Increases(_batches), Increases(_rows), Durations(_duration)
         self._retired, self._restored, self._dropped = Increases(_retired), Increases(_restored), Increases(_dropped)
@@ -37,19 +37,19 @@ class BatchMetrics:
     def tell(self) -> None:
         """Tell what is new."""
         # A list begins with zeros: an alert would not see the first batch of a kind that came out of nothing.
-        lists = {self._labels.of(head.name) for head in self._heads.price_lists()}
+        lists = {self._labels.of(head.name) for head in self._price_lists.price_lists()}
         batches: Counts[tuple[str, ...]] = Counts({(n, m, s): 0 for n in lists for m in BatchMode for s in _STATES})
         rows: Counts[tuple[str, ...]] = Counts({(name, mode): 0 for name in lists for mode in BatchMode})
-        for (name, mode, state), count in self._meter.batches.items():
+        for (name, mode, state), count in self._metrics.batches.items():
             batches[self._labels.of(name), mode, state] += count
-        for (name, mode), count in self._meter.rows.items():
+        for (name, mode), count in self._metrics.rows.items():
             rows[self._labels.of(name), mode] += count
         self._batches.tell(batches)
         self._rows.tell(rows)
-        self._durations.tell({(mode, state): tally for (mode, state), tally in self._meter.durations.items()})
-        self._retired.tell(self._by_list(lists, self._meter.retired))
-        self._restored.tell(self._by_list(lists, self._meter.restored))
-        self._dropped.tell({(): self._meter.layers_dropped})
+        self._durations.tell({(mode, state): tally for (mode, state), tally in self._metrics.durations.items()})
+        self._retired.tell(self._by_list(lists, self._metrics.retired))
+        self._restored.tell(self._by_list(lists, self._metrics.restored))
+        self._dropped.tell({(): self._metrics.layers_dropped})
 
     def _by_list(self, lists: set[str], counts: Counts[str]) -> Counts[tuple[str, ...]]:
         totals: Counts[tuple[str, ...]] = Counts({(name,): 0 for name in lists})

@@ -46,15 +46,15 @@ class Metrics(Protocol):
 class Exporter:
     """Tells the metrics of one process, in the background."""
 
-    def __init__(self, store: Store, heads: PointerCache, responses: ResponseCache, requests: Requests) -> None:
+    def __init__(self, store: Store, pointers: PointerCache, responses: ResponseCache, requests: Requests) -> None:
         labels = ListLabels()
-        self._lists = ListMetrics(store, heads, labels)
+        self._lists = ListMetrics(store, pointers, labels)
         self._metrics: tuple[Metrics, ...] = (
             RequestMetrics(requests),
-            CacheMetrics({"prices": heads.versions, "responses": responses}),
+            CacheMetrics({"prices": pointers.versions, "responses": responses}),
             self._lists,
-            BatchMetrics(store.meter, heads, labels),
-            MongoDBMetrics(store.meter),
+            BatchMetrics(store.metrics, pointers, labels),
+            MongoDBMetrics(store.metrics),
             ProcessMetrics(),
         )
         self._tasks: list[asyncio.Task[None]] = []

@@ -48,25 +48,25 @@ _pushed = Gauge(
 class ListMetrics:
     """Tells what the pointers in memory say, and what the database was found to hold when it was looked at."""
 
-    def __init__(self, store: Store, heads: PointerCache, labels: ListLabels) -> None:
+    def __init__(self, store: Store, pointers: PointerCache, labels: ListLabels) -> None:
         self._store = store
-        self._heads = heads
+        self._price_lists = pointers
         self._labels = labels
         self._lag = Durations(_lag)
         self._published: dict[tuple[str, int], float] = {}
 
     def tell(self) -> None:
         """Tell the pointers. A version has no meaning for several lists together, so others are left out."""
-        _pushed.set(self._heads.alive)
-        self._lag.tell({(): self._heads.lag})
-        for head in self._heads.price_lists():
+        _pushed.set(self._price_lists.alive)
+        self._lag.tell({(): self._price_lists.lag})
+        for head in self._price_lists.price_lists():
             if self._labels.own(head.name):
                 _current.labels(head.name).set(head.current_version or 0)
                 _pinned.labels(head.name).set(head.pin.at.timestamp() if head.pin else 0)
 
     async def look(self) -> None:
         """Look at the database, and tell what is there. Raises the driver's errors."""
-        names = [head.name for head in self._heads.price_lists()]
+        names = [head.name for head in self._price_lists.price_lists()]
         for gauge, found in ((_kept, await self._store.snapshots.counts()), (_held, await self._store.batches.held())):
             counts = Counts({self._labels.of(name): 0 for name in names})
             for name, count in found.items():
@@ -76,8 +76,8 @@ class ListMetrics:
         await self._look_for_publishes()
 
     async def _look_for_publishes(self) -> None:
-        heads = [head for head in self._heads.price_lists() if self._labels.own(head.name)]
-        newest = [(head.name, head.published_version) for head in heads]
+        pointers = [head for head in self._price_lists.price_lists() if self._labels.own(head.name)]
+        newest = [(head.name, head.published_version) for head in pointers]
         unknown = [key for key in newest if key[1] and key not in self._published]
         for key, snapshot in zip(unknown, await self._store.snapshots.get_many(unknown), strict=True):
             if snapshot and snapshot.published_at:

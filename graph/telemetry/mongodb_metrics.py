@@ -38,8 +38,8 @@ _command_failures = Counter(
 class MongoDBMetrics:
     """Tells what the store's meter counted of the driver."""
 
-    def __init__(self, meter: StorageMetrics) -> None:
-        self._driver = meter.driver
+    def __init__(self, metrics: StorageMetrics) -> None:
+        self._driver = metrics.driver
         self._checkouts, self._checkout_failures = Durations(_checkout), Increases(_checkout_failures)
         self._commands, self._command_failures = Durations(_command), Increases(_command_failures)
 

@@ -120,7 +120,7 @@ class Warmer:
     async def _succeed(self, base: CachedVersion, records: CachedVersion, merged: Sequence[str]) -> bool:
         """Lay the layers of a merge over the records of its base; False where they do not fit."""
         with MergeOverlay(self._versions, base, records) as succession:
-            async with aclosing(self._store.reading.read(merged)) as slices:
+            async with aclosing(self._store.query_reader.read(merged)) as slices:
                 async for part in slices:
                     if not succession.say(part):
                         return False
@@ -132,7 +132,7 @@ class Warmer:
         skus: list[str] = []
         records.loading = asyncio.current_task()
         try:
-            async with aclosing(self._store.reading.read(records.snapshot.layer_ids)) as slices:
+            async with aclosing(self._store.query_reader.read(records.snapshot.layer_ids)) as slices:
                 async for part in slices:
                     found = [(sku, _shared(base, sku, record)) for sku, record in part if record is not None]
                     skus += [sku for sku, _ in found]
@@ -150,7 +150,7 @@ class Warmer:
         hot = base.hot(HOT_RECORDS)
         for start in range(0, len(hot), CHUNK):
             chunk = hot[start : start + CHUNK]
-            said = await self._store.reading.said(layers, chunk)
+            said = await self._store.query_reader.find_with_tombstones(layers, chunk)
             found = [(sku, said[sku] if sku in said else None if merged is None else base.get(sku)) for sku in chunk]
             if not self._versions.add(records, [(sku, record) for sku, record in found if record is not MISSING]):
                 return

@@ -28,7 +28,7 @@ class Comparison:
     """Compares rows with a version as they come, in any order; one run at a time, so that others have their turn."""
 
     def __init__(self, stack: LayerReader, base: Snapshot | None) -> None:
-        self._stack = stack
+        self._layer_reader = stack
         self._base = layers_of(base)
         self._lock = asyncio.Lock()
         self._added = self._removed = self._changed = self._unchanged = 0
@@ -57,7 +57,7 @@ class Comparison:
 
     async def _compare(self, documents: Sequence[bytes]) -> None:
         skus = [sku_of(document) for document in documents]
-        before = await self._stack.find_raw(self._base, skus) if self._base else {}
+        before = await self._layer_reader.find_raw(self._base, skus) if self._base else {}
         for sku, document in zip(skus, documents, strict=True):
             was = before.get(sku)
             if is_removal(document):

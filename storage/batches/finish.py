@@ -26,7 +26,7 @@ class Finisher:
 
     def __init__(
         self,
-        pointers: PriceListRepository,
+        price_lists: PriceListRepository,
         snapshots: SnapshotRepository,
         batches: BatchRepository,
         parts: PartRepository,
@@ -35,14 +35,14 @@ class Finisher:
         publisher: Publisher,
         operations: PointerMoves,
     ) -> None:
-        self._pointers = pointers
+        self._price_lists = price_lists
         self._snapshots = snapshots
         self._batches = batches
         self._parts = parts
         self._layers = layers
-        self._stack = stack
+        self._layer_reader = stack
         self._publisher = publisher
-        self._operations = operations
+        self._pointer_moves = operations
 
     async def finish(self, batch: Batch) -> Batch:
         """Seal a batch in SEALING, and publish, hold or reject it.
@@ -52,7 +52,7 @@ class Finisher:
         """
         await self._layers.freeze(batch.layer)
         while True:
-            price_list = await self._pointers.get(batch.price_list)
+            price_list = await self._price_lists.get(batch.price_list)
             sealed = await self._seal(batch, price_list)
             await self._prove(batch, sealed)
             try:
@@ -68,7 +68,7 @@ class Finisher:
         """
         batch = await self._held(batch_id)
         while True:
-            sealed = await self._seal(batch, await self._pointers.get(batch.price_list))
+            sealed = await self._seal(batch, await self._price_lists.get(batch.price_list))
             try:
                 return await self._publisher.approve(batch, sealed, by=by, reason=reason)
             except BaseMoved:
@@ -86,10 +86,10 @@ class Finisher:
         it expected another version to be current.
         """
         while True:
-            price_list = await self._pointers.get(name)
+            price_list = await self._price_lists.get(name)
             waiting = await self._batches.waiting(name) if price_list.pin else []
             if not waiting:
-                return await self._operations.unpin(name, by=by, reason=reason)
+                return await self._pointer_moves.unpin(name, by=by, reason=reason)
             *others, latest = waiting
             sealed = await self._seal(latest, price_list)
             _check_publishable(latest, price_list, sealed)
@@ -135,10 +135,10 @@ class Finisher:
 
     async def comparison(self, name: str) -> Comparison:
         """Return a comparison of rows that are coming with the version that is current now."""
-        return Comparison(self._stack, await self._base(await self._pointers.get(name)))
+        return Comparison(self._layer_reader, await self._base(await self._price_lists.get(name)))
 
     async def _seal(self, batch: Batch, price_list: PriceList) -> Seal:
-        return await seal(self._stack, batch, await self._base(price_list))
+        return await seal(self._layer_reader, batch, await self._base(price_list))
 
     async def _base(self, price_list: PriceList) -> Snapshot | None:
         version = price_list.current_version

@@ -44,13 +44,13 @@ class MultipartBatches:
 
     def __init__(
         self,
-        pointers: PriceListRepository,
+        price_lists: PriceListRepository,
         batches: BatchRepository,
         parts: PartRepository,
         layers: Layers,
         finisher: Finisher,
     ) -> None:
-        self._pointers = pointers
+        self._price_lists = price_lists
         self._batches = batches
         self._parts = parts
         self._layers = layers
@@ -64,7 +64,7 @@ class MultipartBatches:
         check_order(order)
         order = replace(order, chunked=True)
         if not await self._batches.by_key(order.price_list, order.key):
-            (await self._pointers.get(order.price_list)).expect(order.expected_version)
+            (await self._price_lists.get(order.price_list)).expect(order.expected_version)
         fingerprint = order_fingerprint(order)
         batch, _ = await self._batches.open(order, fingerprint, None)
         if batch.fingerprint != fingerprint:

@@ -42,14 +42,14 @@ class BaseMoved(Exception):
 class Publisher:
     """Creates lists, and publishes batches."""
 
-    def __init__(self, client: Client, db: Database, operations: PointerMoves, meter: StorageMetrics) -> None:
+    def __init__(self, client: Client, db: Database, operations: PointerMoves, metrics: StorageMetrics) -> None:
         self._client = client
-        self._operations = operations
-        self._pointers = PriceListRepository(db)
+        self._pointer_moves = operations
+        self._price_lists = PriceListRepository(db)
         self._snapshots = SnapshotRepository(db)
         self._events = EventRepository(db)
         self._batches = BatchRepository(db)
-        self._meter = meter
+        self._metrics = metrics
 
     async def create(
         self, name: str, description: str | None, gates: Gates, by: str, retention: Retention = DEFAULT_RETENTION
@@ -62,7 +62,7 @@ class Publisher:
         price_list = PriceList(name, description, None, 0, 1, None, now, gates=gates, retention=retention)
 
         async def act(session: AsyncClientSession) -> PriceList:
-            await self._pointers.add(price_list, session)
+            await self._price_lists.add(price_list, session)
             await self._events.append(Event(name, 1, EventKind.CREATED, now, by), session)
             return price_list
 
@@ -75,11 +75,11 @@ class Publisher:
         """Change a list's description, gates and retention. Raises `PriceListNotFound`, `InvalidArgument`."""
 
         async def act(session: AsyncClientSession) -> PriceList:
-            price_list = await self._pointers.get(name, session)
+            price_list = await self._price_lists.get(name, session)
             wanted = changes(price_list)
             check_gates(wanted.gates)
             check_retention(wanted.retention)
-            moved = await self._pointers.move(
+            moved = await self._price_lists.move(
                 price_list,
                 session,
                 description=wanted.description,
@@ -100,7 +100,7 @@ class Publisher:
         """
 
         async def act(session: AsyncClientSession) -> Batch:
-            price_list = await self._pointers.get(batch.price_list, session)
+            price_list = await self._price_lists.get(batch.price_list, session)
             if price_list.current_version != sealed.base:
                 raise BaseMoved
             found = [*findings, *_holds(batch, price_list)]
@@ -128,7 +128,7 @@ class Publisher:
         check_reason(reason)
 
         async def act(session: AsyncClientSession) -> Batch:
-            price_list = await self._pointers.get(batch.price_list, session)
+            price_list = await self._price_lists.get(batch.price_list, session)
             if price_list.pin:
                 raise Pinned(price_list.name, price_list.pin.version)
             price_list.expect(batch.expected_version)
@@ -143,7 +143,7 @@ class Publisher:
         check_reason(reason)
 
         async def act(session: AsyncClientSession) -> Batch:
-            price_list = await self._pointers.get(batch.price_list, session)
+            price_list = await self._price_lists.get(batch.price_list, session)
             return await self._reject_held(batch, price_list, Refusal("REJECTED", reason), by, session)
 
         return await self._settled(batch, act)
@@ -157,7 +157,7 @@ class Publisher:
             if outcome.state == batch.state:
                 raise
         if outcome.token == batch.token:  # else another process took it over, and counts it
-            self._meter.batch_moved(batch, outcome)
+            self._metrics.batch_moved(batch, outcome)
         return outcome
 
     async def _manifest(self, batch: Batch, price_list: PriceList, size: int, session: AsyncClientSession) -> Snapshot:
@@ -223,7 +223,7 @@ class Publisher:
         **told: Any,
     ) -> Batch:
         version, now = snapshot.version, instant()
-        moved = await self._pointers.move(
+        moved = await self._price_lists.move(
             price_list,
             session,
             current_version=version,
@@ -239,7 +239,7 @@ class Publisher:
     async def _hold(
         self, batch: Batch, price_list: PriceList, snapshot: Snapshot, session: AsyncClientSession, **told: Any
     ) -> Batch:
-        moved = await self._pointers.move(price_list, session, last_version=snapshot.version)
+        moved = await self._price_lists.move(price_list, session, last_version=snapshot.version)
         await self._events.append(
             event_of(price_list, moved, EventKind.HELD, batch.submitted_by, instant(), batch=batch.id), session
         )
@@ -262,7 +262,7 @@ class Publisher:
         **told: Any,
     ) -> Batch:
         now, by = instant(), by or batch.submitted_by
-        moved = await self._pointers.move(price_list, session)
+        moved = await self._price_lists.move(price_list, session)
         event = event_of(price_list, moved, EventKind.REJECTED, by, now, batch=batch.id, reason=refusal.message)
         await self._events.append(event, session)
         return await self._batches.advance(
@@ -274,8 +274,8 @@ class Publisher:
 
         async def act(session: AsyncClientSession) -> Batch:
             now = instant()
-            price_list = await self._pointers.get(batch.price_list, session)
-            moved = await self._pointers.move(price_list, session)
+            price_list = await self._price_lists.get(batch.price_list, session)
+            moved = await self._price_lists.move(price_list, session)
             kind = EventKind(state)
             event = event_of(price_list, moved, kind, by, now, batch=batch.id, reason=refusal.message)
             await self._events.append(event, session)
@@ -293,24 +293,24 @@ class Publisher:
         check_reason(reason)
 
         async def act(session: AsyncClientSession) -> tuple[PriceList, list[Batch]]:
-            price_list = await self._pointers.get(seen.name, session)
+            price_list = await self._price_lists.get(seen.name, session)
             if price_list.revision != seen.revision:
                 raise BaseMoved
-            price_list = await self._operations.let_go(price_list, by, reason, session)
+            price_list = await self._pointer_moves.clear_pin(price_list, by, reason, session)
             moved = []
             superseded = Refusal(
                 "SUPERSEDED", f"Batch {latest.id} was published in its place when the list was unpinned."
             )
             for other in others:
                 moved.append(await self._reject_held(other, price_list, superseded, by, session))
-                price_list = await self._pointers.get(seen.name, session)
+                price_list = await self._price_lists.get(seen.name, session)
             kind = EventKind.PUBLISHED
             moved.append(await self._publish_held(latest, price_list, sealed, kind, by, reason, session))
-            return await self._pointers.get(seen.name, session), moved
+            return await self._price_lists.get(seen.name, session), moved
 
         price_list, moved = await self._transaction(act)
         for before, after in zip([*others, latest], moved, strict=True):
-            self._meter.batch_moved(before, after)
+            self._metrics.batch_moved(before, after)
         return price_list
 
     async def _transaction(self, act: Callable[[AsyncClientSession], Awaitable[T]]) -> T:

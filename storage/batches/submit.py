@@ -28,9 +28,9 @@ class BatchSubmitter:
     """Takes batches in that come whole."""
 
     def __init__(
-        self, pointers: PriceListRepository, batches: BatchRepository, layers: Layers, finisher: Finisher
+        self, price_lists: PriceListRepository, batches: BatchRepository, layers: Layers, finisher: Finisher
     ) -> None:
-        self._pointers = pointers
+        self._price_lists = price_lists
         self._batches = batches
         self._layers = layers
         self._finisher = finisher
@@ -49,7 +49,7 @@ class BatchSubmitter:
         if source.expected == 0 and not removals:
             raise EmptyBatch
         if not await self._batches.by_key(order.price_list, order.key):
-            (await self._pointers.get(order.price_list)).expect(order.expected_version)
+            (await self._price_lists.get(order.price_list)).expect(order.expected_version)
         expected = None if source.expected is None else source.expected + len(removals)
         batch, opened = await self._batches.open(order, _fingerprint(order, source, removals), expected)
         while True:

@@ -27,8 +27,8 @@ class ProcessRepository:
 
     async def beat(self, revisions: Mapping[str, int]) -> None:
         """Tell that this process is alive, and the revision of each list's pointer that it answers by."""
-        heads = [{"list": name, "revision": revision} for name, revision in revisions.items()]
-        told = {"format": FORMAT, "at": "$$NOW", "heads": {"$literal": heads}}
+        pointers = [{"list": name, "revision": revision} for name, revision in revisions.items()]
+        told = {"format": FORMAT, "at": "$$NOW", "heads": {"$literal": pointers}}
         await self._collection.update_one({"_id": leases.OWNER}, [{"$set": told}], upsert=True)
 
     async def leave(self) -> None:
@@ -38,8 +38,10 @@ class ProcessRepository:
     async def served(self, wanted: Sequence[tuple[str, int]]) -> list[Served]:
         """Return, for each (list, revision), how many living processes have come as far; in one round trip."""
         alive = {"$expr": {"$gt": ["$at", {"$subtract": ["$$NOW", ALIVE_SECONDS * 1000]}]}}
-        heads = [
+        pointers = [
             {head["list"]: head["revision"] for head in process["heads"]}
             async for process in self._collection.find(alive, {"heads": 1})
         ]
-        return [Served(sum(head.get(name, 0) >= revision for head in heads), len(heads)) for name, revision in wanted]
+        return [
+            Served(sum(head.get(name, 0) >= revision for head in pointers), len(pointers)) for name, revision in wanted
+        ]

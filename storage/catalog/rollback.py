@@ -18,7 +18,7 @@ class PointerMoves:
 
     def __init__(self, client: Client, db: Database) -> None:
         self._client = client
-        self._pointers = PriceListRepository(db)
+        self._price_lists = PriceListRepository(db)
         self._snapshots = SnapshotRepository(db)
         self._events = EventRepository(db)
 
@@ -39,7 +39,7 @@ class PointerMoves:
         check_reason(reason)
 
         async def act(session: AsyncClientSession) -> PriceList:
-            price_list = await self._pointers.get(name, session)
+            price_list = await self._price_lists.get(name, session)
             price_list.expect(expected_version)
             if to_version == price_list.current_version:
                 raise AlreadyCurrent(name, to_version)
@@ -47,7 +47,7 @@ class PointerMoves:
             now = instant()
             kept = price_list.pin and replace(price_list.pin, version=to_version)
             held = Pin(to_version, reason, by, now) if pin else kept
-            moved = await self._pointers.move(price_list, session, current_version=to_version, pin=held)
+            moved = await self._price_lists.move(price_list, session, current_version=to_version, pin=held)
             await self._events.append(
                 event_of(price_list, moved, EventKind.ROLLED_BACK, by, now, reason=reason), session
             )
@@ -63,10 +63,10 @@ class PointerMoves:
         check_reason(reason)
 
         async def act(session: AsyncClientSession) -> PriceList:
-            price_list = await self._pointers.get(name, session)
+            price_list = await self._price_lists.get(name, session)
             await self._check_published(name, version, session)
             now = instant()
-            moved = await self._pointers.move(
+            moved = await self._price_lists.move(
                 price_list, session, current_version=version, pin=Pin(version, reason, by, now)
             )
             await self._events.append(event_of(price_list, moved, EventKind.PINNED, by, now, reason=reason), session)
@@ -79,15 +79,15 @@ class PointerMoves:
         check_reason(reason)
 
         async def act(session: AsyncClientSession) -> PriceList:
-            return await self.let_go(await self._pointers.get(name, session), by, reason, session)
+            return await self.clear_pin(await self._price_lists.get(name, session), by, reason, session)
 
         return await in_transaction(self._client, act)
 
-    async def let_go(self, price_list: PriceList, by: str, reason: str, session: AsyncClientSession) -> PriceList:
+    async def clear_pin(self, price_list: PriceList, by: str, reason: str, session: AsyncClientSession) -> PriceList:
         """Unpin a list, as part of a transaction. Raises `NotPinned`."""
         if not price_list.pin:
             raise NotPinned(price_list.name)
-        moved = await self._pointers.move(price_list, session, pin=None)
+        moved = await self._price_lists.move(price_list, session, pin=None)
         await self._events.append(
             event_of(price_list, moved, EventKind.UNPINNED, by, instant(), reason=reason), session
         )

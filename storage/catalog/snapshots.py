@@ -109,12 +109,12 @@ class SnapshotRepository:
         ids = [{"list": price_list, "version": version} for price_list, version in keys]
         await self._collection.update_many({"_id": {"$in": ids}}, [{"$set": {"readAt": "$$NOW"}}])
 
-    async def doom(self, price_list: str, versions: Sequence[int]) -> None:
+    async def mark_expiring(self, price_list: str, versions: Sequence[int]) -> None:
         """Note that retention wants versions gone."""
         query = {"_id": {"$in": _ids(price_list, versions)}, "doomedAt": None}
         await self._collection.update_many(query, [{"$set": {"doomedAt": "$$NOW"}}])
 
-    async def spare(self, price_list: str, versions: Sequence[int]) -> None:
+    async def unmark(self, price_list: str, versions: Sequence[int]) -> None:
         """Note that retention leaves versions alone after all."""
         await self._collection.update_many({"_id": {"$in": _ids(price_list, versions)}}, {"$unset": {"doomedAt": ""}})
 
@@ -134,7 +134,7 @@ class SnapshotRepository:
             session=session,
         )
 
-    async def let_go(self, price_list: str, versions: Sequence[int]) -> None:
+    async def release_layers(self, price_list: str, versions: Sequence[int]) -> None:
         """Let go of the layers of versions that are retired. From here on they cannot be brought back."""
         query = {"_id": {"$in": _ids(price_list, versions)}, "state": SnapshotState.RETIRED}
         await self._collection.update_many(query, {"$set": {"layers": []}})

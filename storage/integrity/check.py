@@ -41,13 +41,13 @@ class Check:
     def __init__(self, db: Database, tell: Callable[[Checked], None] = lambda _: None) -> None:
         self._db = db
         self._tell = tell
-        self._pointers = PriceListRepository(db)
+        self._price_lists = PriceListRepository(db)
         self._snapshots = SnapshotRepository(db)
         self._layers = Layers(db)
         batches = BatchRepository(db)
         proofs = Proofs(self._layers, LayerReader(db), self._read)
-        self._of_pointer = PointerCheck(self._pointers, self._snapshots, EventRepository(db))
-        self._of_version = VersionCheck(self._pointers, self._snapshots, batches, proofs)
+        self._of_pointer = PointerCheck(self._price_lists, self._snapshots, EventRepository(db))
+        self._of_version = VersionCheck(self._price_lists, self._snapshots, batches, proofs)
         self._of_orphan = OrphanCheck(self._snapshots, batches, self._layers, Orphans(db))
         self.checked = Checked()
 
@@ -71,7 +71,7 @@ class Check:
             raise InvalidArgument(
                 f"The database {self._db.name!r} is none of Pricebook's: set PRICEBOOK_MONGODB_DATABASE to the one."
             )
-        names = sorted({*await self._pointers.names(), *await self._snapshots.lists()})
+        names = sorted({*await self._price_lists.names(), *await self._snapshots.lists()})
         if price_list is not None:
             if price_list not in names:
                 raise PriceListNotFound(price_list)

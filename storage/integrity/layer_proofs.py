@@ -38,7 +38,7 @@ class Proofs:
 
     def __init__(self, layers: Layers, stack: LayerReader, read: Callable[[int], None]) -> None:
         self._layers = layers
-        self._stack = stack
+        self._layer_reader = stack
         self._read = read
         self._proofs: dict[str, Proof] = {}
         self._sizes: dict[tuple[str, ...], int] = {}
@@ -76,7 +76,7 @@ class Proofs:
     async def _read_layer(self, layer: str, below: Sequence[str]) -> tuple[Checksum, int]:
         """Return the checksum of a layer, and by how many prices it makes those below it more."""
         stored, gain = Checksum(), 0
-        async for run in self._stack.runs(layer):
+        async for run in self._layer_reader.runs(layer):
             stored += checksum(run)
             for start in range(0, len(run), BATCH_ROWS):
                 gain += await self._gain(run[start : start + BATCH_ROWS], below)
@@ -89,4 +89,4 @@ class Proofs:
             skus = [sku_of(document) for document in documents]
         except (UnicodeDecodeError, IndexError):
             return 0  # what is no price: the checksum will be wrong
-        return prices - len(await self._stack.find_raw(below, skus)) if below else prices
+        return prices - len(await self._layer_reader.find_raw(below, skus)) if below else prices

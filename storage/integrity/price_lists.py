@@ -16,8 +16,10 @@ _MOST_NAMED = 10
 class PointerCheck:
     """Checks pointers. It takes no lock: what it finds is looked at again when the pointer was moved meanwhile."""
 
-    def __init__(self, pointers: PriceListRepository, snapshots: SnapshotRepository, events: EventRepository) -> None:
-        self._pointers = pointers
+    def __init__(
+        self, price_lists: PriceListRepository, snapshots: SnapshotRepository, events: EventRepository
+    ) -> None:
+        self._price_lists = price_lists
         self._snapshots = snapshots
         self._events = events
 
@@ -25,7 +27,7 @@ class PointerCheck:
         """Return what is wrong with the pointer of a list."""
         found: list[Finding] = []
         for _ in range(_TRIES):
-            seen, problem = await understood(self._pointers.find(name), name, None, "the price list")
+            seen, problem = await understood(self._price_lists.find(name), name, None, "the price list")
             if problem:
                 return [problem]
             if seen is None:
@@ -33,7 +35,7 @@ class PointerCheck:
             gaps, last = await self._gaps(name, seen.revision)
             highest = max(await self._snapshots.numbers(name), default=0)
             # An act writes the pointer with all else: as far as that was seen to be, the pointer must have come by now.
-            now = await self._pointers.find(name)
+            now = await self._price_lists.find(name)
             found = [*_missing(seen, gaps), *_behind(now, highest, last)] if now else []
             found = found or await self._of_version(seen) or await self._of_event(seen)
             if not found or now == seen:

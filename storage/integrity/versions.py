@@ -22,9 +22,9 @@ class VersionCheck:
     """Checks versions, those too that retention took and that can be brought back. Of others the layers are gone."""
 
     def __init__(
-        self, pointers: PriceListRepository, snapshots: SnapshotRepository, batches: BatchRepository, proofs: Proofs
+        self, price_lists: PriceListRepository, snapshots: SnapshotRepository, batches: BatchRepository, proofs: Proofs
     ) -> None:
-        self._pointers = pointers
+        self._price_lists = price_lists
         self._snapshots = snapshots
         self._batches = batches
         self._proofs = proofs
@@ -97,7 +97,7 @@ class VersionCheck:
         return [Finding(FindingCode.VERSION_BATCH_WRONG, wrong, name, version)] if wrong else []
 
     async def _is_current(self, name: str, version: int) -> bool:
-        price_list, _ = await understood(self._pointers.find(name), name, None, "the price list")
+        price_list, _ = await understood(self._price_lists.find(name), name, None, "the price list")
         return price_list is not None and price_list.current_version == version
 
     async def _disagreement(self, seen: Snapshot, batch: Batch) -> str | None:

@@ -58,7 +58,7 @@ class VersionDiffer:
     """Compares versions."""
 
     def __init__(self, stack: LayerReader) -> None:
-        self._stack = stack
+        self._layer_reader = stack
         self._turns = asyncio.Semaphore(DIFFS_AT_ONCE)
 
     async def page(self, before: Snapshot, after: Snapshot, limit: int, *, above: str | None = None) -> list[PriceDiff]:
@@ -90,7 +90,7 @@ class VersionDiffer:
         async with aclosing(self._side_by_side(above, span)) as runs:
             async for run in runs:
                 lacking = [sku for sku, sides in run.items() if None in sides]
-                shared = await self._stack.find_raw(below, lacking) if below and lacking else {}
+                shared = await self._layer_reader.find_raw(below, lacking) if below and lacking else {}
                 changes = []
                 for sku, (was, now) in run.items():
                     old, new = (_seen(said, shared.get(sku)) for said in (was, now))
@@ -104,7 +104,7 @@ class VersionDiffer:
         self, stacks: tuple[Sequence[str], Sequence[str]], span: SkuRange
     ) -> AsyncGenerator[Sides, None]:
         """Return what two stacks say, removals too, by sku in order, in runs; None where one of them says nothing."""
-        streams = [self._stack.merged(stack, span) for stack in stacks]
+        streams = [self._layer_reader.merged(stack, span) for stack in stacks]
         try:
             async for run in _aligned(streams):
                 yield run

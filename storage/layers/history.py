@@ -60,7 +60,7 @@ class PriceHistory:
 
     def __init__(self, snapshots: SnapshotRepository, stack: LayerReader) -> None:
         self._snapshots = snapshots
-        self._stack = stack
+        self._layer_reader = stack
         self._turns = asyncio.Semaphore(LAYERS_AT_ONCE)
 
     async def find(self, price_list: str, version: int, wanted: Mapping[str, int]) -> dict[str, list[PriceVersion]]:
@@ -103,7 +103,7 @@ class PriceHistory:
 
     async def _find_in(self, layer: str, skus: Sequence[str]) -> dict[str, bytes]:
         async with self._turns:
-            return await self._stack.find_in(layer, skus)
+            return await self._layer_reader.find_in(layer, skus)
 
 
 def _visible(snapshot: Snapshot, layers: Mapping[str, Mapping[str, bytes]], sku: str) -> bytes | None:

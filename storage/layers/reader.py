@@ -39,10 +39,10 @@ class LayerReader:
 
     async def find(self, layers: Layers, skus: Sequence[str]) -> dict[str, Price]:
         """Return the prices of those skus that a version has."""
-        said = await self.said(layers, skus)
+        said = await self.find_with_tombstones(layers, skus)
         return {sku: price for sku, price in said.items() if price is not None}
 
-    async def said(self, layers: Layers, skus: Sequence[str]) -> dict[str, Price | None]:
+    async def find_with_tombstones(self, layers: Layers, skus: Sequence[str]) -> dict[str, Price | None]:
         """Return what layers say of those skus: a price, None for a removal, nothing where older ones may say more."""
         found = await asyncio.gather(*(self._find_in(layer, skus) for layer in layers))
         visible: dict[str, Document] = {}

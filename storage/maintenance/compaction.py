@@ -34,21 +34,21 @@ class Compactor:
 
     def __init__(
         self,
-        pointers: PriceListRepository,
+        price_lists: PriceListRepository,
         snapshots: SnapshotRepository,
         layers: Layers,
         stack: LayerReader,
         locks: Locks,
     ) -> None:
-        self._pointers = pointers
+        self._price_lists = price_lists
         self._snapshots = snapshots
         self._layers = layers
-        self._stack = stack
+        self._layer_reader = stack
         self._locks = locks
 
     async def run(self) -> None:
         """Compact every list whose current version has more than `MAX_LAYERS` layers."""
-        for price_list in await self._pointers.by_name():
+        for price_list in await self._price_lists.by_name():
             if price_list.current_version is None:
                 continue
             snapshot = await self._snapshots.get(price_list.name, price_list.current_version)
@@ -85,14 +85,14 @@ class Compactor:
 
     async def _checksum_of(self, layer: str) -> Checksum:
         total = Checksum()
-        async for documents in self._stack.runs(layer):
+        async for documents in self._layer_reader.runs(layer):
             total += checksum(documents)
         return total
 
     async def _visible(self, run: Sequence[Layer], *, whole: bool) -> Checksum:
         """Return the checksum of what a run of layers says, read apart from how it was folded."""
         total = Checksum()
-        async for documents in self._stack.merged([layer.id for layer in run]):
+        async for documents in self._layer_reader.merged([layer.id for layer in run]):
             total += checksum(document for document in documents if not (whole and is_removal(document)))
         return total
 

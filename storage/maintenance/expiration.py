@@ -82,19 +82,19 @@ class SnapshotExpirer:
         client: Client,
         db: Database,
         locks: Locks,
-        meter: StorageMetrics,
+        metrics: StorageMetrics,
         grace: float = GRACE_SECONDS,
         restore: float = RESTORE_SECONDS,
         settle: float = SETTLE_SECONDS,
     ) -> None:
         self._client = client
         self._db = db
-        self._pointers = PriceListRepository(db)
+        self._price_lists = PriceListRepository(db)
         self._snapshots = SnapshotRepository(db)
         self._events = EventRepository(db)
         self._layers = Layers(db)
         self._locks = locks
-        self._meter = meter
+        self._metrics = metrics
         self._grace = datetime.timedelta(seconds=grace)
         self._restore = datetime.timedelta(seconds=restore)
         self._settle = datetime.timedelta(seconds=settle)
@@ -102,7 +102,7 @@ class SnapshotExpirer:
     async def run(self) -> None:
         """Retire what is to go of every list, unless another process is at it."""
         async with self._locks.held("retain") as held:
-            for name in await self._pointers.names() if held else ():
+            for name in await self._price_lists.names() if held else ():
                 try:
                     await self.retain(name, by="pricebook")
                 except (Broken, Refused) as error:  # the others are not to wait for it
@@ -110,7 +110,7 @@ class SnapshotExpirer:
 
     async def retain(self, name: str, *, by: str) -> Retired:
         """Do what is due for a list; nothing where another process is at it. Raises `PriceListNotFound`."""
-        await self._pointers.get(name)
+        await self._price_lists.get(name)
         async with self._locks.held(f"retain/{name}") as held:
             if not held:
                 return Retired()
@@ -121,8 +121,8 @@ class SnapshotExpirer:
             ]
             wanted = {doom.snapshot.version for doom in dooms}
             spared = [each for each in manifests if each.doomed_at and each.state is SnapshotState.PUBLISHED]
-            await self._snapshots.doom(name, sorted(wanted))
-            await self._snapshots.spare(name, [each.version for each in spared if each.version not in wanted])
+            await self._snapshots.mark_expiring(name, sorted(wanted))
+            await self._snapshots.unmark(name, [each.version for each in spared if each.version not in wanted])
             return Retired(retirements, await self._let_go(name, manifests, now))
 
     async def plan(self, name: str) -> Retired:
@@ -141,7 +141,7 @@ class SnapshotExpirer:
         check_reason(reason)
 
         async def act(session: AsyncClientSession) -> PriceList:
-            price_list = await self._pointers.get(name, session)
+            price_list = await self._price_lists.get(name, session)
             snapshot = await self._snapshots.get(name, version, session)
             if snapshot is None:
                 raise SnapshotNotFound(name, version)
@@ -153,14 +153,14 @@ class SnapshotExpirer:
             return await self._tell(price_list, EventKind.RESTORED, by, f"Version {version}: {reason}", session)
 
         restored = await in_transaction(self._client, act)
-        self._meter.restored[name] += 1
+        self._metrics.restored[name] += 1
         return restored
 
     async def _look(self, name: str) -> tuple[datetime.datetime, list[Snapshot], list[ExpiringVersion]]:
         # The manifests before the pointer: one that became current meanwhile is then not taken for an old one.
         now = (await self._db.command("hello"))["localTime"].replace(tzinfo=datetime.UTC)
         manifests = await self._snapshots.with_layers(name)
-        price_list = await self._pointers.get(name)
+        price_list = await self._price_lists.get(name)
         return now, manifests, self._doomed(price_list, manifests, now)
 
     def _doomed(
@@ -176,7 +176,7 @@ class SnapshotExpirer:
         seen = doom.snapshot
 
         async def act(session: AsyncClientSession) -> bool:
-            price_list = await self._pointers.get(seen.price_list, session)
+            price_list = await self._price_lists.get(seen.price_list, session)
             snapshot = await self._snapshots.get(seen.price_list, seen.version, session)
             if snapshot is None or seen.version in _held(price_list):
                 return False
@@ -188,14 +188,14 @@ class SnapshotExpirer:
 
         retired = await in_transaction(self._client, act)
         if retired:
-            self._meter.retired[seen.price_list] += 1
+            self._metrics.retired[seen.price_list] += 1
             log.info("%s of %s is retired.", doom.reason, seen.price_list)
         return retired
 
     async def _tell(
         self, price_list: PriceList, kind: EventKind, by: str, reason: str, session: AsyncClientSession
     ) -> PriceList:
-        moved = await self._pointers.move(price_list, session)
+        moved = await self._price_lists.move(price_list, session)
         await self._events.append(event_of(price_list, moved, kind, by, instant(), reason=reason), session)
         return moved
 
@@ -207,7 +207,7 @@ class SnapshotExpirer:
     async def _let_go(self, name: str, manifests: Sequence[Snapshot], now: datetime.datetime) -> list[LayerDrop]:
         over = self._over(manifests, now)
         drops = await self._drops(manifests, over)
-        await self._snapshots.let_go(name, [each.version for each in over])
+        await self._snapshots.release_layers(name, [each.version for each in over])
         return drops
 
     async def _drops(self, manifests: Sequence[Snapshot], over: Sequence[Snapshot]) -> list[LayerDrop]:

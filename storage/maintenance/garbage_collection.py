@@ -13,7 +13,7 @@ from storage.errors import Broken, Refused
 from storage.layers.writer import Layers
 from storage.maintenance.orphans import Orphans
 
-log = logging.getLogger("pricebook.leavings")
+log = logging.getLogger("pricebook.garbage_collector")
 
 # An open batch that nobody touches for so long is aborted.
 IDLE_SECONDS = 3600.0
@@ -40,7 +40,7 @@ class GarbageCollector:
         snapshots: SnapshotRepository,
         orphans: Orphans,
         finisher: Finisher,
-        meter: StorageMetrics,
+        metrics: StorageMetrics,
         orphan_seconds: float = ORPHAN_SECONDS,
     ) -> None:
         self._batches = batches
@@ -49,7 +49,7 @@ class GarbageCollector:
         self._snapshots = snapshots
         self._orphans = orphans
         self._finisher = finisher
-        self._meter = meter
+        self._metrics = metrics
         self._orphan_seconds = orphan_seconds
 
     async def collect(self) -> None:
@@ -89,5 +89,5 @@ class GarbageCollector:
         ]:
             await self._layers.drop(layer)
             await self._parts.drop(layer)
-            self._meter.layers_dropped += 1
+            self._metrics.layers_dropped += 1
             log.info("Layer %s is dropped: no version names it.", layer)

@@ -44,8 +44,8 @@ class Worker:
         self._batches = batches
         self._finisher = finisher
         self._compactor = compactor
-        self._leavings = leavings
-        self._retirer = retirer
+        self._garbage_collector = leavings
+        self._expirer = retirer
         self._tasks: set[asyncio.Task[None]] = set()
         self._finishing: dict[str, asyncio.Task[Batch]] = {}
         self._stopping = asyncio.Event()
@@ -55,8 +55,8 @@ class Worker:
         for name, seconds, act in (
             ("take over", POLL_INTERVAL_SECONDS, self._take_over),
             ("compact", POLL_INTERVAL_SECONDS, self._compactor.run),
-            ("retire", COLLECT_INTERVAL_SECONDS, self._retirer.run),
-            ("collect", COLLECT_INTERVAL_SECONDS, self._leavings.collect),
+            ("retire", COLLECT_INTERVAL_SECONDS, self._expirer.run),
+            ("collect", COLLECT_INTERVAL_SECONDS, self._garbage_collector.collect),
         ):
             self._tasks.add(asyncio.create_task(self._repeat(name, seconds, act), name=f"worker: {name}"))
 

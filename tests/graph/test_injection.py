@@ -106,9 +106,9 @@ async def watched(mongodb_uri: str) -> AsyncIterator[tuple[Api, Commands]]:
     commands, database = Commands(), f"test_{secrets.token_hex(6)}"
     client: AsyncMongoClient[dict[str, Any]] = AsyncMongoClient(mongodb_uri, tz_aware=True, event_listeners=[commands])
     store = Store(client, database)
-    heads = PointerCache(store, 0)
-    runtime = Runtime(store, heads, ResponseCache(heads, 0), Authenticator(ANYBODY, store.api_keys))
-    await heads.start()
+    pointers = PointerCache(store, 0)
+    runtime = Runtime(store, pointers, ResponseCache(pointers, 0), Authenticator(ANYBODY, store.api_keys))
+    await pointers.start()
     app = create_app(open_settings(mongodb_uri=mongodb_uri, mongodb_database=database))
 
     async def with_runtime(scope: Any, receive: Any, send: Any) -> None:
@@ -119,7 +119,7 @@ async def watched(mongodb_uri: str) -> AsyncIterator[tuple[Api, Commands]]:
         await api.create("retail")
         await api.publish("retail", [row("a", attributes={"colour": "red"})])
         yield api, commands
-    await heads.stop()
+    await pointers.stop()
     await client.drop_database(database)
     await store.close()
 

@@ -90,12 +90,12 @@ async def counting(uri: str, database: str, round_trips: RoundTrips, cache_bytes
     """The API of a process whose commands are counted."""
     client: Client = AsyncMongoClient(uri, tz_aware=True, event_listeners=[round_trips])
     store = Store(client, database)
-    heads = PointerCache(store, cache_bytes)
-    runtime = Runtime(store, heads, ResponseCache(heads, 0), Authenticator(ANYBODY, store.api_keys))
-    await runtime.heads.start()
+    pointers = PointerCache(store, cache_bytes)
+    runtime = Runtime(store, pointers, ResponseCache(pointers, 0), Authenticator(ANYBODY, store.api_keys))
+    await runtime.price_lists.start()
     async with http_client(MinVersionMiddleware(Endpoint(build_schema(), in_scope(runtime)))) as http:
         yield Api(http, runtime)
-    await runtime.heads.stop()
+    await runtime.price_lists.stop()
     await store.close()
 
 

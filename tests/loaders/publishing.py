@@ -16,7 +16,7 @@ async def publish(
     """Publish a batch of {sku: amount}, and return it."""
     order = BatchOrder(price_list, mode, secrets.token_hex(8), "integrator")
     rows = await JsonRows.read(msgspec.json.encode([row(sku, amount) for sku, amount in amounts.items()]))
-    batch = await store.intake.submit(order, rows, list(remove))
+    batch = await store.submitter.submit(order, rows, list(remove))
     assert batch.state is BatchState.PUBLISHED, batch
     return batch
 
@@ -33,7 +33,7 @@ async def merge(store: Store, price_list: str, amounts: Mapping[str, str], remov
 
 async def whole(api: Api, price_list: str = "retail") -> None:
     """Return once the current version of a list, which was read, is in memory as a whole."""
-    versions = api.runtime.heads.versions
+    versions = api.runtime.price_lists.versions
 
     async def is_whole() -> bool:
         records = versions.current(price_list)

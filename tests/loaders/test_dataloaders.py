@@ -25,12 +25,12 @@ LOADS: dict[str, Load] = {
 
 @pytest.mark.parametrize("what", LOADS)
 async def test_one_that_is_cancelled_leaves_the_others_their_answer(counted_api: Api, what: str) -> None:
-    store, heads = counted_api.runtime.store, counted_api.runtime.heads
+    store, pointers = counted_api.runtime.store, counted_api.runtime.price_lists
     await counted_api.create("retail")
     await counted_api.publish("retail", [row("a", "1.50")])
     [snapshot] = await store.snapshots.newest("retail", 1)
-    loaders = Loaders(store, heads)
-    await heads.stop()  # so that no pointer is known without asking
+    loaders = Loaders(store, pointers)
+    await pointers.stop()  # so that no pointer is known without asking
 
     async def load() -> Any:
         return await LOADS[what](loaders, snapshot)

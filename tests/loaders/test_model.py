@@ -60,7 +60,7 @@ class Act:
             await merge(store, name, amounts, removed)
         elif model.versions and 1 + self.back % len(model.versions) != model.current:
             model.current = 1 + self.back % len(model.versions)
-            await store.operations.rollback(name, model.current, by="ops", reason="x", pin=False)
+            await store.pointer_moves.rollback(name, model.current, by="ops", reason="x", pin=False)
 
 
 @dataclass(frozen=True)
@@ -139,22 +139,22 @@ async def test_every_answer_is_that_of_the_version_it_names(
     await store.publisher.create(name, None, Gates(), "ops")
     runtimes = []
     for budget in BUDGETS:
-        heads = PointerCache(store, budget)
-        runtimes.append(Runtime(store, heads, ResponseCache(heads, 0), Authenticator(ANYBODY, store.api_keys)))
+        pointers = PointerCache(store, budget)
+        runtimes.append(Runtime(store, pointers, ResponseCache(pointers, 0), Authenticator(ANYBODY, store.api_keys)))
     for runtime in runtimes:
-        await runtime.heads.start()
+        await runtime.price_lists.start()
     for step, (act, meanwhile, then) in enumerate(steps):
         published = len(model.versions)
         during = [reading.run(runtime, name, model, published) for reading in meanwhile for runtime in runtimes]
         await asyncio.gather(act.run(store, name, model, step), *during)
-        head = await store.pointers.get(name)
+        head = await store.price_lists.get(name)
         assert head.current_version == (model.current or None)
         for runtime in runtimes:
-            await runtime.heads.turn_to(head)
-            assert await runtime.heads.find(name) == head
+            await runtime.price_lists.turn_to(head)
+            assert await runtime.price_lists.find(name) == head
         for reading in then:
             await asyncio.gather(*(reading.run(runtime, name, model, len(model.versions)) for runtime in runtimes))
             for runtime in runtimes:
-                accounted(runtime.heads.versions)
+                accounted(runtime.price_lists.versions)
     for runtime in runtimes:
-        await runtime.heads.stop()
+        await runtime.price_lists.stop()

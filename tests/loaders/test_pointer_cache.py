@@ -19,17 +19,17 @@ class FakeWatcher:
 
 
 @pytest.fixture
-def heads(mock_store: Store, monkeypatch: pytest.MonkeyPatch) -> PointerCache:
+def pointers(mock_store: Store, monkeypatch: pytest.MonkeyPatch) -> PointerCache:
     """Heads that follow the `watcher`."""
     monkeypatch.setattr("loaders.pointer_cache.Watcher", FakeWatcher)
     return PointerCache(mock_store)
 
 
 @pytest.fixture
-def watcher(heads: PointerCache) -> FakeWatcher:
+def watcher(pointers: PointerCache) -> FakeWatcher:
     """The watcher that the heads follow."""
-    assert isinstance(heads._watcher, FakeWatcher)
-    return heads._watcher
+    assert isinstance(pointers._watcher, FakeWatcher)
+    return pointers._watcher
 
 
 def head(revision: int, version: int | None, name: str = "retail") -> PriceList:
@@ -58,84 +58,84 @@ async def put(store: Store, price_list: PriceList) -> None:
 
 
 async def test_a_pointer_that_was_pushed_is_answered_from_memory(
-    heads: PointerCache, watcher: FakeWatcher, mock_store: Store
+    pointers: PointerCache, watcher: FakeWatcher, mock_store: Store
 ) -> None:
     watcher.moved(head(3, 2))
     await put(mock_store, head(9, 8))
-    assert await heads.find("retail") == head(3, 2)
+    assert await pointers.find("retail") == head(3, 2)
 
 
-async def test_an_older_revision_changes_nothing(heads: PointerCache, watcher: FakeWatcher) -> None:
+async def test_an_older_revision_changes_nothing(pointers: PointerCache, watcher: FakeWatcher) -> None:
     watcher.moved(head(5, 2))
     for older in (head(4, 9), head(5, 9)):
         watcher.moved(older)
-        assert await heads.find("retail") == head(5, 2)
+        assert await pointers.find("retail") == head(5, 2)
 
 
-async def test_a_newer_revision_counts_also_with_a_lower_version(heads: PointerCache, watcher: FakeWatcher) -> None:
+async def test_a_newer_revision_counts_also_with_a_lower_version(pointers: PointerCache, watcher: FakeWatcher) -> None:
     watcher.moved(head(5, 4))
     watcher.moved(head(6, 1))
-    assert await heads.get("retail") == head(6, 1)
+    assert await pointers.get("retail") == head(6, 1)
 
 
-async def test_lists_do_not_disturb_each_other(heads: PointerCache, watcher: FakeWatcher) -> None:
+async def test_lists_do_not_disturb_each_other(pointers: PointerCache, watcher: FakeWatcher) -> None:
     watcher.moved(head(9, 9, "a"))
     watcher.moved(head(1, None, "b"))
-    assert [await heads.get(name) for name in "ab"] == [head(9, 9, "a"), head(1, None, "b")]
+    assert [await pointers.get(name) for name in "ab"] == [head(9, 9, "a"), head(1, None, "b")]
 
 
 async def test_while_the_stream_is_down_the_pointer_is_read(
-    heads: PointerCache, watcher: FakeWatcher, mock_store: Store
+    pointers: PointerCache, watcher: FakeWatcher, mock_store: Store
 ) -> None:
     watcher.moved(head(3, 2))
     watcher.alive = False
     await put(mock_store, head(4, 3))
-    assert await heads.find("retail") == head(4, 3)
+    assert await pointers.find("retail") == head(4, 3)
     await put(mock_store, head(5, 4))
-    assert await heads.find("retail") == head(5, 4)
+    assert await pointers.find("retail") == head(5, 4)
     watcher.alive = True
-    assert await heads.find("retail") == head(5, 4), "what was read is remembered"
+    assert await pointers.find("retail") == head(5, 4), "what was read is remembered"
 
 
-async def test_a_list_that_was_not_pushed_yet_is_looked_up(heads: PointerCache, mock_store: Store) -> None:
-    assert await heads.find("retail") is None
+async def test_a_list_that_was_not_pushed_yet_is_looked_up(pointers: PointerCache, mock_store: Store) -> None:
+    assert await pointers.find("retail") is None
     await put(mock_store, head(1, None))
-    assert await heads.find("retail") == head(1, None)
+    assert await pointers.find("retail") == head(1, None)
 
 
-async def test_a_list_that_does_not_exist_is_none_or_an_error(heads: PointerCache) -> None:
-    assert await heads.find("nope") is None
+async def test_a_list_that_does_not_exist_is_none_or_an_error(pointers: PointerCache) -> None:
+    assert await pointers.find("nope") is None
     with pytest.raises(PriceListNotFound, match="nope"):
-        await heads.get("nope")
+        await pointers.get("nope")
 
 
-async def test_heads_are_alive_as_their_watcher_is(heads: PointerCache, watcher: FakeWatcher) -> None:
-    assert heads.alive
+async def test_heads_are_alive_as_their_watcher_is(pointers: PointerCache, watcher: FakeWatcher) -> None:
+    assert pointers.alive
     watcher.alive = False
-    assert not heads.alive
+    assert not pointers.alive
 
 
 async def test_what_is_known_is_told_without_asking_while_pointers_are_pushed(
-    heads: PointerCache, watcher: FakeWatcher
+    pointers: PointerCache, watcher: FakeWatcher
 ) -> None:
-    assert heads.known("retail") is None
+    assert pointers.known("retail") is None
     watcher.moved(head(3, 2))
-    assert heads.known("retail") == head(3, 2)
+    assert pointers.known("retail") == head(3, 2)
     watcher.alive = False
-    assert heads.known("retail") is None
+    assert pointers.known("retail") is None
 
 
 async def test_the_lag_is_counted_of_pointers_that_were_pushed_after_they_moved(
-    heads: PointerCache, watcher: FakeWatcher, monkeypatch: pytest.MonkeyPatch
+    pointers: PointerCache, watcher: FakeWatcher, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     moved = head(2, 1)
     now = moved.created_at.timestamp()
     monkeypatch.setattr("loaders.pointer_cache.time.time", lambda: now + 0.75)
     watcher.moved(head(1, None))
-    assert sum(heads.lag.counts) == 0, "nobody knows when it moved"
+    assert sum(pointers.lag.counts) == 0, "nobody knows when it moved"
     watcher.moved(replace(moved, moved_at=moved.created_at))
     watcher.moved(replace(moved, moved_at=moved.created_at))
-    assert (sum(heads.lag.counts), heads.lag.seconds) == (1, 0.75)
+    assert (sum(pointers.lag.counts), pointers.lag.seconds) == (1, 0.75)
     clock_ahead = moved.created_at + datetime.timedelta(seconds=2)
     watcher.moved(replace(head(3, 1), moved_at=clock_ahead))
-    assert (sum(heads.lag.counts), heads.lag.seconds) == (2, 0.75)
+    assert (sum(pointers.lag.counts), pointers.lag.seconds) == (2, 0.75)

@@ -60,20 +60,20 @@ async def main(uri: str, database: str, key: str, batch: str, point: str) -> Non
     row_decoder.SLICE_ROWS = writer.INSERT_ROWS = SLICE_ROWS
     die_at(point)
     if batch in BATCHES:
-        await store.intake.submit(order(key=key), await source(BATCHES[batch]))
+        await store.submitter.submit(order(key=key), await source(BATCHES[batch]))
     else:
         await in_parts(store, key, is_aborted=batch == "aborted")
 
 
 async def in_parts(store: Store, key: str, *, is_aborted: bool = False) -> Batch:
     """Send the good batch in two parts, or whatever is missing of it, and finish it."""
-    batch = await store.chunks.open(order(key=key))
+    batch = await store.multipart.open(order(key=key))
     if batch.state is BatchState.OPEN:
         for sequence, prices in enumerate((BATCHES["good"][:200], BATCHES["good"][200:])):
-            await store.chunks.append(batch.id, sequence, await source(prices), ())
+            await store.multipart.append(batch.id, sequence, await source(prices), ())
     if is_aborted:
-        return await store.chunks.abort(batch.id, by="integrator", reason=None)
-    batch, mine = await store.chunks.commit(batch.id, 2, len(BATCHES["good"]))
+        return await store.multipart.abort(batch.id, by="integrator", reason=None)
+    batch, mine = await store.multipart.commit(batch.id, 2, len(BATCHES["good"]))
     return await store.worker.finish(batch) if mine else batch
 
 

@@ -56,7 +56,7 @@ async def submit(
     store: Store, prices: Iterable[Row], price_list: str = "retail", key: str | None = None, **more: Any
 ) -> Batch:
     """Send a batch and return it as it was answered."""
-    return await store.intake.submit(order(price_list, key, **more), await source(prices))
+    return await store.submitter.submit(order(price_list, key, **more), await source(prices))
 
 
 async def published(store: Store, prices: Iterable[Row], price_list: str = "retail") -> Batch:
@@ -75,9 +75,9 @@ async def versions(store: Store, count: int, price_list: str = "retail") -> None
 
 async def held(store: Store, prices: Iterable[Row], key: str | None = None) -> Batch:
     """A batch that waits, because the list is pinned at its current version."""
-    current = (await store.pointers.get("retail")).current_version
+    current = (await store.price_lists.get("retail")).current_version
     assert current is not None
-    await store.operations.pin("retail", current, by="ops", reason="audit")
+    await store.pointer_moves.pin("retail", current, by="ops", reason="audit")
     batch = await submit(store, prices, key=key)
     assert batch.state is BatchState.HELD, batch
     return batch
@@ -123,7 +123,7 @@ async def expire_leases(store: Store) -> None:
 
 async def current(store: Store, price_list: str = "retail") -> int | None:
     """The number of the version that is current."""
-    return (await store.pointers.get(price_list)).current_version
+    return (await store.price_lists.get(price_list)).current_version
 
 
 async def snapshot(store: Store, version: int, price_list: str = "retail") -> Snapshot:
@@ -135,7 +135,7 @@ async def snapshot(store: Store, version: int, price_list: str = "retail") -> Sn
 
 async def prices_of(store: Store, version: int, price_list: str = "retail") -> list[Price]:
     """All prices of a version, as its layer has them."""
-    return await store.stack.page((await snapshot(store, version, price_list)).layer_ids, 1_000_000)
+    return await store.layer_reader.page((await snapshot(store, version, price_list)).layer_ids, 1_000_000)
 
 
 async def amounts(store: Store, version: int, price_list: str = "retail") -> dict[str, str]:
@@ -152,6 +152,6 @@ async def layers(store: Store) -> set[str]:
 async def read_back(store: Store, layer: str) -> Checksum:
     """The checksum of what a layer has."""
     total = Checksum()
-    async for run in store.stack.runs(layer):
+    async for run in store.layer_reader.runs(layer):
         total += checksum(run)
     return total

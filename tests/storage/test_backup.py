@@ -79,7 +79,7 @@ async def publish_for_ever(store: Store, moved: asyncio.Event) -> None:
         await published(store, rows(20 + n % 5, f"{n}.00"))
         asked = order()
         merge = type(asked)("retail", BatchMode.MERGE, asked.key, "integrator")
-        await store.intake.submit(merge, await source([row(f"new-{n}")]), ["sku-000003"])
+        await store.submitter.submit(merge, await source([row(f"new-{n}")]), ["sku-000003"])
         held = await submit(store, rows(5, f"{n}.50"), publish=PublishPolicy.ON_APPROVAL)
         act = store.finisher.reject if n % 2 else store.finisher.approve
         await act(held.id, by="ops", reason="x")
@@ -89,10 +89,10 @@ async def publish_for_ever(store: Store, moved: asyncio.Event) -> None:
 
 async def others_are_published(store: Store) -> None:
     """Return when some more batches were published, held and rejected."""
-    revision = (await store.pointers.get("retail")).revision
+    revision = (await store.price_lists.get("retail")).revision
 
     async def moved() -> bool:
-        return (await store.pointers.get("retail")).revision > revision + 5
+        return (await store.price_lists.get("retail")).revision > revision + 5
 
     await until(moved, "published")
 

@@ -166,10 +166,10 @@ async def test_an_abort_whose_process_was_killed_is_finished_by_who_aborts_again
 ) -> None:
     await versions(store, 1)
     await crash(mongodb_uri, store, "aborted", point)
-    batch = await store.chunks.open(order(key="monday"))
+    batch = await store.multipart.open(order(key="monday"))
     if batch.state is BatchState.OPEN:
-        batch = await store.chunks.abort(batch.id, by="integrator", reason=None)
-    await store.leavings.collect()
+        batch = await store.multipart.abort(batch.id, by="integrator", reason=None)
+    await store.garbage_collector.collect()
     assert batch.state is BatchState.ABORTED
     assert batch.layer not in await layers(store)
     assert await current(store) == 1

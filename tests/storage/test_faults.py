@@ -160,7 +160,7 @@ async def test_what_was_acknowledged_survives_the_primary_and_what_was_not_is_ne
 
     for member in secondaries:
         own_devset.kill(member, signal.SIGSTOP)
-    moving = asyncio.create_task(store.operations.rollback("retail", 1, by="ops", reason="x"))
+    moving = asyncio.create_task(store.pointer_moves.rollback("retail", 1, by="ops", reason="x"))
     await until(primary_alone_has_moved, "moved")
     acknowledged = moving.done()
     own_devset.kill(primary, signal.SIGKILL)
@@ -187,11 +187,11 @@ async def test_a_watcher_outlasts_a_change_of_the_primary(own_devset: EmbeddedRe
     await watcher.start()
     with suppress(AutoReconnect):  # the primary hangs up on whoever sent it this
         await store.client.admin.command("replSetStepDown", 10, secondaryCatchUpPeriodSecs=10)
-    moved = await store.operations.pin("retail", 1, by="ops", reason="x")
+    moved = await store.pointer_moves.pin("retail", 1, by="ops", reason="x")
     await told.until_revision(moved.revision)
     with primary_loss(own_devset) as loss:
         await loss.kill()
-        moved = await store.operations.unpin("retail", by="ops", reason="x")
+        moved = await store.pointer_moves.unpin("retail", by="ops", reason="x")
         await told.until_revision(moved.revision)
     assert told.revisions() == sorted(told.revisions())
     await watcher.stop()

@@ -23,17 +23,17 @@ async def make_later(store: Store, collection: str) -> list[Document]:
 
 Act = Callable[[Store], Awaitable[object]]
 ACTS: dict[str, tuple[str, Act]] = {
-    "get a list": ("price_lists", lambda store: store.pointers.get("retail")),
-    "find a list": ("price_lists", lambda store: store.pointers.find("retail")),
+    "get a list": ("price_lists", lambda store: store.price_lists.get("retail")),
+    "find a list": ("price_lists", lambda store: store.price_lists.find("retail")),
     "submit": ("price_lists", lambda store: submit(store, [row("b")])),
-    "roll back": ("price_lists", lambda store: store.operations.rollback("retail", 1, by="ops", reason="x")),
-    "pin": ("price_lists", lambda store: store.operations.pin("retail", 1, by="ops", reason="x")),
-    "unpin": ("price_lists", lambda store: store.operations.unpin("retail", by="ops", reason="x")),
+    "roll back": ("price_lists", lambda store: store.pointer_moves.rollback("retail", 1, by="ops", reason="x")),
+    "pin": ("price_lists", lambda store: store.pointer_moves.pin("retail", 1, by="ops", reason="x")),
+    "unpin": ("price_lists", lambda store: store.pointer_moves.unpin("retail", by="ops", reason="x")),
     "get a version": ("snapshots", lambda store: store.snapshots.get("retail", 1)),
     "get versions": ("snapshots", lambda store: store.snapshots.get_many([("retail", 1), ("retail", 2)])),
     "list versions": ("snapshots", lambda store: store.snapshots.newest("retail", 10)),
-    "roll back to": ("snapshots", lambda store: store.operations.rollback("retail", 1, by="ops", reason="x")),
-    "pin at": ("snapshots", lambda store: store.operations.pin("retail", 1, by="ops", reason="x")),
+    "roll back to": ("snapshots", lambda store: store.pointer_moves.rollback("retail", 1, by="ops", reason="x")),
+    "pin at": ("snapshots", lambda store: store.pointer_moves.pin("retail", 1, by="ops", reason="x")),
     "get a batch by its key": ("batches", lambda store: store.batches.by_key("retail", "monday")),
     "list batches": ("batches", lambda store: store.batches.newest(10)),
     "submit again": ("batches", lambda store: submit(store, rows(10), key="monday")),
@@ -75,9 +75,9 @@ async def test_fields_that_a_later_release_added_survive_every_move_of_the_point
     await versions(store, 2)
     added = {"laterField": [1, 2], "another": {"versions": 5}}
     await store.db["price_lists"].update_one({"_id": "retail"}, {"$set": added})
-    await store.operations.rollback("retail", 1, by="ops", reason="x")
+    await store.pointer_moves.rollback("retail", 1, by="ops", reason="x")
     await submit(store, [row("b")])
-    await store.operations.unpin("retail", by="ops", reason="x")
+    await store.pointer_moves.unpin("retail", by="ops", reason="x")
     await submit(store, [row("b")])
     [document] = await documents(store, "price_lists")
     assert document["version"] == 4

@@ -112,11 +112,11 @@ class Act:
             case "publish_bad":
                 return (await submit(store, [row("a", "x")], name)).state
             case "rollback":
-                await store.operations.rollback(name, version, by="ops", reason="x", pin=self.flag)
+                await store.pointer_moves.rollback(name, version, by="ops", reason="x", pin=self.flag)
             case "pin":
-                await store.operations.pin(name, version, by="ops", reason="x")
+                await store.pointer_moves.pin(name, version, by="ops", reason="x")
             case "unpin":
-                await store.operations.unpin(name, by="ops", reason="x")
+                await store.pointer_moves.unpin(name, by="ops", reason="x")
             case "publish_latest":
                 await store.finisher.publish_latest(name, by="ops", reason="x")
         return None
@@ -167,7 +167,7 @@ async def test_a_list_does_what_the_model_does(store: Store, acts: list[Act]) ->
         expected = outcome_on_model(act, model, version, amount)
         assert await outcome_on_store(act, store, name, version, amount) == expected, act
 
-        found = await store.pointers.get(name)
+        found = await store.price_lists.get(name)
         assert (found.current_version, found.last_version) == (model.current, len(model.contents))
         assert (found.pin and found.pin.version) == model.pin
         assert found.revision == len(model.moves)

@@ -65,7 +65,7 @@ async def test_export_drop_import_is_the_same_version(retail: Api, tmp_path: Pat
     await store.client.drop_database(store.db.name)
     await retail.runtime.store.publisher.create("again", None, Gates(), "ops")
     file = FileRows(name, arriving([(tmp_path / name).read_bytes()]), MAX_FILE_BYTES)
-    batch = await store.intake.submit(order("again"), file)
+    batch = await store.submitter.submit(order("again"), file)
     assert (batch.stored, batch.checksum) == (before["size"], before["batch"]["checksum"])
 
 

@@ -94,7 +94,7 @@ def cells(table: str) -> list[list[str]]:
 async def test_lists_have_their_version_size_and_pin(run: Run, store: Store) -> None:
     await versions(store, 2)
     await create(store, "empty")
-    await store.operations.pin("retail", 2, by="ops", reason="audit")
+    await store.pointer_moves.pin("retail", 2, by="ops", reason="audit")
     heading, empty, retail = cells(await said(run, "lists"))
     assert heading == ["LIST", "VERSION", "PRICES", "PUBLISHED", "PINNED", "LABEL"]
     assert empty == ["empty", "-", "-", "-", "-", "-"]
@@ -169,7 +169,7 @@ async def test_batches_are_found_by_list_and_state(run: Run, store: Store) -> No
 
 async def test_events_are_told_newest_first(run: Run, store: Store) -> None:
     await versions(store, 1)
-    await store.operations.pin("retail", 1, by="ops", reason="an audit")
+    await store.pointer_moves.pin("retail", 1, by="ops", reason="an audit")
     _, pinned, published_, created = cells(await said(run, "events", "retail"))
     assert pinned[1:] == ["PINNED", "1", "1", "ops", "an", "audit"]
     assert (published_[1], created[1]) == ("PUBLISHED", "CREATED")
@@ -187,7 +187,7 @@ async def test_events_are_followed_a_line_each_until_ctrl_c(
         waits += 1
         if waits == 2:
             raise KeyboardInterrupt
-        pinning = store.operations.pin("retail", 1, by="ops", reason="audit")
+        pinning = store.pointer_moves.pin("retail", 1, by="ops", reason="audit")
         asyncio.run_coroutine_threadsafe(pinning, loop).result(30)
 
     monkeypatch.setattr(connection.Connection, "wait", wait)
@@ -207,11 +207,11 @@ async def test_a_rollback_shows_what_changes_and_asks(run: Run, store: Store, mo
     assert (declined.exit_code, "Declined" in declined.stderr) == (1, True), declined.output
     assert "Current  version 3" in declined.stderr
     assert "0 added, 0 removed, 1 changed, 0 unchanged." in declined.stderr
-    assert (await store.pointers.get("retail")).current_version == 3
+    assert (await store.price_lists.get("retail")).current_version == 3
     done = await run("rollback", "retail", "1", "--reason", "wrong", input="y\n")
     assert done.exit_code == 0, done.output
     assert "version 1 is current" in done.stdout
-    moved = await store.pointers.get("retail")
+    moved = await store.price_lists.get("retail")
     assert moved.current_version == 1
     assert moved.pin is not None
     assert (moved.pin.version, moved.pin.reason) == (1, "wrong")
@@ -221,7 +221,7 @@ async def test_a_rollback_without_a_terminal_wants_yes(run: Run, store: Store) -
     await versions(store, 2)
     refused = await run("rollback", "retail", "1", "--reason", "wrong")
     assert (refused.exit_code, "--yes" in refused.stderr) == (exit_codes.WRONG, True), refused.output
-    assert (await store.pointers.get("retail")).current_version == 2
+    assert (await store.price_lists.get("retail")).current_version == 2
     done = await told(run, "rollback", "retail", "1", "--reason", "wrong", "--yes", "--no-pin")
     assert done == {"name": "retail", "currentVersion": 1, "pin": None}
 
@@ -238,7 +238,7 @@ async def test_what_was_confirmed_is_what_happens(run: Run, store: Store, monkey
     monkeypatch.setattr(click, "confirm", publish_meanwhile)
     result = await run("rollback", "retail", "1", "--reason", "wrong")
     assert (result.exit_code, "CONFLICT" in result.stderr, "Nothing was changed" in result.stderr) == (1, True, True)
-    assert (await store.pointers.get("retail")).current_version == 3
+    assert (await store.price_lists.get("retail")).current_version == 3
 
 
 async def test_a_pin_asks_only_where_the_pointer_moves(run: Run, store: Store) -> None:
@@ -254,7 +254,7 @@ async def test_a_pin_asks_only_where_the_pointer_moves(run: Run, store: Store) -
 async def test_what_waits_is_approved_or_rejected(run: Run, store: Store) -> None:
     await versions(store, 1)
     first = await held(store, [row("a", "2")])
-    await store.operations.unpin("retail", by="ops", reason="done")
+    await store.pointer_moves.unpin("retail", by="ops", reason="done")
     assert (await told(run, "approve", first.id, "--reason", "looked at"))["state"] == "PUBLISHED"
     second = await held(store, [row("a", "3")])
     assert "Rejected batch" in await said(run, "reject", second.id, "--reason", "wrong")

@@ -16,34 +16,34 @@ from storage import PriceList
 LIMIT = 64 << 10
 
 
-class PriceListRepository:
+class FakePointers:
     """Heads that are where the test puts them."""
 
     def __init__(self) -> None:
         self.alive = True
         self.moved = asyncio.Event()
-        self._heads: dict[str, PriceList] = {}
+        self._price_lists: dict[str, PriceList] = {}
 
     def known(self, name: str) -> PriceList | None:
-        return self._heads.get(name) if self.alive else None
+        return self._price_lists.get(name) if self.alive else None
 
     def move(self, name: str, revision: int) -> None:
         created = datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC)
-        self._heads[name] = PriceList(name, None, 1, 1, revision, None, created)
+        self._price_lists[name] = PriceList(name, None, 1, 1, revision, None, created)
         self.moved = asyncio.Event()
 
 
 @pytest.fixture
-def pointers() -> PriceListRepository:
+def pointers() -> FakePointers:
     """The pointers of two lists."""
-    pointers = PriceListRepository()
+    pointers = FakePointers()
     pointers.move("retail", 1)
     pointers.move("wholesale", 1)
     return pointers
 
 
 @pytest.fixture
-def cache(pointers: PriceListRepository) -> ResponseCache:
+def cache(pointers: FakePointers) -> ResponseCache:
     """A small cache."""
     return ResponseCache(cast("PointerCache", pointers), LIMIT)
 
@@ -70,9 +70,7 @@ def test_an_answer_is_found_by_all_of_its_key(cache: ResponseCache) -> None:
     assert (cache.hits, cache.misses) == (1, 4)
 
 
-def test_an_answer_dies_when_a_pointer_moves_that_it_depends_on(
-    cache: ResponseCache, pointers: PriceListRepository
-) -> None:
+def test_an_answer_dies_when_a_pointer_moves_that_it_depends_on(cache: ResponseCache, pointers: FakePointers) -> None:
     cache.put(key("a"), entry(retail=1))
     cache.put(key("b"), entry(wholesale=1))
     cache.put(key("both"), entry(retail=1, wholesale=1))
@@ -84,7 +82,7 @@ def test_an_answer_dies_when_a_pointer_moves_that_it_depends_on(
     assert (len(cache), cache.bytes) == (0, 0)
 
 
-def test_nothing_is_answered_while_pointers_are_not_pushed(cache: ResponseCache, pointers: PriceListRepository) -> None:
+def test_nothing_is_answered_while_pointers_are_not_pushed(cache: ResponseCache, pointers: FakePointers) -> None:
     cache.put(key("a"), entry())
     pointers.alive = False
     assert cache.find(key("a")) is None
@@ -126,7 +124,7 @@ def test_an_answer_takes_the_place_of_the_one_before(cache: ResponseCache) -> No
     assert (len(cache), cache.bytes, cache.evictions) == (1, size, 0)
 
 
-def test_answers_of_a_version_that_is_gone_give_their_memory_back_bit_by_bit(pointers: PriceListRepository) -> None:
+def test_answers_of_a_version_that_is_gone_give_their_memory_back_bit_by_bit(pointers: FakePointers) -> None:
     cache = ResponseCache(cast("PointerCache", pointers), 1 << 20)
     for n in range(3 * SWEEP_PER_INSERT):
         cache.put(key(f"old {n}"), entry(retail=1))

@@ -321,7 +321,7 @@ def context() -> Any:
     """The context of a new request."""
     return Context(
         store=cast("Any", None),
-        heads=cast("Any", None),
+        pointers=cast("Any", None),
         loaders=cast("Any", Loaders()),
         caller=Caller("anybody", EVERYTHING),
     )

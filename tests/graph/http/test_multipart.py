@@ -105,14 +105,14 @@ class Sender:
     """A client's side of a connection. It notes how much the application has asked for."""
 
     def __init__(self, chunks: Iterable[bytes], *, disconnects: bool = False, falls_silent: bool = False) -> None:
-        self._chunks = iter(chunks)
+        self._multipart = iter(chunks)
         self._disconnects = disconnects
         self._falls_silent = falls_silent
-        self._next = next(self._chunks, None)
+        self._next = next(self._multipart, None)
         self.sent = 0
 
     async def receive(self) -> Message:
-        chunk, self._next = self._next, next(self._chunks, None)
+        chunk, self._next = self._next, next(self._multipart, None)
         if chunk is None:
             if self._falls_silent:
                 await asyncio.Event().wait()

@@ -31,7 +31,7 @@ async def retail(mongodb_uri: str, store: Store) -> AsyncIterator[Api]:
         mongodb_uri=mongodb_uri, mongodb_database=store.db.name, grace_seconds=0, restore_seconds=3600
     )
     async with serving(settings) as api:
-        api.runtime.store.retirer._settle *= 0
+        api.runtime.store.expirer._settle *= 0
         await api.create("retail")
         await update(api, versions=1, days=0)
         for amount in ("1.00", "2.00", "3.00"):
@@ -136,7 +136,7 @@ async def test_who_reads_a_version_that_is_about_to_go_is_noted_at_once(retail: 
     store = retail.runtime.store
     await until(lambda: noted(store, 2), "noted as it stopped being current")
     await forget_reads(store)
-    await store.snapshots.doom("retail", [1])
-    retail.runtime.heads.reads.take()
+    await store.snapshots.mark_expiring("retail", [1])
+    retail.runtime.price_lists.reads.take()
     await retail.data(PRICE, v=1)
     assert await noted(store, 1)

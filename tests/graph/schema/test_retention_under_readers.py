@@ -32,8 +32,8 @@ async def retail(mongodb_uri: str, store: Store) -> AsyncIterator[Api]:
         mongodb_uri=mongodb_uri, mongodb_database=store.db.name, grace_seconds=2, restore_seconds=1
     )
     async with serving(settings) as api:
-        api.runtime.store.retirer._settle /= 10
-        api.runtime.store.leavings._orphan_seconds = 2.0
+        api.runtime.store.expirer._settle /= 10
+        api.runtime.store.garbage_collector._orphan_seconds = 2.0
         await api.create("retail")
         await update(api, versions=MAX_CACHED_SUMMARIES, days=0)
         yield api
@@ -74,8 +74,8 @@ async def collect(api: Api, layers: list[int]) -> None:
     """What the worker does every half a minute."""
     store = api.runtime.store
     while True:
-        await store.retirer.run()
-        await store.leavings.collect()
+        await store.expirer.run()
+        await store.garbage_collector.collect()
         layers.append(len(await store.layers.all()))
         await asyncio.sleep(0.2)
 

@@ -32,32 +32,32 @@ async def api(cached_api: Api) -> Api:
 @pytest.fixture
 async def partial(api: Api, monkeypatch: pytest.MonkeyPatch) -> Api:
     """The same, but the list is too large to be whole: the first 10 skus were read."""
-    heads = api.runtime.heads
-    heads.versions.drop(current(heads))
+    pointers = api.runtime.price_lists
+    pointers.versions.drop(current(pointers))
     monkeypatch.setattr("loaders.cache.warmer.LEAST_WEIGHT", 1 << 40)
     snapshot = await api.runtime.context(ANYBODY).loaders.view.current("retail")
     assert snapshot is not None
     await api.runtime.context(ANYBODY).loaders.prices.load_many(snapshot, SKUS[:10])
-    assert not current(heads).whole
+    assert not current(pointers).whole
     return api
 
 
-def current(heads: PointerCache) -> CachedVersion:
-    records = heads.versions.current("retail")
+def current(pointers: PointerCache) -> CachedVersion:
+    records = pointers.versions.current("retail")
     assert records is not None
     return records
 
 
 async def is_at(api: Api, version: int, price_list: str = "retail") -> bool:
     """Whether readers are given that version."""
-    head = api.runtime.heads.known(price_list)
+    head = api.runtime.price_lists.known(price_list)
     return head is not None and head.current_version == version
 
 
 async def turned(api: Api, version: int) -> CachedVersion:
     """The records of a version, once readers are given it."""
     await until(lambda: is_at(api, version), f"turned to {version}")
-    return current(api.runtime.heads)
+    return current(api.runtime.price_lists)
 
 
 def amount(found: object) -> str | None:
@@ -92,7 +92,7 @@ def gate(monkeypatch: pytest.MonkeyPatch) -> Iterator[Gate]:
 async def test_a_merge_is_laid_over_what_is_in_memory_and_shares_what_it_does_not_change(
     api: Api, store: Store, round_trips: RoundTrips
 ) -> None:
-    base = current(api.runtime.heads)
+    base = current(api.runtime.price_lists)
     before = {sku: base.get(sku) for sku in SKUS}
     with round_trips.counted() as sent:
         await merge(store, "retail", {SKUS[1]: "2.00", "new": "3.00", SKUS[3]: "1.00"}, [SKUS[2]])
@@ -114,7 +114,7 @@ async def test_a_merge_is_laid_over_what_is_in_memory_and_shares_what_it_does_no
 
 
 async def test_merges_follow_one_another_and_older_versions_read_through_them(api: Api, store: Store) -> None:
-    chain = [current(api.runtime.heads)]
+    chain = [current(api.runtime.price_lists)]
     for version in (2, 3):
         await merge(store, "retail", {SKUS[version]: f"{version}.00", SKUS[0]: f"{version}.00"})
         chain.append(await turned(api, version))
@@ -134,7 +134,7 @@ async def test_what_several_merges_laid_upon_it_is_read_at_once(
     await gate.waiting.wait()
     for version in (3, 4):
         await merge(store, "retail", {SKUS[version]: f"{version}.00", SKUS[0]: f"{version}.00"})
-        revision = (await store.pointers.get("retail")).revision
+        revision = (await store.price_lists.get("retail")).revision
         await until(functools.partial(is_told, api, revision), "told")
     with round_trips.counted() as sent:
         gate.open.set()
@@ -145,18 +145,18 @@ async def test_what_several_merges_laid_upon_it_is_read_at_once(
 
 async def is_told(api: Api, revision: int) -> bool:
     """Whether a pointer is known that is to be turned to next."""
-    turning = api.runtime.heads._turnings.get("retail")
+    turning = api.runtime.price_lists._turnings.get("retail")
     return turning is not None and turning._newest == revision
 
 
 async def test_a_merge_without_new_skus_shares_their_order_too(api: Api, store: Store) -> None:
-    base = current(api.runtime.heads)
+    base = current(api.runtime.price_lists)
     await merge(store, "retail", {SKUS[1]: "2.00"})
     assert (await turned(api, 2)).skus is base.skus
 
 
 async def test_a_new_list_is_read_as_a_whole_and_shares_what_is_equal(api: Api, store: Store) -> None:
-    base = current(api.runtime.heads)
+    base = current(api.runtime.price_lists)
     await replace(store, "retail", {**dict.fromkeys(SKUS[:100], "1.00"), "new": "9.00"})
     records = await turned(api, 2)
     assert records.whole
@@ -166,18 +166,18 @@ async def test_a_new_list_is_read_as_a_whole_and_shares_what_is_equal(api: Api, 
 
 
 async def test_readers_are_given_a_version_when_it_is_warm_and_not_before(api: Api, store: Store, gate: Gate) -> None:
-    heads = api.runtime.heads
-    revision = heads.revisions()["retail"]
+    pointers = api.runtime.price_lists
+    revision = pointers.revisions()["retail"]
     await merge(store, "retail", {SKUS[0]: "2.00"})
     await gate.waiting.wait()
-    following = asyncio.create_task(heads.beyond("retail", revision))
+    following = asyncio.create_task(pointers.beyond("retail", revision))
     assert (await api.data(POINT, sku=SKUS[0]))["snapshot"] == {"version": 1, "price": {"amount": "1.00"}}
-    assert heads.revisions() == {"retail": revision}, "others are told what is answered by"
+    assert pointers.revisions() == {"retail": revision}, "others are told what is answered by"
     assert not following.done()
     gate.open.set()
     assert (await following).current_version == 2
     assert (await api.data(POINT, sku=SKUS[0]))["snapshot"] == {"version": 2, "price": {"amount": "2.00"}}
-    assert heads.revisions() == {"retail": revision + 1}
+    assert pointers.revisions() == {"retail": revision + 1}
 
 
 async def test_a_version_is_not_kept_back_for_longer_than_its_time(
@@ -207,12 +207,12 @@ async def test_a_rollback_holds_at_once_whatever_is_being_warmed(api: Api, store
     gate.waiting.clear()
     await merge(store, "retail", {SKUS[0]: "3.00"})
     await gate.waiting.wait()
-    moved = await store.operations.rollback("retail", 1, by="ops", reason="x")
+    moved = await store.pointer_moves.rollback("retail", 1, by="ops", reason="x")
     await turned(api, 1)
     gate.open.set()
     await until(nothing_turns, "left")
     assert (await api.data(POINT, sku=SKUS[0]))["snapshot"] == {"version": 1, "price": {"amount": "1.00"}}
-    assert api.runtime.heads.revisions()["retail"] == moved.revision
+    assert api.runtime.price_lists.revisions()["retail"] == moved.revision
 
 
 async def test_a_rollback_to_the_version_before_finds_its_records_in_memory(
@@ -221,7 +221,7 @@ async def test_a_rollback_to_the_version_before_finds_its_records_in_memory(
     await merge(store, "retail", {SKUS[0]: "2.00"})
     await turned(api, 2)
     with round_trips.counted() as sent:
-        await store.operations.rollback("retail", 1, by="ops", reason="x")
+        await store.pointer_moves.rollback("retail", 1, by="ops", reason="x")
         await turned(api, 1)
         for sku in SKUS[:3]:
             assert (await api.data(POINT, sku=sku))["snapshot"] == {"version": 1, "price": {"amount": "1.00"}}
@@ -254,7 +254,7 @@ async def test_a_list_that_is_no_longer_read_is_warmed_for_some_versions_and_the
     for version in range(2, 7):
         await merge(store, "retail", {SKUS[0]: f"{version}.00"})
         await until(functools.partial(is_at, api, version), "turned")
-        records = api.runtime.heads.versions.current("retail")
+        records = api.runtime.price_lists.versions.current("retail")
         warm.append(records is not None and records.whole)
     assert warm == [True, True, True, False, False]
 
@@ -262,7 +262,7 @@ async def test_a_list_that_is_no_longer_read_is_warmed_for_some_versions_and_the
 async def test_of_a_large_list_what_was_hot_is_taken_over_and_only_the_new_layer_is_read(
     partial: Api, store: Store, round_trips: RoundTrips
 ) -> None:
-    base = current(partial.runtime.heads)
+    base = current(partial.runtime.price_lists)
     before = {sku: base.get(sku) for sku in SKUS[:10]}
     with round_trips.counted() as sent:
         await merge(store, "retail", {SKUS[1]: "2.00", SKUS[50]: "2.00"}, [SKUS[2]])
@@ -301,7 +301,7 @@ async def test_a_merge_of_more_than_may_be_read_has_only_the_hottest_looked_up(
 ) -> None:
     monkeypatch.setattr("loaders.cache.warmer.HOT_RECORDS", 6)
     monkeypatch.setattr("loaders.cache.warmer.CHUNK", 4)
-    base = current(partial.runtime.heads)
+    base = current(partial.runtime.price_lists)
     kept = base.get(SKUS[9])
     with round_trips.counted() as sent:
         await merge(store, "retail", dict.fromkeys(SKUS[:8], "2.00"))

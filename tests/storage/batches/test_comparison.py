@@ -8,15 +8,15 @@ from tests.storage.factories import Row, create, order, published, row, rows, sn
 
 
 async def opened(store: Store, mode: BatchMode = BatchMode.REPLACE) -> Batch:
-    return await store.chunks.open(replace(order(), mode=mode))
+    return await store.multipart.open(replace(order(), mode=mode))
 
 
 async def append(store: Store, batch: Batch, sequence: int, prices: list[Row], remove: tuple[str, ...] = ()) -> None:
-    await store.chunks.append(batch.id, sequence, await source(prices), remove)
+    await store.multipart.append(batch.id, sequence, await source(prices), remove)
 
 
 async def commit(store: Store, batch: Batch, parts: int, size: int) -> Batch:
-    committed, _ = await store.chunks.commit(batch.id, parts, size)
+    committed, _ = await store.multipart.commit(batch.id, parts, size)
     return await store.worker.finish(committed)
 
 
@@ -26,7 +26,7 @@ async def test_the_seal_looks_nothing_up_again_when_the_same_version_is_current(
     batch = await opened(store)
     await append(store, batch, 0, rows(1000))
     await append(store, batch, 1, [row("new"), row("sku-001000", "7.00")])
-    with patch.object(store.stack, "find_raw", side_effect=AssertionError("looked up again")):
+    with patch.object(store.layer_reader, "find_raw", side_effect=AssertionError("looked up again")):
         done = await commit(store, batch, 2, 1002)
     assert done.summary == DiffSummary(added=1, removed=1999, changed=1, unchanged=1000)
 
@@ -56,13 +56,13 @@ async def test_rows_are_compared_again_when_the_version_was_compacted_meanwhile(
     await create(store)
     await published(store, [row("a"), row("b")])
     for amount in ("2.00", "3.00"):
-        await store.intake.submit(replace(order(), mode=BatchMode.MERGE), await source([row("a", amount)]))
+        await store.submitter.submit(replace(order(), mode=BatchMode.MERGE), await source([row("a", amount)]))
     batch = await opened(store)
     await append(store, batch, 0, [row("a", "3.00"), row("b", "2.00")])
     before = await snapshot(store, 3)
     after = await store.compactor.compact(before)
     assert before.layer_ids != after.layer_ids
-    with patch.object(store.stack, "find_raw", wraps=store.stack.find_raw) as find_raw:
+    with patch.object(store.layer_reader, "find_raw", wraps=store.layer_reader.find_raw) as find_raw:
         done = await commit(store, batch, 1, 2)
     assert {call.args[0] for call in find_raw.call_args_list} == {after.layer_ids}
     assert done.summary == DiffSummary(added=0, removed=0, changed=1, unchanged=1)
@@ -74,7 +74,7 @@ async def test_the_largest_change_of_all_parts_is_what_the_gates_see(store: Stor
     batch = await opened(store)
     await append(store, batch, 0, [row("a", "90"), row("c", "0.00")])
     await append(store, batch, 1, [row("b", "130"), row("d", currency="USD")])
-    sealing, _ = await store.chunks.commit(batch.id, 2, 4)
+    sealing, _ = await store.multipart.commit(batch.id, 2, 4)
     assert sealing.changes is not None
     assert sealing.changes.largest_change is not None
     assert (str(sealing.changes.largest_change[0]), sealing.changes.largest_change[1]) == ("30.00", "b")
@@ -86,13 +86,13 @@ async def test_a_batch_in_one_request_is_compared_as_it_comes(store: Store) -> N
     await create(store)
     await published(store, rows(2500))
     looked_up: list[int] = []
-    find_raw = store.stack.find_raw
+    find_raw = store.layer_reader.find_raw
 
     async def counting(layers: tuple[str, ...], skus: list[str]) -> dict[str, bytes]:
         looked_up.append(len(skus))
         return await find_raw(layers, skus)
 
-    with patch.object(store.stack, "find_raw", counting):
+    with patch.object(store.layer_reader, "find_raw", counting):
         done = await submit(store, rows(2500, "2.00"))
     assert sum(looked_up) == 2500
     assert done.summary == DiffSummary(changed=2500)

@@ -73,12 +73,12 @@ def summary(before: Prices, after: Prices) -> DiffSummary:
 async def said(store: Store, snapshot: Snapshot, page: int) -> tuple[Prices, Prices, Prices]:
     """All prices of a version: by sku, by pages forward, by pages backward."""
     layers = snapshot.layer_ids
-    found = {sku: str(price.amount) for sku, price in (await store.stack.find(layers, SKUS)).items()}
+    found = {sku: str(price.amount) for sku, price in (await store.layer_reader.find(layers, SKUS)).items()}
     forward: Prices = {}
-    while run := await store.stack.page(layers, page, after=max(forward, default=None)):
+    while run := await store.layer_reader.page(layers, page, after=max(forward, default=None)):
         forward |= {price.sku: str(price.amount) for price in run}
     backward: Prices = {}
-    while run := await store.stack.page(layers, page, before=min(backward, default=None), backward=True):
+    while run := await store.layer_reader.page(layers, page, before=min(backward, default=None), backward=True):
         backward |= {price.sku: str(price.amount) for price in run}
     return found, forward, backward
 
@@ -88,7 +88,7 @@ async def step(store: Store, name: str, model: Model, act: Act) -> None:
         earlier = [version for version in model.published if version != model.current]
         if earlier:
             to = earlier[-1 - act.back % len(earlier)]
-            await store.operations.rollback(name, to, by="ops", reason="x", pin=False)
+            await store.pointer_moves.rollback(name, to, by="ops", reason="x", pin=False)
             model.current = to
     elif act.kind == "compact":
         current = await store.snapshots.get(name, model.current) if model.current else None
@@ -106,7 +106,7 @@ async def _send(store: Store, name: str, model: Model, act: Act) -> None:
     policy = PublishPolicy.ON_APPROVAL if held else PublishPolicy.WHEN_VALID
     rows = await source([row(sku, amount) for sku, amount in act.prices.items()])
     asked = order(name, publish=policy)
-    batch = await store.intake.submit(type(asked)(name, mode, asked.key, "me", policy), rows, removed)
+    batch = await store.submitter.submit(type(asked)(name, mode, asked.key, "me", policy), rows, removed)
     after = model.after(act)
     assert batch.summary == summary(model.now, after)
     if held:
@@ -127,7 +127,7 @@ async def run(store: Store, acts: list[Act], page: int) -> None:
     model = Model()
     for act in acts:
         await step(store, name, model, act)
-        assert (await store.pointers.get(name)).current_version == model.current
+        assert (await store.price_lists.get(name)).current_version == model.current
     for version, prices in model.versions.items():
         snapshot = await store.snapshots.get(name, version)
         assert snapshot is not None

@@ -15,7 +15,7 @@ REPLACE = BatchMode.REPLACE
 
 
 def counted(store: Store) -> dict[str, int]:
-    return {state: count for (_, _, state), count in store.meter.batches.items()}
+    return {state: count for (_, _, state), count in store.metrics.batches.items()}
 
 
 def test_a_tally_counts_by_upper_bounds() -> None:
@@ -32,8 +32,8 @@ async def test_a_batch_is_counted_in_the_state_that_it_reached_with_its_rows(sto
     await submit(store, [row("a")], publish=PublishPolicy.DRY_RUN)
     await failed(store)
     assert counted(store) == {"PUBLISHED": 1, "ABORTED": 1, "FAILED": 1}
-    assert store.meter.rows == {("retail", REPLACE): 3 + 1 + 2}
-    assert sum(store.meter.durations[REPLACE, BatchState.PUBLISHED].counts) == 1
+    assert store.metrics.rows == {("retail", REPLACE): 3 + 1 + 2}
+    assert sum(store.metrics.durations[REPLACE, BatchState.PUBLISHED].counts) == 1
 
 
 async def test_a_batch_that_is_sent_again_is_not_counted_again(store: Store) -> None:
@@ -48,8 +48,8 @@ async def test_a_review_counts_and_takes_no_time_of_the_batch(store: Store) -> N
     batch = await held(store, [row("b")])
     await store.finisher.reject(batch.id, by="ops", reason="no")
     assert counted(store) == {"PUBLISHED": 1, "HELD": 1, "REJECTED": 1}
-    assert set(store.meter.durations) == {(REPLACE, BatchState.PUBLISHED), (REPLACE, BatchState.HELD)}
-    assert store.meter.rows == {("retail", REPLACE): 2}
+    assert set(store.metrics.durations) == {(REPLACE, BatchState.PUBLISHED), (REPLACE, BatchState.HELD)}
+    assert store.metrics.rows == {("retail", REPLACE): 2}
 
 
 async def test_an_unpin_that_publishes_counts_the_newest_and_those_that_it_supersedes(store: Store) -> None:
@@ -76,8 +76,8 @@ async def test_a_publish_whose_answer_was_lost_is_counted(store: Store, monkeypa
 async def test_what_retention_does_is_counted_when_it_is_done(store: Store) -> None:
     await versions(store, 1)
     with pytest.raises(NotRetired):
-        await store.retirer.restore("retail", 1, by="ops", reason="why not")
-    assert (store.meter.retired, store.meter.restored) == ({}, {})
+        await store.expirer.restore("retail", 1, by="ops", reason="why not")
+    assert (store.metrics.retired, store.metrics.restored) == ({}, {})
 
 
 async def test_what_is_held_and_kept_is_told_by_list(store: Store) -> None:
@@ -91,7 +91,7 @@ async def test_what_is_held_and_kept_is_told_by_list(store: Store) -> None:
 @pytest.fixture
 async def metered(mongodb_uri: str) -> AsyncIterator[Store]:
     """A store that counts its driver, with at most two connections to each server."""
-    store = await Store.open(f"{mongodb_uri}&maxPoolSize=2", f"test_{secrets.token_hex(6)}", meter=StorageMetrics())
+    store = await Store.open(f"{mongodb_uri}&maxPoolSize=2", f"test_{secrets.token_hex(6)}", metrics=StorageMetrics())
     yield store
     await store.client.drop_database(store.db.name)
     await store.close()
@@ -100,14 +100,14 @@ async def metered(mongodb_uri: str) -> AsyncIterator[Store]:
 async def test_connections_are_counted_by_server_and_never_more_than_there_may_be(metered: Store) -> None:
     await asyncio.gather(*(metered.ping() for _ in range(10)))
     host, port = await metered.client.primary or ("", 0)
-    pool = metered.meter.driver.pools[f"{host}:{port}"]
+    pool = metered.metrics.driver.pools[f"{host}:{port}"]
     assert (pool.limit, pool.open, pool.in_use) == (2, 2, 0)
     assert sum(pool.checkouts.counts) >= 10
     assert pool.failures == 0
 
 
 async def test_commands_are_counted_by_name_with_those_that_failed(metered: Store) -> None:
-    driver = metered.meter.driver
+    driver = metered.metrics.driver
     assert await current_or_none(metered) is None
     before = sum(driver.commands["find"].counts), driver.command_failures["find"]
     assert await current_or_none(metered) is None
@@ -118,5 +118,5 @@ async def test_commands_are_counted_by_name_with_those_that_failed(metered: Stor
 
 
 async def current_or_none(store: Store) -> int | None:
-    found = await store.pointers.find("retail")
+    found = await store.price_lists.find("retail")
     return None if found is None else await current(store)

@@ -30,7 +30,7 @@ from tests.waiting import until
 
 async def opened(store: Store, mode: BatchMode = BatchMode.REPLACE, key: str = "monday") -> Batch:
     given = order(key=key)
-    return await store.chunks.open(type(given)("retail", mode, key, "integrator"))
+    return await store.multipart.open(type(given)("retail", mode, key, "integrator"))
 
 
 def part(sequence: int) -> list[Row]:
@@ -41,11 +41,11 @@ async def append(
     store: Store, batch: Batch, sequence: int, rows: list[Row] | None = None, remove: tuple[str, ...] = ()
 ) -> Part:
     given = part(sequence) if rows is None else rows
-    return await store.chunks.append(batch.id, sequence, await source(given), remove)
+    return await store.multipart.append(batch.id, sequence, await source(given), remove)
 
 
 async def commit(store: Store, batch: Batch, parts: int, size: int) -> Batch:
-    committed, mine = await store.chunks.commit(batch.id, parts, size)
+    committed, mine = await store.multipart.commit(batch.id, parts, size)
     return await store.worker.finish(committed) if mine else committed
 
 
@@ -77,17 +77,17 @@ async def test_a_commit_that_counts_wrong_leaves_the_batch_open(store: Store) ->
     await create(store)
     batch = await opened(store)
     with pytest.raises(EmptyBatch):
-        await store.chunks.commit(batch.id, 0, 0)
+        await store.multipart.commit(batch.id, 0, 0)
     for sequence in (0, 2):
         await append(store, batch, sequence)
     with pytest.raises(PartsMissing, match="sequence 1, 3") as missing:
-        await store.chunks.commit(batch.id, 4, 40)
+        await store.multipart.commit(batch.id, 4, 40)
     assert missing.value.missing == (1, 3)
     await append(store, batch, 1)
     with pytest.raises(PartsUnexpected, match="sequence 2"):
-        await store.chunks.commit(batch.id, 2, 20)
+        await store.multipart.commit(batch.id, 2, 20)
     with pytest.raises(SizeMismatch, match="31 prices, but the parts have 30"):
-        await store.chunks.commit(batch.id, 3, 31)
+        await store.multipart.commit(batch.id, 3, 31)
     assert (await store.batches.get(batch.id)).state is BatchState.OPEN
     assert (await commit(store, batch, 3, 30)).state is BatchState.PUBLISHED
 
@@ -144,12 +144,12 @@ async def test_an_aborted_batch_leaves_nothing_and_a_late_part_does_not_bring_it
     await create(store)
     batch = await opened(store)
     await append(store, batch, 0)
-    aborted = await store.chunks.abort(batch.id, by="integrator", reason="wrong file")
+    aborted = await store.multipart.abort(batch.id, by="integrator", reason="wrong file")
     assert (aborted.state, await layers(store)) == (BatchState.ABORTED, set())
     with pytest.raises(BatchNotOpen):
         await append(store, batch, 1)
     await store.layers.create(batch.layer)  # as a slice that was on its way would
-    await store.leavings.collect()
+    await store.garbage_collector.collect()
     assert await layers(store) == set()
 
 
@@ -157,11 +157,11 @@ async def test_a_batch_that_nobody_touches_is_aborted_and_collected(store: Store
     await create(store)
     batch = await opened(store)
     await append(store, batch, 0)
-    await store.leavings.collect()
+    await store.garbage_collector.collect()
     assert (await store.batches.get(batch.id)).state is BatchState.OPEN
     long_ago = datetime.datetime.now(datetime.UTC) - datetime.timedelta(hours=2)
     await store.db["batches"].update_one({"_id": batch.id}, {"$set": {"touchedAt": long_ago}})
-    await store.leavings.collect()
+    await store.garbage_collector.collect()
     idle = await store.batches.get(batch.id)
     assert idle.state is BatchState.ABORTED
     assert idle.refusal is not None
@@ -181,11 +181,11 @@ async def test_a_key_can_be_used_again_long_after_its_batch_finished(store: Stor
     batch = await opened(store)
     await append(store, batch, 0)
     await commit(store, batch, 1, 10)
-    await store.leavings.collect()
+    await store.garbage_collector.collect()
     assert (await opened(store)).id == batch.id
     long_ago = datetime.datetime.now(datetime.UTC) - datetime.timedelta(days=31)
     await store.db["batches"].update_one({"_id": batch.id}, {"$set": {"finishedAt": long_ago}})
-    await store.leavings.collect()
+    await store.garbage_collector.collect()
     assert (await opened(store)).id != batch.id
     assert (await store.batches.get(batch.id)).key == "monday"
 
@@ -197,7 +197,7 @@ async def test_an_empty_part_is_refused_and_leaves_the_batch_as_it_was(store: St
     with pytest.raises(EmptyBatch):
         await append(store, batch, 1, [])
     with pytest.raises(EmptyBatch):
-        await store.chunks.append(batch.id, 1, file("empty.ndjson", b"\n"), ())
+        await store.multipart.append(batch.id, 1, file("empty.ndjson", b"\n"), ())
     await append(store, batch, 1)
     assert (await commit(store, batch, 2, 20)).state is BatchState.PUBLISHED
 
@@ -218,7 +218,9 @@ async def test_of_two_who_send_other_rows_as_one_sequence_at_once_one_is_told(st
     with patch.object(store.parts, "complete", in_turn):
         results = await asyncio.gather(
             *(
-                store.chunks.append(batch.id, 0, file("part.ndjson", *[line(f"{name}{n}") for n in range(count)]), ())
+                store.multipart.append(
+                    batch.id, 0, file("part.ndjson", *[line(f"{name}{n}") for n in range(count)]), ()
+                )
                 for name, count in (("a", 1), ("b", 2))
             ),
             return_exceptions=True,
@@ -236,11 +238,11 @@ async def test_one_batch_that_cannot_be_aborted_keeps_no_other_from_it(store: St
     await make_idle(store)
     await store.layers.drop(batches[0].layer)  # as if its process had died before there was one
     await store.db["price_lists"].update_one({"_id": "retail"}, {"$set": {"format": 99}})
-    await store.leavings.collect()
+    await store.garbage_collector.collect()
     assert {(await store.batches.get(batch.id)).state for batch in batches} == {BatchState.OPEN}
     await store.db["price_lists"].update_one({"_id": "retail"}, {"$set": {"format": 1}})
     await make_idle(store)
-    await store.leavings.collect()
+    await store.garbage_collector.collect()
     assert {(await store.batches.get(batch.id)).state for batch in batches} == {BatchState.ABORTED}
     assert await layers(store) == set()
 
@@ -263,7 +265,7 @@ async def test_a_part_that_takes_long_keeps_its_batch_open(store: Store, monkeyp
         yield line("b")
 
     rows = FileRows("slow.ndjson", slowly(), 1000)
-    appending = asyncio.create_task(store.chunks.append(batch.id, 0, rows, ()))
+    appending = asyncio.create_task(store.multipart.append(batch.id, 0, rows, ()))
     await begun.wait()
     await make_idle(store)
 
@@ -296,7 +298,7 @@ async def test_who_loses_a_commit_to_another_is_given_the_batch_as_it_is(store: 
         return await advance(*given, **changes)
 
     with patch.object(store.batches, "advance", overtaken):
-        committed, mine = await store.chunks.commit(batch.id, 1, 10)
+        committed, mine = await store.multipart.commit(batch.id, 1, 10)
     assert (committed.id, committed.state, mine) == (batch.id, BatchState.OPEN, False)
 
 
@@ -310,7 +312,7 @@ async def test_an_abort_that_came_too_late_drops_nothing(store: Store, outcome: 
         return replace(given, state=outcome)
 
     with patch.object(store.publisher, "abandon", settled_by_another), pytest.raises(BatchNotOpen):
-        await store.chunks.abort(batch.id, by="integrator", reason=None)
+        await store.multipart.abort(batch.id, by="integrator", reason=None)
     assert await layers(store) == {batch.layer}
     assert len(await store.parts.of(batch.id)) == 1
 
@@ -327,10 +329,10 @@ async def test_a_file_that_is_refused_half_way_leaves_nothing_and_its_sequence_t
         await take_back(*given)
 
     with patch.object(store.layers, "take_back", counted), pytest.raises(FileRefused):
-        await store.chunks.append(batch.id, 1, file("part.ndjson.gz", gzip.compress(b"".join(lines))[:-1]), ())
+        await store.multipart.append(batch.id, 1, file("part.ndjson.gz", gzip.compress(b"".join(lines))[:-1]), ())
     assert stored[0] > 1000
     assert (await read_back(store, batch.layer)).count == 10
-    await store.chunks.append(batch.id, 1, file("part.ndjson", *reversed(lines)), ())
+    await store.multipart.append(batch.id, 1, file("part.ndjson", *reversed(lines)), ())
     done = await commit(store, batch, 2, 20_010)
     assert (done.state, done.rows) == (BatchState.PUBLISHED, 20_010)
 
@@ -343,8 +345,8 @@ async def test_a_refused_file_takes_nothing_from_an_attempt_that_stored_its_sequ
     async def overtaken(*given: Any) -> None:
         await begin(*given)
         with patch.object(store.parts, "begin", begin):
-            await store.chunks.append(batch.id, 0, file("part.ndjson", line("a")), ())
+            await store.multipart.append(batch.id, 0, file("part.ndjson", line("a")), ())
 
     with patch.object(store.parts, "begin", overtaken), pytest.raises(FileRefused):
-        await store.chunks.append(batch.id, 0, file("part.ndjson.gz", gzip.compress(line("a"))[:-1]), ())
+        await store.multipart.append(batch.id, 0, file("part.ndjson.gz", gzip.compress(line("a"))[:-1]), ())
     assert (await commit(store, batch, 1, 1)).state is BatchState.PUBLISHED

@@ -46,7 +46,7 @@ async def told(store: Store) -> list[tuple[EventKind, int | None, int | None]]:
 async def test_a_new_list_has_no_version(store: Store) -> None:
     made = await store.publisher.create("retail", "In the shops", Gates(), "ops")
     assert (made.name, made.description, made.current_version, made.pin) == ("retail", "In the shops", None, None)
-    assert await store.pointers.get("retail") == made
+    assert await store.price_lists.get("retail") == made
     assert await told(store) == [(EventKind.CREATED, None, None)]
 
 
@@ -55,7 +55,7 @@ async def test_a_name_is_taken_once_by_one_of_many_at_once(store: Store) -> None
         *(store.publisher.create("retail", str(n), Gates(), "ops") for n in range(8)), return_exceptions=True
     )
     [first] = [each for each in made if not isinstance(each, PriceListExists)]
-    assert await store.pointers.get("retail") == first
+    assert await store.price_lists.get("retail") == first
     assert len(await events(store)) == 1
 
 
@@ -63,16 +63,16 @@ async def test_a_name_is_taken_once_by_one_of_many_at_once(store: Store) -> None
 async def test_a_name_that_cannot_be_one_is_refused(store: Store, name: str) -> None:
     with pytest.raises(InvalidArgument, match="cannot name"):
         await store.publisher.create(name, None, Gates(), "ops")
-    assert await store.pointers.count() == 0
+    assert await store.price_lists.count() == 0
 
 
 async def test_lists_are_given_by_name(store: Store) -> None:
     names = ["b", "a", "0", "a.b", "x" * 63]
     for name in names:
         await create(store, name)
-    assert [each.name for each in await store.pointers.by_name()] == sorted(names)
-    assert [each.name for each in await store.pointers.by_name(2, "a")] == ["a.b", "b"]
-    assert await store.pointers.count() == 5
+    assert [each.name for each in await store.price_lists.by_name()] == sorted(names)
+    assert [each.name for each in await store.price_lists.by_name(2, "a")] == ["a.b", "b"]
+    assert await store.price_lists.count() == 5
 
 
 # Publishing
@@ -116,10 +116,10 @@ async def test_a_reader_in_the_middle_of_a_walk_keeps_its_version(store: Store) 
     await create(store)
     await published(store, factories.rows(6, "1.00"))
     layers = (await snapshot(store, 1)).layer_ids
-    walk = await store.stack.page(layers, 2)
+    walk = await store.layer_reader.page(layers, 2)
     for amount in ("2.00", "3.00"):
         await published(store, factories.rows(4, amount))
-        walk += await store.stack.page(layers, 2, after=walk[-1].sku)
+        walk += await store.layer_reader.page(layers, 2, after=walk[-1].sku)
     assert [(price.sku, str(price.amount)) for price in walk] == [(f"sku-{n:06}", "1.00") for n in range(6)]
 
 
@@ -128,8 +128,8 @@ async def test_a_reader_in_the_middle_of_a_walk_keeps_its_version(store: Store) 
 
 async def test_a_rollback_makes_an_earlier_version_current_and_pins_it(store: Store) -> None:
     await versions(store, 3)
-    moved = await store.operations.rollback("retail", 1, by="ops", reason="wrong prices")
-    assert moved == await store.pointers.get("retail")
+    moved = await store.pointer_moves.rollback("retail", 1, by="ops", reason="wrong prices")
+    assert moved == await store.price_lists.get("retail")
     assert (moved.current_version, moved.last_version) == (1, 3)
     assert moved.pin is not None
     assert (moved.pin.version, moved.pin.by, moved.pin.reason) == (1, "ops", "wrong prices")
@@ -140,7 +140,7 @@ async def test_a_rollback_copies_nothing(store: Store) -> None:
     await versions(store, 3)
     names = sorted(await store.db.list_collection_names())
     manifests = await store.snapshots.newest("retail", 10)
-    await store.operations.rollback("retail", 1, by="ops", reason="x")
+    await store.pointer_moves.rollback("retail", 1, by="ops", reason="x")
     assert sorted(await store.db.list_collection_names()) == names
     assert await store.snapshots.newest("retail", 10) == manifests
 
@@ -148,14 +148,14 @@ async def test_a_rollback_copies_nothing(store: Store) -> None:
 async def test_a_rollback_goes_to_any_version_whatever_came_between_also_forward(store: Store) -> None:
     await versions(store, 5)
     for version in (2, 4, 1, 5, 3):
-        await store.operations.rollback("retail", version, by="ops", reason="x")
+        await store.pointer_moves.rollback("retail", version, by="ops", reason="x")
         assert await current(store) == version
         assert await amounts(store, version) == {"a": str(version)}
 
 
 async def test_a_rollback_without_a_pin_lets_the_next_batch_through(store: Store) -> None:
     await versions(store, 2)
-    moved = await store.operations.rollback("retail", 1, by="ops", reason="x", pin=False)
+    moved = await store.pointer_moves.rollback("retail", 1, by="ops", reason="x", pin=False)
     assert moved.pin is None
     assert (await published(store, [row("a", "3")])).version == 3
     assert (await snapshot(store, 3)).base == 1
@@ -163,8 +163,8 @@ async def test_a_rollback_without_a_pin_lets_the_next_batch_through(store: Store
 
 async def test_a_rollback_without_a_pin_of_its_own_leaves_the_list_held_where_it_is_now(store: Store) -> None:
     await versions(store, 3)
-    await store.operations.pin("retail", 3, by="ops", reason="audit")
-    moved = await store.operations.rollback("retail", 1, by="ops", reason="x", pin=False)
+    await store.pointer_moves.pin("retail", 3, by="ops", reason="audit")
+    moved = await store.pointer_moves.rollback("retail", 1, by="ops", reason="x", pin=False)
     assert moved.pin is not None
     assert (moved.pin.version, moved.pin.reason) == (1, "audit")
 
@@ -178,16 +178,16 @@ async def test_a_rollback_to_what_cannot_be_current_is_refused_and_changes_nothi
 ) -> None:
     await versions(store, 3)
     await held(store, [row("a", "4")])
-    before, told_before = await store.pointers.get("retail"), await told(store)
+    before, told_before = await store.price_lists.get("retail"), await told(store)
     with pytest.raises(error):
-        await store.operations.rollback("retail", version, by="ops", reason="x")
-    assert (await store.pointers.get("retail"), await told(store)) == (before, told_before)
+        await store.pointer_moves.rollback("retail", version, by="ops", reason="x")
+    assert (await store.price_lists.get("retail"), await told(store)) == (before, told_before)
 
 
 async def test_a_rollback_from_another_version_than_expected_is_refused(store: Store) -> None:
     await versions(store, 3)
     with pytest.raises(Conflict) as refused:
-        await store.operations.rollback("retail", 1, by="ops", reason="x", expected_version=2)
+        await store.pointer_moves.rollback("retail", 1, by="ops", reason="x", expected_version=2)
     assert (refused.value.expected, refused.value.found) == (2, 3)
     assert await current(store) == 3
 
@@ -196,16 +196,16 @@ async def test_a_snapshot_of_another_list_is_none_to_go_back_to(store: Store) ->
     await versions(store, 2, "retail")
     await create(store, "wholesale")
     with pytest.raises(SnapshotNotFound):
-        await store.operations.rollback("wholesale", 1, by="ops", reason="x")
+        await store.pointer_moves.rollback("wholesale", 1, by="ops", reason="x")
 
 
 @pytest.mark.parametrize("reason", ["", "   ", "x" * 1001])
 async def test_ops_give_a_reason(store: Store, reason: str) -> None:
     await versions(store, 2)
     for act in (
-        store.operations.rollback("retail", 1, by="ops", reason=reason),
-        store.operations.pin("retail", 1, by="ops", reason=reason),
-        store.operations.unpin("retail", by="ops", reason=reason),
+        store.pointer_moves.rollback("retail", 1, by="ops", reason=reason),
+        store.pointer_moves.pin("retail", 1, by="ops", reason=reason),
+        store.pointer_moves.unpin("retail", by="ops", reason=reason),
     ):
         with pytest.raises(InvalidArgument, match="reason"):
             await act
@@ -214,9 +214,9 @@ async def test_ops_give_a_reason(store: Store, reason: str) -> None:
 
 async def test_a_list_that_does_not_exist_cannot_be_moved(store: Store) -> None:
     for act in (
-        store.operations.rollback("nope", 1, by="ops", reason="x"),
-        store.operations.pin("nope", 1, by="ops", reason="x"),
-        store.operations.unpin("nope", by="ops", reason="x"),
+        store.pointer_moves.rollback("nope", 1, by="ops", reason="x"),
+        store.pointer_moves.pin("nope", 1, by="ops", reason="x"),
+        store.pointer_moves.unpin("nope", by="ops", reason="x"),
     ):
         with pytest.raises(PriceListNotFound):
             await act
@@ -238,14 +238,14 @@ async def test_a_pinned_list_holds_the_batch_under_a_version_of_its_own(store: S
 async def test_after_an_unpin_the_next_batch_is_published_above_those_that_waited(store: Store) -> None:
     await versions(store, 1)
     await held(store, [row("a", "2")])
-    assert (await store.operations.unpin("retail", by="ops", reason="done")).pin is None
+    assert (await store.pointer_moves.unpin("retail", by="ops", reason="done")).pin is None
     assert (await published(store, [row("a", "3")])).version == 3
     assert await current(store) == 3
 
 
 async def test_a_pin_of_another_version_makes_it_current(store: Store) -> None:
     await versions(store, 3)
-    moved = await store.operations.pin("retail", 2, by="ops", reason="x")
+    moved = await store.pointer_moves.pin("retail", 2, by="ops", reason="x")
     assert moved.current_version == 2
     assert moved.pin is not None
     assert moved.pin.version == 2
@@ -255,18 +255,18 @@ async def test_a_pin_of_another_version_makes_it_current(store: Store) -> None:
 async def test_what_was_never_current_cannot_be_pinned(store: Store, version: int, error: type[PricebookError]) -> None:
     await versions(store, 2)
     await held(store, [row("a", "3")])
-    before = await store.pointers.get("retail")
+    before = await store.price_lists.get("retail")
     with pytest.raises(error):
-        await store.operations.pin("retail", version, by="ops", reason="x")
-    assert await store.pointers.get("retail") == before
+        await store.pointer_moves.pin("retail", version, by="ops", reason="x")
+    assert await store.price_lists.get("retail") == before
 
 
 async def test_an_unpin_of_what_is_not_pinned_is_refused(store: Store) -> None:
     await versions(store, 1)
-    before = await store.pointers.get("retail")
+    before = await store.price_lists.get("retail")
     with pytest.raises(NotPinned):
-        await store.operations.unpin("retail", by="ops", reason="x")
-    assert await store.pointers.get("retail") == before
+        await store.pointer_moves.unpin("retail", by="ops", reason="x")
+    assert await store.price_lists.get("retail") == before
 
 
 # Events
@@ -274,10 +274,10 @@ async def test_an_unpin_of_what_is_not_pinned_is_refused(store: Store) -> None:
 
 async def test_everything_that_happened_is_told_newest_first_with_the_versions_it_led_between(store: Store) -> None:
     await versions(store, 2)
-    await store.operations.rollback("retail", 1, by="ada", reason="wrong prices")
+    await store.pointer_moves.rollback("retail", 1, by="ada", reason="wrong prices")
     waiting = await submit(store, [row("a", "3")])
-    await store.operations.pin("retail", 2, by="bob", reason="audit")
-    await store.operations.unpin("retail", by="bob", reason="done")
+    await store.pointer_moves.pin("retail", 2, by="bob", reason="audit")
+    await store.pointer_moves.unpin("retail", by="bob", reason="done")
     bad = await factories.failed(store)
     assert await told(store) == [
         (EventKind.FAILED, 2, 2),
@@ -300,18 +300,18 @@ async def test_events_are_numbered_without_a_gap_as_the_pointer_is(store: Store)
     await versions(store, 2)
     await asyncio.gather(
         *(submit(store, [row("a", str(n))]) for n in range(5)),
-        *(store.operations.pin("retail", 1 + n % 2, by="ops", reason="x") for n in range(5)),
+        *(store.pointer_moves.pin("retail", 1 + n % 2, by="ops", reason="x") for n in range(5)),
     )
     found = await events(store)
     assert [event.revision for event in found] == list(range(13, 0, -1))
-    assert (await store.pointers.get("retail")).revision == 13
+    assert (await store.price_lists.get("retail")).revision == 13
 
 
 async def test_each_event_goes_on_from_where_the_one_before_it_led(store: Store) -> None:
     await versions(store, 3)
     await asyncio.gather(
         *(submit(store, [row("a", str(n))]) for n in range(4)),
-        *(store.operations.rollback("retail", n, by="ops", reason="x", pin=False) for n in (1, 2)),
+        *(store.pointer_moves.rollback("retail", n, by="ops", reason="x", pin=False) for n in (1, 2)),
     )
     found = (await events(store))[::-1]
     assert [event.from_version for event in found[1:]] == [event.to_version for event in found[:-1]]

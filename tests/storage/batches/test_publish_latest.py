@@ -34,7 +34,7 @@ async def state(store: Store, batch: Batch) -> BatchState:
 
 
 async def merge(store: Store, *prices: dict[str, str]) -> Batch:
-    return await store.intake.submit(replace(order(), mode=BatchMode.MERGE), await source(prices))
+    return await store.submitter.submit(replace(order(), mode=BatchMode.MERGE), await source(prices))
 
 
 async def test_the_newest_is_published_and_the_others_are_superseded(store: Store) -> None:
@@ -75,7 +75,7 @@ async def test_all_of_it_is_told(store: Store) -> None:
 
 async def test_with_nothing_waiting_it_is_an_unpin(store: Store) -> None:
     await versions(store, 1)
-    await store.operations.pin("retail", 1, by="ops", reason="audit")
+    await store.pointer_moves.pin("retail", 1, by="ops", reason="audit")
     moved = await publish_latest(store)
     assert (moved.current_version, moved.pin) == (1, None)
 
@@ -91,7 +91,7 @@ async def test_what_waits_for_a_review_too_goes_on_waiting(store: Store) -> None
 
 async def test_a_merge_is_laid_over_the_version_that_was_rolled_back_to(store: Store) -> None:
     await versions(store, 2)
-    await store.operations.rollback("retail", 1, by="ops", reason="wrong prices")
+    await store.pointer_moves.rollback("retail", 1, by="ops", reason="wrong prices")
     waiting = await merge(store, row("b", "7"))
     assert (waiting.state, waiting.base) == (BatchState.HELD, 1)
     await publish_latest(store)
@@ -100,9 +100,9 @@ async def test_a_merge_is_laid_over_the_version_that_was_rolled_back_to(store: S
 
 async def test_a_merge_that_waited_is_laid_over_what_became_current_meanwhile(store: Store) -> None:
     await versions(store, 2)
-    await store.operations.pin("retail", 2, by="ops", reason="audit")
+    await store.pointer_moves.pin("retail", 2, by="ops", reason="audit")
     waiting = await merge(store, row("b", "7"))
-    await store.operations.rollback("retail", 1, by="ops", reason="wrong prices")
+    await store.pointer_moves.rollback("retail", 1, by="ops", reason="wrong prices")
     moved = await publish_latest(store)
     assert moved.current_version == 4
     assert await amounts(store, 4) == {"a": "1", "b": "7"}
@@ -114,23 +114,23 @@ async def test_gates_that_have_something_against_it_now_leave_everything_as_it_i
     await create(store)
     await submit(store, [row("a")])
     await submit(store, [row(sku) for sku in "abcd"])
-    await store.operations.rollback("retail", 1, by="ops", reason="x")
+    await store.pointer_moves.rollback("retail", 1, by="ops", reason="x")
     first, second = await submit(store, [row("a", "2")]), await submit(store, [row("a", "3")])
     gates = Gates(max_shrink_percent=Decimal(10))
     await store.publisher.update("retail", "ops", lambda found: replace(found, gates=gates))
-    await store.operations.rollback("retail", 2, by="ops", reason="x")
-    before = await store.pointers.get("retail")
+    await store.pointer_moves.rollback("retail", 2, by="ops", reason="x")
+    before = await store.price_lists.get("retail")
     with pytest.raises(LatestHeld, match="shrink"):
         await publish_latest(store)
-    assert await store.pointers.get("retail") == before
+    assert await store.price_lists.get("retail") == before
     assert [await state(store, batch) for batch in (first, second)] == [BatchState.HELD] * 2
 
 
 async def test_a_batch_that_expected_another_version_is_not_published(store: Store) -> None:
     await versions(store, 2)
-    await store.operations.pin("retail", 2, by="ops", reason="x")
+    await store.pointer_moves.pin("retail", 2, by="ops", reason="x")
     await submit(store, [row("a", "3")], expected_version=2)
-    await store.operations.rollback("retail", 1, by="ops", reason="x")
+    await store.pointer_moves.rollback("retail", 1, by="ops", reason="x")
     with pytest.raises(LatestHeld, match="Version 2"):
         await publish_latest(store)
 
@@ -138,7 +138,7 @@ async def test_a_batch_that_expected_another_version_is_not_published(store: Sto
 async def test_a_list_that_is_not_pinned_is_refused_whatever_waits(store: Store) -> None:
     await versions(store, 1)
     waiting = await held(store, [row("a", "2")])
-    await store.operations.unpin("retail", by="ops", reason="x")
+    await store.pointer_moves.unpin("retail", by="ops", reason="x")
     with pytest.raises(NotPinned):
         await publish_latest(store)
     assert (await state(store, waiting), await current(store)) == (BatchState.HELD, 1)
@@ -147,7 +147,7 @@ async def test_a_list_that_is_not_pinned_is_refused_whatever_waits(store: Store)
 async def test_one_that_fails_in_the_midst_has_changed_nothing(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     await versions(store, 1)
     batches = [await held(store, [row("a", amount)]) for amount in ("2", "3")]
-    before = await store.pointers.get("retail")
+    before = await store.price_lists.get("retail")
 
     async def crash(*_: object, **__: object) -> None:
         raise Crash
@@ -156,7 +156,7 @@ async def test_one_that_fails_in_the_midst_has_changed_nothing(store: Store, mon
         patched.setattr(store.publisher._snapshots, "mark_published", crash)
         with pytest.raises(Crash):
             await publish_latest(store)
-    assert await store.pointers.get("retail") == before
+    assert await store.price_lists.get("retail") == before
     assert [await state(store, batch) for batch in batches] == [BatchState.HELD] * 2
     assert (await publish_latest(store)).current_version == 3
 
@@ -192,7 +192,7 @@ async def test_of_many_at_once_one_does_it(store: Store) -> None:
     outcomes = await asyncio.gather(*acts, return_exceptions=True)
     assert all(isinstance(each, (PriceList, Batch, Refused, LeaseLost)) for each in outcomes), outcomes
     assert sum(isinstance(each, PriceList) for each in outcomes) == 1
-    found = await store.pointers.get("retail")
+    found = await store.price_lists.get("retail")
     events = await store.events.newest("retail", 100)
     assert [event.revision for event in events] == list(range(found.revision, 0, -1))
     assert found.pin is None

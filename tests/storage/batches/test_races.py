@@ -59,7 +59,7 @@ async def test_of_many_without_an_expectation_all_are_published_one_after_the_ot
 
 async def test_a_rollback_among_batches_holds(store: Store) -> None:
     await versions(store, 2)
-    rollback = store.operations.rollback("retail", 1, by="ops", reason="x")
+    rollback = store.pointer_moves.rollback("retail", 1, by="ops", reason="x")
     batches, _ = await asyncio.gather(submit_at_once(store, 5), rollback)
     assert await current(store) == 1, "what comes after it waits, what came before it is undone"
     assert sorted(batch.version or 0 for batch in batches) == [3, 4, 5, 6, 7]
@@ -69,7 +69,7 @@ async def test_a_rollback_among_batches_holds(store: Store) -> None:
 async def test_of_two_rollbacks_with_the_same_expectation_one_wins(store: Store) -> None:
     await versions(store, 3)
     acts = {
-        version: store.operations.rollback("retail", version, by="ops", reason="x", expected_version=3)
+        version: store.pointer_moves.rollback("retail", version, by="ops", reason="x", expected_version=3)
         for version in (1, 2)
     }
     outcomes = dict(zip(acts, await asyncio.gather(*acts.values(), return_exceptions=True), strict=True))

@@ -77,7 +77,7 @@ async def test_a_finished_batch_is_not_taken_over(store: Store) -> None:
 
 
 async def test_a_worker_that_comes_back_after_its_lease_was_taken_changes_nothing(store: Store, stalled: Batch) -> None:
-    before, pointer = await document(store, stalled), await store.pointers.get("retail")
+    before, pointer = await document(store, stalled), await store.price_lists.get("retail")
     with pytest.raises(LeaseLost):
         await store.finisher.finish(stalled)
     with pytest.raises(LeaseLost):
@@ -87,7 +87,7 @@ async def test_a_worker_that_comes_back_after_its_lease_was_taken_changes_nothin
     assert not await store.batches.renew(stalled, 9, 9)
     await store.batches.release(stalled)
     assert await document(store, stalled) == before
-    assert await store.pointers.get("retail") == pointer
+    assert await store.price_lists.get("retail") == pointer
     assert await store.snapshots.count("retail") == 1
     assert [event.revision for event in await store.events.newest("retail", 10)] == [2, 1]
 

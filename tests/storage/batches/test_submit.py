@@ -32,7 +32,7 @@ async def test_all_rows_of_many_slices_are_published(store: Store) -> None:
 async def test_one_bad_row_and_nothing_changes(store: Store) -> None:
     await versions(store, 2)
     pointer, manifests, there = (
-        await store.pointers.get("retail"),
+        await store.price_lists.get("retail"),
         await store.snapshots.newest("retail", 10),
         await layers(store),
     )
@@ -43,7 +43,7 @@ async def test_one_bad_row_and_nothing_changes(store: Store) -> None:
     assert batch.refusal is not None
     assert batch.refusal.code == "BATCH_INVALID"
     assert batch.finished_at is not None
-    after = await store.pointers.get("retail")
+    after = await store.price_lists.get("retail")
     assert (after.current_version, after.last_version, after.pin) == (
         pointer.current_version,
         pointer.last_version,
@@ -88,7 +88,7 @@ async def test_rows_that_were_not_stored_as_they_were_received_are_not_published
         for run in nothing_there:
             yield run
 
-    with patch.object(store.stack, "runs", nothing), pytest.raises(Corrupt):
+    with patch.object(store.layer_reader, "runs", nothing), pytest.raises(Corrupt):
         await submit(store, [row("a", "2")], key="k")
     batch = await store.batches.by_key("retail", "k")
     assert batch is not None
@@ -138,13 +138,13 @@ async def test_a_label_that_cannot_be_one_is_refused(store: Store, label: str) -
 
 async def test_a_batch_that_expects_another_version_than_the_current_one_is_refused_at_once(store: Store) -> None:
     await versions(store, 2)
-    before = await store.pointers.get("retail")
+    before = await store.price_lists.get("retail")
     for expected in (1, 3, 0):
         with pytest.raises(Conflict) as refused:
             await submit(store, [row("a")], expected_version=expected)
         assert (refused.value.expected, refused.value.found) == (expected, 2)
     assert await store.batches.count() == 2
-    assert await store.pointers.get("retail") == before
+    assert await store.price_lists.get("retail") == before
 
 
 async def test_an_empty_list_is_not_at_any_version(store: Store) -> None:
@@ -206,11 +206,11 @@ async def test_the_same_key_with_other_rows_is_refused(store: Store) -> None:
 async def test_the_key_of_a_file_with_bad_items_is_not_that_of_the_mended_file(store: Store) -> None:
     await create(store)
     given, bad, mended = order(key="monday"), b"sku,amount,currency\na,x,EUR\n", b"sku,amount,currency\na,1,EUR\n"
-    first = await store.intake.submit(given, file("prices.csv", bad))
+    first = await store.submitter.submit(given, file("prices.csv", bad))
     assert (first.state, first.error_count) == (BatchState.FAILED, 1)
-    assert await store.intake.submit(given, file("prices.csv", bad)) == first
+    assert await store.submitter.submit(given, file("prices.csv", bad)) == first
     with pytest.raises(IdempotencyKeyReused, match=first.id):
-        await store.intake.submit(given, file("prices.csv", mended))
+        await store.submitter.submit(given, file("prices.csv", mended))
 
 
 @pytest.mark.parametrize("change", [{"label": "x"}, {"expected_version": 1}, {"publish": PublishPolicy.ON_APPROVAL}])
@@ -262,6 +262,6 @@ async def test_one_of_many_takes_a_batch_over(store: Store) -> None:
 async def test_rows_may_be_sent_as_any_bytes(store: Store) -> None:
     await create(store)
     text = msgspec.json.encode([row("a", "1.50")])
-    batch = await store.intake.submit(order(key="monday"), await JsonRows.read(memoryview(text)))
-    assert await store.intake.submit(order(key="monday"), await JsonRows.read(text)) == batch
+    batch = await store.submitter.submit(order(key="monday"), await JsonRows.read(memoryview(text)))
+    assert await store.submitter.submit(order(key="monday"), await JsonRows.read(text)) == batch
     assert await amounts(store, 1) == {"a": "1.50"}

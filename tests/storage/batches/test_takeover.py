@@ -77,9 +77,9 @@ async def _finished(store: Store, batch_id: str) -> bool:
 
 async def test_a_process_that_stops_hands_its_batch_over_at_once(store: Store, other_store: Store) -> None:
     await create(store)
-    batch = await store.chunks.open(order(key="monday"))
-    await store.chunks.append(batch.id, 0, await source(PRICES), ())
-    committed, mine = await store.chunks.commit(batch.id, 1, 3000)
+    batch = await store.multipart.open(order(key="monday"))
+    await store.multipart.append(batch.id, 0, await source(PRICES), ())
+    committed, mine = await store.multipart.commit(batch.id, 1, 3000)
     assert mine
     reached = asyncio.Event()
 
@@ -111,7 +111,7 @@ async def test_racing_merges_are_laid_over_each_other_without_writing_their_rows
 
     async def merge(number: int) -> None:
         given = order(key=f"k{number}")
-        await store.intake.submit(
+        await store.submitter.submit(
             type(given)("retail", BatchMode.MERGE, given.key, "me"), await source([row(f"m{number}")])
         )
 

@@ -97,7 +97,9 @@ async def gated(store: Store, gates: Gates) -> None:
 
 async def send(store: Store, prices: list[Row], mode: BatchMode = BatchMode.REPLACE, **more: Any) -> Batch:
     given = order(**more)
-    return await store.intake.submit(type(given)("retail", mode, given.key, "me", given.publish), await source(prices))
+    return await store.submitter.submit(
+        type(given)("retail", mode, given.key, "me", given.publish), await source(prices)
+    )
 
 
 async def test_a_batch_that_is_held_can_be_read_by_its_number_and_moves_nothing(store: Store) -> None:
@@ -108,7 +110,7 @@ async def test_a_batch_that_is_held_can_be_read_by_its_number_and_moves_nothing(
     assert [finding.gate for finding in batch.findings] == ["maxShrinkPercent"]
     assert len(await amounts(store, 2)) == 4
     with pytest.raises(SnapshotNeverPublished):
-        await store.operations.rollback("retail", 2, by="ops", reason="x")
+        await store.pointer_moves.rollback("retail", 2, by="ops", reason="x")
     approved = await store.finisher.approve(batch.id, by="ops", reason="the season is over")
     assert (approved.state, approved.version, await current(store)) == (BatchState.PUBLISHED, 2, 2)
 
@@ -132,10 +134,10 @@ async def test_a_batch_that_is_rejected_leaves_nothing(store: Store) -> None:
     batch = await send(store, [row("a")], publish=PublishPolicy.ON_APPROVAL)
     rejected = await store.finisher.reject(batch.id, by="ops", reason="no")
     assert rejected.state is BatchState.REJECTED
-    await store.leavings.collect()
+    await store.garbage_collector.collect()
     assert await layers(store) == {batch.layer}, "somebody may still be reading it"
-    store.leavings._orphan_seconds = 0.0
-    await store.leavings.collect()
+    store.garbage_collector._orphan_seconds = 0.0
+    await store.garbage_collector.collect()
     assert (await layers(store), await current(store)) == (set(), None)
 
 
@@ -164,7 +166,7 @@ async def test_a_dry_run_tells_everything_and_can_never_be_published(store: Stor
 async def test_what_expected_another_version_is_not_approved_upon_this_one(store: Store) -> None:
     await versions(store, 1)
     given = order(key="held", publish=PublishPolicy.ON_APPROVAL, expected_version=1)
-    batch = await store.intake.submit(given, await source([row("a", "2.00")]))
+    batch = await store.submitter.submit(given, await source([row("a", "2.00")]))
     await published(store, [row("a", "3.00")])
     with pytest.raises(Conflict):
         await store.finisher.approve(batch.id, by="ops", reason="x")
@@ -174,10 +176,10 @@ async def test_what_expected_another_version_is_not_approved_upon_this_one(store
 async def test_nothing_is_approved_while_the_list_is_pinned(store: Store) -> None:
     await gated(store, Gates())
     await send(store, [row("a")])
-    await store.operations.pin("retail", 1, by="ops", reason="audit")
+    await store.pointer_moves.pin("retail", 1, by="ops", reason="audit")
     batch = await send(store, [row("b")])
     assert [finding.gate for finding in batch.findings] == ["pin"]
     with pytest.raises(Pinned):
         await store.finisher.approve(batch.id, by="ops", reason="x")
-    await store.operations.unpin("retail", by="ops", reason="x")
+    await store.pointer_moves.unpin("retail", by="ops", reason="x")
     assert (await store.finisher.approve(batch.id, by="ops", reason="x")).version == 2

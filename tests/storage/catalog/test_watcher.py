@@ -49,7 +49,7 @@ async def kill_streams(store: Store) -> None:
 
 async def pin(store: Store, price_list: str = "retail", version: int = 1) -> int:
     """Move the pointer, and return its revision."""
-    return (await store.operations.pin(price_list, version, by="ops", reason="x")).revision
+    return (await store.pointer_moves.pin(price_list, version, by="ops", reason="x")).revision
 
 
 @pytest.fixture
@@ -100,7 +100,7 @@ async def test_at_the_start_every_pointer_is_told_as_it_is(store: Store, told: T
     assert not watcher.alive
     await watcher.start()
     assert watcher.alive
-    assert told.moves == await store.pointers.by_name()
+    assert told.moves == await store.price_lists.by_name()
     await watcher.stop()
 
 
@@ -111,14 +111,14 @@ async def test_every_move_is_told(store: Store, watcher: Watcher, told: Told) ->
     times = [move.moved_at for move in told.moves]
     assert times[0] is None, "it was there before"
     assert times[1:] == sorted(time for time in times if time), "the database tells when"
-    assert told.moves[-1] == await store.pointers.get("retail")
+    assert told.moves[-1] == await store.price_lists.get("retail")
 
 
 async def test_in_a_rush_no_older_pointer_follows_a_newer_one(store: Store, watcher: Watcher, told: Told) -> None:
     revisions = await asyncio.gather(*(pin(store, version=1 + n % 2) for n in range(8)))
     await told.until_revision(max(revisions))
     assert told.revisions() == sorted(told.revisions())
-    assert told.moves[-1] == await store.pointers.get("retail")
+    assert told.moves[-1] == await store.price_lists.get("retail")
 
 
 async def test_a_new_list_is_told(store: Store, watcher: Watcher, told: Told) -> None:
@@ -217,12 +217,12 @@ class NoticingHeads(PointerCache):
 async def test_all_processes_see_a_rollback_at_once(store: Store, other_store: Store) -> None:
     await versions(store, 2)
     processes = [NoticingHeads(store), NoticingHeads(other_store)]
-    for heads in processes:
-        await heads.start()
-        assert (await heads.get("retail")).current_version == 2
-    moved = await store.operations.rollback("retail", 1, by="ops", reason="x")
-    for heads in processes:
-        await heads.told.until_revision(moved.revision)
-        assert heads.alive, "it was pushed"
-        assert await heads.get("retail") == moved
-        await heads.stop()
+    for pointers in processes:
+        await pointers.start()
+        assert (await pointers.get("retail")).current_version == 2
+    moved = await store.pointer_moves.rollback("retail", 1, by="ops", reason="x")
+    for pointers in processes:
+        await pointers.told.until_revision(moved.revision)
+        assert pointers.alive, "it was pushed"
+        assert await pointers.get("retail") == moved
+        await pointers.stop()

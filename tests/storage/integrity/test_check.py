@@ -40,7 +40,7 @@ async def codes(store: Store) -> list[tuple[FindingCode, int | None]]:
 
 async def merged(store: Store, prices: Sequence[Row], removed: Sequence[str] = ()) -> None:
     asked = order()
-    batch = await store.intake.submit(
+    batch = await store.submitter.submit(
         type(asked)("retail", BatchMode.MERGE, asked.key, "integrator"), await source(prices), removed
     )
     assert batch.state is BatchState.PUBLISHED
@@ -79,7 +79,7 @@ async def test_whatever_pricebook_does_leaves_a_database_that_is_sound(store: St
     for policy in (store.finisher.approve, store.finisher.reject):
         waits = await submit(store, rows(4), publish=PublishPolicy.ON_APPROVAL)
         await policy(waits.id, by="ops", reason="x")
-    await store.operations.rollback("retail", 3, by="ops", reason="x")
+    await store.pointer_moves.rollback("retail", 3, by="ops", reason="x")
     await factories.held(store, rows(5))
     await factories.held(store, rows(6))
     await store.finisher.publish_latest("retail", by="ops", reason="x")
@@ -225,12 +225,12 @@ async def test_a_list_that_is_in_use_is_sound_whenever_it_is_looked_at(store: St
             held = await submit(store, rows(2), publish=PublishPolicy.ON_APPROVAL)
             act = store.finisher.approve if n % 3 == 0 else store.finisher.reject
             await act(held.id, by="ops", reason="x")
-            await store.operations.rollback("retail", 1 + n % 3, by="ops", reason="x", pin=False)
+            await store.pointer_moves.rollback("retail", 1 + n % 3, by="ops", reason="x", pin=False)
             current = await factories.current(store)
             assert current
             if len((now := await snapshot(store, current)).layers) > 2:
                 await store.compactor.compact(now)
-            await store.leavings.collect()
+            await store.garbage_collector.collect()
 
     using, checks = asyncio.create_task(use()), 0
     while not using.done():

@@ -46,7 +46,7 @@ async def walk(store: Store, before: Snapshot, after: Snapshot, size: int) -> li
 async def merge(store: Store, prices: list[dict[str, str]], remove: list[str]) -> None:
     given = order()
     merging = type(given)(given.price_list, BatchMode.MERGE, given.key, given.by)
-    batch = await store.intake.submit(merging, await source(prices), remove)
+    batch = await store.submitter.submit(merging, await source(prices), remove)
     assert batch.state is BatchState.PUBLISHED
 
 
@@ -81,7 +81,7 @@ async def test_a_difference_is_any_change_of_the_price_but_not_its_place_in_the_
         [row("a", "1.0"), row("b"), row("c", attributes={"x": 1})],
         [row("c", attributes={"x": 2}), row("b"), row("a", "1.00")],
     ):
-        assert (await store.intake.submit(order(), await source(prices))).state is BatchState.PUBLISHED
+        assert (await store.submitter.submit(order(), await source(prices))).state is BatchState.PUBLISHED
     found = await walk(store, await snapshot(store, 1), await snapshot(store, 2), 10)
     assert [(each.sku, each.change) for each in found] == [("a", ChangeKind.CHANGED), ("c", ChangeKind.CHANGED)]
 
@@ -97,7 +97,7 @@ async def test_layers_that_both_have_are_only_asked_for_what_the_others_speak_of
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await create(store)
-    await store.intake.submit(order(), await source(rows(3000)))
+    await store.submitter.submit(order(), await source(rows(3000)))
     await merge(store, [row("sku-000007", "9.00"), row("new")], ["sku-000003"])
     before, after = await snapshot(store, 1), await snapshot(store, 2)
     read: list[str] = []
@@ -123,7 +123,7 @@ async def test_layers_that_both_have_are_only_asked_for_what_the_others_speak_of
 async def test_a_page_reads_no_further_than_it_is_full(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     await create(store)
     for price in ("1.00", "2.00"):
-        await store.intake.submit(order(), await source(rows(5000, price)))
+        await store.submitter.submit(order(), await source(rows(5000, price)))
     counted: list[int] = []
     merged = LayerReader.merged
 

@@ -58,7 +58,9 @@ async def test_a_history_is_what_a_model_of_all_versions_has(
     model = Model()
     for act in acts:
         await step(store, name, model, act)
-    waiting = await store.intake.submit(order(name, publish=PublishPolicy.ON_APPROVAL), await source([row("s00", "9")]))
+    waiting = await store.submitter.submit(
+        order(name, publish=PublishPolicy.ON_APPROVAL), await source([row("s00", "9")])
+    )
     assert waiting.state is BatchState.HELD
     for version in retired:
         await retire(store, version, name)
@@ -89,7 +91,7 @@ async def test_a_change_is_any_change_of_the_price(store: Store) -> None:
     assert [change.snapshot.published_at for change in changes] == [
         (await snapshot(store, version)).published_at for version in (6, 4, 3, 2, 1)
     ]
-    assert changes[0].price == (await store.stack.find((await snapshot(store, 6)).layer_ids, ["a"]))["a"]
+    assert changes[0].price == (await store.layer_reader.find((await snapshot(store, 6)).layer_ids, ["a"]))["a"]
 
 
 async def test_a_layer_is_asked_once_whatever_versions_share_it(store: Store) -> None:
@@ -97,7 +99,9 @@ async def test_a_layer_is_asked_once_whatever_versions_share_it(store: Store) ->
     await published(store, [row("a"), row("b")])
     for version in range(2, 7):
         merge = BatchOrder("retail", BatchMode.MERGE, f"key-{version}", "me")
-        assert (await store.intake.submit(merge, await source([row("b", str(version))]))).state is BatchState.PUBLISHED
+        assert (
+            await store.submitter.submit(merge, await source([row("b", str(version))]))
+        ).state is BatchState.PUBLISHED
     asked_layers: list[str] = []
     find_in = LayerReader.find_in
 

@@ -32,7 +32,7 @@ async def fill(store: Store, batch: Sequence[Row], slice_rows: int = 1000) -> Fi
             yield decode_slice(items[first : first + slice_rows], first)
 
     filled = Filled()
-    await store.layers.fill(LAYER, slices(), filled, Comparison(store.stack, None).add)
+    await store.layers.fill(LAYER, slices(), filled, Comparison(store.layer_reader, None).add)
     return filled
 
 
@@ -119,7 +119,7 @@ async def test_skus_differ_in_every_byte(layer: Store) -> None:
     skus = ["a", "A", "a ", " a", "á", "a\u0301", "a.b", "$a"]
     filled = await fill(layer, [row(sku) for sku in skus])
     assert filled.errors == []
-    assert set(await layer.stack.find([LAYER], skus)) == set(skus)
+    assert set(await layer.layer_reader.find([LAYER], skus)) == set(skus)
 
 
 async def test_bad_rows_are_told_and_the_good_ones_stored(layer: Store) -> None:
@@ -209,9 +209,9 @@ async def test_a_dropped_layer_leaves_nothing(layer: Store) -> None:
 
 async def test_prices_are_found_by_sku_and_what_is_not_there_is_left_out(layer: Store) -> None:
     await fill(layer, [row("a", "1.50"), row("b"), row("c")])
-    found = await layer.stack.find([LAYER], ["c", "a", "missing", "a"])
+    found = await layer.layer_reader.find([LAYER], ["c", "a", "missing", "a"])
     assert {sku: str(price.amount) for sku, price in found.items()} == {"a": "1.50", "c": "1.00"}
-    assert await layer.stack.find([LAYER], []) == {}
+    assert await layer.layer_reader.find([LAYER], []) == {}
 
 
 KNOWN = sorted(["", "a", "aa", "ab", "b", "B", "é", "日本", "\uffff", "😀", "\u00a0", "a.b", "$a", "~", "0", "10", "9"])
@@ -229,10 +229,10 @@ ENDS = st.none() | st.sampled_from([*KNOWN, "zz", "\U0010ffff"])
 async def test_a_page_is_what_a_sorted_list_would_give(
     layer: Store, limit: int, after: str | None, before: str | None, backward: bool
 ) -> None:
-    if not await layer.stack.find([LAYER], SKUS[:1]):
+    if not await layer.layer_reader.find([LAYER], SKUS[:1]):
         await fill(layer, [row(sku) for sku in reversed(SKUS)])
     between = [sku for sku in SKUS if (after is None or sku > after) and (before is None or sku < before)]
-    page = await layer.stack.page([LAYER], limit, after=after, before=before, backward=backward)
+    page = await layer.layer_reader.page([LAYER], limit, after=after, before=before, backward=backward)
     assert [price.sku for price in page] == (between[-limit:] if backward else between[:limit])
 
 
@@ -240,10 +240,10 @@ async def test_a_page_is_what_a_sorted_list_would_give(
 async def test_a_walk_meets_every_price_once_in_either_direction(layer: Store, size: int) -> None:
     await fill(layer, [row(sku) for sku in reversed(SKUS)])
     forward: list[str] = []
-    while page := await layer.stack.page([LAYER], size, after=forward[-1] if forward else None):
+    while page := await layer.layer_reader.page([LAYER], size, after=forward[-1] if forward else None):
         forward += [price.sku for price in page]
     backward: list[str] = []
-    while page := await layer.stack.page([LAYER], size, before=backward[0] if backward else None, backward=True):
+    while page := await layer.layer_reader.page([LAYER], size, before=backward[0] if backward else None, backward=True):
         backward = [price.sku for price in page] + backward
     assert forward == backward == SKUS
 

@@ -18,34 +18,34 @@ NEWEST_ONLY = Retention(versions=1, days=0)
 @pytest.fixture
 async def retail(store: Store) -> Store:
     """A list that keeps its newest version only, as soon as that may be."""
-    store.retirer = retirer(store)
-    store.leavings._orphan_seconds = 0.0
+    store.expirer = retirer(store)
+    store.garbage_collector._orphan_seconds = 0.0
     await store.publisher.create("retail", None, Gates(), "ops", NEWEST_ONLY)
     return store
 
 
 def retirer(store: Store, *, grace: float = 0, restore: float = 0, settle: float = 0) -> SnapshotExpirer:
-    return SnapshotExpirer(store.client, store.db, store.locks, store.meter, grace, restore, settle)
+    return SnapshotExpirer(store.client, store.db, store.locks, store.metrics, grace, restore, settle)
 
 
 async def publish(store: Store, *amounts: str, mode: BatchMode = BatchMode.REPLACE) -> str:
     """One version after the other, each with the sku `a`, and one named as its amount; the last one's layer."""
     for amount in amounts:
         rows = await source([row("a", amount), row(f"at-{amount}")])
-        batch = await store.intake.submit(replace(order(), mode=mode), rows)
+        batch = await store.submitter.submit(replace(order(), mode=mode), rows)
         assert batch.state is BatchState.PUBLISHED
     return batch.layer
 
 
 async def retain(store: Store, times: int = 2) -> list[Retired]:
     """Find what is to go, and let it go."""
-    return [await store.retirer.retain("retail", by="ops") for _ in range(times)]
+    return [await store.expirer.retain("retail", by="ops") for _ in range(times)]
 
 
 async def collect(store: Store) -> None:
     """Let everything go that is to go."""
     await retain(store, 3)
-    await store.leavings.collect()
+    await store.garbage_collector.collect()
 
 
 async def states(store: Store) -> list[str]:
@@ -61,20 +61,20 @@ async def test_a_version_goes_in_steps(retail: Store) -> None:
     assert len(third.drops) == 2
     assert all(each.bytes > 0 for each in third.drops)
     assert len(await layers(retail)) == 3, "they are dropped by who collects leavings"
-    await retail.leavings.collect()
+    await retail.garbage_collector.collect()
     assert len(await layers(retail)) == 1
-    assert (retail.meter.retired, retail.meter.layers_dropped) == ({"retail": 2}, 2)
+    assert (retail.metrics.retired, retail.metrics.layers_dropped) == ({"retail": 2}, 2)
     assert await amounts(retail, 3) == {"a": "3", "at-3": "1.00"}
     assert await retain(retail, 2) == [Retired(), Retired()], "nothing is left to do"
 
 
 async def test_versions_are_listed_as_long_as_they_can_be_brought_back(retail: Store) -> None:
-    retail.retirer = retirer(retail, restore=60)
+    retail.expirer = retirer(retail, restore=60)
     await publish(retail, "1", "2")
     await retain(retail, 3)
     listed = [(each.version, each.state.value) for each in await retail.snapshots.newest("retail", 9)]
     assert listed == [(2, "PUBLISHED"), (1, "RETIRED")]
-    retail.retirer = retirer(retail)
+    retail.expirer = retirer(retail)
     await retain(retail, 1)
     assert [each.version for each in await retail.snapshots.newest("retail", 9)] == [2]
     assert await retail.snapshots.count("retail") == 1
@@ -86,26 +86,26 @@ async def test_a_list_that_is_not_understood_does_not_keep_the_others(retail: St
     later = {"$set": {"format": 99}}
     await retail.db["price_lists"].update_one({"_id": "a-list-of-a-later-release"}, later)
     for _ in range(2):
-        await retail.retirer.run()
+        await retail.expirer.run()
     assert await states(retail) == ["RETIRED", "PUBLISHED"]
 
 
 async def test_it_is_told_in_events_that_move_the_revision(retail: Store) -> None:
     await publish(retail, "1", "2")
-    before = (await retail.pointers.get("retail")).revision
+    before = (await retail.price_lists.get("retail")).revision
     await retain(retail)
     [event] = await retail.events.newest("retail", 1)
     assert (event.kind, event.by, event.from_version, event.to_version) == (EventKind.RETIRED, "ops", 2, 2)
     assert event.reason == "Version 1 is not among the newest 1, and older than 0 days."
-    assert (await retail.pointers.get("retail")).revision == before + 1
+    assert (await retail.price_lists.get("retail")).revision == before + 1
 
 
 async def test_what_is_retired_cannot_be_rolled_back_to_or_pinned(retail: Store) -> None:
     await publish(retail, "1", "2")
     await retain(retail)
     for act in (
-        retail.operations.rollback("retail", 1, by="ops", reason="x"),
-        retail.operations.pin("retail", 1, by="ops", reason="x"),
+        retail.pointer_moves.rollback("retail", 1, by="ops", reason="x"),
+        retail.pointer_moves.pin("retail", 1, by="ops", reason="x"),
     ):
         with pytest.raises(SnapshotExpired):
             await act
@@ -113,14 +113,14 @@ async def test_what_is_retired_cannot_be_rolled_back_to_or_pinned(retail: Store)
 
 async def test_a_dry_run_tells_what_would_go_and_changes_nothing(retail: Store) -> None:
     await publish(retail, "1", "2")
-    plan = await retail.retirer.plan("retail")
+    plan = await retail.expirer.plan("retail")
     assert [(each.version, each.reason) for each in plan.retirements] == [
         (1, "Version 1 is not among the newest 1, and older than 0 days.")
     ]
     assert (await snapshot(retail, 1)).doomed_at is None
     done = [each for run in await retain(retail) for each in run.retirements]
     assert [each.version for each in done] == [each.version for each in plan.retirements]
-    plan = await retail.retirer.plan("retail")
+    plan = await retail.expirer.plan("retail")
     assert (await snapshot(retail, 1)).layers != ()
     [run] = await retain(retail, 1)
     # Not by their bytes: a checkpoint between the two looks can write some more.
@@ -128,7 +128,7 @@ async def test_a_dry_run_tells_what_would_go_and_changes_nothing(retail: Store) 
 
 
 async def test_a_version_that_is_read_after_it_was_marked_stays(retail: Store) -> None:
-    retail.retirer = retirer(retail, grace=60)
+    retail.expirer = retirer(retail, grace=60)
     await publish(retail, "1", "2")
     await retain(retail, 1)
     assert (await snapshot(retail, 1)).doomed_at is not None
@@ -141,7 +141,7 @@ async def test_a_version_that_is_read_after_it_was_marked_stays(retail: Store) -
 async def test_a_read_that_comes_while_it_is_being_retired_saves_it(
     retail: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    retail.retirer = retirer(retail, grace=60)
+    retail.expirer = retirer(retail, grace=60)
     await publish(retail, "1", "2")
     await retain(retail, 1)
     retire = SnapshotExpirer._retire
@@ -163,7 +163,7 @@ async def test_a_rollback_that_comes_while_it_is_being_retired_saves_it(
     retire = SnapshotExpirer._retire
 
     async def roll_back_first(self: SnapshotExpirer, *arguments: object) -> bool:
-        await retail.operations.rollback("retail", 1, by="ops", reason="x")
+        await retail.pointer_moves.rollback("retail", 1, by="ops", reason="x")
         return await retire(self, *arguments)  # type: ignore[arg-type]
 
     monkeypatch.setattr(SnapshotExpirer, "_retire", roll_back_first)
@@ -172,50 +172,50 @@ async def test_a_rollback_that_comes_while_it_is_being_retired_saves_it(
 
 
 async def test_a_version_stays_marked_for_a_while_before_it_goes(retail: Store) -> None:
-    retail.retirer = retirer(retail, settle=60)
+    retail.expirer = retirer(retail, settle=60)
     await publish(retail, "1", "2")
     assert await retain(retail, 3) == [Retired()] * 3
     assert await states(retail) == ["PUBLISHED", "PUBLISHED"]
 
 
 async def test_a_retired_version_can_be_brought_back(retail: Store) -> None:
-    retail.retirer = retirer(retail, grace=60, restore=60)
+    retail.expirer = retirer(retail, grace=60, restore=60)
     await publish(retail, "1", "2")
     await retain(retail)
-    moved = await retail.retirer.restore("retail", 1, by="ops", reason="an audit")
+    moved = await retail.expirer.restore("retail", 1, by="ops", reason="an audit")
     [event] = await retail.events.newest("retail", 1)
     assert (event.kind, event.reason, event.revision) == (EventKind.RESTORED, "Version 1: an audit", moved.revision)
     assert await amounts(retail, 1) == {"a": "1", "at-1": "1.00"}
     await retain(retail, 3)
     assert await states(retail) == ["PUBLISHED", "PUBLISHED"], "it counts as read"
-    assert (retail.meter.retired, retail.meter.restored) == ({"retail": 1}, {"retail": 1})
-    await retail.operations.rollback("retail", 1, by="ops", reason="x")
+    assert (retail.metrics.retired, retail.metrics.restored) == ({"retail": 1}, {"retail": 1})
+    await retail.pointer_moves.rollback("retail", 1, by="ops", reason="x")
 
 
 async def test_until_its_time_is_over_a_retired_version_keeps_its_layers(retail: Store) -> None:
-    retail.retirer = retirer(retail, restore=60)
+    retail.expirer = retirer(retail, restore=60)
     await publish(retail, "1", "2")
     await retain(retail, 3)
-    await retail.leavings.collect()
+    await retail.garbage_collector.collect()
     assert len(await layers(retail)) == 2
-    retail.retirer = retirer(retail)
+    retail.expirer = retirer(retail)
     await retain(retail, 1)
-    await retail.leavings.collect()
+    await retail.garbage_collector.collect()
     assert len(await layers(retail)) == 1
     with pytest.raises(SnapshotExpired):
-        await retail.retirer.restore("retail", 1, by="ops", reason="too late")
+        await retail.expirer.restore("retail", 1, by="ops", reason="too late")
 
 
 async def test_only_what_is_retired_can_be_brought_back(retail: Store) -> None:
     await publish(retail, "1")
     with pytest.raises(NotRetired):
-        await retail.retirer.restore("retail", 1, by="ops", reason="x")
+        await retail.expirer.restore("retail", 1, by="ops", reason="x")
     with pytest.raises(SnapshotNotFound):
-        await retail.retirer.restore("retail", 9, by="ops", reason="x")
+        await retail.expirer.restore("retail", 9, by="ops", reason="x")
     batch = await submit(retail, [row("a")], publish=PublishPolicy.ON_APPROVAL)
     await retail.finisher.reject(batch.id, by="ops", reason="no")
     with pytest.raises(SnapshotExpired):
-        await retail.retirer.restore("retail", 2, by="ops", reason="x")
+        await retail.expirer.restore("retail", 2, by="ops", reason="x")
 
 
 async def test_a_layer_that_another_version_names_stays(retail: Store) -> None:
@@ -224,12 +224,12 @@ async def test_a_layer_that_another_version_names_stays(retail: Store) -> None:
     last = await publish(retail, "3", mode=BatchMode.MERGE)
     runs = await retain(retail, 3)
     assert [each for run in runs for each in run.drops] == []
-    await retail.leavings.collect()
+    await retail.garbage_collector.collect()
     assert await layers(retail) == {base, merged, last}
     assert await amounts(retail, 3) == {"a": "3", "at-1": "1.00", "at-2": "1.00", "at-3": "1.00"}
     await publish(retail, "4")
     await retain(retail, 3)
-    await retail.leavings.collect()
+    await retail.garbage_collector.collect()
     assert len(await layers(retail)) == 1
 
 
@@ -238,11 +238,11 @@ async def test_layers_that_were_folded_go_when_no_version_names_them(retail: Sto
     await publish(retail, "2", "3", mode=BatchMode.MERGE)
     await retail.compactor.compact(await snapshot(retail, 3))
     await retain(retail, 3)
-    retail.leavings._orphan_seconds = 60.0
-    await retail.leavings.collect()
+    retail.garbage_collector._orphan_seconds = 60.0
+    await retail.garbage_collector.collect()
     assert len(await layers(retail)) == 4, "somebody may still be reading by what the manifest said before"
-    retail.leavings._orphan_seconds = 0.0
-    await retail.leavings.collect()
+    retail.garbage_collector._orphan_seconds = 0.0
+    await retail.garbage_collector.collect()
     named = {layer for each in await retail.snapshots.newest("retail", 9) for layer in each.layer_ids}
     assert await layers(retail) == named
     assert await amounts(retail, 3) == {"a": "3", "at-1": "1.00", "at-2": "1.00", "at-3": "1.00"}
@@ -250,12 +250,12 @@ async def test_layers_that_were_folded_go_when_no_version_names_them(retail: Sto
 
 async def test_a_batch_that_is_held_can_be_published_however_old_its_base_is(retail: Store) -> None:
     await publish(retail, "1")
-    waiting = await retail.intake.submit(
+    waiting = await retail.submitter.submit(
         replace(order(), mode=BatchMode.MERGE, publish=PublishPolicy.ON_APPROVAL), await source([row("b", "5")])
     )
     await publish(retail, "2", "3")
     await retain(retail, 3)
-    await retail.leavings.collect()
+    await retail.garbage_collector.collect()
     assert await amounts(retail, 2) == {"a": "1", "at-1": "1.00", "b": "5"}, "it can be looked at"
     approved = await retail.finisher.approve(waiting.id, by="ops", reason="x")
     assert await amounts(retail, approved.version or 0) == {"a": "3", "at-3": "1.00", "b": "5"}
@@ -263,7 +263,7 @@ async def test_a_batch_that_is_held_can_be_published_however_old_its_base_is(ret
 
 async def test_what_is_pinned_stays(retail: Store) -> None:
     await publish(retail, "1", "2")
-    await retail.operations.rollback("retail", 1, by="ops", reason="x")
+    await retail.pointer_moves.rollback("retail", 1, by="ops", reason="x")
     await held(retail, [row("a", "3")])
     await retain(retail, 3)
     assert (await states(retail))[0] == "PUBLISHED"
@@ -274,7 +274,7 @@ async def test_of_several_collectors_at_once_one_does_it(retail: Store) -> None:
     await retain(retail, 1)
     runs = await asyncio.gather(*(retirer(retail).retain("retail", by="ops") for _ in range(4)))
     assert sorted(each.version for run in runs for each in run.retirements) == [1, 2]
-    found = await retail.pointers.get("retail")
+    found = await retail.price_lists.get("retail")
     events = await retail.events.newest("retail", 100)
     assert [event.revision for event in events] == list(range(found.revision, 0, -1))
 
@@ -285,7 +285,7 @@ async def test_a_collector_that_dies_at_any_step_is_followed_by_another(
     retail: Store, monkeypatch: pytest.MonkeyPatch, step: str, when: str
 ) -> None:
     await publish(retail, "1", "2", "3")
-    owner = {"drop": retail.layers, "note": retail.leavings._orphans}.get(step, retail.retirer._snapshots)
+    owner = {"drop": retail.layers, "note": retail.garbage_collector._orphans}.get(step, retail.expirer._snapshots)
     act = getattr(owner, step)
 
     async def dying(*arguments: object, **named: object) -> None:
@@ -315,6 +315,6 @@ async def test_one_run_takes_a_set_number_at_most(retail: Store, monkeypatch: py
     _, second, third = await retain(retail, 3)
     assert [each.version for each in second.retirements] == [1, 2]
     assert [each.version for each in third.retirements] == [3]
-    await retail.leavings.collect()
+    await retail.garbage_collector.collect()
     assert len(await layers(retail)) == 3
     assert (await snapshot(retail, 4)).state is SnapshotState.PUBLISHED

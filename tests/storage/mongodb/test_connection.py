@@ -71,7 +71,7 @@ def test_an_error_of_ours_explains_itself_and_one_that_should_not_happen_has_no_
 async def test_a_layer_that_is_dropped_while_it_is_read_is_an_expired_version(store: Store) -> None:
     await create(store)
     batch = await submit(store, rows(3500))
-    read = store.stack.runs(batch.layer)
+    read = store.layer_reader.runs(batch.layer)
     await anext(read)
     await store.layers.drop(batch.layer)
     with pytest.raises(OperationFailure) as dropped:

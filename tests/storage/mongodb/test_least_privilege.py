@@ -84,54 +84,54 @@ async def opened(server: Secured, database: str) -> AsyncIterator[Store]:
 
 async def everything(store: Store, uri: str) -> None:
     """What the service does in its life."""
-    heads = PointerCache(store)
+    pointers = PointerCache(store)
     try:
-        await live(store, heads, uri)
+        await live(store, pointers, uri)
     finally:
-        await heads.stop()
+        await pointers.stop()
 
 
-async def start(heads: PointerCache) -> None:
+async def start(pointers: PointerCache) -> None:
     try:
         async with asyncio.timeout(15):
-            await heads.start()
+            await pointers.start()
     except TimeoutError as error:
         raise NotReady from error
-    if not heads.alive:
+    if not pointers.alive:
         raise NotReady
 
 
-async def live(store: Store, heads: PointerCache, uri: str) -> None:
-    await start(heads)
-    store.retirer._settle = datetime.timedelta(0)
-    store.leavings._orphan_seconds = 0.0
+async def live(store: Store, pointers: PointerCache, uri: str) -> None:
+    await start(pointers)
+    store.expirer._settle = datetime.timedelta(0)
+    store.garbage_collector._orphan_seconds = 0.0
     await store.publisher.create("retail", None, Gates(min_size=1), "ops", Retention(versions=1, days=0))
-    await store.intake.submit(order(), await source(rows(50)))
-    batch = await store.chunks.open(order())
-    await store.chunks.append(batch.id, 0, await source(rows(5)), ())
-    committed, _ = await store.chunks.commit(batch.id, 1, 5)
+    await store.submitter.submit(order(), await source(rows(50)))
+    batch = await store.multipart.open(order())
+    await store.multipart.append(batch.id, 0, await source(rows(5)), ())
+    committed, _ = await store.multipart.commit(batch.id, 1, 5)
     await store.worker.finish(committed)
-    abandoned = await store.chunks.open(order())
-    await store.chunks.abort(abandoned.id, by="ops", reason="x")
+    abandoned = await store.multipart.open(order())
+    await store.multipart.abort(abandoned.id, by="ops", reason="x")
     for number in range(12):
         merge = replace(order(), mode=BatchMode.MERGE)
-        await store.intake.submit(merge, await source([row("a", str(number + 1))]))
+        await store.submitter.submit(merge, await source([row("a", str(number + 1))]))
     await store.compactor.run()
     waiting = await held(store, [row("b")])
     await store.finisher.reject(waiting.id, by="ops", reason="x")
-    await store.operations.unpin("retail", by="ops", reason="x")
-    await store.operations.rollback("retail", 3, by="ops", reason="x", expected_version=None, pin=False)
-    current = (await store.pointers.get("retail")).current_version
+    await store.pointer_moves.unpin("retail", by="ops", reason="x")
+    await store.pointer_moves.rollback("retail", 3, by="ops", reason="x", expected_version=None, pin=False)
+    current = (await store.price_lists.get("retail")).current_version
 
     async def is_told() -> bool:
-        head = heads.known("retail")
+        head = pointers.known("retail")
         return head is not None and head.current_version == current
 
     await until(is_told, "told by the change stream")
-    await store.processes.beat(heads.revisions())
+    await store.processes.beat(pointers.revisions())
     for _ in range(3):
-        await store.retirer.retain("retail", by="ops")
-    await store.leavings.collect()
+        await store.expirer.retain("retail", by="ops")
+    await store.garbage_collector.collect()
     made, key = await store.api_keys.create("ada", ["admin"], "ops")
     assert await store.api_keys.find(key)
     await store.api_keys.used(made.id)

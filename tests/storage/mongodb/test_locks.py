@@ -46,7 +46,7 @@ async def test_the_worker_compacts_under_one(store: Store) -> None:
     for amount in range(10):
         asked = order()
         merging = type(asked)(asked.price_list, "MERGE", asked.key, asked.by)  # type: ignore[arg-type]
-        await store.intake.submit(merging, await source([row(f"{amount}")]))
+        await store.submitter.submit(merging, await source([row(f"{amount}")]))
     store.worker.start()
 
     async def folded() -> bool:

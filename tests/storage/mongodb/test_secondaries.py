@@ -77,12 +77,12 @@ async def store(own_devset: EmbeddedReplicaSet, asked: Asked) -> AsyncIterator[S
 async def merge(store: Store, amount: str, key: str) -> None:
     """Publish a merge that sets the first two prices."""
     rows = await source([row(sku, amount) for sku in SKUS[:2]])
-    await store.intake.submit(BatchOrder("retail", BatchMode.MERGE, key, "integrator"), rows)
+    await store.submitter.submit(BatchOrder("retail", BatchMode.MERGE, key, "integrator"), rows)
 
 
 async def layers(store: Store) -> tuple[str, ...]:
     """The layers of the current version, as a reader learns of them."""
-    head = await store.pointers.get("retail")
+    head = await store.price_lists.get("retail")
     assert head.current_version is not None
     [snapshot] = await store.snapshots.get_many([("retail", head.current_version)])
     assert snapshot is not None
@@ -100,17 +100,20 @@ def amounts(prices: list[Price]) -> list[str]:
 async def read_all(store: Store, stack: tuple[str, ...]) -> dict[str, str]:
     """All of a version, read in runs."""
     return {
-        sku: str(price.amount) async for part in store.reading.read(stack) for sku, price in part if price is not None
+        sku: str(price.amount)
+        async for part in store.query_reader.read(stack)
+        for sku, price in part
+        if price is not None
     }
 
 
 async def sees(store: Store, amount: str) -> None:
     """Every way of reading the current version shows this amount, and every price."""
     stack = await layers(store)
-    found = await store.reading.find(stack, [SKUS[0], SKUS[5], "none"])
+    found = await store.query_reader.find(stack, [SKUS[0], SKUS[5], "none"])
     assert {sku: str(price.amount) for sku, price in found.items()} == {SKUS[0]: amount, SKUS[5]: "1.00"}
-    assert amounts(await store.reading.page(stack, 3)) == [amount, amount, "1.00"]
-    assert amounts(await store.reading.page(stack, 2, before=SKUS[2], backward=True)) == [amount, amount]
+    assert amounts(await store.query_reader.page(stack, 3)) == [amount, amount, "1.00"]
+    assert amounts(await store.query_reader.page(stack, 2, before=SKUS[2], backward=True)) == [amount, amount]
 
 
 async def test_layers_are_read_on_secondaries(own_devset: EmbeddedReplicaSet, store: Store, asked: Asked) -> None:
@@ -141,10 +144,10 @@ async def test_a_sku_that_no_layer_has_is_not_asked_of_the_primary_too(
 ) -> None:
     await merge(store, "2.00", "monday")
     stack = await layers(store)
-    await store.reading.find(stack, SKUS[:5])
+    await store.query_reader.find(stack, SKUS[:5])
     with asked.counted() as counted:
-        assert await store.reading.find(stack, ["none"]) == {}
-        assert amounts(list((await store.reading.find(stack, [SKUS[7]])).values())) == ["1.00"]
+        assert await store.query_reader.find(stack, ["none"]) == {}
+        assert amounts(list((await store.query_reader.find(stack, [SKUS[7]])).values())) == ["1.00"]
     assert counted.total() == 4, "two look-ups in two layers"
     assert set(counted) <= ports(own_devset.secondaries())
 
@@ -154,7 +157,7 @@ async def asked_of_all(devset: EmbeddedReplicaSet, store: Store, asked: Asked, s
     wanted = ports(devset.secondaries())
     with asked.counted() as counted:
         while not wanted <= set(counted):
-            await store.reading.find(stack, SKUS[:3])
+            await store.query_reader.find(stack, SKUS[:3])
 
 
 @asynccontextmanager
@@ -239,10 +242,10 @@ async def test_a_secondary_that_does_not_answer_is_left_alone_for_a_while(
     async with hanging(own_devset, member):
         with asked.counted() as counted:
             while not counted[member.port]:
-                await store.reading.find(stack, SKUS[:3])
+                await store.query_reader.find(stack, SKUS[:3])
             before = counted.copy()
             for _ in range(20):
-                assert len(await store.reading.find(stack, SKUS[:3])) == 3
+                assert len(await store.query_reader.find(stack, SKUS[:3])) == 3
         assert counted - before == {own_devset.primary().port: 20}
 
 
