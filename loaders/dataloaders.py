@@ -46,7 +46,8 @@ class Loader(DataLoader[K, T]):
     """A DataLoader whose loads outlive the cancellation of a caller.
 
     Several parts of a request wait for the same key. An error in one of them cancels its siblings, and cancelling a
-    task cancels the future that it awaits: without the shield, the other parts would fail for an error that is not theirs.
+    task cancels the future that it awaits. Without the shield, the other parts would fail for an error that is not
+    theirs.
     """
 
     def __init__(self, load: Callable[[list[K]], Awaitable[Sequence[T]]], max_batch_size: int | None = None) -> None:

@@ -1,6 +1,7 @@
-"""What a resolver needs, declared at the resolver: a scope, for the list that it reads or changes.
+"""Requirements of resolvers, declared at the resolver: a scope, for the list that it reads or changes.
 
-Each decorator leaves a `Requirement` at the function, as `REQUIREMENT`; a test walks the schema and fails on a resolver without one.
+Each decorator leaves a `Requirement` on the function, as `REQUIREMENT`; a test walks the schema and fails on a resolver
+without one.
 """
 
 import functools

@@ -1,4 +1,4 @@
-"""The schema, put together. `python -m graph.schema.build > graph/schema.graphql` exports it for clients and their tools."""
+"""Builds the schema. `python -m graph.schema.build > graph/schema.graphql` exports it for clients and their tools."""
 
 import sys
 from collections.abc import AsyncGenerator

@@ -6,7 +6,8 @@
    its list's pointer and an event.
 3. When it was retired for longer than the restore time, a run lets go of its layers: the manifest names none any more,
    and stays, to tell readers that the version has expired.
-4. A layer that no manifest names is dropped by `storage.maintenance.garbage_collection`, when nobody can be reading by an older manifest.
+4. `storage.maintenance.garbage_collection` drops a layer that no manifest names, once no reader can hold an older
+   manifest.
 
 Every step can be done twice, and by several processes at once. A layer that nobody names cannot be named again: a
 manifest takes its layers from its own batch, which is then unfinished and keeps them, or from the current version,
