@@ -44,12 +44,12 @@ class Context:
 
     def renew(self) -> None:
         """Begin to see the present: for the next event of a subscription."""
-        self.loaders = Loaders(self.store, self.price_lists)
+        self.loaders = Loaders(self.store, self.pointers)
 
     def anew(self) -> "Context":
         """Return the context of another operation of the same caller."""
-        loaders = Loaders(self.store, self.price_lists, self.loaders.view.min_versions)
-        return Context(self.store, self.price_lists, loaders, self.caller, self.drain)
+        loaders = Loaders(self.store, self.pointers, self.loaders.view.min_versions)
+        return Context(self.store, self.pointers, loaders, self.caller, self.drain)
 
     async def batch_within(self, reach: ListFilter, batch_id: str) -> Batch:
         """Return a batch. Raises `BatchNotFound`, also where its list is out of reach."""
@@ -60,7 +60,7 @@ class Context:
 
     async def see_anew(self, price_list: str) -> None:
         """Let this process, and this request, see the pointer that a mutation has just moved."""
-        await self.price_lists.turn_to(await self.store.price_lists.get(price_list))
+        await self.pointers.turn_to(await self.store.price_lists.get(price_list))
         self.loaders.view.forget(price_list)
 
 

@@ -59,7 +59,7 @@ class Runtime:
         """Tell what is counted while the body runs."""
         from graph.telemetry.exporter import Exporter  # noqa: PLC0415 - see there
 
-        exporter = Exporter(self.store, self.price_lists, self.responses, self.requests)
+        exporter = Exporter(self.store, self.pointers, self.responses, self.requests)
         exporter.start()
         try:
             yield
@@ -68,8 +68,8 @@ class Runtime:
 
     def context(self, caller: Caller, min_versions: MinVersions | None = None) -> Context:
         """Return the context of a new request, which wants to see `min_versions` at the least."""
-        loaders = Loaders(self.store, self.price_lists, min_versions or MinVersions())
-        return Context(self.store, self.price_lists, loaders, caller, self.drain)
+        loaders = Loaders(self.store, self.pointers, min_versions or MinVersions())
+        return Context(self.store, self.pointers, loaders, caller, self.drain)
 
 
 def authenticator(store: Store, settings: Settings) -> Authenticator:

@@ -17,7 +17,7 @@ class Heartbeat:
     def __init__(self, store: Store, pointers: PointerCache) -> None:
         self._processes = store.processes
         self._snapshots = store.snapshots
-        self._price_lists = pointers
+        self._pointers = pointers
         self._task: asyncio.Task[None] | None = None
         self._stopping = False
 
@@ -28,28 +28,28 @@ class Heartbeat:
     async def stop(self) -> None:
         """End after the beat that is under way, and tell that this process is gone."""
         self._stopping = True
-        self._price_lists.moved.set()
+        self._pointers.moved.set()
         if self._task:
             await self._task
         await self._try(self._processes.leave())
 
     async def _run(self) -> None:
         while not self._stopping:
-            moved = self._price_lists.moved
-            await self._try(self._processes.beat(self._price_lists.revisions()))
+            moved = self._pointers.moved
+            await self._try(self._processes.beat(self._pointers.revisions()))
             await self._try(self._note_reads())
             with suppress(TimeoutError):
                 async with asyncio.timeout(HEARTBEAT_INTERVAL_SECONDS):
                     await moved.wait()
 
     async def _note_reads(self) -> None:
-        keys = self._price_lists.reads.take()
+        keys = self._pointers.reads.take()
         if not keys:
             return
         try:
             await self._snapshots.note_reads(keys)
         except Exception:
-            self._price_lists.reads.put_back(keys)
+            self._pointers.reads.put_back(keys)
             raise
 
     async def _try(self, act: Coroutine[None, None, None]) -> None:

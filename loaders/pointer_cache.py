@@ -31,7 +31,7 @@ class PointerCache:
 
     def __init__(self, store: Store, cache_bytes: int = DEFAULT_CACHE_BYTES) -> None:
         self._store = store
-        self._price_lists: dict[str, PriceList] = {}
+        self._pointers: dict[str, PriceList] = {}
         self._turnings: dict[str, VersionSwitch] = {}
         self._watcher = Watcher(store.db, self.observe)
         self.versions = VersionCache(cache_bytes)
@@ -60,7 +60,7 @@ class PointerCache:
 
     def observe(self, head: PriceList) -> None:
         """Take note of a pointer; one that is older than what is known changes nothing."""
-        known, turning = self._price_lists.get(head.name), self._turnings.get(head.name)
+        known, turning = self._pointers.get(head.name), self._turnings.get(head.name)
         if known is None or not self._wants_warming(known, head):
             self._turn(head)
         elif turning is None:
@@ -74,7 +74,7 @@ class PointerCache:
 
     def _turn(self, head: PriceList) -> None:
         """Answer by a pointer at once, whatever was being warmed."""
-        known = self._price_lists.get(head.name)
+        known = self._pointers.get(head.name)
         if known is None or head.revision > known.revision:
             turning = self._turnings.pop(head.name, None)
             if turning:
@@ -85,10 +85,10 @@ class PointerCache:
         del self._turnings[name]
 
     def _answer_by(self, head: PriceList) -> None:
-        known = self._price_lists.get(head.name)
+        known = self._pointers.get(head.name)
         if known and known.current_version is not None and known.current_version != head.current_version:
             self.reads.note(head.name, known.current_version)
-        self._price_lists[head.name] = head
+        self._pointers[head.name] = head
         self.versions.turn(head.name, head.current_version)
         if head.moved_at is not None:
             self.lag.add(max(0.0, time.time() - head.moved_at.timestamp()))
@@ -97,16 +97,16 @@ class PointerCache:
 
     def price_lists(self) -> list[PriceList]:
         """Return the lists that are known, as this process answers by them."""
-        return list(self._price_lists.values())
+        return list(self._pointers.values())
 
     def revisions(self) -> dict[str, int]:
         """Return the revision of every pointer that this process answers by."""
-        return {name: head.revision for name, head in self._price_lists.items()}
+        return {name: head.revision for name, head in self._pointers.items()}
 
     async def beyond(self, name: str, revision: int) -> PriceList:
         """Return a list once this process answers by its pointer beyond a revision."""
         while True:
-            moved, known = self.moved, self._price_lists.get(name)
+            moved, known = self.moved, self._pointers.get(name)
             if known is not None and known.revision > revision:
                 return known
             await moved.wait()
@@ -118,7 +118,7 @@ class PointerCache:
 
     def known(self, name: str) -> PriceList | None:
         """Return a list as it is now; None where that is not known without asking, as while the stream is down."""
-        return self._price_lists.get(name) if self._watcher.alive else None
+        return self._pointers.get(name) if self._watcher.alive else None
 
     async def find(self, name: str) -> PriceList | None:
         """Return a list as it is now, or None. A list that is not known here yet is looked up."""
@@ -129,7 +129,7 @@ class PointerCache:
         if found is None:
             return None
         self._turn(found)
-        return self._price_lists[name]
+        return self._pointers[name]
 
     async def get(self, name: str) -> PriceList:
         """Return a list as it is now. Raises `PriceListNotFound`."""

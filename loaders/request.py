@@ -24,7 +24,7 @@ class Loaders:
 
     def __init__(self, store: Store, pointers: PointerCache, min_versions: MinVersions = NONE) -> None:
         self._store = store
-        self._price_lists = pointers
+        self._pointers = pointers
         self.prices = PriceLoader(store, pointers.versions, pointers.warmer)
         self.snapshots = SnapshotByVersionLoader(store, pointers.versions, pointers.reads)
         self.view = View(pointers, self.snapshots, min_versions)
@@ -47,17 +47,17 @@ class Loaders:
     @cached_property
     def pages(self) -> Pages:
         """Pages of everything that is listed."""
-        return Pages(self._store, self._price_lists.versions, self._price_lists.warmer)
+        return Pages(self._store, self._pointers.versions, self._pointers.warmer)
 
     @cached_property
     def selections(self) -> Selections:
         """Pages of filtered or otherwise ordered prices."""
-        return Selections(self._store, self._price_lists.versions, self.prices)
+        return Selections(self._store, self._pointers.versions, self.prices)
 
     @cached_property
     def diffs(self) -> Diffs:
         """Differences between versions."""
-        return Diffs(self._store, self._price_lists.versions, self._price_lists.summaries)
+        return Diffs(self._store, self._pointers.versions, self._pointers.summaries)
 
     @cached_property
     def histories(self) -> HistoryBySkuLoader:

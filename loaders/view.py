@@ -17,7 +17,7 @@ class View:
     def __init__(
         self, pointers: PointerCache, snapshots: SnapshotByVersionLoader, min_versions: MinVersions = NONE
     ) -> None:
-        self._price_lists = pointers
+        self._pointers = pointers
         self._snapshots = snapshots
         self.min_versions = min_versions
         self._read: dict[str, PriceList | None] = {}
@@ -28,7 +28,7 @@ class View:
         """Return the list as this request sees it, if that is in memory; None where `find` has to be asked."""
         seen = self._seen.get(name)
         if seen is None and name not in self._finding:
-            head = self._price_lists.known(name)
+            head = self._pointers.known(name)
             if head is not None and self.min_versions.reached(head):
                 seen = self._seen[name] = head
         return seen
@@ -39,7 +39,7 @@ class View:
         if known is not None:
             return known
         if name not in self._finding:
-            self._finding[name] = asyncio.ensure_future(self._price_lists.reach(name, self.min_versions))
+            self._finding[name] = asyncio.ensure_future(self._pointers.reach(name, self.min_versions))
         found = await asyncio.shield(self._finding[name])
         if found is not None:
             self._seen.setdefault(name, found)
@@ -96,10 +96,10 @@ class View:
         Raises `PriceListNotFound`, `SnapshotNotFound`, and `SnapshotExpired` for one that retention took.
         """
         if name not in self._read:
-            self._read[name] = self._price_lists.known(name)
+            self._read[name] = self._pointers.known(name)
         snapshot = self._held(name, version) or await self._snapshots.load((name, version))
         if snapshot is None:
-            if await self._price_lists.find(name) is None:
+            if await self._pointers.find(name) is None:
                 raise PriceListNotFound(name)
             raise SnapshotNotFound(name, version)
         if snapshot.state is SnapshotState.RETIRED:
@@ -108,8 +108,8 @@ class View:
 
     def _held(self, name: str, version: int) -> Snapshot | None:
         """Return the manifest of a version from memory, while it is current: so long retention leaves it alone."""
-        head = self._seen.get(name) or self._price_lists.known(name)
+        head = self._seen.get(name) or self._pointers.known(name)
         if head is None or head.current_version != version:
             return None
-        records = self._price_lists.versions.find(name, version)
+        records = self._pointers.versions.find(name, version)
         return records.snapshot if records is not None and records.snapshot.published_at is not None else None

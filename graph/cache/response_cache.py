@@ -49,7 +49,7 @@ class ResponseCache:
     """
 
     def __init__(self, pointers: PointerCache, max_bytes: int) -> None:
-        self._price_lists = pointers
+        self._pointers = pointers
         self._max_bytes = max_bytes
         self._entries: OrderedDict[Key, Entry] = OrderedDict()
         self._swept_for = pointers.moved
@@ -68,9 +68,9 @@ class ResponseCache:
         if entry is None:
             self.misses += 1
             return None
-        if not entry.is_true(self._price_lists):
+        if not entry.is_true(self._pointers):
             # While pointers are not pushed to this process nobody knows whether it is true; later it may be.
-            if self._price_lists.alive:
+            if self._pointers.alive:
                 self._drop(key)
             self.misses += 1
             return None
@@ -93,13 +93,13 @@ class ResponseCache:
 
     def _sweep(self) -> None:
         """Take out some of what became untrue when a pointer moved, so that no request pays for all of it."""
-        if not self._to_sweep and self._price_lists.moved is not self._swept_for:
-            self._swept_for = self._price_lists.moved
+        if not self._to_sweep and self._pointers.moved is not self._swept_for:
+            self._swept_for = self._pointers.moved
             self._to_sweep = list(self._entries)
         for _ in range(min(SWEEP_PER_INSERT, len(self._to_sweep))):
             key = self._to_sweep.pop()
             entry = self._entries.get(key)
-            if entry is not None and self._price_lists.alive and not entry.is_true(self._price_lists):
+            if entry is not None and self._pointers.alive and not entry.is_true(self._pointers):
                 self._drop(key)
 
     def _drop(self, key: Key) -> None:

@@ -33,7 +33,7 @@ MAX_DOCUMENTS = 1000
 class Operation:
     """One operation of a document.
 
-    `name` is what it is counted by. `rows` are its variables that hold rows (`graph.rows.placeholders`); `versioned` is None
+    Metrics count it by `name`. `rows` are its variables that hold rows (`graph.rows.placeholders`); `versioned` is None
     unless versions alone answer it. `cost` has to be checked with the variables before the operation is executed.
     """
 

@@ -32,7 +32,7 @@ class CacheableRequest:
         if not self.if_none_match or has_any(self.if_none_match):
             return None
         names = self.operation.followed(self.variables)
-        known = [context.price_lists.known(name) for name in names] if names is not None else [None]
+        known = [context.pointers.known(name) for name in names] if names is not None else [None]
         versions = {head.name: head.current_version for head in known if head and head.current_version}
         if len(versions) < len(known):
             return None

@@ -24,7 +24,7 @@ async def readyz(request: Request) -> Response:
     runtime: Runtime = request.state.runtime
     if runtime.drain.has_begun:
         return JSONResponse({"status": "draining"}, 503)
-    checks = {"primary": await _primary_answers(runtime), "pointers": runtime.price_lists.alive}
+    checks = {"primary": await _primary_answers(runtime), "pointers": runtime.pointers.alive}
     ready = all(checks.values())
     body = {"status": "ready" if ready else "not ready", "checks": checks}
     return JSONResponse(body, 200 if ready else 503)

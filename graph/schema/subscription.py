@@ -50,13 +50,13 @@ class Subscription:
     ) -> AsyncGenerator[Publication, None]:
         """Follow a list's pointer."""
         context = info.context
-        head = await context.price_lists.get(price_list)
+        head = await context.pointers.get(price_list)
         last = await context.loaders.pages.last_move(price_list, head.revision)
         if last:
             yield await _publication(context, last)
         revision = head.revision
         while True:
-            head = await context.price_lists.beyond(price_list, revision)
+            head = await context.pointers.beyond(price_list, revision)
             for event in await context.loaders.pages.events_between(price_list, revision, head.revision):
                 if event.moved:
                     context.renew()

@@ -29,7 +29,7 @@ class BatchMetrics:
 
     def __init__(self, metrics: StorageMetrics, pointers: PointerCache, labels: ListLabels) -> None:
         self._metrics = metrics
-        self._price_lists = pointers
+        self._pointers = pointers
         self._labels = labels
         self._batches, self._rows, self._durations = Increases(_batches), Increases(_rows), Durations(_duration)
         self._retired, self._restored, self._dropped = Increases(_retired), Increases(_restored), Increases(_dropped)
@@ -37,7 +37,7 @@ class BatchMetrics:
     def tell(self) -> None:
         """Tell what is new."""
         # A list begins with zeros: an alert would not see the first batch of a kind that came out of nothing.
-        lists = {self._labels.of(head.name) for head in self._price_lists.price_lists()}
+        lists = {self._labels.of(head.name) for head in self._pointers.price_lists()}
         batches: Counts[tuple[str, ...]] = Counts({(n, m, s): 0 for n in lists for m in BatchMode for s in _STATES})
         rows: Counts[tuple[str, ...]] = Counts({(name, mode): 0 for name in lists for mode in BatchMode})
         for (name, mode, state), count in self._metrics.batches.items():

@@ -50,23 +50,23 @@ class ListMetrics:
 
     def __init__(self, store: Store, pointers: PointerCache, labels: ListLabels) -> None:
         self._store = store
-        self._price_lists = pointers
+        self._pointers = pointers
         self._labels = labels
         self._lag = Durations(_lag)
         self._published: dict[tuple[str, int], float] = {}
 
     def tell(self) -> None:
         """Tell the pointers. A version has no meaning for several lists together, so others are left out."""
-        _pushed.set(self._price_lists.alive)
-        self._lag.tell({(): self._price_lists.lag})
-        for head in self._price_lists.price_lists():
+        _pushed.set(self._pointers.alive)
+        self._lag.tell({(): self._pointers.lag})
+        for head in self._pointers.price_lists():
             if self._labels.own(head.name):
                 _current.labels(head.name).set(head.current_version or 0)
                 _pinned.labels(head.name).set(head.pin.at.timestamp() if head.pin else 0)
 
     async def look(self) -> None:
         """Look at the database, and tell what is there. Raises the driver's errors."""
-        names = [head.name for head in self._price_lists.price_lists()]
+        names = [head.name for head in self._pointers.price_lists()]
         for gauge, found in ((_kept, await self._store.snapshots.counts()), (_held, await self._store.batches.held())):
             counts = Counts({self._labels.of(name): 0 for name in names})
             for name, count in found.items():
@@ -76,7 +76,7 @@ class ListMetrics:
         await self._look_for_publishes()
 
     async def _look_for_publishes(self) -> None:
-        pointers = [head for head in self._price_lists.price_lists() if self._labels.own(head.name)]
+        pointers = [head for head in self._pointers.price_lists() if self._labels.own(head.name)]
         newest = [(head.name, head.published_version) for head in pointers]
         unknown = [key for key in newest if key[1] and key not in self._published]
         for key, snapshot in zip(unknown, await self._store.snapshots.get_many(unknown), strict=True):

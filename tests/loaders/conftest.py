@@ -92,10 +92,10 @@ async def counting(uri: str, database: str, round_trips: RoundTrips, cache_bytes
     store = Store(client, database)
     pointers = PointerCache(store, cache_bytes)
     runtime = Runtime(store, pointers, ResponseCache(pointers, 0), Authenticator(ANYBODY, store.api_keys))
-    await runtime.price_lists.start()
+    await runtime.pointers.start()
     async with http_client(MinVersionMiddleware(Endpoint(build_schema(), in_scope(runtime)))) as http:
         yield Api(http, runtime)
-    await runtime.price_lists.stop()
+    await runtime.pointers.stop()
     await store.close()
 
 

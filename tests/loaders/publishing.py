@@ -33,7 +33,7 @@ async def merge(store: Store, price_list: str, amounts: Mapping[str, str], remov
 
 async def whole(api: Api, price_list: str = "retail") -> None:
     """Return once the current version of a list, which was read, is in memory as a whole."""
-    versions = api.runtime.price_lists.versions
+    versions = api.runtime.pointers.versions
 
     async def is_whole() -> bool:
         records = versions.current(price_list)

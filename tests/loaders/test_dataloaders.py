@@ -25,7 +25,7 @@ LOADS: dict[str, Load] = {
 
 @pytest.mark.parametrize("what", LOADS)
 async def test_one_that_is_cancelled_leaves_the_others_their_answer(counted_api: Api, what: str) -> None:
-    store, pointers = counted_api.runtime.store, counted_api.runtime.price_lists
+    store, pointers = counted_api.runtime.store, counted_api.runtime.pointers
     await counted_api.create("retail")
     await counted_api.publish("retail", [row("a", "1.50")])
     [snapshot] = await store.snapshots.newest("retail", 1)

@@ -142,7 +142,7 @@ async def test_every_answer_is_that_of_the_version_it_names(
         pointers = PointerCache(store, budget)
         runtimes.append(Runtime(store, pointers, ResponseCache(pointers, 0), Authenticator(ANYBODY, store.api_keys)))
     for runtime in runtimes:
-        await runtime.price_lists.start()
+        await runtime.pointers.start()
     for step, (act, meanwhile, then) in enumerate(steps):
         published = len(model.versions)
         during = [reading.run(runtime, name, model, published) for reading in meanwhile for runtime in runtimes]
@@ -150,11 +150,11 @@ async def test_every_answer_is_that_of_the_version_it_names(
         head = await store.price_lists.get(name)
         assert head.current_version == (model.current or None)
         for runtime in runtimes:
-            await runtime.price_lists.turn_to(head)
-            assert await runtime.price_lists.find(name) == head
+            await runtime.pointers.turn_to(head)
+            assert await runtime.pointers.find(name) == head
         for reading in then:
             await asyncio.gather(*(reading.run(runtime, name, model, len(model.versions)) for runtime in runtimes))
             for runtime in runtimes:
-                accounted(runtime.price_lists.versions)
+                accounted(runtime.pointers.versions)
     for runtime in runtimes:
-        await runtime.price_lists.stop()
+        await runtime.pointers.stop()

@@ -91,7 +91,7 @@ async def test_the_pointer_is_not_read_while_it_is_pushed(api: Api, round_trips:
 
 
 async def test_without_being_pushed_the_pointer_is_read_once_a_request(api: Api, round_trips: RoundTrips) -> None:
-    await api.runtime.price_lists.stop()
+    await api.runtime.pointers.stop()
     document = '{ priceList(name: "retail") { name } ' + aliases('snapshot(priceList: "retail") { version }') + " }"
     with round_trips.counted() as sent:
         await api.data(document)

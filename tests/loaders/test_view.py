@@ -111,6 +111,6 @@ async def test_a_view_does_not_know_for_how_long_while_pointers_are_not_pushed(c
     await api.create("retail")
     await api.publish("retail", [row("a", "1.00")])
     view = api.runtime.context(ANYBODY).loaders.view
-    api.runtime.price_lists._watcher._opened.clear()
+    api.runtime.pointers._watcher._opened.clear()
     await view.current("retail")
     assert view.revisions() is None

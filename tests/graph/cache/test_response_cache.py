@@ -22,14 +22,14 @@ class FakePointers:
     def __init__(self) -> None:
         self.alive = True
         self.moved = asyncio.Event()
-        self._price_lists: dict[str, PriceList] = {}
+        self._pointers: dict[str, PriceList] = {}
 
     def known(self, name: str) -> PriceList | None:
-        return self._price_lists.get(name) if self.alive else None
+        return self._pointers.get(name) if self.alive else None
 
     def move(self, name: str, revision: int) -> None:
         created = datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC)
-        self._price_lists[name] = PriceList(name, None, 1, 1, revision, None, created)
+        self._pointers[name] = PriceList(name, None, 1, 1, revision, None, created)
         self.moved = asyncio.Event()
 
 

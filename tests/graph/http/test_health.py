@@ -23,7 +23,7 @@ async def test_a_process_that_serves_is_healthy_and_ready(api: Api) -> None:
 
 
 async def test_without_pointers_being_pushed_it_is_not_ready(api: Api) -> None:
-    await api.runtime.price_lists.stop()
+    await api.runtime.pointers.stop()
     assert await readiness(api) == (503, {"status": "not ready", "checks": {"primary": True, "pointers": False}})
     assert (await api.http.get("/healthz")).status_code == 200
 

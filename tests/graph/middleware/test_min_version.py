@@ -130,7 +130,7 @@ async def test_after_a_rollback_the_version_counts_as_seen(api: Api) -> None:
     for amount in ("1.00", "2.00"):
         await api.publish("retail", [row("a", amount)])
     moved = await api.runtime.store.pointer_moves.rollback("retail", 1, by="ops", reason="x")
-    await api.runtime.price_lists.turn_to(moved)
+    await api.runtime.pointers.turn_to(moved)
     assert (await asked(api, "2"))["data"]["snapshot"]["version"] == 1
 
 
@@ -144,8 +144,8 @@ async def test_a_version_that_is_asked_for_by_its_number_is_not_waited_for(api: 
 async def test_while_nobody_pushes_the_pointer_it_is_looked_at(api: Api) -> None:
     await api.create("retail")
     await api.publish("retail", [row("a", "1.00")])
-    await api.runtime.price_lists._watcher.stop()
-    assert not api.runtime.price_lists.alive
+    await api.runtime.pointers._watcher.stop()
+    assert not api.runtime.pointers.alive
     waiting = asyncio.create_task(asked(api, "2"))
     assert (await asked(api, "1"))["data"]["snapshot"]["version"] == 1
     assert not waiting.done()

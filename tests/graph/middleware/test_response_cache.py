@@ -273,7 +273,7 @@ async def test_a_version_that_is_taken_away_is_not_answered_from_the_cache(shop:
 
 async def test_nothing_is_answered_from_the_cache_while_pointers_are_not_pushed(shop: Api) -> None:
     await post(shop, CURRENT)
-    shop.runtime.price_lists._watcher._opened.clear()
+    shop.runtime.pointers._watcher._opened.clear()
     assert (await post(shop, CURRENT)).status_code == 200
     assert kept(shop)[1] == 0
 

@@ -137,6 +137,6 @@ async def test_who_reads_a_version_that_is_about_to_go_is_noted_at_once(retail: 
     await until(lambda: noted(store, 2), "noted as it stopped being current")
     await forget_reads(store)
     await store.snapshots.mark_expiring("retail", [1])
-    retail.runtime.price_lists.reads.take()
+    retail.runtime.pointers.reads.take()
     await retail.data(PRICE, v=1)
     assert await noted(store, 1)

@@ -76,7 +76,7 @@ async def test_a_database_that_cannot_be_looked_at_is_logged_and_looked_at_again
 async def test_a_list_is_told_as_it_is(api: Api) -> None:
     name = new_name()
     await two_versions(api, name)
-    metrics = ListMetrics(api.runtime.store, api.runtime.price_lists, ListLabels())
+    metrics = ListMetrics(api.runtime.store, api.runtime.pointers, ListLabels())
 
     async def tell() -> None:
         metrics.tell()
@@ -104,7 +104,7 @@ async def test_a_list_is_told_as_it_is(api: Api) -> None:
 async def test_a_list_begins_with_zeros_so_that_its_first_failure_is_an_increase(api: Api) -> None:
     name = new_name()
     await api.create(name)
-    BatchMetrics(api.runtime.store.metrics, api.runtime.price_lists, ListLabels()).tell()
+    BatchMetrics(api.runtime.store.metrics, api.runtime.pointers, ListLabels()).tell()
     for mode in ("REPLACE", "MERGE"):
         for state in ("PUBLISHED", "HELD", "REJECTED", "ABORTED", "FAILED"):
             assert sample("pricebook_batches_total", price_list=name, mode=mode, state=state) == 0
@@ -120,9 +120,9 @@ async def test_lists_beyond_the_most_are_told_together(api: Api, monkeypatch: py
     for name in others:
         await api.data(PUBLISH, input={**ORDER, "priceList": name, "prices": [row("a")]})
     before = sample_or_none("pricebook_batch_rows_total", price_list=OTHER, mode="REPLACE")
-    BatchMetrics(api.runtime.store.metrics, api.runtime.price_lists, labels).tell()
+    BatchMetrics(api.runtime.store.metrics, api.runtime.pointers, labels).tell()
     assert sample("pricebook_batch_rows_total", price_list=OTHER, mode="REPLACE") == before + 2
-    metrics = ListMetrics(api.runtime.store, api.runtime.price_lists, labels)
+    metrics = ListMetrics(api.runtime.store, api.runtime.pointers, labels)
     metrics.tell()
     await metrics.look()
     assert sample("pricebook_versions_kept", price_list=OTHER) == 2

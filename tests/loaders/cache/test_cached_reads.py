@@ -109,7 +109,7 @@ async def test_the_manifest_of_what_is_current_is_read_once(cached_api: Api, rou
 
 
 async def _revision(api: Api, wanted: int) -> bool:
-    return api.runtime.price_lists.revisions()["retail"] >= wanted
+    return api.runtime.pointers.revisions()["retail"] >= wanted
 
 
 async def test_what_is_in_memory_is_told_without_a_task_or_a_turn_of_the_loop(api: Api) -> None:
@@ -138,7 +138,7 @@ async def test_what_is_in_memory_is_told_without_a_task_or_a_turn_of_the_loop(ap
 
 
 async def test_hits_and_misses_are_counted(api: Api) -> None:
-    versions = api.runtime.price_lists.versions
+    versions = api.runtime.pointers.versions
     document = (
         'query ($skus: [ID!]!) { snapshot(priceList: "retail", version: 1) { pricesBySku(skus: $skus) { sku } } }'
     )
@@ -159,7 +159,7 @@ async def test_a_version_that_retention_took_is_not_answered_from_memory(api: Ap
 async def test_layers_that_were_folded_meanwhile_are_found_by_the_manifest_as_it_is_now(
     api: Api, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    store, pointers = api.runtime.store, api.runtime.price_lists
+    store, pointers = api.runtime.store, api.runtime.pointers
     for number in range(3):
         await merge(store, "retail", {f"sku-{number:03}": f"{number}.50"})
     await until(lambda: _revision(api, 6), "pushed")
@@ -184,7 +184,7 @@ def _never(_: CachedVersion) -> None:
 
 
 async def test_a_sku_that_nobody_can_have_is_not_kept(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(api.runtime.price_lists.warmer, "begin", _never)
+    monkeypatch.setattr(api.runtime.pointers.warmer, "begin", _never)
     snapshot: Snapshot = await api.runtime.context(ANYBODY).loaders.view.version("retail", 2)
     loaders = api.runtime.context(ANYBODY).loaders
     long = "x" * 10_000

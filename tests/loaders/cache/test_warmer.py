@@ -32,7 +32,7 @@ async def api(cached_api: Api) -> Api:
 @pytest.fixture
 async def partial(api: Api, monkeypatch: pytest.MonkeyPatch) -> Api:
     """The same, but the list is too large to be whole: the first 10 skus were read."""
-    pointers = api.runtime.price_lists
+    pointers = api.runtime.pointers
     pointers.versions.drop(current(pointers))
     monkeypatch.setattr("loaders.cache.warmer.LEAST_WEIGHT", 1 << 40)
     snapshot = await api.runtime.context(ANYBODY).loaders.view.current("retail")
@@ -50,14 +50,14 @@ def current(pointers: PointerCache) -> CachedVersion:
 
 async def is_at(api: Api, version: int, price_list: str = "retail") -> bool:
     """Whether readers are given that version."""
-    head = api.runtime.price_lists.known(price_list)
+    head = api.runtime.pointers.known(price_list)
     return head is not None and head.current_version == version
 
 
 async def turned(api: Api, version: int) -> CachedVersion:
     """The records of a version, once readers are given it."""
     await until(lambda: is_at(api, version), f"turned to {version}")
-    return current(api.runtime.price_lists)
+    return current(api.runtime.pointers)
 
 
 def amount(found: object) -> str | None:
@@ -92,7 +92,7 @@ def gate(monkeypatch: pytest.MonkeyPatch) -> Iterator[Gate]:
 async def test_a_merge_is_laid_over_what_is_in_memory_and_shares_what_it_does_not_change(
     api: Api, store: Store, round_trips: RoundTrips
 ) -> None:
-    base = current(api.runtime.price_lists)
+    base = current(api.runtime.pointers)
     before = {sku: base.get(sku) for sku in SKUS}
     with round_trips.counted() as sent:
         await merge(store, "retail", {SKUS[1]: "2.00", "new": "3.00", SKUS[3]: "1.00"}, [SKUS[2]])
@@ -114,7 +114,7 @@ async def test_a_merge_is_laid_over_what_is_in_memory_and_shares_what_it_does_no
 
 
 async def test_merges_follow_one_another_and_older_versions_read_through_them(api: Api, store: Store) -> None:
-    chain = [current(api.runtime.price_lists)]
+    chain = [current(api.runtime.pointers)]
     for version in (2, 3):
         await merge(store, "retail", {SKUS[version]: f"{version}.00", SKUS[0]: f"{version}.00"})
         chain.append(await turned(api, version))
@@ -145,18 +145,18 @@ async def test_what_several_merges_laid_upon_it_is_read_at_once(
 
 async def is_told(api: Api, revision: int) -> bool:
     """Whether a pointer is known that is to be turned to next."""
-    turning = api.runtime.price_lists._turnings.get("retail")
+    turning = api.runtime.pointers._turnings.get("retail")
     return turning is not None and turning._newest == revision
 
 
 async def test_a_merge_without_new_skus_shares_their_order_too(api: Api, store: Store) -> None:
-    base = current(api.runtime.price_lists)
+    base = current(api.runtime.pointers)
     await merge(store, "retail", {SKUS[1]: "2.00"})
     assert (await turned(api, 2)).skus is base.skus
 
 
 async def test_a_new_list_is_read_as_a_whole_and_shares_what_is_equal(api: Api, store: Store) -> None:
-    base = current(api.runtime.price_lists)
+    base = current(api.runtime.pointers)
     await replace(store, "retail", {**dict.fromkeys(SKUS[:100], "1.00"), "new": "9.00"})
     records = await turned(api, 2)
     assert records.whole
@@ -166,7 +166,7 @@ async def test_a_new_list_is_read_as_a_whole_and_shares_what_is_equal(api: Api, 
 
 
 async def test_readers_are_given_a_version_when_it_is_warm_and_not_before(api: Api, store: Store, gate: Gate) -> None:
-    pointers = api.runtime.price_lists
+    pointers = api.runtime.pointers
     revision = pointers.revisions()["retail"]
     await merge(store, "retail", {SKUS[0]: "2.00"})
     await gate.waiting.wait()
@@ -212,7 +212,7 @@ async def test_a_rollback_holds_at_once_whatever_is_being_warmed(api: Api, store
     gate.open.set()
     await until(nothing_turns, "left")
     assert (await api.data(POINT, sku=SKUS[0]))["snapshot"] == {"version": 1, "price": {"amount": "1.00"}}
-    assert api.runtime.price_lists.revisions()["retail"] == moved.revision
+    assert api.runtime.pointers.revisions()["retail"] == moved.revision
 
 
 async def test_a_rollback_to_the_version_before_finds_its_records_in_memory(
@@ -254,7 +254,7 @@ async def test_a_list_that_is_no_longer_read_is_warmed_for_some_versions_and_the
     for version in range(2, 7):
         await merge(store, "retail", {SKUS[0]: f"{version}.00"})
         await until(functools.partial(is_at, api, version), "turned")
-        records = api.runtime.price_lists.versions.current("retail")
+        records = api.runtime.pointers.versions.current("retail")
         warm.append(records is not None and records.whole)
     assert warm == [True, True, True, False, False]
 
@@ -262,7 +262,7 @@ async def test_a_list_that_is_no_longer_read_is_warmed_for_some_versions_and_the
 async def test_of_a_large_list_what_was_hot_is_taken_over_and_only_the_new_layer_is_read(
     partial: Api, store: Store, round_trips: RoundTrips
 ) -> None:
-    base = current(partial.runtime.price_lists)
+    base = current(partial.runtime.pointers)
     before = {sku: base.get(sku) for sku in SKUS[:10]}
     with round_trips.counted() as sent:
         await merge(store, "retail", {SKUS[1]: "2.00", SKUS[50]: "2.00"}, [SKUS[2]])
@@ -301,7 +301,7 @@ async def test_a_merge_of_more_than_may_be_read_has_only_the_hottest_looked_up(
 ) -> None:
     monkeypatch.setattr("loaders.cache.warmer.HOT_RECORDS", 6)
     monkeypatch.setattr("loaders.cache.warmer.CHUNK", 4)
-    base = current(partial.runtime.price_lists)
+    base = current(partial.runtime.pointers)
     kept = base.get(SKUS[9])
     with round_trips.counted() as sent:
         await merge(store, "retail", dict.fromkeys(SKUS[:8], "2.00"))
