@@ -26,8 +26,8 @@ test: $(INSTALLED) ## Run every check: style, types, imports, tests
 	@$(BIN)/mypy
 	@echo "== Imports (import-linter)"
 	@$(BIN)/lint-imports
-	@echo "== Tests (pytest, several files at once)"
-	@$(BIN)/pytest --numprocesses auto --maxprocesses 4 --dist loadfile
+	@echo "== Tests (pytest, several files at once; coverage last)"
+	@$(BIN)/pytest --numprocesses auto --maxprocesses 4 --dist loadfile --cov --cov-report=term
 	@echo "Everything passed. Next: make run, or commit."
 
 chart: $(INSTALLED) ## Lint and render the Helm chart, and validate what it makes
