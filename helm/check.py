@@ -1,7 +1,7 @@
-"""`make chart`: lint the chart, render it in all its shapes with the real helm, and validate every manifest.
+"""`make chart`: lint the chart, render it in all variants with the real helm, and validate every manifest.
 
-The manifests are validated strictly by Kubernetes' own schemas, in the oldest version that the chart is for and in the
-newest known. There are none of what operators bring (ServiceMonitor, HTTPRoute): of those the outline is looked at.
+Manifests are validated strictly against the schemas of the oldest Kubernetes that the chart supports and of the newest
+known. Resources of operators (ServiceMonitor, HTTPRoute) have no schema there: only their outline is checked.
 """
 
 import functools
@@ -21,7 +21,7 @@ from helm import tools
 CHART = Path(__file__).parent / "pricebook"
 VALUES = tuple(sorted(CHART.glob("values-*.yaml")))
 OLDEST = "1.30"
-"""As kubeVersion in Chart.yaml has it."""
+"""The same as kubeVersion in Chart.yaml."""
 
 Manifest = dict[str, Any]
 Values = Mapping[str, object]
@@ -39,30 +39,30 @@ EVERYTHING: Values = {
     "dashboards": {"enabled": True},
     "collector": {"enabled": True},
 }
-SHAPES: dict[str, Values] = {
-    "as it is": {},
+VARIANTS: dict[str, Values] = {
+    "unchanged": {},
     "two colours": TWO_COLOURS,
     "with the edge": {"edge": {"enabled": True}},
     "without the edge": {"edge": {"enabled": False}},
     "everything": EVERYTHING,
 }
-"""What each file of values is rendered with besides."""
+"""Values that each values file is rendered with in addition."""
 
-# Each is a file of some megabytes, which the library would read and parse anew for every manifest.
+# The library would read and parse several megabytes for every manifest.
 utils.schema_contents = functools.cache(utils.schema_contents)
 
 
 class ChartError(RuntimeError):
-    """helm refused the values, or what was rendered is no valid manifest; says what it said."""
+    """Helm refused the values, or rendered an invalid manifest; the message is helm's or the validator's."""
 
 
 def lint(helm: Path, file: Path) -> None:
-    """Lint the chart with a file of values. Raises `ChartError`."""
+    """Lint the chart with a values file. Raises `ChartError`."""
     _run([helm, "lint", "--strict", "--quiet", CHART, "--values", file])
 
 
 def render(helm: Path, file: Path | None = None, values: Values | None = None, *more: str) -> list[Manifest]:
-    """Return the manifests of the chart with a file of values, and values upon them. Raises `ChartError`."""
+    """Return the manifests of the chart, rendered with a values file and further values. Raises `ChartError`."""
     command = [helm, "template", "prices", CHART, "--namespace", "shop", *more]
     if file is not None:
         command += ["--values", file]
@@ -71,7 +71,7 @@ def render(helm: Path, file: Path | None = None, values: Values | None = None, *
 
 
 def validate(manifest: Manifest) -> bool:
-    """Return whether Kubernetes has a schema for a manifest, which it is valid by. Raises `ChartError`."""
+    """Validate a manifest, and return whether Kubernetes has a schema for it. Raises `ChartError`."""
     kind, name = manifest.get("kind"), (manifest.get("metadata") or {}).get("name")
     if not (kind and name and manifest.get("apiVersion")):
         raise ChartError(f"A manifest needs apiVersion, kind and metadata.name: {str(manifest)[:200]}")
@@ -86,31 +86,31 @@ def validate(manifest: Manifest) -> bool:
     return True
 
 
-def shapes() -> Iterator[tuple[Path, str, Values]]:
-    """Yield all that is rendered: the file of values, the name of the shape, the values for it."""
+def variants() -> Iterator[tuple[Path, str, Values]]:
+    """Yield every combination to render: the values file, the name of the variant and its values."""
     for file in VALUES:
-        for name, values in SHAPES.items():
+        for name, values in VARIANTS.items():
             yield file, name, values
 
 
 def main() -> int:
-    """Check all of it and tell; return the exit code."""
+    """Check everything, print the results, and return the exit code."""
     try:
         helm = tools.helm(print)
         print(f"helm {tools.version(helm)}, kubernetes-validate {kubernetes_validate.__version__}")
         for file in VALUES:
             lint(helm, file)
-            print(f"{file.name}: no complaint of helm lint --strict")
+            print(f"{file.name}: helm lint --strict passed")
         outlined: set[str] = set()
-        for file, shape, values in shapes():
+        for file, variant, values in variants():
             manifests = render(helm, file, values)
             unknown = [each["kind"] for each in manifests if not validate(each)]
             outlined.update(unknown)
-            print(f"{file.name}, {shape}: {len(manifests)} manifests, {len(manifests) - len(unknown)} by schema")
+            print(f"{file.name}, {variant}: {len(manifests)} manifests, {len(manifests) - len(unknown)} by schema")
     except (ChartError, tools.ToolError) as error:
         print(error, file=sys.stderr)
         return 1
-    print(f"Kubernetes has no schema for {', '.join(sorted(outlined))}: only that each has what every manifest has.")
+    print(f"Kubernetes has no schema for {', '.join(sorted(outlined))}: only their outline was checked.")
     print(f"The chart is valid for Kubernetes {OLDEST} and {kubernetes_validate.latest_version()}.")
     return 0
 
@@ -118,7 +118,7 @@ def main() -> int:
 def _run(command: list[Any], given: str = "") -> str:
     done = subprocess.run(command, input=given, capture_output=True, text=True, check=False)
     if done.returncode:
-        raise ChartError(f"{done.stdout}{done.stderr}".strip())  # lint says why in the first
+        raise ChartError(f"{done.stdout}{done.stderr}".strip())  # lint writes its findings to stdout
     return done.stdout
 
 

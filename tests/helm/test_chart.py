@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from cli.serve.graceful_server import ACCEPT_SECONDS, FINISH_SECONDS, LAST_REQUEST_GRACE_SECONDS
-from helm.check import CHART, EVERYTHING, VALUES, ChartError, Values, lint, shapes, validate
+from helm.check import CHART, EVERYTHING, VALUES, ChartError, Values, lint, validate, variants
 from storage.maintenance.worker import STOP_SECONDS
 from tests.helm.rendered import Release, container, matches
 
@@ -24,7 +24,7 @@ def test_helm_has_no_complaint_about_a_file_of_values(helm: Path, file: Path) ->
 
 
 @pytest.mark.parametrize(
-    ("file", "values"), [pytest.param(file, values, id=f"{file.stem}, {name}") for file, name, values in shapes()]
+    ("file", "values"), [pytest.param(file, values, id=f"{file.stem}, {name}") for file, name, values in variants()]
 )
 def test_every_manifest_is_valid(helm: Path, file: Path, values: Values) -> None:
     manifests = Release(helm, values, file=file).manifests

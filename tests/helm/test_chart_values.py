@@ -245,16 +245,16 @@ def test_a_bad_value_is_refused_by_the_schema(helm: Path, values: Values, told: 
 @pytest.mark.parametrize(
     ("values", "told"),
     [
-        ({"mongodb": {"existingSecret": {"name": ""}}}, "There is no MongoDB: set mongodb.existingSecret.name"),
+        ({"mongodb": {"existingSecret": {"name": ""}}}, "No MongoDB is configured: set mongodb.existingSecret.name"),
         (
             {"mongodb": {"own": {"enabled": True}}},
-            "more than one MongoDB: mongodb.existingSecret.name and mongodb.own.enabled are set. Keep one",
+            "More than one MongoDB is configured: mongodb.existingSecret.name and mongodb.own.enabled are set. Keep",
         ),
-        ({"mongodb": {"uri": "http://hunter2@db", "existingSecret": {"name": ""}}}, "mongodb.uri has to begin with"),
-        ({"edge": {"enabled": True}, "drainSeconds": 3}, "edge.keepaliveSeconds is 3 and drainSeconds 3: it has to"),
+        ({"mongodb": {"uri": "http://hunter2@db", "existingSecret": {"name": ""}}}, "mongodb.uri must begin with"),
+        ({"edge": {"enabled": True}, "drainSeconds": 3}, "edge.keepaliveSeconds is 3 and drainSeconds 3: it must"),
         (
             {"edge": {"enabled": True, "keepaliveSeconds": 60}, "drainSeconds": 90},
-            "edge.keepaliveSeconds is 60: servers close what was idle",
+            "edge.keepaliveSeconds is 60: servers close connections that are idle",
         ),
         ({"colours": {"enabled": True, "live": "blue"}}, "colours.live is blue, which has no pods"),
         (

@@ -14,11 +14,11 @@ def test_what_was_checked_is_told(
     helm: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(check, "VALUES", (DEV,))
-    monkeypatch.setattr(check, "SHAPES", {"everything": check.EVERYTHING})
+    monkeypatch.setattr(check, "VARIANTS", {"everything": check.EVERYTHING})
     assert check.main() == 0
     told = capsys.readouterr().out
     assert f"helm {tools.version(helm)}, " in told
-    assert "values-dev.yaml: no complaint of helm lint --strict" in told
+    assert "values-dev.yaml: helm lint --strict passed" in told
     assert re.search(r"values-dev.yaml, everything: \d+ manifests, \d+ by schema", told)
     assert "no schema for HTTPRoute, PrometheusRule, ServiceMonitor" in told
 

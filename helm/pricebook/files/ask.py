@@ -1,6 +1,6 @@
-"""What `helm test` asks: whether a server is ready, and whether a query through the entrance is answered by Pricebook.
+"""The check of `helm test`: a server is ready, and Pricebook answers a query through the entrance.
 
-Arguments: the URL of /readyz, and that of /graphql. Who is not let in without credentials is answered all the same.
+Arguments: the URLs of /readyz and of /graphql. `UNAUTHENTICATED` counts as an answer of Pricebook.
 """
 
 import sys
@@ -8,14 +8,14 @@ import sys
 import httpx
 
 ready, graphql = sys.argv[1:]
-answer = httpx.get(ready, timeout=10)
-print(ready, answer.status_code, answer.text)
-if answer.status_code != 200:
-    sys.exit("No server is ready; the checks above tell why.")
+response = httpx.get(ready, timeout=10)
+print(ready, response.status_code, response.text)
+if response.status_code != 200:
+    sys.exit("No server is ready: see the checks above.")
 
-answer = httpx.post(graphql, json={"query": "{ __typename }"}, timeout=10)
-print(graphql, answer.status_code, answer.text)
-said = answer.json()
-codes = [error.get("extensions", {}).get("code") for error in said.get("errors", ())]
-if said.get("data") != {"__typename": "Query"} and codes != ["UNAUTHENTICATED"]:
-    sys.exit("That is no answer of Pricebook.")
+response = httpx.post(graphql, json={"query": "{ __typename }"}, timeout=10)
+print(graphql, response.status_code, response.text)
+body = response.json()
+codes = [error.get("extensions", {}).get("code") for error in body.get("errors", ())]
+if body.get("data") != {"__typename": "Query"} and codes != ["UNAUTHENTICATED"]:
+    sys.exit("This is not a response of Pricebook.")

@@ -1,7 +1,7 @@
-"""Makes the own mongods a replica set, and creates the role and the user that Pricebook comes with.
+"""Initiates the chart's own replica set, and creates the role and the user of the service.
 
-Environment: MEMBERS (host:port, with commas between; the first has the user root), DATABASE, ROOT_PASSWORD, PASSWORD.
-What is there already is left as it is, so it may run again; the user gets the password that is told.
+Environment: MEMBERS (host:port, separated by commas; the first has the user root), DATABASE, ROOT_PASSWORD, PASSWORD.
+It can run again: an existing set stays as it is, and the user gets the given password.
 """
 
 import os
@@ -14,12 +14,12 @@ from pymongo.errors import ConnectionFailure, OperationFailure
 
 SET = "rs0"
 SETTINGS = {"electionTimeoutMillis": 4000, "heartbeatIntervalMillis": 500, "heartbeatTimeoutSecs": 3}
-"""Members that stand together notice within seconds that one is gone; MongoDB's defaults are for members far apart."""
+"""Members within one data centre detect a lost member within seconds; MongoDB's defaults are for members far apart."""
 USER = "pricebook"
 ROLE = "pricebookService"
 WAIT_SECONDS = 300
 
-# Those of docs/security.md, "A MongoDB user of its own".
+# As in docs/security.md, "A MongoDB user for the service".
 ACTIONS = [
     "find",
     "insert",
@@ -39,25 +39,25 @@ Client = MongoClient[dict[str, Any]]
 
 
 def main() -> None:
-    """Do it, waiting for members that are still starting."""
+    """Wait for the members to start, then initiate the set and create the user."""
     members = os.environ["MEMBERS"].split(",")
     host, port = members[0].rsplit(":", 1)
     credentials: Any = {"username": "root", "password": os.environ["ROOT_PASSWORD"], "authSource": "admin"}
     with Client(host, int(port), directConnection=True, serverSelectionTimeoutMS=5000, **credentials) as client:
-        until(lambda: client.admin.command("ping"))  # the driver has signed in before
+        retry(lambda: client.admin.command("ping"))  # the driver authenticates first
         initiate(client, members)
     with Client(members, replicaSet=SET, serverSelectionTimeoutMS=5000, **credentials) as client:
-        until(lambda: client.admin.command("ping"))
+        retry(lambda: client.admin.command("ping"))
         create_user(client, os.environ["DATABASE"], os.environ["PASSWORD"])
     print(f"{SET} of {', '.join(members)} has the user {USER}.")
 
 
-def until(ask: Any) -> None:
-    """Ask again while nobody answers; the first user is created a moment before the first member starts anew."""
+def retry(command: Any) -> None:
+    """Retry until a member responds; the first member restarts right after its first user was created."""
     deadline = time.monotonic() + WAIT_SECONDS
     while True:
         try:
-            ask()
+            command()
         except (ConnectionFailure, OperationFailure) as error:
             starting = isinstance(error, ConnectionFailure) or error.code == AUTHENTICATION_FAILED
             if not starting or time.monotonic() > deadline:
@@ -69,18 +69,18 @@ def until(ask: Any) -> None:
 
 
 def initiate(client: Client, members: list[str]) -> None:
-    """Initiate the set, unless it is; ends the program where it has other members than are wanted."""
+    """Initiate the set if it is not initiated; exit if it has other members."""
     try:
         config = client.admin.command("replSetGetConfig")["config"]
     except OperationFailure as error:
         if error.code != NOT_YET_INITIALIZED:
             raise
-        wanted = [{"_id": index, "host": member} for index, member in enumerate(members)]
-        # Members whose names are not known yet are refused at once.
+        configured = [{"_id": index, "host": member} for index, member in enumerate(members)]
+        # MongoDB refuses members whose names cannot be resolved yet.
         deadline = time.monotonic() + WAIT_SECONDS
         while True:
             try:
-                client.admin.command("replSetInitiate", {"_id": SET, "members": wanted, "settings": SETTINGS})
+                client.admin.command("replSetInitiate", {"_id": SET, "members": configured, "settings": SETTINGS})
             except OperationFailure as failure:
                 if time.monotonic() > deadline:
                     raise
@@ -91,13 +91,13 @@ def initiate(client: Client, members: list[str]) -> None:
     found = [member["host"] for member in config["members"]]
     if found != members:
         sys.exit(
-            f"The set has the members {', '.join(found)}, and {', '.join(members)} are wanted. Set mongodb.own.members "
+            f"The set has the members {', '.join(found)}, not {', '.join(members)}. Set mongodb.own.members "
             f"back to {len(found)}, or change the set by hand with rs.add and rs.remove."
         )
 
 
 def create_user(client: Client, database: str, password: str) -> None:
-    """Create role and user, or bring them to what is wanted."""
+    """Create or update the role and the user."""
     privileges = [{"resource": {"db": database, "collection": ""}, "actions": ACTIONS}]
     db = client[database]
     verb = "update" if db.command("rolesInfo", ROLE)["roles"] else "create"

@@ -1,31 +1,31 @@
-{{/* What no schema can say, for it is of several values: refused with what to do. */}}
+{{/* Checks that involve several values, which a schema cannot express. */}}
 {{- define "pricebook.check" -}}
-{{- $ways := list }}
+{{- $configured := list }}
 {{- with .Values.mongodb }}
-{{- if .uri }}{{ $ways = append $ways "mongodb.uri" }}{{ end }}
-{{- if .existingSecret.name }}{{ $ways = append $ways "mongodb.existingSecret.name" }}{{ end }}
-{{- if .own.enabled }}{{ $ways = append $ways "mongodb.own.enabled" }}{{ end }}
+{{- if .uri }}{{ $configured = append $configured "mongodb.uri" }}{{ end }}
+{{- if .existingSecret.name }}{{ $configured = append $configured "mongodb.existingSecret.name" }}{{ end }}
+{{- if .own.enabled }}{{ $configured = append $configured "mongodb.own.enabled" }}{{ end }}
 {{- end }}
-{{- if not $ways }}
-{{- fail "There is no MongoDB: set mongodb.existingSecret.name or mongodb.uri to yours, or mongodb.own.enabled for one of the release's own." }}
+{{- if not $configured }}
+{{- fail "No MongoDB is configured: set mongodb.existingSecret.name or mongodb.uri for an existing one, or mongodb.own.enabled." }}
 {{- end }}
-{{- if gt (len $ways) 1 }}
-{{- fail (printf "There is more than one MongoDB: %s are set. Keep one of them." (join " and " $ways)) }}
+{{- if gt (len $configured) 1 }}
+{{- fail (printf "More than one MongoDB is configured: %s are set. Keep one of them." (join " and " $configured)) }}
 {{- end }}
-{{- /* Not in the schema, whose refusal would show it, with its password. */}}
+{{- /* Not in the schema, whose error message would show the password. */}}
 {{- if not (regexMatch "^$|^mongodb([+]srv)?://[^ ]+$" .Values.mongodb.uri) }}
-{{- fail "mongodb.uri has to begin with mongodb:// or mongodb+srv://, and has no blanks." }}
+{{- fail "mongodb.uri must begin with mongodb:// or mongodb+srv:// and must not contain spaces." }}
 {{- end }}
 {{- with .Values.colours }}
 {{- if and .enabled (eq (int (get . .live).replicas) 0) }}
-{{- fail (printf "colours.live is %s, which has no pods: set colours.%s.replicas first, and let it get ready." .live .live) }}
+{{- fail (printf "colours.live is %s, which has no pods: set colours.%s.replicas first, and wait until they are ready." .live .live) }}
 {{- end }}
 {{- end }}
 {{- if and .Values.edge.enabled (ge (int .Values.edge.keepaliveSeconds) (int .Values.drainSeconds)) }}
-{{- fail (printf "edge.keepaliveSeconds is %d and drainSeconds %d: it has to be less, or requests are sent to servers that went away." (int .Values.edge.keepaliveSeconds) (int .Values.drainSeconds)) }}
+{{- fail (printf "edge.keepaliveSeconds is %d and drainSeconds %d: it must be less, or requests are sent to servers that have ended." (int .Values.edge.keepaliveSeconds) (int .Values.drainSeconds)) }}
 {{- end }}
 {{- if and .Values.edge.enabled (ge (int .Values.edge.keepaliveSeconds) 60) }}
-{{- fail (printf "edge.keepaliveSeconds is %d: servers close what was idle for 75 s themselves, so it has to be less than 60." (int .Values.edge.keepaliveSeconds)) }}
+{{- fail (printf "edge.keepaliveSeconds is %d: servers close connections that are idle for 75 s, so it must be less than 60." (int .Values.edge.keepaliveSeconds)) }}
 {{- end }}
 {{- if and .Values.colours.enabled .Values.autoscaling.enabled }}
 {{- range $colour := list "green" "blue" }}

@@ -1,10 +1,10 @@
-{{/* Names, labels, and what several objects share. */}}
+{{/* Names, labels, and parts that several objects share. */}}
 
 {{- define "pricebook.name" -}}
 {{- default .Chart.Name .Values.nameOverride | trunc 40 | trimSuffix "-" }}
 {{- end }}
 
-{{/* At most 40 characters, so that the names made of it stay within 63. */}}
+{{/* At most 40 characters, so that derived names stay within 63. */}}
 {{- define "pricebook.fullname" -}}
 {{- if .Values.fullnameOverride }}
 {{- .Values.fullnameOverride | trunc 40 | trimSuffix "-" }}
@@ -15,7 +15,7 @@
 {{- end }}
 {{- end }}
 
-{{/* What pods are selected by: (dict "root" . "component" "server"), and "colour" where there are two. */}}
+{{/* Selector labels of pods: (dict "root" . "component" "server"), and "colour" if there are two. */}}
 {{- define "pricebook.selector" -}}
 app.kubernetes.io/name: {{ include "pricebook.name" .root }}
 app.kubernetes.io/instance: {{ .root.Release.Name }}
@@ -25,7 +25,7 @@ pricebook/colour: {{ . }}
 {{- end }}
 {{- end }}
 
-{{/* The labels of every object, of the same dictionary. */}}
+{{/* Labels of every object, from the same dictionary. */}}
 {{- define "pricebook.labels" -}}
 {{ include "pricebook.selector" . }}
 app.kubernetes.io/version: {{ .root.Chart.AppVersion | quote }}
@@ -51,12 +51,12 @@ helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version }}
 {{- toJson $found }}
 {{- end }}
 
-{{/* The colour that has the traffic; empty where there are none. */}}
+{{/* The live colour; empty without colours. */}}
 {{- define "pricebook.live" -}}
 {{- if .Values.colours.enabled }}{{ .Values.colours.live }}{{ end }}
 {{- end }}
 
-{{/* The image of the live servers, which jobs run too. */}}
+{{/* The image of the live servers, which jobs use as well. */}}
 {{- define "pricebook.liveImage" -}}
 {{- $live := include "pricebook.live" . }}
 {{- range include "pricebook.deployments" . | fromJsonArray }}
@@ -72,7 +72,7 @@ helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version }}
 {{- end }}
 {{- end }}
 
-{{/* The name of a Service within the whole cluster: (dict "root" . "name" "x"). */}}
+{{/* The cluster-wide name of a Service: (dict "root" . "name" "x"). */}}
 {{- define "pricebook.host" -}}
 {{ .name }}.{{ .root.Release.Namespace }}.svc.{{ .root.Values.clusterDomain }}
 {{- end }}
@@ -87,7 +87,7 @@ changes what names it: connections that are kept to the other colour end.
 {{- include "pricebook.host" (dict "root" . "name" (ternary (printf "%s-%s" $name $live) $name .Values.colours.enabled)) }}
 {{- end }}
 
-{{/* What requests from outside go to, as JSON of name and port: the edge, or the Service of the servers. */}}
+{{/* The entrance for external requests, as JSON with name and port: the edge, or the Service of the servers. */}}
 {{- define "pricebook.entrance" -}}
 {{- $name := include "pricebook.fullname" . }}
 {{- if .Values.edge.enabled }}
@@ -97,7 +97,7 @@ changes what names it: connections that are kept to the other colour end.
 {{- end }}
 {{- end }}
 
-{{/* The Secret, and the key in it, that the connection string stands in. */}}
+{{/* The Secret, and its key, with the connection string. */}}
 {{- define "pricebook.uriSecret" -}}
 {{- if .Values.mongodb.own.enabled }}
 name: {{ include "pricebook.mongodb.secret" . }}
@@ -119,7 +119,7 @@ key: uri
 {{ .Values.mongodb.own.existingSecret | default (include "pricebook.mongodb.name" .) }}
 {{- end }}
 
-{{/* The members of the own replica set, each host:port, with commas between. */}}
+{{/* The members of the own replica set: host:port, separated by commas. */}}
 {{- define "pricebook.mongodb.members" -}}
 {{- $name := include "pricebook.mongodb.name" . }}
 {{- $found := list }}
@@ -130,12 +130,12 @@ key: uri
 {{- join "," $found }}
 {{- end }}
 
-{{/* A setting as the server reads it: a large number comes as one with a point, and would be written as 1e+06. */}}
+{{/* A setting as the server reads it: Helm would render large numbers as 1e+06. */}}
 {{- define "pricebook.text" -}}
 {{- ternary (printf "%.0f" .) (toString .) (kindIs "float64" .) -}}
 {{- end }}
 
-{{/* A size as nginx has it: 64m for 64MiB. */}}
+{{/* A size in nginx's notation: 64m for 64MiB. */}}
 {{- define "pricebook.nginxSize" -}}
 {{- regexReplaceAll "[ iIbB]" . "" | lower -}}
 {{- end }}

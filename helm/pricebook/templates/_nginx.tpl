@@ -26,12 +26,12 @@ http {
     uwsgi_temp_path unused;
     scgi_temp_path unused;
 
-    # To who connects
+    # Responses to clients
     sendfile on;
     tcp_nopush on;
     keepalive_timeout 65s;
     keepalive_requests 100000;
-    # A query by GET has its variables in its address, and a token may be long.
+    # A query by GET has its variables in the URL, and tokens can be long.
     large_client_header_buffers 8 32k;
     gzip on;
     gzip_vary on;
@@ -40,7 +40,7 @@ http {
     gzip_proxied any;
     gzip_types application/json application/graphql-response+json;
 
-    # Addresses of who asks, and what each may ask in a second
+    # Client addresses and their rate limit
     {{- range $edge.trustedProxies }}
     set_real_ip_from {{ . }};
     {{- end }}
@@ -56,7 +56,7 @@ http {
         {{- range $edge.servers }}
         server {{ . }} max_fails=2 fail_timeout=1s;
         {{- else }}
-        # Which pods are ready, the Service knows. What could not be sent to one is tried again, and may find another.
+        # The Service knows which pods are ready. A request that could not be sent is retried, and may reach another pod.
         server {{ $service }} max_fails=0;
         server {{ $service }} max_fails=0;
         server {{ $service }} max_fails=0;
@@ -65,13 +65,13 @@ http {
         least_conn;
         keepalive 64;
         keepalive_requests 100000;
-        # Shorter than the servers drain: who goes away finds no connection that might be used once more.
+        # Shorter than the drain time of servers: a server that ends has no idle connection left.
         keepalive_timeout {{ $edge.keepaliveSeconds }}s;
-        # A busy one is given up too, or pods that came later would be left without requests.
+        # Busy connections are closed as well; otherwise new pods would receive no requests.
         keepalive_time 15s;
     }
 
-    # Answers that say that they may be kept. What is said to somebody in particular does not.
+    # Responses that may be cached. Responses to callers with credentials may not.
     proxy_cache_path cache levels=1:2 keys_zone=answers:{{ $edge.cacheKeys }} max_size={{ $edge.cacheSize }} inactive=1h use_temp_path=off;
 
     map $http_x_request_id $known_id {
@@ -82,7 +82,7 @@ http {
         ""      "";
         default upgrade;
     }
-    # What lasts, and what is large, takes a way of its own.
+    # Long-lived and large requests have locations of their own.
     map "$http_upgrade $http_accept" $is_live {
         default               0;
         "~*^websocket "       1;
@@ -107,7 +107,7 @@ http {
     proxy_connect_timeout 1s;
     proxy_read_timeout {{ $edge.readSeconds }}s;
     proxy_send_timeout {{ $edge.readSeconds }}s;
-    # A request that was sent is sent again only where that is safe: nginx repeats no POST that a server may have had.
+    # Requests are retried only if it is safe: nginx does not repeat a POST that a server may have received.
     proxy_next_upstream error timeout http_502 http_503;
     proxy_next_upstream_tries 3;
     proxy_next_upstream_timeout 10s;
@@ -121,7 +121,7 @@ http {
         client_max_body_size {{ include "pricebook.nginxSize" $body }};
         client_body_buffer_size 256k;
 
-        # Here and not in a location, for the length of a body is looked at where the first location is found.
+        # Here and not in a location: nginx checks the length of a body in the first location that matches.
         if ($is_live) {
             rewrite ^/graphql$ /live last;
         }
@@ -135,21 +135,21 @@ http {
             proxy_buffer_size 32k;
             proxy_cache answers;
             proxy_cache_key $request_uri;
-            # Who says who they are, or which version they want to see, asks the servers.
+            # Requests with credentials or with a minimum version go to the servers.
             proxy_cache_bypass $http_authorization $http_pricebook_min_version;
             proxy_no_cache $http_authorization $http_pricebook_min_version;
-            # What is out of date is asked for by its ETag.
+            # Stale responses are revalidated by their ETag.
             proxy_cache_revalidate on;
             proxy_cache_background_update on;
             {{- if .Values.settings.cacheMaxAge }}
-            # One request fetches what many wait for. They look again after this time, and ask themselves where it is not
-            # there: answers that may not be kept are not waited for one by one.
+            # One request fetches a response that many wait for. After this time they look again, and send their own request
+            # if it is not there: responses that may not be cached do not queue one after another.
             proxy_cache_lock on;
             proxy_cache_lock_timeout 100ms;
             {{- end }}
         }
 
-        # Subscriptions: nothing is held back, and they may be silent for long.
+        # Subscriptions: unbuffered, and they may be silent for long.
         location = /live {
             internal;
             proxy_pass http://servers/graphql$is_args$args;
@@ -157,7 +157,7 @@ http {
             proxy_read_timeout 1h;
         }
 
-        # Files are passed on as they arrive.
+        # Files are passed on unbuffered.
         location = /upload {
             internal;
             client_max_body_size {{ include "pricebook.nginxSize" $upload }};
@@ -165,7 +165,7 @@ http {
             proxy_request_buffering off;
         }
 
-        # Whether a server is ready, and whether the edge itself lives.
+        # Readiness of a server, and liveness of the edge itself.
         location = /readyz {
             proxy_pass http://servers;
         }

@@ -1,10 +1,10 @@
-{{/* What the pods of all components have in common: how they are run, and what they may not. */}}
+{{/* Common parts of the pods of all components: scheduling and security contexts. */}}
 
-{{/* Of a pod: (dict "root" . "user" 10001). */}}
+{{/* For a pod: (dict "root" . "user" 10001). */}}
 {{- define "pricebook.pod" -}}
 serviceAccountName: {{ include "pricebook.serviceAccountName" .root }}
 automountServiceAccountToken: false
-# Otherwise a Service named pricebook would give its pods PRICEBOOK_PORT=tcp://..., which is no setting.
+# Otherwise a Service named pricebook would set PRICEBOOK_PORT=tcp://... in its pods.
 enableServiceLinks: false
 securityContext:
   runAsNonRoot: true
@@ -29,7 +29,7 @@ tolerations:
 {{- end }}
 {{- end }}
 
-{{/* Of a container. */}}
+{{/* For a container. */}}
 {{- define "pricebook.containerSecurity" -}}
 allowPrivilegeEscalation: false
 readOnlyRootFilesystem: true
@@ -37,7 +37,7 @@ capabilities:
   drop: [ALL]
 {{- end }}
 
-{{/* Pods with the same labels, spread over nodes and zones: of the dictionary that pricebook.selector takes. */}}
+{{/* Topology spread of pods with the same labels; takes the dictionary of pricebook.selector. */}}
 {{- define "pricebook.spread" -}}
 {{- range list "kubernetes.io/hostname" "topology.kubernetes.io/zone" }}
 - maxSkew: {{ $.root.Values.topologySpread.maxSkew }}
@@ -49,7 +49,7 @@ capabilities:
 {{- end }}
 {{- end }}
 
-{{/* The environment of whatever runs Pricebook's image. */}}
+{{/* The environment of containers with Pricebook's image. */}}
 {{- define "pricebook.env" -}}
 envFrom:
   - configMapRef:
@@ -65,7 +65,7 @@ env:
 {{- end }}
 {{- end }}
 
-{{/* What it has mounted, and the volumes for that. */}}
+{{/* Their mounts and volumes. */}}
 {{- define "pricebook.mounts" -}}
 - name: tmp
   mountPath: /tmp
@@ -82,7 +82,7 @@ env:
 {{- end }}
 
 {{- define "pricebook.volumes" -}}
-# Prometheus' files of the worker processes are here too.
+# The files of prometheus_client's worker processes are here as well.
 - name: tmp
   emptyDir:
     sizeLimit: {{ .Values.tmpSize }}
@@ -103,7 +103,7 @@ env:
 {{- end }}
 {{- end }}
 
-{{/* Looking up names, which a NetworkPolicy lets every pod do. */}}
+{{/* DNS, which every NetworkPolicy allows. */}}
 {{- define "pricebook.dns" -}}
 - ports:
     - port: 53
