@@ -16,7 +16,7 @@ Key = tuple[str, int, int]
 
 
 class DiffSummaries:
-    """The cached summaries of a process. Concurrent calls for one summary share its count."""
+    """The cached summaries of a process. Concurrent calls for the same summary share one count."""
 
     def __init__(self) -> None:
         self._counts: OrderedDict[Key, asyncio.Task[DiffSummary]] = OrderedDict()
