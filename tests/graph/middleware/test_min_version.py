@@ -63,8 +63,8 @@ def test_no_text_is_read_otherwise(text: str) -> None:
         wanted = parse(text)
     except BadRequest:
         return
-    assert wanted.every >= 0
-    assert all(version >= 0 for version in wanted.of.values())
+    assert wanted.default >= 0
+    assert all(version >= 0 for version in wanted.by_list.values())
 
 
 def test_only_lists_that_are_named_have_to_have_come_so_far() -> None:
