@@ -1,1 +1,1 @@
-"""Figures, each as a ratio to a baseline of the same run. `python -m bench` runs all, `python -m bench merge` one."""
+"""Benchmarks, as ratios to a baseline of the same run. `python -m bench` runs all, `python -m bench merges` one."""

@@ -1,4 +1,4 @@
-"""Run the benchmarks that are named, or all of them, on a replica set of their own."""
+"""Run the named benchmarks, or all, on a new replica set."""
 
 import os
 import platform
@@ -18,11 +18,11 @@ from bench import (
     reads_while_loading,
     rollbacks,
 )
-from bench.environment import Place
+from bench.environment import Environment
 from bench.report import Report
 from storage.embedded_mongodb.replica_set import EmbeddedReplicaSet
 
-BENCHMARKS: dict[str, Callable[[Place, Report], None]] = {
+BENCHMARKS: dict[str, Callable[[Environment, Report], None]] = {
     "batches": batches.run,
     "diffs": diffs.run,
     "edge": caching_proxy.run,
@@ -38,17 +38,17 @@ BENCHMARKS: dict[str, Callable[[Place, Report], None]] = {
 def main(names: list[str]) -> None:
     unknown = set(names) - BENCHMARKS.keys()
     if unknown:
-        sys.exit(f"There is no benchmark {', '.join(sorted(unknown))}; there are {', '.join(BENCHMARKS)}.")
+        sys.exit(f"Unknown benchmark: {', '.join(sorted(unknown))}. Available: {', '.join(BENCHMARKS)}.")
     report = Report(f"{os.cpu_count()} cores, CPython {platform.python_version()}, MongoDB on loopback, 3 members")
     with (
         tempfile.TemporaryDirectory(prefix="pricebook-bench-") as folder,
-        EmbeddedReplicaSet(Path(folder) / "mongodb", say=report.say, cache_mb=1024) as devset,
+        EmbeddedReplicaSet(Path(folder) / "mongodb", say=report.say, cache_mb=1024) as replica_set,
     ):
-        place = Place(devset.uri, Path(folder))
+        environment = Environment(replica_set.uri, Path(folder))
         for name in names or BENCHMARKS:
             report.say(f"Running {name} ...")
-            BENCHMARKS[name](place, report)
-            place.clear()
+            BENCHMARKS[name](environment, report)
+            environment.clear()
     report.print()
 
 

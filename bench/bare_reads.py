@@ -1,4 +1,4 @@
-"""The other limit: PyMongo reads the same keys of the same layer, and does nothing with them. Prints JSON."""
+"""A limit to compare with: PyMongo reads the same keys of the same layer and discards them. Prints JSON."""
 
 import asyncio
 import json
@@ -27,15 +27,15 @@ async def main(uri: str, name: str, kind: str, seconds: float) -> None:
     layer = client[DATABASE][name]
     skus = [f"SKU-{number:08d}" for number in range(100 if kind == "point-hot" else 50_000)]
     latencies: list[float] = []
-    until = time.perf_counter() + seconds
+    deadline = time.perf_counter() + seconds
 
-    async def one_after_another() -> None:
-        while (started := time.perf_counter()) < until:
+    async def read_until_deadline() -> None:
+        while (started := time.perf_counter()) < deadline:
             await _read(layer, skus, kind)
             latencies.append(time.perf_counter() - started)
 
     before = time.process_time()
-    await asyncio.gather(*(one_after_another() for _ in range(CONNECTIONS)))
+    await asyncio.gather(*(read_until_deadline() for _ in range(CONNECTIONS)))
     cpu = time.process_time() - before
     latencies.sort()
     p50, p99 = (1000 * latencies[len(latencies) * percent // 100] for percent in (50, 99))

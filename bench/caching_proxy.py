@@ -1,7 +1,7 @@
-"""`point-hot` by GET through the caching server, over the same from the server itself.
+"""`point-hot` by GET through the caching proxy, compared with requests to the server itself.
 
-The caching server is nginx with one worker, as the chart configures it. Every answer is looked at by wrk alone: that it
-is a success. Both ways take turns, and the medians of the rounds are compared.
+The proxy is nginx with one worker, as the chart configures it. Only wrk checks the responses, for success. Compares the
+medians of interleaved rounds.
 """
 
 import re
@@ -14,7 +14,7 @@ from urllib.parse import urlencode, urlsplit
 
 import httpx
 
-from bench.environment import Place
+from bench.environment import Environment
 from bench.prices import prices, publish_body
 from bench.reads import COUNT, HOT, POINT, sku
 from bench.report import Figure, Report
@@ -31,49 +31,49 @@ request = function() return paths[math.random(#paths)] end
 """
 
 
-def run(place: Place, report: Report) -> None:
-    """Compare with a current answer that may be a second old, and with one that nginx may not keep."""
+def run(environment: Environment, report: Report) -> None:
+    """Measure with responses that may be one second old, and with responses that nginx may not cache."""
     missing = [program for program in ("nginx", "wrk") if not shutil.which(program)]
     if missing:
-        report.say(f"  left out, for {' and '.join(missing)} is not on the PATH")
+        report.say(f"  skipped: {' and '.join(missing)} not found on the PATH")
         return
     queries = [
         "/graphql?" + urlencode({"query": POINT, "variables": f'{{"sku": "{sku(number * COUNT // HOT)}"}}'})
         for number in range(HOT)
     ]
-    with place.server() as server:
+    with environment.server() as server:
         server.create("bench-reads")
         server.post(publish_body("bench-reads", "edge", prices(COUNT)))
-    for name, age in (("kept for a second", 1), ("not kept", 0)):
-        _tell(place, report, name, age, queries)
+    for name, age in (("cached for a second", 1), ("not cached", 0)):
+        _measure(environment, report, name, age, queries)
 
 
-def _tell(place: Place, report: Report, name: str, age: int, queries: list[str]) -> None:
+def _measure(environment: Environment, report: Report, name: str, age: int, queries: list[str]) -> None:
     settings = {"cache_max_age": age, "cache_stale_while_revalidate": age}
-    with tempfile.TemporaryDirectory(prefix="pricebook-bench-") as folder, place.server(settings) as server:
+    with tempfile.TemporaryDirectory(prefix="pricebook-bench-") as folder, environment.server(settings) as server:
         paths, script = Path(folder) / "paths", Path(folder) / "get.lua"
         paths.write_text("\n".join(queries), encoding="utf-8")
         script.write_text(_SCRIPT % paths, encoding="utf-8")
-        kept = {"cacheMaxAge": age}
-        with edge(Path(folder) / "nginx", [server.address], kept, ratePerSecond=0, workers=1) as caching:
+        values = {"cacheMaxAge": age}
+        with edge(Path(folder) / "nginx", [server.address], values, ratePerSecond=0, workers=1) as proxy:
             rates: dict[str, list[float]] = {"without": [], "with": []}
             for _ in range(ROUNDS):
-                for way, url in (("without", server.address), ("with", caching.url)):
+                for mode, url in (("without", server.address), ("with", proxy.url)):
                     for query in queries:
                         httpx.get(url + query, trust_env=False).raise_for_status()
-                    rates[way].append(_rate(url, script))
-    for way, of in rates.items():
-        report.add(Figure("edge", f"point-hot {way} the caching server, {name}", median(of), "/s"))
+                    rates[mode].append(_rate(url, script))
+    for mode, measured in rates.items():
+        report.add(Figure("edge", f"point-hot {mode} the proxy, {name}", median(measured), "/s"))
     report.add(Figure("edge", f"{name}: with / without", median(rates["with"]) / median(rates["without"]), ""))
 
 
 def _rate(url: str, script: Path) -> float:
     address = f"http://{urlsplit(url).netloc}"
     command = ["wrk", "-t1", f"-c{CONNECTIONS}", f"-d{SECONDS}s", "-s", str(script), address]
-    told = subprocess.run(command, check=True, capture_output=True, text=True).stdout
-    if "Non-2xx" in told or "Socket errors" in told:
-        raise AssertionError(told)
-    found = re.search(r"Requests/sec:\s+([\d.]+)", told)
+    output = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    if "Non-2xx" in output or "Socket errors" in output:
+        raise AssertionError(output)
+    found = re.search(r"Requests/sec:\s+([\d.]+)", output)
     if found is None:
-        raise AssertionError(told)
+        raise AssertionError(output)
     return float(found[1])

@@ -1,4 +1,4 @@
-"""The limit of what a server of this kind can do: plain Starlette that answers a constant."""
+"""A limit to compare with: plain Starlette that returns a constant."""
 
 import os
 

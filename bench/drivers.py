@@ -1,6 +1,6 @@
-"""What drives a server for some seconds: wrk, or a generator of ours where wrk is missing.
+"""Load on a server for some seconds: from wrk, or from `bench.generator` if wrk is not installed.
 
-The requests of a run stand in a file, one a line: the ETag to revalidate with (or `-`), a tab, the body.
+The requests of a run are in a file, one per line: the ETag to revalidate with (or `-`), a tab, the body.
 """
 
 import json
@@ -32,10 +32,10 @@ end
 
 
 @dataclass(frozen=True, slots=True)
-class Drive:
-    """What was seen: how many answers, in how many seconds; latencies in milliseconds; answers that were no success."""
+class LoadResult:
+    """Number of responses, seconds, latencies in milliseconds, and number of failed requests."""
 
-    answers: int
+    responses: int
     seconds: float
     p50: float
     p99: float
@@ -43,49 +43,50 @@ class Drive:
 
     @property
     def rate(self) -> float:
-        """Answers a second."""
-        return self.answers / self.seconds
+        """Responses per second."""
+        return self.responses / self.seconds
 
 
 Request = tuple[str | None, bytes]
+"""The ETag to revalidate with, if any, and the body."""
 
 
 def drive(
     url: str, requests: Sequence[Request], seconds: int, *, in_order: bool = False, token: str | None = None
-) -> Drive:
-    """Send requests, chosen by chance or in their order, over kept-alive connections for so long."""
+) -> LoadResult:
+    """Send requests over kept-alive connections for some seconds, in random order or in the given one."""
     with tempfile.TemporaryDirectory(prefix="pricebook-bench-") as folder:
         lines = Path(folder) / "requests"
         with lines.open("wb") as file:
             for etag, body in requests:
                 file.write((etag or "-").encode() + b"\t" + body + b"\n")
-        return (_wrk if shutil.which("wrk") else _own)(url, lines, seconds, in_order, token)
+        return (_wrk if shutil.which("wrk") else _generator)(url, lines, seconds, in_order, token)
 
 
-def _wrk(url: str, requests: Path, seconds: int, in_order: bool, token: str | None) -> Drive:
+def _wrk(url: str, requests: Path, seconds: int, in_order: bool, token: str | None) -> LoadResult:
     script = requests.with_suffix(".lua")
     credentials = json.dumps(f"Bearer {token}") if token else "nil"
     script.write_text(_SCRIPT % (json.dumps(str(requests)), credentials, json.dumps(in_order)), encoding="utf-8")
     command = ["wrk", "-t1", f"-c{CONNECTIONS}", f"-d{seconds}s", "--latency", "-s", str(script), url]
-    told = subprocess.run(command, check=True, capture_output=True, text=True).stdout
-    answers, took = re.search(r"(\d+) requests in ([\d.]+)s", told).groups()  # type: ignore[union-attr]
-    failed = re.search(r"Non-2xx or 3xx responses: (\d+)", told)
-    broken = re.search(r"Socket errors: connect (\d+), read (\d+), write (\d+), timeout (\d+)", told)
-    return Drive(
-        int(answers),
-        float(took),
-        _milliseconds(told, "50"),
-        _milliseconds(told, "99"),
+    output = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    responses, seconds_taken = re.search(r"(\d+) requests in ([\d.]+)s", output).groups()  # type: ignore[union-attr]
+    failed = re.search(r"Non-2xx or 3xx responses: (\d+)", output)
+    broken = re.search(r"Socket errors: connect (\d+), read (\d+), write (\d+), timeout (\d+)", output)
+    return LoadResult(
+        int(responses),
+        float(seconds_taken),
+        _milliseconds(output, "50"),
+        _milliseconds(output, "99"),
         (int(failed[1]) if failed else 0) + (sum(map(int, broken.groups())) if broken else 0),
     )
 
 
-def _milliseconds(told: str, percent: str) -> float:
-    value, unit = re.search(rf"{percent}%\s+([\d.]+)(us|ms|s)", told).groups()  # type: ignore[union-attr]
+def _milliseconds(output: str, percent: str) -> float:
+    value, unit = re.search(rf"{percent}%\s+([\d.]+)(us|ms|s)", output).groups()  # type: ignore[union-attr]
     return float(value) * {"us": 0.001, "ms": 1.0, "s": 1000.0}[unit]
 
 
-def _own(url: str, requests: Path, seconds: int, in_order: bool, token: str | None) -> Drive:
+def _generator(url: str, requests: Path, seconds: int, in_order: bool, token: str | None) -> LoadResult:
     command = [sys.executable, "-m", "bench.generator", url, str(requests), str(seconds), str(CONNECTIONS)]
-    command += ["in-order" if in_order else "by-chance", *([token] if token else [])]
-    return Drive(**json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout))
+    command += ["in-order" if in_order else "random", *([token] if token else [])]
+    return LoadResult(**json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout))

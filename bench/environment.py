@@ -1,4 +1,4 @@
-"""Where a run takes place: a replica set of its own, and a folder for the servers' logs."""
+"""The environment of a run: its replica set, and the folder for the logs of the servers."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,21 +12,21 @@ from bench.servers import DATABASE, Server
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
-    """The replica set's URI, and the folder."""
+class Environment:
+    """Starts servers on one replica set, with their logs in one folder."""
 
     mongodb_uri: str
     folder: Path
 
     def server(self, settings: Mapping[str, int | str] | None = None, *, metered: bool = False) -> Server:
-        """Return a server to be entered; see `Server`."""
+        """Return a Pricebook server, as a context manager."""
         return Server(self.mongodb_uri, self.folder / "server.log", settings or {}, metered=metered)
 
     def clear(self) -> None:
-        """Forget what a benchmark left, so that the next has the place to itself."""
+        """Drop the data of a benchmark, so that the next starts with an empty database."""
         with MongoClient[dict[str, Any]](self.mongodb_uri) as client:
             client.drop_database(DATABASE)
 
     def other(self, *command: str, ready: str, **environment: str) -> Process:
-        """Return another server to compare with."""
+        """Return another server to compare with, as a context manager."""
         return Process(command, self.folder / "other.log", environment, ready)

@@ -1,8 +1,7 @@
-"""A load of point queries over kept-alive connections until its input ends; prints its latencies as JSON.
+"""A load of point queries over kept-alive connections until its input ends; prints latencies in seconds as JSON.
 
-And how late it was itself after each of its pauses: so long it waited for a core, or for its other connections.
-
-Every answer is checked: in version n of the list, every price is n.00.
+It also measures how late it resumed after each pause, which is how long it waited for a core or for its other
+connections. It checks every response: in version n of the list, every price is n.00.
 """
 
 import asyncio
@@ -15,9 +14,9 @@ from urllib.parse import urlsplit
 
 CONNECTIONS = 8
 QUERY = "query($list: ID!, $sku: ID!) { snapshot(priceList: $list) { version price(sku: $sku) { amount } } }"
-HEAD = "POST /graphql HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n"
+REQUEST_HEADERS = "POST /graphql HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n"
 
-_said = re.compile(rb'{"data":{"snapshot":{"version":(\d+),"price":{"amount":"(\d+).00"}}}}').fullmatch
+_match = re.compile(rb'{"data":{"snapshot":{"version":(\d+),"price":{"amount":"(\d+).00"}}}}').fullmatch
 
 
 async def _client(
@@ -29,20 +28,20 @@ async def _client(
     latencies: list[float],
     late: list[float],
 ) -> None:
-    chance = random.Random()
+    generator = random.Random()
     reader, writer = await asyncio.open_connection(urlsplit(url).hostname, urlsplit(url).port)
     while not stopped.is_set():
-        variables = {"list": price_list, "sku": f"SKU-{chance.randrange(skus):08d}"}
+        variables = {"list": price_list, "sku": f"SKU-{generator.randrange(skus):08d}"}
         body = json.dumps({"query": QUERY, "variables": variables}).encode()
-        head = f"{HEAD}content-length: {len(body)}"
+        request_headers = f"{REQUEST_HEADERS}content-length: {len(body)}"
         started = time.perf_counter()
-        writer.write(f"{head}\r\n\r\n".encode() + body)
-        answer = await reader.readuntil(b"\r\n\r\n")
-        length = int(answer.lower().partition(b"content-length: ")[2].partition(b"\r")[0])
+        writer.write(f"{request_headers}\r\n\r\n".encode() + body)
+        headers = await reader.readuntil(b"\r\n\r\n")
+        length = int(headers.lower().partition(b"content-length: ")[2].partition(b"\r")[0])
         content = await reader.readexactly(length)
         latencies.append(time.perf_counter() - started)
-        said = _said(content)
-        if said is None or said[1] != said[2]:
+        found = _match(content)
+        if found is None or found[1] != found[2]:
             raise AssertionError(content)
         paused = time.perf_counter()
         await asyncio.sleep(pause)
@@ -62,11 +61,15 @@ async def _main(url: str, price_list: str, skus: int, pause: float) -> None:
     await asyncio.to_thread(sys.stdin.read)
     stopped.set()
     await asyncio.gather(*clients)
-    seen = {"p50": _at(50, latencies), "p99": _at(99, latencies), "late_p99": _at(99, late)}
-    sys.stdout.write(json.dumps({"count": len(latencies), **seen}))
+    percentiles = {
+        "p50": _percentile(50, latencies),
+        "p99": _percentile(99, latencies),
+        "late_p99": _percentile(99, late),
+    }
+    sys.stdout.write(json.dumps({"count": len(latencies), **percentiles}))
 
 
-def _at(percent: int, seconds: list[float]) -> float:
+def _percentile(percent: int, seconds: list[float]) -> float:
     return sorted(seconds)[len(seconds) * percent // 100]
 
 

@@ -1,4 +1,4 @@
-"""The application with a meter: `/held` tells for how long its event loop was held at the longest."""
+"""The application with a meter: `/longest-block` returns how long its event loop was blocked at most."""
 
 import asyncio
 import time
@@ -8,13 +8,13 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from graph.app import app_from_environment
 
-TICK = 0.001
+TICK_SECONDS = 0.001
 
 
-class Held:
-    """Runs a ticker in the application's own loop, and measures the CPU time of its thread from tick to tick.
+class LoopBlockMiddleware:
+    """Runs a ticker in the event loop, and measures the CPU time of its thread from tick to tick.
 
-    So the loop's own work is counted, and not that it waited for a core which another process had.
+    CPU time counts the work of the loop itself, but not the time that it waits for a core.
     """
 
     def __init__(self, application: ASGIApp) -> None:
@@ -25,7 +25,7 @@ class Held:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if self._ticker is None:
             self._ticker = asyncio.create_task(self._tick())
-        if scope.get("path") == "/held":
+        if scope.get("path") == "/longest-block":
             longest, self._longest = self._longest, 0.0
             await JSONResponse({"seconds": longest})(scope, receive, send)
         else:
@@ -34,9 +34,9 @@ class Held:
     async def _tick(self) -> None:
         while True:
             before = time.thread_time()
-            await asyncio.sleep(TICK)
+            await asyncio.sleep(TICK_SECONDS)
             self._longest = max(self._longest, time.thread_time() - before)
 
 
 def app() -> ASGIApp:
-    return Held(app_from_environment())
+    return LoopBlockMiddleware(app_from_environment())

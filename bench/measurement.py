@@ -1,14 +1,14 @@
-"""What a benchmark measured."""
+"""The measurements of one workload in one mode."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """What one way of answering a workload cost: CPU in microseconds a request."""
+    """CPU in microseconds per request, responses per second, and latencies in milliseconds."""
 
     workload: str
-    way: str
+    mode: str
     cpu: float
     rate: float
     p50: float

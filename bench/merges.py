@@ -1,13 +1,13 @@
-"""Merging 10,000 prices into lists of 10 thousand, 1 million and 5 million: the cost is to follow the batch.
+"""Merges of 10,000 prices into lists of 10 thousand, 1 million and 5 million: the cost should follow the batch.
 
-The lists come in as files, so that the server's memory is measured while the largest streams through it.
+The lists are uploaded as files, to measure the peak memory of the server while it streams the largest.
 """
 
 import tempfile
 import time
 from statistics import median
 
-from bench.environment import Place
+from bench.environment import Environment
 from bench.prices import PUBLISH, prices, publish_body, write_rows
 from bench.report import Figure, Report
 from bench.servers import Server
@@ -17,8 +17,8 @@ BATCH = 10_000
 ROUNDS = 5
 
 
-def run(place: Place, report: Report) -> None:
-    with place.server(metered=True) as server:
+def run(environment: Environment, report: Report) -> None:
+    with environment.server(metered=True) as server:
         _run(server, report)
 
 
@@ -27,20 +27,18 @@ def _run(server: Server, report: Report) -> None:
         server.create(f"merge-{size}")
         with tempfile.TemporaryFile() as file:
             write_rows(file, size)
-            server.forget_peak_memory()
+            server.reset_peak_memory()
             started = time.perf_counter()
-            given = {"priceList": f"merge-{size}", "mode": "REPLACE", "idempotencyKey": "base", "file": None}
-            server.upload({"query": PUBLISH, "variables": {"input": given}}, "prices.ndjson", file)
+            input_ = {"priceList": f"merge-{size}", "mode": "REPLACE", "idempotencyKey": "base", "file": None}
+            server.upload({"query": PUBLISH, "variables": {"input": input_}}, "prices.ndjson", file)
         report.add(Figure("merges", f"a file of {size:,} rows", time.perf_counter() - started, "s"))
-    report.add(
-        Figure("merges", "server's memory at its peak during the last", server.peak_memory() / 2**20, "MiB", 300)
-    )
+    report.add(Figure("merges", "peak memory of the server during the last", server.peak_memory() / 2**20, "MiB", 300))
     times: dict[int, list[float]] = {size: [] for size in SIZES}
-    for turn in range(ROUNDS):
+    for round_ in range(ROUNDS):
         for size in SIZES:
-            # Every other price of a stretch is changed, the rest is new.
-            rows = prices(BATCH // 2, turn * BATCH % size) + prices(BATCH // 2, size + turn * BATCH)
-            body = publish_body(f"merge-{size}", f"merge-{turn}", rows, "MERGE")
+            # Half of the prices exist already, the other half is new.
+            rows = prices(BATCH // 2, round_ * BATCH % size) + prices(BATCH // 2, size + round_ * BATCH)
+            body = publish_body(f"merge-{size}", f"merge-{round_}", rows, "MERGE")
             started = time.perf_counter()
             server.post(body)
             times[size].append(time.perf_counter() - started)

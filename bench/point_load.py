@@ -1,4 +1,4 @@
-"""Starting and stopping a load of point queries, which is a process of its own (`bench.load`)."""
+"""Starts and stops a load of point queries in a separate process (`bench.load`)."""
 
 import json
 import subprocess
@@ -9,7 +9,7 @@ from bench.servers import Server
 
 
 class PointLoad:
-    """Point queries on a list of some skus, with a pause in seconds between those of a connection."""
+    """Point queries on a list with `skus` skus. `pause` is the pause of each connection between two, in seconds."""
 
     def __init__(self, server: Server, price_list: str, skus: int, pause: float = 0.0) -> None:
         command = [sys.executable, "-m", "bench.load", server.url, price_list, str(skus), str(pause)]
@@ -24,12 +24,12 @@ class PointLoad:
         self._process.kill()
 
     def stop(self) -> dict[str, Any]:
-        """Return how many answers there were, all of them right, and their latencies in seconds: p50 and p99.
+        """Return the number of responses, `p50` and `p99` of their latencies, and `late_p99`, all in seconds.
 
-        `late_p99` is how late the load itself was after a pause.
+        `late_p99` is how late the load itself resumed after a pause. Raises `AssertionError` after a wrong response.
         """
         output, _ = self._process.communicate()
         if self._process.returncode:
-            raise AssertionError("The load broke off: an answer was wrong, or there was none.")
+            raise AssertionError("The load failed: a response was wrong or missing.")
         result: dict[str, Any] = json.loads(output)
         return result

@@ -1,4 +1,4 @@
-"""Prices to measure with: made up, the same in every run, with attributes as real ones have."""
+"""Generated prices with realistic attributes, the same in every run."""
 
 import json
 import random
@@ -10,16 +10,16 @@ PUBLISH = """mutation($input: PublishBatchInput!) {
 }"""
 
 
-STEP = 50_000
+ROWS_PER_WRITE = 50_000
 
 
 def prices(count: int, first: int = 0) -> list[dict[str, Any]]:
     """Return prices with consecutive skus."""
-    chance = random.Random(first)
+    generator = random.Random(first)
     return [
         {
             "sku": f"SKU-{number:08d}",
-            "amount": f"{chance.randint(1, 99999)}.{chance.randint(0, 99):02d}",
+            "amount": f"{generator.randint(1, 99999)}.{generator.randint(0, 99):02d}",
             "currency": "EUR",
             "attributes": {"color": "red", "name": f"Item {number}", "size": number % 50},
         }
@@ -28,20 +28,20 @@ def prices(count: int, first: int = 0) -> list[dict[str, Any]]:
 
 
 def at_version(version: int, count: int) -> list[dict[str, Any]]:
-    """Return prices that all say which version they are of."""
+    """Return prices whose amounts are the number of their version."""
     return [{**price, "amount": f"{version}.00"} for price in prices(count)]
 
 
 def publish_body(price_list: str, key: str, rows: Sequence[dict[str, Any]], mode: str = "REPLACE") -> bytes:
     """Return the request that publishes a batch."""
-    given = {"priceList": price_list, "mode": mode, "idempotencyKey": key, "prices": rows}
-    return json.dumps({"query": PUBLISH, "variables": {"input": given}}).encode()
+    input_ = {"priceList": price_list, "mode": mode, "idempotencyKey": key, "prices": rows}
+    return json.dumps({"query": PUBLISH, "variables": {"input": input_}}).encode()
 
 
 def write_rows(file: IO[bytes], count: int, amounts: int = 0) -> None:
-    """Write prices as NDJSON, so many at once, and go back to the beginning; of other `amounts` all are others."""
-    for first in range(0, count, STEP):
-        for row in prices(min(STEP, count - first), first):
+    """Write prices as NDJSON, and rewind the file. Another value of `amounts` changes all amounts."""
+    for first in range(0, count, ROWS_PER_WRITE):
+        for row in prices(min(ROWS_PER_WRITE, count - first), first):
             row["amount"] = f"{row['amount']}{amounts or ''}"
             file.write(json.dumps(row).encode() + b"\n")
     file.seek(0)

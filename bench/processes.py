@@ -1,4 +1,4 @@
-"""A process that serves on a port which the system chose, watched from outside."""
+"""A server process on a port that the system chooses, with its CPU time and memory."""
 
 import os
 import socket
@@ -12,10 +12,10 @@ import httpx
 
 
 class Process:
-    """A server process; `command` is given the listening socket's descriptor behind it.
+    """A server process. The descriptor of its listening socket is the last argument of `command`.
 
-    It has a session of its own, as what an init system or a container starts. Linux divides the cores by sessions
-    first (`sched_autogroup_enabled`), and the members of the replica set have one each.
+    It runs in its own session, like a process that an init system or a container starts. Linux divides the cores by
+    session first (`sched_autogroup_enabled`), and each member of the replica set has its own.
     """
 
     def __init__(self, command: Sequence[str], log: Path, environment: Mapping[str, str], ready: str) -> None:
@@ -37,7 +37,7 @@ class Process:
                 stderr=log,
                 start_new_session=True,
             )
-        # The socket listens already, so the first request waits until the server has started.
+        # The socket already listens, so the request waits until the server has started.
         httpx.get(self.address + self._ready, timeout=60).raise_for_status()
         return self
 
@@ -55,19 +55,19 @@ class Process:
         return f"{self.address}/graphql"
 
     def cpu_seconds(self) -> float:
-        """Return the CPU time of the process and of its workers."""
-        return sum(map(_cpu_seconds, self._family()))
+        """Return the CPU time of the process and its workers."""
+        return sum(map(_cpu_seconds, self._pids()))
 
-    def forget_peak_memory(self) -> None:
-        """Begin to look for the peak of the resident memory anew."""
+    def reset_peak_memory(self) -> None:
+        """Reset the peak of the resident memory."""
         Path(f"/proc/{self._pid}/clear_refs").write_text("5", encoding="ascii")
 
     def peak_memory(self) -> int:
-        """Return the peak of the resident memory since `forget_peak_memory`, in bytes."""
+        """Return the peak of the resident memory since `reset_peak_memory`, in bytes."""
         status = Path(f"/proc/{self._pid}/status").read_text(encoding="ascii")
         return 1024 * next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmHWM:"))
 
-    def _family(self) -> list[int]:
+    def _pids(self) -> list[int]:
         children = Path(f"/proc/{self._pid}/task/{self._pid}/children").read_text(encoding="ascii")
         return [self._pid, *map(int, children.split())]
 

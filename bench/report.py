@@ -1,4 +1,4 @@
-"""The table that a run prints, and the JSON that it leaves in bench/results/."""
+"""The table that a run prints, and the JSON that it writes to bench/results/."""
 
 import datetime
 import json
@@ -14,7 +14,7 @@ RESULTS = Path(__file__).parent / "results"
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """One measured value, and what it is to be at most or at least; neither where it is for information."""
+    """One measured value, with its target, if it has one, as an upper or a lower bound."""
 
     benchmark: str
     what: str
@@ -25,14 +25,14 @@ class Figure:
 
     @property
     def target(self) -> str:
-        """The target, in words."""
+        """The target as text, empty without one."""
         if self.at_least is not None:
             return f">= {self.at_least:g}"
         return "" if self.at_most is None else f"<= {self.at_most:g}"
 
     @property
     def verdict(self) -> str:
-        """Whether the target is met."""
+        """`met` or `MISSED`, empty without a target."""
         if not self.target:
             return ""
         too_low = self.at_least is not None and self.value < self.at_least
@@ -41,12 +41,12 @@ class Figure:
 
 
 def stamp() -> str:
-    """Return the time, for the name of a result."""
+    """Return the time, for the file name of a result."""
     return datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%dT%H%M%SZ")
 
 
 class Report:
-    """Collects figures."""
+    """Collects figures, prints them and writes them to a file."""
 
     def __init__(self, machine: str) -> None:
         self._machine = machine

@@ -1,6 +1,6 @@
-"""Run an ASGI application on a listening socket that was inherited, as `pricebook serve` runs Pricebook's.
+"""Run an ASGI application on an inherited listening socket, as `pricebook serve` does.
 
-`uvicorn --fd` takes every socket for a Unix one, and then leaves Nagle's algorithm on: answers wait for 40 ms.
+`uvicorn --fd` takes every socket for a Unix one, and so leaves Nagle's algorithm on, which delays responses by 40 ms.
 """
 
 import socket

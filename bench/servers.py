@@ -1,4 +1,4 @@
-"""Pricebook's server for a run: as `pricebook serve` starts it, or with a meter of how long its loop was held."""
+"""Pricebook servers for a run: as `pricebook serve` starts them, or with a meter of event loop blocks."""
 
 import json
 import sys
@@ -18,7 +18,7 @@ _SERVE = (sys.executable, "-c", "from cli import main; main()", "serve", "--fd")
 
 
 class Server(Process):
-    """A server process. `settings` are Pricebook's own, by name: they are set in its environment."""
+    """A Pricebook server process. `settings` are set in its environment, as `PRICEBOOK_...`."""
 
     def __init__(self, mongodb_uri: str, log: Path, settings: Mapping[str, int | str], *, metered: bool) -> None:
         environment = {
@@ -37,15 +37,15 @@ class Server(Process):
         super().__exit__(*raised)
 
     def post(self, body: bytes) -> dict[str, Any]:
-        """Send a request and return the payload of its one field; anything but success is an error."""
-        return _payload(self.answer(body))
+        """Send a request, and return the payload of its only field. Raises `AssertionError` for errors."""
+        return _payload(self.send(body))
 
-    def answer(self, body: bytes) -> httpx.Response:
-        """Send a request and return the response."""
+    def send(self, body: bytes) -> httpx.Response:
+        """Send a request, and return the response."""
         return self._client.post(self.url, content=body, headers={"content-type": "application/json"})
 
     def upload(self, operations: dict[str, Any], name: str, content: bytes | IO[bytes]) -> dict[str, Any]:
-        """Send a request with a file, and return the payload of its one field."""
+        """Send a request with a file, and return the payload of its only field."""
         form = {"operations": json.dumps(operations), "map": '{"0": ["variables.input.file"]}'}
         return _payload(self._client.post(self.url, data=form, files={"0": (name, content)}))
 
@@ -53,13 +53,13 @@ class Server(Process):
         query = "mutation($name: ID!) { createPriceList(input: {name: $name}) { userErrors { code message } } }"
         self.post(json.dumps({"query": query, "variables": {"name": price_list}}).encode())
 
-    def longest_hold(self) -> float:
-        """Return for how many seconds the server's event loop was held at the longest, since the last call."""
-        return float(self._client.get(f"{self.address}/held").json()["seconds"])
+    def longest_block(self) -> float:
+        """Return the longest time that the event loop was blocked since the last call, in seconds."""
+        return float(self._client.get(f"{self.address}/longest-block").json()["seconds"])
 
 
-def _payload(answer: httpx.Response) -> dict[str, Any]:
-    document = answer.raise_for_status().json()
+def _payload(response: httpx.Response) -> dict[str, Any]:
+    document = response.raise_for_status().json()
     if "errors" in document:
         raise AssertionError(document["errors"])
     payload: dict[str, Any] = next(iter(document["data"].values()))

@@ -60,7 +60,7 @@ class Context:
 
     async def see_anew(self, price_list: str) -> None:
         """Let this process, and this request, see the pointer that a mutation has just moved."""
-        await self.pointers.turn_to(await self.store.price_lists.get(price_list))
+        await self.pointers.switch_to(await self.store.price_lists.get(price_list))
         self.loaders.view.forget(price_list)
 
 

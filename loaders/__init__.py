@@ -1,4 +1,4 @@
-"""What a request reads through: one view of each list's version, and loaders that batch by key."""
+"""The read path of a request: a view that fixes the version of each list, loaders that batch by key, and caches."""
 
 from loaders.cache.cached_version import MISSING
 from loaders.cache.version_cache import DEFAULT_CACHE_BYTES, VersionCache

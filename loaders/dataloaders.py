@@ -114,7 +114,7 @@ class SnapshotByVersionLoader(Loader[SnapshotKey, Snapshot | None]):
         in_danger = []
         for snapshot in found:
             if snapshot is not None:
-                self._versions.note(snapshot)
+                self._versions.update_manifest(snapshot)
                 self._reads.note(snapshot.price_list, snapshot.version)
                 if is_in_danger(snapshot):
                     in_danger.append((snapshot.price_list, snapshot.version))

@@ -1,4 +1,4 @@
-"""Diffs of versions: pages, and summaries, which are counted once."""
+"""Diffs of two versions: pages of differences, and summaries that are counted once per process."""
 
 import asyncio
 from collections import OrderedDict
@@ -8,14 +8,15 @@ from loaders.cache.version_cache import VersionCache
 from loaders.pages import Page, Window
 from storage import DiffSummary, PriceDiff, Snapshot, Store
 
-# Summaries that a process keeps: versions never change, so neither does what differs between them.
 MAX_CACHED_SUMMARIES = 1000
+"""Summaries that a process caches. Versions are immutable, so a summary never becomes stale."""
 
 Key = tuple[str, int, int]
+"""List, version before, version after."""
 
 
 class DiffSummaries:
-    """The summaries of a process. One that is asked for while it is being counted is waited for."""
+    """The cached summaries of a process. Concurrent calls for the same summary share one count."""
 
     def __init__(self) -> None:
         self._counts: OrderedDict[Key, asyncio.Task[DiffSummary]] = OrderedDict()
@@ -38,19 +39,21 @@ class DiffSummaries:
 
 
 async def _count(store: Store, before: Snapshot, after: Snapshot) -> DiffSummary:
-    """A batch knows what it did to the version before it; anything else has to be counted."""
+    """Return the summary stored with the batch that made one version from the other; otherwise count it."""
     for one, other in ((before, after), (after, before)):
         batch = await store.batches.find(other.batch)
         if batch and batch.summary and (batch.version, batch.base) == (other.version, one.version):
-            done = batch.summary
+            stored = batch.summary
             if other is after:
-                return done
-            return DiffSummary(added=done.removed, removed=done.added, changed=done.changed, unchanged=done.unchanged)
+                return stored
+            return DiffSummary(
+                added=stored.removed, removed=stored.added, changed=stored.changed, unchanged=stored.unchanged
+            )
     return await store.differ.summary(before, after)
 
 
 class Diffs:
-    """Reads what differs between versions, for one request."""
+    """Reads the differences between versions for one request."""
 
     def __init__(self, store: Store, versions: VersionCache, summaries: DiffSummaries) -> None:
         self._store = store
@@ -67,5 +70,5 @@ class Diffs:
         return await self._summaries.find(self._store, *await self._manifests(before, after))
 
     async def _manifests(self, before: Snapshot, after: Snapshot) -> tuple[Snapshot, Snapshot]:
-        old = await manifest_of(self._store, self._versions.of(before))
-        return old, await manifest_of(self._store, self._versions.of(after))
+        old = await manifest_of(self._store, self._versions.get_or_add(before))
+        return old, await manifest_of(self._store, self._versions.get_or_add(after))

@@ -1,4 +1,4 @@
-"""The heartbeat of this process: it tells which pointers it answers by, at once when one moves, and what it reads."""
+"""The heartbeat of a process: records the pointer revisions that it serves and the old versions that it reads."""
 
 import asyncio
 import logging
@@ -12,7 +12,7 @@ log = logging.getLogger("pricebook.heartbeat")
 
 
 class Heartbeat:
-    """Beats in the background of one process."""
+    """Writes the heartbeat of one process in the background: at an interval, and at once when a pointer moves."""
 
     def __init__(self, store: Store, pointers: PointerCache) -> None:
         self._processes = store.processes
@@ -22,11 +22,11 @@ class Heartbeat:
         self._stopping = False
 
     def start(self) -> None:
-        """Begin to beat."""
+        """Start the background task."""
         self._task = asyncio.create_task(self._run(), name="heartbeat")
 
     async def stop(self) -> None:
-        """End after the beat that is under way, and tell that this process is gone."""
+        """Finish the current beat, and remove this process from the registry."""
         self._stopping = True
         self._pointers.moved.set()
         if self._task:
@@ -52,8 +52,8 @@ class Heartbeat:
             self._pointers.reads.put_back(keys)
             raise
 
-    async def _try(self, act: Coroutine[None, None, None]) -> None:
+    async def _try(self, action: Coroutine[None, None, None]) -> None:
         try:
-            await act
+            await action
         except Exception as error:
-            log.warning("The heartbeat was missed: %s", error)
+            log.warning("Heartbeat failed: %s", error)

@@ -1,4 +1,4 @@
-"""The versions that a request wants to see at the least."""
+"""The minimum versions that a request requires."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -8,21 +8,22 @@ from storage import PriceList
 
 @dataclass(frozen=True, slots=True)
 class MinVersions:
-    """Of each list that a request reads by its pointer, the version that must have been published before it is read.
+    """The version that must have been published of each list before a request follows the list's pointer.
 
-    A list that was rolled back since has been there: what counts is the highest version that ever was current.
+    The highest version that was ever current counts, so a later rollback does not undo it.
     """
 
-    every: int = 0
-    of: Mapping[str, int] = field(default_factory=dict)
+    default: int = 0
+    """Minimum of the lists that `by_list` does not name."""
+    by_list: Mapping[str, int] = field(default_factory=dict)
 
-    def least(self, price_list: str) -> int:
-        """Return the version of a list that must have been published; 0 where any will do."""
-        return self.of.get(price_list, self.every)
+    def minimum(self, price_list: str) -> int:
+        """Return the minimum version of a list; 0 allows any."""
+        return self.by_list.get(price_list, self.default)
 
-    def reached(self, head: PriceList) -> bool:
-        """Whether a pointer has seen what is wanted."""
-        return head.published_version >= self.least(head.name)
+    def is_reached_by(self, pointer: PriceList) -> bool:
+        """Whether the list has published its minimum version."""
+        return pointer.published_version >= self.minimum(pointer.name)
 
 
 NONE = MinVersions()

@@ -1,4 +1,4 @@
-"""Pages: runs of records in an order, from a place in it. One record more is read than asked for, to see an end."""
+"""Pages of records. Each read asks for one record more than the page shows, to learn whether another page follows."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ K = TypeVar("K")
 
 @dataclass(frozen=True, slots=True)
 class Page(Generic[T]):
-    """A run of records, and whether there are more on either side of it."""
+    """Consecutive records, and whether there are more on either side."""
 
     records: Sequence[T]
     has_next: bool
@@ -24,9 +24,9 @@ class Page(Generic[T]):
 
 @dataclass(frozen=True, slots=True)
 class Window(Generic[K]):
-    """Which part of an order is asked for: `size` records after or before the place of a key.
+    """The requested part of an order: `size` records after one key and before another.
 
-    `backward` asks for the last ones of the range, which is what Relay calls `last`.
+    With `backward` they are the last ones of that range, as with Relay's `last`.
     """
 
     size: int
@@ -35,14 +35,14 @@ class Window(Generic[K]):
     backward: bool = False
 
     def page(self, records: Sequence[T]) -> Page[T]:
-        """Return the page that shows this part, of its records and one more where there is one."""
+        """Return the page for records that were read with one more than `size`, if there is one."""
         if self.backward:
             return Page(records[-self.size :], self.before is not None, len(records) > self.size)
         return Page(records[: self.size], len(records) > self.size, self.after is not None)
 
 
 class Pages:
-    """Reads pages of everything that is listed."""
+    """Reads pages of prices, lists, versions, events and batches."""
 
     def __init__(self, store: Store, versions: VersionCache, warmer: Warmer) -> None:
         self._store = store
@@ -50,41 +50,41 @@ class Pages:
         self._warmer = warmer
 
     def cached_prices(self, snapshot: Snapshot, window: Window[str]) -> Page[Price] | None:
-        """Return a page of a version, in sku order, if all of it is in memory; None where `prices` has to be asked."""
-        records = self._versions.find(snapshot.price_list, snapshot.version)
-        if records is None:
+        """Return a page of a version, in sku order, from memory, or None if only `prices` can return it."""
+        cached = self._versions.find(snapshot.price_list, snapshot.version)
+        if cached is None:
             return None
-        run = records.run(window.size + 1, window.after, window.before, backward=window.backward)
-        if run is None:
+        prices = cached.page(window.size + 1, window.after, window.before, backward=window.backward)
+        if prices is None:
             return None
-        records.read = True
-        self._versions.hits += len(run)
-        return window.page(run)
+        cached.was_read = True
+        self._versions.hits += len(prices)
+        return window.page(prices)
 
     async def prices(self, snapshot: Snapshot, window: Window[str]) -> Page[Price]:
         """Return a page of a version, in sku order."""
-        cached = self.cached_prices(snapshot, window)
-        if cached is not None:
-            return cached
-        records = self._versions.of(snapshot)
-        records.read = True
-        self._warmer.begin(records)
+        page = self.cached_prices(snapshot, window)
+        if page is not None:
+            return page
+        cached = self._versions.get_or_add(snapshot)
+        cached.was_read = True
+        self._warmer.begin(cached)
         async with self._warmer.page_reads:
-            cached = self.cached_prices(snapshot, window)
-            if cached is not None:
-                return cached
-            run = await self._store.query_reader.page(
-                await layers_of(self._store, records),
+            page = self.cached_prices(snapshot, window)
+            if page is not None:
+                return page
+            prices = await self._store.query_reader.page(
+                await layers_of(self._store, cached),
                 window.size + 1,
                 after=window.after,
                 before=window.before,
                 backward=window.backward,
             )
-        self._versions.misses += len(run)
-        return window.page(run)
+        self._versions.misses += len(prices)
+        return window.page(prices)
 
     async def price_lists(self, size: int, after: str | None, reach: ListFilter) -> Page[PriceList]:
-        """Return a page of the lists within reach, by name."""
+        """Return a page of the lists that the filter allows, by name."""
         records = await self._store.price_lists.by_name(size + 1, after or "", reach)
         return _forward(records, size, after)
 
@@ -99,30 +99,30 @@ class Pages:
     async def batches(
         self, price_list: str | None, state: BatchState | None, size: int, after: str | None, reach: ListFilter
     ) -> Page[Batch]:
-        """Return a page of batches within reach, newest first."""
+        """Return a page of the batches of the lists that the filter allows, newest first."""
         records = await self._store.batches.newest(
             size + 1, price_list=price_list, state=state, before=after, reach=reach
         )
         return _forward(records, size, after)
 
     async def events_between(self, price_list: str, above: int, to: int) -> Sequence[Event]:
-        """Return the events of a list with a revision above one and up to another, in their order."""
+        """Return the events of a list with `above` < revision <= `to`, oldest first."""
         return await self._store.events.between(price_list, above, to)
 
     async def last_move(self, price_list: str, to: int) -> Event | None:
-        """Return the event by which the pointer came where it is at a revision; None before its first move."""
+        """Return the event that last moved the pointer up to revision `to`, or None before its first move."""
         return await self._store.events.last_move(price_list, to)
 
     async def count_price_lists(self, reach: ListFilter) -> int:
-        """Return how many lists there are within reach."""
+        """Return the number of lists that the filter allows."""
         return await self._store.price_lists.count(reach)
 
     async def count_snapshots(self, price_list: str) -> int:
-        """Return how many versions of a list are kept."""
+        """Return the number of versions of a list that are kept."""
         return await self._store.snapshots.count(price_list)
 
     async def count_batches(self, price_list: str | None, state: BatchState | None, reach: ListFilter) -> int:
-        """Return how many batches there are of that kind, within reach."""
+        """Return the number of batches of the lists that the filter allows, by list and state."""
         return await self._store.batches.count(price_list=price_list, state=state, reach=reach)
 
 

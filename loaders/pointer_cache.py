@@ -1,4 +1,4 @@
-"""The pointers in memory: which version of each list is current, as the watcher tells it."""
+"""The pointers in memory: the current version of each list, as the watcher reports it."""
 
 import asyncio
 import time
@@ -12,27 +12,29 @@ from loaders.min_versions import NONE, MinVersions
 from loaders.read_marks import ReadMarks
 from storage import Histogram, PriceList, PriceListNotFound, Store, VersionNotReached, Watcher
 
-# A request waits so long, in seconds, for the version that it wants to see at the least. Meanwhile the pointer is
-# looked at so often while nobody pushes it.
-REACH_SECONDS = 5.0
-CHECK_INTERVAL_SECONDS = 0.1
+MIN_VERSION_TIMEOUT_SECONDS = 5.0
+"""How long a request waits for its minimum version."""
+
+POINTER_POLL_INTERVAL_SECONDS = 0.1
+"""How often such a request reads the pointer again while the watcher's stream is down."""
 
 LAG_BOUNDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 3.0, 5.0, 10.0, 30.0)
+"""Upper bounds of the buckets of `PointerCache.lag`, in seconds."""
 
 
 class PointerCache:
-    """All price lists with their pointers, one set a process, and what is in memory of the versions that they name.
+    """The pointers of all price lists, and the cached versions that they name; one instance per process.
 
-    A pointer is answered from memory while the watcher's stream is alive, and read from the database otherwise.
-    To a version that was published the process turns when it is warm; to an earlier one, which is to hold, at once.
-    `moved` is set, and replaced by another, whenever the process answers by another revision of a pointer. `lag`
-    counts how long after a pointer moved that was, where another process moved it.
+    Pointers are served from memory while the watcher's stream is alive, and read from the database otherwise. The
+    process switches to a newly published version once it is warm, and to an earlier one (a rollback) at once.
+    `moved` is set, and replaced by a new event, whenever the process serves another revision of a pointer. `lag` is
+    the histogram of the seconds from the move of a pointer by another process to that switch.
     """
 
     def __init__(self, store: Store, cache_bytes: int = DEFAULT_CACHE_BYTES) -> None:
         self._store = store
         self._pointers: dict[str, PriceList] = {}
-        self._turnings: dict[str, VersionSwitch] = {}
+        self._switches: dict[str, VersionSwitch] = {}
         self._watcher = Watcher(store.db, self.observe)
         self.versions = VersionCache(cache_bytes)
         self.warmer = Warmer(store, self.versions)
@@ -42,15 +44,15 @@ class PointerCache:
         self.lag = Histogram(LAG_BOUNDS)
 
     async def start(self) -> None:
-        """Begin to follow the pointers; returns when all of them are known."""
+        """Start to follow the pointers; returns when all of them are known."""
         await self._watcher.start()
 
     async def stop(self) -> None:
-        """Follow them no longer."""
+        """Stop following the pointers, and cancel the warming of versions."""
         await self._watcher.stop()
-        for turning in self._turnings.values():
-            turning.cancel()
-        self._turnings.clear()
+        for switch in self._switches.values():
+            switch.cancel()
+        self._switches.clear()
         await self.warmer.stop()
 
     @property
@@ -58,101 +60,101 @@ class PointerCache:
         """Whether pointers are being pushed to this process."""
         return self._watcher.alive
 
-    def observe(self, head: PriceList) -> None:
-        """Take note of a pointer; one that is older than what is known changes nothing."""
-        known, turning = self._pointers.get(head.name), self._turnings.get(head.name)
-        if known is None or not self._wants_warming(known, head):
-            self._turn(head)
-        elif turning is None:
-            self._turnings[head.name] = VersionSwitch(head, self.warmer, self._answer_by, self._turned)
+    def observe(self, pointer: PriceList) -> None:
+        """Follow a pointer, unless a newer revision is known."""
+        known, switch = self._pointers.get(pointer.name), self._switches.get(pointer.name)
+        if known is None or not self._should_warm(known, pointer):
+            self._switch_now(pointer)
+        elif switch is None:
+            self._switches[pointer.name] = VersionSwitch(pointer, self.warmer, self._serve, self._finish_switch)
         else:
-            turning.follow(head)
+            switch.follow(pointer)
 
-    def _wants_warming(self, known: PriceList, head: PriceList) -> bool:
-        published = head.published_version > known.published_version and head.current_version == head.published_version
-        return published and self.versions.current(head.name) is not None
+    def _should_warm(self, known: PriceList, pointer: PriceList) -> bool:
+        is_published = known.published_version < pointer.published_version == pointer.current_version
+        return is_published and self.versions.current(pointer.name) is not None
 
-    def _turn(self, head: PriceList) -> None:
-        """Answer by a pointer at once, whatever was being warmed."""
-        known = self._pointers.get(head.name)
-        if known is None or head.revision > known.revision:
-            turning = self._turnings.pop(head.name, None)
-            if turning:
-                turning.cancel()
-            self._answer_by(head)
+    def _switch_now(self, pointer: PriceList) -> None:
+        """Serve a pointer at once, and cancel the warming of another version of its list."""
+        known = self._pointers.get(pointer.name)
+        if known is None or pointer.revision > known.revision:
+            switch = self._switches.pop(pointer.name, None)
+            if switch:
+                switch.cancel()
+            self._serve(pointer)
 
-    def _turned(self, name: str) -> None:
-        del self._turnings[name]
+    def _finish_switch(self, name: str) -> None:
+        del self._switches[name]
 
-    def _answer_by(self, head: PriceList) -> None:
-        known = self._pointers.get(head.name)
-        if known and known.current_version is not None and known.current_version != head.current_version:
-            self.reads.note(head.name, known.current_version)
-        self._pointers[head.name] = head
-        self.versions.turn(head.name, head.current_version)
-        if head.moved_at is not None:
-            self.lag.add(max(0.0, time.time() - head.moved_at.timestamp()))
+    def _serve(self, pointer: PriceList) -> None:
+        known = self._pointers.get(pointer.name)
+        if known and known.current_version is not None and known.current_version != pointer.current_version:
+            self.reads.note(pointer.name, known.current_version)
+        self._pointers[pointer.name] = pointer
+        self.versions.set_current(pointer.name, pointer.current_version)
+        if pointer.moved_at is not None:
+            self.lag.add(max(0.0, time.time() - pointer.moved_at.timestamp()))
         self.moved.set()
         self.moved = asyncio.Event()
 
     def price_lists(self) -> list[PriceList]:
-        """Return the lists that are known, as this process answers by them."""
+        """Return all known lists, as this process serves them."""
         return list(self._pointers.values())
 
     def revisions(self) -> dict[str, int]:
-        """Return the revision of every pointer that this process answers by."""
-        return {name: head.revision for name, head in self._pointers.items()}
+        """Return the pointer revision of each list that this process serves."""
+        return {name: pointer.revision for name, pointer in self._pointers.items()}
 
-    async def beyond(self, name: str, revision: int) -> PriceList:
-        """Return a list once this process answers by its pointer beyond a revision."""
+    async def wait_for_move(self, name: str, revision: int) -> PriceList:
+        """Return a list once this process serves a later revision of its pointer."""
         while True:
             moved, known = self.moved, self._pointers.get(name)
             if known is not None and known.revision > revision:
                 return known
             await moved.wait()
 
-    async def turn_to(self, head: PriceList) -> None:
-        """Take note of a pointer; returns when this process answers by it, or by a later one."""
-        self.observe(head)
-        await self.beyond(head.name, head.revision - 1)
+    async def switch_to(self, pointer: PriceList) -> None:
+        """Follow a pointer; returns when this process serves it or a later revision."""
+        self.observe(pointer)
+        await self.wait_for_move(pointer.name, pointer.revision - 1)
 
     def known(self, name: str) -> PriceList | None:
-        """Return a list as it is now; None where that is not known without asking, as while the stream is down."""
+        """Return a list from memory, or None if it is not known or the watcher's stream is down."""
         return self._pointers.get(name) if self._watcher.alive else None
 
     async def find(self, name: str) -> PriceList | None:
-        """Return a list as it is now, or None. A list that is not known here yet is looked up."""
+        """Return a list, or None if it does not exist. Reads the database if it is not known."""
         known = self.known(name)
         if known is not None:
             return known
         found = await self._store.price_lists.find(name)
         if found is None:
             return None
-        self._turn(found)
+        self._switch_now(found)
         return self._pointers[name]
 
     async def get(self, name: str) -> PriceList:
-        """Return a list as it is now. Raises `PriceListNotFound`."""
+        """Return a list. Raises `PriceListNotFound`."""
         found = await self.find(name)
         if found is None:
             raise PriceListNotFound(name)
         return found
 
-    async def reach(self, name: str, min_versions: MinVersions = NONE) -> PriceList | None:
-        """Return a list as it is now, or None, once this process has seen published of it what is wanted.
+    async def wait_for_min_version(self, name: str, min_versions: MinVersions = NONE) -> PriceList | None:
+        """Return a list once its minimum version is published, or None if there is no such list.
 
-        Raises `VersionNotReached` when it has not within `REACH_SECONDS`.
+        Raises `VersionNotReached` after `MIN_VERSION_TIMEOUT_SECONDS`.
         """
         loop = asyncio.get_running_loop()
-        deadline = loop.time() + REACH_SECONDS
+        deadline = loop.time() + MIN_VERSION_TIMEOUT_SECONDS
         while True:
             moved = self.moved
             found = await self.find(name)
-            if found is None or min_versions.reached(found):
+            if found is None or min_versions.is_reached_by(found):
                 return found
             if loop.time() >= deadline:
-                wanted = min_versions.least(name)
-                raise VersionNotReached(name, wanted, found.published_version, REACH_SECONDS)
+                minimum = min_versions.minimum(name)
+                raise VersionNotReached(name, minimum, found.published_version, MIN_VERSION_TIMEOUT_SECONDS)
             with suppress(TimeoutError):
-                async with asyncio.timeout(CHECK_INTERVAL_SECONDS):
+                async with asyncio.timeout(POINTER_POLL_INTERVAL_SECONDS):
                     await moved.wait()

@@ -1,4 +1,4 @@
-"""Prices by (version, sku): out of the version cache, and what it lacks in one round trip for each version."""
+"""Prices by (version, sku): from the version cache, and the missing ones in one round trip per version."""
 
 import asyncio
 from collections.abc import Sequence
@@ -10,24 +10,24 @@ from loaders.cache.warmer import Warmer
 from loaders.dataloaders import batch_load
 from storage import Price, Snapshot, Store
 
-# No sku is longer, so nothing is kept of one that is.
-MAX_SKU = 256
+MAX_SKU_CHARS = 256
+"""No price has a longer sku, so the absence of a longer one is not cached."""
 
 
 class _Batch:
-    """The skus of one version that wait to be loaded together, and what was found."""
+    """Skus of one version that are collected to be loaded together, and the task that loads them."""
 
-    def __init__(self, records: CachedVersion) -> None:
-        self.records = records
+    def __init__(self, cached: CachedVersion) -> None:
+        self.cached = cached
         self.skus: set[str] = set()
         self.load: asyncio.Task[dict[str, Price]]
 
 
 class PriceLoader:
-    """Loads the prices that a request asks for; None where there is no such sku.
+    """Loads the prices of one request; None for a sku that the version does not have.
 
-    `cached` and `cached_many` answer at once. What they cannot answer is loaded by `load` and `load_many`: all that a
-    request asks for by the next turn of the event loop in one round trip for each version.
+    `cached` and `cached_many` read from memory, without awaiting. `load` and `load_many` also read the database: all
+    skus that a request needs by the next iteration of the event loop, in one round trip per version.
     """
 
     def __init__(self, store: Store, versions: VersionCache, warmer: Warmer) -> None:
@@ -38,28 +38,28 @@ class PriceLoader:
         self._loaded: dict[tuple[str, int], dict[str, Price | None]] = {}
 
     def cached(self, snapshot: Snapshot, sku: str) -> Found:
-        """Return the price of a sku if it is known in memory, MISSING if it is not."""
-        records = self._versions.find(snapshot.price_list, snapshot.version)
-        if records is None:
+        """Return the price of a sku from memory, or MISSING if it is not cached."""
+        cached = self._versions.find(snapshot.price_list, snapshot.version)
+        if cached is None:
             return MISSING
-        found = records.get(sku)
+        found = cached.get(sku)
         if found is not MISSING:
-            records.read = True
+            cached.was_read = True
             self._versions.hits += 1
         return found
 
     def cached_many(self, snapshot: Snapshot, skus: Sequence[str]) -> list[Record] | None:
-        """Return the prices of skus, in their order, if all are known in memory; None if not."""
-        records = self._versions.find(snapshot.price_list, snapshot.version)
-        if records is None:
+        """Return the prices of skus from memory, in the order given, or None unless all are cached."""
+        cached = self._versions.find(snapshot.price_list, snapshot.version)
+        if cached is None:
             return None
         found: list[Record] = []
         for sku in skus:
-            record = records.get(sku)
+            record = cached.get(sku)
             if record is MISSING:
                 return None
             found.append(record)
-        records.read = True
+        cached.was_read = True
         self._versions.hits += len(found)
         return found
 
@@ -68,37 +68,37 @@ class PriceLoader:
         return (await self.load_many(snapshot, [sku]))[0]
 
     async def load_many(self, snapshot: Snapshot, skus: Sequence[str]) -> list[Price | None]:
-        """Return the prices of skus, in their order."""
-        records = self._versions.of(snapshot)
-        records.read = True
+        """Return the prices of skus, in the order given."""
+        cached = self._versions.get_or_add(snapshot)
+        cached.was_read = True
         loaded = self._loaded.setdefault((snapshot.price_list, snapshot.version), {})
         for sku in skus:
-            if sku not in loaded and (found := records.get(sku)) is not MISSING:
+            if sku not in loaded and (found := cached.get(sku)) is not MISSING:
                 loaded[sku] = found
                 self._versions.hits += 1
-        lacking = [sku for sku in skus if sku not in loaded]
-        if lacking:
-            batch = self._batch(records)
-            batch.skus.update(lacking)
+        missing = [sku for sku in skus if sku not in loaded]
+        if missing:
+            batch = self._batch(cached)
+            batch.skus.update(missing)
             prices = await asyncio.shield(batch.load)
-            loaded.update((sku, prices.get(sku)) for sku in lacking)
+            loaded.update((sku, prices.get(sku)) for sku in missing)
         return [loaded[sku] for sku in skus]
 
-    def _batch(self, records: CachedVersion) -> _Batch:
-        key = records.snapshot.price_list, records.snapshot.version
+    def _batch(self, cached: CachedVersion) -> _Batch:
+        key = cached.snapshot.price_list, cached.snapshot.version
         batch = self._batches.get(key)
         if batch is None:
-            batch = self._batches[key] = _Batch(records)
+            batch = self._batches[key] = _Batch(cached)
             batch.load = asyncio.create_task(self._load(key, batch))
         return batch
 
     async def _load(self, key: tuple[str, int], batch: _Batch) -> dict[str, Price]:
-        await asyncio.sleep(0)  # so that who is about to be resumed can join
+        await asyncio.sleep(0)  # lets tasks that are ready to run add their skus
         del self._batches[key]
-        records, skus = batch.records, list(batch.skus)
+        cached, skus = batch.cached, list(batch.skus)
         self._versions.misses += len(skus)
-        self._warmer.begin(records)
+        self._warmer.begin(cached)
         with batch_load("PriceLoader", len(skus)):
-            found = await self._store.query_reader.find(await layers_of(self._store, records), skus)
-        self._versions.add(records, [(sku, found.get(sku)) for sku in skus if sku in found or len(sku) <= MAX_SKU])
+            found = await self._store.query_reader.find(await layers_of(self._store, cached), skus)
+        self._versions.add(cached, [(sku, found.get(sku)) for sku in skus if sku in found or len(sku) <= MAX_SKU_CHARS])
         return found

@@ -1,4 +1,4 @@
-"""Which versions this process reads that are not current: retention leaves them alone for as long."""
+"""Marks on the old versions that this process reads: retention does not expire a marked version."""
 
 import asyncio
 
@@ -8,36 +8,36 @@ Key = tuple[str, int]
 
 
 class ReadMarks:
-    """The reads of a process that are not noted in the database yet. `interval` is how long, in seconds, one counts."""
+    """The marks of a process that are not stored yet. A stored mark is not renewed within `interval` seconds."""
 
     def __init__(self, interval: float) -> None:
         self._interval = interval
-        self._unnoted: set[Key] = set()
-        self._noted: dict[Key, float] = {}
+        self._pending: set[Key] = set()
+        self._stored_at: dict[Key, float] = {}
 
     def note(self, price_list: str, version: int) -> None:
-        """Note that a version is being read."""
+        """Record that a version is being read."""
         key = price_list, version
-        noted = self._noted.get(key)
-        if noted is None or asyncio.get_running_loop().time() - noted > self._interval:
-            self._unnoted.add(key)
+        stored_at = self._stored_at.get(key)
+        if stored_at is None or asyncio.get_running_loop().time() - stored_at > self._interval:
+            self._pending.add(key)
 
     def take(self) -> list[Key]:
-        """Return what was read since the last time, for it to be noted in the database."""
+        """Return the versions read since the last call, to be stored in the database."""
         now = asyncio.get_running_loop().time()
-        keys = list(self._unnoted)
-        self._unnoted.clear()
-        self._noted = {key: at for key, at in self._noted.items() if now - at <= self._interval}
-        self._noted.update(dict.fromkeys(keys, now))
+        keys = list(self._pending)
+        self._pending.clear()
+        self._stored_at = {key: time for key, time in self._stored_at.items() if now - time <= self._interval}
+        self._stored_at.update(dict.fromkeys(keys, now))
         return keys
 
     def put_back(self, keys: list[Key]) -> None:
-        """Take back what could not be noted."""
-        self._unnoted.update(keys)
+        """Return versions that could not be stored, to be taken again."""
+        self._pending.update(keys)
         for key in keys:
-            self._noted.pop(key, None)
+            self._stored_at.pop(key, None)
 
 
 def is_in_danger(snapshot: Snapshot) -> bool:
-    """Whether a version that is being read may be gone before the next heartbeat."""
+    """Whether a version that is being read may expire before the next heartbeat."""
     return snapshot.doomed_at is not None and snapshot.retired_at is None

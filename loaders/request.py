@@ -1,4 +1,4 @@
-"""The loaders of one request: made for it when they are first asked for, and gone with it."""
+"""The loaders of one request, each created on first use."""
 
 from functools import cached_property
 
@@ -20,7 +20,7 @@ from storage import Store
 
 
 class Loaders:
-    """Everything through which the resolvers of one request read."""
+    """All readers that the resolvers of one request use."""
 
     def __init__(self, store: Store, pointers: PointerCache, min_versions: MinVersions = NONE) -> None:
         self._store = store
@@ -46,12 +46,12 @@ class Loaders:
 
     @cached_property
     def pages(self) -> Pages:
-        """Pages of everything that is listed."""
+        """Pages of prices, lists, versions, events and batches."""
         return Pages(self._store, self._pointers.versions, self._pointers.warmer)
 
     @cached_property
     def selections(self) -> Selections:
-        """Pages of filtered or otherwise ordered prices."""
+        """Pages of prices by filter and order."""
         return Selections(self._store, self._pointers.versions, self.prices)
 
     @cached_property

@@ -1,4 +1,4 @@
-"""Selections: pages of the prices that meet a filter, or in another order than that of their skus."""
+"""Selections: pages of the prices that match a filter, or that are in another order than by sku."""
 
 from loaders.cache.manifests import manifest_of
 from loaders.cache.version_cache import VersionCache
@@ -8,7 +8,7 @@ from storage import Place, Price, Selection, Snapshot, SnapshotExpired, Store
 
 
 class Selections:
-    """Reads selections. A scan finds the skus; the prices come by the loader that has them, perhaps, already."""
+    """Reads selections. A scan finds the skus; the price loader, which may have them cached, loads the prices."""
 
     def __init__(self, store: Store, versions: VersionCache, prices: PriceLoader) -> None:
         self._store = store
@@ -27,25 +27,25 @@ class Selections:
             before=window.before,
             backward=window.backward,
         )
-        shown = window.page(skus)
-        prices = await self._prices.load_many(snapshot, list(shown.records))
+        page = window.page(skus)
+        prices = await self._prices.load_many(snapshot, list(page.records))
         found = [price for price in prices if price is not None]
         if len(found) < len(prices):
-            # A version never changes: what was there a moment ago can only have gone with all of it.
+            # A version is immutable: a price that the scan found can only be missing if the whole version expired.
             raise SnapshotExpired(snapshot.price_list, snapshot.version)
-        return Page(found, shown.has_next, shown.has_previous)
+        return Page(found, page.has_next, page.has_previous)
 
     async def count(self, snapshot: Snapshot, selection: Selection) -> int:
-        """Return how many prices a selection has. Raises `ScanLimit`."""
+        """Return the number of prices in a selection. Raises `ScanLimit`."""
         if Selection(selection.filter).is_everything:
             return snapshot.size
         return await self._store.scanner.count(await self._manifest(snapshot), selection)
 
     async def _manifest(self, snapshot: Snapshot) -> Snapshot:
-        return await manifest_of(self._store, self._versions.of(snapshot))
+        return await manifest_of(self._store, self._versions.get_or_add(snapshot))
 
     async def _range(self, snapshot: Snapshot, selection: Selection, window: Window[Place]) -> Page[Price]:
-        records = await self._store.query_reader.page(
+        prices = await self._store.query_reader.page(
             (await self._manifest(snapshot)).layer_ids,
             window.size + 1,
             after=window.after and window.after.sku,
@@ -53,4 +53,4 @@ class Selections:
             backward=window.backward,
             within=selection.filter.span,
         )
-        return window.page(records)
+        return window.page(prices)

@@ -1,4 +1,4 @@
-"""The view of a request: which version of each list it sees, decided once and kept to its end."""
+"""The view of a request: the version of each list that it reads, chosen once and fixed until the request ends."""
 
 import asyncio
 
@@ -9,9 +9,9 @@ from storage import PriceList, PriceListNotFound, Snapshot, SnapshotExpired, Sna
 
 
 class View:
-    """One request's view. The pointer of a list is read once, whatever is published meanwhile.
+    """One request's view. The pointer of each list is read once; later publishes do not affect the request.
 
-    `min_versions` is what must have been published of a list before its pointer is read.
+    `min_versions` are the versions that must have been published before the pointer of a list is used.
     """
 
     def __init__(
@@ -20,18 +20,19 @@ class View:
         self._pointers = pointers
         self._snapshots = snapshots
         self.min_versions = min_versions
-        self._read: dict[str, PriceList | None] = {}
-        self._seen: dict[str, PriceList] = {}
+        self._numbered: dict[str, PriceList | None] = {}
+        """By list, the pointer at the first read of a version by its number."""
+        self._followed: dict[str, PriceList] = {}
         self._finding: dict[str, asyncio.Future[PriceList | None]] = {}
 
     def known(self, name: str) -> PriceList | None:
-        """Return the list as this request sees it, if that is in memory; None where `find` has to be asked."""
-        seen = self._seen.get(name)
-        if seen is None and name not in self._finding:
-            head = self._pointers.known(name)
-            if head is not None and self.min_versions.reached(head):
-                seen = self._seen[name] = head
-        return seen
+        """Return the list as this request sees it from memory, or None if only `find` can return it."""
+        followed = self._followed.get(name)
+        if followed is None and name not in self._finding:
+            pointer = self._pointers.known(name)
+            if pointer is not None and self.min_versions.is_reached_by(pointer):
+                followed = self._followed[name] = pointer
+        return followed
 
     async def find(self, name: str) -> PriceList | None:
         """Return the list as this request sees it, or None. Raises `VersionNotReached`."""
@@ -39,65 +40,64 @@ class View:
         if known is not None:
             return known
         if name not in self._finding:
-            self._finding[name] = asyncio.ensure_future(self._pointers.reach(name, self.min_versions))
+            self._finding[name] = asyncio.ensure_future(self._pointers.wait_for_min_version(name, self.min_versions))
         found = await asyncio.shield(self._finding[name])
         if found is not None:
-            self._seen.setdefault(name, found)
+            self._followed.setdefault(name, found)
         return found
 
     def forget(self, name: str) -> None:
-        """See the list anew, after a mutation of this request moved its pointer."""
-        self._seen.pop(name, None)
+        """Read the pointer of the list again, because a mutation of this request moved it."""
+        self._followed.pop(name, None)
         self._finding.pop(name, None)
 
-    def now(self, name: str) -> Snapshot | None:
-        """Return the version that is current to this request, if it is in memory; None where `current` has to tell."""
-        head = self.known(name)
-        if head is None or head.current_version is None:
+    def known_current(self, name: str) -> Snapshot | None:
+        """Return the current version of this request from memory, or None if only `current` can return it."""
+        pointer = self.known(name)
+        if pointer is None or pointer.current_version is None:
             return None
-        return self._held(name, head.current_version)
+        return self._cached_manifest(name, pointer.current_version)
 
     def followed(self) -> dict[str, PriceList | None]:
-        """Return the lists whose pointer this request followed, as it sees them."""
-        return {name: self._seen.get(name) for name in (*self._seen, *self._finding)}
+        """Return the lists whose pointers this request followed, as it sees them."""
+        return {name: self._followed.get(name) for name in (*self._followed, *self._finding)}
 
     def revisions(self) -> dict[str, int] | None:
-        """Return, by list, the revision of the pointer as long as which all that was read is as it was.
+        """Return the pointer revision of each list at which this response stays valid, or None if one is unknown.
 
-        A version that is read by its number can be taken by retention, which moves the pointer to another revision.
-        None where a revision is not known.
+        Versions that were read by their numbers count too: retention raises the revision when it expires one.
         """
         revisions: dict[str, int] = {}
-        for head in (*self._read.values(), *self.followed().values()):
-            if head is None:
+        for pointer in (*self._numbered.values(), *self.followed().values()):
+            if pointer is None:
                 return None
-            revisions[head.name] = min(head.revision, revisions.get(head.name, head.revision))
+            revisions[pointer.name] = min(pointer.revision, revisions.get(pointer.name, pointer.revision))
         return revisions
 
     async def current(self, name: str) -> Snapshot | None:
-        """Return the version that is current to this request; None before a first batch was published.
+        """Return the current version of this request, or None before the first publish.
 
         Raises `PriceListNotFound`, `VersionNotReached`.
         """
-        head = await self.find(name)
-        if head is None:
+        pointer = await self.find(name)
+        if pointer is None:
             raise PriceListNotFound(name)
-        version = head.current_version
+        version = pointer.current_version
         return None if version is None else await self.version(name, version)
 
     async def find_version(self, name: str, version: int) -> Snapshot | None:
-        """Return a version by its number; None where it is not kept any more."""
-        snapshot = self._held(name, version) or await self._snapshots.load((name, version))
+        """Return a version by its number, or None if it does not exist or has expired."""
+        snapshot = self._cached_manifest(name, version) or await self._snapshots.load((name, version))
         return None if snapshot is None or snapshot.state is SnapshotState.RETIRED else snapshot
 
     async def version(self, name: str, version: int) -> Snapshot:
         """Return a version by its number.
 
-        Raises `PriceListNotFound`, `SnapshotNotFound`, and `SnapshotExpired` for one that retention took.
+        Raises `PriceListNotFound`, `SnapshotNotFound`, and `SnapshotExpired` if retention expired it.
         """
-        if name not in self._read:
-            self._read[name] = self._pointers.known(name)
-        snapshot = self._held(name, version) or await self._snapshots.load((name, version))
+        if name not in self._numbered:
+            self._numbered[name] = self._pointers.known(name)
+        snapshot = self._cached_manifest(name, version) or await self._snapshots.load((name, version))
         if snapshot is None:
             if await self._pointers.find(name) is None:
                 raise PriceListNotFound(name)
@@ -106,10 +106,10 @@ class View:
             raise SnapshotExpired(name, version)
         return snapshot
 
-    def _held(self, name: str, version: int) -> Snapshot | None:
-        """Return the manifest of a version from memory, while it is current: so long retention leaves it alone."""
-        head = self._seen.get(name) or self._pointers.known(name)
-        if head is None or head.current_version != version:
+    def _cached_manifest(self, name: str, version: int) -> Snapshot | None:
+        """Return the manifest of a version from memory if it is current: retention never expires a current version."""
+        pointer = self._followed.get(name) or self._pointers.known(name)
+        if pointer is None or pointer.current_version != version:
             return None
-        records = self._pointers.versions.find(name, version)
-        return records.snapshot if records is not None and records.snapshot.published_at is not None else None
+        cached = self._pointers.versions.find(name, version)
+        return cached.snapshot if cached is not None and cached.snapshot.published_at is not None else None

@@ -56,7 +56,7 @@ def parse(text: str) -> MinVersions:
             "MIN_VERSION_INVALID",
             f"{HEADER} is a version, as 7, or one for each of some lists, as shop=7, ecb=31.",
         )
-    return MinVersions(of=wanted)
+    return MinVersions(by_list=wanted)
 
 
 async def _refuse(bad: BadRequest, scope: Scope, receive: Receive, send: Send) -> None:

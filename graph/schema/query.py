@@ -40,7 +40,7 @@ class Query:
         if version is None:
             version = version_of_cursors(info)
         if version is None:
-            return view.now(price_list) or view.current(price_list)
+            return view.known_current(price_list) or view.current(price_list)
         return view.version(price_list, version)
 
     @strawberry.field(description="A price list; null where there is none.", graphql_type=PriceList | None)

@@ -56,7 +56,7 @@ class Subscription:
             yield await _publication(context, last)
         revision = head.revision
         while True:
-            head = await context.pointers.beyond(price_list, revision)
+            head = await context.pointers.wait_for_move(price_list, revision)
             for event in await context.loaders.pages.events_between(price_list, revision, head.revision):
                 if event.moved:
                     context.renew()

@@ -1,1 +1,1 @@
-"""Prices of versions in memory, and how they are warmed before a process turns to them."""
+"""The cache of versions in memory, and the warming of a new version before a process switches to it."""

@@ -1,4 +1,4 @@
-"""What a record weighs in memory, in bytes: the sum of `sys.getsizeof` over its objects, and its place in the cache."""
+"""Memory size of a cached record in bytes: `sys.getsizeof` of all its objects, and its entries in the cache."""
 
 from decimal import Decimal
 from sys import getsizeof
@@ -6,26 +6,27 @@ from typing import Any
 
 from storage import Price, Tier
 
-# An entry of a dict with thousands of them takes 37 to 105 bytes, by how long ago it grew last (CPython 3.11,
-# tracemalloc); one of the sorted list of skus takes 8.
-PLACE = 72
-SORTED_PLACE = 8
+ENTRY_BYTES = 72
+"""An entry of a large dict: 37 to 105 bytes, by when the dict was last resized (CPython 3.11, tracemalloc)."""
+
+SORTED_ENTRY_BYTES = 8
+"""An entry of the sorted list of skus."""
 
 _DECIMAL = getsizeof(Decimal("12.50"))
-_PRICE = getsizeof(Price("", Decimal(1), "EUR")) + _DECIMAL + PLACE
+_PRICE = getsizeof(Price("", Decimal(1), "EUR")) + _DECIMAL + ENTRY_BYTES
 _TIER = getsizeof(Tier(1, Decimal(1))) + _DECIMAL + getsizeof(1 << 16) + 8
 _DATE = 32
 _NESTED = (dict, list)
 
 
 def weigh(sku: str, price: Price | None) -> int:
-    """Return the bytes of a record, or of the knowledge that there is none.
+    """Return the bytes of a record, or of the entry for a sku that the version does not have.
 
-    Currencies are not counted, for all prices share them; names of attributes are, though most prices share those
-    too: so a list where each price has names of its own does not exceed what it claims.
+    Currencies are not counted, because all prices share them. Attribute names are, although most prices share them:
+    otherwise a list in which every price has different names would exceed the budget.
     """
     if price is None:
-        return PLACE + getsizeof(sku)
+        return ENTRY_BYTES + getsizeof(sku)
     size = _PRICE + getsizeof(sku)
     if price.attributes:
         size += _deep(price.attributes)

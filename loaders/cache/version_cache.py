@@ -1,4 +1,4 @@
-"""The version cache of a process: the records of versions in memory, shared by all requests, bounded by bytes."""
+"""The version cache of a process: records of versions, shared by all requests, bounded by bytes."""
 
 import asyncio
 from collections.abc import Iterable, Sequence
@@ -8,22 +8,25 @@ from storage import Snapshot
 
 DEFAULT_CACHE_BYTES = 256 << 20
 
-# A list is kept whole if it takes at most this part of the budget, and all such lists together at most twice that:
-# so there is always room for the next version of one of them beside the one that is read.
-WHOLE_SHARE = 3
+WHOLE_LIST_DIVISOR = 3
+"""A list is cached whole if it takes at most this fraction of the budget, and all such lists at most twice that.
 
-# So many versions of a list that are not current are kept, for walks and requests that are still on them.
+So there is always room for the next version of one of them.
+"""
+
 MAX_OLD_VERSIONS = 3
+"""Number of versions of a list to keep besides the current one, for requests that still read them."""
 
-# Evicting takes so much at a time, at the least.
 EVICTION_BATCH_BYTES = 256 << 10
+"""Minimum to evict at a time."""
 
 
 class VersionCache:
-    """What is in memory of the versions of all lists.
+    """The cached versions of all lists.
 
-    Memory is taken from versions that are not current first, then from what was not read lately; lists that are kept
-    whole give way only to each other. `bytes` never exceeds `budget`; with a budget of 0 only manifests are kept.
+    Versions that are not current are evicted first, then the least recently read cached. Lists that are cached whole
+    are evicted only in favour of each other. `bytes` never exceeds `budget`; with a budget of 0 only manifests are
+    cached.
     """
 
     def __init__(self, budget: int = DEFAULT_CACHE_BYTES) -> None:
@@ -37,16 +40,16 @@ class VersionCache:
 
     @property
     def whole_limit(self) -> int:
-        """How many bytes a list may take that is kept whole."""
-        return self.budget // WHOLE_SHARE
+        """Maximum bytes of a list that is cached whole."""
+        return self.budget // WHOLE_LIST_DIVISOR
 
     def find(self, price_list: str, version: int) -> CachedVersion | None:
-        """Return what is in memory of a version, or None."""
+        """Return a cached version, or None."""
         versions = self._lists.get(price_list)
         return None if versions is None else versions.get(version)
 
-    def of(self, snapshot: Snapshot) -> CachedVersion:
-        """Return what is in memory of a version, whose manifest was just read."""
+    def get_or_add(self, snapshot: Snapshot) -> CachedVersion:
+        """Return a cached version; add it, with no cached, if its manifest was just read."""
         found = self.find(snapshot.price_list, snapshot.version)
         if found is None:
             found = CachedVersion(snapshot, asyncio.get_running_loop().time())
@@ -54,72 +57,72 @@ class VersionCache:
         return found
 
     def current(self, price_list: str) -> CachedVersion | None:
-        """Return what is in memory of a list's current version, or None."""
+        """Return the cached current version of a list, or None."""
         version = self._current.get(price_list)
         return None if version is None else self.find(price_list, version)
 
-    def is_current(self, records: CachedVersion) -> bool:
-        """Whether a version is the one that readers of its list are given."""
-        return self.current(records.snapshot.price_list) is records
+    def is_current(self, cached: CachedVersion) -> bool:
+        """Whether a version is the current one of its list."""
+        return self.current(cached.snapshot.price_list) is cached
 
-    def note(self, snapshot: Snapshot) -> None:
-        """Take note of a manifest that was just read; that of a current version is kept."""
+    def update_manifest(self, snapshot: Snapshot) -> None:
+        """Replace the manifest of a cached version by one that was just read; add a current version that is missing."""
         found = self.find(snapshot.price_list, snapshot.version)
         if found is not None:
             found.snapshot = snapshot
             found.read_at = asyncio.get_running_loop().time()
         elif self._current.get(snapshot.price_list) == snapshot.version:
-            self.of(snapshot)
+            self.get_or_add(snapshot)
 
-    def turn(self, price_list: str, version: int | None) -> None:
-        """Take note of which version readers of a list are given from now on."""
+    def set_current(self, price_list: str, version: int | None) -> None:
+        """Set the current version of a list."""
         if version is None:
             self._current.pop(price_list, None)
         else:
             self._current[price_list] = version
         for each in self._lists.get(price_list, {}).values():
-            each.coming = False
-        self._thin(price_list)
+            each.is_next = False
+        self._drop_old_versions(price_list)
 
-    def put(self, records: CachedVersion) -> None:
-        """Take in a version; what was here of it before is dropped."""
-        before = self.find(records.snapshot.price_list, records.snapshot.version)
+    def put(self, cached: CachedVersion) -> None:
+        """Put a version into the cache, in place of an earlier entry for it."""
+        before = self.find(cached.snapshot.price_list, cached.snapshot.version)
         if before is not None:
             self.drop(before)
-        self._lists.setdefault(records.snapshot.price_list, {})[records.snapshot.version] = records
-        self._thin(records.snapshot.price_list)
+        self._lists.setdefault(cached.snapshot.price_list, {})[cached.snapshot.version] = cached
+        self._drop_old_versions(cached.snapshot.price_list)
 
-    def drop(self, records: CachedVersion) -> None:
-        """Let go of a version. One that read through it knows only its own records from now on."""
-        versions = self._lists[records.snapshot.price_list]
-        if records.loading:
-            records.loading.cancel()
+    def drop(self, cached: CachedVersion) -> None:
+        """Drop a version. Versions that read through it keep only their own cached."""
+        versions = self._lists[cached.snapshot.price_list]
+        if cached.loading:
+            cached.loading.cancel()
         for other in versions.values():
-            if other.newer is records:
-                self.bytes -= other.lose_newer()
-        if versions.get(records.snapshot.version) is records:
-            del versions[records.snapshot.version]
-        self.bytes -= records.bytes
-        self.evictions += len(records.young) + len(records.old)
-        records.forget()
+            if other.newer is cached:
+                self.bytes -= other.detach_newer()
+        if versions.get(cached.snapshot.version) is cached:
+            del versions[cached.snapshot.version]
+        self.bytes -= cached.bytes
+        self.evictions += len(cached.young) + len(cached.old)
+        cached.clear()
 
-    def add(self, records: CachedVersion, found: Iterable[tuple[str, Record]]) -> bool:
-        """Keep records of a version; False where it was dropped meanwhile, or there is no room for them."""
-        if not self.budget or self.find(records.snapshot.price_list, records.snapshot.version) is not records:
+    def add(self, cached: CachedVersion, found: Iterable[tuple[str, Record]]) -> bool:
+        """Add records of a version. Returns False if it was dropped, or there is no room for them."""
+        if not self.budget or self.find(cached.snapshot.price_list, cached.snapshot.version) is not cached:
             return False
         added = []
         for sku, record in found:
-            if weight := records.add(sku, record):
+            if weight := cached.add(sku, record):
                 self.bytes += weight
                 added.append(sku)
         if self.make_room():
             return True
         for sku in added:
-            self.bytes -= records.take_back(sku)
+            self.bytes -= cached.discard(sku)
         return False
 
     def make_room(self) -> bool:
-        """Evict until everything fits into the budget; False where it cannot."""
+        """Evict until everything fits into the budget. Returns False if that is impossible."""
         while self.bytes > self.budget:
             victim = self._victim()
             if victim is None:
@@ -132,50 +135,50 @@ class VersionCache:
                 self.drop(victim)
         return True
 
-    def complete(self, records: CachedVersion, skus: Sequence[str]) -> bool:
-        """Note that all records of a version are here; False where some were evicted meanwhile, or it is too large."""
-        before = records.bytes
-        whole = records.complete(skus)
-        self.bytes += records.bytes - before
-        if whole and not (self.fits_whole(records, records.bytes) and self.make_room()):
-            self.bytes -= records.lose_newer()
+    def complete(self, cached: CachedVersion, skus: Sequence[str]) -> bool:
+        """Mark a version as whole. Returns False if records were evicted since, or it is too large."""
+        before = cached.bytes
+        is_whole = cached.complete(skus)
+        self.bytes += cached.bytes - before
+        if is_whole and not (self.fits_whole(cached, cached.bytes) and self.make_room()):
+            self.bytes -= cached.detach_newer()
             return False
-        return whole
+        return is_whole
 
-    def fits_whole(self, records: CachedVersion, weight: int) -> bool:
-        """Whether a list of that weight may be kept whole, beside those that are, and has readers."""
-        if not (records.coming or self.is_current(records)):
+    def fits_whole(self, cached: CachedVersion, weight: int) -> bool:
+        """Whether a version of `weight` bytes may be cached whole, in addition to those that are."""
+        if not (cached.is_next or self.is_current(cached)):
             return False
-        others = sum(other.bytes for other in self._wholes() if other is not records)
-        return weight <= self.whole_limit and others + weight <= 2 * self.whole_limit
+        other_bytes = sum(other.bytes for other in self._whole_versions() if other is not cached)
+        return weight <= self.whole_limit and other_bytes + weight <= 2 * self.whole_limit
 
-    def make_way(self, records: CachedVersion, weight: int) -> bool:
-        """Tell `fits_whole`; lists that nobody read since the last time give way."""
+    def make_room_for_whole(self, cached: CachedVersion, weight: int) -> bool:
+        """Drop whole lists that no request read since the last call until `fits_whole`, which is returned."""
         if weight > self.whole_limit:
             return False
-        for other in self._wholes():
-            if self.fits_whole(records, weight):
+        for other in self._whole_versions():
+            if self.fits_whole(cached, weight):
                 return True
-            if other is not records and not other.read:
+            if other is not cached and not other.was_read:
                 self.drop(other)
-            other.read = False
-        return self.fits_whole(records, weight)
+            other.was_read = False
+        return self.fits_whole(cached, weight)
 
     def _victim(self) -> CachedVersion | None:
-        """Return the version to take memory from: one that is not current, or of those not whole the largest."""
-        everything = [each for versions in self._lists.values() for each in versions.values() if not each.coming]
-        other = next((each for each in everything if each.bytes and not self.is_current(each)), None)
-        if other is not None:
-            return other
-        evictable = [each for each in everything if not each.pinned and (each.young or each.old)]
+        """Return the version to evict from: one that is not current, else the largest that is evictable."""
+        candidates = [each for versions in self._lists.values() for each in versions.values() if not each.is_next]
+        old = next((each for each in candidates if each.bytes and not self.is_current(each)), None)
+        if old is not None:
+            return old
+        evictable = [each for each in candidates if each.is_evictable and (each.young or each.old)]
         return max(evictable, key=lambda each: each.bytes, default=None)
 
-    def _wholes(self) -> list[CachedVersion]:
+    def _whole_versions(self) -> list[CachedVersion]:
         currents = (self.current(name) for name in self._current)
-        return [each for each in currents if each is not None and each.whole]
+        return [each for each in currents if each is not None and each.is_whole]
 
-    def _thin(self, price_list: str) -> None:
+    def _drop_old_versions(self, price_list: str) -> None:
         versions = self._lists.get(price_list, {})
-        others = [each for each in versions.values() if not self.is_current(each)]
-        for each in others[: max(0, len(others) - MAX_OLD_VERSIONS)]:
+        old = [each for each in versions.values() if not self.is_current(each)]
+        for each in old[: max(0, len(old) - MAX_OLD_VERSIONS)]:
             self.drop(each)

@@ -1,4 +1,4 @@
-"""Turning to a version that was published: when it is warm, or when its time is over."""
+"""The switch of a process to a published version: once it is warm, or after a timeout."""
 
 import asyncio
 from collections.abc import Callable
@@ -6,55 +6,55 @@ from collections.abc import Callable
 from loaders.cache.warmer import Warmer
 from storage import PriceList
 
-# A version that was published is warmed for so long, in seconds, before readers are given it all the same.
 MAX_SWITCH_DELAY_SECONDS = 2.0
+"""How long a published version is warmed before the process switches to it even if it is still cold."""
 
 
 class VersionSwitch:
-    """The way of one list to its newest pointer: each in its turn is warmed, then given to `turn`.
+    """Switches one list to its newest pointer: warms the version that it names, then calls `switch`.
 
-    What is published meanwhile is warmed next, upon the one before. Calls `done`, with the list's name, when nothing
-    is left to turn to.
+    A pointer that arrives during the warming is warmed next, from the version before it. Calls `done` with the name of
+    the list once no pointer is left.
     """
 
     def __init__(
-        self, head: PriceList, warmer: Warmer, turn: Callable[[PriceList], None], done: Callable[[str], None]
+        self, pointer: PriceList, warmer: Warmer, switch: Callable[[PriceList], None], done: Callable[[str], None]
     ) -> None:
-        self._name = head.name
+        self._name = pointer.name
         self._warmer = warmer
-        self._turn = turn
+        self._switch = switch
         self._done = done
         self._next: PriceList | None = None
-        self._newest = 0
-        self._due = 0.0
-        self._warm: asyncio.Task[None] | None = None
-        self.follow(head)
-        self._task = asyncio.create_task(self._run(), name=f"turn of {head.name}")
+        self._newest_revision = 0
+        self._deadline = 0.0
+        self._warming: asyncio.Task[None] | None = None
+        self.follow(pointer)
+        self._task = asyncio.create_task(self._run(), name=f"switch of {pointer.name}")
 
-    def follow(self, head: PriceList) -> None:
-        """Turn to this pointer next; one that still waited is passed over, and its time is this one's."""
-        if head.revision <= self._newest:
+    def follow(self, pointer: PriceList) -> None:
+        """Switch to this pointer next. It replaces a pointer that still waits, and inherits its deadline."""
+        if pointer.revision <= self._newest_revision:
             return
-        self._newest = head.revision
+        self._newest_revision = pointer.revision
         if self._next is None:
-            self._due = asyncio.get_running_loop().time() + MAX_SWITCH_DELAY_SECONDS
-        self._next = head
+            self._deadline = asyncio.get_running_loop().time() + MAX_SWITCH_DELAY_SECONDS
+        self._next = pointer
 
     def cancel(self) -> None:
-        """Leave it."""
+        """Stop warming and switching."""
         self._task.cancel()
-        if self._warm:
-            self._warm.cancel()
+        if self._warming:
+            self._warming.cancel()
 
     async def _run(self) -> None:
-        head = self._next
-        while head is not None:
-            due, self._next = self._due, None
-            if self._warm:
-                self._warm.cancel()
-            self._warm = self._warmer.start(head)
-            left = due - asyncio.get_running_loop().time()
-            await asyncio.wait([self._warm], timeout=max(0.0, left))
-            self._turn(head)
-            head = self._next
+        pointer = self._next
+        while pointer is not None:
+            deadline, self._next = self._deadline, None
+            if self._warming:
+                self._warming.cancel()
+            self._warming = self._warmer.start(pointer)
+            remaining = deadline - asyncio.get_running_loop().time()
+            await asyncio.wait([self._warming], timeout=max(0.0, remaining))
+            self._switch(pointer)
+            pointer = self._next
         self._done(self._name)

@@ -1,1 +1,1 @@
-"""Layers: writing, reading and merging them, scans, differences between versions and the history of a price."""
+"""Layers: writing, reading, merging and scanning them, diffs of versions, and the history of a price."""

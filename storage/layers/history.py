@@ -1,4 +1,4 @@
-"""The history of a price: the versions in which it became what it was."""
+"""The history of a price: the versions that changed it."""
 
 import asyncio
 from collections.abc import Iterable, Mapping, Sequence
@@ -11,17 +11,19 @@ from storage.errors import ScanLimit
 from storage.layers.reader import LayerReader
 from storage.prices.price import Price, canonical, decode, is_removal
 
-# A history looks back over so many versions at the most.
-MAX_VERSIONS = 1000
+MAX_HISTORY_VERSIONS = 1000
+"""Versions that a history may look back over."""
 
-# Manifests that are read at once, and the layers of theirs that are asked at once.
-VERSIONS_AT_ONCE = 50
-LAYERS_AT_ONCE = 16
+VERSIONS_PER_READ = 50
+"""Manifests to read in one round trip."""
+
+MAX_CONCURRENT_LAYER_READS = 16
+"""Layers to read at once, in a process."""
 
 
 @dataclass(frozen=True, slots=True)
 class PriceVersion:
-    """A change of a price: the version that brought it, and the price since then; None where it took it out."""
+    """A change of a price: the version that made it, and the new price; None if it was removed."""
 
     snapshot: Snapshot
     price: Price | None
@@ -29,81 +31,80 @@ class PriceVersion:
 
 @dataclass(slots=True)
 class _Trace:
-    """One sku, followed from version to version, newest first. A change is known when the version before it is seen."""
+    """Follows one sku from version to version, newest first. A change is detected at the version before it."""
 
-    wanted: int
+    limit: int
     changes: list[PriceVersion] = field(default_factory=list)
     _snapshot: Snapshot | None = None
     _document: bytes | None = None
 
     @property
     def complete(self) -> bool:
-        return len(self.changes) >= self.wanted
+        return len(self.changes) >= self.limit
 
-    def see(self, snapshot: Snapshot, document: bytes | None) -> None:
+    def visit(self, snapshot: Snapshot, document: bytes | None) -> None:
         if self._snapshot is not None and not _same(self._document, document):
-            self._note(self._snapshot)
+            self._add(self._snapshot)
         self._snapshot, self._document = snapshot, document
 
-    def end(self) -> None:
-        """Nothing is known of earlier versions: the oldest is where a price came in, and none is no change."""
+    def finish(self) -> None:
+        """Add the oldest version as the one that added the price, if it has a price."""
         if self._snapshot is not None and self._document is not None:
-            self._note(self._snapshot)
+            self._add(self._snapshot)
 
-    def _note(self, snapshot: Snapshot) -> None:
+    def _add(self, snapshot: Snapshot) -> None:
         price = None if self._document is None else decode(bson.decode(self._document))
         self.changes.append(PriceVersion(snapshot, price))
 
 
 class PriceHistory:
-    """Reads what earlier versions said. Versions share layers, so a sku is looked up once in each layer."""
+    """Reads the histories of prices. Versions share layers, so a sku is looked up once in each layer."""
 
-    def __init__(self, snapshots: SnapshotRepository, stack: LayerReader) -> None:
+    def __init__(self, snapshots: SnapshotRepository, layer_reader: LayerReader) -> None:
         self._snapshots = snapshots
-        self._layer_reader = stack
-        self._turns = asyncio.Semaphore(LAYERS_AT_ONCE)
+        self._layer_reader = layer_reader
+        self._slots = asyncio.Semaphore(MAX_CONCURRENT_LAYER_READS)
 
-    async def find(self, price_list: str, version: int, wanted: Mapping[str, int]) -> dict[str, list[PriceVersion]]:
-        """Return the changes of some skus up to a version, newest first: of each as many as wanted, if there are.
+    async def find(self, price_list: str, version: int, limits: Mapping[str, int]) -> dict[str, list[PriceVersion]]:
+        """Return the changes of some skus up to a version, newest first; `limits` is the number of changes per sku.
 
-        Versions count that were current once and are kept. A change is told at the oldest of the versions that follow
-        each other with the same price; without a price before the first, there is none to tell.
-        Raises `ScanLimit` when more than `MAX_VERSIONS` would have to be looked at.
+        Considers versions that were current once and are kept. A change belongs to the oldest of consecutive versions
+        with the same price. Raises `ScanLimit` if it would have to consider more than `MAX_HISTORY_VERSIONS`.
         """
-        traces = {sku: _Trace(count) for sku, count in wanted.items()}
+        traces = {sku: _Trace(limit) for sku, limit in limits.items()}
         open_, layers, seen, before = dict(traces), dict[str, dict[str, bytes]](), 0, version + 1
         while open_:
-            snapshots = await self._snapshots.published(price_list, VERSIONS_AT_ONCE, before)
-            if snapshots and seen >= MAX_VERSIONS:
+            snapshots = await self._snapshots.published(price_list, VERSIONS_PER_READ, before)
+            if snapshots and seen >= MAX_HISTORY_VERSIONS:
                 raise ScanLimit(
-                    f"The history of {min(open_)!r} goes back over more than {MAX_VERSIONS} versions of "
-                    f"{price_list!r}. Ask for fewer changes with `first`."
+                    f"The history of {min(open_)!r} spans more than {MAX_HISTORY_VERSIONS} versions of "
+                    f"{price_list!r}. Request fewer changes with `first`."
                 )
             layers = await self._look_up(snapshots, list(open_), layers)
             for snapshot in snapshots:
                 for sku, trace in open_.items():
-                    trace.see(snapshot, _visible(snapshot, layers, sku))
-                await asyncio.sleep(0)  # between versions others have their turn
-            if len(snapshots) < VERSIONS_AT_ONCE:
+                    trace.visit(snapshot, _visible(snapshot, layers, sku))
+                await asyncio.sleep(0)  # let other tasks run
+            if len(snapshots) < VERSIONS_PER_READ:
                 break
             open_ = {sku: trace for sku, trace in open_.items() if not trace.complete}
             seen, before = seen + len(snapshots), snapshots[-1].version
         for trace in open_.values():
-            trace.end()
-        return {sku: trace.changes[: trace.wanted] for sku, trace in traces.items()}
+            trace.finish()
+        return {sku: trace.changes[: trace.limit] for sku, trace in traces.items()}
 
     async def _look_up(
         self, snapshots: Iterable[Snapshot], skus: Sequence[str], known: Mapping[str, dict[str, bytes]]
     ) -> dict[str, dict[str, bytes]]:
-        """Return what each layer of some versions says of some skus; of those before, only what is needed is kept."""
+        """Return the documents of some skus in each layer of some versions. `known` are those of layers read before."""
         layers = list(dict.fromkeys(layer for snapshot in snapshots for layer in snapshot.layer_ids))
-        found = await asyncio.gather(*(self._find_in(layer, skus) for layer in layers if layer not in known))
+        found = await asyncio.gather(*(self._find_raw_in_layer(layer, skus) for layer in layers if layer not in known))
         new = dict(zip((layer for layer in layers if layer not in known), found, strict=True))
         return {layer: known[layer] if layer in known else new[layer] for layer in layers}
 
-    async def _find_in(self, layer: str, skus: Sequence[str]) -> dict[str, bytes]:
-        async with self._turns:
-            return await self._layer_reader.find_in(layer, skus)
+    async def _find_raw_in_layer(self, layer: str, skus: Sequence[str]) -> dict[str, bytes]:
+        async with self._slots:
+            return await self._layer_reader.find_raw_in_layer(layer, skus)
 
 
 def _visible(snapshot: Snapshot, layers: Mapping[str, Mapping[str, bytes]], sku: str) -> bytes | None:

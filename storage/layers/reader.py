@@ -1,7 +1,7 @@
-"""Reading a version: its layers as a stack, newest first. What a newer layer says of a sku hides what older ones say.
+"""Reads a version from its stack of layers, newest first. A row of a newer layer hides those of its sku in older ones.
 
-All layers are asked at once, so a look-up takes one round trip however many there are, and a page takes one unless
-removals leave it short. A batch size above what is asked for lets the server close the cursor with its first reply.
+All layers are read at once, so a look-up takes one round trip for any number of layers, and so does a page unless
+tombstones leave it short. A batch size above the limit lets the server close the cursor with its first reply.
 """
 
 import asyncio
@@ -22,13 +22,14 @@ T = TypeVar("T")
 Layers = Sequence[str]
 Session = AsyncClientSession | None
 
-# A page reads at least so many records of each layer, so that some removals do not cost another round trip.
-_LEAST_READ = 100
+MIN_PAGE_READ = 100
+"""Minimum documents to read of each layer for a page, so that a few tombstones do not cost another round trip."""
 
 READ_BATCH = 1000
+"""Documents per run of a sequential read."""
 
-# So many documents are decoded at once, which takes a little more than a millisecond.
 DECODE_SLICE = 150
+"""Documents to decode before other tasks may run: a little more than a millisecond."""
 
 
 class LayerReader:
@@ -38,12 +39,12 @@ class LayerReader:
         self._db = db
 
     async def find(self, layers: Layers, skus: Sequence[str]) -> dict[str, Price]:
-        """Return the prices of those skus that a version has."""
-        said = await self.find_with_tombstones(layers, skus)
-        return {sku: price for sku, price in said.items() if price is not None}
+        """Return the prices of the skus that a version has."""
+        found = await self.find_with_tombstones(layers, skus)
+        return {sku: price for sku, price in found.items() if price is not None}
 
     async def find_with_tombstones(self, layers: Layers, skus: Sequence[str]) -> dict[str, Price | None]:
-        """Return what layers say of those skus: a price, None for a removal, nothing where older ones may say more."""
+        """Return the newest row of each sku that some layers have: a price, or None for a tombstone."""
         found = await asyncio.gather(*(self._find_in(layer, skus) for layer in layers))
         visible: dict[str, Document] = {}
         for documents in reversed(found):
@@ -55,10 +56,10 @@ class LayerReader:
             cursor = db[collection_of(layer)].find({"_id": {"$in": list(skus)}}, session=session)
             return await cursor.batch_size(len(skus) + 1).to_list()
 
-        return await self._ask(find)
+        return await self._read(find)
 
-    async def _ask(self, read: Callable[[Database, Session], Awaitable[list[T]]]) -> list[T]:
-        """Return what a read of a layer finds."""
+    async def _read(self, read: Callable[[Database, Session], Awaitable[list[T]]]) -> list[T]:
+        """Run a read of a layer."""
         return await read(self._db, None)
 
     async def page(
@@ -71,16 +72,16 @@ class LayerReader:
         backward: bool = False,
         within: SkuRange = ALL_SKUS,
     ) -> list[Price]:
-        """Return up to `limit` prices in sku order, within a span and strictly between `after` and `before`.
+        """Return up to `limit` prices in sku order, within a range and strictly between `after` and `before`.
 
         With `backward` they are the last ones of that range, still in ascending order.
         """
         page: list[Price] = []
         span = within.between(after, before)
-        size = limit if len(layers) == 1 else max(limit, _LEAST_READ)
+        size = limit if len(layers) == 1 else max(limit, MIN_PAGE_READ)
         while True:
             runs = await asyncio.gather(*(self._run_of(layer, size, span, backward) for layer in layers))
-            # Beyond the nearest end of a run that was cut off, its layer may have more to say.
+            # Beyond the nearest end of a truncated run, its layer may have more rows.
             ends = [run[-1]["_id"] for run in runs if len(run) == size]
             horizon = (max(ends) if backward else min(ends)) if ends else None
             visible: dict[str, Document] = {}
@@ -101,10 +102,10 @@ class LayerReader:
             cursor = db[collection_of(layer)].find(span.query, session=session)
             return await cursor.sort("_id", -1 if backward else 1).limit(size).batch_size(size + 1).to_list()
 
-        return await self._ask(find)
+        return await self._read(find)
 
     async def read(self, layers: Layers) -> AsyncGenerator[list[tuple[str, Price | None]], None]:
-        """Return all that layers say, in sku order, a slice at a time: of each sku the price, None for a removal."""
+        """Yield slices of the newest rows of all skus in some layers, in sku order: prices, or None for tombstones."""
         async with aclosing(self.merged(layers)) as runs:
             async for run in runs:
                 for start in range(0, len(run), DECODE_SLICE):
@@ -113,26 +114,26 @@ class LayerReader:
     async def runs(
         self, layer: str, *, ordered: bool = False, within: SkuRange = ALL_SKUS
     ) -> AsyncGenerator[list[bytes], None]:
-        """Return the documents of one layer as a majority has them, removals too, in runs of a thousand.
+        """Yield runs of the documents of one layer at read concern `majority`, with tombstones.
 
-        The next run is on its way while one is worked on.
+        The next run is fetched while one is processed.
         """
         query = {} if within == ALL_SKUS else within.query
         cursor = self._db[collection_of(layer)].find_raw_batches(
             query, sort=[("_id", 1)] if ordered else None, batch_size=READ_BATCH
         )
-        coming = asyncio.ensure_future(anext(cursor, None))
+        next_run = asyncio.ensure_future(anext(cursor, None))
         try:
-            while (run := await coming) is not None:
-                coming = asyncio.ensure_future(anext(cursor, None))
+            while (run := await next_run) is not None:
+                next_run = asyncio.ensure_future(anext(cursor, None))
                 yield list(split(cast("bytes", run)))
         finally:
-            coming.cancel()
-            await asyncio.wait([coming])
+            next_run.cancel()
+            await asyncio.wait([next_run])
             await cursor.close()
 
     async def merged(self, layers: Layers, within: SkuRange = ALL_SKUS) -> AsyncGenerator[list[bytes], None]:
-        """Return what a stack of layers says, in sku order, in runs: of each sku the newest document, removals too."""
+        """Yield runs of the newest document of each sku in a stack of layers, in sku order, with tombstones."""
         cursors = [self.runs(layer, ordered=True, within=within) for layer in layers]
         try:
             async for run in _merged(cursors):
@@ -142,16 +143,16 @@ class LayerReader:
                 await cursor.aclose()
 
     async def find_raw(self, layers: Layers, skus: Sequence[str]) -> dict[str, bytes]:
-        """Return the documents of those skus that a version has."""
-        found = await asyncio.gather(*(self.find_in(layer, skus) for layer in layers))
+        """Return the documents of the skus that a version has."""
+        found = await asyncio.gather(*(self.find_raw_in_layer(layer, skus) for layer in layers))
         visible: dict[str, bytes] = {}
         for documents in reversed(found):
             visible.update(documents)
         return {sku: document for sku, document in visible.items() if not is_removal(document)}
 
-    async def find_in(self, layer: str, skus: Sequence[str]) -> dict[str, bytes]:
-        """Return the documents of those skus that one layer has, removals too."""
-        # One more than can come, so that the server knows with the first batch that there is no other.
+    async def find_raw_in_layer(self, layer: str, skus: Sequence[str]) -> dict[str, bytes]:
+        """Return the documents of some skus in one layer, with tombstones."""
+        # One more than there can be, so that the server closes the cursor with the first batch.
         query, size = {"_id": {"$in": list(skus)}}, len(skus) + 1
         cursor = self._db[collection_of(layer)].find_raw_batches(query, batch_size=size)
         return {sku_of(document): document async for run in cursor for document in split(cast("bytes", run))}
@@ -160,20 +161,20 @@ class LayerReader:
 async def _merged(cursors: Sequence[AsyncGenerator[list[bytes], None]]) -> AsyncGenerator[list[bytes], None]:
     unread: list[dict[str, bytes] | None] = [{} for _ in cursors]
     while True:
-        for place, cursor in enumerate(cursors):
-            if unread[place] == {}:
+        for index, cursor in enumerate(cursors):
+            if unread[index] == {}:
                 run = await anext(cursor, None)
-                unread[place] = None if run is None else {sku_of(document): document for document in run}
+                unread[index] = None if run is None else {sku_of(document): document for document in run}
         ends = [next(reversed(documents)) for documents in unread if documents]
         if not ends:
             return
-        # Up to the nearest end of what was read, every layer has said what it has to say.
+        # All layers are read completely up to the nearest end.
         horizon, visible = min(ends), dict[str, bytes]()
-        for place in reversed(range(len(cursors))):
-            documents = unread[place] or {}
+        for index in reversed(range(len(cursors))):
+            documents = unread[index] or {}
             visible.update((sku, document) for sku, document in documents.items() if sku <= horizon)
             if documents:
-                unread[place] = {sku: document for sku, document in documents.items() if sku > horizon}
+                unread[index] = {sku: document for sku, document in documents.items() if sku > horizon}
         yield [visible[sku] for sku in sorted(visible)]
 
 

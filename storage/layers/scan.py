@@ -1,8 +1,8 @@
-"""Scans: the prices of a version that a filter lets through, or in another order than that of their skus.
+"""Scans: the prices of a version that match a filter, or that are in another order than by sku.
 
-The server reads and compares. From each layer come only the skus that match, in runs; those that a newer layer says
-something of, whatever it says, are hidden. Layers have no index but that of their skus, so a scan reads the records
-themselves: at most `max_records` of them, and what would take more is refused before or when it comes so far.
+The server reads and compares. Each layer returns only the skus that match, in runs; a row of a newer layer, of any
+kind, hides those of its sku in older ones. Layers have no index except by sku, so a scan reads the records themselves:
+at most `max_records`. A scan that needs more is refused, before it starts if possible.
 """
 
 import asyncio
@@ -15,23 +15,23 @@ from storage.mongodb.connection import Collection, Database, Document
 from storage.prices.selection import Place, PriceOrder, Selection
 from storage.prices.sku_range import SkuRange, successor
 
-# The most that a request should keep others waiting: 300,000 records were seen to take the database 0.3 to 1.1 s.
 MAX_SCAN = 1_000_000
+"""Default limit of the records that a scan reads. The database took 0.3 to 1.1 s for 300,000."""
 
-# Scans of one process that run at once; others wait, and leave the connections to those who read by sku.
-SCANS_AT_ONCE = 4
+MAX_CONCURRENT_SCANS = 4
+"""Scans that run at once in a process; others wait, which leaves connections for look-ups by sku."""
 
-# A walk that ends early does so, mostly, within so many records: only beyond them is the limit's place looked for.
 FIRST_STRETCH = 20_000
+"""Records to read before the limit is located: most scans that end early end within them."""
 
-# The skus of all layers together that are held at once.
 BATCH_ROWS = 5000
+"""Skus of all layers together to hold in memory."""
 
-# Of each layer at least so many, so that some that are hidden do not cost another round trip.
-_LEAST_READ = 100
+MIN_RUN = 100
+"""Minimum skus to read of each layer, so that a few hidden ones do not cost another round trip."""
 
-# The event loop has its turn after decoding so many.
-_BATCH = 1000
+CURSOR_BATCH = 1000
+"""Documents per reply of the server; other tasks run between two replies."""
 
 
 class LayerScanner:
@@ -40,7 +40,7 @@ class LayerScanner:
     def __init__(self, db: Database, max_records: int = MAX_SCAN) -> None:
         self._db = db
         self._max_records = max_records
-        self._turns = asyncio.Semaphore(SCANS_AT_ONCE)
+        self._slots = asyncio.Semaphore(MAX_CONCURRENT_SCANS)
 
     async def page(
         self,
@@ -58,7 +58,7 @@ class LayerScanner:
         Raises `ScanLimit`.
         """
         conditions, span = selection.filter.conditions(), selection.filter.span
-        async with self._turns:
+        async with self._slots:
             if selection.order is PriceOrder.SKU:
                 span = span.between(after and after.sku, before and before.sku)
                 skus = await self._by_sku(snapshot, selection, span, conditions, limit, backward)
@@ -70,9 +70,9 @@ class LayerScanner:
         return skus[::-1] if backward else skus
 
     async def count(self, snapshot: Snapshot, selection: Selection) -> int:
-        """Return how many prices a selection has. Raises `ScanLimit`."""
+        """Return the number of prices in a selection. Raises `ScanLimit`."""
         conditions, span = selection.filter.conditions(), selection.filter.span
-        async with self._turns:
+        async with self._slots:
             await self._check_size(snapshot, selection, span)
             matching = {"$and": [span.query, *conditions]}
             counts = await asyncio.gather(
@@ -93,18 +93,18 @@ class LayerScanner:
         whole = _size(layers) <= self._max_records
         left, stretch = self._max_records, FIRST_STRETCH
         while True:
-            cut = None if whole else await self._place_after(layers, span, min(left, stretch), backward)
+            cut = None if whole else await self._find_cut(layers, span, min(left, stretch), backward)
             near, far = (span, None) if cut is None else span.cut(cut, backward=backward)
             rest: SkuRange | None = near
             while rest and len(found) < limit:
-                size = limit - len(found) if len(layers) == 1 else max(limit - len(found), _LEAST_READ)
+                size = limit - len(found) if len(layers) == 1 else max(limit - len(found), MIN_RUN)
                 runs, rest = await self._runs(layers, rest, conditions, size, backward=backward)
                 found += sorted((place.sku for place in await self._visible(layers, runs)), reverse=backward)
             if far is None or len(found) >= limit:
                 return found[:limit]
-            read = await self._records_in(layers, near)
+            read = await self._count_records(layers, near)
             if not read:
-                raise self._refusal(snapshot, selection)
+                raise self._scan_limit(snapshot, selection)
             span, left, stretch = far, left - read, stretch * 8
 
     async def _by_amount(
@@ -124,7 +124,7 @@ class LayerScanner:
         size = _share(layers)
         rest: SkuRange | None = span
         while rest:
-            # Once a page is full, only what would come before its last one is of interest.
+            # Once the page is full, only prices that precede its last one matter.
             better = [selection.beyond(best[-1], forward=backward)] if len(best) == limit else []
             runs, rest = await self._runs(layers, rest, [*conditions, *better], size)
             found = await self._visible(layers, runs)
@@ -132,7 +132,7 @@ class LayerScanner:
         return [place.sku for place in best]
 
     async def _count_hidden(self, layers: Sequence[Layer], span: SkuRange, conditions: Sequence[Document]) -> int:
-        """Return how many records match that a newer layer says something of."""
+        """Return the number of matching records that a newer layer hides."""
         newer, size, hidden = layers[:-1], _share(layers), 0
         rest: SkuRange | None = span if newer else None
         while rest:
@@ -154,7 +154,7 @@ class LayerScanner:
         *,
         backward: bool = False,
     ) -> tuple[list[list[Place]], SkuRange | None]:
-        """Return the next matches of each layer, as far as all of them were read, and the span that is left beyond."""
+        """Return the next matches of each layer, up to where all were read, and the range that remains."""
         runs = await asyncio.gather(*(self._run(layer, span, conditions, size, backward) for layer in layers))
         ends = [run[-1].sku for run in runs if len(run) == size]
         if not ends:
@@ -168,17 +168,19 @@ class LayerScanner:
     async def _run(
         self, layer: Layer, span: SkuRange, conditions: Sequence[Document], size: int, backward: bool
     ) -> list[Place]:
-        cursor = self._collection(layer).find({"$and": [span.query, *conditions]}, {"amount": 1}, batch_size=_BATCH)
+        cursor = self._collection(layer).find(
+            {"$and": [span.query, *conditions]}, {"amount": 1}, batch_size=CURSOR_BATCH
+        )
         return [
             Place(document["_id"], document["amount"].to_decimal() if "amount" in document else None)
             async for document in cursor.sort("_id", -1 if backward else 1).limit(size)
         ]
 
     async def _visible(self, layers: Sequence[Layer], runs: Sequence[Sequence[Place]]) -> list[Place]:
-        """Return those of the layers' matches that no newer layer says anything of."""
-        asked = [[place.sku for older in runs[depth:] for place in older] for depth in range(1, len(runs))]
+        """Return the matches that no newer layer hides."""
+        candidates = [[place.sku for older in runs[depth:] for place in older] for depth in range(1, len(runs))]
         present = await asyncio.gather(
-            *(self._present(layer, skus) for layer, skus in zip(layers[:-1], asked, strict=True))
+            *(self._present(layer, skus) for layer, skus in zip(layers[:-1], candidates, strict=True))
         )
         visible, above = list(runs[0]), set[str]()
         for run, skus in zip(runs[1:], present, strict=True):
@@ -187,14 +189,14 @@ class LayerScanner:
         return visible
 
     async def _present(self, layer: Layer, skus: Sequence[str]) -> set[str]:
-        """Return those of some skus that a layer says anything of."""
+        """Return the skus that a layer has, as prices or tombstones."""
         if not skus:
             return set()
-        cursor = self._collection(layer).find({"_id": {"$in": list(skus)}}, {"_id": 1}, batch_size=_BATCH)
+        cursor = self._collection(layer).find({"_id": {"$in": list(skus)}}, {"_id": 1}, batch_size=CURSOR_BATCH)
         return {document["_id"] async for document in cursor}
 
-    async def _place_after(self, layers: Sequence[Layer], span: SkuRange, records: int, backward: bool) -> str | None:
-        """Return where to cut a span so that the near part has at most so many records; None where it has no more."""
+    async def _find_cut(self, layers: Sequence[Layer], span: SkuRange, records: int, backward: bool) -> str | None:
+        """Return where to cut a range so that the near part has at most `records`, or None if all of it fits."""
         ends = await asyncio.gather(
             *(self._sku_at(layer, span, share, backward) for layer, share in _shares(layers, records))
         )
@@ -203,32 +205,31 @@ class LayerScanner:
             return None
         return successor(max(cuts)) if backward else min(cuts)
 
-    async def _sku_at(self, layer: Layer, span: SkuRange, place: int, backward: bool) -> str | None:
-        if layer.count <= place:
+    async def _sku_at(self, layer: Layer, span: SkuRange, index: int, backward: bool) -> str | None:
+        if layer.count <= index:
             return None
         cursor = self._collection(layer).find(span.query, {"_id": 1}).sort("_id", -1 if backward else 1)
-        return next((document["_id"] for document in await cursor.skip(place).limit(1).to_list()), None)
+        return next((document["_id"] for document in await cursor.skip(index).limit(1).to_list()), None)
 
     async def _check_size(self, snapshot: Snapshot, selection: Selection, span: SkuRange) -> None:
-        """Raise `ScanLimit` when a span has more records than may be read."""
-        most = self._max_records
-        if _size(snapshot.layers) <= most:
+        """Raise `ScanLimit` if a range has more records than the limit."""
+        if _size(snapshot.layers) <= self._max_records:
             return
-        if selection.filter.sku_prefix and await self._records_in(snapshot.layers, span) <= most:
+        if selection.filter.sku_prefix and await self._count_records(snapshot.layers, span) <= self._max_records:
             return
-        raise self._refusal(snapshot, selection)
+        raise self._scan_limit(snapshot, selection)
 
-    async def _records_in(self, layers: Sequence[Layer], span: SkuRange) -> int:
-        """Return how many records a span has in all layers, as the index of their skus tells; the limit is enough."""
-        enough = self._max_records + 1
-        counts = (self._collection(layer).count_documents(span.query, limit=enough) for layer in layers)
+    async def _count_records(self, layers: Sequence[Layer], span: SkuRange) -> int:
+        """Return the number of records of a range in all layers, up to one more than the limit of each."""
+        limit = self._max_records + 1
+        counts = (self._collection(layer).count_documents(span.query, limit=limit) for layer in layers)
         return sum(await asyncio.gather(*counts))
 
-    def _refusal(self, snapshot: Snapshot, selection: Selection) -> ScanLimit:
+    def _scan_limit(self, snapshot: Snapshot, selection: Selection) -> ScanLimit:
         return ScanLimit(
             f"{selection} would read more than {self._max_records} records of version {snapshot.version} of "
-            f"{snapshot.price_list!r}, and no request may. Narrow it by `skuPrefix`, which reads only what it names, "
-            "or walk all `prices` without filter and order."
+            f"{snapshot.price_list!r}, the limit of a request. Narrow it with `skuPrefix`, which reads only the "
+            "matching skus, or page through all `prices` without filter and order."
         )
 
     def _collection(self, layer: Layer) -> Collection:
@@ -240,12 +241,12 @@ def _size(layers: Sequence[Layer]) -> int:
 
 
 def _share(layers: Sequence[Layer]) -> int:
-    return max(BATCH_ROWS // len(layers), _LEAST_READ)
+    return max(BATCH_ROWS // len(layers), MIN_RUN)
 
 
 def _shares(layers: Sequence[Layer], records: int) -> Iterator[tuple[Layer, int]]:
-    """Return how many records of each layer may be read: small ones whole, and the large ones share what is left."""
-    for left, layer in zip(range(len(layers), 0, -1), sorted(layers, key=lambda layer: layer.count), strict=True):
-        share = min(layer.count, records // left)
+    """Divide a number of records among layers: small ones are read whole, and the large ones share the rest."""
+    for remaining, layer in zip(range(len(layers), 0, -1), sorted(layers, key=lambda layer: layer.count), strict=True):
+        share = min(layer.count, records // remaining)
         records -= share
         yield layer, share

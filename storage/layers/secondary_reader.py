@@ -1,4 +1,4 @@
-"""Reading a version on secondaries: what they do not answer in time, or seem not to have, is read on the primary."""
+"""Reads a version from secondaries, and from the primary if they do not respond in time or seem to lack the data."""
 
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from typing import TypeVar, cast
@@ -13,12 +13,13 @@ from storage.prices.sku_range import ALL_SKUS, SkuRange
 T = TypeVar("T")
 
 MAX_WITNESSES = 10_000
+"""Layers whose witness a process remembers."""
 
 
 class SecondaryLayerReader(LayerReader):
-    """Reads layers on secondaries where it can.
+    """Reads layers from secondaries when possible.
 
-    A layer that looks empty there is read again on the primary. So that this is rare, a look-up also asks for a
+    A layer that looks empty there is read again from the primary. To keep this rare, each look-up also requests a
     witness: a sku that the layer is known to have.
     """
 
@@ -27,7 +28,7 @@ class SecondaryLayerReader(LayerReader):
         self._secondaries = Secondaries(db, clock)
         self._witnesses: dict[str, str] = {}
 
-    async def _ask(self, read: Callable[[Database, Session], Awaitable[list[T]]]) -> list[T]:
+    async def _read(self, read: Callable[[Database, Session], Awaitable[list[T]]]) -> list[T]:
         return await self._secondaries.read(read) or await read(self._db, None)
 
     async def _find_in(self, layer: str, skus: Sequence[str]) -> list[Document]:
@@ -45,22 +46,22 @@ class SecondaryLayerReader(LayerReader):
     async def runs(
         self, layer: str, *, ordered: bool = False, within: SkuRange = ALL_SKUS
     ) -> AsyncGenerator[list[bytes], None]:
-        """Return the documents of one layer in sku order, removals too, in runs of a thousand.
+        """Yield runs of the documents of one layer in sku order, with tombstones.
 
-        Each run is a read of its own, so that a secondary may be lost between two of them.
+        Each run is a separate read, so that the loss of a secondary between two of them does no harm.
         """
         while True:
-            documents = await self._run_of_raw(layer, within)
+            documents = await self._raw_run(layer, within)
             if documents:
                 yield documents
             if len(documents) < READ_BATCH:
                 return
             within = within.above(sku_of(documents[-1]))
 
-    async def _run_of_raw(self, layer: str, within: SkuRange) -> list[bytes]:
+    async def _raw_run(self, layer: str, within: SkuRange) -> list[bytes]:
         async def find(db: Database, session: Session) -> list[bytes]:
             cursor = db[collection_of(layer)].find_raw_batches(within.query, batch_size=READ_BATCH + 1, session=session)
             runs = await cursor.sort("_id", 1).limit(READ_BATCH).to_list()
             return [document for run in runs for document in split(cast("bytes", run))]
 
-        return await self._ask(find)
+        return await self._read(find)

@@ -1,4 +1,4 @@
-"""What all of it shares."""
+"""Fixtures of the chaos tests."""
 
 import secrets
 from collections.abc import Iterator
@@ -10,7 +10,7 @@ from pymongo import MongoClient
 
 @pytest.fixture
 def database(mongodb_uri: str) -> Iterator[str]:
-    """The name of a database of the test's own."""
+    """The name of a new database, dropped after the test."""
     name = f"test_{secrets.token_hex(6)}"
     yield name
     with MongoClient[dict[str, Any]](mongodb_uri) as client:

@@ -1,4 +1,4 @@
-"""A burst out of nothing: no server error; afterwards latency is as it was, and memory after the next version."""
+"""A sudden burst causes no server errors; latency recovers afterwards, and memory after the next version."""
 
 import asyncio
 import os
@@ -19,17 +19,17 @@ from tests.waiting import until
 pytestmark = pytest.mark.chaos
 
 CLIENTS = 200
-ANSWERS = int(os.environ.get("PRICEBOOK_TEST_CHAOS_ANSWERS", "2000"))
+RESPONSES = int(os.environ.get("PRICEBOOK_TEST_CHAOS_ANSWERS", "2000"))
 OTHERS = ("first", "second", "third")
 
-WORKED = 6000
-"""After so many answers the caches of a server are full: each has room for a thousand documents."""
+WARM_UP_RESPONSES = 6000
+"""Responses after which the caches of a server are full: each has room for a thousand documents."""
 
-GROWTH = 1.10
-"""By so much a server may be larger after the burst, and a version more, than before it."""
+MAX_MEMORY_GROWTH = 1.10
+"""Maximum ratio of a server's memory after the burst, and one more version, to that before it."""
 
-SLOWER = 2.0
-"""And by so much may the median of what a single client waits for be longer: what is left of a burst is far more."""
+MAX_LATENCY_GROWTH = 2.0
+"""Maximum ratio of a single client's median latency after the burst to that before; a backlog exceeds it by far."""
 
 
 @pytest.fixture
@@ -45,46 +45,46 @@ def burst(tmp_path: Path, mongodb_uri: str, database: str) -> Iterator[list[Serv
         yield started
 
 
-async def test_no_server_error_and_all_is_as_it_was_afterwards(tmp_path: Path, burst: list[Server]) -> None:
+async def test_a_burst_causes_no_server_errors_and_servers_recover(tmp_path: Path, burst: list[Server]) -> None:
     with edge(tmp_path / "edge", [each.url for each in burst], ratePerSecond=0) as balancer:
         for name in ("shop", *OTHERS):
             await create(balancer.url, name)
-        # As a server is that has worked for a while: its caches are filled, its code is loaded.
-        await under(balancer.url, 8, WORKED, 2)
-        await one_more_version(balancer.url, 3)
+        # Warm up: fill the caches, load the code.
+        await run_load(balancer.url, 8, WARM_UP_RESPONSES, 2)
+        await publish_version(balancer.url, 3)
         idle, before = await latency(balancer.url), resident(burst)
-        begun = time.monotonic()
-        reads = await under(balancer.url, CLIENTS, ANSWERS, 4)
-        print(f"{reads.answers} answers, the slowest {reads.slowest:.1f} s, in {time.monotonic() - begun:.0f} s")
+        started = time.monotonic()
+        reads = await run_load(balancer.url, CLIENTS, RESPONSES, 4)
+        print(f"{reads.answers} responses, slowest {reads.slowest:.1f} s, in {time.monotonic() - started:.0f} s")
         at_once = resident(burst)
-        await one_more_version(balancer.url, 5)
+        await publish_version(balancer.url, 5)
         recovered, after = await latency(balancer.url), resident(burst)
     print(f"median idle {idle * 1000:.1f} ms, after the burst {recovered * 1000:.1f} ms")
     print(f"resident {mib(before)} MiB before, {mib(at_once)} at its end, {mib(after)} after the next version")
-    assert recovered <= idle * SLOWER
-    for small, large in zip(before, after, strict=True):
-        assert large <= small * GROWTH
+    assert recovered <= idle * MAX_LATENCY_GROWTH
+    for size_before, size_after in zip(before, after, strict=True):
+        assert size_after <= size_before * MAX_MEMORY_GROWTH
 
 
-async def under(url: str, clients: int, answers: int, number: int) -> ReadMarks:
-    """So many clients at once, and three batches with them, for so many answers and until the batches are published."""
+async def run_load(url: str, clients: int, responses: int, number: int) -> ReadMarks:
+    """Read with `clients` clients and publish three batches, until all are published and `responses` received."""
     batches = [BatchRepository() for _ in OTHERS]
 
-    async def send(name: str, told: BatchRepository) -> None:
+    async def send(name: str, results: BatchRepository) -> None:
         async with Connection(url, resends=True) as connection:
-            await publish(connection, number, told, name)
+            await publish(connection, number, results, name)
 
     async with reading(url, clients) as reads:
-        await asyncio.gather(*(send(name, told) for name, told in zip(OTHERS, batches, strict=True)))
-        print(f"{clients} clients: batches took {[round(told.longest, 1) for told in batches]} s")
-        await until(lambda: reads.has(answers), "answered", seconds=300)
+        await asyncio.gather(*(send(name, results) for name, results in zip(OTHERS, batches, strict=True)))
+        print(f"{clients} clients: batches took {[round(each.longest, 1) for each in batches]} s")
+        await until(lambda: reads.has(responses), "answered", seconds=300)
     assert reads.failures == []
-    assert [told.failures for told in batches] == [[], [], []]
+    assert [each.failures for each in batches] == [[], [], []]
     return reads
 
 
-async def one_more_version(url: str, number: int) -> None:
-    """The next version of each list, read by somebody."""
+async def publish_version(url: str, number: int) -> None:
+    """Publish the next version of each list, and read it."""
     async with Connection(url, resends=True) as connection:
         for name in ("shop", *OTHERS):
             await publish(connection, number, BatchRepository(), name)
@@ -93,16 +93,16 @@ async def one_more_version(url: str, number: int) -> None:
 
 
 async def latency(url: str) -> float:
-    """The median of what one client waits for, in seconds."""
-    took = []
+    """Return the median latency of a single client, in seconds."""
+    latencies = []
     async with Connection(url, resends=True) as connection:
         for number in range(200):
-            begun = time.perf_counter()
+            started = time.perf_counter()
             await connection.post(
                 {"query": f'{{ snapshot(priceList: "shop") {{ price(sku: "sku-{number:05}") {{ amount }} }} }}'}
             )
-            took.append(time.perf_counter() - begun)
-    return statistics.median(took)
+            latencies.append(time.perf_counter() - started)
+    return statistics.median(latencies)
 
 
 def resident(burst: list[Server]) -> list[int]:

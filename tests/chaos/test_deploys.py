@@ -1,5 +1,6 @@
-"""Deploys under load, through the load balancer: servers restarted one after the other, and traffic moved between
-colours. No response fails, no batch is lost or doubled, no answer mixes two versions.
+"""Deploys under load, through the load balancer: rolling restarts, and traffic that moves between colours.
+
+No request fails, no batch is lost or duplicated, and no response mixes two versions.
 """
 
 import asyncio
@@ -19,11 +20,11 @@ from tests.waiting import until
 
 pytestmark = pytest.mark.chaos
 
-ANSWERS = int(os.environ.get("PRICEBOOK_TEST_CHAOS_ANSWERS", "2000"))
+RESPONSES = int(os.environ.get("PRICEBOOK_TEST_CHAOS_ANSWERS", "2000"))
 BATCHES = int(os.environ.get("PRICEBOOK_TEST_CHAOS_BATCHES", "4"))
 CLIENTS = 8
 
-SECONDS = 600
+TIMEOUT_SECONDS = 600
 
 
 @pytest.fixture
@@ -59,22 +60,22 @@ def urls(colour: list[Server]) -> list[str]:
 
 @asynccontextmanager
 async def under_load(url: str) -> AsyncIterator[tuple[ReadMarks, BatchRepository]]:
-    """Readers and an integrator for as long as the body runs; at its end everything that they were told is checked."""
-    async with asyncio.timeout(SECONDS), reading(url, CLIENTS) as reads, publishing(url, 2) as batches:
+    """Run readers and an integrator during the body, and then check all responses that they received."""
+    async with asyncio.timeout(TIMEOUT_SECONDS), reading(url, CLIENTS) as reads, publishing(url, 2) as batches:
         yield reads, batches
-        await until(lambda: reads.has(ANSWERS), "read", seconds=SECONDS)
-        await until(lambda: batches.has(BATCHES), "published", seconds=SECONDS)
+        await until(lambda: reads.has(RESPONSES), "read", seconds=TIMEOUT_SECONDS)
+        await until(lambda: batches.has(BATCHES), "published", seconds=TIMEOUT_SECONDS)
     assert reads.failures == []
     assert batches.failures == []
     kept = await versions(url)
     labels = [each["label"] for each in reversed(kept)]
-    assert labels == [str(number) for number in range(1, len(batches.published) + 2)], "none lost, none doubled"
-    told = {each["label"]: each["version"] for each in kept}
-    assert batches.published.items() <= told.items()
-    assert reads.labels.items() <= told.items()
+    assert labels == [str(number) for number in range(1, len(batches.published) + 2)], "no batch is lost or duplicated"
+    stored = {each["label"]: each["version"] for each in kept}
+    assert batches.published.items() <= stored.items()
+    assert reads.labels.items() <= stored.items()
 
 
-async def test_a_rolling_restart_of_every_server(balancer: Edge, green: list[Server]) -> None:
+async def test_a_rolling_restart(balancer: Edge, green: list[Server]) -> None:
     async with under_load(balancer.url) as (reads, _):
         for server in green:
             before = reads.answers
@@ -83,7 +84,7 @@ async def test_a_rolling_restart_of_every_server(balancer: Edge, green: list[Ser
     assert reads.cached["HIT"] > 0
 
 
-async def test_a_switch_to_the_other_colour_and_back(
+async def test_switching_to_the_other_colour_and_back(
     tmp_path: Path, balancer: Edge, green: list[Server], environ: dict[str, str]
 ) -> None:
     with servers(tmp_path / "blue", 2, environ) as blue:

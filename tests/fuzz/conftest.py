@@ -1,4 +1,4 @@
-"""A server that is sent anything at all, and what has to hold of it afterwards."""
+"""A server that receives arbitrary requests, and the checks that must pass afterwards."""
 
 import asyncio
 import os
@@ -19,39 +19,39 @@ from tests.acceptance.test_two_servers import server
 from tests.waiting import DEADLINE_SECONDS
 
 REQUESTS = int(os.environ.get("PRICEBOOK_TEST_FUZZ_REQUESTS", "400"))
-"""About so many requests are sent, half as many again in all; `make fuzz` sends more than 10,000."""
+"""Approximate number of requests: about 1.5 times as many are sent. `make fuzz` sends more than 10,000."""
 
-HANG_SECONDS = 30.0
+REQUEST_TIMEOUT_SECONDS = 30.0
 
-GROWTH = 160 << 20
-"""So many bytes the server may grow: two caches of 32 MiB, documents with their plans, and the allocator's slack."""
+MAX_GROWTH_BYTES = 160 << 20
+"""Allowed memory growth of the server: two caches of 32 MiB, documents with their plans, and allocator overhead."""
 
 LISTS = ("retail", "uploads", "bystander")
 
 
 @dataclass
 class Target:
-    """The server, and how often it was asked."""
+    """The server, and the number of requests sent to it."""
 
     http: httpx.Client
     process: Path
     requests: int = 0
 
     def memory(self) -> int:
-        """The server's resident memory, in bytes."""
+        """Return the resident memory of the server, in bytes."""
         return int((self.process / "statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
     def send(self, **request: Any) -> httpx.Response:
-        """Send a request, which must be answered in time and by no error of the server."""
+        """Send a request; it must not time out, nor cause a server error."""
         self.requests += 1
-        answer = self.http.post("/graphql", **request)
-        assert answer.status_code < 500, answer.text
-        for error in answer.json().get("errors", []):
-            assert error["extensions"]["code"] != "INTERNAL", answer.text
-        return answer
+        response = self.http.post("/graphql", **request)
+        assert response.status_code < 500, response.text
+        for error in response.json().get("errors", []):
+            assert error["extensions"]["code"] != "INTERNAL", response.text
+        return response
 
     def data(self, query: str) -> Any:
-        """The data of an answer that must be without errors."""
+        """Return the data of a response, which must have no errors."""
         body = self.send(json={"query": query}).json()
         assert "errors" not in body, body
         return body["data"]
@@ -59,12 +59,12 @@ class Target:
 
 @pytest.fixture(scope="module")
 def target(mongodb_uri: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Target]:
-    """A server with three lists; nobody sends anything to `bystander`."""
+    """A server with three lists; no test writes to `bystander`."""
     database, log = f"test_{secrets.token_hex(6)}", tmp_path_factory.mktemp("fuzz") / "server.log"
     caches = {"PRICEBOOK_CACHE_BYTES": "32MiB", "PRICEBOOK_RESPONSE_CACHE_BYTES": "32MiB"}
     with (
         server(mongodb_uri, database, log, **caches) as url,
-        httpx.Client(base_url=url, timeout=HANG_SECONDS, trust_env=False) as http,
+        httpx.Client(base_url=url, timeout=REQUEST_TIMEOUT_SECONDS, trust_env=False) as http,
     ):
         _wait_until_ready(http)
         target = Target(http, _process_of(database))
@@ -76,11 +76,11 @@ def target(mongodb_uri: str, tmp_path_factory: pytest.TempPathFactory) -> Iterat
         yield target
         assert target.data('{ snapshot(priceList: "bystander") { version } }') == {"snapshot": {"version": 1}}
         assert _pointer(mongodb_uri, database) == pointer
-        grown = target.memory() - before
-        assert grown < GROWTH, f"{grown >> 20} MiB after {target.requests} requests"
-        told = f"{target.requests} requests, {grown >> 20} MiB grown"
-        log.with_suffix(".told").write_text(told)
-        print(told)  # noqa: T201 - for who runs `make fuzz`
+        growth = target.memory() - before
+        assert growth < MAX_GROWTH_BYTES, f"{growth >> 20} MiB after {target.requests} requests"
+        summary = f"{target.requests} requests, memory grew by {growth >> 20} MiB"
+        log.with_suffix(".summary").write_text(summary)
+        print(summary)  # noqa: T201 - shown by `make fuzz`
         assert "Traceback" not in log.read_text()
     assert asyncio.run(_findings(mongodb_uri, database)) == []
     with MongoClient[dict[str, Any]](mongodb_uri) as client:
@@ -102,12 +102,12 @@ def _wait_until_ready(http: httpx.Client) -> None:
                 return
         except httpx.TransportError:
             pass
-        assert time.monotonic() < deadline, "It is not ready."
+        assert time.monotonic() < deadline, "The server is not ready."
         time.sleep(0.05)
 
 
 def _process_of(database: str) -> Path:
-    """The server in /proc, by the environment that it was started with."""
+    """Return the server's folder in /proc, found by its environment."""
     mark = f"PRICEBOOK_MONGODB_DATABASE={database}\0".encode()
     [environ] = [each for each in Path("/proc").glob("[0-9]*/environ") if mark in content(each)]
     return environ.parent

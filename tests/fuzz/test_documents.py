@@ -1,4 +1,4 @@
-"""Documents that fit the schema and mean nothing: none of them is more than a client's error."""
+"""Random documents: each causes at most a client error."""
 
 import re
 from contextlib import suppress
@@ -36,12 +36,12 @@ FUZZ = settings(
 )
 
 _strings = re.compile(r'\b(priceList|name|sku|currency): "(?:[^"\\]|\\.)*"')
-KNOWN = {"priceList": "retail", "name": "retail", "sku": "a", "currency": "EUR"}
+EXISTING = {"priceList": "retail", "name": "retail", "sku": "a", "currency": "EUR"}
 
 
-def known(document: str) -> str:
-    """A document about what there is, where it was about what there is not."""
-    return _strings.sub(lambda found: f'{found[1]}: "{KNOWN[found[1]]}"', document)
+def with_existing_names(document: str) -> str:
+    """Return a document with its names and skus replaced by existing ones."""
+    return _strings.sub(lambda found: f'{found[1]}: "{EXISTING[found[1]]}"', document)
 
 
 schema = schemathesis.graphql.from_path(str(SCHEMA))
@@ -49,10 +49,10 @@ operations: list[Any] = [found.ok() for found in schema.get_all_operations() if 
 documents = st.one_of([operation.as_strategy() for operation in operations])
 
 
-@given(case=documents, about_what_there_is=st.booleans())
+@given(case=documents, use_existing_names=st.booleans())
 @FUZZ
-def test_documents_that_fit_the_schema(target: Target, case: Any, about_what_there_is: bool) -> None:
-    document = known(case.body) if about_what_there_is else case.body
+def test_valid_documents(target: Target, case: Any, use_existing_names: bool) -> None:
+    document = with_existing_names(case.body) if use_existing_names else case.body
     if "subscription" not in document:
         target.send(json={"query": document})
 
@@ -63,13 +63,11 @@ def test_documents_that_fit_the_schema(target: Target, case: Any, about_what_the
     noise=st.text(max_size=5),
 )
 @FUZZ
-def test_documents_with_pieces_cut_out_and_put_in(
-    target: Target, case: Any, cuts: list[tuple[float, float]], noise: str
-) -> None:
+def test_mutated_documents(target: Target, case: Any, cuts: list[tuple[float, float]], noise: str) -> None:
     document = print_ast(parse(case.body))
     for begin, length in cuts:
-        at = int(begin * len(document))
-        document = document[:at] + noise + document[at + int(length * len(document)) :]
+        start = int(begin * len(document))
+        document = document[:start] + noise + document[start + int(length * len(document)) :]
     target.send(json={"query": document.encode("utf-8", "replace").decode()})
 
 
@@ -90,14 +88,14 @@ anything = st.recursive(
 
 @given(body=st.binary(max_size=200) | st.just(b"[" * 100_000) | st.just(b'{"query":' * 10_000))
 @settings(FUZZ, max_examples=max(REQUESTS // 20, 10))
-def test_bodies_that_are_no_requests(target: Target, body: bytes) -> None:
+def test_invalid_bodies(target: Target, body: bytes) -> None:
     target.send(content=body, headers={"content-type": "application/json"})
 
 
 @given(variables=st.dictionaries(st.sampled_from(["l", "s", "n", "i"]), anything, max_size=4))
 @settings(FUZZ, max_examples=max(REQUESTS // 5, 20))
-def test_variables_of_any_kind(target: Target, variables: dict[str, Any]) -> None:
+def test_arbitrary_variables(target: Target, variables: dict[str, Any]) -> None:
     query = """query ($l: ID!, $s: [ID!]!, $n: Int, $i: ID) { snapshot(priceList: $l) { pricesBySku(skus: $s) { sku }
       prices(first: $n) { nodes { sku } } } batch(id: $i) { state } }""".replace("$i: ID)", "$i: ID!)")
-    with suppress(ValueError):  # what JSON cannot say, as NaN, is not sent
+    with suppress(ValueError):  # values that JSON does not have, such as NaN, are not sent
         target.send(json={"query": query, "variables": variables})

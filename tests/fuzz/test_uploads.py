@@ -1,4 +1,4 @@
-"""Files that are no files: cut off, mixed up, packed wrongly. Each is refused, and none of it goes in."""
+"""Damaged files: truncated, altered or wrongly compressed. Each is rejected as a whole."""
 
 import gzip
 import json
@@ -44,35 +44,35 @@ csv = st.tuples(columns, st.lists(st.lists(values, max_size=6), max_size=6)).map
 
 @st.composite
 def damaged(draw: st.DrawFn, whole: bytes) -> bytes:
-    """A file with a piece of it cut off, taken out or changed."""
+    """Return a file that is truncated, altered or extended in places."""
     data = bytearray(whole)
     for _ in range(draw(st.integers(0, 3))):
-        at = draw(st.integers(0, len(data)))
-        how = draw(st.sampled_from(["cut", "flip", "insert"]))
-        if how == "cut":
-            del data[at:]
-        elif how == "flip" and at < len(data):
-            data[at] ^= draw(st.integers(1, 255))
+        offset = draw(st.integers(0, len(data)))
+        damage = draw(st.sampled_from(["truncate", "flip", "insert"]))
+        if damage == "truncate":
+            del data[offset:]
+        elif damage == "flip" and offset < len(data):
+            data[offset] ^= draw(st.integers(1, 255))
         else:
-            data[at:at] = draw(st.binary(max_size=5))
+            data[offset:offset] = draw(st.binary(max_size=5))
     return bytes(data)
 
 
-PACKED: dict[str, Callable[[bytes], bytes]] = {"": bytes, ".gz": gzip.compress, ".zst": zstd.compress}
+COMPRESSIONS: dict[str, Callable[[bytes], bytes]] = {"": bytes, ".gz": gzip.compress, ".zst": zstd.compress}
 
 
 @st.composite
 def files(draw: st.DrawFn) -> tuple[str, bytes]:
-    """A file and its name, which may say something else."""
+    """Return a file with its name, which may not match its content."""
     kind, content = draw(st.sampled_from([("ndjson", ndjson), ("csv", csv), ("ndjson", st.binary(max_size=200))]))
-    packing = draw(st.sampled_from([*PACKED]))
-    packed = PACKED[packing](draw(content))
-    name = draw(st.sampled_from([f"p.{kind}{packing}"] * 6 + ["p.csv.gz", "p.ndjson.zst", "p", "../p.csv", "p.exe"]))
-    return name, draw(damaged(packed))
+    suffix = draw(st.sampled_from([*COMPRESSIONS]))
+    compressed = COMPRESSIONS[suffix](draw(content))
+    name = draw(st.sampled_from([f"p.{kind}{suffix}"] * 6 + ["p.csv.gz", "p.ndjson.zst", "p", "../p.csv", "p.exe"]))
+    return name, draw(damaged(compressed))
 
 
 def form(key: str) -> dict[str, str]:
-    """The fields that stand before the file."""
+    """Return the form fields before the file."""
     order = {"priceList": "uploads", "mode": "REPLACE", "idempotencyKey": key, "file": None}
     return {
         "operations": json.dumps({"query": PUBLISH, "variables": {"i": order}}),
@@ -85,16 +85,16 @@ keys = st.integers(0, 2**64).map(str)
 
 @given(file=files(), key=keys)
 @FUZZ
-def test_files_of_any_kind(target: Target, file: tuple[str, bytes], key: str) -> None:
-    answer = target.send(data=form(key), files={"0": file}).json()
-    if "errors" not in answer:
-        payload = answer["data"]["publishBatch"]
-        assert payload["userErrors"] or payload["batch"]["state"] in ("PUBLISHED", "FAILED"), answer
+def test_damaged_files(target: Target, file: tuple[str, bytes], key: str) -> None:
+    response = target.send(data=form(key), files={"0": file}).json()
+    if "errors" not in response:
+        payload = response["data"]["publishBatch"]
+        assert payload["userErrors"] or payload["batch"]["state"] in ("PUBLISHED", "FAILED"), response
 
 
 @st.composite
 def bodies(draw: st.DrawFn) -> bytes:
-    """A multipart body, damaged."""
+    """Return a damaged multipart body."""
     name, content = draw(files())
     parts = [
         *(
@@ -108,11 +108,11 @@ def bodies(draw: st.DrawFn) -> bytes:
 
 @given(body=bodies(), boundary=st.sampled_from(["b"] * 8 + ["", "c", "b" * 100, '"']))
 @FUZZ
-def test_multipart_bodies_of_any_kind(target: Target, body: bytes, boundary: str) -> None:
+def test_damaged_multipart_bodies(target: Target, body: bytes, boundary: str) -> None:
     target.send(content=body, headers={"content-type": f"multipart/form-data; boundary={boundary}"})
 
 
-def test_what_unpacks_to_more_than_anybody_sends(target: Target) -> None:
+def test_a_decompression_bomb_is_rejected(target: Target) -> None:
     bomb: Any = gzip.compress(b"\n" * (64 << 20))
-    answer = target.send(data=form("bomb"), files={"0": ("p.ndjson.gz", bomb)}).json()
-    assert answer.get("errors") or answer["data"]["publishBatch"]["userErrors"]
+    response = target.send(data=form("bomb"), files={"0": ("p.ndjson.gz", bomb)}).json()
+    assert response.get("errors") or response["data"]["publishBatch"]["userErrors"]

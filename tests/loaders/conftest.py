@@ -1,4 +1,4 @@
-"""Stores for the loaders: one in memory where no server is needed, one on a server that counts its round trips."""
+"""Fixtures for the loaders: a mock store in memory, and APIs on a server whose round trips are counted."""
 
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
@@ -24,16 +24,16 @@ from tests.graph.api import ANYBODY, Api, http_client
 
 @pytest.fixture
 def mock_store() -> Store:
-    """A store in memory, for reading documents that the test put there.
+    """A store in memory, for reading documents that a test inserts.
 
-    mongomock-motor follows Motor, whose `find` and `find_one` are those of PyMongo's asyncio API. It has no change
-    streams, transactions or updates by pipeline, and its `aggregate` is not awaited: that is tested on a server.
+    mongomock-motor follows Motor, whose `find` and `find_one` equal those of PyMongo's asyncio API. It lacks change
+    streams, transactions and pipeline updates, and its `aggregate` is not awaited: tests of those need a server.
     """
     return Store(cast("Client", AsyncMongoMockClient(tz_aware=True)), "mock")
 
 
 class RoundTrips(CommandListener):
-    """The commands that a client sent, each with its collection and the number of keys that it asked for."""
+    """Records the commands that a client sends, each with its collection and the number of requested keys."""
 
     def __init__(self) -> None:
         self._sent: list[tuple[str, str, int]] = []
@@ -42,7 +42,7 @@ class RoundTrips(CommandListener):
         name = event.command_name
         collection = str(event.command[name] if name != "getMore" else event.command["collection"])
         if (name, collection) == ("getMore", "price_lists"):
-            return  # the pointers being pushed
+            return  # the change stream of the watcher
         self._sent.append((name, collection.partition(".")[0], _keys(event.command)))
 
     def succeeded(self, event: CommandSucceededEvent) -> None:
@@ -53,7 +53,7 @@ class RoundTrips(CommandListener):
 
     @contextmanager
     def counted(self) -> Iterator[list[tuple[str, str, int]]]:
-        """Yield a list that holds, at the end, what was sent meanwhile."""
+        """Yield a list to which the commands sent within the block are appended."""
         counted: list[tuple[str, str, int]] = []
         self._sent = counted
         yield counted
@@ -73,14 +73,14 @@ def round_trips() -> RoundTrips:
 
 @pytest.fixture
 async def counted_api(mongodb_uri: str, store: Store, round_trips: RoundTrips) -> AsyncIterator[Api]:
-    """The API on a client whose commands are counted; no prices are kept in memory."""
+    """The API on a client whose commands are counted, without a price cache."""
     async with counting(mongodb_uri, store.db.name, round_trips, 0) as api:
         yield api
 
 
 @pytest.fixture
 async def cached_api(mongodb_uri: str, store: Store, round_trips: RoundTrips) -> AsyncIterator[Api]:
-    """The API on a client whose commands are counted, with the memory for prices that a process has."""
+    """The API on a client whose commands are counted, with the default price cache."""
     async with counting(mongodb_uri, store.db.name, round_trips, DEFAULT_CACHE_BYTES) as api:
         yield api
 
@@ -100,5 +100,5 @@ async def counting(uri: str, database: str, round_trips: RoundTrips, cache_bytes
 
 
 def in_scope(runtime: Runtime) -> MakeContext:
-    """What makes the context of a request, as the application does."""
+    """Return the function that makes the context of a request, as the application does."""
     return lambda request: runtime.context(ANYBODY, min_versions_of(request.scope))

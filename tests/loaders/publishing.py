@@ -1,4 +1,4 @@
-"""Publishing as another process does it, and waiting for what a process makes of it."""
+"""Publishing as another process does, and waiting for a process under test to load it."""
 
 import secrets
 from collections.abc import Iterable, Mapping
@@ -22,21 +22,21 @@ async def publish(
 
 
 async def replace(store: Store, price_list: str, amounts: Mapping[str, str]) -> Batch:
-    """Publish a whole new list."""
+    """Publish a batch that replaces the list."""
     return await publish(store, price_list, amounts, BatchMode.REPLACE)
 
 
 async def merge(store: Store, price_list: str, amounts: Mapping[str, str], remove: Iterable[str] = ()) -> Batch:
-    """Publish changes to a list."""
+    """Publish a batch that merges into the list."""
     return await publish(store, price_list, amounts, BatchMode.MERGE, remove)
 
 
 async def whole(api: Api, price_list: str = "retail") -> None:
-    """Return once the current version of a list, which was read, is in memory as a whole."""
+    """Wait until the current version of a list, which was read, is cached whole."""
     versions = api.runtime.pointers.versions
 
     async def is_whole() -> bool:
-        records = versions.current(price_list)
-        return records is not None and records.whole
+        cached = versions.current(price_list)
+        return cached is not None and cached.is_whole
 
     await until(is_whole, "whole")

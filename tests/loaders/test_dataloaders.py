@@ -1,4 +1,4 @@
-"""Parts of a request that wait for the same key: one that is cancelled does not take the others with it."""
+"""Several waiters for one key: the cancellation of one does not cancel the others."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -14,7 +14,7 @@ Load = Callable[[Loaders, Snapshot], Awaitable[Any]]
 
 LOADS: dict[str, Load] = {
     "batch": lambda loaders, snapshot: loaders.batches.load(snapshot.batch),
-    "sequences": lambda loaders, snapshot: loaders.part_numbers.load(snapshot.batch),
+    "part numbers": lambda loaders, snapshot: loaders.part_numbers.load(snapshot.batch),
     "served": lambda loaders, snapshot: loaders.served.load((snapshot.price_list, 1)),
     "snapshot": lambda loaders, snapshot: loaders.snapshots.load((snapshot.price_list, snapshot.version)),
     "history": lambda loaders, snapshot: loaders.histories.load((snapshot.price_list, snapshot.version, "a", 1)),
@@ -23,17 +23,17 @@ LOADS: dict[str, Load] = {
 }
 
 
-@pytest.mark.parametrize("what", LOADS)
-async def test_one_that_is_cancelled_leaves_the_others_their_answer(counted_api: Api, what: str) -> None:
+@pytest.mark.parametrize("kind", LOADS)
+async def test_a_cancelled_waiter_does_not_cancel_the_others(counted_api: Api, kind: str) -> None:
     store, pointers = counted_api.runtime.store, counted_api.runtime.pointers
     await counted_api.create("retail")
     await counted_api.publish("retail", [row("a", "1.50")])
     [snapshot] = await store.snapshots.newest("retail", 1)
     loaders = Loaders(store, pointers)
-    await pointers.stop()  # so that no pointer is known without asking
+    await pointers.stop()  # so that pointers are read from the database
 
     async def load() -> Any:
-        return await LOADS[what](loaders, snapshot)
+        return await LOADS[kind](loaders, snapshot)
 
     waiters = [asyncio.create_task(load()) for _ in range(3)]
     await asyncio.sleep(0)

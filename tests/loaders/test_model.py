@@ -1,4 +1,4 @@
-"""Whatever is published, rolled back, read and evicted: every answer is that of the version that it names."""
+"""A model test: under any publishes, rollbacks, reads and evictions, reads return the prices of their version."""
 
 import asyncio
 import secrets
@@ -13,7 +13,7 @@ from graph.identity.authenticator import Authenticator
 from graph.runtime import Runtime
 from loaders import MISSING, PointerCache, VersionCache, Window
 from loaders.cache.cached_version import CachedVersion
-from loaders.cache.memory_size import SORTED_PLACE, weigh
+from loaders.cache.memory_size import SORTED_ENTRY_BYTES, weigh
 from storage import Gates, Store
 from tests.graph.api import ANYBODY
 from tests.loaders.publishing import merge, replace
@@ -21,15 +21,15 @@ from tests.loaders.publishing import merge, replace
 SKUS = [f"sku-{number:02}" for number in range(30)]
 PLACES = [None, "", *SKUS[::7], "z"]
 
-# From none at all, over room for two records and for some, to that for a few versions as a whole.
 BUDGETS = [0, 1_000, 5_000, 40_000, 1_000_000]
+"""Cache sizes in bytes: none, two records, some records, up to a few whole versions."""
 
 Prices = dict[str, str]
 
 
 @dataclass
 class Model:
-    """What each version of a list says."""
+    """The expected prices of each version of a list."""
 
     versions: list[Prices] = field(default_factory=list)
     current: int = 0
@@ -40,8 +40,8 @@ class Model:
 
 
 @dataclass(frozen=True)
-class Act:
-    """Something that changes the list: `skus` are those of the batch, `removed` those that a merge takes out."""
+class Change:
+    """A change of the list: `skus` are the prices of a batch, `removed` the tombstones of a merge."""
 
     name: str
     skus: tuple[str, ...] = ()
@@ -64,8 +64,8 @@ class Act:
 
 
 @dataclass(frozen=True)
-class Reading:
-    """A request: some skus, and a page, of the current version or of one that came before."""
+class Read:
+    """A request for some skus and a page, of the current or an older version."""
 
     skus: tuple[str, ...]
     window: Window[str]
@@ -79,61 +79,61 @@ class Reading:
             snapshot = await loaders.view.version(name, 1 + self.back % published)
         if snapshot is None:
             return
-        says = model.versions[snapshot.version - 1]
+        prices = model.versions[snapshot.version - 1]
         found = loaders.prices.cached_many(snapshot, self.skus)
         if found is None:
             found = await loaders.prices.load_many(snapshot, self.skus)
-        assert [price and str(price.amount) for price in found] == [says.get(sku) for sku in self.skus]
+        assert [price and str(price.amount) for price in found] == [prices.get(sku) for sku in self.skus]
         for sku in self.skus[:2]:
             cached = loaders.prices.cached(snapshot, sku)
             price = await loaders.prices.load(snapshot, sku) if cached is MISSING else cached
-            assert (price and str(price.amount)) == says.get(sku)
+            assert (price and str(price.amount)) == prices.get(sku)
         page = await loaders.pages.prices(snapshot, self.window)
-        shown, more = expected(says, self.window)
-        assert {price.sku: str(price.amount) for price in page.records} == {sku: says[sku] for sku in shown}
+        shown, more = expected(prices, self.window)
+        assert {price.sku: str(price.amount) for price in page.records} == {sku: prices[sku] for sku in shown}
         assert [price.sku for price in page.records] == shown
         assert (page.has_previous if self.window.backward else page.has_next) is more
 
 
-def expected(says: Prices, window: Window[str]) -> tuple[list[str], bool]:
+def expected(prices: Prices, window: Window[str]) -> tuple[list[str], bool]:
     after, before = window.after or "", "~" if window.before is None else window.before
-    within = [sku for sku in sorted(says) if after < sku < before]
+    within = [sku for sku in sorted(prices) if after < sku < before]
     shown = within[-window.size :] if window.backward else within[: window.size]
     return shown, len(within) > len(shown)
 
 
 SOME = st.lists(st.sampled_from(SKUS), max_size=12, unique=True).map(tuple)
 AT_LEAST_ONE = st.lists(st.sampled_from(SKUS), min_size=1, max_size=30, unique=True).map(tuple)
-ACTS = st.one_of(
-    st.builds(Act, st.just("replace"), AT_LEAST_ONE),
-    st.builds(Act, st.just("merge"), AT_LEAST_ONE, SOME),
-    st.builds(Act, st.just("merge"), st.tuples(st.sampled_from(SKUS)), SOME),
-    st.builds(Act, st.just("rollback"), back=st.integers(0, 5)),
+CHANGES = st.one_of(
+    st.builds(Change, st.just("replace"), AT_LEAST_ONE),
+    st.builds(Change, st.just("merge"), AT_LEAST_ONE, SOME),
+    st.builds(Change, st.just("merge"), st.tuples(st.sampled_from(SKUS)), SOME),
+    st.builds(Change, st.just("rollback"), back=st.integers(0, 5)),
 )
 WINDOWS = st.builds(
     Window, st.integers(1, 12), st.sampled_from(PLACES), st.sampled_from(PLACES), backward=st.booleans()
 )
-READINGS = st.lists(st.builds(Reading, SOME, WINDOWS, st.none() | st.integers(0, 5)), max_size=4)
-STEPS = st.lists(st.tuples(ACTS, READINGS, READINGS), min_size=2, max_size=8)
+READS = st.lists(st.builds(Read, SOME, WINDOWS, st.none() | st.integers(0, 5)), max_size=4)
+STEPS = st.lists(st.tuples(CHANGES, READS, READS), min_size=2, max_size=8)
 
 
-def accounted(versions: VersionCache) -> None:
-    """What is claimed is at least what is there, and within the budget."""
-    entries = [records for lists in versions._lists.values() for records in lists.values()]
-    assert versions.bytes == sum(records.bytes for records in entries) <= versions.budget
-    for records in entries:
-        assert records.bytes >= weight_of(records)
+def check_sizes(versions: VersionCache) -> None:
+    """Check that the cache's size covers all its records and is within the budget."""
+    entries = [cached for lists in versions._lists.values() for cached in lists.values()]
+    assert versions.bytes == sum(cached.bytes for cached in entries) <= versions.budget
+    for cached in entries:
+        assert cached.bytes >= weight_of(cached)
 
 
-def weight_of(records: CachedVersion) -> int:
-    held = {**records.young, **records.old}
-    return sum(weigh(sku, record) for sku, record in held.items()) + SORTED_PLACE * len(records.skus or ())
+def weight_of(cached: CachedVersion) -> int:
+    records = {**cached.young, **cached.old}
+    return sum(weigh(sku, record) for sku, record in records.items()) + SORTED_ENTRY_BYTES * len(cached.skus or ())
 
 
 @given(steps=STEPS)
 @settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-async def test_every_answer_is_that_of_the_version_it_names(
-    store: Store, steps: Sequence[tuple[Act, list[Reading], list[Reading]]]
+async def test_reads_return_the_prices_of_their_version(
+    store: Store, steps: Sequence[tuple[Change, list[Read], list[Read]]]
 ) -> None:
     name, model = f"list-{secrets.token_hex(6)}", Model()
     await store.publisher.create(name, None, Gates(), "ops")
@@ -143,18 +143,18 @@ async def test_every_answer_is_that_of_the_version_it_names(
         runtimes.append(Runtime(store, pointers, ResponseCache(pointers, 0), Authenticator(ANYBODY, store.api_keys)))
     for runtime in runtimes:
         await runtime.pointers.start()
-    for step, (act, meanwhile, then) in enumerate(steps):
+    for step, (change, during, after) in enumerate(steps):
         published = len(model.versions)
-        during = [reading.run(runtime, name, model, published) for reading in meanwhile for runtime in runtimes]
-        await asyncio.gather(act.run(store, name, model, step), *during)
-        head = await store.price_lists.get(name)
-        assert head.current_version == (model.current or None)
+        reads = [read.run(runtime, name, model, published) for read in during for runtime in runtimes]
+        await asyncio.gather(change.run(store, name, model, step), *reads)
+        pointer = await store.price_lists.get(name)
+        assert pointer.current_version == (model.current or None)
         for runtime in runtimes:
-            await runtime.pointers.turn_to(head)
-            assert await runtime.pointers.find(name) == head
-        for reading in then:
-            await asyncio.gather(*(reading.run(runtime, name, model, len(model.versions)) for runtime in runtimes))
+            await runtime.pointers.switch_to(pointer)
+            assert await runtime.pointers.find(name) == pointer
+        for read in after:
+            await asyncio.gather(*(read.run(runtime, name, model, len(model.versions)) for runtime in runtimes))
             for runtime in runtimes:
-                accounted(runtime.pointers.versions)
+                check_sizes(runtime.pointers.versions)
     for runtime in runtimes:
         await runtime.pointers.stop()

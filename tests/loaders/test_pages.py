@@ -1,4 +1,4 @@
-"""Pages: every window shows its part of the order, and says truly whether there is more before and after it."""
+"""Pages: every window shows its part of the order, and whether there is more before and after it."""
 
 import datetime
 from itertools import product
@@ -27,13 +27,13 @@ async def snapshot(mock_store: Store) -> Snapshot:
 
 
 def uncached_pages(store: Store) -> Pages:
-    """Pages that are always read from the database."""
+    """Return `Pages` that always read the database."""
     versions = VersionCache(0)
     return Pages(store, versions, Warmer(store, versions))
 
 
 def expected(window: Window[str]) -> tuple[list[str], bool]:
-    """The records of a window, and whether there are more of its range beyond them, by the simplest means."""
+    """Return the expected skus of a window, and whether its range has more."""
     within = [sku for sku in SKUS if (window.after or "") < sku < (window.before or "z")]
     shown = within[-window.size :] if window.backward else within[: window.size]
     return shown, len(within) > len(shown)
@@ -47,11 +47,11 @@ async def test_every_window_of_prices_shows_its_part_of_the_order(mock_store: St
         shown, more = expected(window)
         assert [price.sku for price in page.records] == shown, window
         assert (page.has_previous if backward else page.has_next) is more, window
-        # Towards where the walk came from, a page tells by its cursor alone: Relay allows it, and it costs nothing.
+        # In the direction that the pages came from, the cursor alone decides: Relay allows it, and it costs no read.
         assert (page.has_next if backward else page.has_previous) is ((before if backward else after) is not None)
 
 
-async def test_walks_meet_every_price_once(mock_store: Store, snapshot: Snapshot) -> None:
+async def test_paging_visits_every_price_once(mock_store: Store, snapshot: Snapshot) -> None:
     pages = uncached_pages(mock_store)
     for size in range(1, 7):
         page = await pages.prices(snapshot, Window(size))

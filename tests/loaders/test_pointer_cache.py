@@ -1,4 +1,4 @@
-"""Heads: the newest pointer that is known is answered from memory while pointers are pushed, else it is read."""
+"""The pointer cache: pointers are served from memory while they are pushed, and read from the database otherwise."""
 
 import datetime
 from collections.abc import Callable
@@ -11,7 +11,7 @@ from storage import PriceList, PriceListNotFound, Store
 
 
 class FakeWatcher:
-    """Tells what the test tells it to tell."""
+    """Reports the pointers that the test passes to `moved`."""
 
     def __init__(self, _: object, moved: Callable[[PriceList], None]) -> None:
         self.moved = moved
@@ -20,19 +20,19 @@ class FakeWatcher:
 
 @pytest.fixture
 def pointers(mock_store: Store, monkeypatch: pytest.MonkeyPatch) -> PointerCache:
-    """Heads that follow the `watcher`."""
+    """A pointer cache that follows `watcher`."""
     monkeypatch.setattr("loaders.pointer_cache.Watcher", FakeWatcher)
     return PointerCache(mock_store)
 
 
 @pytest.fixture
 def watcher(pointers: PointerCache) -> FakeWatcher:
-    """The watcher that the heads follow."""
+    """The watcher that the pointer cache follows."""
     assert isinstance(pointers._watcher, FakeWatcher)
     return pointers._watcher
 
 
-def head(revision: int, version: int | None, name: str = "retail") -> PriceList:
+def make_pointer(revision: int, version: int | None, name: str = "retail") -> PriceList:
     created = datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC)
     return PriceList(name, None, version, version or 0, revision, None, created)
 
@@ -57,50 +57,50 @@ async def put(store: Store, price_list: PriceList) -> None:
     )
 
 
-async def test_a_pointer_that_was_pushed_is_answered_from_memory(
+async def test_a_pushed_pointer_is_served_from_memory(
     pointers: PointerCache, watcher: FakeWatcher, mock_store: Store
 ) -> None:
-    watcher.moved(head(3, 2))
-    await put(mock_store, head(9, 8))
-    assert await pointers.find("retail") == head(3, 2)
+    watcher.moved(make_pointer(3, 2))
+    await put(mock_store, make_pointer(9, 8))
+    assert await pointers.find("retail") == make_pointer(3, 2)
 
 
 async def test_an_older_revision_changes_nothing(pointers: PointerCache, watcher: FakeWatcher) -> None:
-    watcher.moved(head(5, 2))
-    for older in (head(4, 9), head(5, 9)):
+    watcher.moved(make_pointer(5, 2))
+    for older in (make_pointer(4, 9), make_pointer(5, 9)):
         watcher.moved(older)
-        assert await pointers.find("retail") == head(5, 2)
+        assert await pointers.find("retail") == make_pointer(5, 2)
 
 
-async def test_a_newer_revision_counts_also_with_a_lower_version(pointers: PointerCache, watcher: FakeWatcher) -> None:
-    watcher.moved(head(5, 4))
-    watcher.moved(head(6, 1))
-    assert await pointers.get("retail") == head(6, 1)
+async def test_a_newer_revision_wins_even_with_a_lower_version(pointers: PointerCache, watcher: FakeWatcher) -> None:
+    watcher.moved(make_pointer(5, 4))
+    watcher.moved(make_pointer(6, 1))
+    assert await pointers.get("retail") == make_pointer(6, 1)
 
 
 async def test_lists_do_not_disturb_each_other(pointers: PointerCache, watcher: FakeWatcher) -> None:
-    watcher.moved(head(9, 9, "a"))
-    watcher.moved(head(1, None, "b"))
-    assert [await pointers.get(name) for name in "ab"] == [head(9, 9, "a"), head(1, None, "b")]
+    watcher.moved(make_pointer(9, 9, "a"))
+    watcher.moved(make_pointer(1, None, "b"))
+    assert [await pointers.get(name) for name in "ab"] == [make_pointer(9, 9, "a"), make_pointer(1, None, "b")]
 
 
 async def test_while_the_stream_is_down_the_pointer_is_read(
     pointers: PointerCache, watcher: FakeWatcher, mock_store: Store
 ) -> None:
-    watcher.moved(head(3, 2))
+    watcher.moved(make_pointer(3, 2))
     watcher.alive = False
-    await put(mock_store, head(4, 3))
-    assert await pointers.find("retail") == head(4, 3)
-    await put(mock_store, head(5, 4))
-    assert await pointers.find("retail") == head(5, 4)
+    await put(mock_store, make_pointer(4, 3))
+    assert await pointers.find("retail") == make_pointer(4, 3)
+    await put(mock_store, make_pointer(5, 4))
+    assert await pointers.find("retail") == make_pointer(5, 4)
     watcher.alive = True
-    assert await pointers.find("retail") == head(5, 4), "what was read is remembered"
+    assert await pointers.find("retail") == make_pointer(5, 4), "the last read is cached"
 
 
-async def test_a_list_that_was_not_pushed_yet_is_looked_up(pointers: PointerCache, mock_store: Store) -> None:
+async def test_a_list_that_was_not_pushed_yet_is_read(pointers: PointerCache, mock_store: Store) -> None:
     assert await pointers.find("retail") is None
-    await put(mock_store, head(1, None))
-    assert await pointers.find("retail") == head(1, None)
+    await put(mock_store, make_pointer(1, None))
+    assert await pointers.find("retail") == make_pointer(1, None)
 
 
 async def test_a_list_that_does_not_exist_is_none_or_an_error(pointers: PointerCache) -> None:
@@ -109,33 +109,31 @@ async def test_a_list_that_does_not_exist_is_none_or_an_error(pointers: PointerC
         await pointers.get("nope")
 
 
-async def test_heads_are_alive_as_their_watcher_is(pointers: PointerCache, watcher: FakeWatcher) -> None:
+async def test_the_cache_is_alive_while_its_watcher_is(pointers: PointerCache, watcher: FakeWatcher) -> None:
     assert pointers.alive
     watcher.alive = False
     assert not pointers.alive
 
 
-async def test_what_is_known_is_told_without_asking_while_pointers_are_pushed(
-    pointers: PointerCache, watcher: FakeWatcher
-) -> None:
+async def test_known_returns_pointers_only_while_they_are_pushed(pointers: PointerCache, watcher: FakeWatcher) -> None:
     assert pointers.known("retail") is None
-    watcher.moved(head(3, 2))
-    assert pointers.known("retail") == head(3, 2)
+    watcher.moved(make_pointer(3, 2))
+    assert pointers.known("retail") == make_pointer(3, 2)
     watcher.alive = False
     assert pointers.known("retail") is None
 
 
-async def test_the_lag_is_counted_of_pointers_that_were_pushed_after_they_moved(
+async def test_the_lag_of_pushed_pointers_is_counted(
     pointers: PointerCache, watcher: FakeWatcher, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    moved = head(2, 1)
+    moved = make_pointer(2, 1)
     now = moved.created_at.timestamp()
     monkeypatch.setattr("loaders.pointer_cache.time.time", lambda: now + 0.75)
-    watcher.moved(head(1, None))
-    assert sum(pointers.lag.counts) == 0, "nobody knows when it moved"
+    watcher.moved(make_pointer(1, None))
+    assert sum(pointers.lag.counts) == 0, "the time of the move is unknown"
     watcher.moved(replace(moved, moved_at=moved.created_at))
     watcher.moved(replace(moved, moved_at=moved.created_at))
     assert (sum(pointers.lag.counts), pointers.lag.seconds) == (1, 0.75)
     clock_ahead = moved.created_at + datetime.timedelta(seconds=2)
-    watcher.moved(replace(head(3, 1), moved_at=clock_ahead))
+    watcher.moved(replace(make_pointer(3, 1), moved_at=clock_ahead))
     assert (sum(pointers.lag.counts), pointers.lag.seconds) == (2, 0.75)

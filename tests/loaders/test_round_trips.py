@@ -1,6 +1,6 @@
-"""Loaders batch by key: however often and however deep a request asks, each kind of record costs one round trip.
+"""Loaders batch by key: each kind of record costs one round trip per request, at any depth.
 
-Here no prices are kept in memory; the pointer and the manifest of what is current always are.
+These tests run without a price cache; the pointer and the manifest of the current version are always in memory.
 """
 
 import pytest
@@ -21,7 +21,7 @@ async def api(counted_api: Api) -> Api:
 
 
 def aliases(field: str, prefix: str = "a") -> str:
-    """N aliases of a field; `%d` in it is the alias's number."""
+    """Return N aliases of a field, with `%d` in it replaced by the number of the alias."""
     return " ".join(f"{prefix}{i}: {field.replace('%d', str(i))}" for i in range(N))
 
 
@@ -42,9 +42,7 @@ async def test_prices_by_sku_cost_one_round_trip(api: Api, round_trips: RoundTri
     assert sent == [("find", "layer", N)]
 
 
-async def test_however_prices_are_asked_for_in_a_request_they_are_loaded_together(
-    api: Api, round_trips: RoundTrips
-) -> None:
+async def test_all_prices_of_a_request_are_loaded_together(api: Api, round_trips: RoundTrips) -> None:
     document = """{
       x: snapshot(priceList: "retail") { price(sku: "1") { amount } }
       y: snapshot(priceList: "retail") { pricesBySku(skus: ["1", "2", "none"]) { amount } }
@@ -90,7 +88,7 @@ async def test_the_pointer_is_not_read_while_it_is_pushed(api: Api, round_trips:
     assert sent == []
 
 
-async def test_without_being_pushed_the_pointer_is_read_once_a_request(api: Api, round_trips: RoundTrips) -> None:
+async def test_the_pointer_is_read_once_per_request_while_it_is_not_pushed(api: Api, round_trips: RoundTrips) -> None:
     await api.runtime.pointers.stop()
     document = '{ priceList(name: "retail") { name } ' + aliases('snapshot(priceList: "retail") { version }') + " }"
     with round_trips.counted() as sent:
@@ -98,7 +96,7 @@ async def test_without_being_pushed_the_pointer_is_read_once_a_request(api: Api,
     assert sent == [("find", "price_lists", 0)]
 
 
-async def test_a_request_leaves_nothing_loaded_for_the_next(api: Api, round_trips: RoundTrips) -> None:
+async def test_loaders_are_not_shared_between_requests(api: Api, round_trips: RoundTrips) -> None:
     document = '{ snapshot(priceList: "retail") { price(sku: "1") { amount } batch { id } } }'
     with round_trips.counted() as first:
         await api.data(document)

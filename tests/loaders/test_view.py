@@ -1,4 +1,4 @@
-"""One version a request: the pointer is read once, whatever is published while the request is answered."""
+"""One version per request: the pointer is read once, and later publishes do not affect the request."""
 
 import asyncio
 from collections.abc import Sequence
@@ -17,34 +17,32 @@ OVERTAKEN = """{
 }"""
 
 
-async def test_a_request_sees_one_version_whatever_is_published_meanwhile(
-    counted_api: Api, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_request_sees_one_version_during_a_publish(counted_api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
     api = counted_api
     await api.create("retail")
     await api.publish("retail", [row("a", "1.00")])
     started, overtaken = asyncio.Event(), asyncio.Event()
     load, current = PriceLoader.load_many, View.current
-    asked = 0
+    calls = 0
 
     async def slow_load(loader: PriceLoader, snapshot: Snapshot, skus: Sequence[str]) -> list[Price | None]:
         started.set()
         await overtaken.wait()
         return await load(loader, snapshot, skus)
 
-    async def current_but_the_second_late(view: View, name: str) -> Snapshot | None:
-        nonlocal asked
-        asked += 1
-        if asked == 2:
+    async def second_call_is_slow(view: View, name: str) -> Snapshot | None:
+        nonlocal calls
+        calls += 1
+        if calls == 2:
             await overtaken.wait()
         return await current(view, name)
 
-    def not_at_once(_: View, __: str) -> None:
+    def not_known(_: View, __: str) -> None:
         return None
 
     monkeypatch.setattr(PriceLoader, "load_many", slow_load)
-    monkeypatch.setattr(View, "now", not_at_once)
-    monkeypatch.setattr(View, "current", current_but_the_second_late)
+    monkeypatch.setattr(View, "known_current", not_known)
+    monkeypatch.setattr(View, "current", second_call_is_slow)
     request = asyncio.create_task(api.data(OVERTAKEN))
     await started.wait()
     assert await api.publish("retail", [row("a", "2.00"), row("b", "2.00")]) == 2
@@ -59,7 +57,7 @@ async def test_a_request_sees_one_version_whatever_is_published_meanwhile(
     assert await api.amounts("retail") == {"a": "2.00", "b": "2.00"}
 
 
-async def test_a_mutation_lets_its_request_see_the_pointer_that_it_moved(counted_api: Api) -> None:
+async def test_a_request_sees_the_pointer_that_its_mutation_moved(counted_api: Api) -> None:
     api = counted_api
     await api.create("retail")
     context = api.runtime.context(ANYBODY)
@@ -74,7 +72,7 @@ async def test_a_mutation_lets_its_request_see_the_pointer_that_it_moved(counted
     assert after.current_version == 1
 
 
-async def test_a_view_tells_which_pointers_it_followed_and_as_long_as_which_what_it_read_is_true(
+async def test_a_view_reports_the_followed_pointers_and_the_revisions_it_is_valid_at(
     counted_api: Api,
 ) -> None:
     api = counted_api
@@ -94,7 +92,7 @@ async def test_a_view_tells_which_pointers_it_followed_and_as_long_as_which_what
     assert view.revisions() == {"retail": seen.revision, "wholesale": 2}
 
 
-async def test_a_version_that_was_read_before_its_pointer_moved_is_true_no_longer_than_that(counted_api: Api) -> None:
+async def test_the_revision_at_the_first_read_of_a_version_counts(counted_api: Api) -> None:
     api = counted_api
     await api.create("retail")
     await api.publish("retail", [row("a", "1.00")])
@@ -106,7 +104,7 @@ async def test_a_version_that_was_read_before_its_pointer_moved_is_true_no_longe
     assert view.revisions() == {"retail": 2}
 
 
-async def test_a_view_does_not_know_for_how_long_while_pointers_are_not_pushed(counted_api: Api) -> None:
+async def test_a_view_has_no_revisions_while_pointers_are_not_pushed(counted_api: Api) -> None:
     api = counted_api
     await api.create("retail")
     await api.publish("retail", [row("a", "1.00")])

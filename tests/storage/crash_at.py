@@ -57,7 +57,7 @@ def die_at(point: str) -> None:
 
 async def main(uri: str, database: str, key: str, batch: str, point: str) -> None:
     store = await Store.open(uri, database)
-    row_decoder.SLICE_ROWS = writer.INSERT_ROWS = SLICE_ROWS
+    row_decoder.SLICE_ROWS = writer.MAX_INSERT_ROWS = SLICE_ROWS
     die_at(point)
     if batch in BATCHES:
         await store.submitter.submit(order(key=key), await source(BATCHES[batch]))

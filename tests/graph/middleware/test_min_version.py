@@ -22,9 +22,9 @@ VERSION = '{ snapshot(priceList: "retail") { version price(sku: "a") { amount } 
         ("7", MinVersions(7)),
         (" 7 ", MinVersions(7)),
         ("0", MinVersions(0)),
-        ("shop=7", MinVersions(of={"shop": 7})),
-        ("shop=7,ecb=31", MinVersions(of={"shop": 7, "ecb": 31})),
-        ("shop = 7 ,  e.c-b_2=31", MinVersions(of={"shop": 7, "e.c-b_2": 31})),
+        ("shop=7", MinVersions(by_list={"shop": 7})),
+        ("shop=7,ecb=31", MinVersions(by_list={"shop": 7, "ecb": 31})),
+        ("shop = 7 ,  e.c-b_2=31", MinVersions(by_list={"shop": 7, "e.c-b_2": 31})),
     ],
 )
 def test_it_names_a_version_or_one_for_each_of_some_lists(text: str, wanted: MinVersions) -> None:
@@ -63,13 +63,13 @@ def test_no_text_is_read_otherwise(text: str) -> None:
         wanted = parse(text)
     except BadRequest:
         return
-    assert wanted.every >= 0
-    assert all(version >= 0 for version in wanted.of.values())
+    assert wanted.default >= 0
+    assert all(version >= 0 for version in wanted.by_list.values())
 
 
 def test_only_lists_that_are_named_have_to_have_come_so_far() -> None:
-    assert [MinVersions(of={"shop": 7}).least(name) for name in ("shop", "ecb")] == [7, 0]
-    assert [MinVersions(5).least(name) for name in ("shop", "ecb")] == [5, 5]
+    assert [MinVersions(by_list={"shop": 7}).minimum(name) for name in ("shop", "ecb")] == [7, 0]
+    assert [MinVersions(5).minimum(name) for name in ("shop", "ecb")] == [5, 5]
 
 
 async def asked(api: Api, wanted: str, document: str = VERSION) -> dict[str, Any]:
@@ -112,7 +112,7 @@ async def test_a_request_waits_until_the_version_was_published(api: Api) -> None
 async def test_a_version_that_is_not_published_in_time_is_told_with_what_was_seen(
     api: Api, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("loaders.pointer_cache.REACH_SECONDS", 0.0)
+    monkeypatch.setattr("loaders.pointer_cache.MIN_VERSION_TIMEOUT_SECONDS", 0.0)
     await api.create("retail", "empty")
     await api.publish("retail", [row("a")])
     answer = await asked(api, "2")
@@ -130,7 +130,7 @@ async def test_after_a_rollback_the_version_counts_as_seen(api: Api) -> None:
     for amount in ("1.00", "2.00"):
         await api.publish("retail", [row("a", amount)])
     moved = await api.runtime.store.pointer_moves.rollback("retail", 1, by="ops", reason="x")
-    await api.runtime.pointers.turn_to(moved)
+    await api.runtime.pointers.switch_to(moved)
     assert (await asked(api, "2"))["data"]["snapshot"]["version"] == 1
 
 

@@ -287,7 +287,7 @@ async def test_who_must_see_a_version_passes_the_cache_by(shop: Api) -> None:
 async def test_who_must_see_a_version_is_not_told_that_an_older_one_will_do(
     shop: Api, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("loaders.pointer_cache.REACH_SECONDS", 0.01)
+    monkeypatch.setattr("loaders.pointer_cache.MIN_VERSION_TIMEOUT_SECONDS", 0.01)
     etag = (await post(shop, CURRENT)).headers["etag"]
     response = await post(shop, CURRENT, if_none_match=etag, pricebook_min_version="2")
     assert (response.status_code, response.headers["cache-control"]) == (200, "no-store")

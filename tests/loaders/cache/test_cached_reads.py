@@ -1,4 +1,4 @@
-"""Reads of a warm process: what is in memory is answered without a round trip, and without waiting for anything."""
+"""Reads of a warm process: cached prices are served without a round trip and without suspending."""
 
 import asyncio
 import inspect
@@ -37,16 +37,14 @@ SELECTIONS = """{ snapshot(priceList: "retail") {
 
 @pytest.fixture
 async def api(cached_api: Api) -> Api:
-    """A list `retail` of which two versions were published, and nothing was read."""
+    """A list `retail` with two published versions, of which nothing was read."""
     await cached_api.create("retail")
     for amount in ("1.00", "2.00"):
         await cached_api.publish("retail", [row(sku, amount) for sku in SKUS])
     return cached_api
 
 
-async def test_a_small_list_is_whole_once_it_was_read_and_then_asks_the_database_nothing(
-    api: Api, round_trips: RoundTrips
-) -> None:
+async def test_a_small_list_is_cached_whole_after_its_first_read(api: Api, round_trips: RoundTrips) -> None:
     before = await api.data(EVERYTHING, skus=SKUS[::-1])
     await whole(api)
     with round_trips.counted() as sent:
@@ -65,27 +63,25 @@ async def test_a_small_list_is_whole_once_it_was_read_and_then_asks_the_database
     assert [price["sku"] for price in snapshot["last"]["nodes"]] == SKUS[-10:]
 
 
-async def test_a_walk_over_a_whole_list_asks_the_database_nothing(api: Api, round_trips: RoundTrips) -> None:
+async def test_paging_through_a_whole_list_sends_no_commands(api: Api, round_trips: RoundTrips) -> None:
     await api.data(EVERYTHING, skus=[])
     await whole(api)
     walk = """query ($after: String) { snapshot(priceList: "retail") {
         prices(first: 70, after: $after) { nodes { sku } pageInfo { endCursor hasNextPage } } } }"""
-    met: list[str] = []
+    seen: list[str] = []
     after: str | None = None
     with round_trips.counted() as sent:
         while True:
             page = (await api.data(walk, after=after))["snapshot"]["prices"]
-            met += [price["sku"] for price in page["nodes"]]
+            seen += [price["sku"] for price in page["nodes"]]
             after = page["pageInfo"]["endCursor"]
             if not page["pageInfo"]["hasNextPage"]:
                 break
-    assert met == SKUS
+    assert seen == SKUS
     assert sent == []
 
 
-async def test_what_was_read_of_another_version_is_known_also_that_it_is_not_there(
-    api: Api, round_trips: RoundTrips
-) -> None:
+async def test_prices_of_an_old_version_and_their_absence_are_cached(api: Api, round_trips: RoundTrips) -> None:
     document = """{ snapshot(priceList: "retail", version: 1) {
       price(sku: "sku-001") { amount } none: price(sku: "x") { sku }
     } }"""
@@ -93,31 +89,31 @@ async def test_what_was_read_of_another_version_is_known_also_that_it_is_not_the
     with round_trips.counted() as sent:
         assert await api.data(document) == first
     assert first == {"snapshot": {"price": {"amount": "1.00"}, "none": None}}
-    assert sent == [("find", "snapshots", 1)], "retention is asked whether it is still kept"
+    assert sent == [("find", "snapshots", 1)], "only the manifest is read, in case the version expired"
 
 
-async def test_the_manifest_of_what_is_current_is_read_once(cached_api: Api, round_trips: RoundTrips) -> None:
+async def test_the_manifest_of_the_current_version_is_read_once(cached_api: Api, round_trips: RoundTrips) -> None:
     api = cached_api
     await api.create("retail")
     await api.publish("retail", [row("a")])
     await api.runtime.store.pointer_moves.pin("retail", 1, by="ops", reason="x")
-    await until(lambda: _revision(api, 3), "pushed")
+    await until(lambda: _has_reached(api, 3), "pushed")
     with round_trips.counted() as sent:
         for _ in range(3):
             assert (await api.data('{ snapshot(priceList: "retail") { version } }'))["snapshot"] == {"version": 1}
-    assert sent == [], "a pin does not make it another version"
+    assert sent == [], "a pin does not change the version"
 
 
-async def _revision(api: Api, wanted: int) -> bool:
-    return api.runtime.pointers.revisions()["retail"] >= wanted
+async def _has_reached(api: Api, revision: int) -> bool:
+    return api.runtime.pointers.revisions()["retail"] >= revision
 
 
-async def test_what_is_in_memory_is_told_without_a_task_or_a_turn_of_the_loop(api: Api) -> None:
+async def test_cached_prices_are_returned_without_a_task_or_suspension(api: Api) -> None:
     await api.data(EVERYTHING, skus=[])
     await whole(api)
     tasks = len(asyncio.all_tasks())
     loaders = api.runtime.context(ANYBODY).loaders
-    snapshot = loaders.view.now("retail")
+    snapshot = loaders.view.known_current("retail")
     assert snapshot is not None
     assert snapshot.version == 2
     price = loaders.prices.cached(snapshot, SKUS[0])
@@ -131,10 +127,10 @@ async def test_what_is_in_memory_is_told_without_a_task_or_a_turn_of_the_loop(ap
     assert page is not None
     assert [record.sku for record in page.records] == SKUS[:3]
     assert len(asyncio.all_tasks()) == tasks
-    for answer in (loaders.view.current("retail"), loaders.view.find("retail"), loaders.prices.load(snapshot, "a")):
+    for coroutine in (loaders.view.current("retail"), loaders.view.find("retail"), loaders.prices.load(snapshot, "a")):
         with pytest.raises(StopIteration):
-            answer.send(None)  # it comes to its end without waiting for anything
-        assert inspect.getcoroutinestate(answer) == inspect.CORO_CLOSED
+            coroutine.send(None)  # runs to its end without suspending
+        assert inspect.getcoroutinestate(coroutine) == inspect.CORO_CLOSED
 
 
 async def test_hits_and_misses_are_counted(api: Api) -> None:
@@ -149,28 +145,26 @@ async def test_hits_and_misses_are_counted(api: Api) -> None:
     assert versions.bytes > 0
 
 
-async def test_a_version_that_retention_took_is_not_answered_from_memory(api: Api) -> None:
+async def test_an_expired_version_is_not_served_from_memory(api: Api) -> None:
     document = '{ snapshot(priceList: "retail", version: 1) { price(sku: "sku-001") { amount } } }'
     await api.data(document)
     await api.runtime.store.db["snapshots"].update_one({"_id.version": 1}, {"$set": {"state": "RETIRED"}})
     assert await api.error_codes(document) == ["SNAPSHOT_EXPIRED"]
 
 
-async def test_layers_that_were_folded_meanwhile_are_found_by_the_manifest_as_it_is_now(
-    api: Api, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_stale_manifest_is_read_again_after_a_compaction(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
     store, pointers = api.runtime.store, api.runtime.pointers
     for number in range(3):
         await merge(store, "retail", {f"sku-{number:03}": f"{number}.50"})
-    await until(lambda: _revision(api, 6), "pushed")
+    await until(lambda: _has_reached(api, 6), "pushed")
     await api.data('{ snapshot(priceList: "retail") { version } }')
-    snapshot = api.runtime.context(ANYBODY).loaders.view.now("retail")
+    snapshot = api.runtime.context(ANYBODY).loaders.view.known_current("retail")
     assert snapshot is not None
     await store.compactor.compact(snapshot)
     for layer in snapshot.layer_ids[:2]:
         await store.layers.drop(layer)
-    monkeypatch.setattr("loaders.cache.manifests.MANIFEST_SECONDS", -1.0)
-    monkeypatch.setattr(pointers.warmer, "begin", _never)
+    monkeypatch.setattr("loaders.cache.manifests.MAX_MANIFEST_AGE_SECONDS", -1.0)
+    monkeypatch.setattr(pointers.warmer, "begin", _do_nothing)
     selected = await api.data(SELECTIONS)
     assert {name: page["totalCount"] for name, page in selected["snapshot"].items()} == dict.fromkeys("abc", 300)
     assert selected["snapshot"]["a"]["nodes"] == selected["snapshot"]["c"]["nodes"] == [{"amount": "0.50"}]
@@ -179,12 +173,14 @@ async def test_layers_that_were_folded_meanwhile_are_found_by_the_manifest_as_it
     assert [price["amount"] for price in found["snapshot"]["pricesBySku"]] == ["0.50", "1.50", "2.50", "2.00"]
 
 
-def _never(_: CachedVersion) -> None:
+def _do_nothing(_: CachedVersion) -> None:
     return None
 
 
-async def test_a_sku_that_nobody_can_have_is_not_kept(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(api.runtime.pointers.warmer, "begin", _never)
+async def test_the_absence_of_a_sku_over_the_maximum_length_is_not_cached(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(api.runtime.pointers.warmer, "begin", _do_nothing)
     snapshot: Snapshot = await api.runtime.context(ANYBODY).loaders.view.version("retail", 2)
     loaders = api.runtime.context(ANYBODY).loaders
     long = "x" * 10_000

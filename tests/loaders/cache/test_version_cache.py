@@ -1,4 +1,4 @@
-"""The version cache: bounded by bytes that are really there; what is old goes first, then what was not read lately."""
+"""The version cache: bounded by real memory; evicts old versions first, then the least recently read cached."""
 
 import datetime
 import gc
@@ -27,41 +27,41 @@ def prices(numbers: Iterable[int]) -> list[tuple[str, Price | None]]:
     return [(f"sku-{number:05}", Price(f"sku-{number:05}", Decimal("1.00"), "EUR")) for number in numbers]
 
 
-def known(records: CachedVersion, numbers: Iterable[int]) -> list[int]:
-    """Which of those are in memory; looking does not count as reading."""
-    return [number for number in numbers if f"sku-{number:05}" in {**records.young, **records.old}]
+def known(cached: CachedVersion, numbers: Iterable[int]) -> list[int]:
+    """Return the numbers whose records are cached, without counting as a read."""
+    return [number for number in numbers if f"sku-{number:05}" in {**cached.young, **cached.old}]
 
 
 async def current(versions: VersionCache, version: int = 1, price_list: str = "retail") -> CachedVersion:
-    records = versions.of(snapshot(version, price_list))
-    versions.turn(price_list, version)
-    return records
+    cached = versions.get_or_add(snapshot(version, price_list))
+    versions.set_current(price_list, version)
+    return cached
 
 
-def complete(versions: VersionCache, records: CachedVersion, count: int) -> bool:
-    """Put so many records into a version, and have it whole."""
-    return versions.add(records, prices(range(count))) and versions.complete(
-        records, [s for s, _ in prices(range(count))]
+def complete(versions: VersionCache, cached: CachedVersion, count: int) -> bool:
+    """Add `count` records to a version, and mark it as whole."""
+    return versions.add(cached, prices(range(count))) and versions.complete(
+        cached, [s for s, _ in prices(range(count))]
     )
 
 
-async def test_what_was_not_read_lately_is_evicted_first() -> None:
+async def test_the_least_recently_read_records_are_evicted_first() -> None:
     versions = VersionCache(WEIGHT * 100)
-    records = await current(versions)
-    assert versions.add(records, prices(range(90)))
-    assert versions.add(records, prices(range(90, 110))), "some of the first have to go"
-    hot = known(records, range(110))[:10]
+    cached = await current(versions)
+    assert versions.add(cached, prices(range(90)))
+    assert versions.add(cached, prices(range(90, 110))), "some of the first ones are evicted"
+    hot = known(cached, range(110))[:10]
     for number in range(110, 600):
         for each in hot:
-            assert records.get(f"sku-{each:05}") is not MISSING
-        assert versions.add(records, prices([number]))
+            assert cached.get(f"sku-{each:05}") is not MISSING
+        assert versions.add(cached, prices([number]))
         assert versions.bytes <= versions.budget
-    assert known(records, hot) == hot
-    assert versions.evictions == 600 - len(known(records, range(600)))
-    assert len(known(records, range(600))) > 80, "no more than has to go"
+    assert known(cached, hot) == hot
+    assert versions.evictions == 600 - len(known(cached, range(600)))
+    assert len(known(cached, range(600))) > 80, "no more than necessary is evicted"
 
 
-async def test_old_versions_go_before_anything_of_a_current_one() -> None:
+async def test_old_versions_are_evicted_before_records_of_a_current_one() -> None:
     versions = VersionCache(WEIGHT * 100)
     old = await current(versions, 1)
     assert versions.add(old, prices(range(60)))
@@ -72,7 +72,7 @@ async def test_old_versions_go_before_anything_of_a_current_one() -> None:
     assert versions.bytes == new.bytes
 
 
-async def test_only_some_versions_that_are_not_current_are_kept() -> None:
+async def test_only_the_newest_old_versions_are_kept() -> None:
     versions = VersionCache()
     for version in range(1, 10):
         versions.add(await current(versions, version), prices(range(3)))
@@ -81,106 +81,104 @@ async def test_only_some_versions_that_are_not_current_are_kept() -> None:
     assert versions.bytes == WEIGHT * 3 * (MAX_OLD_VERSIONS + 1)
 
 
-async def test_a_list_may_be_whole_if_it_takes_a_third_of_the_budget_and_two_of_them_if_they_fit() -> None:
+async def test_a_whole_list_may_take_a_third_of_the_budget_and_all_whole_lists_two_thirds() -> None:
     versions = VersionCache(WEIGHT * 300)
     lists = [await current(versions, price_list=name) for name in ("a", "b", "c")]
     assert not versions.fits_whole(lists[0], WEIGHT * 101)
-    for records in lists[:2]:
-        assert complete(versions, records, 95)
-        records.read = True
-    assert not versions.make_way(lists[2], WEIGHT * 90), "the others are read"
-    lists[1].read = True
-    assert versions.make_way(lists[2], WEIGHT * 90), "since then nobody read the first of them"
+    for cached in lists[:2]:
+        assert complete(versions, cached, 95)
+        cached.was_read = True
+    assert not versions.make_room_for_whole(lists[2], WEIGHT * 90), "the others were read"
+    lists[1].was_read = True
+    assert versions.make_room_for_whole(lists[2], WEIGHT * 90), "the first was not read since"
     assert [versions.find(name, 1) is not None for name in "abc"] == [False, True, True]
 
 
-async def test_a_whole_list_gives_nothing_to_records_of_others() -> None:
+async def test_a_whole_list_is_not_evicted_for_records_of_others() -> None:
     versions = VersionCache(WEIGHT * 300)
     small, large = await current(versions, price_list="small"), await current(versions, price_list="large")
     assert complete(versions, small, 90)
     for number in range(0, 2000, 10):
         assert versions.add(large, prices(range(number, number + 10)))
-    assert small.whole
+    assert small.is_whole
     assert known(small, range(90)) == list(range(90))
     assert versions.bytes <= versions.budget
 
 
-async def test_a_list_of_which_something_was_evicted_is_not_whole() -> None:
+async def test_a_list_with_evicted_records_is_not_whole() -> None:
     versions = VersionCache(WEIGHT * 300)
-    records = await current(versions)
-    versions.add(records, prices(range(90)))
-    records.evict(1)
-    assert not versions.complete(records, [sku for sku, _ in prices(range(90))])
-    assert not records.whole
+    cached = await current(versions)
+    versions.add(cached, prices(range(90)))
+    cached.evict(1)
+    assert not versions.complete(cached, [sku for sku, _ in prices(range(90))])
+    assert not cached.is_whole
 
 
-async def test_a_version_that_was_rolled_back_to_outlives_the_one_it_was_read_through() -> None:
+async def test_a_base_survives_the_newer_version_that_it_reads_through() -> None:
     versions = VersionCache()
     base, newer = await current(versions, 1), CachedVersion(snapshot(2), 0.0)
-    newer.coming = True
+    newer.is_next = True
     assert complete(versions, base, 90)
-    with MergeOverlay(versions, base, newer) as succession:
-        assert succession.say([*prices([95]), ("sku-00001", None)])
-        assert succession.finish()
-    assert (newer.whole, base.whole, known(base, range(99))) == (True, False, [1, 95])
+    with MergeOverlay(versions, base, newer) as overlay:
+        assert overlay.apply([*prices([95]), ("sku-00001", None)])
+        assert overlay.finish()
+    assert (newer.is_whole, base.is_whole, known(base, range(99))) == (True, False, [1, 95])
     versions.drop(newer)
     assert [base.get(f"sku-{number:05}") is MISSING for number in (0, 1, 2)] == [True, False, True]
     assert base.get("sku-00095") is None
-    assert (base.newer, base.skus) == (None, None), "it can be loaded again"
+    assert (base.newer, base.skus) == (None, None), "it can be loaded whole again"
     assert versions.bytes == base.bytes == WEIGHT + weigh("sku-00095", None)
     assert versions.add(base, prices(range(90)))
 
 
-async def test_a_succession_that_is_broken_off_leaves_everything_as_it_was() -> None:
+async def test_an_unfinished_overlay_restores_the_base() -> None:
     versions = VersionCache()
     base, newer = await current(versions, 1), CachedVersion(snapshot(2), 0.0)
     assert complete(versions, base, 90)
     before, weight = dict(base.young), versions.bytes
-    with MergeOverlay(versions, base, newer) as succession:
-        assert succession.say(
-            [*prices([95]), ("sku-00001", None), ("sku-00002", Price("sku-00002", Decimal(2), "EUR"))]
-        )
+    with MergeOverlay(versions, base, newer) as overlay:
+        assert overlay.apply([*prices([95]), ("sku-00001", None), ("sku-00002", Price("sku-00002", Decimal(2), "EUR"))])
         assert base.get("sku-00001") == before["sku-00001"]
-    assert (base.whole, base.young, versions.bytes, base.bytes) == (True, before, weight, weight)
+    assert (base.is_whole, base.young, versions.bytes, base.bytes) == (True, before, weight, weight)
     assert (newer.young, newer.bytes) == ({}, 0)
 
 
-async def test_a_succession_ends_when_its_base_is_dropped() -> None:
+async def test_an_overlay_stops_when_its_base_is_dropped() -> None:
     versions = VersionCache()
     base, newer = await current(versions, 1), CachedVersion(snapshot(2), 0.0)
     assert complete(versions, base, 90)
-    with MergeOverlay(versions, base, newer) as succession:
-        assert succession.say(prices([95]))
+    with MergeOverlay(versions, base, newer) as overlay:
+        assert overlay.apply(prices([95]))
         versions.drop(base)
-        assert not succession.say(prices([96]))
-        assert not succession.finish()
+        assert not overlay.apply(prices([96]))
+        assert not overlay.finish()
     assert (versions.bytes, newer.young) == (0, {})
 
 
-async def test_without_a_budget_nothing_but_the_manifest_is_kept() -> None:
+async def test_without_a_budget_only_the_manifest_is_cached() -> None:
     versions = VersionCache(0)
-    records = await current(versions)
-    assert not versions.add(records, prices(range(3)))
-    assert (versions.bytes, known(records, range(3))) == (0, [])
-    assert versions.current("retail") is records
+    cached = await current(versions)
+    assert not versions.add(cached, prices(range(3)))
+    assert (versions.bytes, known(cached, range(3))) == (0, [])
+    assert versions.current("retail") is cached
 
 
-async def test_what_cannot_fit_is_not_kept() -> None:
+async def test_records_that_do_not_fit_are_not_cached() -> None:
     versions = VersionCache(WEIGHT * 3)
-    records = await current(versions)
-    records.newer = CachedVersion(snapshot(2), 0.0)  # nothing can be taken from one that is read through another
-    records.changed = {sku for sku, _ in prices(range(9))}
-    assert versions.add(records, prices(range(3)))
-    assert not versions.add(records, prices(range(3, 9)))
-    assert known(records, range(9)) == [0, 1, 2]
+    cached = await current(versions)
+    cached.newer = CachedVersion(snapshot(2), 0.0)  # such a version is not evictable
+    cached.changed = {sku for sku, _ in prices(range(9))}
+    assert versions.add(cached, prices(range(3)))
+    assert not versions.add(cached, prices(range(3, 9)))
+    assert known(cached, range(9)) == [0, 1, 2]
     assert versions.bytes == WEIGHT * 3
 
 
-async def test_records_of_a_version_that_was_dropped_meanwhile_are_not_kept() -> None:
+async def test_records_of_a_dropped_version_are_not_cached() -> None:
     versions = VersionCache()
-    records = await current(versions)
-    versions.drop(records)
-    assert not versions.add(records, prices(range(3)))
+    cached = await current(versions)
+    versions.drop(cached)
+    assert not versions.add(cached, prices(range(3)))
     assert versions.bytes == 0
 
 
@@ -188,24 +186,24 @@ PLAIN = {"colour": "blue", "size": 7}
 NESTED = {"size": {"width": 3.5, "marks": ["a", "b", {"deep": True}]}, "names": [f"name {n}" for n in range(20)]}
 
 
-@pytest.mark.parametrize("kind", ["bare", "attributes", "nested", "own names", "tiers and dates", "absent"])
-def test_what_is_claimed_is_really_taken(kind: str) -> None:
+@pytest.mark.parametrize("kind", ["bare", "attributes", "nested", "distinct names", "tiers and dates", "absent"])
+def test_the_estimated_size_matches_the_memory_taken(kind: str) -> None:
     count = 20_000
     gc.collect()
     tracemalloc.start()
     before = tracemalloc.get_traced_memory()[0]
-    records = CachedVersion(snapshot(1), 0.0)
+    cached = CachedVersion(snapshot(1), 0.0)
     for number in range(count):
-        records.add(*made(kind, number))
-    records.skus = sorted(records.young)
+        cached.add(*make_record(kind, number))
+    cached.skus = sorted(cached.young)
     taken = tracemalloc.get_traced_memory()[0] - before
     tracemalloc.stop()
-    claimed = records.bytes + 8 * count
-    assert 0.9 * taken <= claimed <= 1.7 * taken, f"{claimed / count:.0f} claimed, {taken / count:.0f} taken"
+    estimated = cached.bytes + 8 * count
+    assert 0.9 * taken <= estimated <= 1.7 * taken, f"{estimated / count:.0f} estimated, {taken / count:.0f} taken"
 
 
-def made(kind: str, number: int) -> tuple[str, Price | None]:
-    """A record of a kind, nothing of which any other shares, but names of attributes."""
+def make_record(kind: str, number: int) -> tuple[str, Price | None]:
+    """Return a record of a kind that shares no objects with other records except attribute names."""
     sku, amount = f"SKU-{number:08}", Decimal(f"{number}.50")
     match kind:
         case "bare":
@@ -215,7 +213,7 @@ def made(kind: str, number: int) -> tuple[str, Price | None]:
         case "nested":
             marks = [f"mark {number}", {"deep": float(number)}]
             return sku, Price(sku, amount, "EUR", attributes={"size": {"width": number + 0.5, "marks": marks}})
-        case "own names":
+        case "distinct names":
             return sku, Price(sku, amount, "EUR", attributes={f"name {number} {place}": True for place in range(5)})
         case "tiers and dates":
             tiers = tuple(Tier(1000 + number + place, Decimal(f"{number}.{place}")) for place in range(3))

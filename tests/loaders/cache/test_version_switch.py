@@ -1,4 +1,4 @@
-"""Turning: one version after the other, none before its time, and never back to an older pointer."""
+"""Version switches: in order, once a version is warm or its deadline has passed, and never to an older pointer."""
 
 import asyncio
 import datetime
@@ -11,96 +11,98 @@ from loaders.cache.warmer import Warmer
 from storage import PriceList
 
 
-def head(revision: int) -> PriceList:
+def make_pointer(revision: int) -> PriceList:
     created = datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC)
     return PriceList("retail", None, revision, revision, revision, None, created, revision)
 
 
 class FakeWarmer(Warmer):
-    """Warms what the test tells it to have warmed."""
+    """Completes a warming when the test calls `finish`."""
 
     def __init__(self) -> None:
-        self.warm: dict[int, asyncio.Event] = {}
+        self.finished: dict[int, asyncio.Event] = {}
         self.tasks: dict[int, asyncio.Task[None]] = {}
 
-    def start(self, head: PriceList) -> asyncio.Task[None]:
-        self.tasks[head.revision] = asyncio.ensure_future(self._wait(head.revision))
-        return self.tasks[head.revision]
+    def start(self, pointer: PriceList) -> asyncio.Task[None]:
+        self.tasks[pointer.revision] = asyncio.ensure_future(self._wait(pointer.revision))
+        return self.tasks[pointer.revision]
 
     async def _wait(self, revision: int) -> None:
-        await self.warm.setdefault(revision, asyncio.Event()).wait()
+        await self.finished.setdefault(revision, asyncio.Event()).wait()
 
-    def has_warmed(self, revision: int) -> None:
-        self.warm.setdefault(revision, asyncio.Event()).set()
+    def finish(self, revision: int) -> None:
+        self.finished.setdefault(revision, asyncio.Event()).set()
 
 
-class Line:
-    """What was turned to, and whether that is the end."""
+class Recorder:
+    """Starts switches, and records the revisions that they switched to."""
 
     def __init__(self) -> None:
         self.warmer = FakeWarmer()
-        self.turned: list[int] = []
+        self.switched: list[int] = []
         self.done = asyncio.Event()
 
-    def begin(self, revision: int) -> VersionSwitch:
-        turn: Callable[[PriceList], None] = lambda head: self.turned.append(head.revision)  # noqa: E731
-        return VersionSwitch(head(revision), self.warmer, turn, lambda _: self.done.set())
+    def start(self, revision: int) -> VersionSwitch:
+        switch: Callable[[PriceList], None] = lambda pointer: self.switched.append(pointer.revision)  # noqa: E731
+        return VersionSwitch(make_pointer(revision), self.warmer, switch, lambda _: self.done.set())
 
 
 @pytest.fixture
-def line() -> Line:
-    return Line()
+def recorder() -> Recorder:
+    return Recorder()
 
 
-async def test_it_turns_when_the_version_is_warm(line: Line) -> None:
-    line.begin(2)
+async def test_it_switches_when_the_version_is_warm(recorder: Recorder) -> None:
+    recorder.start(2)
     await asyncio.sleep(0)
-    assert line.turned == []
-    line.warmer.has_warmed(2)
-    await line.done.wait()
-    assert line.turned == [2]
+    assert recorder.switched == []
+    recorder.warmer.finish(2)
+    await recorder.done.wait()
+    assert recorder.switched == [2]
 
 
-async def test_what_is_published_meanwhile_is_next_and_what_it_overtakes_is_passed_over(line: Line) -> None:
-    turning = line.begin(2)
+async def test_only_the_newest_waiting_pointer_is_switched_to_next(recorder: Recorder) -> None:
+    switch = recorder.start(2)
     await asyncio.sleep(0)
-    turning.follow(head(3))
-    turning.follow(head(4))
+    switch.follow(make_pointer(3))
+    switch.follow(make_pointer(4))
     for revision in (2, 3, 4):
-        line.warmer.has_warmed(revision)
-    await line.done.wait()
-    assert line.turned == [2, 4]
+        recorder.warmer.finish(revision)
+    await recorder.done.wait()
+    assert recorder.switched == [2, 4]
 
 
-async def test_a_pointer_that_is_older_than_what_is_under_way_or_waits_is_no_news(line: Line) -> None:
-    turning = line.begin(5)
+async def test_an_older_pointer_is_ignored(recorder: Recorder) -> None:
+    switch = recorder.start(5)
     await asyncio.sleep(0)
-    turning.follow(head(4))
-    turning.follow(head(7))
-    turning.follow(head(6))
+    switch.follow(make_pointer(4))
+    switch.follow(make_pointer(7))
+    switch.follow(make_pointer(6))
     for revision in range(4, 8):
-        line.warmer.has_warmed(revision)
-    await line.done.wait()
-    assert line.turned == [5, 7]
+        recorder.warmer.finish(revision)
+    await recorder.done.wait()
+    assert recorder.switched == [5, 7]
 
 
-async def test_no_version_waits_longer_than_its_time(line: Line, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_it_switches_to_a_cold_version_at_the_deadline(
+    recorder: Recorder, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("loaders.cache.version_switch.MAX_SWITCH_DELAY_SECONDS", 0.05)
-    turning = line.begin(2)
+    switch = recorder.start(2)
     await asyncio.sleep(0)
-    turning.follow(head(3))
-    turning.follow(head(4))
-    await line.done.wait()
-    assert line.turned == [2, 4]
-    assert line.warmer.tasks[2].cancelled()
-    assert not line.warmer.tasks[4].done(), "it goes on, for readers are on it now"
+    switch.follow(make_pointer(3))
+    switch.follow(make_pointer(4))
+    await recorder.done.wait()
+    assert recorder.switched == [2, 4]
+    assert recorder.warmer.tasks[2].cancelled()
+    assert not recorder.warmer.tasks[4].done(), "the current version is still being warmed"
 
 
-async def test_a_turning_that_is_left_turns_to_nothing(line: Line) -> None:
-    turning = line.begin(2)
+async def test_a_cancelled_switch_does_not_switch(recorder: Recorder) -> None:
+    switch = recorder.start(2)
     await asyncio.sleep(0)
-    turning.cancel()
-    line.warmer.has_warmed(2)
-    await asyncio.gather(line.warmer.tasks[2], return_exceptions=True)
-    assert line.turned == []
-    assert not line.done.is_set()
+    switch.cancel()
+    recorder.warmer.finish(2)
+    await asyncio.gather(recorder.warmer.tasks[2], return_exceptions=True)
+    assert recorder.switched == []
+    assert not recorder.done.is_set()

@@ -1,4 +1,4 @@
-"""What differs between two versions: what two dictionaries would say, at a cost that follows what was merged."""
+"""Diffs equal those of two dictionaries, and their cost follows the size of the merges."""
 
 import secrets
 from unittest.mock import patch
@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from storage import BatchMode, BatchState, ChangeKind, Gates, PriceDiff, Snapshot, Store
-from storage.layers import reader as stacks
+from storage.layers import reader as layer_reader
 from storage.layers.reader import LayerReader
 from tests.storage.batches.test_merges import ACTS, Act, Model, Prices, step, summary
 from tests.storage.factories import create, order, row, rows, snapshot, source, versions
@@ -35,7 +35,7 @@ def expected(before: Prices, after: Prices) -> list[Change]:
 
 
 async def walk(store: Store, before: Snapshot, after: Snapshot, size: int) -> list[PriceDiff]:
-    """All differences, page by page."""
+    """Return all differences, read page by page."""
     found: list[PriceDiff] = []
     while page := await store.differ.page(before, after, size, above=found[-1].sku if found else None):
         assert len(page) <= size
@@ -44,8 +44,8 @@ async def walk(store: Store, before: Snapshot, after: Snapshot, size: int) -> li
 
 
 async def merge(store: Store, prices: list[dict[str, str]], remove: list[str]) -> None:
-    given = order()
-    merging = type(given)(given.price_list, BatchMode.MERGE, given.key, given.by)
+    replacing = order()
+    merging = type(replacing)(replacing.price_list, BatchMode.MERGE, replacing.key, replacing.by)
     batch = await store.submitter.submit(merging, await source(prices), remove)
     assert batch.state is BatchState.PUBLISHED
 
@@ -58,7 +58,7 @@ async def merge(store: Store, prices: list[dict[str, str]], remove: list[str]) -
     phases=(Phase.explicit, Phase.reuse, Phase.generate),
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
-async def test_any_two_versions_differ_as_dictionaries_do(
+async def test_the_diff_of_any_two_versions_equals_that_of_dictionaries(
     store: Store, acts: list[Act], page: int, read_batch: int
 ) -> None:
     name = f"list-{secrets.token_hex(6)}"
@@ -67,7 +67,7 @@ async def test_any_two_versions_differ_as_dictionaries_do(
     for act in acts:
         await step(store, name, model, act)
     manifests = {version: await snapshot(store, version, name) for version in model.published}
-    with patch.object(stacks, "READ_BATCH", read_batch):
+    with patch.object(layer_reader, "READ_BATCH", read_batch):
         for one, before in manifests.items():
             for other, after in manifests.items():
                 prices = model.versions[one], model.versions[other]
@@ -75,7 +75,7 @@ async def test_any_two_versions_differ_as_dictionaries_do(
                 assert await store.differ.summary(before, after) == summary(*prices), (one, other)
 
 
-async def test_a_difference_is_any_change_of_the_price_but_not_its_place_in_the_batch(store: Store) -> None:
+async def test_any_change_of_a_price_is_a_difference_except_its_position_in_the_batch(store: Store) -> None:
     await create(store)
     for prices in (
         [row("a", "1.0"), row("b"), row("c", attributes={"x": 1})],
@@ -86,14 +86,14 @@ async def test_a_difference_is_any_change_of_the_price_but_not_its_place_in_the_
     assert [(each.sku, each.change) for each in found] == [("a", ChangeKind.CHANGED), ("c", ChangeKind.CHANGED)]
 
 
-async def test_both_versions_are_told_with_each_difference(store: Store) -> None:
+async def test_each_difference_names_both_versions(store: Store) -> None:
     await versions(store, 2)
     before, after = await snapshot(store, 1), await snapshot(store, 2)
     [found] = await store.differ.page(before, after, 10)
     assert found.versions == (before, after)
 
 
-async def test_layers_that_both_have_are_only_asked_for_what_the_others_speak_of(
+async def test_only_the_skus_of_other_layers_are_read_from_shared_layers(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await create(store)
@@ -101,38 +101,38 @@ async def test_layers_that_both_have_are_only_asked_for_what_the_others_speak_of
     await merge(store, [row("sku-000007", "9.00"), row("new")], ["sku-000003"])
     before, after = await snapshot(store, 1), await snapshot(store, 2)
     read: list[str] = []
-    asked: list[str] = []
+    looked_up: list[str] = []
     runs, find_raw = LayerReader.runs, LayerReader.find_raw
 
-    def noting_runs(self: LayerReader, layer: str, **more: object) -> object:
+    def recording_runs(self: LayerReader, layer: str, **kwargs: object) -> object:
         read.append(layer)
-        return runs(self, layer, **more)  # type: ignore[arg-type]
+        return runs(self, layer, **kwargs)  # type: ignore[arg-type]
 
-    async def noting_find(self: LayerReader, layers: list[str], skus: list[str]) -> dict[str, bytes]:
-        asked.extend(skus)
+    async def recording_find(self: LayerReader, layers: list[str], skus: list[str]) -> dict[str, bytes]:
+        looked_up.extend(skus)
         return await find_raw(self, layers, skus)
 
-    monkeypatch.setattr(LayerReader, "runs", noting_runs)
-    monkeypatch.setattr(LayerReader, "find_raw", noting_find)
+    monkeypatch.setattr(LayerReader, "runs", recording_runs)
+    monkeypatch.setattr(LayerReader, "find_raw", recording_find)
     found = await walk(store, before, after, 10)
     assert [each.sku for each in found] == ["new", "sku-000003", "sku-000007"]
     assert set(read) == {after.layers[0].id}
-    assert set(asked) == {"new", "sku-000003", "sku-000007"}
+    assert set(looked_up) == {"new", "sku-000003", "sku-000007"}
 
 
-async def test_a_page_reads_no_further_than_it_is_full(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_diff_page_stops_reading_when_it_is_full(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     await create(store)
     for price in ("1.00", "2.00"):
         await store.submitter.submit(order(), await source(rows(5000, price)))
-    counted: list[int] = []
+    run_sizes: list[int] = []
     merged = LayerReader.merged
 
     async def counting(self: LayerReader, *arguments: object) -> object:
         async for run in merged(self, *arguments):  # type: ignore[arg-type]
-            counted.append(len(run))
+            run_sizes.append(len(run))
             yield run
 
     monkeypatch.setattr(LayerReader, "merged", counting)
     page = await store.differ.page(await snapshot(store, 1), await snapshot(store, 2), 10, above="sku-002499")
     assert [each.sku for each in page] == [f"sku-{number:06}" for number in range(2500, 2510)]
-    assert sum(counted) <= 2000
+    assert sum(run_sizes) <= 2000

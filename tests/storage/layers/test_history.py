@@ -1,4 +1,4 @@
-"""Histories: the versions in which a price became what it was, as a model of all versions has them."""
+"""Histories equal those of a model that holds all versions."""
 
 import itertools
 import secrets
@@ -26,22 +26,22 @@ def shown(changes: list[PriceVersion]) -> list[Change]:
 
 
 def expected(model: Model, kept: list[int], version: int, sku: str) -> list[Change]:
-    """The oldest version of each run of versions with the same price, newest first, without a gap at the beginning."""
-    said = [(each, model.versions[each].get(sku)) for each in sorted(kept, reverse=True) if each <= version]
-    runs = [list(run) for _, run in itertools.groupby(said, key=lambda pair: pair[1])]
+    """Return the oldest of each run of versions with the same price, newest first, without an absence at the start."""
+    prices = [(each, model.versions[each].get(sku)) for each in sorted(kept, reverse=True) if each <= version]
+    runs = [list(run) for _, run in itertools.groupby(prices, key=lambda pair: pair[1])]
     changes = [run[-1] for run in runs]
     return changes[:-1] if changes and changes[-1][1] is None else changes
 
 
-async def retire(store: Store, version: int, name: str) -> None:
+async def expire(store: Store, version: int, name: str) -> None:
     await store.db["snapshots"].update_one({"_id": {"list": name, "version": version}}, {"$set": {"state": "RETIRED"}})
 
 
 @pytest.mark.timeout(600)
 @given(
     acts=st.lists(ACTS, min_size=3, max_size=7),
-    retired=st.sets(st.integers(1, 8), max_size=2),
-    at_once=st.integers(1, 4),
+    expired=st.sets(st.integers(1, 8), max_size=2),
+    per_read=st.integers(1, 4),
     first=st.integers(1, 4),
 )
 @settings(
@@ -50,8 +50,8 @@ async def retire(store: Store, version: int, name: str) -> None:
     phases=(Phase.explicit, Phase.reuse, Phase.generate),
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
-async def test_a_history_is_what_a_model_of_all_versions_has(
-    store: Store, acts: list[Act], retired: set[int], at_once: int, first: int
+async def test_a_history_equals_that_of_a_model(
+    store: Store, acts: list[Act], expired: set[int], per_read: int, first: int
 ) -> None:
     name = f"list-{secrets.token_hex(6)}"
     await store.publisher.create(name, None, Gates(), "ops")
@@ -62,10 +62,10 @@ async def test_a_history_is_what_a_model_of_all_versions_has(
         order(name, publish=PublishPolicy.ON_APPROVAL), await source([row("s00", "9")])
     )
     assert waiting.state is BatchState.HELD
-    for version in retired:
-        await retire(store, version, name)
-    kept = [version for version in model.published if version not in retired]
-    with patch.object(histories, "VERSIONS_AT_ONCE", at_once):
+    for version in expired:
+        await expire(store, version, name)
+    kept = [version for version in model.published if version not in expired]
+    with patch.object(histories, "VERSIONS_PER_READ", per_read):
         for version in [*model.published, waiting.version or 0]:
             changes = await store.histories.find(name, version, dict.fromkeys(SKUS, MANY))
             some = await store.histories.find(name, version, dict.fromkeys(SKUS, first))
@@ -94,7 +94,7 @@ async def test_a_change_is_any_change_of_the_price(store: Store) -> None:
     assert changes[0].price == (await store.layer_reader.find((await snapshot(store, 6)).layer_ids, ["a"]))["a"]
 
 
-async def test_a_layer_is_asked_once_whatever_versions_share_it(store: Store) -> None:
+async def test_a_layer_that_versions_share_is_read_once(store: Store) -> None:
     await create(store)
     await published(store, [row("a"), row("b")])
     for version in range(2, 7):
@@ -102,39 +102,39 @@ async def test_a_layer_is_asked_once_whatever_versions_share_it(store: Store) ->
         assert (
             await store.submitter.submit(merge, await source([row("b", str(version))]))
         ).state is BatchState.PUBLISHED
-    asked_layers: list[str] = []
-    find_in = LayerReader.find_in
+    layers_read: list[str] = []
+    find_raw_in_layer = LayerReader.find_raw_in_layer
 
-    async def noted(stack: LayerReader, layer: str, skus: list[str]) -> dict[str, bytes]:
-        asked_layers.append(layer)
-        return await find_in(stack, layer, skus)
+    async def recorded(reader: LayerReader, layer: str, skus: list[str]) -> dict[str, bytes]:
+        layers_read.append(layer)
+        return await find_raw_in_layer(reader, layer, skus)
 
-    with patch.object(LayerReader, "find_in", noted), patch.object(histories, "VERSIONS_AT_ONCE", 2):
+    with patch.object(LayerReader, "find_raw_in_layer", recorded), patch.object(histories, "VERSIONS_PER_READ", 2):
         found = await store.histories.find("retail", 6, {"a": 5, "b": 5})
     assert shown(found["a"]) == [(1, "1.00")]
     assert shown(found["b"]) == [(6, "6"), (5, "5"), (4, "4"), (3, "3"), (2, "2")]
-    assert sorted(asked_layers) == sorted((await snapshot(store, 6)).layer_ids)
+    assert sorted(layers_read) == sorted((await snapshot(store, 6)).layer_ids)
 
 
-async def test_no_more_versions_are_looked_at_than_it_takes(store: Store) -> None:
+async def test_only_as_many_versions_are_read_as_necessary(store: Store) -> None:
     await versions(store, 7)
     seen: list[int] = []
     look_up = PriceHistory._look_up
 
-    async def noted(self: PriceHistory, snapshots: list[object], *args: object) -> dict[str, dict[str, bytes]]:
+    async def recorded(self: PriceHistory, snapshots: list[object], *args: object) -> dict[str, dict[str, bytes]]:
         seen.append(len(snapshots))
         return await look_up(self, snapshots, *args)  # type: ignore[arg-type]
 
-    with patch.object(PriceHistory, "_look_up", noted), patch.object(histories, "VERSIONS_AT_ONCE", 2):
+    with patch.object(PriceHistory, "_look_up", recorded), patch.object(histories, "VERSIONS_PER_READ", 2):
         assert shown((await store.histories.find("retail", 7, {"a": 2}))["a"]) == [(7, "7"), (6, "6")]
     assert seen == [2, 2]
 
 
-async def test_a_history_that_takes_too_many_versions_is_refused(store: Store) -> None:
+async def test_a_history_over_too_many_versions_is_refused(store: Store) -> None:
     await create(store)
     for amount in ("1", "2", "2", "2", "2", "3"):
         await published(store, [row("a", amount)])
-    with patch.multiple(histories, VERSIONS_AT_ONCE=2, MAX_VERSIONS=4):
+    with patch.multiple(histories, VERSIONS_PER_READ=2, MAX_HISTORY_VERSIONS=4):
         assert shown((await store.histories.find("retail", 6, {"a": 1}))["a"]) == [(6, "3")]
         assert shown((await store.histories.find("retail", 4, {"a": 9}))["a"]) == [(2, "2"), (1, "1")]
         with pytest.raises(ScanLimit, match=r"more than 4 versions.*`first`") as refused:

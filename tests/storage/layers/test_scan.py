@@ -1,4 +1,4 @@
-"""Scans: filters and orders say of a version what a dictionary would say, whatever layers it is made of."""
+"""Scans: filters and orders give the same results as a dictionary, for any layers."""
 
 import asyncio
 import datetime
@@ -21,8 +21,8 @@ from storage.layers.scan import LayerScanner
 from storage.prices.price import encode_removal
 from tests.storage.factories import Row, document_of, row
 
-Says = Mapping[str, Row | None]
-"""What a layer says of some skus: a price, or None that it is gone."""
+Rows = Mapping[str, Row | None]
+"""The rows of a layer by sku: prices, or None for tombstones."""
 
 SKUS = sorted(["a", "aa", "ab", "a.b", "$a", "b", "ba", "B", "é", "日本", "\ue000", "\uffff", "😀", "1", "10"])
 AMOUNTS = ["0", "1", "1.0", "1.00", "2.5", "10", "9" * 34, "0." + "0" * 32 + "1"]
@@ -70,7 +70,7 @@ SELECTIONS = st.builds(Selection, st.just(PriceFilter()) | FILTERS, st.sampled_f
 
 
 def equal(one: Any, other: Any) -> bool:
-    """Whether two JSON values are equal: numbers by their value, and a boolean is no number."""
+    """Whether two JSON values are equal: numbers by value, and a boolean is not a number."""
     if isinstance(one, bool) or isinstance(other, bool) or type(one) is str or one is None:
         return type(one) is type(other) and bool(one == other)
     if isinstance(one, dict) and isinstance(other, dict):
@@ -80,32 +80,32 @@ def equal(one: Any, other: Any) -> bool:
     return isinstance(one, int | float) and isinstance(other, int | float) and one == other
 
 
-def meets(price: Row, wanted: PriceFilter) -> bool:
+def matches(price: Row, filter_: PriceFilter) -> bool:
     amount, attributes = Decimal(price["amount"]), price.get("attributes") or {}
     first, last = price.get("validFrom"), price.get("validUntil")
     return all(
         (
-            price["sku"].startswith(wanted.sku_prefix),
-            wanted.currency in (None, price["currency"]),
-            wanted.at_least is None or amount >= wanted.at_least,
-            wanted.at_most is None or amount <= wanted.at_most,
-            wanted.valid_on is None or first is None or first <= wanted.valid_on,
-            wanted.valid_on is None or last is None or last >= wanted.valid_on,
-            *(each.name in attributes and equal(attributes[each.name], each.value) for each in wanted.attributes),
+            price["sku"].startswith(filter_.sku_prefix),
+            filter_.currency in (None, price["currency"]),
+            filter_.at_least is None or amount >= filter_.at_least,
+            filter_.at_most is None or amount <= filter_.at_most,
+            filter_.valid_on is None or first is None or first <= filter_.valid_on,
+            filter_.valid_on is None or last is None or last >= filter_.valid_on,
+            *(each.name in attributes and equal(attributes[each.name], each.value) for each in filter_.attributes),
         )
     )
 
 
-def visible(layers: Sequence[Says]) -> dict[str, Row]:
-    """What the layers say together, the newest first."""
-    says: dict[str, Row | None] = {}
+def visible(layers: Sequence[Rows]) -> dict[str, Row]:
+    """Return the visible prices of layers, given newest first."""
+    newest: dict[str, Row | None] = {}
     for layer in reversed(layers):
-        says |= layer
-    return {sku: price for sku, price in says.items() if price is not None}
+        newest |= layer
+    return {sku: price for sku, price in newest.items() if price is not None}
 
 
-def selected(layers: Sequence[Says], selection: Selection) -> list[Row]:
-    found = [price for sku, price in sorted(visible(layers).items()) if meets(price, selection.filter)]
+def selected(layers: Sequence[Rows], selection: Selection) -> list[Row]:
+    found = [price for sku, price in sorted(visible(layers).items()) if matches(price, selection.filter)]
     if selection.order is PriceOrder.SKU:
         return found
     return sorted(
@@ -113,21 +113,21 @@ def selected(layers: Sequence[Says], selection: Selection) -> list[Row]:
     )
 
 
-# A version with layers as the test wants them
+# A version with given layers
 
 
-async def stored(store: Store, layers: Sequence[Says]) -> Snapshot:
+async def stored(store: Store, layers: Sequence[Rows]) -> Snapshot:
     ids = [secrets.token_hex(6) for _ in layers]
-    await asyncio.gather(*(_insert(store, id_, says) for id_, says in zip(ids, layers, strict=True)))
+    await asyncio.gather(*(_insert(store, id_, rows) for id_, rows in zip(ids, layers, strict=True)))
     now = datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC)
-    manifest = tuple(Layer(id_, len(says), "") for id_, says in zip(ids, layers, strict=True))
+    manifest = tuple(Layer(id_, len(rows), "") for id_, rows in zip(ids, layers, strict=True))
     return Snapshot("retail", 3, manifest, len(visible(layers)), SnapshotState.PUBLISHED, now, now, None, "x", None)
 
 
-async def _insert(store: Store, layer: str, says: Says) -> None:
+async def _insert(store: Store, layer: str, rows: Rows) -> None:
     documents = [
         bson.decode(encode_removal(sku.encode(), n) if price is None else document_of(price, n))
-        for n, (sku, price) in enumerate(says.items())
+        for n, (sku, price) in enumerate(rows.items())
     ]
     await store.db[f"layer.{layer}"].insert_many(documents)
 
@@ -136,7 +136,7 @@ def place(price: Row | None) -> Place | None:
     return Place(price["sku"], Decimal(price["amount"])) if price else None
 
 
-async def walked(
+async def walk(
     scanner: LayerScanner,
     snapshot: Snapshot,
     selection: Selection,
@@ -144,10 +144,10 @@ async def walked(
     prices: Mapping[str, Row],
     backward: bool,
 ) -> list[str]:
-    """All skus of a selection, a page at a time."""
+    """Return all skus of a selection, read page by page."""
     skus: list[str] = []
     while True:
-        met = set(skus)
+        seen = set(skus)
         if backward:
             page = await scanner.page(
                 snapshot, selection, size, before=place(prices[skus[0]]) if skus else None, backward=True
@@ -156,12 +156,12 @@ async def walked(
         else:
             page = await scanner.page(snapshot, selection, size, after=place(prices[skus[-1]]) if skus else None)
             skus = skus + page
-        assert met.isdisjoint(page)
+        assert seen.isdisjoint(page)
         if not page:
             return skus
 
 
-def of(prices: Iterable[Row]) -> list[str]:
+def skus_of(prices: Iterable[Row]) -> list[str]:
     return [price["sku"] for price in prices]
 
 
@@ -175,15 +175,15 @@ def of(prices: Iterable[Row]) -> list[str]:
 @settings(
     max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
 )
-async def test_a_selection_is_what_a_dictionary_would_give(
-    store: Store, layers: list[Says], selections: list[Selection], size: int, run: int, backward: bool
+async def test_a_selection_equals_that_of_a_dictionary(
+    store: Store, layers: list[Rows], selections: list[Selection], size: int, run: int, backward: bool
 ) -> None:
     snapshot, prices = await stored(store, layers), visible(layers)
     scanner = LayerScanner(store.db)
-    with patch.multiple(scans, BATCH_ROWS=run, _LEAST_READ=1, _BATCH=2):
+    with patch.multiple(scans, BATCH_ROWS=run, MIN_RUN=1, CURSOR_BATCH=2):
         for selection in selections:
-            expected = of(selected(layers, selection))
-            assert await walked(scanner, snapshot, selection, size, prices, backward) == expected, selection
+            expected = skus_of(selected(layers, selection))
+            assert await walk(scanner, snapshot, selection, size, prices, backward) == expected, selection
             assert await scanner.count(snapshot, selection) == len(expected), selection
 
 
@@ -195,14 +195,14 @@ async def test_a_selection_is_what_a_dictionary_would_give(
     backward=st.booleans(),
 )
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-async def test_a_page_between_two_places_is_what_lies_there(
-    store: Store, layers: list[Says], selection: Selection, size: int, ends: tuple[int, int], backward: bool
+async def test_a_page_between_two_places_equals_that_of_a_dictionary(
+    store: Store, layers: list[Rows], selection: Selection, size: int, ends: tuple[int, int], backward: bool
 ) -> None:
-    everything = of(selected(layers, Selection(order=selection.order)))
+    everything = skus_of(selected(layers, Selection(order=selection.order)))
     after, before = (everything[end] if end < len(everything) else None for end in ends)
     low = everything.index(after) + 1 if after else 0
     high = everything.index(before) if before else len(everything)
-    within = [sku for sku in of(selected(layers, selection)) if sku in everything[low:high]]
+    within = [sku for sku in skus_of(selected(layers, selection)) if sku in everything[low:high]]
     prices = visible(layers)
     page = await LayerScanner(store.db).page(
         await stored(store, layers),
@@ -227,9 +227,9 @@ async def test_a_page_between_two_places_is_what_lies_there(
     backward=st.booleans(),
 )
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-async def test_a_scan_within_a_limit_answers_with_all_or_not_at_all(
+async def test_a_scan_with_a_limit_returns_the_whole_page_or_fails(
     store: Store,
-    layers: list[Says],
+    layers: list[Rows],
     selections: list[Selection],
     size: int,
     limit: int,
@@ -237,9 +237,9 @@ async def test_a_scan_within_a_limit_answers_with_all_or_not_at_all(
     backward: bool,
 ) -> None:
     snapshot, scanner = await stored(store, layers), LayerScanner(store.db, limit)
-    with patch.multiple(scans, FIRST_STRETCH=stretch, BATCH_ROWS=3, _LEAST_READ=1):
+    with patch.multiple(scans, FIRST_STRETCH=stretch, BATCH_ROWS=3, MIN_RUN=1):
         for selection in selections:
-            expected = of(selected(layers, selection))
+            expected = skus_of(selected(layers, selection))
             try:
                 page = await scanner.page(snapshot, selection, size, backward=backward)
             except ScanLimit:
@@ -259,34 +259,34 @@ def numbered(count: int, currency: str = "EUR", first: int = 0) -> dict[str, Row
 
 async def test_a_scan_that_has_to_read_more_than_the_limit_is_refused(store: Store) -> None:
     snapshot, scanner = await stored(store, [numbered(5, "USD"), numbered(30)]), LayerScanner(store.db, 34)
-    for act in (
+    for scan in (
         scanner.page(snapshot, CHEAPEST, 1),
         scanner.page(snapshot, Selection(PriceFilter(currency="JPY")), 1),
         scanner.page(snapshot, Selection(PriceFilter(currency="JPY")), 1, backward=True),
         scanner.count(snapshot, IN_EURO),
     ):
         with pytest.raises(ScanLimit, match=r"34 records of version 3 of 'retail'.*skuPrefix") as refused:
-            await act
+            await scan
         assert refused.value.code == "SCAN_LIMIT"
 
 
-async def test_a_refusal_says_what_was_asked(store: Store) -> None:
+async def test_a_refusal_describes_the_selection(store: Store) -> None:
     snapshot = await stored(store, [numbered(5)])
-    wanted = PriceFilter("s", "EUR", Decimal(1), Decimal(2), (AttributeEquals("a", 1),), DAYS[0])
+    filter_ = PriceFilter("s", "EUR", Decimal(1), Decimal(2), (AttributeEquals("a", 1),), DAYS[0])
     with pytest.raises(ScanLimit) as refused:
-        await LayerScanner(store.db, 4).count(snapshot, Selection(wanted, PriceOrder.AMOUNT_DESC))
-    asked = "filter by skuPrefix, currency, amount, attributes, validOn, orderBy AMOUNT_DESC"
-    assert refused.value.message.startswith(f"{asked} would read more than 4 records")
+        await LayerScanner(store.db, 4).count(snapshot, Selection(filter_, PriceOrder.AMOUNT_DESC))
+    description = "filter by skuPrefix, currency, amount, attributes, validOn, orderBy AMOUNT_DESC"
+    assert refused.value.message.startswith(f"{description} would read more than 4 records")
 
 
-async def test_at_the_limit_a_scan_is_not_refused(store: Store) -> None:
+async def test_a_scan_at_the_limit_is_not_refused(store: Store) -> None:
     snapshot, scanner = await stored(store, [numbered(5, "USD"), numbered(30)]), LayerScanner(store.db, 35)
     assert await scanner.page(snapshot, CHEAPEST, 1) == ["s029"]
     assert await scanner.page(snapshot, Selection(PriceFilter(currency="JPY")), 1) == []
     assert await scanner.count(snapshot, IN_EURO) == 25
 
 
-async def test_a_page_that_is_full_before_the_limit_is_not_refused(store: Store) -> None:
+async def test_a_page_that_is_full_before_the_limit_is_returned(store: Store) -> None:
     snapshot, scanner = await stored(store, [numbered(5, "USD"), numbered(30)]), LayerScanner(store.db, 15)
     assert await scanner.page(snapshot, IN_EURO, 5) == ["s005", "s006", "s007", "s008", "s009"]
     assert await scanner.page(snapshot, IN_EURO, 10, backward=True) == list(numbered(10, first=20))
@@ -296,7 +296,7 @@ async def test_a_page_that_is_full_before_the_limit_is_not_refused(store: Store)
         assert await scanner.page(snapshot, IN_EURO, 5) == ["s005", "s006", "s007", "s008", "s009"]
 
 
-async def test_a_prefix_narrows_what_is_read(store: Store) -> None:
+async def test_a_prefix_reduces_the_records_read(store: Store) -> None:
     snapshot, scanner = await stored(store, [numbered(5, "USD"), numbered(30)]), LayerScanner(store.db, 15)
     first_ten = PriceFilter("s00")
     assert await scanner.page(snapshot, Selection(first_ten, PriceOrder.AMOUNT_ASC), 2) == ["s009", "s008"]
@@ -309,21 +309,21 @@ async def test_a_prefix_narrows_what_is_read(store: Store) -> None:
 
 @pytest.fixture
 async def profiled(store: Store) -> AsyncIterator[Store]:
-    """A store whose server notes what it reads."""
+    """A store whose server profiles its reads."""
     await store.db.command("profile", 2)
     yield store
     await store.db.command("profile", 0)
 
 
 async def records_read(store: Store) -> int:
-    """How many records the server has read of the layers."""
+    """Return the number of records that the server read from layers."""
     query = {"ns": {"$regex": r"\.layer\."}, "docsExamined": {"$exists": True}}
     return sum([entry["docsExamined"] async for entry in store.db["system.profile"].find(query)])
 
 
 @pytest.mark.parametrize("backward", [False, True])
 @pytest.mark.parametrize("limit", [1, 7, 20, 40, 64])
-async def test_no_more_is_read_than_the_limit(profiled: Store, limit: int, backward: bool) -> None:
+async def test_a_scan_reads_no_more_records_than_the_limit(profiled: Store, limit: int, backward: bool) -> None:
     layers = [numbered(3, "USD", 40), numbered(12, "USD"), numbered(50)]
     snapshot = await stored(profiled, layers)
     none = Selection(PriceFilter(currency="JPY"))
@@ -335,25 +335,25 @@ async def test_no_more_is_read_than_the_limit(profiled: Store, limit: int, backw
 async def test_each_record_is_read_once(profiled: Store) -> None:
     layers = [numbered(10, "USD", 10), numbered(50)]
     snapshot, scanner = await stored(profiled, layers), LayerScanner(profiled.db)
-    with patch.multiple(scans, BATCH_ROWS=8, _LEAST_READ=4):
+    with patch.multiple(scans, BATCH_ROWS=8, MIN_RUN=4):
         assert len(await scanner.page(snapshot, CHEAPEST, 5)) == 5
-        assert await records_read(profiled) <= 60 + 2 * 4 * 15  # at the end of a run, what lies beyond is read again
+        assert await records_read(profiled) <= 60 + 2 * 4 * 15  # rows beyond the end of a run are read again
 
 
-async def test_only_so_many_scans_run_at_once(store: Store) -> None:
+async def test_concurrent_scans_are_limited(store: Store) -> None:
     snapshot, scanner = await stored(store, [numbered(3)]), LayerScanner(store.db)
-    running = most = 0
-    count = scanner._check_size
+    running = peak = 0
+    check_size = scanner._check_size
 
     async def counted(*args: Any) -> None:
-        nonlocal running, most
+        nonlocal running, peak
         running += 1
-        most = max(most, running)
+        peak = max(peak, running)
         await asyncio.sleep(0)
-        await count(*args)
+        await check_size(*args)
         running -= 1
 
     with patch.object(scanner, "_check_size", counted):
         found = await asyncio.gather(*(scanner.page(snapshot, CHEAPEST, 1) for _ in range(20)))
     assert found == [["s002"]] * 20
-    assert most <= scans.SCANS_AT_ONCE
+    assert peak <= scans.MAX_CONCURRENT_SCANS

@@ -1,4 +1,4 @@
-"""Layers: what goes in is what is read, once, in order; and when it is whole, the server lets nothing change it."""
+"""Layers: reads return what was inserted, once and in order, and the server refuses changes of a sealed layer."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from unittest.mock import AsyncMock, patch
@@ -24,7 +24,7 @@ DOCUMENT_VALIDATION_FAILED = 121
 
 
 async def fill(store: Store, batch: Sequence[Row], slice_rows: int = 1000) -> Filled:
-    """Send the rows in slices; the layer is there already."""
+    """Insert rows in slices into the existing layer."""
     items = [msgspec.Raw(msgspec.json.encode(each)) for each in batch]
 
     async def slices() -> AsyncIterator[Slice]:
@@ -46,7 +46,7 @@ def sum_of(batch: Sequence[Row]) -> Checksum:
 
 @pytest.fixture
 async def layer(store: Store) -> Store:
-    """A store with the layer `one`, which is empty."""
+    """A store with the empty layer `one`."""
     await store.layers.create(LAYER)
     return store
 
@@ -54,25 +54,25 @@ async def layer(store: Store) -> Store:
 # Filling
 
 
-async def test_what_is_read_back_is_what_was_received(layer: Store) -> None:
+async def test_the_rows_read_back_equal_the_rows_received(layer: Store) -> None:
     batch = rows(2345)
     filled = await fill(layer, batch)
     assert await read_back(layer, LAYER) == filled.stored == sum_of(batch)
 
 
-async def test_what_is_read_back_tells_a_changed_price(layer: Store) -> None:
+async def test_a_changed_price_changes_the_checksum(layer: Store) -> None:
     await fill(layer, rows(10))
     await collection(layer).update_one({"_id": "sku-000003"}, {"$set": {"currency": "USD"}})
     assert await read_back(layer, LAYER) != sum_of(rows(10))
 
 
-async def test_what_is_read_back_tells_a_lost_price(layer: Store) -> None:
+async def test_a_lost_price_changes_the_checksum(layer: Store) -> None:
     await fill(layer, rows(10))
     await collection(layer).delete_one({"_id": "sku-000003"})
     assert await read_back(layer, LAYER) == sum_of([each for each in rows(10) if each["sku"] != "sku-000003"])
 
 
-async def test_an_empty_layer_has_nothing_to_read_back(layer: Store) -> None:
+async def test_an_empty_layer_has_the_empty_checksum(layer: Store) -> None:
     assert await read_back(layer, LAYER) == Checksum()
 
 
@@ -82,7 +82,7 @@ async def test_creating_a_layer_again_changes_nothing(layer: Store) -> None:
     assert (await read_back(layer, LAYER)).count == 3
 
 
-async def test_a_slice_that_is_sent_again_changes_nothing_and_counts_as_stored(layer: Store) -> None:
+async def test_a_slice_that_is_sent_again_counts_as_stored_and_changes_nothing(layer: Store) -> None:
     batch = rows(50)
     await fill(layer, batch[:30], 10)
     before = [document async for document in collection(layer).find()]
@@ -93,7 +93,7 @@ async def test_a_slice_that_is_sent_again_changes_nothing_and_counts_as_stored(l
 
 
 @pytest.mark.parametrize("slice_rows", [1, 3, 100])
-async def test_a_sku_that_is_sent_twice_is_told_at_its_later_place(layer: Store, slice_rows: int) -> None:
+async def test_a_duplicate_sku_is_reported_at_its_later_position(layer: Store, slice_rows: int) -> None:
     batch = rows(20)
     batch[17] = row("sku-000002", "9.99")
     filled = await fill(layer, batch, slice_rows)
@@ -104,12 +104,12 @@ async def test_a_sku_that_is_sent_twice_is_told_at_its_later_place(layer: Store,
     assert filled.stored.count == 19
 
 
-async def test_the_same_row_twice_is_a_sku_sent_twice(layer: Store) -> None:
+async def test_an_identical_row_is_a_duplicate_sku(layer: Store) -> None:
     filled = await fill(layer, [row("a"), row("b"), row("a")])
     assert [(error.index, error.code) for error in filled.errors] == [(2, "DUPLICATE_SKU")]
 
 
-async def test_every_repetition_within_a_slice_is_told(layer: Store) -> None:
+async def test_every_duplicate_within_a_slice_is_reported(layer: Store) -> None:
     filled = await fill(layer, [row("a"), row("b"), row("a"), row("a"), row("b")])
     assert [(error.index, error.sku) for error in filled.errors] == [(2, "a"), (3, "a"), (4, "b")]
     assert filled.error_count == 3
@@ -122,7 +122,7 @@ async def test_skus_differ_in_every_byte(layer: Store) -> None:
     assert set(await layer.layer_reader.find([LAYER], skus)) == set(skus)
 
 
-async def test_bad_rows_are_told_and_the_good_ones_stored(layer: Store) -> None:
+async def test_invalid_rows_are_reported_and_valid_ones_stored(layer: Store) -> None:
     batch = [row("a"), row("b", "-1"), row("c"), row("d", "x")]
     filled = await fill(layer, batch, 2)
     assert [(error.index, error.code) for error in filled.errors] == [(1, "AMOUNT_NEGATIVE"), (3, "AMOUNT_NOT_DECIMAL")]
@@ -140,7 +140,7 @@ WRITES: dict[str, Callable[[Collection], Awaitable[object]]] = {
     "update by pipeline": lambda layer: layer.update_one({"_id": "a"}, [{"$set": {"currency": "USD"}}]),
     "upsert": lambda layer: layer.update_one({"_id": "new"}, {"$set": {"currency": "USD"}}, upsert=True),
     "replace_one": lambda layer: layer.replace_one({"_id": "a"}, {"currency": "USD"}),
-    "replace by itself changed": lambda layer: layer.find_one_and_update({"_id": "a"}, {"$inc": {"n": 1}}),
+    "find_one_and_update": lambda layer: layer.find_one_and_update({"_id": "a"}, {"$inc": {"n": 1}}),
     "find_one_and_replace": lambda layer: layer.find_one_and_replace({"_id": "a"}, {"currency": "USD"}),
     "bulk insert": lambda layer: layer.bulk_write([InsertOne[Document]({"_id": "new"})]),
     "bulk update": lambda layer: layer.bulk_write([UpdateOne({"_id": "a"}, {"$set": {"n": 7}})]),
@@ -169,7 +169,7 @@ async def test_the_server_refuses_to_change_a_frozen_layer(
 
 
 @pytest.mark.parametrize("write", WRITES.values(), ids=WRITES.keys())
-async def test_a_layer_that_is_not_frozen_could_be_changed(
+async def test_a_layer_that_is_not_frozen_can_be_changed(
     layer: Store, write: Callable[[Collection], Awaitable[object]]
 ) -> None:
     await fill(layer, [row("a"), row("b")])
@@ -185,19 +185,19 @@ async def test_freezing_again_changes_nothing(layer: Store) -> None:
     assert await read_back(layer, LAYER) == sum_of(rows(3))
 
 
-async def test_a_layer_that_only_a_minority_froze_is_not_sealed(layer: Store) -> None:
+async def test_freezing_without_a_majority_fails(layer: Store) -> None:
     reply = {"ok": 1, "writeConcernError": {"code": 189, "errmsg": "Primary stepped down"}}
     with patch.object(type(layer.db), "command", AsyncMock(return_value=reply)), pytest.raises(Unavailable):
         await layer.layers.freeze(LAYER)
 
 
-async def test_rows_for_a_layer_that_another_sealed_tell_that_the_lease_is_lost(layer: Store) -> None:
+async def test_inserting_into_a_layer_that_another_process_sealed_raises_lease_lost(layer: Store) -> None:
     await layer.layers.freeze(LAYER)
     with pytest.raises(LeaseLost):
         await fill(layer, rows(3))
 
 
-async def test_a_dropped_layer_leaves_nothing(layer: Store) -> None:
+async def test_a_dropped_layer_is_gone(layer: Store) -> None:
     await fill(layer, rows(3))
     await layer.layers.freeze(LAYER)
     await layer.layers.drop(LAYER)
@@ -207,7 +207,7 @@ async def test_a_dropped_layer_leaves_nothing(layer: Store) -> None:
 # Reading
 
 
-async def test_prices_are_found_by_sku_and_what_is_not_there_is_left_out(layer: Store) -> None:
+async def test_prices_are_found_by_sku_and_missing_ones_left_out(layer: Store) -> None:
     await fill(layer, [row("a", "1.50"), row("b"), row("c")])
     found = await layer.layer_reader.find([LAYER], ["c", "a", "missing", "a"])
     assert {sku: str(price.amount) for sku, price in found.items()} == {"a": "1.50", "c": "1.00"}
@@ -226,7 +226,7 @@ ENDS = st.none() | st.sampled_from([*KNOWN, "zz", "\U0010ffff"])
     backward=st.booleans(),
 )
 @settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-async def test_a_page_is_what_a_sorted_list_would_give(
+async def test_a_page_equals_that_of_a_sorted_list(
     layer: Store, limit: int, after: str | None, before: str | None, backward: bool
 ) -> None:
     if not await layer.layer_reader.find([LAYER], SKUS[:1]):
@@ -237,7 +237,7 @@ async def test_a_page_is_what_a_sorted_list_would_give(
 
 
 @pytest.mark.parametrize("size", [1, 2, 5, 100])
-async def test_a_walk_meets_every_price_once_in_either_direction(layer: Store, size: int) -> None:
+async def test_paging_visits_every_price_once_in_either_direction(layer: Store, size: int) -> None:
     await fill(layer, [row(sku) for sku in reversed(SKUS)])
     forward: list[str] = []
     while page := await layer.layer_reader.page([LAYER], size, after=forward[-1] if forward else None):
@@ -248,7 +248,7 @@ async def test_a_walk_meets_every_price_once_in_either_direction(layer: Store, s
     assert forward == backward == SKUS
 
 
-async def test_rows_as_large_as_they_may_be_are_sent_in_commands_that_fit(layer: Store) -> None:
+async def test_rows_of_the_maximum_size_are_inserted_in_commands_that_fit(layer: Store) -> None:
     large = [row(f"large-{number:04}", attributes={"text": "x" * 16_000}) for number in range(1500)]
     filled = await fill(layer, large)
     assert filled.stored.count == 1500
