@@ -103,7 +103,7 @@ class Layers:
         `compare` is given the documents of each insert while the database takes them.
         Rows are told apart by `_id` and `n`: a document that is there with the same position was stored by an
         earlier attempt, one with another position is a sku sent twice.
-        Raises `Unavailable` when no primary takes them for `storage.mongodb.bulk_insert.RESEND_SECONDS`.
+        Raises `Unavailable` when no primary takes them for `storage.mongodb.bulk_insert.RESEND_TIMEOUT_SECONDS`.
         """
         in_flight: set[asyncio.Task[None]] = set()
         try:

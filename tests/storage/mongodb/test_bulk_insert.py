@@ -94,7 +94,7 @@ async def test_what_was_acknowledged_in_an_earlier_term_is_sent_again(primary: P
 async def test_an_answer_that_did_not_come_confirms_nothing(
     primary: Primary, sent: BulkInsert, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(bulk_insert, "RESEND_SECONDS", -1.0)
+    monkeypatch.setattr(bulk_insert, "RESEND_TIMEOUT_SECONDS", -1.0)
     primary.failures += [None, NotPrimaryError("stepped down")]
     sending = []
     for name in ("first", "leads", "follows"):
