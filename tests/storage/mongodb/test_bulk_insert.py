@@ -11,10 +11,10 @@ from bson.timestamp import Timestamp
 from pymongo.errors import NotPrimaryError
 
 from storage import BatchState, Store, Unavailable
-from storage.embedded_mongodb.replica_set import EmbeddedReplicaSet
 from storage.mongodb import bulk_insert
 from storage.mongodb.bulk_insert import BulkInsert
 from storage.mongodb.connection import DURABLE, Database
+from tests.stack.replica_set import BreakableReplicaSet
 from tests.storage.factories import amounts, row, submit, versions
 from tests.waiting import until
 
@@ -124,7 +124,7 @@ async def test_where_no_place_is_told_every_insert_waits_for_a_majority(primary:
 
 
 @pytest.fixture
-async def store(own_devset: EmbeddedReplicaSet) -> AsyncIterator[Store]:
+async def store(own_devset: BreakableReplicaSet) -> AsyncIterator[Store]:
     store = await Store.open(own_devset.uri, "inserts")
     yield store
     await store.client.drop_database("inserts")
@@ -132,7 +132,7 @@ async def store(own_devset: EmbeddedReplicaSet) -> AsyncIterator[Store]:
 
 
 async def test_rows_that_went_down_with_the_primary_alone_are_sent_again(
-    own_devset: EmbeddedReplicaSet, store: Store, monkeypatch: pytest.MonkeyPatch
+    own_devset: BreakableReplicaSet, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # Eight inserts of 8 MB: more than the sockets to the secondaries take in while those do not read.
     monkeypatch.setattr("storage.layers.writer.INSERTS_IN_FLIGHT", 8)

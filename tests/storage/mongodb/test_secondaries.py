@@ -13,9 +13,9 @@ from pymongo.asynchronous.client_session import AsyncClientSession
 from pymongo.monitoring import CommandFailedEvent, CommandListener, CommandStartedEvent, CommandSucceededEvent
 
 from storage import BatchMode, BatchOrder, Price, Store
-from storage.embedded_mongodb.replica_set import EmbeddedReplicaSet, Member
 from storage.mongodb.connection import Client, Database, Document
 from storage.mongodb.secondaries import Clock, Secondaries
+from tests.stack.replica_set import BreakableReplicaSet, Member
 from tests.storage.factories import create, published, row, source
 from tests.waiting import until
 
@@ -61,7 +61,7 @@ def asked() -> Asked:
 
 
 @pytest.fixture
-async def store(own_devset: EmbeddedReplicaSet, asked: Asked) -> AsyncIterator[Store]:
+async def store(own_devset: BreakableReplicaSet, asked: Asked) -> AsyncIterator[Store]:
     """A process that reads from secondaries; the list `retail` has one version."""
     client: Client = AsyncMongoClient(own_devset.uri, tz_aware=True, event_listeners=[asked])
     writer = await Store.open(own_devset.uri, "secondaries")
@@ -116,7 +116,7 @@ async def sees(store: Store, amount: str) -> None:
     assert amounts(await store.query_reader.page(stack, 2, before=SKUS[2], backward=True)) == [amount, amount]
 
 
-async def test_layers_are_read_on_secondaries(own_devset: EmbeddedReplicaSet, store: Store, asked: Asked) -> None:
+async def test_layers_are_read_on_secondaries(own_devset: BreakableReplicaSet, store: Store, asked: Asked) -> None:
     stack = await layers(store)
     with asked.counted() as counted:
         for _ in range(5):
@@ -127,7 +127,7 @@ async def test_layers_are_read_on_secondaries(own_devset: EmbeddedReplicaSet, st
 
 
 async def test_what_is_sealed_is_read_on_the_primary(
-    own_devset: EmbeddedReplicaSet, store: Store, asked: Asked
+    own_devset: BreakableReplicaSet, store: Store, asked: Asked
 ) -> None:
     with asked.counted() as counted:
         await merge(store, "2.00", "monday")
@@ -140,7 +140,7 @@ async def test_what_is_sealed_is_read_on_the_primary(
 
 
 async def test_a_sku_that_no_layer_has_is_not_asked_of_the_primary_too(
-    own_devset: EmbeddedReplicaSet, store: Store, asked: Asked
+    own_devset: BreakableReplicaSet, store: Store, asked: Asked
 ) -> None:
     await merge(store, "2.00", "monday")
     stack = await layers(store)
@@ -152,7 +152,7 @@ async def test_a_sku_that_no_layer_has_is_not_asked_of_the_primary_too(
     assert set(counted) <= ports(own_devset.secondaries())
 
 
-async def asked_of_all(devset: EmbeddedReplicaSet, store: Store, asked: Asked, stack: tuple[str, ...]) -> None:
+async def asked_of_all(devset: BreakableReplicaSet, store: Store, asked: Asked, stack: tuple[str, ...]) -> None:
     """Return when every secondary has answered: this process is connected with all of them."""
     wanted = ports(devset.secondaries())
     with asked.counted() as counted:
@@ -161,7 +161,7 @@ async def asked_of_all(devset: EmbeddedReplicaSet, store: Store, asked: Asked, s
 
 
 @asynccontextmanager
-async def hanging(devset: EmbeddedReplicaSet, member: Member) -> AsyncIterator[None]:
+async def hanging(devset: BreakableReplicaSet, member: Member) -> AsyncIterator[None]:
     """A member that does not answer any more, nor replicates."""
     devset.kill(member, signal.SIGSTOP)
     try:
@@ -172,7 +172,7 @@ async def hanging(devset: EmbeddedReplicaSet, member: Member) -> AsyncIterator[N
 
 
 @asynccontextmanager
-async def lagging(_: EmbeddedReplicaSet, member: Member) -> AsyncIterator[None]:
+async def lagging(_: BreakableReplicaSet, member: Member) -> AsyncIterator[None]:
     """A member that answers, but does not replicate."""
     async with AsyncMongoClient[Document]("127.0.0.1", member.port, directConnection=True) as client:
         await client.admin.command("fsync", lock=True)
@@ -184,10 +184,10 @@ async def lagging(_: EmbeddedReplicaSet, member: Member) -> AsyncIterator[None]:
 
 @pytest.mark.parametrize("trouble", [hanging, lagging])
 async def test_with_a_secondary_in_trouble_no_price_is_missing_or_old(
-    own_devset: EmbeddedReplicaSet,
+    own_devset: BreakableReplicaSet,
     store: Store,
     asked: Asked,
-    trouble: Callable[[EmbeddedReplicaSet, Member], Any],
+    trouble: Callable[[BreakableReplicaSet, Member], Any],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr("storage.mongodb.secondaries.WAIT_SECONDS", 0.1)
@@ -207,7 +207,7 @@ async def test_with_a_secondary_in_trouble_no_price_is_missing_or_old(
 
 
 async def test_a_secondary_that_lags_does_not_answer_rather_than_say_what_was(
-    own_devset: EmbeddedReplicaSet, store: Store, asked: Asked, monkeypatch: pytest.MonkeyPatch
+    own_devset: BreakableReplicaSet, store: Store, asked: Asked, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("storage.mongodb.secondaries.WAIT_SECONDS", 0.1)
     monkeypatch.setattr("storage.mongodb.secondaries.AVOID_SECONDS", 0.0)
@@ -232,7 +232,7 @@ async def test_a_secondary_that_lags_does_not_answer_rather_than_say_what_was(
 
 
 async def test_a_secondary_that_does_not_answer_is_left_alone_for_a_while(
-    own_devset: EmbeddedReplicaSet, store: Store, asked: Asked, monkeypatch: pytest.MonkeyPatch
+    own_devset: BreakableReplicaSet, store: Store, asked: Asked, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("storage.mongodb.secondaries.WAIT_SECONDS", 0.1)
     monkeypatch.setattr("storage.mongodb.secondaries.AVOID_SECONDS", 3600.0)
@@ -250,7 +250,7 @@ async def test_a_secondary_that_does_not_answer_is_left_alone_for_a_while(
 
 
 async def test_a_layer_that_looks_empty_on_a_secondary_is_read_again_on_the_primary(
-    own_devset: EmbeddedReplicaSet, store: Store, asked: Asked, monkeypatch: pytest.MonkeyPatch
+    own_devset: BreakableReplicaSet, store: Store, asked: Asked, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def empty(*_: object) -> list[object]:
         return []
