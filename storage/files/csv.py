@@ -52,7 +52,7 @@ class CsvDecoder:
                 rows.documents.append(to_document(self._row(self._columns, cells), self._position))
             except RowRefused as refused:
                 sku = self._columns.sku_of(cells) if isinstance(cells, list) else None
-                rows.errors.append(refused.item(self._position, sku, line))
+                rows.errors.append(refused.to_item_error(self._position, sku, line))
             self._position += 1
             if len(rows.documents) + len(rows.errors) == SLICE_ROWS:
                 yield rows
@@ -81,7 +81,7 @@ class CsvDecoder:
     def _refuse_header(self, problems: Sequence[RowRefused], line: int) -> Iterator[Slice]:
         if not self._header_refused:
             self._header_refused = True
-            yield Slice(errors=[problem.item(self._position, None, line) for problem in problems])
+            yield Slice(errors=[problem.to_item_error(self._position, None, line) for problem in problems])
 
     def _text(self, block: bytes) -> str:
         try:

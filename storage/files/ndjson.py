@@ -31,7 +31,7 @@ class NdjsonDecoder:
                 rows.documents.append(to_document(decode_row(line), position))
             except RowRefused as refused:
                 error = refused if _is_utf8(line) else RowRefused("ENCODING_INVALID", "The row is not UTF-8.")
-                rows.errors.append(error.item(position, sent_sku(line), number))
+                rows.errors.append(error.to_item_error(position, sent_sku(line), number))
             position += 1
         self._position = position
         return rows
