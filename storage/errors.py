@@ -1,21 +1,42 @@
-"""The errors of storage. Each class has a stable `code`; each message says what to do next.
+"""The errors of storage.
 
 PricebookError
-├── Refused              the caller asked for something that cannot be done; asking again alone does not help
-│   ├── InvalidArgument, ScanLimit
-│   ├── PriceListNotFound, PriceListExists
-│   ├── SnapshotNotFound, SnapshotExpired (SnapshotGone), SnapshotNeverPublished, VersionNotReached
-│   ├── BatchNotFound, EmptyBatch, IdempotencyKeyReused
-│   ├── RemoveInReplace, BatchNotOpen, BatchNotHeld, SequenceReused, PartsMissing, PartsUnexpected, SizeMismatch
-│   ├── Conflict, AlreadyCurrent, Pinned, NotPinned, LatestHeld, NotRetired
-│   └── FileRefused      see `storage.files.errors`
-└── Broken               the data or the deployment is not as it must be
+├── Refused                      a request that cannot be fulfilled; repeating it unchanged does not help
+│   ├── InvalidArgument
+│   ├── ScanLimit
+│   ├── PriceListNotFound
+│   ├── PriceListExists
+│   ├── SnapshotNotFound
+│   ├── SnapshotExpired
+│   │   └── SnapshotGone
+│   ├── SnapshotNeverPublished
+│   ├── VersionNotReached
+│   ├── BatchNotFound
+│   ├── EmptyBatch
+│   ├── IdempotencyKeyReused
+│   ├── RemoveInReplace
+│   ├── BatchNotOpen
+│   ├── BatchNotHeld
+│   ├── SequenceReused
+│   ├── PartsMissing
+│   ├── PartsUnexpected
+│   ├── SizeMismatch
+│   ├── Pinned
+│   ├── Conflict
+│   ├── AlreadyCurrent
+│   ├── NotPinned
+│   ├── NotRetired
+│   ├── LatestHeld
+│   └── FileRefused              files of prices: see `storage.files.errors`
+└── Broken                       a fault of the data or the deployment
     ├── Corrupt
     ├── UnknownFormat
-    ├── Interrupted      a file did not come to its end, or would have to be sent again
-    ├── LeaseLost        another process has taken the work over
+    ├── Interrupted
+    ├── LeaseLost
     │   └── LayerSealed
-    └── Unavailable      the database cannot be reached now
+    └── Unavailable
+
+Each class has a stable `code`, and each message includes a remedy.
 """
 
 from collections.abc import Sequence
@@ -23,7 +44,7 @@ from typing import ClassVar
 
 
 class PricebookError(Exception):
-    """The root of all errors that Pricebook raises on purpose."""
+    """Base class of all errors that Pricebook raises deliberately."""
 
     code: ClassVar[str] = "INTERNAL"
 
@@ -34,23 +55,23 @@ class PricebookError(Exception):
 
 
 class Refused(PricebookError):
-    """The request cannot be carried out as it was sent."""
+    """The request cannot be fulfilled; repeating it unchanged does not help."""
 
 
 class InvalidArgument(Refused):
-    """An argument is outside what is allowed."""
+    """An argument is invalid."""
 
     code = "INVALID_ARGUMENT"
 
 
 class ScanLimit(Refused):
-    """The answer would take more reading than a request may ask for."""
+    """The request would read more records than the limit allows."""
 
     code = "SCAN_LIMIT"
 
 
 class PriceListNotFound(Refused):
-    """No price list has that name."""
+    """No price list has this name."""
 
     code = "PRICE_LIST_NOT_FOUND"
 
@@ -59,138 +80,142 @@ class PriceListNotFound(Refused):
 
 
 class PriceListExists(Refused):
-    """A price list of that name is there already."""
+    """A price list with this name already exists."""
 
     code = "PRICE_LIST_EXISTS"
 
     def __init__(self, name: str) -> None:
-        super().__init__(f"The price list {name!r} exists already. Change it with updatePriceList.")
+        super().__init__(f"The price list {name!r} already exists. Change it with updatePriceList.")
 
 
 class SnapshotNotFound(Refused):
-    """The list has never had that version."""
+    """The price list never had this version."""
 
     code = "SNAPSHOT_NOT_FOUND"
 
     def __init__(self, price_list: str, version: int) -> None:
-        super().__init__(f"{price_list!r} has no version {version}. Its `snapshots` tell which there are.")
+        super().__init__(f"The price list {price_list!r} has no version {version}. Query `snapshots` for its versions.")
 
 
 class SnapshotExpired(Refused):
-    """Retention has taken that version."""
+    """The version has expired."""
 
     code = "SNAPSHOT_EXPIRED"
 
     def __init__(self, price_list: str, version: int) -> None:
-        super().__init__(f"Version {version} of {price_list!r} is no longer kept. Start again from the current one.")
+        super().__init__(f"Version {version} of {price_list!r} has expired. Start again from the current version.")
 
 
 class SnapshotGone(SnapshotExpired):
-    """A layer was dropped while it was read: its version was retired long ago."""
+    """A layer was dropped during a read, long after its version had expired."""
 
     def __init__(self) -> None:
-        Refused.__init__(self, "The version is no longer kept. Start again from the current one.")
+        Refused.__init__(self, "The version has expired. Start again from the current version.")
 
 
 class SnapshotNeverPublished(Refused):
-    """That version was sealed but never current, so there is nothing to go back to."""
+    """The version was sealed but never current, so the list cannot be rolled back to it."""
 
     code = "SNAPSHOT_NEVER_PUBLISHED"
 
     def __init__(self, price_list: str, version: int) -> None:
-        super().__init__(f"Version {version} of {price_list!r} was never current; approve its batch to publish it.")
+        super().__init__(f"Version {version} of {price_list!r} was never current. Approve its batch to publish it.")
 
 
 class VersionNotReached(Refused):
-    """The version that the request wants to see at the least was not published, as far as this process knows."""
+    """The minimum version that the request asks for was not published in time, as far as this process has seen."""
 
     code = "VERSION_NOT_REACHED"
 
-    def __init__(self, price_list: str, wanted: int, seen: int, seconds: float) -> None:
-        reached = f"version {seen} is the latest that was" if seen else "none was"
+    def __init__(self, price_list: str, required: int, latest: int, seconds: float) -> None:
+        found = f"its latest version is {latest}" if latest else "it has no version yet"
         super().__init__(
-            f"Version {wanted} of {price_list!r} was not published within {seconds:.0f} s; {reached}. If its batch is "
-            "PUBLISHED, ask again in a moment; otherwise ask for no more than there is."
+            f"Version {required} of {price_list!r} was not published within {seconds:.0f} s; {found}. "
+            "If its batch is PUBLISHED, retry in a moment; otherwise request a lower version."
         )
-        self.wanted = wanted
-        self.seen = seen
 
 
 class BatchNotFound(Refused):
-    """No batch has that id."""
+    """No batch has this id."""
 
     code = "BATCH_NOT_FOUND"
 
     def __init__(self, batch: str) -> None:
-        super().__init__(f"There is no batch {batch!r}.")
+        super().__init__(f"There is no batch {batch!r}. Check the id.")
 
 
 class EmptyBatch(Refused):
-    """A batch without a single row."""
+    """The batch has no rows."""
 
     code = "EMPTY_BATCH"
 
     def __init__(self) -> None:
-        super().__init__("The batch has no prices. Send at least one.", path=("input", "prices"))
+        super().__init__("The batch has no prices. Send at least one price.", path=("input", "prices"))
 
 
 class IdempotencyKeyReused(Refused):
-    """The key was used before, for a batch with another body."""
+    """The idempotency key belongs to a batch with different content."""
 
     code = "IDEMPOTENCY_KEY_REUSED"
 
     def __init__(self, key: str, batch: str) -> None:
         super().__init__(
-            f"The idempotency key {key!r} belongs to batch {batch}, which was sent with another body. "
+            f"The idempotency key {key!r} belongs to batch {batch}, which has different content. "
             "Use a new key for a new batch.",
             path=("input", "idempotencyKey"),
         )
 
 
 class RemoveInReplace(Refused):
-    """Skus to remove, in a batch that is the whole new list."""
+    """A REPLACE batch names skus to remove."""
 
     code = "REMOVE_IN_REPLACE"
 
     def __init__(self) -> None:
         super().__init__(
-            "A REPLACE is the whole new list: what it does not have is gone. Leave `remove` out, or send a MERGE.",
+            "`remove` is not allowed in a REPLACE, which already removes all skus that it does not contain. "
+            "Leave `remove` out, or send a MERGE.",
             path=("input", "remove"),
         )
 
 
 class BatchNotOpen(Refused):
-    """The batch takes no more prices."""
+    """The batch accepts no more prices."""
 
     code = "BATCH_NOT_OPEN"
 
     def __init__(self, batch: str, state: str) -> None:
-        super().__init__(f"Batch {batch} is {state} and takes no more prices. Open a new one.", path=("input", "batch"))
+        super().__init__(
+            f"Batch {batch} is {state} and accepts no more prices. Open a new batch.", path=("input", "batch")
+        )
 
 
 class BatchNotHeld(Refused):
-    """Only a batch that is held can be approved or rejected."""
+    """The batch is not HELD, so it can be neither approved nor rejected."""
 
     code = "BATCH_NOT_HELD"
 
     def __init__(self, batch: str, state: str) -> None:
-        super().__init__(f"Batch {batch} is {state}; only a HELD batch can be reviewed.", path=("input", "batch"))
+        super().__init__(
+            f"Batch {batch} is {state}. Only a HELD batch can be approved or rejected.", path=("input", "batch")
+        )
 
 
 class SequenceReused(Refused):
-    """The sequence number was stored before, with other rows."""
+    """A part with this sequence number is already stored with different rows."""
 
     code = "SEQUENCE_REUSED"
 
     def __init__(self, sequence: int) -> None:
         super().__init__(
-            f"Sequence {sequence} was stored before with other rows, and stays as it was. Send these as another one.",
+            f"Part {sequence} is already stored with different rows and was not changed. "
+            "Send these rows with a new sequence number.",
             path=("input", "sequence"),
         )
 
 
 class PartsMissing(Refused):
-    """Sequences that the commit counts were not stored yet."""
+    """Some of the parts that the commit counts are not stored."""
 
     code = "PARTS_MISSING"
 
@@ -198,40 +223,40 @@ class PartsMissing(Refused):
         first = ", ".join(map(str, missing[:100]))
         more = f" and {len(missing) - 100} more" if len(missing) > 100 else ""
         super().__init__(
-            f"Not stored yet: sequence {first}{more}. Append them and commit again; the batch stays open.",
+            f"These parts are not stored: {first}{more}. Append them and commit again; the batch stays open.",
             path=("input", "parts"),
         )
         self.missing = tuple(missing)
 
 
 class PartsUnexpected(Refused):
-    """Sequences were stored that the commit does not count."""
+    """More parts are stored than the commit counts."""
 
     code = "PARTS_UNEXPECTED"
 
     def __init__(self, parts: int, unexpected: Sequence[int]) -> None:
         super().__init__(
-            f"The commit counts {parts} parts, but sequence {', '.join(map(str, unexpected[:100]))} came too. "
-            "Commit with the right number, or abort; the batch stays open.",
+            f"The commit counts {parts} parts, but these are stored as well: {', '.join(map(str, unexpected[:100]))}. "
+            "Commit with the right number of parts, or abort the batch; it stays open.",
             path=("input", "parts"),
         )
 
 
 class SizeMismatch(Refused):
-    """The parts have another number of prices than the commit says."""
+    """The stored parts contain a different number of prices than the commit states."""
 
     code = "SIZE_MISMATCH"
 
-    def __init__(self, said: int, stored: int) -> None:
+    def __init__(self, expected: int, stored: int) -> None:
         super().__init__(
-            f"The commit says {said} prices, but the parts have {stored}. Commit with the right number, or abort; "
-            "the batch stays open.",
+            f"The commit states {expected} prices, but the stored parts contain {stored}. "
+            "Commit with the right number of prices, or abort the batch; it stays open.",
             path=("input", "size"),
         )
 
 
 class Pinned(Refused):
-    """The list is pinned, so nothing can be published."""
+    """The price list is pinned, so nothing can be published."""
 
     code = "PINNED"
 
@@ -246,8 +271,9 @@ class Conflict(Refused):
 
     def __init__(self, price_list: str, expected: int, found: int | None) -> None:
         super().__init__(
-            f"Version {expected} of {price_list!r} was expected to be current, but "
-            f"{'none is' if found is None else f'version {found} is'}. Look at what changed and send it again.",
+            f"The expected version of {price_list!r} is {expected}, but "
+            f"{'it has no current version' if found is None else f'version {found} is current'}. "
+            "Review the change and try again.",
             path=("input", "expectedVersion"),
         )
         self.expected = expected
@@ -255,87 +281,87 @@ class Conflict(Refused):
 
 
 class AlreadyCurrent(Refused):
-    """A rollback to the version that is current: nothing was changed."""
+    """The target of a rollback is already the current version."""
 
     code = "ALREADY_CURRENT"
 
     def __init__(self, price_list: str, version: int) -> None:
         super().__init__(
-            f"Version {version} of {price_list!r} is current already; nothing was changed. To hold it, pin it."
+            f"Version {version} of {price_list!r} is already current. Nothing was changed. To keep it current, pin it."
         )
 
 
 class NotPinned(Refused):
-    """An unpin of a list that has no pin."""
+    """The price list to unpin is not pinned."""
 
     code = "NOT_PINNED"
 
     def __init__(self, price_list: str) -> None:
-        super().__init__(f"{price_list!r} is not pinned; nothing was changed.")
+        super().__init__(f"{price_list!r} is not pinned. Nothing was changed.")
 
 
 class NotRetired(Refused):
-    """A version that is to be brought back is there."""
+    """The version to restore is not retired."""
 
     code = "NOT_RETIRED"
 
     def __init__(self, price_list: str, version: int) -> None:
-        super().__init__(f"Version {version} of {price_list!r} is not retired; nothing was changed.")
+        super().__init__(f"Version {version} of {price_list!r} is not retired. Nothing was changed.")
 
 
 class LatestHeld(Refused):
-    """The newest batch that waited for a pin cannot be published with the unpin: it has to be reviewed."""
+    """The newest batch held by a pin cannot be published with the unpin, because it needs a review."""
 
     code = "BATCH_HELD"
 
     def __init__(self, batch: str, why: str) -> None:
         super().__init__(
-            f"Batch {batch}, the newest that waited, is not published against what is current now: {why} "
+            f"Batch {batch}, the newest held by the pin, cannot be published on the current version: {why} "
             "Nothing was changed. Reject it, or unpin without publishLatest and approve it."
         )
 
 
 class Broken(PricebookError):
-    """The data or the deployment is not as it must be."""
+    """The data or the deployment has a fault."""
 
 
 class Corrupt(Broken):
-    """What was read back is not what was written."""
+    """Stored data differs from what was written."""
 
     code = "CORRUPT"
 
 
 class UnknownFormat(Broken):
-    """A document was written by a release that this one does not understand."""
+    """A document was written by a later release, in a format that this one does not support."""
 
     code = "UNKNOWN_FORMAT"
 
     def __init__(self, kind: str, found: object, known: int) -> None:
         super().__init__(
-            f"A {kind} has format {found}; this release knows formats up to {known} and leaves it alone. "
+            f"A {kind} has format {found}; this release supports formats up to {known}. It was not changed. "
             "Upgrade this process."
         )
 
 
 class Interrupted(Broken):
-    """A file did not come to its end, or would have to be read a second time."""
+    """The transfer of a file was interrupted, or the file would have to be read a second time."""
 
     code = "INTERRUPTED"
 
 
 class LeaseLost(Broken):
-    """Another process holds the lease now; this one must stop its work."""
+    """Another process has taken over the lease, so this one must stop its work."""
 
     code = "LEASE_LOST"
 
 
 class LayerSealed(LeaseLost):
-    """The layer was sealed or abandoned by another process while this one was still filling it."""
+    """Another process sealed or dropped the layer that this one was still writing."""
 
     code = "LAYER_SEALED"
 
 
 class Unavailable(Broken):
-    """The database does not answer, or the outcome of a write is unknown."""
+    """The database does not respond, or the outcome of a write is unknown."""
 
     code = "UNAVAILABLE"

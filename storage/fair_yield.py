@@ -1,9 +1,10 @@
-"""Long work and everything else of a process share its event loop by turns.
+"""Fair sharing of the event loop between long-running work and everything else.
 
-Work that is done in slices, and gives way after every one, starves where many requests wait: each slice of some
-milliseconds costs it a round of all the others. So how long it goes on depends on how long the others took. And where
-many tasks have long work, one of them has its turn in a round: all at once would hold the loop for the sum of their
-turns. What one task does in several places, as decoding what it decompresses, are slices of one turn.
+Long work runs in steps of some milliseconds and yields after each. If it yielded to the loop every time, each step
+would cost it a full iteration of a busy loop, and it would starve. So a task gets a time slice that is proportional to
+the time that the other tasks took before it, and yields only when the slice is used up. Of several tasks with long
+work, one gets a slice per loop iteration; otherwise they would block the loop for the sum of their slices. All steps
+of a task count towards one slice, even if different functions yield (such as decompressing and decoding).
 """
 
 import asyncio
@@ -13,59 +14,59 @@ from time import perf_counter
 from weakref import WeakKeyDictionary
 
 SHARE = 0.25
-"""Work goes on for so much of the time that the others had since any work had its turn ..."""
+"""Length of a time slice, as a share of the time that other tasks took since the last slice of any long work."""
 
-LONGEST_SECONDS = 0.02
-"""... but never for longer, and gives way after every slice where nobody else has much to do."""
+MAX_SLICE_SECONDS = 0.02
+"""Upper limit of a time slice."""
 
 
 async def yield_to_loop() -> None:
-    """Between two slices of long work: let the others have their turn, if it is time."""
-    task, ended = asyncio.current_task(), perf_counter()
+    """Let other tasks run if the time slice of the current task is used up. Call it between two steps of long work."""
+    task, now = asyncio.current_task(), perf_counter()
     if task is None:
-        raise AssertionError("Only a task can give way.")
-    turn = _turns.get(task)
-    if turn and ended - turn.began < turn.seconds:
+        raise AssertionError("yield_to_loop() needs a running task.")
+    time_slice = _slices.get(task)
+    if time_slice and now - time_slice.began < time_slice.seconds:
         return
-    others = await _queue().wait(ended)
-    _turns[task] = _Turn(perf_counter(), min(SHARE * others, LONGEST_SECONDS))
+    others = await _queue().wait(now)
+    _slices[task] = _TimeSlice(perf_counter(), min(SHARE * others, MAX_SLICE_SECONDS))
 
 
 @dataclass(frozen=True, slots=True)
-class _Turn:
-    """The turn of a task: when it began, and how long it may take."""
+class _TimeSlice:
+    """The time slice of a task: its start and its length."""
 
     began: float
     seconds: float
 
 
 class _Queue:
-    """The tasks that wait for their turn on one event loop, which comes to one of them in a round."""
+    """The tasks that wait for a time slice on one event loop, which wakes one of them per iteration."""
 
     def __init__(self) -> None:
         self._loop = asyncio.get_running_loop()
         self._waiting: deque[asyncio.Future[None]] = deque()
-        self._ended = 0.0
+        self._last_ended = 0.0
 
     async def wait(self, ended: float) -> float:
-        """Wait, since then, and return for how many seconds nobody in the queue had a turn before this one."""
-        self._ended = ended
-        turn = self._loop.create_future()
+        """End a time slice, wait for the next one, and return the seconds between the last slice of any task and it."""
+        self._last_ended = ended
+        woken = self._loop.create_future()
         if not self._waiting:
-            self._loop.call_soon(self._next)
-        self._waiting.append(turn)
-        await turn
-        return perf_counter() - self._ended
+            self._loop.call_soon(self._wake_next)
+        self._waiting.append(woken)
+        await woken
+        return perf_counter() - self._last_ended
 
-    def _next(self) -> None:
-        turn = self._waiting.popleft()
+    def _wake_next(self) -> None:
+        woken = self._waiting.popleft()
         if self._waiting:
-            self._loop.call_soon(self._next)
-        if not turn.done():
-            turn.set_result(None)
+            self._loop.call_soon(self._wake_next)
+        if not woken.done():
+            woken.set_result(None)
 
 
-_turns: WeakKeyDictionary["asyncio.Task[object]", _Turn] = WeakKeyDictionary()
+_slices: WeakKeyDictionary["asyncio.Task[object]", _TimeSlice] = WeakKeyDictionary()
 _queues: WeakKeyDictionary[asyncio.AbstractEventLoop, _Queue] = WeakKeyDictionary()
 
 

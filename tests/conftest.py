@@ -1,4 +1,4 @@
-"""What all tests share: a replica set that is started once per run, and one that a test may break."""
+"""Fixtures of all tests: a replica set that starts once per run, and one whose members a test may break."""
 
 import os
 import secrets
@@ -9,47 +9,47 @@ from pathlib import Path
 import pytest
 
 from storage import Store
-from storage.embedded_mongodb.replica_set import EmbeddedReplicaSet
+from tests.stack.replica_set import BreakableReplicaSet
 
 
 @pytest.fixture
 def data_dir(tmp_path: Path) -> Iterator[Path]:
-    """A folder for a replica set's data; it is removed at once, for every member's journal takes 300 MB."""
+    """A data folder for a replica set, removed after each test: the journal of each member takes 300 MB."""
     yield tmp_path / "data"
     shutil.rmtree(tmp_path / "data", ignore_errors=True)
 
 
-def _run(data_dir: Path) -> Iterator[EmbeddedReplicaSet]:
-    with EmbeddedReplicaSet(data_dir) as devset:
-        yield devset
+def _run(data_dir: Path) -> Iterator[BreakableReplicaSet]:
+    with BreakableReplicaSet(data_dir) as replica_set:
+        yield replica_set
     shutil.rmtree(data_dir)
 
 
 @pytest.fixture(scope="session")
-def devset(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedReplicaSet]:
-    """The replica set that all tests use, each its own database on it. Nobody kills its members."""
+def devset(tmp_path_factory: pytest.TempPathFactory) -> Iterator[BreakableReplicaSet]:
+    """The shared replica set, on which each test has its own database. Tests must not kill its members."""
     yield from _run(tmp_path_factory.mktemp("devset"))
 
 
 @pytest.fixture(scope="module")
-def own_devset(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedReplicaSet]:
-    """A replica set of the module's own, whose members its tests may kill and restart."""
+def own_devset(tmp_path_factory: pytest.TempPathFactory) -> Iterator[BreakableReplicaSet]:
+    """A replica set of the test module, whose members the tests may kill and restart."""
     yield from _run(tmp_path_factory.mktemp("own_devset"))
 
 
 @pytest.fixture(scope="session")
 def mongodb_uri(request: pytest.FixtureRequest) -> str:
-    """The URI of the shared replica set, or of the one that PRICEBOOK_TEST_MONGODB_URI names (a newer MongoDB, say)."""
+    """The URI of the shared replica set, or PRICEBOOK_TEST_MONGODB_URI (for tests against a newer MongoDB)."""
     given = os.environ.get("PRICEBOOK_TEST_MONGODB_URI")
     if given:
         return given
-    devset: EmbeddedReplicaSet = request.getfixturevalue("devset")
-    return devset.uri
+    replica_set: BreakableReplicaSet = request.getfixturevalue("devset")
+    return replica_set.uri
 
 
 @pytest.fixture
 async def store(mongodb_uri: str) -> AsyncIterator[Store]:
-    """A store on a database of the test's own."""
+    """A store on a database of its own, which is dropped after the test."""
     store = await Store.open(mongodb_uri, f"test_{secrets.token_hex(6)}")
     yield store
     await store.client.drop_database(store.db.name)

@@ -1,1 +1,1 @@
-"""A real replica set on this machine, started for whoever has no MongoDB of their own."""
+"""A MongoDB replica set on this machine, for development without a MongoDB deployment."""

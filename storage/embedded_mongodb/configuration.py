@@ -1,6 +1,6 @@
-"""How members that answer become a replica set: they are configured, elect a primary, and follow it.
+"""Turns running members into a replica set: configures it and elects a primary.
 
-Each function is asked again until its result is true.
+Callers repeat each function until it returns a true value.
 """
 
 from collections.abc import Sequence
@@ -13,26 +13,26 @@ from storage.embedded_mongodb.mongod import EmbeddedReplicaSetError, Mongod
 
 NAME = "pricebook"
 
-# On loopback a heartbeat takes well under a millisecond; the defaults (10 s, 2 s) are made for networks.
 _SETTINGS = {"electionTimeoutMillis": 2_000, "heartbeatIntervalMillis": 500}
+"""The defaults (10 s, 2 s) suit networks; on loopback a heartbeat takes well under a millisecond."""
 _ALREADY_INITIALIZED = 23
 _NOT_YET_INITIALIZED = 94
 
 
 def configure(members: Sequence[Mongod]) -> bool:
-    """See that the set's configuration names the members where they are, and initiate or correct it.
+    """Initiate the set, or correct the addresses of members whose port has changed.
 
-    Raises DevSetError when the set has another number of members.
+    Raises `EmbeddedReplicaSetError` if the set has a different number of members.
     """
     addresses = [each.address for each in members]
-    known = [config for each in members if (config := each.stored_config()) is not None]
-    if not known:
+    stored = [config for each in members if (config := each.stored_config()) is not None]
+    if not stored:
         return _initiate(members[0], addresses)
-    config = max(known, key=lambda each: (each.get("term", -1), each["version"]))
+    config = max(stored, key=lambda each: (each.get("term", -1), each["version"]))
     if len(config["members"]) != len(members):
         raise EmbeddedReplicaSetError(
-            f"The replica set of {members[0].dbpath.parent} has {len(config['members'])} members, not {len(members)}. "
-            f"Ask for {len(config['members'])}, or give another data folder."
+            f"The replica set in {members[0].dbpath.parent} has {len(config['members'])} members, not {len(members)}. "
+            f"Set PRICEBOOK_MEMBERS to {len(config['members'])}, or use another folder (PRICEBOOK_DATA_DIR)."
         )
     if [each["host"] for each in config["members"]] == addresses:
         return True
@@ -44,9 +44,9 @@ def configure(members: Sequence[Mongod]) -> bool:
 def _initiate(member: Mongod, addresses: Sequence[str]) -> bool:
     hosts = [{"_id": number, "host": address} for number, address in enumerate(addresses)]
     try:
-        member.ask("replSetInitiate", {"_id": NAME, "members": hosts, "settings": _SETTINGS})
+        member.run_command("replSetInitiate", {"_id": NAME, "members": hosts, "settings": _SETTINGS})
     except OperationFailure as error:
-        if error.code == _ALREADY_INITIALIZED:  # it is still looking for its configuration
+        if error.code == _ALREADY_INITIALIZED:  # the member is still loading its configuration
             return False
         raise
     return True
@@ -54,10 +54,10 @@ def _initiate(member: Mongod, addresses: Sequence[str]) -> bool:
 
 def _correct(member: Mongod, config: dict[str, Any]) -> bool:
     try:
-        # By force: who is not at the address that the others know has no vote, so there may be no primary to ask.
-        member.ask("replSetReconfig", {**config, "version": config["version"] + 1}, force=True)
+        # Use force: a member cannot vote at an unknown address, so there may be no primary.
+        member.run_command("replSetReconfig", {**config, "version": config["version"] + 1}, force=True)
     except OperationFailure as error:
-        # It is looking for itself at its old address, and waits up to 30 s when a silent stranger is there.
+        # The member looks for itself at its old address, for up to 30 s if an unresponsive program listens there.
         if error.code == _NOT_YET_INITIALIZED:
             return False
         raise
@@ -65,29 +65,29 @@ def _correct(member: Mongod, config: dict[str, Any]) -> bool:
 
 
 def primary(members: Sequence[Mongod]) -> Mongod | None:
-    """Find the primary. Of two that believe they are, one of them not for long, it is the one elected last."""
+    """Return the primary. If two members claim to be primary during an election, the one elected last counts."""
     claims = [(hello["electionId"], each) for each in members if (hello := each.hello()).get("isWritablePrimary")]
     return max(claims, key=itemgetter(0))[1] if claims else None
 
 
 def secondaries(members: Sequence[Mongod]) -> list[Mongod]:
-    """Find the members that follow the primary, or would if there were one."""
+    """Return the members in the secondary state."""
     return [each for each in members if each.hello().get("secondary")]
 
 
 def elect(members: Sequence[Mongod]) -> bool:
-    """See that there is a primary; if not, have a member stand at once rather than after the election timeout."""
+    """Return whether there is a primary; if not, start an election without waiting for the election timeout."""
     if primary(members) is not None:
         return True
     for each in secondaries(members):
         try:
-            each.ask("replSetStepUp")
+            each.run_command("replSetStepUp")
         except PyMongoError:
-            continue  # the others know better ones, or have not heard of the set yet
+            continue  # the others have newer data, or are not configured yet
         return False
     return False
 
 
-def is_whole(members: Sequence[Mongod]) -> bool:
-    """Tell whether there is a primary that all others follow."""
+def is_healthy(members: Sequence[Mongod]) -> bool:
+    """Return whether there is a primary that all other members follow."""
     return primary(members) is not None and len(secondaries(members)) == len(members) - 1

@@ -1,4 +1,4 @@
-"""A file that one process holds at a time: for as long as it lives, however it ends."""
+"""A lock file that one process holds at a time; the lock ends with the process, however it ends."""
 
 import fcntl
 import os
@@ -6,50 +6,50 @@ import time
 from pathlib import Path
 
 _ATTEMPTS = 5
-_PAUSE_SECONDS = 0.02
+_RETRY_INTERVAL_SECONDS = 0.02
 
 
-class Held(Exception):
-    """Another process holds the file; `owner` is its id, None for a moment at its start."""
+class LockHeld(Exception):
+    """Another process holds the lock. `owner` is its process id; None for a moment while it starts."""
 
     def __init__(self, owner: int | None) -> None:
-        super().__init__(f"Process {owner or '(it has not said which)'} holds it.")
+        super().__init__(f"Process {owner or '(id unknown)'} holds the lock.")
         self.owner = owner
 
 
-def hold(path: Path) -> int:
-    """Take the file and return the descriptor that holds it until it is closed. Raises `Held`, `OSError`."""
-    held = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+def acquire(path: Path) -> int:
+    """Acquire the lock and return the descriptor that holds it until it is closed. Raises `LockHeld`, `OSError`."""
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
     for attempt in range(1, _ATTEMPTS + 1):
         try:
-            fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             break
         except BlockingIOError:
             if attempt == _ATTEMPTS:
-                said = _said(held)
-                os.close(held)
-                raise Held(said) from None
-            time.sleep(_PAUSE_SECONDS)  # somebody may only be looking who holds it
-    os.ftruncate(held, 0)
-    os.pwrite(held, str(os.getpid()).encode(), 0)
-    return held
+                holder = _read_pid(descriptor)
+                os.close(descriptor)
+                raise LockHeld(holder) from None
+            time.sleep(_RETRY_INTERVAL_SECONDS)  # `owner` holds a shared lock for a moment
+    os.ftruncate(descriptor, 0)
+    os.pwrite(descriptor, str(os.getpid()).encode(), 0)
+    return descriptor
 
 
 def owner(path: Path) -> int | None:
-    """Return the id of the process that holds the file; None where nobody does."""
+    """Return the id of the process that holds the lock, or None if no process does."""
     try:
-        looked_at = os.open(path, os.O_RDONLY)
+        descriptor = os.open(path, os.O_RDONLY)
     except FileNotFoundError:
         return None
     try:
-        fcntl.flock(looked_at, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except BlockingIOError:
-        return _said(looked_at)
+        return _read_pid(descriptor)
     finally:
-        os.close(looked_at)
+        os.close(descriptor)
     return None
 
 
-def _said(held: int) -> int | None:
-    said = os.pread(held, 32, 0).decode()
-    return int(said) if said.isdigit() else None
+def _read_pid(descriptor: int) -> int | None:
+    text = os.pread(descriptor, 32, 0).decode()
+    return int(text) if text.isdigit() else None

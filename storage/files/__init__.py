@@ -1,1 +1,1 @@
-"""Files of prices: NDJSON, CSV, compression, and the sources that rows come from."""
+"""Files of prices: NDJSON, CSV and compression, and the sources of rows."""

@@ -1,7 +1,7 @@
-"""Compressed files, decompressed while they arrive, in steps of bounded size.
+"""Streaming decompression of gzip and zstd files, in steps of bounded size.
 
-A gzip file may have several members and a zstd file several frames. Check sums and lengths are verified at the end of
-each; what is left over between the last of them and the end of the file is an error.
+A gzip file may have several members and a zstd file several frames. The checksum and length of each are verified.
+Trailing data after the last one is an error.
 """
 
 import sys
@@ -18,21 +18,25 @@ if sys.version_info >= (3, 14):
 else:
     from backports import zstd
 
-# What one step takes in, and what it gives out at most: some milliseconds of work, whatever the data expands to.
 INPUT_BYTES = 16 * 1024
+"""Input of a decompression step. With `PIECE_BYTES` it limits a step to some milliseconds, however far data expands."""
+
 PIECE_BYTES = 256 * 1024
+"""Limit of the output of a decompression step."""
 
-# What shrinks to a smaller part is a bomb, which costs its sender next to nothing: even the same price under a million
-# skus, described at length, comes to some 700.
 MAX_RATIO = 1000
-_RATIO_FROM_BYTES = 16 << 20
+"""Limit of the compression ratio; higher ones count as decompression bombs. The same price with long attributes under a
+million skus has a ratio of about 700."""
 
-# The window is the memory that a zstd frame asks for: 32 MiB hold all levels up to 20.
+_RATIO_FROM_BYTES = 16 << 20
+"""Output size from which the ratio is checked."""
+
 _WINDOW_LOG_MAX = 25
+"""Limit of the memory that a zstd frame may request: a window of 32 MiB, enough for all levels up to 20."""
 
 
 class _Decompressor(Protocol):
-    """One member or frame. `decompress(b"")` goes on with what was given before."""
+    """Decompresses one member or frame. `decompress(b"")` continues with buffered input."""
 
     @property
     def eof(self) -> bool: ...
@@ -44,7 +48,7 @@ class _Decompressor(Protocol):
 
 
 class _GzipMember:
-    """The inflater of `zlib`, with the interface that the newer decompressors have."""
+    """Adapts the decompressor of `zlib` to the interface of the newer ones."""
 
     def __init__(self) -> None:
         self._inflater = zlib.decompressobj(wbits=31)
@@ -70,7 +74,7 @@ def _zstd_frame() -> _Decompressor:
 
 @dataclass(frozen=True, slots=True)
 class Encoding:
-    """A way to compress. `padding` may stand behind a member or frame; `advice` says what is taken."""
+    """A compression format. `padding` may follow a member or frame; `advice` is added to error messages."""
 
     name: str
     open: Callable[[], _Decompressor]
@@ -79,16 +83,16 @@ class Encoding:
 
 
 GZIP = Encoding("gzip", _GzipMember, padding=b"\0")
-ZSTD = Encoding("zstd", _zstd_frame, advice=" Windows of up to 32 MiB are taken, and no dictionaries.")
+ZSTD = Encoding("zstd", _zstd_frame, advice=" Windows over 32 MiB and dictionaries are not supported.")
 
 _GZIP_MAGIC = b"\x1f\x8b"
 _ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
-_ZSTD_SKIPPABLE_MAGIC = b"\x2a\x4d\x18"  # behind a byte from 0x50 to 0x5f
+_ZSTD_SKIPPABLE_MAGIC = b"\x2a\x4d\x18"  # after a byte from 0x50 to 0x5f
 _MAGIC_BYTES = 4
 
 
-def encoding_of(head: bytes) -> Encoding | None:
-    """Return how a file is compressed whose first bytes these are."""
+def detect_encoding(head: bytes) -> Encoding | None:
+    """Return the compression format by the first bytes of a file, or None if it is not compressed."""
     if head.startswith(_GZIP_MAGIC):
         return GZIP
     if head.startswith(_ZSTD_MAGIC) or (head[1:4] == _ZSTD_SKIPPABLE_MAGIC and head[0] >> 4 == 5):
@@ -97,10 +101,9 @@ def encoding_of(head: bytes) -> Encoding | None:
 
 
 async def decompressed(chunks: AsyncIterator[bytes], encoding: Encoding | None) -> AsyncIterator[bytes]:
-    """Return the pieces of a file, each of at most `PIECE_BYTES`.
+    """Yield the decompressed file in pieces of at most `PIECE_BYTES`.
 
-    Raises `WrongEncoding` for a file that is not compressed in that way, `FileCorrupt`, `FileTruncated`,
-    `DecompressionBomb`.
+    Raises `WrongEncoding` if the file has another format, `FileCorrupt`, `FileTruncated`, `DecompressionBomb`.
     """
     chunks = _checked(chunks, encoding)
     pieces = _cut(chunks, PIECE_BYTES) if encoding is None else _decompress(_cut(chunks, INPUT_BYTES), encoding)
@@ -110,7 +113,7 @@ async def decompressed(chunks: AsyncIterator[bytes], encoding: Encoding | None) 
 
 
 async def _checked(chunks: AsyncIterator[bytes], encoding: Encoding | None) -> AsyncIterator[bytes]:
-    """Pass chunks on, once the first bytes have shown that they are what the file's name says."""
+    """Yield the chunks after checking that the first bytes match the file name."""
     head = b""
     async for chunk in chunks:
         if len(head) < _MAGIC_BYTES:
@@ -126,10 +129,12 @@ async def _checked(chunks: AsyncIterator[bytes], encoding: Encoding | None) -> A
 
 
 def _check(head: bytes, encoding: Encoding | None) -> None:
-    found = encoding_of(head)
-    if found is not encoding:
-        named, is_ = (each.name if each else "not compressed" for each in (encoding, found))
-        raise WrongEncoding(f"By its name the file is {named}, but by its first bytes it is {is_}. Mend its name.")
+    detected = detect_encoding(head)
+    if detected is not encoding:
+        expected, found = (each.name if each else "not compressed" for each in (encoding, detected))
+        raise WrongEncoding(
+            f"By its name the file is {expected}, but by its first bytes it is {found}. Correct the file name."
+        )
 
 
 async def _cut(chunks: AsyncIterator[bytes], size: int) -> AsyncIterator[bytes]:
@@ -141,9 +146,9 @@ async def _cut(chunks: AsyncIterator[bytes], size: int) -> AsyncIterator[bytes]:
 async def _decompress(chunks: AsyncIterator[bytes], encoding: Encoding) -> AsyncIterator[bytes]:
     frame: _Decompressor | None = None
     begun = False
-    taken = given = 0
+    bytes_in = bytes_out = 0
     async for chunk in chunks:
-        taken += len(chunk)
+        bytes_in += len(chunk)
         data = chunk if frame else chunk.lstrip(encoding.padding)
         while data or (frame and not frame.needs_input):
             frame = frame or encoding.open()
@@ -151,9 +156,11 @@ async def _decompress(chunks: AsyncIterator[bytes], encoding: Encoding) -> Async
             try:
                 piece = frame.decompress(data, PIECE_BYTES)
             except (zlib.error, zstd.ZstdError) as error:
-                raise FileCorrupt(f"The file is no sound {encoding.name}: {error}.{encoding.advice}") from error
-            given += len(piece)
-            if given > max(taken * MAX_RATIO, _RATIO_FROM_BYTES):
+                raise FileCorrupt(
+                    f"The {encoding.name} data is corrupt: {error}. Compress the file again.{encoding.advice}"
+                ) from error
+            bytes_out += len(piece)
+            if bytes_out > max(bytes_in * MAX_RATIO, _RATIO_FROM_BYTES):
                 raise DecompressionBomb(MAX_RATIO)
             if piece:
                 yield piece
@@ -162,4 +169,4 @@ async def _decompress(chunks: AsyncIterator[bytes], encoding: Encoding) -> Async
                 data, frame = frame.unused_data.lstrip(encoding.padding), None
         await yield_to_loop()
     if frame or not begun:
-        raise FileTruncated(f"The file ends in the middle of its {encoding.name} data. Send all of it.")
+        raise FileTruncated(f"The {encoding.name} data ends too early. Send the complete file.")

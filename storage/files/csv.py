@@ -1,26 +1,26 @@
-"""CSV by RFC 4180: a header row, commas, double quotes; a quoted cell may have line breaks in it."""
+"""CSV by RFC 4180: a header row, commas and double quotes. A quoted cell may contain line breaks."""
 
 import csv
 import io
 from collections.abc import Iterator, Sequence
 
-from storage.files.csv_header import Columns, is_utf8, read_header
+from storage.files.csv_header import KNOWN_COLUMNS, Columns, is_utf8, read_header
 from storage.files.errors import LineTooLong
 from storage.files.line_blocks import MAX_LINE_BYTES, Block
 from storage.prices.row_decoder import SLICE_ROWS, Row, RowRefused, Slice, to_document
 
-# The cells of a record, or why it has none.
 _Cells = list[str] | csv.Error
+"""The cells of a record, or the error if it is malformed."""
 
 
-class _MoreToCome(Exception):
-    """The block ends, perhaps within a record."""
+class _EndOfBlock(Exception):
+    """The block has ended, maybe within a record."""
 
 
 class CsvDecoder:
-    """Decodes the blocks of a file; its rows get positions from `first` on. Empty lines are no rows.
+    """Decodes the blocks of a file. Positions of its rows start at `first`; empty lines are skipped.
 
-    What is wrong with the header row is an error of the first row, and nothing after it is decoded.
+    Errors of the header row are reported for the first row, and no row is decoded.
     """
 
     def __init__(self, first: int) -> None:
@@ -28,19 +28,21 @@ class CsvDecoder:
         self._columns: Columns | None = None
         self._header_refused = False
         self._all_utf8 = True
-        # The record that the last block broke off, and the number of its first line.
-        self._open = ""
-        self._open_line = 1
+        # The incomplete record at the end of the last block, and the number of its first line.
+        self._rest = ""
+        self._rest_line = 1
 
     def slices(self, block: Block) -> Iterator[Slice]:
-        """Return the rows of the next block. Raises `LineTooLong`."""
-        return self._decode(self._records(self._open + self._text(block.text), last=False))
+        """Return the rows that end in the next block. Raises `LineTooLong`."""
+        return self._decode(self._records(self._rest + self._text(block.text), last=False))
 
     def finish(self) -> Iterator[Slice]:
-        """Return what is left: a record whose quote was never closed, or a header that never came."""
-        yield from self._decode(self._records(self._open, last=True))
+        """Return the errors at the end of the file: an unclosed quote, or a missing header row."""
+        yield from self._decode(self._records(self._rest, last=True))
         if self._columns is None:
-            yield from self._refuse_header([RowRefused("HEADER_MISSING", "The file has no header row.")], 1)
+            yield from self._refuse_header(
+                [RowRefused("HEADER_MISSING", f"The file has no header row. {KNOWN_COLUMNS}")], 1
+            )
 
     def _decode(self, records: Iterator[tuple[int, _Cells]]) -> Iterator[Slice]:
         rows = Slice()
@@ -52,7 +54,7 @@ class CsvDecoder:
                 rows.documents.append(to_document(self._row(self._columns, cells), self._position))
             except RowRefused as refused:
                 sku = self._columns.sku_of(cells) if isinstance(cells, list) else None
-                rows.errors.append(refused.item(self._position, sku, line))
+                rows.errors.append(refused.to_item_error(self._position, sku, line))
             self._position += 1
             if len(rows.documents) + len(rows.errors) == SLICE_ROWS:
                 yield rows
@@ -61,9 +63,9 @@ class CsvDecoder:
 
     def _row(self, columns: Columns, cells: _Cells) -> Row:
         if not isinstance(cells, list):
-            raise RowRefused("ROW_NOT_CSV", f"The row is not valid CSV: {cells}. Look at its quotes.")
+            raise RowRefused("ROW_NOT_CSV", f"The row is not valid CSV: {cells}. Check its quotes.")
         if not self._all_utf8 and not all(map(is_utf8, cells)):
-            raise RowRefused("ENCODING_INVALID", "The row is not UTF-8.")
+            raise RowRefused("ENCODING_INVALID", "The row is not UTF-8. Save the file as UTF-8.")
         return columns.row(cells)
 
     def _read_header(self, cells: _Cells, line: int) -> Iterator[Slice]:
@@ -72,7 +74,7 @@ class CsvDecoder:
         if isinstance(cells, list):
             header = read_header(cells)
         else:
-            header = [RowRefused("ROW_NOT_CSV", f"The header row is not valid CSV: {cells}. Look at its quotes.")]
+            header = [RowRefused("ROW_NOT_CSV", f"The header row is not valid CSV: {cells}. Check its quotes.")]
         if isinstance(header, Columns):
             self._columns = header
         else:
@@ -81,26 +83,26 @@ class CsvDecoder:
     def _refuse_header(self, problems: Sequence[RowRefused], line: int) -> Iterator[Slice]:
         if not self._header_refused:
             self._header_refused = True
-            yield Slice(errors=[problem.item(self._position, None, line) for problem in problems])
+            yield Slice(errors=[problem.to_item_error(self._position, None, line) for problem in problems])
 
     def _text(self, block: bytes) -> str:
         try:
             return block.decode()
         except UnicodeDecodeError:
-            # Bytes that are not UTF-8 stand in the text as lone surrogates, so that only their rows are refused.
+            # Decode invalid bytes to lone surrogates, so that only the rows that contain them are rejected.
             self._all_utf8 = False
             return block.decode(errors="surrogateescape")
 
     def _records(self, text: str, *, last: bool) -> Iterator[tuple[int, _Cells]]:
-        """Return the records that end in a text, each with the number of its first line, and keep the rest."""
+        """Yield the records that end in a text, each with the number of its first line, and keep the rest."""
         lines = list(io.StringIO(text, newline="\n"))
         reader = csv.reader(_lines(lines, last), strict=True)
-        first_line, begin = self._open_line, 0
+        first_line, begin = self._rest_line, 0
         while True:
             cells: _Cells
             try:
                 cells = next(reader)
-            except (StopIteration, _MoreToCome):
+            except (StopIteration, _EndOfBlock):
                 break
             except csv.Error as error:
                 cells = error
@@ -110,13 +112,13 @@ class CsvDecoder:
                 yield first_line + begin, cells
             begin = reader.line_num
         _check_length(lines[begin:], first_line + begin)
-        self._open, self._open_line = "".join(lines[begin:]), first_line + begin
+        self._rest, self._rest_line = "".join(lines[begin:]), first_line + begin
 
 
 def _lines(lines: Sequence[str], last: bool) -> Iterator[str]:
     yield from lines
     if not last:
-        raise _MoreToCome
+        raise _EndOfBlock
 
 
 def _check_length(lines: Sequence[str], number: int) -> None:

@@ -1,46 +1,51 @@
-"""The errors of files.
+"""The errors of files of prices.
 
-FileRefused              the file as a whole; nothing that follows in it can be trusted
-├── UnknownEncoding, WrongEncoding
-└── FileCorrupt, FileTruncated, FileTooLarge, DecompressionBomb, LineTooLong
+FileRefused                  the file as a whole is invalid, not just some rows
+├── UnknownEncoding
+├── WrongEncoding
+├── FileCorrupt
+├── FileTruncated
+├── FileTooLarge
+├── LineTooLong
+└── DecompressionBomb
 """
 
 from storage.errors import Refused
 
 
 class FileRefused(Refused):
-    """The file as a whole cannot be taken: nothing that follows in it can be trusted."""
+    """The file as a whole is invalid, so the rest of it cannot be decoded."""
 
     def __init__(self, message: str) -> None:
         super().__init__(message, path=("input", "file"))
 
 
 class UnknownEncoding(FileRefused):
-    """The file's name does not say how to read it."""
+    """The file name has no supported extension."""
 
     code = "UNKNOWN_ENCODING"
 
 
 class WrongEncoding(FileRefused):
-    """The file is not what its name says."""
+    """The content of the file does not match its extension."""
 
     code = "WRONG_ENCODING"
 
 
 class FileCorrupt(FileRefused):
-    """Compressed data that cannot be decompressed, or whose check sum or length is wrong."""
+    """Compressed data cannot be decompressed, or has a wrong checksum or length."""
 
     code = "FILE_CORRUPT"
 
 
 class FileTruncated(FileRefused):
-    """Compressed data that ends too early."""
+    """Compressed data ends too early."""
 
     code = "FILE_TRUNCATED"
 
 
 class FileTooLarge(FileRefused):
-    """The file is over the limit, once decompressed."""
+    """The decompressed file exceeds the limit."""
 
     code = "FILE_TOO_LARGE"
 
@@ -52,15 +57,17 @@ class LineTooLong(FileRefused):
 
     def __init__(self, line: int, limit: int) -> None:
         super().__init__(
-            f"The row that begins on line {line} is over {limit} bytes. Look for a missing line break or an open quote."
+            f"The row on line {line} is longer than {limit} bytes. Check for a missing line break or an unclosed quote."
         )
         self.line = line
 
 
 class DecompressionBomb(FileRefused):
-    """Compressed data that expands as no prices do."""
+    """Compressed data expands far more than prices do."""
 
     code = "DECOMPRESSION_BOMB"
 
     def __init__(self, ratio: int) -> None:
-        super().__init__(f"The file expands to over {ratio} times its size. If it is sound, send it uncompressed.")
+        super().__init__(
+            f"The file expands to more than {ratio} times its size. If this is intended, send it uncompressed."
+        )

@@ -1,4 +1,4 @@
-"""A JSON array is cut into its rows block by block, so that the event loop is never held for the whole of it."""
+"""Splits a JSON array into its rows block by block, so that a large array does not block the event loop."""
 
 from collections.abc import Iterator
 
@@ -7,19 +7,19 @@ import msgspec
 from storage.errors import InvalidArgument
 from storage.prices.row_decoder import UNDECODABLE
 
-# So many bytes are cut at once: less than a millisecond's work.
 BLOCK_BYTES = 256 * 1024
+"""Number of bytes split at once, in less than a millisecond."""
 
-# A block ends behind an object. What looks like the end of a row may be within one, so some places are tried.
-TRIES = 8
+MAX_ATTEMPTS = 8
+"""How many possible ends of a row are tried in a block. What looks like the end of a row may be within one."""
 
 _decode_rows = msgspec.json.Decoder(list[msgspec.Raw]).decode
 
 
 def split_rows(array: bytes | memoryview, block_bytes: int = BLOCK_BYTES) -> Iterator[list[msgspec.Raw]]:
-    """Return the rows of a JSON array, undecoded, in blocks. A single object is an array of one, as GraphQL has it.
+    """Yield the rows of a JSON array, undecoded, in blocks. As in GraphQL, a single object is a list of one.
 
-    Raises `InvalidArgument` when it is neither.
+    Raises `InvalidArgument` for other input.
     """
     if bytes(array[:1]) == b"{":
         yield [msgspec.Raw(array)]
@@ -38,9 +38,9 @@ def split_rows(array: bytes | memoryview, block_bytes: int = BLOCK_BYTES) -> Ite
 def leading_blocks(
     view: memoryview, start: int, block_bytes: int = BLOCK_BYTES
 ) -> Iterator[tuple[list[msgspec.Raw], int]]:
-    """Return rows from a place between two rows on, block by block, each with the place behind it.
+    """Yield blocks of rows, each with the offset of its end. `start` is an offset between two rows.
 
-    The last block of the text is left, and all from a block on that does not look like rows.
+    Stops before the last block of the text, or at a block that does not contain rows.
     """
     while len(view) - start > block_bytes:
         rows, length = _whole_rows(bytes(view[start : start + block_bytes]))
@@ -51,12 +51,12 @@ def leading_blocks(
 
 
 def _whole_rows(block: bytes) -> tuple[list[msgspec.Raw], int]:
-    """Return the rows at the start of a block that are whole, and how many bytes they and the next comma take.
+    """Return the complete rows at the start of a block, and their length in bytes with the next comma.
 
-    A prefix that is a list of whole values when it is put in brackets can only end between two rows.
+    A prefix that is a valid array in brackets can only end between two rows.
     """
     end = len(block)
-    for _ in range(TRIES):
+    for _ in range(MAX_ATTEMPTS):
         end = block.rfind(b"},", 0, end)
         if end < 0:
             break

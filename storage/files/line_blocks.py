@@ -1,4 +1,4 @@
-"""A file's text in blocks of whole lines."""
+"""Splits the text of a file into blocks of complete lines."""
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
@@ -13,16 +13,16 @@ _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """A run of whole lines. `first_line` is the number in the file of the first of them, from 1."""
+    """Some complete lines. `first_line` is the number of the first one in the file, from 1."""
 
     first_line: int
     text: bytes
 
 
 async def whole_lines(pieces: AsyncIterator[bytes]) -> AsyncIterator[Block]:
-    """Return blocks of `BLOCK_BYTES` or more, without a byte order mark; the last may be smaller.
+    """Yield blocks of at least `BLOCK_BYTES`, except the last, without a byte order mark.
 
-    Raises `LineTooLong` as soon as a line has more than `MAX_LINE_BYTES`.
+    Raises `LineTooLong` as soon as a line exceeds `MAX_LINE_BYTES`.
     """
     lines = _Lines()
     async for piece in pieces:
@@ -34,7 +34,7 @@ async def whole_lines(pieces: AsyncIterator[bytes]) -> AsyncIterator[Block]:
 
 
 class _Lines:
-    """The whole lines that have come, and as much as has come of the next."""
+    """Buffers complete lines, and the beginning of the next."""
 
     def __init__(self) -> None:
         self.whole_bytes = 0
@@ -44,7 +44,7 @@ class _Lines:
         self._next_bytes = 0
 
     def add(self, piece: bytes) -> None:
-        """Add what came. Raises `LineTooLong`."""
+        """Add a piece of the file. Raises `LineTooLong`."""
         first_end = piece.find(b"\n")
         if self._next_bytes + (first_end if first_end >= 0 else len(piece)) > MAX_LINE_BYTES:
             raise LineTooLong(self._number + b"".join(self._whole).count(b"\n"), MAX_LINE_BYTES)
@@ -58,13 +58,13 @@ class _Lines:
         self._next_bytes += len(piece)
 
     def close(self) -> None:
-        """Count what has come of the next line as whole."""
+        """Treat the beginning of the next line as a complete line."""
         self._whole += self._next
         self.whole_bytes += self._next_bytes
         self._next, self._next_bytes = [], 0
 
     def take(self) -> Block:
-        """Return the whole lines, and have none."""
+        """Remove and return the complete lines."""
         text = b"".join(self._whole)
         block = Block(self._number, text.removeprefix(_BYTE_ORDER_MARK) if self._number == 1 else text)
         self._number += text.count(b"\n")

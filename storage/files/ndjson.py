@@ -1,4 +1,4 @@
-"""NDJSON: one JSON object a line."""
+"""NDJSON: one JSON object per line."""
 
 from collections.abc import Iterator, Sequence
 
@@ -7,7 +7,7 @@ from storage.prices.row_decoder import SLICE_ROWS, RowRefused, Slice, decode_row
 
 
 class NdjsonDecoder:
-    """Decodes the blocks of a file; its rows get positions from `first` on. Blank lines are no rows."""
+    """Decodes the blocks of a file. Positions of its rows start at `first`; blank lines are skipped."""
 
     def __init__(self, first: int) -> None:
         self._position = first
@@ -19,7 +19,7 @@ class NdjsonDecoder:
             yield self._decode(lines[start : start + SLICE_ROWS], block.first_line + start)
 
     def finish(self) -> Iterator[Slice]:
-        """There is nothing left: every block has whole rows."""
+        """Return nothing: a block has no incomplete rows."""
         return iter(())
 
     def _decode(self, lines: Sequence[bytes], first_line: int) -> Slice:
@@ -30,8 +30,12 @@ class NdjsonDecoder:
             try:
                 rows.documents.append(to_document(decode_row(line), position))
             except RowRefused as refused:
-                error = refused if _is_utf8(line) else RowRefused("ENCODING_INVALID", "The row is not UTF-8.")
-                rows.errors.append(error.item(position, sent_sku(line), number))
+                error = (
+                    refused
+                    if _is_utf8(line)
+                    else RowRefused("ENCODING_INVALID", "The row is not UTF-8. Save the file as UTF-8.")
+                )
+                rows.errors.append(error.to_item_error(position, sent_sku(line), number))
             position += 1
         self._position = position
         return rows

@@ -1,6 +1,6 @@
-"""Files of prices, decoded while they arrive: NDJSON or CSV, plain or compressed.
+"""Streaming decoding of files of prices: NDJSON or CSV, plain or compressed.
 
-chunks → storage.compression → storage.lines → storage.ndjson or storage.csv_rows → slices
+chunks → compression → line_blocks → ndjson or csv → slices
 """
 
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -18,28 +18,29 @@ from storage.prices.row_decoder import Slice
 
 
 class Decoder(Protocol):
-    """Decodes the blocks of one file, in order, and then what is left."""
+    """Decodes the blocks of one file, in order."""
 
     def slices(self, block: Block) -> Iterator[Slice]:
         """Return the rows that end in the next block."""
 
     def finish(self) -> Iterator[Slice]:
-        """Return what is left when the last block was decoded."""
+        """Return the rows that remain after the last block."""
 
 
 _DECODERS: dict[str, Callable[[int], Decoder]] = {"ndjson": NdjsonDecoder, "jsonl": NdjsonDecoder, "csv": CsvDecoder}
 _ENCODINGS = {"gz": GZIP, "zst": ZSTD}
 
 MAX_FILE_BYTES = 8 << 30
+"""Default limit of a decompressed file."""
 
 
 class FileRows:
-    """The rows of a file that can be read once. Memory is bounded, however large it is."""
+    """The rows of a file, which can be read once, in bounded memory."""
 
     expected = None
 
     def __init__(self, name: str, chunks: AsyncIterator[bytes], max_bytes: int = MAX_FILE_BYTES) -> None:
-        """Take a file of at most `max_bytes`, once decompressed, whose name says what it is.
+        """Open a file of at most `max_bytes` when decompressed, with its format by its name.
 
         Raises `UnknownEncoding`.
         """
@@ -49,8 +50,8 @@ class FileRows:
             suffixes.pop()
         if not suffixes or suffixes[-1] not in _DECODERS:
             raise UnknownEncoding(
-                f"The name {name[-100:]!r} does not say how to read the file. "
-                "Known are .ndjson, .jsonl and .csv, and each of them with .gz or .zst behind it."
+                f"The file name {name[-100:]!r} has no supported extension. "
+                "Use .ndjson, .jsonl or .csv, or one of them followed by .gz or .zst."
             )
         self._decoder = _DECODERS[suffixes[-1]]
         self._pieces = self._read(decompressed(chunks, encoding), max_bytes)
@@ -58,12 +59,12 @@ class FileRows:
         self.fingerprint: str | None = None
 
     async def slices(self, first: int = 0) -> AsyncIterator[Slice]:
-        """Return the rows in slices, good and bad; `first` is the position in the batch of the first row.
+        """Yield the rows in slices, valid and invalid ones. `first` is the position of the first row in the batch.
 
-        At their end the file has been read to its end. Raises `FileRefused`, and `Interrupted` the second time.
+        Raises `FileRefused`; `Interrupted` if called a second time.
         """
         if self._begun:
-            raise Interrupted("A file can be read once, and this was broken off. Send it again with the same key.")
+            raise Interrupted("The file was already read in part. Send it again with the same idempotency key.")
         self._begun = True
         decoder = self._decoder(first)
         async for block in whole_lines(self._pieces):
@@ -74,11 +75,11 @@ class FileRows:
             yield rows
 
     async def drain(self) -> None:
-        """Read to the end without decoding. Raises `FileRefused`, and `Interrupted` where the reading broke off."""
+        """Read to the end without decoding. Raises `FileRefused`; `Interrupted` if an earlier read failed."""
         async for _ in self._pieces:
             pass
         if self.fingerprint is None:
-            raise Interrupted("The file was not read to its end. Send it again with the same key.")
+            raise Interrupted("The file was not read to its end. Send it again with the same idempotency key.")
 
     async def _read(self, pieces: AsyncIterator[bytes], max_bytes: int) -> AsyncIterator[bytes]:
         digest, size = blake2b(digest_size=16), 0
@@ -86,7 +87,7 @@ class FileRows:
             size += len(piece)
             if size > max_bytes:
                 raise FileTooLarge(
-                    f"The file has over {max_bytes} bytes once decompressed. Send it in parts, by appendBatch."
+                    f"The file has more than {max_bytes} bytes when decompressed. Send it in parts with appendBatch."
                 )
             digest.update(piece)
             yield piece

@@ -1,4 +1,4 @@
-"""Removals: the skus that a MERGE takes out, as documents of its layer."""
+"""Removals of a MERGE: the skus to remove become tombstones in its layer."""
 
 from collections.abc import AsyncIterator, Sequence
 
@@ -7,7 +7,7 @@ from storage.prices.row_decoder import SLICE_ROWS, ItemError, RowRefused, Slice,
 
 
 def removal_slice(skus: Sequence[str], first: int) -> Slice:
-    """Return the documents of some removals; `first` is the position in the batch of the first of them."""
+    """Return the tombstones of some skus. `first` is the position of the first one in the batch."""
     removals = Slice()
     for position, sku in enumerate(skus, first):
         try:
@@ -18,7 +18,7 @@ def removal_slice(skus: Sequence[str], first: int) -> Slice:
 
 
 async def with_removals(slices: AsyncIterator[Slice], skus: Sequence[str], first: int = 0) -> AsyncIterator[Slice]:
-    """Return slices, and then those of the removals, whose positions follow."""
+    """Yield the slices, then those of the tombstones, whose positions follow."""
     position = first
     async for rows in slices:
         position += len(rows.documents) + len(rows.errors)

@@ -1,4 +1,4 @@
-"""The sources of a batch's rows: JSON in memory, or a file that is still arriving (`storage.files.price_file`)."""
+"""The sources of the rows of a batch: JSON in memory, or a streamed file (`storage.files.price_file`)."""
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
@@ -13,18 +13,18 @@ from storage.prices.row_decoder import Slice, decode_slices
 
 
 class RowSource(Protocol):
-    """Rows, decoded in slices. A file can be read once, JSON as often as it takes."""
+    """Rows, decoded in slices. A file can be read once, JSON any number of times."""
 
     @property
     def expected(self) -> int | None:
-        """How many rows there are, where that is known before they are read."""
+        """The number of rows, or None if it is unknown before reading them."""
 
     @property
     def fingerprint(self) -> str | None:
-        """The digest of the rows as they were sent; None as long as a file has not been read to the end."""
+        """The digest of the input. None until a file has been read to the end."""
 
     def slices(self, first: int = 0) -> AsyncIterator[Slice]:
-        """Return the rows; `first` is the position in the batch of the first of them."""
+        """Yield the rows. `first` is the position of the first row in the batch."""
 
     async def drain(self) -> None:
         """Read to the end without decoding, so that the fingerprint is known."""
@@ -40,7 +40,7 @@ class JsonRows:
 
     @classmethod
     async def read(cls, array: bytes | memoryview, rows: list[msgspec.Raw] | None = None) -> "JsonRows":
-        """Return the rows of an array, or those that were cut out of it. Raises `InvalidArgument` when it is none."""
+        """Return the rows of an array, or `rows` if it is already split. Raises `InvalidArgument` for other input."""
         if rows is None:
             rows = []
             for block in split_rows(array):
@@ -49,9 +49,9 @@ class JsonRows:
         return cls(rows, await asyncio.to_thread(lambda: blake2b(array, digest_size=16).hexdigest()))
 
     async def slices(self, first: int = 0) -> AsyncIterator[Slice]:
-        """Return the rows in slices."""
+        """Yield the rows in slices."""
         for rows in decode_slices(self._rows, first):
             yield rows
 
     async def drain(self) -> None:
-        """There is nothing to wait for."""
+        """Do nothing: the fingerprint is known."""

@@ -1,12 +1,12 @@
-"""Documents on their way into a collection: acknowledged by the primary alone, then confirmed by a majority.
+"""Bulk inserts: acknowledged by the primary alone, then confirmed by a majority in groups.
 
-An insert at `w: majority, j: true` has the members write their journals before it is answered, and a batch is some
-tens of inserts. So each is sent at `w: 1`, and one command at `w: majority, j: true` confirms all that were
-acknowledged before it: group commit, as databases have it for their logs.
+An insert at `w: majority, j: true` waits until the members have written their journals, and a batch takes dozens of
+inserts. So each insert is sent at `w: 1`, and one command at `w: majority, j: true` confirms all inserts that were
+acknowledged before it: the group commit of database logs.
 
-What the primary acknowledged may be lost when another one is elected. Every reply tells a place in the oplog, with the
-term of who was primary then. An insert is confirmed by a majority that has a later place of the same term, for then
-the oplog in between is one; after any other answer it is sent again.
+An election may roll back what only the primary acknowledged. Every reply carries an optime: a position in the oplog
+and the term of the primary. An insert is durable once a majority has a later optime of the same term, because the
+oplog of one term has no gaps. Otherwise the insert is sent again.
 """
 
 import asyncio
@@ -18,19 +18,18 @@ from pymongo.errors import AutoReconnect
 from storage.errors import Unavailable
 from storage.mongodb.connection import Database, Document
 
-# Inserts outlast an election: one that found no primary is sent again for so long, in seconds.
-RESEND_SECONDS = 60.0
+RESEND_TIMEOUT_SECONDS = 60.0
+"""How long an insert is retried while no primary or no majority accepts it; long enough for an election."""
 
-_PAUSE_SECONDS = 0.1
+_RETRY_INTERVAL_SECONDS = 0.1
 
-_PRIMARY_ALONE: Mapping[str, Any] = {"w": 1}
+_PRIMARY_ONLY: Mapping[str, Any] = {"w": 1}
 
-# Nothing has this name, and a write that changes nothing waits for a majority to have all that was written before it.
-_CHANGES_NOTHING = {"update": "locks", "updates": [{"q": {"_id": ""}, "u": {"$unset": {"none": ""}}}]}
+_NO_OP_UPDATE = {"update": "locks", "updates": [{"q": {"_id": ""}, "u": {"$unset": {"none": ""}}}]}
+"""Matches no document. At `w: majority` a write without effect still waits for all writes before it."""
 
-
-# What a server that is no primary any more says of single documents (MongoDB, "Retryable Writes", retryable errors).
-_TRY_AGAIN = frozenset({6, 7, 89, 91, 189, 262, 9001, 10107, 11600, 11602, 13435, 13436})
+_RETRYABLE_CODES = frozenset({6, 7, 89, 91, 189, 262, 9001, 10107, 11600, 11602, 13435, 13436})
+"""Errors of single documents from a server that is no longer primary (MongoDB, "Retryable Writes")."""
 
 
 class _Encoded:
@@ -44,64 +43,68 @@ class _Encoded:
 
 
 class BulkInsert:
-    """Sends the inserts of a process. All that are under way share the commands that confirm them."""
+    """Sends the inserts of a process. Concurrent inserts share the commands that confirm them."""
 
     def __init__(self, db: Database) -> None:
         self._db = db
         self._durable = db.write_concern.document
-        self._concern = _PRIMARY_ALONE
+        self._concern = _PRIMARY_ONLY
         self._confirming = asyncio.Lock()
-        self._asked = self._answered = 0
+        self._started = self._finished = 0
         self._confirmed: Document = {}
 
     async def send(self, collection: str, documents: Sequence[bytes]) -> list[Document]:
-        """Return when a majority has the documents, with the errors of those that the collection refused.
+        """Insert the documents durably and return the errors of those that the collection refused.
 
-        They may be sent more than once, so who sends them has to know them again. Raises `Unavailable` when no primary
-        takes them within `RESEND_SECONDS`.
+        A document may be sent more than once, so callers must recognize their own duplicates. Raises `Unavailable` if
+        no primary accepts the documents within `RESEND_TIMEOUT_SECONDS`.
         """
         encoded = [_Encoded(document) for document in documents]
         insert = {"insert": collection, "ordered": False, "documents": encoded}
         while True:
             concern = self._concern
             reply = await self._run({**insert, "writeConcern": concern})
-            if not _TRY_AGAIN.isdisjoint(error["code"] for error in reply.get("writeErrors", ())):
-                await asyncio.sleep(_PAUSE_SECONDS)
-            elif concern is not _PRIMARY_ALONE or await self._is_confirmed(reply):
+            if not _RETRYABLE_CODES.isdisjoint(error["code"] for error in reply.get("writeErrors", ())):
+                await asyncio.sleep(_RETRY_INTERVAL_SECONDS)
+            elif concern is not _PRIMARY_ONLY or await self._is_confirmed(reply):
                 errors: list[Document] = reply.get("writeErrors", [])
                 return errors
 
     async def _is_confirmed(self, reply: Document) -> bool:
-        place = reply.get("opTime")
-        if place is None:  # mongos tells of none
+        optime = reply.get("opTime")
+        if optime is None:  # mongos returns no optime
             self._concern = self._durable
             return False
         confirmed = await self._confirm()
-        return bool(confirmed["t"] == place["t"] and confirmed["ts"] >= place["ts"])
+        return bool(confirmed["t"] == optime["t"] and confirmed["ts"] >= optime["ts"])
 
     async def _confirm(self) -> Document:
-        """Return a place in the oplog that a majority has, and that was the last one at some time after this call."""
-        wanted = self._asked + 1
+        """Return an optime that a majority has and that was the latest at some time after this call."""
+        needed = self._started + 1
         async with self._confirming:
-            if self._answered < wanted:
-                self._asked += 1
-                asked = self._asked
-                reply = await self._run({**_CHANGES_NOTHING, "writeConcern": self._durable})
-                self._confirmed, self._answered = reply["opTime"], asked
+            if self._finished < needed:
+                self._started += 1
+                number = self._started
+                reply = await self._run({**_NO_OP_UPDATE, "writeConcern": self._durable})
+                self._confirmed, self._finished = reply["opTime"], number
             return self._confirmed
 
     async def _run(self, command: Document) -> Document:
         loop = asyncio.get_running_loop()
-        deadline = loop.time() + RESEND_SECONDS
+        deadline = loop.time() + RESEND_TIMEOUT_SECONDS
         while True:
             try:
                 reply: Document = await self._db.command(command)
             except AutoReconnect as error:
                 if loop.time() > deadline:
-                    raise Unavailable(f"No primary took the rows for {RESEND_SECONDS:.0f} s. Try again.") from error
+                    raise Unavailable(
+                        f"No primary accepted the rows within {RESEND_TIMEOUT_SECONDS:.0f} s. Try again."
+                    ) from error
             else:
                 if "writeConcernError" not in reply:
                     return reply
                 if loop.time() > deadline:
-                    raise Unavailable(f"No majority took the rows for {RESEND_SECONDS:.0f} s. Try again.")
-            await asyncio.sleep(_PAUSE_SECONDS)
+                    raise Unavailable(
+                        f"No majority accepted the rows within {RESEND_TIMEOUT_SECONDS:.0f} s. Try again."
+                    )
+            await asyncio.sleep(_RETRY_INTERVAL_SECONDS)

@@ -1,4 +1,4 @@
-"""The connection: one client for a process, with the concerns that the promises need, and the collections' indexes."""
+"""The connection: one client per process, its read and write concerns, and the indexes of the collections."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -28,20 +28,20 @@ Collection = AsyncCollection[Document]
 Client = AsyncMongoClient[Document]
 EventListener = CommandListener | ConnectionPoolListener
 
-# Every stored document carries the format that it was written in. A release reads all formats up to its own.
 FORMAT = 1
+"""The format that stored documents are written in. A release reads all formats up to its own."""
 
-# What a later release wrote, as a query.
 NOT_UNDERSTOOD: Mapping[str, Any] = {"format": {"$not": {"$lte": FORMAT}}}
+"""A query for documents that a later release wrote."""
 
-# The server's code for a collection that is there already.
 NAMESPACE_EXISTS = 48
+"""The server's error code for creating a collection that already exists."""
 
-# And for one that is not.
 NAMESPACE_NOT_FOUND = 26
+"""The server's error code for a collection that does not exist."""
 
-# For a cursor on one that was dropped meanwhile.
 COLLECTION_DROPPED = 175
+"""The server's error code for a cursor whose collection was dropped."""
 
 DURABLE = WriteConcern(w="majority", j=True)
 MAJORITY = ReadConcern("majority")
@@ -69,21 +69,20 @@ _INDEXES: Mapping[str, list[tuple[list[tuple[str, int]], dict[str, Any]]]] = {
 }
 
 
-# A member that is cut off breaks no connection. It is known to be gone when it has not answered the monitor for the sum
-# of the last two; what waits for it is broken off then, and asked of the next primary.
 _TIMEOUTS = {"serverSelectionTimeoutMS": 15_000, "connectTimeoutMS": 3_000, "heartbeatFrequencyMS": 3_000}
+"""A network partition closes no connection: the driver considers a member down after it has not answered heartbeats for
+`connectTimeoutMS` plus `heartbeatFrequencyMS`. It then aborts pending operations, which go to the next primary."""
 
 
 async def connect(uri: str, listeners: Sequence[EventListener] = ()) -> Client:
-    """Open the client and make sure that a replica set (or mongos) answers. The driver tells `listeners` what it does.
+    """Open a client that reports its events to `listeners`, and check that a replica set or mongos responds.
 
-    The URI may have timeouts of its own.
-
-    Raises `InvalidArgument` for a URI that is none, `Unavailable` when nobody answers or it is a standalone server.
+    Timeouts in the URI override the defaults. Raises `InvalidArgument` for a malformed URI, `Unavailable` if no server
+    responds or it is a standalone server.
     """
     try:
         client: Client = AsyncMongoClient(
-            uri, tz_aware=True, appname="pricebook", event_listeners=listeners, **_unless_said(uri, _TIMEOUTS)
+            uri, tz_aware=True, appname="pricebook", event_listeners=listeners, **_not_in_uri(uri, _TIMEOUTS)
         )
     except (InvalidURI, ConfigurationError, ValueError) as error:
         raise InvalidArgument(f"The MongoDB URI is not valid: {error}") from error
@@ -94,22 +93,24 @@ async def connect(uri: str, listeners: Sequence[EventListener] = ()) -> Client:
         raise Unavailable(f"MongoDB does not answer: {error}") from error
     if "setName" not in hello and hello.get("msg") != "isdbgrid":
         await client.close()
-        raise Unavailable("MongoDB runs as a standalone server; Pricebook needs a replica set (one member will do).")
+        raise Unavailable(
+            "MongoDB runs as a standalone server. Pricebook needs a replica set; one with a single member is enough."
+        )
     return client
 
 
-def _unless_said(uri: str, options: Mapping[str, int]) -> dict[str, Any]:
-    said = {name.lower() for name, _ in parse_qsl(urlsplit(uri).query)}
-    return {name: value for name, value in options.items() if name.lower() not in said}
+def _not_in_uri(uri: str, options: Mapping[str, int]) -> dict[str, Any]:
+    in_uri = {name.lower() for name, _ in parse_qsl(urlsplit(uri).query)}
+    return {name: value for name, value in options.items() if name.lower() not in in_uri}
 
 
 def database(client: Client, name: str) -> Database:
-    """Return the database, reading what a majority has and writing what a majority has in its journal."""
+    """Return the database with majority reads, and writes acknowledged by the journals of a majority."""
     return client.get_database(name, read_concern=MAJORITY, write_concern=DURABLE)
 
 
 async def prepare(db: Database) -> None:
-    """Create the collections and their indexes. Idempotent, and safe when several processes start at once."""
+    """Create the collections and their indexes. Idempotent, and safe if several processes start at once."""
     present = set(await db.list_collection_names())
     for name, indexes in _INDEXES.items():
         if name not in present:
@@ -130,7 +131,7 @@ def check_format(kind: str, document: Mapping[str, Any]) -> None:
 
 
 def explain(error: BaseException) -> PricebookError | None:
-    """Return the error of ours that a driver's error amounts to, or None for one that should not have happened."""
+    """Return the Pricebook error that a driver's error corresponds to, or None for an unexpected error."""
     if isinstance(error, PricebookError):
         return error
     if isinstance(error, OperationFailure) and error.code == COLLECTION_DROPPED:

@@ -1,11 +1,11 @@
-"""Tallies: how often something took how long, in plain numbers that cost next to nothing to add to."""
+"""A histogram of durations in plain numbers, cheap enough for hot paths."""
 
 from bisect import bisect_left
 from collections.abc import Sequence
 
 
 class Histogram:
-    """Counts of durations, in seconds: `counts[n]` of those up to `bounds[n]`, the last of all that were longer."""
+    """Counts of durations in seconds: `counts[n]` up to `bounds[n]`, and the last count above all bounds."""
 
     __slots__ = ("bounds", "counts", "seconds")
 
@@ -15,6 +15,6 @@ class Histogram:
         self.seconds = 0.0
 
     def add(self, seconds: float) -> None:
-        """Count one."""
+        """Record a duration."""
         self.counts[bisect_left(self.bounds, seconds)] += 1
         self.seconds += seconds

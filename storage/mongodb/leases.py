@@ -1,7 +1,7 @@
-"""Leases: who works on a document, and until when. The server's clock decides, not a process's.
+"""Leases: which process works on a document, and until when, by the server's clock.
 
-A lease is the sub-document `lease: {owner, token, until}`. Each acquisition mints a new token, and every write of
-the holder matches it, so that a worker that stalled and comes back changes nothing.
+A lease is the sub-document `lease: {owner, token, until}`. Each acquisition issues a new token. Every write of the
+holder matches its token, so a worker that stalled and resumes after another one took over changes nothing.
 """
 
 import os
@@ -9,28 +9,32 @@ import secrets
 import socket
 from typing import Any
 
-# How long a holder may be silent before another process takes over, and how often it renews, in seconds.
 LEASE_SECONDS = 12
+"""Time without renewal after which another process may take over a lease."""
+
 RENEW_INTERVAL_SECONDS = 3
+"""Time between two renewals by the holder."""
 
 OWNER = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
+"""The name of this process in its leases: host, process id and a random part."""
 
 EXPIRED: dict[str, Any] = {"$expr": {"$lt": ["$lease.until", "$$NOW"]}}
+"""A query for documents whose lease has expired."""
 
 _UNTIL = {"$dateAdd": {"startDate": "$$NOW", "unit": "second", "amount": LEASE_SECONDS}}
 
 
 def acquire() -> dict[str, Any]:
-    """Return the stage of an update that takes the lease with a new token, one above the last."""
+    """Return the update stage that takes the lease with a new token, one above the last."""
     token = {"$add": [{"$ifNull": ["$lease.token", 0]}, 1]}
     return {"$set": {"lease": {"owner": {"$literal": OWNER}, "token": token, "until": _UNTIL}}}
 
 
 def renew() -> dict[str, Any]:
-    """Return the stage of an update that prolongs the lease."""
+    """Return the update stage that extends the lease."""
     return {"$set": {"lease.until": _UNTIL}}
 
 
 def release() -> dict[str, Any]:
-    """Return the stage of an update that lets anyone take the lease at once."""
+    """Return the update stage that ends the lease, so that any process can take it at once."""
     return {"$set": {"lease.until": "$$NOW"}}

@@ -1,4 +1,4 @@
-"""Locks: work that only one process should do at a time, each a lease under a name of its own."""
+"""Named locks for work that only one process should do at a time. Each lock is a lease."""
 
 import asyncio
 import datetime
@@ -22,32 +22,32 @@ class Locks:
 
     @asynccontextmanager
     async def held(self, name: str) -> AsyncIterator[bool]:
-        """Hold a lock while the body runs; False where another process has it, and the body is to do nothing."""
+        """Hold a lock while the body runs. Yields False if another process holds it: the body must then do nothing."""
         token = await self._take(name)
         if token is None:
             yield False
             return
-        mine: Document = {"_id": name, "lease.token": token}
+        own_lease: Document = {"_id": name, "lease.token": token}
 
         async def renew() -> None:
             while True:
                 await asyncio.sleep(leases.RENEW_INTERVAL_SECONDS)
                 with suppress(PyMongoError):  # the lease outlasts a missed renewal
-                    await self._collection.update_one(mine, [leases.renew()])
+                    await self._collection.update_one(own_lease, [leases.renew()])
 
         renewing = asyncio.create_task(renew())
         try:
             yield True
         finally:
             renewing.cancel()
-            with suppress(PyMongoError):  # it runs out by itself
-                await self._collection.update_one(mine, [leases.release()])
+            with suppress(PyMongoError):  # an unreleased lease expires
+                await self._collection.update_one(own_lease, [leases.release()])
 
     async def _take(self, name: str) -> int | None:
-        # An upsert cannot compare with the server's clock, so the lock is made first, and free.
-        free = {"$setOnInsert": {"lease": {"token": 0, "until": _LONG_AGO}}}
-        with suppress(DuplicateKeyError):  # another process makes it at this moment
-            await self._collection.update_one({"_id": name}, free, upsert=True)
+        # An upsert cannot compare with the server's clock, so create the lock with an expired lease first.
+        expired = {"$setOnInsert": {"lease": {"token": 0, "until": _LONG_AGO}}}
+        with suppress(DuplicateKeyError):  # another process creates it concurrently
+            await self._collection.update_one({"_id": name}, expired, upsert=True)
         taken = await self._collection.find_one_and_update(
             {"_id": name, **leases.EXPIRED}, [leases.acquire()], return_document=ReturnDocument.AFTER
         )

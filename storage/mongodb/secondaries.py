@@ -1,4 +1,4 @@
-"""Reading on secondaries: causally after what this process knows, for a bounded time, or else not at all."""
+"""Reads on secondaries: causally consistent and with a timeout; the caller falls back to the primary."""
 
 import asyncio
 import logging
@@ -17,57 +17,57 @@ log = logging.getLogger("pricebook.secondaries")
 
 T = TypeVar("T")
 
-# A secondary that has not answered after so many seconds hangs or lags. On one machine a read that waits for a
-# publish to arrive takes 4 ms.
-WAIT_SECONDS = 0.3
+READ_TIMEOUT_SECONDS = 0.3
+"""A secondary that does not answer within this time hangs or lags. On one machine a read that waits for the replication
+of a publish takes 4 ms."""
 
-# After one did not answer, reads go to the primary for so many seconds; then a single one tries again.
-AVOID_SECONDS = 5.0
+BACKOFF_SECONDS = 5.0
+"""How long reads go to the primary after a secondary did not answer; then a single read tries again."""
 
 
 class Clock:
-    """The operation time up to which everything is committed that this process knows of."""
+    """The latest operation time that this process has seen."""
 
     def __init__(self) -> None:
         self.time: Timestamp | None = None
 
     def advance(self, time: Timestamp | None) -> None:
-        """Take note of an operation time; an earlier one changes nothing."""
+        """Advance to an operation time; ignore one in the past."""
         if time is not None and (self.time is None or time > self.time):
             self.time = time
 
 
 class Secondaries:
-    """The secondaries of a database, as long as they answer.
+    """Reads from the secondaries of a database while they answer.
 
-    A read goes in a causally consistent session of its own, for a session serves one operation at a time, advanced to
-    the clock: a secondary that has not come so far yet waits until it has (MongoDB manual, "Causal Consistency and
-    Read and Write Concerns").
+    Each read has its own causally consistent session, because a session serves one operation at a time. The session is
+    advanced to the clock: a secondary that lags behind it waits until it has caught up (MongoDB manual, "Causal
+    Consistency and Read and Write Concerns").
     """
 
     def __init__(self, db: Database, clock: Clock) -> None:
         self._db = db.with_options(read_preference=SecondaryPreferred())
         self._clock = clock
         self._failing = False
-        self._avoided_until = 0.0
+        self._retry_at = 0.0
 
     async def read(self, read: Callable[[Database, AsyncClientSession], Awaitable[T]]) -> T | None:
-        """Return what `read` returns; None where the primary has to be asked instead."""
+        """Return the result of `read`, or None if the caller must read from the primary instead."""
         now = asyncio.get_running_loop().time()
-        if self._clock.time is None or now < self._avoided_until:
+        if self._clock.time is None or now < self._retry_at:
             return None
         if self._failing:
-            self._avoided_until = now + AVOID_SECONDS
+            self._retry_at = now + BACKOFF_SECONDS
         try:
-            with pymongo.timeout(WAIT_SECONDS):
+            with pymongo.timeout(READ_TIMEOUT_SECONDS):
                 async with self._db.client.start_session(causal_consistency=True) as session:
                     session.advance_operation_time(self._clock.time)
-                    found = await read(self._db, session)
+                    result = await read(self._db, session)
         except PyMongoError as error:
             if not self._failing:
-                log.warning("A secondary does not answer (%s); the primary is asked.", type(error).__name__)
+                log.warning("A secondary does not answer (%s). Reading from the primary.", type(error).__name__)
             self._failing = True
-            self._avoided_until = asyncio.get_running_loop().time() + AVOID_SECONDS
+            self._retry_at = asyncio.get_running_loop().time() + BACKOFF_SECONDS
             return None
-        self._failing, self._avoided_until = False, 0.0
-        return found
+        self._failing, self._retry_at = False, 0.0
+        return result

@@ -1,4 +1,4 @@
-"""Transactions, and the time as the database keeps it."""
+"""Transactions, and the current time in the precision of the database."""
 
 import datetime
 from collections.abc import Awaitable, Callable
@@ -13,12 +13,12 @@ T = TypeVar("T")
 
 
 async def in_transaction(client: Client, act: Callable[[AsyncClientSession], Awaitable[T]]) -> T:
-    """Run `act` in a transaction; the driver begins again after a write conflict or an election."""
+    """Run `act` in a transaction. The driver retries it after a write conflict or an election."""
     async with client.start_session() as session:
         return await session.with_transaction(act, read_concern=ReadConcern("snapshot"), write_concern=DURABLE)
 
 
 def instant() -> datetime.datetime:
-    """Return the time, in milliseconds, as BSON keeps them."""
+    """Return the current time, truncated to milliseconds as in BSON."""
     now = datetime.datetime.now(datetime.UTC)
     return now.replace(microsecond=now.microsecond // 1000 * 1000)

@@ -1,1 +1,1 @@
-"""The price: its record, the decoding and validation of rows, sku ranges, selections, quotes and currencies."""
+"""Prices: the record, decoding and validation of rows, sku ranges, selections, quotes and currencies."""

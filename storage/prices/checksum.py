@@ -1,8 +1,8 @@
-"""The checksum of a set of prices: the same for the same prices in any order, and additive.
+"""The checksum of a set of prices: additive, and independent of their order.
 
-Each price's canonical bytes are hashed with BLAKE2b-256 (RFC 7693), and the hashes are added modulo 2**256, as
-in the additive multiset hash of Bellare and Micciancio ("A new paradigm for collision-free hashing",
-EUROCRYPT 1997). So slices are summed apart, in any order, and put together by adding.
+The canonical bytes of each price are hashed with BLAKE2b-256 (RFC 7693), and the hashes are added modulo 2**256: the
+additive multiset hash of Bellare and Micciancio ("A new paradigm for collision-free hashing", EUROCRYPT 1997). So the
+checksums of slices can be computed in any order and added.
 """
 
 from collections.abc import Iterable
@@ -16,7 +16,7 @@ _MODULUS = 1 << 256
 
 @dataclass(frozen=True, slots=True)
 class Checksum:
-    """The count and the sum of hashes of some documents of a layer."""
+    """The number of documents and the sum of their hashes."""
 
     count: int = 0
     value: int = 0
@@ -31,7 +31,7 @@ class Checksum:
 
 
 def checksum(documents: Iterable[bytes]) -> Checksum:
-    """Return the checksum of BSON documents as `storage.prices.price.encode` makes them."""
+    """Return the checksum of BSON documents that `storage.prices.price` encoded."""
     count = total = 0
     for document in documents:
         count += 1

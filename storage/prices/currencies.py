@@ -1,4 +1,4 @@
-"""The currency codes of ISO 4217: those in use and those withdrawn, which old prices still carry.
+"""The currency codes of ISO 4217: current ones, and withdrawn ones, which old prices may still use.
 
 Source: ISO 4217 list one (current codes, as amended to January 2026) and list three (historic codes).
 """
@@ -12,7 +12,7 @@ ACTIVE = frozenset(
     NZD OMR PAB PEN PGK PHP PKR PLN PYG QAR RON RSD RUB RWF SAR SBD SCR SDG SEK SGD SHP SLE SOS SRD SSP STN
     SVC SYP SZL THB TJS TMT TND TOP TRY TTD TWD TZS UAH UGX USD USN UYI UYU UYW UZS VED VES VND VUV WST XAD
     XAF XAG XAU XBA XBB XBC XBD XCD XCG XDR XOF XPD XPF XPT XSU XTS XUA XXX YER ZAR ZMW ZWG
-    """.split()  # noqa: SIM905 - a list of 178 quoted strings reads worse
+    """.split()  # noqa: SIM905 - more readable than 178 quoted strings
 )
 
 WITHDRAWN = frozenset(

@@ -1,13 +1,13 @@
-"""The price: its shape in Python, and its canonical bytes, which are the BSON document that a layer holds.
+"""The price: its Python class, and its BSON document in a layer.
 
-A layer's document has these elements, in this order:
+The elements of a document, in this order:
 
     _id (the sku) · amount · currency · tiers? · validFrom? · validUntil? · attributes? · n
 
-A removal, which hides the price that older layers have of its sku, has `_id` · removed (true) · n.
+A tombstone, which hides the price of its sku in older layers, has `_id` · removed (true) · n.
 
-`n` is the row's position in its batch. It tells a row that was stored twice from a sku that was sent twice, and
-is left out of the canonical bytes, so that the same prices have the same checksum in any order.
+`n` is the position of the row in its batch. It distinguishes a row that was stored twice from a sku that was sent
+twice. The canonical bytes leave it out, so that the same prices have the same checksum in any order.
 """
 
 import datetime
@@ -37,31 +37,31 @@ _EXPONENT_SHIFT = _COEFFICIENT_BITS - 64
 
 MAX_SKU_BYTES = 256
 
-# What every price's document begins with, by the length of its sku: size, `_id`, amount, currency.
-_HEADS = [Packer(f"<i5si{length}s9sQQ14s3sx") for length in range(MAX_SKU_BYTES + 1)]
+_HEADERS = [Packer(f"<i5si{length}s9sQQ14s3sx") for length in range(MAX_SKU_BYTES + 1)]
+"""The start of a price's document, by the length of its sku: size, `_id`, amount, currency."""
 
-# `n`: element type, name, eight bytes of value, and the document's closing zero.
-_TAIL = Packer("<3sqx")
+_TRAILER = Packer("<3sqx")
+"""The end of a document: type, name and eight bytes of value of `n`, and the terminating zero."""
 
-# From the closing zero of the sku to the value of `amount`, and to the text of the currency.
-_TO_AMOUNT = 1 + 1 + 7
-_TO_CURRENCY = _TO_AMOUNT + 16 + 1 + 9 + 4
+# Offsets of the value of `amount` and of the text of `currency` from the terminating zero of the sku.
+_AMOUNT_OFFSET = 1 + 1 + 7
+_CURRENCY_OFFSET = _AMOUNT_OFFSET + 16 + 1 + 9 + 4
 
 _REMOVED = b"\x08removed\0\x01"
 
-# The last byte before `n` is the value of `removed` in a removal, and the closing zero of an element in a price.
-_BEFORE_TAIL = -_TAIL.size - 1
+_BEFORE_TRAILER = -_TRAILER.size - 1
+"""The last byte before `n`: the value of `removed` in a tombstone, the terminating zero of an element in a price."""
 
 
 class Tier(msgspec.Struct, frozen=True, gc=False):
-    """A quantity break: `amount` holds for `min_quantity` and more."""
+    """A quantity break: `amount` applies from `min_quantity` on."""
 
     min_quantity: int
     amount: Decimal
 
 
 class Price(msgspec.Struct, frozen=True, gc=False):
-    """One price of one version. Immutable, and shared by all requests of a process."""
+    """A price of a version. Immutable, and shared by all requests of a process."""
 
     sku: str
     amount: Decimal
@@ -72,7 +72,7 @@ class Price(msgspec.Struct, frozen=True, gc=False):
     attributes: Mapping[str, Any] = {}
 
     def unit_amount(self, quantity: int) -> Decimal:
-        """Return what one unit costs of so many: the amount of the highest tier that is reached, or the price's own."""
+        """Return the amount per unit for a quantity: that of the highest tier reached, or of the price itself."""
         amount = self.amount
         for tier in self.tiers:  # in ascending order
             if tier.min_quantity > quantity:
@@ -91,22 +91,22 @@ def encode(
     attributes: bytes | None,
     position: int,
 ) -> bytes:
-    """Return the document of a price that was checked before.
+    """Return the document of a price. All arguments must be valid.
 
-    `sku` is UTF-8, amounts are plain decimal notation of at most 34 digits, `currency` has three letters, dates are
-    ISO 8601, `attributes` is a BSON document. The elements are put together by hand: this runs once for every row of
-    every batch, and with the encoding of the attributes takes a third of the time of building a mapping with a
-    Decimal128 and encoding that (2.9 of 8.6 us for a price of `bench.prices`).
+    `sku` is UTF-8, amounts are in plain decimal notation of at most 34 digits, `currency` has three letters, dates are
+    ISO 8601, and `attributes` is a BSON document. The elements are concatenated by hand, because this runs for every
+    row of every batch: including the attributes it takes a third of the time of encoding a mapping with a Decimal128
+    (2.9 instead of 8.6 us for a price of `bench.prices`).
     """
     whole, _, fraction = amount.partition(".")
     coefficient = int(whole + fraction)
     more = b"\x03attributes\0" + attributes if attributes else b""
     if tiers or valid_from or valid_until:
         more = _tiers_and_dates(tiers, valid_from, valid_until) + more
-    head = _HEADS[len(sku)]
+    header = _HEADERS[len(sku)]
     return (
-        head.pack(
-            head.size + len(more) + _TAIL.size,
+        header.pack(
+            header.size + len(more) + _TRAILER.size,
             b"\x02_id\0",
             len(sku) + 1,
             sku,
@@ -117,50 +117,50 @@ def encode(
             currency.encode(),
         )
         + more
-        + _TAIL.pack(b"\x12n\0", position)
+        + _TRAILER.pack(b"\x12n\0", position)
     )
 
 
 def encode_removal(sku: bytes, position: int) -> bytes:
-    """Return the document that takes a sku out of what the older layers say."""
+    """Return the document of a tombstone, which hides the price of a sku in older layers."""
     body = b"".join((b"\x02_id\0", _int32(len(sku) + 1), sku, b"\0", _REMOVED, b"\x12n\0", _int64(position), b"\0"))
     return _int32(len(body) + 4) + body
 
 
 def sku_of(document: bytes) -> str:
-    """Return the sku of a layer's document, which is its first element."""
+    """Return the sku of a document: its first element."""
     return document[13 : _end_of_sku(document)].decode()
 
 
 def position_of(document: bytes) -> int:
-    """Return the position in its batch of a layer's document, which is its last element."""
+    """Return the position of a document in its batch: its last element."""
     return int.from_bytes(document[-9:-1], "little")
 
 
 def currency_of(document: bytes) -> bytes:
     """Return the three letters of the currency of a price's document."""
-    start = _end_of_sku(document) + _TO_CURRENCY
+    start = _end_of_sku(document) + _CURRENCY_OFFSET
     return document[start : start + 3]
 
 
 def amount_of(document: bytes) -> Decimal:
     """Return the amount of a price's document."""
-    start = _end_of_sku(document) + _TO_AMOUNT
+    start = _end_of_sku(document) + _AMOUNT_OFFSET
     return _decimal(document[start : start + 16])
 
 
 def is_removal(document: bytes) -> bool:
-    """Whether a layer's document is a removal."""
-    return document[_BEFORE_TAIL] == 1
+    """Return whether a document is a tombstone."""
+    return document[_BEFORE_TRAILER] == 1
 
 
 def _end_of_sku(document: bytes) -> int:
-    """Return the place of the zero that closes the sku."""
+    """Return the index of the terminating zero of the sku."""
     return 12 + (document[9] | document[10] << 8)
 
 
 def split(run: bytes) -> Iterator[bytes]:
-    """Return the documents of a run of them, as a raw batch of the driver has it."""
+    """Return the documents of a raw batch of the driver, which are concatenated."""
     start = 0
     while start < len(run):
         end = start + int.from_bytes(run[start : start + 4], "little")
@@ -169,12 +169,12 @@ def split(run: bytes) -> Iterator[bytes]:
 
 
 def canonical(document: bytes) -> bytes:
-    """Return the bytes of a layer's document that say what the price is, without its position in the batch."""
-    return document[4 : -_TAIL.size]
+    """Return the bytes of a document without its size and its position in the batch."""
+    return document[4 : -_TRAILER.size]
 
 
 def decode(document: Mapping[str, Any]) -> Price:
-    """Return the price of a layer's document, as PyMongo decoded it."""
+    """Return the price of a document that PyMongo has decoded."""
     valid_from, valid_until = document.get("validFrom"), document.get("validUntil")
     return Price(
         document["_id"],
@@ -188,8 +188,8 @@ def decode(document: Mapping[str, Any]) -> Price:
 
 
 def _plain(value: Any) -> Any:
-    # PyMongo reads whole numbers of 64 bits, and objects with `$ref` and `$id`, as classes that no JSON encoder knows.
-    # Names of attributes are those of thousands of prices: one string of each is enough.
+    # PyMongo decodes 64-bit integers, and objects with `$ref` and `$id`, to classes that JSON encoders do not support.
+    # Thousands of prices share their attribute names, so these are interned.
     if isinstance(value, DBRef):
         value = value.as_doc()
     if isinstance(value, dict):
@@ -206,7 +206,7 @@ def _decimal128(amount: str) -> bytes:
 
 
 def _decimal(value: bytes) -> Decimal:
-    # All amounts are written here: never negative, never special, at most 34 decimals.
+    # All amounts are encoded by this module: never negative, never special, at most 34 decimals.
     bits = int.from_bytes(value, "little")
     scale = _EXPONENT_BIAS - (bits >> _COEFFICIENT_BITS)
     digits = str(bits & _COEFFICIENT_MASK)

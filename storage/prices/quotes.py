@@ -1,4 +1,4 @@
-"""Quotes: what some quantities cost, exactly."""
+"""Quotes: the exact cost of quantities of skus."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,13 +7,13 @@ from functools import reduce
 
 from storage.prices.price import Price
 
-# An amount has 34 digits and a quantity 10; a thousand lines add three. What would have to be rounded is an error.
 _EXACT = Context(prec=100, traps=[Inexact, Rounded])
+"""An amount has 34 digits, a quantity has 10, and the sum of a thousand lines adds three. Rounding raises an error."""
 
 
 @dataclass(frozen=True, slots=True)
 class QuoteLine:
-    """A quantity of one sku; without amounts where the version has no price for it."""
+    """A quantity of a sku. The amounts are None if the version has no price for it."""
 
     sku: str
     quantity: int
@@ -23,7 +23,7 @@ class QuoteLine:
 
 @dataclass(frozen=True, slots=True)
 class Quote:
-    """Lines priced from one version. A total is there when every line has a price, and all are of one currency."""
+    """Lines priced from one version. It has a total if every line has a price and all prices have one currency."""
 
     version: int
     lines: Sequence[QuoteLine]
@@ -33,11 +33,11 @@ class Quote:
 
 
 def quote(version: int, lines: Sequence[tuple[str, int]], prices: Sequence[Price | None]) -> Quote:
-    """Price lines of (sku, quantity) by the prices of a version, one for each line."""
+    """Return the quote for lines of (sku, quantity). `prices` has the price of each line, or None."""
     priced = [_line(*line, price) for line, price in zip(lines, prices, strict=True)]
-    known = [price for price in prices if price is not None]
-    complete = len(known) == len(lines)
-    currencies = {price.currency for price in known}
+    found = [price for price in prices if price is not None]
+    complete = len(found) == len(lines)
+    currencies = {price.currency for price in found}
     if not complete or len(currencies) != 1:
         return Quote(version, priced, None, None, complete)
     total = reduce(_EXACT.add, (line.amount for line in priced if line.amount is not None))

@@ -1,7 +1,7 @@
-"""Selections: which prices of a version are asked for, and in which order; and how the server is asked for them.
+"""Selections: a filter and an order of the prices of a version, and their translation to MongoDB queries.
 
-What a user sends stands in a query only where the server takes it for a value: behind `$eq`, `$gte`, `$lte` and their
-like, or as a `$literal`. The names of attributes go through `$getField`, so that dots and dollars in them mean nothing.
+Input of users appears in queries only as values: as the operand of `$eq`, `$gte`, `$lte` and the like, or as a
+`$literal`. Attribute names are passed to `$getField`, so that dots and dollars in them have no meaning.
 """
 
 import datetime
@@ -21,10 +21,11 @@ from storage.prices.row_decoder import RowRefused, encode_attributes
 from storage.prices.sku_range import SkuRange, sku_range_of_prefix
 
 MAX_ATTRIBUTES = 20
+"""Limit of the attributes in a filter."""
 
 
 class PriceOrder(StrEnum):
-    """The orders of prices. Those of one amount stand in sku order, whichever way the amounts go."""
+    """The orders of prices. Prices of the same amount are in ascending sku order in both directions."""
 
     SKU = "SKU"
     AMOUNT_ASC = "AMOUNT_ASC"
@@ -32,21 +33,21 @@ class PriceOrder(StrEnum):
 
 
 class Place(NamedTuple):
-    """A place in an order of prices; the sku order needs no amount."""
+    """A position in an order of prices. In sku order the amount is not needed."""
 
     sku: str
     amount: Decimal | None = None
 
 
 class AttributeEquals(msgspec.Struct, frozen=True):
-    """An attribute with the value that it must have: as JSON has it, so 1 is 1.0, and not true."""
+    """An attribute and the value that it must have. JSON equality applies: 1 equals 1.0 but not true."""
 
     name: str
     value: Any
 
 
 class PriceFilter(msgspec.Struct, frozen=True, omit_defaults=True):
-    """What a price must meet, all of it; what is left out, any price does."""
+    """The conditions that a price must meet, all of them. A missing condition matches every price."""
 
     sku_prefix: str = ""
     currency: str | None = None
@@ -57,24 +58,29 @@ class PriceFilter(msgspec.Struct, frozen=True, omit_defaults=True):
 
     @property
     def span(self) -> SkuRange:
-        """The skus that can meet it."""
+        """The range of the skus that can match."""
         return sku_range_of_prefix(self.sku_prefix)
 
     def check(self) -> None:
-        """Raise `InvalidArgument` for what no price can have: a currency that is none, an attribute that is none."""
+        """Raise `InvalidArgument` for a currency or an attribute that no price can have."""
         if self.currency is not None and self.currency not in CURRENCIES:
-            raise InvalidArgument(f"{self.currency[:20]!r} is no ISO 4217 code.", path=("filter", "currency"))
+            raise InvalidArgument(
+                f"{self.currency[:20]!r} is not an ISO 4217 currency code.", path=("filter", "currency")
+            )
         path = ("filter", "attributes")
         if len(self.attributes) > MAX_ATTRIBUTES:
-            raise InvalidArgument(f"At most {MAX_ATTRIBUTES} attributes, not {len(self.attributes)}.", path=path)
+            raise InvalidArgument(
+                f"A filter may have at most {MAX_ATTRIBUTES} attributes; this one has {len(self.attributes)}.",
+                path=path,
+            )
         for attribute in self.attributes:
             try:
                 encode_attributes({attribute.name: attribute.value})
             except RowRefused as refused:
-                raise InvalidArgument(f"No price has such an attribute. {refused}", path=path) from refused
+                raise InvalidArgument(f"No price can have this attribute. {refused}", path=path) from refused
 
     def conditions(self) -> list[Document]:
-        """Return what a record must meet besides its sku. The filter is one that was checked."""
+        """Return the MongoDB conditions for all but the sku. The filter must be valid (see `check`)."""
         conditions: list[Document] = [{"removed": {"$exists": False}}]
         if self.currency is not None:
             conditions.append({"currency": {"$eq": self.currency}})
@@ -83,7 +89,7 @@ class PriceFilter(msgspec.Struct, frozen=True, omit_defaults=True):
         if self.at_most is not None:
             conditions.append({"amount": {"$lte": _decimal128(self.at_most, ROUND_FLOOR)}})
         if self.valid_on is not None:
-            # Days are stored in ISO 8601, whose order is that of the days. A day that is missing is no limit.
+            # Dates are stored in ISO 8601, so string order is date order. A missing date does not limit the validity.
             day = self.valid_on.isoformat()
             conditions.append({"validFrom": {"$not": {"$gt": day}}, "validUntil": {"$not": {"$lt": day}}})
         return conditions + [_equals(attribute) for attribute in self.attributes]
@@ -97,59 +103,59 @@ class Selection(msgspec.Struct, frozen=True):
 
     @property
     def is_everything(self) -> bool:
-        """Whether it is all prices, in sku order."""
+        """Whether this selects all prices, in sku order."""
         return self == Selection()
 
     @property
     def scans(self) -> bool:
-        """Whether records have to be read that are not answered: for all but a range of skus in their order."""
+        """Whether records are read that are not returned: always, except for a range of skus in sku order."""
         return self != Selection(PriceFilter(self.filter.sku_prefix))
 
     @property
     def fingerprint(self) -> str:
-        """Tells one selection from another, in a cursor."""
+        """A hash that identifies the selection in a cursor."""
         return blake2b(msgspec.json.encode(self, order="sorted"), digest_size=9).hexdigest()
 
     def __str__(self) -> str:
-        """Name what was asked for, as the schema names it."""
+        """Describe the selection in the names of the schema."""
         names = {"sku_prefix": "skuPrefix", "at_least": "amount", "at_most": "amount", "valid_on": "validOn"}
         given = dict.fromkeys(names.get(name, name) for name in msgspec.to_builtins(self.filter))
-        asked = [f"filter by {', '.join(given)}"] if given else []
-        return ", ".join([*asked, f"orderBy {self.order}"])
+        filters = [f"filter by {', '.join(given)}"] if given else []
+        return ", ".join([*filters, f"orderBy {self.order}"])
 
     def beyond(self, place: Place, *, forward: bool) -> Document:
-        """Return what a record meets that stands strictly after a place, or else before it, in an order of amounts."""
+        """Return the condition for records strictly after a position, or before it, in an order by amount."""
         larger = forward is (self.order is PriceOrder.AMOUNT_ASC)
         amount = _decimal128(place.amount or Decimal(0), ROUND_HALF_EVEN)
-        further, same = {"$gt" if larger else "$lt": amount}, {"$eq": amount}
+        beyond, same = {"$gt" if larger else "$lt": amount}, {"$eq": amount}
         return {
-            "$or": [{"amount": further}, {"amount": same, "_id": {"$gt" if forward else "$lt": place.sku}}],
+            "$or": [{"amount": beyond}, {"amount": same, "_id": {"$gt" if forward else "$lt": place.sku}}],
         }
 
     def sort(self, *, backward: bool) -> list[tuple[str, int]]:
-        """Return an order of amounts as the server sorts by it."""
+        """Return the MongoDB sort of an order by amount."""
         by_amount, by_sku = (1 if self.order is PriceOrder.AMOUNT_ASC else -1), 1
         return [("amount", -by_amount if backward else by_amount), ("_id", -by_sku if backward else by_sku)]
 
     def sorted(self, places: Iterable[Place], *, backward: bool) -> list[Place]:
-        """Return places in an order of amounts, from the side where a walk begins."""
+        """Return the positions in an order by amount, or in its reverse."""
         by_sku = sorted(places, key=lambda place: place.sku, reverse=backward)
         descending = backward is (self.order is PriceOrder.AMOUNT_ASC)
         return sorted(by_sku, key=lambda place: place.amount or Decimal(0), reverse=descending)
 
 
 def _equals(attribute: AttributeEquals) -> Document:
-    # Objects are stored with their keys in order, and to the server objects in another order are not equal.
+    # Objects are stored with sorted keys, and MongoDB compares the order of keys.
     value = msgspec.to_builtins(attribute.value, order="sorted")
     field = {"$getField": {"field": {"$literal": attribute.name}, "input": "$attributes"}}
     return {"$expr": {"$eq": [field, {"$literal": value}]}}
 
 
 def _decimal128(value: Decimal, rounding: str) -> Decimal128:
-    """Return a limit as the server compares by it.
+    """Return a bound as a decimal128, rounded.
 
-    No amount has more digits than a decimal128, so a limit that has more is met by the same amounts when it is
-    rounded towards those that meet it.
+    No amount has more digits than a decimal128. So rounding a longer bound towards the matching amounts does not change
+    which amounts match.
     """
     context = create_decimal128_context()
     context.rounding = rounding

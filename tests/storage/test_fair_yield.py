@@ -1,4 +1,4 @@
-"""Work gives way after each slice where nobody waits, and has its share where the others take long."""
+"""Long work yields after each step on an idle loop, and keeps its share of a busy one."""
 
 import asyncio
 import time
@@ -6,85 +6,85 @@ import time
 import pytest
 
 from storage import fair_yield
-from storage.fair_yield import LONGEST_SECONDS, SHARE, yield_to_loop
+from storage.fair_yield import MAX_SLICE_SECONDS, SHARE, yield_to_loop
 
-SLICE_SECONDS = 0.001
+STEP_SECONDS = 0.001
 
 
-def work(seconds: float) -> None:
-    """Hold the event loop."""
+def block(seconds: float) -> None:
+    """Block the event loop."""
     time.sleep(seconds)
 
 
-async def turns_of_others(slices: int, each: float, stages: int = 1) -> int:
-    """How often others had their turn while so many slices were worked on; theirs takes so many seconds each.
+async def iterations_of_others(steps: int, seconds: float, stages: int = 1) -> int:
+    """Count how often another task runs, `seconds` at a time, during `steps` steps of long work.
 
-    Each slice goes through so many stages, of which each gives way.
+    Each step has `stages` stages, and each stage yields.
     """
-    had = 0
+    count = 0
     ended = asyncio.Event()
 
     async def others() -> None:
-        nonlocal had
+        nonlocal count
         while not ended.is_set():
-            had += 1
-            work(each)
+            count += 1
+            block(seconds)
             await asyncio.sleep(0)
 
     task = asyncio.create_task(others())
-    for _ in range(slices):
-        work(SLICE_SECONDS)
+    for _ in range(steps):
+        block(STEP_SECONDS)
         for _ in range(stages):
             await yield_to_loop()
     ended.set()
     await task
-    return had
+    return count
 
 
-async def test_others_have_a_turn_after_each_slice_where_they_take_no_time() -> None:
-    assert await turns_of_others(20, 0) >= 20
+async def test_other_tasks_run_after_each_step_if_they_take_no_time() -> None:
+    assert await iterations_of_others(20, 0) >= 20
 
 
-async def test_work_has_its_share_where_others_take_long() -> None:
-    # A slice is over after a millisecond or later, so no more than this many fit into a turn of one's own.
-    slices_in_a_turn = SHARE * 0.04 / SLICE_SECONDS
-    assert 20 / slices_in_a_turn <= await turns_of_others(20, 0.04) < 15
+async def test_work_keeps_its_share_if_other_tasks_take_long() -> None:
+    # A step takes a millisecond or longer, so at most this many fit into a time slice.
+    steps_in_a_slice = SHARE * 0.04 / STEP_SECONDS
+    assert 20 / steps_in_a_slice <= await iterations_of_others(20, 0.04) < 15
 
 
-async def test_work_of_several_stages_has_no_smaller_share() -> None:
-    slices_in_a_turn = SHARE * 0.04 / SLICE_SECONDS
-    assert 20 / slices_in_a_turn <= await turns_of_others(20, 0.04, stages=3) < 15
+async def test_work_that_yields_in_several_stages_keeps_the_same_share() -> None:
+    steps_in_a_slice = SHARE * 0.04 / STEP_SECONDS
+    assert 20 / steps_in_a_slice <= await iterations_of_others(20, 0.04, stages=3) < 15
 
 
-async def test_a_turn_has_an_end_however_long_the_others_take() -> None:
-    slices = 3 * round(LONGEST_SECONDS / SLICE_SECONDS)
-    assert await turns_of_others(slices, 0.4) >= 3
+async def test_a_time_slice_is_limited_however_long_other_tasks_take() -> None:
+    steps = 3 * round(MAX_SLICE_SECONDS / STEP_SECONDS)
+    assert await iterations_of_others(steps, 0.4) >= 3
 
 
-async def test_of_many_pieces_of_work_one_has_its_turn_in_a_round(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_one_of_several_working_tasks_runs_per_loop_iteration(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(fair_yield, "SHARE", 0.0)
     done: list[list[int]] = []
     ended = asyncio.Event()
 
-    async def rounds() -> None:
+    async def iterate() -> None:
         while not ended.is_set():
             done.append([])
             await asyncio.sleep(0)
 
-    async def slices(piece: int) -> None:
+    async def work(number: int) -> None:
         for _ in range(10):
             await yield_to_loop()
-            done[-1].append(piece)
+            done[-1].append(number)
 
-    others = asyncio.create_task(rounds())
-    await asyncio.gather(*(slices(piece) for piece in range(5)))
+    iterating = asyncio.create_task(iterate())
+    await asyncio.gather(*(work(number) for number in range(5)))
     ended.set()
-    await others
-    assert [pieces[0] for pieces in done if pieces] == 10 * [0, 1, 2, 3, 4]
-    assert all(len(pieces) <= 1 for pieces in done)
+    await iterating
+    assert [numbers[0] for numbers in done if numbers] == 10 * [0, 1, 2, 3, 4]
+    assert all(len(numbers) <= 1 for numbers in done)
 
 
-async def test_who_waits_for_a_turn_no_more_is_passed_over() -> None:
+async def test_cancelled_waiters_are_skipped() -> None:
     waiting = [asyncio.create_task(yield_to_loop()) for _ in range(3)]
     await asyncio.sleep(0)
     waiting[0].cancel()

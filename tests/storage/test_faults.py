@@ -12,8 +12,8 @@ from pymongo import AsyncMongoClient
 from pymongo.errors import AutoReconnect
 
 from storage import Batch, BatchState, EventKind, Store, Unavailable, Watcher, explain
-from storage.embedded_mongodb.replica_set import EmbeddedReplicaSet, Member
 from storage.mongodb.connection import Document
+from tests.stack.replica_set import BreakableReplicaSet, Member
 from tests.storage.catalog.recording_watcher import Told
 from tests.storage.factories import (
     amounts,
@@ -33,7 +33,7 @@ ROWS = rows(30_000, "2.00")
 
 
 @pytest.fixture
-async def store(own_devset: EmbeddedReplicaSet) -> AsyncIterator[Store]:
+async def store(own_devset: BreakableReplicaSet) -> AsyncIterator[Store]:
     """A store on a replica set whose members may be killed, with one version of the list `retail`."""
     store = await Store.open(own_devset.uri, "faults")
     await versions(store, 1)
@@ -65,7 +65,7 @@ def at_call(owner: object, method: str, number: int, act: Callable[[], Awaitable
 class PrimaryLoss:
     """A primary that is killed when the test says so."""
 
-    def __init__(self, devset: EmbeddedReplicaSet) -> None:
+    def __init__(self, devset: BreakableReplicaSet) -> None:
         self._devset = devset
         self.member: Member | None = None
 
@@ -75,7 +75,7 @@ class PrimaryLoss:
 
 
 @contextmanager
-def primary_loss(devset: EmbeddedReplicaSet) -> Iterator[PrimaryLoss]:
+def primary_loss(devset: BreakableReplicaSet) -> Iterator[PrimaryLoss]:
     """A primary that may be killed; it is started again at the end."""
     loss = PrimaryLoss(devset)
     yield loss
@@ -119,7 +119,7 @@ async def answers(store: Store) -> bool:
     ],
 )
 async def test_a_batch_outlasts_the_death_of_the_primary(
-    own_devset: EmbeddedReplicaSet, store: Store, owner: str, method: str, number: int
+    own_devset: BreakableReplicaSet, store: Store, owner: str, method: str, number: int
 ) -> None:
     part: Any = store
     for name in owner.split("."):
@@ -148,7 +148,7 @@ async def test_a_batch_outlasts_the_death_of_the_primary(
 
 
 async def test_what_was_acknowledged_survives_the_primary_and_what_was_not_is_never_half_there(
-    own_devset: EmbeddedReplicaSet, store: Store
+    own_devset: BreakableReplicaSet, store: Store
 ) -> None:
     await published(store, [row("a", "2")])
     primary, secondaries = own_devset.primary(), own_devset.secondaries()
@@ -181,7 +181,7 @@ async def moved_or_not(store: Store) -> tuple[int | None, int]:
     return await current(store), len(await store.events.newest("retail", 10)) - 1
 
 
-async def test_a_watcher_outlasts_a_change_of_the_primary(own_devset: EmbeddedReplicaSet, store: Store) -> None:
+async def test_a_watcher_outlasts_a_change_of_the_primary(own_devset: BreakableReplicaSet, store: Store) -> None:
     told = Told()
     watcher = Watcher(store.db, told)
     await watcher.start()

@@ -6,8 +6,8 @@ from typing import Any
 
 import httpx
 
-from storage.embedded_mongodb.replica_set import EmbeddedReplicaSet
 from tests.graph.api import Api, open_settings, serving
+from tests.stack.replica_set import BreakableReplicaSet
 from tests.waiting import until
 
 
@@ -29,7 +29,7 @@ async def test_without_pointers_being_pushed_it_is_not_ready(api: Api) -> None:
 
 
 async def test_without_a_primary_it_is_not_ready_until_there_is_one_again(data_dir: Path) -> None:
-    with EmbeddedReplicaSet(data_dir, members=1) as devset:
+    with BreakableReplicaSet(data_dir, members=1) as devset:
         async with serving(open_settings(mongodb_uri=devset.uri)) as api:
             assert (await readiness(api))[0] == 200
             [member] = devset.members()

@@ -198,14 +198,14 @@ DEEP: Any = [[[[[[[[[1]]]]]]]]]
 @pytest.mark.parametrize(
     ("wanted", "told"),
     [
-        ({"currency": "eur"}, "'eur' is no ISO 4217 code"),
-        ({"currency": ""}, "no ISO 4217 code"),
-        ({"attributes": [{"name": "a", "value": DEEP}]}, "nest at most 8 deep"),
+        ({"currency": "eur"}, "'eur' is not an ISO 4217 currency code"),
+        ({"currency": ""}, "not an ISO 4217 currency code"),
+        ({"attributes": [{"name": "a", "value": DEEP}]}, "nested at most 8 levels deep"),
         ({"attributes": [{"name": "a", "value": 2**64}]}, "cannot be stored"),
         ({"attributes": [{"name": "a\0b", "value": 1}]}, "cannot be stored"),
         ({"attributes": [{"name": "a", "value": {"b\0": 1}}]}, "cannot be stored"),
         ({"attributes": [{"name": "a", "value": "x" * 17_000}]}, "at most 16384 bytes"),
-        ({"attributes": [{"name": "a", "value": 1}] * 21}, "At most 20 attributes"),
+        ({"attributes": [{"name": "a", "value": 1}] * 21}, "at most 20 attributes"),
     ],
 )
 async def test_what_no_price_can_have_is_refused(retail: Api, wanted: dict[str, Any], told: str) -> None:

@@ -1,4 +1,4 @@
-"""Which mongod the embedded replica set runs, and what a user is told when there is none that can."""
+"""Which mongod the embedded replica set runs, and the errors if none can run."""
 
 import importlib.metadata
 import os
@@ -13,7 +13,7 @@ from storage.embedded_mongodb.mongod import EmbeddedReplicaSetError, find_mongod
 
 
 class Wheel(importlib.metadata.Distribution):
-    """An installed wheel that has its mongod in a folder of the test's."""
+    """An installed wheel with its mongod in a folder of the test."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -42,7 +42,7 @@ def no_wheel(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def on_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Where the only mongod of the PATH would be."""
+    """The path at which a test may create the only mongod on the PATH."""
     monkeypatch.setenv("PATH", str(tmp_path / "bin"))
     return tmp_path / "bin" / "mongod"
 
@@ -61,19 +61,21 @@ def test_a_mongod_on_the_path_is_the_second_choice(on_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("no_wheel", "on_path")
-def test_without_any_mongod_the_error_tells_how_to_get_one() -> None:
+def test_without_a_mongod_the_error_explains_how_to_install_one() -> None:
     with pytest.raises(EmbeddedReplicaSetError, match=r"pip install 'pricebook\[dev\]'.* or set PRICEBOOK_MONGODB_URI"):
         find_mongod()
 
 
-def test_a_run_bit_that_the_installation_lost_is_set(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_execute_permission_is_added(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     program = script(tmp_path / "fiftyone/db/bin/mongod", "echo db version v6.0.5", mode=0o644)
     monkeypatch.setattr(importlib.metadata, "distribution", lambda _: Wheel(tmp_path))
     assert find_mongod() == program
     assert os.access(program, os.X_OK)
 
 
-def test_a_run_bit_that_may_not_be_set_is_asked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_error_explains_how_to_add_an_execute_permission_that_cannot_be_added(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def refuse(*_: object) -> None:
         raise PermissionError(1, "Operation not permitted")
 
@@ -86,34 +88,34 @@ def test_a_run_bit_that_may_not_be_set_is_asked_for(tmp_path: Path, monkeypatch:
 
 @pytest.mark.usefixtures("no_wheel")
 @pytest.mark.parametrize(
-    ("does", "told"),
+    ("command", "message"),
     [
         (
             "echo 'mongod: error while loading shared libraries: libcurl.so.4: cannot open shared object file: "
             "No such file or directory' >&2; exit 127",
-            "lacks the shared library libcurl.so.4. Install it with `apt-get install libcurl4`",
+            "needs the shared library libcurl.so.4. Install it with `apt-get install libcurl4`",
         ),
         (
             "echo 'mongod: error while loading shared libraries: libodd.so.1: cannot open shared object file: "
             "No such file or directory' >&2; exit 127",
-            "lacks the shared library libodd.so.1. Install the package that has it",
+            "needs the shared library libodd.so.1. Install the package that contains it",
         ),
         ("echo 'libc.so.6: version GLIBC_2.34 not found' >&2; exit 1", "does not run (libc.so.6: version GLIBC_2.34"),
         ("kill -ILL $$", "needs a processor with AVX"),
         ("exit 3", "does not run (exit code 3)"),
-        ("echo db version v4.4.29", "is of MongoDB 4.4; Pricebook needs 6.0 or later. Upgrade it"),
+        ("echo db version v4.4.29", "is MongoDB 4.4; Pricebook needs 6.0 or later. Upgrade it"),
     ],
 )
-def test_a_mongod_that_cannot_serve_is_refused_with_the_remedy(on_path: Path, does: str, told: str) -> None:
-    script(on_path, does)
-    with pytest.raises(EmbeddedReplicaSetError, match=f"{re.escape(told)}.*or set PRICEBOOK_MONGODB_URI"):
+def test_an_unusable_mongod_is_rejected_with_a_remedy(on_path: Path, command: str, message: str) -> None:
+    script(on_path, command)
+    with pytest.raises(EmbeddedReplicaSetError, match=f"{re.escape(message)}.*or set PRICEBOOK_MONGODB_URI"):
         find_mongod()
 
 
 @pytest.mark.usefixtures("no_wheel")
-def test_a_mongod_for_another_machine_is_refused(on_path: Path) -> None:
+def test_a_mongod_for_another_platform_is_rejected(on_path: Path) -> None:
     on_path.parent.mkdir()
     on_path.write_bytes(b"\x7fELF")
     on_path.chmod(0o755)
-    with pytest.raises(EmbeddedReplicaSetError, match=r"cannot run here .Exec format error."):
+    with pytest.raises(EmbeddedReplicaSetError, match=r"cannot run on this machine .Exec format error."):
         find_mongod()

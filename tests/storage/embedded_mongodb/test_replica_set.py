@@ -1,4 +1,4 @@
-"""The embedded replica set: it starts on whatever an earlier run left, survives what tests do to it, leaves nothing."""
+"""The embedded replica set: it starts after any earlier run, recovers from failures and leaves no process behind."""
 
 import json
 import os
@@ -17,25 +17,26 @@ import pytest
 from pymongo import MongoClient, WriteConcern
 
 from storage.embedded_mongodb import mongod
-from storage.embedded_mongodb.replica_set import EmbeddedReplicaSet, EmbeddedReplicaSetError, find_mongod
+from storage.embedded_mongodb.mongod import EmbeddedReplicaSetError, find_mongod
+from tests.stack.replica_set import BreakableReplicaSet
 
 ROOT = Path(__file__).parents[3]
 OWNER = """
 import sys
 from pathlib import Path
-from storage.devset import DevSet
+from storage.embedded_mongodb.replica_set import EmbeddedReplicaSet
 
-devset = DevSet(Path(sys.argv[1]), int(sys.argv[2]))
-print(devset.start(), flush=True)
+replica_set = EmbeddedReplicaSet(Path(sys.argv[1]), int(sys.argv[2]))
+print(replica_set.start(), flush=True)
 """
 UNTIL_INPUT_ENDS = """
 sys.stdin.read()
-devset.stop()
+replica_set.stop()
 """
 
 
 def put(uri: str, key: str) -> None:
-    """Write a document that survives the loss of any minority of members."""
+    """Write a document durably."""
     with MongoClient[dict[str, Any]](uri) as client:
         notes = client["test"].get_collection("notes", write_concern=WriteConcern("majority", j=True))
         notes.insert_one({"_id": key})
@@ -47,21 +48,21 @@ def has(uri: str, key: str) -> bool:
 
 
 def mongods_on(data_dir: Path) -> set[int]:
-    """The ids of all processes that name a folder of the set on their command line."""
-    found = set()
+    """Return the ids of all processes with a folder of the set on their command line."""
+    pids = set()
     for each in Path("/proc").glob("[0-9]*"):
         try:
             command = (each / "cmdline").read_bytes()
         except OSError:
-            continue  # it has just ended
+            continue  # the process has just exited
         if f"{data_dir}/member-".encode() in command:
-            found.add(int(each.name))
-    return found
+            pids.add(int(each.name))
+    return pids
 
 
 @contextmanager
 def owner(data_dir: Path, members: int) -> Iterator[tuple[subprocess.Popen[str], str]]:
-    """Another process that runs the set, until it is killed or its input is closed; with the URI."""
+    """Run the set in another process until it is killed or its input is closed; yield the process and the URI."""
     process = subprocess.Popen(
         [sys.executable, "-c", OWNER + UNTIL_INPUT_ENDS, str(data_dir), str(members)],
         cwd=ROOT,
@@ -74,23 +75,23 @@ def owner(data_dir: Path, members: int) -> Iterator[tuple[subprocess.Popen[str],
         yield process, process.stdout.readline().strip()
 
 
-def remember(data_dir: Path, change: Callable[[dict[str, Any]], None]) -> None:
-    """Change what the set remembers between runs."""
+def edit_state(data_dir: Path, change: Callable[[dict[str, Any]], None]) -> None:
+    """Change the state that the set keeps between runs."""
     path = data_dir / "devset.json"
-    memory = json.loads(path.read_text())
-    change(memory)
-    path.write_text(json.dumps(memory))
+    state = json.loads(path.read_text())
+    change(state)
+    path.write_text(json.dumps(state))
 
 
 class HangUp(socketserver.TCPServer):
-    """A program that hangs up on everybody who connects."""
+    """A server that closes every connection."""
 
-    allow_reuse_address = True  # clients of the member that listened before may still wait out their connections
+    allow_reuse_address = True  # connections of the earlier member may be in TIME_WAIT
 
 
 @contextmanager
-def stranger(port: int) -> Iterator[None]:
-    """Another program on the port."""
+def occupied(port: int) -> Iterator[None]:
+    """Occupy a port with another program."""
     with HangUp(("127.0.0.1", port), socketserver.BaseRequestHandler) as server:
         serving = threading.Thread(target=server.serve_forever)
         serving.start()
@@ -104,14 +105,14 @@ def stranger(port: int) -> Iterator[None]:
 # Starting
 
 
-def test_a_fresh_start_gives_a_writable_primary_that_two_members_follow(own_devset: EmbeddedReplicaSet) -> None:
+def test_a_new_set_has_a_writable_primary_and_two_secondaries(own_devset: BreakableReplicaSet) -> None:
     put(own_devset.uri, "first")
     assert has(own_devset.uri, "first")
     assert {own_devset.primary(), *own_devset.secondaries()} == set(own_devset.members())
     assert len(own_devset.secondaries()) == 2
 
 
-def test_the_members_are_reached_on_loopback_only(own_devset: EmbeddedReplicaSet) -> None:
+def test_the_members_listen_on_loopback_only(own_devset: BreakableReplicaSet) -> None:
     listening = {
         fields[1]
         for table in ("tcp", "tcp6")
@@ -124,187 +125,187 @@ def test_the_members_are_reached_on_loopback_only(own_devset: EmbeddedReplicaSet
         ]
 
 
-def test_the_second_start_finds_data_and_ports_of_the_first(data_dir: Path) -> None:
-    with EmbeddedReplicaSet(data_dir) as devset:
-        first = devset.uri
+def test_a_second_start_keeps_the_data_and_ports_of_the_first(data_dir: Path) -> None:
+    with BreakableReplicaSet(data_dir) as replica_set:
+        first = replica_set.uri
         put(first, "kept")
-    with EmbeddedReplicaSet(data_dir) as devset:
-        assert devset.uri == first
-        assert has(devset.uri, "kept")
-        assert len(devset.secondaries()) == 2
+    with BreakableReplicaSet(data_dir) as replica_set:
+        assert replica_set.uri == first
+        assert has(replica_set.uri, "kept")
+        assert len(replica_set.secondaries()) == 2
 
 
-def test_one_set_can_be_stopped_and_started_again(data_dir: Path) -> None:
-    devset = EmbeddedReplicaSet(data_dir, 1)
-    put(devset.start(), "kept")
-    devset.stop()
-    with pytest.raises(EmbeddedReplicaSetError, match=r"does not run. Call start\(\) first"):
-        _ = devset.uri
-    assert has(devset.start(), "kept")
-    devset.stop()
+def test_a_set_can_be_stopped_and_started_again(data_dir: Path) -> None:
+    replica_set = BreakableReplicaSet(data_dir, 1)
+    put(replica_set.start(), "kept")
+    replica_set.stop()
+    with pytest.raises(EmbeddedReplicaSetError, match=r"is not running. Call start\(\) first"):
+        _ = replica_set.uri
+    assert has(replica_set.start(), "kept")
+    replica_set.stop()
 
 
 def test_a_set_of_one_member_has_a_primary(data_dir: Path) -> None:
-    with EmbeddedReplicaSet(data_dir, 1) as devset:
-        put(devset.uri, "alone")
-        assert devset.members() == [devset.primary()]
-        assert devset.secondaries() == []
+    with BreakableReplicaSet(data_dir, 1) as replica_set:
+        put(replica_set.uri, "alone")
+        assert replica_set.members() == [replica_set.primary()]
+        assert replica_set.secondaries() == []
 
 
 @pytest.mark.parametrize("taken", [1, 3])
-def test_members_whose_port_is_taken_move_to_another(data_dir: Path, taken: int) -> None:
-    said: list[str] = []
-    with EmbeddedReplicaSet(data_dir) as devset:
-        put(devset.uri, "kept")
-        before = [member.port for member in devset.members()]
-    with ExitStack() as strangers:
+def test_members_whose_port_is_in_use_move_to_another(data_dir: Path, taken: int) -> None:
+    messages: list[str] = []
+    with BreakableReplicaSet(data_dir) as replica_set:
+        put(replica_set.uri, "kept")
+        before = [member.port for member in replica_set.members()]
+    with ExitStack() as others:
         for port in before[:taken]:
-            strangers.enter_context(stranger(port))
-        with EmbeddedReplicaSet(data_dir, say=said.append) as devset:
-            after = [member.port for member in devset.members()]
+            others.enter_context(occupied(port))
+        with BreakableReplicaSet(data_dir, say=messages.append) as replica_set:
+            after = [member.port for member in replica_set.members()]
             assert not set(after) & set(before[:taken])
             assert after[taken:] == before[taken:]
-            assert has(devset.uri, "kept")
-            put(devset.uri, "new")
-            assert len(devset.secondaries()) == 2
-    assert [sentence for sentence in said if "listens on port" in sentence] == said
-    assert len(said) == taken
+            assert has(replica_set.uri, "kept")
+            put(replica_set.uri, "new")
+            assert len(replica_set.secondaries()) == 2
+    assert len(messages) == taken
+    assert all("is in use by another program" in message for message in messages)
 
 
-def test_a_member_is_not_mistaken_for_another_set_on_its_port(data_dir: Path, own_devset: EmbeddedReplicaSet) -> None:
-    with EmbeddedReplicaSet(data_dir, 1) as devset:
-        put(devset.uri, "kept")
+def test_a_member_is_not_mistaken_for_another_set_on_its_port(data_dir: Path, own_devset: BreakableReplicaSet) -> None:
+    with BreakableReplicaSet(data_dir, 1) as replica_set:
+        put(replica_set.uri, "kept")
     foreign = own_devset.primary().port
-    remember(data_dir, lambda memory: memory["members"][0].update(port=foreign))
-    with EmbeddedReplicaSet(data_dir, 1) as devset:
-        assert devset.primary().port != foreign
-        assert has(devset.uri, "kept")
+    edit_state(data_dir, lambda state: state["members"][0].update(port=foreign))
+    with BreakableReplicaSet(data_dir, 1) as replica_set:
+        assert replica_set.primary().port != foreign
+        assert has(replica_set.uri, "kept")
 
 
 def test_another_number_of_members_is_refused(data_dir: Path) -> None:
-    with EmbeddedReplicaSet(data_dir, 1):
+    with BreakableReplicaSet(data_dir, 1):
         pass
     with pytest.raises(
-        EmbeddedReplicaSetError, match=r"holds a set of 1 members, not 3. Ask for 1, or give another data folder"
+        EmbeddedReplicaSetError, match=r"has 1 members, not 3. Set PRICEBOOK_MEMBERS to 1, or use another folder"
     ):
-        EmbeddedReplicaSet(data_dir, 3).start()
+        BreakableReplicaSet(data_dir, 3).start()
 
 
-def test_a_deleted_memory_loses_neither_data_nor_members(data_dir: Path) -> None:
-    with EmbeddedReplicaSet(data_dir, 1) as devset:
-        put(devset.uri, "kept")
+def test_deleting_the_state_file_loses_neither_data_nor_members(data_dir: Path) -> None:
+    with BreakableReplicaSet(data_dir, 1) as replica_set:
+        put(replica_set.uri, "kept")
     (data_dir / "devset.json").unlink()
-    with pytest.raises(EmbeddedReplicaSetError, match=r"has 1 members, not 3. Ask for 1"):
-        EmbeddedReplicaSet(data_dir, 3).start()
+    with pytest.raises(EmbeddedReplicaSetError, match=r"has 1 members, not 3. Set PRICEBOOK_MEMBERS to 1"):
+        BreakableReplicaSet(data_dir, 3).start()
     (data_dir / "devset.json").unlink()
-    with EmbeddedReplicaSet(data_dir, 1) as devset:
-        assert has(devset.uri, "kept")
+    with BreakableReplicaSet(data_dir, 1) as replica_set:
+        assert has(replica_set.uri, "kept")
 
 
 @pytest.mark.parametrize("damage", ["", "{}", "[]", '{"format": 1, "members": [{"port": "?", "pid": null}]}'])
-def test_a_damaged_memory_is_refused(data_dir: Path, damage: str) -> None:
+def test_a_damaged_state_file_is_rejected(data_dir: Path, damage: str) -> None:
     data_dir.mkdir()
     (data_dir / "devset.json").write_text(damage)
     with pytest.raises(EmbeddedReplicaSetError, match=re.escape("devset.json is damaged. Delete it and start again")):
-        EmbeddedReplicaSet(data_dir).start()
+        BreakableReplicaSet(data_dir).start()
 
 
-def test_the_memory_of_a_later_release_is_refused_and_left_alone(data_dir: Path) -> None:
+def test_the_state_file_of_a_later_release_is_rejected_and_unchanged(data_dir: Path) -> None:
     data_dir.mkdir()
     (data_dir / "devset.json").write_text('{"format": 2, "members": {}}')
-    with pytest.raises(EmbeddedReplicaSetError, match=r"has format 2; this release knows 1. Upgrade Pricebook"):
-        EmbeddedReplicaSet(data_dir).start()
+    with pytest.raises(EmbeddedReplicaSetError, match=r"has format 2; this release reads format 1. Upgrade Pricebook"):
+        BreakableReplicaSet(data_dir).start()
     assert (data_dir / "devset.json").read_text() == '{"format": 2, "members": {}}'
 
 
 @pytest.mark.parametrize("members", [0, 8])
-def test_an_impossible_number_of_members_is_refused(data_dir: Path, members: int) -> None:
-    with pytest.raises(EmbeddedReplicaSetError, match="ask for 1 to 7"):
-        EmbeddedReplicaSet(data_dir, members)
+def test_an_invalid_number_of_members_is_rejected(data_dir: Path, members: int) -> None:
+    with pytest.raises(EmbeddedReplicaSetError, match="Set PRICEBOOK_MEMBERS to 1 to 7"):
+        BreakableReplicaSet(data_dir, members)
 
 
-def test_a_cache_that_mongod_would_refuse_is_refused(data_dir: Path) -> None:
-    with pytest.raises(EmbeddedReplicaSetError, match="give it 256 or more"):
-        EmbeddedReplicaSet(data_dir, cache_mb=255)
+def test_a_cache_too_small_for_mongod_is_rejected(data_dir: Path) -> None:
+    with pytest.raises(EmbeddedReplicaSetError, match="Use 256 MB or more"):
+        BreakableReplicaSet(data_dir, cache_mb=255)
 
 
-def test_a_start_that_fails_says_why_and_leaves_nothing_behind(data_dir: Path) -> None:
+def test_a_failed_start_reports_the_reason_and_leaves_no_process_behind(data_dir: Path) -> None:
     (data_dir / "member-1").mkdir(parents=True)
     (data_dir / "member-1" / "storage.bson").write_bytes(b"not BSON")
-    with pytest.raises(EmbeddedReplicaSetError, match=r"member-1 ended with exit code \d+ .*Look at .*member-1.log"):
-        EmbeddedReplicaSet(data_dir, 2).start()
+    with pytest.raises(EmbeddedReplicaSetError, match=r"member-1 exited with code \d+ .*See .*member-1.log"):
+        BreakableReplicaSet(data_dir, 2).start()
     assert mongods_on(data_dir) == set()
     (data_dir / "member-1" / "storage.bson").unlink()
-    with EmbeddedReplicaSet(data_dir, 2) as devset:
-        put(devset.uri, "started")
+    with BreakableReplicaSet(data_dir, 2) as replica_set:
+        put(replica_set.uri, "started")
 
 
-def test_a_data_folder_that_cannot_be_made_is_refused(tmp_path: Path) -> None:
+def test_a_data_folder_that_cannot_be_created_is_rejected(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    with pytest.raises(EmbeddedReplicaSetError, match=r"file/data cannot be used .* Give another data folder"):
-        EmbeddedReplicaSet(tmp_path / "file" / "data").start()
+    with pytest.raises(EmbeddedReplicaSetError, match=r"file/data cannot be used .* Use another one"):
+        BreakableReplicaSet(tmp_path / "file" / "data").start()
 
 
 # One owner at a time
 
 
-def test_a_second_process_on_the_same_data_is_told_who_runs_it(data_dir: Path) -> None:
+def test_a_second_process_on_the_same_data_learns_which_process_runs_it(data_dir: Path) -> None:
     with owner(data_dir, 1) as (process, uri):
-        with pytest.raises(EmbeddedReplicaSetError, match=f"Process {process.pid} runs the set of {data_dir}"):
-            EmbeddedReplicaSet(data_dir, 1).start()
+        with pytest.raises(EmbeddedReplicaSetError, match=f"Process {process.pid} already runs .* in {data_dir}"):
+            BreakableReplicaSet(data_dir, 1).start()
         put(uri, "undisturbed")
     assert process.returncode == 0
-    with EmbeddedReplicaSet(data_dir, 1) as devset:
-        assert has(devset.uri, "undisturbed")
+    with BreakableReplicaSet(data_dir, 1) as replica_set:
+        assert has(replica_set.uri, "undisturbed")
 
 
-# Ending
+# Stopping
 
 
 def test_stop_leaves_no_process_behind(data_dir: Path) -> None:
-    devset = EmbeddedReplicaSet(data_dir)
-    devset.start()
-    assert mongods_on(data_dir) == {member.pid for member in devset.members()}
-    devset.stop()
+    replica_set = BreakableReplicaSet(data_dir)
+    replica_set.start()
+    assert mongods_on(data_dir) == {member.pid for member in replica_set.members()}
+    replica_set.stop()
     assert mongods_on(data_dir) == set()
-    devset.stop()
+    replica_set.stop()
 
 
-def test_stop_ends_members_that_are_held(data_dir: Path) -> None:
-    said: list[str] = []
-    with EmbeddedReplicaSet(data_dir, 1, say=said.append) as devset:
-        devset.kill(devset.primary(), signal.SIGSTOP)
+def test_stop_ends_paused_members(data_dir: Path) -> None:
+    messages: list[str] = []
+    with BreakableReplicaSet(data_dir, 1, say=messages.append) as replica_set:
+        replica_set.kill(replica_set.primary(), signal.SIGSTOP)
     assert mongods_on(data_dir) == set()
-    assert said == []
+    assert messages == []
 
 
-def test_stop_kills_a_member_that_does_not_end_and_says_so(data_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    send = mongod.Mongod.send
-    monkeypatch.setattr(mongod.Mongod, "send", lambda to, number: number == signal.SIGTERM or send(to, number))
-    monkeypatch.setattr("storage.embedded_mongodb.replica_set._STOP_TIMEOUT", 0.5)
-    said: list[str] = []
-    with EmbeddedReplicaSet(data_dir, 1, say=said.append):
+def test_stop_kills_a_member_that_does_not_exit_and_reports_it(data_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    send = mongod.Mongod.send_signal
+    monkeypatch.setattr(mongod.Mongod, "send_signal", lambda to, number: number == signal.SIGTERM or send(to, number))
+    monkeypatch.setattr("storage.embedded_mongodb.replica_set._STOP_TIMEOUT_SECONDS", 0.5)
+    messages: list[str] = []
+    with BreakableReplicaSet(data_dir, 1, say=messages.append):
         pass
     assert mongods_on(data_dir) == set()
-    assert [sentence.split("(")[0] for sentence in said] == ["Killing Mongod"]
+    assert [message.split("(")[0] for message in messages] == ["Killing Mongod"]
 
 
-def test_ctrl_c_in_the_terminal_does_not_reach_the_members(own_devset: EmbeddedReplicaSet) -> None:
+def test_ctrl_c_in_the_terminal_does_not_reach_the_members(own_devset: BreakableReplicaSet) -> None:
     for member in own_devset.members():
         assert os.getpgid(member.pid) == member.pid
         assert os.getsid(member.pid) == member.pid
 
 
 def test_members_outlive_the_thread_that_started_them(data_dir: Path) -> None:
-    devset = EmbeddedReplicaSet(data_dir, 1)
-    thread = threading.Thread(target=devset.start)
+    replica_set = BreakableReplicaSet(data_dir, 1)
+    thread = threading.Thread(target=replica_set.start)
     thread.start()
     thread.join()
     try:
-        put(devset.uri, "alive")
-        assert mongods_on(data_dir) == {devset.primary().pid}
+        put(replica_set.uri, "alive")
+        assert mongods_on(data_dir) == {replica_set.primary().pid}
     finally:
-        devset.stop()
+        replica_set.stop()
 
 
 def test_members_end_when_their_owner_is_killed(data_dir: Path) -> None:
@@ -314,53 +315,53 @@ def test_members_end_when_their_owner_is_killed(data_dir: Path) -> None:
     assert mongod.wait_for(lambda: not mongods_on(data_dir), timeout=30)
 
 
-def test_members_end_with_an_owner_that_never_stopped_them(data_dir: Path) -> None:
+def test_members_end_when_their_owner_exits_without_stopping_them(data_dir: Path) -> None:
     subprocess.run([sys.executable, "-c", OWNER, str(data_dir), "1"], cwd=ROOT, check=True, stdout=subprocess.DEVNULL)
     assert mongod.wait_for(lambda: not mongods_on(data_dir), timeout=30)
 
 
-def test_a_start_right_after_the_owner_was_killed_finds_its_data(data_dir: Path) -> None:
+def test_a_start_right_after_the_owner_was_killed_keeps_its_data(data_dir: Path) -> None:
     with owner(data_dir, 3) as (process, uri):
         put(uri, "kept")
         orphans = mongods_on(data_dir)
         process.kill()
-    with EmbeddedReplicaSet(data_dir) as devset:
-        assert devset.uri == uri
-        assert has(devset.uri, "kept")
-        assert mongods_on(data_dir) == {member.pid for member in devset.members()}
+    with BreakableReplicaSet(data_dir) as replica_set:
+        assert replica_set.uri == uri
+        assert has(replica_set.uri, "kept")
+        assert mongods_on(data_dir) == {member.pid for member in replica_set.members()}
         assert not orphans & mongods_on(data_dir)
 
 
-def test_a_mongod_left_behind_is_ended_first(data_dir: Path) -> None:
-    with EmbeddedReplicaSet(data_dir, 1) as devset:
-        put(devset.uri, "kept")
-        port = devset.primary().port
-    said: list[str] = []
-    left = [str(find_mongod()), "--dbpath", str(data_dir / "member-0"), "--port", str(port), "--nounixsocket"]
-    with subprocess.Popen(left, stdout=subprocess.DEVNULL) as leftover:
+def test_a_leftover_mongod_is_stopped_first(data_dir: Path) -> None:
+    with BreakableReplicaSet(data_dir, 1) as replica_set:
+        put(replica_set.uri, "kept")
+        port = replica_set.primary().port
+    messages: list[str] = []
+    command = [str(find_mongod()), "--dbpath", str(data_dir / "member-0"), "--port", str(port), "--nounixsocket"]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL) as leftover:
         assert mongod.wait_for((data_dir / "member-0" / "mongod.lock").read_text, timeout=30)
-        remember(data_dir, lambda memory: memory["members"][0].update(pid=leftover.pid))
-        with EmbeddedReplicaSet(data_dir, 1, say=said.append) as devset:
+        edit_state(data_dir, lambda state: state["members"][0].update(pid=leftover.pid))
+        with BreakableReplicaSet(data_dir, 1, say=messages.append) as replica_set:
             assert leftover.poll() is not None
-            assert has(devset.uri, "kept")
-    assert said == [f"Ended the mongod {leftover.pid} that an earlier run had left behind."]
+            assert has(replica_set.uri, "kept")
+    assert messages == [f"Stopped the mongod {leftover.pid} that an earlier run left behind."]
 
 
-def test_a_remembered_process_id_that_is_now_somebody_elses_is_left_alone(data_dir: Path) -> None:
-    with EmbeddedReplicaSet(data_dir, 1):
+def test_another_process_that_reuses_a_stored_process_id_is_not_stopped(data_dir: Path) -> None:
+    with BreakableReplicaSet(data_dir, 1):
         pass
     with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as other:
-        remember(data_dir, lambda memory: memory["members"][0].update(pid=other.pid))
-        with EmbeddedReplicaSet(data_dir, 1) as devset:
-            put(devset.uri, "started")
+        edit_state(data_dir, lambda state: state["members"][0].update(pid=other.pid))
+        with BreakableReplicaSet(data_dir, 1) as replica_set:
+            put(replica_set.uri, "started")
         assert other.poll() is None
         other.kill()
 
 
-# For tests that break things
+# Breaking members
 
 
-def test_a_killed_primary_is_succeeded_and_rejoins_after_a_restart(own_devset: EmbeddedReplicaSet) -> None:
+def test_a_killed_primary_is_replaced_and_rejoins_after_a_restart(own_devset: BreakableReplicaSet) -> None:
     killed = own_devset.primary()
     own_devset.kill(killed, signal.SIGKILL)
     assert killed not in own_devset.members()
@@ -374,16 +375,16 @@ def test_a_killed_primary_is_succeeded_and_rejoins_after_a_restart(own_devset: E
     assert own_devset.primary() == successor
 
 
-def test_a_held_primary_is_succeeded_and_steps_down_when_it_goes_on(own_devset: EmbeddedReplicaSet) -> None:
-    held = own_devset.primary()
-    own_devset.kill(held, signal.SIGSTOP)
+def test_a_paused_primary_is_replaced_and_steps_down_when_it_resumes(own_devset: BreakableReplicaSet) -> None:
+    paused = own_devset.primary()
+    own_devset.kill(paused, signal.SIGSTOP)
     successor = own_devset.primary()
-    assert successor != held
-    own_devset.kill(held, signal.SIGCONT)
-    assert mongod.wait_for(lambda: held in own_devset.secondaries(), timeout=60)
+    assert successor != paused
+    own_devset.kill(paused, signal.SIGCONT)
+    assert mongod.wait_for(lambda: paused in own_devset.secondaries(), timeout=60)
     assert own_devset.primary() == successor
 
 
-def test_a_member_that_runs_is_not_restarted(own_devset: EmbeddedReplicaSet) -> None:
-    with pytest.raises(EmbeddedReplicaSetError, match=r"runs. Use kill\(\) first"):
+def test_a_running_member_cannot_be_restarted(own_devset: BreakableReplicaSet) -> None:
+    with pytest.raises(EmbeddedReplicaSetError, match=r"is running. Use kill\(\) first"):
         own_devset.restart(own_devset.primary())

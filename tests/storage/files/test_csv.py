@@ -1,4 +1,4 @@
-"""CSV: a header row says which cell is what; each record is a price."""
+"""CSV: the header row names the columns, and each record is a price."""
 
 import asyncio
 
@@ -29,7 +29,7 @@ def test_an_empty_cell_is_absent() -> None:
     assert one(FULL, b"a,12.50,EUR,,,,,,\n") == one(HEADER, b"a,12.50,EUR\n")
 
 
-def test_columns_stand_in_any_order() -> None:
+def test_columns_may_be_in_any_order() -> None:
     assert one(b" currency ,tier.005,sku,amount\n", b"EUR,1.20,a,1.50\n") == one(
         b"sku,amount,currency,tier.5\n", b"a,1.50,EUR,1.20\n"
     )
@@ -51,18 +51,18 @@ def test_attributes_are_strings_and_may_have_any_name() -> None:
     ],
     ids=["no newline at the end", "CRLF", "empty lines", "byte order mark", "quotes"],
 )
-def test_what_stands_around_a_record_does_not_matter(text: bytes) -> None:
+def test_line_ends_empty_lines_and_quotes_do_not_matter(text: bytes) -> None:
     assert good("p.csv", text) == good("p.csv", HEADER + b"a,1,EUR\nb,2,USD\n")
 
 
-def test_a_quoted_cell_may_hold_commas_quotes_and_line_breaks() -> None:
+def test_a_quoted_cell_may_contain_commas_quotes_and_line_breaks() -> None:
     text = b'sku,amount,currency,attributes.t\na,1,EUR,"one, ""two""\nthree\r\n\n"\nb,1,EUR,x\n'
     first, second = good("p.csv", text)
     assert first["attributes"] == {"t": 'one, "two"\nthree\r\n\n'}
     assert second["attributes"] == {"t": "x"}
 
 
-def test_a_quoted_line_break_may_fall_on_any_border() -> None:
+def test_a_quoted_line_break_may_be_at_the_border_of_a_block() -> None:
     text = b'sku,amount,currency,attributes.t\na,1,EUR,"' + b"line\n" * (BLOCK_BYTES // 16) + b'"\nb,1,EUR,x\n'
     whole = read("p.csv", text)
     assert [(error.line, error.code) for error in whole.errors] == [(2, "ATTRIBUTES_TOO_LARGE")]
@@ -82,7 +82,7 @@ def test_lines_are_counted_through_quoted_line_breaks_and_blocks() -> None:
     ]
 
 
-def test_a_record_with_too_few_or_too_many_cells_is_refused() -> None:
+def test_a_record_with_too_few_or_too_many_cells_is_rejected() -> None:
     rows = read("p.csv", HEADER + b"a,1,EUR\nb,1\nc\nd,1,EUR,x\n,\n")
     assert [(error.index, error.line, error.sku, error.code) for error in rows.errors] == [
         (1, 3, "b", "ROW_SHORT"),
@@ -93,7 +93,7 @@ def test_a_record_with_too_few_or_too_many_cells_is_refused() -> None:
     assert skus(rows) == ["a"]
 
 
-def test_a_cell_is_checked_like_any_price() -> None:
+def test_cells_are_validated_as_in_any_row() -> None:
     text = b"sku,amount,currency,validFrom,tier.5\n"
     text += b'a,"1,50",EUR,,\n,1,EUR,,\nc,,EUR,,\nd,1,EUR,20260101,\ne,1,EUR,,x\nf,1,,,\n'
     assert [(index, field, code) for index, _, field, code in bad("p.csv", text)] == [
@@ -119,7 +119,7 @@ def test_bytes_that_are_not_utf_8_are_an_error_of_their_record() -> None:
 @pytest.mark.parametrize(
     ("record", "line"), [(b'b,"1"x,EUR\n', 3), (b"b,1\rx,EUR\n", 3), (b'b,1,EUR\n"c,1,EUR\nd,1,EUR\n', 4)]
 )
-def test_a_record_that_is_no_csv_is_refused(record: bytes, line: int) -> None:
+def test_a_malformed_record_is_rejected(record: bytes, line: int) -> None:
     assert [(error[1], error[3]) for error in bad("p.csv", HEADER + b"a,1,EUR\n" + record)] == [(line, "ROW_NOT_CSV")]
 
 
@@ -140,27 +140,27 @@ def test_a_record_that_is_no_csv_is_refused(record: bytes, line: int) -> None:
         (b"", [(None, "HEADER_MISSING")]),
     ],
 )
-def test_a_header_that_is_wrong_refuses_the_file(header: bytes, problems: list[tuple[str | None, str]]) -> None:
+def test_a_file_with_an_invalid_header_is_rejected(header: bytes, problems: list[tuple[str | None, str]]) -> None:
     rows = read("p.csv", header + b"\n" + b"a,1,EUR\n" * bool(header))
     assert rows.documents == []
     assert [(error.index, error.line) for error in rows.errors] == [(0, 1)] * len(problems)
     assert [(error.field, error.code) for error in rows.errors] == problems
 
 
-def test_a_file_whose_header_is_wrong_is_still_read_to_its_end() -> None:
+def test_a_file_with_an_invalid_header_is_still_read_to_its_end() -> None:
     text = b"colour\n" + b"x\n" * BLOCK_BYTES
-    bare = source("p.csv", text)
-    assert [part.errors for part in asyncio.run(slices_of(bare)) if part.errors] != []
+    decoded = source("p.csv", text)
+    assert [part.errors for part in asyncio.run(slices_of(decoded)) if part.errors] != []
     drained = source("p.csv", text)
     asyncio.run(drained.drain())
-    assert bare.fingerprint == drained.fingerprint is not None
+    assert decoded.fingerprint == drained.fingerprint is not None
 
 
-def test_a_header_has_its_own_line() -> None:
+def test_an_invalid_header_is_reported_with_its_line() -> None:
     assert bad("p.csv", b"\n\nsku\n")[0][:2] == (0, 3)
 
 
-def test_a_record_over_the_limit_is_refused_however_it_is_cut() -> None:
+def test_a_record_over_the_limit_is_rejected_in_any_chunks() -> None:
     cell = b',"' + b"x" * 100_000 + b'\n"'
     text = HEADER + b"a,1,EUR\nb,1" + cell * (MAX_LINE_BYTES // len(cell) + 1)
     for end in (b"", b"\n", b"\nc,1,EUR\n"):
@@ -171,7 +171,7 @@ def test_a_record_over_the_limit_is_refused_however_it_is_cut() -> None:
             assert refused.value.line == 3
 
 
-def test_a_quote_that_is_never_closed_is_an_error_of_the_line_where_it_stands() -> None:
+def test_an_unclosed_quote_is_an_error_of_its_line() -> None:
     text = HEADER + b'a,1,EUR\n"b,1,EUR\n' + b"c,1,EUR\n" * 40_000
     for size in (10_000, len(text)):
         rows = read("p.csv", *(text[start : start + size] for start in range(0, len(text), size)))

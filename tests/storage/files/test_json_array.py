@@ -1,4 +1,4 @@
-"""A JSON array is cut into rows, whatever its blocks cut through."""
+"""A JSON array is split into its rows, wherever its blocks end."""
 
 import json
 from typing import Any
@@ -19,7 +19,7 @@ values = st.recursive(
 separators = st.sampled_from([(",", ":"), (", ", ": "), (" ,\n", " : ")])
 
 
-def cut(array: bytes, block_bytes: int = BLOCK_BYTES) -> list[Any]:
+def split(array: bytes, block_bytes: int = BLOCK_BYTES) -> list[Any]:
     return [json.loads(bytes(raw)) for block in split_rows(array, block_bytes) for raw in block]
 
 
@@ -28,11 +28,11 @@ def test_the_rows_are_those_of_the_array_wherever_blocks_end(
     rows: list[Any], separators: tuple[str, str], block_bytes: int
 ) -> None:
     array = json.dumps(rows, separators=separators).encode()
-    assert cut(array, block_bytes) == rows
-    assert cut(memoryview(array), block_bytes) == rows  # type: ignore[arg-type]
+    assert split(array, block_bytes) == rows
+    assert split(memoryview(array), block_bytes) == rows  # type: ignore[arg-type]
 
 
-def test_a_large_array_is_cut_in_many_blocks() -> None:
+def test_a_large_array_is_split_into_many_blocks() -> None:
     rows = [{"sku": str(number), "tiers": [{"minQuantity": 1}, {"minQuantity": 2}]} for number in range(20_000)]
     array = json.dumps(rows).encode()
     blocks = [len(block) for block in split_rows(array)]
@@ -46,15 +46,15 @@ def test_a_large_array_is_cut_in_many_blocks() -> None:
     ["", "x", "5", "null", '"x"', "[", "[1", "[1,]", "[{},]", "[{}, {}", "[1] x", '[{"sku":"\\ud800"}]'],
     ids=repr,
 )
-def test_what_is_no_array_of_rows_is_refused(text: str, block_bytes: int) -> None:
+def test_input_that_is_not_an_array_of_rows_is_rejected(text: str, block_bytes: int) -> None:
     with pytest.raises(InvalidArgument, match="must be a list"):
-        cut(text.encode(), block_bytes)
+        split(text.encode(), block_bytes)
 
 
-def test_an_array_that_is_nested_without_end_is_refused() -> None:
+def test_a_deeply_nested_array_is_rejected() -> None:
     with pytest.raises(InvalidArgument, match="recursion"):
-        cut(b"[" * 100_000)
+        split(b"[" * 100_000)
 
 
-def test_a_single_row_is_an_array_of_one() -> None:
+def test_a_single_row_is_a_list_of_one() -> None:
     assert list(split_rows(b'{"sku": "a"}')) == [[msgspec.Raw(b'{"sku": "a"}')]]

@@ -1,4 +1,4 @@
-"""NDJSON: one price a line; what is wrong with a line is told by its number."""
+"""NDJSON: one price per line; errors are reported with the line number."""
 
 import pytest
 
@@ -32,11 +32,11 @@ def test_each_line_is_a_price() -> None:
     ],
     ids=["no newline at the end", "CRLF", "blank lines", "byte order mark", "spaces"],
 )
-def test_what_stands_around_a_price_does_not_matter(text: bytes) -> None:
+def test_line_ends_blank_lines_and_spaces_do_not_matter(text: bytes) -> None:
     assert good("p.ndjson", text) == good("p.ndjson", A + b"\n" + B + b"\n")
 
 
-def test_a_file_without_a_line_has_no_rows() -> None:
+def test_a_file_without_lines_has_no_rows() -> None:
     for text in (b"", b"\n", b"\xef\xbb\xbf", b" \n\t\n"):
         assert good("p.ndjson", text) == []
 
@@ -62,26 +62,26 @@ def test_bytes_that_are_not_utf_8_are_an_error_of_their_line() -> None:
     assert bad("p.ndjson", text) == [(1, 2, None, "ENCODING_INVALID")]
 
 
-def test_a_price_stands_on_one_line_alone() -> None:
+def test_each_line_must_be_exactly_one_price() -> None:
     assert [error[:2] for error in bad("p.ndjson", A.replace(b",", b",\n"))] == [(i, i + 1) for i in range(3)]
     assert bad("p.ndjson", A + B) == [(0, 1, None, "ROW_NOT_JSON")]
     assert bad("p.ndjson", A + b"," + B) == [(0, 1, None, "ROW_NOT_JSON")]
     assert bad("p.ndjson", b"[" + A + b"]") == [(0, 1, None, "ROW_NOT_OBJECT")]
 
 
-def test_positions_begin_where_they_are_told_to() -> None:
+def test_positions_start_at_the_given_one() -> None:
     rows = read("p.ndjson", A + b"\nx\n" + B, first=1 << 32)
     assert [error.index - (1 << 32) for error in rows.errors] == [1]
     assert int.from_bytes(rows.documents[1][-9:-1], "little") == (1 << 32) + 2
 
 
-def test_a_line_as_long_as_allowed_is_read() -> None:
+def test_a_line_at_the_limit_is_decoded() -> None:
     padded = A + b" " * (MAX_LINE_BYTES - len(A))
     assert len(good("p.ndjson", padded + b"\n" + B)) == 2
 
 
 @pytest.mark.parametrize("end", [b"", b"\n", b"\n" + B])
-def test_a_line_that_is_longer_is_refused_however_it_is_cut(end: bytes) -> None:
+def test_a_line_over_the_limit_is_rejected_in_any_chunks(end: bytes) -> None:
     text = A + b"\n\n" + A + b" " * (MAX_LINE_BYTES - len(A) + 1) + end
     for size in (10_000, 1 << 19, len(text)):
         with pytest.raises(LineTooLong) as refused:

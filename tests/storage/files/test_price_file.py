@@ -1,4 +1,4 @@
-"""A file is read once, as it arrives; the same rows give the same documents however they are sent."""
+"""A file is decoded while it arrives; the same rows give the same documents in any format and chunks."""
 
 import asyncio
 import csv
@@ -63,7 +63,7 @@ def _cells(row: dict[str, Any]) -> Iterator[tuple[str, str]]:
             yield name, value
 
 
-# ---------------------------------------------------------------- however they are sent
+# ---------------------------------------------------------------- formats and chunks
 
 
 @settings(deadline=None)
@@ -83,7 +83,7 @@ def test_csv_and_ndjson_of_the_same_prices_have_the_same_checksum(rows: list[dic
 
 @settings(deadline=None)
 @given(st.binary(max_size=200), st.lists(st.integers(0), max_size=10), st.booleans())
-def test_chunks_do_not_matter_to_what_is_wrong_either(junk: bytes, cuts: list[int], header: bool) -> None:
+def test_chunks_do_not_change_the_errors(junk: bytes, cuts: list[int], header: bool) -> None:
     for name, text in (("p.ndjson", junk), ("p.csv", b"sku,amount,currency\n" * header + junk)):
         try:
             whole = read(name, text)
@@ -98,7 +98,7 @@ def test_chunks_do_not_matter_to_what_is_wrong_either(junk: bytes, cuts: list[in
             assert indexes == set(range(len(indexes)))
 
 
-def test_large_files_are_the_same_in_any_chunks() -> None:
+def test_large_files_are_decoded_the_same_in_any_chunks() -> None:
     text = b"".join(LINE % i for i in range(30_000))
     documents = read("p.ndjson", text).documents
     assert len(documents) == 30_000
@@ -109,7 +109,7 @@ def test_large_files_are_the_same_in_any_chunks() -> None:
             assert read(f"p.ndjson{encoding}", *chunks).documents == documents
 
 
-def test_no_slice_has_more_rows_than_agreed() -> None:
+def test_no_slice_exceeds_the_limit_of_rows() -> None:
     text = b"".join(LINE % i for i in range(10_000))
     rows = asyncio.run(slices_of(source("p.ndjson", text)))
     assert sum(len(part.documents) for part in rows) == 10_000
@@ -120,15 +120,15 @@ def test_no_slice_has_more_rows_than_agreed() -> None:
 
 
 @pytest.mark.parametrize("name", ["p.ndjson", "P.JSONL", "a.b.ndjson", "/x/y.jsonl", ".ndjson"])
-def test_a_name_says_that_it_is_ndjson(name: str) -> None:
+def test_ndjson_is_recognized_by_the_file_name(name: str) -> None:
     assert len(good(name, LINE % 1)) == 1
 
 
 @pytest.mark.parametrize(
     "name", ["p.json", "p", "", "ndjson", "p.csv.bz2", "p.gz", "p.ndjson.gz.zst", "p.csv/", "p.xlsx"]
 )
-def test_a_name_that_says_nothing_is_refused_at_once(name: str) -> None:
-    with pytest.raises(UnknownEncoding, match=r"\.ndjson, \.jsonl and \.csv.*\.gz or \.zst") as refused:
+def test_a_file_name_without_a_supported_extension_is_rejected_at_once(name: str) -> None:
+    with pytest.raises(UnknownEncoding, match=r"\.ndjson, \.jsonl or \.csv.*\.gz or \.zst") as refused:
         source(name)
     assert (refused.value.code, refused.value.path) == ("UNKNOWN_ENCODING", ("input", "file"))
 
@@ -137,7 +137,7 @@ def test_a_name_that_says_nothing_is_refused_at_once(name: str) -> None:
 
 
 @pytest.mark.parametrize("encoding", list(COMPRESS))
-def test_a_file_over_the_limit_is_refused_as_soon_as_it_is_over(encoding: str) -> None:
+def test_a_file_over_the_limit_is_rejected_as_soon_as_it_exceeds_it(encoding: str) -> None:
     text = b"".join(LINE % i for i in range(50_000))
     data = COMPRESS[encoding](text)
     assert len(read(f"p.ndjson{encoding}", data, max_bytes=len(text)).documents) == 50_000
@@ -155,7 +155,7 @@ def test_a_file_over_the_limit_is_refused_as_soon_as_it_is_over(encoding: str) -
     assert read_bytes <= 1_300_000
 
 
-def test_what_is_refused_says_that_it_is_the_file() -> None:
+def test_an_error_of_a_file_names_the_argument() -> None:
     with pytest.raises(FileRefused) as refused:
         read("p.ndjson.gz", LINE)
     assert refused.value.path == ("input", "file")
@@ -164,7 +164,7 @@ def test_what_is_refused_says_that_it_is_the_file() -> None:
 # ---------------------------------------------------------------- the fingerprint
 
 
-def test_the_fingerprint_is_of_the_text_and_known_at_the_end() -> None:
+def test_the_fingerprint_is_that_of_the_text_and_known_at_the_end() -> None:
     text = b"".join(LINE % i for i in range(5_000)) + b"nonsense\n"
     for encoding, compress in COMPRESS.items():
         rows = source(f"p.ndjson{encoding}", compress(text))
@@ -174,13 +174,13 @@ def test_the_fingerprint_is_of_the_text_and_known_at_the_end() -> None:
         assert rows.fingerprint == blake2b(text, digest_size=16).hexdigest()
 
 
-async def test_draining_gives_the_fingerprint_without_the_rows() -> None:
+async def test_draining_computes_the_fingerprint_without_the_rows() -> None:
     rows = source("p.ndjson", LINE % 1, LINE % 2)
     await rows.drain()
     assert rows.fingerprint == blake2b(LINE % 1 + LINE % 2, digest_size=16).hexdigest()
 
 
-async def test_a_file_that_was_broken_off_can_be_drained_but_not_read_again() -> None:
+async def test_a_file_read_in_part_can_be_drained_but_not_read_again() -> None:
     text = b"".join(LINE % i for i in range(20_000))
     rows = source("p.ndjson", *cut(text, *range(0, len(text), 10_000)))
     async for _ in rows.slices():
@@ -195,13 +195,13 @@ async def test_a_file_that_was_broken_off_can_be_drained_but_not_read_again() ->
         await slices_of(rows)
 
 
-async def test_a_file_whose_reading_failed_never_has_a_fingerprint() -> None:
-    async def lost() -> AsyncIterator[bytes]:
+async def test_a_file_whose_transfer_failed_never_has_a_fingerprint() -> None:
+    async def interrupted() -> AsyncIterator[bytes]:
         yield LINE % 1
-        raise Interrupted("gone")
+        raise Interrupted("connection lost")
 
-    rows = FileRows("p.ndjson", lost())
-    with pytest.raises(Interrupted, match="gone"):
+    rows = FileRows("p.ndjson", interrupted())
+    with pytest.raises(Interrupted, match="connection lost"):
         await slices_of(rows)
     with pytest.raises(Interrupted, match="not read to its end"):
         await rows.drain()
@@ -211,7 +211,7 @@ async def test_a_file_whose_reading_failed_never_has_a_fingerprint() -> None:
 # ---------------------------------------------------------------- while it arrives
 
 
-async def test_rows_are_there_before_the_file_is() -> None:
+async def test_rows_are_decoded_before_the_file_is_complete() -> None:
     more = asyncio.Event()
 
     async def slow() -> AsyncIterator[bytes]:
@@ -225,20 +225,20 @@ async def test_rows_are_there_before_the_file_is() -> None:
     assert not more.is_set()
 
 
-async def test_other_work_goes_on_between_slices() -> None:
+async def test_other_tasks_run_between_slices() -> None:
     text = b"".join(LINE % i for i in range(10_000)) + b"\n" * 300_000 + b"x\n" * 5_000
-    turns = 0
+    iterations = 0
 
     async def others() -> None:
-        nonlocal turns
+        nonlocal iterations
         while True:
-            turns += 1
+            iterations += 1
             await asyncio.sleep(0)
 
-    working = asyncio.create_task(others())
+    running = asyncio.create_task(others())
     filled = Filled()
     async for rows in FileRows("p.ndjson", arriving([text])).slices():
         filled.refuse(rows.errors)
-    working.cancel()
+    running.cancel()
     assert filled.error_count == 5_000
-    assert turns > 300
+    assert iterations > 300

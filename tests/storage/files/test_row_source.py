@@ -1,4 +1,4 @@
-"""Where rows come from: a JSON array, which can be read as often as it takes."""
+"""Sources of rows: a JSON array, which can be read any number of times, and a file."""
 
 from hashlib import blake2b
 
@@ -21,7 +21,7 @@ async def collect(rows: RowSource, first: int = 0) -> Slice:
     return whole
 
 
-async def test_a_json_array_knows_its_size_and_its_fingerprint() -> None:
+async def test_a_json_array_has_a_size_and_a_fingerprint() -> None:
     rows = await JsonRows.read(memoryview(ROWS))
     assert rows.expected == 2
     assert rows.fingerprint == blake2b(ROWS, digest_size=16).hexdigest()
@@ -38,13 +38,13 @@ async def test_a_json_array_can_be_read_twice_and_from_any_position() -> None:
     assert [error.index for error in moved.errors] == [71]
 
 
-async def test_a_json_array_comes_in_slices() -> None:
+async def test_a_json_array_is_decoded_in_slices() -> None:
     array = b"[" + b",".join([b'{"sku":"a","amount":"1","currency":"EUR"}'] * (SLICE_ROWS + 1)) + b"]"
     sizes = [len(part.documents) async for part in (await JsonRows.read(array)).slices()]
     assert sizes == [SLICE_ROWS, 1]
 
 
-async def test_what_is_no_array_is_refused() -> None:
+async def test_input_that_is_not_an_array_is_rejected() -> None:
     with pytest.raises(InvalidArgument):
         await JsonRows.read(b'"x"')
 

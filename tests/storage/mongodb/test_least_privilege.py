@@ -1,4 +1,4 @@
-"""The role that the manual gives to the service: it can do everything with it, and without any part of it it cannot."""
+"""The documented role of the service has every action that the service needs, and no other."""
 
 import asyncio
 import datetime
@@ -27,11 +27,11 @@ PASSWORD = "s3rvice"
 
 
 class NotReady(Exception):
-    """Pointers are not pushed, and `/readyz` would say so."""
+    """The pointer cache receives no changes, so `/readyz` would fail."""
 
 
 def role() -> dict[str, Any]:
-    """The argument of `createRole`, as docs/security.md has it."""
+    """Return the argument of `createRole` in docs/security.md."""
     found = re.search(r"<!-- role -->\n```js\n.*?createRole\((\{.*?\})\)\n", MANUAL, re.DOTALL)
     assert found, "docs/security.md has no role."
     document: dict[str, Any] = json.loads(found[1])
@@ -49,7 +49,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Secured]:
 
 @pytest.fixture
 def database(server: Secured) -> Iterator[str]:
-    """A database with the role and a user who has it and nothing else."""
+    """A database with a user who has the role and nothing else."""
     name = f"pricebook_{secrets.token_hex(4)}"
     grant(server, name, ACTIONS)
     yield name
@@ -58,7 +58,7 @@ def database(server: Secured) -> Iterator[str]:
 
 
 def grant(server: Secured, database: str, actions: list[str]) -> None:
-    """Let the service's user do this and no more."""
+    """Give the service's user these actions of the role."""
     given = role()
     privileges = [
         {**each, "resource": {**each["resource"], "db": database}, "actions": [*{*each["actions"]} & {*actions}]}
@@ -82,11 +82,11 @@ async def opened(server: Secured, database: str) -> AsyncIterator[Store]:
         await store.close()
 
 
-async def everything(store: Store, uri: str) -> None:
-    """What the service does in its life."""
+async def exercise(store: Store, uri: str) -> None:
+    """Run every kind of database operation of the service."""
     pointers = PointerCache(store)
     try:
-        await live(store, pointers, uri)
+        await run_operations(store, pointers, uri)
     finally:
         await pointers.stop()
 
@@ -101,7 +101,7 @@ async def start(pointers: PointerCache) -> None:
         raise NotReady
 
 
-async def live(store: Store, pointers: PointerCache, uri: str) -> None:
+async def run_operations(store: Store, pointers: PointerCache, uri: str) -> None:
     await start(pointers)
     store.expirer._settle = datetime.timedelta(0)
     store.garbage_collector._orphan_seconds = 0.0
@@ -123,11 +123,11 @@ async def live(store: Store, pointers: PointerCache, uri: str) -> None:
     await store.pointer_moves.rollback("retail", 3, by="ops", reason="x", expected_version=None, pin=False)
     current = (await store.price_lists.get("retail")).current_version
 
-    async def is_told() -> bool:
-        head = pointers.known("retail")
-        return head is not None and head.current_version == current
+    async def is_up_to_date() -> bool:
+        pointer = pointers.known("retail")
+        return pointer is not None and pointer.current_version == current
 
-    await until(is_told, "told by the change stream")
+    await until(is_up_to_date, "updated by the change stream")
     await store.processes.beat(pointers.revisions())
     for _ in range(3):
         await store.expirer.retain("retail", by="ops")
@@ -140,21 +140,21 @@ async def live(store: Store, pointers: PointerCache, uri: str) -> None:
         assert [finding async for finding in check.run()] == []
 
 
-async def test_the_service_can_do_everything_with_the_role_of_readme(server: Secured, database: str) -> None:
+async def test_the_documented_role_is_sufficient(server: Secured, database: str) -> None:
     async with opened(server, database) as store:
-        await everything(store, server.uri("pricebook", PASSWORD, database))
+        await exercise(store, server.uri("pricebook", PASSWORD, database))
 
 
 @pytest.mark.parametrize("action", ACTIONS)
-async def test_without_any_of_its_actions_it_cannot(server: Secured, database: str, action: str) -> None:
+async def test_every_action_of_the_role_is_necessary(server: Secured, database: str, action: str) -> None:
     grant(server, database, [each for each in ACTIONS if each != action])
     with pytest.raises((OperationFailure, NotReady)) as caught:
         async with asyncio.timeout(60), opened(server, database) as store:
-            await everything(store, server.uri("pricebook", PASSWORD, database))
+            await exercise(store, server.uri("pricebook", PASSWORD, database))
     assert getattr(caught.value, "code", UNAUTHORIZED) == UNAUTHORIZED
 
 
-async def test_the_role_reaches_no_other_database(server: Secured, database: str) -> None:
+async def test_the_role_gives_no_access_to_other_databases(server: Secured, database: str) -> None:
     async with opened(server, database) as store:
         for name in ("admin", "other"):
             with pytest.raises(OperationFailure, match="not authorized"):

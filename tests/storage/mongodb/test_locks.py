@@ -1,58 +1,58 @@
-"""Locks: one process at a time, and another one after the lease of one that went silent is over."""
+"""Locks: held by one process at a time, and free again after the lease of a silent holder has expired."""
 
 import asyncio
 import datetime
+from dataclasses import replace
 
-from storage import Store
+from storage import BatchMode, Store
 from storage.mongodb.locks import Locks
 from tests.storage.factories import create, order, row, snapshot, source
 from tests.waiting import until
 
 
-async def test_one_holds_it_at_a_time(store: Store) -> None:
+async def test_a_lock_has_one_holder_at_a_time(store: Store) -> None:
     other = Locks(store.db)
-    async with store.locks.held("work") as mine, other.held("work") as others:
-        assert (mine, others) == (True, False)
-    async with other.held("work") as others:
-        assert others
+    async with store.locks.held("work") as first, other.held("work") as second:
+        assert (first, second) == (True, False)
+    async with other.held("work") as second:
+        assert second
 
 
-async def test_of_many_that_want_a_new_one_at_once_one_has_it(store: Store) -> None:
+async def test_one_of_several_concurrent_attempts_acquires_a_new_lock(store: Store) -> None:
     all_tried = asyncio.Barrier(8)
 
     async def take() -> bool:
-        async with store.locks.held("work") as mine:
+        async with store.locks.held("work") as held:
             await all_tried.wait()
-            return mine
+            return held
 
     assert sum(await asyncio.gather(*(take() for _ in range(8)))) == 1
 
 
-async def test_others_are_not_kept_waiting_by_it(store: Store) -> None:
+async def test_locks_of_different_names_do_not_block_each_other(store: Store) -> None:
     async with store.locks.held("one") as one, store.locks.held("other") as other:
         assert (one, other) == (True, True)
 
 
-async def test_one_whose_holder_went_silent_is_free_again(store: Store) -> None:
+async def test_a_lock_with_an_expired_lease_can_be_acquired(store: Store) -> None:
     async with store.locks.held("work"):
-        over = datetime.datetime.fromtimestamp(0, datetime.UTC)
-        await store.db["locks"].update_one({"_id": "work"}, {"$set": {"lease.until": over}})
-        async with Locks(store.db).held("work") as others:
-            assert others
+        expired = datetime.datetime.fromtimestamp(0, datetime.UTC)
+        await store.db["locks"].update_one({"_id": "work"}, {"$set": {"lease.until": expired}})
+        async with Locks(store.db).held("work") as held:
+            assert held
 
 
-async def test_the_worker_compacts_under_one(store: Store) -> None:
+async def test_the_worker_compacts_under_a_lock(store: Store) -> None:
     await create(store)
     for amount in range(10):
-        asked = order()
-        merging = type(asked)(asked.price_list, "MERGE", asked.key, asked.by)  # type: ignore[arg-type]
-        await store.submitter.submit(merging, await source([row(f"{amount}")]))
+        merge = replace(order(), mode=BatchMode.MERGE)
+        await store.submitter.submit(merge, await source([row(f"{amount}")]))
     store.worker.start()
 
-    async def folded() -> bool:
+    async def compacted() -> bool:
         return len((await snapshot(store, 10)).layers) == 1
 
     try:
-        await until(folded, "folded")
+        await until(compacted, "compacted")
     finally:
         await store.worker.stop()

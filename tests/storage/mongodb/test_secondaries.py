@@ -1,4 +1,4 @@
-"""Secondaries never lie: what is read there is causally after the publish, or it is read on the primary."""
+"""Reads on secondaries are causally after the publish, or go to the primary."""
 
 import asyncio
 import signal
@@ -13,17 +13,17 @@ from pymongo.asynchronous.client_session import AsyncClientSession
 from pymongo.monitoring import CommandFailedEvent, CommandListener, CommandStartedEvent, CommandSucceededEvent
 
 from storage import BatchMode, BatchOrder, Price, Store
-from storage.embedded_mongodb.replica_set import EmbeddedReplicaSet, Member
 from storage.mongodb.connection import Client, Database, Document
 from storage.mongodb.secondaries import Clock, Secondaries
+from tests.stack.replica_set import BreakableReplicaSet, Member
 from tests.storage.factories import create, published, row, source
 from tests.waiting import until
 
 SKUS = [f"sku-{number:04}" for number in range(1200)]
 
 
-class Asked(CommandListener):
-    """How often each port was asked for documents of layers."""
+class LayerReads(CommandListener):
+    """Counts the reads of layer collections by port."""
 
     def __init__(self) -> None:
         self.ports: Counter[int] = Counter()
@@ -43,7 +43,7 @@ class Asked(CommandListener):
 
     @contextmanager
     def counted(self) -> Iterator[Counter[int]]:
-        """Yield what is asked for meanwhile."""
+        """Yield the counts of the reads in the body."""
         self.ports = Counter()
         yield self.ports
         self.ports = Counter()
@@ -51,19 +51,19 @@ class Asked(CommandListener):
 
 @pytest.fixture(autouse=True)
 def patient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where nothing else is said, nobody goes to the primary for a machine that is busy."""
-    monkeypatch.setattr("storage.mongodb.secondaries.WAIT_SECONDS", 30.0)
+    """By default, do not fall back to the primary because the machine is busy."""
+    monkeypatch.setattr("storage.mongodb.secondaries.READ_TIMEOUT_SECONDS", 30.0)
 
 
 @pytest.fixture
-def asked() -> Asked:
-    return Asked()
+def layer_reads() -> LayerReads:
+    return LayerReads()
 
 
 @pytest.fixture
-async def store(own_devset: EmbeddedReplicaSet, asked: Asked) -> AsyncIterator[Store]:
+async def store(own_devset: BreakableReplicaSet, layer_reads: LayerReads) -> AsyncIterator[Store]:
     """A process that reads from secondaries; the list `retail` has one version."""
-    client: Client = AsyncMongoClient(own_devset.uri, tz_aware=True, event_listeners=[asked])
+    client: Client = AsyncMongoClient(own_devset.uri, tz_aware=True, event_listeners=[layer_reads])
     writer = await Store.open(own_devset.uri, "secondaries")
     await writer.close()
     store = Store(client, "secondaries", secondaries=True)
@@ -81,10 +81,10 @@ async def merge(store: Store, amount: str, key: str) -> None:
 
 
 async def layers(store: Store) -> tuple[str, ...]:
-    """The layers of the current version, as a reader learns of them."""
-    head = await store.price_lists.get("retail")
-    assert head.current_version is not None
-    [snapshot] = await store.snapshots.get_many([("retail", head.current_version)])
+    """Return the layers of the current version, read as a reader does."""
+    pointer = await store.price_lists.get("retail")
+    assert pointer.current_version is not None
+    [snapshot] = await store.snapshots.get_many([("retail", pointer.current_version)])
     assert snapshot is not None
     return snapshot.layer_ids
 
@@ -98,7 +98,7 @@ def amounts(prices: list[Price]) -> list[str]:
 
 
 async def read_all(store: Store, stack: tuple[str, ...]) -> dict[str, str]:
-    """All of a version, read in runs."""
+    """Read all prices of a version, in runs."""
     return {
         sku: str(price.amount)
         async for part in store.query_reader.read(stack)
@@ -107,29 +107,31 @@ async def read_all(store: Store, stack: tuple[str, ...]) -> dict[str, str]:
     }
 
 
-async def sees(store: Store, amount: str) -> None:
-    """Every way of reading the current version shows this amount, and every price."""
+async def check_reads(store: Store, amount: str) -> None:
+    """Check that every kind of read of the current version returns this amount."""
     stack = await layers(store)
-    found = await store.query_reader.find(stack, [SKUS[0], SKUS[5], "none"])
-    assert {sku: str(price.amount) for sku, price in found.items()} == {SKUS[0]: amount, SKUS[5]: "1.00"}
+    prices = await store.query_reader.find(stack, [SKUS[0], SKUS[5], "none"])
+    assert {sku: str(price.amount) for sku, price in prices.items()} == {SKUS[0]: amount, SKUS[5]: "1.00"}
     assert amounts(await store.query_reader.page(stack, 3)) == [amount, amount, "1.00"]
     assert amounts(await store.query_reader.page(stack, 2, before=SKUS[2], backward=True)) == [amount, amount]
 
 
-async def test_layers_are_read_on_secondaries(own_devset: EmbeddedReplicaSet, store: Store, asked: Asked) -> None:
+async def test_layers_are_read_on_secondaries(
+    own_devset: BreakableReplicaSet, store: Store, layer_reads: LayerReads
+) -> None:
     stack = await layers(store)
-    with asked.counted() as counted:
+    with layer_reads.counted() as counted:
         for _ in range(5):
-            await sees(store, "1.00")
+            await check_reads(store, "1.00")
         assert await read_all(store, stack) == dict.fromkeys(SKUS, "1.00")
     assert counted
     assert set(counted) <= ports(own_devset.secondaries())
 
 
-async def test_what_is_sealed_is_read_on_the_primary(
-    own_devset: EmbeddedReplicaSet, store: Store, asked: Asked
+async def test_sealing_and_compaction_read_layers_on_the_primary(
+    own_devset: BreakableReplicaSet, store: Store, layer_reads: LayerReads
 ) -> None:
-    with asked.counted() as counted:
+    with layer_reads.counted() as counted:
         await merge(store, "2.00", "monday")
         for number in range(3):
             await merge(store, "2.00", f"more {number}")
@@ -139,41 +141,43 @@ async def test_what_is_sealed_is_read_on_the_primary(
     assert set(counted) == {own_devset.primary().port}
 
 
-async def test_a_sku_that_no_layer_has_is_not_asked_of_the_primary_too(
-    own_devset: EmbeddedReplicaSet, store: Store, asked: Asked
+async def test_an_unknown_sku_is_not_looked_up_on_the_primary_as_well(
+    own_devset: BreakableReplicaSet, store: Store, layer_reads: LayerReads
 ) -> None:
     await merge(store, "2.00", "monday")
     stack = await layers(store)
     await store.query_reader.find(stack, SKUS[:5])
-    with asked.counted() as counted:
+    with layer_reads.counted() as counted:
         assert await store.query_reader.find(stack, ["none"]) == {}
         assert amounts(list((await store.query_reader.find(stack, [SKUS[7]])).values())) == ["1.00"]
     assert counted.total() == 4, "two look-ups in two layers"
     assert set(counted) <= ports(own_devset.secondaries())
 
 
-async def asked_of_all(devset: EmbeddedReplicaSet, store: Store, asked: Asked, stack: tuple[str, ...]) -> None:
-    """Return when every secondary has answered: this process is connected with all of them."""
-    wanted = ports(devset.secondaries())
-    with asked.counted() as counted:
-        while not wanted <= set(counted):
+async def connect_to_all(
+    replica_set: BreakableReplicaSet, store: Store, layer_reads: LayerReads, stack: tuple[str, ...]
+) -> None:
+    """Read until every secondary has been used, so that this process is connected to all of them."""
+    expected = ports(replica_set.secondaries())
+    with layer_reads.counted() as counted:
+        while not expected <= set(counted):
             await store.query_reader.find(stack, SKUS[:3])
 
 
 @asynccontextmanager
-async def hanging(devset: EmbeddedReplicaSet, member: Member) -> AsyncIterator[None]:
-    """A member that does not answer any more, nor replicates."""
-    devset.kill(member, signal.SIGSTOP)
+async def hanging(replica_set: BreakableReplicaSet, member: Member) -> AsyncIterator[None]:
+    """Make a member neither answer nor replicate."""
+    replica_set.kill(member, signal.SIGSTOP)
     try:
         yield
     finally:
-        devset.kill(member, signal.SIGCONT)
-        await until(lambda: asyncio.to_thread(lambda: len(devset.secondaries()) == 2), "whole again")
+        replica_set.kill(member, signal.SIGCONT)
+        await until(lambda: asyncio.to_thread(lambda: len(replica_set.secondaries()) == 2), "healthy again")
 
 
 @asynccontextmanager
-async def lagging(_: EmbeddedReplicaSet, member: Member) -> AsyncIterator[None]:
-    """A member that answers, but does not replicate."""
+async def lagging(_: BreakableReplicaSet, member: Member) -> AsyncIterator[None]:
+    """Make a member answer without replicating."""
     async with AsyncMongoClient[Document]("127.0.0.1", member.port, directConnection=True) as client:
         await client.admin.command("fsync", lock=True)
         try:
@@ -183,36 +187,36 @@ async def lagging(_: EmbeddedReplicaSet, member: Member) -> AsyncIterator[None]:
 
 
 @pytest.mark.parametrize("trouble", [hanging, lagging])
-async def test_with_a_secondary_in_trouble_no_price_is_missing_or_old(
-    own_devset: EmbeddedReplicaSet,
+async def test_no_price_is_missing_or_stale_if_a_secondary_fails(
+    own_devset: BreakableReplicaSet,
     store: Store,
-    asked: Asked,
-    trouble: Callable[[EmbeddedReplicaSet, Member], Any],
+    layer_reads: LayerReads,
+    trouble: Callable[[BreakableReplicaSet, Member], Any],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("storage.mongodb.secondaries.WAIT_SECONDS", 0.1)
-    monkeypatch.setattr("storage.mongodb.secondaries.AVOID_SECONDS", 0.0)
+    monkeypatch.setattr("storage.mongodb.secondaries.READ_TIMEOUT_SECONDS", 0.1)
+    monkeypatch.setattr("storage.mongodb.secondaries.BACKOFF_SECONDS", 0.0)
     member = own_devset.secondaries()[0]
-    await asked_of_all(own_devset, store, asked, await layers(store))
+    await connect_to_all(own_devset, store, layer_reads, await layers(store))
     async with trouble(own_devset, member):
-        with asked.counted() as counted:
+        with layer_reads.counted() as counted:
             for number in range(2, 6):
                 await merge(store, f"{number}.00", f"batch {number}")
-                await asyncio.gather(*(sees(store, f"{number}.00") for _ in range(4)))
+                await asyncio.gather(*(check_reads(store, f"{number}.00") for _ in range(4)))
             assert await read_all(store, await layers(store)) == {
                 **dict.fromkeys(SKUS, "1.00"),
                 **dict.fromkeys(SKUS[:2], "5.00"),
             }
-        assert counted[member.port] > 0, "it was asked"
+        assert counted[member.port] > 0, "the failing member was never read from"
 
 
-async def test_a_secondary_that_lags_does_not_answer_rather_than_say_what_was(
-    own_devset: EmbeddedReplicaSet, store: Store, asked: Asked, monkeypatch: pytest.MonkeyPatch
+async def test_a_lagging_secondary_does_not_return_stale_data(
+    own_devset: BreakableReplicaSet, store: Store, layer_reads: LayerReads, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("storage.mongodb.secondaries.WAIT_SECONDS", 0.1)
-    monkeypatch.setattr("storage.mongodb.secondaries.AVOID_SECONDS", 0.0)
+    monkeypatch.setattr("storage.mongodb.secondaries.READ_TIMEOUT_SECONDS", 0.1)
+    monkeypatch.setattr("storage.mongodb.secondaries.BACKOFF_SECONDS", 0.0)
     member = own_devset.secondaries()[0]
-    await asked_of_all(own_devset, store, asked, await layers(store))
+    await connect_to_all(own_devset, store, layer_reads, await layers(store))
     async with lagging(own_devset, member):
         await merge(store, "2.00", "monday")
         [layer, _] = await layers(store)
@@ -224,23 +228,23 @@ async def test_a_secondary_that_lags_does_not_answer_rather_than_say_what_was(
             return len(await db[f"layer.{layer}"].find({}, session=session).to_list())
 
         answers: list[int | None] = []
-        with asked.counted() as counted:
+        with layer_reads.counted() as counted:
             async with asyncio.timeout(60):
                 while counted[member.port] < 3 or 2 not in answers:
                     answers.append(await secondaries.read(count))
     assert set(answers) == {2, None}
 
 
-async def test_a_secondary_that_does_not_answer_is_left_alone_for_a_while(
-    own_devset: EmbeddedReplicaSet, store: Store, asked: Asked, monkeypatch: pytest.MonkeyPatch
+async def test_a_secondary_that_does_not_answer_is_avoided_for_a_while(
+    own_devset: BreakableReplicaSet, store: Store, layer_reads: LayerReads, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("storage.mongodb.secondaries.WAIT_SECONDS", 0.1)
-    monkeypatch.setattr("storage.mongodb.secondaries.AVOID_SECONDS", 3600.0)
+    monkeypatch.setattr("storage.mongodb.secondaries.READ_TIMEOUT_SECONDS", 0.1)
+    monkeypatch.setattr("storage.mongodb.secondaries.BACKOFF_SECONDS", 3600.0)
     stack = await layers(store)
     member = own_devset.secondaries()[0]
-    await asked_of_all(own_devset, store, asked, stack)
+    await connect_to_all(own_devset, store, layer_reads, stack)
     async with hanging(own_devset, member):
-        with asked.counted() as counted:
+        with layer_reads.counted() as counted:
             while not counted[member.port]:
                 await store.query_reader.find(stack, SKUS[:3])
             before = counted.copy()
@@ -250,30 +254,28 @@ async def test_a_secondary_that_does_not_answer_is_left_alone_for_a_while(
 
 
 async def test_a_layer_that_looks_empty_on_a_secondary_is_read_again_on_the_primary(
-    own_devset: EmbeddedReplicaSet, store: Store, asked: Asked, monkeypatch: pytest.MonkeyPatch
+    own_devset: BreakableReplicaSet, store: Store, layer_reads: LayerReads, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def empty(*_: object) -> list[object]:
         return []
 
     stack = await layers(store)
     monkeypatch.setattr(Secondaries, "read", empty)
-    with asked.counted() as counted:
-        await sees(store, "1.00")
+    with layer_reads.counted() as counted:
+        await check_reads(store, "1.00")
         assert len(await read_all(store, stack)) == len(SKUS)
     assert set(counted) == {own_devset.primary().port}
 
 
-async def test_before_anything_is_known_of_the_time_the_primary_is_asked(store: Store) -> None:
+async def test_the_primary_is_read_before_any_operation_time_is_known(store: Store) -> None:
     async def read(_: Database, __: AsyncClientSession) -> str:
-        raise AssertionError("A secondary was asked.")
+        raise AssertionError("A secondary was read from.")
 
     assert await Secondaries(store.db, Clock()).read(read) is None
 
 
-async def test_of_those_who_find_it_failing_a_single_one_tries_again(
-    store: Store, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("storage.mongodb.secondaries.AVOID_SECONDS", 0.2)
+async def test_a_single_read_tries_a_failing_secondary_again(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("storage.mongodb.secondaries.BACKOFF_SECONDS", 0.2)
     await layers(store)
     clock = store.snapshots._clock
     assert clock is not None
@@ -291,7 +293,7 @@ async def test_of_those_who_find_it_failing_a_single_one_tries_again(
         return "answered"
 
     assert await secondaries.read(failing) is None
-    assert await secondaries.read(slow) is None, "it is avoided"
+    assert await secondaries.read(slow) is None, "the secondary is not avoided"
 
     trying: list[Awaitable[str | None]] = []
 
@@ -304,5 +306,5 @@ async def test_of_those_who_find_it_failing_a_single_one_tries_again(
     assert [await secondaries.read(slow) for _ in range(3)] == [None] * 3
     answer.set()
     assert (await asyncio.gather(*trying))[-1] == "answered"
-    assert await secondaries.read(slow) == "answered", "all may ask again"
+    assert await secondaries.read(slow) == "answered", "the secondary is still avoided"
     assert tries == 2

@@ -1,4 +1,4 @@
-"""The checksum: the same for the same prices, whatever their order and their slices; another for anything else."""
+"""The checksum: independent of order and slices, and different for different prices."""
 
 from collections.abc import Sequence
 from itertools import combinations, pairwise
@@ -49,20 +49,20 @@ def test_slices_add_up_to_the_whole(batch: list[Row], cuts: list[int]) -> None:
     assert sum(slices, Checksum()) == checksum(documents)
 
 
-def test_anything_that_differs_makes_another_checksum() -> None:
+def test_different_prices_have_different_checksums() -> None:
     sums = [summed([sent]) for sent in VARIANTS]
     for one, other in combinations(sums, 2):
         assert one != other
-    assert summed([VARIANTS[0]] * 2) != sums[0], "twice is not once"
+    assert summed([VARIANTS[0]] * 2) != sums[0], "a repeated price must change the checksum"
     assert summed([]) != sums[0]
 
 
 def test_the_order_of_tiers_and_of_attributes_does_not_matter() -> None:
     tiers = [{"minQuantity": 2, "amount": "2"}, {"minQuantity": 1, "amount": "1"}]
     attributes = {"x": {"b": 1, "a": [{"d": 1, "c": 2}]}, "a": 3}
-    turned = {"a": 3, "x": {"a": [{"c": 2, "d": 1}], "b": 1}}
+    reordered = {"a": 3, "x": {"a": [{"c": 2, "d": 1}], "b": 1}}
     assert summed([row("a", tiers=tiers, attributes=attributes)]) == summed(
-        [row("a", tiers=tiers[::-1], attributes=turned)]
+        [row("a", tiers=tiers[::-1], attributes=reordered)]
     )
 
 

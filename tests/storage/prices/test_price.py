@@ -1,4 +1,4 @@
-"""A price's document: what PyMongo would have written, and exactly what was sent when it is read again."""
+"""The document of a price: the BSON that PyMongo would write, decoded to exactly the price that was sent."""
 
 import datetime
 from decimal import Decimal
@@ -20,7 +20,7 @@ from tests.storage.factories import document_of, row
 
 @st.composite
 def plain_decimals(draw: st.DrawFn) -> str:
-    """A decimal in plain notation, of up to 34 digits, with its scale anywhere."""
+    """A decimal in plain notation, of up to 34 digits and any scale."""
     digits = draw(st.text("0123456789", min_size=1, max_size=MAX_AMOUNT_DIGITS))
     scale = draw(st.integers(0, len(digits) - 1))
     whole, fraction = digits[: len(digits) - scale], digits[len(digits) - scale :]
@@ -57,24 +57,24 @@ PRICES = st.fixed_dictionaries(
 
 
 def read(price: dict[str, Any]) -> Price:
-    """What is read of a row that was stored."""
+    """Encode a row and decode it again."""
     return decode(bson.decode(document_of(price)))
 
 
 def exact(amount: Decimal) -> tuple[int, tuple[int, ...], object]:
-    """A decimal with its scale: 12.5 and 12.50 differ."""
+    """Return a decimal with its scale: 12.5 and 12.50 differ."""
     return amount.as_tuple()
 
 
 def _in_order(attributes: dict[str, Any]) -> dict[str, Any]:
-    """By key; but an `_id` of a document itself comes first, where PyMongo puts it."""
+    """Sort by key, except that PyMongo puts an `_id` at the top level first."""
     ordered: dict[str, Any] = msgspec.to_builtins(attributes, order="sorted")
     return dict(sorted(ordered.items(), key=lambda item: item[0] != "_id"))
 
 
 @given(PRICES)
 @settings(deadline=None)
-def test_what_is_read_is_exactly_what_was_sent(sent: dict[str, Any]) -> None:
+def test_decoding_returns_exactly_what_was_sent(sent: dict[str, Any]) -> None:
     price = read(sent)
     tiers = sorted(sent.get("tiers", []), key=lambda tier: tier["minQuantity"])
     assert (price.sku, price.currency, price.attributes) == (
@@ -94,7 +94,7 @@ def test_what_is_read_is_exactly_what_was_sent(sent: dict[str, Any]) -> None:
 
 @given(PRICES, st.integers(0, 2**40))
 @settings(deadline=None)
-def test_the_bytes_are_those_that_pymongo_would_write(sent: dict[str, Any], position: int) -> None:
+def test_the_document_is_what_pymongo_would_encode(sent: dict[str, Any], position: int) -> None:
     tiers = sorted(sent.get("tiers", []), key=lambda tier: tier["minQuantity"])
     optional = {
         "tiers": [{**tier, "amount": Decimal128(tier["amount"])} for tier in tiers],
@@ -122,14 +122,14 @@ def test_an_amount_keeps_its_scale(amount: str) -> None:
 
 
 @pytest.mark.parametrize("more", [{}, {"$db": "d"}, {"x": {"$ref": "b", "$id": 2**40}}])
-def test_an_attribute_that_looks_like_a_reference_is_an_object(more: dict[str, Any]) -> None:
+def test_an_attribute_that_looks_like_a_dbref_is_an_object(more: dict[str, Any]) -> None:
     sent = {"a": {"$ref": "b", "$id": {"c": 1}, **more}, "list": [{"$ref": "b", "$id": 1}]}
     assert msgspec.json.encode(read(row("a", attributes=sent)).attributes, order="sorted") == msgspec.json.encode(
         sent, order="sorted"
     )
 
 
-def test_a_price_is_read_with_everything_it_has() -> None:
+def test_all_fields_of_a_price_are_decoded() -> None:
     sent = row(
         "a",
         "12.50",
@@ -151,17 +151,17 @@ def test_a_price_is_read_with_everything_it_has() -> None:
 
 @given(st.dictionaries(KEYS, VALUES, max_size=3))
 @settings(deadline=None)
-def test_attributes_are_read_as_the_types_of_json(attributes: dict[str, Any]) -> None:
-    found = read(row("a", attributes=attributes)).attributes
-    assert msgspec.json.decode(msgspec.json.encode(found)) == attributes
+def test_attributes_are_decoded_to_json_types(attributes: dict[str, Any]) -> None:
+    decoded = read(row("a", attributes=attributes)).attributes
+    assert msgspec.json.decode(msgspec.json.encode(decoded)) == attributes
 
 
 @pytest.mark.parametrize("attributes", [{"gtin": 2**31}, {"gtin": {"codes": [-(2**63), 2**63 - 1]}}])
-def test_whole_numbers_of_64_bits_are_plain_numbers_when_they_are_read(attributes: dict[str, Any]) -> None:
+def test_64_bit_integers_are_decoded_to_plain_integers(attributes: dict[str, Any]) -> None:
     assert msgspec.json.encode(read(row("a", attributes=attributes)).attributes) == msgspec.json.encode(attributes)
 
 
-def test_what_most_prices_share_is_in_memory_once() -> None:
+def test_currencies_and_attribute_names_are_interned() -> None:
     first, second = (read(row(sku, attributes={"colour": {"name": "blue"}})) for sku in "ab")
     assert first.currency is second.currency
     assert next(iter(first.attributes)) is next(iter(second.attributes))

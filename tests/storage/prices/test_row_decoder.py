@@ -1,4 +1,4 @@
-"""Rows that are no prices: each is named by its position, its sku, the field and a code that never changes."""
+"""Invalid rows: each is reported with its position, its sku, the field and a stable code."""
 
 import json
 from collections.abc import Sequence
@@ -25,12 +25,12 @@ def decoded(batch: Sequence[object], first: int = 0) -> Slice:
     return decode_slice(rows_in(json.dumps(batch).encode()), first)
 
 
-def told(errors: Sequence[ItemError]) -> list[tuple[int, str | None, str | None, str]]:
+def reported(errors: Sequence[ItemError]) -> list[tuple[int, str | None, str | None, str]]:
     return [(error.index, error.sku, error.field, error.code) for error in errors]
 
 
 def nested(depth: int) -> Any:
-    """An object in an object, that deep."""
+    """Return objects nested to a depth."""
     value: Any = 1
     for _ in range(depth):
         value = {"a": value}
@@ -93,16 +93,16 @@ def tier(quantity: object = 10, amount: object = "0.90", **more: object) -> dict
     ],
     ids=lambda value: str(value)[:40],
 )
-def test_what_is_wrong_with_a_row_is_told_exactly(field: str, code: str, changes: dict[str, Any]) -> None:
+def test_an_invalid_row_is_reported_with_field_and_code(field: str, code: str, changes: dict[str, Any]) -> None:
     batch = [row("first"), {**row("bad"), **changes}, row("last")]
     result = decoded(batch, first=2000)
-    assert told(result.errors) == [(2001, "bad", field, code)]
+    assert reported(result.errors) == [(2001, "bad", field, code)]
     assert result.errors[0].message
     assert result.documents == [*decoded([row("first")], 2000).documents, *decoded([row("last")], 2002).documents]
 
 
 @pytest.mark.parametrize(
-    ("sku", "code", "named"),
+    ("sku", "code", "reported_sku"),
     [
         ("", "SKU_EMPTY", ""),
         ("x" * 257, "SKU_TOO_LONG", "x" * 256),
@@ -117,38 +117,38 @@ def test_what_is_wrong_with_a_row_is_told_exactly(field: str, code: str, changes
     ],
     ids=repr,
 )
-def test_a_sku_that_is_none_is_told_exactly(sku: object, code: str, named: str | None) -> None:
+def test_an_invalid_sku_is_reported(sku: object, code: str, reported_sku: str | None) -> None:
     batch = [row("first"), {**row(""), "sku": sku}]
-    assert told(decoded(batch).errors) == [(1, named, "sku", code)]
+    assert reported(decoded(batch).errors) == [(1, reported_sku, "sku", code)]
 
 
 @pytest.mark.parametrize(
     "sku", ["x" * 256, "€" * 85, " ", "a b", "a/b?c=d&e", "$where", "a.b", "日本", "😀", "\u00a0", "\u200b", '"\\']
 )
-def test_any_other_text_is_a_sku(sku: str) -> None:
-    assert told(decoded([row(sku)]).errors) == []
+def test_any_other_text_is_a_valid_sku(sku: str) -> None:
+    assert reported(decoded([row(sku)]).errors) == []
 
 
 @pytest.mark.parametrize("name", ["sku", "amount", "currency"])
-def test_a_missing_field_is_named(name: str) -> None:
+def test_a_missing_field_is_reported(name: str) -> None:
     incomplete = {field: value for field, value in row("a").items() if field != name}
     sku = None if name == "sku" else "a"
-    assert told(decoded([row("first"), incomplete]).errors) == [(1, sku, name, "FIELD_MISSING")]
+    assert reported(decoded([row("first"), incomplete]).errors) == [(1, sku, name, "FIELD_MISSING")]
 
 
 @pytest.mark.parametrize("value", [5, "a", None, [], [row("a")], True], ids=repr)
-def test_a_row_that_is_no_object_is_told(value: object) -> None:
-    assert told(decoded([row("first"), value]).errors) == [(1, None, None, "ROW_NOT_OBJECT")]
+def test_a_row_that_is_not_an_object_is_reported(value: object) -> None:
+    assert reported(decoded([row("first"), value]).errors) == [(1, None, None, "ROW_NOT_OBJECT")]
 
 
-def test_a_row_that_is_no_utf_8_is_told() -> None:
+def test_a_row_that_is_not_utf_8_is_reported() -> None:
     batch = b'[{"sku":"a","amount":"1","currency":"EUR"},{"sku":"\xff","amount":"1","currency":"EUR"}]'
     result = decode_slice(rows_in(batch), 0)
-    assert told(result.errors) == [(1, None, None, "ENCODING_INVALID")]
+    assert reported(result.errors) == [(1, None, None, "ENCODING_INVALID")]
     assert len(result.documents) == 1
 
 
-def test_every_bad_row_of_a_slice_is_told() -> None:
+def test_every_invalid_row_of_a_slice_is_reported() -> None:
     batch: list[Any] = [
         row("a", "-1"),
         row("b"),
@@ -159,7 +159,7 @@ def test_every_bad_row_of_a_slice_is_told() -> None:
         row("f"),
     ]
     result = decoded(batch)
-    assert told(result.errors) == [
+    assert reported(result.errors) == [
         (0, "a", "amount", "AMOUNT_NEGATIVE"),
         (2, None, None, "ROW_NOT_OBJECT"),
         (3, "c", "currency", "CURRENCY_UNKNOWN"),
@@ -169,7 +169,7 @@ def test_every_bad_row_of_a_slice_is_told() -> None:
     assert len(result.documents) == 2
 
 
-def test_one_bad_row_does_not_change_how_the_others_are_read() -> None:
+def test_an_invalid_row_does_not_change_how_the_others_are_decoded() -> None:
     good = [
         row(
             "a",
@@ -201,11 +201,11 @@ def test_one_bad_row_does_not_change_how_the_others_are_read() -> None:
     ],
     ids=lambda limit: str(limit)[:60],
 )
-def test_what_is_just_allowed_is_allowed(limit: dict[str, Any]) -> None:
-    assert told(decoded([{**row("a"), **limit}]).errors) == []
+def test_values_at_the_limits_are_valid(limit: dict[str, Any]) -> None:
+    assert reported(decoded([{**row("a"), **limit}]).errors) == []
 
 
-def test_slices_carry_on_counting() -> None:
+def test_positions_continue_across_slices() -> None:
     batch = rows(2500)
     batch[999]["amount"] = batch[1000]["amount"] = batch[2499]["amount"] = "x"
     slices = list(decode_slices(rows_in(msgspec.json.encode(batch))))
@@ -213,15 +213,15 @@ def test_slices_carry_on_counting() -> None:
     assert sum(len(each.documents) for each in slices) == 2497
 
 
-def test_the_errors_kept_are_the_first_and_all_are_counted() -> None:
+def test_the_first_errors_are_kept_and_all_are_counted() -> None:
     filled = Filled()
     errors = [ItemError(index, None, None, "X", "x") for index in range(250)]
-    for start in (200, 100, 0, 150, 50):  # slices end in any order
+    for start in (200, 100, 0, 150, 50):  # slices may finish in any order
         filled.refuse(errors[start : start + 50])
     assert filled.errors == errors[:MAX_ERRORS]
     assert filled.error_count == 250
 
 
-def test_the_currencies_in_use_are_those_of_iso_4217() -> None:
+def test_the_current_currencies_are_those_of_iso_4217() -> None:
     assert {currency.alpha_3 for currency in pycountry.currencies} == ACTIVE
     assert not ACTIVE & WITHDRAWN

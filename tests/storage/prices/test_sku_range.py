@@ -1,4 +1,4 @@
-"""Spans: ranges of skus in the order of their code points."""
+"""Ranges of skus in the order of their code points."""
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -10,33 +10,31 @@ SKUS = st.text(st.sampled_from(EDGES), max_size=3)
 ENDS = st.none() | SKUS
 
 
-def within(span: SkuRange, sku: str) -> bool:
-    return span.low <= sku and (span.high is None or sku < span.high)
+def contains(skus: SkuRange, sku: str) -> bool:
+    return skus.low <= sku and (skus.high is None or sku < skus.high)
 
 
 @given(SKUS, SKUS)
-def test_a_prefix_is_the_span_of_all_that_begin_with_it(prefix: str, sku: str) -> None:
-    assert within(sku_range_of_prefix(prefix), sku) is sku.startswith(prefix)
+def test_the_range_of_a_prefix_contains_all_skus_with_it(prefix: str, sku: str) -> None:
+    assert contains(sku_range_of_prefix(prefix), sku) is sku.startswith(prefix)
 
 
 @given(SKUS, SKUS, ENDS, ENDS)
-def test_what_lies_between_two_skus_is_without_them(
-    sku: str, prefix: str, after: str | None, before: str | None
-) -> None:
-    span = sku_range_of_prefix(prefix).between(after, before)
-    assert within(span, sku) is (
+def test_a_range_between_two_skus_excludes_them(sku: str, prefix: str, after: str | None, before: str | None) -> None:
+    skus = sku_range_of_prefix(prefix).between(after, before)
+    assert contains(skus, sku) is (
         sku.startswith(prefix) and (after is None or sku > after) and (before is None or sku < before)
     )
 
 
 @given(SKUS, SKUS, st.booleans())
-def test_a_cut_leaves_every_sku_in_one_part(sku: str, at: str, backward: bool) -> None:
+def test_a_cut_leaves_every_sku_in_one_range(sku: str, at: str, backward: bool) -> None:
     near, far = ALL_SKUS.cut(at, backward=backward)
-    assert within(near, sku) is not within(far, sku)
-    assert within(near, sku) is (sku >= at if backward else sku < at)
+    assert contains(near, sku) is not contains(far, sku)
+    assert contains(near, sku) is (sku >= at if backward else sku < at)
 
 
-def test_every_sku_is_within_no_ends() -> None:
+def test_ranges_as_queries() -> None:
     assert ALL_SKUS.query == {"_id": {"$gte": ""}}
     assert sku_range_of_prefix("") == ALL_SKUS
     assert sku_range_of_prefix("a").query == {"_id": {"$gte": "a", "$lt": "b"}}
