@@ -85,7 +85,7 @@ def create_app(settings: Settings) -> Starlette:
     websocket: ASGIApp = AuthenticationMiddleware(MinVersionMiddleware(endpoint), rates, balancers)
     if settings.is_open:
         graphql, websocket = TrustedHostMiddleware(graphql), TrustedHostMiddleware(websocket)
-    graphql = RequestIdMiddleware(TRACES.around(graphql))
+    graphql = RequestIdMiddleware(TRACES.instrument(graphql))
     return _Application(
         graphql,
         routes=[

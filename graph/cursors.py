@@ -1,4 +1,4 @@
-"""Cursors: opaque to clients. Each says what it is a cursor of; one into prices also names their version."""
+"""Cursors: opaque to clients. Each names its kind; a cursor of prices also names their version."""
 
 import base64
 import binascii
@@ -14,28 +14,33 @@ from storage import InvalidArgument, Place, Price, PriceOrder, Selection
 T = TypeVar("T")
 K = TypeVar("K")
 
-MAX_PAGE = 1000
-MAX_CURSOR = 1000
+MAX_PAGE_SIZE = 1000
+"""Records of one page."""
 
-# What GraphQL's Int can say; anything else in a cursor is forged.
+DEFAULT_PRICE_PAGE_SIZE = 100
+"""Prices, or differences of prices, of a page if the request does not name a size."""
+
+MAX_CURSOR_LENGTH = 1000
+"""Characters of a cursor. Longer cursors are malformed."""
+
 Number = Annotated[int, msgspec.Meta(ge=1, le=2**31 - 1)]
+"""A positive integer within the range of GraphQL's Int. Any other number in a cursor is forged."""
 
-
-# An amount, or a forgery that does no harm.
 Amount = Annotated[str, msgspec.Meta(pattern=r"^[0-9]{1,34}(\.[0-9]{1,33})?$")]
+"""An amount. The limit on its digits keeps a forged one harmless."""
 
 
 class PriceCursor(msgspec.Struct, array_like=True, tag="price"):
-    """A place in the sku order of one version."""
+    """A position in the sku order of one version."""
 
     version: Number
     sku: str
 
 
 class SelectionCursor(msgspec.Struct, array_like=True, tag="selection"):
-    """A place among the prices of one version that a filter lets through, in an order: `selection` tells which.
+    """A position in a filtered or ordered selection of the prices of one version.
 
-    Orders of amounts have the amount too.
+    `selection` is the fingerprint of the filter and the order. Only an order by amount has the `amount`.
     """
 
     version: Number
@@ -45,7 +50,7 @@ class SelectionCursor(msgspec.Struct, array_like=True, tag="selection"):
 
 
 class DiffCursor(msgspec.Struct, array_like=True, tag="diff"):
-    """A place in the sku order of what differs between two versions."""
+    """A position in the differences between two versions, in sku order."""
 
     before: Number
     after: Number
@@ -53,66 +58,66 @@ class DiffCursor(msgspec.Struct, array_like=True, tag="diff"):
 
 
 class NameCursor(msgspec.Struct, array_like=True, tag="name"):
-    """A place in the order of names, or of ids from the newest."""
+    """A position in an ascending order of names, or in a descending order of IDs."""
 
     name: str
 
 
 class NumberCursor(msgspec.Struct, array_like=True, tag="number"):
-    """A place in an order of numbers, from the highest."""
+    """A position in a descending order of numbers."""
 
     number: Number
 
 
-def write(cursor: msgspec.Struct) -> str:
-    """Return a cursor as clients get it."""
+def encode(cursor: msgspec.Struct) -> str:
+    """Return a cursor as the text that clients receive."""
     return base64.urlsafe_b64encode(msgspec.json.encode(cursor)).rstrip(b"=").decode()
 
 
-def read(text: str | None, kind: type[T], argument: str) -> T | None:
-    """Return the cursor that a client sent back. Raises `InvalidArgument` for what is none of this kind."""
+def decode(text: str | None, kind: type[T], argument: str) -> T | None:
+    """Return the cursor of a text; None without one. Raises `InvalidArgument` unless it is a cursor of this kind."""
     if text is None:
         return None
     try:
-        padded = text[:MAX_CURSOR] + "=" * (-len(text) % 4)
+        padded = text[:MAX_CURSOR_LENGTH] + "=" * (-len(text) % 4)
         return msgspec.json.decode(base64.b64decode(padded, altchars=b"-_", validate=True), type=kind)
     except (ValueError, binascii.Error, msgspec.DecodeError) as error:
         raise InvalidArgument(
-            f"`{argument}` is no cursor of this list. Send back a cursor as you got it.", path=(argument,)
+            f"`{argument}` is not a cursor of this connection. Send a cursor exactly as the API returned it.",
+            path=(argument,),
         ) from error
 
 
-def read_price(text: str | None, argument: str) -> PriceCursor | SelectionCursor | None:
-    """Return a cursor into prices that a client sent back. Raises `InvalidArgument` for what is none."""
-    return read(text, cast("type[PriceCursor | SelectionCursor]", PriceCursor | SelectionCursor), argument)
+def decode_price(text: str | None, argument: str) -> PriceCursor | SelectionCursor | None:
+    """Return the cursor of prices of a text. Raises `InvalidArgument` unless it is one."""
+    return decode(text, cast("type[PriceCursor | SelectionCursor]", PriceCursor | SelectionCursor), argument)
 
 
 def page_size(size: int | None, default: int, argument: str = "first") -> int:
-    """Return how many records to read. Raises `InvalidArgument` outside 1 to `MAX_PAGE`."""
+    """Return the number of records to read. Raises `InvalidArgument` outside 1 to `MAX_PAGE_SIZE`."""
     if size is None:
         return default
-    if not 1 <= size <= MAX_PAGE:
-        raise InvalidArgument(f"`{argument}` is 1 to {MAX_PAGE}, not {size}.", path=(argument,))
+    if not 1 <= size <= MAX_PAGE_SIZE:
+        raise InvalidArgument(f"`{argument}` must be from 1 to {MAX_PAGE_SIZE}, not {size}.", path=(argument,))
     return size
 
 
 def price_window(
-    version: int, first: int | None, after: str | None, last: int | None, before: str | None, default: int
+    version: int, first: int | None, after: str | None, last: int | None, before: str | None
 ) -> Window[str]:
-    """Return the part of a version's sku order that Relay's four arguments ask for.
+    """Return the window of Relay's four arguments in the sku order of a version. `last` takes precedence over `first`.
 
-    `last` goes before `first`, which has a default. Raises `InvalidArgument` for a cursor into another version:
-    `snapshot` follows its cursors to their version by itself, so the version was fixed otherwise. So it does for a
-    cursor of a selection.
+    Raises `InvalidArgument` for a cursor of another version, or of a selection. Without a version argument, `snapshot`
+    takes the version of its cursors, so another version can only come from the request itself.
     """
 
-    def place(text: str | None, argument: str) -> str | None:
+    def position(text: str | None, argument: str) -> str | None:
         cursor = _price_cursor(version, text, argument)
         if isinstance(cursor, SelectionCursor):
-            raise _of_another_selection(argument)
+            raise _other_selection_error(argument)
         return None if cursor is None else cursor.sku
 
-    return _window(first, last, default, place(after, "after"), place(before, "before"))
+    return _window(first, last, position(after, "after"), position(before, "before"))
 
 
 def selection_window(
@@ -122,67 +127,66 @@ def selection_window(
     after: str | None,
     last: int | None,
     before: str | None,
-    default: int,
 ) -> Window[Place]:
-    """Return the part of a selection that Relay's four arguments ask for, as `price_window` does.
+    """Return the window of Relay's four arguments in a selection, as `price_window` does.
 
-    Raises `InvalidArgument` also for a cursor of another filter or order.
+    Raises `InvalidArgument` for a cursor of another version, filter or order.
     """
     fingerprint = selection.fingerprint
 
-    def place(text: str | None, argument: str) -> Place | None:
+    def position(text: str | None, argument: str) -> Place | None:
         cursor = _price_cursor(version, text, argument)
         if cursor is None:
             return None
         if not isinstance(cursor, SelectionCursor) or cursor.selection != fingerprint:
-            raise _of_another_selection(argument)
+            raise _other_selection_error(argument)
         return Place(cursor.sku, Decimal(cursor.amount or 0))
 
-    return _window(first, last, default, place(after, "after"), place(before, "before"))
+    return _window(first, last, position(after, "after"), position(before, "before"))
 
 
-def diff_window(versions: tuple[int, int], first: int | None, after: str | None, default: int) -> Window[str]:
-    """Return the part of a diff that is asked for. Raises `InvalidArgument` for a cursor of another diff."""
-    cursor = read(after, DiffCursor, "after")
+def diff_window(versions: tuple[int, int], first: int | None, after: str | None) -> Window[str]:
+    """Return the requested window of a diff. Raises `InvalidArgument` for a cursor of another diff."""
+    cursor = decode(after, DiffCursor, "after")
     if cursor is not None and (cursor.before, cursor.after) != versions:
         raise InvalidArgument(
-            f"`after` is a cursor of the diff from version {cursor.before} to {cursor.after}. Page with the versions "
-            "of the first page.",
+            f"`after` is a cursor of the diff from version {cursor.before} to {cursor.after}. Use it with the same "
+            "versions.",
             path=("after",),
         )
-    return Window(page_size(first, default), cursor.sku if cursor else None)
+    return Window(page_size(first, DEFAULT_PRICE_PAGE_SIZE), cursor.sku if cursor else None)
 
 
-def of_selection(version: int, selection: Selection) -> Callable[[Price], str]:
-    """Return what gives each price of a selection its cursor."""
+def selection_cursor(version: int, selection: Selection) -> Callable[[Price], str]:
+    """Return a function that returns the cursor of a price of the selection."""
     fingerprint, by_amount = selection.fingerprint, selection.order is not PriceOrder.SKU
 
     def cursor(price: Price) -> str:
         amount = format(price.amount, "f") if by_amount else None
-        return write(SelectionCursor(version, fingerprint, price.sku, amount))
+        return encode(SelectionCursor(version, fingerprint, price.sku, amount))
 
     return cursor
 
 
 def _price_cursor(version: int, text: str | None, argument: str) -> PriceCursor | SelectionCursor | None:
-    cursor = read_price(text, argument)
+    cursor = decode_price(text, argument)
     if cursor is not None and cursor.version != version:
         raise InvalidArgument(
-            f"`{argument}` is a cursor into version {cursor.version}, but these are the prices of version "
-            f"{version}. Ask for them as snapshot(version: {cursor.version}).",
+            f"`{argument}` is a cursor of version {cursor.version}, but these are the prices of version {version}. "
+            f"Request them with snapshot(version: {cursor.version}).",
             path=(argument,),
         )
     return cursor
 
 
-def _of_another_selection(argument: str) -> InvalidArgument:
+def _other_selection_error(argument: str) -> InvalidArgument:
     return InvalidArgument(
-        f"`{argument}` is a cursor of another filter or order. Page with the `filter` and `orderBy` of the first page.",
+        f"`{argument}` is a cursor of another filter or order. Use it with the same `filter` and `orderBy`.",
         path=(argument,),
     )
 
 
-def _window(first: int | None, last: int | None, default: int, after: K | None, before: K | None) -> Window[K]:
+def _window(first: int | None, last: int | None, after: K | None, before: K | None) -> Window[K]:
     if last is not None:
-        return Window(page_size(last, default, "last"), after, before, backward=True)
-    return Window(page_size(first, default), after, before)
+        return Window(page_size(last, DEFAULT_PRICE_PAGE_SIZE, "last"), after, before, backward=True)
+    return Window(page_size(first, DEFAULT_PRICE_PAGE_SIZE), after, before)

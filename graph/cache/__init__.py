@@ -1,1 +1,1 @@
-"""The cache of responses, ETags and Cache-Control."""
+"""The response cache, ETags and Cache-Control headers."""

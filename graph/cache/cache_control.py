@@ -1,4 +1,4 @@
-"""What is said to caches about an answer that may be kept."""
+"""The Cache-Control header of cacheable responses."""
 
 from dataclasses import dataclass
 
@@ -6,23 +6,24 @@ from graph.asgi.request_ids import Headers
 from graph.identity.callers import ANONYMOUS
 
 IMMUTABLE = "max-age=31536000, immutable"
+"""Directives for responses that never change: a year."""
 
 
 @dataclass(frozen=True, slots=True)
 class CacheControl:
-    """For how many seconds an answer of the current version is used unasked, and used while it is asked for anew."""
+    """`max-age` and `stale-while-revalidate` in seconds, for responses of the current version."""
 
     max_age: int = 0
     stale_while_revalidate: int = 0
 
     def headers(self, scope: str, etag: bytes, *, immutable: bool) -> Headers:
-        """Return the headers of an answer: one of versions that the request names itself is `immutable`.
+        """Return the headers of a response. It is `immutable` if the request names all versions that it reads.
 
-        What is answered to someone who says who they are is kept by nobody but them.
+        Responses to authenticated callers are private.
         """
-        whose = "public" if scope == ANONYMOUS else "private"
-        how = IMMUTABLE if immutable else self._current()
-        return [(b"etag", etag), (b"cache-control", f"{whose}, {how}".encode())]
+        visibility = "public" if scope == ANONYMOUS else "private"
+        freshness = IMMUTABLE if immutable else self._current()
+        return [(b"etag", etag), (b"cache-control", f"{visibility}, {freshness}".encode())]
 
     def _current(self) -> str:
         if self.stale_while_revalidate:

@@ -1,4 +1,4 @@
-"""ETags (RFC 9110): strong ones, known before an operation is executed, and what a client says it has."""
+"""Strong ETags (RFC 9110), computed before an operation is executed, and the evaluation of If-None-Match."""
 
 import hashlib
 import re
@@ -9,14 +9,14 @@ import msgspec
 from graphql import GraphQLSchema, print_schema
 
 FORMAT = 1
-"""To be raised when the same question is answered in other bytes, which the schema does not show."""
+"""Increase it when responses change in a way that the schema does not show."""
 
 _canonical = msgspec.json.Encoder(order="deterministic").encode
 _tags = re.compile(rb'"[^"]*"').findall
 
 
 class ETags:
-    """Names answers by all that they depend on; other schemas, as that of the next release, give other names."""
+    """Computes ETags from everything that a response depends on, including the schema of this release."""
 
     def __init__(self, schema: GraphQLSchema) -> None:
         self._release = hashlib.blake2b(f"{FORMAT}\n{print_schema(schema)}".encode(), digest_size=16)
@@ -30,20 +30,20 @@ class ETags:
         variables: Mapping[str, Any],
         versions: Mapping[str, int],
     ) -> bytes:
-        """Return the ETag of an answer. `document` is a digest, `versions` are the current ones that it is made of.
+        """Return the ETag of a response. `document` is a digest; `versions` are the current versions that it reads.
 
-        Versions that the request names itself are known by its document and variables.
+        Versions that the request names are part of its document and variables.
         """
         digest = self._release.copy()
         digest.update(_canonical((scope, media_type, document, operation_name, variables, versions)))
         return b'"%b"' % digest.hexdigest().encode()
 
 
-def has(if_none_match: bytes, etag: bytes) -> bool:
-    """Whether a client that sends this `If-None-Match` has the answer of an ETag; with `*` it has any that there is."""
-    return if_none_match == etag or has_any(if_none_match) or etag in _tags(if_none_match)
+def matches(if_none_match: bytes, etag: bytes) -> bool:
+    """Whether an `If-None-Match` header matches an ETag. `*` matches every ETag."""
+    return if_none_match == etag or matches_any(if_none_match) or etag in _tags(if_none_match)
 
 
-def has_any(if_none_match: bytes) -> bool:
-    """Whether a client says that it has whatever there is."""
+def matches_any(if_none_match: bytes) -> bool:
+    """Whether an `If-None-Match` header is `*`."""
     return if_none_match.strip() == b"*"

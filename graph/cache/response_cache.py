@@ -1,51 +1,55 @@
-"""Answers, kept by the request that they answer, in a bounded number of bytes. They die with their version."""
+"""The response cache: an LRU cache bounded by bytes. Pointer moves invalidate the entries that depend on them."""
 
 from collections import OrderedDict
 from collections.abc import Mapping
 
-from graph.http.response import Answer
-from graph.telemetry.requests import Answers
+from graph.asgi.request_ids import Headers
+from graph.telemetry.requests import OperationStats
 from loaders import PointerCache
 
 Key = tuple[str, bytes, str, str]
-"""Method, body or query string as it came, media type, scope."""
+"""Method, body or query string as received, media type, and the scope of the caller."""
 
-OVERHEAD = 1050
-"""Bytes that an entry takes besides question and answer; what tracemalloc shows of CPython 3.11, rounded up."""
+ENTRY_OVERHEAD_BYTES = 1050
+"""Memory of an entry besides its request and response bodies: as tracemalloc shows in CPython 3.11, rounded up."""
 
 SWEEP_PER_INSERT = 64
-"""Entries that are looked at for each that is put in, while those of old versions are taken out."""
+"""Entries checked on each insert, while invalid entries are removed."""
 
 
 class Entry:
-    """An answer, its ETag, and the revisions of the pointers for as long as which it is true.
+    """A response with status 200, its ETag, and the pointer revisions at which it is valid.
 
-    `answers` is where the requests that it answers are counted.
+    The first two headers describe the body; a response without a body omits them. `stats` counts the requests that the
+    entry answers.
     """
 
-    __slots__ = ("answer", "answers", "etag", "revisions", "size")
+    __slots__ = ("body", "etag", "headers", "revisions", "size", "stats")
 
-    def __init__(self, answer: Answer, etag: bytes, revisions: Mapping[str, int], answers: Answers) -> None:
-        self.answer = answer
-        self.answers = answers
+    def __init__(
+        self, headers: Headers, body: bytes, etag: bytes, revisions: Mapping[str, int], stats: OperationStats
+    ) -> None:
+        self.headers = headers
+        self.body = body
+        self.stats = stats
         self.etag = etag
         self.revisions = tuple(revisions.items())
-        self.size = len(answer.body) + OVERHEAD
+        self.size = len(body) + ENTRY_OVERHEAD_BYTES
 
-    def is_true(self, pointers: PointerCache) -> bool:
-        """Whether no pointer has moved since; False while that is not known."""
+    def is_valid(self, pointers: PointerCache) -> bool:
+        """Whether no pointer has moved since; False if that is unknown."""
         for name, revision in self.revisions:
-            head = pointers.known(name)
-            if head is None or head.revision != revision:
+            pointer = pointers.known(name)
+            if pointer is None or pointer.revision != revision:
                 return False
         return True
 
 
 class ResponseCache:
-    """The answers that were used last, in at most `max_bytes`; one takes at most a sixteenth of that.
+    """The most recently used responses, in at most `max_bytes`. One entry takes at most a sixteenth of that.
 
-    Every entry depends on the revisions of the pointers of all lists that it tells of, also those that it names a
-    version of: retention takes a version away by moving its list's pointer to another revision.
+    Every entry depends on the pointer revisions of all lists that it reads, even if the request names a version:
+    expiring a version also changes the revision of its list.
     """
 
     def __init__(self, pointers: PointerCache, max_bytes: int) -> None:
@@ -63,13 +67,13 @@ class ResponseCache:
         return len(self._entries)
 
     def find(self, key: Key) -> Entry | None:
-        """Return what may be answered to a request; None where it has to be executed."""
+        """Return the valid entry of a request; None if the request must be executed."""
         entry = self._entries.get(key)
         if entry is None:
             self.misses += 1
             return None
-        if not entry.is_true(self._pointers):
-            # While pointers are not pushed to this process nobody knows whether it is true; later it may be.
+        if not entry.is_valid(self._pointers):
+            # While pointers are not pushed to this process, validity is unknown; the entry may be valid again later.
             if self._pointers.alive:
                 self._drop(key)
             self.misses += 1
@@ -79,7 +83,7 @@ class ResponseCache:
         return entry
 
     def put(self, key: Key, entry: Entry) -> None:
-        """Keep an answer, unless it is too large."""
+        """Add an entry, unless it is too large."""
         self._sweep()
         self._drop(key)
         entry.size += len(key[1])
@@ -92,14 +96,14 @@ class ResponseCache:
             self.evictions += 1
 
     def _sweep(self) -> None:
-        """Take out some of what became untrue when a pointer moved, so that no request pays for all of it."""
+        """Remove some of the entries that a pointer move made invalid, so that no request pays for all of them."""
         if not self._to_sweep and self._pointers.moved is not self._swept_for:
             self._swept_for = self._pointers.moved
             self._to_sweep = list(self._entries)
         for _ in range(min(SWEEP_PER_INSERT, len(self._to_sweep))):
             key = self._to_sweep.pop()
             entry = self._entries.get(key)
-            if entry is not None and self._pointers.alive and not entry.is_true(self._pointers):
+            if entry is not None and self._pointers.alive and not entry.is_valid(self._pointers):
                 self._drop(key)
 
     def _drop(self, key: Key) -> None:

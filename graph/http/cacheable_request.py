@@ -6,7 +6,7 @@ from typing import Any
 
 from graph.asgi.request_ids import Headers
 from graph.cache.cache_control import CacheControl
-from graph.cache.etags import ETags, has, has_any
+from graph.cache.etags import ETags, matches, matches_any
 from graph.context import Context
 from graph.documents.cacheability import Cacheability
 from graph.http.response import Answer, not_modified
@@ -29,7 +29,7 @@ class CacheableRequest:
 
     def unexecuted(self, context: Context) -> Answer | None:
         """Return that the client has the answer, where the pointers in memory tell so; None where they do not."""
-        if not self.if_none_match or has_any(self.if_none_match):
+        if not self.if_none_match or matches_any(self.if_none_match):
             return None
         names = self.operation.followed(self.variables)
         known = [context.pointers.known(name) for name in names] if names is not None else [None]
@@ -52,7 +52,7 @@ class CacheableRequest:
 
     def has(self, kept: Headers) -> bool:
         """Whether the client has the answer that these are the headers of."""
-        return bool(self.if_none_match) and has(self.if_none_match, dict(kept)[b"etag"])
+        return bool(self.if_none_match) and matches(self.if_none_match, dict(kept)[b"etag"])
 
     def _kept(self, versions: Mapping[str, int]) -> Headers:
         etag = self.etags.etag(

@@ -34,7 +34,7 @@ from graph.limits.time_limit import within
 from graph.middleware.authentication import caller_of
 from graph.middleware.response_cache import MIN_VERSION, keep
 from graph.rows.placeholders import decode_variables
-from graph.schema.errors import present
+from graph.schema.errors import format_error
 from graph.telemetry.requests import note_operation
 from graph.telemetry.traces import TRACES
 from storage import MAX_FILE_BYTES
@@ -114,7 +114,7 @@ class Endpoint:
         if document.over_limit:
             raise document.over_limit
         if document.errors:
-            errors = [present(error) for error in document.errors]
+            errors = [format_error(error) for error in document.errors]
             return json_response({"errors": errors}, _status(media_type), media_type)
         self._requested.keep(asked)
         operation = document.operation(asked.operation_name)
@@ -189,7 +189,7 @@ def _alone(result: ExecutionResult, media_type: str) -> Answer:
     """Return an answer that is for nobody else."""
     body: dict[str, Any] = {}
     if result.errors:
-        body["errors"] = [present(error) for error in result.errors]
+        body["errors"] = [format_error(error) for error in result.errors]
     not_executed = result.errors and result.data is None and not any(error.path for error in result.errors)
     if not not_executed:
         body["data"] = result.data

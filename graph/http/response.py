@@ -7,7 +7,7 @@ import msgspec
 from starlette.types import Receive, Scope, Send
 
 from graph.asgi.media_types import JSON
-from graph.asgi.request_ids import Headers, with_given_id, with_request_id
+from graph.asgi.request_ids import Headers, with_request_id
 from graph.http.lingering_close import is_unread, send_and_linger
 from graph.telemetry.requests import note_code, note_status
 
@@ -42,12 +42,6 @@ class Answer:
             await send_and_linger(scope, start, self.body, receive, send)
             return
         await send(start)
-        await send({"type": "http.response.body", "body": self.body})
-
-    async def repeat(self, scope: Scope, send: Send) -> None:
-        """Send it again, from memory, to a request whose body was read. As `__call__`, with nothing that costs time."""
-        headers = with_given_id(scope, self.headers)
-        await send({"type": "http.response.start", "status": self.status, "headers": headers})
         await send({"type": "http.response.body", "body": self.body})
 
     def not_modified(self) -> "Answer":

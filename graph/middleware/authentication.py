@@ -84,7 +84,7 @@ def _too_many(wait: float) -> Answer:
 
 
 async def _refuse(runtime: Runtime, answer: Answer, code: str, scope: Scope, receive: Receive, send: Send) -> None:
-    runtime.requests.answers[NONE].add_end(code, answer.status, 0.0)
+    runtime.requests.by_operation[NONE].record(code, answer.status, 0.0)
     if scope["type"] == "http":
         await answer(scope, receive, send)
     elif "websocket.http.response" in scope.get("extensions", {}):

@@ -30,7 +30,7 @@ class MetricsMiddleware:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve a request."""
-        with _requests(scope).metered() as outcome:
+        with _requests(scope).track() as outcome:
             try:
                 await self._app(scope, receive, send)
             finally:
@@ -43,7 +43,7 @@ def metered_operation(run: RunOperation) -> RunOperation:
     @functools.wraps(run)
     async def metered(handler: Handler, operation: Operation[Context, None]) -> None:
         socket: WebSocket = cast("ASGIWebSocketAdapter", handler.websocket).ws
-        with _requests(socket.scope).metered() as outcome:
+        with _requests(socket.scope).track() as outcome:
             outcome.status = SWITCHING_PROTOCOLS
             await run(handler, operation)
 

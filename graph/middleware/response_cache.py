@@ -12,7 +12,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from graph.asgi.headers import headers_of
 from graph.asgi.media_types import EVENTS, accepted_media_type, is_json, is_utf_8
-from graph.cache.etags import has
+from graph.asgi.request_ids import with_given_id
+from graph.cache.etags import matches
 from graph.cache.response_cache import Entry
 from graph.http.lingering_close import note_read
 from graph.http.response import Answer
@@ -37,7 +38,7 @@ def keep(scope: Scope, answer: Answer, etag: bytes, revisions: Mapping[str, int]
     put: Callable[[Entry], None] | None = scope.get(_KEEP)
     if put is not None:
         requests = cast("Runtime", scope["state"]["runtime"]).requests
-        put(Entry(answer, etag, revisions, requests.answers[noted_operation()]))
+        put(Entry(answer.headers, answer.body, etag, revisions, requests.by_operation[noted_operation()]))
 
 
 class ResponseCacheMiddleware:
@@ -68,9 +69,13 @@ class ResponseCacheMiddleware:
                 entry = responses.find(key)
                 if entry is not None:
                     condition = headers.get(b"if-none-match")
-                    answer = entry.answer.not_modified() if condition and has(condition, entry.etag) else entry.answer
-                    await answer.repeat(scope, send)
-                    entry.answers.repeat(answer.status, perf_counter() - began)
+                    status, headers_sent, body = 200, entry.headers, entry.body
+                    if condition and matches(condition, entry.etag):
+                        status, headers_sent, body = 304, entry.headers[2:], b""
+                    headers_sent = with_given_id(scope, headers_sent)
+                    await send({"type": "http.response.start", "status": status, "headers": headers_sent})
+                    await send({"type": "http.response.body", "body": body})
+                    entry.stats.record_cached(status, perf_counter() - began)
                     return
                 scope[_KEEP] = partial(responses.put, key)
         await self._app(scope, receive, send)

@@ -1,1 +1,1 @@
-"""The GraphQL schema: its roots, how it is built, look-ahead, and errors as clients get them."""
+"""The GraphQL schema: its root types, its construction, look-ahead, and errors as clients receive them."""

@@ -1,4 +1,4 @@
-"""Mutations of integrators."""
+"""Mutations of batches."""
 
 import asyncio
 from typing import Annotated, cast
@@ -7,8 +7,8 @@ import strawberry
 
 from graph.context import Context, Info
 from graph.identity.requires import INSIDE, OPERATING, WRITING, needs, needs_for_batch
-from graph.schema.errors import answer_refusals
-from graph.schema.row_source import source_of
+from graph.schema.errors import return_user_errors
+from graph.schema.row_source import create_row_source
 from graph.types.batches import Batch
 from graph.types.inputs import (
     AbortBatchInput,
@@ -23,120 +23,132 @@ from graph.types.snapshots import Snapshot
 from storage import Batch as StoredBatch
 from storage import BatchOrder, BatchState, Part
 
-# A commit answers when the batch is finished, or after so many seconds with the batch in SEALING.
-COMMIT_SECONDS = 20.0
+COMMIT_TIMEOUT_SECONDS = 20.0
+"""A commit that takes longer returns the batch in the state SEALING."""
 
 
 @strawberry.type
 class BatchMutations:
-    """Mutations of integrators."""
+    """Mutations of batches."""
 
-    @strawberry.mutation(description="One call: all prices go in and are published, or nothing changes.")
+    @strawberry.mutation(
+        description="Submits and publishes a whole batch in one request. Either all of its prices are published, or "
+        "nothing changes."
+    )
     @staticmethod
-    @answer_refusals(BatchPayload)
+    @return_user_errors(BatchPayload)
     @needs(WRITING, of="input.price_list")
     async def publish_batch(
         info: Info,
-        input: Annotated[PublishBatchInput, strawberry.argument(description="The batch.")],  # noqa: A002
+        input: Annotated[PublishBatchInput, strawberry.argument(description="The batch to submit.")],  # noqa: A002
     ) -> BatchPayload:
-        """Take in a whole batch."""
-        source, order = await source_of(input), _order(info.context, input)
+        """Submit a whole batch."""
+        source, order = await create_row_source(input), _batch_order(info.context, input)
         return await _payload(
             info.context, await info.context.store.submitter.submit(order, source, input.remove or ())
         )
 
-    @strawberry.mutation(description="A batch too large for one request, or one that must survive a broken connection.")
+    @strawberry.mutation(
+        description="Opens a batch that is sent in parts: for a batch that is too large for one request, or that must "
+        "survive a broken connection."
+    )
     @staticmethod
-    @answer_refusals(BatchPayload)
+    @return_user_errors(BatchPayload)
     @needs(WRITING, of="input.price_list")
     async def open_batch(
         info: Info,
-        input: Annotated[OpenBatchInput, strawberry.argument(description="The batch.")],  # noqa: A002
+        input: Annotated[OpenBatchInput, strawberry.argument(description="The batch to submit.")],  # noqa: A002
     ) -> BatchPayload:
         """Open a batch."""
-        return await _payload(info.context, await info.context.store.multipart.open(_order(info.context, input)))
+        return await _payload(info.context, await info.context.store.multipart.open(_batch_order(info.context, input)))
 
     @strawberry.mutation(
-        description="Any order, in parallel, repeatable: a sequence number that was already stored is acknowledged, "
-        "not stored twice."
+        description="Stores one part of an open batch. Parts can be sent in any order and in parallel. Sending a part "
+        "again is safe: a part that is already stored is acknowledged, not stored twice."
     )
     @staticmethod
-    @answer_refusals(BatchPayload)
+    @return_user_errors(BatchPayload)
     @needs_for_batch(WRITING, of="input.batch")
     async def append_batch(
         info: Info,
-        input: Annotated[AppendBatchInput, strawberry.argument(description="The part.")],  # noqa: A002
+        input: Annotated[AppendBatchInput, strawberry.argument(description="The part to store.")],  # noqa: A002
     ) -> BatchPayload:
         """Store one part."""
-        store, source = info.context.store, await source_of(input)
+        store, source = info.context.store, await create_row_source(input)
         part = await store.multipart.append(input.batch, input.sequence, source, input.remove or ())
         payload = await _payload(info.context, await store.batches.get(input.batch))
-        return _with_errors(payload, part) if part.error_count else payload
+        return _with_item_errors(payload, part) if part.error_count else payload
 
-    @strawberry.mutation(description="Closes a batch that came in parts: it is sealed, judged and published.")
+    @strawberry.mutation(
+        description="Completes a batch that was sent in parts: seals it, checks it and publishes it. If this takes "
+        "longer than 20 seconds, returns the batch in the state `SEALING`; follow it with `batchProgress`."
+    )
     @staticmethod
-    @answer_refusals(BatchPayload)
+    @return_user_errors(BatchPayload)
     @needs_for_batch(WRITING, of="input.batch")
     async def commit_batch(
         info: Info,
-        input: Annotated[CommitBatchInput, strawberry.argument(description="What was sent.")],  # noqa: A002
+        input: Annotated[CommitBatchInput, strawberry.argument(description="The batch, and what it must contain.")],  # noqa: A002
     ) -> BatchPayload:
-        """Close a batch and finish it."""
+        """Commit a batch and wait until it is finished."""
         store = info.context.store
-        batch, mine = await store.multipart.commit(input.batch, input.parts, input.size)
-        if mine:
-            await asyncio.wait([store.worker.finish(batch)], timeout=COMMIT_SECONDS)
+        batch, is_owner = await store.multipart.commit(input.batch, input.parts, input.size)
+        if is_owner:
+            await asyncio.wait([store.worker.finish(batch)], timeout=COMMIT_TIMEOUT_SECONDS)
             batch = await store.batches.get(batch.id)
         return await _payload(info.context, batch)
 
-    @strawberry.mutation(description="Gives up an open batch; what it stored is dropped.")
+    @strawberry.mutation(description="Aborts an open batch and deletes its stored parts.")
     @staticmethod
-    @answer_refusals(BatchPayload)
+    @return_user_errors(BatchPayload)
     @needs_for_batch(INSIDE, of="input.batch")
     async def abort_batch(
         info: Info,
-        input: Annotated[AbortBatchInput, strawberry.argument(description="Which one.")],  # noqa: A002
+        input: Annotated[AbortBatchInput, strawberry.argument(description="The batch to abort.")],  # noqa: A002
     ) -> BatchPayload:
-        """Give up an open batch."""
+        """Abort an open batch."""
         caller = info.context.caller.name
         batch = await info.context.store.multipart.abort(input.batch, by=caller, reason=input.reason)
         return BatchPayload(batch=cast("Batch", batch))
 
-    @strawberry.mutation(description="Publishes a batch that a gate held, or that was sent with publish: ON_APPROVAL.")
+    @strawberry.mutation(
+        description="Approves and publishes a held batch: one that a gate holds, or that was sent with `publish: "
+        "ON_APPROVAL`."
+    )
     @staticmethod
-    @answer_refusals(BatchPayload)
+    @return_user_errors(BatchPayload)
     @needs_for_batch(OPERATING, of="input.batch")
     async def approve_batch(
         info: Info,
-        input: Annotated[ReviewBatchInput, strawberry.argument(description="The decision.")],  # noqa: A002
+        input: Annotated[ReviewBatchInput, strawberry.argument(description="The batch and the reason.")],  # noqa: A002
     ) -> BatchPayload:
-        """Publish a batch that is held."""
+        """Approve and publish a held batch."""
         finisher, caller = info.context.store.finisher, info.context.caller.name
         return await _payload(info.context, await finisher.approve(input.batch, by=caller, reason=input.reason))
 
-    @strawberry.mutation(description="Puts an end to a batch that is held.")
+    @strawberry.mutation(description="Rejects a held batch. It can no longer be published.")
     @staticmethod
-    @answer_refusals(BatchPayload)
+    @return_user_errors(BatchPayload)
     @needs_for_batch(OPERATING, of="input.batch")
     async def reject_batch(
         info: Info,
-        input: Annotated[ReviewBatchInput, strawberry.argument(description="The decision.")],  # noqa: A002
+        input: Annotated[ReviewBatchInput, strawberry.argument(description="The batch and the reason.")],  # noqa: A002
     ) -> BatchPayload:
-        """Reject a batch that is held."""
+        """Reject a held batch."""
         finisher, caller = info.context.store.finisher, info.context.caller.name
         batch = await finisher.reject(input.batch, by=caller, reason=input.reason)
         return BatchPayload(batch=cast("Batch", batch))
 
 
-def _order(context: Context, given: PublishBatchInput | OpenBatchInput) -> BatchOrder:
+def _batch_order(context: Context, order: PublishBatchInput | OpenBatchInput) -> BatchOrder:
     return BatchOrder(
-        price_list=given.price_list,
-        mode=given.mode,
-        key=given.idempotency_key,
+        price_list=order.price_list,
+        mode=order.mode,
+        key=order.idempotency_key,
         by=context.caller.name,
-        publish=given.publish,
-        expected_version=given.expected_version,
-        label=given.label,
+        publish=order.publish,
+        expected_version=order.expected_version,
+        label=order.label,
     )
 
 
@@ -153,11 +165,11 @@ async def _payload(context: Context, batch: StoredBatch) -> BatchPayload:
     )
 
 
-def _with_errors(payload: BatchPayload, part: Part) -> BatchPayload:
+def _with_item_errors(payload: BatchPayload, part: Part) -> BatchPayload:
     first = part.errors[0]
     message = (
-        f"{part.error_count} items of sequence {part.sequence} are not valid, the first is item {first.index}: "
-        f"{first.message} The batch cannot be published any more; commit it to see all errors, or abort it."
+        f"{part.error_count} items of part {part.sequence} are invalid. The first is item {first.index}: "
+        f"{first.message} The batch can no longer be published; commit it to see all errors, or abort it."
     )
     payload.user_errors.append(UserError(code="BATCH_INVALID", message=message, path=["input", "sequence"]))
     return payload

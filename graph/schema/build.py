@@ -1,4 +1,4 @@
-"""Builds the schema. `python -m graph.schema.build > graph/schema.graphql` exports it for clients and their tools."""
+"""The construction of the schema. `python -m graph.schema.build > graph/schema.graphql` exports it for clients."""
 
 import sys
 from collections.abc import AsyncGenerator
@@ -8,7 +8,7 @@ from typing import Any
 import strawberry
 from graphql import GraphQLInputObjectType, GraphQLObjectType, GraphQLSchema, Undefined, print_schema
 
-from graph.schema.errors import as_presented
+from graph.schema.errors import mask_error
 from graph.schema.mutation import Mutation
 from graph.schema.query import Query
 from graph.schema.subscription import Subscription
@@ -17,18 +17,18 @@ from graph.types.scalars import CONFIG
 
 
 class _Schema(strawberry.Schema):
-    """Strawberry's schema, whose streams present errors as every other answer does."""
+    """Strawberry's schema, with the errors of streams masked as in any other response."""
 
     async def stream(self, *args: Any, **kwargs: Any) -> AsyncGenerator[Any, None]:
         """Execute an operation and stream its results."""
-        return _presented(await super().stream(*args, **kwargs))
+        return _mask_errors(await super().stream(*args, **kwargs))
 
 
-async def _presented(results: AsyncGenerator[Any, None]) -> AsyncGenerator[Any, None]:
+async def _mask_errors(results: AsyncGenerator[Any, None]) -> AsyncGenerator[Any, None]:
     async with aclosing(results):
         async for result in results:
             if result.errors:
-                result.errors = [as_presented(error) for error in result.errors]
+                result.errors = [mask_error(error) for error in result.errors]
                 note_code(str((result.errors[0].extensions or {}).get("code", "BAD_REQUEST")))
             yield result
 
@@ -40,13 +40,13 @@ def build_schema() -> strawberry.Schema:
     return schema
 
 
-def sdl() -> str:
-    """Return the schema in the schema definition language, as `graph/schema.graphql` holds it."""
+def print_sdl() -> str:
+    """Return the schema definition language of the schema: the content of `graph/schema.graphql`."""
     return print_schema(build_schema()._schema) + "\n"
 
 
 def _drop_null_defaults(schema: GraphQLSchema) -> None:
-    """Let what may be left out have no default, as the contract has it, where Strawberry writes `= null`."""
+    """Remove the `= null` defaults that Strawberry adds to optional inputs, which the contract does not have."""
     for type_ in schema.type_map.values():
         if isinstance(type_, GraphQLInputObjectType):
             inputs = list(type_.fields.values())
@@ -60,4 +60,4 @@ def _drop_null_defaults(schema: GraphQLSchema) -> None:
 
 
 if __name__ == "__main__":
-    sys.stdout.write(sdl())
+    sys.stdout.write(print_sdl())

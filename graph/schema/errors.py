@@ -1,4 +1,4 @@
-"""Errors as clients get them: each with a stable code; what is no fault of the caller is masked and logged."""
+"""Errors as clients receive them: each has a stable code; unexpected errors are logged and masked."""
 
 import functools
 import logging
@@ -24,32 +24,32 @@ R = TypeVar("R", bound=_Payload)
 
 
 def user_error(error: Refused) -> UserError:
-    """Return what the caller can mend."""
+    """Return the user error of a refusal."""
     return UserError(code=error.code, message=error.message, path=list(error.path) or None)
 
 
-def answer_refusals(
+def return_user_errors(
     payload: Callable[..., R],
 ) -> Callable[[Callable[P, Awaitable[R]]], Callable[P, Awaitable[R]]]:
-    """Make a mutation answer with a payload's `userErrors` when it is refused."""
+    """Make a mutation return refusals as the `userErrors` of its payload."""
 
     def decorate(mutation: Callable[P, Awaitable[R]]) -> Callable[P, Awaitable[R]]:
         @functools.wraps(mutation)
-        async def answering(*args: P.args, **kwargs: P.kwargs) -> R:
+        async def wrapper(*args: P.args, **kwargs: P.kwargs) -> R:
             try:
                 return await mutation(*args, **kwargs)
             except Refused as refused:
                 return payload(user_errors=[user_error(refused)])
 
-        return answering
+        return wrapper
 
     return decorate
 
 
-def present(error: GraphQLError) -> dict[str, Any]:
-    """Return an error as the response has it, with a code.
+def format_error(error: GraphQLError) -> dict[str, Any]:
+    """Return an error as it appears in a response, with a code.
 
-    An error that was not foreseen is told by an id alone; the log has the id with the whole error.
+    An unexpected error is masked: the client receives only an incident ID, under which the error is logged.
     """
     formatted: dict[str, Any] = dict(error.formatted)
     original = error.original_error
@@ -61,16 +61,18 @@ def present(error: GraphQLError) -> dict[str, Any]:
         code = str((error.extensions or {}).get("code", "BAD_REQUEST"))
     else:
         incident = secrets.token_hex(8)
-        log.error("incident %s at %s", incident, error.path, exc_info=original)
-        formatted["message"] = f"Something went wrong here, not with your request. Incident {incident}."
+        log.error("Incident %s at %s", incident, error.path, exc_info=original)
+        formatted["message"] = (
+            f"An internal error occurred. Report incident {incident} to the operator of this service."
+        )
         code = "INTERNAL"
     formatted["extensions"] = {**formatted.get("extensions", {}), "code": code}
     return formatted
 
 
-def as_presented(error: GraphQLError) -> GraphQLError:
-    """Return an error that says no more than `present` does, for transports that format it themselves."""
+def mask_error(error: GraphQLError) -> GraphQLError:
+    """Return an error with only what `format_error` exposes, for transports that format errors themselves."""
     if error.original_error is None:
         return error
-    shown = present(error)
-    return GraphQLError(shown["message"], error.nodes, path=error.path, extensions=shown["extensions"])
+    formatted = format_error(error)
+    return GraphQLError(formatted["message"], error.nodes, path=error.path, extensions=formatted["extensions"])

@@ -1,4 +1,4 @@
-"""Mutations of ops."""
+"""Mutations of price lists: settings, rollbacks, pins and retention."""
 
 from dataclasses import replace
 from typing import Annotated, cast
@@ -7,7 +7,7 @@ import strawberry
 
 from graph.context import Context, Info
 from graph.identity.requires import ADMINISTERING, OPERATING, needs
-from graph.schema.errors import answer_refusals
+from graph.schema.errors import return_user_errors
 from graph.types.gates import GatesInput
 from graph.types.inputs import (
     CreatePriceListInput,
@@ -28,52 +28,55 @@ from storage import PriceList as StoredPriceList
 
 @strawberry.type
 class ListMutations:
-    """Mutations of ops."""
+    """Mutations of price lists."""
 
-    @strawberry.mutation(description="Creates a list without a version.")
+    @strawberry.mutation(description="Creates an empty price list. It has no version until a batch is published.")
     @staticmethod
-    @answer_refusals(PriceListPayload)
+    @return_user_errors(PriceListPayload)
     @needs(ADMINISTERING, of="input.name")
     async def create_price_list(
         info: Info,
-        input: Annotated[CreatePriceListInput, strawberry.argument(description="The list.")],  # noqa: A002
+        input: Annotated[CreatePriceListInput, strawberry.argument(description="The price list to create.")],  # noqa: A002
     ) -> PriceListPayload:
-        """Create a list."""
+        """Create a price list."""
         publisher, caller = info.context.store.publisher, info.context.caller.name
-        retention = _retention(DEFAULT_RETENTION, input.retention)
+        retention = _merged_retention(DEFAULT_RETENTION, input.retention)
         created = await publisher.create(input.name, input.description, _gates(input.gates), caller, retention)
         return await _payload(info.context, created)
 
-    @strawberry.mutation(description="Changes what is said about a list; what is left out stays as it is.")
+    @strawberry.mutation(
+        description="Updates the description, gates and retention of a price list. Fields that are left out stay "
+        "unchanged."
+    )
     @staticmethod
-    @answer_refusals(PriceListPayload)
+    @return_user_errors(PriceListPayload)
     @needs(ADMINISTERING, of="input.name")
     async def update_price_list(
         info: Info,
         input: Annotated[UpdatePriceListInput, strawberry.argument(description="The changes.")],  # noqa: A002
     ) -> PriceListPayload:
-        """Change a list."""
+        """Update a price list."""
 
-        def changed(price_list: StoredPriceList) -> StoredPriceList:
+        def apply(price_list: StoredPriceList) -> StoredPriceList:
             description = price_list.description if input.description is strawberry.UNSET else input.description
             gates = price_list.gates if input.gates is strawberry.UNSET else _gates(input.gates)
-            retention = _retention(price_list.retention, input.retention)
+            retention = _merged_retention(price_list.retention, input.retention)
             return replace(price_list, description=description, gates=gates, retention=retention)
 
-        updated = await info.context.store.publisher.update(input.name, info.context.caller.name, changed)
+        updated = await info.context.store.publisher.update(input.name, info.context.caller.name, apply)
         return await _payload(info.context, updated)
 
     @strawberry.mutation(
-        description="Moves the pointer to an earlier version that is kept, at once. Nothing is copied."
+        description="Makes an earlier version current again, at once and without copying data. Pins it by default."
     )
     @staticmethod
-    @answer_refusals(PriceListPayload)
+    @return_user_errors(PriceListPayload)
     @needs(OPERATING, of="input.price_list")
     async def rollback(
         info: Info,
-        input: Annotated[RollbackInput, strawberry.argument(description="Where to.")],  # noqa: A002
+        input: Annotated[RollbackInput, strawberry.argument(description="The version to roll back to.")],  # noqa: A002
     ) -> PriceListPayload:
-        """Go back to an earlier version."""
+        """Roll back to an earlier version."""
         moved = await info.context.store.pointer_moves.rollback(
             input.price_list,
             input.to_version,
@@ -84,90 +87,98 @@ class ListMutations:
         )
         return await _payload(info.context, moved)
 
-    @strawberry.mutation(description="Holds a version: batches go on being sealed, none is published until unpinned.")
+    @strawberry.mutation(
+        description="Makes a version current and pins it. While a price list is pinned, batches are sealed and held, "
+        "but not published."
+    )
     @staticmethod
-    @answer_refusals(PriceListPayload)
+    @return_user_errors(PriceListPayload)
     @needs(OPERATING, of="input.price_list")
     async def pin(
         info: Info,
-        input: Annotated[PinInput, strawberry.argument(description="What to hold.")],  # noqa: A002
+        input: Annotated[PinInput, strawberry.argument(description="The version to pin.")],  # noqa: A002
     ) -> PriceListPayload:
-        """Hold a version."""
+        """Pin a version."""
         moved = await info.context.store.pointer_moves.pin(
             input.price_list, input.version, by=info.context.caller.name, reason=input.reason
         )
         return await _payload(info.context, moved)
 
-    @strawberry.mutation(description="Lets the pointer go: the next batch is published again.")
+    @strawberry.mutation(
+        description="Removes the pin of a price list, so that the next batch is published again. Batches that were "
+        "held stay held unless `publishLatest` is set."
+    )
     @staticmethod
-    @answer_refusals(PriceListPayload)
+    @return_user_errors(PriceListPayload)
     @needs(OPERATING, of="input.price_list")
     async def unpin(
         info: Info,
-        input: Annotated[UnpinInput, strawberry.argument(description="What to let go.")],  # noqa: A002
+        input: Annotated[UnpinInput, strawberry.argument(description="The price list to unpin.")],  # noqa: A002
     ) -> PriceListPayload:
-        """Let the pointer go."""
+        """Unpin a price list."""
         store, caller = info.context.store, info.context.caller.name
         unpin = store.finisher.publish_latest if input.publish_latest else store.pointer_moves.unpin
         moved = await unpin(input.price_list, by=caller, reason=input.reason)
         return await _payload(info.context, moved)
 
     @strawberry.mutation(
-        description="Lets versions go that nothing keeps, as every process does by itself now and then. What was read "
-        "a short time ago stays; what is found for the first time goes with the next run."
+        description="Expires the versions that retention does not keep, as every process does periodically. Versions "
+        "that were read recently are kept. A version that qualifies for the first time is only marked, and expires in "
+        "a later run."
     )
     @staticmethod
-    @answer_refusals(RetainPayload)
+    @return_user_errors(RetainPayload)
     @needs(OPERATING, of="input.price_list")
     async def retain(
         info: Info,
-        input: Annotated[RetainInput, strawberry.argument(description="Of which list.")],  # noqa: A002
+        input: Annotated[RetainInput, strawberry.argument(description="The price list whose versions to expire.")],  # noqa: A002
     ) -> RetainPayload:
-        """Let versions go that nothing keeps."""
-        retirer, caller = info.context.store.expirer, info.context.caller.name
+        """Expire the versions that retention does not keep."""
+        expirer, caller = info.context.store.expirer, info.context.caller.name
         if input.dry_run:
-            found = await retirer.plan(input.price_list)
+            result = await expirer.plan(input.price_list)
         else:
-            found = await retirer.retain(input.price_list, by=caller)
+            result = await expirer.retain(input.price_list, by=caller)
             await info.context.see_anew(input.price_list)
         return RetainPayload(
-            retirements=cast("list[Retirement]", found.retirements),
-            drops=cast("list[LayerDrop]", found.drops),
+            retirements=cast("list[Retirement]", result.retirements),
+            drops=cast("list[LayerDrop]", result.drops),
         )
 
-    @strawberry.mutation(description="Brings back a version that retention took, until its layers go.")
+    @strawberry.mutation(description="Restores an expired version, as long as its layers have not been released.")
     @staticmethod
-    @answer_refusals(PriceListPayload)
+    @return_user_errors(PriceListPayload)
     @needs(OPERATING, of="input.price_list")
     async def restore(
         info: Info,
-        input: Annotated[RestoreInput, strawberry.argument(description="Which one.")],  # noqa: A002
+        input: Annotated[RestoreInput, strawberry.argument(description="The version to restore.")],  # noqa: A002
     ) -> PriceListPayload:
-        """Bring back a version."""
+        """Restore an expired version."""
         moved = await info.context.store.expirer.restore(
             input.price_list, input.version, by=info.context.caller.name, reason=input.reason
         )
         return await _payload(info.context, moved)
 
 
-def _retention(now: Retention, given: RetentionInput | None) -> Retention:
-    if given is None:
-        return now
+def _merged_retention(current: Retention, changes: RetentionInput | None) -> Retention:
+    if changes is None:
+        return current
     return Retention(
-        now.versions if given.versions is None else given.versions, now.days if given.days is None else given.days
+        current.versions if changes.versions is None else changes.versions,
+        current.days if changes.days is None else changes.days,
     )
 
 
-def _gates(given: GatesInput | None) -> Gates:
-    if given is None:
+def _gates(gates: GatesInput | None) -> Gates:
+    if gates is None:
         return Gates()
-    currencies = given.allowed_currencies
+    currencies = gates.allowed_currencies
     return Gates(
-        given.max_shrink_percent,
-        given.max_changed_percent,
-        given.max_price_change_percent,
+        gates.max_shrink_percent,
+        gates.max_changed_percent,
+        gates.max_price_change_percent,
         None if currencies is None else tuple(currencies),
-        given.min_size,
+        gates.min_size,
     )
 
 

@@ -1,7 +1,7 @@
-"""A walk stays on its version: which version the cursors below a `snapshot` field name, before it is resolved.
+"""Look-ahead: the version that the cursors below a `snapshot` field name, found before the field is resolved.
 
-Without this a client that pages through `snapshot { prices(after:) }` while a batch is published would be given a
-page of one version under the number of another.
+It keeps pagination on one version: without it, a client that pages through `snapshot { prices(after:) }` while a batch
+is published would receive a page of one version under the number of another.
 """
 
 from collections.abc import Iterator, Mapping
@@ -25,24 +25,24 @@ _CURSORS = frozenset({"after", "before"})
 
 
 def version_of_cursors(info: Info) -> int | None:
-    """Return the version that the cursors of the field's `prices` name; None where they have no cursor.
+    """Return the version that the cursors of the field's `prices` name; None without cursors.
 
-    Raises `InvalidArgument` when they name several, or when one is no cursor.
+    Raises `InvalidArgument` if they name several versions, or if one is malformed.
     """
     raw = info._raw_info
-    # Strawberry gives resolvers the plain values, where graphql-core has a container of its own.
+    # Strawberry passes plain values to resolvers; graphql-core wraps them in a container.
     variables = cast("Mapping[str, Any]", raw.variable_values)
     told: set[str] = set()
     versions = {
         cursor.version
         for node in raw.field_nodes
         for text in _cursors(node.selection_set, raw.fragments, variables, told)
-        if (cursor := cursors.read_price(text, "after"))
+        if (cursor := cursors.decode_price(text, "after"))
     }
     if len(versions) > 1:
         raise InvalidArgument(
-            f"The cursors name versions {', '.join(map(str, sorted(versions)))}. A snapshot is of one version: "
-            "ask for each as snapshot(version:)."
+            f"The cursors belong to versions {', '.join(map(str, sorted(versions)))}, but a snapshot is a single "
+            "version. Request each version with snapshot(version:)."
         )
     return versions.pop() if versions else None
 

@@ -1,4 +1,4 @@
-"""What can be changed: batches by integrators, pointers by ops."""
+"""The root of all mutations."""
 
 import strawberry
 
@@ -6,6 +6,6 @@ from graph.schema.batch_mutations import BatchMutations
 from graph.schema.list_mutations import ListMutations
 
 
-@strawberry.type(description="Everything that can be changed.")
+@strawberry.type(description="The root of all mutations.")
 class Mutation(BatchMutations, ListMutations):
     """The root of all mutations."""

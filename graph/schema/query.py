@@ -1,4 +1,4 @@
-"""What can be asked for."""
+"""The root of all queries."""
 
 from functools import partial
 from typing import Annotated
@@ -19,23 +19,24 @@ from storage import PriceList as StoredPriceList
 from storage import Snapshot as StoredSnapshot
 
 
-@strawberry.type(description="Everything that can be asked for.")
+@strawberry.type(description="The root of all queries.")
 class Query:
     """The root of all queries."""
 
     @strawberry.field(
-        description="One immutable version of a price list. Without `version`: the one that the cursors within it "
-        "name, or else the current one at the start of the request; null before a first was published.",
+        description="An immutable version of a price list. Without `version`, returns the version that the cursors of "
+        "its `prices` field name, or else the current version at the start of the request. Null if no version has been "
+        "published.",
         graphql_type=Snapshot | None,
     )
     @staticmethod
     @needs(READING, of="price_list")
     def snapshot(
         info: Info,
-        price_list: Annotated[strawberry.ID, strawberry.argument(description="The list's name.")],
-        version: Annotated[int | None, strawberry.argument(description="The version's number.")] = None,
+        price_list: Annotated[strawberry.ID, strawberry.argument(description="The name of the price list.")],
+        version: Annotated[int | None, strawberry.argument(description="The number of the version.")] = None,
     ) -> Answer[StoredSnapshot]:
-        """A version of a list."""
+        """Return a version of a price list."""
         view = info.context.loaders.view
         if version is None:
             version = version_of_cursors(info)
@@ -43,63 +44,71 @@ class Query:
             return view.known_current(price_list) or view.current(price_list)
         return view.version(price_list, version)
 
-    @strawberry.field(description="A price list; null where there is none.", graphql_type=PriceList | None)
+    @strawberry.field(description="A price list. Null if it does not exist.", graphql_type=PriceList | None)
     @staticmethod
     @needs(READING, of="name")
     def price_list(
-        info: Info, name: Annotated[strawberry.ID, strawberry.argument(description="The list's name.")]
+        info: Info, name: Annotated[strawberry.ID, strawberry.argument(description="The name of the price list.")]
     ) -> Answer[StoredPriceList]:
-        """A price list."""
+        """Return a price list."""
         view = info.context.loaders.view
         return view.known(name) or view.find(name)
 
     @strawberry.field(
-        description="All price lists that the caller may read, by name.", graphql_type=Connection[PriceList]
+        description="The price lists that the caller may read, by name.", graphql_type=Connection[PriceList]
     )
     @staticmethod
     @needs_anywhere(READING)
     async def price_lists(info: Info, first: First = 50, after: After = None) -> Connection[StoredPriceList]:
-        """A page of the price lists."""
-        pages, cursor = info.context.loaders.pages, cursors.read(after, cursors.NameCursor, "after")
+        """Return a page of the price lists, by name."""
+        pages, cursor = info.context.loaders.pages, cursors.decode(after, cursors.NameCursor, "after")
         reach = info.context.caller.reach(READING)
         return Connection(
             page=await pages.price_lists(cursors.page_size(first, 50), cursor.name if cursor else None, reach),
-            cursor=lambda price_list: cursors.write(cursors.NameCursor(price_list.name)),
+            cursor=lambda price_list: cursors.encode(cursors.NameCursor(price_list.name)),
             count=partial(pages.count_price_lists, reach),
         )
 
-    @strawberry.field(description="A batch; null where there is none.", graphql_type=Batch | None)
+    @strawberry.field(
+        description="A batch. Null if it does not exist, or if the caller does not have access to it.",
+        graphql_type=Batch | None,
+    )
     @staticmethod
     @needs_anywhere(INSIDE)
     async def batch(
         info: Info,
-        id: Annotated[strawberry.ID, strawberry.argument(description="The batch's id.")],  # noqa: A002
+        id: Annotated[strawberry.ID, strawberry.argument(description="The ID of the batch.")],  # noqa: A002
     ) -> StoredBatch | None:
-        """A batch."""
+        """Return a batch."""
         batch = await info.context.loaders.batches.load(id)
         return batch if batch and batch.price_list in info.context.caller.reach(INSIDE) else None
 
     @strawberry.field(
-        description="Batches of the lists that the caller works on, newest first.", graphql_type=Connection[Batch]
+        description="The batches of all price lists that the caller works on, newest first.",
+        graphql_type=Connection[Batch],
     )
     @staticmethod
     @needs_anywhere(INSIDE)
     async def batches(
         info: Info,
-        price_list: Annotated[strawberry.ID | None, strawberry.argument(description="Only those of this list.")] = None,
-        state: Annotated[BatchState | None, strawberry.argument(description="Only those in this state.")] = None,
+        price_list: Annotated[
+            strawberry.ID | None, strawberry.argument(description="Return only batches of this price list.")
+        ] = None,
+        state: Annotated[
+            BatchState | None, strawberry.argument(description="Return only batches in this state.")
+        ] = None,
         first: First = 20,
         after: After = None,
     ) -> Connection[StoredBatch]:
-        """A page of batches, newest first."""
+        """Return a page of batches, newest first."""
         if price_list is not None:
             info.context.caller.require(INSIDE, price_list)
-        pages, cursor = info.context.loaders.pages, cursors.read(after, cursors.NameCursor, "after")
+        pages, cursor = info.context.loaders.pages, cursors.decode(after, cursors.NameCursor, "after")
         reach = info.context.caller.reach(INSIDE)
         return Connection(
             page=await pages.batches(
                 price_list, state, cursors.page_size(first, 20), cursor.name if cursor else None, reach
             ),
-            cursor=lambda batch: cursors.write(cursors.NameCursor(batch.id)),
+            cursor=lambda batch: cursors.encode(cursors.NameCursor(batch.id)),
             count=partial(pages.count_batches, price_list, state, reach),
         )

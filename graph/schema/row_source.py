@@ -1,4 +1,4 @@
-"""The rows of a mutation's input, as storage takes them."""
+"""The rows of a mutation's input, as a row source of storage."""
 
 from graph.rows.placeholders import rows_of
 from graph.types.inputs import AppendBatchInput, PublishBatchInput
@@ -6,16 +6,16 @@ from storage import InvalidArgument, JsonRows, RowSource
 
 
 class NoPrices(InvalidArgument):
-    """Neither prices nor a file nor, in a merge, skus to remove."""
+    """The input contains no prices, no file and no skus to remove."""
 
     code = "NO_PRICES"
 
     def __init__(self) -> None:
-        super().__init__("Send the prices, either as `prices` or as `file`.", path=("input", "prices"))
+        super().__init__("Send prices, either as `prices` or as `file`.", path=("input", "prices"))
 
 
 class PricesAndFile(InvalidArgument):
-    """Prices, and a file as well."""
+    """The input contains both prices and a file."""
 
     code = "PRICES_AND_FILE"
 
@@ -23,16 +23,16 @@ class PricesAndFile(InvalidArgument):
         super().__init__("Send either `prices` or `file`, not both.", path=("input", "file"))
 
 
-async def source_of(given: PublishBatchInput | AppendBatchInput) -> RowSource:
-    """Return where the rows of an input come from.
+async def create_row_source(batch: PublishBatchInput | AppendBatchInput) -> RowSource:
+    """Return the source of the rows of a batch or part.
 
-    Raises `PricesAndFile`, `NoPrices`, `UploadReused`, and `UnknownEncoding` for a file's name that says nothing.
+    Raises `PricesAndFile`, `NoPrices`, `UploadReused`, and `UnknownEncoding` for a file name with an unknown suffix.
     """
-    if given.file is not None:
-        if given.prices is not None:
+    if batch.file is not None:
+        if batch.prices is not None:
             raise PricesAndFile
-        return given.file.rows()
-    if given.prices is None and not given.remove:
+        return batch.file.rows()
+    if batch.prices is None and not batch.remove:
         raise NoPrices
-    rows = rows_of(given.prices or ())
+    rows = rows_of(batch.prices or ())
     return await JsonRows.read(rows.json, rows.cut)

@@ -1,4 +1,4 @@
-"""What can be followed. The loaders are made anew for every event, so that each sees the present."""
+"""The root of all subscriptions. Each event gets new loaders, so that it sees the current versions."""
 
 import asyncio
 import functools
@@ -15,8 +15,8 @@ from graph.types.gates import DiffSummary
 from graph.types.publications import Publication
 from storage import BatchState, Event
 
-# How often a batch that somebody follows is looked at, in seconds.
 PROGRESS_INTERVAL_SECONDS = 0.2
+"""Interval at which the state of a followed batch is read."""
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -25,71 +25,74 @@ UNFINISHED = frozenset({BatchState.OPEN, BatchState.SEALING, BatchState.HELD})
 
 
 def until_drained(resolver: Callable[P, AsyncGenerator[T, None]]) -> Callable[P, AsyncGenerator[T, None]]:
-    """Complete a subscription when its process goes away."""
+    """Complete a subscription when its process drains."""
 
     @functools.wraps(resolver)
-    async def ending(*args: P.args, **kwargs: P.kwargs) -> AsyncGenerator[T, None]:
+    async def wrapper(*args: P.args, **kwargs: P.kwargs) -> AsyncGenerator[T, None]:
         context = cast("Info", kwargs["info"]).context
         async with aclosing(context.drain.until_ended(resolver(*args, **kwargs))) as values:
             async for value in values:
                 yield value
 
-    return ending
+    return wrapper
 
 
-@strawberry.type(description="Everything that can be followed.")
+@strawberry.type(description="The root of all subscriptions.")
 class Subscription:
     """The root of all subscriptions."""
 
-    @strawberry.subscription(description="The current version at once, then every move of the pointer.")
+    @strawberry.subscription(
+        description="Changes of the current version of a price list: the current version at once, then every "
+        "publication and rollback."
+    )
     @staticmethod
     @needs(READING, of="price_list")
     @until_drained
     async def published(
-        info: Info, price_list: Annotated[strawberry.ID, strawberry.argument(description="The list's name.")]
+        info: Info, price_list: Annotated[strawberry.ID, strawberry.argument(description="The name of the price list.")]
     ) -> AsyncGenerator[Publication, None]:
-        """Follow a list's pointer."""
+        """Follow the pointer of a price list."""
         context = info.context
-        head = await context.pointers.get(price_list)
-        last = await context.loaders.pages.last_move(price_list, head.revision)
+        pointer = await context.pointers.get(price_list)
+        last = await context.loaders.pages.last_move(price_list, pointer.revision)
         if last:
             yield await _publication(context, last)
-        revision = head.revision
+        revision = pointer.revision
         while True:
-            head = await context.pointers.wait_for_move(price_list, revision)
-            for event in await context.loaders.pages.events_between(price_list, revision, head.revision):
+            pointer = await context.pointers.wait_for_move(price_list, revision)
+            for event in await context.loaders.pages.events_between(price_list, revision, pointer.revision):
                 if event.moved:
                     context.renew()
                     yield await _publication(context, event)
-            revision = head.revision
+            revision = pointer.revision
 
     @strawberry.subscription(
-        description="The batch at once, then each change of its state and progress until it is finished."
+        description="The batch at once, then every change of its state and progress until it is finished."
     )
     @staticmethod
     @needs_anywhere(INSIDE)
     @until_drained
     async def batch_progress(
         info: Info,
-        id: Annotated[strawberry.ID, strawberry.argument(description="The batch's id.")],  # noqa: A002
+        id: Annotated[strawberry.ID, strawberry.argument(description="The ID of the batch.")],  # noqa: A002
     ) -> AsyncGenerator[Batch, None]:
         """Follow a batch."""
-        context, told = info.context, None
+        context, last = info.context, None
         while True:
             context.renew()
             batch = await context.batch_within(context.caller.reach(INSIDE), id)
-            if batch != told:
+            if batch != last:
                 yield cast("Batch", batch)
             if batch.state not in UNFINISHED:
                 return
-            told = batch
+            last = batch
             await asyncio.sleep(PROGRESS_INTERVAL_SECONDS)
 
 
 async def _publication(context: Context, event: Event) -> Publication:
     batch = await context.loaders.batches.load(event.batch) if event.batch else None
     if event.to_version is None:
-        raise AssertionError("A pointer that moved names a version.")
+        raise AssertionError("An event that moved the pointer must name a version.")
     return Publication(
         price_list=strawberry.ID(event.price_list),
         version=event.to_version,

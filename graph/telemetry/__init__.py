@@ -1,5 +1,5 @@
-"""What a process tells of itself to those who run it.
+"""Metrics, logs and traces of a process.
 
-What is counted on the way of a request or a batch is plain numbers; once a second, and only where somebody asks for
-metrics, they are told to Prometheus. Logs and traces are found by the ids of a request.
+Requests and batches update plain numbers. If metrics are enabled, these are copied to Prometheus once a second. Logs
+and traces carry the IDs of their request.
 """

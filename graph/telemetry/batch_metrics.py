@@ -1,58 +1,60 @@
-"""Metrics of batches, and of retention: what this process committed."""
+"""Metrics of batches and of retention, as committed by this process."""
 
 from collections import Counter as Counts
 
 from prometheus_client import Counter
 
-from graph.telemetry.increases import Durations, HistogramCollector, Increases
 from graph.telemetry.list_labels import ListLabels
+from graph.telemetry.updaters import CounterUpdater, HistogramCollector, HistogramUpdater
 from loaders import PointerCache
 from storage import BATCH_BOUNDS, BatchMode, BatchState, StorageMetrics
 
 _batches = Counter("pricebook_batches", "Batches that reached a state.", ["price_list", "mode", "state"])
-_rows = Counter("pricebook_batch_rows", "Prices and removals that batches brought.", ["price_list", "mode"])
+_rows = Counter("pricebook_batch_rows", "Prices and tombstones in batches.", ["price_list", "mode"])
 _duration = HistogramCollector(
     "pricebook_batch_duration_seconds",
-    "From the opening of a batch until it was published, held, rejected, aborted or failed.",
+    "Time from opening a batch until it was published, held, rejected, aborted or failed.",
     ["mode", "state"],
     buckets=BATCH_BOUNDS,
 )
-_retired = Counter("pricebook_versions_retired", "Versions that retention took.", ["price_list"])
-_restored = Counter("pricebook_versions_restored", "Versions that were brought back.", ["price_list"])
-_dropped = Counter("pricebook_layers_dropped", "Layers that were dropped because no version names them.")
+_retired = Counter("pricebook_versions_retired", "Versions that expired.", ["price_list"])
+_restored = Counter("pricebook_versions_restored", "Expired versions that were restored.", ["price_list"])
+_dropped = Counter("pricebook_layers_dropped", "Layers dropped because no version references them.")
 
 _STATES = (BatchState.PUBLISHED, BatchState.HELD, BatchState.REJECTED, BatchState.ABORTED, BatchState.FAILED)
 
 
 class BatchMetrics:
-    """Tells what the store's meter counted."""
+    """Exports the metrics of the store about batches and retention."""
 
     def __init__(self, metrics: StorageMetrics, pointers: PointerCache, labels: ListLabels) -> None:
         self._metrics = metrics
         self._pointers = pointers
         self._labels = labels
-        self._batches, self._rows, self._durations = Increases(_batches), Increases(_rows), Durations(_duration)
-        self._retired, self._restored, self._dropped = Increases(_retired), Increases(_restored), Increases(_dropped)
+        self._batches, self._rows = CounterUpdater(_batches), CounterUpdater(_rows)
+        self._durations = HistogramUpdater(_duration)
+        self._retired, self._restored = CounterUpdater(_retired), CounterUpdater(_restored)
+        self._dropped = CounterUpdater(_dropped)
 
-    def tell(self) -> None:
-        """Tell what is new."""
-        # A list begins with zeros: an alert would not see the first batch of a kind that came out of nothing.
-        lists = {self._labels.of(head.name) for head in self._pointers.price_lists()}
+    def update(self) -> None:
+        """Export what has been counted since the last update."""
+        # Every list starts with zeros: an alert on an increase would miss the first batch of a new series.
+        lists = {self._labels.label(pointer.name) for pointer in self._pointers.price_lists()}
         batches: Counts[tuple[str, ...]] = Counts({(n, m, s): 0 for n in lists for m in BatchMode for s in _STATES})
         rows: Counts[tuple[str, ...]] = Counts({(name, mode): 0 for name in lists for mode in BatchMode})
         for (name, mode, state), count in self._metrics.batches.items():
-            batches[self._labels.of(name), mode, state] += count
+            batches[self._labels.label(name), mode, state] += count
         for (name, mode), count in self._metrics.rows.items():
-            rows[self._labels.of(name), mode] += count
-        self._batches.tell(batches)
-        self._rows.tell(rows)
-        self._durations.tell({(mode, state): tally for (mode, state), tally in self._metrics.durations.items()})
-        self._retired.tell(self._by_list(lists, self._metrics.retired))
-        self._restored.tell(self._by_list(lists, self._metrics.restored))
-        self._dropped.tell({(): self._metrics.layers_dropped})
+            rows[self._labels.label(name), mode] += count
+        self._batches.update(batches)
+        self._rows.update(rows)
+        self._durations.update({(mode, state): taken for (mode, state), taken in self._metrics.durations.items()})
+        self._retired.update(self._by_list(lists, self._metrics.retired))
+        self._restored.update(self._by_list(lists, self._metrics.restored))
+        self._dropped.update({(): self._metrics.layers_dropped})
 
     def _by_list(self, lists: set[str], counts: Counts[str]) -> Counts[tuple[str, ...]]:
         totals: Counts[tuple[str, ...]] = Counts({(name,): 0 for name in lists})
         for name, count in counts.items():
-            totals[(self._labels.of(name),)] += count
+            totals[(self._labels.label(name),)] += count
         return totals

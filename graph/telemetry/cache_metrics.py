@@ -1,20 +1,22 @@
-"""Metrics of the caches: how often they had what was asked for, and the memory that they take."""
+"""Metrics of the caches: hits, misses, evictions and memory."""
 
 from collections.abc import Mapping
 from typing import Protocol
 
 from prometheus_client import Counter, Gauge
 
-from graph.telemetry.increases import Increases
+from graph.telemetry.updaters import CounterUpdater
 
-_hits = Counter("pricebook_cache_hits", "What was answered from memory.", ["cache"])
-_misses = Counter("pricebook_cache_misses", "What was looked for in memory and was not there.", ["cache"])
-_evictions = Counter("pricebook_cache_evictions", "What was let go to make room.", ["cache"])
-_bytes = Gauge("pricebook_cache_bytes", "Memory taken, as it is accounted.", ["cache"], multiprocess_mode="livesum")
+_hits = Counter("pricebook_cache_hits", "Cache hits.", ["cache"])
+_misses = Counter("pricebook_cache_misses", "Cache misses.", ["cache"])
+_evictions = Counter("pricebook_cache_evictions", "Entries evicted to free memory.", ["cache"])
+_bytes = Gauge(
+    "pricebook_cache_bytes", "Estimated memory of the entries, in bytes.", ["cache"], multiprocess_mode="livesum"
+)
 
 
 class Cache(Protocol):
-    """What counts its own use, as plain numbers: it is asked far more often than it is looked at."""
+    """A cache that counts its use in plain numbers, because it is used far more often than metrics are exported."""
 
     hits: int
     misses: int
@@ -23,16 +25,17 @@ class Cache(Protocol):
 
 
 class CacheMetrics:
-    """Tells what the caches counted."""
+    """Exports the metrics of the caches."""
 
     def __init__(self, caches: Mapping[str, Cache]) -> None:
         self._caches = caches
-        self._hits, self._misses, self._evictions = Increases(_hits), Increases(_misses), Increases(_evictions)
+        self._hits, self._misses = CounterUpdater(_hits), CounterUpdater(_misses)
+        self._evictions = CounterUpdater(_evictions)
 
-    def tell(self) -> None:
-        """Tell what is new, and the memory as it is."""
-        self._hits.tell({(name,): cache.hits for name, cache in self._caches.items()})
-        self._misses.tell({(name,): cache.misses for name, cache in self._caches.items()})
-        self._evictions.tell({(name,): cache.evictions for name, cache in self._caches.items()})
+    def update(self) -> None:
+        """Export what has been counted since the last update, and the current memory."""
+        self._hits.update({(name,): cache.hits for name, cache in self._caches.items()})
+        self._misses.update({(name,): cache.misses for name, cache in self._caches.items()})
+        self._evictions.update({(name,): cache.evictions for name, cache in self._caches.items()})
         for name, cache in self._caches.items():
             _bytes.labels(name).set(cache.bytes)

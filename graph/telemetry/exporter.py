@@ -1,6 +1,6 @@
-"""Tells Prometheus what a process counted, once a second. `cli.serve.metrics_server` shows all processes as one.
+"""The export of the metrics of a process to Prometheus. `cli.serve.metrics_server` aggregates all processes.
 
-Only where somebody asks for metrics is this imported: prometheus_client decides on import whether it keeps numbers in
+Import this module only if metrics are enabled: on import, prometheus_client decides whether to store its numbers in
 files for several processes.
 """
 
@@ -11,9 +11,8 @@ from typing import Any, Protocol
 
 from prometheus_client import Histogram
 
-from graph.cache.response_cache import ResponseCache
 from graph.telemetry.batch_metrics import BatchMetrics
-from graph.telemetry.cache_metrics import CacheMetrics
+from graph.telemetry.cache_metrics import Cache, CacheMetrics
 from graph.telemetry.list_labels import ListLabels
 from graph.telemetry.list_metrics import ListMetrics
 from graph.telemetry.mongodb_metrics import MongoDBMetrics
@@ -25,28 +24,30 @@ from storage import Store
 
 log = logging.getLogger("pricebook.telemetry")
 
-# What is in memory is told so often, and the database looked at for what is only there, in seconds.
 EXPORT_INTERVAL_SECONDS = 1.0
+"""Interval at which metrics in memory are exported."""
+
 LIST_METRICS_INTERVAL_SECONDS = 10.0
+"""Interval at which metrics that are only in the database are read."""
 
 _loop_lag = Histogram(
     "pricebook_event_loop_lag_seconds",
-    "How late the event loop came to what was due, tried once a second.",
+    "Delay of a timer of the event loop, measured once a second.",
     buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0),
 )
 
 
 class Metrics(Protocol):
-    """What can be told."""
+    """A group of metrics."""
 
-    def tell(self) -> None:
-        """Tell it."""
+    def update(self) -> None:
+        """Export the metrics."""
 
 
 class Exporter:
-    """Tells the metrics of one process, in the background."""
+    """Exports the metrics of one process in the background."""
 
-    def __init__(self, store: Store, pointers: PointerCache, responses: ResponseCache, requests: Requests) -> None:
+    def __init__(self, store: Store, pointers: PointerCache, responses: Cache, requests: Requests) -> None:
         labels = ListLabels()
         self._lists = ListMetrics(store, pointers, labels)
         self._metrics: tuple[Metrics, ...] = (
@@ -60,44 +61,44 @@ class Exporter:
         self._tasks: list[asyncio.Task[None]] = []
 
     def start(self) -> None:
-        """Begin to tell."""
-        self._begin(self._run(), "metrics")
-        self._begin(self._look(), "metrics of the database")
+        """Start the background tasks."""
+        self._start_task(self._export(), "metrics")
+        self._start_task(self._refresh_lists(), "metrics of the database")
 
     async def stop(self) -> None:
-        """Tell a last time, and no more."""
+        """Stop the background tasks, and export the metrics a last time."""
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        self.tell()
+        self.update()
 
-    def tell(self) -> None:
-        """Tell what was counted since the last time, and what is."""
+    def update(self) -> None:
+        """Export all metrics in memory."""
         for metrics in self._metrics:
-            metrics.tell()
+            metrics.update()
 
-    def _begin(self, work: Coroutine[Any, Any, None], name: str) -> None:
+    def _start_task(self, work: Coroutine[Any, Any, None], name: str) -> None:
         task = asyncio.create_task(work, name=name)
-        task.add_done_callback(_complain)
+        task.add_done_callback(_log_failure)
         self._tasks.append(task)
 
-    async def _run(self) -> None:
+    async def _export(self) -> None:
         loop = asyncio.get_running_loop()
         while True:
-            self.tell()
+            self.update()
             due = loop.time() + EXPORT_INTERVAL_SECONDS
             await asyncio.sleep(EXPORT_INTERVAL_SECONDS)
             _loop_lag.observe(max(0.0, loop.time() - due))
 
-    async def _look(self) -> None:
+    async def _refresh_lists(self) -> None:
         while True:
             try:
-                await self._lists.look()
+                await self._lists.refresh()
             except Exception as error:
-                log.warning("The database could not be looked at for metrics: %s", error)
+                log.warning("Could not read metrics from the database: %s", error)
             await asyncio.sleep(LIST_METRICS_INTERVAL_SECONDS)
 
 
-def _complain(task: asyncio.Task[None]) -> None:
+def _log_failure(task: asyncio.Task[None]) -> None:
     if not task.cancelled() and task.exception():
-        log.error("The %s are not told any more.", task.get_name(), exc_info=task.exception())
+        log.error("The export of %s has stopped.", task.get_name(), exc_info=task.exception())

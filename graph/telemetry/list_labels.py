@@ -1,24 +1,24 @@
-"""The label `price_list`: as many values as there are lists, and never more than a dashboard can show."""
+"""The `price_list` label of metrics. The number of its values is limited, so that dashboards stay usable."""
 
 MAX_LABELS = 200
-"""So many lists have metrics of their own."""
+"""Number of price lists with a label of their own."""
 
 OTHER = "_other"
-"""The label of all further lists together. No list has this name by itself: `_` cannot begin one."""
+"""The common label of all other lists. It cannot be the name of a list, because names do not start with `_`."""
 
 
 class ListLabels:
-    """Gives the first lists that are asked for labels of their own."""
+    """Assigns labels to price lists. The first `MAX_LABELS` lists get their name, all others share `OTHER`."""
 
     def __init__(self) -> None:
-        self._own: set[str] = set()
+        self._labelled: set[str] = set()
 
-    def own(self, name: str) -> bool:
-        """Whether a list has a label of its own."""
-        if name not in self._own and len(self._own) < MAX_LABELS:
-            self._own.add(name)
-        return name in self._own
+    def has_own(self, name: str) -> bool:
+        """Whether a list has a label of its own. Assigns one while labels are left."""
+        if name not in self._labelled and len(self._labelled) < MAX_LABELS:
+            self._labelled.add(name)
+        return name in self._labelled
 
-    def of(self, name: str) -> str:
+    def label(self, name: str) -> str:
         """Return the label of a list."""
-        return name if self.own(name) else OTHER
+        return name if self.has_own(name) else OTHER

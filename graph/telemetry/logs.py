@@ -1,4 +1,4 @@
-"""Logs: a line for each record, for people on a terminal, as JSON for programs."""
+"""Logging: one line for each record, as text for people or as JSON for programs."""
 
 import datetime
 import json
@@ -10,34 +10,34 @@ from graph.asgi.request_ids import ids
 from graph.telemetry.traces import trace_ids
 
 _ACCESS_ARGUMENTS = 5
-"""uvicorn's lines on requests have client, method, path, version and status."""
+"""Arguments of a record of uvicorn's access log: client, method, path, version and status."""
 
 
-class JsonLines(logging.Formatter):
-    """A JSON object a line."""
-
-    def format(self, record: logging.LogRecord) -> str:
-        """Return a record as a line."""
-        said = {**_head(record), "message": record.getMessage(), **_found(record), **_raised(self, record)}
-        return json.dumps(said)
-
-
-class HumanLines(logging.Formatter):
-    """A line as people read it; what was raised stands below."""
+class JsonFormatter(logging.Formatter):
+    """Formats a record as one line of JSON."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """Return a record as a line."""
-        head, found = _head(record), _found(record)
-        ids = "".join(f" {name}={value}" for name, value in found.items())
-        raised = "".join(f"\n{text}" for text in _raised(self, record).values())
-        return f"{head['time']} {head['level']:<8} {head['logger']}: {record.getMessage()}{ids}{raised}"
+        """Return the JSON of a record."""
+        fields = {**_head(record), "message": record.getMessage(), **_ids(record), **_exception(self, record)}
+        return json.dumps(fields)
 
 
-class WithoutQuery(logging.Filter):
-    """Takes query strings out of uvicorn's lines on requests: they have documents, and variables."""
+class TextFormatter(logging.Formatter):
+    """Formats a record as one line of text, followed by its exception."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the text of a record."""
+        head = _head(record)
+        ids = "".join(f" {name}={value}" for name, value in _ids(record).items())
+        exception = "".join(f"\n{text}" for text in _exception(self, record).values())
+        return f"{head['time']} {head['level']:<8} {head['logger']}: {record.getMessage()}{ids}{exception}"
+
+
+class QueryStringFilter(logging.Filter):
+    """Removes query strings from uvicorn's access log, because they contain documents and variables."""
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Let a record through."""
+        """Remove the query string of a record, and accept it."""
         if isinstance(record.args, tuple) and len(record.args) == _ACCESS_ARGUMENTS:
             client, method, path, *rest = record.args
             record.args = (client, method, str(path).partition("?")[0], *rest)
@@ -45,26 +45,26 @@ class WithoutQuery(logging.Filter):
 
 
 def log_config(level: str, form: str) -> dict[str, Any]:
-    """Return the logging of a process, for `logging.config.dictConfig`: all to standard error, in one form.
+    """Return the logging configuration of a process, for `logging.config.dictConfig`. It logs to standard error.
 
-    `form` is json, human, or auto: human on a terminal.
+    `form` is json, human, or auto: human on a terminal, otherwise json.
     """
     if form == "auto":
         form = "human" if sys.stderr.isatty() else "json"
-    formatter = HumanLines if form == "human" else JsonLines
+    formatter = TextFormatter if form == "human" else JsonFormatter
     threshold = level.upper()
     return {
         "version": 1,
         "disable_existing_loggers": False,
         "formatters": {"lines": {"()": f"{formatter.__module__}.{formatter.__qualname__}"}},
-        "filters": {"without_query": {"()": f"{WithoutQuery.__module__}.{WithoutQuery.__qualname__}"}},
+        "filters": {"query_string": {"()": f"{QueryStringFilter.__module__}.{QueryStringFilter.__qualname__}"}},
         "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "lines", "stream": "ext://sys.stderr"}},
         "root": {"level": "WARNING", "handlers": ["stderr"]},
-        # uvicorn tells every request on a logger of its own, and only where that is asked for.
+        # uvicorn logs requests to `uvicorn.access`, if its access log is enabled.
         "loggers": {
             "pricebook": {"level": threshold},
             "uvicorn": {"level": threshold},
-            "uvicorn.access": {"level": threshold, "filters": ["without_query"]},
+            "uvicorn.access": {"level": threshold, "filters": ["query_string"]},
         },
     }
 
@@ -78,12 +78,12 @@ def _head(record: logging.LogRecord) -> dict[str, str]:
     }
 
 
-def _found(record: logging.LogRecord) -> dict[str, str]:
-    """Return by what else of the same request is found."""
-    known = ids()
-    named = {"request_id": known.request, "trace_id": known.trace} if known else {}
-    return {name: value for name, value in {**named, **trace_ids()}.items() if value}
+def _ids(record: logging.LogRecord) -> dict[str, str]:
+    """Return the IDs of the request and trace that a record belongs to."""
+    current = ids()
+    request = {"request_id": current.request, "trace_id": current.trace} if current else {}
+    return {name: value for name, value in {**request, **trace_ids()}.items() if value}
 
 
-def _raised(formatter: logging.Formatter, record: logging.LogRecord) -> dict[str, str]:
+def _exception(formatter: logging.Formatter, record: logging.LogRecord) -> dict[str, str]:
     return {"exception": formatter.formatException(record.exc_info)} if record.exc_info else {}

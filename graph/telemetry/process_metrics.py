@@ -1,4 +1,4 @@
-"""Metrics of the process itself: what it is, and the memory that it has."""
+"""Metrics of the process itself: its version and its memory."""
 
 import os
 from importlib.metadata import version
@@ -8,20 +8,22 @@ from prometheus_client import Gauge
 
 _STATM = Path("/proc/self/statm")
 
-_build_info = Gauge("pricebook_build_info", "1, with the version that runs.", ["version"], multiprocess_mode="livemax")
-_workers = Gauge("pricebook_workers", "Processes that serve.", multiprocess_mode="livesum")
+_build_info = Gauge(
+    "pricebook_build_info", "1, labelled with the running version.", ["version"], multiprocess_mode="livemax"
+)
+_workers = Gauge("pricebook_workers", "Worker processes that are alive.", multiprocess_mode="livesum")
 _memory = Gauge(
     "pricebook_resident_memory_bytes",
-    "Resident memory of the processes that serve; not told where there is no /proc.",
+    "Resident memory of all worker processes; only on systems with /proc.",
     multiprocess_mode="livesum",
 )
 
 
 class ProcessMetrics:
-    """Tells what this process is, and its memory."""
+    """Exports the version and the memory of this process."""
 
-    def tell(self) -> None:
-        """Tell it as it is."""
+    def update(self) -> None:
+        """Export the current values."""
         _build_info.labels(version("pricebook")).set(1)
         _workers.set(1)
         if _STATM.exists():

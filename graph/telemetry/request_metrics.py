@@ -1,43 +1,48 @@
-"""Metrics of requests: how many there were, by operation and by how they ended, and how long they took."""
+"""Metrics of requests: counts by operation, code and status, durations, and requests in flight."""
 
 from collections import Counter as Counts
 
 from prometheus_client import Counter, Gauge
 
-from graph.telemetry.increases import Durations, HistogramCollector, Increases
 from graph.telemetry.requests import BOUNDS, Requests
+from graph.telemetry.updaters import CounterUpdater, HistogramCollector, HistogramUpdater
 
 _requests = Counter(
-    "pricebook_requests", "Requests that were answered, from memory or not.", ["operation", "code", "status"]
+    "pricebook_requests",
+    "Requests answered, including those answered from the response cache.",
+    ["operation", "code", "status"],
 )
 _duration = HistogramCollector(
     "pricebook_request_duration_seconds",
-    "From the first byte of a request that is read to the last of its answer.",
+    "Time from the first byte of a request until the last byte of its response.",
     ["operation"],
     buckets=BOUNDS,
 )
 _in_flight = Gauge(
-    "pricebook_requests_in_flight", "Requests being executed, and followed.", ["operation"], multiprocess_mode="livesum"
+    "pricebook_requests_in_flight",
+    "Requests and subscriptions in progress.",
+    ["operation"],
+    multiprocess_mode="livesum",
 )
 
 
 class RequestMetrics:
-    """Tells what was counted of requests."""
+    """Exports the metrics of requests."""
 
     def __init__(self, requests: Requests) -> None:
         self._requests = requests
-        self._counts, self._durations = Increases(_requests), Durations(_duration)
-        self._shown: set[str] = set()
+        self._counts, self._durations = CounterUpdater(_requests), HistogramUpdater(_duration)
+        self._exported_operations: set[str] = set()
 
-    def tell(self) -> None:
-        """Tell what is new, and what is under way."""
+    def update(self) -> None:
+        """Export what has been counted since the last update, and the requests in flight."""
         totals: Counts[tuple[str, ...]] = Counts()
-        for operation, answers in self._requests.answers.items():
-            for (code, status), count in answers.ends().items():
+        for operation, stats in self._requests.by_operation.items():
+            for (code, status), count in stats.counts_by_result().items():
                 totals[operation, code, f"{status // 100}xx"] += count
-        self._counts.tell(totals)
-        self._durations.tell({(operation,): answers for operation, answers in self._requests.answers.items()})
+        self._counts.update(totals)
+        self._durations.update({(operation,): stats for operation, stats in self._requests.by_operation.items()})
         in_flight = Counts(outcome.operation for outcome in self._requests.in_flight)
-        self._shown |= set(in_flight) | set(self._requests.answers)
-        for operation in self._shown:
+        self._exported_operations |= set(in_flight) | set(self._requests.by_operation)
+        for operation in self._exported_operations:
             _in_flight.labels(operation).set(in_flight[operation])

@@ -1,7 +1,7 @@
-"""Traces: OpenTelemetry spans of requests, operations, loads and MongoDB's commands.
+"""Traces: OpenTelemetry spans of requests, operations, loads and MongoDB commands.
 
-They are switched on by the variables that OpenTelemetry specifies: an endpoint in `OTEL_EXPORTER_OTLP_ENDPOINT`, or an
-exporter in `OTEL_TRACES_EXPORTER`. Where they are not, nothing of OpenTelemetry is imported.
+The environment variables of OpenTelemetry enable them: an endpoint in `OTEL_EXPORTER_OTLP_ENDPOINT`, or an exporter in
+`OTEL_TRACES_EXPORTER`. While traces are disabled, OpenTelemetry is not imported.
 """
 
 import os
@@ -18,38 +18,40 @@ if TYPE_CHECKING:
 
 _ENDPOINTS = ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
 _EXPORTERS = ("otlp", "console", "none")
-_NONE: AbstractContextManager[None] = nullcontext()
+_NO_SPAN: AbstractContextManager[None] = nullcontext()
 
 
 class TracesError(Exception):
-    """Traces are asked for, and cannot be had."""
+    """Traces are enabled but cannot be exported."""
 
 
 class Traces:
-    """The spans of a process. Off until `start` was called and the environment asks for them."""
+    """The tracing of a process. Disabled until `start` is called with an environment that enables it."""
 
     def __init__(self) -> None:
         self._provider: Any = None
         self._tracer: Any = None
 
     @property
-    def on(self) -> bool:
-        """Whether spans are made."""
+    def is_enabled(self) -> bool:
+        """Whether spans are recorded."""
         return self._tracer is not None
 
     def check(self, environ: Mapping[str, str] = os.environ) -> None:
-        """Return where what the environment asks for can be had. Raises `TracesError`."""
-        if exporter_of(environ):
+        """Check that the packages for the environment's exporter are installed. Raises `TracesError`."""
+        if exporter_name(environ):
             try:
                 import opentelemetry.instrumentation.pymongo  # noqa: F401, PLC0415
             except ImportError as error:
-                raise TracesError(f"Traces need more packages: pip install 'pricebook[otel]' ({error}).") from error
+                raise TracesError(
+                    f"Traces need additional packages: pip install 'pricebook[otel]' ({error})."
+                ) from error
 
     def start(self, environ: Mapping[str, str] = os.environ) -> None:
-        """Begin, if the environment asks for it. Raises `TracesError`."""
+        """Start recording spans, if the environment enables them. Raises `TracesError`."""
         self.check(environ)
-        exporter = exporter_of(environ)
-        if exporter is None or self.on:
+        exporter = exporter_name(environ)
+        if exporter is None or self.is_enabled:
             return
         from opentelemetry.instrumentation.propagators import (  # noqa: PLC0415
             TraceResponsePropagator,
@@ -65,11 +67,11 @@ class Traces:
         self._provider.add_span_processor(BatchSpanProcessor(_exporter(exporter)))
         self._tracer = self._provider.get_tracer("pricebook")
         set_global_response_propagator(TraceResponsePropagator())  # type: ignore[no-untyped-call]
-        PymongoInstrumentor().instrument(tracer_provider=self._provider, failed_hook=_without_values)
+        PymongoInstrumentor().instrument(tracer_provider=self._provider, failed_hook=_hide_values)
         dataloaders.around_batches(self.load)
 
     def stop(self) -> None:
-        """Send what is left, and make no more spans."""
+        """Send the remaining spans, and stop recording."""
         if self._provider is not None:
             from opentelemetry.instrumentation.pymongo import PymongoInstrumentor  # noqa: PLC0415
 
@@ -78,36 +80,36 @@ class Traces:
             self._provider.shutdown()
             self._provider = self._tracer = None
 
-    def around(self, app: ASGIApp) -> ASGIApp:
-        """Return the application with a span around each request, in the trace that `traceparent` names."""
-        if not self.on:
+    def instrument(self, app: ASGIApp) -> ASGIApp:
+        """Wrap an application in a span for each request, within the trace that `traceparent` names."""
+        if not self.is_enabled:
             return app
         from opentelemetry.instrumentation.asgi import OpenTelemetryMiddleware  # noqa: PLC0415
 
-        async def single(scope: Scope, receive: Receive, send: Send) -> None:
-            await app(scope, receive, send)  # what is no coroutine the library takes for an application of ASGI 2
+        async def coroutine_app(scope: Scope, receive: Receive, send: Send) -> None:
+            await app(scope, receive, send)  # the library takes other callables for ASGI 2 applications
 
         traced: ASGIApp = OpenTelemetryMiddleware(
-            single,
+            coroutine_app,
             tracer_provider=self._provider,
             exclude_spans=["send", "receive"],
-            server_request_hook=_without_query,
+            server_request_hook=_hide_query,
         )
         return traced
 
     def headers(self) -> dict[str, str]:
-        """Return the headers by which whom we call knows the trace."""
+        """Return the headers that propagate the trace to a called server."""
         headers: dict[str, str] = {}
-        if self.on:
+        if self.is_enabled:
             from opentelemetry.propagate import inject  # noqa: PLC0415
 
             inject(headers)
         return headers
 
     def operation(self, kind: str, name: str | None, document: str) -> AbstractContextManager[object]:
-        """Return a span around the execution of an operation; `document` is the digest of its text."""
-        if not self.on:
-            return _NONE
+        """Return a span for the execution of an operation. `document` is the digest of its text."""
+        if not self.is_enabled:
+            return _NO_SPAN
         attributes = {"graphql.operation.type": kind, "graphql.document.digest": document}
         if name:
             attributes["graphql.operation.name"] = name
@@ -118,30 +120,30 @@ class Traces:
 
     @contextmanager
     def load(self, loader: str, keys: int) -> Iterator[None]:
-        """Make a span around the load of a batch of keys."""
+        """Record a span for the load of a number of keys."""
         with self._tracer.start_as_current_span(f"load {loader}", attributes={"pricebook.load.keys": keys}):
             yield
 
 
 TRACES = Traces()
-"""Those of this process."""
+"""The tracing of this process."""
 
 
-def exporter_of(environ: Mapping[str, str]) -> str | None:
-    """Return where spans are to go, `otlp` or `console`; None where there are to be none. Raises `TracesError`."""
+def exporter_name(environ: Mapping[str, str]) -> str | None:
+    """Return the name of the span exporter, `otlp` or `console`; None if disabled. Raises `TracesError`."""
     if environ.get("OTEL_SDK_DISABLED", "").lower() == "true":
         return None
-    asked = environ.get("OTEL_TRACES_EXPORTER", "").strip().lower()
-    if asked and asked not in _EXPORTERS:
-        raise TracesError(f'OTEL_TRACES_EXPORTER is "{asked}"; allowed is one of {", ".join(_EXPORTERS)}.')
-    if not asked:
-        asked = "otlp" if any(environ.get(name) for name in _ENDPOINTS) else "none"
-    return None if asked == "none" else asked
+    name = environ.get("OTEL_TRACES_EXPORTER", "").strip().lower()
+    if name and name not in _EXPORTERS:
+        raise TracesError(f'OTEL_TRACES_EXPORTER is "{name}"; it must be one of {", ".join(_EXPORTERS)}.')
+    if not name:
+        name = "otlp" if any(environ.get(variable) for variable in _ENDPOINTS) else "none"
+    return None if name == "none" else name
 
 
 def trace_ids() -> dict[str, str]:
-    """Return the ids of the trace and the span that are under way, as logs have them; empty without."""
-    if not TRACES.on:
+    """Return the IDs of the current trace and span for a log record; empty without a current span."""
+    if not TRACES.is_enabled:
         return {}
     from opentelemetry import trace  # noqa: PLC0415
 
@@ -161,15 +163,15 @@ def _exporter(name: str) -> Any:
     return OTLPSpanExporter()
 
 
-def _without_query(span: "Span", scope: Mapping[str, Any]) -> None:
-    # A query string has the document and its variables.
+def _hide_query(span: "Span", scope: Mapping[str, Any]) -> None:
+    # The query string contains the document and its variables.
     for attribute in ("http.url", "http.target", "url.full"):
         span.set_attribute(attribute, scope["path"])
     span.set_attribute("url.query", "")
 
 
-def _without_values(span: "Span", event: Any) -> None:
-    # What MongoDB says of a failure may have the values of keys.
+def _hide_values(span: "Span", event: Any) -> None:
+    # The message of a failure may contain values of keys.
     from opentelemetry.trace import Status, StatusCode  # noqa: PLC0415
 
     span.set_status(Status(StatusCode.ERROR, str(event.failure.get("codeName", "failed"))))

@@ -1,6 +1,5 @@
 """The types of the schema.
 
-A resolver answers with the record that storage holds (`storage.Price`, `storage.Snapshot`, ...) and names the type it
-is shown as by `graphql_type`; fields without a resolver read the record's attribute of the same name. So a record is
-never copied on its way to the wire.
+A resolver returns a record of storage (`storage.Price`, `storage.Snapshot`, ...) and names its GraphQL type with
+`graphql_type`. Fields without a resolver read the attribute of the same name, so records are never copied.
 """

@@ -1,4 +1,4 @@
-"""Batches: what an integrator sent, and what became of it."""
+"""Batches: their state, progress, findings and errors."""
 
 import datetime
 
@@ -6,91 +6,132 @@ import strawberry
 
 from graph.context import Info
 from graph.identity.requires import as_parent
+from graph.types.enums import describe_enum
 from graph.types.gates import DiffSummary, GateFinding
 from storage import Batch as StoredBatch
 from storage import BatchMode, BatchState, PublishPolicy
 from storage import Served as StoredServed
 
-strawberry.enum(BatchMode, description="What a batch does to the current version.")
-strawberry.enum(BatchState, description="Where a batch stands.")
-strawberry.enum(PublishPolicy, description="When a batch is published.")
+describe_enum(
+    BatchMode,
+    "How a batch changes the price list.",
+    {
+        BatchMode.REPLACE: "The batch is the whole new price list. Prices that it does not contain are removed.",
+        BatchMode.MERGE: "The batch is merged into the current version. Prices that it does not name stay unchanged.",
+    },
+)
+describe_enum(
+    BatchState,
+    "The state of a batch. `PUBLISHED`, `REJECTED`, `ABORTED` and `FAILED` are final.",
+    {
+        BatchState.OPEN: "The batch accepts prices.",
+        BatchState.SEALING: "The batch is complete and is being written, verified and checked by the gates.",
+        BatchState.HELD: "The batch is sealed and waits for a review, or for `unpin` with `publishLatest`.",
+        BatchState.PUBLISHED: "The version of the batch has become current.",
+        BatchState.REJECTED: "The batch was rejected by a gate, by a reviewer, because the current version was not the "
+        "expected one, or because a newer batch superseded it.",
+        BatchState.ABORTED: "The batch was aborted before it was sealed, or was a dry run.",
+        BatchState.FAILED: "The batch contains invalid items or could not be completed.",
+    },
+)
+describe_enum(
+    PublishPolicy,
+    "When a batch is published.",
+    {
+        PublishPolicy.WHEN_VALID: "The batch is published as soon as it is valid and no gate or pin holds it.",
+        PublishPolicy.ON_APPROVAL: "The batch is held until it is approved with `approveBatch`.",
+        PublishPolicy.DRY_RUN: "The batch is only checked. The response contains findings, errors and a summary; "
+        "the batch ends as `ABORTED` and cannot be published.",
+    },
+)
 
 
-@strawberry.type(description="How far a batch has come, in prices.")
+@strawberry.type(description="The progress of a batch, counted in prices.")
 class BatchProgress:
-    """Counts of rows."""
+    """The progress of a batch, counted in prices."""
 
-    received: int = strawberry.field(description="Prices that were received.")
-    stored: int = strawberry.field(description="Prices that are stored.")
-    expected: int | None = strawberry.field(description="Prices that are to come in all, where that is known.")
+    received: int = strawberry.field(description="The number of prices received.")
+    stored: int = strawberry.field(description="The number of prices stored.")
+    expected: int | None = strawberry.field(description="The total number of prices expected. Null if unknown.")
 
 
-@strawberry.type(description="How many processes answer with a version.")
+@strawberry.type(description="How many processes serve a version.")
 class Served:
-    """Shown of `storage.Served`."""
+    """The GraphQL type of `storage.Served`."""
 
-    by: int = strawberry.field(description="Processes that answer with this version or a later one.")
-    of: int = strawberry.field(description="Processes that are alive.")
+    by: int = strawberry.field(description="The number of processes that serve this version or a later one.")
+    of: int = strawberry.field(description="The number of processes that are alive.")
 
 
-@strawberry.type(description="What is wrong with one item of a batch.")
+@strawberry.type(description="An error in one item of a batch.")
 class ItemError:
-    """Shown of `storage.ItemError`."""
+    """The GraphQL type of `storage.ItemError`."""
 
-    index: int = strawberry.field(description="The item's place in the batch, from 0.")
-    sku: str | None = strawberry.field(description="The item's sku, where it could be read.")
-    field: str | None = strawberry.field(description="The field that is wrong.")
-    line: int | None = strawberry.field(description="The line of the file, from 1.")
-    code: str = strawberry.field(description="Stable, for programs.")
-    message: str = strawberry.field(description="For people.")
+    index: int = strawberry.field(description="The position of the item in the batch, starting at 0.")
+    sku: str | None = strawberry.field(description="The sku of the item. Null if it could not be read.")
+    field: str | None = strawberry.field(
+        description="The name of the invalid field. Null if the whole item is invalid."
+    )
+    line: int | None = strawberry.field(description="The line of the file, starting at 1. Null if no file was sent.")
+    code: str = strawberry.field(description="A stable error code, for programs.")
+    message: str = strawberry.field(description="The error message, for people.")
 
 
 @strawberry.type(description="An all-or-nothing change of a price list.")
 class Batch:
-    """Shown of `storage.Batch`."""
+    """The GraphQL type of `storage.Batch`."""
 
-    id: strawberry.ID = strawberry.field(description="The batch's id.")
-    price_list: strawberry.ID = strawberry.field(description="The list that it changes.")
-    state: BatchState = strawberry.field(description="Where it stands.")
-    mode: BatchMode = strawberry.field(description="Whether it replaces the list or is laid over it.")
-    version: int | None = strawberry.field(description="The version it made, once sealed.")
+    id: strawberry.ID = strawberry.field(description="The ID of the batch.")
+    price_list: strawberry.ID = strawberry.field(description="The name of the price list that the batch changes.")
+    state: BatchState = strawberry.field(description="The state of the batch.")
+    mode: BatchMode = strawberry.field(description="Whether the batch replaces the price list or is merged into it.")
+    version: int | None = strawberry.field(
+        description="The number of the version that the batch created. Null until the batch is sealed."
+    )
     checksum: str | None = strawberry.field(
-        description="Hex digest of the sealed layer, the same for the same prices in any order."
+        description="The checksum of the sealed layer, in hexadecimal. The same prices have the same checksum, in "
+        "any order. Null until the batch is sealed."
     )
-    label: str | None = strawberry.field(description="The label that it gives its version.")
-    submitted_by: str = strawberry.field(description="Who sent it.")
-    created_at: datetime.datetime = strawberry.field(description="When it was opened.")
-    finished_at: datetime.datetime | None = strawberry.field(description="When it came to its end.")
-    findings: list[GateFinding] = strawberry.field(description="What the gates found, and what else holds it.")
+    label: str | None = strawberry.field(description="The label that the batch gives its version.")
+    submitted_by: str = strawberry.field(description="The caller that sent the batch.")
+    created_at: datetime.datetime = strawberry.field(description="When the batch was opened.")
+    finished_at: datetime.datetime | None = strawberry.field(
+        description="When the batch reached a final state. Null until then."
+    )
+    findings: list[GateFinding] = strawberry.field(
+        description="The findings of the gates, and anything else that holds the batch, such as a pin."
+    )
     summary: DiffSummary | None = strawberry.field(
-        description="What it does to the version that was current when it was sealed."
+        description="What the batch changes, compared with the version that was current when it was sealed."
     )
-    errors: list[ItemError] = strawberry.field(description="Bad items, the first 100; `errorCount` counts them all.")
-    error_count: int = strawberry.field(description="How many items are bad.")
+    errors: list[ItemError] = strawberry.field(
+        description="The errors of invalid items. Contains at most 100 errors; `errorCount` counts all of them."
+    )
+    error_count: int = strawberry.field(description="The total number of invalid items.")
 
-    @strawberry.field(description="How far it has come.")
+    @strawberry.field(description="The progress of the batch.")
     @staticmethod
     @as_parent
     def progress(root: strawberry.Parent[StoredBatch]) -> BatchProgress:
-        """How far it has come."""
+        """Return the progress of the batch."""
         return BatchProgress(received=root.received, stored=root.stored, expected=root.expected)
 
-    @strawberry.field(description="The sequence numbers that are stored, of a batch that comes in parts.")
+    @strawberry.field(description="The sequence numbers of the parts stored so far, for a batch sent in parts.")
     @staticmethod
     @as_parent
     async def sequences(root: strawberry.Parent[StoredBatch], info: Info) -> list[int]:
-        """The sequence numbers that are stored."""
+        """Return the sequence numbers of the stored parts."""
         return await info.context.loaders.part_numbers.load(root.id)
 
     @strawberry.field(
-        description="Processes that answer with this version or a later one, of all that are alive; null before it "
-        "is published.",
+        description="How many of the live processes serve the version of this batch or a later one. Null until the "
+        "batch is published.",
         graphql_type=Served | None,
     )
     @staticmethod
     @as_parent
     async def served(root: strawberry.Parent[StoredBatch], info: Info) -> StoredServed | None:
-        """How many processes answer with it."""
+        """Return how many processes serve the version of the batch."""
         if root.revision is None:
             return None
         return await info.context.loaders.served.load((root.price_list, root.revision))

@@ -1,4 +1,4 @@
-"""Connections, as the Relay cursor connections specification has them, over any page of records."""
+"""Connections of the Relay cursor connections specification, over any page of records."""
 
 from collections.abc import Awaitable, Callable
 from typing import Any, Generic, TypeVar, cast
@@ -12,55 +12,59 @@ from loaders import Page
 T = TypeVar("T")
 
 
-@strawberry.type(description="Where a page stands in its order.")
+@strawberry.type(description="Information about pagination in a connection.")
 class PageInfo:
-    """Whether there is more, and the cursors of the page's ends."""
+    """The position of a page in its connection."""
 
-    has_next_page: bool = strawberry.field(description="Whether there are records after this page.")
-    has_previous_page: bool = strawberry.field(description="Whether there are records before this page.")
-    start_cursor: str | None = strawberry.field(description="The cursor of the first record of this page.")
-    end_cursor: str | None = strawberry.field(description="The cursor of the last record of this page.")
+    has_next_page: bool = strawberry.field(description="Whether there are more items after this page.")
+    has_previous_page: bool = strawberry.field(description="Whether there are more items before this page.")
+    start_cursor: str | None = strawberry.field(
+        description="The cursor of the first item of this page. Pass it as `before` to paginate backward."
+    )
+    end_cursor: str | None = strawberry.field(
+        description="The cursor of the last item of this page. Pass it as `after` to paginate forward."
+    )
 
 
-@strawberry.type(description="A record, with its cursor.")
+@strawberry.type(description="An item in a connection, with its cursor.")
 class Edge(Generic[T]):
-    """A record at its place in an order."""
+    """An item in a connection, with its cursor."""
 
-    cursor: str = strawberry.field(description="Names this place in the order, for `after` and `before`.")
-    node: T = strawberry.field(description="The record.")
+    cursor: str = strawberry.field(description="The cursor of this item, for use as `after` or `before`.")
+    node: T = strawberry.field(description="The item.")
 
 
 class _Edge(msgspec.Struct, frozen=True, gc=False):
-    """What is shown as an `Edge`: it takes a fifth of the time to make."""
+    """The record behind an `Edge`. Creating it takes a fifth of the time of the Strawberry type."""
 
     cursor: str
     node: Any
 
 
-@strawberry.type(description="A page of records in an order.")
+@strawberry.type(description="A page of items in a fixed order.")
 class Connection(Generic[T]):
-    """A page, its cursors, and the count of all records."""
+    """A page of records. `count` returns the number of records on all pages."""
 
     page: strawberry.Private[Page[Any]]
     cursor: strawberry.Private[Callable[[Any], str]]
     count: strawberry.Private[Callable[[], Awaitable[int]]]
 
-    @strawberry.field(description="The records of this page with their cursors.")
+    @strawberry.field(description="The items of this page, with their cursors.")
     @as_parent
     def edges(self) -> list[Edge[T]]:
-        """The records of this page with their cursors."""
+        """Return the records of this page with their cursors."""
         return cast("list[Edge[T]]", [_Edge(self.cursor(record), record) for record in self.page.records])
 
-    @strawberry.field(description="The records of this page.")
+    @strawberry.field(description="The items of this page.")
     @as_parent
     def nodes(self) -> list[T]:
-        """The records of this page."""
+        """Return the records of this page."""
         return list(self.page.records)
 
-    @strawberry.field(description="Where this page stands.")
+    @strawberry.field(description="Information to aid in pagination.")
     @as_parent
     def page_info(self) -> PageInfo:
-        """Where this page stands."""
+        """Return the position of this page."""
         records = self.page.records
         return PageInfo(
             has_next_page=self.page.has_next,
@@ -69,8 +73,8 @@ class Connection(Generic[T]):
             end_cursor=self.cursor(records[-1]) if records else None,
         )
 
-    @strawberry.field(description="How many records there are in all.")
+    @strawberry.field(description="The total number of items on all pages.")
     @as_parent
     async def total_count(self) -> int:
-        """How many records there are in all."""
+        """Return the number of records on all pages."""
         return await self.count()

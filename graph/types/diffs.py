@@ -1,4 +1,4 @@
-"""What differs between two versions of a list."""
+"""Differences between two versions of a price list."""
 
 from collections.abc import Awaitable, Callable
 
@@ -8,6 +8,7 @@ from graph import cursors
 from graph.context import Context, Info
 from graph.identity.requires import as_parent
 from graph.types.connections import Connection
+from graph.types.enums import describe_enum
 from graph.types.gates import DiffSummary
 from graph.types.prices import Price
 from storage import ChangeKind
@@ -15,55 +16,70 @@ from storage import DiffSummary as StoredDiffSummary
 from storage import Price as StoredPrice
 from storage import PriceDiff as StoredPriceDiff
 
-DEFAULT_SIZE = 100
-
-strawberry.enum(ChangeKind, description="What became of a sku.")
+describe_enum(
+    ChangeKind,
+    "How a price differs between two versions.",
+    {
+        ChangeKind.ADDED: "Only the `to` version has the sku.",
+        ChangeKind.REMOVED: "Only the `from` version has the sku.",
+        ChangeKind.CHANGED: "Both versions have the sku, with different prices.",
+    },
+)
 
 Root = strawberry.Parent[StoredPriceDiff]
 
 
-@strawberry.type(description="A sku that differs between two versions.")
+@strawberry.type(description="A price that differs between two versions.")
 class PriceDiff:
-    """Shown of `storage.PriceDiff`."""
+    """The GraphQL type of `storage.PriceDiff`."""
 
-    sku: strawberry.ID = strawberry.field(description="The key of the price.")
-    change: ChangeKind = strawberry.field(description="What became of it.")
+    sku: strawberry.ID = strawberry.field(description="The sku of the price.")
+    change: ChangeKind = strawberry.field(description="Whether the price was added, removed or changed.")
 
-    @strawberry.field(description="The price in the version before; null where it had none.", graphql_type=Price | None)
+    @strawberry.field(
+        description="The price in the `from` version. Null if that version does not have the sku.",
+        graphql_type=Price | None,
+    )
     @staticmethod
     @as_parent
     def before(root: Root, info: Info) -> StoredPrice | None:
-        """The price in the version before."""
+        """Return the price in the `from` version."""
         info.context.versions[info.path] = root.versions[0]
         return root.before
 
-    @strawberry.field(description="The price in the version after; null where it has none.", graphql_type=Price | None)
+    @strawberry.field(
+        description="The price in the `to` version. Null if that version does not have the sku.",
+        graphql_type=Price | None,
+    )
     @staticmethod
     @as_parent
     def after(root: Root, info: Info) -> StoredPrice | None:
-        """The price in the version after."""
+        """Return the price in the `to` version."""
         info.context.versions[info.path] = root.versions[1]
         return root.after
 
 
-@strawberry.type(description="A page of what differs between two versions, in sku order.")
+@strawberry.type(description="A page of the differences between two versions, in sku order.")
 class PriceDiffConnection(Connection[PriceDiff]):
-    """A page, and the summary of all differences."""
+    """A page of differences. `summarize` counts the differences on all pages."""
 
-    counted: strawberry.Private[Callable[[], Awaitable[StoredDiffSummary]]]
+    summarize: strawberry.Private[Callable[[], Awaitable[StoredDiffSummary]]]
 
-    @strawberry.field(description="How many prices differ in all, and how many do not.", graphql_type=DiffSummary)
+    @strawberry.field(
+        description="The number of prices that were added, removed, changed and left unchanged.",
+        graphql_type=DiffSummary,
+    )
     @as_parent
     async def summary(self) -> StoredDiffSummary:
-        """How many prices differ in all, and how many do not."""
-        return await self.counted()
+        """Return the number of prices by how they differ."""
+        return await self.summarize()
 
 
-async def diff_of(
+async def diff_page(
     context: Context, price_list: str, versions: tuple[int, int], first: int | None, after: str | None
 ) -> PriceDiffConnection:
-    """Return a page of what differs between two versions of a list. Raises `SnapshotNotFound`, `SnapshotExpired`."""
-    window = cursors.diff_window(versions, first, after, DEFAULT_SIZE)
+    """Return a page of the differences between two versions. Raises `SnapshotNotFound`, `SnapshotExpired`."""
+    window = cursors.diff_window(versions, first, after)
     view, diffs = context.loaders.view, context.loaders.diffs
     old, new = await view.version(price_list, versions[0]), await view.version(price_list, versions[1])
 
@@ -76,7 +92,7 @@ async def diff_of(
 
     return PriceDiffConnection(
         page=await diffs.page(old, new, window),
-        cursor=lambda diff: cursors.write(cursors.DiffCursor(*versions, diff.sku)),
+        cursor=lambda diff: cursors.encode(cursors.DiffCursor(*versions, diff.sku)),
         count=count,
-        counted=summary,
+        summarize=summary,
     )

@@ -1,4 +1,4 @@
-"""Events: who did what to a price list."""
+"""Events: the audit log of a price list."""
 
 import datetime
 
@@ -7,36 +7,55 @@ import strawberry
 from graph.context import Info
 from graph.identity.requires import as_parent
 from graph.types.batches import Batch
+from graph.types.enums import describe_enum
 from storage import Batch as StoredBatch
 from storage import Event as StoredEvent
 from storage import EventKind
 
-strawberry.enum(EventKind, description="What happened.")
+describe_enum(
+    EventKind,
+    "The kind of an event.",
+    {
+        EventKind.CREATED: "The price list was created.",
+        EventKind.UPDATED: "The description, gates or retention of the price list were changed.",
+        EventKind.PUBLISHED: "A batch was published.",
+        EventKind.ROLLED_BACK: "An earlier version was made current.",
+        EventKind.PINNED: "A version was pinned.",
+        EventKind.UNPINNED: "The pin was removed.",
+        EventKind.HELD: "A batch was held by a gate, a pin or its publish policy.",
+        EventKind.APPROVED: "A held batch was approved and published.",
+        EventKind.REJECTED: "A batch was rejected.",
+        EventKind.ABORTED: "A batch was aborted.",
+        EventKind.FAILED: "A batch failed.",
+        EventKind.RETIRED: "A version expired.",
+        EventKind.RESTORED: "An expired version was restored.",
+    },
+)
 
 Root = strawberry.Parent[StoredEvent]
 
 
-@strawberry.type(description="Something that was done to a price list.")
+@strawberry.type(description="An entry in the audit log of a price list.")
 class Event:
-    """Shown of `storage.Event`."""
+    """The GraphQL type of `storage.Event`."""
 
-    kind: EventKind = strawberry.field(description="What happened.")
-    at: datetime.datetime = strawberry.field(description="When.")
-    by: str = strawberry.field(description="Who did it.")
-    reason: str | None = strawberry.field(description="Why.")
-    from_version: int | None = strawberry.field(description="The version that was current before.")
-    to_version: int | None = strawberry.field(description="The version that was current after.")
+    kind: EventKind = strawberry.field(description="The kind of the event.")
+    at: datetime.datetime = strawberry.field(description="When the event happened.")
+    by: str = strawberry.field(description="The caller that caused the event.")
+    reason: str | None = strawberry.field(description="The reason that the caller gave.")
+    from_version: int | None = strawberry.field(description="The version that was current before the event.")
+    to_version: int | None = strawberry.field(description="The version that was current after the event.")
 
-    @strawberry.field(description="The event's id.")
+    @strawberry.field(description="The ID of the event.")
     @staticmethod
     @as_parent
     def id(root: Root) -> strawberry.ID:
-        """The list's name and the event's number within it."""
+        """Return the ID: the name of the list and the number of the event within it."""
         return strawberry.ID(f"{root.price_list}:{root.revision}")
 
-    @strawberry.field(description="The batch that it was about.", graphql_type=Batch | None)
+    @strawberry.field(description="The batch that the event is about.", graphql_type=Batch | None)
     @staticmethod
     @as_parent
     async def batch(root: Root, info: Info) -> StoredBatch | None:
-        """The batch that it was about."""
+        """Return the batch that the event is about."""
         return await info.context.loaders.batches.load(root.batch) if root.batch else None

@@ -1,69 +1,81 @@
-"""What a page of prices can be asked for by."""
+"""Filters and orders of prices."""
 
 import datetime
 import decimal
 
 import strawberry
 
+from graph.types.enums import describe_enum
 from graph.types.scalars import JSON
 from storage import AttributeEquals as StoredAttributeEquals
 from storage import PriceFilter as StoredPriceFilter
 from storage import PriceOrder, Selection
 
-strawberry.enum(
+describe_enum(
     PriceOrder,
-    description="The order of prices. Prices of one amount stand in sku order, whichever way the amounts go.",
+    "The order of a list of prices.",
+    {
+        PriceOrder.SKU: "By sku, ascending.",
+        PriceOrder.AMOUNT_ASC: "By amount, ascending. Prices with the same amount are in ascending sku order.",
+        PriceOrder.AMOUNT_DESC: "By amount, descending. Prices with the same amount are in ascending sku order.",
+    },
 )
 
 
-@strawberry.input(description="A range of amounts, with its ends; an end that is left out is none.")
+@strawberry.input(description="A range of decimals. Both bounds are inclusive and optional.")
 class DecimalRange:
-    """A range of amounts."""
+    """A range of decimals."""
 
-    gte: decimal.Decimal | None = strawberry.field(default=None, description="The least.")
-    lte: decimal.Decimal | None = strawberry.field(default=None, description="The most.")
+    gte: decimal.Decimal | None = strawberry.field(default=None, description="The lower bound.")
+    lte: decimal.Decimal | None = strawberry.field(default=None, description="The upper bound.")
 
 
-@strawberry.input(description="An attribute with the value that it must have.")
+@strawberry.input(description="A condition on one attribute.")
 class AttributeEquals:
-    """An attribute with the value that it must have."""
+    """A condition on one attribute."""
 
-    name: str = strawberry.field(description="The attribute's name, as it stands; dots mean nothing.")
+    name: str = strawberry.field(description="The exact name of the attribute. Dots have no special meaning.")
     value: JSON = strawberry.field(
-        description='Equal as JSON is: 1 is 1.0 but neither true nor "1", objects in any order of their keys, '
-        "arrays in theirs."
+        description="The value that the attribute must have. Values are compared as JSON: `1` equals `1.0`, but "
+        "neither "
+        '`true` nor `"1"`. The order of object keys does not matter; the order of array items does.'
     )
 
 
 @strawberry.input(
-    description="What prices must meet, all of it. `skuPrefix` alone reads only what it answers with; all else reads "
-    "the records of the version, those of the prefix where there is one, up to a limit: `SCAN_LIMIT` beyond it."
+    description="Conditions that prices must meet. All of them apply. A filter by `skuPrefix` alone reads only the "
+    "prices that it returns. Any other filter scans the version, or the prices with the given prefix, and fails with "
+    "`SCAN_LIMIT` if it would read more prices than the server allows."
 )
 class PriceFilter:
-    """What prices must meet."""
+    """Conditions that prices must meet."""
 
-    sku_prefix: str | None = strawberry.field(default=None, description="How the sku begins.")
-    currency: str | None = strawberry.field(default=None, description="ISO 4217.")
-    amount: DecimalRange | None = strawberry.field(default=None, description="The unit amount, without tiers.")
+    sku_prefix: str | None = strawberry.field(default=None, description="The prefix that the sku must have.")
+    currency: str | None = strawberry.field(default=None, description="The currency, as an ISO 4217 code.")
+    amount: DecimalRange | None = strawberry.field(
+        default=None, description="The range of the unit amount. Quantity breaks are ignored."
+    )
     attributes: list[AttributeEquals] | None = strawberry.field(
-        default=None, description="Every pair must be equal; at most 20."
+        default=None, description="The attributes that the price must have: at most 20."
     )
     valid_on: datetime.date | None = strawberry.field(
-        default=None, description="Only prices valid on this day; a price without an end of validity has none."
+        default=None,
+        description="The day on which the price must be valid. A price without `validFrom` or `validUntil` has no "
+        "limit on that side.",
     )
 
 
-def selected(given: PriceFilter | None, order: PriceOrder | None) -> Selection:
-    """Return what a filter and an order select. Raises `InvalidArgument` for a filter that no price can meet."""
-    given = given or PriceFilter()
-    amount = given.amount or DecimalRange()
-    wanted = StoredPriceFilter(
-        sku_prefix=given.sku_prefix or "",
-        currency=given.currency,
+def to_selection(price_filter: PriceFilter | None, order: PriceOrder | None) -> Selection:
+    """Return the selection of a filter and an order. Raises `InvalidArgument` for a filter that no price can meet."""
+    price_filter = price_filter or PriceFilter()
+    amount = price_filter.amount or DecimalRange()
+    stored = StoredPriceFilter(
+        sku_prefix=price_filter.sku_prefix or "",
+        currency=price_filter.currency,
         at_least=amount.gte,
         at_most=amount.lte,
-        attributes=tuple(StoredAttributeEquals(each.name, each.value) for each in given.attributes or ()),
-        valid_on=given.valid_on,
+        attributes=tuple(StoredAttributeEquals(each.name, each.value) for each in price_filter.attributes or ()),
+        valid_on=price_filter.valid_on,
     )
-    wanted.check()
-    return Selection(wanted, order or PriceOrder.SKU)
+    stored.check()
+    return Selection(stored, order or PriceOrder.SKU)

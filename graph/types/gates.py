@@ -1,68 +1,82 @@
-"""Gates, and what they find."""
+"""Gates and their findings."""
 
 import decimal
 
 import strawberry
 
+from graph.types.enums import describe_enum
 from storage import Severity
 
-strawberry.enum(Severity, description="What a finding does to its batch.")
+describe_enum(
+    Severity,
+    "The effect of a finding on its batch.",
+    {
+        Severity.INFO: "The finding does not affect the batch.",
+        Severity.HOLD: "The batch is held for review.",
+        Severity.REJECT: "The batch is rejected.",
+    },
+)
 
 
-@strawberry.type(description="The checks between seal and publish. Null switches a gate off.")
+@strawberry.type(description="The checks that a batch must pass between seal and publish. Null disables a gate.")
 class Gates:
-    """Shown of `storage.Gates`."""
+    """The GraphQL type of `storage.Gates`."""
 
     max_shrink_percent: decimal.Decimal | None = strawberry.field(
-        description="Hold a batch that makes the list smaller by more than this."
+        description="Holds a batch that reduces the number of prices by more than this percentage."
     )
     max_changed_percent: decimal.Decimal | None = strawberry.field(
-        description="Hold a batch that changes more of the current prices than this."
+        description="Holds a batch that changes more than this percentage of the current prices."
     )
     max_price_change_percent: decimal.Decimal | None = strawberry.field(
-        description="Hold a batch in which an amount goes up or down by more than this."
-    )
-    allowed_currencies: list[str] | None = strawberry.field(description="Reject a batch with another currency.")
-    min_size: int | None = strawberry.field(description="Reject a batch that leaves fewer prices than this.")
-
-
-@strawberry.type(description="What a gate found.")
-class GateFinding:
-    """Shown of `storage.GateFinding`."""
-
-    gate: str = strawberry.field(description="The gate's name; also `pin` and `onApproval`.")
-    severity: Severity = strawberry.field(description="What it does to the batch.")
-    message: str = strawberry.field(description="For people.")
-    observed: decimal.Decimal | None = strawberry.field(description="What was found.")
-    limit: decimal.Decimal | None = strawberry.field(description="What is allowed.")
-
-
-@strawberry.type(description="What a batch does to the version before it, in prices.")
-class DiffSummary:
-    """Shown of `storage.DiffSummary`."""
-
-    added: int = strawberry.field(description="Prices that are new.")
-    removed: int = strawberry.field(description="Prices that are gone.")
-    changed: int = strawberry.field(description="Prices that differ.")
-    unchanged: int = strawberry.field(description="Prices that are the same.")
-
-
-@strawberry.input(description="The checks between seal and publish. Null switches a gate off.")
-class GatesInput:
-    """The limits of a list, all of them: what is left out is off."""
-
-    max_shrink_percent: decimal.Decimal | None = strawberry.field(
-        default=None, description="Hold a batch that makes the list smaller by more than this."
-    )
-    max_changed_percent: decimal.Decimal | None = strawberry.field(
-        default=None, description="Hold a batch that changes more of the current prices than this."
-    )
-    max_price_change_percent: decimal.Decimal | None = strawberry.field(
-        default=None, description="Hold a batch in which an amount goes up or down by more than this."
+        description="Holds a batch that raises or lowers an amount by more than this percentage."
     )
     allowed_currencies: list[str] | None = strawberry.field(
-        default=None, description="Reject a batch with another currency."
+        description="Rejects a batch with prices in any other currency (ISO 4217)."
+    )
+    min_size: int | None = strawberry.field(description="Rejects a batch that leaves fewer prices than this.")
+
+
+@strawberry.type(description="A finding of a gate about a batch.")
+class GateFinding:
+    """The GraphQL type of `storage.GateFinding`."""
+
+    gate: str = strawberry.field(
+        description="The name of the gate; `pin` or `onApproval` if the batch is held by a pin or by its publish "
+        "policy."
+    )
+    severity: Severity = strawberry.field(description="The effect of the finding on the batch.")
+    message: str = strawberry.field(description="The explanation of the finding, for people.")
+    observed: decimal.Decimal | None = strawberry.field(description="The value that the gate observed.")
+    limit: decimal.Decimal | None = strawberry.field(description="The limit that the gate allows.")
+
+
+@strawberry.type(description="The differences between two versions, counted in prices.")
+class DiffSummary:
+    """The GraphQL type of `storage.DiffSummary`."""
+
+    added: int = strawberry.field(description="The number of prices added.")
+    removed: int = strawberry.field(description="The number of prices removed.")
+    changed: int = strawberry.field(description="The number of prices changed.")
+    unchanged: int = strawberry.field(description="The number of prices left unchanged.")
+
+
+@strawberry.input(description="The checks that a batch must pass between seal and publish. Null disables a gate.")
+class GatesInput:
+    """The gates of a list. Gates that are left out are disabled."""
+
+    max_shrink_percent: decimal.Decimal | None = strawberry.field(
+        default=None, description="Holds a batch that reduces the number of prices by more than this percentage."
+    )
+    max_changed_percent: decimal.Decimal | None = strawberry.field(
+        default=None, description="Holds a batch that changes more than this percentage of the current prices."
+    )
+    max_price_change_percent: decimal.Decimal | None = strawberry.field(
+        default=None, description="Holds a batch that raises or lowers an amount by more than this percentage."
+    )
+    allowed_currencies: list[str] | None = strawberry.field(
+        default=None, description="Rejects a batch with prices in any other currency (ISO 4217)."
     )
     min_size: int | None = strawberry.field(
-        default=None, description="Reject a batch that leaves fewer prices than this."
+        default=None, description="Rejects a batch that leaves fewer prices than this."
     )

@@ -1,4 +1,4 @@
-"""What mutations take."""
+"""Inputs of mutations."""
 
 import datetime
 import decimal
@@ -17,38 +17,38 @@ from storage import BatchMode, PublishPolicy
 class PriceTierInput:
     """A quantity break."""
 
-    min_quantity: int = strawberry.field(description="The amount holds for this quantity and more.")
-    amount: decimal.Decimal = strawberry.field(description="The unit amount.")
+    min_quantity: int = strawberry.field(description="The smallest quantity that the amount applies to.")
+    amount: decimal.Decimal = strawberry.field(description="The unit amount from this quantity on.")
 
     def to_row(self) -> dict[str, Any]:
-        """Return the tier as JSON has it."""
+        """Return the JSON object of the tier."""
         return {"minQuantity": self.min_quantity, "amount": format(self.amount, "f")}
 
 
 @strawberry.input(description="One price of a batch.")
 class PriceInput:
-    """One price. Rows that come as variables are not coerced to this: see `graph.rows.placeholders`."""
+    """One price of a batch. Rows in variables are not coerced to this type: see `graph.rows.placeholders`."""
 
     sku: strawberry.ID = strawberry.field(
-        description="The key of the price: 1 to 256 bytes of UTF-8, no control characters."
+        description="The key of the price within its list: 1 to 256 bytes of UTF-8, without control characters."
     )
-    amount: decimal.Decimal = strawberry.field(description="The unit amount: not negative, at most 34 digits.")
-    currency: str = strawberry.field(description="ISO 4217.")
+    amount: decimal.Decimal = strawberry.field(description="The unit amount: not negative, with at most 34 digits.")
+    currency: str = strawberry.field(description="The currency, as an ISO 4217 code.")
     tiers: list[PriceTierInput] | None = strawberry.field(
-        default_factory=list, description="Quantity breaks, each with a minQuantity of its own."
+        default_factory=list, description="The quantity breaks: at most 100, each with a different `minQuantity`."
     )
     valid_from: datetime.date | None = strawberry.field(
-        default=None, description="The first day on which the price holds."
+        default=None, description="The first day on which the price is valid."
     )
     valid_until: datetime.date | None = strawberry.field(
-        default=None, description="The last day on which the price holds."
+        default=None, description="The last day on which the price is valid."
     )
     attributes: JSON | None = strawberry.field(
-        default=None, description="An object of at most 16 KiB, kept with the price."
+        default=None, description="Attributes of the price: a JSON object of at most 16 KiB."
     )
 
     def to_row(self) -> dict[str, Any]:
-        """Return the price as JSON has it."""
+        """Return the JSON object of the price."""
         return {
             "sku": self.sku,
             "amount": format(self.amount, "f"),
@@ -60,168 +60,199 @@ class PriceInput:
         }
 
 
-@strawberry.input(description="A list to create.")
+@strawberry.input(description="Input of `createPriceList`.")
 class CreatePriceListInput:
-    """A list to create."""
+    """Input of `createPriceList`."""
 
     name: strawberry.ID = strawberry.field(
-        description="1 to 63 of a-z, 0-9, '.', '_' and '-', a letter or digit first."
+        description="The name of the price list: 1 to 63 characters of `a-z`, `0-9`, `.`, `_` and `-`, starting with a "
+        "letter or digit."
     )
-    description: str | None = strawberry.field(default=None, description="What it is for.")
+    description: str | None = strawberry.field(default=None, description="A description of the price list.")
     gates: GatesInput | None = strawberry.field(
-        default=None, description="The checks between seal and publish; all off where they are left out."
+        default=None, description="The gates of the price list. Gates that are left out are disabled."
     )
     retention: RetentionInput | None = strawberry.field(
-        default=None, description="What keeps its versions; without it, 30 versions and 7 days."
+        default=None, description="The retention of versions. The default is 30 versions and 7 days."
     )
 
 
-@strawberry.input(description="A list to change. What is left out stays as it is.")
+@strawberry.input(description="Input of `updatePriceList`. Fields that are left out stay unchanged.")
 class UpdatePriceListInput:
-    """A list to change."""
+    """Input of `updatePriceList`."""
 
-    name: strawberry.ID = strawberry.field(description="The list's name.")
-    description: str | None = strawberry.field(default=strawberry.UNSET, description="What it is for.")
+    name: strawberry.ID = strawberry.field(description="The name of the price list.")
+    description: str | None = strawberry.field(default=strawberry.UNSET, description="A description of the price list.")
     gates: GatesInput | None = strawberry.field(
-        default=strawberry.UNSET, description="The checks between seal and publish, all of them; null for none."
+        default=strawberry.UNSET,
+        description="The gates of the price list. Replaces all gates: those left out are disabled, and null disables "
+        "all.",
     )
     retention: RetentionInput | None = strawberry.field(
-        default=None, description="What keeps its versions; what is left out stays as it is."
+        default=None, description="The retention of versions. Fields that are left out stay unchanged."
     )
 
 
-@strawberry.input(description="A whole batch in one call.")
+@strawberry.input(description="Input of `publishBatch`: a whole batch in one request.")
 class PublishBatchInput:
-    """A whole batch."""
+    """Input of `publishBatch`."""
 
-    price_list: strawberry.ID = strawberry.field(description="The list's name.")
-    mode: BatchMode = strawberry.field(description="What the batch does to the current version.")
-    prices: list[PriceInput] | None = strawberry.field(default=None, description="Either prices or file.")
+    price_list: strawberry.ID = strawberry.field(description="The name of the price list.")
+    mode: BatchMode = strawberry.field(description="Whether the batch replaces the price list or is merged into it.")
+    prices: list[PriceInput] | None = strawberry.field(
+        default=None, description="The prices. Send either `prices` or `file`."
+    )
     file: Upload | None = strawberry.field(
         default=None,
-        description="NDJSON (.ndjson, .jsonl) or CSV with a header row (.csv), plain, gzip or zstd.",
+        description="A file of prices: NDJSON (`.ndjson`, `.jsonl`) or CSV with a header row (`.csv`), uncompressed or "
+        "compressed with gzip or zstd.",
     )
-    remove: list[strawberry.ID] | None = strawberry.field(default=None, description="MERGE only: skus to take out.")
+    remove: list[strawberry.ID] | None = strawberry.field(
+        default=None, description="The skus to remove. Only allowed with `mode: MERGE`."
+    )
     idempotency_key: str = strawberry.field(
-        description="The same key gives the same batch back, however often it is sent. "
-        "The same key with another body is refused."
+        description="A key of 1 to 255 printable characters that makes retries safe: sending the same batch with the "
+        "same key again returns the first batch. The same key with different content fails with "
+        "`IDEMPOTENCY_KEY_REUSED`."
     )
     expected_version: int | None = strawberry.field(
-        default=None, description="Publish only if this is still the current version."
+        default=None,
+        description="Publish the batch only if this is still the current version; otherwise it fails with `CONFLICT`.",
     )
     publish: PublishPolicy = strawberry.field(
         default=PublishPolicy.WHEN_VALID, description="When the batch is published."
     )
-    label: str | None = strawberry.field(default=None, description="A name for the version.")
+    label: str | None = strawberry.field(
+        default=None, description="A label for the version: 1 to 255 characters. Retention keeps labelled versions."
+    )
 
 
-@strawberry.input(description="A batch that comes in parts.")
+@strawberry.input(description="Input of `openBatch`.")
 class OpenBatchInput:
-    """A batch that comes in parts."""
+    """Input of `openBatch`."""
 
-    price_list: strawberry.ID = strawberry.field(description="The list's name.")
-    mode: BatchMode = strawberry.field(description="What the batch does to the current version.")
+    price_list: strawberry.ID = strawberry.field(description="The name of the price list.")
+    mode: BatchMode = strawberry.field(description="Whether the batch replaces the price list or is merged into it.")
     idempotency_key: str = strawberry.field(
-        description="The same key gives the same batch back, however often it is sent."
+        description="A key of 1 to 255 printable characters that makes retries safe: opening a batch with the same key "
+        "again returns the first batch."
     )
     expected_version: int | None = strawberry.field(
-        default=None, description="Publish only if this is still the current version."
+        default=None,
+        description="Publish the batch only if this is still the current version; otherwise it fails with `CONFLICT`.",
     )
     publish: PublishPolicy = strawberry.field(
         default=PublishPolicy.WHEN_VALID, description="When the batch is published."
     )
-    label: str | None = strawberry.field(default=None, description="A name for the version.")
-
-
-@strawberry.input(description="One part of a batch.")
-class AppendBatchInput:
-    """One part of a batch."""
-
-    batch: strawberry.ID = strawberry.field(description="The batch's id.")
-    sequence: int = strawberry.field(
-        description="The number of this part, from 0, in any order; a number that was stored is not stored twice."
+    label: str | None = strawberry.field(
+        default=None, description="A label for the version: 1 to 255 characters. Retention keeps labelled versions."
     )
-    prices: list[PriceInput] | None = strawberry.field(default=None, description="Either prices or file.")
+
+
+@strawberry.input(description="Input of `appendBatch`: one part of a batch.")
+class AppendBatchInput:
+    """Input of `appendBatch`: one part of a batch."""
+
+    batch: strawberry.ID = strawberry.field(description="The ID of the batch.")
+    sequence: int = strawberry.field(
+        description="The number of the part, starting at 0. Parts may be sent in any order; a part that is sent again "
+        "is not stored twice."
+    )
+    prices: list[PriceInput] | None = strawberry.field(
+        default=None, description="The prices. Send either `prices` or `file`."
+    )
     file: Upload | None = strawberry.field(
         default=None,
-        description="NDJSON (.ndjson, .jsonl) or CSV with a header row (.csv), plain, gzip or zstd.",
+        description="A file of prices: NDJSON (`.ndjson`, `.jsonl`) or CSV with a header row (`.csv`), uncompressed or "
+        "compressed with gzip or zstd.",
     )
-    remove: list[strawberry.ID] | None = strawberry.field(default=None, description="MERGE only: skus to take out.")
+    remove: list[strawberry.ID] | None = strawberry.field(
+        default=None, description="The skus to remove. Only allowed with `mode: MERGE`."
+    )
 
 
-@strawberry.input(description="The end of a batch that came in parts.")
+@strawberry.input(description="Input of `commitBatch`.")
 class CommitBatchInput:
-    """The end of a batch that came in parts."""
+    """Input of `commitBatch`."""
 
-    batch: strawberry.ID = strawberry.field(description="The batch's id.")
-    parts: int = strawberry.field(description="How many sequences were sent: 0 to parts - 1.")
-    size: int = strawberry.field(description="How many prices in all.")
+    batch: strawberry.ID = strawberry.field(description="The ID of the batch.")
+    parts: int = strawberry.field(
+        description="The number of parts sent. Their sequence numbers must be 0 to `parts` - 1."
+    )
+    size: int = strawberry.field(description="The total number of prices sent in all parts.")
 
 
-@strawberry.input(description="A batch to give up.")
+@strawberry.input(description="Input of `abortBatch`.")
 class AbortBatchInput:
-    """A batch to give up."""
+    """Input of `abortBatch`."""
 
-    batch: strawberry.ID = strawberry.field(description="The batch's id.")
-    reason: str | None = strawberry.field(default=None, description="Why; it is kept with the event.")
+    batch: strawberry.ID = strawberry.field(description="The ID of the batch.")
+    reason: str | None = strawberry.field(default=None, description="The reason. It is recorded in the event log.")
 
 
-@strawberry.input(description="The decision on a batch that is held.")
+@strawberry.input(description="Input of `approveBatch` and `rejectBatch`.")
 class ReviewBatchInput:
-    """The decision on a batch that is held."""
+    """Input of `approveBatch` and `rejectBatch`."""
 
-    batch: strawberry.ID = strawberry.field(description="The batch's id.")
-    reason: str = strawberry.field(description="Why; it is kept with the event.")
+    batch: strawberry.ID = strawberry.field(description="The ID of the batch.")
+    reason: str = strawberry.field(description="The reason. It is recorded in the event log.")
 
 
-@strawberry.input(description="Where to go back to.")
+@strawberry.input(description="Input of `rollback`.")
 class RollbackInput:
-    """Where to go back to."""
+    """Input of `rollback`."""
 
-    price_list: strawberry.ID = strawberry.field(description="The list's name.")
-    to_version: int = strawberry.field(description="An earlier version that is kept.")
-    reason: str = strawberry.field(description="Why; it is kept with the event.")
+    price_list: strawberry.ID = strawberry.field(description="The name of the price list.")
+    to_version: int = strawberry.field(
+        description="The version to make current. It must have been current before and must not have expired."
+    )
+    reason: str = strawberry.field(description="The reason. It is recorded in the event log.")
     expected_version: int | None = strawberry.field(
-        default=None, description="Roll back only if this is still the current version."
+        default=None,
+        description="Roll back only if this is still the current version; otherwise the mutation fails with "
+        "`CONFLICT`.",
     )
     pin: bool = strawberry.field(
-        default=True, description="Hold the version, so that the next batch cannot undo the rollback unseen."
+        default=True, description="Whether to pin the version, so that the next batch does not undo the rollback."
     )
 
 
-@strawberry.input(description="A version to hold.")
+@strawberry.input(description="Input of `pin`.")
 class PinInput:
-    """A version to hold."""
+    """Input of `pin`."""
 
-    price_list: strawberry.ID = strawberry.field(description="The list's name.")
-    version: int = strawberry.field(description="The version that is to be current and stay so.")
-    reason: str = strawberry.field(description="Why; it is kept with the event.")
+    price_list: strawberry.ID = strawberry.field(description="The name of the price list.")
+    version: int = strawberry.field(description="The version to pin. It becomes the current version.")
+    reason: str = strawberry.field(description="The reason. It is recorded in the event log.")
 
 
-@strawberry.input(description="A list to let go.")
+@strawberry.input(description="Input of `unpin`.")
 class UnpinInput:
-    """A list to let go."""
+    """Input of `unpin`."""
 
-    price_list: strawberry.ID = strawberry.field(description="The list's name.")
-    reason: str = strawberry.field(description="Why; it is kept with the event.")
+    price_list: strawberry.ID = strawberry.field(description="The name of the price list.")
+    reason: str = strawberry.field(description="The reason. It is recorded in the event log.")
     publish_latest: bool = strawberry.field(
         default=False,
-        description="Publish the newest batch that waited for it; the others become REJECTED as superseded.",
+        description="Whether to publish the newest batch that only the pin held. The other batches that only the pin "
+        "held are rejected as superseded.",
     )
 
 
-@strawberry.input(description="A list whose versions are to go that nothing keeps.")
+@strawberry.input(description="Input of `retain`.")
 class RetainInput:
-    """A list whose versions are to go that nothing keeps."""
+    """Input of `retain`."""
 
-    price_list: strawberry.ID = strawberry.field(description="The list's name.")
-    dry_run: bool = strawberry.field(default=False, description="Tell what would go, and change nothing.")
+    price_list: strawberry.ID = strawberry.field(description="The name of the price list.")
+    dry_run: bool = strawberry.field(
+        default=False, description="Whether to only report what would expire, without changing anything."
+    )
 
 
-@strawberry.input(description="A version to bring back.")
+@strawberry.input(description="Input of `restore`.")
 class RestoreInput:
-    """A version to bring back."""
+    """Input of `restore`."""
 
-    price_list: strawberry.ID = strawberry.field(description="The list's name.")
-    version: int = strawberry.field(description="A version that retention took, not too long ago.")
-    reason: str = strawberry.field(description="Why; it is kept with the event.")
+    price_list: strawberry.ID = strawberry.field(description="The name of the price list.")
+    version: int = strawberry.field(description="An expired version whose layers have not been released yet.")
+    reason: str = strawberry.field(description="The reason. It is recorded in the event log.")

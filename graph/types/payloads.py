@@ -1,4 +1,4 @@
-"""What mutations answer."""
+"""Payloads of mutations."""
 
 import strawberry
 
@@ -7,31 +7,37 @@ from graph.types.price_lists import PriceList
 from graph.types.snapshots import Snapshot
 
 
-@strawberry.type(description="What the caller can mend.")
+@strawberry.type(description="An error that the caller can fix.")
 class UserError:
-    """What the caller can mend."""
+    """An error that the caller can fix."""
 
-    code: str = strawberry.field(description="Stable, for programs.")
-    message: str = strawberry.field(description="For people.")
-    path: list[str] | None = strawberry.field(default=None, description="The argument that it is about.")
-
-
-@strawberry.type(description="What became of a batch.")
-class BatchPayload:
-    """What became of a batch."""
-
-    batch: Batch | None = strawberry.field(default=None, description="The batch; null where none was made.")
-    snapshot: Snapshot | None = strawberry.field(default=None, description="The version that it made.")
-    user_errors: list[UserError] = strawberry.field(
-        default_factory=list, description="Why it came to nothing; empty where it went in."
+    code: str = strawberry.field(description="A stable error code, for programs.")
+    message: str = strawberry.field(description="The error message, for people.")
+    path: list[str] | None = strawberry.field(
+        default=None, description="The path to the input field that caused the error."
     )
 
 
-@strawberry.type(description="What became of a price list.")
-class PriceListPayload:
-    """What became of a price list."""
+@strawberry.type(description="The result of a mutation of a batch.")
+class BatchPayload:
+    """The result of a mutation of a batch."""
 
-    price_list: PriceList | None = strawberry.field(default=None, description="The list as it is now.")
+    batch: Batch | None = strawberry.field(
+        default=None, description="The batch. Null if the mutation was refused before it created or found one."
+    )
+    snapshot: Snapshot | None = strawberry.field(
+        default=None, description="The version that the batch created, if the batch is published or held."
+    )
     user_errors: list[UserError] = strawberry.field(
-        default_factory=list, description="Why nothing was changed; empty where it was."
+        default_factory=list, description="The errors that prevented the mutation. Empty on success."
+    )
+
+
+@strawberry.type(description="The result of a mutation of a price list.")
+class PriceListPayload:
+    """The result of a mutation of a price list."""
+
+    price_list: PriceList | None = strawberry.field(default=None, description="The price list after the mutation.")
+    user_errors: list[UserError] = strawberry.field(
+        default_factory=list, description="The errors that prevented the mutation. Empty on success."
     )

@@ -1,25 +1,23 @@
-"""Pages of prices: all of a version, or a selection of them."""
+"""Pages of prices: all prices of a version, or a selection."""
 
 from graph import cursors
 from graph.context import Context
 from graph.types.connections import Connection
 from storage import Price, Selection, Snapshot
 
-DEFAULT_SIZE = 100
-
 
 async def all_prices(
     context: Context, snapshot: Snapshot, first: int | None, after: str | None, last: int | None, before: str | None
 ) -> Connection[Price]:
-    """Return a page of a version, in sku order."""
-    window = cursors.price_window(snapshot.version, first, after, last, before, DEFAULT_SIZE)
+    """Return a page of all prices of a version, in sku order."""
+    window = cursors.price_window(snapshot.version, first, after, last, before)
 
     async def count() -> int:
         return snapshot.size
 
     return Connection(
         page=await context.loaders.pages.prices(snapshot, window),
-        cursor=lambda price: cursors.write(cursors.PriceCursor(snapshot.version, price.sku)),
+        cursor=lambda price: cursors.encode(cursors.PriceCursor(snapshot.version, price.sku)),
         count=count,
     )
 
@@ -33,11 +31,11 @@ async def selected_prices(
     last: int | None,
     before: str | None,
 ) -> Connection[Price]:
-    """Return a page of a selection, in its order."""
-    window = cursors.selection_window(snapshot.version, selection, first, after, last, before, DEFAULT_SIZE)
+    """Return a page of a selection of prices, in the order of the selection."""
+    window = cursors.selection_window(snapshot.version, selection, first, after, last, before)
     selections = context.loaders.selections
     return Connection(
         page=await selections.page(snapshot, selection, window),
-        cursor=cursors.of_selection(snapshot.version, selection),
+        cursor=cursors.selection_cursor(snapshot.version, selection),
         count=lambda: selections.count(snapshot, selection),
     )

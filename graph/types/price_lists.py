@@ -1,4 +1,4 @@
-"""Price lists, with their pointers."""
+"""Price lists."""
 
 import datetime
 from functools import partial
@@ -10,7 +10,7 @@ from graph import cursors
 from graph.context import Info
 from graph.identity.requires import INSIDE, as_parent, needs
 from graph.types.connections import Connection
-from graph.types.diffs import PriceDiffConnection, diff_of
+from graph.types.diffs import PriceDiffConnection, diff_page
 from graph.types.events import Event
 from graph.types.gates import Gates
 from graph.types.retention import Retention
@@ -24,74 +24,83 @@ from storage import Snapshot as StoredSnapshot
 
 Root = strawberry.Parent[StoredPriceList]
 
-First = Annotated[int | None, strawberry.argument(description=f"How many; at most {cursors.MAX_PAGE}.")]
-After = Annotated[str | None, strawberry.argument(description="Only those after this cursor.")]
+First = Annotated[
+    int | None, strawberry.argument(description=f"The number of items to return: at most {cursors.MAX_PAGE_SIZE}.")
+]
+After = Annotated[str | None, strawberry.argument(description="Return only items after this cursor.")]
 
 
-@strawberry.type(description="The pointer held: batches are sealed and wait.")
+@strawberry.type(description="A pin on a version. While it exists, batches are sealed and held but not published.")
 class Pin:
-    """Shown of `storage.Pin`."""
+    """The GraphQL type of `storage.Pin`."""
 
-    version: int = strawberry.field(description="The version that is held.")
-    reason: str = strawberry.field(description="Why.")
-    by: str = strawberry.field(description="Who pinned it.")
-    at: datetime.datetime = strawberry.field(description="When.")
+    version: int = strawberry.field(description="The pinned version.")
+    reason: str = strawberry.field(description="The reason for the pin.")
+    by: str = strawberry.field(description="The caller that pinned the version.")
+    at: datetime.datetime = strawberry.field(description="When the version was pinned.")
 
 
-@strawberry.type(description="A named set of prices with its own pointer and history.")
+@strawberry.type(description="A named set of prices with versions, a current version and a history.")
 class PriceList:
-    """Shown of `storage.PriceList`."""
+    """The GraphQL type of `storage.PriceList`."""
 
-    name: strawberry.ID = strawberry.field(description="The list's name.")
-    description: str | None = strawberry.field(description="What it is for.")
+    name: strawberry.ID = strawberry.field(description="The unique name of the price list.")
+    description: str | None = strawberry.field(description="The description of the price list.")
     current_version: int | None = strawberry.field(
-        name="currentVersion", description="The version that the pointer names; null before a first was published."
+        name="currentVersion",
+        description="The number of the current version. Null before the first version is published.",
     )
 
-    @strawberry.field(description="Set while the pointer is held.", graphql_type=Pin | None)
+    @strawberry.field(
+        description="The pin on the current version. Null if the price list is not pinned.", graphql_type=Pin | None
+    )
     @staticmethod
     @needs(INSIDE, of="root.name")
     def pin(root: Root, info: Info) -> StoredPin | None:
-        """Who holds the pointer, and why."""
+        """Return the pin of the list."""
         return root.pin
 
-    @strawberry.field(description="The checks between seal and publish.", graphql_type=Gates)
+    @strawberry.field(description="The checks that a batch must pass between seal and publish.", graphql_type=Gates)
     @staticmethod
     @needs(INSIDE, of="root.name")
     def gates(root: Root, info: Info) -> StoredGates:
-        """The checks between seal and publish."""
+        """Return the gates of the list."""
         return root.gates
 
-    @strawberry.field(description="What keeps its versions.", graphql_type=Retention)
+    @strawberry.field(description="The rules that keep versions from expiring.", graphql_type=Retention)
     @staticmethod
     @needs(INSIDE, of="root.name")
     def retention(root: Root, info: Info) -> StoredRetention:
-        """What keeps its versions."""
+        """Return the retention of the list."""
         return root.retention
 
-    @strawberry.field(description="The version that the pointer names.", graphql_type=Snapshot | None)
+    @strawberry.field(
+        description="The current version. Null before the first version is published.", graphql_type=Snapshot | None
+    )
     @staticmethod
     @as_parent
     async def current(root: Root, info: Info) -> StoredSnapshot | None:
-        """The version that the pointer names."""
+        """Return the current version."""
         version = root.current_version
         return None if version is None else await info.context.loaders.view.version(root.name, version)
 
-    @strawberry.field(description="Its versions that are kept, newest first.", graphql_type=Connection[Snapshot])
+    @strawberry.field(
+        description="The versions that have not expired, newest first.", graphql_type=Connection[Snapshot]
+    )
     @staticmethod
     @as_parent
     async def snapshots(root: Root, info: Info, first: First = 20, after: After = None) -> Connection[StoredSnapshot]:
-        """A page of its versions, newest first."""
-        pages, cursor = info.context.loaders.pages, cursors.read(after, cursors.NumberCursor, "after")
+        """Return a page of the versions, newest first."""
+        pages, cursor = info.context.loaders.pages, cursors.decode(after, cursors.NumberCursor, "after")
         return Connection(
             page=await pages.snapshots(root.name, cursors.page_size(first, 20), cursor.number if cursor else None),
-            cursor=lambda snapshot: cursors.write(cursors.NumberCursor(snapshot.version)),
+            cursor=lambda snapshot: cursors.encode(cursors.NumberCursor(snapshot.version)),
             count=partial(pages.count_snapshots, root.name),
         )
 
     @strawberry.field(
-        description="What differs between two versions that are kept, in sku order. The cost follows what was merged "
-        "between them, not the size of the list.",
+        description="The differences between two versions, in sku order. The cost depends on the prices merged between "
+        "the versions, not on the size of the list.",
         graphql_type=PriceDiffConnection,
     )
     @staticmethod
@@ -99,29 +108,30 @@ class PriceList:
     async def diff(
         root: Root,
         info: Info,
-        from_: Annotated[int, strawberry.argument(name="from", description="The version before.")],
-        to: Annotated[int, strawberry.argument(description="The version after; it may be the older one.")],
+        from_: Annotated[int, strawberry.argument(name="from", description="The version to compare from.")],
+        to: Annotated[int, strawberry.argument(description="The version to compare to. It may be older than `from`.")],
         first: First = 100,
         after: After = None,
     ) -> PriceDiffConnection:
-        """A page of what differs between two versions."""
-        return await diff_of(info.context, root.name, (from_, to), first, after)
+        """Return a page of the differences between two versions."""
+        return await diff_page(info.context, root.name, (from_, to), first, after)
 
     @strawberry.field(
-        description="Who did what, when and why: newest first, append-only.", graphql_type=Connection[Event]
+        description="The audit log of the price list: who did what, when and why, newest first.",
+        graphql_type=Connection[Event],
     )
     @staticmethod
     @needs(INSIDE, of="root.name")
     async def events(root: Root, info: Info, first: First = 20, after: After = None) -> Connection[StoredEvent]:
-        """A page of its events, newest first."""
-        pages, cursor = info.context.loaders.pages, cursors.read(after, cursors.NumberCursor, "after")
+        """Return a page of the events, newest first."""
+        pages, cursor = info.context.loaders.pages, cursors.decode(after, cursors.NumberCursor, "after")
 
         async def count() -> int:
-            # Events are numbered without a gap, with the pointer's revision.
+            # Every event increments the revision of the pointer.
             return root.revision
 
         return Connection(
             page=await pages.events(root.name, cursors.page_size(first, 20), cursor.number if cursor else None),
-            cursor=lambda event: cursors.write(cursors.NumberCursor(event.revision)),
+            cursor=lambda event: cursors.encode(cursors.NumberCursor(event.revision)),
             count=count,
         )

@@ -1,4 +1,4 @@
-"""Prices."""
+"""Prices and their history."""
 
 import datetime
 import decimal
@@ -17,44 +17,50 @@ from storage import PriceVersion as StoredPriceVersion
 Root = strawberry.Parent[StoredPrice]
 
 
-@strawberry.type(description="A quantity break.")
+@strawberry.type(description="A quantity break: the unit amount from a quantity on.")
 class PriceTier:
-    """Shown of `storage.Tier`."""
+    """The GraphQL type of `storage.Tier`."""
 
-    min_quantity: int = strawberry.field(description="The amount holds for this quantity and more.")
-    amount: decimal.Decimal = strawberry.field(description="The unit amount.")
+    min_quantity: int = strawberry.field(description="The smallest quantity that the amount applies to.")
+    amount: decimal.Decimal = strawberry.field(description="The unit amount from this quantity on.")
 
 
-@strawberry.type(description="One price of a version.")
+@strawberry.type(description="A price in one version of a price list.")
 class Price:
-    """Shown of `storage.Price`."""
+    """The GraphQL type of `storage.Price`."""
 
     sku: strawberry.ID = strawberry.field(description="The key of the price within its list.")
-    amount: decimal.Decimal = strawberry.field(description="The unit amount, exact.")
-    currency: str = strawberry.field(description="ISO 4217.")
+    amount: decimal.Decimal = strawberry.field(description="The exact unit amount, before quantity breaks.")
+    currency: str = strawberry.field(description="The currency, as an ISO 4217 code.")
     tiers: list[PriceTier] = strawberry.field(
-        description="Quantity breaks in ascending minQuantity; empty where the amount holds for any quantity."
+        description="The quantity breaks, by ascending `minQuantity`. Empty if the amount applies to any quantity."
     )
-    valid_from: datetime.date | None = strawberry.field(description="The first day on which the price holds.")
-    valid_until: datetime.date | None = strawberry.field(description="The last day on which the price holds.")
-    attributes: JSON = strawberry.field(description="What the integrator keeps with the price, as an object.")
+    valid_from: datetime.date | None = strawberry.field(
+        description="The first day on which the price is valid. Null if unlimited."
+    )
+    valid_until: datetime.date | None = strawberry.field(
+        description="The last day on which the price is valid. Null if unlimited."
+    )
+    attributes: JSON = strawberry.field(
+        description="The attributes that the integrator sent with the price, as a JSON object."
+    )
 
-    @strawberry.field(description="The unit amount for a quantity, the quantity breaks applied.")
+    @strawberry.field(description="The unit amount for a quantity, with quantity breaks applied.")
     @staticmethod
     @as_parent
     def unit_amount(
-        root: Root, quantity: Annotated[int, strawberry.argument(description="How many, from 1.")] = 1
+        root: Root, quantity: Annotated[int, strawberry.argument(description="The quantity: 1 or more.")] = 1
     ) -> decimal.Decimal:
-        """The unit amount for a quantity."""
+        """Return the unit amount for a quantity."""
         if quantity < 1:
             raise InvalidArgument(f"`quantity` is {quantity}; it must be 1 or more.", path=("quantity",))
         return root.unit_amount(quantity)
 
     @strawberry.field(
-        description="The changes of this sku's price, newest first: the versions up to this one in which it became "
-        "what it was. The first is the one in which the present price came in. Versions count that were current once "
-        "and are kept, rolled back or not; the oldest of them is where a price came in that it has. Looks back over "
-        "at most 1000 versions: `SCAN_LIMIT` where that is not enough for `first` changes.",
+        description="The changes of this price up to this version, newest first: one entry for each version that "
+        "changed it. Considers all retained versions that have been current, including those rolled back later; the "
+        "oldest of them counts as a change if it contains the sku. Examines at most 1000 versions, and fails with "
+        "`SCAN_LIMIT` if they contain fewer than `first` changes and older versions exist.",
         graphql_type=list["PriceVersion"],
     )
     @staticmethod
@@ -62,35 +68,40 @@ class Price:
     async def history(
         root: Root,
         info: Info,
-        first: Annotated[int | None, strawberry.argument(description=f"How many; at most {cursors.MAX_PAGE}.")] = 10,
+        first: Annotated[
+            int | None,
+            strawberry.argument(description=f"The number of changes to return: at most {cursors.MAX_PAGE_SIZE}."),
+        ] = 10,
     ) -> list[StoredPriceVersion]:
-        """The changes of this sku's price."""
+        """Return the changes of the price, newest first."""
         version, count = info.context.version_at(info.path), cursors.page_size(first, 10)
         return await info.context.loaders.histories.load((version.price_list, version.version, root.sku, count))
 
 
-@strawberry.type(description="A change of a price.")
+@strawberry.type(description="A change in the history of a price.")
 class PriceVersion:
-    """Shown of `storage.PriceVersion`."""
+    """The GraphQL type of `storage.PriceVersion`."""
 
-    @strawberry.field(description="The version that brought the change.")
+    @strawberry.field(description="The version that changed the price.")
     @staticmethod
     @as_parent
     def version(root: strawberry.Parent[StoredPriceVersion]) -> int:
-        """The version that brought the change."""
+        """Return the number of the version that changed the price."""
         return root.snapshot.version
 
-    @strawberry.field(description="When that version was current for the first time.")
+    @strawberry.field(description="When that version first became current.")
     @staticmethod
     @as_parent
     def published_at(root: strawberry.Parent[StoredPriceVersion]) -> datetime.datetime | None:
-        """When that version was current for the first time."""
+        """Return when that version first became current."""
         return root.snapshot.published_at
 
-    @strawberry.field(description="The price since then; null where it was taken out.", graphql_type=Price | None)
+    @strawberry.field(
+        description="The price in that version. Null if the version removed the sku.", graphql_type=Price | None
+    )
     @staticmethod
     @as_parent
     def price(root: strawberry.Parent[StoredPriceVersion], info: Info) -> StoredPrice | None:
-        """The price since then."""
+        """Return the price in that version."""
         info.context.versions[info.path] = root.snapshot
         return root.price

@@ -1,4 +1,4 @@
-"""Publications: the moves of a pointer, as they happen."""
+"""Publications: changes of the current version, as they happen."""
 
 import datetime
 
@@ -8,13 +8,17 @@ from graph.types.gates import DiffSummary
 from storage import EventKind
 
 
-@strawberry.type(description="A move of a list's pointer.")
+@strawberry.type(description="A change of the current version of a price list.")
 class Publication:
-    """What became current, and what was before."""
+    """A change of the current version of a price list."""
 
-    price_list: strawberry.ID = strawberry.field(description="The list.")
-    version: int = strawberry.field(description="The version that is current now.")
-    previous_version: int | None = strawberry.field(description="The version that was current before.")
-    kind: EventKind = strawberry.field(description="What moved it.")
-    at: datetime.datetime = strawberry.field(description="When.")
-    summary: DiffSummary | None = strawberry.field(description="What its batch did, where a batch moved it.")
+    price_list: strawberry.ID = strawberry.field(description="The name of the price list.")
+    version: int = strawberry.field(description="The version that became current.")
+    previous_version: int | None = strawberry.field(
+        description="The version that was current before. Null for the first publication."
+    )
+    kind: EventKind = strawberry.field(description="The kind of event that changed the current version.")
+    at: datetime.datetime = strawberry.field(description="When the version became current.")
+    summary: DiffSummary | None = strawberry.field(
+        description="What the batch changed. Null if no batch caused the event, as for a rollback."
+    )

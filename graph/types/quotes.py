@@ -1,4 +1,4 @@
-"""Quotes: what some quantities cost in one version."""
+"""Quotes: the cost of quantities of skus in one version."""
 
 import decimal
 
@@ -7,52 +7,55 @@ import strawberry
 from storage import InvalidArgument
 
 MAX_LINES = 1000
+"""Lines of a quote."""
 
 
-@strawberry.input(description="A quantity of one sku.")
+@strawberry.input(description="A line to be quoted: a quantity of one sku.")
 class QuoteLineInput:
-    """A quantity of one sku."""
+    """A line to be quoted: a quantity of one sku."""
 
-    sku: strawberry.ID = strawberry.field(description="The key of the price.")
-    quantity: int = strawberry.field(description="How many, from 1.")
+    sku: strawberry.ID = strawberry.field(description="The sku to price.")
+    quantity: int = strawberry.field(description="The quantity: 1 or more.")
 
 
 @strawberry.type(description="A line of a quote.")
 class QuoteLine:
-    """Shown of `storage.QuoteLine`."""
+    """The GraphQL type of `storage.QuoteLine`."""
 
-    sku: strawberry.ID = strawberry.field(description="As it was asked for.")
-    quantity: int = strawberry.field(description="As it was asked for.")
+    sku: strawberry.ID = strawberry.field(description="The requested sku.")
+    quantity: int = strawberry.field(description="The requested quantity.")
     unit_amount: decimal.Decimal | None = strawberry.field(
-        description="The unit amount for this quantity, the quantity breaks applied; null where the version has no "
-        "such sku."
+        description="The unit amount for this quantity, with quantity breaks applied. Null if the version does not "
+        "have the sku."
     )
     amount: decimal.Decimal | None = strawberry.field(
-        description="The unit amount times the quantity, exact; null where the version has no such sku."
+        description="The unit amount times the quantity, exact. Null if the version does not have the sku."
     )
 
 
 @strawberry.type(
-    description="What some quantities cost, all priced from one version, exactly and without rounding. The days on "
-    "which prices are valid are not looked at."
+    description="The cost of quantities of skus, priced from one version, exactly and without rounding. Ignores the "
+    "validity dates of prices."
 )
 class Quote:
-    """Shown of `storage.Quote`."""
+    """The GraphQL type of `storage.Quote`."""
 
-    version: int = strawberry.field(description="The version that the lines are priced from.")
-    lines: list[QuoteLine] = strawberry.field(description="The lines, in the order asked for.")
+    version: int = strawberry.field(description="The version from which the lines are priced.")
+    lines: list[QuoteLine] = strawberry.field(description="The lines, in the order of the request.")
     total: decimal.Decimal | None = strawberry.field(
-        description="The sum of the lines; null where a line has no price, where the lines have more than one "
-        "currency, and where there are no lines."
+        description="The sum of the line amounts. Null if a line has no price, if the lines have several currencies, "
+        "or if there are no lines."
     )
-    currency: str | None = strawberry.field(description="That of the total; null where there is no total.")
+    currency: str | None = strawberry.field(
+        description="The currency of the total, as an ISO 4217 code. Null if the total is null."
+    )
     complete: bool = strawberry.field(description="Whether every line has a price.")
 
 
 def check_lines(lines: list[QuoteLineInput]) -> None:
     """Raise `InvalidArgument` for more than `MAX_LINES` lines, or a quantity under 1."""
     if len(lines) > MAX_LINES:
-        raise InvalidArgument(f"At most {MAX_LINES} lines at once, not {len(lines)}.", path=("lines",))
+        raise InvalidArgument(f"`lines` has {len(lines)} items; at most {MAX_LINES} are allowed.", path=("lines",))
     for index, line in enumerate(lines):
         if line.quantity < 1:
             raise InvalidArgument(

@@ -1,22 +1,27 @@
-"""What keeps a version of a list."""
+"""Retention: the rules that keep versions from expiring."""
 
 import strawberry
 
 
 @strawberry.type(
-    description="A version is kept while it is among the newest `versions`, or younger than `days`, or pinned, or "
-    "labelled."
+    description="The retention of a price list. A version is kept while it is among the newest `versions`, younger "
+    "than `days`, current, pinned or labelled, or if it was read recently. All other versions expire."
 )
 class Retention:
-    """Shown of `storage.Retention`."""
+    """The GraphQL type of `storage.Retention`."""
 
-    versions: int = strawberry.field(description="So many of the newest are kept.")
-    days: int = strawberry.field(description="So long each is kept.")
+    versions: int = strawberry.field(description="The number of newest versions to keep.")
+    days: int = strawberry.field(description="The number of days to keep each version.")
 
 
-@strawberry.input(description="What keeps a version; what is left out stays as it is, or is the default.")
+@strawberry.input(
+    description="The retention of a price list. Fields that are left out stay unchanged, or have their default in a "
+    "new list."
+)
 class RetentionInput:
-    """What keeps a version."""
+    """The retention of a price list."""
 
-    versions: int | None = strawberry.field(default=None, description="Keep so many of the newest; from 1.")
-    days: int | None = strawberry.field(default=None, description="Keep each so long; 0 for no time.")
+    versions: int | None = strawberry.field(
+        default=None, description="The number of newest versions to keep: 1 or more."
+    )
+    days: int | None = strawberry.field(default=None, description="The number of days to keep each version: 0 or more.")

@@ -1,4 +1,4 @@
-"""What retention takes."""
+"""Expiration of versions and layers."""
 
 import datetime
 
@@ -8,32 +8,38 @@ from graph.types.payloads import UserError
 from graph.types.scalars import BigInt
 
 
-@strawberry.type(description="A version that goes.")
+@strawberry.type(description="A version that expires.")
 class Retirement:
-    """Shown of `storage.Retirement`."""
+    """The GraphQL type of `storage.Retirement`."""
 
-    version: int = strawberry.field(description="The version.")
-    reason: str = strawberry.field(description="Why nothing keeps it.")
+    version: int = strawberry.field(description="The number of the version.")
+    reason: str = strawberry.field(description="Why retention does not keep it.")
     restorable_until: datetime.datetime | None = strawberry.field(
-        description="Until when it can be brought back by `restore`."
+        description="Until when `restore` can bring the version back."
     )
 
 
-@strawberry.type(description="A layer that no version names any more. It is dropped when nobody can be reading it.")
+@strawberry.type(
+    description="A layer that no version references any more. It is dropped once no reader can be using it."
+)
 class LayerDrop:
-    """Shown of `storage.LayerDrop`."""
+    """The GraphQL type of `storage.LayerDrop`."""
 
-    layer: strawberry.ID = strawberry.field(description="The layer's id.")
-    reason: str = strawberry.field(description="Why nothing keeps it.")
-    bytes: BigInt = strawberry.field(description="What it takes on the disk of a member.")
+    layer: strawberry.ID = strawberry.field(description="The ID of the layer.")
+    reason: str = strawberry.field(description="Why retention does not keep it.")
+    bytes: BigInt = strawberry.field(
+        description="The disk space that the layer takes on each replica set member, in bytes."
+    )
 
 
-@strawberry.type(description="What retention did to a list, or would do.")
+@strawberry.type(description="The result of `retain`.")
 class RetainPayload:
-    """What retention did to a list, or would do."""
+    """The result of `retain`."""
 
-    retirements: list[Retirement] = strawberry.field(default_factory=list, description="Versions that go.")
-    drops: list[LayerDrop] = strawberry.field(default_factory=list, description="Layers that go with them, later.")
+    retirements: list[Retirement] = strawberry.field(default_factory=list, description="The versions that expire.")
+    drops: list[LayerDrop] = strawberry.field(
+        default_factory=list, description="The layers that are dropped later, once those versions have expired."
+    )
     user_errors: list[UserError] = strawberry.field(
-        default_factory=list, description="Why nothing was done; empty where it was."
+        default_factory=list, description="The errors that prevented the mutation. Empty on success."
     )

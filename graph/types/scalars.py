@@ -1,12 +1,15 @@
-"""The scalars that GraphQL does not bring."""
+"""The custom scalars of the schema."""
 
+import datetime
 import decimal
 import re
+from dataclasses import replace
 from typing import Any, NewType
 
 import strawberry
 from graphql import GraphQLError
 from strawberry.schema.config import StrawberryConfig
+from strawberry.schema.types.base_scalars import DateDefinition, DateTimeDefinition
 
 from graph.rows.upload import Upload
 
@@ -16,53 +19,61 @@ BigInt = NewType("BigInt", int)
 _plain_decimal = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?").fullmatch
 
 
-def _decimal_to_wire(value: decimal.Decimal) -> str:
-    text = str(value)  # takes a third of the time of `format`, and differs from it only where there is an exponent
+def _serialize_decimal(value: decimal.Decimal) -> str:
+    text = str(value)  # takes a third of the time of `format`, and differs from it only for an exponent
     return format(value, "f") if "E" in text else text
 
 
-def _decimal_from_wire(value: object) -> decimal.Decimal:
+def _parse_decimal(value: object) -> decimal.Decimal:
     if not isinstance(value, str):
-        raise GraphQLError('A Decimal is a string, such as "12.50".')
+        raise GraphQLError('A Decimal must be a string, such as "12.50".')
     if not _plain_decimal(value):
-        raise GraphQLError(f'{value[:40]!r} is no decimal in plain notation, such as "12.50".')
+        raise GraphQLError(f'{value[:40]!r} is not a decimal in plain notation, such as "12.50".')
     return decimal.Decimal(value)
 
 
-def _as_it_is(value: Any) -> Any:
+def _pass_through(value: Any) -> Any:
     return value
 
 
-def _upload_from_wire(value: object) -> Upload:
+def _parse_upload(value: object) -> Upload:
     if not isinstance(value, Upload):
-        raise GraphQLError("A file comes in a multipart request: null in `operations`, and named in `map`.")
+        raise GraphQLError("A file must be sent in a multipart request: as null in `operations`, and named in `map`.")
     return value
 
 
-def _upload_to_wire(_: object) -> Any:
-    raise GraphQLError("A file goes one way only.")
+def _serialize_upload(_: object) -> Any:
+    raise GraphQLError("Upload is an input type only.")
 
 
 CONFIG = StrawberryConfig(
     scalar_map={
+        datetime.date: replace(DateDefinition, description="A calendar date in ISO 8601 format, such as `2026-11-28`."),
+        datetime.datetime: replace(
+            DateTimeDefinition,
+            description="A date and time in ISO 8601 format, such as `2026-11-28T17:45:00+00:00`.",
+        ),
         decimal.Decimal: strawberry.scalar(
             name="Decimal",
-            description='An exact decimal, on the wire a string in plain notation: "12.50". Never a float.',
-            serialize=_decimal_to_wire,
-            parse_value=_decimal_from_wire,
+            description='An exact decimal number, serialized as a string in plain notation, such as `"12.50"`. Never a '
+            "float.",
+            serialize=_serialize_decimal,
+            parse_value=_parse_decimal,
         ),
-        JSON: strawberry.scalar(name="JSON", description="Any JSON value.", serialize=_as_it_is, parse_value=_as_it_is),
+        JSON: strawberry.scalar(
+            name="JSON", description="Any JSON value.", serialize=_pass_through, parse_value=_pass_through
+        ),
         BigInt: strawberry.scalar(
             name="BigInt",
-            description="An integer beyond 32 bits, on the wire a JSON number.",
-            serialize=_as_it_is,
-            parse_value=_as_it_is,
+            description="An integer that may exceed 32 bits, serialized as a JSON number.",
+            serialize=_pass_through,
+            parse_value=_pass_through,
         ),
         Upload: strawberry.scalar(
             name="Upload",
-            description="GraphQL multipart request specification.",
-            serialize=_upload_to_wire,
-            parse_value=_upload_from_wire,
+            description="A file, sent according to the GraphQL multipart request specification.",
+            serialize=_serialize_upload,
+            parse_value=_parse_upload,
         ),
     }
 )

@@ -10,7 +10,8 @@ from graph.context import Answer, Info
 from graph.identity.requires import INSIDE, as_parent, needs
 from graph.types.batches import Batch
 from graph.types.connections import Connection
-from graph.types.filters import PriceFilter, selected
+from graph.types.enums import describe_enum
+from graph.types.filters import PriceFilter, to_selection
 from graph.types.price_connections import all_prices, selected_prices
 from graph.types.prices import Price
 from graph.types.quotes import MAX_LINES, Quote, QuoteLineInput, check_lines
@@ -22,51 +23,63 @@ from storage import Quote as StoredQuote
 from storage import Snapshot as StoredSnapshot
 
 MAX_SKUS = 1000
+"""Skus of one `pricesBySku`."""
 
-strawberry.enum(SnapshotState, description="Where a version stands.")
+describe_enum(
+    SnapshotState,
+    "The state of a version.",
+    {
+        SnapshotState.SEALED: "The version is complete but has never been current.",
+        SnapshotState.PUBLISHED: "The version is current or has been current.",
+        SnapshotState.RETIRED: "The version has expired, or its batch was not published. It cannot be read.",
+    },
+)
 
 Root = strawberry.Parent[StoredSnapshot]
 
 
-@strawberry.type(description="One immutable version of a price list.")
+@strawberry.type(description="An immutable version of a price list.")
 class Snapshot:
-    """Shown of `storage.Snapshot`."""
+    """The GraphQL type of `storage.Snapshot`."""
 
-    price_list: strawberry.ID = strawberry.field(description="The list that this is a version of.")
-    version: int = strawberry.field(description="Counts the versions of the list from 1; never used twice.")
-    size: int = strawberry.field(description="Number of prices in this version.")
-    state: SnapshotState = strawberry.field(description="Where it stands.")
-    created_at: datetime.datetime = strawberry.field(description="When it was sealed.")
-    published_at: datetime.datetime | None = strawberry.field(
-        description="Null until it was current for the first time."
+    price_list: strawberry.ID = strawberry.field(description="The name of the price list.")
+    version: int = strawberry.field(
+        description="The number of the version, starting at 1. Numbers only grow and are never used twice."
     )
-    label: str | None = strawberry.field(description="The label that its batch gave it.")
+    size: int = strawberry.field(description="The number of prices in this version.")
+    state: SnapshotState = strawberry.field(description="The state of the version.")
+    created_at: datetime.datetime = strawberry.field(description="When the version was sealed.")
+    published_at: datetime.datetime | None = strawberry.field(
+        description="When the version first became current. Null if it has never been current."
+    )
+    label: str | None = strawberry.field(description="The label that the batch gave this version.")
 
-    @strawberry.field(description="The batch that made it.", graphql_type=Batch | None)
+    @strawberry.field(description="The batch that created this version.", graphql_type=Batch | None)
     @staticmethod
     @needs(INSIDE, of="root.price_list")
     async def batch(root: Root, info: Info) -> StoredBatch | None:
-        """The batch that made it."""
+        """Return the batch that created this version."""
         return await info.context.loaders.batches.load(root.batch)
 
     @strawberry.field(
-        description="The price of a sku; null where this version has no such sku.", graphql_type=Price | None
+        description="The price of a sku. Null if this version does not have the sku.", graphql_type=Price | None
     )
     @staticmethod
     @as_parent
     def price(
         root: Root,
         info: Info,
-        sku: Annotated[strawberry.ID, strawberry.argument(description="The key of the price.")],
+        sku: Annotated[strawberry.ID, strawberry.argument(description="The sku to look up.")],
     ) -> Answer[StoredPrice]:
-        """The price of a sku."""
+        """Return the price of a sku."""
         info.context.versions[info.path] = root
         prices = info.context.loaders.prices
         cached = prices.cached(root, sku)
         return prices.load(root, sku) if cached is MISSING else cached
 
     @strawberry.field(
-        description="In the order asked for; null where this version has no such sku.",
+        description="The prices of several skus, in the order of `skus`. An item is null if this version does not have "
+        "the sku.",
         graphql_type=list[Price | None],
     )
     @staticmethod
@@ -74,20 +87,22 @@ class Snapshot:
     def prices_by_sku(
         root: Root,
         info: Info,
-        skus: Annotated[list[strawberry.ID], strawberry.argument(description=f"At most {MAX_SKUS}.")],
+        skus: Annotated[
+            list[strawberry.ID], strawberry.argument(description=f"The skus to look up: at most {MAX_SKUS}.")
+        ],
     ) -> Answer[list[StoredPrice | None]]:
-        """The prices of some skus, in their order."""
+        """Return the prices of several skus, in their order."""
         if len(skus) > MAX_SKUS:
-            raise InvalidArgument(f"At most {MAX_SKUS} skus at once, not {len(skus)}.", path=("skus",))
+            raise InvalidArgument(f"`skus` has {len(skus)} items; at most {MAX_SKUS} are allowed.", path=("skus",))
         info.context.versions[info.path] = root
         prices = info.context.loaders.prices
         cached = prices.cached_many(root, skus)
         return prices.load_many(root, skus) if cached is None else cached
 
     @strawberry.field(
-        description="In sku order unless `orderBy` says otherwise. Cursors name their version: a walk stays on it "
-        "across publishes; `SNAPSHOT_EXPIRED` once retention took it. They also know their filter and order, which "
-        "have to stay the same.",
+        description="The prices of this version, in sku order unless `orderBy` is given. Cursors name their version, "
+        "so pagination stays on one version while others are published; it fails with `SNAPSHOT_EXPIRED` if that "
+        "version expires. Use a cursor only with the same `filter` and `orderBy`.",
         graphql_type=Connection[Price],
     )
     @staticmethod
@@ -96,40 +111,54 @@ class Snapshot:
         root: Root,
         info: Info,
         first: Annotated[
-            int | None, strawberry.argument(description=f"How many, from the start; at most {cursors.MAX_PAGE}.")
+            int | None,
+            strawberry.argument(
+                description=f"The number of prices to return from the start: at most {cursors.MAX_PAGE_SIZE}."
+            ),
         ] = 100,
-        after: Annotated[str | None, strawberry.argument(description="Only those after this cursor.")] = None,
+        after: Annotated[str | None, strawberry.argument(description="Return only prices after this cursor.")] = None,
         last: Annotated[
-            int | None, strawberry.argument(description="How many, from the end; goes before `first`.")
+            int | None,
+            strawberry.argument(
+                description="The number of prices to return from the end. Takes precedence over `first`."
+            ),
         ] = None,
-        before: Annotated[str | None, strawberry.argument(description="Only those before this cursor.")] = None,
+        before: Annotated[str | None, strawberry.argument(description="Return only prices before this cursor.")] = None,
         filter: Annotated[  # noqa: A002
-            PriceFilter | None, strawberry.argument(description="Only those that meet it; `totalCount` counts them.")
+            PriceFilter | None,
+            strawberry.argument(
+                description="Return only prices that match this filter. `totalCount` counts all of them."
+            ),
         ] = None,
         order_by: Annotated[
             PriceOrder | None,
             strawberry.argument(
-                description="An order of amounts reads all prices that meet the filter's `skuPrefix`, up to a limit: "
-                "`SCAN_LIMIT` beyond it."
+                description="The order of the prices. Ordering by amount scans the version, or the prices with the "
+                "`skuPrefix` of the filter, and fails with `SCAN_LIMIT` if it would read more prices than the server "
+                "allows."
             ),
         ] = None,
     ) -> Connection[StoredPrice]:
-        """A page of the prices."""
+        """Return a page of the prices."""
         info.context.versions[info.path] = root
-        selection = selected(filter, order_by)
+        selection = to_selection(filter, order_by)
         if selection.is_everything:
             return await all_prices(info.context, root, first, after, last, before)
         return await selected_prices(info.context, root, selection, first, after, last, before)
 
-    @strawberry.field(description="Every line is priced from this one version.", graphql_type=Quote)
+    @strawberry.field(
+        description="The cost of quantities of skus. All lines are priced from this version.", graphql_type=Quote
+    )
     @staticmethod
     @as_parent
     async def quote(
         root: Root,
         info: Info,
-        lines: Annotated[list[QuoteLineInput], strawberry.argument(description=f"At most {MAX_LINES}.")],
+        lines: Annotated[
+            list[QuoteLineInput], strawberry.argument(description=f"The lines to quote: at most {MAX_LINES}.")
+        ],
     ) -> StoredQuote:
-        """What some quantities cost."""
+        """Return the cost of quantities of skus."""
         check_lines(lines)
         prices = await info.context.loaders.prices.load_many(root, [line.sku for line in lines])
         return quote(root.version, [(line.sku, line.quantity) for line in lines], prices)

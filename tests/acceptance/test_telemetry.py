@@ -86,4 +86,4 @@ def test_a_server_logs_json_lines_without_secrets_and_sends_its_traces(tmp_path:
 def test_traces_that_cannot_be_had_are_refused(tmp_path: Path) -> None:
     with running(tmp_path, "serve", PRICEBOOK_PORT="0", OTEL_TRACES_EXPORTER="zipkin") as run:
         assert run.wait() == 2
-    assert run.said == 'Error: OTEL_TRACES_EXPORTER is "zipkin"; allowed is one of otlp, console, none.\n'
+    assert run.said == 'Error: OTEL_TRACES_EXPORTER is "zipkin"; it must be one of otlp, console, none.\n'

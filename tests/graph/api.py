@@ -1,4 +1,4 @@
-"""The API as its clients see it."""
+"""Clients of the API for tests."""
 
 import secrets
 from collections.abc import AsyncIterator, Mapping, Sequence
@@ -46,47 +46,48 @@ mutation ($input: RollbackInput!) {
 
 
 ANYBODY = Caller("anybody", EVERYTHING)
-"""Who calls an application that has nobody at its door."""
+"""The caller of an application without authentication."""
 
-BODY_BYTES = 64 << 20
+MAX_BODY_BYTES = 64 << 20
+"""Limit of a request body."""
 
 
-def open_settings(**given: Any) -> Settings:
-    """Settings of an application that everybody may use, as often as they like."""
-    return Settings(**{"anonymous": "admin", "max_rate": 0, **given})
+def open_settings(**settings: Any) -> Settings:
+    """Return settings that allow everything to anonymous callers, without a rate limit."""
+    return Settings(**{"anonymous": "admin", "max_rate": 0, **settings})
 
 
 def row(sku: str, amount: str = "1.00", currency: str = "EUR", **more: Any) -> Row:
-    """A price as an integrator sends it."""
+    """Return a row of a batch."""
     return {"sku": sku, "amount": amount, "currency": currency, **more}
 
 
 def codes(payload: dict[str, Any]) -> list[str]:
-    """The codes of a mutation's user errors."""
+    """Return the codes of the user errors of a payload."""
     return [error["code"] for error in payload["userErrors"]]
 
 
 class Client:
-    """A client of a server, wherever that runs."""
+    """A client of a server."""
 
     def __init__(self, http: httpx.AsyncClient) -> None:
         self.http = http
 
     async def answer(self, document: str, **variables: Any) -> dict[str, Any]:
-        """The JSON of a response."""
+        """Send an operation and return the JSON of the response."""
         response = await self.http.post("/graphql", json={"query": document, "variables": variables})
         answer: dict[str, Any] = response.json()
         return answer
 
     async def data(self, document: str, **variables: Any) -> dict[str, Any]:
-        """The data of a response that must be without errors."""
+        """Send an operation and return its data; fail if there are errors."""
         answer = await self.answer(document, **variables)
         assert "errors" not in answer, answer["errors"]
         data: dict[str, Any] = answer["data"]
         return data
 
     async def error_codes(self, document: str, **variables: Any) -> list[str]:
-        """The codes of a response's top-level errors."""
+        """Send an operation and return the codes of the top-level errors."""
         answer = await self.answer(document, **variables)
         return [error["extensions"]["code"] for error in answer.get("errors", [])]
 
@@ -97,21 +98,21 @@ class Client:
             assert not payload["userErrors"]
 
     async def submit(self, price_list: str, prices: Any, key: str | None = None, **more: Any) -> dict[str, Any]:
-        """Send a batch, with a new idempotency key unless one is given, and return the payload."""
+        """Send a batch and return the payload. The default is a new idempotency key."""
         key = key or secrets.token_hex(8)
         order = {"priceList": price_list, "mode": "REPLACE", "idempotencyKey": key, "prices": prices, **more}
         payload: dict[str, Any] = (await self.data(PUBLISH, input=order))["publishBatch"]
         return payload
 
     async def publish(self, price_list: str, prices: Sequence[Row]) -> int:
-        """Send a batch that must be published, and return its version."""
+        """Send a batch and return its version; fail unless it is published."""
         payload = await self.submit(price_list, prices)
         assert payload["batch"]["state"] == "PUBLISHED", payload
         version: int = payload["batch"]["version"]
         return version
 
     async def amounts(self, price_list: str) -> dict[str, str] | None:
-        """The current version as {sku: amount}; None where there is none."""
+        """Return the amounts of the current version by sku; None without a current version."""
         snapshot = (
             await self.data(
                 "query ($l: ID!) { snapshot(priceList: $l) { prices { nodes { sku amount } } } }", l=price_list
@@ -121,7 +122,7 @@ class Client:
 
 
 class Api(Client):
-    """A client of an application in this process. `runtime` is what that application holds open."""
+    """A client of an application in this process, with the runtime of the application."""
 
     def __init__(self, http: httpx.AsyncClient, runtime: Runtime) -> None:
         super().__init__(http)
@@ -130,7 +131,7 @@ class Api(Client):
 
 @asynccontextmanager
 async def serving(settings: Settings) -> AsyncIterator[Api]:
-    """Run the application's lifespan as a server would, and yield a client of it."""
+    """Run the lifespan of an application, as a server does, and yield a client."""
     app = create_app(settings)
     async with app.router.lifespan_context(app) as state:
         assert state is not None
@@ -139,20 +140,20 @@ async def serving(settings: Settings) -> AsyncIterator[Api]:
 
 
 def http_client(app: ASGIApp) -> httpx.AsyncClient:
-    """An HTTP client of an ASGI application, or of an endpoint without what stands before it but for the body's limit.
+    """Return an HTTP client of an ASGI application or endpoint, behind the body limit and without authentication.
 
-    Without that nothing notes that a body was read, and each answer would wait for what is left of it.
+    The body limit records that a body was read; otherwise each response would wait for the rest of the body.
     """
-    limited = BodyLimitMiddleware(app, BODY_BYTES, BODY_BYTES)
+    limited = BodyLimitMiddleware(app, MAX_BODY_BYTES, MAX_BODY_BYTES)
 
-    async def let_in(scope: Scope, receive: Receive, send: Send) -> None:
+    async def authenticated(scope: Scope, receive: Receive, send: Send) -> None:
         await limited({**scope, CALLER: ANYBODY}, receive, send)
 
-    return httpx.AsyncClient(transport=httpx.ASGITransport(let_in), base_url="http://localhost")
+    return httpx.AsyncClient(transport=httpx.ASGITransport(authenticated), base_url="http://localhost")
 
 
 def with_state(app: ASGIApp, state: Mapping[str, Any]) -> ASGIApp:
-    """The application with the state that its lifespan would have made."""
+    """Return an application with the state that its lifespan would set."""
 
     async def stateful(scope: Scope, receive: Receive, send: Send) -> None:
         await app({**scope, "state": dict(state)}, receive, send)

@@ -1,4 +1,4 @@
-"""A running application for each test."""
+"""The `api` fixture: a running application for each test."""
 
 import secrets
 from collections.abc import AsyncIterator
@@ -11,7 +11,7 @@ from tests.graph.api import Api, open_settings, serving
 
 @pytest.fixture
 async def api(mongodb_uri: str) -> AsyncIterator[Api]:
-    """A client of an application of the test's own, on a database of its own."""
+    """A client of a new application with a new database."""
     database = f"test_{secrets.token_hex(6)}"
     async with serving(open_settings(mongodb_uri=mongodb_uri, mongodb_database=database)) as api:
         yield api

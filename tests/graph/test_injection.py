@@ -1,4 +1,4 @@
-"""What callers send is data: in no command does it become a key, an operator, a path, or the name of a collection."""
+"""Input of callers stays data: it never becomes a key, operator, path or collection name of a MongoDB command."""
 
 import secrets
 from collections.abc import AsyncIterator, Iterator, Mapping
@@ -45,66 +45,66 @@ HOSTILE = (
 )
 
 
-FAULTS = ("INTERNAL", "GRAPHQL_VALIDATION_FAILED", "GRAPHQL_PARSE_FAILED")
-"""Codes that say that the service, or this test, is wrong."""
+FAILURES = ("INTERNAL", "GRAPHQL_VALIDATION_FAILED", "GRAPHQL_PARSE_FAILED")
+"""Codes of errors of the service or of this test."""
 
 
-class Commands(CommandListener):
-    """Notes where in the commands of a client what callers sent is anything but data."""
+class InjectionListener(CommandListener):
+    """Records every place in MongoDB commands in which input of callers is not data."""
 
     def __init__(self) -> None:
-        self.wrong: list[str] = []
+        self.injections: list[str] = []
         self.seen = 0
 
     def started(self, event: CommandStartedEvent) -> None:
         self.seen += 1
         name, command = event.command_name, event.command
         if MARK in str(command.get(name)):
-            self.wrong.append(f"{name} {command.get(name)}")
-        # What is inserted is data from its first key on; prices may have attributes of any name.
+            self.injections.append(f"{name} {command.get(name)}")
+        # Inserted documents are data, including their keys: attributes may have any name.
         parts = {key: value for key, value in command.items() if key not in ("documents", name)}
-        self.wrong += [f"{name}: {place}" for place in misplaced(parts, evaluated=False)]
+        self.injections += [f"{name}: {path}" for path in find_injections(parts, evaluated=False)]
 
     def succeeded(self, event: Any) -> None:
         """Do nothing."""
 
     def failed(self, event: Any) -> None:
-        """Do nothing: the caller is told."""
+        """Do nothing: the caller receives the error."""
 
 
-def misplaced(value: Any, *, evaluated: bool, path: str = "") -> Iterator[str]:
-    """Yield the places of marked keys, and of marked texts that MongoDB would take for paths or patterns.
+def find_injections(value: Any, *, evaluated: bool, path: str = "") -> Iterator[str]:
+    """Yield the paths of marked keys, and of marked strings that MongoDB would evaluate.
 
-    Within `evaluated` parts, as pipelines are, a text that begins with `$` is a path, unless it is a `$literal`.
+    In `evaluated` parts, such as pipelines, a string that starts with `$` is a field path unless it is a `$literal`.
     """
     if isinstance(value, Mapping):
         for key, inner in value.items():
             if MARK in key:
                 yield f"{path}.{key}"
             if key != "$literal":
-                runs = evaluated or key in ("pipeline", "$expr") or (key == "u" and isinstance(inner, list))
-                yield from misplaced(inner, evaluated=runs, path=f"{path}.{key}")
+                is_evaluated = evaluated or key in ("pipeline", "$expr") or (key == "u" and isinstance(inner, list))
+                yield from find_injections(inner, evaluated=is_evaluated, path=f"{path}.{key}")
     elif isinstance(value, list | tuple):
         for inner in value:
-            yield from misplaced(inner, evaluated=evaluated, path=f"{path}[]")
+            yield from find_injections(inner, evaluated=evaluated, path=f"{path}[]")
     elif isinstance(value, str) and MARK in value and evaluated and value.startswith("$"):
         yield f"{path} = {value}"
 
 
-def test_what_is_misplaced_is_found() -> None:
+def test_injections_are_found() -> None:
     text = f"$x{MARK}"
-    assert [*misplaced({"filter": {text: 1}}, evaluated=False)]
-    assert [*misplaced({"updates": [{"u": [{"$set": {"a": text}}]}]}, evaluated=False)]
-    assert [*misplaced({"pipeline": [{"$match": {"$expr": {"$eq": ["$a", text]}}}]}, evaluated=False)]
-    assert not [*misplaced({"filter": {"_id": text}, "updates": [{"u": {"$set": {"a": text}}}]}, evaluated=False)]
-    assert not [*misplaced({"pipeline": [{"$set": {"a": {"$literal": text}}}]}, evaluated=False)]
+    assert [*find_injections({"filter": {text: 1}}, evaluated=False)]
+    assert [*find_injections({"updates": [{"u": [{"$set": {"a": text}}]}]}, evaluated=False)]
+    assert [*find_injections({"pipeline": [{"$match": {"$expr": {"$eq": ["$a", text]}}}]}, evaluated=False)]
+    assert not [*find_injections({"filter": {"_id": text}, "updates": [{"u": {"$set": {"a": text}}}]}, evaluated=False)]
+    assert not [*find_injections({"pipeline": [{"$set": {"a": {"$literal": text}}}]}, evaluated=False)]
 
 
 @pytest.fixture
-async def watched(mongodb_uri: str) -> AsyncIterator[tuple[Api, Commands]]:
-    """An application with the list `retail`, and the commands of its client."""
-    commands, database = Commands(), f"test_{secrets.token_hex(6)}"
-    client: AsyncMongoClient[dict[str, Any]] = AsyncMongoClient(mongodb_uri, tz_aware=True, event_listeners=[commands])
+async def watched(mongodb_uri: str) -> AsyncIterator[tuple[Api, InjectionListener]]:
+    """An application with a list `retail`, and a listener to its commands."""
+    listener, database = InjectionListener(), f"test_{secrets.token_hex(6)}"
+    client: AsyncMongoClient[dict[str, Any]] = AsyncMongoClient(mongodb_uri, tz_aware=True, event_listeners=[listener])
     store = Store(client, database)
     pointers = PointerCache(store, 0)
     runtime = Runtime(store, pointers, ResponseCache(pointers, 0), Authenticator(ANYBODY, store.api_keys))
@@ -118,14 +118,14 @@ async def watched(mongodb_uri: str) -> AsyncIterator[tuple[Api, Commands]]:
         api = Api(http, runtime)
         await api.create("retail")
         await api.publish("retail", [row("a", attributes={"colour": "red"})])
-        yield api, commands
+        yield api, listener
     await pointers.stop()
     await client.drop_database(database)
     await store.close()
 
 
 def literal(type_: GraphQLInputType, text: str, known: Mapping[str, str], name: str = "") -> str | None:
-    """A value of a type with the text wherever a text can be; None where there is none of that type."""
+    """Return a literal of a type with the text wherever a string is allowed; None if the type has no literal."""
     if isinstance(type_, GraphQLNonNull):
         return literal(type_.of_type, text, known, name)
     if isinstance(type_, GraphQLList):
@@ -137,7 +137,7 @@ def literal(type_: GraphQLInputType, text: str, known: Mapping[str, str], name: 
         values = {each: literal(field.type, text, known, each) for each, field in type_.fields.items()}
         return f"{{{', '.join(f'{each}: {value}' for each, value in values.items() if value)}}}"
     quoted = '"' + known.get(name, text).replace("\\", "\\\\").replace('"', '\\"').replace("\x00", "\\u0000") + '"'
-    others: dict[str, str | None] = {
+    literals: dict[str, str | None] = {
         "Int": "1",
         "Float": "1.5",
         "Boolean": "true",
@@ -147,28 +147,28 @@ def literal(type_: GraphQLInputType, text: str, known: Mapping[str, str], name: 
         "JSON": f"{{a: {quoted}}}",
         "Upload": None,
     }
-    return others.get(str(get_named_type(type_)), quoted)
+    return literals.get(str(get_named_type(type_)), quoted)
 
 
-def called(name: str, arguments: Mapping[str, GraphQLArgument], text: str, known: Mapping[str, str]) -> str:
-    """A field with all of its arguments."""
+def field_call(name: str, arguments: Mapping[str, GraphQLArgument], text: str, known: Mapping[str, str]) -> str:
+    """Return a field with all of its arguments."""
     values = {each: literal(argument.type, text, known, each) for each, argument in arguments.items()}
-    given = ", ".join(f"{each}: {value}" for each, value in values.items() if value)
-    return f"{name}({given})" if given else name
+    listed = ", ".join(f"{each}: {value}" for each, value in values.items() if value)
+    return f"{name}({listed})" if listed else name
 
 
-def selected(field: GraphQLField) -> str:
+def selection_of(field: GraphQLField) -> str:
     return "{ __typename }" if is_object_type(get_named_type(field.type)) else ""
 
 
 def documents(text: str) -> Iterator[str]:
-    """Every root field, and every field of a version and a list, with the text in all of their arguments."""
+    """Yield documents with each root field and each field of versions and lists, with the text in all arguments."""
     for root, keyword in (("Query", "query"), ("Mutation", "mutation")):
         type_ = SCHEMA.type_map[root]
         assert isinstance(type_, GraphQLObjectType)
         for name, field in type_.fields.items():
             for known in ({}, {"priceList": "retail", "name": "retail"}):
-                yield f"{keyword} {{ {called(name, field.args, text, known)} {selected(field)} }}"
+                yield f"{keyword} {{ {field_call(name, field.args, text, known)} {selection_of(field)} }}"
     for root, inside in (("Snapshot", 'snapshot(priceList: "retail")'), ("PriceList", 'priceList(name: "retail")')):
         type_ = SCHEMA.type_map[root]
         assert isinstance(type_, GraphQLObjectType)
@@ -176,27 +176,27 @@ def documents(text: str) -> Iterator[str]:
             if field.args:
                 for known in ({}, {"orderBy": ""}):
                     args = {each: value for each, value in field.args.items() if each not in ("last", "before", *known)}
-                    yield f"{{ {inside} {{ {called(name, args, text, {})} {selected(field)} }} }}"
-                    args.pop("after", None)  # a cursor that is none hides the rest
-                    yield f"{{ {inside} {{ {called(name, args, text, {})} {selected(field)} }} }}"
+                    yield f"{{ {inside} {{ {field_call(name, args, text, {})} {selection_of(field)} }} }}"
+                    args.pop("after", None)  # a malformed cursor would hide the other arguments
+                    yield f"{{ {inside} {{ {field_call(name, args, text, {})} {selection_of(field)} }} }}"
 
 
 @pytest.mark.parametrize("text", HOSTILE, ids=range(len(HOSTILE)))
-async def test_no_argument_becomes_anything_but_data(watched: tuple[Api, Commands], text: str) -> None:
-    api, commands = watched
-    seen = commands.seen
+async def test_arguments_stay_data(watched: tuple[Api, InjectionListener], text: str) -> None:
+    api, listener = watched
+    seen = listener.seen
     for document in documents(text):
         answer = await api.answer(document)
         for error in answer.get("errors", []):
-            assert error["extensions"]["code"] not in FAULTS, (document, error)
-    assert commands.seen > seen
-    assert commands.wrong == []
+            assert error["extensions"]["code"] not in FAILURES, (document, error)
+    assert listener.seen > seen
+    assert listener.injections == []
 
 
-async def test_attributes_of_any_name_come_back_as_they_went_in(watched: tuple[Api, Commands]) -> None:
-    api, commands = watched
+async def test_attributes_with_any_name_are_returned_unchanged(watched: tuple[Api, InjectionListener]) -> None:
+    api, listener = watched
     attributes = {"$set": {"a.b": [1, {"$where": MARK}]}, "a.b": "$gt", f"${MARK}": None, "": {"": ""}}
     await api.publish("retail", [row("a", attributes=attributes)])
     document = '{ snapshot(priceList: "retail") { price(sku: "a") { attributes } } }'
     assert (await api.data(document))["snapshot"]["price"]["attributes"] == attributes
-    assert commands.wrong == []
+    assert listener.injections == []

@@ -1,15 +1,15 @@
-"""ETags: another for whatever an answer depends on, and what `If-None-Match` says of them by RFC 9110."""
+"""ETags differ in everything that a response depends on; If-None-Match is evaluated as in RFC 9110."""
 
 from typing import Any
 
 import graphql
 import pytest
 
-from graph.cache.etags import ETags, has
+from graph.cache.etags import ETags, matches
 from graph.schema.build import build_schema
 
 SCHEMA = build_schema()._schema
-ASKED: dict[str, Any] = {
+REQUEST: dict[str, Any] = {
     "scope": "anonymous",
     "media_type": "application/json",
     "document": "digest",
@@ -36,28 +36,28 @@ ASKED: dict[str, Any] = {
         {"versions": {}},
     ],
 )
-def test_what_an_answer_depends_on_gives_another_etag(change: dict[str, Any]) -> None:
+def test_an_etag_changes_with_everything_that_the_response_depends_on(change: dict[str, Any]) -> None:
     etags = ETags(SCHEMA)
-    assert etags.etag(**ASKED) != etags.etag(**{**ASKED, **change})
+    assert etags.etag(**REQUEST) != etags.etag(**{**REQUEST, **change})
 
 
 def test_an_etag_is_the_same_in_every_process() -> None:
-    again = {**ASKED, "variables": {"b": {"d": None, "c": "x"}, "a": 1}}
-    assert ETags(SCHEMA).etag(**ASKED) == ETags(build_schema()._schema).etag(**again)
+    again = {**REQUEST, "variables": {"b": {"d": None, "c": "x"}, "a": 1}}
+    assert ETags(SCHEMA).etag(**REQUEST) == ETags(build_schema()._schema).etag(**again)
 
 
 def test_a_release_with_another_schema_has_other_etags() -> None:
-    assert ETags(SCHEMA).etag(**ASKED) != ETags(graphql.build_schema("type Query { a: Int }")).etag(**ASKED)
+    assert ETags(SCHEMA).etag(**REQUEST) != ETags(graphql.build_schema("type Query { a: Int }")).etag(**REQUEST)
 
 
-def test_numbers_of_any_size_are_told_apart() -> None:
+def test_large_numbers_are_distinguished() -> None:
     etags = ETags(SCHEMA)
-    one, other = ({**ASKED, "variables": {"a": 10**30 + n}} for n in range(2))
+    one, other = ({**REQUEST, "variables": {"a": 10**30 + n}} for n in range(2))
     assert etags.etag(**one) != etags.etag(**other)
 
 
 @pytest.mark.parametrize(
-    ("if_none_match", "found"),
+    ("if_none_match", "expected"),
     [
         (b'"abc"', True),
         (b'W/"abc"', True),
@@ -74,5 +74,5 @@ def test_numbers_of_any_size_are_told_apart() -> None:
         (b'w"', False),
     ],
 )
-def test_if_none_match_is_read_as_rfc_9110_has_it(if_none_match: bytes, found: bool) -> None:
-    assert has(if_none_match, b'"abc"') is found
+def test_if_none_match_is_evaluated_as_in_rfc_9110(if_none_match: bytes, expected: bool) -> None:
+    assert matches(if_none_match, b'"abc"') is expected

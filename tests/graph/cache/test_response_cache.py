@@ -1,4 +1,4 @@
-"""The response cache: bounded in bytes, and what it holds is true."""
+"""The response cache is bounded in bytes and returns valid entries only."""
 
 import asyncio
 import datetime
@@ -7,9 +7,8 @@ from typing import cast
 import pytest
 
 from graph.cache.cache_control import CacheControl
-from graph.cache.response_cache import OVERHEAD, SWEEP_PER_INSERT, Entry, Key, ResponseCache
-from graph.http.response import json_response
-from graph.telemetry.requests import Answers
+from graph.cache.response_cache import ENTRY_OVERHEAD_BYTES, SWEEP_PER_INSERT, Entry, Key, ResponseCache
+from graph.telemetry.requests import OperationStats
 from loaders import PointerCache
 from storage import PriceList
 
@@ -17,7 +16,7 @@ LIMIT = 64 << 10
 
 
 class FakePointers:
-    """Heads that are where the test puts them."""
+    """Pointers that the test moves."""
 
     def __init__(self) -> None:
         self.alive = True
@@ -53,11 +52,11 @@ def key(name: str) -> Key:
 
 
 def entry(text: str = "", **revisions: int) -> Entry:
-    kept = CacheControl().headers("anonymous", b'"e"', immutable=False)
-    return Entry(json_response(text, kept=kept), b'"e"', revisions or {"retail": 1}, Answers())
+    headers = CacheControl().headers("anonymous", b'"e"', immutable=False)
+    return Entry(headers, text.encode(), b'"e"', revisions or {"retail": 1}, OperationStats())
 
 
-def test_an_answer_is_found_by_all_of_its_key(cache: ResponseCache) -> None:
+def test_an_entry_is_found_by_its_whole_key(cache: ResponseCache) -> None:
     cache.put(key("a"), kept := entry())
     assert cache.find(key("a")) is kept
     for other in (
@@ -70,7 +69,7 @@ def test_an_answer_is_found_by_all_of_its_key(cache: ResponseCache) -> None:
     assert (cache.hits, cache.misses) == (1, 4)
 
 
-def test_an_answer_dies_when_a_pointer_moves_that_it_depends_on(cache: ResponseCache, pointers: FakePointers) -> None:
+def test_a_pointer_move_removes_the_entries_that_depend_on_it(cache: ResponseCache, pointers: FakePointers) -> None:
     cache.put(key("a"), entry(retail=1))
     cache.put(key("b"), entry(wholesale=1))
     cache.put(key("both"), entry(retail=1, wholesale=1))
@@ -82,7 +81,7 @@ def test_an_answer_dies_when_a_pointer_moves_that_it_depends_on(cache: ResponseC
     assert (len(cache), cache.bytes) == (0, 0)
 
 
-def test_nothing_is_answered_while_pointers_are_not_pushed(cache: ResponseCache, pointers: FakePointers) -> None:
+def test_no_entry_is_returned_while_pointers_are_not_pushed(cache: ResponseCache, pointers: FakePointers) -> None:
     cache.put(key("a"), entry())
     pointers.alive = False
     assert cache.find(key("a")) is None
@@ -90,12 +89,12 @@ def test_nothing_is_answered_while_pointers_are_not_pushed(cache: ResponseCache,
     assert cache.find(key("a")) is not None
 
 
-def test_an_answer_about_a_list_that_is_not_known_is_not_given(cache: ResponseCache) -> None:
+def test_an_entry_of_an_unknown_list_is_not_returned(cache: ResponseCache) -> None:
     cache.put(key("a"), entry(unknown=1))
     assert cache.find(key("a")) is None
 
 
-def test_the_size_is_bounded_and_what_was_not_used_goes_first(cache: ResponseCache) -> None:
+def test_the_size_is_bounded_and_the_least_recently_used_entry_is_evicted_first(cache: ResponseCache) -> None:
     for n in range(200):
         cache.put(key(f"{n}"), entry("x" * 500))
         assert cache.find(key("0")) is not None
@@ -106,17 +105,17 @@ def test_the_size_is_bounded_and_what_was_not_used_goes_first(cache: ResponseCac
     assert cache.find(key("1")) is None
 
 
-def test_an_answer_counts_with_its_request_and_what_python_needs(cache: ResponseCache) -> None:
+def test_the_size_of_an_entry_includes_its_request_and_overhead(cache: ResponseCache) -> None:
     cache.put(key("q" * 100), kept := entry("x" * 300))
-    assert cache.bytes == 100 + len(kept.answer.body) + OVERHEAD
+    assert cache.bytes == 100 + len(kept.body) + ENTRY_OVERHEAD_BYTES
 
 
-def test_an_answer_that_would_take_the_place_of_many_is_not_kept(cache: ResponseCache) -> None:
+def test_a_large_response_is_not_cached(cache: ResponseCache) -> None:
     cache.put(key("a"), entry("x" * (LIMIT // 16)))
     assert (len(cache), cache.bytes) == (0, 0)
 
 
-def test_an_answer_takes_the_place_of_the_one_before(cache: ResponseCache) -> None:
+def test_an_entry_replaces_the_previous_one_of_its_key(cache: ResponseCache) -> None:
     cache.put(key("a"), entry("first"))
     size = cache.bytes
     cache.put(key("a"), second := entry("other"))
@@ -124,7 +123,7 @@ def test_an_answer_takes_the_place_of_the_one_before(cache: ResponseCache) -> No
     assert (len(cache), cache.bytes, cache.evictions) == (1, size, 0)
 
 
-def test_answers_of_a_version_that_is_gone_give_their_memory_back_bit_by_bit(pointers: FakePointers) -> None:
+def test_invalid_entries_are_removed_little_by_little(pointers: FakePointers) -> None:
     cache = ResponseCache(cast("PointerCache", pointers), 1 << 20)
     for n in range(3 * SWEEP_PER_INSERT):
         cache.put(key(f"old {n}"), entry(retail=1))

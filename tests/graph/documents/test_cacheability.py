@@ -8,7 +8,7 @@ from graphql import GraphQLObjectType, parse, validate
 
 from graph.documents.cacheability import PURE
 from graph.documents.document import Documents
-from graph.schema.build import build_schema, sdl
+from graph.schema.build import build_schema, print_sdl
 
 CONTRACT = graphql.build_schema(Path(__file__).parents[1].joinpath("contract.graphql").read_text())
 SCHEMA = build_schema()._schema
@@ -114,7 +114,7 @@ def test_lists_whose_current_version_is_asked_for_are_known_before(
     text = """query ($l: ID!, $v: Int, $d: Int = 7) {
       snapshot(priceList: $l, version: $v) { size }
       b: snapshot(priceList: "b", version: $d) { size } c: snapshot(priceList: "c", version: 1) { size } }"""
-    assert not validate(graphql.build_schema(sdl()), parse(text))
+    assert not validate(graphql.build_schema(print_sdl()), parse(text))
     operation = Documents(SCHEMA).get(text).operation(None)
     assert operation is not None
     assert operation.versioned is not None

@@ -30,7 +30,7 @@ def _collected() -> Iterator[None]:
 
 
 SCHEMA = build_schema()
-CURSOR = cursors.write(cursors.PriceCursor(1, "sku-1"))
+CURSOR = cursors.encode(cursors.PriceCursor(1, "sku-1"))
 LISTS = ["retail", "retail", "faulty", "empty"]
 OURS = Values(
     literals={

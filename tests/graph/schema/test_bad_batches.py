@@ -1,4 +1,4 @@
-"""Bad input: a batch is refused whole, each bad item of it is told, and the list is as it was."""
+"""Invalid input: the whole batch is refused, each invalid item is reported, and the list stays unchanged."""
 
 from typing import Any
 
@@ -8,13 +8,13 @@ from tests.graph.api import PUBLISH, Api, Row, codes, row
 
 
 def nested(depth: int) -> dict[str, Any]:
-    """An object within an object, `depth` of them."""
+    """Return an object nested `depth` deep."""
     return {"a": nested(depth - 1)} if depth > 1 else {}
 
 
 @pytest.fixture
 async def retail(api: Api) -> Api:
-    """A list `retail` with version 1: a at 1.00."""
+    """A list `retail` with version 1: sku `a` at 1.00."""
     await api.create("retail")
     await api.publish("retail", [row("a")])
     return api
@@ -62,14 +62,14 @@ BAD_ROWS: list[tuple[Any, str | None, str]] = [
 ]
 
 
-async def test_each_bad_item_is_told_by_index_sku_field_and_code(retail: Api) -> None:
+async def test_each_invalid_item_is_reported_with_index_sku_field_and_code(retail: Api) -> None:
     payload = await retail.submit("retail", [row("good"), *(bad for bad, _, _ in BAD_ROWS)])
     assert codes(payload) == ["BATCH_INVALID"]
     assert payload["snapshot"] is None
     batch = payload["batch"]
     assert (batch["state"], batch["version"], batch["errorCount"]) == ("FAILED", None, len(BAD_ROWS))
-    told = [(error["index"], error["sku"], error["field"], error["code"]) for error in batch["errors"]]
-    assert told == [
+    reported = [(error["index"], error["sku"], error["field"], error["code"]) for error in batch["errors"]]
+    assert reported == [
         (index, bad["sku"][:256] if isinstance(bad, dict) else None, field, code)
         for index, (bad, field, code) in enumerate(BAD_ROWS, 1)
     ]
@@ -77,7 +77,7 @@ async def test_each_bad_item_is_told_by_index_sku_field_and_code(retail: Api) ->
     assert await retail.amounts("retail") == {"a": "1.00"}
 
 
-async def test_one_bad_item_refuses_the_whole_batch(retail: Api) -> None:
+async def test_one_invalid_item_refuses_the_whole_batch(retail: Api) -> None:
     for bad in (row("b", "-1.00"), row("x" * 257), row("good"), row("b", attributes=nested(9))):
         payload = await retail.submit("retail", [row("good"), bad, row("better")])
         assert (codes(payload), payload["batch"]["state"]) == (["BATCH_INVALID"], "FAILED"), bad
@@ -89,7 +89,7 @@ async def test_one_bad_item_refuses_the_whole_batch(retail: Api) -> None:
     assert await retail.publish("retail", [row("b")]) == 2
 
 
-async def test_the_first_hundred_bad_items_are_told_and_all_are_counted(retail: Api) -> None:
+async def test_the_first_hundred_invalid_items_are_reported_and_all_are_counted(retail: Api) -> None:
     rows: list[Row] = [row(f"{i}", "1.00" if i % 10 == 0 else "-1.00") for i in range(2500)]
     batch = (await retail.submit("retail", rows))["batch"]
     assert batch["errorCount"] == 2250
@@ -98,7 +98,7 @@ async def test_the_first_hundred_bad_items_are_told_and_all_are_counted(retail: 
     assert await retail.amounts("retail") == {"a": "1.00"}
 
 
-async def test_a_sku_sent_twice_is_told_at_its_second_place_however_far_apart(retail: Api) -> None:
+async def test_a_duplicate_sku_is_reported_at_its_second_position_however_far_apart(retail: Api) -> None:
     rows = [row(f"{i}") for i in range(5000)]
     batch = (await retail.submit("retail", [*rows, row("7"), row("4999")]))["batch"]
     assert [(error["index"], error["sku"], error["code"]) for error in batch["errors"]] == [
@@ -108,7 +108,7 @@ async def test_a_sku_sent_twice_is_told_at_its_second_place_however_far_apart(re
     assert await retail.amounts("retail") == {"a": "1.00"}
 
 
-async def test_what_is_just_within_the_limits_goes_in(retail: Api) -> None:
+async def test_items_just_within_the_limits_are_accepted(retail: Api) -> None:
     rows = [
         row("x" * 256),
         row("é" * 128),
@@ -141,7 +141,7 @@ async def test_a_batch_for_an_unknown_list_is_refused(api: Api) -> None:
     }
 
 
-async def test_a_key_or_label_that_is_none_is_refused(retail: Api) -> None:
+async def test_an_invalid_key_or_label_is_refused(retail: Api) -> None:
     order = {"priceList": "retail", "mode": "REPLACE", "prices": [row("b")], "idempotencyKey": "k"}
     for more, field in (
         ({"idempotencyKey": ""}, "idempotencyKey"),

@@ -1,4 +1,4 @@
-"""The schema: the exported file is true, clients of the contract are understood, everything is described."""
+"""The schema: the exported file is current, the contract is kept, everything has a description."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,7 +21,7 @@ from graphql import (
 )
 
 import graph
-from graph.schema.build import sdl
+from graph.schema.build import print_sdl
 
 EXPORTED = Path(graph.__file__).with_name("schema.graphql")
 CONTRACT = Path(__file__).parents[1] / "contract.graphql"
@@ -29,7 +29,7 @@ CONTRACT = Path(__file__).parents[1] / "contract.graphql"
 
 @pytest.fixture(scope="module")
 def ours() -> GraphQLSchema:
-    return build_schema(sdl())
+    return build_schema(print_sdl())
 
 
 @pytest.fixture(scope="module")
@@ -44,7 +44,7 @@ def own_types(schema: GraphQLSchema) -> Iterator[GraphQLNamedType]:
 
 
 def shape(input_: GraphQLArgument | GraphQLInputField) -> str:
-    """The type of an argument or input field, with its default, as the text that the schema was built from has it."""
+    """Return the type and the default of an argument or input field, as written in the schema."""
     node = input_.ast_node
     assert node is not None
     default = f" = {print_ast(node.default_value)}" if node.default_value else ""
@@ -52,7 +52,7 @@ def shape(input_: GraphQLArgument | GraphQLInputField) -> str:
 
 
 def elements(schema: GraphQLSchema) -> dict[str, str]:
-    """What a client can write, by schema coordinate, with all that its meaning depends on."""
+    """Return everything that a client can refer to, by schema coordinate, with its type and default."""
     found = {}
     for type_ in own_types(schema):
         found[type_.name] = type(type_).__name__
@@ -68,20 +68,20 @@ def elements(schema: GraphQLSchema) -> dict[str, str]:
 
 
 def container(coordinate: str) -> str:
-    """What a coordinate is a part of; itself for a type."""
+    """Return the coordinate that contains another; the type itself for a type."""
     return coordinate.split("(", 1)[0] if "(" in coordinate else coordinate.split(".", 1)[0]
 
 
-def test_the_exported_schema_is_the_one_that_is_served() -> None:
-    assert EXPORTED.read_text() == sdl(), "Export it anew: python -m graph.schema.build > graph/schema.graphql"
+def test_the_exported_schema_is_current() -> None:
+    assert EXPORTED.read_text() == print_sdl(), "Export it again: python -m graph.schema.build > graph/schema.graphql"
 
 
 def test_the_contract_is_kept_name_for_name(ours: GraphQLSchema, contract: GraphQLSchema) -> None:
-    here, promised = elements(ours), elements(contract)
-    assert {name: here.get(name) for name in promised} == promised
+    actual, promised = elements(ours), elements(contract)
+    assert {name: actual.get(name) for name in promised} == promised
 
 
-def test_what_was_added_to_the_contract_can_be_left_out(ours: GraphQLSchema, contract: GraphQLSchema) -> None:
+def test_additions_to_the_contract_are_optional(ours: GraphQLSchema, contract: GraphQLSchema) -> None:
     promised = elements(contract)
     required = set()
     for type_ in own_types(ours):
@@ -97,16 +97,20 @@ def test_what_was_added_to_the_contract_can_be_left_out(ours: GraphQLSchema, con
     assert {name for name in required - promised.keys() if container(name) in promised} == set()
 
 
-def test_everything_is_described(ours: GraphQLSchema) -> None:
-    bare = set()
+def test_everything_has_a_description(ours: GraphQLSchema) -> None:
+    missing = set()
     for type_ in own_types(ours):
         if not type_.description:
-            bare.add(type_.name)
-        if isinstance(type_, GraphQLInputObjectType):
-            bare |= {f"{type_}.{name}" for name, field in type_.fields.items() if not field.description}
+            missing.add(type_.name)
+        if isinstance(type_, GraphQLEnumType):
+            missing |= {f"{type_}.{name}" for name, value in type_.values.items() if not value.description}
+        elif isinstance(type_, GraphQLInputObjectType):
+            missing |= {f"{type_}.{name}" for name, field in type_.fields.items() if not field.description}
         elif isinstance(type_, GraphQLObjectType):
             for name, field in type_.fields.items():
-                bare |= {f"{type_}.{name}({argument}:)" for argument, arg in field.args.items() if not arg.description}
+                missing |= {
+                    f"{type_}.{name}({argument}:)" for argument, arg in field.args.items() if not arg.description
+                }
                 if not field.description:
-                    bare.add(f"{type_}.{name}")
-    assert bare == set()
+                    missing.add(f"{type_}.{name}")
+    assert missing == set()

@@ -1,4 +1,4 @@
-"""Diffs as clients get them: pages in sku order, a summary, both prices with their own histories."""
+"""Diffs in the API: pages in sku order, a summary, both prices with their own histories."""
 
 from typing import Any
 
@@ -22,7 +22,7 @@ query ($from: Int!, $to: Int!, $first: Int, $after: String) {
 
 @pytest.fixture
 async def retail(api: Api) -> Api:
-    """Version 1 has a, b, c; version 2 has b dearer and c taken out, and d."""
+    """A list whose version 1 has a, b and c. Version 2 raises b, removes c and adds d."""
     await api.create("retail")
     await api.publish("retail", [row("a"), row("b"), row("c")])
     await api.publish("retail", [row("a"), row("b", "2.00"), row("d")])
@@ -34,7 +34,7 @@ async def diff(api: Api, **variables: Any) -> dict[str, Any]:
     return found
 
 
-async def test_what_differs_is_told_with_both_prices(retail: Api) -> None:
+async def test_a_difference_has_both_prices(retail: Api) -> None:
     found = await diff(retail, **{"from": 1, "to": 2})
     assert found["nodes"] == [
         {
@@ -51,7 +51,7 @@ async def test_what_differs_is_told_with_both_prices(retail: Api) -> None:
     assert found["pageInfo"]["hasNextPage"] is False
 
 
-async def test_backwards_it_is_the_other_way_round(retail: Api) -> None:
+async def test_a_diff_to_an_older_version_is_reversed(retail: Api) -> None:
     found = await diff(retail, **{"from": 2, "to": 1})
     assert [(each["sku"], each["change"]) for each in found["nodes"]] == [
         ("b", "CHANGED"),
@@ -66,19 +66,19 @@ async def test_a_version_does_not_differ_from_itself(retail: Api) -> None:
     assert (found["nodes"], found["summary"]) == ([], {"added": 0, "removed": 0, "changed": 0, "unchanged": 3})
 
 
-async def test_versions_further_apart_are_counted(retail: Api) -> None:
+async def test_the_summary_spans_several_versions(retail: Api) -> None:
     await retail.publish("retail", [row("a", "5.00"), row("e")])
     for _ in range(2):
         found = await diff(retail, **{"from": 1, "to": 3})
         assert found["summary"] == {"added": 1, "removed": 2, "changed": 1, "unchanged": 0}
 
 
-async def test_it_comes_in_pages(retail: Api) -> None:
+async def test_a_diff_is_paginated(retail: Api) -> None:
     walked, after = [], None
-    for left in (True, True, False):
+    for has_next in (True, True, False):
         page = await diff(retail, **{"from": 1, "to": 2, "first": 1, "after": after})
         walked += [edge["node"]["sku"] for edge in page["edges"]]
-        assert page["pageInfo"]["hasNextPage"] is left
+        assert page["pageInfo"]["hasNextPage"] is has_next
         after = page["pageInfo"]["endCursor"]
     assert walked == ["b", "c", "d"]
 
@@ -89,17 +89,17 @@ async def test_a_cursor_of_another_diff_is_refused(retail: Api) -> None:
 
 
 @pytest.mark.parametrize(("from_", "to"), [(1, 9), (9, 1)])
-async def test_a_version_that_is_not_there_is_told(retail: Api, from_: int, to: int) -> None:
+async def test_a_diff_with_an_unknown_version_is_refused(retail: Api, from_: int, to: int) -> None:
     assert await retail.error_codes(DIFF, **{"from": from_, "to": to}) == ["SNAPSHOT_NOT_FOUND"]
 
 
-async def test_a_version_that_retention_took_is_told(retail: Api) -> None:
+async def test_a_diff_with_an_expired_version_is_refused(retail: Api) -> None:
     store = retail.runtime.store
     await store.db["snapshots"].update_one({"_id": {"list": "retail", "version": 1}}, {"$set": {"state": "RETIRED"}})
     assert await retail.error_codes(DIFF, **{"from": 1, "to": 2}) == ["SNAPSHOT_EXPIRED"]
 
 
-async def test_each_of_both_prices_has_the_history_of_its_version(retail: Api) -> None:
+async def test_each_price_has_the_history_of_its_own_version(retail: Api) -> None:
     data = await retail.data(
         """{ priceList(name: "retail") { diff(from: 1, to: 2, first: 1) { nodes {
              before { history { version } } after { history { version } } } } } }"""
@@ -108,7 +108,7 @@ async def test_each_of_both_prices_has_the_history_of_its_version(retail: Api) -
     assert found == {"before": {"history": [{"version": 1}]}, "after": {"history": [{"version": 2}, {"version": 1}]}}
 
 
-async def test_a_summary_that_failed_is_counted_again(retail: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_failed_summary_is_computed_again(retail: Api, monkeypatch: pytest.MonkeyPatch) -> None:
     await retail.publish("retail", [row("a", "5.00"), row("e")])
     store, summary = retail.runtime.store, retail.runtime.store.differ.summary
 

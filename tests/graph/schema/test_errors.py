@@ -1,4 +1,4 @@
-"""Errors: each has a stable code; what the caller can mend is told, what nobody foresaw is masked and logged."""
+"""Errors have stable codes; callers see errors that they can fix; unexpected errors are masked and logged."""
 
 import inspect
 import logging
@@ -9,7 +9,7 @@ import pytest
 from graphql import GraphQLError
 from pymongo.errors import AutoReconnect, ExecutionTimeout, OperationFailure, ServerSelectionTimeoutError
 
-from graph.schema.errors import present
+from graph.schema.errors import format_error
 from storage import Price, PricebookError, Refused, errors
 from storage.catalog.price_lists import PriceListRepository
 from storage.layers.reader import LayerReader
@@ -19,19 +19,19 @@ SECRET = "mongodb://ada:hunter2@db.internal"
 
 
 def leaves(root: type[PricebookError]) -> list[type[PricebookError]]:
-    """The classes of errors that are raised: those without a subclass."""
+    """Return the error classes that are raised: those without a subclass."""
     found = [kind for _, kind in inspect.getmembers(errors, inspect.isclass) if issubclass(kind, root)]
     return [kind for kind in found if not any(issubclass(other, kind) and other is not kind for other in found)]
 
 
-def made(kind: type[PricebookError]) -> PricebookError:
-    """An error of that class, whatever its arguments are."""
+def create(kind: type[PricebookError]) -> PricebookError:
+    """Create an error of a class, whatever the arguments of its constructor."""
     error = kind.__new__(kind)
     PricebookError.__init__(error, "Do this next.", path=("input", "x"))
     return error
 
 
-def test_every_error_has_a_code_of_its_own() -> None:
+def test_every_error_has_a_unique_code() -> None:
     codes = [kind.code for kind in leaves(PricebookError)]
     assert len(codes) > 15
     assert sorted(codes) == sorted(set(codes))
@@ -40,56 +40,54 @@ def test_every_error_has_a_code_of_its_own() -> None:
 
 
 @pytest.mark.parametrize("kind", leaves(PricebookError), ids=lambda kind: kind.code)
-def test_an_error_of_storage_is_told_with_its_code_and_message(kind: type[PricebookError]) -> None:
-    told = present(GraphQLError("raw", original_error=made(kind), path=["snapshot"]))
-    assert told == {"message": "Do this next.", "path": ["snapshot"], "extensions": {"code": kind.code}}
+def test_an_error_of_storage_keeps_its_code_and_message(kind: type[PricebookError]) -> None:
+    formatted = format_error(GraphQLError("raw", original_error=create(kind), path=["snapshot"]))
+    assert formatted == {"message": "Do this next.", "path": ["snapshot"], "extensions": {"code": kind.code}}
 
 
 @pytest.mark.parametrize(
     "error", [AutoReconnect(SECRET), ServerSelectionTimeoutError(SECRET), ExecutionTimeout(SECRET)], ids=repr
 )
-def test_a_database_that_does_not_answer_is_told_without_its_address(error: Exception) -> None:
-    told = present(GraphQLError(str(error), original_error=error))
-    assert told["extensions"] == {"code": "UNAVAILABLE"}
-    assert SECRET not in str(told)
+def test_the_error_of_an_unavailable_database_hides_its_address(error: Exception) -> None:
+    formatted = format_error(GraphQLError(str(error), original_error=error))
+    assert formatted["extensions"] == {"code": "UNAVAILABLE"}
+    assert SECRET not in str(formatted)
 
 
-async def ruin(*_: Any, **__: Any) -> dict[str, Price]:
+async def fail(*_: Any, **__: Any) -> dict[str, Price]:
     raise OperationFailure(f"no such thing on {SECRET}")
 
 
-async def test_an_unforeseen_error_is_masked_and_its_incident_is_in_the_log(
+async def test_an_unexpected_error_is_masked_and_logged_with_its_incident(
     api: Api, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     await api.create("retail")
     await api.publish("retail", [row("a")])
-    monkeypatch.setattr(LayerReader, "find", ruin)
+    monkeypatch.setattr(LayerReader, "find", fail)
     with caplog.at_level(logging.ERROR, "pricebook.graph"):
         answer = await api.answer('{ snapshot(priceList: "retail") { version price(sku: "a") { sku } } }')
     assert answer["data"] == {"snapshot": {"version": 1, "price": None}}
     [error] = answer["errors"]
     assert (error["path"], error["extensions"]) == (["snapshot", "price"], {"code": "INTERNAL"})
     assert SECRET not in str(answer)
-    incident = re.search("Incident ([0-9a-f]{16})", error["message"])
+    incident = re.search("incident ([0-9a-f]{16})", error["message"])
     assert incident is not None
     [record] = [record for record in caplog.records if incident[1] in record.getMessage()]
     assert record.exc_info is not None
     assert SECRET in str(record.exc_info[1])
 
 
-async def test_every_incident_has_an_id_of_its_own(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_every_incident_has_a_unique_id(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
     await api.create("retail")
     await api.publish("retail", [row("a")])
-    monkeypatch.setattr(LayerReader, "find", ruin)
+    monkeypatch.setattr(LayerReader, "find", fail)
     document = '{ snapshot(priceList: "retail") { price(sku: "a") { sku } } }'
     messages = {(await api.answer(document))["errors"][0]["message"] for _ in range(3)}
     assert len(messages) == 3
 
 
-async def test_what_the_caller_can_mend_is_a_user_error_of_a_mutation(
-    api: Api, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    refusals = [made(kind) for kind in leaves(Refused)]
+async def test_a_refusal_is_a_user_error_of_a_mutation(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    refusals = [create(kind) for kind in leaves(Refused)]
 
     async def refuse(*_: Any, **__: Any) -> None:
         raise refusals[0]
@@ -103,9 +101,7 @@ async def test_what_the_caller_can_mend_is_a_user_error_of_a_mutation(
         del refusals[0]
 
 
-async def test_what_the_caller_cannot_mend_is_a_top_level_error_of_a_mutation(
-    api: Api, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_failure_is_a_top_level_error_of_a_mutation(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
     async def break_down(*_: Any, **__: Any) -> None:
         raise ServerSelectionTimeoutError(SECRET)
 
@@ -115,7 +111,7 @@ async def test_what_the_caller_cannot_mend_is_a_top_level_error_of_a_mutation(
     assert [error["extensions"]["code"] for error in answer["errors"]] == ["UNAVAILABLE"]
 
 
-async def test_a_query_is_refused_at_the_top_level_and_the_rest_of_it_is_answered(api: Api) -> None:
+async def test_a_refused_field_of_a_query_is_a_top_level_error_and_the_others_are_answered(api: Api) -> None:
     await api.create("retail")
     answer = await api.answer('{ nope: snapshot(priceList: "nope") { version } priceList(name: "retail") { name } }')
     assert answer["data"] == {"nope": None, "priceList": {"name": "retail"}}
@@ -124,7 +120,7 @@ async def test_a_query_is_refused_at_the_top_level_and_the_rest_of_it_is_answere
     ]
 
 
-async def test_a_request_that_graphql_refuses_has_a_code(api: Api) -> None:
+async def test_a_request_that_graphql_rejects_has_a_code(api: Api) -> None:
     assert await api.error_codes("{") == ["GRAPHQL_PARSE_FAILED"]
     assert await api.error_codes("{ nope }") == ["GRAPHQL_VALIDATION_FAILED"]
     assert await api.error_codes('query ($v: Int!) { snapshot(priceList: "a", version: $v) { size } }') == [

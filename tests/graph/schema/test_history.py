@@ -1,4 +1,4 @@
-"""The history of a price, wherever in an answer the price stands."""
+"""The history of a price, at any position in a response."""
 
 from typing import Any
 
@@ -18,23 +18,23 @@ async def retail(api: Api) -> Api:
     return api
 
 
-def told(history: list[dict[str, Any]]) -> list[tuple[int, str | None]]:
+def amounts(history: list[dict[str, Any]]) -> list[tuple[int, str | None]]:
     return [(change["version"], change["price"] and change["price"]["amount"]) for change in history]
 
 
-OF_A = [(5, "3"), (4, None), (3, "2"), (1, "1")]
+HISTORY_OF_A = [(5, "3"), (4, None), (3, "2"), (1, "1")]
 
 
 async def test_a_history_has_one_entry_for_each_change_newest_first(retail: Api) -> None:
     prices = f'a: price(sku: "a") {{ {HISTORY} }} b: price(sku: "b") {{ {HISTORY} }}'
     data = await retail.data(f'{{ snapshot(priceList: "retail") {{ {prices} }} }}')
-    assert told(data["snapshot"]["a"]["history"]) == OF_A
-    assert told(data["snapshot"]["b"]["history"]) == [(1, "1")]
+    assert amounts(data["snapshot"]["a"]["history"]) == HISTORY_OF_A
+    assert amounts(data["snapshot"]["b"]["history"]) == [(1, "1")]
     published = (await retail.data('{ snapshot(priceList: "retail", version: 3) { publishedAt } }'))["snapshot"]
     assert data["snapshot"]["a"]["history"][2]["publishedAt"] == published["publishedAt"]
 
 
-async def test_a_history_has_as_many_entries_as_are_asked_for(retail: Api) -> None:
+async def test_a_history_is_limited_to_the_requested_number_of_changes(retail: Api) -> None:
     document = """query ($n: Int) { snapshot(priceList: "retail") { price(sku: "a") {
       n: history(first: $n) { version } default: history { version } one: history(first: 1) { version } } } }"""
     price = (await retail.data(document, n=2))["snapshot"]["price"]
@@ -47,7 +47,7 @@ async def test_a_history_has_as_many_entries_as_are_asked_for(retail: Api) -> No
         assert await retail.error_codes(document, n=number) == [code]
 
 
-PLACES = {
+POSITIONS = {
     "price": '{ s: snapshot(priceList: "retail", version: 3) { p: price(sku: "a") { HISTORY } } }',
     "pricesBySku": '{ s: snapshot(priceList: "retail", version: 3) { p: pricesBySku(skus: ["a", "b"]) { HISTORY } } }',
     "nodes": '{ s: snapshot(priceList: "retail", version: 3) { p: prices { nodes { HISTORY } } } }',
@@ -68,16 +68,16 @@ def first_history(value: Any) -> list[dict[str, Any]]:
     return history
 
 
-@pytest.mark.parametrize("place", PLACES)
-async def test_a_price_knows_its_version_wherever_it_stands(retail: Api, place: str) -> None:
-    document = PLACES[place].replace("HISTORY", HISTORY)
+@pytest.mark.parametrize("position", POSITIONS)
+async def test_a_price_has_the_history_of_its_version_at_any_position(retail: Api, position: str) -> None:
+    document = POSITIONS[position].replace("HISTORY", HISTORY)
     if "AFTER" in document:
         versions = await retail.data('{ priceList(name: "retail") { snapshots(first: 2) { pageInfo { endCursor } } } }')
         document = document.replace("AFTER", versions["priceList"]["snapshots"]["pageInfo"]["endCursor"])
-    assert told(first_history(await retail.data(document))) == [(3, "2"), (1, "1")]
+    assert amounts(first_history(await retail.data(document))) == [(3, "2"), (1, "1")]
 
 
-async def test_versions_beside_each_other_have_histories_of_their_own(retail: Api) -> None:
+async def test_versions_in_one_request_have_separate_histories(retail: Api) -> None:
     document = (
         "{ "
         + " ".join(
@@ -87,11 +87,11 @@ async def test_versions_beside_each_other_have_histories_of_their_own(retail: Ap
         + " }"
     )
     data = await retail.data(document)
-    assert {name: told(snapshot["price"]["history"]) for name, snapshot in data.items()} == {
-        "v1": OF_A[3:],
-        "v2": OF_A[3:],
-        "v3": OF_A[2:],
-        "v5": OF_A,
+    assert {name: amounts(snapshot["price"]["history"]) for name, snapshot in data.items()} == {
+        "v1": HISTORY_OF_A[3:],
+        "v2": HISTORY_OF_A[3:],
+        "v3": HISTORY_OF_A[2:],
+        "v5": HISTORY_OF_A,
     }
 
 
@@ -99,11 +99,11 @@ async def test_a_price_of_a_history_has_the_history_of_its_own_version(retail: A
     document = """{ snapshot(priceList: "retail") { price(sku: "a") {
       history { version price { amount unitAmount history { version price { amount } } } } } } }"""
     history = (await retail.data(document))["snapshot"]["price"]["history"]
-    assert [change["price"] and told(change["price"]["history"]) for change in history] == [
-        OF_A,
+    assert [change["price"] and amounts(change["price"]["history"]) for change in history] == [
+        HISTORY_OF_A,
         None,
-        OF_A[2:],
-        OF_A[3:],
+        HISTORY_OF_A[2:],
+        HISTORY_OF_A[3:],
     ]
 
 
@@ -112,10 +112,10 @@ async def test_a_price_that_a_mutation_published_has_its_history(retail: Api) ->
       snapshot { price(sku: "a") { history { version price { amount } } } } } }"""
     sent = {"priceList": "retail", "mode": "MERGE", "idempotencyKey": "k", "prices": [row("a", "4")]}
     payload = (await retail.data(document, i=sent))["publishBatch"]
-    assert told(payload["snapshot"]["price"]["history"]) == [(6, "4"), *OF_A]
+    assert amounts(payload["snapshot"]["price"]["history"]) == [(6, "4"), *HISTORY_OF_A]
 
 
-async def test_an_answer_with_a_history_is_not_kept_for_its_versions_can_go(retail: Api) -> None:
+async def test_a_response_with_a_history_is_not_cached_because_its_versions_may_expire(retail: Api) -> None:
     document = f'{{ snapshot(priceList: "retail", version: 5) {{ price(sku: "a") {{ {HISTORY} }} }} }}'
     response = await retail.http.post("/graphql", json={"query": document})
     assert "etag" not in response.headers
@@ -124,4 +124,4 @@ async def test_an_answer_with_a_history_is_not_kept_for_its_versions_can_go(reta
         {"_id": {"list": "retail", "version": 1}}, {"$set": {"state": "RETIRED"}}
     )
     history = (await retail.data(document))["snapshot"]["price"]["history"]
-    assert told(history) == [*OF_A[:3], (2, "1")]
+    assert amounts(history) == [*HISTORY_OF_A[:3], (2, "1")]

@@ -1,4 +1,4 @@
-"""A walk stays on its version: a snapshot is that which the cursors below it name, however they are written."""
+"""Pagination stays on one version: a snapshot is the version that the cursors below it name."""
 
 from typing import Any
 
@@ -13,7 +13,7 @@ FIRST_PAGE = """{ snapshot(priceList: "retail") {
 
 @pytest.fixture
 async def cursor(api: Api) -> str:
-    """A list `retail` whose version 2 is current, and a cursor after the second price of version 1."""
+    """Create a list `retail` with two versions, and return a cursor after the second price of version 1."""
     await api.create("retail")
     await api.publish("retail", [row(sku, "1.00") for sku in "abcd"])
     page = (await api.data(FIRST_PAGE))["snapshot"]["prices"]
@@ -30,7 +30,7 @@ async def current_cursor(api: Api) -> str:
 NEXT_PAGE = {"version": 1, "prices": {"nodes": [{"sku": "c", "amount": "1.00"}, {"sku": "d", "amount": "1.00"}]}}
 
 
-WALKS = {
+DOCUMENTS = {
     "literal": '{ snapshot(priceList: "retail") { version prices(after: "CURSOR") { nodes { sku amount } } } }',
     "variable": """query ($c: String) {
       snapshot(priceList: "retail") { version prices(after: $c) { nodes { sku amount } } }
@@ -50,13 +50,13 @@ WALKS = {
 }
 
 
-async def test_a_walk_keeps_its_version_however_the_cursor_is_written(api: Api, cursor: str) -> None:
-    for written, document in WALKS.items():
+async def test_pagination_stays_on_its_version_however_the_cursor_is_written(api: Api, cursor: str) -> None:
+    for name, document in DOCUMENTS.items():
         data = await api.data(document.replace("CURSOR", cursor), **{"c": cursor} if "$c" in document else {})
-        assert data["snapshot"] == NEXT_PAGE, written
+        assert data["snapshot"] == NEXT_PAGE, name
 
 
-async def test_a_walk_keeps_its_version_backward(api: Api, cursor: str) -> None:
+async def test_backward_pagination_stays_on_its_version(api: Api, cursor: str) -> None:
     document = """query ($c: String) { snapshot(priceList: "retail") {
       version prices(last: 5, before: $c) { nodes { sku amount } }
     } }"""
@@ -66,7 +66,7 @@ async def test_a_walk_keeps_its_version_backward(api: Api, cursor: str) -> None:
     }
 
 
-async def test_everything_else_under_the_snapshot_is_of_that_version_too(api: Api, cursor: str) -> None:
+async def test_all_other_fields_of_the_snapshot_are_of_the_same_version(api: Api, cursor: str) -> None:
     document = """query ($c: String) { snapshot(priceList: "retail") {
       page: prices(after: $c) { totalCount } price(sku: "a") { amount } first: prices(first: 1) { nodes { amount } }
     } }"""
@@ -77,22 +77,22 @@ async def test_everything_else_under_the_snapshot_is_of_that_version_too(api: Ap
     }
 
 
-async def test_a_snapshot_beside_it_stays_the_current_one(api: Api, cursor: str) -> None:
+async def test_another_snapshot_of_the_request_is_the_current_version(api: Api, cursor: str) -> None:
     document = """query ($c: String) {
-      walk: snapshot(priceList: "retail") { version prices(after: $c) { nodes { sku } } }
+      page: snapshot(priceList: "retail") { version prices(after: $c) { nodes { sku } } }
       now: snapshot(priceList: "retail") { version prices { nodes { sku } } }
     }"""
     data = await api.data(document, c=cursor)
-    assert (data["walk"]["version"], data["now"]["version"]) == (1, 2)
+    assert (data["page"]["version"], data["now"]["version"]) == (1, 2)
 
 
-async def test_no_cursor_is_the_current_version(api: Api, cursor: str) -> None:
+async def test_a_snapshot_without_cursors_is_the_current_version(api: Api, cursor: str) -> None:
     document = """query ($c: String) { snapshot(priceList: "retail") { version prices(after: $c) { totalCount } } }"""
     for variables in ({}, {"c": None}):
         assert (await api.data(document, **variables))["snapshot"]["version"] == 2
 
 
-async def refusal(api: Api, document: str, **variables: Any) -> str:
+async def refusal_message(api: Api, document: str, **variables: Any) -> str:
     [error] = (await api.answer(document, **variables))["errors"]
     assert error["extensions"]["code"] == "INVALID_ARGUMENT"
     message: str = error["message"]
@@ -103,23 +103,23 @@ async def test_cursors_of_two_versions_below_one_snapshot_are_refused(api: Api, 
     document = """query ($c: String, $d: String) { snapshot(priceList: "retail") {
       old: prices(after: $c) { totalCount } new: prices(after: $d) { totalCount }
     } }"""
-    assert "1, 2" in await refusal(api, document, c=cursor, d=await current_cursor(api))
+    assert "1, 2" in await refusal_message(api, document, c=cursor, d=await current_cursor(api))
 
 
-async def test_a_version_that_is_asked_for_is_not_mixed_with_that_of_a_cursor(api: Api, cursor: str) -> None:
+async def test_a_cursor_of_another_version_than_the_requested_one_is_refused(api: Api, cursor: str) -> None:
     document = """query ($c: String, $v: Int) { snapshot(priceList: "retail", version: $v) {
       version prices(after: $c) { nodes { sku amount } }
     } }"""
     assert (await api.data(document, c=cursor, v=1))["snapshot"] == NEXT_PAGE
-    assert "snapshot(version: 1)" in await refusal(api, document, c=cursor, v=2)
+    assert "snapshot(version: 1)" in await refusal_message(api, document, c=cursor, v=2)
 
 
-async def test_a_current_version_is_not_mixed_with_that_of_a_cursor(api: Api, cursor: str) -> None:
+async def test_a_cursor_of_another_version_than_the_current_one_is_refused(api: Api, cursor: str) -> None:
     document = 'query ($c: String) { priceList(name: "retail") { current { prices(after: $c) { totalCount } } } }'
-    assert "snapshot(version: 1)" in await refusal(api, document, c=cursor)
+    assert "snapshot(version: 1)" in await refusal_message(api, document, c=cursor)
 
 
-async def test_a_walk_ends_when_retention_took_its_version(api: Api, cursor: str) -> None:
+async def test_pagination_ends_when_its_version_expires(api: Api, cursor: str) -> None:
     await api.runtime.store.db["snapshots"].update_one(
         {"_id": {"list": "retail", "version": 1}}, {"$set": {"state": "RETIRED"}}
     )
@@ -127,7 +127,7 @@ async def test_a_walk_ends_when_retention_took_its_version(api: Api, cursor: str
     assert await api.error_codes(document, c=cursor) == ["SNAPSHOT_EXPIRED"]
 
 
-async def test_fragments_that_multiply_are_looked_at_once(api: Api, cursor: str) -> None:
+async def test_each_fragment_is_searched_for_cursors_once(api: Api, cursor: str) -> None:
     fragments = " ".join(f"fragment F{n} on Snapshot {{ ...F{n + 1} ...F{n + 1} }}" for n in range(6))
     document = f"""query ($c: String) {{ snapshot(priceList: "retail") {{ version ...F0 }} }} {fragments}
       fragment F6 on Snapshot {{ prices(after: $c) {{ nodes {{ sku amount }} }} }}"""

@@ -1,4 +1,4 @@
-"""Mutations: a batch goes in whole or not at all, once; ops move the pointer, and a rollback holds."""
+"""Mutations: batches are atomic and idempotent; rollbacks and pins hold."""
 
 import asyncio
 from typing import Any
@@ -19,7 +19,7 @@ mutation ($input: UnpinInput!) {
 
 @pytest.fixture
 async def retail(api: Api) -> Api:
-    """A list `retail` with version 1: a at 1.00."""
+    """A list `retail` with version 1: sku `a` at 1.00."""
     await api.create("retail")
     await api.publish("retail", [row("a")])
     return api
@@ -36,13 +36,13 @@ async def test_a_list_is_created_without_a_version(api: Api) -> None:
     }
 
 
-async def test_a_name_is_taken_once(retail: Api) -> None:
+async def test_a_list_name_is_unique(retail: Api) -> None:
     payload = (await retail.data(CREATE, input={"name": "retail"}))["createPriceList"]
     assert (payload["priceList"], codes(payload)) == (None, ["PRICE_LIST_EXISTS"])
     assert await retail.amounts("retail") == {"a": "1.00"}
 
 
-async def test_a_name_that_cannot_name_a_list_is_refused(api: Api) -> None:
+async def test_an_invalid_list_name_is_refused(api: Api) -> None:
     for name in ("", "Retail", "a b", "-a", "a/b", "a" * 64, "é", "a\n"):
         payload = (await api.data(CREATE, input={"name": name}))["createPriceList"]
         assert codes(payload) == ["INVALID_ARGUMENT"], name
@@ -64,7 +64,7 @@ async def test_a_batch_becomes_the_current_version(retail: Api) -> None:
     assert await retail.amounts("retail") == {"b": "2.00", "c": "3.00"}
 
 
-async def test_a_batch_is_seen_by_the_request_that_sent_it(retail: Api) -> None:
+async def test_a_batch_is_visible_to_the_request_that_sent_it(retail: Api) -> None:
     data = await retail.data(
         """mutation ($input: PublishBatchInput!) {
           publishBatch(input: $input) { snapshot { price(sku: "b") { amount } prices { nodes { sku } } } }
@@ -79,14 +79,14 @@ async def test_a_batch_is_seen_by_the_request_that_sent_it(retail: Api) -> None:
     assert data["publishBatch"]["snapshot"] == {"price": {"amount": "2.00"}, "prices": {"nodes": [{"sku": "b"}]}}
 
 
-async def test_the_checksum_is_that_of_the_prices_in_any_order(retail: Api) -> None:
+async def test_the_checksum_does_not_depend_on_the_order_of_prices(retail: Api) -> None:
     prices = [row(f"{i}", f"{i}.50") for i in range(50)]
     checksums = {(await retail.submit("retail", rows))["batch"]["checksum"] for rows in (prices, prices[::-1])}
     assert len(checksums) == 1
     assert (await retail.submit("retail", [*prices[1:], row("0", "0.51")]))["batch"]["checksum"] not in checksums
 
 
-async def test_the_same_key_gives_the_same_batch(retail: Api) -> None:
+async def test_the_same_key_returns_the_same_batch(retail: Api) -> None:
     first = await retail.submit("retail", [row("b")], "key")
     await retail.publish("retail", [row("c")])
     again = await retail.submit("retail", [row("b")], "key")
@@ -94,7 +94,7 @@ async def test_the_same_key_gives_the_same_batch(retail: Api) -> None:
     assert await retail.amounts("retail") == {"c": "1.00"}
 
 
-async def test_the_same_key_at_the_same_time_makes_one_version(retail: Api) -> None:
+async def test_concurrent_requests_with_the_same_key_create_one_version(retail: Api) -> None:
     payloads = await asyncio.gather(*(retail.submit("retail", [row("b")], "key") for _ in range(10)))
     assert {payload["batch"]["id"] for payload in payloads} == {payloads[0]["batch"]["id"]}
     assert {payload["batch"]["version"] for payload in payloads} == {2}
@@ -110,7 +110,7 @@ async def test_the_same_key_with_another_body_is_refused(retail: Api) -> None:
     assert await retail.amounts("retail") == {"b": "1.00"}
 
 
-async def test_a_key_is_unique_within_its_list_only(retail: Api) -> None:
+async def test_different_lists_can_use_the_same_key(retail: Api) -> None:
     await retail.create("other")
     first = await retail.submit("retail", [row("b")], "key")
     second = await retail.submit("other", [row("b")], "key")
@@ -125,7 +125,7 @@ async def test_a_batch_is_published_only_on_the_version_it_expects(retail: Api) 
     assert await retail.amounts("retail") == {"b": "1.00"}
 
 
-async def test_of_batches_that_expect_the_same_version_one_wins(retail: Api) -> None:
+async def test_only_one_of_several_batches_with_the_same_expected_version_is_published(retail: Api) -> None:
     payloads = await asyncio.gather(
         *(retail.submit("retail", [row("b", f"{i}.00")], expectedVersion=1) for i in range(8))
     )
@@ -154,7 +154,7 @@ async def test_a_rollback_makes_an_earlier_version_current_and_pins_it(retail: A
     assert await retail.amounts("retail") == {"a": "1.00"}
 
 
-async def test_a_batch_after_a_rollback_waits(retail: Api) -> None:
+async def test_a_batch_after_a_rollback_is_held(retail: Api) -> None:
     await retail.publish("retail", [row("b")])
     await rollback(retail, 1)
     payload = await retail.submit("retail", [row("c")])
@@ -168,7 +168,7 @@ async def test_a_rollback_need_not_pin(retail: Api) -> None:
     assert await retail.publish("retail", [row("c")]) == 3
 
 
-async def test_a_rollback_goes_to_any_version_that_was_current_and_forward_again(retail: Api) -> None:
+async def test_a_rollback_can_go_to_any_version_that_was_current_and_forward_again(retail: Api) -> None:
     for sku in "bcd":
         await retail.publish("retail", [row(sku)])
     for version, sku in ((2, "b"), (1, "a"), (4, "d"), (3, "c")):
@@ -185,7 +185,7 @@ async def test_a_rollback_to_the_current_version_is_reported_and_changes_nothing
     assert price_list == {"pin": None, "events": {"totalCount": 2}}
 
 
-async def test_a_rollback_that_cannot_be_done_is_refused(retail: Api) -> None:
+async def test_an_impossible_rollback_is_refused(retail: Api) -> None:
     await retail.publish("retail", [row("b")])
     await rollback(retail, 1)
     await retail.submit("retail", [row("held")])
@@ -202,14 +202,14 @@ async def test_a_rollback_that_cannot_be_done_is_refused(retail: Api) -> None:
     assert await retail.amounts("retail") == {"a": "1.00"}
 
 
-async def test_of_rollbacks_that_expect_the_same_version_one_wins(retail: Api) -> None:
+async def test_only_one_of_several_rollbacks_with_the_same_expected_version_succeeds(retail: Api) -> None:
     await retail.publish("retail", [row("b")])
     await retail.publish("retail", [row("c")])
     payloads = await asyncio.gather(*(rollback(retail, to, expectedVersion=3) for to in (1, 2, 1, 2)))
     assert sorted(code for payload in payloads for code in codes(payload)) == ["CONFLICT"] * 3
 
 
-async def test_a_pin_holds_a_version_until_it_is_let_go(retail: Api) -> None:
+async def test_a_pin_keeps_a_version_current_until_it_is_removed(retail: Api) -> None:
     await retail.publish("retail", [row("b")])
     pinned = (await retail.data(PIN, input={"priceList": "retail", "version": 1, "reason": "audit"}))["pin"]
     pin = pinned["priceList"]["pin"]
@@ -225,11 +225,11 @@ async def test_a_pin_holds_a_version_until_it_is_let_go(retail: Api) -> None:
     assert await retail.publish("retail", [row("d")]) == 4
 
 
-async def test_an_unpin_publishes_the_newest_that_waited_if_told_so(retail: Api) -> None:
+async def test_an_unpin_can_publish_the_newest_held_batch(retail: Api) -> None:
     await retail.data(PIN, input={"priceList": "retail", "version": 1, "reason": "audit"})
     older, newest = [(await retail.submit("retail", [row(sku)]))["batch"] for sku in "bc"]
-    asked = {"priceList": "retail", "reason": "done", "publishLatest": True}
-    unpinned = (await retail.data(UNPIN, input=asked))["unpin"]
+    order = {"priceList": "retail", "reason": "done", "publishLatest": True}
+    unpinned = (await retail.data(UNPIN, input=order))["unpin"]
     assert unpinned == {"priceList": {"currentVersion": 3, "pin": None}, "userErrors": []}
     assert await retail.amounts("retail") == {"c": "1.00"}
     states = (

@@ -1,4 +1,4 @@
-"""Queries: what they answer, in which order, a page at a time, and what they refuse."""
+"""Queries: their results, order, pagination and errors."""
 
 from typing import Any
 
@@ -6,7 +6,7 @@ import pytest
 
 from tests.graph.api import Api, row
 
-WALK = """
+PAGE = """
 query ($after: String, $first: Int, $before: String, $last: Int) {
   snapshot(priceList: "retail") {
     prices(first: $first, after: $after, last: $last, before: $before) {
@@ -20,7 +20,7 @@ query ($after: String, $first: Int, $before: String, $last: Int) {
 
 
 async def page_of(api: Api, **window: Any) -> dict[str, Any]:
-    page: dict[str, Any] = (await api.data(WALK, **window))["snapshot"]["prices"]
+    page: dict[str, Any] = (await api.data(PAGE, **window))["snapshot"]["prices"]
     return page
 
 
@@ -30,13 +30,13 @@ def skus(page: dict[str, Any]) -> list[str]:
 
 @pytest.fixture
 async def retail(api: Api) -> Api:
-    """A list `retail` with version 1: a to g, at 1.00."""
+    """A list `retail` with version 1: skus `a` to `g` at 1.00."""
     await api.create("retail")
     await api.publish("retail", [row(sku) for sku in "gfedcba"])
     return api
 
 
-async def test_a_snapshot_is_the_current_version_unless_it_is_asked_for_by_number(retail: Api) -> None:
+async def test_a_snapshot_is_the_current_version_unless_a_number_is_given(retail: Api) -> None:
     await retail.publish("retail", [row("a", "2.00")])
     data = await retail.data(
         """{
@@ -56,7 +56,7 @@ async def test_a_list_without_a_version_has_no_snapshot(api: Api) -> None:
     assert data == {"snapshot": None, "priceList": {"currentVersion": None, "current": None}}
 
 
-async def test_a_snapshot_tells_where_it_comes_from(retail: Api) -> None:
+async def test_a_snapshot_has_its_batch_and_times(retail: Api) -> None:
     payload = await retail.submit("retail", [row("a")], label="spring")
     snapshot = (
         await retail.data(
@@ -107,7 +107,7 @@ async def test_a_price_comes_back_as_it_was_sent(api: Api) -> None:
     assert price == {**sent, "tiers": sorted(sent["tiers"], key=lambda tier: tier["minQuantity"])}
 
 
-async def test_what_a_price_does_not_have_is_null_or_empty(retail: Api) -> None:
+async def test_missing_values_of_a_price_are_null_or_empty(retail: Api) -> None:
     price = (
         await retail.data(
             """{ snapshot(priceList: "retail") {
@@ -118,7 +118,7 @@ async def test_what_a_price_does_not_have_is_null_or_empty(retail: Api) -> None:
     assert price == {"price": {"tiers": [], "validFrom": None, "validUntil": None, "attributes": {}}, "none": None}
 
 
-async def test_prices_by_sku_come_in_the_order_asked_for_with_null_where_there_is_none(retail: Api) -> None:
+async def test_prices_by_sku_are_in_the_requested_order_with_null_for_unknown_skus(retail: Api) -> None:
     data = await retail.data(
         '{ snapshot(priceList: "retail") { pricesBySku(skus: ["c", "zz", "a", "c", ""]) { sku } } }'
     )
@@ -131,7 +131,7 @@ async def test_prices_by_sku_are_limited(retail: Api) -> None:
     assert await retail.error_codes(document, s=["a"] * 1001) == ["PAGE_TOO_LARGE"]
 
 
-async def test_prices_are_walked_forward_in_sku_order(retail: Api) -> None:
+async def test_prices_are_paginated_forward_in_sku_order(retail: Api) -> None:
     first = await page_of(retail, first=3)
     assert skus(first) == ["a", "b", "c"]
     assert first["totalCount"] == 7
@@ -158,7 +158,7 @@ async def test_prices_are_walked_forward_in_sku_order(retail: Api) -> None:
     }
 
 
-async def test_prices_are_walked_backward_in_sku_order(retail: Api) -> None:
+async def test_prices_are_paginated_backward_in_sku_order(retail: Api) -> None:
     last = await page_of(retail, last=3)
     assert skus(last) == ["e", "f", "g"]
     assert (last["pageInfo"]["hasNextPage"], last["pageInfo"]["hasPreviousPage"]) == (False, True)
@@ -175,7 +175,7 @@ async def test_both_ends_of_a_range_can_be_given(retail: Api) -> None:
     assert skus(await page_of(retail, after=cursors[1], before=cursors[5])) == ["c", "d", "e"]
 
 
-async def test_a_page_has_a_hundred_prices_unless_told_otherwise(api: Api) -> None:
+async def test_a_page_has_a_hundred_prices_by_default(api: Api) -> None:
     await api.create("retail")
     await api.publish("retail", [row(f"{i:04}") for i in range(101)])
     page = await api.data('{ snapshot(priceList: "retail") { prices { nodes { sku } pageInfo { hasNextPage } } } }')
@@ -185,15 +185,15 @@ async def test_a_page_has_a_hundred_prices_unless_told_otherwise(api: Api) -> No
 
 async def test_a_page_size_outside_its_limits_is_refused(retail: Api) -> None:
     for window in ({"first": 0}, {"first": -1}, {"last": 0}):
-        assert await retail.error_codes(WALK, **window) == ["INVALID_ARGUMENT"], window
+        assert await retail.error_codes(PAGE, **window) == ["INVALID_ARGUMENT"], window
     for window in ({"first": 1001}, {"last": 1001}, {"first": 1, "last": 1001}):
-        assert await retail.error_codes(WALK, **window) == ["PAGE_TOO_LARGE"], window
+        assert await retail.error_codes(PAGE, **window) == ["PAGE_TOO_LARGE"], window
 
 
-async def test_what_is_no_cursor_of_the_list_is_refused(retail: Api) -> None:
+async def test_a_malformed_or_foreign_cursor_is_refused(retail: Api) -> None:
     names = (await retail.data("{ priceLists { pageInfo { endCursor } } }"))["priceLists"]["pageInfo"]
     for cursor in ("", "nonsense", "\N{SNOWMAN}", names["endCursor"]):
-        assert await retail.error_codes(WALK, after=cursor) == ["INVALID_ARGUMENT"], cursor
+        assert await retail.error_codes(PAGE, after=cursor) == ["INVALID_ARGUMENT"], cursor
 
 
 async def test_price_lists_are_listed_by_name(api: Api) -> None:
@@ -226,7 +226,7 @@ async def test_versions_are_listed_newest_first(retail: Api) -> None:
     assert (second["nodes"], second["pageInfo"]["hasNextPage"]) == ([{"version": 1}], False)
 
 
-async def test_events_tell_newest_first_who_did_what_when_and_why(retail: Api) -> None:
+async def test_events_are_listed_newest_first_with_caller_and_reason(retail: Api) -> None:
     payload = await retail.submit("retail", [row("a")])
     await retail.data(
         'mutation { rollback(input: {priceList: "retail", toVersion: 1, reason: "oops"}) { __typename } }'
@@ -261,7 +261,7 @@ async def test_events_tell_newest_first_who_did_what_when_and_why(retail: Api) -
     assert second["pageInfo"]["hasNextPage"] is False
 
 
-async def test_event_ids_are_unique_over_all_lists(api: Api) -> None:
+async def test_event_ids_are_unique_across_lists(api: Api) -> None:
     await api.create("a", "b")
     lists = (await api.data("{ priceLists { nodes { events { nodes { id } } } } }"))["priceLists"]["nodes"]
     ids = [event["id"] for price_list in lists for event in price_list["events"]["nodes"]]
@@ -281,18 +281,18 @@ async def test_batches_are_listed_newest_first_by_list_and_state(api: Api) -> No
       }
     }"""
 
-    async def found(**wanted: Any) -> list[str]:
-        connection = (await api.data(document, **wanted))["batches"]
-        assert "first" in wanted or connection["totalCount"] == len(connection["nodes"])
+    async def batch_ids(**variables: Any) -> list[str]:
+        connection = (await api.data(document, **variables))["batches"]
+        assert "first" in variables or connection["totalCount"] == len(connection["nodes"])
         return [node["id"] for node in connection["nodes"]]
 
-    assert await found() == sent[::-1]
-    assert await found(list="a") == [sent[2], sent[0]]
-    assert await found(list="a", state="FAILED") == [sent[2]]
-    assert await found(state="PUBLISHED") == [sent[1], sent[0]]
-    assert await found(list="nope") == []
+    assert await batch_ids() == sent[::-1]
+    assert await batch_ids(list="a") == [sent[2], sent[0]]
+    assert await batch_ids(list="a", state="FAILED") == [sent[2]]
+    assert await batch_ids(state="PUBLISHED") == [sent[1], sent[0]]
+    assert await batch_ids(list="nope") == []
     cursor = (await api.data(document, first=2))["batches"]["pageInfo"]["endCursor"]
-    assert await found(first=2, after=cursor) == [sent[0]]
+    assert await batch_ids(first=2, after=cursor) == [sent[0]]
 
 
 async def test_a_batch_is_found_by_its_id(retail: Api) -> None:
@@ -307,7 +307,7 @@ async def test_a_batch_is_found_by_its_id(retail: Api) -> None:
     assert (await retail.data(document, id="nope"))["batch"] is None
 
 
-async def test_an_unknown_list_is_an_error_with_its_own_code(api: Api) -> None:
+async def test_an_unknown_list_is_an_error(api: Api) -> None:
     document = 'query ($v: Int) { snapshot(priceList: "nope", version: $v) { version } }'
     for variables in ({}, {"v": 1}):
         answer = await api.answer(document, **variables)
@@ -317,13 +317,13 @@ async def test_an_unknown_list_is_an_error_with_its_own_code(api: Api) -> None:
         ]
 
 
-async def test_an_unknown_version_is_an_error_with_its_own_code(retail: Api) -> None:
+async def test_an_unknown_version_is_an_error(retail: Api) -> None:
     document = 'query ($v: Int) { snapshot(priceList: "retail", version: $v) { version } }'
     for version in (0, -1, 2, 2**31 - 1):
         assert await retail.error_codes(document, v=version) == ["SNAPSHOT_NOT_FOUND"], version
 
 
-async def test_a_version_that_retention_took_is_an_error_with_its_own_code(retail: Api) -> None:
+async def test_an_expired_version_is_an_error(retail: Api) -> None:
     await retail.publish("retail", [row("a")])
     await retail.runtime.store.db["snapshots"].update_one(
         {"_id": {"list": "retail", "version": 1}}, {"$set": {"state": "RETIRED"}}

@@ -1,4 +1,4 @@
-"""Quotes and unit amounts, as clients ask for them."""
+"""Quotes and unit amounts in the API."""
 
 from typing import Any
 
@@ -13,12 +13,12 @@ QUOTE = """query ($lines: [QuoteLineInput!]!, $v: Int) { snapshot(priceList: "re
 TEA = row("tea", "12.50", tiers=[{"minQuantity": 100, "amount": "9.95"}, {"minQuantity": 10, "amount": "11.00"}])
 
 
-def lines(*wanted: tuple[str, int]) -> list[dict[str, Any]]:
-    return [{"sku": sku, "quantity": quantity} for sku, quantity in wanted]
+def lines(*items: tuple[str, int]) -> list[dict[str, Any]]:
+    return [{"sku": sku, "quantity": quantity} for sku, quantity in items]
 
 
-async def quoted(api: Api, *wanted: tuple[str, int], **variables: Any) -> dict[str, Any]:
-    found: dict[str, Any] = (await api.data(QUOTE, lines=lines(*wanted), **variables))["snapshot"]["quote"]
+async def request_quote(api: Api, *items: tuple[str, int], **variables: Any) -> dict[str, Any]:
+    found: dict[str, Any] = (await api.data(QUOTE, lines=lines(*items), **variables))["snapshot"]["quote"]
     return found
 
 
@@ -32,7 +32,7 @@ async def retail(api: Api) -> Api:
 
 
 async def test_a_quote_prices_every_line_exactly(retail: Api) -> None:
-    assert await quoted(retail, ("tea", 10), ("cup", 2147483647), ("tea", 9)) == {
+    assert await request_quote(retail, ("tea", 10), ("cup", 2147483647), ("tea", 9)) == {
         "version": 2,
         "total": "15297507186.988629483",
         "currency": "EUR",
@@ -45,37 +45,37 @@ async def test_a_quote_prices_every_line_exactly(retail: Api) -> None:
     }
 
 
-async def test_a_quote_is_of_one_version(retail: Api) -> None:
-    old = await quoted(retail, ("tea", 10), v=1)
+async def test_a_quote_uses_the_prices_of_one_version(retail: Api) -> None:
+    old = await request_quote(retail, ("tea", 10), v=1)
     assert (old["version"], old["total"]) == (1, "10.00")
 
 
-async def test_a_line_without_a_price_leaves_a_quote_incomplete(retail: Api) -> None:
-    found = await quoted(retail, ("tea", 1), ("nope", 3))
+async def test_a_line_without_a_price_makes_a_quote_incomplete(retail: Api) -> None:
+    found = await request_quote(retail, ("tea", 1), ("nope", 3))
     assert (found["total"], found["currency"], found["complete"]) == (None, None, False)
     assert found["lines"][1] == {"sku": "nope", "quantity": 3, "unitAmount": None, "amount": None}
 
 
-async def test_two_currencies_have_no_total(retail: Api) -> None:
-    found = await quoted(retail, ("tea", 1), ("yen", 1))
+async def test_a_quote_in_two_currencies_has_no_total(retail: Api) -> None:
+    found = await request_quote(retail, ("tea", 1), ("yen", 1))
     assert (found["total"], found["currency"], found["complete"]) == (None, None, True)
     assert [line["amount"] for line in found["lines"]] == ["12.50", "5"]
 
 
 async def test_a_quote_may_be_empty(retail: Api) -> None:
-    assert await quoted(retail) == {"version": 2, "total": None, "currency": None, "complete": True, "lines": []}
+    assert await request_quote(retail) == {"version": 2, "total": None, "currency": None, "complete": True, "lines": []}
 
 
 @pytest.mark.parametrize("quantity", [0, -1, -(2**31)])
-async def test_a_quantity_under_one_is_refused_with_its_line(retail: Api, quantity: int) -> None:
+async def test_a_quantity_below_one_is_refused_with_its_line(retail: Api, quantity: int) -> None:
     [error] = (await retail.answer(QUOTE, lines=lines(("tea", 1), ("cup", quantity))))["errors"]
     assert error["extensions"]["code"] == "INVALID_ARGUMENT"
     assert error["path"] == ["snapshot", "quote"]
     assert "lines[1].quantity" in error["message"]
 
 
-async def test_lines_are_limited(retail: Api) -> None:
-    assert (await quoted(retail, *[("tea", 1)] * 1000))["total"] == "12500.00"
+async def test_the_number_of_lines_is_limited(retail: Api) -> None:
+    assert (await request_quote(retail, *[("tea", 1)] * 1000))["total"] == "12500.00"
     [error] = (await retail.answer(QUOTE, lines=lines(*[("tea", 1)] * 1001)))["errors"]
     assert error["extensions"]["code"] == "PAGE_TOO_LARGE"
     assert "1000" in error["message"]

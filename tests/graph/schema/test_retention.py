@@ -1,4 +1,4 @@
-"""Retention as clients see it: what is kept can be set, read and tried; what is being read stays."""
+"""Retention in the API: settings, dry runs, expiration and restore; versions being read are kept."""
 
 from collections.abc import AsyncIterator
 from typing import Any
@@ -26,7 +26,7 @@ PRICE = 'query ($v: Int!) { snapshot(priceList: "retail", version: $v) { price(s
 
 @pytest.fixture
 async def retail(mongodb_uri: str, store: Store) -> AsyncIterator[Api]:
-    """An application with a list that keeps its newest version only, of three, as soon as that may be."""
+    """An application with a list of three versions that keeps only the newest, without grace time."""
     settings = open_settings(
         mongodb_uri=mongodb_uri, mongodb_database=store.db.name, grace_seconds=0, restore_seconds=3600
     )
@@ -51,31 +51,31 @@ async def retain(api: Api, **more: Any) -> dict[str, Any]:
     return payload
 
 
-async def retired(api: Api) -> list[int]:
-    """Let everything go that nothing keeps, heartbeats that still tell of reads included; the versions that went."""
-    gone: list[int] = []
+async def expire_all(api: Api) -> list[int]:
+    """Expire every version that can expire, despite pending heartbeats about reads. Return the versions."""
+    expired: list[int] = []
 
-    async def all_gone() -> bool:
-        gone.extend(each["version"] for each in (await retain(api))["retirements"])
+    async def is_done() -> bool:
+        expired.extend(each["version"] for each in (await retain(api))["retirements"])
         return not (await retain(api, dryRun=True))["retirements"]
 
-    await until(all_gone, "gone")
-    return sorted(gone)
+    await until(is_done, "expired")
+    return sorted(expired)
 
 
-async def test_a_list_keeps_thirty_versions_and_a_week_unless_it_is_told_otherwise(api: Api) -> None:
+async def test_a_list_keeps_thirty_versions_and_seven_days_by_default(api: Api) -> None:
     await api.create("plain")
     query = '{ priceList(name: "plain") { retention { versions days } } }'
     assert (await api.data(query))["priceList"] == {"retention": {"versions": 30, "days": 7}}
 
 
-async def test_what_is_left_out_stays_as_it_is(retail: Api) -> None:
+async def test_an_update_keeps_fields_that_are_left_out(retail: Api) -> None:
     assert (await update(retail, days=2))["priceList"]["retention"] == {"versions": 1, "days": 2}
     assert (await update(retail, versions=5))["priceList"]["retention"] == {"versions": 5, "days": 2}
     assert (await update(retail))["priceList"]["retention"] == {"versions": 5, "days": 2}
 
 
-async def test_a_retention_that_makes_no_sense_is_refused(retail: Api) -> None:
+async def test_an_invalid_retention_is_refused(retail: Api) -> None:
     payload = await update(retail, versions=0)
     assert (codes(payload), payload["userErrors"][0]["path"]) == (
         ["INVALID_ARGUMENT"],
@@ -83,28 +83,28 @@ async def test_a_retention_that_makes_no_sense_is_refused(retail: Api) -> None:
     )
 
 
-async def test_a_dry_run_tells_and_a_run_does(retail: Api) -> None:
+async def test_a_dry_run_only_reports_what_a_run_expires(retail: Api) -> None:
     async def is_planned() -> bool:
         plan = (await retain(retail, dryRun=True))["retirements"]
         return [(each["version"], each["restorableUntil"] is not None) for each in plan] == [(1, True), (2, True)]
 
-    # That version 2 was current is noted in the background, and counts as a read of this very moment.
+    # A background task records that version 2 was current, which counts as a read just now.
     await until(is_planned, "planned")
     assert await retail.error_codes(PRICE, v=1) == []
-    assert await retired(retail) == [1, 2]
+    assert await expire_all(retail) == [1, 2]
     assert await retail.error_codes(PRICE, v=1) == ["SNAPSHOT_EXPIRED"]
     assert await retail.amounts("retail") == {"a": "3.00"}
 
 
-async def test_a_version_that_went_can_be_brought_back(retail: Api) -> None:
-    await retired(retail)
+async def test_an_expired_version_can_be_restored(retail: Api) -> None:
+    await expire_all(retail)
     order = {"priceList": "retail", "version": 1, "reason": "an audit"}
     assert codes((await retail.data(RESTORE, input=order))["restore"]) == []
     assert (await retail.data(PRICE, v=1))["snapshot"] == {"price": {"amount": "1.00"}}
     assert codes((await retail.data(RESTORE, input=order))["restore"]) == ["NOT_RETIRED"]
 
 
-async def test_a_list_that_is_not_there_is_told(retail: Api) -> None:
+async def test_retention_of_an_unknown_list_is_refused(retail: Api) -> None:
     payload = (await retail.data(RETAIN, input={"priceList": "nope"}))["retain"]
     assert codes(payload) == ["PRICE_LIST_NOT_FOUND"]
 
@@ -113,30 +113,30 @@ async def forget_reads(store: Store) -> None:
     await store.db["snapshots"].update_many({}, {"$unset": {"readAt": ""}})
 
 
-async def read_at(store: Store, version: int) -> Any:
+async def last_read(store: Store, version: int) -> Any:
     found = await store.snapshots.get("retail", version)
     assert found is not None
     return found.read_at
 
 
-async def test_who_reads_a_version_is_noted_with_the_next_heartbeat(retail: Api) -> None:
+async def test_a_read_of_a_version_is_recorded_with_the_next_heartbeat(retail: Api) -> None:
     store = retail.runtime.store
-    await until(lambda: noted(store, 2), "noted as it stopped being current")
+    await until(lambda: is_recorded(store, 2), "recorded when the version stopped being current")
     await forget_reads(store)
     await retail.data(PRICE, v=2)
-    await until(lambda: noted(store, 2), "noted")
-    assert await read_at(store, 1) is None
+    await until(lambda: is_recorded(store, 2), "recorded")
+    assert await last_read(store, 1) is None
 
 
-async def noted(store: Store, version: int) -> bool:
-    return await read_at(store, version) is not None
+async def is_recorded(store: Store, version: int) -> bool:
+    return await last_read(store, version) is not None
 
 
-async def test_who_reads_a_version_that_is_about_to_go_is_noted_at_once(retail: Api) -> None:
+async def test_a_read_of_an_expiring_version_is_recorded_at_once(retail: Api) -> None:
     store = retail.runtime.store
-    await until(lambda: noted(store, 2), "noted as it stopped being current")
+    await until(lambda: is_recorded(store, 2), "recorded when the version stopped being current")
     await forget_reads(store)
     await store.snapshots.mark_expiring("retail", [1])
     retail.runtime.pointers.reads.take()
     await retail.data(PRICE, v=1)
-    assert await noted(store, 1)
+    assert await is_recorded(store, 1)

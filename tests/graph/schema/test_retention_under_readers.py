@@ -1,4 +1,4 @@
-"""Retention under readers: whoever walks through a version comes to its end, and what nobody needs is dropped."""
+"""Retention with concurrent readers: every reader can finish its version, and unused layers are dropped."""
 
 import asyncio
 import contextlib
@@ -12,7 +12,7 @@ from storage import Store
 from tests.graph.api import Api, open_settings, row, serving
 from tests.graph.schema.test_retention import update
 
-MAX_CACHED_SUMMARIES = 5
+RETAINED_VERSIONS = 5
 SKUS = 60
 READERS = 6
 
@@ -27,7 +27,7 @@ query ($after: String) {
 
 @pytest.fixture
 async def retail(mongodb_uri: str, store: Store) -> AsyncIterator[Api]:
-    """An application that lets versions go within seconds, by the very steps that otherwise take a day."""
+    """An application that expires versions within seconds, with the same steps that otherwise take a day."""
     settings = open_settings(
         mongodb_uri=mongodb_uri, mongodb_database=store.db.name, grace_seconds=2, restore_seconds=1
     )
@@ -35,20 +35,20 @@ async def retail(mongodb_uri: str, store: Store) -> AsyncIterator[Api]:
         api.runtime.store.expirer._settle /= 10
         api.runtime.store.garbage_collector._orphan_seconds = 2.0
         await api.create("retail")
-        await update(api, versions=MAX_CACHED_SUMMARIES, days=0)
+        await update(api, versions=RETAINED_VERSIONS, days=0)
         yield api
 
 
 async def publish(api: Api, version: int) -> None:
-    """All prices of a version say which one it is: half of them come as a whole list, half are merged upon it."""
+    """Publish a version whose amounts all equal its number, by a replacement or by a merge of all skus."""
     skus = [f"{number:03}" for number in range(SKUS)]
     mode = random.choice(["REPLACE", "MERGE", "MERGE"]) if version > 1 else "REPLACE"
     batch = (await api.submit("retail", [row(sku, f"{version}.00") for sku in skus], mode=mode))["batch"]
     assert (batch["state"], batch["version"]) == ("PUBLISHED", version), batch
 
 
-async def walk(api: Api) -> int:
-    """Read a version page by page, slowly; every page is of it, and it is whole."""
+async def read_version(api: Api) -> int:
+    """Read a version slowly, page by page; check that the pages are of one version and complete. Return the version."""
     seen: list[dict[str, Any]] = []
     after, version = None, None
     while True:
@@ -65,13 +65,13 @@ async def walk(api: Api) -> int:
     return int(version)
 
 
-async def read_on(api: Api, walked: list[int]) -> None:
+async def read_forever(api: Api, versions: list[int]) -> None:
     while True:
-        walked.append(await walk(api))
+        versions.append(await read_version(api))
 
 
 async def collect(api: Api, layers: list[int]) -> None:
-    """What the worker does every half a minute."""
+    """Expire versions and collect garbage, as the worker does every half a minute."""
     store = api.runtime.store
     while True:
         await store.expirer.run()
@@ -82,9 +82,9 @@ async def collect(api: Api, layers: list[int]) -> None:
 
 async def run(api: Api, publishes: int) -> None:
     await publish(api, 1)
-    walked: list[int] = []
+    versions: list[int] = []
     layers: list[int] = []
-    work = [asyncio.create_task(read_on(api, walked)) for _ in range(READERS)]
+    work = [asyncio.create_task(read_forever(api, versions)) for _ in range(READERS)]
     work.append(asyncio.create_task(collect(api, layers)))
     for version in range(2, publishes + 1):
         await publish(api, version)
@@ -97,21 +97,21 @@ async def run(api: Api, publishes: int) -> None:
         with contextlib.suppress(asyncio.CancelledError):
             await task
 
-    assert len(set(walked)) > publishes / 4, "versions were walked through while others were published"
-    # Versions that are kept, those that were read within the grace time, and those whose layers are about to go.
+    assert len(set(versions)) > publishes / 4, "versions were read while others were published"
+    # Retained versions, versions read within the grace time, and expired versions whose layers are not dropped yet.
     assert max(layers) < 60, layers
     manifests = api.runtime.store.db["snapshots"].find().sort("_id.version", -1)
     states = [each["state"] async for each in manifests]
     assert len(states) == publishes
     assert states.count("RETIRED") > publishes - 40
-    assert set(states[:MAX_CACHED_SUMMARIES]) == {"PUBLISHED"}
+    assert set(states[:RETAINED_VERSIONS]) == {"PUBLISHED"}
 
 
-async def test_no_walk_loses_its_version(retail: Api) -> None:
+async def test_no_reader_loses_its_version(retail: Api) -> None:
     await run(retail, 45)
 
 
 @pytest.mark.soak
 @pytest.mark.timeout(900)
-async def test_no_walk_loses_its_version_over_two_hundred_publishes(retail: Api) -> None:
+async def test_no_reader_loses_its_version_over_two_hundred_publishes(retail: Api) -> None:
     await run(retail, 200)

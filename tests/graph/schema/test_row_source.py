@@ -1,4 +1,4 @@
-"""An input's rows come as prices or as a file, never as both."""
+"""The rows of an input are sent as prices or as a file, never as both."""
 
 from decimal import Decimal
 from typing import Any
@@ -7,7 +7,7 @@ import pytest
 from strawberry import ID
 
 from graph.rows.upload import Upload, UploadReused
-from graph.schema.row_source import NoPrices, PricesAndFile, source_of
+from graph.schema.row_source import NoPrices, PricesAndFile, create_row_source
 from graph.types.inputs import AppendBatchInput, PriceInput, PublishBatchInput
 from storage import BatchMode, InvalidArgument
 from tests.storage.reading import arriving
@@ -26,42 +26,41 @@ def inputs(**given: Any) -> list[PublishBatchInput | AppendBatchInput]:
     ]
 
 
-async def test_prices_are_rows() -> None:
-    for given in inputs(prices=[PRICE, PRICE]):
-        assert (await source_of(given)).expected == 2
+async def test_prices_are_a_row_source() -> None:
+    for batch in inputs(prices=[PRICE, PRICE]):
+        assert (await create_row_source(batch)).expected == 2
 
 
-async def test_a_file_is_rows_and_is_not_read_before_it_is_asked_for() -> None:
-    for given in inputs(file=upload()):
-        given.file = upload()
-        rows = await source_of(given)
+async def test_a_file_is_a_row_source_that_is_read_lazily() -> None:
+    for batch in inputs(file=upload()):
+        batch.file = upload()
+        rows = await create_row_source(batch)
         assert (rows.expected, rows.fingerprint) == (None, None)
         assert sum([len(part.documents) async for part in rows.slices()]) == 3
 
 
-async def test_a_file_is_rows_once() -> None:
-    one = upload()
-    first, second = inputs(file=one)
-    await source_of(first)
+async def test_a_file_can_be_used_only_once() -> None:
+    first, second = inputs(file=upload())
+    await create_row_source(first)
     with pytest.raises(UploadReused):
-        await source_of(second)
+        await create_row_source(second)
 
 
-async def test_removals_alone_are_a_batch_without_rows() -> None:
-    for given in inputs(remove=["a"]):
-        assert (await source_of(given)).expected == 0
+async def test_skus_to_remove_alone_are_a_row_source_without_rows() -> None:
+    for batch in inputs(remove=["a"]):
+        assert (await create_row_source(batch)).expected == 0
 
 
-async def test_prices_that_are_an_empty_list_are_not_forgotten_prices() -> None:
-    for given in inputs(prices=[]):
-        assert (await source_of(given)).expected == 0
+async def test_an_empty_list_of_prices_is_accepted() -> None:
+    for batch in inputs(prices=[]):
+        assert (await create_row_source(batch)).expected == 0
 
 
 @pytest.mark.parametrize("given", [{}, {"remove": []}])
-async def test_nothing_at_all_is_refused(given: dict[str, Any]) -> None:
-    for nothing in inputs(**given):
+async def test_an_input_without_content_is_refused(given: dict[str, Any]) -> None:
+    for empty in inputs(**given):
         with pytest.raises(NoPrices) as refused:
-            await source_of(nothing)
+            await create_row_source(empty)
         assert isinstance(refused.value, InvalidArgument)
         assert (refused.value.code, refused.value.path) == ("NO_PRICES", ("input", "prices"))
 
@@ -70,5 +69,5 @@ async def test_nothing_at_all_is_refused(given: dict[str, Any]) -> None:
 async def test_prices_and_a_file_are_refused(prices: list[PriceInput]) -> None:
     for both in inputs(prices=prices, file=upload()):
         with pytest.raises(PricesAndFile) as refused:
-            await source_of(both)
+            await create_row_source(both)
         assert (refused.value.code, refused.value.path) == ("PRICES_AND_FILE", ("input", "file"))

@@ -1,4 +1,4 @@
-"""Filters and orders of prices, as clients ask for them."""
+"""Filters and orders of prices in the API."""
 
 from collections.abc import AsyncIterator
 from typing import Any
@@ -30,7 +30,7 @@ PRICES = [
 
 @pytest.fixture
 async def retail(api: Api) -> Api:
-    """A list `retail` of two layers, so that version 2 hides and takes out some of version 1."""
+    """A list `retail` with two layers: version 2 overrides and removes prices of version 1."""
     await api.create("retail")
     old = [row(price["sku"], "7.00", "USD", attributes={"colour": "green"}) for price in PRICES]
     await api.publish("retail", [*old, row("TEA-9", "7.00", attributes={"colour": "black"})])
@@ -39,13 +39,13 @@ async def retail(api: Api) -> Api:
     return api
 
 
-async def page(api: Api, wanted: dict[str, Any] | None = None, **arguments: Any) -> dict[str, Any]:
-    found: dict[str, Any] = (await api.data(PAGE, filter=wanted, **arguments))["snapshot"]["prices"]
+async def page(api: Api, price_filter: dict[str, Any] | None = None, **arguments: Any) -> dict[str, Any]:
+    found: dict[str, Any] = (await api.data(PAGE, filter=price_filter, **arguments))["snapshot"]["prices"]
     return found
 
 
-async def skus(api: Api, wanted: dict[str, Any] | None = None, **arguments: Any) -> list[str]:
-    found = await page(api, wanted, **arguments)
+async def skus(api: Api, price_filter: dict[str, Any] | None = None, **arguments: Any) -> list[str]:
+    found = await page(api, price_filter, **arguments)
     names = [price["sku"] for price in found["nodes"]]
     assert found["totalCount"] == len(names)
     return names
@@ -54,7 +54,7 @@ async def skus(api: Api, wanted: dict[str, Any] | None = None, **arguments: Any)
 EVERYTHING = ["CUP-1", "CUP-2", "TEA-1", "TEA-2", "TEA-3", "cup-3"]
 
 
-async def test_prices_are_filtered_by_the_beginning_of_their_sku(retail: Api) -> None:
+async def test_prices_are_filtered_by_sku_prefix(retail: Api) -> None:
     assert await skus(retail, {"skuPrefix": "TEA-"}) == ["TEA-1", "TEA-2", "TEA-3"]
     assert await skus(retail, {"skuPrefix": "CUP-1"}) == ["CUP-1"]
     assert await skus(retail, {"skuPrefix": "TEA-9"}) == []
@@ -68,7 +68,7 @@ async def test_prices_are_filtered_by_currency(retail: Api) -> None:
     assert await skus(retail, {"currency": "CHF"}) == []
 
 
-async def test_prices_are_filtered_by_amount_with_both_ends(retail: Api) -> None:
+async def test_prices_are_filtered_by_an_inclusive_range_of_amounts(retail: Api) -> None:
     assert await skus(retail, {"amount": {"gte": "9.99", "lte": "12.50"}}) == ["TEA-1", "cup-3"]
     assert await skus(retail, {"amount": {"gte": "12.500000000000000000000000000000000000001"}}) == ["CUP-2"]
     assert await skus(retail, {"amount": {"lte": "7"}}) == ["CUP-1", "TEA-2", "TEA-3"]
@@ -77,7 +77,7 @@ async def test_prices_are_filtered_by_amount_with_both_ends(retail: Api) -> None
     assert await skus(retail, {"amount": {"gte": "8", "lte": "7"}}) == []
 
 
-async def test_prices_are_filtered_by_the_day_on_which_they_are_valid(retail: Api) -> None:
+async def test_prices_are_filtered_by_a_day_of_validity(retail: Api) -> None:
     assert await skus(retail, {"validOn": "2025-12-31"}) == ["CUP-1", "TEA-2", "TEA-3", "cup-3"]
     assert await skus(retail, {"validOn": "2026-03-01"}) == EVERYTHING
     assert await skus(retail, {"validOn": "2026-06-30"}) == ["CUP-1", "TEA-1", "TEA-2", "TEA-3", "cup-3"]
@@ -107,14 +107,14 @@ async def test_prices_are_filtered_by_the_day_on_which_they_are_valid(retail: Ap
         ([("colour", "$attributes.colour")], []),
     ],
 )
-async def test_prices_are_filtered_by_attributes_whose_values_stay_values(
+async def test_prices_are_filtered_by_attributes_compared_as_values(
     retail: Api, attributes: list[tuple[str, Any]], found: list[str]
 ) -> None:
-    wanted = [{"name": name, "value": value} for name, value in attributes]
-    assert await skus(retail, {"attributes": wanted}) == found
+    conditions = [{"name": name, "value": value} for name, value in attributes]
+    assert await skus(retail, {"attributes": conditions}) == found
 
 
-async def test_attributes_can_stand_in_the_document(retail: Api) -> None:
+async def test_attributes_can_be_written_in_the_document(retail: Api) -> None:
     document = """{ snapshot(priceList: "retail") {
       prices(filter: {attributes: [{name: "a.b", value: {y: 1, x: [true, null]}}]}) { nodes { sku attributes } }
     } }"""
@@ -123,15 +123,15 @@ async def test_attributes_can_stand_in_the_document(retail: Api) -> None:
     ]
 
 
-@pytest.mark.parametrize("none", [None, {}, {"skuPrefix": ""}, {"amount": {}, "attributes": []}, {"currency": None}])
-async def test_a_filter_that_asks_for_nothing_is_none(retail: Api, none: dict[str, Any] | None) -> None:
-    assert await skus(retail, none) == EVERYTHING
-    assert await skus(retail, none, orderBy="SKU") == EVERYTHING
+@pytest.mark.parametrize("empty", [None, {}, {"skuPrefix": ""}, {"amount": {}, "attributes": []}, {"currency": None}])
+async def test_an_empty_filter_matches_everything(retail: Api, empty: dict[str, Any] | None) -> None:
+    assert await skus(retail, empty) == EVERYTHING
+    assert await skus(retail, empty, orderBy="SKU") == EVERYTHING
     cursor = (await page(retail, first=2))["pageInfo"]["endCursor"]
-    assert [price["sku"] for price in (await page(retail, none, after=cursor))["nodes"]] == EVERYTHING[2:]
+    assert [price["sku"] for price in (await page(retail, empty, after=cursor))["nodes"]] == EVERYTHING[2:]
 
 
-async def test_prices_are_ordered_by_amount_and_those_of_one_amount_by_sku(retail: Api) -> None:
+async def test_prices_are_ordered_by_amount_and_then_by_sku(retail: Api) -> None:
     ties = ["CUP-1", "TEA-2", "TEA-3"]
     assert await skus(retail, orderBy="AMOUNT_ASC") == [*ties, "cup-3", "TEA-1", "CUP-2"]
     assert await skus(retail, orderBy="AMOUNT_DESC") == ["CUP-2", "TEA-1", "cup-3", *ties]
@@ -139,40 +139,40 @@ async def test_prices_are_ordered_by_amount_and_those_of_one_amount_by_sku(retai
 
 
 @pytest.mark.parametrize("order", ["SKU", "AMOUNT_ASC", "AMOUNT_DESC"])
-@pytest.mark.parametrize("wanted", [{"skuPrefix": "TEA"}, {"amount": {"lte": "20"}}, None])
-async def test_a_selection_is_walked_in_either_direction(
-    retail: Api, wanted: dict[str, Any] | None, order: str
+@pytest.mark.parametrize("price_filter", [{"skuPrefix": "TEA"}, {"amount": {"lte": "20"}}, None])
+async def test_a_selection_is_paginated_in_both_directions(
+    retail: Api, price_filter: dict[str, Any] | None, order: str
 ) -> None:
-    everything = await skus(retail, wanted, orderBy=order)
+    everything = await skus(retail, price_filter, orderBy=order)
     for size in (1, 2, 4):
-        found = await page(retail, wanted, orderBy=order, first=size)
+        found = await page(retail, price_filter, orderBy=order, first=size)
         forward = [price["sku"] for price in found["nodes"]]
         while found["pageInfo"]["hasNextPage"]:
             assert found["totalCount"] == len(everything)
-            found = await page(retail, wanted, orderBy=order, first=size, after=found["pageInfo"]["endCursor"])
+            found = await page(retail, price_filter, orderBy=order, first=size, after=found["pageInfo"]["endCursor"])
             forward += [price["sku"] for price in found["nodes"]]
-        found = await page(retail, wanted, orderBy=order, last=size)
+        found = await page(retail, price_filter, orderBy=order, last=size)
         backward = [price["sku"] for price in found["nodes"]]
         while found["pageInfo"]["hasPreviousPage"]:
-            found = await page(retail, wanted, orderBy=order, last=size, before=found["pageInfo"]["startCursor"])
+            found = await page(retail, price_filter, orderBy=order, last=size, before=found["pageInfo"]["startCursor"])
             backward = [*(price["sku"] for price in found["nodes"]), *backward]
         assert forward == backward == everything
 
 
-async def test_a_walk_of_a_selection_stays_on_its_version(retail: Api) -> None:
-    wanted = {"currency": "EUR"}
-    first = await page(retail, wanted, orderBy="AMOUNT_DESC", first=2)
+async def test_pagination_of_a_selection_stays_on_its_version(retail: Api) -> None:
+    price_filter = {"currency": "EUR"}
+    first = await page(retail, price_filter, orderBy="AMOUNT_DESC", first=2)
     await retail.publish("retail", [row("TEA-1", "1.00")])
-    data = await retail.data(PAGE, filter=wanted, orderBy="AMOUNT_DESC", after=first["pageInfo"]["endCursor"])
+    data = await retail.data(PAGE, filter=price_filter, orderBy="AMOUNT_DESC", after=first["pageInfo"]["endCursor"])
     assert data["snapshot"]["version"] == 2
     assert [price["sku"] for price in data["snapshot"]["prices"]["nodes"]] == ["CUP-1", "TEA-2"]
     assert await retail.error_codes(
-        PAGE, filter=wanted, orderBy="AMOUNT_DESC", after=first["pageInfo"]["endCursor"], v=3
+        PAGE, filter=price_filter, orderBy="AMOUNT_DESC", after=first["pageInfo"]["endCursor"], v=3
     ) == ["INVALID_ARGUMENT"]
 
 
 async def test_a_cursor_of_another_filter_or_order_is_refused(retail: Api) -> None:
-    asked: list[dict[str, Any]] = [
+    selections: list[dict[str, Any]] = [
         {},
         {"orderBy": "AMOUNT_ASC"},
         {"orderBy": "AMOUNT_DESC"},
@@ -183,20 +183,20 @@ async def test_a_cursor_of_another_filter_or_order_is_refused(retail: Api) -> No
         {"filter": {"attributes": [{"name": "colour", "value": "green"}]}},
     ]
     cursors = [
-        (await retail.data(PAGE, **each, first=1))["snapshot"]["prices"]["pageInfo"]["endCursor"] for each in asked
+        (await retail.data(PAGE, **each, first=1))["snapshot"]["prices"]["pageInfo"]["endCursor"] for each in selections
     ]
-    for mine, selection in enumerate(asked):
+    for mine, selection in enumerate(selections):
         for theirs, cursor in enumerate(cursors):
             for argument in ("after", "before"):
                 codes = await retail.error_codes(PAGE, **selection, **{argument: cursor})
-                assert codes == ([] if mine == theirs else ["INVALID_ARGUMENT"]), (selection, asked[theirs])
+                assert codes == ([] if mine == theirs else ["INVALID_ARGUMENT"]), (selection, selections[theirs])
 
 
 DEEP: Any = [[[[[[[[[1]]]]]]]]]
 
 
 @pytest.mark.parametrize(
-    ("wanted", "told"),
+    ("price_filter", "message"),
     [
         ({"currency": "eur"}, "'eur' is not an ISO 4217 currency code"),
         ({"currency": ""}, "not an ISO 4217 currency code"),
@@ -208,20 +208,22 @@ DEEP: Any = [[[[[[[[[1]]]]]]]]]
         ({"attributes": [{"name": "a", "value": 1}] * 21}, "at most 20 attributes"),
     ],
 )
-async def test_what_no_price_can_have_is_refused(retail: Api, wanted: dict[str, Any], told: str) -> None:
-    [error] = (await retail.answer(PAGE, filter=wanted))["errors"]
+async def test_a_filter_that_no_price_can_match_is_refused(
+    retail: Api, price_filter: dict[str, Any], message: str
+) -> None:
+    [error] = (await retail.answer(PAGE, filter=price_filter))["errors"]
     assert error["extensions"]["code"] == "INVALID_ARGUMENT"
-    assert told in error["message"]
+    assert message in error["message"]
 
 
-async def test_a_prefix_need_not_be_one_that_a_sku_can_have(retail: Api) -> None:
+async def test_a_prefix_that_no_sku_can_have_matches_nothing(retail: Api) -> None:
     for prefix in ("\0", "\U0010ffff", "\U0010ffff\U0010ffff", "x" * 5000):
         assert await skus(retail, {"skuPrefix": prefix}) == []
 
 
 @pytest.fixture
 async def limited(mongodb_uri: str) -> AsyncIterator[Api]:
-    """An application that reads at most 20 records in a scan."""
+    """An application with a scan limit of 20 records."""
     settings = open_settings(mongodb_uri=mongodb_uri, mongodb_database="test_limited", max_scan=20)
     async with serving(settings) as api:
         yield api
@@ -229,7 +231,7 @@ async def limited(mongodb_uri: str) -> AsyncIterator[Api]:
         await client.drop_database("test_limited")
 
 
-async def test_a_scan_stops_at_the_limit_and_says_so(limited: Api) -> None:
+async def test_a_scan_beyond_the_limit_is_refused(limited: Api) -> None:
     await limited.create("retail")
     await limited.publish("retail", [row(f"{n:02}", str(100 - n), "EUR" if n % 2 else "USD") for n in range(30)])
     assert len((await page(limited, first=30))["nodes"]) == 30
@@ -240,8 +242,8 @@ async def test_a_scan_stops_at_the_limit_and_says_so(limited: Api) -> None:
         "13",
         "11",
     ]
-    for asked in ({"filter": {"currency": "EUR"}}, {"orderBy": "AMOUNT_ASC"}):
-        [error] = (await limited.answer(PAGE, **asked))["errors"]
+    for arguments in ({"filter": {"currency": "EUR"}}, {"orderBy": "AMOUNT_ASC"}):
+        [error] = (await limited.answer(PAGE, **arguments))["errors"]
         assert error["extensions"] == {"code": "SCAN_LIMIT"}
         assert "more than 20 records of version 1 of 'retail'" in error["message"]
     document = """{ snapshot(priceList: "retail") { prices(first: 9, filter: {currency: "EUR"}) {

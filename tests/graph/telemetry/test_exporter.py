@@ -1,4 +1,4 @@
-"""What a process is and knows is told again and again, and lists, batches and retention are told truly."""
+"""The export of metrics, and the metrics of lists, batches and retention."""
 
 import secrets
 from collections.abc import AsyncIterator
@@ -12,13 +12,13 @@ from graph.telemetry.list_metrics import ListMetrics
 from graph.telemetry.process_metrics import ProcessMetrics
 from storage.mongodb.connection import connect
 from tests.graph.api import PUBLISH, ROLLBACK, Api, open_settings, row, serving
-from tests.graph.telemetry.samples import sample, sample_or_none
+from tests.graph.telemetry.samples import sample, sample_or_zero
 from tests.waiting import until
 
 
 @asynccontextmanager
-async def telling(mongodb_uri: str) -> AsyncIterator[Api]:
-    """A client of an application whose metrics somebody asked for."""
+async def serving_with_metrics(mongodb_uri: str) -> AsyncIterator[Api]:
+    """Yield a client of an application with metrics enabled."""
     database = f"test_{secrets.token_hex(6)}"
     async with serving(open_settings(mongodb_uri=mongodb_uri, mongodb_database=database, metrics_port=0)) as api:
         yield api
@@ -27,25 +27,25 @@ async def telling(mongodb_uri: str) -> AsyncIterator[Api]:
 
 
 def new_name() -> str:
-    """A list of the test's own, for the metrics are those of the whole process."""
+    """Return the name of a list for one test: metrics are shared by the whole process."""
     return f"list-{secrets.token_hex(4)}"
 
 
-async def two_versions(api: Api, name: str) -> None:
+async def create_two_versions(api: Api, name: str) -> None:
     await api.create(name)
     await api.publish(name, [row("a")])
     await api.publish(name, [row("a", "2.00")])
 
 
-async def test_what_happens_is_told_within_a_moment(mongodb_uri: str) -> None:
+async def test_metrics_are_exported_in_the_background(mongodb_uri: str) -> None:
     name = new_name()
 
-    async def is_told() -> bool:
-        return sample_or_none("pricebook_batches_total", price_list=name, mode="REPLACE", state="PUBLISHED") == 2
+    async def is_exported() -> bool:
+        return sample_or_zero("pricebook_batches_total", price_list=name, mode="REPLACE", state="PUBLISHED") == 2
 
-    async with telling(mongodb_uri) as api:
-        await two_versions(api, name)
-        await until(is_told, "told")
+    async with serving_with_metrics(mongodb_uri) as api:
+        await create_two_versions(api, name)
+        await until(is_exported, "exported")
     assert sample("pricebook_current_version", price_list=name) == 2
     assert sample("pricebook_requests_total", operation="mutation publishBatch", code="OK", status="2xx") >= 2
     assert sample("pricebook_mongodb_command_duration_seconds_count", command="insert") >= 2
@@ -53,36 +53,36 @@ async def test_what_happens_is_told_within_a_moment(mongodb_uri: str) -> None:
     assert sample("pricebook_workers") == 1
 
 
-async def test_a_database_that_cannot_be_looked_at_is_logged_and_looked_at_again(
+async def test_a_failed_read_of_the_database_is_logged_and_retried(
     mongodb_uri: str, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("graph.telemetry.exporter.LIST_METRICS_INTERVAL_SECONDS", 0.01)
-    looks: list[str] = []
+    calls: list[str] = []
 
-    async def look(_: ListMetrics) -> None:
-        looks.append("look")
-        if len(looks) == 1:
+    async def refresh(_: ListMetrics) -> None:
+        calls.append("refresh")
+        if len(calls) == 1:
             raise OSError("no route")
 
-    async def is_looked_at_again() -> bool:
-        return len(looks) > 1
+    async def is_retried() -> bool:
+        return len(calls) > 1
 
-    monkeypatch.setattr(ListMetrics, "look", look)
-    async with telling(mongodb_uri):
-        await until(is_looked_at_again, "looked at again")
-    assert "could not be looked at for metrics: no route" in caplog.text
+    monkeypatch.setattr(ListMetrics, "refresh", refresh)
+    async with serving_with_metrics(mongodb_uri):
+        await until(is_retried, "retried")
+    assert "Could not read metrics from the database: no route" in caplog.text
 
 
-async def test_a_list_is_told_as_it_is(api: Api) -> None:
+async def test_the_metrics_of_a_list_follow_its_state(api: Api) -> None:
     name = new_name()
-    await two_versions(api, name)
+    await create_two_versions(api, name)
     metrics = ListMetrics(api.runtime.store, api.runtime.pointers, ListLabels())
 
-    async def tell() -> None:
-        metrics.tell()
-        await metrics.look()
+    async def export() -> None:
+        metrics.update()
+        await metrics.refresh()
 
-    await tell()
+    await export()
     newest = await api.runtime.store.snapshots.get(name, 2)
     assert newest is not None
     assert newest.published_at is not None
@@ -91,48 +91,48 @@ async def test_a_list_is_told_as_it_is(api: Api) -> None:
     assert sample("pricebook_versions_kept", price_list=name) == 2
     await api.data(ROLLBACK, input={"priceList": name, "toVersion": 1, "reason": "wrong"})
     held = await api.submit(name, [row("b")])
-    await tell()
+    await export()
     assert sample("pricebook_current_version", price_list=name) == 1
     assert sample("pricebook_pinned_timestamp_seconds", price_list=name) >= newest.published_at.timestamp()
     assert sample("pricebook_published_timestamp_seconds", price_list=name) == newest.published_at.timestamp()
     assert sample("pricebook_batches_held", price_list=name) == 1
     await api.runtime.store.finisher.reject(held["batch"]["id"], by="ops", reason="no")
-    await tell()
+    await export()
     assert sample("pricebook_batches_held", price_list=name) == 0
 
 
-async def test_a_list_begins_with_zeros_so_that_its_first_failure_is_an_increase(api: Api) -> None:
+async def test_a_list_starts_with_zeros_so_that_its_first_failure_is_an_increase(api: Api) -> None:
     name = new_name()
     await api.create(name)
-    BatchMetrics(api.runtime.store.metrics, api.runtime.pointers, ListLabels()).tell()
+    BatchMetrics(api.runtime.store.metrics, api.runtime.pointers, ListLabels()).update()
     for mode in ("REPLACE", "MERGE"):
         for state in ("PUBLISHED", "HELD", "REJECTED", "ABORTED", "FAILED"):
             assert sample("pricebook_batches_total", price_list=name, mode=mode, state=state) == 0
     assert sample("pricebook_versions_retired_total", price_list=name) == 0
 
 
-async def test_lists_beyond_the_most_are_told_together(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_lists_beyond_the_limit_share_a_label(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("graph.telemetry.list_labels.MAX_LABELS", 1)
-    own, *others = sorted(new_name() for _ in range(3))
-    await api.create(own, *others)
+    first, *others = sorted(new_name() for _ in range(3))
+    await api.create(first, *others)
     labels = ListLabels()
-    assert labels.own(own)
+    assert labels.has_own(first)
     for name in others:
         await api.data(PUBLISH, input={**ORDER, "priceList": name, "prices": [row("a")]})
-    before = sample_or_none("pricebook_batch_rows_total", price_list=OTHER, mode="REPLACE")
-    BatchMetrics(api.runtime.store.metrics, api.runtime.pointers, labels).tell()
+    before = sample_or_zero("pricebook_batch_rows_total", price_list=OTHER, mode="REPLACE")
+    BatchMetrics(api.runtime.store.metrics, api.runtime.pointers, labels).update()
     assert sample("pricebook_batch_rows_total", price_list=OTHER, mode="REPLACE") == before + 2
     metrics = ListMetrics(api.runtime.store, api.runtime.pointers, labels)
-    metrics.tell()
-    await metrics.look()
+    metrics.update()
+    await metrics.refresh()
     assert sample("pricebook_versions_kept", price_list=OTHER) == 2
-    assert sample_or_none("pricebook_current_version", price_list=OTHER) == 0
+    assert sample_or_zero("pricebook_current_version", price_list=OTHER) == 0
 
 
 ORDER = {"mode": "REPLACE", "idempotencyKey": "1"}
 
 
-def test_a_process_tells_its_release_and_its_memory() -> None:
-    ProcessMetrics().tell()
+def test_a_process_exports_its_memory() -> None:
+    ProcessMetrics().update()
     assert sample("pricebook_workers") == 1
     assert 10 << 20 < sample("pricebook_resident_memory_bytes") < 64 << 30

@@ -1,4 +1,4 @@
-"""Logs: each record one line, of JSON for programs, with what it is found by."""
+"""Logs: one line for each record, with the IDs of its request."""
 
 import json
 import logging
@@ -8,7 +8,7 @@ from logging.config import dictConfig
 import pytest
 
 from graph.asgi.request_ids import _current
-from graph.telemetry.logs import HumanLines, JsonLines, log_config
+from graph.telemetry.logs import JsonFormatter, TextFormatter, log_config
 
 
 def record(message: str, *arguments: object, raised: bool = False) -> logging.LogRecord:
@@ -21,31 +21,31 @@ def record(message: str, *arguments: object, raised: bool = False) -> logging.Lo
     return logging.LogRecord("pricebook.graph", logging.ERROR, __file__, 1, message, arguments, exc_info)
 
 
-def test_a_record_is_one_line_of_json_whatever_is_in_it() -> None:
-    line = JsonLines().format(record("two\nlines %s \ud800", '"quoted"', raised=True))
+def test_a_record_is_one_line_of_json_whatever_it_contains() -> None:
+    line = JsonFormatter().format(record("two\nlines %s \ud800", '"quoted"', raised=True))
     assert "\n" not in line
-    told = json.loads(line)
-    assert told["message"].startswith('two\nlines "quoted"')
-    assert (told["level"], told["logger"]) == ("ERROR", "pricebook.graph")
-    assert "ValueError: invalid literal" in told["exception"]
-    assert told["time"].endswith("Z")
+    fields = json.loads(line)
+    assert fields["message"].startswith('two\nlines "quoted"')
+    assert (fields["level"], fields["logger"]) == ("ERROR", "pricebook.graph")
+    assert "ValueError: invalid literal" in fields["exception"]
+    assert fields["time"].endswith("Z")
 
 
-def test_a_record_tells_the_request_and_the_trace_that_it_belongs_to() -> None:
+def test_a_record_has_the_ids_of_its_request_and_trace() -> None:
     trace = b"00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
     token = _current.set({"headers": [(b"x-request-id", b"r-1"), (b"traceparent", trace)]})
     try:
-        told = json.loads(JsonLines().format(record("x")))
-        line = HumanLines().format(record("x"))
+        fields = json.loads(JsonFormatter().format(record("x")))
+        line = TextFormatter().format(record("x"))
     finally:
         _current.reset(token)
-    assert (told["request_id"], told["trace_id"]) == ("r-1", "4bf92f3577b34da6a3ce929d0e0e4736")
+    assert (fields["request_id"], fields["trace_id"]) == ("r-1", "4bf92f3577b34da6a3ce929d0e0e4736")
     assert "request_id=r-1" in line
-    assert "request_id" not in json.loads(JsonLines().format(record("x")))
+    assert "request_id" not in json.loads(JsonFormatter().format(record("x")))
 
 
-@pytest.mark.parametrize(("level", "told"), [("debug", ["d", "i", "w"]), ("info", ["i", "w"]), ("warning", ["w"])])
-def test_the_least_severe_level_is_a_setting(level: str, told: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize(("level", "logged"), [("debug", ["d", "i", "w"]), ("info", ["i", "w"]), ("warning", ["w"])])
+def test_the_lowest_level_is_configurable(level: str, logged: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     root = logging.getLogger()
     before = root.handlers[:], root.level
     try:
@@ -54,7 +54,7 @@ def test_the_least_severe_level_is_a_setting(level: str, told: list[str], capsys
         logger.debug("d")
         logger.info("i")
         logger.warning("w")
-        assert [json.loads(line)["message"] for line in capsys.readouterr().err.splitlines()] == told
+        assert [json.loads(line)["message"] for line in capsys.readouterr().err.splitlines()] == logged
     finally:
         root.handlers[:], root.level = before
         for name in ("pricebook", "uvicorn", "uvicorn.access"):

@@ -1,4 +1,4 @@
-"""Requests are counted whatever becomes of them: by operation, code and status, from memory or not."""
+"""Every request is counted by operation, code and status, whether it is executed, cached or refused."""
 
 from typing import Any
 from unittest.mock import patch
@@ -8,7 +8,7 @@ import pytest
 from graph.telemetry.request_metrics import RequestMetrics
 from graph.telemetry.requests import Requests, note_code, note_operation, noted_operation
 from tests.graph.api import Api, row
-from tests.graph.telemetry.samples import ends, sample
+from tests.graph.telemetry.samples import request_counts, sample
 
 PRICE = '{ snapshot(priceList: "retail") { price(sku: "a") { amount } } }'
 
@@ -17,26 +17,26 @@ Counted = dict[tuple[str, str, int], int]
 
 @pytest.fixture
 async def retail(api: Api) -> Api:
-    """The API, with a list that has a price; nothing is counted yet."""
+    """An API with a list that has one price. No request is counted yet."""
     await api.create("retail")
     await api.publish("retail", [row("a")])
-    api.runtime.requests.answers.clear()
+    api.runtime.requests.by_operation.clear()
     return api
 
 
 def counted(api: Api) -> Counted:
-    return ends(api.runtime.requests)
+    return request_counts(api.runtime.requests)
 
 
-async def test_an_answer_from_memory_counts_as_any_other(retail: Api) -> None:
+async def test_a_cached_response_is_counted_like_any_other(retail: Api) -> None:
     for _ in range(3):
         await retail.data(PRICE)
     assert retail.runtime.responses.hits == 2
     assert counted(retail) == {("query snapshot", "OK", 200): 3}
-    assert sum(retail.runtime.requests.answers["query snapshot"].counts) == 3
+    assert sum(retail.runtime.requests.by_operation["query snapshot"].counts) == 3
 
 
-async def test_who_has_the_answer_is_counted_too(retail: Api) -> None:
+async def test_a_not_modified_response_is_counted(retail: Api) -> None:
     body = {"query": PRICE}
     etag = (await retail.http.post("/graphql", json=body)).headers["etag"]
     assert (await retail.http.post("/graphql", json=body, headers={"if-none-match": etag})).status_code == 304
@@ -74,7 +74,7 @@ async def test_a_refusal_is_counted_with_its_code(
     assert counted(retail) == {expected: 1}
 
 
-async def test_an_error_that_was_not_foreseen_is_internal(retail: Api) -> None:
+async def test_an_unexpected_error_is_counted_as_internal(retail: Api) -> None:
     with patch("loaders.view.View.version", side_effect=ZeroDivisionError):
         await retail.answer('{ snapshot(priceList: "retail", version: 1) { version } }')
     assert counted(retail) == {("query snapshot", "INTERNAL", 200): 1}
@@ -84,16 +84,16 @@ async def test_an_error_that_was_not_foreseen_is_internal(retail: Api) -> None:
     assert counted(retail)["none", "INTERNAL", 500] == 1
 
 
-async def test_what_is_followed_is_counted_when_it_ends_by_the_error_that_it_told(retail: Api) -> None:
+async def test_a_subscription_is_counted_when_it_ends_with_its_error_code(retail: Api) -> None:
     query = 'subscription { batchProgress(id: "none") { state } }'
     answer = await retail.http.post("/graphql", json={"query": query}, headers={"accept": "text/event-stream"})
     assert "BATCH_NOT_FOUND" in answer.text
     assert counted(retail) == {("subscription batchProgress", "BATCH_NOT_FOUND", 200): 1}
 
 
-def test_the_first_error_names_the_request_and_what_it_asks_for_is_known_while_it_is_under_way() -> None:
+def test_a_request_in_flight_has_its_operation_and_counts_its_first_error() -> None:
     requests = Requests()
-    with requests.metered() as outcome:
+    with requests.track() as outcome:
         note_operation("query snapshot")
         note_code("FIRST")
         note_code("SECOND")
@@ -101,23 +101,23 @@ def test_the_first_error_names_the_request_and_what_it_asks_for_is_known_while_i
         assert noted_operation() == "query snapshot"
         assert requests.in_flight == {outcome}
     assert requests.in_flight == set()
-    assert ends(requests) == {("query snapshot", "FIRST", 200): 1}
+    assert request_counts(requests) == {("query snapshot", "FIRST", 200): 1}
     note_code("OUTSIDE")
     assert noted_operation() == "none"
 
 
-def test_requests_are_told_with_the_class_of_their_status() -> None:
-    requests, operation = Requests(), "query told"
+def test_requests_are_exported_with_the_class_of_their_status() -> None:
+    requests, operation = Requests(), "query exported"
     metrics = RequestMetrics(requests)
-    answers = requests.answers[operation]
-    answers.add_end("OK", 200, 0.01)
-    answers.repeat(200, 0.00001)
-    answers.repeat(304, 0.00001)
-    with requests.metered():
+    stats = requests.by_operation[operation]
+    stats.record("OK", 200, 0.01)
+    stats.record_cached(200, 0.00001)
+    stats.record_cached(304, 0.00001)
+    with requests.track():
         note_operation(operation)
-        metrics.tell()
+        metrics.update()
         assert sample("pricebook_requests_in_flight", operation=operation) == 1
-    metrics.tell()
+    metrics.update()
     assert sample("pricebook_requests_in_flight", operation=operation) == 0
     assert sample("pricebook_requests_total", operation=operation, code="OK", status="2xx") == 2
     assert sample("pricebook_requests_total", operation=operation, code="OK", status="3xx") == 1

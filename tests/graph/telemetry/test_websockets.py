@@ -1,4 +1,4 @@
-"""The operations of a WebSocket are counted one by one, as requests are."""
+"""Each operation on a WebSocket is counted like a request."""
 
 import asyncio
 import json
@@ -13,7 +13,7 @@ from graph.middleware.authentication import CALLER
 from graph.runtime import Runtime
 from graph.schema.build import build_schema
 from tests.graph.api import ANYBODY, Api, row
-from tests.graph.telemetry.samples import ends
+from tests.graph.telemetry.samples import request_counts
 from tests.waiting import until
 
 PUBLISHED = 'subscription { published(priceList: "retail") { version } }'
@@ -21,7 +21,7 @@ UNKNOWN = 'subscription { batchProgress(id: "none") { state } }'
 
 
 class Socket:
-    """A WebSocket to the endpoint, without a network."""
+    """A WebSocket connection to the endpoint, without a network."""
 
     def __init__(self) -> None:
         self.to_server: asyncio.Queue[Message] = asyncio.Queue()
@@ -39,7 +39,7 @@ class Socket:
 
 @asynccontextmanager
 async def connected(runtime: Runtime) -> AsyncIterator[Socket]:
-    """A connection that the server has acknowledged."""
+    """Yield a connection that the server has acknowledged."""
     socket = Socket()
     scope: Scope = {
         "type": "websocket",
@@ -60,11 +60,11 @@ async def connected(runtime: Runtime) -> AsyncIterator[Socket]:
     await serving
 
 
-async def test_an_operation_is_in_flight_while_it_is_followed_and_counted_at_its_end(api: Api) -> None:
+async def test_a_subscription_is_in_flight_until_it_ends_and_is_then_counted(api: Api) -> None:
     await api.create("retail")
     await api.publish("retail", [row("a")])
     requests = api.runtime.requests
-    requests.answers.clear()
+    requests.by_operation.clear()
     async with connected(api.runtime) as socket:
         socket.send(id="1", type="subscribe", payload={"query": PUBLISHED})
         assert (await socket.receive())["payload"]["data"] == {"published": {"version": 1}}
@@ -73,9 +73,9 @@ async def test_an_operation_is_in_flight_while_it_is_followed_and_counted_at_its
         assert (await socket.receive())["id"] == "2"
 
         async def is_counted() -> bool:
-            return bool(requests.answers)
+            return bool(requests.by_operation)
 
         await until(is_counted, "counted")
-        assert ends(requests) == {("subscription batchProgress", "BATCH_NOT_FOUND", 101): 1}
-    assert ends(requests)["subscription published", "OK", 101] == 1
+        assert request_counts(requests) == {("subscription batchProgress", "BATCH_NOT_FOUND", 101): 1}
+    assert request_counts(requests)["subscription published", "OK", 101] == 1
     assert requests.in_flight == set()
