@@ -1,7 +1,6 @@
 """Documents: parsed and validated once, and kept by their text."""
 
 import hashlib
-from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -25,6 +24,7 @@ from graph.documents.shape import check_shape
 from graph.execution import Executable
 from graph.limits.limits import DEFAULT_LIMITS, Limits, OverLimit
 from graph.rows.placeholders import row_variables
+from loaders import LRU
 
 MAX_DOCUMENTS = 1000
 
@@ -98,7 +98,7 @@ class Documents:
         self._schema = schema
         self._limits = limits
         self._rules = specified_rules if limits.introspection else (*specified_rules, NoSchemaIntrospectionCustomRule)
-        self._documents: OrderedDict[str, Document] = OrderedDict()
+        self._documents: LRU[str, Document] = LRU(MAX_DOCUMENTS)
 
     def __contains__(self, text: str) -> bool:
         """Whether the document of a text is known, and need not be read."""
@@ -108,11 +108,8 @@ class Documents:
         """Return the document of a text."""
         document = self._documents.get(text)
         if document is None:
-            document = self._documents[text] = self._read(text)
-            if len(self._documents) > MAX_DOCUMENTS:
-                self._documents.popitem(last=False)
-        else:
-            self._documents.move_to_end(text)
+            document = self._read(text)
+            self._documents.put(text, document)
         return document
 
     def _read(self, text: str) -> Document:
