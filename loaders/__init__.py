@@ -3,21 +3,25 @@
 from loaders.cache.cached_version import MISSING
 from loaders.cache.version_cache import DEFAULT_CACHE_BYTES, VersionCache
 from loaders.heartbeat import Heartbeat
+from loaders.lru import LRU
 from loaders.min_versions import MinVersions
 from loaders.pages import Page, Window
 from loaders.pointer_cache import LAG_BOUNDS, PointerCache
 from loaders.request import Loaders
+from loaders.single_flight import SingleFlight
 from loaders.view import View
 
 __all__ = [
     "DEFAULT_CACHE_BYTES",
     "LAG_BOUNDS",
+    "LRU",
     "MISSING",
     "Heartbeat",
     "Loaders",
     "MinVersions",
     "Page",
     "PointerCache",
+    "SingleFlight",
     "VersionCache",
     "View",
     "Window",

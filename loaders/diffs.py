@@ -1,11 +1,12 @@
 """Diffs of two versions: pages of differences, and summaries that are counted once per process."""
 
-import asyncio
-from collections import OrderedDict
+from functools import partial
 
 from loaders.cache.manifests import manifest_of
 from loaders.cache.version_cache import VersionCache
+from loaders.lru import LRU
 from loaders.pages import Page, Window
+from loaders.single_flight import SingleFlight
 from storage import DiffSummary, PriceDiff, Snapshot, Store
 
 MAX_CACHED_SUMMARIES = 1000
@@ -19,23 +20,21 @@ class DiffSummaries:
     """The cached summaries of a process. Concurrent calls for the same summary share one count."""
 
     def __init__(self) -> None:
-        self._counts: OrderedDict[Key, asyncio.Task[DiffSummary]] = OrderedDict()
+        self._summaries: LRU[Key, DiffSummary] = LRU(MAX_CACHED_SUMMARIES)
+        self._counting: SingleFlight[Key, DiffSummary] = SingleFlight("count differences")
 
     async def find(self, store: Store, before: Snapshot, after: Snapshot) -> DiffSummary:
         """Return how many prices differ between two versions of a list."""
         key = after.price_list, before.version, after.version
-        count = self._counts.get(key)
-        if count is None:
-            count = self._counts[key] = asyncio.create_task(_count(store, before, after))
-            count.add_done_callback(lambda done: self._forget(key, done))
-        self._counts.move_to_end(key)
-        while len(self._counts) > MAX_CACHED_SUMMARIES:
-            self._counts.popitem(last=False)
-        return await asyncio.shield(count)
+        summary = self._summaries.get(key)
+        if summary is None:
+            summary = await self._counting.run(key, partial(self._count, key, store, before, after))
+        return summary
 
-    def _forget(self, key: Key, count: asyncio.Task[DiffSummary]) -> None:
-        if (count.cancelled() or count.exception()) and self._counts.get(key) is count:
-            del self._counts[key]
+    async def _count(self, key: Key, store: Store, before: Snapshot, after: Snapshot) -> DiffSummary:
+        summary = await _count(store, before, after)
+        self._summaries.put(key, summary)
+        return summary
 
 
 async def _count(store: Store, before: Snapshot, after: Snapshot) -> DiffSummary:

@@ -87,7 +87,7 @@ def _name(module: Path) -> str:
 def _known(module: Path, names: Mapping[str, Path]) -> Iterator[str]:
     """The modules of the project that a file imports; `from package import module` imports the module."""
     for node in ast.walk(ast.parse(module.read_text())):
-        if isinstance(node, ast.ImportFrom) and node.module in names:
+        if isinstance(node, ast.ImportFrom) and node.module and node.module in names:
             for alias in node.names:
                 submodule = f"{node.module}.{alias.name}"
                 yield submodule if submodule in names else node.module

@@ -1,11 +1,10 @@
 """The response cache: an LRU cache bounded by bytes. Pointer moves invalidate the entries that depend on them."""
 
-from collections import OrderedDict
 from collections.abc import Mapping
 
 from graph.asgi.request_ids import Headers
 from graph.telemetry.requests import OperationStats
-from loaders import PointerCache
+from loaders import LRU, PointerCache
 
 Key = tuple[str, bytes, str, str]
 """Method, body or query string as received, media type, and the scope of the caller."""
@@ -54,14 +53,21 @@ class ResponseCache:
 
     def __init__(self, pointers: PointerCache, max_bytes: int) -> None:
         self._pointers = pointers
-        self._max_bytes = max_bytes
-        self._entries: OrderedDict[Key, Entry] = OrderedDict()
+        self._entries: LRU[Key, Entry] = LRU(max_bytes, lambda _, entry: entry.size)
         self._swept_for = pointers.moved
         self._to_sweep: list[Key] = []
         self.hits = 0
         self.misses = 0
-        self.evictions = 0
-        self.bytes = 0
+
+    @property
+    def bytes(self) -> int:
+        """The bytes that the entries take."""
+        return self._entries.weight
+
+    @property
+    def evictions(self) -> int:
+        """How many entries were dropped to make room."""
+        return self._entries.evictions
 
     def __len__(self) -> int:
         return len(self._entries)
@@ -75,25 +81,19 @@ class ResponseCache:
         if not entry.is_valid(self._pointers):
             # While pointers are not pushed to this process, validity is unknown; the entry may be valid again later.
             if self._pointers.alive:
-                self._drop(key)
+                self._entries.pop(key)
             self.misses += 1
             return None
-        self._entries.move_to_end(key)
         self.hits += 1
         return entry
 
     def put(self, key: Key, entry: Entry) -> None:
         """Add an entry, unless it is too large."""
         self._sweep()
-        self._drop(key)
+        self._entries.pop(key)
         entry.size += len(key[1])
-        if entry.size > self._max_bytes // 16:
-            return
-        self._entries[key] = entry
-        self.bytes += entry.size
-        while self.bytes > self._max_bytes:
-            self._drop(next(iter(self._entries)))
-            self.evictions += 1
+        if entry.size <= self._entries.capacity // 16:
+            self._entries.put(key, entry)
 
     def _sweep(self) -> None:
         """Remove some of the entries that a pointer move made invalid, so that no request pays for all of them."""
@@ -102,11 +102,6 @@ class ResponseCache:
             self._to_sweep = list(self._entries)
         for _ in range(min(SWEEP_PER_INSERT, len(self._to_sweep))):
             key = self._to_sweep.pop()
-            entry = self._entries.get(key)
+            entry = self._entries.peek(key)
             if entry is not None and self._pointers.alive and not entry.is_valid(self._pointers):
-                self._drop(key)
-
-    def _drop(self, key: Key) -> None:
-        entry = self._entries.pop(key, None)
-        if entry is not None:
-            self.bytes -= entry.size
+                self._entries.pop(key)

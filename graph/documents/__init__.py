@@ -1,1 +1,1 @@
-"""GraphQL documents: parsed, validated, measured, and kept."""
+"""GraphQL documents: parsing, validation, limits, and what is computed once for each operation."""

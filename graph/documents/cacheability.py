@@ -1,28 +1,24 @@
-"""Which operations versions alone answer, so that what they were answered with may be kept and shared.
+"""Which operations depend on versions of price lists alone, so that their responses can be cached and shared.
 
-A field that is not named in `PURE` is never shared: a new one has to be put there, by someone who has thought of it.
+Only fields named in `PURE` can be shared: a new field is not, until someone decides that it may be and adds it there.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from graphql import (
     DocumentNode,
     FieldNode,
-    FragmentDefinitionNode,
-    FragmentSpreadNode,
-    GraphQLObjectType,
     GraphQLSchema,
-    InlineFragmentNode,
     OperationDefinitionNode,
     OperationType,
-    SelectionSetNode,
     Undefined,
     ValueNode,
-    get_named_type,
     value_from_ast_untyped,
 )
+
+from graph.ast_walk import fragments_of, walk
 
 PURE: Mapping[str, frozenset[str]] = {
     "Query": frozenset({"snapshot"}),
@@ -39,12 +35,12 @@ PURE: Mapping[str, frozenset[str]] = {
     "Quote": frozenset({"version", "lines", "total", "currency", "complete"}),
     "QuoteLine": frozenset({"sku", "quantity", "unitAmount", "amount"}),
 }
-"""By type, the fields that are a pure function of a version and their arguments; `__typename` is one everywhere."""
+"""By type, the fields that are a pure function of a version and their arguments. `__typename` is pure everywhere."""
 
 
 @dataclass(frozen=True, slots=True)
 class SnapshotField:
-    """A `snapshot` field as it stands in the document: the arguments that say which version is meant."""
+    """The arguments of a `snapshot` field that identify the version, as nodes of the document."""
 
     price_list: ValueNode
     version: ValueNode | None
@@ -52,15 +48,16 @@ class SnapshotField:
 
 @dataclass(frozen=True, slots=True)
 class Cacheability:
-    """What an operation that versions alone answer asks for: its `snapshot` fields, its variables' defaults."""
+    """The `snapshot` fields of a cacheable operation, and the default values of its variables."""
 
     snapshots: tuple[SnapshotField, ...]
     defaults: Mapping[str, Any]
 
-    def followed(self, given: Mapping[str, Any]) -> set[str] | None:
-        """Return the lists of which the current version is asked for, with these variables.
+    def current_lists(self, given: Mapping[str, Any]) -> set[str] | None:
+        """Return the price lists whose current version the operation reads with these variables.
 
-        Some more where a field is skipped, or where a cursor names its version. None where it cannot be told.
+        Lists of skipped fields, and of fields whose cursors name a version, are included too. None if a name is not a
+        string.
         """
         variables = {**self.defaults, **given}
         names = set()
@@ -74,18 +71,20 @@ class Cacheability:
         return names
 
 
-def versioned(schema: GraphQLSchema, document: DocumentNode, operation: OperationDefinitionNode) -> Cacheability | None:
-    """Return what an operation of a valid document asks of versions; None where it asks for anything else too."""
-    if operation.operation is not OperationType.QUERY or schema.query_type is None:
+def find_cacheability(
+    schema: GraphQLSchema, document: DocumentNode, operation: OperationDefinitionNode
+) -> Cacheability | None:
+    """Return the cacheability of an operation of a valid document; None if its response must not be shared."""
+    root = schema.query_type
+    if operation.operation is not OperationType.QUERY or root is None:
         return None
     snapshots = []
-    for parent, field in _fields(document, operation, schema.query_type):
-        name = field.name.value
-        if name == "__typename":
+    for field, _, parent in walk(operation.selection_set, fragments_of(document), set(), root):
+        if not isinstance(field, FieldNode) or field.name.value == "__typename":
             continue
-        if name not in PURE.get(parent.name, ()):
+        if parent is None or field.name.value not in PURE.get(parent.name, ()):
             return None
-        if parent is schema.query_type:
+        if parent is root:
             arguments = {argument.name.value: argument.value for argument in field.arguments or ()}
             snapshots.append(SnapshotField(arguments["priceList"], arguments.get("version")))
     defaults = {
@@ -94,30 +93,3 @@ def versioned(schema: GraphQLSchema, document: DocumentNode, operation: Operatio
         if definition.default_value
     }
     return Cacheability(tuple(snapshots), defaults) if snapshots else None
-
-
-def _fields(
-    document: DocumentNode, operation: OperationDefinitionNode, root: GraphQLObjectType
-) -> Iterator[tuple[GraphQLObjectType, FieldNode]]:
-    """Yield every field of an operation with its parent's type; what is in a fragment once."""
-    fragments = {each.name.value: each for each in document.definitions if isinstance(each, FragmentDefinitionNode)}
-    told: set[str] = set()
-    # A stack, for a chain of fragments may be longer than Python's.
-    open_: list[tuple[GraphQLObjectType, SelectionSetNode]] = [(root, operation.selection_set)]
-    while open_:
-        parent, selections = open_.pop()
-        for node in selections.selections:
-            # Without interfaces and unions a fragment is of the type that it stands in.
-            if isinstance(node, InlineFragmentNode):
-                open_.append((parent, node.selection_set))
-            elif isinstance(node, FragmentSpreadNode):
-                name = node.name.value
-                if name not in told:
-                    told.add(name)
-                    open_.append((parent, fragments[name].selection_set))
-            elif isinstance(node, FieldNode):
-                yield parent, node
-                definition = parent.fields.get(node.name.value)
-                inner = get_named_type(definition.type) if definition else None
-                if isinstance(inner, GraphQLObjectType) and node.selection_set:
-                    open_.append((inner, node.selection_set))

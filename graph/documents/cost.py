@@ -1,8 +1,8 @@
-"""The cost of an operation: how many objects it may answer with, known before it is executed.
+"""The cost of an operation: an upper bound of the number of objects in its response, known before it is executed.
 
-A field that answers with an object costs 1; one that answers with a list as many as are asked for, by `first` or `last`
-or by the keys that it is given, and 10 where nothing says how many. What stands within costs that many times as much.
-Where a variable says how many, the cost is counted for each request; otherwise once.
+A field that returns an object costs 1. A field that returns a list of objects costs the number of items requested: the
+argument `first` or `last`, or the number of keys given; 10 if none of these is known. The fields selected on each item
+multiply. If variables give these numbers, the cost is computed for every request, otherwise once.
 """
 
 from collections.abc import Callable, Sequence
@@ -12,45 +12,44 @@ from typing import Any
 from graphql import (
     DocumentNode,
     FieldNode,
-    FragmentDefinitionNode,
-    FragmentSpreadNode,
     GraphQLField,
     GraphQLList,
     GraphQLNonNull,
     GraphQLObjectType,
     GraphQLSchema,
-    InlineFragmentNode,
     OperationDefinitionNode,
-    SelectionNode,
+    SelectionSetNode,
     VariableNode,
     get_named_type,
     value_from_ast_untyped,
 )
 
+from graph.ast_walk import fragments_of, selections
 from graph.limits.limits import Limits, OverLimit
 
 DEFAULT_LIST_SIZE = 10
-"""What a list is taken to have where nothing says how many."""
+"""The assumed number of items in a list if no argument gives one."""
 
 _COUNTS = ("last", "first")
 _KEYS = ("skus", "lines")
 
 Variables = dict[str, Any]
-Size = Callable[[Variables], int]
+Count = Callable[[Variables], int]
+"""Returns a number of objects for the variables of a request."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Field:
-    """A field that answers with objects: `size` of them in each of its parents.
+    """A field that returns objects: `size` of them for each of its parents.
 
-    `asked` tells how many records it is asked for by its arguments, which a connection has in its pages; None where
-    they do not say.
+    `requested` is the number of records that its arguments request, None if it has no such arguments. The pages of a
+    connection, its `nodes` and `edges`, have that size.
     """
 
     name: str
-    size: Size
-    asked: Size | None
-    inner: Sequence["_Field"]
+    size: Count
+    requested: Count | None
+    children: Sequence["_Field"]
 
 
 class Cost:
@@ -61,78 +60,75 @@ class Cost:
     ) -> None:
         self._limits = limits
         self._schema = schema
-        self._fragments = {
-            each.name.value: each for each in document.definitions if isinstance(each, FragmentDefinitionNode)
-        }
+        self._fragments = fragments_of(document)
         self._defaults = {
             definition.variable.name.value: value_from_ast_untyped(definition.default_value)
             for definition in operation.variable_definitions or ()
             if definition.default_value
         }
-        self._varies = False
-        self._is_within = False
+        self._depends_on_variables = False
+        self._is_within_limits = False
         root = schema.get_root_type(operation.operation)
-        self._fields = self._objects(root, operation.selection_set.selections, None) if root else []
+        self._fields = self._object_fields(root, operation.selection_set, None) if root else []
 
     def check(self, given: Variables) -> None:
-        """Return for variables with which the operation is within the limits. Raises `OverLimit`."""
-        if self._is_within:
+        """Check that the operation is within the limits with these variables. Raises `OverLimit`."""
+        if self._is_within_limits:
             return
         variables = {**self._defaults, **given}
         cost = sum(self._cost(field, variables) for field in self._fields)
         if cost > self._limits.cost:
             message = (
-                f"The operation may answer with {cost} objects, and {self._limits.cost} are allowed. "
-                "Ask for smaller pages, or for less at once."
+                f"The operation can return up to {cost} objects; the limit is {self._limits.cost}. "
+                "Request smaller pages or fewer fields."
             )
             raise OverLimit("QUERY_TOO_COSTLY", message)
-        self._is_within = not self._varies
+        self._is_within_limits = not self._depends_on_variables
 
     def _cost(self, field: _Field, variables: Variables) -> int:
-        asked = field.asked(variables) if field.asked else 0
-        if asked > self._limits.page:
-            message = f"`{field.name}` is asked for {asked} records at once, and {self._limits.page} are allowed."
+        requested = field.requested(variables) if field.requested else 0
+        if requested > self._limits.page:
+            message = f"`{field.name}` requests {requested} records at once; the limit is {self._limits.page}."
             raise OverLimit("PAGE_TOO_LARGE", message)
-        return field.size(variables) * (1 + sum(self._cost(inner, variables) for inner in field.inner))
+        return field.size(variables) * (1 + sum(self._cost(child, variables) for child in field.children))
 
-    def _objects(
-        self, parent: GraphQLObjectType, selections: Sequence[SelectionNode], asked: Size | None
+    def _object_fields(
+        self, parent: GraphQLObjectType, selection_set: SelectionSetNode, requested: Count | None
     ) -> list[_Field]:
-        """Return the fields of a selection that answer with objects; the parent was asked for so many records."""
+        """Return the fields of a selection set that return objects. `requested` is that of the field around it."""
         found: list[_Field] = []
-        for node in selections:
-            if isinstance(node, FieldNode):
+        for node in selections(selection_set, self._fragments, visited=None):
+            if isinstance(node, FieldNode) and node.selection_set:
                 definition = self._schema.get_field(parent, node.name.value)
                 type_ = get_named_type(definition.type) if definition else None
                 if definition and isinstance(type_, GraphQLObjectType):
-                    found.append(self._field(definition, type_, node, asked))
-            elif isinstance(node, InlineFragmentNode):
-                found += self._objects(parent, node.selection_set.selections, asked)
-            elif isinstance(node, FragmentSpreadNode):
-                found += self._objects(parent, self._fragments[node.name.value].selection_set.selections, asked)
+                    found.append(self._field(definition, type_, node, node.selection_set, requested))
         return found
 
     def _field(
-        self, definition: GraphQLField, type_: GraphQLObjectType, node: FieldNode, parent: Size | None
+        self,
+        definition: GraphQLField,
+        type_: GraphQLObjectType,
+        node: FieldNode,
+        selection_set: SelectionSetNode,
+        of_parent: Count | None,
     ) -> _Field:
-        asked = self._asked(definition, node)
-        size = (asked or parent or _unsaid) if _is_list(definition) else _one
-        selections = node.selection_set.selections if node.selection_set else ()
-        return _Field(node.name.value, size, asked, self._objects(type_, selections, asked))
+        requested = self._requested(definition, node)
+        size = (requested or of_parent or _default_size) if _is_list(definition) else _one
+        return _Field(node.name.value, size, requested, self._object_fields(type_, selection_set, requested))
 
-    def _asked(self, definition: GraphQLField, node: FieldNode) -> Size | None:
-        """Return what tells how many records the arguments of a field ask for; None where they cannot tell."""
+    def _requested(self, definition: GraphQLField, node: FieldNode) -> Count | None:
+        """Return the number of records that the arguments of a field request; None if it has no such arguments."""
         given = {argument.name.value: argument.value for argument in node.arguments or ()}
         counts = [name for name in _COUNTS if name in definition.args]
         keys = [name for name in _KEYS if name in definition.args]
         if not counts and not keys:
             return None
-        self._varies = self._varies or any(isinstance(given.get(name), VariableNode) for name in (*counts, *keys))
-        default = next(
-            (definition.args[name].default_value for name in ("first",) if name in counts), DEFAULT_LIST_SIZE
-        )
+        if any(isinstance(given.get(name), VariableNode) for name in (*counts, *keys)):
+            self._depends_on_variables = True
+        default = definition.args["first"].default_value if "first" in counts else DEFAULT_LIST_SIZE
 
-        def asked(variables: Variables) -> int:
+        def count(variables: Variables) -> int:
             for name in (*counts, *keys):
                 value = value_from_ast_untyped(given[name], variables) if name in given else None
                 if isinstance(value, int):
@@ -141,7 +137,7 @@ class Cost:
                     return len(value)
             return default if isinstance(default, int) else DEFAULT_LIST_SIZE
 
-        return asked
+        return count
 
 
 def _is_list(definition: GraphQLField) -> bool:
@@ -153,5 +149,5 @@ def _one(_: Variables) -> int:
     return 1
 
 
-def _unsaid(_: Variables) -> int:
+def _default_size(_: Variables) -> int:
     return DEFAULT_LIST_SIZE

@@ -1,41 +1,20 @@
-"""What an operation is called where operations are counted: a bounded number of names, none of them the client's."""
+"""Names of operations for metrics: taken from the schema, never from the client, so their number is bounded."""
 
-from collections.abc import Iterator
+from graphql import DocumentNode, FieldNode, GraphQLSchema, OperationDefinitionNode
 
-from graphql import (
-    DocumentNode,
-    FieldNode,
-    FragmentDefinitionNode,
-    FragmentSpreadNode,
-    GraphQLSchema,
-    OperationDefinitionNode,
-    SelectionSetNode,
-)
+from graph.ast_walk import fragments_of, selections
 
-NONE = "none"
-"""The name where a request asks for no operation that the schema has."""
+NO_OPERATION = "none"
+"""The name if a request has no operation, or none that the schema defines."""
 
 _INTROSPECTION = frozenset({"__schema", "__type", "__typename"})
 
 
-def name_of(schema: GraphQLSchema, document: DocumentNode, operation: OperationDefinitionNode) -> str:
-    """Return the kind of an operation and the first field of the schema's root that it selects, as `query snapshot`."""
+def operation_name(schema: GraphQLSchema, document: DocumentNode, operation: OperationDefinitionNode) -> str:
+    """Return the type of an operation and the first root field that it selects, such as `query snapshot`."""
     root = schema.get_root_type(operation.operation)
-    fragments = {each.name.value: each for each in document.definitions if isinstance(each, FragmentDefinitionNode)}
-    field = next(_fields(operation.selection_set, fragments), None)
-    if root is None or field is None or (field not in root.fields and field not in _INTROSPECTION):
-        return NONE
-    return f"{operation.operation.value} {field}"
-
-
-def _fields(selected: SelectionSetNode, fragments: dict[str, FragmentDefinitionNode]) -> Iterator[str]:
-    """Yield the fields of a selection in their order; a fragment that holds itself is entered once."""
-    for selection in selected.selections:
-        if isinstance(selection, FieldNode):
-            yield selection.name.value
-        elif isinstance(selection, FragmentSpreadNode):
-            fragment = fragments.pop(selection.name.value, None)
-            if fragment:
-                yield from _fields(fragment.selection_set, fragments)
-        else:
-            yield from _fields(selection.selection_set, fragments)  # type: ignore[attr-defined]
+    nodes = selections(operation.selection_set, fragments_of(document), set())
+    name = next((node.name.value for node in nodes if isinstance(node, FieldNode)), None)
+    if root is None or name is None or (name not in root.fields and name not in _INTROSPECTION):
+        return NO_OPERATION
+    return f"{operation.operation.value} {name}"

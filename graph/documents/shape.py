@@ -1,64 +1,36 @@
-"""How deep and how wide a document is, its fragments spread. It is walked before it is validated, which costs more."""
+"""Depth, size and aliases of a document with its fragments spread, limited before the costlier validation."""
 
-from collections.abc import Sequence
-from typing import NamedTuple
+from graphql import DocumentNode, FieldNode, OperationDefinitionNode
 
-from graphql import (
-    DocumentNode,
-    FieldNode,
-    FragmentDefinitionNode,
-    FragmentSpreadNode,
-    InlineFragmentNode,
-    OperationDefinitionNode,
-    SelectionNode,
-)
-
+from graph.ast_walk import Fragments, fragments_of, walk
 from graph.limits.limits import Limits, OverLimit
 
 
-class _Open(NamedTuple):
-    """Selections that are still to be walked, and how deep they stand."""
-
-    selections: Sequence[SelectionNode]
-    depth: int
-
-
 def check_shape(document: DocumentNode, limits: Limits) -> None:
-    """Return for a document within the limits. Raises `OverLimit`.
+    """Check that the operations of a document are within the limits. Raises `OverLimit`.
 
-    What fragments spread to counts as often as it is spread, up to the limit of tokens: fragments within fragments can
-    make more of a short document than could ever be walked.
+    The selections of a fragment count at every spread, up to the limit on tokens: fragments that spread other
+    fragments can expand a short document exponentially.
     """
-    fragments = {each.name.value: each for each in document.definitions if isinstance(each, FragmentDefinitionNode)}
+    fragments = fragments_of(document)
     for definition in document.definitions:
         if isinstance(definition, OperationDefinitionNode):
             _check(definition, fragments, limits)
 
 
-def _check(operation: OperationDefinitionNode, fragments: dict[str, FragmentDefinitionNode], limits: Limits) -> None:
-    seen = aliases = 0
-    open_ = [_Open(operation.selection_set.selections, 1)]
-    while open_:
-        selections, depth = open_.pop()
+def _check(operation: OperationDefinitionNode, fragments: Fragments, limits: Limits) -> None:
+    aliases = 0
+    for count, (node, depth, _) in enumerate(walk(operation.selection_set, fragments, visited=None), 1):
         if depth > limits.depth:
-            raise OverLimit("QUERY_TOO_DEEP", f"Fields may be nested {limits.depth} deep; here are more.")
-        for node in selections:
-            seen += 1
-            if seen > limits.tokens:
-                message = (
-                    f"With its fragments spread, the operation has over {limits.tokens} fields; ask for less at once."
-                )
-                raise OverLimit("QUERY_TOO_LARGE", message)
-            if isinstance(node, FieldNode):
-                aliases += node.alias is not None
-                if node.selection_set:
-                    open_.append(_Open(node.selection_set.selections, depth + 1))
-            elif isinstance(node, InlineFragmentNode):
-                open_.append(_Open(node.selection_set.selections, depth))
-            elif isinstance(node, FragmentSpreadNode) and node.name.value in fragments:
-                open_.append(_Open(fragments[node.name.value].selection_set.selections, depth))
+            raise OverLimit("QUERY_TOO_DEEP", f"Fields may be nested at most {limits.depth} levels deep.")
+        if count > limits.tokens:
+            message = f"With its fragments spread, the operation has more than {limits.tokens} fields. Request fewer."
+            raise OverLimit("QUERY_TOO_LARGE", message)
+        if isinstance(node, FieldNode) and node.alias is not None:
+            aliases += 1
     if aliases > limits.aliases:
         message = (
-            f"The operation has {aliases} aliases, and {limits.aliases} are allowed. Ask for lists of keys instead."
+            f"The operation has {aliases} aliases; the limit is {limits.aliases}. "
+            "Use fields that take lists of keys instead."
         )
         raise OverLimit("TOO_MANY_ALIASES", message)

@@ -6,10 +6,11 @@ from typing import Any
 from graphql import DocumentNode, ExecutionResult, GraphQLSchema, OperationDefinitionNode, execute
 from graphql.execution.values import VariableValues
 
+from graph.ast_walk import fragments_of
 from graph.execution.compiler import Compiler
 from graph.execution.execution import Run
 from graph.execution.plan import Selection
-from graph.execution.plannable import Unplannable, condition_variables, fragments_of
+from graph.execution.plannable import Unplannable, condition_variables
 from graph.execution.resolvers import strawberry_schema
 from graph.execution.variables import Variables
 

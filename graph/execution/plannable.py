@@ -1,77 +1,45 @@
-"""What of a document decides how it is executed: its conditions, and whether it can be planned."""
+"""Whether an operation can be executed by a plan, and the variables that decide which of its fields are selected."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 
-from graphql import (
-    DirectiveNode,
-    DocumentNode,
-    FieldNode,
-    FragmentDefinitionNode,
-    FragmentSpreadNode,
-    InlineFragmentNode,
-    OperationDefinitionNode,
-    OperationType,
-    SelectionNode,
-    VariableNode,
-)
+from graphql import DirectiveNode, FieldNode, FragmentSpreadNode, OperationDefinitionNode, OperationType, VariableNode
+
+from graph.ast_walk import Fragments, walk
 
 _CONDITIONS = frozenset({"skip", "include"})
 _INTROSPECTION = frozenset({"__schema", "__type"})
 
 
 class Unplannable(Exception):
-    """A document asks for what plans do not know."""
+    """The operation uses a feature that plans do not support."""
 
 
-def fragments_of(document: DocumentNode) -> dict[str, FragmentDefinitionNode]:
-    """Return a document's fragments by name."""
-    return {
-        definition.name.value: definition
-        for definition in document.definitions
-        if isinstance(definition, FragmentDefinitionNode)
-    }
+def condition_variables(operation: OperationDefinitionNode, fragments: Fragments) -> tuple[str, ...]:
+    """Return the variables in the `@skip` and `@include` directives of an operation.
 
-
-def condition_variables(
-    operation: OperationDefinitionNode, fragments: Mapping[str, FragmentDefinitionNode]
-) -> tuple[str, ...]:
-    """Return the variables that decide which of an operation's fields are selected.
-
-    Raises `Unplannable` for anything but queries, for introspection, and for directives and parts of the language
-    other than those of the specification.
+    Raises `Unplannable` for mutations and subscriptions, introspection, other directives, and fragment variables.
     """
     if operation.operation is not OperationType.QUERY or operation.directives:
         raise Unplannable
-    found: dict[str, None] = {}
+    variables: dict[str, None] = {}
     for directive in _directives(operation, fragments):
         if directive.name.value not in _CONDITIONS:
             raise Unplannable
         for argument in directive.arguments or ():
             if isinstance(argument.value, VariableNode):
-                found[argument.value.name.value] = None
-    return tuple(found)
+                variables[argument.value.name.value] = None
+    return tuple(variables)
 
 
-def _directives(
-    operation: OperationDefinitionNode, fragments: Mapping[str, FragmentDefinitionNode]
-) -> Iterator[DirectiveNode]:
-    spread: set[str] = set()
-    waiting: list[Sequence[SelectionNode]] = [operation.selection_set.selections]
-    while waiting:
-        for node in waiting.pop():
-            yield from node.directives or ()
-            if isinstance(node, FragmentSpreadNode):
-                if node.arguments:
-                    raise Unplannable
-                if (name := node.name.value) not in spread:
-                    spread.add(name)
-                    fragment = fragments[name]
-                    if fragment.variable_definitions:
-                        raise Unplannable
-                    yield from fragment.directives or ()
-                    waiting.append(fragment.selection_set.selections)
-            elif isinstance(node, FieldNode | InlineFragmentNode):
-                if isinstance(node, FieldNode) and node.name.value in _INTROSPECTION:
-                    raise Unplannable
-                if node.selection_set:
-                    waiting.append(node.selection_set.selections)
+def _directives(operation: OperationDefinitionNode, fragments: Fragments) -> Iterator[DirectiveNode]:
+    visited: set[str] = set()
+    for node, _, _ in walk(operation.selection_set, fragments, visited):
+        if isinstance(node, FragmentSpreadNode) and node.arguments:
+            raise Unplannable
+        if isinstance(node, FieldNode) and node.name.value in _INTROSPECTION:
+            raise Unplannable
+        yield from node.directives or ()
+    for name in visited:
+        if fragments[name].variable_definitions:
+            raise Unplannable
+        yield from fragments[name].directives or ()

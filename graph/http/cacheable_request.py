@@ -31,7 +31,7 @@ class CacheableRequest:
         """Return that the client has the answer, where the pointers in memory tell so; None where they do not."""
         if not self.if_none_match or matches_any(self.if_none_match):
             return None
-        names = self.operation.followed(self.variables)
+        names = self.operation.current_lists(self.variables)
         known = [context.pointers.known(name) for name in names] if names is not None else [None]
         versions = {head.name: head.current_version for head in known if head and head.current_version}
         if len(versions) < len(known):

@@ -160,7 +160,7 @@ class Endpoint:
         operation: Operation,
         variables: dict[str, Any],
     ) -> CacheableRequest | None:
-        if operation.versioned is None:
+        if operation.cacheability is None:
             return None
         return CacheableRequest(
             self._etags,
@@ -168,7 +168,7 @@ class Endpoint:
             caller_of(request.scope).view,
             media_type,
             document.digest,
-            operation.versioned,
+            operation.cacheability,
             asked.operation_name,
             variables,
             headers_of(request.scope).get(b"if-none-match", b""),

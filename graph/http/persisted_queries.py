@@ -5,41 +5,15 @@ Apollo's automatic persisted queries.
 """
 
 import sys
-from collections import OrderedDict
 
 from graph.http.errors import BadRequest
 from graph.http.requests import GraphQLRequest, PersistedQuery
 from graph.http.trusted_documents import TrustedDocuments, sha256
+from loaders import LRU
 
 MAX_BYTES = 8 << 20
 
 _OVERHEAD = 300
-
-
-class PersistedQueries:
-    """The documents that were sent with their hashes and used last, in at most `max_bytes`."""
-
-    def __init__(self, max_bytes: int = MAX_BYTES) -> None:
-        self._max_bytes = max_bytes
-        self._texts: OrderedDict[str, str] = OrderedDict()
-        self.size = 0
-
-    def find(self, hash_: str) -> str | None:
-        """Return a document by its hash."""
-        text = self._texts.get(hash_)
-        if text is not None:
-            self._texts.move_to_end(hash_)
-        return text
-
-    def put(self, hash_: str, text: str) -> None:
-        """Keep a document."""
-        if hash_ in self._texts:
-            return
-        self._texts[hash_] = text
-        self.size += _size(text)
-        while self.size > self._max_bytes:
-            _, dropped = self._texts.popitem(last=False)
-            self.size -= _size(dropped)
 
 
 class RequestedDocuments:
@@ -47,7 +21,7 @@ class RequestedDocuments:
 
     def __init__(self, trusted: TrustedDocuments) -> None:
         self._trusted = trusted
-        self._queries = PersistedQueries()
+        self._queries: LRU[str, str] = LRU(MAX_BYTES, lambda _, text: sys.getsizeof(text) + _OVERHEAD)
 
     def text(self, asked: GraphQLRequest) -> str:
         """Return the document that is to be executed. Raises `BadRequest` where there is none, or it may not be."""
@@ -63,7 +37,7 @@ class RequestedDocuments:
 
     def keep(self, asked: GraphQLRequest) -> None:
         """Keep the document of a request, which is valid, where it came with its hash."""
-        if asked.query and asked.persisted_query:
+        if asked.query and asked.persisted_query and not self._queries.get(asked.persisted_query.sha256):
             self._queries.put(asked.persisted_query.sha256, asked.query)
 
     def _by_id(self, document_id: str) -> str:
@@ -89,12 +63,8 @@ class RequestedDocuments:
                     "`sha256Hash` is not the SHA-256 of `query` in lower-case hexadecimal digits.",
                 )
             return text
-        found = self._trusted.find(f"sha256:{query.sha256}") or self._queries.find(query.sha256)
+        found = self._trusted.find(f"sha256:{query.sha256}") or self._queries.get(query.sha256)
         if found is None:
             # So is this one: clients send the document with its hash then.
             raise BadRequest(None, "PERSISTED_QUERY_NOT_FOUND", "PersistedQueryNotFound")
         return found
-
-
-def _size(text: str) -> int:
-    return sys.getsizeof(text) + _OVERHEAD

@@ -26,7 +26,7 @@ from graph.asgi.media_types import EVENTS
 from graph.asgi.request_ids import with_request_id
 from graph.context import Context
 from graph.documents.document import Documents
-from graph.documents.operation_name import NONE
+from graph.documents.operation_name import NO_OPERATION
 from graph.http.errors import BadRequest
 from graph.http.response import error_response
 from graph.http.trusted_documents import TrustedDocuments
@@ -151,7 +151,7 @@ class StreamingTransport(GraphQL[Context, None]):
         """
         document = self._documents.get(text)
         operation = document.operation(operation_name)
-        note_operation(operation.name if operation else NONE)
+        note_operation(operation.name if operation else NO_OPERATION)
         self._trusted.check(text)
         if document.over_limit:
             raise document.over_limit

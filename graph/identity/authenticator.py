@@ -3,12 +3,13 @@
 import asyncio
 import logging
 import time
-from collections import OrderedDict
+from functools import partial
 from typing import NamedTuple
 
 from graph.identity.callers import Caller, Unauthenticated
 from graph.identity.scopes import Grants
 from graph.identity.tokens import Tokens
+from loaders import LRU, SingleFlight
 from storage import ApiKey, ApiKeyRepository, Unavailable, explain, is_api_key
 
 log = logging.getLogger("pricebook.identity")
@@ -45,15 +46,15 @@ class Authenticator:
         self._nobody = nobody
         self._api_keys = api_keys
         self._tokens = tokens
-        self._known: OrderedDict[bytes, _Known] = OrderedDict()
-        self._asking: dict[bytes, asyncio.Task[Caller]] = {}
+        self._known: LRU[bytes, _Known] = LRU(MAX_KNOWN)
+        self._asking: SingleFlight[bytes, Caller] = SingleFlight("identify")
         self._noting: set[asyncio.Task[None]] = set()
 
     def known(self, credentials: bytes | None) -> Caller | None:
         """Return who sends these credentials, if that is known already."""
         if credentials is None:
             return self._nobody
-        known = self._known.get(credentials)
+        known = self._known.peek(credentials)
         return known.caller if known and time.monotonic() < known.until else None
 
     async def identify(self, credentials: bytes | None) -> Caller:
@@ -61,16 +62,7 @@ class Authenticator:
         caller = self.known(credentials)
         if caller or credentials is None:
             return caller or self._nobody
-        asking = self._asking.get(credentials)
-        if asking is None:
-            asking = self._asking[credentials] = asyncio.create_task(self._ask(credentials), name="identify")
-            asking.add_done_callback(lambda asked: self._asked(credentials, asked))
-        return await asyncio.shield(asking)  # who gives up does not keep the others from an answer
-
-    def _asked(self, credentials: bytes, asked: asyncio.Task[Caller]) -> None:
-        del self._asking[credentials]
-        if not asked.cancelled():
-            asked.exception()  # is looked at even where nobody waits any more
+        return await self._asking.run(credentials, partial(self._ask, credentials))
 
     async def _ask(self, credentials: bytes) -> Caller:
         text = credentials.decode("latin-1")
@@ -82,7 +74,7 @@ class Authenticator:
                 return self._keep(credentials, await self._of_key(text), KEY_SECONDS)
             return self._keep(credentials, await self._of_token(text), TOKEN_SECONDS)
         except Unauthenticated:
-            self._known.pop(credentials, None)
+            self._known.pop(credentials)
             raise
         except Exception as error:
             if not isinstance(explain(error), Unavailable):
@@ -113,7 +105,7 @@ class Authenticator:
             log.warning("the use of key %s is not noted: %s", key.id, error)
 
     def _while_cut_off(self, credentials: bytes, error: Exception) -> Caller:
-        known = self._known.get(credentials)
+        known = self._known.peek(credentials)
         if known is None or time.monotonic() > known.until + CUT_OFF_SECONDS:
             raise error
         return known.caller
@@ -121,8 +113,5 @@ class Authenticator:
     def _keep(self, credentials: bytes, caller: Caller, seconds: float) -> Caller:
         if caller.until is not None:
             seconds = min(seconds, caller.until - time.time())
-        self._known[credentials] = _Known(caller, time.monotonic() + seconds)
-        self._known.move_to_end(credentials)
-        if len(self._known) > MAX_KNOWN:
-            self._known.popitem(last=False)
+        self._known.put(credentials, _Known(caller, time.monotonic() + seconds))
         return caller

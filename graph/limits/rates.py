@@ -5,10 +5,10 @@ load balancer, which sees every request.
 """
 
 import time
-from collections import OrderedDict
 from collections.abc import Callable
 
 from graph.limits.limits import OverLimit
+from loaders import LRU
 
 BURST_SECONDS = 2.0
 """A caller that was quiet may send so many seconds' requests at once."""
@@ -21,6 +21,16 @@ CODE = "RATE_LIMITED"
 MESSAGE = "You have sent more requests than PRICEBOOK_MAX_RATE allows. Send them more slowly."
 
 
+class _Bucket:
+    """The tokens that a bucket held at `updated_at`, by the clock."""
+
+    __slots__ = ("level", "updated_at")
+
+    def __init__(self, level: float, updated_at: float) -> None:
+        self.level = level
+        self.updated_at = updated_at
+
+
 class Rates:
     """The buckets of a process. `rate` is in requests a second for each caller; 0 lets everything through."""
 
@@ -28,7 +38,7 @@ class Rates:
         self._rate = rate
         self._room = max(rate * BURST_SECONDS, 1.0)
         self._clock = clock
-        self._buckets: OrderedDict[str, tuple[float, float]] = OrderedDict()
+        self._buckets: LRU[str, _Bucket] = LRU(MAX_CALLERS)
 
     @property
     def are_counted(self) -> bool:
@@ -45,11 +55,11 @@ class Rates:
         if not self._rate:
             return 0.0
         now = self._clock()
-        level, at = self._buckets.get(caller, (self._room, now))
-        level = min(self._room, level + (now - at) * self._rate)
+        bucket = self._buckets.get(caller)
+        if bucket is None:
+            bucket = _Bucket(self._room, now)
+            self._buckets.put(caller, bucket)
+        level = min(self._room, bucket.level + (now - bucket.updated_at) * self._rate)
         taken = level >= 1.0
-        self._buckets[caller] = (level - 1.0 if taken else level, now)
-        self._buckets.move_to_end(caller)
-        if len(self._buckets) > MAX_CALLERS:
-            self._buckets.popitem(last=False)
+        bucket.level, bucket.updated_at = level - 1.0 if taken else level, now
         return 0.0 if taken else (1.0 - level) / self._rate

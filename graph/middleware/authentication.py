@@ -8,7 +8,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from starlette.websockets import WebSocket
 
 from graph.asgi.headers import headers_of
-from graph.documents.operation_name import NONE
+from graph.documents.operation_name import NO_OPERATION
 from graph.http.errors import unauthenticated
 from graph.http.response import Answer, error_response
 from graph.identity.callers import ANONYMOUS, Caller, Unauthenticated
@@ -84,7 +84,7 @@ def _too_many(wait: float) -> Answer:
 
 
 async def _refuse(runtime: Runtime, answer: Answer, code: str, scope: Scope, receive: Receive, send: Send) -> None:
-    runtime.requests.by_operation[NONE].record(code, answer.status, 0.0)
+    runtime.requests.by_operation[NO_OPERATION].record(code, answer.status, 0.0)
     if scope["type"] == "http":
         await answer(scope, receive, send)
     elif "websocket.http.response" in scope.get("extensions", {}):

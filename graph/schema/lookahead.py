@@ -7,17 +7,10 @@ is published would receive a page of one version under the number of another.
 from collections.abc import Iterator, Mapping
 from typing import Any, cast
 
-from graphql import (
-    FieldNode,
-    FragmentDefinitionNode,
-    FragmentSpreadNode,
-    InlineFragmentNode,
-    SelectionSetNode,
-    StringValueNode,
-    VariableNode,
-)
+from graphql import FieldNode, StringValueNode, VariableNode
 
 from graph import cursors
+from graph.ast_walk import selections
 from graph.context import Info
 from storage import InvalidArgument
 
@@ -32,13 +25,12 @@ def version_of_cursors(info: Info) -> int | None:
     raw = info._raw_info
     # Strawberry passes plain values to resolvers; graphql-core wraps them in a container.
     variables = cast("Mapping[str, Any]", raw.variable_values)
-    told: set[str] = set()
-    versions = {
-        cursor.version
-        for node in raw.field_nodes
-        for text in _cursors(node.selection_set, raw.fragments, variables, told)
-        if (cursor := cursors.decode_price(text, "after"))
-    }
+    visited: set[str] = set()
+    versions: set[int] = set()
+    for field in raw.field_nodes:
+        for node in selections(field.selection_set, raw.fragments, visited) if field.selection_set else ():
+            if isinstance(node, FieldNode) and node.name.value == "prices":
+                versions.update(_versions(node, variables))
     if len(versions) > 1:
         raise InvalidArgument(
             f"The cursors belong to versions {', '.join(map(str, sorted(versions)))}, but a snapshot is a single "
@@ -47,25 +39,12 @@ def version_of_cursors(info: Info) -> int | None:
     return versions.pop() if versions else None
 
 
-def _cursors(
-    selections: SelectionSetNode | None,
-    fragments: Mapping[str, FragmentDefinitionNode],
-    variables: Mapping[str, Any],
-    told: set[str],
-) -> Iterator[str]:
-    """Yield the cursors below a selection; what is in a fragment once, however often it is spread."""
-    for node in selections.selections if selections else ():
-        if isinstance(node, FragmentSpreadNode):
-            if node.name.value not in told:
-                told.add(node.name.value)
-                yield from _cursors(fragments[node.name.value].selection_set, fragments, variables, told)
-        elif isinstance(node, InlineFragmentNode):
-            yield from _cursors(node.selection_set, fragments, variables, told)
-        elif isinstance(node, FieldNode) and node.name.value == "prices":
-            for argument in node.arguments or ():
-                if argument.name.value in _CURSORS:
-                    value = argument.value
-                    given = variables.get(value.name.value) if isinstance(value, VariableNode) else None
-                    text = value.value if isinstance(value, StringValueNode) else given
-                    if isinstance(text, str):
-                        yield text
+def _versions(field: FieldNode, variables: Mapping[str, Any]) -> Iterator[int]:
+    """Yield the versions of the cursors that a field is given."""
+    for argument in field.arguments or ():
+        if argument.name.value in _CURSORS:
+            value = argument.value
+            given = variables.get(value.name.value) if isinstance(value, VariableNode) else None
+            text = value.value if isinstance(value, StringValueNode) else given
+            if isinstance(text, str) and (cursor := cursors.decode_price(text, "after")):
+                yield cursor.version

@@ -20,8 +20,14 @@ class Cache(Protocol):
 
     hits: int
     misses: int
-    evictions: int
-    bytes: int
+
+    @property
+    def evictions(self) -> int:
+        """Number of entries dropped to make room."""
+
+    @property
+    def bytes(self) -> int:
+        """Memory that the entries take."""
 
 
 class CacheMetrics:

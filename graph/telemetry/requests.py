@@ -7,7 +7,7 @@ from time import perf_counter
 
 from starlette.types import Scope
 
-from graph.documents.operation_name import NONE
+from graph.documents.operation_name import NO_OPERATION
 from storage import Histogram
 
 BOUNDS = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
@@ -26,7 +26,7 @@ class Outcome:
     __slots__ = ("code", "operation", "status")
 
     def __init__(self) -> None:
-        self.operation = NONE
+        self.operation = NO_OPERATION
         self.status = 500
         self.code: str | None = None
 
@@ -54,7 +54,7 @@ def note_operation(operation: str) -> None:
 def noted_operation() -> str:
     """Return the operation of the current request; `NONE` if it is not known."""
     outcome = _outcome.get()
-    return NONE if outcome is None else outcome.operation
+    return NO_OPERATION if outcome is None else outcome.operation
 
 
 def note_code(code: str) -> None:

@@ -104,7 +104,9 @@ class Layers:
 
         `compare` receives the documents of each insert while the database stores them. A document that the layer
         already has at the same position (`n`) was stored by an earlier attempt; at another position, its sku was sent
-        twice. Raises `Unavailable` if no primary accepts an insert for `storage.mongodb.bulk_insert.RESEND_TIMEOUT_SECONDS`.
+        twice.
+
+        Raises `Unavailable` if no primary accepts an insert for `storage.mongodb.bulk_insert.RESEND_TIMEOUT_SECONDS`.
         """
         in_flight: set[asyncio.Task[None]] = set()
         try:

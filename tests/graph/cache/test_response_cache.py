@@ -99,7 +99,7 @@ def test_the_size_is_bounded_and_the_least_recently_used_entry_is_evicted_first(
         cache.put(key(f"{n}"), entry("x" * 500))
         assert cache.find(key("0")) is not None
         assert cache.bytes <= LIMIT
-    assert cache.bytes == sum(kept.size for kept in cache._entries.values())
+    assert cache.bytes == sum(kept.size for name in cache._entries if (kept := cache._entries.peek(name)))
     assert cache.evictions == 200 - len(cache)
     assert cache.find(key("199")) is not None
     assert cache.find(key("1")) is None

@@ -1,4 +1,4 @@
-"""Which operations versions alone answer: only what is named is shared, however it is written."""
+"""Operations are cacheable only if all their fields are in the list of pure fields, however they are written."""
 
 from pathlib import Path
 
@@ -13,7 +13,7 @@ from graph.schema.build import build_schema, print_sdl
 CONTRACT = graphql.build_schema(Path(__file__).parents[1].joinpath("contract.graphql").read_text())
 SCHEMA = build_schema()._schema
 
-VERSIONED = {
+CACHEABLE = {
     "literals": '{ snapshot(priceList: "a") { version size label createdAt priceList price(sku: "x") { amount } } }',
     "a page": """query ($after: String) { snapshot(priceList: "a") {
       prices(after: $after) { edges { cursor node { sku tiers { minQuantity amount } } } totalCount
@@ -24,7 +24,7 @@ VERSIONED = {
     "aliases": '{ state: snapshot(priceList: "a") { batch: size } b: snapshot(priceList: "b", version: 1) { size } }',
 }
 
-NOT_VERSIONED = {
+NOT_CACHEABLE = {
     "state": '{ snapshot(priceList: "a") { size state } }',
     "publishedAt": '{ snapshot(priceList: "a") { publishedAt } }',
     "batch": '{ snapshot(priceList: "a") { batch { id } } }',
@@ -37,67 +37,67 @@ NOT_VERSIONED = {
     "in a fragment": '{ ...F } fragment F on Query { ... { snapshot(priceList: "a") { ...G } } } '
     "fragment G on Snapshot { ... on Snapshot { state } }",
     "skipped": 'query ($no: Boolean = false) { snapshot(priceList: "a") { size state @include(if: $no) } }',
-    "nothing of a version": "{ __typename }",
+    "no snapshot": "{ __typename }",
     "a mutation": 'mutation { createPriceList(input: {name: "a"}) { __typename } }',
     "a subscription": 'subscription { published(priceList: "a") { version } }',
 }
 
 
-@pytest.mark.parametrize("name", VERSIONED)
-def test_versions_alone_answer(name: str) -> None:
-    operation = Documents(SCHEMA).get(VERSIONED[name]).operation(None)
+@pytest.mark.parametrize("name", CACHEABLE)
+def test_pure_fields_are_cacheable(name: str) -> None:
+    operation = Documents(SCHEMA).get(CACHEABLE[name]).operation(None)
     assert operation is not None
-    assert operation.versioned is not None
+    assert operation.cacheability is not None
 
 
-@pytest.mark.parametrize("name", NOT_VERSIONED)
-def test_more_than_versions_answers(name: str) -> None:
-    operation = Documents(SCHEMA).get(NOT_VERSIONED[name]).operation(None)
+@pytest.mark.parametrize("name", NOT_CACHEABLE)
+def test_other_fields_are_not_cacheable(name: str) -> None:
+    operation = Documents(SCHEMA).get(NOT_CACHEABLE[name]).operation(None)
     assert operation is not None
-    assert operation.versioned is None
+    assert operation.cacheability is None
 
 
-def test_what_is_named_as_pure_exists() -> None:
-    promised = {**CONTRACT.type_map, **SCHEMA.type_map}
+def test_pure_fields_exist_in_the_schema() -> None:
+    types = {**CONTRACT.type_map, **SCHEMA.type_map}
     for name, fields in PURE.items():
-        ours, contract = promised[name], CONTRACT.type_map.get(name)
+        ours, contract = types[name], CONTRACT.type_map.get(name)
         assert isinstance(ours, GraphQLObjectType)
-        known = set(ours.fields) | set(contract.fields if isinstance(contract, GraphQLObjectType) else ())
-        assert fields <= known, name
+        defined = set(ours.fields) | set(contract.fields if isinstance(contract, GraphQLObjectType) else ())
+        assert fields <= defined, name
 
 
-def test_what_depends_on_more_than_the_version_is_not_named() -> None:
+def test_fields_that_depend_on_more_than_the_version_are_not_pure() -> None:
     assert not PURE["Snapshot"] & {"state", "publishedAt", "batch"}
     assert "history" not in PURE["Price"]
     assert PURE["Query"] == {"snapshot"}
 
 
-def test_each_operation_of_a_document_is_judged_by_itself() -> None:
+def test_each_operation_of_a_document_has_its_own_cacheability() -> None:
     document = Documents(SCHEMA).get(
         'query a { snapshot(priceList: "a") { size } } query b { priceLists { totalCount } }'
     )
     a, b = document.operation("a"), document.operation("b")
     assert a is not None
     assert b is not None
-    assert (a.versioned is not None, b.versioned is not None) == (True, False)
+    assert (a.cacheability is not None, b.cacheability is not None) == (True, False)
     assert document.operation(None) is None
 
 
-def test_an_operation_is_judged_once() -> None:
-    document = Documents(SCHEMA).get(VERSIONED["a page"])
+def test_the_operation_of_a_document_is_cached() -> None:
+    document = Documents(SCHEMA).get(CACHEABLE["a page"])
     assert document.operation(None) is document.operation(None)
 
 
-def test_a_document_of_fragments_that_multiply_is_judged_at_once() -> None:
+def test_fragments_that_spread_others_twice_are_visited_once() -> None:
     fragments = " ".join(f"fragment F{n} on Snapshot {{ ...F{n + 1} ...F{n + 1} }}" for n in range(9))
     text = f'{{ snapshot(priceList: "a") {{ ...F0 }} }} {fragments} fragment F9 on Snapshot {{ size }}'
     operation = Documents(SCHEMA).get(text).operation(None)
     assert operation is not None
-    assert operation.versioned is not None
+    assert operation.cacheability is not None
 
 
 @pytest.mark.parametrize(
-    ("variables", "followed"),
+    ("variables", "names"),
     [
         ({"l": "a"}, {"a"}),
         ({"l": "a", "v": None}, {"a"}),
@@ -108,8 +108,8 @@ def test_a_document_of_fragments_that_multiply_is_judged_at_once() -> None:
         ({}, None),
     ],
 )
-def test_lists_whose_current_version_is_asked_for_are_known_before(
-    variables: dict[str, object], followed: set[str] | None
+def test_lists_read_at_their_current_version_are_known_before_execution(
+    variables: dict[str, object], names: set[str] | None
 ) -> None:
     text = """query ($l: ID!, $v: Int, $d: Int = 7) {
       snapshot(priceList: $l, version: $v) { size }
@@ -117,5 +117,5 @@ def test_lists_whose_current_version_is_asked_for_are_known_before(
     assert not validate(graphql.build_schema(print_sdl()), parse(text))
     operation = Documents(SCHEMA).get(text).operation(None)
     assert operation is not None
-    assert operation.versioned is not None
-    assert operation.versioned.followed(variables) == followed
+    assert operation.cacheability is not None
+    assert operation.cacheability.current_lists(variables) == names

@@ -1,4 +1,4 @@
-"""Shape and cost: documents and operations over a limit are refused before they are executed, whatever their form."""
+"""Documents and operations over a limit on shape or cost are rejected before they are executed."""
 
 from typing import Any
 
@@ -15,7 +15,8 @@ from graph.schema.build import build_schema
 SCHEMA = build_schema()._schema
 
 
-def over(code: str, document: str, limits: Limits) -> str:
+def exceeded(code: str, document: str, limits: Limits) -> str:
+    """The message of the error for a document that exceeds a limit."""
     with pytest.raises(OverLimit) as caught:
         check_shape(parse(document), limits)
     assert caught.value.code == code
@@ -23,45 +24,45 @@ def over(code: str, document: str, limits: Limits) -> str:
 
 
 def cost(document: str, **variables: Any) -> int:
-    """The cost of an operation, as the error tells it to who is allowed none."""
-    found = Documents(SCHEMA, Limits(cost=0)).get(document)
-    assert not found.errors, found.errors
-    operation = found.operation(None)
+    """The cost of an operation, from the error under a limit of 0."""
+    valid = Documents(SCHEMA, Limits(cost=0)).get(document)
+    assert not valid.errors, valid.errors
+    operation = valid.operation(None)
     assert operation is not None
     with pytest.raises(OverLimit) as caught:
         operation.cost.check(variables)
     assert caught.value.code == "QUERY_TOO_COSTLY"
-    return int(caught.value.message.split()[5])
+    return int(caught.value.message.split()[6])
 
 
 @given(st.integers(1, 30), st.integers(1, 30))
-def test_fields_are_nested_as_deep_as_allowed_and_no_deeper(depth: int, allowed: int) -> None:
+def test_fields_can_be_nested_up_to_the_limit(depth: int, allowed: int) -> None:
     document = "{" + "a{" * (depth - 1) + "b" + "}" * (depth - 1) + "}"
     if depth <= allowed:
         check_shape(parse(document), Limits(depth=allowed))
     else:
-        assert f"nested {allowed} deep" in over("QUERY_TOO_DEEP", document, Limits(depth=allowed))
+        assert f"at most {allowed} levels" in exceeded("QUERY_TOO_DEEP", document, Limits(depth=allowed))
 
 
 def test_fragments_do_not_hide_depth() -> None:
     document = "{ ...A } fragment A on Query { a { ...B } } fragment B on X { b { ... { c { d } } } }"
     check_shape(parse(document), Limits(depth=4))
-    over("QUERY_TOO_DEEP", document, Limits(depth=3))
+    exceeded("QUERY_TOO_DEEP", document, Limits(depth=3))
 
 
-def test_aliases_are_counted_as_often_as_they_are_spread() -> None:
+def test_aliases_in_a_fragment_count_at_every_spread() -> None:
     document = "{ x: a { ...A } y: a { ...A } } fragment A on X { p: b q: b }"
     check_shape(parse(document), Limits(aliases=6))
-    assert "6 aliases, and 5 are allowed" in over("TOO_MANY_ALIASES", document, Limits(aliases=5))
+    assert "6 aliases; the limit is 5" in exceeded("TOO_MANY_ALIASES", document, Limits(aliases=5))
 
 
-def test_fragments_that_make_much_of_little_are_refused() -> None:
+def test_fragments_that_expand_exponentially_are_rejected() -> None:
     fragments = [f"fragment F{n} on Query {{ ...F{n + 1} ...F{n + 1} }}" for n in range(60)]
-    over("QUERY_TOO_LARGE", " ".join(["{ ...F0 }", *fragments, "fragment F60 on Query { a }"]), Limits())
+    exceeded("QUERY_TOO_LARGE", " ".join(["{ ...F0 }", *fragments, "fragment F60 on Query { a }"]), Limits())
 
 
-def test_fragments_that_spread_each_other_come_to_an_end() -> None:
-    over("QUERY_TOO_LARGE", "{ ...A } fragment A on Query { ...B } fragment B on Query { ...A }", Limits())
+def test_fragments_that_spread_each_other_are_rejected() -> None:
+    exceeded("QUERY_TOO_LARGE", "{ ...A } fragment A on Query { ...B } fragment B on Query { ...A }", Limits())
 
 
 PAGE = (
@@ -69,7 +70,7 @@ PAGE = (
 )
 
 
-def test_a_page_costs_its_records() -> None:
+def test_a_page_costs_the_number_of_its_records() -> None:
     one = '{ snapshot(priceList: "a") { price(sku: "s") { amount } } }'
     assert cost(one) == 2
     assert cost('{ snapshot(priceList: "a") { pricesBySku(skus: ["a", "b", "c"]) { amount } } }') == 1 + 3
@@ -81,12 +82,12 @@ def test_a_page_costs_its_records() -> None:
     )
 
 
-def test_what_stands_in_a_list_counts_as_often_as_the_list_is_long() -> None:
+def test_the_cost_of_fields_in_a_list_is_multiplied_by_its_length() -> None:
     history = '{ snapshot(priceList: "a") { prices(first: 50) { nodes { history(first: 20) { price { sku } } } } } }'
     assert cost(history) == 1 + 1 + 50 * (1 + 20 * (1 + 1))
 
 
-def test_variables_say_how_many_for_each_request() -> None:
+def test_variables_decide_the_cost_of_each_request() -> None:
     assert cost(PAGE, n=5) == 1 + 1 + 5
     assert cost(PAGE, n=5, l=9) == 1 + 1 + 9
     assert cost(PAGE) == 1 + 1 + 100
@@ -103,12 +104,12 @@ def test_fragments_aliases_and_conditions_do_not_hide_cost() -> None:
     assert cost(document, c=True) == 2 * (1 + 1 + 10) + 1
 
 
-def test_a_page_that_is_larger_than_allowed_is_refused_with_what_was_asked_and_what_is_allowed() -> None:
-    found = Documents(SCHEMA, Limits(page=50)).get(PAGE).operation(None)
-    assert found is not None
-    found.cost.check({"n": 50})
-    with pytest.raises(OverLimit, match="`prices` is asked for 51 records at once, and 50 are allowed") as caught:
-        found.cost.check({"n": 51})
+def test_a_page_over_the_limit_is_rejected_with_both_numbers() -> None:
+    operation = Documents(SCHEMA, Limits(page=50)).get(PAGE).operation(None)
+    assert operation is not None
+    operation.cost.check({"n": 50})
+    with pytest.raises(OverLimit, match="`prices` requests 51 records at once; the limit is 50") as caught:
+        operation.cost.check({"n": 51})
     assert caught.value.code == "PAGE_TOO_LARGE"
 
 
@@ -122,7 +123,7 @@ def test_mutations_and_subscriptions_have_a_cost_too() -> None:
     assert cost('subscription { published(priceList: "a") { version } }') == 1
 
 
-def test_introspection_can_be_switched_off() -> None:
+def test_introspection_can_be_disabled() -> None:
     text = "{ __schema { queryType { name } } }"
     assert not Documents(SCHEMA, Limits()).get(text).errors
     refused = Documents(SCHEMA, Limits(introspection=False)).get(text).errors
@@ -130,13 +131,13 @@ def test_introspection_can_be_switched_off() -> None:
     assert not Documents(SCHEMA, Limits(introspection=False)).get("{ __typename }").errors
 
 
-def test_who_may_not_see_the_schema_does_not_learn_it_from_suggestions() -> None:
+def test_errors_have_no_suggestions_without_introspection() -> None:
     for introspection in (True, False):
         [error] = Documents(SCHEMA, Limits(introspection=introspection)).get("{ priceListz { totalCount } }").errors
         assert ("Did you mean" in error.message) is introspection
 
 
-def test_the_tokens_of_a_document_do_not_hold_each_other_in_memory() -> None:
+def test_the_tokens_of_a_document_are_not_linked() -> None:
     node = Documents(SCHEMA, Limits()).get("{ priceLists { totalCount } }").node
     assert node is not None
     assert node.loc is not None

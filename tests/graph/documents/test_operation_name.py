@@ -1,20 +1,20 @@
-"""The names of operations: from the schema, never from the client."""
+"""Names of operations come from the schema, never from the client."""
 
 import pytest
 from graphql import build_schema, get_operation_ast, parse
 
-from graph.documents.operation_name import name_of
+from graph.documents.operation_name import operation_name
 
 SCHEMA = build_schema(
     "type Query { snapshot: Int price(sku: ID): Int } type Mutation { rollback: Int } type Subscription { moved: Int }"
 )
 
 
-def named(text: str, operation_name: str | None = None) -> str:
+def name_of(text: str, selected: str | None = None) -> str:
     document = parse(text)
-    operation = get_operation_ast(document, operation_name)
+    operation = get_operation_ast(document, selected)
     assert operation is not None
-    return name_of(SCHEMA, document, operation)
+    return operation_name(SCHEMA, document, operation)
 
 
 @pytest.mark.parametrize(
@@ -32,10 +32,10 @@ def named(text: str, operation_name: str | None = None) -> str:
         ("{ whatever_a_client_likes }", "none"),
     ],
 )
-def test_an_operation_is_named_by_its_kind_and_the_first_field_of_the_root(text: str, name: str) -> None:
-    assert named(text) == name
+def test_the_name_is_the_type_of_the_operation_and_its_first_root_field(text: str, name: str) -> None:
+    assert name_of(text) == name
 
 
-def test_of_several_operations_the_one_that_is_asked_for_is_named() -> None:
+def test_the_selected_operation_of_several_is_named() -> None:
     text = "query A { snapshot } mutation B { rollback }"
-    assert [named(text, name) for name in "AB"] == ["query snapshot", "mutation rollback"]
+    assert [name_of(text, name) for name in "AB"] == ["query snapshot", "mutation rollback"]

@@ -13,8 +13,11 @@ from starlette.requests import HTTPConnection
 from starlette.types import Message, Scope
 
 from graph.context import Context
+from graph.http import persisted_queries
 from graph.http.endpoint import Endpoint
-from graph.http.persisted_queries import PersistedQueries
+from graph.http.errors import BadRequest
+from graph.http.persisted_queries import RequestedDocuments
+from graph.http.requests import Extensions, GraphQLRequest, PersistedQuery
 from graph.http.trusted_documents import TrustedDocuments
 from graph.middleware.authentication import CALLER
 from graph.schema.build import build_schema
@@ -137,16 +140,21 @@ async def test_a_mutation_by_its_hash_is_not_executed_by_get(http: httpx.AsyncCl
     assert (response.status_code, code(response)) == (405, "METHOD_NOT_ALLOWED")
 
 
-def test_documents_are_kept_in_a_bounded_number_of_bytes() -> None:
-    queries = PersistedQueries(max_bytes=10_000)
-    for n in range(100):
-        queries.put(f"{n}", "x" * 500)
-        assert queries.find("0") is not None
-        assert queries.size <= 10_000
-    assert queries.find("1") is None
-    assert queries.find("99") == "x" * 500
-    queries.put("99", "x" * 500)
-    assert queries.size == len(queries._texts) * (queries.size // len(queries._texts))
+def test_documents_are_kept_in_a_bounded_number_of_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(persisted_queries, "MAX_BYTES", 10_000)
+    documents = RequestedDocuments(TrustedDocuments())
+
+    def request(text: str, *, with_text: bool) -> GraphQLRequest:
+        query = PersistedQuery(version=1, sha256=sha256(text))
+        return GraphQLRequest(query=text if with_text else None, extensions=Extensions(query))
+
+    texts = [f"{n:0500}" for n in range(100)]
+    for text in texts:
+        documents.keep(request(text, with_text=True))
+        assert documents.text(request(texts[0], with_text=False)) == texts[0]
+    assert documents.text(request(texts[99], with_text=False)) == texts[99]
+    with pytest.raises(BadRequest, match="PersistedQueryNotFound"):
+        documents.text(request(texts[1], with_text=False))
 
 
 async def test_an_answer_to_a_hash_is_kept_like_any_other(api: Api) -> None:
