@@ -17,7 +17,7 @@ def main() -> None:
 
     Each batch becomes a new version of a price list; every query reads exactly one version.
 
-    To look around, run `pricebook dev`: it starts everything on this machine and publishes real prices.
+    To try it, run `pricebook dev`: it starts everything on this machine and publishes real prices.
     In production, run `pricebook serve` with PRICEBOOK_MONGODB_URI set.
     """
 

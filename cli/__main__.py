@@ -1,4 +1,4 @@
-"""`python -m cli`: the command line of this very source tree and interpreter."""
+"""`python -m cli`: the command line of this source tree and interpreter."""
 
 from cli import main
 

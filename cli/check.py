@@ -1,4 +1,4 @@
-"""`pricebook check`: proves what is in MongoDB, and says what is wrong and what to do."""
+"""`pricebook check`: verifies the data in MongoDB and prints problems with their remedies."""
 
 import asyncio
 import sys
@@ -12,7 +12,8 @@ from rich.table import Table
 from rich.text import Text
 
 from cli import exit_codes
-from cli.progress import Advance
+from cli.output import REDIRECTED_WIDTH
+from cli.progress import Progress
 from cli.startup import BadSettings, read_settings
 from graph.settings import Settings
 from storage import explain
@@ -20,32 +21,33 @@ from storage.integrity.check import Check, Checked
 from storage.integrity.findings import Finding
 
 MAX_FINDINGS_SHOWN = 1000
-"""More findings are counted only."""
+"""Number of findings to print; further ones are only counted."""
 
-_WIDE = 200  # characters, where the output is no terminal: a table is folded as late as possible
-
-_EXIT_CODES = exit_codes.manual(
-    {exit_codes.DONE: "everything is sound", exit_codes.REFUSED: "something is wrong, or MongoDB does not answer"}
+_EXIT_CODES = exit_codes.epilog(
+    {
+        exit_codes.SUCCESS: "everything is sound",
+        exit_codes.FAILURE: "something is wrong, or MongoDB does not respond",
+    }
 )
 
 
 @click.command(epilog=_EXIT_CODES)
 @click.argument("price_list", metavar="[LIST]", required=False)
-@click.option("--json", "as_json", is_flag=True, help="Print what was found as JSON.")
+@click.option("--json", "as_json", is_flag=True, help="Print the findings as JSON.")
 def check(price_list: str | None, as_json: bool) -> None:
-    """Prove that what MongoDB holds is what was published.
+    """Verify that the data in MongoDB is what was published.
 
-    Every manifest of every list, or of LIST, is walked: each layer is there, refuses writes, and has as many documents
-    and the checksum that were sealed; each version has the size that its layers say, and a batch that made it; the
-    pointer names a version that was published, as its events tell. Layers that no version names are found, too,
-    unless a LIST is given.
+    The check reads every manifest of all price lists, or of LIST. It verifies that each layer exists, refuses writes,
+    and has the sealed number of documents and checksum; that each version has the size that its layers add up to, and
+    a batch that created it; that the pointer names a version that the events show as published. Without LIST it also
+    finds layers that no version names.
 
-    It reads MongoDB itself, at PRICEBOOK_MONGODB_URI, not the API; changes nothing; and can run while servers do. All
-    layers are read once, about a hundred thousand prices a second.
+    It reads MongoDB, at PRICEBOOK_MONGODB_URI, not the API; it changes nothing, and can run while servers do. It reads
+    all layers once, at about a hundred thousand prices per second.
     """
     settings = read_settings()
     if settings.mongodb_uri is None:
-        raise BadSettings("Set PRICEBOOK_MONGODB_URI: the check reads MongoDB itself.")
+        raise BadSettings("Set PRICEBOOK_MONGODB_URI: the check reads MongoDB directly.")
     try:
         checked, findings, count = asyncio.run(_run(settings, settings.mongodb_uri, price_list))
     except KeyboardInterrupt:
@@ -60,24 +62,24 @@ def check(price_list: str | None, as_json: bool) -> None:
         click.echo(msgspec.json.format(msgspec.json.encode(_as_json(checked, findings, count))))
     else:
         _report(checked, findings, count)
-    raise SystemExit(exit_codes.REFUSED if count else exit_codes.DONE)
+    raise SystemExit(exit_codes.FAILURE if count else exit_codes.SUCCESS)
 
 
 async def _run(settings: Settings, uri: str, price_list: str | None) -> tuple[Checked, list[Finding], int]:
     findings, count = list[Finding](), 0
-    with Advance("checking") as advance:
+    with Progress("checking") as progress:
 
-        def tell(checked: Checked) -> None:
-            advance.tell(checked.versions, checked.of_versions, _words(checked))
+        def show(checked: Checked) -> None:
+            progress.update(checked.versions, checked.of_versions, _figures(checked))
 
-        async with Check.opened(uri, settings.mongodb_database, tell) as opened:
+        async with Check.opened(uri, settings.mongodb_database, show) as opened:
             async for finding in opened.run(price_list):
                 count += 1
                 findings += [finding] if count <= MAX_FINDINGS_SHOWN else []
             return opened.checked, findings, count
 
 
-def _words(checked: Checked) -> str:
+def _figures(checked: Checked) -> str:
     return (
         f"{checked.lists:,} of {checked.of_lists:,} lists, {checked.versions:,} of {checked.of_versions:,} versions, "
         f"{checked.rows:,} documents"
@@ -106,17 +108,16 @@ def _as_json(checked: Checked, findings: Sequence[Finding], count: int) -> dict[
 
 
 def _report(checked: Checked, findings: Sequence[Finding], count: int) -> None:
-    console = Console(width=None if sys.stdout.isatty() else _WIDE)
+    console = Console(width=None if sys.stdout.isatty() else REDIRECTED_WIDTH)
     if findings:
         table = Table(box=box.SIMPLE, pad_edge=False, show_lines=True)
-        for name in ("code", "list", "version", "what is wrong, and what to do"):
+        for name in ("code", "list", "version", "problem and remedy"):
             table.add_column(name, no_wrap=name in {"code", "version"}, overflow="fold")
         for finding in findings:
             version = "" if finding.version is None else str(finding.version)
-            told = f"{finding.message}\n{finding.advice}"
-            cells = (finding.code, finding.price_list or "", version, told)
+            cells = (finding.code, finding.price_list or "", version, f"{finding.message}\n{finding.advice}")
             table.add_row(*map(Text, cells))
         console.print(table)
     more = f" The first {len(findings):,} are shown." if count > len(findings) else ""
     verdict = f"{count:,} {'finding' if count == 1 else 'findings'}." if count else "Everything is sound."
-    click.echo(f"{verdict}{more} Checked {_words(checked)}.")
+    click.echo(f"{verdict}{more} Checked {_figures(checked)}.")

@@ -1,4 +1,4 @@
-"""`pricebook keys`: the API keys that callers send as bearer tokens, kept in MongoDB itself."""
+"""`pricebook keys`: the API keys that callers send as bearer tokens, stored in MongoDB."""
 
 import asyncio
 import datetime
@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 import click
 
 from cli import exit_codes
-from cli.direct import operator
+from cli.client.direct import operator
 from cli.output import Column, Output, time
 from cli.startup import BadSettings, read_settings
 from graph.identity.scopes import BadGrant, Grants
@@ -20,16 +20,16 @@ T = TypeVar("T")
 _SCOPES = "prices:read, batches:write, snapshots:operate, admin"
 
 
-@click.group(epilog=exit_codes.manual())
+@click.group(epilog=exit_codes.epilog())
 def keys() -> None:
     """Create, list and revoke API keys.
 
-    A caller sends a key as `Authorization: Bearer KEY`. Keys are kept, hashed, in MongoDB at PRICEBOOK_MONGODB_URI;
-    these commands go there themselves, so the first key needs no other.
+    A caller sends a key as `Authorization: Bearer KEY`. MongoDB stores a hash of each key. These commands connect to
+    MongoDB, at PRICEBOOK_MONGODB_URI, so creating the first key requires no key.
     """
 
 
-@keys.command("create", epilog=exit_codes.manual())
+@keys.command("create", epilog=exit_codes.epilog())
 @click.argument("name")
 @click.option(
     "--scope",
@@ -37,31 +37,32 @@ def keys() -> None:
     multiple=True,
     required=True,
     metavar="SCOPE[:LIST]",
-    help=f"What it may do: {_SCOPES}; with :LIST or :PREFIX* for some lists only. As often as needed.",
+    help=f"A permission: {_SCOPES}; restricted to price lists with :LIST or :PREFIX*. May be repeated.",
 )
-@click.option("--days", type=click.IntRange(min=1), metavar="N", help="It expires after so many days.")
+@click.option("--days", type=click.IntRange(min=1), metavar="N", help="Number of days until the key expires.")
 def create(name: str, scopes: tuple[str, ...], days: int | None) -> None:
-    """Create a key for NAME, as events will call its caller.
+    """Create a key for the caller NAME, which events record.
 
-    The key is printed once, alone on standard output; nobody can tell it again.
+    The key is printed once, alone on standard output. It cannot be shown again.
     """
     try:
         Grants.of(scopes)
     except BadGrant as bad:
         raise click.UsageError(f"{bad}.") from bad
     lifetime = datetime.timedelta(days=days) if days else None
-    made, key = _in_store(lambda store: store.api_keys.create(name, scopes, operator(), lifetime))
-    until = f"until {time(made.expires_at.isoformat())}" if made.expires_at else "until it is revoked"
-    click.echo(f"Key {made.id} of {made.name} may {' '.join(made.grants)}, {until}. It is shown only now:", err=True)
+    created, key = _run(lambda store: store.api_keys.create(name, scopes, operator(), lifetime))
+    until = time(created.expires_at.isoformat()) if created.expires_at else "it is revoked"
+    grants = " ".join(created.grants)
+    click.echo(f"Key {created.id} of {created.name} grants {grants} until {until}. It is shown only once:", err=True)
     click.echo(key)
 
 
-@keys.command("list", epilog=exit_codes.manual())
-@click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")
+@keys.command("list", epilog=exit_codes.epilog())
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def list_(as_json: bool) -> None:
-    """Show all keys, the newest first; their secrets are known to nobody."""
+    """Show all keys, newest first, without their secrets."""
     Output(as_json=as_json).rows(
-        map(_row, _in_store(lambda store: store.api_keys.all())),
+        map(_row, _run(lambda store: store.api_keys.all())),
         [
             Column("ID", lambda row: row["id"]),
             Column("NAME", lambda row: row["name"]),
@@ -72,15 +73,15 @@ def list_(as_json: bool) -> None:
             Column("REVOKED", lambda row: time(row["revokedAt"])),
             Column("LAST USED", lambda row: time(row["lastUsedAt"])),
         ],
-        "There is no key. `pricebook keys create` makes one.",
+        "There are no keys. `pricebook keys create` creates one.",
     )
 
 
-@keys.command("revoke", epilog=exit_codes.manual())
+@keys.command("revoke", epilog=exit_codes.epilog())
 @click.argument("key_id", metavar="ID")
 def revoke(key_id: str) -> None:
-    """Let a key not be used any more: every server refuses it within some seconds."""
-    revoked = _in_store(lambda store: store.api_keys.revoke(key_id))
+    """Revoke a key: every server refuses it within some seconds."""
+    revoked = _run(lambda store: store.api_keys.revoke(key_id))
     click.echo(f"Key {revoked.id} of {revoked.name} is revoked.")
 
 
@@ -97,21 +98,21 @@ def _row(key: ApiKey) -> dict[str, Any]:
     }
 
 
-def _in_store(act: Callable[[Store], Awaitable[T]]) -> T:
+def _run(use: Callable[[Store], Awaitable[T]]) -> T:
     settings = read_settings()
     uri = settings.mongodb_uri
     if uri is None:
-        raise BadSettings("Set PRICEBOOK_MONGODB_URI: keys are kept in MongoDB itself.")
+        raise BadSettings("Set PRICEBOOK_MONGODB_URI: keys are stored in MongoDB.")
 
-    async def acting() -> T:
+    async def run() -> T:
         store = await open_store(uri, settings)
         try:
-            return await act(store)
+            return await use(store)
         finally:
             await store.close()
 
     try:
-        return asyncio.run(acting())
+        return asyncio.run(run())
     except Exception as error:
         known = explain(error)
         if known is None:

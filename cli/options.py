@@ -1,12 +1,10 @@
-"""The options that commands share: which API, in whose name, and the way around it."""
+"""The options that commands share: endpoint, token, direct access to MongoDB."""
 
 import click
 
-from cli.client.sync_client import DEFAULT_ENDPOINT
-
 endpoint_option = click.option(
     "--endpoint",
-    default=DEFAULT_ENDPOINT,
+    default="http://127.0.0.1:8000/graphql",
     envvar="PRICEBOOK_ENDPOINT",
     metavar="URL",
     show_default=True,
@@ -18,10 +16,11 @@ token_option = click.option(
     envvar="PRICEBOOK_TOKEN",
     metavar="TEXT",
     show_envvar=True,
-    help="Sent as bearer token. Others on this machine can see it on a command line: better set the variable.",
+    help="A JSON Web Token or an API key. Other users of this machine can see it on the command line: prefer the "
+    "variable.",
 )
 direct_option = click.option(
     "--direct",
     is_flag=True,
-    help="Go straight to MongoDB, at PRICEBOOK_MONGODB_URI, not to a server: for the day that none answers.",
+    help="Connect to MongoDB, at PRICEBOOK_MONGODB_URI, instead of a server. Use it when no server responds.",
 )

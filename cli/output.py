@@ -1,4 +1,4 @@
-"""What commands print: tables and fields for people, JSON for programs; all of it as it comes."""
+"""The output of commands: tables and fields for people, JSON for programs, both printed as records arrive."""
 
 import datetime
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -11,13 +11,16 @@ import msgspec
 
 from cli.client.client import Json
 
-_MEASURED = 200
-"""So many rows tell how wide the columns are; a longer value further down takes the room that it needs."""
+REDIRECTED_WIDTH = 200
+"""Width in characters of tables that fold, if standard output is not a terminal."""
+
+_MEASURED_ROWS = 200
+"""Number of rows that determine the widths of the columns; a longer value in a later row extends beyond its column."""
 
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A column of a table. Nothing is cut or folded, so that every value can be found with grep."""
+    """A column of a table. Values are never shortened or folded, so that grep finds them."""
 
     heading: str
     value: Callable[[Json], object]
@@ -25,66 +28,68 @@ class Column:
 
 
 class Output:
-    """Where a command's result goes: standard output, as a table or, `as_json`, as JSON."""
+    """Prints the result of a command to standard output, as a table or, if `as_json`, as JSON."""
 
     def __init__(self, *, as_json: bool) -> None:
         self.as_json = as_json
 
-    def rows(self, records: Iterable[Json], columns: Sequence[Column], nothing: str) -> None:
-        """Print records as they come; `nothing` is said where there are none."""
+    def rows(self, records: Iterable[Json], columns: Sequence[Column], empty: str) -> None:
+        """Print records as they arrive; if there are none, print `empty` to standard error instead of a table."""
         records = iter(records)
         if self.as_json:
             self._array(records)
             return
         table = Table(columns)
-        while some := list(islice(records, _MEASURED)):
-            table.add(some)
+        while batch := list(islice(records, _MEASURED_ROWS)):
+            table.add(batch)
         if not table.widths:
-            click.echo(nothing, err=True)
+            click.echo(empty, err=True)
 
-    def headed(self, head: Json, said: str, name: str, records: Iterable[Json], columns: Sequence[Column]) -> None:
-        """Print what is said and the records, as they come; as JSON, `head` with the records in it under a name."""
+    def rows_with_summary(
+        self, header: Json, summary: str, name: str, records: Iterable[Json], columns: Sequence[Column], empty: str
+    ) -> None:
+        """Print a summary and records as they arrive; as JSON, `header` with the array of records as field `name`."""
         if self.as_json:
-            before = "".join(f"{json(key)}: {json(value)},\n" for key, value in head.items())
-            click.echo(f"{{{before}{json(name)}: ", nl=False)
+            fields = "".join(f"{json(key)}: {json(value)},\n" for key, value in header.items())
+            click.echo(f"{{{fields}{json(name)}: ", nl=False)
             self._array(iter(records), "}")
         else:
-            click.echo(said)
-            self.rows(records, columns, "They are the same.")
+            click.echo(summary)
+            self.rows(records, columns, empty)
 
-    def one(self, record: object, fields: Iterable[tuple[str, object]] = (), said: str | None = None) -> None:
-        """Print a record: as JSON, or what is said of it and its fields, those without a value left out."""
+    def record(self, record: object, fields: Iterable[tuple[str, object]] = (), message: str | None = None) -> None:
+        """Print a record as JSON, or a message and the fields, without those that are None."""
         if self.as_json:
             click.echo(msgspec.json.format(msgspec.json.encode(record)))
             return
-        if said:
-            click.echo(said)
+        if message:
+            click.echo(message)
         shown = [(name, text(value)) for name, value in fields if value is not None]
         width = max((len(name) for name, _ in shown), default=0)
         for name, value in shown:
             click.echo(f"{click.style(name.ljust(width), bold=True)}  {value}")
 
     def line(self, record: object) -> None:
-        """Print a record as one line of NDJSON, at once."""
+        """Print a record as one line of NDJSON."""
         click.echo(json(record))
 
     def _array(self, records: Iterator[Json], end: str = "") -> None:
-        before = "["
+        separator = "["
         for record in records:
-            click.echo(f"{before}\n{json(record)}", nl=False)
-            before = ","
-        click.echo(f"{'[' if before == '[' else chr(10)}]{end}")
+            click.echo(f"{separator}\n{json(record)}", nl=False)
+            separator = ","
+        click.echo(f"{'[' if separator == '[' else chr(10)}]{end}")
 
 
 class Table:
-    """A table that is printed as its rows come. In columns of 80 characters and less, as long as the values let it."""
+    """A table that is printed as its rows arrive; 80 columns wide or less if the values permit."""
 
     def __init__(self, columns: Sequence[Column]) -> None:
         self._columns = columns
         self.widths: list[int] = []
 
     def add(self, records: Sequence[Json]) -> None:
-        """Print rows, below the headings if they are the first."""
+        """Print rows, after the headings if they are the first rows."""
         cells = [[text(column.value(record)) for column in self._columns] for record in records]
         if not self.widths:
             headings = [column.heading for column in self._columns]
@@ -94,28 +99,26 @@ class Table:
             click.echo(self._line(row))
 
     def _line(self, cells: Sequence[str]) -> str:
-        told = zip(self._columns, cells, self.widths, strict=True)
         return "  ".join(
-            cell.rjust(width) if column.numeric else cell.ljust(width) for column, cell, width in told
+            cell.rjust(width) if column.numeric else cell.ljust(width)
+            for column, cell, width in zip(self._columns, cells, self.widths, strict=True)
         ).rstrip()
 
 
 def json(value: object) -> str:
-    """Write a value as JSON, on one line."""
+    """Return a value as JSON, on one line."""
     return msgspec.json.encode(value).decode()
 
 
 def text(value: Any) -> str:
-    """Write a value on one line; nothing is a hyphen, so that the columns of a table can be counted."""
+    """Return a value on one line; a missing value is a hyphen, so that the columns of a table can be counted."""
     if value is None or value == "":
         return "-"
-    if isinstance(value, int):
-        return f"{value}"
     return " ".join(str(value).split())
 
 
 def time(value: str | None) -> str | None:
-    """Write a time as UTC, to the second."""
+    """Return an ISO 8601 time in UTC, to the second."""
     if value is None:
         return None
     return datetime.datetime.fromisoformat(value).astimezone(datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -1,33 +1,34 @@
-"""How far a long reading has come: a bar in a terminal, else a line now and then; both on standard error."""
+"""The progress of a long task: a bar in a terminal, else a line every few seconds."""
 
 import time
 from types import TracebackType
 from typing import Self
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn
+from rich.progress import BarColumn, SpinnerColumn, TextColumn
+from rich.progress import Progress as Bars
 
-PLAIN_SECONDS = 5.0
-"""How often a line is written where there is no terminal."""
+LINE_INTERVAL_SECONDS = 5.0
+"""Time between two lines when there is no terminal."""
 
 
-class Advance:
-    """A context manager around the work. `what` is done to so many things, of so many, with a few words on it."""
+class Progress:
+    """A context manager around the task. Everything goes to standard error."""
 
-    def __init__(self, what: str, console: Console | None = None) -> None:
-        self._what = what
+    def __init__(self, activity: str, console: Console | None = None) -> None:
+        self._activity = activity
         self._console = console or Console(stderr=True)
-        self._told = time.monotonic()
-        self._bars = Progress(
+        self._last_line_at = time.monotonic()
+        self._bars = Bars(
             SpinnerColumn(),
             TextColumn("{task.description}", markup=False),
             BarColumn(),
-            TextColumn("{task.fields[words]}", markup=False),
+            TextColumn("{task.fields[status]}", markup=False),
             console=self._console,
             disable=not self._console.is_terminal,
             transient=True,
         )
-        self._bar = self._bars.add_task(what, total=None, words="")
+        self._bar = self._bars.add_task(activity, total=None, status="")
 
     def __enter__(self) -> Self:
         self._bars.start()
@@ -39,13 +40,22 @@ class Advance:
         self._bars.stop()
 
     def note(self, line: str) -> None:
-        """Say something that stays."""
+        """Print a line that stays."""
         self._console.print(line, markup=False, highlight=False, soft_wrap=True)
 
-    def tell(self, done: int, total: int, words: str) -> None:
-        """Say how far it has come."""
-        self._bars.update(self._bar, completed=done, total=total, words=words)
+    def update(self, done: int, total: int, status: str) -> None:
+        """Show how much of the activity is done, and a status text."""
+        self._bars.update(self._bar, completed=done, total=total, status=status)
         now = time.monotonic()
-        if not self._console.is_terminal and now - self._told >= PLAIN_SECONDS:
-            self._told = now
-            self.note(f"  {self._what} {words}")
+        if not self._console.is_terminal and now - self._last_line_at >= LINE_INTERVAL_SECONDS:
+            self._last_line_at = now
+            self.note(f"  {self._activity} {status}")
+
+    def wait_for(self, activity: str) -> None:
+        """Show another activity, of unknown length."""
+        if activity != self._activity:
+            self._activity = activity
+            self._bars.remove_task(self._bar)
+            self._bar = self._bars.add_task(activity, total=None, status="")
+            if not self._console.is_terminal:
+                self.note(f"  {activity} ...")

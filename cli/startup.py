@@ -1,4 +1,4 @@
-"""What every command that keeps running does first: settings, stop signals, a port, a database."""
+"""The start of commands that keep running: settings, stop signals, a port, a database."""
 
 import errno
 import logging
@@ -19,19 +19,19 @@ from storage.embedded_mongodb.replica_set import EmbeddedReplicaSet, EmbeddedRep
 log = logging.getLogger("pricebook.cli")
 
 BACKLOG = 2048
-"""Connections that may wait to be accepted."""
+"""Maximum number of connections that wait to be accepted."""
 
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class BadSettings(click.ClickException):
-    """What was asked for in the environment or on the command line cannot be; exit code 2."""
+    """A setting or an option is invalid; exit code 2."""
 
     exit_code = 2
 
 
 def read_settings() -> Settings:
-    """Read this process's environment; ends the command with one line for each thing wrong in it."""
+    """Read the settings from the environment. Raises `BadSettings`, with one line per problem."""
     try:
         settings = Settings.from_environment(os.environ)
         TrustedDocuments.of(settings)
@@ -41,7 +41,7 @@ def read_settings() -> Settings:
 
 
 def interrupt_on_stop_signals() -> None:
-    """Make SIGINT, SIGTERM and SIGHUP a `KeyboardInterrupt`, all three alike. `nohup` is respected."""
+    """Raise `KeyboardInterrupt` on SIGINT, SIGTERM and SIGHUP. SIGHUP stays ignored under `nohup`."""
 
     def interrupt(_number: int, _frame: FrameType | None) -> None:
         raise KeyboardInterrupt
@@ -52,47 +52,47 @@ def interrupt_on_stop_signals() -> None:
 
 
 def ignore_stop_signals() -> None:
-    """Pass over them from now on: what was started is being stopped, in order, however impatient the sender."""
+    """Ignore stop signals from now on, so that an orderly shutdown is not interrupted."""
     for each in STOP_SIGNALS:
         signal.signal(each, signal.SIG_IGN)
 
 
 def listen(host: str, port: int, remedy: str) -> socket.socket:
-    """Open a socket that listens there; ends the command with reason and remedy where it cannot."""
+    """Open a listening socket. Raises `BadSettings`, with the reason and the remedy."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
         return socket.create_server((host, port), family=family, backlog=BACKLOG)
     except OSError as error:
-        why = "it is in use" if error.errno == errno.EADDRINUSE else error.strerror
-        raise BadSettings(f"Cannot listen on port {port} of {host}: {why}. {remedy}") from error
+        reason = "it is in use" if error.errno == errno.EADDRINUSE else error.strerror
+        raise BadSettings(f"Cannot listen on port {port} of {host}: {reason}. {remedy}") from error
 
 
-def address_of(listener: socket.socket) -> str:
-    """Return the URL under which a listening socket is reached."""
+def url_of(listener: socket.socket) -> str:
+    """Return the URL of a listening socket."""
     host, port = listener.getsockname()[:2]
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
 @contextmanager
 def database(settings: Settings) -> Iterator[Settings]:
-    """Give the settings a MongoDB: the one they name, or an embedded set that ends with the context."""
+    """Yield settings that have a MongoDB: the configured one, or an embedded replica set that runs in the context."""
     if settings.mongodb_uri is not None:
-        say(f"Using the MongoDB at {masked(settings.mongodb_uri)}")
+        log_or_print(f"Using the MongoDB at {masked(settings.mongodb_uri)}")
         yield settings
         return
-    say("PRICEBOOK_MONGODB_URI is not set: starting an embedded MongoDB replica set.")
-    devset = EmbeddedReplicaSet(settings.data_dir / "mongodb", settings.members, say=say)
+    log_or_print("PRICEBOOK_MONGODB_URI is not set: starting an embedded MongoDB replica set.")
+    replica_set = EmbeddedReplicaSet(settings.data_dir / "mongodb", settings.members, say=log_or_print)
     try:
-        yield replace(settings, mongodb_uri=devset.start())
+        yield replace(settings, mongodb_uri=replica_set.start())
     except EmbeddedReplicaSetError as error:
         raise click.ClickException(str(error)) from error
     finally:
         ignore_stop_signals()
-        devset.stop()
+        replica_set.stop()
 
 
-def say(line: str) -> None:
-    """Tell what is going on: the log of a server, and the person at the terminal where there is none."""
+def log_or_print(line: str) -> None:
+    """Log a line if logging is configured, as in a server; print it to standard error otherwise."""
     if logging.getLogger().handlers:
         log.info(line)
     else:

@@ -3,6 +3,7 @@
 import os
 import secrets
 import shutil
+import signal
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
@@ -10,6 +11,12 @@ import pytest
 
 from storage import Store
 from tests.stack.replica_set import BreakableReplicaSet
+
+
+def pytest_configure() -> None:
+    """Let tests interrupt with SIGINT: a shell without job control ignores it in background processes."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture

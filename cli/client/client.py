@@ -1,34 +1,43 @@
-"""A client of the GraphQL API for work that must get through: what is broken off is sent again."""
+"""A client of the GraphQL API that repeats interrupted requests."""
 
 import asyncio
 import random
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urlsplit
 
+import click
 import httpx
 import msgspec
 
-from cli.client.sync_client import ApiError, bearer, is_on_this_machine
+from cli.client.direct import DIRECT_ENDPOINT, open_direct_transport
+from cli.client.errors import ApiError
+from cli.startup import read_settings
 
 Json = dict[str, Any]
-Notice = Callable[[str], None]
-"""Called with one line for whoever waits."""
+Notify = Callable[[str], None]
+"""Shows a line to the user."""
 
-TRIES = 40
-FIRST_TRIES = 4
-"""As long as the server never answered, the address may just be wrong: give up soon."""
+MAX_ATTEMPTS = 40
+"""Attempts of a request to a server that has responded before."""
 
-FIRST_DELAY = 0.5
-LONGEST_DELAY = 15.0
-"""Seconds between two tries, doubled from one to the other: some minutes in all, enough for a deploy or an election."""
+MAX_FIRST_ATTEMPTS = 4
+"""Attempts of a request while no server has responded: the address may be wrong."""
+
+FIRST_DELAY_SECONDS = 0.5
+"""Delay before the second attempt; each further delay is twice as long."""
+
+MAX_DELAY_SECONDS = 15.0
+"""Longest delay between two attempts: some minutes in all, enough for a deployment or an election."""
 
 _TIMEOUT = httpx.Timeout(120, connect=10)
 _TRANSIENT_STATUS = {429, 502, 503, 504}
 _TRANSIENT_CODES = {"UNAVAILABLE", "INTERRUPTED"}
 
-# No form on a foreign page can send it, so a server may ask for it before it takes files.
-_NO_FORM = {"GraphQL-Require-Preflight": "1"}
+_PREFLIGHT = {"GraphQL-Require-Preflight": "1"}
+"""Servers may require this header of uploads: a form of another site cannot send it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,102 +49,140 @@ class Upload:
     media_type: str
 
 
-class _Transient(Exception):
-    """A try that came to nothing but may succeed later; `delay` in seconds, where the server asks for one."""
+class _TransientError(Exception):
+    """An attempt failed, and a later one may succeed; `delay` in seconds if the server asks for one."""
 
-    def __init__(self, why: str, delay: float | None = None) -> None:
-        super().__init__(why)
+    def __init__(self, reason: str, delay: float | None = None) -> None:
+        super().__init__(reason)
         self.delay = delay
 
 
-class RetryingApi:
-    """One GraphQL endpoint. Whatever goes through it must be safe to send twice."""
+class ApiClient:
+    """Sends documents to one GraphQL endpoint."""
 
-    def __init__(self, endpoint: str, client: httpx.AsyncClient, notice: Notice) -> None:
-        self.endpoint = endpoint
-        self._client = client
-        self._notice = notice
-        self._answered = False
+    def __init__(self, endpoint: str, http: httpx.AsyncClient, notify: Notify) -> None:
+        self._endpoint = endpoint
+        self._http = http
+        self._notify = notify
+        self._has_responded = False
 
     async def execute(self, document: str, variables: Json, file: Upload | None = None) -> Json:
-        """Return the `data` of the answer. Raises `ApiError` when it is refused, or does not come at all."""
-        delay = FIRST_DELAY
-        tries = 0
+        """Return the `data` of the response. Retries, so the request must be safe to repeat. Raises `ApiError`."""
+        delay = FIRST_DELAY_SECONDS
+        attempt = 0
         while True:
-            tries += 1
+            attempt += 1
             try:
-                return await self._try(document, variables, file)
-            except _Transient as failure:
-                if tries >= (TRIES if self._answered else FIRST_TRIES):
+                return await self._send(document, variables, file)
+            except _TransientError as failure:
+                if attempt >= (MAX_ATTEMPTS if self._has_responded else MAX_FIRST_ATTEMPTS):
                     raise ApiError(
-                        f"No answer from {self.endpoint} after {tries} tries ({failure}). Is the server running?"
+                        f"No response from {self._endpoint} after {attempt} attempts ({failure}). "
+                        "Is the server running? `pricebook dev` starts one."
                     ) from failure
                 pause = failure.delay or random.uniform(delay / 2, delay)  # noqa: S311 - jitter, no secret
-                self._notice(f"{failure}; trying again in {pause:.1f} s")
+                self._notify(f"{failure}; trying again in {pause:.1f} s")
                 await asyncio.sleep(pause)
-                delay = min(2 * delay, LONGEST_DELAY)
+                delay = min(2 * delay, MAX_DELAY_SECONDS)
 
-    async def once(self, document: str, variables: Json) -> Json:
-        """Return the `data` of the answer to what must not be sent twice. Raises `ApiError`."""
+    async def execute_once(self, document: str, variables: Json) -> Json:
+        """Return the `data` of the response to a request that must not be repeated. Raises `ApiError`."""
         try:
-            return await self._try(document, variables, None)
-        except _Transient as failure:
+            return await self._send(document, variables, None)
+        except _TransientError as failure:
             raise ApiError(
-                f"No answer from {self.endpoint} ({failure}). If it was reached, it may have been done all the same: "
-                "look with `pricebook events LIST` before you try again."
+                f"No response from {self._endpoint} ({failure}). The server may have done it nevertheless: "
+                "check with `pricebook events LIST` before you try again."
             ) from failure
 
-    async def _try(self, document: str, variables: Json, file: Upload | None) -> Json:
+    async def _send(self, document: str, variables: Json, file: Upload | None) -> Json:
         try:
-            response = await self._send(document, variables, file)
+            response = await self._post(document, variables, file)
         except httpx.TransportError as error:
-            raise _Transient(f"connection broken ({error or type(error).__name__})") from error
+            raise _TransientError(f"connection failed ({error or type(error).__name__})") from error
         except httpx.InvalidURL as error:
-            raise ApiError(f"{self.endpoint} is no address: {error}") from error
-        self._answered = True
+            raise ApiError(f"{self._endpoint} is not a URL: {error}") from error
+        self._has_responded = True
         if response.status_code in _TRANSIENT_STATUS:
-            raise _Transient(f"the server answered {response.status_code}", _retry_after(response))
+            raise _TransientError(f"the server responded {response.status_code}", _retry_after(response))
         return self._data(response)
 
-    def _send(self, document: str, variables: Json, file: Upload | None) -> Awaitable[httpx.Response]:
+    def _post(self, document: str, variables: Json, file: Upload | None) -> Awaitable[httpx.Response]:
         operation = msgspec.json.encode({"query": document, "variables": variables})
         if file is None:
             headers = {"Content-Type": "application/json"}
-            return self._client.post(self.endpoint, content=operation, headers=headers)
-        # The GraphQL multipart request specification: these three parts, in this order.
-        parts = {
+            return self._http.post(self._endpoint, content=operation, headers=headers)
+        # The GraphQL multipart request specification: these three fields, in this order.
+        fields = {
             "operations": (None, operation, "application/json"),
             "map": (None, b'{"0": ["variables.input.file"]}', "application/json"),
             "0": (file.name, file.content, file.media_type),
         }
-        return self._client.post(self.endpoint, files=parts, headers=_NO_FORM)
+        return self._http.post(self._endpoint, files=fields, headers=_PREFLIGHT)
 
     def _data(self, response: httpx.Response) -> Json:
         try:
-            answer = response.json()
-            errors, data = answer.get("errors"), answer.get("data")
+            body = response.json()
+            errors, data = body.get("errors"), body.get("data")
         except (ValueError, AttributeError):
             errors, data = None, None
         if errors:
             if transient := _TRANSIENT_CODES.intersection(map(_code, errors)):
-                raise _Transient(f"the server answered {', '.join(transient)}")
+                raise _TransientError(f"the server responded {', '.join(transient)}")
             lines = [f"  {_code(error)}: {error['message']}" for error in errors]
             if any(_code(error) == "UNAUTHENTICATED" for error in errors):
                 lines.append("On the command line: set PRICEBOOK_TOKEN to a token or an API key, or use --token.")
-            raise ApiError("\n".join([f"{self.endpoint} answered with errors:", *lines]))
+            raise ApiError("\n".join([f"{self._endpoint} responded with errors:", *lines]))
         if not isinstance(data, dict):
-            raise ApiError(f"{self.endpoint} answered {response.status_code}, not GraphQL: {response.text[:200]}")
+            raise ApiError(f"{self._endpoint} responded {response.status_code}, not GraphQL: {response.text[:200]}")
         return data
 
 
-def open_client(endpoint: str, token: str | None, connections: int) -> httpx.AsyncClient:
-    """Return an HTTP client for an endpoint; the token goes out as bearer."""
+def print_notice(line: str) -> None:
+    """Print a line to standard error."""
+    click.echo(line, err=True)
+
+
+@asynccontextmanager
+async def open_client(
+    endpoint: str, token: str | None, notify: Notify = print_notice, *, direct: bool = False, max_connections: int = 2
+) -> AsyncIterator[ApiClient]:
+    """Open a client of an endpoint, or, if `direct`, of the API in this process. Raises `ApiError`, `BadSettings`."""
+    if direct:
+        async with open_direct_transport(read_settings()) as transport, httpx.AsyncClient(transport=transport) as http:
+            yield ApiClient(DIRECT_ENDPOINT, http, notify)
+    else:
+        async with open_http(endpoint, token, max_connections) as http:
+            yield ApiClient(endpoint, http, notify)
+
+
+def open_http(endpoint: str, token: str | None, max_connections: int) -> httpx.AsyncClient:
+    """Return an HTTP client that sends the token as a bearer token. Requests to this machine bypass proxies."""
     return httpx.AsyncClient(
-        headers=bearer(token),
+        headers={"Authorization": f"Bearer {token}"} if token else {},
         timeout=_TIMEOUT,
-        limits=httpx.Limits(max_connections=connections),
-        trust_env=not is_on_this_machine(endpoint),
+        limits=httpx.Limits(max_connections=max_connections),
+        trust_env=urlsplit(endpoint).hostname not in {"127.0.0.1", "::1", "localhost"},
     )
+
+
+def payload_of(data: Json, advice: Mapping[str, str] | None = None) -> Json:
+    """Return the payload of a document's one mutation. Raises `ApiError` for `userErrors`."""
+    payload: Json
+    ((mutation, payload),) = data.items()
+    if payload["userErrors"]:
+        raise refusal(mutation, payload["userErrors"], advice)
+    return payload
+
+
+def refusal(mutation: str, user_errors: Sequence[Json], advice: Mapping[str, str] | None = None) -> ApiError:
+    """Return the error for `userErrors`, with the advice on each code."""
+    lines = [f"{mutation} was refused:"]
+    for error in user_errors:
+        lines.append(f"  {error['code']}: {error['message']}")
+        if advice and error["code"] in advice:
+            lines.append(f"  {advice[error['code']]}")
+    return ApiError("\n".join(lines))
 
 
 def _code(error: Json) -> str:
@@ -144,4 +191,4 @@ def _code(error: Json) -> str:
 
 def _retry_after(response: httpx.Response) -> float | None:
     text = response.headers.get("Retry-After", "")
-    return min(float(text), 4 * LONGEST_DELAY) if text.isdigit() else None
+    return min(float(text), 4 * MAX_DELAY_SECONDS) if text.isdigit() else None

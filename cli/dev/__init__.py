@@ -1,1 +1,1 @@
-"""Everything on one machine: `pricebook dev`, its demo and its seed."""
+"""`pricebook dev`: MongoDB, server and demo on one machine."""

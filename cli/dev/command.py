@@ -1,4 +1,4 @@
-"""`pricebook dev`: everything on this machine in one command, with real prices to query."""
+"""`pricebook dev`: MongoDB, server and real prices on this machine, started by one command."""
 
 import json
 import re
@@ -9,9 +9,8 @@ from pathlib import Path
 
 import click
 
-from cli.client.sync_client import open_api
-from cli.dev.demo import ECB, publish_demo
-from cli.dev.instances import Copy, print_copies
+from cli.dev.demo import ECB, run_demo
+from cli.dev.instances import Instance, print_instances
 from cli.dev.seed import Seed, publish_seed
 from cli.dev.server_process import ServerProcess
 from cli.startup import BadSettings, database, interrupt_on_stop_signals, listen, read_settings
@@ -35,27 +34,38 @@ EMPTY_QUERY = """\
 }"""
 
 
-_OTHER_PORT = "Choose another port with --port (0 for any free one) or PRICEBOOK_PORT."
+_PORT_REMEDY = "Choose another port with --port (0 for any free one) or PRICEBOOK_PORT."
 
 
-def _name(_context: click.Context, _parameter: click.Parameter, given: str | None) -> str | None:
-    if given is not None and not re.fullmatch(r"[a-z0-9][a-z0-9-]{0,29}", given):
-        raise click.BadParameter("a name has 1 to 30 of a-z, 0-9 and -")
-    return given
+def _name(_context: click.Context, _parameter: click.Parameter, value: str | None) -> str | None:
+    if value is not None and not re.fullmatch(r"[a-z0-9][a-z0-9-]{0,29}", value):
+        raise click.BadParameter("a name has 1 to 30 characters, a-z, 0-9 and -, and does not begin with -")
+    return value
 
 
 @click.command()
 @click.option("--members", type=click.IntRange(1, 7), help="Members of the embedded replica set (default 3).")
-@click.option("--port", type=click.IntRange(0, 65535), help="Port on loopback; 0 for any free one (default 8000).")
-@click.option("--no-demo", is_flag=True, help="Start without publishing the demo's prices.")
-@click.option("--name", callback=_name, metavar="NAME", help="Run a copy of that name, beside others.")
 @click.option(
-    "--from", "seeds", type=Seed(), multiple=True, help="Publish what `pricebook export` wrote, in place of the demo."
+    "--port", type=click.IntRange(0, 65535), help="Port on the loopback interface; 0 for any free port (default 8000)."
 )
-@click.option("--list", "is_list", is_flag=True, help="Show the copies that there are, and start nothing.")
-@click.option("--stop", callback=_name, metavar="NAME", help="Stop a copy that runs, and start nothing.")
-@click.option("--remove", callback=_name, metavar="NAME", help="Delete a copy that does not run, and start nothing.")
-@click.option("--json", "as_json", is_flag=True, help="With --list: as JSON.")
+@click.option("--no-demo", is_flag=True, help="Do not publish the prices of the demo.")
+@click.option(
+    "--name",
+    callback=_name,
+    metavar="NAME",
+    help="Run a named instance, in parallel with others.",
+)
+@click.option(
+    "--from",
+    "seeds",
+    type=Seed(),
+    multiple=True,
+    help="Publish a file that `pricebook export` wrote, instead of the demo.",
+)
+@click.option("--list", "is_list", is_flag=True, help="Show all instances, and start nothing.")
+@click.option("--stop", callback=_name, metavar="NAME", help="Stop a running instance, and start nothing.")
+@click.option("--remove", callback=_name, metavar="NAME", help="Delete a stopped instance, and start nothing.")
+@click.option("--json", "as_json", is_flag=True, help="With --list: print JSON.")
 def dev(
     members: int | None,
     port: int | None,
@@ -69,69 +79,75 @@ def dev(
 ) -> None:
     """Start MongoDB, the server and the demo on this machine.
 
-    Starts an embedded MongoDB replica set (or uses the one that PRICEBOOK_MONGODB_URI names), serves on the
-    loopback interface whatever PRICEBOOK_HOST says, publishes the prices of `pricebook demo`, and says how to
-    query them. Data and logs stay in PRICEBOOK_DATA_DIR, so the next start is quick.
+    Starts an embedded MongoDB replica set (or uses the MongoDB at PRICEBOOK_MONGODB_URI), serves on the loopback
+    interface regardless of PRICEBOOK_HOST, publishes the prices of `pricebook demo`, and prints a query for them. Data
+    and logs are kept in PRICEBOOK_DATA_DIR, so the next start is quick.
 
-    It is open: who reaches it needs no credentials, to change prices neither. Only this machine reaches it.
+    Requests need no credentials, not even to change prices. Only this machine can reach the server.
 
-    With --name it is a copy beside others: with data, MongoDB, log and port of its own. The port, and the number of
-    members, are those of last time unless others are given.
+    --name runs a named instance, with its own data, MongoDB, log and port. Its last port and number of members are the
+    defaults of its next start.
 
-    Ctrl-C stops everything it started.
+    Ctrl-C stops everything that the command started.
 
-    Exit codes: 0 stopped by Ctrl-C or SIGTERM, 1 something did not start, failed or ended by itself,
-    2 bad settings or the port is taken.
+    Exit codes: 0 stopped by Ctrl-C or SIGTERM, 1 a process did not start, failed or ended unexpectedly, 2 a setting is
+    invalid or the port is in use.
     """
     settings = read_settings()
     if is_list:
-        print_copies(settings.data_dir, as_json=as_json)
+        print_instances(settings.data_dir, as_json=as_json)
         return
-    for told, act in ((stop, Copy.stop), (remove, Copy.remove)):
-        if told:
-            act(Copy.found(settings.data_dir, told))
-            return
-    copy = Copy.of(settings.data_dir, name) if name else None
-    settings = _settings(settings, copy, members, port)
+    if stop:
+        Instance.existing(settings.data_dir, stop).stop()
+        return
+    if remove:
+        Instance.existing(settings.data_dir, remove).remove()
+        return
+    instance = Instance.of(settings.data_dir, name) if name else None
+    settings = _settings(settings, instance, members, port)
     interrupt_on_stop_signals()
     try:
-        _run(settings, copy, port, seeds, with_demo=not (no_demo or seeds))
+        _run(settings, instance, port, seeds, with_demo=not (no_demo or seeds))
     except KeyboardInterrupt:
-        click.echo("\nStopped. The data is kept; the next start takes it up again.")
+        click.echo("\nStopped. The data is kept for the next start.")
 
 
-def _settings(settings: Settings, copy: Copy | None, members: int | None, port: int | None) -> Settings:
-    for option, given in (("--members", members), ("--name", copy)):
-        if given is not None and settings.mongodb_uri is not None:
-            raise BadSettings(f"{option} is for the embedded replica set, but PRICEBOOK_MONGODB_URI names another.")
+def _settings(settings: Settings, instance: Instance | None, members: int | None, port: int | None) -> Settings:
+    for option, value in (("--members", members), ("--name", instance)):
+        if value is not None and settings.mongodb_uri is not None:
+            raise BadSettings(f"{option} requires the embedded replica set, but PRICEBOOK_MONGODB_URI is set.")
     return replace(
         settings,
         host=LOOPBACK,
         anonymous=Scope.ADMIN,
         ide=True,
         log_format="human",
-        members=members or (copy.members if copy else None) or settings.members,
+        members=members or (instance.members if instance else None) or settings.members,
         port=settings.port if port is None else port,
-        data_dir=copy.folder if copy else settings.data_dir,
+        data_dir=instance.folder if instance else settings.data_dir,
     )
 
 
 def _run(
-    settings: Settings, copy: Copy | None, port: int | None, seeds: Sequence[tuple[str, Path]], *, with_demo: bool
+    settings: Settings,
+    instance: Instance | None,
+    port: int | None,
+    seeds: Sequence[tuple[str, Path]],
+    *,
+    with_demo: bool,
 ) -> None:
-    listener = copy.listen(LOOPBACK, port) if copy else listen(LOOPBACK, settings.port, _OTHER_PORT)
+    listener = instance.listen(LOOPBACK, port) if instance else listen(LOOPBACK, settings.port, _PORT_REMEDY)
     with listener, database(settings) as connected:
-        if copy:
-            copy.remember(listener.getsockname()[1], settings.members)
+        if instance:
+            instance.save(listener.getsockname()[1], settings.members)
         log = _log_in(connected.data_dir)
         click.echo(f"Starting the server; its log is {log}")
         with ServerProcess(connected, listener, log) as server:
-            listener.close()  # the server's from here on: when it ends, nobody is kept waiting
+            listener.close()  # only the server holds it now, so its end closes waiting connections
             server.wait_until_ready()
             endpoint = f"{server.url}/graphql"
             if with_demo:
-                with open_api(endpoint) as api:
-                    publish_demo(api)
+                run_demo(endpoint)
             for price_list, file in seeds:
                 publish_seed(endpoint, price_list, file)
             click.echo(_closing_message(endpoint, DEMO_QUERY if with_demo else EMPTY_QUERY))
@@ -142,7 +158,9 @@ def _log_in(data_dir: Path) -> Path:
     try:
         data_dir.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise BadSettings(f"{data_dir} cannot be used: {error.strerror}. Set PRICEBOOK_DATA_DIR to another.") from error
+        raise BadSettings(
+            f"{data_dir} cannot be used: {error.strerror}. Set PRICEBOOK_DATA_DIR to another folder."
+        ) from error
     return data_dir / "server.log"
 
 
@@ -153,13 +171,13 @@ def _closing_message(endpoint: str, query: str) -> str:
 
   GraphQL endpoint   {endpoint}
   In the browser     {endpoint}
-  Open to everyone   on this machine, to change prices too; nobody else can reach it
+  Credentials        none needed, not even to change prices; only this machine can connect
 
-A first query, for the browser:
+A first query for the browser:
 
 {textwrap.indent(query, "  ")}
 
-or for the shell:
+Or for the shell:
 
   curl -s {endpoint} -H 'content-type: application/json' -d '{body}'
 

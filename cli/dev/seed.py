@@ -1,59 +1,57 @@
-"""Prices for a new copy: files as `pricebook export` writes them, each published as a list of its own."""
+"""The prices of a new instance: files that `pricebook export` wrote, each published as one price list."""
 
 import asyncio
 from dataclasses import replace
 from pathlib import Path
 
 import click
-from rich.console import Console
 
-from cli.client.client import RetryingApi, open_client
-from cli.exit_codes import DONE
-from cli.imports.batch_api import BatchApi, Order, Outcome
-from cli.imports.command import key_of
+from cli.client.client import open_client
+from cli.exit_codes import SUCCESS
+from cli.imports.batch_api import BatchApi, BatchRequest, Outcome
+from cli.imports.command import content_key
 from cli.imports.importer import Importer
 from cli.imports.price_files import RowFile
-from cli.imports.progress import ImportProgress
 from cli.imports.report import exit_code, report
+from cli.progress import Progress
 
-CHUNK_ROWS = 20_000
-PARALLEL = 4
+PART_ROWS = 20_000
+MAX_REQUESTS = 4
+"""Maximum number of concurrent requests."""
 
 
 class Seed(click.ParamType[tuple[str, Path]]):
-    """A file of prices, `LIST=FILE` or `FILE`: the list's name is the file's then, up to the first point."""
+    """A file of prices, `LIST=FILE` or `FILE`. The default name of the list is the file name up to the first dot."""
 
     name = "[LIST=]FILE"
 
     def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, Path]:
-        """Return the list's name and the file."""
-        named, equals, path = value.partition("=")
+        """Return the name of the list and the file."""
+        prefix, equals, path = value.partition("=")
         file = Path(path if equals else value)
         if not file.is_file():
             self.fail(f"{file} is not a file.", param, ctx)
-        return named if equals else file.name.partition(".")[0], file
+        return prefix if equals else file.name.partition(".")[0], file
 
 
 def publish_seed(endpoint: str, price_list: str, file: Path) -> None:
-    """Publish a file as the list's first version, unless that was done before.
+    """Publish a file as the first version of a price list, unless an earlier run did.
 
-    Raises `ClickException` where it is not published.
+    Raises `ClickException` if it is not published.
     """
     files = [RowFile.of_prices(file)]
-    order = Order(price_list, "REPLACE", "", "WHEN_VALID", None, None)
-    order = replace(order, key=key_of(order, files, CHUNK_ROWS))
-    progress = ImportProgress(Console(stderr=True), files[0].size)
+    request = BatchRequest(price_list, "REPLACE", "", "WHEN_VALID", None, None)
+    request = replace(request, key=content_key(request, files, PART_ROWS))
 
     async def run() -> Outcome:
-        client = open_client(endpoint, None, PARALLEL)
-        async with client:
-            api = BatchApi(RetryingApi(endpoint, client, progress.note))
-            await api.create_list(price_list)
-            return await Importer(api, files, CHUNK_ROWS, PARALLEL).run(order, progress, own_key=False)
+        with Progress("sending") as progress:
+            async with open_client(endpoint, None, progress.note, max_connections=MAX_REQUESTS) as client:
+                api = BatchApi(client)
+                await api.create_list(price_list)
+                return await Importer(files, PART_ROWS, MAX_REQUESTS, progress).run(api, request, own_key=False)
 
-    with progress:
-        outcome = asyncio.run(run())
-    if exit_code(order, outcome) != DONE:
-        report(order, outcome)
+    outcome = asyncio.run(run())
+    if exit_code(request, outcome) != SUCCESS:
+        report(request, outcome)
         raise click.ClickException(f"{file} was not published as {price_list}.")
     click.echo(f"{price_list} is version {outcome.batch['version']}, from {file}")

@@ -1,4 +1,4 @@
-"""The server as a child process of `pricebook dev`: started, waited for, watched, stopped."""
+"""The server as a child process of `pricebook dev`."""
 
 import os
 import signal
@@ -14,38 +14,38 @@ from typing import Self
 import click
 import httpx
 
-from cli.startup import address_of, ignore_stop_signals
+from cli.startup import ignore_stop_signals, url_of
 from graph.settings import Settings
 from storage.embedded_mongodb import parent_death
 
-READY_SECONDS = 60
-"""How long a server may take until it is ready; far more than it should ever need."""
+READY_TIMEOUT_SECONDS = 60
+"""Longest start of a server; far more than it needs."""
 
-STOP_SECONDS = 10
-"""How long a server may take to finish before it is killed; nothing published is lost by that."""
+STOP_TIMEOUT_SECONDS = 10
+"""Longest shutdown before the server is killed, which loses nothing that was published."""
 
-_POLL_SECONDS = 0.1
-_LOG_LINES = 20
+_POLL_INTERVAL_SECONDS = 0.1
+_LOG_LINES_SHOWN = 20
 
 
 class ServerFailed(click.ClickException):
-    """The server ended by itself or did not become ready; shows the end of its log."""
+    """The server ended unexpectedly or did not become ready; the message has the end of its log."""
 
-    def __init__(self, what: str, log: Path) -> None:
+    def __init__(self, problem: str, log: Path) -> None:
         with log.open(encoding="utf-8", errors="replace") as lines:
-            last = "".join(f"  {line}" for line in deque(lines, _LOG_LINES)).rstrip()
-        super().__init__(f"{what} The end of its log, {log}:\n{last or '  (it is empty)'}")
+            last = "".join(f"  {line}" for line in deque(lines, _LOG_LINES_SHOWN)).rstrip()
+        super().__init__(f"{problem} The end of its log, {log}:\n{last or '  (empty)'}")
 
 
 class ServerProcess:
     """A server on an inherited socket; a context manager that leaves no process behind.
 
-    It runs in a session of its own, so that Ctrl-C in the terminal reaches only whoever started it, and it ends
-    with the thread that started it, even when that is killed.
+    The server runs in a session of its own, so that Ctrl-C in the terminal reaches only `pricebook dev`. It ends with
+    the thread that started it, even if that is killed.
     """
 
     def __init__(self, settings: Settings, listener: socket.socket, log: Path) -> None:
-        self.url = address_of(listener)
+        self.url = url_of(listener)
         self.log = log
         fd = listener.fileno()
         command = [sys.executable, "-m", "cli", "serve", "--fd", str(fd)]
@@ -69,26 +69,26 @@ class ServerProcess:
         self.stop()
 
     def wait_until_ready(self) -> None:
-        """Return when the server can take requests; raises `ServerFailed` when it ends or takes too long."""
-        deadline = time.monotonic() + READY_SECONDS
+        """Wait until the server accepts requests. Raises `ServerFailed` if it ends or takes too long."""
+        deadline = time.monotonic() + READY_TIMEOUT_SECONDS
         with httpx.Client(trust_env=False, timeout=5) as client:
             while not self._is_ready(client):
                 if time.monotonic() > deadline:
-                    raise ServerFailed(f"The server was not ready after {READY_SECONDS} s.", self.log)
-                self._watch(_POLL_SECONDS)
+                    raise ServerFailed(f"The server was not ready after {READY_TIMEOUT_SECONDS} s.", self.log)
+                self._watch(_POLL_INTERVAL_SECONDS)
 
     def wait(self) -> None:
-        """Wait for as long as the server runs, then raise `ServerFailed`: nobody told it to end."""
+        """Wait until the server ends, which is unexpected. Raises `ServerFailed`."""
         self._watch(None)
 
     def stop(self) -> None:
-        """Let the server finish what is in flight and wait for its end; kill it when that takes too long."""
+        """Let the server finish its requests and wait until it ends; kill it if that takes too long."""
         ignore_stop_signals()
         self._process.send_signal(signal.SIGINT)
         try:
-            self._process.wait(STOP_SECONDS)
+            self._process.wait(STOP_TIMEOUT_SECONDS)
         except subprocess.TimeoutExpired:
-            os.killpg(self._process.pid, signal.SIGKILL)  # its workers are in its process group
+            os.killpg(self._process.pid, signal.SIGKILL)  # includes its workers
             self._process.wait()
 
     def _is_ready(self, client: httpx.Client) -> bool:
@@ -102,4 +102,4 @@ class ServerProcess:
             code = self._process.wait(timeout)
         except subprocess.TimeoutExpired:
             return
-        raise ServerFailed(f"The server ended by itself with exit code {code}.", self.log)
+        raise ServerFailed(f"The server ended unexpectedly with exit code {code}.", self.log)

@@ -1,1 +1,1 @@
-"""`pricebook export`: a version written to a file."""
+"""`pricebook export`: a version is written to a file."""

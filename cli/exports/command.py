@@ -1,4 +1,4 @@
-"""`pricebook export`: a version of a price list becomes a file that `pricebook import` takes back."""
+"""`pricebook export`: writes a version of a price list to a file that `pricebook import` reads."""
 
 import asyncio
 import sys
@@ -8,35 +8,34 @@ from typing import BinaryIO
 import click
 
 from cli import exit_codes
-from cli.client.client import RetryingApi, open_client
-from cli.direct import ENDPOINT, open_direct
-from cli.exports.file import written
+from cli.client.client import open_client
+from cli.exports.file import write_atomically
 from cli.exports.page_reader import Exported, Exporter
 from cli.imports.price_files import FileRefused, Format, format_of
 from cli.options import direct_option, endpoint_option, token_option
-from cli.progress import Advance
-from cli.startup import read_settings
+from cli.progress import Progress
 
+_FILE = click.Path(dir_okay=False, path_type=Path)
 _FORMATS = {"ndjson": Format.NDJSON, "csv": Format.CSV}
-_EXIT_CODES = exit_codes.manual(
+_EXIT_CODES = exit_codes.epilog(
     {
-        exit_codes.DONE: "exported",
-        exit_codes.REFUSED: "no answer, not found, the file cannot be written, or CSV cannot say what it holds",
-        exit_codes.INTERRUPTED: "interrupted; what stood under FILE is as it was",
+        exit_codes.SUCCESS: "exported",
+        exit_codes.FAILURE: "no response, not found, FILE cannot be written, or CSV cannot represent a price",
+        exit_codes.INTERRUPTED: "interrupted; FILE is unchanged",
     }
 )
 
 
 @click.command(epilog=_EXIT_CODES)
 @click.argument("price_list", metavar="LIST")
-@click.option("--version", type=click.IntRange(min=1), metavar="N", help="The version; without it, the current one.")
+@click.option("--version", type=click.IntRange(min=1), metavar="N", help="The version; by default the current one.")
 @click.option(
     "--format",
     "format_name",
     type=click.Choice([*_FORMATS]),
-    help="What to write; without it, what the name of FILE says, else ndjson.",
+    help="The format; by default that of the name of FILE, or ndjson without FILE.",
 )
-@click.option("--output", "-o", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE", help="Where to.")
+@click.option("--output", "-o", type=_FILE, metavar="FILE", help="The file to write.")
 @endpoint_option
 @token_option
 @direct_option
@@ -51,39 +50,37 @@ def export(
 ) -> None:
     """Write a version of a price list to a file.
 
-    Without FILE, to standard output.
+    Without FILE, the version is written to standard output.
 
-    Whatever is published meanwhile, the file is one version, whole, in the order of its skus. FILE takes its name when
-    it is complete; it is compressed where it ends in .gz or .zst.
+    The file contains exactly one version, in sku order, even if others are published during the export. FILE is
+    created or replaced only when it is complete; it is compressed if its name ends in .gz or .zst.
 
-    `pricebook import` takes it back: the same prices, with the same checksum. NDJSON says all that a price can hold.
-    CSV has a column for each attribute and each quantity break of any price; attributes that are not strings, or are
-    empty, it cannot say, and such a version is refused.
+    `pricebook import` reads the file and gives the same prices, with the same checksum. NDJSON represents every price.
+    CSV has a column for each attribute and each quantity break of any price; it cannot represent attributes that are
+    empty or not strings, so the export of such a version fails.
     """
-    format = _format(format_name, output)  # noqa: A001 - it is the word for it
-    with Advance("exporting") as advance:
+    format = _format(format_name, output)  # noqa: A001 - the usual word
+    with Progress("exporting") as progress:
 
-        def tell(rows: int, of_rows: int) -> None:
-            advance.tell(rows, of_rows, f"{rows:,} of {of_rows:,} prices")
+        def show(rows: int, total: int) -> None:
+            progress.update(rows, total, f"{rows:,} of {total:,} prices")
 
         async def run(out: BinaryIO) -> Exported:
-            opened = open_direct(read_settings()) if direct else open_client(endpoint, token, 2)
-            async with opened as client:
-                api = RetryingApi(ENDPOINT if direct else endpoint, client, advance.note)
-                exporter = Exporter(api.execute, price_list, version, tell)
+            async with open_client(endpoint, token, progress.note, direct=direct) as client:
+                exporter = Exporter(client.execute, price_list, version, show)
                 return await exporter.csv(out) if format is Format.CSV else await exporter.ndjson(out)
 
         try:
             if output is None:
                 exported = asyncio.run(run(sys.stdout.buffer))
             else:
-                with written(output) as out:
+                with write_atomically(output) as out:
                     exported = asyncio.run(run(out))
         except KeyboardInterrupt:
-            advance.note("Interrupted.")
+            progress.note("Interrupted.")
             raise SystemExit(exit_codes.INTERRUPTED) from None
-    to = f" to {output}" if output else ""
-    click.echo(f"Exported {exported.price_list}: version {exported.version}, {exported.rows:,} prices{to}.", err=True)
+    count = f"{exported.rows:,} prices" + (f" to {output}" if output else "")
+    click.echo(f"Exported {exported.price_list}: version {exported.version}, {count}.", err=True)
 
 
 def _format(name: str | None, output: Path | None) -> Format:
@@ -94,4 +91,4 @@ def _format(name: str | None, output: Path | None) -> Format:
     try:
         return format_of(output)
     except FileRefused as refused:
-        raise click.UsageError(f"{refused.message} Or say it with --format.") from refused
+        raise click.UsageError(f"{refused.message} Or set --format.") from refused

@@ -1,4 +1,4 @@
-"""The file of an export: it appears whole, under its name, or not at all; compressed where the name says so."""
+"""The file of an export: it appears complete or not at all, compressed according to its name."""
 
 import gzip
 import os
@@ -18,29 +18,29 @@ else:
 
 
 @contextmanager
-def written(path: Path) -> Iterator[BinaryIO]:
-    """Open a file for writing that takes its name when the context ends well, and is removed when it does not.
+def write_atomically(path: Path) -> Iterator[BinaryIO]:
+    """Open a file for writing. It replaces `path` if the context succeeds, and is removed otherwise.
 
-    What stood there under that name stays until then. Raises `ClickException`, exit code 1, where it cannot be written.
+    Raises `ClickException`, exit code 1, if it cannot be written.
     """
-    part = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
     try:
-        with part.open("xb") as raw:
+        with temporary.open("xb") as raw:
             with _compressed(raw, path.suffix.lower()) as stream:
                 yield stream
             raw.flush()
             os.fsync(raw.fileno())
-        part.replace(path)
+        temporary.replace(path)
     except OSError as error:
         raise click.ClickException(f"{path} cannot be written: {error.strerror or error}.") from error
     finally:
-        part.unlink(missing_ok=True)
+        temporary.unlink(missing_ok=True)
 
 
 @contextmanager
 def _compressed(raw: BinaryIO, suffix: str) -> Iterator[BinaryIO]:
     if suffix == ".gz":
-        # Without name and time in it, so that the same prices make the same file.
+        # No name and no time, so that the same prices give the same file.
         with gzip.GzipFile("", "wb", compresslevel=6, fileobj=raw, mtime=0) as stream:
             yield cast("BinaryIO", stream)
     elif suffix == ".zst":

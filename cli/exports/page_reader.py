@@ -1,4 +1,4 @@
-"""Reading a version out, page by page: every page is of the same version, whatever is published meanwhile."""
+"""Reads a version page by page: all pages are of the same version, even if others are published."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
@@ -8,8 +8,9 @@ from typing import BinaryIO
 
 import msgspec
 
-from cli.client.sync_client import ApiError
-from cli.exports.rows import Columns, Json, ndjson_of, row_of
+from cli.client.client import Json
+from cli.client.errors import ApiError
+from cli.exports.rows import Columns, ndjson_of, row_of
 
 EXPORT = """
 query Export($priceList: ID!, $version: Int, $after: String) {
@@ -23,19 +24,19 @@ query Export($priceList: ID!, $version: Int, $after: String) {
   }
 }"""
 
-# Lines that are turned to CSV at once.
-_LINES = 1000
+_CONVERTED_ROWS = 1000
+"""Number of rows that are converted to CSV at once."""
 
-Ask = Callable[[str, Json], Awaitable[Json]]
-"""Executes a document with variables, and returns the data of the answer."""
+Execute = Callable[[str, Json], Awaitable[Json]]
+"""Executes a document with variables and returns the `data` of the response."""
 
-Tell = Callable[[int, int], None]
-"""Called with the rows that were read, and those that there are."""
+ShowProgress = Callable[[int, int], None]
+"""Receives the number of rows read and the number of all rows."""
 
 
 @dataclass(frozen=True, slots=True)
 class Exported:
-    """What was exported."""
+    """The version that was exported, and its number of rows."""
 
     price_list: str
     version: int
@@ -43,13 +44,13 @@ class Exported:
 
 
 class Exporter:
-    """Exports one version of a list. Without a number it is the one that is current when the first page is read."""
+    """Exports one version of a price list; if it is None, the one that is current when the first page is read."""
 
-    def __init__(self, ask: Ask, price_list: str, version: int | None, tell: Tell) -> None:
-        self._ask = ask
+    def __init__(self, execute: Execute, price_list: str, version: int | None, show_progress: ShowProgress) -> None:
+        self._execute = execute
         self._price_list = price_list
         self._version = version
-        self._tell = tell
+        self._show_progress = show_progress
         self._rows = 0
 
     async def ndjson(self, out: BinaryIO) -> Exported:
@@ -61,63 +62,65 @@ class Exporter:
     async def csv(self, out: BinaryIO) -> Exported:
         """Write the version as CSV. Raises `ApiError`, `NotInCsv`.
 
-        The header names the attributes and quantities of all prices, so they are kept on disk until all are known.
+        The header names the attributes and quantities of all prices, so the rows go to a temporary file first.
         """
         columns = Columns()
-        with TemporaryFile() as kept:
+        with TemporaryFile() as buffer:
             async for rows in self._pages():
                 columns.add(rows)
-                kept.write(ndjson_of(rows))
-            kept.seek(0)
+                buffer.write(ndjson_of(rows))
+            buffer.seek(0)
             out.write(columns.header())
-            for rows in _read(kept):
+            for rows in _read(buffer):
                 out.write(columns.lines(rows))
         return self._exported()
 
     def _exported(self) -> Exported:
-        assert self._version is not None  # noqa: S101 - the first page told
+        assert self._version is not None  # noqa: S101 - the first page has set it
         return Exported(self._price_list, self._version, self._rows)
 
     async def _pages(self) -> AsyncIterator[list[Json]]:
-        """Return the rows of the version in sku order; the next page is on its way while one is worked on."""
-        coming = asyncio.ensure_future(self._page(None))
+        """Yield the rows of the version in sku order, and request the next page before one is processed."""
+        next_page = asyncio.ensure_future(self._page(None))
         try:
             while True:
-                snapshot = await coming
+                snapshot = await next_page
                 self._version = snapshot["version"]
                 page = snapshot["prices"]
                 more = page["pageInfo"]["hasNextPage"]
                 if more:
-                    coming = asyncio.ensure_future(self._page(page["pageInfo"]["endCursor"]))
-                    await asyncio.sleep(0)  # so that it is sent
+                    next_page = asyncio.ensure_future(self._page(page["pageInfo"]["endCursor"]))
+                    await asyncio.sleep(0)  # starts the request
                 rows = [row_of(price) for price in page["nodes"]]
                 self._rows += len(rows)
                 yield rows
-                self._tell(self._rows, snapshot["size"])
+                self._show_progress(self._rows, snapshot["size"])
                 if not more:
                     break
         finally:
-            coming.cancel()
+            next_page.cancel()
         if self._rows != snapshot["size"]:
             raise ApiError(
-                f"Version {self._version} of {self._price_list} has {snapshot['size']} prices, but {self._rows} came. "
-                "Run `pricebook check`."
+                f"Version {self._version} of {self._price_list} has {snapshot['size']} prices, "
+                f"but the server sent {self._rows}. Run `pricebook check`."
             )
 
     async def _page(self, after: str | None) -> Json:
         variables = {"priceList": self._price_list, "version": self._version, "after": after}
-        snapshot: Json | None = (await self._ask(EXPORT, variables))["snapshot"]
+        snapshot: Json | None = (await self._execute(EXPORT, variables))["snapshot"]
         if snapshot is None:
-            raise ApiError(f"No version of a price list {self._price_list!r} is current. Is its name right?")
+            raise ApiError(
+                f"There is no price list {self._price_list!r} with a current version. `pricebook lists` shows all."
+            )
         return snapshot
 
 
-def _read(kept: BinaryIO) -> Iterator[list[Json]]:
+def _read(buffer: BinaryIO) -> Iterator[list[Json]]:
     decoder = msgspec.json.Decoder(Json)
     rows: list[Json] = []
-    for line in kept:
+    for line in buffer:
         rows.append(decoder.decode(line))
-        if len(rows) == _LINES:
+        if len(rows) == _CONVERTED_ROWS:
             yield rows
             rows = []
     yield rows

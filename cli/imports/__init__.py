@@ -1,1 +1,1 @@
-"""`pricebook import`: a file of prices sent as a batch."""
+"""`pricebook import`: a file of prices is sent as a batch."""

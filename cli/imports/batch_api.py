@@ -1,17 +1,16 @@
-"""The calls of a batch that is sent in chunks: open, append, commit, and look how it goes."""
+"""The API calls of a batch that is sent in parts."""
 
 import asyncio
 import gzip
 from dataclasses import dataclass
-from typing import Any
 
-from cli.client.client import Json, RetryingApi, Upload
-from cli.client.sync_client import ApiError
-from cli.imports.chunks import Chunk
+from cli.client.client import ApiClient, Json, Upload, refusal
+from cli.client.errors import ApiError
+from cli.imports.parts import Part
 from cli.imports.price_files import Format
 
 BATCH = """
-fragment Whole on Batch {
+fragment AllFields on Batch {
   id priceList state mode version checksum label errorCount
   progress { received stored expected }
   errors { index line sku field code message }
@@ -28,7 +27,7 @@ mutation Create($input: CreatePriceListInput!) {
 OPEN = f"""
 mutation Open($input: OpenBatchInput!) {{
   openBatch(input: $input) {{
-    batch {{ ...Whole sequences }}
+    batch {{ ...AllFields sequences }}
     snapshot {{ version size }}
     userErrors {{ code message path }}
   }}
@@ -43,26 +42,26 @@ mutation Append($input: AppendBatchInput!) {
 COMMIT = f"""
 mutation Commit($input: CommitBatchInput!) {{
   commitBatch(input: $input) {{
-    batch {{ ...Whole }}
+    batch {{ ...AllFields }}
     snapshot {{ version size }}
     userErrors {{ code message path }}
   }}
 }}
 {BATCH}"""
 
-LOOK = f"""
-query Look($id: ID!) {{
-  batch(id: $id) {{ ...Whole }}
+STATUS = f"""
+query Status($id: ID!) {{
+  batch(id: $id) {{ ...AllFields }}
 }}
 {BATCH}"""
 
-_COMPRESSION = 1  # the network is rarely slower than a higher level
-_EXISTS = "PRICE_LIST_EXISTS"
+_GZIP_LEVEL = 1
+"""The fastest: the network is rarely slower than a higher level."""
 
 
 @dataclass(frozen=True, slots=True)
-class Order:
-    """What is asked for, without the rows. `mode` and `publish` are as the schema has them."""
+class BatchRequest:
+    """A batch to import, without its rows. `mode` and `publish` are values of the GraphQL enums."""
 
     price_list: str
     mode: str
@@ -74,7 +73,7 @@ class Order:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of a batch: the batch, the size of its version, and why it came to nothing."""
+    """A batch, the number of prices of its version, and the errors if it was not published."""
 
     batch: Json
     size: int | None
@@ -87,75 +86,67 @@ class Outcome:
 
 
 class BatchApi:
-    """The calls, each safe to repeat. They raise `ApiError` when they are refused."""
+    """The calls; each is safe to repeat, and raises `ApiError` if it is refused."""
 
-    def __init__(self, api: RetryingApi) -> None:
-        self._api = api
+    def __init__(self, client: ApiClient) -> None:
+        self._client = client
 
     async def create_list(self, name: str) -> bool:
-        """Create a list where it is missing; return whether it was."""
-        payload = await self._mutate(CREATE, {"name": name})
-        if any(error["code"] == _EXISTS for error in payload["userErrors"]):
+        """Create a price list unless it exists; return whether it was created."""
+        mutation, payload = await self._mutate(CREATE, {"name": name})
+        if any(error["code"] == "PRICE_LIST_EXISTS" for error in payload["userErrors"]):
             return False
-        _check(payload)
+        if payload["userErrors"]:
+            raise refusal(mutation, payload["userErrors"])
         return True
 
-    async def open(self, order: Order) -> Outcome:
-        """Return the batch of the order's key, opened now or before."""
+    async def open(self, request: BatchRequest) -> Outcome:
+        """Open a batch, or return the one that has the same key."""
         return _outcome(
-            await self._mutate(
+            *await self._mutate(
                 OPEN,
                 {
-                    "priceList": order.price_list,
-                    "mode": order.mode,
-                    "idempotencyKey": order.key,
-                    "publish": order.publish,
-                    "expectedVersion": order.expected_version,
-                    "label": order.label,
+                    "priceList": request.price_list,
+                    "mode": request.mode,
+                    "idempotencyKey": request.key,
+                    "publish": request.publish,
+                    "expectedVersion": request.expected_version,
+                    "label": request.label,
                 },
             )
         )
 
-    async def append(self, batch_id: str, chunk: Chunk) -> str | None:
-        """Send one chunk; return what is wrong with its rows, if something is."""
-        part: Json = {"batch": batch_id, "sequence": chunk.sequence}
-        if chunk.format is Format.SKUS:
-            payload = await self._mutate(APPEND, {**part, "remove": chunk.skus()})
+    async def append(self, batch_id: str, part: Part) -> str | None:
+        """Send a part; return a message if some of its rows are invalid."""
+        fields: Json = {"batch": batch_id, "sequence": part.sequence}
+        if part.format is Format.SKUS:
+            mutation, payload = await self._mutate(APPEND, {**fields, "remove": part.skus()})
         else:
-            content = await asyncio.to_thread(lambda: gzip.compress(chunk.file(), _COMPRESSION, mtime=0))
-            file = Upload(f"{chunk.sequence}{chunk.format}.gz", content, "application/gzip")
-            payload = await self._mutate(APPEND, {**part, "file": None}, file)
+            content = await asyncio.to_thread(lambda: gzip.compress(part.file(), _GZIP_LEVEL, mtime=0))
+            file = Upload(f"{part.sequence}{part.format}.gz", content, "application/gzip")
+            mutation, payload = await self._mutate(APPEND, {**fields, "file": None}, file)
         if payload["batch"] is None:
-            _check(payload)
+            raise refusal(mutation, payload["userErrors"])
         return " ".join(error["message"] for error in payload["userErrors"]) or None
 
     async def commit(self, batch_id: str, parts: int, size: int) -> Outcome:
-        """Close the batch: so many parts were sent, with so many prices."""
-        return _outcome(await self._mutate(COMMIT, {"batch": batch_id, "parts": parts, "size": size}))
+        """Commit a batch, with the number of its parts and prices."""
+        return _outcome(*await self._mutate(COMMIT, {"batch": batch_id, "parts": parts, "size": size}))
 
-    async def look(self, batch_id: str) -> Json:
-        """Return the batch as it is now."""
-        batch: Json | None = (await self._api.execute(LOOK, {"id": batch_id}))["batch"]
+    async def get(self, batch_id: str) -> Json:
+        """Return the present state of a batch."""
+        batch: Json | None = (await self._client.execute(STATUS, {"id": batch_id}))["batch"]
         if batch is None:
-            raise ApiError(f"The server does not know batch {batch_id} any more.")
+            raise ApiError(f"The server no longer has batch {batch_id}.")
         return batch
 
-    async def _mutate(self, document: str, sent: Json, file: Upload | None = None) -> Json:
-        data = await self._api.execute(document, {"input": sent}, file)
-        payload: Any
-        ((name, payload),) = data.items()
-        return {"name": name, **payload}
+    async def _mutate(self, document: str, fields: Json, file: Upload | None = None) -> tuple[str, Json]:
+        ((mutation, payload),) = (await self._client.execute(document, {"input": fields}, file)).items()
+        return mutation, payload
 
 
-def _outcome(payload: Json) -> Outcome:
+def _outcome(mutation: str, payload: Json) -> Outcome:
     if payload["batch"] is None:
-        _check(payload)
-        raise ApiError(f"{payload['name']} answered without a batch.")
+        raise refusal(mutation, payload["userErrors"])
     snapshot = payload["snapshot"]
     return Outcome(payload["batch"], snapshot and snapshot["size"], payload["userErrors"])
-
-
-def _check(payload: Json) -> None:
-    if payload["userErrors"]:
-        lines = [f"  {error['code']}: {error['message']}" for error in payload["userErrors"]]
-        raise ApiError("\n".join([f"{payload['name']} was refused:", *lines]))

@@ -1,140 +1,153 @@
-"""An import from the first request to the last: open, send what is missing, commit, wait for the end."""
+"""An import from the first request to the last: open the batch, send missing parts, commit, wait for the result."""
 
 import asyncio
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from cli.imports.batch_api import BatchApi, Order, Outcome
-from cli.imports.chunks import Chunk, cut
+from cli.imports.batch_api import BatchApi, BatchRequest, Outcome
+from cli.imports.parts import Part, split
 from cli.imports.price_files import RowFile
-from cli.imports.progress import ImportProgress
+from cli.imports.transfer import Transfer
+from cli.progress import Progress
 
-FIRST_POLL = 0.1
-LONGEST_POLL = 2.0
-"""Seconds between two looks at a batch that the server works on; they grow from one to the other."""
+FIRST_POLL_INTERVAL_SECONDS = 0.1
+"""Interval between the first two polls of a batch; it grows by half with each poll."""
+
+MAX_POLL_INTERVAL_SECONDS = 2.0
+"""Longest interval between two polls of a batch."""
 
 
 class Importer:
-    """One run of an import. It keeps nothing: whatever a run has done, the next one learns from the server."""
+    """One run of an import. It stores nothing locally: the next run asks the server what is done."""
 
-    def __init__(self, api: BatchApi, files: Sequence[RowFile], chunk_rows: int, parallel: int) -> None:
-        self._api = api
+    def __init__(self, files: Sequence[RowFile], part_rows: int, max_requests: int, progress: Progress) -> None:
         self._files = files
-        self._chunk_rows = chunk_rows
-        self._parallel = parallel
-        self.standing = "Nothing was sent yet"
-        """Where the import stands, for whoever breaks it off."""
+        self._part_rows = part_rows
+        self._max_requests = max_requests
+        self._progress = progress
+        self._transfer = Transfer(sum(each.size for each in files))
+        self.status = "Nothing was sent yet"
+        """How far the import is, for the message on Ctrl-C."""
 
-    async def run(self, order: Order, progress: ImportProgress, *, own_key: bool) -> Outcome:
-        """Bring the files in; return the batch held, or finished in whatever way. Raises `ApiError`, `FileRefused`.
+    async def run(self, api: BatchApi, request: BatchRequest, *, own_key: bool) -> Outcome:
+        """Import the files and return the batch, held or finished. Raises `ApiError`, `FileRefused`.
 
-        A batch that came to nothing is begun anew under another key, unless the key is the caller's own. Under such
-        a key every chunk is sent: only the server can tell whether what it has stored is of these files.
+        If an earlier batch of the same key failed for a reason that may be gone, a new batch with another key replaces
+        it, unless the user chose the key. Under a key of the user's, every part is sent: only the server can compare
+        the stored parts with these files.
         """
-        order, outcome = await self._open(order, own_key=own_key)
+        request, outcome = await self._open(api, request, own_key=own_key)
         batch_id = outcome.batch["id"]
         if outcome.state == "OPEN":
             stored = set(outcome.batch["sequences"])
             if stored:
-                progress.note(f"Going on with batch {batch_id}: {len(stored):,} of its chunks are stored already.")
-            parts, size = await self._send(batch_id, set() if own_key else stored, progress)
-            self.standing = f"Batch {batch_id} is being published"
-            progress.waiting("publishing")
-            outcome = await self._commit(batch_id, parts, size)
+                self._progress.note(f"Resuming batch {batch_id}: {len(stored):,} of its parts are already stored.")
+            parts, size = await self._send(api, batch_id, set() if own_key else stored)
+            self._wait_for_publication(batch_id)
+            outcome = await self._commit(api, batch_id, parts, size)
         else:
-            progress.note(
-                f"Batch {batch_id} was sent by an earlier run, and nothing is sent again. "
-                "To import the same rows once more, give another --key."
+            self._progress.note(
+                f"An earlier run sent batch {batch_id}; nothing is sent again. "
+                "To import the same rows again, use another --key."
             )
         if outcome.state == "SEALING":
-            self.standing = f"Batch {batch_id} is being published"
-            progress.waiting("publishing")
-            await self._finished(batch_id)
-            outcome = await self._api.open(order)  # unlike the batch alone, its answer says what it came to and why
-        self.standing = f"Batch {batch_id} is {outcome.state}"
+            self._wait_for_publication(batch_id)
+            await self._wait_until_sealed(api, batch_id)
+            outcome = await api.open(request)  # its response has the snapshot and user errors, which a batch lacks
+        self.status = f"Batch {batch_id} is {outcome.state}"
         return outcome
 
-    async def served(self, outcome: Outcome, progress: ImportProgress) -> Outcome:
-        """Return when every living server answers with the batch's version, or a later one."""
-        poll = FIRST_POLL
+    async def wait_until_served(self, api: BatchApi, outcome: Outcome) -> Outcome:
+        """Wait until every live server serves the version of the batch, or a later one."""
+        interval = FIRST_POLL_INTERVAL_SECONDS
         while True:
-            batch = await self._api.look(outcome.batch["id"])
+            batch = await api.get(outcome.batch["id"])
             served = batch["served"]
             if served and served["of"] and served["by"] >= served["of"]:
                 return replace(outcome, batch=batch)
-            progress.waiting("announcing")
-            poll = await _pause(poll)
+            self._progress.wait_for("announcing")
+            interval = await _pause(interval)
 
-    async def _open(self, order: Order, *, own_key: bool) -> tuple[Order, Outcome]:
+    async def _open(self, api: BatchApi, request: BatchRequest, *, own_key: bool) -> tuple[BatchRequest, Outcome]:
         attempt = 1
-        current = order
+        current = request
         while True:
-            outcome = await self._api.open(current)
-            if own_key or not _came_to_nothing(outcome):
+            outcome = await api.open(current)
+            if own_key or not _may_succeed_again(outcome):
                 return current, outcome
             attempt += 1
-            current = replace(order, key=f"{order.key}-{attempt}")
+            current = replace(request, key=f"{request.key}-{attempt}")
 
-    async def _send(self, batch_id: str, stored: set[int], progress: ImportProgress) -> tuple[int, int]:
-        """Send the chunks that are not stored; return how many there are in all, and how many prices."""
+    async def _send(self, api: BatchApi, batch_id: str, stored: set[int]) -> tuple[int, int]:
+        """Send the parts that are not stored; return the number of all parts, and of their prices."""
         parts = size = 0
-        chunks = cut(self._files, self._chunk_rows)
-        slots = asyncio.Semaphore(self._parallel)
-        self._note_sent(batch_id, progress)
+        split_files = split(self._files, self._part_rows)
+        slots = asyncio.Semaphore(self._max_requests)
+        is_warned = False
+        self._update_status(batch_id)
 
-        async def send(chunk: Chunk) -> None:
+        async def send(part: Part) -> None:
+            nonlocal is_warned
             try:
-                wrong = await self._api.append(batch_id, chunk)
+                problem = await api.append(batch_id, part)
             finally:
                 slots.release()
-            progress.sent(chunk)
-            if wrong:
-                progress.complain(f"{wrong} Going on, so that the others are found too; Ctrl-C stops it.")
-            self._note_sent(batch_id, progress)
+            self._transfer.add_sent(part)
+            self._update_status(batch_id)
+            if problem and not is_warned:
+                is_warned = True
+                self._progress.note(f"{problem} Continuing, to find all invalid items; Ctrl-C stops.")
 
         try:
             async with asyncio.TaskGroup() as group:
                 while True:
-                    await slots.acquire()  # before the chunk is cut: so many are in memory, and no more
-                    chunk = await asyncio.to_thread(_next, chunks)
-                    if chunk is None:
+                    await slots.acquire()  # before the part is read: this bounds the parts in memory
+                    part = await asyncio.to_thread(_next, split_files)
+                    if part is None:
                         break
                     parts += 1
-                    size += chunk.prices
-                    if chunk.sequence in stored:
+                    size += part.prices
+                    if part.sequence in stored:
                         slots.release()
-                        progress.skipped(chunk)
+                        self._transfer.add_skipped(part)
+                        self._update_status(batch_id)
                     else:
-                        progress.begin()
-                        group.create_task(send(chunk))
+                        self._transfer.start()
+                        group.create_task(send(part))
         except BaseExceptionGroup as failures:
             raise failures.exceptions[0] from None
         return parts, size
 
-    def _note_sent(self, batch_id: str, progress: ImportProgress) -> None:
-        self.standing = f"{progress.rows:,} rows of batch {batch_id} are stored"
+    def _update_status(self, batch_id: str) -> None:
+        transfer = self._transfer
+        self.status = f"{transfer.rows:,} rows of batch {batch_id} are stored"
+        self._progress.update(transfer.read_bytes, transfer.file_bytes, str(transfer))
 
-    async def _commit(self, batch_id: str, parts: int, size: int) -> Outcome:
-        poll = FIRST_POLL
-        while (outcome := await self._api.commit(batch_id, parts, size)).state == "OPEN":
-            poll = await _pause(poll)  # another request is at it, or was when it broke off
+    def _wait_for_publication(self, batch_id: str) -> None:
+        self.status = f"Batch {batch_id} is being published"
+        self._progress.wait_for("publishing")
+
+    async def _commit(self, api: BatchApi, batch_id: str, parts: int, size: int) -> Outcome:
+        interval = FIRST_POLL_INTERVAL_SECONDS
+        while (outcome := await api.commit(batch_id, parts, size)).state == "OPEN":
+            interval = await _pause(interval)  # another request is committing, perhaps one that was interrupted
         return outcome
 
-    async def _finished(self, batch_id: str) -> None:
-        poll = FIRST_POLL
-        while (await self._api.look(batch_id))["state"] == "SEALING":
-            poll = await _pause(poll)
+    async def _wait_until_sealed(self, api: BatchApi, batch_id: str) -> None:
+        interval = FIRST_POLL_INTERVAL_SECONDS
+        while (await api.get(batch_id))["state"] == "SEALING":
+            interval = await _pause(interval)
 
 
-def _next(chunks: Iterator[Chunk]) -> Chunk | None:
-    return next(chunks, None)
+def _next(parts: Iterator[Part]) -> Part | None:
+    return next(parts, None)
 
 
-def _came_to_nothing(outcome: Outcome) -> bool:
-    """Whether the same rows may well fare better now. With bad items they will not."""
+def _may_succeed_again(outcome: Outcome) -> bool:
+    """Whether a batch failed that may succeed now. One with invalid items cannot."""
     return outcome.state in {"ABORTED", "REJECTED"} or (outcome.state == "FAILED" and not outcome.batch["errorCount"])
 
 
 async def _pause(seconds: float) -> float:
     await asyncio.sleep(seconds)
-    return min(1.5 * seconds, LONGEST_POLL)
+    return min(1.5 * seconds, MAX_POLL_INTERVAL_SECONDS)

@@ -1,4 +1,4 @@
-"""The bad items of a batch that was sent in chunks, led back to the lines of the files that were cut."""
+"""Maps the invalid items of a batch, which was sent in parts, to lines of the imported files."""
 
 from collections.abc import Sequence
 
@@ -6,13 +6,13 @@ from cli.client.client import Json
 from cli.imports.price_files import Format, RowFile
 
 _HEADER_LINE = 1
-"""Where the header stands in every chunk of a CSV."""
+"""The line of the header in every part of a CSV."""
 
 
-def in_files(files: Sequence[RowFile], errors: Sequence[Json]) -> list[Json]:
-    """Return the errors with `line` as it is in the file, not in the chunk; None where there is no such line.
+def with_file_lines(files: Sequence[RowFile], errors: Sequence[Json]) -> list[Json]:
+    """Return the errors with `line` counted in the file instead of the part; None if there is no such line.
 
-    What is wrong with the header of a CSV comes once, though every chunk has it.
+    An error in the header of a CSV is returned once, although every part has the header.
     """
     if files[0].format is Format.CSV and any(error["line"] == _HEADER_LINE for error in errors):
         line = _header_line(files[0])
@@ -24,9 +24,9 @@ def in_files(files: Sequence[RowFile], errors: Sequence[Json]) -> list[Json]:
 
 
 def find_lines(files: Sequence[RowFile], indexes: set[int]) -> dict[int, int]:
-    """Return the lines of the rows with these indexes, which count through all files from 0.
+    """Return the line of each row by its index; indexes start at 0 and continue from file to file.
 
-    Reads the files again: that is rarely needed, and remembering the line of every row is not free.
+    Reads the files again: that is rare, and remembering the line of every row would cost memory.
     """
     lines: dict[int, int] = {}
     index = 0

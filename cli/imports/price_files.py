@@ -1,4 +1,4 @@
-"""Files with rows of prices, or with skus, read row by row: NDJSON, CSV and plain text, as they are or compressed."""
+"""Files of prices or skus, read row by row: NDJSON, CSV and plain text, compressed or not."""
 
 import csv
 import gzip
@@ -20,14 +20,14 @@ else:
     from backports import zstd
 
 MAX_ROW_BYTES = 1 << 20
-"""No valid price comes near it; whoever does has a file without line ends, or with a quote that is not closed."""
+"""Largest row. No valid price is nearly as large: a line end or a closing quote is missing."""
 
 _BOM = b"\xef\xbb\xbf"
-_COMPRESSED = {".gz", ".zst"}
+_COMPRESSION_SUFFIXES = {".gz", ".zst"}
 
 
 class Format(StrEnum):
-    """What the rows of a file are; the value is the suffix that a file of them has."""
+    """The format of a file's rows; the value is the file name suffix."""
 
     NDJSON = ".ndjson"
     CSV = ".csv"
@@ -38,11 +38,11 @@ _FORMATS = {".ndjson": Format.NDJSON, ".jsonl": Format.NDJSON, ".csv": Format.CS
 
 
 class FileRefused(click.ClickException):
-    """A file cannot be read as what it is given for; exit code 1."""
+    """A file cannot be read in its format; exit code 1."""
 
 
 class Row(NamedTuple):
-    """The bytes of one row, its line end included, and the line on which it begins, from 1."""
+    """The bytes of one row, including its line end, and the number of its first line, from 1."""
 
     line: int
     content: bytes
@@ -52,40 +52,40 @@ _NO_ROW = Row(0, b"")
 
 
 class RowFile:
-    """One file. Its rows are the same, in the same order, whenever they are read."""
+    """A file that can be read several times, always with the same rows in the same order."""
 
-    def __init__(self, path: Path, format: Format) -> None:  # noqa: A002 - it is the word for it
+    def __init__(self, path: Path, format: Format) -> None:  # noqa: A002 - the usual word
         self.path = path
         self.format = format
-        found = path.stat()
+        status = path.stat()
         if not path.is_file():
-            raise FileRefused(f"{path} is no regular file. It is read more than once, so write it to one first.")
-        self.size = found.st_size
-        self._identity = _identity(found)
+            raise FileRefused(f"{path} is not a regular file. It is read more than once: save it to a file first.")
+        self.size = status.st_size
+        self._identity = _identity(status)
 
     @classmethod
     def of_prices(cls, path: Path) -> "RowFile":
-        """Tell the format of a file of prices from its name. Raises `FileRefused`."""
+        """Return a file of prices, its format taken from its name. Raises `FileRefused`."""
         return cls(path, format_of(path))
 
     def digest(self) -> str:
-        """Return the SHA-256 of the file as it stands on the disk, in hex."""
+        """Return the SHA-256 of the file as stored on disk, in hexadecimal."""
         with self.path.open("rb") as raw:
             return hashlib.file_digest(raw, "sha256").hexdigest()
 
     def read(self, raw: io.BufferedReader) -> tuple[Row, Iterator[Row]]:
-        """Return the header row of a CSV (else an empty one), and the rows behind it; blank lines are left out.
+        """Return the header row of a CSV (empty for other formats), and the rows that follow; skips blank lines.
 
-        `raw` is the file, opened by the caller, who can tell from its position how far the reading has come.
-        Raises `FileRefused`, also while the rows are being read.
+        The caller opens the file as `raw`, whose position shows how much has been read.
+        Raises `FileRefused`, also while the rows are iterated.
         """
         rows = self._rows(raw)
         return next(rows, _NO_ROW) if self.format is Format.CSV else _NO_ROW, rows
 
     def check_unchanged(self) -> None:
-        """Raise `FileRefused` when the file is not the one any more that it was in the beginning."""
+        """Raise `FileRefused` if the file has changed since it was opened first."""
         if _identity(self.path.stat()) != self._identity:
-            raise FileRefused(f"{self.path} was changed while it was being read. Nothing is published; import it anew.")
+            raise FileRefused(f"{self.path} was changed while it was read. Nothing is published; import it again.")
 
     def _rows(self, raw: io.BufferedReader) -> Iterator[Row]:
         try:
@@ -107,24 +107,24 @@ class RowFile:
             yield Row(number, content if content.endswith(b"\n") else content + b"\n")
 
     def _csv_rows(self, lines: Iterable[Row]) -> Iterator[Row]:
-        """Put lines together to rows as servers do: within quotes, a line end is part of a value.
+        """Join lines to rows as servers do: within quotes, a line end is part of a value.
 
-        What is no CSV is a row too: the server will say what is wrong with it.
+        Malformed CSV becomes a row too: the server reports the error.
         """
-        taken: list[bytes] = []
+        row: list[bytes] = []
 
         def feed() -> Iterator[str]:
             size = 0
             for line in lines:
-                size = size + len(line.content) if taken else len(line.content)
-                taken.append(line.content)
+                size = size + len(line.content) if row else len(line.content)
+                row.append(line.content)
                 self._check_size(first, size)
                 yield line.content.decode(errors="surrogateescape")
 
         reader = csv.reader(feed(), strict=True)
         while True:
             first = reader.line_num + 1
-            taken.clear()
+            row.clear()
             try:
                 is_blank = not next(reader)
             except StopIteration:
@@ -132,32 +132,31 @@ class RowFile:
             except csv.Error:
                 is_blank = False
             if not is_blank:
-                yield Row(first, b"".join(taken))
+                yield Row(first, b"".join(row))
 
     def _check_size(self, line: int, size: int) -> None:
         if size > MAX_ROW_BYTES:
             raise FileRefused(
-                f"{self.path}, line {line}: the row that begins here is over {MAX_ROW_BYTES >> 20} MiB. "
+                f"{self.path}, line {line}: the row that starts here is larger than {MAX_ROW_BYTES >> 20} MiB. "
                 "Is a line end missing, or a closing quote?"
             )
 
 
 def format_of(path: Path) -> Format:
-    """Return what the name of a file of prices says that it is. Raises `FileRefused`."""
+    """Return the format of a file of prices, by its name. Raises `FileRefused`."""
     suffixes = [suffix.lower() for suffix in path.suffixes]
-    if suffixes and suffixes[-1] in _COMPRESSED:
+    if suffixes and suffixes[-1] in _COMPRESSION_SUFFIXES:
         suffixes.pop()
     format = _FORMATS.get(suffixes[-1]) if suffixes else None  # noqa: A001
     if format is None:
         raise FileRefused(
-            f"{path.name}: the name must tell the format: .ndjson, .jsonl or .csv, "
-            "with .gz or .zst behind it where it is compressed."
+            f"{path.name}: the name must end in .ndjson, .jsonl or .csv, followed by .gz or .zst if it is compressed."
         )
     return format
 
 
-def _identity(found: os.stat_result) -> tuple[int, int, int]:
-    return found.st_ino, found.st_size, found.st_mtime_ns
+def _identity(status: os.stat_result) -> tuple[int, int, int]:
+    return status.st_ino, status.st_size, status.st_mtime_ns
 
 
 def _decompressed(raw: io.BufferedReader, suffix: str) -> io.BufferedIOBase:

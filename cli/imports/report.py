@@ -1,4 +1,4 @@
-"""What became of an import, for people: the result, the findings, the bad items as a table; and the exit code."""
+"""The report of an import: the result, the findings, the invalid items as a table; and the exit code."""
 
 import sys
 from collections.abc import Sequence
@@ -9,30 +9,30 @@ from rich.table import Table
 from rich.text import Text
 
 from cli.client.client import Json
-from cli.exit_codes import DONE, HELD, REFUSED
-from cli.imports.batch_api import Order, Outcome
+from cli.exit_codes import FAILURE, HELD, SUCCESS
+from cli.imports.batch_api import BatchRequest, Outcome
+from cli.output import REDIRECTED_WIDTH
 
 _COLUMNS = ("index", "line", "sku", "field", "code", "message")
-_WIDE = 200  # characters, where the output is no terminal: a table is folded as late as possible
 
 
-def exit_code(order: Order, outcome: Outcome) -> int:
-    """Return what the command exits with."""
+def exit_code(request: BatchRequest, outcome: Outcome) -> int:
+    """Return the exit code of the command."""
     if outcome.state == "HELD":
         return HELD
     if outcome.state == "PUBLISHED":
-        return DONE
-    if not _is_checked(order, outcome):
-        return REFUSED
+        return SUCCESS
+    if not _is_passed_dry_run(request, outcome):
+        return FAILURE
     severities = {finding["severity"] for finding in outcome.batch["findings"]}
-    return REFUSED if "REJECT" in severities else HELD if "HOLD" in severities else DONE
+    return FAILURE if "REJECT" in severities else HELD if "HOLD" in severities else SUCCESS
 
 
-def report(order: Order, outcome: Outcome) -> None:
-    """Tell a person what became of a batch, on standard output."""
-    console = Console(width=None if sys.stdout.isatty() else _WIDE)
+def report(request: BatchRequest, outcome: Outcome) -> None:
+    """Print the result of a batch to standard output."""
+    console = Console(width=None if sys.stdout.isatty() else REDIRECTED_WIDTH)
     batch = outcome.batch
-    lines = [_headline(order, outcome), *_summary(batch)]
+    lines = [_headline(request, outcome), *_summary(batch)]
     lines += [_finding(finding) for finding in batch["findings"]]
     lines += [f"  {error['code']}: {error['message']}" for error in outcome.user_errors]
     if batch["errors"]:
@@ -41,31 +41,30 @@ def report(order: Order, outcome: Outcome) -> None:
     if batch["errors"]:
         _print_table(console, batch["errors"])
         more = batch["errorCount"] - len(batch["errors"])
-        if more > 0 and batch["errors"][0]["index"] is not None:  # the header's errors are all there
-            _print(console, [f"  and {more:,} more bad items"])
+        if more > 0 and batch["errors"][0]["index"] is not None:  # errors of the header are complete
+            _print(console, [f"  and {more:,} more invalid items"])
     if outcome.state == "HELD":
         _print(console, _how_to_approve(batch))
 
 
-def _is_checked(order: Order, outcome: Outcome) -> bool:
-    """Whether it is a dry run that went through."""
-    return order.publish == "DRY_RUN" and outcome.state == "ABORTED" and not outcome.user_errors
+def _is_passed_dry_run(request: BatchRequest, outcome: Outcome) -> bool:
+    """Whether this was a dry run of a valid batch."""
+    return request.publish == "DRY_RUN" and outcome.state == "ABORTED" and not outcome.user_errors
 
 
-def _headline(order: Order, outcome: Outcome) -> str:
+def _headline(request: BatchRequest, outcome: Outcome) -> str:
     batch = outcome.batch
     size = "" if outcome.size is None else f", {outcome.size:,} prices"
     if outcome.state == "PUBLISHED":
         served = batch["served"]
-        by = f"; {served['by']} of {served['of']} servers answer with it" if served else ""
-        return f"Published {order.price_list}: version {batch['version']}{size}{by}."
+        by = f"; {served['by']} of {served['of']} servers serve it" if served else ""
+        return f"Published {request.price_list}: version {batch['version']}{size}{by}."
     if outcome.state == "HELD":
-        return (
-            f"Batch {batch['id']} is held: version {batch['version']} of {order.price_list}{size}, waits for approval."
-        )
-    if _is_checked(order, outcome):
-        return f"Checked {order.price_list}: this was a dry run, nothing is published."
-    return f"Batch {batch['id']} of {order.price_list} is {outcome.state}: nothing is published."
+        version = f"version {batch['version']} of {request.price_list}{size}"
+        return f"Batch {batch['id']} is held: {version}, waits for approval."
+    if _is_passed_dry_run(request, outcome):
+        return f"Checked {request.price_list}: this was a dry run, nothing is published."
+    return f"Batch {batch['id']} of {request.price_list} is {outcome.state}: nothing is published."
 
 
 def _summary(batch: Json) -> list[str]:
@@ -75,17 +74,17 @@ def _summary(batch: Json) -> list[str]:
 
 def _finding(finding: Json) -> str:
     figures = [f"{name} {finding[name]}" for name in ("observed", "limit") if finding[name] is not None]
-    behind = f" ({', '.join(figures)})" if figures else ""
-    return f"  {finding['severity']} {finding['gate']}: {finding['message']}{behind}"
+    suffix = f" ({', '.join(figures)})" if figures else ""
+    return f"  {finding['severity']} {finding['gate']}: {finding['message']}{suffix}"
 
 
 def _how_to_approve(batch: Json) -> list[str]:
-    answer = "{ batch { state version } userErrors { code message } }"
+    fields = "{ batch { state version } userErrors { code message } }"
     return [
         "",
-        "Publish it with this mutation, or put an end to it with rejectBatch in place of approveBatch:",
+        "Publish it with this mutation, or discard it with rejectBatch instead of approveBatch:",
         "",
-        f'  mutation {{ approveBatch(input: {{batch: "{batch["id"]}", reason: "..."}}) {answer} }}',
+        f'  mutation {{ approveBatch(input: {{batch: "{batch["id"]}", reason: "..."}}) {fields} }}',
     ]
 
 
@@ -105,6 +104,6 @@ def _print(console: Console, lines: Sequence[str]) -> None:
 
 
 def _printable(value: str | int | None) -> str:
-    """Write out what a terminal would obey instead of show."""
+    """Escape control characters, which a terminal would interpret."""
     text = "" if value is None else str(value)
     return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in text)

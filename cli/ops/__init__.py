@@ -1,4 +1,4 @@
-"""The commands of ops, by GraphQL documents: over HTTP, or with --direct upon MongoDB itself."""
+"""The commands for operators: GraphQL documents sent over HTTP or, with --direct, executed in this process."""
 
 from cli.ops import batches, completion, diff, events, lists, retention, rollback
 

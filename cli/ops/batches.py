@@ -1,17 +1,18 @@
-"""`pricebook batches`, `batch`, `approve`, `reject`: what was sent, what became of it, what waits."""
+"""`pricebook batches`, `batch`, `approve`, `reject`: the batches and their states."""
 
 import click
 
 from cli import exit_codes
 from cli.client.client import Json
-from cli.ops.connection import Connection, command, found, limit_option
-from cli.ops.diff import told
+from cli.ops.connection import Connection, command, limit_option, require
+from cli.ops.diff import summary_line
 from cli.ops.rollback import reason_option
 from cli.output import Column, Output, time
 
 STATES = ("open", "sealing", "held", "published", "rejected", "aborted", "failed")
-UNDER_WAY = {"OPEN", "SEALING"}
-POLL_SECONDS = 1.0
+UNFINISHED_STATES = {"OPEN", "SEALING"}
+POLL_INTERVAL_SECONDS = 1.0
+"""Interval at which --watch reads the batch."""
 
 BATCHES = """
 query Batches($name: ID, $state: BatchState, $first: Int!, $after: String) {
@@ -21,8 +22,8 @@ query Batches($name: ID, $state: BatchState, $first: Int!, $after: String) {
   }
 }"""
 
-WHOLE = """
-fragment Whole on Batch {
+ALL_FIELDS = """
+fragment AllFields on Batch {
   id priceList state mode version checksum label submittedBy createdAt finishedAt errorCount
   progress { received stored expected }
   served { by of }
@@ -33,29 +34,29 @@ fragment Whole on Batch {
 
 BATCH = f"""
 query Batch($id: ID!) {{
-  batch(id: $id) {{ ...Whole }}
+  batch(id: $id) {{ ...AllFields }}
 }}
-{WHOLE}"""
+{ALL_FIELDS}"""
 
 APPROVE = f"""
 mutation Approve($input: ReviewBatchInput!) {{
-  approveBatch(input: $input) {{ batch {{ ...Whole }} userErrors {{ code message path }} }}
+  approveBatch(input: $input) {{ batch {{ ...AllFields }} userErrors {{ code message path }} }}
 }}
-{WHOLE}"""
+{ALL_FIELDS}"""
 
 REJECT = f"""
 mutation Reject($input: ReviewBatchInput!) {{
-  rejectBatch(input: $input) {{ batch {{ ...Whole }} userErrors {{ code message path }} }}
+  rejectBatch(input: $input) {{ batch {{ ...AllFields }} userErrors {{ code message path }} }}
 }}
-{WHOLE}"""
+{ALL_FIELDS}"""
 
 
 @command("batches")
 @click.argument("price_list", metavar="[LIST]", required=False)
-@click.option("--state", type=click.Choice(STATES, case_sensitive=False), help="Only those that stand there.")
+@click.option("--state", type=click.Choice(STATES, case_sensitive=False), help="Show only batches in this state.")
 @limit_option(20)
 def batches(connection: Connection, output: Output, price_list: str | None, state: str | None, limit: int) -> None:
-    """Show batches, of one price list or of all, newest first."""
+    """Show the batches of one price list or of all, newest first."""
     output.rows(
         connection.pages(lambda data: data["batches"], BATCHES, limit, name=price_list, state=state and state.upper()),
         [
@@ -66,48 +67,47 @@ def batches(connection: Connection, output: Output, price_list: str | None, stat
             Column("CREATED", lambda row: time(row["createdAt"])),
             Column("LABEL", lambda row: row["label"]),
         ],
-        "There is no such batch.",
+        "There are no such batches.",
     )
 
 
 @command(
     "batch",
     {
-        exit_codes.REFUSED: "not found, or no answer; with --watch, also of a batch that was not published",
+        exit_codes.FAILURE: "not found, or no response; with --watch, also if the batch was not published",
         exit_codes.HELD: "with --watch: held, and waits for approval",
     },
 )
 @click.argument("batch_id", metavar="ID")
-@click.option("--watch", is_flag=True, help="Wait until it is published, held, or came to nothing.")
+@click.option("--watch", is_flag=True, help="Wait until the batch is published, held, rejected, aborted or failed.")
 def batch(connection: Connection, output: Output, batch_id: str, watch: bool) -> None:
-    """Show where a batch stands.
+    """Show the state of a batch.
 
-    With what the gates found, which items are bad, and what it changes.
+    Includes the findings of the gates, the invalid items, and a summary of the changes.
     """
-    seen = None
+    last_printed = None
     while True:
-        shown = found(
-            connection.query(BATCH, id=batch_id)["batch"], f"batch {batch_id!r}", "`pricebook batches` names them."
-        )
-        if not watch or shown["state"] not in UNDER_WAY:
+        advice = "`pricebook batches` shows the batches."
+        shown = require(connection.query(BATCH, id=batch_id)["batch"], f"batch {batch_id!r}", advice)
+        if not watch or shown["state"] not in UNFINISHED_STATES:
             break
-        if (now := _standing(shown)) != seen:
-            click.echo(now, err=True)
-            seen = now
-        connection.wait(POLL_SECONDS)
+        if (progress := _progress(shown)) != last_printed:
+            click.echo(progress, err=True)
+            last_printed = progress
+        connection.sleep(POLL_INTERVAL_SECONDS)
     _show(output, shown)
     if watch:
-        codes = {"PUBLISHED": exit_codes.DONE, "HELD": exit_codes.HELD}
-        raise SystemExit(codes.get(shown["state"], exit_codes.REFUSED))
+        codes = {"PUBLISHED": exit_codes.SUCCESS, "HELD": exit_codes.HELD}
+        raise SystemExit(codes.get(shown["state"], exit_codes.FAILURE))
 
 
 @command("approve")
 @click.argument("batch_id", metavar="ID")
 @reason_option
 def approve(connection: Connection, output: Output, batch_id: str, reason: str) -> None:
-    """Publish a batch that waits.
+    """Publish a held batch.
 
-    It was held by a gate or a pin, or was sent for approval. It is laid over what is current now.
+    A gate or a pin held it, or it was sent for approval. A merge is applied to the version that is current now.
     """
     approved = connection.mutate(APPROVE, batch=batch_id, reason=reason)["batch"]
     _show(output, approved, f"Approved batch {batch_id} of {approved['priceList']}.")
@@ -117,25 +117,25 @@ def approve(connection: Connection, output: Output, batch_id: str, reason: str) 
 @click.argument("batch_id", metavar="ID")
 @reason_option
 def reject(connection: Connection, output: Output, batch_id: str, reason: str) -> None:
-    """Turn a batch that waits down: it is never published."""
+    """Reject a held batch: it is never published."""
     rejected = connection.mutate(REJECT, batch=batch_id, reason=reason)["batch"]
     _show(output, rejected, f"Rejected batch {batch_id} of {rejected['priceList']}.")
 
 
-def _standing(batch: Json) -> str:
+def _progress(batch: Json) -> str:
     progress = batch["progress"]
     expected = f" of {progress['expected']:,}" if progress["expected"] else ""
     return f"{batch['state']}: {progress['stored']:,}{expected} prices stored"
 
 
-def _show(output: Output, batch: Json, said: str | None = None) -> None:
+def _show(output: Output, batch: Json, message: str | None = None) -> None:
     served, finished = batch["served"], time(batch["finishedAt"])
     findings = [("finding", f"{each['severity']} {each['gate']}: {each['message']}") for each in batch["findings"]]
-    bad = [
-        ("bad item", f"{each['index']} {each['sku'] or ''} {each['code']}: {each['message']}")
+    errors = [
+        ("invalid item", f"{each['index']} {each['sku'] or ''} {each['code']}: {each['message']}")
         for each in batch["errors"]
     ]
-    output.one(
+    output.record(
         batch,
         [
             ("batch", batch["id"]),
@@ -147,11 +147,11 @@ def _show(output: Output, batch: Json, said: str | None = None) -> None:
             ("sent", f"{time(batch['createdAt'])} by {batch['submittedBy']}"),
             ("finished", finished),
             ("prices", f"{batch['progress']['stored']:,} stored of {batch['progress']['received']:,} received"),
-            ("changes", batch["summary"] and told(batch["summary"])),
+            ("changes", batch["summary"] and summary_line(batch["summary"])),
             ("served", served and f"by {served['by']} of {served['of']} processes"),
             *findings,
-            ("bad items", batch["errorCount"] or None),
-            *bad,
+            ("invalid items", batch["errorCount"] or None),
+            *errors,
         ],
-        said,
+        message,
     )

@@ -1,4 +1,4 @@
-"""`pricebook completion`: the script that lets a shell complete commands and options."""
+"""`pricebook completion`: the completion script of a shell."""
 
 import click
 from click.shell_completion import BashComplete, FishComplete, ZshComplete
@@ -8,7 +8,7 @@ from cli import exit_codes
 SHELLS = {"bash": BashComplete, "zsh": ZshComplete, "fish": FishComplete}
 
 
-@click.command(epilog=exit_codes.manual())
+@click.command(epilog=exit_codes.epilog())
 @click.argument("shell", type=click.Choice([*SHELLS]))
 @click.pass_context
 def completion(context: click.Context, shell: str) -> None:
@@ -18,7 +18,7 @@ def completion(context: click.Context, shell: str) -> None:
 
     \b
     bash:  pricebook completion bash > ~/.local/share/bash-completion/completions/pricebook
-    zsh:   pricebook completion zsh > a folder of $fpath, as _pricebook
+    zsh:   pricebook completion zsh > ~/.zfunc/_pricebook    (or another folder of $fpath)
     fish:  pricebook completion fish > ~/.config/fish/completions/pricebook.fish
-    """  # noqa: D301 - click reads the backspace
+    """  # noqa: D301 - click needs the backspace
     click.echo(SHELLS[shell](context.find_root().command, {}, "pricebook", "_PRICEBOOK_COMPLETE").source())

@@ -1,4 +1,4 @@
-"""`pricebook events`: who did what to a price list, when and why."""
+"""`pricebook events`: the audit log of a price list."""
 
 from collections.abc import Iterator
 from itertools import islice, takewhile
@@ -6,10 +6,11 @@ from itertools import islice, takewhile
 import click
 
 from cli.client.client import Json
-from cli.ops.connection import Connection, command, found_list, limit_option
+from cli.ops.connection import Connection, command, limit_option, require_list
 from cli.output import Column, Output, Table, time
 
-POLL_SECONDS = 1.0
+POLL_INTERVAL_SECONDS = 1.0
+"""Interval at which --follow reads new events."""
 
 EVENTS = """
 query Events($name: ID!, $first: Int!, $after: String) {
@@ -31,39 +32,39 @@ _COLUMNS = [
 ]
 
 
-@command("events", as_lines=True)
+@command("events", prints_lines=True)
 @click.argument("price_list", metavar="LIST")
 @limit_option(20)
-@click.option("--follow", "-f", is_flag=True, help="Oldest first, then each event as it happens, until Ctrl-C.")
+@click.option("--follow", "-f", is_flag=True, help="Print the oldest event first, then each new event, until Ctrl-C.")
 def events(connection: Connection, output: Output, price_list: str, limit: int, follow: bool) -> None:
-    """Show who did what to a price list, when and why: newest first."""
+    """Show who changed a price list, when and why, newest event first."""
     if follow:
         _follow(connection, output, price_list, limit)
         return
-    output.rows(_events(connection, price_list, limit), _COLUMNS, f"Nothing was done to {price_list} yet.")
+    output.rows(_events(connection, price_list, limit), _COLUMNS, f"{price_list} has no events.")
 
 
 def _events(connection: Connection, price_list: str, limit: int) -> Iterator[Json]:
-    return connection.pages(lambda data: found_list(data, price_list)["events"], EVENTS, limit, name=price_list)
+    return connection.pages(lambda data: require_list(data, price_list)["events"], EVENTS, limit, name=price_list)
 
 
 def _since(connection: Connection, price_list: str, last: str | None) -> list[Json]:
-    """Return what was done since an event, newest first."""
+    """Return the events after the last one, newest first."""
     return list(takewhile(lambda event: event["id"] != last, _events(connection, price_list, 0)))
 
 
 def _follow(connection: Connection, output: Output, price_list: str, limit: int) -> None:
     table = Table(_COLUMNS)
-    # The limit is on what lies back; `islice` leaves out the remark that there is more.
-    news = list(islice(_events(connection, price_list, 0), limit or None))
-    last = news[0]["id"] if news else None
+    # --limit bounds past events only; `islice` avoids the notice that there are more.
+    new_events = list(islice(_events(connection, price_list, 0), limit or None))
+    last = new_events[0]["id"] if new_events else None
     while True:
-        news.reverse()
+        new_events.reverse()
         if output.as_json:
-            for event in news:
+            for event in new_events:
                 output.line(event)
-        elif news:
-            table.add(news)
-        connection.wait(POLL_SECONDS)
-        news = _since(connection, price_list, last)
-        last = news[0]["id"] if news else last
+        elif new_events:
+            table.add(new_events)
+        connection.sleep(POLL_INTERVAL_SECONDS)
+        new_events = _since(connection, price_list, last)
+        last = new_events[0]["id"] if new_events else last

@@ -1,8 +1,8 @@
-"""`pricebook lists`, `show`, `snapshots`, `history`: how price lists stand."""
+"""`pricebook lists`, `show`, `snapshots`, `history`: the price lists and their versions."""
 
 import click
 
-from cli.ops.connection import Connection, command, found, found_list, limit_option
+from cli.ops.connection import Connection, command, limit_option, require, require_list
 from cli.output import Column, Output, time
 
 LISTS = """
@@ -57,7 +57,7 @@ query History($name: ID!, $version: Int, $sku: ID!, $first: Int!) {
 def lists(connection: Connection, output: Output, limit: int) -> None:
     """Show all price lists.
 
-    Each with its current version, and whether that is pinned.
+    Includes the current version of each, and whether it is pinned.
     """
     output.rows(
         connection.pages(lambda data: data["priceLists"], LISTS, limit),
@@ -69,25 +69,25 @@ def lists(connection: Connection, output: Output, limit: int) -> None:
             Column("PINNED", lambda row: "pinned" if row["pin"] else None),
             Column("LABEL", lambda row: row["current"] and row["current"]["label"]),
         ],
-        "There is no price list.",
+        "There are no price lists.",
     )
 
 
 @command("show")
 @click.argument("price_list", metavar="LIST")
 def show(connection: Connection, output: Output, price_list: str) -> None:
-    """Show how a price list stands.
+    """Show the state of a price list.
 
-    Its current version, its pin, its gates, its retention, and the batches that wait.
+    Includes its current version, pin, gates, retention, and the batches that wait.
     """
     data = connection.query(SHOW, name=price_list)
-    shown = found_list(data, price_list)
+    shown = require_list(data, price_list)
     waiting = [batch["id"] for batch in data["batches"]["nodes"]]
     more = data["batches"]["pageInfo"]["hasNextPage"]
     current, pin = shown["current"] or {}, shown["pin"]
     retention = shown["retention"]
     gates = ", ".join(f"{name} {value}" for name, value in shown["gates"].items() if value is not None)
-    output.one(
+    output.record(
         {**shown, "waiting": waiting},
         [
             ("list", shown["name"]),
@@ -99,7 +99,7 @@ def show(connection: Connection, output: Output, price_list: str) -> None:
             ("batch", current.get("batch") and f"{current['batch']['id']} by {current['batch']['submittedBy']}"),
             ("pinned", pin and f"at {pin['version']} by {pin['by']}, {time(pin['at'])}: {pin['reason']}"),
             ("gates", gates or "none"),
-            ("keeps", f"the newest {retention['versions']} versions, and each for {retention['days']} days"),
+            ("keeps", f"the newest {retention['versions']} versions, and each version for {retention['days']} days"),
             ("waiting", (" ".join(waiting) + (" and more" if more else "")) or None),
         ],
     )
@@ -111,7 +111,7 @@ def show(connection: Connection, output: Output, price_list: str) -> None:
 def snapshots(connection: Connection, output: Output, price_list: str, limit: int) -> None:
     """Show the versions of a price list that are kept, newest first."""
     output.rows(
-        connection.pages(lambda data: found_list(data, price_list)["snapshots"], SNAPSHOTS, limit, name=price_list),
+        connection.pages(lambda data: require_list(data, price_list)["snapshots"], SNAPSHOTS, limit, name=price_list),
         [
             Column("VERSION", lambda row: row["version"], numeric=True),
             Column("STATE", lambda row: row["state"]),
@@ -120,27 +120,32 @@ def snapshots(connection: Connection, output: Output, price_list: str, limit: in
             Column("PUBLISHED", lambda row: time(row["publishedAt"])),
             Column("LABEL", lambda row: row["label"]),
         ],
-        f"{price_list} has no version yet.",
+        f"{price_list} has no versions.",
     )
 
 
 @command("history")
 @click.argument("price_list", metavar="LIST")
 @click.argument("sku")
-@click.option("--version", type=int, metavar="N", help="Look back from this version; without it, from the current one.")
+@click.option("--version", type=int, metavar="N", help="Start from this version instead of the current one.")
 @click.option(
-    "--limit", type=click.IntRange(1, 1000), default=20, show_default=True, metavar="N", help="How many changes."
+    "--limit",
+    type=click.IntRange(1, 1000),
+    default=20,
+    show_default=True,
+    metavar="N",
+    help="Maximum number of changes.",
 )
 def history(connection: Connection, output: Output, price_list: str, sku: str, version: int | None, limit: int) -> None:
-    """Show how the price of a sku came about.
+    """Show the history of a price.
 
-    The versions that changed it, newest first.
+    Lists the versions that changed the price of the sku, newest first.
     """
     data = connection.query(HISTORY, name=price_list, sku=sku, version=version, first=limit)
-    at = f" in version {version}" if version else ""
-    snapshot = found(data["snapshot"], f"list {price_list!r} with a price{at}", "`pricebook lists` names the lists.")
-    advice = "Where an earlier version had it, look back from there, with --version."
-    price = found(snapshot["price"], f"price of {sku!r} in version {snapshot['version']}", advice)
+    name = f"version {version} of {price_list!r}" if version else f"current version of a price list {price_list!r}"
+    snapshot = require(data["snapshot"], name, "`pricebook lists` shows all price lists.")
+    advice = "If an earlier version had it, start from that one with --version."
+    price = require(snapshot["price"], f"price of {sku!r} in version {snapshot['version']}", advice)
     output.rows(
         price["history"],
         [
@@ -150,5 +155,5 @@ def history(connection: Connection, output: Output, price_list: str, sku: str, v
             Column("CURRENCY", lambda row: row["price"] and row["price"]["currency"]),
             Column("NOTE", lambda row: None if row["price"] else "no price"),
         ],
-        "Nothing is known.",
+        "The price has no history.",
     )

@@ -1,4 +1,4 @@
-"""`pricebook retain` and `restore`: versions that go, and one that is brought back."""
+"""`pricebook retain` and `restore`: versions are expired, and an expired one is restored."""
 
 import click
 
@@ -28,25 +28,23 @@ mutation Restore($input: RestoreInput!) {
 
 @command("retain")
 @click.argument("price_list", metavar="[LIST]", required=False)
-@click.option("--dry-run", is_flag=True, help="Show what would go, and change nothing.")
+@click.option("--dry-run", is_flag=True, help="Show what would be expired and dropped, and change nothing.")
 def retain(connection: Connection, output: Output, price_list: str | None, dry_run: bool) -> None:
-    """Retire the versions that nothing keeps.
+    """Expire the versions that nothing keeps.
 
-    Those of LIST, or of all lists. Servers do it on their own; this does it now. A version goes in two steps, some
-    seconds apart, so that who reads it can keep it: the first run may retire nothing yet, so look with --dry-run and
-    run it again.
+    Applies to LIST, or to all lists. Servers do this regularly; this command does it now. A version expires in two
+    steps, some seconds apart, so that a process that reads it can keep it: the first run may expire nothing. Check
+    with --dry-run, and run the command again.
 
-    A version that was retired can be brought back with `pricebook restore` until the time that is shown; then its
-    layers are dropped.
+    An expired version can be restored with `pricebook restore` until the time shown; then its layers are dropped.
     """
     names = [price_list] if price_list else _names(connection)
     retained = [{"priceList": name, **_retain(connection, name, dry_run=dry_run)} for name in names]
     if output.as_json:
-        output.one(retained)
+        output.record(retained)
         return
-    rows = [row for each in retained for row in _rows(each)]
     output.rows(
-        rows,
+        [row for each in retained for row in _rows(each)],
         [
             Column("LIST", lambda row: row["priceList"]),
             Column("WHAT", lambda row: row["what"]),
@@ -54,13 +52,13 @@ def retain(connection: Connection, output: Output, price_list: str | None, dry_r
             Column("RESTORABLE UNTIL", lambda row: time(row["until"])),
             Column("REASON", lambda row: row["reason"]),
         ],
-        "Nothing goes." if dry_run else "Nothing went.",
+        "Nothing would change." if dry_run else "Nothing changed.",
     )
     if dry_run:
-        click.echo("A dry run: nothing was changed.", err=True)
+        click.echo("Dry run: nothing was changed.", err=True)
     else:
         click.echo(
-            "A version goes in two steps: what --dry-run still shows goes when you run it again.",
+            "Versions expire in two steps: run the command again for those that --dry-run still shows.",
             err=True,
         )
 
@@ -70,13 +68,13 @@ def retain(connection: Connection, output: Output, price_list: str | None, dry_r
 @click.argument("version", type=int)
 @reason_option
 def restore(connection: Connection, output: Output, price_list: str, version: int, reason: str) -> None:
-    """Bring back a version that retention took.
+    """Restore an expired version.
 
-    That can be done as long as its layers are there. The pointer stays where it is.
+    This is possible until its layers are dropped. The pointer does not move.
     """
     restored = connection.mutate(RESTORE, priceList=price_list, version=version, reason=reason)["priceList"]
     fields = [("version", restored["currentVersion"])]
-    output.one(restored, fields, f"Restored version {version} of {price_list}: it can be read, and gone back to.")
+    output.record(restored, fields, f"Restored version {version} of {price_list}: it can be read and rolled back to.")
 
 
 def _names(connection: Connection) -> list[str]:

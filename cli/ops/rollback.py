@@ -1,4 +1,4 @@
-"""`pricebook rollback`, `pin`, `unpin`: the pointer moved and held, what would change shown first."""
+"""`pricebook rollback`, `pin`, `unpin`: move and pin the pointer, after a preview of the changes."""
 
 import sys
 
@@ -6,53 +6,53 @@ import click
 
 from cli import exit_codes
 from cli.client.client import Json
-from cli.client.sync_client import ApiError
-from cli.ops.connection import Connection, command, found, found_list
-from cli.ops.diff import summarized, told
+from cli.client.errors import ApiError
+from cli.ops.connection import Connection, command, require, require_list
+from cli.ops.diff import summary_line, summary_of
 from cli.output import Output, time
 
-LOOK = """
-query Look($name: ID!, $version: Int!) {
+PREVIEW = """
+query Preview($name: ID!, $version: Int!) {
   priceList(name: $name) { currentVersion pin { version reason by at } }
   snapshot(priceList: $name, version: $version) { version size label publishedAt }
 }"""
 
-_MOVED = "priceList { name currentVersion pin { version reason by at } } userErrors { code message path }"
-ROLLBACK = f"mutation Rollback($input: RollbackInput!) {{ rollback(input: $input) {{ {_MOVED} }} }}"
-PIN = f"mutation Pin($input: PinInput!) {{ pin(input: $input) {{ {_MOVED} }} }}"
-UNPIN = f"mutation Unpin($input: UnpinInput!) {{ unpin(input: $input) {{ {_MOVED} }} }}"
+_PAYLOAD = "priceList { name currentVersion pin { version reason by at } } userErrors { code message path }"
+ROLLBACK = f"mutation Rollback($input: RollbackInput!) {{ rollback(input: $input) {{ {_PAYLOAD} }} }}"
+PIN = f"mutation Pin($input: PinInput!) {{ pin(input: $input) {{ {_PAYLOAD} }} }}"
+UNPIN = f"mutation Unpin($input: UnpinInput!) {{ unpin(input: $input) {{ {_PAYLOAD} }} }}"
 
-_EXITS = {exit_codes.REFUSED: "refused, declined, not found, or no answer; standard error says which"}
+_EXITS = {exit_codes.FAILURE: "refused, declined, not found, or no response; standard error gives the reason"}
 
-reason_option = click.option(
-    "--reason", required=True, metavar="TEXT", help="Why; it is kept with the event, for those who come after."
+reason_option = click.option("--reason", required=True, metavar="TEXT", help="The reason, recorded in the event.")
+yes_option = click.option(
+    "--yes", "-y", is_flag=True, help="Do not ask for confirmation; required if standard input is not a terminal."
 )
-yes_option = click.option("--yes", "-y", is_flag=True, help="Do not ask; needed where nobody is at a terminal.")
 
 
 @command("rollback", _EXITS)
 @click.argument("price_list", metavar="LIST")
 @click.argument("version", type=int)
 @reason_option
-@click.option("--no-pin", is_flag=True, help="Do not pin: the next batch that is valid is published.")
+@click.option("--no-pin", is_flag=True, help="Do not pin: the next valid batch is published.")
 @yes_option
 def rollback(
     connection: Connection, output: Output, price_list: str, version: int, reason: str, no_pin: bool, yes: bool
 ) -> None:
-    """Go back to an earlier version, at once.
+    """Roll back to an earlier version at once.
 
     VERSION becomes current again; nothing is copied.
 
-    What would change is shown first, and a question asked. What was confirmed is what happens: if another version
-    became current meanwhile, it is refused with CONFLICT and nothing is changed.
+    The command shows the changes and asks for confirmation. If another version becomes current before you confirm,
+    the rollback is refused with CONFLICT and nothing is changed.
 
-    The version is pinned, so that the next batch cannot undo it unseen: batches wait until `pricebook unpin`.
+    The version is pinned, so that the next batch cannot undo the rollback: batches wait until `pricebook unpin`.
     """
     current = _confirm(connection, price_list, version, yes=yes)
     payload = connection.mutate(
         ROLLBACK, priceList=price_list, toVersion=version, reason=reason, expectedVersion=current, pin=not no_pin
     )
-    _moved(output, payload["priceList"], f"Rolled back {price_list}: version {version} is current.")
+    _show(output, payload["priceList"], f"Rolled back {price_list}: version {version} is current.")
 
 
 @command("pin", _EXITS)
@@ -61,46 +61,47 @@ def rollback(
 @reason_option
 @yes_option
 def pin(connection: Connection, output: Output, price_list: str, version: int, reason: str, yes: bool) -> None:
-    """Hold a version of a price list.
+    """Pin a version of a price list.
 
-    Batches are sealed and wait, none is published until `pricebook unpin`.
+    New batches are sealed and wait; none is published until `pricebook unpin`.
 
-    If another version is current, the pointer moves: what would change is shown first, and a question asked.
+    If another version is current, the pointer moves: the command shows the changes and asks for confirmation.
     """
-    _confirm(connection, price_list, version, yes=yes, only_a_move=True)
+    _confirm(connection, price_list, version, yes=yes, only_if_moved=True)
     payload = connection.mutate(PIN, priceList=price_list, version=version, reason=reason)
-    _moved(output, payload["priceList"], f"Pinned {price_list} at version {version}.")
+    _show(output, payload["priceList"], f"Pinned {price_list} at version {version}.")
 
 
 @command("unpin")
 @click.argument("price_list", metavar="LIST")
 @reason_option
-@click.option("--publish-latest", is_flag=True, help="Publish the newest batch that waited; the others are rejected.")
+@click.option("--publish-latest", is_flag=True, help="Publish the newest waiting batch and reject the others.")
 def unpin(connection: Connection, output: Output, price_list: str, reason: str, publish_latest: bool) -> None:
-    """Let a price list go: the next batch is published again.
+    """Unpin a price list: new batches are published again.
 
-    Batches that waited go on waiting, each for `pricebook approve` or `reject`, unless --publish-latest is given.
+    Batches that wait need `pricebook approve` or `reject`, unless --publish-latest is given.
     """
     latest = {"publishLatest": True} if publish_latest else {}
     payload = connection.mutate(UNPIN, priceList=price_list, reason=reason, **latest)
     shown = payload["priceList"]
-    _moved(output, shown, f"Unpinned {price_list}: version {shown['currentVersion']} is current.")
+    _show(output, shown, f"Unpinned {price_list}: version {shown['currentVersion']} is current.")
 
 
 def _confirm(
-    connection: Connection, price_list: str, version: int, *, yes: bool, only_a_move: bool = False
+    connection: Connection, price_list: str, version: int, *, yes: bool, only_if_moved: bool = False
 ) -> int | None:
-    """Show what a move would change, and ask; return the version that was shown as current.
+    """Show what a move would change and ask for confirmation; return the version that was shown as current.
 
-    Raises `ApiError` where it is declined, `UsageError` where nobody can be asked.
+    Raises `ApiError` if the user declines, `UsageError` if standard input is not a terminal.
     """
-    data = connection.query(LOOK, name=price_list, version=version)
-    current: int | None = found_list(data, price_list)["currentVersion"]
-    if only_a_move and current == version:
+    data = connection.query(PREVIEW, name=price_list, version=version)
+    current: int | None = require_list(data, price_list)["currentVersion"]
+    if only_if_moved and current == version:
         return current
-    target = found(data["snapshot"], f"version {version} of {price_list}", "`pricebook snapshots` names those kept.")
-    if not yes and not at_terminal():
-        raise click.UsageError("Nobody is at a terminal to be asked: look with `pricebook diff`, and say --yes.")
+    advice = "`pricebook snapshots` shows the versions that are kept."
+    target = require(data["snapshot"], f"version {version} of {price_list}", advice)
+    if not yes and not is_interactive():
+        raise click.UsageError("Standard input is not a terminal: check with `pricebook diff`, then use --yes.")
     _preview(connection, price_list, current, target)
     if not yes and not click.confirm(f"Make version {version} current?", err=True):
         raise ApiError("Declined: nothing was changed.")
@@ -114,16 +115,16 @@ def _preview(connection: Connection, price_list: str, current: int | None, targe
     click.echo(f"Current  version {'none' if current is None else current}", err=True)
     click.echo(f"Target   version {target['version']}, {target['size']:,} prices{published}{label}", err=True)
     if current is not None:
-        summary = summarized(connection, price_list, current, target["version"])
-        click.echo(f"Changes  {told(summary)}", err=True)
+        summary = summary_of(connection, price_list, current, target["version"])
+        click.echo(f"Changes  {summary_line(summary)}", err=True)
 
 
-def at_terminal() -> bool:
-    """Whether somebody can be asked."""
+def is_interactive() -> bool:
+    """Whether standard input is a terminal."""
     return sys.stdin.isatty()
 
 
-def _moved(output: Output, price_list: Json, said: str) -> None:
-    held = price_list["pin"]
-    pinned = held and f"at {held['version']} by {held['by']}: {held['reason']}"
-    output.one(price_list, [("version", price_list["currentVersion"]), ("pinned", pinned or "no")], said)
+def _show(output: Output, price_list: Json, message: str) -> None:
+    pin = price_list["pin"]
+    pinned = f"at {pin['version']} by {pin['by']}: {pin['reason']}" if pin else "no"
+    output.record(price_list, [("version", price_list["currentVersion"]), ("pinned", pinned)], message)

@@ -1,1 +1,1 @@
-"""`pricebook serve`: sockets, workers, metrics and a graceful end."""
+"""`pricebook serve`: sockets, workers, metrics and a graceful shutdown."""

@@ -1,4 +1,4 @@
-"""`pricebook serve`: the server, for production and for whoever brings their own MongoDB."""
+"""`pricebook serve`: the server."""
 
 import os
 import socket
@@ -7,48 +7,50 @@ from logging.config import dictConfig
 import click
 import uvicorn
 
-from cli.serve.graceful_server import FINISH_SECONDS, Server
+from cli.serve.graceful_server import FINISH_TIMEOUT_SECONDS, Server
 from cli.serve.metrics_server import metrics_server
 from cli.serve.workers import Workers
 from cli.startup import (
     BACKLOG,
     BadSettings,
-    address_of,
     database,
     interrupt_on_stop_signals,
     listen,
+    log_or_print,
     read_settings,
-    say,
+    url_of,
 )
 from graph.settings import VARIABLES, Settings
 from graph.telemetry.logs import log_config
 from graph.telemetry.traces import TRACES, TracesError
 
-IDLE_SECONDS = 75
-"""How long an idle connection is kept: longer than by load balancers, which keep it for a minute, so that they close it
-and never use one that is being closed."""
+IDLE_TIMEOUT_SECONDS = 75
+"""How long an idle connection is kept: longer than load balancers keep it, usually 60 s, so that they close it first
+and never send a request on a connection that the server is closing."""
 
-_MANUAL = "\b\nSettings, from the environment:\n\n" + "\n\n".join(
+_SETTINGS_HELP = "\b\nSettings, from the environment:\n\n" + "\n\n".join(
     f"\b\n  {variable.name}{f' (default {variable.default})' if variable.default else ''}\n"
     f"      {variable.meaning.replace('`', '')}"
     for variable in VARIABLES
 )
 
 
-@click.command(epilog=_MANUAL)
-@click.option("--fd", type=int, help="Serve on this inherited, listening socket instead of host and port.")
+@click.command(epilog=_SETTINGS_HELP)
+@click.option(
+    "--fd", type=int, help="Serve on this inherited listening socket, not on host and port."
+)
 def serve(fd: int | None) -> None:
-    """Run the server until it is told to stop.
+    """Run the server until a signal stops it.
 
-    GraphQL is served on /graphql, to programs by POST and to a browser as an editor; /healthz tells whether
-    the process lives, /readyz whether it can take requests.
+    /graphql serves GraphQL to programs, and an editor to browsers; /healthz reports whether the process lives, /readyz
+    whether it accepts requests.
 
-    On SIGTERM the server drains: /readyz answers 503 at once, and after PRICEBOOK_DRAIN_SECONDS, in which the
-    balancer turns elsewhere, it takes no more connections, completes subscriptions, finishes what is in flight,
-    then stops the embedded MongoDB if it started one. Ctrl-C leaves out the drain time. SIGHUP replaces the
-    workers one at a time, where there are several.
+    On SIGTERM the server drains: /readyz responds 503 at once. After PRICEBOOK_DRAIN_SECONDS, in which load balancers
+    move their traffic away, the server refuses new connections, completes subscriptions, finishes requests in
+    progress, and stops the embedded MongoDB if it started one. Ctrl-C skips the drain time. SIGHUP replaces the
+    workers one at a time, if there are several.
 
-    Exit codes: 0 stopped as told, 1 MongoDB could not be started, 2 bad settings or the port is taken,
+    Exit codes: 0 stopped by a signal, 1 MongoDB could not be started, 2 a setting is invalid or the port is in use,
     3 the application could not start.
     """
     settings = read_settings()
@@ -61,10 +63,10 @@ def serve(fd: int | None) -> None:
         listener = socket.socket(fileno=fd)
     try:
         with listener, metrics_server(settings.host, settings.metrics_port), database(settings) as settings:
-            say(f"Listening on {address_of(listener)}/graphql")
+            log_or_print(f"Listening on {url_of(listener)}/graphql")
             _run(settings, listener)
     except KeyboardInterrupt:
-        say("Stopped.")
+        log_or_print("Stopped.")
 
 
 def _check_traces() -> None:
@@ -75,7 +77,7 @@ def _check_traces() -> None:
 
 
 def _run(settings: Settings, listener: socket.socket) -> None:
-    # Worker processes and the application's factory read the settings from here.
+    # Worker processes and the application factory read the settings from the environment.
     os.environ.update(settings.to_environment())
     config = uvicorn.Config(
         "graph.app:app_from_environment",
@@ -83,17 +85,17 @@ def _run(settings: Settings, listener: socket.socket) -> None:
         loop="uvloop",
         http="httptools",
         ws="websockets-sansio",
-        proxy_headers=False,  # `graph.middleware.trusted_proxies` reads them, and only where they matter
+        proxy_headers=False,  # `graph.middleware.trusted_proxies` reads them from trusted proxies only
         lifespan="on",
         backlog=BACKLOG,
         log_config=log_config(settings.log_level, settings.log_format),
         access_log=settings.log_level == "debug",
         server_header=False,
-        timeout_graceful_shutdown=FINISH_SECONDS,
-        timeout_keep_alive=IDLE_SECONDS,
+        timeout_graceful_shutdown=FINISH_TIMEOUT_SECONDS,
+        timeout_keep_alive=IDLE_TIMEOUT_SECONDS,
     )
     if settings.workers == 1:
         Server(config, settings.drain_seconds).run(sockets=[listener])
         return
     Workers(config, listener, settings.drain_seconds).run(settings.workers)
-    raise KeyboardInterrupt  # as a single server raises it: both only end when they are told to
+    raise KeyboardInterrupt  # as a single server does: both end only by a signal

@@ -1,10 +1,14 @@
-"""A server that goes away without a failed request: it drains, then ends.
+"""A server that shuts down without a failed request: it drains, then ends.
 
-On SIGTERM, in this order: `/readyz` answers 503 and every answer closes its connection, so that balancers turn
-elsewhere; after the drain time nobody new is let in, and subscriptions are completed; who just came has a moment to
-ask; what is in flight is answered; leases are given back. SIGINT, and a second SIGTERM, leave out the drain time.
+On SIGTERM it takes these steps:
 
-A worker that hands over to others, which listen on the same socket, takes no new connections from the beginning.
+1. `/readyz` responds 503 and every response closes its connection, so that load balancers move their traffic away.
+2. After the drain time it blocks new connections, accepts those in the queue, and completes subscriptions.
+3. Connections that were accepted last have a moment to send a request.
+4. Requests in progress are finished, and leases are released.
+
+SIGINT, and a second SIGTERM, skip the drain time. A worker that hands over to other workers on the same socket stops
+accepting connections at once.
 """
 
 import asyncio
@@ -16,19 +20,19 @@ from types import FrameType
 
 import uvicorn
 
-from cli.serve.socket_drain import let_in, let_nobody_in, waiting
+from cli.serve.socket_drain import block_connections, queue_length, unblock_connections
 from graph.drain import Drain
 
-FINISH_SECONDS = 20
-"""How long requests in flight are waited for."""
+FINISH_TIMEOUT_SECONDS = 20
+"""Longest wait for requests in progress."""
 
-ACCEPT_SECONDS = 2.0
-"""How long accepting who is in the queue of the socket may take."""
+ACCEPT_TIMEOUT_SECONDS = 2.0
+"""Longest time to accept the connections in the queue of the socket."""
 
 LAST_REQUEST_GRACE_SECONDS = 0.5
-"""How long who was let in last may take to send a request, and a subscription to be completed."""
+"""Time for the last connections to send a request, and for subscriptions to complete."""
 
-_LOOK_SECONDS = 0.01
+_POLL_INTERVAL_SECONDS = 0.01
 
 _CLOSE = (b"connection", b"close")
 
@@ -42,60 +46,60 @@ class Server(uvicorn.Server):
         super().__init__(config)
         self._drain_seconds = drain_seconds
         self._on_started = on_started
-        self._is_told_to_end = False
+        self._is_terminating = False
         self._drained_at: float | None = None
-        self._is_handed_over = False
+        self._has_handed_over = False
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Begin to serve."""
+        """Start to serve."""
         for each in sockets or ():
-            let_in(each)
+            unblock_connections(each)
         await super().startup(sockets)
         self._on_started()
-        if self._is_told_to_end and self.started:
-            self._begin()
+        if self._is_terminating and self.started:
+            self._start_draining()
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        """Begin to end, by a signal; one that comes while the server starts is heeded when it has."""
+        """Start to shut down on a signal; if the server is still starting, as soon as it has started."""
         super().handle_exit(sig, frame)
-        if sig == signal.SIGTERM and not self._is_told_to_end and self._drained_at is None:
-            self._is_told_to_end = True
+        if sig == signal.SIGTERM and not self._is_terminating and self._drained_at is None:
+            self._is_terminating = True
             self.should_exit = False
             if self.started:
-                self._begin()
+                self._start_draining()
 
     def hand_over(self) -> None:
-        """Begin to end, and leave new connections to others."""
-        self._is_handed_over = True
+        """Start to shut down, and leave new connections to other workers."""
+        self._has_handed_over = True
         if self._drained_at is None:
-            self._begin()
+            self._start_draining()
 
     async def on_tick(self, counter: int) -> bool:
-        """Tell whether to end now."""
-        if self._is_handed_over:
-            self._listen_no_longer()
+        """Return whether to shut down now."""
+        if self._has_handed_over:
+            self._stop_listening()
         is_drained = self._drained_at is not None and time.monotonic() >= self._drained_at
         return await super().on_tick(counter) or is_drained
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """End: answer what is in flight, and complete what has no end of its own."""
+        """Finish requests in progress and complete subscriptions."""
         if self._drained_at is None:
-            self._begin()
-        elif not self._is_handed_over:
+            self._start_draining()
+        elif not self._has_handed_over:
             for each in sockets or ():
-                await _accept_the_last(each)
-        self._listen_no_longer(sockets or ())
+                await _accept_queued(each)
+        self._stop_listening(sockets or ())
         self._drain.end_subscriptions()
         await asyncio.sleep(LAST_REQUEST_GRACE_SECONDS)
         await super().shutdown(sockets)
 
-    def _listen_no_longer(self, sockets: Sequence[socket.socket] = ()) -> None:
+    def _stop_listening(self, sockets: Sequence[socket.socket] = ()) -> None:
         for server in self.servers:
             server.close()
         for each in sockets:
             each.close()
 
-    def _begin(self) -> None:
+    def _start_draining(self) -> None:
         self._drained_at = time.monotonic() + self._drain_seconds
         self._drain.begin()
         self.config.encoded_headers.append(_CLOSE)
@@ -107,9 +111,9 @@ class Server(uvicorn.Server):
         return drain
 
 
-async def _accept_the_last(listener: socket.socket) -> None:
-    let_nobody_in(listener)
-    for _ in range(int(ACCEPT_SECONDS / _LOOK_SECONDS)):
-        if not waiting(listener):
+async def _accept_queued(listener: socket.socket) -> None:
+    block_connections(listener)
+    for _ in range(int(ACCEPT_TIMEOUT_SECONDS / _POLL_INTERVAL_SECONDS)):
+        if not queue_length(listener):
             return
-        await asyncio.sleep(_LOOK_SECONDS)
+        await asyncio.sleep(_POLL_INTERVAL_SECONDS)

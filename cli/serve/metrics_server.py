@@ -1,7 +1,7 @@
-"""The metrics of a server, for Prometheus: those of all its processes together, on a port of their own.
+"""The Prometheus metrics of a server, added up over its processes and served on a separate port.
 
-Every process keeps its numbers in files of one folder (prometheus_client's multi-process mode), which this process,
-the parent of all, reads when it is asked.
+Each process writes its metrics to files in one folder (the multi-process mode of prometheus_client); this process, the
+parent of all, reads them on each scrape.
 """
 
 import os
@@ -11,39 +11,39 @@ from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from cli.startup import BadSettings, say
+from cli.startup import BadSettings, log_or_print
 
 _FOLDER = "PROMETHEUS_MULTIPROC_DIR"
 
 
 @contextmanager
 def metrics_server(host: str, port: int | None) -> Iterator[None]:
-    """Serve /metrics while the body runs; nothing without a port. Raises `BadSettings` where the port is taken."""
+    """Serve /metrics in the context, unless `port` is None. Raises `BadSettings` if the port is in use."""
     if port is None:
         yield
         return
     with TemporaryDirectory(prefix="pricebook-metrics-") as folder:
         os.environ[_FOLDER] = folder
-        # The library looks for the folder when it is imported, here and in each process that is started from here.
+        # The library reads the variable on import, in this process and in each child process.
         from prometheus_client import CollectorRegistry, Metric, start_http_server  # noqa: PLC0415
         from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead  # noqa: PLC0415
 
-        class Living(MultiProcessCollector):
-            """Leaves out the gauges of processes that ended."""
+        class LiveCollector(MultiProcessCollector):
+            """Omits the gauges of processes that have ended."""
 
             def collect(self) -> Iterable[Metric]:
-                for pid in _ended(Path(folder)):
+                for pid in _ended_processes(Path(folder)):
                     mark_process_dead(pid, folder)  # type: ignore[no-untyped-call]
                 return super().collect()  # type: ignore[no-any-return, no-untyped-call]
 
         registry = CollectorRegistry()
-        Living(registry, folder)  # type: ignore[no-untyped-call]
+        LiveCollector(registry, folder)  # type: ignore[no-untyped-call]
         try:
             server, thread = start_http_server(port, host, registry)
         except OSError as error:
-            why = f"Cannot listen on port {port} of {host} for metrics: {error.strerror}."
-            raise BadSettings(f"{why} Set PRICEBOOK_METRICS_PORT to another.") from error
-        say(f"Metrics on http://{f'[{host}]' if ':' in host else host}:{server.server_port}/metrics")
+            problem = f"Cannot listen on port {port} of {host} for metrics: {error.strerror}."
+            raise BadSettings(f"{problem} Set PRICEBOOK_METRICS_PORT to another port.") from error
+        log_or_print(f"Metrics on http://{f'[{host}]' if ':' in host else host}:{server.server_port}/metrics")
         try:
             yield
         finally:
@@ -52,12 +52,12 @@ def metrics_server(host: str, port: int | None) -> Iterator[None]:
             thread.join()
 
 
-def _ended(folder: Path) -> set[int]:
-    found = (re.fullmatch(r"gauge_live\w+_(\d+)\.db", file.name) for file in folder.iterdir())
-    return {int(each[1]) for each in found if each and not _runs(int(each[1]))}
+def _ended_processes(folder: Path) -> set[int]:
+    matches = (re.fullmatch(r"gauge_live\w+_(\d+)\.db", file.name) for file in folder.iterdir())
+    return {int(match[1]) for match in matches if match and not _is_running(int(match[1]))}
 
 
-def _runs(pid: int) -> bool:
+def _is_running(pid: int) -> bool:
     try:
         os.kill(pid, 0)
     except ProcessLookupError:

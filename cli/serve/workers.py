@@ -1,4 +1,4 @@
-"""The worker processes of a server: kept alive, replaced one at a time on SIGHUP, ended together."""
+"""The worker processes of a server: restarted when they end, replaced one at a time on SIGHUP."""
 
 import logging
 import multiprocessing
@@ -17,13 +17,14 @@ from uvicorn.config import STARTUP_FAILURE
 
 from cli.serve.graceful_server import Server
 
-READY_SECONDS = 60
-"""How long a worker may take until it serves; one that takes longer replaces no other."""
+WORKER_START_TIMEOUT_SECONDS = 60
+"""Longest start of a worker; one that takes longer replaces no other."""
 
 WATCH_INTERVAL_SECONDS = 0.2
+"""Interval at which the parent checks its workers."""
 
 _HAND_OVER = signal.SIGUSR1
-_END = (signal.SIGTERM, signal.SIGINT)
+_STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 _spawn = multiprocessing.get_context("spawn")
 
@@ -31,38 +32,40 @@ log = logging.getLogger("pricebook.cli")
 
 
 class Worker:
-    """A worker process, as its parent sees it."""
+    """A worker process, seen from its parent."""
 
     def __init__(self, config: Config, listener: socket.socket, drain_seconds: int) -> None:
         self._started = _spawn.Event()
-        self.process: SpawnProcess = _spawn.Process(target=_work, args=(config, listener, drain_seconds, self._started))
+        self.process: SpawnProcess = _spawn.Process(
+            target=_run_worker, args=(config, listener, drain_seconds, self._started)
+        )
         self.process.start()
 
     @property
-    def serves(self) -> bool:
-        """Whether it has begun to serve, and has not ended."""
+    def is_serving(self) -> bool:
+        """Whether the worker has started and has not ended."""
         return self._started.is_set() and self.process.is_alive()
 
-    def wait_until_it_serves(self) -> bool:
-        """Return whether it does, when it does, or cannot any more."""
+    def wait_until_serving(self) -> bool:
+        """Wait until the worker serves; return False if it ends or takes too long."""
         waited = 0.0
-        while self.process.is_alive() and waited < READY_SECONDS:
+        while self.process.is_alive() and waited < WORKER_START_TIMEOUT_SECONDS:
             if self._started.wait(WATCH_INTERVAL_SECONDS):
                 return True
             waited += WATCH_INTERVAL_SECONDS
         return False
 
-    def tell(self, number: signal.Signals) -> None:
-        """Send it a signal, unless it has ended."""
+    def send_signal(self, number: signal.Signals) -> None:
+        """Send a signal to the worker unless it has ended."""
         if self.process.is_alive() and self.process.pid is not None:
             os.kill(self.process.pid, number)
 
 
 class Workers:
-    """Some workers on one socket.
+    """Several workers on one socket.
 
-    SIGTERM lets all of them drain and end; SIGINT, or a second signal, lets them end without the drain time. SIGHUP
-    replaces them one after the other: each hands over when its successor serves.
+    On SIGTERM all workers drain and end; on SIGINT, or a second signal, they end without the drain time. On SIGHUP
+    they are replaced one after the other: each hands over as soon as its successor serves.
     """
 
     def __init__(self, config: Config, listener: socket.socket, drain_seconds: int) -> None:
@@ -73,18 +76,18 @@ class Workers:
         self._workers: list[Worker] = []
         self._leaving: list[Worker] = []
 
-    def run(self, number: int) -> None:
-        """Serve with so many workers until a signal ends it. Raises `SystemExit` when none of them can start."""
-        for each in (*_END, signal.SIGHUP):
+    def run(self, count: int) -> None:
+        """Serve with `count` workers until a stop signal. Raises `SystemExit` if none of them can start."""
+        for each in (*_STOP_SIGNALS, signal.SIGHUP):
             signal.signal(each, lambda number, _frame: self._signals.put(signal.Signals(number)))
-        self._workers = [self._start() for _ in range(number)]
-        told = None
-        while told not in _END:
-            if told is signal.SIGHUP:
+        self._workers = [self._start() for _ in range(count)]
+        received = None
+        while received not in _STOP_SIGNALS:
+            if received is signal.SIGHUP:
                 self._replace_all()
             self._keep_alive()
-            told = self._next_signal()
-        self._end(told)
+            received = self._next_signal()
+        self._stop(received)
 
     def _start(self) -> Worker:
         return Worker(self._config, self._listener, self._drain_seconds)
@@ -101,46 +104,46 @@ class Workers:
             code = worker.process.exitcode
             if code is None:
                 continue
-            if code == STARTUP_FAILURE and not any(each.serves for each in self._workers):
-                self._end(signal.SIGINT)
+            if code == STARTUP_FAILURE and not any(each.is_serving for each in self._workers):
+                self._stop(signal.SIGINT)
                 raise SystemExit(STARTUP_FAILURE)
-            log.warning("The worker %s ended with %s; another takes its place.", worker.process.pid, code)
+            log.warning("Worker %s ended with exit code %s; starting another.", worker.process.pid, code)
             self._workers[index] = self._start()
 
     def _replace_all(self) -> None:
         log.info("Replacing the workers, one at a time.")
         for index, worker in enumerate(self._workers):
             successor = self._start()
-            if not successor.wait_until_it_serves():
-                log.error("A new worker does not serve; the others are kept.")
+            if not successor.wait_until_serving():
+                log.error("A new worker did not start; the remaining workers are kept.")
                 successor.process.kill()
                 return
             self._workers[index] = successor
             self._leaving.append(worker)
-            worker.tell(_HAND_OVER)
+            worker.send_signal(_HAND_OVER)
         log.info("All workers were replaced.")
 
-    def _end(self, told: signal.Signals) -> None:
-        living = [each for each in (*self._workers, *self._leaving) if each.process.is_alive()]
-        _tell(living, told)
-        while any(each.process.is_alive() for each in living):
-            if self._next_signal() in _END:
-                _tell(living, signal.SIGINT)
+    def _stop(self, number: signal.Signals) -> None:
+        live_workers = [each for each in (*self._workers, *self._leaving) if each.process.is_alive()]
+        _send_signal(live_workers, number)
+        while any(each.process.is_alive() for each in live_workers):
+            if self._next_signal() in _STOP_SIGNALS:
+                _send_signal(live_workers, signal.SIGINT)
 
 
-def _tell(workers: Sequence[Worker], number: signal.Signals) -> None:
+def _send_signal(workers: Sequence[Worker], number: signal.Signals) -> None:
     for each in workers:
-        each.tell(number)
+        each.send_signal(number)
 
 
-def _work(config: Config, listener: socket.socket, drain_seconds: int, started: threading.Event) -> None:
-    """Be a worker. It ends with its parent, even when that is killed."""
+def _run_worker(config: Config, listener: socket.socket, drain_seconds: int, started: threading.Event) -> None:
+    """Run a worker, which ends with its parent, even if that is killed."""
     server = Server(config, drain_seconds, on_started=started.set)
-    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # a terminal that closes tells the parent, too
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # a closing terminal sends it to the parent too
     signal.signal(_HAND_OVER, lambda _number, _frame: server.hand_over())
     config.configure_logging()
     threading.Thread(target=_end_with_parent, daemon=True).start()
-    with suppress(KeyboardInterrupt):  # as it was told
+    with suppress(KeyboardInterrupt):  # uvicorn raises it after a stop signal
         server.run(sockets=[listener])
 
 

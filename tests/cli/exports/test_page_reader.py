@@ -1,4 +1,4 @@
-"""An export is one version, whole, whatever is published while it is read; and an import of it is the same version."""
+"""An export is one complete version, even if others are published; importing it gives the same version."""
 
 import asyncio
 import io
@@ -12,11 +12,11 @@ import pytest
 from click.testing import CliRunner, Result
 
 from cli import main
-from cli.client.sync_client import ApiError
+from cli.client.client import Json
+from cli.client.errors import ApiError
 from cli.exports import page_reader as module
-from cli.exports.file import written
+from cli.exports.file import write_atomically
 from cli.exports.page_reader import Exported, Exporter
-from cli.exports.rows import Json
 from storage import FileRows, Gates, Store, Unavailable
 from storage.files.price_file import MAX_FILE_BYTES
 from tests.graph.api import Api, row
@@ -32,14 +32,14 @@ ROWS = [
 CHECKSUM = "query ($l: ID!) { snapshot(priceList: $l) { version size batch { checksum } } }"
 
 
-def exporter(api: Api, version: int | None = None, meanwhile: Callable[[], Awaitable[Any]] | None = None) -> Exporter:
-    async def ask(document: str, variables: Json) -> Json:
+def exporter(api: Api, version: int | None = None, after_page: Callable[[], Awaitable[Any]] | None = None) -> Exporter:
+    async def execute(document: str, variables: Json) -> Json:
         data = await api.data(document, **variables)
-        if meanwhile:
-            await meanwhile()
+        if after_page:
+            await after_page()
         return data
 
-    return Exporter(ask, "retail", version, lambda _done, _all: None)
+    return Exporter(execute, "retail", version, lambda _rows, _total: None)
 
 
 async def ndjson(export: Exporter) -> tuple[Exported, list[Json]]:
@@ -54,11 +54,11 @@ async def retail(api: Api) -> Api:
 
 
 @pytest.mark.parametrize("name", ["all.ndjson", "all.csv", "all.ndjson.gz", "all.csv.zst"])
-async def test_export_drop_import_is_the_same_version(retail: Api, tmp_path: Path, name: str) -> None:
+async def test_an_import_of_an_export_is_the_same_version(retail: Api, tmp_path: Path, name: str) -> None:
     await retail.publish("retail", ROWS)
     before = (await retail.data(CHECKSUM, l="retail"))["snapshot"]
     export = exporter(retail)
-    with written(tmp_path / name) as out:
+    with write_atomically(tmp_path / name) as out:
         await (export.csv(out) if ".csv" in name else export.ndjson(out))
 
     store = retail.runtime.store
@@ -69,7 +69,7 @@ async def test_export_drop_import_is_the_same_version(retail: Api, tmp_path: Pat
     assert (batch.stored, batch.checksum) == (before["size"], before["batch"]["checksum"])
 
 
-async def test_a_version_of_layers_is_exported_as_it_reads(retail: Api) -> None:
+async def test_a_version_with_several_layers_is_exported_merged(retail: Api) -> None:
     await retail.publish("retail", ROWS)
     merged = await retail.submit("retail", [row("P-2", "9.00"), row("P-9")], mode="MERGE", remove=["P-1"])
     assert merged["batch"]["state"] == "PUBLISHED"
@@ -79,7 +79,7 @@ async def test_a_version_of_layers_is_exported_as_it_reads(retail: Api) -> None:
     assert (exported, earlier[1:]) == (Exported("retail", 1, 4), ROWS[1:])
 
 
-async def test_what_is_published_meanwhile_is_not_mixed_in(retail: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_versions_published_meanwhile_are_not_mixed_in(retail: Api, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "EXPORT", module.EXPORT.replace("first: 1000", "first: 2"))
     rows = [row(f"P-{n}", "1.00") for n in range(7)]
     await retail.publish("retail", rows)
@@ -87,7 +87,7 @@ async def test_what_is_published_meanwhile_is_not_mixed_in(retail: Api, monkeypa
     async def publish() -> None:
         await retail.publish("retail", [row(f"Q-{n}", "2.00") for n in range(9)])
 
-    assert await ndjson(exporter(retail, meanwhile=publish)) == (Exported("retail", 1, 7), rows)
+    assert await ndjson(exporter(retail, after_page=publish)) == (Exported("retail", 1, 7), rows)
 
 
 async def test_an_empty_version_is_an_empty_file(retail: Api) -> None:
@@ -100,42 +100,45 @@ async def test_an_empty_version_is_an_empty_file(retail: Api) -> None:
 
 
 async def test_a_list_without_a_version_cannot_be_exported(retail: Api) -> None:
-    with pytest.raises(ApiError, match="No version of a price list 'retail' is current"):
+    with pytest.raises(ApiError, match="no price list 'retail' with a current version"):
         await ndjson(exporter(retail))
 
 
 # The file
 
 
-def test_a_file_that_is_broken_off_leaves_what_was_there(tmp_path: Path) -> None:
+def test_a_failed_write_leaves_the_previous_file(tmp_path: Path) -> None:
     path = tmp_path / "prices.ndjson"
     path.write_bytes(b"before")
-    with pytest.raises(TypeError), written(path) as out:
+    with pytest.raises(TypeError), write_atomically(path) as out:
         out.writelines([b"half", None])  # type: ignore[list-item]
     assert [(each.name, each.read_bytes()) for each in tmp_path.iterdir()] == [("prices.ndjson", b"before")]
 
 
-def test_a_file_is_not_there_before_it_is_whole(tmp_path: Path) -> None:
+def test_a_file_appears_only_when_it_is_complete(tmp_path: Path) -> None:
     path = tmp_path / "prices.ndjson"
-    with written(path) as out:
+    with write_atomically(path) as out:
         out.write(b"all")
         assert not path.exists()
     assert path.read_bytes() == b"all"
 
 
-def test_a_folder_that_is_not_there_is_told(tmp_path: Path) -> None:
-    with pytest.raises(Exception, match="cannot be written: No such file or directory"), written(tmp_path / "a" / "b"):
+def test_a_missing_folder_is_an_error(tmp_path: Path) -> None:
+    with (
+        pytest.raises(Exception, match="cannot be written: No such file or directory"),
+        write_atomically(tmp_path / "a" / "b"),
+    ):
         raise AssertionError("It was opened.")
 
 
-# Straight to MongoDB
+# Directly on MongoDB
 
 
 def export(*arguments: str, **environment: str) -> Result:
     return CliRunner().invoke(main, ["export", *arguments, "--direct"], env=environment)
 
 
-async def test_without_a_server_it_goes_straight_to_mongodb(store: Store, mongodb_uri: str) -> None:
+async def test_without_a_server_it_reads_mongodb_directly(store: Store, mongodb_uri: str) -> None:
     await create(store)
     await published(store, [*ROWS])
     environment = {"PRICEBOOK_MONGODB_URI": mongodb_uri, "PRICEBOOK_MONGODB_DATABASE": store.db.name}
@@ -143,15 +146,15 @@ async def test_without_a_server_it_goes_straight_to_mongodb(store: Store, mongod
     assert result.exit_code == 0, result.output
     assert [json.loads(line)["sku"] for line in result.stdout.splitlines()] == [each["sku"] for each in ROWS]
     assert "Exported retail: version 1, 4 prices." in result.stderr
-    assert await store.db["processes"].count_documents({}) == 0, "it is no server"
+    assert await store.db["processes"].count_documents({}) == 0, "it is not a server"
 
 
-def test_straight_to_mongodb_wants_a_mongodb() -> None:
+def test_direct_requires_a_mongodb() -> None:
     result = export("retail", PRICEBOOK_MONGODB_URI="")
     assert (result.exit_code, "PRICEBOOK_MONGODB_URI" in result.stderr) == (2, True)
 
 
-def test_a_mongodb_that_does_not_answer_is_told() -> None:
+def test_a_mongodb_that_does_not_respond_is_an_error() -> None:
     with patch.object(Store, "open", side_effect=Unavailable("MongoDB does not answer: x")):
         result = export("retail", PRICEBOOK_MONGODB_URI="mongodb://127.0.0.1:1/")
     assert (result.exit_code, result.stderr) == (1, "Error: MongoDB does not answer: x\n")

@@ -1,10 +1,11 @@
-"""Rows of an export: what is written is what an import reads, price by price, in both formats."""
+"""The rows of an export: an import reads the same prices, in both formats."""
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cli.exports.rows import MAX_COLUMNS, Columns, Json, NotInCsv, ndjson_of, row_of
+from cli.client.client import Json
+from cli.exports.rows import MAX_COLUMNS, Columns, NotInCsv, ndjson_of, row_of
 from cli.imports.price_files import MAX_ROW_BYTES
 from tests.storage.reading import good
 
@@ -12,7 +13,7 @@ PRICE: Json = {"tiers": [], "validFrom": None, "validUntil": None, "attributes":
 
 
 def price(sku: str, amount: str = "1.00", **more: object) -> Json:
-    """A price as the API tells it."""
+    """A price as the API returns it."""
     return {"sku": sku, "amount": amount, "currency": "EUR", **PRICE, **more}
 
 
@@ -22,7 +23,7 @@ def csv_of(rows: list[Json]) -> bytes:
     return columns.header() + columns.lines(rows)
 
 
-# What a row may hold, of both formats: a sku without control characters, values of any characters.
+# Rows that both formats can represent: skus have no control characters, values have any characters.
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=12)
 SKUS = st.text(st.characters(exclude_categories=["Cs", "Cc", "Zl", "Zp"]), min_size=1, max_size=12)
 AMOUNTS = st.decimals(0, 10**6, places=2).map("{:f}".format)
@@ -57,32 +58,32 @@ def test_both_formats_are_read_as_the_same_prices(prices: list[Json]) -> None:
     assert [document.get("attributes", {}) for document in as_ndjson] == [each["attributes"] for each in prices]
 
 
-def test_ndjson_has_what_csv_cannot_say() -> None:
+def test_ndjson_represents_attributes_that_csv_cannot() -> None:
     attributes = {"a": None, "b": 1.0, "c": 2**62, "d": [{"e": True}], "f": "", "g ": "x", "": "y"}
     [document] = good("a.ndjson", ndjson_of([row_of(price("a", attributes=attributes))]))
     assert document["attributes"] == attributes
 
 
 @pytest.mark.parametrize("attributes", [{"a": 1}, {"a": None}, {"a": ["x"]}, {"a": ""}, {"a ": "x"}, {"": "x"}])
-def test_what_csv_cannot_say_is_refused_and_told(attributes: Json) -> None:
+def test_attributes_that_csv_cannot_represent_are_refused(attributes: Json) -> None:
     rows = [row_of(price("P-1", attributes={**attributes, "fine": "x"})), row_of(price("P-2"))]
     with pytest.raises(NotInCsv, match=r"P-1.*--format ndjson"):
         csv_of(rows)
 
 
-def test_an_attribute_is_looked_at_in_every_price() -> None:
+def test_an_attribute_is_checked_in_every_price() -> None:
     rows = [row_of(price(f"P-{n}", attributes={"a": value})) for n, value in enumerate(["x", "y", 3])]
     with pytest.raises(NotInCsv, match="P-2"):
         csv_of(rows)
 
 
-def test_what_would_be_no_table_is_refused() -> None:
+def test_too_many_columns_are_refused() -> None:
     rows = [row_of(price(f"P-{n}", attributes={f"name-{n}": "x"})) for n in range(MAX_COLUMNS + 1)]
     with pytest.raises(NotInCsv, match="10,001 columns"):
         csv_of(rows)
 
 
-def test_a_header_that_could_not_be_read_again_is_refused() -> None:
+def test_a_header_that_is_too_long_to_import_is_refused() -> None:
     rows = [row_of(price(f"P-{n}", attributes={f"{n}" * 8000: "x"})) for n in range(MAX_ROW_BYTES // 8000 + 1)]
     with pytest.raises(NotInCsv, match="header row"):
         csv_of(rows)

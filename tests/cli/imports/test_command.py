@@ -1,4 +1,4 @@
-"""`pricebook import`: what it sends, what it sends again, what it leaves out, and what it says in the end."""
+"""`pricebook import`: the parts it sends, repeats and skips, and the result it prints."""
 
 import asyncio
 import io
@@ -17,14 +17,15 @@ from graphql import build_schema, extend_schema, parse, validate
 from rich.console import Console
 
 from cli.client import client
-from cli.client.client import open_client
+from cli.client.client import open_http
 from cli.imports import batch_api, command, importer
-from cli.imports.chunks import Chunk
+from cli.imports.parts import Part
 from cli.imports.price_files import Format
-from cli.imports.progress import ImportProgress
-from tests.cli.imports.batch_server import Batch, BatchServer, Json, answer, error
+from cli.imports.transfer import Transfer
+from cli.progress import Progress
+from tests.cli.imports.batch_server import Batch, BatchServer, Json, error, response
 
-CONTRACT = Path(__file__).parents[1] / "graph" / "contract.graphql"
+CONTRACT = Path(__file__).parents[2] / "graph" / "contract.graphql"
 ADDED = "extend type Batch { sequences: [Int!]! } extend type ItemError { line: Int }"
 
 Run = Callable[..., Result]
@@ -45,20 +46,20 @@ def prices(tmp_path: Path) -> str:
 
 @pytest.fixture
 def run(server: BatchServer, monkeypatch: pytest.MonkeyPatch) -> Run:
-    """Runs the command with `--list eu --chunk-rows 2` and more arguments, against the server, without delays."""
+    """Runs the command with `--list eu --chunk-rows 2` and further arguments against the server, without delays."""
 
     def connect(_endpoint: str, token: str | None, _connections: int) -> httpx.AsyncClient:
         server.token = token
         return httpx.AsyncClient(transport=httpx.MockTransport(server))
 
-    monkeypatch.setattr(command, "open_client", connect)
-    monkeypatch.setattr(client, "FIRST_DELAY", 0)
-    monkeypatch.setattr(importer, "FIRST_POLL", 0)
+    monkeypatch.setattr(client, "open_http", connect)
+    monkeypatch.setattr(client, "FIRST_DELAY_SECONDS", 0)
+    monkeypatch.setattr(importer, "FIRST_POLL_INTERVAL_SECONDS", 0)
     monkeypatch.delenv("PRICEBOOK_ENDPOINT", raising=False)
 
     def run(*arguments: str, **environ: str) -> Result:
-        given = ["--list", "eu", "--chunk-rows", "2", *arguments]
-        result = CliRunner().invoke(command.import_, given, env=environ)
+        common = ["--list", "eu", "--chunk-rows", "2"]
+        result = CliRunner().invoke(command.import_, [*common, *arguments], env=environ)
         if result.exception and not isinstance(result.exception, SystemExit):
             raise result.exception
         return result
@@ -70,15 +71,15 @@ def rows(batch: Batch) -> list[str]:
     return [json.loads(line)["sku"] for (line,) in batch.rows]
 
 
-def bad(index: int, line: int | None = None, **more: str | None) -> dict[str, Any]:
+def invalid(index: int, line: int | None = None, **more: str | None) -> dict[str, Any]:
     item = {"index": index, "line": line, "sku": f"S{index}", "field": "amount", "code": "AMOUNT_NEGATIVE"}
     return {**item, "message": "-1 is negative.", **more}
 
 
-# ---------------------------------------------------------------- what is sent
+# ---------------------------------------------------------------- requests
 
 
-def test_a_file_is_sent_in_chunks_and_committed_with_their_number_and_size(
+def test_a_file_is_sent_in_parts_and_committed_with_their_number_and_size(
     run: Run, server: BatchServer, prices: str
 ) -> None:
     result = run(prices)
@@ -89,7 +90,7 @@ def test_a_file_is_sent_in_chunks_and_committed_with_their_number_and_size(
     assert result.stdout == "Published eu: version 7, 50,000 prices.\n"
 
 
-def test_the_chunks_of_a_csv_are_csv(run: Run, server: BatchServer, tmp_path: Path) -> None:
+def test_the_parts_of_a_csv_are_csv(run: Run, server: BatchServer, tmp_path: Path) -> None:
     file = tmp_path / "prices.csv"
     file.write_text("sku,amount,currency\nA,1,EUR\nB,2,EUR\nC,3,EUR\n")
     assert run(str(file)).exit_code == 0
@@ -100,11 +101,11 @@ def test_the_chunks_of_a_csv_are_csv(run: Run, server: BatchServer, tmp_path: Pa
     assert server.batch.names == {0: "0.csv.gz", 1: "1.csv.gz"}
 
 
-def test_the_options_go_into_the_order(run: Run, server: BatchServer, prices: str) -> None:
+def test_the_options_become_fields_of_the_request(run: Run, server: BatchServer, prices: str) -> None:
     run(prices)
-    sent = server.batch.sent
-    assert sent.pop("idempotencyKey").startswith("import-")
-    assert sent == {
+    request = server.batch.request
+    assert request.pop("idempotencyKey").startswith("import-")
+    assert request == {
         "priceList": "eu",
         "mode": "REPLACE",
         "publish": "WHEN_VALID",
@@ -115,7 +116,7 @@ def test_the_options_go_into_the_order(run: Run, server: BatchServer, prices: st
         prices,
         *("--mode", "merge", "--publish", "on-approval", "--expected-version", "3", "--label", "Mon", "--key", "k"),
     )
-    assert server.batch.sent == {
+    assert server.batch.request == {
         "priceList": "eu",
         "mode": "MERGE",
         "publish": "ON_APPROVAL",
@@ -125,7 +126,7 @@ def test_the_options_go_into_the_order(run: Run, server: BatchServer, prices: st
     }
 
 
-def test_skus_to_remove_are_parts_of_their_own_and_no_prices(
+def test_skus_to_remove_are_separate_parts_and_not_counted_as_prices(
     run: Run, server: BatchServer, prices: str, tmp_path: Path
 ) -> None:
     (tmp_path / "gone.txt").write_text("A\nB\nC\n")
@@ -142,13 +143,13 @@ def test_a_merge_may_only_remove(run: Run, server: BatchServer, tmp_path: Path) 
 
 
 @pytest.mark.parametrize("parallel", [1, 3])
-def test_so_many_chunks_are_under_way_at_once(run: Run, server: BatchServer, prices: str, parallel: int) -> None:
-    server.gather = parallel
+def test_parallel_bounds_the_concurrent_requests(run: Run, server: BatchServer, prices: str, parallel: int) -> None:
+    server.expected_concurrent = parallel
     assert run(prices, "--parallel", str(parallel)).exit_code == 0
-    assert server.most_under_way == parallel
+    assert server.max_concurrent == parallel
 
 
-def test_a_list_is_created_where_it_is_missing_and_asked_for(run: Run, server: BatchServer, prices: str) -> None:
+def test_a_missing_list_is_created_only_with_the_option(run: Run, server: BatchServer, prices: str) -> None:
     server.lists.clear()
     refused = run(prices)
     assert refused.exit_code == 1
@@ -159,23 +160,23 @@ def test_a_list_is_created_where_it_is_missing_and_asked_for(run: Run, server: B
     assert "Created" not in again.stderr
 
 
-def test_the_token_of_the_environment_goes_out_as_bearer(run: Run, server: BatchServer, prices: str) -> None:
+def test_the_token_of_the_environment_is_sent_as_bearer_token(run: Run, server: BatchServer, prices: str) -> None:
     run(prices, PRICEBOOK_TOKEN="t0ps3cret")
     assert server.token == "t0ps3cret"
-    assert open_client("http://pricebook.test", "t0ps3cret", 1).headers["authorization"] == "Bearer t0ps3cret"
-    assert "authorization" not in open_client("http://pricebook.test", None, 1).headers
+    assert open_http("http://pricebook.test", "t0ps3cret", 1).headers["authorization"] == "Bearer t0ps3cret"
+    assert "authorization" not in open_http("http://pricebook.test", None, 1).headers
 
 
-def test_files_come_with_a_header_that_no_form_can_send(run: Run, server: BatchServer, prices: str) -> None:
+def test_files_are_sent_with_a_header_that_forms_cannot_send(run: Run, server: BatchServer, prices: str) -> None:
     server.faults["append"] = [httpx.Response(400, text="stop here")]
     run(prices)
     assert server.headers["graphql-require-preflight"] == "1"
 
 
 @pytest.mark.parametrize(
-    "document", [batch_api.CREATE, batch_api.OPEN, batch_api.APPEND, batch_api.COMMIT, batch_api.LOOK]
+    "document", [batch_api.CREATE, batch_api.OPEN, batch_api.APPEND, batch_api.COMMIT, batch_api.STATUS]
 )
-def test_the_documents_are_valid_by_the_contract(document: str) -> None:
+def test_the_documents_are_valid_against_the_schema(document: str) -> None:
     schema = extend_schema(build_schema(CONTRACT.read_text()), parse(ADDED))
     assert validate(schema, parse(document)) == []
 
@@ -183,7 +184,7 @@ def test_the_documents_are_valid_by_the_contract(document: str) -> None:
 # ---------------------------------------------------------------- broken connections
 
 
-@pytest.mark.parametrize("operation", ["open", "append", "commit", "look"])
+@pytest.mark.parametrize("operation", ["open", "append", "commit", "status"])
 @pytest.mark.parametrize(
     "fault",
     [
@@ -198,10 +199,10 @@ def test_the_documents_are_valid_by_the_contract(document: str) -> None:
     ],
     ids=lambda fault: type(fault).__name__,
 )
-def test_what_is_broken_off_is_sent_again(
+def test_interrupted_requests_are_repeated(
     run: Run, server: BatchServer, prices: str, operation: str, fault: httpx.Response | Exception
 ) -> None:
-    server.finishing = 1
+    server.sealing_polls = 1
     server.faults[operation] = [fault, fault, fault]
     result = run(prices)
     assert result.exit_code == 0
@@ -209,103 +210,103 @@ def test_what_is_broken_off_is_sent_again(
     assert result.stderr.count("trying again in 0.0 s") == 3
 
 
-def test_an_answer_that_was_lost_does_no_harm(run: Run, server: BatchServer, prices: str) -> None:
-    """The server had stored the chunk; only the answer did not come."""
-    stored = server._append
+def test_a_lost_response_does_no_harm(run: Run, server: BatchServer, prices: str) -> None:
+    """The server has stored the part, but the response is lost."""
+    append = server._append
 
-    async def lose_the_first_answer(sent: Json, file: tuple[str, bytes] | None) -> httpx.Response:
-        response = await stored(sent, file)
+    async def lose_the_first_response(request: Json, file: tuple[str, bytes] | None) -> httpx.Response:
+        response = await append(request, file)
         if len(server.appended) == 1:
             raise httpx.ReadError("Connection reset by peer")
         return response
 
-    server._append = lose_the_first_answer  # type: ignore[method-assign]
+    server._append = lose_the_first_response  # type: ignore[method-assign]
     assert run(prices, "--parallel", "1").exit_code == 0
     assert server.appended == [0, 0, 1, 2, 3, 4]
 
 
-def test_a_server_that_never_answers_is_given_up_soon(run: Run, server: BatchServer, prices: str) -> None:
+def test_few_attempts_are_made_if_no_server_ever_responded(run: Run, server: BatchServer, prices: str) -> None:
     server.faults["open"] = [httpx.ConnectError("Connection refused")] * 100
     result = run(prices)
     assert result.exit_code == 1
-    assert server.asked["open"] == client.FIRST_TRIES
-    assert "No answer from http://127.0.0.1:8000/graphql after 4 tries" in result.stderr
+    assert server.requests["open"] == client.MAX_FIRST_ATTEMPTS
+    assert "No response from http://127.0.0.1:8000/graphql after 4 attempts" in result.stderr
     assert "Connection refused" in result.stderr
 
 
-def test_a_server_that_went_away_is_waited_for_but_not_for_ever(run: Run, server: BatchServer, prices: str) -> None:
+def test_many_attempts_are_made_if_the_server_responded_before(run: Run, server: BatchServer, prices: str) -> None:
     server.faults["append"] = [httpx.Response(503)] * 1000
     result = run(prices, "--parallel", "1")
     assert result.exit_code == 1
-    assert server.asked["append"] == client.TRIES
+    assert server.requests["append"] == client.MAX_ATTEMPTS
 
 
-def test_pauses_grow_with_jitter_and_the_server_may_say_how_long(
+def test_delays_grow_with_jitter_and_respect_retry_after(
     run: Run, server: BatchServer, prices: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    pauses = []
-    wait = asyncio.sleep
+    delays = []
+    original_sleep = asyncio.sleep
 
     async def sleep(seconds: float) -> None:
         if seconds:
-            pauses.append(seconds)
-        await wait(0)
+            delays.append(seconds)
+        await original_sleep(0)
 
     monkeypatch.setattr(asyncio, "sleep", sleep)
-    monkeypatch.setattr(client, "FIRST_DELAY", 0.5)
+    monkeypatch.setattr(client, "FIRST_DELAY_SECONDS", 0.5)
     server.faults["commit"] = [*[httpx.Response(503)] * 9, httpx.Response(429, headers={"Retry-After": "7"})]
     assert run(prices).exit_code == 0
-    for pause, most in zip(pauses[:9], [0.5, 1, 2, 4, 8, 15, 15, 15, 15], strict=True):
-        assert most / 2 <= pause <= most
-    assert pauses[9:] == [7]
+    for delay, longest in zip(delays[:9], [0.5, 1, 2, 4, 8, 15, 15, 15, 15], strict=True):
+        assert longest / 2 <= delay <= longest
+    assert delays[9:] == [7]
 
 
 @pytest.mark.parametrize(
-    ("response", "message"),
+    ("refusal", "message"),
     [
-        (httpx.Response(413, text="too large"), "answered 413, not GraphQL: too large"),
-        (httpx.Response(200, json=[]), "answered 200, not GraphQL"),
+        (httpx.Response(413, text="too large"), "responded 413, not GraphQL: too large"),
+        (httpx.Response(200, json=[]), "responded 200, not GraphQL"),
         (
             httpx.Response(401, json={"errors": [{"message": "No.", "extensions": {"code": "UNAUTHENTICATED"}}]}),
-            "answered with errors:\n  UNAUTHENTICATED: No.",
+            "responded with errors:\n  UNAUTHENTICATED: No.",
         ),
         (
-            answer(appendBatch={"batch": None, "userErrors": [error("LINE_TOO_LONG")]}),
+            response(appendBatch={"batch": None, "userErrors": [error("LINE_TOO_LONG")]}),
             "LINE_TOO_LONG: Read the manual.",
         ),
     ],
 )
-def test_what_is_refused_is_not_sent_again(
-    run: Run, server: BatchServer, prices: str, response: httpx.Response, message: str
+def test_refused_requests_are_not_repeated(
+    run: Run, server: BatchServer, prices: str, refusal: httpx.Response, message: str
 ) -> None:
-    server.faults["append"] = [response]
+    server.faults["append"] = [refusal]
     result = run(prices, "--parallel", "1")
     assert result.exit_code == 1
     assert message in result.stderr
-    assert server.asked["append"] == 1
+    assert server.requests["append"] == 1
     assert server.batch.committed is None
 
 
-def test_bad_items_in_a_chunk_are_told_at_once_and_the_others_looked_for(
+def test_invalid_items_are_reported_at_once_and_the_other_parts_still_sent(
     run: Run, server: BatchServer, prices: str
 ) -> None:
     server.bad_sequences = {1, 3}
-    server.outcome = {"state": "FAILED", "errorCount": 2, "errors": [bad(2), bad(6)]}
+    server.outcome = {"state": "FAILED", "errorCount": 2, "errors": [invalid(2), invalid(6)]}
     result = run(prices)
     assert result.exit_code == 1
-    assert result.stderr.count("Read the manual. Going on, so that the others are found too") == 1
+    assert result.stderr.count("Read the manual. Continuing, to find all invalid items") == 1
     assert sorted(server.appended) == [0, 1, 2, 3, 4]
     assert result.stdout.count("AMOUNT_NEGATIVE") == 2
 
 
-# ---------------------------------------------------------------- the same command again
+# ---------------------------------------------------------------- repeated commands
 
 
-def test_after_ctrl_c_the_same_command_sends_only_what_is_missing(run: Run, server: BatchServer, prices: str) -> None:
+def test_after_ctrl_c_the_same_command_sends_only_missing_parts(run: Run, server: BatchServer, prices: str) -> None:
     server.interrupt_after = 2
     first = run(prices, "--parallel", "1")
     assert first.exit_code == 130
-    assert "of batch b1 are stored; run the same command again to go on." in first.stderr
+    assert "of batch b1 are stored; run the same command again to resume." in first.stderr
     assert first.stdout == ""
     assert server.batch.committed is None
     stored = set(server.batch.parts)
@@ -313,18 +314,18 @@ def test_after_ctrl_c_the_same_command_sends_only_what_is_missing(run: Run, serv
     server.appended.clear()
     second = run(prices)
     assert second.exit_code == 0
-    assert f"Going on with batch b1: {len(stored)} of its chunks are stored already." in second.stderr
+    assert f"Resuming batch b1: {len(stored)} of its parts are already stored." in second.stderr
     assert sorted(server.appended) == sorted(set(range(5)) - stored)
     assert rows(server.batch) == [f"S{number}" for number in range(10)]
     assert server.batch.committed == {"batch": "b1", "parts": 5, "size": 10}
 
 
-def test_ctrl_c_while_it_is_published_leaves_it_to_the_server(run: Run, server: BatchServer, prices: str) -> None:
-    server.finishing, server.interrupt_on_look = 3, True
+def test_ctrl_c_during_publication_does_not_stop_it(run: Run, server: BatchServer, prices: str) -> None:
+    server.sealing_polls, server.interrupt_on_status = 3, True
     first = run(prices)
     assert first.exit_code == 130
     assert "Batch b1 is being published; run the same command again" in first.stderr
-    server.interrupt_on_look = False
+    server.interrupt_on_status = False
     server.appended.clear()
     second = run(prices)
     assert second.exit_code == 0
@@ -332,17 +333,17 @@ def test_ctrl_c_while_it_is_published_leaves_it_to_the_server(run: Run, server: 
     assert "Published eu: version 7" in second.stdout
 
 
-def test_a_file_that_was_published_is_not_sent_again(run: Run, server: BatchServer, prices: str) -> None:
+def test_a_published_file_is_not_sent_again(run: Run, server: BatchServer, prices: str) -> None:
     run(prices)
     server.appended.clear()
     again = run(prices, "--parallel", "2")
     assert again.exit_code == 0
     assert server.appended == []
     assert len(server.batches) == 1
-    assert "Batch b1 was sent by an earlier run, and nothing is sent again." in again.stderr
+    assert "An earlier run sent batch b1; nothing is sent again." in again.stderr
 
 
-def test_another_content_or_option_is_another_batch(run: Run, server: BatchServer, prices: str, tmp_path: Path) -> None:
+def test_other_content_or_options_are_another_batch(run: Run, server: BatchServer, prices: str, tmp_path: Path) -> None:
     run(prices)
     run(prices, "--chunk-rows", "3")
     run(prices, "--mode", "merge")
@@ -358,7 +359,7 @@ def test_another_content_or_option_is_another_batch(run: Run, server: BatchServe
 
 
 @pytest.mark.parametrize("state", ["ABORTED", "REJECTED", "FAILED"])
-def test_a_batch_that_came_to_nothing_is_begun_anew(run: Run, server: BatchServer, prices: str, state: str) -> None:
+def test_a_failed_batch_is_replaced_by_a_new_one(run: Run, server: BatchServer, prices: str, state: str) -> None:
     server.outcome = {"state": state}
     assert run(prices).exit_code == 1
     server.outcome = {"state": "PUBLISHED"}
@@ -368,8 +369,8 @@ def test_a_batch_that_came_to_nothing_is_begun_anew(run: Run, server: BatchServe
     assert rows(server.batches[second]) == [f"S{number}" for number in range(10)]
 
 
-def test_bad_items_are_shown_again_and_not_sent_again(run: Run, server: BatchServer, prices: str) -> None:
-    server.outcome = {"state": "FAILED", "errorCount": 1, "errors": [bad(3)]}
+def test_invalid_items_are_shown_again_and_not_sent_again(run: Run, server: BatchServer, prices: str) -> None:
+    server.outcome = {"state": "FAILED", "errorCount": 1, "errors": [invalid(3)]}
     assert run(prices).exit_code == 1
     server.appended.clear()
     again = run(prices)
@@ -378,16 +379,14 @@ def test_bad_items_are_shown_again_and_not_sent_again(run: Run, server: BatchSer
     assert "AMOUNT_NEGATIVE" in again.stdout
 
 
-def test_under_a_key_of_ones_own_a_batch_that_came_to_nothing_stays_so(
-    run: Run, server: BatchServer, prices: str
-) -> None:
+def test_under_the_users_key_a_failed_batch_is_not_replaced(run: Run, server: BatchServer, prices: str) -> None:
     server.outcome = {"state": "ABORTED"}
     run(prices, "--key", "mine")
     assert run(prices, "--key", "mine").exit_code == 1
     assert list(server.batches) == ["mine"]
 
 
-def test_under_a_key_of_ones_own_the_server_compares_what_is_stored(run: Run, server: BatchServer, prices: str) -> None:
+def test_under_the_users_key_the_server_compares_stored_parts(run: Run, server: BatchServer, prices: str) -> None:
     server.interrupt_after = 2
     assert run(prices, "--key", "mine", "--parallel", "1").exit_code == 130
     server.appended.clear()
@@ -398,45 +397,45 @@ def test_under_a_key_of_ones_own_the_server_compares_what_is_stored(run: Run, se
     assert server.batch.committed is None
 
 
-# ---------------------------------------------------------------- the end
+# ---------------------------------------------------------------- results
 
 
-def test_a_batch_that_the_server_works_on_is_waited_for(run: Run, server: BatchServer, prices: str) -> None:
-    server.finishing = 3
+def test_a_batch_that_is_being_sealed_is_polled(run: Run, server: BatchServer, prices: str) -> None:
+    server.sealing_polls = 3
     result = run(prices)
     assert result.exit_code == 0
-    assert server.asked["look"] == 3
+    assert server.requests["status"] == 3
     assert result.stdout == "Published eu: version 7, 50,000 prices.\n"
 
 
-def test_a_commit_that_found_another_at_work_is_repeated(run: Run, server: BatchServer, prices: str) -> None:
+def test_a_commit_is_repeated_while_the_batch_is_open(run: Run, server: BatchServer, prices: str) -> None:
     server.faults["commit"] = [
-        answer(commitBatch={"batch": {"id": "b1", "state": "OPEN"}, "snapshot": None, "userErrors": []})
+        response(commitBatch={"batch": {"id": "b1", "state": "OPEN"}, "snapshot": None, "userErrors": []})
     ]
     assert run(prices).exit_code == 0
-    assert server.asked["commit"] == 2
+    assert server.requests["commit"] == 2
 
 
-def test_wait_returns_when_every_server_answers_with_the_version(run: Run, server: BatchServer, prices: str) -> None:
+def test_wait_returns_when_every_server_serves_the_version(run: Run, server: BatchServer, prices: str) -> None:
     server.served = [None, {"by": 0, "of": 0}, {"by": 1, "of": 3}, {"by": 2, "of": 3}, {"by": 3, "of": 3}]
     result = run(prices, "--wait")
     assert result.exit_code == 0
-    assert result.stdout == "Published eu: version 7, 50,000 prices; 3 of 3 servers answer with it.\n"
+    assert result.stdout == "Published eu: version 7, 50,000 prices; 3 of 3 servers serve it.\n"
 
 
-def test_without_wait_it_returns_when_it_is_published(run: Run, server: BatchServer, prices: str) -> None:
+def test_without_wait_it_returns_after_publication(run: Run, server: BatchServer, prices: str) -> None:
     server.served = [{"by": 1, "of": 3}]
-    assert run(prices).stdout == "Published eu: version 7, 50,000 prices; 1 of 3 servers answer with it.\n"
-    assert server.asked["look"] == 0
+    assert run(prices).stdout == "Published eu: version 7, 50,000 prices; 1 of 3 servers serve it.\n"
+    assert server.requests["status"] == 0
 
 
-def test_bad_items_are_a_table_with_their_lines_in_the_file(run: Run, server: BatchServer, tmp_path: Path) -> None:
+def test_invalid_items_are_a_table_with_their_lines_in_the_file(run: Run, server: BatchServer, tmp_path: Path) -> None:
     file = tmp_path / "prices.csv"
     file.write_text('sku,amount,currency\nS0,1,EUR\n"S\n1",1,EUR\n\nS2,-1,EUR\nS3,-1,EUR\n')
     server.outcome = {
         "state": "FAILED",
         "errorCount": 250,
-        "errors": [bad(2, 2, sku="[red]\x1b[31m:smile:"), bad(3, 3, field=None)],
+        "errors": [invalid(2, 2, sku="[red]\x1b[31m:smile:"), invalid(3, 3, field=None)],
     }
     server.user_errors = [error("BATCH_INVALID")]
     result = run(str(file))
@@ -446,23 +445,23 @@ def test_bad_items_are_a_table_with_their_lines_in_the_file(run: Run, server: Ba
     assert ["2", "6", r"[red]\x1b[31m:smile:", "amount", "AMOUNT_NEGATIVE", "-1 is negative."] in lines
     assert ["3", "7", "S3", "AMOUNT_NEGATIVE", "-1 is negative."] in lines
     assert "Batch b1 of eu is FAILED: nothing is published.\n  BATCH_INVALID: Read the manual.\n" in result.stdout
-    assert "and 248 more bad items" in result.stdout
+    assert "and 248 more invalid items" in result.stdout
 
 
-def test_what_is_wrong_with_a_header_is_told_once(run: Run, server: BatchServer, tmp_path: Path) -> None:
+def test_an_error_in_the_header_is_reported_once(run: Run, server: BatchServer, tmp_path: Path) -> None:
     file = tmp_path / "prices.csv"
     file.write_text("\nsku,price,currency\nA,1,EUR\nB,1,EUR\nC,1,EUR\n")
     unknown = {"sku": None, "field": "price", "code": "COLUMN_UNKNOWN", "message": "There is no column 'price'."}
     missing = {"sku": None, "field": "amount", "code": "COLUMN_MISSING", "message": "It is missing."}
-    errors = [bad(0, 1, **unknown), bad(0, 1, **missing), bad(2, 1, **unknown), bad(2, 1, **missing)]
+    errors = [invalid(0, 1, **unknown), invalid(0, 1, **missing), invalid(2, 1, **unknown), invalid(2, 1, **missing)]
     server.outcome = {"state": "FAILED", "errorCount": 4, "errors": errors}
     result = run(str(file))
     assert result.stdout.count("COLUMN_UNKNOWN") == result.stdout.count("COLUMN_MISSING") == 1
     assert re.search(r"^ +2 +price +COLUMN_UNKNOWN", result.stdout, re.MULTILINE)
-    assert "more bad items" not in result.stdout
+    assert "more invalid items" not in result.stdout
 
 
-def test_a_batch_that_is_held_is_told_with_its_findings_and_how_to_approve_it(
+def test_a_held_batch_is_reported_with_its_findings_and_how_to_approve_it(
     run: Run, server: BatchServer, prices: str
 ) -> None:
     finding = {
@@ -504,20 +503,20 @@ def test_a_dry_run_exits_as_the_real_one_would(
     assert "nothing is published" in result.stdout
 
 
-def test_a_batch_that_a_gate_rejects_is_told_with_the_reason(run: Run, server: BatchServer, prices: str) -> None:
+def test_a_batch_that_a_gate_rejects_is_reported_with_the_reason(run: Run, server: BatchServer, prices: str) -> None:
     server.outcome = {"state": "REJECTED"}
     server.user_errors = [error("GATE_REJECTED")]
-    server.finishing = 2
+    server.sealing_polls = 2
     result = run(prices)
     assert result.exit_code == 1
     assert result.stdout == "Batch b1 of eu is REJECTED: nothing is published.\n  GATE_REJECTED: Read the manual.\n"
 
 
-def test_for_programs_the_batch_is_json(run: Run, server: BatchServer, tmp_path: Path, prices: str) -> None:
+def test_with_json_the_batch_is_printed_as_json(run: Run, server: BatchServer, tmp_path: Path, prices: str) -> None:
     batch = json.loads(run(prices, "--json").stdout)
     assert (batch["id"], batch["state"], batch["version"]) == ("b1", "PUBLISHED", 7)
     (tmp_path / "gone.txt").write_text("A\n\n\n\n")
-    server.outcome = {"state": "FAILED", "errorCount": 2, "errors": [bad(9, 2), bad(10, field="remove")]}
+    server.outcome = {"state": "FAILED", "errorCount": 2, "errors": [invalid(9, 2), invalid(10, field="remove")]}
     result = run(prices, "--json", "--mode", "merge", "--remove", str(tmp_path / "gone.txt"))
     assert result.exit_code == 1
     assert [error["line"] for error in json.loads(result.stdout)["errors"]] == [10, 1]
@@ -530,22 +529,22 @@ def test_for_programs_the_batch_is_json(run: Run, server: BatchServer, tmp_path:
     ("arguments", "message"),
     [
         ([], "Give a FILE, or --remove with --mode merge."),
-        (["FILE", "--remove", "FILE"], "--remove goes with --mode merge"),
+        (["FILE", "--remove", "FILE"], "--remove requires --mode merge"),
         (["missing.csv"], "does not exist"),
         (["FILE", "--chunk-rows", "0"], "--chunk-rows"),
         (["FILE", "--mode", "append"], "--mode"),
     ],
 )
-def test_a_command_line_that_is_wrong_sends_nothing(
+def test_an_invalid_command_line_sends_nothing(
     run: Run, server: BatchServer, prices: str, arguments: list[str], message: str
 ) -> None:
     result = run(*(prices if argument == "FILE" else argument for argument in arguments))
     assert result.exit_code == 2
     assert message in result.stderr
-    assert not server.asked
+    assert not server.requests
 
 
-def test_a_file_that_cannot_be_read_is_not_published(run: Run, server: BatchServer, tmp_path: Path) -> None:
+def test_an_unreadable_file_is_not_published(run: Run, server: BatchServer, tmp_path: Path) -> None:
     (tmp_path / "prices.csv.gz").write_bytes(b"sku,amount,currency\n")
     result = run(str(tmp_path / "prices.csv.gz"))
     assert result.exit_code == 1
@@ -553,9 +552,9 @@ def test_a_file_that_cannot_be_read_is_not_published(run: Run, server: BatchServ
     assert server.batch.committed is None
 
 
-def test_the_manual_tells_the_exit_codes() -> None:
-    manual = CliRunner().invoke(command.import_, ["--help"]).stdout
-    assert [int(code) for code in re.findall(r"^ +(\d+)  ", manual.split("Exit codes:")[1], re.MULTILINE)] == [
+def test_the_help_lists_exit_codes_and_options() -> None:
+    help_text = CliRunner().invoke(command.import_, ["--help"]).stdout
+    assert [int(code) for code in re.findall(r"^ +(\d+)  ", help_text.split("Exit codes:")[1], re.MULTILINE)] == [
         0,
         1,
         2,
@@ -564,44 +563,45 @@ def test_the_manual_tells_the_exit_codes() -> None:
     ]
     for option in command.import_.params:
         if isinstance(option, click.Option):
-            assert option.opts[0] in manual
+            assert option.opts[0] in help_text
 
 
 # ---------------------------------------------------------------- progress
 
 
-def chunk(number: int) -> Chunk:
-    return Chunk(number, Format.NDJSON, b"", [b"{}\n"] * 1000, 250)
+def part(number: int) -> Part:
+    return Part(number, Format.NDJSON, b"", [b"{}\n"] * 1000, 250)
 
 
-def test_progress_is_plain_lines_where_there_is_no_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_progress_is_plain_lines_without_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     now = 100.0
     monkeypatch.setattr(time, "monotonic", lambda: now)
-    console = Console(file=io.StringIO())
-    with ImportProgress(console, 1250) as progress:
-        progress.skipped(chunk(0))
-        progress.begin()
+    output = io.StringIO()
+    transfer = Transfer(1250)
+    with Progress("sending", Console(file=output)) as progress:
+        transfer.add_skipped(part(0))
+        transfer.start()
         for number in range(1, 4):
             now += 3
-            progress.sent(chunk(number))
-        progress.waiting("publishing")
-        progress.waiting("publishing")
-    assert console.file.getvalue().splitlines() == [  # type: ignore[attr-defined]
-        "  3,000 rows, 333 rows/s, 0:00:06 left",
-        "  publishing ...",
-    ]
+            transfer.add_sent(part(number))
+            progress.update(transfer.read_bytes, transfer.file_bytes, str(transfer))
+        progress.wait_for("publishing")
+        progress.wait_for("publishing")
+    assert output.getvalue().splitlines() == ["  sending 3,000 rows, 333 rows/s, 0:00:06 left", "  publishing ..."]
 
 
 def test_progress_is_a_bar_in_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     now = 100.0
     monkeypatch.setattr(time, "monotonic", lambda: now)
-    console = Console(file=io.StringIO(), force_terminal=True, width=120)
-    with ImportProgress(console, 1000) as progress:
-        progress.begin()
+    output = io.StringIO()
+    transfer = Transfer(1000)
+    with Progress("sending", Console(file=output, force_terminal=True, width=120)) as progress:
+        transfer.start()
         now += 4
-        progress.sent(chunk(0))
-        progress.note("connection broken")
-    shown = console.file.getvalue()  # type: ignore[attr-defined]
+        transfer.add_sent(part(0))
+        progress.update(transfer.read_bytes, transfer.file_bytes, str(transfer))
+        progress.note("connection failed")
+    shown = output.getvalue()
     assert "━" in shown
     assert "1,000 rows, 250 rows/s, 0:00:12 left" in shown
-    assert "connection broken" in shown
+    assert "connection failed" in shown

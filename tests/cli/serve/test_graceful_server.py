@@ -1,4 +1,4 @@
-"""A server process that is told to end."""
+"""The shutdown of a server process."""
 
 import asyncio
 import signal
@@ -19,8 +19,8 @@ from graph.drain import Drain
 from tests.waiting import DEADLINE_SECONDS
 
 
-class Starting:
-    """An application that starts when it is told to."""
+class SlowApplication:
+    """An application that starts when `may_start` is set."""
 
     def __init__(self) -> None:
         self.drain = Drain()
@@ -35,17 +35,17 @@ class Starting:
         yield {"runtime": SimpleNamespace(drain=self.drain)}
 
 
-async def test_who_is_told_to_end_while_it_starts_drains_when_it_has() -> None:
-    starting = Starting()
+async def test_a_sigterm_during_the_start_drains_after_the_start() -> None:
+    application = SlowApplication()
     with socket.create_server(("127.0.0.1", 0)) as listener:
         url = f"http://127.0.0.1:{listener.getsockname()[1]}/"
-        server = Server(uvicorn.Config(starting.app, log_config=None), drain_seconds=1)
+        server = Server(uvicorn.Config(application.app, log_config=None), drain_seconds=1)
         serving = asyncio.create_task(server._serve([listener]))
         async with asyncio.timeout(DEADLINE_SECONDS), httpx.AsyncClient(trust_env=False) as http:
-            await starting.is_starting.wait()
+            await application.is_starting.wait()
             server.handle_exit(signal.SIGTERM, None)
-            asked = asyncio.create_task(http.get(url))
-            starting.may_start.set()
-            assert (await asked).text == "here"
-            assert starting.drain.has_begun
+            request = asyncio.create_task(http.get(url))
+            application.may_start.set()
+            assert (await request).text == "here"
+            assert application.drain.has_begun
             await serving

@@ -1,26 +1,26 @@
-"""How a socket stops listening: who is in its queue is served, who comes later gets no connection."""
+"""Draining a socket: queued connections are accepted, later ones are blocked."""
 
 import socket
 import sys
 
 import pytest
 
-from cli.serve.socket_drain import let_in, let_nobody_in, waiting
+from cli.serve.socket_drain import block_connections, queue_length, unblock_connections
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the filter is Linux's")
 
 
-def test_who_waits_is_accepted_and_nobody_else_gets_in() -> None:
+def test_queued_connections_are_accepted_and_later_ones_blocked() -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         listener.settimeout(0.2)
-        assert waiting(listener) == 0
+        assert queue_length(listener) == 0
         with socket.create_connection(listener.getsockname(), 5) as client:
-            let_nobody_in(listener)
-            assert waiting(listener) == 1
+            block_connections(listener)
+            assert queue_length(listener) == 1
             with pytest.raises(TimeoutError):
                 socket.create_connection(listener.getsockname(), 0.2)
             accepted, address = listener.accept()
-            assert waiting(listener) == 0
+            assert queue_length(listener) == 0
             with accepted:
                 assert address == client.getsockname()
                 client.sendall(b"?")
@@ -29,10 +29,10 @@ def test_who_waits_is_accepted_and_nobody_else_gets_in() -> None:
                 listener.accept()
 
 
-def test_a_server_that_takes_the_socket_over_lets_in_again() -> None:
+def test_a_server_that_takes_over_the_socket_unblocks_it() -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        let_in(listener)
-        let_nobody_in(listener)
-        let_in(listener)
+        unblock_connections(listener)
+        block_connections(listener)
+        unblock_connections(listener)
         with socket.create_connection(listener.getsockname(), 5):
             pass

@@ -1,4 +1,4 @@
-"""The way around the API: the same documents, executed in this process on MongoDB, for the day the servers are down."""
+"""The transport of `--direct`: the API runs in this process, on MongoDB, when no server responds."""
 
 import getpass
 from collections.abc import AsyncIterator
@@ -8,7 +8,7 @@ from dataclasses import replace
 import httpx
 from starlette.types import Receive, Scope, Send
 
-from cli.client.sync_client import ApiError
+from cli.client.errors import ApiError
 from cli.startup import BadSettings
 from graph.app import GRAPHQL, create_app
 from graph.cache.response_cache import ResponseCache
@@ -20,20 +20,20 @@ from graph.settings import Settings
 from loaders import PointerCache
 from storage import explain
 
-ENDPOINT = f"http://direct{GRAPHQL}"
+DIRECT_ENDPOINT = f"http://direct{GRAPHQL}"
 
 
 @asynccontextmanager
-async def open_direct(settings: Settings) -> AsyncIterator[httpx.AsyncClient]:
-    """Yield an HTTP client that the API answers in this process, at `ENDPOINT`.
+async def open_direct_transport(settings: Settings) -> AsyncIterator[httpx.ASGITransport]:
+    """Run the API in this process and yield the transport that reaches it at `DIRECT_ENDPOINT`.
 
-    It serves nobody else: it follows no pointers but reads them, tells no heartbeat, and takes no work of others over.
-    Raises `ApiError` where MongoDB does not answer, and `BadSettings` where none is named.
+    The process is no server: it reads pointers instead of watching them, sends no heartbeat, and takes over no batches.
+    Raises `ApiError` if MongoDB does not respond, `BadSettings` if no MongoDB is configured.
     """
     uri = settings.mongodb_uri
     if uri is None:
-        raise BadSettings("Set PRICEBOOK_MONGODB_URI: --direct goes straight to MongoDB.")
-    # What is read is read once; and the documents of the command line are ours, whatever documents servers trust.
+        raise BadSettings("Set PRICEBOOK_MONGODB_URI: --direct connects to MongoDB.")
+    # A command reads everything once, so caches do not help; its documents need no allow-list.
     settings = replace(
         settings,
         cache_bytes=0,
@@ -58,15 +58,14 @@ async def open_direct(settings: Settings) -> AsyncIterator[httpx.AsyncClient]:
         await app({**scope, "state": {"runtime": runtime}}, receive, send)
 
     try:
-        async with httpx.AsyncClient(transport=httpx.ASGITransport(with_runtime)) as client:
-            yield client
+        yield httpx.ASGITransport(with_runtime)
     finally:
         await pointers.stop()
         await store.close()
 
 
 def operator() -> str:
-    """Return who acts, as events name them: there is no server to tell it, so it is the user of this machine."""
+    """Return the caller that events record: the user of this machine, since no server authenticates one."""
     try:
         return f"direct:{getpass.getuser()}"
     except (OSError, KeyError):  # a container's user may have no name

@@ -1,46 +1,46 @@
-"""Files cut into the chunks that a batch is sent in: the same files always give the same chunks."""
+"""Files split into the parts of a batch: the same files always give the same parts."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from cli.imports.price_files import FileRefused, Format, Row, RowFile
 
-CHUNK_BYTES = 16 << 20
-"""A chunk ends early rather than being larger, before compression; far below what servers take by default."""
+MAX_PART_BYTES = 16 << 20
+"""Largest part, before compression; far below the default limit of servers."""
 
-CUT = 1
-"""Which way of cutting this is: it goes into idempotency keys, so that two ways never mix in one batch."""
+SPLIT_VERSION = 1
+"""Version of the way files are split. Idempotency keys contain it, so that a batch never mixes two ways."""
 
 
 @dataclass(frozen=True, slots=True)
-class Chunk:
-    """Rows that go out as one part of a batch: prices, or skus to remove."""
+class Part:
+    """One part of a batch: rows of prices, or skus to remove."""
 
     sequence: int
     format: Format
     header: bytes
     rows: Sequence[bytes]
-    read: int
-    """How many bytes of the file, as it stands on the disk, were read for it."""
+    read_bytes: int
+    """Bytes of the file, as stored on disk, that were read for this part."""
 
     @property
     def prices(self) -> int:
-        """How many prices it has."""
+        """The number of prices."""
         return 0 if self.format is Format.SKUS else len(self.rows)
 
     def file(self) -> bytes:
-        """Return a chunk of prices as a file of its own, not compressed."""
+        """Return a part of prices as an uncompressed file."""
         return b"".join([self.header, *self.rows])
 
     def skus(self) -> list[str]:
-        """Return what a chunk of skus names."""
+        """Return the skus of a part of skus."""
         return [row.decode() for row in self.rows]
 
 
-def cut(files: Sequence[RowFile], chunk_rows: int) -> Iterator[Chunk]:
-    """Cut files, one after the other, into chunks of at most so many rows each.
+def split(files: Sequence[RowFile], part_rows: int) -> Iterator[Part]:
+    """Split files, one after the other, into parts of at most `part_rows` rows.
 
-    Raises `FileRefused`, also when a file is changed meanwhile.
+    Raises `FileRefused`, also if a file changes while it is read.
     """
     sequence = 0
     for file in files:
@@ -49,18 +49,18 @@ def cut(files: Sequence[RowFile], chunk_rows: int) -> Iterator[Chunk]:
             header, rows = file.read(raw)
             if file.format is Format.SKUS:
                 rows = _skus(file, rows)
-            for group in _groups(rows, chunk_rows):
-                yield Chunk(sequence, file.format, header.content, group, raw.tell() - position)
+            for group in _groups(rows, part_rows):
+                yield Part(sequence, file.format, header.content, group, raw.tell() - position)
                 position = raw.tell()
                 sequence += 1
         file.check_unchanged()
 
 
-def _groups(rows: Iterator[Row], most: int) -> Iterator[list[bytes]]:
+def _groups(rows: Iterator[Row], max_rows: int) -> Iterator[list[bytes]]:
     group: list[bytes] = []
     size = 0
     for row in rows:
-        if len(group) == most or (group and size + len(row.content) > CHUNK_BYTES):
+        if len(group) == max_rows or (group and size + len(row.content) > MAX_PART_BYTES):
             yield group
             group, size = [], 0
         group.append(row.content)
