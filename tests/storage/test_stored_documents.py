@@ -346,7 +346,7 @@ async def test_a_manifest_has_the_times_of_reading_and_expiring_only_once_they_a
     assert found.read_at is not None
     assert found.doomed_at is not None
     async with filled.client.start_session() as session:
-        await filled.snapshots.retire("retail", 1, session)
+        await filled.snapshots.expire("retail", 1, session)
     times = dict.fromkeys(("readAt", "doomedAt", "retiredAt"), datetime.datetime)
     await assert_stored(filled, "snapshots", [{**SNAPSHOTS[0], **times, "state": "RETIRED"}, SNAPSHOTS[1]])
     assert (await manifest()).retired_at is not None
