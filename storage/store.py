@@ -66,7 +66,7 @@ class Store:
         self.events = EventRepository(self.db)
         self.locks = Locks(self.db)
         self.processes = ProcessRepository(self.db)
-        self.pointer_moves = PointerMoves(client, self.db)
+        self.pointer_moves = PointerMoves(client, self.price_lists, self.snapshots, self.events)
         self.publisher = Publisher(client, self.db, self.pointer_moves, self.metrics)
         self.finisher = Finisher(
             self.price_lists,

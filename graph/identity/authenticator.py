@@ -98,7 +98,7 @@ class Authenticator:
 
     async def _note(self, key: ApiKey) -> None:
         try:
-            await self._api_keys.used(key.id)
+            await self._api_keys.note_use(key.id)
         except Exception as error:
             if not isinstance(explain(error), Unavailable):
                 raise

@@ -1,9 +1,9 @@
 """Mutations of price lists: settings, rollbacks, pins and retention."""
 
-from dataclasses import replace
 from typing import Annotated, cast
 
 import strawberry
+from msgspec.structs import replace
 
 from graph.context import Context, Info
 from graph.identity.requires import ADMINISTERING, OPERATING, needs

@@ -1,16 +1,16 @@
 """What rows do to a version, in numbers: added, removed, changed and unchanged prices."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from decimal import Decimal
+
+import msgspec
 
 from storage.mongodb.connection import Document
 
 LargestChange = tuple[Decimal, str]
 
 
-@dataclass(frozen=True, slots=True)
-class Changes:
+class Changes(msgspec.Struct, frozen=True, rename="camel"):
     """What some rows do to the version of layers `base`, in prices.
 
     A version is named by its layers, so that what was compared before a compaction is not taken for what is there
@@ -26,30 +26,9 @@ class Changes:
     largest_change: LargestChange | None = None
 
     def to_document(self) -> Document:
-        """Return what is stored with a part or a batch."""
-        return {
-            "base": list(self.base),
-            "added": self.added,
-            "removed": self.removed,
-            "changed": self.changed,
-            "unchanged": self.unchanged,
-            "currencies": sorted(self.currencies),
-            "largestChange": self.largest_change and [str(self.largest_change[0]), self.largest_change[1]],
-        }
-
-    @classmethod
-    def from_document(cls, document: Document) -> "Changes":
-        """Return what was stored with a part or a batch."""
-        largest = document["largestChange"]
-        return cls(
-            tuple(document["base"]),
-            document["added"],
-            document["removed"],
-            document["changed"],
-            document["unchanged"],
-            frozenset(document["currencies"]),
-            largest and (Decimal(largest[0]), largest[1]),
-        )
+        """Return the fields that are stored with a part or a batch."""
+        document: Document = msgspec.to_builtins(self, order="deterministic")
+        return document
 
 
 def together(parts: Iterable[Changes | None]) -> Changes | None:

@@ -1,34 +1,35 @@
-"""The parts of a chunked batch: which sequences were stored, and what was in each."""
+"""The parts of a batch that is sent in several requests, numbered by their `sequence`."""
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
 
+import msgspec
 from pymongo import ReturnDocument
 from pymongo.errors import DuplicateKeyError
 
 from storage.batches.changes import Changes
 from storage.layers.writer import Filled
 from storage.mongodb.connection import FORMAT, Database, Document, check_format
+from storage.mongodb.documents import to_builtins
 from storage.prices.checksum import Checksum
 from storage.prices.row_decoder import ItemError
 
 MAX_PARTS = 100_000
+"""Number of parts that a batch may have."""
 
 
-@dataclass(frozen=True, slots=True)
-class Part:
-    """What one sequence brought, and what its rows do to the version that was current as they came.
+class Part(msgspec.Struct, frozen=True, rename="camel"):
+    """The record of a part. `changes` compares its rows with the version that was current as they arrived.
 
-    `stored` is False while its rows are still being stored, or were broken off.
+    `stored` is False until all rows are stored.
     """
 
     sequence: int
     fingerprint: str | None
     stored: bool
-    prices: int
-    checksum: Checksum
-    errors: tuple[ItemError, ...]
-    error_count: int
+    prices: int = 0
+    checksum: Checksum = Checksum()
+    errors: tuple[ItemError, ...] = ()
+    error_count: int = 0
     changes: Changes | None = None
 
 
@@ -39,7 +40,7 @@ class PartRepository:
         self._collection = db["parts"]
 
     async def begin(self, batch: str, sequence: int, fingerprint: str | None) -> Part | None:
-        """Note that a sequence is being stored; return what is known of it from an earlier attempt, or None."""
+        """Record that a part is being stored; return the record of an earlier attempt, or None."""
         document = {"_id": _id(batch, sequence), "format": FORMAT, "stored": False, "fingerprint": fingerprint}
         try:
             await self._collection.insert_one(document)
@@ -48,18 +49,18 @@ class PartRepository:
         return None
 
     async def find(self, batch: str, sequence: int) -> Part | None:
-        """Return what is known of a sequence, or None."""
+        """Return a part, or None."""
         found = await self._collection.find_one({"_id": _id(batch, sequence)})
         return _from_document(found) if found else None
 
     async def forget(self, batch: str, sequence: int) -> None:
-        """Forget a sequence that brought nothing."""
+        """Delete the record of a part that is not stored."""
         await self._collection.delete_one({"_id": _id(batch, sequence), "stored": False})
 
     async def complete(
         self, batch: str, sequence: int, fingerprint: str, filled: Filled, prices: int, changes: Changes
     ) -> bool:
-        """Note that all rows of a sequence are stored; False where another attempt was first."""
+        """Record that all rows of a part are stored; return False if another attempt was first."""
         result = await self._collection.find_one_and_update(
             {"_id": _id(batch, sequence), "stored": False},
             {
@@ -69,7 +70,7 @@ class PartRepository:
                     "prices": prices,
                     "count": filled.stored.count,
                     "checksum": filled.stored.hex,
-                    "errors": [asdict(error) for error in filled.errors],
+                    "errors": to_builtins(filled.errors),
                     "errorCount": filled.error_count,
                     "changes": changes.to_document(),
                 }
@@ -79,20 +80,20 @@ class PartRepository:
         return result is not None
 
     async def of(self, batch: str) -> list[Part]:
-        """Return the parts of a batch, by sequence."""
+        """Return the parts of a batch, in the order of their sequences."""
         cursor = self._collection.find(_range(batch)).sort("_id", 1)
         return [_from_document(document) async for document in cursor]
 
     async def stored_sequences(self, batches: Sequence[str]) -> list[list[int]]:
-        """Return the sequences that are stored of each of these batches."""
-        wanted = {"$or": [_range(batch) for batch in batches], "stored": True}
+        """Return the sequences of the stored parts of each batch, in the order of the batches."""
+        query = {"$or": [_range(batch) for batch in batches], "stored": True}
         stored: dict[str, list[int]] = {batch: [] for batch in batches}
-        async for document in self._collection.find(wanted, {"_id": 1}).sort("_id", 1):
+        async for document in self._collection.find(query, {"_id": 1}).sort("_id", 1):
             stored[document["_id"]["batch"]].append(document["_id"]["sequence"])
         return [stored[batch] for batch in batches]
 
     async def drop(self, batch: str) -> None:
-        """Forget the parts of a batch that came to its end."""
+        """Delete the records of all parts of a batch."""
         await self._collection.delete_many(_range(batch))
 
 
@@ -106,13 +107,5 @@ def _range(batch: str) -> Document:
 
 def _from_document(document: Document) -> Part:
     check_format("part", document)
-    return Part(
-        document["_id"]["sequence"],
-        document["fingerprint"],
-        document["stored"],
-        document.get("prices", 0),
-        Checksum(document.get("count", 0), int(document.get("checksum", "0"), 16)),
-        tuple(ItemError(**error) for error in document.get("errors", ())),
-        document.get("errorCount", 0),
-        Changes.from_document(document["changes"]) if "changes" in document else None,
-    )
+    stored = Checksum(document.get("count", 0), int(document.get("checksum", "0"), 16))
+    return msgspec.convert({**document, "sequence": document["_id"]["sequence"], "checksum": stored}, Part)

@@ -1,41 +1,42 @@
-"""API keys: who may call without a token. Of a key only the hash is stored."""
+"""API keys: credentials for callers without a token. Only the hash of a key is stored."""
 
 import datetime
 import hashlib
 import secrets
 from collections.abc import Sequence
-from dataclasses import dataclass
 
+import msgspec
 from pymongo import ReturnDocument
 
 from storage.errors import InvalidArgument, Refused
-from storage.mongodb.connection import FORMAT, Database, Document, check_format
+from storage.mongodb.connection import Database, Document, check_format
+from storage.mongodb.documents import to_document
 from storage.mongodb.transaction import instant
 
 PREFIX = "pbk"
-"""What every key begins with, so that those who look for secrets in the wrong places find it."""
+"""Prefix of every key, by which secret scanners recognize it."""
 
 MAX_NAME = 100
+"""Number of characters that the name of a key may have."""
 
-_TAKEN = frozenset({"anonymous"})
+_RESERVED_NAMES = frozenset({"anonymous"})
 _ID_BYTES = 6
 _SECRET_BYTES = 32
 
 
 class ApiKeyNotFound(Refused):
-    """No key that can be used has that id."""
+    """The id belongs to no active key."""
 
     code = "API_KEY_NOT_FOUND"
 
     def __init__(self, key_id: str) -> None:
-        super().__init__(f"There is no key {key_id!r} that could be revoked. `pricebook keys list` names them.")
+        super().__init__(f"There is no active key {key_id!r}. `pricebook keys list` lists the keys.")
 
 
-@dataclass(frozen=True, slots=True)
-class ApiKey:
-    """What is known of a key. `grants` are texts as `prices:read:shop`; `last_used_at` is exact to a minute."""
+class ApiKey(msgspec.Struct, frozen=True, rename="camel"):
+    """The record of a key. A grant reads like `prices:read:shop`; `last_used_at` is exact to a minute."""
 
-    id: str
+    id: str = msgspec.field(name="_id")
     name: str
     grants: tuple[str, ...]
     created_at: datetime.datetime
@@ -45,7 +46,7 @@ class ApiKey:
     last_used_at: datetime.datetime | None
 
     def unused_for(self, seconds: float) -> bool:
-        """Whether its last use was so long ago, or there was none."""
+        """Whether the key was not used in the last `seconds`."""
         return self.last_used_at is None or (instant() - self.last_used_at).total_seconds() > seconds
 
 
@@ -58,34 +59,21 @@ class ApiKeyRepository:
     async def create(
         self, name: str, grants: Sequence[str], by: str, lifetime: datetime.timedelta | None = None
     ) -> tuple[ApiKey, str]:
-        """Create a key; return what is known of it, and the key itself, which nobody can tell again.
+        """Create a key; return its record and the key itself, which cannot be shown again.
 
-        Raises `InvalidArgument` for a name that events could not show.
+        Raises `InvalidArgument` for a name that is too long, not printable or reserved.
         """
-        if not 1 <= len(name) <= MAX_NAME or not name.isprintable() or name in _TAKEN:
-            raise InvalidArgument(
-                f"{name[:80]!r} cannot name a caller: use 1 to {MAX_NAME} characters that can be seen."
-            )
+        if not 1 <= len(name) <= MAX_NAME or not name.isprintable() or name in _RESERVED_NAMES:
+            raise InvalidArgument(f"{name[:80]!r} cannot name a caller: use 1 to {MAX_NAME} printable characters.")
         key_id, secret = secrets.token_hex(_ID_BYTES), secrets.token_urlsafe(_SECRET_BYTES)
         now = instant()
-        document = {
-            "_id": key_id,
-            "format": FORMAT,
-            "name": name,
-            "hash": _hash(secret),
-            "grants": list(grants),
-            "createdAt": now,
-            "createdBy": by,
-            "expiresAt": lifetime and now + lifetime,
-            "revokedAt": None,
-            "lastUsedAt": None,
-        }
-        await self._collection.insert_one(document)
-        return _from_document(document), f"{PREFIX}_{key_id}_{secret}"
+        key = ApiKey(key_id, name, tuple(grants), now, by, now + lifetime if lifetime else None, None, None)
+        await self._collection.insert_one({**to_document(key), "hash": _hash(secret)})
+        return key, f"{PREFIX}_{key_id}_{secret}"
 
     async def find(self, key: str) -> ApiKey | None:
-        """Return what is known of a key that may be used now; None for any other text."""
-        key_id, secret = _parts(key)
+        """Return the record of a key that is valid now; None for any other text."""
+        key_id, secret = _split(key)
         usable = {"$or": [{"expiresAt": None}, {"$expr": {"$gt": ["$expiresAt", "$$NOW"]}}]}
         found = await self._collection.find_one({"_id": key_id, "revokedAt": None, **usable})
         if found is None or not secrets.compare_digest(found["hash"], _hash(secret)):
@@ -93,11 +81,11 @@ class ApiKeyRepository:
         return _from_document(found)
 
     async def all(self) -> list[ApiKey]:
-        """Return what is known of every key, the newest first."""
+        """Return the records of all keys, newest first."""
         return [_from_document(document) async for document in self._collection.find().sort("createdAt", -1)]
 
     async def revoke(self, key_id: str) -> ApiKey:
-        """Let a key not be used any more. Raises `ApiKeyNotFound` where there is none, or it was revoked before."""
+        """Revoke a key. Raises `ApiKeyNotFound` for an unknown or revoked key."""
         revoked = await self._collection.find_one_and_update(
             {"_id": key_id, "revokedAt": None},
             [{"$set": {"revokedAt": "$$NOW"}}],
@@ -107,17 +95,17 @@ class ApiKeyRepository:
             raise ApiKeyNotFound(key_id)
         return _from_document(revoked)
 
-    async def used(self, key_id: str) -> None:
-        """Note that a key was used just now."""
+    async def note_use(self, key_id: str) -> None:
+        """Set the time of a key's last use to now."""
         await self._collection.update_one({"_id": key_id}, [{"$set": {"lastUsedAt": "$$NOW"}}])
 
 
 def is_api_key(credentials: str) -> bool:
-    """Whether credentials are a key, by how they look."""
+    """Whether credentials have the prefix of a key."""
     return credentials.startswith(f"{PREFIX}_")
 
 
-def _parts(key: str) -> tuple[str, str]:
+def _split(key: str) -> tuple[str, str]:
     _, _, rest = key.partition("_")
     key_id, _, secret = rest.partition("_")
     return key_id, secret
@@ -130,13 +118,4 @@ def _hash(secret: str) -> str:
 
 def _from_document(document: Document) -> ApiKey:
     check_format("API key", document)
-    return ApiKey(
-        document["_id"],
-        document["name"],
-        tuple(document["grants"]),
-        document["createdAt"],
-        document["createdBy"],
-        document["expiresAt"],
-        document["revokedAt"],
-        document["lastUsedAt"],
-    )
+    return msgspec.convert(document, ApiKey)

@@ -1,18 +1,19 @@
-"""Events: who did what to a price list, when and why. Append-only, numbered without a gap within a list."""
+"""Events: who did what to a price list, when and why. Append-only, numbered without gaps within a list."""
 
 import datetime
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
+import msgspec
 from pymongo.asynchronous.client_session import AsyncClientSession
 
-from storage.mongodb.connection import FORMAT, Database, Document, check_format
+from storage.mongodb.connection import Database, Document, check_format
+from storage.mongodb.documents import to_document
 
 
 class EventKind(StrEnum):
-    """What happened."""
+    """The kinds of events."""
 
     CREATED = "CREATED"
     UPDATED = "UPDATED"
@@ -29,11 +30,10 @@ class EventKind(StrEnum):
     RESTORED = "RESTORED"
 
 
-@dataclass(frozen=True, slots=True)
-class Event:
-    """One entry. `revision` is its number within the list, from 1."""
+class Event(msgspec.Struct, frozen=True, rename="camel"):
+    """An event of a price list. `revision` is its number within the list, from 1."""
 
-    price_list: str
+    price_list: str = msgspec.field(name="list")
     revision: int
     kind: EventKind
     at: datetime.datetime
@@ -45,7 +45,7 @@ class Event:
 
     @property
     def moved(self) -> bool:
-        """Whether the pointer was moved."""
+        """Whether the pointer moved to another version."""
         return self.from_version != self.to_version
 
 
@@ -56,11 +56,11 @@ class EventRepository:
         self._collection = db["events"]
 
     async def append(self, event: Event, session: AsyncClientSession) -> None:
-        """Write an event in the transaction that does what it tells of."""
-        await self._collection.insert_one(_to_document(event), session=session)
+        """Write an event, in the transaction of the change that it records."""
+        await self._collection.insert_one(to_document(event), session=session)
 
     async def newest(self, price_list: str, limit: int, before: int | None = None) -> list[Event]:
-        """Return up to `limit` events of a list, newest first, with a revision under `before`."""
+        """Return up to `limit` events of a list, newest first, with a revision below `before`."""
         query: dict[str, Any] = {"list": price_list}
         if before is not None:
             query["revision"] = {"$lt": before}
@@ -68,48 +68,23 @@ class EventRepository:
         return [_from_document(document) async for document in cursor]
 
     async def between(self, price_list: str, above: int, to: int) -> list[Event]:
-        """Return the events of a list with a revision above one and up to another, in their order."""
+        """Return the events of a list with a revision above `above` and up to `to`, oldest first."""
         query = {"list": price_list, "revision": {"$gt": above, "$lte": to}}
         return [_from_document(document) async for document in self._collection.find(query).sort("revision", 1)]
 
     async def revisions(self, price_list: str) -> AsyncIterator[int]:
-        """Return the revisions of all events of a list, in their order; the index alone is read."""
+        """Yield the revisions of all events of a list in ascending order, from the index alone."""
         cursor = self._collection.find({"list": price_list}, {"_id": 0, "revision": 1}).sort("revision", 1)
         async for document in cursor:
             yield document["revision"]
 
     async def last_move(self, price_list: str, to: int) -> Event | None:
-        """Return the event by which the pointer came where it is at a revision; None before its first move."""
+        """Return the last event up to revision `to` that moved the pointer, or None."""
         query = {"list": price_list, "revision": {"$lte": to}, "$expr": {"$ne": ["$fromVersion", "$toVersion"]}}
         found = await self._collection.find_one(query, sort=[("revision", -1)])
         return _from_document(found) if found else None
 
 
-def _to_document(event: Event) -> Document:
-    return {
-        "format": FORMAT,
-        "list": event.price_list,
-        "revision": event.revision,
-        "kind": event.kind,
-        "at": event.at,
-        "by": event.by,
-        "reason": event.reason,
-        "fromVersion": event.from_version,
-        "toVersion": event.to_version,
-        "batch": event.batch,
-    }
-
-
 def _from_document(document: Document) -> Event:
     check_format("event", document)
-    return Event(
-        document["list"],
-        document["revision"],
-        EventKind(document["kind"]),
-        document["at"],
-        document["by"],
-        document["reason"],
-        document["fromVersion"],
-        document["toVersion"],
-        document["batch"],
-    )
+    return msgspec.convert(document, Event)

@@ -1,30 +1,32 @@
-"""Gates: the checks between seal and publish. A new one is one small class in `GATES` and one field of `Gates`."""
+"""Gates: the checks between seal and publish. To add one, write a class for `GATES` and a field of `Gates`."""
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass
 from decimal import ROUND_HALF_EVEN, Decimal
 from enum import StrEnum
-from typing import Any, Protocol
+from typing import Protocol
 
-from bson.decimal128 import Decimal128
+import msgspec
 
 from storage.errors import InvalidArgument
 from storage.prices.currencies import CURRENCIES
+
+MAX_PERCENT = Decimal(1_000_000)
+"""Largest limit in percent, and the change of a price that was free before."""
 
 _HUNDREDTH = Decimal("0.01")
 
 
 class Severity(StrEnum):
-    """What a finding does to its batch: nothing, hold it for approval, or reject it."""
+    """The effect of a finding on its batch: none, hold it for approval, or reject it."""
 
     INFO = "INFO"
     HOLD = "HOLD"
     REJECT = "REJECT"
 
 
-@dataclass(frozen=True, slots=True)
-class Gates:
-    """The limits of a list; None switches a gate off."""
+class Gates(msgspec.Struct, frozen=True, rename="camel"):
+    """The limits of a price list; None switches a gate off."""
 
     max_shrink_percent: Decimal | None = None
     max_changed_percent: Decimal | None = None
@@ -35,7 +37,7 @@ class Gates:
 
 @dataclass(frozen=True, slots=True)
 class DiffSummary:
-    """What a batch does to the version before it, in prices."""
+    """Numbers of prices by which one version differs from another."""
 
     added: int = 0
     removed: int = 0
@@ -45,10 +47,10 @@ class DiffSummary:
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What gates judge by: the version that a batch would make, against its base.
+    """The input of the gates: the version that a batch would create, compared with its base.
 
-    `base_size` is None where the list has no version yet. `largest_change` is the largest change of one amount, in
-    percent of the amount before, and the sku that has it.
+    `base_size` is None if the list has no version yet. `largest_change` is the largest change of one amount, in
+    percent of the previous amount, and its sku.
     """
 
     base_size: int | None
@@ -60,7 +62,7 @@ class Facts:
 
 @dataclass(frozen=True, slots=True)
 class GateFinding:
-    """What a gate found."""
+    """The result of a gate whose limit is exceeded."""
 
     gate: str
     severity: Severity
@@ -70,30 +72,30 @@ class GateFinding:
 
 
 class Gate(Protocol):
-    """One check. `name` is as the schema has it."""
+    """A check of a batch. `name` is the name of its limit in the GraphQL schema."""
 
     @property
     def name(self) -> str:
         """The gate's name."""
 
     def check(self, gates: Gates, facts: Facts) -> GateFinding | None:
-        """Return what is wrong, or None."""
+        """Return a finding if the limit is exceeded, else None."""
 
 
 class MaxShrink:
-    """Holds a batch that leaves the list much smaller: a feed that broke off looks just so."""
+    """Holds a batch that makes the list much smaller, as a truncated feed does."""
 
     name = "maxShrinkPercent"
 
     def check(self, gates: Gates, facts: Facts) -> GateFinding | None:
-        """Compare by how many percent the list shrinks."""
+        """Compare the shrinkage of the list in percent."""
         limit, before = gates.max_shrink_percent, facts.base_size
         if limit is None or not before:
             return None
         observed = _percent(before - facts.size, before)
         if observed <= limit:
             return None
-        message = f"The list would shrink by {observed} % from {before} to {facts.size} prices; {limit} % are allowed."
+        message = f"The list would shrink by {observed} % from {before} to {facts.size} prices; the limit is {limit} %."
         return GateFinding(self.name, Severity.HOLD, message, observed, limit)
 
 
@@ -103,19 +105,19 @@ class MaxChanged:
     name = "maxChangedPercent"
 
     def check(self, gates: Gates, facts: Facts) -> GateFinding | None:
-        """Compare how many percent of the prices before are changed."""
+        """Compare the percentage of the previous prices that change."""
         limit, before = gates.max_changed_percent, facts.base_size
         if limit is None or not before:
             return None
         observed = _percent(facts.summary.changed, before)
         if observed <= limit:
             return None
-        message = f"{facts.summary.changed} of {before} prices would change, {observed} %; {limit} % are allowed."
+        message = f"{facts.summary.changed} of {before} prices ({observed} %) would change; the limit is {limit} %."
         return GateFinding(self.name, Severity.HOLD, message, observed, limit)
 
 
 class MaxPriceChange:
-    """Holds a batch with an amount that jumps: a misplaced decimal point looks just so."""
+    """Holds a batch in which an amount changes much, as a misplaced decimal point makes it."""
 
     name = "maxPriceChangePercent"
 
@@ -127,36 +129,37 @@ class MaxPriceChange:
         observed, sku = facts.largest_change
         if observed <= limit:
             return None
-        message = f"The amount of {sku!r} would change by {observed} %; {limit} % are allowed."
+        message = f"The amount of {sku!r} would change by {observed} %; the limit is {limit} %."
         return GateFinding(self.name, Severity.HOLD, message, observed, limit)
 
 
 class AllowedCurrencies:
-    """Rejects a batch with a currency that the list does not have."""
+    """Rejects a batch with a currency that the list does not allow."""
 
     name = "allowedCurrencies"
 
     def check(self, gates: Gates, facts: Facts) -> GateFinding | None:
-        """Look for currencies that are not allowed."""
+        """Find currencies that are not allowed."""
         if gates.allowed_currencies is None:
             return None
-        others = sorted(facts.currencies.difference(gates.allowed_currencies))
-        if not others:
+        forbidden = sorted(facts.currencies.difference(gates.allowed_currencies))
+        if not forbidden:
             return None
-        message = f"Prices in {', '.join(others)}; allowed are {', '.join(gates.allowed_currencies)}."
-        return GateFinding(self.name, Severity.REJECT, message, Decimal(len(others)), Decimal(0))
+        allowed = ", ".join(gates.allowed_currencies)
+        message = f"The batch has prices in {', '.join(forbidden)}; the list allows {allowed}."
+        return GateFinding(self.name, Severity.REJECT, message, Decimal(len(forbidden)), Decimal(0))
 
 
 class MinSize:
-    """Rejects a batch that leaves the list too small."""
+    """Rejects a batch that makes the list too small."""
 
     name = "minSize"
 
     def check(self, gates: Gates, facts: Facts) -> GateFinding | None:
-        """Compare the size."""
+        """Compare the size of the list."""
         if gates.min_size is None or facts.size >= gates.min_size:
             return None
-        message = f"The list would have {facts.size} prices; at least {gates.min_size} are wanted."
+        message = f"The list would have {facts.size} prices; the minimum is {gates.min_size}."
         return GateFinding(self.name, Severity.REJECT, message, Decimal(facts.size), Decimal(gates.min_size))
 
 
@@ -164,46 +167,27 @@ GATES: Sequence[Gate] = (MaxShrink(), MaxChanged(), MaxPriceChange(), AllowedCur
 
 
 def judge(gates: Gates, facts: Facts) -> list[GateFinding]:
-    """Return what all gates of a list find."""
+    """Return the findings of all gates of a list."""
     return [finding for gate in GATES if (finding := gate.check(gates, facts))]
 
 
 def check_gates(gates: Gates) -> None:
-    """Raise `InvalidArgument` for limits that make no sense."""
-    for name in ("max_shrink_percent", "max_changed_percent", "max_price_change_percent"):
-        limit = getattr(gates, name)
-        if limit is not None and not 0 <= limit <= 1_000_000:
-            raise InvalidArgument(f"{_wire(name)} is a percentage from 0.", path=("input", "gates", _wire(name)))
+    """Raise `InvalidArgument` for invalid limits."""
+    percentages = {
+        "maxShrinkPercent": gates.max_shrink_percent,
+        "maxChangedPercent": gates.max_changed_percent,
+        "maxPriceChangePercent": gates.max_price_change_percent,
+    }
+    for name, limit in percentages.items():
+        if limit is not None and not 0 <= limit <= MAX_PERCENT:
+            raise InvalidArgument(f"{name} must be 0 to {MAX_PERCENT}.", path=("input", "gates", name))
     unknown = set(gates.allowed_currencies or ()) - CURRENCIES
     if unknown or gates.allowed_currencies == ():
-        raise InvalidArgument(
-            f"allowedCurrencies are ISO 4217 codes, at least one; not {', '.join(sorted(unknown)) or 'none'}.",
-            path=("input", "gates", "allowedCurrencies"),
-        )
+        given = ", ".join(sorted(unknown)) or "an empty list"
+        message = f"allowedCurrencies must be one or more ISO 4217 codes, not {given}."
+        raise InvalidArgument(message, path=("input", "gates", "allowedCurrencies"))
     if gates.min_size is not None and gates.min_size < 0:
-        raise InvalidArgument("minSize is 0 or more.", path=("input", "gates", "minSize"))
-
-
-def gates_to_document(gates: Gates) -> dict[str, Any]:
-    """Return the limits as they are stored."""
-    stored = {_wire(name): value for name, value in asdict(gates).items()}
-    return {name: Decimal128(value) if isinstance(value, Decimal) else value for name, value in stored.items()}
-
-
-def gates_from_document(document: dict[str, Any] | None) -> Gates:
-    """Return the limits that are stored."""
-    values: dict[str, Any] = {}
-    for name in (field.name for field in fields(Gates)):
-        value = (document or {}).get(_wire(name))
-        values[name] = value.to_decimal() if isinstance(value, Decimal128) else value
-    if values["allowed_currencies"] is not None:
-        values["allowed_currencies"] = tuple(values["allowed_currencies"])
-    return Gates(**values)
-
-
-def _wire(name: str) -> str:
-    head, *tail = name.split("_")
-    return head + "".join(word.capitalize() for word in tail)
+        raise InvalidArgument("minSize must be 0 or more.", path=("input", "gates", "minSize"))
 
 
 def _percent(part: int | Decimal, whole: int | Decimal) -> Decimal:
@@ -211,7 +195,7 @@ def _percent(part: int | Decimal, whole: int | Decimal) -> Decimal:
 
 
 def change_percent(before: Decimal, after: Decimal) -> Decimal:
-    """Return by how many percent an amount changes; a price that was free counts as changed by 1,000,000 percent."""
+    """Return the change of an amount in percent, at most `MAX_PERCENT`; a change from zero is `MAX_PERCENT`."""
     if before == after:
         return Decimal(0)
-    return Decimal(1_000_000) if not before else min(_percent(abs(after - before), before), Decimal(1_000_000))
+    return MAX_PERCENT if not before else min(_percent(abs(after - before), before), MAX_PERCENT)

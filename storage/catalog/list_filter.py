@@ -1,16 +1,16 @@
-"""Which price lists someone may reach: all of them, some by name, some by how their names begin."""
+"""The price lists that a caller may access: all of them, or some by name and by prefix."""
 
 from dataclasses import dataclass
 
 from storage.mongodb.connection import Document
 
 LAST = "\U0010ffff"
-"""Sorts behind every character that the name of a list can have."""
+"""A character that sorts after every character of a list name."""
 
 
 @dataclass(frozen=True, slots=True)
 class ListFilter:
-    """A set of lists, by name; also of those that there are not yet."""
+    """A set of price lists, by name; the lists need not exist."""
 
     everything: bool = False
     names: frozenset[str] = frozenset()
@@ -27,7 +27,7 @@ class ListFilter:
         )
 
     def query(self, field: str) -> Document:
-        """Return the query for documents whose `field` names a list within reach."""
+        """Return the query for documents whose `field` names a list of this set."""
         if self.everything:
             return {}
         ranges = [{field: {"$gte": prefix, "$lt": prefix + LAST}} for prefix in self.prefixes]

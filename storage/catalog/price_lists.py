@@ -1,29 +1,31 @@
-"""Price lists with their pointers: the one document that says which version of a list is current.
+"""Price lists with their pointers. The pointer is the document of a list that names its current version.
 
-A pointer changes only inside a transaction of `storage.batches.publish`, and each change raises its `revision` by one:
-of two copies of a pointer the one with the higher revision is the newer, also after a rollback.
+A pointer changes only in a transaction, and each change increments its `revision`: of two copies of a pointer, the one
+with the higher revision is newer, also after a rollback.
 """
 
 import datetime
 import re
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass
 from typing import Any
 
+import msgspec
 from pymongo.asynchronous.client_session import AsyncClientSession
 
-from storage.catalog.gates import Gates, gates_from_document, gates_to_document
+from storage.catalog.gates import Gates
 from storage.catalog.list_filter import ALL_LISTS, ListFilter
 from storage.catalog.retention import DEFAULT_RETENTION, Retention
 from storage.errors import Conflict, InvalidArgument, PriceListNotFound
-from storage.mongodb.connection import FORMAT, Database, Document, check_format
+from storage.mongodb.connection import Database, Document, check_format
+from storage.mongodb.documents import decode_decimals, encode_decimals, to_document
 
-_name = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}").fullmatch
+_NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}")
 
 
 @dataclass(frozen=True, slots=True)
 class Pin:
-    """The pointer held: since when, by whom and why."""
+    """The version at which a pointer is held, since when, by whom and why."""
 
     version: int
     reason: str
@@ -31,26 +33,25 @@ class Pin:
     at: datetime.datetime
 
 
-@dataclass(frozen=True, slots=True)
-class PriceList:
-    """A list and its pointer.
+class PriceList(msgspec.Struct, frozen=True, rename="camel"):
+    """A price list and its pointer.
 
-    `current_version` is None until a first batch was published, `published_version` the highest that ever was
-    current, `last_version` the highest that was ever given to a snapshot. `moved_at` is the database's time of the
-    pointer's last change, known only of a pointer that was pushed; it is not stored.
+    `current_version` is None until a batch is published, `published_version` the highest version that was ever
+    current, `last_version` the highest that was ever assigned. `moved_at` is the database's time of the pointer's last
+    change; it is set only by the `Watcher` and is not stored.
     """
 
-    name: str
+    name: str = msgspec.field(name="_id")
     description: str | None
-    current_version: int | None
+    current_version: int | None = msgspec.field(name="version")
     last_version: int
     revision: int
     pin: Pin | None
     created_at: datetime.datetime
     published_version: int = 0
-    gates: Gates = field(default_factory=Gates)
+    gates: Gates = Gates()
     retention: Retention = DEFAULT_RETENTION
-    moved_at: datetime.datetime | None = field(default=None, compare=False)
+    moved_at: datetime.datetime | None = None
 
     def expect(self, version: int | None) -> None:
         """Raise `Conflict` unless `version` is current; None expects nothing."""
@@ -59,8 +60,8 @@ class PriceList:
 
 
 def check_name(name: str) -> None:
-    """Raise `InvalidArgument` unless `name` can name a price list."""
-    if not _name(name):
+    """Raise `InvalidArgument` for a name that a price list cannot have."""
+    if not _NAME.fullmatch(name):
         raise InvalidArgument(
             f"{name[:80]!r} cannot name a price list: use 1 to 63 of a-z, 0-9, '.', '_' and '-', "
             "a letter or digit first.",
@@ -75,7 +76,7 @@ class PriceListRepository:
         self._collection = db["price_lists"]
 
     async def find(self, name: str) -> PriceList | None:
-        """Return a list with its pointer as a majority has it now, or None."""
+        """Return a list with its pointer, or None."""
         found = await self._collection.find_one({"_id": name})
         return from_document(found) if found else None
 
@@ -89,7 +90,7 @@ class PriceListRepository:
     async def by_name(
         self, limit: int | None = None, after: str = "", reach: ListFilter = ALL_LISTS
     ) -> Sequence[PriceList]:
-        """Return lists within reach in the order of their names, those that follow `after`."""
+        """Return the lists of `reach` whose names follow `after`, in the order of their names."""
         cursor = self._collection.find({"_id": {"$gt": after}, **reach.query("_id")}).sort("_id", 1).limit(limit or 0)
         return [from_document(document) async for document in cursor]
 
@@ -98,57 +99,35 @@ class PriceListRepository:
         return [document["_id"] async for document in self._collection.find({}, {"_id": 1}).sort("_id", 1)]
 
     async def count(self, reach: ListFilter = ALL_LISTS) -> int:
-        """Return how many lists there are within reach."""
+        """Return the number of lists of `reach`."""
         return await self._collection.count_documents(reach.query("_id"))
 
     async def add(self, price_list: PriceList, session: AsyncClientSession) -> None:
-        """Write a new list. Raises the driver's DuplicateKeyError where there is one of that name."""
+        """Write a new list. Raises the driver's `DuplicateKeyError` if the name is taken."""
         await self._collection.insert_one(_to_document(price_list), session=session)
 
     async def move(self, seen: PriceList, session: AsyncClientSession, **changes: Any) -> PriceList:
-        """Compare and set: write `changes` and the next revision, if the pointer still has the revision `seen`.
+        """Write `changes` and the next revision, if the pointer still has the revision of `seen`.
 
-        Within a transaction a pointer that was moved meanwhile is a write conflict, and the driver begins again.
+        If another transaction changed the pointer, the server reports a write conflict and the driver retries.
         """
-        moved = replace(seen, revision=seen.revision + 1, **changes)
+        moved = msgspec.structs.replace(seen, revision=seen.revision + 1, **changes)
         result = await self._collection.update_one(
             {"_id": seen.name, "revision": seen.revision}, {"$set": _to_document(moved)}, session=session
         )
         if not result.matched_count:
-            raise AssertionError(f"The pointer of {seen.name!r} was moved outside of a transaction.")
+            raise AssertionError(f"The pointer of {seen.name!r} was changed outside of a transaction.")
         return moved
 
 
 def _to_document(price_list: PriceList) -> Document:
-    pin = price_list.pin
-    return {
-        "_id": price_list.name,
-        "format": FORMAT,
-        "description": price_list.description,
-        "version": price_list.current_version,
-        "publishedVersion": price_list.published_version,
-        "lastVersion": price_list.last_version,
-        "gates": gates_to_document(price_list.gates),
-        "retention": asdict(price_list.retention),
-        "revision": price_list.revision,
-        "pin": pin and {"version": pin.version, "reason": pin.reason, "by": pin.by, "at": pin.at},
-        "createdAt": price_list.created_at,
-    }
+    document = to_document(price_list)
+    del document["movedAt"]
+    document["gates"] = encode_decimals(document["gates"])
+    return document
 
 
 def from_document(document: Document) -> PriceList:
     """Return the list of a stored document. Raises `UnknownFormat`."""
     check_format("price list", document)
-    pin = document["pin"]
-    return PriceList(
-        document["_id"],
-        document["description"],
-        document["version"],
-        document["lastVersion"],
-        document["revision"],
-        pin and Pin(pin["version"], pin["reason"], pin["by"], pin["at"]),
-        document["createdAt"],
-        document["publishedVersion"],
-        gates_from_document(document["gates"]),
-        Retention(**document["retention"]) if "retention" in document else DEFAULT_RETENTION,
-    )
+    return msgspec.convert({**document, "gates": decode_decimals(document.get("gates") or {})}, PriceList)

@@ -1,4 +1,4 @@
-"""The living processes: each tells every other which pointers it answers by."""
+"""The heartbeats of the processes: each announces the pointer revisions that it serves."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -6,42 +6,45 @@ from dataclasses import dataclass
 from storage.mongodb import leases
 from storage.mongodb.connection import FORMAT, Database
 
-# A process tells its pointers so often, and counts as alive for so long after it last did, in seconds.
 HEARTBEAT_INTERVAL_SECONDS = 2.0
+"""Interval between two heartbeats of a process."""
+
 ALIVE_SECONDS = 8
+"""How long a process counts as alive after its last heartbeat."""
 
 
 @dataclass(frozen=True, slots=True)
 class Served:
-    """How many processes answer with a version or a later one, of all that are alive."""
+    """The number of processes that serve a version or a later one (`by`), and of all that are alive (`of`)."""
 
     by: int
     of: int
 
 
 class ProcessRepository:
-    """The heartbeats of the processes on a database."""
+    """The heartbeats in a database."""
 
     def __init__(self, db: Database) -> None:
         self._collection = db["processes"]
 
     async def beat(self, revisions: Mapping[str, int]) -> None:
-        """Tell that this process is alive, and the revision of each list's pointer that it answers by."""
+        """Write a heartbeat of this process, with the pointer revision of each list that it serves."""
         pointers = [{"list": name, "revision": revision} for name, revision in revisions.items()]
-        told = {"format": FORMAT, "at": "$$NOW", "heads": {"$literal": pointers}}
-        await self._collection.update_one({"_id": leases.OWNER}, [{"$set": told}], upsert=True)
+        heartbeat = {"format": FORMAT, "at": "$$NOW", "heads": {"$literal": pointers}}
+        await self._collection.update_one({"_id": leases.OWNER}, [{"$set": heartbeat}], upsert=True)
 
     async def leave(self) -> None:
-        """Tell that this process is gone."""
+        """Delete the heartbeat of this process."""
         await self._collection.delete_one({"_id": leases.OWNER})
 
-    async def served(self, wanted: Sequence[tuple[str, int]]) -> list[Served]:
-        """Return, for each (list, revision), how many living processes have come as far; in one round trip."""
+    async def served(self, revisions: Sequence[tuple[str, int]]) -> list[Served]:
+        """Return, for each (list, revision), how many living processes serve it or a later one; in one round trip."""
         alive = {"$expr": {"$gt": ["$at", {"$subtract": ["$$NOW", ALIVE_SECONDS * 1000]}]}}
-        pointers = [
-            {head["list"]: head["revision"] for head in process["heads"]}
+        processes = [
+            {pointer["list"]: pointer["revision"] for pointer in process["heads"]}
             async for process in self._collection.find(alive, {"heads": 1})
         ]
         return [
-            Served(sum(head.get(name, 0) >= revision for head in pointers), len(pointers)) for name, revision in wanted
+            Served(sum(process.get(name, 0) >= revision for process in processes), len(processes))
+            for name, revision in revisions
         ]

@@ -1,6 +1,8 @@
-"""Operations: the acts of ops on a pointer. Each is one transaction of the pointer and its event; nothing is copied."""
+"""Rollback, pin and unpin: each is one transaction of a pointer and its event."""
 
+import datetime
 from dataclasses import replace
+from typing import Any
 
 from pymongo.asynchronous.client_session import AsyncClientSession
 
@@ -9,18 +11,24 @@ from storage.catalog.price_lists import Pin, PriceList, PriceListRepository
 from storage.catalog.snapshots import SnapshotRepository, SnapshotState
 from storage.catalog.transactions import check_reason, event_of
 from storage.errors import AlreadyCurrent, NotPinned, SnapshotExpired, SnapshotNeverPublished, SnapshotNotFound
-from storage.mongodb.connection import Client, Database
+from storage.mongodb.connection import Client
 from storage.mongodb.transaction import in_transaction, instant
 
 
 class PointerMoves:
-    """Rolls back, pins and unpins."""
+    """Rolls back, pins and unpins price lists."""
 
-    def __init__(self, client: Client, db: Database) -> None:
+    def __init__(
+        self,
+        client: Client,
+        price_lists: PriceListRepository,
+        snapshots: SnapshotRepository,
+        events: EventRepository,
+    ) -> None:
         self._client = client
-        self._price_lists = PriceListRepository(db)
-        self._snapshots = SnapshotRepository(db)
-        self._events = EventRepository(db)
+        self._price_lists = price_lists
+        self._snapshots = snapshots
+        self._events = events
 
     async def rollback(
         self,
@@ -32,7 +40,7 @@ class PointerMoves:
         expected_version: int | None = None,
         pin: bool = True,
     ) -> PriceList:
-        """Make an earlier version current again; nothing is copied. Pins it, unless told otherwise.
+        """Make an earlier version current, and pin it unless `pin` is False; an existing pin moves with the pointer.
 
         Raises `Conflict`, `AlreadyCurrent`, `SnapshotNotFound`, `SnapshotExpired`, `SnapshotNeverPublished`.
         """
@@ -45,18 +53,15 @@ class PointerMoves:
                 raise AlreadyCurrent(name, to_version)
             await self._check_published(name, to_version, session)
             now = instant()
-            kept = price_list.pin and replace(price_list.pin, version=to_version)
-            held = Pin(to_version, reason, by, now) if pin else kept
-            moved = await self._price_lists.move(price_list, session, current_version=to_version, pin=held)
-            await self._events.append(
-                event_of(price_list, moved, EventKind.ROLLED_BACK, by, now, reason=reason), session
-            )
-            return moved
+            moved_pin = price_list.pin and replace(price_list.pin, version=to_version)
+            new_pin = Pin(to_version, reason, by, now) if pin else moved_pin
+            changes = {"current_version": to_version, "pin": new_pin}
+            return await self._move(price_list, EventKind.ROLLED_BACK, by, now, reason, session, **changes)
 
         return await in_transaction(self._client, act)
 
     async def pin(self, name: str, version: int, *, by: str, reason: str) -> PriceList:
-        """Make a version current, if it is not, and hold it: batches are sealed and wait.
+        """Make a version current and hold the pointer there: further batches are sealed and wait.
 
         Raises `SnapshotNotFound`, `SnapshotExpired`, `SnapshotNeverPublished`.
         """
@@ -66,16 +71,13 @@ class PointerMoves:
             price_list = await self._price_lists.get(name, session)
             await self._check_published(name, version, session)
             now = instant()
-            moved = await self._price_lists.move(
-                price_list, session, current_version=version, pin=Pin(version, reason, by, now)
-            )
-            await self._events.append(event_of(price_list, moved, EventKind.PINNED, by, now, reason=reason), session)
-            return moved
+            changes = {"current_version": version, "pin": Pin(version, reason, by, now)}
+            return await self._move(price_list, EventKind.PINNED, by, now, reason, session, **changes)
 
         return await in_transaction(self._client, act)
 
     async def unpin(self, name: str, *, by: str, reason: str) -> PriceList:
-        """Let the pointer go: the next batch is published again. Raises `NotPinned`."""
+        """Release the pointer, so that the next batch is published. Raises `NotPinned`."""
         check_reason(reason)
 
         async def act(session: AsyncClientSession) -> PriceList:
@@ -84,13 +86,23 @@ class PointerMoves:
         return await in_transaction(self._client, act)
 
     async def clear_pin(self, price_list: PriceList, by: str, reason: str, session: AsyncClientSession) -> PriceList:
-        """Unpin a list, as part of a transaction. Raises `NotPinned`."""
+        """Unpin a list within a transaction. Raises `NotPinned`."""
         if not price_list.pin:
             raise NotPinned(price_list.name)
-        moved = await self._price_lists.move(price_list, session, pin=None)
-        await self._events.append(
-            event_of(price_list, moved, EventKind.UNPINNED, by, instant(), reason=reason), session
-        )
+        return await self._move(price_list, EventKind.UNPINNED, by, instant(), reason, session, pin=None)
+
+    async def _move(
+        self,
+        seen: PriceList,
+        kind: EventKind,
+        by: str,
+        at: datetime.datetime,
+        reason: str,
+        session: AsyncClientSession,
+        **changes: Any,
+    ) -> PriceList:
+        moved = await self._price_lists.move(seen, session, **changes)
+        await self._events.append(event_of(seen, moved, kind, by, at, reason=reason), session)
         return moved
 
     async def _check_published(self, name: str, version: int, session: AsyncClientSession) -> None:

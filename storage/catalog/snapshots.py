@@ -1,52 +1,50 @@
-"""Snapshots: the numbered versions of a list. A manifest names the layers that make up a version, newest first."""
+"""Snapshots: the numbered versions of a list. A manifest names the layers of a version, newest first."""
 
 import datetime
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import asdict, dataclass
 from enum import StrEnum
 from typing import Any
 
+import msgspec
 from pymongo.asynchronous.client_session import AsyncClientSession
 
-from storage.mongodb.connection import FORMAT, Database, Document, check_format
+from storage.mongodb.connection import Database, Document, check_format
+from storage.mongodb.documents import to_builtins, to_document
 from storage.mongodb.secondaries import Clock
 
 
 class SnapshotState(StrEnum):
-    """Where a version stands."""
+    """The states of a version."""
 
     SEALED = "SEALED"
     PUBLISHED = "PUBLISHED"
     RETIRED = "RETIRED"
 
 
-# What is RETIRED without a time was never published, or is there under another number: nobody can bring it back.
-_NAMING: Document = {"$or": [{"state": {"$ne": SnapshotState.RETIRED}}, {"retiredAt": {"$type": "date"}}]}
+_READABLE: Document = {"$or": [{"state": {"$ne": SnapshotState.RETIRED}}, {"retiredAt": {"$type": "date"}}]}
+"""Versions that can be read or restored. A RETIRED one without a time was never published, or has another number."""
+
+_KEPT: Document = {"layers.0": {"$exists": True}, **_READABLE}
+"""The same, without the expired versions whose layers were released."""
 
 
-# And when its layers went, too, a manifest only says that there was such a version.
-_KEPT: Document = {"layers.0": {"$exists": True}, **_NAMING}
-
-
-@dataclass(frozen=True, slots=True)
-class Layer:
-    """A layer as a manifest names it: how many documents it has, removals too, and their checksum."""
+class Layer(msgspec.Struct, frozen=True):
+    """A layer in a manifest: its number of documents, tombstones included, and their checksum."""
 
     id: str
     count: int
     checksum: str
 
 
-@dataclass(frozen=True, slots=True)
-class Snapshot:
-    """The manifest of one version. What it says never changes; compaction may say it with fewer layers.
+class Snapshot(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
+    """The manifest of a version. Its prices never change; compaction may store them in fewer layers.
 
-    `read_at` is when it was last read that is known, beside the times when it was current; `doomed_at` since when
-    retention wants it gone, `retired_at` since when it is. One whose layers went, too, names none.
+    `read_at` is the last time that a read of the version was noted. `doomed_at` is when retention marked it as
+    expiring, `retired_at` when it expired. An expired version whose layers were released has no layers.
     """
 
-    price_list: str
+    price_list: str = msgspec.field(name="list")
     version: int
     layers: tuple[Layer, ...]
     size: int
@@ -67,75 +65,75 @@ class Snapshot:
 
 
 class SnapshotRepository:
-    """The manifests of a database. A `clock` is told how far a member must be that a version can be read from."""
+    """The manifests of a database. Reads advance the `clock` to the time from which a secondary has their layers."""
 
     def __init__(self, db: Database, clock: Clock | None = None) -> None:
         self._collection = db["snapshots"]
         self._clock = clock
 
     async def add(self, snapshot: Snapshot, session: AsyncClientSession) -> None:
-        """Write a manifest, as part of a transaction of `storage.batches.publish`."""
+        """Write a manifest, in a transaction of `storage.batches.publish`."""
         await self._collection.insert_one(_to_document(snapshot), session=session)
 
     async def mark_published(
         self, price_list: str, version: int, now: datetime.datetime, session: AsyncClientSession
     ) -> None:
-        """Note when a version was current for the first time, as part of a transaction of `storage.batches.publish`."""
+        """Set when a version became current, unless it was before; in a transaction of `storage.batches.publish`."""
         await self._collection.update_one(
-            {"_id": {"list": price_list, "version": version}, "publishedAt": None},
+            {"_id": _id(price_list, version), "publishedAt": None},
             {"$set": {"publishedAt": now, "state": SnapshotState.PUBLISHED}},
             session=session,
         )
 
     async def replace_layers(self, seen: Snapshot, layers: Sequence[Layer]) -> bool:
-        """Say the same version with other layers; False where its layers are not those of `seen` any more."""
+        """Replace the layers of a version; return False if they are no longer those of `seen`."""
         result = await self._collection.update_one(
-            {"_id": {"list": seen.price_list, "version": seen.version}, "layers": _layers(seen.layers)},
-            {"$set": {"layers": _layers(layers)}},
+            {"_id": _id(seen.price_list, seen.version), "layers": to_builtins(seen.layers)},
+            {"$set": {"layers": to_builtins(layers)}},
         )
         return bool(result.modified_count)
 
     async def named_layers(self) -> set[str]:
-        """Return the layers that are named by any version that can be read, or brought back."""
-        return set(await self._collection.distinct("layers.id", _NAMING))
+        """Return the ids of the layers of all versions that can be read or restored."""
+        return set(await self._collection.distinct("layers.id", _READABLE))
 
-    async def naming(self, layer: str) -> list[tuple[str, int]]:
-        """Return the (list, version) of all manifests that name a layer, also of those that cannot be read any more."""
+    async def versions_of_layer(self, layer: str) -> list[tuple[str, int]]:
+        """Return the (list, version) of all manifests that name a layer, even of versions that cannot be read."""
         cursor = self._collection.find({"layers.id": layer}, {"_id": 1}).sort("_id", 1)
         return [(document["_id"]["list"], document["_id"]["version"]) async for document in cursor]
 
     async def note_reads(self, keys: Sequence[tuple[str, int]]) -> None:
-        """Note that versions, as (list, version), are being read now."""
-        ids = [{"list": price_list, "version": version} for price_list, version in keys]
+        """Set the time of the last read of versions, given as (list, version), to now."""
+        ids = [_id(*key) for key in keys]
         await self._collection.update_many({"_id": {"$in": ids}}, [{"$set": {"readAt": "$$NOW"}}])
 
     async def mark_expiring(self, price_list: str, versions: Sequence[int]) -> None:
-        """Note that retention wants versions gone."""
+        """Mark versions as expiring, unless they are marked."""
         query = {"_id": {"$in": _ids(price_list, versions)}, "doomedAt": None}
         await self._collection.update_many(query, [{"$set": {"doomedAt": "$$NOW"}}])
 
     async def unmark(self, price_list: str, versions: Sequence[int]) -> None:
-        """Note that retention leaves versions alone after all."""
+        """Remove the mark of versions that are kept after all."""
         await self._collection.update_many({"_id": {"$in": _ids(price_list, versions)}}, {"$unset": {"doomedAt": ""}})
 
-    async def retire(self, price_list: str, version: int, session: AsyncClientSession) -> None:
-        """Note that retention took a version, as part of a transaction of `storage.maintenance.expiration`."""
+    async def expire(self, price_list: str, version: int, session: AsyncClientSession) -> None:
+        """Expire a version, in a transaction of `storage.maintenance.expiration`."""
         await self._collection.update_one(
-            {"_id": {"list": price_list, "version": version}},
+            {"_id": _id(price_list, version)},
             [{"$set": {"state": SnapshotState.RETIRED, "retiredAt": "$$NOW"}}],
             session=session,
         )
 
     async def restore(self, price_list: str, version: int, session: AsyncClientSession) -> None:
-        """Note that a version can be read again, as part of a transaction of `storage.maintenance.expiration`."""
+        """Make an expired version readable again, in a transaction of `storage.maintenance.expiration`."""
         await self._collection.update_one(
-            {"_id": {"list": price_list, "version": version}},
+            {"_id": _id(price_list, version)},
             [{"$set": {"state": SnapshotState.PUBLISHED, "readAt": "$$NOW"}}, {"$unset": ["retiredAt", "doomedAt"]}],
             session=session,
         )
 
     async def release_layers(self, price_list: str, versions: Sequence[int]) -> None:
-        """Let go of the layers of versions that are retired. From here on they cannot be brought back."""
+        """Remove the layers from the manifests of expired versions, which then cannot be restored."""
         query = {"_id": {"$in": _ids(price_list, versions)}, "state": SnapshotState.RETIRED}
         await self._collection.update_many(query, {"$set": {"layers": []}})
 
@@ -146,31 +144,26 @@ class SnapshotRepository:
         return [_from_document(document) async for document in cursor]
 
     async def mark_retired(self, price_list: str, version: int, session: AsyncClientSession) -> None:
-        """Note that a version is not to be read any more, as part of a transaction of `storage.batches.publish`."""
+        """Withdraw a version that was never published, in a transaction of `storage.batches.publish`."""
         await self._collection.update_one(
-            {"_id": {"list": price_list, "version": version}},
-            {"$set": {"state": SnapshotState.RETIRED}},
-            session=session,
+            {"_id": _id(price_list, version)}, {"$set": {"state": SnapshotState.RETIRED}}, session=session
         )
 
     async def get(self, price_list: str, version: int, session: AsyncClientSession | None = None) -> Snapshot | None:
-        """Return the manifest of a version, or None where the list has no such version."""
-        found = await self._collection.find_one({"_id": {"list": price_list, "version": version}}, session=session)
+        """Return the manifest of a version, or None."""
+        found = await self._collection.find_one({"_id": _id(price_list, version)}, session=session)
         return _from_document(found) if found else None
 
     async def get_many(self, keys: Sequence[tuple[str, int]]) -> list[Snapshot | None]:
-        """Return the manifests of (list, version) keys, in their order, in one round trip."""
-        ids = [{"list": price_list, "version": version} for price_list, version in keys]
+        """Return the manifests of (list, version) keys, in the order of the keys; in one round trip."""
+        ids = [_id(*key) for key in keys]
         async with self._timed() as session:
             documents = await self._collection.find({"_id": {"$in": ids}}, session=session).to_list()
         found = {(each.price_list, each.version): each for each in map(_from_document, documents)}
         return [found.get(key) for key in keys]
 
     async def newest(self, price_list: str, limit: int, before: int | None = None) -> list[Snapshot]:
-        """Return up to `limit` manifests of a list, newest first, with a version under `before`.
-
-        They are of versions that are kept, or can be brought back.
-        """
+        """Return up to `limit` manifests of versions below `before` that are kept or can be restored, newest first."""
         query: dict[str, Any] = {"_id.list": price_list, **_KEPT}
         if before is not None:
             query["_id.version"] = {"$lt": before}
@@ -181,7 +174,7 @@ class SnapshotRepository:
 
     @asynccontextmanager
     async def _timed(self) -> AsyncIterator[AsyncClientSession | None]:
-        """Yield a session, and tell the clock when what it read was committed: a manifest follows its layers."""
+        """Yield a session for a read, then advance the clock: a manifest is committed after its layers."""
         if self._clock is None:
             yield None
             return
@@ -190,71 +183,47 @@ class SnapshotRepository:
             self._clock.advance(session.operation_time)
 
     async def published(self, price_list: str, limit: int, before: int) -> list[Snapshot]:
-        """Return up to `limit` manifests of kept versions that were current once, newest first, under `before`."""
+        """Return up to `limit` manifests of kept versions below `before` that were once current, newest first."""
         query = {"_id.list": price_list, "_id.version": {"$lt": before}, "state": SnapshotState.PUBLISHED}
         cursor = self._collection.find(query).sort([("_id.list", 1), ("_id.version", -1)]).limit(limit)
         return [_from_document(document) async for document in cursor]
 
     async def lists(self) -> list[str]:
-        """Return the names of all lists that have a manifest."""
+        """Return the names of all lists that have a manifest, sorted."""
         return sorted(await self._collection.distinct("_id.list"))
 
-    async def numbers(self, price_list: str) -> list[int]:
-        """Return the numbers of all versions of a list that have a manifest, in their order."""
+    async def version_numbers(self, price_list: str) -> list[int]:
+        """Return the numbers of all versions of a list that have a manifest, in ascending order."""
         cursor = self._collection.find({"_id.list": price_list}, {"_id": 1}).sort([("_id.list", 1), ("_id.version", 1)])
         return [document["_id"]["version"] async for document in cursor]
 
     async def counts(self) -> dict[str, int]:
-        """Return how many versions are kept, or can be brought back, of each list that has any."""
-        # By the index of layers: manifests without any stay for good, and are not to be read again and again.
+        """Return, by list, the number of versions that are kept or can be restored."""
+        # The index of layers skips the manifests without layers, which stay forever.
         stages = [
-            {"$match": {"layers.id": {"$gt": ""}, **_NAMING}},
+            {"$match": {"layers.id": {"$gt": ""}, **_READABLE}},
             {"$group": {"_id": "$_id.list", "count": {"$sum": 1}}},
         ]
         return {each["_id"]: each["count"] async for each in await self._collection.aggregate(stages)}
 
     async def count(self, price_list: str) -> int:
-        """Return how many versions of the list are kept, or can be brought back."""
+        """Return the number of versions of a list that are kept or can be restored."""
         return await self._collection.count_documents({"_id.list": price_list, **_KEPT})
 
 
+def _id(price_list: str, version: int) -> Document:
+    return {"list": price_list, "version": version}
+
+
 def _ids(price_list: str, versions: Sequence[int]) -> list[Document]:
-    return [{"list": price_list, "version": version} for version in versions]
-
-
-def _layers(layers: Sequence[Layer]) -> list[Document]:
-    return [asdict(layer) for layer in layers]
+    return [_id(price_list, version) for version in versions]
 
 
 def _to_document(snapshot: Snapshot) -> Document:
-    return {
-        "_id": {"list": snapshot.price_list, "version": snapshot.version},
-        "format": FORMAT,
-        "layers": _layers(snapshot.layers),
-        "size": snapshot.size,
-        "state": snapshot.state,
-        "createdAt": snapshot.created_at,
-        "publishedAt": snapshot.published_at,
-        "label": snapshot.label,
-        "batch": snapshot.batch,
-        "base": snapshot.base,
-    }
+    document = to_document(snapshot)
+    return {"_id": _id(document.pop("list"), document.pop("version")), **document}
 
 
 def _from_document(document: Document) -> Snapshot:
     check_format("snapshot", document)
-    return Snapshot(
-        document["_id"]["list"],
-        document["_id"]["version"],
-        tuple(Layer(**layer) for layer in document["layers"]),
-        document["size"],
-        SnapshotState(document["state"]),
-        document["createdAt"],
-        document["publishedAt"],
-        document["label"],
-        document["batch"],
-        document["base"],
-        document.get("readAt"),
-        document.get("doomedAt"),
-        document.get("retiredAt"),
-    )
+    return msgspec.convert({**document, **document["_id"]}, Snapshot)

@@ -1,4 +1,4 @@
-"""What every move of a pointer is made of: a transaction, an event, and a reason."""
+"""Parts of every pointer transaction: its event and its reason."""
 
 import datetime
 
@@ -7,6 +7,7 @@ from storage.catalog.price_lists import PriceList
 from storage.errors import InvalidArgument
 
 MAX_REASON = 1000
+"""Number of characters that a reason may have."""
 
 
 def event_of(
@@ -19,11 +20,11 @@ def event_of(
     reason: str | None = None,
     batch: str | None = None,
 ) -> Event:
-    """Return the event that tells of a move."""
+    """Return the event that records the change of a pointer from `seen` to `moved`."""
     return Event(seen.name, moved.revision, kind, at, by, reason, seen.current_version, moved.current_version, batch)
 
 
 def check_reason(reason: str) -> None:
-    """Raise `InvalidArgument` for a reason that says nothing, or too much."""
+    """Raise `InvalidArgument` for an empty reason, or one that is too long."""
     if not 1 <= len(reason.strip()) <= MAX_REASON:
         raise InvalidArgument(f"Give a reason of 1 to {MAX_REASON} characters.", path=("input", "reason"))

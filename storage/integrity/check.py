@@ -89,7 +89,7 @@ class Check:
     async def _list(self, name: str) -> AsyncGenerator[Finding, None]:
         for finding in [*await self._of_pointer.findings(name), *await self._formats(name)]:
             yield finding
-        versions = await self._snapshots.numbers(name)
+        versions = await self._snapshots.version_numbers(name)
         self.checked.of_versions += len(versions)
         told = set[tuple[FindingCode, str, str]]()  # a layer's finding is told once, not for every version that has it
         for version in versions:

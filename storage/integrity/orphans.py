@@ -38,7 +38,7 @@ class OrphanCheck:
         if _is_young(await self._orphans.since(layer), 2 * ORPHAN_SECONDS):
             return []  # it is known, and is dropped when its time has come
         # Asked last: what became a version since then is named now.
-        if await self._snapshots.naming(layer) or await self._layers.is_sealed(layer) is None:
+        if await self._snapshots.versions_of_layer(layer) or await self._layers.is_sealed(layer) is None:
             return []
         message = f"No version names layer.{layer}, {_written_by(batch)}."
         return [Finding(FindingCode.LAYER_ORPHANED, message, batch.price_list if batch else None, None, layer)]

@@ -33,7 +33,7 @@ class PointerCheck:
             if seen is None:
                 return [Finding(FindingCode.LIST_MISSING, "The list has versions, but no pointer.", name)]
             gaps, last = await self._gaps(name, seen.revision)
-            highest = max(await self._snapshots.numbers(name), default=0)
+            highest = max(await self._snapshots.version_numbers(name), default=0)
             # An act writes the pointer with all else: as far as that was seen to be, the pointer must have come by now.
             now = await self._price_lists.find(name)
             found = [*_missing(seen, gaps), *_behind(now, highest, last)] if now else []

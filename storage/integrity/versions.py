@@ -79,7 +79,7 @@ class VersionCheck:
         return found
 
     async def _also(self, layer: Layer) -> str:
-        naming = await self._snapshots.naming(layer.id)
+        naming = await self._snapshots.versions_of_layer(layer.id)
         versions = [version for _, version in naming]
         return f", which {len(versions)} versions share, {versions[0]} to {versions[-1]}" if len(versions) > 1 else ""
 

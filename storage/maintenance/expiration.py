@@ -183,7 +183,7 @@ class SnapshotExpirer:
                 return False
             if (snapshot.state, snapshot.read_at, snapshot.doomed_at) != (seen.state, seen.read_at, seen.doomed_at):
                 return False
-            await self._snapshots.retire(seen.price_list, seen.version, session)
+            await self._snapshots.expire(seen.price_list, seen.version, session)
             await self._tell(price_list, EventKind.RETIRED, by, doom.reason, session)
             return True
 

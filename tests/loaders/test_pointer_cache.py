@@ -2,9 +2,9 @@
 
 import datetime
 from collections.abc import Callable
-from dataclasses import replace
 
 import pytest
+from msgspec.structs import replace
 
 from loaders import PointerCache
 from storage import PriceList, PriceListNotFound, Store

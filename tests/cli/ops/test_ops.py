@@ -6,7 +6,6 @@ import json
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from dataclasses import replace
 from typing import Any
 
 import click
@@ -14,6 +13,7 @@ import httpx
 import pytest
 import uvicorn
 from click.testing import CliRunner, Result
+from msgspec.structs import replace
 
 from cli import exit_codes, main
 from cli.client import client

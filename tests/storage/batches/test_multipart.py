@@ -4,11 +4,11 @@ import asyncio
 import datetime
 import gzip
 from collections.abc import AsyncIterator
-from dataclasses import replace
 from typing import Any
 from unittest.mock import patch
 
 import pytest
+from msgspec.structs import replace
 
 from storage import Batch, BatchMode, BatchState, Part, Store
 from storage.errors import (

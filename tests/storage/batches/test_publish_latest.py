@@ -4,6 +4,7 @@ import asyncio
 from dataclasses import replace
 from decimal import Decimal
 
+import msgspec
 import pytest
 
 from storage import Batch, BatchMode, BatchState, EventKind, Gates, PriceList, PublishPolicy, Store
@@ -117,7 +118,7 @@ async def test_gates_that_have_something_against_it_now_leave_everything_as_it_i
     await store.pointer_moves.rollback("retail", 1, by="ops", reason="x")
     first, second = await submit(store, [row("a", "2")]), await submit(store, [row("a", "3")])
     gates = Gates(max_shrink_percent=Decimal(10))
-    await store.publisher.update("retail", "ops", lambda found: replace(found, gates=gates))
+    await store.publisher.update("retail", "ops", lambda found: msgspec.structs.replace(found, gates=gates))
     await store.pointer_moves.rollback("retail", 2, by="ops", reason="x")
     before = await store.price_lists.get("retail")
     with pytest.raises(LatestHeld, match="shrink"):

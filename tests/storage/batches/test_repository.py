@@ -1,9 +1,9 @@
 """The records of batches, and the lease: only who holds it can write, and only what may follow."""
 
-from dataclasses import replace
 from itertools import pairwise
 
 import pytest
+from msgspec.structs import replace
 
 from storage import Batch, BatchState, Store
 from storage.batches.repository import Refusal

@@ -3,13 +3,13 @@
 import asyncio
 import datetime
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import asdict
 from unittest.mock import patch
 
 import pytest
 from bson.objectid import ObjectId
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from msgspec.structs import asdict
 from pymongo.errors import AutoReconnect
 
 from storage import Batch, BatchMode, BatchState, PriceListNotFound, PublishPolicy, Store
@@ -199,7 +199,7 @@ async def test_a_layer_is_read_again_when_an_election_broke_it_off(store: Store)
 
 async def test_a_version_that_is_retired_once_another_is_current_is_no_finding(store: Store) -> None:
     await layered(store)
-    numbers = store.snapshots.numbers
+    numbers = store.snapshots.version_numbers
     published_meanwhile = 0
 
     async def published_and_retired(snapshots: SnapshotRepository, name: str) -> list[int]:
@@ -211,7 +211,7 @@ async def test_a_version_that_is_retired_once_another_is_current_is_no_finding(s
             await in_manifest(4, state="RETIRED")(store)
         return found
 
-    with patch.object(SnapshotRepository, "numbers", published_and_retired):
+    with patch.object(SnapshotRepository, "version_numbers", published_and_retired):
         assert await check(store) == []
     assert published_meanwhile == 1
 

@@ -96,7 +96,7 @@ async def test_it_is_told_in_events_that_move_the_revision(retail: Store) -> Non
     await retain(retail)
     [event] = await retail.events.newest("retail", 1)
     assert (event.kind, event.by, event.from_version, event.to_version) == (EventKind.RETIRED, "ops", 2, 2)
-    assert event.reason == "Version 1 is not among the newest 1, and older than 0 days."
+    assert event.reason == "Version 1 is not one of the newest 1, and older than 0 days."
     assert (await retail.price_lists.get("retail")).revision == before + 1
 
 
@@ -115,7 +115,7 @@ async def test_a_dry_run_tells_what_would_go_and_changes_nothing(retail: Store) 
     await publish(retail, "1", "2")
     plan = await retail.expirer.plan("retail")
     assert [(each.version, each.reason) for each in plan.retirements] == [
-        (1, "Version 1 is not among the newest 1, and older than 0 days.")
+        (1, "Version 1 is not one of the newest 1, and older than 0 days.")
     ]
     assert (await snapshot(retail, 1)).doomed_at is None
     done = [each for run in await retain(retail) for each in run.retirements]

@@ -134,7 +134,7 @@ async def run_operations(store: Store, pointers: PointerCache, uri: str) -> None
     await store.garbage_collector.collect()
     made, key = await store.api_keys.create("ada", ["admin"], "ops")
     assert await store.api_keys.find(key)
-    await store.api_keys.used(made.id)
+    await store.api_keys.note_use(made.id)
     await store.api_keys.revoke(made.id)
     async with Check.opened(uri, store.db.name, lambda _: None) as check:
         assert [finding async for finding in check.run()] == []

@@ -1,0 +1,393 @@
+"""The stored documents, field by field: what a neighbouring release has to read.
+
+Each expected value is the stored value, or the type of a value that differs from run to run. The fields of a
+sub-document are in the stored order, which MongoDB regards when it compares sub-documents.
+"""
+
+import datetime
+from collections.abc import Iterator
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from bson.decimal128 import Decimal128
+from bson.objectid import ObjectId
+
+from storage import Gates, PublishPolicy, Retention, Snapshot, Store
+from storage.maintenance.orphans import Orphans
+from storage.mongodb.connection import Document
+from tests.storage import factories
+from tests.storage.factories import order, row, source, submit
+
+GATES = Gates(Decimal("12.50"), Decimal(5), Decimal("0.10"), ("EUR", "USD"), 1)
+
+LEASE = {"owner": str, "token": 1, "until": datetime.datetime}
+OWNED_LOCK = {"token": 1, "until": datetime.datetime, "owner": str}
+ITEM_ERROR = {"index": 1, "sku": "bad", "field": "amount", "code": "AMOUNT_NEGATIVE", "message": str, "line": None}
+
+PRICE_LISTS: list[Document] = [
+    {
+        "_id": "empty",
+        "format": 1,
+        "description": None,
+        "version": None,
+        "publishedVersion": 0,
+        "lastVersion": 0,
+        "gates": {
+            "maxShrinkPercent": None,
+            "maxChangedPercent": None,
+            "maxPriceChangePercent": None,
+            "allowedCurrencies": None,
+            "minSize": None,
+        },
+        "retention": {"versions": 30, "days": 7},
+        "revision": 1,
+        "pin": None,
+        "createdAt": datetime.datetime,
+    },
+    {
+        "_id": "retail",
+        "format": 1,
+        "description": "In the shops",
+        "version": 1,
+        "publishedVersion": 1,
+        "lastVersion": 2,
+        "gates": {
+            "maxShrinkPercent": Decimal128("12.50"),
+            "maxChangedPercent": Decimal128("5"),
+            "maxPriceChangePercent": Decimal128("0.10"),
+            "allowedCurrencies": ["EUR", "USD"],
+            "minSize": 1,
+        },
+        "retention": {"versions": 5, "days": 3},
+        "revision": 5,
+        "pin": {"version": 1, "reason": "audit", "by": "ops", "at": datetime.datetime},
+        "createdAt": datetime.datetime,
+    },
+]
+
+SNAPSHOTS: list[Document] = [
+    {
+        "_id": {"list": "retail", "version": 1},
+        "format": 1,
+        "layers": [{"id": str, "count": 2, "checksum": str}],
+        "size": 2,
+        "state": "PUBLISHED",
+        "createdAt": datetime.datetime,
+        "publishedAt": datetime.datetime,
+        "label": "spring",
+        "batch": str,
+        "base": None,
+    },
+    {
+        "_id": {"list": "retail", "version": 2},
+        "format": 1,
+        "layers": [{"id": str, "count": 2, "checksum": str}],
+        "size": 2,
+        "state": "SEALED",
+        "createdAt": datetime.datetime,
+        "publishedAt": None,
+        "label": None,
+        "batch": str,
+        "base": 1,
+    },
+]
+
+OPENED: Document = {
+    "_id": str,
+    "format": 1,
+    "list": "retail",
+    "mode": "REPLACE",
+    "fingerprint": str,
+    "chunked": False,
+    "publish": "WHEN_VALID",
+    "expectedVersion": None,
+    "label": None,
+    "submittedBy": "integrator",
+    "expected": 2,
+    "createdAt": datetime.datetime,
+    "touchedAt": datetime.datetime,
+    "lease": LEASE,
+}
+SEALED: Document = {**OPENED, "checksum": str, "received": 2, "rows": 2, "stored": 2}
+
+BATCHES: list[Document] = [
+    {
+        **SEALED,
+        "key": "published",
+        "label": "spring",
+        "state": "PUBLISHED",
+        "changes": {
+            "base": [],
+            "added": 2,
+            "removed": 0,
+            "changed": 0,
+            "unchanged": 0,
+            "currencies": ["EUR"],
+            "largestChange": None,
+        },
+        "base": None,
+        "summary": {"added": 2, "removed": 0, "changed": 0, "unchanged": 0},
+        "findings": [],
+        "version": 1,
+        "revision": 2,
+        "finishedAt": datetime.datetime,
+    },
+    {
+        **SEALED,
+        "key": "held",
+        "publish": "ON_APPROVAL",
+        "state": "HELD",
+        "changes": {
+            "base": [str],
+            "added": 1,
+            "removed": 0,
+            "changed": 1,
+            "unchanged": 0,
+            "currencies": ["EUR", "USD"],
+            "largestChange": ["200.00", "a"],
+        },
+        "base": 1,
+        "summary": {"added": 1, "removed": 1, "changed": 1, "unchanged": 0},
+        "findings": [
+            {
+                "gate": "maxChangedPercent",
+                "severity": "HOLD",
+                "message": str,
+                "observed": Decimal128("50.00"),
+                "limit": Decimal128("5"),
+            },
+            {
+                "gate": "maxPriceChangePercent",
+                "severity": "HOLD",
+                "message": str,
+                "observed": Decimal128("200.00"),
+                "limit": Decimal128("0.10"),
+            },
+            {"gate": "onApproval", "severity": "HOLD", "message": str, "observed": None, "limit": None},
+        ],
+        "version": 2,
+    },
+    {
+        **OPENED,
+        "key": "failed",
+        "expectedVersion": 1,
+        "state": "FAILED",
+        "received": 2,
+        "errors": [ITEM_ERROR],
+        "errorCount": 1,
+        "refusal": {"code": "BATCH_INVALID", "message": str},
+        "finishedAt": datetime.datetime,
+    },
+    {**OPENED, "key": "open", "chunked": True, "state": "OPEN", "expected": None, "received": 1, "stored": 1},
+]
+
+PARTS: list[Document] = [
+    {"_id": {"batch": str, "sequence": 0}, "format": 1, "stored": False, "fingerprint": None},
+    {
+        "_id": {"batch": str, "sequence": 1},
+        "format": 1,
+        "stored": True,
+        "fingerprint": str,
+        "prices": 2,
+        "count": 1,
+        "checksum": str,
+        "errors": [ITEM_ERROR],
+        "errorCount": 1,
+        "changes": {
+            "base": [str],
+            "added": 1,
+            "removed": 0,
+            "changed": 0,
+            "unchanged": 0,
+            "currencies": ["EUR"],
+            "largestChange": None,
+        },
+    },
+]
+
+EVENT: Document = {
+    "_id": ObjectId,
+    "format": 1,
+    "at": datetime.datetime,
+    "reason": None,
+    "fromVersion": None,
+    "toVersion": None,
+    "batch": None,
+}
+EVENTS: list[Document] = [
+    {**EVENT, "list": "empty", "revision": 1, "kind": "CREATED", "by": "ops"},
+    {**EVENT, "list": "retail", "revision": 1, "kind": "CREATED", "by": "ops"},
+    {**EVENT, "list": "retail", "revision": 2, "kind": "PUBLISHED", "by": "integrator", "toVersion": 1, "batch": str},
+    {
+        **EVENT,
+        "list": "retail",
+        "revision": 3,
+        "kind": "HELD",
+        "by": "integrator",
+        "fromVersion": 1,
+        "toVersion": 1,
+        "batch": str,
+    },
+    {
+        **EVENT,
+        "list": "retail",
+        "revision": 4,
+        "kind": "FAILED",
+        "by": "integrator",
+        "reason": str,
+        "fromVersion": 1,
+        "toVersion": 1,
+        "batch": str,
+    },
+    {
+        **EVENT,
+        "list": "retail",
+        "revision": 5,
+        "kind": "PINNED",
+        "by": "ops",
+        "reason": "audit",
+        "fromVersion": 1,
+        "toVersion": 1,
+    },
+]
+
+API_KEY: Document = {
+    "_id": str,
+    "format": 1,
+    "name": "shop",
+    "hash": str,
+    "grants": ["prices:read:retail", "prices:read:outlet-*"],
+    "createdAt": datetime.datetime,
+    "createdBy": "ops",
+    "expiresAt": None,
+    "revokedAt": None,
+    "lastUsedAt": None,
+}
+
+STORED: dict[str, list[Document]] = {
+    "price_lists": PRICE_LISTS,
+    "snapshots": SNAPSHOTS,
+    "batches": BATCHES,
+    "parts": PARTS,
+    "events": EVENTS,
+    "api_keys": [API_KEY, {**API_KEY, "expiresAt": datetime.datetime}],
+    "processes": [
+        {"_id": str, "format": 1, "at": datetime.datetime, "heads": [{"list": "retail", "revision": 3}]},
+    ],
+    "locks": [{"_id": "compact/retail", "lease": OWNED_LOCK}],
+    "orphans": [{"_id": "layer", "format": 1, "since": datetime.datetime}],
+}
+
+
+def differences(found: Any, expected: Any, path: str) -> Iterator[str]:
+    """Yield where a stored value is not the expected one, or has another type."""
+    if isinstance(expected, type):
+        if not isinstance(found, expected):
+            yield f"{path}: {found!r} is no {expected.__name__}"
+    elif isinstance(expected, dict) and isinstance(found, dict):
+        if list(found) != list(expected):
+            yield f"{path}: {list(found)} != {list(expected)}"
+        for name in found.keys() & expected.keys():
+            yield from differences(found[name], expected[name], f"{path}.{name}")
+    elif isinstance(expected, list) and isinstance(found, list):
+        if len(found) != len(expected):
+            yield f"{path}: {found!r} != {expected!r}"
+        for index, pair in enumerate(zip(found, expected, strict=False)):
+            yield from differences(*pair, f"{path}.{index}")
+    elif type(found) is not type(expected) or found != expected:
+        yield f"{path}: {found!r} != {expected!r}"
+
+
+def by_name(document: Document) -> Document:
+    """The document with its fields in the order of their names: `$set` adds fields in the server's order."""
+    return dict(sorted(document.items()))
+
+
+async def assert_stored(store: Store, collection: str, expected: list[Document], sort: str = "_id") -> None:
+    found = [by_name(document) async for document in store.db[collection].find().sort(sort, 1)]
+    assert list(differences(found, list(map(by_name, expected)), collection)) == []
+
+
+@pytest.fixture
+async def filled(store: Store) -> Store:
+    """A store with documents of every kind."""
+    await store.publisher.create("empty", None, Gates(), "ops")
+    await store.publisher.create("retail", "In the shops", GATES, "ops", Retention(5, 3))
+    await submit(store, [row("a"), row("b")], key="published", label="spring")
+    await submit(store, [row("a", "3"), row("c", "1", "USD")], key="held", publish=PublishPolicy.ON_APPROVAL)
+    await submit(store, [row("a"), row("bad", "-1")], key="failed", expected_version=1)
+    await store.pointer_moves.pin("retail", 1, by="ops", reason="audit")
+    opened = await store.multipart.open(order(key="open"))
+    await store.parts.begin(opened.id, 0, None)
+    await store.multipart.append(opened.id, 1, await source([row("d"), row("bad", "-1")]), [])
+    grants = ("prices:read:retail", "prices:read:outlet-*")
+    for lifetime in (None, datetime.timedelta(days=1)):
+        await store.api_keys.create("shop", grants, "ops", lifetime)
+    await store.processes.beat({"retail": 3})
+    async with store.locks.held("compact/retail"):
+        pass
+    await Orphans(store.db).note(["layer"])
+    return store
+
+
+@pytest.mark.parametrize("collection", STORED)
+async def test_a_document_is_stored_as_every_release_reads_it(filled: Store, collection: str) -> None:
+    await assert_stored(filled, collection, STORED[collection], "expiresAt" if collection == "api_keys" else "_id")
+
+
+async def test_a_manifest_has_the_times_of_reading_and_expiring_only_once_they_are_known(filled: Store) -> None:
+    async def manifest() -> Snapshot:
+        return await factories.snapshot(filled, 1)
+
+    await filled.snapshots.note_reads([("retail", 1)])
+    await filled.snapshots.mark_expiring("retail", [1])
+    found = await manifest()
+    assert found.read_at is not None
+    assert found.doomed_at is not None
+    async with filled.client.start_session() as session:
+        await filled.snapshots.expire("retail", 1, session)
+    times = dict.fromkeys(("readAt", "doomedAt", "retiredAt"), datetime.datetime)
+    await assert_stored(filled, "snapshots", [{**SNAPSHOTS[0], **times, "state": "RETIRED"}, SNAPSHOTS[1]])
+    assert (await manifest()).retired_at is not None
+    async with filled.client.start_session() as session:
+        await filled.snapshots.restore("retail", 1, session)
+    await assert_stored(filled, "snapshots", [{**SNAPSHOTS[0], "readAt": datetime.datetime}, SNAPSHOTS[1]])
+    layers = [*(await manifest()).layers, *(await factories.snapshot(filled, 2)).layers]
+    assert await filled.snapshots.replace_layers(await manifest(), layers)
+    assert (await manifest()).layers == tuple(layers)
+
+
+async def test_a_batch_whose_idempotency_key_expired_keeps_it_under_another_name(filled: Store) -> None:
+    long_ago = datetime.datetime.fromtimestamp(0, datetime.UTC)
+    await filled.db["batches"].update_many({}, {"$set": {"finishedAt": long_ago}})
+    assert await filled.batches.forget_keys(30) == len(BATCHES)
+    finished = [{**batch, "finishedAt": datetime.datetime, "usedKey": batch["key"]} for batch in BATCHES]
+    for batch in finished:
+        del batch["key"]
+    await assert_stored(filled, "batches", finished)
+    keys = [batch.key for batch in await filled.batches.newest(10)]
+    assert keys == [batch["key"] for batch in reversed(BATCHES)]
+
+
+async def test_fields_of_a_later_release_do_not_hinder_reading(filled: Store) -> None:
+    later: Document = {"laterField": {"x": [1]}}
+    for collection in STORED:
+        await filled.db[collection].update_many({}, {"$set": later})
+    assert (await filled.price_lists.get("retail")).gates == GATES
+    assert (await factories.snapshot(filled, 1)).size == 2
+    assert len(await filled.batches.newest(10)) == len(BATCHES)
+    assert len(await filled.events.newest("retail", 10)) == 5
+    assert len(await filled.api_keys.all()) == 2
+    [open_batch] = [batch for batch in await filled.batches.newest(10) if batch.chunked]
+    assert [part.sequence for part in await filled.parts.of(open_batch.id)] == [0, 1]
+
+
+async def test_times_are_read_as_aware_and_utc(filled: Store) -> None:
+    price_list = await filled.price_lists.get("retail")
+    assert price_list.pin is not None
+    [key, *_] = await filled.api_keys.all()
+    [event] = await filled.events.newest("retail", 1)
+    snapshot = await factories.snapshot(filled, 1)
+    times = [price_list.created_at, price_list.pin.at, key.expires_at, event.at, snapshot.created_at]
+    assert [time and time.utcoffset() for time in times] == [datetime.timedelta(0)] * 5
