@@ -111,8 +111,8 @@ class BatchMutations:
         input: Annotated[ReviewBatchInput, strawberry.argument(description="The decision.")],  # noqa: A002
     ) -> BatchPayload:
         """Publish a batch that is held."""
-        finisher, caller = info.context.store.finisher, info.context.caller.name
-        return await _payload(info.context, await finisher.approve(input.batch, by=caller, reason=input.reason))
+        lifecycle, caller = info.context.store.lifecycle, info.context.caller.name
+        return await _payload(info.context, await lifecycle.approve(input.batch, by=caller, reason=input.reason))
 
     @strawberry.mutation(description="Puts an end to a batch that is held.")
     @staticmethod
@@ -123,8 +123,8 @@ class BatchMutations:
         input: Annotated[ReviewBatchInput, strawberry.argument(description="The decision.")],  # noqa: A002
     ) -> BatchPayload:
         """Reject a batch that is held."""
-        finisher, caller = info.context.store.finisher, info.context.caller.name
-        batch = await finisher.reject(input.batch, by=caller, reason=input.reason)
+        lifecycle, caller = info.context.store.lifecycle, info.context.caller.name
+        batch = await lifecycle.reject(input.batch, by=caller, reason=input.reason)
         return BatchPayload(batch=cast("Batch", batch))
 
 

@@ -1,4 +1,4 @@
-"""What rows do to a version, in numbers: added, removed, changed and unchanged prices."""
+"""Changes of rows to a version: the numbers of added, removed, changed and unchanged prices."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -11,10 +11,10 @@ LargestChange = tuple[Decimal, str]
 
 @dataclass(frozen=True, slots=True)
 class Changes:
-    """What some rows do to the version of layers `base`, in prices.
+    """Numbers of prices that rows add, remove, change or leave unchanged in the version with the layers `base`.
 
-    A version is named by its layers, so that what was compared before a compaction is not taken for what is there
-    now. `largest_change` is in percent, with the sku that has it.
+    The version is identified by its layers: after a compaction the rows are compared again. `largest_change` is that
+    of an amount, in percent, with its sku.
     """
 
     base: tuple[str, ...]
@@ -26,7 +26,7 @@ class Changes:
     largest_change: LargestChange | None = None
 
     def to_document(self) -> Document:
-        """Return what is stored with a part or a batch."""
+        """Return the document that is stored with a part or a batch."""
         return {
             "base": list(self.base),
             "added": self.added,
@@ -39,7 +39,7 @@ class Changes:
 
     @classmethod
     def from_document(cls, document: Document) -> "Changes":
-        """Return what was stored with a part or a batch."""
+        """Return the changes of a stored document."""
         largest = document["largestChange"]
         return cls(
             tuple(document["base"]),
@@ -52,11 +52,11 @@ class Changes:
         )
 
 
-def together(parts: Iterable[Changes | None]) -> Changes | None:
-    """Return what all parts do; None unless each was compared, and with the same version."""
-    known = list(parts)
-    compared = [part for part in known if part is not None]
-    if len(compared) < len(known) or len({part.base for part in compared}) != 1:
+def combine(parts: Iterable[Changes | None]) -> Changes | None:
+    """Return the changes of all parts; None unless all were compared with the same version."""
+    every = list(parts)
+    compared = [part for part in every if part is not None]
+    if len(compared) < len(every) or len({part.base for part in compared}) != 1:
         return None
     return Changes(
         compared[0].base,

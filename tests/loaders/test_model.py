@@ -136,7 +136,7 @@ async def test_every_answer_is_that_of_the_version_it_names(
     store: Store, steps: Sequence[tuple[Act, list[Reading], list[Reading]]]
 ) -> None:
     name, model = f"list-{secrets.token_hex(6)}", Model()
-    await store.publisher.create(name, None, Gates(), "ops")
+    await store.price_list_editor.create(name, None, Gates(), "ops")
     runtimes = []
     for budget in BUDGETS:
         pointers = PointerCache(store, budget)

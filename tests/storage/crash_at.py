@@ -15,8 +15,8 @@ from itertools import count
 from typing import Any
 
 from storage import Batch, BatchState, Store
+from storage.batches.lifecycle import BatchLifecycle
 from storage.batches.parts import PartRepository
-from storage.batches.publish import Publisher
 from storage.batches.repository import BatchRepository
 from storage.layers import writer
 from storage.layers.writer import Layers
@@ -39,7 +39,7 @@ def die_at(point: str) -> None:
     """Replace the method by one that dies at its time."""
     name, call, when = point.split(":")
     owner, method = name.split(".")
-    cls = {each.__name__: each for each in (BatchRepository, BulkInsert, Layers, PartRepository, Publisher)}[owner]
+    cls = {each.__name__: each for each in (BatchLifecycle, BatchRepository, BulkInsert, Layers, PartRepository)}[owner]
     original: Callable[..., Any] = getattr(cls, method)
     calls = count(1)
 

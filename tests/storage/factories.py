@@ -49,7 +49,7 @@ async def source(prices: Iterable[Row]) -> JsonRows:
 
 async def create(store: Store, price_list: str = "retail") -> None:
     """A list without a version."""
-    await store.publisher.create(price_list, None, Gates(), "ops")
+    await store.price_list_editor.create(price_list, None, Gates(), "ops")
 
 
 async def submit(

@@ -47,23 +47,23 @@ async def crash(uri: str, store: Store, batch: str, point: str) -> None:
 @pytest.mark.parametrize(
     "point",
     [
-        "Batches.open:1:before",
-        "Batches.open:1:after",
+        "BatchRepository.open:1:before",
+        "BatchRepository.open:1:after",
         "Layers.create:1:before",
         "Layers.create:1:after",
-        "Inserts.send:1:before",
-        "Inserts._confirm:1:before",
-        "Inserts.send:1:after",
-        "Inserts.send:3:before",
-        "Inserts.send:5:after",
-        "Batches.advance:1:before",
-        "Batches.advance:1:after",
+        "BulkInsert.send:1:before",
+        "BulkInsert._confirm:1:before",
+        "BulkInsert.send:1:after",
+        "BulkInsert.send:3:before",
+        "BulkInsert.send:5:after",
+        "BatchRepository.advance:1:before",
+        "BatchRepository.advance:1:after",
         "Layers.freeze:1:before",
         "Layers.freeze:1:after",
-        "Publisher.publish:1:before",
-        "Batches.advance:2:before",
-        "Batches.advance:2:after",
-        "Publisher.publish:1:after",
+        "BatchLifecycle._publish:1:before",
+        "BatchRepository.advance:2:before",
+        "BatchRepository.advance:2:after",
+        "BatchLifecycle._publish:1:after",
     ],
 )
 async def test_a_batch_whose_process_was_killed_is_finished_once_by_who_sends_it_again(
@@ -72,7 +72,7 @@ async def test_a_batch_whose_process_was_killed_is_finished_once_by_who_sends_it
     await versions(store, 1)
     await crash(mongodb_uri, store, "good", point)
 
-    committed = point == "Publisher.publish:1:after"
+    committed = point == "BatchLifecycle._publish:1:after"
     assert await current(store) == (2 if committed else 1)
     assert await amounts(store, 1) == {"a": "1"}
     if committed:
@@ -97,7 +97,13 @@ async def test_a_batch_whose_process_was_killed_is_finished_once_by_who_sends_it
 
 
 @pytest.mark.parametrize(
-    "point", ["Inserts.send:3:after", "Publisher.abandon:1:before", "Batches.advance:1:after", "Layers.drop:1:before"]
+    "point",
+    [
+        "BulkInsert.send:3:after",
+        "BatchLifecycle._end:1:before",
+        "BatchRepository.advance:1:after",
+        "Layers.drop:1:before",
+    ],
 )
 async def test_a_bad_batch_whose_process_was_killed_fails_once(mongodb_uri: str, store: Store, point: str) -> None:
     await versions(store, 1)
@@ -115,21 +121,21 @@ async def test_a_bad_batch_whose_process_was_killed_fails_once(mongodb_uri: str,
 @pytest.mark.parametrize(
     "point",
     [
-        "Batches.open:1:after",
+        "BatchRepository.open:1:after",
         "Layers.create:1:after",
-        "Parts.begin:1:after",
-        "Inserts.send:1:after",
-        "Parts.complete:1:before",
-        "Parts.complete:1:after",
-        "Inserts.send:4:after",
-        "Parts.complete:2:after",
-        "Batches.lease:1:after",
-        "Batches.advance:1:before",
-        "Batches.advance:1:after",
+        "PartRepository.begin:1:after",
+        "BulkInsert.send:1:after",
+        "PartRepository.complete:1:before",
+        "PartRepository.complete:1:after",
+        "BulkInsert.send:4:after",
+        "PartRepository.complete:2:after",
+        "BatchRepository.lease:1:after",
+        "BatchRepository.advance:1:before",
+        "BatchRepository.advance:1:after",
         "Layers.freeze:1:after",
-        "Publisher.publish:1:before",
-        "Batches.advance:2:after",
-        "Publisher.publish:1:after",
+        "BatchLifecycle._publish:1:before",
+        "BatchRepository.advance:2:after",
+        "BatchLifecycle._publish:1:after",
     ],
 )
 async def test_a_batch_in_parts_whose_process_was_killed_is_published_once_by_who_goes_on(
@@ -152,13 +158,13 @@ async def test_a_batch_in_parts_whose_process_was_killed_is_published_once_by_wh
 @pytest.mark.parametrize(
     "point",
     [
-        "Batches.lease:1:after",
+        "BatchRepository.lease:1:after",
         "Layers.freeze:1:after",
-        "Publisher.abandon:1:before",
-        "Batches.advance:1:after",
-        "Publisher.abandon:1:after",
+        "BatchLifecycle._end:1:before",
+        "BatchRepository.advance:1:after",
+        "BatchLifecycle._end:1:after",
         "Layers.drop:1:after",
-        "Parts.drop:1:before",
+        "PartRepository.drop:1:before",
     ],
 )
 async def test_an_abort_whose_process_was_killed_is_finished_by_who_aborts_again_or_collects(

@@ -115,7 +115,7 @@ async def answers(store: Store) -> bool:
     [
         ("layers._inserts", "send", 5),
         ("layers", "freeze", 1),
-        ("publisher._batches", "advance", 1),
+        ("batches", "advance", 1),
     ],
 )
 async def test_a_batch_outlasts_the_death_of_the_primary(

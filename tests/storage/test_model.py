@@ -118,7 +118,7 @@ class Act:
             case "unpin":
                 await store.pointer_moves.unpin(name, by="ops", reason="x")
             case "publish_latest":
-                await store.finisher.publish_latest(name, by="ops", reason="x")
+                await store.lifecycle.publish_latest(name, by="ops", reason="x")
         return None
 
     def on_model(self, model: Model, version: int, amount: str) -> str | None:
@@ -160,7 +160,7 @@ def outcome_on_model(act: Act, model: Model, version: int, amount: str) -> str |
 @settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 async def test_a_list_does_what_the_model_does(store: Store, acts: list[Act]) -> None:
     name = f"list-{secrets.token_hex(6)}"
-    await store.publisher.create(name, None, Gates(), "ops")
+    await store.price_list_editor.create(name, None, Gates(), "ops")
     model = Model()
     for step, act in enumerate(acts):
         version, amount = len(model.contents) - act.version, str(step)

@@ -272,7 +272,7 @@ async def test_versions_go_and_are_brought_back(run: Run, store: Store) -> None:
     await versions(store, 3)
     old = datetime.datetime(2020, 1, 1, tzinfo=datetime.UTC)
     await store.db["snapshots"].update_many({}, {"$set": {"createdAt": old, "publishedAt": old}})
-    await store.publisher.update("retail", "ops", lambda known: replace(known, retention=Retention(1, 1)))
+    await store.price_list_editor.update("retail", "ops", lambda known: replace(known, retention=Retention(1, 1)))
     [dry] = await told(run, "retain", "--dry-run")
     assert [each["version"] for each in dry["retirements"]] == [1, 2]
     assert "version 1" in (await run("retain", "retail", "--dry-run")).stdout

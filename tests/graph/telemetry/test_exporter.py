@@ -96,7 +96,7 @@ async def test_a_list_is_told_as_it_is(api: Api) -> None:
     assert sample("pricebook_pinned_timestamp_seconds", price_list=name) >= newest.published_at.timestamp()
     assert sample("pricebook_published_timestamp_seconds", price_list=name) == newest.published_at.timestamp()
     assert sample("pricebook_batches_held", price_list=name) == 1
-    await api.runtime.store.finisher.reject(held["batch"]["id"], by="ops", reason="no")
+    await api.runtime.store.lifecycle.reject(held["batch"]["id"], by="ops", reason="no")
     await tell()
     assert sample("pricebook_batches_held", price_list=name) == 0
 

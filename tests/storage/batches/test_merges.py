@@ -112,9 +112,9 @@ async def _send(store: Store, name: str, model: Model, act: Act) -> None:
     if held:
         assert batch.state is BatchState.HELD
         if act.kind == "reject":
-            await store.finisher.reject(batch.id, by="ops", reason="x")
+            await store.lifecycle.reject(batch.id, by="ops", reason="x")
             return
-        batch = await store.finisher.approve(batch.id, by="ops", reason="x")
+        batch = await store.lifecycle.approve(batch.id, by="ops", reason="x")
     assert batch.state is BatchState.PUBLISHED
     assert batch.version is not None
     assert batch.version > max(model.published, default=0), "versions only grow"
@@ -123,7 +123,7 @@ async def _send(store: Store, name: str, model: Model, act: Act) -> None:
 
 async def run(store: Store, acts: list[Act], page: int) -> None:
     name = f"list-{secrets.token_hex(6)}"
-    await store.publisher.create(name, None, Gates(), "ops")
+    await store.price_list_editor.create(name, None, Gates(), "ops")
     model = Model()
     for act in acts:
         await step(store, name, model, act)

@@ -3,12 +3,15 @@
 import asyncio
 import secrets
 from collections.abc import AsyncIterator
+from typing import Any
 
 import pytest
 from pymongo.errors import AutoReconnect, OperationFailure
 
 from storage import BatchMode, BatchState, Histogram, PublishPolicy, StorageMetrics, Store
+from storage.batches import lifecycle
 from storage.errors import NotRetired
+from storage.mongodb.transaction import in_transaction
 from tests.storage.factories import create, current, failed, held, published, row, rows, submit, versions
 
 REPLACE = BatchMode.REPLACE
@@ -46,7 +49,7 @@ async def test_a_batch_that_is_sent_again_is_not_counted_again(store: Store) -> 
 async def test_a_review_counts_and_takes_no_time_of_the_batch(store: Store) -> None:
     await versions(store, 1)
     batch = await held(store, [row("b")])
-    await store.finisher.reject(batch.id, by="ops", reason="no")
+    await store.lifecycle.reject(batch.id, by="ops", reason="no")
     assert counted(store) == {"PUBLISHED": 1, "HELD": 1, "REJECTED": 1}
     assert set(store.metrics.durations) == {(REPLACE, BatchState.PUBLISHED), (REPLACE, BatchState.HELD)}
     assert store.metrics.rows == {("retail", REPLACE): 2}
@@ -56,19 +59,18 @@ async def test_an_unpin_that_publishes_counts_the_newest_and_those_that_it_super
     await versions(store, 1)
     await held(store, [row("b")])
     await submit(store, [row("c")])
-    await store.finisher.publish_latest("retail", by="ops", reason="go on")
+    await store.lifecycle.publish_latest("retail", by="ops", reason="go on")
     assert counted(store) == {"PUBLISHED": 2, "HELD": 2, "REJECTED": 1}
 
 
 async def test_a_publish_whose_answer_was_lost_is_counted(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     await create(store)
-    transaction = store.publisher._transaction
 
-    async def lost(act: object) -> object:
-        await transaction(act)  # type: ignore[arg-type]
+    async def lost(*args: Any) -> None:
+        await in_transaction(*args)
         raise AutoReconnect("The answer was lost.")
 
-    monkeypatch.setattr(store.publisher, "_transaction", lost)
+    monkeypatch.setattr(lifecycle, "in_transaction", lost)
     await published(store, [row("a")])
     assert counted(store) == {"PUBLISHED": 1}
 

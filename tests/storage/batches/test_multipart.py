@@ -311,7 +311,7 @@ async def test_an_abort_that_came_too_late_drops_nothing(store: Store, outcome: 
     async def settled_by_another(given: Batch, *_: object, **__: object) -> Batch:
         return replace(given, state=outcome)
 
-    with patch.object(store.publisher, "abandon", settled_by_another), pytest.raises(BatchNotOpen):
+    with patch.object(store.lifecycle, "_end", settled_by_another), pytest.raises(BatchNotOpen):
         await store.multipart.abort(batch.id, by="integrator", reason=None)
     assert await layers(store) == {batch.layer}
     assert len(await store.parts.of(batch.id)) == 1

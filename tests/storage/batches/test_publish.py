@@ -44,7 +44,7 @@ async def told(store: Store) -> list[tuple[EventKind, int | None, int | None]]:
 
 
 async def test_a_new_list_has_no_version(store: Store) -> None:
-    made = await store.publisher.create("retail", "In the shops", Gates(), "ops")
+    made = await store.price_list_editor.create("retail", "In the shops", Gates(), "ops")
     assert (made.name, made.description, made.current_version, made.pin) == ("retail", "In the shops", None, None)
     assert await store.price_lists.get("retail") == made
     assert await told(store) == [(EventKind.CREATED, None, None)]
@@ -52,7 +52,7 @@ async def test_a_new_list_has_no_version(store: Store) -> None:
 
 async def test_a_name_is_taken_once_by_one_of_many_at_once(store: Store) -> None:
     made = await asyncio.gather(
-        *(store.publisher.create("retail", str(n), Gates(), "ops") for n in range(8)), return_exceptions=True
+        *(store.price_list_editor.create("retail", str(n), Gates(), "ops") for n in range(8)), return_exceptions=True
     )
     [first] = [each for each in made if not isinstance(each, PriceListExists)]
     assert await store.price_lists.get("retail") == first
@@ -62,7 +62,7 @@ async def test_a_name_is_taken_once_by_one_of_many_at_once(store: Store) -> None
 @pytest.mark.parametrize("name", ["", "A", "-a", ".a", "a b", "a/b", "ä", "x" * 64, "a\n", "$a"])
 async def test_a_name_that_cannot_be_one_is_refused(store: Store, name: str) -> None:
     with pytest.raises(InvalidArgument, match="cannot name"):
-        await store.publisher.create(name, None, Gates(), "ops")
+        await store.price_list_editor.create(name, None, Gates(), "ops")
     assert await store.price_lists.count() == 0
 
 

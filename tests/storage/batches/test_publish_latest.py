@@ -5,6 +5,7 @@ from dataclasses import replace
 from decimal import Decimal
 
 import pytest
+from pymongo.asynchronous.client_session import AsyncClientSession
 
 from storage import Batch, BatchMode, BatchState, EventKind, Gates, PriceList, PublishPolicy, Store
 from storage.catalog.snapshots import SnapshotState
@@ -26,7 +27,7 @@ from tests.storage.factories import (
 
 
 async def publish_latest(store: Store) -> PriceList:
-    return await store.finisher.publish_latest("retail", by="ops", reason="the prices are right")
+    return await store.lifecycle.publish_latest("retail", by="ops", reason="the prices are right")
 
 
 async def state(store: Store, batch: Batch) -> BatchState:
@@ -86,7 +87,7 @@ async def test_what_waits_for_a_review_too_goes_on_waiting(store: Store) -> None
     reviewed = await submit(store, [row("a", "3")], publish=PublishPolicy.ON_APPROVAL)
     assert (await publish_latest(store)).current_version == 2
     assert [await state(store, batch) for batch in (waiting, reviewed)] == [BatchState.PUBLISHED, BatchState.HELD]
-    assert (await store.finisher.approve(reviewed.id, by="ops", reason="x")).version == 4
+    assert (await store.lifecycle.approve(reviewed.id, by="ops", reason="x")).version == 4
 
 
 async def test_a_merge_is_laid_over_the_version_that_was_rolled_back_to(store: Store) -> None:
@@ -117,7 +118,7 @@ async def test_gates_that_have_something_against_it_now_leave_everything_as_it_i
     await store.pointer_moves.rollback("retail", 1, by="ops", reason="x")
     first, second = await submit(store, [row("a", "2")]), await submit(store, [row("a", "3")])
     gates = Gates(max_shrink_percent=Decimal(10))
-    await store.publisher.update("retail", "ops", lambda found: replace(found, gates=gates))
+    await store.price_list_editor.update("retail", "ops", lambda found: replace(found, gates=gates))
     await store.pointer_moves.rollback("retail", 2, by="ops", reason="x")
     before = await store.price_lists.get("retail")
     with pytest.raises(LatestHeld, match="shrink"):
@@ -153,7 +154,7 @@ async def test_one_that_fails_in_the_midst_has_changed_nothing(store: Store, mon
         raise Crash
 
     with monkeypatch.context() as patched:
-        patched.setattr(store.publisher._snapshots, "mark_published", crash)
+        patched.setattr(store.snapshots, "mark_published", crash)
         with pytest.raises(Crash):
             await publish_latest(store)
     assert await store.price_lists.get("retail") == before
@@ -169,8 +170,8 @@ async def test_a_batch_that_comes_to_wait_meanwhile_is_the_newest(
     late: list[Batch] = []
     waiting = store.batches.waiting
 
-    async def and_then_another_comes(price_list: str) -> list[Batch]:
-        found = await waiting(price_list)
+    async def and_then_another_comes(price_list: str, session: AsyncClientSession) -> list[Batch]:
+        found = await waiting(price_list, session)
         if not late:
             late.append(await submit(store, [row("a", "3")]))
         return found
@@ -186,8 +187,8 @@ async def test_of_many_at_once_one_does_it(store: Store) -> None:
     batches = [await held(store, [row("a", amount)]) for amount in ("2", "3")]
     acts = [
         *(publish_latest(store) for _ in range(3)),
-        store.finisher.approve(batches[0].id, by="ops", reason="x"),
-        store.finisher.reject(batches[1].id, by="ops", reason="x"),
+        store.lifecycle.approve(batches[0].id, by="ops", reason="x"),
+        store.lifecycle.reject(batches[1].id, by="ops", reason="x"),
     ]
     outcomes = await asyncio.gather(*acts, return_exceptions=True)
     assert all(isinstance(each, (PriceList, Batch, Refused, LeaseLost)) for each in outcomes), outcomes

@@ -1,7 +1,6 @@
 """Those who move the same pointer at once: one after the other, none unseen, and one winner where they expect one."""
 
 import asyncio
-from typing import Any
 from unittest.mock import patch
 
 from storage import Batch, BatchState, PriceList, Store
@@ -12,17 +11,16 @@ from tests.storage.factories import amounts, create, current, layers, row, snaps
 async def submit_at_once(store: Store, count: int, expected_version: int | None = None) -> list[Batch]:
     """Batches that all have their rows in before any is published; number n has the price n."""
     ready = asyncio.Barrier(count)
-    publish = store.publisher.publish
-
+    publish = store.lifecycle._publish
     met = set()
 
-    async def publish_together(batch: Batch, *args: Any) -> Batch:
+    async def publish_together(batch: Batch) -> Batch:
         if batch.id not in met:  # one that lost the race is compared with the winner, and comes again
             met.add(batch.id)
             await ready.wait()
-        return await publish(batch, *args)
+        return await publish(batch)
 
-    with patch.object(store.publisher, "publish", publish_together):
+    with patch.object(store.lifecycle, "_publish", publish_together):
         return await asyncio.gather(
             *(submit(store, [row("a", str(n))], expected_version=expected_version) for n in range(count))
         )

@@ -58,8 +58,8 @@ BAD = [*GOOD, row("bad", "-1")]
         ("layers._inserts", "send", GOOD, BatchState.PUBLISHED),
         ("batches", "advance", GOOD, BatchState.PUBLISHED),
         ("layers", "freeze", GOOD, BatchState.PUBLISHED),
-        ("publisher", "publish", GOOD, BatchState.PUBLISHED),
-        ("publisher", "abandon", BAD, BatchState.FAILED),
+        ("lifecycle", "_publish", GOOD, BatchState.PUBLISHED),
+        ("lifecycle", "_end", BAD, BatchState.FAILED),
     ],
 )
 async def test_a_worker_that_comes_back_gives_the_batch_as_its_successor_finished_it(

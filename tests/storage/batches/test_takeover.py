@@ -40,9 +40,9 @@ def test_a_batch_is_taken_over_within_15_seconds() -> None:
     [
         "Layers.freeze:1:before",
         "Layers.freeze:1:after",
-        "Publisher.publish:1:before",
-        "Batches.advance:1:before",
-        "Publisher.publish:1:after",
+        "BatchLifecycle._publish:1:before",
+        "BatchRepository.advance:1:before",
+        "BatchLifecycle._publish:1:after",
     ],
 )
 async def test_a_process_that_finishes_a_batch_may_die_at_every_step(
@@ -87,7 +87,7 @@ async def test_a_process_that_stops_hands_its_batch_over_at_once(store: Store, o
         reached.set()
         await asyncio.Event().wait()
 
-    with patch.object(store.publisher, "publish", for_ever):
+    with patch.object(store.lifecycle, "_publish", for_ever):
         store.worker.finish(committed)
         await reached.wait()
         await store.worker.stop()
