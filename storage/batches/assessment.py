@@ -32,7 +32,7 @@ class Assessment:
 
     @property
     def batch_fields(self) -> dict[str, Any]:
-        """What is stored with the batch."""
+        """The fields that are stored with the batch."""
         return {"summary": self.facts.summary, "base": self.base, "findings": self.findings}
 
     @property

@@ -98,7 +98,7 @@ class BatchSubmitter:
                     return await self._lifecycle.fail_items(
                         batch, filled.errors, filled.error_count, filled.received, fingerprint=fingerprint
                     )
-                # From here on any process can finish the batch; nobody has to send its rows again.
+                # From here on any process can finish the batch without its rows.
                 batch = await self._batches.advance(
                     batch,
                     BatchState.SEALING,
