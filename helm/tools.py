@@ -30,9 +30,7 @@ def helm(report: Callable[[str], None] = lambda _: None) -> Path:
     path = BIN / "helm"
     if version(path) != VERSION:
         if (sys.platform, platform.machine()) != ("linux", "x86_64"):
-            raise ToolError(
-                f"helm {VERSION} can be installed only on x86-64 Linux: put it at {path} yourself."
-            )
+            raise ToolError(f"helm {VERSION} can be installed only on x86-64 Linux: put it at {path} yourself.")
         report(f"Installing helm {VERSION} at {path} ...")
         _install(path)
     return path

@@ -1,4 +1,4 @@
-"""Versioned snapshots of price lists on MongoDB: the only package that knows the database."""
+"""Versioned snapshots of price lists on MongoDB: the only package that uses the database driver."""
 
 from storage.batches.metrics import BATCH_BOUNDS, StorageMetrics
 from storage.batches.parts import Part

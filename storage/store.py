@@ -1,14 +1,15 @@
-"""The door to storage: opens all of it once for a process. No logic."""
+"""Opens the storage, once for a process. Every service receives its repositories here."""
 
-from storage.batches.finish import Finisher
+from storage.batches.lifecycle import BatchLifecycle
 from storage.batches.metrics import StorageMetrics
 from storage.batches.multipart import MultipartBatches
 from storage.batches.parts import PartRepository
-from storage.batches.publish import Publisher
 from storage.batches.repository import BatchRepository
 from storage.batches.submit import BatchSubmitter
+from storage.batches.transitions import BatchTransitions
 from storage.catalog.api_keys import ApiKeyRepository
 from storage.catalog.events import EventRepository
+from storage.catalog.price_list_editor import PriceListEditor
 from storage.catalog.price_lists import PriceListRepository
 from storage.catalog.processes import ProcessRepository
 from storage.catalog.rollback import PointerMoves
@@ -30,10 +31,10 @@ from storage.mongodb.secondaries import Clock
 
 
 class Store:
-    """Everything that is stored, by collection, and the acts on it.
+    """The repositories of a database, and the services on them.
 
-    `stack` reads layers on the primary; `reading`, for answering queries, on `secondaries` if told so. The `metrics`
-    counts what is done.
+    `layer_reader` reads layers on the primary; `query_reader`, which answers queries, reads on secondaries if
+    `secondaries` is set. `grace` and `restore` are in seconds.
     """
 
     def __init__(
@@ -67,26 +68,29 @@ class Store:
         self.locks = Locks(self.db)
         self.processes = ProcessRepository(self.db)
         self.pointer_moves = PointerMoves(client, self.price_lists, self.snapshots, self.events)
-        self.publisher = Publisher(client, self.db, self.pointer_moves, self.metrics)
-        self.finisher = Finisher(
+        self.price_list_editor = PriceListEditor(client, self.price_lists, self.events)
+        transitions = BatchTransitions(self.price_lists, self.snapshots, self.events, self.batches)
+        self.lifecycle = BatchLifecycle(
+            client,
             self.price_lists,
             self.snapshots,
             self.batches,
             self.parts,
             self.layers,
             self.layer_reader,
-            self.publisher,
             self.pointer_moves,
+            transitions,
+            self.metrics,
         )
-        self.submitter = BatchSubmitter(self.price_lists, self.batches, self.layers, self.finisher)
-        self.multipart = MultipartBatches(self.price_lists, self.batches, self.parts, self.layers, self.finisher)
+        self.submitter = BatchSubmitter(self.price_lists, self.batches, self.layers, self.lifecycle)
+        self.multipart = MultipartBatches(self.price_lists, self.batches, self.parts, self.layers, self.lifecycle)
         self.compactor = Compactor(self.price_lists, self.snapshots, self.layers, self.layer_reader, self.locks)
         orphans = Orphans(self.db)
         self.garbage_collector = GarbageCollector(
-            self.batches, self.parts, self.layers, self.snapshots, orphans, self.finisher, self.metrics
+            self.batches, self.parts, self.layers, self.snapshots, orphans, self.lifecycle, self.metrics
         )
         self.expirer = SnapshotExpirer(client, self.db, self.locks, self.metrics, grace, restore)
-        self.worker = Worker(self.batches, self.finisher, self.compactor, self.garbage_collector, self.expirer)
+        self.worker = Worker(self.batches, self.lifecycle, self.compactor, self.garbage_collector, self.expirer)
 
     @classmethod
     async def open(
@@ -100,7 +104,7 @@ class Store:
         restore: float = RESTORE_SECONDS,
         metrics: StorageMetrics | None = None,
     ) -> "Store":
-        """Connect, and create what is missing. With a `metrics` the driver is counted, too.
+        """Connect, and create missing collections and indexes. With `metrics`, the driver's commands are counted too.
 
         Raises `InvalidArgument`, `Unavailable`.
         """
@@ -121,7 +125,7 @@ class Store:
         return store
 
     async def ping(self) -> None:
-        """Return when the primary answers; raises the driver's error otherwise."""
+        """Return when the primary answers. Raises the driver's error if it does not."""
         await self.client.admin.command("ping")
 
     async def close(self) -> None:

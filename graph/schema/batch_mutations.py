@@ -123,8 +123,8 @@ class BatchMutations:
         input: Annotated[ReviewBatchInput, strawberry.argument(description="The batch and the reason.")],  # noqa: A002
     ) -> BatchPayload:
         """Approve and publish a held batch."""
-        finisher, caller = info.context.store.finisher, info.context.caller.name
-        return await _payload(info.context, await finisher.approve(input.batch, by=caller, reason=input.reason))
+        lifecycle, caller = info.context.store.lifecycle, info.context.caller.name
+        return await _payload(info.context, await lifecycle.approve(input.batch, by=caller, reason=input.reason))
 
     @strawberry.mutation(description="Rejects a held batch. It can no longer be published.")
     @staticmethod
@@ -135,8 +135,8 @@ class BatchMutations:
         input: Annotated[ReviewBatchInput, strawberry.argument(description="The batch and the reason.")],  # noqa: A002
     ) -> BatchPayload:
         """Reject a held batch."""
-        finisher, caller = info.context.store.finisher, info.context.caller.name
-        batch = await finisher.reject(input.batch, by=caller, reason=input.reason)
+        lifecycle, caller = info.context.store.lifecycle, info.context.caller.name
+        batch = await lifecycle.reject(input.batch, by=caller, reason=input.reason)
         return BatchPayload(batch=cast("Batch", batch))
 
 

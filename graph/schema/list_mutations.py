@@ -39,9 +39,9 @@ class ListMutations:
         input: Annotated[CreatePriceListInput, strawberry.argument(description="The price list to create.")],  # noqa: A002
     ) -> PriceListPayload:
         """Create a price list."""
-        publisher, caller = info.context.store.publisher, info.context.caller.name
+        editor, caller = info.context.store.price_list_editor, info.context.caller.name
         retention = _merged_retention(DEFAULT_RETENTION, input.retention)
-        created = await publisher.create(input.name, input.description, _gates(input.gates), caller, retention)
+        created = await editor.create(input.name, input.description, _gates(input.gates), caller, retention)
         return await _payload(info.context, created)
 
     @strawberry.mutation(
@@ -63,7 +63,7 @@ class ListMutations:
             retention = _merged_retention(price_list.retention, input.retention)
             return replace(price_list, description=description, gates=gates, retention=retention)
 
-        updated = await info.context.store.publisher.update(input.name, info.context.caller.name, apply)
+        updated = await info.context.store.price_list_editor.update(input.name, info.context.caller.name, apply)
         return await _payload(info.context, updated)
 
     @strawberry.mutation(
@@ -117,7 +117,7 @@ class ListMutations:
     ) -> PriceListPayload:
         """Unpin a price list."""
         store, caller = info.context.store, info.context.caller.name
-        unpin = store.finisher.publish_latest if input.publish_latest else store.pointer_moves.unpin
+        unpin = store.lifecycle.publish_latest if input.publish_latest else store.pointer_moves.unpin
         moved = await unpin(input.price_list, by=caller, reason=input.reason)
         return await _payload(info.context, moved)
 

@@ -1,4 +1,4 @@
-"""What rows do to a version, in numbers: added, removed, changed and unchanged prices."""
+"""Changes of rows to a version: the numbers of added, removed, changed and unchanged prices."""
 
 from collections.abc import Iterable
 from decimal import Decimal
@@ -11,10 +11,10 @@ LargestChange = tuple[Decimal, str]
 
 
 class Changes(msgspec.Struct, frozen=True, rename="camel"):
-    """What some rows do to the version of layers `base`, in prices.
+    """Numbers of prices that rows add, remove, change or leave unchanged in the version with the layers `base`.
 
-    A version is named by its layers, so that what was compared before a compaction is not taken for what is there
-    now. `largest_change` is in percent, with the sku that has it.
+    The version is identified by its layers: after a compaction the rows are compared again. `largest_change` is that
+    of an amount, in percent, with its sku.
     """
 
     base: tuple[str, ...]
@@ -31,11 +31,11 @@ class Changes(msgspec.Struct, frozen=True, rename="camel"):
         return document
 
 
-def together(parts: Iterable[Changes | None]) -> Changes | None:
-    """Return what all parts do; None unless each was compared, and with the same version."""
-    known = list(parts)
-    compared = [part for part in known if part is not None]
-    if len(compared) < len(known) or len({part.base for part in compared}) != 1:
+def combine(parts: Iterable[Changes | None]) -> Changes | None:
+    """Return the changes of all parts; None unless all were compared with the same version."""
+    every = list(parts)
+    compared = [part for part in every if part is not None]
+    if len(compared) < len(every) or len({part.base for part in compared}) != 1:
         return None
     return Changes(
         compared[0].base,

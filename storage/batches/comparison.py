@@ -1,7 +1,7 @@
-"""Comparing the rows of a batch with the version they change.
+"""Comparing the rows of a batch with the version that they change.
 
-The rows' own skus are looked up in the base, so that the cost follows the batch and not the list. It is done while
-the rows come, and once more at the seal only when another version became current meanwhile.
+Only the skus of the rows are looked up in the base, so the cost follows the size of the batch, not of the list. Rows
+are compared as they arrive, and again only if another version became current before the batch was published.
 """
 
 import asyncio
@@ -15,20 +15,20 @@ from storage.fair_yield import yield_to_loop
 from storage.layers.reader import LayerReader
 from storage.prices.price import amount_of, canonical, currency_of, is_removal, sku_of
 
-# So many rows are looked up and compared at once: some milliseconds of work.
-BATCH_ROWS = 500
+LOOKUP_ROWS = 500
+"""Rows that are looked up and compared at a time: some milliseconds of work."""
 
 
 def layers_of(base: Snapshot | None) -> tuple[str, ...]:
-    """Return the layers of a version; none where there is no version yet."""
+    """Return the ids of the layers of a version; empty for None, a list without a version."""
     return base.layer_ids if base else ()
 
 
 class Comparison:
-    """Compares rows with a version as they come, in any order; one run at a time, so that others have their turn."""
+    """Compares rows with a version, in any order. Yields to the event loop after every `LOOKUP_ROWS` rows."""
 
-    def __init__(self, stack: LayerReader, base: Snapshot | None) -> None:
-        self._layer_reader = stack
+    def __init__(self, layer_reader: LayerReader, base: Snapshot | None) -> None:
+        self._layer_reader = layer_reader
         self._base = layers_of(base)
         self._lock = asyncio.Lock()
         self._added = self._removed = self._changed = self._unchanged = 0
@@ -37,7 +37,7 @@ class Comparison:
 
     @property
     def changes(self) -> Changes:
-        """What the rows do that were added so far."""
+        """The changes of the rows that were added so far."""
         return Changes(
             self._base,
             self._added,
@@ -50,30 +50,30 @@ class Comparison:
 
     async def add(self, documents: Sequence[bytes]) -> None:
         """Compare rows."""
-        for start in range(0, len(documents), BATCH_ROWS):
+        for start in range(0, len(documents), LOOKUP_ROWS):
             async with self._lock:
-                await self._compare(documents[start : start + BATCH_ROWS])
+                await self._compare(documents[start : start + LOOKUP_ROWS])
             await yield_to_loop()
 
     async def _compare(self, documents: Sequence[bytes]) -> None:
         skus = [sku_of(document) for document in documents]
-        before = await self._layer_reader.find_raw(self._base, skus) if self._base else {}
+        found = await self._layer_reader.find_raw(self._base, skus) if self._base else {}
         for sku, document in zip(skus, documents, strict=True):
-            was = before.get(sku)
+            before = found.get(sku)
             if is_removal(document):
-                self._removed += was is not None
+                self._removed += before is not None
                 continue
             self._currencies.add(currency_of(document))
-            if was is None:
+            if before is None:
                 self._added += 1
-            elif canonical(was) == canonical(document):
+            elif canonical(before) == canonical(document):
                 self._unchanged += 1
             else:
                 self._changed += 1
-                self._note(sku, amount_of(was), amount_of(document))
+                self._add_change(sku, amount_of(before), amount_of(document))
 
-    def _note(self, sku: str, was: Decimal, now: Decimal) -> None:
-        if was != now:
-            percent = change_percent(was, now)
+    def _add_change(self, sku: str, before: Decimal, after: Decimal) -> None:
+        if before != after:
+            percent = change_percent(before, after)
             if self._largest is None or percent > self._largest[0]:
                 self._largest = (percent, sku)

@@ -1,6 +1,6 @@
-"""Holding a batch: its lease is renewed while the work goes on, and let go when the work is broken off.
+"""Renewing the lease of a batch while a process works on it, and releasing it if the work fails.
 
-A batch that comes in parts has no holder while it is open. It is kept from being taken for abandoned.
+An open batch in parts has no lease. It is touched instead, so that it is not aborted as idle.
 """
 
 import asyncio
@@ -13,18 +13,18 @@ from storage.batches.repository import Batch, BatchRepository
 from storage.layers.writer import Filled
 from storage.mongodb import leases
 
-# How often an open batch is touched while a part of it comes in, in seconds.
 TOUCH_INTERVAL_SECONDS = 60.0
+"""Interval at which an open batch is touched while one of its parts arrives."""
 
 
 @asynccontextmanager
-async def keeping_open(batches: BatchRepository, batch: Batch) -> AsyncIterator[None]:
-    """Touch an open batch from time to time, for one part may take longer than it may be idle."""
+async def keep_open(batches: BatchRepository, batch: Batch) -> AsyncIterator[None]:
+    """Touch an open batch regularly: one part may take longer than a batch may be idle."""
 
     async def touch() -> None:
         while True:
             await asyncio.sleep(TOUCH_INTERVAL_SECONDS)
-            with suppress(PyMongoError):  # the next one is in time
+            with suppress(PyMongoError):  # the next touch is in time
                 await batches.touch(batch.id)
 
     touching = asyncio.create_task(touch())
@@ -35,13 +35,13 @@ async def keeping_open(batches: BatchRepository, batch: Batch) -> AsyncIterator[
 
 
 @asynccontextmanager
-async def holding(batches: BatchRepository, batch: Batch, filled: Filled | None = None) -> AsyncIterator[None]:
-    """Hold the lease of a batch, noting the progress of `filled` with each renewal."""
+async def keep_lease(batches: BatchRepository, batch: Batch, filled: Filled | None = None) -> AsyncIterator[None]:
+    """Renew the lease of a batch, and store the progress of `filled` with each renewal. Release it on an error."""
 
     async def renew() -> None:
         while True:
             await asyncio.sleep(leases.RENEW_INTERVAL_SECONDS)
-            with suppress(PyMongoError):  # the lease outlasts a missed renewal; the fence stops a holder who lost it
+            with suppress(PyMongoError):  # the lease outlasts a missed renewal; its token fences a holder that lost it
                 if filled is None:
                     await batches.renew(batch, batch.received, batch.stored)
                 else:

@@ -1,4 +1,4 @@
-"""The meter of a store: what this process did to batches and versions, in plain numbers for whoever looks at them."""
+"""Metrics of a store: counts of what this process did to batches and versions."""
 
 from collections import Counter
 
@@ -12,10 +12,10 @@ BATCH_BOUNDS = (0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 6
 
 
 class StorageMetrics:
-    """Counts what was committed, never what was tried. Numbers only grow.
+    """Counts committed changes, not attempts. Counts only grow.
 
-    `batches` are those that reached a state, `rows` what they brought, by list; `durations` are from opening a batch
-    until it needed nothing more but, if it was held, a review.
+    `batches` counts the batches that reached a state, `rows` their rows, by list. `durations` are from opening a batch
+    until it was held or finished; the wait for a review is not included.
     """
 
     def __init__(self) -> None:
@@ -27,11 +27,11 @@ class StorageMetrics:
         self.layers_dropped = 0
         self.driver = DriverMetrics()
 
-    def batch_moved(self, before: Batch, after: Batch) -> None:
-        """Count a batch that came out of progress, or out of its review."""
+    def count_batch(self, before: Batch, after: Batch) -> None:
+        """Count a batch that left the states in progress, or HELD."""
         self.batches[after.price_list, after.mode, after.state] += 1
         if before.state is not BatchState.HELD:
             self.rows[after.price_list, after.mode] += after.received
             duration = (after.finished_at or instant()) - after.created_at
-            tally = self.durations.setdefault((after.mode, after.state), Histogram(BATCH_BOUNDS))
-            tally.add(max(0.0, duration.total_seconds()))  # the two times are of two clocks
+            histogram = self.durations.setdefault((after.mode, after.state), Histogram(BATCH_BOUNDS))
+            histogram.add(max(0.0, duration.total_seconds()))  # the two times come from two clocks

@@ -1,7 +1,7 @@
-"""The life of a batch that comes in parts: opened, appended to in any order by anyone, committed or aborted.
+"""Batches that come in parts: opened, appended to in any order and through any process, committed or aborted.
 
-A row's position in its layer is made of its sequence and its index there, so a part that is sent again, to this
-process or another, writes the same documents and changes nothing.
+The position of a row in its layer consists of the number of its part and its index in the part. A part that is sent
+again, to this process or another, therefore writes the same documents and changes nothing.
 """
 
 from collections.abc import Sequence
@@ -10,9 +10,9 @@ from hashlib import blake2b
 
 import msgspec
 
-from storage.batches.changes import together
-from storage.batches.finish import Finisher
-from storage.batches.lease_renewal import keeping_open
+from storage.batches.changes import combine
+from storage.batches.lease_renewal import keep_open
+from storage.batches.lifecycle import BatchLifecycle
 from storage.batches.parts import MAX_PARTS, Part, PartRepository
 from storage.batches.repository import Batch, BatchMode, BatchOrder, BatchRepository, Refusal
 from storage.batches.states import BatchState
@@ -40,7 +40,7 @@ from storage.prices.row_decoder import ItemError
 
 
 class MultipartBatches:
-    """Takes batches in that come in parts."""
+    """Takes in batches that come in parts."""
 
     def __init__(
         self,
@@ -48,16 +48,16 @@ class MultipartBatches:
         batches: BatchRepository,
         parts: PartRepository,
         layers: Layers,
-        finisher: Finisher,
+        lifecycle: BatchLifecycle,
     ) -> None:
         self._price_lists = price_lists
         self._batches = batches
         self._parts = parts
         self._layers = layers
-        self._finisher = finisher
+        self._lifecycle = lifecycle
 
     async def open(self, order: BatchOrder) -> Batch:
-        """Open a batch, or return the one that was opened with the same key.
+        """Open a batch, or return the one that was opened with the same idempotency key.
 
         Raises `PriceListNotFound`, `Conflict`, `InvalidArgument`, `IdempotencyKeyReused`.
         """
@@ -74,7 +74,7 @@ class MultipartBatches:
         return batch
 
     async def append(self, batch_id: str, sequence: int, source: RowSource, removals: Sequence[str]) -> Part:
-        """Store one part. A sequence that was stored before is acknowledged, and not stored twice.
+        """Store one part. A part that was stored before is acknowledged, and not stored twice.
 
         Raises `BatchNotFound`, `BatchNotOpen`, `RemoveInReplace`, `EmptyBatch`, `SequenceReused`, `InvalidArgument`,
         `Unavailable`.
@@ -90,17 +90,17 @@ class MultipartBatches:
         known = await self._parts.begin(batch.id, sequence, _fingerprint(source, removals))
         if known and known.stored:
             await source.drain()
-            return self._same(known, _fingerprint(source, removals))
+            return _check_same(known, _fingerprint(source, removals))
         if known:
-            self._same(known, _fingerprint(source, removals))
+            _check_same(known, _fingerprint(source, removals))
         return await self._store(batch, sequence, source, removals)
 
     async def _store(self, batch: Batch, sequence: int, source: RowSource, removals: Sequence[str]) -> Part:
         first, filled = sequence << PART_BITS, Filled()
         try:
-            comparison = await self._finisher.comparison(batch.price_list)
+            comparison = await self._lifecycle.comparison(await self._price_lists.get(batch.price_list))
             rows = with_removals(source.slices(first), removals, first)
-            async with keeping_open(self._batches, batch):
+            async with keep_open(self._batches, batch):
                 await self._layers.fill(batch.layer, rows, filled, comparison.add)
         except LayerSealed as sealed:
             raise BatchNotOpen(batch.id, (await self._batches.get(batch.id)).state) from sealed
@@ -118,27 +118,23 @@ class MultipartBatches:
         if await self._parts.complete(batch.id, sequence, fingerprint, filled, prices, changes):
             await self._batches.touch(batch.id, filled.stored.count)
         elif known := await self._parts.find(batch.id, sequence):
-            self._same(known, fingerprint)
+            _check_same(known, fingerprint)
         errors = tuple(filled.errors)
         return Part(sequence, fingerprint, True, prices, filled.stored, errors, filled.error_count, changes)
 
     async def _take_back(self, batch: Batch, sequence: int) -> None:
-        """Leave nothing of a part, so that a mended file can be sent in its place; unless another attempt stored it."""
+        """Delete the rows of a part, so that a corrected file can be sent for it; unless another attempt stored it."""
         known = await self._parts.find(batch.id, sequence)
         if known and not known.stored:
             await self._layers.take_back(batch.layer, sequence << PART_BITS)
             await self._parts.forget(batch.id, sequence)
 
-    def _same(self, known: Part, fingerprint: str | None) -> Part:
-        if known.fingerprint and fingerprint and known.fingerprint != fingerprint:
-            raise SequenceReused(known.sequence)
-        return known
-
     async def commit(self, batch_id: str, parts: int, size: int) -> tuple[Batch, bool]:
-        """Close a batch, and return it with whether this process is to finish it now; else it is as it was committed.
+        """Commit a batch, and return it with whether this process must finish it now.
 
-        Raises `BatchNotFound`, `BatchNotOpen`, `PartsMissing`, `PartsUnexpected`, `SizeMismatch`, `EmptyBatch`; the
-        batch stays open. A part with bad items makes the batch FAILED, with the errors of all parts.
+        A batch that was committed before is returned as it is. A part with invalid items fails the batch, with the
+        errors of all parts. Raises `BatchNotFound`, `BatchNotOpen`, `PartsMissing`, `PartsUnexpected`,
+        `SizeMismatch`, `EmptyBatch`; the batch then stays open.
         """
         batch = await self._batches.get(batch_id)
         if not batch.chunked:
@@ -153,9 +149,9 @@ class MultipartBatches:
         error_count = sum(part.error_count for part in stored)
         if error_count:
             received = sum(part.checksum.count + part.error_count for part in stored)
-            return await self._finisher.refuse_items(leased, _all_errors(stored), error_count, received), False
+            return await self._lifecycle.fail_items(leased, _all_errors(stored), error_count, received), False
         total = sum((part.checksum for part in stored), Checksum())
-        changes = together(part.changes for part in stored)
+        changes = combine(part.changes for part in stored)
         try:
             committed = await self._batches.advance(
                 leased,
@@ -167,17 +163,17 @@ class MultipartBatches:
                 checksum=total.hex,
                 changes=changes and changes.to_document(),
             )
-        except LeaseLost:  # to who committed it, or aborted it, in the same moment
+        except LeaseLost:  # another call committed or aborted the batch in the same moment
             return await self._batches.get(batch.id), False
         return committed, True
 
     async def abort(self, batch_id: str, *, by: str, reason: str | None) -> Batch:
-        """Put an end to an open batch and drop what it stored. Raises `BatchNotFound`, `BatchNotOpen`."""
+        """Abort an open batch and drop its rows. Raises `BatchNotFound`, `BatchNotOpen`."""
         batch = await self._open_batch(batch_id)
         leased = await self._batches.lease(batch.id)
         if leased is None:
             raise BatchNotOpen(batch.id, (await self._batches.get(batch.id)).state)
-        aborted = await self._finisher.abort(leased, Refusal("ABORTED", reason or "Aborted by its sender."), by=by)
+        aborted = await self._lifecycle.abort(leased, Refusal("ABORTED", reason or "Aborted by its sender."), by=by)
         if aborted.state is not BatchState.ABORTED:
             raise BatchNotOpen(batch.id, aborted.state)
         return aborted
@@ -189,24 +185,30 @@ class MultipartBatches:
         return batch
 
 
+def _check_same(known: Part, fingerprint: str | None) -> Part:
+    if known.fingerprint and fingerprint and known.fingerprint != fingerprint:
+        raise SequenceReused(known.sequence)
+    return known
+
+
 def _check_parts(stored: Sequence[Part], parts: int, size: int) -> None:
     if parts < 1:
         raise EmptyBatch
     if parts > MAX_PARTS:
         raise InvalidArgument(f"A batch has at most {MAX_PARTS} parts.", path=("input", "parts"))
-    there = {part.sequence for part in stored if part.stored}
-    if missing := [sequence for sequence in range(parts) if sequence not in there]:
+    complete = {part.sequence for part in stored if part.stored}
+    if missing := [sequence for sequence in range(parts) if sequence not in complete]:
         raise PartsMissing(missing)
     if unexpected := [part.sequence for part in stored if part.sequence >= parts]:
         raise PartsUnexpected(parts, unexpected)
     prices = sum(part.prices for part in stored)
-    # What is not even a row is no price either, so the size of a part with errors says nothing.
+    # Items that cannot be decoded are not counted as prices, so the size of a part with errors is meaningless.
     if prices != size and not any(part.error_count for part in stored):
         raise SizeMismatch(size, prices)
 
 
 def _all_errors(stored: Sequence[Part]) -> list[ItemError]:
-    """Return the first errors of all parts, with their index in the whole batch."""
+    """Return the first errors of all parts, with the index of the item in the whole batch."""
     errors: list[ItemError] = []
     first = 0
     for part in stored:
@@ -218,6 +220,6 @@ def _all_errors(stored: Sequence[Part]) -> list[ItemError]:
 
 
 def _fingerprint(source: RowSource, removals: Sequence[str]) -> str | None:
-    """Return the digest of a part; None as long as its file has not been read to the end."""
+    """Return the digest of a part; None until its file has been read to the end."""
     rows = source.fingerprint
     return rows and blake2b(msgspec.json.encode((rows, removals)), digest_size=16).hexdigest()

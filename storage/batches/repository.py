@@ -208,9 +208,9 @@ class BatchRepository:
         ]
         return {each["_id"]: each["count"] async for each in await self._collection.aggregate(stages)}
 
-    async def waiting(self, price_list: str) -> list[Batch]:
-        """Return the batches that only the pin of the list holds, in the order of their versions."""
-        cursor = self._collection.find(_filter(price_list, BatchState.HELD)).sort("version", 1)
+    async def waiting(self, price_list: str, session: AsyncClientSession | None = None) -> list[Batch]:
+        """Return the batches that only a pin of the list holds, in the order of their versions."""
+        cursor = self._collection.find(_filter(price_list, BatchState.HELD), session=session).sort("version", 1)
         held = [_from_document(document) async for document in cursor]
         return [batch for batch in held if batch.waits_for_unpin]
 

@@ -1,4 +1,4 @@
-"""The states of a batch, and which may follow which.
+"""The states of a batch, and the transitions between them.
 
 OPEN ──────► SEALING ──► HELD ──► PUBLISHED
   │             │  │       └────► REJECTED
@@ -11,7 +11,7 @@ from enum import StrEnum
 
 
 class BatchState(StrEnum):
-    """Where a batch stands. What is not in `UNFINISHED` never changes again."""
+    """The state of a batch. States that nothing follows in `FOLLOWS` are final."""
 
     OPEN = "OPEN"
     SEALING = "SEALING"
@@ -33,6 +33,10 @@ FOLLOWS: dict[BatchState, frozenset[BatchState]] = {
     BatchState.ABORTED: frozenset(),
     BatchState.FAILED: frozenset(),
 }
+"""The states that may follow each state."""
 
-# A process is at work on these, or must take them over.
 IN_PROGRESS = frozenset({BatchState.OPEN, BatchState.SEALING})
+"""States in which a process works on a batch, or must take it over."""
+
+DISCARDED_STATES = frozenset({BatchState.FAILED, BatchState.ABORTED, BatchState.REJECTED})
+"""Final states of batches that were not published. Their layers are named by no manifest that can be read."""

@@ -4,10 +4,11 @@ import logging
 
 from pymongo.errors import PyMongoError
 
-from storage.batches.finish import DISCARDED_STATES, Finisher
+from storage.batches.lifecycle import BatchLifecycle
 from storage.batches.metrics import StorageMetrics
 from storage.batches.parts import PartRepository
 from storage.batches.repository import Batch, BatchRepository, Refusal
+from storage.batches.states import DISCARDED_STATES
 from storage.catalog.snapshots import SnapshotRepository
 from storage.errors import Broken, Refused
 from storage.layers.writer import Layers
@@ -39,7 +40,7 @@ class GarbageCollector:
         layers: Layers,
         snapshots: SnapshotRepository,
         orphans: Orphans,
-        finisher: Finisher,
+        lifecycle: BatchLifecycle,
         metrics: StorageMetrics,
         orphan_seconds: float = ORPHAN_SECONDS,
     ) -> None:
@@ -48,7 +49,7 @@ class GarbageCollector:
         self._layers = layers
         self._snapshots = snapshots
         self._orphans = orphans
-        self._finisher = finisher
+        self._lifecycle = lifecycle
         self._metrics = metrics
         self._orphan_seconds = orphan_seconds
 
@@ -69,7 +70,7 @@ class GarbageCollector:
         leased = await self._batches.lease(idle.id, idle=IDLE_SECONDS)
         if leased:
             refusal = Refusal("IDLE", f"Nobody touched the batch for {IDLE_SECONDS / 60:.0f} minutes.")
-            await self._finisher.abort(leased, refusal, by="pricebook")
+            await self._lifecycle.abort(leased, refusal, by="pricebook")
             log.info("Batch %s was idle and is aborted.", idle.id)
 
     async def _drop_layers(self) -> None:

@@ -8,8 +8,8 @@ from contextlib import suppress
 
 from pymongo.errors import PyMongoError
 
-from storage.batches.finish import Finisher
-from storage.batches.lease_renewal import holding
+from storage.batches.lease_renewal import keep_lease
+from storage.batches.lifecycle import BatchLifecycle
 from storage.batches.repository import Batch, BatchRepository
 from storage.errors import Broken, Refused
 from storage.maintenance.compaction import Compactor
@@ -36,13 +36,13 @@ class Worker:
     def __init__(
         self,
         batches: BatchRepository,
-        finisher: Finisher,
+        lifecycle: BatchLifecycle,
         compactor: Compactor,
         leavings: GarbageCollector,
         retirer: SnapshotExpirer,
     ) -> None:
         self._batches = batches
-        self._finisher = finisher
+        self._lifecycle = lifecycle
         self._compactor = compactor
         self._garbage_collector = leavings
         self._expirer = retirer
@@ -80,8 +80,8 @@ class Worker:
         return task
 
     async def _finish(self, batch: Batch) -> Batch:
-        async with holding(self._batches, batch):
-            return await self._finisher.finish(batch)
+        async with keep_lease(self._batches, batch):
+            return await self._lifecycle.finish(batch)
 
     async def _take_over(self) -> None:
         finishing = []

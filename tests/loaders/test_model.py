@@ -136,7 +136,7 @@ async def test_reads_return_the_prices_of_their_version(
     store: Store, steps: Sequence[tuple[Change, list[Read], list[Read]]]
 ) -> None:
     name, model = f"list-{secrets.token_hex(6)}", Model()
-    await store.publisher.create(name, None, Gates(), "ops")
+    await store.price_list_editor.create(name, None, Gates(), "ops")
     runtimes = []
     for budget in BUDGETS:
         pointers = PointerCache(store, budget)

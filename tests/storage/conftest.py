@@ -1,4 +1,4 @@
-"""What tests of the storage share beside the factories."""
+"""Fixtures of the tests of the storage."""
 
 from collections.abc import AsyncIterator
 
@@ -9,7 +9,7 @@ from storage import Store
 
 @pytest.fixture
 async def other_store(mongodb_uri: str, store: Store) -> AsyncIterator[Store]:
-    """The same database as another process opens it."""
+    """A second store on the same database, as another process opens it."""
     other = await Store.open(mongodb_uri, store.db.name)
     yield other
     await other.close()

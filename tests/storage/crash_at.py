@@ -1,9 +1,10 @@
-"""Submits a batch and dies at a point of its life: `python -m tests.storage.crash_at URI DATABASE KEY BATCH POINT`.
+"""Submits a batch and dies at a point: `python -m tests.storage.crash_at URI DATABASE KEY BATCH POINT`.
 
-The batch is `good` or `bad`, in one request; or `parts`, the good one in two; or `aborted`, after those were stored.
+The batch is `good` or `bad`, in one request; or `parts`, the good one in two parts; or `aborted`, in two parts that are
+aborted when they are stored.
 
-A point is `Class.method:call:when`: the process kills itself `before` or `after` that call of the method, counted
-from 1. Nothing is cleaned up: no `finally`, no handler, no goodbye to the server.
+A point is `Class.method:call:when`: the process kills itself `before` or `after` a call of the method, counted from 1.
+Nothing is cleaned up: no `finally`, no handler, no message to the server.
 """
 
 import asyncio
@@ -15,8 +16,8 @@ from itertools import count
 from typing import Any
 
 from storage import Batch, BatchState, Store
+from storage.batches.lifecycle import BatchLifecycle
 from storage.batches.parts import PartRepository
-from storage.batches.publish import Publisher
 from storage.batches.repository import BatchRepository
 from storage.layers import writer
 from storage.layers.writer import Layers
@@ -36,23 +37,23 @@ def die() -> None:
 
 
 def die_at(point: str) -> None:
-    """Replace the method by one that dies at its time."""
+    """Replace a method by one that kills the process at a point."""
     name, call, when = point.split(":")
     owner, method = name.split(".")
-    cls = {each.__name__: each for each in (BatchRepository, BulkInsert, Layers, PartRepository, Publisher)}[owner]
+    cls = {each.__name__: each for each in (BatchLifecycle, BatchRepository, BulkInsert, Layers, PartRepository)}[owner]
     original: Callable[..., Any] = getattr(cls, method)
     calls = count(1)
 
-    async def deadly(*args: Any, **kwargs: Any) -> Any:
-        doomed = next(calls) == int(call)
-        if doomed and when == "before":
+    async def wrapped(*args: Any, **kwargs: Any) -> Any:
+        is_deadly = next(calls) == int(call)
+        if is_deadly and when == "before":
             die()
         result = await original(*args, **kwargs)
-        if doomed:
+        if is_deadly:
             die()
         return result
 
-    setattr(cls, method, deadly)
+    setattr(cls, method, wrapped)
 
 
 async def main(uri: str, database: str, key: str, batch: str, point: str) -> None:
@@ -66,7 +67,7 @@ async def main(uri: str, database: str, key: str, batch: str, point: str) -> Non
 
 
 async def in_parts(store: Store, key: str, *, is_aborted: bool = False) -> Batch:
-    """Send the good batch in two parts, or whatever is missing of it, and finish it."""
+    """Send the good batch in two parts, as far as they are missing, and finish it."""
     batch = await store.multipart.open(order(key=key))
     if batch.state is BatchState.OPEN:
         for sequence, prices in enumerate((BATCHES["good"][:200], BATCHES["good"][200:])):

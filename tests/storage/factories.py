@@ -1,4 +1,4 @@
-"""What tests of the storage begin with: rows, batches to send, and a batch in each of its states."""
+"""Factories of the tests of the storage: rows, orders, and a batch in each of its states."""
 
 import datetime
 import secrets
@@ -16,21 +16,21 @@ Row = dict[str, Any]
 
 
 class Crash(BaseException):
-    """The end of a process, at the place where a test wants it."""
+    """Simulates the death of a process."""
 
 
 def row(sku: str, amount: str = "1.00", currency: str = "EUR", **more: Any) -> Row:
-    """A price as an integrator sends it."""
+    """A row as an integrator sends it."""
     return {"sku": sku, "amount": amount, "currency": currency, **more}
 
 
 def rows(count: int, amount: str = "1.00") -> list[Row]:
-    """That many prices, in the order of their skus."""
+    """The given number of rows, in the order of their skus."""
     return [row(f"sku-{number:06}", amount) for number in range(count)]
 
 
 def document_of(price: Row, position: int = 0) -> bytes:
-    """The document of a row that must be valid."""
+    """The stored document of a valid row."""
     decoded = decode_slice([msgspec.Raw(msgspec.json.encode(price))], position)
     assert decoded.errors == []
     [document] = decoded.documents
@@ -38,24 +38,24 @@ def document_of(price: Row, position: int = 0) -> bytes:
 
 
 def order(price_list: str = "retail", key: str | None = None, **more: Any) -> BatchOrder:
-    """A batch that replaces the list, with a new idempotency key unless one is given."""
+    """An order that replaces the list, with a new idempotency key unless one is given."""
     return BatchOrder(price_list, BatchMode.REPLACE, secrets.token_hex(8) if key is None else key, "integrator", **more)
 
 
 async def source(prices: Iterable[Row]) -> JsonRows:
-    """Rows as a request brings them."""
+    """The rows of a request."""
     return await JsonRows.read(msgspec.json.encode(list(prices)))
 
 
 async def create(store: Store, price_list: str = "retail") -> None:
-    """A list without a version."""
-    await store.publisher.create(price_list, None, Gates(), "ops")
+    """Create a list without a version."""
+    await store.price_list_editor.create(price_list, None, Gates(), "ops")
 
 
 async def submit(
     store: Store, prices: Iterable[Row], price_list: str = "retail", key: str | None = None, **more: Any
 ) -> Batch:
-    """Send a batch and return it as it was answered."""
+    """Send a batch and return it."""
     return await store.submitter.submit(order(price_list, key, **more), await source(prices))
 
 
@@ -67,14 +67,14 @@ async def published(store: Store, prices: Iterable[Row], price_list: str = "reta
 
 
 async def versions(store: Store, count: int, price_list: str = "retail") -> None:
-    """A list with that many published versions: in version n, the sku `a` costs n."""
+    """Create a list with published versions: in version n, the sku `a` costs n."""
     await create(store, price_list)
     for version in range(1, count + 1):
         assert (await published(store, [row("a", str(version))], price_list)).version == version
 
 
 async def held(store: Store, prices: Iterable[Row], key: str | None = None) -> Batch:
-    """A batch that waits, because the list is pinned at its current version."""
+    """A batch that is held because the list is pinned at its current version."""
     current = (await store.price_lists.get("retail")).current_version
     assert current is not None
     await store.pointer_moves.pin("retail", current, by="ops", reason="audit")
@@ -84,73 +84,73 @@ async def held(store: Store, prices: Iterable[Row], key: str | None = None) -> B
 
 
 async def failed(store: Store, key: str | None = None) -> Batch:
-    """A batch with a row that is no price."""
+    """A batch that failed because of an invalid row."""
     batch = await submit(store, [row("good"), row("bad", "-1")], key=key)
     assert batch.state is BatchState.FAILED, batch
     return batch
 
 
 async def left_open(store: Store, prices: Iterable[Row], key: str) -> Batch:
-    """A batch whose process ended before a row was stored, and handed its lease over."""
-    return await _broken_off(store, prices, key, store.layers, "fill")
+    """A batch whose process ended before a row was stored, and released its lease."""
+    return await _interrupted(store, prices, key, store.layers, "fill")
 
 
 async def left_sealing(store: Store, prices: Iterable[Row], key: str) -> Batch:
-    """A batch whose process ended when all rows were stored, and handed its lease over."""
-    return await _broken_off(store, prices, key, store.layers, "freeze")
+    """A batch whose process ended after all rows were stored, and released its lease."""
+    return await _interrupted(store, prices, key, store.layers, "freeze")
 
 
-async def _broken_off(store: Store, prices: Iterable[Row], key: str, part: object, method: str) -> Batch:
-    with patch.object(part, method, side_effect=Crash):
+async def _interrupted(store: Store, prices: Iterable[Row], key: str, owner: object, method: str) -> Batch:
+    with patch.object(owner, method, side_effect=Crash):
         try:
             await submit(store, prices, key=key)
         except Crash:
             batch = await store.batches.by_key("retail", key)
             assert batch is not None
             return batch
-    raise AssertionError(f"Nothing called {method}.")
+    raise AssertionError(f"{method} was not called.")
 
 
 async def expire_leases(store: Store) -> None:
-    """Let the lease's time be over for every batch."""
+    """Expire the lease of every batch."""
     await store.db["batches"].update_many(
         {}, {"$set": {"lease.until": datetime.datetime.fromtimestamp(0, datetime.UTC)}}
     )
 
 
-# What is stored
+# Stored state
 
 
 async def current(store: Store, price_list: str = "retail") -> int | None:
-    """The number of the version that is current."""
+    """The current version of a list."""
     return (await store.price_lists.get(price_list)).current_version
 
 
 async def snapshot(store: Store, version: int, price_list: str = "retail") -> Snapshot:
-    """The manifest of a version that must be there."""
+    """The manifest of an existing version."""
     found = await store.snapshots.get(price_list, version)
     assert found is not None
     return found
 
 
 async def prices_of(store: Store, version: int, price_list: str = "retail") -> list[Price]:
-    """All prices of a version, as its layer has them."""
+    """All prices of a version."""
     return await store.layer_reader.page((await snapshot(store, version, price_list)).layer_ids, 1_000_000)
 
 
 async def amounts(store: Store, version: int, price_list: str = "retail") -> dict[str, str]:
-    """A version as {sku: amount}."""
+    """The amounts of a version, by sku."""
     return {price.sku: str(price.amount) for price in await prices_of(store, version, price_list)}
 
 
 async def layers(store: Store) -> set[str]:
-    """The ids of all layers there are, reachable or not."""
+    """The ids of all layers, whether a version names them or not."""
     names = await store.db.list_collection_names(filter={"name": {"$regex": "^layer[.]"}})
     return {name.removeprefix("layer.") for name in names}
 
 
 async def read_back(store: Store, layer: str) -> Checksum:
-    """The checksum of what a layer has."""
+    """The checksum of the stored rows of a layer."""
     total = Checksum()
     async for run in store.layer_reader.runs(layer):
         total += checksum(run)

@@ -1,6 +1,6 @@
 """Takes over a batch in SEALING and dies at a point: `python -m tests.storage.finish_and_die URI DATABASE BATCH POINT`.
 
-The points are those of `tests.storage.crash_at`.
+See `tests.storage.crash_at` for the points.
 """
 
 import asyncio
@@ -14,7 +14,7 @@ async def main(uri: str, database: str, batch_id: str, point: str) -> None:
     store = await Store.open(uri, database)
     batch = await store.batches.take_over(batch_id)
     if batch is None:
-        raise AssertionError("The batch is in other hands.")
+        raise AssertionError("The lease of the batch has not expired.")
     die_at(point)
     await store.worker.finish(batch)
 

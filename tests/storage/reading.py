@@ -1,4 +1,4 @@
-"""Reading files in tests: bytes in, documents and errors out."""
+"""Reads price files in tests: from bytes to documents and errors."""
 
 import asyncio
 import gzip
@@ -20,20 +20,20 @@ COMPRESS: dict[str, Callable[[bytes], bytes]] = {"": bytes, ".gz": gzip.compress
 
 
 async def arriving(chunks: Iterable[bytes]) -> AsyncIterator[bytes]:
-    """Chunks, as a connection brings them."""
+    """Chunks of a request body, as they arrive."""
     for chunk in chunks:
         await asyncio.sleep(0)
         yield chunk
 
 
-def cut(data: bytes, *at: int) -> list[bytes]:
-    """Bytes in chunks that end at these places."""
-    ends = [*sorted(place % (len(data) + 1) for place in at), len(data)]
+def cut(data: bytes, *offsets: int) -> list[bytes]:
+    """Bytes in chunks that end at these offsets."""
+    ends = [*sorted(offset % (len(data) + 1) for offset in offsets), len(data)]
     return [data[start:end] for start, end in zip([0, *ends], ends, strict=False)]
 
 
 def source(name: str, *chunks: bytes, max_bytes: int = MAX_FILE_BYTES) -> FileRows:
-    """A file that arrives in these chunks."""
+    """The rows of a file that arrives in these chunks."""
     return FileRows(name, arriving(chunks), max_bytes)
 
 
@@ -43,7 +43,7 @@ async def slices_of(rows: FileRows, first: int = 0) -> list[Slice]:
 
 
 def read(name: str, *chunks: bytes, first: int = 0, max_bytes: int = MAX_FILE_BYTES) -> Slice:
-    """All of a file that arrives in these chunks, as one slice."""
+    """All rows and errors of a file that arrives in these chunks, as one slice."""
     whole = Slice()
     for part in asyncio.run(slices_of(source(name, *chunks, max_bytes=max_bytes), first)):
         whole.documents.extend(part.documents)
@@ -52,7 +52,7 @@ def read(name: str, *chunks: bytes, first: int = 0, max_bytes: int = MAX_FILE_BY
 
 
 def good(name: str, *chunks: bytes) -> list[dict[str, object]]:
-    """The decoded documents of a file that must be without errors, without their positions, which must be in order."""
+    """The decoded documents of a file without errors, without their positions, which must be consecutive."""
     rows = read(name, *chunks)
     assert rows.errors == []
     decoded = [bson.decode(document) for document in rows.documents]

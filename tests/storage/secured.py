@@ -1,4 +1,4 @@
-"""A replica set of one mongod that asks for TLS and a password, as a production server does."""
+"""A replica set of one mongod that requires TLS and a password, as a production server does."""
 
 import datetime
 import ipaddress
@@ -26,20 +26,20 @@ ROOT = ("root", "r00t p@ss/word")
 
 @dataclass(frozen=True)
 class Secured:
-    """A running server: its port, and the certificate of who vouches for it."""
+    """A running server: its port, and the certificate of its authority."""
 
     port: int
     authority: Path
 
     def uri(self, user: str, password: str, database: str = "admin", **options: str) -> str:
-        """The address for a user of a database."""
+        """The connection string of a user of a database."""
         given = {"replicaSet": "secured", "tls": "true", "tlsCAFile": str(self.authority), "authSource": database}
         query = "&".join(f"{name}={value}" for name, value in (given | options).items())
         return f"mongodb://{quote_plus(user)}:{quote_plus(password)}@127.0.0.1:{self.port}/?{query}"
 
     @contextmanager
     def root(self) -> Iterator[MongoClient[dict[str, Any]]]:
-        """A client that may do everything."""
+        """A client with all privileges."""
         with MongoClient[dict[str, Any]](self.uri(*ROOT)) as client:
             yield client
 
@@ -79,16 +79,16 @@ def secured(folder: Path) -> Iterator[Secured]:
 
 
 def certificates(folder: Path) -> tuple[Path, Path]:
-    """A certificate of an authority, and one of 127.0.0.1 that it signed, with its key."""
-    ours, theirs = ec.generate_private_key(ec.SECP256R1()), ec.generate_private_key(ec.SECP256R1())
+    """Write the certificate of an authority, and one for 127.0.0.1 that it signed, with its key. Return their paths."""
+    authority_key, server_key = ec.generate_private_key(ec.SECP256R1()), ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "tests")])
-    authority = _certificate(name, name, ours, ours, None)
+    authority = _certificate(name, name, authority_key, authority_key, None)
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "mongod")])
-    server = _certificate(name, subject, ours, theirs, "127.0.0.1")
+    server = _certificate(name, subject, authority_key, server_key, "127.0.0.1")
     paths = folder / "authority.pem", folder / "server.pem"
     pem = serialization.Encoding.PEM
     paths[0].write_bytes(authority.public_bytes(pem))
-    plain = theirs.private_bytes(pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    plain = server_key.private_bytes(pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
     paths[1].write_bytes(plain + server.public_bytes(pem))
     return paths
 
@@ -118,7 +118,7 @@ def _certificate(
 
 
 def _initiated(server: Secured) -> bool:
-    """Make it a replica set and create its first user, which a server without users lets who is on its machine do."""
+    """Initiate the replica set and create its first user, which a server without users allows on localhost."""
     options: dict[str, Any] = {"tls": True, "tlsCAFile": str(server.authority), "serverSelectionTimeoutMS": 1000}
     with MongoClient[dict[str, Any]]("127.0.0.1", server.port, directConnection=True, **options) as client:
         try:

@@ -81,7 +81,7 @@ async def publish_for_ever(store: Store, moved: asyncio.Event) -> None:
         merge = type(asked)("retail", BatchMode.MERGE, asked.key, "integrator")
         await store.submitter.submit(merge, await source([row(f"new-{n}")]), ["sku-000003"])
         held = await submit(store, rows(5, f"{n}.50"), publish=PublishPolicy.ON_APPROVAL)
-        act = store.finisher.reject if n % 2 else store.finisher.approve
+        act = store.lifecycle.reject if n % 2 else store.lifecycle.approve
         await act(held.id, by="ops", reason="x")
         await submit(store, [row("bad", "-1")])
         moved.set()

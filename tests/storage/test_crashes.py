@@ -1,4 +1,4 @@
-"""A process killed at any line: readers keep the old version, and whoever sends the batch again finishes it, once."""
+"""A process is killed at any step: readers keep the old version, and sending the batch again finishes it once."""
 
 import asyncio
 import signal
@@ -29,7 +29,7 @@ NEW = {each["sku"]: "2.00" for each in BATCHES["good"]}
 
 @pytest.fixture(autouse=True)
 async def short_transactions(store: Store) -> AsyncIterator[None]:
-    """A transaction whose process died holds the pointer until the server ends it, which by default takes a minute."""
+    """Abort the transaction of a dead process early. It locks the pointer, by default for a minute."""
     name = "transactionLifetimeLimitSeconds"
     before = (await store.client.admin.command({"getParameter": 1, name: 1}))[name]
     await store.client.admin.command({"setParameter": 1, name: 2})
@@ -38,41 +38,41 @@ async def short_transactions(store: Store) -> AsyncIterator[None]:
 
 
 async def crash(uri: str, store: Store, batch: str, point: str) -> None:
-    """Have another process send the batch and die at the point."""
+    """Send the batch from another process, which dies at the point."""
     command = [sys.executable, "-m", "tests.storage.crash_at", uri, store.db.name, "monday", batch, point]
     process = await asyncio.create_subprocess_exec(*command, cwd=ROOT)
-    assert await process.wait() == -signal.SIGKILL, "it never came to that point"
+    assert await process.wait() == -signal.SIGKILL, "the process did not reach the point"
 
 
 @pytest.mark.parametrize(
     "point",
     [
-        "Batches.open:1:before",
-        "Batches.open:1:after",
+        "BatchRepository.open:1:before",
+        "BatchRepository.open:1:after",
         "Layers.create:1:before",
         "Layers.create:1:after",
-        "Inserts.send:1:before",
-        "Inserts._confirm:1:before",
-        "Inserts.send:1:after",
-        "Inserts.send:3:before",
-        "Inserts.send:5:after",
-        "Batches.advance:1:before",
-        "Batches.advance:1:after",
+        "BulkInsert.send:1:before",
+        "BulkInsert._confirm:1:before",
+        "BulkInsert.send:1:after",
+        "BulkInsert.send:3:before",
+        "BulkInsert.send:5:after",
+        "BatchRepository.advance:1:before",
+        "BatchRepository.advance:1:after",
         "Layers.freeze:1:before",
         "Layers.freeze:1:after",
-        "Publisher.publish:1:before",
-        "Batches.advance:2:before",
-        "Batches.advance:2:after",
-        "Publisher.publish:1:after",
+        "BatchLifecycle._publish:1:before",
+        "BatchRepository.advance:2:before",
+        "BatchRepository.advance:2:after",
+        "BatchLifecycle._publish:1:after",
     ],
 )
-async def test_a_batch_whose_process_was_killed_is_finished_once_by_who_sends_it_again(
+async def test_a_batch_whose_process_was_killed_is_finished_once_when_it_is_sent_again(
     mongodb_uri: str, store: Store, point: str
 ) -> None:
     await versions(store, 1)
     await crash(mongodb_uri, store, "good", point)
 
-    committed = point == "Publisher.publish:1:after"
+    committed = point == "BatchLifecycle._publish:1:after"
     assert await current(store) == (2 if committed else 1)
     assert await amounts(store, 1) == {"a": "1"}
     if committed:
@@ -91,15 +91,21 @@ async def test_a_batch_whose_process_was_killed_is_finished_once_by_who_sends_it
 
     stored = await read_back(store, again.layer)
     assert (stored.count, stored.hex) == (again.rows, again.checksum)
-    assert await layers(store) == {batch.layer for batch in await store.batches.newest(10)}, "nothing is left behind"
+    assert await layers(store) == {batch.layer for batch in await store.batches.newest(10)}, "no other layers are left"
     events = await store.events.newest("retail", 10)
     assert [event.kind for event in events] == [EventKind.PUBLISHED] * 3 + [EventKind.CREATED]
 
 
 @pytest.mark.parametrize(
-    "point", ["Inserts.send:3:after", "Publisher.abandon:1:before", "Batches.advance:1:after", "Layers.drop:1:before"]
+    "point",
+    [
+        "BulkInsert.send:3:after",
+        "BatchLifecycle._end:1:before",
+        "BatchRepository.advance:1:after",
+        "Layers.drop:1:before",
+    ],
 )
-async def test_a_bad_batch_whose_process_was_killed_fails_once(mongodb_uri: str, store: Store, point: str) -> None:
+async def test_an_invalid_batch_whose_process_was_killed_fails_once(mongodb_uri: str, store: Store, point: str) -> None:
     await versions(store, 1)
     await crash(mongodb_uri, store, "bad", point)
     await expire_leases(store)
@@ -115,24 +121,24 @@ async def test_a_bad_batch_whose_process_was_killed_fails_once(mongodb_uri: str,
 @pytest.mark.parametrize(
     "point",
     [
-        "Batches.open:1:after",
+        "BatchRepository.open:1:after",
         "Layers.create:1:after",
-        "Parts.begin:1:after",
-        "Inserts.send:1:after",
-        "Parts.complete:1:before",
-        "Parts.complete:1:after",
-        "Inserts.send:4:after",
-        "Parts.complete:2:after",
-        "Batches.lease:1:after",
-        "Batches.advance:1:before",
-        "Batches.advance:1:after",
+        "PartRepository.begin:1:after",
+        "BulkInsert.send:1:after",
+        "PartRepository.complete:1:before",
+        "PartRepository.complete:1:after",
+        "BulkInsert.send:4:after",
+        "PartRepository.complete:2:after",
+        "BatchRepository.lease:1:after",
+        "BatchRepository.advance:1:before",
+        "BatchRepository.advance:1:after",
         "Layers.freeze:1:after",
-        "Publisher.publish:1:before",
-        "Batches.advance:2:after",
-        "Publisher.publish:1:after",
+        "BatchLifecycle._publish:1:before",
+        "BatchRepository.advance:2:after",
+        "BatchLifecycle._publish:1:after",
     ],
 )
-async def test_a_batch_in_parts_whose_process_was_killed_is_published_once_by_who_goes_on(
+async def test_a_batch_in_parts_whose_process_was_killed_is_published_once_when_it_is_continued(
     mongodb_uri: str, store: Store, point: str
 ) -> None:
     await versions(store, 1)
@@ -140,7 +146,7 @@ async def test_a_batch_in_parts_whose_process_was_killed_is_published_once_by_wh
     assert await amounts(store, 1) == {"a": "1"}
     await expire_leases(store)
     batch = await in_parts(store, "monday")
-    if batch.state is BatchState.SEALING:  # it was committed: who commits again is told so, and somebody takes it over
+    if batch.state is BatchState.SEALING:  # it was committed; another process takes it over
         await store.worker._take_over()
         batch = await in_parts(store, "monday")
     assert (batch.state, batch.version, batch.rows) == (BatchState.PUBLISHED, 2, 500)
@@ -152,16 +158,16 @@ async def test_a_batch_in_parts_whose_process_was_killed_is_published_once_by_wh
 @pytest.mark.parametrize(
     "point",
     [
-        "Batches.lease:1:after",
+        "BatchRepository.lease:1:after",
         "Layers.freeze:1:after",
-        "Publisher.abandon:1:before",
-        "Batches.advance:1:after",
-        "Publisher.abandon:1:after",
+        "BatchLifecycle._end:1:before",
+        "BatchRepository.advance:1:after",
+        "BatchLifecycle._end:1:after",
         "Layers.drop:1:after",
-        "Parts.drop:1:before",
+        "PartRepository.drop:1:before",
     ],
 )
-async def test_an_abort_whose_process_was_killed_is_finished_by_who_aborts_again_or_collects(
+async def test_an_abort_whose_process_was_killed_is_finished_by_another_abort_or_the_garbage_collector(
     mongodb_uri: str, store: Store, point: str
 ) -> None:
     await versions(store, 1)

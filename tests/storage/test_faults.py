@@ -1,9 +1,10 @@
-"""Members that die and primaries that change: what was acknowledged stays, the rest comes to an end."""
+"""Members die and primaries change: acknowledged changes survive, and batches are finished."""
 
 import asyncio
 import signal
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import contextmanager, suppress
+from operator import attrgetter
 from typing import Any
 from unittest.mock import patch
 
@@ -34,7 +35,7 @@ ROWS = rows(30_000, "2.00")
 
 @pytest.fixture
 async def store(own_devset: BreakableReplicaSet) -> AsyncIterator[Store]:
-    """A store on a replica set whose members may be killed, with one version of the list `retail`."""
+    """A store on a replica set whose members a test may kill, with one version of the list `retail`."""
     store = await Store.open(own_devset.uri, "faults")
     await versions(store, 1)
     yield store
@@ -44,16 +45,16 @@ async def store(own_devset: BreakableReplicaSet) -> AsyncIterator[Store]:
 
 @contextmanager
 def at_call(owner: object, method: str, number: int, act: Callable[[], Awaitable[object]]) -> Iterator[None]:
-    """Do something right after that call of an asynchronous method, counted from 1."""
+    """Run `act` right after the given call of an asynchronous method, counted from 1."""
     original = getattr(owner, method)
     calls = 0
 
     async def wrapped(*args: Any, **kwargs: Any) -> Any:
         nonlocal calls
         calls += 1
-        mine = calls
+        this_call = calls
         result = await original(*args, **kwargs)
-        if mine == number:
+        if this_call == number:
             await act()
         return result
 
@@ -63,7 +64,7 @@ def at_call(owner: object, method: str, number: int, act: Callable[[], Awaitable
 
 
 class PrimaryLoss:
-    """A primary that is killed when the test says so."""
+    """Kills the primary when the test calls `kill`."""
 
     def __init__(self, devset: BreakableReplicaSet) -> None:
         self._devset = devset
@@ -76,31 +77,31 @@ class PrimaryLoss:
 
 @contextmanager
 def primary_loss(devset: BreakableReplicaSet) -> Iterator[PrimaryLoss]:
-    """A primary that may be killed; it is started again at the end."""
+    """Restart the primary at the end, if the test killed it."""
     loss = PrimaryLoss(devset)
     yield loss
     if loss.member:
         devset.restart(loss.member)
 
 
-def ask(member: Member) -> AsyncMongoClient[Document]:
-    """A client of this member alone, whatever its role."""
+def client_of(member: Member) -> AsyncMongoClient[Document]:
+    """A client of one member, whatever its role."""
     return AsyncMongoClient("127.0.0.1", member.port, directConnection=True)
 
 
-async def submit_until_told(store: Store, key: str) -> Batch:
-    """Send the batch again for as long as the database is away, as an integrator would."""
+async def submit_with_retries(store: Store, key: str) -> Batch:
+    """Send the batch again while the database is unavailable, as an integrator would."""
     while True:
         try:
             return await submit(store, ROWS, key=key)
         except Exception as error:
             if not isinstance(explain(error), Unavailable):
                 raise
-            await until(lambda: answers(store), "answering")
+            await until(lambda: is_available(store), "available")
             await expire_leases(store)
 
 
-async def answers(store: Store) -> bool:
+async def is_available(store: Store) -> bool:
     try:
         await store.ping()
     except Exception as error:
@@ -115,23 +116,20 @@ async def answers(store: Store) -> bool:
     [
         ("layers._inserts", "send", 5),
         ("layers", "freeze", 1),
-        ("publisher._batches", "advance", 1),
+        ("batches", "advance", 1),
     ],
 )
-async def test_a_batch_outlasts_the_death_of_the_primary(
+async def test_a_batch_survives_the_death_of_the_primary(
     own_devset: BreakableReplicaSet, store: Store, owner: str, method: str, number: int
 ) -> None:
-    part: Any = store
-    for name in owner.split("."):
-        part = getattr(part, name)
     with primary_loss(own_devset) as loss:
-        with at_call(part, method, number, loss.kill):
-            batch = await submit_until_told(store, "monday")
+        with at_call(attrgetter(owner)(store), method, number, loss.kill):
+            batch = await submit_with_retries(store, "monday")
         assert (batch.state, batch.version, batch.rows) == (BatchState.PUBLISHED, 2, 30_000)
         assert await current(store) == 2
         stored = await read_back(store, batch.layer)
         assert (stored.count, stored.hex) == (30_000, (await snapshot(store, 2)).layers[0].checksum)
-        assert await amounts(store, 1) == {"a": "1"}, "what was acknowledged before is there"
+        assert await amounts(store, 1) == {"a": "1"}, "the version that was acknowledged before is kept"
         assert await submit(store, ROWS, key="monday") == batch
         assert (await published(store, [row("a", "3")])).version == 3
         kinds = [event.kind for event in await store.events.newest("retail", 10)]
@@ -139,7 +137,7 @@ async def test_a_batch_outlasts_the_death_of_the_primary(
 
     async def has_all_rows() -> bool:
         assert loss.member is not None
-        async with ask(loss.member) as client:
+        async with client_of(loss.member) as client:
             with suppress(AutoReconnect):  # it is recovering
                 return await client["faults"][f"layer.{batch.layer}"].count_documents({}) == 30_000
         return False
@@ -147,45 +145,45 @@ async def test_a_batch_outlasts_the_death_of_the_primary(
     await until(has_all_rows, "caught up")
 
 
-async def test_what_was_acknowledged_survives_the_primary_and_what_was_not_is_never_half_there(
+async def test_a_move_survives_the_primary_if_it_was_acknowledged_and_is_never_half_done(
     own_devset: BreakableReplicaSet, store: Store
 ) -> None:
     await published(store, [row("a", "2")])
     primary, secondaries = own_devset.primary(), own_devset.secondaries()
 
-    async def primary_alone_has_moved() -> bool:
-        async with ask(primary) as client:
+    async def only_the_primary_has_moved() -> bool:
+        async with client_of(primary) as client:
             found = await client["faults"]["price_lists"].find_one({"_id": "retail"})
         return moving.done() or (found is not None and found["version"] == 1)
 
     for member in secondaries:
         own_devset.kill(member, signal.SIGSTOP)
     moving = asyncio.create_task(store.pointer_moves.rollback("retail", 1, by="ops", reason="x"))
-    await until(primary_alone_has_moved, "moved")
+    await until(only_the_primary_has_moved, "moved")
     acknowledged = moving.done()
     own_devset.kill(primary, signal.SIGKILL)
     for member in secondaries:
         own_devset.kill(member, signal.SIGCONT)
-    found = await moved_or_not(store)
+    found = await version_and_moves(store)
     assert found == (1, 3) or (found == (2, 2) and not acknowledged), "the pointer and its event agree"
     await asyncio.wait_for(moving, 60)
-    assert await moved_or_not(store) == (1, 3), "the driver made sure that it was done, and done once"
+    assert await version_and_moves(store) == (1, 3), "the driver retried the commit, which applies once"
     own_devset.restart(primary)
 
 
-async def moved_or_not(store: Store) -> tuple[int | None, int]:
-    """The current version as the new primary has it, and how many moves were told of."""
-    await until(lambda: answers(store), "answering")
-    # Until a majority has something of the new primary's, it reads what it knew a majority had before.
+async def version_and_moves(store: Store) -> tuple[int | None, int]:
+    """The current version on the new primary, and the number of events after the first."""
+    await until(lambda: is_available(store), "available")
+    # A new primary reads the last majority-committed state that it received, until a write of its term is committed.
     await store.db["notes"].insert_one({})
     return await current(store), len(await store.events.newest("retail", 10)) - 1
 
 
-async def test_a_watcher_outlasts_a_change_of_the_primary(own_devset: BreakableReplicaSet, store: Store) -> None:
+async def test_a_watcher_survives_a_change_of_the_primary(own_devset: BreakableReplicaSet, store: Store) -> None:
     told = Told()
     watcher = Watcher(store.db, told)
     await watcher.start()
-    with suppress(AutoReconnect):  # the primary hangs up on whoever sent it this
+    with suppress(AutoReconnect):  # the primary closes the connection of this command
         await store.client.admin.command("replSetStepDown", 10, secondaryCatchUpPeriodSecs=10)
     moved = await store.pointer_moves.pin("retail", 1, by="ops", reason="x")
     await told.until_revision(moved.revision)

@@ -66,7 +66,7 @@ async def test_a_list_that_became_unknown_while_a_batch_was_on_its_way_is_left_a
     left = await factories.left_sealing(store, [row("b")], "monday")
     later = await make_later(store, "price_lists")
     with pytest.raises(UnknownFormat):
-        await store.finisher.finish(left)
+        await store.lifecycle.finish(left)
     assert await documents(store, "price_lists") == later
     assert await store.snapshots.count("retail") == 1
 

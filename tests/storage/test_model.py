@@ -1,4 +1,4 @@
-"""Any sequence of acts on a list does what a model of a dozen lines says, and only that."""
+"""Any sequence of actions on a list has the outcome that a small model predicts."""
 
 import secrets
 from collections.abc import Callable
@@ -14,14 +14,15 @@ Move = tuple[str, int | None, int | None]
 
 
 class Refused(Exception):
-    """What the model says no to; the message is the code."""
+    """The model refuses an action; the message is the error code."""
 
 
 @dataclass
 class Model:
-    """A list as it should be. `contents` holds the price of each version, `was_current` those that were published.
+    """The expected state of a list. `contents` are the prices of each version, `was_current` the published versions.
 
-    `waiting` are the versions of the batches that a pin holds, each with the version that was current when it came.
+    `waiting` are the versions of the batches that a pin holds, each with the version that was current when it was
+    sealed.
     """
 
     current: int | None = None
@@ -97,8 +98,8 @@ class Model:
 
 
 @dataclass(frozen=True)
-class Act:
-    """Something that somebody does. `version` counts from the newest version, 0; 1 more is none."""
+class Action:
+    """An action on a list. `version` counts back from the newest version, 0; -1 is a version that does not exist."""
 
     name: str
     version: int = 0
@@ -118,11 +119,11 @@ class Act:
             case "unpin":
                 await store.pointer_moves.unpin(name, by="ops", reason="x")
             case "publish_latest":
-                await store.finisher.publish_latest(name, by="ops", reason="x")
+                await store.lifecycle.publish_latest(name, by="ops", reason="x")
         return None
 
     def on_model(self, model: Model, version: int, amount: str) -> str | None:
-        acts: dict[str, Callable[[], str | None]] = {
+        outcomes: dict[str, Callable[[], str | None]] = {
             "publish": lambda: model.publish(amount, version if self.flag else None),
             "publish_bad": model.publish_bad,
             "rollback": lambda: model.rollback(version, self.flag),
@@ -130,42 +131,42 @@ class Act:
             "unpin": model.unpin,
             "publish_latest": model.publish_latest,
         }
-        return acts[self.name]()
+        return outcomes[self.name]()
 
 
 BACK = st.integers(-1, 4)
-ACTS = st.one_of(
-    st.builds(Act, st.just("publish")),
-    st.builds(Act, st.sampled_from(["publish", "rollback"]), BACK, st.booleans()),
-    st.builds(Act, st.sampled_from(["pin", "unpin", "rollback", "publish"]), BACK),
-    st.builds(Act, st.sampled_from(["publish_bad", "unpin", "publish_latest"])),
+ACTIONS = st.one_of(
+    st.builds(Action, st.just("publish")),
+    st.builds(Action, st.sampled_from(["publish", "rollback"]), BACK, st.booleans()),
+    st.builds(Action, st.sampled_from(["pin", "unpin", "rollback", "publish"]), BACK),
+    st.builds(Action, st.sampled_from(["publish_bad", "unpin", "publish_latest"])),
 )
 
 
-async def outcome_on_store(act: Act, store: Store, name: str, version: int, amount: str) -> str | None:
+async def outcome_on_store(action: Action, store: Store, name: str, version: int, amount: str) -> str | None:
     try:
-        return await act.on_store(store, name, version, amount)
+        return await action.on_store(store, name, version, amount)
     except PricebookError as error:
         return error.code
 
 
-def outcome_on_model(act: Act, model: Model, version: int, amount: str) -> str | None:
+def outcome_on_model(action: Action, model: Model, version: int, amount: str) -> str | None:
     try:
-        return act.on_model(model, version, amount)
+        return action.on_model(model, version, amount)
     except Refused as refused:
         return str(refused)
 
 
-@given(st.lists(ACTS, min_size=3, max_size=14))
+@given(st.lists(ACTIONS, min_size=3, max_size=14))
 @settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-async def test_a_list_does_what_the_model_does(store: Store, acts: list[Act]) -> None:
+async def test_a_list_behaves_like_the_model(store: Store, actions: list[Action]) -> None:
     name = f"list-{secrets.token_hex(6)}"
-    await store.publisher.create(name, None, Gates(), "ops")
+    await store.price_list_editor.create(name, None, Gates(), "ops")
     model = Model()
-    for step, act in enumerate(acts):
-        version, amount = len(model.contents) - act.version, str(step)
-        expected = outcome_on_model(act, model, version, amount)
-        assert await outcome_on_store(act, store, name, version, amount) == expected, act
+    for step, action in enumerate(actions):
+        version, amount = len(model.contents) - action.version, str(step)
+        expected = outcome_on_model(action, model, version, amount)
+        assert await outcome_on_store(action, store, name, version, amount) == expected, action
 
         found = await store.price_lists.get(name)
         assert (found.current_version, found.last_version) == (model.current, len(model.contents))

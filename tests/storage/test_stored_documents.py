@@ -312,8 +312,8 @@ async def assert_stored(store: Store, collection: str, expected: list[Document],
 @pytest.fixture
 async def filled(store: Store) -> Store:
     """A store with documents of every kind."""
-    await store.publisher.create("empty", None, Gates(), "ops")
-    await store.publisher.create("retail", "In the shops", GATES, "ops", Retention(5, 3))
+    await store.price_list_editor.create("empty", None, Gates(), "ops")
+    await store.price_list_editor.create("retail", "In the shops", GATES, "ops", Retention(5, 3))
     await submit(store, [row("a"), row("b")], key="published", label="spring")
     await submit(store, [row("a", "3"), row("c", "1", "USD")], key="held", publish=PublishPolicy.ON_APPROVAL)
     await submit(store, [row("a"), row("bad", "-1")], key="failed", expected_version=1)

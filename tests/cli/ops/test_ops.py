@@ -275,7 +275,7 @@ async def test_versions_are_expired_and_restored(run: Run, store: Store) -> None
     await versions(store, 3)
     old = datetime.datetime(2020, 1, 1, tzinfo=datetime.UTC)
     await store.db["snapshots"].update_many({}, {"$set": {"createdAt": old, "publishedAt": old}})
-    await store.publisher.update("retail", "ops", lambda known: replace(known, retention=Retention(1, 1)))
+    await store.price_list_editor.update("retail", "ops", lambda known: replace(known, retention=Retention(1, 1)))
     [dry] = await json_of(run, "retain", "--dry-run")
     assert [each["version"] for each in dry["retirements"]] == [1, 2]
     assert "version 1" in (await run("retain", "retail", "--dry-run")).stdout

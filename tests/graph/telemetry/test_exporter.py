@@ -96,7 +96,7 @@ async def test_the_metrics_of_a_list_follow_its_state(api: Api) -> None:
     assert sample("pricebook_pinned_timestamp_seconds", price_list=name) >= newest.published_at.timestamp()
     assert sample("pricebook_published_timestamp_seconds", price_list=name) == newest.published_at.timestamp()
     assert sample("pricebook_batches_held", price_list=name) == 1
-    await api.runtime.store.finisher.reject(held["batch"]["id"], by="ops", reason="no")
+    await api.runtime.store.lifecycle.reject(held["batch"]["id"], by="ops", reason="no")
     await export()
     assert sample("pricebook_batches_held", price_list=name) == 0
 

@@ -1,4 +1,4 @@
-"""What a batch does to the current version is found out while its rows come, and is told of the version it meets."""
+"""Rows are compared with the current version as they arrive, and again if another version became current."""
 
 from dataclasses import replace
 from unittest.mock import patch
@@ -20,18 +20,18 @@ async def commit(store: Store, batch: Batch, parts: int, size: int) -> Batch:
     return await store.worker.finish(committed)
 
 
-async def test_the_seal_looks_nothing_up_again_when_the_same_version_is_current(store: Store) -> None:
+async def test_rows_are_not_compared_again_if_the_same_version_is_current(store: Store) -> None:
     await create(store)
     await published(store, rows(3000))
     batch = await opened(store)
     await append(store, batch, 0, rows(1000))
     await append(store, batch, 1, [row("new"), row("sku-001000", "7.00")])
-    with patch.object(store.layer_reader, "find_raw", side_effect=AssertionError("looked up again")):
+    with patch.object(store.layer_reader, "find_raw", side_effect=AssertionError("compared again")):
         done = await commit(store, batch, 2, 1002)
     assert done.summary == DiffSummary(added=1, removed=1999, changed=1, unchanged=1000)
 
 
-async def test_parts_that_met_different_versions_are_compared_with_the_one_that_is_current(store: Store) -> None:
+async def test_parts_that_were_compared_with_different_versions_are_compared_with_the_current_one(store: Store) -> None:
     await create(store)
     await published(store, [row("a"), row("b"), row("c")])
     batch = await opened(store)
@@ -42,7 +42,7 @@ async def test_parts_that_met_different_versions_are_compared_with_the_one_that_
     assert (done.base, done.summary) == (2, DiffSummary(added=0, removed=0, changed=1, unchanged=1))
 
 
-async def test_rows_are_compared_again_when_another_version_became_current_meanwhile(store: Store) -> None:
+async def test_rows_are_compared_again_if_another_version_became_current(store: Store) -> None:
     await create(store)
     await published(store, [row("a"), row("b")])
     batch = await opened(store, BatchMode.MERGE)
@@ -52,7 +52,7 @@ async def test_rows_are_compared_again_when_another_version_became_current_meanw
     assert (done.base, done.summary) == (2, DiffSummary(added=0, removed=0, changed=1, unchanged=1))
 
 
-async def test_rows_are_compared_again_when_the_version_was_compacted_meanwhile(store: Store) -> None:
+async def test_rows_are_compared_again_if_the_current_version_was_compacted(store: Store) -> None:
     await create(store)
     await published(store, [row("a"), row("b")])
     for amount in ("2.00", "3.00"):
@@ -68,7 +68,7 @@ async def test_rows_are_compared_again_when_the_version_was_compacted_meanwhile(
     assert done.summary == DiffSummary(added=0, removed=0, changed=1, unchanged=1)
 
 
-async def test_the_largest_change_of_all_parts_is_what_the_gates_see(store: Store) -> None:
+async def test_the_largest_change_is_that_of_all_parts(store: Store) -> None:
     await create(store)
     await published(store, [row("a", "100"), row("b", "100"), row("c", "0")])
     batch = await opened(store)
@@ -82,7 +82,7 @@ async def test_the_largest_change_of_all_parts_is_what_the_gates_see(store: Stor
     await store.worker.finish(sealing)
 
 
-async def test_a_batch_in_one_request_is_compared_as_it_comes(store: Store) -> None:
+async def test_a_batch_in_one_request_is_compared_once(store: Store) -> None:
     await create(store)
     await published(store, rows(2500))
     looked_up: list[int] = []

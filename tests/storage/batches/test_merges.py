@@ -1,8 +1,8 @@
-"""Replace, merge, remove, roll back, approve and compact, in any order: a list says what a dictionary would say."""
+"""Replace, merge, remove, roll back, approve and compact, in any order: a list behaves like a dictionary."""
 
 import asyncio
 import secrets
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
@@ -13,15 +13,15 @@ from tests.storage.factories import order, row, source
 
 SKUS = [f"s{number:02}" for number in range(12)]
 
-# One example runs so many sequences at once, each on a list of its own: 25 examples of 20 are 500 sequences.
-AT_ONCE, EXAMPLES = 20, 25
+CONCURRENT, EXAMPLES = 20, 25
+"""Sequences that one example runs at a time, each on its own list, and examples: 500 sequences."""
 
 Prices = dict[str, str]
 
 
 @dataclass(frozen=True)
 class Act:
-    """One step; what of it counts depends on the kind."""
+    """One step. Which fields are used depends on `kind`."""
 
     kind: str
     prices: Prices
@@ -37,12 +37,12 @@ ACTS = st.builds(
     st.integers(0, 3),
 )
 LONG = st.lists(ACTS, min_size=5, max_size=12)
-SEQUENCES = st.lists(st.lists(ACTS, min_size=2, max_size=4), min_size=AT_ONCE, max_size=AT_ONCE)
+SEQUENCES = st.lists(st.lists(ACTS, min_size=2, max_size=4), min_size=CONCURRENT, max_size=CONCURRENT)
 
 
 @dataclass
 class Model:
-    """What a list says in each of its versions, and which is current."""
+    """The prices of each version of a list, and the version that is current."""
 
     versions: dict[int, Prices] = field(default_factory=dict)
     published: list[int] = field(default_factory=list)
@@ -70,7 +70,7 @@ def summary(before: Prices, after: Prices) -> DiffSummary:
     return DiffSummary(len(after.keys() - before), len(before.keys() - after), changed, len(both) - changed)
 
 
-async def said(store: Store, snapshot: Snapshot, page: int) -> tuple[Prices, Prices, Prices]:
+async def read_all(store: Store, snapshot: Snapshot, page: int) -> tuple[Prices, Prices, Prices]:
     """All prices of a version: by sku, by pages forward, by pages backward."""
     layers = snapshot.layer_ids
     found = {sku: str(price.amount) for sku, price in (await store.layer_reader.find(layers, SKUS)).items()}
@@ -105,16 +105,15 @@ async def _send(store: Store, name: str, model: Model, act: Act) -> None:
     held = act.kind in ("approve", "reject")
     policy = PublishPolicy.ON_APPROVAL if held else PublishPolicy.WHEN_VALID
     rows = await source([row(sku, amount) for sku, amount in act.prices.items()])
-    asked = order(name, publish=policy)
-    batch = await store.submitter.submit(type(asked)(name, mode, asked.key, "me", policy), rows, removed)
+    batch = await store.submitter.submit(replace(order(name, publish=policy), mode=mode), rows, removed)
     after = model.after(act)
     assert batch.summary == summary(model.now, after)
     if held:
         assert batch.state is BatchState.HELD
         if act.kind == "reject":
-            await store.finisher.reject(batch.id, by="ops", reason="x")
+            await store.lifecycle.reject(batch.id, by="ops", reason="x")
             return
-        batch = await store.finisher.approve(batch.id, by="ops", reason="x")
+        batch = await store.lifecycle.approve(batch.id, by="ops", reason="x")
     assert batch.state is BatchState.PUBLISHED
     assert batch.version is not None
     assert batch.version > max(model.published, default=0), "versions only grow"
@@ -123,7 +122,7 @@ async def _send(store: Store, name: str, model: Model, act: Act) -> None:
 
 async def run(store: Store, acts: list[Act], page: int) -> None:
     name = f"list-{secrets.token_hex(6)}"
-    await store.publisher.create(name, None, Gates(), "ops")
+    await store.price_list_editor.create(name, None, Gates(), "ops")
     model = Model()
     for act in acts:
         await step(store, name, model, act)
@@ -132,14 +131,14 @@ async def run(store: Store, acts: list[Act], page: int) -> None:
         snapshot = await store.snapshots.get(name, version)
         assert snapshot is not None
         assert snapshot.size == len(prices)
-        for way in await said(store, snapshot, page):
-            assert way == prices, (version, acts)
+        for found in await read_all(store, snapshot, page):
+            assert found == prices, (version, acts)
 
 
 THOROUGH = settings(
     max_examples=EXAMPLES,
     deadline=None,
-    # A failing example is told as it is: to shrink twenty lists takes longer than to read them.
+    # Failing examples are not shrunk: shrinking twenty lists takes longer than reading them.
     phases=(Phase.explicit, Phase.reuse, Phase.generate),
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow, HealthCheck.data_too_large],
 )
@@ -147,20 +146,22 @@ THOROUGH = settings(
 
 async def run_all(store: Store, sequences: list[list[Act]], page: int) -> None:
     await asyncio.gather(*(run(store, acts, page) for acts in sequences))
-    for layer in await store.layers.all():  # thousands of collections would slow the server down
+    for layer in await store.layers.all():  # thousands of collections slow the server down
         await store.layers.drop(layer)
 
 
 @pytest.mark.timeout(1200)
 @given(SEQUENCES, st.integers(1, 5))
 @THOROUGH
-async def test_a_list_says_what_a_dictionary_would_say(store: Store, sequences: list[list[Act]], page: int) -> None:
+async def test_a_list_behaves_like_a_dictionary(store: Store, sequences: list[list[Act]], page: int) -> None:
     await run_all(store, sequences, page)
 
 
 @pytest.mark.soak
 @pytest.mark.timeout(7200)
-@given(st.lists(LONG, min_size=AT_ONCE, max_size=AT_ONCE), st.integers(1, 5))
+@given(st.lists(LONG, min_size=CONCURRENT, max_size=CONCURRENT), st.integers(1, 5))
 @settings(THOROUGH, max_examples=10 * EXAMPLES)
-async def test_a_long_life_of_a_list_is_told_as_well(store: Store, sequences: list[list[Act]], page: int) -> None:
+async def test_a_list_behaves_like_a_dictionary_in_long_sequences(
+    store: Store, sequences: list[list[Act]], page: int
+) -> None:
     await run_all(store, sequences, page)

@@ -1,37 +1,40 @@
-"""The meter: what was committed is counted once, with how long it took; and what the driver did."""
+"""Metrics: every committed change is counted once, with its duration; and the commands of the driver."""
 
 import asyncio
 import secrets
 from collections.abc import AsyncIterator
+from typing import Any
 
 import pytest
 from pymongo.errors import AutoReconnect, OperationFailure
 
 from storage import BatchMode, BatchState, Histogram, PublishPolicy, StorageMetrics, Store
+from storage.batches import lifecycle
 from storage.errors import NotRetired
+from storage.mongodb.transaction import in_transaction
 from tests.storage.factories import create, current, failed, held, published, row, rows, submit, versions
 
 REPLACE = BatchMode.REPLACE
 
 
-def counted(store: Store) -> dict[str, int]:
+def counts_by_state(store: Store) -> dict[str, int]:
     return {state: count for (_, _, state), count in store.metrics.batches.items()}
 
 
-def test_a_tally_counts_by_upper_bounds() -> None:
-    tally = Histogram((0.1, 1.0))
+def test_a_histogram_counts_by_upper_bounds() -> None:
+    histogram = Histogram((0.1, 1.0))
     for seconds in (0.0, 0.1, 0.2, 1.0, 5.0):
-        tally.add(seconds)
-    assert tally.counts == [2, 2, 1]
-    assert tally.seconds == pytest.approx(6.3)
+        histogram.add(seconds)
+    assert histogram.counts == [2, 2, 1]
+    assert histogram.seconds == pytest.approx(6.3)
 
 
-async def test_a_batch_is_counted_in_the_state_that_it_reached_with_its_rows(store: Store) -> None:
+async def test_a_batch_is_counted_by_its_state_with_its_rows(store: Store) -> None:
     await create(store)
     await published(store, rows(3))
     await submit(store, [row("a")], publish=PublishPolicy.DRY_RUN)
     await failed(store)
-    assert counted(store) == {"PUBLISHED": 1, "ABORTED": 1, "FAILED": 1}
+    assert counts_by_state(store) == {"PUBLISHED": 1, "ABORTED": 1, "FAILED": 1}
     assert store.metrics.rows == {("retail", REPLACE): 3 + 1 + 2}
     assert sum(store.metrics.durations[REPLACE, BatchState.PUBLISHED].counts) == 1
 
@@ -40,47 +43,46 @@ async def test_a_batch_that_is_sent_again_is_not_counted_again(store: Store) -> 
     await create(store)
     for _ in range(2):
         await submit(store, [row("a")], key="same")
-    assert counted(store) == {"PUBLISHED": 1}
+    assert counts_by_state(store) == {"PUBLISHED": 1}
 
 
-async def test_a_review_counts_and_takes_no_time_of_the_batch(store: Store) -> None:
+async def test_a_review_is_counted_and_its_duration_is_not(store: Store) -> None:
     await versions(store, 1)
     batch = await held(store, [row("b")])
-    await store.finisher.reject(batch.id, by="ops", reason="no")
-    assert counted(store) == {"PUBLISHED": 1, "HELD": 1, "REJECTED": 1}
+    await store.lifecycle.reject(batch.id, by="ops", reason="no")
+    assert counts_by_state(store) == {"PUBLISHED": 1, "HELD": 1, "REJECTED": 1}
     assert set(store.metrics.durations) == {(REPLACE, BatchState.PUBLISHED), (REPLACE, BatchState.HELD)}
     assert store.metrics.rows == {("retail", REPLACE): 2}
 
 
-async def test_an_unpin_that_publishes_counts_the_newest_and_those_that_it_supersedes(store: Store) -> None:
+async def test_an_unpin_that_publishes_counts_the_newest_batch_and_the_superseded_ones(store: Store) -> None:
     await versions(store, 1)
     await held(store, [row("b")])
     await submit(store, [row("c")])
-    await store.finisher.publish_latest("retail", by="ops", reason="go on")
-    assert counted(store) == {"PUBLISHED": 2, "HELD": 2, "REJECTED": 1}
+    await store.lifecycle.publish_latest("retail", by="ops", reason="x")
+    assert counts_by_state(store) == {"PUBLISHED": 2, "HELD": 2, "REJECTED": 1}
 
 
-async def test_a_publish_whose_answer_was_lost_is_counted(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_publish_whose_response_was_lost_is_counted(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     await create(store)
-    transaction = store.publisher._transaction
 
-    async def lost(act: object) -> object:
-        await transaction(act)  # type: ignore[arg-type]
-        raise AutoReconnect("The answer was lost.")
+    async def lose_response(*args: Any) -> None:
+        await in_transaction(*args)
+        raise AutoReconnect("The response was lost.")
 
-    monkeypatch.setattr(store.publisher, "_transaction", lost)
+    monkeypatch.setattr(lifecycle, "in_transaction", lose_response)
     await published(store, [row("a")])
-    assert counted(store) == {"PUBLISHED": 1}
+    assert counts_by_state(store) == {"PUBLISHED": 1}
 
 
-async def test_what_retention_does_is_counted_when_it_is_done(store: Store) -> None:
+async def test_a_refused_restore_is_not_counted(store: Store) -> None:
     await versions(store, 1)
     with pytest.raises(NotRetired):
         await store.expirer.restore("retail", 1, by="ops", reason="why not")
     assert (store.metrics.retired, store.metrics.restored) == ({}, {})
 
 
-async def test_what_is_held_and_kept_is_told_by_list(store: Store) -> None:
+async def test_held_batches_and_kept_versions_are_counted_by_list(store: Store) -> None:
     assert (await store.batches.held(), await store.snapshots.counts()) == ({}, {})
     await versions(store, 2)
     await held(store, [row("b")])
@@ -97,7 +99,7 @@ async def metered(mongodb_uri: str) -> AsyncIterator[Store]:
     await store.close()
 
 
-async def test_connections_are_counted_by_server_and_never_more_than_there_may_be(metered: Store) -> None:
+async def test_connections_are_counted_by_server_up_to_the_limit_of_the_pool(metered: Store) -> None:
     await asyncio.gather(*(metered.ping() for _ in range(10)))
     host, port = await metered.client.primary or ("", 0)
     pool = metered.metrics.driver.pools[f"{host}:{port}"]
@@ -106,7 +108,7 @@ async def test_connections_are_counted_by_server_and_never_more_than_there_may_b
     assert pool.failures == 0
 
 
-async def test_commands_are_counted_by_name_with_those_that_failed(metered: Store) -> None:
+async def test_commands_and_failed_commands_are_counted_by_name(metered: Store) -> None:
     driver = metered.metrics.driver
     assert await current_or_none(metered) is None
     before = sum(driver.commands["find"].counts), driver.command_failures["find"]

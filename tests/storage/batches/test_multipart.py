@@ -1,14 +1,15 @@
-"""Batches in parts: any order, in parallel, to any process, repeated; and never half."""
+"""Batches in parts: sent in any order, in parallel, through any process, repeated; published whole or not at all."""
 
 import asyncio
 import datetime
 import gzip
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from typing import Any
 from unittest.mock import patch
 
+import msgspec
 import pytest
-from msgspec.structs import replace
 
 from storage import Batch, BatchMode, BatchState, Part, Store
 from storage.errors import (
@@ -29,8 +30,7 @@ from tests.waiting import until
 
 
 async def opened(store: Store, mode: BatchMode = BatchMode.REPLACE, key: str = "monday") -> Batch:
-    given = order(key=key)
-    return await store.multipart.open(type(given)("retail", mode, key, "integrator"))
+    return await store.multipart.open(replace(order(key=key), mode=mode))
 
 
 def part(sequence: int) -> list[Row]:
@@ -49,12 +49,17 @@ async def commit(store: Store, batch: Batch, parts: int, size: int) -> Batch:
     return await store.worker.finish(committed) if mine else committed
 
 
-async def test_parts_come_in_any_order_in_parallel_to_any_process_and_again(store: Store, other_store: Store) -> None:
+async def test_parts_are_sent_in_any_order_in_parallel_through_any_process_and_repeated(
+    store: Store, other_store: Store
+) -> None:
     await create(store)
     batch = await opened(store)
     assert (await opened(other_store)).id == batch.id
     await asyncio.gather(
-        *(append(at, batch, sequence) for at, sequence in ((store, 2), (other_store, 0), (store, 1), (other_store, 2)))
+        *(
+            append(each, batch, sequence)
+            for each, sequence in ((store, 2), (other_store, 0), (store, 1), (other_store, 2))
+        )
     )
     await append(store, batch, 0)
     assert await store.parts.stored_sequences([batch.id]) == [[0, 1, 2]]
@@ -63,7 +68,7 @@ async def test_parts_come_in_any_order_in_parallel_to_any_process_and_again(stor
     assert await amounts(store, 1) == {each["sku"]: "1.00" for sequence in range(3) for each in part(sequence)}
 
 
-async def test_a_sequence_that_is_sent_again_with_other_rows_is_refused_and_stays_as_it_was(store: Store) -> None:
+async def test_a_part_that_is_sent_again_with_other_rows_is_refused_and_stays_as_it_was(store: Store) -> None:
     await create(store)
     batch = await opened(store)
     await append(store, batch, 0)
@@ -73,7 +78,7 @@ async def test_a_sequence_that_is_sent_again_with_other_rows_is_refused_and_stay
     assert set(await amounts(store, 1)) == {each["sku"] for each in part(0)}
 
 
-async def test_a_commit_that_counts_wrong_leaves_the_batch_open(store: Store) -> None:
+async def test_a_commit_with_wrong_counts_leaves_the_batch_open(store: Store) -> None:
     await create(store)
     batch = await opened(store)
     with pytest.raises(EmptyBatch):
@@ -92,7 +97,7 @@ async def test_a_commit_that_counts_wrong_leaves_the_batch_open(store: Store) ->
     assert (await commit(store, batch, 3, 30)).state is BatchState.PUBLISHED
 
 
-async def test_a_batch_that_was_committed_takes_no_more_and_is_committed_once(store: Store) -> None:
+async def test_a_committed_batch_accepts_no_part_and_is_committed_once(store: Store) -> None:
     await create(store)
     batch = await opened(store)
     await append(store, batch, 0)
@@ -103,7 +108,7 @@ async def test_a_batch_that_was_committed_takes_no_more_and_is_committed_once(st
     assert (await opened(store)).id == batch.id
 
 
-async def test_a_sku_in_two_parts_is_told_with_its_place_in_the_whole_batch(store: Store) -> None:
+async def test_a_sku_in_two_parts_is_an_error_with_its_index_in_the_whole_batch(store: Store) -> None:
     await create(store)
     batch = await opened(store)
     await append(store, batch, 0)
@@ -117,7 +122,7 @@ async def test_a_sku_in_two_parts_is_told_with_its_place_in_the_whole_batch(stor
     assert await layers(store) == set()
 
 
-async def test_bad_items_of_all_parts_are_told_together(store: Store) -> None:
+async def test_a_commit_reports_the_invalid_items_of_all_parts(store: Store) -> None:
     await create(store)
     batch = await opened(store)
     await append(store, batch, 1, [row("a", "-1"), row("b")])
@@ -128,7 +133,7 @@ async def test_bad_items_of_all_parts_are_told_together(store: Store) -> None:
     assert failed.error_count == 2
 
 
-async def test_removals_are_for_merges(store: Store) -> None:
+async def test_only_merges_can_remove_prices(store: Store) -> None:
     await create(store)
     await published(store, [row("a"), row("b")])
     with pytest.raises(RemoveInReplace):
@@ -140,7 +145,7 @@ async def test_removals_are_for_merges(store: Store) -> None:
     assert set(await amounts(store, 2)) == {"b", "c"}
 
 
-async def test_an_aborted_batch_leaves_nothing_and_a_late_part_does_not_bring_it_back(store: Store) -> None:
+async def test_an_aborted_batch_leaves_nothing_and_a_late_part_does_not_revive_it(store: Store) -> None:
     await create(store)
     batch = await opened(store)
     await append(store, batch, 0)
@@ -148,12 +153,12 @@ async def test_an_aborted_batch_leaves_nothing_and_a_late_part_does_not_bring_it
     assert (aborted.state, await layers(store)) == (BatchState.ABORTED, set())
     with pytest.raises(BatchNotOpen):
         await append(store, batch, 1)
-    await store.layers.create(batch.layer)  # as a slice that was on its way would
+    await store.layers.create(batch.layer)  # as a late slice would
     await store.garbage_collector.collect()
     assert await layers(store) == set()
 
 
-async def test_a_batch_that_nobody_touches_is_aborted_and_collected(store: Store) -> None:
+async def test_an_idle_batch_is_aborted_and_its_layer_is_dropped(store: Store) -> None:
     await create(store)
     batch = await opened(store)
     await append(store, batch, 0)
@@ -169,14 +174,14 @@ async def test_a_batch_that_nobody_touches_is_aborted_and_collected(store: Store
     assert await layers(store) == set()
 
 
-async def test_a_key_belongs_to_one_order(store: Store) -> None:
+async def test_an_idempotency_key_cannot_be_used_for_another_order(store: Store) -> None:
     await create(store)
     await opened(store)
     with pytest.raises(IdempotencyKeyReused):
         await opened(store, BatchMode.MERGE)
 
 
-async def test_a_key_can_be_used_again_long_after_its_batch_finished(store: Store) -> None:
+async def test_an_idempotency_key_can_be_used_again_30_days_after_its_batch_finished(store: Store) -> None:
     await create(store)
     batch = await opened(store)
     await append(store, batch, 0)
@@ -202,20 +207,20 @@ async def test_an_empty_part_is_refused_and_leaves_the_batch_as_it_was(store: St
     assert (await commit(store, batch, 2, 20)).state is BatchState.PUBLISHED
 
 
-async def test_of_two_who_send_other_rows_as_one_sequence_at_once_one_is_told(store: Store) -> None:
+async def test_of_two_concurrent_parts_with_one_number_and_other_rows_one_is_refused(store: Store) -> None:
     await create(store)
     batch = await opened(store)
     complete = store.parts.complete
     first_is_stored = asyncio.Event()
 
-    async def in_turn(*given: Any) -> bool:
+    async def second_waits(*given: Any) -> bool:
         if given[3].stored.count == 2:
             await first_is_stored.wait()
         result = await complete(*given)
         first_is_stored.set()
         return result
 
-    with patch.object(store.parts, "complete", in_turn):
+    with patch.object(store.parts, "complete", second_waits):
         results = await asyncio.gather(
             *(
                 store.multipart.append(
@@ -232,11 +237,11 @@ def line(sku: str) -> bytes:
     return b'{"sku": "%s", "amount": "1.00", "currency": "EUR"}\n' % sku.encode()
 
 
-async def test_one_batch_that_cannot_be_aborted_keeps_no_other_from_it(store: Store) -> None:
+async def test_a_batch_that_cannot_be_aborted_does_not_block_others(store: Store) -> None:
     await create(store)
     batches = [await opened(store, key=key) for key in ("monday", "tuesday", "wednesday")]
     await make_idle(store)
-    await store.layers.drop(batches[0].layer)  # as if its process had died before there was one
+    await store.layers.drop(batches[0].layer)  # as if its process had died before it created the layer
     await store.db["price_lists"].update_one({"_id": "retail"}, {"$set": {"format": 99}})
     await store.garbage_collector.collect()
     assert {(await store.batches.get(batch.id)).state for batch in batches} == {BatchState.OPEN}
@@ -252,7 +257,7 @@ async def make_idle(store: Store) -> None:
     await store.db["batches"].update_many({}, {"$set": {"touchedAt": long_ago}})
 
 
-async def test_a_part_that_takes_long_keeps_its_batch_open(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_slow_part_keeps_its_batch_open(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("storage.batches.lease_renewal.TOUCH_INTERVAL_SECONDS", 0.05)
     await create(store)
     batch = await opened(store)
@@ -278,7 +283,7 @@ async def test_a_part_that_takes_long_keeps_its_batch_open(store: Store, monkeyp
     assert (await appending).prices == 2
 
 
-async def test_a_batch_that_came_to_nothing_leaves_no_parts(store: Store) -> None:
+async def test_a_failed_batch_leaves_no_parts(store: Store) -> None:
     await create(store)
     batch = await opened(store)
     await append(store, batch, 0, [row("a", "-1")])
@@ -287,7 +292,7 @@ async def test_a_batch_that_came_to_nothing_leaves_no_parts(store: Store) -> Non
     assert await layers(store) == set()
 
 
-async def test_who_loses_a_commit_to_another_is_given_the_batch_as_it_is(store: Store, other_store: Store) -> None:
+async def test_a_commit_that_loses_its_lease_returns_the_batch_as_it_is(store: Store, other_store: Store) -> None:
     await create(store)
     batch = await opened(store)
     await append(store, batch, 0)
@@ -303,21 +308,21 @@ async def test_who_loses_a_commit_to_another_is_given_the_batch_as_it_is(store: 
 
 
 @pytest.mark.parametrize("outcome", [BatchState.SEALING, BatchState.PUBLISHED])
-async def test_an_abort_that_came_too_late_drops_nothing(store: Store, outcome: BatchState) -> None:
+async def test_an_abort_that_comes_too_late_drops_nothing(store: Store, outcome: BatchState) -> None:
     await create(store)
     batch = await opened(store)
     await append(store, batch, 0)
 
     async def settled_by_another(given: Batch, *_: object, **__: object) -> Batch:
-        return replace(given, state=outcome)
+        return msgspec.structs.replace(given, state=outcome)
 
-    with patch.object(store.publisher, "abandon", settled_by_another), pytest.raises(BatchNotOpen):
+    with patch.object(store.lifecycle, "_end", settled_by_another), pytest.raises(BatchNotOpen):
         await store.multipart.abort(batch.id, by="integrator", reason=None)
     assert await layers(store) == {batch.layer}
     assert len(await store.parts.of(batch.id)) == 1
 
 
-async def test_a_file_that_is_refused_half_way_leaves_nothing_and_its_sequence_to_the_mended_one(store: Store) -> None:
+async def test_a_file_that_is_refused_halfway_leaves_no_rows_and_can_be_sent_corrected(store: Store) -> None:
     await create(store)
     batch = await opened(store)
     await append(store, batch, 0)
@@ -337,7 +342,7 @@ async def test_a_file_that_is_refused_half_way_leaves_nothing_and_its_sequence_t
     assert (done.state, done.rows) == (BatchState.PUBLISHED, 20_010)
 
 
-async def test_a_refused_file_takes_nothing_from_an_attempt_that_stored_its_sequence(store: Store) -> None:
+async def test_a_refused_file_does_not_delete_the_rows_of_an_attempt_that_stored_the_part(store: Store) -> None:
     await create(store)
     batch = await opened(store)
     begin = store.parts.begin

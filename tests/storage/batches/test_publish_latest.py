@@ -1,4 +1,4 @@
-"""An unpin with `publishLatest`: of the batches that waited the newest is published, the others are superseded."""
+"""An unpin with `publishLatest` publishes the newest waiting batch; the others are superseded."""
 
 import asyncio
 from dataclasses import replace
@@ -6,6 +6,7 @@ from decimal import Decimal
 
 import msgspec
 import pytest
+from pymongo.asynchronous.client_session import AsyncClientSession
 
 from storage import Batch, BatchMode, BatchState, EventKind, Gates, PriceList, PublishPolicy, Store
 from storage.catalog.snapshots import SnapshotState
@@ -27,7 +28,7 @@ from tests.storage.factories import (
 
 
 async def publish_latest(store: Store) -> PriceList:
-    return await store.finisher.publish_latest("retail", by="ops", reason="the prices are right")
+    return await store.lifecycle.publish_latest("retail", by="ops", reason="the prices are right")
 
 
 async def state(store: Store, batch: Batch) -> BatchState:
@@ -38,7 +39,7 @@ async def merge(store: Store, *prices: dict[str, str]) -> Batch:
     return await store.submitter.submit(replace(order(), mode=BatchMode.MERGE), await source(prices))
 
 
-async def test_the_newest_is_published_and_the_others_are_superseded(store: Store) -> None:
+async def test_the_newest_batch_is_published_and_the_others_are_superseded(store: Store) -> None:
     await versions(store, 1)
     first, second, third = [await held(store, [row("a", amount)]) for amount in ("2", "3", "4")]
     moved = await publish_latest(store)
@@ -60,37 +61,37 @@ async def test_the_newest_is_published_and_the_others_are_superseded(store: Stor
     ]
 
 
-async def test_all_of_it_is_told(store: Store) -> None:
+async def test_every_change_has_an_event(store: Store) -> None:
     await versions(store, 1)
     first, second = await held(store, [row("a", "2")]), await held(store, [row("a", "3")])
     moved = await publish_latest(store)
-    told = await store.events.newest("retail", 3)
-    assert [(event.kind, event.batch, event.by) for event in told] == [
+    events = await store.events.newest("retail", 3)
+    assert [(event.kind, event.batch, event.by) for event in events] == [
         (EventKind.PUBLISHED, second.id, "ops"),
         (EventKind.REJECTED, first.id, "ops"),
         (EventKind.UNPINNED, None, "ops"),
     ]
-    assert told[0].reason == told[2].reason == "the prices are right"
-    assert (told[0].revision, told[0].from_version, told[0].to_version) == (moved.revision, 1, 3)
+    assert events[0].reason == events[2].reason == "the prices are right"
+    assert (events[0].revision, events[0].from_version, events[0].to_version) == (moved.revision, 1, 3)
 
 
-async def test_with_nothing_waiting_it_is_an_unpin(store: Store) -> None:
+async def test_without_a_waiting_batch_the_list_is_only_unpinned(store: Store) -> None:
     await versions(store, 1)
     await store.pointer_moves.pin("retail", 1, by="ops", reason="audit")
     moved = await publish_latest(store)
     assert (moved.current_version, moved.pin) == (1, None)
 
 
-async def test_what_waits_for_a_review_too_goes_on_waiting(store: Store) -> None:
+async def test_a_batch_that_also_waits_for_an_approval_stays_held(store: Store) -> None:
     await versions(store, 1)
     waiting = await held(store, [row("a", "2")])
     reviewed = await submit(store, [row("a", "3")], publish=PublishPolicy.ON_APPROVAL)
     assert (await publish_latest(store)).current_version == 2
     assert [await state(store, batch) for batch in (waiting, reviewed)] == [BatchState.PUBLISHED, BatchState.HELD]
-    assert (await store.finisher.approve(reviewed.id, by="ops", reason="x")).version == 4
+    assert (await store.lifecycle.approve(reviewed.id, by="ops", reason="x")).version == 4
 
 
-async def test_a_merge_is_laid_over_the_version_that_was_rolled_back_to(store: Store) -> None:
+async def test_a_merge_changes_the_version_that_was_rolled_back_to(store: Store) -> None:
     await versions(store, 2)
     await store.pointer_moves.rollback("retail", 1, by="ops", reason="wrong prices")
     waiting = await merge(store, row("b", "7"))
@@ -99,7 +100,7 @@ async def test_a_merge_is_laid_over_the_version_that_was_rolled_back_to(store: S
     assert await amounts(store, 3) == {"a": "1", "b": "7"}
 
 
-async def test_a_merge_that_waited_is_laid_over_what_became_current_meanwhile(store: Store) -> None:
+async def test_a_waiting_merge_is_rebased_onto_the_version_that_is_current(store: Store) -> None:
     await versions(store, 2)
     await store.pointer_moves.pin("retail", 2, by="ops", reason="audit")
     waiting = await merge(store, row("b", "7"))
@@ -111,14 +112,14 @@ async def test_a_merge_that_waited_is_laid_over_what_became_current_meanwhile(st
     assert (await snapshot(store, 3)).state is SnapshotState.RETIRED
 
 
-async def test_gates_that_have_something_against_it_now_leave_everything_as_it_is(store: Store) -> None:
+async def test_a_finding_of_a_gate_leaves_everything_unchanged(store: Store) -> None:
     await create(store)
     await submit(store, [row("a")])
     await submit(store, [row(sku) for sku in "abcd"])
     await store.pointer_moves.rollback("retail", 1, by="ops", reason="x")
     first, second = await submit(store, [row("a", "2")]), await submit(store, [row("a", "3")])
     gates = Gates(max_shrink_percent=Decimal(10))
-    await store.publisher.update("retail", "ops", lambda found: msgspec.structs.replace(found, gates=gates))
+    await store.price_list_editor.update("retail", "ops", lambda found: msgspec.structs.replace(found, gates=gates))
     await store.pointer_moves.rollback("retail", 2, by="ops", reason="x")
     before = await store.price_lists.get("retail")
     with pytest.raises(LatestHeld, match="shrink"):
@@ -127,7 +128,7 @@ async def test_gates_that_have_something_against_it_now_leave_everything_as_it_i
     assert [await state(store, batch) for batch in (first, second)] == [BatchState.HELD] * 2
 
 
-async def test_a_batch_that_expected_another_version_is_not_published(store: Store) -> None:
+async def test_a_batch_that_expects_another_version_is_not_published(store: Store) -> None:
     await versions(store, 2)
     await store.pointer_moves.pin("retail", 2, by="ops", reason="x")
     await submit(store, [row("a", "3")], expected_version=2)
@@ -136,7 +137,7 @@ async def test_a_batch_that_expected_another_version_is_not_published(store: Sto
         await publish_latest(store)
 
 
-async def test_a_list_that_is_not_pinned_is_refused_whatever_waits(store: Store) -> None:
+async def test_a_list_that_is_not_pinned_is_refused_even_if_a_batch_waits(store: Store) -> None:
     await versions(store, 1)
     waiting = await held(store, [row("a", "2")])
     await store.pointer_moves.unpin("retail", by="ops", reason="x")
@@ -145,7 +146,7 @@ async def test_a_list_that_is_not_pinned_is_refused_whatever_waits(store: Store)
     assert (await state(store, waiting), await current(store)) == (BatchState.HELD, 1)
 
 
-async def test_one_that_fails_in_the_midst_has_changed_nothing(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_failure_within_the_transaction_changes_nothing(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     await versions(store, 1)
     batches = [await held(store, [row("a", amount)]) for amount in ("2", "3")]
     before = await store.price_lists.get("retail")
@@ -154,7 +155,7 @@ async def test_one_that_fails_in_the_midst_has_changed_nothing(store: Store, mon
         raise Crash
 
     with monkeypatch.context() as patched:
-        patched.setattr(store.publisher._snapshots, "mark_published", crash)
+        patched.setattr(store.snapshots, "mark_published", crash)
         with pytest.raises(Crash):
             await publish_latest(store)
     assert await store.price_lists.get("retail") == before
@@ -162,7 +163,7 @@ async def test_one_that_fails_in_the_midst_has_changed_nothing(store: Store, mon
     assert (await publish_latest(store)).current_version == 3
 
 
-async def test_a_batch_that_comes_to_wait_meanwhile_is_the_newest(
+async def test_a_batch_that_is_held_during_the_transaction_is_the_newest(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await versions(store, 1)
@@ -170,25 +171,25 @@ async def test_a_batch_that_comes_to_wait_meanwhile_is_the_newest(
     late: list[Batch] = []
     waiting = store.batches.waiting
 
-    async def and_then_another_comes(price_list: str) -> list[Batch]:
-        found = await waiting(price_list)
+    async def hold_another(price_list: str, session: AsyncClientSession) -> list[Batch]:
+        found = await waiting(price_list, session)
         if not late:
             late.append(await submit(store, [row("a", "3")]))
         return found
 
-    monkeypatch.setattr(store.batches, "waiting", and_then_another_comes)
+    monkeypatch.setattr(store.batches, "waiting", hold_another)
     await publish_latest(store)
     assert await amounts(store, 3) == {"a": "3"}
     assert [await state(store, batch) for batch in (first, *late)] == [BatchState.REJECTED, BatchState.PUBLISHED]
 
 
-async def test_of_many_at_once_one_does_it(store: Store) -> None:
+async def test_of_concurrent_unpins_one_succeeds(store: Store) -> None:
     await versions(store, 1)
     batches = [await held(store, [row("a", amount)]) for amount in ("2", "3")]
     acts = [
         *(publish_latest(store) for _ in range(3)),
-        store.finisher.approve(batches[0].id, by="ops", reason="x"),
-        store.finisher.reject(batches[1].id, by="ops", reason="x"),
+        store.lifecycle.approve(batches[0].id, by="ops", reason="x"),
+        store.lifecycle.reject(batches[1].id, by="ops", reason="x"),
     ]
     outcomes = await asyncio.gather(*acts, return_exceptions=True)
     assert all(isinstance(each, (PriceList, Batch, Refused, LeaseLost)) for each in outcomes), outcomes

@@ -79,9 +79,9 @@ async def test_a_finished_batch_is_not_taken_over(store: Store) -> None:
 async def test_a_worker_that_comes_back_after_its_lease_was_taken_changes_nothing(store: Store, stalled: Batch) -> None:
     before, pointer = await document(store, stalled), await store.price_lists.get("retail")
     with pytest.raises(LeaseLost):
-        await store.finisher.finish(stalled)
+        await store.lifecycle.finish(stalled)
     with pytest.raises(LeaseLost):
-        await store.finisher.fail(stalled, Refusal("X", "x"))
+        await store.lifecycle.fail(stalled, Refusal("X", "x"))
     with pytest.raises(LeaseLost):
         await store.batches.advance(stalled, BatchState.FAILED)
     assert not await store.batches.renew(stalled, 9, 9)
@@ -95,9 +95,9 @@ async def test_a_worker_that_comes_back_after_its_lease_was_taken_changes_nothin
 async def test_two_who_think_that_they_hold_a_batch_publish_it_once(store: Store) -> None:
     await versions(store, 1)
     batch = await factories.left_sealing(store, [row("a", "2")], "monday")
-    await store.finisher.finish(batch)
+    await store.lifecycle.finish(batch)
     with pytest.raises(LeaseLost):
-        await store.finisher.finish(batch)
+        await store.lifecycle.finish(batch)
     assert await store.snapshots.count("retail") == 2
 
 

@@ -1,4 +1,4 @@
-"""A worker that stalls for longer than its lease, is taken for dead and comes back: it changes nothing any more."""
+"""A process that stalls for longer than its lease and comes back after a takeover changes nothing."""
 
 import asyncio
 from operator import attrgetter
@@ -25,7 +25,7 @@ from tests.storage.factories import (
 
 
 class Stall:
-    """Holds whoever calls a method, before the call, until the test lets go."""
+    """Stalls the calls of a method, before they are made, until the test resumes them."""
 
     def __init__(self, part: object, method: str) -> None:
         self.reached = asyncio.Event()
@@ -43,7 +43,7 @@ class Stall:
 
 @pytest.fixture(autouse=True)
 def no_renewals(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A worker that stalls does not renew its lease."""
+    """Keep a stalled process from renewing its lease."""
     monkeypatch.setattr(leases, "RENEW_INTERVAL_SECONDS", 3600)
 
 
@@ -58,11 +58,11 @@ BAD = [*GOOD, row("bad", "-1")]
         ("layers._inserts", "send", GOOD, BatchState.PUBLISHED),
         ("batches", "advance", GOOD, BatchState.PUBLISHED),
         ("layers", "freeze", GOOD, BatchState.PUBLISHED),
-        ("publisher", "publish", GOOD, BatchState.PUBLISHED),
-        ("publisher", "abandon", BAD, BatchState.FAILED),
+        ("lifecycle", "_publish", GOOD, BatchState.PUBLISHED),
+        ("lifecycle", "_end", BAD, BatchState.FAILED),
     ],
 )
-async def test_a_worker_that_comes_back_gives_the_batch_as_its_successor_finished_it(
+async def test_a_process_that_comes_back_returns_the_batch_as_the_takeover_finished_it(
     store: Store, other_store: Store, part: str, method: str, prices: list[Row], state: BatchState
 ) -> None:
     await versions(store, 1)
@@ -79,8 +79,8 @@ async def test_a_worker_that_comes_back_gives_the_batch_as_its_successor_finishe
     assert (finished.state, await current(store)) == (state, later.version)
     assert await store.batches.get(finished.id) == finished
     kinds = [event.kind for event in await store.events.newest("retail", 10)]
-    ours = EventKind.PUBLISHED if state is BatchState.PUBLISHED else EventKind.FAILED
-    assert kinds == [EventKind.PUBLISHED, ours, EventKind.PUBLISHED, EventKind.CREATED]
+    kind = EventKind.PUBLISHED if state is BatchState.PUBLISHED else EventKind.FAILED
+    assert kinds == [EventKind.PUBLISHED, kind, EventKind.PUBLISHED, EventKind.CREATED]
     if finished.version:
         assert await amounts(store, finished.version) == {each["sku"]: "2.00" for each in GOOD}
         assert len(await prices_of(store, finished.version)) == 2500

@@ -1,4 +1,4 @@
-"""A batch in one request: all of it or nothing, once for each idempotency key, and told exactly what was wrong."""
+"""Batches in one request: all or nothing, once for each idempotency key, with exact errors."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -29,9 +29,9 @@ async def test_all_rows_of_many_slices_are_published(store: Store) -> None:
     assert await amounts(store, 1) == {each["sku"]: "1.00" for each in rows(4321)}
 
 
-async def test_one_bad_row_and_nothing_changes(store: Store) -> None:
+async def test_with_one_invalid_row_nothing_changes(store: Store) -> None:
     await versions(store, 2)
-    pointer, manifests, there = (
+    pointer, manifests, layers_before = (
         await store.price_lists.get("retail"),
         await store.snapshots.newest("retail", 10),
         await layers(store),
@@ -50,18 +50,18 @@ async def test_one_bad_row_and_nothing_changes(store: Store) -> None:
         None,
     )
     assert await store.snapshots.newest("retail", 10) == manifests
-    assert await layers(store) == there
+    assert await layers(store) == layers_before
     assert (await kinds(store))[0] is EventKind.FAILED
 
 
-async def test_of_very_many_errors_the_first_hundred_are_kept_and_all_are_counted(store: Store) -> None:
+async def test_the_first_hundred_errors_are_kept_and_all_are_counted(store: Store) -> None:
     await create(store)
     batch = await submit(store, [row(f"sku-{n}", "1" if n % 2 else "x") for n in range(5000)])
     assert batch.error_count == 2500
     assert [error.index for error in batch.errors] == list(range(0, 200, 2))
 
 
-async def test_a_sku_sent_twice_is_told_at_its_later_place_also_across_slices(store: Store) -> None:
+async def test_a_duplicate_sku_is_an_error_at_its_second_index_also_across_slices(store: Store) -> None:
     await create(store)
     prices = rows(3500)
     prices[3401] = row("sku-000002", "2")
@@ -74,21 +74,21 @@ async def test_a_sku_sent_twice_is_told_at_its_later_place_also_across_slices(st
     assert (batch.state, batch.error_count) == (BatchState.FAILED, 2)
 
 
-async def test_what_a_failed_batch_said_is_kept(store: Store) -> None:
+async def test_a_failed_batch_is_stored_with_its_errors(store: Store) -> None:
     await create(store)
     batch = await factories.failed(store)
     assert await store.batches.get(batch.id) == batch
 
 
-async def test_rows_that_were_not_stored_as_they_were_received_are_not_published(store: Store) -> None:
+async def test_rows_that_are_not_read_back_as_received_are_not_published(store: Store) -> None:
     await versions(store, 1)
 
-    async def nothing(layer: str) -> AsyncIterator[list[bytes]]:
-        nothing_there: tuple[list[bytes], ...] = ()
-        for run in nothing_there:
+    async def no_rows(layer: str) -> AsyncIterator[list[bytes]]:
+        runs: tuple[list[bytes], ...] = ()
+        for run in runs:
             yield run
 
-    with patch.object(store.layer_reader, "runs", nothing), pytest.raises(Corrupt):
+    with patch.object(store.layer_reader, "runs", no_rows), pytest.raises(Corrupt):
         await submit(store, [row("a", "2")], key="k")
     batch = await store.batches.by_key("retail", "k")
     assert batch is not None
@@ -105,16 +105,16 @@ async def test_a_published_layer_is_frozen(store: Store) -> None:
     assert collection["options"]["validator"] == {"$nor": [{}]}
 
 
-# What is refused before there is a batch
+# Refused without a batch
 
 
-async def test_a_list_that_does_not_exist_takes_no_batch(store: Store) -> None:
+async def test_a_batch_for_a_list_that_does_not_exist_is_refused(store: Store) -> None:
     with pytest.raises(PriceListNotFound):
         await submit(store, [row("a")], "nope")
     assert await store.batches.count() == 0
 
 
-async def test_a_batch_without_rows_is_none(store: Store) -> None:
+async def test_a_batch_without_rows_is_refused(store: Store) -> None:
     await create(store)
     with pytest.raises(EmptyBatch):
         await submit(store, [])
@@ -122,7 +122,7 @@ async def test_a_batch_without_rows_is_none(store: Store) -> None:
 
 
 @pytest.mark.parametrize("key", ["", "x" * 256, "a\nb", "\0"])
-async def test_a_key_that_cannot_be_one_is_refused(store: Store, key: str) -> None:
+async def test_an_invalid_idempotency_key_is_refused(store: Store, key: str) -> None:
     await create(store)
     with pytest.raises(InvalidArgument, match="idempotency key"):
         await submit(store, [row("a")], key=key)
@@ -130,13 +130,13 @@ async def test_a_key_that_cannot_be_one_is_refused(store: Store, key: str) -> No
 
 
 @pytest.mark.parametrize("label", ["", "x" * 256])
-async def test_a_label_that_cannot_be_one_is_refused(store: Store, label: str) -> None:
+async def test_an_invalid_label_is_refused(store: Store, label: str) -> None:
     await create(store)
     with pytest.raises(InvalidArgument, match="label"):
         await submit(store, [row("a")], label=label)
 
 
-async def test_a_batch_that_expects_another_version_than_the_current_one_is_refused_at_once(store: Store) -> None:
+async def test_a_batch_that_expects_another_version_is_refused_before_its_rows_are_stored(store: Store) -> None:
     await versions(store, 2)
     before = await store.price_lists.get("retail")
     for expected in (1, 3, 0):
@@ -147,17 +147,17 @@ async def test_a_batch_that_expects_another_version_than_the_current_one_is_refu
     assert await store.price_lists.get("retail") == before
 
 
-async def test_an_empty_list_is_not_at_any_version(store: Store) -> None:
+async def test_a_list_without_a_version_meets_no_expected_version(store: Store) -> None:
     await create(store)
     with pytest.raises(Conflict) as refused:
         await submit(store, [row("a")], expected_version=1)
     assert refused.value.found is None
 
 
-# Once
+# Idempotency
 
 
-async def test_the_same_key_twenty_times_at_once_makes_one_version(store: Store) -> None:
+async def test_twenty_concurrent_requests_with_one_key_make_one_version(store: Store) -> None:
     await create(store)
     batches = await asyncio.gather(*(submit(store, rows(1500), key="monday") for _ in range(20)))
     assert {(batch.id, batch.state, batch.version) for batch in batches} == {(batches[0].id, BatchState.PUBLISHED, 1)}
@@ -167,7 +167,7 @@ async def test_the_same_key_twenty_times_at_once_makes_one_version(store: Store)
     assert await kinds(store) == [EventKind.PUBLISHED, EventKind.CREATED]
 
 
-async def test_the_same_key_from_another_process_gives_the_same_batch(store: Store, other_store: Store) -> None:
+async def test_the_same_key_returns_the_same_batch_in_another_process(store: Store, other_store: Store) -> None:
     await create(store)
     batches = await asyncio.gather(
         *(submit(each, rows(1500), key="monday") for each in (store, other_store) for _ in range(3))
@@ -175,7 +175,7 @@ async def test_the_same_key_from_another_process_gives_the_same_batch(store: Sto
     assert {(batch.id, batch.version) for batch in batches} == {(batches[0].id, 1)}
 
 
-async def test_the_same_key_later_gives_the_same_batch_whatever_was_published_since(store: Store) -> None:
+async def test_the_same_key_returns_the_same_batch_after_later_publishes(store: Store) -> None:
     await create(store)
     first = await submit(store, [row("a", "1")], key="monday")
     await published(store, [row("a", "2")])
@@ -183,13 +183,13 @@ async def test_the_same_key_later_gives_the_same_batch_whatever_was_published_si
     assert await current(store) == 2
 
 
-async def test_a_batch_that_was_published_is_given_again_although_its_expectation_is_past(store: Store) -> None:
+async def test_the_same_key_returns_a_published_batch_whose_expected_version_is_outdated(store: Store) -> None:
     await versions(store, 1)
     first = await submit(store, [row("a", "2")], key="monday", expected_version=1)
     assert await submit(store, [row("a", "2")], key="monday", expected_version=1) == first
 
 
-async def test_a_failed_batch_is_given_again_with_its_errors(store: Store) -> None:
+async def test_the_same_key_returns_a_failed_batch_with_its_errors(store: Store) -> None:
     await create(store)
     assert await factories.failed(store, key="monday") == await factories.failed(store, key="monday")
     assert (await kinds(store)).count(EventKind.FAILED) == 1
@@ -203,14 +203,18 @@ async def test_the_same_key_with_other_rows_is_refused(store: Store) -> None:
     assert await store.snapshots.count("retail") == 1
 
 
-async def test_the_key_of_a_file_with_bad_items_is_not_that_of_the_mended_file(store: Store) -> None:
+async def test_the_key_of_a_file_with_invalid_items_is_refused_for_the_corrected_file(store: Store) -> None:
     await create(store)
-    given, bad, mended = order(key="monday"), b"sku,amount,currency\na,x,EUR\n", b"sku,amount,currency\na,1,EUR\n"
-    first = await store.submitter.submit(given, file("prices.csv", bad))
+    given, invalid, corrected = (
+        order(key="monday"),
+        b"sku,amount,currency\na,x,EUR\n",
+        b"sku,amount,currency\na,1,EUR\n",
+    )
+    first = await store.submitter.submit(given, file("prices.csv", invalid))
     assert (first.state, first.error_count) == (BatchState.FAILED, 1)
-    assert await store.submitter.submit(given, file("prices.csv", bad)) == first
+    assert await store.submitter.submit(given, file("prices.csv", invalid)) == first
     with pytest.raises(IdempotencyKeyReused, match=first.id):
-        await store.submitter.submit(given, file("prices.csv", mended))
+        await store.submitter.submit(given, file("prices.csv", corrected))
 
 
 @pytest.mark.parametrize("change", [{"label": "x"}, {"expected_version": 1}, {"publish": PublishPolicy.ON_APPROVAL}])
@@ -221,17 +225,17 @@ async def test_the_same_key_with_another_order_is_refused(store: Store, change: 
         await submit(store, [row("a")], key="monday", **change)
 
 
-async def test_a_key_is_of_one_list(store: Store) -> None:
+async def test_a_key_belongs_to_one_list(store: Store) -> None:
     for name in ("retail", "wholesale"):
         await create(store, name)
         assert (await submit(store, [row("a", "1")], name, "monday")).state is BatchState.PUBLISHED
     assert await store.batches.count() == 2
 
 
-# Taken over
+# Takeover
 
 
-async def test_a_batch_whose_process_ended_before_its_rows_were_stored_is_finished_by_who_sends_it_again(
+async def test_a_batch_whose_process_ended_before_its_rows_were_stored_is_finished_when_it_is_sent_again(
     store: Store,
 ) -> None:
     await versions(store, 1)
@@ -241,7 +245,7 @@ async def test_a_batch_whose_process_ended_before_its_rows_were_stored_is_finish
     assert (batch.id, batch.state, batch.version, batch.rows) == (left.id, BatchState.PUBLISHED, 2, 1200)
 
 
-async def test_a_batch_whose_process_ended_before_it_was_published_is_finished_by_who_sends_it_again(
+async def test_a_batch_whose_process_ended_before_it_was_published_is_finished_when_it_is_sent_again(
     store: Store,
 ) -> None:
     await versions(store, 1)
@@ -251,7 +255,7 @@ async def test_a_batch_whose_process_ended_before_it_was_published_is_finished_b
     assert (batch.id, batch.state, batch.version, batch.checksum) == (left.id, BatchState.PUBLISHED, 2, left.checksum)
 
 
-async def test_one_of_many_takes_a_batch_over(store: Store) -> None:
+async def test_one_of_many_concurrent_requests_takes_a_batch_over(store: Store) -> None:
     await create(store)
     await factories.left_sealing(store, [row("a")], "monday")
     batches = await asyncio.gather(*(submit(store, [row("a")], key="monday") for _ in range(8)))
@@ -259,7 +263,7 @@ async def test_one_of_many_takes_a_batch_over(store: Store) -> None:
     assert await kinds(store) == [EventKind.PUBLISHED, EventKind.CREATED]
 
 
-async def test_rows_may_be_sent_as_any_bytes(store: Store) -> None:
+async def test_the_type_of_the_buffer_of_rows_does_not_matter(store: Store) -> None:
     await create(store)
     text = msgspec.json.encode([row("a", "1.50")])
     batch = await store.submitter.submit(order(key="monday"), await JsonRows.read(memoryview(text)))

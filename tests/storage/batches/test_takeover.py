@@ -1,8 +1,9 @@
-"""A batch that was committed is finished by some process, whatever dies."""
+"""A committed batch is finished by another process if its own dies or stops."""
 
 import asyncio
 import signal
 import sys
+from dataclasses import replace
 from pathlib import Path
 from unittest.mock import patch
 
@@ -40,15 +41,15 @@ def test_a_batch_is_taken_over_within_15_seconds() -> None:
     [
         "Layers.freeze:1:before",
         "Layers.freeze:1:after",
-        "Publisher.publish:1:before",
-        "Batches.advance:1:before",
-        "Publisher.publish:1:after",
+        "BatchLifecycle._publish:1:before",
+        "BatchRepository.advance:1:before",
+        "BatchLifecycle._publish:1:after",
     ],
 )
-async def test_a_process_that_finishes_a_batch_may_die_at_every_step(
+async def test_a_batch_is_finished_by_another_process_if_its_own_dies_at_any_step(
     mongodb_uri: str, store: Store, point: str
 ) -> None:
-    # A transaction whose process died holds the pointer until the server ends it, by default after a minute.
+    # The transaction of a dead process locks the pointer until the server aborts it, by default after a minute.
     await store.client.admin.command({"setParameter": 1, "transactionLifetimeLimitSeconds": 2})
     await versions(store, 1)
     left = await left_sealing(store, PRICES, "monday")
@@ -75,7 +76,7 @@ async def _finished(store: Store, batch_id: str) -> bool:
     return (await store.batches.get(batch_id)).state is BatchState.PUBLISHED
 
 
-async def test_a_process_that_stops_hands_its_batch_over_at_once(store: Store, other_store: Store) -> None:
+async def test_a_process_that_stops_releases_its_lease(store: Store, other_store: Store) -> None:
     await create(store)
     batch = await store.multipart.open(order(key="monday"))
     await store.multipart.append(batch.id, 0, await source(PRICES), ())
@@ -83,15 +84,15 @@ async def test_a_process_that_stops_hands_its_batch_over_at_once(store: Store, o
     assert mine
     reached = asyncio.Event()
 
-    async def for_ever(*_: object) -> None:
+    async def hang(*_: object) -> None:
         reached.set()
         await asyncio.Event().wait()
 
-    with patch.object(store.publisher, "publish", for_ever):
+    with patch.object(store.lifecycle, "_publish", hang):
         store.worker.finish(committed)
         await reached.wait()
         await store.worker.stop()
-    assert await other_store.batches.stalled() == [batch.id], "nobody waits for the lease to run out"
+    assert await other_store.batches.stalled() == [batch.id], "the lease was released"
     other_store.worker.start()
     try:
         await until(lambda: _finished(store, batch.id), "finished")
@@ -100,7 +101,7 @@ async def test_a_process_that_stops_hands_its_batch_over_at_once(store: Store, o
     assert len(await amounts(store, 1)) == 3000
 
 
-async def test_racing_merges_are_laid_over_each_other_without_writing_their_rows_again(store: Store) -> None:
+async def test_concurrent_merges_are_rebased_without_writing_their_rows_again(store: Store) -> None:
     await versions(store, 1)
     sends: list[str] = []
     send = store.layers._inserts.send
@@ -110,9 +111,8 @@ async def test_racing_merges_are_laid_over_each_other_without_writing_their_rows
         return await send(collection, documents)
 
     async def merge(number: int) -> None:
-        given = order(key=f"k{number}")
         await store.submitter.submit(
-            type(given)("retail", BatchMode.MERGE, given.key, "me"), await source([row(f"m{number}")])
+            replace(order(key=f"k{number}"), mode=BatchMode.MERGE), await source([row(f"m{number}")])
         )
 
     with patch.object(store.layers._inserts, "send", counting):

@@ -92,7 +92,7 @@ def test_limits_that_make_no_sense_are_refused(gates: Gates) -> None:
 
 
 async def gated(store: Store, gates: Gates) -> None:
-    await store.publisher.create("retail", None, gates, "ops")
+    await store.price_list_editor.create("retail", None, gates, "ops")
 
 
 async def send(store: Store, prices: list[Row], mode: BatchMode = BatchMode.REPLACE, **more: Any) -> Batch:
@@ -111,7 +111,7 @@ async def test_a_batch_that_is_held_can_be_read_by_its_number_and_moves_nothing(
     assert len(await amounts(store, 2)) == 4
     with pytest.raises(SnapshotNeverPublished):
         await store.pointer_moves.rollback("retail", 2, by="ops", reason="x")
-    approved = await store.finisher.approve(batch.id, by="ops", reason="the season is over")
+    approved = await store.lifecycle.approve(batch.id, by="ops", reason="the season is over")
     assert (approved.state, approved.version, await current(store)) == (BatchState.PUBLISHED, 2, 2)
 
 
@@ -121,18 +121,18 @@ async def test_what_was_approved_is_laid_over_what_is_current_then_above_all_tha
     batch = await send(store, [row("b", "2")], BatchMode.MERGE, publish=PublishPolicy.ON_APPROVAL)
     assert (batch.state, batch.version) == (BatchState.HELD, 2)
     await send(store, [row("c")], BatchMode.MERGE)
-    approved = await store.finisher.approve(batch.id, by="ops", reason="x")
+    approved = await store.lifecycle.approve(batch.id, by="ops", reason="x")
     assert approved.version == 4
     assert await amounts(store, 4) == {"a": "1.00", "b": "2", "c": "1.00"}
     assert (await snapshot(store, 2)).state is SnapshotState.RETIRED
     with pytest.raises(BatchNotHeld):
-        await store.finisher.approve(batch.id, by="ops", reason="x")
+        await store.lifecycle.approve(batch.id, by="ops", reason="x")
 
 
 async def test_a_batch_that_is_rejected_leaves_nothing(store: Store) -> None:
     await gated(store, Gates())
     batch = await send(store, [row("a")], publish=PublishPolicy.ON_APPROVAL)
-    rejected = await store.finisher.reject(batch.id, by="ops", reason="no")
+    rejected = await store.lifecycle.reject(batch.id, by="ops", reason="no")
     assert rejected.state is BatchState.REJECTED
     await store.garbage_collector.collect()
     assert await layers(store) == {batch.layer}, "somebody may still be reading it"
@@ -159,7 +159,7 @@ async def test_a_dry_run_tells_everything_and_can_never_be_published(store: Stor
     assert batch.summary == DiffSummary(added=0, removed=5, changed=5, unchanged=0)
     assert [finding.gate for finding in batch.findings] == ["maxShrinkPercent"]
     with pytest.raises(BatchNotHeld):
-        await store.finisher.approve(batch.id, by="ops", reason="x")
+        await store.lifecycle.approve(batch.id, by="ops", reason="x")
     assert (await layers(store), await current(store)) == (kept, 1)
 
 
@@ -169,7 +169,7 @@ async def test_what_expected_another_version_is_not_approved_upon_this_one(store
     batch = await store.submitter.submit(given, await source([row("a", "2.00")]))
     await published(store, [row("a", "3.00")])
     with pytest.raises(Conflict):
-        await store.finisher.approve(batch.id, by="ops", reason="x")
+        await store.lifecycle.approve(batch.id, by="ops", reason="x")
     assert ((await store.batches.get(batch.id)).state, await current(store)) == (BatchState.HELD, 3)
 
 
@@ -180,6 +180,6 @@ async def test_nothing_is_approved_while_the_list_is_pinned(store: Store) -> Non
     batch = await send(store, [row("b")])
     assert [finding.gate for finding in batch.findings] == ["pin"]
     with pytest.raises(Pinned):
-        await store.finisher.approve(batch.id, by="ops", reason="x")
+        await store.lifecycle.approve(batch.id, by="ops", reason="x")
     await store.pointer_moves.unpin("retail", by="ops", reason="x")
-    assert (await store.finisher.approve(batch.id, by="ops", reason="x")).version == 2
+    assert (await store.lifecycle.approve(batch.id, by="ops", reason="x")).version == 2

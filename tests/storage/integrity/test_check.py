@@ -76,13 +76,13 @@ async def test_whatever_pricebook_does_leaves_a_database_that_is_sound(store: St
     await merged(store, [row("late")], ["sku-000005"])
     await submit(store, [row("bad", "-1")])
     await submit(store, rows(3), publish=PublishPolicy.DRY_RUN)
-    for policy in (store.finisher.approve, store.finisher.reject):
+    for policy in (store.lifecycle.approve, store.lifecycle.reject):
         waits = await submit(store, rows(4), publish=PublishPolicy.ON_APPROVAL)
         await policy(waits.id, by="ops", reason="x")
     await store.pointer_moves.rollback("retail", 3, by="ops", reason="x")
     await factories.held(store, rows(5))
     await factories.held(store, rows(6))
-    await store.finisher.publish_latest("retail", by="ops", reason="x")
+    await store.lifecycle.publish_latest("retail", by="ops", reason="x")
     await factories.held(store, rows(7))
     await factories.left_sealing(store, rows(6), "left")
     await factories.left_open(store, rows(6), "open")
@@ -223,7 +223,7 @@ async def test_a_list_that_is_in_use_is_sound_whenever_it_is_looked_at(store: St
         for n in range(12):
             await merged(store, [row(f"busy-{n}"), row("new-0", str(n))], ["sku-000003"])
             held = await submit(store, rows(2), publish=PublishPolicy.ON_APPROVAL)
-            act = store.finisher.approve if n % 3 == 0 else store.finisher.reject
+            act = store.lifecycle.approve if n % 3 == 0 else store.lifecycle.reject
             await act(held.id, by="ops", reason="x")
             await store.pointer_moves.rollback("retail", 1 + n % 3, by="ops", reason="x", pin=False)
             current = await factories.current(store)
@@ -312,7 +312,7 @@ async def point_to_what_waits(store: Store) -> None:
 
 async def point_to_what_was_rejected(store: Store) -> None:
     batch = await submit(store, rows(4), publish=PublishPolicy.ON_APPROVAL)
-    await store.finisher.reject(batch.id, by="ops", reason="x")
+    await store.lifecycle.reject(batch.id, by="ops", reason="x")
     await in_pointer(version=batch.version)(store)
 
 

@@ -62,7 +62,7 @@ async def test_the_diff_of_any_two_versions_equals_that_of_dictionaries(
     store: Store, acts: list[Act], page: int, read_batch: int
 ) -> None:
     name = f"list-{secrets.token_hex(6)}"
-    await store.publisher.create(name, None, Gates(), "ops")
+    await store.price_list_editor.create(name, None, Gates(), "ops")
     model = Model()
     for act in acts:
         await step(store, name, model, act)

@@ -54,7 +54,7 @@ async def test_a_history_equals_that_of_a_model(
     store: Store, acts: list[Act], expired: set[int], per_read: int, first: int
 ) -> None:
     name = f"list-{secrets.token_hex(6)}"
-    await store.publisher.create(name, None, Gates(), "ops")
+    await store.price_list_editor.create(name, None, Gates(), "ops")
     model = Model()
     for act in acts:
         await step(store, name, model, act)

@@ -20,7 +20,7 @@ async def retail(store: Store) -> Store:
     """A list that keeps its newest version only, as soon as that may be."""
     store.expirer = retirer(store)
     store.garbage_collector._orphan_seconds = 0.0
-    await store.publisher.create("retail", None, Gates(), "ops", NEWEST_ONLY)
+    await store.price_list_editor.create("retail", None, Gates(), "ops", NEWEST_ONLY)
     return store
 
 
@@ -82,7 +82,7 @@ async def test_versions_are_listed_as_long_as_they_can_be_brought_back(retail: S
 
 async def test_a_list_that_is_not_understood_does_not_keep_the_others(retail: Store) -> None:
     await publish(retail, "1", "2")
-    await retail.publisher.create("a-list-of-a-later-release", None, Gates(), "ops")
+    await retail.price_list_editor.create("a-list-of-a-later-release", None, Gates(), "ops")
     later = {"$set": {"format": 99}}
     await retail.db["price_lists"].update_one({"_id": "a-list-of-a-later-release"}, later)
     for _ in range(2):
@@ -213,7 +213,7 @@ async def test_only_what_is_retired_can_be_brought_back(retail: Store) -> None:
     with pytest.raises(SnapshotNotFound):
         await retail.expirer.restore("retail", 9, by="ops", reason="x")
     batch = await submit(retail, [row("a")], publish=PublishPolicy.ON_APPROVAL)
-    await retail.finisher.reject(batch.id, by="ops", reason="no")
+    await retail.lifecycle.reject(batch.id, by="ops", reason="no")
     with pytest.raises(SnapshotExpired):
         await retail.expirer.restore("retail", 2, by="ops", reason="x")
 
@@ -257,7 +257,7 @@ async def test_a_batch_that_is_held_can_be_published_however_old_its_base_is(ret
     await retain(retail, 3)
     await retail.garbage_collector.collect()
     assert await amounts(retail, 2) == {"a": "1", "at-1": "1.00", "b": "5"}, "it can be looked at"
-    approved = await retail.finisher.approve(waiting.id, by="ops", reason="x")
+    approved = await retail.lifecycle.approve(waiting.id, by="ops", reason="x")
     assert await amounts(retail, approved.version or 0) == {"a": "3", "at-3": "1.00", "b": "5"}
 
 

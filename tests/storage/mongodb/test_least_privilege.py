@@ -105,7 +105,7 @@ async def run_operations(store: Store, pointers: PointerCache, uri: str) -> None
     await start(pointers)
     store.expirer._settle = datetime.timedelta(0)
     store.garbage_collector._orphan_seconds = 0.0
-    await store.publisher.create("retail", None, Gates(min_size=1), "ops", Retention(versions=1, days=0))
+    await store.price_list_editor.create("retail", None, Gates(min_size=1), "ops", Retention(versions=1, days=0))
     await store.submitter.submit(order(), await source(rows(50)))
     batch = await store.multipart.open(order())
     await store.multipart.append(batch.id, 0, await source(rows(5)), ())
@@ -118,7 +118,7 @@ async def run_operations(store: Store, pointers: PointerCache, uri: str) -> None
         await store.submitter.submit(merge, await source([row("a", str(number + 1))]))
     await store.compactor.run()
     waiting = await held(store, [row("b")])
-    await store.finisher.reject(waiting.id, by="ops", reason="x")
+    await store.lifecycle.reject(waiting.id, by="ops", reason="x")
     await store.pointer_moves.unpin("retail", by="ops", reason="x")
     await store.pointer_moves.rollback("retail", 3, by="ops", reason="x", expected_version=None, pin=False)
     current = (await store.price_lists.get("retail")).current_version

@@ -1,0 +1,105 @@
+"""Assessing a sealed batch against the current version of its list: whether it is published, held or rejected."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from storage.batches.comparison import layers_of
+from storage.batches.repository import PIN, Batch, BatchMode, PublishPolicy, Refusal
+from storage.catalog.gates import DiffSummary, Facts, GateFinding, Severity, judge
+from storage.catalog.price_lists import PriceList
+from storage.catalog.snapshots import Snapshot
+from storage.errors import Conflict, LatestHeld
+
+
+class BaseMoved(Exception):
+    """The rows of a batch were not compared with `base`, the current version. Compare them, and publish again."""
+
+    def __init__(self, batch: Batch, base: Snapshot | None) -> None:
+        super().__init__(batch.id)
+        self.batch = batch
+        self.base = base
+
+
+@dataclass(frozen=True, slots=True)
+class Assessment:
+    """The facts of a batch against the version `base`, all findings, and why it is rejected, if it is."""
+
+    base: int | None
+    facts: Facts
+    findings: Sequence[GateFinding]
+    refusal: Refusal | None
+
+    @property
+    def batch_fields(self) -> dict[str, Any]:
+        """The fields that are stored with the batch."""
+        return {"summary": self.facts.summary, "base": self.base, "findings": self.findings}
+
+    @property
+    def is_held(self) -> bool:
+        """Whether any finding holds the batch."""
+        return any(finding.severity is Severity.HOLD for finding in self.findings)
+
+
+def assess(batch: Batch, price_list: PriceList, base: Snapshot | None) -> Assessment:
+    """Assess a sealed batch against `base`, the current version. Raises `BaseMoved`."""
+    facts = facts_of(batch, base)
+    found = judge(price_list.gates, facts)
+    findings = [*found, *_holds(batch, price_list)]
+    return Assessment(price_list.current_version, facts, findings, _refusal(batch, price_list, found))
+
+
+def facts_of(batch: Batch, base: Snapshot | None) -> Facts:
+    """Return what a batch does to the version `base`. Raises `BaseMoved` if its rows were compared with another one."""
+    changes = batch.changes
+    if batch.rows is None:
+        raise AssertionError(f"Batch {batch.id} is not sealed.")
+    if changes is None or changes.base != layers_of(base):
+        raise BaseMoved(batch, base)
+    before = base.size if base else 0
+    if batch.mode is BatchMode.REPLACE:
+        removed, unchanged, size = before - changes.changed - changes.unchanged, changes.unchanged, batch.rows
+    else:
+        removed = changes.removed
+        unchanged = before - changes.changed - removed
+        size = before + changes.added - removed
+    return Facts(
+        base_size=base.size if base else None,
+        size=size,
+        summary=DiffSummary(changes.added, removed, changes.changed, unchanged),
+        currencies=changes.currencies,
+        largest_change=changes.largest_change,
+    )
+
+
+def check_publishable(batch: Batch, price_list: PriceList, facts: Facts) -> None:
+    """Raise `LatestHeld` if a gate or the expected version is against publishing a batch now."""
+    objections = [finding.message for finding in judge(price_list.gates, facts)]
+    try:
+        price_list.expect(batch.expected_version)
+    except Conflict as conflict:
+        objections.append(conflict.message)
+    if objections:
+        raise LatestHeld(batch.id, " ".join(objections))
+
+
+def _holds(batch: Batch, price_list: PriceList) -> list[GateFinding]:
+    """Return what holds a batch besides its gates."""
+    holds = []
+    if batch.publish is PublishPolicy.ON_APPROVAL:
+        holds.append(GateFinding("onApproval", Severity.HOLD, "The batch was sent with publish: ON_APPROVAL."))
+    if price_list.pin:
+        pin = price_list.pin
+        message = f"Version {pin.version} is pinned by {pin.by}: {pin.reason}"
+        holds.append(GateFinding(PIN, Severity.HOLD, message))
+    return holds
+
+
+def _refusal(batch: Batch, price_list: PriceList, findings: Sequence[GateFinding]) -> Refusal | None:
+    """Return why a batch is rejected, or None."""
+    try:
+        price_list.expect(batch.expected_version)
+    except Conflict as conflict:
+        return Refusal(conflict.code, conflict.message)
+    rejecting = [finding.message for finding in findings if finding.severity is Severity.REJECT]
+    return Refusal("GATE_REJECTED", " ".join(rejecting)) if rejecting else None

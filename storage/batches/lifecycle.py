@@ -1,0 +1,291 @@
+"""The lifecycle of a batch once all its rows are stored: seal, compare, check the gates, publish. Read `finish` first.
+
+Each state change is one transaction of the pointer, its event, the manifest and the batch, at `w: majority, j: true`:
+readers see all of it or nothing, and any process can repeat a step that another did not complete.
+
+The transaction reads the pointer and decides. The pointer is read earlier only where a base for a comparison is needed:
+
+- before rows arrive (`comparison`): the caller has read the pointer to admit the batch, and hands it in;
+- before the seal (`_seal`), if the parts of a batch were compared with different versions.
+
+A base may be outdated when the transaction starts. The transaction then raises `BaseMoved` with the version that is
+current, the batch is compared with it, and the transaction is tried again; the layer of the batch stays as it is.
+"""
+
+from collections.abc import Awaitable, Callable, Sequence
+
+from msgspec.structs import replace
+from pymongo.asynchronous.client_session import AsyncClientSession
+from pymongo.errors import PyMongoError
+
+from storage.batches.assessment import BaseMoved, assess, check_publishable, facts_of
+from storage.batches.comparison import Comparison
+from storage.batches.metrics import StorageMetrics
+from storage.batches.parts import PartRepository
+from storage.batches.repository import Batch, BatchRepository, PublishPolicy, Refusal
+from storage.batches.seal import compare, read_back
+from storage.batches.states import DISCARDED_STATES, BatchState
+from storage.batches.transitions import BatchTransitions, Transition
+from storage.catalog.events import EventKind
+from storage.catalog.price_lists import PriceList, PriceListRepository
+from storage.catalog.rollback import PointerMoves
+from storage.catalog.snapshots import Snapshot, SnapshotRepository
+from storage.catalog.transactions import check_reason
+from storage.errors import BatchNotHeld, Corrupt, Pinned
+from storage.layers.reader import LayerReader
+from storage.layers.writer import Layers
+from storage.mongodb.connection import Client
+from storage.mongodb.transaction import in_transaction
+from storage.prices.row_decoder import ItemError
+
+
+class BatchLifecycle:
+    """Seals, publishes, reviews and ends batches."""
+
+    def __init__(
+        self,
+        client: Client,
+        price_lists: PriceListRepository,
+        snapshots: SnapshotRepository,
+        batches: BatchRepository,
+        parts: PartRepository,
+        layers: Layers,
+        layer_reader: LayerReader,
+        pointer_moves: PointerMoves,
+        transitions: BatchTransitions,
+        metrics: StorageMetrics,
+    ) -> None:
+        self._client = client
+        self._price_lists = price_lists
+        self._snapshots = snapshots
+        self._batches = batches
+        self._parts = parts
+        self._layers = layers
+        self._layer_reader = layer_reader
+        self._pointer_moves = pointer_moves
+        self._transitions = transitions
+        self._metrics = metrics
+
+    async def comparison(self, price_list: PriceList) -> Comparison:
+        """Return a comparison of arriving rows with the current version of a list."""
+        return Comparison(self._layer_reader, await self._current_snapshot(price_list))
+
+    # -- SEALING to PUBLISHED, HELD or REJECTED; a dry run to ABORTED; unreadable rows to FAILED
+
+    async def finish(self, batch: Batch) -> Batch:
+        """Seal a batch in SEALING, and publish, hold or reject it.
+
+        Raises `LeaseLost` if another process took the batch over, and `Corrupt` if the layer does not hold the rows
+        that were received.
+        """
+        await self._layers.freeze(batch.layer)
+        batch = await self._seal(batch)
+        while True:
+            try:
+                return await self._discard(await self._publish(batch))
+            except BaseMoved as moved:
+                batch = await self._rebase(batch, moved.base)
+
+    async def _seal(self, batch: Batch) -> Batch:
+        """Prove that the layer of a batch holds what was received. Compares its rows, if they were not yet."""
+        comparison = None
+        if batch.changes is None:
+            comparison = await self.comparison(await self._price_lists.get(batch.price_list))
+        stored = await read_back(self._layer_reader, batch.layer, comparison)
+        if (stored.count, stored.hex) != (batch.rows, batch.checksum):
+            message = f"{batch.rows} rows were received, but {stored.count} rows with another checksum were read back."
+            await self.fail(batch, Refusal(Corrupt.code, message))
+            raise Corrupt(f"Batch {batch.id}: {message} Nothing was published; send it again with a new key.")
+        return replace(batch, changes=comparison.changes) if comparison else batch
+
+    async def _rebase(self, batch: Batch, base: Snapshot | None) -> Batch:
+        """Return a sealed batch with its changes to the version `base`."""
+        return replace(batch, changes=await compare(self._layer_reader, batch.layer, base))
+
+    async def _publish(self, batch: Batch) -> Batch:
+        """Give a sealed batch a version and make it current, or hold or reject it. Raises `BaseMoved`, `LeaseLost`."""
+
+        async def act(session: AsyncClientSession) -> Transition:
+            price_list = await self._price_lists.get(batch.price_list, session)
+            base = await self._current_snapshot(price_list, session)
+            assessed = assess(batch, price_list, base)
+            fields, by = assessed.batch_fields, batch.submitted_by
+            if batch.publish is PublishPolicy.DRY_RUN:
+                return await self._transitions.end_dry_run(batch, price_list, session, **fields)
+            if assessed.refusal:
+                return await self._transitions.end(
+                    batch, price_list, BatchState.REJECTED, assessed.refusal, session, by=by, **fields
+                )
+            snapshot = await self._transitions.add_snapshot(batch, price_list, base, assessed.facts.size, session)
+            if assessed.is_held:
+                return await self._transitions.hold(batch, price_list, snapshot, session, **fields)
+            kind = EventKind.PUBLISHED
+            return await self._transitions.publish(batch, price_list, snapshot, session, kind=kind, by=by, **fields)
+
+        return await self._commit(batch, act)
+
+    # -- HELD to PUBLISHED or REJECTED
+
+    async def approve(self, batch_id: str, *, by: str, reason: str) -> Batch:
+        """Publish a held batch, rebased onto the current version, whatever its gates found.
+
+        Raises `BatchNotHeld`, `Pinned` while the list is pinned, and `Conflict` if the batch expects another version
+        to be current.
+        """
+        check_reason(reason)
+        batch = await self._held(batch_id)
+        while True:
+            try:
+                return await self._approve(batch, by, reason)
+            except BaseMoved as moved:
+                batch = await self._rebase(batch, moved.base)
+
+    async def _approve(self, batch: Batch, by: str, reason: str) -> Batch:
+        async def act(session: AsyncClientSession) -> Transition:
+            price_list = await self._price_lists.get(batch.price_list, session)
+            if price_list.pin:
+                raise Pinned(price_list.name, price_list.pin.version)
+            price_list.expect(batch.expected_version)
+            base = await self._current_snapshot(price_list, session)
+            return await self._transitions.publish_held(
+                batch,
+                price_list,
+                base,
+                facts_of(batch, base),
+                session,
+                kind=EventKind.APPROVED,
+                by=by,
+                reason=reason,
+            )
+
+        return await self._commit(batch, act)
+
+    async def reject(self, batch_id: str, *, by: str, reason: str) -> Batch:
+        """Reject a held batch. Its version can no longer be read. Raises `BatchNotHeld`."""
+        check_reason(reason)
+        batch = await self._held(batch_id)
+
+        async def act(session: AsyncClientSession) -> Transition:
+            price_list = await self._price_lists.get(batch.price_list, session)
+            refusal = Refusal("REJECTED", reason)
+            return await self._transitions.reject_held(batch, price_list, refusal, session, by=by)
+
+        return await self._commit(batch, act)
+
+    async def publish_latest(self, name: str, *, by: str, reason: str) -> PriceList:
+        """Unpin a list, publish the newest batch that only the pin held, and reject the others as superseded.
+
+        It is one transaction. Batches that also wait for an approval stay HELD. Raises `NotPinned`, and `LatestHeld`
+        if a gate or the expected version is against the newest batch.
+        """
+        check_reason(reason)
+        rebased: Batch | None = None
+        while True:
+            try:
+                return await self._publish_latest(name, rebased, by, reason)
+            except BaseMoved as moved:
+                rebased = await self._rebase(moved.batch, moved.base)
+
+    async def _publish_latest(self, name: str, rebased: Batch | None, by: str, reason: str) -> PriceList:
+        async def act(session: AsyncClientSession) -> tuple[PriceList, list[tuple[Batch, Batch]]]:
+            price_list = await self._price_lists.get(name, session)
+            waiting = await self._batches.waiting(name, session) if price_list.pin else []
+            if not waiting:
+                return await self._pointer_moves.clear_pin(price_list, by, reason, session), []
+            *others, latest = waiting
+            if rebased and rebased.id == latest.id:
+                latest = replace(latest, changes=rebased.changes)
+            base = await self._current_snapshot(price_list, session)
+            facts = facts_of(latest, base)
+            check_publishable(latest, price_list, facts)
+            price_list = await self._pointer_moves.clear_pin(price_list, by, reason, session)
+            superseded = Refusal("SUPERSEDED", f"Batch {latest.id} was published instead when the list was unpinned.")
+            ended = []
+            for other in others:
+                price_list, rejected = await self._transitions.reject_held(
+                    other, price_list, superseded, session, by=by
+                )
+                ended.append((other, rejected))
+            price_list, published = await self._transitions.publish_held(
+                latest, price_list, base, facts, session, kind=EventKind.PUBLISHED, by=by, reason=reason
+            )
+            return price_list, [*ended, (latest, published)]
+
+        price_list, ended = await in_transaction(self._client, act)
+        for before, after in ended:
+            self._metrics.count_batch(before, after)
+        return price_list
+
+    async def _held(self, batch_id: str) -> Batch:
+        batch = await self._batches.get(batch_id)
+        if batch.state is not BatchState.HELD:
+            raise BatchNotHeld(batch.id, batch.state)
+        return batch
+
+    # -- OPEN or SEALING to FAILED or ABORTED
+
+    async def fail(self, batch: Batch, refusal: Refusal, **batch_fields: object) -> Batch:
+        """Fail a batch that cannot be published, and drop its layer. `batch_fields` are stored with it."""
+        return await self._discard(
+            await self._end(batch, BatchState.FAILED, refusal, batch.submitted_by, **batch_fields)
+        )
+
+    async def fail_items(
+        self, batch: Batch, errors: Sequence[ItemError], error_count: int, received: int, **batch_fields: object
+    ) -> Batch:
+        """Fail a batch with invalid items: the first `errors`, and the count of all."""
+        message = (
+            f"{error_count} of {received} items are not valid; nothing was changed. "
+            "Correct them and send the batch with a new idempotency key."
+        )
+        refusal = Refusal("BATCH_INVALID", message)
+        return await self.fail(
+            batch, refusal, errors=errors, error_count=error_count, received=received, **batch_fields
+        )
+
+    async def abort(self, batch: Batch, refusal: Refusal, *, by: str) -> Batch:
+        """Abort an open batch whose lease this process holds, and drop its rows. Returns the batch as it is then."""
+        await self._layers.shut(batch.layer)
+        return await self._discard(await self._end(batch, BatchState.ABORTED, refusal, by))
+
+    async def _end(self, batch: Batch, state: BatchState, refusal: Refusal, by: str, **batch_fields: object) -> Batch:
+        async def act(session: AsyncClientSession) -> Transition:
+            price_list = await self._price_lists.get(batch.price_list, session)
+            return await self._transitions.end(batch, price_list, state, refusal, session, by=by, **batch_fields)
+
+        return await self._commit(batch, act)
+
+    # -- Every transition
+
+    async def _current_snapshot(
+        self, price_list: PriceList, session: AsyncClientSession | None = None
+    ) -> Snapshot | None:
+        """Return the manifest of the current version; None if the list has no version yet."""
+        version = price_list.current_version
+        if version is None:
+            return None
+        snapshot = await self._snapshots.get(price_list.name, version, session)
+        if snapshot is None:
+            raise Corrupt(f"The manifest of version {version} of {price_list.name!r} is gone. Run `pricebook check`.")
+        return snapshot
+
+    async def _commit(self, batch: Batch, act: Callable[[AsyncClientSession], Awaitable[Transition]]) -> Batch:
+        """Run the transaction of a state change, and count it."""
+        try:
+            _, outcome = await in_transaction(self._client, act)
+        except PyMongoError:
+            # The outcome of a commit may be unknown. The batch was written in the same transaction: its state shows it.
+            outcome = await self._batches.get(batch.id)
+            if outcome.state == batch.state:
+                raise
+        if outcome.token == batch.token:  # otherwise another process took the batch over, and counts it
+            self._metrics.count_batch(batch, outcome)
+        return outcome
+
+    async def _discard(self, batch: Batch) -> Batch:
+        """Drop the layer and the parts of a batch that ended without a version."""
+        if batch.state in DISCARDED_STATES:
+            await self._layers.drop(batch.layer)
+            if batch.chunked:
+                await self._parts.drop(batch.id)
+        return batch

@@ -1,0 +1,187 @@
+"""The state changes of a batch, each as part of a transaction: pointer, event, manifest and batch change together."""
+
+from typing import Any, NamedTuple
+
+from pymongo.asynchronous.client_session import AsyncClientSession
+
+from storage.batches.repository import Batch, BatchMode, BatchRepository, Refusal
+from storage.batches.states import BatchState
+from storage.catalog.events import EventKind, EventRepository
+from storage.catalog.gates import Facts
+from storage.catalog.price_lists import PriceList, PriceListRepository
+from storage.catalog.snapshots import Layer, Snapshot, SnapshotRepository, SnapshotState
+from storage.catalog.transactions import event_of
+from storage.errors import BatchNotHeld, SnapshotNotFound
+from storage.mongodb.transaction import instant
+
+
+class Transition(NamedTuple):
+    """A price list and a batch after a state change."""
+
+    price_list: PriceList
+    batch: Batch
+
+
+class BatchTransitions:
+    """Writes the state changes of batches. `batch_fields` are further fields of the batch, such as its findings.
+
+    Every method raises `LeaseLost` if this process no longer holds the batch.
+    """
+
+    def __init__(
+        self,
+        price_lists: PriceListRepository,
+        snapshots: SnapshotRepository,
+        events: EventRepository,
+        batches: BatchRepository,
+    ) -> None:
+        self._price_lists = price_lists
+        self._snapshots = snapshots
+        self._events = events
+        self._batches = batches
+
+    async def add_snapshot(
+        self, batch: Batch, price_list: PriceList, base: Snapshot | None, size: int, session: AsyncClientSession
+    ) -> Snapshot:
+        """Write the manifest of the next version: the layer of the batch, for a merge on top of those of `base`."""
+        if batch.rows is None or batch.checksum is None:
+            raise AssertionError(f"Batch {batch.id} is not sealed.")
+        below = base.layers if base and batch.mode is BatchMode.MERGE else ()
+        snapshot = Snapshot(
+            price_list=price_list.name,
+            version=price_list.last_version + 1,
+            layers=(Layer(batch.layer, batch.rows, batch.checksum), *below),
+            size=size,
+            state=SnapshotState.SEALED,
+            created_at=instant(),
+            published_at=None,
+            label=batch.label,
+            batch=batch.id,
+            base=base.version if base else None,
+        )
+        await self._snapshots.add(snapshot, session)
+        return snapshot
+
+    async def publish(
+        self,
+        batch: Batch,
+        price_list: PriceList,
+        snapshot: Snapshot,
+        session: AsyncClientSession,
+        *,
+        kind: EventKind,
+        by: str,
+        reason: str | None = None,
+        **batch_fields: Any,
+    ) -> Transition:
+        """Make the version of a batch current."""
+        version, now = snapshot.version, instant()
+        moved = await self._price_lists.move(
+            price_list,
+            session,
+            current_version=version,
+            published_version=version,
+            last_version=max(version, price_list.last_version),
+        )
+        await self._snapshots.mark_published(price_list.name, version, now, session)
+        await self._events.append(event_of(price_list, moved, kind, by, now, batch=batch.id, reason=reason), session)
+        published = await self._batches.advance(
+            batch,
+            BatchState.PUBLISHED,
+            session,
+            version=version,
+            revision=moved.revision,
+            finished_at=now,
+            **batch_fields,
+        )
+        return Transition(moved, published)
+
+    async def hold(
+        self,
+        batch: Batch,
+        price_list: PriceList,
+        snapshot: Snapshot,
+        session: AsyncClientSession,
+        **batch_fields: Any,
+    ) -> Transition:
+        """Let a batch wait with its version until it is approved, rejected or unpinned."""
+        moved = await self._price_lists.move(price_list, session, last_version=snapshot.version)
+        event = event_of(price_list, moved, EventKind.HELD, batch.submitted_by, instant(), batch=batch.id)
+        await self._events.append(event, session)
+        held = await self._batches.advance(batch, BatchState.HELD, session, version=snapshot.version, **batch_fields)
+        return Transition(moved, held)
+
+    async def end(
+        self,
+        batch: Batch,
+        price_list: PriceList,
+        state: BatchState,
+        refusal: Refusal,
+        session: AsyncClientSession,
+        *,
+        by: str,
+        **batch_fields: Any,
+    ) -> Transition:
+        """End a batch without publishing it: `state` is REJECTED, FAILED or ABORTED."""
+        now = instant()
+        moved = await self._price_lists.move(price_list, session)
+        event = event_of(price_list, moved, EventKind(state), by, now, batch=batch.id, reason=refusal.message)
+        await self._events.append(event, session)
+        ended = await self._batches.advance(batch, state, session, finished_at=now, refusal=refusal, **batch_fields)
+        return Transition(moved, ended)
+
+    async def end_dry_run(
+        self, batch: Batch, price_list: PriceList, session: AsyncClientSession, **batch_fields: Any
+    ) -> Transition:
+        """End a dry run as ABORTED, with its findings. The pointer stays as it is, and there is no event."""
+        ended = await self._batches.advance(batch, BatchState.ABORTED, session, finished_at=instant(), **batch_fields)
+        return Transition(price_list, ended)
+
+    async def publish_held(
+        self,
+        batch: Batch,
+        price_list: PriceList,
+        base: Snapshot | None,
+        facts: Facts,
+        session: AsyncClientSession,
+        *,
+        kind: EventKind,
+        by: str,
+        reason: str,
+    ) -> Transition:
+        """Make the version of a held batch current.
+
+        It gets a new version if another base became current, or a higher version was published.
+        """
+        base_version = base.version if base else None
+        snapshot = await self._held_snapshot(batch, price_list, session)
+        if base_version != batch.base or snapshot.version <= price_list.published_version:
+            await self._snapshots.mark_retired(price_list.name, snapshot.version, session)
+            snapshot = await self.add_snapshot(batch, price_list, base, facts.size, session)
+        return await self.publish(
+            batch,
+            price_list,
+            snapshot,
+            session,
+            kind=kind,
+            by=by,
+            reason=reason,
+            summary=facts.summary,
+            base=base_version,
+        )
+
+    async def reject_held(
+        self, batch: Batch, price_list: PriceList, refusal: Refusal, session: AsyncClientSession, *, by: str
+    ) -> Transition:
+        """Reject a held batch, and retire its version."""
+        snapshot = await self._held_snapshot(batch, price_list, session)
+        await self._snapshots.mark_retired(price_list.name, snapshot.version, session)
+        return await self.end(batch, price_list, BatchState.REJECTED, refusal, session, by=by)
+
+    async def _held_snapshot(self, batch: Batch, price_list: PriceList, session: AsyncClientSession) -> Snapshot:
+        if batch.version is None:
+            raise BatchNotHeld(batch.id, batch.state)
+        snapshot = await self._snapshots.get(price_list.name, batch.version, session)
+        if snapshot is None:
+            raise SnapshotNotFound(price_list.name, batch.version)
+        return snapshot
