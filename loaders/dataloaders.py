@@ -91,12 +91,12 @@ class HistoryBySkuLoader(Loader[HistoryKey, list[PriceVersion]]):
         self._histories = store.histories
 
     async def _load(self, keys: Sequence[HistoryKey]) -> list[list[PriceVersion]]:
-        wanted: dict[tuple[str, int], dict[str, int]] = defaultdict(dict)
+        limits: dict[SnapshotKey, dict[str, int]] = defaultdict(dict)
         for price_list, version, sku, count in keys:
-            skus = wanted[price_list, version]
+            skus = limits[price_list, version]
             skus[sku] = max(count, skus.get(sku, 0))
-        found = await asyncio.gather(*(self._histories.find(*of, skus) for of, skus in wanted.items()))
-        changes = dict(zip(wanted, found, strict=True))
+        found = await asyncio.gather(*(self._histories.find(*key, skus) for key, skus in limits.items()))
+        changes = dict(zip(limits, found, strict=True))
         return [changes[price_list, version][sku][:count] for price_list, version, sku, count in keys]
 
 

@@ -35,7 +35,7 @@ class Window(Generic[K]):
     backward: bool = False
 
     def page(self, records: Sequence[T]) -> Page[T]:
-        """Return the page for records that were read with one more than `size`, if there is one."""
+        """Return the page of up to `size` + 1 records that were read for this window."""
         if self.backward:
             return Page(records[-self.size :], self.before is not None, len(records) > self.size)
         return Page(records[: self.size], len(records) > self.size, self.after is not None)

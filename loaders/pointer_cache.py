@@ -16,7 +16,7 @@ MIN_VERSION_TIMEOUT_SECONDS = 5.0
 """How long a request waits for its minimum version."""
 
 POINTER_POLL_INTERVAL_SECONDS = 0.1
-"""How often such a request reads the pointer again while the watcher's stream is down."""
+"""How often such a request checks the pointer again while the watcher's stream is down."""
 
 LAG_BOUNDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 3.0, 5.0, 10.0, 30.0)
 """Upper bounds of the buckets of `PointerCache.lag`, in seconds."""

@@ -23,6 +23,7 @@ Record = Price | None
 """The price of a sku, or None if the version does not have that sku."""
 
 Found = Record | Literal[Missing.MISSING]
+"""The result of a look-up in the cache."""
 
 
 class CachedVersion:
@@ -88,9 +89,9 @@ class CachedVersion:
     def get(self, sku: str) -> Found:
         """Return the record of a sku, or MISSING if it is not cached."""
         found = self.young.get(sku, MISSING)
-        return self._get_older(sku) if found is MISSING else found
+        return self._get_elsewhere(sku) if found is MISSING else found
 
-    def _get_older(self, sku: str) -> Found:
+    def _get_elsewhere(self, sku: str) -> Found:
         if self.newer is not None:
             return MISSING if sku in self.changed else self.newer.get(sku)
         if self.skus is not None:
@@ -170,7 +171,7 @@ class CachedVersion:
         return True
 
     def detach_newer(self) -> int:
-        """Stop reading through `newer`, and keep only the own records. Returns the bytes freed."""
+        """Stop reading through `newer`, and keep only this object's records. Returns the bytes freed."""
         freed = SORTED_ENTRY_BYTES * len(self.skus or ())
         self.newer, self.changed, self.skus = None, frozenset(), None
         self.bytes -= freed

@@ -7,9 +7,10 @@ from loaders.cache.cached_version import CachedVersion, Record
 from storage import Snapshot
 
 DEFAULT_CACHE_BYTES = 256 << 20
+"""Default budget of the version cache."""
 
 WHOLE_LIST_DIVISOR = 3
-"""A list is cached whole if it takes at most this fraction of the budget, and all such lists at most twice that.
+"""A list is cached whole if it takes at most a third of the budget, and all such lists together at most two thirds.
 
 So there is always room for the next version of one of them.
 """
@@ -24,7 +25,7 @@ EVICTION_BATCH_BYTES = 256 << 10
 class VersionCache:
     """The cached versions of all lists.
 
-    Versions that are not current are evicted first, then the least recently read cached. Lists that are cached whole
+    Versions that are not current are evicted first, then the least recently read records. Lists that are cached whole
     are evicted only in favour of each other. `bytes` never exceeds `budget`; with a budget of 0 only manifests are
     cached.
     """
@@ -49,7 +50,7 @@ class VersionCache:
         return None if versions is None else versions.get(version)
 
     def get_or_add(self, snapshot: Snapshot) -> CachedVersion:
-        """Return a cached version; add it, with no cached, if its manifest was just read."""
+        """Return a cached version; if there is none, add one without records, for a manifest that was just read."""
         found = self.find(snapshot.price_list, snapshot.version)
         if found is None:
             found = CachedVersion(snapshot, asyncio.get_running_loop().time())
@@ -93,7 +94,7 @@ class VersionCache:
         self._drop_old_versions(cached.snapshot.price_list)
 
     def drop(self, cached: CachedVersion) -> None:
-        """Drop a version. Versions that read through it keep only their own cached."""
+        """Drop a version. Versions that read through it keep only their own records."""
         versions = self._lists[cached.snapshot.price_list]
         if cached.loading:
             cached.loading.cancel()

@@ -28,7 +28,7 @@ MIN_PAGE_READ = 100
 READ_BATCH = 1000
 """Documents per run of a sequential read."""
 
-DECODE_SLICE = 150
+DECODE_BATCH = 150
 """Documents to decode before other tasks may run: a little more than a millisecond."""
 
 
@@ -108,8 +108,8 @@ class LayerReader:
         """Yield slices of the newest rows of all skus in some layers, in sku order: prices, or None for tombstones."""
         async with aclosing(self.merged(layers)) as runs:
             async for run in runs:
-                for start in range(0, len(run), DECODE_SLICE):
-                    yield [_decoded(document) for document in run[start : start + DECODE_SLICE]]
+                for start in range(0, len(run), DECODE_BATCH):
+                    yield [_decoded(document) for document in run[start : start + DECODE_BATCH]]
 
     async def runs(
         self, layer: str, *, ordered: bool = False, within: SkuRange = ALL_SKUS

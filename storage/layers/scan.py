@@ -21,10 +21,10 @@ MAX_SCAN = 1_000_000
 MAX_CONCURRENT_SCANS = 4
 """Scans that run at once in a process; others wait, which leaves connections for look-ups by sku."""
 
-FIRST_STRETCH = 20_000
+FIRST_SCAN_RECORDS = 20_000
 """Records to read before the limit is located: most scans that end early end within them."""
 
-BATCH_ROWS = 5000
+MAX_HELD_SKUS = 5000
 """Skus of all layers together to hold in memory."""
 
 MIN_RUN = 100
@@ -91,7 +91,7 @@ class LayerScanner:
     ) -> list[str]:
         layers, found = snapshot.layers, list[str]()
         whole = _size(layers) <= self._max_records
-        left, stretch = self._max_records, FIRST_STRETCH
+        left, stretch = self._max_records, FIRST_SCAN_RECORDS
         while True:
             cut = None if whole else await self._find_cut(layers, span, min(left, stretch), backward)
             near, far = (span, None) if cut is None else span.cut(cut, backward=backward)
@@ -241,7 +241,7 @@ def _size(layers: Sequence[Layer]) -> int:
 
 
 def _share(layers: Sequence[Layer]) -> int:
-    return max(BATCH_ROWS // len(layers), MIN_RUN)
+    return max(MAX_HELD_SKUS // len(layers), MIN_RUN)
 
 
 def _shares(layers: Sequence[Layer], records: int) -> Iterator[tuple[Layer, int]]:

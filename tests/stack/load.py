@@ -1,6 +1,7 @@
-"""Readers and an integrator who check every answer.
+"""Readers and an integrator that check every response.
 
-Batch `n` gives every sku the amount `n` and the label `n`: an answer that mixes two versions shows.
+Batch `n` gives every sku the amount `n`, and the version the label `n`, so a response that mixes two versions is
+detected.
 """
 
 import asyncio
@@ -36,81 +37,81 @@ VERSIONS = f"""{{
 
 
 @dataclass
-class ReadMarks:
-    """What readers saw; `labels` are the versions by their labels, as answers showed them."""
+class ReadResults:
+    """The responses that readers received; `labels` are the versions by label."""
 
-    answers: int = 0
+    responses: int = 0
     failures: list[str] = field(default_factory=list)
     labels: dict[str, int] = field(default_factory=dict)
     cached: Counter[str] = field(default_factory=Counter)
     slowest: float = 0.0
 
-    async def has(self, answers: int) -> bool:
-        """Whether so many answers came; to be waited for."""
-        return self.answers >= answers
+    async def has(self, count: int) -> bool:
+        """Whether at least `count` responses were received, for `until`."""
+        return self.responses >= count
 
 
 @asynccontextmanager
-async def reading(url: str, clients: int) -> AsyncIterator[ReadMarks]:
-    """Read for as long as the body runs, half of it by GET."""
-    reads = ReadMarks()
+async def reading(url: str, clients: int) -> AsyncIterator[ReadResults]:
+    """Read during the body, half of the requests by GET."""
+    reads = ReadResults()
     async with at_work(_read(url, reads, random.Random(number)) for number in range(clients)):
         yield reads
 
 
-async def _read(url: str, reads: ReadMarks, chance: random.Random) -> None:
+async def _read(url: str, reads: ReadResults, generator: random.Random) -> None:
     loop = asyncio.get_running_loop()
     async with Connection(url, resends=True) as connection:
         while True:
-            begun = loop.time()
+            started = loop.time()
             try:
-                answer = await _ask(connection, chance)
+                response = await _request(connection, generator)
             except (OSError, EOFError) as error:
                 reads.failures.append(repr(error))
                 await asyncio.sleep(0.05)
                 continue
-            reads.slowest = max(reads.slowest, loop.time() - begun)
-            reads.answers += 1
-            reads.cached[answer.headers.get("x-cache", "")] += 1
-            _check(answer, reads)
+            reads.slowest = max(reads.slowest, loop.time() - started)
+            reads.responses += 1
+            reads.cached[response.headers.get("x-cache", "")] += 1
+            _check(response, reads)
 
 
-async def _ask(connection: Connection, chance: random.Random) -> Answered:
-    skus = chance.sample(SKUS[:20], 3) if chance.random() < 0.5 else chance.sample(SKUS, 5)
+async def _request(connection: Connection, generator: random.Random) -> Answered:
+    skus = generator.sample(SKUS[:20], 3) if generator.random() < 0.5 else generator.sample(SKUS, 5)
     query = READ % ", ".join(json.dumps(sku) for sku in sorted(skus))
-    if chance.random() < 0.5:
+    if generator.random() < 0.5:
         return await connection.get(f"/graphql?query={quote(query)}")
     return await connection.post({"query": query})
 
 
-def _check(answer: Answered, reads: ReadMarks) -> None:
+def _check(response: Answered, reads: ReadResults) -> None:
     try:
-        snapshot = answer.json()["data"]["snapshot"]
+        snapshot = response.json()["data"]["snapshot"]
         amounts = {price["amount"] for price in snapshot["pricesBySku"]}
-        whole = answer.status == 200 and amounts == {f"{snapshot['label']}.00"}
-        same = reads.labels.setdefault(snapshot["label"], snapshot["version"]) == snapshot["version"]
+        is_valid = response.status == 200 and amounts == {f"{snapshot['label']}.00"}
+        is_valid &= reads.labels.setdefault(snapshot["label"], snapshot["version"]) == snapshot["version"]
     except (KeyError, TypeError, ValueError):
-        whole = same = False
-    if not (whole and same):
-        reads.failures.append(f"{answer.status} {answer.body[:300]!r}")
+        is_valid = False
+    if not is_valid:
+        reads.failures.append(f"{response.status} {response.body[:300]!r}")
 
 
 @dataclass
-class BatchRepository:
-    """What an integrator sent and was told: versions by labels, and each answer that was none."""
+class BatchResults:
+    """The batches that an integrator published, as versions by label, and the requests that failed."""
 
     published: dict[str, int] = field(default_factory=dict)
     failures: list[str] = field(default_factory=list)
     longest: float = 0.0
 
-    async def has(self, batches: int) -> bool:
-        """Whether so many were published; to be waited for."""
-        return len(self.published) >= batches
+    async def has(self, count: int) -> bool:
+        """Whether at least `count` batches were published, for `until`."""
+        return len(self.published) >= count
 
 
 async def create(url: str, price_list: str = PRICE_LIST) -> None:
-    """Make the list, with its first version."""
-    first = BatchRepository()
+    """Create a list with its first version."""
+    first = BatchResults()
     async with Connection(url) as connection:
         created = await connection.post({"query": CREATE, "variables": {"name": price_list}})
         assert created.json() == {"data": {"createPriceList": {"userErrors": []}}}
@@ -119,40 +120,40 @@ async def create(url: str, price_list: str = PRICE_LIST) -> None:
 
 
 def batch(number: int, price_list: str = PRICE_LIST) -> dict[str, Any]:
-    """The request that publishes batch `number`."""
+    """Return the request that publishes batch `number`."""
     prices = [{"sku": sku, "amount": f"{number}.00", "currency": "EUR"} for sku in SKUS]
     order = {"priceList": price_list, "mode": "REPLACE", "idempotencyKey": f"batch {number}", "label": str(number)}
     return {"query": PUBLISH, "variables": {"input": {**order, "prices": prices}}}
 
 
-async def publish(connection: Connection, number: int, batches: BatchRepository, price_list: str = PRICE_LIST) -> None:
-    """Publish batch `number`, sent as often as it takes, with one key."""
+async def publish(connection: Connection, number: int, batches: BatchResults, price_list: str = PRICE_LIST) -> None:
+    """Publish batch `number`; repeat the request, with the same key, until it succeeds."""
     request = batch(number, price_list)
-    begun = asyncio.get_running_loop().time()
+    started = asyncio.get_running_loop().time()
     while str(number) not in batches.published:
-        answer: Answered | None = None
+        response: Answered | None = None
         try:
-            answer = await connection.post(request)
-            said = answer.json()["data"]["publishBatch"]
-            if said["batch"] and said["batch"]["state"] == "PUBLISHED":
-                batches.published[said["batch"]["label"]] = said["batch"]["version"]
+            response = await connection.post(request)
+            payload = response.json()["data"]["publishBatch"]
+            if payload["batch"] and payload["batch"]["state"] == "PUBLISHED":
+                batches.published[payload["batch"]["label"]] = payload["batch"]["version"]
                 break
-            batches.failures.append(f"{number}: {said}")
+            batches.failures.append(f"{number}: {payload}")
         except (OSError, EOFError, KeyError, TypeError, ValueError) as error:
-            batches.failures.append(f"{number}: {answer.body if answer else error!r}")
+            batches.failures.append(f"{number}: {response.body if response else error!r}")
         await asyncio.sleep(0.2)
-    batches.longest = max(batches.longest, asyncio.get_running_loop().time() - begun)
+    batches.longest = max(batches.longest, asyncio.get_running_loop().time() - started)
 
 
 @asynccontextmanager
-async def publishing(url: str, first: int, pause: float = 0.2) -> AsyncIterator[BatchRepository]:
-    """Publish one batch after the other for as long as the body runs; the last one is finished."""
-    batches, ended = BatchRepository(), asyncio.Event()
+async def publishing(url: str, first: int, pause: float = 0.2) -> AsyncIterator[BatchResults]:
+    """Publish one batch after another during the body; the last one is completed."""
+    batches, stopping = BatchResults(), asyncio.Event()
 
     async def run() -> None:
         number = first
         async with Connection(url, resends=True) as connection:
-            while not ended.is_set():
+            while not stopping.is_set():
                 await publish(connection, number, batches)
                 number += 1
                 await asyncio.sleep(pause)
@@ -161,13 +162,13 @@ async def publishing(url: str, first: int, pause: float = 0.2) -> AsyncIterator[
     try:
         yield batches
     finally:
-        ended.set()
+        stopping.set()
         await task
 
 
 async def versions(url: str) -> list[dict[str, Any]]:
-    """All versions of the list, as the API tells them."""
+    """Return all versions of the list, read through the API."""
     async with Connection(url) as connection:
-        answer = await connection.post({"query": VERSIONS})
-        nodes: list[dict[str, Any]] = answer.json()["data"]["priceList"]["snapshots"]["nodes"]
+        response = await connection.post({"query": VERSIONS})
+        nodes: list[dict[str, Any]] = response.json()["data"]["priceList"]["snapshots"]["nodes"]
         return nodes

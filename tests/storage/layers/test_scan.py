@@ -180,7 +180,7 @@ async def test_a_selection_equals_that_of_a_dictionary(
 ) -> None:
     snapshot, prices = await stored(store, layers), visible(layers)
     scanner = LayerScanner(store.db)
-    with patch.multiple(scans, BATCH_ROWS=run, MIN_RUN=1, CURSOR_BATCH=2):
+    with patch.multiple(scans, MAX_HELD_SKUS=run, MIN_RUN=1, CURSOR_BATCH=2):
         for selection in selections:
             expected = skus_of(selected(layers, selection))
             assert await walk(scanner, snapshot, selection, size, prices, backward) == expected, selection
@@ -237,7 +237,7 @@ async def test_a_scan_with_a_limit_returns_the_whole_page_or_fails(
     backward: bool,
 ) -> None:
     snapshot, scanner = await stored(store, layers), LayerScanner(store.db, limit)
-    with patch.multiple(scans, FIRST_STRETCH=stretch, BATCH_ROWS=3, MIN_RUN=1):
+    with patch.multiple(scans, FIRST_SCAN_RECORDS=stretch, MAX_HELD_SKUS=3, MIN_RUN=1):
         for selection in selections:
             expected = skus_of(selected(layers, selection))
             try:
@@ -292,7 +292,7 @@ async def test_a_page_that_is_full_before_the_limit_is_returned(store: Store) ->
     assert await scanner.page(snapshot, IN_EURO, 10, backward=True) == list(numbered(10, first=20))
     with pytest.raises(ScanLimit):
         await scanner.page(snapshot, IN_EURO, 6)
-    with patch.object(scans, "FIRST_STRETCH", 7):
+    with patch.object(scans, "FIRST_SCAN_RECORDS", 7):
         assert await scanner.page(snapshot, IN_EURO, 5) == ["s005", "s006", "s007", "s008", "s009"]
 
 
@@ -327,7 +327,7 @@ async def test_a_scan_reads_no_more_records_than_the_limit(profiled: Store, limi
     layers = [numbered(3, "USD", 40), numbered(12, "USD"), numbered(50)]
     snapshot = await stored(profiled, layers)
     none = Selection(PriceFilter(currency="JPY"))
-    with patch.object(scans, "FIRST_STRETCH", 5), pytest.raises(ScanLimit):
+    with patch.object(scans, "FIRST_SCAN_RECORDS", 5), pytest.raises(ScanLimit):
         await LayerScanner(profiled.db, limit).page(snapshot, none, 10, backward=backward)
     assert await records_read(profiled) <= limit
 
@@ -335,7 +335,7 @@ async def test_a_scan_reads_no_more_records_than_the_limit(profiled: Store, limi
 async def test_each_record_is_read_once(profiled: Store) -> None:
     layers = [numbered(10, "USD", 10), numbered(50)]
     snapshot, scanner = await stored(profiled, layers), LayerScanner(profiled.db)
-    with patch.multiple(scans, BATCH_ROWS=8, MIN_RUN=4):
+    with patch.multiple(scans, MAX_HELD_SKUS=8, MIN_RUN=4):
         assert len(await scanner.page(snapshot, CHEAPEST, 5)) == 5
         assert await records_read(profiled) <= 60 + 2 * 4 * 15  # rows beyond the end of a run are read again
 

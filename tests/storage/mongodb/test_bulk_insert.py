@@ -135,7 +135,7 @@ async def test_rows_lost_with_the_primary_are_sent_again(
     own_devset: BreakableReplicaSet, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # Eight inserts of 8 MB exceed the socket buffers to the secondaries while those are paused.
-    monkeypatch.setattr("storage.layers.writer.INSERTS_IN_FLIGHT", 8)
+    monkeypatch.setattr("storage.layers.writer.MAX_CONCURRENT_INSERTS", 8)
     wide = [row(f"sku-{number}", "2.00", attributes={"text": 16_000 * "x"}) for number in range(4000)]
     await versions(store, 1)
     primary, secondaries = own_devset.primary(), own_devset.secondaries()
