@@ -12,7 +12,7 @@ import pytest
 from tests.acceptance.command import OPEN
 from tests.stack.connections import Connection
 from tests.stack.edge import edge
-from tests.stack.load import BatchRepository, ReadMarks, create, publish, reading
+from tests.stack.load import PublishLog, ReadLog, create, publish, reading
 from tests.stack.servers import Server, servers
 from tests.waiting import until
 
@@ -66,11 +66,11 @@ async def test_no_server_error_and_all_is_as_it_was_afterwards(tmp_path: Path, b
         assert large <= small * GROWTH
 
 
-async def under(url: str, clients: int, answers: int, number: int) -> ReadMarks:
+async def under(url: str, clients: int, answers: int, number: int) -> ReadLog:
     """So many clients at once, and three batches with them, for so many answers and until the batches are published."""
-    batches = [BatchRepository() for _ in OTHERS]
+    batches = [PublishLog() for _ in OTHERS]
 
-    async def send(name: str, told: BatchRepository) -> None:
+    async def send(name: str, told: PublishLog) -> None:
         async with Connection(url, resends=True) as connection:
             await publish(connection, number, told, name)
 
@@ -87,7 +87,7 @@ async def one_more_version(url: str, number: int) -> None:
     """The next version of each list, read by somebody."""
     async with Connection(url, resends=True) as connection:
         for name in ("shop", *OTHERS):
-            await publish(connection, number, BatchRepository(), name)
+            await publish(connection, number, PublishLog(), name)
     async with reading(url, 2) as reads:
         await until(lambda: reads.has(200), "answered")
 

@@ -13,7 +13,7 @@ import pytest
 
 from tests.acceptance.command import OPEN
 from tests.stack.edge import Edge, edge
-from tests.stack.load import BatchRepository, ReadMarks, create, publishing, reading, versions
+from tests.stack.load import PublishLog, ReadLog, create, publishing, reading, versions
 from tests.stack.servers import Server, servers
 from tests.waiting import until
 
@@ -58,7 +58,7 @@ def urls(colour: list[Server]) -> list[str]:
 
 
 @asynccontextmanager
-async def under_load(url: str) -> AsyncIterator[tuple[ReadMarks, BatchRepository]]:
+async def under_load(url: str) -> AsyncIterator[tuple[ReadLog, PublishLog]]:
     """Readers and an integrator for as long as the body runs; at its end everything that they were told is checked."""
     async with asyncio.timeout(SECONDS), reading(url, CLIENTS) as reads, publishing(url, 2) as batches:
         yield reads, batches
@@ -89,7 +89,7 @@ async def test_a_switch_to_the_other_colour_and_back(
     with servers(tmp_path / "blue", 2, environ) as blue:
         async with under_load(balancer.url) as (reads, batches):
             for colour in (blue, green):
-                await asyncio.to_thread(balancer.turn_to, urls(colour))
+                await asyncio.to_thread(balancer.switch_to, urls(colour))
                 answers, published = reads.answers, len(batches.published)
                 await until(functools.partial(reads.has, answers + 200), "read")
                 await until(functools.partial(batches.has, published + 1), "published")

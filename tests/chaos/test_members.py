@@ -17,8 +17,8 @@ from tests.stack.edge import Edge, edge
 from tests.stack.load import (
     READ,
     SKUS,
-    BatchRepository,
-    ReadMarks,
+    PublishLog,
+    ReadLog,
     batch,
     create,
     publish,
@@ -73,10 +73,10 @@ async def balancer(tmp_path: Path, environ: dict[str, str]) -> AsyncIterator[Edg
 class Faults:
     """Makes faults one after the other: reads go on, and a batch that is sent then is published in time."""
 
-    def __init__(self, url: str, reads: ReadMarks) -> None:
+    def __init__(self, url: str, reads: ReadLog) -> None:
         self._url = url
         self._reads = reads
-        self._batches = BatchRepository()
+        self._batches = PublishLog()
 
     async def make(self, what: str, fault: Callable[[], None]) -> None:
         answers, begun = self._reads.answers, time.monotonic()
@@ -101,7 +101,7 @@ async def test_reads_go_on_and_nothing_is_lost(
         await faults.make("a secondary killed", secondary.kill)
         secondary.restart()
         primary = await asyncio.to_thread(replica_set.primary)
-        await faults.make("the primary cut off", primary.cut_off)
+        await faults.make("the primary cut off", primary.isolate)
         await faults.make("the primary back", primary.heal)
         seen = len(batches.published)
         await until(lambda: batches.has(seen + 2), "published")
@@ -135,7 +135,7 @@ async def test_without_a_majority_everybody_is_told_so_and_a_batch_is_published_
         assert b"UNAVAILABLE" in answer.body or answer.json() == first.json()
         for member in lost:
             member.restart()
-        batches = BatchRepository()
+        batches = PublishLog()
         await publish(connection, 2, batches)
 
         async def shown() -> bool:

@@ -1,6 +1,6 @@
-"""Readers and an integrator who check every answer.
+"""Readers and an integrator that check every response.
 
-Batch `n` gives every sku the amount `n` and the label `n`: an answer that mixes two versions shows.
+Batch `n` sets the amount of every sku and its own label to `n`, which reveals a response that mixes two versions.
 """
 
 import asyncio
@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import quote
 
-from tests.stack.clients import at_work
-from tests.stack.connections import Answered, Connection
+from tests.stack.clients import running
+from tests.stack.connections import Connection, Response
 
 PRICE_LIST = "shop"
 SKUS = [f"sku-{number:05}" for number in range(5000)]
@@ -36,8 +36,8 @@ VERSIONS = f"""{{
 
 
 @dataclass
-class ReadMarks:
-    """What readers saw; `labels` are the versions by their labels, as answers showed them."""
+class ReadLog:
+    """The responses of readers. `labels` are the versions by label in the responses."""
 
     answers: int = 0
     failures: list[str] = field(default_factory=list)
@@ -46,36 +46,36 @@ class ReadMarks:
     slowest: float = 0.0
 
     async def has(self, answers: int) -> bool:
-        """Whether so many answers came; to be waited for."""
+        """Return whether there are this many responses, for `until`."""
         return self.answers >= answers
 
 
 @asynccontextmanager
-async def reading(url: str, clients: int) -> AsyncIterator[ReadMarks]:
-    """Read for as long as the body runs, half of it by GET."""
-    reads = ReadMarks()
-    async with at_work(_read(url, reads, random.Random(number)) for number in range(clients)):
+async def reading(url: str, clients: int) -> AsyncIterator[ReadLog]:
+    """Read while the body runs, half of the time with GET."""
+    reads = ReadLog()
+    async with running(_read(url, reads, random.Random(number)) for number in range(clients)):
         yield reads
 
 
-async def _read(url: str, reads: ReadMarks, chance: random.Random) -> None:
+async def _read(url: str, reads: ReadLog, chance: random.Random) -> None:
     loop = asyncio.get_running_loop()
     async with Connection(url, resends=True) as connection:
         while True:
             begun = loop.time()
             try:
-                answer = await _ask(connection, chance)
+                response = await _query(connection, chance)
             except (OSError, EOFError) as error:
                 reads.failures.append(repr(error))
                 await asyncio.sleep(0.05)
                 continue
             reads.slowest = max(reads.slowest, loop.time() - begun)
             reads.answers += 1
-            reads.cached[answer.headers.get("x-cache", "")] += 1
-            _check(answer, reads)
+            reads.cached[response.headers.get("x-cache", "")] += 1
+            _check(response, reads)
 
 
-async def _ask(connection: Connection, chance: random.Random) -> Answered:
+async def _query(connection: Connection, chance: random.Random) -> Response:
     skus = chance.sample(SKUS[:20], 3) if chance.random() < 0.5 else chance.sample(SKUS, 5)
     query = READ % ", ".join(json.dumps(sku) for sku in sorted(skus))
     if chance.random() < 0.5:
@@ -83,34 +83,34 @@ async def _ask(connection: Connection, chance: random.Random) -> Answered:
     return await connection.post({"query": query})
 
 
-def _check(answer: Answered, reads: ReadMarks) -> None:
+def _check(response: Response, reads: ReadLog) -> None:
     try:
-        snapshot = answer.json()["data"]["snapshot"]
+        snapshot = response.json()["data"]["snapshot"]
         amounts = {price["amount"] for price in snapshot["pricesBySku"]}
-        whole = answer.status == 200 and amounts == {f"{snapshot['label']}.00"}
+        whole = response.status == 200 and amounts == {f"{snapshot['label']}.00"}
         same = reads.labels.setdefault(snapshot["label"], snapshot["version"]) == snapshot["version"]
     except (KeyError, TypeError, ValueError):
         whole = same = False
     if not (whole and same):
-        reads.failures.append(f"{answer.status} {answer.body[:300]!r}")
+        reads.failures.append(f"{response.status} {response.body[:300]!r}")
 
 
 @dataclass
-class BatchRepository:
-    """What an integrator sent and was told: versions by labels, and each answer that was none."""
+class PublishLog:
+    """The batches of an integrator: the published versions by label, and failures."""
 
     published: dict[str, int] = field(default_factory=dict)
     failures: list[str] = field(default_factory=list)
     longest: float = 0.0
 
     async def has(self, batches: int) -> bool:
-        """Whether so many were published; to be waited for."""
+        """Return whether this many batches were published, for `until`."""
         return len(self.published) >= batches
 
 
 async def create(url: str, price_list: str = PRICE_LIST) -> None:
-    """Make the list, with its first version."""
-    first = BatchRepository()
+    """Create the price list and its first version."""
+    first = PublishLog()
     async with Connection(url) as connection:
         created = await connection.post({"query": CREATE, "variables": {"name": price_list}})
         assert created.json() == {"data": {"createPriceList": {"userErrors": []}}}
@@ -119,35 +119,35 @@ async def create(url: str, price_list: str = PRICE_LIST) -> None:
 
 
 def batch(number: int, price_list: str = PRICE_LIST) -> dict[str, Any]:
-    """The request that publishes batch `number`."""
+    """Return the request that publishes batch `number`."""
     prices = [{"sku": sku, "amount": f"{number}.00", "currency": "EUR"} for sku in SKUS]
     order = {"priceList": price_list, "mode": "REPLACE", "idempotencyKey": f"batch {number}", "label": str(number)}
     return {"query": PUBLISH, "variables": {"input": {**order, "prices": prices}}}
 
 
-async def publish(connection: Connection, number: int, batches: BatchRepository, price_list: str = PRICE_LIST) -> None:
-    """Publish batch `number`, sent as often as it takes, with one key."""
+async def publish(connection: Connection, number: int, batches: PublishLog, price_list: str = PRICE_LIST) -> None:
+    """Publish batch `number`, repeating the request with the same key until it succeeds."""
     request = batch(number, price_list)
     begun = asyncio.get_running_loop().time()
     while str(number) not in batches.published:
-        answer: Answered | None = None
+        response: Response | None = None
         try:
-            answer = await connection.post(request)
-            said = answer.json()["data"]["publishBatch"]
-            if said["batch"] and said["batch"]["state"] == "PUBLISHED":
-                batches.published[said["batch"]["label"]] = said["batch"]["version"]
+            response = await connection.post(request)
+            result = response.json()["data"]["publishBatch"]
+            if result["batch"] and result["batch"]["state"] == "PUBLISHED":
+                batches.published[result["batch"]["label"]] = result["batch"]["version"]
                 break
-            batches.failures.append(f"{number}: {said}")
+            batches.failures.append(f"{number}: {result}")
         except (OSError, EOFError, KeyError, TypeError, ValueError) as error:
-            batches.failures.append(f"{number}: {answer.body if answer else error!r}")
+            batches.failures.append(f"{number}: {response.body if response else error!r}")
         await asyncio.sleep(0.2)
     batches.longest = max(batches.longest, asyncio.get_running_loop().time() - begun)
 
 
 @asynccontextmanager
-async def publishing(url: str, first: int, pause: float = 0.2) -> AsyncIterator[BatchRepository]:
-    """Publish one batch after the other for as long as the body runs; the last one is finished."""
-    batches, ended = BatchRepository(), asyncio.Event()
+async def publishing(url: str, first: int, pause: float = 0.2) -> AsyncIterator[PublishLog]:
+    """Publish batches while the body runs, and finish the last one."""
+    batches, ended = PublishLog(), asyncio.Event()
 
     async def run() -> None:
         number = first
@@ -166,8 +166,8 @@ async def publishing(url: str, first: int, pause: float = 0.2) -> AsyncIterator[
 
 
 async def versions(url: str) -> list[dict[str, Any]]:
-    """All versions of the list, as the API tells them."""
+    """Return all versions of the price list from the API."""
     async with Connection(url) as connection:
-        answer = await connection.post({"query": VERSIONS})
-        nodes: list[dict[str, Any]] = answer.json()["data"]["priceList"]["snapshots"]["nodes"]
+        response = await connection.post({"query": VERSIONS})
+        nodes: list[dict[str, Any]] = response.json()["data"]["priceList"]["snapshots"]["nodes"]
         return nodes
