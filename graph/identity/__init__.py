@@ -1,10 +1,9 @@
-"""Who calls, and what they may do: credentials become a caller, and each resolver names the scope that it needs.
+"""Authentication and authorization: credentials identify a caller, and each resolver declares the scope that it needs.
 
-scopes         scopes, and grants of them for all lists or some
-callers        a caller: a name, and what was granted
-jwks           the keys that bearer tokens are signed with
+scopes         scopes, and grants of them for all price lists or some
+callers        a caller: a name and grants
+jwks           the keys that verify bearer tokens
 tokens         JSON Web Tokens
-api_keys       the keys that `pricebook keys` creates
-authenticator  credentials to callers
-needs          what a resolver needs, declared at the resolver
+authenticator  identifies callers by their credentials: tokens, or API keys that `pricebook keys` created
+requires       declarations of the scopes that resolvers need
 """

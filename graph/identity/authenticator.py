@@ -1,4 +1,4 @@
-"""Credentials to callers: asked once, and known for a while."""
+"""Identifies callers by their credentials, and caches the result for a while."""
 
 import asyncio
 import logging
@@ -15,16 +15,16 @@ from storage import ApiKey, ApiKeyRepository, Unavailable, explain, is_api_key
 log = logging.getLogger("pricebook.identity")
 
 KEY_SECONDS = 5.0
-"""So long after it was revoked a key may still be taken by a process that knows it."""
+"""How long an API key is cached, and so may still be accepted after it was revoked."""
 
 TOKEN_SECONDS = 60.0
-"""So long after its key was taken out of the set a token may still be taken."""
+"""How long a token is cached, and so may still be accepted after its signing key was removed."""
 
 CUT_OFF_SECONDS = 300.0
-"""While the database does not answer, a key that was known stays known for so long: reads go on from memory."""
+"""How long a cached API key stays valid while the database is unavailable, so that reads from memory continue."""
 
 NOTE_SECONDS = 60.0
-"""The last use of a key is noted so often at most."""
+"""Minimum time between two writes of the last use of an API key."""
 
 MAX_KNOWN = 10_000
 MAX_CREDENTIALS = 8192
@@ -33,14 +33,14 @@ _BEARER = "bearer "
 
 
 class _Known(NamedTuple):
-    """A caller, and from when on they are to be asked for again, by the monotonic clock."""
+    """A cached caller, and when the entry expires, by the monotonic clock."""
 
     caller: Caller
     until: float
 
 
 class Authenticator:
-    """Tells who calls by the `Authorization` header of a request; without one it is `nobody`."""
+    """Identifies callers by the `Authorization` header. Without the header the caller is `nobody`."""
 
     def __init__(self, nobody: Caller, api_keys: ApiKeyRepository, tokens: Tokens | None = None) -> None:
         self._nobody = nobody
@@ -51,14 +51,14 @@ class Authenticator:
         self._noting: set[asyncio.Task[None]] = set()
 
     def known(self, credentials: bytes | None) -> Caller | None:
-        """Return who sends these credentials, if that is known already."""
+        """Return the caller with these credentials if it is cached."""
         if credentials is None:
             return self._nobody
         known = self._known.peek(credentials)
         return known.caller if known and time.monotonic() < known.until else None
 
     async def identify(self, credentials: bytes | None) -> Caller:
-        """Return who sends these credentials. Raises `Unauthenticated`, `Unavailable`."""
+        """Return the caller with these credentials. Raises `Unauthenticated`, `Unavailable`."""
         caller = self.known(credentials)
         if caller or credentials is None:
             return caller or self._nobody
@@ -67,7 +67,7 @@ class Authenticator:
     async def _ask(self, credentials: bytes) -> Caller:
         text = credentials.decode("latin-1")
         if len(text) > MAX_CREDENTIALS or not text.lower().startswith(_BEARER):
-            raise Unauthenticated("These credentials are of no kind that is known here.")
+            raise Unauthenticated("Credentials of this kind are not supported.")
         text = text[len(_BEARER) :].strip()
         try:
             if is_api_key(text):
@@ -83,13 +83,13 @@ class Authenticator:
 
     async def _of_token(self, text: str) -> Caller:
         if self._tokens is None:
-            raise Unauthenticated("Tokens are not taken here.")
+            raise Unauthenticated("This service does not accept tokens.")
         return await self._tokens.caller(text)
 
     async def _of_key(self, text: str) -> Caller:
         key = await self._api_keys.find(text)
         if key is None:
-            raise Unauthenticated("This API key is not valid, or not any more.")
+            raise Unauthenticated("This API key is invalid, expired or revoked.")
         if key.unused_for(NOTE_SECONDS):
             noting = asyncio.create_task(self._note(key), name="note use")
             self._noting.add(noting)
@@ -102,7 +102,7 @@ class Authenticator:
         except Exception as error:
             if not isinstance(explain(error), Unavailable):
                 raise
-            log.warning("the use of key %s is not noted: %s", key.id, error)
+            log.warning("cannot record the last use of API key %s: %s", key.id, error)
 
     def _while_cut_off(self, credentials: bytes, error: Exception) -> Caller:
         known = self._known.peek(credentials)

@@ -1,4 +1,4 @@
-"""Callers: who sends a request, and what they may do."""
+"""Callers of the API, their grants, and the errors of access control."""
 
 import hashlib
 import time
@@ -10,27 +10,27 @@ from graph.identity.scopes import NO_LISTS, Grants, Scope
 from storage import ListFilter, PricebookError
 
 ANONYMOUS = "anonymous"
-"""The name of callers without credentials, and of what such a caller may see: shared caches may keep it."""
+"""The name of callers without credentials, and of their view, which shared caches may store."""
 
 
 class AccessError(PricebookError):
-    """A caller may not do what they ask for. The message tells nothing of what there is."""
+    """The caller has no access. The message reveals nothing about the data."""
 
     status: ClassVar[int]
 
 
 class Unauthenticated(AccessError):
-    """The caller has not said who they are, or not so that it can be believed."""
+    """Credentials are missing or invalid."""
 
     code = "UNAUTHENTICATED"
     status = 401
 
-    def __init__(self, why: str = "This needs credentials.") -> None:
-        super().__init__(f"{why} Send `Authorization: Bearer ...` with a token or an API key.")
+    def __init__(self, reason: str = "This needs credentials.") -> None:
+        super().__init__(f"{reason} Send `Authorization: Bearer ...` with a token or an API key.")
 
 
 class Forbidden(AccessError):
-    """The caller is known, and may not do this."""
+    """The caller does not have the required scope."""
 
     code = "FORBIDDEN"
     status = 403
@@ -42,9 +42,9 @@ class Forbidden(AccessError):
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Who sends a request. `until` is when their credentials expire, in seconds of the epoch.
+    """The sender of a request. `until` is the expiry of the credentials, in seconds since the epoch.
 
-    `view` names what they may read: two callers of one view get the same answers.
+    `view` identifies what the caller may read: callers with the same view get the same responses.
     """
 
     name: str
@@ -57,18 +57,18 @@ class Caller:
 
     @property
     def may_ask(self) -> bool:
-        """Whether anything at all was granted."""
+        """Whether the caller has any grant."""
         return bool(self.grants.reaches)
 
     def reach(self, scopes: Collection[Scope]) -> ListFilter:
-        """Return the lists for which the caller has any of these scopes."""
+        """Return the price lists for which the caller has any of the scopes."""
         reach = NO_LISTS
         for scope in scopes:
             reach |= self.grants.reach(scope)
         return reach
 
     def within(self, scopes: Collection[Scope]) -> ListFilter:
-        """Return the lists for which the caller has any of these scopes. Raises `AccessError` if there are none."""
+        """Return the price lists for which the caller has any of the scopes. Raises `AccessError` if there are none."""
         self._check_time()
         reach = self.reach(scopes)
         if reach == NO_LISTS:
@@ -76,7 +76,7 @@ class Caller:
         return reach
 
     def require(self, scopes: Collection[Scope], price_list: str) -> None:
-        """Return if the caller has any of the scopes for a list. Raises `AccessError`."""
+        """Raise `AccessError` unless the caller has any of the scopes for a price list."""
         self._check_time()
         for scope in scopes:
             if price_list in self.grants.reach(scope):

@@ -1,4 +1,4 @@
-"""The keys that tokens are signed with: a JSON Web Key Set (RFC 7517), of a URL or a file, kept and looked at anew."""
+"""The keys that verify tokens: a JSON Web Key Set (RFC 7517) from a URL or a file, cached and refreshed."""
 
 import asyncio
 import logging
@@ -16,34 +16,36 @@ from graph.telemetry.traces import TRACES
 log = logging.getLogger("pricebook.identity")
 
 FRESH_SECONDS = 300.0
-"""For so long a set is used without being looked at again: a key that was taken out of it is refused after that."""
+"""Time after which a key set is read again, and a key that was removed from it is no longer accepted."""
 
 RETRY_SECONDS = 10.0
-"""A set is not looked at more often than this, whatever keys tokens name."""
+"""Minimum time between two reads of a key set, even if tokens name unknown keys."""
 
 TIMEOUT_SECONDS = 5.0
+
 MAX_BYTES = 1 << 20
+"""Limit of the size of a key set."""
 
 
 class BadKeySet(Exception):
-    """The set cannot be read."""
+    """The key set cannot be read."""
 
 
 class KeySet:
-    """The keys at a place, by their ids. While the place does not answer, what it said last holds."""
+    """The keys at a URL or in a file, by id. If they cannot be read again, the last ones stay in use."""
 
-    def __init__(self, place: str) -> None:
-        self._place = place
+    def __init__(self, source: str) -> None:
+        self._source = source
         self._keys: dict[str | None, PyJWK] = {}
         self._read_at = float("-inf")
         self._tried_at = float("-inf")
-        self._query_reader = asyncio.Lock()
+        self._refreshing = asyncio.Lock()
 
     async def find(self, key_id: str | None) -> PyJWK | None:
-        """Return the key of an id; without an id the only key, if there is just one."""
+        """Return the key with an id. Without an id return the only key, if there is exactly one."""
         await self._refresh(after=FRESH_SECONDS)
         if self._named(key_id) is None:
-            await self._refresh(after=RETRY_SECONDS)  # perhaps it is a new one
+            await self._refresh(after=RETRY_SECONDS)  # the key may be new
         return self._named(key_id)
 
     def _named(self, key_id: str | None) -> PyJWK | None:
@@ -54,14 +56,14 @@ class KeySet:
     async def _refresh(self, after: float) -> None:
         if not self._is_due(after):
             return
-        async with self._query_reader:
+        async with self._refreshing:
             if not self._is_due(after):
                 return
             try:
-                self._keys = await read_keys(self._place)
+                self._keys = await read_keys(self._source)
                 self._read_at = time.monotonic()
             except BadKeySet as bad:
-                log.warning("the keys of tokens stay as they were: %s", bad)
+                log.warning("cannot refresh the keys of tokens, using the last ones: %s", bad)
             self._tried_at = time.monotonic()
 
     def _is_due(self, after: float) -> bool:
@@ -69,22 +71,22 @@ class KeySet:
         return now - self._read_at >= after and now - self._tried_at >= RETRY_SECONDS
 
 
-async def read_keys(place: str) -> dict[str | None, PyJWK]:
-    """Return the keys of a URL or a file, by their ids. Raises `BadKeySet`."""
+async def read_keys(source: str) -> dict[str | None, PyJWK]:
+    """Return the keys at a URL or in a file, by id. Raises `BadKeySet`."""
     try:
-        text = await _fetched(place) if is_url(place) else await asyncio.to_thread(Path(place).read_bytes)
+        text = await _fetch(source) if is_url(source) else await asyncio.to_thread(Path(source).read_bytes)
         keys = PyJWKSet.from_dict(msgspec.json.decode(text, type=dict[str, Any])).keys
     except (OSError, httpx.HTTPError, httpx.InvalidURL, ValueError, PyJWTError) as error:
-        raise BadKeySet(f"{place} is no JSON Web Key Set that can be used: {error}") from error
+        raise BadKeySet(f"{source} is not a usable JSON Web Key Set: {error}") from error
     return {key.key_id: key for key in keys}
 
 
-def is_url(place: str) -> bool:
-    """Whether a place is a URL, and not a file."""
-    return place.startswith(("https://", "http://"))
+def is_url(source: str) -> bool:
+    """Return whether a source is a URL, not a file."""
+    return source.startswith(("https://", "http://"))
 
 
-async def _fetched(url: str) -> bytes:
+async def _fetch(url: str) -> bytes:
     body = b""
     async with (
         httpx.AsyncClient(timeout=TIMEOUT_SECONDS, follow_redirects=False) as client,
@@ -94,5 +96,5 @@ async def _fetched(url: str) -> bytes:
         async for piece in response.aiter_bytes():
             body += piece
             if len(body) > MAX_BYTES:
-                raise BadKeySet(f"{url} has more than {MAX_BYTES} bytes")
+                raise BadKeySet(f"{url} has more than {MAX_BYTES} bytes.")
     return body

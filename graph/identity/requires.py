@@ -1,7 +1,7 @@
-"""Requirements of resolvers, declared at the resolver: a scope, for the list that it reads or changes.
+"""Decorators that declare and check the scopes that a resolver requires, for the price list that it reads or changes.
 
-Each decorator leaves a `Requirement` on the function, as `REQUIREMENT`; a test walks the schema and fails on a resolver
-without one.
+Each decorator sets a `Requirement` on the function as the attribute `REQUIREMENT`. A test walks the schema and fails
+for a resolver without one.
 """
 
 import functools
@@ -14,18 +14,18 @@ from typing import Any, NamedTuple, ParamSpec, TypeVar, cast
 from graph.identity.callers import Caller
 from graph.identity.scopes import Scope
 
-REQUIREMENT = "__need__"
+REQUIREMENT = "__requirement__"
 
 P = ParamSpec("P")
 R = TypeVar("R")
 F = TypeVar("F", bound=Callable[..., Any])
 
 Given = Mapping[str, Any]
-"""The keywords of a resolver: Strawberry, and `graph.execution`, give it all that it gets by keyword."""
+"""The keyword arguments of a resolver. Strawberry and `graph.execution` pass all arguments by keyword."""
 
 
 class Requirement(NamedTuple):
-    """Any of these scopes, for the list that `of` names; none where it is read as its parent is."""
+    """Any of these scopes, for the list that `of` names. No scopes if access to the parent is sufficient."""
 
     scopes: tuple[Scope, ...]
     of: str
@@ -35,14 +35,14 @@ READING = (Scope.PRICES_READ,)
 WRITING = (Scope.BATCHES_WRITE,)
 OPERATING = (Scope.SNAPSHOTS_OPERATE,)
 INSIDE = (Scope.BATCHES_WRITE, Scope.SNAPSHOTS_OPERATE)
-"""What is for those who work on a list: its batches, its events, its pin."""
+"""For the internals of a list: its batches, events and pin."""
 ADMINISTERING = (Scope.ADMIN,)
 
 
 def needs(scopes: tuple[Scope, ...], of: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
-    """Let a resolver be called by who has any of the scopes for the list that `of` names.
+    """Require any of the scopes for the list that `of` names.
 
-    `of` is a keyword of the resolver, or an attribute of one: `price_list`, `input.name`, `root.price_list`.
+    `of` is a keyword argument of the resolver, or an attribute of one: `price_list`, `input.name`, `root.price_list`.
     """
     price_list = _getter(of)
 
@@ -53,7 +53,7 @@ def needs(scopes: tuple[Scope, ...], of: str) -> Callable[[Callable[P, R]], Call
 
 
 def needs_anywhere(scopes: tuple[Scope, ...]) -> Callable[[Callable[P, R]], Callable[P, R]]:
-    """Let a resolver be called by who has any of the scopes for any list; it answers with what is within reach."""
+    """Require any of the scopes for at least one list. The resolver must limit its result to the caller's lists."""
 
     def check(given: Given) -> None:
         _caller(given).within(scopes)
@@ -64,9 +64,9 @@ def needs_anywhere(scopes: tuple[Scope, ...]) -> Callable[[Callable[P, R]], Call
 def needs_for_batch(
     scopes: tuple[Scope, ...], of: str
 ) -> Callable[[Callable[P, Awaitable[R]]], Callable[P, Awaitable[R]]]:
-    """Let a resolver be called by who has any of the scopes for the list of the batch whose id `of` names.
+    """Require any of the scopes for the list of the batch whose id `of` names.
 
-    A batch out of reach is as one that there is not: `BatchNotFound`.
+    Raises `BatchNotFound` for a batch that the caller has no access to, as for one that does not exist.
     """
     batch_id = _getter(of)
 
@@ -84,11 +84,11 @@ def needs_for_batch(
 
 
 def as_parent(resolver: F) -> F:
-    """Let a resolver be called by who was given its parent: it tells no more than what that is about."""
+    """Require nothing beyond access to the parent object."""
     return _declare(resolver, Requirement((), "parent"))
 
 
-def _checking(check: Callable[[Given], None], need: Requirement) -> Callable[[Callable[P, R]], Callable[P, R]]:
+def _checking(check: Callable[[Given], None], requirement: Requirement) -> Callable[[Callable[P, R]], Callable[P, R]]:
     def decorate(resolver: Callable[P, R]) -> Callable[P, R]:
         @functools.wraps(resolver)
         def checked(*args: P.args, **kwargs: P.kwargs) -> R:
@@ -96,21 +96,21 @@ def _checking(check: Callable[[Given], None], need: Requirement) -> Callable[[Ca
             return resolver(*args, **kwargs)
 
         @functools.wraps(resolver)
-        async def checked_at_each(*args: P.args, **kwargs: P.kwargs) -> AsyncGenerator[Any, None]:
+        async def checked_at_each_value(*args: P.args, **kwargs: P.kwargs) -> AsyncGenerator[Any, None]:
             check(kwargs)
             async with aclosing(cast("AsyncGenerator[Any, None]", resolver(*args, **kwargs))) as values:
                 async for value in values:
-                    check(kwargs)  # the credentials may have expired meanwhile
+                    check(kwargs)  # the credentials may have expired since
                     yield value
 
-        declared = checked_at_each if inspect.isasyncgenfunction(resolver) else checked
-        return _declare(cast("Callable[P, R]", declared), need)
+        declared = checked_at_each_value if inspect.isasyncgenfunction(resolver) else checked
+        return _declare(cast("Callable[P, R]", declared), requirement)
 
     return decorate
 
 
-def _declare(function: F, need: Requirement) -> F:
-    setattr(function, REQUIREMENT, need)
+def _declare(function: F, requirement: Requirement) -> F:
+    setattr(function, REQUIREMENT, requirement)
     return function
 
 

@@ -1,6 +1,6 @@
 """Scopes: what a caller may do, for all price lists or for some.
 
-A grant is written `SCOPE`, for all lists; `SCOPE:NAME` for one, `SCOPE:PREFIX*` for those that begin so. Several are
+A grant is written `SCOPE` for all lists, `SCOPE:NAME` for one list, and `SCOPE:PREFIX*` for lists by prefix. Grants are
 separated by spaces, as in the `scope` of OAuth 2.0 (RFC 6749, section 3.3).
 """
 
@@ -13,7 +13,7 @@ from storage import ALL_LISTS, ListFilter
 
 
 class Scope(StrEnum):
-    """What can be granted."""
+    """The scopes that can be granted."""
 
     PRICES_READ = "prices:read"
     BATCHES_WRITE = "batches:write"
@@ -27,7 +27,7 @@ _INCLUDES: Mapping[Scope, frozenset[Scope]] = {
     Scope.SNAPSHOTS_OPERATE: frozenset({Scope.SNAPSHOTS_OPERATE, Scope.PRICES_READ}),
     Scope.ADMIN: frozenset(Scope),
 }
-"""Who may change a list may read it, and an admin may do everything with it."""
+"""The scopes that a scope includes: all include reading, and admin includes everything."""
 
 _grant = re.compile(rf"({'|'.join(Scope)})(?::([a-z0-9][a-z0-9._-]{{0,62}})(\*)?)?", re.ASCII).fullmatch
 
@@ -35,38 +35,40 @@ NO_LISTS = ListFilter()
 
 
 class BadGrant(ValueError):
-    """A text that is no grant."""
+    """A text is not a valid grant."""
 
     def __init__(self, text: str) -> None:
         scopes = ", ".join(Scope)
-        super().__init__(f"{text[:100]!r} is no grant: use {scopes}, with `:LIST` or `:PREFIX*` for some lists only")
+        super().__init__(
+            f"{text[:100]!r} is not a grant: use {scopes}; append `:LIST` or `:PREFIX*` to limit the lists"
+        )
 
 
 @dataclass(frozen=True, slots=True)
 class Grants:
-    """What was granted: for each scope, the lists that it reaches."""
+    """The granted scopes, each with the price lists for which it is granted."""
 
     reaches: Mapping[Scope, ListFilter]
 
     @classmethod
     def of(cls, texts: Iterable[str]) -> "Grants":
-        """Return the grants of these texts. Raises `BadGrant`."""
+        """Parse grants. Raises `BadGrant`."""
         reaches: dict[Scope, ListFilter] = {}
         for text in texts:
-            found = _grant(text)
-            if found is None:
+            match = _grant(text)
+            if match is None:
                 raise BadGrant(text)
-            for scope in _INCLUDES[Scope(found[1])]:
-                reaches[scope] = reaches.get(scope, NO_LISTS) | _reach(found[2], prefix=bool(found[3]))
+            for scope in _INCLUDES[Scope(match[1])]:
+                reaches[scope] = reaches.get(scope, NO_LISTS) | _reach(match[2], prefix=bool(match[3]))
         return cls(reaches)
 
     @classmethod
     def known(cls, texts: Iterable[str]) -> "Grants":
-        """Return the grants among these texts; others are none of ours, as a token may have for other services."""
+        """Parse the valid grants among the texts, and ignore others: tokens may contain scopes of other services."""
         return cls.of(text for text in texts if _grant(text))
 
     def reach(self, scope: Scope) -> ListFilter:
-        """Return the lists for which a scope was granted."""
+        """Return the price lists for which a scope is granted."""
         return self.reaches.get(scope, NO_LISTS)
 
 
@@ -77,4 +79,4 @@ def _reach(name: str | None, *, prefix: bool) -> ListFilter:
 
 
 EVERYTHING = Grants.of([Scope.ADMIN])
-"""What those may do who reach the database itself."""
+"""The grants of operators with direct access to the database."""

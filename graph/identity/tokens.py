@@ -1,4 +1,4 @@
-"""JSON Web Tokens (RFC 7519, RFC 9068): a signature of a known key, an issuer, an audience, a time."""
+"""JSON Web Tokens (RFC 7519, RFC 9068): verifies signature, issuer, audience and validity period."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -11,16 +11,17 @@ from graph.identity.jwks import KeySet
 from graph.identity.scopes import Grants
 
 ALGORITHMS = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA")
-"""What a token may be signed with: never a secret that whoever checks it would have to know, never nothing."""
+"""The supported signature algorithms: no unsigned tokens, and no symmetric keys, with which verifiers could sign."""
 
 LEEWAY_SECONDS = 30
-"""By so much the clock of who issues tokens may be off."""
+"""Tolerance for clock skew of the issuer."""
 
-MAX_NAME = 200
+MAX_NAME_LENGTH = 200
+"""Limit of the subject of a token, in characters."""
 
 
 class Tokens:
-    """Checks tokens, and reads from them who calls and what they may do."""
+    """Verifies tokens, and returns the caller and the grants in them."""
 
     def __init__(self, keys: KeySet, issuer: str, audience: str, algorithms: Iterable[str]) -> None:
         self._keys = keys
@@ -29,11 +30,11 @@ class Tokens:
         self._algorithms = [*algorithms]
 
     async def caller(self, token: str) -> Caller:
-        """Return whom a token was issued to. Raises `Unauthenticated`."""
+        """Return the caller of a token. Raises `Unauthenticated` if the token is invalid."""
         try:
             key = await self._keys.find(jwt.get_unverified_header(token).get("kid"))
             if key is None:
-                raise Unauthenticated("The token is signed with a key that is not known here.")
+                raise Unauthenticated("The signing key of the token is unknown.")
             claims = jwt.decode(
                 token,
                 key,
@@ -46,19 +47,19 @@ class Tokens:
         except ExpiredSignatureError as error:
             raise Unauthenticated("The token has expired.") from error
         except PyJWTError as error:
-            raise Unauthenticated("The token is not valid here.") from error
+            raise Unauthenticated("The token is not valid.") from error
         return Caller(_name(claims["sub"]), Grants.known(_scopes(claims)), claims["exp"] + LEEWAY_SECONDS)
 
 
 def _name(subject: str) -> str:
-    # Nobody is to look like somebody without credentials, nor to fill the events.
-    if subject == ANONYMOUS or not 0 < len(subject) <= MAX_NAME or not subject.isprintable():
-        raise Unauthenticated("The token names nobody that can be told.")
+    # The name appears in logs and events, and must differ from that of callers without credentials.
+    if subject == ANONYMOUS or not 0 < len(subject) <= MAX_NAME_LENGTH or not subject.isprintable():
+        raise Unauthenticated("The subject (`sub`) of the token is not a valid name.")
     return subject
 
 
 def _scopes(claims: Mapping[str, Any]) -> list[str]:
-    """Return the scopes of a token: `scope`, as RFC 9068 has it, or `scp`, a text or a list."""
+    """Return the scopes of a token: `scope` (RFC 9068), or `scp`, which is a string or a list."""
     given = claims.get("scope", claims.get("scp", ""))
     if isinstance(given, str):
         return given.split()

@@ -1,8 +1,7 @@
-"""What a caller may ask of the service: told before an operation is executed, with what was asked and what is allowed.
+"""Limits of what callers may request. An operation over a limit is rejected before it is executed.
 
-limits         the limits of a process
-shape          how deep and how wide a document is
-cost           how many objects an operation may answer with
-rates          requests a second
-subscriptions  operations that are followed at once
+limits         the limits of documents and operations
+rates          requests per second
+subscriptions  concurrent subscriptions
+time_limit     the timeout of queries
 """

@@ -1,10 +1,10 @@
-"""The limits of a process."""
+"""The limits of documents and operations."""
 
 from dataclasses import dataclass
 
 
 class OverLimit(Exception):
-    """More is asked for than is allowed. `status` is that of the HTTP answer; None where it was understood."""
+    """A request exceeds a limit. `status` is the HTTP status; None for an error in a response with status 200."""
 
     def __init__(self, code: str, message: str, status: int | None = None) -> None:
         super().__init__(message)
@@ -15,10 +15,10 @@ class OverLimit(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What a document and an operation may be; `page` is how many records one field may be asked for.
+    """The limits of a document and an operation. `page` limits the records of one field.
 
-    A whole catalogue is read in pages of a thousand, and GraphiQL's introspection is 15 deep: the defaults let both
-    through with some room.
+    The defaults leave room above common queries: exports read pages of a thousand prices, and GraphiQL's introspection
+    query is 15 levels deep.
     """
 
     tokens: int = 10_000
@@ -30,8 +30,8 @@ class Limits:
     introspection: bool = True
 
     def timeout(self) -> OverLimit:
-        """Return what a query is told that took too long."""
-        message = f"The query took more than {self.seconds} s. Ask for less at once, or try again later."
+        """Return the error of a query that timed out."""
+        message = f"The query took longer than {self.seconds} s. Request less data, or try again later."
         return OverLimit("QUERY_TIMEOUT", message, status=503)
 
 

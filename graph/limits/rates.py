@@ -1,7 +1,7 @@
-"""Requests a second: each caller has a bucket of tokens that fills at a rate (RFC 2697 has such buckets as meters).
+"""Rate limits: each caller has a token bucket (as in RFC 2697).
 
-Each process counts for itself: a caller of N processes may send N times as much. What is shared by all belongs into the
-load balancer, which sees every request.
+Each process has its own buckets, so a caller of N processes may send N times as many requests. A limit across processes
+belongs in the load balancer, which sees all requests.
 """
 
 import time
@@ -11,11 +11,10 @@ from graph.limits.limits import OverLimit
 from loaders import LRU
 
 BURST_SECONDS = 2.0
-"""A caller that was quiet may send so many seconds' requests at once."""
+"""Size of a bucket, in seconds of the rate: the burst that a caller may send after a pause."""
 
 MAX_CALLERS = 10_000
-"""Callers that are remembered; one that was forgotten begins with a full bucket."""
-
+"""Number of callers with a stored bucket. An evicted caller starts with a full bucket."""
 
 CODE = "RATE_LIMITED"
 MESSAGE = "You have sent more requests than PRICEBOOK_MAX_RATE allows. Send them more slowly."
@@ -32,7 +31,7 @@ class _Bucket:
 
 
 class Rates:
-    """The buckets of a process. `rate` is in requests a second for each caller; 0 lets everything through."""
+    """The buckets of a process. `rate` is in requests per second for each caller; 0 means no limit."""
 
     def __init__(self, rate: float, clock: Callable[[], float] = time.monotonic) -> None:
         self._rate = rate
@@ -42,16 +41,16 @@ class Rates:
 
     @property
     def are_counted(self) -> bool:
-        """Whether there is a limit at all."""
+        """Whether there is a limit."""
         return self._rate > 0
 
     def check(self, caller: str) -> None:
-        """Take a token from a caller's bucket. Raises `OverLimit` where there is none."""
+        """Take a token from a caller's bucket. Raises `OverLimit` if it is empty."""
         if self.wait(caller):
             raise OverLimit(CODE, MESSAGE, status=429)
 
     def wait(self, caller: str) -> float:
-        """Take a token from a caller's bucket; return 0, or after how many seconds there will be one."""
+        """Take a token from a caller's bucket and return 0. If it is empty, return the seconds until the next token."""
         if not self._rate:
             return 0.0
         now = self._clock()

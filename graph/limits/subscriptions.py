@@ -1,4 +1,4 @@
-"""Operations that are followed, over server-sent events and WebSockets: how many at once."""
+"""The limit of concurrent subscriptions, over server-sent events and WebSockets."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -7,35 +7,37 @@ from contextlib import contextmanager
 from graph.limits.limits import OverLimit
 
 DEFAULT_MAX_SUBSCRIPTIONS = 1000
-"""So many are followed in one process."""
+"""Default limit of the subscriptions of a process."""
 
 MAX_SUBSCRIPTIONS_PER_CALLER = 100
-"""So many are one caller's at most, that nobody takes the room of all others."""
+"""Limit of the subscriptions of one caller in a process, so that no caller can use all."""
 
 
 class Subscriptions:
-    """The operations that are followed in this process."""
+    """Counts the active subscriptions of this process."""
 
-    def __init__(self, most: int = DEFAULT_MAX_SUBSCRIPTIONS, most_of_each: int = MAX_SUBSCRIPTIONS_PER_CALLER) -> None:
-        self._most = most
-        self._most_of_each = most_of_each
-        self._followed: Counter[str] = Counter()
+    def __init__(
+        self, limit: int = DEFAULT_MAX_SUBSCRIPTIONS, limit_per_caller: int = MAX_SUBSCRIPTIONS_PER_CALLER
+    ) -> None:
+        self._limit = limit
+        self._limit_per_caller = limit_per_caller
+        self._active: Counter[str] = Counter()
 
     @contextmanager
     def slot(self, caller: str) -> Iterator[None]:
-        """Take room for an operation of a caller while it is followed. Raises `OverLimit`."""
-        of_all = self._followed.total()
-        if of_all >= self._most:
-            raise _too_many(f"Here {of_all} operations are followed, and {self._most} are allowed.")
-        of_caller = self._followed[caller]
-        if of_caller >= self._most_of_each:
-            raise _too_many(f"You follow {of_caller} operations here, and {self._most_of_each} are allowed.")
-        self._followed[caller] += 1
+        """Count a subscription of a caller while the context is open. Raises `OverLimit`."""
+        total = self._active.total()
+        if total >= self._limit:
+            raise _too_many(f"This process has {total} subscriptions; the limit is {self._limit}.")
+        own = self._active[caller]
+        if own >= self._limit_per_caller:
+            raise _too_many(f"You have {own} subscriptions here; the limit is {self._limit_per_caller}.")
+        self._active[caller] += 1
         try:
             yield
         finally:
-            self._followed[caller] -= 1
-            self._followed += Counter()  # forgets those who follow nothing any more
+            self._active[caller] -= 1
+            self._active += Counter()  # drops callers without subscriptions
 
 
 def _too_many(message: str) -> OverLimit:

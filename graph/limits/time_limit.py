@@ -1,4 +1,4 @@
-"""The time limit of a query. One that is answered from memory never waits, and needs no timer."""
+"""The timeout of queries. A query that is answered from memory never suspends, and needs no timer."""
 
 import asyncio
 from collections.abc import Coroutine, Generator
@@ -10,30 +10,30 @@ T = TypeVar("T")
 
 
 async def within(limits: Limits, query: Coroutine[Any, Any, T]) -> T:
-    """Return what a query is answered with. Raises `OverLimit` where that takes too long, and ends it."""
+    """Run a query and return its result. Cancels it and raises `OverLimit` if it times out."""
     try:
         awaited = query.send(None)
-    except StopIteration as answered:
-        answer: T = answered.value
-        return answer
+    except StopIteration as stop:
+        result: T = stop.value
+        return result
     try:
-        async with asyncio.timeout(limits.seconds) as time:
-            return await _Begun(query, awaited)
+        async with asyncio.timeout(limits.seconds) as timeout:
+            return await _Started(query, awaited)
     except TimeoutError as error:
-        if not time.expired():
+        if not timeout.expired():
             raise
         raise limits.timeout() from error
 
 
-class _Begun(Generic[T]):
-    """A coroutine that has begun, and now awaits something: it can be awaited as if it had not."""
+class _Started(Generic[T]):
+    """Makes a started coroutine awaitable. `awaited` is what it has yielded."""
 
     def __init__(self, coroutine: Coroutine[Any, Any, T], awaited: Any) -> None:
         self._coroutine = coroutine
         self._awaited = awaited
 
     def __await__(self) -> Generator[Any, Any, T]:
-        """Hand on what the coroutine awaits, and give it what comes of that."""
+        """Yield what the coroutine awaits, and send it the results."""
         awaited = self._awaited
         try:
             while True:
@@ -42,10 +42,10 @@ class _Begun(Generic[T]):
                 except GeneratorExit:
                     self._coroutine.close()
                     raise
-                except BaseException as error:  # the coroutine's own, cancellation too
+                except BaseException as error:  # belongs to the coroutine, as does cancellation
                     awaited = self._coroutine.throw(error)
                 else:
                     awaited = self._coroutine.send(sent)
-        except StopIteration as answered:
-            answer: T = answered.value
-            return answer
+        except StopIteration as stop:
+            result: T = stop.value
+            return result

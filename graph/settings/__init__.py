@@ -1,4 +1,4 @@
-"""Settings: environment variables, parsed and checked before anything starts."""
+"""Settings: environment variables, parsed and validated at startup."""
 
 from graph.settings.settings import VARIABLES, Settings, SettingsError, masked
 

@@ -1,4 +1,4 @@
-"""How the values of settings are read. Each reader refuses a text by a `ValueError` that says what is allowed."""
+"""Parsers of the values of settings. For invalid text each raises a `ValueError` that describes a valid value."""
 
 import re
 from collections.abc import Callable, Collection
@@ -16,7 +16,7 @@ _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
 def whole(lowest: int, highest: int) -> Callable[[str], int]:
-    """A whole number in a range."""
+    """Return a parser for a whole number in a range."""
 
     def read(text: str) -> int:
         if not re.fullmatch(r"\d{1,9}", text, re.ASCII) or not lowest <= int(text) <= highest:
@@ -27,7 +27,7 @@ def whole(lowest: int, highest: int) -> Callable[[str], int]:
 
 
 def matching(pattern: str, allowed: str) -> Callable[[str], str]:
-    """A text of a pattern; `allowed` says in words which those are."""
+    """Return a parser for text that matches a pattern. `allowed` describes such text."""
 
     def read(text: str) -> str:
         if not re.fullmatch(pattern, text, re.ASCII):
@@ -38,7 +38,7 @@ def matching(pattern: str, allowed: str) -> Callable[[str], str]:
 
 
 def one_of(*choices: str) -> Callable[[str], str]:
-    """One of some words, in any case."""
+    """Return a parser for one of several words, in any case."""
 
     def read(text: str) -> str:
         if text.lower() not in choices:
@@ -49,15 +49,15 @@ def one_of(*choices: str) -> Callable[[str], str]:
 
 
 def size(text: str) -> int:
-    """A number of bytes, with or without a unit."""
+    """Parse a number of bytes, with or without a unit."""
     found = re.fullmatch(r"(\d{1,15}) ?([kmg]?i?b?)", text.lower(), re.ASCII)
     if found is None or found[2] not in _UNITS or int(found[1]) == 0:
-        raise ValueError("a number of bytes, as 67108864, 65536KiB, 64MiB or 1GiB")
+        raise ValueError("a number of bytes, such as 67108864, 65536KiB, 64MiB or 1GiB")
     return int(found[1]) * _UNITS[found[2]]
 
 
 def size_or_none(text: str) -> int:
-    """A number of bytes, or 0."""
+    """Parse a number of bytes, or 0."""
     try:
         return 0 if text == "0" else size(text)
     except ValueError as error:
@@ -65,62 +65,62 @@ def size_or_none(text: str) -> int:
 
 
 def yes_no(text: str) -> bool:
-    """Yes or no."""
+    """Parse a boolean."""
     if text.lower() not in _YES_NO:
         raise ValueError("true or false")
     return _YES_NO[text.lower()]
 
 
 def path(text: str) -> Path:
-    """A path, from the root."""
+    """Parse a path and make it absolute."""
     return Path(text).expanduser().absolute()
 
 
 def words(choices: Collection[str]) -> Callable[[str], str]:
-    """Some words of a list, with spaces between."""
+    """Return a parser for words of a list, separated by spaces."""
 
     def read(text: str) -> str:
         if not set(text.split()) <= set(choices):
-            raise ValueError(f"some of {' '.join(choices)}, with spaces between")
+            raise ValueError(f"one or more of {' '.join(choices)}, separated by spaces")
         return text
 
     return read
 
 
 def grants(text: str) -> str:
-    """Scopes, as `graph.identity.scopes` has them."""
+    """Parse grants (see `graph.identity.scopes`)."""
     Grants.of(text.split())
     return text
 
 
 def key_set(text: str) -> str:
-    """A URL that nobody on the way can answer in the place of, or a file that is there."""
+    """Parse an HTTPS URL or the path of an existing file. HTTP is allowed on loopback, where it cannot be spoofed."""
     parts = urlsplit(text)
     if parts.scheme == "https" or (parts.scheme == "http" and parts.hostname in _LOOPBACK):
         return text
     if parts.scheme == "http" or not path(text).is_file():
-        raise ValueError("a URL with https, or a file that can be read")
+        raise ValueError("an https URL, or the path of a file")
     return str(path(text))
 
 
 def origins(text: str) -> str:
-    """Origins of web pages, as browsers send them."""
+    """Parse origins of web pages, as in the `Origin` header."""
     for origin in text.split():
         if not re.fullmatch(r"https?://[^/?#@\s]+", origin):
-            raise ValueError("origins as https://shop.example, with spaces between")
+            raise ValueError("origins such as https://shop.example, separated by spaces")
     return text
 
 
 def networks(text: str) -> str:
-    """Addresses, or networks, of IP."""
+    """Parse IP addresses or networks."""
     try:
         for network in text.split():
             ip_network(network)
     except ValueError as error:
-        raise ValueError("addresses or networks as 10.0.0.0/8, with spaces between") from error
+        raise ValueError("addresses or networks such as 10.0.0.0/8, separated by spaces") from error
     return text
 
 
 def is_loopback(host: str) -> bool:
-    """Whether only this machine reaches a host."""
+    """Return whether a host is a loopback address."""
     return host in _LOOPBACK

@@ -1,8 +1,8 @@
 """The settings of a Pricebook process; the only reader of its environment.
 
-Every setting is one field of `Settings`: its name, upper-cased behind `PRICEBOOK_`, is the variable, and
-`_manual` holds how it is read, what the manual says about it and how its default is shown there. A new
-setting is a new field and a new row in the table of docs/settings.md, nothing else.
+Every setting is a field of `Settings`. The name of its variable is `PRICEBOOK_` and the name of the field in upper
+case. `_manual` holds its parser, its meaning and how the manual shows its default. A new setting needs only a new field
+and a new row in the table of docs/settings.md.
 """
 
 import difflib
@@ -34,14 +34,14 @@ from graph.settings.parsers import (
 from storage import GRACE_SECONDS, RESTORE_SECONDS
 
 PREFIX = "PRICEBOOK_"
-"""What every variable begins with."""
+"""The prefix of all variables."""
 
 _CLIENT_VARIABLES = ("PRICEBOOK_ENDPOINT", "PRICEBOOK_TOKEN")
-"""What client programs read; a server passes over them, as over all that begins with PRICEBOOK_TEST_."""
+"""Variables of client commands. Servers ignore them, as all variables that start with PRICEBOOK_TEST_."""
 
 
 class SettingsError(ValueError):
-    """Variables that cannot be used: one line for each, naming variable, value and what is allowed."""
+    """Some variables are invalid. The message has a line for each, with its name, value and valid values."""
 
     def __init__(self, problems: list[str]) -> None:
         super().__init__("\n".join(problems))
@@ -50,7 +50,7 @@ class SettingsError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Variable:
-    """A setting as the manual shows it: variable, default and meaning."""
+    """A setting in the manual: variable, default and meaning."""
 
     name: str
     default: str
@@ -58,21 +58,21 @@ class Variable:
 
 
 def masked(uri: str) -> str:
-    """Replace the secrets of a connection string, so that it may be shown."""
+    """Mask the secrets in a connection string."""
     uri = re.sub(r"(://[^:/@]*):.*@", r"\1:***@", uri)
     return re.sub(r"(?i)([?&][^=&]*(?:password|properties)=)[^&]*", r"\1***", uri)
 
 
 def _manual(read: Callable[[str], object], meaning: str, shown: str | None = None) -> dict[str, object]:
-    """Describe a field: how its variable is read, what it means, how its default is shown if not as it is.
+    """Return the metadata of a field: the parser of its variable, its meaning, and how its default is shown.
 
-    `read` refuses a text by a `ValueError` that says what is allowed.
+    For invalid text `read` raises a `ValueError` that describes a valid value.
     """
     return {"read": read, "meaning": meaning, "shown": shown}
 
 
 def _default_data_dir(environ: Mapping[str, str] = os.environ) -> Path:
-    """Where a user's data stands, by the XDG Base Directory Specification."""
+    """Return the folder for the user's data, by the XDG Base Directory Specification."""
     data_home = Path(environ.get("XDG_DATA_HOME", ""))
     if not data_home.is_absolute():
         data_home = Path(environ.get("HOME") or Path.home()) / ".local" / "share"
@@ -81,39 +81,39 @@ def _default_data_dir(environ: Mapping[str, str] = os.environ) -> Path:
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What a Pricebook process is told from outside."""
+    """The configuration of a Pricebook process."""
 
     host: str = field(
         default="127.0.0.1",
         metadata=_manual(
             matching(r"\S+", "an address or host name"),
-            "Address the server listens on; `0.0.0.0` for every interface.",
+            "Address to listen on; `0.0.0.0` for all interfaces.",
         ),
     )
     port: int = field(
         default=8000,
-        metadata=_manual(whole(0, 65535), "Port the server listens on; `0` lets the system choose a free one."),
+        metadata=_manual(whole(0, 65535), "Port to listen on; `0` for any free port."),
     )
-    workers: int = field(default=1, metadata=_manual(whole(1, 64), "Server processes that share the port."))
+    workers: int = field(default=1, metadata=_manual(whole(1, 64), "Number of server processes that share the port."))
     drain_seconds: int = field(
         default=5,
         metadata=_manual(
             whole(0, 300),
-            "Seconds that a server which was told to end still takes requests, while `/readyz` answers 503 and "
-            "balancers turn elsewhere.",
+            "Seconds after SIGTERM during which the server still accepts requests, while `/readyz` returns 503 so that "
+            "load balancers stop sending them.",
         ),
     )
     metrics_port: int | None = field(
         default=None,
         metadata=_manual(
-            whole(0, 65535), "Port of `/metrics` for Prometheus, at the same address. Unset: none.", shown=""
+            whole(0, 65535), "Port of `/metrics` for Prometheus, at the same address. Unset: no metrics.", shown=""
         ),
     )
     mongodb_uri: str | None = field(
         default=None,
         metadata=_manual(
             matching(r"mongodb(\+srv)?://\S+", "a connection string: mongodb://... or mongodb+srv://..."),
-            "MongoDB 6.0 or later, a replica set or sharded. Unset: an embedded replica set is started.",
+            "Connection string of MongoDB 6.0 or later, a replica set or sharded. Unset: an embedded replica set.",
             shown="",
         ),
     )
@@ -128,101 +128,109 @@ class Settings:
         default_factory=_default_data_dir,
         metadata=_manual(
             path,
-            "Folder of the embedded replica set and of the log of `pricebook dev`.",
+            "Folder for the data of the embedded replica set and the log of `pricebook dev`.",
             shown="$XDG_DATA_HOME/pricebook, or ~/.local/share/pricebook",
         ),
     )
-    members: int = field(default=3, metadata=_manual(whole(1, 7), "Members of the embedded replica set."))
+    members: int = field(default=3, metadata=_manual(whole(1, 7), "Number of members of the embedded replica set."))
     anonymous: str = field(
         default="",
         metadata=_manual(
             grants,
-            "What callers without credentials may do, as `prices:read` or `prices:read:shop`; more than reading only "
-            "on loopback. Unset: nothing.",
+            "Scopes of callers without credentials, such as `prices:read` or `prices:read:shop`; scopes other than "
+            "`prices:read` only on loopback. Unset: none.",
         ),
     )
     jwt_keys: str | None = field(
         default=None,
         metadata=_manual(
-            key_set, "URL or file of the JSON Web Key Set that bearer tokens are checked against.", shown=""
+            key_set, "URL or file of the JSON Web Key Set that verifies bearer tokens. Unset: no tokens.", shown=""
         ),
     )
     jwt_issuer: str | None = field(
-        default=None, metadata=_manual(matching(r"\S+", "a name"), "Issuer (`iss`) that tokens must have.", shown="")
+        default=None, metadata=_manual(matching(r"\S+", "a name"), "Required issuer (`iss`) of tokens.", shown="")
     )
     jwt_audience: str | None = field(
         default=None,
-        metadata=_manual(matching(r"\S+", "a name"), "Audience (`aud`) that tokens must have.", shown=""),
+        metadata=_manual(matching(r"\S+", "a name"), "Required audience (`aud`) of tokens.", shown=""),
     )
     jwt_algorithms: str = field(
         default="RS256 ES256 EdDSA",
-        metadata=_manual(words(ALGORITHMS), "What tokens may be signed with."),
+        metadata=_manual(words(ALGORITHMS), "Accepted signature algorithms of tokens."),
     )
     cors_origins: str = field(
         default="",
-        metadata=_manual(origins, "Origins whose web pages may call, as `https://shop.example`. Unset: none."),
+        metadata=_manual(
+            origins, "Origins of web pages that may call the API, such as `https://shop.example`. Unset: none."
+        ),
     )
     ide: bool = field(
-        default=False, metadata=_manual(yes_no, "Whether browsers get an editor on `/graphql`.", shown="false")
+        default=False, metadata=_manual(yes_no, "Whether `/graphql` serves an editor to browsers.", shown="false")
     )
     introspection: bool = field(
-        default=True, metadata=_manual(yes_no, "Whether the schema can be asked for.", shown="true")
+        default=True, metadata=_manual(yes_no, "Whether clients may query the schema.", shown="true")
     )
     max_tokens: int = field(
         default=DEFAULT_LIMITS.tokens,
-        metadata=_manual(whole(1, 1_000_000), "Tokens of a document, its fragments spread."),
+        metadata=_manual(whole(1, 1_000_000), "Maximum tokens of a document, with fragments expanded."),
     )
-    max_depth: int = field(default=DEFAULT_LIMITS.depth, metadata=_manual(whole(1, 1000), "Fields nested in fields."))
+    max_depth: int = field(
+        default=DEFAULT_LIMITS.depth, metadata=_manual(whole(1, 1000), "Maximum nesting depth of fields.")
+    )
     max_aliases: int = field(
-        default=DEFAULT_LIMITS.aliases, metadata=_manual(whole(0, 100_000), "Aliases of an operation.")
+        default=DEFAULT_LIMITS.aliases, metadata=_manual(whole(0, 100_000), "Maximum aliases of an operation.")
     )
     max_cost: int = field(
         default=DEFAULT_LIMITS.cost,
-        metadata=_manual(whole(1, 999_999_999), "Objects that an operation may answer with, by its page sizes."),
+        metadata=_manual(whole(1, 999_999_999), "Maximum objects that an operation may return, by its page sizes."),
     )
     max_page: int = field(
         default=DEFAULT_LIMITS.page,
-        metadata=_manual(whole(1, 1000), "Records of a page, skus of `pricesBySku`, lines of a quote."),
+        metadata=_manual(whole(1, 1000), "Maximum records of a page, skus of `pricesBySku` and lines of a quote."),
     )
     max_seconds: int = field(
-        default=DEFAULT_LIMITS.seconds, metadata=_manual(whole(1, 3600), "Seconds that a query may take.")
+        default=DEFAULT_LIMITS.seconds, metadata=_manual(whole(1, 3600), "Timeout of a query, in seconds.")
     )
     max_rate: int = field(
         default=2000,
         metadata=_manual(
             whole(0, 1_000_000),
-            "Requests a second of each caller, counted by each process for itself; `0` for any number.",
+            "Maximum requests per second of each caller, counted by each process; `0` for no limit.",
         ),
     )
     balancers: str = field(
         default="127.0.0.0/8 ::1",
         metadata=_manual(
             networks,
-            "Networks of the load balancers whose `X-Forwarded-For` is believed, as `10.0.0.0/8`; callers without "
-            "credentials are counted by it.",
+            "Networks of load balancers whose `X-Forwarded-For` is trusted, such as `10.0.0.0/8`; it identifies "
+            "callers without credentials.",
         ),
     )
     max_subscriptions: int = field(
         default=1000,
-        metadata=_manual(whole(0, 100_000), "Subscriptions that each process serves at once, to a caller 100 of them."),
+        metadata=_manual(
+            whole(0, 100_000), "Maximum concurrent subscriptions of a process; each caller may have up to 100 of them."
+        ),
     )
     max_body_bytes: int = field(
         default=64 << 20,
-        metadata=_manual(size, "Largest request body taken, in bytes or as `64MiB`.", shown="64MiB"),
+        metadata=_manual(
+            size, "Maximum size of a request body, in bytes or with a unit, such as `64MiB`.", shown="64MiB"
+        ),
     )
     max_upload_bytes: int = field(
         default=4 << 30,
-        metadata=_manual(size, "Largest request with a file taken, as it arrives.", shown="4GiB"),
+        metadata=_manual(size, "Maximum size of a request that uploads a file.", shown="4GiB"),
     )
     max_file_bytes: int = field(
         default=8 << 30,
-        metadata=_manual(size, "Largest file taken, once decompressed.", shown="8GiB"),
+        metadata=_manual(size, "Maximum size of an uploaded file after decompression.", shown="8GiB"),
     )
     cache_bytes: int = field(
         default=256 << 20,
         metadata=_manual(
             size_or_none,
-            "Memory of each process for prices, shared by all requests; `0` keeps none.",
+            "Memory of each process for cached prices, which all requests share; `0` disables the cache.",
             shown="256MiB",
         ),
     )
@@ -230,67 +238,70 @@ class Settings:
         default="primary",
         metadata=_manual(
             one_of("primary", "secondaries"),
-            "Members that queries read prices from; `secondaries` are read causally after the publish, and the primary "
-            "is asked for what they do not answer in time.",
+            "Members that queries read prices from: `primary` or `secondaries`. Reads on secondaries are causally "
+            "after the publish, and fall back to the primary if a secondary does not answer in time.",
         ),
     )
     max_scan: int = field(
         default=1_000_000,
         metadata=_manual(
             whole(1, 999_999_999),
-            "Records that a filter or an order of prices may read; more is refused.",
+            "Maximum records that a filter or an order of prices may read.",
         ),
     )
     grace_seconds: int = field(
         default=GRACE_SECONDS,
-        metadata=_manual(whole(0, 604_800), "A version that was read within so many seconds is not retired."),
+        metadata=_manual(whole(0, 604_800), "Seconds after its last read during which a version does not expire."),
     )
     restore_seconds: int = field(
         default=RESTORE_SECONDS,
-        metadata=_manual(whole(0, 31_536_000), "For so many seconds a version that was retired can be brought back."),
+        metadata=_manual(whole(0, 31_536_000), "Seconds during which an expired version can be restored."),
     )
     response_cache_bytes: int = field(
         default=64 << 20,
-        metadata=_manual(size_or_none, "Answers that each process keeps, in bytes; `0` keeps none.", shown="64MiB"),
+        metadata=_manual(
+            size_or_none, "Memory of each process for cached responses; `0` disables the cache.", shown="64MiB"
+        ),
     )
     cache_max_age: int = field(
         default=0,
         metadata=_manual(
             whole(0, 86_400),
-            "Seconds for which caches may answer with a current version without asking whether it still is.",
+            "`max-age` of responses with the current version: seconds for which caches may use them unvalidated.",
         ),
     )
     cache_stale_while_revalidate: int = field(
         default=0,
-        metadata=_manual(whole(0, 86_400), "Seconds for which they may go on doing so while they ask."),
+        metadata=_manual(
+            whole(0, 86_400),
+            "`stale-while-revalidate` of these responses: seconds for which caches may use them while they revalidate.",
+        ),
     )
     trusted_documents: Path | None = field(
         default=None,
-        metadata=_manual(
-            path, "JSON file of documents by their ids, which clients may send as `documentId`.", shown=""
-        ),
+        metadata=_manual(path, "JSON file of documents by id, which clients may send as `documentId`.", shown=""),
     )
     trusted_documents_only: bool = field(
         default=False,
-        metadata=_manual(yes_no, "Whether documents that are not in that file are refused.", shown="false"),
+        metadata=_manual(yes_no, "Whether documents that are not in that file are rejected.", shown="false"),
     )
     log_format: str = field(
         default="auto",
-        metadata=_manual(one_of("auto", "json", "human"), "`json`, `human`, or `auto`: human on a terminal."),
+        metadata=_manual(one_of("auto", "json", "human"), "`json`, `human`, or `auto` for `human` on a terminal."),
     )
     log_level: str = field(
         default="info",
         metadata=_manual(
             one_of("critical", "error", "warning", "info", "debug"),
-            "Least severe messages logged: `critical`, `error`, `warning`, `info` or `debug`.",
+            "Minimum level of logged messages: `critical`, `error`, `warning`, `info` or `debug`.",
         ),
     )
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str]) -> "Settings":
-        """Read the settings that `environ` holds; a variable that is empty counts as unset.
+        """Read the settings from `environ`. An empty variable counts as unset.
 
-        Raises `SettingsError` for every value that cannot be used and every unknown `PRICEBOOK_` variable.
+        Raises `SettingsError` with every invalid value and every unknown `PRICEBOOK_` variable.
         """
         values: dict[str, Any] = {"data_dir": _default_data_dir(environ)}
         problems = _unknown(environ)
@@ -301,7 +312,7 @@ class Settings:
             try:
                 values[setting.name] = setting.metadata["read"](text)
             except ValueError as error:
-                problems.append(f'{_variable(setting.name)} is "{masked(text)}"; allowed is {error}.')
+                problems.append(f'{_variable(setting.name)} is "{masked(text)}"; it must be {error}.')
         settings = cls(**values)
         problems += settings._contradictions()
         if problems:
@@ -314,7 +325,7 @@ class Settings:
         return bool(Grants.of(self.anonymous.split()).reaches.keys() - {Scope.PRICES_READ})
 
     def limits(self) -> Limits:
-        """Return what documents and operations may be."""
+        """Return the limits of documents and operations."""
         return Limits(
             self.max_tokens,
             self.max_depth,
@@ -329,18 +340,18 @@ class Settings:
         problems = []
         if self.jwt_keys is not None and (self.jwt_issuer is None or self.jwt_audience is None):
             problems.append(
-                "PRICEBOOK_JWT_KEYS is set without PRICEBOOK_JWT_ISSUER and PRICEBOOK_JWT_AUDIENCE: set both, or every "
-                "token of that issuer would be taken."
+                "PRICEBOOK_JWT_KEYS is set without PRICEBOOK_JWT_ISSUER and PRICEBOOK_JWT_AUDIENCE. Set both; "
+                "otherwise tokens for other services would be accepted."
             )
         if self.is_open and not is_loopback(self.host):
             problems.append(
-                f'PRICEBOOK_ANONYMOUS is "{self.anonymous}" and PRICEBOOK_HOST is "{self.host}": without credentials '
-                "more than prices:read is for loopback only."
+                f'PRICEBOOK_ANONYMOUS is "{self.anonymous}" and PRICEBOOK_HOST is "{self.host}". Without credentials, '
+                "scopes other than prices:read are allowed on loopback only."
             )
         return problems
 
     def to_environment(self) -> dict[str, str]:
-        """Return the variables that give another process these settings: the inverse of `from_environment`."""
+        """Return variables that configure another process in the same way: the inverse of `from_environment`."""
         values = {_variable(setting.name): getattr(self, setting.name) for setting in fields(self)}
         return {name: str(value) for name, value in values.items() if value is not None}
 
@@ -356,16 +367,16 @@ def _variable(field_name: str) -> str:
 
 
 def _unknown(environ: Mapping[str, str]) -> list[str]:
-    """One line for each `PRICEBOOK_` variable that no program knows, with the name that was perhaps meant."""
+    """Return a line for each unknown `PRICEBOOK_` variable, with the most similar known one."""
     known = [variable.name for variable in VARIABLES]
-    endings = [name.removeprefix(PREFIX) for name in known]
+    suffixes = [name.removeprefix(PREFIX) for name in known]
     problems = []
     for name in sorted(environ.keys() - {*known, *_CLIENT_VARIABLES}):
         if not name.startswith(PREFIX) or name.startswith("PRICEBOOK_TEST_"):
             continue
-        near = difflib.get_close_matches(name.removeprefix(PREFIX), endings, n=1)
-        advice = f"did you mean {PREFIX}{near[0]}?" if near else f"allowed are {', '.join(known)}."
-        problems.append(f'{name} (now "{masked(environ[name])}") is not a setting; {advice}')
+        similar = difflib.get_close_matches(name.removeprefix(PREFIX), suffixes, n=1)
+        advice = f"Did you mean {PREFIX}{similar[0]}?" if similar else f"The settings are {', '.join(known)}."
+        problems.append(f'{name} (set to "{masked(environ[name])}") is not a setting. {advice}')
     return problems
 
 
@@ -376,4 +387,4 @@ def _described(setting: Field[Any]) -> Variable:
 
 
 VARIABLES = tuple(map(_described, fields(Settings)))
-"""Every setting, in the order of the manual."""
+"""All settings, in the order of the manual."""

@@ -11,7 +11,7 @@ BLOCK_BYTES = 256 * 1024
 """Number of bytes split at once, in less than a millisecond."""
 
 MAX_ATTEMPTS = 8
-"""How many possible ends of a row are tried in a block. What looks like the end of a row may be within one."""
+"""How many possible ends of a row are tried in a block. Text that looks like the end of a row may be within one."""
 
 _decode_rows = msgspec.json.Decoder(list[msgspec.Raw]).decode
 

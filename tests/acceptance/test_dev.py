@@ -149,4 +149,4 @@ def test_a_taken_port_is_named_with_the_option_to_change_it(tmp_path: Path) -> N
 def test_a_bad_setting_is_one_line(tmp_path: Path) -> None:
     with dev(tmp_path, PRICEBOOK_WORKERS="many") as run:
         assert run.wait() == 2
-    assert run.said == 'Error: PRICEBOOK_WORKERS is "many"; allowed is a whole number from 1 to 64.\n'
+    assert run.said == 'Error: PRICEBOOK_WORKERS is "many"; it must be a whole number from 1 to 64.\n'

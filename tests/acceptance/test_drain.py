@@ -18,7 +18,7 @@ from websockets.typing import Subprotocol
 from storage import Store
 from tests.acceptance.command import Command, running, wait_for_end
 from tests.acceptance.test_live import PUBLISHED
-from tests.stack.asking import Asked, asking
+from tests.stack.requests import RequestLog, sending
 from tests.storage.factories import create
 from tests.waiting import DEADLINE_SECONDS, until
 
@@ -49,7 +49,7 @@ def serving(
         yield run, url[1]
 
 
-async def is_refused(asked: Asked, clients: int) -> bool:
+async def is_refused(asked: RequestLog, clients: int) -> bool:
     return asked.refused == clients
 
 
@@ -72,7 +72,7 @@ async def test_every_request_is_answered_until_the_balancer_has_turned_elsewhere
     tmp_path: Path, environ: dict[str, str]
 ) -> None:
     with serving(tmp_path, environ) as (run, url):
-        async with httpx.AsyncClient(trust_env=False) as http, asking(url, 20) as asked:
+        async with httpx.AsyncClient(trust_env=False) as http, sending(url, 20) as asked:
             await until(lambda: asked.has(100), "answered")
             assert (await http.get(f"{url}/readyz")).status_code == 200
             assert asked.closing == 0
@@ -124,7 +124,7 @@ async def test_subscriptions_are_completed_as_their_protocols_have_it(tmp_path: 
 async def test_workers_are_replaced_one_at_a_time_and_no_request_fails(tmp_path: Path, environ: dict[str, str]) -> None:
     with serving(tmp_path, environ, workers=2) as (run, url):
         before = workers_of(run)
-        async with asking(url, 20) as asked:
+        async with sending(url, 20) as asked:
             await until(lambda: asked.has(100), "answered")
             run.process.send_signal(signal.SIGHUP)
             await asyncio.to_thread(run.listen_until, "All workers were replaced.")

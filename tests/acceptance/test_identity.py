@@ -133,7 +133,7 @@ async def test_the_command_line_says_where_credentials_go(http: httpx.AsyncClien
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
-        (["create", "x", "--scope", "prices:steal"], "is no grant"),
+        (["create", "x", "--scope", "prices:steal"], "is not a grant"),
         (["create", "x"], "Missing option '--scope'"),
         (["create", "anonymous", "--scope", "admin"], "cannot name a caller"),
     ],

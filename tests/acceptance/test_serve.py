@@ -40,6 +40,6 @@ def test_settings_that_are_wrong_are_told_line_by_line(tmp_path: Path) -> None:
     with running(tmp_path, "serve", PRICEBOOK_PORT="80o0", PRICEBOOK_PROT="1") as run:
         assert run.wait() == 2
     assert run.said.splitlines() == [
-        'Error: PRICEBOOK_PROT (now "1") is not a setting; did you mean PRICEBOOK_PORT?',
-        'PRICEBOOK_PORT is "80o0"; allowed is a whole number from 0 to 65535.',
+        'Error: PRICEBOOK_PROT (set to "1") is not a setting. Did you mean PRICEBOOK_PORT?',
+        'PRICEBOOK_PORT is "80o0"; it must be a whole number from 0 to 65535.',
     ]

@@ -90,7 +90,7 @@ async def test_switching_to_the_other_colour_and_back(
     with servers(tmp_path / "blue", 2, environ) as blue:
         async with under_load(balancer.url) as (reads, batches):
             for colour in (blue, green):
-                await asyncio.to_thread(balancer.turn_to, urls(colour))
+                await asyncio.to_thread(balancer.switch_to, urls(colour))
                 responses, published = reads.responses, len(batches.published)
                 await until(functools.partial(reads.has, responses + 200), "read")
                 await until(functools.partial(batches.has, published + 1), "published")

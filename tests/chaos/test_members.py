@@ -102,7 +102,7 @@ async def test_reads_continue_and_nothing_is_lost(
         await faults.inject("secondary killed", secondary.kill)
         secondary.restart()
         primary = await asyncio.to_thread(replica_set.primary)
-        await faults.inject("primary isolated", primary.cut_off)
+        await faults.inject("primary isolated", primary.isolate)
         await faults.inject("primary reconnected", primary.heal)
         published = len(batches.published)
         await until(lambda: batches.has(published + 2), "published")

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.stack.connections import Answered, Connection
+from tests.stack.connections import Connection, Response
 from tests.stack.edge import Edge, edge, free_port
 
 Head = dict[str, str]
@@ -89,12 +89,12 @@ async def before(
         yield await asyncio.to_thread(stack.enter_context, started), stubs
 
 
-async def get(url: str, target: str = "/graphql?query=one", **headers: str) -> Answered:
+async def get(url: str, target: str = "/graphql?query=one", **headers: str) -> Response:
     async with Connection(url) as connection:
         return await connection.get(target, **headers)
 
 
-async def post(url: str) -> Answered:
+async def post(url: str) -> Response:
     async with Connection(url) as connection:
         return await connection.post({"query": "{ a }"})
 
@@ -173,7 +173,7 @@ async def test_what_was_sent_and_may_have_been_done_is_not_repeated(tmp_path: Pa
 
 async def test_what_could_not_be_sent_is_sent_to_another_server(tmp_path: Path) -> None:
     async with before(tmp_path, fine) as (balancer, [stub]):
-        await asyncio.to_thread(balancer.turn_to, [f"http://127.0.0.1:{free_port()}", stub.url])
+        await asyncio.to_thread(balancer.switch_to, [f"http://127.0.0.1:{free_port()}", stub.url])
         assert [(await post(balancer.url)).status for _ in range(6)] == [200] * 6
 
 

@@ -1,4 +1,4 @@
-"""The configuration of nginx as the chart has it, rendered by the real helm."""
+"""The nginx configuration of the chart, rendered by helm."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -8,7 +8,7 @@ from helm.check import render
 
 
 def nginx_conf(edge: Mapping[str, Any], settings: Mapping[str, Any]) -> str:
-    """Return the configuration with these values of `edge` and `settings`."""
+    """Return the configuration for values of `edge` and `settings`."""
     values = {"edge": {"enabled": True, **edge}, "settings": {**settings}, "mongodb": {"uri": "mongodb://127.0.0.1"}}
     [manifest] = render(tools.helm(), None, values, "--show-only", "templates/edge/configmap.yaml")
     conf: str = manifest["data"]["nginx.conf"]

@@ -1,4 +1,4 @@
-"""Clients that work for as long as a test's body runs."""
+"""Runs clients in the background of a test."""
 
 import asyncio
 from collections.abc import AsyncIterator, Coroutine, Iterable
@@ -6,8 +6,8 @@ from contextlib import asynccontextmanager
 
 
 @asynccontextmanager
-async def at_work(clients: Iterable[Coroutine[None, None, None]]) -> AsyncIterator[None]:
-    """Run them, and end them with the body. An error of one of them is raised then."""
+async def running(clients: Iterable[Coroutine[None, None, None]]) -> AsyncIterator[None]:
+    """Run clients until the body ends, then cancel them. Raises the first error of a client."""
     tasks = [asyncio.create_task(client) for client in clients]
     try:
         yield

@@ -1,4 +1,4 @@
-"""A connection as a balancer or a browser keeps it: used again and again, and made anew when it was closed."""
+"""A persistent connection, as of a load balancer or a browser: reused, and reopened after it was closed."""
 
 import asyncio
 import json
@@ -9,8 +9,8 @@ from urllib.parse import urlsplit
 
 
 @dataclass(frozen=True, slots=True)
-class Answered:
-    """A whole answer."""
+class Response:
+    """A complete response."""
 
     status: int
     headers: dict[str, str]
@@ -18,7 +18,7 @@ class Answered:
 
     @property
     def is_last(self) -> bool:
-        """Whether the server closes the connection after it."""
+        """Whether the server closes the connection after this response."""
         return self.headers.get("connection") == "close"
 
     def json(self) -> Any:
@@ -26,10 +26,10 @@ class Answered:
 
 
 class Connection:
-    """Sends requests, one after the other. Raises `OSError` or `EOFError` where one has no whole answer.
+    """Sends requests, one after the other. Raises `OSError` or `EOFError` for an incomplete response.
 
-    With `resends` it does what browsers do (RFC 9112, section 9.3.1): where a connection that was used before is closed
-    without a byte of an answer, the request is sent again over another.
+    With `resends` it behaves as browsers do (RFC 9112, section 9.3.1): if a reused connection is closed before the
+    first byte of the response, the request is sent again over a new one.
     """
 
     def __init__(self, url: str, *, resends: bool = False) -> None:
@@ -53,49 +53,49 @@ class Connection:
             self._streams, self._was_used = None, False
 
     async def connect(self) -> None:
-        """Connect, unless it is."""
+        """Connect if not connected."""
         if self._streams is None:
             self._streams = await asyncio.open_connection(self._host, self._port, limit=1 << 20)
 
-    async def get(self, target: str, **headers: str) -> Answered:
-        return await self._ask("GET", target, None, headers)
+    async def get(self, target: str, **headers: str) -> Response:
+        return await self._request("GET", target, None, headers)
 
-    async def post(self, body: Any, **headers: str) -> Answered:
+    async def post(self, body: Any, **headers: str) -> Response:
         """Send JSON to the endpoint."""
-        return await self._ask("POST", "/graphql", json.dumps(body).encode(), headers)
+        return await self._request("POST", "/graphql", json.dumps(body).encode(), headers)
 
-    async def _ask(self, method: str, target: str, body: bytes | None, headers: dict[str, str]) -> Answered:
+    async def _request(self, method: str, target: str, body: bytes | None, headers: dict[str, str]) -> Response:
         lines = [f"{method} {target} HTTP/1.1", f"host: {self._host}"]
         lines += [f"{name.replace('_', '-')}: {value}" for name, value in headers.items()]
         if body is not None:
             lines += ["content-type: application/json", f"content-length: {len(body)}"]
         request = "\r\n".join([*lines, "", ""]).encode() + (body or b"")
-        may_be_idle = self._resends and self._was_used
+        may_be_stale = self._resends and self._was_used
         try:
-            return await self._answer(request)
+            return await self._send(request)
         except (ConnectionError, asyncio.IncompleteReadError) as error:
             has_begun = isinstance(error, asyncio.IncompleteReadError) and error.partial
-            if not may_be_idle or has_begun:
+            if not may_be_stale or has_begun:
                 raise
-            return await self._answer(request)
+            return await self._send(request)
 
-    async def _answer(self, request: bytes) -> Answered:
+    async def _send(self, request: bytes) -> Response:
         await self.connect()
         assert self._streams
         reader, writer = self._streams
         try:
             writer.write(request)
-            answer = await _read(reader)
+            response = await _read(reader)
         except BaseException:
             self.close()
             raise
         self._was_used = True
-        if answer.is_last:
+        if response.is_last:
             self.close()
-        return answer
+        return response
 
 
-async def _read(reader: asyncio.StreamReader) -> Answered:
+async def _read(reader: asyncio.StreamReader) -> Response:
     start, *lines = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").splitlines()
     headers: dict[str, str] = {}
     for name, _, value in (line.partition(": ") for line in lines if line):
@@ -108,4 +108,4 @@ async def _read(reader: asyncio.StreamReader) -> Answered:
         await reader.readexactly(2)
     else:
         body = await reader.readexactly(int(headers.get("content-length", "0")))
-    return Answered(int(start.split()[1]), headers, body)
+    return Response(int(start.split()[1]), headers, body)

@@ -1,4 +1,4 @@
-"""nginx as the chart has it, in front of servers on this machine."""
+"""nginx with the configuration of the chart, in front of servers on this machine."""
 
 import os
 import shutil
@@ -14,11 +14,12 @@ import pytest
 
 from tests.stack.chart import nginx_conf
 
-ROTATED_SECONDS = 0.3
+RELOAD_SECONDS = 0.3
+"""Time that nginx needs to reload its configuration."""
 
 
 class Edge:
-    """A load balancer and caching server; `turn_to` moves all traffic to other servers, as a changed value does."""
+    """A caching load balancer. `switch_to` moves all traffic to other servers, as a changed chart value does."""
 
     def __init__(self, folder: Path, servers: Sequence[str], settings: Mapping[str, object], **values: object) -> None:
         self._folder = folder
@@ -35,11 +36,11 @@ class Edge:
         self._process = subprocess.Popen(command, stdout=self._log, stderr=self._log)
         wait_for_port(port)
 
-    def turn_to(self, servers: Sequence[str]) -> None:
-        """Send what comes from now on to these."""
+    def switch_to(self, servers: Sequence[str]) -> None:
+        """Route new requests to these servers."""
         self._configure(servers)
         self._process.send_signal(signal.SIGHUP)
-        time.sleep(ROTATED_SECONDS)
+        time.sleep(RELOAD_SECONDS)
 
     def stop(self) -> None:
         self._process.send_signal(signal.SIGQUIT)
@@ -52,7 +53,7 @@ class Edge:
 
     @property
     def log(self) -> str:
-        """What it complained of."""
+        """The error log."""
         return (self._folder / "log").read_text()
 
     def _configure(self, servers: Sequence[str]) -> None:
@@ -64,12 +65,12 @@ class Edge:
 def edge(
     folder: Path, servers: Sequence[str], settings: Mapping[str, object] | None = None, **values: object
 ) -> Iterator[Edge]:
-    """An edge of these servers, with values of `edge` and `settings`; skips where nginx is not at hand.
+    """Run an edge for these servers, with values of `edge` and `settings`; skip the test if nginx is not installed.
 
-    Answers may be kept for a second unless the settings say otherwise.
+    By default responses are cached for a second.
     """
     if not shutil.which("nginx"):
-        pytest.skip("The load balancer is nginx, and it is not on the PATH.")
+        pytest.skip("nginx, the load balancer, is not on the PATH.")
     folder.mkdir(exist_ok=True)
     running = Edge(folder, servers, {"cacheMaxAge": 1, **(settings or {})}, **values)
     try:
@@ -94,4 +95,4 @@ def wait_for_port(port: int) -> None:
             time.sleep(0.02)
         else:
             return
-    raise AssertionError(f"Nobody listens on port {port}.")
+    raise AssertionError(f"No process listens on port {port}.")

@@ -14,8 +14,8 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import quote
 
-from tests.stack.clients import at_work
-from tests.stack.connections import Answered, Connection
+from tests.stack.clients import running
+from tests.stack.connections import Connection, Response
 
 PRICE_LIST = "shop"
 SKUS = [f"sku-{number:05}" for number in range(5000)]
@@ -55,7 +55,7 @@ class ReadResults:
 async def reading(url: str, clients: int) -> AsyncIterator[ReadResults]:
     """Read during the body, half of the requests by GET."""
     reads = ReadResults()
-    async with at_work(_read(url, reads, random.Random(number)) for number in range(clients)):
+    async with running(_read(url, reads, random.Random(number)) for number in range(clients)):
         yield reads
 
 
@@ -76,7 +76,7 @@ async def _read(url: str, reads: ReadResults, generator: random.Random) -> None:
             _check(response, reads)
 
 
-async def _request(connection: Connection, generator: random.Random) -> Answered:
+async def _request(connection: Connection, generator: random.Random) -> Response:
     skus = generator.sample(SKUS[:20], 3) if generator.random() < 0.5 else generator.sample(SKUS, 5)
     query = READ % ", ".join(json.dumps(sku) for sku in sorted(skus))
     if generator.random() < 0.5:
@@ -84,7 +84,7 @@ async def _request(connection: Connection, generator: random.Random) -> Answered
     return await connection.post({"query": query})
 
 
-def _check(response: Answered, reads: ReadResults) -> None:
+def _check(response: Response, reads: ReadResults) -> None:
     try:
         snapshot = response.json()["data"]["snapshot"]
         amounts = {price["amount"] for price in snapshot["pricesBySku"]}
@@ -131,7 +131,7 @@ async def publish(connection: Connection, number: int, batches: BatchResults, pr
     request = batch(number, price_list)
     started = asyncio.get_running_loop().time()
     while str(number) not in batches.published:
-        response: Answered | None = None
+        response: Response | None = None
         try:
             response = await connection.post(request)
             payload = response.json()["data"]["publishBatch"]

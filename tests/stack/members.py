@@ -1,7 +1,7 @@
-"""A replica set whose members can be killed and cut off, each from all others.
+"""A replica set whose members can be killed, and isolated from all others.
 
-Where the machine allows it they live in network namespaces (`tests.stack.namespaces`), which nothing is let through to;
-elsewhere a member that is cut off is held by SIGSTOP, so that it hears and says nothing.
+The members run in network namespaces (`tests.stack.namespaces`) if the machine supports them, and are isolated by
+blocking their traffic. Otherwise a member is isolated by pausing it with SIGSTOP.
 """
 
 import shutil
@@ -21,12 +21,12 @@ from tests.stack.edge import free_port
 
 START_SECONDS = 60
 SETTINGS = {"electionTimeoutMillis": 4_000, "heartbeatIntervalMillis": 500, "heartbeatTimeoutSecs": 3}
-"""As docs/runbook.md has it for production: MongoDB's own 10 s are for members on different continents."""
+"""The settings that docs/runbook.md recommends: MongoDB's default of 10 s suits members on different continents."""
 SET = "chaos"
 
 
 class Member:
-    """A mongod; in a namespace, if it is given one."""
+    """A mongod, in a network namespace if it is given one."""
 
     def __init__(self, folder: Path, namespace: namespaces.Namespace | None) -> None:
         self._folder = folder
@@ -35,8 +35,8 @@ class Member:
         self.address = (namespace.host, namespaces.PORT) if namespace else ("127.0.0.1", free_port())
         self.process = self._start()
 
-    def cut_off(self) -> None:
-        """Let nothing through to it, nor from it."""
+    def isolate(self) -> None:
+        """Block all traffic to and from the member."""
         if self._namespace:
             self._namespace.close()
         else:
@@ -64,13 +64,13 @@ class Member:
         options = ["--dbpath", str(self._folder), "--replSet", SET, "--port", str(port), "--quiet"]
         options += ["--bind_ip", ",".join(dict.fromkeys(("127.0.0.1", host)))]
         options += ["--oplogSize", "64", "--wiredTigerCacheSizeGB", "0.25", "--nounixsocket"]
-        within = self._namespace.command if self._namespace else []
+        prefix = self._namespace.command if self._namespace else []
         with (self._folder / "log").open("ab") as log:
-            return subprocess.Popen([*within, str(find_mongod()), *options], stdout=log, stderr=log)
+            return subprocess.Popen([*prefix, str(find_mongod()), *options], stdout=log, stderr=log)
 
 
 class Members:
-    """The members of a set."""
+    """The members of a replica set."""
 
     def __init__(self, members: Sequence[Member]) -> None:
         self._members = members
@@ -78,16 +78,16 @@ class Members:
         self.uri = f"mongodb://{addresses}/?replicaSet={SET}"
 
     def primary(self) -> Member:
-        """The primary that a majority follows, when there is one."""
+        """Wait for a primary that a majority follows and return it."""
         found: list[Member] = []
 
-        def looked() -> bool:
+        def find() -> bool:
             with MongoClient[dict[str, Any]](self.uri, serverSelectionTimeoutMS=1000) as client, suppress(PyMongoError):
                 client.admin.command("ping")
                 found.extend(each for each in self._members if client.primary == each.address)
             return bool(found)
 
-        assert wait_for(looked, START_SECONDS), "no primary"
+        assert wait_for(find, START_SECONDS), "no primary"
         return found[0]
 
     def secondary(self) -> Member:
@@ -95,10 +95,10 @@ class Members:
         return next(each for each in self._members if each is not primary)
 
     def initiate(self) -> None:
-        """Make them a set."""
+        """Initiate the replica set."""
         hosts = [{"_id": number, "host": ":".join(map(str, each.address))} for number, each in enumerate(self._members)]
 
-        def initiated() -> bool:
+        def initiate() -> bool:
             with MongoClient[dict[str, Any]](
                 *self._members[0].address, directConnection=True, serverSelectionTimeoutMS=1000
             ) as client:
@@ -108,20 +108,20 @@ class Members:
                     return False
             return True
 
-        assert wait_for(initiated, START_SECONDS), "not initiated"
+        assert wait_for(initiate, START_SECONDS), "not initiated"
         self.primary()
 
 
 @contextmanager
 def members(folder: Path, number: int) -> Iterator[Members]:
-    """A replica set of so many members."""
+    """Run a replica set of `number` members."""
     with ExitStack() as stack:
         stack.callback(shutil.rmtree, folder, ignore_errors=True)
-        apart = [None] * number if not namespaces.can_be_made() else stack.enter_context(namespaces.connected(number))
+        hosts = stack.enter_context(namespaces.connected(number)) if namespaces.are_supported() else [None] * number
         started: list[Member] = []
-        for each, namespace in enumerate(apart):
-            started.append(Member(folder / str(each), namespace))
+        for index, namespace in enumerate(hosts):
+            started.append(Member(folder / str(index), namespace))
             stack.callback(started[-1].end)
-        found = Members(started)
-        found.initiate()
-        yield found
+        replica_set = Members(started)
+        replica_set.initiate()
+        yield replica_set

@@ -1,6 +1,6 @@
-"""Network namespaces, connected by a bridge on this machine, in a private network; all of it goes at the end.
+"""Network namespaces that a bridge connects to a private network on this machine. All are deleted at the end.
 
-Wants root and iproute2.
+Requires root and iproute2.
 """
 
 import os
@@ -11,11 +11,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
 PORT = 27017
-"""In a namespace of its own everybody has the same."""
+"""The port of each member: the same, since each has its own namespace."""
 
 
-def can_be_made() -> bool:
-    """Whether this machine lets its tests make namespaces."""
+def are_supported() -> bool:
+    """Return whether tests can create namespaces on this machine."""
     if os.geteuid() != 0 or not shutil.which("ip"):
         return False
     name = f"pb{secrets.token_hex(3)}"
@@ -30,7 +30,7 @@ def ip(*arguments: str) -> None:
 
 
 class Namespace:
-    """A host of its own, which can be cut off."""
+    """A host in the private network, which can be isolated."""
 
     def __init__(self, bridge: str, network: str, number: int) -> None:
         self._name = f"{bridge}m{number}"
@@ -39,12 +39,12 @@ class Namespace:
         ip("netns", "add", self._name)
         ip("link", "add", self._name, "type", "veth", "peer", "name", "eth0", "netns", self._name)
         ip("link", "set", self._name, "master", bridge, "up")
-        for inside in (["addr", "add", f"{self.host}/24", "dev", "eth0"], ["link", "set", "eth0", "up"]):
-            ip("-n", self._name, *inside)
+        for arguments in (["addr", "add", f"{self.host}/24", "dev", "eth0"], ["link", "set", "eth0", "up"]):
+            ip("-n", self._name, *arguments)
         ip("-n", self._name, "link", "set", "lo", "up")
 
     def close(self) -> None:
-        """Let nothing through to it, nor from it."""
+        """Block all traffic to and from the host."""
         ip("link", "set", self._name, "down")
 
     def open(self) -> None:
@@ -52,23 +52,23 @@ class Namespace:
 
     def end(self) -> None:
         ip("netns", "del", self._name)
-        with suppress(subprocess.CalledProcessError):  # it goes with its namespace, sooner or later
+        with suppress(subprocess.CalledProcessError):  # deleted with its namespace, maybe already
             ip("link", "del", self._name)
 
 
 @contextmanager
 def connected(number: int) -> Iterator[list[Namespace]]:
-    """So many namespaces that reach each other, and are reached from this machine."""
+    """Create `number` namespaces that can reach each other and this machine."""
     token = secrets.token_hex(2)
     bridge, network = f"pb{token}", f"10.{200 + secrets.randbelow(50)}.{secrets.randbelow(250)}"
-    made: list[Namespace] = []
+    created: list[Namespace] = []
     ip("link", "add", bridge, "type", "bridge")
     try:
         ip("addr", "add", f"{network}.1/24", "dev", bridge)
         ip("link", "set", bridge, "up")
-        made.extend(Namespace(bridge, network, each) for each in range(number))
-        yield made
+        created.extend(Namespace(bridge, network, each) for each in range(number))
+        yield created
     finally:
-        for each in made:
+        for each in created:
             each.end()
         ip("link", "del", bridge)

@@ -1,4 +1,4 @@
-"""The code of the last release, as it was: the newest tag, or commit, that says so (CONTRIBUTING.md, "Releases")."""
+"""The code of the last release: that of the newest release tag or commit (CONTRIBUTING.md, "Releases")."""
 
 import io
 import shutil
@@ -14,11 +14,11 @@ PACKAGES = ("graph", "loaders", "storage", "pyproject.toml")
 
 
 def last_release(folder: Path) -> Path:
-    """Lay the code of the last release into a folder and return that; skips in a checkout that does not have it."""
+    """Extract the last release into a folder and return it; skip the test if the checkout has no release."""
     revision = _git("describe", "--tags", "--abbrev=0", "--match", "v[0-9]*")
     revision = revision or _git("log", "-1", "--format=%H", "--extended-regexp", "--grep", "^Release [0-9.]+$")
     if not revision:
-        pytest.skip("This checkout has no release: neither a tag nor a commit of that name.")
+        pytest.skip("This checkout has neither a tag nor a commit of a release.")
     archive = subprocess.run(
         ["git", "-C", ROOT, "archive", revision.decode().strip(), *PACKAGES], check=True, capture_output=True
     )
@@ -28,7 +28,7 @@ def last_release(folder: Path) -> Path:
 
 
 def _git(*arguments: str) -> bytes:
-    """What git says; nothing where it fails, or is not there."""
+    """Return the output of git; empty if it fails or is not installed."""
     if not shutil.which("git"):
         return b""
     return subprocess.run(["git", "-C", ROOT, *arguments], check=False, capture_output=True).stdout

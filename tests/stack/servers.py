@@ -1,4 +1,4 @@
-"""Servers of `pricebook serve`, one colour of them or two, on the ports that they keep over their restarts."""
+"""Processes of `pricebook serve`, which keep their ports when they restart."""
 
 import os
 import re
@@ -16,12 +16,12 @@ from tests.stack.edge import free_port
 
 ROOT = Path(__file__).parents[2]
 
-READY_SECONDS = 60
-END_SECONDS = 60
+READY_TIMEOUT_SECONDS = 60
+STOP_TIMEOUT_SECONDS = 60
 
 
 class Server:
-    """A server process, of the code in `root`."""
+    """A server process that runs the code in `root`."""
 
     def __init__(self, log: Path, environ: dict[str, str], root: Path = ROOT) -> None:
         self.log = log
@@ -33,7 +33,7 @@ class Server:
         self.process = self._start()
 
     def wait_until_ready(self) -> None:
-        deadline = time.monotonic() + READY_SECONDS
+        deadline = time.monotonic() + READY_TIMEOUT_SECONDS
         while time.monotonic() < deadline:
             try:
                 if httpx.get(f"{self.url}/readyz", trust_env=False).is_success:
@@ -45,14 +45,14 @@ class Server:
         raise AssertionError(self.log.read_text())
 
     def restart(self) -> None:
-        """End it as a deploy does, and start it anew; returns when it is ready."""
+        """Stop the server with SIGTERM, as a deployment does, start it again and wait until it is ready."""
         self.stop(signal.SIGTERM)
         self.process = self._start()
         self.wait_until_ready()
 
     def stop(self, number: signal.Signals = signal.SIGINT) -> None:
         self.process.send_signal(number)
-        code = self.process.wait(END_SECONDS)
+        code = self.process.wait(STOP_TIMEOUT_SECONDS)
         assert code == 0, f"{code}: {self.log.read_text()}"
 
     @property
@@ -76,12 +76,12 @@ class Server:
 
 @contextmanager
 def servers(folder: Path, number: int, environ: dict[str, str], root: Path = ROOT) -> Iterator[list[Server]]:
-    """So many servers, all ready."""
+    """Run `number` servers and wait until all are ready."""
     folder.mkdir(exist_ok=True)
     with ExitStack() as stack:
         started = []
-        for place in range(number):
-            server = Server(folder / f"{place}.log", environ, root)
+        for index in range(number):
+            server = Server(folder / f"{index}.log", environ, root)
             stack.callback(_end, server)
             started.append(server)
         for server in started:
@@ -93,7 +93,7 @@ def _end(server: Server) -> None:
     if server.process.poll() is None:
         server.process.send_signal(signal.SIGINT)
         try:
-            server.process.wait(END_SECONDS)
+            server.process.wait(STOP_TIMEOUT_SECONDS)
         except subprocess.TimeoutExpired:
             server.process.kill()
             server.process.wait()

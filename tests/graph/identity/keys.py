@@ -1,4 +1,4 @@
-"""Tokens for tests, and the keys that they are signed with."""
+"""Tokens for tests, and keys to sign them."""
 
 import json
 import time
@@ -25,13 +25,13 @@ class Signer:
         )
 
     def jwk(self) -> dict[str, Any]:
-        """The public half."""
+        """Return the public key as a JSON Web Key."""
         kind = ECAlgorithm if self.algorithm == "ES256" else RSAAlgorithm
-        known: dict[str, Any] = json.loads(kind.to_jwk(self.key.public_key()))
-        return {**known, "alg": self.algorithm, "use": "sig", **({"kid": self.key_id} if self.key_id else {})}
+        public: dict[str, Any] = json.loads(kind.to_jwk(self.key.public_key()))
+        return {**public, "alg": self.algorithm, "use": "sig", **({"kid": self.key_id} if self.key_id else {})}
 
     def token(self, *scopes: str, headers: dict[str, Any] | None = None, **claims: Any) -> str:
-        """A token that is valid for a minute, unless `claims` say otherwise; one that is None is left out."""
+        """Return a token that is valid for a minute. `claims` override the defaults; None removes a claim."""
         all_claims = {
             "iss": ISSUER,
             "aud": AUDIENCE,

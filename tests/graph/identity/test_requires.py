@@ -1,4 +1,4 @@
-"""Every field of the schema that reads or changes something says which scope it needs."""
+"""Every field of the schema that reads or changes something declares the scope that it requires."""
 
 from collections.abc import Iterator
 
@@ -37,39 +37,39 @@ ROOTS = {
     "Subscription.published": {READ},
     "Subscription.batchProgress": {WRITE, OPERATE},
 }
-"""What each root field needs. A new field is put here by someone who has thought of it."""
+"""The scopes of each root field. Add new fields deliberately."""
 
 INSIDE = {"PriceList.pin", "PriceList.gates", "PriceList.retention", "PriceList.events", "Snapshot.batch"}
-"""Fields that need more than their parent does."""
+"""Fields that require more than their parent."""
 
 
-def fields(of: GraphQLSchema) -> Iterator[tuple[str, GraphQLField]]:
-    for type_ in of.type_map.values():
+def fields(schema: GraphQLSchema) -> Iterator[tuple[str, GraphQLField]]:
+    for type_ in schema.type_map.values():
         if isinstance(type_, GraphQLObjectType) and not type_.name.startswith("__"):
             for name, field in type_.fields.items():
                 yield f"{type_.name}.{name}", field
 
 
-def undeclared(of: GraphQLSchema) -> list[str]:
-    """The fields whose resolver declares nothing; one without a resolver shows an attribute of what was got."""
-    return [name for name, field in fields(of) if has_resolver(field) and need_of(field) is None]
+def undeclared(schema: GraphQLSchema) -> list[str]:
+    """Return the fields whose resolver declares no requirement. Fields without a resolver only read an attribute."""
+    return [name for name, field in fields(schema) if has_resolver(field) and requirement_of(field) is None]
 
 
 def has_resolver(field: GraphQLField) -> bool:
     return field.extensions[GraphQLCoreConverter.DEFINITION_BACKREF].base_resolver is not None
 
 
-def need_of(field: GraphQLField) -> Requirement | None:
+def requirement_of(field: GraphQLField) -> Requirement | None:
     resolver = field.extensions[GraphQLCoreConverter.DEFINITION_BACKREF].base_resolver
-    need: Requirement | None = getattr(resolver.wrapped_func, REQUIREMENT, None) if resolver else None
-    return need
+    requirement: Requirement | None = getattr(resolver.wrapped_func, REQUIREMENT, None) if resolver else None
+    return requirement
 
 
-def test_every_resolver_declares_what_it_needs() -> None:
+def test_every_resolver_declares_its_requirement() -> None:
     assert undeclared(build_schema()._schema) == []
 
 
-def test_a_field_that_declares_nothing_is_found() -> None:
+def test_a_field_without_a_declaration_is_found() -> None:
     @strawberry.type
     class Query:
         @strawberry.field
@@ -86,13 +86,16 @@ def test_a_field_that_declares_nothing_is_found() -> None:
     assert undeclared(strawberry.Schema(Query)._schema) == ["Query.forgotten"]
 
 
-def test_root_fields_need_what_they_are_meant_to() -> None:
+def test_root_fields_require_the_intended_scopes() -> None:
     built = build_schema()._schema
-    roots = [(name, need_of(field)) for name, field in fields(built) if name.split(".")[0] in ROOT_TYPES]
-    assert {name: need and set(need.scopes) for name, need in roots} == ROOTS
+    roots = [(name, requirement_of(field)) for name, field in fields(built) if name.split(".")[0] in ROOT_TYPES]
+    assert {name: required and set(required.scopes) for name, required in roots} == ROOTS
 
 
-def test_what_is_for_those_who_work_on_a_list_needs_more_than_its_parent() -> None:
+def test_the_internals_of_a_list_require_more_than_their_parent() -> None:
     built = build_schema()._schema
-    found = {name: set(need.scopes) for name, field in fields(built) if (need := need_of(field)) and need.scopes}
-    assert found == {**ROOTS, **{name: {WRITE, OPERATE} for name in INSIDE}}
+    declared = ((name, requirement_of(field)) for name, field in fields(built))
+    assert {name: set(required.scopes) for name, required in declared if required and required.scopes} == {
+        **ROOTS,
+        **{name: {WRITE, OPERATE} for name in INSIDE},
+    }

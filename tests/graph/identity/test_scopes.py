@@ -1,4 +1,4 @@
-"""Scopes: granted for all lists, for one, or for those whose names begin alike; none is had that was not granted."""
+"""Scopes: granted for all lists, for one, or for lists by prefix, and for no other list."""
 
 import pytest
 from hypothesis import given
@@ -17,30 +17,30 @@ INCLUDED = {
 }
 
 
-def written(scope: Scope, name: str | None, prefix: bool) -> str:
+def format_grant(scope: Scope, name: str | None, prefix: bool) -> str:
     return scope if name is None else f"{scope}:{name}{'*' if prefix else ''}"
 
 
 @given(st.lists(grants, max_size=6), st.sampled_from(Scope), names)
-def test_a_scope_reaches_the_lists_that_any_grant_of_it_reaches_and_no_other(
+def test_a_scope_applies_to_exactly_the_lists_of_its_grants(
     granted: list[tuple[Scope, str | None, bool]], scope: Scope, price_list: str
 ) -> None:
     expected = any(
         scope in INCLUDED[each] and (name is None or price_list == name or (prefix and price_list.startswith(name)))
         for each, name, prefix in granted
     )
-    assert (price_list in Grants.of(written(*each) for each in granted).reach(scope)) is expected
+    assert (price_list in Grants.of(format_grant(*each) for each in granted).reach(scope)) is expected
 
 
 @pytest.mark.parametrize(
     "text",
     ["", "prices", "prices:write", "admin:", "admin:*", "admin:Shop", "admin:a b", "admin:a*b", "ADMIN", "admin\n"],
 )
-def test_what_is_no_grant_is_refused_and_told(text: str) -> None:
-    with pytest.raises(BadGrant, match="is no grant: use prices:read"):
+def test_an_invalid_grant_is_rejected(text: str) -> None:
+    with pytest.raises(BadGrant, match="is not a grant: use prices:read"):
         Grants.of([text])
 
 
-def test_scopes_of_other_services_are_passed_over_in_a_token() -> None:
+def test_scopes_of_other_services_in_a_token_are_ignored() -> None:
     known = Grants.known(["openid", "prices:read:shop", "mail:send"])
     assert known == Grants.of(["prices:read:shop"])

@@ -1,4 +1,4 @@
-"""Rates: nobody is let through more often than their bucket fills, whatever they send and whenever."""
+"""Rate limits: no caller exceeds the rate of their bucket."""
 
 import pytest
 from hypothesis import given
@@ -17,9 +17,7 @@ class Clock:
 
 
 @given(st.integers(1, 50), st.lists(st.floats(0, 0.2), max_size=200))
-def test_in_any_time_no_more_are_let_through_than_the_burst_and_what_the_rate_allows(
-    rate: int, pauses: list[float]
-) -> None:
+def test_no_interval_has_more_requests_than_the_burst_and_the_rate_allow(rate: int, pauses: list[float]) -> None:
     clock = Clock()
     buckets, taken = Rates(rate, clock), list[float]()
     for pause in pauses:
@@ -28,12 +26,12 @@ def test_in_any_time_no_more_are_let_through_than_the_burst_and_what_the_rate_al
             taken.append(clock.now)
     for first, begin in enumerate(taken):
         for last in range(first, len(taken)):
-            most = rate * BURST_SECONDS + rate * (taken[last] - begin) + 1e-6
-            assert last - first + 1 <= most + 1
+            limit = rate * BURST_SECONDS + rate * (taken[last] - begin) + 1e-6
+            assert last - first + 1 <= limit + 1
 
 
 @given(st.integers(1, 50))
-def test_who_waits_as_long_as_told_is_let_through(rate: int) -> None:
+def test_a_request_after_the_returned_wait_is_accepted(rate: int) -> None:
     clock = Clock()
     buckets = Rates(rate, clock)
     while not (wait := buckets.wait("ada")):
@@ -42,19 +40,19 @@ def test_who_waits_as_long_as_told_is_let_through(rate: int) -> None:
     assert buckets.wait("ada") == 0
 
 
-def test_one_caller_takes_nothing_from_another() -> None:
+def test_callers_have_separate_buckets() -> None:
     buckets = Rates(1, Clock())
     while not buckets.wait("ada"):
         pass
     assert buckets.wait("bob") == 0
 
 
-def test_a_rate_of_nothing_lets_everything_through() -> None:
+def test_a_rate_of_zero_means_no_limit() -> None:
     buckets = Rates(0, Clock())
     assert not any(buckets.wait("ada") for _ in range(1000))
 
 
-def test_callers_that_were_seen_long_ago_are_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_least_recent_callers_are_evicted(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(rates, "MAX_CALLERS", 3)
     buckets = Rates(1, Clock())
     for name in "abcdefgh":

@@ -1,4 +1,4 @@
-"""What is followed at once: of all and of each, and room that is given back."""
+"""The limits of concurrent subscriptions: per process and per caller."""
 
 from contextlib import ExitStack
 
@@ -8,7 +8,7 @@ from graph.limits.limits import OverLimit
 from graph.limits.subscriptions import Subscriptions
 
 
-def test_room_is_given_back() -> None:
+def test_a_subscription_that_ends_frees_its_slot() -> None:
     subscriptions = Subscriptions(1)
     for _ in range(3):
         with subscriptions.slot("ada"):
@@ -19,21 +19,21 @@ def test_room_is_given_back() -> None:
         pass
 
 
-def test_over_the_room_of_all_nobody_follows_more() -> None:
+def test_the_limit_of_a_process_applies_to_all_callers() -> None:
     subscriptions = Subscriptions(2)
     with subscriptions.slot("ada"), subscriptions.slot("bob"):
-        with pytest.raises(OverLimit, match="2 operations are followed, and 2 are allowed") as caught:
+        with pytest.raises(OverLimit, match="has 2 subscriptions; the limit is 2") as caught:
             subscriptions.slot("cyd").__enter__()
         assert (caught.value.code, caught.value.status) == ("TOO_MANY_SUBSCRIPTIONS", 429)
 
 
-def test_no_caller_takes_the_room_of_all_others() -> None:
-    subscriptions = Subscriptions(100, most_of_each=3)
-    with ExitStack() as followed:
+def test_one_caller_cannot_use_all_slots() -> None:
+    subscriptions = Subscriptions(100, limit_per_caller=3)
+    with ExitStack() as active:
         for _ in range(3):
-            followed.enter_context(subscriptions.slot("ada"))
-        with pytest.raises(OverLimit, match="You follow 3"):
+            active.enter_context(subscriptions.slot("ada"))
+        with pytest.raises(OverLimit, match="You have 3"):
             subscriptions.slot("ada").__enter__()
         with subscriptions.slot("bob"):
             pass
-    assert not subscriptions._followed
+    assert not subscriptions._active

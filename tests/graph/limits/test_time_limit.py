@@ -1,4 +1,4 @@
-"""The time limit of a query: it ends what waits too long, and changes nothing else."""
+"""The timeout of a query: it cancels a query that waits too long, and changes nothing else."""
 
 import asyncio
 from collections.abc import Callable, Coroutine
@@ -9,10 +9,10 @@ import pytest
 from graph.limits.limits import DEFAULT_LIMITS, OverLimit
 from graph.limits.time_limit import within
 
-SOON = replace(DEFAULT_LIMITS, seconds=0)
+NO_TIME = replace(DEFAULT_LIMITS, seconds=0)
 
 
-async def at_once() -> int:
+async def immediately() -> int:
     return 7
 
 
@@ -22,11 +22,11 @@ async def after_a_while() -> int:
     return 7
 
 
-async def for_another_task() -> int:
+async def in_another_task() -> int:
     return await asyncio.create_task(after_a_while())
 
 
-async def after_an_error_that_was_caught() -> int:
+async def after_a_caught_error() -> int:
     failing: asyncio.Future[int] = asyncio.get_running_loop().create_future()
     asyncio.get_running_loop().call_soon(failing.set_exception, KeyError("x"))
     try:
@@ -35,14 +35,14 @@ async def after_an_error_that_was_caught() -> int:
         return await after_a_while()
 
 
-@pytest.mark.parametrize("query", [at_once, after_a_while, for_another_task, after_an_error_that_was_caught])
+@pytest.mark.parametrize("query", [immediately, after_a_while, in_another_task, after_a_caught_error])
 async def test_a_query_in_time_is_answered(query: Callable[[], Coroutine[None, None, int]]) -> None:
     assert await within(DEFAULT_LIMITS, query()) == 7
 
 
 @pytest.mark.parametrize("waits", [False, True])
 @pytest.mark.parametrize("error", [ZeroDivisionError, TimeoutError, asyncio.CancelledError])
-async def test_the_errors_of_a_query_are_its_own(error: type[BaseException], *, waits: bool) -> None:
+async def test_errors_of_a_query_are_propagated(error: type[BaseException], *, waits: bool) -> None:
     async def failing() -> None:
         if waits:
             await asyncio.sleep(0)
@@ -52,7 +52,7 @@ async def test_the_errors_of_a_query_are_its_own(error: type[BaseException], *, 
         await within(DEFAULT_LIMITS, failing())
 
 
-async def test_a_query_that_waits_too_long_is_ended_and_the_caller_told() -> None:
+async def test_a_query_that_waits_too_long_is_cancelled_with_a_timeout() -> None:
     ended = asyncio.Event()
 
     async def waiting() -> None:
@@ -62,12 +62,12 @@ async def test_a_query_that_waits_too_long_is_ended_and_the_caller_told() -> Non
             ended.set()
 
     with pytest.raises(OverLimit) as caught:
-        await within(SOON, waiting())
+        await within(NO_TIME, waiting())
     assert caught.value.code == "QUERY_TIMEOUT"
     assert ended.is_set()
 
 
-async def test_who_is_cancelled_cancels_the_query() -> None:
+async def test_cancellation_cancels_the_query() -> None:
     began, ended = asyncio.Event(), asyncio.Event()
 
     async def waiting() -> None:

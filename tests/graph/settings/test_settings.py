@@ -1,4 +1,4 @@
-"""Settings: the environment of a process, read once, refused with one clear line where it is wrong."""
+"""Settings: the environment of a process, with a clear line for each invalid variable."""
 
 import re
 from pathlib import Path
@@ -13,7 +13,7 @@ from loaders import DEFAULT_CACHE_BYTES
 MANUAL = Path(__file__).parents[3] / "docs" / "settings.md"
 
 
-def refusal(**environ: str) -> str:
+def error_of(**environ: str) -> str:
     with pytest.raises(SettingsError) as caught:
         Settings.from_environment(environ)
     return str(caught.value)
@@ -43,22 +43,24 @@ def test_the_data_folder_follows_an_absolute_xdg_data_home(data_home: str, expec
 
 
 @pytest.mark.parametrize("text", ["67108864", "65536KiB", "64MiB", "64 mib", "67108864B"])
-def test_a_size_may_carry_a_unit(text: str) -> None:
+def test_a_size_may_have_a_unit(text: str) -> None:
     assert Settings.from_environment({"PRICEBOOK_MAX_BODY_BYTES": text}).max_body_bytes == 67_108_864
 
 
-def test_the_memory_for_prices_is_what_the_loaders_take_by_themselves() -> None:
+def test_the_default_size_of_the_cache_is_that_of_the_loaders() -> None:
     assert Settings().cache_bytes == DEFAULT_CACHE_BYTES
 
 
 @pytest.mark.parametrize("name", ["response_cache_bytes", "cache_bytes"])
-def test_a_cache_can_be_given_nothing(name: str) -> None:
+def test_a_cache_can_be_disabled(name: str) -> None:
     assert getattr(Settings.from_environment({f"PRICEBOOK_{name.upper()}": "0"}), name) == 0
 
 
-@pytest.mark.parametrize(("text", "meant"), [("true", True), ("YES", True), ("1", True), ("no", False), ("0", False)])
-def test_yes_and_no_may_be_said_in_several_ways(text: str, meant: bool) -> None:
-    assert Settings.from_environment({"PRICEBOOK_TRUSTED_DOCUMENTS_ONLY": text}).trusted_documents_only is meant
+@pytest.mark.parametrize(
+    ("text", "expected"), [("true", True), ("YES", True), ("1", True), ("no", False), ("0", False)]
+)
+def test_a_boolean_can_be_written_in_several_ways(text: str, expected: bool) -> None:
+    assert Settings.from_environment({"PRICEBOOK_TRUSTED_DOCUMENTS_ONLY": text}).trusted_documents_only is expected
 
 
 @pytest.mark.parametrize(
@@ -72,68 +74,72 @@ def test_yes_and_no_may_be_said_in_several_ways(text: str, meant: bool) -> None:
         ("PRICEBOOK_MONGODB_URI", "localhost:27017", "a connection string: mongodb://... or mongodb+srv://..."),
         ("PRICEBOOK_MONGODB_DATABASE", "a.b", "1 to 63 letters, digits, hyphens and underscores"),
         ("PRICEBOOK_MEMBERS", "8", "a whole number from 1 to 7"),
-        ("PRICEBOOK_MAX_BODY_BYTES", "64MB", "a number of bytes, as 67108864, 65536KiB, 64MiB or 1GiB"),
-        ("PRICEBOOK_MAX_BODY_BYTES", "0", "a number of bytes, as 67108864, 65536KiB, 64MiB or 1GiB"),
-        ("PRICEBOOK_RESPONSE_CACHE_BYTES", "much", "a number of bytes, as 67108864, 65536KiB, 64MiB or 1GiB, or 0"),
+        ("PRICEBOOK_MAX_BODY_BYTES", "64MB", "a number of bytes, such as 67108864, 65536KiB, 64MiB or 1GiB"),
+        ("PRICEBOOK_MAX_BODY_BYTES", "0", "a number of bytes, such as 67108864, 65536KiB, 64MiB or 1GiB"),
+        (
+            "PRICEBOOK_RESPONSE_CACHE_BYTES",
+            "much",
+            "a number of bytes, such as 67108864, 65536KiB, 64MiB or 1GiB, or 0",
+        ),
         ("PRICEBOOK_CACHE_MAX_AGE", "86401", "a whole number from 0 to 86400"),
         ("PRICEBOOK_TRUSTED_DOCUMENTS_ONLY", "maybe", "true or false"),
-        ("PRICEBOOK_CACHE_BYTES", "-1", "a number of bytes, as 67108864, 65536KiB, 64MiB or 1GiB, or 0"),
+        ("PRICEBOOK_CACHE_BYTES", "-1", "a number of bytes, such as 67108864, 65536KiB, 64MiB or 1GiB, or 0"),
         ("PRICEBOOK_READ_FROM", "nearest", "one of primary, secondaries"),
         ("PRICEBOOK_LOG_LEVEL", "loud", "one of critical, error, warning, info, debug"),
         ("PRICEBOOK_LOG_FORMAT", "xml", "one of auto, json, human"),
         ("PRICEBOOK_MAX_PAGE", "1001", "a whole number from 1 to 1000"),
-        ("PRICEBOOK_JWT_KEYS", "http://login.example/keys", "a URL with https, or a file that can be read"),
-        ("PRICEBOOK_JWT_KEYS", "/no/such/file", "a URL with https, or a file that can be read"),
-        ("PRICEBOOK_CORS_ORIGINS", "shop.example", "origins as https://shop.example, with spaces between"),
+        ("PRICEBOOK_JWT_KEYS", "http://login.example/keys", "an https URL, or the path of a file"),
+        ("PRICEBOOK_JWT_KEYS", "/no/such/file", "an https URL, or the path of a file"),
+        ("PRICEBOOK_CORS_ORIGINS", "shop.example", "origins such as https://shop.example, separated by spaces"),
     ],
 )
-def test_a_bad_value_is_one_line_with_variable_value_and_what_is_allowed(
+def test_an_invalid_value_is_one_line_with_variable_value_and_valid_values(
     variable: str, value: str, allowed: str
 ) -> None:
-    assert refusal(**{variable: value}) == f'{variable} is "{value}"; allowed is {allowed}.'
+    assert error_of(**{variable: value}) == f'{variable} is "{value}"; it must be {allowed}.'
 
 
 @pytest.mark.parametrize("algorithms", ["none", "HS256", "RS256 HS256", "RS256,ES256"])
-def test_tokens_are_signed_with_private_keys_whatever_is_set(algorithms: str) -> None:
-    assert "PRICEBOOK_JWT_ALGORITHMS" in refusal(PRICEBOOK_JWT_ALGORITHMS=algorithms)
+def test_symmetric_signature_algorithms_are_rejected(algorithms: str) -> None:
+    assert "PRICEBOOK_JWT_ALGORITHMS" in error_of(PRICEBOOK_JWT_ALGORITHMS=algorithms)
 
 
-def test_keys_of_tokens_are_of_no_use_without_issuer_and_audience() -> None:
+def test_keys_of_tokens_require_an_issuer_and_an_audience() -> None:
     keys = {"PRICEBOOK_JWT_KEYS": "https://login.example/keys"}
-    for one in ({}, {"PRICEBOOK_JWT_ISSUER": "i"}, {"PRICEBOOK_JWT_AUDIENCE": "a"}):
-        assert "set both" in refusal(**keys, **one)
+    for other in ({}, {"PRICEBOOK_JWT_ISSUER": "i"}, {"PRICEBOOK_JWT_AUDIENCE": "a"}):
+        assert "Set both" in error_of(**keys, **other)
     Settings.from_environment({**keys, "PRICEBOOK_JWT_ISSUER": "i", "PRICEBOOK_JWT_AUDIENCE": "a"})
 
 
-def test_without_credentials_nobody_changes_anything_from_another_machine() -> None:
+def test_anonymous_callers_can_change_things_on_loopback_only() -> None:
     for grants in ("admin", "prices:read batches:write:shop"):
         anonymous = {"PRICEBOOK_ANONYMOUS": grants}
         Settings.from_environment(anonymous)
-        assert "for loopback only" in refusal(**anonymous, PRICEBOOK_HOST="0.0.0.0")
+        assert "on loopback only" in error_of(**anonymous, PRICEBOOK_HOST="0.0.0.0")
     Settings.from_environment({"PRICEBOOK_ANONYMOUS": "prices:read:public-*", "PRICEBOOK_HOST": "0.0.0.0"})
 
 
-def test_what_everyone_may_is_written_as_grants() -> None:
-    assert "is no grant" in refusal(PRICEBOOK_ANONYMOUS="prices")
+def test_anonymous_access_must_be_valid_grants() -> None:
+    assert "is not a grant" in error_of(PRICEBOOK_ANONYMOUS="prices")
 
 
-def test_every_bad_value_is_told_at_once() -> None:
-    lines = refusal(PRICEBOOK_PORT="x", PRICEBOOK_MEMBERS="y").splitlines()
+def test_all_invalid_values_are_reported_at_once() -> None:
+    lines = error_of(PRICEBOOK_PORT="x", PRICEBOOK_MEMBERS="y").splitlines()
     assert [line.split()[0] for line in lines] == ["PRICEBOOK_PORT", "PRICEBOOK_MEMBERS"]
 
 
-def test_an_unknown_variable_is_refused_with_the_name_that_was_perhaps_meant() -> None:
-    assert refusal(PRICEBOOK_MONGO_URI="mongodb://db") == (
-        'PRICEBOOK_MONGO_URI (now "mongodb://db") is not a setting; did you mean PRICEBOOK_MONGODB_URI?'
+def test_an_unknown_variable_is_rejected_with_a_suggestion() -> None:
+    assert error_of(PRICEBOOK_MONGO_URI="mongodb://db") == (
+        'PRICEBOOK_MONGO_URI (set to "mongodb://db") is not a setting. Did you mean PRICEBOOK_MONGODB_URI?'
     )
 
 
-def test_an_unknown_variable_like_no_other_is_refused_with_all_there_are() -> None:
-    line = refusal(PRICEBOOK_ZEBRA="1")
+def test_an_unknown_variable_similar_to_none_is_rejected_with_all_settings() -> None:
+    line = error_of(PRICEBOOK_ZEBRA="1")
     assert all(variable.name in line for variable in VARIABLES)
 
 
-def test_variables_of_other_programs_are_passed_over() -> None:
+def test_variables_of_other_programs_are_ignored() -> None:
     Settings.from_environment(
         {"PATH": "/bin", "PRICEBOOK_TEST_X": "1", "PRICEBOOK_ENDPOINT": "e", "PRICEBOOK_TOKEN": "t"}
     )
@@ -160,9 +166,9 @@ def test_a_password_is_never_shown(uri: str) -> None:
     assert "db" in shown
 
 
-def test_a_password_in_a_refused_value_is_not_shown_either() -> None:
-    assert SECRET not in refusal(PRICEBOOK_MONGODB_URI=f"mongo://ada:{SECRET}@db/")
-    assert SECRET not in refusal(PRICEBOOK_MONGO_URI=f"mongodb://ada:{SECRET}@db/")
+def test_a_password_in_an_invalid_value_is_not_shown_either() -> None:
+    assert SECRET not in error_of(PRICEBOOK_MONGODB_URI=f"mongo://ada:{SECRET}@db/")
+    assert SECRET not in error_of(PRICEBOOK_MONGO_URI=f"mongodb://ada:{SECRET}@db/")
 
 
 @given(
@@ -186,12 +192,12 @@ def test_a_password_in_a_refused_value_is_not_shown_either() -> None:
         log_level=st.sampled_from(["critical", "error", "warning", "info", "debug"]),
     )
 )
-def test_settings_go_through_an_environment_unchanged(settings: Settings) -> None:
+def test_settings_survive_a_round_trip_through_the_environment(settings: Settings) -> None:
     assert Settings.from_environment(settings.to_environment()) == settings
 
 
-def test_the_manual_lists_every_setting_with_its_default() -> None:
-    rows = re.findall(r"^\| *`(PRICEBOOK_\w+)` *\| *(.*?) *\|", MANUAL.read_text(encoding="utf-8"), re.MULTILINE)
-    assert {name: default.replace("`", "") for name, default in rows} == {
-        variable.name: variable.default for variable in VARIABLES
-    }
+def test_the_manual_lists_every_setting_with_its_default_and_meaning() -> None:
+    row = re.compile(r"^\| `(PRICEBOOK_\w+)` \| `?(.*?)`? \| (.*) \|$", re.MULTILINE)
+    assert row.findall(MANUAL.read_text(encoding="utf-8")) == [
+        (variable.name, variable.default, variable.meaning) for variable in VARIABLES
+    ]
