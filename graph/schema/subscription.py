@@ -42,8 +42,8 @@ class Subscription:
     """The root of all subscriptions."""
 
     @strawberry.subscription(
-        description="Changes of the current version of a price list: the current version at once, then every "
-        "publication and rollback."
+        description="The current version of a price list at once, then every change of it by a publication, rollback "
+        "or pin."
     )
     @staticmethod
     @needs(READING, of="price_list")

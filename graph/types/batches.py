@@ -102,7 +102,7 @@ class Batch:
         description="The findings of the gates, and anything else that holds the batch, such as a pin."
     )
     summary: DiffSummary | None = strawberry.field(
-        description="What the batch changes, compared with the version that was current when it was sealed."
+        description="The changes that the batch makes, compared with the version that was current when it was sealed."
     )
     errors: list[ItemError] = strawberry.field(
         description="The errors of invalid items. Contains at most 100 errors; `errorCount` counts all of them."

@@ -37,8 +37,7 @@ class AttributeEquals:
     name: str = strawberry.field(description="The exact name of the attribute. Dots have no special meaning.")
     value: JSON = strawberry.field(
         description="The value that the attribute must have. Values are compared as JSON: `1` equals `1.0`, but "
-        "neither "
-        '`true` nor `"1"`. The order of object keys does not matter; the order of array items does.'
+        'neither `true` nor `"1"`. The order of object keys does not matter; the order of array items does.'
     )
 
 

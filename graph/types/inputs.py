@@ -155,8 +155,8 @@ class AppendBatchInput:
 
     batch: strawberry.ID = strawberry.field(description="The ID of the batch.")
     sequence: int = strawberry.field(
-        description="The number of the part, starting at 0. Parts may be sent in any order; a part that is sent again "
-        "is not stored twice."
+        description="The number of the part, starting at 0. Parts may be sent in any order. Sending the same part "
+        "again is safe; other content under the same number fails with `SEQUENCE_REUSED`."
     )
     prices: list[PriceInput] | None = strawberry.field(
         default=None, description="The prices. Send either `prices` or `file`."

@@ -20,5 +20,5 @@ class Publication:
     kind: EventKind = strawberry.field(description="The kind of event that changed the current version.")
     at: datetime.datetime = strawberry.field(description="When the version became current.")
     summary: DiffSummary | None = strawberry.field(
-        description="What the batch changed. Null if no batch caused the event, as for a rollback."
+        description="The changes that the batch made. Null if no batch caused the event, as for a rollback."
     )

@@ -19,10 +19,10 @@ def upload(name: str = "p.ndjson") -> Upload:
     return Upload(name, arriving([b'{"sku":"a","amount":"1","currency":"EUR"}\n'] * 3), 1000)
 
 
-def inputs(**given: Any) -> list[PublishBatchInput | AppendBatchInput]:
+def inputs(**fields: Any) -> list[PublishBatchInput | AppendBatchInput]:
     return [
-        PublishBatchInput(price_list=ID("retail"), mode=BatchMode.MERGE, idempotency_key="k", **given),
-        AppendBatchInput(batch=ID("b"), sequence=0, **given),
+        PublishBatchInput(price_list=ID("retail"), mode=BatchMode.MERGE, idempotency_key="k", **fields),
+        AppendBatchInput(batch=ID("b"), sequence=0, **fields),
     ]
 
 
@@ -56,9 +56,9 @@ async def test_an_empty_list_of_prices_is_accepted() -> None:
         assert (await create_row_source(batch)).expected == 0
 
 
-@pytest.mark.parametrize("given", [{}, {"remove": []}])
-async def test_an_input_without_content_is_refused(given: dict[str, Any]) -> None:
-    for empty in inputs(**given):
+@pytest.mark.parametrize("fields", [{}, {"remove": []}])
+async def test_an_input_without_content_is_refused(fields: dict[str, Any]) -> None:
+    for empty in inputs(**fields):
         with pytest.raises(NoPrices) as refused:
             await create_row_source(empty)
         assert isinstance(refused.value, InvalidArgument)
