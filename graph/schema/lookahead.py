@@ -26,7 +26,7 @@ def version_of_cursors(info: Info) -> int | None:
     # Strawberry gives resolvers the plain values, where graphql-core has a container of its own.
     variables = cast("Mapping[str, Any]", raw.variable_values)
     visited: set[str] = set()
-    versions = set()
+    versions: set[int] = set()
     for field in raw.field_nodes:
         for node in selections(field.selection_set, raw.fragments, visited) if field.selection_set else ():
             if isinstance(node, FieldNode) and node.name.value == "prices":
