@@ -6,7 +6,6 @@ of the document. Without it a walk enters a fragment at every spread, and the ca
 """
 
 from collections.abc import Iterator, Mapping
-from typing import NamedTuple
 
 from graphql import (
     DocumentNode,
@@ -23,13 +22,8 @@ from graphql import (
 Fragments = Mapping[str, FragmentDefinitionNode]
 """The fragments of a document by name."""
 
-
-class Selected(NamedTuple):
-    """A selection, the depth of its selection set (1 for the first), and the type on which it is selected."""
-
-    node: SelectionNode
-    depth: int
-    parent: GraphQLObjectType | None
+Selected = tuple[SelectionNode, int, GraphQLObjectType | None]
+"""A selection, the depth of its selection set (1 for the first), and the type on which it is selected."""
 
 
 def fragments_of(document: DocumentNode) -> dict[str, FragmentDefinitionNode]:
@@ -82,7 +76,7 @@ def walk(
     while stack:
         selection_set, depth, parent = stack.pop()
         for node in selections(selection_set, fragments, visited):
-            yield Selected(node, depth, parent)
+            yield node, depth, parent
             if isinstance(node, FieldNode) and node.selection_set:
                 stack.append((node.selection_set, depth + 1, _object_type(node, parent)))
 

@@ -1,17 +1,19 @@
-"""Execution of queries by plans, each compiled once for a document instead of walked anew for every request.
+"""Execution of queries by plans, which are compiled once for a document and not derived again for every request.
 
-    survey      what of the document decides how it is executed: its conditions, and whether it can be planned
-    collect     the fields of a selection set, with fragments resolved and equal fields merged
-    variables   the operation's variables, coerced
-    arguments   a field's arguments: constants coerced once, the others from the variables
-    resolvers   how a field's value is got: an attribute, a resolver of ours, or as the schema has it
-    projection  selections of plain attributes, completed in one pass
-    plan        the plan, and how it is compiled
-    run         one execution of a plan
-    executable  the way in
+    plannable   whether an operation can have a plan, and the variables in its `@skip` and `@include`
+    collect     CollectFields: the fields of a selection set, with fragments resolved and equal response keys merged
+    variables   CoerceVariableValues
+    arguments   CoerceArgumentValues: constants are coerced once, other arguments for every request
+    resolvers   ResolveFieldValue: an attribute, a resolver called directly, or the resolver of the schema
+    projection  CompleteValue for plain records, in one pass
+    plan        the data structure of a plan
+    compiler    compiles the plan of an operation
+    state       the state of an execution that resolvers read
+    execution   executes a plan: ExecuteSelectionSet and CompleteValue, with errors and nulls
+    executable  the entry point: an operation with its plans
 
-The rules are those of the GraphQL specification of September 2025, section 6; errors are those of graphql-core, word
-for word. What does not fit a plan is executed by graphql-core.
+The rules are those of the GraphQL specification of September 2025, section 6, which has the algorithms named above. The
+errors are those of graphql-core, word for word. Operations without a plan are executed by graphql-core.
 """
 
 from graph.execution.executable import Executable

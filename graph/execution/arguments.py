@@ -1,4 +1,7 @@
-"""A field's arguments: constants are coerced when the plan is compiled, the others from the variables of a request."""
+"""CoerceArgumentValues of the specification (section 6.4.1).
+
+Constant arguments are coerced when the plan is compiled, the others from the variables of each request.
+"""
 
 import datetime
 import decimal
@@ -20,13 +23,13 @@ from graphql import (
 from graphql.execution.values import VariableValues, coerce_argument
 
 Arguments = Callable[[VariableValues], Mapping[str, Any]]
-"""Gives a field's arguments as keywords; raises the errors of graphql-core."""
+"""Returns the arguments of a field as keywords; raises the errors of graphql-core."""
 
 _IMMUTABLE = (str, int, float, bool, type(None), decimal.Decimal, datetime.date, datetime.time, enum.Enum)
 
 
 class _Argument(NamedTuple):
-    """An argument that is coerced for each request. `variable` names the variable that is the whole of its value."""
+    """An argument that is coerced for each request. `variable` is the variable that is its value, or empty."""
 
     name: str
     definition: GraphQLArgument
@@ -39,27 +42,27 @@ class _Argument(NamedTuple):
 
 
 def compile_arguments(definition: GraphQLField, field: FieldNode) -> Arguments:
-    """Return what gives the arguments of a field, as it stands in a document."""
+    """Return a function that coerces the arguments of a field of a document."""
     constants: dict[str, Any] = {}
-    others: list[_Argument] = []
+    dynamic: list[_Argument] = []
     nodes = {argument.name.value: argument for argument in field.arguments or ()}
     for name, argument_definition in definition.args.items():
         node = nodes.get(name)
-        whole = node.value if node else None
+        value = node.value if node else None
         argument = _Argument(
-            name, argument_definition, node, whole.name.value if isinstance(whole, VariableNode) else ""
+            name, argument_definition, node, value.name.value if isinstance(value, VariableNode) else ""
         )
         constant = _constant(field, argument)
         if constant is None:
-            others.append(argument)
+            dynamic.append(argument)
         else:
             constants |= constant
-    if not others:
+    if not dynamic:
         return lambda _: constants
 
-    def give(variables: VariableValues) -> Mapping[str, Any]:
+    def coerce(variables: VariableValues) -> Mapping[str, Any]:
         values = dict(constants)
-        for argument in others:
+        for argument in dynamic:
             value = variables.coerced.get(argument.variable)
             if value is not None:
                 values[argument.keyword] = value
@@ -67,14 +70,14 @@ def compile_arguments(definition: GraphQLField, field: FieldNode) -> Arguments:
                 coerce_argument(values, field, argument.name, argument.definition, argument.node, variables, None)
         return values
 
-    return give
+    return coerce
 
 
 def _constant(field: FieldNode, argument: _Argument) -> dict[str, Any] | None:
-    """Return the value of an argument that is the same for every request, by its keyword; None for another.
+    """Return the value of a constant argument by its keyword, or an empty dict if it is omitted.
 
-    Empty where it is left out. Only values that cannot be changed are taken for constants, and lists of them: those
-    are copied by Strawberry before a resolver gets them.
+    None if the value depends on the request, or is mutable. Lists are allowed: Strawberry copies them before it calls
+    a resolver.
     """
     values: dict[str, Any] = {}
     if argument.node is not None and _has_variables(argument.node.value):

@@ -1,4 +1,4 @@
-"""Awaitables that nobody waits for any more, after an error beside them: they are run to their end all the same."""
+"""Awaitables that are no longer needed after an error in a sibling field: they run to completion in the background."""
 
 import asyncio
 from collections.abc import Awaitable, Sequence
@@ -7,20 +7,20 @@ from typing import Any
 from graphql import GraphQLResolveInfoHelpers
 from graphql.pyutils import gather_with_cancel, is_awaitable
 
-_settling: set[asyncio.Future[Any]] = set()
+_running: set[asyncio.Future[Any]] = set()
 
 
-def settle(awaitables: Sequence[Awaitable[Any]]) -> None:
-    """Let awaitables come to their end; what they return or raise is not looked at."""
+def run_in_background(awaitables: Sequence[Awaitable[Any]]) -> None:
+    """Run awaitables to completion, and ignore their results and errors."""
     if not awaitables:
         return
     future = asyncio.gather(*awaitables, return_exceptions=True)
-    _settling.add(future)
-    future.add_done_callback(_settling.discard)
+    _running.add(future)
+    future.add_done_callback(_running.discard)
 
 
 def _track(values: Sequence[Any]) -> None:
-    settle([value for value in values if is_awaitable(value)])
+    run_in_background([value for value in values if is_awaitable(value)])
 
 
 def _gather(values: Sequence[Awaitable[Any]]) -> Awaitable[list[Any]]:
@@ -28,4 +28,4 @@ def _gather(values: Sequence[Awaitable[Any]]) -> Awaitable[list[Any]]:
 
 
 HELPERS = GraphQLResolveInfoHelpers(_gather, _track)
-"""What graphql-core offers to resolvers that start work of their own."""
+"""The helpers of graphql-core for resolvers that create awaitables themselves."""

@@ -1,4 +1,4 @@
-"""How a plan is compiled."""
+"""Compilation of a plan."""
 
 from collections.abc import Mapping, Sequence
 
@@ -18,28 +18,28 @@ from graphql import (
 )
 
 from graph.execution.collect import Collector
-from graph.execution.plan import Field, Kind, Leaf, Many, One, Selection
+from graph.execution.plan import Completion, Field, LeafCompletion, ListCompletion, ObjectCompletion, Selection
 from graph.execution.plannable import Unplannable
 from graph.execution.projection import (
-    Constant,
-    Plain,
-    Project,
-    Read,
+    AttributeField,
+    ConstantField,
+    PlainField,
+    Projection,
     project_field,
     project_leaf,
     project_list,
     project_object,
 )
-from graph.execution.resolvers import FieldSite, attribute_of, compile_resolver
+from graph.execution.resolvers import SelectedField, attribute_of, compile_resolver
 
 MAX_FIELDS = 2000
-"""The most fields that a plan has. Fragments within fragments can make more of a short document than is ever asked."""
+"""Number of fields that a plan may have. Fragments within fragments can expand a short document exponentially."""
 
 
 class Compiler:
-    """Compiles the plan of an operation, under one setting of the variables that conditions name.
+    """Compiles the plan of an operation for given values of the variables in `@skip` and `@include`.
 
-    Raises `Unplannable` for what plans do not know: abstract types, types that judge their objects, too many fields.
+    Raises `Unplannable` for abstract types, types with `is_type_of`, and more than `MAX_FIELDS` fields.
     """
 
     def __init__(
@@ -47,26 +47,26 @@ class Compiler:
         schema: GraphQLSchema,
         operation: OperationDefinitionNode,
         fragments: dict[str, FragmentDefinitionNode],
-        setting: Mapping[str, bool],
+        conditions: Mapping[str, bool],
     ) -> None:
         self._schema = schema
         self._operation = operation
         self._fragments = fragments
-        self._collector = Collector(fragments, setting)
-        self._room = MAX_FIELDS
+        self._collector = Collector(fragments, conditions)
+        self._fields_left = MAX_FIELDS
 
     def compile(self) -> Selection:
-        """Return the plan: what is selected of the root."""
+        """Return the plan: the selection on the query type."""
         if self._schema.query_type is None:
             raise Unplannable
         return self._selection(self._schema.query_type, [self._operation.selection_set])
 
-    def _selection(self, type_: GraphQLObjectType, sets: Sequence[SelectionSetNode]) -> Selection:
+    def _selection(self, type_: GraphQLObjectType, selection_sets: Sequence[SelectionSetNode]) -> Selection:
         if type_.is_type_of is not None:
             raise Unplannable
-        collected = self._collector.collect(type_.name, sets)
-        self._room -= len(collected)
-        if self._room < 0:
+        collected = self._collector.collect(type_.name, selection_sets)
+        self._fields_left -= len(collected)
+        if self._fields_left < 0:
             raise Unplannable
         return Selection(tuple(self._field(type_, key, nodes) for key, nodes in collected.items()))
 
@@ -74,31 +74,35 @@ class Compiler:
         definition = self._schema.get_field(parent, nodes[0].name.value)
         if definition is None:
             raise Unplannable
-        site = FieldSite(self._schema, self._fragments, self._operation, parent, definition, nodes)
-        kind = self._kind(definition.type, nodes)
-        plain: Plain | None = None
+        selected = SelectedField(self._schema, self._fragments, self._operation, parent, definition, nodes)
+        completion = self._completion(definition.type, nodes)
+        plain: PlainField | None = None
         attribute = attribute_of(definition)
         if definition is TypeNameMetaFieldDef:
-            plain = Constant(parent.name)
-        elif attribute is not None and kind.project is not None:
-            plain = Read(attribute, kind.project, not kind.non_null)
-        return Field(key, site, compile_resolver(site), kind, plain, project_field(plain) if plain else None)
+            plain = ConstantField(parent.name)
+        elif attribute is not None and completion.project is not None:
+            plain = AttributeField(attribute, completion.project, not completion.non_null)
+        return Field(
+            key, selected, compile_resolver(selected), completion, plain, project_field(plain) if plain else None
+        )
 
-    def _kind(self, type_: GraphQLOutputType, nodes: Sequence[FieldNode]) -> Kind:
+    def _completion(self, type_: GraphQLOutputType, nodes: Sequence[FieldNode]) -> Completion:
         non_null = isinstance(type_, GraphQLNonNull)
         if isinstance(type_, GraphQLNonNull):
             type_ = type_.of_type
         if isinstance(type_, GraphQLScalarType | GraphQLEnumType):
-            return Leaf(type_, non_null, project_leaf(type_))
+            return LeafCompletion(type_, non_null, project_leaf(type_))
         if isinstance(type_, GraphQLList):
-            item = self._kind(type_.of_type, nodes)
-            return Many(item, non_null, item.project and project_list(item.project, nulls=not item.non_null))
+            item = self._completion(type_.of_type, nodes)
+            projection = item.project and project_list(item.project, nulls=not item.non_null)
+            return ListCompletion(item, non_null, projection)
         if isinstance(type_, GraphQLObjectType):
             selection = self._selection(type_, [node.selection_set for node in nodes if node.selection_set])
-            return One(selection, non_null, _project(selection))
+            return ObjectCompletion(selection, non_null, _projection(selection))
         raise Unplannable
 
 
-def _project(selection: Selection) -> Project | None:
+def _projection(selection: Selection) -> Projection | None:
+    """Return the projection of a selection of which all fields are plain; None for others."""
     plain = {field.key: field.plain for field in selection.fields if field.plain}
     return project_object(plain) if len(plain) == len(selection.fields) else None

@@ -1,7 +1,7 @@
-"""One execution of a plan, by section 6 of the specification.
+"""Execution of a plan, by sections 6.3 and 6.4 of the specification.
 
-Everything is tried the plain way first, see `graph.execution.projection`; what is here is the careful one, which
-waits for what is awaitable, knows what may be null, and gives every error its path.
+Each value is first tried with its projection (`graph.execution.projection`). If that fails, the algorithm here
+completes it: it awaits awaitables, propagates nulls, and gives every error its path.
 """
 
 from collections.abc import AsyncGenerator, AsyncIterable, Awaitable
@@ -13,14 +13,15 @@ from graphql import GraphQLError, Undefined, located_error
 from graphql.execution.values import VariableValues
 from graphql.pyutils import Path, gather_with_cancel, inspect, is_awaitable, is_iterable
 
-from graph.execution.background import settle
-from graph.execution.plan import Field, Kind, Leaf, Many, Selection
+from graph.execution.background import run_in_background
+from graph.execution.plan import Completion, Field, LeafCompletion, ListCompletion, Selection
+from graph.execution.state import ExecutionState
 
 
-class Run:
-    """The state of one execution. What is not complete yet is a coroutine of ours, and that is how it is known."""
+class Execution(ExecutionState):
+    """One execution. The results of fields are complete, except coroutines of this class, which have to be awaited."""
 
-    __slots__ = ("_nulled", "context", "errors", "root", "variables")
+    __slots__ = ("_nulled", "errors")
 
     def __init__(self, root: Any, context: Any, variables: VariableValues) -> None:
         self.root = root
@@ -30,7 +31,7 @@ class Run:
         self._nulled: set[Path | None] = set()
 
     async def execute(self, selection: Selection) -> dict[str, Any] | None:
-        """Return what is selected of the root. The errors are in `errors` then."""
+        """Return the data of the response, None if the root is null. The errors are in `errors` afterwards."""
         try:
             data: Any = self._select(selection, self.root, None)
             if data.__class__ is CoroutineType:
@@ -42,152 +43,156 @@ class Run:
             return cast("dict[str, Any]", data)
 
     def _select(self, selection: Selection, source: Any, path: Path | None) -> Any:
-        """Return the fields of an object. All resolvers are called before the first is awaited, so that they batch."""
+        """Return the fields of an object. Calls all resolvers before it awaits the first, so that loaders batch."""
         results: dict[str, Any] = {}
-        waiting: list[str] = []
+        pending: list[str] = []
         try:
             for field in selection.fields:
                 if field.project is not None:
                     try:
                         results[field.key] = field.project(source)
                         continue
-                    except Exception:  # noqa: S110  # comes again, with its place, the careful way
+                    except Exception:  # noqa: S110  # raised again below, with its path
                         pass
-                result = self._resolve(field, source, Path(path, field.key, field.site.parent.name))
+                result = self._resolve(field, source, Path(path, field.key, field.selected.parent.name))
                 results[field.key] = result
                 if result.__class__ is CoroutineType:
-                    waiting.append(field.key)
+                    pending.append(field.key)
         except Exception:
-            settle([results[key] for key in waiting])
+            run_in_background([results[key] for key in pending])
             raise
-        return _complete(results, waiting) if waiting else results
+        return _await_pending(results, pending) if pending else results
 
     def _resolve(self, field: Field, source: Any, path: Path) -> Any:
         try:
             value = field.resolve(self, source, path)
         except Exception as error:
-            return self._fail(error, field, field.kind, path)
-        return self._position(field, field.kind, value, path)
+            return self._handle_error(error, field, field.completion, path)
+        return self._complete_position(field, field.completion, value, path)
 
-    def _position(self, field: Field, kind: Kind, value: Any, path: Path) -> Any:
-        """Complete the value at a position of the answer, a field or an item of a list: errors end here, or go on."""
+    def _complete_position(self, field: Field, completion: Completion, value: Any, path: Path) -> Any:
+        """Complete the value of a response position, a field or a list item, and handle its errors."""
         if is_awaitable(value):
-            return self._await_value(field, kind, value, path)
+            return self._await_value(field, completion, value, path)
         try:
-            completed = self._complete(field, kind, value, path)
+            completed = self._complete(field, completion, value, path)
         except Exception as error:
-            return self._fail(error, field, kind, path)
+            return self._handle_error(error, field, completion, path)
         if completed.__class__ is CoroutineType:
-            return self._await_completed(field, kind, completed, path)
+            return self._await_completed(field, completion, completed, path)
         return completed
 
-    async def _await_value(self, field: Field, kind: Kind, value: Awaitable[Any], path: Path) -> Any:
+    async def _await_value(self, field: Field, completion: Completion, value: Awaitable[Any], path: Path) -> Any:
         try:
-            completed = self._complete(field, kind, await value, path)
+            completed = self._complete(field, completion, await value, path)
             return await completed if completed.__class__ is CoroutineType else completed
         except Exception as error:
-            return self._fail(error, field, kind, path)
+            return self._handle_error(error, field, completion, path)
 
-    async def _await_completed(self, field: Field, kind: Kind, completed: Awaitable[Any], path: Path) -> Any:
+    async def _await_completed(
+        self, field: Field, completion: Completion, completed: Awaitable[Any], path: Path
+    ) -> Any:
         try:
             return await completed
         except Exception as error:
-            return self._fail(error, field, kind, path)
+            return self._handle_error(error, field, completion, path)
 
-    def _complete(self, field: Field, kind: Kind, value: Any, path: Path) -> Any:
-        if kind.project is not None:
+    def _complete(self, field: Field, completion: Completion, value: Any, path: Path) -> Any:
+        if completion.project is not None:
             try:
-                return kind.project(value)
-            except Exception:  # noqa: S110  # comes again, with its place, below
+                return completion.project(value)
+            except Exception:  # noqa: S110  # raised again below, with its path
                 pass
         if isinstance(value, Exception):
             raise value
         if value is None or value is Undefined:
-            if kind.non_null:
-                raise TypeError(f"Cannot return null for non-nullable field {field.site.coordinate}.")
+            if completion.non_null:
+                raise TypeError(f"Cannot return null for non-nullable field {field.selected.coordinate}.")
             return None
-        if isinstance(kind, Leaf):
-            return _complete_leaf(kind, value)
-        if isinstance(kind, Many):
-            return self._complete_list(field, kind, value, path)
-        return self._select(kind.selection, value, path)
+        if isinstance(completion, LeafCompletion):
+            return _complete_leaf(completion, value)
+        if isinstance(completion, ListCompletion):
+            return self._complete_list(field, completion, value, path)
+        return self._select(completion.selection, value, path)
 
-    def _complete_list(self, field: Field, kind: Many, values: Any, path: Path) -> Any:
+    def _complete_list(self, field: Field, completion: ListCompletion, values: Any, path: Path) -> Any:
         if hasattr(values, "__aiter__"):
-            return self._complete_async_iterable(field, kind, values, path)
+            return self._complete_async_iterable(field, completion, values, path)
         if not is_iterable(values):
-            raise GraphQLError(f"Expected Iterable, but did not find one for field '{field.site.coordinate}'.")
+            raise GraphQLError(f"Expected Iterable, but did not find one for field '{field.selected.coordinate}'.")
         results: list[Any] = []
-        waiting: list[int] = []
+        pending: list[int] = []
         iterator = iter(values)
         try:
             for index, value in enumerate(iterator):
-                result = self._position(field, kind.item, value, Path(path, index, None))
+                result = self._complete_position(field, completion.item, value, Path(path, index, None))
                 results.append(result)
                 if result.__class__ is CoroutineType:
-                    waiting.append(index)
+                    pending.append(index)
         except Exception:
-            left = [results[index] for index in waiting]
+            awaitables = [results[index] for index in pending]
             with suppress(Exception):
-                left.extend(value for value in iterator if is_awaitable(value))
-            settle(left)
+                awaitables.extend(value for value in iterator if is_awaitable(value))
+            run_in_background(awaitables)
             raise
-        return _complete(results, waiting) if waiting else results
+        return _await_pending(results, pending) if pending else results
 
-    async def _complete_async_iterable(self, field: Field, kind: Many, values: AsyncIterable[Any], path: Path) -> Any:
+    async def _complete_async_iterable(
+        self, field: Field, completion: ListCompletion, values: AsyncIterable[Any], path: Path
+    ) -> Any:
         results: list[Any] = []
-        waiting: list[int] = []
+        pending: list[int] = []
         try:
             async for value in values:
                 index = len(results)
-                result = self._position(field, kind.item, value, Path(path, index, None))
+                result = self._complete_position(field, completion.item, value, Path(path, index, None))
                 results.append(result)
                 if result.__class__ is CoroutineType:
-                    waiting.append(index)
+                    pending.append(index)
         except Exception:
             if isinstance(values, AsyncGenerator):
                 with suppress(Exception):
                     await values.aclose()
-            settle([results[index] for index in waiting])
+            run_in_background([results[index] for index in pending])
             raise
-        return await _complete(results, waiting)
+        return await _await_pending(results, pending)
 
-    def _fail(self, error: Exception, field: Field, kind: Kind, path: Path) -> None:
-        """Make a position null for an error, or hand it on to the position above where null is not allowed."""
-        located = located_error(error, field.site.nodes, path.as_list())
-        if kind.non_null:
+    def _handle_error(self, error: Exception, field: Field, completion: Completion, path: Path) -> None:
+        """Make a position null and record its error; raise the error to the parent position if the type is non-null."""
+        located = located_error(error, field.selected.nodes, path.as_list())
+        if completion.non_null:
             raise located
         self._add(located, path)
 
     def _add(self, error: GraphQLError, path: Path | None) -> None:
-        # What happens below a position that is null by now is not told any more.
-        above = path
-        while above is not None:
-            if above in self._nulled:
+        # Errors below a position that is already null are discarded.
+        position = path
+        while position is not None:
+            if position in self._nulled:
                 return
-            above = above.prev
+            position = position.prev
         if None not in self._nulled:
             self._nulled.add(path)
             self.errors.append(error)
 
 
-async def _complete(results: Any, waiting: list[Any]) -> Any:
-    """Put in place what some results, by their keys or indices, come to."""
-    if len(waiting) == 1:
-        key = waiting[0]
+async def _await_pending(results: Any, pending: list[Any]) -> Any:
+    """Await the results at some keys or indices, and replace them by their values."""
+    if len(pending) == 1:
+        key = pending[0]
         results[key] = await results[key]
-    elif waiting:
-        completed = await gather_with_cancel(*[results[key] for key in waiting])
-        for key, result in zip(waiting, completed, strict=True):
+    elif pending:
+        completed = await gather_with_cancel(*[results[key] for key in pending])
+        for key, result in zip(pending, completed, strict=True):
             results[key] = result
     return results
 
 
-def _complete_leaf(kind: Leaf, value: Any) -> Any:
-    completed = kind.type_.coerce_output_value(value)
+def _complete_leaf(leaf: LeafCompletion, value: Any) -> Any:
+    completed = leaf.type_.coerce_output_value(value)
     if completed is None or completed is Undefined:
         raise TypeError(
-            f"Expected `{inspect(kind.type_)}.coerce_output_value({inspect(value)})` to return non-nullable value, "
+            f"Expected `{inspect(leaf.type_)}.coerce_output_value({inspect(value)})` to return non-nullable value, "
             f"returned: {inspect(completed)}"
         )
     return completed

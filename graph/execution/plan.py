@@ -1,58 +1,58 @@
-"""The plan of an operation: what is selected of each object, how its value is got, and how it is completed."""
+"""The plan of an operation: the fields selected on each object type, and how each is resolved and completed."""
 
 from dataclasses import dataclass
 
 from graphql import GraphQLLeafType
 
-from graph.execution.projection import Plain, Project
-from graph.execution.resolvers import FieldSite, Resolve
+from graph.execution.projection import PlainField, Projection
+from graph.execution.resolvers import Resolve, SelectedField
 
 
 @dataclass(frozen=True, slots=True)
-class Leaf:
-    """How a scalar or an enum is completed."""
+class LeafCompletion:
+    """Completion of a scalar or an enum."""
 
     type_: GraphQLLeafType
     non_null: bool
-    project: Project | None
+    project: Projection | None
 
 
 @dataclass(frozen=True, slots=True)
-class Many:
-    """How a list is completed."""
+class ListCompletion:
+    """Completion of a list."""
 
-    item: "Kind"
+    item: "Completion"
     non_null: bool
-    project: Project | None
+    project: Projection | None
 
 
 @dataclass(frozen=True, slots=True)
-class One:
-    """How an object is completed."""
+class ObjectCompletion:
+    """Completion of an object."""
 
     selection: "Selection"
     non_null: bool
-    project: Project | None
+    project: Projection | None
 
 
-Kind = Leaf | Many | One
-"""How a value is completed, by its type. `project` completes one that is not null in one pass, where it is plain."""
+Completion = LeafCompletion | ListCompletion | ObjectCompletion
+"""How a value of a type is completed. `project` completes a value that is not null in one pass, if it is plain."""
 
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """A field of a selection. Where it is `plain`, `project` completes it from its object in one pass."""
+    """A field of a selection, by its response key. If it is `plain`, `project` completes it from its object."""
 
     key: str
-    site: FieldSite
+    selected: SelectedField
     resolve: Resolve
-    kind: Kind
-    plain: Plain | None
-    project: Project | None
+    completion: Completion
+    plain: PlainField | None
+    project: Projection | None
 
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """The fields that are selected of an object."""
+    """The fields selected on an object, in the order of the response."""
 
     fields: tuple[Field, ...]

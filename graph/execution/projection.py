@@ -1,8 +1,8 @@
-"""Projection: plain records, whose fields are attributes, are completed in one pass.
+"""Projection: completes plain records, whose fields are attributes, in one pass.
 
-A projection knows only values as they should be. For every other (a null that may not be, a scalar that cannot be
-written, an awaitable, an exception) it raises whatever comes, and the value is completed anew by the careful way of
-`graph.execution.execution`, which knows what is allowed and where in the answer an error belongs.
+A projection handles only valid values. For all others (a null for a non-null type, a scalar that cannot be coerced, an
+awaitable, an exception) it raises an exception of any kind. `graph.execution.execution` then completes the value again
+by the full algorithm, which handles nulls and awaitables and gives errors their paths.
 """
 
 from collections.abc import Callable, Mapping
@@ -21,36 +21,36 @@ from graphql import (
     UndefinedType,
 )
 
-Project = Callable[[Any], Any]
-"""Completes a value that is not null. Raises any exception where that is not as simple."""
+Projection = Callable[[Any], Any]
+"""Completes a value that is not null; raises any exception if it cannot."""
 
 _LISTS = frozenset({list, tuple})
 
 
-class Unfit(Exception):
-    """A value is not as it should be."""
+class NotProjectable(Exception):
+    """The value needs the full algorithm."""
 
 
-# Types whose instances are neither null nor awaitable nor an exception, as far as they were met.
 _plain: set[type] = set()
+"""Types seen so far whose instances are neither null nor awaitable nor exceptions."""
 
 
-def _vet(kind: type) -> None:
-    if issubclass(kind, NoneType | UndefinedType | Exception | GeneratorType) or hasattr(kind, "__await__"):
-        raise Unfit
-    _plain.add(kind)
+def _add_plain(type_: type) -> None:
+    if issubclass(type_, NoneType | UndefinedType | Exception | GeneratorType) or hasattr(type_, "__await__"):
+        raise NotProjectable
+    _plain.add(type_)
 
 
-def project_leaf(type_: GraphQLLeafType) -> Project:
+def project_leaf(type_: GraphQLLeafType) -> Projection:
     """Return the projection of a scalar or an enum."""
     serialize = type_.coerce_output_value
 
     def project(value: Any) -> Any:
         if value.__class__ not in _plain:
-            _vet(value.__class__)
+            _add_plain(value.__class__)
         completed = serialize(value)
         if completed is None or completed is Undefined:
-            raise Unfit
+            raise NotProjectable
         return completed
 
     if type_ in {GraphQLString, GraphQLID}:
@@ -65,44 +65,44 @@ def project_leaf(type_: GraphQLLeafType) -> Project:
     return project
 
 
-def project_list(item: Project, *, nulls: bool) -> Project:
-    """Return the projection of a list, whose items may be null."""
+def project_list(item: Projection, *, nulls: bool) -> Projection:
+    """Return the projection of a list. `nulls` allows null items."""
 
     def project(values: Any) -> list[Any]:
         if values.__class__ not in _LISTS:
-            raise Unfit
+            raise NotProjectable
         return [item(value) for value in values]
 
     def project_with_nulls(values: Any) -> list[Any]:
         if values.__class__ not in _LISTS:
-            raise Unfit
+            raise NotProjectable
         return [None if value is None else item(value) for value in values]
 
     return project_with_nulls if nulls else project
 
 
 @dataclass(frozen=True, slots=True)
-class Read:
-    """A field that is an attribute of its object."""
+class AttributeField:
+    """A field that reads an attribute of its object."""
 
     attribute: str
-    project: Project
+    project: Projection
     nullable: bool
 
 
 @dataclass(frozen=True, slots=True)
-class Constant:
-    """A field that says the same of every object: `__typename`."""
+class ConstantField:
+    """A field with the same value for every object: `__typename`."""
 
     value: str
 
 
-Plain = Read | Constant
+PlainField = AttributeField | ConstantField
 
 
-def project_field(field: Plain) -> Callable[[Any], Any]:
-    """Return what completes a field from its object."""
-    if isinstance(field, Constant):
+def project_field(field: PlainField) -> Projection:
+    """Return a function that completes a field from its object."""
+    if isinstance(field, ConstantField):
         constant = field.value
         return lambda _: constant
     attribute, project, nullable = field.attribute, field.project, field.nullable
@@ -114,16 +114,16 @@ def project_field(field: Plain) -> Callable[[Any], Any]:
     return project_attribute
 
 
-def project_object(fields: Mapping[str, Plain]) -> Project:
-    """Return the projection of an object to a dict of fields, by their keys in the answer.
+def project_object(fields: Mapping[str, PlainField]) -> Projection:
+    """Return the projection of an object to a dict of its fields by response key.
 
-    It is compiled from a text, as dataclasses have their methods: a record of five attributes takes half the time that
-    it takes in a loop over them.
+    It is compiled from source text, like the methods of dataclasses: a record of five attributes takes half the time
+    of a loop over them.
     """
-    scope: dict[str, Any] = {"plain": _plain, "vet": _vet}
+    scope: dict[str, Any] = {"plain": _plain, "add_plain": _add_plain}
     items = []
     for number, (key, field) in enumerate(fields.items()):
-        if isinstance(field, Constant):
+        if isinstance(field, ConstantField):
             items.append(f"{key!r}: {field.value!r}")
             continue
         project = f"project_{number}"
@@ -135,9 +135,9 @@ def project_object(fields: Mapping[str, Plain]) -> Project:
     code = (
         "def project(record):\n"
         "    if record.__class__ not in plain:\n"
-        "        vet(record.__class__)\n"
+        "        add_plain(record.__class__)\n"
         f"    return {{{', '.join(items)}}}\n"
     )
-    exec(code, scope)  # noqa: S102  # keys are names by the grammar and stand quoted, attributes are the schema's
-    compiled: Project = scope.pop("project")  # else each holds the other in memory, long after its document
+    exec(code, scope)  # noqa: S102  # keys are GraphQL names and quoted, attributes are the schema's
+    compiled: Projection = scope.pop("project")  # otherwise the function and its globals form a reference cycle
     return compiled

@@ -1,10 +1,10 @@
-"""How the value of a field is got: an attribute of its object, a resolver of ours, or as the schema has it."""
+"""ResolveFieldValue of the specification (section 6.4.2): an attribute, a direct call, or the schema's resolver."""
 
 import datetime
 import decimal
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 
 import strawberry
 from graphql import (
@@ -27,29 +27,27 @@ from strawberry.types.fields.resolver import StrawberryResolver
 
 from graph.execution.arguments import compile_arguments
 from graph.execution.background import HELPERS
+from graph.execution.state import ExecutionState
 
-if TYPE_CHECKING:
-    from graph.execution.execution import Run
+Resolve = Callable[[ExecutionState, Any, Path], Any]
+"""Returns the value of a field, or an awaitable of it, from the execution, the field's object and the field's path."""
 
-Resolve = Callable[["Run", Any, Path], Any]
-"""Gives the value of a field, or an awaitable of it, from a run, the field's object, and the field's path."""
-
-# What Strawberry gives to resolvers as graphql-core coerced it.
-_AS_COERCED = frozenset(
+_UNCONVERTED = frozenset(
     {str, int, float, bool, strawberry.ID, decimal.Decimal, datetime.date, datetime.time, datetime.datetime}
 )
+"""Types of arguments that Strawberry passes to resolvers as graphql-core coerced them."""
 
 
 class ResolveInfo(GraphQLResolveInfo[Any]):
-    """What graphql-core and Strawberry tell a resolver."""
+    """The `info` of graphql-core, with the attribute that Strawberry adds."""
 
     __slots__ = ()
     operation_extensions = None
 
 
 @dataclass(frozen=True, slots=True)
-class FieldSite:
-    """A field of a type, as it stands in a document; `nodes` are all places in which it is selected."""
+class SelectedField:
+    """A field of an object type, as selected in a document; `nodes` are all selections that are merged into it."""
 
     schema: GraphQLSchema
     fragments: dict[str, FragmentDefinitionNode]
@@ -65,11 +63,11 @@ class FieldSite:
 
     @property
     def coordinate(self) -> str:
-        """The field's place in the schema."""
+        """The field's schema coordinate, `Type.field`."""
         return f"{self.parent.name}.{self.name}"
 
-    def info(self, run: "Run", path: Path) -> ResolveInfo:
-        """Return what a resolver is told."""
+    def info(self, state: ExecutionState, path: Path) -> ResolveInfo:
+        """Return the `info` of a resolver."""
         return ResolveInfo(
             self.name,
             self.nodes,
@@ -78,10 +76,10 @@ class FieldSite:
             path,
             self.schema,
             self.fragments,
-            run.root,
+            state.root,
             self.operation,
-            run.variables.coerced,  # type: ignore[arg-type]  # Strawberry gives resolvers the plain values
-            run.context,
+            state.variables.coerced,  # type: ignore[arg-type]  # Strawberry gives resolvers the plain values
+            state.context,
             is_awaitable,
             None,
             HELPERS,
@@ -89,40 +87,41 @@ class FieldSite:
 
 
 def strawberry_schema(schema: GraphQLSchema) -> strawberry.Schema:
-    """Return the schema of Strawberry that graphql-core's was made from."""
-    made_from: strawberry.Schema = schema._strawberry_schema  # type: ignore[attr-defined]
-    return made_from
+    """Return the Strawberry schema of a graphql-core schema."""
+    source: strawberry.Schema = schema._strawberry_schema  # type: ignore[attr-defined]
+    return source
 
 
 def attribute_of(definition: GraphQLField) -> str | None:
-    """Return the name of the attribute that a field without a resolver reads; None for a field that has one."""
+    """Return the attribute that a field without a resolver reads; None for a field with a resolver."""
     field = _strawberry_field(definition)
     return field.python_name if field and field.is_basic_field and field.default_resolver is getattr else None
 
 
-def compile_resolver(site: FieldSite) -> Resolve:
-    """Return what gives the value of a field."""
-    attribute = attribute_of(site.definition)
+def compile_resolver(selected: SelectedField) -> Resolve:
+    """Return a function that resolves the value of a field."""
+    attribute = attribute_of(selected.definition)
     if attribute is not None:
-        return lambda _run, source, _path: getattr(source, attribute)
-    field = _strawberry_field(site.definition)
-    if field is not None and _is_simple(field, strawberry_schema(site.schema)):
-        return _call_directly(site, field, strawberry_schema(site.schema))
-    return _call_as_the_schema_does(site)
+        return lambda _state, source, _path: getattr(source, attribute)
+    field = _strawberry_field(selected.definition)
+    if field is not None and _is_simple(field, strawberry_schema(selected.schema)):
+        return _direct_call(selected, field, strawberry_schema(selected.schema))
+    return _schema_call(selected)
 
 
-def _call_as_the_schema_does(site: FieldSite) -> Resolve:
-    call = site.definition.resolve or default_field_resolver
-    arguments = compile_arguments(site.definition, site.nodes[0])
+def _schema_call(selected: SelectedField) -> Resolve:
+    """Return a function that calls the resolver of the schema, which is Strawberry's wrapper of ours."""
+    call = selected.definition.resolve or default_field_resolver
+    arguments = compile_arguments(selected.definition, selected.nodes[0])
 
-    def resolve(run: "Run", source: Any, path: Path) -> Any:
-        return call(source, site.info(run, path), **arguments(run.variables))
+    def resolve(state: ExecutionState, source: Any, path: Path) -> Any:
+        return call(source, selected.info(state, path), **arguments(state.variables))
 
     return resolve
 
 
 def _is_simple(field: StrawberryField, schema: strawberry.Schema) -> bool:
-    """Whether all that Strawberry does for a field is to convert its arguments and to call its resolver."""
+    """Whether Strawberry does no more for a field than to convert its arguments and call its resolver."""
     return (
         type(field).get_result is StrawberryField.get_result
         and field.base_resolver is not None
@@ -132,8 +131,8 @@ def _is_simple(field: StrawberryField, schema: strawberry.Schema) -> bool:
     )
 
 
-def _call_directly(site: FieldSite, field: StrawberryField, schema: strawberry.Schema) -> Resolve:
-    """Do what Strawberry does for a field, with everything that is the same for all requests done beforehand."""
+def _direct_call(selected: SelectedField, field: StrawberryField, schema: strawberry.Schema) -> Resolve:
+    """Return a function that calls our resolver as Strawberry does, but prepares once what all requests share."""
     resolver = cast("StrawberryResolver[Any]", field.base_resolver)
     call = cast("Callable[..., Any]", resolver.wrapped_func)
     by_position = resolver.self_parameter is not None
@@ -141,27 +140,27 @@ def _call_directly(site: FieldSite, field: StrawberryField, schema: strawberry.S
     source_name = parent.name if parent else None
     info_name = info_parameter.name if info_parameter else None
     info_class = schema.config.info_class
-    arguments = compile_arguments(site.definition, site.nodes[0])
-    convert = _conversion(field.arguments, schema)
+    arguments = compile_arguments(selected.definition, selected.nodes[0])
+    convert = _compile_conversion(field.arguments, schema)
 
-    def resolve(run: "Run", source: Any, path: Path) -> Any:
-        keywords = convert(arguments(run.variables))
+    def resolve(state: ExecutionState, source: Any, path: Path) -> Any:
+        keywords = convert(arguments(state.variables))
         if source_name is not None:
             keywords[source_name] = source
         if info_name is not None:
-            keywords[info_name] = info_class(_raw_info=site.info(run, path), _field=field)
+            keywords[info_name] = info_class(_raw_info=selected.info(state, path), _field=field)
         return call(source, **keywords) if by_position else call(**keywords)
 
     return resolve
 
 
-def _conversion(
+def _compile_conversion(
     arguments: list[StrawberryArgument], schema: strawberry.Schema
 ) -> Callable[[Mapping[str, Any]], dict[str, Any]]:
-    """Return what turns coerced arguments into those of a resolver."""
-    name_of = schema.config.name_converter.from_argument
+    """Return a function that converts coerced arguments to the keywords of a resolver."""
+    graphql_name = schema.config.name_converter.from_argument
     converted = [
-        (name_of(argument), argument.python_name, None if _is_as_coerced(argument) else argument.type)
+        (graphql_name(argument), argument.python_name, None if _is_unconverted(argument) else argument.type)
         for argument in arguments
     ]
 
@@ -179,11 +178,11 @@ def _conversion(
     return convert
 
 
-def _is_as_coerced(argument: StrawberryArgument) -> bool:
+def _is_unconverted(argument: StrawberryArgument) -> bool:
     type_ = argument.type
     while isinstance(type_, StrawberryOptional) and not isinstance(type_, StrawberryMaybe):
         type_ = type_.of_type
-    return isinstance(type_, StrawberryEnumDefinition) or type_ in _AS_COERCED
+    return isinstance(type_, StrawberryEnumDefinition) or type_ in _UNCONVERTED
 
 
 def _strawberry_field(definition: GraphQLField) -> StrawberryField | None:

@@ -1,4 +1,7 @@
-"""Coercion of an operation's variables. What is not simply right is left to graphql-core, which knows the errors."""
+"""CoerceVariableValues of the specification (section 6.1.2), for common types and valid values.
+
+graphql-core coerces everything else, and produces the errors.
+"""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -23,10 +26,10 @@ from graphql.execution.values import VariableValues, VariableValueSource
 from graphql.utilities import coerce_input_value
 
 MAX_ERRORS = 50
-"""As many errors of coercion are told at most; graphql-core's own default."""
+"""Number of coercion errors to report; the default of graphql-core."""
 
-# The specified scalars whose values of one Python type are coerced to themselves.
-_THEMSELVES: dict[GraphQLLeafType, type] = {GraphQLID: str, GraphQLString: str, GraphQLBoolean: bool}
+_UNCHANGED: dict[GraphQLLeafType, type] = {GraphQLID: str, GraphQLString: str, GraphQLBoolean: bool}
+"""By scalar, the Python type whose values coercion returns unchanged."""
 
 
 class Variables:
@@ -38,11 +41,11 @@ class Variables:
         self._declared: list[tuple[GraphQLVariableSignature, Callable[[Any], Any]]] = []
         for definition in self._definitions:
             signature = get_variable_signature(schema, definition)
-            if not isinstance(signature, GraphQLError):  # validation has told what is one
+            if not isinstance(signature, GraphQLError):  # validation has reported the error
                 self._declared.append((signature, _coercion(signature.type)))
 
     def coerce(self, given: Mapping[str, Any]) -> VariableValues | list[GraphQLError]:
-        """Return the coerced variables, or the errors that graphql-core has for them."""
+        """Return the coerced variables, or the errors of graphql-core."""
         sources: dict[str, VariableValueSource] = {}
         coerced: dict[str, Any] = {}
         for signature, coerce in self._declared:
@@ -50,41 +53,41 @@ class Variables:
             value = given.get(name, Undefined)
             if value is Undefined:
                 if signature.default is not None or isinstance(signature.type, GraphQLNonNull):
-                    return self._coerce_as_core_does(given)
+                    return self._coerce_with_core(given)
                 sources[name] = VariableValueSource(signature)
                 continue
             result = coerce(value)
             if result is Undefined:
-                return self._coerce_as_core_does(given)
+                return self._coerce_with_core(given)
             sources[name] = VariableValueSource(signature, value)
             coerced[name] = result
         return VariableValues(sources, coerced)
 
-    def _coerce_as_core_does(self, given: Mapping[str, Any]) -> VariableValues | list[GraphQLError]:
+    def _coerce_with_core(self, given: Mapping[str, Any]) -> VariableValues | list[GraphQLError]:
         return get_variable_values(self._schema, self._definitions, dict(given), MAX_ERRORS)
 
 
 def _coercion(type_: GraphQLInputType) -> Callable[[Any], Any]:
-    """Return what coerces a value to a type, or to Undefined where graphql-core has to."""
+    """Return a function that coerces a value to a type, or returns Undefined if graphql-core has to coerce it."""
     inner = type_.of_type if isinstance(type_, GraphQLNonNull) else type_
     if isinstance(inner, GraphQLList):
         item = inner.of_type.of_type if isinstance(inner.of_type, GraphQLNonNull) else inner.of_type
         if not is_leaf_type(item):
             return _undefined
-        of_itself = {_THEMSELVES[item]} if item in _THEMSELVES else None
+        unchanged_items = {_UNCHANGED[item]} if item in _UNCHANGED else None
 
         def coerce_list(value: Any) -> Any:
-            if value.__class__ is list and set(map(type, value)) == of_itself:
+            if value.__class__ is list and set(map(type, value)) == unchanged_items:
                 return [*value]
             return coerce_input_value(value, type_)
 
         return coerce_list
     if not is_leaf_type(inner):
         return _undefined
-    itself = _THEMSELVES.get(inner)
+    unchanged = _UNCHANGED.get(inner)
 
     def coerce(value: Any) -> Any:
-        return value if value.__class__ is itself else coerce_input_value(value, type_)
+        return value if value.__class__ is unchanged else coerce_input_value(value, type_)
 
     return coerce
 
