@@ -10,8 +10,6 @@ import pytest
 
 from tests.stack.servers import ROOT
 
-PACKAGES = ("graph", "loaders", "storage", "pyproject.toml")
-
 
 def last_release(folder: Path) -> Path:
     """Extract the last release into a folder and return it; skip the test if the checkout has no release."""
@@ -19,9 +17,7 @@ def last_release(folder: Path) -> Path:
     revision = revision or _git("log", "-1", "--format=%H", "--extended-regexp", "--grep", "^Release [0-9.]+$")
     if not revision:
         pytest.skip("This checkout has neither a tag nor a commit of a release.")
-    archive = subprocess.run(
-        ["git", "-C", ROOT, "archive", revision.decode().strip(), *PACKAGES], check=True, capture_output=True
-    )
+    archive = subprocess.run(["git", "-C", ROOT, "archive", revision.decode().strip()], check=True, capture_output=True)
     with tarfile.open(fileobj=io.BytesIO(archive.stdout)) as code:
         code.extractall(folder, filter="data")
     return folder

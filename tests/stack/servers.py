@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+import tomllib
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -18,6 +19,13 @@ ROOT = Path(__file__).parents[2]
 
 READY_TIMEOUT_SECONDS = 60
 STOP_TIMEOUT_SECONDS = 60
+
+
+def command_line(root: Path) -> str:
+    """Return the package of the command line of the code in `root`: releases before 0.2 had it elsewhere."""
+    project = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    package: str = project["scripts"]["pricebook"].partition(":")[0]
+    return package
 
 
 class Server:
@@ -65,7 +73,7 @@ class Server:
     def _start(self) -> subprocess.Popen[bytes]:
         with self.log.open("ab") as output:
             return subprocess.Popen(
-                [sys.executable, "-m", "cli", "serve"],
+                [sys.executable, "-m", command_line(self._root), "serve"],
                 cwd=self._root,
                 env={**self._environ, "PYTHONPATH": str(self._root)},
                 stdin=subprocess.DEVNULL,
