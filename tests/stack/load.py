@@ -62,14 +62,14 @@ async def _read(url: str, reads: ReadLog, chance: random.Random) -> None:
     loop = asyncio.get_running_loop()
     async with Connection(url, resends=True) as connection:
         while True:
-            begun = loop.time()
+            started = loop.time()
             try:
                 response = await _query(connection, chance)
             except (OSError, EOFError) as error:
                 reads.failures.append(repr(error))
                 await asyncio.sleep(0.05)
                 continue
-            reads.slowest = max(reads.slowest, loop.time() - begun)
+            reads.slowest = max(reads.slowest, loop.time() - started)
             reads.answers += 1
             reads.cached[response.headers.get("x-cache", "")] += 1
             _check(response, reads)
@@ -128,7 +128,7 @@ def batch(number: int, price_list: str = PRICE_LIST) -> dict[str, Any]:
 async def publish(connection: Connection, number: int, batches: PublishLog, price_list: str = PRICE_LIST) -> None:
     """Publish batch `number`, repeating the request with the same key until it succeeds."""
     request = batch(number, price_list)
-    begun = asyncio.get_running_loop().time()
+    started = asyncio.get_running_loop().time()
     while str(number) not in batches.published:
         response: Response | None = None
         try:
@@ -141,7 +141,7 @@ async def publish(connection: Connection, number: int, batches: PublishLog, pric
         except (OSError, EOFError, KeyError, TypeError, ValueError) as error:
             batches.failures.append(f"{number}: {response.body if response else error!r}")
         await asyncio.sleep(0.2)
-    batches.longest = max(batches.longest, asyncio.get_running_loop().time() - begun)
+    batches.longest = max(batches.longest, asyncio.get_running_loop().time() - started)
 
 
 @asynccontextmanager
