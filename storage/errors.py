@@ -128,7 +128,7 @@ class VersionNotReached(Refused):
     code = "VERSION_NOT_REACHED"
 
     def __init__(self, price_list: str, required: int, latest: int, seconds: float) -> None:
-        found = f"its latest version is {latest}" if latest else "it has no version yet"
+        found = f"version {latest} is the latest" if latest else "it has no version yet"
         super().__init__(
             f"Version {required} of {price_list!r} was not published within {seconds:.0f} s; {found}. "
             "If its batch is PUBLISHED, retry in a moment; otherwise request a lower version."

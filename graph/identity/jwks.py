@@ -15,13 +15,13 @@ from graph.telemetry.traces import TRACES
 
 log = logging.getLogger("pricebook.identity")
 
-FRESH_SECONDS = 300.0
+MAX_AGE_SECONDS = 300.0
 """Time after which a key set is read again, and a key that was removed from it is no longer accepted."""
 
-RETRY_SECONDS = 10.0
+MIN_REFRESH_INTERVAL_SECONDS = 10.0
 """Minimum time between two reads of a key set, even if tokens name unknown keys."""
 
-TIMEOUT_SECONDS = 5.0
+FETCH_TIMEOUT_SECONDS = 5.0
 
 MAX_BYTES = 1 << 20
 """Limit of the size of a key set."""
@@ -43,9 +43,9 @@ class KeySet:
 
     async def find(self, key_id: str | None) -> PyJWK | None:
         """Return the key with an id. Without an id return the only key, if there is exactly one."""
-        await self._refresh(after=FRESH_SECONDS)
+        await self._refresh(after=MAX_AGE_SECONDS)
         if self._named(key_id) is None:
-            await self._refresh(after=RETRY_SECONDS)  # the key may be new
+            await self._refresh(after=MIN_REFRESH_INTERVAL_SECONDS)  # the key may be new
         return self._named(key_id)
 
     def _named(self, key_id: str | None) -> PyJWK | None:
@@ -68,7 +68,7 @@ class KeySet:
 
     def _is_due(self, after: float) -> bool:
         now = time.monotonic()
-        return now - self._read_at >= after and now - self._tried_at >= RETRY_SECONDS
+        return now - self._read_at >= after and now - self._tried_at >= MIN_REFRESH_INTERVAL_SECONDS
 
 
 async def read_keys(source: str) -> dict[str | None, PyJWK]:
@@ -89,7 +89,7 @@ def is_url(source: str) -> bool:
 async def _fetch(url: str) -> bytes:
     body = b""
     async with (
-        httpx.AsyncClient(timeout=TIMEOUT_SECONDS, follow_redirects=False) as client,
+        httpx.AsyncClient(timeout=FETCH_TIMEOUT_SECONDS, follow_redirects=False) as client,
         client.stream("GET", url, headers=TRACES.headers()) as response,
     ):
         response.raise_for_status()

@@ -145,14 +145,14 @@ async def _cut(chunks: AsyncIterator[bytes], size: int) -> AsyncIterator[bytes]:
 
 async def _decompress(chunks: AsyncIterator[bytes], encoding: Encoding) -> AsyncIterator[bytes]:
     frame: _Decompressor | None = None
-    begun = False
+    started = False
     bytes_in = bytes_out = 0
     async for chunk in chunks:
         bytes_in += len(chunk)
         data = chunk if frame else chunk.lstrip(encoding.padding)
         while data or (frame and not frame.needs_input):
             frame = frame or encoding.open()
-            begun = True
+            started = True
             try:
                 piece = frame.decompress(data, PIECE_BYTES)
             except (zlib.error, zstd.ZstdError) as error:
@@ -168,5 +168,5 @@ async def _decompress(chunks: AsyncIterator[bytes], encoding: Encoding) -> Async
             if frame.eof:
                 data, frame = frame.unused_data.lstrip(encoding.padding), None
         await yield_to_loop()
-    if frame or not begun:
+    if frame or not started:
         raise FileTruncated(f"The {encoding.name} data ends too early. Send the complete file.")

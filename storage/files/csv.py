@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from storage.files.csv_header import KNOWN_COLUMNS, Columns, is_utf8, read_header
 from storage.files.errors import LineTooLong
-from storage.files.line_blocks import MAX_LINE_BYTES, Block
+from storage.files.line_blocks import MAX_LINE_BYTES, NOT_UTF8, Block
 from storage.prices.row_decoder import SLICE_ROWS, Row, RowRefused, Slice, to_document
 
 _Cells = list[str] | csv.Error
@@ -65,7 +65,7 @@ class CsvDecoder:
         if not isinstance(cells, list):
             raise RowRefused("ROW_NOT_CSV", f"The row is not valid CSV: {cells}. Check its quotes.")
         if not self._all_utf8 and not all(map(is_utf8, cells)):
-            raise RowRefused("ENCODING_INVALID", "The row is not UTF-8. Save the file as UTF-8.")
+            raise RowRefused("ENCODING_INVALID", NOT_UTF8)
         return columns.row(cells)
 
     def _read_header(self, cells: _Cells, line: int) -> Iterator[Slice]:

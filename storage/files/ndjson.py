@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 
-from storage.files.line_blocks import Block
+from storage.files.line_blocks import NOT_UTF8, Block
 from storage.prices.row_decoder import SLICE_ROWS, RowRefused, Slice, decode_row, sent_sku, to_document
 
 
@@ -30,11 +30,7 @@ class NdjsonDecoder:
             try:
                 rows.documents.append(to_document(decode_row(line), position))
             except RowRefused as refused:
-                error = (
-                    refused
-                    if _is_utf8(line)
-                    else RowRefused("ENCODING_INVALID", "The row is not UTF-8. Save the file as UTF-8.")
-                )
+                error = refused if _is_utf8(line) else RowRefused("ENCODING_INVALID", NOT_UTF8)
                 rows.errors.append(error.to_item_error(position, sent_sku(line), number))
             position += 1
         self._position = position

@@ -35,7 +35,7 @@ async def test_an_unknown_key_refreshes_the_set_at_most_once_per_interval(tmp_pa
     assert await keys.find("one")
     write_keys(file, ONE, TWO)
     assert await keys.find("two") is None
-    time.now += jwks.RETRY_SECONDS
+    time.now += jwks.MIN_REFRESH_INTERVAL_SECONDS
     assert await keys.find("two")
 
 
@@ -44,7 +44,7 @@ async def test_a_removed_key_is_no_longer_accepted_after_a_while(tmp_path: Path,
     keys = KeySet(str(file))
     assert await keys.find("one")
     write_keys(file, TWO)
-    time.now += jwks.FRESH_SECONDS - 1
+    time.now += jwks.MAX_AGE_SECONDS - 1
     assert await keys.find("one")
     time.now += 1
     assert await keys.find("one") is None
@@ -55,10 +55,10 @@ async def test_the_last_keys_stay_in_use_while_the_source_is_unavailable(tmp_pat
     keys = KeySet(str(file))
     assert await keys.find("one")
     file.write_text("{broken")
-    time.now += 2 * jwks.FRESH_SECONDS
+    time.now += 2 * jwks.MAX_AGE_SECONDS
     assert await keys.find("one")
     file.unlink()
-    time.now += 2 * jwks.FRESH_SECONDS
+    time.now += 2 * jwks.MAX_AGE_SECONDS
     assert await keys.find("one")
 
 

@@ -122,7 +122,7 @@ async def test_a_version_that_is_not_published_in_time_is_told_with_what_was_see
     assert "Version 2 of 'retail'" in error["message"]
     assert "version 1 is the latest" in error["message"]
     [error] = (await asked(api, "1", '{ priceList(name: "empty") { name } }'))["errors"]
-    assert "none was" in error["message"]
+    assert "no version yet" in error["message"]
 
 
 async def test_after_a_rollback_the_version_counts_as_seen(api: Api) -> None:

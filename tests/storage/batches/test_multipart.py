@@ -85,13 +85,13 @@ async def test_a_commit_with_wrong_counts_leaves_the_batch_open(store: Store) ->
         await store.multipart.commit(batch.id, 0, 0)
     for sequence in (0, 2):
         await append(store, batch, sequence)
-    with pytest.raises(PartsMissing, match="sequence 1, 3") as missing:
+    with pytest.raises(PartsMissing, match="not stored: 1, 3") as missing:
         await store.multipart.commit(batch.id, 4, 40)
     assert missing.value.missing == (1, 3)
     await append(store, batch, 1)
-    with pytest.raises(PartsUnexpected, match="sequence 2"):
+    with pytest.raises(PartsUnexpected, match="stored as well: 2"):
         await store.multipart.commit(batch.id, 2, 20)
-    with pytest.raises(SizeMismatch, match="31 prices, but the parts have 30"):
+    with pytest.raises(SizeMismatch, match="31 prices, but the stored parts contain 30"):
         await store.multipart.commit(batch.id, 3, 31)
     assert (await store.batches.get(batch.id)).state is BatchState.OPEN
     assert (await commit(store, batch, 3, 30)).state is BatchState.PUBLISHED
