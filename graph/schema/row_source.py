@@ -35,4 +35,4 @@ async def source_of(given: PublishBatchInput | AppendBatchInput) -> RowSource:
     if given.prices is None and not given.remove:
         raise NoPrices
     rows = rows_of(given.prices or ())
-    return await JsonRows.read(rows.json, rows.cut)
+    return await JsonRows.read(rows.json, rows.items)
