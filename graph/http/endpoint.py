@@ -214,10 +214,10 @@ def _status(media_type: str) -> int:
 
 def _variables(asked: GraphQLRequest, operation: Operation) -> dict[str, Any]:
     try:
-        cut = asked.cut if isinstance(asked, LargeRequest) else None
-        variables = decode_variables(asked.variables, operation.rows, cut)
-        if cut and not cut.found:  # they are no rows but something else of that name
-            variables = decode_variables(decode_request(cut.body, "body").variables, operation.rows)
+        extracted = asked.extracted if isinstance(asked, LargeRequest) else None
+        variables = decode_variables(asked.variables, operation.rows, extracted)
+        if extracted and not extracted.is_joined:  # they are no rows but something else of that name
+            variables = decode_variables(decode_request(extracted.body, "body").variables, operation.rows)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise BadRequest(400, "BAD_REQUEST", f"`variables` must be a JSON object: {error}.") from error
     if isinstance(asked, UploadRequest):

@@ -10,7 +10,7 @@ from starlette.requests import ClientDisconnect, Request
 from graph.asgi.headers import header
 from graph.asgi.media_types import JSON, MULTIPART, is_json, is_utf_8
 from graph.http.errors import BadRequest
-from graph.rows.extraction import CutRows, cut_rows
+from graph.rows.extraction import ExtractedRows, extract_rows
 
 T = TypeVar("T")
 
@@ -52,7 +52,7 @@ class GraphQLRequest(msgspec.Struct, rename="camel"):
 class LargeRequest(GraphQLRequest):
     """A request without its rows, and these."""
 
-    cut: CutRows | None = None
+    extracted: ExtractedRows | None = None
 
 
 _decode = msgspec.json.Decoder(GraphQLRequest).decode
@@ -69,10 +69,10 @@ async def read_request(request: Request) -> GraphQLRequest:
     if not is_utf_8(content_type):
         raise BadRequest(415, "UNSUPPORTED_MEDIA_TYPE", "Send the request in UTF-8.")
     body = await _whole(request)
-    cut = await cut_rows(body)
-    if cut:
+    extracted = await extract_rows(body)
+    if extracted:
         with suppress(BadRequest):  # comes again below, and tells the place in the whole body
-            return LargeRequest(**msgspec.structs.asdict(decode_request(cut.rest, "body")), cut=cut)
+            return LargeRequest(**msgspec.structs.asdict(decode_request(extracted.rest, "body")), extracted=extracted)
     return decode_request(body, "body")
 
 

@@ -1,1 +1,1 @@
-"""The rows of batches, cut out of request bodies before graphql-core sees them."""
+"""The rows of batches: extracted from request bodies and variables before graphql-core coerces them, or uploaded."""

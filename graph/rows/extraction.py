@@ -1,8 +1,7 @@
-"""The rows of a large request are cut out of its body block by block, and a decoder sees the rest alone.
+"""Extraction of the rows from the body of a large request, block by block.
 
-A decoder holds the event loop until it is through with a text, and a batch of many megabytes would be gone through
-whole once for the request and once more for its variables. Where anything is not as it usually is nothing is cut, and
-the request is decoded the plain way.
+A JSON decoder blocks the event loop until it has decoded the whole text, and it would decode a batch of many megabytes
+twice: once for the request and once for its variables. A body of unusual form is left unchanged and decoded whole.
 """
 
 import re
@@ -14,26 +13,26 @@ from graph.rows.placeholders import Rows
 from storage import leading_blocks, yield_to_loop
 
 LARGE_BYTES = 1 << 20
-"""Smaller bodies are decoded the plain way: that takes a millisecond or two."""
+"""Size from which rows are extracted. Smaller bodies are decoded whole, in a millisecond or two."""
 
 _FIELD = b'"prices"'
 
-# Within a string a quotation mark has a backslash before it, so this is the name of a member.
 _array = re.compile(rb'(?<!\\)"prices"\s*:\s*\[').match
+"""Matches a member `prices` that is an array, and nothing within a string, where quotation marks are escaped."""
 
-# What nobody can put into a body, at the beginning of an array.
 _MARK = b'["%s",' % secrets.token_hex(16).encode()
+"""Replaces the rows at the start of their array. It is random, so that no client can send it."""
 
 
-class CutRows:
-    """The rows that an array in a body begins with. In `rest` a mark stands in their place.
+class ExtractedRows:
+    """The leading rows of an array in a body. In `rest` a mark replaces them.
 
-    `found` tells whether the array turned out to be one of rows.
+    `is_joined` is False until the array turns out to be the rows of a batch and `join` returns them.
     """
 
     def __init__(self, body: bytes, start: int, end: int, rows: list[msgspec.Raw]) -> None:
         self.body = body
-        self.found = False
+        self.is_joined = False
         self._start = start
         self._end = end
         self._rows = rows
@@ -45,17 +44,17 @@ class CutRows:
         return b"".join((view[: self._start], _MARK, view[self._end :]))
 
     def join(self, value: msgspec.Raw) -> Rows | None:
-        """Return all rows of the array, if `value` is what is left of it in `rest`."""
+        """Return all rows of the array if `value` is its remainder in `rest`, otherwise None."""
         if bytes(memoryview(value)[: len(_MARK)]) != _MARK:
             return None
-        _, *left = msgspec.json.decode(value, type=list[msgspec.Raw])
-        self.found = True
+        _, *remaining = msgspec.json.decode(value, type=list[msgspec.Raw])
+        self.is_joined = True
         end = self._end + memoryview(value).nbytes - len(_MARK)
-        return Rows(memoryview(self.body)[self._start : end], self._rows + left)
+        return Rows(memoryview(self.body)[self._start : end], self._rows + remaining)
 
 
-async def cut_rows(body: bytes) -> CutRows | None:
-    """Return the rows of a body's first array of prices; None where it has none, or is not large."""
+async def extract_rows(body: bytes) -> ExtractedRows | None:
+    """Return the rows of the first array `prices` in a body; None if it has none, or is smaller than `LARGE_BYTES`."""
     if len(body) < LARGE_BYTES:
         return None
     array = _array(body, body.find(_FIELD))
@@ -63,8 +62,8 @@ async def cut_rows(body: bytes) -> CutRows | None:
         return None
     rows: list[msgspec.Raw] = []
     end = array.end()
-    for block, behind in leading_blocks(memoryview(body), end):
+    for block, block_end in leading_blocks(memoryview(body), end):
         rows += block
-        end = behind
+        end = block_end
         await yield_to_loop()
-    return CutRows(body, array.end() - 1, end, rows) if rows else None
+    return ExtractedRows(body, array.end() - 1, end, rows) if rows else None

@@ -1,4 +1,4 @@
-"""Uploads: files that arrive while they are read."""
+"""Uploaded files, which are read while they arrive."""
 
 from collections.abc import AsyncIterator
 
@@ -6,26 +6,26 @@ from storage import FileRows, Refused
 
 
 class UploadReused(Refused):
-    """One file, for two mutations of a request."""
+    """Two mutations of a request use the same file."""
 
     code = "UPLOAD_REUSED"
 
     def __init__(self) -> None:
-        super().__init__("A file is read while it arrives, so it can be used once. Send the request once for each use.")
+        super().__init__("An uploaded file can be used once. Send a separate request for each use.")
 
 
 class Upload:
-    """The file of a multipart request. `max_bytes` is how large it may be once decompressed."""
+    """The file of a multipart request. `max_bytes` limits its decompressed size."""
 
     def __init__(self, name: str, chunks: AsyncIterator[bytes], max_bytes: int) -> None:
         self.name = name
-        self._multipart = chunks
+        self._chunks = chunks
         self._max_bytes = max_bytes
-        self._used = False
+        self._is_used = False
 
     def rows(self) -> FileRows:
-        """Return the rows of the file, the first time. Raises `UploadReused`, `UnknownEncoding`."""
-        if self._used:
+        """Return the rows of the file. Raises `UploadReused` on a second call, `UnknownEncoding`."""
+        if self._is_used:
             raise UploadReused
-        self._used = True
-        return FileRows(self.name, self._multipart, self._max_bytes)
+        self._is_used = True
+        return FileRows(self.name, self._chunks, self._max_bytes)

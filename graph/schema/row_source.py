@@ -35,4 +35,4 @@ async def create_row_source(batch: PublishBatchInput | AppendBatchInput) -> RowS
     if batch.prices is None and not batch.remove:
         raise NoPrices
     rows = rows_of(batch.prices or ())
-    return await JsonRows.read(rows.json, rows.cut)
+    return await JsonRows.read(rows.json, rows.items)

@@ -1,4 +1,4 @@
-"""One operation, executed by a plan and by graphql-core."""
+"""Executes an operation by a plan and by graphql-core, and compares the results."""
 
 import asyncio
 import json
@@ -14,7 +14,7 @@ Outcome = dict[str, Any]
 
 
 def executable(schema: strawberry.Schema, text: str) -> Executable:
-    """The first operation of a valid document, ready to be executed."""
+    """The executable of the only operation of a valid document."""
     document = parse(text)
     errors = validate(schema._schema, document)
     assert not errors, (errors, text)
@@ -22,13 +22,17 @@ def executable(schema: strawberry.Schema, text: str) -> Executable:
     return Executable(schema._schema, document, operation)  # type: ignore[arg-type]
 
 
-async def planned(schema: strawberry.Schema, text: str, context: Any = None, **variables: Any) -> ExecutionResult:
-    """The result by a plan."""
+async def execute_with_plan(
+    schema: strawberry.Schema, text: str, context: Any = None, **variables: Any
+) -> ExecutionResult:
+    """Execute an operation by a plan."""
     return await executable(schema, text).execute(variables, context)
 
 
-async def by_core(schema: strawberry.Schema, text: str, context: Any = None, **variables: Any) -> ExecutionResult:
-    """The result by graphql-core, with Strawberry's executor."""
+async def execute_with_core(
+    schema: strawberry.Schema, text: str, context: Any = None, **variables: Any
+) -> ExecutionResult:
+    """Execute an operation by graphql-core, with Strawberry's executor."""
     result = execute(
         schema._schema,
         parse(text),
@@ -41,14 +45,14 @@ async def by_core(schema: strawberry.Schema, text: str, context: Any = None, **v
 
 
 def outcome(result: ExecutionResult) -> Outcome:
-    """What can be told apart in a result: the data in its order, and all of each error."""
+    """A result in comparable form: the data in its order, and all parts of each error."""
     return {
         "data": json.dumps(result.data, default=repr),
-        "errors": [_told(error) for error in result.errors or ()],
+        "errors": [_comparable(error) for error in result.errors or ()],
     }
 
 
-def _told(error: GraphQLError) -> tuple[Any, ...]:
+def _comparable(error: GraphQLError) -> tuple[Any, ...]:
     original = error.original_error
     return json.dumps(error.formatted, sort_keys=True), type(original), str(original)
 
@@ -56,14 +60,14 @@ def _told(error: GraphQLError) -> tuple[Any, ...]:
 def compare(
     schema: strawberry.Schema, text: str, variables: dict[str, Any], context: Callable[[], Any] = lambda: None
 ) -> ExecutionResult:
-    """Execute an operation both ways, and return the result once they are found to be the same."""
+    """Execute an operation both ways, check that the results are equal, and return one."""
 
     async def run() -> tuple[ExecutionResult, ExecutionResult]:
         return (
-            await planned(schema, text, context(), **variables),
-            await by_core(schema, text, context(), **variables),
+            await execute_with_plan(schema, text, context(), **variables),
+            await execute_with_core(schema, text, context(), **variables),
         )
 
-    ours, cores = asyncio.run(run())
-    assert outcome(ours) == outcome(cores), f"{text}\n{variables}"
+    ours, expected = asyncio.run(run())
+    assert outcome(ours) == outcome(expected), f"{text}\n{variables}"
     return ours

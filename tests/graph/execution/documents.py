@@ -1,4 +1,4 @@
-"""Documents for property tests: any valid query of a schema, with variables that are mostly right."""
+"""Documents for property tests: any valid query of a schema, with variables that are mostly valid."""
 
 import zlib
 from collections.abc import Mapping, Sequence
@@ -21,22 +21,22 @@ MAX_DEPTH = 7
 CONDITIONS = ("yes", "no")
 
 
-class Asked(NamedTuple):
-    """A document with variables for it."""
+class Query(NamedTuple):
+    """A document and its variables."""
 
     text: str
     variables: dict[str, Any]
 
 
 class Values(NamedTuple):
-    """What arguments are given, by the name of a type or by `Type:argument`.
+    """Values for arguments, by the name of a type or by `Type:argument`.
 
-    `wrong` are values of variables that are refused; they are rare, for one is enough that nothing is executed.
+    `invalid` are values of variables that fail coercion. They are rare, because one prevents the whole execution.
     """
 
     literals: Mapping[str, Sequence[str]]
     variables: Mapping[str, Sequence[Any]]
-    wrong: Mapping[str, Sequence[Any]]
+    invalid: Mapping[str, Sequence[Any]]
 
 
 class _Document:
@@ -47,13 +47,13 @@ class _Document:
         self.fragments: dict[str, str] = {}
         self.variables: dict[str, tuple[str, Any]] = {}
 
-    def write(self) -> Asked:
+    def write(self) -> Query:
         assert self.schema.query_type
         selection = self.selection(self.schema.query_type, 0)
         declared = ", ".join(f"${name}: {type_}" for name, (type_, _) in self.variables.items())
         text = f"query {f'({declared})' if declared else ''} {selection}\n" + "\n".join(self.fragments.values())
         variables = {name: value for name, (_, value) in self.variables.items() if value is not ...}
-        return Asked(text, variables)
+        return Query(text, variables)
 
     def selection(self, type_: GraphQLObjectType, depth: int) -> str:
         parts = [self.part(type_, depth) for _ in range(self.draw(st.integers(1, 4 if depth < 4 else 2)))]
@@ -72,12 +72,11 @@ class _Document:
         return self.field(type_, depth)
 
     def fragment(self, type_: GraphQLObjectType, depth: int) -> str:
-        known = [name for name in self.fragments if name.startswith(f"On{type_}_")]
-        if known and self.chance():
-            return self.draw(st.sampled_from(known))
-        selection = self.selection(
-            type_, depth + 1
-        )  # first: what it spreads is named before it, so none spreads itself
+        existing = [name for name in self.fragments if name.startswith(f"On{type_}_")]
+        if existing and self.chance():
+            return self.draw(st.sampled_from(existing))
+        # The fragments that it spreads get their names first, so no fragment spreads itself.
+        selection = self.selection(type_, depth + 1)
         name = f"On{type_}_{len(self.fragments)}"
         self.fragments[name] = f"fragment {name} on {type_} {selection}"
         return name
@@ -93,12 +92,12 @@ class _Document:
         name = self.draw(st.sampled_from(sorted(possible)))
         field = possible[name]
         arguments = self.arguments(field)
-        # A key says which field it is and with which arguments: so all fields of a key can be merged.
+        # The response key contains the field and its arguments, so that all fields of one key can be merged.
         alias = self.draw(st.sampled_from(["", "a", "b"]))
         key = f"{alias}{zlib.crc32(arguments.encode())}_{name}: " if arguments or alias else ""
         key = f"k{key}" if key[:1].isdigit() else key
-        below = get_named_type(field.type)
-        selection = self.selection(below, depth + 1) if isinstance(below, GraphQLObjectType) else ""
+        named = get_named_type(field.type)
+        selection = self.selection(named, depth + 1) if isinstance(named, GraphQLObjectType) else ""
         return f"{key}{name}{arguments}{self.condition()} {selection}"
 
     def arguments(self, field: GraphQLField) -> str:
@@ -113,12 +112,12 @@ class _Document:
 
     def value(self, name: str, argument: GraphQLArgument) -> str | None:
         named = get_named_type(argument.type)
-        literals: list[str] = [*self._known(self.values.literals, name, argument.type)]
-        variables: list[Any] = [*self._known(self.values.variables, name, argument.type)]
+        literals: list[str] = [*self._values(self.values.literals, name, argument.type)]
+        variables: list[Any] = [*self._values(self.values.variables, name, argument.type)]
         if isinstance(named, GraphQLEnumType):
             literals, variables = [*named.values], [*named.values]
         if self.draw(st.integers(0, 40)) == 17:
-            variables = [*self._known(self.values.wrong, name, argument.type)]
+            variables = [*self._values(self.values.invalid, name, argument.type)]
         if not isinstance(argument.type, GraphQLNonNull):
             literals.append("null")
             variables += [None, ...]
@@ -127,7 +126,7 @@ class _Document:
         return self.draw(st.sampled_from(literals)) if literals else None
 
     @staticmethod
-    def _known(values: Mapping[str, Sequence[Any]], name: str, type_: GraphQLInputType) -> Sequence[Any]:
+    def _values(values: Mapping[str, Sequence[Any]], name: str, type_: GraphQLInputType) -> Sequence[Any]:
         bare = type_.of_type if isinstance(type_, GraphQLNonNull) else type_
         if isinstance(bare, GraphQLList):
             return values.get(f"{bare}", ())
@@ -145,8 +144,8 @@ class _Document:
         chosen = self.draw(st.sampled_from([""] * 12 + ["include", "skip", "both"]))
         if not chosen:
             return ""
-        wanted = ["include", "skip"] if chosen == "both" else [chosen]
-        return " " + " ".join(f"@{name}(if: {self.flag()})" for name in wanted) + " "
+        names = ["include", "skip"] if chosen == "both" else [chosen]
+        return " " + " ".join(f"@{name}(if: {self.flag()})" for name in names) + " "
 
     def flag(self) -> str:
         chosen = self.draw(st.sampled_from(["true", "false", "variable", "variable"]))
@@ -159,6 +158,6 @@ class _Document:
 
 
 @st.composite
-def requests(draw: st.DrawFn, schema: GraphQLSchema, values: Values) -> Asked:
-    """A valid query with its variables, which may be wrong."""
+def queries(draw: st.DrawFn, schema: GraphQLSchema, values: Values) -> Query:
+    """A valid document with variables, which may be invalid."""
     return _Document(schema, values, draw).write()

@@ -1,4 +1,4 @@
-"""A schema in which everything can go wrong, and records in which everything does."""
+"""A schema with every kind of field, and random records with every kind of invalid value."""
 
 # mypy: disable-error-code="no-any-return, untyped-decorator"
 
@@ -23,7 +23,7 @@ NOW = datetime.datetime(2026, 3, 1, tzinfo=datetime.UTC)
 
 def _picky(value: Any) -> Any:
     if value == "refused":
-        raise ValueError("That cannot be written.")
+        raise ValueError("Cannot be serialized.")
     return None if value == "nothing" else [value]
 
 
@@ -79,34 +79,34 @@ class Thing:
     @strawberry.field
     @staticmethod
     def now_text(root: Root) -> str | None:
-        return _given(root.now_text)
+        return _raise_or_return(root.now_text)
 
     @strawberry.field
     @staticmethod
     def now_thing(root: Root, info: strawberry.Info) -> "Thing":
         assert info.field_name == "nowThing"
-        return _given(root.now_thing)
+        return _raise_or_return(root.now_thing)
 
     @strawberry.field
     @staticmethod
     async def later_text(root: Root, info: strawberry.Info, after: int = 0) -> str:
         for _ in range(after):
             await asyncio.sleep(0)
-        return _given(root.later_text)
+        return _raise_or_return(root.later_text)
 
     @strawberry.field
     @staticmethod
     async def later_thing(root: Root) -> Optional["Thing"]:
         await asyncio.sleep(0)
-        return _given(root.later_thing)
+        return _raise_or_return(root.later_thing)
 
     @strawberry.field
     @staticmethod
     async def later_things(root: Root, info: strawberry.Info) -> list["Thing"]:
-        return _given(root.later_things)
+        return _raise_or_return(root.later_things)
 
     @strawberry.field
-    def told(
+    def echo(
         self,
         info: strawberry.Info,
         number: int | None = 3,
@@ -117,15 +117,15 @@ class Thing:
         wishes: list[Wish] | None = None,
         camel_case: bool = True,
     ) -> str:
-        """What was given, and what the resolver was told beside it."""
+        """The arguments and the `info` of the resolver."""
         raw = info._raw_info
-        told = (raw.path.as_list(), [*info.variable_values.items()], len(raw.field_nodes), str(raw.parent_type))
-        return f"{(number, color, colors, names, wish, wishes, camel_case)} {told} {info.selected_fields}"
+        seen = (raw.path.as_list(), [*info.variable_values.items()], len(raw.field_nodes), str(raw.parent_type))
+        return f"{(number, color, colors, names, wish, wishes, camel_case)} {seen} {info.selected_fields}"
 
     @strawberry.field
     @staticmethod
     def emptied(names: list[str | None] = NAMES) -> int:
-        """How many there were, before it took them."""
+        """Empty a list argument, and return its length before."""
         count = len(names)
         names.clear()
         return count
@@ -141,12 +141,12 @@ class Query:
     @strawberry.field(graphql_type=Thing)
     @staticmethod
     async def thing(info: strawberry.Info) -> Any:
-        return _given(info.context())
+        return _raise_or_return(info.context())
 
     @strawberry.field(graphql_type=Thing | None)
     @staticmethod
     def maybe_thing(info: strawberry.Info) -> Any:
-        return _given(info.context())
+        return _raise_or_return(info.context())
 
     @strawberry.field(graphql_type=list[Thing | None] | None)
     @staticmethod
@@ -154,7 +154,7 @@ class Query:
         return [info.context(), info.context()]
 
 
-def _given(value: Any) -> Any:
+def _raise_or_return(value: Any) -> Any:
     if isinstance(value, Exception):
         raise value
     return value
@@ -167,33 +167,33 @@ SCHEMA = strawberry.Schema(
     ),
 )
 
-# A record as data, so that it can be built once for each of two executions: what it holds may be used up by one.
 Recipe = tuple[Any, ...]
+"""A record as data, to be built for each of two executions: an execution consumes iterators and awaitables."""
 
 
 def build(recipe: Recipe) -> Any:
-    """What a recipe is for."""
-    kind, *of = recipe
+    """Build the value of a recipe."""
+    kind, *arguments = recipe
     match kind:
         case "value":
-            return of[0]
+            return arguments[0]
         case "error":
-            return ValueError(of[0])
+            return ValueError(arguments[0])
         case "record":
-            return SimpleNamespace(**{name: build(value) for name, value in of[0].items()})
+            return SimpleNamespace(**{name: build(value) for name, value in arguments[0].items()})
         case "await":
-            return Later(of[0])
+            return Later(arguments[0])
         case "generator":
-            return _generator(of[0])
+            return _generator(arguments[0])
         case "async generator":
-            return _async_generator(of[0])
+            return _async_generator(arguments[0])
         case _:
-            items = [build(value) for value in of[0]]
+            items = [build(value) for value in arguments[0]]
             return tuple(items) if kind == "tuple" else items
 
 
 class Later:
-    """An awaitable that is no coroutine: nobody minds if it is never awaited."""
+    """An awaitable that is not a coroutine, so that there is no warning if it is never awaited."""
 
     def __init__(self, recipe: Recipe) -> None:
         self._recipe = recipe
@@ -203,7 +203,7 @@ class Later:
 
     def __await__(self) -> Generator[Any, Any, Any]:
         yield from asyncio.sleep(0).__await__()
-        return _given(build(self._recipe))
+        return _raise_or_return(build(self._recipe))
 
 
 def _generator(recipes: list[Recipe]) -> Iterator[Any]:
@@ -212,10 +212,10 @@ def _generator(recipes: list[Recipe]) -> Iterator[Any]:
 
 async def _async_generator(recipes: list[Recipe]) -> AsyncIterator[Any]:
     for recipe in recipes:
-        yield _given(build(recipe))
+        yield _raise_or_return(build(recipe))
 
 
-_RIGHT: dict[str, list[Any]] = {
+_VALID: dict[str, list[Any]] = {
     "ID": ["a", "b"],
     "String": ["a", "", "ä", Text("t")],
     "Int": [1, -(2**31)],
@@ -226,7 +226,7 @@ _RIGHT: dict[str, list[Any]] = {
     "Picky": ["x", {"a": 1}],
     "DateTime": [NOW],
 }
-_WRONG: list[Any] = [
+_INVALID: list[Any] = [
     None,
     None,
     "red",
@@ -245,36 +245,36 @@ _WRONG: list[Any] = [
 ]
 
 
-def recipe(type_: GraphQLOutputType, chance: Random, depth: int = 0) -> Recipe:
-    """A record or a value of a type; most of it is right."""
-    right = _right(type_, chance, depth)
-    match chance.randrange(30):
+def recipe(type_: GraphQLOutputType, random: Random, depth: int = 0) -> Recipe:
+    """A record or a value of a type, mostly valid."""
+    valid = _valid(type_, random, depth)
+    match random.randrange(30):
         case 0:
-            return "value", chance.choice(_WRONG)
+            return "value", random.choice(_INVALID)
         case 1:
             return "error", "at once"
         case 2:
-            return "await", right
+            return "await", valid
         case 3:
             return "await", ("error", "later")
         case _:
-            return right
+            return valid
 
 
-def _right(type_: GraphQLOutputType, chance: Random, depth: int) -> Recipe:
+def _valid(type_: GraphQLOutputType, random: Random, depth: int) -> Recipe:
     if isinstance(type_, GraphQLNonNull):
         type_ = type_.of_type
     elif depth > 1:
         return "value", None
     if isinstance(type_, GraphQLList):
-        kind = chance.choice(["list"] * 8 + ["tuple", "generator", "async generator"])
-        return kind, [recipe(type_.of_type, chance, depth) for _ in range(chance.randrange(4) if depth < 2 else 0)]
+        kind = random.choice(["list"] * 8 + ["tuple", "generator", "async generator"])
+        return kind, [recipe(type_.of_type, random, depth) for _ in range(random.randrange(4) if depth < 2 else 0)]
     if isinstance(type_, GraphQLObjectType):
         if depth > 2:
             return "value", None
         fields = type_.fields.items()
-        return "record", {_attribute(name): recipe(field.type, chance, depth + 1) for name, field in fields}
-    return "value", chance.choice(_RIGHT[type_.name])
+        return "record", {_attribute(name): recipe(field.type, random, depth + 1) for name, field in fields}
+    return "value", random.choice(_VALID[type_.name])
 
 
 def _attribute(name: str) -> str:

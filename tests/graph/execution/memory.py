@@ -1,7 +1,7 @@
-"""A context whose loaders answer from memory: enough for every query, without a store.
+"""A context whose loaders read from memory, so that every query can be executed without a store.
 
-The list `retail` is as it should be; `faulty` has records with what no type allows: nulls, texts for numbers, too large
-numbers, attributes that are missing.
+The list `retail` is valid; `faulty` has records with invalid values: nulls, strings for numbers, numbers out of range,
+missing attributes.
 """
 
 import datetime
@@ -33,7 +33,7 @@ Record = Any
 
 
 def price(number: int) -> Price:
-    """A price that is as it should be."""
+    """A valid price."""
     return Price(
         f"sku-{number}",
         Decimal(number) / 4 + 1,
@@ -171,7 +171,7 @@ EVENTS = {
 
 
 class _View:
-    """Knows `retail` at once, and finds the others."""
+    """Has `retail` in memory, and loads the others."""
 
     def known(self, name: str) -> Record:
         return LISTS[name] if name == "retail" else None
@@ -224,8 +224,8 @@ class _Pages:
         return len(BATCHES)
 
 
-class Counting(Loader[Any, Any]):
-    """A loader of a mapping, which keeps the keys of each call."""
+class RecordingLoader(Loader[Any, Any]):
+    """A loader that calls a function for each key, and records the keys of each batch."""
 
     def __init__(self, found: Any) -> None:
         super().__init__(self._load)
@@ -242,7 +242,7 @@ class _Prices:
     """Has `sku-0` in memory, and loads the others."""
 
     def __init__(self) -> None:
-        self.loader = Counting(_price)
+        self.loader = RecordingLoader(_price)
 
     def cached(self, snapshot: Record, sku: str) -> Record:
         return PRICES[snapshot.layer_ids[0]][0] if sku == "sku-0" else MISSING
@@ -267,7 +267,7 @@ class _Selections:
 
 
 class _Diffs:
-    """Differences between versions, that of `faulty` with itself with prices that no type allows."""
+    """Differences between versions; that of `faulty` with itself has invalid prices."""
 
     async def page(self, before: Record, after: Record, window: Window[str]) -> Page[Record]:
         old, new = (PRICES[each.layer_ids[0]] for each in (before, after))
@@ -307,18 +307,18 @@ class Loaders:
 
     def __init__(self) -> None:
         self.prices = _Prices()
-        self.batches = Counting(BATCHES.get)
-        self.part_numbers = Counting(lambda id_: [1, "two"] if id_ == "batch-faulty" else [1, 2])
-        self.served = Counting(_served)
+        self.batches = RecordingLoader(BATCHES.get)
+        self.part_numbers = RecordingLoader(lambda id_: [1, "two"] if id_ == "batch-faulty" else [1, 2])
+        self.served = RecordingLoader(_served)
         self.pages = _Pages()
         self.selections = _Selections()
-        self.histories = Counting(_history)
+        self.histories = RecordingLoader(_history)
         self.diffs = _Diffs()
         self.view = _View()
 
 
 def context() -> Any:
-    """The context of a new request."""
+    """A context for one request."""
     return Context(
         store=cast("Any", None),
         pointers=cast("Any", None),

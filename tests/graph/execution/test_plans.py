@@ -1,4 +1,4 @@
-"""Plans: when one is compiled, when it is used again, and what is left to graphql-core."""
+"""When a plan is compiled, when it is reused, and which operations graphql-core executes."""
 
 from typing import Any
 
@@ -11,37 +11,37 @@ from graph.execution import compiler, executable
 from graph.execution.executable import MAX_PLANS, Executable
 from graph.schema.build import build_schema
 from tests.graph.execution import memory
-from tests.graph.execution.differential import by_core, outcome
-from tests.graph.execution.differential import executable as ready
+from tests.graph.execution.differential import executable as make_executable
+from tests.graph.execution.differential import execute_with_core, outcome
 
 SCHEMA = build_schema()
 
 
 @pytest.fixture
 def compiled(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, bool]]:
-    """The settings for which plans were compiled."""
-    settings: list[dict[str, bool]] = []
+    """The values of the condition variables for which plans were compiled."""
+    conditions: list[dict[str, bool]] = []
 
     class Compiler(compiler.Compiler):
         def __init__(self, *given: Any) -> None:
             super().__init__(*given)
-            settings.append(given[-1])
+            conditions.append(given[-1])
 
     monkeypatch.setattr(executable, "Compiler", Compiler)
-    return settings
+    return conditions
 
 
 @pytest.fixture
-def left_to_core(monkeypatch: pytest.MonkeyPatch) -> list[OperationType]:
+def executed_by_core(monkeypatch: pytest.MonkeyPatch) -> list[OperationType]:
     """The operations that graphql-core executed."""
     operations: list[OperationType] = []
     execute = graphql.execute
 
-    def executing(graphql_schema: Any, document: Any, *given: Any, **more: Any) -> Any:
+    def record(graphql_schema: Any, document: Any, *given: Any, **more: Any) -> Any:
         operations.append(document.definitions[0].operation)
         return execute(graphql_schema, document, *given, **more)
 
-    monkeypatch.setattr(executable, "execute", executing)
+    monkeypatch.setattr(executable, "execute", record)
     return operations
 
 
@@ -74,10 +74,10 @@ async def test_each_operation_of_a_document_has_a_plan_of_its_own(compiled: list
     assert len(compiled) == 2
 
 
-async def test_a_plan_is_compiled_for_each_setting_of_the_variables_in_conditions(
+async def test_a_plan_is_compiled_for_each_combination_of_condition_values(
     compiled: list[dict[str, bool]],
 ) -> None:
-    operation = ready(
+    operation = make_executable(
         SCHEMA,
         """query ($size: Boolean!, $price: Boolean! = false) {
           snapshot(priceList: "retail") {
@@ -96,67 +96,69 @@ async def test_a_plan_is_compiled_for_each_setting_of_the_variables_in_condition
     ]
 
 
-async def test_not_more_plans_are_kept_than_so_many(compiled: list[dict[str, bool]]) -> None:
+async def test_the_number_of_plans_of_an_operation_is_limited(compiled: list[dict[str, bool]]) -> None:
     names = [f"v{number}" for number in range(6)]
-    operation = ready(
+    operation = make_executable(
         SCHEMA,
         f"query ({' '.join(f'${name}: Boolean!' for name in names)}) {{ priceLists {{ totalCount "
         + " ".join(f"{name}: __typename @include(if: ${name})" for name in names)
         + " } }",
     )
     for number in range(2**6):
-        setting = {name: bool(number >> place & 1) for place, name in enumerate(names)}
-        assert len((await data(operation, **setting))["priceLists"]) == 1 + sum(setting.values())
+        values = {name: bool(number >> bit & 1) for bit, name in enumerate(names)}
+        assert len((await data(operation, **values))["priceLists"]) == 1 + sum(values.values())
     assert len(compiled) == 2**6
     assert len(operation._plans) == MAX_PLANS
 
 
-LEFT = {
-    "introspection": "{ __schema { queryType { name } } }",
-    "a type": '{ __type(name: "Price") { fields { name } } }',
-    "introspection in a fragment": "{ ...F } fragment F on Query { ... { __schema { queryType { name } } } }",
+INTROSPECTION = {
+    "schema": "{ __schema { queryType { name } } }",
+    "type": '{ __type(name: "Price") { fields { name } } }',
+    "in a fragment": "{ ...F } fragment F on Query { ... { __schema { queryType { name } } } }",
 }
 
 
-@pytest.mark.parametrize("text", LEFT.values(), ids=LEFT)
-async def test_introspection_is_left_to_graphql_core(text: str, left_to_core: list[OperationType]) -> None:
-    assert outcome(await ready(SCHEMA, text).execute({}, memory.context())) == outcome(await by_core(SCHEMA, text))
-    assert left_to_core == [OperationType.QUERY]
+@pytest.mark.parametrize("text", INTROSPECTION.values(), ids=INTROSPECTION)
+async def test_introspection_is_executed_by_graphql_core(text: str, executed_by_core: list[OperationType]) -> None:
+    assert outcome(await make_executable(SCHEMA, text).execute({}, memory.context())) == outcome(
+        await execute_with_core(SCHEMA, text)
+    )
+    assert executed_by_core == [OperationType.QUERY]
 
 
-async def test_mutations_are_left_to_graphql_core(left_to_core: list[OperationType]) -> None:
+async def test_mutations_are_executed_by_graphql_core(executed_by_core: list[OperationType]) -> None:
     text = 'mutation { abortBatch(input: {batch: "b"}) { userErrors { code } } }'
-    result = await ready(SCHEMA, text).execute({}, memory.context())
-    assert left_to_core == [OperationType.MUTATION]
+    result = await make_executable(SCHEMA, text).execute({}, memory.context())
+    assert executed_by_core == [OperationType.MUTATION]
     [error] = result.errors or []
     assert error.path == ["abortBatch"]
 
 
-async def test_a_query_is_not_left_to_graphql_core(left_to_core: list[OperationType]) -> None:
+async def test_a_query_is_executed_by_a_plan(executed_by_core: list[OperationType]) -> None:
     await data(
-        ready(
+        make_executable(
             SCHEMA,
             '{ __typename snapshot(priceList: "retail") { version batch { id sequences } prices { totalCount } } }',
         )
     )
-    assert left_to_core == []
+    assert executed_by_core == []
 
 
-async def test_a_condition_that_is_null_is_left_to_graphql_core(left_to_core: list[OperationType]) -> None:
+async def test_a_null_condition_is_executed_by_graphql_core(executed_by_core: list[OperationType]) -> None:
     text = "query ($v: Boolean = true) { priceLists { totalCount @include(if: $v) nodes { name } } }"
-    result = await ready(SCHEMA, text).execute({"v": None}, memory.context())
-    assert outcome(result) == outcome(await by_core(SCHEMA, text, memory.context(), v=None))
+    result = await make_executable(SCHEMA, text).execute({"v": None}, memory.context())
+    assert outcome(result) == outcome(await execute_with_core(SCHEMA, text, memory.context(), v=None))
     assert result.errors
-    assert left_to_core
+    assert executed_by_core
 
 
-async def test_a_document_with_too_many_fields_is_left_to_graphql_core(
-    left_to_core: list[OperationType], monkeypatch: pytest.MonkeyPatch
+async def test_an_operation_with_too_many_fields_is_executed_by_graphql_core(
+    executed_by_core: list[OperationType], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(compiler, "MAX_FIELDS", 5)
     few = '{ snapshot(priceList: "retail") { version prices { nodes { sku } } } }'
     many = '{ snapshot(priceList: "retail") { version prices { nodes { sku amount } } } }'
-    assert len((await data(ready(SCHEMA, few)))["snapshot"]["prices"]["nodes"]) == 5
-    assert left_to_core == []
-    assert len((await data(ready(SCHEMA, many)))["snapshot"]["prices"]["nodes"]) == 5
-    assert left_to_core == [OperationType.QUERY]
+    assert len((await data(make_executable(SCHEMA, few)))["snapshot"]["prices"]["nodes"]) == 5
+    assert executed_by_core == []
+    assert len((await data(make_executable(SCHEMA, many)))["snapshot"]["prices"]["nodes"]) == 5
+    assert executed_by_core == [OperationType.QUERY]

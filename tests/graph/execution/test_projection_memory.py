@@ -1,4 +1,4 @@
-"""Nothing of a plan outlives its document: the garbage collector, which rarely comes, has nothing to do with it."""
+"""A projection is in no reference cycle, so that it is freed without the garbage collector, which rarely runs."""
 
 import gc
 import weakref
@@ -8,14 +8,14 @@ from graphql import GraphQLString
 from graph.execution.projection import AttributeField, project_leaf, project_object
 
 
-def test_a_projection_goes_with_the_last_who_holds_it() -> None:
-    collects = gc.isenabled()
+def test_a_projection_is_freed_with_its_last_reference() -> None:
+    is_enabled = gc.isenabled()
     gc.disable()
     try:
         projection = project_object({"sku": AttributeField("sku", project_leaf(GraphQLString), nullable=False)})
-        held = weakref.ref(projection)
+        reference = weakref.ref(projection)
         del projection
-        assert held() is None
+        assert reference() is None
     finally:
-        if collects:
+        if is_enabled:
             gc.enable()

@@ -1,4 +1,4 @@
-"""Whatever is asked, a plan answers as graphql-core does: the same data in the same order, the same errors."""
+"""A plan gives the same result as graphql-core for any query: the same data in the same order, the same errors."""
 
 import gc
 from collections.abc import Iterator
@@ -14,9 +14,9 @@ from graph import cursors
 from graph.schema.build import build_schema
 from tests.graph.execution import edge_case_schema, memory
 from tests.graph.execution.differential import compare
-from tests.graph.execution.documents import Asked, Values, requests
+from tests.graph.execution.documents import Query, Values, queries
 
-# Where an error makes an object null, work beside it that has not begun is cancelled, by the one and by the other.
+# If an error makes an object null, both cancel the work of sibling fields that has not started.
 pytestmark = [
     pytest.mark.filterwarnings("ignore:coroutine .* was never awaited:RuntimeWarning"),
     pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
@@ -26,7 +26,7 @@ pytestmark = [
 @pytest.fixture(autouse=True)
 def _collected() -> Iterator[None]:
     yield
-    gc.collect()  # while the warnings are ignored
+    gc.collect()  # while the warnings above are ignored
 
 
 SCHEMA = build_schema()
@@ -58,17 +58,23 @@ OURS = Values(
         "String": [CURSOR],
         "Boolean": [True, False],
     },
-    wrong={"ID": [1.5, None], "[ID!]": [[None], [{}]], "Int": [2**31, "one", True], "String": [1], "Boolean": ["true"]},
+    invalid={
+        "ID": [1.5, None],
+        "[ID!]": [[None], [{}]],
+        "Int": [2**31, "one", True],
+        "String": [1],
+        "Boolean": ["true"],
+    },
 )
 
 
 @settings(max_examples=120, deadline=None)
-@given(requests(SCHEMA._schema, OURS))
-def test_our_schema_is_answered_as_graphql_core_answers_it(asked: Asked) -> None:
-    compare(SCHEMA, asked.text, asked.variables, memory.context)
+@given(queries(SCHEMA._schema, OURS))
+def test_queries_of_our_schema_give_the_same_result(query: Query) -> None:
+    compare(SCHEMA, query.text, query.variables, memory.context)
 
 
-ODD = Values(
+EDGE_CASES = Values(
     literals={
         "Int": ["1", "2", "0"],
         "[Color!]": ["[RED, BLUE]", "RED", "[]"],
@@ -87,13 +93,13 @@ ODD = Values(
         "Boolean": [True, False],
         "String": ["ann", "bob"],
     },
-    wrong={"Wish": [{"times": "x"}, {"none": 1}], "[Wish!]": [[None]], "Int": ["one"], "[Color!]": [["PINK"]]},
+    invalid={"Wish": [{"times": "x"}, {"none": 1}], "[Wish!]": [[None]], "Int": ["one"], "[Color!]": [["PINK"]]},
 )
 THING = edge_case_schema.SCHEMA._schema.type_map["Thing"]
 
 
 @settings(max_examples=200, deadline=None)
-@given(requests(edge_case_schema.SCHEMA._schema, ODD), st.integers(0, 2**32))
-def test_whatever_goes_wrong_is_answered_as_graphql_core_answers_it(asked: Asked, seed: int) -> None:
+@given(queries(edge_case_schema.SCHEMA._schema, EDGE_CASES), st.integers(0, 2**32))
+def test_invalid_records_give_the_same_result(query: Query, seed: int) -> None:
     recipe = edge_case_schema.recipe(cast("GraphQLObjectType", THING), Random(seed))
-    compare(edge_case_schema.SCHEMA, asked.text, asked.variables, lambda: lambda: edge_case_schema.build(recipe))
+    compare(edge_case_schema.SCHEMA, query.text, query.variables, lambda: lambda: edge_case_schema.build(recipe))

@@ -1,4 +1,4 @@
-"""A large request whose rows are cut out first is understood as one that is decoded whole."""
+"""A large request whose rows are extracted gives the same variables as one that is decoded whole."""
 
 import json
 from typing import Any
@@ -10,7 +10,7 @@ from starlette.requests import Request
 from graph.http.endpoint import _variables
 from graph.http.errors import BadRequest
 from graph.http.requests import LargeRequest, decode_request, read_request
-from graph.rows.extraction import LARGE_BYTES, cut_rows
+from graph.rows.extraction import LARGE_BYTES, extract_rows
 from graph.rows.placeholders import Rows
 from storage.files.json_array import split_rows
 from tests.graph.api import PUBLISH, Api, row
@@ -21,7 +21,7 @@ INPUT = {"priceList": "retail", "mode": "REPLACE", "idempotencyKey": "k", "price
 
 
 class Operation:
-    """What an operation says of its variables."""
+    """An operation whose variables `rows` hold rows."""
 
     def __init__(self, **rows: str) -> None:
         self.rows = rows
@@ -35,20 +35,21 @@ def request(body: bytes) -> Request:
     return Request(scope, receive)
 
 
-def shown(value: Any) -> Any:
+def comparable(value: Any) -> Any:
+    """A value with its rows as bytes."""
     if isinstance(value, Rows):
-        cut = [raw for block in split_rows(value.json) for raw in block] if value.cut is None else value.cut
-        return {"json": bytes(value.json), "rows": [bytes(memoryview(raw)) for raw in cut]}
+        items = [raw for block in split_rows(value.json) for raw in block] if value.items is None else value.items
+        return {"json": bytes(value.json), "rows": [bytes(memoryview(raw)) for raw in items]}
     if isinstance(value, dict):
-        return {name: shown(each) for name, each in value.items()}
-    return [shown(each) for each in value] if isinstance(value, list) else value
+        return {name: comparable(each) for name, each in value.items()}
+    return [comparable(each) for each in value] if isinstance(value, list) else value
 
 
-async def both(body: bytes, **rows: str) -> tuple[Any, Any, bool]:
-    """The variables with the rows cut out and decoded whole, and whether any were cut out."""
+async def decode_both_ways(body: bytes, **rows: str) -> tuple[Any, Any, bool]:
+    """The variables with the rows extracted, the variables decoded whole, and whether any rows were extracted."""
     asked, whole = await read_request(request(body)), decode_request(body, "body")
     operation: Any = Operation(**rows)
-    variables = [shown(_variables(each, operation)) for each in (asked, whole)]
+    variables = [comparable(_variables(each, operation)) for each in (asked, whole)]
     assert (asked.query, asked.operation_name) == (whole.query, whole.operation_name)
     return variables[0], variables[1], isinstance(asked, LargeRequest)
 
@@ -59,27 +60,32 @@ async def both(body: bytes, **rows: str) -> tuple[Any, Any, bool]:
     [["query", "variables"], ["variables", "query"], ["operationName", "variables", "extensions", "query"]],
     ids=str,
 )
-async def test_the_rows_of_an_input_are_cut_out(separators: tuple[str, str], members: list[str]) -> None:
-    whole = {"query": PUBLISH, "variables": {"input": {**INPUT, "label": "x"}}, "operationName": "a", "extensions": {}}
-    body = json.dumps({name: whole[name] for name in members}, separators=separators).encode()
-    cut, plain, large = await both(body, input="PublishBatchInput")
+async def test_the_rows_of_an_input_are_extracted(separators: tuple[str, str], members: list[str]) -> None:
+    request_body = {
+        "query": PUBLISH,
+        "variables": {"input": {**INPUT, "label": "x"}},
+        "operationName": "a",
+        "extensions": {},
+    }
+    body = json.dumps({name: request_body[name] for name in members}, separators=separators).encode()
+    extracted, whole, large = await decode_both_ways(body, input="PublishBatchInput")
     assert large
-    assert cut == plain
-    assert len(cut["input"]["prices"][0]["attributes"]["rows"]) == COUNT
+    assert extracted == whole
+    assert len(extracted["input"]["prices"][0]["attributes"]["rows"]) == COUNT
 
 
-async def test_rows_whose_ends_are_not_found_are_left_as_they_are() -> None:
+async def test_rows_with_unusual_separators_are_not_extracted() -> None:
     body = json.dumps({"query": PUBLISH, "variables": {"input": INPUT}}, separators=(" , ", " : ")).encode()
-    cut, plain, large = await both(body, input="PublishBatchInput")
+    extracted, whole, large = await decode_both_ways(body, input="PublishBatchInput")
     assert not large
-    assert cut == plain
+    assert extracted == whole
 
 
-async def test_rows_that_are_a_variable_are_cut_out() -> None:
+async def test_rows_in_a_variable_of_their_own_are_extracted() -> None:
     body = json.dumps({"query": PUBLISH, "variables": {"before": 1, "prices": PRICES, "after": [1]}}).encode()
-    cut, plain, large = await both(body, prices="PriceInput")
+    extracted, whole, large = await decode_both_ways(body, prices="PriceInput")
     assert large
-    assert cut == plain
+    assert extracted == whole
 
 
 @pytest.mark.parametrize(
@@ -90,19 +96,21 @@ async def test_rows_that_are_a_variable_are_cut_out() -> None:
         ({"input": {"attributes": {"prices": PRICES}, "prices": PRICES[:3]}}, {"input": "PublishBatchInput"}),
         ({"input": {"priceList": '"prices": [', "prices": PRICES}}, {"input": "PublishBatchInput"}),
     ],
-    ids=["of another variable", "of no rows", "deeper", "in a text"],
+    ids=["in another variable", "no rows", "nested", "in a string"],
 )
-async def test_what_is_only_called_prices_is_left_as_it_is(variables: Any, rows: dict[str, str]) -> None:
-    cut, plain, _ = await both(json.dumps({"query": PUBLISH, "variables": variables}).encode(), **rows)
-    assert cut == plain
+async def test_other_members_named_prices_are_left_unchanged(variables: Any, rows: dict[str, str]) -> None:
+    extracted, whole, _ = await decode_both_ways(
+        json.dumps({"query": PUBLISH, "variables": variables}).encode(), **rows
+    )
+    assert extracted == whole
 
 
-async def test_of_two_members_of_that_name_the_last_counts_as_ever() -> None:
+async def test_the_last_of_two_members_of_the_same_name_counts() -> None:
     body = json.dumps({"query": PUBLISH, "variables": {"input": INPUT}}).encode()
     body = body[:-3] + b', "prices": [{"sku": "last"}]}}}'
-    cut, plain, _ = await both(body, input="PublishBatchInput")
-    assert cut == plain
-    assert cut["input"]["prices"][0]["attributes"]["rows"] == [b'{"sku": "last"}']
+    extracted, whole, _ = await decode_both_ways(body, input="PublishBatchInput")
+    assert extracted == whole
+    assert extracted["input"]["prices"][0]["attributes"]["rows"] == [b'{"sku": "last"}']
 
 
 BODY = json.dumps({"query": PUBLISH, "variables": {"input": INPUT}}).encode()
@@ -118,26 +126,30 @@ BODY = json.dumps({"query": PUBLISH, "variables": {"input": INPUT}}).encode()
         BODY.replace(b'"sku-019990"', b"[" * 5000),
         BODY.replace(b'{"query"', b'{"query": 5, "x"'),
     ],
-    ids=["cut off", "a comma too many", "more behind", "a bad row", "nested", "no request"],
+    ids=["truncated", "trailing comma", "trailing text", "bad row", "nested", "no request"],
 )
-async def test_what_is_not_valid_is_told_as_ever(body: bytes) -> None:
+async def test_invalid_bodies_have_the_same_error(body: bytes) -> None:
     with pytest.raises(BadRequest) as whole:
         decode_request(body, "body")
-    with pytest.raises(BadRequest) as cut:
+    with pytest.raises(BadRequest) as extracted:
         await read_request(request(body))
-    assert (cut.value.status, cut.value.code, cut.value.message) == (400, whole.value.code, whole.value.message)
+    assert (extracted.value.status, extracted.value.code, extracted.value.message) == (
+        400,
+        whole.value.code,
+        whole.value.message,
+    )
 
 
 async def test_a_small_body_is_decoded_whole() -> None:
     body = json.dumps({"query": PUBLISH, "variables": {"input": {**INPUT, "prices": PRICES[:100]}}}).encode()
     assert len(body) < LARGE_BYTES
-    assert await cut_rows(body) is None
+    assert await extract_rows(body) is None
 
 
-async def test_a_large_batch_is_published_and_a_retry_of_it_known(api: Api) -> None:
+async def test_a_retry_decoded_whole_gives_the_same_batch(api: Api) -> None:
     await api.create("retail")
     payload = await api.submit("retail", PRICES, "k")
     assert (payload["batch"]["state"], payload["snapshot"]["size"]) == ("PUBLISHED", COUNT)
-    with patch("graph.http.requests.cut_rows", return_value=None):
+    with patch("graph.http.requests.extract_rows", return_value=None):
         again = await api.submit("retail", PRICES, "k")
-    assert again["batch"] == payload["batch"], "with the rows cut out or not, they are the same"
+    assert again["batch"] == payload["batch"], "the rows are the same, extracted or not"

@@ -1,4 +1,4 @@
-"""Rows pass GraphQL unread: they are checked as rows, once, however they stand in the request."""
+"""Rows are not coerced by GraphQL: they are validated once, as rows, whether variables or literals."""
 
 from typing import Any, cast
 
@@ -30,7 +30,7 @@ WITH_LITERALS = (
 
 
 def with_literals(prices: str) -> str:
-    """A mutation in which the rows stand as GraphQL literals."""
+    """A mutation with the rows as GraphQL literals."""
     return WITH_LITERALS.replace("PRICES", prices)
 
 
@@ -41,8 +41,8 @@ async def retail(api: Api) -> Api:
     return api
 
 
-async def published(api: Api, document: str, **variables: Any) -> dict[str, Any]:
-    """The payload of a batch that must be published."""
+async def publish(api: Api, document: str, **variables: Any) -> dict[str, Any]:
+    """Publish a batch, which must succeed, and return the payload."""
     payload: dict[str, Any] = (await api.data(document, **variables))["publishBatch"]
     assert payload["userErrors"] == []
     assert payload["batch"]["state"] == "PUBLISHED"
@@ -57,16 +57,16 @@ def order(prices: Any) -> dict[str, Any]:
 
 
 async def test_rows_are_not_coerced_one_by_one(retail: Api) -> None:
-    counted = build_schema()
-    decimal = cast("GraphQLScalarType", counted._schema.type_map["Decimal"])
+    schema = build_schema()
+    decimal = cast("GraphQLScalarType", schema._schema.type_map["Decimal"])
     coerce, coerced = decimal.coerce_input_value, []
 
-    def counting(value: Any) -> Any:
+    def record(value: Any) -> Any:
         coerced.append(value)
         return coerce(value)
 
-    decimal.coerce_input_value = counting
-    async with http_client(Endpoint(counted, lambda _: retail.runtime.context(ANYBODY))) as http:
+    decimal.coerce_input_value = record
+    async with http_client(Endpoint(schema, lambda _: retail.runtime.context(ANYBODY))) as http:
         for document, variables in (
             (PUBLISH, {"input": order([row(f"{i}") for i in range(1000)])}),
             (WITH_PRICES, {"prices": [row(f"{i}") for i in range(1000)]}),
@@ -74,7 +74,7 @@ async def test_rows_are_not_coerced_one_by_one(retail: Api) -> None:
             coerced.clear()
             answer = (await http.post("/", json={"query": document, "variables": variables})).json()
             assert answer["data"]["publishBatch"]["batch"]["state"] == "PUBLISHED"
-            assert coerced == ["0"], "only the stand-in is coerced"
+            assert coerced == ["0"], "only the placeholder is coerced"
 
 
 async def test_a_row_with_wrong_types_is_an_item_error_of_the_batch(retail: Api) -> None:
@@ -90,10 +90,10 @@ async def test_a_row_with_wrong_types_is_an_item_error_of_the_batch(retail: Api)
         ]
 
 
-async def test_rows_can_stand_in_the_input_or_in_a_variable_of_their_own(retail: Api) -> None:
-    first = await published(retail, PUBLISH, input=order([row("a", "1.50"), row("b")]))
+async def test_rows_can_be_in_the_input_or_in_a_variable_of_their_own(retail: Api) -> None:
+    first = await publish(retail, PUBLISH, input=order([row("a", "1.50"), row("b")]))
     assert await retail.amounts("retail") == {"a": "1.50", "b": "1.00"}
-    again = await published(retail, WITH_PRICES, prices=[row("a", "1.50"), row("b")])
+    again = await publish(retail, WITH_PRICES, prices=[row("a", "1.50"), row("b")])
     assert again["batch"]["version"] == first["batch"]["version"] == 1
 
 
@@ -104,7 +104,7 @@ async def test_the_rows_of_a_variable_can_be_required(retail: Api) -> None:
     }"""
         + ANSWER
     )
-    await published(retail, document, prices=[row("a")], key="k")
+    await publish(retail, document, prices=[row("a")], key="k")
     assert await retail.amounts("retail") == {"a": "1.00"}
 
 
@@ -113,16 +113,16 @@ async def test_a_single_object_is_a_list_of_one(retail: Api) -> None:
         (PUBLISH, {"input": order(row("a", "1.50"))}),
         (WITH_PRICES, {"prices": row("a", "1.50")}),
     ):
-        await published(retail, document, **variables)
+        await publish(retail, document, **variables)
         assert await retail.amounts("retail") == {"a": "1.50"}
 
 
-async def test_rows_that_are_null_or_left_out_are_not_a_batch(retail: Api) -> None:
-    left_out = order(None)
-    del left_out["prices"]
+async def test_null_or_omitted_rows_are_rejected(retail: Api) -> None:
+    without_prices = order(None)
+    del without_prices["prices"]
     for document, variables in (
         (PUBLISH, {"input": order(None)}),
-        (PUBLISH, {"input": left_out}),
+        (PUBLISH, {"input": without_prices}),
         (WITH_PRICES, {"prices": None}),
         (WITH_PRICES, {}),
         (with_literals("null"), {}),
@@ -134,7 +134,7 @@ async def test_rows_that_are_null_or_left_out_are_not_a_batch(retail: Api) -> No
     assert await retail.amounts("retail") is None
 
 
-async def test_what_is_no_list_of_rows_is_refused(retail: Api) -> None:
+async def test_values_that_are_not_lists_are_rejected(retail: Api) -> None:
     for prices in ("rows", 5, True):
         for document, variables in ((PUBLISH, {"input": order(prices)}), (WITH_PRICES, {"prices": prices})):
             payload = (await retail.data(document, **variables))["publishBatch"]
@@ -143,7 +143,7 @@ async def test_what_is_no_list_of_rows_is_refused(retail: Api) -> None:
             ]
 
 
-async def test_an_input_that_is_no_object_is_refused_by_graphql(retail: Api) -> None:
+async def test_an_invalid_input_object_is_rejected_by_graphql(retail: Api) -> None:
     inputs: list[Any] = [5, "x", [], None, {"priceList": "retail"}, {**order([row("a")]), "mode": "SWAP"}]
     for wrong in inputs:
         assert set(await retail.error_codes(PUBLISH, input=wrong)) == {"BAD_REQUEST"}, wrong
@@ -164,7 +164,7 @@ async def test_two_aliases_may_use_the_same_variable(retail: Api) -> None:
     assert data["a"]["batch"]["version"] == 1
 
 
-async def test_rows_may_be_used_in_two_places(retail: Api) -> None:
+async def test_two_mutations_can_use_the_same_rows(retail: Api) -> None:
     await retail.create("other")
     document = (
         """mutation ($prices: [PriceInput!]) {
@@ -178,7 +178,7 @@ async def test_rows_may_be_used_in_two_places(retail: Api) -> None:
     assert await retail.amounts("retail") == await retail.amounts("other") == {"a": "1.00", "b": "2.00"}
 
 
-async def test_two_variables_of_rows_are_kept_apart(retail: Api) -> None:
+async def test_two_variables_can_hold_different_rows(retail: Api) -> None:
     await retail.create("other")
     document = (
         """mutation ($x: PublishBatchInput!, $y: PublishBatchInput!) {
@@ -194,7 +194,7 @@ async def test_a_default_of_a_variable_is_used(retail: Api) -> None:
     document = WITH_PRICES.replace(
         "$prices: [PriceInput!]", '$prices: [PriceInput!] = [{sku: "d", amount: "4.00", currency: "EUR"}]'
     )
-    await published(retail, document)
+    await publish(retail, document)
     assert await retail.amounts("retail") == {"d": "4.00"}
 
 
@@ -207,7 +207,7 @@ async def test_a_variable_can_be_one_row_or_a_field_of_it(retail: Api) -> None:
     }"""
         + ANSWER
     )
-    await published(retail, document, row=row("a", "1.50"), sku="b", amount="2.50")
+    await publish(retail, document, row=row("a", "1.50"), sku="b", amount="2.50")
     assert await retail.amounts("retail") == {"a": "1.50", "b": "2.50"}
 
 
@@ -220,7 +220,7 @@ async def test_literals_in_the_document_are_rows_too(retail: Api) -> None:
        validFrom: "2026-01-01", validUntil: "2026-12-31", attributes: {colour: "red", sizes: [1, 2.5, null, true]}}
       {sku: 7, amount: "0", currency: "USD"}
     ]"""
-    await published(retail, with_literals(prices))
+    await publish(retail, with_literals(prices))
     nodes = (
         await retail.data(
             """{ snapshot(priceList: "retail") { prices { nodes {
@@ -244,11 +244,11 @@ async def test_literals_in_the_document_are_rows_too(retail: Api) -> None:
 
 
 async def test_a_single_literal_is_a_list_of_one(retail: Api) -> None:
-    await published(retail, with_literals('{sku: "a", amount: "1.50", currency: "EUR"}'))
+    await publish(retail, with_literals('{sku: "a", amount: "1.50", currency: "EUR"}'))
     assert await retail.amounts("retail") == {"a": "1.50"}
 
 
-async def test_literals_are_checked_as_rows(retail: Api) -> None:
+async def test_literals_are_validated_as_rows(retail: Api) -> None:
     prices = """[
       {sku: "a", amount: "-1.50", currency: "EUR"}
       {sku: "b", amount: "1.50", currency: "XYZ"}
@@ -264,7 +264,7 @@ async def test_literals_are_checked_as_rows(retail: Api) -> None:
     ]
 
 
-async def test_a_literal_that_is_no_decimal_is_refused_by_graphql(retail: Api) -> None:
+async def test_a_literal_that_is_not_a_decimal_is_rejected_by_graphql(retail: Api) -> None:
     for amount in ("1.5", '"NaN"', '"1e3"', '"1_000"', '" 1"', '"+1"', '".5"', '""', '"\N{ARABIC-INDIC DIGIT ONE}"'):
         document = with_literals('[{sku: "a", currency: "EUR", amount: ' + amount + "}]")
         assert await retail.error_codes(document) == ["GRAPHQL_VALIDATION_FAILED"], amount

@@ -1,4 +1,4 @@
-"""A batch can come as a file: the whole way from the connection to the version."""
+"""A batch can be uploaded as a file, from the request to the published version."""
 
 import gzip
 import json
@@ -73,7 +73,7 @@ async def test_the_same_file_with_the_same_key_is_the_same_batch(retail: Api) ->
     assert [error["code"] for error in other["userErrors"]] == ["IDEMPOTENCY_KEY_REUSED"]
 
 
-async def test_what_is_wrong_in_a_file_is_told_by_its_line(retail: Api) -> None:
+async def test_item_errors_have_their_line_in_the_file(retail: Api) -> None:
     payload = await send(retail, "p.csv", CSV + b"\nc,1,EUR\nd,x,EUR\n")
     assert [error["code"] for error in payload["userErrors"]] == ["BATCH_INVALID"]
     assert [(error["index"], error["line"], error["sku"]) for error in payload["batch"]["errors"]] == [(3, 6, "d")]
@@ -94,7 +94,7 @@ async def test_a_file_that_cannot_be_read_changes_nothing(retail: Api) -> None:
     assert await retail.amounts("retail") is None
 
 
-async def test_a_file_and_prices_are_refused(retail: Api) -> None:
+async def test_a_file_together_with_prices_is_rejected(retail: Api) -> None:
     payload = await send(retail, "p.csv", CSV, prices=[{"sku": "a", "amount": "1", "currency": "EUR"}])
     assert [(error["code"], error["path"]) for error in payload["userErrors"]] == [
         ("PRICES_AND_FILE", ["input", "file"])
