@@ -36,9 +36,7 @@ _SETTINGS_HELP = "\b\nSettings, from the environment:\n\n" + "\n\n".join(
 
 
 @click.command(epilog=_SETTINGS_HELP)
-@click.option(
-    "--fd", type=int, help="Serve on this inherited listening socket, not on host and port."
-)
+@click.option("--fd", type=int, help="Serve on this inherited listening socket, not on host and port.")
 def serve(fd: int | None) -> None:
     """Run the server until a signal stops it.
 

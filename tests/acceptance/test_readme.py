@@ -1,4 +1,4 @@
-"""The examples of README run as they stand there, against a live server."""
+"""The examples in README run unchanged against a live server."""
 
 import asyncio
 import re
@@ -22,10 +22,10 @@ PROGRAMS = {
 
 
 def example(name: str, url: str) -> str:
-    """The code of an example, turned to a server."""
-    found = re.search(rf"<!-- example: {name} -->\n```\w+\n(.*?)```", README, re.DOTALL)
-    assert found, f"README has no example {name}."
-    return found[1].replace("http://127.0.0.1:8000", url)
+    """The code of an example, with the URL of a server."""
+    match = re.search(rf"<!-- example: {name} -->\n```\w+\n(.*?)```", README, re.DOTALL)
+    assert match, f"README has no example {name}."
+    return match[1].replace("http://127.0.0.1:8000", url)
 
 
 @pytest.mark.parametrize("name", PROGRAMS)
