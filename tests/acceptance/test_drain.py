@@ -125,7 +125,7 @@ async def test_workers_are_replaced_one_at_a_time_and_no_request_fails(tmp_path:
         async with asking(url, 20) as asked:
             await until(lambda: asked.has(100), "answered")
             run.process.send_signal(signal.SIGHUP)
-            await asyncio.to_thread(run.listen_until, "All workers were replaced.")
+            await asyncio.to_thread(run.read_until, "All workers were replaced.")
             await asyncio.to_thread(wait_for_end, before)
             answered_so_far = asked.answers
             await until(lambda: asked.has(answered_so_far + 100), "answered by the new workers")

@@ -40,8 +40,8 @@ def test_metrics_add_up_all_workers_and_dead_ones_use_no_memory(tmp_path: Path) 
         metrics, url = (re.search(rf"{name} on (\S+)", run.output) for name in ("Metrics", "Listening"))
         assert metrics is not None
         assert url is not None
-        answer = httpx.post(url[1], json={"query": PUBLISH}, timeout=60, trust_env=False).json()
-        assert answer["data"]["publishBatch"]["batch"]["state"] == "PUBLISHED"
+        response = httpx.post(url[1], json={"query": PUBLISH}, timeout=60, trust_env=False).json()
+        assert response["data"]["publishBatch"]["batch"]["state"] == "PUBLISHED"
 
         def after_request(name: str) -> float:
             httpx.post(url[1], json={"query": QUERY}, trust_env=False)  # a new connection, to either worker
@@ -70,18 +70,18 @@ def test_a_single_worker_has_metrics(tmp_path: Path) -> None:
 def test_a_metrics_port_in_use_is_an_error(tmp_path: Path) -> None:
     with running(tmp_path, "serve", PRICEBOOK_PORT="0", PRICEBOOK_METRICS_PORT="0") as run:
         run.read_until("Metrics on")
-        found = re.search(r"Metrics on http://127.0.0.1:(\d+)/metrics", run.output)
-        assert found is not None
-        with running(tmp_path / "other", "serve", PRICEBOOK_PORT="0", PRICEBOOK_METRICS_PORT=found[1]) as other:
+        match = re.search(r"Metrics on http://127.0.0.1:(\d+)/metrics", run.output)
+        assert match is not None
+        with running(tmp_path / "other", "serve", PRICEBOOK_PORT="0", PRICEBOOK_METRICS_PORT=match[1]) as other:
             assert other.wait() == 2
-            assert f"Cannot listen on port {found[1]} of 127.0.0.1 for metrics" in other.output
+            assert f"Cannot listen on port {match[1]} of 127.0.0.1 for metrics" in other.output
             assert "PRICEBOOK_METRICS_PORT" in other.output
 
 
 def wait_for(probe: Callable[[], float]) -> float:
     """Repeat a probe until its value is not zero; return the value."""
     deadline = time.monotonic() + DEADLINE_SECONDS
-    while not (found := probe()):
+    while not (value := probe()):
         assert time.monotonic() < deadline
         time.sleep(0.2)
-    return found
+    return value
