@@ -72,7 +72,10 @@ class ApiClient:
     async def execute(
         self, document: str, variables: Json, file: Upload | None = None, timeout: float = REQUEST_TIMEOUT_SECONDS
     ) -> Json:
-        """Return the `data` of the response. Retries, so the request must be safe to repeat. Raises `ApiError`."""
+        """Return the `data` of the response. Retries, so the request must be safe to repeat. Raises `ApiError`.
+
+        `timeout` is in seconds, for each attempt.
+        """
         delay = FIRST_DELAY_SECONDS
         attempt = 0
         while True:
