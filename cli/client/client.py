@@ -32,7 +32,10 @@ FIRST_DELAY_SECONDS = 0.5
 MAX_DELAY_SECONDS = 15.0
 """Longest delay between two attempts: some minutes in all, enough for a deployment or an election."""
 
-_TIMEOUT = httpx.Timeout(120, connect=10)
+REQUEST_TIMEOUT_SECONDS = 120
+"""Longest time without a byte from the server, unless the caller sets another."""
+
+_CONNECT_TIMEOUT_SECONDS = 10
 _TRANSIENT_STATUS = {429, 502, 503, 504}
 _TRANSIENT_CODES = {"UNAVAILABLE", "INTERRUPTED"}
 
@@ -66,14 +69,19 @@ class ApiClient:
         self._notify = notify
         self._has_responded = False
 
-    async def execute(self, document: str, variables: Json, file: Upload | None = None) -> Json:
-        """Return the `data` of the response. Retries, so the request must be safe to repeat. Raises `ApiError`."""
+    async def execute(
+        self, document: str, variables: Json, file: Upload | None = None, timeout: float = REQUEST_TIMEOUT_SECONDS
+    ) -> Json:
+        """Return the `data` of the response. Retries, so the request must be safe to repeat. Raises `ApiError`.
+
+        `timeout` is in seconds, for each attempt.
+        """
         delay = FIRST_DELAY_SECONDS
         attempt = 0
         while True:
             attempt += 1
             try:
-                return await self._send(document, variables, file)
+                return await self._send(document, variables, file, timeout)
             except _TransientError as failure:
                 if attempt >= (MAX_ATTEMPTS if self._has_responded else MAX_FIRST_ATTEMPTS):
                     raise ApiError(
@@ -88,16 +96,18 @@ class ApiClient:
     async def execute_once(self, document: str, variables: Json) -> Json:
         """Return the `data` of the response to a request that must not be repeated. Raises `ApiError`."""
         try:
-            return await self._send(document, variables, None)
+            return await self._send(document, variables, None, REQUEST_TIMEOUT_SECONDS)
         except _TransientError as failure:
             raise ApiError(
                 f"No response from {self._endpoint} ({failure}). The server may have done it nevertheless: "
                 "check with `pricebook events LIST` before you try again."
             ) from failure
 
-    async def _send(self, document: str, variables: Json, file: Upload | None) -> Json:
+    async def _send(self, document: str, variables: Json, file: Upload | None, timeout: float) -> Json:
         try:
-            response = await self._post(document, variables, file)
+            response = await self._post(
+                document, variables, file, httpx.Timeout(timeout, connect=_CONNECT_TIMEOUT_SECONDS)
+            )
         except httpx.TransportError as error:
             raise _TransientError(f"connection failed ({error or type(error).__name__})") from error
         except httpx.InvalidURL as error:
@@ -107,18 +117,20 @@ class ApiClient:
             raise _TransientError(f"the server responded {response.status_code}", _retry_after(response))
         return self._data(response)
 
-    def _post(self, document: str, variables: Json, file: Upload | None) -> Awaitable[httpx.Response]:
+    def _post(
+        self, document: str, variables: Json, file: Upload | None, timeout: httpx.Timeout
+    ) -> Awaitable[httpx.Response]:
         operation = msgspec.json.encode({"query": document, "variables": variables})
         if file is None:
             headers = {"Content-Type": "application/json"}
-            return self._http.post(self._endpoint, content=operation, headers=headers)
+            return self._http.post(self._endpoint, content=operation, headers=headers, timeout=timeout)
         # The GraphQL multipart request specification: these three fields, in this order.
         fields = {
             "operations": (None, operation, "application/json"),
             "map": (None, b'{"0": ["variables.input.file"]}', "application/json"),
             "0": (file.name, file.content, file.media_type),
         }
-        return self._http.post(self._endpoint, files=fields, headers=_PREFLIGHT)
+        return self._http.post(self._endpoint, files=fields, headers=_PREFLIGHT, timeout=timeout)
 
     def _data(self, response: httpx.Response) -> Json:
         try:
@@ -160,7 +172,6 @@ def open_http(endpoint: str, token: str | None, max_connections: int) -> httpx.A
     """Return an HTTP client that sends the token as a bearer token. Requests to this machine bypass proxies."""
     return httpx.AsyncClient(
         headers={"Authorization": f"Bearer {token}"} if token else {},
-        timeout=_TIMEOUT,
         limits=httpx.Limits(max_connections=max_connections),
         trust_env=urlsplit(endpoint).hostname not in {"127.0.0.1", "::1", "localhost"},
     )

@@ -41,6 +41,9 @@ query Progress($priceList: ID!) {
   batches(priceList: $priceList, first: 1) { nodes { state progress { stored } } }
 }"""
 
+PUBLISH_TIMEOUT_SECONDS = 600
+"""The server responds to a batch once it is published."""
+
 _POLL_INTERVAL_SECONDS = 0.25
 _MAX_ERRORS_SHOWN = 5
 
@@ -164,7 +167,7 @@ def _history(days: Iterable[PublicationDay]) -> list[Price]:
 
 async def _publish(client: ApiClient, **batch_fields: object) -> Json:
     """Publish a batch and return its snapshot. Raises `ApiError` if it is not published."""
-    payload = payload_of(await client.execute(PUBLISH, {"input": batch_fields}))
+    payload = payload_of(await client.execute(PUBLISH, {"input": batch_fields}, timeout=PUBLISH_TIMEOUT_SECONDS))
     batch = payload["batch"]
     if batch["state"] != "PUBLISHED":
         headline = f"The batch {batch['id']} of {batch_fields['priceList']} is {batch['state']}, not published."

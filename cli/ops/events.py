@@ -37,7 +37,10 @@ _COLUMNS = [
 @limit_option(20)
 @click.option("--follow", "-f", is_flag=True, help="Print the oldest event first, then each new event, until Ctrl-C.")
 def events(connection: Connection, output: Output, price_list: str, limit: int, follow: bool) -> None:
-    """Show who changed a price list, when and why, newest event first."""
+    """Show the audit log of a price list, newest first.
+
+    Each event has the time, the caller and the reason of a change.
+    """
     if follow:
         _follow(connection, output, price_list, limit)
         return

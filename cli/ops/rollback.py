@@ -39,7 +39,7 @@ yes_option = click.option(
 def rollback(
     connection: Connection, output: Output, price_list: str, version: int, reason: str, no_pin: bool, yes: bool
 ) -> None:
-    """Roll back to an earlier version at once.
+    """Roll back to an earlier version.
 
     VERSION becomes current again; nothing is copied.
 

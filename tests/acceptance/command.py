@@ -1,4 +1,4 @@
-"""`pricebook` as a process of its own: started, listened to, stopped, and whatever it leaves behind found."""
+"""Runs `pricebook` as a process: reads its output, stops it, and finds processes that it leaves behind."""
 
 import os
 import select
@@ -12,38 +12,38 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 
 OPEN = {"PRICEBOOK_ANONYMOUS": "admin", "PRICEBOOK_MAX_RATE": "0", "PRICEBOOK_LOG_FORMAT": "human"}
-"""The environment of a server that everybody may use, as often as they like, and whose log people read."""
+"""Settings of a server without access control and rate limit, with a human-readable log."""
 
 
 class Command:
     """A run of `pricebook` on a data folder."""
 
     def __init__(self, data_dir: Path, *arguments: str, **environ: str) -> None:
-        others = {name: value for name, value in os.environ.items() if not name.startswith("PRICEBOOK_")}
+        inherited = {name: value for name, value in os.environ.items() if not name.startswith("PRICEBOOK_")}
         self.data_dir = data_dir
-        self.said = ""
+        self.output = ""
         self.process = subprocess.Popen(
             [sys.executable, "-m", "cli", *arguments],
             cwd=ROOT,
-            env={**others, **OPEN, "PRICEBOOK_DATA_DIR": str(data_dir), "PRICEBOOK_MEMBERS": "1", **environ},
+            env={**inherited, **OPEN, "PRICEBOOK_DATA_DIR": str(data_dir), "PRICEBOOK_MEMBERS": "1", **environ},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
         )
 
-    def listen_until(self, text: str | None) -> None:
-        """Take in what it says up to a line that holds the text, or to the end."""
+    def read_until(self, text: str | None) -> None:
+        """Read the output up to a line that contains the text, or to the end."""
         assert self.process.stdout is not None
         for line in self.process.stdout:
-            self.said += line
+            self.output += line
             if text is not None and text in line:
                 return
-        assert text is None, self.said
+        assert text is None, self.output
 
     def wait(self) -> int:
-        """Its exit code, when it has said everything."""
-        self.listen_until(None)
+        """Read the output to its end and return the exit code."""
+        self.read_until(None)
         return self.process.wait()
 
     def stop(self, number: signal.Signals = signal.SIGINT) -> int:
@@ -51,9 +51,9 @@ class Command:
         return self.wait()
 
     def processes(self) -> list[int]:
-        """Whatever runs on its data folder, by the environment that every process inherits from it."""
-        mark = b"PRICEBOOK_DATA_DIR=" + os.fsencode(self.data_dir) + b"\0"
-        return [int(each.parent.name) for each in Path("/proc").glob("[0-9]*/environ") if mark in content(each)]
+        """The processes that use its data folder, found by the environment variable that they inherit."""
+        variable = b"PRICEBOOK_DATA_DIR=" + os.fsencode(self.data_dir) + b"\0"
+        return [int(each.parent.name) for each in Path("/proc").glob("[0-9]*/environ") if variable in content(each)]
 
 
 @contextmanager
@@ -69,7 +69,7 @@ def running(data_dir: Path, *arguments: str, **environ: str) -> Iterator[Command
 def content(file: Path) -> bytes:
     try:
         return file.read_bytes()
-    except OSError:  # the process has ended, or is another user's
+    except OSError:  # the process has ended, or belongs to another user
         return b""
 
 
@@ -80,6 +80,6 @@ def wait_for_end(processes: list[int]) -> None:
         except ProcessLookupError:
             continue
         try:
-            assert select.select([handle], [], [], 60)[0], f"{process} does not end"
+            assert select.select([handle], [], [], 60)[0], f"Process {process} does not end."
         finally:
             os.close(handle)

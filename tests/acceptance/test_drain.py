@@ -1,4 +1,4 @@
-"""A server that is told to end goes away without a failed request; so do its workers, when they are replaced."""
+"""A server shuts down without a failed request, and so do its workers when they are replaced."""
 
 import asyncio
 import json
@@ -30,7 +30,7 @@ WEBSOCKET = Subprotocol("graphql-transport-ws")
 
 @pytest.fixture
 async def environ(store: Store, mongodb_uri: str) -> dict[str, str]:
-    """Where a server finds the list `live`."""
+    """The settings of a server whose database has the list `live`."""
     await create(store, "live")
     return {"PRICEBOOK_MONGODB_URI": mongodb_uri, "PRICEBOOK_MONGODB_DATABASE": store.db.name}
 
@@ -39,12 +39,12 @@ async def environ(store: Store, mongodb_uri: str) -> dict[str, str]:
 def serving(
     data_dir: Path, environ: dict[str, str], workers: int = 1, drain: int = DRAIN_SECONDS
 ) -> Iterator[tuple[Command, str]]:
-    """A server that is ready, and its URL."""
+    """Run a server; yield it and its URL when it is ready."""
     settings = {"PRICEBOOK_PORT": "0", "PRICEBOOK_WORKERS": str(workers), "PRICEBOOK_DRAIN_SECONDS": str(drain)}
     with running(data_dir, "serve", **environ, **settings) as run:
         for _ in range(workers):
-            run.listen_until("Application startup complete.")
-        url = re.search(r"Listening on (\S+)/graphql", run.said)
+            run.read_until("Application startup complete.")
+        url = re.search(r"Listening on (\S+)/graphql", run.output)
         assert url is not None
         yield run, url[1]
 
@@ -59,8 +59,8 @@ async def is_draining(url: str) -> bool:
 
 
 def workers_of(run: Command) -> list[int]:
-    """The processes that said that they serve."""
-    return [int(pid) for pid in re.findall(r"Started server process \[(\d+)\]", run.said)]
+    """The ids of the worker processes, from the log."""
+    return [int(pid) for pid in re.findall(r"Started server process \[(\d+)\]", run.output)]
 
 
 async def ends(run: Command) -> int:
@@ -68,9 +68,7 @@ async def ends(run: Command) -> int:
         return await asyncio.to_thread(run.wait)
 
 
-async def test_every_request_is_answered_until_the_balancer_has_turned_elsewhere(
-    tmp_path: Path, environ: dict[str, str]
-) -> None:
+async def test_no_request_fails_during_the_drain_time(tmp_path: Path, environ: dict[str, str]) -> None:
     with serving(tmp_path, environ) as (run, url):
         async with httpx.AsyncClient(trust_env=False) as http, sending(url, 20) as asked:
             await until(lambda: asked.has(100), "answered")
@@ -82,22 +80,22 @@ async def test_every_request_is_answered_until_the_balancer_has_turned_elsewhere
             assert readiness.headers["connection"] == "close"
             assert (await http.get(f"{url}/healthz")).status_code == 200
             before = asked.answers
-            assert await ends(run) == 0, run.said
+            assert await ends(run) == 0, run.output
             assert asked.closing > 0
             assert asked.answers > before
             await until(lambda: is_refused(asked, 20), "refused")
             assert asked.failures == []
 
 
-async def test_a_second_signal_leaves_out_the_drain_time(tmp_path: Path, environ: dict[str, str]) -> None:
+async def test_a_second_signal_skips_the_drain_time(tmp_path: Path, environ: dict[str, str]) -> None:
     with serving(tmp_path, environ, drain=300) as (run, url):
         run.process.send_signal(signal.SIGTERM)
         await until(lambda: is_draining(url), "draining")
         assert run.stop(signal.SIGTERM) == 0
-        assert "Stopped." in run.said
+        assert "Stopped." in run.output
 
 
-async def test_subscriptions_are_completed_as_their_protocols_have_it(tmp_path: Path, environ: dict[str, str]) -> None:
+async def test_subscriptions_are_completed_as_their_protocols_require(tmp_path: Path, environ: dict[str, str]) -> None:
     with serving(tmp_path, environ) as (run, url):
         async with (
             asyncio.timeout(DEADLINE_SECONDS),
@@ -127,16 +125,16 @@ async def test_workers_are_replaced_one_at_a_time_and_no_request_fails(tmp_path:
         async with sending(url, 20) as asked:
             await until(lambda: asked.has(100), "answered")
             run.process.send_signal(signal.SIGHUP)
-            await asyncio.to_thread(run.listen_until, "All workers were replaced.")
+            await asyncio.to_thread(run.read_until, "All workers were replaced.")
             await asyncio.to_thread(wait_for_end, before)
-            asked_so_far = asked.answers
-            await until(lambda: asked.has(asked_so_far + 100), "answered by the new ones")
+            answered_so_far = asked.answers
+            await until(lambda: asked.has(answered_so_far + 100), "answered by the new workers")
         assert (asked.failures, asked.refused) == ([], 0)
         assert run.stop(signal.SIGINT) == 0
         assert run.processes() == []
 
 
-def test_the_workers_of_a_server_that_is_killed_end(tmp_path: Path, mongodb_uri: str) -> None:
+def test_workers_end_if_their_server_is_killed(tmp_path: Path, mongodb_uri: str) -> None:
     environ = {"PRICEBOOK_MONGODB_URI": mongodb_uri, "PRICEBOOK_MONGODB_DATABASE": "test_killed"}
     with serving(tmp_path, environ, workers=2) as (run, _):
         run.process.kill()

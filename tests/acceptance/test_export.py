@@ -1,4 +1,4 @@
-"""`pricebook export` against a real server: what it writes, `pricebook import` takes back, with the same checksum."""
+"""`pricebook export` against a real server: an import of the file has the same checksum."""
 
 import json
 import os
@@ -21,7 +21,7 @@ ROWS = 2_345
 
 @pytest.fixture
 def shop(server: Server, tmp_path: Path) -> str:
-    """A list of some pages of prices, of the test's own."""
+    """The name of a new list with several pages of prices."""
     name = f"shop-{secrets.token_hex(4)}"
     prices = tmp_path / "sent.ndjson"
     rows = (
@@ -29,14 +29,14 @@ def shop(server: Server, tmp_path: Path) -> str:
         for n in range(ROWS)
     )
     prices.write_text("".join(json.dumps(row) + "\n" for row in rows))
-    code, said = server.run(tmp_path, str(prices), "--list", name, "--create")
-    assert code == 0, said
+    code, output = server.run(tmp_path, str(prices), "--list", name, "--create")
+    assert code == 0, output
     return name
 
 
 def export(server: Server, tmp_path: Path, *arguments: str) -> tuple[int, str]:
     with (command := Command(tmp_path, "export", *arguments, PRICEBOOK_ENDPOINT=server.url)).process:
-        return command.wait(), command.said
+        return command.wait(), command.output
 
 
 def checksum(server: Server, price_list: str) -> str:
@@ -47,17 +47,17 @@ def checksum(server: Server, price_list: str) -> str:
 
 
 @pytest.mark.parametrize("name", ["back.ndjson", "back.csv.gz"])
-def test_what_is_exported_is_imported_as_the_same_prices(server: Server, tmp_path: Path, shop: str, name: str) -> None:
+def test_an_import_of_an_export_has_the_same_prices(server: Server, tmp_path: Path, shop: str, name: str) -> None:
     file = tmp_path / name
-    code, said = export(server, tmp_path, shop, "-o", str(file))
-    assert code == 0, said
-    assert f"Exported {shop}: version 1, 2,345 prices to {file}." in said
+    code, output = export(server, tmp_path, shop, "-o", str(file))
+    assert code == 0, output
+    assert f"Exported {shop}: version 1, 2,345 prices to {file}." in output
     again = f"{shop}-{name[5]}"
     assert server.run(tmp_path, str(file), "--list", again, "--create")[0] == 0
     assert checksum(server, again) == checksum(server, shop)
 
 
-def test_without_a_file_it_goes_to_standard_output(server: Server, tmp_path: Path, shop: str) -> None:
+def test_without_a_file_the_export_is_written_to_standard_output(server: Server, tmp_path: Path, shop: str) -> None:
     run = subprocess.run(
         [sys.executable, "-m", "cli", "export", shop, "--version", "1", "--format", "csv"],
         cwd=ROOT,
@@ -69,16 +69,16 @@ def test_without_a_file_it_goes_to_standard_output(server: Server, tmp_path: Pat
     assert run.stdout.count(b"\r\n") == ROWS + 1
 
 
-def test_a_version_that_is_not_there_leaves_the_file_as_it_was(server: Server, tmp_path: Path, shop: str) -> None:
+def test_a_missing_version_leaves_the_file_unchanged(server: Server, tmp_path: Path, shop: str) -> None:
     file = tmp_path / "kept.ndjson"
     file.write_text("kept")
-    code, said = export(server, tmp_path, shop, "--version", "7", "-o", str(file))
+    code, output = export(server, tmp_path, shop, "--version", "7", "-o", str(file))
     assert code == 1
-    assert "SNAPSHOT_NOT_FOUND" in said
+    assert "SNAPSHOT_NOT_FOUND" in output
     assert file.read_text() == "kept"
 
 
-def test_a_name_that_tells_no_format_is_asked_about(server: Server, tmp_path: Path) -> None:
-    code, said = export(server, tmp_path, "shop", "-o", str(tmp_path / "prices.txt"))
+def test_a_name_without_a_known_format_is_an_error(server: Server, tmp_path: Path) -> None:
+    code, output = export(server, tmp_path, "shop", "-o", str(tmp_path / "prices.txt"))
     assert code == 2
-    assert "--format" in said
+    assert "--format" in output

@@ -1,4 +1,4 @@
-"""The audits of the npm package `graphql-http`, by those who write the GraphQL-over-HTTP specification."""
+"""The audits of the npm package `graphql-http`, by the authors of the GraphQL-over-HTTP specification."""
 
 import asyncio
 import json
@@ -17,7 +17,7 @@ __all__ = ["servers", "urls"]
 PACKAGE = Path(__file__).with_name("graphql_http")
 
 AUDITS = 60
-"""How many there are in the version that package.json names."""
+"""Number of audits in the version that package.json names."""
 
 
 def run(*command: str, cwd: Path) -> subprocess.CompletedProcess[str]:

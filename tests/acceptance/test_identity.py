@@ -1,4 +1,4 @@
-"""Who may do what, over the wire of a real server: keys of the command line, WebSockets, event streams."""
+"""Authentication and authorization by a real server: API keys, WebSockets, event streams."""
 
 import asyncio
 import itertools
@@ -43,7 +43,7 @@ def database(mongodb_uri: str) -> Iterator[str]:
 
 @pytest.fixture(scope="module")
 def url(mongodb_uri: str, database: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """A server that takes tokens, and lets nobody in without."""
+    """A server that requires tokens."""
     folder = tmp_path_factory.mktemp("identity")
     environ = {
         "PRICEBOOK_ANONYMOUS": "",
@@ -59,7 +59,7 @@ def url(mongodb_uri: str, database: str, tmp_path_factory: pytest.TempPathFactor
 
 @pytest.fixture
 async def http(url: str) -> AsyncIterator[httpx.AsyncClient]:
-    """A client of the server, when that is ready and has a list with a version."""
+    """A client of the server, which is ready and has a list with a version."""
     async with httpx.AsyncClient(base_url=url, timeout=60, trust_env=False) as http:
 
         async def is_ready() -> bool:
@@ -96,12 +96,10 @@ def keys(mongodb_uri: str, database: str) -> Keys:
     return run
 
 
-async def test_a_key_from_the_command_line_opens_what_it_is_for_until_it_is_revoked(
-    http: httpx.AsyncClient, keys: Keys
-) -> None:
-    made = await asyncio.to_thread(keys, "create", "till-3", "--scope", "prices:read:shop", "--days", "30")
-    assert made.returncode == 0, made.stderr
-    key = made.stdout.strip()
+async def test_an_api_key_grants_its_scopes_until_it_is_revoked(http: httpx.AsyncClient, keys: Keys) -> None:
+    created = await asyncio.to_thread(keys, "create", "till-3", "--scope", "prices:read:shop", "--days", "30")
+    assert created.returncode == 0, created.stderr
+    key = created.stdout.strip()
     assert (await post(http, READ, key)).json()["data"]["snapshot"]["version"] == 1
     assert (await post(http, PUBLISH, key)).json()["errors"][0]["extensions"]["code"] == "FORBIDDEN"
     listed = json.loads((await asyncio.to_thread(keys, "list", "--json")).stdout)
@@ -119,7 +117,7 @@ async def test_a_key_from_the_command_line_opens_what_it_is_for_until_it_is_revo
     assert (again.returncode, "API_KEY_NOT_FOUND" in again.stderr) == (1, True)
 
 
-async def test_the_command_line_says_where_credentials_go(http: httpx.AsyncClient) -> None:
+async def test_the_command_line_explains_how_to_set_credentials(http: httpx.AsyncClient) -> None:
     def run(**environ: str) -> "subprocess.CompletedProcess[str]":
         command = [sys.executable, "-m", "cli", "lists", "--endpoint", f"{http.base_url}/graphql"]
         return subprocess.run(command, cwd=ROOT, env=environ, capture_output=True, text=True, check=False)
@@ -131,22 +129,22 @@ async def test_the_command_line_says_where_credentials_go(http: httpx.AsyncClien
 
 
 @pytest.mark.parametrize(
-    ("arguments", "told"),
+    ("arguments", "message"),
     [
         (["create", "x", "--scope", "prices:steal"], "is not a grant"),
         (["create", "x"], "Missing option '--scope'"),
         (["create", "anonymous", "--scope", "admin"], "cannot name a caller"),
     ],
 )
-def test_a_key_that_cannot_be_is_refused_with_what_could(keys: Keys, arguments: list[str], told: str) -> None:
+def test_an_invalid_key_is_refused_with_a_message(keys: Keys, arguments: list[str], message: str) -> None:
     result = keys(*arguments)
     assert result.returncode != 0
-    assert told in result.stderr
+    assert message in result.stderr
     assert "Traceback" not in result.stderr
     assert result.stdout == ""
 
 
-async def test_a_refusal_reaches_who_is_still_sending(http: httpx.AsyncClient) -> None:
+async def test_a_refusal_reaches_a_client_that_is_still_sending(http: httpx.AsyncClient) -> None:
     reader, writer = await asyncio.open_connection(http.base_url.host, http.base_url.port)
     head = b"POST /graphql HTTP/1.1\r\nhost: p\r\nauthorization: x\r\ncontent-length: 100000\r\n\r\n"
     writer.write(head)
@@ -187,7 +185,7 @@ async def follow(ws: ClientConnection, operation: str, document: str = PUBLISHED
     return answer
 
 
-async def test_a_websocket_begins_with_credentials_in_its_payload_or_its_headers(http: httpx.AsyncClient) -> None:
+async def test_a_websocket_accepts_credentials_in_its_payload_or_headers(http: httpx.AsyncClient) -> None:
     token = SIGNER.token("prices:read:shop")
     async with asyncio.timeout(DEADLINE_SECONDS), websocket(http) as ws:
         assert (await begin(ws, token))["type"] == "connection_ack"
@@ -199,7 +197,7 @@ async def test_a_websocket_begins_with_credentials_in_its_payload_or_its_headers
 
 
 @pytest.mark.parametrize("token", [None, "nonsense", SIGNER.token("admin", exp=1)])
-async def test_a_websocket_without_credentials_that_hold_is_closed(http: httpx.AsyncClient, token: str | None) -> None:
+async def test_a_websocket_without_valid_credentials_is_closed(http: httpx.AsyncClient, token: str | None) -> None:
     async with asyncio.timeout(DEADLINE_SECONDS), websocket(http) as ws:
         with pytest.raises(ConnectionClosed) as caught:
             await begin(ws, token)
@@ -207,14 +205,14 @@ async def test_a_websocket_without_credentials_that_hold_is_closed(http: httpx.A
         assert caught.value.rcvd.code == 4403
 
 
-async def test_a_websocket_with_bad_credentials_in_its_headers_is_not_opened(http: httpx.AsyncClient) -> None:
+async def test_a_websocket_with_invalid_credentials_in_its_headers_is_rejected(http: httpx.AsyncClient) -> None:
     with pytest.raises(InvalidStatus) as caught:
         async with websocket(http, token="nonsense"):
             raise AssertionError
     assert caught.value.response.status_code in (401, 403)
 
 
-async def test_pages_of_other_sites_open_no_websocket(http: httpx.AsyncClient) -> None:
+async def test_a_websocket_from_another_origin_is_rejected(http: httpx.AsyncClient) -> None:
     with pytest.raises(InvalidStatus) as caught:
         async with websocket(http, origin="https://evil.example"):
             raise AssertionError
@@ -223,14 +221,14 @@ async def test_pages_of_other_sites_open_no_websocket(http: httpx.AsyncClient) -
         assert (await begin(ws, SIGNER.token("prices:read")))["type"] == "connection_ack"
 
 
-async def test_an_event_stream_needs_credentials_too(http: httpx.AsyncClient) -> None:
+async def test_an_event_stream_requires_credentials(http: httpx.AsyncClient) -> None:
     answer = await http.post("/graphql", json={"query": PUBLISHED}, headers={"accept": "text/event-stream"})
     assert answer.status_code == 401
 
 
-async def test_a_subscription_ends_with_the_credentials_that_it_began_with(http: httpx.AsyncClient) -> None:
+async def test_a_subscription_ends_when_its_credentials_expire(http: httpx.AsyncClient) -> None:
     admin = SIGNER.token("admin")
-    # Within the leeway for clocks that are off: it holds for some seconds more.
+    # Expired, but within the leeway for clock skew: valid for some more seconds.
     token = SIGNER.token("prices:read", exp=int(time.time()) - 24)
     async with asyncio.timeout(DEADLINE_SECONDS), websocket(http) as ws:
         assert (await begin(ws, token))["type"] == "connection_ack"
@@ -238,11 +236,11 @@ async def test_a_subscription_ends_with_the_credentials_that_it_began_with(http:
         await asyncio.sleep(6.5)
         publish = PUBLISH.replace('"1",', '"2",', 1)
         assert (await post(http, publish, admin)).json()["data"]["publishBatch"]["batch"]["state"] == "PUBLISHED"
-        told = json.loads(await ws.recv())
-        assert told["payload"]["errors"][0]["extensions"]["code"] == "UNAUTHENTICATED"
+        error = json.loads(await ws.recv())
+        assert error["payload"]["errors"][0]["extensions"]["code"] == "UNAUTHENTICATED"
 
 
-async def test_over_the_limit_of_subscriptions_the_next_is_told_so(http: httpx.AsyncClient) -> None:
+async def test_a_subscription_over_the_limit_is_refused(http: httpx.AsyncClient) -> None:
     token = SIGNER.token("prices:read")
     async with asyncio.timeout(DEADLINE_SECONDS), websocket(http) as ws:
         await begin(ws, token)
@@ -260,19 +258,19 @@ async def test_the_operations_of_a_websocket_count_as_requests(http: httpx.Async
     async with asyncio.timeout(DEADLINE_SECONDS), websocket(http) as ws:
         await begin(ws, token)
 
-        async def ask_on() -> None:
+        async def send_queries() -> None:
             for number in itertools.count():
                 payload = {"query": "{ __typename }"}
                 await ws.send(json.dumps({"id": str(number), "type": "subscribe", "payload": payload}))
                 await asyncio.sleep(0)
 
-        asking = asyncio.create_task(ask_on())
-        told = set()
-        while "RATE_LIMITED" not in told:
+        sender = asyncio.create_task(send_queries())
+        codes = set()
+        while "RATE_LIMITED" not in codes:
             answer = json.loads(await ws.recv())
             if answer["type"] == "error":
-                told.add(answer["payload"][0]["extensions"]["code"])
-        asking.cancel()
+                codes.add(answer["payload"][0]["extensions"]["code"])
+        sender.cancel()
 
 
 @pytest.mark.parametrize(
@@ -286,7 +284,7 @@ async def test_the_operations_of_a_websocket_count_as_requests(http: httpx.Async
         ),
     ],
 )
-async def test_limits_hold_by_every_way_in(http: httpx.AsyncClient, document: str, code: str) -> None:
+async def test_limits_apply_to_every_protocol(http: httpx.AsyncClient, document: str, code: str) -> None:
     token = SIGNER.token("admin")
     assert (await post(http, document, token)).json()["errors"][0]["extensions"]["code"] == code
     headers = {"accept": "text/event-stream", "authorization": f"Bearer {token}"}

@@ -1,4 +1,4 @@
-"""`pricebook import` against a real server: files of every kind, broken off, gone on with, refused, held."""
+"""`pricebook import` against a real server: all formats; interrupted, resumed, refused and held imports."""
 
 import csv
 import gzip
@@ -33,31 +33,31 @@ class Server:
 
     def ask(self, query: str) -> dict[str, Any]:
         with httpx.Client(trust_env=False, timeout=30) as client:
-            answer = client.post(self.url, json={"query": query}).json()
-        assert "errors" not in answer, answer
-        found: dict[str, Any] = answer["data"]
-        return found
+            body = client.post(self.url, json={"query": query}).json()
+        assert "errors" not in body, body
+        data: dict[str, Any] = body["data"]
+        return data
 
     def prices(self, price_list: str, *skus: str) -> tuple[int, list[dict[str, Any] | None]]:
-        """The size of the current version, and some of its prices."""
-        wanted = f"size pricesBySku(skus: {json.dumps(skus)}) {{ sku amount attributes }}"
-        snapshot = self.ask(f'{{ snapshot(priceList: "{price_list}") {{ {wanted} }} }}')["snapshot"]
+        """The size of the current version and some of its prices."""
+        fields = f"size pricesBySku(skus: {json.dumps(skus)}) {{ sku amount attributes }}"
+        snapshot = self.ask(f'{{ snapshot(priceList: "{price_list}") {{ {fields} }} }}')["snapshot"]
         return snapshot["size"], snapshot["pricesBySku"]
 
     def command(self, tmp_path: Path, *arguments: str) -> Command:
         return Command(tmp_path, "import", *arguments, PRICEBOOK_ENDPOINT=self.url)
 
     def run(self, tmp_path: Path, *arguments: str) -> tuple[int, str]:
-        """Exit code and output of an import."""
+        """Run an import and return its exit code and output."""
         with (command := self.command(tmp_path, *arguments)).process:
-            return command.wait(), command.said
+            return command.wait(), command.output
 
 
 def url_of(run: Command) -> str:
-    run.listen_until(READY)
-    found = re.search(r"Listening on (\S+/graphql)", run.said)
-    assert found is not None
-    return found[1]
+    run.read_until(READY)
+    match = re.search(r"Listening on (\S+/graphql)", run.output)
+    assert match is not None
+    return match[1]
 
 
 @pytest.fixture(scope="module")
@@ -78,9 +78,9 @@ def test_a_csv_with_line_ends_in_its_values_becomes_a_version(server: Server, tm
         writer = csv.writer(table)
         writer.writerow(["sku", "amount", "currency", "attributes.note"])
         writer.writerows([f"S{number}", f"{number}.50", "EUR", f'one\n"two" é {number}'] for number in range(5_000))
-    code, said = server.run(tmp_path, str(file), "--list", "csv", "--create", "--wait", "--chunk-rows", "700")
-    assert code == 0, said
-    assert "Published csv: version 1, 5,000 prices; 1 of 1 servers answer with it." in said
+    code, output = server.run(tmp_path, str(file), "--list", "csv", "--create", "--wait", "--chunk-rows", "700")
+    assert code == 0, output
+    assert "Published csv: version 1, 5,000 prices; 1 of 1 servers serve it." in output
     assert server.prices("csv", "S4999") == (
         5_000,
         [{"sku": "S4999", "amount": "4999.50", "attributes": {"note": 'one\n"two" é 4999'}}],
@@ -93,11 +93,11 @@ def test_a_merge_changes_and_removes(server: Server, tmp_path: Path) -> None:
     changes.write_bytes(zstd.compress(ndjson(range(100), amount="0.01")))
     gone.write_text("".join(f"S{number}\n" for number in range(2_000, 3_000)))
     assert server.run(tmp_path, str(file), "--list", "merge", "--create")[0] == 0
-    code, said = server.run(
+    code, output = server.run(
         tmp_path, str(changes), "--list", "merge", "--mode", "merge", "--remove", str(gone), "--chunk-rows", "300"
     )
-    assert code == 0, said
-    assert "0 added, 1,000 removed, 100 changed, 1,900 unchanged" in said
+    assert code == 0, output
+    assert "0 added, 1,000 removed, 100 changed, 1,900 unchanged" in output
     size, (changed, unchanged, removed) = server.prices("merge", "S99", "S100", "S2000")
     assert size == 2_000
     assert changed is not None
@@ -107,31 +107,31 @@ def test_a_merge_changes_and_removes(server: Server, tmp_path: Path) -> None:
     assert removed is None
 
 
-def test_after_ctrl_c_the_same_command_goes_on(server: Server, tmp_path: Path) -> None:
+def test_after_ctrl_c_the_same_command_resumes(server: Server, tmp_path: Path) -> None:
     file = tmp_path / "prices.ndjson"
     file.write_bytes(ndjson(range(10_000)))
     command = [str(file), "--list", "broken", "--create", "--chunk-rows", "100", "--parallel", "1"]
     with (first := server.command(tmp_path, *command)).process:
-        wait_for_chunks(server, "broken", 3)
-        assert first.stop(signal.SIGINT) == 130, first.said
-    assert "are stored; run the same command again to go on." in first.said
-    code, said = server.run(tmp_path, *command)
-    assert code == 0, said
-    assert "of its chunks are stored already" in said
+        wait_for_parts(server, "broken", 3)
+        assert first.stop(signal.SIGINT) == 130, first.output
+    assert "are stored; run the same command again to resume." in first.output
+    code, output = server.run(tmp_path, *command)
+    assert code == 0, output
+    assert "of its parts are already stored" in output
     assert server.prices("broken", "S9999")[0] == 10_000
-    code, said = server.run(tmp_path, *command)
+    code, output = server.run(tmp_path, *command)
     assert code == 0
-    assert "was sent by an earlier run" in said
+    assert "An earlier run sent batch" in output
     assert server.ask('{ batches(priceList: "broken") { totalCount } }')["batches"]["totalCount"] == 1
 
 
-def wait_for_chunks(server: Server, price_list: str, least: int) -> None:
+def wait_for_parts(server: Server, price_list: str, count: int) -> None:
     query = f'{{ batches(priceList: "{price_list}", state: OPEN) {{ nodes {{ sequences }} }} }}'
-    while not any(len(batch["sequences"]) >= least for batch in server.ask(query)["batches"]["nodes"]):
+    while not any(len(batch["sequences"]) >= count for batch in server.ask(query)["batches"]["nodes"]):
         pass
 
 
-def test_a_server_that_is_restarted_in_the_middle_breaks_nothing(tmp_path: Path) -> None:
+def test_an_import_survives_a_restart_of_the_server(tmp_path: Path) -> None:
     file = tmp_path / "prices.ndjson"
     file.write_bytes(ndjson(range(10_000)))
     with running(tmp_path / "server", "serve", PRICEBOOK_PORT="0") as run:
@@ -139,57 +139,57 @@ def test_a_server_that_is_restarted_in_the_middle_breaks_nothing(tmp_path: Path)
         command = server.command(
             tmp_path, str(file), "--list", "restart", "--create", "--chunk-rows", "100", "--parallel", "1"
         )
-        wait_for_chunks(server, "restart", 3)
+        wait_for_parts(server, "restart", 3)
     with command.process:
-        command.listen_until("trying again in")
+        command.read_until("trying again in")
         port = re.findall(r":(\d+)/", server.url)[0]
         with running(tmp_path / "server", "serve", PRICEBOOK_PORT=port) as run:
-            run.listen_until(READY)
-            assert command.wait() == 0, command.said
+            run.read_until(READY)
+            assert command.wait() == 0, command.output
             assert server.prices("restart", "S9999")[0] == 10_000
 
 
-def test_bad_items_are_a_table_with_their_lines(server: Server, tmp_path: Path) -> None:
+def test_invalid_items_are_a_table_with_their_lines(server: Server, tmp_path: Path) -> None:
     file = tmp_path / "prices.csv"
     rows = [f"S{number},1,EUR" for number in range(1_000)]
     rows[10] = '"S\n10",1,XXX'
     rows[900] = "S900,-1,EUR"
     file.write_text("\n".join(["sku,amount,currency", *rows]))
-    code, said = server.run(tmp_path, str(file), "--list", "bad", "--create", "--chunk-rows", "300")
-    assert code == 1, said
-    lines = [re.split(r"  +", line.strip())[:5] for line in said.splitlines()]
-    assert any(line[:2] == ["10", "12"] and line[-1].startswith("SKU_") for line in lines), said
+    code, output = server.run(tmp_path, str(file), "--list", "bad", "--create", "--chunk-rows", "300")
+    assert code == 1, output
+    lines = [re.split(r"  +", line.strip())[:5] for line in output.splitlines()]
+    assert any(line[:2] == ["10", "12"] and line[-1].startswith("SKU_") for line in lines), output
     assert ["900", "903", "S900", "amount", "AMOUNT_NEGATIVE"] in lines
     assert server.ask('{ priceList(name: "bad") { currentVersion } }')["priceList"]["currentVersion"] is None
 
 
-def test_a_header_that_is_wrong_is_told_once(server: Server, tmp_path: Path) -> None:
+def test_an_invalid_header_is_reported_once(server: Server, tmp_path: Path) -> None:
     file = tmp_path / "prices.csv"
     file.write_text("sku,price,currency\n" + "A,1,EUR\n" * 1_000)
-    code, said = server.run(tmp_path, str(file), "--list", "header", "--create", "--chunk-rows", "300")
-    assert code == 1, said
-    assert len(re.findall(r"^ .*COLUMN_UNKNOWN", said, re.MULTILINE)) == 1, said
+    code, output = server.run(tmp_path, str(file), "--list", "header", "--create", "--chunk-rows", "300")
+    assert code == 1, output
+    assert len(re.findall(r"^ .*COLUMN_UNKNOWN", output, re.MULTILINE)) == 1, output
 
 
-def test_a_batch_that_is_held_is_published_by_the_mutation_that_is_told(server: Server, tmp_path: Path) -> None:
+def test_a_held_batch_is_published_by_the_printed_mutation(server: Server, tmp_path: Path) -> None:
     file = tmp_path / "prices.ndjson"
     file.write_bytes(ndjson(range(10)))
     command = [str(file), "--list", "held", "--create", "--publish", "on-approval"]
-    code, said = server.run(tmp_path, *command)
-    assert code == 3, said
-    mutation = next(line for line in said.splitlines() if line.strip().startswith("mutation {"))
+    code, output = server.run(tmp_path, *command)
+    assert code == 3, output
+    mutation = next(line for line in output.splitlines() if line.strip().startswith("mutation {"))
     assert server.ask(mutation)["approveBatch"]["batch"]["state"] == "PUBLISHED"
     assert server.run(tmp_path, *command)[0] == 0
     assert server.prices("held")[0] == 10
 
 
-def test_a_dry_run_tells_what_would_change_and_publishes_nothing(server: Server, tmp_path: Path) -> None:
+def test_a_dry_run_prints_the_changes_and_publishes_nothing(server: Server, tmp_path: Path) -> None:
     file = tmp_path / "prices.ndjson"
     file.write_bytes(ndjson(range(10)))
     command = [str(file), "--list", "dry", "--create", "--publish", "dry-run"]
     for _ in range(2):
-        code, said = server.run(tmp_path, *command)
-        assert code == 0, said
-        assert "10 added" in said
-        assert "Checked dry: this was a dry run, nothing is published." in said
+        code, output = server.run(tmp_path, *command)
+        assert code == 0, output
+        assert "10 added" in output
+        assert "Checked dry: this was a dry run, nothing is published." in output
     assert server.ask('{ priceList(name: "dry") { currentVersion } }')["priceList"]["currentVersion"] is None

@@ -1,4 +1,4 @@
-"""Promise 11: the last release and the present code serve one database at once, and each understands the other."""
+"""Promise 11: the last release and the present code serve one database together and understand each other."""
 
 import secrets
 import subprocess
@@ -27,7 +27,7 @@ UNPIN = "mutation ($i: UnpinInput!) { unpin(input: $i) { userErrors { code } } }
 
 @pytest.fixture(scope="module")
 def environ(mongodb_uri: str) -> Iterator[dict[str, str]]:
-    """The settings of both, on a database of this module's own."""
+    """The settings of both servers, on a database of this module."""
     database = f"test_{secrets.token_hex(6)}"
     yield {**OPEN, "PRICEBOOK_MONGODB_URI": mongodb_uri, "PRICEBOOK_MONGODB_DATABASE": database}
     with MongoClient[dict[str, Any]](mongodb_uri) as client:
@@ -44,43 +44,43 @@ def running(environ: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -
 
 @pytest.fixture(params=["old to new", "new to old"])
 async def both(request: pytest.FixtureRequest, running: list[Server]) -> AsyncIterator[tuple[Client, Client]]:
-    """Clients of both releases: who acts first, and who goes on."""
+    """Clients of both releases: the one that acts first, and the other."""
     async with AsyncExitStack() as stack:
         clients = [
             Client(await stack.enter_async_context(httpx.AsyncClient(base_url=each.url, timeout=60, trust_env=False)))
             for each in running
         ]
-        here, there = clients if request.param == "old to new" else reversed(clients)
-        yield here, there
+        first, second = clients if request.param == "old to new" else reversed(clients)
+        yield first, second
 
 
 @pytest.fixture
 async def name(both: tuple[Client, Client]) -> str:
-    """A list that the first release made, with three versions: one replaced, two merged by one release each."""
-    here, there = both
+    """A list with three versions: a replace by the first release, and a merge by each release."""
+    first, second = both
     name = f"list-{secrets.token_hex(4)}"
-    await here.create(name)
-    await here.publish(name, [row("a", "1.00"), row("b", "1.00", attributes={"size": 1})])
-    await sees(there, name, 1)
-    for version, (client, other) in enumerate(((there, here), (here, there)), 2):
+    await first.create(name)
+    await first.publish(name, [row("a", "1.00"), row("b", "1.00", attributes={"size": 1})])
+    await sees(second, name, 1)
+    for version, (client, other) in enumerate(((second, first), (first, second)), 2):
         merged = await client.submit(name, [row(f"m{version}", f"{version}.00")], mode="MERGE", remove=["b"])
         assert merged["batch"]["version"] == version, merged
         await sees(other, name, version)
     return name
 
 
-def test_the_old_server_runs_the_code_of_the_release(tmp_path: Path) -> None:
+def test_the_old_server_runs_the_code_of_the_last_release(tmp_path: Path) -> None:
     release = last_release(tmp_path)
     code = "import graph, storage; print(graph.__file__, storage.__file__)"
     command = [sys.executable, "-c", code]
-    said = subprocess.run(command, cwd=release, env={"PYTHONPATH": str(release)}, check=True, capture_output=True)
-    assert said.stdout.decode().split() == [str(release / each / "__init__.py") for each in ("graph", "storage")]
+    output = subprocess.run(command, cwd=release, env={"PYTHONPATH": str(release)}, check=True, capture_output=True)
+    assert output.stdout.decode().split() == [str(release / each / "__init__.py") for each in ("graph", "storage")]
 
 
-async def test_each_reads_what_the_other_published(both: tuple[Client, Client], name: str) -> None:
+async def test_each_release_reads_versions_of_the_other(both: tuple[Client, Client], name: str) -> None:
     for client in both:
         assert await client.amounts(name) == {"a": "1.00", "m2": "2.00", "m3": "3.00"}
-    told = [
+    histories = [
         await client.data(
             """query ($n: ID!) { priceList(name: $n) {
               snapshots { nodes { version size state batch { checksum } } } events { nodes { kind by at } }
@@ -89,48 +89,48 @@ async def test_each_reads_what_the_other_published(both: tuple[Client, Client], 
         )
         for client in both
     ]
-    assert told[0] == told[1]
+    assert histories[0] == histories[1]
 
 
-async def test_what_one_rolled_back_the_other_holds_and_releases(both: tuple[Client, Client], name: str) -> None:
-    here, there = both
-    rolled = await here.data(ROLLBACK, input={"priceList": name, "toVersion": 1, "reason": "wrong"})
+async def test_a_rollback_by_one_release_is_unpinned_by_the_other(both: tuple[Client, Client], name: str) -> None:
+    first, second = both
+    rolled = await first.data(ROLLBACK, input={"priceList": name, "toVersion": 1, "reason": "wrong"})
     assert not codes(rolled["rollback"])
-    await sees(there, name, 1)
-    held = await there.submit(name, [row("a", "4.00")])
+    await sees(second, name, 1)
+    held = await second.submit(name, [row("a", "4.00")])
     assert held["batch"]["state"] == "HELD"
-    unpinned = await there.data(UNPIN, i={"priceList": name, "reason": "looked at"})
+    unpinned = await second.data(UNPIN, i={"priceList": name, "reason": "looked at"})
     assert not codes(unpinned["unpin"])
-    approved = await here.data(APPROVE, i={"batch": held["batch"]["id"], "reason": "right"})
+    approved = await first.data(APPROVE, i={"batch": held["batch"]["id"], "reason": "right"})
     assert approved["approveBatch"] == {"batch": {"version": 4}, "userErrors": []}
-    await sees(there, name, 4)
-    assert await there.amounts(name) == {"a": "4.00"}
+    await sees(second, name, 4)
+    assert await second.amounts(name) == {"a": "4.00"}
 
 
-async def test_a_batch_that_one_opened_the_other_goes_on_with(both: tuple[Client, Client], name: str) -> None:
-    here, there = both
+async def test_a_batch_opened_by_one_release_is_continued_by_the_other(both: tuple[Client, Client], name: str) -> None:
+    first, second = both
     order = {"priceList": name, "mode": "REPLACE", "idempotencyKey": "parts"}
-    opened = await here.data(OPEN_BATCH, i=order)
+    opened = await first.data(OPEN_BATCH, i=order)
     batch = opened["openBatch"]["batch"]["id"]
-    for sequence, client in enumerate((here, there)):
+    for sequence, client in enumerate((first, second)):
         rows = [row(f"{sequence}-{number}") for number in range(100)]
         appended = await client.data(APPEND, i={"batch": batch, "sequence": sequence, "prices": rows})
         assert not codes(appended["appendBatch"])
-    committed = await there.data(COMMIT, i={"batch": batch, "parts": 2, "size": 200})
+    committed = await second.data(COMMIT, i={"batch": batch, "parts": 2, "size": 200})
     assert committed["commitBatch"]["batch"]["state"] == "PUBLISHED"
-    await sees(here, name, 4)
+    await sees(first, name, 4)
 
 
-async def test_a_key_that_one_took_is_known_to_the_other(both: tuple[Client, Client], name: str) -> None:
-    here, there = both
-    first = await here.submit(name, [row("a", "5.00")], "once")
-    again = await there.submit(name, [row("a", "5.00")], "once")
-    assert again["batch"] == first["batch"]
-    await sees(there, name, 4)
-    assert await current_version(here, name) == 4
+async def test_an_idempotency_key_is_respected_by_the_other_release(both: tuple[Client, Client], name: str) -> None:
+    first, second = both
+    submitted = await first.submit(name, [row("a", "5.00")], "once")
+    repeated = await second.submit(name, [row("a", "5.00")], "once")
+    assert repeated["batch"] == submitted["batch"]
+    await sees(second, name, 4)
+    assert await current_version(first, name) == 4
 
 
-def test_afterwards_the_database_is_without_a_finding(running: list[Server], environ: dict[str, str]) -> None:
+def test_the_database_is_sound_afterwards(running: list[Server], environ: dict[str, str]) -> None:
     assert running
     checked = subprocess.run(
         [sys.executable, "-m", "cli", "check"], cwd=ROOT, env=environ, check=False, capture_output=True

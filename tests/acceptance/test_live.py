@@ -1,4 +1,4 @@
-"""What is followed, over the wire of a real server: server-sent events, a WebSocket, and who serves a version."""
+"""Subscriptions to a real server, over server-sent events and WebSockets; and which servers serve a version."""
 
 import asyncio
 import json
@@ -41,23 +41,23 @@ async def events(http: httpx.AsyncClient, query: str, **variables: Any) -> Async
 
 async def test_every_move_of_the_pointer_is_sent_as_an_event(live: Client) -> None:
     async with asyncio.timeout(DEADLINE_SECONDS):
-        told = events(live.http, PUBLISHED)
-        first = (await anext(told))["published"]
+        stream = events(live.http, PUBLISHED)
+        first = (await anext(stream))["published"]
         assert (first["kind"], first["summary"]) == ("PUBLISHED", {"added": 1})
         version = await live.publish("live", [row("a"), row("b")])
-        second = (await anext(told))["published"]
+        second = (await anext(stream))["published"]
         assert (second["version"], second["previousVersion"]) == (version, first["version"])
         assert second["summary"] == {"added": 1}
 
 
-async def test_a_batch_is_followed_to_its_end(live: Client) -> None:
+async def test_a_batch_is_followed_until_it_ends(live: Client) -> None:
     batch = (await live.submit("live", [row("c")]))["batch"]["id"]
     async with asyncio.timeout(DEADLINE_SECONDS):
-        told = [event["batchProgress"] async for event in events(live.http, PROGRESS, id=batch)]
-    assert told == [{"state": "PUBLISHED", "progress": {"stored": 1}}]
+        progress = [event["batchProgress"] async for event in events(live.http, PROGRESS, id=batch)]
+    assert progress == [{"state": "PUBLISHED", "progress": {"stored": 1}}]
 
 
-async def test_a_websocket_tells_the_same(live: Client) -> None:
+async def test_a_websocket_sends_the_same_events(live: Client) -> None:
     url = f"{live.http.base_url}/graphql".replace("http", "ws", 1)
     async with (
         asyncio.timeout(DEADLINE_SECONDS),
@@ -73,11 +73,11 @@ async def test_a_websocket_tells_the_same(live: Client) -> None:
         assert second["version"] == version
         unknown = 'subscription { batchProgress(id: "no such batch") { state } }'
         await ws.send(json.dumps({"id": "2", "type": "subscribe", "payload": {"query": unknown}}))
-        answer = json.loads(await ws.recv())
-        assert answer["payload"]["errors"][0]["extensions"]["code"] == "BATCH_NOT_FOUND"
+        error = json.loads(await ws.recv())
+        assert error["payload"]["errors"][0]["extensions"]["code"] == "BATCH_NOT_FOUND"
 
 
-async def test_every_living_process_comes_to_serve_a_version(live: Client) -> None:
+async def test_every_live_process_serves_a_version_in_the_end(live: Client) -> None:
     batch = (await live.submit("live", [row("e")]))["batch"]["id"]
 
     async def served_by_both() -> bool:

@@ -1,4 +1,4 @@
-"""`/metrics` as Prometheus meets it: one port, whatever the number of processes behind it."""
+"""`/metrics` as Prometheus scrapes it: one port, regardless of the number of processes."""
 
 import os
 import re
@@ -32,56 +32,56 @@ def total(address: str, name: str, **labels: str) -> float:
     return sum(each.value for each in samples if each.name == name and labels.items() <= each.labels.items())
 
 
-def test_all_workers_are_told_as_one_and_those_that_died_take_no_memory(tmp_path: Path) -> None:
+def test_metrics_add_up_all_workers_and_dead_ones_use_no_memory(tmp_path: Path) -> None:
     settings = {"PRICEBOOK_PORT": "0", "PRICEBOOK_WORKERS": "2", "PRICEBOOK_METRICS_PORT": "0"}
     with running(tmp_path, "serve", **settings) as run:
         for _ in range(2):
-            run.listen_until("Application startup complete.")
-        metrics, url = (re.search(rf"{what} on (\S+)", run.said) for what in ("Metrics", "Listening"))
+            run.read_until("Application startup complete.")
+        metrics, url = (re.search(rf"{name} on (\S+)", run.output) for name in ("Metrics", "Listening"))
         assert metrics is not None
         assert url is not None
-        answer = httpx.post(url[1], json={"query": PUBLISH}, timeout=60, trust_env=False).json()
-        assert answer["data"]["publishBatch"]["batch"]["state"] == "PUBLISHED"
+        response = httpx.post(url[1], json={"query": PUBLISH}, timeout=60, trust_env=False).json()
+        assert response["data"]["publishBatch"]["batch"]["state"] == "PUBLISHED"
 
-        def told(name: str) -> float:
-            httpx.post(url[1], json={"query": QUERY}, trust_env=False)  # a connection of its own, to either worker
+        def after_request(name: str) -> float:
+            httpx.post(url[1], json={"query": QUERY}, trust_env=False)  # a new connection, to either worker
             return total(metrics[1], name, cache="responses")
 
-        wait_for(lambda: told("pricebook_cache_bytes"))
-        hits = wait_for(lambda: told("pricebook_cache_hits_total"))
-        for pid in re.findall(r"Started server process \[(\d+)\]", run.said):
+        wait_for(lambda: after_request("pricebook_cache_bytes"))
+        hits = wait_for(lambda: after_request("pricebook_cache_hits_total"))
+        for pid in re.findall(r"Started server process \[(\d+)\]", run.output):
             os.kill(int(pid), signal.SIGKILL)
         wait_for(lambda: total(metrics[1], "pricebook_cache_bytes", cache="responses") == 0)
         assert total(metrics[1], "pricebook_cache_hits_total", cache="responses") >= hits, (
-            "what it counted stays counted"
+            "counters keep the counts of dead workers"
         )
-        assert run.stop(signal.SIGTERM) == 0, run.said
+        assert run.stop(signal.SIGTERM) == 0, run.output
 
 
-def test_a_single_worker_tells_what_it_counts(tmp_path: Path) -> None:
+def test_a_single_worker_has_metrics(tmp_path: Path) -> None:
     with running(tmp_path, "serve", PRICEBOOK_PORT="0", PRICEBOOK_METRICS_PORT="0") as run:
-        run.listen_until("Application startup complete.")
-        metrics = re.search(r"Metrics on (\S+)", run.said)
+        run.read_until("Application startup complete.")
+        metrics = re.search(r"Metrics on (\S+)", run.output)
         assert metrics is not None
         wait_for(lambda: total(metrics[1], "pricebook_workers") == 1)
-        assert run.stop(signal.SIGTERM) == 0, run.said
+        assert run.stop(signal.SIGTERM) == 0, run.output
 
 
-def test_a_port_that_is_taken_is_told(tmp_path: Path) -> None:
+def test_a_metrics_port_in_use_is_an_error(tmp_path: Path) -> None:
     with running(tmp_path, "serve", PRICEBOOK_PORT="0", PRICEBOOK_METRICS_PORT="0") as run:
-        run.listen_until("Metrics on")
-        found = re.search(r"Metrics on http://127.0.0.1:(\d+)/metrics", run.said)
-        assert found is not None
-        with running(tmp_path / "other", "serve", PRICEBOOK_PORT="0", PRICEBOOK_METRICS_PORT=found[1]) as other:
+        run.read_until("Metrics on")
+        match = re.search(r"Metrics on http://127.0.0.1:(\d+)/metrics", run.output)
+        assert match is not None
+        with running(tmp_path / "other", "serve", PRICEBOOK_PORT="0", PRICEBOOK_METRICS_PORT=match[1]) as other:
             assert other.wait() == 2
-            assert f"Cannot listen on port {found[1]} of 127.0.0.1 for metrics" in other.said
-            assert "PRICEBOOK_METRICS_PORT" in other.said
+            assert f"Cannot listen on port {match[1]} of 127.0.0.1 for metrics" in other.output
+            assert "PRICEBOOK_METRICS_PORT" in other.output
 
 
 def wait_for(probe: Callable[[], float]) -> float:
-    """What a probe finds, once that is not nothing."""
+    """Repeat a probe until its value is not zero; return the value."""
     deadline = time.monotonic() + DEADLINE_SECONDS
-    while not (found := probe()):
+    while not (value := probe()):
         assert time.monotonic() < deadline
         time.sleep(0.2)
-    return found
+    return value

@@ -1,4 +1,4 @@
-"""`pricebook serve` as an operator meets it: one process to start and to stop, whatever it starts itself."""
+"""`pricebook serve` as operators run it: one process to start and stop, with all its child processes."""
 
 import re
 import signal
@@ -18,28 +18,28 @@ def test_a_stop_signal_ends_the_server_and_the_embedded_set(
     tmp_path: Path, workers: str, number: signal.Signals
 ) -> None:
     with running(tmp_path, "serve", PRICEBOOK_PORT="0", PRICEBOOK_WORKERS=workers) as run:
-        run.listen_until("Application startup complete.")
-        url = re.search(r"Listening on (\S+)/graphql", run.said)
+        run.read_until("Application startup complete.")
+        url = re.search(r"Listening on (\S+)/graphql", run.output)
         assert url is not None
         assert httpx.get(f"{url[1]}/healthz", trust_env=False).status_code == 200
-        assert "starting an embedded MongoDB replica set" in run.said
-        assert run.stop(number) == 0, run.said
+        assert "starting an embedded MongoDB replica set" in run.output
+        assert run.stop(number) == 0, run.output
         assert run.processes() == []
 
 
-def test_a_mongodb_that_is_named_is_used_and_its_password_not_shown(tmp_path: Path) -> None:
+def test_the_configured_mongodb_is_used_and_its_password_not_shown(tmp_path: Path) -> None:
     uri = "mongodb://ada:hunter2@127.0.0.1:1/?serverSelectionTimeoutMS=100"
     with running(tmp_path, "serve", PRICEBOOK_PORT="0", PRICEBOOK_MONGODB_URI=uri) as run:
-        run.listen_until("Using the MongoDB at")
+        run.read_until("Using the MongoDB at")
         run.stop()
-    assert "mongodb://ada:***@127.0.0.1:1/" in run.said
-    assert "hunter2" not in run.said
+    assert "mongodb://ada:***@127.0.0.1:1/" in run.output
+    assert "hunter2" not in run.output
 
 
-def test_settings_that_are_wrong_are_told_line_by_line(tmp_path: Path) -> None:
+def test_invalid_settings_are_reported_one_per_line(tmp_path: Path) -> None:
     with running(tmp_path, "serve", PRICEBOOK_PORT="80o0", PRICEBOOK_PROT="1") as run:
         assert run.wait() == 2
-    assert run.said.splitlines() == [
+    assert run.output.splitlines() == [
         'Error: PRICEBOOK_PROT (set to "1") is not a setting. Did you mean PRICEBOOK_PORT?',
         'PRICEBOOK_PORT is "80o0"; it must be a whole number from 0 to 65535.',
     ]

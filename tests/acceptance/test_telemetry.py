@@ -1,4 +1,4 @@
-"""What a server tells of itself: JSON lines without secrets, and traces to a collector."""
+"""The telemetry of a server: a log of JSON lines without secrets, and traces."""
 
 import json
 import re
@@ -19,44 +19,44 @@ READ = 'query Read($s: ID!) { snapshot(priceList: "none") { price(sku: $s) { amo
 
 @contextmanager
 def collector() -> Iterator[tuple[str, list[bytes]]]:
-    """A server that takes traces by OTLP over HTTP: its address, and what it was sent."""
-    sent: list[bytes] = []
+    """Run a collector of traces (OTLP over HTTP); yield its URL and the received request bodies."""
+    bodies: list[bytes] = []
 
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
-            sent.append(self.rfile.read(int(self.headers["content-length"])))
+            bodies.append(self.rfile.read(int(self.headers["content-length"])))
             self.send_response(200)
             self.send_header("content-length", "0")
             self.end_headers()
 
         def log_message(self, *_: object) -> None:
-            """Say nothing."""
+            """Log nothing."""
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
         try:
-            yield f"http://127.0.0.1:{server.server_port}", sent
+            yield f"http://127.0.0.1:{server.server_port}", bodies
         finally:
             server.shutdown()
             thread.join()
 
 
 def ask(run: Command) -> httpx.Response:
-    found = re.search(r"Listening on (http://[\w.:]+)/graphql", run.said)
-    assert found is not None
+    match = re.search(r"Listening on (http://[\w.:]+)/graphql", run.output)
+    assert match is not None
     with httpx.Client(trust_env=False, timeout=30) as client:
         headers = {"traceparent": f"00-{TRACE}-00f067aa0ba902b7-01", "x-request-id": "order-7"}
-        client.post(f"{found[1]}/graphql", json={}, headers={**headers, "authorization": f"Bearer {SECRETS[0]}"})
+        client.post(f"{match[1]}/graphql", json={}, headers={**headers, "authorization": f"Bearer {SECRETS[0]}"})
         body = {"query": READ, "operationName": "Read", "variables": {"s": SECRETS[1]}}
         client.get(
-            f"{found[1]}/graphql", params={"query": READ, "variables": json.dumps(body["variables"])}, headers=headers
+            f"{match[1]}/graphql", params={"query": READ, "variables": json.dumps(body["variables"])}, headers=headers
         )
-        return client.post(f"{found[1]}/graphql", json=body, headers=headers)
+        return client.post(f"{match[1]}/graphql", json=body, headers=headers)
 
 
 def test_a_server_logs_json_lines_without_secrets_and_sends_its_traces(tmp_path: Path, mongodb_uri: str) -> None:
-    with collector() as (address, sent):
+    with collector() as (address, bodies):
         environ = {
             "PRICEBOOK_LOG_FORMAT": "auto",
             "PRICEBOOK_LOG_LEVEL": "debug",
@@ -66,24 +66,24 @@ def test_a_server_logs_json_lines_without_secrets_and_sends_its_traces(tmp_path:
             "PRICEBOOK_MONGODB_DATABASE": "test_telemetry",
         }
         with running(tmp_path, "serve", PRICEBOOK_PORT="0", **environ) as run:
-            run.listen_until("Application startup complete")
+            run.read_until("Application startup complete")
             response = ask(run)
             assert response.headers["x-request-id"] == "order-7"
             assert response.headers["traceresponse"].startswith(f"00-{TRACE}-")
-    lines = [json.loads(line) for line in run.said.splitlines()]
+    lines = [json.loads(line) for line in run.output.splitlines()]
     assert {"time", "level", "logger", "message"} <= set.intersection(*(set(line) for line in lines))
     access = [line for line in lines if line["logger"] == "uvicorn.access"]
     assert [line.get("request_id") for line in access] == ["order-7"] * 3
     assert {line.get("trace_id") for line in access} == {TRACE}
-    told = b"".join(sent)
-    assert bytes.fromhex(TRACE) in told
-    assert b"Read" in told
+    traces = b"".join(bodies)
+    assert bytes.fromhex(TRACE) in traces
+    assert b"Read" in traces
     for secret in SECRETS:
-        assert secret not in run.said
-        assert secret.encode() not in told
+        assert secret not in run.output
+        assert secret.encode() not in traces
 
 
-def test_traces_that_cannot_be_had_are_refused(tmp_path: Path) -> None:
+def test_an_unknown_traces_exporter_is_refused(tmp_path: Path) -> None:
     with running(tmp_path, "serve", PRICEBOOK_PORT="0", OTEL_TRACES_EXPORTER="zipkin") as run:
         assert run.wait() == 2
-    assert run.said == 'Error: OTEL_TRACES_EXPORTER is "zipkin"; it must be one of otlp, console, none.\n'
+    assert run.output == 'Error: OTEL_TRACES_EXPORTER is "zipkin"; it must be one of otlp, console, none.\n'

@@ -1,4 +1,4 @@
-"""Two servers on one database: each sees what the other publishes, and together they publish once."""
+"""Two servers on one database: each sees versions that the other publishes, and a batch is published once."""
 
 import asyncio
 import os
@@ -22,21 +22,21 @@ from tests.waiting import until
 
 ROOT = Path(__file__).parents[2]
 
-# A pointer is pushed within some milliseconds; who polled for it would be later than this.
-PUSHED_SECONDS = 1.0
+PUSH_TIMEOUT_SECONDS = 1.0
+"""A change stream pushes a pointer within milliseconds; polling would take longer than this."""
 
 
 @contextmanager
 def server(uri: str, database: str, log: Path, **environ: str) -> Iterator[str]:
-    """Run a server on a port that the system chose, and yield its URL. It need not be ready yet."""
-    others = {name: value for name, value in os.environ.items() if not name.startswith("PRICEBOOK_")}
+    """Run a server on a free port and yield its URL. It may not be ready yet."""
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("PRICEBOOK_")}
     with socket.socket() as listener, log.open("wb") as output:
         listener.bind(("127.0.0.1", 0))
         fd = listener.fileno()
         process = subprocess.Popen(
             [sys.executable, "-m", "uvicorn", "graph.app:app_from_environment", "--factory", "--fd", str(fd)],
             cwd=ROOT,
-            env={**others, **OPEN, "PRICEBOOK_MONGODB_URI": uri, "PRICEBOOK_MONGODB_DATABASE": database, **environ},
+            env={**inherited, **OPEN, "PRICEBOOK_MONGODB_URI": uri, "PRICEBOOK_MONGODB_DATABASE": database, **environ},
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=output,
@@ -55,7 +55,7 @@ def server(uri: str, database: str, log: Path, **environ: str) -> Iterator[str]:
 
 @pytest.fixture(scope="module")
 def urls(mongodb_uri: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[str]]:
-    """Two servers on a database of this module's own."""
+    """Two servers on a database of this module."""
     logs, database = tmp_path_factory.mktemp("servers"), f"test_{secrets.token_hex(6)}"
     with ExitStack() as stack:
         yield [stack.enter_context(server(mongodb_uri, database, logs / f"{name}.log")) for name in "ab"]
@@ -65,7 +65,7 @@ def urls(mongodb_uri: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator
 
 @pytest.fixture
 async def servers(urls: list[str]) -> AsyncIterator[list[Client]]:
-    """A client of each server, when both are ready."""
+    """A client of each server; both servers are ready."""
     async with AsyncExitStack() as stack:
         clients = [
             await stack.enter_async_context(httpx.AsyncClient(base_url=url, timeout=60, trust_env=False))
@@ -90,35 +90,35 @@ async def current_version(client: Client, price_list: str) -> int | None:
 
 
 async def sees(client: Client, price_list: str, version: int) -> None:
-    """Wait until a version is current to a server."""
+    """Wait until a version is current on a server."""
 
     async def seen() -> bool:
         return await current_version(client, price_list) == version
 
-    await until(seen, f"at version {version}", seconds=PUSHED_SECONDS)
+    await until(seen, f"at version {version}", seconds=PUSH_TIMEOUT_SECONDS)
 
 
-async def test_what_one_server_publishes_and_rolls_back_the_other_sees(servers: list[Client]) -> None:
-    here, there = servers
-    await here.create("moves")
-    await here.publish("moves", [row("a", "1.00")])
-    await sees(there, "moves", 1)
-    await there.publish("moves", [row("a", "2.00")])
-    await sees(here, "moves", 2)
+async def test_each_server_sees_publishes_and_rollbacks_of_the_other(servers: list[Client]) -> None:
+    first, second = servers
+    await first.create("moves")
+    await first.publish("moves", [row("a", "1.00")])
+    await sees(second, "moves", 1)
+    await second.publish("moves", [row("a", "2.00")])
+    await sees(first, "moves", 2)
     order = {"priceList": "moves", "toVersion": 1, "reason": "wrong prices"}
-    assert not (await here.data(ROLLBACK, input=order))["rollback"]["userErrors"]
-    await sees(there, "moves", 1)
-    assert await there.amounts("moves") == {"a": "1.00"}
-    held = await there.submit("moves", [row("a", "3.00")])
+    assert not (await first.data(ROLLBACK, input=order))["rollback"]["userErrors"]
+    await sees(second, "moves", 1)
+    assert await second.amounts("moves") == {"a": "1.00"}
+    held = await second.submit("moves", [row("a", "3.00")])
     assert held["batch"]["state"] == "HELD"
-    assert await current_version(here, "moves") == 1
+    assert await current_version(first, "moves") == 1
 
 
-async def test_a_walk_over_both_servers_keeps_its_version_while_others_are_published(servers: list[Client]) -> None:
-    here, there = servers
-    await here.create("walk")
-    await here.publish("walk", [row(f"{i:02}", "1.00") for i in range(20)])
-    await sees(there, "walk", 1)
+async def test_pages_from_both_servers_keep_their_version_while_others_are_published(servers: list[Client]) -> None:
+    first, second = servers
+    await first.create("walk")
+    await first.publish("walk", [row(f"{i:02}", "1.00") for i in range(20)])
+    await sees(second, "walk", 1)
     document = """query ($after: String) { snapshot(priceList: "walk") {
       version prices(first: 3, after: $after) { nodes { sku amount } pageInfo { hasNextPage endCursor } }
     } }"""
@@ -133,10 +133,10 @@ async def test_a_walk_over_both_servers_keeps_its_version_while_others_are_publi
         version = await writer.publish("walk", [row(f"{i:02}", f"{step + 1}.00") for i in range(step, 20 + step)])
         await sees(servers[step % 2], "walk", version)
     assert walked == [(f"{i:02}", "1.00") for i in range(20)]
-    assert await current_version(here, "walk") == 1 + step
+    assert await current_version(first, "walk") == 1 + step
 
 
-async def test_of_publishes_that_expect_the_same_version_one_wins(servers: list[Client]) -> None:
+async def test_of_batches_that_expect_the_same_version_one_is_published(servers: list[Client]) -> None:
     await servers[0].create("race")
     await servers[0].publish("race", [row("a", "0.00")])
     for version in range(1, 4):
@@ -157,7 +157,7 @@ async def test_of_publishes_that_expect_the_same_version_one_wins(servers: list[
             assert await server_.amounts("race") == {"a": amounts[won[0]]}
 
 
-async def test_publishes_that_expect_nothing_all_get_a_version_of_their_own(servers: list[Client]) -> None:
+async def test_batches_that_expect_no_version_are_all_published(servers: list[Client]) -> None:
     await servers[0].create("queue")
     versions = await asyncio.gather(*(servers[i % 2].publish("queue", [row("a", f"{i}.00")]) for i in range(10)))
     assert sorted(versions) == list(range(1, 11))
@@ -165,7 +165,7 @@ async def test_publishes_that_expect_nothing_all_get_a_version_of_their_own(serv
         await sees(server_, "queue", 10)
 
 
-async def test_a_key_that_is_sent_many_times_at_once_makes_one_version(servers: list[Client]) -> None:
+async def test_concurrent_batches_with_the_same_key_make_one_version(servers: list[Client]) -> None:
     await servers[0].create("once")
     prices = [row(f"{i}") for i in range(2000)]
     payloads = await asyncio.gather(*(servers[i % 2].submit("once", prices, "the same") for i in range(20)))

@@ -49,8 +49,8 @@ def exported(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Exported]:
     settings = {"PRICEBOOK_PORT": "0", "PRICEBOOK_WORKERS": "2", "PRICEBOOK_METRICS_PORT": "0"}
     with running(tmp_path_factory.mktemp("metrics"), "serve", **settings) as run:
         for _ in range(2):
-            run.listen_until("Application startup complete.")
-        metrics, url = (re.search(rf"{what} on (\S+)", run.said) for what in ("Metrics", "Listening"))
+            run.read_until("Application startup complete.")
+        metrics, url = (re.search(rf"{what} on (\S+)", run.output) for what in ("Metrics", "Listening"))
         assert metrics is not None
         assert url is not None
 
@@ -63,7 +63,7 @@ def exported(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Exported]:
         post(QUERY)
         post("{ unknown }")
         yield until_all_is_told(lambda: scraped(metrics[1]))
-        assert run.stop(signal.SIGTERM) == 0, run.said
+        assert run.stop(signal.SIGTERM) == 0, run.output
 
 
 def until_all_is_told(scrape: Callable[[], Exported]) -> Exported:

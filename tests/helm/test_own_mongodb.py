@@ -108,8 +108,8 @@ def test_the_user_may_do_what_the_manual_says_and_no_more(members: list[str]) ->
 def test_a_server_runs_on_it_and_helm_test_is_content(release: Release, members: list[str], tmp_path: Path) -> None:
     pod = release.one("Pod", "prices-pricebook-test")["spec"]["containers"][0]
     with running(tmp_path, "serve", **settings(release, members)) as server:
-        server.listen_until("Application startup complete.")
-        found = re.search(r"Listening on (\S+)/graphql", server.said)
+        server.read_until("Application startup complete.")
+        found = re.search(r"Listening on (\S+)/graphql", server.output)
         assert found is not None
         asked = run("-c", pod["args"][0], f"{found[1]}/readyz", f"{found[1]}/graphql")
         assert asked.returncode == 0, asked.stderr

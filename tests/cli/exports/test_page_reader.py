@@ -20,8 +20,11 @@ from cli.exports.page_reader import Exported, Exporter
 from storage import FileRows, Gates, Store, Unavailable
 from storage.files.price_file import MAX_FILE_BYTES
 from tests.graph.api import Api, row
+from tests.graph.conftest import api
 from tests.storage.factories import create, order, published
 from tests.storage.reading import arriving
+
+__all__ = ["api"]
 
 ROWS = [
     row("P-1", "12.50", tiers=[{"minQuantity": 10, "amount": "11.00"}, {"minQuantity": 2, "amount": "12.000"}]),

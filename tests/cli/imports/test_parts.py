@@ -12,7 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cli.imports import parts, price_files
+from cli.imports import parts as module
+from cli.imports import price_files
 from cli.imports.item_errors import find_lines
 from cli.imports.parts import Part, split
 from cli.imports.price_files import FileRefused, Format, RowFile
@@ -60,9 +61,9 @@ def test_csv_parts_have_every_row_once_and_in_order(
     folder: Path, table: list[tuple[str, str]], part_rows: int, end: str, suffix: str
 ) -> None:
     file = prices(folder, f"prices.csv{suffix}", COMPRESS[suffix](as_csv(table, end)))
-    found = list(split([file], part_rows))
-    assert [row for part in found for row in values(part)] == [list(row) for row in table]
-    assert all(1 <= len(part.rows) <= part_rows for part in found)
+    parts = list(split([file], part_rows))
+    assert [row for part in parts for row in values(part)] == [list(row) for row in table]
+    assert all(1 <= len(part.rows) <= part_rows for part in parts)
 
 
 @given(st.lists(VALUE, max_size=40), st.integers(1, 9), st.sampled_from(sorted(COMPRESS)))
@@ -70,10 +71,10 @@ def test_ndjson_parts_have_every_row_once_and_in_order(
     folder: Path, skus: list[str], part_rows: int, suffix: str
 ) -> None:
     content = "\n".join(json.dumps({"sku": sku}) for sku in skus).encode()
-    found = list(split([prices(folder, f"prices.ndjson{suffix}", COMPRESS[suffix](content))], part_rows))
-    rows = [json.loads(line) for part in found for line in part.file().splitlines()]
+    parts = list(split([prices(folder, f"prices.ndjson{suffix}", COMPRESS[suffix](content))], part_rows))
+    rows = [json.loads(line) for part in parts for line in part.file().splitlines()]
     assert [row["sku"] for row in rows] == skus
-    assert [len(part.rows) for part in found[:-1]] == [part_rows] * (len(found) - 1)
+    assert [len(part.rows) for part in parts[:-1]] == [part_rows] * (len(parts) - 1)
 
 
 @given(TABLE, st.integers(1, 9))
@@ -88,10 +89,10 @@ def test_the_same_file_always_gives_the_same_parts(folder: Path, table: list[tup
 def test_an_index_is_mapped_to_the_first_line_of_its_row(folder: Path, table: list[tuple[str, str]]) -> None:
     content = as_csv(table)
     file = prices(folder, "prices.csv", content)
-    found = find_lines([file], set(range(len(table))))
+    numbers = find_lines([file], set(range(len(table))))
     lines = content.split(b"\n")
     for index, row in enumerate(table):
-        rest = b"\n".join(lines[found[index] - 1 :]).decode()
+        rest = b"\n".join(lines[numbers[index] - 1 :]).decode()
         assert next(csv.reader(io.StringIO(rest, newline=""))) == list(row)
 
 
@@ -100,8 +101,8 @@ def test_an_index_is_mapped_to_the_first_line_of_its_row(folder: Path, table: li
 
 def test_a_line_end_within_quotes_does_not_end_a_row(tmp_path: Path) -> None:
     content = b'sku,attributes.note\nA,"one\r\ntwo ""quoted""\n\rthree\n\n"\nB,"5"" pipe"\nC,5" pipe\n'
-    found = list(split([prices(tmp_path, "prices.csv", content)], 1))
-    assert [part.rows for part in found] == [
+    parts = list(split([prices(tmp_path, "prices.csv", content)], 1))
+    assert [part.rows for part in parts] == [
         [b'A,"one\r\ntwo ""quoted""\n\rthree\n\n"\n'],
         [b'B,"5"" pipe"\n'],
         [b'C,5" pipe\n'],
@@ -109,8 +110,8 @@ def test_a_line_end_within_quotes_does_not_end_a_row(tmp_path: Path) -> None:
 
 
 def test_every_part_of_a_csv_begins_with_the_header(tmp_path: Path) -> None:
-    found = list(split([prices(tmp_path, "prices.csv", b"\xef\xbb\xbfsku,amount\nA,1\nB,2\n")], 1))
-    assert [part.file() for part in found] == [b"sku,amount\nA,1\n", b"sku,amount\nB,2\n"]
+    parts = list(split([prices(tmp_path, "prices.csv", b"\xef\xbb\xbfsku,amount\nA,1\nB,2\n")], 1))
+    assert [part.file() for part in parts] == [b"sku,amount\nA,1\n", b"sku,amount\nB,2\n"]
 
 
 def test_blank_lines_are_skipped_but_counted_as_lines(tmp_path: Path) -> None:
@@ -120,7 +121,7 @@ def test_blank_lines_are_skipped_but_counted_as_lines(tmp_path: Path) -> None:
 
 
 def test_large_rows_end_a_part_early(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(parts, "MAX_PART_BYTES", 10)
+    monkeypatch.setattr(module, "MAX_PART_BYTES", 10)
     file = prices(tmp_path, "prices.ndjson", b"1234\n1234\n1\n12345678901234\n1\n")
     assert [part.file() for part in split([file], 9)] == [b"1234\n1234\n", b"1\n", b"12345678901234\n", b"1\n"]
 
@@ -131,14 +132,14 @@ def test_skus_to_remove_follow_the_prices_in_separate_parts(tmp_path: Path) -> N
         prices(tmp_path, "prices.ndjson", b'{"sku": "A"}\n{"sku": "B"}\n{"sku": "E"}\n'),
         RowFile(tmp_path / "gone.txt", Format.SKUS),
     ]
-    found = list(split(files, 2))
-    assert [(part.sequence, part.format, part.prices) for part in found] == [
+    parts = list(split(files, 2))
+    assert [(part.sequence, part.format, part.prices) for part in parts] == [
         (0, Format.NDJSON, 2),
         (1, Format.NDJSON, 1),
         (2, Format.SKUS, 0),
         (3, Format.SKUS, 0),
     ]
-    assert [part.skus() for part in found[2:]] == [["C", "D "], ["é"]]
+    assert [part.skus() for part in parts[2:]] == [["C", "D "], ["é"]]
     assert find_lines(files, {2, 3, 5}) == {2: 3, 3: 1, 5: 4}
 
 
@@ -146,9 +147,9 @@ def test_skus_to_remove_follow_the_prices_in_separate_parts(tmp_path: Path) -> N
 def test_the_bytes_read_add_up_to_the_file(tmp_path: Path, suffix: str) -> None:
     rows = b"".join(b'{"sku": "%d"}\n' % number for number in range(50_000))
     file = prices(tmp_path, f"prices.jsonl{suffix}", COMPRESS[suffix](rows))
-    found = list(split([file], 1000))
-    assert sum(part.read_bytes for part in found) == file.size
-    assert sum(part.read_bytes for part in found[:25]) < 0.9 * file.size, "it grows from part to part"
+    parts = list(split([file], 1000))
+    assert sum(part.read_bytes for part in parts) == file.size
+    assert sum(part.read_bytes for part in parts[:25]) < 0.9 * file.size, "it grows from part to part"
 
 
 @pytest.mark.parametrize("content", [b"", b"\n\n", b"sku,amount\n"])
@@ -219,9 +220,9 @@ def test_skus_that_are_not_utf_8_are_refused_with_their_line(tmp_path: Path) -> 
 
 def test_a_file_that_changes_while_it_is_read_is_refused(tmp_path: Path) -> None:
     file = prices(tmp_path, "prices.ndjson", b"1\n2\n")
-    found = split([file], 1)
-    next(found)
+    parts = split([file], 1)
+    next(parts)
     with file.path.open("ab") as more:
         more.write(b"3\n")
     with pytest.raises(FileRefused, match=r"was changed while it was read"):
-        list(found)
+        list(parts)
