@@ -85,7 +85,17 @@ class Store:
         self.garbage_collector = GarbageCollector(
             self.batches, self.parts, self.layers, self.snapshots, orphans, self.finisher, self.metrics
         )
-        self.expirer = SnapshotExpirer(client, self.db, self.locks, self.metrics, grace, restore)
+        self.expirer = SnapshotExpirer(
+            client,
+            self.price_lists,
+            self.snapshots,
+            self.events,
+            self.layers,
+            self.locks,
+            self.metrics,
+            grace,
+            restore,
+        )
         self.worker = Worker(self.batches, self.finisher, self.compactor, self.garbage_collector, self.expirer)
 
     @classmethod

@@ -128,7 +128,7 @@ class ListMutations:
         if input.dry_run:
             found = await retirer.plan(input.price_list)
         else:
-            found = await retirer.retain(input.price_list, by=caller)
+            found = await retirer.expire(input.price_list, by=caller)
             await info.context.see_anew(input.price_list)
         return RetainPayload(
             retirements=cast("list[Retirement]", found.retirements),

@@ -130,7 +130,7 @@ async def live(store: Store, pointers: PointerCache, uri: str) -> None:
     await until(is_told, "told by the change stream")
     await store.processes.beat(pointers.revisions())
     for _ in range(3):
-        await store.expirer.retain("retail", by="ops")
+        await store.expirer.expire("retail", by="ops")
     await store.garbage_collector.collect()
     made, key = await store.api_keys.create("ada", ["admin"], "ops")
     assert await store.api_keys.find(key)
