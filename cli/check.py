@@ -15,8 +15,8 @@ from cli import exit_codes
 from cli.progress import Advance
 from cli.startup import BadSettings, read_settings
 from graph.settings import Settings
-from storage import explain
-from storage.integrity.check import Check, Checked
+from storage import Store, explain
+from storage.integrity.check import Checked
 from storage.integrity.findings import Finding
 
 MAX_FINDINGS_SHOWN = 1000
@@ -70,11 +70,12 @@ async def _run(settings: Settings, uri: str, price_list: str | None) -> tuple[Ch
         def tell(checked: Checked) -> None:
             advance.tell(checked.versions, checked.of_versions, _words(checked))
 
-        async with Check.opened(uri, settings.mongodb_database, tell) as opened:
-            async for finding in opened.run(price_list):
+        async with Store.open_existing(uri, settings.mongodb_database) as store:
+            integrity_check = store.integrity_check(tell)
+            async for finding in integrity_check.run(price_list):
                 count += 1
                 findings += [finding] if count <= MAX_FINDINGS_SHOWN else []
-            return opened.checked, findings, count
+            return integrity_check.checked, findings, count
 
 
 def _words(checked: Checked) -> str:

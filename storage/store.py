@@ -1,5 +1,8 @@
 """The door to storage: opens all of it once for a process. No logic."""
 
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+
 from storage.batches.finish import Finisher
 from storage.batches.metrics import StorageMetrics
 from storage.batches.multipart import MultipartBatches
@@ -13,6 +16,7 @@ from storage.catalog.price_lists import PriceListRepository
 from storage.catalog.processes import ProcessRepository
 from storage.catalog.rollback import PointerMoves
 from storage.catalog.snapshots import SnapshotRepository
+from storage.integrity.check import Check, Checked
 from storage.layers.diff import VersionDiffer
 from storage.layers.history import PriceHistory
 from storage.layers.reader import LayerReader
@@ -81,9 +85,9 @@ class Store:
         self.submitter = BatchSubmitter(self.price_lists, self.batches, self.layers, self.finisher)
         self.multipart = MultipartBatches(self.price_lists, self.batches, self.parts, self.layers, self.finisher)
         self.compactor = Compactor(self.price_lists, self.snapshots, self.layers, self.layer_reader, self.locks)
-        orphans = Orphans(self.db)
+        self.orphans = Orphans(self.db)
         self.garbage_collector = GarbageCollector(
-            self.batches, self.parts, self.layers, self.snapshots, orphans, self.finisher, self.metrics
+            self.batches, self.parts, self.layers, self.snapshots, self.orphans, self.finisher, self.metrics
         )
         self.expirer = SnapshotExpirer(
             client,
@@ -129,6 +133,30 @@ class Store:
             await store.close()
             raise
         return store
+
+    @classmethod
+    @asynccontextmanager
+    async def open_existing(cls, uri: str, name: str) -> AsyncIterator["Store"]:
+        """Connect without creating anything, for a context. Raises `InvalidArgument`, `Unavailable`."""
+        store = cls(await connect(uri), name)
+        try:
+            yield store
+        finally:
+            await store.close()
+
+    def integrity_check(self, on_progress: Callable[[Checked], None] = lambda _: None) -> Check:
+        """Return a check of the database that reports its progress."""
+        return Check(
+            self.db,
+            self.price_lists,
+            self.snapshots,
+            self.events,
+            self.batches,
+            self.layers,
+            self.layer_reader,
+            self.orphans,
+            on_progress,
+        )
 
     async def ping(self) -> None:
         """Return when the primary answers; raises the driver's error otherwise."""

@@ -16,7 +16,6 @@ from pymongo.errors import OperationFailure
 
 from loaders import PointerCache
 from storage import BatchMode, Gates, Retention, Store
-from storage.integrity.check import Check
 from tests.storage.factories import held, order, row, rows, source
 from tests.storage.secured import Secured, secured
 from tests.waiting import until
@@ -136,8 +135,8 @@ async def live(store: Store, pointers: PointerCache, uri: str) -> None:
     assert await store.api_keys.find(key)
     await store.api_keys.note_use(made.id)
     await store.api_keys.revoke(made.id)
-    async with Check.opened(uri, store.db.name, lambda _: None) as check:
-        assert [finding async for finding in check.run()] == []
+    async with Store.open_existing(uri, store.db.name) as existing:
+        assert [finding async for finding in existing.integrity_check().run()] == []
 
 
 async def test_the_service_can_do_everything_with_the_role_of_readme(server: Secured, database: str) -> None:
