@@ -16,8 +16,8 @@ from cli.output import REDIRECTED_WIDTH
 from cli.progress import Progress
 from cli.startup import BadSettings, read_settings
 from graph.settings import Settings
-from storage import explain
-from storage.integrity.check import Check, Checked
+from storage import Store, explain
+from storage.integrity.check import Checked
 from storage.integrity.findings import Finding
 
 MAX_FINDINGS_SHOWN = 1000
@@ -72,11 +72,12 @@ async def _run(settings: Settings, uri: str, price_list: str | None) -> tuple[Ch
         def show(checked: Checked) -> None:
             progress.update(checked.versions, checked.of_versions, _figures(checked))
 
-        async with Check.opened(uri, settings.mongodb_database, show) as opened:
-            async for finding in opened.run(price_list):
+        async with Store.open_existing(uri, settings.mongodb_database) as store:
+            integrity_check = store.integrity_check(show)
+            async for finding in integrity_check.run(price_list):
                 count += 1
                 findings += [finding] if count <= MAX_FINDINGS_SHOWN else []
-            return opened.checked, findings, count
+            return integrity_check.checked, findings, count
 
 
 def _figures(checked: Checked) -> str:

@@ -33,7 +33,7 @@ from storage.files.price_file import MAX_FILE_BYTES, FileRows
 from storage.files.row_source import JsonRows, RowSource
 from storage.layers.diff import ChangeKind, PriceDiff
 from storage.layers.history import PriceVersion
-from storage.maintenance.expiration import GRACE_SECONDS, RESTORE_SECONDS, LayerDrop, Retired, Retirement
+from storage.maintenance.expiration import GRACE_SECONDS, RESTORE_SECONDS, ExpirationResult, LayerDrop, Retirement
 from storage.mongodb.connection import explain
 from storage.mongodb.driver_metrics import DRIVER_BOUNDS
 from storage.mongodb.histogram import Histogram
@@ -66,6 +66,7 @@ __all__ = [
     "DiffSummary",
     "Event",
     "EventKind",
+    "ExpirationResult",
     "FileRefused",
     "FileRows",
     "GateFinding",
@@ -95,7 +96,6 @@ __all__ = [
     "Refusal",
     "Refused",
     "Retention",
-    "Retired",
     "Retirement",
     "RowSource",
     "Selection",

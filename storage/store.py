@@ -1,5 +1,8 @@
 """Opens the storage, once for a process. Every service receives its repositories here."""
 
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+
 from storage.batches.lifecycle import BatchLifecycle
 from storage.batches.metrics import StorageMetrics
 from storage.batches.multipart import MultipartBatches
@@ -14,6 +17,7 @@ from storage.catalog.price_lists import PriceListRepository
 from storage.catalog.processes import ProcessRepository
 from storage.catalog.rollback import PointerMoves
 from storage.catalog.snapshots import SnapshotRepository
+from storage.integrity.check import Check, Checked
 from storage.layers.diff import VersionDiffer
 from storage.layers.history import PriceHistory
 from storage.layers.reader import LayerReader
@@ -85,11 +89,21 @@ class Store:
         self.submitter = BatchSubmitter(self.price_lists, self.batches, self.layers, self.lifecycle)
         self.multipart = MultipartBatches(self.price_lists, self.batches, self.parts, self.layers, self.lifecycle)
         self.compactor = Compactor(self.price_lists, self.snapshots, self.layers, self.layer_reader, self.locks)
-        orphans = Orphans(self.db)
+        self.orphans = Orphans(self.db)
         self.garbage_collector = GarbageCollector(
-            self.batches, self.parts, self.layers, self.snapshots, orphans, self.lifecycle, self.metrics
+            self.batches, self.parts, self.layers, self.snapshots, self.orphans, self.lifecycle, self.metrics
         )
-        self.expirer = SnapshotExpirer(client, self.db, self.locks, self.metrics, grace, restore)
+        self.expirer = SnapshotExpirer(
+            client,
+            self.price_lists,
+            self.snapshots,
+            self.events,
+            self.layers,
+            self.locks,
+            self.metrics,
+            grace,
+            restore,
+        )
         self.worker = Worker(self.batches, self.lifecycle, self.compactor, self.garbage_collector, self.expirer)
 
     @classmethod
@@ -123,6 +137,30 @@ class Store:
             await store.close()
             raise
         return store
+
+    @classmethod
+    @asynccontextmanager
+    async def open_existing(cls, uri: str, name: str) -> AsyncIterator["Store"]:
+        """Connect without creating anything, for a context. Raises `InvalidArgument`, `Unavailable`."""
+        store = cls(await connect(uri), name)
+        try:
+            yield store
+        finally:
+            await store.close()
+
+    def integrity_check(self, on_progress: Callable[[Checked], None] = lambda _: None) -> Check:
+        """Return a check of the database that reports its progress."""
+        return Check(
+            self.db,
+            self.price_lists,
+            self.snapshots,
+            self.events,
+            self.batches,
+            self.layers,
+            self.layer_reader,
+            self.orphans,
+            on_progress,
+        )
 
     async def ping(self) -> None:
         """Return when the primary answers. Raises the driver's error if it does not."""

@@ -138,7 +138,7 @@ class ListMutations:
         if input.dry_run:
             result = await expirer.plan(input.price_list)
         else:
-            result = await expirer.retain(input.price_list, by=caller)
+            result = await expirer.expire(input.price_list, by=caller)
             await info.context.see_anew(input.price_list)
         return RetainPayload(
             retirements=cast("list[Retirement]", result.retirements),

@@ -1,1 +1,1 @@
-"""What `pricebook check` proves."""
+"""The integrity check: the proofs and findings of `pricebook check`."""

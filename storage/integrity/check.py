@@ -1,11 +1,10 @@
-"""The check: walks every manifest of every list, and proves layers, counts, checksums and pointers.
+"""The integrity check: proves the layers, counts, checksums and pointer of every list.
 
-It reads only, what a majority has, on a database that is in use: what is published, retired or compacted meanwhile is
-looked at again before it is called wrong.
+It only reads, with read concern `majority`, and can run on a database in use: what changes during the check is checked
+again before it is reported.
 """
 
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, Callable
 from dataclasses import dataclass
 
 from storage.batches.repository import BatchRepository
@@ -14,19 +13,19 @@ from storage.catalog.price_lists import PriceListRepository
 from storage.catalog.snapshots import SnapshotRepository
 from storage.errors import InvalidArgument, PriceListNotFound
 from storage.integrity.findings import Finding, FindingCode
-from storage.integrity.layer_proofs import Proofs
+from storage.integrity.layer_proofs import LayerProver
 from storage.integrity.orphans import OrphanCheck
 from storage.integrity.price_lists import PointerCheck
 from storage.integrity.versions import VersionCheck
 from storage.layers.reader import LayerReader
 from storage.layers.writer import Layers
 from storage.maintenance.orphans import Orphans
-from storage.mongodb.connection import NOT_UNDERSTOOD, Database, connect, database
+from storage.mongodb.connection import NOT_UNDERSTOOD, Database
 
 
 @dataclass(slots=True)
 class Checked:
-    """How far a check has come. `of_versions` are those of the lists that were begun; `rows` were read in layers."""
+    """The progress of a check. `of_versions` counts the versions of the lists begun so far, `rows` those read."""
 
     lists: int = 0
     of_lists: int = 0
@@ -36,40 +35,40 @@ class Checked:
 
 
 class Check:
-    """One check of a database. `tell` is called whenever it has come further."""
+    """A check of a database. `on_progress` is called whenever it has advanced."""
 
-    def __init__(self, db: Database, tell: Callable[[Checked], None] = lambda _: None) -> None:
+    def __init__(
+        self,
+        db: Database,
+        price_lists: PriceListRepository,
+        snapshots: SnapshotRepository,
+        events: EventRepository,
+        batches: BatchRepository,
+        layers: Layers,
+        layer_reader: LayerReader,
+        orphans: Orphans,
+        on_progress: Callable[[Checked], None],
+    ) -> None:
         self._db = db
-        self._tell = tell
-        self._price_lists = PriceListRepository(db)
-        self._snapshots = SnapshotRepository(db)
-        self._layers = Layers(db)
-        batches = BatchRepository(db)
-        proofs = Proofs(self._layers, LayerReader(db), self._read)
-        self._of_pointer = PointerCheck(self._price_lists, self._snapshots, EventRepository(db))
-        self._of_version = VersionCheck(self._price_lists, self._snapshots, batches, proofs)
-        self._of_orphan = OrphanCheck(self._snapshots, batches, self._layers, Orphans(db))
+        self._on_progress = on_progress
+        self._price_lists = price_lists
+        self._snapshots = snapshots
+        self._layers = layers
+        prover = LayerProver(layers, layer_reader, lambda rows: self._advance(rows=rows))
+        self._pointer_check = PointerCheck(price_lists, snapshots, events)
+        self._version_check = VersionCheck(price_lists, snapshots, batches, prover)
+        self._orphan_check = OrphanCheck(snapshots, batches, layers, orphans)
         self.checked = Checked()
 
-    @classmethod
-    @asynccontextmanager
-    async def opened(cls, uri: str, name: str, tell: Callable[[Checked], None]) -> AsyncIterator["Check"]:
-        """Connect to a database, and create nothing in it. Raises `InvalidArgument`, `Unavailable`."""
-        client = await connect(uri)
-        try:
-            yield cls(database(client, name), tell)
-        finally:
-            await client.close()
-
     async def run(self, price_list: str | None = None) -> AsyncGenerator[Finding, None]:
-        """Return what is wrong with a list, or with the whole database, as it is found.
+        """Yield the findings for a list, or for the whole database.
 
-        Orphans are looked for in the whole database only. Raises `PriceListNotFound`, and `InvalidArgument` for a
+        Only the check of the whole database looks for orphans. Raises `PriceListNotFound`, and `InvalidArgument` for a
         database that is not Pricebook's.
         """
         if not await self._db.list_collection_names(filter={"name": {"$in": ["price_lists", "snapshots"]}}):
             raise InvalidArgument(
-                f"The database {self._db.name!r} is none of Pricebook's: set PRICEBOOK_MONGODB_DATABASE to the one."
+                f"The database {self._db.name!r} is not a Pricebook database: check PRICEBOOK_MONGODB_DATABASE."
             )
         names = sorted({*await self._price_lists.names(), *await self._snapshots.lists()})
         if price_list is not None:
@@ -78,45 +77,42 @@ class Check:
             names = [price_list]
         self.checked.of_lists = len(names)
         for name in names:
-            async for finding in self._list(name):
+            async for finding in self._check_list(name):
                 yield finding
-            self._further(lists=1)
+            self._advance(lists=1)
         if price_list is None:
             for layer in sorted(await self._layers.all()):
-                for finding in await self._of_orphan.findings(layer):
+                for finding in await self._orphan_check.findings(layer):
                     yield finding
 
-    async def _list(self, name: str) -> AsyncGenerator[Finding, None]:
-        for finding in [*await self._of_pointer.findings(name), *await self._formats(name)]:
+    async def _check_list(self, name: str) -> AsyncGenerator[Finding, None]:
+        for finding in [*await self._pointer_check.findings(name), *await self._unknown_formats(name)]:
             yield finding
         versions = await self._snapshots.version_numbers(name)
         self.checked.of_versions += len(versions)
-        told = set[tuple[FindingCode, str, str]]()  # a layer's finding is told once, not for every version that has it
+        reported = set[tuple[FindingCode, str, str]]()  # report a layer once, not for every version that names it
         for version in versions:
-            for finding in await self._of_version.findings(name, version):
+            for finding in await self._version_check.findings(name, version):
                 key = (finding.code, finding.layer or str(version), finding.message)
-                if key not in told:
-                    told.add(key)
+                if key not in reported:
+                    reported.add(key)
                     yield finding
-            self._further(versions=1)
+            self._advance(versions=1)
 
-    async def _formats(self, name: str) -> list[Finding]:
-        """Return what a later release wrote of the list's batches and events."""
-        counts = {kind: await self._db[kind].count_documents({"list": name, **NOT_UNDERSTOOD}) for kind in _KINDS}
+    async def _unknown_formats(self, name: str) -> list[Finding]:
+        """Return findings for the batches and events of a list that a later release wrote."""
+        counts = {
+            kind: await self._db[kind].count_documents({"list": name, **NOT_UNDERSTOOD})
+            for kind in ("batches", "events")
+        }
         return [
-            Finding(FindingCode.FORMAT_UNKNOWN, f"{count} of its {kind} have a format of a later release.", name)
+            Finding(FindingCode.FORMAT_UNKNOWN, f"{count} of its {kind} have the format of a later release.", name)
             for kind, count in counts.items()
             if count
         ]
 
-    def _read(self, rows: int) -> None:
-        self._further(rows=rows)
-
-    def _further(self, *, lists: int = 0, versions: int = 0, rows: int = 0) -> None:
+    def _advance(self, *, lists: int = 0, versions: int = 0, rows: int = 0) -> None:
         self.checked.lists += lists
         self.checked.versions += versions
         self.checked.rows += rows
-        self._tell(self.checked)
-
-
-_KINDS = ("batches", "events")
+        self._on_progress(self.checked)

@@ -1,11 +1,11 @@
-"""Findings: what `storage.integrity.check` says is wrong in a database, each with a stable code and what to do next."""
+"""Findings of `storage.integrity.check`: each has a stable code, and advice on what to do next."""
 
 from dataclasses import dataclass
 from enum import StrEnum
 
 
 class FindingCode(StrEnum):
-    """What is wrong."""
+    """The kinds of findings."""
 
     LIST_MISSING = "LIST_MISSING"
     POINTER_TO_MISSING = "POINTER_TO_MISSING"
@@ -28,56 +28,56 @@ class FindingCode(StrEnum):
     DOCUMENT_UNREADABLE = "DOCUMENT_UNREADABLE"
 
 
-_BACK = "Roll back to a version that is sound: `pricebook rollback {list} VERSION --reason ...`."
+_ROLL_BACK = "Roll back to a sound version: `pricebook rollback {list} VERSION --reason ...`."
 _LAYER = (
-    "Versions without this layer are sound: roll back to one, or bring layer.{layer} back from a backup; "
+    "Versions without this layer are sound: roll back to one, or restore layer.{layer} from a backup; "
     "then send the prices again as a REPLACE."
 )
-_RESTORE = 'Bring it back from a backup: docs/backup.md, "Backup and restore".'
-_BY_HAND = "Find out who wrote to MongoDB without Pricebook. "
+_RESTORE = 'Restore it from a backup: docs/backup.md, "Backup and restore".'
+_FOREIGN_WRITE = "Find out who wrote to MongoDB without Pricebook. "
 
 _ADVICE = {
-    FindingCode.LIST_MISSING: f"Its document in price_lists is gone. {_RESTORE}",
-    FindingCode.POINTER_TO_MISSING: _BACK,
-    FindingCode.POINTER_TO_RETIRED: _BACK,
-    FindingCode.POINTER_TO_UNPUBLISHED: _BACK,
-    FindingCode.POINTER_TO_UNSEALED: _BACK,
+    FindingCode.LIST_MISSING: f"Its document in price_lists is missing. {_RESTORE}",
+    FindingCode.POINTER_TO_MISSING: _ROLL_BACK,
+    FindingCode.POINTER_TO_RETIRED: _ROLL_BACK,
+    FindingCode.POINTER_TO_UNPUBLISHED: _ROLL_BACK,
+    FindingCode.POINTER_TO_UNSEALED: _ROLL_BACK,
     FindingCode.POINTER_BEHIND: (
-        "So it is after a restore of collections that were dumped at different times: nothing can be published. "
-        "Restore a dump that was made as docs/backup.md says."
+        "This happens when collections that were dumped at different times are restored; nothing can be published. "
+        "Restore a dump that was made as in docs/backup.md."
     ),
     FindingCode.POINTER_UNEXPLAINED: (
-        f"{_BY_HAND}`pricebook events {{list}}` tells what was current; roll back or pin to the version that shall be."
+        f"{_FOREIGN_WRITE}`pricebook events {{list}}` shows what was current; roll back or pin to the right version."
     ),
-    FindingCode.PIN_ELSEWHERE: f"{_BY_HAND}Pin the version that shall be current, or unpin.",
+    FindingCode.PIN_ELSEWHERE: f"{_FOREIGN_WRITE}Pin the right version, or unpin.",
     FindingCode.EVENTS_MISSING: (
-        f"{_BY_HAND}Prices are not touched by it; who did what is no longer known. A backup may have the events."
+        f"{_FOREIGN_WRITE}The prices are not affected; the audit trail is. A backup may have the events."
     ),
-    FindingCode.VERSION_UNSEALED: f"{_BY_HAND}Do not roll back to this version.",
+    FindingCode.VERSION_UNSEALED: f"{_FOREIGN_WRITE}Do not roll back to this version.",
     FindingCode.VERSION_SIZE_WRONG: (
-        f"{_BY_HAND}Its layers are sound, so the prices are; its size and `totalCount` are not. Bring its manifest "
-        "back from a backup, or send the prices again as a REPLACE."
+        f"{_FOREIGN_WRITE}Its layers and prices are sound; its size and `totalCount` are wrong. Restore its manifest "
+        "from a backup, or send the prices again as a REPLACE."
     ),
-    FindingCode.VERSION_BATCH_WRONG: f"{_BY_HAND}The prices are those that were sealed. {_RESTORE}",
+    FindingCode.VERSION_BATCH_WRONG: f"{_FOREIGN_WRITE}The prices are those that were sealed. {_RESTORE}",
     FindingCode.LAYER_MISSING: _LAYER,
     FindingCode.LAYER_COUNT_WRONG: _LAYER,
     FindingCode.LAYER_CHANGED: _LAYER,
     FindingCode.LAYER_NOT_SEALED: (
-        'If nothing else is wrong with it, seal it again: db.runCommand({{collMod: "layer.{layer}", '
+        'If it has no other finding, seal it again: db.runCommand({{collMod: "layer.{layer}", '
         'validator: {{$nor: [{{}}]}}, validationLevel: "strict", validationAction: "error"}}).'
     ),
     FindingCode.LAYER_ORPHANED: (
-        "Nobody can read it; it takes room. Running servers collect such layers: see that one runs. If it stays, drop "
-        'it: db.getCollection("layer.{layer}").drop().'
+        "It cannot be read and takes space. Running servers drop such layers: check that one runs. If the layer stays, "
+        'drop it: db.getCollection("layer.{layer}").drop().'
     ),
     FindingCode.FORMAT_UNKNOWN: "A later release wrote it. Check with that release.",
-    FindingCode.DOCUMENT_UNREADABLE: f"{_BY_HAND}{_RESTORE}",
+    FindingCode.DOCUMENT_UNREADABLE: f"{_FOREIGN_WRITE}{_RESTORE}",
 }
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing that is wrong. `message` says what it is, `advice` what to do next."""
+    """An inconsistency. `message` describes it, `advice` the remedy."""
 
     code: FindingCode
     message: str
@@ -87,5 +87,5 @@ class Finding:
 
     @property
     def advice(self) -> str:
-        """What to do next."""
+        """The remedy, with the names of the list and the layer."""
         return _ADVICE[self.code].format(list=self.price_list, layer=self.layer)

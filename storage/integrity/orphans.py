@@ -1,4 +1,4 @@
-"""Checking for orphans: layers that no manifest names and no batch is at work on, and that nobody collected in time."""
+"""The check for orphans: layers without a manifest or an active batch that were not collected in time."""
 
 import datetime
 
@@ -9,16 +9,16 @@ from storage.batches.repository import Batch, BatchRepository
 from storage.batches.states import BatchState
 from storage.catalog.snapshots import SnapshotRepository
 from storage.integrity.findings import Finding, FindingCode
-from storage.integrity.unreadable import understood
+from storage.integrity.unreadable import try_read
 from storage.layers.writer import Layers
 from storage.maintenance.garbage_collection import ORPHAN_SECONDS
 from storage.maintenance.orphans import Orphans
 
-_AT_WORK = frozenset({BatchState.OPEN, BatchState.SEALING, BatchState.HELD})
+_ACTIVE = frozenset({BatchState.OPEN, BatchState.SEALING, BatchState.HELD})
 
 
 class OrphanCheck:
-    """Checks layers that there are."""
+    """Checks whether layers are orphans."""
 
     def __init__(
         self, snapshots: SnapshotRepository, batches: BatchRepository, layers: Layers, orphans: Orphans
@@ -29,33 +29,33 @@ class OrphanCheck:
         self._layers = layers
 
     async def findings(self, layer: str) -> list[Finding]:
-        """Return whether a layer is an orphan."""
-        if _is_young(_begun(layer)):
+        """Return a finding if a layer is an orphan."""
+        if _is_recent(_created_at(layer)):
             return []
-        batch, problem = await understood(self._batches.find(layer), None, None, "the batch")
-        if problem or (batch and (batch.state in _AT_WORK or _is_young(batch.finished_at))):
+        batch, problem = await try_read(self._batches.find(layer), None, None, "the batch")
+        if problem or (batch and (batch.state in _ACTIVE or _is_recent(batch.finished_at))):
             return []
-        if _is_young(await self._orphans.since(layer), 2 * ORPHAN_SECONDS):
-            return []  # it is known, and is dropped when its time has come
-        # Asked last: what became a version since then is named now.
+        if _is_recent(await self._orphans.since(layer), 2 * ORPHAN_SECONDS):
+            return []  # recorded, and due to be dropped
+        # Last, because the layer may have become a version since.
         if await self._snapshots.versions_of_layer(layer) or await self._layers.is_sealed(layer) is None:
             return []
-        message = f"No version names layer.{layer}, {_written_by(batch)}."
+        message = f"No version names layer.{layer}, {_origin(batch)}."
         return [Finding(FindingCode.LAYER_ORPHANED, message, batch.price_list if batch else None, None, layer)]
 
 
-def _begun(layer: str) -> datetime.datetime | None:
-    """Return when a layer was begun, as its id tells; None for one that Pricebook did not name."""
+def _created_at(layer: str) -> datetime.datetime | None:
+    """Return the creation time in a layer's id; None if the id is not one of Pricebook's."""
     try:
         return ObjectId(layer).generation_time
     except InvalidId:
         return None
 
 
-def _is_young(at: datetime.datetime | None, seconds: float | None = None) -> bool:
-    least = ORPHAN_SECONDS if seconds is None else seconds
-    return at is not None and (datetime.datetime.now(datetime.UTC) - at).total_seconds() < least
+def _is_recent(at: datetime.datetime | None, seconds: float | None = None) -> bool:
+    limit = ORPHAN_SECONDS if seconds is None else seconds
+    return at is not None and (datetime.datetime.now(datetime.UTC) - at).total_seconds() < limit
 
 
-def _written_by(batch: Batch | None) -> str:
-    return f"which batch {batch.id} wrote; it is {batch.state}" if batch else "and no batch wrote it"
+def _origin(batch: Batch | None) -> str:
+    return f"which batch {batch.id} ({batch.state}) wrote" if batch else "and no batch wrote it"

@@ -1,20 +1,20 @@
-"""Checking a list's pointer: against the version that it names, and against the list's events and versions."""
+"""The check of a pointer: against the version that it names, and the events and versions of its list."""
 
 from storage.catalog.events import EventRepository
 from storage.catalog.price_lists import PriceList, PriceListRepository
 from storage.catalog.snapshots import SnapshotRepository, SnapshotState
 from storage.integrity.findings import Finding, FindingCode
-from storage.integrity.unreadable import understood
+from storage.integrity.unreadable import try_read
 
-# What is wrong each time, though the pointer is moved again and again, is wrong.
-_TRIES = 10
+_MAX_ATTEMPTS = 10
+"""Number of times that a pointer is checked while it keeps moving; a finding of every attempt is real."""
 
-# So many revisions without an event are named.
-_MOST_NAMED = 10
+_MAX_GAPS = 10
+"""Number of revisions without an event that a finding names."""
 
 
 class PointerCheck:
-    """Checks pointers. It takes no lock: what it finds is looked at again when the pointer was moved meanwhile."""
+    """Checks pointers. It takes no lock: if the pointer moves during a check, the check is repeated."""
 
     def __init__(
         self, price_lists: PriceListRepository, snapshots: SnapshotRepository, events: EventRepository
@@ -24,83 +24,83 @@ class PointerCheck:
         self._events = events
 
     async def findings(self, name: str) -> list[Finding]:
-        """Return what is wrong with the pointer of a list."""
+        """Return the findings for the pointer of a list."""
         found: list[Finding] = []
-        for _ in range(_TRIES):
-            seen, problem = await understood(self._price_lists.find(name), name, None, "the price list")
+        for _ in range(_MAX_ATTEMPTS):
+            seen, problem = await try_read(self._price_lists.find(name), name, None, "the price list")
             if problem:
                 return [problem]
             if seen is None:
                 return [Finding(FindingCode.LIST_MISSING, "The list has versions, but no pointer.", name)]
-            gaps, last = await self._gaps(name, seen.revision)
+            gaps, last = await self._find_gaps(name, seen.revision)
             highest = max(await self._snapshots.version_numbers(name), default=0)
-            # An act writes the pointer with all else: as far as that was seen to be, the pointer must have come by now.
+            # A transaction writes the pointer with the rest, so by now the pointer includes all that was read before.
             now = await self._price_lists.find(name)
-            found = [*_missing(seen, gaps), *_behind(now, highest, last)] if now else []
-            found = found or await self._of_version(seen) or await self._of_event(seen)
+            found = [*_missing_events(seen, gaps), *_pointer_behind(now, highest, last)] if now else []
+            found = found or await self._check_version(seen) or await self._check_event(seen)
             if not found or now == seen:
                 break
         return found
 
-    async def _gaps(self, name: str, revision: int) -> tuple[list[int], int]:
-        """Return the first revisions that have no event, up to one at the least, and the last that has one."""
+    async def _find_gaps(self, name: str, revision: int) -> tuple[list[int], int]:
+        """Return the first revisions without an event, checked up to `revision`, and the last one with an event."""
         gaps: list[int] = []
         last = 0
         async for number in self._events.revisions(name):
-            if len(gaps) < _MOST_NAMED:
-                gaps += range(last + 1, min(number, last + 1 + _MOST_NAMED))
+            if len(gaps) < _MAX_GAPS:
+                gaps += range(last + 1, min(number, last + 1 + _MAX_GAPS))
             last = number
-        gaps += range(last + 1, min(revision, last + _MOST_NAMED) + 1)
-        return gaps[:_MOST_NAMED], last
+        gaps += range(last + 1, min(revision, last + _MAX_GAPS) + 1)
+        return gaps[:_MAX_GAPS], last
 
-    async def _of_event(self, seen: PriceList) -> list[Finding]:
+    async def _check_event(self, seen: PriceList) -> list[Finding]:
         name, version, pin = seen.name, seen.current_version, seen.pin
-        events, _ = await understood(self._events.between(name, seen.revision - 1, seen.revision), name, None, "events")
+        events, _ = await try_read(self._events.between(name, seen.revision - 1, seen.revision), name, None, "events")
         if events and events[0].to_version != version:
             event = events[0]
             message = (
-                f"The pointer names {_said(version)}, but by event {event.revision} ({event.kind}, by {event.by}) "
-                f"{_said(event.to_version)} is current."
+                f"The pointer names {_describe(version)}, but by event {event.revision} ({event.kind}, by {event.by}) "
+                f"{_describe(event.to_version)} is current."
             )
             return [Finding(FindingCode.POINTER_UNEXPLAINED, message, name, version)]
         if pin and pin.version != version:
-            message = f"Version {pin.version} is pinned, but {_said(version)} is current."
+            message = f"Version {pin.version} is pinned, but {_describe(version)} is current."
             return [Finding(FindingCode.PIN_ELSEWHERE, message, name, version)]
         return []
 
-    async def _of_version(self, seen: PriceList) -> list[Finding]:
+    async def _check_version(self, seen: PriceList) -> list[Finding]:
         name, version = seen.name, seen.current_version
         if version is None:
             return []
-        snapshot, problem = await understood(self._snapshots.get(name, version), name, version, "the manifest")
+        snapshot, problem = await try_read(self._snapshots.get(name, version), name, version, "the manifest")
         if problem:
-            return []  # it is told with the versions
+            return []  # reported by the check of the version
         if snapshot is None:
             return [Finding(FindingCode.POINTER_TO_MISSING, "The current version has no manifest.", name, version)]
         if snapshot.state is SnapshotState.RETIRED:
-            return [Finding(FindingCode.POINTER_TO_RETIRED, "The current version is retired.", name, version)]
+            return [Finding(FindingCode.POINTER_TO_RETIRED, "The current version has expired.", name, version)]
         if snapshot.state is SnapshotState.SEALED or snapshot.published_at is None:
-            message = "The current version was never published; its batch waits for approval."
+            message = "The current version was never published; its batch is waiting for approval."
             return [Finding(FindingCode.POINTER_TO_UNPUBLISHED, message, name, version)]
         return []
 
 
-def _missing(seen: PriceList, gaps: list[int]) -> list[Finding]:
+def _missing_events(seen: PriceList, gaps: list[int]) -> list[Finding]:
     if not gaps:
         return []
-    message = f"There is no event of revision {', '.join(map(str, gaps))}; the pointer is at {seen.revision}."
+    message = f"Events are missing for revisions {', '.join(map(str, gaps))}; the pointer is at {seen.revision}."
     return [Finding(FindingCode.EVENTS_MISSING, message, seen.name)]
 
 
-def _behind(now: PriceList, highest: int, last: int) -> list[Finding]:
+def _pointer_behind(now: PriceList, highest: int, last: int) -> list[Finding]:
     if now.revision >= last and now.last_version >= highest:
         return []
     message = (
-        f"The pointer is at revision {now.revision} and has given versions up to {now.last_version}, but there are "
-        f"events up to revision {last} and versions up to {highest}."
+        f"The pointer is at revision {now.revision} and last version {now.last_version}, but events exist up to "
+        f"revision {last} and versions up to {highest}."
     )
     return [Finding(FindingCode.POINTER_BEHIND, message, now.name)]
 
 
-def _said(version: int | None) -> str:
+def _describe(version: int | None) -> str:
     return "no version" if version is None else f"version {version}"

@@ -1,39 +1,43 @@
-"""Checking a version: its layers, what its manifest says of them, its size, and the batch that made it."""
+"""The check of a version: its layers against its manifest, its size, and its batch."""
 
 from storage.batches.repository import Batch, BatchRepository
 from storage.batches.states import BatchState
 from storage.catalog.price_lists import PriceListRepository
 from storage.catalog.snapshots import Layer, Snapshot, SnapshotRepository, SnapshotState
 from storage.integrity.findings import Finding, FindingCode
-from storage.integrity.layer_proofs import Proof, Proofs
-from storage.integrity.unreadable import understood
+from storage.integrity.layer_proofs import LayerProof, LayerProver
+from storage.integrity.unreadable import try_read
 
-# A batch in one of these has a layer that was never proved whole.
 _UNSEALED = frozenset({BatchState.OPEN, BatchState.SEALING, BatchState.FAILED, BatchState.ABORTED})
+"""States of a batch whose layer was never sealed."""
 
-_STATE_OF_BATCH = {
+_BATCH_STATES = {
     SnapshotState.SEALED: BatchState.HELD,
     SnapshotState.PUBLISHED: BatchState.PUBLISHED,
-    SnapshotState.RETIRED: BatchState.PUBLISHED,  # by retention; of one that was rejected nothing is looked at
+    SnapshotState.RETIRED: BatchState.PUBLISHED,  # expired; rejected versions are not checked
 }
 
 
 class VersionCheck:
-    """Checks versions, those too that retention took and that can be brought back. Of others the layers are gone."""
+    """Checks the versions that can be read or restored; other versions have no layers."""
 
     def __init__(
-        self, price_lists: PriceListRepository, snapshots: SnapshotRepository, batches: BatchRepository, proofs: Proofs
+        self,
+        price_lists: PriceListRepository,
+        snapshots: SnapshotRepository,
+        batches: BatchRepository,
+        prover: LayerProver,
     ) -> None:
         self._price_lists = price_lists
         self._snapshots = snapshots
         self._batches = batches
-        self._proofs = proofs
+        self._prover = prover
 
     async def findings(self, name: str, version: int) -> list[Finding]:
-        """Return what is wrong with a version, as its manifest is now: it may be compacted or retired meanwhile."""
+        """Return the findings for a version; the check is repeated if its manifest changes (compaction, expiration)."""
         seen, problem = await self._manifest(name, version)
-        while seen and _has_layers(seen):
-            found = await self._of(seen)
+        while seen and _is_readable(seen):
+            found = await self._check(seen)
             now, problem = await self._manifest(name, version) if found else (seen, None)
             if now == seen:
                 return found
@@ -41,87 +45,81 @@ class VersionCheck:
         return [problem] if problem else []
 
     async def _manifest(self, name: str, version: int) -> tuple[Snapshot | None, Finding | None]:
-        return await understood(self._snapshots.get(name, version), name, version, "the manifest")
+        return await try_read(self._snapshots.get(name, version), name, version, "the manifest")
 
-    async def _of(self, seen: Snapshot) -> list[Finding]:
-        proofs, size = await self._proofs.prove(seen.layer_ids)
+    async def _check(self, seen: Snapshot) -> list[Finding]:
+        proofs, size = await self._prover.prove(seen.layer_ids)
         found = [
             finding
             for layer, proof in zip(seen.layers, proofs, strict=True)
-            for finding in await self._of_layer(seen, layer, proof)
+            for finding in await self._check_layer(seen, layer, proof)
         ]
         if all(map(_is_sound, seen.layers, proofs)) and size != seen.size:
-            message = f"The manifest says {seen.size} prices, its layers have {size}."
+            message = f"The manifest has size {seen.size}, but its layers have {size} prices."
             found.append(Finding(FindingCode.VERSION_SIZE_WRONG, message, seen.price_list, seen.version))
-        return found or await self._of_batch(seen)
+        return found or await self._check_batch(seen)
 
-    async def _of_layer(self, seen: Snapshot, layer: Layer, proof: Proof) -> list[Finding]:
-        name, version = seen.price_list, seen.version
+    async def _check_layer(self, seen: Snapshot, layer: Layer, proof: LayerProof) -> list[Finding]:
+        problems: list[tuple[FindingCode, str]] = []
         if proof.stored is None:
-            message = f"There is no layer.{layer.id}{await self._also(layer)}."
-            return [Finding(FindingCode.LAYER_MISSING, message, name, version, layer.id)]
-        found = []
-        if proof.stored.count != layer.count:
-            message = (
-                f"layer.{layer.id} has {proof.stored.count} documents, {layer.count} were sealed"
-                f"{await self._also(layer)}."
-            )
-            found.append(Finding(FindingCode.LAYER_COUNT_WRONG, message, name, version, layer.id))
+            problems.append((FindingCode.LAYER_MISSING, "does not exist"))
+        elif proof.stored.count != layer.count:
+            text = f"has {proof.stored.count} documents, but {layer.count} were sealed"
+            problems.append((FindingCode.LAYER_COUNT_WRONG, text))
         elif proof.stored.hex != layer.checksum:
-            message = (
-                f"layer.{layer.id} has checksum {proof.stored.hex[:16]}..., {layer.checksum[:16]}... was sealed: "
-                f"a document was changed{await self._also(layer)}."
+            text = (
+                f"has checksum {proof.stored.hex[:16]}..., but was sealed with {layer.checksum[:16]}...: it was changed"
             )
-            found.append(Finding(FindingCode.LAYER_CHANGED, message, name, version, layer.id))
-        if not proof.sealed:
-            message = f"The database takes writes to layer.{layer.id}{await self._also(layer)}."
-            found.append(Finding(FindingCode.LAYER_NOT_SEALED, message, name, version, layer.id))
-        return found
+            problems.append((FindingCode.LAYER_CHANGED, text))
+        if proof.stored is not None and not proof.sealed:
+            problems.append((FindingCode.LAYER_NOT_SEALED, "is not sealed: MongoDB accepts writes to it"))
+        name = await self._describe(layer) if problems else ""
+        return [Finding(code, f"{name} {text}.", seen.price_list, seen.version, layer.id) for code, text in problems]
 
-    async def _also(self, layer: Layer) -> str:
-        naming = await self._snapshots.versions_of_layer(layer.id)
-        versions = [version for _, version in naming]
-        return f", which {len(versions)} versions share, {versions[0]} to {versions[-1]}" if len(versions) > 1 else ""
+    async def _describe(self, layer: Layer) -> str:
+        versions = [version for _, version in await self._snapshots.versions_of_layer(layer.id)]
+        shared = f" (shared by {len(versions)} versions, {versions[0]} to {versions[-1]})" if len(versions) > 1 else ""
+        return f"layer.{layer.id}{shared}"
 
-    async def _of_batch(self, seen: Snapshot) -> list[Finding]:
+    async def _check_batch(self, seen: Snapshot) -> list[Finding]:
         name, version = seen.price_list, seen.version
-        batch, problem = await understood(self._batches.find(seen.batch), name, version, "the batch")
+        batch, problem = await try_read(self._batches.find(seen.batch), name, version, "the batch")
         if problem:
-            return [] if problem.code is FindingCode.FORMAT_UNKNOWN else [problem]  # formats are told by themselves
+            return [] if problem.code is FindingCode.FORMAT_UNKNOWN else [problem]  # `Check` counts unknown formats
         if batch and batch.state in _UNSEALED:
-            message = f"Its batch {batch.id} is {batch.state}: its layer was never sealed."
+            message = f"Its batch {batch.id} is {batch.state}, so its layer was never sealed."
             current = await self._is_current(name, version)
             code = FindingCode.POINTER_TO_UNSEALED if current else FindingCode.VERSION_UNSEALED
             return [Finding(code, message, name, version)]
-        wrong = f"There is no batch {seen.batch}." if batch is None else await self._disagreement(seen, batch)
+        wrong = f"Its batch {seen.batch} does not exist." if batch is None else await self._disagreement(seen, batch)
         return [Finding(FindingCode.VERSION_BATCH_WRONG, wrong, name, version)] if wrong else []
 
     async def _is_current(self, name: str, version: int) -> bool:
-        price_list, _ = await understood(self._price_lists.find(name), name, None, "the price list")
+        price_list, _ = await try_read(self._price_lists.find(name), name, None, "the price list")
         return price_list is not None and price_list.current_version == version
 
     async def _disagreement(self, seen: Snapshot, batch: Batch) -> str | None:
-        """Return where a manifest and the batch that it names contradict each other."""
+        """Return the contradiction between a manifest and its batch, or None."""
         if (batch.price_list, batch.version) != (seen.price_list, seen.version):
-            return f"Its batch {batch.id} made version {batch.version} of {batch.price_list!r}."
-        if batch.state is not _STATE_OF_BATCH.get(seen.state):
-            return f"It is {seen.state}, its batch {batch.id} is {batch.state}."
+            return f"Its batch {batch.id} created version {batch.version} of {batch.price_list!r}."
+        if batch.state is not _BATCH_STATES.get(seen.state):
+            return f"Its state is {seen.state}, but its batch {batch.id} is {batch.state}."
         if not seen.layers:
             return "It names no layer."
         newest = seen.layers[0]
         if newest.id != batch.layer:
-            # What no batch wrote was written by a compaction.
-            other, _ = await understood(self._batches.find(newest.id), None, None, "the batch")
-            return f"Its newest layer is that of batch {other.id}, not of {batch.id}." if other else None
+            # A layer without a batch was written by a compaction.
+            other, _ = await try_read(self._batches.find(newest.id), None, None, "the batch")
+            return f"Its newest layer belongs to batch {other.id}, not to {batch.id}." if other else None
         if (newest.count, newest.checksum) != (batch.rows, batch.checksum):
             return f"Its batch {batch.id} sealed {batch.rows} rows with checksum {str(batch.checksum)[:16]}..."
         return None
 
 
-def _has_layers(seen: Snapshot) -> bool:
-    """Whether a version can be read, or be brought back."""
+def _is_readable(seen: Snapshot) -> bool:
+    """Whether a version can be read or restored."""
     return seen.state is not SnapshotState.RETIRED or (seen.retired_at is not None and bool(seen.layers))
 
 
-def _is_sound(layer: Layer, proof: Proof) -> bool:
+def _is_sound(layer: Layer, proof: LayerProof) -> bool:
     return proof.stored is not None and (proof.stored.count, proof.stored.hex) == (layer.count, layer.checksum)

@@ -1,9 +1,9 @@
-"""Compaction: many layers of a version become fewer, and the version says the same.
+"""Compaction: the layers of a version are folded into fewer layers with the same prices.
 
-Layers are folded as in a log-structured merge tree: the run of newest layers that starts at the top and takes in each
-older layer that is not much larger than all above it together. So a price is copied a number of times that grows with
-the logarithm of the list's size (O'Neil et al., "The log-structured merge-tree", Acta Informatica 1996), and a small
-merge into a large list never copies the list.
+Layers are folded as in a log-structured merge tree: the run of newest layers, extended by each older layer that is not
+much larger than all newer layers together. The number of times that a price is copied therefore grows with the
+logarithm of the list's size (O'Neil et al., "The log-structured merge-tree", Acta Informatica 1996), and a small merge
+into a large list never copies the list.
 """
 
 import logging
@@ -22,28 +22,28 @@ from storage.prices.price import is_removal
 
 log = logging.getLogger("pricebook.compaction")
 
-# A version with more layers than this is compacted.
 MAX_LAYERS = 8
+"""Number of layers above which a version is compacted."""
 
-# An older layer is taken into the run while it has at most so many times the documents of those above it.
-GROWTH = 3
+MAX_GROWTH = 3
+"""An older layer is folded if it has at most this many times the documents of all newer layers together."""
 
 
 class Compactor:
-    """Compacts current versions, one at a time, under a lease for each list."""
+    """Compacts current versions, one at a time, under a lock for each list."""
 
     def __init__(
         self,
         price_lists: PriceListRepository,
         snapshots: SnapshotRepository,
         layers: Layers,
-        stack: LayerReader,
+        layer_reader: LayerReader,
         locks: Locks,
     ) -> None:
         self._price_lists = price_lists
         self._snapshots = snapshots
         self._layers = layers
-        self._layer_reader = stack
+        self._layer_reader = layer_reader
         self._locks = locks
 
     async def run(self) -> None:
@@ -58,7 +58,7 @@ class Compactor:
                         await self.compact(snapshot)
 
     async def compact(self, snapshot: Snapshot) -> Snapshot:
-        """Fold the newest layers of a version into one, and return its manifest as it is now."""
+        """Fold the newest layers of a version into one, and return the current manifest."""
         run = run_to_fold(snapshot.layers)
         whole = len(run) == len(snapshot.layers)
         folded = await self._fold(run, whole=whole)
@@ -67,20 +67,22 @@ class Compactor:
             await self._layers.drop(folded.id)
             log.info("Version %s of %s was compacted by another process.", snapshot.version, snapshot.price_list)
             return snapshot
-        log.info("Version %s of %s: %d layers folded.", snapshot.version, snapshot.price_list, len(run))
+        log.info("Version %s of %s: folded %d layers.", snapshot.version, snapshot.price_list, len(run))
         compacted = await self._snapshots.get(snapshot.price_list, snapshot.version)
         return compacted or snapshot
 
     async def _fold(self, run: Sequence[Layer], *, whole: bool) -> Layer:
-        """Write one layer that says what a run of layers says; removals go when nothing lies below the run."""
+        """Fold a run of layers into one. The tombstones are dropped if `whole`, for there is no older layer."""
         target = str(ObjectId())
         await self._layers.create(target)
         await self._layers.fold([layer.id for layer in reversed(run)], target, drop_removals=whole)
         await self._layers.freeze(target)
-        folded, wanted = await self._checksum_of(target), await self._visible(run, whole=whole)
-        if folded != wanted:
+        folded, expected = await self._checksum_of(target), await self._expected_checksum(run, whole=whole)
+        if folded != expected:
             await self._layers.drop(target)
-            raise Corrupt(f"Folding {len(run)} layers gave {folded.count} documents for {wanted.count}; it is undone.")
+            raise Corrupt(
+                f"Folding {len(run)} layers gave {folded.count} documents instead of {expected.count}; it is undone."
+            )
         return Layer(target, folded.count, folded.hex)
 
     async def _checksum_of(self, layer: str) -> Checksum:
@@ -89,8 +91,8 @@ class Compactor:
             total += checksum(documents)
         return total
 
-    async def _visible(self, run: Sequence[Layer], *, whole: bool) -> Checksum:
-        """Return the checksum of what a run of layers says, read apart from how it was folded."""
+    async def _expected_checksum(self, run: Sequence[Layer], *, whole: bool) -> Checksum:
+        """Return the checksum of a run of layers, read independently of the folding."""
         total = Checksum()
         async for documents in self._layer_reader.merged([layer.id for layer in run]):
             total += checksum(document for document in documents if not (whole and is_removal(document)))
@@ -98,10 +100,10 @@ class Compactor:
 
 
 def run_to_fold(layers: Sequence[Layer]) -> Sequence[Layer]:
-    """Return the newest layers that are to become one: at least two."""
-    above = layers[0].count + layers[1].count
+    """Return the newest layers to fold into one: at least two."""
+    newer = layers[0].count + layers[1].count
     end = 2
-    while end < len(layers) and layers[end].count <= GROWTH * above:
-        above += layers[end].count
+    while end < len(layers) and layers[end].count <= MAX_GROWTH * newer:
+        newer += layers[end].count
         end += 1
     return layers[:end]

@@ -1,17 +1,17 @@
-"""Retirement: what retention does not keep goes, step by step, and can be brought back until the last.
+"""Expiration: versions that retention does not keep expire in steps, and can be restored until the last.
 
-1. A version that nothing keeps is doomed: the mark is in its manifest, so that whoever reads it from now on notes that
-   at once; what was read before is noted with the next heartbeat.
-2. A run that finds it doomed for longer than some heartbeats, and still not read, retires it, in a transaction with
-   its list's pointer and an event.
-3. When it was retired for longer than the restore time, a run lets go of its layers: the manifest names none any more,
-   and stays, to tell readers that the version has expired.
+1. A version that nothing keeps is marked in its manifest as expiring. Whoever reads it from now on notes the read at
+   once; earlier reads are noted with the next heartbeat of their process.
+2. A run that finds the version marked for longer than several heartbeats, and still not read, sets it to RETIRED, in a
+   transaction with the pointer and an event of its list.
+3. When the restore time of the version is over, a run releases its layers: the manifest names none any more, and stays
+   so that readers learn that the version has expired.
 4. `storage.maintenance.garbage_collection` drops a layer that no manifest names, once no reader can hold an older
    manifest.
 
-Every step can be done twice, and by several processes at once. A layer that nobody names cannot be named again: a
+Every step is idempotent and safe in several processes at once. A layer without a manifest is never named again: a
 manifest takes its layers from its own batch, which is then unfinished and keeps them, or from the current version,
-which is never doomed; and a version is brought back in a transaction that conflicts with letting go of its layers.
+which never expires; and restoring a version is a transaction that conflicts with the release of its layers.
 """
 
 import datetime
@@ -30,28 +30,28 @@ from storage.catalog.snapshots import Snapshot, SnapshotRepository, SnapshotStat
 from storage.catalog.transactions import check_reason, event_of
 from storage.errors import Broken, NotRetired, Refused, SnapshotExpired, SnapshotNotFound
 from storage.layers.writer import Layers
-from storage.mongodb.connection import Client, Database
+from storage.mongodb.connection import Client
 from storage.mongodb.locks import Locks
 from storage.mongodb.transaction import in_transaction, instant
 
-log = logging.getLogger("pricebook.retirement")
+log = logging.getLogger("pricebook.expiration")
 
 GRACE_SECONDS = 600
-"""A version that was read within so many seconds is kept."""
+"""How long a version is kept after it was read."""
 
 RESTORE_SECONDS = 86_400
-"""A version that was retired can be brought back for so many seconds."""
+"""How long an expired version can be restored."""
 
 SETTLE_SECONDS = 10.0
-"""A version is doomed for so long before it goes: several heartbeats, which tell who reads it."""
+"""How long a version is marked before it expires: several heartbeats, which report its readers."""
 
 MAX_VERSIONS_PER_RUN = 100
-"""One run retires at most so many versions of a list, and lets go of the layers of at most so many."""
+"""Number of versions of a list that a run expires at most, and of those whose layers it releases."""
 
 
 @dataclass(frozen=True, slots=True)
 class Retirement:
-    """A version that goes, and why. It can be brought back until then."""
+    """An expired version, the reason, and until when it can be restored."""
 
     version: int
     reason: str
@@ -60,7 +60,7 @@ class Retirement:
 
 @dataclass(frozen=True, slots=True)
 class LayerDrop:
-    """A layer that no version will name any more, and its bytes on a member's disk."""
+    """A layer that no version names any more, the reason, and its size on the disk of a member."""
 
     layer: str
     reason: str
@@ -68,20 +68,23 @@ class LayerDrop:
 
 
 @dataclass(frozen=True, slots=True)
-class Retired:
-    """What a run did to a list, or would do."""
+class ExpirationResult:
+    """The versions that a run expires, and the layers that it releases."""
 
     retirements: list[Retirement] = field(default_factory=list)
     drops: list[LayerDrop] = field(default_factory=list)
 
 
 class SnapshotExpirer:
-    """Retires versions and brings them back. The times are in seconds."""
+    """Expires and restores versions. `grace`, `restore` and `settle` are in seconds."""
 
     def __init__(
         self,
         client: Client,
-        db: Database,
+        price_lists: PriceListRepository,
+        snapshots: SnapshotRepository,
+        events: EventRepository,
+        layers: Layers,
         locks: Locks,
         metrics: StorageMetrics,
         grace: float = GRACE_SECONDS,
@@ -89,11 +92,10 @@ class SnapshotExpirer:
         settle: float = SETTLE_SECONDS,
     ) -> None:
         self._client = client
-        self._db = db
-        self._price_lists = PriceListRepository(db)
-        self._snapshots = SnapshotRepository(db)
-        self._events = EventRepository(db)
-        self._layers = Layers(db)
+        self._price_lists = price_lists
+        self._snapshots = snapshots
+        self._events = events
+        self._layers = layers
         self._locks = locks
         self._metrics = metrics
         self._grace = datetime.timedelta(seconds=grace)
@@ -101,43 +103,44 @@ class SnapshotExpirer:
         self._settle = datetime.timedelta(seconds=settle)
 
     async def run(self) -> None:
-        """Retire what is to go of every list, unless another process is at it."""
+        """Expire the versions of every list, unless another process does so."""
         async with self._locks.held("retain") as held:
             for name in await self._price_lists.names() if held else ():
                 try:
-                    await self.retain(name, by="pricebook")
-                except (Broken, Refused) as error:  # the others are not to wait for it
-                    log.warning("Nothing is retired of %s: %s", name, error.message)
+                    await self.expire(name, by="pricebook")
+                except (Broken, Refused) as error:  # continue with the other lists
+                    log.warning("Could not expire versions of %s: %s", name, error.message)
 
-    async def retain(self, name: str, *, by: str) -> Retired:
-        """Do what is due for a list; nothing where another process is at it. Raises `PriceListNotFound`."""
+    async def expire(self, name: str, *, by: str) -> ExpirationResult:
+        """Run the due steps for a list; none if another process does so. Raises `PriceListNotFound`."""
         await self._price_lists.get(name)
         async with self._locks.held(f"retain/{name}") as held:
             if not held:
-                return Retired()
-            now, manifests, dooms = await self._look(name)
-            ripe = [doom for doom in dooms if doom.snapshot.doomed_at and doom.snapshot.doomed_at <= now - self._settle]
+                return ExpirationResult()
+            now, manifests, expiring = await self._find_expiring(name)
+            settled = now - self._settle
+            due = [each for each in expiring if each.snapshot.doomed_at and each.snapshot.doomed_at <= settled]
             retirements = [
-                self._told(doom, now) for doom in ripe[:MAX_VERSIONS_PER_RUN] if await self._retire(doom, by)
+                self._retirement(each, now) for each in due[:MAX_VERSIONS_PER_RUN] if await self._expire(each, by)
             ]
-            wanted = {doom.snapshot.version for doom in dooms}
-            spared = [each for each in manifests if each.doomed_at and each.state is SnapshotState.PUBLISHED]
-            await self._snapshots.mark_expiring(name, sorted(wanted))
-            await self._snapshots.unmark(name, [each.version for each in spared if each.version not in wanted])
-            return Retired(retirements, await self._let_go(name, manifests, now))
+            versions = {each.snapshot.version for each in expiring}
+            marked = [each for each in manifests if each.doomed_at and each.state is SnapshotState.PUBLISHED]
+            await self._snapshots.mark_expiring(name, sorted(versions))
+            await self._snapshots.unmark(name, [each.version for each in marked if each.version not in versions])
+            return ExpirationResult(retirements, await self._release_layers(name, manifests, now))
 
-    async def plan(self, name: str) -> Retired:
-        """Tell what would go of a list if nobody reads it meanwhile. Raises `PriceListNotFound`."""
-        now, manifests, dooms = await self._look(name)
-        over = self._over(manifests, now)
-        return Retired(
-            [self._told(doom, now) for doom in dooms[:MAX_VERSIONS_PER_RUN]], await self._drops(manifests, over)
+    async def plan(self, name: str) -> ExpirationResult:
+        """Return what would expire if no version is read until then. Raises `PriceListNotFound`."""
+        now, manifests, expiring = await self._find_expiring(name)
+        return ExpirationResult(
+            [self._retirement(each, now) for each in expiring[:MAX_VERSIONS_PER_RUN]],
+            await self._drops(manifests, self._past_restore(manifests, now)),
         )
 
     async def restore(self, name: str, version: int, *, by: str, reason: str) -> PriceList:
-        """Bring back a version that was retired.
+        """Make an expired version readable again.
 
-        Raises `SnapshotNotFound`, `NotRetired`, and `SnapshotExpired` when its layers are gone.
+        Raises `SnapshotNotFound`, `NotRetired`, and `SnapshotExpired` if its layers were released.
         """
         check_reason(reason)
 
@@ -151,74 +154,79 @@ class SnapshotExpirer:
             if snapshot.retired_at is None or not snapshot.layers:
                 raise SnapshotExpired(name, version)
             await self._snapshots.restore(name, version, session)
-            return await self._tell(price_list, EventKind.RESTORED, by, f"Version {version}: {reason}", session)
+            return await self._record(price_list, EventKind.RESTORED, by, f"Version {version}: {reason}", session)
 
         restored = await in_transaction(self._client, act)
         self._metrics.restored[name] += 1
         return restored
 
-    async def _look(self, name: str) -> tuple[datetime.datetime, list[Snapshot], list[ExpiringVersion]]:
-        # The manifests before the pointer: one that became current meanwhile is then not taken for an old one.
-        now = (await self._db.command("hello"))["localTime"].replace(tzinfo=datetime.UTC)
+    async def _find_expiring(self, name: str) -> tuple[datetime.datetime, list[Snapshot], list[ExpiringVersion]]:
+        """Return the server's time, the manifests of a list that name layers, and the versions to expire."""
+        # Manifests before the pointer: a version that becomes current in between is then known to be current.
+        now = (await self._client.admin.command("hello"))["localTime"].replace(tzinfo=datetime.UTC)
         manifests = await self._snapshots.with_layers(name)
         price_list = await self._price_lists.get(name)
-        return now, manifests, self._doomed(price_list, manifests, now)
+        expiring = find_expiring(price_list.retention, manifests, _held_versions(price_list), now, self._grace)
+        return now, manifests, expiring
 
-    def _doomed(
-        self, price_list: PriceList, manifests: Sequence[Snapshot], now: datetime.datetime
-    ) -> list[ExpiringVersion]:
-        return find_expiring(price_list.retention, manifests, _held(price_list), now, self._grace)
+    def _retirement(self, expiring: ExpiringVersion, now: datetime.datetime) -> Retirement:
+        return Retirement(expiring.snapshot.version, expiring.reason, now + self._restore)
 
-    def _told(self, doom: ExpiringVersion, now: datetime.datetime) -> Retirement:
-        return Retirement(doom.snapshot.version, doom.reason, now + self._restore)
-
-    async def _retire(self, doom: ExpiringVersion, by: str) -> bool:
-        """Retire a version, unless something keeps it now."""
-        seen = doom.snapshot
+    async def _expire(self, expiring: ExpiringVersion, by: str) -> bool:
+        """Expire a version, unless something keeps it by now."""
+        seen = expiring.snapshot
 
         async def act(session: AsyncClientSession) -> bool:
             price_list = await self._price_lists.get(seen.price_list, session)
             snapshot = await self._snapshots.get(seen.price_list, seen.version, session)
-            if snapshot is None or seen.version in _held(price_list):
+            if snapshot is None or seen.version in _held_versions(price_list):
                 return False
             if (snapshot.state, snapshot.read_at, snapshot.doomed_at) != (seen.state, seen.read_at, seen.doomed_at):
                 return False
             await self._snapshots.expire(seen.price_list, seen.version, session)
-            await self._tell(price_list, EventKind.RETIRED, by, doom.reason, session)
+            await self._record(price_list, EventKind.RETIRED, by, expiring.reason, session)
             return True
 
-        retired = await in_transaction(self._client, act)
-        if retired:
+        expired = await in_transaction(self._client, act)
+        if expired:
             self._metrics.retired[seen.price_list] += 1
-            log.info("%s of %s is retired.", doom.reason, seen.price_list)
-        return retired
+            log.info("Expired a version of %s: %s", seen.price_list, expiring.reason)
+        return expired
 
-    async def _tell(
+    async def _record(
         self, price_list: PriceList, kind: EventKind, by: str, reason: str, session: AsyncClientSession
     ) -> PriceList:
+        """Append an event, with the next revision of the pointer."""
         moved = await self._price_lists.move(price_list, session)
         await self._events.append(event_of(price_list, moved, kind, by, instant(), reason=reason), session)
         return moved
 
-    def _over(self, manifests: Sequence[Snapshot], now: datetime.datetime) -> list[Snapshot]:
+    def _past_restore(self, manifests: Sequence[Snapshot], now: datetime.datetime) -> list[Snapshot]:
         """Return the versions whose restore time is over, oldest first."""
-        over = [each for each in manifests if each.retired_at and each.retired_at <= now - self._restore]
-        return over[::-1][:MAX_VERSIONS_PER_RUN]
+        past = [each for each in manifests if each.retired_at and each.retired_at <= now - self._restore]
+        return past[::-1][:MAX_VERSIONS_PER_RUN]
 
-    async def _let_go(self, name: str, manifests: Sequence[Snapshot], now: datetime.datetime) -> list[LayerDrop]:
-        over = self._over(manifests, now)
-        drops = await self._drops(manifests, over)
-        await self._snapshots.release_layers(name, [each.version for each in over])
+    async def _release_layers(
+        self, name: str, manifests: Sequence[Snapshot], now: datetime.datetime
+    ) -> list[LayerDrop]:
+        past = self._past_restore(manifests, now)
+        drops = await self._drops(manifests, past)
+        await self._snapshots.release_layers(name, [each.version for each in past])
         return drops
 
-    async def _drops(self, manifests: Sequence[Snapshot], over: Sequence[Snapshot]) -> list[LayerDrop]:
-        """Return the layers that only these versions name."""
-        going = {each.version for each in over}
-        kept = {layer for each in manifests if each.version not in going and _names(each) for layer in each.layer_ids}
-        names = {layer: each.version for each in over for layer in each.layer_ids if layer not in kept}
+    async def _drops(self, manifests: Sequence[Snapshot], past: Sequence[Snapshot]) -> list[LayerDrop]:
+        """Return the layers that only the versions of `past` name."""
+        released = {each.version for each in past}
+        kept = {
+            layer
+            for each in manifests
+            if each.version not in released and _is_readable(each)
+            for layer in each.layer_ids
+        }
+        versions = {layer: each.version for each in past for layer in each.layer_ids if layer not in kept}
         return [
-            LayerDrop(layer, f"Version {version}, which is retired, was the last to name it.", await self._bytes(layer))
-            for layer, version in names.items()
+            LayerDrop(layer, f"The last version that named it, {version}, has expired.", await self._bytes(layer))
+            for layer, version in versions.items()
         ]
 
     async def _bytes(self, layer: str) -> int:
@@ -226,11 +234,12 @@ class SnapshotExpirer:
         return int(stats.get("storageSize", 0)) + int(stats.get("totalIndexSize", 0))
 
 
-def _names(snapshot: Snapshot) -> bool:
+def _is_readable(snapshot: Snapshot) -> bool:
+    """Whether a version can be read or restored."""
     return snapshot.state is not SnapshotState.RETIRED or snapshot.retired_at is not None
 
 
-def _held(price_list: PriceList) -> set[int]:
-    """Return the versions that are current or pinned."""
+def _held_versions(price_list: PriceList) -> set[int]:
+    """Return the current and the pinned version."""
     pinned = price_list.pin.version if price_list.pin else None
     return {version for version in (price_list.current_version, pinned) if version is not None}

@@ -1,4 +1,4 @@
-"""Leavings: what batches, compaction and retention left behind is collected. Idempotent, and safe in parallel."""
+"""Garbage collection: idle batches, unreferenced layers and old idempotency keys. Idempotent, and safe in parallel."""
 
 import logging
 
@@ -14,24 +14,24 @@ from storage.errors import Broken, Refused
 from storage.layers.writer import Layers
 from storage.maintenance.orphans import Orphans
 
-log = logging.getLogger("pricebook.garbage_collector")
+log = logging.getLogger("pricebook.garbage_collection")
 
-# An open batch that nobody touches for so long is aborted.
 IDLE_SECONDS = 3600.0
+"""Time without use after which an open batch is aborted."""
 
-# A layer that no manifest names is kept for so long: a compaction may still be writing it, and readers go by manifests
-# that they read a minute ago, and may take their time over it.
 ORPHAN_SECONDS = 3600.0
+"""How long a layer that no manifest names is kept: a compaction may still write it, or a reader with an older manifest
+may still read it."""
 
-# One run drops at most so many layers.
 MAX_DROPS_PER_RUN = 200
+"""Number of layers that one run drops at most."""
 
-# An idempotency key can be used again so long after its batch finished.
 KEY_DAYS = 30
+"""Days after the end of a batch until its idempotency key can be used again."""
 
 
 class GarbageCollector:
-    """Collects what nobody needs any more."""
+    """Aborts idle batches, drops unreferenced layers and frees old idempotency keys."""
 
     def __init__(
         self,
@@ -54,41 +54,40 @@ class GarbageCollector:
         self._orphan_seconds = orphan_seconds
 
     async def collect(self) -> None:
-        """Abort what was abandoned, drop layers that nobody needs, and let old keys go."""
+        """Abort idle batches, drop unreferenced layers, and free old idempotency keys."""
         await self._abort_idle()
         await self._drop_layers()
         await self._batches.forget_keys(KEY_DAYS)
 
     async def _abort_idle(self) -> None:
-        for idle in await self._batches.idle(IDLE_SECONDS):
+        for batch in await self._batches.idle(IDLE_SECONDS):
             try:
-                await self._abort(idle)
-            except (Broken, Refused, PyMongoError) as error:  # one batch keeps nothing else from being collected
-                log.warning("Idle batch %s is not aborted yet: %s: %s", idle.id, type(error).__name__, error)
+                await self._abort(batch)
+            except (Broken, Refused, PyMongoError) as error:  # continue with the other batches
+                log.warning("Could not abort idle batch %s yet: %s: %s", batch.id, type(error).__name__, error)
 
-    async def _abort(self, idle: Batch) -> None:
-        leased = await self._batches.lease(idle.id, idle=IDLE_SECONDS)
+    async def _abort(self, batch: Batch) -> None:
+        leased = await self._batches.lease(batch.id, idle=IDLE_SECONDS)
         if leased:
-            refusal = Refusal("IDLE", f"Nobody touched the batch for {IDLE_SECONDS / 60:.0f} minutes.")
+            refusal = Refusal("IDLE", f"The batch was idle for {IDLE_SECONDS / 60:.0f} minutes.")
             await self._lifecycle.abort(leased, refusal, by="pricebook")
-            log.info("Batch %s was idle and is aborted.", idle.id)
+            log.info("Aborted idle batch %s.", batch.id)
 
     async def _drop_layers(self) -> None:
-        """Drop layers that no manifest names: at once where none ever did, else when nobody can be reading them."""
+        """Drop the layers that no manifest names: those of discarded batches at once, others after `ORPHAN_SECONDS`."""
         layers = await self._layers.all()
-        named = await self._snapshots.named_layers()  # asked last: what became a version since then is named now
+        named = await self._snapshots.named_layers()  # after the layers: a layer that became a version is named now
         unnamed = [layer for layer in layers if layer not in named]
-        barren, orphans = list[str](), list[str]()
+        discarded, orphans = list[str](), list[str]()
         for layer, batch in zip(unnamed, await self._batches.get_many(unnamed), strict=True):
             if batch is None or batch.version is not None:
                 orphans.append(layer)
             elif batch.state in DISCARDED_STATES:
-                barren.append(layer)
+                discarded.append(layer)
         await self._orphans.note(orphans)
-        for layer in [*barren, *await self._orphans.older_than(self._orphan_seconds, MAX_DROPS_PER_RUN)][
-            :MAX_DROPS_PER_RUN
-        ]:
+        old_orphans = await self._orphans.older_than(self._orphan_seconds, MAX_DROPS_PER_RUN)
+        for layer in [*discarded, *old_orphans][:MAX_DROPS_PER_RUN]:
             await self._layers.drop(layer)
             await self._parts.drop(layer)
             self._metrics.layers_dropped += 1
-            log.info("Layer %s is dropped: no version names it.", layer)
+            log.info("Dropped layer %s, which no version names.", layer)

@@ -1,4 +1,4 @@
-"""Orphans: layers that no manifest names any more, and since when. They are dropped when nobody can be reading them."""
+"""Orphans: layers that no manifest names any more, and since when. They are dropped once no reader can use them."""
 
 import datetime
 from collections.abc import Sequence
@@ -9,13 +9,13 @@ from storage.mongodb.connection import FORMAT, Database
 
 
 class Orphans:
-    """The orphans of a database."""
+    """The orphaned layers of a database."""
 
     def __init__(self, db: Database) -> None:
         self._collection = db["orphans"]
 
     async def note(self, layers: Sequence[str]) -> None:
-        """Note that these layers are orphans, and no others are."""
+        """Record that these layers, and no others, are orphans."""
         await self._collection.delete_many({"_id": {"$nin": list(layers)}})
         since = [{"$set": {"format": FORMAT, "since": {"$ifNull": ["$since", "$$NOW"]}}}]
         if layers:
@@ -24,12 +24,12 @@ class Orphans:
             )
 
     async def since(self, layer: str) -> datetime.datetime | None:
-        """Return since when a layer is known to be an orphan."""
+        """Return when a layer was first recorded as an orphan, or None."""
         found = await self._collection.find_one({"_id": layer})
         return found["since"] if found else None
 
     async def older_than(self, seconds: float, limit: int) -> list[str]:
-        """Return up to `limit` layers that have been orphans for so long, the oldest first."""
+        """Return up to `limit` layers that have been orphans for at least `seconds`, oldest first."""
         cutoff = {"$subtract": ["$$NOW", int(seconds * 1000)]}
         cursor = self._collection.find({"$expr": {"$lte": ["$since", cutoff]}}).sort("since", 1).limit(limit)
         return [document["_id"] async for document in cursor]

@@ -1,4 +1,4 @@
-"""The worker of a process: it finishes the batches that this process was given, and those that others left behind."""
+"""The worker of a process: finishes its batches and those of dead processes, and runs the periodic maintenance."""
 
 import asyncio
 import logging
@@ -18,58 +18,59 @@ from storage.maintenance.garbage_collection import GarbageCollector
 
 log = logging.getLogger("pricebook.worker")
 
-# How often it looks for batches to take over, and for versions and leavings that are to go, in seconds. With
-# `LEASE_SECONDS` the first makes a batch whose process died be taken over within 15 s.
 POLL_INTERVAL_SECONDS = 2.0
+"""Interval of takeovers and compaction. With `LEASE_SECONDS`, the batch of a dead process is taken over within 15 s."""
+
 COLLECT_INTERVAL_SECONDS = 30.0
+"""Interval of expiration and garbage collection."""
 
-# So many batches that were left behind are finished at once: what one needs is the time to read its layer back.
 MAX_CONCURRENT_TAKEOVERS = 4
+"""Number of batches of other processes that are finished at once. A batch takes the time to read its layer back."""
 
-# What is under way in the background may take so long to come to its end when the process stops.
-STOP_SECONDS = 5.0
+STOP_TIMEOUT_SECONDS = 5.0
+"""How long background tasks may take to end when the process stops."""
 
 
 class Worker:
-    """Works in the background of one process."""
+    """The background tasks of a process."""
 
     def __init__(
         self,
         batches: BatchRepository,
         lifecycle: BatchLifecycle,
         compactor: Compactor,
-        leavings: GarbageCollector,
-        retirer: SnapshotExpirer,
+        garbage_collector: GarbageCollector,
+        expirer: SnapshotExpirer,
     ) -> None:
         self._batches = batches
         self._lifecycle = lifecycle
         self._compactor = compactor
-        self._garbage_collector = leavings
-        self._expirer = retirer
+        self._garbage_collector = garbage_collector
+        self._expirer = expirer
         self._tasks: set[asyncio.Task[None]] = set()
         self._finishing: dict[str, asyncio.Task[Batch]] = {}
         self._stopping = asyncio.Event()
 
     def start(self) -> None:
-        """Begin to look for work."""
+        """Start the background tasks."""
         for name, seconds, act in (
             ("take over", POLL_INTERVAL_SECONDS, self._take_over),
             ("compact", POLL_INTERVAL_SECONDS, self._compactor.run),
-            ("retire", COLLECT_INTERVAL_SECONDS, self._expirer.run),
+            ("expire", COLLECT_INTERVAL_SECONDS, self._expirer.run),
             ("collect", COLLECT_INTERVAL_SECONDS, self._garbage_collector.collect),
         ):
             self._tasks.add(asyncio.create_task(self._repeat(name, seconds, act), name=f"worker: {name}"))
 
     async def stop(self) -> None:
-        """Break off at a safe point: the leases are let go, and other processes finish what is left."""
+        """Stop at a safe point and release the leases, so that other processes finish the batches."""
         self._stopping.set()
-        for finishing in self._finishing.values():
-            finishing.cancel()
+        for task in self._finishing.values():
+            task.cancel()
         tasks = [*self._tasks, *self._finishing.values()]
         if tasks:
-            _, late = await asyncio.wait(tasks, timeout=STOP_SECONDS)
-            for task in late:
-                task.cancel()
+            _, late = await asyncio.wait(tasks, timeout=STOP_TIMEOUT_SECONDS)
+            for overdue in late:
+                overdue.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
 
     def finish(self, batch: Batch) -> asyncio.Task[Batch]:
@@ -88,7 +89,7 @@ class Worker:
         for batch_id in await self._batches.stalled():
             taken = None if batch_id in self._finishing else await self._batches.take_over(batch_id)
             if taken:
-                log.warning("Batch %s was left behind by its process; finishing it.", batch_id)
+                log.warning("Taking over batch %s from a process that stopped.", batch_id)
                 finishing.append(self.finish(taken))
             if len(finishing) == MAX_CONCURRENT_TAKEOVERS:
                 break
@@ -104,6 +105,6 @@ class Worker:
             try:
                 await act()
             except (Broken, Refused, PyMongoError) as error:
-                log.warning("%s failed and is tried again: %s: %s", name, type(error).__name__, error)
+                log.warning("Task %r failed and will be retried: %s: %s", name, type(error).__name__, error)
             except Exception:
-                log.exception("%s failed and is tried again.", name)
+                log.exception("Task %r failed and will be retried.", name)

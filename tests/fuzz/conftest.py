@@ -13,7 +13,7 @@ import httpx
 import pytest
 from pymongo import MongoClient
 
-from storage.integrity.check import Check
+from storage import Store
 from tests.acceptance.command import content
 from tests.acceptance.test_two_servers import server
 from tests.waiting import DEADLINE_SECONDS
@@ -119,5 +119,5 @@ def _pointer(uri: str, database: str) -> dict[str, Any] | None:
 
 
 async def _findings(uri: str, database: str) -> list[Any]:
-    async with Check.opened(uri, database, lambda _: None) as check:
-        return [finding async for finding in check.run() if finding.code != "LAYER_ORPHANED"]
+    async with Store.open_existing(uri, database) as store:
+        return [finding async for finding in store.integrity_check().run() if finding.code != "LAYER_ORPHANED"]

@@ -14,7 +14,6 @@ from pathlib import Path
 import pytest
 
 from storage import BatchMode, BatchState, PublishPolicy, Store
-from storage.integrity.check import Check
 from storage.integrity.findings import Finding, FindingCode
 from storage.mongodb.connection import Document, prepare
 from tests.storage import factories
@@ -70,7 +69,7 @@ async def restore(store: Store, restored: Store, dumped: Dump) -> None:
 
 
 async def findings(store: Store) -> list[Finding]:
-    return [finding async for finding in Check(store.db).run()]
+    return [finding async for finding in store.integrity_check().run()]
 
 
 async def publish_for_ever(store: Store, moved: asyncio.Event) -> None:

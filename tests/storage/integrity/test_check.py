@@ -14,7 +14,7 @@ from pymongo.errors import AutoReconnect
 
 from storage import Batch, BatchMode, BatchState, PriceListNotFound, PublishPolicy, Store
 from storage.catalog.snapshots import SnapshotRepository
-from storage.integrity.check import Check, Checked
+from storage.integrity.check import Checked
 from storage.integrity.findings import Finding, FindingCode
 from storage.layers.writer import Layers
 from storage.maintenance.orphans import Orphans
@@ -28,7 +28,7 @@ LONG_AGO = datetime.datetime(2020, 1, 1, tzinfo=datetime.UTC)
 
 
 async def check(store: Store, price_list: str | None = None) -> list[Finding]:
-    return [finding async for finding in Check(store.db).run(price_list)]
+    return [finding async for finding in store.integrity_check().run(price_list)]
 
 
 async def codes(store: Store) -> list[tuple[FindingCode, int | None]]:
@@ -104,7 +104,7 @@ async def test_each_layer_is_read_once_however_many_versions_share_it(store: Sto
         nonlocal told
         told = checked
 
-    assert [finding async for finding in Check(store.db, tell).run()] == []
+    assert [finding async for finding in store.integrity_check(tell).run()] == []
     assert told == Checked(lists=1, of_lists=1, versions=5, of_versions=5, rows=10 + 4 * 3)
 
 

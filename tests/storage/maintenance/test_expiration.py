@@ -9,7 +9,7 @@ import pytest
 from storage import BatchMode, BatchState, EventKind, Gates, PublishPolicy, Retention, SnapshotExpired, Store
 from storage.catalog.snapshots import SnapshotState
 from storage.errors import NotRetired, SnapshotNotFound
-from storage.maintenance.expiration import Retired, SnapshotExpirer
+from storage.maintenance.expiration import ExpirationResult, SnapshotExpirer
 from tests.storage.factories import Crash, amounts, current, held, layers, order, row, snapshot, source, submit
 
 NEWEST_ONLY = Retention(versions=1, days=0)
@@ -18,14 +18,25 @@ NEWEST_ONLY = Retention(versions=1, days=0)
 @pytest.fixture
 async def retail(store: Store) -> Store:
     """A list that keeps its newest version only, as soon as that may be."""
-    store.expirer = retirer(store)
+    store.expirer = expirer_of(store)
     store.garbage_collector._orphan_seconds = 0.0
     await store.price_list_editor.create("retail", None, Gates(), "ops", NEWEST_ONLY)
     return store
 
 
-def retirer(store: Store, *, grace: float = 0, restore: float = 0, settle: float = 0) -> SnapshotExpirer:
-    return SnapshotExpirer(store.client, store.db, store.locks, store.metrics, grace, restore, settle)
+def expirer_of(store: Store, *, grace: float = 0, restore: float = 0, settle: float = 0) -> SnapshotExpirer:
+    return SnapshotExpirer(
+        store.client,
+        store.price_lists,
+        store.snapshots,
+        store.events,
+        store.layers,
+        store.locks,
+        store.metrics,
+        grace,
+        restore,
+        settle,
+    )
 
 
 async def publish(store: Store, *amounts: str, mode: BatchMode = BatchMode.REPLACE) -> str:
@@ -37,14 +48,14 @@ async def publish(store: Store, *amounts: str, mode: BatchMode = BatchMode.REPLA
     return batch.layer
 
 
-async def retain(store: Store, times: int = 2) -> list[Retired]:
+async def expire(store: Store, times: int = 2) -> list[ExpirationResult]:
     """Find what is to go, and let it go."""
-    return [await store.expirer.retain("retail", by="ops") for _ in range(times)]
+    return [await store.expirer.expire("retail", by="ops") for _ in range(times)]
 
 
 async def collect(store: Store) -> None:
     """Let everything go that is to go."""
-    await retain(store, 3)
+    await expire(store, 3)
     await store.garbage_collector.collect()
 
 
@@ -54,8 +65,8 @@ async def states(store: Store) -> list[str]:
 
 async def test_a_version_goes_in_steps(retail: Store) -> None:
     await publish(retail, "1", "2", "3")
-    first, second, third, *_ = await retain(retail, 3)
-    assert first == Retired(), "they are only marked by the first run"
+    first, second, third, *_ = await expire(retail, 3)
+    assert first == ExpirationResult(), "they are only marked by the first run"
     assert [each.version for each in second.retirements] == [1, 2]
     assert await states(retail) == ["RETIRED", "RETIRED", "PUBLISHED"]
     assert len(third.drops) == 2
@@ -65,17 +76,17 @@ async def test_a_version_goes_in_steps(retail: Store) -> None:
     assert len(await layers(retail)) == 1
     assert (retail.metrics.retired, retail.metrics.layers_dropped) == ({"retail": 2}, 2)
     assert await amounts(retail, 3) == {"a": "3", "at-3": "1.00"}
-    assert await retain(retail, 2) == [Retired(), Retired()], "nothing is left to do"
+    assert await expire(retail, 2) == [ExpirationResult(), ExpirationResult()], "nothing is left to do"
 
 
 async def test_versions_are_listed_as_long_as_they_can_be_brought_back(retail: Store) -> None:
-    retail.expirer = retirer(retail, restore=60)
+    retail.expirer = expirer_of(retail, restore=60)
     await publish(retail, "1", "2")
-    await retain(retail, 3)
+    await expire(retail, 3)
     listed = [(each.version, each.state.value) for each in await retail.snapshots.newest("retail", 9)]
     assert listed == [(2, "PUBLISHED"), (1, "RETIRED")]
-    retail.expirer = retirer(retail)
-    await retain(retail, 1)
+    retail.expirer = expirer_of(retail)
+    await expire(retail, 1)
     assert [each.version for each in await retail.snapshots.newest("retail", 9)] == [2]
     assert await retail.snapshots.count("retail") == 1
 
@@ -93,7 +104,7 @@ async def test_a_list_that_is_not_understood_does_not_keep_the_others(retail: St
 async def test_it_is_told_in_events_that_move_the_revision(retail: Store) -> None:
     await publish(retail, "1", "2")
     before = (await retail.price_lists.get("retail")).revision
-    await retain(retail)
+    await expire(retail)
     [event] = await retail.events.newest("retail", 1)
     assert (event.kind, event.by, event.from_version, event.to_version) == (EventKind.RETIRED, "ops", 2, 2)
     assert event.reason == "Version 1 is not one of the newest 1, and older than 0 days."
@@ -102,7 +113,7 @@ async def test_it_is_told_in_events_that_move_the_revision(retail: Store) -> Non
 
 async def test_what_is_retired_cannot_be_rolled_back_to_or_pinned(retail: Store) -> None:
     await publish(retail, "1", "2")
-    await retain(retail)
+    await expire(retail)
     for act in (
         retail.pointer_moves.rollback("retail", 1, by="ops", reason="x"),
         retail.pointer_moves.pin("retail", 1, by="ops", reason="x"),
@@ -118,22 +129,22 @@ async def test_a_dry_run_tells_what_would_go_and_changes_nothing(retail: Store) 
         (1, "Version 1 is not one of the newest 1, and older than 0 days.")
     ]
     assert (await snapshot(retail, 1)).doomed_at is None
-    done = [each for run in await retain(retail) for each in run.retirements]
+    done = [each for run in await expire(retail) for each in run.retirements]
     assert [each.version for each in done] == [each.version for each in plan.retirements]
     plan = await retail.expirer.plan("retail")
     assert (await snapshot(retail, 1)).layers != ()
-    [run] = await retain(retail, 1)
+    [run] = await expire(retail, 1)
     # Not by their bytes: a checkpoint between the two looks can write some more.
     assert [each.layer for each in plan.drops] == [each.layer for each in run.drops] != []
 
 
 async def test_a_version_that_is_read_after_it_was_marked_stays(retail: Store) -> None:
-    retail.expirer = retirer(retail, grace=60)
+    retail.expirer = expirer_of(retail, grace=60)
     await publish(retail, "1", "2")
-    await retain(retail, 1)
+    await expire(retail, 1)
     assert (await snapshot(retail, 1)).doomed_at is not None
     await retail.snapshots.note_reads([("retail", 1)])
-    await retain(retail, 3)
+    await expire(retail, 3)
     assert await states(retail) == ["PUBLISHED", "PUBLISHED"]
     assert (await snapshot(retail, 1)).doomed_at is None
 
@@ -141,17 +152,17 @@ async def test_a_version_that_is_read_after_it_was_marked_stays(retail: Store) -
 async def test_a_read_that_comes_while_it_is_being_retired_saves_it(
     retail: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    retail.expirer = retirer(retail, grace=60)
+    retail.expirer = expirer_of(retail, grace=60)
     await publish(retail, "1", "2")
-    await retain(retail, 1)
-    retire = SnapshotExpirer._retire
+    await expire(retail, 1)
+    original = SnapshotExpirer._expire
 
     async def read_first(self: SnapshotExpirer, *arguments: object) -> bool:
         await retail.snapshots.note_reads([("retail", 1)])
-        return await retire(self, *arguments)  # type: ignore[arg-type]
+        return await original(self, *arguments)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(SnapshotExpirer, "_retire", read_first)
-    assert await retain(retail, 1) == [Retired()]
+    monkeypatch.setattr(SnapshotExpirer, "_expire", read_first)
+    assert await expire(retail, 1) == [ExpirationResult()]
     assert await states(retail) == ["PUBLISHED", "PUBLISHED"]
 
 
@@ -159,47 +170,47 @@ async def test_a_rollback_that_comes_while_it_is_being_retired_saves_it(
     retail: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await publish(retail, "1", "2")
-    await retain(retail, 1)
-    retire = SnapshotExpirer._retire
+    await expire(retail, 1)
+    original = SnapshotExpirer._expire
 
     async def roll_back_first(self: SnapshotExpirer, *arguments: object) -> bool:
         await retail.pointer_moves.rollback("retail", 1, by="ops", reason="x")
-        return await retire(self, *arguments)  # type: ignore[arg-type]
+        return await original(self, *arguments)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(SnapshotExpirer, "_retire", roll_back_first)
-    assert await retain(retail, 1) == [Retired()]
+    monkeypatch.setattr(SnapshotExpirer, "_expire", roll_back_first)
+    assert await expire(retail, 1) == [ExpirationResult()]
     assert (await current(retail), await states(retail)) == (1, ["PUBLISHED", "PUBLISHED"])
 
 
 async def test_a_version_stays_marked_for_a_while_before_it_goes(retail: Store) -> None:
-    retail.expirer = retirer(retail, settle=60)
+    retail.expirer = expirer_of(retail, settle=60)
     await publish(retail, "1", "2")
-    assert await retain(retail, 3) == [Retired()] * 3
+    assert await expire(retail, 3) == [ExpirationResult()] * 3
     assert await states(retail) == ["PUBLISHED", "PUBLISHED"]
 
 
 async def test_a_retired_version_can_be_brought_back(retail: Store) -> None:
-    retail.expirer = retirer(retail, grace=60, restore=60)
+    retail.expirer = expirer_of(retail, grace=60, restore=60)
     await publish(retail, "1", "2")
-    await retain(retail)
+    await expire(retail)
     moved = await retail.expirer.restore("retail", 1, by="ops", reason="an audit")
     [event] = await retail.events.newest("retail", 1)
     assert (event.kind, event.reason, event.revision) == (EventKind.RESTORED, "Version 1: an audit", moved.revision)
     assert await amounts(retail, 1) == {"a": "1", "at-1": "1.00"}
-    await retain(retail, 3)
+    await expire(retail, 3)
     assert await states(retail) == ["PUBLISHED", "PUBLISHED"], "it counts as read"
     assert (retail.metrics.retired, retail.metrics.restored) == ({"retail": 1}, {"retail": 1})
     await retail.pointer_moves.rollback("retail", 1, by="ops", reason="x")
 
 
 async def test_until_its_time_is_over_a_retired_version_keeps_its_layers(retail: Store) -> None:
-    retail.expirer = retirer(retail, restore=60)
+    retail.expirer = expirer_of(retail, restore=60)
     await publish(retail, "1", "2")
-    await retain(retail, 3)
+    await expire(retail, 3)
     await retail.garbage_collector.collect()
     assert len(await layers(retail)) == 2
-    retail.expirer = retirer(retail)
-    await retain(retail, 1)
+    retail.expirer = expirer_of(retail)
+    await expire(retail, 1)
     await retail.garbage_collector.collect()
     assert len(await layers(retail)) == 1
     with pytest.raises(SnapshotExpired):
@@ -222,13 +233,13 @@ async def test_a_layer_that_another_version_names_stays(retail: Store) -> None:
     base = await publish(retail, "1")
     merged = await publish(retail, "2", mode=BatchMode.MERGE)
     last = await publish(retail, "3", mode=BatchMode.MERGE)
-    runs = await retain(retail, 3)
+    runs = await expire(retail, 3)
     assert [each for run in runs for each in run.drops] == []
     await retail.garbage_collector.collect()
     assert await layers(retail) == {base, merged, last}
     assert await amounts(retail, 3) == {"a": "3", "at-1": "1.00", "at-2": "1.00", "at-3": "1.00"}
     await publish(retail, "4")
-    await retain(retail, 3)
+    await expire(retail, 3)
     await retail.garbage_collector.collect()
     assert len(await layers(retail)) == 1
 
@@ -237,7 +248,7 @@ async def test_layers_that_were_folded_go_when_no_version_names_them(retail: Sto
     await publish(retail, "1")
     await publish(retail, "2", "3", mode=BatchMode.MERGE)
     await retail.compactor.compact(await snapshot(retail, 3))
-    await retain(retail, 3)
+    await expire(retail, 3)
     retail.garbage_collector._orphan_seconds = 60.0
     await retail.garbage_collector.collect()
     assert len(await layers(retail)) == 4, "somebody may still be reading by what the manifest said before"
@@ -254,7 +265,7 @@ async def test_a_batch_that_is_held_can_be_published_however_old_its_base_is(ret
         replace(order(), mode=BatchMode.MERGE, publish=PublishPolicy.ON_APPROVAL), await source([row("b", "5")])
     )
     await publish(retail, "2", "3")
-    await retain(retail, 3)
+    await expire(retail, 3)
     await retail.garbage_collector.collect()
     assert await amounts(retail, 2) == {"a": "1", "at-1": "1.00", "b": "5"}, "it can be looked at"
     approved = await retail.lifecycle.approve(waiting.id, by="ops", reason="x")
@@ -265,21 +276,21 @@ async def test_what_is_pinned_stays(retail: Store) -> None:
     await publish(retail, "1", "2")
     await retail.pointer_moves.rollback("retail", 1, by="ops", reason="x")
     await held(retail, [row("a", "3")])
-    await retain(retail, 3)
+    await expire(retail, 3)
     assert (await states(retail))[0] == "PUBLISHED"
 
 
 async def test_of_several_collectors_at_once_one_does_it(retail: Store) -> None:
     await publish(retail, "1", "2", "3")
-    await retain(retail, 1)
-    runs = await asyncio.gather(*(retirer(retail).retain("retail", by="ops") for _ in range(4)))
+    await expire(retail, 1)
+    runs = await asyncio.gather(*(expirer_of(retail).expire("retail", by="ops") for _ in range(4)))
     assert sorted(each.version for run in runs for each in run.retirements) == [1, 2]
     found = await retail.price_lists.get("retail")
     events = await retail.events.newest("retail", 100)
     assert [event.revision for event in events] == list(range(found.revision, 0, -1))
 
 
-@pytest.mark.parametrize("step", ["doom", "spare", "retire", "let_go", "drop", "note"])
+@pytest.mark.parametrize("step", ["mark_expiring", "unmark", "expire", "release_layers", "drop", "note"])
 @pytest.mark.parametrize("when", ["before", "after"])
 async def test_a_collector_that_dies_at_any_step_is_followed_by_another(
     retail: Store, monkeypatch: pytest.MonkeyPatch, step: str, when: str
@@ -312,7 +323,7 @@ async def test_one_run_takes_a_set_number_at_most(retail: Store, monkeypatch: py
     monkeypatch.setattr("storage.maintenance.expiration.MAX_VERSIONS_PER_RUN", 2)
     monkeypatch.setattr("storage.maintenance.garbage_collection.MAX_DROPS_PER_RUN", 1)
     await publish(retail, "1", "2", "3", "4")
-    _, second, third = await retain(retail, 3)
+    _, second, third = await expire(retail, 3)
     assert [each.version for each in second.retirements] == [1, 2]
     assert [each.version for each in third.retirements] == [3]
     await retail.garbage_collector.collect()

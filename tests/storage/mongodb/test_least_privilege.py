@@ -16,7 +16,6 @@ from pymongo.errors import OperationFailure
 
 from loaders import PointerCache
 from storage import BatchMode, Gates, Retention, Store
-from storage.integrity.check import Check
 from tests.storage.factories import held, order, row, rows, source
 from tests.storage.secured import Secured, secured
 from tests.waiting import until
@@ -130,14 +129,14 @@ async def run_operations(store: Store, pointers: PointerCache, uri: str) -> None
     await until(is_up_to_date, "updated by the change stream")
     await store.processes.beat(pointers.revisions())
     for _ in range(3):
-        await store.expirer.retain("retail", by="ops")
+        await store.expirer.expire("retail", by="ops")
     await store.garbage_collector.collect()
     made, key = await store.api_keys.create("ada", ["admin"], "ops")
     assert await store.api_keys.find(key)
     await store.api_keys.note_use(made.id)
     await store.api_keys.revoke(made.id)
-    async with Check.opened(uri, store.db.name, lambda _: None) as check:
-        assert [finding async for finding in check.run()] == []
+    async with Store.open_existing(uri, store.db.name) as existing:
+        assert [finding async for finding in existing.integrity_check().run()] == []
 
 
 async def test_the_documented_role_is_sufficient(server: Secured, database: str) -> None:
