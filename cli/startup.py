@@ -34,7 +34,7 @@ def read_settings() -> Settings:
     """Read this process's environment; ends the command with one line for each thing wrong in it."""
     try:
         settings = Settings.from_environment(os.environ)
-        TrustedDocuments.of(settings)
+        TrustedDocuments.from_settings(settings)
     except SettingsError as error:
         raise BadSettings("\n".join(error.problems)) from error
     return settings

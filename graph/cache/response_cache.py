@@ -3,7 +3,7 @@
 from collections import OrderedDict
 from collections.abc import Mapping
 
-from graph.http.response import Answer
+from graph.http.response import HTTPResponse
 from graph.telemetry.requests import Answers
 from loaders import PointerCache
 
@@ -25,7 +25,7 @@ class Entry:
 
     __slots__ = ("answer", "answers", "etag", "revisions", "size")
 
-    def __init__(self, answer: Answer, etag: bytes, revisions: Mapping[str, int], answers: Answers) -> None:
+    def __init__(self, answer: HTTPResponse, etag: bytes, revisions: Mapping[str, int], answers: Answers) -> None:
         self.answer = answer
         self.answers = answers
         self.etag = etag

@@ -129,7 +129,7 @@ class ListMutations:
             found = await retirer.plan(input.price_list)
         else:
             found = await retirer.retain(input.price_list, by=caller)
-            await info.context.see_anew(input.price_list)
+            await info.context.refresh_pointer(input.price_list)
         return RetainPayload(
             retirements=cast("list[Retirement]", found.retirements),
             drops=cast("list[LayerDrop]", found.drops),
@@ -172,5 +172,5 @@ def _gates(given: GatesInput | None) -> Gates:
 
 
 async def _payload(context: Context, moved: StoredPriceList) -> PriceListPayload:
-    await context.see_anew(moved.name)
+    await context.refresh_pointer(moved.name)
     return PriceListPayload(price_list=cast("PriceList", moved))

@@ -6,7 +6,7 @@ from typing import Annotated
 import strawberry
 
 from graph import cursors
-from graph.context import Answer, Info
+from graph.context import Info, MaybeAwaitable
 from graph.identity.requires import INSIDE, READING, needs, needs_anywhere
 from graph.schema.lookahead import version_of_cursors
 from graph.types.batches import Batch
@@ -34,7 +34,7 @@ class Query:
         info: Info,
         price_list: Annotated[strawberry.ID, strawberry.argument(description="The list's name.")],
         version: Annotated[int | None, strawberry.argument(description="The version's number.")] = None,
-    ) -> Answer[StoredSnapshot]:
+    ) -> MaybeAwaitable[StoredSnapshot]:
         """A version of a list."""
         view = info.context.loaders.view
         if version is None:
@@ -48,7 +48,7 @@ class Query:
     @needs(READING, of="name")
     def price_list(
         info: Info, name: Annotated[strawberry.ID, strawberry.argument(description="The list's name.")]
-    ) -> Answer[StoredPriceList]:
+    ) -> MaybeAwaitable[StoredPriceList]:
         """A price list."""
         view = info.context.loaders.view
         return view.known(name) or view.find(name)

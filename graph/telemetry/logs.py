@@ -6,7 +6,7 @@ import logging
 import sys
 from typing import Any
 
-from graph.asgi.request_ids import ids
+from graph.request_state import current_request
 from graph.telemetry.traces import trace_ids
 
 _ACCESS_ARGUMENTS = 5
@@ -80,8 +80,8 @@ def _head(record: logging.LogRecord) -> dict[str, str]:
 
 def _found(record: logging.LogRecord) -> dict[str, str]:
     """Return by what else of the same request is found."""
-    known = ids()
-    named = {"request_id": known.request, "trace_id": known.trace} if known else {}
+    state = current_request.get()
+    named = {"request_id": state.request_id.decode(), "trace_id": state.trace_id} if state else {}
     return {name: value for name, value in {**named, **trace_ids()}.items() if value}
 
 

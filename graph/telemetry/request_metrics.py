@@ -37,7 +37,7 @@ class RequestMetrics:
                 totals[operation, code, f"{status // 100}xx"] += count
         self._counts.tell(totals)
         self._durations.tell({(operation,): answers for operation, answers in self._requests.answers.items()})
-        in_flight = Counts(outcome.operation for outcome in self._requests.in_flight)
+        in_flight = Counts(state.operation_name for state in self._requests.in_flight)
         self._shown |= set(in_flight) | set(self._requests.answers)
         for operation in self._shown:
             _in_flight.labels(operation).set(in_flight[operation])

@@ -2,76 +2,15 @@
 
 from bisect import bisect_left
 from collections import Counter, defaultdict
-from contextvars import ContextVar
 from time import perf_counter
 
-from starlette.types import Scope
-
-from graph.documents.operation_name import NONE
+from graph.request_state import RequestState
 from storage import Histogram
 
 BOUNDS = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 
 OK = "OK"
 """The code of a request that was answered without errors."""
-
-
-class Outcome:
-    """One request under way: its operation, its HTTP status, and the code of the first error, as far as they are known.
-
-    A request that ends without any status has failed.
-    """
-
-    __slots__ = ("code", "operation", "status")
-
-    def __init__(self) -> None:
-        self.operation = NONE
-        self.status = 500
-        self.code: str | None = None
-
-    @property
-    def final_code(self) -> str:
-        """The code that the request is counted by. Not everything that refuses a request has codes."""
-        if self.code is not None:
-            return self.code
-        if self.status < 400:
-            return OK
-        return "BAD_REQUEST" if self.status < 500 else "INTERNAL"
-
-
-_STATUS = "pricebook.status"
-_outcome: ContextVar[Outcome | None] = ContextVar("outcome", default=None)
-
-
-def note_operation(operation: str) -> None:
-    """Note what the request under way asks for."""
-    outcome = _outcome.get()
-    if outcome is not None:
-        outcome.operation = operation
-
-
-def noted_operation() -> str:
-    """Return what the request under way asks for, as far as it is known."""
-    outcome = _outcome.get()
-    return NONE if outcome is None else outcome.operation
-
-
-def note_code(code: str) -> None:
-    """Note an error of the request under way; the first one counts."""
-    outcome = _outcome.get()
-    if outcome is not None and outcome.code is None:
-        outcome.code = code
-
-
-def note_status(scope: Scope, status: int) -> None:
-    """Note the HTTP status that the request of a scope is answered with."""
-    scope[_STATUS] = status
-
-
-def noted_status(scope: Scope) -> int:
-    """Return the HTTP status of an answer; one that there is none of has failed."""
-    status: int = scope.get(_STATUS, 500)
-    return status
 
 
 class Answers(Histogram):
@@ -110,33 +49,39 @@ class Requests:
 
     def __init__(self) -> None:
         self.answers: defaultdict[str, Answers] = defaultdict(Answers)
-        self.in_flight: set[Outcome] = set()
+        self.in_flight: set[RequestState] = set()
 
-    def metered(self) -> "Metering":
-        """Count the request that the body answers, with what is noted of it meanwhile."""
-        return Metering(self)
+    def metered(self, state: RequestState) -> "Metering":
+        """Count the request that the body answers, with the operation, status and code in its state at the end."""
+        return Metering(self, state)
 
 
 class Metering:
     """The context of `Requests.metered`; as a generator it would cost twice as much."""
 
-    __slots__ = ("_began", "_outcome", "_requests", "_token")
+    __slots__ = ("_began", "_requests", "_state")
 
-    def __init__(self, requests: Requests) -> None:
+    def __init__(self, requests: Requests, state: RequestState) -> None:
         self._requests = requests
+        self._state = state
 
-    def __enter__(self) -> Outcome:
+    def __enter__(self) -> None:
         """Begin."""
-        outcome = self._outcome = Outcome()
-        self._token = _outcome.set(outcome)
-        self._requests.in_flight.add(outcome)
+        self._requests.in_flight.add(self._state)
         self._began = perf_counter()
-        return outcome
 
     def __exit__(self, *_: object) -> None:
         """Count it."""
-        outcome, requests = self._outcome, self._requests
+        state, requests = self._state, self._requests
         seconds = perf_counter() - self._began
-        requests.in_flight.discard(outcome)
-        _outcome.reset(self._token)
-        requests.answers[outcome.operation].add_end(outcome.final_code, outcome.status, seconds)
+        requests.in_flight.discard(state)
+        requests.answers[state.operation_name].add_end(_code(state), state.status, seconds)
+
+
+def _code(state: RequestState) -> str:
+    """Return the code that a request is counted by. Responses of libraries have no code of their own."""
+    if state.error_code is not None:
+        return state.error_code
+    if state.status < 400:
+        return OK
+    return "BAD_REQUEST" if state.status < 500 else "INTERNAL"

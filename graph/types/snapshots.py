@@ -6,7 +6,7 @@ from typing import Annotated
 import strawberry
 
 from graph import cursors
-from graph.context import Answer, Info
+from graph.context import Info, MaybeAwaitable
 from graph.identity.requires import INSIDE, as_parent, needs
 from graph.types.batches import Batch
 from graph.types.connections import Connection
@@ -58,7 +58,7 @@ class Snapshot:
         root: Root,
         info: Info,
         sku: Annotated[strawberry.ID, strawberry.argument(description="The key of the price.")],
-    ) -> Answer[StoredPrice]:
+    ) -> MaybeAwaitable[StoredPrice]:
         """The price of a sku."""
         info.context.versions[info.path] = root
         prices = info.context.loaders.prices
@@ -75,7 +75,7 @@ class Snapshot:
         root: Root,
         info: Info,
         skus: Annotated[list[strawberry.ID], strawberry.argument(description=f"At most {MAX_SKUS}.")],
-    ) -> Answer[list[StoredPrice | None]]:
+    ) -> MaybeAwaitable[list[StoredPrice | None]]:
         """The prices of some skus, in their order."""
         if len(skus) > MAX_SKUS:
             raise InvalidArgument(f"At most {MAX_SKUS} skus at once, not {len(skus)}.", path=("skus",))

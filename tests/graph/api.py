@@ -9,10 +9,12 @@ import httpx
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from graph.app import create_app
+from graph.asgi.headers import headers_by_name
 from graph.identity.callers import Caller
 from graph.identity.scopes import EVERYTHING
-from graph.middleware.authentication import CALLER
 from graph.middleware.body_limit import BodyLimitMiddleware
+from graph.middleware.request_state import RequestStateMiddleware
+from graph.request_state import REQUEST_STATE, RequestState
 from graph.runtime import Runtime
 from graph.settings import Settings
 
@@ -139,16 +141,25 @@ async def serving(settings: Settings) -> AsyncIterator[Api]:
 
 
 def http_client(app: ASGIApp) -> httpx.AsyncClient:
-    """An HTTP client of an ASGI application, or of an endpoint without what stands before it but for the body's limit.
+    """An HTTP client of an ASGI application, or of an endpoint without its middleware.
 
-    Without that nothing notes that a body was read, and each answer would wait for what is left of it.
+    The body limit is added: it records that a body was received, without which responses linger.
     """
     limited = BodyLimitMiddleware(app, BODY_BYTES, BODY_BYTES)
 
-    async def let_in(scope: Scope, receive: Receive, send: Send) -> None:
-        await limited({**scope, CALLER: ANYBODY}, receive, send)
+    async def authenticated(scope: Scope, receive: Receive, send: Send) -> None:
+        scope[REQUEST_STATE].caller = ANYBODY
+        await limited(scope, receive, send)
 
-    return httpx.AsyncClient(transport=httpx.ASGITransport(let_in), base_url="http://localhost")
+    transport = httpx.ASGITransport(RequestStateMiddleware(authenticated))
+    return httpx.AsyncClient(transport=transport, base_url="http://localhost")
+
+
+def with_request_state(scope: Scope) -> Scope:
+    """The scope with the state of a request by `ANYBODY`, as middleware adds it."""
+    state = RequestState(headers_by_name(scope["headers"]))
+    state.caller = ANYBODY
+    return {**scope, REQUEST_STATE: state}
 
 
 def with_state(app: ASGIApp, state: Mapping[str, Any]) -> ASGIApp:

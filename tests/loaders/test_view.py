@@ -68,7 +68,7 @@ async def test_a_mutation_lets_its_request_see_the_pointer_that_it_moved(counted
     assert before.current_version is None
     await api.publish("retail", [row("a")])
     assert await context.loaders.view.find("retail") == before
-    await context.see_anew("retail")
+    await context.refresh_pointer("retail")
     after = await context.loaders.view.find("retail")
     assert after is not None
     assert after.current_version == 1

@@ -47,5 +47,5 @@ async def test_who_is_told_to_end_while_it_starts_drains_when_it_has() -> None:
             asked = asyncio.create_task(http.get(url))
             starting.may_start.set()
             assert (await asked).text == "here"
-            assert starting.drain.has_begun
+            assert starting.drain.is_draining
             await serving

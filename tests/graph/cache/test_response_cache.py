@@ -54,7 +54,7 @@ def key(name: str) -> Key:
 
 def entry(text: str = "", **revisions: int) -> Entry:
     kept = CacheControl().headers("anonymous", b'"e"', immutable=False)
-    return Entry(json_response(text, kept=kept), b'"e"', revisions or {"retail": 1}, Answers())
+    return Entry(json_response(text, cache_headers=kept), b'"e"', revisions or {"retail": 1}, Answers())
 
 
 def test_an_answer_is_found_by_all_of_its_key(cache: ResponseCache) -> None:

@@ -8,10 +8,11 @@ from starlette.types import Message, Receive, Scope, Send
 from graph.http import lingering_close
 from graph.http.response import json_response
 from graph.middleware.body_limit import BodyLimitMiddleware
+from tests.graph.api import with_request_state
 
 
 def request(method: str = "POST") -> Scope:
-    return {"type": "http", "method": method, "headers": []}
+    return with_request_state({"type": "http", "method": method, "headers": []})
 
 
 class Client:
@@ -72,14 +73,14 @@ async def test_a_request_without_a_body_is_not_waited_for() -> None:
 
 
 async def test_who_sends_on_and_on_is_not_listened_to_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(lingering_close, "LINGER_BYTES", 10)
+    monkeypatch.setattr(lingering_close, "MAX_LINGERING_BYTES", 10)
     client = Client(*[b"abcd"] * 100)
     await refuse(request(), client.receive, client.send)
     assert client.left == 97
 
 
 async def test_who_says_nothing_more_is_not_waited_for_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(lingering_close, "LINGER_SECONDS", 0.01)
+    monkeypatch.setattr(lingering_close, "LINGERING_TIMEOUT_SECONDS", 0.01)
     client = Client(b"abcd", ends=False)
     await refuse(request(), client.receive, client.send)
     assert client.got[-1] == {"type": "http.response.body", "body": b""}

@@ -13,12 +13,11 @@ from graph.context import Context
 from graph.http import lingering_close, multipart_parser
 from graph.http.endpoint import Endpoint
 from graph.http.multipart import MAX_FIELD_BYTES
-from graph.middleware.authentication import CALLER
 from graph.middleware.body_limit import BodyLimitMiddleware
 from graph.rows.upload import Upload
 from graph.types.inputs import PublishBatchInput
 from graph.types.scalars import CONFIG
-from tests.graph.api import ANYBODY, http_client
+from tests.graph.api import http_client, with_request_state
 
 BOUNDARY = "frontier"
 LINE = b'{"sku":"%d","amount":"1","currency":"EUR"}\n'
@@ -69,7 +68,7 @@ class Mutation:
 @pytest.fixture(autouse=True)
 def _not_lingering(monkeypatch: pytest.MonkeyPatch) -> None:
     """What is taken in after an answer is not looked at here."""
-    monkeypatch.setattr(lingering_close, "LINGER_BYTES", 0)
+    monkeypatch.setattr(lingering_close, "MAX_LINGERING_BYTES", 0)
 
 
 @pytest.fixture
@@ -156,13 +155,12 @@ async def ask(app: ASGIApp, sender: Sender | bytes, headers: Mapping[str, str] |
     named = {"content-type": f"multipart/form-data; boundary={BOUNDARY}", **(headers or {})}
     scope: Scope = {
         "type": "http",
-        CALLER: ANYBODY,
         "method": "POST",
         "path": "/graphql",
         "query_string": b"",
         "headers": [(name.encode(), value.encode()) for name, value in named.items()],
     }
-    await app(scope, sender.receive, send)
+    await app(with_request_state(scope), sender.receive, send)
     return Answer(sent)
 
 
@@ -264,7 +262,7 @@ async def test_a_sender_that_goes_away_breaks_the_upload_off(app: ASGIApp) -> No
 
 
 async def test_a_sender_that_falls_silent_is_given_up(app: ASGIApp, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(multipart_parser, "SILENCE_SECONDS", 0.01)
+    monkeypatch.setattr(multipart_parser, "RECEIVE_TIMEOUT_SECONDS", 0.01)
     assert (await ask(app, Sender([START, ROWS], falls_silent=True))).code == "INTERRUPTED"
 
 

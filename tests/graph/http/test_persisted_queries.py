@@ -16,11 +16,10 @@ from graph.context import Context
 from graph.http.endpoint import Endpoint
 from graph.http.persisted_queries import PersistedQueries
 from graph.http.trusted_documents import TrustedDocuments
-from graph.middleware.authentication import CALLER
 from graph.schema.build import build_schema
 from graph.settings import Settings, SettingsError
 from graph.telemetry.requests import Requests
-from tests.graph.api import ANYBODY, Api, http_client, row
+from tests.graph.api import ANYBODY, Api, http_client, row, with_request_state
 
 GRAPHQL_RESPONSE = "application/graphql-response+json"
 QUERY = "query ($yes: Boolean = true) { __typename @include(if: $yes) }"
@@ -146,7 +145,7 @@ def test_documents_are_kept_in_a_bounded_number_of_bytes() -> None:
     assert queries.find("1") is None
     assert queries.find("99") == "x" * 500
     queries.put("99", "x" * 500)
-    assert queries.size == len(queries._texts) * (queries.size // len(queries._texts))
+    assert queries.size == len(queries._documents) * (queries.size // len(queries._documents))
 
 
 async def test_an_answer_to_a_hash_is_kept_like_any_other(api: Api) -> None:
@@ -239,11 +238,11 @@ async def test_an_enforced_list_holds_for_a_websocket() -> None:
         "query_string": b"",
         "subprotocols": ["graphql-transport-ws"],
         "state": {"runtime": SimpleNamespace(requests=Requests())},
-        CALLER: ANYBODY,
     }
     trusted = TrustedDocuments({"main": QUERY}, only=True)
     known = SimpleNamespace(caller=ANYBODY)
-    await Endpoint(build_schema(), lambda _: cast("Context", known), trusted=trusted)(scope, receive, send)
+    endpoint = Endpoint(build_schema(), lambda _: cast("Context", known), trusted=trusted)
+    await endpoint(with_request_state(scope), receive, send)
     answers = [json.loads(message["text"]) for message in sent if message["type"] == "websocket.send"]
     assert [answer["type"] for answer in answers] == ["connection_ack", "error"]
     assert answers[1]["payload"][0]["extensions"]["code"] == "DOCUMENT_NOT_TRUSTED"
@@ -254,7 +253,7 @@ async def test_an_enforced_list_holds_for_a_websocket() -> None:
 
 def read(file: Path, text: str, *, only: bool = False) -> TrustedDocuments:
     file.write_text(text)
-    return TrustedDocuments.of(Settings(trusted_documents=file, trusted_documents_only=only))
+    return TrustedDocuments.from_settings(Settings(trusted_documents=file, trusted_documents_only=only))
 
 
 def test_a_list_is_read_from_a_file(tmp_path: Path) -> None:
@@ -268,14 +267,14 @@ def test_a_list_is_read_from_a_file(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("{", "is no JSON object"),
-        ('["a"]', "is no JSON object"),
-        ('{"a": 5}', "is no JSON object"),
+        ("{", "is not a JSON object"),
+        ('["a"]', "is not a JSON object"),
+        ('{"a": 5}', "is not a JSON object"),
         (json.dumps({f"sha256:{sha256(OTHER)}": QUERY}), "is not the SHA-256 of its document"),
         (json.dumps({sha256(OTHER): QUERY}), "is not the SHA-256 of its document"),
-        (json.dumps({"md5:ab": QUERY}), "cannot be an id"),
-        (json.dumps({"": QUERY}), "cannot be an id"),
-        (json.dumps({"a b": QUERY}), "cannot be an id"),
+        (json.dumps({"md5:ab": QUERY}), "is not a valid id"),
+        (json.dumps({"": QUERY}), "is not a valid id"),
+        (json.dumps({"a b": QUERY}), "is not a valid id"),
     ],
 )
 def test_a_list_that_is_wrong_is_refused_at_start(tmp_path: Path, text: str, said: str) -> None:
@@ -286,6 +285,6 @@ def test_a_list_that_is_wrong_is_refused_at_start(tmp_path: Path, text: str, sai
 
 def test_a_list_that_is_not_there_is_refused_at_start(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match="No such file"):
-        TrustedDocuments.of(Settings(trusted_documents=tmp_path / "nope.json"))
+        TrustedDocuments.from_settings(Settings(trusted_documents=tmp_path / "nope.json"))
     with pytest.raises(SettingsError, match="needs PRICEBOOK_TRUSTED_DOCUMENTS"):
-        TrustedDocuments.of(Settings(trusted_documents_only=True))
+        TrustedDocuments.from_settings(Settings(trusted_documents_only=True))

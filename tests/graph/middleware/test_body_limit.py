@@ -38,7 +38,7 @@ class Body:
 @pytest.fixture(autouse=True)
 def _not_lingering(monkeypatch: pytest.MonkeyPatch) -> None:
     """What is taken in after an answer is not looked at here."""
-    monkeypatch.setattr(lingering_close, "LINGER_BYTES", 0)
+    monkeypatch.setattr(lingering_close, "MAX_LINGERING_BYTES", 0)
 
 
 @pytest.fixture

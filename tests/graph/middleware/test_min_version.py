@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from graph.http.errors import BadRequest
+from graph.http.errors import MinVersionInvalid
 from graph.middleware.min_version import parse
 from loaders import MinVersions
 from tests.graph.api import Api, row
@@ -52,7 +52,7 @@ def test_it_names_a_version_or_one_for_each_of_some_lists(text: str, wanted: Min
     ],
 )
 def test_anything_else_is_refused(text: str) -> None:
-    with pytest.raises(BadRequest) as refused:
+    with pytest.raises(MinVersionInvalid) as refused:
         parse(text)
     assert (refused.value.status, refused.value.code) == (400, "MIN_VERSION_INVALID")
 
@@ -61,7 +61,7 @@ def test_anything_else_is_refused(text: str) -> None:
 def test_no_text_is_read_otherwise(text: str) -> None:
     try:
         wanted = parse(text)
-    except BadRequest:
+    except MinVersionInvalid:
         return
     assert wanted.every >= 0
     assert all(version >= 0 for version in wanted.of.values())

@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from graph.execution import Executable
-from graph.middleware.response_cache import MAX_REQUEST
+from graph.middleware.response_cache import MAX_REQUEST_BYTES
 from tests.graph.api import PUBLISH, ROLLBACK, Api, open_settings, row, serving
 from tests.waiting import until
 
@@ -295,7 +295,7 @@ async def test_who_must_see_a_version_is_not_told_that_an_older_one_will_do(
 
 
 async def test_a_long_request_passes_the_cache_by(shop: Api) -> None:
-    long = f"{CURRENT} #{'x' * MAX_REQUEST}"
+    long = f"{CURRENT} #{'x' * MAX_REQUEST_BYTES}"
     for _ in range(2):
         assert (await post(shop, long)).headers["cache-control"] == REVALIDATED
         assert (await get(shop, long)).headers["cache-control"] == REVALIDATED

@@ -5,6 +5,7 @@ from starlette.types import Message
 
 from graph.http.response import json_response
 from graph.middleware.trusted_host import TrustedHostMiddleware
+from tests.graph.api import with_request_state
 
 
 async def status(host: str | None) -> int:
@@ -18,9 +19,8 @@ async def status(host: str | None) -> int:
         sent.append(message)
 
     headers = [(b"host", host.encode())] if host is not None else []
-    await TrustedHostMiddleware(json_response({}))(
-        {"type": "http", "method": "POST", "headers": headers}, receive, send
-    )
+    scope = with_request_state({"type": "http", "method": "POST", "headers": headers})
+    await TrustedHostMiddleware(json_response({}))(scope, receive, send)
     return int(sent[0]["status"])
 
 

@@ -2,14 +2,16 @@
 
 import pytest
 
+from graph.asgi.headers import headers_by_name
 from graph.middleware.trusted_proxies import TrustedProxies
+from graph.request_state import RequestState
 
 BALANCERS = TrustedProxies(["10.0.0.0/8", "::1"])
 
 
 def client(connected: str | None, *told: str) -> str:
-    headers = [(b"x-forwarded-for", each.encode()) for each in told]
-    return BALANCERS.client({"client": connected and (connected, 1), "headers": headers})
+    headers = headers_by_name([(b"x-forwarded-for", each.encode()) for each in told])
+    return BALANCERS.client_address((connected, 1) if connected else None, RequestState(headers))
 
 
 def test_whoever_is_connected_is_the_client() -> None:
@@ -38,7 +40,5 @@ def test_a_request_of_a_balancer_itself_is_its_own() -> None:
 
 
 def test_without_balancers_nobody_is_believed() -> None:
-    assert (
-        TrustedProxies().client({"client": ("127.0.0.1", 1), "headers": [(b"x-forwarded-for", b"192.0.2.7")]})
-        == "127.0.0.1"
-    )
+    state = RequestState({b"x-forwarded-for": b"192.0.2.7"})
+    assert TrustedProxies().client_address(("127.0.0.1", 1), state) == "127.0.0.1"

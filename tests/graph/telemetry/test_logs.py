@@ -7,7 +7,7 @@ from logging.config import dictConfig
 
 import pytest
 
-from graph.asgi.request_ids import _current
+from graph.request_state import RequestState, current_request
 from graph.telemetry.logs import HumanLines, JsonLines, log_config
 
 
@@ -33,12 +33,12 @@ def test_a_record_is_one_line_of_json_whatever_is_in_it() -> None:
 
 def test_a_record_tells_the_request_and_the_trace_that_it_belongs_to() -> None:
     trace = b"00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
-    token = _current.set({"headers": [(b"x-request-id", b"r-1"), (b"traceparent", trace)]})
+    token = current_request.set(RequestState({b"x-request-id": b"r-1", b"traceparent": trace}))
     try:
         told = json.loads(JsonLines().format(record("x")))
         line = HumanLines().format(record("x"))
     finally:
-        _current.reset(token)
+        current_request.reset(token)
     assert (told["request_id"], told["trace_id"]) == ("r-1", "4bf92f3577b34da6a3ce929d0e0e4736")
     assert "request_id=r-1" in line
     assert "request_id" not in json.loads(JsonLines().format(record("x")))

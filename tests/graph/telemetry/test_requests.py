@@ -5,8 +5,9 @@ from unittest.mock import patch
 
 import pytest
 
+from graph.request_state import RequestState
 from graph.telemetry.request_metrics import RequestMetrics
-from graph.telemetry.requests import Requests, note_code, note_operation, noted_operation
+from graph.telemetry.requests import Requests
 from tests.graph.api import Api, row
 from tests.graph.telemetry.samples import ends, sample
 
@@ -92,18 +93,15 @@ async def test_what_is_followed_is_counted_when_it_ends_by_the_error_that_it_tol
 
 
 def test_the_first_error_names_the_request_and_what_it_asks_for_is_known_while_it_is_under_way() -> None:
-    requests = Requests()
-    with requests.metered() as outcome:
-        note_operation("query snapshot")
-        note_code("FIRST")
-        note_code("SECOND")
-        outcome.status = 200
-        assert noted_operation() == "query snapshot"
-        assert requests.in_flight == {outcome}
+    requests, state = Requests(), RequestState({})
+    with requests.metered(state):
+        state.operation_name = "query snapshot"
+        state.add_error("FIRST")
+        state.add_error("SECOND")
+        state.status = 200
+        assert requests.in_flight == {state}
     assert requests.in_flight == set()
     assert ends(requests) == {("query snapshot", "FIRST", 200): 1}
-    note_code("OUTSIDE")
-    assert noted_operation() == "none"
 
 
 def test_requests_are_told_with_the_class_of_their_status() -> None:
@@ -113,8 +111,9 @@ def test_requests_are_told_with_the_class_of_their_status() -> None:
     answers.add_end("OK", 200, 0.01)
     answers.repeat(200, 0.00001)
     answers.repeat(304, 0.00001)
-    with requests.metered():
-        note_operation(operation)
+    state = RequestState({})
+    state.operation_name = operation
+    with requests.metered(state):
         metrics.tell()
         assert sample("pricebook_requests_in_flight", operation=operation) == 1
     metrics.tell()
