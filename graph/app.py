@@ -47,7 +47,7 @@ GRAPHQL = "/graphql"
 """Path of the endpoint."""
 
 
-class _State(TypedDict):
+class _LifespanState(TypedDict):
     runtime: Runtime
 
 
@@ -60,7 +60,7 @@ def create_app(settings: Settings) -> Starlette:
         )
 
     @asynccontextmanager
-    async def lifespan(_: Starlette) -> AsyncIterator[_State]:
+    async def lifespan(_: Starlette) -> AsyncIterator[_LifespanState]:
         async with Runtime.opened(uri, settings) as runtime:
             yield {"runtime": runtime}
         await asyncio.to_thread(TRACES.stop)

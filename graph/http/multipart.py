@@ -118,7 +118,7 @@ async def _open_upload(reader: MultipartReader, field: str, max_file_bytes: int)
     if part.name != field:
         raise MapInvalid(f"`map` names the file `{field[:100]}`, but the part is named `{part.name[:100]}`.")
     if not part.file_name:
-        raise FileMissing(f"The part `{field[:100]}` has no `filename`, whose extension tells the format of the file.")
+        raise FileMissing(f"The part `{field[:100]}` has no `filename`. Its extension gives the format of the file.")
     return Upload(part.file_name, _file_data(reader), max_file_bytes)
 
 

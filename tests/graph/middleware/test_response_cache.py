@@ -140,14 +140,14 @@ async def test_max_age_and_stale_while_revalidate_are_settings(mongodb_uri: str,
 
 
 async def test_a_matching_etag_is_answered_without_executing(shop: Api, monkeypatch: pytest.MonkeyPatch) -> None:
-    asked = [partial(post, shop, CURRENT), partial(get, shop, CURRENT), partial(post, shop, NUMBERED, {"v": 1})]
-    first = [await ask() for ask in asked]
+    requests = [partial(post, shop, CURRENT), partial(get, shop, CURRENT), partial(post, shop, NUMBERED, {"v": 1})]
+    first = [await request() for request in requests]
     shop.runtime.responses._entries.clear()
     monkeypatch.setattr(Executable, "execute", never)
-    for ask, response in zip(asked, first, strict=True):
+    for request, response in zip(requests, first, strict=True):
         etag = response.headers["etag"]
         for condition in (etag, f"W/{etag}", f'"other", {etag}'):
-            again = await ask(if_none_match=condition)
+            again = await request(if_none_match=condition)
             assert (again.status_code, again.content) == (304, b"")
             assert again.headers["etag"] == etag
             assert again.headers["cache-control"] == response.headers["cache-control"]
@@ -173,11 +173,11 @@ async def test_if_none_match_any_matches_existing_versions(shop: Api) -> None:
 async def test_get_and_post_share_etags_but_not_cache_entries(shop: Api) -> None:
     body = json.dumps({"query": CURRENT})
     posted = await shop.http.post("/graphql", content=body, headers={"content-type": "application/json"})
-    asked = await get(shop, CURRENT)
-    assert posted.headers["etag"] == asked.headers["etag"]
+    sent = await get(shop, CURRENT)
+    assert posted.headers["etag"] == sent.headers["etag"]
     assert cache_use(shop) == (2, 0)
     # The query string of one request is the body of another.
-    query = asked.request.url.query
+    query = sent.request.url.query
     as_body = await shop.http.post("/graphql", content=query, headers={"content-type": "application/json"})
     assert as_body.status_code == 400
 
