@@ -64,7 +64,7 @@ class Runtime:
             await exporter.stop()
 
     def context(self, caller: Caller, min_versions: MinVersions | None = None) -> Context:
-        """Return the context of a new request, which reads no version below `min_versions`."""
+        """Return the context of a new request, which waits until `min_versions` have been published."""
         loaders = Loaders(self.store, self.pointers, min_versions or MinVersions())
         return Context(self.store, self.pointers, loaders, caller, self.drain)
 

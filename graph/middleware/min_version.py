@@ -1,4 +1,4 @@
-"""The header `Pricebook-Min-Version`: the lowest versions that a request accepts."""
+"""The header `Pricebook-Min-Version`: versions that must have been published before a request reads their lists."""
 
 import re
 
