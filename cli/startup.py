@@ -34,7 +34,7 @@ def read_settings() -> Settings:
     """Read the settings from the environment. Raises `BadSettings`, with one line per problem."""
     try:
         settings = Settings.from_environment(os.environ)
-        TrustedDocuments.of(settings)
+        TrustedDocuments.from_settings(settings)
     except SettingsError as error:
         raise BadSettings("\n".join(error.problems)) from error
     return settings

@@ -1,1 +1,1 @@
-"""The GraphQL API over HTTP."""
+"""The GraphQL API: schema, execution, and its HTTP endpoint."""

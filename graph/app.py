@@ -1,4 +1,4 @@
-"""The application: what is open while it serves, its routes, and its middleware in order."""
+"""The ASGI application: its lifespan, its routes, and its middleware in order."""
 
 import asyncio
 import gc
@@ -15,36 +15,39 @@ from starlette.routing import BaseRoute, Route, WebSocketRoute
 from starlette.types import ASGIApp, Lifespan, Receive, Scope, Send
 from starlette.websockets import WebSocket
 
-from graph.asgi.request_ids import RequestIdMiddleware
 from graph.cache.cache_control import CacheControl
 from graph.context import Context
 from graph.http.endpoint import Endpoint
+from graph.http.errors import InternalServerError
 from graph.http.health import healthz, readyz
-from graph.http.multipart import PREFLIGHT
-from graph.http.response import Answer, error_response
+from graph.http.multipart import PREFLIGHT_HEADER
+from graph.http.response import HTTPResponse, error_response
 from graph.http.trusted_documents import TrustedDocuments
 from graph.limits.rates import Rates
 from graph.limits.subscriptions import Subscriptions
-from graph.middleware.authentication import AuthenticationMiddleware, caller_of
+from graph.middleware.authentication import AuthenticationMiddleware
 from graph.middleware.body_limit import BodyLimitMiddleware
 from graph.middleware.metrics import MetricsMiddleware
-from graph.middleware.min_version import HEADER, MinVersionMiddleware, min_versions_of
+from graph.middleware.min_version import HEADER as MIN_VERSION_HEADER
+from graph.middleware.min_version import MinVersionMiddleware
+from graph.middleware.request_state import RequestStateMiddleware
 from graph.middleware.response_cache import ResponseCacheMiddleware
 from graph.middleware.trusted_host import TrustedHostMiddleware
 from graph.middleware.trusted_proxies import TrustedProxies
+from graph.request_state import REQUEST_STATE, RequestState
 from graph.runtime import Runtime
 from graph.schema.build import build_schema
 from graph.settings import Settings, SettingsError
 from graph.telemetry.traces import TRACES
 
 GARBAGE_THRESHOLD = 10_000
-"""So many new container objects are made before the collector looks for cycles among them: some milliseconds of it."""
+"""Number of new container objects at which the youngest generation is collected: some milliseconds of allocation."""
 
 GRAPHQL = "/graphql"
-"""Where the endpoint is."""
+"""Path of the endpoint."""
 
 
-class _State(TypedDict):
+class _LifespanState(TypedDict):
     runtime: Runtime
 
 
@@ -52,45 +55,47 @@ def create_app(settings: Settings) -> Starlette:
     """Return the ASGI application. Raises `SettingsError` without a MongoDB URI."""
     uri = settings.mongodb_uri
     if uri is None:
-        raise SettingsError(["PRICEBOOK_MONGODB_URI is not set; `pricebook serve` starts a replica set of its own."])
+        raise SettingsError(
+            ["PRICEBOOK_MONGODB_URI is not set. Set it, or use `pricebook serve`, which starts a replica set."]
+        )
 
     @asynccontextmanager
-    async def lifespan(_: Starlette) -> AsyncIterator[_State]:
+    async def lifespan(_: Starlette) -> AsyncIterator[_LifespanState]:
         async with Runtime.opened(uri, settings) as runtime:
             yield {"runtime": runtime}
         await asyncio.to_thread(TRACES.stop)
 
-    rates = Rates(settings.max_rate)
+    rate_limiter = Rates(settings.max_rate)
     endpoint = Endpoint(
         build_schema(),
         _context,
         settings.limits(),
         settings.max_file_bytes,
-        TrustedDocuments.of(settings),
+        TrustedDocuments.from_settings(settings),
         CacheControl(settings.cache_max_age, settings.cache_stale_while_revalidate),
         Subscriptions(settings.max_subscriptions),
-        rates,
+        rate_limiter,
         settings.cors_origins.split(),
         ide=settings.ide,
     )
-    # What a request to the endpoint passes, from the inside to the outside.
+    # From the innermost to the outermost.
     graphql: ASGIApp = BodyLimitMiddleware(endpoint, settings.max_body_bytes, settings.max_upload_bytes)
-    graphql = MetricsMiddleware(ServerErrorMiddleware(MinVersionMiddleware(graphql), cast("Any", _failed)))
+    graphql = MetricsMiddleware(ServerErrorMiddleware(MinVersionMiddleware(graphql), cast("Any", _internal_error)))
     if settings.response_cache_bytes:
         graphql = ResponseCacheMiddleware(graphql)
-    balancers = TrustedProxies(settings.balancers.split())
-    graphql = AuthenticationMiddleware(graphql, rates, balancers)
+    proxies = TrustedProxies(settings.balancers.split())
+    graphql = AuthenticationMiddleware(graphql, rate_limiter, proxies)
     if settings.cors_origins:
-        graphql = _cross_origin(graphql, settings.cors_origins.split())
-    websocket: ASGIApp = AuthenticationMiddleware(MinVersionMiddleware(endpoint), rates, balancers)
+        graphql = _with_cors(graphql, settings.cors_origins.split())
+    websocket: ASGIApp = AuthenticationMiddleware(MinVersionMiddleware(endpoint), rate_limiter, proxies)
     if settings.is_open:
         graphql, websocket = TrustedHostMiddleware(graphql), TrustedHostMiddleware(websocket)
-    graphql = RequestIdMiddleware(TRACES.instrument(graphql))
+    graphql = RequestStateMiddleware(TRACES.instrument(graphql))
     return _Application(
         graphql,
         routes=[
             Route(GRAPHQL, graphql),
-            WebSocketRoute(GRAPHQL, RequestIdMiddleware(websocket)),
+            WebSocketRoute(GRAPHQL, RequestStateMiddleware(websocket)),
             Route("/healthz", healthz),
             Route("/readyz", readyz),
         ],
@@ -99,7 +104,7 @@ def create_app(settings: Settings) -> Starlette:
 
 
 class _Application(Starlette):
-    """Starlette, but that a request to the endpoint, which is nearly every one, does not look for its route."""
+    """Starlette, with a shortcut past the router for requests to the endpoint, which are nearly all."""
 
     def __init__(self, graphql: ASGIApp, routes: list[BaseRoute], lifespan: Lifespan[Starlette]) -> None:
         super().__init__(routes=routes, lifespan=lifespan)
@@ -114,29 +119,32 @@ class _Application(Starlette):
 
 
 def app_from_environment() -> Starlette:
-    """Return the application that the environment asks for; what each worker of `pricebook serve` runs."""
+    """Return the application configured by the environment; the factory that each worker of `pricebook serve` calls."""
     TRACES.start()
-    _collect_rarely()
+    _tune_garbage_collector()
     return create_app(Settings.from_environment(os.environ))
 
 
-def _collect_rarely() -> None:
-    # What is imported stays for good, and rows come by the thousand: neither is worth a look at every 700 objects.
+def _tune_garbage_collector() -> None:
+    # Imported modules stay for good, and rows are created by the thousand: the default of 700 objects is too low.
     gc.freeze()
     gc.set_threshold(GARBAGE_THRESHOLD, 20, 20)
 
 
-async def _failed(_request: Request, _error: Exception) -> Answer:
-    return error_response(500, "INTERNAL", "This failed, and is in the log with the id of the request.")
+async def _internal_error(_request: Request, _error: Exception) -> HTTPResponse:
+    return error_response(
+        InternalServerError("Internal error. Its details are in the server's log, under this response's X-Request-ID.")
+    )
 
 
 def _context(request: Request | WebSocket) -> Context:
     runtime: Runtime = request.scope["state"]["runtime"]
-    return runtime.context(caller_of(request.scope), min_versions_of(request.scope))
+    state: RequestState = request.scope[REQUEST_STATE]
+    return runtime.context(state.caller, state.min_versions)
 
 
-def _cross_origin(app: ASGIApp, origins: list[str]) -> ASGIApp:
-    headers = ["Authorization", "If-None-Match", PREFLIGHT, HEADER]
+def _with_cors(app: ASGIApp, origins: list[str]) -> ASGIApp:
+    headers = ["Authorization", "If-None-Match", PREFLIGHT_HEADER, MIN_VERSION_HEADER]
     return CORSMiddleware(
         app, allow_origins=origins, allow_methods=["GET", "POST"], allow_headers=headers, expose_headers=["ETag"]
     )

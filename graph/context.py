@@ -1,4 +1,4 @@
-"""What a resolver has at hand: the loaders of its request, the acts of storage, and who asks."""
+"""The context of a request: what its resolvers use."""
 
 from collections.abc import Awaitable
 from dataclasses import dataclass, field
@@ -14,16 +14,16 @@ from storage import Batch, BatchNotFound, ListFilter, Snapshot, Store
 
 T = TypeVar("T")
 
-# What a resolver returns that answers at once where it can: graphql-core awaits what is left.
-Answer: TypeAlias = T | Awaitable[T | None] | None
+MaybeAwaitable: TypeAlias = T | Awaitable[T | None] | None
+"""The result of a resolver that needs to be awaited only if it is not in memory."""
 
 
 @dataclass(slots=True)
 class Context:
-    """Made for each request. `store` is for what changes something; what reads goes through `loaders`.
+    """The context of one request or operation. Resolvers read through `loaders` and write through `store`.
 
-    `drain` tells when what is followed has to end. `versions` tells of which version the prices below a place of the
-    answer are: a price itself does not know, for it is shared by all versions that have it.
+    `versions` holds, by response path, the version that the prices below a path belong to. A price itself does not
+    have its version, because all versions that contain it share it.
     """
 
     store: Store
@@ -34,32 +34,32 @@ class Context:
     versions: dict[Path, Snapshot] = field(default_factory=dict)
 
     def version_at(self, path: Path) -> Snapshot:
-        """Return the version that a price belongs to, by its place in the answer."""
-        place: Path | None = path
-        while place is not None:
-            if place in self.versions:
-                return self.versions[place]
-            place = place.prev
-        raise AssertionError(f"No version was noted for the prices at {path.as_list()}.")
+        """Return the version that the price at a response path belongs to."""
+        ancestor: Path | None = path
+        while ancestor is not None:
+            if ancestor in self.versions:
+                return self.versions[ancestor]
+            ancestor = ancestor.prev
+        raise AssertionError(f"No version was recorded for the prices at {path.as_list()}.")
 
     def renew(self) -> None:
-        """Begin to see the present: for the next event of a subscription."""
+        """Replace the loaders, so that the next event of a subscription reads current data."""
         self.loaders = Loaders(self.store, self.pointers)
 
-    def anew(self) -> "Context":
+    def for_operation(self) -> "Context":
         """Return the context of another operation of the same caller."""
         loaders = Loaders(self.store, self.pointers, self.loaders.view.min_versions)
         return Context(self.store, self.pointers, loaders, self.caller, self.drain)
 
-    async def batch_within(self, reach: ListFilter, batch_id: str) -> Batch:
-        """Return a batch. Raises `BatchNotFound`, also where its list is out of reach."""
+    async def batch_within(self, lists: ListFilter, batch_id: str) -> Batch:
+        """Return a batch. Raises `BatchNotFound`, also if its list is not among `lists`."""
         batch = await self.loaders.batches.load(batch_id)
-        if batch is None or batch.price_list not in reach:
+        if batch is None or batch.price_list not in lists:
             raise BatchNotFound(batch_id)
         return batch
 
-    async def see_anew(self, price_list: str) -> None:
-        """Let this process, and this request, see the pointer that a mutation has just moved."""
+    async def refresh_pointer(self, price_list: str) -> None:
+        """Make this process and this request read the pointer that a mutation has just moved."""
         await self.pointers.switch_to(await self.store.price_lists.get(price_list))
         self.loaders.view.forget(price_list)
 

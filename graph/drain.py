@@ -1,4 +1,4 @@
-"""How a process goes away: told to the balancer, to who follows something, then done."""
+"""Draining: a process that stops first becomes unready, then completes its subscriptions."""
 
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable
@@ -9,23 +9,23 @@ T = TypeVar("T")
 
 
 class Drain:
-    """How far a process is with it: it begins to drain, later ends what has no end of its own."""
+    """The progress of a process towards its end."""
 
     def __init__(self) -> None:
-        self.has_begun = False
-        self._ended = asyncio.Event()
+        self.is_draining = False
+        self._subscriptions_ended = asyncio.Event()
 
     def begin(self) -> None:
-        """Let the balancer know, by `/readyz`, that this process takes requests no longer, though it still does."""
-        self.has_begun = True
+        """Make `/readyz` answer 503, so that load balancers use other processes. Requests are still served."""
+        self.is_draining = True
 
     def end_subscriptions(self) -> None:
-        """Complete all subscriptions, as their protocols have it: clients connect again, elsewhere."""
-        self._ended.set()
+        """Complete all subscriptions by their protocols. Clients reconnect, to other processes."""
+        self._subscriptions_ended.set()
 
     async def until_ended(self, values: AsyncGenerator[T, None]) -> AsyncGenerator[T, None]:
-        """Yield values as they come, until there are no more or subscriptions end."""
-        ended = asyncio.ensure_future(self._ended.wait())
+        """Yield values until there are no more or subscriptions end."""
+        ended = asyncio.ensure_future(self._subscriptions_ended.wait())
         try:
             async with aclosing(values):
                 while (value := await _first(anext(values), ended)) is not None:
@@ -36,9 +36,9 @@ class Drain:
             ended.cancel()
 
 
-async def _first(awaited: Awaitable[T], ended: "asyncio.Future[Any]") -> "asyncio.Future[T] | None":
-    """Return what is awaited, done; None where `ended` is done before."""
-    value = asyncio.ensure_future(awaited)
+async def _first(awaitable: Awaitable[T], ended: "asyncio.Future[Any]") -> "asyncio.Future[T] | None":
+    """Return the finished future of an awaitable; None if `ended` finishes before."""
+    value = asyncio.ensure_future(awaitable)
     try:
         await asyncio.wait((value, ended), return_when=asyncio.FIRST_COMPLETED)
     finally:

@@ -1,4 +1,4 @@
-"""What a process holds open while it serves."""
+"""The long-lived objects of a serving process."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, nullcontext
@@ -20,10 +20,7 @@ from storage import StorageMetrics, Store
 
 @dataclass(frozen=True, slots=True)
 class Runtime:
-    """What a process holds open: store, pointers with what is in memory of their versions, answers, who may ask.
-
-    `drain` is how far it is with going away.
-    """
+    """The store, the caches and the authenticator of a process, its request counters and its drain state."""
 
     store: Store
     pointers: PointerCache
@@ -35,9 +32,9 @@ class Runtime:
     @classmethod
     @asynccontextmanager
     async def opened(cls, uri: str, settings: Settings) -> "AsyncIterator[Runtime]":
-        """Open the store, follow the pointers, and close all of it at the end."""
-        metered = settings.metrics_port is not None
-        store = await open_store(uri, settings, StorageMetrics() if metered else None)
+        """Open the store, start to watch pointers, and close everything at the end."""
+        has_metrics = settings.metrics_port is not None
+        store = await open_store(uri, settings, StorageMetrics() if has_metrics else None)
         pointers = PointerCache(store, settings.cache_bytes)
         responses = ResponseCache(pointers, settings.response_cache_bytes)
         heartbeat = Heartbeat(store, pointers)
@@ -46,7 +43,7 @@ class Runtime:
             await pointers.start()
             store.worker.start()
             heartbeat.start()
-            async with runtime._told() if metered else nullcontext():
+            async with runtime._exported_metrics() if has_metrics else nullcontext():
                 yield runtime
         finally:
             await heartbeat.stop()
@@ -55,8 +52,8 @@ class Runtime:
             await store.close()
 
     @asynccontextmanager
-    async def _told(self) -> AsyncIterator[None]:
-        """Tell what is counted while the body runs."""
+    async def _exported_metrics(self) -> AsyncIterator[None]:
+        """Export metrics while the body runs."""
         from graph.telemetry.exporter import Exporter  # noqa: PLC0415 - see there
 
         exporter = Exporter(self.store, self.pointers, self.responses, self.requests)
@@ -67,23 +64,23 @@ class Runtime:
             await exporter.stop()
 
     def context(self, caller: Caller, min_versions: MinVersions | None = None) -> Context:
-        """Return the context of a new request, which wants to see `min_versions` at the least."""
+        """Return the context of a new request, which waits until `min_versions` have been published."""
         loaders = Loaders(self.store, self.pointers, min_versions or MinVersions())
         return Context(self.store, self.pointers, loaders, caller, self.drain)
 
 
 def authenticator(store: Store, settings: Settings) -> Authenticator:
-    """Return what tells who calls, as the settings have it."""
+    """Return the authenticator that the settings describe."""
     tokens = None
     if settings.jwt_keys and settings.jwt_issuer and settings.jwt_audience:
         algorithms = settings.jwt_algorithms.split()
         tokens = Tokens(KeySet(settings.jwt_keys), settings.jwt_issuer, settings.jwt_audience, algorithms)
-    nobody = Caller(ANONYMOUS, Grants.of(settings.anonymous.split()))
-    return Authenticator(nobody, store.api_keys, tokens)
+    anonymous = Caller(ANONYMOUS, Grants.of(settings.anonymous.split()))
+    return Authenticator(anonymous, store.api_keys, tokens)
 
 
 async def open_store(uri: str, settings: Settings, metrics: StorageMetrics | None = None) -> Store:
-    """Open the store as a process is told to; with a `metrics` the driver is counted.
+    """Open the store by the settings; `metrics` counts the driver's connections and commands.
 
     Raises `InvalidArgument`, `Unavailable`.
     """

@@ -1,1 +1,1 @@
-"""ASGI basics: headers, media types and request ids."""
+"""ASGI basics: headers, bodies, media types and request ids."""

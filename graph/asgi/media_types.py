@@ -1,4 +1,4 @@
-"""The media types of the GraphQL-over-HTTP specification, and which of them a request speaks."""
+"""The media types of the GraphQL-over-HTTP specification, and content negotiation."""
 
 from functools import lru_cache
 
@@ -10,11 +10,10 @@ EVENTS = "text/event-stream"
 
 @lru_cache(maxsize=256)
 def accepted_media_type(accept: str) -> str | None:
-    """Return the media type to answer in, the preferred of what the client accepts; None where it is neither."""
+    """Return the media type of the response that an `Accept` header prefers; None if it accepts neither."""
     if not accept.strip():
         return JSON
-    for entry in sorted(map(_weighed, accept.split(",")), key=lambda weighed: -weighed[1]):
-        media_type, weight = entry
+    for media_type, weight in sorted(map(_parse_entry, accept.split(",")), key=lambda entry: -entry[1]):
         if weight <= 0:
             continue
         if media_type in (GRAPHQL_RESPONSE, JSON):
@@ -24,9 +23,9 @@ def accepted_media_type(accept: str) -> str | None:
     return None
 
 
-def _weighed(entry: str) -> tuple[str, float]:
-    media_type, *parameters = (part.strip().lower() for part in entry.split(";"))
-    weight = next((part[2:] for part in parameters if part.startswith("q=")), "1")
+def _parse_entry(entry: str) -> tuple[str, float]:
+    media_type, *parameters = (parameter.strip().lower() for parameter in entry.split(";"))
+    weight = next((parameter[2:] for parameter in parameters if parameter.startswith("q=")), "1")
     try:
         return media_type, float(weight)
     except ValueError:
@@ -35,12 +34,12 @@ def _weighed(entry: str) -> tuple[str, float]:
 
 @lru_cache(maxsize=256)
 def is_json(content_type: str) -> bool:
-    """Whether a body is said to be JSON, whatever its charset."""
+    """Whether a body is JSON, in any charset."""
     return content_type.partition(";")[0].strip().lower() == JSON
 
 
 @lru_cache(maxsize=256)
 def is_utf_8(content_type: str) -> bool:
-    """Whether a body is in UTF-8, which it is where nothing is said."""
+    """Whether a body is in UTF-8, which is the default."""
     parameters = content_type.partition(";")[2].lower()
     return "charset" not in parameters or "utf-8" in parameters

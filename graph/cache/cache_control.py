@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from graph.asgi.request_ids import Headers
+from graph.asgi.headers import Headers
 from graph.identity.callers import ANONYMOUS
 
 IMMUTABLE = "max-age=31536000, immutable"

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from graph.asgi.request_ids import Headers
+from graph.asgi.headers import Headers
 from graph.telemetry.requests import OperationStats
 from loaders import LRU, PointerCache
 

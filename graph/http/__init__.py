@@ -1,1 +1,1 @@
-"""What HTTP adds to GraphQL: pure ASGI, one purpose a file."""
+"""GraphQL over HTTP: requests, responses, multipart uploads, persisted documents, event streams and WebSockets."""

@@ -11,55 +11,54 @@ from starlette.requests import Request
 from starlette.types import Receive, Scope, Send
 from strawberry.http.ides import get_graphql_ide_html
 
-from graph.asgi.headers import header, headers_of
-from graph.asgi.media_types import GRAPHQL_RESPONSE, accepted_media_type
+from graph.asgi.media_types import EVENTS, GRAPHQL_RESPONSE, JSON, accepted_media_type
 from graph.cache.cache_control import CacheControl
 from graph.cache.etags import ETags
+from graph.cache.response_cache import Entry
 from graph.context import Context
 from graph.documents.document import Document, Documents, Operation
 from graph.http.cacheable_request import CacheableRequest
-from graph.http.errors import BadRequest, unauthenticated
+from graph.http.errors import BadRequest, HTTPError, MethodNotAllowed, NotAcceptable, OperationNotFound
 from graph.http.loop_limiter import LoopLimiter
 from graph.http.multipart import UploadRequest, is_multipart, read_multipart
 from graph.http.persisted_queries import RequestedDocuments
-from graph.http.requests import GraphQLRequest, LargeRequest, decode_request, read_request
-from graph.http.response import Answer, answer, error_response, json_response
-from graph.http.streaming import MakeContext, StreamingTransport, is_websocket, wants_events
+from graph.http.requests import BulkRequest, GraphQLRequest, decode_request, read_request
+from graph.http.response import HTTPResponse, error_response, json_response, make_response
+from graph.http.streaming import ContextFactory, StreamingTransport
 from graph.http.trusted_documents import TrustedDocuments
 from graph.identity.callers import AccessError, Unauthenticated
 from graph.limits.limits import DEFAULT_LIMITS, Limits, OverLimit
 from graph.limits.rates import Rates
 from graph.limits.subscriptions import Subscriptions
 from graph.limits.time_limit import within
-from graph.middleware.authentication import caller_of
-from graph.middleware.response_cache import MIN_VERSION, keep
+from graph.request_state import REQUEST_STATE, RequestState
 from graph.rows.placeholders import decode_variables
+from graph.runtime import Runtime
 from graph.schema.errors import format_error
-from graph.telemetry.requests import note_operation
 from graph.telemetry.traces import TRACES
 from storage import MAX_FILE_BYTES
 
-NEW_DOCUMENTS_PER_TURN = 4
-"""To parse, validate and plan one takes two or three milliseconds."""
+MAX_NEW_DOCUMENTS_PER_ITERATION = 4
+"""New documents to parse, validate and plan in one iteration of the event loop; each takes 2 to 3 milliseconds."""
 
 
 class Endpoint:
-    """The ASGI application at `/graphql`. `make_context` gives each request a context of its own.
+    """The ASGI application at `/graphql`.
 
-    `max_file_bytes` is how large the file of a request may be, once decompressed; `origins` are those of web pages
-    that may open WebSockets, beside our own; with `ide` browsers get an editor.
+    `context_factory` creates the context of each request; `max_file_bytes` limits an uploaded file once decompressed;
+    web pages of `origins` may open WebSockets, besides those of this server; `ide` serves GraphiQL to browsers.
     """
 
     def __init__(
         self,
         schema: strawberry.Schema,
-        make_context: MakeContext,
+        context_factory: ContextFactory,
         limits: Limits = DEFAULT_LIMITS,
         max_file_bytes: int = MAX_FILE_BYTES,
         trusted: TrustedDocuments | None = None,
         cache_control: CacheControl | None = None,
         subscriptions: Subscriptions | None = None,
-        rates: Rates | None = None,
+        rate_limiter: Rates | None = None,
         origins: Sequence[str] = (),
         *,
         ide: bool = False,
@@ -67,79 +66,89 @@ class Endpoint:
         trusted = trusted or TrustedDocuments()
         self._schema = schema._schema
         self._limits = limits
-        self._requested = RequestedDocuments(trusted)
+        self._requested_documents = RequestedDocuments(trusted)
         self._documents = Documents(self._schema, limits)
-        self._new_documents = LoopLimiter(NEW_DOCUMENTS_PER_TURN)
+        self._new_documents = LoopLimiter(MAX_NEW_DOCUMENTS_PER_ITERATION)
         self._etags = ETags(self._schema)
         self._cache_control = cache_control or CacheControl()
-        self._make_context = make_context
-        self._live = StreamingTransport(
-            schema, make_context, trusted, self._documents, limits, subscriptions or Subscriptions(), rates, origins
+        self._context_factory = context_factory
+        self._streaming = StreamingTransport(
+            schema,
+            context_factory,
+            trusted,
+            self._documents,
+            limits,
+            subscriptions or Subscriptions(),
+            rate_limiter,
+            origins,
         )
         self._max_file_bytes = max_file_bytes
         self._ide = get_graphql_ide_html("graphiql").encode() if ide else None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve one HTTP request, or a WebSocket."""
-        if is_websocket(scope):
-            await self._live(scope, receive, send)
+        """Serve an HTTP request or a WebSocket."""
+        state: RequestState = scope[REQUEST_STATE]
+        if scope["type"] == "websocket" or (EVENTS in state.header(b"accept") and state.caller.may_ask):
+            await self._streaming(scope, receive, send)
             return
-        request = Request(scope, receive)
-        if wants_events(scope) and caller_of(scope).may_ask:
-            await self._live(scope, receive, send)
-            return
-        response = await self._respond(request)
+        response = await self._respond(Request(scope, receive), state)
         await response(scope, receive, send)
 
-    async def _respond(self, request: Request) -> Answer:
-        if request.method not in ("GET", "POST"):
-            return error_response(405, "METHOD_NOT_ALLOWED", "Use GET or POST.", {"allow": "GET, POST"})
-        if self._ide and request.method == "GET" and _is_browser(request) and not _asks(request):
-            return answer(self._ide, 200, "text/html; charset=utf-8")
-        if not caller_of(request.scope).may_ask:
-            return unauthenticated(Unauthenticated())
-        media_type = accepted_media_type(header(request.scope, b"accept"))
+    async def _respond(self, http_request: Request, state: RequestState) -> HTTPResponse:
+        if http_request.method not in ("GET", "POST"):
+            return error_response(MethodNotAllowed("Use GET or POST.", "GET, POST"))
+        accept = state.header(b"accept")
+        if self._ide and http_request.method == "GET" and "text/html" in accept and not _has_document(http_request):
+            return make_response(self._ide, 200, "text/html; charset=utf-8")
+        if not state.caller.may_ask:
+            return error_response(Unauthenticated())
+        media_type = accepted_media_type(accept)
         if media_type is None:
-            return error_response(406, "NOT_ACCEPTABLE", f"Accept {GRAPHQL_RESPONSE} or application/json.")
+            return error_response(NotAcceptable(f"Send an `Accept` header with {GRAPHQL_RESPONSE} or {JSON}."))
         try:
-            if is_multipart(request):
-                return await self._execute(request, await read_multipart(request, self._max_file_bytes), media_type)
-            return await self._execute(request, await read_request(request), media_type)
-        except (BadRequest, OverLimit) as bad:
-            status = _status(media_type) if bad.status is None else bad.status
-            return error_response(status, bad.code, bad.message, media_type=media_type)
+            request = await self._read(http_request)
+            return await self._execute(http_request, state, request, media_type)
+        except (HTTPError, OverLimit) as error:
+            return error_response(error, _request_error_status(media_type), media_type)
 
-    async def _execute(self, request: Request, asked: GraphQLRequest, media_type: str) -> Answer:
-        document = await self._document(self._requested.text(asked))
+    async def _read(self, http_request: Request) -> GraphQLRequest:
+        if is_multipart(http_request):
+            return await read_multipart(http_request, self._max_file_bytes)
+        return await read_request(http_request)
+
+    async def _execute(
+        self, http_request: Request, state: RequestState, request: GraphQLRequest, media_type: str
+    ) -> HTTPResponse:
+        document = await self._document(self._requested_documents.find(request))
         if document.over_limit:
             raise document.over_limit
         if document.errors:
             errors = [format_error(error) for error in document.errors]
-            return json_response({"errors": errors}, _status(media_type), media_type)
-        self._requested.keep(asked)
-        operation = document.operation(asked.operation_name)
+            return json_response({"errors": errors}, _request_error_status(media_type), media_type)
+        self._requested_documents.remember(request)
+        operation = document.operation(request.operation_name)
         if operation is None:
-            raise BadRequest(None, "OPERATION_NOT_FOUND", "Say with `operationName` which operation to execute.")
-        note_operation(operation.name)
+            raise OperationNotFound("Set `operationName` to the name of an operation of the document.")
+        state.operation_name = operation.name
         if operation.kind is OperationType.SUBSCRIPTION:
-            raise BadRequest(400, "BAD_REQUEST", "Subscriptions need server-sent events or a WebSocket.")
-        if request.method == "GET" and operation.kind is not OperationType.QUERY:
-            return error_response(405, "METHOD_NOT_ALLOWED", "Send mutations by POST.", {"allow": "POST"}, media_type)
+            raise BadRequest(f"Subscriptions need server-sent events (`Accept: {EVENTS}`) or a WebSocket.")
+        if http_request.method == "GET" and operation.kind is not OperationType.QUERY:
+            raise MethodNotAllowed("Send mutations by POST.", "POST")
         if operation.rows:
-            await asyncio.sleep(0)  # what may be many megabytes was looked through, and will be once more
-        variables = _variables(asked, operation)
+            await asyncio.sleep(0)  # the body, which may be large, was scanned just now and is scanned again below
+        variables = _variables(request, operation)
         operation.cost.check(variables)
-        context = self._make_context(request)
-        shareable = self._shareable(request, asked, media_type, document, operation, variables)
-        if shareable and MIN_VERSION not in headers_of(request.scope):
-            unexecuted = shareable.unexecuted(context)
-            if unexecuted:
-                return unexecuted
-        with TRACES.operation(operation.kind.value, asked.operation_name, document.digest):
+        context = self._context_factory(http_request)
+        cacheable = self._cacheable(state, request, media_type, document, operation, variables)
+        if cacheable and state.min_versions is None:
+            response = cacheable.not_modified_response(context)
+            if response:
+                return response
+        with TRACES.operation(operation.kind.value, request.operation_name, document.digest):
             result = await self._result(operation, variables, context)
-        if shareable and not result.errors:
-            return _shared(request, shareable, result, context)
-        return _alone(result, media_type)
+        if cacheable and not result.errors:
+            return _cacheable_response(http_request.scope, state, cacheable, result, context)
+        return _response(result, media_type)
 
     async def _document(self, text: str) -> Document:
         if text not in self._documents:
@@ -147,14 +156,14 @@ class Endpoint:
         return self._documents.get(text)
 
     async def _result(self, operation: Operation, variables: dict[str, Any], context: Context) -> ExecutionResult:
-        if operation.kind is not OperationType.QUERY:  # what changes something takes as long as what it brings
+        if operation.kind is not OperationType.QUERY:  # mutations have no time limit: a large batch takes long
             return await operation.executable.execute(variables, context)
         return await within(self._limits, operation.executable.execute(variables, context))
 
-    def _shareable(
+    def _cacheable(
         self,
-        request: Request,
-        asked: GraphQLRequest,
+        state: RequestState,
+        request: GraphQLRequest,
         media_type: str,
         document: Document,
         operation: Operation,
@@ -165,69 +174,70 @@ class Endpoint:
         return CacheableRequest(
             self._etags,
             self._cache_control,
-            caller_of(request.scope).view,
+            state.caller.view,
             media_type,
             document.digest,
             operation.cacheability,
-            asked.operation_name,
+            request.operation_name,
             variables,
-            headers_of(request.scope).get(b"if-none-match", b""),
+            state.headers.get(b"if-none-match", b""),
         )
 
 
-def _shared(request: Request, shareable: CacheableRequest, result: ExecutionResult, context: Context) -> Answer:
-    """Return an answer without errors, and keep it where it can be kept."""
+def _cacheable_response(
+    scope: Scope, state: RequestState, cacheable: CacheableRequest, result: ExecutionResult, context: Context
+) -> HTTPResponse:
+    """Return the response to a cacheable request that had no errors, and put it into the response cache."""
     view = context.loaders.view
-    kept, revisions = shareable.kept(view), view.revisions()
-    response = json_response({"data": result.data}, 200, shareable.media_type, kept)
-    if kept and revisions:
-        keep(request.scope, response, dict(kept)[b"etag"], revisions)
-    return response.not_modified() if kept and shareable.has(kept) else response
+    cache_headers, revisions = cacheable.cache_headers(view), view.revisions()
+    response = json_response({"data": result.data}, 200, cacheable.media_type, cache_headers)
+    if cache_headers and revisions and state.cache_key:
+        runtime: Runtime = scope["state"]["runtime"]
+        stats = runtime.requests.by_operation[state.operation_name]
+        etag = dict(cache_headers)[b"etag"]
+        runtime.responses.put(state.cache_key, Entry(response.headers, response.body, etag, revisions, stats))
+    return response.not_modified() if cache_headers and cacheable.is_satisfied_by(cache_headers) else response
 
 
-def _alone(result: ExecutionResult, media_type: str) -> Answer:
-    """Return an answer that is for nobody else."""
+def _response(result: ExecutionResult, media_type: str) -> HTTPResponse:
+    """Return a response that must not be cached."""
     body: dict[str, Any] = {}
     if result.errors:
         body["errors"] = [format_error(error) for error in result.errors]
-    not_executed = result.errors and result.data is None and not any(error.path for error in result.errors)
-    if not not_executed:
+    is_request_error = result.errors and result.data is None and not any(error.path for error in result.errors)
+    if not is_request_error:
         body["data"] = result.data
-    status = _status(media_type) if not_executed else 200
-    return json_response(body, _refused(result, media_type) or status, media_type)
+    status = _request_error_status(media_type) if is_request_error else 200
+    return json_response(body, _access_error_status(result, media_type) or status, media_type)
 
 
-def _refused(result: ExecutionResult, media_type: str) -> int | None:
-    """Return the status where nothing was answered because the caller may not ask for any of it; else None."""
+def _access_error_status(result: ExecutionResult, media_type: str) -> int | None:
+    """Return 401 or 403 if access errors left the response without any data; None otherwise."""
     causes = [error.original_error for error in result.errors or ()]
-    answered = any(value is not None for value in (result.data or {}).values())
-    refusals = [cause.status for cause in causes if isinstance(cause, AccessError)]
-    if media_type != GRAPHQL_RESPONSE or answered or not refusals or len(refusals) < len(causes):
+    has_data = any(value is not None for value in (result.data or {}).values())
+    statuses = [cause.status for cause in causes if isinstance(cause, AccessError)]
+    if media_type != GRAPHQL_RESPONSE or has_data or not statuses or len(statuses) < len(causes):
         return None
-    return min(refusals)
+    return min(statuses)
 
 
-def _status(media_type: str) -> int:
-    """The status for a request that was understood but is not executed: 400, save for the legacy media type."""
+def _request_error_status(media_type: str) -> int:
+    """Return the status of a request error: 400, but 200 in the legacy media type."""
     return 400 if media_type == GRAPHQL_RESPONSE else 200
 
 
-def _variables(asked: GraphQLRequest, operation: Operation) -> dict[str, Any]:
+def _variables(request: GraphQLRequest, operation: Operation) -> dict[str, Any]:
     try:
-        extracted = asked.extracted if isinstance(asked, LargeRequest) else None
-        variables = decode_variables(asked.variables, operation.rows, extracted)
-        if extracted and not extracted.is_joined:  # they are no rows but something else of that name
+        extracted = request.extracted if isinstance(request, BulkRequest) else None
+        variables = decode_variables(request.variables, operation.rows, extracted)
+        if extracted and not extracted.is_joined:  # the extracted array does not hold rows
             variables = decode_variables(decode_request(extracted.body, "body").variables, operation.rows)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise BadRequest(400, "BAD_REQUEST", f"`variables` must be a JSON object: {error}.") from error
-    if isinstance(asked, UploadRequest):
-        asked.place(variables)
+        raise BadRequest(f"`variables` must be a JSON object: {error}.") from error
+    if isinstance(request, UploadRequest):
+        request.insert_upload(variables)
     return variables
 
 
-def _is_browser(request: Request) -> bool:
-    return "text/html" in header(request.scope, b"accept")
-
-
-def _asks(request: Request) -> bool:
-    return any(name in request.query_params for name in ("query", "documentId", "extensions"))
+def _has_document(http_request: Request) -> bool:
+    return any(name in http_request.query_params for name in ("query", "documentId", "extensions"))

@@ -1,4 +1,4 @@
-"""Health: `/healthz` says that the process answers, `/readyz` that it can serve."""
+"""Health checks: `/healthz` for liveness, `/readyz` for readiness."""
 
 import asyncio
 
@@ -8,31 +8,32 @@ from starlette.responses import JSONResponse, Response
 from graph.runtime import Runtime
 from storage import explain
 
-PING_SECONDS = 2.0
+PING_TIMEOUT_SECONDS = 2.0
+"""Time limit for the primary to respond."""
 
 
 async def healthz(_: Request) -> Response:
-    """Answer as long as the process lives."""
+    """Respond 200 while the process lives."""
     return JSONResponse({"status": "ok"})
 
 
 async def readyz(request: Request) -> Response:
-    """Answer 200 when the primary answers and pointers are being pushed to this process, 503 otherwise.
+    """Respond 200 while the primary responds and pointers are being pushed to this process, else 503.
 
-    From the moment on that the process is told to end it is 503, so that balancers send no more requests.
+    503 also from the moment the process starts to drain, so that load balancers send no more requests.
     """
     runtime: Runtime = request.state.runtime
-    if runtime.drain.has_begun:
+    if runtime.drain.is_draining:
         return JSONResponse({"status": "draining"}, 503)
-    checks = {"primary": await _primary_answers(runtime), "pointers": runtime.pointers.alive}
-    ready = all(checks.values())
-    body = {"status": "ready" if ready else "not ready", "checks": checks}
-    return JSONResponse(body, 200 if ready else 503)
+    checks = {"primary": await _is_primary_up(runtime), "pointers": runtime.pointers.alive}
+    is_ready = all(checks.values())
+    body = {"status": "ready" if is_ready else "not ready", "checks": checks}
+    return JSONResponse(body, 200 if is_ready else 503)
 
 
-async def _primary_answers(runtime: Runtime) -> bool:
+async def _is_primary_up(runtime: Runtime) -> bool:
     try:
-        async with asyncio.timeout(PING_SECONDS):
+        async with asyncio.timeout(PING_TIMEOUT_SECONDS):
             await runtime.store.ping()
     except Exception as error:
         if explain(error) is None and not isinstance(error, TimeoutError):

@@ -1,7 +1,7 @@
-"""What takes milliseconds is begun by a few requests in a turn of the event loop, so that turns stay short.
+"""Limits how much expensive work one iteration of the event loop starts.
 
-Where two hundred clients send documents that were never seen, a turn would else take half a second; a batch, a
-heartbeat or an answer that waits for the database needs several turns for each command.
+If two hundred clients send new documents at once, parsing them all would block the loop for half a second. Batches,
+heartbeats and queries that wait for the database need several iterations for each command.
 """
 
 import asyncio
@@ -9,30 +9,31 @@ from collections import deque
 
 
 class LoopLimiter:
-    """Lets `per_turn` pass in a turn of the event loop; who comes behind them waits for a later turn, in order."""
+    """Lets `limit` callers enter in each iteration of the event loop; the others wait, in order, for a later one."""
 
-    def __init__(self, per_turn: int) -> None:
-        self._per_turn = self._left = per_turn
+    def __init__(self, limit: int) -> None:
+        self._limit = self._free = limit
         self._waiting: deque[asyncio.Future[None]] = deque()
 
     async def enter(self) -> None:
-        """Return when it is the caller's turn."""
+        """Return in the iteration in which the caller may proceed."""
         loop = asyncio.get_running_loop()
-        if self._left == self._per_turn:
-            loop.call_soon(self._turn)
-        if self._left and not self._waiting:
-            self._left -= 1
+        if self._free == self._limit:
+            loop.call_soon(self._admit)
+        if self._free and not self._waiting:
+            self._free -= 1
             return
-        place = loop.create_future()
-        self._waiting.append(place)
-        await place
+        waiter = loop.create_future()
+        self._waiting.append(waiter)
+        await waiter
 
-    def _turn(self) -> None:
-        self._left = self._per_turn
-        while self._waiting and self._left:
-            place = self._waiting.popleft()
-            if not place.done():
-                place.set_result(None)
-                self._left -= 1
-        if self._left < self._per_turn:
-            asyncio.get_running_loop().call_soon(self._turn)
+    def _admit(self) -> None:
+        """Begin an iteration: admit those who wait, and run again in the next one if callers entered in this one."""
+        self._free = self._limit
+        while self._waiting and self._free:
+            waiter = self._waiting.popleft()
+            if not waiter.done():
+                waiter.set_result(None)
+                self._free -= 1
+        if self._free < self._limit:
+            asyncio.get_running_loop().call_soon(self._admit)

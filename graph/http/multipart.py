@@ -1,6 +1,6 @@
 """Requests with a file, by the GraphQL multipart request specification: `operations`, `map`, then one file.
 
-The request is executed as soon as the file's head has come; the resolver that takes the file reads it from the
+Execution starts as soon as the header of the file part has arrived. The resolver that takes the file reads it from the
 connection, as fast as its rows can be stored.
 """
 
@@ -11,126 +11,127 @@ import msgspec
 from python_multipart.multipart import parse_options_header
 from starlette.requests import Request
 
-from graph.asgi.headers import header
 from graph.asgi.media_types import MULTIPART
-from graph.http.errors import BadRequest
-from graph.http.multipart_parser import Parts, UploadTooLarge
+from graph.http.errors import FileMissing, MapInvalid, PartsMisplaced, PreflightRequired, UploadRefused
+from graph.http.multipart_parser import MultipartReader, UploadTooLarge
 from graph.http.requests import GraphQLRequest, decode_request
+from graph.request_state import REQUEST_STATE, RequestState
 from graph.rows.upload import Upload
 from storage import FileRefused, Interrupted
 
-# `operations` and `map` are held in memory; rows have a way of their own.
 MAX_FIELD_BYTES = 16 << 20
+"""Longest `operations` or `map`, which are held in memory. Rows belong in the file."""
 
-# A page in a browser may send multipart to another site without asking first, unless one of these goes with it.
-PREFLIGHT = "GraphQL-Require-Preflight"
-_ASKED_FIRST = ("Authorization", PREFLIGHT, "Apollo-Require-Preflight")
+PREFLIGHT_HEADER = "GraphQL-Require-Preflight"
+"""A header that a browser sends to another site only after a CORS preflight; without one multipart needs none."""
+
+_PREFLIGHT_HEADERS = ("Authorization", PREFLIGHT_HEADER, "Apollo-Require-Preflight")
 
 
 class TooManyFiles(FileRefused):
-    """More than one file."""
+    """The request has more than one file."""
 
     code = "TOO_MANY_FILES"
 
     def __init__(self) -> None:
-        super().__init__("A request carries one file, for one variable. Send the others in requests of their own.")
+        super().__init__("A request may have one file, for one variable. Send other files in separate requests.")
 
 
 class UploadRequest(GraphQLRequest):
-    """A GraphQL request, its file, and the path of the variable that the file is for."""
+    """A GraphQL request with a file and the path of its variable."""
 
     upload: Upload | None = None
     path: tuple[str, ...] = ()
 
-    def place(self, variables: dict[str, Any]) -> None:
-        """Put the file where it belongs. Raises `BadRequest`."""
+    def insert_upload(self, variables: dict[str, Any]) -> None:
+        """Set the variable that the file is for. Raises `MapInvalid`."""
         *parents, last = self.path
-        place: Any = variables
+        target: Any = variables
         for name in parents:
-            place = place.get(name) if isinstance(place, dict) else None
-        if not isinstance(place, dict) or place.get(last, ...) is not None:
+            target = target.get(name) if isinstance(target, dict) else None
+        if not isinstance(target, dict) or target.get(last, ...) is not None:
             path = ".".join(self.path)
-            raise BadRequest(400, "MAP_INVALID", f"`map` names variables.{path}, which is not null in `operations`.")
-        place[last] = self.upload
+            raise MapInvalid(f"`map` names variables.{path}, which is not null in `operations`. Set it to null there.")
+        target[last] = self.upload
 
 
 def is_multipart(request: Request) -> bool:
-    """Whether a request may carry a file."""
-    media_type = header(request.scope, b"content-type").partition(";")[0]
+    """Whether a request is a multipart request, which may have a file."""
+    state: RequestState = request.scope[REQUEST_STATE]
+    media_type = state.header(b"content-type").partition(";")[0]
     return request.method == "POST" and media_type.strip().lower() == MULTIPART
 
 
 async def read_multipart(request: Request, max_file_bytes: int) -> UploadRequest:
-    """Read a request up to the beginning of its file. Raises `BadRequest`, `BodyTooLarge`."""
+    """Read a request up to the beginning of its file. Raises `HTTPError`."""
     if _is_cross_site(request):
-        raise BadRequest(403, "PREFLIGHT_REQUIRED", f"From another site, send one of {', '.join(_ASKED_FIRST)} too.")
-    _, options = parse_options_header(header(request.scope, b"content-type"))
+        raise PreflightRequired(
+            f"A multipart request from another site needs one of the headers {', '.join(_PREFLIGHT_HEADERS)}."
+        )
+    state: RequestState = request.scope[REQUEST_STATE]
+    _, options = parse_options_header(state.header(b"content-type"))
     try:
-        parts = Parts(request.receive, options.get(b"boundary", b""))
-        asked = decode_request(await _field(parts, "operations"), "part `operations`")
-        field, path = _mapped(await _field(parts, "map"))
-        upload = await _upload(parts, field, max_file_bytes)
-        return UploadRequest(**msgspec.structs.asdict(asked), upload=upload, path=path)
+        reader = MultipartReader(request.receive, options.get(b"boundary", b""))
+        operations = decode_request(await _read_field(reader, "operations"), "part `operations`")
+        field, path = _decode_map(await _read_field(reader, "map"))
+        upload = await _open_upload(reader, field, max_file_bytes)
+        return UploadRequest(**msgspec.structs.asdict(operations), upload=upload, path=path)
     except (FileRefused, Interrupted) as error:
-        raise BadRequest(413 if isinstance(error, UploadTooLarge) else 400, error.code, error.message) from error
+        raise UploadRefused(error, 413 if isinstance(error, UploadTooLarge) else 400) from error
 
 
-async def _field(parts: Parts, name: str) -> bytes:
-    head = await parts.head()
-    if head is None or head.name != name or head.file_name is not None:
-        found = f"`{head.name[:100]}` stands" if head else "the end is"
-        raise BadRequest(
-            400,
-            "PARTS_MISPLACED",
-            f"Send `operations`, `map` and the file, in this order; {found} where `{name}` belongs.",
+async def _read_field(reader: MultipartReader, name: str) -> bytes:
+    part = await reader.next_part()
+    if part is None or part.name != name or part.file_name is not None:
+        found = f"found `{part.name[:100]}`" if part else "the body ended"
+        raise PartsMisplaced(
+            f"Expected the part `{name}`, but {found}. Send `operations`, `map` and the file, in this order."
         )
     value = bytearray()
-    async for data in parts.data():
+    async for data in reader.data():
         value += data
         if len(value) > MAX_FIELD_BYTES:
-            raise BadRequest(413, "BODY_TOO_LARGE", f"`{name}` is over {MAX_FIELD_BYTES} bytes. Send rows in the file.")
+            raise UploadTooLarge(f"`{name}` is over {MAX_FIELD_BYTES} bytes. Send rows in the file.")
     return bytes(value)
 
 
-def _mapped(raw: bytes) -> tuple[str, tuple[str, ...]]:
-    """Return the field of the one file that there is, and the path of the variable that it is for."""
+def _decode_map(json: bytes) -> tuple[str, tuple[str, ...]]:
+    """Return the name of the file's part, and the path of the variable that the file is for."""
     try:
-        mapped = msgspec.json.decode(raw, type=dict[str, list[str]])
+        paths_by_field = msgspec.json.decode(json, type=dict[str, list[str]])
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise BadRequest(
-            400, "MAP_INVALID", f'`map` must be like {{"0": ["variables.input.file"]}}: {error}.'
-        ) from error
-    if len(mapped) > 1 or any(len(paths) > 1 for paths in mapped.values()):
+        raise MapInvalid(f'`map` must be like {{"0": ["variables.input.file"]}}: {error}.') from error
+    if len(paths_by_field) > 1 or any(len(paths) > 1 for paths in paths_by_field.values()):
         raise TooManyFiles
-    for field, paths in mapped.items():
+    for field, paths in paths_by_field.items():
         for path in paths:
             first, *names = path.split(".")
             if first == "variables" and names:
                 return field, tuple(names)
-    raise BadRequest(400, "MAP_INVALID", 'Let `map` name one variable, as {"0": ["variables.input.file"]}.')
+    raise MapInvalid('`map` must name one variable, as in {"0": ["variables.input.file"]}.')
 
 
-async def _upload(parts: Parts, field: str, max_file_bytes: int) -> Upload:
-    head = await parts.head()
-    if head is None:
-        raise BadRequest(400, "FILE_MISSING", f"The file `{field[:100]}`, which `map` names, did not come.")
-    if head.name != field:
-        raise BadRequest(400, "MAP_INVALID", f"The file `{head.name[:100]}` came, but `map` names `{field[:100]}`.")
-    if not head.file_name:
-        raise BadRequest(400, "FILE_MISSING", f"The part `{field[:100]}` has no `filename`, which says how to read it.")
-    return Upload(head.file_name, _chunks(parts), max_file_bytes)
+async def _open_upload(reader: MultipartReader, field: str, max_file_bytes: int) -> Upload:
+    part = await reader.next_part()
+    if part is None:
+        raise FileMissing(f"The body ends before the file `{field[:100]}` of `map`. Send it after `map`.")
+    if part.name != field:
+        raise MapInvalid(f"`map` names the file `{field[:100]}`, but the part is named `{part.name[:100]}`.")
+    if not part.file_name:
+        raise FileMissing(f"The part `{field[:100]}` has no `filename`. Its extension gives the format of the file.")
+    return Upload(part.file_name, _file_data(reader), max_file_bytes)
 
 
-async def _chunks(parts: Parts) -> AsyncIterator[bytes]:
-    async for data in parts.data():
+async def _file_data(reader: MultipartReader) -> AsyncIterator[bytes]:
+    async for data in reader.data():
         yield data
-    if await parts.head():
+    if await reader.next_part():
         raise TooManyFiles
-    await parts.finish()
+    await reader.finish()
 
 
 def _is_cross_site(request: Request) -> bool:
-    if any(name in request.headers for name in _ASKED_FIRST):
+    if any(name in request.headers for name in _PREFLIGHT_HEADERS):
         return False
     origin = request.headers.get("origin")
     if origin is not None and origin.partition("://")[2] != request.headers.get("host"):

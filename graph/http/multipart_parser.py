@@ -1,4 +1,4 @@
-"""The parts of a multipart body, read as they arrive; nothing is kept but what the last message brought."""
+"""A streaming parser of multipart bodies: parts are read while they arrive, and only the last message is in memory."""
 
 import asyncio
 from collections import deque
@@ -13,30 +13,30 @@ from starlette.types import Receive
 from graph.http.errors import BodyTooLarge
 from storage import FileRefused, Interrupted
 
-# A sender that is silent for so long, in seconds, is taken for lost.
-SILENCE_SECONDS = 60.0
+RECEIVE_TIMEOUT_SECONDS = 60.0
+"""Time to wait for the next bytes of a body."""
 
 
-class MultipartMalformed(FileRefused):
-    """The body does not follow RFC 7578."""
+class MalformedMultipart(FileRefused):
+    """The body is not valid multipart/form-data (RFC 7578)."""
 
     code = "MULTIPART_MALFORMED"
 
 
 class UploadTooLarge(FileRefused):
-    """The request is over the limit; its length was not told before."""
+    """The body, or a field that is held in memory, is longer than allowed."""
 
     code = BodyTooLarge.code
 
 
-class _Mark(Enum):
-    PART_END = 1
-    END = 2
+class _End(Enum):
+    PART = 1
+    BODY = 2
 
 
 @dataclass(slots=True)
-class Head:
-    """The beginning of a part: the field's name, and the file's where it is one."""
+class PartHeader:
+    """The name of a part's field, and the file name if it is a file."""
 
     name: str = ""
     file_name: str | None = None
@@ -48,22 +48,24 @@ class _Header:
     value: bytearray = field(default_factory=bytearray)
 
 
-_Event = Head | bytes | _Mark
+_Event = PartHeader | bytes | _End
 
 
-class Parts:
-    """Reads a body part by part: `head`, then `data`, then the next `head`.
+class MultipartReader:
+    """Reads a body part by part: `next_part`, then `data`, then the next part.
 
-    Raises `MultipartMalformed`, `UploadTooLarge`, and `Interrupted` when the sender goes away or falls silent.
+    Raises `MalformedMultipart`, `UploadTooLarge`, and `Interrupted` if the client disconnects or stops sending.
     """
 
     def __init__(self, receive: Receive, boundary: bytes) -> None:
         if not 1 <= len(boundary) <= MAX_BOUNDARY_LENGTH:
-            raise MultipartMalformed("The Content-Type must name the multipart body's `boundary`.")
+            raise MalformedMultipart(
+                f"The Content-Type has no valid `boundary`. It needs one of 1 to {MAX_BOUNDARY_LENGTH} characters."
+            )
         self._receive = receive
-        self._over = False
+        self._is_received = False
         self._events: deque[_Event] = deque()
-        self._head = Head()
+        self._part = PartHeader()
         self._header = _Header()
         self._parser = MultipartParser(
             boundary,
@@ -73,53 +75,56 @@ class Parts:
                 "on_header_field": self._on_header_field,
                 "on_header_value": self._on_header_value,
                 "on_header_end": self._on_header_end,
-                "on_headers_finished": lambda: self._events.append(self._head),
+                "on_headers_finished": lambda: self._events.append(self._part),
                 "on_part_data": lambda data, start, end: self._events.append(data[start:end]),
-                "on_part_end": lambda: self._events.append(_Mark.PART_END),
-                "on_end": lambda: self._events.append(_Mark.END),
+                "on_part_end": lambda: self._events.append(_End.PART),
+                "on_end": lambda: self._events.append(_End.BODY),
             },
         )
 
-    async def head(self) -> Head | None:
-        """Return the next part's head, or None at the end of the body."""
-        event = await self._next()
-        return event if isinstance(event, Head) else None
+    async def next_part(self) -> PartHeader | None:
+        """Return the header of the next part; None at the end of the body."""
+        event = await self._next_event()
+        return event if isinstance(event, PartHeader) else None
 
     async def data(self) -> AsyncIterator[bytes]:
-        """Return what the part holds whose head was just read."""
-        while isinstance(event := await self._next(), bytes):
+        """Yield the data of the part whose header was read last."""
+        while isinstance(event := await self._next_event(), bytes):
             yield event
 
     async def finish(self) -> None:
-        """Read what follows the last part, which is nothing or to be ignored."""
-        while not self._over:
-            await self._pump()
+        """Read and discard the epilogue after the last part."""
+        while not self._is_received:
+            await self._parse_message()
 
-    async def _next(self) -> _Event:
+    async def _next_event(self) -> _Event:
         while not self._events:
-            if self._over:
-                raise MultipartMalformed("The multipart body ends too early. Send all of it.")
-            await self._pump()
+            if self._is_received:
+                raise MalformedMultipart("The multipart body ends too early. Send all of it.")
+            await self._parse_message()
         return self._events.popleft()
 
-    async def _pump(self) -> None:
+    async def _parse_message(self) -> None:
         try:
-            async with asyncio.timeout(SILENCE_SECONDS):
+            async with asyncio.timeout(RECEIVE_TIMEOUT_SECONDS):
                 message = await self._receive()
         except TimeoutError as error:
-            raise Interrupted(f"Nothing came for {SILENCE_SECONDS:.0f} s. Send it again with the same key.") from error
+            raise Interrupted(
+                f"No data was received for {RECEIVE_TIMEOUT_SECONDS:.0f} s. Send the request again with the same "
+                "idempotency key."
+            ) from error
         except BodyTooLarge as error:
-            raise UploadTooLarge(str(error)) from error
+            raise UploadTooLarge(error.message) from error
         if message["type"] == "http.disconnect":
-            raise Interrupted("The connection broke off. Send it again with the same key.")
-        self._over = not message.get("more_body", False)
+            raise Interrupted("The client disconnected. Send the request again with the same idempotency key.")
+        self._is_received = not message.get("more_body", False)
         try:
             self._parser.write(message.get("body", b""))
         except FormParserError as error:
-            raise MultipartMalformed(f"The body is no valid multipart/form-data: {error}.") from error
+            raise MalformedMultipart(f"The body is not valid multipart/form-data: {error}.") from error
 
     def _on_part_begin(self) -> None:
-        self._head = Head()
+        self._part = PartHeader()
 
     def _on_header_begin(self) -> None:
         self._header = _Header()
@@ -134,6 +139,6 @@ class Parts:
         if self._header.name.lower() != b"content-disposition":
             return
         _, options = parse_options_header(bytes(self._header.value))
-        self._head.name = options.get(b"name", b"").decode(errors="replace")
+        self._part.name = options.get(b"name", b"").decode(errors="replace")
         if b"filename" in options:
-            self._head.file_name = options[b"filename"].decode(errors="replace")
+            self._part.file_name = options[b"filename"].decode(errors="replace")

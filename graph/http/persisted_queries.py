@@ -1,70 +1,75 @@
-"""Documents that a request names instead of sending them: trusted ones by id, any by hash once it was sent.
+"""Documents that requests name instead of sending them: trusted documents by id, persisted queries by hash.
 
-`documentId` is that of the persisted documents appendix of GraphQL over HTTP; `extensions.persistedQuery` that of
-Apollo's automatic persisted queries.
+`documentId` is the parameter of the persisted documents appendix of GraphQL over HTTP; `extensions.persistedQuery` that
+of Apollo's automatic persisted queries.
 """
 
 import sys
 
-from graph.http.errors import BadRequest
+from graph.http.errors import (
+    BadRequest,
+    DocumentNotFound,
+    PersistedQueryHashMismatch,
+    PersistedQueryNotFound,
+    PersistedQueryNotSupported,
+)
 from graph.http.requests import GraphQLRequest, PersistedQuery
 from graph.http.trusted_documents import TrustedDocuments, sha256
 from loaders import LRU
 
-MAX_BYTES = 8 << 20
+MAX_PERSISTED_QUERY_BYTES = 8 << 20
+"""Memory for persisted queries."""
 
-_OVERHEAD = 300
+_ENTRY_BYTES = 300
+"""Memory of an entry besides its document."""
 
 
 class RequestedDocuments:
-    """Finds the text of the document that a request asks for."""
+    """Finds the document that a request sends or names."""
 
     def __init__(self, trusted: TrustedDocuments) -> None:
         self._trusted = trusted
-        self._queries: LRU[str, str] = LRU(MAX_BYTES, lambda _, text: sys.getsizeof(text) + _OVERHEAD)
+        self._queries: LRU[str, str] = LRU(
+            MAX_PERSISTED_QUERY_BYTES, lambda _, text: sys.getsizeof(text) + _ENTRY_BYTES
+        )
 
-    def text(self, asked: GraphQLRequest) -> str:
-        """Return the document that is to be executed. Raises `BadRequest` where there is none, or it may not be."""
-        if asked.document_id:
-            return self._by_id(asked.document_id)
-        query, text = asked.persisted_query, asked.query
-        if query is not None:
-            text = self._by_hash(query, text)
-        if text is None:
-            raise BadRequest(400, "BAD_REQUEST", "The request has no `query`.")
-        self._trusted.check(text)
-        return text
+    def find(self, request: GraphQLRequest) -> str:
+        """Return the document to execute. Raises `HTTPError` if it is unknown or not trusted."""
+        if request.document_id:
+            return self._by_id(request.document_id)
+        document = request.query
+        if request.persisted_query is not None:
+            document = self._by_hash(request.persisted_query, document)
+        if document is None:
+            raise BadRequest("The request has no `query`.")
+        self._trusted.check(document)
+        return document
 
-    def keep(self, asked: GraphQLRequest) -> None:
-        """Keep the document of a request, which is valid, where it came with its hash."""
-        if asked.query and asked.persisted_query and not self._queries.get(asked.persisted_query.sha256):
-            self._queries.put(asked.persisted_query.sha256, asked.query)
+    def remember(self, request: GraphQLRequest) -> None:
+        """Keep the document of a request, which must be valid, if it was sent with its hash."""
+        query = request.persisted_query
+        if request.query and query and not self._queries.get(query.sha256):
+            self._queries.put(query.sha256, request.query)
 
     def _by_id(self, document_id: str) -> str:
-        text = self._trusted.find(document_id)
-        if text is None:
-            raise BadRequest(
-                None,
-                "DOCUMENT_NOT_FOUND",
-                f"No trusted document has the id `{document_id[:100]}`. Have it put on the list in "
-                "PRICEBOOK_TRUSTED_DOCUMENTS before its client is released.",
+        document = self._trusted.find(document_id)
+        if document is None:
+            raise DocumentNotFound(
+                f"No trusted document has the id `{document_id[:100]}`. Add it to the list in "
+                "PRICEBOOK_TRUSTED_DOCUMENTS before releasing its client."
             )
-        return text
+        return document
 
-    def _by_hash(self, query: PersistedQuery, text: str | None) -> str:
+    def _by_hash(self, query: PersistedQuery, document: str | None) -> str:
         if query.version != 1:
-            # The message is part of Apollo's protocol: clients send whole documents from then on.
-            raise BadRequest(None, "PERSISTED_QUERY_NOT_SUPPORTED", "PersistedQueryNotSupported")
-        if text is not None:
-            if sha256(text) != query.sha256:
-                raise BadRequest(
-                    400,
-                    "PERSISTED_QUERY_HASH_MISMATCH",
-                    "`sha256Hash` is not the SHA-256 of `query` in lower-case hexadecimal digits.",
+            raise PersistedQueryNotSupported
+        if document is not None:
+            if sha256(document) != query.sha256:
+                raise PersistedQueryHashMismatch(
+                    "`sha256Hash` is not the SHA-256 of `query`. Send it in lower-case hexadecimal digits."
                 )
-            return text
+            return document
         found = self._trusted.find(f"sha256:{query.sha256}") or self._queries.get(query.sha256)
         if found is None:
-            # So is this one: clients send the document with its hash then.
-            raise BadRequest(None, "PERSISTED_QUERY_NOT_FOUND", "PersistedQueryNotFound")
+            raise PersistedQueryNotFound
         return found

@@ -1,4 +1,4 @@
-"""Answers, as they go out: a status, headers that say who may keep it, a body."""
+"""HTTP responses: JSON bodies, errors, and the headers that tell caches how long they may keep them."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -6,21 +6,28 @@ from typing import Any
 import msgspec
 from starlette.types import Receive, Scope, Send
 
+from graph.asgi.headers import Headers
 from graph.asgi.media_types import JSON
-from graph.asgi.request_ids import Headers, with_request_id
-from graph.http.lingering_close import is_unread, send_and_linger
-from graph.telemetry.requests import note_code, note_status
+from graph.http.errors import HTTPError, MethodNotAllowed
+from graph.http.lingering_close import send_and_linger
+from graph.identity.callers import AccessError, Unauthenticated
+from graph.limits.limits import OverLimit
+from graph.request_state import REQUEST_STATE, RequestState
 
 VARY = (b"vary", b"Accept, Authorization")
 NO_STORE = (b"cache-control", b"no-store")
+CHALLENGE = {"www-authenticate": 'Bearer realm="pricebook"'}
+"""Header of a 401 response (RFC 6750)."""
+
+_WEBSOCKET_POLICY_VIOLATION = 1008
 
 _encode = msgspec.json.Encoder().encode
 
 
-class Answer:
-    """An HTTP response that is ready to be sent; an ASGI application.
+class HTTPResponse:
+    """A complete HTTP response; an ASGI application. `code` is that of its first error.
 
-    `code` is that of the first error that it tells.
+    Sent to a WebSocket that is not accepted yet it refuses the connection.
     """
 
     __slots__ = ("body", "code", "headers", "status")
@@ -32,57 +39,74 @@ class Answer:
         self.code = code
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Send it."""
+        """Send the response, with the id of its request."""
+        state: RequestState = scope[REQUEST_STATE]
+        state.status = self.status
         if self.code is not None:
-            note_code(self.code)
-        note_status(scope, self.status)
-        headers = with_request_id(scope, self.headers)
+            state.add_error(self.code)
+        headers = state.with_request_id(self.headers)
         start = {"type": "http.response.start", "status": self.status, "headers": headers}
-        if is_unread(scope):
-            await send_and_linger(scope, start, self.body, receive, send)
-            return
-        await send(start)
-        await send({"type": "http.response.body", "body": self.body})
+        if scope["type"] == "websocket":
+            await self._refuse_websocket(scope, start, send)
+        elif scope["method"] == "POST" and not state.is_body_received:
+            await send_and_linger(state, start, self.body, receive, send)
+        else:
+            await send(start)
+            await send({"type": "http.response.body", "body": self.body})
 
-    def not_modified(self) -> "Answer":
-        """Return the answer to who has this one already: its headers, but for those of the body."""
-        return Answer(304, self.headers[2:], b"")
+    def not_modified(self) -> "HTTPResponse":
+        """Return the 304 response to a client that has this one: its headers without those of the body."""
+        return HTTPResponse(304, self.headers[2:], b"")
+
+    async def _refuse_websocket(self, scope: Scope, start: dict[str, Any], send: Send) -> None:
+        if "websocket.http.response" in scope.get("extensions", {}):
+            await send({**start, "type": "websocket.http.response.start"})
+            await send({"type": "websocket.http.response.body", "body": self.body})
+        else:
+            await send({"type": "websocket.close", "code": _WEBSOCKET_POLICY_VIOLATION, "reason": self.code or ""})
 
 
-def answer(body: bytes, status: int, content_type: str, kept: Headers | None = None) -> Answer:
-    """Return an answer; the headers of its body come first.
-
-    `kept` are the headers that say how it may be kept; without them it may not.
-    """
-    return Answer(
+def make_response(body: bytes, status: int, content_type: str, cache_headers: Headers | None = None) -> HTTPResponse:
+    """Return a response; the headers of its body come first. Without `cache_headers` it must not be stored."""
+    return HTTPResponse(
         status,
         [
             (b"content-type", content_type.encode("latin-1")),
             (b"content-length", str(len(body)).encode()),
             VARY,
-            *(kept or (NO_STORE,)),
+            *(cache_headers or (NO_STORE,)),
         ],
         body,
     )
 
 
-def json_response(body: Any, status: int = 200, media_type: str = JSON, kept: Headers | None = None) -> Answer:
-    """Return an answer with a JSON body."""
-    response = answer(_encode(body), status, f"{media_type}; charset=utf-8", kept)
+def json_response(
+    body: Any, status: int = 200, media_type: str = JSON, cache_headers: Headers | None = None
+) -> HTTPResponse:
+    """Return a response with a JSON body."""
+    response = make_response(_encode(body), status, f"{media_type}; charset=utf-8", cache_headers)
     if isinstance(body, dict) and body.get("errors"):
         response.code = body["errors"][0]["extensions"]["code"]
     return response
 
 
 def error_response(
-    status: int, code: str, message: str, headers: Mapping[str, str] | None = None, media_type: str = JSON
-) -> Answer:
-    """Return an answer that says why a request was not executed."""
-    response = json_response({"errors": [{"message": message, "extensions": {"code": code}}]}, status, media_type)
+    error: HTTPError | OverLimit | AccessError,
+    status: int | None = None,
+    media_type: str = JSON,
+    headers: Mapping[str, str] | None = None,
+) -> HTTPResponse:
+    """Return the response to a request that is refused. `status` is for errors that have none; by default 400."""
+    body = {"errors": [{"message": error.message, "extensions": {"code": error.code}}]}
+    response = json_response(body, error.status or status or 400, media_type)
+    if isinstance(error, Unauthenticated):
+        headers = CHALLENGE
+    elif isinstance(error, MethodNotAllowed):
+        headers = {"allow": error.allowed}
     response.headers += [(name.encode(), value.encode()) for name, value in (headers or {}).items()]
     return response
 
 
-def not_modified(kept: Headers) -> Answer:
-    """Return the answer to who has it already."""
-    return Answer(304, [VARY, *kept], b"")
+def not_modified(cache_headers: Headers) -> HTTPResponse:
+    """Return the 304 response to a client that has the response of an ETag."""
+    return HTTPResponse(304, [VARY, *cache_headers], b"")

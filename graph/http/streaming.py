@@ -21,137 +21,147 @@ from strawberry.subscriptions.protocols.graphql_transport_ws.handlers import (
 )
 from strawberry.subscriptions.protocols.graphql_transport_ws.types import ConnectionInitMessage
 
-from graph.asgi.headers import header
-from graph.asgi.media_types import EVENTS
-from graph.asgi.request_ids import with_request_id
 from graph.context import Context
 from graph.documents.document import Documents
 from graph.documents.operation_name import NO_OPERATION
-from graph.http.errors import BadRequest
+from graph.http.errors import HTTPError
 from graph.http.response import error_response
 from graph.http.trusted_documents import TrustedDocuments
 from graph.identity.callers import Caller, Unauthenticated
 from graph.limits.limits import Limits, OverLimit
 from graph.limits.rates import Rates
 from graph.limits.subscriptions import Subscriptions
-from graph.middleware.authentication import caller_of
-from graph.middleware.metrics import metered_operation
+from graph.request_state import REQUEST_STATE, RequestState, current_request
 from graph.runtime import Runtime
-from graph.telemetry.requests import note_code, note_operation, note_status
 
-MAX_REASON = 120
-"""A WebSocket says so much at its end (RFC 6455: 123 bytes)."""
+MAX_CLOSE_REASON_LENGTH = 120
+"""Number of characters of the reason in a close frame, which has room for 123 bytes (RFC 6455)."""
 
-_TIME = "pricebook.time"
+FORBIDDEN = 4403
+"""Close code of graphql-transport-ws."""
 
-MakeContext = Callable[[Request | WebSocket], Context]
+ContextFactory = Callable[[Request | WebSocket], Context]
 
 
 class _Handler(BaseGraphQLTransportWSHandler[Context, None]):
-    """Gives each operation of a connection a context of its own, for loaders are kept no longer than that."""
+    """The handler of one connection. Each operation gets a context of its own, and with it new loaders."""
 
     view: "StreamingTransport"
 
     async def handle_connection_init(self, message: ConnectionInitMessage) -> None:
-        """Begin, with the credentials of the payload: browsers cannot send headers with a WebSocket."""
+        """Authenticate by the payload, because browsers cannot send headers with a WebSocket."""
         try:
-            self.context.caller = await _caller(cast("ASGIWebSocketAdapter", self.websocket).ws, message.get("payload"))
-        except Unauthenticated as refused:
-            await self.websocket.close(4403, refused.message[:MAX_REASON])
+            self.context.caller = await _caller(self._websocket, message.get("payload"))
+        except Unauthenticated as error:
+            await self.websocket.close(FORBIDDEN, error.message[:MAX_CLOSE_REASON_LENGTH])
             return
         await super().handle_connection_init(message)
 
-    @metered_operation
     async def run_operation(self, operation: Operation[Context, None]) -> None:
-        """Run one operation."""
-        try:
-            seconds = self.view.check(operation.query, operation.variables, operation.operation_name)
-            self.view.rates.check(self.context.caller.name)
-            with self.view.subscriptions.slot(self.context.caller.name):
-                own = copy.copy(self)
-                own.context = self.context.anew()
-                async with self.view.within(seconds):
-                    await super(_Handler, own).run_operation(operation)
-        except (BadRequest, OverLimit) as bad:
-            note_code(bad.code)
-            await operation.send_initial_errors([GraphQLError(bad.message, extensions={"code": bad.code})])
+        """Run one operation, in a task of its own, and count it."""
+        scope = self._websocket.scope
+        state = cast("RequestState", scope[REQUEST_STATE]).for_operation()
+        current_request.set(state)
+        with cast("Runtime", scope["state"]["runtime"]).requests.track(state):
+            try:
+                await self._run(state, operation)
+            except (HTTPError, OverLimit) as error:
+                state.add_error(error.code)
+                await operation.send_initial_errors([GraphQLError(error.message, extensions={"code": error.code})])
+
+    async def _run(self, state: RequestState, operation: Operation[Context, None]) -> None:
+        seconds = self.view.check(state, operation.query, operation.variables, operation.operation_name)
+        caller = self.context.caller.name
+        self.view.rate_limiter.check(caller)
+        with self.view.subscriptions.slot(caller):
+            handler = copy.copy(self)
+            handler.context = self.context.for_operation()
+            async with self.view.time_limit(seconds):
+                await super(_Handler, handler).run_operation(operation)
+
+    @property
+    def _websocket(self) -> WebSocket:
+        return cast("ASGIWebSocketAdapter", self.websocket).ws
 
 
 class StreamingTransport(GraphQL[Context, None]):
-    """The ASGI application for what is followed, at the same path as everything else."""
+    """The ASGI application for event streams and WebSockets."""
 
     graphql_transport_ws_handler_class = _Handler
 
     def __init__(
         self,
         schema: strawberry.Schema,
-        make_context: MakeContext,
+        context_factory: ContextFactory,
         trusted: TrustedDocuments,
         documents: Documents,
         limits: Limits,
         subscriptions: Subscriptions,
-        rates: Rates | None,
+        rate_limiter: Rates | None,
         origins: Sequence[str],
     ) -> None:
         super().__init__(
             schema,
             graphql_ide=None,
             subscription_protocols=(GRAPHQL_TRANSPORT_WS_PROTOCOL, GRAPHQL_SSE_PROTOCOL),
-            max_subscriptions_per_connection=None,  # a caller's are limited, over all of their connections
+            max_subscriptions_per_connection=None,  # the limit is per caller, over all connections
             allowed_origins=origins,
         )
-        self._make_context = make_context
+        self._context_factory = context_factory
         self._trusted = trusted
         self._documents = documents
         self._limits = limits
         self.subscriptions = subscriptions
-        self.rates = rates or Rates(0)
+        self.rate_limiter = rate_limiter or Rates(0)
 
     async def get_context(self, request: Request | WebSocket, response: Response | WebSocket) -> Context:
         """Return the context of a request or a connection."""
-        return self._make_context(request)
+        return self._context_factory(request)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve a connection."""
+        if scope["type"] == "websocket":
+            await super().__call__(scope, receive, send)
+            return
+        state: RequestState = scope[REQUEST_STATE]
         try:
-            if is_websocket(scope):
-                await super().__call__(scope, receive, send)
-                return
-            with self.subscriptions.slot(caller_of(scope).name):
-                async with self.within(None) as time:
-                    await super().__call__({**scope, _TIME: time}, receive, _with_id(scope, send))
-        except (BadRequest, OverLimit) as bad:
-            await error_response(bad.status or 400, bad.code, bad.message)(scope, receive, send)
+            with self.subscriptions.slot(state.caller.name):
+                async with self.time_limit(None) as state.timeout:
+                    await super().__call__(scope, receive, _recorded(state, send))
+        except (HTTPError, OverLimit) as error:
+            await error_response(error)(scope, receive, send)
 
     @asynccontextmanager
-    async def within(self, seconds: float | None) -> AsyncIterator[asyncio.Timeout]:
-        """Let the body take so long at most. Raises `OverLimit` when it takes longer."""
+    async def time_limit(self, seconds: float | None) -> AsyncIterator[asyncio.Timeout]:
+        """Limit the time of the body. Raises `OverLimit` if it takes longer."""
         try:
-            async with asyncio.timeout(seconds) as time:
-                yield time
+            async with asyncio.timeout(seconds) as timeout:
+                yield timeout
         except TimeoutError as error:
-            if not time.expired():
+            if not timeout.expired():
                 raise
             raise self._limits.timeout() from error
 
     async def parse_http_body(self, request: Any) -> GraphQLRequestData | list[GraphQLRequestData]:
-        """Read a request, and refuse it where its document may not be executed."""
-        asked = await super().parse_http_body(request)
-        for each in asked if isinstance(asked, list) else [asked]:
-            seconds = self.check(each.query or "", each.variables, each.operation_name)
-            if seconds is not None:
-                time: asyncio.Timeout = request.request.scope[_TIME]
-                time.reschedule(asyncio.get_running_loop().time() + seconds)
-        return asked
+        """Parse a request, check its documents, and set the time limit of queries."""
+        parsed = await super().parse_http_body(request)
+        state = cast("RequestState", current_request.get())  # the adapter does not expose the scope
+        for data in parsed if isinstance(parsed, list) else [parsed]:
+            seconds = self.check(state, data.query or "", data.variables, data.operation_name)
+            if seconds is not None and state.timeout is not None:
+                state.timeout.reschedule(asyncio.get_running_loop().time() + seconds)
+        return parsed
 
-    def check(self, text: str, variables: Mapping[str, Any] | None, operation_name: str | None) -> float | None:
-        """Return for how many seconds a document may be executed: a query, for what is followed has no end.
+    def check(
+        self, state: RequestState, text: str, variables: Mapping[str, Any] | None, operation_name: str | None
+    ) -> float | None:
+        """Return the time limit of a query in seconds; None for other operations, which have none.
 
-        Raises `BadRequest`, `OverLimit`. What is not valid is told by who executes it.
+        Raises `HTTPError`, `OverLimit`. Validation errors are reported when the operation is executed.
         """
         document = self._documents.get(text)
         operation = document.operation(operation_name)
-        note_operation(operation.name if operation else NO_OPERATION)
+        state.operation_name = operation.name if operation else NO_OPERATION
         self._trusted.check(text)
         if document.over_limit:
             raise document.over_limit
@@ -161,33 +171,25 @@ class StreamingTransport(GraphQL[Context, None]):
         return self._limits.seconds if operation.kind is OperationType.QUERY else None
 
 
-def wants_events(scope: Scope) -> bool:
-    """Whether a client asks for server-sent events."""
-    return EVENTS in header(scope, b"accept")
+def _recorded(state: RequestState, send: Send) -> Send:
+    """Return a `send` that records the status of the response and adds the request id."""
 
-
-def is_websocket(scope: Any) -> bool:
-    """Whether a connection is a WebSocket."""
-    return bool(scope["type"] == "websocket")
-
-
-def _with_id(scope: Scope, send: Send) -> Send:
-    async def send_with_id(message: Message) -> None:
+    async def recorded(message: Message) -> None:
         if message["type"] == "http.response.start":
-            note_status(scope, message["status"])
-            message = {**message, "headers": with_request_id(scope, message["headers"])}
+            state.status = message["status"]
+            message = {**message, "headers": state.with_request_id(message["headers"])}
         await send(message)
 
-    return send_with_id
+    return recorded
 
 
 async def _caller(websocket: WebSocket, payload: object) -> Caller:
-    """Return who opened a connection: by the `Authorization` of its payload, else as the handshake had it."""
-    given = payload.get("Authorization") if isinstance(payload, dict) else None
-    runtime: Runtime = websocket.state.runtime
-    if isinstance(given, str):
-        return await runtime.authenticator.identify(given.encode("latin-1", "replace"))
-    caller = caller_of(websocket.scope)
-    if not caller.may_ask:
+    """Return the caller by the `Authorization` in the payload, or else that of the handshake."""
+    credentials = payload.get("Authorization") if isinstance(payload, dict) else None
+    if isinstance(credentials, str):
+        runtime: Runtime = websocket.scope["state"]["runtime"]
+        return await runtime.authenticator.identify(credentials.encode("latin-1", "replace"))
+    state: RequestState = websocket.scope[REQUEST_STATE]
+    if not state.caller.may_ask:
         raise Unauthenticated
-    return caller
+    return state.caller

@@ -1,94 +1,81 @@
-"""Who calls: the first thing that is asked of a request, also of one that the response cache could answer."""
+"""Authentication, and the rate limit of each caller. Nothing is answered before, not even from the response cache."""
 
 import math
 from collections.abc import Awaitable
 
-from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
-from starlette.websockets import WebSocket
 
-from graph.asgi.headers import headers_of
 from graph.documents.operation_name import NO_OPERATION
-from graph.http.errors import unauthenticated
-from graph.http.response import Answer, error_response
+from graph.http.errors import ServiceUnavailable
+from graph.http.response import HTTPResponse, error_response
 from graph.identity.callers import ANONYMOUS, Caller, Unauthenticated
 from graph.limits import rates
+from graph.limits.limits import OverLimit
 from graph.limits.rates import Rates
 from graph.middleware.trusted_proxies import TrustedProxies
+from graph.request_state import REQUEST_STATE, RequestState
 from graph.runtime import Runtime
 from storage import Unavailable, explain
-
-CALLER = "pricebook.caller"
-"""Where the caller stands in the scope of a connection."""
 
 _AUTHORIZATION = b"authorization"
 
 
 class AuthenticationMiddleware:
-    """Middleware that identifies the caller of a request, or a WebSocket, and refuses who is not who they say."""
+    """Middleware that identifies the caller of a request or WebSocket, and refuses invalid credentials."""
 
-    def __init__(self, app: ASGIApp, buckets: Rates, balancers: TrustedProxies) -> None:
+    def __init__(self, app: ASGIApp, rate_limiter: Rates, proxies: TrustedProxies) -> None:
         self._app = app
-        self._buckets = buckets
-        self._balancers = balancers
+        self._rate_limiter = rate_limiter
+        self._proxies = proxies
 
     def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
-        """Serve a request, or refuse it."""
+        """Serve a connection, or refuse it."""
         runtime: Runtime = scope["state"]["runtime"]
-        caller = runtime.authenticator.known(headers_of(scope).get(_AUTHORIZATION))
-        if self._buckets.are_counted:
-            wait = self._buckets.wait(self._counted_as(caller, scope))
+        state: RequestState = scope[REQUEST_STATE]
+        caller = runtime.authenticator.known(state.headers.get(_AUTHORIZATION))
+        if self._rate_limiter.are_counted:
+            wait = self._rate_limiter.wait(self._rate_key(caller, scope, state))
             if wait:
-                return _refuse(runtime, _too_many(wait), rates.CODE, scope, receive, send)
+                return _refuse(runtime, _too_many_requests(wait), scope, receive, send)
         if caller is None:
-            return self._identify(runtime, scope, receive, send)
-        scope[CALLER] = caller
+            return self._identify(runtime, state, scope, receive, send)
+        state.caller = caller
         return self._app(scope, receive, send)
 
-    def _counted_as(self, caller: Caller | None, scope: Scope) -> str:
-        # Who is not known yet is counted by where they come from: guessing is no faster than asking.
+    def _rate_key(self, caller: Caller | None, scope: Scope, state: RequestState) -> str:
+        # Unknown credentials count by address, so that guessing them is limited as well.
         if caller is not None and caller.name != ANONYMOUS:
             return caller.name
-        return f"{ANONYMOUS} {self._balancers.client(scope)}"
+        return f"{ANONYMOUS} {self._proxies.client_address(scope.get('client'), state)}"
 
-    async def _identify(self, runtime: Runtime, scope: Scope, receive: Receive, send: Send) -> None:
+    async def _identify(
+        self, runtime: Runtime, state: RequestState, scope: Scope, receive: Receive, send: Send
+    ) -> None:
         try:
-            scope[CALLER] = await _identified(runtime, scope)
-        except Unauthenticated as refused:
-            await _refuse(runtime, unauthenticated(refused), refused.code, scope, receive, send)
+            state.caller = await _caller(runtime, scope)
+        except Unauthenticated as error:
+            await _refuse(runtime, error_response(error), scope, receive, send)
         except Exception as error:
             known = explain(error)
             if not isinstance(known, Unavailable):
                 raise
-            answer = error_response(503, known.code, known.message)
-            await _refuse(runtime, answer, known.code, scope, receive, send)
+            await _refuse(runtime, error_response(ServiceUnavailable(known.message)), scope, receive, send)
         else:
             await self._app(scope, receive, send)
 
 
-def caller_of(scope: Scope) -> Caller:
-    """Return who sends a request, or opened a WebSocket."""
-    caller: Caller = scope[CALLER]
-    return caller
-
-
-async def _identified(runtime: Runtime, scope: Scope) -> Caller:
+async def _caller(runtime: Runtime, scope: Scope) -> Caller:
     credentials = [value for name, value in scope["headers"] if name == _AUTHORIZATION]
     if len(credentials) > 1:
-        raise Unauthenticated("A request has one Authorization header.")
+        raise Unauthenticated("The request has several Authorization headers.")
     return await runtime.authenticator.identify(credentials[0] if credentials else None)
 
 
-def _too_many(wait: float) -> Answer:
-    return error_response(429, rates.CODE, rates.MESSAGE, {"retry-after": str(math.ceil(wait))})
+def _too_many_requests(wait: float) -> HTTPResponse:
+    error = OverLimit(rates.CODE, rates.MESSAGE, status=429)
+    return error_response(error, headers={"retry-after": str(math.ceil(wait))})
 
 
-async def _refuse(runtime: Runtime, answer: Answer, code: str, scope: Scope, receive: Receive, send: Send) -> None:
-    runtime.requests.by_operation[NO_OPERATION].record(code, answer.status, 0.0)
-    if scope["type"] == "http":
-        await answer(scope, receive, send)
-    elif "websocket.http.response" in scope.get("extensions", {}):
-        denial = Response(answer.body, answer.status)
-        await WebSocket(scope, receive, send).send_denial_response(denial)
-    else:
-        await WebSocket(scope, receive, send).close(1008, "refused")
+async def _refuse(runtime: Runtime, response: HTTPResponse, scope: Scope, receive: Receive, send: Send) -> None:
+    runtime.requests.by_operation[NO_OPERATION].record(str(response.code), response.status, 0.0)
+    await response(scope, receive, send)

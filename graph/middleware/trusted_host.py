@@ -1,7 +1,7 @@
-"""A server that is open to this machine answers nobody who calls it by another name.
+"""Protects a server that grants anonymous callers more than reading against DNS rebinding.
 
-A page of any site can have its own name lead to 127.0.0.1 (DNS rebinding): its browser takes the server for that site
-then, but sends that name.
+A web page can resolve its own host name to 127.0.0.1. The browser then sends requests to this server on behalf of that
+page, but with the page's host name in `Host`.
 """
 
 from collections.abc import Awaitable
@@ -9,32 +9,31 @@ from functools import lru_cache
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from graph.asgi.headers import headers_of
+from graph.http.errors import MisdirectedRequest
 from graph.http.response import error_response
+from graph.request_state import REQUEST_STATE, RequestState
 
-NAMES = frozenset({b"localhost", b"127.0.0.1", b"[::1]"})
+LOOPBACK_HOSTS = frozenset({b"localhost", b"127.0.0.1", b"[::1]"})
 
 
 class TrustedHostMiddleware:
-    """Middleware that lets through what is addressed to this machine."""
+    """Middleware that accepts only requests whose `Host` is a name of the loopback interface."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
 
     def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         """Serve a connection, or refuse it."""
-        return (self._app if _is_own(headers_of(scope).get(b"host", b"")) else _refuse)(scope, receive, send)
+        state: RequestState = scope[REQUEST_STATE]
+        return (self._app if _is_loopback(state.headers.get(b"host", b"")) else _refuse)(scope, receive, send)
 
 
 @lru_cache(maxsize=256)
-def _is_own(host: bytes) -> bool:
+def _is_loopback(host: bytes) -> bool:
     name = host if host.endswith(b"]") else host.rpartition(b":")[0] or host
-    return name.lower() in NAMES
+    return name.lower() in LOOPBACK_HOSTS
 
 
 async def _refuse(scope: Scope, receive: Receive, send: Send) -> None:
-    if scope["type"] == "http":
-        message = "This server is open to its own machine alone. Call it as localhost or 127.0.0.1."
-        await error_response(421, "NOT_THIS_SERVER", message)(scope, receive, send)
-    else:
-        await send({"type": "websocket.close", "code": 1008, "reason": "NOT_THIS_SERVER"})
+    error = MisdirectedRequest("This server accepts only requests to localhost or 127.0.0.1. Use one of these names.")
+    await error_response(error)(scope, receive, send)

@@ -155,7 +155,7 @@ def _batch_order(context: Context, order: PublishBatchInput | OpenBatchInput) ->
 async def _payload(context: Context, batch: StoredBatch) -> BatchPayload:
     snapshot = None
     if batch.state in (BatchState.PUBLISHED, BatchState.HELD) and batch.version is not None:
-        await context.see_anew(batch.price_list)
+        await context.refresh_pointer(batch.price_list)
         snapshot = await context.loaders.view.find_version(batch.price_list, batch.version)
     refusal = batch.refusal
     return BatchPayload(

@@ -8,11 +8,11 @@ from typing import Any
 import strawberry
 from graphql import GraphQLInputObjectType, GraphQLObjectType, GraphQLSchema, Undefined, print_schema
 
+from graph.request_state import current_request
 from graph.schema.errors import mask_error
 from graph.schema.mutation import Mutation
 from graph.schema.query import Query
 from graph.schema.subscription import Subscription
-from graph.telemetry.requests import note_code
 from graph.types.scalars import CONFIG
 
 
@@ -29,7 +29,9 @@ async def _mask_errors(results: AsyncGenerator[Any, None]) -> AsyncGenerator[Any
         async for result in results:
             if result.errors:
                 result.errors = [mask_error(error) for error in result.errors]
-                note_code(str((result.errors[0].extensions or {}).get("code", "BAD_REQUEST")))
+                state = current_request.get()
+                if state is not None:
+                    state.add_error(str((result.errors[0].extensions or {}).get("code", "BAD_REQUEST")))
             yield result
 
 

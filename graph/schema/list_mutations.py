@@ -139,7 +139,7 @@ class ListMutations:
             result = await expirer.plan(input.price_list)
         else:
             result = await expirer.expire(input.price_list, by=caller)
-            await info.context.see_anew(input.price_list)
+            await info.context.refresh_pointer(input.price_list)
         return RetainPayload(
             retirements=cast("list[Retirement]", result.retirements),
             drops=cast("list[LayerDrop]", result.drops),
@@ -183,5 +183,5 @@ def _gates(gates: GatesInput | None) -> Gates:
 
 
 async def _payload(context: Context, moved: StoredPriceList) -> PriceListPayload:
-    await context.see_anew(moved.name)
+    await context.refresh_pointer(moved.name)
     return PriceListPayload(price_list=cast("PriceList", moved))

@@ -6,7 +6,7 @@ from typing import Annotated
 import strawberry
 
 from graph import cursors
-from graph.context import Answer, Info
+from graph.context import Info, MaybeAwaitable
 from graph.identity.requires import INSIDE, READING, needs, needs_anywhere
 from graph.schema.lookahead import version_of_cursors
 from graph.types.batches import Batch
@@ -35,7 +35,7 @@ class Query:
         info: Info,
         price_list: Annotated[strawberry.ID, strawberry.argument(description="The name of the price list.")],
         version: Annotated[int | None, strawberry.argument(description="The number of the version.")] = None,
-    ) -> Answer[StoredSnapshot]:
+    ) -> MaybeAwaitable[StoredSnapshot]:
         """Return a version of a price list."""
         view = info.context.loaders.view
         if version is None:
@@ -49,7 +49,7 @@ class Query:
     @needs(READING, of="name")
     def price_list(
         info: Info, name: Annotated[strawberry.ID, strawberry.argument(description="The name of the price list.")]
-    ) -> Answer[StoredPriceList]:
+    ) -> MaybeAwaitable[StoredPriceList]:
         """Return a price list."""
         view = info.context.loaders.view
         return view.known(name) or view.find(name)

@@ -6,7 +6,7 @@ import logging
 import sys
 from typing import Any
 
-from graph.asgi.request_ids import ids
+from graph.request_state import current_request
 from graph.telemetry.traces import trace_ids
 
 _ACCESS_ARGUMENTS = 5
@@ -80,8 +80,8 @@ def _head(record: logging.LogRecord) -> dict[str, str]:
 
 def _ids(record: logging.LogRecord) -> dict[str, str]:
     """Return the IDs of the request and trace that a record belongs to."""
-    current = ids()
-    request = {"request_id": current.request, "trace_id": current.trace} if current else {}
+    state = current_request.get()
+    request = {"request_id": state.request_id.decode(), "trace_id": state.trace_id} if state else {}
     return {name: value for name, value in {**request, **trace_ids()}.items() if value}
 
 

@@ -42,7 +42,7 @@ class RequestMetrics:
                 totals[operation, code, f"{status // 100}xx"] += count
         self._counts.update(totals)
         self._durations.update({(operation,): stats for operation, stats in self._requests.by_operation.items()})
-        in_flight = Counts(outcome.operation for outcome in self._requests.in_flight)
+        in_flight = Counts(state.operation_name for state in self._requests.in_flight)
         self._exported_operations |= set(in_flight) | set(self._requests.by_operation)
         for operation in self._exported_operations:
             _in_flight.labels(operation).set(in_flight[operation])

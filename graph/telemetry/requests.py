@@ -2,12 +2,9 @@
 
 from bisect import bisect_left
 from collections import Counter, defaultdict
-from contextvars import ContextVar
 from time import perf_counter
 
-from starlette.types import Scope
-
-from graph.documents.operation_name import NO_OPERATION
+from graph.request_state import RequestState
 from storage import Histogram
 
 BOUNDS = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
@@ -15,64 +12,6 @@ BOUNDS = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1,
 
 OK = "OK"
 """The code of a request without errors."""
-
-
-class Outcome:
-    """The outcome of a request, as far as it is known: its operation, its HTTP status and the code of its first error.
-
-    The status is 500 until the request sets one.
-    """
-
-    __slots__ = ("code", "operation", "status")
-
-    def __init__(self) -> None:
-        self.operation = NO_OPERATION
-        self.status = 500
-        self.code: str | None = None
-
-    @property
-    def final_code(self) -> str:
-        """The code under which the request is counted, also if it was refused without a code."""
-        if self.code is not None:
-            return self.code
-        if self.status < 400:
-            return OK
-        return "BAD_REQUEST" if self.status < 500 else "INTERNAL"
-
-
-_STATUS = "pricebook.status"
-_outcome: ContextVar[Outcome | None] = ContextVar("outcome", default=None)
-
-
-def note_operation(operation: str) -> None:
-    """Set the operation of the current request."""
-    outcome = _outcome.get()
-    if outcome is not None:
-        outcome.operation = operation
-
-
-def noted_operation() -> str:
-    """Return the operation of the current request; `NONE` if it is not known."""
-    outcome = _outcome.get()
-    return NO_OPERATION if outcome is None else outcome.operation
-
-
-def note_code(code: str) -> None:
-    """Set the error code of the current request. Only the first code counts."""
-    outcome = _outcome.get()
-    if outcome is not None and outcome.code is None:
-        outcome.code = code
-
-
-def note_status(scope: Scope, status: int) -> None:
-    """Set the HTTP status of the request of a scope."""
-    scope[_STATUS] = status
-
-
-def noted_status(scope: Scope) -> int:
-    """Return the HTTP status of the request of a scope; 500 if none was set."""
-    status: int = scope.get(_STATUS, 500)
-    return status
 
 
 class OperationStats(Histogram):
@@ -111,33 +50,39 @@ class Requests:
 
     def __init__(self) -> None:
         self.by_operation: defaultdict[str, OperationStats] = defaultdict(OperationStats)
-        self.in_flight: set[Outcome] = set()
+        self.in_flight: set[RequestState] = set()
 
-    def track(self) -> "RequestTracker":
-        """Return a context manager that counts the request handled in its body."""
-        return RequestTracker(self)
+    def track(self, state: RequestState) -> "RequestTracker":
+        """Return a context manager that counts the request handled in its body, by its state at the end."""
+        return RequestTracker(self, state)
 
 
 class RequestTracker:
     """The context manager of `Requests.track`. A generator would take twice the time."""
 
-    __slots__ = ("_outcome", "_requests", "_started", "_token")
+    __slots__ = ("_requests", "_started", "_state")
 
-    def __init__(self, requests: Requests) -> None:
+    def __init__(self, requests: Requests, state: RequestState) -> None:
         self._requests = requests
+        self._state = state
 
-    def __enter__(self) -> Outcome:
+    def __enter__(self) -> None:
         """Start tracking."""
-        outcome = self._outcome = Outcome()
-        self._token = _outcome.set(outcome)
-        self._requests.in_flight.add(outcome)
+        self._requests.in_flight.add(self._state)
         self._started = perf_counter()
-        return outcome
 
     def __exit__(self, *_: object) -> None:
         """Count the request."""
-        outcome, requests = self._outcome, self._requests
+        state, requests = self._state, self._requests
         seconds = perf_counter() - self._started
-        requests.in_flight.discard(outcome)
-        _outcome.reset(self._token)
-        requests.by_operation[outcome.operation].record(outcome.final_code, outcome.status, seconds)
+        requests.in_flight.discard(state)
+        requests.by_operation[state.operation_name].record(_code(state), state.status, seconds)
+
+
+def _code(state: RequestState) -> str:
+    """Return the code that a request is counted by. Responses of libraries have no code of their own."""
+    if state.error_code is not None:
+        return state.error_code
+    if state.status < 400:
+        return OK
+    return "BAD_REQUEST" if state.status < 500 else "INTERNAL"

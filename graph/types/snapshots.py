@@ -6,7 +6,7 @@ from typing import Annotated
 import strawberry
 
 from graph import cursors
-from graph.context import Answer, Info
+from graph.context import Info, MaybeAwaitable
 from graph.identity.requires import INSIDE, as_parent, needs
 from graph.types.batches import Batch
 from graph.types.connections import Connection
@@ -70,7 +70,7 @@ class Snapshot:
         root: Root,
         info: Info,
         sku: Annotated[strawberry.ID, strawberry.argument(description="The sku to look up.")],
-    ) -> Answer[StoredPrice]:
+    ) -> MaybeAwaitable[StoredPrice]:
         """Return the price of a sku."""
         info.context.versions[info.path] = root
         prices = info.context.loaders.prices
@@ -90,7 +90,7 @@ class Snapshot:
         skus: Annotated[
             list[strawberry.ID], strawberry.argument(description=f"The skus to look up: at most {MAX_SKUS}.")
         ],
-    ) -> Answer[list[StoredPrice | None]]:
+    ) -> MaybeAwaitable[list[StoredPrice | None]]:
         """Return the prices of several skus, in their order."""
         if len(skus) > MAX_SKUS:
             raise InvalidArgument(f"`skus` has {len(skus)} items; at most {MAX_SKUS} are allowed.", path=("skus",))

@@ -9,10 +9,12 @@ import httpx
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from graph.app import create_app
+from graph.asgi.headers import headers_by_name
 from graph.identity.callers import Caller
 from graph.identity.scopes import EVERYTHING
-from graph.middleware.authentication import CALLER
 from graph.middleware.body_limit import BodyLimitMiddleware
+from graph.middleware.request_state import RequestStateMiddleware
+from graph.request_state import REQUEST_STATE, RequestState
 from graph.runtime import Runtime
 from graph.settings import Settings
 
@@ -147,9 +149,18 @@ def http_client(app: ASGIApp) -> httpx.AsyncClient:
     limited = BodyLimitMiddleware(app, MAX_BODY_BYTES, MAX_BODY_BYTES)
 
     async def authenticated(scope: Scope, receive: Receive, send: Send) -> None:
-        await limited({**scope, CALLER: ANYBODY}, receive, send)
+        scope[REQUEST_STATE].caller = ANYBODY
+        await limited(scope, receive, send)
 
-    return httpx.AsyncClient(transport=httpx.ASGITransport(authenticated), base_url="http://localhost")
+    transport = httpx.ASGITransport(RequestStateMiddleware(authenticated))
+    return httpx.AsyncClient(transport=transport, base_url="http://localhost")
+
+
+def with_request_state(scope: Scope) -> Scope:
+    """Return a scope with the state of a request by `ANYBODY`, as middleware adds it."""
+    state = RequestState(headers_by_name(scope["headers"]))
+    state.caller = ANYBODY
+    return {**scope, REQUEST_STATE: state}
 
 
 def with_state(app: ASGIApp, state: Mapping[str, Any]) -> ASGIApp:

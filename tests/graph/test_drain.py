@@ -1,4 +1,4 @@
-"""What has no end of its own is ended with its process."""
+"""A process that drains completes its subscriptions."""
 
 import asyncio
 from collections.abc import AsyncGenerator
@@ -9,7 +9,7 @@ from graph.drain import Drain
 
 
 class Source:
-    """Yields what is put in, and notes that it was closed."""
+    """Yields the values of a queue, and records that it was closed."""
 
     def __init__(self) -> None:
         self.values: asyncio.Queue[int] = asyncio.Queue()
@@ -23,7 +23,7 @@ class Source:
             self.is_closed = True
 
 
-async def test_values_come_as_they_are_and_end_where_they_end() -> None:
+async def test_values_pass_unchanged_until_their_end() -> None:
     source = Source()
     for value in (1, 2, 0):
         source.values.put_nowait(value)
@@ -31,7 +31,7 @@ async def test_values_come_as_they_are_and_end_where_they_end() -> None:
     assert source.is_closed
 
 
-async def test_beginning_to_drain_ends_nothing_and_ending_completes_who_waits() -> None:
+async def test_draining_ends_no_subscription_before_subscriptions_are_ended() -> None:
     drain, source = Drain(), Source()
     values = drain.until_ended(source.follow())
     source.values.put_nowait(1)
@@ -45,13 +45,13 @@ async def test_beginning_to_drain_ends_nothing_and_ending_completes_who_waits() 
     assert source.is_closed
 
 
-async def test_what_begins_after_the_end_is_complete_at_once() -> None:
+async def test_a_subscription_that_starts_after_the_end_is_complete_at_once() -> None:
     drain, source = Drain(), Source()
     drain.end_subscriptions()
     assert [value async for value in drain.until_ended(source.follow())] == []
 
 
-async def test_an_error_is_told() -> None:
+async def test_an_error_propagates() -> None:
     async def failing() -> AsyncGenerator[int, None]:
         yield 1
         raise LookupError
@@ -62,7 +62,7 @@ async def test_an_error_is_told() -> None:
         await anext(values)
 
 
-async def test_who_goes_away_while_waiting_leaves_nothing_behind() -> None:
+async def test_a_cancelled_subscriber_closes_its_source() -> None:
     source = Source()
     values = Drain().until_ended(source.follow())
     waiting = asyncio.create_task(anext(values))

@@ -11,9 +11,10 @@ from pymongo.monitoring import CommandFailedEvent, CommandListener, CommandStart
 
 from graph.cache.response_cache import ResponseCache
 from graph.http.endpoint import Endpoint
-from graph.http.streaming import MakeContext
+from graph.http.streaming import ContextFactory
 from graph.identity.authenticator import Authenticator
-from graph.middleware.min_version import MinVersionMiddleware, min_versions_of
+from graph.middleware.min_version import MinVersionMiddleware
+from graph.request_state import REQUEST_STATE
 from graph.runtime import Runtime
 from graph.schema.build import build_schema
 from loaders import DEFAULT_CACHE_BYTES, PointerCache
@@ -99,6 +100,6 @@ async def counting(uri: str, database: str, round_trips: RoundTrips, cache_bytes
     await store.close()
 
 
-def in_scope(runtime: Runtime) -> MakeContext:
+def in_scope(runtime: Runtime) -> ContextFactory:
     """Return the function that makes the context of a request, as the application does."""
-    return lambda request: runtime.context(ANYBODY, min_versions_of(request.scope))
+    return lambda request: runtime.context(ANYBODY, request.scope[REQUEST_STATE].min_versions)

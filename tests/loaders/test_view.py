@@ -66,7 +66,7 @@ async def test_a_request_sees_the_pointer_that_its_mutation_moved(counted_api: A
     assert before.current_version is None
     await api.publish("retail", [row("a")])
     assert await context.loaders.view.find("retail") == before
-    await context.see_anew("retail")
+    await context.refresh_pointer("retail")
     after = await context.loaders.view.find("retail")
     assert after is not None
     assert after.current_version == 1

@@ -47,5 +47,5 @@ async def test_a_sigterm_during_the_start_drains_after_the_start() -> None:
             request = asyncio.create_task(http.get(url))
             application.may_start.set()
             assert (await request).text == "here"
-            assert application.drain.has_begun
+            assert application.drain.is_draining
             await serving

@@ -1,4 +1,4 @@
-"""Request ids: the client's own where it is plain, else one of ours; in the answer, and in what is logged meanwhile."""
+"""Request ids: the client's own if it is valid, else a generated one; in the response and in log records."""
 
 import re
 
@@ -6,56 +6,59 @@ import httpx
 import pytest
 from starlette.types import Receive, Scope, Send
 
-from graph.asgi.request_ids import Ids, RequestIdMiddleware, ids
 from graph.http.response import json_response
+from graph.middleware.request_state import RequestStateMiddleware
+from graph.request_state import RequestState, current_request
 
 TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
 
 
-class Answering:
-    """An application that notes the ids that it sees."""
+class RecordingApp:
+    """An application that records the current request of each call."""
 
     def __init__(self) -> None:
-        self.seen: list[Ids | None] = []
+        self.seen: list[RequestState | None] = []
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        self.seen.append(ids())
+        self.seen.append(current_request.get())
         await json_response({})(scope, receive, send)
 
 
-async def ask(*headers: tuple[str, str]) -> tuple[str, Ids]:
-    """The id of the answer, and those that the application saw."""
-    app = Answering()
-    async with httpx.AsyncClient(transport=httpx.ASGITransport(RequestIdMiddleware(app)), base_url="http://p") as http:
+async def send_request(*headers: tuple[str, str]) -> tuple[str, RequestState]:
+    """The id in the response, and the state that the application saw."""
+    app = RecordingApp()
+    transport = httpx.ASGITransport(RequestStateMiddleware(app))
+    async with httpx.AsyncClient(transport=transport, base_url="http://p") as http:
         response = await http.get("/", headers=list(headers))
-    [seen] = app.seen
-    assert seen is not None
-    return response.headers["x-request-id"], seen
+    [state] = app.seen
+    assert state is not None
+    return response.headers["x-request-id"], state
 
 
-async def test_a_client_may_name_its_request() -> None:
-    answered, seen = await ask(("x-request-id", "order-7.a_B"))
-    assert (answered, seen) == ("order-7.a_B", Ids("order-7.a_B", None))
+async def test_a_client_may_choose_the_id_of_its_request() -> None:
+    request_id, state = await send_request(("x-request-id", "order-7.a_B"))
+    assert request_id == state.request_id.decode() == "order-7.a_B"
+    assert state.trace_id is None
 
 
-@pytest.mark.parametrize("given", ["", "two words", "a\tb", "x" * 129, '{"a":1}'])
-async def test_a_name_that_is_not_plain_is_passed_over(given: str) -> None:
-    answered, seen = await ask(("x-request-id", given))
-    assert re.fullmatch(r"[0-9a-f]{12}-\d+", answered)
-    assert seen.request == answered
+@pytest.mark.parametrize("invalid", ["", "two words", "a\tb", "x" * 129, '{"a":1}'])
+async def test_an_invalid_id_is_replaced(invalid: str) -> None:
+    request_id, state = await send_request(("x-request-id", invalid))
+    assert re.fullmatch(r"[0-9a-f]{12}-\d+", request_id)
+    assert state.request_id.decode() == request_id
 
 
-async def test_each_request_has_another_id() -> None:
-    assert len({(await ask())[0] for _ in range(10)}) == 10
+async def test_generated_ids_are_unique() -> None:
+    assert len({(await send_request())[0] for _ in range(10)}) == 10
 
 
-async def test_the_trace_of_the_client_is_known() -> None:
-    assert (await ask(("traceparent", f"00-{TRACE}-00f067aa0ba902b7-01")))[1].trace == TRACE
-    assert (await ask(("traceparent", f"01-{TRACE}-00f067aa0ba902b7-00-more")))[1].trace == TRACE
+async def test_the_trace_id_of_the_client_is_read() -> None:
+    for trace_parent in (f"00-{TRACE}-00f067aa0ba902b7-01", f"01-{TRACE}-00f067aa0ba902b7-00-more"):
+        assert (await send_request(("traceparent", trace_parent)))[1].trace_id == TRACE
 
 
 @pytest.mark.parametrize(
-    "given",
+    "invalid",
     [
         "",
         "00",
@@ -64,9 +67,9 @@ async def test_the_trace_of_the_client_is_known() -> None:
         f"00-{TRACE.upper()}-00f067aa0ba902b7-01",
     ],
 )
-async def test_what_is_no_trace_is_passed_over(given: str) -> None:
-    assert (await ask(("traceparent", given)))[1].trace is None
+async def test_an_invalid_trace_parent_is_ignored(invalid: str) -> None:
+    assert (await send_request(("traceparent", invalid)))[1].trace_id is None
 
 
-def test_outside_of_a_request_there_is_none() -> None:
-    assert ids() is None
+def test_outside_of_a_request_there_is_no_current_request() -> None:
+    assert current_request.get() is None

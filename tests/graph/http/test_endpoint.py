@@ -1,4 +1,4 @@
-"""The endpoint keeps to the GraphQL-over-HTTP specification: methods, media types, parameters and status codes."""
+"""The endpoint follows the GraphQL-over-HTTP specification: methods, media types, parameters and status codes."""
 
 import json
 from collections.abc import AsyncIterator
@@ -23,7 +23,7 @@ BAD_VARIABLES = {"query": "query ($v: Int!) { snapshot(priceList: 1, version: $v
 
 
 def without_context(_: HTTPConnection) -> Context:
-    """What these documents ask for needs no context."""
+    """No context, for documents that need none."""
     return cast("Context", None)
 
 
@@ -42,7 +42,7 @@ async def post(http: httpx.AsyncClient, body: Any, **headers: str) -> httpx.Resp
 
 
 def code(response: httpx.Response) -> str:
-    """The code of the only error, in a body that says nothing else."""
+    """The code of the only error in a body without data."""
     assert response.headers["content-type"].endswith("; charset=utf-8")
     body = response.json()
     assert body.keys() == {"errors"}
@@ -55,13 +55,13 @@ def code(response: httpx.Response) -> str:
 # ---------------------------------------------------------------- methods
 
 
-async def test_a_query_is_answered_by_post_and_by_get(http: httpx.AsyncClient) -> None:
+async def test_queries_may_be_sent_by_post_and_by_get(http: httpx.AsyncClient) -> None:
     for response in (await post(http, {"query": QUERY}), await http.get("/", params={"query": QUERY})):
         assert response.status_code == 200
         assert response.json() == {"data": {"__typename": "Query"}}
 
 
-async def test_get_takes_variables_and_an_operation_name(http: httpx.AsyncClient) -> None:
+async def test_get_accepts_variables_and_an_operation_name(http: httpx.AsyncClient) -> None:
     document = "query a($yes: Boolean!) { __typename @include(if: $yes) } query b { other: __typename }"
     for variables, name, data in (('{"yes": true}', "a", {"__typename": "Query"}), ('{"yes": false}', "a", {})):
         parameters = {"query": document, "variables": variables, "operationName": name}
@@ -88,7 +88,7 @@ async def test_other_methods_are_not_allowed(http: httpx.AsyncClient) -> None:
 
 
 @pytest.mark.parametrize(
-    ("accept", "answered"),
+    ("accept", "expected"),
     [
         (JSON, JSON),
         (GRAPHQL_RESPONSE, GRAPHQL_RESPONSE),
@@ -104,20 +104,20 @@ async def test_other_methods_are_not_allowed(http: httpx.AsyncClient) -> None:
         (f"image/png, {GRAPHQL_RESPONSE};q=0.2", GRAPHQL_RESPONSE),
     ],
 )
-async def test_the_answer_has_the_media_type_that_the_client_prefers(
-    http: httpx.AsyncClient, accept: str, answered: str
+async def test_the_response_has_the_media_type_that_the_client_prefers(
+    http: httpx.AsyncClient, accept: str, expected: str
 ) -> None:
     response = await post(http, {"query": QUERY}, accept=accept)
-    assert (response.status_code, response.headers["content-type"]) == (200, f"{answered}; charset=utf-8")
+    assert (response.status_code, response.headers["content-type"]) == (200, f"{expected}; charset=utf-8")
 
 
-async def test_without_accept_the_answer_is_json(http: httpx.AsyncClient) -> None:
+async def test_without_an_accept_header_the_response_is_json(http: httpx.AsyncClient) -> None:
     del http.headers["accept"]
     response = await post(http, {"query": QUERY})
     assert response.headers["content-type"] == f"{JSON}; charset=utf-8"
 
 
-async def test_a_media_type_that_is_not_spoken_is_not_acceptable(http: httpx.AsyncClient) -> None:
+async def test_an_unsupported_media_type_is_not_acceptable(http: httpx.AsyncClient) -> None:
     for accept in ("text/plain", "text/html", f"{JSON};q=0", "*/*;q=0", f"{JSON};q=much"):
         response = await post(http, {"query": QUERY}, accept=accept)
         assert (response.status_code, code(response)) == (406, "NOT_ACCEPTABLE"), accept
@@ -131,7 +131,7 @@ async def test_a_body_must_be_json_in_utf_8(http: httpx.AsyncClient) -> None:
         assert (await post(http, {"query": QUERY}, content_type=media_type)).status_code == 200, media_type
 
 
-# ---------------------------------------------------------------- what is wrong with a request
+# ---------------------------------------------------------------- invalid requests
 
 
 async def test_a_body_that_is_not_json_is_a_bad_request(http: httpx.AsyncClient) -> None:
@@ -168,12 +168,12 @@ async def test_variables_of_a_get_must_be_a_json_object(http: httpx.AsyncClient)
     assert code(await http.get("/")) == "BAD_REQUEST"
 
 
-async def test_null_and_unknown_parameters_do_no_harm(http: httpx.AsyncClient) -> None:
+async def test_null_and_unknown_parameters_are_ignored(http: httpx.AsyncClient) -> None:
     body = {"query": QUERY, "variables": None, "operationName": None, "extensions": {"a": 1}, "more": True}
     assert (await post(http, body)).json() == {"data": {"__typename": "Query"}}
 
 
-async def test_a_text_that_is_not_unicode_is_a_bad_request(http: httpx.AsyncClient) -> None:
+async def test_an_unpaired_surrogate_is_a_bad_request(http: httpx.AsyncClient) -> None:
     response = await post(http, b'{"query": "{ __typename }", "variables": {"a": "\\ud800 x"}}')
     assert (response.status_code, code(response)) == (400, "BAD_REQUEST")
 
@@ -183,7 +183,7 @@ async def test_a_document_that_is_too_long_is_refused(http: httpx.AsyncClient) -
     assert (response.status_code, code(response)) == (400, "DOCUMENT_TOO_LARGE")
 
 
-async def test_a_document_of_too_many_tokens_is_refused_before_it_is_read_to_its_end(http: httpx.AsyncClient) -> None:
+async def test_a_document_with_too_many_tokens_is_not_parsed_to_its_end(http: httpx.AsyncClient) -> None:
     response = await post(http, {"query": "{" + " a" * 20_000 + " }"})
     assert code(response) == "GRAPHQL_PARSE_FAILED"
 
@@ -196,7 +196,7 @@ async def test_a_document_of_too_many_tokens_is_refused_before_it_is_read_to_its
         (BAD_VARIABLES, "BAD_REQUEST"),
     ],
 )
-async def test_a_document_that_is_not_executed_is_400_but_200_in_the_older_media_type(
+async def test_a_request_error_is_400_but_200_in_the_legacy_media_type(
     http: httpx.AsyncClient, body: dict[str, Any], expected: str
 ) -> None:
     for accept, status in ((GRAPHQL_RESPONSE, 400), (JSON, 200)):
@@ -204,14 +204,14 @@ async def test_a_document_that_is_not_executed_is_400_but_200_in_the_older_media
         assert (response.status_code, code(response)) == (status, expected)
 
 
-async def test_an_operation_that_is_left_open_is_refused(http: httpx.AsyncClient) -> None:
+async def test_an_ambiguous_or_unknown_operation_is_refused(http: httpx.AsyncClient) -> None:
     for name in (None, "c"):
         body = {"query": "query a { __typename } query b { __typename }", "operationName": name}
         response = await post(http, body, accept=GRAPHQL_RESPONSE)
         assert (response.status_code, code(response)) == (400, "OPERATION_NOT_FOUND")
 
 
-async def test_a_document_that_was_refused_once_is_refused_again(http: httpx.AsyncClient) -> None:
+async def test_an_invalid_document_is_refused_every_time(http: httpx.AsyncClient) -> None:
     first, again = [await post(http, {"query": INVALID}, accept=GRAPHQL_RESPONSE) for _ in range(2)]
     assert (first.status_code, first.json()) == (again.status_code, again.json())
     assert code(first) == "GRAPHQL_VALIDATION_FAILED"
@@ -220,7 +220,7 @@ async def test_a_document_that_was_refused_once_is_refused_again(http: httpx.Asy
 # ---------------------------------------------------------------- browsers
 
 
-async def test_a_browser_gets_the_ide_where_there_is_one() -> None:
+async def test_a_browser_gets_the_ide_if_it_is_enabled() -> None:
     async with http_client(Endpoint(build_schema(), without_context, ide=True)) as http:
         response = await http.get("/", headers={"accept": CHROME})
     assert response.status_code == 200
@@ -228,22 +228,22 @@ async def test_a_browser_gets_the_ide_where_there_is_one() -> None:
     assert "graphiql" in response.text.lower()
 
 
-async def test_a_browser_that_asks_a_query_gets_its_answer(http: httpx.AsyncClient) -> None:
+async def test_a_browser_that_sends_a_query_gets_its_result(http: httpx.AsyncClient) -> None:
     response = await http.get("/", params={"query": QUERY}, headers={"accept": CHROME})
     assert response.json() == {"data": {"__typename": "Query"}}
 
 
-# ---------------------------------------------------------------- on the whole application
+# ---------------------------------------------------------------- the whole application
 
 
-async def test_a_field_that_fails_leaves_the_status_200(api: Api) -> None:
+async def test_a_field_error_leaves_the_status_200(api: Api) -> None:
     document = '{ snapshot(priceList: "nope") { size } }'
     response = await api.http.post("/graphql", json={"query": document}, headers={"accept": GRAPHQL_RESPONSE})
     assert response.status_code == 200
     assert response.json()["data"] == {"snapshot": None}
 
 
-async def test_a_row_that_is_not_utf_8_is_an_item_error(api: Api) -> None:
+async def test_a_row_that_is_not_utf_8_is_a_row_error(api: Api) -> None:
     await api.create("retail")
     body = json.dumps(
         {
@@ -263,7 +263,7 @@ async def test_a_row_that_is_not_utf_8_is_an_item_error(api: Api) -> None:
     assert (error["index"], error["sku"], error["code"]) == (1, None, "ENCODING_INVALID")
 
 
-async def test_there_is_nothing_at_other_paths(api: Api) -> None:
+async def test_other_paths_are_not_found(api: Api) -> None:
     assert (await api.http.get("/")).status_code == 404
     assert (await api.http.post("/graphql/x", json={"query": QUERY})).status_code == 404
 
@@ -272,7 +272,7 @@ def never(_: HTTPConnection) -> NoReturn:
     raise AssertionError("A request that is not executed needs no context.")
 
 
-async def test_what_is_refused_opens_no_context() -> None:
+async def test_a_refused_request_creates_no_context() -> None:
     async with http_client(Endpoint(build_schema(), never)) as http:
         for body in (b"{", {"query": INVALID}, {}):
             assert code(await post(http, body))

@@ -1,4 +1,4 @@
-"""Who is answered while still sending comes to read the answer, and no connection is kept that has unread data."""
+"""Lingering close: a client that is still sending can read an early response, and its connection is closed."""
 
 import asyncio
 
@@ -8,36 +8,37 @@ from starlette.types import Message, Receive, Scope, Send
 from graph.http import lingering_close
 from graph.http.response import json_response
 from graph.middleware.body_limit import BodyLimitMiddleware
+from tests.graph.api import with_request_state
 
 
 def request(method: str = "POST") -> Scope:
-    return {"type": "http", "method": method, "headers": []}
+    return with_request_state({"type": "http", "method": method, "headers": []})
 
 
 class Client:
-    """A client that sends its body a piece at a time, and notes what it gets."""
+    """A client that sends its body in several messages, and records the response."""
 
-    def __init__(self, *pieces: bytes, ends: bool = True) -> None:
-        self._pieces = [*pieces]
+    def __init__(self, *chunks: bytes, ends: bool = True) -> None:
+        self._chunks = [*chunks]
         self._ends = ends
-        self.got: list[Message] = []
+        self.received: list[Message] = []
 
     async def receive(self) -> Message:
-        if not self._pieces:
+        if not self._chunks:
             await asyncio.Event().wait()
-        body = self._pieces.pop(0)
-        return {"type": "http.request", "body": body, "more_body": bool(self._pieces) or not self._ends}
+        body = self._chunks.pop(0)
+        return {"type": "http.request", "body": body, "more_body": bool(self._chunks) or not self._ends}
 
     async def send(self, message: Message) -> None:
-        self.got.append(message)
+        self.received.append(message)
 
     @property
-    def left(self) -> int:
-        return len(self._pieces)
+    def unsent(self) -> int:
+        return len(self._chunks)
 
     @property
     def is_closed(self) -> bool:
-        return (b"connection", b"close") in self.got[0]["headers"]
+        return (b"connection", b"close") in self.received[0]["headers"]
 
 
 async def refuse(scope: Scope, receive: Receive, send: Send) -> None:
@@ -50,43 +51,43 @@ async def read_then_refuse(scope: Scope, receive: Receive, send: Send) -> None:
     await refuse(scope, receive, send)
 
 
-async def test_the_rest_of_a_body_is_taken_in_after_the_answer_and_before_the_end() -> None:
+async def test_the_rest_of_a_body_is_discarded_between_the_response_and_its_end() -> None:
     client = Client(b"a", b"b", b"c")
     await refuse(request(), client.receive, client.send)
-    assert client.left == 0
+    assert client.unsent == 0
     assert client.is_closed
-    assert [message.get("more_body", False) for message in client.got[1:]] == [True, False]
+    assert [message.get("more_body", False) for message in client.received[1:]] == [True, False]
 
 
-async def test_a_connection_whose_body_was_read_is_kept() -> None:
+async def test_a_connection_whose_body_was_read_stays_open() -> None:
     client = Client(b"a", b"b")
     await BodyLimitMiddleware(read_then_refuse, 100, 100)(request(), client.receive, client.send)
     assert not client.is_closed
-    assert len(client.got) == 2
+    assert len(client.received) == 2
 
 
-async def test_a_request_without_a_body_is_not_waited_for() -> None:
+async def test_a_request_without_a_body_does_not_linger() -> None:
     client = Client()
     await refuse(request("GET"), client.receive, client.send)
     assert not client.is_closed
 
 
-async def test_who_sends_on_and_on_is_not_listened_to_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(lingering_close, "LINGER_BYTES", 10)
+async def test_lingering_stops_at_a_number_of_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lingering_close, "MAX_LINGERING_BYTES", 10)
     client = Client(*[b"abcd"] * 100)
     await refuse(request(), client.receive, client.send)
-    assert client.left == 97
+    assert client.unsent == 97
 
 
-async def test_who_says_nothing_more_is_not_waited_for_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(lingering_close, "LINGER_SECONDS", 0.01)
+async def test_lingering_stops_at_a_timeout(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lingering_close, "LINGERING_TIMEOUT_SECONDS", 0.01)
     client = Client(b"abcd", ends=False)
     await refuse(request(), client.receive, client.send)
-    assert client.got[-1] == {"type": "http.response.body", "body": b""}
+    assert client.received[-1] == {"type": "http.response.body", "body": b""}
 
 
-async def test_what_is_taken_in_after_an_answer_is_over_no_limit() -> None:
+async def test_the_body_limit_does_not_apply_while_lingering() -> None:
     client = Client(*[b"abcd"] * 10)
     await BodyLimitMiddleware(refuse, 10, 10)(request(), client.receive, client.send)
-    assert client.left == 0
-    assert client.got[0]["status"] == 401
+    assert client.unsent == 0
+    assert client.received[0]["status"] == 401

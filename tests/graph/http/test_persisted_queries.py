@@ -1,4 +1,4 @@
-"""Documents that are named instead of sent: by hash as Apollo's clients do, by id from a list that may be enforced."""
+"""Persisted queries by hash, as Apollo's clients send them, and trusted documents by id, from a list."""
 
 import hashlib
 import json
@@ -19,11 +19,10 @@ from graph.http.errors import BadRequest
 from graph.http.persisted_queries import RequestedDocuments
 from graph.http.requests import Extensions, GraphQLRequest, PersistedQuery
 from graph.http.trusted_documents import TrustedDocuments
-from graph.middleware.authentication import CALLER
 from graph.schema.build import build_schema
 from graph.settings import Settings, SettingsError
 from graph.telemetry.requests import Requests
-from tests.graph.api import ANYBODY, Api, http_client, row
+from tests.graph.api import ANYBODY, Api, http_client, row, with_request_state
 
 GRAPHQL_RESPONSE = "application/graphql-response+json"
 QUERY = "query ($yes: Boolean = true) { __typename @include(if: $yes) }"
@@ -40,7 +39,7 @@ def by_hash(text: str, version: int = 1) -> dict[str, Any]:
 
 
 def endpoint(trusted: TrustedDocuments | None = None) -> Endpoint:
-    """An endpoint for documents that need no context."""
+    """An endpoint without a context, for documents that need none."""
 
     def without_context(_: HTTPConnection) -> Context:
         return cast("Context", None)
@@ -57,14 +56,14 @@ async def http() -> AsyncIterator[httpx.AsyncClient]:
 
 @pytest.fixture
 async def trusting() -> AsyncIterator[httpx.AsyncClient]:
-    """A client of an endpoint that knows two documents, and executes any."""
+    """A client of an endpoint with two trusted documents that executes any document."""
     async with http_client(endpoint(TrustedDocuments({"main": QUERY, "change": MUTATION}))) as client:
         yield client
 
 
 @pytest.fixture
 async def strict() -> AsyncIterator[httpx.AsyncClient]:
-    """A client of an endpoint that executes one document and no other."""
+    """A client of an endpoint that executes only one document."""
     async with http_client(endpoint(TrustedDocuments({"main": QUERY}, only=True))) as client:
         yield client
 
@@ -79,7 +78,7 @@ async def get(http: httpx.AsyncClient, parameters: dict[str, Any]) -> httpx.Resp
 
 
 def code(response: httpx.Response) -> str:
-    """The code of the only error, in an answer that nobody keeps."""
+    """The code of the only error, in a response that must not be cached."""
     assert response.headers["cache-control"] == "no-store"
     [error] = response.json()["errors"]
     text: str = error["extensions"]["code"]
@@ -89,49 +88,49 @@ def code(response: httpx.Response) -> str:
 # ---------------------------------------------------------------- automatic persisted queries
 
 
-@pytest.mark.parametrize("ask", [post, get])
-async def test_a_document_is_sent_once_and_then_named_by_its_hash(http: httpx.AsyncClient, ask: Any) -> None:
-    unknown = await ask(http, by_hash(QUERY))
+@pytest.mark.parametrize("send_by", [post, get])
+async def test_a_document_is_sent_once_and_then_named_by_its_hash(http: httpx.AsyncClient, send_by: Any) -> None:
+    unknown = await send_by(http, by_hash(QUERY))
     assert (unknown.status_code, code(unknown)) == (400, "PERSISTED_QUERY_NOT_FOUND")
     assert unknown.json()["errors"][0]["message"] == "PersistedQueryNotFound"
-    assert (await ask(http, {"query": QUERY, **by_hash(QUERY)})).json() == {"data": {"__typename": "Query"}}
+    assert (await send_by(http, {"query": QUERY, **by_hash(QUERY)})).json() == {"data": {"__typename": "Query"}}
     for other in (post, get):
         assert (await other(http, by_hash(QUERY))).json() == {"data": {"__typename": "Query"}}
         assert (await other(http, {**by_hash(QUERY), "variables": {"yes": False}})).json() == {"data": {}}
 
 
-async def test_a_hash_that_is_not_known_is_told_with_200_in_the_older_media_type(http: httpx.AsyncClient) -> None:
+async def test_an_unknown_hash_is_200_in_the_legacy_media_type(http: httpx.AsyncClient) -> None:
     response = await post(http, by_hash(QUERY), "application/json")
     assert (response.status_code, code(response)) == (200, "PERSISTED_QUERY_NOT_FOUND")
 
 
-async def test_a_hash_of_another_text_is_refused(http: httpx.AsyncClient) -> None:
-    for ask in (post, get):
-        response = await ask(http, {"query": QUERY, **by_hash(OTHER)})
+async def test_a_hash_of_another_document_is_refused(http: httpx.AsyncClient) -> None:
+    for send_by in (post, get):
+        response = await send_by(http, {"query": QUERY, **by_hash(OTHER)})
         assert (response.status_code, code(response)) == (400, "PERSISTED_QUERY_HASH_MISMATCH")
     assert code(await post(http, by_hash(OTHER))) == "PERSISTED_QUERY_NOT_FOUND"
 
 
-async def test_another_version_of_the_protocol_is_not_spoken(http: httpx.AsyncClient) -> None:
+async def test_another_version_of_the_protocol_is_not_supported(http: httpx.AsyncClient) -> None:
     response = await post(http, {"query": QUERY, **by_hash(QUERY, version=2)})
     assert code(response) == "PERSISTED_QUERY_NOT_SUPPORTED"
 
 
-async def test_a_document_that_is_not_valid_is_not_kept(http: httpx.AsyncClient) -> None:
+async def test_an_invalid_document_is_not_stored(http: httpx.AsyncClient) -> None:
     assert code(await post(http, {"query": "{ nope }", **by_hash("{ nope }")})) == "GRAPHQL_VALIDATION_FAILED"
     assert code(await post(http, by_hash("{ nope }"))) == "PERSISTED_QUERY_NOT_FOUND"
 
 
-async def test_a_document_that_came_without_its_hash_is_not_kept(http: httpx.AsyncClient) -> None:
+async def test_a_document_without_its_hash_is_not_stored(http: httpx.AsyncClient) -> None:
     await post(http, {"query": QUERY})
     assert code(await post(http, by_hash(QUERY))) == "PERSISTED_QUERY_NOT_FOUND"
 
 
-async def test_an_extension_that_is_none_is_a_bad_request(http: httpx.AsyncClient) -> None:
+async def test_malformed_extensions_are_a_bad_request(http: httpx.AsyncClient) -> None:
     wrong: tuple[Any, ...] = ("x", 5, [], {"persistedQuery": 5}, {"persistedQuery": {"version": 1}})
     for extensions in wrong:
-        for ask in (post, get):
-            response = await ask(http, {"query": QUERY, "extensions": extensions})
+        for send_by in (post, get):
+            response = await send_by(http, {"query": QUERY, "extensions": extensions})
             assert (response.status_code, code(response)) == (400, "BAD_REQUEST"), extensions
 
 
@@ -141,7 +140,7 @@ async def test_a_mutation_by_its_hash_is_not_executed_by_get(http: httpx.AsyncCl
 
 
 def test_documents_are_kept_in_a_bounded_number_of_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(persisted_queries, "MAX_BYTES", 10_000)
+    monkeypatch.setattr(persisted_queries, "MAX_PERSISTED_QUERY_BYTES", 10_000)
     documents = RequestedDocuments(TrustedDocuments())
 
     def request(text: str, *, with_text: bool) -> GraphQLRequest:
@@ -150,14 +149,14 @@ def test_documents_are_kept_in_a_bounded_number_of_bytes(monkeypatch: pytest.Mon
 
     texts = [f"{n:0500}" for n in range(100)]
     for text in texts:
-        documents.keep(request(text, with_text=True))
-        assert documents.text(request(texts[0], with_text=False)) == texts[0]
-    assert documents.text(request(texts[99], with_text=False)) == texts[99]
+        documents.remember(request(text, with_text=True))
+        assert documents.find(request(texts[0], with_text=False)) == texts[0]
+    assert documents.find(request(texts[99], with_text=False)) == texts[99]
     with pytest.raises(BadRequest, match="PersistedQueryNotFound"):
-        documents.text(request(texts[1], with_text=False))
+        documents.find(request(texts[1], with_text=False))
 
 
-async def test_an_answer_to_a_hash_is_kept_like_any_other(api: Api) -> None:
+async def test_the_response_to_a_hash_is_cached_like_any_other(api: Api) -> None:
     await api.create("retail")
     await api.publish("retail", [row("a")])
     document = '{ snapshot(priceList: "retail") { version size } }'
@@ -172,22 +171,22 @@ async def test_an_answer_to_a_hash_is_kept_like_any_other(api: Api) -> None:
 # ---------------------------------------------------------------- trusted documents
 
 
-async def test_a_trusted_document_is_asked_for_by_its_id_or_its_hash(trusting: httpx.AsyncClient) -> None:
+async def test_a_trusted_document_is_found_by_its_id_or_its_hash(trusting: httpx.AsyncClient) -> None:
     for document_id in ("main", f"sha256:{sha256(QUERY)}"):
-        for ask in (post, get):
-            response = await ask(trusting, {"documentId": document_id, "variables": {"yes": True}})
+        for send_by in (post, get):
+            response = await send_by(trusting, {"documentId": document_id, "variables": {"yes": True}})
             assert response.json() == {"data": {"__typename": "Query"}}
     assert (await post(trusting, by_hash(QUERY))).json() == {"data": {"__typename": "Query"}}
 
 
-async def test_an_id_that_is_not_known_is_told(trusting: httpx.AsyncClient) -> None:
+async def test_an_unknown_id_is_a_request_error(trusting: httpx.AsyncClient) -> None:
     for document_id in ("nope", f"sha256:{sha256(OTHER)}", sha256(QUERY)):
         response = await post(trusting, {"documentId": document_id})
         assert (response.status_code, code(response)) == (400, "DOCUMENT_NOT_FOUND")
         assert (await post(trusting, {"documentId": document_id}, "application/json")).status_code == 200
 
 
-async def test_either_a_document_or_its_id_is_sent(trusting: httpx.AsyncClient) -> None:
+async def test_a_document_and_an_id_together_are_refused(trusting: httpx.AsyncClient) -> None:
     response = await post(trusting, {"query": QUERY, "documentId": "main"})
     assert (response.status_code, code(response)) == (400, "BAD_REQUEST")
 
@@ -197,24 +196,24 @@ async def test_a_mutation_by_its_id_is_not_executed_by_get(trusting: httpx.Async
     assert (response.status_code, code(response)) == (405, "METHOD_NOT_ALLOWED")
 
 
-async def test_where_no_list_is_enforced_any_document_is_executed(trusting: httpx.AsyncClient) -> None:
+async def test_without_an_enforced_list_any_document_is_executed(trusting: httpx.AsyncClient) -> None:
     assert (await post(trusting, {"query": OTHER})).json() == {"data": {"other": "Query"}}
 
 
-async def test_an_enforced_list_lets_nothing_else_through(strict: httpx.AsyncClient) -> None:
-    for asked in ({"query": OTHER}, {"query": f"{QUERY} "}, {"query": "{"}, {"query": OTHER, **by_hash(OTHER)}):
-        for ask in (post, get):
-            response = await ask(strict, asked)
-            assert (response.status_code, code(response)) == (400, "DOCUMENT_NOT_TRUSTED"), asked
+async def test_an_enforced_list_excludes_other_documents(strict: httpx.AsyncClient) -> None:
+    for body in ({"query": OTHER}, {"query": f"{QUERY} "}, {"query": "{"}, {"query": OTHER, **by_hash(OTHER)}):
+        for send_by in (post, get):
+            response = await send_by(strict, body)
+            assert (response.status_code, code(response)) == (400, "DOCUMENT_NOT_TRUSTED"), body
     assert code(await post(strict, by_hash(OTHER))) == "PERSISTED_QUERY_NOT_FOUND"
 
 
-async def test_an_enforced_list_lets_through_what_is_on_it(strict: httpx.AsyncClient) -> None:
-    for asked in ({"query": QUERY}, {"documentId": "main"}, by_hash(QUERY), {"query": QUERY, **by_hash(QUERY)}):
-        assert (await post(strict, asked)).json() == {"data": {"__typename": "Query"}}, asked
+async def test_an_enforced_list_admits_its_documents(strict: httpx.AsyncClient) -> None:
+    for body in ({"query": QUERY}, {"documentId": "main"}, by_hash(QUERY), {"query": QUERY, **by_hash(QUERY)}):
+        assert (await post(strict, body)).json() == {"data": {"__typename": "Query"}}, body
 
 
-async def test_an_enforced_list_holds_for_event_streams(strict: httpx.AsyncClient) -> None:
+async def test_an_enforced_list_applies_to_event_streams(strict: httpx.AsyncClient) -> None:
     for accept in ("text/event-stream", "text/event-stream;q=0, application/json"):
         for response in (
             await strict.post("/", json={"query": OTHER}, headers={"accept": accept}),
@@ -223,7 +222,7 @@ async def test_an_enforced_list_holds_for_event_streams(strict: httpx.AsyncClien
             assert (response.status_code, code(response)) == (400, "DOCUMENT_NOT_TRUSTED")
 
 
-async def test_an_enforced_list_holds_for_a_websocket() -> None:
+async def test_an_enforced_list_applies_to_websockets() -> None:
     sent: list[Message] = []
     texts = [
         {"type": "connection_init"},
@@ -247,11 +246,11 @@ async def test_an_enforced_list_holds_for_a_websocket() -> None:
         "query_string": b"",
         "subprotocols": ["graphql-transport-ws"],
         "state": {"runtime": SimpleNamespace(requests=Requests())},
-        CALLER: ANYBODY,
     }
     trusted = TrustedDocuments({"main": QUERY}, only=True)
     known = SimpleNamespace(caller=ANYBODY)
-    await Endpoint(build_schema(), lambda _: cast("Context", known), trusted=trusted)(scope, receive, send)
+    endpoint = Endpoint(build_schema(), lambda _: cast("Context", known), trusted=trusted)
+    await endpoint(with_request_state(scope), receive, send)
     answers = [json.loads(message["text"]) for message in sent if message["type"] == "websocket.send"]
     assert [answer["type"] for answer in answers] == ["connection_ack", "error"]
     assert answers[1]["payload"][0]["extensions"]["code"] == "DOCUMENT_NOT_TRUSTED"
@@ -262,7 +261,7 @@ async def test_an_enforced_list_holds_for_a_websocket() -> None:
 
 def read(file: Path, text: str, *, only: bool = False) -> TrustedDocuments:
     file.write_text(text)
-    return TrustedDocuments.of(Settings(trusted_documents=file, trusted_documents_only=only))
+    return TrustedDocuments.from_settings(Settings(trusted_documents=file, trusted_documents_only=only))
 
 
 def test_a_list_is_read_from_a_file(tmp_path: Path) -> None:
@@ -274,26 +273,26 @@ def test_a_list_is_read_from_a_file(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "problem"),
     [
-        ("{", "is no JSON object"),
-        ('["a"]', "is no JSON object"),
-        ('{"a": 5}', "is no JSON object"),
+        ("{", "is not a JSON object"),
+        ('["a"]', "is not a JSON object"),
+        ('{"a": 5}', "is not a JSON object"),
         (json.dumps({f"sha256:{sha256(OTHER)}": QUERY}), "is not the SHA-256 of its document"),
         (json.dumps({sha256(OTHER): QUERY}), "is not the SHA-256 of its document"),
-        (json.dumps({"md5:ab": QUERY}), "cannot be an id"),
-        (json.dumps({"": QUERY}), "cannot be an id"),
-        (json.dumps({"a b": QUERY}), "cannot be an id"),
+        (json.dumps({"md5:ab": QUERY}), "is not a valid id"),
+        (json.dumps({"": QUERY}), "is not a valid id"),
+        (json.dumps({"a b": QUERY}), "is not a valid id"),
     ],
 )
-def test_a_list_that_is_wrong_is_refused_at_start(tmp_path: Path, text: str, said: str) -> None:
-    with pytest.raises(SettingsError, match=said) as caught:
+def test_an_invalid_list_is_refused_at_start(tmp_path: Path, text: str, problem: str) -> None:
+    with pytest.raises(SettingsError, match=problem) as caught:
         read(tmp_path / "list.json", text)
     assert "PRICEBOOK_TRUSTED_DOCUMENTS: " in str(caught.value)
 
 
-def test_a_list_that_is_not_there_is_refused_at_start(tmp_path: Path) -> None:
+def test_a_missing_list_is_refused_at_start(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match="No such file"):
-        TrustedDocuments.of(Settings(trusted_documents=tmp_path / "nope.json"))
+        TrustedDocuments.from_settings(Settings(trusted_documents=tmp_path / "nope.json"))
     with pytest.raises(SettingsError, match="needs PRICEBOOK_TRUSTED_DOCUMENTS"):
-        TrustedDocuments.of(Settings(trusted_documents_only=True))
+        TrustedDocuments.from_settings(Settings(trusted_documents_only=True))

@@ -1,4 +1,4 @@
-"""A query takes so long at most, and then says so; what changes something takes as long as what it brings."""
+"""The time limit of queries."""
 
 import asyncio
 from typing import Any
@@ -10,7 +10,7 @@ from storage.layers.reader import LayerReader
 from tests.graph.api import open_settings, row, serving
 
 
-async def test_a_query_that_takes_too_long_is_given_up(
+async def test_a_query_over_the_time_limit_is_cancelled(
     store: Store, mongodb_uri: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     settings = open_settings(
@@ -18,7 +18,7 @@ async def test_a_query_that_takes_too_long_is_given_up(
     )
     find = LayerReader.find
 
-    async def slowly(*arguments: Any) -> Any:
+    async def find_slowly(*arguments: Any) -> Any:
         await asyncio.sleep(3.5)
         return await find(*arguments)
 
@@ -26,7 +26,7 @@ async def test_a_query_that_takes_too_long_is_given_up(
         await api.create("retail")
         await api.publish("retail", [row("a")])
         query = {"query": '{ snapshot(priceList: "retail") { price(sku: "a") { amount } } }'}
-        monkeypatch.setattr(LayerReader, "find", slowly)
+        monkeypatch.setattr(LayerReader, "find", find_slowly)
         answer = await api.http.post("/graphql", json=query)
         assert answer.status_code == 503
         [error] = answer.json()["errors"]

@@ -1,4 +1,4 @@
-"""Access: who may ask for what over HTTP, and what those are told who may not."""
+"""Authentication and authorization over HTTP: what each scope allows, and how everything else is refused."""
 
 import asyncio
 import secrets
@@ -31,7 +31,7 @@ LISTS = "{ priceLists { totalCount nodes { name } } }"
 
 @pytest.fixture
 async def settings(mongodb_uri: str, tmp_path: Path) -> AsyncIterator[Settings]:
-    """A server that takes tokens, and lets nobody in without; with two lists, `shop` and `secret`, of one price."""
+    """A server that requires tokens; it has two lists of one price, `shop` and `secret`."""
     settings = Settings(
         mongodb_uri=mongodb_uri,
         mongodb_database=f"test_{secrets.token_hex(6)}",
@@ -55,7 +55,7 @@ async def closed(settings: Settings) -> AsyncIterator[Api]:
 
 
 async def ask(api: Api, document: str, *scopes: str, token: str | None = None, **variables: Any) -> httpx.Response:
-    """Send a document in the name of somebody with these scopes; of nobody without any."""
+    """Send a document with a token of these scopes; without credentials if there are none."""
     headers = {"accept": GRAPHQL_RESPONSE}
     if scopes or token:
         headers["authorization"] = f"Bearer {token or SIGNER.token(*scopes)}"
@@ -64,8 +64,8 @@ async def ask(api: Api, document: str, *scopes: str, token: str | None = None, *
 
 def code(response: httpx.Response) -> str | None:
     errors = response.json().get("errors")
-    found: str | None = errors[0]["extensions"]["code"] if errors else None
-    return found
+    first: str | None = errors[0]["extensions"]["code"] if errors else None
+    return first
 
 
 async def was_used(api: Api) -> bool:
@@ -84,7 +84,7 @@ def order(price_list: str) -> dict[str, Any]:
 @pytest.mark.parametrize(
     "document", [PRICE, LISTS, "{ __typename }", "{ __schema { queryType { name } } }", ROLLBACK, "{"]
 )
-async def test_without_credentials_nothing_is_told_not_even_the_schema(closed: Api, document: str) -> None:
+async def test_without_credentials_nothing_is_answered_not_even_introspection(closed: Api, document: str) -> None:
     response = await ask(closed, document, l="shop")
     assert (response.status_code, code(response)) == (401, "UNAUTHENTICATED")
     assert response.headers["www-authenticate"].startswith("Bearer")
@@ -94,7 +94,7 @@ async def test_without_credentials_nothing_is_told_not_even_the_schema(closed: A
 @pytest.mark.parametrize(
     "header", ["Bearer", "Bearer ", "Bearer x", "Basic YTpi", "x", "Bearer pbk_a_b", "Bearer " + "x" * 9000]
 )
-async def test_credentials_that_are_none_are_refused_before_anything_is_read(closed: Api, header: str) -> None:
+async def test_invalid_credentials_are_refused_before_the_body_is_read(closed: Api, header: str) -> None:
     response = await closed.http.post("/graphql", content=b"{not json", headers={"authorization": header})
     assert (response.status_code, code(response)) == (401, "UNAUTHENTICATED")
 
@@ -105,29 +105,29 @@ async def test_two_authorization_headers_are_refused(closed: Api) -> None:
     assert response.status_code == 401
 
 
-async def test_a_scope_for_a_list_lets_it_be_read_and_no_other(closed: Api) -> None:
+async def test_a_scope_for_a_list_allows_reading_only_that_list(closed: Api) -> None:
     response = await ask(closed, PRICE, "prices:read:shop", l="shop")
     assert response.json()["data"]["snapshot"]["price"] == {"amount": "1.00"}
     refused = await ask(closed, PRICE, "prices:read:shop", l="secret")
     assert (refused.status_code, code(refused)) == (403, "FORBIDDEN")
 
 
-async def test_a_refusal_is_the_same_for_what_there_is_and_what_there_is_not(closed: Api) -> None:
-    there, missing = [await ask(closed, PRICE, "prices:read:shop", l=name) for name in ("secret", "missing")]
-    assert there.json() == missing.json()
+async def test_a_refusal_does_not_reveal_whether_something_exists(closed: Api) -> None:
+    existing, missing = [await ask(closed, PRICE, "prices:read:shop", l=name) for name in ("secret", "missing")]
+    assert existing.json() == missing.json()
     batch = "query ($id: ID!) { batch(id: $id) { id } }"
     published = await ask(closed, PUBLISH, "admin", i=order("secret"))
     batch_id = published.json()["data"]["publishBatch"]["batch"]["id"]
-    of_another = await ask(closed, batch, "batches:write:shop", id=batch_id)
-    of_nobody = await ask(closed, batch, "batches:write:shop", id="0" * len(batch_id))
-    assert of_another.json() == of_nobody.json() == {"data": {"batch": None}}
+    of_another_list = await ask(closed, batch, "batches:write:shop", id=batch_id)
+    unknown = await ask(closed, batch, "batches:write:shop", id="0" * len(batch_id))
+    assert of_another_list.json() == unknown.json() == {"data": {"batch": None}}
     commit = "mutation ($id: ID!) { commitBatch(input: {batch: $id, parts: 1, size: 1}) { userErrors { code } } }"
     answers = [await ask(closed, commit, "batches:write:shop", id=each) for each in (batch_id, "0" * len(batch_id))]
     assert answers[0].json() == answers[1].json()
     assert answers[0].json()["data"]["commitBatch"]["userErrors"] == [{"code": "BATCH_NOT_FOUND"}]
 
 
-async def test_of_all_lists_and_batches_those_within_reach_are_shown_and_counted(closed: Api) -> None:
+async def test_lists_and_batches_out_of_scope_are_neither_shown_nor_counted(closed: Api) -> None:
     everything = (await ask(closed, LISTS, "prices:read")).json()["data"]["priceLists"]
     assert everything == {"totalCount": 2, "nodes": [{"name": "secret"}, {"name": "shop"}]}
     some = (await ask(closed, LISTS, "prices:read:sh*")).json()["data"]["priceLists"]
@@ -144,7 +144,7 @@ async def test_of_all_lists_and_batches_those_within_reach_are_shown_and_counted
 @pytest.mark.parametrize(
     ("document", "scope"), [(PUBLISH, "batches:write"), (ROLLBACK, "snapshots:operate"), (CREATE, "admin")]
 )
-async def test_what_changes_something_needs_its_scope_for_that_list(closed: Api, document: str, scope: str) -> None:
+async def test_a_mutation_needs_its_scope_for_the_list(closed: Api, document: str, scope: str) -> None:
     variables = {"i": order("shop"), "n": "shop"}
     given: dict[str, Any] = {name: value for name, value in variables.items() if f"${name}" in document}
     for other in {"prices:read", "batches:write", "snapshots:operate", f"{scope}:secret"} - {scope}:
@@ -153,7 +153,7 @@ async def test_what_changes_something_needs_its_scope_for_that_list(closed: Api,
     assert (await ask(closed, document, f"{scope}:shop", **given)).status_code == 200
 
 
-async def test_what_is_for_those_who_work_on_a_list_is_hidden_from_readers(closed: Api) -> None:
+async def test_operational_fields_need_more_than_read_access(closed: Api) -> None:
     for field in ("pin { by }", "gates { minSize }", "retention { versions }", "events { totalCount }"):
         document = f'{{ priceList(name: "shop") {{ name {field} }} }}'
         assert code(await ask(closed, document, "prices:read")) == "FORBIDDEN", field
@@ -168,7 +168,7 @@ async def test_events_name_the_caller(closed: Api) -> None:
     assert events["data"]["priceList"]["events"]["nodes"] == [{"by": "supplier-7"}]
 
 
-async def test_an_answer_that_is_partly_refused_is_still_an_answer(closed: Api) -> None:
+async def test_a_partly_refused_response_keeps_its_data(closed: Api) -> None:
     document = '{ a: snapshot(priceList: "shop") { version } b: snapshot(priceList: "secret") { version } }'
     response = await ask(closed, document, "prices:read:shop")
     assert response.status_code == 200
@@ -176,14 +176,14 @@ async def test_an_answer_that_is_partly_refused_is_still_an_answer(closed: Api) 
     assert response.json()["errors"][0]["path"] == ["b"]
 
 
-async def test_by_the_legacy_media_type_a_refusal_of_fields_is_told_with_200(closed: Api) -> None:
+async def test_in_the_legacy_media_type_a_refused_field_is_200(closed: Api) -> None:
     headers = {"authorization": f"Bearer {SIGNER.token('prices:read:shop')}"}
     body = {"query": PRICE, "variables": {"l": "secret"}}
     response = await closed.http.post("/graphql", json=body, headers=headers)
     assert (response.status_code, code(response)) == (200, "FORBIDDEN")
 
 
-async def test_cached_answers_are_for_those_alone_who_may_see_the_same(closed: Api) -> None:
+async def test_cached_responses_are_shared_only_between_callers_with_the_same_access(closed: Api) -> None:
     first = await ask(closed, PRICE, "prices:read:shop", l="shop")
     again = await ask(closed, PRICE, token=SIGNER.token("prices:read:shop", sub="bob"), l="shop")
     assert first.headers["etag"] == again.headers["etag"]
@@ -197,7 +197,7 @@ async def test_cached_answers_are_for_those_alone_who_may_see_the_same(closed: A
     assert wider.headers["etag"] != first.headers["etag"]
 
 
-async def test_what_everyone_may_read_is_public(settings: Settings) -> None:
+async def test_responses_that_anyone_may_read_are_public(settings: Settings) -> None:
     async with serving(replace(settings, anonymous="prices:read:shop")) as api:
         response = await ask(api, PRICE, l="shop")
         assert response.headers["cache-control"].startswith("public")
@@ -206,33 +206,31 @@ async def test_what_everyone_may_read_is_public(settings: Settings) -> None:
         assert code(await ask(api, PUBLISH, i=order("shop"))) == "UNAUTHENTICATED"
 
 
-async def test_an_api_key_is_as_good_as_a_token_until_it_is_revoked(
-    closed: Api, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_an_api_key_works_like_a_token_until_it_is_revoked(closed: Api, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(authenticator, "KEY_SECONDS", 0.05)
     made, key = await closed.runtime.store.api_keys.create("till-3", ["prices:read:shop"], "ops")
     assert (await ask(closed, PRICE, token=key, l="shop")).status_code == 200
     assert code(await ask(closed, PRICE, token=key, l="secret")) == "FORBIDDEN"
-    await until(lambda: was_used(closed), "noted that the key was used")
+    await until(lambda: was_used(closed), "recorded as used")
     await closed.runtime.store.api_keys.revoke(made.id)
     await until(lambda: is_refused(closed, key), "refused")
 
 
 async def test_a_key_is_looked_up_once_for_many_requests(closed: Api, monkeypatch: pytest.MonkeyPatch) -> None:
     _, key = await closed.runtime.store.api_keys.create("till-3", ["prices:read"], "ops")
-    asked, find = [], closed.runtime.store.api_keys.find
+    lookups, find = [], closed.runtime.store.api_keys.find
 
     async def counted(text: str) -> Any:
-        asked.append(text)
+        lookups.append(text)
         return await find(text)
 
     monkeypatch.setattr(closed.runtime.store.api_keys, "find", counted)
     answers = await asyncio.gather(*(ask(closed, PRICE, token=key, l="shop") for _ in range(20)))
     assert [answer.status_code for answer in answers] == [200] * 20
-    assert len(asked) == 1
+    assert len(lookups) == 1
 
 
-async def test_who_calls_too_often_is_told_when_to_come_again(settings: Settings) -> None:
+async def test_a_caller_over_the_rate_limit_is_told_when_to_retry(settings: Settings) -> None:
     async with serving(replace(settings, max_rate=1)) as api:
         token = SIGNER.token("prices:read")
         answers = [await ask(api, PRICE, token=token, l="shop") for _ in range(10)]
@@ -242,7 +240,7 @@ async def test_who_calls_too_often_is_told_when_to_come_again(settings: Settings
     assert int(refused.headers["retry-after"]) >= 1
 
 
-async def test_who_may_do_more_than_read_without_credentials_is_on_this_machine(settings: Settings) -> None:
+async def test_anonymous_callers_with_more_than_read_access_must_use_a_loopback_name(settings: Settings) -> None:
     async with serving(replace(settings, anonymous="admin")) as api:
         for host, status in (("localhost", 200), ("evil.example", 421)):
             headers = {"host": host, "accept": GRAPHQL_RESPONSE}
@@ -253,7 +251,7 @@ async def test_who_may_do_more_than_read_without_credentials_is_on_this_machine(
         assert answer.status_code == 200
 
 
-async def test_credentials_do_not_appear_in_what_is_said_or_logged(
+async def test_credentials_appear_neither_in_responses_nor_in_logs(
     closed: Api, caplog: pytest.LogCaptureFixture
 ) -> None:
     token = SIGNER.token("admin", exp=1)
@@ -261,22 +259,22 @@ async def test_credentials_do_not_appear_in_what_is_said_or_logged(
     assert token not in response.text + caplog.text + repr(response.headers)
 
 
-async def test_other_sites_may_not_call_unless_they_are_named(settings: Settings) -> None:
-    asking = {
+async def test_only_configured_origins_may_call_cross_origin(settings: Settings) -> None:
+    preflight = {
         "origin": "https://shop.example",
         "access-control-request-method": "POST",
         "access-control-request-headers": "authorization",
     }
     async with serving(settings) as api:
-        assert "access-control-allow-origin" not in (await api.http.options("/graphql", headers=asking)).headers
+        assert "access-control-allow-origin" not in (await api.http.options("/graphql", headers=preflight)).headers
     async with serving(replace(settings, cors_origins="https://shop.example")) as api:
-        allowed = await api.http.options("/graphql", headers=asking)
+        allowed = await api.http.options("/graphql", headers=preflight)
         assert allowed.headers["access-control-allow-origin"] == "https://shop.example"
-        other = await api.http.options("/graphql", headers={**asking, "origin": "https://evil.example"})
+        other = await api.http.options("/graphql", headers={**preflight, "origin": "https://evil.example"})
         assert "access-control-allow-origin" not in other.headers
 
 
-async def test_an_editor_is_for_browsers_where_it_is_wanted(settings: Settings) -> None:
+async def test_browsers_get_the_ide_if_it_is_enabled(settings: Settings) -> None:
     page = {"accept": "text/html"}
     async with serving(settings) as api:
         assert (await api.http.get("/graphql", headers=page)).status_code == 401

@@ -1,4 +1,4 @@
-"""The body limit: what is over it is refused before it is read, or as soon as it is over."""
+"""The body limit: a body over it is refused before it is read, or as soon as it is over."""
 
 from collections.abc import AsyncIterator
 
@@ -17,13 +17,13 @@ LIMIT = 1000
 
 
 async def echo(scope: Scope, receive: Receive, send: Send) -> None:
-    """Answer with the length of the body."""
+    """Respond with the length of the body."""
     body = await Request(scope, receive).body()
     await PlainTextResponse(str(len(body)))(scope, receive, send)
 
 
 class Body:
-    """A body in chunks of 100 bytes that counts how much of it was read. It ends after `size` bytes, or never."""
+    """A body in chunks of 100 bytes, which counts the bytes that were read. It ends after `size` bytes, or never."""
 
     def __init__(self, size: int | None = None) -> None:
         self.size = size
@@ -36,14 +36,14 @@ class Body:
 
 
 @pytest.fixture(autouse=True)
-def _not_lingering(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What is taken in after an answer is not looked at here."""
-    monkeypatch.setattr(lingering_close, "LINGER_BYTES", 0)
+def _no_lingering(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Make responses not receive the rest of a body, so that tests can measure what was read before."""
+    monkeypatch.setattr(lingering_close, "MAX_LINGERING_BYTES", 0)
 
 
 @pytest.fixture
 async def http() -> AsyncIterator[httpx.AsyncClient]:
-    """A client of a limited application."""
+    """A client of an application with a body limit."""
     async with http_client(BodyLimitMiddleware(echo, LIMIT, 10 * LIMIT)) as client:
         yield client
 
@@ -55,31 +55,33 @@ def check_refused(response: httpx.Response) -> None:
     assert str(LIMIT) in error["message"]
 
 
-async def test_a_body_within_the_limit_passes_whole(http: httpx.AsyncClient) -> None:
+async def test_a_body_within_the_limit_is_passed_on(http: httpx.AsyncClient) -> None:
     for size in (0, 1, LIMIT):
         assert (await http.post("/", content=b"x" * size)).text == str(size)
     assert (await http.post("/", content=Body(LIMIT))).text == str(LIMIT)
 
 
-async def test_a_length_over_the_limit_is_refused_before_anything_is_read(http: httpx.AsyncClient) -> None:
+async def test_a_content_length_over_the_limit_is_refused_before_reading(http: httpx.AsyncClient) -> None:
     body = Body(LIMIT + 100)
     check_refused(await http.post("/", content=body, headers={"content-length": str(LIMIT + 1)}))
     assert body.read == 0
 
 
-async def test_a_body_without_a_length_is_refused_once_it_is_over(http: httpx.AsyncClient) -> None:
+async def test_a_body_without_a_content_length_is_refused_once_it_is_over_the_limit(
+    http: httpx.AsyncClient,
+) -> None:
     body = Body()
     check_refused(await http.post("/", content=body))
     assert body.read == LIMIT + 100
 
 
-async def test_a_length_that_lies_does_not_help(http: httpx.AsyncClient) -> None:
+async def test_a_false_content_length_does_not_evade_the_limit(http: httpx.AsyncClient) -> None:
     body = Body()
     check_refused(await http.post("/", content=body, headers={"content-length": "10"}))
     assert body.read == LIMIT + 100
 
 
-async def test_the_application_keeps_to_its_setting(store: Store, mongodb_uri: str) -> None:
+async def test_the_application_applies_its_setting(store: Store, mongodb_uri: str) -> None:
     settings = open_settings(mongodb_uri=mongodb_uri, mongodb_database=store.db.name, max_body_bytes=LIMIT)
     async with serving(settings) as api:
         check_refused(await api.http.post("/graphql", content=b"x" * (LIMIT + 1)))

@@ -1,4 +1,4 @@
-"""`Pricebook-Min-Version`: read strictly, for every way in; what cannot be read is told before anything is done."""
+"""`Pricebook-Min-Version`: parsed strictly for every transport, and refused before anything is executed."""
 
 import asyncio
 from typing import Any
@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from graph.http.errors import BadRequest
+from graph.http.errors import MinVersionInvalid
 from graph.middleware.min_version import parse
 from loaders import MinVersions
 from tests.graph.api import Api, row
@@ -17,7 +17,7 @@ VERSION = '{ snapshot(priceList: "retail") { version price(sku: "a") { amount } 
 
 
 @pytest.mark.parametrize(
-    ("text", "wanted"),
+    ("text", "expected"),
     [
         ("7", MinVersions(7)),
         (" 7 ", MinVersions(7)),
@@ -27,8 +27,8 @@ VERSION = '{ snapshot(priceList: "retail") { version price(sku: "a") { amount } 
         ("shop = 7 ,  e.c-b_2=31", MinVersions(by_list={"shop": 7, "e.c-b_2": 31})),
     ],
 )
-def test_it_names_a_version_or_one_for_each_of_some_lists(text: str, wanted: MinVersions) -> None:
-    assert parse(text) == wanted
+def test_a_header_is_a_version_or_one_for_each_list(text: str, expected: MinVersions) -> None:
+    assert parse(text) == expected
 
 
 @pytest.mark.parametrize(
@@ -51,20 +51,20 @@ def test_it_names_a_version_or_one_for_each_of_some_lists(text: str, wanted: Min
         "shop=7\x1f",
     ],
 )
-def test_anything_else_is_refused(text: str) -> None:
-    with pytest.raises(BadRequest) as refused:
+def test_any_other_header_is_refused(text: str) -> None:
+    with pytest.raises(MinVersionInvalid) as refused:
         parse(text)
     assert (refused.value.status, refused.value.code) == (400, "MIN_VERSION_INVALID")
 
 
 @given(st.text())
-def test_no_text_is_read_otherwise(text: str) -> None:
+def test_any_text_is_parsed_or_refused(text: str) -> None:
     try:
-        wanted = parse(text)
-    except BadRequest:
+        versions = parse(text)
+    except MinVersionInvalid:
         return
-    assert wanted.default >= 0
-    assert all(version >= 0 for version in wanted.by_list.values())
+    assert versions.default >= 0
+    assert all(version >= 0 for version in versions.by_list.values())
 
 
 def test_only_lists_that_are_named_have_to_have_come_so_far() -> None:
@@ -72,15 +72,15 @@ def test_only_lists_that_are_named_have_to_have_come_so_far() -> None:
     assert [MinVersions(5).minimum(name) for name in ("shop", "ecb")] == [5, 5]
 
 
-async def asked(api: Api, wanted: str, document: str = VERSION) -> dict[str, Any]:
-    """The answer to a request with the header."""
-    response = await api.http.post("/graphql", json={"query": document}, headers={"Pricebook-Min-Version": wanted})
+async def ask(api: Api, min_version: str, document: str = VERSION) -> dict[str, Any]:
+    """The JSON of the response to a request with the header."""
+    response = await api.http.post("/graphql", json={"query": document}, headers={"Pricebook-Min-Version": min_version})
     answer: dict[str, Any] = response.json()
     return answer
 
 
 @pytest.mark.parametrize("accept", ["application/json", "text/event-stream"])
-async def test_a_header_that_cannot_be_read_is_answered_400(api: Api, accept: str) -> None:
+async def test_a_malformed_header_is_a_bad_request(api: Api, accept: str) -> None:
     response = await api.http.post(
         "/graphql", json={"query": VERSION}, headers={"Pricebook-Min-Version": "x", "Accept": accept}
     )
@@ -88,20 +88,20 @@ async def test_a_header_that_cannot_be_read_is_answered_400(api: Api, accept: st
     assert response.json()["errors"][0]["extensions"] == {"code": "MIN_VERSION_INVALID"}
 
 
-async def test_headers_that_come_twice_are_one(api: Api) -> None:
+async def test_repeated_headers_are_joined(api: Api) -> None:
     headers = [("Pricebook-Min-Version", "a=0"), ("Pricebook-Min-Version", "b=0"), ("Content-Type", "application/json")]
     assert (await api.http.post("/graphql", content=b'{"query": "{ __typename }"}', headers=headers)).is_success
     headers[1] = ("Pricebook-Min-Version", "a=1")
     assert (await api.http.post("/graphql", content=b'{"query": "{ __typename }"}', headers=headers)).status_code == 400
 
 
-async def test_a_request_waits_until_the_version_was_published(api: Api) -> None:
+async def test_a_request_waits_until_the_version_is_published(api: Api) -> None:
     await api.create("retail")
     await api.publish("retail", [row("a", "1.00")])
-    waiting = asyncio.create_task(asked(api, "2"))
-    named = asyncio.create_task(asked(api, "retail=2"))
-    assert (await asked(api, "1"))["data"]["snapshot"]["version"] == 1
-    assert (await asked(api, "other=2"))["data"]["snapshot"]["version"] == 1
+    waiting = asyncio.create_task(ask(api, "2"))
+    named = asyncio.create_task(ask(api, "retail=2"))
+    assert (await ask(api, "1"))["data"]["snapshot"]["version"] == 1
+    assert (await ask(api, "other=2"))["data"]["snapshot"]["version"] == 1
     assert not waiting.done()
     assert not named.done()
     await replace(api.runtime.store, "retail", {"a": "2.00"})  # as another process would
@@ -109,45 +109,45 @@ async def test_a_request_waits_until_the_version_was_published(api: Api) -> None
         assert answer == {"data": {"snapshot": {"version": 2, "price": {"amount": "2.00"}}}}
 
 
-async def test_a_version_that_is_not_published_in_time_is_told_with_what_was_seen(
+async def test_a_version_that_is_not_published_in_time_is_an_error_that_names_the_latest_version(
     api: Api, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("loaders.pointer_cache.MIN_VERSION_TIMEOUT_SECONDS", 0.0)
     await api.create("retail", "empty")
     await api.publish("retail", [row("a")])
-    answer = await asked(api, "2")
+    answer = await ask(api, "2")
     [error] = answer["errors"]
     assert answer["data"] == {"snapshot": None}
     assert error["extensions"] == {"code": "VERSION_NOT_REACHED"}
     assert "Version 2 of 'retail'" in error["message"]
     assert "version 1 is the latest" in error["message"]
-    [error] = (await asked(api, "1", '{ priceList(name: "empty") { name } }'))["errors"]
+    [error] = (await ask(api, "1", '{ priceList(name: "empty") { name } }'))["errors"]
     assert "no version yet" in error["message"]
 
 
-async def test_after_a_rollback_the_version_counts_as_seen(api: Api) -> None:
+async def test_a_version_that_was_rolled_back_counts_as_published(api: Api) -> None:
     await api.create("retail")
     for amount in ("1.00", "2.00"):
         await api.publish("retail", [row("a", amount)])
     moved = await api.runtime.store.pointer_moves.rollback("retail", 1, by="ops", reason="x")
     await api.runtime.pointers.switch_to(moved)
-    assert (await asked(api, "2"))["data"]["snapshot"]["version"] == 1
+    assert (await ask(api, "2"))["data"]["snapshot"]["version"] == 1
 
 
-async def test_a_version_that_is_asked_for_by_its_number_is_not_waited_for(api: Api) -> None:
+async def test_a_numbered_version_is_not_waited_for(api: Api) -> None:
     await api.create("retail")
     await api.publish("retail", [row("a")])
     document = '{ snapshot(priceList: "retail", version: 1) { version } none: priceList(name: "nope") { name } }'
-    assert (await asked(api, "retail=9", document))["data"] == {"snapshot": {"version": 1}, "none": None}
+    assert (await ask(api, "retail=9", document))["data"] == {"snapshot": {"version": 1}, "none": None}
 
 
-async def test_while_nobody_pushes_the_pointer_it_is_looked_at(api: Api) -> None:
+async def test_without_a_change_stream_the_pointer_is_polled(api: Api) -> None:
     await api.create("retail")
     await api.publish("retail", [row("a", "1.00")])
     await api.runtime.pointers._watcher.stop()
     assert not api.runtime.pointers.alive
-    waiting = asyncio.create_task(asked(api, "2"))
-    assert (await asked(api, "1"))["data"]["snapshot"]["version"] == 1
+    waiting = asyncio.create_task(ask(api, "2"))
+    assert (await ask(api, "1"))["data"]["snapshot"]["version"] == 1
     assert not waiting.done()
     await replace(api.runtime.store, "retail", {"a": "2.00"})
     assert (await waiting)["data"]["snapshot"]["version"] == 2

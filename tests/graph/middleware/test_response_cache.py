@@ -1,4 +1,4 @@
-"""Answers that can be cached: what is said of each, who gets which, and that none outlives its version."""
+"""Cacheable responses: their headers, who shares them, and that none outlives its version."""
 
 import json
 from collections.abc import AsyncIterator
@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from graph.execution import Executable
-from graph.middleware.response_cache import MAX_REQUEST
+from graph.middleware.response_cache import MAX_REQUEST_BYTES
 from tests.graph.api import PUBLISH, ROLLBACK, Api, open_settings, row, serving
 from tests.waiting import until
 
@@ -40,19 +40,19 @@ async def get(api: Api, document: str, **headers: str) -> httpx.Response:
     )
 
 
-def kept(api: Api) -> tuple[int, int]:
-    """How many answers are kept, and how many requests were answered with one."""
+def cache_use(api: Api) -> tuple[int, int]:
+    """The number of cached responses, and of requests that were answered with one."""
     return len(api.runtime.responses), api.runtime.responses.hits
 
 
 async def never(*_: object) -> NoReturn:
-    raise AssertionError("This is not to be executed.")
+    raise AssertionError("Unexpected execution.")
 
 
-# ---------------------------------------------------------------- what is said to caches
+# ---------------------------------------------------------------- Cache-Control
 
 
-async def test_an_answer_of_the_current_version_may_be_kept_and_is_asked_about_again(shop: Api) -> None:
+async def test_a_response_of_the_current_version_is_revalidated(shop: Api) -> None:
     for response in (await post(shop, CURRENT), await get(shop, CURRENT)):
         assert response.headers["cache-control"] == REVALIDATED
         assert response.headers["etag"].startswith('"')
@@ -60,7 +60,7 @@ async def test_an_answer_of_the_current_version_may_be_kept_and_is_asked_about_a
         assert response.json()["data"]["snapshot"] == {"version": 1, "price": {"amount": "1.00"}}
 
 
-async def test_an_answer_of_a_version_that_is_named_never_changes(shop: Api) -> None:
+async def test_a_response_of_a_numbered_version_is_immutable(shop: Api) -> None:
     assert (await post(shop, NUMBERED, {"v": 1})).headers["cache-control"] == IMMUTABLE
     literal = '{ snapshot(priceList: "retail", version: 1) { size } }'
     assert (await post(shop, literal)).headers["cache-control"] == IMMUTABLE
@@ -70,7 +70,7 @@ async def test_an_answer_of_a_version_that_is_named_never_changes(shop: Api) -> 
     assert (await post(shop, both)).headers["cache-control"] == REVALIDATED
 
 
-async def test_a_page_by_a_cursor_never_changes(shop: Api) -> None:
+async def test_a_page_after_a_cursor_is_immutable(shop: Api) -> None:
     document = """query ($c: String) { snapshot(priceList: "retail") {
       prices(first: 1, after: $c) { nodes { sku } pageInfo { endCursor } } } }"""
     first = await post(shop, document)
@@ -99,15 +99,15 @@ async def test_a_page_by_a_cursor_never_changes(shop: Api) -> None:
         'mutation { createPriceList(input: {name: "other"}) { userErrors { code } } }',
     ],
 )
-async def test_everything_else_is_kept_by_nobody(shop: Api, document: str) -> None:
+async def test_other_responses_are_not_stored(shop: Api, document: str) -> None:
     for _ in range(2):
         response = await post(shop, document)
         assert response.headers["cache-control"] == "no-store"
         assert "etag" not in response.headers
-    assert kept(shop) == (0, 0)
+    assert cache_use(shop) == (0, 0)
 
 
-async def test_what_is_refused_is_kept_by_nobody(shop: Api) -> None:
+async def test_refusals_are_not_stored(shop: Api) -> None:
     for response in (
         await shop.http.get("/graphql"),
         await shop.http.put("/graphql"),
@@ -119,9 +119,12 @@ async def test_what_is_refused_is_kept_by_nobody(shop: Api) -> None:
         assert response.headers["cache-control"] == "no-store"
 
 
-async def test_seconds_may_be_given_to_caches(mongodb_uri: str, shop: Api) -> None:
+async def test_max_age_and_stale_while_revalidate_are_settings(mongodb_uri: str, shop: Api) -> None:
     database = shop.runtime.store.db.name
-    for seconds, said in (((5, 0), "max-age=5, must-revalidate"), ((5, 60), "max-age=5, stale-while-revalidate=60")):
+    for seconds, header in (
+        ((5, 0), "max-age=5, must-revalidate"),
+        ((5, 60), "max-age=5, stale-while-revalidate=60"),
+    ):
         settings = open_settings(
             mongodb_uri=mongodb_uri,
             mongodb_database=database,
@@ -129,52 +132,52 @@ async def test_seconds_may_be_given_to_caches(mongodb_uri: str, shop: Api) -> No
             cache_stale_while_revalidate=seconds[1],
         )
         async with serving(settings) as api:
-            assert (await post(api, CURRENT)).headers["cache-control"] == f"public, {said}"
+            assert (await post(api, CURRENT)).headers["cache-control"] == f"public, {header}"
             assert (await post(api, NUMBERED, {"v": 1})).headers["cache-control"] == IMMUTABLE
 
 
 # ---------------------------------------------------------------- ETag and If-None-Match
 
 
-async def test_who_has_the_answer_is_told_so_without_executing(shop: Api, monkeypatch: pytest.MonkeyPatch) -> None:
-    asked = [partial(post, shop, CURRENT), partial(get, shop, CURRENT), partial(post, shop, NUMBERED, {"v": 1})]
-    first = [await ask() for ask in asked]
+async def test_a_matching_etag_is_answered_without_executing(shop: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    requests = [partial(post, shop, CURRENT), partial(get, shop, CURRENT), partial(post, shop, NUMBERED, {"v": 1})]
+    first = [await request() for request in requests]
     shop.runtime.responses._entries.clear()
     monkeypatch.setattr(Executable, "execute", never)
-    for ask, response in zip(asked, first, strict=True):
+    for request, response in zip(requests, first, strict=True):
         etag = response.headers["etag"]
         for condition in (etag, f"W/{etag}", f'"other", {etag}'):
-            again = await ask(if_none_match=condition)
+            again = await request(if_none_match=condition)
             assert (again.status_code, again.content) == (304, b"")
             assert again.headers["etag"] == etag
             assert again.headers["cache-control"] == response.headers["cache-control"]
             assert again.headers["vary"] == response.headers["vary"]
 
 
-async def test_who_has_the_answer_is_told_so_from_the_cache(shop: Api) -> None:
+async def test_a_matching_etag_is_answered_from_the_cache(shop: Api) -> None:
     etag = (await post(shop, CURRENT)).headers["etag"]
     for condition in (etag, f'W/{etag}, "other"', "*"):
         again = await post(shop, CURRENT, if_none_match=condition)
         assert (again.status_code, again.content, again.headers["etag"]) == (304, b"", etag)
         assert again.headers["cache-control"] == REVALIDATED
     assert (await post(shop, CURRENT, if_none_match='"other"')).status_code == 200
-    assert kept(shop) == (1, 4)
+    assert cache_use(shop) == (1, 4)
 
 
-async def test_a_star_is_answered_by_what_there_is(shop: Api) -> None:
+async def test_if_none_match_any_matches_existing_versions(shop: Api) -> None:
     assert (await post(shop, CURRENT, if_none_match="*")).status_code == 304
     for document in ('{ snapshot(priceList: "nope") { size } }', '{ snapshot(priceList: "empty") { size } }'):
         assert (await post(shop, document, if_none_match="*")).status_code == 200
 
 
-async def test_get_and_post_name_the_same_answer_alike_and_do_not_collide(shop: Api) -> None:
+async def test_get_and_post_share_etags_but_not_cache_entries(shop: Api) -> None:
     body = json.dumps({"query": CURRENT})
     posted = await shop.http.post("/graphql", content=body, headers={"content-type": "application/json"})
-    asked = await get(shop, CURRENT)
-    assert posted.headers["etag"] == asked.headers["etag"]
-    assert kept(shop) == (2, 0)
+    sent = await get(shop, CURRENT)
+    assert posted.headers["etag"] == sent.headers["etag"]
+    assert cache_use(shop) == (2, 0)
     # The query string of one request is the body of another.
-    query = asked.request.url.query
+    query = sent.request.url.query
     as_body = await shop.http.post("/graphql", content=query, headers={"content-type": "application/json"})
     assert as_body.status_code == 400
 
@@ -185,16 +188,16 @@ async def test_media_types_do_not_collide(shop: Api) -> None:
     for accept in ("application/json", GRAPHQL_RESPONSE):
         again = await post(shop, CURRENT, accept=accept)
         assert again.headers["content-type"] == f"{accept}; charset=utf-8"
-    assert kept(shop) == (2, 2)
+    assert cache_use(shop) == (2, 2)
 
 
-async def test_another_variable_is_another_answer(shop: Api) -> None:
+async def test_other_variables_have_another_etag(shop: Api) -> None:
     a, b = await post(shop, CURRENT, {"s": "a"}), await post(shop, CURRENT, {"s": "b"})
     assert a.headers["etag"] != b.headers["etag"]
     assert (await post(shop, CURRENT, {"s": "b"}, if_none_match=a.headers["etag"])).status_code == 200
 
 
-async def test_a_mutation_is_executed_whatever_the_client_has(shop: Api) -> None:
+async def test_a_mutation_is_executed_whatever_if_none_match_says(shop: Api) -> None:
     document = 'mutation { createPriceList(input: {name: "new"}) { priceList { name } userErrors { code } } }'
     response = await post(shop, document, if_none_match="*")
     assert response.json()["data"]["createPriceList"]["priceList"] == {"name": "new"}
@@ -203,18 +206,18 @@ async def test_a_mutation_is_executed_whatever_the_client_has(shop: Api) -> None
 # ---------------------------------------------------------------- the cache of the process
 
 
-async def test_the_second_request_is_answered_from_the_cache(shop: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_repeated_request_is_answered_from_the_cache(shop: Api, monkeypatch: pytest.MonkeyPatch) -> None:
     first = [await post(shop, CURRENT), await get(shop, CURRENT)]
     monkeypatch.setattr(Executable, "execute", never)
     second = [await post(shop, CURRENT), await get(shop, CURRENT)]
     for before, after in zip(first, second, strict=True):
         assert (before.status_code, before.content) == (after.status_code, after.content)
         assert before.headers.pop("x-request-id")
-        assert dict(before.headers) == dict(after.headers)  # without an id, for nothing is logged of it
-    assert kept(shop) == (2, 2)
+        assert dict(before.headers) == dict(after.headers)  # without an id, because nothing is logged
+    assert cache_use(shop) == (2, 2)
 
 
-async def test_a_publish_makes_old_answers_die_at_once(shop: Api) -> None:
+async def test_a_publish_invalidates_responses_at_once(shop: Api) -> None:
     old = await post(shop, CURRENT)
     await shop.publish("retail", [row("a", "5.00")])
     new = await post(shop, CURRENT, if_none_match=old.headers["etag"])
@@ -225,7 +228,7 @@ async def test_a_publish_makes_old_answers_die_at_once(shop: Api) -> None:
     assert (back.content, back.headers["etag"]) == (old.content, old.headers["etag"])
 
 
-async def test_an_answer_of_two_lists_dies_with_either(shop: Api) -> None:
+async def test_a_response_of_two_lists_is_invalidated_by_either(shop: Api) -> None:
     await shop.publish("empty", [row("a", "1.00")])
     document = '{ a: snapshot(priceList: "retail") { version } b: snapshot(priceList: "empty") { version } }'
     assert (await post(shop, document)).json()["data"] == {"a": {"version": 1}, "b": {"version": 1}}
@@ -235,7 +238,7 @@ async def test_an_answer_of_two_lists_dies_with_either(shop: Api) -> None:
     assert (await post(shop, document)).json()["data"] == {"a": {"version": 2}, "b": {"version": 2}}
 
 
-async def test_an_etag_tells_which_of_two_named_versions_is_current_too(shop: Api) -> None:
+async def test_an_etag_depends_on_which_version_is_current(shop: Api) -> None:
     await shop.publish("retail", [row("a", "2.00")])
     document = """{ now: snapshot(priceList: "retail") { version }
       one: snapshot(priceList: "retail", version: 1) { size }
@@ -246,16 +249,16 @@ async def test_an_etag_tells_which_of_two_named_versions_is_current_too(shop: Ap
     assert first.json()["data"]["now"] == {"version": 1}
 
 
-async def test_an_answer_of_a_named_version_is_the_same_after_a_publish(shop: Api) -> None:
+async def test_a_response_of_a_numbered_version_is_the_same_after_a_publish(shop: Api) -> None:
     first = await post(shop, NUMBERED, {"v": 1})
     await post(shop, NUMBERED, {"v": 1})
-    assert kept(shop) == (1, 1)
+    assert cache_use(shop) == (1, 1)
     await shop.publish("retail", [row("a", "5.00")])
     again = await post(shop, NUMBERED, {"v": 1})
     assert (again.content, again.headers["etag"]) == (first.content, first.headers["etag"])
 
 
-async def test_a_version_that_is_taken_away_is_not_answered_from_the_cache(shop: Api) -> None:
+async def test_an_expired_version_is_not_answered_from_the_cache(shop: Api) -> None:
     order = {"priceList": "retail", "mode": "REPLACE", "idempotencyKey": "k", "prices": [row("a", "7.00")]}
     held = (await shop.data(PUBLISH, input={**order, "publish": "ON_APPROVAL"}))["publishBatch"]["batch"]
     assert (await post(shop, NUMBERED, {"v": held["version"]})).headers["cache-control"] == IMMUTABLE
@@ -271,20 +274,20 @@ async def test_a_version_that_is_taken_away_is_not_answered_from_the_cache(shop:
     await until(is_gone, "gone", seconds=5)
 
 
-async def test_nothing_is_answered_from_the_cache_while_pointers_are_not_pushed(shop: Api) -> None:
+async def test_the_cache_is_not_used_without_a_change_stream(shop: Api) -> None:
     await post(shop, CURRENT)
     shop.runtime.pointers._watcher._opened.clear()
     assert (await post(shop, CURRENT)).status_code == 200
-    assert kept(shop)[1] == 0
+    assert cache_use(shop)[1] == 0
 
 
-async def test_who_must_see_a_version_passes_the_cache_by(shop: Api) -> None:
+async def test_a_request_with_a_minimum_version_bypasses_the_cache(shop: Api) -> None:
     etag = (await post(shop, CURRENT)).headers["etag"]
     assert (await post(shop, CURRENT, pricebook_min_version="1")).headers["etag"] == etag
-    assert kept(shop) == (1, 0)
+    assert cache_use(shop) == (1, 0)
 
 
-async def test_who_must_see_a_version_is_not_told_that_an_older_one_will_do(
+async def test_a_request_with_a_minimum_version_is_not_answered_304_for_an_older_one(
     shop: Api, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("loaders.pointer_cache.MIN_VERSION_TIMEOUT_SECONDS", 0.01)
@@ -294,34 +297,34 @@ async def test_who_must_see_a_version_is_not_told_that_an_older_one_will_do(
     assert response.json()["errors"][0]["extensions"]["code"] == "VERSION_NOT_REACHED"
 
 
-async def test_a_long_request_passes_the_cache_by(shop: Api) -> None:
-    long = f"{CURRENT} #{'x' * MAX_REQUEST}"
+async def test_a_long_request_bypasses_the_cache(shop: Api) -> None:
+    long = f"{CURRENT} #{'x' * MAX_REQUEST_BYTES}"
     for _ in range(2):
         assert (await post(shop, long)).headers["cache-control"] == REVALIDATED
         assert (await get(shop, long)).headers["cache-control"] == REVALIDATED
-    assert kept(shop) == (0, 0)
+    assert cache_use(shop) == (0, 0)
 
 
 @pytest.mark.parametrize("size", [15, 60])
-async def test_a_body_in_pieces_is_read_whole(shop: Api, size: int) -> None:
+async def test_a_body_in_several_messages_is_joined(shop: Api, size: int) -> None:
     async def ask(sku: str) -> dict[str, str] | None:
         body = json.dumps({"query": CURRENT, "variables": {"s": sku}}).encode()
 
-        async def pieces() -> AsyncIterator[bytes]:
-            for place in range(0, len(body), size):
-                yield body[place : place + size]
+        async def chunks() -> AsyncIterator[bytes]:
+            for start in range(0, len(body), size):
+                yield body[start : start + size]
 
         headers = {"content-type": "application/json", "content-length": str(len(body))}
-        response = await shop.http.post("/graphql", content=pieces(), headers=headers)
+        response = await shop.http.post("/graphql", content=chunks(), headers=headers)
         price: dict[str, str] | None = response.json()["data"]["snapshot"]["price"]
         return price
 
     for _ in range(2):
         assert [await ask(sku) for sku in "abc"] == [{"amount": "1.00"}, {"amount": "2.00"}, None]
-    assert kept(shop) == ((3, 3) if size == 60 else (0, 0))
+    assert cache_use(shop) == ((3, 3) if size == 60 else (0, 0))
 
 
-async def test_the_memory_is_bounded(mongodb_uri: str, shop: Api) -> None:
+async def test_the_memory_of_the_cache_is_bounded(mongodb_uri: str, shop: Api) -> None:
     settings = open_settings(
         mongodb_uri=mongodb_uri, mongodb_database=shop.runtime.store.db.name, response_cache_bytes=32 << 10
     )
@@ -340,23 +343,23 @@ async def test_the_cache_can_be_switched_off(mongodb_uri: str, shop: Api) -> Non
     async with serving(settings) as api:
         for _ in range(2):
             assert (await post(api, CURRENT)).headers["cache-control"] == REVALIDATED
-        assert kept(api) == (0, 0)
+        assert cache_use(api) == (0, 0)
 
 
-# ---------------------------------------------------------------- who asks
+# ---------------------------------------------------------------- callers
 
 
 async def key(api: Api, *grants: str) -> str:
-    """The credentials of somebody to whom this was granted."""
+    """The credentials of a new API key with these grants."""
     _, made = await api.runtime.store.api_keys.create("ada", grants, "ops")
     return f"Bearer {made}"
 
 
-async def test_callers_who_may_not_see_the_same_never_share_an_answer_nor_an_etag(shop: Api) -> None:
+async def test_callers_with_different_read_access_share_neither_responses_nor_etags(shop: Api) -> None:
     granted = [await key(shop, "prices:read"), await key(shop, "prices:read:retail"), await key(shop, "prices:read:r*")]
     callers: list[dict[str, str]] = [{}, *({"authorization": each} for each in granted)]
     answers = [await post(shop, CURRENT, None, **caller) for caller in callers]
-    assert kept(shop) == (4, 0)
+    assert cache_use(shop) == (4, 0)
     etags = [answer.headers["etag"] for answer in answers]
     assert len(set(etags)) == 4
     for caller, own in zip(callers, etags, strict=True):
@@ -369,13 +372,13 @@ async def test_callers_who_may_not_see_the_same_never_share_an_answer_nor_an_eta
                 assert answer.headers["etag"] == own
 
 
-async def test_callers_who_may_see_the_same_share_an_answer(shop: Api) -> None:
+async def test_callers_with_the_same_read_access_share_responses(shop: Api) -> None:
     for _ in range(2):
         await post(shop, CURRENT, authorization=await key(shop, "prices:read:retail"))
-    assert kept(shop) == (1, 1)
+    assert cache_use(shop) == (1, 1)
 
 
-async def test_what_is_said_to_someone_is_kept_by_no_shared_cache(shop: Api) -> None:
+async def test_responses_to_identified_callers_are_private(shop: Api) -> None:
     ada = await key(shop, "prices:read")
     for ask in (post, get):
         for _ in range(2):

@@ -9,11 +9,11 @@ from starlette.requests import Request
 
 from graph.http.endpoint import _variables
 from graph.http.errors import BadRequest
-from graph.http.requests import LargeRequest, decode_request, read_request
+from graph.http.requests import BulkRequest, decode_request, read_request
 from graph.rows.extraction import LARGE_BYTES, extract_rows
 from graph.rows.placeholders import Rows
 from storage.files.json_array import split_rows
-from tests.graph.api import PUBLISH, Api, row
+from tests.graph.api import PUBLISH, Api, row, with_request_state
 
 COUNT = 20_000
 PRICES = [row(f"sku-{number:06}", attributes={"name": 'a "},{" b', "tags": [{}, {}]}) for number in range(COUNT)]
@@ -32,7 +32,7 @@ def request(body: bytes) -> Request:
         return {"type": "http.request", "body": body, "more_body": False}
 
     scope = {"type": "http", "method": "POST", "headers": [(b"content-type", b"application/json")]}
-    return Request(scope, receive)
+    return Request(with_request_state(scope), receive)
 
 
 def comparable(value: Any) -> Any:
@@ -51,7 +51,7 @@ async def decode_both_ways(body: bytes, **rows: str) -> tuple[Any, Any, bool]:
     operation: Any = Operation(**rows)
     variables = [comparable(_variables(each, operation)) for each in (asked, whole)]
     assert (asked.query, asked.operation_name) == (whole.query, whole.operation_name)
-    return variables[0], variables[1], isinstance(asked, LargeRequest)
+    return variables[0], variables[1], isinstance(asked, BulkRequest)
 
 
 @pytest.mark.parametrize("separators", [(",", ":"), (", ", ": "), (",\n  ", " : ")])

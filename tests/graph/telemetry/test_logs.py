@@ -7,7 +7,7 @@ from logging.config import dictConfig
 
 import pytest
 
-from graph.asgi.request_ids import _current
+from graph.request_state import RequestState, current_request
 from graph.telemetry.logs import JsonFormatter, TextFormatter, log_config
 
 
@@ -33,12 +33,12 @@ def test_a_record_is_one_line_of_json_whatever_it_contains() -> None:
 
 def test_a_record_has_the_ids_of_its_request_and_trace() -> None:
     trace = b"00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
-    token = _current.set({"headers": [(b"x-request-id", b"r-1"), (b"traceparent", trace)]})
+    token = current_request.set(RequestState({b"x-request-id": b"r-1", b"traceparent": trace}))
     try:
         fields = json.loads(JsonFormatter().format(record("x")))
         line = TextFormatter().format(record("x"))
     finally:
-        _current.reset(token)
+        current_request.reset(token)
     assert (fields["request_id"], fields["trace_id"]) == ("r-1", "4bf92f3577b34da6a3ce929d0e0e4736")
     assert "request_id=r-1" in line
     assert "request_id" not in json.loads(JsonFormatter().format(record("x")))

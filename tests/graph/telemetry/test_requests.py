@@ -5,8 +5,9 @@ from unittest.mock import patch
 
 import pytest
 
+from graph.request_state import RequestState
 from graph.telemetry.request_metrics import RequestMetrics
-from graph.telemetry.requests import Requests, note_code, note_operation, noted_operation
+from graph.telemetry.requests import Requests
 from tests.graph.api import Api, row
 from tests.graph.telemetry.samples import request_counts, sample
 
@@ -92,18 +93,15 @@ async def test_a_subscription_is_counted_when_it_ends_with_its_error_code(retail
 
 
 def test_a_request_in_flight_has_its_operation_and_counts_its_first_error() -> None:
-    requests = Requests()
-    with requests.track() as outcome:
-        note_operation("query snapshot")
-        note_code("FIRST")
-        note_code("SECOND")
-        outcome.status = 200
-        assert noted_operation() == "query snapshot"
-        assert requests.in_flight == {outcome}
+    requests, state = Requests(), RequestState({})
+    with requests.track(state):
+        state.operation_name = "query snapshot"
+        state.add_error("FIRST")
+        state.add_error("SECOND")
+        state.status = 200
+        assert requests.in_flight == {state}
     assert requests.in_flight == set()
     assert request_counts(requests) == {("query snapshot", "FIRST", 200): 1}
-    note_code("OUTSIDE")
-    assert noted_operation() == "none"
 
 
 def test_requests_are_exported_with_the_class_of_their_status() -> None:
@@ -113,8 +111,9 @@ def test_requests_are_exported_with_the_class_of_their_status() -> None:
     stats.record("OK", 200, 0.01)
     stats.record_cached(200, 0.00001)
     stats.record_cached(304, 0.00001)
-    with requests.track():
-        note_operation(operation)
+    state = RequestState({})
+    state.operation_name = operation
+    with requests.track(state):
         metrics.update()
         assert sample("pricebook_requests_in_flight", operation=operation) == 1
     metrics.update()

@@ -9,10 +9,9 @@ from typing import Any
 from starlette.types import Message, Scope
 
 from graph.http.endpoint import Endpoint
-from graph.middleware.authentication import CALLER
 from graph.runtime import Runtime
 from graph.schema.build import build_schema
-from tests.graph.api import ANYBODY, Api, row
+from tests.graph.api import ANYBODY, Api, row, with_request_state
 from tests.graph.telemetry.samples import request_counts
 from tests.waiting import until
 
@@ -48,10 +47,9 @@ async def connected(runtime: Runtime) -> AsyncIterator[Socket]:
         "headers": [],
         "subprotocols": ["graphql-transport-ws"],
         "state": {"runtime": runtime},
-        CALLER: ANYBODY,
     }
     endpoint = Endpoint(build_schema(), lambda _: runtime.context(ANYBODY))
-    serving = asyncio.create_task(endpoint(scope, socket.to_server.get, socket.to_client.put))
+    serving = asyncio.create_task(endpoint(with_request_state(scope), socket.to_server.get, socket.to_client.put))
     socket.to_server.put_nowait({"type": "websocket.connect"})
     socket.send(type="connection_init")
     assert (await socket.receive())["type"] == "connection_ack"
@@ -68,7 +66,7 @@ async def test_a_subscription_is_in_flight_until_it_ends_and_is_then_counted(api
     async with connected(api.runtime) as socket:
         socket.send(id="1", type="subscribe", payload={"query": PUBLISHED})
         assert (await socket.receive())["payload"]["data"] == {"published": {"version": 1}}
-        assert [outcome.operation for outcome in requests.in_flight] == ["subscription published"]
+        assert [state.operation_name for state in requests.in_flight] == ["subscription published"]
         socket.send(id="2", type="subscribe", payload={"query": UNKNOWN})
         assert (await socket.receive())["id"] == "2"
 
