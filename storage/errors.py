@@ -271,9 +271,8 @@ class Conflict(Refused):
 
     def __init__(self, price_list: str, expected: int, found: int | None) -> None:
         super().__init__(
-            f"The expected version of {price_list!r} is {expected}, but "
-            f"{'it has no current version' if found is None else f'version {found} is current'}. "
-            "Review the change and try again.",
+            f"Version {expected} of {price_list!r} was expected to be current, but "
+            f"{'no version' if found is None else f'version {found}'} is. Review the change and try again.",
             path=("input", "expectedVersion"),
         )
         self.expected = expected

@@ -87,5 +87,5 @@ async def test_fields_that_a_later_release_added_survive_every_move_of_the_point
 @pytest.mark.parametrize("found", [FORMAT + 1, 99, None, "1"])
 def test_only_formats_up_to_our_own_are_known(found: object) -> None:
     check_format("thing", {"format": FORMAT})
-    with pytest.raises(UnknownFormat, match=f"knows formats up to {FORMAT}"):
+    with pytest.raises(UnknownFormat, match=f"supports formats up to {FORMAT}"):
         check_format("thing", {"format": found})
