@@ -9,7 +9,7 @@ import yaml
 
 from cli.serve.graceful_server import ACCEPT_SECONDS, FINISH_SECONDS, LAST_REQUEST_GRACE_SECONDS
 from helm.check import CHART, EVERYTHING, VALUES, ChartError, Values, lint, shapes, validate
-from storage.maintenance.worker import STOP_SECONDS
+from storage.maintenance.worker import STOP_TIMEOUT_SECONDS
 from tests.helm.rendered import Release, container, matches
 
 OWN: Values = {"mongodb": {"existingSecret": {"name": ""}, "own": {"enabled": True}}}
@@ -70,7 +70,7 @@ def test_a_pod_is_given_the_time_to_drain(helm: Path) -> None:
     assert spec["containers"][0]["lifecycle"] == {"preStop": {"sleep": {"seconds": 3}}}
     spec = Release(helm, {"drainSeconds": 0, "preStopSeconds": 0}).one("Deployment")["spec"]["template"]["spec"]
     assert spec["terminationGracePeriodSeconds"] == 40
-    assert ACCEPT_SECONDS + LAST_REQUEST_GRACE_SECONDS + FINISH_SECONDS + STOP_SECONDS < 40
+    assert ACCEPT_SECONDS + LAST_REQUEST_GRACE_SECONDS + FINISH_SECONDS + STOP_TIMEOUT_SECONDS < 40
     assert "lifecycle" not in spec["containers"][0]
 
 
