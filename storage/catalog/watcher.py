@@ -22,7 +22,7 @@ FIRST_RETRY_SECONDS, MAX_RETRY_SECONDS = 0.1, 5.0
 """First and longest delay before the stream is opened again. The delay doubles, with jitter."""
 
 _INVALID_TOKEN_CODES = frozenset({136, 260, 280, 286})
-"""The server's error codes for a resume token that cannot be used any more."""
+"""The server's error codes for a resume token that is no longer valid."""
 
 
 class Watcher:

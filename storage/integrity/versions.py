@@ -67,9 +67,7 @@ class VersionCheck:
             text = f"has {proof.stored.count} documents, but {layer.count} were sealed"
             problems.append((FindingCode.LAYER_COUNT_WRONG, text))
         elif proof.stored.hex != layer.checksum:
-            text = (
-                f"has checksum {proof.stored.hex[:16]}..., but was sealed with {layer.checksum[:16]}...: it was changed"
-            )
+            text = f"was changed: its checksum is {proof.stored.hex[:16]}..., sealed was {layer.checksum[:16]}..."
             problems.append((FindingCode.LAYER_CHANGED, text))
         if proof.stored is not None and not proof.sealed:
             problems.append((FindingCode.LAYER_NOT_SEALED, "is not sealed: MongoDB accepts writes to it"))

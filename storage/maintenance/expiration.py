@@ -1,11 +1,11 @@
 """Expiration: versions that retention does not keep expire in steps, and can be restored until the last.
 
-1. A version that nothing keeps is marked in its manifest as expiring. Whoever reads it from now on notes the read at
-   once; earlier reads are noted with the next heartbeat of their process.
+1. A version that nothing keeps is marked in its manifest as expiring. Later reads of it are noted at once; earlier
+   reads are noted with the next heartbeat of their process.
 2. A run that finds the version marked for longer than several heartbeats, and still not read, sets it to RETIRED, in a
    transaction with the pointer and an event of its list.
-3. When the restore time of the version is over, a run releases its layers: the manifest names none any more, and stays
-   so that readers learn that the version has expired.
+3. When the restore time of the version is over, a run releases its layers: the manifest then names none, and stays so
+   that readers learn that the version has expired.
 4. `storage.maintenance.garbage_collection` drops a layer that no manifest names, once no reader can hold an older
    manifest.
 
@@ -60,7 +60,7 @@ class Retirement:
 
 @dataclass(frozen=True, slots=True)
 class LayerDrop:
-    """A layer that no version names any more, the reason, and its size on the disk of a member."""
+    """A layer that no version names now, the reason, and its size on the disk of a member."""
 
     layer: str
     reason: str

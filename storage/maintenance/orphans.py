@@ -1,4 +1,4 @@
-"""Orphans: layers that no manifest names any more, and since when. They are dropped once no reader can use them."""
+"""Orphans: layers that no manifest names now, and since when. They are dropped once no reader can use them."""
 
 import datetime
 from collections.abc import Sequence

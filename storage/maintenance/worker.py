@@ -64,8 +64,8 @@ class Worker:
     async def stop(self) -> None:
         """Stop at a safe point and release the leases, so that other processes finish the batches."""
         self._stopping.set()
-        for task in self._finishing.values():
-            task.cancel()
+        for finishing in self._finishing.values():
+            finishing.cancel()
         tasks = [*self._tasks, *self._finishing.values()]
         if tasks:
             _, late = await asyncio.wait(tasks, timeout=STOP_TIMEOUT_SECONDS)

@@ -1,4 +1,4 @@
-"""A backup in the order of docs/backup.md is sound whatever is published while it is made; in another order it is not.
+"""A backup in the order of docs/backup.md is sound even if batches are published; in another order it is not.
 
 The copies are made by the driver, collection after collection, as mongodump and mongorestore make them: without a
 snapshot, with the options and indexes of each collection, and past the validator of a sealed layer.
@@ -26,7 +26,7 @@ Dump = dict[str, list[Document]]
 
 
 def commands() -> list[tuple[str, Document]]:
-    """The collections that docs/backup.md has mongodump dump one by one, in this order, each with its query."""
+    """The collections that docs/backup.md dumps one by one, in this order, each with its query."""
     [manual] = re.findall(r"<!-- backup: dump -->\n```sh\n(.*?)```", MANUAL, re.DOTALL)
     found = re.findall(r"mongodump .* -c (\w+)(?: -q '(.*)')? -o", manual)
     return [(collection, json.loads(query or "{}")) for collection, query in found]
@@ -34,7 +34,7 @@ def commands() -> list[tuple[str, Document]]:
 
 @pytest.fixture
 async def restored(mongodb_uri: str, store: Store) -> AsyncIterator[Store]:
-    """A store on a database to restore to; nothing is in it yet."""
+    """A store on an empty database to restore to."""
     other = Store(store.client, f"{store.db.name}_r")
     yield other
     await store.client.drop_database(other.db.name)
@@ -45,7 +45,7 @@ async def dump(store: Store, collection: str, query: Document) -> list[Document]
 
 
 async def dump_records(store: Store) -> Dump:
-    """The collections that one transaction writes together: read until no pointer was moved meanwhile."""
+    """The collections that one transaction writes together: read again until no pointer moved in between."""
     while True:
         dumped = [(collection, await dump(store, collection, query)) for collection, query in commands()]
         if dumped[0] == dumped[-1]:
@@ -58,7 +58,7 @@ async def dump_layers(store: Store) -> Dump:
 
 
 async def restore(store: Store, restored: Store, dumped: Dump) -> None:
-    """Create each collection as it was, with its validator, and insert what was dumped past it."""
+    """Create each collection with its validator, and insert the dumped documents in spite of it."""
     async for each in await store.db.list_collections():
         if each["name"] in dumped:
             await restored.db.create_collection(each["name"], **each["options"])
@@ -76,8 +76,8 @@ async def publish_for_ever(store: Store, moved: asyncio.Event) -> None:
     """Batches of every kind, one after the other."""
     for n in itertools.count():
         await published(store, rows(20 + n % 5, f"{n}.00"))
-        asked = order()
-        merge = type(asked)("retail", BatchMode.MERGE, asked.key, "integrator")
+        request = order()
+        merge = type(request)("retail", BatchMode.MERGE, request.key, "integrator")
         await store.submitter.submit(merge, await source([row(f"new-{n}")]), ["sku-000003"])
         held = await submit(store, rows(5, f"{n}.50"), publish=PublishPolicy.ON_APPROVAL)
         act = store.lifecycle.reject if n % 2 else store.lifecycle.approve
@@ -87,7 +87,7 @@ async def publish_for_ever(store: Store, moved: asyncio.Event) -> None:
 
 
 async def others_are_published(store: Store) -> None:
-    """Return when some more batches were published, held and rejected."""
+    """Wait until further batches were published, held and rejected."""
     revision = (await store.price_lists.get("retail")).revision
 
     async def moved() -> bool:
@@ -98,7 +98,7 @@ async def others_are_published(store: Store) -> None:
 
 @pytest.fixture
 async def busy(store: Store) -> AsyncIterator[Store]:
-    """A store in which batches are published all the time."""
+    """A store in which batches are published continuously."""
     await create(store)
     moved = asyncio.Event()
     publishing = asyncio.create_task(publish_for_ever(store, moved))
@@ -109,7 +109,7 @@ async def busy(store: Store) -> AsyncIterator[Store]:
     assert publishing.cancelled(), publishing.exception()
 
 
-def test_the_manual_dumps_the_pointers_before_and_after_what_goes_with_them() -> None:
+def test_the_manual_dumps_the_pointers_before_and_after_their_records() -> None:
     collections = [collection for collection, _ in commands()]
     assert collections[0] == collections[-1] == "price_lists"
     assert sorted(collections[1:-1]) == ["batches", "events", "snapshots"]
@@ -124,7 +124,7 @@ async def test_a_backup_in_the_order_of_the_manual_is_sound(busy: Store, restore
         await restored.client.drop_database(restored.db.name)
 
 
-async def test_records_that_were_dumped_while_a_pointer_moved_are_found_out(busy: Store, restored: Store) -> None:
+async def test_records_that_were_dumped_while_a_pointer_moved_are_reported(busy: Store, restored: Store) -> None:
     pointers = await dump(busy, "price_lists", {})
     await others_are_published(busy)
     records = await dump_records(busy)
@@ -132,7 +132,7 @@ async def test_records_that_were_dumped_while_a_pointer_moved_are_found_out(busy
     assert FindingCode.POINTER_BEHIND in {finding.code for finding in await findings(restored)}
 
 
-async def test_layers_that_were_dumped_before_their_manifests_are_found_out(busy: Store, restored: Store) -> None:
+async def test_layers_that_were_dumped_before_their_manifests_are_reported(busy: Store, restored: Store) -> None:
     layers = await dump_layers(busy)
     await others_are_published(busy)
     records = await dump_records(busy)
@@ -140,7 +140,7 @@ async def test_layers_that_were_dumped_before_their_manifests_are_found_out(busy
     assert {finding.code for finding in await findings(restored)} == {FindingCode.LAYER_MISSING}
 
 
-async def test_a_restored_list_goes_on_with_versions_that_were_never_given(store: Store, restored: Store) -> None:
+async def test_a_restored_list_continues_with_unused_versions(store: Store, restored: Store) -> None:
     await create(store)
     await published(store, rows(3))
     records = await dump_records(store)
@@ -153,7 +153,7 @@ async def test_a_restored_list_goes_on_with_versions_that_were_never_given(store
     assert await findings(restored) == []
 
 
-async def test_what_was_under_way_can_be_sent_again(store: Store, restored: Store) -> None:
+async def test_unfinished_batches_can_be_sent_again(store: Store, restored: Store) -> None:
     await create(store)
     await published(store, rows(3))
     sent = {"open": rows(6, "6.00"), "sealing": rows(7, "7.00")}

@@ -15,7 +15,7 @@ from pymongo.errors import AutoReconnect
 from storage import Batch, BatchState, EventKind, Store, Unavailable, Watcher, explain
 from storage.mongodb.connection import Document
 from tests.stack.replica_set import BreakableReplicaSet, Member
-from tests.storage.catalog.recording_watcher import Told
+from tests.storage.catalog.recording_watcher import PointerRecorder
 from tests.storage.factories import (
     amounts,
     current,
@@ -180,16 +180,16 @@ async def version_and_moves(store: Store) -> tuple[int | None, int]:
 
 
 async def test_a_watcher_survives_a_change_of_the_primary(own_devset: BreakableReplicaSet, store: Store) -> None:
-    told = Told()
-    watcher = Watcher(store.db, told)
+    recorder = PointerRecorder()
+    watcher = Watcher(store.db, recorder)
     await watcher.start()
     with suppress(AutoReconnect):  # the primary closes the connection of this command
         await store.client.admin.command("replSetStepDown", 10, secondaryCatchUpPeriodSecs=10)
     moved = await store.pointer_moves.pin("retail", 1, by="ops", reason="x")
-    await told.until_revision(moved.revision)
+    await recorder.until_revision(moved.revision)
     with primary_loss(own_devset) as loss:
         await loss.kill()
         moved = await store.pointer_moves.unpin("retail", by="ops", reason="x")
-        await told.until_revision(moved.revision)
-    assert told.revisions() == sorted(told.revisions())
+        await recorder.until_revision(moved.revision)
+    assert recorder.revisions() == sorted(recorder.revisions())
     await watcher.stop()

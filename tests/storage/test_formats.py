@@ -1,4 +1,4 @@
-"""Two releases on one database: what a later one wrote is refused, loudly, and left alone."""
+"""Two releases on one database: documents of the later one are refused and left unchanged."""
 
 from collections.abc import Awaitable, Callable
 
@@ -42,7 +42,9 @@ ACTS: dict[str, tuple[str, Act]] = {
 
 
 @pytest.mark.parametrize(("collection", "act"), ACTS.values(), ids=ACTS.keys())
-async def test_what_a_later_release_wrote_is_refused_and_left_alone(store: Store, collection: str, act: Act) -> None:
+async def test_documents_of_a_later_release_are_refused_and_left_unchanged(
+    store: Store, collection: str, act: Act
+) -> None:
     await versions(store, 2)
     await factories.left_open(store, rows(10), "monday")
     later = await make_later(store, collection)
@@ -61,7 +63,7 @@ async def test_a_batch_of_a_later_release_is_not_taken_over(store: Store) -> Non
     assert await documents(store, "batches") == later
 
 
-async def test_a_list_that_became_unknown_while_a_batch_was_on_its_way_is_left_alone(store: Store) -> None:
+async def test_a_list_that_a_later_release_wrote_during_a_batch_is_left_unchanged(store: Store) -> None:
     await versions(store, 1)
     left = await factories.left_sealing(store, [row("b")], "monday")
     later = await make_later(store, "price_lists")
@@ -71,7 +73,7 @@ async def test_a_list_that_became_unknown_while_a_batch_was_on_its_way_is_left_a
     assert await store.snapshots.count("retail") == 1
 
 
-async def test_fields_that_a_later_release_added_survive_every_move_of_the_pointer(store: Store) -> None:
+async def test_fields_of_a_later_release_survive_every_move_of_the_pointer(store: Store) -> None:
     await versions(store, 2)
     added = {"laterField": [1, 2], "another": {"versions": 5}}
     await store.db["price_lists"].update_one({"_id": "retail"}, {"$set": added})
@@ -85,7 +87,7 @@ async def test_fields_that_a_later_release_added_survive_every_move_of_the_point
 
 
 @pytest.mark.parametrize("found", [FORMAT + 1, 99, None, "1"])
-def test_only_formats_up_to_our_own_are_known(found: object) -> None:
+def test_only_formats_up_to_the_current_one_are_known(found: object) -> None:
     check_format("thing", {"format": FORMAT})
     with pytest.raises(UnknownFormat, match=f"supports formats up to {FORMAT}"):
         check_format("thing", {"format": found})

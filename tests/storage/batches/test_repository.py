@@ -1,4 +1,4 @@
-"""The records of batches, and the lease: only who holds it can write, and only what may follow."""
+"""The records of batches, and their lease: only its holder can write, and only to a state that may follow."""
 
 from itertools import pairwise
 
@@ -29,7 +29,7 @@ async def document(store: Store, batch: Batch) -> Document:
 
 @pytest.fixture
 async def stalled(store: Store) -> Batch:
-    """A sealed batch as its process has it in memory, which stalled, and whose lease another took since."""
+    """A batch in SEALING as a stalled process remembers it, after another process took its lease."""
     await versions(store, 1)
     batch = await factories.left_sealing(store, [row("a", "2")], "monday")
     assert await store.batches.take_over(batch.id) is not None
@@ -39,13 +39,13 @@ async def stalled(store: Store) -> Batch:
 # The lease
 
 
-async def test_a_new_batch_is_held_by_who_made_it(store: Store) -> None:
+async def test_a_new_batch_is_leased_by_its_creator(store: Store) -> None:
     batch = await opened(store)
     assert (batch.state, batch.expected, batch.received, batch.token) == (BatchState.OPEN, 7, 0, 1)
     assert await store.batches.take_over(batch.id) is None
 
 
-async def test_a_batch_is_taken_over_when_its_lease_is_over_by_one_and_with_a_new_token(store: Store) -> None:
+async def test_a_batch_with_an_expired_lease_is_taken_over_once_with_a_new_token(store: Store) -> None:
     batch = await opened(store)
     await expire_leases(store)
     taken = await store.batches.take_over(batch.id)
@@ -54,13 +54,13 @@ async def test_a_batch_is_taken_over_when_its_lease_is_over_by_one_and_with_a_ne
     assert await store.batches.take_over(batch.id) is None
 
 
-async def test_a_lease_that_was_let_go_is_taken_at_once(store: Store) -> None:
+async def test_a_released_lease_can_be_taken_at_once(store: Store) -> None:
     batch = await opened(store)
     await store.batches.release(batch)
     assert await store.batches.take_over(batch.id) is not None
 
 
-async def test_renewing_keeps_the_lease_and_notes_the_progress(store: Store) -> None:
+async def test_renewing_keeps_the_lease_and_stores_the_progress(store: Store) -> None:
     batch = await opened(store)
     await expire_leases(store)
     assert await store.batches.renew(batch, 7, 5)
@@ -76,7 +76,7 @@ async def test_a_finished_batch_is_not_taken_over(store: Store) -> None:
     assert await store.batches.take_over(batch.id) is None
 
 
-async def test_a_worker_that_comes_back_after_its_lease_was_taken_changes_nothing(store: Store, stalled: Batch) -> None:
+async def test_a_worker_that_lost_its_lease_changes_nothing(store: Store, stalled: Batch) -> None:
     before, pointer = await document(store, stalled), await store.price_lists.get("retail")
     with pytest.raises(LeaseLost):
         await store.lifecycle.finish(stalled)
@@ -92,7 +92,7 @@ async def test_a_worker_that_comes_back_after_its_lease_was_taken_changes_nothin
     assert [event.revision for event in await store.events.newest("retail", 10)] == [2, 1]
 
 
-async def test_two_who_think_that_they_hold_a_batch_publish_it_once(store: Store) -> None:
+async def test_two_workers_with_the_same_batch_publish_it_once(store: Store) -> None:
     await versions(store, 1)
     batch = await factories.left_sealing(store, [row("a", "2")], "monday")
     await store.lifecycle.finish(batch)
@@ -104,14 +104,14 @@ async def test_two_who_think_that_they_hold_a_batch_publish_it_once(store: Store
 # States
 
 
-def test_every_state_has_its_followers_and_the_final_ones_have_none() -> None:
+def test_only_final_states_have_no_followers() -> None:
     assert FOLLOWS.keys() == set(BatchState)
     final = {state for state, followers in FOLLOWS.items() if not followers}
     assert final == {BatchState.PUBLISHED, BatchState.REJECTED, BatchState.ABORTED, BatchState.FAILED}
     assert {BatchState.OPEN, BatchState.SEALING} == IN_PROGRESS
 
 
-async def test_a_state_that_may_not_follow_is_a_mistake(store: Store) -> None:
+async def test_a_state_that_may_not_follow_is_refused(store: Store) -> None:
     batch = await opened(store)
     before = await document(store, batch)
     for state, followers in FOLLOWS.items():
@@ -135,7 +135,7 @@ async def test_a_batch_is_found_by_id_and_by_key(store: Store) -> None:
     assert await store.batches.get_many(["nope", batch.id, batch.id]) == [None, batch, batch]
 
 
-async def test_batches_are_listed_newest_first_and_by_what_they_are(store: Store) -> None:
+async def test_batches_are_listed_newest_first_by_list_and_state(store: Store) -> None:
     await versions(store, 2)
     await create(store, "wholesale")
     bad = await factories.failed(store)

@@ -1,4 +1,4 @@
-"""What a watcher told, and waiting for it."""
+"""A recorder of the calls of a watcher."""
 
 import asyncio
 from collections.abc import Callable
@@ -8,8 +8,8 @@ from storage import PriceList
 DEADLINE_SECONDS = 20
 
 
-class Told:
-    """Everything that a watcher told."""
+class PointerRecorder:
+    """Records the pointers that a watcher passes to its callback."""
 
     def __init__(self) -> None:
         self.moves: list[PriceList] = []
@@ -20,7 +20,7 @@ class Told:
         self._changed.set()
 
     async def until(self, probe: Callable[[], bool]) -> None:
-        """Wait for what is told to make the probe true."""
+        """Wait until the recorded pointers make the probe true."""
         async with asyncio.timeout(DEADLINE_SECONDS):
             while not probe():
                 self._changed.clear()

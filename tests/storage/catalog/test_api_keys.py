@@ -1,4 +1,4 @@
-"""API keys: told once, stored hashed, of use until they expire or are revoked."""
+"""API keys are shown once, stored as hashes, and valid until they expire or are revoked."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -10,7 +10,7 @@ from storage.errors import UnknownFormat
 GRANTS = ("prices:read", "batches:write:shop")
 
 
-async def test_a_key_is_found_by_itself_alone(store: Store) -> None:
+async def test_a_key_is_found_only_by_its_full_text(store: Store) -> None:
     made, key = await store.api_keys.create("ada", GRANTS, "ops")
     assert is_api_key(key)
     assert await store.api_keys.find(key) == made
@@ -21,14 +21,14 @@ async def test_a_key_is_found_by_itself_alone(store: Store) -> None:
         assert await store.api_keys.find(wrong) is None, wrong
 
 
-async def test_nothing_that_is_stored_tells_the_key(store: Store) -> None:
+async def test_the_secret_is_not_stored(store: Store) -> None:
     _, key = await store.api_keys.create("ada", GRANTS, "ops")
     secret = key.split("_", 2)[2]
     async for document in store.db["api_keys"].find():
         assert secret not in repr(document)
 
 
-async def test_a_key_that_was_revoked_is_of_no_use_and_cannot_be_revoked_again(store: Store) -> None:
+async def test_a_revoked_key_is_invalid_and_cannot_be_revoked_again(store: Store) -> None:
     made, key = await store.api_keys.create("ada", GRANTS, "ops")
     revoked = await store.api_keys.revoke(made.id)
     assert revoked.revoked_at is not None
@@ -40,9 +40,9 @@ async def test_a_key_that_was_revoked_is_of_no_use_and_cannot_be_revoked_again(s
 
 async def test_a_key_expires(store: Store) -> None:
     _, expired = await store.api_keys.create("ada", GRANTS, "ops", timedelta(seconds=-1))
-    later, living = await store.api_keys.create("ada", GRANTS, "ops", timedelta(days=1))
+    later, valid = await store.api_keys.create("ada", GRANTS, "ops", timedelta(days=1))
     assert await store.api_keys.find(expired) is None
-    assert (await store.api_keys.find(living)) == later
+    assert (await store.api_keys.find(valid)) == later
 
 
 async def test_the_last_use_is_noted(store: Store) -> None:
@@ -54,7 +54,7 @@ async def test_the_last_use_is_noted(store: Store) -> None:
     assert not found.unused_for(60)
 
 
-async def test_all_are_listed_the_newest_first_also_those_of_no_use(store: Store) -> None:
+async def test_all_keys_are_listed_newest_first_with_the_invalid_ones(store: Store) -> None:
     first, _ = await store.api_keys.create("ada", GRANTS, "ops", timedelta(seconds=-1))
     await store.db["api_keys"].update_one({"_id": first.id}, {"$set": {"createdAt": datetime(2020, 1, 1, tzinfo=UTC)}})
     second, _ = await store.api_keys.create("bob", GRANTS, "ops")
@@ -63,7 +63,7 @@ async def test_all_are_listed_the_newest_first_also_those_of_no_use(store: Store
 
 
 @pytest.mark.parametrize("name", ["", "anonymous", "a\nb", "x" * 101])
-async def test_a_name_that_events_could_not_show_is_refused(store: Store, name: str) -> None:
+async def test_an_invalid_name_is_refused(store: Store, name: str) -> None:
     with pytest.raises(InvalidArgument, match="cannot name a caller"):
         await store.api_keys.create(name, GRANTS, "ops")
 

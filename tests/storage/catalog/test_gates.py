@@ -1,4 +1,4 @@
-"""Gates hold or reject a batch between seal and publish; what is held can be read, approved and rejected."""
+"""Gates hold or reject a batch between seal and publish; a held batch can be read, approved and rejected."""
 
 from decimal import Decimal
 from typing import Any
@@ -63,7 +63,7 @@ def facts(**changes: Any) -> Facts:
         (Gates(min_size=100), {"size": 100}, {"size": 99}, Severity.REJECT, "99"),
     ],
 )
-def test_a_gate_lets_its_limit_through_and_nothing_beyond(
+def test_a_gate_passes_its_limit_and_stops_more(
     gates: Gates, passes: dict[str, Any], stopped: dict[str, Any], severity: Severity, observed: str
 ) -> None:
     assert judge(gates, facts(**passes)) == []
@@ -72,7 +72,7 @@ def test_a_gate_lets_its_limit_through_and_nothing_beyond(
     assert (finding.severity, str(finding.observed)) == (severity, observed)
 
 
-def test_what_compares_with_a_version_before_passes_the_first() -> None:
+def test_gates_that_compare_with_the_base_pass_the_first_version() -> None:
     gates = Gates(max_shrink_percent=Decimal(0), max_changed_percent=Decimal(0))
     assert judge(gates, facts(base_size=None, size=1)) == []
 
@@ -86,7 +86,7 @@ def test_what_compares_with_a_version_before_passes_the_first() -> None:
         Gates(min_size=-1),
     ],
 )
-def test_limits_that_make_no_sense_are_refused(gates: Gates) -> None:
+def test_invalid_limits_are_refused(gates: Gates) -> None:
     with pytest.raises(InvalidArgument):
         check_gates(gates)
 
@@ -102,7 +102,7 @@ async def send(store: Store, prices: list[Row], mode: BatchMode = BatchMode.REPL
     )
 
 
-async def test_a_batch_that_is_held_can_be_read_by_its_number_and_moves_nothing(store: Store) -> None:
+async def test_a_held_batch_can_be_read_by_its_version_and_does_not_move_the_pointer(store: Store) -> None:
     await gated(store, Gates(max_shrink_percent=Decimal(50)))
     await send(store, rows(10))
     batch = await send(store, rows(4, "2.00"))
@@ -115,7 +115,7 @@ async def test_a_batch_that_is_held_can_be_read_by_its_number_and_moves_nothing(
     assert (approved.state, approved.version, await current(store)) == (BatchState.PUBLISHED, 2, 2)
 
 
-async def test_what_was_approved_is_laid_over_what_is_current_then_above_all_that_was_published(store: Store) -> None:
+async def test_an_approved_merge_is_rebased_on_the_current_version(store: Store) -> None:
     await gated(store, Gates())
     await send(store, [row("a"), row("b")])
     batch = await send(store, [row("b", "2")], BatchMode.MERGE, publish=PublishPolicy.ON_APPROVAL)
@@ -129,13 +129,13 @@ async def test_what_was_approved_is_laid_over_what_is_current_then_above_all_tha
         await store.lifecycle.approve(batch.id, by="ops", reason="x")
 
 
-async def test_a_batch_that_is_rejected_leaves_nothing(store: Store) -> None:
+async def test_a_rejected_batch_leaves_nothing(store: Store) -> None:
     await gated(store, Gates())
     batch = await send(store, [row("a")], publish=PublishPolicy.ON_APPROVAL)
     rejected = await store.lifecycle.reject(batch.id, by="ops", reason="no")
     assert rejected.state is BatchState.REJECTED
     await store.garbage_collector.collect()
-    assert await layers(store) == {batch.layer}, "somebody may still be reading it"
+    assert await layers(store) == {batch.layer}, "a reader may still use it"
     store.garbage_collector._orphan_seconds = 0.0
     await store.garbage_collector.collect()
     assert (await layers(store), await current(store)) == (set(), None)
@@ -150,7 +150,7 @@ async def test_a_gate_that_rejects_leaves_nothing(store: Store) -> None:
     assert await layers(store) == set()
 
 
-async def test_a_dry_run_tells_everything_and_can_never_be_published(store: Store) -> None:
+async def test_a_dry_run_reports_everything_and_cannot_be_published(store: Store) -> None:
     await gated(store, Gates(max_shrink_percent=Decimal(10)))
     await send(store, rows(10))
     kept = await layers(store)
@@ -163,7 +163,7 @@ async def test_a_dry_run_tells_everything_and_can_never_be_published(store: Stor
     assert (await layers(store), await current(store)) == (kept, 1)
 
 
-async def test_what_expected_another_version_is_not_approved_upon_this_one(store: Store) -> None:
+async def test_approval_fails_if_the_expected_version_is_no_longer_current(store: Store) -> None:
     await versions(store, 1)
     given = order(key="held", publish=PublishPolicy.ON_APPROVAL, expected_version=1)
     batch = await store.submitter.submit(given, await source([row("a", "2.00")]))

@@ -1,4 +1,4 @@
-"""What retention keeps: a version that is new, young, labelled, current, pinned, held for a review, or being read."""
+"""Retention keeps versions that are new, recent, labelled, current, pinned, held for a review, or being read."""
 
 import datetime
 
@@ -16,14 +16,14 @@ DAY = datetime.timedelta(days=1)
 
 
 def version(number: int, days: float = 100, **more: object) -> Snapshot:
-    """A version that was published so many days ago."""
+    """A version that was published that many days ago."""
     at = NOW - days * DAY
     plain = Snapshot("retail", number, (Layer("x", 1, ""),), 1, SnapshotState.PUBLISHED, at, at, None, "batch", None)
     return replace(plain, **more)
 
 
-def gone(retention: Retention, manifests: list[Snapshot], held: set[int]) -> list[int]:
-    return [doom.snapshot.version for doom in find_expiring(retention, manifests, held, NOW, GRACE)]
+def expired(retention: Retention, manifests: list[Snapshot], held: set[int]) -> list[int]:
+    return [each.snapshot.version for each in find_expiring(retention, manifests, held, NOW, GRACE)]
 
 
 NONE = Retention(versions=1, days=0)
@@ -31,12 +31,12 @@ NONE = Retention(versions=1, days=0)
 
 def test_the_newest_versions_are_kept() -> None:
     manifests = [version(number) for number in range(1, 6)]
-    assert gone(Retention(versions=2, days=0), manifests, set()) == [1, 2, 3]
+    assert expired(Retention(versions=2, days=0), manifests, set()) == [1, 2, 3]
 
 
 def test_versions_that_were_never_published_do_not_count_among_the_newest() -> None:
     manifests = [version(1), version(2), version(3, state=SnapshotState.SEALED, published_at=None)]
-    assert gone(NONE, manifests, set()) == [1]
+    assert expired(NONE, manifests, set()) == [1]
 
 
 @pytest.mark.parametrize(
@@ -51,21 +51,21 @@ def test_versions_that_were_never_published_do_not_count_among_the_newest() -> N
     ],
     ids=["young", "labelled", "read", "held for a review", "retired already", "current or pinned"],
 )
-def test_what_is_kept_whatever_its_number(kept: Snapshot, held: set[int]) -> None:
+def test_some_versions_are_kept_regardless_of_their_number(kept: Snapshot, held: set[int]) -> None:
     others = [version(2), version(3)]
-    assert gone(Retention(versions=1, days=7), [kept, *others], held) == [2]
+    assert expired(Retention(versions=1, days=7), [kept, *others], held) == [2]
 
 
 @pytest.mark.parametrize(
     "old", [version(1, days=7), version(1, read_at=NOW - datetime.timedelta(minutes=11))], ids=["a week", "read before"]
 )
-def test_what_was_kept_for_a_time_goes_when_it_is_over(old: Snapshot) -> None:
-    assert gone(Retention(versions=1, days=7), [old, version(2)], set()) == [1]
+def test_a_version_expires_when_its_time_is_over(old: Snapshot) -> None:
+    assert expired(Retention(versions=1, days=7), [old, version(2)], set()) == [1]
 
 
-def test_the_reason_is_told() -> None:
-    [doom] = find_expiring(Retention(1, 3), [version(1), version(2)], set(), NOW, GRACE)
-    assert doom.reason == "Version 1 is not one of the newest 1, and older than 3 days."
+def test_the_reason_names_the_rules() -> None:
+    [expiring] = find_expiring(Retention(1, 3), [version(1), version(2)], set(), NOW, GRACE)
+    assert expiring.reason == "Version 1 is not one of the newest 1, and older than 3 days."
 
 
 MANIFESTS = st.lists(
@@ -82,7 +82,9 @@ MANIFESTS = st.lists(
 
 
 @given(MANIFESTS, st.integers(1, 6), st.integers(0, 15), st.sets(st.integers(1, 8), max_size=2))
-def test_what_goes_is_what_nothing_keeps(manifests: list[Snapshot], versions: int, days: int, held: set[int]) -> None:
+def test_a_version_expires_if_no_rule_keeps_it(
+    manifests: list[Snapshot], versions: int, days: int, held: set[int]
+) -> None:
     published = [each for each in manifests if each.state is SnapshotState.PUBLISHED]
     expected = []
     for each in published:
@@ -91,12 +93,12 @@ def test_what_goes_is_what_nothing_keeps(manifests: list[Snapshot], versions: in
         read = each.read_at is not None and NOW - each.read_at <= GRACE
         if not (newer < versions or young or read or each.label or each.version in held):
             expected.append(each.version)
-    assert gone(Retention(versions, days), manifests, held) == expected
+    assert expired(Retention(versions, days), manifests, held) == expected
 
 
 @pytest.mark.parametrize(
     "retention", [Retention(0, 1), Retention(-1, 1), Retention(1, -1), Retention(100_001, 1), Retention(1, 36_501)]
 )
-def test_a_retention_that_makes_no_sense_is_refused(retention: Retention) -> None:
+def test_an_invalid_retention_is_refused(retention: Retention) -> None:
     with pytest.raises(InvalidArgument, match="must be"):
         check_retention(retention)

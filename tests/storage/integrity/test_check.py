@@ -1,4 +1,4 @@
-"""The check finds what was done behind Pricebook's back, names it, and finds nothing in a database that is sound."""
+"""The check reports every change made without Pricebook, and nothing in a sound database."""
 
 import asyncio
 import datetime
@@ -32,22 +32,22 @@ async def check(store: Store, price_list: str | None = None) -> list[Finding]:
 
 
 async def codes(store: Store) -> list[tuple[FindingCode, int | None]]:
-    """What is found, with the version that it is found in; each with something to do about it."""
+    """The codes of the findings with their versions. Every finding has a message and advice."""
     found = await check(store)
     assert all(finding.message and finding.advice for finding in found)
     return [(finding.code, finding.version) for finding in found]
 
 
 async def merged(store: Store, prices: Sequence[Row], removed: Sequence[str] = ()) -> None:
-    asked = order()
+    request = order()
     batch = await store.submitter.submit(
-        type(asked)("retail", BatchMode.MERGE, asked.key, "integrator"), await source(prices), removed
+        type(request)("retail", BatchMode.MERGE, request.key, "integrator"), await source(prices), removed
     )
     assert batch.state is BatchState.PUBLISHED
 
 
 async def layered(store: Store, merges: int = 3) -> None:
-    """A list of ten prices, and then merges that add, change and remove one each."""
+    """A list of ten prices, then merges that each add, change and remove one."""
     await create(store)
     await published(store, rows(10))
     for n in range(merges):
@@ -70,7 +70,7 @@ async def test_a_list_without_a_version_is_sound(store: Store) -> None:
     assert await check(store) == []
 
 
-async def test_whatever_pricebook_does_leaves_a_database_that_is_sound(store: Store) -> None:
+async def test_the_database_is_sound_after_every_operation(store: Store) -> None:
     await layered(store, merges=9)
     await store.compactor.compact(await snapshot(store, 10))
     await merged(store, [row("late")], ["sku-000005"])
@@ -91,24 +91,24 @@ async def test_whatever_pricebook_does_leaves_a_database_that_is_sound(store: St
 
 @given(st.lists(ACTS, min_size=2, max_size=10), st.integers(1, 5))
 @settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-async def test_any_history_leaves_a_database_that_is_sound(store: Store, acts: list[Act], page: int) -> None:
+async def test_the_database_is_sound_after_any_history(store: Store, acts: list[Act], page: int) -> None:
     await run(store, acts, page)
     assert await check(store) == []
 
 
-async def test_each_layer_is_read_once_however_many_versions_share_it(store: Store) -> None:
+async def test_a_layer_that_versions_share_is_read_once(store: Store) -> None:
     await layered(store, merges=4)
-    told = Checked()
+    progress = Checked()
 
-    def tell(checked: Checked) -> None:
-        nonlocal told
-        told = checked
+    def note(checked: Checked) -> None:
+        nonlocal progress
+        progress = checked
 
-    assert [finding async for finding in store.integrity_check(tell).run()] == []
-    assert told == Checked(lists=1, of_lists=1, versions=5, of_versions=5, rows=10 + 4 * 3)
+    assert [finding async for finding in store.integrity_check(note).run()] == []
+    assert progress == Checked(lists=1, of_lists=1, versions=5, of_versions=5, rows=10 + 4 * 3)
 
 
-async def test_a_version_that_can_be_brought_back_is_sound(store: Store) -> None:
+async def test_a_version_that_can_be_restored_is_sound(store: Store) -> None:
     await layered(store)
     await in_manifest(2, state="RETIRED", retiredAt=LONG_AGO)(store)
     assert await check(store) == []
@@ -122,18 +122,18 @@ async def test_one_list_can_be_checked_alone(store: Store) -> None:
     assert [finding.code for finding in await check(store, "other")] == [FindingCode.POINTER_TO_MISSING]
 
 
-async def test_a_list_that_is_not_there_cannot_be_checked(store: Store) -> None:
+async def test_an_unknown_list_cannot_be_checked(store: Store) -> None:
     with pytest.raises(PriceListNotFound):
         await check(store, "retail")
 
 
-async def test_a_layer_that_a_version_names_is_no_orphan_however_old(store: Store) -> None:
+async def test_an_old_layer_that_a_version_names_is_no_orphan(store: Store) -> None:
     await layered(store)
     with patch("storage.integrity.orphans.ORPHAN_SECONDS", -1.0):
         assert await check(store) == []
 
 
-async def test_a_layer_that_is_known_to_be_an_orphan_is_none_until_its_time_is_over(store: Store) -> None:
+async def test_a_recorded_orphan_is_not_reported_before_it_is_due(store: Store) -> None:
     await create(store)
     await leave_what_a_failed_batch_wrote(store)
     [finding] = await check(store)
@@ -142,27 +142,27 @@ async def test_a_layer_that_is_known_to_be_an_orphan_is_none_until_its_time_is_o
     assert await check(store) == []
 
 
-async def test_a_layer_that_is_young_is_no_orphan(store: Store) -> None:
+async def test_a_recent_layer_is_no_orphan(store: Store) -> None:
     await store.layers.create(str(ObjectId()))
     assert await check(store) == []
 
 
-async def test_a_layer_that_a_batch_is_at_work_on_is_no_orphan(store: Store) -> None:
+async def test_a_layer_of_an_active_batch_is_no_orphan(store: Store) -> None:
     await create(store)
     await make_old(store, await factories.left_open(store, rows(3), "open"))
     assert await check(store) == []
 
 
-async def test_a_layer_whose_batch_came_to_nothing_just_now_is_no_orphan(store: Store) -> None:
+async def test_a_layer_of_a_batch_that_just_failed_is_no_orphan(store: Store) -> None:
     await create(store)
     await make_old(store, await factories.failed(store))
     assert await check(store) == []
 
 
-# Others go on meanwhile
+# Changes during the check
 
 
-async def test_a_version_that_is_compacted_meanwhile_is_no_finding(store: Store) -> None:
+async def test_a_version_that_is_compacted_during_the_check_is_no_finding(store: Store) -> None:
     await layered(store)
     is_sealed = store.layers.is_sealed
     compacted = 0
@@ -181,7 +181,7 @@ async def test_a_version_that_is_compacted_meanwhile_is_no_finding(store: Store)
     assert compacted == 1
 
 
-async def test_a_layer_is_read_again_when_an_election_broke_it_off(store: Store) -> None:
+async def test_a_layer_is_read_again_after_an_election(store: Store) -> None:
     await layered(store)
     broken_off = 0
 
@@ -197,7 +197,7 @@ async def test_a_layer_is_read_again_when_an_election_broke_it_off(store: Store)
     assert broken_off > 2
 
 
-async def test_a_version_that_is_retired_once_another_is_current_is_no_finding(store: Store) -> None:
+async def test_a_version_that_is_retired_after_another_is_current_is_no_finding(store: Store) -> None:
     await layered(store)
     numbers = store.snapshots.version_numbers
     published_meanwhile = 0
@@ -216,7 +216,7 @@ async def test_a_version_that_is_retired_once_another_is_current_is_no_finding(s
     assert published_meanwhile == 1
 
 
-async def test_a_list_that_is_in_use_is_sound_whenever_it_is_looked_at(store: Store) -> None:
+async def test_a_list_in_use_is_always_sound(store: Store) -> None:
     await layered(store)
 
     async def use() -> None:
@@ -240,7 +240,7 @@ async def test_a_list_that_is_in_use_is_sound_whenever_it_is_looked_at(store: St
     assert checks > 3
 
 
-# What is wrong: each is done to a list of four versions that share layers, behind Pricebook's back
+# Inconsistencies: each function breaks a list of four versions that share layers
 
 Break = Callable[[Store], Awaitable[object]]
 
@@ -387,7 +387,7 @@ BREAKS: list[tuple[Break, FindingCode, int | None]] = [
 
 
 @pytest.mark.parametrize(("do", "code", "version"), BREAKS, ids=[f"{each[1]}-{n}" for n, each in enumerate(BREAKS)])
-async def test_what_was_broken_is_found_and_nothing_else(
+async def test_an_inconsistency_is_reported_and_nothing_else(
     store: Store, do: Break, code: FindingCode, version: int | None
 ) -> None:
     await layered(store)

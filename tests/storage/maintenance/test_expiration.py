@@ -1,4 +1,4 @@
-"""Retirement: versions go step by step, can be brought back, and never take a layer along that another version has."""
+"""Versions expire in steps, can be restored, and keep the layers that other versions name."""
 
 import asyncio
 import datetime
@@ -17,14 +17,14 @@ NEWEST_ONLY = Retention(versions=1, days=0)
 
 @pytest.fixture
 async def retail(store: Store) -> Store:
-    """A list that keeps its newest version only, as soon as that may be."""
-    store.expirer = expirer_of(store)
+    """A list that keeps only its newest version, without delays."""
+    store.expirer = make_expirer(store)
     store.garbage_collector._orphan_seconds = 0.0
     await store.price_list_editor.create("retail", None, Gates(), "ops", NEWEST_ONLY)
     return store
 
 
-def expirer_of(store: Store, *, grace: float = 0, restore: float = 0, settle: float = 0) -> SnapshotExpirer:
+def make_expirer(store: Store, *, grace: float = 0, restore: float = 0, settle: float = 0) -> SnapshotExpirer:
     return SnapshotExpirer(
         store.client,
         store.price_lists,
@@ -40,7 +40,7 @@ def expirer_of(store: Store, *, grace: float = 0, restore: float = 0, settle: fl
 
 
 async def publish(store: Store, *amounts: str, mode: BatchMode = BatchMode.REPLACE) -> str:
-    """One version after the other, each with the sku `a`, and one named as its amount; the last one's layer."""
+    """Publish versions, each with the sku `a` and a sku named after its amount; return the layer of the last."""
     for amount in amounts:
         rows = await source([row("a", amount), row(f"at-{amount}")])
         batch = await store.submitter.submit(replace(order(), mode=mode), rows)
@@ -49,12 +49,12 @@ async def publish(store: Store, *amounts: str, mode: BatchMode = BatchMode.REPLA
 
 
 async def expire(store: Store, times: int = 2) -> list[ExpirationResult]:
-    """Find what is to go, and let it go."""
+    """Run the expiration of the list a number of times."""
     return [await store.expirer.expire("retail", by="ops") for _ in range(times)]
 
 
 async def collect(store: Store) -> None:
-    """Let everything go that is to go."""
+    """Expire versions and collect garbage."""
     await expire(store, 3)
     await store.garbage_collector.collect()
 
@@ -63,35 +63,35 @@ async def states(store: Store) -> list[str]:
     return [each["state"] async for each in store.db["snapshots"].find({"_id.list": "retail"}).sort("_id.version", 1)]
 
 
-async def test_a_version_goes_in_steps(retail: Store) -> None:
+async def test_a_version_expires_in_steps(retail: Store) -> None:
     await publish(retail, "1", "2", "3")
     first, second, third, *_ = await expire(retail, 3)
-    assert first == ExpirationResult(), "they are only marked by the first run"
+    assert first == ExpirationResult(), "the first run only marks them"
     assert [each.version for each in second.retirements] == [1, 2]
     assert await states(retail) == ["RETIRED", "RETIRED", "PUBLISHED"]
     assert len(third.drops) == 2
     assert all(each.bytes > 0 for each in third.drops)
-    assert len(await layers(retail)) == 3, "they are dropped by who collects leavings"
+    assert len(await layers(retail)) == 3, "the garbage collector drops them"
     await retail.garbage_collector.collect()
     assert len(await layers(retail)) == 1
     assert (retail.metrics.retired, retail.metrics.layers_dropped) == ({"retail": 2}, 2)
     assert await amounts(retail, 3) == {"a": "3", "at-3": "1.00"}
-    assert await expire(retail, 2) == [ExpirationResult(), ExpirationResult()], "nothing is left to do"
+    assert await expire(retail, 2) == [ExpirationResult(), ExpirationResult()], "there is nothing left to do"
 
 
-async def test_versions_are_listed_as_long_as_they_can_be_brought_back(retail: Store) -> None:
-    retail.expirer = expirer_of(retail, restore=60)
+async def test_versions_are_listed_while_they_can_be_restored(retail: Store) -> None:
+    retail.expirer = make_expirer(retail, restore=60)
     await publish(retail, "1", "2")
     await expire(retail, 3)
     listed = [(each.version, each.state.value) for each in await retail.snapshots.newest("retail", 9)]
     assert listed == [(2, "PUBLISHED"), (1, "RETIRED")]
-    retail.expirer = expirer_of(retail)
+    retail.expirer = make_expirer(retail)
     await expire(retail, 1)
     assert [each.version for each in await retail.snapshots.newest("retail", 9)] == [2]
     assert await retail.snapshots.count("retail") == 1
 
 
-async def test_a_list_that_is_not_understood_does_not_keep_the_others(retail: Store) -> None:
+async def test_a_list_of_a_later_release_does_not_stop_the_others(retail: Store) -> None:
     await publish(retail, "1", "2")
     await retail.price_list_editor.create("a-list-of-a-later-release", None, Gates(), "ops")
     later = {"$set": {"format": 99}}
@@ -101,7 +101,7 @@ async def test_a_list_that_is_not_understood_does_not_keep_the_others(retail: St
     assert await states(retail) == ["RETIRED", "PUBLISHED"]
 
 
-async def test_it_is_told_in_events_that_move_the_revision(retail: Store) -> None:
+async def test_expiration_is_recorded_in_events(retail: Store) -> None:
     await publish(retail, "1", "2")
     before = (await retail.price_lists.get("retail")).revision
     await expire(retail)
@@ -111,7 +111,7 @@ async def test_it_is_told_in_events_that_move_the_revision(retail: Store) -> Non
     assert (await retail.price_lists.get("retail")).revision == before + 1
 
 
-async def test_what_is_retired_cannot_be_rolled_back_to_or_pinned(retail: Store) -> None:
+async def test_an_expired_version_cannot_be_rolled_back_to_or_pinned(retail: Store) -> None:
     await publish(retail, "1", "2")
     await expire(retail)
     for act in (
@@ -122,7 +122,7 @@ async def test_what_is_retired_cannot_be_rolled_back_to_or_pinned(retail: Store)
             await act
 
 
-async def test_a_dry_run_tells_what_would_go_and_changes_nothing(retail: Store) -> None:
+async def test_a_plan_lists_what_would_expire_and_changes_nothing(retail: Store) -> None:
     await publish(retail, "1", "2")
     plan = await retail.expirer.plan("retail")
     assert [(each.version, each.reason) for each in plan.retirements] == [
@@ -134,12 +134,12 @@ async def test_a_dry_run_tells_what_would_go_and_changes_nothing(retail: Store) 
     plan = await retail.expirer.plan("retail")
     assert (await snapshot(retail, 1)).layers != ()
     [run] = await expire(retail, 1)
-    # Not by their bytes: a checkpoint between the two looks can write some more.
+    # The bytes may differ: a checkpoint in between can write more.
     assert [each.layer for each in plan.drops] == [each.layer for each in run.drops] != []
 
 
-async def test_a_version_that_is_read_after_it_was_marked_stays(retail: Store) -> None:
-    retail.expirer = expirer_of(retail, grace=60)
+async def test_a_version_that_is_read_after_it_was_marked_is_kept(retail: Store) -> None:
+    retail.expirer = make_expirer(retail, grace=60)
     await publish(retail, "1", "2")
     await expire(retail, 1)
     assert (await snapshot(retail, 1)).doomed_at is not None
@@ -149,10 +149,8 @@ async def test_a_version_that_is_read_after_it_was_marked_stays(retail: Store) -
     assert (await snapshot(retail, 1)).doomed_at is None
 
 
-async def test_a_read_that_comes_while_it_is_being_retired_saves_it(
-    retail: Store, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    retail.expirer = expirer_of(retail, grace=60)
+async def test_a_read_during_the_expiration_keeps_the_version(retail: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    retail.expirer = make_expirer(retail, grace=60)
     await publish(retail, "1", "2")
     await expire(retail, 1)
     original = SnapshotExpirer._expire
@@ -166,7 +164,7 @@ async def test_a_read_that_comes_while_it_is_being_retired_saves_it(
     assert await states(retail) == ["PUBLISHED", "PUBLISHED"]
 
 
-async def test_a_rollback_that_comes_while_it_is_being_retired_saves_it(
+async def test_a_rollback_during_the_expiration_keeps_the_version(
     retail: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await publish(retail, "1", "2")
@@ -182,15 +180,15 @@ async def test_a_rollback_that_comes_while_it_is_being_retired_saves_it(
     assert (await current(retail), await states(retail)) == (1, ["PUBLISHED", "PUBLISHED"])
 
 
-async def test_a_version_stays_marked_for_a_while_before_it_goes(retail: Store) -> None:
-    retail.expirer = expirer_of(retail, settle=60)
+async def test_a_version_is_marked_for_a_while_before_it_expires(retail: Store) -> None:
+    retail.expirer = make_expirer(retail, settle=60)
     await publish(retail, "1", "2")
     assert await expire(retail, 3) == [ExpirationResult()] * 3
     assert await states(retail) == ["PUBLISHED", "PUBLISHED"]
 
 
-async def test_a_retired_version_can_be_brought_back(retail: Store) -> None:
-    retail.expirer = expirer_of(retail, grace=60, restore=60)
+async def test_an_expired_version_can_be_restored(retail: Store) -> None:
+    retail.expirer = make_expirer(retail, grace=60, restore=60)
     await publish(retail, "1", "2")
     await expire(retail)
     moved = await retail.expirer.restore("retail", 1, by="ops", reason="an audit")
@@ -198,18 +196,18 @@ async def test_a_retired_version_can_be_brought_back(retail: Store) -> None:
     assert (event.kind, event.reason, event.revision) == (EventKind.RESTORED, "Version 1: an audit", moved.revision)
     assert await amounts(retail, 1) == {"a": "1", "at-1": "1.00"}
     await expire(retail, 3)
-    assert await states(retail) == ["PUBLISHED", "PUBLISHED"], "it counts as read"
+    assert await states(retail) == ["PUBLISHED", "PUBLISHED"], "restoring counts as a read"
     assert (retail.metrics.retired, retail.metrics.restored) == ({"retail": 1}, {"retail": 1})
     await retail.pointer_moves.rollback("retail", 1, by="ops", reason="x")
 
 
-async def test_until_its_time_is_over_a_retired_version_keeps_its_layers(retail: Store) -> None:
-    retail.expirer = expirer_of(retail, restore=60)
+async def test_an_expired_version_keeps_its_layers_until_its_restore_time_is_over(retail: Store) -> None:
+    retail.expirer = make_expirer(retail, restore=60)
     await publish(retail, "1", "2")
     await expire(retail, 3)
     await retail.garbage_collector.collect()
     assert len(await layers(retail)) == 2
-    retail.expirer = expirer_of(retail)
+    retail.expirer = make_expirer(retail)
     await expire(retail, 1)
     await retail.garbage_collector.collect()
     assert len(await layers(retail)) == 1
@@ -217,7 +215,7 @@ async def test_until_its_time_is_over_a_retired_version_keeps_its_layers(retail:
         await retail.expirer.restore("retail", 1, by="ops", reason="too late")
 
 
-async def test_only_what_is_retired_can_be_brought_back(retail: Store) -> None:
+async def test_only_an_expired_version_can_be_restored(retail: Store) -> None:
     await publish(retail, "1")
     with pytest.raises(NotRetired):
         await retail.expirer.restore("retail", 1, by="ops", reason="x")
@@ -229,7 +227,7 @@ async def test_only_what_is_retired_can_be_brought_back(retail: Store) -> None:
         await retail.expirer.restore("retail", 2, by="ops", reason="x")
 
 
-async def test_a_layer_that_another_version_names_stays(retail: Store) -> None:
+async def test_a_layer_that_another_version_names_is_kept(retail: Store) -> None:
     base = await publish(retail, "1")
     merged = await publish(retail, "2", mode=BatchMode.MERGE)
     last = await publish(retail, "3", mode=BatchMode.MERGE)
@@ -244,14 +242,14 @@ async def test_a_layer_that_another_version_names_stays(retail: Store) -> None:
     assert len(await layers(retail)) == 1
 
 
-async def test_layers_that_were_folded_go_when_no_version_names_them(retail: Store) -> None:
+async def test_folded_layers_are_dropped_when_no_version_names_them(retail: Store) -> None:
     await publish(retail, "1")
     await publish(retail, "2", "3", mode=BatchMode.MERGE)
     await retail.compactor.compact(await snapshot(retail, 3))
     await expire(retail, 3)
     retail.garbage_collector._orphan_seconds = 60.0
     await retail.garbage_collector.collect()
-    assert len(await layers(retail)) == 4, "somebody may still be reading by what the manifest said before"
+    assert len(await layers(retail)) == 4, "a reader may still use the previous manifest"
     retail.garbage_collector._orphan_seconds = 0.0
     await retail.garbage_collector.collect()
     named = {layer for each in await retail.snapshots.newest("retail", 9) for layer in each.layer_ids}
@@ -259,7 +257,7 @@ async def test_layers_that_were_folded_go_when_no_version_names_them(retail: Sto
     assert await amounts(retail, 3) == {"a": "3", "at-1": "1.00", "at-2": "1.00", "at-3": "1.00"}
 
 
-async def test_a_batch_that_is_held_can_be_published_however_old_its_base_is(retail: Store) -> None:
+async def test_a_held_batch_can_be_published_even_if_its_base_expired(retail: Store) -> None:
     await publish(retail, "1")
     waiting = await retail.submitter.submit(
         replace(order(), mode=BatchMode.MERGE, publish=PublishPolicy.ON_APPROVAL), await source([row("b", "5")])
@@ -267,12 +265,12 @@ async def test_a_batch_that_is_held_can_be_published_however_old_its_base_is(ret
     await publish(retail, "2", "3")
     await expire(retail, 3)
     await retail.garbage_collector.collect()
-    assert await amounts(retail, 2) == {"a": "1", "at-1": "1.00", "b": "5"}, "it can be looked at"
+    assert await amounts(retail, 2) == {"a": "1", "at-1": "1.00", "b": "5"}, "the held version can be read"
     approved = await retail.lifecycle.approve(waiting.id, by="ops", reason="x")
     assert await amounts(retail, approved.version or 0) == {"a": "3", "at-3": "1.00", "b": "5"}
 
 
-async def test_what_is_pinned_stays(retail: Store) -> None:
+async def test_a_pinned_version_is_kept(retail: Store) -> None:
     await publish(retail, "1", "2")
     await retail.pointer_moves.rollback("retail", 1, by="ops", reason="x")
     await held(retail, [row("a", "3")])
@@ -280,10 +278,10 @@ async def test_what_is_pinned_stays(retail: Store) -> None:
     assert (await states(retail))[0] == "PUBLISHED"
 
 
-async def test_of_several_collectors_at_once_one_does_it(retail: Store) -> None:
+async def test_concurrent_runs_expire_a_version_once(retail: Store) -> None:
     await publish(retail, "1", "2", "3")
     await expire(retail, 1)
-    runs = await asyncio.gather(*(expirer_of(retail).expire("retail", by="ops") for _ in range(4)))
+    runs = await asyncio.gather(*(make_expirer(retail).expire("retail", by="ops") for _ in range(4)))
     assert sorted(each.version for run in runs for each in run.retirements) == [1, 2]
     found = await retail.price_lists.get("retail")
     events = await retail.events.newest("retail", 100)
@@ -292,7 +290,7 @@ async def test_of_several_collectors_at_once_one_does_it(retail: Store) -> None:
 
 @pytest.mark.parametrize("step", ["mark_expiring", "unmark", "expire", "release_layers", "drop", "note"])
 @pytest.mark.parametrize("when", ["before", "after"])
-async def test_a_collector_that_dies_at_any_step_is_followed_by_another(
+async def test_another_run_finishes_after_a_crash_at_any_step(
     retail: Store, monkeypatch: pytest.MonkeyPatch, step: str, when: str
 ) -> None:
     await publish(retail, "1", "2", "3")
@@ -319,7 +317,7 @@ async def test_a_collector_that_dies_at_any_step_is_followed_by_another(
     assert await amounts(retail, 3) == {"a": "3", "at-3": "1.00"}
 
 
-async def test_one_run_takes_a_set_number_at_most(retail: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_run_is_limited_in_versions_and_layers(retail: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("storage.maintenance.expiration.MAX_VERSIONS_PER_RUN", 2)
     monkeypatch.setattr("storage.maintenance.garbage_collection.MAX_DROPS_PER_RUN", 1)
     await publish(retail, "1", "2", "3", "4")
