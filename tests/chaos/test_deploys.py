@@ -14,7 +14,7 @@ import pytest
 
 from tests.acceptance.command import OPEN
 from tests.stack.edge import Edge, edge
-from tests.stack.load import BatchResults, ReadResults, create, publishing, reading, versions
+from tests.stack.load import BatchRepository, ReadMarks, create, publishing, reading, versions
 from tests.stack.servers import Server, servers
 from tests.waiting import until
 
@@ -59,7 +59,7 @@ def urls(colour: list[Server]) -> list[str]:
 
 
 @asynccontextmanager
-async def under_load(url: str) -> AsyncIterator[tuple[ReadResults, BatchResults]]:
+async def under_load(url: str) -> AsyncIterator[tuple[ReadMarks, BatchRepository]]:
     """Run readers and an integrator during the body, and then check all responses that they received."""
     async with asyncio.timeout(TIMEOUT_SECONDS), reading(url, CLIENTS) as reads, publishing(url, 2) as batches:
         yield reads, batches
@@ -78,9 +78,9 @@ async def under_load(url: str) -> AsyncIterator[tuple[ReadResults, BatchResults]
 async def test_a_rolling_restart(balancer: Edge, green: list[Server]) -> None:
     async with under_load(balancer.url) as (reads, _):
         for server in green:
-            before = reads.responses
+            before = reads.answers
             await asyncio.to_thread(server.restart)
-            assert reads.responses > before
+            assert reads.answers > before
     assert reads.cached["HIT"] > 0
 
 
@@ -91,6 +91,6 @@ async def test_switching_to_the_other_colour_and_back(
         async with under_load(balancer.url) as (reads, batches):
             for colour in (blue, green):
                 await asyncio.to_thread(balancer.turn_to, urls(colour))
-                responses, published = reads.responses, len(batches.published)
+                responses, published = reads.answers, len(batches.published)
                 await until(functools.partial(reads.has, responses + 200), "read")
                 await until(functools.partial(batches.has, published + 1), "published")

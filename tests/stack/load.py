@@ -1,7 +1,6 @@
-"""Readers and an integrator that check every response.
+"""Readers and an integrator who check every answer.
 
-Batch `n` gives every sku the amount `n`, and the version the label `n`, so a response that mixes two versions is
-detected.
+Batch `n` gives every sku the amount `n` and the label `n`: an answer that mixes two versions shows.
 """
 
 import asyncio
@@ -37,81 +36,81 @@ VERSIONS = f"""{{
 
 
 @dataclass
-class ReadResults:
-    """The responses that readers received; `labels` are the versions by label."""
+class ReadMarks:
+    """What readers saw; `labels` are the versions by their labels, as answers showed them."""
 
-    responses: int = 0
+    answers: int = 0
     failures: list[str] = field(default_factory=list)
     labels: dict[str, int] = field(default_factory=dict)
     cached: Counter[str] = field(default_factory=Counter)
     slowest: float = 0.0
 
-    async def has(self, count: int) -> bool:
-        """Whether at least `count` responses were received, for `until`."""
-        return self.responses >= count
+    async def has(self, answers: int) -> bool:
+        """Whether so many answers came; to be waited for."""
+        return self.answers >= answers
 
 
 @asynccontextmanager
-async def reading(url: str, clients: int) -> AsyncIterator[ReadResults]:
-    """Read during the body, half of the requests by GET."""
-    reads = ReadResults()
+async def reading(url: str, clients: int) -> AsyncIterator[ReadMarks]:
+    """Read for as long as the body runs, half of it by GET."""
+    reads = ReadMarks()
     async with at_work(_read(url, reads, random.Random(number)) for number in range(clients)):
         yield reads
 
 
-async def _read(url: str, reads: ReadResults, generator: random.Random) -> None:
+async def _read(url: str, reads: ReadMarks, chance: random.Random) -> None:
     loop = asyncio.get_running_loop()
     async with Connection(url, resends=True) as connection:
         while True:
-            started = loop.time()
+            begun = loop.time()
             try:
-                response = await _request(connection, generator)
+                answer = await _ask(connection, chance)
             except (OSError, EOFError) as error:
                 reads.failures.append(repr(error))
                 await asyncio.sleep(0.05)
                 continue
-            reads.slowest = max(reads.slowest, loop.time() - started)
-            reads.responses += 1
-            reads.cached[response.headers.get("x-cache", "")] += 1
-            _check(response, reads)
+            reads.slowest = max(reads.slowest, loop.time() - begun)
+            reads.answers += 1
+            reads.cached[answer.headers.get("x-cache", "")] += 1
+            _check(answer, reads)
 
 
-async def _request(connection: Connection, generator: random.Random) -> Answered:
-    skus = generator.sample(SKUS[:20], 3) if generator.random() < 0.5 else generator.sample(SKUS, 5)
+async def _ask(connection: Connection, chance: random.Random) -> Answered:
+    skus = chance.sample(SKUS[:20], 3) if chance.random() < 0.5 else chance.sample(SKUS, 5)
     query = READ % ", ".join(json.dumps(sku) for sku in sorted(skus))
-    if generator.random() < 0.5:
+    if chance.random() < 0.5:
         return await connection.get(f"/graphql?query={quote(query)}")
     return await connection.post({"query": query})
 
 
-def _check(response: Answered, reads: ReadResults) -> None:
+def _check(answer: Answered, reads: ReadMarks) -> None:
     try:
-        snapshot = response.json()["data"]["snapshot"]
+        snapshot = answer.json()["data"]["snapshot"]
         amounts = {price["amount"] for price in snapshot["pricesBySku"]}
-        is_valid = response.status == 200 and amounts == {f"{snapshot['label']}.00"}
-        is_valid &= reads.labels.setdefault(snapshot["label"], snapshot["version"]) == snapshot["version"]
+        whole = answer.status == 200 and amounts == {f"{snapshot['label']}.00"}
+        same = reads.labels.setdefault(snapshot["label"], snapshot["version"]) == snapshot["version"]
     except (KeyError, TypeError, ValueError):
-        is_valid = False
-    if not is_valid:
-        reads.failures.append(f"{response.status} {response.body[:300]!r}")
+        whole = same = False
+    if not (whole and same):
+        reads.failures.append(f"{answer.status} {answer.body[:300]!r}")
 
 
 @dataclass
-class BatchResults:
-    """The batches that an integrator published, as versions by label, and the requests that failed."""
+class BatchRepository:
+    """What an integrator sent and was told: versions by labels, and each answer that was none."""
 
     published: dict[str, int] = field(default_factory=dict)
     failures: list[str] = field(default_factory=list)
     longest: float = 0.0
 
-    async def has(self, count: int) -> bool:
-        """Whether at least `count` batches were published, for `until`."""
-        return len(self.published) >= count
+    async def has(self, batches: int) -> bool:
+        """Whether so many were published; to be waited for."""
+        return len(self.published) >= batches
 
 
 async def create(url: str, price_list: str = PRICE_LIST) -> None:
-    """Create a list with its first version."""
-    first = BatchResults()
+    """Make the list, with its first version."""
+    first = BatchRepository()
     async with Connection(url) as connection:
         created = await connection.post({"query": CREATE, "variables": {"name": price_list}})
         assert created.json() == {"data": {"createPriceList": {"userErrors": []}}}
@@ -120,40 +119,40 @@ async def create(url: str, price_list: str = PRICE_LIST) -> None:
 
 
 def batch(number: int, price_list: str = PRICE_LIST) -> dict[str, Any]:
-    """Return the request that publishes batch `number`."""
+    """The request that publishes batch `number`."""
     prices = [{"sku": sku, "amount": f"{number}.00", "currency": "EUR"} for sku in SKUS]
     order = {"priceList": price_list, "mode": "REPLACE", "idempotencyKey": f"batch {number}", "label": str(number)}
     return {"query": PUBLISH, "variables": {"input": {**order, "prices": prices}}}
 
 
-async def publish(connection: Connection, number: int, batches: BatchResults, price_list: str = PRICE_LIST) -> None:
-    """Publish batch `number`; repeat the request, with the same key, until it succeeds."""
+async def publish(connection: Connection, number: int, batches: BatchRepository, price_list: str = PRICE_LIST) -> None:
+    """Publish batch `number`, sent as often as it takes, with one key."""
     request = batch(number, price_list)
-    started = asyncio.get_running_loop().time()
+    begun = asyncio.get_running_loop().time()
     while str(number) not in batches.published:
-        response: Answered | None = None
+        answer: Answered | None = None
         try:
-            response = await connection.post(request)
-            payload = response.json()["data"]["publishBatch"]
-            if payload["batch"] and payload["batch"]["state"] == "PUBLISHED":
-                batches.published[payload["batch"]["label"]] = payload["batch"]["version"]
+            answer = await connection.post(request)
+            said = answer.json()["data"]["publishBatch"]
+            if said["batch"] and said["batch"]["state"] == "PUBLISHED":
+                batches.published[said["batch"]["label"]] = said["batch"]["version"]
                 break
-            batches.failures.append(f"{number}: {payload}")
+            batches.failures.append(f"{number}: {said}")
         except (OSError, EOFError, KeyError, TypeError, ValueError) as error:
-            batches.failures.append(f"{number}: {response.body if response else error!r}")
+            batches.failures.append(f"{number}: {answer.body if answer else error!r}")
         await asyncio.sleep(0.2)
-    batches.longest = max(batches.longest, asyncio.get_running_loop().time() - started)
+    batches.longest = max(batches.longest, asyncio.get_running_loop().time() - begun)
 
 
 @asynccontextmanager
-async def publishing(url: str, first: int, pause: float = 0.2) -> AsyncIterator[BatchResults]:
-    """Publish one batch after another during the body; the last one is completed."""
-    batches, stopping = BatchResults(), asyncio.Event()
+async def publishing(url: str, first: int, pause: float = 0.2) -> AsyncIterator[BatchRepository]:
+    """Publish one batch after the other for as long as the body runs; the last one is finished."""
+    batches, ended = BatchRepository(), asyncio.Event()
 
     async def run() -> None:
         number = first
         async with Connection(url, resends=True) as connection:
-            while not stopping.is_set():
+            while not ended.is_set():
                 await publish(connection, number, batches)
                 number += 1
                 await asyncio.sleep(pause)
@@ -162,13 +161,13 @@ async def publishing(url: str, first: int, pause: float = 0.2) -> AsyncIterator[
     try:
         yield batches
     finally:
-        stopping.set()
+        ended.set()
         await task
 
 
 async def versions(url: str) -> list[dict[str, Any]]:
-    """Return all versions of the list, read through the API."""
+    """All versions of the list, as the API tells them."""
     async with Connection(url) as connection:
-        response = await connection.post({"query": VERSIONS})
-        nodes: list[dict[str, Any]] = response.json()["data"]["priceList"]["snapshots"]["nodes"]
+        answer = await connection.post({"query": VERSIONS})
+        nodes: list[dict[str, Any]] = answer.json()["data"]["priceList"]["snapshots"]["nodes"]
         return nodes
