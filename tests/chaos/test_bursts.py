@@ -12,7 +12,7 @@ import pytest
 from tests.acceptance.command import OPEN
 from tests.stack.connections import Connection
 from tests.stack.edge import edge
-from tests.stack.load import BatchRepository, ReadMarks, create, publish, reading
+from tests.stack.load import BatchResults, ReadResults, create, publish, reading
 from tests.stack.servers import Server, servers
 from tests.waiting import until
 
@@ -55,7 +55,7 @@ async def test_a_burst_causes_no_server_errors_and_servers_recover(tmp_path: Pat
         idle, before = await latency(balancer.url), resident(burst)
         started = time.monotonic()
         reads = await run_load(balancer.url, CLIENTS, RESPONSES, 4)
-        print(f"{reads.answers} responses, slowest {reads.slowest:.1f} s, in {time.monotonic() - started:.0f} s")
+        print(f"{reads.responses} responses, slowest {reads.slowest:.1f} s, in {time.monotonic() - started:.0f} s")
         at_once = resident(burst)
         await publish_version(balancer.url, 5)
         recovered, after = await latency(balancer.url), resident(burst)
@@ -66,11 +66,11 @@ async def test_a_burst_causes_no_server_errors_and_servers_recover(tmp_path: Pat
         assert size_after <= size_before * MAX_MEMORY_GROWTH
 
 
-async def run_load(url: str, clients: int, responses: int, number: int) -> ReadMarks:
+async def run_load(url: str, clients: int, responses: int, number: int) -> ReadResults:
     """Read with `clients` clients and publish three batches, until all are published and `responses` received."""
-    batches = [BatchRepository() for _ in OTHERS]
+    batches = [BatchResults() for _ in OTHERS]
 
-    async def send(name: str, results: BatchRepository) -> None:
+    async def send(name: str, results: BatchResults) -> None:
         async with Connection(url, resends=True) as connection:
             await publish(connection, number, results, name)
 
@@ -87,7 +87,7 @@ async def publish_version(url: str, number: int) -> None:
     """Publish the next version of each list, and read it."""
     async with Connection(url, resends=True) as connection:
         for name in ("shop", *OTHERS):
-            await publish(connection, number, BatchRepository(), name)
+            await publish(connection, number, BatchResults(), name)
     async with reading(url, 2) as reads:
         await until(lambda: reads.has(200), "received")
 

@@ -17,8 +17,8 @@ from tests.stack.edge import Edge, edge
 from tests.stack.load import (
     READ,
     SKUS,
-    BatchRepository,
-    ReadMarks,
+    BatchResults,
+    ReadResults,
     batch,
     create,
     publish,
@@ -74,20 +74,20 @@ async def balancer(tmp_path: Path, environ: dict[str, str]) -> AsyncIterator[Edg
 class Faults:
     """Injects faults, and checks that reads continue and that a batch is published in time."""
 
-    def __init__(self, url: str, reads: ReadMarks) -> None:
+    def __init__(self, url: str, reads: ReadResults) -> None:
         self._url = url
         self._reads = reads
-        self._batches = BatchRepository()
+        self._batches = BatchResults()
 
     async def inject(self, name: str, fault: Callable[[], None]) -> None:
-        responses, started = self._reads.answers, time.monotonic()
+        responses, started = self._reads.responses, time.monotonic()
         await asyncio.to_thread(fault)
         async with Connection(self._url, resends=True) as connection:
             await publish(connection, len(self._batches.published) + 2, self._batches, PROBE_LIST)
         seconds = time.monotonic() - started
-        print(f"{name}: a batch published after {seconds:.1f} s, {self._reads.answers - responses} responses")
+        print(f"{name}: a batch published after {seconds:.1f} s, {self._reads.responses - responses} responses")
         assert seconds < WRITE_RECOVERY_SECONDS
-        assert self._reads.answers > responses
+        assert self._reads.responses > responses
 
 
 async def test_reads_continue_and_nothing_is_lost(
@@ -107,7 +107,7 @@ async def test_reads_continue_and_nothing_is_lost(
         published = len(batches.published)
         await until(lambda: batches.has(published + 2), "published")
     print(
-        f"{reads.answers} responses, slowest {reads.slowest:.1f} s; {len(reads.failures)} failed {reads.failures[:5]}"
+        f"{reads.responses} responses, slowest {reads.slowest:.1f} s; {len(reads.failures)} failed {reads.failures[:5]}"
     )
     print(f"{len(batches.published)} batches, longest {batches.longest:.1f} s; {batches.failures[:5]}")
     assert reads.failures == []
@@ -136,7 +136,7 @@ async def test_without_a_majority_requests_fail_and_a_batch_is_published_afterwa
         assert b"UNAVAILABLE" in response.body or response.json() == first.json()
         for member in lost:
             member.restart()
-        batches = BatchRepository()
+        batches = BatchResults()
         await publish(connection, 2, batches)
 
         async def is_visible() -> bool:
