@@ -9,7 +9,7 @@ from typing import Annotated, TypeVar, cast
 import msgspec
 
 from loaders import Window
-from storage import InvalidArgument, Place, Price, PriceOrder, Selection
+from storage import InvalidArgument, Price, PriceOrder, Selection, SortPosition
 
 T = TypeVar("T")
 K = TypeVar("K")
@@ -127,20 +127,20 @@ def selection_window(
     after: str | None,
     last: int | None,
     before: str | None,
-) -> Window[Place]:
+) -> Window[SortPosition]:
     """Return the window of Relay's four arguments in a selection, as `price_window` does.
 
     Raises `InvalidArgument` for a cursor of another version, filter or order.
     """
     fingerprint = selection.fingerprint
 
-    def position(text: str | None, argument: str) -> Place | None:
+    def position(text: str | None, argument: str) -> SortPosition | None:
         cursor = _price_cursor(version, text, argument)
         if cursor is None:
             return None
         if not isinstance(cursor, SelectionCursor) or cursor.selection != fingerprint:
             raise _other_selection_error(argument)
-        return Place(cursor.sku, Decimal(cursor.amount or 0))
+        return SortPosition(cursor.sku, Decimal(cursor.amount or 0))
 
     return _window(first, last, position(after, "after"), position(before, "before"))
 

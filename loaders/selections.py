@@ -4,7 +4,7 @@ from loaders.cache.manifests import manifest_of
 from loaders.cache.version_cache import VersionCache
 from loaders.pages import Page, Window
 from loaders.prices import PriceLoader
-from storage import Place, Price, Selection, Snapshot, SnapshotExpired, Store
+from storage import Price, Selection, Snapshot, SnapshotExpired, SortPosition, Store
 
 
 class Selections:
@@ -15,7 +15,7 @@ class Selections:
         self._versions = versions
         self._prices = prices
 
-    async def page(self, snapshot: Snapshot, selection: Selection, window: Window[Place]) -> Page[Price]:
+    async def page(self, snapshot: Snapshot, selection: Selection, window: Window[SortPosition]) -> Page[Price]:
         """Return a page of a selection, in its order. Raises `ScanLimit`."""
         if not selection.scans:
             return await self._range(snapshot, selection, window)
@@ -44,7 +44,7 @@ class Selections:
     async def _manifest(self, snapshot: Snapshot) -> Snapshot:
         return await manifest_of(self._store, self._versions.get_or_add(snapshot))
 
-    async def _range(self, snapshot: Snapshot, selection: Selection, window: Window[Place]) -> Page[Price]:
+    async def _range(self, snapshot: Snapshot, selection: Selection, window: Window[SortPosition]) -> Page[Price]:
         prices = await self._store.query_reader.page(
             (await self._manifest(snapshot)).layer_ids,
             window.size + 1,

@@ -40,7 +40,7 @@ from storage.mongodb.histogram import Histogram
 from storage.prices.price import Price, Tier
 from storage.prices.quotes import Quote, QuoteLine, quote
 from storage.prices.row_decoder import ItemError
-from storage.prices.selection import AttributeEquals, Place, PriceFilter, PriceOrder, Selection
+from storage.prices.selection import AttributeEquals, PriceFilter, PriceOrder, Selection, SortPosition
 from storage.store import Store
 
 __all__ = [
@@ -81,7 +81,6 @@ __all__ = [
     "ListFilter",
     "Part",
     "Pin",
-    "Place",
     "Price",
     "PriceDiff",
     "PriceFilter",
@@ -105,6 +104,7 @@ __all__ = [
     "SnapshotExpired",
     "SnapshotNotFound",
     "SnapshotState",
+    "SortPosition",
     "StorageMetrics",
     "Store",
     "Tier",

@@ -33,15 +33,15 @@ def _run(data_dir: Path) -> Iterator[BreakableReplicaSet]:
 
 
 @pytest.fixture(scope="session")
-def devset(tmp_path_factory: pytest.TempPathFactory) -> Iterator[BreakableReplicaSet]:
+def replica_set(tmp_path_factory: pytest.TempPathFactory) -> Iterator[BreakableReplicaSet]:
     """The shared replica set, on which each test has its own database. Tests must not kill its members."""
-    yield from _run(tmp_path_factory.mktemp("devset"))
+    yield from _run(tmp_path_factory.mktemp("replica_set"))
 
 
 @pytest.fixture(scope="module")
-def own_devset(tmp_path_factory: pytest.TempPathFactory) -> Iterator[BreakableReplicaSet]:
+def own_replica_set(tmp_path_factory: pytest.TempPathFactory) -> Iterator[BreakableReplicaSet]:
     """A replica set of the test module, whose members the tests may kill and restart."""
-    yield from _run(tmp_path_factory.mktemp("own_devset"))
+    yield from _run(tmp_path_factory.mktemp("own_replica_set"))
 
 
 @pytest.fixture(scope="session")
@@ -50,7 +50,7 @@ def mongodb_uri(request: pytest.FixtureRequest) -> str:
     given = os.environ.get("PRICEBOOK_TEST_MONGODB_URI")
     if given:
         return given
-    replica_set: BreakableReplicaSet = request.getfixturevalue("devset")
+    replica_set: BreakableReplicaSet = request.getfixturevalue("replica_set")
     return replica_set.uri
 
 

@@ -88,7 +88,7 @@ class Endpoint:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve an HTTP request or a WebSocket."""
         state: RequestState = scope[REQUEST_STATE]
-        if scope["type"] == "websocket" or (EVENTS in state.header(b"accept") and state.caller.may_ask):
+        if scope["type"] == "websocket" or (EVENTS in state.header(b"accept") and state.caller.has_grants):
             await self._streaming(scope, receive, send)
             return
         response = await self._respond(Request(scope, receive), state)
@@ -100,7 +100,7 @@ class Endpoint:
         accept = state.header(b"accept")
         if self._ide and http_request.method == "GET" and "text/html" in accept and not _has_document(http_request):
             return make_response(self._ide, 200, "text/html; charset=utf-8")
-        if not state.caller.may_ask:
+        if not state.caller.has_grants:
             return error_response(Unauthenticated())
         media_type = accepted_media_type(accept)
         if media_type is None:

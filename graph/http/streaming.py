@@ -190,6 +190,6 @@ async def _caller(websocket: WebSocket, payload: object) -> Caller:
         runtime: Runtime = websocket.scope["state"]["runtime"]
         return await runtime.authenticator.identify(credentials.encode("latin-1", "replace"))
     state: RequestState = websocket.scope[REQUEST_STATE]
-    if not state.caller.may_ask:
+    if not state.caller.has_grants:
         raise Unauthenticated
     return state.caller

@@ -14,20 +14,20 @@ from storage import ApiKey, ApiKeyRepository, Unavailable, explain, is_api_key
 
 log = logging.getLogger("pricebook.identity")
 
-KEY_SECONDS = 5.0
+API_KEY_CACHE_SECONDS = 5.0
 """How long an API key is cached, and so may still be accepted after it was revoked."""
 
-TOKEN_SECONDS = 60.0
+TOKEN_CACHE_SECONDS = 60.0
 """How long a token is cached, and so may still be accepted after its signing key was removed."""
 
-CUT_OFF_SECONDS = 300.0
+OUTAGE_GRACE_SECONDS = 300.0
 """How long a cached API key stays valid while the database is unavailable, so that reads from memory continue."""
 
-NOTE_SECONDS = 60.0
+LAST_USE_INTERVAL_SECONDS = 60.0
 """Minimum time between two writes of the last use of an API key."""
 
-MAX_KNOWN = 10_000
-MAX_CREDENTIALS = 8192
+MAX_CACHED_CALLERS = 10_000
+MAX_CREDENTIALS_LENGTH = 8192
 
 _BEARER = "bearer "
 
@@ -46,7 +46,7 @@ class Authenticator:
         self._nobody = nobody
         self._api_keys = api_keys
         self._tokens = tokens
-        self._known: LRU[bytes, _Known] = LRU(MAX_KNOWN)
+        self._known: LRU[bytes, _Known] = LRU(MAX_CACHED_CALLERS)
         self._asking: SingleFlight[bytes, Caller] = SingleFlight("identify")
         self._noting: set[asyncio.Task[None]] = set()
 
@@ -66,13 +66,13 @@ class Authenticator:
 
     async def _ask(self, credentials: bytes) -> Caller:
         text = credentials.decode("latin-1")
-        if len(text) > MAX_CREDENTIALS or not text.lower().startswith(_BEARER):
+        if len(text) > MAX_CREDENTIALS_LENGTH or not text.lower().startswith(_BEARER):
             raise Unauthenticated("Credentials of this kind are not supported.")
         text = text[len(_BEARER) :].strip()
         try:
             if is_api_key(text):
-                return self._keep(credentials, await self._of_key(text), KEY_SECONDS)
-            return self._keep(credentials, await self._of_token(text), TOKEN_SECONDS)
+                return self._keep(credentials, await self._of_key(text), API_KEY_CACHE_SECONDS)
+            return self._keep(credentials, await self._of_token(text), TOKEN_CACHE_SECONDS)
         except Unauthenticated:
             self._known.pop(credentials)
             raise
@@ -90,7 +90,7 @@ class Authenticator:
         key = await self._api_keys.find(text)
         if key is None:
             raise Unauthenticated("This API key is invalid, expired or revoked.")
-        if key.unused_for(NOTE_SECONDS):
+        if key.unused_for(LAST_USE_INTERVAL_SECONDS):
             noting = asyncio.create_task(self._note(key), name="note use")
             self._noting.add(noting)
             noting.add_done_callback(self._noting.discard)
@@ -106,7 +106,7 @@ class Authenticator:
 
     def _while_cut_off(self, credentials: bytes, error: Exception) -> Caller:
         known = self._known.peek(credentials)
-        if known is None or time.monotonic() > known.until + CUT_OFF_SECONDS:
+        if known is None or time.monotonic() > known.until + OUTAGE_GRACE_SECONDS:
             raise error
         return known.caller
 

@@ -56,7 +56,7 @@ class Caller:
         object.__setattr__(self, "view", ANONYMOUS if self.name == ANONYMOUS else _digest(self.grants))
 
     @property
-    def may_ask(self) -> bool:
+    def has_grants(self) -> bool:
         """Whether the caller has any grant."""
         return bool(self.grants.reaches)
 

@@ -39,7 +39,7 @@ INSIDE = (Scope.BATCHES_WRITE, Scope.SNAPSHOTS_OPERATE)
 ADMINISTERING = (Scope.ADMIN,)
 
 
-def needs(scopes: tuple[Scope, ...], of: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
+def requires(scopes: tuple[Scope, ...], of: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
     """Require any of the scopes for the list that `of` names.
 
     `of` is a keyword argument of the resolver, or an attribute of one: `price_list`, `input.name`, `root.price_list`.
@@ -52,7 +52,7 @@ def needs(scopes: tuple[Scope, ...], of: str) -> Callable[[Callable[P, R]], Call
     return _checking(check, Requirement(scopes, of))
 
 
-def needs_anywhere(scopes: tuple[Scope, ...]) -> Callable[[Callable[P, R]], Callable[P, R]]:
+def requires_anywhere(scopes: tuple[Scope, ...]) -> Callable[[Callable[P, R]], Callable[P, R]]:
     """Require any of the scopes for at least one list. The resolver must limit its result to the caller's lists."""
 
     def check(given: Given) -> None:
@@ -61,7 +61,7 @@ def needs_anywhere(scopes: tuple[Scope, ...]) -> Callable[[Callable[P, R]], Call
     return _checking(check, Requirement(scopes, "any"))
 
 
-def needs_for_batch(
+def requires_for_batch(
     scopes: tuple[Scope, ...], of: str
 ) -> Callable[[Callable[P, Awaitable[R]]], Callable[P, Awaitable[R]]]:
     """Require any of the scopes for the list of the batch whose id `of` names.

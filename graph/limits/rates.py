@@ -40,7 +40,7 @@ class Rates:
         self._buckets: LRU[str, _Bucket] = LRU(MAX_CALLERS)
 
     @property
-    def are_counted(self) -> bool:
+    def is_limited(self) -> bool:
         """Whether there is a limit."""
         return self._rate > 0
 

@@ -33,7 +33,7 @@ class AuthenticationMiddleware:
         runtime: Runtime = scope["state"]["runtime"]
         state: RequestState = scope[REQUEST_STATE]
         caller = runtime.authenticator.known(state.headers.get(_AUTHORIZATION))
-        if self._rate_limiter.are_counted:
+        if self._rate_limiter.is_limited:
             wait = self._rate_limiter.wait(self._rate_key(caller, scope, state))
             if wait:
                 return _refuse(runtime, _too_many_requests(wait), scope, receive, send)

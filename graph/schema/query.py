@@ -7,7 +7,7 @@ import strawberry
 
 from graph import cursors
 from graph.context import Info, MaybeAwaitable
-from graph.identity.requires import INSIDE, READING, needs, needs_anywhere
+from graph.identity.requires import INSIDE, READING, requires, requires_anywhere
 from graph.schema.lookahead import version_of_cursors
 from graph.types.batches import Batch
 from graph.types.connections import Connection
@@ -30,7 +30,7 @@ class Query:
         graphql_type=Snapshot | None,
     )
     @staticmethod
-    @needs(READING, of="price_list")
+    @requires(READING, of="price_list")
     def snapshot(
         info: Info,
         price_list: Annotated[strawberry.ID, strawberry.argument(description="The name of the price list.")],
@@ -46,7 +46,7 @@ class Query:
 
     @strawberry.field(description="A price list. Null if it does not exist.", graphql_type=PriceList | None)
     @staticmethod
-    @needs(READING, of="name")
+    @requires(READING, of="name")
     def price_list(
         info: Info, name: Annotated[strawberry.ID, strawberry.argument(description="The name of the price list.")]
     ) -> MaybeAwaitable[StoredPriceList]:
@@ -58,7 +58,7 @@ class Query:
         description="The price lists that the caller may read, by name.", graphql_type=Connection[PriceList]
     )
     @staticmethod
-    @needs_anywhere(READING)
+    @requires_anywhere(READING)
     async def price_lists(info: Info, first: First = 50, after: After = None) -> Connection[StoredPriceList]:
         """Return a page of the price lists, by name."""
         pages, cursor = info.context.loaders.pages, cursors.decode(after, cursors.NameCursor, "after")
@@ -74,7 +74,7 @@ class Query:
         graphql_type=Batch | None,
     )
     @staticmethod
-    @needs_anywhere(INSIDE)
+    @requires_anywhere(INSIDE)
     async def batch(
         info: Info,
         id: Annotated[strawberry.ID, strawberry.argument(description="The ID of the batch.")],  # noqa: A002
@@ -88,7 +88,7 @@ class Query:
         graphql_type=Connection[Batch],
     )
     @staticmethod
-    @needs_anywhere(INSIDE)
+    @requires_anywhere(INSIDE)
     async def batches(
         info: Info,
         price_list: Annotated[

@@ -13,7 +13,7 @@ from storage.catalog.gates import change_percent
 from storage.catalog.snapshots import Snapshot
 from storage.fair_yield import yield_to_loop
 from storage.layers.reader import LayerReader
-from storage.prices.price import amount_of, canonical, currency_of, is_removal, sku_of
+from storage.prices.price import amount_of, canonical, currency_of, is_tombstone, sku_of
 
 LOOKUP_ROWS = 500
 """Rows that are looked up and compared at a time: some milliseconds of work."""
@@ -60,7 +60,7 @@ class Comparison:
         found = await self._layer_reader.find_raw(self._base, skus) if self._base else {}
         for sku, document in zip(skus, documents, strict=True):
             before = found.get(sku)
-            if is_removal(document):
+            if is_tombstone(document):
                 self._removed += before is not None
                 continue
             self._currencies.add(currency_of(document))

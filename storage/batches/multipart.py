@@ -32,8 +32,8 @@ from storage.errors import (
     SizeMismatch,
 )
 from storage.files.errors import FileRefused
-from storage.files.removals import with_removals
 from storage.files.row_source import RowSource
+from storage.files.tombstones import with_tombstones
 from storage.layers.writer import MAX_ERRORS, PART_BITS, Filled, Layers
 from storage.prices.checksum import Checksum
 from storage.prices.row_decoder import ItemError
@@ -99,7 +99,7 @@ class MultipartBatches:
         first, filled = sequence << PART_BITS, Filled()
         try:
             comparison = await self._lifecycle.comparison(await self._price_lists.get(batch.price_list))
-            rows = with_removals(source.slices(first), removals, first)
+            rows = with_tombstones(source.slices(first), removals, first)
             async with keep_open(self._batches, batch):
                 await self._layers.fill(batch.layer, rows, filled, comparison.add)
         except LayerSealed as sealed:

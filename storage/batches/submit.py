@@ -14,8 +14,8 @@ from storage.batches.states import IN_PROGRESS, BatchState
 from storage.catalog.price_lists import PriceList, PriceListRepository
 from storage.errors import EmptyBatch, IdempotencyKeyReused, InvalidArgument, LeaseLost, RemoveInReplace
 from storage.files.errors import FileRefused
-from storage.files.removals import with_removals
 from storage.files.row_source import RowSource
+from storage.files.tombstones import with_tombstones
 from storage.layers.writer import Filled, Layers
 
 MAX_KEY_LENGTH = 255
@@ -86,7 +86,7 @@ class BatchSubmitter:
                 await self._layers.create(batch.layer)
                 price_list = price_list or await self._price_lists.get(batch.price_list)
                 comparison = await self._lifecycle.comparison(price_list)
-                rows = with_removals(source.slices(), removals)
+                rows = with_tombstones(source.slices(), removals)
                 try:
                     await self._layers.fill(batch.layer, rows, filled, comparison.add)
                 except FileRefused as refused:

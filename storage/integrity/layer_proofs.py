@@ -13,7 +13,7 @@ from pymongo.errors import AutoReconnect
 from storage.layers.reader import LayerReader
 from storage.layers.writer import Layers
 from storage.prices.checksum import Checksum, checksum
-from storage.prices.price import is_removal, sku_of
+from storage.prices.price import is_tombstone, sku_of
 
 LOOKUP_ROWS = 500
 """Number of rows that are looked up at once in the layers below."""
@@ -82,7 +82,7 @@ class LayerProver:
 
     async def _gain(self, documents: Sequence[bytes], below: Sequence[str]) -> int:
         try:
-            prices = sum(not is_removal(document) for document in documents)
+            prices = sum(not is_tombstone(document) for document in documents)
             skus = [sku_of(document) for document in documents]
         except (UnicodeDecodeError, IndexError):
             return 0  # not a price: the checksum will differ

@@ -15,7 +15,7 @@ import bson
 from storage.catalog.gates import DiffSummary
 from storage.catalog.snapshots import Snapshot
 from storage.layers.reader import LayerReader
-from storage.prices.price import Price, canonical, decode, is_removal, sku_of
+from storage.prices.price import Price, canonical, decode, is_tombstone, sku_of
 from storage.prices.sku_range import ALL_SKUS, SkuRange
 
 MAX_CONCURRENT_DIFFS = 4
@@ -146,7 +146,7 @@ def _visible(document: bytes | None, below: bytes | None) -> bytes | None:
     """Return the visible document of a sku, given that of a stack and that of the layers below it."""
     if document is None:
         return below
-    return None if is_removal(document) else document
+    return None if is_tombstone(document) else document
 
 
 def _price(document: bytes | None) -> Price | None:

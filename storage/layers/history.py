@@ -9,7 +9,7 @@ import bson
 from storage.catalog.snapshots import Snapshot, SnapshotRepository
 from storage.errors import ScanLimit
 from storage.layers.reader import LayerReader
-from storage.prices.price import Price, canonical, decode, is_removal
+from storage.prices.price import Price, canonical, decode, is_tombstone
 
 MAX_HISTORY_VERSIONS = 1000
 """Versions that a history may look back over."""
@@ -111,7 +111,7 @@ def _visible(snapshot: Snapshot, layers: Mapping[str, Mapping[str, bytes]], sku:
     for layer in snapshot.layer_ids:
         document = layers[layer].get(sku)
         if document is not None:
-            return None if is_removal(document) else document
+            return None if is_tombstone(document) else document
     return None
 
 

@@ -14,7 +14,7 @@ from pymongo.asynchronous.client_session import AsyncClientSession
 
 from storage.layers.writer import collection_of
 from storage.mongodb.connection import Database, Document
-from storage.prices.price import Price, decode, is_removal, sku_of, split
+from storage.prices.price import Price, decode, is_tombstone, sku_of, split
 from storage.prices.sku_range import ALL_SKUS, SkuRange
 
 T = TypeVar("T")
@@ -148,7 +148,7 @@ class LayerReader:
         visible: dict[str, bytes] = {}
         for documents in reversed(found):
             visible.update(documents)
-        return {sku: document for sku, document in visible.items() if not is_removal(document)}
+        return {sku: document for sku, document in visible.items() if not is_tombstone(document)}
 
     async def find_raw_in_layer(self, layer: str, skus: Sequence[str]) -> dict[str, bytes]:
         """Return the documents of some skus in one layer, with tombstones."""
@@ -179,7 +179,7 @@ async def _merged(cursors: Sequence[AsyncGenerator[list[bytes], None]]) -> Async
 
 
 def _decoded(document: bytes) -> tuple[str, Price | None]:
-    if is_removal(document):
+    if is_tombstone(document):
         return sku_of(document), None
     price = decode(bson.decode(document))
     return price.sku, price

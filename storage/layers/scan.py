@@ -12,7 +12,7 @@ from storage.catalog.snapshots import Layer, Snapshot
 from storage.errors import ScanLimit
 from storage.layers.writer import collection_of
 from storage.mongodb.connection import Collection, Database, Document
-from storage.prices.selection import Place, PriceOrder, Selection
+from storage.prices.selection import PriceOrder, Selection, SortPosition
 from storage.prices.sku_range import SkuRange, successor
 
 MAX_SCAN = 1_000_000
@@ -48,8 +48,8 @@ class LayerScanner:
         selection: Selection,
         limit: int,
         *,
-        after: Place | None = None,
-        before: Place | None = None,
+        after: SortPosition | None = None,
+        before: SortPosition | None = None,
         backward: bool = False,
     ) -> list[str]:
         """Return the skus of up to `limit` prices of a selection, in its order, strictly between two places.
@@ -120,7 +120,7 @@ class LayerScanner:
         if len(layers) == 1:
             cursor = self._collection(layers[0]).find({"$and": [span.query, *conditions]}, {"_id": 1})
             return [document["_id"] async for document in cursor.sort(selection.sort(backward=backward)).limit(limit)]
-        best: list[Place] = []
+        best: list[SortPosition] = []
         size = _share(layers)
         rest: SkuRange | None = span
         while rest:
@@ -153,7 +153,7 @@ class LayerScanner:
         size: int,
         *,
         backward: bool = False,
-    ) -> tuple[list[list[Place]], SkuRange | None]:
+    ) -> tuple[list[list[SortPosition]], SkuRange | None]:
         """Return the next matches of each layer, up to where all were read, and the range that remains."""
         runs = await asyncio.gather(*(self._run(layer, span, conditions, size, backward) for layer in layers))
         ends = [run[-1].sku for run in runs if len(run) == size]
@@ -167,16 +167,16 @@ class LayerScanner:
 
     async def _run(
         self, layer: Layer, span: SkuRange, conditions: Sequence[Document], size: int, backward: bool
-    ) -> list[Place]:
+    ) -> list[SortPosition]:
         cursor = self._collection(layer).find(
             {"$and": [span.query, *conditions]}, {"amount": 1}, batch_size=CURSOR_BATCH
         )
         return [
-            Place(document["_id"], document["amount"].to_decimal() if "amount" in document else None)
+            SortPosition(document["_id"], document["amount"].to_decimal() if "amount" in document else None)
             async for document in cursor.sort("_id", -1 if backward else 1).limit(size)
         ]
 
-    async def _visible(self, layers: Sequence[Layer], runs: Sequence[Sequence[Place]]) -> list[Place]:
+    async def _visible(self, layers: Sequence[Layer], runs: Sequence[Sequence[SortPosition]]) -> list[SortPosition]:
         """Return the matches that no newer layer hides."""
         candidates = [[place.sku for older in runs[depth:] for place in older] for depth in range(1, len(runs))]
         present = await asyncio.gather(

@@ -18,7 +18,7 @@ from storage.layers.reader import LayerReader
 from storage.layers.writer import Layers
 from storage.mongodb.locks import Locks
 from storage.prices.checksum import Checksum, checksum
-from storage.prices.price import is_removal
+from storage.prices.price import is_tombstone
 
 log = logging.getLogger("pricebook.compaction")
 
@@ -95,7 +95,7 @@ class Compactor:
         """Return the checksum of a run of layers, read independently of the folding."""
         total = Checksum()
         async for documents in self._layer_reader.merged([layer.id for layer in run]):
-            total += checksum(document for document in documents if not (whole and is_removal(document)))
+            total += checksum(document for document in documents if not (whole and is_tombstone(document)))
         return total
 
 

@@ -121,7 +121,7 @@ def encode(
     )
 
 
-def encode_removal(sku: bytes, position: int) -> bytes:
+def encode_tombstone(sku: bytes, position: int) -> bytes:
     """Return the document of a tombstone, which hides the price of a sku in older layers."""
     body = b"".join((b"\x02_id\0", _int32(len(sku) + 1), sku, b"\0", _REMOVED, b"\x12n\0", _int64(position), b"\0"))
     return _int32(len(body) + 4) + body
@@ -149,7 +149,7 @@ def amount_of(document: bytes) -> Decimal:
     return _decimal(document[start : start + 16])
 
 
-def is_removal(document: bytes) -> bool:
+def is_tombstone(document: bytes) -> bool:
     """Return whether a document is a tombstone."""
     return document[_BEFORE_TRAILER] == 1
 

@@ -32,7 +32,7 @@ class PriceOrder(StrEnum):
     AMOUNT_DESC = "AMOUNT_DESC"
 
 
-class Place(NamedTuple):
+class SortPosition(NamedTuple):
     """A position in an order of prices. In sku order the amount is not needed."""
 
     sku: str
@@ -123,7 +123,7 @@ class Selection(msgspec.Struct, frozen=True):
         filters = [f"filter by {', '.join(given)}"] if given else []
         return ", ".join([*filters, f"orderBy {self.order}"])
 
-    def beyond(self, place: Place, *, forward: bool) -> Document:
+    def beyond(self, place: SortPosition, *, forward: bool) -> Document:
         """Return the condition for records strictly after a position, or before it, in an order by amount."""
         larger = forward is (self.order is PriceOrder.AMOUNT_ASC)
         amount = _decimal128(place.amount or Decimal(0), ROUND_HALF_EVEN)
@@ -137,7 +137,7 @@ class Selection(msgspec.Struct, frozen=True):
         by_amount, by_sku = (1 if self.order is PriceOrder.AMOUNT_ASC else -1), 1
         return [("amount", -by_amount if backward else by_amount), ("_id", -by_sku if backward else by_sku)]
 
-    def sorted(self, places: Iterable[Place], *, backward: bool) -> list[Place]:
+    def sorted(self, places: Iterable[SortPosition], *, backward: bool) -> list[SortPosition]:
         """Return the positions in an order by amount, or in its reverse."""
         by_sku = sorted(places, key=lambda place: place.sku, reverse=backward)
         descending = backward is (self.order is PriceOrder.AMOUNT_ASC)

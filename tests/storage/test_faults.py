@@ -34,9 +34,9 @@ ROWS = rows(30_000, "2.00")
 
 
 @pytest.fixture
-async def store(own_devset: BreakableReplicaSet) -> AsyncIterator[Store]:
+async def store(own_replica_set: BreakableReplicaSet) -> AsyncIterator[Store]:
     """A store on a replica set whose members a test may kill, with one version of the list `retail`."""
-    store = await Store.open(own_devset.uri, "faults")
+    store = await Store.open(own_replica_set.uri, "faults")
     await versions(store, 1)
     yield store
     await store.client.drop_database("faults")
@@ -66,22 +66,22 @@ def at_call(owner: object, method: str, number: int, act: Callable[[], Awaitable
 class PrimaryLoss:
     """Kills the primary when the test calls `kill`."""
 
-    def __init__(self, devset: BreakableReplicaSet) -> None:
-        self._devset = devset
+    def __init__(self, replica_set: BreakableReplicaSet) -> None:
+        self._replica_set = replica_set
         self.member: Member | None = None
 
     async def kill(self) -> None:
-        self.member = self._devset.primary()
-        await asyncio.to_thread(self._devset.kill, self.member, signal.SIGKILL)
+        self.member = self._replica_set.primary()
+        await asyncio.to_thread(self._replica_set.kill, self.member, signal.SIGKILL)
 
 
 @contextmanager
-def primary_loss(devset: BreakableReplicaSet) -> Iterator[PrimaryLoss]:
+def primary_loss(replica_set: BreakableReplicaSet) -> Iterator[PrimaryLoss]:
     """Restart the primary at the end, if the test killed it."""
-    loss = PrimaryLoss(devset)
+    loss = PrimaryLoss(replica_set)
     yield loss
     if loss.member:
-        devset.restart(loss.member)
+        replica_set.restart(loss.member)
 
 
 def client_of(member: Member) -> AsyncMongoClient[Document]:
@@ -120,9 +120,9 @@ async def is_available(store: Store) -> bool:
     ],
 )
 async def test_a_batch_survives_the_death_of_the_primary(
-    own_devset: BreakableReplicaSet, store: Store, owner: str, method: str, number: int
+    own_replica_set: BreakableReplicaSet, store: Store, owner: str, method: str, number: int
 ) -> None:
-    with primary_loss(own_devset) as loss:
+    with primary_loss(own_replica_set) as loss:
         with at_call(attrgetter(owner)(store), method, number, loss.kill):
             batch = await submit_with_retries(store, "monday")
         assert (batch.state, batch.version, batch.rows) == (BatchState.PUBLISHED, 2, 30_000)
@@ -146,10 +146,10 @@ async def test_a_batch_survives_the_death_of_the_primary(
 
 
 async def test_a_move_survives_the_primary_if_it_was_acknowledged_and_is_never_half_done(
-    own_devset: BreakableReplicaSet, store: Store
+    own_replica_set: BreakableReplicaSet, store: Store
 ) -> None:
     await published(store, [row("a", "2")])
-    primary, secondaries = own_devset.primary(), own_devset.secondaries()
+    primary, secondaries = own_replica_set.primary(), own_replica_set.secondaries()
 
     async def only_the_primary_has_moved() -> bool:
         async with client_of(primary) as client:
@@ -157,18 +157,18 @@ async def test_a_move_survives_the_primary_if_it_was_acknowledged_and_is_never_h
         return moving.done() or (found is not None and found["version"] == 1)
 
     for member in secondaries:
-        own_devset.kill(member, signal.SIGSTOP)
+        own_replica_set.kill(member, signal.SIGSTOP)
     moving = asyncio.create_task(store.pointer_moves.rollback("retail", 1, by="ops", reason="x"))
     await until(only_the_primary_has_moved, "moved")
     acknowledged = moving.done()
-    own_devset.kill(primary, signal.SIGKILL)
+    own_replica_set.kill(primary, signal.SIGKILL)
     for member in secondaries:
-        own_devset.kill(member, signal.SIGCONT)
+        own_replica_set.kill(member, signal.SIGCONT)
     found = await version_and_moves(store)
     assert found == (1, 3) or (found == (2, 2) and not acknowledged), "the pointer and its event agree"
     await asyncio.wait_for(moving, 60)
     assert await version_and_moves(store) == (1, 3), "the driver retried the commit, which applies once"
-    own_devset.restart(primary)
+    own_replica_set.restart(primary)
 
 
 async def version_and_moves(store: Store) -> tuple[int | None, int]:
@@ -179,7 +179,7 @@ async def version_and_moves(store: Store) -> tuple[int | None, int]:
     return await current(store), len(await store.events.newest("retail", 10)) - 1
 
 
-async def test_a_watcher_survives_a_change_of_the_primary(own_devset: BreakableReplicaSet, store: Store) -> None:
+async def test_a_watcher_survives_a_change_of_the_primary(own_replica_set: BreakableReplicaSet, store: Store) -> None:
     recorder = PointerRecorder()
     watcher = Watcher(store.db, recorder)
     await watcher.start()
@@ -187,7 +187,7 @@ async def test_a_watcher_survives_a_change_of_the_primary(own_devset: BreakableR
         await store.client.admin.command("replSetStepDown", 10, secondaryCatchUpPeriodSecs=10)
     moved = await store.pointer_moves.pin("retail", 1, by="ops", reason="x")
     await recorder.until_revision(moved.revision)
-    with primary_loss(own_devset) as loss:
+    with primary_loss(own_replica_set) as loss:
         await loss.kill()
         moved = await store.pointer_moves.unpin("retail", by="ops", reason="x")
         await recorder.until_revision(moved.revision)

@@ -39,7 +39,7 @@ async def test_scopes_may_also_be_in_scp(tokens: Tokens, claims: dict[str, Any])
 
 
 async def test_a_token_without_scopes_grants_nothing(tokens: Tokens) -> None:
-    assert not (await tokens.caller(SIGNER.token(scope=None))).may_ask
+    assert not (await tokens.caller(SIGNER.token(scope=None))).has_grants
 
 
 def unsigned() -> str:

@@ -207,7 +207,7 @@ async def test_responses_that_anyone_may_read_are_public(settings: Settings) -> 
 
 
 async def test_an_api_key_works_like_a_token_until_it_is_revoked(closed: Api, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(authenticator, "KEY_SECONDS", 0.05)
+    monkeypatch.setattr(authenticator, "API_KEY_CACHE_SECONDS", 0.05)
     made, key = await closed.runtime.store.api_keys.create("till-3", ["prices:read:shop"], "ops")
     assert (await ask(closed, PRICE, token=key, l="shop")).status_code == 200
     assert code(await ask(closed, PRICE, token=key, l="secret")) == "FORBIDDEN"

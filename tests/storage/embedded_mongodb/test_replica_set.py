@@ -105,21 +105,21 @@ def occupied(port: int) -> Iterator[None]:
 # Starting
 
 
-def test_a_new_set_has_a_writable_primary_and_two_secondaries(own_devset: BreakableReplicaSet) -> None:
-    put(own_devset.uri, "first")
-    assert has(own_devset.uri, "first")
-    assert {own_devset.primary(), *own_devset.secondaries()} == set(own_devset.members())
-    assert len(own_devset.secondaries()) == 2
+def test_a_new_set_has_a_writable_primary_and_two_secondaries(own_replica_set: BreakableReplicaSet) -> None:
+    put(own_replica_set.uri, "first")
+    assert has(own_replica_set.uri, "first")
+    assert {own_replica_set.primary(), *own_replica_set.secondaries()} == set(own_replica_set.members())
+    assert len(own_replica_set.secondaries()) == 2
 
 
-def test_the_members_listen_on_loopback_only(own_devset: BreakableReplicaSet) -> None:
+def test_the_members_listen_on_loopback_only(own_replica_set: BreakableReplicaSet) -> None:
     listening = {
         fields[1]
         for table in ("tcp", "tcp6")
         for line in Path(f"/proc/net/{table}").read_text().splitlines()[1:]
         if (fields := line.split())[3] == "0A"
     }
-    for member in own_devset.members():
+    for member in own_replica_set.members():
         assert [address for address in listening if address.endswith(f":{member.port:04X}")] == [
             f"0100007F:{member.port:04X}"
         ]
@@ -172,10 +172,12 @@ def test_members_whose_port_is_in_use_move_to_another(data_dir: Path, taken: int
     assert all("is in use by another program" in message for message in messages)
 
 
-def test_a_member_is_not_mistaken_for_another_set_on_its_port(data_dir: Path, own_devset: BreakableReplicaSet) -> None:
+def test_a_member_is_not_mistaken_for_another_set_on_its_port(
+    data_dir: Path, own_replica_set: BreakableReplicaSet
+) -> None:
     with BreakableReplicaSet(data_dir, 1) as replica_set:
         put(replica_set.uri, "kept")
-    foreign = own_devset.primary().port
+    foreign = own_replica_set.primary().port
     edit_state(data_dir, lambda state: state["members"][0].update(port=foreign))
     with BreakableReplicaSet(data_dir, 1) as replica_set:
         assert replica_set.primary().port != foreign
@@ -290,8 +292,8 @@ def test_stop_kills_a_member_that_does_not_exit_and_reports_it(data_dir: Path, m
     assert [message.split("(")[0] for message in messages] == ["Killing Mongod"]
 
 
-def test_ctrl_c_in_the_terminal_does_not_reach_the_members(own_devset: BreakableReplicaSet) -> None:
-    for member in own_devset.members():
+def test_ctrl_c_in_the_terminal_does_not_reach_the_members(own_replica_set: BreakableReplicaSet) -> None:
+    for member in own_replica_set.members():
         assert os.getpgid(member.pid) == member.pid
         assert os.getsid(member.pid) == member.pid
 
@@ -361,30 +363,30 @@ def test_another_process_that_reuses_a_stored_process_id_is_not_stopped(data_dir
 # Breaking members
 
 
-def test_a_killed_primary_is_replaced_and_rejoins_after_a_restart(own_devset: BreakableReplicaSet) -> None:
-    killed = own_devset.primary()
-    own_devset.kill(killed, signal.SIGKILL)
-    assert killed not in own_devset.members()
-    successor = own_devset.primary()
+def test_a_killed_primary_is_replaced_and_rejoins_after_a_restart(own_replica_set: BreakableReplicaSet) -> None:
+    killed = own_replica_set.primary()
+    own_replica_set.kill(killed, signal.SIGKILL)
+    assert killed not in own_replica_set.members()
+    successor = own_replica_set.primary()
     assert successor.port != killed.port
-    put(own_devset.uri, "written without the killed one")
-    restarted = own_devset.restart(killed)
+    put(own_replica_set.uri, "written without the killed one")
+    restarted = own_replica_set.restart(killed)
     assert restarted.port == killed.port
     assert restarted.pid != killed.pid
-    assert mongod.wait_for(lambda: restarted in own_devset.secondaries(), timeout=60)
-    assert own_devset.primary() == successor
+    assert mongod.wait_for(lambda: restarted in own_replica_set.secondaries(), timeout=60)
+    assert own_replica_set.primary() == successor
 
 
-def test_a_paused_primary_is_replaced_and_steps_down_when_it_resumes(own_devset: BreakableReplicaSet) -> None:
-    paused = own_devset.primary()
-    own_devset.kill(paused, signal.SIGSTOP)
-    successor = own_devset.primary()
+def test_a_paused_primary_is_replaced_and_steps_down_when_it_resumes(own_replica_set: BreakableReplicaSet) -> None:
+    paused = own_replica_set.primary()
+    own_replica_set.kill(paused, signal.SIGSTOP)
+    successor = own_replica_set.primary()
     assert successor != paused
-    own_devset.kill(paused, signal.SIGCONT)
-    assert mongod.wait_for(lambda: paused in own_devset.secondaries(), timeout=60)
-    assert own_devset.primary() == successor
+    own_replica_set.kill(paused, signal.SIGCONT)
+    assert mongod.wait_for(lambda: paused in own_replica_set.secondaries(), timeout=60)
+    assert own_replica_set.primary() == successor
 
 
-def test_a_running_member_cannot_be_restarted(own_devset: BreakableReplicaSet) -> None:
+def test_a_running_member_cannot_be_restarted(own_replica_set: BreakableReplicaSet) -> None:
     with pytest.raises(EmbeddedReplicaSetError, match=r"is running. Use kill\(\) first"):
-        own_devset.restart(own_devset.primary())
+        own_replica_set.restart(own_replica_set.primary())

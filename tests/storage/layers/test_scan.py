@@ -14,11 +14,21 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from storage import AttributeEquals, Layer, Place, PriceFilter, PriceOrder, Selection, Snapshot, SnapshotState, Store
+from storage import (
+    AttributeEquals,
+    Layer,
+    PriceFilter,
+    PriceOrder,
+    Selection,
+    Snapshot,
+    SnapshotState,
+    SortPosition,
+    Store,
+)
 from storage.errors import ScanLimit
 from storage.layers import scan as scans
 from storage.layers.scan import LayerScanner
-from storage.prices.price import encode_removal
+from storage.prices.price import encode_tombstone
 from tests.storage.factories import Row, document_of, row
 
 Rows = Mapping[str, Row | None]
@@ -126,14 +136,14 @@ async def stored(store: Store, layers: Sequence[Rows]) -> Snapshot:
 
 async def _insert(store: Store, layer: str, rows: Rows) -> None:
     documents = [
-        bson.decode(encode_removal(sku.encode(), n) if price is None else document_of(price, n))
+        bson.decode(encode_tombstone(sku.encode(), n) if price is None else document_of(price, n))
         for n, (sku, price) in enumerate(rows.items())
     ]
     await store.db[f"layer.{layer}"].insert_many(documents)
 
 
-def place(price: Row | None) -> Place | None:
-    return Place(price["sku"], Decimal(price["amount"])) if price else None
+def place(price: Row | None) -> SortPosition | None:
+    return SortPosition(price["sku"], Decimal(price["amount"])) if price else None
 
 
 async def walk(
@@ -302,7 +312,7 @@ async def test_a_prefix_reduces_the_records_read(store: Store) -> None:
     assert await scanner.page(snapshot, Selection(first_ten, PriceOrder.AMOUNT_ASC), 2) == ["s009", "s008"]
     assert await scanner.count(snapshot, Selection(PriceFilter("s00", "EUR"))) == 5
     assert await scanner.page(snapshot, Selection(PriceFilter("s00", "JPY")), 1) == []
-    assert await scanner.page(snapshot, Selection(PriceFilter("s0", "JPY")), 1, after=Place("s020")) == []
+    assert await scanner.page(snapshot, Selection(PriceFilter("s0", "JPY")), 1, after=SortPosition("s020")) == []
     with pytest.raises(ScanLimit):
         await scanner.count(snapshot, Selection(PriceFilter("s0")))
 

@@ -124,21 +124,21 @@ async def test_without_optimes_every_insert_waits_for_a_majority(primary: Primar
 
 
 @pytest.fixture
-async def store(own_devset: BreakableReplicaSet) -> AsyncIterator[Store]:
-    store = await Store.open(own_devset.uri, "inserts")
+async def store(own_replica_set: BreakableReplicaSet) -> AsyncIterator[Store]:
+    store = await Store.open(own_replica_set.uri, "inserts")
     yield store
     await store.client.drop_database("inserts")
     await store.close()
 
 
 async def test_rows_lost_with_the_primary_are_sent_again(
-    own_devset: BreakableReplicaSet, store: Store, monkeypatch: pytest.MonkeyPatch
+    own_replica_set: BreakableReplicaSet, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # Eight inserts of 8 MB exceed the socket buffers to the secondaries while those are paused.
     monkeypatch.setattr("storage.layers.writer.MAX_CONCURRENT_INSERTS", 8)
     wide = [row(f"sku-{number}", "2.00", attributes={"text": 16_000 * "x"}) for number in range(4000)]
     await versions(store, 1)
-    primary, secondaries = own_devset.primary(), own_devset.secondaries()
+    primary, secondaries = own_replica_set.primary(), own_replica_set.secondaries()
     confirm, acknowledged = store.layers._inserts._confirm, asyncio.Semaphore(0)
 
     async def signalling_confirm() -> Any:
@@ -151,18 +151,18 @@ async def test_rows_lost_with_the_primary_are_sent_again(
     async def create_and_pause(layer: str) -> None:
         await create(layer)
         for member in secondaries:
-            own_devset.kill(member, signal.SIGSTOP)
+            own_replica_set.kill(member, signal.SIGSTOP)
 
     store.layers.create = create_and_pause  # type: ignore[method-assign]
     sending = asyncio.create_task(submit(store, wide, key="monday"))
     async with asyncio.timeout(60):
         for _ in range(8):
             await acknowledged.acquire()
-        own_devset.kill(primary, signal.SIGKILL)
+        own_replica_set.kill(primary, signal.SIGKILL)
         for member in secondaries:
-            own_devset.kill(member, signal.SIGCONT)
+            own_replica_set.kill(member, signal.SIGCONT)
         batch = await sending
-    own_devset.restart(primary)
+    own_replica_set.restart(primary)
     assert (batch.state, batch.rows) == (BatchState.PUBLISHED, 4000)
     assert len(await amounts(store, 2)) == 4000
-    await until(lambda: asyncio.to_thread(lambda: len(own_devset.secondaries()) == 2), "healthy again")
+    await until(lambda: asyncio.to_thread(lambda: len(own_replica_set.secondaries()) == 2), "healthy again")

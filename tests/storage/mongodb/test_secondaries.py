@@ -61,10 +61,10 @@ def layer_reads() -> LayerReads:
 
 
 @pytest.fixture
-async def store(own_devset: BreakableReplicaSet, layer_reads: LayerReads) -> AsyncIterator[Store]:
+async def store(own_replica_set: BreakableReplicaSet, layer_reads: LayerReads) -> AsyncIterator[Store]:
     """A process that reads from secondaries; the list `retail` has one version."""
-    client: Client = AsyncMongoClient(own_devset.uri, tz_aware=True, event_listeners=[layer_reads])
-    writer = await Store.open(own_devset.uri, "secondaries")
+    client: Client = AsyncMongoClient(own_replica_set.uri, tz_aware=True, event_listeners=[layer_reads])
+    writer = await Store.open(own_replica_set.uri, "secondaries")
     await writer.close()
     store = Store(client, "secondaries", secondaries=True)
     await create(store)
@@ -117,7 +117,7 @@ async def check_reads(store: Store, amount: str) -> None:
 
 
 async def test_layers_are_read_on_secondaries(
-    own_devset: BreakableReplicaSet, store: Store, layer_reads: LayerReads
+    own_replica_set: BreakableReplicaSet, store: Store, layer_reads: LayerReads
 ) -> None:
     stack = await layers(store)
     with layer_reads.counted() as counted:
@@ -125,11 +125,11 @@ async def test_layers_are_read_on_secondaries(
             await check_reads(store, "1.00")
         assert await read_all(store, stack) == dict.fromkeys(SKUS, "1.00")
     assert counted
-    assert set(counted) <= ports(own_devset.secondaries())
+    assert set(counted) <= ports(own_replica_set.secondaries())
 
 
 async def test_sealing_and_compaction_read_layers_on_the_primary(
-    own_devset: BreakableReplicaSet, store: Store, layer_reads: LayerReads
+    own_replica_set: BreakableReplicaSet, store: Store, layer_reads: LayerReads
 ) -> None:
     with layer_reads.counted() as counted:
         await merge(store, "2.00", "monday")
@@ -138,11 +138,11 @@ async def test_sealing_and_compaction_read_layers_on_the_primary(
         [snapshot] = await store.snapshots.get_many([("retail", 5)])
         assert snapshot is not None
         await store.compactor.compact(snapshot)
-    assert set(counted) == {own_devset.primary().port}
+    assert set(counted) == {own_replica_set.primary().port}
 
 
 async def test_an_unknown_sku_is_not_looked_up_on_the_primary_as_well(
-    own_devset: BreakableReplicaSet, store: Store, layer_reads: LayerReads
+    own_replica_set: BreakableReplicaSet, store: Store, layer_reads: LayerReads
 ) -> None:
     await merge(store, "2.00", "monday")
     stack = await layers(store)
@@ -151,7 +151,7 @@ async def test_an_unknown_sku_is_not_looked_up_on_the_primary_as_well(
         assert await store.query_reader.find(stack, ["none"]) == {}
         assert amounts(list((await store.query_reader.find(stack, [SKUS[7]])).values())) == ["1.00"]
     assert counted.total() == 4, "two look-ups in two layers"
-    assert set(counted) <= ports(own_devset.secondaries())
+    assert set(counted) <= ports(own_replica_set.secondaries())
 
 
 async def connect_to_all(
@@ -188,7 +188,7 @@ async def lagging(_: BreakableReplicaSet, member: Member) -> AsyncIterator[None]
 
 @pytest.mark.parametrize("trouble", [hanging, lagging])
 async def test_no_price_is_missing_or_stale_if_a_secondary_fails(
-    own_devset: BreakableReplicaSet,
+    own_replica_set: BreakableReplicaSet,
     store: Store,
     layer_reads: LayerReads,
     trouble: Callable[[BreakableReplicaSet, Member], Any],
@@ -196,9 +196,9 @@ async def test_no_price_is_missing_or_stale_if_a_secondary_fails(
 ) -> None:
     monkeypatch.setattr("storage.mongodb.secondaries.READ_TIMEOUT_SECONDS", 0.1)
     monkeypatch.setattr("storage.mongodb.secondaries.BACKOFF_SECONDS", 0.0)
-    member = own_devset.secondaries()[0]
-    await connect_to_all(own_devset, store, layer_reads, await layers(store))
-    async with trouble(own_devset, member):
+    member = own_replica_set.secondaries()[0]
+    await connect_to_all(own_replica_set, store, layer_reads, await layers(store))
+    async with trouble(own_replica_set, member):
         with layer_reads.counted() as counted:
             for number in range(2, 6):
                 await merge(store, f"{number}.00", f"batch {number}")
@@ -211,13 +211,13 @@ async def test_no_price_is_missing_or_stale_if_a_secondary_fails(
 
 
 async def test_a_lagging_secondary_does_not_return_stale_data(
-    own_devset: BreakableReplicaSet, store: Store, layer_reads: LayerReads, monkeypatch: pytest.MonkeyPatch
+    own_replica_set: BreakableReplicaSet, store: Store, layer_reads: LayerReads, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("storage.mongodb.secondaries.READ_TIMEOUT_SECONDS", 0.1)
     monkeypatch.setattr("storage.mongodb.secondaries.BACKOFF_SECONDS", 0.0)
-    member = own_devset.secondaries()[0]
-    await connect_to_all(own_devset, store, layer_reads, await layers(store))
-    async with lagging(own_devset, member):
+    member = own_replica_set.secondaries()[0]
+    await connect_to_all(own_replica_set, store, layer_reads, await layers(store))
+    async with lagging(own_replica_set, member):
         await merge(store, "2.00", "monday")
         [layer, _] = await layers(store)
         clock = store.snapshots._clock
@@ -236,25 +236,25 @@ async def test_a_lagging_secondary_does_not_return_stale_data(
 
 
 async def test_a_secondary_that_does_not_answer_is_avoided_for_a_while(
-    own_devset: BreakableReplicaSet, store: Store, layer_reads: LayerReads, monkeypatch: pytest.MonkeyPatch
+    own_replica_set: BreakableReplicaSet, store: Store, layer_reads: LayerReads, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("storage.mongodb.secondaries.READ_TIMEOUT_SECONDS", 0.1)
     monkeypatch.setattr("storage.mongodb.secondaries.BACKOFF_SECONDS", 3600.0)
     stack = await layers(store)
-    member = own_devset.secondaries()[0]
-    await connect_to_all(own_devset, store, layer_reads, stack)
-    async with hanging(own_devset, member):
+    member = own_replica_set.secondaries()[0]
+    await connect_to_all(own_replica_set, store, layer_reads, stack)
+    async with hanging(own_replica_set, member):
         with layer_reads.counted() as counted:
             while not counted[member.port]:
                 await store.query_reader.find(stack, SKUS[:3])
             before = counted.copy()
             for _ in range(20):
                 assert len(await store.query_reader.find(stack, SKUS[:3])) == 3
-        assert counted - before == {own_devset.primary().port: 20}
+        assert counted - before == {own_replica_set.primary().port: 20}
 
 
 async def test_a_layer_that_looks_empty_on_a_secondary_is_read_again_on_the_primary(
-    own_devset: BreakableReplicaSet, store: Store, layer_reads: LayerReads, monkeypatch: pytest.MonkeyPatch
+    own_replica_set: BreakableReplicaSet, store: Store, layer_reads: LayerReads, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def empty(*_: object) -> list[object]:
         return []
@@ -264,7 +264,7 @@ async def test_a_layer_that_looks_empty_on_a_secondary_is_read_again_on_the_prim
     with layer_reads.counted() as counted:
         await check_reads(store, "1.00")
         assert len(await read_all(store, stack)) == len(SKUS)
-    assert set(counted) == {own_devset.primary().port}
+    assert set(counted) == {own_replica_set.primary().port}
 
 
 async def test_the_primary_is_read_before_any_operation_time_is_known(store: Store) -> None:

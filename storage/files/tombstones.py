@@ -2,26 +2,26 @@
 
 from collections.abc import AsyncIterator, Sequence
 
-from storage.prices.price import encode_removal
+from storage.prices.price import encode_tombstone
 from storage.prices.row_decoder import SLICE_ROWS, ItemError, RowRefused, Slice, check_sku
 
 
-def removal_slice(skus: Sequence[str], first: int) -> Slice:
+def tombstone_slice(skus: Sequence[str], first: int) -> Slice:
     """Return the tombstones of some skus. `first` is the position of the first one in the batch."""
     removals = Slice()
     for position, sku in enumerate(skus, first):
         try:
-            removals.documents.append(encode_removal(check_sku(sku), position))
+            removals.documents.append(encode_tombstone(check_sku(sku), position))
         except RowRefused as refused:
             removals.errors.append(ItemError(position, sku[:256], "remove", refused.code, str(refused)))
     return removals
 
 
-async def with_removals(slices: AsyncIterator[Slice], skus: Sequence[str], first: int = 0) -> AsyncIterator[Slice]:
+async def with_tombstones(slices: AsyncIterator[Slice], skus: Sequence[str], first: int = 0) -> AsyncIterator[Slice]:
     """Yield the slices, then those of the tombstones, whose positions follow."""
     position = first
     async for rows in slices:
         position += len(rows.documents) + len(rows.errors)
         yield rows
     for start in range(0, len(skus), SLICE_ROWS):
-        yield removal_slice(skus[start : start + SLICE_ROWS], position + start)
+        yield tombstone_slice(skus[start : start + SLICE_ROWS], position + start)
