@@ -176,13 +176,15 @@ async def test_an_invalid_resume_token_is_dropped(
     assert None in line.tokens[1:]
 
 
-async def test_a_list_of_a_later_release_is_logged_and_does_not_disturb_the_others(
-    store: Store, recorder: PointerRecorder, caplog: pytest.LogCaptureFixture
+@pytest.mark.parametrize(
+    ("fields", "text"), [({"format": FORMAT + 1}, f"format {FORMAT + 1}"), ({"description": 5}, "$.description")]
+)
+async def test_an_unreadable_list_is_logged_and_does_not_disturb_the_others(
+    fields: Document, text: str, store: Store, recorder: PointerRecorder, caplog: pytest.LogCaptureFixture
 ) -> None:
     await versions(store, 1, "retail")
     await create(store, "later")
-    later = {"$set": {"format": FORMAT + 1}}
-    await store.db["price_lists"].update_one({"_id": "later"}, later)
+    await store.db["price_lists"].update_one({"_id": "later"}, {"$set": fields})
     watcher = Watcher(store.db, recorder)
     with caplog.at_level(logging.ERROR, "pricebook.watcher"):
         async with asyncio.timeout(DEADLINE_SECONDS):
@@ -193,7 +195,7 @@ async def test_a_list_of_a_later_release_is_logged_and_does_not_disturb_the_othe
     assert watcher.alive
     assert {move.name for move in recorder.moves} == {"retail"}
     messages = [record.message for record in caplog.records if record.levelno >= logging.ERROR]
-    assert [f"format {FORMAT + 1}" in message for message in messages] == [True, True]
+    assert [text in message for message in messages] == [True, True]
     await watcher.stop()
 
 
