@@ -209,7 +209,7 @@ async def test_a_body_that_is_too_large_is_rejected(tmp_path: Path) -> None:
     ):
         response = await connection.post({"query": "x" * 2000})
         assert response.status == 413
-        assert response.json()["errors"][0]["message"] == "A body has at most 1KiB, one with a file 4GiB."
+        assert response.json()["errors"][0]["message"] == "The limit of a body is 1KiB, and 4GiB with a file."
         assert response.json()["errors"][0]["extensions"] == {"code": "BODY_TOO_LARGE"}
         assert stub.requests == []
 

@@ -90,7 +90,7 @@ def test_the_job_can_run_again_and_changes_the_password(release: Release, member
 def test_the_job_rejects_members_that_differ_from_the_replica_set(release: Release, members: list[str]) -> None:
     job = initiate(release, members[:1])
     assert job.returncode == 1
-    assert f"The set has the members {', '.join(members)}, and {members[0]} are wanted." in job.stderr
+    assert f"The set has the members {', '.join(members)}, not {members[0]}." in job.stderr
 
 
 def test_the_user_has_exactly_the_documented_privileges(members: list[str]) -> None:
