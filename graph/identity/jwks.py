@@ -82,7 +82,7 @@ async def read_keys(source: str) -> dict[str | None, PyJWK]:
 
 
 def is_url(source: str) -> bool:
-    """Return whether a source is a URL, not a file."""
+    """Whether a source is a URL, not a file."""
     return source.startswith(("https://", "http://"))
 
 

@@ -35,7 +35,7 @@ class Rates:
 
     def __init__(self, rate: float, clock: Callable[[], float] = time.monotonic) -> None:
         self._rate = rate
-        self._room = max(rate * BURST_SECONDS, 1.0)
+        self._capacity = max(rate * BURST_SECONDS, 1.0)
         self._clock = clock
         self._buckets: LRU[str, _Bucket] = LRU(MAX_CALLERS)
 
@@ -46,19 +46,19 @@ class Rates:
 
     def check(self, caller: str) -> None:
         """Take a token from a caller's bucket. Raises `OverLimit` if it is empty."""
-        if self.wait(caller):
+        if self.take_token(caller):
             raise OverLimit(CODE, MESSAGE, status=429)
 
-    def wait(self, caller: str) -> float:
+    def take_token(self, caller: str) -> float:
         """Take a token from a caller's bucket and return 0. If it is empty, return the seconds until the next token."""
         if not self._rate:
             return 0.0
         now = self._clock()
         bucket = self._buckets.get(caller)
         if bucket is None:
-            bucket = _Bucket(self._room, now)
+            bucket = _Bucket(self._capacity, now)
             self._buckets.put(caller, bucket)
-        level = min(self._room, bucket.level + (now - bucket.updated_at) * self._rate)
+        level = min(self._capacity, bucket.level + (now - bucket.updated_at) * self._rate)
         taken = level >= 1.0
         bucket.level, bucket.updated_at = level - 1.0 if taken else level, now
         return 0.0 if taken else (1.0 - level) / self._rate

@@ -1,4 +1,4 @@
-"""Authentication, and the rate limit of each caller. Nothing is answered before, not even from the response cache."""
+"""Authentication, and the rate limit of each caller. Both precede every response, even one from the response cache."""
 
 import math
 from collections.abc import Awaitable
@@ -32,9 +32,9 @@ class AuthenticationMiddleware:
         """Serve a connection, or refuse it."""
         runtime: Runtime = scope["state"]["runtime"]
         state: RequestState = scope[REQUEST_STATE]
-        caller = runtime.authenticator.known(state.headers.get(_AUTHORIZATION))
+        caller = runtime.authenticator.cached(state.headers.get(_AUTHORIZATION))
         if self._rate_limiter.is_limited:
-            wait = self._rate_limiter.wait(self._rate_key(caller, scope, state))
+            wait = self._rate_limiter.take_token(self._rate_key(caller, scope, state))
             if wait:
                 return _refuse(runtime, _too_many_requests(wait), scope, receive, send)
         if caller is None:

@@ -18,6 +18,7 @@ from graph.identity.tokens import ALGORITHMS
 from graph.limits.limits import DEFAULT_LIMITS, Limits
 from graph.settings.parsers import (
     grants,
+    integer,
     is_loopback,
     key_set,
     matching,
@@ -26,8 +27,7 @@ from graph.settings.parsers import (
     origins,
     path,
     size,
-    size_or_none,
-    whole,
+    size_or_zero,
     words,
     yes_no,
 )
@@ -92,13 +92,13 @@ class Settings:
     )
     port: int = field(
         default=8000,
-        metadata=_manual(whole(0, 65535), "Port to listen on; `0` for any free port."),
+        metadata=_manual(integer(0, 65535), "Port to listen on; `0` for any free port."),
     )
-    workers: int = field(default=1, metadata=_manual(whole(1, 64), "Number of server processes that share the port."))
+    workers: int = field(default=1, metadata=_manual(integer(1, 64), "Number of server processes that share the port."))
     drain_seconds: int = field(
         default=5,
         metadata=_manual(
-            whole(0, 300),
+            integer(0, 300),
             "Seconds after SIGTERM during which the server still accepts requests, while `/readyz` returns 503 so that "
             "load balancers stop sending them.",
         ),
@@ -106,7 +106,7 @@ class Settings:
     metrics_port: int | None = field(
         default=None,
         metadata=_manual(
-            whole(0, 65535), "Port of `/metrics` for Prometheus, at the same address. Unset: no metrics.", shown=""
+            integer(0, 65535), "Port of `/metrics` for Prometheus, at the same address. Unset: no metrics.", shown=""
         ),
     )
     mongodb_uri: str | None = field(
@@ -132,7 +132,7 @@ class Settings:
             shown="$XDG_DATA_HOME/pricebook, or ~/.local/share/pricebook",
         ),
     )
-    members: int = field(default=3, metadata=_manual(whole(1, 7), "Number of members of the embedded replica set."))
+    members: int = field(default=3, metadata=_manual(integer(1, 7), "Number of members of the embedded replica set."))
     anonymous: str = field(
         default="",
         metadata=_manual(
@@ -172,29 +172,29 @@ class Settings:
     )
     max_tokens: int = field(
         default=DEFAULT_LIMITS.tokens,
-        metadata=_manual(whole(1, 1_000_000), "Maximum tokens of a document, with fragments expanded."),
+        metadata=_manual(integer(1, 1_000_000), "Maximum tokens of a document, with fragments expanded."),
     )
     max_depth: int = field(
-        default=DEFAULT_LIMITS.depth, metadata=_manual(whole(1, 1000), "Maximum nesting depth of fields.")
+        default=DEFAULT_LIMITS.depth, metadata=_manual(integer(1, 1000), "Maximum nesting depth of fields.")
     )
     max_aliases: int = field(
-        default=DEFAULT_LIMITS.aliases, metadata=_manual(whole(0, 100_000), "Maximum aliases of an operation.")
+        default=DEFAULT_LIMITS.aliases, metadata=_manual(integer(0, 100_000), "Maximum aliases of an operation.")
     )
     max_cost: int = field(
         default=DEFAULT_LIMITS.cost,
-        metadata=_manual(whole(1, 999_999_999), "Maximum objects that an operation may return, by its page sizes."),
+        metadata=_manual(integer(1, 999_999_999), "Maximum objects that an operation may return, by its page sizes."),
     )
     max_page: int = field(
         default=DEFAULT_LIMITS.page,
-        metadata=_manual(whole(1, 1000), "Maximum records of a page, skus of `pricesBySku` and lines of a quote."),
+        metadata=_manual(integer(1, 1000), "Maximum records of a page, skus of `pricesBySku` and lines of a quote."),
     )
     max_seconds: int = field(
-        default=DEFAULT_LIMITS.seconds, metadata=_manual(whole(1, 3600), "Timeout of a query, in seconds.")
+        default=DEFAULT_LIMITS.seconds, metadata=_manual(integer(1, 3600), "Timeout of a query, in seconds.")
     )
     max_rate: int = field(
         default=2000,
         metadata=_manual(
-            whole(0, 1_000_000),
+            integer(0, 1_000_000),
             "Maximum requests per second of each caller, counted by each process; `0` for no limit.",
         ),
     )
@@ -209,7 +209,8 @@ class Settings:
     max_subscriptions: int = field(
         default=1000,
         metadata=_manual(
-            whole(0, 100_000), "Maximum concurrent subscriptions of a process; each caller may have up to 100 of them."
+            integer(0, 100_000),
+            "Maximum concurrent subscriptions of a process; each caller may have up to 100 of them.",
         ),
     )
     max_body_bytes: int = field(
@@ -229,7 +230,7 @@ class Settings:
     cache_bytes: int = field(
         default=256 << 20,
         metadata=_manual(
-            size_or_none,
+            size_or_zero,
             "Memory of each process for cached prices, which all requests share; `0` disables the cache.",
             shown="256MiB",
         ),
@@ -239,41 +240,41 @@ class Settings:
         metadata=_manual(
             one_of("primary", "secondaries"),
             "Members that queries read prices from: `primary` or `secondaries`. Reads on secondaries are causally "
-            "after the publish, and fall back to the primary if a secondary does not answer in time.",
+            "after the publish, and fall back to the primary if a secondary does not respond in time.",
         ),
     )
     max_scan: int = field(
         default=1_000_000,
         metadata=_manual(
-            whole(1, 999_999_999),
-            "Maximum records that a filter or an order of prices may read.",
+            integer(1, 999_999_999),
+            "Maximum prices that a filter or an order may read.",
         ),
     )
     grace_seconds: int = field(
         default=GRACE_SECONDS,
-        metadata=_manual(whole(0, 604_800), "Seconds after its last read during which a version does not expire."),
+        metadata=_manual(integer(0, 604_800), "Seconds after its last read during which a version does not expire."),
     )
     restore_seconds: int = field(
         default=RESTORE_SECONDS,
-        metadata=_manual(whole(0, 31_536_000), "Seconds during which an expired version can be restored."),
+        metadata=_manual(integer(0, 31_536_000), "Seconds during which an expired version can be restored."),
     )
     response_cache_bytes: int = field(
         default=64 << 20,
         metadata=_manual(
-            size_or_none, "Memory of each process for cached responses; `0` disables the cache.", shown="64MiB"
+            size_or_zero, "Memory of each process for cached responses; `0` disables the cache.", shown="64MiB"
         ),
     )
     cache_max_age: int = field(
         default=0,
         metadata=_manual(
-            whole(0, 86_400),
+            integer(0, 86_400),
             "`max-age` of responses with the current version: seconds for which caches may use them unvalidated.",
         ),
     )
     cache_stale_while_revalidate: int = field(
         default=0,
         metadata=_manual(
-            whole(0, 86_400),
+            integer(0, 86_400),
             "`stale-while-revalidate` of these responses: seconds for which caches may use them while they revalidate.",
         ),
     )
@@ -322,7 +323,7 @@ class Settings:
     @property
     def is_open(self) -> bool:
         """Whether callers without credentials may do more than read."""
-        return bool(Grants.of(self.anonymous.split()).reaches.keys() - {Scope.PRICES_READ})
+        return bool(Grants.parse(self.anonymous.split()).lists_by_scope.keys() - {Scope.PRICES_READ})
 
     def limits(self) -> Limits:
         """Return the limits of documents and operations."""
