@@ -82,8 +82,8 @@ async def _run(settings: Settings, uri: str, price_list: str | None) -> tuple[Ch
 
 def _figures(checked: Checked) -> str:
     return (
-        f"{checked.lists:,} of {checked.total_lists:,} lists, {checked.versions:,} of {checked.total_versions:,} versions, "
-        f"{checked.rows:,} documents"
+        f"{checked.lists:,} of {checked.total_lists:,} lists, "
+        f"{checked.versions:,} of {checked.total_versions:,} versions, {checked.rows:,} documents"
     )
 
 
