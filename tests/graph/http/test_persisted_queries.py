@@ -251,9 +251,9 @@ async def test_an_enforced_list_applies_to_websockets() -> None:
     known = SimpleNamespace(caller=ANYBODY)
     endpoint = Endpoint(build_schema(), lambda _: cast("Context", known), trusted=trusted)
     await endpoint(with_request_state(scope), receive, send)
-    answers = [json.loads(message["text"]) for message in sent if message["type"] == "websocket.send"]
-    assert [answer["type"] for answer in answers] == ["connection_ack", "error"]
-    assert answers[1]["payload"][0]["extensions"]["code"] == "DOCUMENT_NOT_TRUSTED"
+    messages = [json.loads(message["text"]) for message in sent if message["type"] == "websocket.send"]
+    assert [message["type"] for message in messages] == ["connection_ack", "error"]
+    assert messages[1]["payload"][0]["extensions"]["code"] == "DOCUMENT_NOT_TRUSTED"
 
 
 # ---------------------------------------------------------------- the list

@@ -36,7 +36,7 @@ async def after_a_caught_error() -> int:
 
 
 @pytest.mark.parametrize("query", [immediately, after_a_while, in_another_task, after_a_caught_error])
-async def test_a_query_in_time_is_answered(query: Callable[[], Coroutine[None, None, int]]) -> None:
+async def test_a_query_in_time_returns_its_result(query: Callable[[], Coroutine[None, None, int]]) -> None:
     assert await run_with_timeout(DEFAULT_LIMITS, query()) == 7
 
 

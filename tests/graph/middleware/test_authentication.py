@@ -84,7 +84,7 @@ def order(price_list: str) -> dict[str, Any]:
 @pytest.mark.parametrize(
     "document", [PRICE, LISTS, "{ __typename }", "{ __schema { queryType { name } } }", ROLLBACK, "{"]
 )
-async def test_without_credentials_nothing_is_answered_not_even_introspection(closed: Api, document: str) -> None:
+async def test_without_credentials_nothing_is_served_not_even_introspection(closed: Api, document: str) -> None:
     response = await ask(closed, document, l="shop")
     assert (response.status_code, code(response)) == (401, "UNAUTHENTICATED")
     assert response.headers["www-authenticate"].startswith("Bearer")
@@ -122,9 +122,9 @@ async def test_a_refusal_does_not_reveal_whether_something_exists(closed: Api) -
     unknown = await ask(closed, batch, "batches:write:shop", id="0" * len(batch_id))
     assert of_another_list.json() == unknown.json() == {"data": {"batch": None}}
     commit = "mutation ($id: ID!) { commitBatch(input: {batch: $id, parts: 1, size: 1}) { userErrors { code } } }"
-    answers = [await ask(closed, commit, "batches:write:shop", id=each) for each in (batch_id, "0" * len(batch_id))]
-    assert answers[0].json() == answers[1].json()
-    assert answers[0].json()["data"]["commitBatch"]["userErrors"] == [{"code": "BATCH_NOT_FOUND"}]
+    responses = [await ask(closed, commit, "batches:write:shop", id=each) for each in (batch_id, "0" * len(batch_id))]
+    assert responses[0].json() == responses[1].json()
+    assert responses[0].json()["data"]["commitBatch"]["userErrors"] == [{"code": "BATCH_NOT_FOUND"}]
 
 
 async def test_lists_and_batches_out_of_scope_are_neither_shown_nor_counted(closed: Api) -> None:
@@ -225,17 +225,17 @@ async def test_a_key_is_looked_up_once_for_many_requests(closed: Api, monkeypatc
         return await find(text)
 
     monkeypatch.setattr(closed.runtime.store.api_keys, "find", counted)
-    answers = await asyncio.gather(*(ask(closed, PRICE, token=key, l="shop") for _ in range(20)))
-    assert [answer.status_code for answer in answers] == [200] * 20
+    responses = await asyncio.gather(*(ask(closed, PRICE, token=key, l="shop") for _ in range(20)))
+    assert [response.status_code for response in responses] == [200] * 20
     assert len(lookups) == 1
 
 
 async def test_a_caller_over_the_rate_limit_is_told_when_to_retry(settings: Settings) -> None:
     async with serving(replace(settings, max_rate=1)) as api:
         token = SIGNER.token("prices:read")
-        answers = [await ask(api, PRICE, token=token, l="shop") for _ in range(10)]
-    assert answers[0].status_code == 200
-    refused = next(answer for answer in answers if answer.status_code == 429)
+        responses = [await ask(api, PRICE, token=token, l="shop") for _ in range(10)]
+    assert responses[0].status_code == 200
+    refused = next(response for response in responses if response.status_code == 429)
     assert code(refused) == "RATE_LIMITED"
     assert int(refused.headers["retry-after"]) >= 1
 
@@ -244,11 +244,11 @@ async def test_anonymous_callers_with_more_than_read_access_must_use_a_loopback_
     async with serving(replace(settings, anonymous="admin")) as api:
         for host, status in (("localhost", 200), ("evil.example", 421)):
             headers = {"host": host, "accept": GRAPHQL_RESPONSE}
-            answer = await api.http.post("/graphql", json={"query": LISTS}, headers=headers)
-            assert answer.status_code == status
+            response = await api.http.post("/graphql", json={"query": LISTS}, headers=headers)
+            assert response.status_code == status
     async with serving(replace(settings, anonymous="prices:read")) as api:
-        answer = await api.http.post("/graphql", json={"query": LISTS}, headers={"host": "prices.example"})
-        assert answer.status_code == 200
+        response = await api.http.post("/graphql", json={"query": LISTS}, headers={"host": "prices.example"})
+        assert response.status_code == 200
 
 
 async def test_credentials_appear_neither_in_responses_nor_in_logs(

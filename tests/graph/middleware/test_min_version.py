@@ -75,8 +75,8 @@ def test_only_lists_that_are_named_have_to_have_come_so_far() -> None:
 async def ask(api: Api, min_version: str, document: str = VERSION) -> dict[str, Any]:
     """The JSON of the response to a request with the header."""
     response = await api.http.post("/graphql", json={"query": document}, headers={"Pricebook-Min-Version": min_version})
-    answer: dict[str, Any] = response.json()
-    return answer
+    body: dict[str, Any] = response.json()
+    return body
 
 
 @pytest.mark.parametrize("accept", ["application/json", "text/event-stream"])
@@ -105,8 +105,8 @@ async def test_a_request_waits_until_the_version_is_published(api: Api) -> None:
     assert not waiting.done()
     assert not named.done()
     await replace(api.runtime.store, "retail", {"a": "2.00"})  # as another process would
-    for answer in (await waiting, await named):
-        assert answer == {"data": {"snapshot": {"version": 2, "price": {"amount": "2.00"}}}}
+    for body in (await waiting, await named):
+        assert body == {"data": {"snapshot": {"version": 2, "price": {"amount": "2.00"}}}}
 
 
 async def test_a_version_that_is_not_published_in_time_is_an_error_that_names_the_latest_version(
@@ -115,9 +115,9 @@ async def test_a_version_that_is_not_published_in_time_is_an_error_that_names_th
     monkeypatch.setattr("loaders.pointer_cache.MIN_VERSION_TIMEOUT_SECONDS", 0.0)
     await api.create("retail", "empty")
     await api.publish("retail", [row("a")])
-    answer = await ask(api, "2")
-    [error] = answer["errors"]
-    assert answer["data"] == {"snapshot": None}
+    body = await ask(api, "2")
+    [error] = body["errors"]
+    assert body["data"] == {"snapshot": None}
     assert error["extensions"] == {"code": "VERSION_NOT_REACHED"}
     assert "Version 2 of 'retail'" in error["message"]
     assert "version 1 is the latest" in error["message"]

@@ -32,9 +32,9 @@ async def send(api: Api, name: str, content: bytes, key: str = "k", **more: Any)
         },
         files={"0": (name, content)},
     )
-    answer = response.json()
-    assert "errors" not in answer, answer
-    payload: dict[str, Any] = answer["data"]["publishBatch"]
+    body = response.json()
+    assert "errors" not in body, body
+    payload: dict[str, Any] = body["data"]["publishBatch"]
     return payload
 
 
