@@ -70,7 +70,7 @@ async def _run(settings: Settings, uri: str, price_list: str | None) -> tuple[Ch
     with Progress("checking") as progress:
 
         def show(checked: Checked) -> None:
-            progress.update(checked.versions, checked.total_versions, _figures(checked))
+            progress.update(checked.versions, checked.of_versions, _figures(checked))
 
         async with Store.open_existing(uri, settings.mongodb_database) as store:
             integrity_check = store.integrity_check(show)
@@ -82,8 +82,8 @@ async def _run(settings: Settings, uri: str, price_list: str | None) -> tuple[Ch
 
 def _figures(checked: Checked) -> str:
     return (
-        f"{checked.lists:,} of {checked.total_lists:,} lists, "
-        f"{checked.versions:,} of {checked.total_versions:,} versions, {checked.rows:,} documents"
+        f"{checked.lists:,} of {checked.of_lists:,} lists, {checked.versions:,} of {checked.of_versions:,} versions, "
+        f"{checked.rows:,} documents"
     )
 
 

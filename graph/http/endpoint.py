@@ -28,7 +28,7 @@ from graph.http.streaming import ContextFactory, StreamingTransport
 from graph.http.trusted_documents import TrustedDocuments
 from graph.identity.callers import AccessError, Unauthenticated
 from graph.limits.limits import DEFAULT_LIMITS, Limits, OverLimit
-from graph.limits.rates import Rates
+from graph.limits.rates import RateLimiter
 from graph.limits.subscriptions import Subscriptions
 from graph.limits.time_limit import run_with_timeout
 from graph.request_state import REQUEST_STATE, RequestState
@@ -58,7 +58,7 @@ class Endpoint:
         trusted: TrustedDocuments | None = None,
         cache_control: CacheControl | None = None,
         subscriptions: Subscriptions | None = None,
-        rate_limiter: Rates | None = None,
+        rate_limiter: RateLimiter | None = None,
         origins: Sequence[str] = (),
         *,
         ide: bool = False,

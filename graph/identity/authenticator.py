@@ -102,7 +102,7 @@ class Authenticator:
         except Exception as error:
             if not isinstance(explain(error), Unavailable):
                 raise
-            log.warning("cannot record the last use of API key %s: %s", key.id, error)
+            log.warning("Could not record the last use of API key %s: %s", key.id, error)
 
     def _cached_during_outage(self, credentials: bytes, error: Exception) -> Caller:
         entry = self._callers.peek(credentials)

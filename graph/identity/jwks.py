@@ -63,7 +63,7 @@ class KeySet:
                 self._keys = await read_keys(self._source)
                 self._read_at = time.monotonic()
             except BadKeySet as bad:
-                log.warning("cannot refresh the keys of tokens, using the last ones: %s", bad)
+                log.warning("Could not refresh the keys of tokens, using the last ones: %s", bad)
             self._tried_at = time.monotonic()
 
     def _is_due(self, after: float) -> bool:

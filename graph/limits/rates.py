@@ -16,8 +16,11 @@ BURST_SECONDS = 2.0
 MAX_CALLERS = 10_000
 """Number of callers with a stored bucket. An evicted caller starts with a full bucket."""
 
-CODE = "RATE_LIMITED"
-MESSAGE = "You have sent more requests than PRICEBOOK_MAX_RATE allows. Send them more slowly."
+
+def rate_limited() -> OverLimit:
+    """Return the error of a caller that exceeds the rate."""
+    message = "You have sent more requests than PRICEBOOK_MAX_RATE allows. Send them more slowly."
+    return OverLimit("RATE_LIMITED", message, status=429)
 
 
 class _Bucket:
@@ -30,8 +33,8 @@ class _Bucket:
         self.updated_at = updated_at
 
 
-class Rates:
-    """The buckets of a process. `rate` is in requests per second for each caller; 0 means no limit."""
+class RateLimiter:
+    """The rate limiter of a process. `rate` is in requests per second for each caller; 0 means no limit."""
 
     def __init__(self, rate: float, clock: Callable[[], float] = time.monotonic) -> None:
         self._rate = rate
@@ -47,7 +50,7 @@ class Rates:
     def check(self, caller: str) -> None:
         """Take a token from a caller's bucket. Raises `OverLimit` if it is empty."""
         if self.take_token(caller):
-            raise OverLimit(CODE, MESSAGE, status=429)
+            raise rate_limited()
 
     def take_token(self, caller: str) -> float:
         """Take a token from a caller's bucket and return 0. If it is empty, return the seconds until the next token."""

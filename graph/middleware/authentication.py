@@ -9,9 +9,7 @@ from graph.documents.operation_name import NO_OPERATION
 from graph.http.errors import ServiceUnavailable
 from graph.http.response import HTTPResponse, error_response
 from graph.identity.callers import ANONYMOUS, Caller, Unauthenticated
-from graph.limits import rates
-from graph.limits.limits import OverLimit
-from graph.limits.rates import Rates
+from graph.limits.rates import RateLimiter, rate_limited
 from graph.middleware.trusted_proxies import TrustedProxies
 from graph.request_state import REQUEST_STATE, RequestState
 from graph.runtime import Runtime
@@ -23,7 +21,7 @@ _AUTHORIZATION = b"authorization"
 class AuthenticationMiddleware:
     """Middleware that identifies the caller of a request or WebSocket, and refuses invalid credentials."""
 
-    def __init__(self, app: ASGIApp, rate_limiter: Rates, proxies: TrustedProxies) -> None:
+    def __init__(self, app: ASGIApp, rate_limiter: RateLimiter, proxies: TrustedProxies) -> None:
         self._app = app
         self._rate_limiter = rate_limiter
         self._proxies = proxies
@@ -72,8 +70,7 @@ async def _caller(runtime: Runtime, scope: Scope) -> Caller:
 
 
 def _too_many_requests(wait: float) -> HTTPResponse:
-    error = OverLimit(rates.CODE, rates.MESSAGE, status=429)
-    return error_response(error, headers={"retry-after": str(math.ceil(wait))})
+    return error_response(rate_limited(), headers={"retry-after": str(math.ceil(wait))})
 
 
 async def _refuse(runtime: Runtime, response: HTTPResponse, scope: Scope, receive: Receive, send: Send) -> None:

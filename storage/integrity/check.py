@@ -25,12 +25,12 @@ from storage.mongodb.connection import NOT_UNDERSTOOD, Database
 
 @dataclass(slots=True)
 class Checked:
-    """The progress of a check. `total_versions` counts the versions of the lists begun so far, `rows` those read."""
+    """The progress of a check. `of_versions` counts the versions of the lists begun so far, `rows` those read."""
 
     lists: int = 0
-    total_lists: int = 0
+    of_lists: int = 0
     versions: int = 0
-    total_versions: int = 0
+    of_versions: int = 0
     rows: int = 0
 
 
@@ -75,7 +75,7 @@ class Check:
             if price_list not in names:
                 raise PriceListNotFound(price_list)
             names = [price_list]
-        self.checked.total_lists = len(names)
+        self.checked.of_lists = len(names)
         for name in names:
             async for finding in self._check_list(name):
                 yield finding
@@ -89,7 +89,7 @@ class Check:
         for finding in [*await self._pointer_check.findings(name), *await self._unknown_formats(name)]:
             yield finding
         versions = await self._snapshots.version_numbers(name)
-        self.checked.total_versions += len(versions)
+        self.checked.of_versions += len(versions)
         reported = set[tuple[FindingCode, str, str]]()  # report a layer once, not for every version that names it
         for version in versions:
             for finding in await self._version_check.findings(name, version):

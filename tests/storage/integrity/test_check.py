@@ -105,7 +105,7 @@ async def test_a_layer_that_versions_share_is_read_once(store: Store) -> None:
         progress = checked
 
     assert [finding async for finding in store.integrity_check(note).run()] == []
-    assert progress == Checked(lists=1, total_lists=1, versions=5, total_versions=5, rows=10 + 4 * 3)
+    assert progress == Checked(lists=1, of_lists=1, versions=5, of_versions=5, rows=10 + 4 * 3)
 
 
 async def test_a_version_that_can_be_restored_is_sound(store: Store) -> None:
