@@ -1,4 +1,4 @@
-"""The order of imports between packages: by the contracts of import-linter, and in the docs."""
+"""The rooms and who may enter which: held by import-linter's contracts, and by what the files say."""
 
 import ast
 import re
@@ -19,7 +19,7 @@ def modules(*packages: str) -> Iterator[Path]:
 
 
 def imported(module: Path) -> Iterator[str]:
-    """Yield the names of the modules that a file imports anywhere."""
+    """The names of the modules that a file imports, wherever in it."""
     for node in ast.walk(ast.parse(module.read_text())):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
@@ -29,30 +29,30 @@ def imported(module: Path) -> Iterator[str]:
 
 
 def test_the_import_contracts_hold() -> None:
-    # In a separate process: within this one it would disable all existing loggers.
+    # A process of its own: within this one it would switch off every logger that is there already.
     command: list[str | Path] = [Path(sysconfig.get_path("scripts"), "lint-imports"), "--no-cache", "--no-logo"]
     run = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert run.returncode == 0, run.stdout + run.stderr
 
 
-def test_only_storage_imports_the_driver() -> None:
-    importers = {
+def test_only_storage_knows_the_driver() -> None:
+    knowing = {
         str(module.relative_to(ROOT))
         for module in modules("cli", "graph", "loaders")
         for name in imported(module)
         if name.split(".")[0] in {"pymongo", "bson", "motor", "gridfs"}
     }
-    assert importers == set()
+    assert knowing == set()
 
 
-def test_graph_and_loaders_import_only_from_storage_itself() -> None:
-    deep_imports = {
+def test_the_upper_rooms_enter_storage_by_its_door() -> None:
+    around = {
         f"{module.relative_to(ROOT)}: {name}"
         for module in modules("graph", "loaders")  # the command line starts the embedded replica set
         for name in imported(module)
         if name.startswith("storage.")
     }
-    assert deep_imports == set()
+    assert around == set()
 
 
 def test_no_file_is_too_long_to_have_one_purpose() -> None:
