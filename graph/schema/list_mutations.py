@@ -145,7 +145,7 @@ class ListMutations:
             drops=cast("list[LayerDrop]", result.drops),
         )
 
-    @strawberry.mutation(description="Restores an expired version, as long as its layers have not been dropped.")
+    @strawberry.mutation(description="Restores an expired version, as long as its layers have not been released.")
     @staticmethod
     @return_user_errors(PriceListPayload)
     @requires(OPERATING, price_list="input.price_list")

@@ -254,5 +254,5 @@ class RestoreInput:
     """Input of `restore`."""
 
     price_list: strawberry.ID = strawberry.field(description="The name of the price list.")
-    version: int = strawberry.field(description="An expired version whose layers have not been dropped yet.")
+    version: int = strawberry.field(description="An expired version whose layers have not been released yet.")
     reason: str = strawberry.field(description="The reason. It is recorded in the audit log.")
