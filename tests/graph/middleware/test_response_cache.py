@@ -307,7 +307,7 @@ async def test_a_long_request_bypasses_the_cache(shop: Api) -> None:
 
 @pytest.mark.parametrize("size", [15, 60])
 async def test_a_body_in_several_messages_is_joined(shop: Api, size: int) -> None:
-    async def ask(sku: str) -> dict[str, str] | None:
+    async def query(sku: str) -> dict[str, str] | None:
         body = json.dumps({"query": CURRENT, "variables": {"s": sku}}).encode()
 
         async def chunks() -> AsyncIterator[bytes]:
@@ -320,7 +320,7 @@ async def test_a_body_in_several_messages_is_joined(shop: Api, size: int) -> Non
         return price
 
     for _ in range(2):
-        assert [await ask(sku) for sku in "abc"] == [{"amount": "1.00"}, {"amount": "2.00"}, None]
+        assert [await query(sku) for sku in "abc"] == [{"amount": "1.00"}, {"amount": "2.00"}, None]
     assert cache_use(shop) == ((3, 3) if size == 60 else (0, 0))
 
 
@@ -380,9 +380,9 @@ async def test_callers_with_the_same_read_access_share_responses(shop: Api) -> N
 
 async def test_responses_to_identified_callers_are_private(shop: Api) -> None:
     ada = await key(shop, "prices:read")
-    for ask in (post, get):
+    for send in (post, get):
         for _ in range(2):
-            response = await ask(shop, CURRENT, authorization=ada)
+            response = await send(shop, CURRENT, authorization=ada)
             assert response.headers["cache-control"] == "private, max-age=0, must-revalidate"
     response = await post(shop, NUMBERED, {"v": 1}, authorization=ada)
     assert response.headers["cache-control"] == "private, max-age=31536000, immutable"

@@ -23,11 +23,11 @@ async def retail(api: Api) -> Api:
 
 
 async def send(api: Api, name: str, content: bytes, key: str = "k", **more: Any) -> dict[str, Any]:
-    given = {"priceList": "retail", "mode": "REPLACE", "idempotencyKey": key, "file": None, **more}
+    fields = {"priceList": "retail", "mode": "REPLACE", "idempotencyKey": key, "file": None, **more}
     response = await api.http.post(
         "/graphql",
         data={
-            "operations": json.dumps({"query": DOCUMENT, "variables": {"input": given}}),
+            "operations": json.dumps({"query": DOCUMENT, "variables": {"input": fields}}),
             "map": json.dumps({"0": ["variables.input.file"]}),
         },
         files={"0": (name, content)},
