@@ -46,7 +46,7 @@ def create(name: str, scopes: tuple[str, ...], days: int | None) -> None:
     The key is printed once, alone on standard output. It cannot be shown again.
     """
     try:
-        Grants.of(scopes)
+        Grants.parse(scopes)
     except BadGrant as bad:
         raise click.UsageError(f"{bad}.") from bad
     lifetime = datetime.timedelta(days=days) if days else None

@@ -23,7 +23,7 @@ from graph.http.health import healthz, readyz
 from graph.http.multipart import PREFLIGHT_HEADER
 from graph.http.response import HTTPResponse, error_response
 from graph.http.trusted_documents import TrustedDocuments
-from graph.limits.rates import Rates
+from graph.limits.rates import RateLimiter
 from graph.limits.subscriptions import Subscriptions
 from graph.middleware.authentication import AuthenticationMiddleware
 from graph.middleware.body_limit import BodyLimitMiddleware
@@ -65,7 +65,7 @@ def create_app(settings: Settings) -> Starlette:
             yield {"runtime": runtime}
         await asyncio.to_thread(TRACES.stop)
 
-    rate_limiter = Rates(settings.max_rate)
+    rate_limiter = RateLimiter(settings.max_rate)
     endpoint = Endpoint(
         build_schema(),
         _context,

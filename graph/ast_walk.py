@@ -1,8 +1,8 @@
 """Walks over the selections of an operation, with fragments resolved.
 
-Documents come from strangers. No walk recurses, so a long chain of fragments cannot exhaust the stack, and each step
-takes constant time. With `visited` a walk enters each fragment once, which ends cycles and keeps it linear in the size
-of the document. Without it a walk enters a fragment at every spread, and the caller has to limit the number of steps.
+Clients are not trusted: no walk recurses, so a long chain of fragments cannot exhaust the stack, and each step takes
+constant time. With `visited` a walk enters each fragment once, which ends cycles and keeps it linear in the size of the
+document. Without it a walk enters a fragment at every spread, and the caller has to limit the number of steps.
 """
 
 from collections.abc import Iterator, Mapping

@@ -15,13 +15,13 @@ T = TypeVar("T")
 K = TypeVar("K")
 
 MAX_PAGE_SIZE = 1000
-"""Records of one page."""
+"""Number of records on a page."""
 
 DEFAULT_PRICE_PAGE_SIZE = 100
-"""Prices, or differences of prices, of a page if the request does not name a size."""
+"""Number of prices, or of differences, on a page if the request does not give a size."""
 
 MAX_CURSOR_LENGTH = 1000
-"""Characters of a cursor. Longer cursors are malformed."""
+"""Number of characters of a cursor. Longer cursors are malformed."""
 
 Number = Annotated[int, msgspec.Meta(ge=1, le=2**31 - 1)]
 """A positive integer within the range of GraphQL's Int. Any other number in a cursor is forged."""

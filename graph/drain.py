@@ -16,7 +16,7 @@ class Drain:
         self._subscriptions_ended = asyncio.Event()
 
     def begin(self) -> None:
-        """Make `/readyz` answer 503, so that load balancers use other processes. Requests are still served."""
+        """Make `/readyz` respond 503, so that load balancers use other processes. Requests are still served."""
         self.is_draining = True
 
     def end_subscriptions(self) -> None:

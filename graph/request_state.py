@@ -59,10 +59,9 @@ class RequestState:
         """Code of the first error of the response."""
         self._request_id: bytes | None = None
 
-    def header(self, name: bytes, default: str = "") -> str:
-        """Return a header as text; `name` is in lower case."""
-        value = self.headers.get(name)
-        return default if value is None else value.decode("latin-1")
+    def header(self, name: bytes) -> str:
+        """Return a header as text, empty if it is missing; `name` is in lower case."""
+        return self.headers.get(name, b"").decode("latin-1")
 
     def add_error(self, code: str) -> None:
         """Record the code of an error, unless there was one before."""

@@ -75,7 +75,7 @@ def authenticator(store: Store, settings: Settings) -> Authenticator:
     if settings.jwt_keys and settings.jwt_issuer and settings.jwt_audience:
         algorithms = settings.jwt_algorithms.split()
         tokens = Tokens(KeySet(settings.jwt_keys), settings.jwt_issuer, settings.jwt_audience, algorithms)
-    anonymous = Caller(ANONYMOUS, Grants.of(settings.anonymous.split()))
+    anonymous = Caller(ANONYMOUS, Grants.parse(settings.anonymous.split()))
     return Authenticator(anonymous, store.api_keys, tokens)
 
 

@@ -9,8 +9,8 @@ import click
 
 from cli import exit_codes
 from cli.client.client import open_client
+from cli.exports.exporter import Exported, Exporter
 from cli.exports.file import write_atomically
-from cli.exports.page_reader import Exported, Exporter
 from cli.imports.price_files import FileRefused, Format, format_of
 from cli.options import direct_option, endpoint_option, token_option
 from cli.progress import Progress

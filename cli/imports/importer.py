@@ -65,7 +65,7 @@ class Importer:
             served = batch["served"]
             if served and served["of"] and served["by"] >= served["of"]:
                 return replace(outcome, batch=batch)
-            self._progress.wait_for("announcing")
+            self._progress.wait_for("waiting for the servers")
             interval = await _pause(interval)
 
     async def _open(self, api: BatchApi, request: BatchRequest, *, own_key: bool) -> tuple[BatchRequest, Outcome]:

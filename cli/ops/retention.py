@@ -70,7 +70,7 @@ def retain(connection: Connection, output: Output, price_list: str | None, dry_r
 def restore(connection: Connection, output: Output, price_list: str, version: int, reason: str) -> None:
     """Restore an expired version.
 
-    This is possible until its layers are dropped. The pointer does not move.
+    This is possible until its layers are released. The pointer does not move.
     """
     restored = connection.mutate(RESTORE, priceList=price_list, version=version, reason=reason)["priceList"]
     fields = [("version", restored["currentVersion"])]

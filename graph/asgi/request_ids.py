@@ -20,8 +20,8 @@ _counter = itertools.count(1)
 
 def choose_request_id(headers: Mapping[bytes, bytes]) -> bytes:
     """Return the id that the client sent, if it is valid, else a new one."""
-    given = headers.get(REQUEST_ID)
-    return given if given and _is_valid_id(given) else b"%b-%d" % (_process_id, next(_counter))
+    client_id = headers.get(REQUEST_ID)
+    return client_id if client_id and _is_valid_id(client_id) else b"%b-%d" % (_process_id, next(_counter))
 
 
 def client_trace_id(headers: Mapping[bytes, bytes]) -> str | None:

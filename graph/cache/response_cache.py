@@ -20,7 +20,7 @@ class Entry:
     """A response with status 200, its ETag, and the pointer revisions at which it is valid.
 
     The first two headers describe the body; a response without a body omits them. `stats` counts the requests that the
-    entry answers.
+    entry serves.
     """
 
     __slots__ = ("body", "etag", "headers", "revisions", "size", "stats")

@@ -53,13 +53,13 @@ class Cacheability:
     snapshots: tuple[SnapshotField, ...]
     defaults: Mapping[str, Any]
 
-    def current_lists(self, given: Mapping[str, Any]) -> set[str] | None:
+    def current_lists(self, variables: Mapping[str, Any]) -> set[str] | None:
         """Return the price lists whose current version the operation reads with these variables.
 
         Lists of skipped fields, and of fields whose cursors name a version, are included too. None if a name is not a
         string.
         """
-        variables = {**self.defaults, **given}
+        variables = {**self.defaults, **variables}
         names = set()
         for field in self.snapshots:
             if field.version and value_from_ast_untyped(field.version, variables) not in (None, Undefined):

@@ -71,11 +71,11 @@ class Cost:
         root = schema.get_root_type(operation.operation)
         self._fields = self._object_fields(root, operation.selection_set, None) if root else []
 
-    def check(self, given: Variables) -> None:
+    def check(self, variables: Variables) -> None:
         """Check that the operation is within the limits with these variables. Raises `OverLimit`."""
         if self._is_within_limits:
             return
-        variables = {**self._defaults, **given}
+        variables = {**self._defaults, **variables}
         cost = sum(self._cost(field, variables) for field in self._fields)
         if cost > self._limits.cost:
             message = (
@@ -111,26 +111,26 @@ class Cost:
         type_: GraphQLObjectType,
         node: FieldNode,
         selection_set: SelectionSetNode,
-        of_parent: Count | None,
+        requested_by_parent: Count | None,
     ) -> _Field:
         requested = self._requested(definition, node)
-        size = (requested or of_parent or _default_size) if _is_list(definition) else _one
+        size = (requested or requested_by_parent or _default_size) if _is_list(definition) else _one
         return _Field(node.name.value, size, requested, self._object_fields(type_, selection_set, requested))
 
     def _requested(self, definition: GraphQLField, node: FieldNode) -> Count | None:
         """Return the number of records that the arguments of a field request; None if it has no such arguments."""
-        given = {argument.name.value: argument.value for argument in node.arguments or ()}
+        arguments = {argument.name.value: argument.value for argument in node.arguments or ()}
         counts = [name for name in _COUNTS if name in definition.args]
         keys = [name for name in _KEYS if name in definition.args]
         if not counts and not keys:
             return None
-        if any(isinstance(given.get(name), VariableNode) for name in (*counts, *keys)):
+        if any(isinstance(arguments.get(name), VariableNode) for name in (*counts, *keys)):
             self._depends_on_variables = True
         default = definition.args["first"].default_value if "first" in counts else DEFAULT_LIST_SIZE
 
         def count(variables: Variables) -> int:
             for name in (*counts, *keys):
-                value = value_from_ast_untyped(given[name], variables) if name in given else None
+                value = value_from_ast_untyped(arguments[name], variables) if name in arguments else None
                 if isinstance(value, int):
                     return max(value, 0)
                 if isinstance(value, list):

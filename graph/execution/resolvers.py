@@ -164,15 +164,15 @@ def _compile_conversion(
         for argument in arguments
     ]
 
-    def convert(given: Mapping[str, Any]) -> dict[str, Any]:
+    def convert(coerced: Mapping[str, Any]) -> dict[str, Any]:
         return {
-            keyword: given[name]
+            keyword: coerced[name]
             if type_ is None
             else convert_argument(
-                given[name], type_, schema.schema_converter.scalar_registry, schema.config, path=(name,)
+                coerced[name], type_, schema.schema_converter.scalar_registry, schema.config, path=(name,)
             )
             for name, keyword, type_ in converted
-            if name in given
+            if name in coerced
         }
 
     return convert

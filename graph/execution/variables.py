@@ -44,27 +44,27 @@ class Variables:
             if not isinstance(signature, GraphQLError):  # validation has reported the error
                 self._declared.append((signature, _coercion(signature.type)))
 
-    def coerce(self, given: Mapping[str, Any]) -> VariableValues | list[GraphQLError]:
+    def coerce(self, values: Mapping[str, Any]) -> VariableValues | list[GraphQLError]:
         """Return the coerced variables, or the errors of graphql-core."""
         sources: dict[str, VariableValueSource] = {}
         coerced: dict[str, Any] = {}
         for signature, coerce in self._declared:
             name = signature.name
-            value = given.get(name, Undefined)
+            value = values.get(name, Undefined)
             if value is Undefined:
                 if signature.default is not None or isinstance(signature.type, GraphQLNonNull):
-                    return self._coerce_with_core(given)
+                    return self._coerce_with_core(values)
                 sources[name] = VariableValueSource(signature)
                 continue
             result = coerce(value)
             if result is Undefined:
-                return self._coerce_with_core(given)
+                return self._coerce_with_core(values)
             sources[name] = VariableValueSource(signature, value)
             coerced[name] = result
         return VariableValues(sources, coerced)
 
-    def _coerce_with_core(self, given: Mapping[str, Any]) -> VariableValues | list[GraphQLError]:
-        return get_variable_values(self._schema, self._definitions, dict(given), MAX_ERRORS)
+    def _coerce_with_core(self, values: Mapping[str, Any]) -> VariableValues | list[GraphQLError]:
+        return get_variable_values(self._schema, self._definitions, dict(values), MAX_ERRORS)
 
 
 def _coercion(type_: GraphQLInputType) -> Callable[[Any], Any]:

@@ -28,9 +28,9 @@ from graph.http.streaming import ContextFactory, StreamingTransport
 from graph.http.trusted_documents import TrustedDocuments
 from graph.identity.callers import AccessError, Unauthenticated
 from graph.limits.limits import DEFAULT_LIMITS, Limits, OverLimit
-from graph.limits.rates import Rates
+from graph.limits.rates import RateLimiter
 from graph.limits.subscriptions import Subscriptions
-from graph.limits.time_limit import within
+from graph.limits.time_limit import run_with_timeout
 from graph.request_state import REQUEST_STATE, RequestState
 from graph.rows.placeholders import decode_variables
 from graph.runtime import Runtime
@@ -58,7 +58,7 @@ class Endpoint:
         trusted: TrustedDocuments | None = None,
         cache_control: CacheControl | None = None,
         subscriptions: Subscriptions | None = None,
-        rate_limiter: Rates | None = None,
+        rate_limiter: RateLimiter | None = None,
         origins: Sequence[str] = (),
         *,
         ide: bool = False,
@@ -158,7 +158,7 @@ class Endpoint:
     async def _result(self, operation: Operation, variables: dict[str, Any], context: Context) -> ExecutionResult:
         if operation.kind is not OperationType.QUERY:  # mutations have no time limit: a large batch takes long
             return await operation.executable.execute(variables, context)
-        return await within(self._limits, operation.executable.execute(variables, context))
+        return await run_with_timeout(self._limits, operation.executable.execute(variables, context))
 
     def _cacheable(
         self,

@@ -1,4 +1,4 @@
-"""HTTP responses: JSON bodies, errors, and the headers that tell caches how long they may keep them."""
+"""HTTP responses: JSON bodies, errors, and cache headers."""
 
 from collections.abc import Mapping
 from typing import Any

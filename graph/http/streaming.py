@@ -29,7 +29,7 @@ from graph.http.response import error_response
 from graph.http.trusted_documents import TrustedDocuments
 from graph.identity.callers import Caller, Unauthenticated
 from graph.limits.limits import Limits, OverLimit
-from graph.limits.rates import Rates
+from graph.limits.rates import RateLimiter
 from graph.limits.subscriptions import Subscriptions
 from graph.request_state import REQUEST_STATE, RequestState, current_request
 from graph.runtime import Runtime
@@ -97,7 +97,7 @@ class StreamingTransport(GraphQL[Context, None]):
         documents: Documents,
         limits: Limits,
         subscriptions: Subscriptions,
-        rate_limiter: Rates | None,
+        rate_limiter: RateLimiter | None,
         origins: Sequence[str],
     ) -> None:
         super().__init__(
@@ -112,7 +112,7 @@ class StreamingTransport(GraphQL[Context, None]):
         self._documents = documents
         self._limits = limits
         self.subscriptions = subscriptions
-        self.rate_limiter = rate_limiter or Rates(0)
+        self.rate_limiter = rate_limiter or RateLimiter(0)
 
     async def get_context(self, request: Request | WebSocket, response: Response | WebSocket) -> Context:
         """Return the context of a request or a connection."""

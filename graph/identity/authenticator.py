@@ -32,86 +32,86 @@ MAX_CREDENTIALS_LENGTH = 8192
 _BEARER = "bearer "
 
 
-class _Known(NamedTuple):
-    """A cached caller, and when the entry expires, by the monotonic clock."""
+class _CachedCaller(NamedTuple):
+    """A caller, and when the entry expires, by the monotonic clock."""
 
     caller: Caller
-    until: float
+    expires_at: float
 
 
 class Authenticator:
-    """Identifies callers by the `Authorization` header. Without the header the caller is `nobody`."""
+    """Identifies callers by the `Authorization` header. Without the header the caller is `anonymous`."""
 
-    def __init__(self, nobody: Caller, api_keys: ApiKeyRepository, tokens: Tokens | None = None) -> None:
-        self._nobody = nobody
+    def __init__(self, anonymous: Caller, api_keys: ApiKeyRepository, tokens: Tokens | None = None) -> None:
+        self._anonymous = anonymous
         self._api_keys = api_keys
         self._tokens = tokens
-        self._known: LRU[bytes, _Known] = LRU(MAX_CACHED_CALLERS)
-        self._asking: SingleFlight[bytes, Caller] = SingleFlight("identify")
-        self._noting: set[asyncio.Task[None]] = set()
+        self._callers: LRU[bytes, _CachedCaller] = LRU(MAX_CACHED_CALLERS)
+        self._lookups: SingleFlight[bytes, Caller] = SingleFlight("identify")
+        self._use_updates: set[asyncio.Task[None]] = set()
 
-    def known(self, credentials: bytes | None) -> Caller | None:
+    def cached(self, credentials: bytes | None) -> Caller | None:
         """Return the caller with these credentials if it is cached."""
         if credentials is None:
-            return self._nobody
-        known = self._known.peek(credentials)
-        return known.caller if known and time.monotonic() < known.until else None
+            return self._anonymous
+        entry = self._callers.peek(credentials)
+        return entry.caller if entry and time.monotonic() < entry.expires_at else None
 
     async def identify(self, credentials: bytes | None) -> Caller:
         """Return the caller with these credentials. Raises `Unauthenticated`, `Unavailable`."""
-        caller = self.known(credentials)
+        caller = self.cached(credentials)
         if caller or credentials is None:
-            return caller or self._nobody
-        return await self._asking.run(credentials, partial(self._ask, credentials))
+            return caller or self._anonymous
+        return await self._lookups.run(credentials, partial(self._look_up, credentials))
 
-    async def _ask(self, credentials: bytes) -> Caller:
+    async def _look_up(self, credentials: bytes) -> Caller:
         text = credentials.decode("latin-1")
         if len(text) > MAX_CREDENTIALS_LENGTH or not text.lower().startswith(_BEARER):
             raise Unauthenticated("Credentials of this kind are not supported.")
         text = text[len(_BEARER) :].strip()
         try:
             if is_api_key(text):
-                return self._keep(credentials, await self._of_key(text), API_KEY_CACHE_SECONDS)
-            return self._keep(credentials, await self._of_token(text), TOKEN_CACHE_SECONDS)
+                return self._cache(credentials, await self._by_key(text), API_KEY_CACHE_SECONDS)
+            return self._cache(credentials, await self._by_token(text), TOKEN_CACHE_SECONDS)
         except Unauthenticated:
-            self._known.pop(credentials)
+            self._callers.pop(credentials)
             raise
         except Exception as error:
             if not isinstance(explain(error), Unavailable):
                 raise
-            return self._while_cut_off(credentials, error)
+            return self._cached_during_outage(credentials, error)
 
-    async def _of_token(self, text: str) -> Caller:
+    async def _by_token(self, text: str) -> Caller:
         if self._tokens is None:
             raise Unauthenticated("This service does not accept tokens.")
         return await self._tokens.caller(text)
 
-    async def _of_key(self, text: str) -> Caller:
+    async def _by_key(self, text: str) -> Caller:
         key = await self._api_keys.find(text)
         if key is None:
             raise Unauthenticated("This API key is invalid, expired or revoked.")
         if key.unused_for(LAST_USE_INTERVAL_SECONDS):
-            noting = asyncio.create_task(self._note(key), name="note use")
-            self._noting.add(noting)
-            noting.add_done_callback(self._noting.discard)
-        return Caller(key.name, Grants.known(key.grants), key.expires_at.timestamp() if key.expires_at else None)
+            update = asyncio.create_task(self._record_use(key), name="record use")
+            self._use_updates.add(update)
+            update.add_done_callback(self._use_updates.discard)
+        return Caller(key.name, Grants.parse_valid(key.grants), key.expires_at.timestamp() if key.expires_at else None)
 
-    async def _note(self, key: ApiKey) -> None:
+    async def _record_use(self, key: ApiKey) -> None:
         try:
-            await self._api_keys.note_use(key.id)
+            await self._api_keys.record_use(key.id)
         except Exception as error:
             if not isinstance(explain(error), Unavailable):
                 raise
-            log.warning("cannot record the last use of API key %s: %s", key.id, error)
+            log.warning("Could not record the last use of API key %s: %s", key.id, error)
 
-    def _while_cut_off(self, credentials: bytes, error: Exception) -> Caller:
-        known = self._known.peek(credentials)
-        if known is None or time.monotonic() > known.until + OUTAGE_GRACE_SECONDS:
+    def _cached_during_outage(self, credentials: bytes, error: Exception) -> Caller:
+        entry = self._callers.peek(credentials)
+        if entry is None or time.monotonic() > entry.expires_at + OUTAGE_GRACE_SECONDS:
             raise error
-        return known.caller
+        return entry.caller
 
-    def _keep(self, credentials: bytes, caller: Caller, seconds: float) -> Caller:
-        if caller.until is not None:
-            seconds = min(seconds, caller.until - time.time())
-        self._known.put(credentials, _Known(caller, time.monotonic() + seconds))
+    def _cache(self, credentials: bytes, caller: Caller, seconds: float) -> Caller:
+        if caller.expires_at is not None:
+            seconds = min(seconds, caller.expires_at - time.time())
+        self._callers.put(credentials, _CachedCaller(caller, time.monotonic() + seconds))
         return caller

@@ -25,7 +25,7 @@ class Unauthenticated(AccessError):
     code = "UNAUTHENTICATED"
     status = 401
 
-    def __init__(self, reason: str = "This needs credentials.") -> None:
+    def __init__(self, reason: str = "Credentials are required.") -> None:
         super().__init__(f"{reason} Send `Authorization: Bearer ...` with a token or an API key.")
 
 
@@ -36,20 +36,20 @@ class Forbidden(AccessError):
     status = 403
 
     def __init__(self, scopes: Collection[Scope]) -> None:
-        needed = " or ".join(f"`{scope}`" for scope in scopes)
-        super().__init__(f"This needs the scope {needed} for this list. Ask an admin of Pricebook for it.")
+        required = " or ".join(f"`{scope}`" for scope in scopes)
+        super().__init__(f"The scope {required} is required for this list. Ask an admin of Pricebook for it.")
 
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """The sender of a request. `until` is the expiry of the credentials, in seconds since the epoch.
+    """The sender of a request. `expires_at` is the expiry of the credentials, in seconds since the epoch.
 
     `view` identifies what the caller may read: callers with the same view get the same responses.
     """
 
     name: str
     grants: Grants
-    until: float | None = None
+    expires_at: float | None = None
     view: str = field(init=False)
 
     def __post_init__(self) -> None:
@@ -58,40 +58,40 @@ class Caller:
     @property
     def has_grants(self) -> bool:
         """Whether the caller has any grant."""
-        return bool(self.grants.reaches)
+        return bool(self.grants.lists_by_scope)
 
-    def reach(self, scopes: Collection[Scope]) -> ListFilter:
+    def lists(self, scopes: Collection[Scope]) -> ListFilter:
         """Return the price lists for which the caller has any of the scopes."""
-        reach = NO_LISTS
+        lists = NO_LISTS
         for scope in scopes:
-            reach |= self.grants.reach(scope)
-        return reach
+            lists |= self.grants.lists(scope)
+        return lists
 
-    def within(self, scopes: Collection[Scope]) -> ListFilter:
+    def require_any_list(self, scopes: Collection[Scope]) -> ListFilter:
         """Return the price lists for which the caller has any of the scopes. Raises `AccessError` if there are none."""
-        self._check_time()
-        reach = self.reach(scopes)
-        if reach == NO_LISTS:
-            raise self._refusal(scopes)
-        return reach
+        self._check_expiry()
+        lists = self.lists(scopes)
+        if lists == NO_LISTS:
+            raise self._access_error(scopes)
+        return lists
 
     def require(self, scopes: Collection[Scope], price_list: str) -> None:
         """Raise `AccessError` unless the caller has any of the scopes for a price list."""
-        self._check_time()
+        self._check_expiry()
         for scope in scopes:
-            if price_list in self.grants.reach(scope):
+            if price_list in self.grants.lists(scope):
                 return
-        raise self._refusal(scopes)
+        raise self._access_error(scopes)
 
-    def _check_time(self) -> None:
-        if self.until is not None and self.until < time.time():
+    def _check_expiry(self) -> None:
+        if self.expires_at is not None and self.expires_at < time.time():
             raise Unauthenticated("These credentials have expired.")
 
-    def _refusal(self, scopes: Collection[Scope]) -> AccessError:
+    def _access_error(self, scopes: Collection[Scope]) -> AccessError:
         return Unauthenticated() if self.name == ANONYMOUS else Forbidden(scopes)
 
 
 def _digest(grants: Grants) -> str:
-    reach = grants.reach(Scope.PRICES_READ)
-    readable = repr((reach.everything, sorted(reach.names), reach.prefixes))
-    return hashlib.blake2b(readable.encode(), digest_size=16).hexdigest()
+    readable = grants.lists(Scope.PRICES_READ)
+    text = repr((readable.everything, sorted(readable.names), readable.prefixes))
+    return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()

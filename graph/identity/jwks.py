@@ -63,7 +63,7 @@ class KeySet:
                 self._keys = await read_keys(self._source)
                 self._read_at = time.monotonic()
             except BadKeySet as bad:
-                log.warning("cannot refresh the keys of tokens, using the last ones: %s", bad)
+                log.warning("Could not refresh the keys of tokens, using the last ones: %s", bad)
             self._tried_at = time.monotonic()
 
     def _is_due(self, after: float) -> bool:
@@ -82,7 +82,7 @@ async def read_keys(source: str) -> dict[str | None, PyJWK]:
 
 
 def is_url(source: str) -> bool:
-    """Return whether a source is a URL, not a file."""
+    """Whether a source is a URL, not a file."""
     return source.startswith(("https://", "http://"))
 
 

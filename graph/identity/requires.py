@@ -20,65 +20,65 @@ P = ParamSpec("P")
 R = TypeVar("R")
 F = TypeVar("F", bound=Callable[..., Any])
 
-Given = Mapping[str, Any]
+Arguments = Mapping[str, Any]
 """The keyword arguments of a resolver. Strawberry and `graph.execution` pass all arguments by keyword."""
 
 
 class Requirement(NamedTuple):
-    """Any of these scopes, for the list that `of` names. No scopes if access to the parent is sufficient."""
+    """Any of these scopes, for the list or the batch at `path`. No scopes if access to the parent is sufficient."""
 
     scopes: tuple[Scope, ...]
-    of: str
+    path: str
 
 
 READING = (Scope.PRICES_READ,)
 WRITING = (Scope.BATCHES_WRITE,)
 OPERATING = (Scope.SNAPSHOTS_OPERATE,)
-INSIDE = (Scope.BATCHES_WRITE, Scope.SNAPSHOTS_OPERATE)
+INTERNALS = (Scope.BATCHES_WRITE, Scope.SNAPSHOTS_OPERATE)
 """For the internals of a list: its batches, events and pin."""
 ADMINISTERING = (Scope.ADMIN,)
 
 
-def requires(scopes: tuple[Scope, ...], of: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
-    """Require any of the scopes for the list that `of` names.
+def requires(scopes: tuple[Scope, ...], price_list: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
+    """Require any of the scopes for the list whose name is at the path `price_list`.
 
-    `of` is a keyword argument of the resolver, or an attribute of one: `price_list`, `input.name`, `root.price_list`.
+    A path is a keyword argument of the resolver, or an attribute of one: `price_list`, `input.name`, `root.price_list`.
     """
-    price_list = _getter(of)
+    get_name = _getter(price_list)
 
-    def check(given: Given) -> None:
-        _caller(given).require(scopes, price_list(given))
+    def check(arguments: Arguments) -> None:
+        _caller(arguments).require(scopes, get_name(arguments))
 
-    return _checking(check, Requirement(scopes, of))
+    return _checking(check, Requirement(scopes, price_list))
 
 
 def requires_anywhere(scopes: tuple[Scope, ...]) -> Callable[[Callable[P, R]], Callable[P, R]]:
     """Require any of the scopes for at least one list. The resolver must limit its result to the caller's lists."""
 
-    def check(given: Given) -> None:
-        _caller(given).within(scopes)
+    def check(arguments: Arguments) -> None:
+        _caller(arguments).require_any_list(scopes)
 
     return _checking(check, Requirement(scopes, "any"))
 
 
 def requires_for_batch(
-    scopes: tuple[Scope, ...], of: str
+    scopes: tuple[Scope, ...], batch: str
 ) -> Callable[[Callable[P, Awaitable[R]]], Callable[P, Awaitable[R]]]:
-    """Require any of the scopes for the list of the batch whose id `of` names.
+    """Require any of the scopes for the list of the batch whose id is at the path `batch`.
 
     Raises `BatchNotFound` for a batch that the caller has no access to, as for one that does not exist.
     """
-    batch_id = _getter(of)
+    get_id = _getter(batch)
 
     def decorate(resolver: Callable[P, Awaitable[R]]) -> Callable[P, Awaitable[R]]:
         @functools.wraps(resolver)
         async def checked(*args: P.args, **kwargs: P.kwargs) -> R:
-            reach = _caller(kwargs).within(scopes)
-            if not reach.everything:
-                await _context(kwargs).batch_within(reach, batch_id(kwargs))
+            lists = _caller(kwargs).require_any_list(scopes)
+            if not lists.everything:
+                await _context(kwargs).batch_within(lists, get_id(kwargs))
             return await resolver(*args, **kwargs)
 
-        return _declare(checked, Requirement(scopes, of))
+        return _declare(checked, Requirement(scopes, batch))
 
     return decorate
 
@@ -88,7 +88,9 @@ def as_parent(resolver: F) -> F:
     return _declare(resolver, Requirement((), "parent"))
 
 
-def _checking(check: Callable[[Given], None], requirement: Requirement) -> Callable[[Callable[P, R]], Callable[P, R]]:
+def _checking(
+    check: Callable[[Arguments], None], requirement: Requirement
+) -> Callable[[Callable[P, R]], Callable[P, R]]:
     def decorate(resolver: Callable[P, R]) -> Callable[P, R]:
         @functools.wraps(resolver)
         def checked(*args: P.args, **kwargs: P.kwargs) -> R:
@@ -96,14 +98,14 @@ def _checking(check: Callable[[Given], None], requirement: Requirement) -> Calla
             return resolver(*args, **kwargs)
 
         @functools.wraps(resolver)
-        async def checked_at_each_value(*args: P.args, **kwargs: P.kwargs) -> AsyncGenerator[Any, None]:
+        async def checked_stream(*args: P.args, **kwargs: P.kwargs) -> AsyncGenerator[Any, None]:
             check(kwargs)
             async with aclosing(cast("AsyncGenerator[Any, None]", resolver(*args, **kwargs))) as values:
                 async for value in values:
                     check(kwargs)  # the credentials may have expired since
                     yield value
 
-        declared = checked_at_each_value if inspect.isasyncgenfunction(resolver) else checked
+        declared = checked_stream if inspect.isasyncgenfunction(resolver) else checked
         return _declare(cast("Callable[P, R]", declared), requirement)
 
     return decorate
@@ -114,18 +116,18 @@ def _declare(function: F, requirement: Requirement) -> F:
     return function
 
 
-def _getter(of: str) -> Callable[[Given], str]:
-    keyword, _, attribute = of.partition(".")
+def _getter(path: str) -> Callable[[Arguments], str]:
+    keyword, _, attribute = path.partition(".")
     if not attribute:
-        return lambda given: cast("str", given[keyword])
+        return lambda arguments: cast("str", arguments[keyword])
     get = attrgetter(attribute)
-    return lambda given: cast("str", get(given[keyword]))
+    return lambda arguments: cast("str", get(arguments[keyword]))
 
 
-def _context(given: Given) -> Any:
-    return given["info"].context
+def _context(arguments: Arguments) -> Any:
+    return arguments["info"].context
 
 
-def _caller(given: Given) -> Caller:
-    caller: Caller = given["info"].context.caller
+def _caller(arguments: Arguments) -> Caller:
+    caller: Caller = arguments["info"].context.caller
     return caller

@@ -48,35 +48,36 @@ class BadGrant(ValueError):
 class Grants:
     """The granted scopes, each with the price lists for which it is granted."""
 
-    reaches: Mapping[Scope, ListFilter]
+    lists_by_scope: Mapping[Scope, ListFilter]
 
     @classmethod
-    def of(cls, texts: Iterable[str]) -> "Grants":
+    def parse(cls, texts: Iterable[str]) -> "Grants":
         """Parse grants. Raises `BadGrant`."""
-        reaches: dict[Scope, ListFilter] = {}
+        lists_by_scope: dict[Scope, ListFilter] = {}
         for text in texts:
             match = _grant(text)
             if match is None:
                 raise BadGrant(text)
             for scope in _INCLUDES[Scope(match[1])]:
-                reaches[scope] = reaches.get(scope, NO_LISTS) | _reach(match[2], prefix=bool(match[3]))
-        return cls(reaches)
+                lists = _list_filter(match[2], is_prefix=bool(match[3]))
+                lists_by_scope[scope] = lists_by_scope.get(scope, NO_LISTS) | lists
+        return cls(lists_by_scope)
 
     @classmethod
-    def known(cls, texts: Iterable[str]) -> "Grants":
+    def parse_valid(cls, texts: Iterable[str]) -> "Grants":
         """Parse the valid grants among the texts, and ignore others: tokens may contain scopes of other services."""
-        return cls.of(text for text in texts if _grant(text))
+        return cls.parse(text for text in texts if _grant(text))
 
-    def reach(self, scope: Scope) -> ListFilter:
+    def lists(self, scope: Scope) -> ListFilter:
         """Return the price lists for which a scope is granted."""
-        return self.reaches.get(scope, NO_LISTS)
+        return self.lists_by_scope.get(scope, NO_LISTS)
 
 
-def _reach(name: str | None, *, prefix: bool) -> ListFilter:
+def _list_filter(name: str | None, *, is_prefix: bool) -> ListFilter:
     if name is None:
         return ALL_LISTS
-    return ListFilter(prefixes=(name,)) if prefix else ListFilter(names=frozenset({name}))
+    return ListFilter(prefixes=(name,)) if is_prefix else ListFilter(names=frozenset({name}))
 
 
-EVERYTHING = Grants.of([Scope.ADMIN])
+EVERYTHING = Grants.parse([Scope.ADMIN])
 """The grants of operators with direct access to the database."""

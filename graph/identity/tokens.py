@@ -48,7 +48,7 @@ class Tokens:
             raise Unauthenticated("The token has expired.") from error
         except PyJWTError as error:
             raise Unauthenticated("The token is not valid.") from error
-        return Caller(_name(claims["sub"]), Grants.known(_scopes(claims)), claims["exp"] + LEEWAY_SECONDS)
+        return Caller(_name(claims["sub"]), Grants.parse_valid(_scopes(claims)), claims["exp"] + LEEWAY_SECONDS)
 
 
 def _name(subject: str) -> str:
@@ -60,7 +60,7 @@ def _name(subject: str) -> str:
 
 def _scopes(claims: Mapping[str, Any]) -> list[str]:
     """Return the scopes of a token: `scope` (RFC 9068), or `scp`, which is a string or a list."""
-    given = claims.get("scope", claims.get("scp", ""))
-    if isinstance(given, str):
-        return given.split()
-    return [text for text in given if isinstance(text, str)] if isinstance(given, list) else []
+    scopes = claims.get("scope", claims.get("scp", ""))
+    if isinstance(scopes, str):
+        return scopes.split()
+    return [text for text in scopes if isinstance(text, str)] if isinstance(scopes, list) else []

@@ -16,8 +16,11 @@ BURST_SECONDS = 2.0
 MAX_CALLERS = 10_000
 """Number of callers with a stored bucket. An evicted caller starts with a full bucket."""
 
-CODE = "RATE_LIMITED"
-MESSAGE = "You have sent more requests than PRICEBOOK_MAX_RATE allows. Send them more slowly."
+
+def rate_limited() -> OverLimit:
+    """Return the error of a caller that exceeds the rate."""
+    message = "You have sent more requests than PRICEBOOK_MAX_RATE allows. Send them more slowly."
+    return OverLimit("RATE_LIMITED", message, status=429)
 
 
 class _Bucket:
@@ -30,12 +33,12 @@ class _Bucket:
         self.updated_at = updated_at
 
 
-class Rates:
-    """The buckets of a process. `rate` is in requests per second for each caller; 0 means no limit."""
+class RateLimiter:
+    """The rate limiter of a process. `rate` is in requests per second for each caller; 0 means no limit."""
 
     def __init__(self, rate: float, clock: Callable[[], float] = time.monotonic) -> None:
         self._rate = rate
-        self._room = max(rate * BURST_SECONDS, 1.0)
+        self._capacity = max(rate * BURST_SECONDS, 1.0)
         self._clock = clock
         self._buckets: LRU[str, _Bucket] = LRU(MAX_CALLERS)
 
@@ -46,19 +49,19 @@ class Rates:
 
     def check(self, caller: str) -> None:
         """Take a token from a caller's bucket. Raises `OverLimit` if it is empty."""
-        if self.wait(caller):
-            raise OverLimit(CODE, MESSAGE, status=429)
+        if self.take_token(caller):
+            raise rate_limited()
 
-    def wait(self, caller: str) -> float:
+    def take_token(self, caller: str) -> float:
         """Take a token from a caller's bucket and return 0. If it is empty, return the seconds until the next token."""
         if not self._rate:
             return 0.0
         now = self._clock()
         bucket = self._buckets.get(caller)
         if bucket is None:
-            bucket = _Bucket(self._room, now)
+            bucket = _Bucket(self._capacity, now)
             self._buckets.put(caller, bucket)
-        level = min(self._room, bucket.level + (now - bucket.updated_at) * self._rate)
+        level = min(self._capacity, bucket.level + (now - bucket.updated_at) * self._rate)
         taken = level >= 1.0
         bucket.level, bucket.updated_at = level - 1.0 if taken else level, now
         return 0.0 if taken else (1.0 - level) / self._rate

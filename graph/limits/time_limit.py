@@ -1,4 +1,4 @@
-"""The timeout of queries. A query that is answered from memory never suspends, and needs no timer."""
+"""The timeout of queries. A query that is served from memory never suspends, and needs no timer."""
 
 import asyncio
 from collections.abc import Coroutine, Generator
@@ -9,7 +9,7 @@ from graph.limits.limits import Limits
 T = TypeVar("T")
 
 
-async def within(limits: Limits, query: Coroutine[Any, Any, T]) -> T:
+async def run_with_timeout(limits: Limits, query: Coroutine[Any, Any, T]) -> T:
     """Run a query and return its result. Cancels it and raises `OverLimit` if it times out."""
     try:
         awaited = query.send(None)

@@ -1,4 +1,4 @@
-"""Authentication, and the rate limit of each caller. Nothing is answered before, not even from the response cache."""
+"""Authentication, and the rate limit of each caller. Both precede every response, even one from the response cache."""
 
 import math
 from collections.abc import Awaitable
@@ -9,9 +9,7 @@ from graph.documents.operation_name import NO_OPERATION
 from graph.http.errors import ServiceUnavailable
 from graph.http.response import HTTPResponse, error_response
 from graph.identity.callers import ANONYMOUS, Caller, Unauthenticated
-from graph.limits import rates
-from graph.limits.limits import OverLimit
-from graph.limits.rates import Rates
+from graph.limits.rates import RateLimiter, rate_limited
 from graph.middleware.trusted_proxies import TrustedProxies
 from graph.request_state import REQUEST_STATE, RequestState
 from graph.runtime import Runtime
@@ -23,7 +21,7 @@ _AUTHORIZATION = b"authorization"
 class AuthenticationMiddleware:
     """Middleware that identifies the caller of a request or WebSocket, and refuses invalid credentials."""
 
-    def __init__(self, app: ASGIApp, rate_limiter: Rates, proxies: TrustedProxies) -> None:
+    def __init__(self, app: ASGIApp, rate_limiter: RateLimiter, proxies: TrustedProxies) -> None:
         self._app = app
         self._rate_limiter = rate_limiter
         self._proxies = proxies
@@ -32,9 +30,9 @@ class AuthenticationMiddleware:
         """Serve a connection, or refuse it."""
         runtime: Runtime = scope["state"]["runtime"]
         state: RequestState = scope[REQUEST_STATE]
-        caller = runtime.authenticator.known(state.headers.get(_AUTHORIZATION))
+        caller = runtime.authenticator.cached(state.headers.get(_AUTHORIZATION))
         if self._rate_limiter.is_limited:
-            wait = self._rate_limiter.wait(self._rate_key(caller, scope, state))
+            wait = self._rate_limiter.take_token(self._rate_key(caller, scope, state))
             if wait:
                 return _refuse(runtime, _too_many_requests(wait), scope, receive, send)
         if caller is None:
@@ -72,8 +70,7 @@ async def _caller(runtime: Runtime, scope: Scope) -> Caller:
 
 
 def _too_many_requests(wait: float) -> HTTPResponse:
-    error = OverLimit(rates.CODE, rates.MESSAGE, status=429)
-    return error_response(error, headers={"retry-after": str(math.ceil(wait))})
+    return error_response(rate_limited(), headers={"retry-after": str(math.ceil(wait))})
 
 
 async def _refuse(runtime: Runtime, response: HTTPResponse, scope: Scope, receive: Receive, send: Send) -> None:

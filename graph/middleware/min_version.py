@@ -18,7 +18,7 @@ _list_version = re.compile(r"\s*([^\s=,]{1,63})\s*=\s*(\d{1,10})\s*", re.ASCII).
 
 
 class MinVersionMiddleware:
-    """Middleware that parses the header, and answers 400 if it is malformed, before anything is executed."""
+    """Middleware that parses the header, and responds 400 if it is malformed, before anything is executed."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app

@@ -1,4 +1,4 @@
-"""The fast path: answers a request from the response cache of the process.
+"""The fast path: serves a request from the response cache of the process.
 
 Written on plain ASGI and without helpers, because a cached response should cost little more than a constant one.
 """
@@ -24,13 +24,13 @@ MAX_BODY_MESSAGES = 8
 
 
 class ResponseCacheMiddleware:
-    """Middleware that answers requests from the response cache, and passes on those that it cannot answer."""
+    """Middleware that serves requests from the response cache, and passes on those that are not in it."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer a request."""
+        """Serve a request."""
         started_at = perf_counter()
         state: RequestState = scope[REQUEST_STATE]
         headers = state.headers
@@ -53,12 +53,15 @@ class ResponseCacheMiddleware:
                 entry = runtime.responses.find(key)
                 if entry is not None:
                     condition = headers.get(b"if-none-match")
-                    status, sent, body = 200, entry.headers, entry.body
+                    status, response_headers, body = 200, entry.headers, entry.body
                     if condition and matches(condition, entry.etag):
-                        status, sent, body = 304, entry.headers[2:], b""
+                        status, response_headers, body = 304, entry.headers[2:], b""
                     # Nothing is logged for such a request, so it gets no id unless its client sent one.
-                    sent = state.with_request_id(sent) if REQUEST_ID in headers else [*sent]
-                    await send({"type": "http.response.start", "status": status, "headers": sent})
+                    if REQUEST_ID in headers:
+                        response_headers = state.with_request_id(response_headers)
+                    else:
+                        response_headers = [*response_headers]
+                    await send({"type": "http.response.start", "status": status, "headers": response_headers})
                     await send({"type": "http.response.body", "body": body})
                     entry.stats.record_cached(status, perf_counter() - started_at)
                     return

@@ -6,7 +6,7 @@ from typing import Annotated, cast
 import strawberry
 
 from graph.context import Context, Info
-from graph.identity.requires import INSIDE, OPERATING, WRITING, requires, requires_for_batch
+from graph.identity.requires import INTERNALS, OPERATING, WRITING, requires, requires_for_batch
 from graph.schema.errors import return_user_errors
 from graph.schema.row_source import create_row_source
 from graph.types.batches import Batch
@@ -37,7 +37,7 @@ class BatchMutations:
     )
     @staticmethod
     @return_user_errors(BatchPayload)
-    @requires(WRITING, of="input.price_list")
+    @requires(WRITING, price_list="input.price_list")
     async def publish_batch(
         info: Info,
         input: Annotated[PublishBatchInput, strawberry.argument(description="The batch to submit.")],  # noqa: A002
@@ -54,10 +54,10 @@ class BatchMutations:
     )
     @staticmethod
     @return_user_errors(BatchPayload)
-    @requires(WRITING, of="input.price_list")
+    @requires(WRITING, price_list="input.price_list")
     async def open_batch(
         info: Info,
-        input: Annotated[OpenBatchInput, strawberry.argument(description="The batch to submit.")],  # noqa: A002
+        input: Annotated[OpenBatchInput, strawberry.argument(description="The batch to open.")],  # noqa: A002
     ) -> BatchPayload:
         """Open a batch."""
         return await _payload(info.context, await info.context.store.multipart.open(_batch_order(info.context, input)))
@@ -68,7 +68,7 @@ class BatchMutations:
     )
     @staticmethod
     @return_user_errors(BatchPayload)
-    @requires_for_batch(WRITING, of="input.batch")
+    @requires_for_batch(WRITING, batch="input.batch")
     async def append_batch(
         info: Info,
         input: Annotated[AppendBatchInput, strawberry.argument(description="The part to store.")],  # noqa: A002
@@ -85,7 +85,7 @@ class BatchMutations:
     )
     @staticmethod
     @return_user_errors(BatchPayload)
-    @requires_for_batch(WRITING, of="input.batch")
+    @requires_for_batch(WRITING, batch="input.batch")
     async def commit_batch(
         info: Info,
         input: Annotated[CommitBatchInput, strawberry.argument(description="The batch, and what it must contain.")],  # noqa: A002
@@ -101,7 +101,7 @@ class BatchMutations:
     @strawberry.mutation(description="Aborts an open batch and deletes its stored parts.")
     @staticmethod
     @return_user_errors(BatchPayload)
-    @requires_for_batch(INSIDE, of="input.batch")
+    @requires_for_batch(INTERNALS, batch="input.batch")
     async def abort_batch(
         info: Info,
         input: Annotated[AbortBatchInput, strawberry.argument(description="The batch to abort.")],  # noqa: A002
@@ -117,7 +117,7 @@ class BatchMutations:
     )
     @staticmethod
     @return_user_errors(BatchPayload)
-    @requires_for_batch(OPERATING, of="input.batch")
+    @requires_for_batch(OPERATING, batch="input.batch")
     async def approve_batch(
         info: Info,
         input: Annotated[ReviewBatchInput, strawberry.argument(description="The batch and the reason.")],  # noqa: A002
@@ -129,7 +129,7 @@ class BatchMutations:
     @strawberry.mutation(description="Rejects a held batch. It can no longer be published.")
     @staticmethod
     @return_user_errors(BatchPayload)
-    @requires_for_batch(OPERATING, of="input.batch")
+    @requires_for_batch(OPERATING, batch="input.batch")
     async def reject_batch(
         info: Info,
         input: Annotated[ReviewBatchInput, strawberry.argument(description="The batch and the reason.")],  # noqa: A002

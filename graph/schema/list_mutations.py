@@ -33,7 +33,7 @@ class ListMutations:
     @strawberry.mutation(description="Creates an empty price list. It has no version until a batch is published.")
     @staticmethod
     @return_user_errors(PriceListPayload)
-    @requires(ADMINISTERING, of="input.name")
+    @requires(ADMINISTERING, price_list="input.name")
     async def create_price_list(
         info: Info,
         input: Annotated[CreatePriceListInput, strawberry.argument(description="The price list to create.")],  # noqa: A002
@@ -50,7 +50,7 @@ class ListMutations:
     )
     @staticmethod
     @return_user_errors(PriceListPayload)
-    @requires(ADMINISTERING, of="input.name")
+    @requires(ADMINISTERING, price_list="input.name")
     async def update_price_list(
         info: Info,
         input: Annotated[UpdatePriceListInput, strawberry.argument(description="The changes.")],  # noqa: A002
@@ -71,7 +71,7 @@ class ListMutations:
     )
     @staticmethod
     @return_user_errors(PriceListPayload)
-    @requires(OPERATING, of="input.price_list")
+    @requires(OPERATING, price_list="input.price_list")
     async def rollback(
         info: Info,
         input: Annotated[RollbackInput, strawberry.argument(description="The version to roll back to.")],  # noqa: A002
@@ -93,7 +93,7 @@ class ListMutations:
     )
     @staticmethod
     @return_user_errors(PriceListPayload)
-    @requires(OPERATING, of="input.price_list")
+    @requires(OPERATING, price_list="input.price_list")
     async def pin(
         info: Info,
         input: Annotated[PinInput, strawberry.argument(description="The version to pin.")],  # noqa: A002
@@ -110,7 +110,7 @@ class ListMutations:
     )
     @staticmethod
     @return_user_errors(PriceListPayload)
-    @requires(OPERATING, of="input.price_list")
+    @requires(OPERATING, price_list="input.price_list")
     async def unpin(
         info: Info,
         input: Annotated[UnpinInput, strawberry.argument(description="The price list to unpin.")],  # noqa: A002
@@ -128,7 +128,7 @@ class ListMutations:
     )
     @staticmethod
     @return_user_errors(RetainPayload)
-    @requires(OPERATING, of="input.price_list")
+    @requires(OPERATING, price_list="input.price_list")
     async def retain(
         info: Info,
         input: Annotated[RetainInput, strawberry.argument(description="The price list whose versions to expire.")],  # noqa: A002
@@ -148,7 +148,7 @@ class ListMutations:
     @strawberry.mutation(description="Restores an expired version, as long as its layers have not been released.")
     @staticmethod
     @return_user_errors(PriceListPayload)
-    @requires(OPERATING, of="input.price_list")
+    @requires(OPERATING, price_list="input.price_list")
     async def restore(
         info: Info,
         input: Annotated[RestoreInput, strawberry.argument(description="The version to restore.")],  # noqa: A002

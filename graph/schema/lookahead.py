@@ -40,11 +40,11 @@ def version_of_cursors(info: Info) -> int | None:
 
 
 def _versions(field: FieldNode, variables: Mapping[str, Any]) -> Iterator[int]:
-    """Yield the versions of the cursors that a field is given."""
+    """Yield the versions of the cursors in the arguments of a field."""
     for argument in field.arguments or ():
         if argument.name.value in _CURSORS:
             value = argument.value
-            given = variables.get(value.name.value) if isinstance(value, VariableNode) else None
-            text = value.value if isinstance(value, StringValueNode) else given
+            variable = variables.get(value.name.value) if isinstance(value, VariableNode) else None
+            text = value.value if isinstance(value, StringValueNode) else variable
             if isinstance(text, str) and (cursor := cursors.decode_price(text, "after")):
                 yield cursor.version

@@ -7,7 +7,7 @@ import strawberry
 
 from graph import cursors
 from graph.context import Info, MaybeAwaitable
-from graph.identity.requires import INSIDE, READING, requires, requires_anywhere
+from graph.identity.requires import INTERNALS, READING, requires, requires_anywhere
 from graph.schema.lookahead import version_of_cursors
 from graph.types.batches import Batch
 from graph.types.connections import Connection
@@ -30,7 +30,7 @@ class Query:
         graphql_type=Snapshot | None,
     )
     @staticmethod
-    @requires(READING, of="price_list")
+    @requires(READING, price_list="price_list")
     def snapshot(
         info: Info,
         price_list: Annotated[strawberry.ID, strawberry.argument(description="The name of the price list.")],
@@ -46,7 +46,7 @@ class Query:
 
     @strawberry.field(description="A price list. Null if it does not exist.", graphql_type=PriceList | None)
     @staticmethod
-    @requires(READING, of="name")
+    @requires(READING, price_list="name")
     def price_list(
         info: Info, name: Annotated[strawberry.ID, strawberry.argument(description="The name of the price list.")]
     ) -> MaybeAwaitable[StoredPriceList]:
@@ -62,11 +62,11 @@ class Query:
     async def price_lists(info: Info, first: First = 50, after: After = None) -> Connection[StoredPriceList]:
         """Return a page of the price lists, by name."""
         pages, cursor = info.context.loaders.pages, cursors.decode(after, cursors.NameCursor, "after")
-        reach = info.context.caller.reach(READING)
+        lists = info.context.caller.lists(READING)
         return Connection(
-            page=await pages.price_lists(cursors.page_size(first, 50), cursor.name if cursor else None, reach),
+            page=await pages.price_lists(cursors.page_size(first, 50), cursor.name if cursor else None, lists),
             cursor=lambda price_list: cursors.encode(cursors.NameCursor(price_list.name)),
-            count=partial(pages.count_price_lists, reach),
+            count=partial(pages.count_price_lists, lists),
         )
 
     @strawberry.field(
@@ -74,21 +74,21 @@ class Query:
         graphql_type=Batch | None,
     )
     @staticmethod
-    @requires_anywhere(INSIDE)
+    @requires_anywhere(INTERNALS)
     async def batch(
         info: Info,
         id: Annotated[strawberry.ID, strawberry.argument(description="The ID of the batch.")],  # noqa: A002
     ) -> StoredBatch | None:
         """Return a batch."""
         batch = await info.context.loaders.batches.load(id)
-        return batch if batch and batch.price_list in info.context.caller.reach(INSIDE) else None
+        return batch if batch and batch.price_list in info.context.caller.lists(INTERNALS) else None
 
     @strawberry.field(
         description="The batches of all price lists that the caller works on, newest first.",
         graphql_type=Connection[Batch],
     )
     @staticmethod
-    @requires_anywhere(INSIDE)
+    @requires_anywhere(INTERNALS)
     async def batches(
         info: Info,
         price_list: Annotated[
@@ -102,13 +102,13 @@ class Query:
     ) -> Connection[StoredBatch]:
         """Return a page of batches, newest first."""
         if price_list is not None:
-            info.context.caller.require(INSIDE, price_list)
+            info.context.caller.require(INTERNALS, price_list)
         pages, cursor = info.context.loaders.pages, cursors.decode(after, cursors.NameCursor, "after")
-        reach = info.context.caller.reach(INSIDE)
+        lists = info.context.caller.lists(INTERNALS)
         return Connection(
             page=await pages.batches(
-                price_list, state, cursors.page_size(first, 20), cursor.name if cursor else None, reach
+                price_list, state, cursors.page_size(first, 20), cursor.name if cursor else None, lists
             ),
             cursor=lambda batch: cursors.encode(cursors.NameCursor(batch.id)),
-            count=partial(pages.count_batches, price_list, state, reach),
+            count=partial(pages.count_batches, price_list, state, lists),
         )

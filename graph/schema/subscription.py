@@ -9,7 +9,7 @@ from typing import Annotated, ParamSpec, TypeVar, cast
 import strawberry
 
 from graph.context import Context, Info
-from graph.identity.requires import INSIDE, READING, requires, requires_anywhere
+from graph.identity.requires import INTERNALS, READING, requires, requires_anywhere
 from graph.types.batches import Batch
 from graph.types.gates import DiffSummary
 from graph.types.publications import Publication
@@ -46,7 +46,7 @@ class Subscription:
         "or pin."
     )
     @staticmethod
-    @requires(READING, of="price_list")
+    @requires(READING, price_list="price_list")
     @until_drained
     async def published(
         info: Info, price_list: Annotated[strawberry.ID, strawberry.argument(description="The name of the price list.")]
@@ -70,7 +70,7 @@ class Subscription:
         description="The batch at once, then every change of its state and progress until it is finished."
     )
     @staticmethod
-    @requires_anywhere(INSIDE)
+    @requires_anywhere(INTERNALS)
     @until_drained
     async def batch_progress(
         info: Info,
@@ -80,7 +80,7 @@ class Subscription:
         context, last = info.context, None
         while True:
             context.renew()
-            batch = await context.batch_within(context.caller.reach(INSIDE), id)
+            batch = await context.batch_within(context.caller.lists(INTERNALS), id)
             if batch != last:
                 yield cast("Batch", batch)
             if batch.state not in UNFINISHED:

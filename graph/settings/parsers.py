@@ -15,7 +15,7 @@ _YES_NO = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0
 _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
-def whole(lowest: int, highest: int) -> Callable[[str], int]:
+def integer(lowest: int, highest: int) -> Callable[[str], int]:
     """Return a parser for a whole number in a range."""
 
     def read(text: str) -> int:
@@ -56,7 +56,7 @@ def size(text: str) -> int:
     return int(found[1]) * _UNITS[found[2]]
 
 
-def size_or_none(text: str) -> int:
+def size_or_zero(text: str) -> int:
     """Parse a number of bytes, or 0."""
     try:
         return 0 if text == "0" else size(text)
@@ -89,7 +89,7 @@ def words(choices: Collection[str]) -> Callable[[str], str]:
 
 def grants(text: str) -> str:
     """Parse grants (see `graph.identity.scopes`)."""
-    Grants.of(text.split())
+    Grants.parse(text.split())
     return text
 
 
@@ -122,5 +122,5 @@ def networks(text: str) -> str:
 
 
 def is_loopback(host: str) -> bool:
-    """Return whether a host is a loopback address."""
+    """Whether a host is a loopback address."""
     return host in _LOOPBACK

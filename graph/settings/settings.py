@@ -1,8 +1,8 @@
 """The settings of a Pricebook process; the only reader of its environment.
 
 Every setting is a field of `Settings`. The name of its variable is `PRICEBOOK_` and the name of the field in upper
-case. `_manual` holds its parser, its meaning and how the manual shows its default. A new setting needs only a new field
-and a new row in the table of docs/settings.md.
+case. The metadata of the field are its parser, its meaning and how the manual shows its default. A new setting needs
+only a new field and a new row in the table of docs/settings.md.
 """
 
 import difflib
@@ -18,6 +18,7 @@ from graph.identity.tokens import ALGORITHMS
 from graph.limits.limits import DEFAULT_LIMITS, Limits
 from graph.settings.parsers import (
     grants,
+    integer,
     is_loopback,
     key_set,
     matching,
@@ -26,8 +27,7 @@ from graph.settings.parsers import (
     origins,
     path,
     size,
-    size_or_none,
-    whole,
+    size_or_zero,
     words,
     yes_no,
 )
@@ -63,7 +63,7 @@ def masked(uri: str) -> str:
     return re.sub(r"(?i)([?&][^=&]*(?:password|properties)=)[^&]*", r"\1***", uri)
 
 
-def _manual(read: Callable[[str], object], meaning: str, shown: str | None = None) -> dict[str, object]:
+def _metadata(read: Callable[[str], object], meaning: str, shown: str | None = None) -> dict[str, object]:
     """Return the metadata of a field: the parser of its variable, its meaning, and how its default is shown.
 
     For invalid text `read` raises a `ValueError` that describes a valid value.
@@ -85,33 +85,35 @@ class Settings:
 
     host: str = field(
         default="127.0.0.1",
-        metadata=_manual(
+        metadata=_metadata(
             matching(r"\S+", "an address or host name"),
             "Address to listen on; `0.0.0.0` for all interfaces.",
         ),
     )
     port: int = field(
         default=8000,
-        metadata=_manual(whole(0, 65535), "Port to listen on; `0` for any free port."),
+        metadata=_metadata(integer(0, 65535), "Port to listen on; `0` for any free port."),
     )
-    workers: int = field(default=1, metadata=_manual(whole(1, 64), "Number of server processes that share the port."))
+    workers: int = field(
+        default=1, metadata=_metadata(integer(1, 64), "Number of server processes that share the port.")
+    )
     drain_seconds: int = field(
         default=5,
-        metadata=_manual(
-            whole(0, 300),
+        metadata=_metadata(
+            integer(0, 300),
             "Seconds after SIGTERM during which the server still accepts requests, while `/readyz` returns 503 so that "
             "load balancers stop sending them.",
         ),
     )
     metrics_port: int | None = field(
         default=None,
-        metadata=_manual(
-            whole(0, 65535), "Port of `/metrics` for Prometheus, at the same address. Unset: no metrics.", shown=""
+        metadata=_metadata(
+            integer(0, 65535), "Port of `/metrics` for Prometheus, at the same address. Unset: no metrics.", shown=""
         ),
     )
     mongodb_uri: str | None = field(
         default=None,
-        metadata=_manual(
+        metadata=_metadata(
             matching(r"mongodb(\+srv)?://\S+", "a connection string: mongodb://... or mongodb+srv://..."),
             "Connection string of MongoDB 6.0 or later, a replica set or sharded. Unset: an embedded replica set.",
             shown="",
@@ -119,23 +121,23 @@ class Settings:
     )
     mongodb_database: str = field(
         default="pricebook",
-        metadata=_manual(
+        metadata=_metadata(
             matching(r"[\w-]{1,63}", "1 to 63 letters, digits, hyphens and underscores"),
             "Database that holds price lists, batches and layers.",
         ),
     )
     data_dir: Path = field(
         default_factory=_default_data_dir,
-        metadata=_manual(
+        metadata=_metadata(
             path,
             "Folder for the data of the embedded replica set and the log of `pricebook dev`.",
             shown="$XDG_DATA_HOME/pricebook, or ~/.local/share/pricebook",
         ),
     )
-    members: int = field(default=3, metadata=_manual(whole(1, 7), "Number of members of the embedded replica set."))
+    members: int = field(default=3, metadata=_metadata(integer(1, 7), "Number of members of the embedded replica set."))
     anonymous: str = field(
         default="",
-        metadata=_manual(
+        metadata=_metadata(
             grants,
             "Scopes of callers without credentials, such as `prices:read` or `prices:read:shop`; scopes other than "
             "`prices:read` only on loopback. Unset: none.",
@@ -143,64 +145,64 @@ class Settings:
     )
     jwt_keys: str | None = field(
         default=None,
-        metadata=_manual(
+        metadata=_metadata(
             key_set, "URL or file of the JSON Web Key Set that verifies bearer tokens. Unset: no tokens.", shown=""
         ),
     )
     jwt_issuer: str | None = field(
-        default=None, metadata=_manual(matching(r"\S+", "a name"), "Required issuer (`iss`) of tokens.", shown="")
+        default=None, metadata=_metadata(matching(r"\S+", "a name"), "Required issuer (`iss`) of tokens.", shown="")
     )
     jwt_audience: str | None = field(
         default=None,
-        metadata=_manual(matching(r"\S+", "a name"), "Required audience (`aud`) of tokens.", shown=""),
+        metadata=_metadata(matching(r"\S+", "a name"), "Required audience (`aud`) of tokens.", shown=""),
     )
     jwt_algorithms: str = field(
         default="RS256 ES256 EdDSA",
-        metadata=_manual(words(ALGORITHMS), "Accepted signature algorithms of tokens."),
+        metadata=_metadata(words(ALGORITHMS), "Accepted signature algorithms of tokens."),
     )
     cors_origins: str = field(
         default="",
-        metadata=_manual(
+        metadata=_metadata(
             origins, "Origins of web pages that may call the API, such as `https://shop.example`. Unset: none."
         ),
     )
     ide: bool = field(
-        default=False, metadata=_manual(yes_no, "Whether `/graphql` serves an editor to browsers.", shown="false")
+        default=False, metadata=_metadata(yes_no, "Whether `/graphql` serves an editor to browsers.", shown="false")
     )
     introspection: bool = field(
-        default=True, metadata=_manual(yes_no, "Whether clients may query the schema.", shown="true")
+        default=True, metadata=_metadata(yes_no, "Whether clients may query the schema.", shown="true")
     )
     max_tokens: int = field(
         default=DEFAULT_LIMITS.tokens,
-        metadata=_manual(whole(1, 1_000_000), "Maximum tokens of a document, with fragments expanded."),
+        metadata=_metadata(integer(1, 1_000_000), "Maximum tokens of a document, with fragments expanded."),
     )
     max_depth: int = field(
-        default=DEFAULT_LIMITS.depth, metadata=_manual(whole(1, 1000), "Maximum nesting depth of fields.")
+        default=DEFAULT_LIMITS.depth, metadata=_metadata(integer(1, 1000), "Maximum nesting depth of fields.")
     )
     max_aliases: int = field(
-        default=DEFAULT_LIMITS.aliases, metadata=_manual(whole(0, 100_000), "Maximum aliases of an operation.")
+        default=DEFAULT_LIMITS.aliases, metadata=_metadata(integer(0, 100_000), "Maximum aliases of an operation.")
     )
     max_cost: int = field(
         default=DEFAULT_LIMITS.cost,
-        metadata=_manual(whole(1, 999_999_999), "Maximum objects that an operation may return, by its page sizes."),
+        metadata=_metadata(integer(1, 999_999_999), "Maximum objects that an operation may return, by its page sizes."),
     )
     max_page: int = field(
         default=DEFAULT_LIMITS.page,
-        metadata=_manual(whole(1, 1000), "Maximum records of a page, skus of `pricesBySku` and lines of a quote."),
+        metadata=_metadata(integer(1, 1000), "Maximum records of a page, skus of `pricesBySku` and lines of a quote."),
     )
     max_seconds: int = field(
-        default=DEFAULT_LIMITS.seconds, metadata=_manual(whole(1, 3600), "Timeout of a query, in seconds.")
+        default=DEFAULT_LIMITS.seconds, metadata=_metadata(integer(1, 3600), "Timeout of a query, in seconds.")
     )
     max_rate: int = field(
         default=2000,
-        metadata=_manual(
-            whole(0, 1_000_000),
+        metadata=_metadata(
+            integer(0, 1_000_000),
             "Maximum requests per second of each caller, counted by each process; `0` for no limit.",
         ),
     )
     balancers: str = field(
         default="127.0.0.0/8 ::1",
-        metadata=_manual(
+        metadata=_metadata(
             networks,
             "Networks of load balancers whose `X-Forwarded-For` is trusted, such as `10.0.0.0/8`; it identifies "
             "callers without credentials.",
@@ -208,90 +210,91 @@ class Settings:
     )
     max_subscriptions: int = field(
         default=1000,
-        metadata=_manual(
-            whole(0, 100_000), "Maximum concurrent subscriptions of a process; each caller may have up to 100 of them."
+        metadata=_metadata(
+            integer(0, 100_000),
+            "Maximum concurrent subscriptions of a process; each caller may have up to 100 of them.",
         ),
     )
     max_body_bytes: int = field(
         default=64 << 20,
-        metadata=_manual(
+        metadata=_metadata(
             size, "Maximum size of a request body, in bytes or with a unit, such as `64MiB`.", shown="64MiB"
         ),
     )
     max_upload_bytes: int = field(
         default=4 << 30,
-        metadata=_manual(size, "Maximum size of a request that uploads a file.", shown="4GiB"),
+        metadata=_metadata(size, "Maximum size of a request that uploads a file.", shown="4GiB"),
     )
     max_file_bytes: int = field(
         default=8 << 30,
-        metadata=_manual(size, "Maximum size of an uploaded file after decompression.", shown="8GiB"),
+        metadata=_metadata(size, "Maximum size of an uploaded file after decompression.", shown="8GiB"),
     )
     cache_bytes: int = field(
         default=256 << 20,
-        metadata=_manual(
-            size_or_none,
+        metadata=_metadata(
+            size_or_zero,
             "Memory of each process for cached prices, which all requests share; `0` disables the cache.",
             shown="256MiB",
         ),
     )
     read_from: str = field(
         default="primary",
-        metadata=_manual(
+        metadata=_metadata(
             one_of("primary", "secondaries"),
             "Members that queries read prices from: `primary` or `secondaries`. Reads on secondaries are causally "
-            "after the publish, and fall back to the primary if a secondary does not answer in time.",
+            "after the publish, and fall back to the primary if a secondary does not respond in time.",
         ),
     )
     max_scan: int = field(
         default=1_000_000,
-        metadata=_manual(
-            whole(1, 999_999_999),
-            "Maximum records that a filter or an order of prices may read.",
+        metadata=_metadata(
+            integer(1, 999_999_999),
+            "Maximum prices that a filter or an order may read.",
         ),
     )
     grace_seconds: int = field(
         default=GRACE_SECONDS,
-        metadata=_manual(whole(0, 604_800), "Seconds after its last read during which a version does not expire."),
+        metadata=_metadata(integer(0, 604_800), "Seconds after its last read during which a version does not expire."),
     )
     restore_seconds: int = field(
         default=RESTORE_SECONDS,
-        metadata=_manual(whole(0, 31_536_000), "Seconds during which an expired version can be restored."),
+        metadata=_metadata(integer(0, 31_536_000), "Seconds during which an expired version can be restored."),
     )
     response_cache_bytes: int = field(
         default=64 << 20,
-        metadata=_manual(
-            size_or_none, "Memory of each process for cached responses; `0` disables the cache.", shown="64MiB"
+        metadata=_metadata(
+            size_or_zero, "Memory of each process for cached responses; `0` disables the cache.", shown="64MiB"
         ),
     )
     cache_max_age: int = field(
         default=0,
-        metadata=_manual(
-            whole(0, 86_400),
+        metadata=_metadata(
+            integer(0, 86_400),
             "`max-age` of responses with the current version: seconds for which caches may use them unvalidated.",
         ),
     )
     cache_stale_while_revalidate: int = field(
         default=0,
-        metadata=_manual(
-            whole(0, 86_400),
+        metadata=_metadata(
+            integer(0, 86_400),
             "`stale-while-revalidate` of these responses: seconds for which caches may use them while they revalidate.",
         ),
     )
     trusted_documents: Path | None = field(
         default=None,
-        metadata=_manual(path, "JSON file of documents by id, which clients may send as `documentId`.", shown=""),
+        metadata=_metadata(path, "JSON file of documents by id, which clients may send as `documentId`.", shown=""),
     )
     trusted_documents_only: bool = field(
         default=False,
-        metadata=_manual(yes_no, "Whether documents that are not in that file are rejected.", shown="false"),
+        metadata=_metadata(yes_no, "Whether documents that are not in that file are rejected.", shown="false"),
     )
     log_format: str = field(
         default="auto",
-        metadata=_manual(one_of("auto", "json", "human"), "`json`, `human`, or `auto` for `human` on a terminal."),
+        metadata=_metadata(one_of("auto", "json", "human"), "`json`, `human`, or `auto` for `human` on a terminal."),
     )
     log_level: str = field(
         default="info",
-        metadata=_manual(
+        metadata=_metadata(
             one_of("critical", "error", "warning", "info", "debug"),
             "Minimum level of logged messages: `critical`, `error`, `warning`, `info` or `debug`.",
         ),
@@ -322,7 +325,7 @@ class Settings:
     @property
     def is_open(self) -> bool:
         """Whether callers without credentials may do more than read."""
-        return bool(Grants.of(self.anonymous.split()).reaches.keys() - {Scope.PRICES_READ})
+        return bool(Grants.parse(self.anonymous.split()).lists_by_scope.keys() - {Scope.PRICES_READ})
 
     def limits(self) -> Limits:
         """Return the limits of documents and operations."""

@@ -9,7 +9,7 @@ from graph.telemetry.updaters import CounterUpdater, HistogramCollector, Histogr
 
 _requests = Counter(
     "pricebook_requests",
-    "Requests answered, including those answered from the response cache.",
+    "Completed requests, including those served from the response cache.",
     ["operation", "code", "status"],
 )
 _duration = HistogramCollector(

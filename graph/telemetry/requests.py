@@ -31,7 +31,7 @@ class OperationStats(Histogram):
         self.add(seconds)
 
     def record_cached(self, status: int, seconds: float) -> None:
-        """Count a request answered from the response cache, with 200 or 304. Inlined, since most requests are."""
+        """Count a request served from the response cache, with 200 or 304. Inlined, since most requests are."""
         if status == 304:
             self._not_modified += 1
         else:

@@ -187,7 +187,7 @@ class AbortBatchInput:
     """Input of `abortBatch`."""
 
     batch: strawberry.ID = strawberry.field(description="The ID of the batch.")
-    reason: str | None = strawberry.field(default=None, description="The reason. It is recorded in the event log.")
+    reason: str | None = strawberry.field(default=None, description="The reason. It is recorded in the audit log.")
 
 
 @strawberry.input(description="Input of `approveBatch` and `rejectBatch`.")
@@ -195,7 +195,7 @@ class ReviewBatchInput:
     """Input of `approveBatch` and `rejectBatch`."""
 
     batch: strawberry.ID = strawberry.field(description="The ID of the batch.")
-    reason: str = strawberry.field(description="The reason. It is recorded in the event log.")
+    reason: str = strawberry.field(description="The reason. It is recorded in the audit log.")
 
 
 @strawberry.input(description="Input of `rollback`.")
@@ -206,7 +206,7 @@ class RollbackInput:
     to_version: int = strawberry.field(
         description="The version to make current. It must have been current before and must not have expired."
     )
-    reason: str = strawberry.field(description="The reason. It is recorded in the event log.")
+    reason: str = strawberry.field(description="The reason. It is recorded in the audit log.")
     expected_version: int | None = strawberry.field(
         default=None,
         description="Roll back only if this is still the current version; otherwise the mutation fails with "
@@ -223,7 +223,7 @@ class PinInput:
 
     price_list: strawberry.ID = strawberry.field(description="The name of the price list.")
     version: int = strawberry.field(description="The version to pin. It becomes the current version.")
-    reason: str = strawberry.field(description="The reason. It is recorded in the event log.")
+    reason: str = strawberry.field(description="The reason. It is recorded in the audit log.")
 
 
 @strawberry.input(description="Input of `unpin`.")
@@ -231,7 +231,7 @@ class UnpinInput:
     """Input of `unpin`."""
 
     price_list: strawberry.ID = strawberry.field(description="The name of the price list.")
-    reason: str = strawberry.field(description="The reason. It is recorded in the event log.")
+    reason: str = strawberry.field(description="The reason. It is recorded in the audit log.")
     publish_latest: bool = strawberry.field(
         default=False,
         description="Whether to publish the newest batch that only the pin held. The other batches that only the pin "
@@ -255,4 +255,4 @@ class RestoreInput:
 
     price_list: strawberry.ID = strawberry.field(description="The name of the price list.")
     version: int = strawberry.field(description="An expired version whose layers have not been released yet.")
-    reason: str = strawberry.field(description="The reason. It is recorded in the event log.")
+    reason: str = strawberry.field(description="The reason. It is recorded in the audit log.")

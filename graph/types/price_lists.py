@@ -8,7 +8,7 @@ import strawberry
 
 from graph import cursors
 from graph.context import Info
-from graph.identity.requires import INSIDE, as_parent, requires
+from graph.identity.requires import INTERNALS, as_parent, requires
 from graph.types.connections import Connection
 from graph.types.diffs import PriceDiffConnection, diff_page
 from graph.types.events import Event
@@ -55,21 +55,21 @@ class PriceList:
         description="The pin on the current version. Null if the price list is not pinned.", graphql_type=Pin | None
     )
     @staticmethod
-    @requires(INSIDE, of="root.name")
+    @requires(INTERNALS, price_list="root.name")
     def pin(root: Root, info: Info) -> StoredPin | None:
         """Return the pin of the list."""
         return root.pin
 
     @strawberry.field(description="The checks that a batch must pass between seal and publish.", graphql_type=Gates)
     @staticmethod
-    @requires(INSIDE, of="root.name")
+    @requires(INTERNALS, price_list="root.name")
     def gates(root: Root, info: Info) -> StoredGates:
         """Return the gates of the list."""
         return root.gates
 
     @strawberry.field(description="The rules that keep versions from expiring.", graphql_type=Retention)
     @staticmethod
-    @requires(INSIDE, of="root.name")
+    @requires(INTERNALS, price_list="root.name")
     def retention(root: Root, info: Info) -> StoredRetention:
         """Return the retention of the list."""
         return root.retention
@@ -121,7 +121,7 @@ class PriceList:
         graphql_type=Connection[Event],
     )
     @staticmethod
-    @requires(INSIDE, of="root.name")
+    @requires(INTERNALS, price_list="root.name")
     async def events(root: Root, info: Info, first: First = 20, after: After = None) -> Connection[StoredEvent]:
         """Return a page of the events, newest first."""
         pages, cursor = info.context.loaders.pages, cursors.decode(after, cursors.NumberCursor, "after")

@@ -7,7 +7,7 @@ import strawberry
 from storage import InvalidArgument
 
 MAX_LINES = 1000
-"""Lines of a quote."""
+"""Number of lines of a quote."""
 
 
 @strawberry.input(description="A line to be quoted: a quantity of one sku.")

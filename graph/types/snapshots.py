@@ -7,7 +7,7 @@ import strawberry
 
 from graph import cursors
 from graph.context import Info, MaybeAwaitable
-from graph.identity.requires import INSIDE, as_parent, requires
+from graph.identity.requires import INTERNALS, as_parent, requires
 from graph.types.batches import Batch
 from graph.types.connections import Connection
 from graph.types.enums import describe_enum
@@ -23,7 +23,7 @@ from storage import Quote as StoredQuote
 from storage import Snapshot as StoredSnapshot
 
 MAX_SKUS = 1000
-"""Skus of one `pricesBySku`."""
+"""Number of skus of one `pricesBySku`."""
 
 describe_enum(
     SnapshotState,
@@ -56,7 +56,7 @@ class Snapshot:
 
     @strawberry.field(description="The batch that created this version.", graphql_type=Batch | None)
     @staticmethod
-    @requires(INSIDE, of="root.price_list")
+    @requires(INTERNALS, price_list="root.price_list")
     async def batch(root: Root, info: Info) -> StoredBatch | None:
         """Return the batch that created this version."""
         return await info.context.loaders.batches.load(root.batch)

@@ -95,7 +95,7 @@ class ApiKeyRepository:
             raise ApiKeyNotFound(key_id)
         return _from_document(revoked)
 
-    async def note_use(self, key_id: str) -> None:
+    async def record_use(self, key_id: str) -> None:
         """Set the time of a key's last use to now."""
         await self._collection.update_one({"_id": key_id}, [{"$set": {"lastUsedAt": "$$NOW"}}])
 

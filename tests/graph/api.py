@@ -75,23 +75,23 @@ class Client:
     def __init__(self, http: httpx.AsyncClient) -> None:
         self.http = http
 
-    async def answer(self, document: str, **variables: Any) -> dict[str, Any]:
+    async def execute(self, document: str, **variables: Any) -> dict[str, Any]:
         """Send an operation and return the JSON of the response."""
         response = await self.http.post("/graphql", json={"query": document, "variables": variables})
-        answer: dict[str, Any] = response.json()
-        return answer
+        body: dict[str, Any] = response.json()
+        return body
 
     async def data(self, document: str, **variables: Any) -> dict[str, Any]:
         """Send an operation and return its data; fail if there are errors."""
-        answer = await self.answer(document, **variables)
-        assert "errors" not in answer, answer["errors"]
-        data: dict[str, Any] = answer["data"]
+        body = await self.execute(document, **variables)
+        assert "errors" not in body, body["errors"]
+        data: dict[str, Any] = body["data"]
         return data
 
     async def error_codes(self, document: str, **variables: Any) -> list[str]:
         """Send an operation and return the codes of the top-level errors."""
-        answer = await self.answer(document, **variables)
-        return [error["extensions"]["code"] for error in answer.get("errors", [])]
+        body = await self.execute(document, **variables)
+        return [error["extensions"]["code"] for error in body.get("errors", [])]
 
     async def create(self, *names: str) -> None:
         """Create price lists."""

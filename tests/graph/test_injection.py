@@ -186,8 +186,8 @@ async def test_arguments_stay_data(watched: tuple[Api, InjectionListener], text:
     api, listener = watched
     seen = listener.seen
     for document in documents(text):
-        answer = await api.answer(document)
-        for error in answer.get("errors", []):
+        body = await api.execute(document)
+        for error in body.get("errors", []):
             assert error["extensions"]["code"] not in FAILURES, (document, error)
     assert listener.seen > seen
     assert listener.injections == []

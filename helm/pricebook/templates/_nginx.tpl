@@ -182,12 +182,12 @@ http {
         location @too_many {
             add_header X-Request-Id $known_id always;
             add_header Retry-After 1 always;
-            return 429 '{"errors":[{"message":"At most {{ $edge.ratePerSecond }} requests a second are taken of an address. Wait a moment.","extensions":{"code":"RATE_LIMITED"}}]}';
+            return 429 '{"errors":[{"message":"At most {{ $edge.ratePerSecond }} requests per second are accepted from an address. Try again in a moment.","extensions":{"code":"RATE_LIMITED"}}]}';
         }
         location @unavailable {
             add_header X-Request-Id $known_id always;
             add_header Retry-After 1 always;
-            return 503 '{"errors":[{"message":"No server answers. A query, or a batch with its key, can be sent again.","extensions":{"code":"UNAVAILABLE"}}]}';
+            return 503 '{"errors":[{"message":"No server responds. A query, or a batch with its key, can be sent again.","extensions":{"code":"UNAVAILABLE"}}]}';
         }
     }
 }

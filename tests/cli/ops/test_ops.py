@@ -201,7 +201,9 @@ async def test_followed_events_are_printed_one_per_line_until_ctrl_c(
 # ---------------------------------------------------------------- mutations
 
 
-async def test_a_rollback_shows_the_changes_and_asks(run: Run, store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_rollback_shows_the_changes_and_asks_for_confirmation(
+    run: Run, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
     await versions(store, 3)
     monkeypatch.setattr(rollback, "is_interactive", lambda: True)
     declined = await run("rollback", "retail", "1", "--reason", "wrong", input="n\n")
@@ -244,7 +246,7 @@ async def test_a_version_published_meanwhile_is_a_conflict(
     assert (await store.price_lists.get("retail")).current_version == 3
 
 
-async def test_a_pin_asks_only_if_the_pointer_moves(run: Run, store: Store) -> None:
+async def test_a_pin_asks_for_confirmation_only_if_the_pointer_moves(run: Run, store: Store) -> None:
     await versions(store, 2)
     assert (await json_of(run, "pin", "retail", "2", "--reason", "audit"))["pin"]["version"] == 2
     assert (await run("pin", "retail", "1", "--reason", "audit")).exit_code == exit_codes.USAGE_ERROR

@@ -176,7 +176,7 @@ class _View:
     def known(self, name: str) -> Record:
         return LISTS[name] if name == "retail" else None
 
-    def now(self, name: str) -> Record:
+    def known_current(self, name: str) -> Record:
         return SNAPSHOTS["retail", 2] if name == "retail" else None
 
     async def find(self, name: str) -> Record:
@@ -202,7 +202,7 @@ class _Pages:
     async def prices(self, snapshot: Record, window: Window[str]) -> Page[Record]:
         return _page(PRICES[snapshot.layer_ids[0]], window.size)
 
-    async def price_lists(self, size: int, _after: Any, _reach: Any) -> Page[Record]:
+    async def price_lists(self, size: int, _after: Any, _lists: Any) -> Page[Record]:
         return _page([*LISTS.values()], size)
 
     async def snapshots(self, name: str, size: int, _after: Any) -> Page[Record]:
@@ -211,16 +211,16 @@ class _Pages:
     async def events(self, name: str, size: int, _after: Any) -> Page[Record]:
         return _page(EVENTS.get(name, []), size)
 
-    async def batches(self, _price_list: Any, _state: Any, size: int, _after: Any, _reach: Any) -> Page[Record]:
+    async def batches(self, _price_list: Any, _state: Any, size: int, _after: Any, _lists: Any) -> Page[Record]:
         return _page([*BATCHES.values()], size)
 
-    async def count_price_lists(self, _reach: Any) -> int:
+    async def count_price_lists(self, _lists: Any) -> int:
         return len(LISTS)
 
     async def count_snapshots(self, _name: str) -> int:
         return len(SNAPSHOTS)
 
-    async def count_batches(self, _price_list: Any, _state: Any, _reach: Any) -> int:
+    async def count_batches(self, _price_list: Any, _state: Any, _lists: Any) -> int:
         return len(BATCHES)
 
 

@@ -183,8 +183,8 @@ async def test_the_sizes_of_messages_do_not_matter(app: ASGIApp) -> None:
 
 
 async def test_a_file_may_be_a_field_of_an_input_object(app: ASGIApp) -> None:
-    given = {"priceList": "retail", "mode": "REPLACE", "idempotencyKey": "k", "prices": None, "file": None}
-    head = operations(INPUT_DOCUMENT, input=given) + file_map({"f": ["variables.input.file"]})
+    fields = {"priceList": "retail", "mode": "REPLACE", "idempotencyKey": "k", "prices": None, "file": None}
+    head = operations(INPUT_DOCUMENT, input=fields) + file_map({"f": ["variables.input.file"]})
     response = await send(app, head + part("f", ROWS, "p.ndjson") + END)
     assert response.result == "retail, None, p.ndjson: 10 valid, 0 invalid"
 

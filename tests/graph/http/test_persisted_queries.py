@@ -15,7 +15,7 @@ from starlette.types import Message, Scope
 from graph.context import Context
 from graph.http import persisted_queries
 from graph.http.endpoint import Endpoint
-from graph.http.errors import BadRequest
+from graph.http.errors import PersistedQueryNotFound
 from graph.http.persisted_queries import RequestedDocuments
 from graph.http.requests import Extensions, GraphQLRequest, PersistedQuery
 from graph.http.trusted_documents import TrustedDocuments
@@ -152,7 +152,7 @@ def test_documents_are_kept_in_a_bounded_number_of_bytes(monkeypatch: pytest.Mon
         documents.remember(request(text, with_text=True))
         assert documents.find(request(texts[0], with_text=False)) == texts[0]
     assert documents.find(request(texts[99], with_text=False)) == texts[99]
-    with pytest.raises(BadRequest, match="PersistedQueryNotFound"):
+    with pytest.raises(PersistedQueryNotFound):
         documents.find(request(texts[1], with_text=False))
 
 
@@ -251,9 +251,9 @@ async def test_an_enforced_list_applies_to_websockets() -> None:
     known = SimpleNamespace(caller=ANYBODY)
     endpoint = Endpoint(build_schema(), lambda _: cast("Context", known), trusted=trusted)
     await endpoint(with_request_state(scope), receive, send)
-    answers = [json.loads(message["text"]) for message in sent if message["type"] == "websocket.send"]
-    assert [answer["type"] for answer in answers] == ["connection_ack", "error"]
-    assert answers[1]["payload"][0]["extensions"]["code"] == "DOCUMENT_NOT_TRUSTED"
+    messages = [json.loads(message["text"]) for message in sent if message["type"] == "websocket.send"]
+    assert [message["type"] for message in messages] == ["connection_ack", "error"]
+    assert messages[1]["payload"][0]["extensions"]["code"] == "DOCUMENT_NOT_TRUSTED"
 
 
 # ---------------------------------------------------------------- the list

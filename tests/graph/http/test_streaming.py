@@ -18,7 +18,7 @@ async def stream(api: Api, document: str) -> str:
     return response.text
 
 
-async def test_a_query_is_answered_by_an_event_stream(api: Api) -> None:
+async def test_a_query_gets_an_event_stream(api: Api) -> None:
     await api.create("retail")
     await api.publish("retail", [row("a")])
     text = await stream(api, QUERY)

@@ -27,9 +27,9 @@ async def test_a_query_over_the_time_limit_is_cancelled(
         await api.publish("retail", [row("a")])
         query = {"query": '{ snapshot(priceList: "retail") { price(sku: "a") { amount } } }'}
         monkeypatch.setattr(LayerReader, "find", find_slowly)
-        answer = await api.http.post("/graphql", json=query)
-        assert answer.status_code == 503
-        [error] = answer.json()["errors"]
+        response = await api.http.post("/graphql", json=query)
+        assert response.status_code == 503
+        [error] = response.json()["errors"]
         assert error["extensions"]["code"] == "QUERY_TIMEOUT"
         assert "3 s" in error["message"]
         monkeypatch.setattr(LayerReader, "find", find)

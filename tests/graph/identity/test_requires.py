@@ -39,7 +39,7 @@ ROOTS = {
 }
 """The scopes of each root field. Add new fields deliberately."""
 
-INSIDE = {"PriceList.pin", "PriceList.gates", "PriceList.retention", "PriceList.events", "Snapshot.batch"}
+INTERNALS = {"PriceList.pin", "PriceList.gates", "PriceList.retention", "PriceList.events", "Snapshot.batch"}
 """Fields that require more than their parent."""
 
 
@@ -97,5 +97,5 @@ def test_the_internals_of_a_list_require_more_than_their_parent() -> None:
     declared = ((name, requirement_of(field)) for name, field in fields(built))
     assert {name: set(required.scopes) for name, required in declared if required and required.scopes} == {
         **ROOTS,
-        **{name: {WRITE, OPERATE} for name in INSIDE},
+        **{name: {WRITE, OPERATE} for name in INTERNALS},
     }

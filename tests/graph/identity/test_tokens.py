@@ -28,14 +28,14 @@ async def test_a_token_contains_the_caller_their_grants_and_the_expiry(tokens: T
     expires = int(time.time()) + 100
     caller = await tokens.caller(SIGNER.token("prices:read", "batches:write:shop", "openid", exp=expires))
     assert caller.name == "ada"
-    assert caller.grants == Grants.of(["prices:read", "batches:write:shop"])
-    assert caller.until is not None
-    assert expires <= caller.until <= expires + 60
+    assert caller.grants == Grants.parse(["prices:read", "batches:write:shop"])
+    assert caller.expires_at is not None
+    assert expires <= caller.expires_at <= expires + 60
 
 
 @pytest.mark.parametrize("claims", [{"scope": None, "scp": ["admin", 7]}, {"scope": None, "scp": "admin"}])
 async def test_scopes_may_also_be_in_scp(tokens: Tokens, claims: dict[str, Any]) -> None:
-    assert (await tokens.caller(SIGNER.token(**claims))).grants == Grants.of(["admin"])
+    assert (await tokens.caller(SIGNER.token(**claims))).grants == Grants.parse(["admin"])
 
 
 async def test_a_token_without_scopes_grants_nothing(tokens: Tokens) -> None:

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from graph.limits import rates
-from graph.limits.rates import BURST_SECONDS, Rates
+from graph.limits.rates import BURST_SECONDS, RateLimiter
 
 
 class Clock:
@@ -19,10 +19,10 @@ class Clock:
 @given(st.integers(1, 50), st.lists(st.floats(0, 0.2), max_size=200))
 def test_no_interval_has_more_requests_than_the_burst_and_the_rate_allow(rate: int, pauses: list[float]) -> None:
     clock = Clock()
-    buckets, taken = Rates(rate, clock), list[float]()
+    buckets, taken = RateLimiter(rate, clock), list[float]()
     for pause in pauses:
         clock.now += pause
-        if not buckets.wait("ada"):
+        if not buckets.take_token("ada"):
             taken.append(clock.now)
     for first, begin in enumerate(taken):
         for last in range(first, len(taken)):
@@ -33,28 +33,28 @@ def test_no_interval_has_more_requests_than_the_burst_and_the_rate_allow(rate: i
 @given(st.integers(1, 50))
 def test_a_request_after_the_returned_wait_is_accepted(rate: int) -> None:
     clock = Clock()
-    buckets = Rates(rate, clock)
-    while not (wait := buckets.wait("ada")):
+    buckets = RateLimiter(rate, clock)
+    while not (wait := buckets.take_token("ada")):
         pass
     clock.now += wait + 1e-9
-    assert buckets.wait("ada") == 0
+    assert buckets.take_token("ada") == 0
 
 
 def test_callers_have_separate_buckets() -> None:
-    buckets = Rates(1, Clock())
-    while not buckets.wait("ada"):
+    buckets = RateLimiter(1, Clock())
+    while not buckets.take_token("ada"):
         pass
-    assert buckets.wait("bob") == 0
+    assert buckets.take_token("bob") == 0
 
 
 def test_a_rate_of_zero_means_no_limit() -> None:
-    buckets = Rates(0, Clock())
-    assert not any(buckets.wait("ada") for _ in range(1000))
+    buckets = RateLimiter(0, Clock())
+    assert not any(buckets.take_token("ada") for _ in range(1000))
 
 
 def test_the_least_recent_callers_are_evicted(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(rates, "MAX_CALLERS", 3)
-    buckets = Rates(1, Clock())
+    buckets = RateLimiter(1, Clock())
     for name in "abcdefgh":
-        buckets.wait(name)
+        buckets.take_token(name)
     assert len(buckets._buckets) == 3

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from graph.limits.limits import DEFAULT_LIMITS, OverLimit
-from graph.limits.time_limit import within
+from graph.limits.time_limit import run_with_timeout
 
 NO_TIME = replace(DEFAULT_LIMITS, seconds=0)
 
@@ -36,8 +36,8 @@ async def after_a_caught_error() -> int:
 
 
 @pytest.mark.parametrize("query", [immediately, after_a_while, in_another_task, after_a_caught_error])
-async def test_a_query_in_time_is_answered(query: Callable[[], Coroutine[None, None, int]]) -> None:
-    assert await within(DEFAULT_LIMITS, query()) == 7
+async def test_a_query_in_time_returns_its_result(query: Callable[[], Coroutine[None, None, int]]) -> None:
+    assert await run_with_timeout(DEFAULT_LIMITS, query()) == 7
 
 
 @pytest.mark.parametrize("waits", [False, True])
@@ -49,7 +49,7 @@ async def test_errors_of_a_query_are_propagated(error: type[BaseException], *, w
         raise error
 
     with pytest.raises(error):
-        await within(DEFAULT_LIMITS, failing())
+        await run_with_timeout(DEFAULT_LIMITS, failing())
 
 
 async def test_a_query_that_waits_too_long_is_cancelled_with_a_timeout() -> None:
@@ -62,7 +62,7 @@ async def test_a_query_that_waits_too_long_is_cancelled_with_a_timeout() -> None
             ended.set()
 
     with pytest.raises(OverLimit) as caught:
-        await within(NO_TIME, waiting())
+        await run_with_timeout(NO_TIME, waiting())
     assert caught.value.code == "QUERY_TIMEOUT"
     assert ended.is_set()
 
@@ -78,7 +78,7 @@ async def test_cancellation_cancels_the_query() -> None:
             await asyncio.sleep(0)
             ended.set()
 
-    task = asyncio.create_task(within(DEFAULT_LIMITS, waiting()))
+    task = asyncio.create_task(run_with_timeout(DEFAULT_LIMITS, waiting()))
     await began.wait()
     task.cancel()
     with pytest.raises(asyncio.CancelledError):

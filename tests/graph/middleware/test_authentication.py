@@ -54,7 +54,7 @@ async def closed(settings: Settings) -> AsyncIterator[Api]:
         yield api
 
 
-async def ask(api: Api, document: str, *scopes: str, token: str | None = None, **variables: Any) -> httpx.Response:
+async def send(api: Api, document: str, *scopes: str, token: str | None = None, **variables: Any) -> httpx.Response:
     """Send a document with a token of these scopes; without credentials if there are none."""
     headers = {"accept": GRAPHQL_RESPONSE}
     if scopes or token:
@@ -73,7 +73,7 @@ async def was_used(api: Api) -> bool:
 
 
 async def is_refused(api: Api, key: str) -> bool:
-    response = await ask(api, PRICE, token=key, l="shop")
+    response = await send(api, PRICE, token=key, l="shop")
     return (response.status_code, code(response)) == (401, "UNAUTHENTICATED")
 
 
@@ -84,8 +84,8 @@ def order(price_list: str) -> dict[str, Any]:
 @pytest.mark.parametrize(
     "document", [PRICE, LISTS, "{ __typename }", "{ __schema { queryType { name } } }", ROLLBACK, "{"]
 )
-async def test_without_credentials_nothing_is_answered_not_even_introspection(closed: Api, document: str) -> None:
-    response = await ask(closed, document, l="shop")
+async def test_without_credentials_nothing_is_served_not_even_introspection(closed: Api, document: str) -> None:
+    response = await send(closed, document, l="shop")
     assert (response.status_code, code(response)) == (401, "UNAUTHENTICATED")
     assert response.headers["www-authenticate"].startswith("Bearer")
     assert "data" not in response.json()
@@ -106,38 +106,38 @@ async def test_two_authorization_headers_are_refused(closed: Api) -> None:
 
 
 async def test_a_scope_for_a_list_allows_reading_only_that_list(closed: Api) -> None:
-    response = await ask(closed, PRICE, "prices:read:shop", l="shop")
+    response = await send(closed, PRICE, "prices:read:shop", l="shop")
     assert response.json()["data"]["snapshot"]["price"] == {"amount": "1.00"}
-    refused = await ask(closed, PRICE, "prices:read:shop", l="secret")
+    refused = await send(closed, PRICE, "prices:read:shop", l="secret")
     assert (refused.status_code, code(refused)) == (403, "FORBIDDEN")
 
 
 async def test_a_refusal_does_not_reveal_whether_something_exists(closed: Api) -> None:
-    existing, missing = [await ask(closed, PRICE, "prices:read:shop", l=name) for name in ("secret", "missing")]
+    existing, missing = [await send(closed, PRICE, "prices:read:shop", l=name) for name in ("secret", "missing")]
     assert existing.json() == missing.json()
     batch = "query ($id: ID!) { batch(id: $id) { id } }"
-    published = await ask(closed, PUBLISH, "admin", i=order("secret"))
+    published = await send(closed, PUBLISH, "admin", i=order("secret"))
     batch_id = published.json()["data"]["publishBatch"]["batch"]["id"]
-    of_another_list = await ask(closed, batch, "batches:write:shop", id=batch_id)
-    unknown = await ask(closed, batch, "batches:write:shop", id="0" * len(batch_id))
+    of_another_list = await send(closed, batch, "batches:write:shop", id=batch_id)
+    unknown = await send(closed, batch, "batches:write:shop", id="0" * len(batch_id))
     assert of_another_list.json() == unknown.json() == {"data": {"batch": None}}
     commit = "mutation ($id: ID!) { commitBatch(input: {batch: $id, parts: 1, size: 1}) { userErrors { code } } }"
-    answers = [await ask(closed, commit, "batches:write:shop", id=each) for each in (batch_id, "0" * len(batch_id))]
-    assert answers[0].json() == answers[1].json()
-    assert answers[0].json()["data"]["commitBatch"]["userErrors"] == [{"code": "BATCH_NOT_FOUND"}]
+    responses = [await send(closed, commit, "batches:write:shop", id=each) for each in (batch_id, "0" * len(batch_id))]
+    assert responses[0].json() == responses[1].json()
+    assert responses[0].json()["data"]["commitBatch"]["userErrors"] == [{"code": "BATCH_NOT_FOUND"}]
 
 
 async def test_lists_and_batches_out_of_scope_are_neither_shown_nor_counted(closed: Api) -> None:
-    everything = (await ask(closed, LISTS, "prices:read")).json()["data"]["priceLists"]
+    everything = (await send(closed, LISTS, "prices:read")).json()["data"]["priceLists"]
     assert everything == {"totalCount": 2, "nodes": [{"name": "secret"}, {"name": "shop"}]}
-    some = (await ask(closed, LISTS, "prices:read:sh*")).json()["data"]["priceLists"]
+    some = (await send(closed, LISTS, "prices:read:sh*")).json()["data"]["priceLists"]
     assert some == {"totalCount": 1, "nodes": [{"name": "shop"}]}
     batches = "{ batches { totalCount nodes { priceList } } }"
-    assert (await ask(closed, batches, "batches:write")).json()["data"]["batches"]["totalCount"] == 2
-    own = (await ask(closed, batches, "batches:write:shop")).json()["data"]["batches"]
+    assert (await send(closed, batches, "batches:write")).json()["data"]["batches"]["totalCount"] == 2
+    own = (await send(closed, batches, "batches:write:shop")).json()["data"]["batches"]
     assert own == {"totalCount": 1, "nodes": [{"priceList": "shop"}]}
     assert (
-        code(await ask(closed, '{ batches(priceList: "secret") { totalCount } }', "batches:write:shop")) == "FORBIDDEN"
+        code(await send(closed, '{ batches(priceList: "secret") { totalCount } }', "batches:write:shop")) == "FORBIDDEN"
     )
 
 
@@ -148,29 +148,29 @@ async def test_a_mutation_needs_its_scope_for_the_list(closed: Api, document: st
     variables = {"i": order("shop"), "n": "shop"}
     given: dict[str, Any] = {name: value for name, value in variables.items() if f"${name}" in document}
     for other in {"prices:read", "batches:write", "snapshots:operate", f"{scope}:secret"} - {scope}:
-        refused = await ask(closed, document, other, **given)
+        refused = await send(closed, document, other, **given)
         assert (refused.status_code, code(refused)) == (403, "FORBIDDEN"), other
-    assert (await ask(closed, document, f"{scope}:shop", **given)).status_code == 200
+    assert (await send(closed, document, f"{scope}:shop", **given)).status_code == 200
 
 
 async def test_operational_fields_need_more_than_read_access(closed: Api) -> None:
     for field in ("pin { by }", "gates { minSize }", "retention { versions }", "events { totalCount }"):
         document = f'{{ priceList(name: "shop") {{ name {field} }} }}'
-        assert code(await ask(closed, document, "prices:read")) == "FORBIDDEN", field
-        assert code(await ask(closed, document, "batches:write:shop")) is None, field
-    assert code(await ask(closed, '{ snapshot(priceList: "shop") { batch { id } } }', "prices:read")) == "FORBIDDEN"
+        assert code(await send(closed, document, "prices:read")) == "FORBIDDEN", field
+        assert code(await send(closed, document, "batches:write:shop")) is None, field
+    assert code(await send(closed, '{ snapshot(priceList: "shop") { batch { id } } }', "prices:read")) == "FORBIDDEN"
 
 
 async def test_events_name_the_caller(closed: Api) -> None:
-    published = await ask(closed, PUBLISH, token=SIGNER.token("batches:write", sub="supplier-7"), i=order("shop"))
+    published = await send(closed, PUBLISH, token=SIGNER.token("batches:write", sub="supplier-7"), i=order("shop"))
     assert published.json()["data"]["publishBatch"]["batch"]["submittedBy"] == "supplier-7"
-    events = (await ask(closed, '{ priceList(name: "shop") { events(first: 1) { nodes { by } } } }', "admin")).json()
+    events = (await send(closed, '{ priceList(name: "shop") { events(first: 1) { nodes { by } } } }', "admin")).json()
     assert events["data"]["priceList"]["events"]["nodes"] == [{"by": "supplier-7"}]
 
 
 async def test_a_partly_refused_response_keeps_its_data(closed: Api) -> None:
     document = '{ a: snapshot(priceList: "shop") { version } b: snapshot(priceList: "secret") { version } }'
-    response = await ask(closed, document, "prices:read:shop")
+    response = await send(closed, document, "prices:read:shop")
     assert response.status_code == 200
     assert response.json()["data"] == {"a": {"version": 1}, "b": None}
     assert response.json()["errors"][0]["path"] == ["b"]
@@ -184,33 +184,33 @@ async def test_in_the_legacy_media_type_a_refused_field_is_200(closed: Api) -> N
 
 
 async def test_cached_responses_are_shared_only_between_callers_with_the_same_access(closed: Api) -> None:
-    first = await ask(closed, PRICE, "prices:read:shop", l="shop")
-    again = await ask(closed, PRICE, token=SIGNER.token("prices:read:shop", sub="bob"), l="shop")
+    first = await send(closed, PRICE, "prices:read:shop", l="shop")
+    again = await send(closed, PRICE, token=SIGNER.token("prices:read:shop", sub="bob"), l="shop")
     assert first.headers["etag"] == again.headers["etag"]
     assert "private" in first.headers["cache-control"]
     hits = closed.runtime.responses.hits
     for scopes in (["prices:read:secret"], ["openid"]):
-        assert code(await ask(closed, PRICE, *scopes, l="shop")) in ("FORBIDDEN", "UNAUTHENTICATED")
-    assert (await ask(closed, PRICE, l="shop")).status_code == 401
+        assert code(await send(closed, PRICE, *scopes, l="shop")) in ("FORBIDDEN", "UNAUTHENTICATED")
+    assert (await send(closed, PRICE, l="shop")).status_code == 401
     assert closed.runtime.responses.hits == hits
-    wider = await ask(closed, PRICE, "prices:read", l="shop")
+    wider = await send(closed, PRICE, "prices:read", l="shop")
     assert wider.headers["etag"] != first.headers["etag"]
 
 
 async def test_responses_that_anyone_may_read_are_public(settings: Settings) -> None:
     async with serving(replace(settings, anonymous="prices:read:shop")) as api:
-        response = await ask(api, PRICE, l="shop")
+        response = await send(api, PRICE, l="shop")
         assert response.headers["cache-control"].startswith("public")
-        refused = await ask(api, PRICE, l="secret")
+        refused = await send(api, PRICE, l="secret")
         assert (refused.status_code, code(refused)) == (401, "UNAUTHENTICATED")
-        assert code(await ask(api, PUBLISH, i=order("shop"))) == "UNAUTHENTICATED"
+        assert code(await send(api, PUBLISH, i=order("shop"))) == "UNAUTHENTICATED"
 
 
 async def test_an_api_key_works_like_a_token_until_it_is_revoked(closed: Api, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(authenticator, "API_KEY_CACHE_SECONDS", 0.05)
     made, key = await closed.runtime.store.api_keys.create("till-3", ["prices:read:shop"], "ops")
-    assert (await ask(closed, PRICE, token=key, l="shop")).status_code == 200
-    assert code(await ask(closed, PRICE, token=key, l="secret")) == "FORBIDDEN"
+    assert (await send(closed, PRICE, token=key, l="shop")).status_code == 200
+    assert code(await send(closed, PRICE, token=key, l="secret")) == "FORBIDDEN"
     await until(lambda: was_used(closed), "recorded as used")
     await closed.runtime.store.api_keys.revoke(made.id)
     await until(lambda: is_refused(closed, key), "refused")
@@ -225,17 +225,17 @@ async def test_a_key_is_looked_up_once_for_many_requests(closed: Api, monkeypatc
         return await find(text)
 
     monkeypatch.setattr(closed.runtime.store.api_keys, "find", counted)
-    answers = await asyncio.gather(*(ask(closed, PRICE, token=key, l="shop") for _ in range(20)))
-    assert [answer.status_code for answer in answers] == [200] * 20
+    responses = await asyncio.gather(*(send(closed, PRICE, token=key, l="shop") for _ in range(20)))
+    assert [response.status_code for response in responses] == [200] * 20
     assert len(lookups) == 1
 
 
-async def test_a_caller_over_the_rate_limit_is_told_when_to_retry(settings: Settings) -> None:
+async def test_a_caller_over_the_rate_limit_gets_retry_after(settings: Settings) -> None:
     async with serving(replace(settings, max_rate=1)) as api:
         token = SIGNER.token("prices:read")
-        answers = [await ask(api, PRICE, token=token, l="shop") for _ in range(10)]
-    assert answers[0].status_code == 200
-    refused = next(answer for answer in answers if answer.status_code == 429)
+        responses = [await send(api, PRICE, token=token, l="shop") for _ in range(10)]
+    assert responses[0].status_code == 200
+    refused = next(response for response in responses if response.status_code == 429)
     assert code(refused) == "RATE_LIMITED"
     assert int(refused.headers["retry-after"]) >= 1
 
@@ -244,18 +244,18 @@ async def test_anonymous_callers_with_more_than_read_access_must_use_a_loopback_
     async with serving(replace(settings, anonymous="admin")) as api:
         for host, status in (("localhost", 200), ("evil.example", 421)):
             headers = {"host": host, "accept": GRAPHQL_RESPONSE}
-            answer = await api.http.post("/graphql", json={"query": LISTS}, headers=headers)
-            assert answer.status_code == status
+            response = await api.http.post("/graphql", json={"query": LISTS}, headers=headers)
+            assert response.status_code == status
     async with serving(replace(settings, anonymous="prices:read")) as api:
-        answer = await api.http.post("/graphql", json={"query": LISTS}, headers={"host": "prices.example"})
-        assert answer.status_code == 200
+        response = await api.http.post("/graphql", json={"query": LISTS}, headers={"host": "prices.example"})
+        assert response.status_code == 200
 
 
 async def test_credentials_appear_neither_in_responses_nor_in_logs(
     closed: Api, caplog: pytest.LogCaptureFixture
 ) -> None:
     token = SIGNER.token("admin", exp=1)
-    response = await ask(closed, PRICE, token=token, l="shop")
+    response = await send(closed, PRICE, token=token, l="shop")
     assert token not in response.text + caplog.text + repr(response.headers)
 
 

@@ -67,16 +67,16 @@ def test_any_text_is_parsed_or_refused(text: str) -> None:
     assert all(version >= 0 for version in versions.by_list.values())
 
 
-def test_only_lists_that_are_named_have_to_have_come_so_far() -> None:
+def test_a_minimum_version_of_a_list_applies_to_that_list_only() -> None:
     assert [MinVersions(by_list={"shop": 7}).minimum(name) for name in ("shop", "ecb")] == [7, 0]
     assert [MinVersions(5).minimum(name) for name in ("shop", "ecb")] == [5, 5]
 
 
-async def ask(api: Api, min_version: str, document: str = VERSION) -> dict[str, Any]:
-    """The JSON of the response to a request with the header."""
+async def send(api: Api, min_version: str, document: str = VERSION) -> dict[str, Any]:
+    """Send a query with the header and return the JSON of the response."""
     response = await api.http.post("/graphql", json={"query": document}, headers={"Pricebook-Min-Version": min_version})
-    answer: dict[str, Any] = response.json()
-    return answer
+    body: dict[str, Any] = response.json()
+    return body
 
 
 @pytest.mark.parametrize("accept", ["application/json", "text/event-stream"])
@@ -98,15 +98,15 @@ async def test_repeated_headers_are_joined(api: Api) -> None:
 async def test_a_request_waits_until_the_version_is_published(api: Api) -> None:
     await api.create("retail")
     await api.publish("retail", [row("a", "1.00")])
-    waiting = asyncio.create_task(ask(api, "2"))
-    named = asyncio.create_task(ask(api, "retail=2"))
-    assert (await ask(api, "1"))["data"]["snapshot"]["version"] == 1
-    assert (await ask(api, "other=2"))["data"]["snapshot"]["version"] == 1
+    waiting = asyncio.create_task(send(api, "2"))
+    named = asyncio.create_task(send(api, "retail=2"))
+    assert (await send(api, "1"))["data"]["snapshot"]["version"] == 1
+    assert (await send(api, "other=2"))["data"]["snapshot"]["version"] == 1
     assert not waiting.done()
     assert not named.done()
     await replace(api.runtime.store, "retail", {"a": "2.00"})  # as another process would
-    for answer in (await waiting, await named):
-        assert answer == {"data": {"snapshot": {"version": 2, "price": {"amount": "2.00"}}}}
+    for body in (await waiting, await named):
+        assert body == {"data": {"snapshot": {"version": 2, "price": {"amount": "2.00"}}}}
 
 
 async def test_a_version_that_is_not_published_in_time_is_an_error_that_names_the_latest_version(
@@ -115,13 +115,13 @@ async def test_a_version_that_is_not_published_in_time_is_an_error_that_names_th
     monkeypatch.setattr("loaders.pointer_cache.MIN_VERSION_TIMEOUT_SECONDS", 0.0)
     await api.create("retail", "empty")
     await api.publish("retail", [row("a")])
-    answer = await ask(api, "2")
-    [error] = answer["errors"]
-    assert answer["data"] == {"snapshot": None}
+    body = await send(api, "2")
+    [error] = body["errors"]
+    assert body["data"] == {"snapshot": None}
     assert error["extensions"] == {"code": "VERSION_NOT_REACHED"}
     assert "Version 2 of 'retail'" in error["message"]
     assert "version 1 is the latest" in error["message"]
-    [error] = (await ask(api, "1", '{ priceList(name: "empty") { name } }'))["errors"]
+    [error] = (await send(api, "1", '{ priceList(name: "empty") { name } }'))["errors"]
     assert "no version yet" in error["message"]
 
 
@@ -131,14 +131,14 @@ async def test_a_version_that_was_rolled_back_counts_as_published(api: Api) -> N
         await api.publish("retail", [row("a", amount)])
     moved = await api.runtime.store.pointer_moves.rollback("retail", 1, by="ops", reason="x")
     await api.runtime.pointers.switch_to(moved)
-    assert (await ask(api, "2"))["data"]["snapshot"]["version"] == 1
+    assert (await send(api, "2"))["data"]["snapshot"]["version"] == 1
 
 
 async def test_a_numbered_version_is_not_waited_for(api: Api) -> None:
     await api.create("retail")
     await api.publish("retail", [row("a")])
     document = '{ snapshot(priceList: "retail", version: 1) { version } none: priceList(name: "nope") { name } }'
-    assert (await ask(api, "retail=9", document))["data"] == {"snapshot": {"version": 1}, "none": None}
+    assert (await send(api, "retail=9", document))["data"] == {"snapshot": {"version": 1}, "none": None}
 
 
 async def test_without_a_change_stream_the_pointer_is_polled(api: Api) -> None:
@@ -146,8 +146,8 @@ async def test_without_a_change_stream_the_pointer_is_polled(api: Api) -> None:
     await api.publish("retail", [row("a", "1.00")])
     await api.runtime.pointers._watcher.stop()
     assert not api.runtime.pointers.alive
-    waiting = asyncio.create_task(ask(api, "2"))
-    assert (await ask(api, "1"))["data"]["snapshot"]["version"] == 1
+    waiting = asyncio.create_task(send(api, "2"))
+    assert (await send(api, "1"))["data"]["snapshot"]["version"] == 1
     assert not waiting.done()
     await replace(api.runtime.store, "retail", {"a": "2.00"})
     assert (await waiting)["data"]["snapshot"]["version"] == 2

@@ -41,7 +41,7 @@ async def get(api: Api, document: str, **headers: str) -> httpx.Response:
 
 
 def cache_use(api: Api) -> tuple[int, int]:
-    """The number of cached responses, and of requests that were answered with one."""
+    """The number of cached responses, and of requests that were served one."""
     return len(api.runtime.responses), api.runtime.responses.hits
 
 
@@ -139,7 +139,7 @@ async def test_max_age_and_stale_while_revalidate_are_settings(mongodb_uri: str,
 # ---------------------------------------------------------------- ETag and If-None-Match
 
 
-async def test_a_matching_etag_is_answered_without_executing(shop: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_matching_etag_gets_304_without_executing(shop: Api, monkeypatch: pytest.MonkeyPatch) -> None:
     requests = [partial(post, shop, CURRENT), partial(get, shop, CURRENT), partial(post, shop, NUMBERED, {"v": 1})]
     first = [await request() for request in requests]
     shop.runtime.responses._entries.clear()
@@ -154,7 +154,7 @@ async def test_a_matching_etag_is_answered_without_executing(shop: Api, monkeypa
             assert again.headers["vary"] == response.headers["vary"]
 
 
-async def test_a_matching_etag_is_answered_from_the_cache(shop: Api) -> None:
+async def test_a_matching_etag_is_served_from_the_cache(shop: Api) -> None:
     etag = (await post(shop, CURRENT)).headers["etag"]
     for condition in (etag, f'W/{etag}, "other"', "*"):
         again = await post(shop, CURRENT, if_none_match=condition)
@@ -206,7 +206,7 @@ async def test_a_mutation_is_executed_whatever_if_none_match_says(shop: Api) -> 
 # ---------------------------------------------------------------- the cache of the process
 
 
-async def test_a_repeated_request_is_answered_from_the_cache(shop: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_repeated_request_is_served_from_the_cache(shop: Api, monkeypatch: pytest.MonkeyPatch) -> None:
     first = [await post(shop, CURRENT), await get(shop, CURRENT)]
     monkeypatch.setattr(Executable, "execute", never)
     second = [await post(shop, CURRENT), await get(shop, CURRENT)]
@@ -258,7 +258,7 @@ async def test_a_response_of_a_numbered_version_is_the_same_after_a_publish(shop
     assert (again.content, again.headers["etag"]) == (first.content, first.headers["etag"])
 
 
-async def test_an_expired_version_is_not_answered_from_the_cache(shop: Api) -> None:
+async def test_an_expired_version_is_not_served_from_the_cache(shop: Api) -> None:
     order = {"priceList": "retail", "mode": "REPLACE", "idempotencyKey": "k", "prices": [row("a", "7.00")]}
     held = (await shop.data(PUBLISH, input={**order, "publish": "ON_APPROVAL"}))["publishBatch"]["batch"]
     assert (await post(shop, NUMBERED, {"v": held["version"]})).headers["cache-control"] == IMMUTABLE
@@ -268,8 +268,8 @@ async def test_an_expired_version_is_not_answered_from_the_cache(shop: Api) -> N
     )
 
     async def is_gone() -> bool:
-        answer = (await post(shop, NUMBERED, {"v": held["version"]})).json()
-        return [error["extensions"]["code"] for error in answer.get("errors", [])] == ["SNAPSHOT_EXPIRED"]
+        response = (await post(shop, NUMBERED, {"v": held["version"]})).json()
+        return [error["extensions"]["code"] for error in response.get("errors", [])] == ["SNAPSHOT_EXPIRED"]
 
     await until(is_gone, "gone", seconds=5)
 
@@ -287,7 +287,7 @@ async def test_a_request_with_a_minimum_version_bypasses_the_cache(shop: Api) ->
     assert cache_use(shop) == (1, 0)
 
 
-async def test_a_request_with_a_minimum_version_is_not_answered_304_for_an_older_one(
+async def test_a_request_with_a_minimum_version_does_not_get_304_for_an_older_one(
     shop: Api, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("loaders.pointer_cache.MIN_VERSION_TIMEOUT_SECONDS", 0.01)
@@ -307,7 +307,7 @@ async def test_a_long_request_bypasses_the_cache(shop: Api) -> None:
 
 @pytest.mark.parametrize("size", [15, 60])
 async def test_a_body_in_several_messages_is_joined(shop: Api, size: int) -> None:
-    async def ask(sku: str) -> dict[str, str] | None:
+    async def query(sku: str) -> dict[str, str] | None:
         body = json.dumps({"query": CURRENT, "variables": {"s": sku}}).encode()
 
         async def chunks() -> AsyncIterator[bytes]:
@@ -320,7 +320,7 @@ async def test_a_body_in_several_messages_is_joined(shop: Api, size: int) -> Non
         return price
 
     for _ in range(2):
-        assert [await ask(sku) for sku in "abc"] == [{"amount": "1.00"}, {"amount": "2.00"}, None]
+        assert [await query(sku) for sku in "abc"] == [{"amount": "1.00"}, {"amount": "2.00"}, None]
     assert cache_use(shop) == ((3, 3) if size == 60 else (0, 0))
 
 
@@ -358,18 +358,18 @@ async def key(api: Api, *grants: str) -> str:
 async def test_callers_with_different_read_access_share_neither_responses_nor_etags(shop: Api) -> None:
     granted = [await key(shop, "prices:read"), await key(shop, "prices:read:retail"), await key(shop, "prices:read:r*")]
     callers: list[dict[str, str]] = [{}, *({"authorization": each} for each in granted)]
-    answers = [await post(shop, CURRENT, None, **caller) for caller in callers]
+    responses = [await post(shop, CURRENT, None, **caller) for caller in callers]
     assert cache_use(shop) == (4, 0)
-    etags = [answer.headers["etag"] for answer in answers]
+    etags = [response.headers["etag"] for response in responses]
     assert len(set(etags)) == 4
     for caller, own in zip(callers, etags, strict=True):
         for cached in (True, False):
             if not cached:
                 shop.runtime.responses._entries.clear()
             for etag in etags:
-                answer = await post(shop, CURRENT, None, **caller, if_none_match=etag)
-                assert answer.status_code == (304 if etag == own else 200)
-                assert answer.headers["etag"] == own
+                response = await post(shop, CURRENT, None, **caller, if_none_match=etag)
+                assert response.status_code == (304 if etag == own else 200)
+                assert response.headers["etag"] == own
 
 
 async def test_callers_with_the_same_read_access_share_responses(shop: Api) -> None:
@@ -380,9 +380,9 @@ async def test_callers_with_the_same_read_access_share_responses(shop: Api) -> N
 
 async def test_responses_to_identified_callers_are_private(shop: Api) -> None:
     ada = await key(shop, "prices:read")
-    for ask in (post, get):
+    for send in (post, get):
         for _ in range(2):
-            response = await ask(shop, CURRENT, authorization=ada)
+            response = await send(shop, CURRENT, authorization=ada)
             assert response.headers["cache-control"] == "private, max-age=0, must-revalidate"
     response = await post(shop, NUMBERED, {"v": 1}, authorization=ada)
     assert response.headers["cache-control"] == "private, max-age=31536000, immutable"

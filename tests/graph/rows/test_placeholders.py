@@ -72,8 +72,8 @@ async def test_rows_are_not_coerced_one_by_one(retail: Api) -> None:
             (WITH_PRICES, {"prices": [row(f"{i}") for i in range(1000)]}),
         ):
             coerced.clear()
-            answer = (await http.post("/", json={"query": document, "variables": variables})).json()
-            assert answer["data"]["publishBatch"]["batch"]["state"] == "PUBLISHED"
+            body = (await http.post("/", json={"query": document, "variables": variables})).json()
+            assert body["data"]["publishBatch"]["batch"]["state"] == "PUBLISHED"
             assert coerced == ["0"], "only the placeholder is coerced"
 
 

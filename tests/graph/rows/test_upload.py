@@ -23,18 +23,18 @@ async def retail(api: Api) -> Api:
 
 
 async def send(api: Api, name: str, content: bytes, key: str = "k", **more: Any) -> dict[str, Any]:
-    given = {"priceList": "retail", "mode": "REPLACE", "idempotencyKey": key, "file": None, **more}
+    fields = {"priceList": "retail", "mode": "REPLACE", "idempotencyKey": key, "file": None, **more}
     response = await api.http.post(
         "/graphql",
         data={
-            "operations": json.dumps({"query": DOCUMENT, "variables": {"input": given}}),
+            "operations": json.dumps({"query": DOCUMENT, "variables": {"input": fields}}),
             "map": json.dumps({"0": ["variables.input.file"]}),
         },
         files={"0": (name, content)},
     )
-    answer = response.json()
-    assert "errors" not in answer, answer
-    payload: dict[str, Any] = answer["data"]["publishBatch"]
+    body = response.json()
+    assert "errors" not in body, body
+    payload: dict[str, Any] = body["data"]["publishBatch"]
     return payload
 
 

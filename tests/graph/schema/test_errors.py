@@ -65,11 +65,11 @@ async def test_an_unexpected_error_is_masked_and_logged_with_its_incident(
     await api.publish("retail", [row("a")])
     monkeypatch.setattr(LayerReader, "find", fail)
     with caplog.at_level(logging.ERROR, "pricebook.graph"):
-        answer = await api.answer('{ snapshot(priceList: "retail") { version price(sku: "a") { sku } } }')
-    assert answer["data"] == {"snapshot": {"version": 1, "price": None}}
-    [error] = answer["errors"]
+        body = await api.execute('{ snapshot(priceList: "retail") { version price(sku: "a") { sku } } }')
+    assert body["data"] == {"snapshot": {"version": 1, "price": None}}
+    [error] = body["errors"]
     assert (error["path"], error["extensions"]) == (["snapshot", "price"], {"code": "INTERNAL"})
-    assert SECRET not in str(answer)
+    assert SECRET not in str(body)
     incident = re.search("incident ([0-9a-f]{16})", error["message"])
     assert incident is not None
     [record] = [record for record in caplog.records if incident[1] in record.getMessage()]
@@ -82,7 +82,7 @@ async def test_every_incident_has_a_unique_id(api: Api, monkeypatch: pytest.Monk
     await api.publish("retail", [row("a")])
     monkeypatch.setattr(LayerReader, "find", fail)
     document = '{ snapshot(priceList: "retail") { price(sku: "a") { sku } } }'
-    messages = {(await api.answer(document))["errors"][0]["message"] for _ in range(3)}
+    messages = {(await api.execute(document))["errors"][0]["message"] for _ in range(3)}
     assert len(messages) == 3
 
 
@@ -106,16 +106,16 @@ async def test_a_failure_is_a_top_level_error_of_a_mutation(api: Api, monkeypatc
         raise ServerSelectionTimeoutError(SECRET)
 
     monkeypatch.setattr(PriceListRepository, "add", break_down)
-    answer = await api.answer(CREATE, input={"name": "retail"})
-    assert answer["data"] is None
-    assert [error["extensions"]["code"] for error in answer["errors"]] == ["UNAVAILABLE"]
+    body = await api.execute(CREATE, input={"name": "retail"})
+    assert body["data"] is None
+    assert [error["extensions"]["code"] for error in body["errors"]] == ["UNAVAILABLE"]
 
 
-async def test_a_refused_field_of_a_query_is_a_top_level_error_and_the_others_are_answered(api: Api) -> None:
+async def test_a_refused_field_of_a_query_is_a_top_level_error_and_the_others_are_resolved(api: Api) -> None:
     await api.create("retail")
-    answer = await api.answer('{ nope: snapshot(priceList: "nope") { version } priceList(name: "retail") { name } }')
-    assert answer["data"] == {"nope": None, "priceList": {"name": "retail"}}
-    assert [(error["path"], error["extensions"]["code"]) for error in answer["errors"]] == [
+    body = await api.execute('{ nope: snapshot(priceList: "nope") { version } priceList(name: "retail") { name } }')
+    assert body["data"] == {"nope": None, "priceList": {"name": "retail"}}
+    assert [(error["path"], error["extensions"]["code"]) for error in body["errors"]] == [
         (["nope"], "PRICE_LIST_NOT_FOUND")
     ]
 

@@ -93,7 +93,7 @@ async def test_a_snapshot_without_cursors_is_the_current_version(api: Api, curso
 
 
 async def refusal_message(api: Api, document: str, **variables: Any) -> str:
-    [error] = (await api.answer(document, **variables))["errors"]
+    [error] = (await api.execute(document, **variables))["errors"]
     assert error["extensions"]["code"] == "INVALID_ARGUMENT"
     message: str = error["message"]
     return message

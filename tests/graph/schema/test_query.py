@@ -310,9 +310,9 @@ async def test_a_batch_is_found_by_its_id(retail: Api) -> None:
 async def test_an_unknown_list_is_an_error(api: Api) -> None:
     document = 'query ($v: Int) { snapshot(priceList: "nope", version: $v) { version } }'
     for variables in ({}, {"v": 1}):
-        answer = await api.answer(document, **variables)
-        assert answer["data"] == {"snapshot": None}
-        assert [(error["path"], error["extensions"]) for error in answer["errors"]] == [
+        body = await api.execute(document, **variables)
+        assert body["data"] == {"snapshot": None}
+        assert [(error["path"], error["extensions"]) for error in body["errors"]] == [
             (["snapshot"], {"code": "PRICE_LIST_NOT_FOUND"})
         ]
 

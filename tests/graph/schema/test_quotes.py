@@ -68,7 +68,7 @@ async def test_a_quote_may_be_empty(retail: Api) -> None:
 
 @pytest.mark.parametrize("quantity", [0, -1, -(2**31)])
 async def test_a_quantity_below_one_is_refused_with_its_line(retail: Api, quantity: int) -> None:
-    [error] = (await retail.answer(QUOTE, lines=lines(("tea", 1), ("cup", quantity))))["errors"]
+    [error] = (await retail.execute(QUOTE, lines=lines(("tea", 1), ("cup", quantity))))["errors"]
     assert error["extensions"]["code"] == "INVALID_ARGUMENT"
     assert error["path"] == ["snapshot", "quote"]
     assert "lines[1].quantity" in error["message"]
@@ -76,7 +76,7 @@ async def test_a_quantity_below_one_is_refused_with_its_line(retail: Api, quanti
 
 async def test_the_number_of_lines_is_limited(retail: Api) -> None:
     assert (await request_quote(retail, *[("tea", 1)] * 1000))["total"] == "12500.00"
-    [error] = (await retail.answer(QUOTE, lines=lines(*[("tea", 1)] * 1001)))["errors"]
+    [error] = (await retail.execute(QUOTE, lines=lines(*[("tea", 1)] * 1001)))["errors"]
     assert error["extensions"]["code"] == "PAGE_TOO_LARGE"
     assert "1000" in error["message"]
 

@@ -211,7 +211,7 @@ DEEP: Any = [[[[[[[[[1]]]]]]]]]
 async def test_a_filter_that_no_price_can_match_is_refused(
     retail: Api, price_filter: dict[str, Any], message: str
 ) -> None:
-    [error] = (await retail.answer(PAGE, filter=price_filter))["errors"]
+    [error] = (await retail.execute(PAGE, filter=price_filter))["errors"]
     assert error["extensions"]["code"] == "INVALID_ARGUMENT"
     assert message in error["message"]
 
@@ -243,7 +243,7 @@ async def test_a_scan_beyond_the_limit_is_refused(limited: Api) -> None:
         "11",
     ]
     for arguments in ({"filter": {"currency": "EUR"}}, {"orderBy": "AMOUNT_ASC"}):
-        [error] = (await limited.answer(PAGE, **arguments))["errors"]
+        [error] = (await limited.execute(PAGE, **arguments))["errors"]
         assert error["extensions"] == {"code": "SCAN_LIMIT"}
         assert "more than 20 records of version 1 of 'retail'" in error["message"]
     document = """{ snapshot(priceList: "retail") { prices(first: 9, filter: {currency: "EUR"}) {

@@ -77,18 +77,18 @@ async def test_a_refusal_is_counted_with_its_code(
 
 async def test_an_unexpected_error_is_counted_as_internal(retail: Api) -> None:
     with patch("loaders.view.View.version", side_effect=ZeroDivisionError):
-        await retail.answer('{ snapshot(priceList: "retail", version: 1) { version } }')
+        await retail.execute('{ snapshot(priceList: "retail", version: 1) { version } }')
     assert counted(retail) == {("query snapshot", "INTERNAL", 200): 1}
     broken = patch("graph.http.endpoint.Endpoint._respond", side_effect=ZeroDivisionError)
     with broken, pytest.raises(ZeroDivisionError):
-        await retail.answer(PRICE)
+        await retail.execute(PRICE)
     assert counted(retail)["none", "INTERNAL", 500] == 1
 
 
 async def test_a_subscription_is_counted_when_it_ends_with_its_error_code(retail: Api) -> None:
     query = 'subscription { batchProgress(id: "none") { state } }'
-    answer = await retail.http.post("/graphql", json={"query": query}, headers={"accept": "text/event-stream"})
-    assert "BATCH_NOT_FOUND" in answer.text
+    response = await retail.http.post("/graphql", json={"query": query}, headers={"accept": "text/event-stream"})
+    assert "BATCH_NOT_FOUND" in response.text
     assert counted(retail) == {("subscription batchProgress", "BATCH_NOT_FOUND", 200): 1}
 
 

@@ -70,8 +70,8 @@ async def test_the_spans_of_a_request_are_a_tree_from_the_trace_of_the_client_to
             "variables": {"s": "secret-sku"},
         }
         headers = {"traceparent": f"00-{TRACE}-{PARENT}-01"}
-        answer = await api.http.post("/graphql", json=body, headers=headers)
-        assert answer.json()["data"]["snapshot"]["price"] == {"amount": "1.00"}
+        response = await api.http.post("/graphql", json=body, headers=headers)
+        assert response.json()["data"]["snapshot"]["price"] == {"amount": "1.00"}
         TRACES._provider.force_flush()
     seen = [span for span in spans.get_finished_spans() if f"{span.context.trace_id:032x}" == TRACE]
     by_id = {span.context.span_id: span for span in seen}
@@ -88,7 +88,7 @@ async def test_the_spans_of_a_request_are_a_tree_from_the_trace_of_the_client_to
     assert executed.attributes["graphql.operation.name"] == "Point"
     recorded = repr([(span.name, dict(span.attributes or {})) for span in seen])
     assert "secret-sku" not in recorded
-    assert answer.headers["traceresponse"].startswith(f"00-{TRACE}-")
+    assert response.headers["traceresponse"].startswith(f"00-{TRACE}-")
 
 
 async def test_the_query_string_of_a_get_request_is_not_recorded(

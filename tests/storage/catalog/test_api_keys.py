@@ -48,7 +48,7 @@ async def test_a_key_expires(store: Store) -> None:
 async def test_the_last_use_is_noted(store: Store) -> None:
     made, key = await store.api_keys.create("ada", GRANTS, "ops")
     assert made.unused_for(60)
-    await store.api_keys.note_use(made.id)
+    await store.api_keys.record_use(made.id)
     found = await store.api_keys.find(key)
     assert found is not None
     assert not found.unused_for(60)

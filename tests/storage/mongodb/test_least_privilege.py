@@ -133,7 +133,7 @@ async def run_operations(store: Store, pointers: PointerCache, uri: str) -> None
     await store.garbage_collector.collect()
     made, key = await store.api_keys.create("ada", ["admin"], "ops")
     assert await store.api_keys.find(key)
-    await store.api_keys.note_use(made.id)
+    await store.api_keys.record_use(made.id)
     await store.api_keys.revoke(made.id)
     async with Store.open_existing(uri, store.db.name) as existing:
         assert [finding async for finding in existing.integrity_check().run()] == []

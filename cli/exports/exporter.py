@@ -1,4 +1,4 @@
-"""Reads a version page by page: all pages are of the same version, even if others are published."""
+"""The export of a version, page by page: all pages are of the same version, even if others are published."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator

@@ -14,9 +14,9 @@ from click.testing import CliRunner, Result
 from cli import main
 from cli.client.client import Json
 from cli.client.errors import ApiError
-from cli.exports import page_reader as module
+from cli.exports import exporter as module
+from cli.exports.exporter import Exported, Exporter
 from cli.exports.file import write_atomically
-from cli.exports.page_reader import Exported, Exporter
 from storage import FileRows, Gates, Store, Unavailable
 from storage.files.price_file import MAX_FILE_BYTES
 from tests.graph.api import Api, row
