@@ -23,7 +23,7 @@ from storage.layers.history import PriceHistory
 from storage.layers.reader import LayerReader
 from storage.layers.scan import MAX_SCAN, LayerScanner
 from storage.layers.secondary_reader import SecondaryLayerReader
-from storage.layers.writer import Layers
+from storage.layers.writer import LayerWriter
 from storage.maintenance.compaction import Compactor
 from storage.maintenance.expiration import GRACE_SECONDS, RESTORE_SECONDS, SnapshotExpirer
 from storage.maintenance.garbage_collection import GarbageCollector
@@ -62,7 +62,7 @@ class Store:
         self.snapshots = SnapshotRepository(self.db, clock)
         self.batches = BatchRepository(self.db)
         self.parts = PartRepository(self.db)
-        self.layers = Layers(self.db)
+        self.layer_writer = LayerWriter(self.db)
         self.layer_reader = LayerReader(self.db)
         self.query_reader = SecondaryLayerReader(self.db, clock) if clock else self.layer_reader
         self.scanner = LayerScanner(self.db, max_scan)
@@ -80,25 +80,25 @@ class Store:
             self.snapshots,
             self.batches,
             self.parts,
-            self.layers,
+            self.layer_writer,
             self.layer_reader,
             self.pointer_moves,
             transitions,
             self.metrics,
         )
-        self.submitter = BatchSubmitter(self.price_lists, self.batches, self.layers, self.lifecycle)
-        self.multipart = MultipartBatches(self.price_lists, self.batches, self.parts, self.layers, self.lifecycle)
-        self.compactor = Compactor(self.price_lists, self.snapshots, self.layers, self.layer_reader, self.locks)
+        self.submitter = BatchSubmitter(self.price_lists, self.batches, self.layer_writer, self.lifecycle)
+        self.multipart = MultipartBatches(self.price_lists, self.batches, self.parts, self.layer_writer, self.lifecycle)
+        self.compactor = Compactor(self.price_lists, self.snapshots, self.layer_writer, self.layer_reader, self.locks)
         self.orphans = Orphans(self.db)
         self.garbage_collector = GarbageCollector(
-            self.batches, self.parts, self.layers, self.snapshots, self.orphans, self.lifecycle, self.metrics
+            self.batches, self.parts, self.layer_writer, self.snapshots, self.orphans, self.lifecycle, self.metrics
         )
         self.expirer = SnapshotExpirer(
             client,
             self.price_lists,
             self.snapshots,
             self.events,
-            self.layers,
+            self.layer_writer,
             self.locks,
             self.metrics,
             grace,
@@ -156,7 +156,7 @@ class Store:
             self.snapshots,
             self.events,
             self.batches,
-            self.layers,
+            self.layer_writer,
             self.layer_reader,
             self.orphans,
             on_progress,

@@ -33,7 +33,7 @@ from storage.catalog.snapshots import Snapshot, SnapshotRepository
 from storage.catalog.transactions import check_reason
 from storage.errors import BatchNotHeld, Corrupt, Pinned
 from storage.layers.reader import LayerReader
-from storage.layers.writer import Layers
+from storage.layers.writer import LayerWriter
 from storage.mongodb.connection import Client
 from storage.mongodb.transaction import in_transaction
 from storage.prices.row_decoder import ItemError
@@ -49,7 +49,7 @@ class BatchLifecycle:
         snapshots: SnapshotRepository,
         batches: BatchRepository,
         parts: PartRepository,
-        layers: Layers,
+        layer_writer: LayerWriter,
         layer_reader: LayerReader,
         pointer_moves: PointerMoves,
         transitions: BatchTransitions,
@@ -60,7 +60,7 @@ class BatchLifecycle:
         self._snapshots = snapshots
         self._batches = batches
         self._parts = parts
-        self._layers = layers
+        self._layer_writer = layer_writer
         self._layer_reader = layer_reader
         self._pointer_moves = pointer_moves
         self._transitions = transitions
@@ -78,7 +78,7 @@ class BatchLifecycle:
         Raises `LeaseLost` if another process took the batch over, and `Corrupt` if the layer does not hold the rows
         that were received.
         """
-        await self._layers.freeze(batch.layer)
+        await self._layer_writer.freeze(batch.layer)
         batch = await self._seal(batch)
         while True:
             try:
@@ -245,7 +245,7 @@ class BatchLifecycle:
 
     async def abort(self, batch: Batch, refusal: Refusal, *, by: str) -> Batch:
         """Abort an open batch whose lease this process holds, and drop its rows. Returns the batch as it is then."""
-        await self._layers.shut(batch.layer)
+        await self._layer_writer.shut(batch.layer)
         return await self._discard(await self._end(batch, BatchState.ABORTED, refusal, by))
 
     async def _end(self, batch: Batch, state: BatchState, refusal: Refusal, by: str, **batch_fields: object) -> Batch:
@@ -285,7 +285,7 @@ class BatchLifecycle:
     async def _discard(self, batch: Batch) -> Batch:
         """Drop the layer and the parts of a batch that ended without a version."""
         if batch.state in DISCARDED_STATES:
-            await self._layers.drop(batch.layer)
+            await self._layer_writer.drop(batch.layer)
             if batch.chunked:
                 await self._parts.drop(batch.id)
         return batch

@@ -34,7 +34,7 @@ from storage.errors import (
 from storage.files.errors import FileRefused
 from storage.files.row_source import RowSource
 from storage.files.tombstones import with_tombstones
-from storage.layers.writer import MAX_ERRORS, PART_BITS, Filled, Layers
+from storage.layers.writer import MAX_ERRORS, PART_BITS, Filled, LayerWriter
 from storage.prices.checksum import Checksum
 from storage.prices.row_decoder import ItemError
 
@@ -47,13 +47,13 @@ class MultipartBatches:
         price_lists: PriceListRepository,
         batches: BatchRepository,
         parts: PartRepository,
-        layers: Layers,
+        layer_writer: LayerWriter,
         lifecycle: BatchLifecycle,
     ) -> None:
         self._price_lists = price_lists
         self._batches = batches
         self._parts = parts
-        self._layers = layers
+        self._layer_writer = layer_writer
         self._lifecycle = lifecycle
 
     async def open(self, order: BatchOrder) -> Batch:
@@ -70,7 +70,7 @@ class MultipartBatches:
         if batch.fingerprint != fingerprint:
             raise IdempotencyKeyReused(order.key, batch.id)
         if batch.state is BatchState.OPEN:
-            await self._layers.create(batch.layer)
+            await self._layer_writer.create(batch.layer)
         return batch
 
     async def append(self, batch_id: str, sequence: int, source: RowSource, removals: Sequence[str]) -> Part:
@@ -101,7 +101,7 @@ class MultipartBatches:
             comparison = await self._lifecycle.comparison(await self._price_lists.get(batch.price_list))
             rows = with_tombstones(source.slices(first), removals, first)
             async with keep_open(self._batches, batch):
-                await self._layers.fill(batch.layer, rows, filled, comparison.add)
+                await self._layer_writer.fill(batch.layer, rows, filled, comparison.add)
         except LayerSealed as sealed:
             raise BatchNotOpen(batch.id, (await self._batches.get(batch.id)).state) from sealed
         except FileRefused:
@@ -126,7 +126,7 @@ class MultipartBatches:
         """Delete the rows of a part, so that a corrected file can be sent for it; unless another attempt stored it."""
         known = await self._parts.find(batch.id, sequence)
         if known and not known.stored:
-            await self._layers.take_back(batch.layer, sequence << PART_BITS)
+            await self._layer_writer.take_back(batch.layer, sequence << PART_BITS)
             await self._parts.forget(batch.id, sequence)
 
     async def commit(self, batch_id: str, parts: int, size: int) -> tuple[Batch, bool]:

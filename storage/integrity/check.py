@@ -18,7 +18,7 @@ from storage.integrity.orphans import OrphanCheck
 from storage.integrity.price_lists import PointerCheck
 from storage.integrity.versions import VersionCheck
 from storage.layers.reader import LayerReader
-from storage.layers.writer import Layers
+from storage.layers.writer import LayerWriter
 from storage.maintenance.orphans import Orphans
 from storage.mongodb.connection import NOT_UNDERSTOOD, Database
 
@@ -44,7 +44,7 @@ class Check:
         snapshots: SnapshotRepository,
         events: EventRepository,
         batches: BatchRepository,
-        layers: Layers,
+        layer_writer: LayerWriter,
         layer_reader: LayerReader,
         orphans: Orphans,
         on_progress: Callable[[Checked], None],
@@ -53,11 +53,11 @@ class Check:
         self._on_progress = on_progress
         self._price_lists = price_lists
         self._snapshots = snapshots
-        self._layers = layers
-        prover = LayerProver(layers, layer_reader, lambda rows: self._advance(rows=rows))
+        self._layer_writer = layer_writer
+        prover = LayerProver(layer_writer, layer_reader, lambda rows: self._advance(rows=rows))
         self._pointer_check = PointerCheck(price_lists, snapshots, events)
         self._version_check = VersionCheck(price_lists, snapshots, batches, prover)
-        self._orphan_check = OrphanCheck(snapshots, batches, layers, orphans)
+        self._orphan_check = OrphanCheck(snapshots, batches, layer_writer, orphans)
         self.checked = Checked()
 
     async def run(self, price_list: str | None = None) -> AsyncGenerator[Finding, None]:
@@ -81,7 +81,7 @@ class Check:
                 yield finding
             self._advance(lists=1)
         if price_list is None:
-            for layer in sorted(await self._layers.all()):
+            for layer in sorted(await self._layer_writer.all()):
                 for finding in await self._orphan_check.findings(layer):
                     yield finding
 

@@ -78,7 +78,7 @@ class _Insert:
     checksum: Checksum = field(default_factory=Checksum)
 
 
-class Layers:
+class LayerWriter:
     """Writes the layers of a database."""
 
     def __init__(self, db: Database) -> None:

@@ -153,7 +153,7 @@ async def test_an_aborted_batch_leaves_nothing_and_a_late_part_does_not_revive_i
     assert (aborted.state, await layers(store)) == (BatchState.ABORTED, set())
     with pytest.raises(BatchNotOpen):
         await append(store, batch, 1)
-    await store.layers.create(batch.layer)  # as a late slice would
+    await store.layer_writer.create(batch.layer)  # as a late slice would
     await store.garbage_collector.collect()
     assert await layers(store) == set()
 
@@ -241,7 +241,7 @@ async def test_a_batch_that_cannot_be_aborted_does_not_block_others(store: Store
     await create(store)
     batches = [await opened(store, key=key) for key in ("monday", "tuesday", "wednesday")]
     await make_idle(store)
-    await store.layers.drop(batches[0].layer)  # as if its process had died before it created the layer
+    await store.layer_writer.drop(batches[0].layer)  # as if its process had died before it created the layer
     await store.db["price_lists"].update_one({"_id": "retail"}, {"$set": {"format": 99}})
     await store.garbage_collector.collect()
     assert {(await store.batches.get(batch.id)).state for batch in batches} == {BatchState.OPEN}
@@ -327,13 +327,13 @@ async def test_a_file_that_is_refused_halfway_leaves_no_rows_and_can_be_sent_cor
     batch = await opened(store)
     await append(store, batch, 0)
     lines = [line(f"a{number:05}") for number in range(20_000)]
-    take_back, stored = store.layers.take_back, list[int]()
+    take_back, stored = store.layer_writer.take_back, list[int]()
 
     async def counted(*given: Any) -> None:
         stored.append((await read_back(store, batch.layer)).count)
         await take_back(*given)
 
-    with patch.object(store.layers, "take_back", counted), pytest.raises(FileRefused):
+    with patch.object(store.layer_writer, "take_back", counted), pytest.raises(FileRefused):
         await store.multipart.append(batch.id, 1, file("part.ndjson.gz", gzip.compress(b"".join(lines))[:-1]), ())
     assert stored[0] > 1000
     assert (await read_back(store, batch.layer)).count == 10

@@ -16,7 +16,7 @@ from storage import Batch, BatchMode, BatchState, PriceListNotFound, PublishPoli
 from storage.catalog.snapshots import SnapshotRepository
 from storage.integrity.check import Checked
 from storage.integrity.findings import Finding, FindingCode
-from storage.layers.writer import Layers
+from storage.layers.writer import LayerWriter
 from storage.maintenance.orphans import Orphans
 from storage.mongodb.connection import FORMAT
 from storage.prices.checksum import Checksum, checksum
@@ -143,7 +143,7 @@ async def test_a_recorded_orphan_is_not_reported_before_it_is_due(store: Store) 
 
 
 async def test_a_recent_layer_is_no_orphan(store: Store) -> None:
-    await store.layers.create(str(ObjectId()))
+    await store.layer_writer.create(str(ObjectId()))
     assert await check(store) == []
 
 
@@ -164,19 +164,19 @@ async def test_a_layer_of_a_batch_that_just_failed_is_no_orphan(store: Store) ->
 
 async def test_a_version_that_is_compacted_during_the_check_is_no_finding(store: Store) -> None:
     await layered(store)
-    is_sealed = store.layers.is_sealed
+    is_sealed = store.layer_writer.is_sealed
     compacted = 0
 
-    async def compacted_meanwhile(layers: Layers, layer: str) -> bool | None:
+    async def compacted_meanwhile(layer_writer: LayerWriter, layer: str) -> bool | None:
         nonlocal compacted
         newest = await snapshot(store, 4)
         if layer == newest.layers[0].id and len(newest.layers) > 1:
             compacted += 1
             await store.compactor.compact(newest)
-            await store.layers.drop(layer)
+            await store.layer_writer.drop(layer)
         return await is_sealed(layer)
 
-    with patch.object(Layers, "is_sealed", compacted_meanwhile):
+    with patch.object(LayerWriter, "is_sealed", compacted_meanwhile):
         assert await check(store) == []
     assert compacted == 1
 
@@ -323,11 +323,11 @@ async def name_a_layer_of_another_version(store: Store) -> None:
 
 async def leave_an_orphan(store: Store) -> None:
     layer = str(ObjectId.from_datetime(LONG_AGO))
-    await store.layers.create(layer)
+    await store.layer_writer.create(layer)
 
 
 async def leave_an_orphan_with_a_name_of_its_own(store: Store) -> None:
-    await store.layers.create("mine")
+    await store.layer_writer.create("mine")
 
 
 async def make_old(store: Store, batch: Batch, **fields: object) -> None:
@@ -336,8 +336,8 @@ async def make_old(store: Store, batch: Batch, **fields: object) -> None:
     document = await store.db["batches"].find_one_and_delete({"_id": batch.id})
     assert document is not None
     await store.db["batches"].insert_one({**document, "_id": layer, **fields})
-    await store.layers.drop(batch.id)
-    await store.layers.create(layer)
+    await store.layer_writer.drop(batch.id)
+    await store.layer_writer.create(layer)
 
 
 async def leave_what_a_failed_batch_wrote(store: Store) -> None:
