@@ -313,9 +313,9 @@ class LatestHeld(Refused):
 
     code = "BATCH_HELD"
 
-    def __init__(self, batch: str, why: str) -> None:
+    def __init__(self, batch: str, reason: str) -> None:
         super().__init__(
-            f"Batch {batch}, the newest held by the pin, cannot be published on the current version: {why} "
+            f"Batch {batch}, the newest held by the pin, cannot be published on the current version: {reason} "
             "Nothing was changed. Reject it, or unpin without publishLatest and approve it."
         )
 

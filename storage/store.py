@@ -17,7 +17,7 @@ from storage.catalog.price_lists import PriceListRepository
 from storage.catalog.processes import ProcessRepository
 from storage.catalog.rollback import PointerMoves
 from storage.catalog.snapshots import SnapshotRepository
-from storage.integrity.check import Check, Checked
+from storage.integrity.check import Check, CheckProgress
 from storage.layers.diff import VersionDiffer
 from storage.layers.history import PriceHistory
 from storage.layers.reader import LayerReader
@@ -27,7 +27,7 @@ from storage.layers.writer import LayerWriter
 from storage.maintenance.compaction import Compactor
 from storage.maintenance.expiration import GRACE_SECONDS, RESTORE_SECONDS, SnapshotExpirer
 from storage.maintenance.garbage_collection import GarbageCollector
-from storage.maintenance.orphans import Orphans
+from storage.maintenance.orphans import OrphanRepository
 from storage.maintenance.worker import Worker
 from storage.mongodb.connection import Client, connect, database, prepare
 from storage.mongodb.locks import Locks
@@ -67,7 +67,7 @@ class Store:
         self.query_reader = SecondaryLayerReader(self.db, clock) if clock else self.layer_reader
         self.scanner = LayerScanner(self.db, max_scan)
         self.differ = VersionDiffer(self.layer_reader)
-        self.histories = PriceHistory(self.snapshots, self.layer_reader)
+        self.price_history = PriceHistory(self.snapshots, self.layer_reader)
         self.events = EventRepository(self.db)
         self.locks = Locks(self.db)
         self.processes = ProcessRepository(self.db)
@@ -89,7 +89,7 @@ class Store:
         self.submitter = BatchSubmitter(self.price_lists, self.batches, self.layer_writer, self.lifecycle)
         self.multipart = MultipartBatches(self.price_lists, self.batches, self.parts, self.layer_writer, self.lifecycle)
         self.compactor = Compactor(self.price_lists, self.snapshots, self.layer_writer, self.layer_reader, self.locks)
-        self.orphans = Orphans(self.db)
+        self.orphans = OrphanRepository(self.db)
         self.garbage_collector = GarbageCollector(
             self.batches, self.parts, self.layer_writer, self.snapshots, self.orphans, self.lifecycle, self.metrics
         )
@@ -148,7 +148,7 @@ class Store:
         finally:
             await store.close()
 
-    def integrity_check(self, on_progress: Callable[[Checked], None] = lambda _: None) -> Check:
+    def integrity_check(self, on_progress: Callable[[CheckProgress], None] = lambda _: None) -> Check:
         """Return a check of the database that reports its progress."""
         return Check(
             self.db,

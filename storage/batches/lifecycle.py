@@ -245,7 +245,7 @@ class BatchLifecycle:
 
     async def abort(self, batch: Batch, refusal: Refusal, *, by: str) -> Batch:
         """Abort an open batch whose lease this process holds, and drop its rows. Returns the batch as it is then."""
-        await self._layer_writer.shut(batch.layer)
+        await self._layer_writer.create_frozen(batch.layer)
         return await self._discard(await self._end(batch, BatchState.ABORTED, refusal, by))
 
     async def _end(self, batch: Batch, state: BatchState, refusal: Refusal, by: str, **batch_fields: object) -> Batch:

@@ -34,7 +34,7 @@ from storage.errors import (
 from storage.files.errors import FileRefused
 from storage.files.row_source import RowSource
 from storage.files.tombstones import with_tombstones
-from storage.layers.writer import MAX_ERRORS, PART_BITS, Filled, LayerWriter
+from storage.layers.writer import MAX_ITEM_ERRORS, PART_BITS, FillResult, LayerWriter
 from storage.prices.checksum import Checksum
 from storage.prices.row_decoder import ItemError
 
@@ -96,7 +96,7 @@ class MultipartBatches:
         return await self._store(batch, sequence, source, removals)
 
     async def _store(self, batch: Batch, sequence: int, source: RowSource, removals: Sequence[str]) -> Part:
-        first, filled = sequence << PART_BITS, Filled()
+        first, filled = sequence << PART_BITS, FillResult()
         try:
             comparison = await self._lifecycle.comparison(await self._price_lists.get(batch.price_list))
             rows = with_tombstones(source.slices(first), removals, first)
@@ -105,7 +105,7 @@ class MultipartBatches:
         except LayerSealed as sealed:
             raise BatchNotOpen(batch.id, (await self._batches.get(batch.id)).state) from sealed
         except FileRefused:
-            await self._take_back(batch, sequence)
+            await self._discard_part(batch, sequence)
             raise
         if not filled.received:
             await self._parts.forget(batch.id, sequence)
@@ -122,11 +122,11 @@ class MultipartBatches:
         errors = tuple(filled.errors)
         return Part(sequence, fingerprint, True, prices, filled.stored, errors, filled.error_count, changes)
 
-    async def _take_back(self, batch: Batch, sequence: int) -> None:
+    async def _discard_part(self, batch: Batch, sequence: int) -> None:
         """Delete the rows of a part, so that a corrected file can be sent for it; unless another attempt stored it."""
         known = await self._parts.find(batch.id, sequence)
         if known and not known.stored:
-            await self._layer_writer.take_back(batch.layer, sequence << PART_BITS)
+            await self._layer_writer.delete_part(batch.layer, sequence << PART_BITS)
             await self._parts.forget(batch.id, sequence)
 
     async def commit(self, batch_id: str, parts: int, size: int) -> tuple[Batch, bool]:
@@ -141,7 +141,7 @@ class MultipartBatches:
             raise BatchNotOpen(batch.id, batch.state)
         if batch.state is not BatchState.OPEN:
             return batch, False
-        stored = await self._parts.of(batch.id)
+        stored = await self._parts.by_batch(batch.id)
         _check_parts(stored, parts, size)
         leased = await self._batches.lease(batch.id)
         if leased is None:
@@ -214,9 +214,9 @@ def _all_errors(stored: Sequence[Part]) -> list[ItemError]:
     for part in stored:
         errors += [replace(error, index=first + error.index) for error in part.errors]
         first += part.checksum.count + part.error_count
-        if len(errors) >= MAX_ERRORS:
+        if len(errors) >= MAX_ITEM_ERRORS:
             break
-    return errors[:MAX_ERRORS]
+    return errors[:MAX_ITEM_ERRORS]
 
 
 def _fingerprint(source: RowSource, removals: Sequence[str]) -> str | None:

@@ -7,7 +7,7 @@ from pymongo import ReturnDocument
 from pymongo.errors import DuplicateKeyError
 
 from storage.batches.changes import Changes
-from storage.layers.writer import Filled
+from storage.layers.writer import FillResult
 from storage.mongodb.connection import FORMAT, Database, Document, check_format
 from storage.mongodb.documents import to_builtins
 from storage.prices.checksum import Checksum
@@ -58,7 +58,7 @@ class PartRepository:
         await self._collection.delete_one({"_id": _id(batch, sequence), "stored": False})
 
     async def complete(
-        self, batch: str, sequence: int, fingerprint: str, filled: Filled, prices: int, changes: Changes
+        self, batch: str, sequence: int, fingerprint: str, filled: FillResult, prices: int, changes: Changes
     ) -> bool:
         """Record that all rows of a part are stored; return False if another attempt was first."""
         result = await self._collection.find_one_and_update(
@@ -79,7 +79,7 @@ class PartRepository:
         )
         return result is not None
 
-    async def of(self, batch: str) -> list[Part]:
+    async def by_batch(self, batch: str) -> list[Part]:
         """Return the parts of a batch, in the order of their sequences."""
         cursor = self._collection.find(_range(batch)).sort("_id", 1)
         return [_from_document(document) async for document in cursor]

@@ -16,7 +16,7 @@ from storage.errors import EmptyBatch, IdempotencyKeyReused, InvalidArgument, Le
 from storage.files.errors import FileRefused
 from storage.files.row_source import RowSource
 from storage.files.tombstones import with_tombstones
-from storage.layers.writer import Filled, LayerWriter
+from storage.layers.writer import FillResult, LayerWriter
 
 MAX_KEY_LENGTH = 255
 """Characters of an idempotency key or a label."""
@@ -84,7 +84,7 @@ class BatchSubmitter:
         price_list: PriceList | None,
     ) -> Batch:
         """Fill, seal and publish a batch. `price_list` has the pointer as it was when the batch was admitted."""
-        filled = Filled()
+        filled = FillResult()
         async with keep_lease(self._batches, batch, filled):
             if batch.state is BatchState.OPEN:
                 await self._layer_writer.create(batch.layer)

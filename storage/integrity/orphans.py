@@ -12,7 +12,7 @@ from storage.integrity.findings import Finding, FindingCode
 from storage.integrity.unreadable import try_read
 from storage.layers.writer import LayerWriter
 from storage.maintenance.garbage_collection import ORPHAN_SECONDS
-from storage.maintenance.orphans import Orphans
+from storage.maintenance.orphans import OrphanRepository
 
 _ACTIVE = frozenset({BatchState.OPEN, BatchState.SEALING, BatchState.HELD})
 
@@ -21,7 +21,11 @@ class OrphanCheck:
     """Checks whether layers are orphans."""
 
     def __init__(
-        self, snapshots: SnapshotRepository, batches: BatchRepository, layer_writer: LayerWriter, orphans: Orphans
+        self,
+        snapshots: SnapshotRepository,
+        batches: BatchRepository,
+        layer_writer: LayerWriter,
+        orphans: OrphanRepository,
     ) -> None:
         self._orphans = orphans
         self._snapshots = snapshots

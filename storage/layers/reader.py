@@ -76,10 +76,10 @@ class LayerReader:
         With `backward` they are the last ones of that range, still in ascending order.
         """
         page: list[Price] = []
-        span = within.between(after, before)
+        sku_range = within.between(after, before)
         size = limit if len(layers) == 1 else max(limit, MIN_PAGE_READ)
         while True:
-            runs = await asyncio.gather(*(self._run_of(layer, size, span, backward) for layer in layers))
+            runs = await asyncio.gather(*(self._run_of(layer, size, sku_range, backward) for layer in layers))
             # Beyond the nearest end of a truncated run, its layer may have more rows.
             ends = [run[-1]["_id"] for run in runs if len(run) == size]
             horizon = (max(ends) if backward else min(ends)) if ends else None
@@ -94,11 +94,11 @@ class LayerReader:
             if horizon is None or len(page) >= limit:
                 page = page[:limit]
                 return page[::-1] if backward else page
-            span = span.below(horizon) if backward else span.above(horizon)
+            sku_range = sku_range.below(horizon) if backward else sku_range.above(horizon)
 
-    async def _run_of(self, layer: str, size: int, span: SkuRange, backward: bool) -> list[Document]:
+    async def _run_of(self, layer: str, size: int, sku_range: SkuRange, backward: bool) -> list[Document]:
         async def find(db: Database, session: Session) -> list[Document]:
-            cursor = db[collection_of(layer)].find(span.query, session=session)
+            cursor = db[collection_of(layer)].find(sku_range.query, session=session)
             return await cursor.sort("_id", -1 if backward else 1).limit(size).batch_size(size + 1).to_list()
 
         return await self._read(find)

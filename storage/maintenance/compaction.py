@@ -75,7 +75,7 @@ class Compactor:
         """Fold a run of layers into one. The tombstones are dropped if `whole`, for there is no older layer."""
         target = str(ObjectId())
         await self._layer_writer.create(target)
-        await self._layer_writer.fold([layer.id for layer in reversed(run)], target, drop_removals=whole)
+        await self._layer_writer.fold([layer.id for layer in reversed(run)], target, drop_tombstones=whole)
         await self._layer_writer.freeze(target)
         folded, expected = await self._checksum_of(target), await self._expected_checksum(run, whole=whole)
         if folded != expected:

@@ -12,7 +12,7 @@ from storage.batches.states import DISCARDED_STATES
 from storage.catalog.snapshots import SnapshotRepository
 from storage.errors import Broken, Refused
 from storage.layers.writer import LayerWriter
-from storage.maintenance.orphans import Orphans
+from storage.maintenance.orphans import OrphanRepository
 
 log = logging.getLogger("pricebook.garbage_collection")
 
@@ -39,7 +39,7 @@ class GarbageCollector:
         parts: PartRepository,
         layer_writer: LayerWriter,
         snapshots: SnapshotRepository,
-        orphans: Orphans,
+        orphans: OrphanRepository,
         lifecycle: BatchLifecycle,
         metrics: StorageMetrics,
         orphan_seconds: float = ORPHAN_SECONDS,

@@ -106,7 +106,7 @@ def decode_slice(rows: Sequence[msgspec.Raw], first: int) -> Slice:
     result = Slice()
     for index, row in enumerate(decoded, first):
         try:
-            result.documents.append(to_document(row if isinstance(row, Row) else decode_row(row), index))
+            result.documents.append(encode_row(row if isinstance(row, Row) else decode_row(row), index))
         except RowRefused as refused:
             sku = row.sku if isinstance(row, Row) else sent_sku(row)
             result.errors.append(refused.to_item_error(index, sku))
@@ -117,7 +117,7 @@ _decode_rows = msgspec.json.Decoder(list[Row]).decode
 _decode_one = msgspec.json.Decoder(Row).decode
 
 
-def to_document(row: Row, position: int) -> bytes:
+def encode_row(row: Row, position: int) -> bytes:
     """Validate a row and return its document. Raises `RowRefused`."""
     sku = check_sku(row.sku)
     amount = row.amount

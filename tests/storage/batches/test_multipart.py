@@ -288,7 +288,7 @@ async def test_a_failed_batch_leaves_no_parts(store: Store) -> None:
     batch = await opened(store)
     await append(store, batch, 0, [row("a", "-1")])
     assert (await commit(store, batch, 1, 1)).state is BatchState.FAILED
-    assert await store.parts.of(batch.id) == []
+    assert await store.parts.by_batch(batch.id) == []
     assert await layers(store) == set()
 
 
@@ -319,7 +319,7 @@ async def test_an_abort_that_comes_too_late_drops_nothing(store: Store, outcome:
     with patch.object(store.lifecycle, "_end", settled_by_another), pytest.raises(BatchNotOpen):
         await store.multipart.abort(batch.id, by="integrator", reason=None)
     assert await layers(store) == {batch.layer}
-    assert len(await store.parts.of(batch.id)) == 1
+    assert len(await store.parts.by_batch(batch.id)) == 1
 
 
 async def test_a_file_that_is_refused_halfway_leaves_no_rows_and_can_be_sent_corrected(store: Store) -> None:
@@ -327,13 +327,13 @@ async def test_a_file_that_is_refused_halfway_leaves_no_rows_and_can_be_sent_cor
     batch = await opened(store)
     await append(store, batch, 0)
     lines = [line(f"a{number:05}") for number in range(20_000)]
-    take_back, stored = store.layer_writer.take_back, list[int]()
+    delete_part, stored = store.layer_writer.delete_part, list[int]()
 
     async def counted(*given: Any) -> None:
         stored.append((await read_back(store, batch.layer)).count)
-        await take_back(*given)
+        await delete_part(*given)
 
-    with patch.object(store.layer_writer, "take_back", counted), pytest.raises(FileRefused):
+    with patch.object(store.layer_writer, "delete_part", counted), pytest.raises(FileRefused):
         await store.multipart.append(batch.id, 1, file("part.ndjson.gz", gzip.compress(b"".join(lines))[:-1]), ())
     assert stored[0] > 1000
     assert (await read_back(store, batch.layer)).count == 10

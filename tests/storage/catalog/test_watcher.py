@@ -218,9 +218,9 @@ class RecordingPointerCache(PointerCache):
         self.recorder = PointerRecorder()
         super().__init__(store)
 
-    def observe(self, head: PriceList) -> None:
-        super().observe(head)
-        self.recorder(head)
+    def observe(self, pointer: PriceList) -> None:
+        super().observe(pointer)
+        self.recorder(pointer)
 
 
 async def test_all_processes_see_a_rollback_at_once(store: Store, other_store: Store) -> None:

@@ -14,10 +14,10 @@ from pymongo.errors import AutoReconnect
 
 from storage import Batch, BatchMode, BatchState, PriceListNotFound, PublishPolicy, Store
 from storage.catalog.snapshots import SnapshotRepository
-from storage.integrity.check import Checked
+from storage.integrity.check import CheckProgress
 from storage.integrity.findings import Finding, FindingCode
 from storage.layers.writer import LayerWriter
-from storage.maintenance.orphans import Orphans
+from storage.maintenance.orphans import OrphanRepository
 from storage.mongodb.connection import FORMAT
 from storage.prices.checksum import Checksum, checksum
 from tests.storage import factories
@@ -98,14 +98,14 @@ async def test_the_database_is_sound_after_any_history(store: Store, acts: list[
 
 async def test_a_layer_that_versions_share_is_read_once(store: Store) -> None:
     await layered(store, merges=4)
-    progress = Checked()
+    progress = CheckProgress()
 
-    def note(checked: Checked) -> None:
+    def note(checked: CheckProgress) -> None:
         nonlocal progress
         progress = checked
 
     assert [finding async for finding in store.integrity_check(note).run()] == []
-    assert progress == Checked(lists=1, of_lists=1, versions=5, of_versions=5, rows=10 + 4 * 3)
+    assert progress == CheckProgress(lists=1, total_lists=1, versions=5, total_versions=5, rows=10 + 4 * 3)
 
 
 async def test_a_version_that_can_be_restored_is_sound(store: Store) -> None:
@@ -138,7 +138,7 @@ async def test_a_recorded_orphan_is_not_reported_before_it_is_due(store: Store) 
     await leave_what_a_failed_batch_wrote(store)
     [finding] = await check(store)
     assert (finding.code, finding.layer is not None) == (FindingCode.LAYER_ORPHANED, True)
-    await Orphans(store.db).note([finding.layer or ""])
+    await OrphanRepository(store.db).note([finding.layer or ""])
     assert await check(store) == []
 
 

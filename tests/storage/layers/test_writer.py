@@ -13,7 +13,7 @@ from pymongo.errors import BulkWriteError, OperationFailure, PyMongoError
 from storage import Store, Unavailable
 from storage.batches.comparison import Comparison
 from storage.errors import LeaseLost
-from storage.layers.writer import Filled
+from storage.layers.writer import FillResult
 from storage.mongodb.connection import Collection, Document
 from storage.prices.checksum import Checksum, checksum
 from storage.prices.row_decoder import Slice, decode_slice
@@ -23,7 +23,7 @@ LAYER = "one"
 DOCUMENT_VALIDATION_FAILED = 121
 
 
-async def fill(store: Store, batch: Sequence[Row], slice_rows: int = 1000) -> Filled:
+async def fill(store: Store, batch: Sequence[Row], slice_rows: int = 1000) -> FillResult:
     """Insert rows in slices into the existing layer."""
     items = [msgspec.Raw(msgspec.json.encode(each)) for each in batch]
 
@@ -31,7 +31,7 @@ async def fill(store: Store, batch: Sequence[Row], slice_rows: int = 1000) -> Fi
         for first in range(0, len(items), slice_rows):
             yield decode_slice(items[first : first + slice_rows], first)
 
-    filled = Filled()
+    filled = FillResult()
     await store.layer_writer.fill(LAYER, slices(), filled, Comparison(store.layer_reader, None).add)
     return filled
 
