@@ -27,6 +27,7 @@ PricebookError
 │   ├── NotPinned
 │   ├── NotRetired
 │   ├── LatestHeld
+│   ├── ApiKeyNotFound           see `storage.catalog.api_keys`
 │   └── FileRefused              files of prices: see `storage.files.errors`
 └── Broken                       a fault of the data or the deployment
     ├── Corrupt

@@ -17,7 +17,7 @@ from storage.catalog.price_lists import PriceListRepository
 from storage.catalog.processes import ProcessRepository
 from storage.catalog.rollback import PointerMoves
 from storage.catalog.snapshots import SnapshotRepository
-from storage.integrity.check import Check, CheckProgress
+from storage.integrity.check import CheckProgress, IntegrityCheck
 from storage.layers.diff import VersionDiffer
 from storage.layers.history import PriceHistory
 from storage.layers.reader import LayerReader
@@ -148,9 +148,9 @@ class Store:
         finally:
             await store.close()
 
-    def integrity_check(self, on_progress: Callable[[CheckProgress], None] = lambda _: None) -> Check:
+    def integrity_check(self, on_progress: Callable[[CheckProgress], None] = lambda _: None) -> IntegrityCheck:
         """Return a check of the database that reports its progress."""
-        return Check(
+        return IntegrityCheck(
             self.db,
             self.price_lists,
             self.snapshots,

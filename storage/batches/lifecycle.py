@@ -5,7 +5,7 @@ readers see all of it or nothing, and any process can repeat a step that another
 
 The transaction reads the pointer and decides. The pointer is read earlier only where a base for a comparison is needed:
 
-- before rows arrive (`comparison`): the caller has read the pointer to admit the batch, and hands it in;
+- before rows arrive (`begin_comparison`): the caller has read the pointer to admit the batch, and hands it in;
 - before the seal (`_seal`), if the parts of a batch were compared with different versions.
 
 A base may be outdated when the transaction starts. The transaction then raises `BaseMoved` with the version that is
@@ -66,7 +66,7 @@ class BatchLifecycle:
         self._transitions = transitions
         self._metrics = metrics
 
-    async def comparison(self, price_list: PriceList) -> Comparison:
+    async def begin_comparison(self, price_list: PriceList) -> Comparison:
         """Return a comparison of arriving rows with the current version of a list."""
         return Comparison(self._layer_reader, await self._current_snapshot(price_list))
 
@@ -90,7 +90,7 @@ class BatchLifecycle:
         """Prove that the layer of a batch holds what was received. Compares its rows, if they were not yet."""
         comparison = None
         if batch.changes is None:
-            comparison = await self.comparison(await self._price_lists.get(batch.price_list))
+            comparison = await self.begin_comparison(await self._price_lists.get(batch.price_list))
         stored = await read_back(self._layer_reader, batch.layer, comparison)
         if (stored.count, stored.hex) != (batch.rows, batch.checksum):
             message = f"{batch.rows} rows were received, but {stored.count} rows with another checksum were read back."

@@ -83,7 +83,7 @@ class MultipartBatches:
         if removals and batch.mode is BatchMode.REPLACE:
             raise RemoveInReplace
         if not 0 <= sequence < MAX_PARTS:
-            raise InvalidArgument(f"A sequence is 0 to {MAX_PARTS - 1}.", path=("input", "sequence"))
+            raise InvalidArgument(f"The sequence of a part must be 0 to {MAX_PARTS - 1}.", path=("input", "sequence"))
         if source.expected == 0 and not removals:
             raise EmptyBatch
         await self._batches.touch(batch.id)
@@ -98,7 +98,7 @@ class MultipartBatches:
     async def _store(self, batch: Batch, sequence: int, source: RowSource, removals: Sequence[str]) -> Part:
         first, filled = sequence << PART_BITS, FillResult()
         try:
-            comparison = await self._lifecycle.comparison(await self._price_lists.get(batch.price_list))
+            comparison = await self._lifecycle.begin_comparison(await self._price_lists.get(batch.price_list))
             rows = with_tombstones(source.slices(first), removals, first)
             async with keep_open(self._batches, batch):
                 await self._layer_writer.fill(batch.layer, rows, filled, comparison.add)

@@ -80,12 +80,12 @@ class PartRepository:
         return result is not None
 
     async def by_batch(self, batch: str) -> list[Part]:
-        """Return the parts of a batch, in the order of their sequences."""
+        """Return the parts of a batch, in the order of their numbers."""
         cursor = self._collection.find(_range(batch)).sort("_id", 1)
         return [_from_document(document) async for document in cursor]
 
     async def stored_sequences(self, batches: Sequence[str]) -> list[list[int]]:
-        """Return the sequences of the stored parts of each batch, in the order of the batches."""
+        """Return the numbers of the stored parts of each batch, in the order of the batches."""
         query = {"$or": [_range(batch) for batch in batches], "stored": True}
         stored: dict[str, list[int]] = {batch: [] for batch in batches}
         async for document in self._collection.find(query, {"_id": 1}).sort("_id", 1):

@@ -89,7 +89,7 @@ class BatchSubmitter:
             if batch.state is BatchState.OPEN:
                 await self._layer_writer.create(batch.layer)
                 price_list = price_list or await self._price_lists.get(batch.price_list)
-                comparison = await self._lifecycle.comparison(price_list)
+                comparison = await self._lifecycle.begin_comparison(price_list)
                 rows = with_tombstones(source.slices(), removals)
                 try:
                     await self._layer_writer.fill(batch.layer, rows, filled, comparison.add)

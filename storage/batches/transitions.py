@@ -173,7 +173,7 @@ class BatchTransitions:
     async def reject_held(
         self, batch: Batch, price_list: PriceList, refusal: Refusal, session: AsyncClientSession, *, by: str
     ) -> Transition:
-        """Reject a held batch, and retire its version."""
+        """Reject a held batch, and withdraw its version."""
         snapshot = await self._held_snapshot(batch, price_list, session)
         await self._snapshots.withdraw(price_list.name, snapshot.version, session)
         return await self.end(batch, price_list, BatchState.REJECTED, refusal, session, by=by)

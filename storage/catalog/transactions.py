@@ -1,4 +1,4 @@
-"""Parts of every pointer transaction: its event and its reason."""
+"""The event and the reason of a pointer transaction."""
 
 import datetime
 

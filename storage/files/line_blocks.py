@@ -6,7 +6,10 @@ from dataclasses import dataclass
 from storage.files.errors import LineTooLong
 
 MIN_BLOCK_BYTES = 256 * 1024
+"""Minimum of a block, except the last of a file."""
+
 MAX_LINE_BYTES = 1024 * 1024
+"""Limit of a line, and of a CSV record with line breaks."""
 
 NOT_UTF8 = "The row is not UTF-8. Save the file as UTF-8."
 """The message for a row with invalid bytes."""

@@ -34,7 +34,7 @@ class CheckProgress:
     rows: int = 0
 
 
-class Check:
+class IntegrityCheck:
     """A check of a database. `on_progress` is called whenever it has advanced."""
 
     def __init__(

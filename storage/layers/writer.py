@@ -1,7 +1,7 @@
 """Writes layers: immutable collections that exactly one batch wrote, with one document per price.
 
 The life of a layer: `create`, any number of `fill` (sending a slice again changes nothing), `freeze`. From then on it
-is only read (`storage.layers.reader`), until retention drops it.
+is only read (`storage.layers.reader`), until garbage collection drops it.
 """
 
 import asyncio

@@ -42,7 +42,6 @@ class GarbageCollector:
         orphans: OrphanRepository,
         lifecycle: BatchLifecycle,
         metrics: StorageMetrics,
-        orphan_seconds: float = ORPHAN_SECONDS,
     ) -> None:
         self._batches = batches
         self._parts = parts
@@ -51,7 +50,7 @@ class GarbageCollector:
         self._orphans = orphans
         self._lifecycle = lifecycle
         self._metrics = metrics
-        self._orphan_seconds = orphan_seconds
+        self._orphan_seconds = ORPHAN_SECONDS
 
     async def collect(self) -> None:
         """Abort idle batches, drop unreferenced layers, and free old idempotency keys."""

@@ -20,6 +20,7 @@ MAX_ATTRIBUTES_BYTES = 16 * 1024
 """Limit of the attributes of a price, as JSON."""
 
 MAX_ATTRIBUTES_DEPTH = 8
+"""Limit of the levels of nested attributes."""
 
 MAX_AMOUNT_DIGITS = 34
 """The precision of an IEEE 754 decimal128."""
@@ -28,6 +29,7 @@ MAX_QUANTITY = 2**31 - 1
 """The largest GraphQL Int."""
 
 MAX_TIERS = 100
+"""Limit of the tiers of a price."""
 
 SLICE_ROWS = 250
 """Number of rows decoded at once. Decoding a slice blocks the event loop for about two milliseconds."""

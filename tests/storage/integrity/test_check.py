@@ -135,7 +135,7 @@ async def test_an_old_layer_that_a_version_names_is_no_orphan(store: Store) -> N
 
 async def test_a_recorded_orphan_is_not_reported_before_it_is_due(store: Store) -> None:
     await create(store)
-    await leave_what_a_failed_batch_wrote(store)
+    await leave_the_layer_of_a_failed_batch(store)
     [finding] = await check(store)
     assert (finding.code, finding.layer is not None) == (FindingCode.LAYER_ORPHANED, True)
     await OrphanRepository(store.db).note([finding.layer or ""])
@@ -277,8 +277,8 @@ async def seal_a_layer_with_a_warning_only(store: Store) -> None:
 
 def in_manifest(version: int, /, **fields: object) -> Break:
     async def change(store: Store) -> None:
-        at = {"_id": {"list": "retail", "version": version}}
-        assert (await store.db["snapshots"].update_one(at, {"$set": fields})).modified_count
+        query = {"_id": {"list": "retail", "version": version}}
+        assert (await store.db["snapshots"].update_one(query, {"$set": fields})).modified_count
 
     return change
 
@@ -292,25 +292,25 @@ def in_pointer(**fields: object) -> Break:
 
 def in_batch(version: int, /, **fields: object) -> Break:
     async def change(store: Store) -> None:
-        at = {"list": "retail", "version": version}
-        assert (await store.db["batches"].update_one(at, {"$set": fields})).modified_count
+        query = {"list": "retail", "version": version}
+        assert (await store.db["batches"].update_one(query, {"$set": fields})).modified_count
 
     return change
 
 
-def gone(collection: str, at: dict[str, object]) -> Break:
+def without(collection: str, query: dict[str, object]) -> Break:
     async def delete(store: Store) -> None:
-        assert (await store.db[collection].delete_one(at)).deleted_count
+        assert (await store.db[collection].delete_one(query)).deleted_count
 
     return delete
 
 
-async def point_to_what_waits(store: Store) -> None:
+async def point_to_a_held_version(store: Store) -> None:
     batch = await submit(store, rows(4), publish=PublishPolicy.ON_APPROVAL)
     await in_pointer(version=batch.version)(store)
 
 
-async def point_to_what_was_rejected(store: Store) -> None:
+async def point_to_a_rejected_version(store: Store) -> None:
     batch = await submit(store, rows(4), publish=PublishPolicy.ON_APPROVAL)
     await store.lifecycle.reject(batch.id, by="ops", reason="x")
     await in_pointer(version=batch.version)(store)
@@ -326,7 +326,7 @@ async def leave_an_orphan(store: Store) -> None:
     await store.layer_writer.create(layer)
 
 
-async def leave_an_orphan_with_a_name_of_its_own(store: Store) -> None:
+async def leave_an_orphan_with_a_foreign_name(store: Store) -> None:
     await store.layer_writer.create("mine")
 
 
@@ -340,7 +340,7 @@ async def make_old(store: Store, batch: Batch, **fields: object) -> None:
     await store.layer_writer.create(layer)
 
 
-async def leave_what_a_failed_batch_wrote(store: Store) -> None:
+async def leave_the_layer_of_a_failed_batch(store: Store) -> None:
     await make_old(store, await factories.failed(store), finishedAt=LONG_AGO)
 
 
@@ -368,7 +368,7 @@ BREAKS: list[tuple[Break, FindingCode, int | None]] = [
     (in_batch(2, state="SEALING"), F.VERSION_UNSEALED, 2),
     (in_batch(4, state="SEALING"), F.POINTER_TO_UNSEALED, 4),
     (in_batch(4, format=FORMAT + 1), F.FORMAT_UNKNOWN, None),
-    (gone("snapshots", {"_id.version": 4}), F.POINTER_TO_MISSING, 4),
+    (without("snapshots", {"_id.version": 4}), F.POINTER_TO_MISSING, 4),
     (in_pointer(version=9), F.POINTER_TO_MISSING, 9),
     (in_pointer(version=2), F.POINTER_UNEXPLAINED, 2),
     (in_pointer(lastVersion=3), F.POINTER_BEHIND, None),
@@ -376,21 +376,21 @@ BREAKS: list[tuple[Break, FindingCode, int | None]] = [
     (in_pointer(revision=7), F.EVENTS_MISSING, None),
     (in_pointer(format=FORMAT + 1), F.FORMAT_UNKNOWN, None),
     (in_pointer(pin={"version": 1, "reason": "x", "by": "x", "at": LONG_AGO}), F.PIN_ELSEWHERE, 4),
-    (point_to_what_waits, F.POINTER_TO_UNPUBLISHED, 5),
-    (point_to_what_was_rejected, F.POINTER_TO_RETIRED, 5),
-    (gone("price_lists", {"_id": "retail"}), F.LIST_MISSING, None),
-    (gone("events", {"revision": 3}), F.EVENTS_MISSING, None),
+    (point_to_a_held_version, F.POINTER_TO_UNPUBLISHED, 5),
+    (point_to_a_rejected_version, F.POINTER_TO_RETIRED, 5),
+    (without("price_lists", {"_id": "retail"}), F.LIST_MISSING, None),
+    (without("events", {"revision": 3}), F.EVENTS_MISSING, None),
     (leave_an_orphan, F.LAYER_ORPHANED, None),
-    (leave_an_orphan_with_a_name_of_its_own, F.LAYER_ORPHANED, None),
-    (leave_what_a_failed_batch_wrote, F.LAYER_ORPHANED, None),
+    (leave_an_orphan_with_a_foreign_name, F.LAYER_ORPHANED, None),
+    (leave_the_layer_of_a_failed_batch, F.LAYER_ORPHANED, None),
 ]
 
 
-@pytest.mark.parametrize(("do", "code", "version"), BREAKS, ids=[f"{each[1]}-{n}" for n, each in enumerate(BREAKS)])
+@pytest.mark.parametrize(("act", "code", "version"), BREAKS, ids=[f"{each[1]}-{n}" for n, each in enumerate(BREAKS)])
 async def test_an_inconsistency_is_reported_and_nothing_else(
-    store: Store, do: Break, code: FindingCode, version: int | None
+    store: Store, act: Break, code: FindingCode, version: int | None
 ) -> None:
     await layered(store)
     assert await check(store) == []
-    await do(store)
+    await act(store)
     assert await codes(store) == [(code, version)]
