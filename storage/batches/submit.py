@@ -128,8 +128,8 @@ def check_order(order: BatchOrder) -> None:
 
 def order_fingerprint(order: BatchOrder, *values: object) -> str:
     """Return the digest of an order and of further values of its request."""
-    head = (order.price_list, order.mode, order.publish, order.expected_version, order.label, order.chunked)
-    return blake2b(msgspec.json.encode((*head, *values)), digest_size=16).hexdigest()
+    fields = (order.price_list, order.mode, order.publish, order.expected_version, order.label, order.chunked)
+    return blake2b(msgspec.json.encode((*fields, *values)), digest_size=16).hexdigest()
 
 
 def _fingerprint(order: BatchOrder, source: RowSource, removals: Sequence[str]) -> str | None:

@@ -167,10 +167,10 @@ class EmbeddedReplicaSet:
             raise EmbeddedReplicaSetError(mongod.describe_exit())
         return mongod.exit_code is None
 
-    def _wait_until(self, probe: Callable[[], T | None], what: str) -> T:
+    def _wait_until(self, probe: Callable[[], T | None], goal: str) -> T:
         if not (result := wait_for(probe, _START_TIMEOUT_SECONDS)):
             raise EmbeddedReplicaSetError(
-                f"The replica set could not {what} within {_START_TIMEOUT_SECONDS:.0f} s. "
+                f"The replica set could not {goal} within {_START_TIMEOUT_SECONDS:.0f} s. "
                 f"See the logs in {self._data_dir}."
             )
         return result

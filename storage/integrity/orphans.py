@@ -56,9 +56,9 @@ def _created_at(layer: str) -> datetime.datetime | None:
         return None
 
 
-def _is_recent(at: datetime.datetime | None, seconds: float | None = None) -> bool:
+def _is_recent(time: datetime.datetime | None, seconds: float | None = None) -> bool:
     limit = ORPHAN_SECONDS if seconds is None else seconds
-    return at is not None and (datetime.datetime.now(datetime.UTC) - at).total_seconds() < limit
+    return time is not None and (datetime.datetime.now(datetime.UTC) - time).total_seconds() < limit
 
 
 def _origin(batch: Batch | None) -> str:

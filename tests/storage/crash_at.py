@@ -79,8 +79,8 @@ async def in_parts(store: Store, key: str, *, is_aborted: bool = False) -> Batch
             await store.multipart.append(batch.id, sequence, await source(prices), ())
     if is_aborted:
         return await store.multipart.abort(batch.id, by="integrator", reason=None)
-    batch, mine = await store.multipart.commit(batch.id, 2, len(BATCHES["good"]))
-    return await store.worker.finish(batch) if mine else batch
+    batch, must_finish = await store.multipart.commit(batch.id, 2, len(BATCHES["good"]))
+    return await store.worker.finish(batch) if must_finish else batch
 
 
 if __name__ == "__main__":

@@ -40,13 +40,13 @@ def part(sequence: int) -> list[Row]:
 async def append(
     store: Store, batch: Batch, sequence: int, rows: list[Row] | None = None, remove: tuple[str, ...] = ()
 ) -> Part:
-    given = part(sequence) if rows is None else rows
-    return await store.multipart.append(batch.id, sequence, await source(given), remove)
+    sent = part(sequence) if rows is None else rows
+    return await store.multipart.append(batch.id, sequence, await source(sent), remove)
 
 
 async def commit(store: Store, batch: Batch, parts: int, size: int) -> Batch:
-    committed, mine = await store.multipart.commit(batch.id, parts, size)
-    return await store.worker.finish(committed) if mine else committed
+    committed, must_finish = await store.multipart.commit(batch.id, parts, size)
+    return await store.worker.finish(committed) if must_finish else committed
 
 
 async def test_parts_are_sent_in_any_order_in_parallel_through_any_process_and_repeated(
@@ -213,10 +213,10 @@ async def test_of_two_concurrent_parts_with_one_number_and_other_rows_one_is_ref
     complete = store.parts.complete
     first_is_stored = asyncio.Event()
 
-    async def second_waits(*given: Any) -> bool:
-        if given[3].stored.count == 2:
+    async def second_waits(*arguments: Any) -> bool:
+        if arguments[3].stored.count == 2:
             await first_is_stored.wait()
-        result = await complete(*given)
+        result = await complete(*arguments)
         first_is_stored.set()
         return result
 
@@ -298,13 +298,13 @@ async def test_a_commit_that_loses_its_lease_returns_the_batch_as_it_is(store: S
     await append(store, batch, 0)
     lease, advance = store.batches.lease, store.batches.advance
 
-    async def overtaken(*given: Any, **changes: Any) -> Batch:
+    async def overtaken(*arguments: Any, **changes: Any) -> Batch:
         await lease(batch.id)
-        return await advance(*given, **changes)
+        return await advance(*arguments, **changes)
 
     with patch.object(store.batches, "advance", overtaken):
-        committed, mine = await store.multipart.commit(batch.id, 1, 10)
-    assert (committed.id, committed.state, mine) == (batch.id, BatchState.OPEN, False)
+        committed, must_finish = await store.multipart.commit(batch.id, 1, 10)
+    assert (committed.id, committed.state, must_finish) == (batch.id, BatchState.OPEN, False)
 
 
 @pytest.mark.parametrize("outcome", [BatchState.SEALING, BatchState.PUBLISHED])
@@ -313,8 +313,8 @@ async def test_an_abort_that_comes_too_late_drops_nothing(store: Store, outcome:
     batch = await opened(store)
     await append(store, batch, 0)
 
-    async def settled_by_another(given: Batch, *_: object, **__: object) -> Batch:
-        return msgspec.structs.replace(given, state=outcome)
+    async def settled_by_another(leased: Batch, *_: object, **__: object) -> Batch:
+        return msgspec.structs.replace(leased, state=outcome)
 
     with patch.object(store.lifecycle, "_end", settled_by_another), pytest.raises(BatchNotOpen):
         await store.multipart.abort(batch.id, by="integrator", reason=None)
@@ -329,9 +329,9 @@ async def test_a_file_that_is_refused_halfway_leaves_no_rows_and_can_be_sent_cor
     lines = [line(f"a{number:05}") for number in range(20_000)]
     delete_part, stored = store.layer_writer.delete_part, list[int]()
 
-    async def counted(*given: Any) -> None:
+    async def counted(*arguments: Any) -> None:
         stored.append((await read_back(store, batch.layer)).count)
-        await delete_part(*given)
+        await delete_part(*arguments)
 
     with patch.object(store.layer_writer, "delete_part", counted), pytest.raises(FileRefused):
         await store.multipart.append(batch.id, 1, file("part.ndjson.gz", gzip.compress(b"".join(lines))[:-1]), ())
@@ -347,8 +347,8 @@ async def test_a_refused_file_does_not_delete_the_rows_of_an_attempt_that_stored
     batch = await opened(store)
     begin = store.parts.begin
 
-    async def overtaken(*given: Any) -> None:
-        await begin(*given)
+    async def overtaken(*arguments: Any) -> None:
+        await begin(*arguments)
         with patch.object(store.parts, "begin", begin):
             await store.multipart.append(batch.id, 0, file("part.ndjson", line("a")), ())
 

@@ -80,8 +80,8 @@ async def test_a_process_that_stops_releases_its_lease(store: Store, other_store
     await create(store)
     batch = await store.multipart.open(order(key="monday"))
     await store.multipart.append(batch.id, 0, await source(PRICES), ())
-    committed, mine = await store.multipart.commit(batch.id, 1, 3000)
-    assert mine
+    committed, must_finish = await store.multipart.commit(batch.id, 1, 3000)
+    assert must_finish
     reached = asyncio.Event()
 
     async def hang(*_: object) -> None:
