@@ -14,7 +14,6 @@ from bson.decimal128 import Decimal128
 from bson.objectid import ObjectId
 
 from storage import Gates, PublishPolicy, Retention, Snapshot, Store
-from storage.maintenance.orphans import OrphanRepository
 from storage.mongodb.connection import Document
 from tests.storage import factories
 from tests.storage.factories import order, row, source, submit
@@ -327,7 +326,7 @@ async def filled(store: Store) -> Store:
     await store.processes.beat({"retail": 3})
     async with store.locks.held("compact/retail"):
         pass
-    await OrphanRepository(store.db).note(["layer"])
+    await store.orphans.note(["layer"])
     return store
 
 

@@ -17,7 +17,6 @@ from storage.catalog.snapshots import SnapshotRepository
 from storage.integrity.check import CheckProgress
 from storage.integrity.findings import Finding, FindingCode
 from storage.layers.writer import LayerWriter
-from storage.maintenance.orphans import OrphanRepository
 from storage.mongodb.connection import FORMAT
 from storage.prices.checksum import Checksum, checksum
 from tests.storage import factories
@@ -138,7 +137,7 @@ async def test_a_recorded_orphan_is_not_reported_before_it_is_due(store: Store) 
     await leave_the_layer_of_a_failed_batch(store)
     [finding] = await check(store)
     assert (finding.code, finding.layer is not None) == (FindingCode.LAYER_ORPHANED, True)
-    await OrphanRepository(store.db).note([finding.layer or ""])
+    await store.orphans.note([finding.layer or ""])
     assert await check(store) == []
 
 
