@@ -176,7 +176,7 @@ class _View:
     def known(self, name: str) -> Record:
         return LISTS[name] if name == "retail" else None
 
-    def now(self, name: str) -> Record:
+    def known_current(self, name: str) -> Record:
         return SNAPSHOTS["retail", 2] if name == "retail" else None
 
     async def find(self, name: str) -> Record:
