@@ -1,11 +1,11 @@
-# The image of Pricebook: the server and its command line, for a MongoDB elsewhere.
+# The image of Pricebook: the server and its command line, without MongoDB.
 FROM python:3.13-slim-bookworm AS build
 
 WORKDIR /source
 RUN pip install --no-cache-dir uv==0.13.9 \
  && python -m venv --without-pip /opt/pricebook
 
-# What it needs, in the versions and with the hashes of the lock; before the code, which changes more often.
+# The dependencies, with the versions and hashes of the lock. They change less often than the code, so they come first.
 COPY pyproject.toml requirements.lock ./
 RUN uv pip install --no-cache --compile-bytecode --python /opt/pricebook --require-hashes \
       --requirement pyproject.toml --extra otel --constraint requirements.lock
@@ -20,7 +20,7 @@ RUN uv pip install --no-cache --compile-bytecode --python /opt/pricebook --no-de
 
 FROM python:3.13-slim-bookworm
 
-# A user without a name on the host, a password or a shell; its home is the one place that a pod may write to.
+# A user with no account on the host, no password and no shell. Its home is the only folder that a pod can write to.
 RUN useradd --uid 10001 --user-group --no-create-home --home-dir /tmp --shell /usr/sbin/nologin pricebook
 COPY --from=build /opt/pricebook /opt/pricebook
 

@@ -1,4 +1,4 @@
-# What a developer does with Pricebook, from a fresh clone on. Needs make and Python 3.11 or later, nothing else.
+# Development tasks of Pricebook. A fresh clone needs only make and Python 3.11 or later.
 
 PYTHON ?= python3
 VENV := .venv
@@ -8,12 +8,12 @@ INSTALLED := $(VENV)/.installed
 .DEFAULT_GOAL := help
 .PHONY: help run test chart chaos bench fuzz audit soak lock clean
 
-help: ## Show this list
+help: ## List the targets
 	@echo "Pricebook serves prices that arrive in big batches. Start with: make run"
 	@echo
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-6s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 	@echo
-	@echo "MEMBERS=1 make run starts one MongoDB instead of a replica set of three; PYTHON=... chooses the Python."
+	@echo "MEMBERS=1 make run starts one MongoDB instead of a replica set of three; PYTHON=... selects the Python."
 
 run: $(INSTALLED) ## Start MongoDB, the server and the demo's prices on this machine; Ctrl-C stops them
 	@exec $(BIN)/pricebook dev $(if $(MEMBERS),--members $(MEMBERS))
@@ -30,26 +30,26 @@ test: $(INSTALLED) ## Run every check: style, types, imports, tests
 	@$(BIN)/pytest --numprocesses auto --maxprocesses 4 --dist loadfile --cov --cov-report=term
 	@echo "Everything passed. Next: make run, or commit."
 
-chart: $(INSTALLED) ## Lint and render the Helm chart, and validate what it makes
+chart: $(INSTALLED) ## Lint and render the Helm chart, and validate its manifests
 	@$(BIN)/python -m helm.check
 
-chaos: $(INSTALLED) ## Restart, switch and kill under load; needs nginx, and cuts members off best as root
-	@PRICEBOOK_TEST_CHAOS_ANSWERS=20000 PRICEBOOK_TEST_CHAOS_BATCHES=10 $(BIN)/pytest -s -m chaos --timeout 900 tests/chaos
+chaos: $(INSTALLED) ## Restart servers, switch colours and kill members under load; needs nginx, and preferably root
+	@PRICEBOOK_TEST_CHAOS_RESPONSES=20000 PRICEBOOK_TEST_CHAOS_BATCHES=10 $(BIN)/pytest -s -m chaos --timeout 900 tests/chaos
 
-bench: $(INSTALLED) ## Measure, as ratios to a baseline in the same run
+bench: $(INSTALLED) ## Run the benchmarks, as ratios to a baseline in the same run
 	@$(BIN)/python -m bench
 
-fuzz: $(INSTALLED) ## Send a server some ten thousand requests that mean nothing
+fuzz: $(INSTALLED) ## Send a server more than 10,000 random requests
 	@PRICEBOOK_TEST_FUZZ_REQUESTS=6500 $(BIN)/pytest -s --timeout 3600 tests/fuzz
 
-audit: $(INSTALLED) ## Look up known vulnerabilities of what requirements.lock names
+audit: $(INSTALLED) ## Look up known vulnerabilities of the locked dependencies
 	@$(BIN)/python .ci/audit.py
 
 soak: $(INSTALLED) ## Run the long tests that `make test` leaves out
 	@$(BIN)/pytest -m soak
 	@echo "The soak passed."
 
-lock: $(INSTALLED) ## Take the newest dependencies into requirements.lock
+lock: $(INSTALLED) ## Update requirements.lock to the newest dependencies
 	@echo "Resolving the dependencies of pyproject.toml ..."
 	@$(BIN)/pip install --quiet --disable-pip-version-check uv
 	@$(BIN)/uv pip compile pyproject.toml --all-extras --generate-hashes --universal --python-version 3.11 \
@@ -63,8 +63,8 @@ clean: ## Remove the virtual environment and every cache; keeps the data of `mak
 
 $(INSTALLED): pyproject.toml requirements.lock
 	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("Pricebook needs Python 3.11 or later, \
-	but $(PYTHON) is " + sys.version.split()[0] + ". Choose another: PYTHON=python3.11 make ...")'
-	@echo "Installing what requirements.lock names into $(VENV); a minute, and only when that has changed."
+	but $(PYTHON) is " + sys.version.split()[0] + ". Select another: PYTHON=python3.11 make ...")'
+	@echo "Installing requirements.lock into $(VENV): takes a minute, and is repeated only if it changes."
 	@$(PYTHON) -m venv $(VENV)
 	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
 	@$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .

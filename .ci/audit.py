@@ -1,7 +1,7 @@
-"""Look up known vulnerabilities of what requirements.lock names, with pip-audit.
+"""Look up known vulnerabilities of the packages in requirements.lock, with pip-audit.
 
-Fails where there is one. What could not be looked up, for want of a network or of an answer, is listed, and does not
-fail: it is not known to be bad.
+Fails if there is one. Packages that cannot be checked, because pip-audit or the network fails, are listed and do not
+fail the audit.
 """
 
 import json
@@ -14,42 +14,43 @@ from typing import Any
 LOCK = Path(__file__).parents[1] / "requirements.lock"
 PIP_AUDIT = [sys.executable, "-m", "pip_audit"]
 OPTIONS = ["--require-hashes", "--disable-pip", "--format", "json", "--progress-spinner", "off", "--timeout", "15"]
-DEADLINE_SECONDS = 300
+TIMEOUT_SECONDS = 300
 
 
 def main(command: list[str]) -> int:
-    """Run pip-audit and tell what it found; return the exit code."""
-    found, why = audited(command)
+    """Run pip-audit, print its findings and return the exit code."""
+    found, reason = run_audit(command)
     if found is None:
         names = re.findall(r"^([a-z0-9][\w.-]*)==(\S+)", LOCK.read_text(encoding="utf-8"), re.MULTILINE)
-        found = [{"name": name, "skip_reason": f"{version}: {why}"} for name, version in names]
-    bad = [each for each in found if each.get("vulns")]
-    unknown = [each for each in found if "skip_reason" in each]
-    for each in bad:
+        found = [{"name": name, "skip_reason": f"{version}: {reason}"} for name, version in names]
+    vulnerable = [each for each in found if each.get("vulns")]
+    unchecked = [each for each in found if "skip_reason" in each]
+    for each in vulnerable:
         for vulnerability in each["vulns"]:
             fixed = ", ".join(vulnerability["fix_versions"]) or "no version"
             sys.stdout.write(f"{each['name']} {each['version']}: {vulnerability['id']}, fixed in {fixed}\n")
-    for each in unknown:
+    for each in unchecked:
         sys.stdout.write(f"not checked: {each['name']} ({each['skip_reason']})\n")
-    sys.stdout.write(f"{len(found) - len(unknown)} checked, {len(unknown)} not checked, {len(bad)} vulnerable.\n")
-    return 1 if bad else 0
+    checked = len(found) - len(unchecked)
+    sys.stdout.write(f"{checked} checked, {len(unchecked)} not checked, {len(vulnerable)} vulnerable.\n")
+    return 1 if vulnerable else 0
 
 
-def audited(command: list[str]) -> tuple[list[dict[str, Any]] | None, str]:
-    """Return what pip-audit says of each dependency; None where it came to nothing, and why."""
+def run_audit(command: list[str]) -> tuple[list[dict[str, Any]] | None, str]:
+    """Return the result for each dependency, or None and the reason if pip-audit fails."""
     try:
-        run = subprocess.run(  # noqa: S603 - the command is ours
+        run = subprocess.run(  # noqa: S603 - only tests pass another command
             [*command, "--requirement", str(LOCK), *OPTIONS],
             capture_output=True,
             text=True,
-            timeout=DEADLINE_SECONDS,
+            timeout=TIMEOUT_SECONDS,
             check=False,
         )
         found: list[dict[str, Any]] = json.loads(run.stdout)["dependencies"]
     except (OSError, subprocess.TimeoutExpired) as error:
         return None, type(error).__name__
     except (ValueError, KeyError):
-        return None, (run.stderr.strip().splitlines() or ["no answer"])[-1][:200]
+        return None, (run.stderr.strip().splitlines() or ["no output"])[-1][:200]
     return found, ""
 
 

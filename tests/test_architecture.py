@@ -1,4 +1,4 @@
-"""The rooms and who may enter which: held by import-linter's contracts, and by what the files say."""
+"""The layers and their allowed imports, checked with the contracts of import-linter and by parsing the files."""
 
 import ast
 import re
@@ -10,7 +10,8 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 PACKAGES = ("cli", "graph", "loaders", "storage")
 MAX_LINES = 400
-MAX_TEST_LINES = 650  # a test module is a list, and reads from top to bottom
+MAX_TEST_LINES = 650
+"""Higher for tests: a test module is a list that reads from top to bottom."""
 
 
 def modules(*packages: str) -> Iterator[Path]:
@@ -18,8 +19,8 @@ def modules(*packages: str) -> Iterator[Path]:
         yield from sorted((ROOT / package).rglob("*.py"))
 
 
-def imported(module: Path) -> Iterator[str]:
-    """The names of the modules that a file imports, wherever in it."""
+def imports(module: Path) -> Iterator[str]:
+    """Yield the names of the modules that a file imports, at any level of nesting."""
     for node in ast.walk(ast.parse(module.read_text())):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
@@ -29,33 +30,33 @@ def imported(module: Path) -> Iterator[str]:
 
 
 def test_the_import_contracts_hold() -> None:
-    # A process of its own: within this one it would switch off every logger that is there already.
+    # In a separate process: import-linter disables existing loggers.
     command: list[str | Path] = [Path(sysconfig.get_path("scripts"), "lint-imports"), "--no-cache", "--no-logo"]
     run = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert run.returncode == 0, run.stdout + run.stderr
 
 
-def test_only_storage_knows_the_driver() -> None:
-    knowing = {
+def test_only_storage_imports_the_driver() -> None:
+    importing = {
         str(module.relative_to(ROOT))
         for module in modules("cli", "graph", "loaders")
-        for name in imported(module)
+        for name in imports(module)
         if name.split(".")[0] in {"pymongo", "bson", "motor", "gridfs"}
     }
-    assert knowing == set()
+    assert importing == set()
 
 
-def test_the_upper_rooms_enter_storage_by_its_door() -> None:
-    around = {
+def test_graph_and_loaders_import_only_the_public_storage_package() -> None:
+    internal = {
         f"{module.relative_to(ROOT)}: {name}"
         for module in modules("graph", "loaders")  # the command line starts the embedded replica set
-        for name in imported(module)
+        for name in imports(module)
         if name.startswith("storage.")
     }
-    assert around == set()
+    assert internal == set()
 
 
-def test_no_file_is_too_long_to_have_one_purpose() -> None:
+def test_no_file_is_too_long() -> None:
     lengths = {
         str(module.relative_to(ROOT)): len(module.read_text().splitlines())
         for module in modules(*PACKAGES, "tests", "bench")
@@ -72,11 +73,11 @@ def test_the_docs_name_files_that_exist() -> None:
     assert [each for each in sorted(named) if not (ROOT / each).exists()] == []
 
 
-def test_no_modules_import_one_another_in_a_circle() -> None:
+def test_there_are_no_circular_imports() -> None:
     names = {_name(module): module for module in modules(*PACKAGES, "bench")}
-    graph = {name: set(_known(module, names)) for name, module in names.items()}
-    while leaves := {name for name, needed in graph.items() if not needed & graph.keys()}:
-        graph = {name: needed for name, needed in graph.items() if name not in leaves}
+    graph = {name: set(_project_imports(module, names)) for name, module in names.items()}
+    while leaves := {name for name, imported in graph.items() if not imported & graph.keys()}:
+        graph = {name: imported for name, imported in graph.items() if name not in leaves}
     assert graph == {}
 
 
@@ -84,8 +85,8 @@ def _name(module: Path) -> str:
     return ".".join(module.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
 
 
-def _known(module: Path, names: Mapping[str, Path]) -> Iterator[str]:
-    """The modules of the project that a file imports; `from package import module` imports the module."""
+def _project_imports(module: Path, names: Mapping[str, Path]) -> Iterator[str]:
+    """Yield the modules of the project that a file imports; `from package import module` imports the module."""
     for node in ast.walk(ast.parse(module.read_text())):
         if isinstance(node, ast.ImportFrom) and node.module and node.module in names:
             for alias in node.names:

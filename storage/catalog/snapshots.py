@@ -72,13 +72,13 @@ class SnapshotRepository:
         self._clock = clock
 
     async def add(self, snapshot: Snapshot, session: AsyncClientSession) -> None:
-        """Write a manifest, in a transaction of `storage.batches.transitions`."""
+        """Write a manifest, in a transaction of `storage.batches.lifecycle`."""
         await self._collection.insert_one(_to_document(snapshot), session=session)
 
     async def mark_published(
         self, price_list: str, version: int, now: datetime.datetime, session: AsyncClientSession
     ) -> None:
-        """Set when a version first became current, in a transaction of `storage.batches.transitions`."""
+        """Set when a version first became current, in a transaction of `storage.batches.lifecycle`."""
         await self._collection.update_one(
             {"_id": _id(price_list, version), "publishedAt": None},
             {"$set": {"publishedAt": now, "state": SnapshotState.PUBLISHED}},
@@ -144,7 +144,7 @@ class SnapshotRepository:
         return [_from_document(document) async for document in cursor]
 
     async def withdraw(self, price_list: str, version: int, session: AsyncClientSession) -> None:
-        """Withdraw a version that was never published, in a transaction of `storage.batches.transitions`."""
+        """Withdraw a version that was never published, in a transaction of `storage.batches.lifecycle`."""
         await self._collection.update_one(
             {"_id": _id(price_list, version)}, {"$set": {"state": SnapshotState.RETIRED}}, session=session
         )

@@ -49,8 +49,8 @@ def serving(
         yield run, url[1]
 
 
-async def is_refused(asked: RequestLog, clients: int) -> bool:
-    return asked.refused == clients
+async def is_refused(requests: RequestLog, clients: int) -> bool:
+    return requests.refused == clients
 
 
 async def is_draining(url: str) -> bool:
@@ -70,21 +70,21 @@ async def ends(run: Command) -> int:
 
 async def test_no_request_fails_during_the_drain_time(tmp_path: Path, environ: dict[str, str]) -> None:
     with serving(tmp_path, environ) as (run, url):
-        async with httpx.AsyncClient(trust_env=False) as http, sending(url, 20) as asked:
-            await until(lambda: asked.has(100), "answered")
+        async with httpx.AsyncClient(trust_env=False) as http, sending(url, 20) as requests:
+            await until(lambda: requests.has(100), "answered")
             assert (await http.get(f"{url}/readyz")).status_code == 200
-            assert asked.closing == 0
+            assert requests.closing == 0
             run.process.send_signal(signal.SIGTERM)
             readiness = await http.get(f"{url}/readyz")
             assert (readiness.status_code, readiness.json()) == (503, {"status": "draining"})
             assert readiness.headers["connection"] == "close"
             assert (await http.get(f"{url}/healthz")).status_code == 200
-            before = asked.answers
+            before = requests.responses
             assert await ends(run) == 0, run.output
-            assert asked.closing > 0
-            assert asked.answers > before
-            await until(lambda: is_refused(asked, 20), "refused")
-            assert asked.failures == []
+            assert requests.closing > 0
+            assert requests.responses > before
+            await until(lambda: is_refused(requests, 20), "refused")
+            assert requests.failures == []
 
 
 async def test_a_second_signal_skips_the_drain_time(tmp_path: Path, environ: dict[str, str]) -> None:
@@ -122,14 +122,14 @@ async def test_subscriptions_are_completed_as_their_protocols_require(tmp_path: 
 async def test_workers_are_replaced_one_at_a_time_and_no_request_fails(tmp_path: Path, environ: dict[str, str]) -> None:
     with serving(tmp_path, environ, workers=2) as (run, url):
         before = workers_of(run)
-        async with sending(url, 20) as asked:
-            await until(lambda: asked.has(100), "answered")
+        async with sending(url, 20) as requests:
+            await until(lambda: requests.has(100), "answered")
             run.process.send_signal(signal.SIGHUP)
             await asyncio.to_thread(run.read_until, "All workers were replaced.")
             await asyncio.to_thread(wait_for_end, before)
-            answered_so_far = asked.answers
-            await until(lambda: asked.has(answered_so_far + 100), "answered by the new workers")
-        assert (asked.failures, asked.refused) == ([], 0)
+            answered_so_far = requests.responses
+            await until(lambda: requests.has(answered_so_far + 100), "answered by the new workers")
+        assert (requests.failures, requests.refused) == ([], 0)
         assert run.stop(signal.SIGINT) == 0
         assert run.processes() == []
 

@@ -19,7 +19,7 @@ from tests.waiting import until
 pytestmark = pytest.mark.chaos
 
 CLIENTS = 200
-RESPONSES = int(os.environ.get("PRICEBOOK_TEST_CHAOS_ANSWERS", "2000"))
+RESPONSES = int(os.environ.get("PRICEBOOK_TEST_CHAOS_RESPONSES", "2000"))
 OTHERS = ("first", "second", "third")
 
 WARM_UP_RESPONSES = 6000
@@ -33,7 +33,7 @@ MAX_LATENCY_GROWTH = 2.0
 
 
 @pytest.fixture
-def burst(tmp_path: Path, mongodb_uri: str, database: str) -> Iterator[list[Server]]:
+def two_servers(tmp_path: Path, mongodb_uri: str, database: str) -> Iterator[list[Server]]:
     environ = {
         **OPEN,
         "PRICEBOOK_MONGODB_URI": mongodb_uri,
@@ -45,22 +45,22 @@ def burst(tmp_path: Path, mongodb_uri: str, database: str) -> Iterator[list[Serv
         yield started
 
 
-async def test_a_burst_causes_no_server_errors_and_servers_recover(tmp_path: Path, burst: list[Server]) -> None:
-    with edge(tmp_path / "edge", [each.url for each in burst], ratePerSecond=0) as balancer:
+async def test_a_burst_causes_no_server_errors_and_servers_recover(tmp_path: Path, two_servers: list[Server]) -> None:
+    with edge(tmp_path / "edge", [each.url for each in two_servers], ratePerSecond=0) as balancer:
         for name in ("shop", *OTHERS):
             await create(balancer.url, name)
         # Warm up: fill the caches, load the code.
         await run_load(balancer.url, 8, WARM_UP_RESPONSES, 2)
         await publish_version(balancer.url, 3)
-        idle, before = await latency(balancer.url), resident(burst)
+        idle, before = await latency(balancer.url), resident(two_servers)
         started = time.monotonic()
         reads = await run_load(balancer.url, CLIENTS, RESPONSES, 4)
         print(f"{reads.responses} responses, slowest {reads.slowest:.1f} s, in {time.monotonic() - started:.0f} s")
-        at_once = resident(burst)
+        at_end = resident(two_servers)
         await publish_version(balancer.url, 5)
-        recovered, after = await latency(balancer.url), resident(burst)
+        recovered, after = await latency(balancer.url), resident(two_servers)
     print(f"median idle {idle * 1000:.1f} ms, after the burst {recovered * 1000:.1f} ms")
-    print(f"resident {mib(before)} MiB before, {mib(at_once)} at its end, {mib(after)} after the next version")
+    print(f"resident {mib(before)} MiB before, {mib(at_end)} at its end, {mib(after)} after the next version")
     assert recovered <= idle * MAX_LATENCY_GROWTH
     for size_before, size_after in zip(before, after, strict=True):
         assert size_after <= size_before * MAX_MEMORY_GROWTH
@@ -105,8 +105,8 @@ async def latency(url: str) -> float:
     return statistics.median(latencies)
 
 
-def resident(burst: list[Server]) -> list[int]:
-    return [each.resident_bytes for each in burst]
+def resident(started: list[Server]) -> list[int]:
+    return [each.resident_bytes for each in started]
 
 
 def mib(sizes: list[int]) -> list[int]:

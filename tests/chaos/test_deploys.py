@@ -20,7 +20,7 @@ from tests.waiting import until
 
 pytestmark = pytest.mark.chaos
 
-RESPONSES = int(os.environ.get("PRICEBOOK_TEST_CHAOS_ANSWERS", "2000"))
+RESPONSES = int(os.environ.get("PRICEBOOK_TEST_CHAOS_RESPONSES", "2000"))
 BATCHES = int(os.environ.get("PRICEBOOK_TEST_CHAOS_BATCHES", "4"))
 CLIENTS = 8
 

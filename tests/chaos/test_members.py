@@ -103,7 +103,7 @@ async def test_reads_continue_and_nothing_is_lost(
         secondary.restart()
         primary = await asyncio.to_thread(replica_set.primary)
         await faults.inject("primary isolated", primary.isolate)
-        await faults.inject("primary reconnected", primary.heal)
+        await faults.inject("primary reconnected", primary.reconnect)
         published = len(batches.published)
         await until(lambda: batches.has(published + 2), "published")
     print(

@@ -108,8 +108,8 @@ def _wait_until_ready(http: httpx.Client) -> None:
 
 def _process_of(database: str) -> Path:
     """Return the server's folder in /proc, found by its environment."""
-    mark = f"PRICEBOOK_MONGODB_DATABASE={database}\0".encode()
-    [environ] = [each for each in Path("/proc").glob("[0-9]*/environ") if mark in content(each)]
+    variable = f"PRICEBOOK_MONGODB_DATABASE={database}\0".encode()
+    [environ] = [each for each in Path("/proc").glob("[0-9]*/environ") if variable in content(each)]
     return environ.parent
 
 

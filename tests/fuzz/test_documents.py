@@ -71,7 +71,7 @@ def test_mutated_documents(target: Target, case: Any, cuts: list[tuple[float, fl
     target.send(json={"query": document.encode("utf-8", "replace").decode()})
 
 
-anything = st.recursive(
+json_values = st.recursive(
     st.none() | st.booleans() | st.integers(-(2**40), 2**40) | st.floats() | st.text(max_size=20),
     lambda inner: (
         st.lists(inner, max_size=3)
@@ -92,7 +92,7 @@ def test_invalid_bodies(target: Target, body: bytes) -> None:
     target.send(content=body, headers={"content-type": "application/json"})
 
 
-@given(variables=st.dictionaries(st.sampled_from(["l", "s", "n", "i"]), anything, max_size=4))
+@given(variables=st.dictionaries(st.sampled_from(["l", "s", "n", "i"]), json_values, max_size=4))
 @settings(FUZZ, max_examples=max(REQUESTS // 5, 20))
 def test_arbitrary_variables(target: Target, variables: dict[str, Any]) -> None:
     query = """query ($l: ID!, $s: [ID!]!, $n: Int, $i: ID) { snapshot(priceList: $l) { pricesBySku(skus: $s) { sku }

@@ -73,9 +73,9 @@ def files(draw: st.DrawFn) -> tuple[str, bytes]:
 
 def form(key: str) -> dict[str, str]:
     """Return the form fields before the file."""
-    order = {"priceList": "uploads", "mode": "REPLACE", "idempotencyKey": key, "file": None}
+    batch = {"priceList": "uploads", "mode": "REPLACE", "idempotencyKey": key, "file": None}
     return {
-        "operations": json.dumps({"query": PUBLISH, "variables": {"i": order}}),
+        "operations": json.dumps({"query": PUBLISH, "variables": {"i": batch}}),
         "map": '{"0": ["variables.i.file"]}',
     }
 

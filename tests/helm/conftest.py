@@ -1,4 +1,4 @@
-"""What the tests of the chart share: the real helm, as `make chart` installs it."""
+"""Fixtures of the chart tests: the real helm, as `make chart` installs it."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""The PromQL of the dashboard and the alerts, and what each expression asks of the metrics."""
+"""The PromQL of the dashboard and the alerts, and the metrics that each expression reads."""
 
 import json
 import re
@@ -22,8 +22,8 @@ PANELS = [panel for panel in DASHBOARD["panels"] if panel["type"] != "row"]
 
 
 @dataclass(frozen=True)
-class Asked:
-    """A sample that an expression reads: its name, the labels that it must have, and values that these must know."""
+class MetricUse:
+    """A sample that an expression reads: its name, and the labels and label values that it must have."""
 
     name: str
     labels: frozenset[str]
@@ -31,7 +31,7 @@ class Asked:
 
 
 def expressions() -> Iterator[tuple[str, str]]:
-    """Every expression, with the place where it stands."""
+    """Yield every expression, with the name of its alert or panel."""
     for rule in RULES:
         yield rule["alert"], rule["expr"]
     for panel in PANELS:
@@ -39,37 +39,37 @@ def expressions() -> Iterator[tuple[str, str]]:
             yield panel["title"], target["expr"].replace("$__rate_interval", "5m")
 
 
-def variables() -> Iterator[tuple[str, str]]:
-    """The queries of the dashboard's variables: the selector, and the label whose values are wanted."""
+def variable_queries() -> Iterator[tuple[str, str]]:
+    """Yield the queries of the dashboard's variables: the selector, and the label whose values it lists."""
     for variable in DASHBOARD["templating"]["list"]:
         if variable["type"] == "query":
-            found = re.fullmatch(r"label_values\((.+), (\w+)\)", variable["definition"])
-            assert found, variable
-            yield found[1], found[2]
+            query = re.fullmatch(r"label_values\((.+), (\w+)\)", variable["definition"])
+            assert query, variable
+            yield query[1], query[2]
 
 
-def asked(expression: str) -> list[Asked]:
-    """What an expression reads. Raises `ValueError` for one that is no PromQL."""
-    return list(_asked(promql_parser.parse(expression), frozenset()))
+def find_metrics(expression: str) -> list[MetricUse]:
+    """Return the samples that an expression reads. Raises `ValueError` for invalid PromQL."""
+    return list(_walk(promql_parser.parse(expression), frozenset()))
 
 
-def _asked(expression: Any, grouped: frozenset[str]) -> Iterator[Asked]:
-    """Walk down to the selectors; what is grouped by on the way is asked of all of them."""
+def _walk(expression: Any, grouped: frozenset[str]) -> Iterator[MetricUse]:
+    """Yield the selectors; each must have the labels that the aggregations around it group by."""
     if isinstance(expression, MatrixSelector):
         expression = expression.vector_selector
     if isinstance(expression, VectorSelector):
         matchers = list(expression.matchers.matchers)
         values = {(each.name, value) for each in matchers for value in each.value.split("|")}
         plain = {(name, value) for name, value in values if re.fullmatch(r"[\w ]+", value)}
-        assert expression.name, "a metric is named"
-        yield Asked(expression.name, grouped | {each.name for each in matchers}, frozenset(plain))
+        assert expression.name, "every selector names its metric"
+        yield MetricUse(expression.name, grouped | {each.name for each in matchers}, frozenset(plain))
         return
     if isinstance(expression, AggregateExpr) and expression.modifier:
-        assert expression.modifier.type == AggModifierType.By, "labels are named, not left out"
+        assert expression.modifier.type == AggModifierType.By, "aggregations use `by`, not `without`"
         kept = frozenset(expression.modifier.labels)
-        assert grouped <= kept, f"{expression.prettify()} leaves no {set(grouped - kept)}"
+        assert grouped <= kept, f"{expression.prettify()} drops {set(grouped - kept)}"
         grouped = kept
     for name in ("expr", "lhs", "rhs", "args"):
         child = getattr(expression, name, None)
         for each in child if isinstance(child, list) else [child] if child is not None else []:
-            yield from _asked(each, grouped)
+            yield from _walk(each, grouped)

@@ -1,4 +1,4 @@
-"""The members of the chart's own MongoDB as their image starts them: with a keyfile, the first with the user root."""
+"""The members of the chart's own MongoDB as their image starts them: with a keyfile, and a root user on the first."""
 
 import subprocess
 from collections.abc import Iterator
@@ -12,13 +12,13 @@ from pymongo.errors import ConnectionFailure
 from storage.embedded_mongodb.mongod import free_ports, wait_for
 from storage.embedded_mongodb.replica_set import find_mongod
 
-START_SECONDS = 60.0
+START_TIMEOUT_SECONDS = 60.0
 Client = MongoClient[dict[str, Any]]
 
 
 @contextmanager
 def own_mongodb(folder: Path, members: int, root_password: str) -> Iterator[list[str]]:
-    """Run the members, which are no set yet; yield their addresses."""
+    """Run members that are not a replica set yet; yield their addresses."""
     keyfile = folder / "keyfile"
     keyfile.write_text("k" * 256)
     keyfile.chmod(0o400)
@@ -35,20 +35,20 @@ def own_mongodb(folder: Path, members: int, root_password: str) -> Iterator[list
 
 @contextmanager
 def _mongod(folder: Path, port: int, *options: str) -> Iterator[Client]:
-    place = [f"--dbpath={folder / str(port)}", f"--logpath={folder / f'{port}.log'}", f"--port={port}"]
-    small = ["--bind_ip=127.0.0.1", "--oplogSize=50", "--wiredTigerCacheSizeGB=0.25", "--nounixsocket"]
-    quick = ["--setParameter=shutdownTimeoutMillisForSignaledShutdown=0"]
-    process = subprocess.Popen([find_mongod(), *place, *small, *quick, *options], stdout=subprocess.DEVNULL)
+    paths = [f"--dbpath={folder / str(port)}", f"--logpath={folder / f'{port}.log'}", f"--port={port}"]
+    limits = ["--bind_ip=127.0.0.1", "--oplogSize=50", "--wiredTigerCacheSizeGB=0.25", "--nounixsocket"]
+    shutdown = ["--setParameter=shutdownTimeoutMillisForSignaledShutdown=0"]
+    process = subprocess.Popen([find_mongod(), *paths, *limits, *shutdown, *options], stdout=subprocess.DEVNULL)
     try:
         with Client("127.0.0.1", port, directConnection=True, serverSelectionTimeoutMS=500) as client:
-            assert wait_for(lambda: _answers(client), START_SECONDS), (folder / f"{port}.log").read_text()[-3000:]
+            assert wait_for(lambda: _is_up(client), START_TIMEOUT_SECONDS), (folder / f"{port}.log").read_text()[-3000:]
             yield client
     finally:
         process.terminate()
         process.wait()
 
 
-def _answers(client: Client) -> bool:
+def _is_up(client: Client) -> bool:
     try:
         return bool(client.admin.command("hello"))
     except ConnectionFailure:

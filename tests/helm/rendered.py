@@ -1,4 +1,4 @@
-"""The chart rendered with some values, and what is found in it."""
+"""The chart rendered with given values, and access to its manifests."""
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -7,53 +7,53 @@ from typing import Any
 from helm.check import Manifest, Values, render
 
 MONGODB: Values = {"mongodb": {"existingSecret": {"name": "production-uri"}}}
-"""Some MongoDB, as every release needs one."""
+"""Values that configure a MongoDB: every release needs one."""
 
 
-def merged(*values: Mapping[str, Any]) -> dict[str, Any]:
-    """Values laid upon one another, as helm does it."""
-    found: dict[str, Any] = {}
+def merge(*values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the values merged as helm merges them: maps recursively, otherwise the last value wins."""
+    merged: dict[str, Any] = {}
     for each in values:
         for name, value in each.items():
-            both = isinstance(value, Mapping) and isinstance(found.get(name), Mapping)
-            found[name] = merged(found[name], value) if both else value
-    return found
+            are_maps = isinstance(value, Mapping) and isinstance(merged.get(name), Mapping)
+            merged[name] = merge(merged[name], value) if are_maps else value
+    return merged
 
 
 class Release:
     """The manifests of a release named `prices`."""
 
     def __init__(self, helm: Path, *values: Mapping[str, Any], file: Path | None = None) -> None:
-        given = merged(*values) if file is not None else merged(MONGODB, *values)
-        self.manifests = render(helm, file, given)
+        overrides = merge(*values) if file is not None else merge(MONGODB, *values)
+        self.manifests = render(helm, file, overrides)
 
     def all(self, kind: str) -> dict[str, Manifest]:
-        """Those of a kind, by their names."""
+        """Return the manifests of a kind by name."""
         return {each["metadata"]["name"]: each for each in self.manifests if each["kind"] == kind}
 
     def one(self, kind: str, name: str = "prices-pricebook") -> Manifest:
-        """The one of that kind and name."""
+        """Return the manifest with this kind and name."""
         return self.all(kind)[name]
 
     def pods(self) -> Iterator[tuple[str, Manifest]]:
-        """Each kind and name of what makes pods, with what the pod is made from."""
+        """Yield the kind and name of every workload with its pod template."""
         for each in self.manifests:
             spec: Manifest = each.get("spec", {})
-            place = f"{each['kind']} {each['metadata']['name']}"
+            workload = f"{each['kind']} {each['metadata']['name']}"
             if each["kind"] == "Pod":
-                yield place, each
+                yield workload, each
             elif each["kind"] == "CronJob":
-                yield place, spec["jobTemplate"]["spec"]["template"]
+                yield workload, spec["jobTemplate"]["spec"]["template"]
             elif "template" in spec:
-                yield place, spec["template"]
+                yield workload, spec["template"]
 
 
 def container(workload: Manifest) -> Manifest:
-    """The one container of what makes pods."""
-    [found] = workload["spec"]["template"]["spec"]["containers"]
-    return dict(found)
+    """Return the only container of a workload."""
+    [single] = workload["spec"]["template"]["spec"]["containers"]
+    return dict(single)
 
 
 def matches(selector: Mapping[str, str], labels: Mapping[str, str]) -> bool:
-    """Whether a selector of labels selects what has these."""
+    """Return whether a label selector matches these labels."""
     return bool(selector) and selector.items() <= labels.items()

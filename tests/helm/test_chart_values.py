@@ -1,4 +1,4 @@
-"""The values of the chart: each is documented, refused when it cannot be, and does something."""
+"""The values of the chart: each is documented, validated and has an effect."""
 
 import json
 import re
@@ -12,33 +12,44 @@ import yaml
 
 from graph.settings import VARIABLES, Settings
 from helm.check import CHART, EVERYTHING, VALUES, ChartError, Manifest, Values, render
-from tests.helm.rendered import MONGODB, Release, merged
+from tests.helm.rendered import MONGODB, Release, merge
 
 TEXT = (CHART / "values.yaml").read_text(encoding="utf-8")
 DEFAULTS: dict[str, Any] = yaml.safe_load(TEXT)
 SCHEMA: dict[str, Any] = json.loads((CHART / "values.schema.json").read_text(encoding="utf-8"))
 
-OF_THE_CHART = {"host", "port", "metrics_port", "mongodb_uri", "mongodb_database", "trusted_documents", "drain_seconds"}
-"""Settings that other values of the chart say."""
-OF_ONE_MACHINE = {"data_dir", "members"}
-"""Settings of the embedded replica set, of which a cluster has none."""
+MAPPED_SETTINGS = {
+    "host",
+    "port",
+    "metrics_port",
+    "mongodb_uri",
+    "mongodb_database",
+    "trusted_documents",
+    "drain_seconds",
+}
+"""Settings that the chart sets from values outside `settings`."""
 
-WHOLE = merged(
+EMBEDDED_SETTINGS = {"data_dir", "members"}
+"""Settings of the embedded replica set, which a cluster does not use."""
+
+ALL_FEATURES = merge(
     MONGODB,
     EVERYTHING,
     {"mongodb": {"caSecret": {"name": "ca"}}, "trustedDocuments": {"configMap": "documents"}},
-    {"dashboards": {"enabled": False}, "prometheusRule": {"enabled": False}},  # they are long
+    {"dashboards": {"enabled": False}, "prometheusRule": {"enabled": False}},  # their manifests are long
 )
-"""Values with which nearly every other one matters."""
-SINGLE = merged(
+"""Values that make nearly every other value take effect."""
+
+ALTERNATIVES = merge(
     EVERYTHING,
     {"mongodb": {"own": {"enabled": True, "existingSecret": "own"}}},
     {"colours": {"enabled": False}, "autoscaling": {"enabled": False}, "networkPolicy": {"enabled": False}},
 )
-"""Values with which others do: one colour, as many pods as said, a MongoDB of its own."""
-BASES = (WHOLE, SINGLE, merged(WHOLE, {"autoscaling": {"enabled": False}}))
+"""Values that make the rest take effect: one colour, a fixed number of pods, the chart's own MongoDB."""
 
-OTHERS: dict[str, Values] = {
+BASES = (ALL_FEATURES, ALTERNATIVES, merge(ALL_FEATURES, {"autoscaling": {"enabled": False}}))
+
+CHANGED_VALUES: dict[str, Values] = {
     "image.pullSecrets": {"image": {"pullSecrets": ["registry"]}},
     "environment": {"environment": {"OTEL_SERVICE_NAME": "prices"}},
     "mongodb.uri": {"mongodb": {"uri": "mongodb://db", "existingSecret": {"name": ""}}},
@@ -50,32 +61,33 @@ OTHERS: dict[str, Values] = {
     "tolerations": {"tolerations": [{"key": "prices", "operator": "Exists", "effect": "NoSchedule"}]},
     "networkPolicy.egress": {"networkPolicy": {"egress": [{"ports": [{"port": 443, "protocol": "TCP"}]}]}},
 }
-"""Values that are changed to what the rules of `other` do not make."""
+"""Changed values that the rules of `change` cannot derive."""
+
 PEERS = [{"ipBlock": {"cidr": "10.0.0.0/8"}}]
 
 
-def leaves(values: Mapping[str, Any], place: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
-    """The place of every value."""
+def value_paths(values: Mapping[str, Any], parent: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
+    """Yield the path of every value."""
     for name, value in values.items():
         if isinstance(value, dict) and value:
-            yield from leaves(value, (*place, name))
+            yield from value_paths(value, (*parent, name))
         else:
-            yield (*place, name)
+            yield (*parent, name)
 
 
-LEAVES = [".".join(each) for each in leaves(DEFAULTS)]
+PATHS = [".".join(path) for path in value_paths(DEFAULTS)]
 
 
-def at(values: Any, place: str) -> Any:
-    for name in place.split("."):
+def get_value(values: Any, path: str) -> Any:
+    for name in path.split("."):
         values = values[name]
     return values
 
 
-def schema_at(place: str) -> dict[str, Any]:
-    """What the schema says of a value."""
+def get_schema(path: str) -> dict[str, Any]:
+    """Return the schema of a value; empty if its parent has no named properties."""
     found = SCHEMA
-    for name in place.split("."):
+    for name in path.split("."):
         if "properties" not in found:
             return {}
         found = found["properties"][name]
@@ -84,123 +96,124 @@ def schema_at(place: str) -> dict[str, Any]:
     return found
 
 
-def other(place: str, value: Any) -> Values:
-    """Values that change the one at a place, which is `value`, to another that can be."""
-    if place in OTHERS:
-        return OTHERS[place]
+def change(path: str, value: Any) -> Values:
+    """Return values that change the one at `path` from `value` to another valid one."""
+    if path in CHANGED_VALUES:
+        return CHANGED_VALUES[path]
     changed: Any
-    if "enum" in schema_at(place):
-        changed = next(each for each in schema_at(place)["enum"] if each != value)
+    if "enum" in get_schema(path):
+        changed = next(each for each in get_schema(path)["enum"] if each != value)
     elif isinstance(value, bool):
         changed = not value
     elif isinstance(value, int | float):
-        changed = value + (1 if value != schema_at(place).get("maximum") else -1)
+        changed = value + (1 if value != get_schema(path).get("maximum") else -1)
     elif isinstance(value, str):
         changed = f"1{value}"
     elif isinstance(value, dict):
         changed = {"example": "changed"}
     else:
         changed = PEERS
-    for name in reversed(place.split(".")):
+    for name in reversed(path.split(".")):
         changed = {name: changed}
     return dict(changed)
 
 
 @pytest.fixture(scope="module")
 def ignored(helm: Path) -> set[str]:
-    """The values that change nothing, whatever else is said."""
+    """The values that change no manifest, whatever the other values are."""
 
-    def matters(place: str) -> bool:
+    def has_effect(path: str) -> bool:
         for base in BASES:
-            value = at(merged(DEFAULTS, base), place)
-            if render(helm, None, merged(base, other(place, value))) != before[id(base)]:
+            value = get_value(merge(DEFAULTS, base), path)
+            if render(helm, None, merge(base, change(path, value))) != unchanged[id(base)]:
                 return True
         return False
 
-    before = {id(base): render(helm, None, base) for base in BASES}
-    wanted = [each for each in LEAVES if not each.startswith("settings.")]
+    unchanged = {id(base): render(helm, None, base) for base in BASES}
+    paths = [path for path in PATHS if not path.startswith("settings.")]
     with ThreadPoolExecutor(4) as threads:
-        return {each for each, it_does in zip(wanted, threads.map(matters, wanted), strict=True) if not it_does}
+        effects = zip(paths, threads.map(has_effect, paths), strict=True)
+        return {path for path, effective in effects if not effective}
 
 
-def test_no_value_is_silently_ignored(ignored: set[str]) -> None:
+def test_no_value_is_ignored(ignored: set[str]) -> None:
     assert not ignored
 
 
-def test_a_render_is_the_same_twice(helm: Path) -> None:
+def test_rendering_is_deterministic(helm: Path) -> None:
     for base in BASES:
         assert render(helm, None, base) == render(helm, None, base)
 
 
 def test_every_setting_reaches_the_server(helm: Path) -> None:
-    given = {name: other(f"settings.{name}", value)["settings"] for name, value in DEFAULTS["settings"].items()}
+    overrides = {name: change(f"settings.{name}", value)["settings"] for name, value in DEFAULTS["settings"].items()}
     sizes = {name: "7MiB" for name, value in DEFAULTS["settings"].items() if "MiB" in str(value) or "GiB" in str(value)}
-    changed: dict[str, Any] = merged(*given.values(), sizes)  # type: ignore[arg-type]
-    told = Release(helm, {"settings": changed}).one("ConfigMap")["data"]
+    changed: dict[str, Any] = merge(*overrides.values(), sizes)  # type: ignore[arg-type]
+    environ = Release(helm, {"settings": changed}).one("ConfigMap")["data"]
     for name, value in changed.items():
         text = str(value).lower() if isinstance(value, bool) else str(value)
-        assert told[variable(name)] == text, name
+        assert environ[variable_name(name)] == text, name
 
 
-def variable(name: str) -> str:
-    """The variable of a setting that is named as values are."""
+def variable_name(name: str) -> str:
+    """Return the environment variable of a setting, given its name in the values."""
     return "PRICEBOOK_" + re.sub("([A-Z])", r"_\1", name).upper()
 
 
-def test_the_settings_of_the_chart_are_those_of_the_server(helm: Path) -> None:
-    offered = {variable(name) for name in DEFAULTS["settings"]}
-    elsewhere = {f"PRICEBOOK_{name.upper()}" for name in OF_THE_CHART | OF_ONE_MACHINE}
+def test_the_chart_offers_every_setting_of_the_server(helm: Path) -> None:
+    offered = {variable_name(name) for name in DEFAULTS["settings"]}
+    elsewhere = {f"PRICEBOOK_{name.upper()}" for name in MAPPED_SETTINGS | EMBEDDED_SETTINGS}
     known = {each.name for each in VARIABLES}
-    assert offered | elsewhere == known, "a new setting is a value in `settings`, with its prose and schema"
+    assert offered | elsewhere == known, "add each new setting to `settings`, with a comment and a schema"
     assert not offered & elsewhere
 
 
 @pytest.mark.parametrize("file", [None, *VALUES], ids=lambda file: file.name if file else "values.yaml")
-def test_every_variable_in_the_configmap_is_a_setting_that_the_server_takes(helm: Path, file: Path | None) -> None:
+def test_the_server_accepts_every_variable_of_the_configmap(helm: Path, file: Path | None) -> None:
     release = Release(helm, file=file)
     environ = release.one("ConfigMap")["data"]
     settings = Settings.from_environment({**environ, "PRICEBOOK_MONGODB_URI": "mongodb://db"})
     assert (settings.host, settings.port, settings.metrics_port) == ("0.0.0.0", 8000, 9000)
 
 
-def test_settings_are_by_default_what_they_are_to_the_server(helm: Path) -> None:
-    told = {each.name: each.default for each in VARIABLES}
-    differ = {"PRICEBOOK_BALANCERS", "PRICEBOOK_LOG_FORMAT"}
+def test_settings_have_the_defaults_of_the_server(helm: Path) -> None:
+    defaults = {each.name: each.default for each in VARIABLES}
+    different = {"PRICEBOOK_BALANCERS", "PRICEBOOK_LOG_FORMAT"}
     for name, value in DEFAULTS["settings"].items():
         text = str(value).lower() if isinstance(value, bool) else str(value)
-        assert (text == told[variable(name)]) != (variable(name) in differ), name
+        assert (text == defaults[variable_name(name)]) != (variable_name(name) in different), name
 
 
-def test_prose_stands_above_every_value() -> None:
+def test_every_value_has_a_comment() -> None:
     lines = TEXT.splitlines()
-    outlined = {"requests", "limits", "cpu", "memory", "grafana_dashboard"}
+    exempt = {"requests", "limits", "cpu", "memory", "grafana_dashboard"}
     for number, line in enumerate(lines):
         found = re.fullmatch(r"( *)(\w+):(.*)", line)
-        if found and found[2] not in outlined and (found[3] or not lines[number + 1].startswith(found[1] + "  ")):
+        if found and found[2] not in exempt and (found[3] or not lines[number + 1].startswith(found[1] + "  ")):
             assert lines[number - 1].lstrip().startswith("# "), f"line {number + 1}: {line}"
 
 
-def test_the_schema_knows_every_value_and_no_other() -> None:
-    for place in LEAVES:
-        parent = schema_at(place.rpartition(".")[0]) if "." in place else SCHEMA
-        assert "properties" not in parent or place.rpartition(".")[2] in parent["properties"], place
-    named = {".".join(each) for each in places(SCHEMA)} - {"global"}
-    assert {each for each in named if "resources" not in each and not held(each, LEAVES)} == set()
+def test_the_schema_defines_every_value_and_no_other() -> None:
+    for path in PATHS:
+        parent = get_schema(path.rpartition(".")[0]) if "." in path else SCHEMA
+        assert "properties" not in parent or path.rpartition(".")[2] in parent["properties"], path
+    defined = {".".join(path) for path in schema_paths(SCHEMA)} - {"global"}
+    assert {path for path in defined if "resources" not in path and not is_covered(path, PATHS)} == set()
 
 
-def held(place: str, known: list[str]) -> bool:
-    """Whether a place is that of a value, or within one that is a map or a list."""
-    return any(each == place or each.startswith(f"{place}.") or place.startswith(f"{each}.") for each in known)
+def is_covered(path: str, values: list[str]) -> bool:
+    """Return whether a path is that of a value, contains values, or is inside a value that is a map or a list."""
+    return any(each == path or each.startswith(f"{path}.") or path.startswith(f"{each}.") for each in values)
 
 
-def places(schema: Manifest, place: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
+def schema_paths(schema: Manifest, parent: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
     for name, each in schema.get("properties", {}).items():
-        yield (*place, name)
-        found = schema_at(".".join((*place, name)))
-        yield from places(found | each, (*place, name))
+        yield (*parent, name)
+        found = get_schema(".".join((*parent, name)))
+        yield from schema_paths(found | each, (*parent, name))
 
 
-def test_no_object_of_the_schema_takes_what_it_does_not_know() -> None:
+def test_no_object_of_the_schema_accepts_unknown_properties() -> None:
     def objects(schema: Any) -> Iterator[Any]:
         if isinstance(schema, dict):
             if schema.get("type") == "object":
@@ -215,12 +228,12 @@ def test_no_object_of_the_schema_takes_what_it_does_not_know() -> None:
     found.remove(SCHEMA["properties"]["global"])
     assert len(found) > 30
     for each in found:
-        only_texts = {"type": "string"}
-        assert each["additionalProperties"] in ((False,) if "properties" in each else (only_texts,)), each
+        expected = False if "properties" in each else {"type": "string"}
+        assert each["additionalProperties"] == expected, each
 
 
 @pytest.mark.parametrize(
-    ("values", "told"),
+    ("values", "message"),
     [
         ({"replicas": "three"}, "at '/replicas': got string, want integer"),
         ({"replica": 3}, "additional properties 'replica' not allowed"),
@@ -236,14 +249,14 @@ def test_no_object_of_the_schema_takes_what_it_does_not_know() -> None:
         ({"mongodb": {"own": {"members": 2}}}, "at '/mongodb/own/members': value must be one of 1, 3, 5, 7"),
     ],
 )
-def test_a_bad_value_is_refused_by_the_schema(helm: Path, values: Values, told: str) -> None:
-    with pytest.raises(ChartError, match="values don't meet the specifications") as refused:
+def test_the_schema_rejects_invalid_values(helm: Path, values: Values, message: str) -> None:
+    with pytest.raises(ChartError, match="values don't meet the specifications") as error:
         Release(helm, values)
-    assert told in str(refused.value)
+    assert message in str(error.value)
 
 
 @pytest.mark.parametrize(
-    ("values", "told"),
+    ("values", "message"),
     [
         ({"mongodb": {"existingSecret": {"name": ""}}}, "No MongoDB is configured: set mongodb.existingSecret.name"),
         (
@@ -266,8 +279,8 @@ def test_a_bad_value_is_refused_by_the_schema(helm: Path, values: Values, told: 
         ({"httpRoute": {"enabled": True}}, "httpRoute.enabled needs httpRoute.parentRefs"),
     ],
 )
-def test_values_that_contradict_one_another_are_refused(helm: Path, values: Values, told: str) -> None:
-    with pytest.raises(ChartError) as refused:
+def test_contradictory_or_incomplete_values_are_rejected(helm: Path, values: Values, message: str) -> None:
+    with pytest.raises(ChartError) as error:
         Release(helm, values)
-    assert told in str(refused.value)
-    assert "hunter2" not in str(refused.value)
+    assert message in str(error.value)
+    assert "hunter2" not in str(error.value)

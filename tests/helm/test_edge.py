@@ -1,4 +1,4 @@
-"""The edge as the chart configures it, before servers that do what a test wants: what is kept, repeated, limited."""
+"""The edge as the chart configures it, in front of stub servers: caching, retries, limits and streaming."""
 
 import asyncio
 import contextlib
@@ -11,28 +11,28 @@ import pytest
 from tests.stack.connections import Connection, Response
 from tests.stack.edge import Edge, edge, free_port
 
-Head = dict[str, str]
-Answer = Callable[["Stub", Head, bytes], Awaitable[bytes | None]]
+Headers = dict[str, str]
+Respond = Callable[["Stub", Headers], Awaitable[bytes | None]]
 
-KEPT = {
+CACHEABLE = {
     "cache-control": "public, max-age=1, stale-while-revalidate=5",
     "etag": '"one"',
     "vary": "Accept, Authorization",
 }
 
 
-def http(body: str, status: str = "200 OK", **headers: str) -> bytes:
+def http_response(body: str, status: str = "200 OK", **headers: str) -> bytes:
     lines = [f"HTTP/1.1 {status}", f"content-length: {len(body)}"]
     lines += [f"{name.replace('_', '-')}: {value}" for name, value in headers.items()]
     return "\r\n".join([*lines, "", body]).encode()
 
 
 class Stub:
-    """A server that notes what it is asked and answers as it is told; without an answer it closes the connection."""
+    """A server that records requests and sends the response of `respond`; for `None` it closes the connection."""
 
-    def __init__(self, answer: Answer) -> None:
-        self.answer = answer
-        self.asked: list[Head] = []
+    def __init__(self, respond: Respond) -> None:
+        self.respond = respond
+        self.requests: list[Headers] = []
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
 
@@ -47,44 +47,44 @@ class Stub:
         with contextlib.suppress(OSError, EOFError):
             while True:
                 start, *lines = (await reader.readuntil(b"\r\n\r\n")).decode().splitlines()
-                head = {name.lower(): value for name, _, value in (each.partition(": ") for each in lines)}
-                head["request"] = start
-                body = await reader.readexactly(int(head.get("content-length", "0")))
-                self.asked.append(head)
-                answer = await self.answer(self, head, body)
-                if answer is None:
+                headers = {name.lower(): value for name, _, value in (each.partition(": ") for each in lines)}
+                headers["request"] = start
+                await reader.readexactly(int(headers.get("content-length", "0")))
+                self.requests.append(headers)
+                response = await self.respond(self, headers)
+                if response is None:
                     break
-                writer.write(answer)
+                writer.write(response)
         writer.close()
 
 
-async def fine(stub: Stub, _head: Head, _body: bytes) -> bytes:
-    return http(f"{stub.port} {len(stub.asked)}", cache_control="no-store", x_request_id="of the server")
+async def respond_uncacheable(stub: Stub, _headers: Headers) -> bytes:
+    return http_response(f"{stub.port} {len(stub.requests)}", cache_control="no-store", x_request_id="from the server")
 
 
-async def kept(stub: Stub, head: Head, _body: bytes) -> bytes:
+async def respond_cacheable(stub: Stub, headers: Headers) -> bytes:
     await asyncio.sleep(0.02)
-    if head.get("if-none-match") == KEPT["etag"]:
-        return http("", "304 Not Modified", **KEPT)
-    return http(f"answer {len(stub.asked)}", **KEPT)
+    if headers.get("if-none-match") == CACHEABLE["etag"]:
+        return http_response("", "304 Not Modified", **CACHEABLE)
+    return http_response(f"response {len(stub.requests)}", **CACHEABLE)
 
 
-async def slow(_stub: Stub, _head: Head, _body: bytes) -> bytes:
+async def respond_slowly(_stub: Stub, _headers: Headers) -> bytes:
     await asyncio.sleep(0.2)
-    return http("slow", cache_control="public, max-age=0, must-revalidate")
+    return http_response("slow", cache_control="public, max-age=0, must-revalidate")
 
 
-async def nothing(_stub: Stub, _head: Head, _body: bytes) -> None:
+async def close_connection(_stub: Stub, _headers: Headers) -> None:
     return None
 
 
 @asynccontextmanager
-async def before(
-    folder: Path, *answers: Answer, settings: Mapping[str, object] | None = None, **values: object
+async def edge_for(
+    folder: Path, *responders: Respond, settings: Mapping[str, object] | None = None, **values: object
 ) -> AsyncIterator[tuple[Edge, list[Stub]]]:
-    """The edge before one server for each of these answers."""
+    """Run an edge in front of one server for each responder."""
     async with contextlib.AsyncExitStack() as stack:
-        stubs = [await stack.enter_async_context(Stub(answer)) for answer in answers]
+        stubs = [await stack.enter_async_context(Stub(respond)) for respond in responders]
         started = edge(folder, [stub.url for stub in stubs], settings, **{"ratePerSecond": 0, **values})
         yield await asyncio.to_thread(stack.enter_context, started), stubs
 
@@ -99,151 +99,150 @@ async def post(url: str) -> Response:
         return await connection.post({"query": "{ a }"})
 
 
-async def test_an_answer_that_may_be_kept_is_and_is_asked_for_by_its_etag_when_it_is_old(tmp_path: Path) -> None:
-    async with before(tmp_path, kept) as (balancer, [stub]):
+async def test_a_cacheable_response_is_cached_and_revalidated_by_its_etag(tmp_path: Path) -> None:
+    async with edge_for(tmp_path, respond_cacheable) as (balancer, [stub]):
         first, second = await get(balancer.url), await get(balancer.url)
         assert [each.headers["x-cache"] for each in (first, second)] == ["MISS", "HIT"]
-        assert first.body == second.body == b"answer 1"
-        assert (second.headers["etag"], second.headers["cache-control"]) == (KEPT["etag"], KEPT["cache-control"])
+        assert first.body == second.body == b"response 1"
+        assert second.headers["etag"] == CACHEABLE["etag"]
+        assert second.headers["cache-control"] == CACHEABLE["cache-control"]
         await asyncio.sleep(2.2)
         stale = await get(balancer.url)
-        assert (stale.headers["x-cache"], stale.body) == ("STALE", b"answer 1")
+        assert (stale.headers["x-cache"], stale.body) == ("STALE", b"response 1")
         await asyncio.sleep(0.5)
         assert (await get(balancer.url)).headers["x-cache"] == "HIT"
-        assert [each.get("if-none-match") for each in stub.asked] == [None, KEPT["etag"]]
+        assert [each.get("if-none-match") for each in stub.requests] == [None, CACHEABLE["etag"]]
 
 
-async def test_who_has_the_answer_is_told_so_by_the_edge(tmp_path: Path) -> None:
-    async with before(tmp_path, kept) as (balancer, [stub]):
+async def test_the_edge_answers_conditional_requests_from_its_cache(tmp_path: Path) -> None:
+    async with edge_for(tmp_path, respond_cacheable) as (balancer, [stub]):
         await get(balancer.url)
-        answer = await get(balancer.url, if_none_match=KEPT["etag"])
-        assert (answer.status, answer.body) == (304, b"")
-        assert len(stub.asked) == 1
+        response = await get(balancer.url, if_none_match=CACHEABLE["etag"])
+        assert (response.status, response.body) == (304, b"")
+        assert len(stub.requests) == 1
 
 
-async def test_what_many_miss_at_once_is_fetched_once(tmp_path: Path) -> None:
-    async with before(tmp_path, kept) as (balancer, [stub]):
-        answers = await asyncio.gather(*(get(balancer.url) for _ in range(20)))
-        assert {each.body for each in answers} == {b"answer 1"}
-        assert len(stub.asked) == 1
+async def test_concurrent_misses_cause_one_request(tmp_path: Path) -> None:
+    async with edge_for(tmp_path, respond_cacheable) as (balancer, [stub]):
+        responses = await asyncio.gather(*(get(balancer.url) for _ in range(20)))
+        assert {each.body for each in responses} == {b"response 1"}
+        assert len(stub.requests) == 1
 
 
 @pytest.mark.parametrize("header", [{"authorization": "Bearer x"}, {"pricebook_min_version": "7"}])
-async def test_who_says_who_they_are_or_what_they_want_to_see_asks_the_servers(
-    tmp_path: Path, header: dict[str, str]
-) -> None:
-    async with before(tmp_path, kept) as (balancer, [stub]):
+async def test_credentials_and_minimum_versions_bypass_the_cache(tmp_path: Path, header: dict[str, str]) -> None:
+    async with edge_for(tmp_path, respond_cacheable) as (balancer, [stub]):
         await get(balancer.url)
-        answer = await get(balancer.url, **header)
-        assert (answer.headers["x-cache"], answer.body) == ("BYPASS", b"answer 2")
-        assert (await get(balancer.url)).body == b"answer 1", "what was kept before"
-        assert len(stub.asked) == 2
+        response = await get(balancer.url, **header)
+        assert (response.headers["x-cache"], response.body) == ("BYPASS", b"response 2")
+        assert (await get(balancer.url)).body == b"response 1", "the cached response is unchanged"
+        assert len(stub.requests) == 2
 
 
-async def test_another_media_type_is_another_answer(tmp_path: Path) -> None:
-    async with before(tmp_path, kept) as (balancer, [stub]):
+async def test_responses_are_cached_by_media_type(tmp_path: Path) -> None:
+    async with edge_for(tmp_path, respond_cacheable) as (balancer, [stub]):
         for accept in ("application/json", "application/graphql-response+json"):
             assert (await get(balancer.url, accept=accept)).headers["x-cache"] == "MISS"
-        assert len(stub.asked) == 2
+        assert len(stub.requests) == 2
 
 
-async def test_what_may_not_be_kept_is_not(tmp_path: Path) -> None:
-    async with before(tmp_path, fine) as (balancer, [stub]):
+async def test_uncacheable_responses_are_not_cached(tmp_path: Path) -> None:
+    async with edge_for(tmp_path, respond_uncacheable) as (balancer, [stub]):
         assert [(await get(balancer.url)).headers["x-cache"] for _ in range(2)] == ["MISS", "MISS"]
         await post(balancer.url)
         await post(balancer.url)
-        assert len(stub.asked) == 4
+        assert len(stub.requests) == 4
 
 
-async def test_a_query_that_is_not_answered_is_asked_of_another_server(tmp_path: Path) -> None:
-    async with before(tmp_path, nothing, fine) as (balancer, stubs):
+async def test_a_query_without_response_is_retried_on_another_server(tmp_path: Path) -> None:
+    async with edge_for(tmp_path, close_connection, respond_uncacheable) as (balancer, stubs):
         for number in range(6):
             assert (await get(balancer.url, f"/graphql?query={number}")).status == 200
-        assert stubs[0].asked
+        assert stubs[0].requests
 
 
-async def test_what_was_sent_and_may_have_been_done_is_not_repeated(tmp_path: Path) -> None:
-    async with before(tmp_path, nothing, nothing) as (balancer, stubs):
-        answer = await post(balancer.url)
-        assert answer.status == 503
-        assert answer.json()["errors"][0]["extensions"] == {"code": "UNAVAILABLE"}
-        assert answer.headers["retry-after"] == "1"
-        assert sum(len(stub.asked) for stub in stubs) == 1
+async def test_a_post_that_may_have_been_executed_is_not_retried(tmp_path: Path) -> None:
+    async with edge_for(tmp_path, close_connection, close_connection) as (balancer, stubs):
+        response = await post(balancer.url)
+        assert response.status == 503
+        assert response.json()["errors"][0]["extensions"] == {"code": "UNAVAILABLE"}
+        assert response.headers["retry-after"] == "1"
+        assert sum(len(stub.requests) for stub in stubs) == 1
 
 
-async def test_what_could_not_be_sent_is_sent_to_another_server(tmp_path: Path) -> None:
-    async with before(tmp_path, fine) as (balancer, [stub]):
+async def test_a_post_that_could_not_be_sent_is_retried_on_another_server(tmp_path: Path) -> None:
+    async with edge_for(tmp_path, respond_uncacheable) as (balancer, [stub]):
         await asyncio.to_thread(balancer.switch_to, [f"http://127.0.0.1:{free_port()}", stub.url])
         assert [(await post(balancer.url)).status for _ in range(6)] == [200] * 6
 
 
-async def test_a_server_that_does_not_answer_is_left_alone_for_a_second(tmp_path: Path) -> None:
-    async with before(tmp_path, nothing, fine) as (balancer, stubs):
+async def test_a_failing_server_gets_no_requests_for_a_second(tmp_path: Path) -> None:
+    async with edge_for(tmp_path, close_connection, respond_uncacheable) as (balancer, stubs):
         for number in range(30):
             await get(balancer.url, f"/graphql?query={number}")
-        assert len(stubs[0].asked) < 10
+        assert len(stubs[0].requests) < 10
 
 
-async def test_requests_have_an_id_and_tell_where_they_come_from(tmp_path: Path) -> None:
-    async with before(tmp_path, fine) as (balancer, [stub]):
-        given = await get(balancer.url, x_request_id="mine")
-        made = await get(balancer.url)
-        assert given.headers["x-request-id"] == "mine" == stub.asked[0]["x-request-id"]
-        assert made.headers["x-request-id"] == stub.asked[1]["x-request-id"] != "of the server"
-        assert stub.asked[0]["x-forwarded-for"] == "127.0.0.1"
+async def test_requests_carry_an_id_and_the_client_address(tmp_path: Path) -> None:
+    async with edge_for(tmp_path, respond_uncacheable) as (balancer, [stub]):
+        with_id = await get(balancer.url, x_request_id="mine")
+        without_id = await get(balancer.url)
+        assert with_id.headers["x-request-id"] == "mine" == stub.requests[0]["x-request-id"]
+        assert without_id.headers["x-request-id"] == stub.requests[1]["x-request-id"] != "from the server"
+        assert stub.requests[0]["x-forwarded-for"] == "127.0.0.1"
 
 
-async def test_an_address_that_asks_too_often_is_told_to_wait(tmp_path: Path) -> None:
-    async with before(tmp_path, fine, ratePerSecond=1, burst=2) as (balancer, [stub]):
-        answers = [await get(balancer.url) for _ in range(5)]
-        assert [each.status for each in answers] == [200, 200, 200, 429, 429]
-        assert answers[-1].json()["errors"][0]["extensions"] == {"code": "RATE_LIMITED"}
-        assert answers[-1].headers["retry-after"] == "1"
-        assert len(stub.asked) == 3
+async def test_requests_above_the_rate_limit_of_an_address_are_rejected(tmp_path: Path) -> None:
+    async with edge_for(tmp_path, respond_uncacheable, ratePerSecond=1, burst=2) as (balancer, [stub]):
+        responses = [await get(balancer.url) for _ in range(5)]
+        assert [each.status for each in responses] == [200, 200, 200, 429, 429]
+        assert responses[-1].json()["errors"][0]["extensions"] == {"code": "RATE_LIMITED"}
+        assert responses[-1].headers["retry-after"] == "1"
+        assert len(stub.requests) == 3
 
 
-async def test_a_body_that_is_too_large_is_refused(tmp_path: Path) -> None:
+async def test_a_body_that_is_too_large_is_rejected(tmp_path: Path) -> None:
     small = {"maxBodyBytes": "1KiB"}
     async with (
-        before(tmp_path, fine, settings=small) as (balancer, [stub]),
+        edge_for(tmp_path, respond_uncacheable, settings=small) as (balancer, [stub]),
         Connection(balancer.url) as connection,
     ):
-        answer = await connection.post({"query": "x" * 2000})
-        assert answer.status == 413
-        assert answer.json()["errors"][0]["message"] == "A body has at most 1KiB, one with a file 4GiB."
-        assert answer.json()["errors"][0]["extensions"] == {"code": "BODY_TOO_LARGE"}
-        assert stub.asked == []
+        response = await connection.post({"query": "x" * 2000})
+        assert response.status == 413
+        assert response.json()["errors"][0]["message"] == "The limit of a body is 1KiB, and 4GiB with a file."
+        assert response.json()["errors"][0]["extensions"] == {"code": "BODY_TOO_LARGE"}
+        assert stub.requests == []
 
 
-async def test_it_says_itself_that_it_lives(tmp_path: Path) -> None:
-    async with before(tmp_path, nothing) as (balancer, [stub]):
+async def test_the_edge_answers_health_checks_itself(tmp_path: Path) -> None:
+    async with edge_for(tmp_path, close_connection) as (balancer, [stub]):
         assert (await get(balancer.url, "/healthz")).status == 200
         assert (await get(balancer.url, "/readyz")).status == 503
         assert (await get(balancer.url, "/other")).status == 404
-        assert len(stub.asked) == 1
+        assert len(stub.requests) == 1
 
 
-async def test_what_may_not_be_kept_is_not_waited_for_one_by_one(tmp_path: Path) -> None:
+async def test_concurrent_requests_for_an_uncacheable_response_do_not_queue(tmp_path: Path) -> None:
     for age in (0, 1):
         folder = tmp_path / str(age)
-        async with before(folder, slow, settings={"cacheMaxAge": age}) as (balancer, [stub]):
+        async with edge_for(folder, respond_slowly, settings={"cacheMaxAge": age}) as (balancer, [stub]):
             async with asyncio.timeout(2):
                 await asyncio.gather(*(get(balancer.url) for _ in range(20)))
-            assert len(stub.asked) == 20
+            assert len(stub.requests) == 20
 
 
-async def test_a_query_in_a_long_address_comes_through(tmp_path: Path) -> None:
-    async with before(tmp_path, fine) as (balancer, [stub]):
+async def test_a_query_in_a_long_url_is_forwarded(tmp_path: Path) -> None:
+    async with edge_for(tmp_path, respond_uncacheable) as (balancer, [stub]):
         target = f"/graphql?query={'x' * 16_000}"
         assert (await get(balancer.url, target)).status == 200
-        assert stub.asked[0]["request"] == f"GET {target} HTTP/1.1"
+        assert stub.requests[0]["request"] == f"GET {target} HTTP/1.1"
 
 
 @asynccontextmanager
-async def served(
+async def connection_to(
     folder: Path, serve: Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]], request: str
 ) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
-    """A connection through the edge on which the request was sent, to a server that does as it is told."""
+    """Send a request through the edge to a server that `serve` implements, and yield the connection."""
     port = free_port()
     async with asyncio.timeout(20), await asyncio.start_server(serve, "127.0.0.1", port):
         small = {"maxBodyBytes": "1KiB"}
@@ -254,54 +253,54 @@ async def served(
             writer.close()
 
 
-async def test_a_file_is_passed_on_while_it_arrives(tmp_path: Path) -> None:
+async def test_an_upload_is_forwarded_while_it_arrives(tmp_path: Path) -> None:
     arrived = asyncio.Event()
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        head = await reader.readuntil(b"\r\n\r\n")
-        assert b"POST /graphql?of=1 " in head
+        headers = await reader.readuntil(b"\r\n\r\n")
+        assert b"POST /graphql?of=1 " in headers
         assert await reader.readexactly(5) == b"first"
         arrived.set()
         assert await reader.readexactly(5000) == 1000 * b"later"
-        writer.write(http("taken"))
+        writer.write(http_response("accepted"))
         writer.close()
 
     headers = "host: x\r\ncontent-type: multipart/form-data; boundary=b\r\ncontent-length: 5005\r\n\r\n"
-    async with served(tmp_path, serve, f"POST /graphql?of=1 HTTP/1.1\r\n{headers}first") as (reader, writer):
+    async with connection_to(tmp_path, serve, f"POST /graphql?of=1 HTTP/1.1\r\n{headers}first") as (reader, writer):
         await arrived.wait()
         writer.write(1000 * b"later")
-        assert b"200 OK" in await reader.readuntil(b"taken")
+        assert b"200 OK" in await reader.readuntil(b"accepted")
 
 
-async def test_events_are_passed_on_as_they_come(tmp_path: Path) -> None:
-    seen = asyncio.Event()
+async def test_events_are_forwarded_immediately(tmp_path: Path) -> None:
+    received = asyncio.Event()
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.readuntil(b"\r\n\r\n")
         writer.write(b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n\r\nevent: next\n\n")
-        await seen.wait()
+        await received.wait()
         writer.write(b"event: complete\n\n")
         writer.close()
 
     request = "GET /graphql?query=s HTTP/1.1\r\nhost: x\r\naccept: text/event-stream\r\n\r\n"
-    async with served(tmp_path, serve, request) as (reader, _):
+    async with connection_to(tmp_path, serve, request) as (reader, _):
         await reader.readuntil(b"event: next\n\n")
-        seen.set()
+        received.set()
         await reader.readuntil(b"event: complete\n\n")
 
 
-async def test_a_websocket_is_passed_through_in_both_directions(tmp_path: Path) -> None:
+async def test_a_websocket_is_forwarded_in_both_directions(tmp_path: Path) -> None:
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        head = (await reader.readuntil(b"\r\n\r\n")).lower()
-        assert b"upgrade: websocket\r\n" in head
-        assert b"connection: upgrade\r\n" in head
-        assert b"sec-websocket-protocol: graphql-transport-ws\r\n" in head
+        headers = (await reader.readuntil(b"\r\n\r\n")).lower()
+        assert b"upgrade: websocket\r\n" in headers
+        assert b"connection: upgrade\r\n" in headers
+        assert b"sec-websocket-protocol: graphql-transport-ws\r\n" in headers
         writer.write(b"HTTP/1.1 101 Switching Protocols\r\nupgrade: websocket\r\nconnection: upgrade\r\n\r\n")
         writer.write(b"to " + await reader.readexactly(4))
         writer.close()
 
     headers = "host: x\r\nconnection: Upgrade\r\nupgrade: websocket\r\nsec-websocket-protocol: graphql-transport-ws"
-    async with served(tmp_path, serve, f"GET /graphql HTTP/1.1\r\n{headers}\r\n\r\n") as (reader, writer):
+    async with connection_to(tmp_path, serve, f"GET /graphql HTTP/1.1\r\n{headers}\r\n\r\n") as (reader, writer):
         assert (await reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 101 ")
         writer.write(b"them")
         assert await reader.readexactly(7) == b"to them"

@@ -1,4 +1,4 @@
-"""The image that the chart runs. No engine builds it here: what can be told of the file without one is."""
+"""The image that the chart runs. The tests check the Dockerfile without building it."""
 
 import re
 import subprocess
@@ -17,25 +17,25 @@ HADOLINT = Path(sys.executable).parent / "hadolint"
 
 
 def hadolint(text: str) -> str:
-    """What hadolint says of a Dockerfile; empty where it has no complaint."""
+    """Return the findings of hadolint in a Dockerfile; empty if there are none."""
     return subprocess.run([HADOLINT, "-"], input=text, capture_output=True, text=True, check=False).stdout
 
 
-def test_hadolint_has_no_complaint() -> None:
+def test_hadolint_finds_nothing() -> None:
     assert hadolint(DOCKERFILE) == ""
 
 
-def test_hadolint_would_complain() -> None:
+def test_hadolint_finds_an_unpinned_package() -> None:
     assert "DL3013" in hadolint(DOCKERFILE.replace("uv==0.13.9", "uv"))
 
 
-def test_all_of_the_final_stage_is_run_by_a_user_without_rights() -> None:
+def test_the_final_stage_runs_as_an_unprivileged_user() -> None:
     assert FINAL.index("USER 10001:10001") < FINAL.index("ENTRYPOINT")
     assert "--uid 10001 " in FINAL
-    assert "pip" not in FINAL, "what builds stays in the first stage"
+    assert "pip" not in FINAL, "build tools stay in the first stage"
 
 
-def test_every_install_is_held_by_the_lock() -> None:
+def test_every_install_is_constrained_by_the_lock() -> None:
     commands = re.findall(r"uv pip install ((?:.*\\\n)*.*)", BUILD)
     assert len(commands) == 2
     dependencies, package = commands
@@ -45,10 +45,10 @@ def test_every_install_is_held_by_the_lock() -> None:
     assert "--build-constraint requirements.lock" in package
 
 
-def test_what_is_copied_is_let_in_and_is_the_whole_package() -> None:
-    let_in = re.findall(r"^!(\S+)", (ROOT / ".dockerignore").read_text(encoding="utf-8"), re.MULTILINE)
+def test_the_build_context_is_exactly_what_the_package_needs() -> None:
+    included = re.findall(r"^!(\S+)", (ROOT / ".dockerignore").read_text(encoding="utf-8"), re.MULTILINE)
     copied = {name for line in re.findall(r"^COPY (.+) \S+$", BUILD, re.MULTILINE) for name in line.split()}
-    assert copied == set(let_in)
+    assert copied == set(included)
     assert all((ROOT / name).exists() for name in copied)
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
     packages = project["tool"]["hatch"]["build"]["targets"]["wheel"]["packages"]
@@ -56,12 +56,12 @@ def test_what_is_copied_is_let_in_and_is_the_whole_package() -> None:
 
 
 @pytest.mark.parametrize("instruction", ["ENTRYPOINT", "CMD", "EXPOSE", "USER"])
-def test_the_chart_runs_the_image_as_it_is_meant(helm: Path, instruction: str) -> None:
+def test_the_chart_matches_the_image(helm: Path, instruction: str) -> None:
     deployment = Release(helm).one("Deployment")
     server, pod = container(deployment), deployment["spec"]["template"]["spec"]
-    [said] = re.findall(rf"^{instruction} (.+)$", FINAL, re.MULTILINE)
+    [actual] = re.findall(rf"^{instruction} (.+)$", FINAL, re.MULTILINE)
     ports = " ".join(str(each["containerPort"]) for each in server["ports"])
     user = f"{pod['securityContext']['runAsUser']}:{pod['securityContext']['runAsGroup']}"
-    wanted = {"ENTRYPOINT": '["pricebook"]', "CMD": f'["{server["args"][0]}"]', "EXPOSE": ports, "USER": user}
-    assert said == wanted[instruction]
+    expected = {"ENTRYPOINT": '["pricebook"]', "CMD": f'["{server["args"][0]}"]', "EXPOSE": ports, "USER": user}
+    assert actual == expected[instruction]
     assert "command" not in server

@@ -14,8 +14,8 @@ import pytest
 
 from tests.stack.chart import nginx_conf
 
-RELOAD_SECONDS = 0.3
-"""Time that nginx needs to reload its configuration."""
+RELOAD_DELAY_SECONDS = 0.3
+"""How long to wait until nginx has reloaded its configuration."""
 
 
 class Edge:
@@ -30,8 +30,8 @@ class Edge:
         self._values["listen"] = f"127.0.0.1:{port}"
         self._conf = folder / "nginx.conf"
         self._configure(servers)
-        run_by = "user root; " if os.geteuid() == 0 else ""
-        command = ["nginx", "-p", str(folder), "-c", str(self._conf), "-g", f"daemon off; {run_by}"]
+        user = "user root; " if os.geteuid() == 0 else ""
+        command = ["nginx", "-p", str(folder), "-c", str(self._conf), "-g", f"daemon off; {user}"]
         self._log = (folder / "log").open("wb")
         self._process = subprocess.Popen(command, stdout=self._log, stderr=self._log)
         wait_for_port(port)
@@ -40,7 +40,7 @@ class Edge:
         """Route new requests to these servers."""
         self._configure(servers)
         self._process.send_signal(signal.SIGHUP)
-        time.sleep(RELOAD_SECONDS)
+        time.sleep(RELOAD_DELAY_SECONDS)
 
     def stop(self) -> None:
         self._process.send_signal(signal.SIGQUIT)

@@ -122,8 +122,8 @@ async def create(url: str, price_list: str = PRICE_LIST) -> None:
 def batch(number: int, price_list: str = PRICE_LIST) -> dict[str, Any]:
     """Return the request that publishes batch `number`."""
     prices = [{"sku": sku, "amount": f"{number}.00", "currency": "EUR"} for sku in SKUS]
-    order = {"priceList": price_list, "mode": "REPLACE", "idempotencyKey": f"batch {number}", "label": str(number)}
-    return {"query": PUBLISH, "variables": {"input": {**order, "prices": prices}}}
+    fields = {"priceList": price_list, "mode": "REPLACE", "idempotencyKey": f"batch {number}", "label": str(number)}
+    return {"query": PUBLISH, "variables": {"input": {**fields, "prices": prices}}}
 
 
 async def publish(connection: Connection, number: int, batches: BatchResults, price_list: str = PRICE_LIST) -> None:

@@ -19,10 +19,10 @@ from storage.embedded_mongodb.mongod import find_mongod, wait_for
 from tests.stack import namespaces
 from tests.stack.edge import free_port
 
-START_SECONDS = 60
+START_TIMEOUT_SECONDS = 60
 SETTINGS = {"electionTimeoutMillis": 4_000, "heartbeatIntervalMillis": 500, "heartbeatTimeoutSecs": 3}
 """The settings that docs/runbook.md recommends: MongoDB's default of 10 s suits members on different continents."""
-SET = "chaos"
+REPLICA_SET = "chaos"
 
 
 class Member:
@@ -38,13 +38,13 @@ class Member:
     def isolate(self) -> None:
         """Block all traffic to and from the member."""
         if self._namespace:
-            self._namespace.close()
+            self._namespace.isolate()
         else:
             self.process.send_signal(signal.SIGSTOP)
 
-    def heal(self) -> None:
+    def reconnect(self) -> None:
         if self._namespace:
-            self._namespace.open()
+            self._namespace.reconnect()
         else:
             self.process.send_signal(signal.SIGCONT)
 
@@ -55,13 +55,13 @@ class Member:
     def restart(self) -> None:
         self.process = self._start()
 
-    def end(self) -> None:
+    def stop(self) -> None:
         if self.process.poll() is None:
             self.kill()
 
     def _start(self) -> subprocess.Popen[bytes]:
         host, port = self.address
-        options = ["--dbpath", str(self._folder), "--replSet", SET, "--port", str(port), "--quiet"]
+        options = ["--dbpath", str(self._folder), "--replSet", REPLICA_SET, "--port", str(port), "--quiet"]
         options += ["--bind_ip", ",".join(dict.fromkeys(("127.0.0.1", host)))]
         options += ["--oplogSize", "64", "--wiredTigerCacheSizeGB", "0.25", "--nounixsocket"]
         prefix = self._namespace.command if self._namespace else []
@@ -75,7 +75,7 @@ class Members:
     def __init__(self, members: Sequence[Member]) -> None:
         self._members = members
         addresses = ",".join(f"{host}:{port}" for host, port in (each.address for each in members))
-        self.uri = f"mongodb://{addresses}/?replicaSet={SET}"
+        self.uri = f"mongodb://{addresses}/?replicaSet={REPLICA_SET}"
 
     def primary(self) -> Member:
         """Wait for a primary that a majority follows and return it."""
@@ -87,7 +87,7 @@ class Members:
                 found.extend(each for each in self._members if client.primary == each.address)
             return bool(found)
 
-        assert wait_for(find, START_SECONDS), "no primary"
+        assert wait_for(find, START_TIMEOUT_SECONDS), "no primary"
         return found[0]
 
     def secondary(self) -> Member:
@@ -103,25 +103,27 @@ class Members:
                 *self._members[0].address, directConnection=True, serverSelectionTimeoutMS=1000
             ) as client:
                 try:
-                    client.admin.command("replSetInitiate", {"_id": SET, "members": hosts, "settings": SETTINGS})
+                    client.admin.command(
+                        "replSetInitiate", {"_id": REPLICA_SET, "members": hosts, "settings": SETTINGS}
+                    )
                 except PyMongoError:
                     return False
             return True
 
-        assert wait_for(initiate, START_SECONDS), "not initiated"
+        assert wait_for(initiate, START_TIMEOUT_SECONDS), "not initiated"
         self.primary()
 
 
 @contextmanager
-def members(folder: Path, number: int) -> Iterator[Members]:
-    """Run a replica set of `number` members."""
+def members(folder: Path, count: int) -> Iterator[Members]:
+    """Run a replica set of `count` members."""
     with ExitStack() as stack:
         stack.callback(shutil.rmtree, folder, ignore_errors=True)
-        hosts = stack.enter_context(namespaces.connected(number)) if namespaces.are_supported() else [None] * number
+        hosts = stack.enter_context(namespaces.connected(count)) if namespaces.are_supported() else [None] * count
         started: list[Member] = []
         for index, namespace in enumerate(hosts):
             started.append(Member(folder / str(index), namespace))
-            stack.callback(started[-1].end)
+            stack.callback(started[-1].stop)
         replica_set = Members(started)
         replica_set.initiate()
         yield replica_set

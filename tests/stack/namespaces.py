@@ -43,22 +43,22 @@ class Namespace:
             ip("-n", self._name, *arguments)
         ip("-n", self._name, "link", "set", "lo", "up")
 
-    def close(self) -> None:
+    def isolate(self) -> None:
         """Block all traffic to and from the host."""
         ip("link", "set", self._name, "down")
 
-    def open(self) -> None:
+    def reconnect(self) -> None:
         ip("link", "set", self._name, "up")
 
-    def end(self) -> None:
+    def delete(self) -> None:
         ip("netns", "del", self._name)
-        with suppress(subprocess.CalledProcessError):  # deleted with its namespace, maybe already
+        with suppress(subprocess.CalledProcessError):  # may already be deleted with its namespace
             ip("link", "del", self._name)
 
 
 @contextmanager
-def connected(number: int) -> Iterator[list[Namespace]]:
-    """Create `number` namespaces that can reach each other and this machine."""
+def connected(count: int) -> Iterator[list[Namespace]]:
+    """Create `count` namespaces that can reach each other and this machine."""
     token = secrets.token_hex(2)
     bridge, network = f"pb{token}", f"10.{200 + secrets.randbelow(50)}.{secrets.randbelow(250)}"
     created: list[Namespace] = []
@@ -66,9 +66,9 @@ def connected(number: int) -> Iterator[list[Namespace]]:
     try:
         ip("addr", "add", f"{network}.1/24", "dev", bridge)
         ip("link", "set", bridge, "up")
-        created.extend(Namespace(bridge, network, each) for each in range(number))
+        created.extend(Namespace(bridge, network, each) for each in range(count))
         yield created
     finally:
         for each in created:
-            each.end()
+            each.delete()
         ip("link", "del", bridge)

@@ -1,4 +1,4 @@
-"""The code of the last release: that of the newest release tag or commit (CONTRIBUTING.md, "Releases")."""
+"""The code of the last release, from the newest release tag or commit (CONTRIBUTING.md, "Releases")."""
 
 import io
 import shutil

@@ -14,14 +14,14 @@ SendRequest = Callable[[Connection], Awaitable[Response]]
 class RequestLog:
     """Counts of complete responses, of those that closed their connection, and of refused connections."""
 
-    answers: int = 0
+    responses: int = 0
     closing: int = 0
     refused: int = 0
     failures: list[str] = field(default_factory=list)
 
-    async def has(self, answers: int) -> bool:
+    async def has(self, responses: int) -> bool:
         """Return whether there are this many responses, for `until`."""
-        return self.answers >= answers
+        return self.responses >= responses
 
 
 async def query_lists(connection: Connection) -> Response:
@@ -51,5 +51,5 @@ async def _send(url: str, send: SendRequest, log: RequestLog) -> None:
                 continue
             if response.status != 200 or b'"errors"' in response.body:
                 log.failures.append(f"{response.status} {response.body[:200]!r}")
-            log.answers += 1
+            log.responses += 1
             log.closing += response.is_last

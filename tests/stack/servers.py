@@ -22,7 +22,7 @@ STOP_TIMEOUT_SECONDS = 60
 
 
 def command_line(root: Path) -> str:
-    """Return the package of the command line of the code in `root`: releases before 0.2 had it elsewhere."""
+    """Return the package of the command line in `root`; releases before 0.2 have another one."""
     project = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     package: str = project["scripts"]["pricebook"].partition(":")[0]
     return package
@@ -83,21 +83,21 @@ class Server:
 
 
 @contextmanager
-def servers(folder: Path, number: int, environ: dict[str, str], root: Path = ROOT) -> Iterator[list[Server]]:
-    """Run `number` servers and wait until all are ready."""
+def servers(folder: Path, count: int, environ: dict[str, str], root: Path = ROOT) -> Iterator[list[Server]]:
+    """Run `count` servers and wait until all are ready."""
     folder.mkdir(exist_ok=True)
     with ExitStack() as stack:
         started = []
-        for index in range(number):
+        for index in range(count):
             server = Server(folder / f"{index}.log", environ, root)
-            stack.callback(_end, server)
+            stack.callback(_stop, server)
             started.append(server)
         for server in started:
             server.wait_until_ready()
         yield started
 
 
-def _end(server: Server) -> None:
+def _stop(server: Server) -> None:
     if server.process.poll() is None:
         server.process.send_signal(signal.SIGINT)
         try:

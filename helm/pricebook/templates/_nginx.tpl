@@ -177,7 +177,7 @@ http {
         }
 
         location @too_large {
-            return 413 '{"errors":[{"message":"A body has at most {{ $body }}, one with a file {{ $upload }}.","extensions":{"code":"BODY_TOO_LARGE"}}]}';
+            return 413 '{"errors":[{"message":"The limit of a body is {{ $body }}, and {{ $upload }} with a file.","extensions":{"code":"BODY_TOO_LARGE"}}]}';
         }
         location @too_many {
             add_header X-Request-Id $known_id always;
