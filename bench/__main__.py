@@ -42,7 +42,7 @@ def main(names: list[str]) -> None:
     report = Report(f"{os.cpu_count()} cores, CPython {platform.python_version()}, MongoDB on loopback, 3 members")
     with (
         tempfile.TemporaryDirectory(prefix="pricebook-bench-") as folder,
-        EmbeddedReplicaSet(Path(folder) / "mongodb", say=report.say, cache_mb=1024) as replica_set,
+        EmbeddedReplicaSet(Path(folder) / "mongodb", report=report.say, cache_mb=1024) as replica_set,
     ):
         environment = Environment(replica_set.uri, Path(folder))
         for name in names or BENCHMARKS:

@@ -17,7 +17,7 @@ from cli.progress import Progress
 from cli.startup import BadSettings, read_settings
 from graph.settings import Settings
 from storage import Store, explain
-from storage.integrity.check import Checked
+from storage.integrity.check import CheckProgress
 from storage.integrity.findings import Finding
 
 MAX_FINDINGS_SHOWN = 1000
@@ -65,29 +65,29 @@ def check(price_list: str | None, as_json: bool) -> None:
     raise SystemExit(exit_codes.FAILURE if count else exit_codes.SUCCESS)
 
 
-async def _run(settings: Settings, uri: str, price_list: str | None) -> tuple[Checked, list[Finding], int]:
+async def _run(settings: Settings, uri: str, price_list: str | None) -> tuple[CheckProgress, list[Finding], int]:
     findings, count = list[Finding](), 0
     with Progress("checking") as progress:
 
-        def show(checked: Checked) -> None:
-            progress.update(checked.versions, checked.of_versions, _figures(checked))
+        def show(checked: CheckProgress) -> None:
+            progress.update(checked.versions, checked.total_versions, _figures(checked))
 
         async with Store.open_existing(uri, settings.mongodb_database) as store:
             integrity_check = store.integrity_check(show)
             async for finding in integrity_check.run(price_list):
                 count += 1
                 findings += [finding] if count <= MAX_FINDINGS_SHOWN else []
-            return integrity_check.checked, findings, count
+            return integrity_check.progress, findings, count
 
 
-def _figures(checked: Checked) -> str:
+def _figures(checked: CheckProgress) -> str:
     return (
-        f"{checked.lists:,} of {checked.of_lists:,} lists, {checked.versions:,} of {checked.of_versions:,} versions, "
-        f"{checked.rows:,} documents"
+        f"{checked.lists:,} of {checked.total_lists:,} lists, "
+        f"{checked.versions:,} of {checked.total_versions:,} versions, {checked.rows:,} documents"
     )
 
 
-def _as_json(checked: Checked, findings: Sequence[Finding], count: int) -> dict[str, object]:
+def _as_json(checked: CheckProgress, findings: Sequence[Finding], count: int) -> dict[str, object]:
     return {
         "sound": not count,
         "lists": checked.lists,
@@ -108,7 +108,7 @@ def _as_json(checked: Checked, findings: Sequence[Finding], count: int) -> dict[
     }
 
 
-def _report(checked: Checked, findings: Sequence[Finding], count: int) -> None:
+def _report(checked: CheckProgress, findings: Sequence[Finding], count: int) -> None:
     console = Console(width=None if sys.stdout.isatty() else REDIRECTED_WIDTH)
     if findings:
         table = Table(box=box.SIMPLE, pad_edge=False, show_lines=True)

@@ -81,7 +81,7 @@ def database(settings: Settings) -> Iterator[Settings]:
         yield settings
         return
     log_or_print("PRICEBOOK_MONGODB_URI is not set: starting an embedded MongoDB replica set.")
-    replica_set = EmbeddedReplicaSet(settings.data_dir / "mongodb", settings.members, say=log_or_print)
+    replica_set = EmbeddedReplicaSet(settings.data_dir / "mongodb", settings.members, report=log_or_print)
     try:
         yield replace(settings, mongodb_uri=replica_set.start())
     except EmbeddedReplicaSetError as error:

@@ -9,7 +9,7 @@ from typing import TypeVar
 from strawberry.dataloader import DataLoader
 
 from loaders.cache.version_cache import VersionCache
-from loaders.read_marks import ReadMarks, is_in_danger
+from loaders.read_marks import ReadMarks, may_expire
 from storage import Batch, PriceVersion, Served, Snapshot, Store
 
 K = TypeVar("K")
@@ -21,25 +21,25 @@ SnapshotKey = tuple[str, int]
 HistoryKey = tuple[str, int, str, int]
 """List, version, sku, and the number of changes."""
 
-MAX_SKUS = 1000
+MAX_HISTORY_SKUS = 1000
 """Skus of one history look-up: for each sku, all layers of a run of versions are held in memory at once."""
 
-Around = Callable[[str, int], AbstractContextManager[None]]
+LoadContext = Callable[[str, int], AbstractContextManager[None]]
 """Makes a context manager around the load of a batch, given the loader's name and the number of keys."""
 
-_NOTHING: AbstractContextManager[None] = nullcontext()
-_around: Around | None = None
+_NULL_CONTEXT: AbstractContextManager[None] = nullcontext()
+_load_context: LoadContext | None = None
 
 
-def around_batches(around: Around | None) -> None:
+def wrap_loads(context: LoadContext | None) -> None:
     """Enter a context manager around every load of this process from now on; None enters none."""
-    global _around  # noqa: PLW0603 - process-wide, as loggers are: loaders are made for each request
-    _around = around
+    global _load_context  # noqa: PLW0603 - process-wide, as loggers are: loaders are made for each request
+    _load_context = context
 
 
 def batch_load(loader: str, keys: int) -> AbstractContextManager[None]:
     """Return the context manager to enter around the load of `keys` keys."""
-    return _NOTHING if _around is None else _around(loader, keys)
+    return _NULL_CONTEXT if _load_context is None else _load_context(loader, keys)
 
 
 class Loader(DataLoader[K, T]):
@@ -87,8 +87,8 @@ class HistoryBySkuLoader(Loader[HistoryKey, list[PriceVersion]]):
     """Loads the changes of prices, newest first; all prices of one version in one look-up."""
 
     def __init__(self, store: Store) -> None:
-        super().__init__(self._load, max_batch_size=MAX_SKUS)
-        self._histories = store.histories
+        super().__init__(self._load, max_batch_size=MAX_HISTORY_SKUS)
+        self._histories = store.price_history
 
     async def _load(self, keys: Sequence[HistoryKey]) -> list[list[PriceVersion]]:
         limits: dict[SnapshotKey, dict[str, int]] = defaultdict(dict)
@@ -111,13 +111,13 @@ class SnapshotByVersionLoader(Loader[SnapshotKey, Snapshot | None]):
 
     async def _load(self, keys: Sequence[SnapshotKey]) -> list[Snapshot | None]:
         found = await self._store.snapshots.get_many(keys)
-        in_danger = []
+        expiring = []
         for snapshot in found:
             if snapshot is not None:
                 self._versions.update_manifest(snapshot)
                 self._reads.note(snapshot.price_list, snapshot.version)
-                if is_in_danger(snapshot):
-                    in_danger.append((snapshot.price_list, snapshot.version))
-        if in_danger:
-            await self._store.snapshots.note_reads(in_danger)
+                if may_expire(snapshot):
+                    expiring.append((snapshot.price_list, snapshot.version))
+        if expiring:
+            await self._store.snapshots.note_reads(expiring)
         return list(found)

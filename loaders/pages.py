@@ -83,9 +83,9 @@ class Pages:
         self._versions.misses += len(prices)
         return window.page(prices)
 
-    async def price_lists(self, size: int, after: str | None, reach: ListFilter) -> Page[PriceList]:
+    async def price_lists(self, size: int, after: str | None, list_filter: ListFilter) -> Page[PriceList]:
         """Return a page of the lists that the filter allows, by name."""
-        records = await self._store.price_lists.by_name(size + 1, after or "", reach)
+        records = await self._store.price_lists.by_name(size + 1, after or "", list_filter)
         return _forward(records, size, after)
 
     async def snapshots(self, price_list: str, size: int, after: int | None) -> Page[Snapshot]:
@@ -97,11 +97,11 @@ class Pages:
         return _forward(await self._store.events.newest(price_list, size + 1, after), size, after)
 
     async def batches(
-        self, price_list: str | None, state: BatchState | None, size: int, after: str | None, reach: ListFilter
+        self, price_list: str | None, state: BatchState | None, size: int, after: str | None, list_filter: ListFilter
     ) -> Page[Batch]:
         """Return a page of the batches of the lists that the filter allows, newest first."""
         records = await self._store.batches.newest(
-            size + 1, price_list=price_list, state=state, before=after, reach=reach
+            size + 1, price_list=price_list, state=state, before=after, list_filter=list_filter
         )
         return _forward(records, size, after)
 
@@ -113,17 +113,17 @@ class Pages:
         """Return the event that last moved the pointer up to revision `to`, or None before its first move."""
         return await self._store.events.last_move(price_list, to)
 
-    async def count_price_lists(self, reach: ListFilter) -> int:
+    async def count_price_lists(self, list_filter: ListFilter) -> int:
         """Return the number of lists that the filter allows."""
-        return await self._store.price_lists.count(reach)
+        return await self._store.price_lists.count(list_filter)
 
     async def count_snapshots(self, price_list: str) -> int:
         """Return the number of versions of a list that are kept."""
         return await self._store.snapshots.count(price_list)
 
-    async def count_batches(self, price_list: str | None, state: BatchState | None, reach: ListFilter) -> int:
+    async def count_batches(self, price_list: str | None, state: BatchState | None, list_filter: ListFilter) -> int:
         """Return the number of batches of the lists that the filter allows, by list and state."""
-        return await self._store.batches.count(price_list=price_list, state=state, reach=reach)
+        return await self._store.batches.count(price_list=price_list, state=state, list_filter=list_filter)
 
 
 def _forward(records: Sequence[T], size: int, after: object) -> Page[T]:

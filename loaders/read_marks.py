@@ -38,6 +38,6 @@ class ReadMarks:
             self._stored_at.pop(key, None)
 
 
-def is_in_danger(snapshot: Snapshot) -> bool:
+def may_expire(snapshot: Snapshot) -> bool:
     """Whether a version that is being read may expire before the next heartbeat."""
     return snapshot.doomed_at is not None and snapshot.retired_at is None

@@ -51,6 +51,6 @@ class Selections:
             after=window.after and window.after.sku,
             before=window.before and window.before.sku,
             backward=window.backward,
-            within=selection.filter.span,
+            within=selection.filter.sku_range,
         )
         return window.page(prices)

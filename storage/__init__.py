@@ -2,11 +2,11 @@
 
 from storage.batches.metrics import BATCH_BOUNDS, StorageMetrics
 from storage.batches.parts import Part
-from storage.batches.repository import Batch, BatchMode, BatchOrder, PublishPolicy, Refusal
+from storage.batches.repository import Batch, BatchMode, BatchOrder, PublishPolicy
 from storage.batches.states import BatchState
 from storage.catalog.api_keys import ApiKey, ApiKeyNotFound, ApiKeyRepository, is_api_key
 from storage.catalog.events import Event, EventKind
-from storage.catalog.gates import DiffSummary, GateFinding, Gates, Severity
+from storage.catalog.gates import DiffSummary, Gates, Severity
 from storage.catalog.list_filter import ALL_LISTS, ListFilter
 from storage.catalog.price_lists import Pin, PriceList
 from storage.catalog.processes import HEARTBEAT_INTERVAL_SECONDS, Served
@@ -15,7 +15,6 @@ from storage.catalog.snapshots import Layer, Snapshot, SnapshotState
 from storage.catalog.watcher import Watcher
 from storage.errors import (
     BatchNotFound,
-    Broken,
     Interrupted,
     InvalidArgument,
     PricebookError,
@@ -33,13 +32,12 @@ from storage.files.price_file import MAX_FILE_BYTES, FileRows
 from storage.files.row_source import JsonRows, RowSource
 from storage.layers.diff import ChangeKind, PriceDiff
 from storage.layers.history import PriceVersion
-from storage.maintenance.expiration import GRACE_SECONDS, RESTORE_SECONDS, ExpirationResult, LayerDrop, Retirement
+from storage.maintenance.expiration import GRACE_SECONDS, RESTORE_SECONDS
 from storage.mongodb.connection import explain
 from storage.mongodb.driver_metrics import DRIVER_BOUNDS
 from storage.mongodb.histogram import Histogram
 from storage.prices.price import Price, Tier
 from storage.prices.quotes import Quote, QuoteLine, quote
-from storage.prices.row_decoder import ItemError
 from storage.prices.selection import AttributeEquals, PriceFilter, PriceOrder, Selection, SortPosition
 from storage.store import Store
 
@@ -61,23 +59,18 @@ __all__ = [
     "BatchNotFound",
     "BatchOrder",
     "BatchState",
-    "Broken",
     "ChangeKind",
     "DiffSummary",
     "Event",
     "EventKind",
-    "ExpirationResult",
     "FileRefused",
     "FileRows",
-    "GateFinding",
     "Gates",
     "Histogram",
     "Interrupted",
     "InvalidArgument",
-    "ItemError",
     "JsonRows",
     "Layer",
-    "LayerDrop",
     "ListFilter",
     "Part",
     "Pin",
@@ -92,10 +85,8 @@ __all__ = [
     "PublishPolicy",
     "Quote",
     "QuoteLine",
-    "Refusal",
     "Refused",
     "Retention",
-    "Retirement",
     "RowSource",
     "Selection",
     "Served",

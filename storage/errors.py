@@ -27,6 +27,7 @@ PricebookError
 │   ├── NotPinned
 │   ├── NotRetired
 │   ├── LatestHeld
+│   ├── ApiKeyNotFound           see `storage.catalog.api_keys`
 │   └── FileRefused              files of prices: see `storage.files.errors`
 └── Broken                       a fault of the data or the deployment
     ├── Corrupt
@@ -313,9 +314,9 @@ class LatestHeld(Refused):
 
     code = "BATCH_HELD"
 
-    def __init__(self, batch: str, why: str) -> None:
+    def __init__(self, batch: str, reason: str) -> None:
         super().__init__(
-            f"Batch {batch}, the newest held by the pin, cannot be published on the current version: {why} "
+            f"Batch {batch}, the newest held by the pin, cannot be published on the current version: {reason} "
             "Nothing was changed. Reject it, or unpin without publishLatest and approve it."
         )
 

@@ -17,17 +17,17 @@ from storage.catalog.price_lists import PriceListRepository
 from storage.catalog.processes import ProcessRepository
 from storage.catalog.rollback import PointerMoves
 from storage.catalog.snapshots import SnapshotRepository
-from storage.integrity.check import Check, Checked
+from storage.integrity.check import CheckProgress, IntegrityCheck
 from storage.layers.diff import VersionDiffer
 from storage.layers.history import PriceHistory
 from storage.layers.reader import LayerReader
 from storage.layers.scan import MAX_SCAN, LayerScanner
 from storage.layers.secondary_reader import SecondaryLayerReader
-from storage.layers.writer import Layers
+from storage.layers.writer import LayerWriter
 from storage.maintenance.compaction import Compactor
 from storage.maintenance.expiration import GRACE_SECONDS, RESTORE_SECONDS, SnapshotExpirer
 from storage.maintenance.garbage_collection import GarbageCollector
-from storage.maintenance.orphans import Orphans
+from storage.maintenance.orphans import OrphanRepository
 from storage.maintenance.worker import Worker
 from storage.mongodb.connection import Client, connect, database, prepare
 from storage.mongodb.locks import Locks
@@ -62,12 +62,12 @@ class Store:
         self.snapshots = SnapshotRepository(self.db, clock)
         self.batches = BatchRepository(self.db)
         self.parts = PartRepository(self.db)
-        self.layers = Layers(self.db)
+        self.layer_writer = LayerWriter(self.db)
         self.layer_reader = LayerReader(self.db)
         self.query_reader = SecondaryLayerReader(self.db, clock) if clock else self.layer_reader
         self.scanner = LayerScanner(self.db, max_scan)
         self.differ = VersionDiffer(self.layer_reader)
-        self.histories = PriceHistory(self.snapshots, self.layer_reader)
+        self.price_history = PriceHistory(self.snapshots, self.layer_reader)
         self.events = EventRepository(self.db)
         self.locks = Locks(self.db)
         self.processes = ProcessRepository(self.db)
@@ -80,25 +80,25 @@ class Store:
             self.snapshots,
             self.batches,
             self.parts,
-            self.layers,
+            self.layer_writer,
             self.layer_reader,
             self.pointer_moves,
             transitions,
             self.metrics,
         )
-        self.submitter = BatchSubmitter(self.price_lists, self.batches, self.layers, self.lifecycle)
-        self.multipart = MultipartBatches(self.price_lists, self.batches, self.parts, self.layers, self.lifecycle)
-        self.compactor = Compactor(self.price_lists, self.snapshots, self.layers, self.layer_reader, self.locks)
-        self.orphans = Orphans(self.db)
+        self.submitter = BatchSubmitter(self.price_lists, self.batches, self.layer_writer, self.lifecycle)
+        self.multipart = MultipartBatches(self.price_lists, self.batches, self.parts, self.layer_writer, self.lifecycle)
+        self.compactor = Compactor(self.price_lists, self.snapshots, self.layer_writer, self.layer_reader, self.locks)
+        self.orphans = OrphanRepository(self.db)
         self.garbage_collector = GarbageCollector(
-            self.batches, self.parts, self.layers, self.snapshots, self.orphans, self.lifecycle, self.metrics
+            self.batches, self.parts, self.layer_writer, self.snapshots, self.orphans, self.lifecycle, self.metrics
         )
         self.expirer = SnapshotExpirer(
             client,
             self.price_lists,
             self.snapshots,
             self.events,
-            self.layers,
+            self.layer_writer,
             self.locks,
             self.metrics,
             grace,
@@ -148,15 +148,15 @@ class Store:
         finally:
             await store.close()
 
-    def integrity_check(self, on_progress: Callable[[Checked], None] = lambda _: None) -> Check:
+    def integrity_check(self, on_progress: Callable[[CheckProgress], None] = lambda _: None) -> IntegrityCheck:
         """Return a check of the database that reports its progress."""
-        return Check(
+        return IntegrityCheck(
             self.db,
             self.price_lists,
             self.snapshots,
             self.events,
             self.batches,
-            self.layers,
+            self.layer_writer,
             self.layer_reader,
             self.orphans,
             on_progress,

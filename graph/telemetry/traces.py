@@ -68,7 +68,7 @@ class Traces:
         self._tracer = self._provider.get_tracer("pricebook")
         set_global_response_propagator(TraceResponsePropagator())  # type: ignore[no-untyped-call]
         PymongoInstrumentor().instrument(tracer_provider=self._provider, failed_hook=_hide_values)
-        dataloaders.around_batches(self.load)
+        dataloaders.wrap_loads(self.load)
 
     def stop(self) -> None:
         """Send the remaining spans, and stop recording."""
@@ -76,7 +76,7 @@ class Traces:
             from opentelemetry.instrumentation.pymongo import PymongoInstrumentor  # noqa: PLC0415
 
             PymongoInstrumentor().uninstrument()
-            dataloaders.around_batches(None)
+            dataloaders.wrap_loads(None)
             self._provider.shutdown()
             self._provider = self._tracer = None
 

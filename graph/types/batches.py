@@ -65,7 +65,7 @@ class Served:
 
 @strawberry.type(description="An error in one item of a batch.")
 class ItemError:
-    """The GraphQL type of `storage.ItemError`."""
+    """The GraphQL type of `storage.prices.row_decoder.ItemError`."""
 
     index: int = strawberry.field(description="The position of the item in the batch, starting at 0.")
     sku: str | None = strawberry.field(description="The sku of the item. Null if it could not be read.")

@@ -39,7 +39,7 @@ class Gates:
 
 @strawberry.type(description="A finding of a gate about a batch.")
 class GateFinding:
-    """The GraphQL type of `storage.GateFinding`."""
+    """The GraphQL type of `storage.catalog.gates.GateFinding`."""
 
     gate: str = strawberry.field(
         description="The name of the gate; `pin` or `onApproval` if the batch is held by a pin or by its publish "

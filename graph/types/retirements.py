@@ -10,7 +10,7 @@ from graph.types.scalars import BigInt
 
 @strawberry.type(description="A version that expires.")
 class Retirement:
-    """The GraphQL type of `storage.Retirement`."""
+    """The GraphQL type of `storage.maintenance.expiration.Retirement`."""
 
     version: int = strawberry.field(description="The number of the version.")
     reason: str = strawberry.field(description="Why retention does not keep it.")
@@ -23,7 +23,7 @@ class Retirement:
     description="A layer that no version references any more. It is dropped once no reader can be using it."
 )
 class LayerDrop:
-    """The GraphQL type of `storage.LayerDrop`."""
+    """The GraphQL type of `storage.maintenance.expiration.LayerDrop`."""
 
     layer: strawberry.ID = strawberry.field(description="The ID of the layer.")
     reason: str = strawberry.field(description="Why retention does not keep it.")

@@ -29,7 +29,7 @@ def weigh(sku: str, price: Price | None) -> int:
         return ENTRY_BYTES + getsizeof(sku)
     size = _PRICE + getsizeof(sku)
     if price.attributes:
-        size += _deep(price.attributes)
+        size += _nested_bytes(price.attributes)
     if price.tiers:
         size += len(price.tiers) * _TIER
     if price.valid_from is not None:
@@ -39,11 +39,11 @@ def weigh(sku: str, price: Price | None) -> int:
     return size
 
 
-def _deep(value: Any) -> int:
+def _nested_bytes(value: Any) -> int:
     size = getsizeof(value)
     if isinstance(value, dict):
         for key, child in value.items():
-            size += getsizeof(key) + (_deep(child) if type(child) in _NESTED else getsizeof(child))
+            size += getsizeof(key) + (_nested_bytes(child) if type(child) in _NESTED else getsizeof(child))
     elif isinstance(value, list):
-        size += sum(map(_deep, value))
+        size += sum(map(_nested_bytes, value))
     return size

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from storage.batches.comparison import layers_of
-from storage.batches.repository import PIN, Batch, BatchMode, PublishPolicy, Refusal
+from storage.batches.comparison import base_layers
+from storage.batches.repository import PIN_GATE, Batch, BatchMode, PublishPolicy, Refusal
 from storage.catalog.gates import DiffSummary, Facts, GateFinding, Severity, judge
 from storage.catalog.price_lists import PriceList
 from storage.catalog.snapshots import Snapshot
@@ -54,7 +54,7 @@ def facts_of(batch: Batch, base: Snapshot | None) -> Facts:
     changes = batch.changes
     if batch.rows is None:
         raise AssertionError(f"Batch {batch.id} is not sealed.")
-    if changes is None or changes.base != layers_of(base):
+    if changes is None or changes.base != base_layers(base):
         raise BaseMoved(batch, base)
     before = base.size if base else 0
     if batch.mode is BatchMode.REPLACE:
@@ -91,7 +91,7 @@ def _holds(batch: Batch, price_list: PriceList) -> list[GateFinding]:
     if price_list.pin:
         pin = price_list.pin
         message = f"Version {pin.version} is pinned by {pin.by}: {pin.reason}"
-        holds.append(GateFinding(PIN, Severity.HOLD, message))
+        holds.append(GateFinding(PIN_GATE, Severity.HOLD, message))
     return holds
 
 

@@ -19,7 +19,7 @@ LOOKUP_ROWS = 500
 """Rows that are looked up and compared at a time: some milliseconds of work."""
 
 
-def layers_of(base: Snapshot | None) -> tuple[str, ...]:
+def base_layers(base: Snapshot | None) -> tuple[str, ...]:
     """Return the ids of the layers of a version; empty for None, a list without a version."""
     return base.layer_ids if base else ()
 
@@ -29,7 +29,7 @@ class Comparison:
 
     def __init__(self, layer_reader: LayerReader, base: Snapshot | None) -> None:
         self._layer_reader = layer_reader
-        self._base = layers_of(base)
+        self._base = base_layers(base)
         self._lock = asyncio.Lock()
         self._added = self._removed = self._changed = self._unchanged = 0
         self._currencies: set[bytes] = set()

@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager, suppress
 from pymongo.errors import PyMongoError
 
 from storage.batches.repository import Batch, BatchRepository
-from storage.layers.writer import Filled
+from storage.layers.writer import FillResult
 from storage.mongodb import leases
 
 TOUCH_INTERVAL_SECONDS = 60.0
@@ -35,7 +35,7 @@ async def keep_open(batches: BatchRepository, batch: Batch) -> AsyncIterator[Non
 
 
 @asynccontextmanager
-async def keep_lease(batches: BatchRepository, batch: Batch, filled: Filled | None = None) -> AsyncIterator[None]:
+async def keep_lease(batches: BatchRepository, batch: Batch, filled: FillResult | None = None) -> AsyncIterator[None]:
     """Renew the lease of a batch, and store the progress of `filled` with each renewal. Release it on an error."""
 
     async def renew() -> None:

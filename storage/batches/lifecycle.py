@@ -5,7 +5,7 @@ readers see all of it or nothing, and any process can repeat a step that another
 
 The transaction reads the pointer and decides. The pointer is read earlier only where a base for a comparison is needed:
 
-- before rows arrive (`comparison`): the caller has read the pointer to admit the batch, and hands it in;
+- before rows arrive (`begin_comparison`): the caller has read the pointer to admit the batch, and hands it in;
 - before the seal (`_seal`), if the parts of a batch were compared with different versions.
 
 A base may be outdated when the transaction starts. The transaction then raises `BaseMoved` with the version that is
@@ -33,7 +33,7 @@ from storage.catalog.snapshots import Snapshot, SnapshotRepository
 from storage.catalog.transactions import check_reason
 from storage.errors import BatchNotHeld, Corrupt, Pinned
 from storage.layers.reader import LayerReader
-from storage.layers.writer import Layers
+from storage.layers.writer import LayerWriter
 from storage.mongodb.connection import Client
 from storage.mongodb.transaction import in_transaction
 from storage.prices.row_decoder import ItemError
@@ -49,7 +49,7 @@ class BatchLifecycle:
         snapshots: SnapshotRepository,
         batches: BatchRepository,
         parts: PartRepository,
-        layers: Layers,
+        layer_writer: LayerWriter,
         layer_reader: LayerReader,
         pointer_moves: PointerMoves,
         transitions: BatchTransitions,
@@ -60,13 +60,13 @@ class BatchLifecycle:
         self._snapshots = snapshots
         self._batches = batches
         self._parts = parts
-        self._layers = layers
+        self._layer_writer = layer_writer
         self._layer_reader = layer_reader
         self._pointer_moves = pointer_moves
         self._transitions = transitions
         self._metrics = metrics
 
-    async def comparison(self, price_list: PriceList) -> Comparison:
+    async def begin_comparison(self, price_list: PriceList) -> Comparison:
         """Return a comparison of arriving rows with the current version of a list."""
         return Comparison(self._layer_reader, await self._current_snapshot(price_list))
 
@@ -78,7 +78,7 @@ class BatchLifecycle:
         Raises `LeaseLost` if another process took the batch over, and `Corrupt` if the layer does not hold the rows
         that were received.
         """
-        await self._layers.freeze(batch.layer)
+        await self._layer_writer.freeze(batch.layer)
         batch = await self._seal(batch)
         while True:
             try:
@@ -90,7 +90,7 @@ class BatchLifecycle:
         """Prove that the layer of a batch holds what was received. Compares its rows, if they were not yet."""
         comparison = None
         if batch.changes is None:
-            comparison = await self.comparison(await self._price_lists.get(batch.price_list))
+            comparison = await self.begin_comparison(await self._price_lists.get(batch.price_list))
         stored = await read_back(self._layer_reader, batch.layer, comparison)
         if (stored.count, stored.hex) != (batch.rows, batch.checksum):
             message = f"{batch.rows} rows were received, but {stored.count} rows with another checksum were read back."
@@ -245,7 +245,7 @@ class BatchLifecycle:
 
     async def abort(self, batch: Batch, refusal: Refusal, *, by: str) -> Batch:
         """Abort an open batch whose lease this process holds, and drop its rows. Returns the batch as it is then."""
-        await self._layers.shut(batch.layer)
+        await self._layer_writer.create_frozen(batch.layer)
         return await self._discard(await self._end(batch, BatchState.ABORTED, refusal, by))
 
     async def _end(self, batch: Batch, state: BatchState, refusal: Refusal, by: str, **batch_fields: object) -> Batch:
@@ -285,7 +285,7 @@ class BatchLifecycle:
     async def _discard(self, batch: Batch) -> Batch:
         """Drop the layer and the parts of a batch that ended without a version."""
         if batch.state in DISCARDED_STATES:
-            await self._layers.drop(batch.layer)
+            await self._layer_writer.drop(batch.layer)
             if batch.chunked:
                 await self._parts.drop(batch.id)
         return batch

@@ -9,6 +9,7 @@ from storage.mongodb.histogram import Histogram
 from storage.mongodb.transaction import instant
 
 BATCH_BOUNDS = (0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1800.0, 3600.0)
+"""Upper bounds of the histogram buckets, in seconds."""
 
 
 class StorageMetrics:

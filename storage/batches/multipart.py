@@ -34,7 +34,7 @@ from storage.errors import (
 from storage.files.errors import FileRefused
 from storage.files.row_source import RowSource
 from storage.files.tombstones import with_tombstones
-from storage.layers.writer import MAX_ERRORS, PART_BITS, Filled, Layers
+from storage.layers.writer import MAX_ITEM_ERRORS, PART_BITS, FillResult, LayerWriter
 from storage.prices.checksum import Checksum
 from storage.prices.row_decoder import ItemError
 
@@ -47,13 +47,13 @@ class MultipartBatches:
         price_lists: PriceListRepository,
         batches: BatchRepository,
         parts: PartRepository,
-        layers: Layers,
+        layer_writer: LayerWriter,
         lifecycle: BatchLifecycle,
     ) -> None:
         self._price_lists = price_lists
         self._batches = batches
         self._parts = parts
-        self._layers = layers
+        self._layer_writer = layer_writer
         self._lifecycle = lifecycle
 
     async def open(self, order: BatchOrder) -> Batch:
@@ -70,7 +70,7 @@ class MultipartBatches:
         if batch.fingerprint != fingerprint:
             raise IdempotencyKeyReused(order.key, batch.id)
         if batch.state is BatchState.OPEN:
-            await self._layers.create(batch.layer)
+            await self._layer_writer.create(batch.layer)
         return batch
 
     async def append(self, batch_id: str, sequence: int, source: RowSource, removals: Sequence[str]) -> Part:
@@ -83,7 +83,7 @@ class MultipartBatches:
         if removals and batch.mode is BatchMode.REPLACE:
             raise RemoveInReplace
         if not 0 <= sequence < MAX_PARTS:
-            raise InvalidArgument(f"A sequence is 0 to {MAX_PARTS - 1}.", path=("input", "sequence"))
+            raise InvalidArgument(f"The sequence of a part must be 0 to {MAX_PARTS - 1}.", path=("input", "sequence"))
         if source.expected == 0 and not removals:
             raise EmptyBatch
         await self._batches.touch(batch.id)
@@ -96,16 +96,16 @@ class MultipartBatches:
         return await self._store(batch, sequence, source, removals)
 
     async def _store(self, batch: Batch, sequence: int, source: RowSource, removals: Sequence[str]) -> Part:
-        first, filled = sequence << PART_BITS, Filled()
+        first, filled = sequence << PART_BITS, FillResult()
         try:
-            comparison = await self._lifecycle.comparison(await self._price_lists.get(batch.price_list))
+            comparison = await self._lifecycle.begin_comparison(await self._price_lists.get(batch.price_list))
             rows = with_tombstones(source.slices(first), removals, first)
             async with keep_open(self._batches, batch):
-                await self._layers.fill(batch.layer, rows, filled, comparison.add)
+                await self._layer_writer.fill(batch.layer, rows, filled, comparison.add)
         except LayerSealed as sealed:
             raise BatchNotOpen(batch.id, (await self._batches.get(batch.id)).state) from sealed
         except FileRefused:
-            await self._take_back(batch, sequence)
+            await self._discard_part(batch, sequence)
             raise
         if not filled.received:
             await self._parts.forget(batch.id, sequence)
@@ -122,11 +122,11 @@ class MultipartBatches:
         errors = tuple(filled.errors)
         return Part(sequence, fingerprint, True, prices, filled.stored, errors, filled.error_count, changes)
 
-    async def _take_back(self, batch: Batch, sequence: int) -> None:
+    async def _discard_part(self, batch: Batch, sequence: int) -> None:
         """Delete the rows of a part, so that a corrected file can be sent for it; unless another attempt stored it."""
         known = await self._parts.find(batch.id, sequence)
         if known and not known.stored:
-            await self._layers.take_back(batch.layer, sequence << PART_BITS)
+            await self._layer_writer.delete_part(batch.layer, sequence << PART_BITS)
             await self._parts.forget(batch.id, sequence)
 
     async def commit(self, batch_id: str, parts: int, size: int) -> tuple[Batch, bool]:
@@ -141,7 +141,7 @@ class MultipartBatches:
             raise BatchNotOpen(batch.id, batch.state)
         if batch.state is not BatchState.OPEN:
             return batch, False
-        stored = await self._parts.of(batch.id)
+        stored = await self._parts.by_batch(batch.id)
         _check_parts(stored, parts, size)
         leased = await self._batches.lease(batch.id)
         if leased is None:
@@ -214,9 +214,9 @@ def _all_errors(stored: Sequence[Part]) -> list[ItemError]:
     for part in stored:
         errors += [replace(error, index=first + error.index) for error in part.errors]
         first += part.checksum.count + part.error_count
-        if len(errors) >= MAX_ERRORS:
+        if len(errors) >= MAX_ITEM_ERRORS:
             break
-    return errors[:MAX_ERRORS]
+    return errors[:MAX_ITEM_ERRORS]
 
 
 def _fingerprint(source: RowSource, removals: Sequence[str]) -> str | None:

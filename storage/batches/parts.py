@@ -7,7 +7,7 @@ from pymongo import ReturnDocument
 from pymongo.errors import DuplicateKeyError
 
 from storage.batches.changes import Changes
-from storage.layers.writer import Filled
+from storage.layers.writer import FillResult
 from storage.mongodb.connection import FORMAT, Database, Document, check_format
 from storage.mongodb.documents import to_builtins
 from storage.prices.checksum import Checksum
@@ -58,7 +58,7 @@ class PartRepository:
         await self._collection.delete_one({"_id": _id(batch, sequence), "stored": False})
 
     async def complete(
-        self, batch: str, sequence: int, fingerprint: str, filled: Filled, prices: int, changes: Changes
+        self, batch: str, sequence: int, fingerprint: str, filled: FillResult, prices: int, changes: Changes
     ) -> bool:
         """Record that all rows of a part are stored; return False if another attempt was first."""
         result = await self._collection.find_one_and_update(
@@ -79,13 +79,13 @@ class PartRepository:
         )
         return result is not None
 
-    async def of(self, batch: str) -> list[Part]:
-        """Return the parts of a batch, in the order of their sequences."""
+    async def by_batch(self, batch: str) -> list[Part]:
+        """Return the parts of a batch, in the order of their numbers."""
         cursor = self._collection.find(_range(batch)).sort("_id", 1)
         return [_from_document(document) async for document in cursor]
 
     async def stored_sequences(self, batches: Sequence[str]) -> list[list[int]]:
-        """Return the sequences of the stored parts of each batch, in the order of the batches."""
+        """Return the numbers of the stored parts of each batch, in the order of the batches."""
         query = {"$or": [_range(batch) for batch in batches], "stored": True}
         stored: dict[str, list[int]] = {batch: [] for batch in batches}
         async for document in self._collection.find(query, {"_id": 1}).sort("_id", 1):

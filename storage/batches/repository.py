@@ -22,7 +22,7 @@ from storage.mongodb.connection import FORMAT, Database, Document, check_format
 from storage.mongodb.documents import decode_decimals, encode_decimals, to_builtins
 from storage.prices.row_decoder import ItemError
 
-PIN = "pin"
+PIN_GATE = "pin"
 """The gate name of the finding that holds a batch while its list is pinned."""
 
 
@@ -109,11 +109,11 @@ class Batch(msgspec.Struct, frozen=True, rename="camel"):
     def waits_for_unpin(self) -> bool:
         """Whether only a pin holds the batch."""
         holds = {finding.gate for finding in self.findings if finding.severity is Severity.HOLD}
-        return self.state is BatchState.HELD and holds == {PIN}
+        return self.state is BatchState.HELD and holds == {PIN_GATE}
 
 
 class BatchRepository:
-    """The batches of a database."""
+    """The batches of a database. A `list_filter` limits a query to the lists that it contains."""
 
     def __init__(self, db: Database) -> None:
         self._collection = db["batches"]
@@ -185,20 +185,20 @@ class BatchRepository:
         price_list: str | None = None,
         state: BatchState | None = None,
         before: str | None = None,
-        reach: ListFilter = ALL_LISTS,
+        list_filter: ListFilter = ALL_LISTS,
     ) -> list[Batch]:
-        """Return up to `limit` batches of the lists in `reach` that are older than the batch `before`, newest first."""
-        query = {**_filter(price_list, state), **reach.query("list")}
+        """Return up to `limit` batches that are older than the batch `before`, newest first."""
+        query = {**_filter(price_list, state), **list_filter.query("list")}
         if before is not None:
             query["_id"] = {"$lt": before}
         cursor = self._collection.find(query).sort("_id", -1).limit(limit)
         return [_from_document(document) async for document in cursor]
 
     async def count(
-        self, *, price_list: str | None = None, state: BatchState | None = None, reach: ListFilter = ALL_LISTS
+        self, *, price_list: str | None = None, state: BatchState | None = None, list_filter: ListFilter = ALL_LISTS
     ) -> int:
-        """Return the number of batches of the lists in `reach`."""
-        return await self._collection.count_documents({**_filter(price_list, state), **reach.query("list")})
+        """Return the number of batches."""
+        return await self._collection.count_documents({**_filter(price_list, state), **list_filter.query("list")})
 
     async def held(self) -> dict[str, int]:
         """Return the number of held batches by list."""

@@ -16,7 +16,7 @@ from storage.errors import EmptyBatch, IdempotencyKeyReused, InvalidArgument, Le
 from storage.files.errors import FileRefused
 from storage.files.row_source import RowSource
 from storage.files.tombstones import with_tombstones
-from storage.layers.writer import Filled, Layers
+from storage.layers.writer import FillResult, LayerWriter
 
 MAX_KEY_LENGTH = 255
 """Characters of an idempotency key or a label."""
@@ -29,11 +29,15 @@ class BatchSubmitter:
     """Takes in batches that come in one request."""
 
     def __init__(
-        self, price_lists: PriceListRepository, batches: BatchRepository, layers: Layers, lifecycle: BatchLifecycle
+        self,
+        price_lists: PriceListRepository,
+        batches: BatchRepository,
+        layer_writer: LayerWriter,
+        lifecycle: BatchLifecycle,
     ) -> None:
         self._price_lists = price_lists
         self._batches = batches
-        self._layers = layers
+        self._layer_writer = layer_writer
         self._lifecycle = lifecycle
 
     async def submit(self, order: BatchOrder, source: RowSource, removals: Sequence[str] = ()) -> Batch:
@@ -80,15 +84,15 @@ class BatchSubmitter:
         price_list: PriceList | None,
     ) -> Batch:
         """Fill, seal and publish a batch. `price_list` has the pointer as it was when the batch was admitted."""
-        filled = Filled()
+        filled = FillResult()
         async with keep_lease(self._batches, batch, filled):
             if batch.state is BatchState.OPEN:
-                await self._layers.create(batch.layer)
+                await self._layer_writer.create(batch.layer)
                 price_list = price_list or await self._price_lists.get(batch.price_list)
-                comparison = await self._lifecycle.comparison(price_list)
+                comparison = await self._lifecycle.begin_comparison(price_list)
                 rows = with_tombstones(source.slices(), removals)
                 try:
-                    await self._layers.fill(batch.layer, rows, filled, comparison.add)
+                    await self._layer_writer.fill(batch.layer, rows, filled, comparison.add)
                 except FileRefused as refused:
                     return await self._lifecycle.fail(batch, Refusal(refused.code, refused.message))
                 if not filled.received:
@@ -124,8 +128,8 @@ def check_order(order: BatchOrder) -> None:
 
 def order_fingerprint(order: BatchOrder, *values: object) -> str:
     """Return the digest of an order and of further values of its request."""
-    head = (order.price_list, order.mode, order.publish, order.expected_version, order.label, order.chunked)
-    return blake2b(msgspec.json.encode((*head, *values)), digest_size=16).hexdigest()
+    fields = (order.price_list, order.mode, order.publish, order.expected_version, order.label, order.chunked)
+    return blake2b(msgspec.json.encode((*fields, *values)), digest_size=16).hexdigest()
 
 
 def _fingerprint(order: BatchOrder, source: RowSource, removals: Sequence[str]) -> str | None:

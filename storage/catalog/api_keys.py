@@ -13,10 +13,10 @@ from storage.mongodb.connection import Database, Document, check_format
 from storage.mongodb.documents import to_document
 from storage.mongodb.transaction import instant
 
-PREFIX = "pbk"
+KEY_PREFIX = "pbk"
 """Prefix of every key, by which secret scanners recognize it."""
 
-MAX_NAME = 100
+MAX_NAME_LENGTH = 100
 """Number of characters that the name of a key may have."""
 
 _RESERVED_NAMES = frozenset({"anonymous"})
@@ -63,13 +63,15 @@ class ApiKeyRepository:
 
         Raises `InvalidArgument` for a name that is too long, not printable or reserved.
         """
-        if not 1 <= len(name) <= MAX_NAME or not name.isprintable() or name in _RESERVED_NAMES:
-            raise InvalidArgument(f"{name[:80]!r} cannot name a caller: use 1 to {MAX_NAME} printable characters.")
+        if not 1 <= len(name) <= MAX_NAME_LENGTH or not name.isprintable() or name in _RESERVED_NAMES:
+            raise InvalidArgument(
+                f"{name[:80]!r} cannot name a caller: use 1 to {MAX_NAME_LENGTH} printable characters."
+            )
         key_id, secret = secrets.token_hex(_ID_BYTES), secrets.token_urlsafe(_SECRET_BYTES)
         now = instant()
         key = ApiKey(key_id, name, tuple(grants), now, by, now + lifetime if lifetime else None, None, None)
         await self._collection.insert_one({**to_document(key), "hash": _hash(secret)})
-        return key, f"{PREFIX}_{key_id}_{secret}"
+        return key, f"{KEY_PREFIX}_{key_id}_{secret}"
 
     async def find(self, key: str) -> ApiKey | None:
         """Return the record of a key that is valid now; None for any other text."""
@@ -102,7 +104,7 @@ class ApiKeyRepository:
 
 def is_api_key(credentials: str) -> bool:
     """Whether credentials have the prefix of a key."""
-    return credentials.startswith(f"{PREFIX}_")
+    return credentials.startswith(f"{KEY_PREFIX}_")
 
 
 def _split(key: str) -> tuple[str, str]:

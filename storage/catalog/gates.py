@@ -183,8 +183,8 @@ def check_gates(gates: Gates) -> None:
             raise InvalidArgument(f"{name} must be 0 to {MAX_PERCENT}.", path=("input", "gates", name))
     unknown = set(gates.allowed_currencies or ()) - CURRENCIES
     if unknown or gates.allowed_currencies == ():
-        given = ", ".join(sorted(unknown)) or "an empty list"
-        message = f"allowedCurrencies must be one or more ISO 4217 codes, not {given}."
+        invalid = ", ".join(sorted(unknown)) or "an empty list"
+        message = f"allowedCurrencies must be one or more ISO 4217 codes, not {invalid}."
         raise InvalidArgument(message, path=("input", "gates", "allowedCurrencies"))
     if gates.min_size is not None and gates.min_size < 0:
         raise InvalidArgument("minSize must be 0 or more.", path=("input", "gates", "minSize"))

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from storage.mongodb.connection import Document
 
-LAST = "\U0010ffff"
+_LAST_CHARACTER = "\U0010ffff"
 """A character that sorts after every character of a list name."""
 
 
@@ -30,7 +30,7 @@ class ListFilter:
         """Return the query for documents whose `field` names a list of this set."""
         if self.everything:
             return {}
-        ranges = [{field: {"$gte": prefix, "$lt": prefix + LAST}} for prefix in self.prefixes]
+        ranges = [{field: {"$gte": prefix, "$lt": prefix + _LAST_CHARACTER}} for prefix in self.prefixes]
         return {"$or": [{field: {"$in": sorted(self.names)}}, *ranges]}
 
 

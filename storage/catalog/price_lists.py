@@ -70,7 +70,7 @@ def check_name(name: str) -> None:
 
 
 class PriceListRepository:
-    """The price lists of a database."""
+    """The price lists of a database. A `list_filter` limits a query to the lists that it contains."""
 
     def __init__(self, db: Database) -> None:
         self._collection = db["price_lists"]
@@ -88,19 +88,21 @@ class PriceListRepository:
         return from_document(found)
 
     async def by_name(
-        self, limit: int | None = None, after: str = "", reach: ListFilter = ALL_LISTS
+        self, limit: int | None = None, after: str = "", list_filter: ListFilter = ALL_LISTS
     ) -> Sequence[PriceList]:
-        """Return the lists of `reach` whose names follow `after`, in the order of their names."""
-        cursor = self._collection.find({"_id": {"$gt": after}, **reach.query("_id")}).sort("_id", 1).limit(limit or 0)
+        """Return up to `limit` lists whose names follow `after`, in the order of their names."""
+        cursor = (
+            self._collection.find({"_id": {"$gt": after}, **list_filter.query("_id")}).sort("_id", 1).limit(limit or 0)
+        )
         return [from_document(document) async for document in cursor]
 
     async def names(self) -> list[str]:
         """Return the names of all lists."""
         return [document["_id"] async for document in self._collection.find({}, {"_id": 1}).sort("_id", 1)]
 
-    async def count(self, reach: ListFilter = ALL_LISTS) -> int:
-        """Return the number of lists of `reach`."""
-        return await self._collection.count_documents(reach.query("_id"))
+    async def count(self, list_filter: ListFilter = ALL_LISTS) -> int:
+        """Return the number of lists."""
+        return await self._collection.count_documents(list_filter.query("_id"))
 
     async def add(self, price_list: PriceList, session: AsyncClientSession) -> None:
         """Write a new list. Raises the driver's `DuplicateKeyError` if the name is taken."""

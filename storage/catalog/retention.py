@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from storage.catalog.snapshots import Snapshot, SnapshotState
 from storage.errors import InvalidArgument
 
-MAX_VERSIONS = 100_000
+MAX_RETENTION_VERSIONS = 100_000
 """Largest number of newest versions that a list can keep."""
 
-MAX_DAYS = 36_500
+MAX_RETENTION_DAYS = 36_500
 """Largest number of days that a list can keep its versions."""
 
 
@@ -27,7 +27,7 @@ DEFAULT_RETENTION = Retention()
 
 def check_retention(retention: Retention) -> None:
     """Raise `InvalidArgument` for an invalid retention."""
-    for name, lowest, highest in (("versions", 1, MAX_VERSIONS), ("days", 0, MAX_DAYS)):
+    for name, lowest, highest in (("versions", 1, MAX_RETENTION_VERSIONS), ("days", 0, MAX_RETENTION_DAYS)):
         if not lowest <= getattr(retention, name) <= highest:
             path = ("input", "retention", name)
             raise InvalidArgument(f"Retention {name} must be {lowest} to {highest}.", path=path)

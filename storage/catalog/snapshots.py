@@ -78,7 +78,7 @@ class SnapshotRepository:
     async def mark_published(
         self, price_list: str, version: int, now: datetime.datetime, session: AsyncClientSession
     ) -> None:
-        """Set when a version became current, unless it was before; in a transaction of `storage.batches.lifecycle`."""
+        """Set when a version first became current, in a transaction of `storage.batches.lifecycle`."""
         await self._collection.update_one(
             {"_id": _id(price_list, version), "publishedAt": None},
             {"$set": {"publishedAt": now, "state": SnapshotState.PUBLISHED}},
@@ -143,7 +143,7 @@ class SnapshotRepository:
         cursor = self._collection.find(query).sort([("_id.list", 1), ("_id.version", -1)])
         return [_from_document(document) async for document in cursor]
 
-    async def mark_retired(self, price_list: str, version: int, session: AsyncClientSession) -> None:
+    async def withdraw(self, price_list: str, version: int, session: AsyncClientSession) -> None:
         """Withdraw a version that was never published, in a transaction of `storage.batches.lifecycle`."""
         await self._collection.update_one(
             {"_id": _id(price_list, version)}, {"$set": {"state": SnapshotState.RETIRED}}, session=session
@@ -188,7 +188,7 @@ class SnapshotRepository:
         cursor = self._collection.find(query).sort([("_id.list", 1), ("_id.version", -1)]).limit(limit)
         return [_from_document(document) async for document in cursor]
 
-    async def lists(self) -> list[str]:
+    async def list_names(self) -> list[str]:
         """Return the names of all lists that have a manifest, sorted."""
         return sorted(await self._collection.distinct("_id.list"))
 

@@ -1,4 +1,4 @@
-"""Parts of every pointer transaction: its event and its reason."""
+"""The event and the reason of a pointer transaction."""
 
 import datetime
 
@@ -6,7 +6,7 @@ from storage.catalog.events import Event, EventKind
 from storage.catalog.price_lists import PriceList
 from storage.errors import InvalidArgument
 
-MAX_REASON = 1000
+MAX_REASON_LENGTH = 1000
 """Number of characters that a reason may have."""
 
 
@@ -26,5 +26,5 @@ def event_of(
 
 def check_reason(reason: str) -> None:
     """Raise `InvalidArgument` for an empty reason, or one that is too long."""
-    if not 1 <= len(reason.strip()) <= MAX_REASON:
-        raise InvalidArgument(f"Give a reason of 1 to {MAX_REASON} characters.", path=("input", "reason"))
+    if not 1 <= len(reason.strip()) <= MAX_REASON_LENGTH:
+        raise InvalidArgument(f"Give a reason of 1 to {MAX_REASON_LENGTH} characters.", path=("input", "reason"))

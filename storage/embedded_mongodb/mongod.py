@@ -27,6 +27,7 @@ MIN_VERSION = (6, 0)
 """The oldest supported version of MongoDB."""
 
 OPLOG_MB = 512
+"""Size of the oplog of a member."""
 
 EXIT_NET_ERROR = 48
 """mongod's exit code if its port is in use. It exits before it touches its data."""

@@ -31,7 +31,7 @@ __all__ = ["EmbeddedReplicaSet", "EmbeddedReplicaSetError", "find_mongod"]
 
 T = TypeVar("T")
 
-FORMAT = 1
+STATE_FORMAT = 1
 """The format of `devset.json`."""
 
 MAX_MEMBERS = 7
@@ -57,10 +57,10 @@ class EmbeddedReplicaSet:
         data_dir: Path,
         members: int = 3,
         *,
-        say: Callable[[str], None] = _silent,
+        report: Callable[[str], None] = _silent,
         cache_mb: int = MIN_CACHE_MB,
     ) -> None:
-        """`cache_mb` is the WiredTiger cache of each member; `say` receives messages for the user."""
+        """`cache_mb` is the WiredTiger cache of each member; `report` receives messages for the user."""
         if not 1 <= members <= MAX_MEMBERS:
             raise EmbeddedReplicaSetError(
                 f"A replica set cannot have {members} members. Set PRICEBOOK_MEMBERS to 1 to {MAX_MEMBERS}."
@@ -72,7 +72,7 @@ class EmbeddedReplicaSet:
         self._data_dir = data_dir.resolve()
         self._state_file = self._data_dir / "devset.json"
         self._count = members
-        self._say = say
+        self._report = report
         self._cache_mb = cache_mb
         self._mongods: list[Mongod] = []
         self._lock: int | None = None
@@ -129,7 +129,7 @@ class EmbeddedReplicaSet:
         for number, (port, pid) in enumerate(self._load_state()):
             dbpath = self._data_dir / f"member-{number}"
             if pid is not None and stop_leftover(pid, dbpath, _STOP_TIMEOUT_SECONDS):
-                self._say(f"Stopped the mongod {pid} that an earlier run left behind.")
+                self._report(f"Stopped the mongod {pid} that an earlier run left behind.")
             mongod = Mongod(program, dbpath, configuration.NAME, port, self._cache_mb)
             mongod.log.unlink(missing_ok=True)
             self._mongods.append(mongod)
@@ -141,7 +141,7 @@ class EmbeddedReplicaSet:
         self._wait_until(lambda: configuration.configure(self._mongods), "be configured")
         self._wait_until(lambda: configuration.elect(self._mongods), "elect a primary")
         if not wait_for(lambda: configuration.is_healthy(self._mongods), _START_TIMEOUT_SECONDS):
-            self._say(f"Some members do not follow the primary yet. See the logs in {self._data_dir}.")
+            self._report(f"Some members do not follow the primary yet. See the logs in {self._data_dir}.")
 
     def _launch(self, mongod: Mongod) -> None:
         if self._starter is None:
@@ -155,7 +155,7 @@ class EmbeddedReplicaSet:
             if self._is_up(mongod):
                 return
             [port] = free_ports(1)
-            self._say(f"Port {mongod.port} is in use by another program; the member moves to port {port}.")
+            self._report(f"Port {mongod.port} is in use by another program; the member moves to port {port}.")
             mongod.port = port
             self._launch(mongod)
         raise EmbeddedReplicaSetError(mongod.describe_exit())
@@ -167,10 +167,10 @@ class EmbeddedReplicaSet:
             raise EmbeddedReplicaSetError(mongod.describe_exit())
         return mongod.exit_code is None
 
-    def _wait_until(self, probe: Callable[[], T | None], what: str) -> T:
+    def _wait_until(self, probe: Callable[[], T | None], goal: str) -> T:
         if not (result := wait_for(probe, _START_TIMEOUT_SECONDS)):
             raise EmbeddedReplicaSetError(
-                f"The replica set could not {what} within {_START_TIMEOUT_SECONDS:.0f} s. "
+                f"The replica set could not {goal} within {_START_TIMEOUT_SECONDS:.0f} s. "
                 f"See the logs in {self._data_dir}."
             )
         return result
@@ -183,7 +183,9 @@ class EmbeddedReplicaSet:
             mongod.send_signal(signal.SIGCONT)  # a process paused by SIGSTOP does not handle SIGTERM
         for mongod in self._mongods:
             if not mongod.wait(_STOP_TIMEOUT_SECONDS):
-                self._say(f"Killing {mongod}: it did not exit within {_STOP_TIMEOUT_SECONDS:.0f} s. See {mongod.log}.")
+                self._report(
+                    f"Killing {mongod}: it did not exit within {_STOP_TIMEOUT_SECONDS:.0f} s. See {mongod.log}."
+                )
                 mongod.send_signal(signal.SIGKILL)
                 mongod.wait(_STOP_TIMEOUT_SECONDS)
         if self._starter is not None:
@@ -200,16 +202,18 @@ class EmbeddedReplicaSet:
         try:
             stored = json.loads(self._state_file.read_bytes())
             format_ = stored["format"]
-            members = [(int(each["port"]), each["pid"]) for each in stored["members"]] if format_ == FORMAT else []
+            members = (
+                [(int(each["port"]), each["pid"]) for each in stored["members"]] if format_ == STATE_FORMAT else []
+            )
         except FileNotFoundError:
             return [(port, None) for port in free_ports(self._count)]
         except (ValueError, KeyError, TypeError) as error:
             raise EmbeddedReplicaSetError(
                 f"{self._state_file} is damaged. Delete it and start again; it contains no prices."
             ) from error
-        if format_ != FORMAT:
+        if format_ != STATE_FORMAT:
             raise EmbeddedReplicaSetError(
-                f"{self._state_file} has format {format_}; this release reads format {FORMAT}. "
+                f"{self._state_file} has format {format_}; this release reads format {STATE_FORMAT}. "
                 "Upgrade Pricebook, or use another folder (PRICEBOOK_DATA_DIR)."
             )
         if len(members) != self._count:
@@ -222,5 +226,5 @@ class EmbeddedReplicaSet:
     def _save_state(self) -> None:
         members = [{"port": each.port, "pid": each.pid} for each in self._mongods]
         new = self._state_file.with_suffix(".new")
-        new.write_text(json.dumps({"format": FORMAT, "members": members}))
+        new.write_text(json.dumps({"format": STATE_FORMAT, "members": members}))
         new.replace(self._state_file)  # atomic: a crash leaves the old file or the new one

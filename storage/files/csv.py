@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from storage.files.csv_header import KNOWN_COLUMNS, Columns, is_utf8, read_header
 from storage.files.errors import LineTooLong
 from storage.files.line_blocks import MAX_LINE_BYTES, NOT_UTF8, Block
-from storage.prices.row_decoder import SLICE_ROWS, Row, RowRefused, Slice, to_document
+from storage.prices.row_decoder import SLICE_ROWS, Row, RowRefused, Slice, encode_row
 
 _Cells = list[str] | csv.Error
 """The cells of a record, or the error if it is malformed."""
@@ -51,7 +51,7 @@ class CsvDecoder:
                 yield from self._read_header(cells, line)
                 continue
             try:
-                rows.documents.append(to_document(self._row(self._columns, cells), self._position))
+                rows.documents.append(encode_row(self._row(self._columns, cells), self._position))
             except RowRefused as refused:
                 sku = self._columns.sku_of(cells) if isinstance(cells, list) else None
                 rows.errors.append(refused.to_item_error(self._position, sku, line))

@@ -7,16 +7,16 @@ import msgspec
 from storage.errors import InvalidArgument
 from storage.prices.row_decoder import UNDECODABLE
 
-BLOCK_BYTES = 256 * 1024
+SPLIT_BYTES = 256 * 1024
 """Number of bytes split at once, in less than a millisecond."""
 
-MAX_ATTEMPTS = 8
+MAX_SPLIT_ATTEMPTS = 8
 """How many possible ends of a row are tried in a block. Text that looks like the end of a row may be within one."""
 
 _decode_rows = msgspec.json.Decoder(list[msgspec.Raw]).decode
 
 
-def split_rows(array: bytes | memoryview, block_bytes: int = BLOCK_BYTES) -> Iterator[list[msgspec.Raw]]:
+def split_rows(array: bytes | memoryview, block_bytes: int = SPLIT_BYTES) -> Iterator[list[msgspec.Raw]]:
     """Yield the rows of a JSON array, undecoded, in blocks. As in GraphQL, a single object is a list of one.
 
     Raises `InvalidArgument` for other input.
@@ -36,7 +36,7 @@ def split_rows(array: bytes | memoryview, block_bytes: int = BLOCK_BYTES) -> Ite
 
 
 def leading_blocks(
-    view: memoryview, start: int, block_bytes: int = BLOCK_BYTES
+    view: memoryview, start: int, block_bytes: int = SPLIT_BYTES
 ) -> Iterator[tuple[list[msgspec.Raw], int]]:
     """Yield blocks of rows, each with the offset of its end. `start` is an offset between two rows.
 
@@ -56,7 +56,7 @@ def _whole_rows(block: bytes) -> tuple[list[msgspec.Raw], int]:
     A prefix that is a valid array in brackets can only end between two rows.
     """
     end = len(block)
-    for _ in range(MAX_ATTEMPTS):
+    for _ in range(MAX_SPLIT_ATTEMPTS):
         end = block.rfind(b"},", 0, end)
         if end < 0:
             break

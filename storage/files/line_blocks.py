@@ -5,8 +5,11 @@ from dataclasses import dataclass
 
 from storage.files.errors import LineTooLong
 
-BLOCK_BYTES = 256 * 1024
+MIN_BLOCK_BYTES = 256 * 1024
+"""Minimum of a block, except the last of a file."""
+
 MAX_LINE_BYTES = 1024 * 1024
+"""Limit of a line, and of a CSV record with line breaks."""
 
 NOT_UTF8 = "The row is not UTF-8. Save the file as UTF-8."
 """The message for a row with invalid bytes."""
@@ -23,14 +26,14 @@ class Block:
 
 
 async def whole_lines(pieces: AsyncIterator[bytes]) -> AsyncIterator[Block]:
-    """Yield blocks of at least `BLOCK_BYTES`, except the last, without a byte order mark.
+    """Yield blocks of at least `MIN_BLOCK_BYTES`, except the last, without a byte order mark.
 
     Raises `LineTooLong` as soon as a line exceeds `MAX_LINE_BYTES`.
     """
     lines = _Lines()
     async for piece in pieces:
         lines.add(piece)
-        if lines.whole_bytes >= BLOCK_BYTES:
+        if lines.whole_bytes >= MIN_BLOCK_BYTES:
             yield lines.take()
     lines.close()
     yield lines.take()

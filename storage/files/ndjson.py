@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 
 from storage.files.line_blocks import NOT_UTF8, Block
-from storage.prices.row_decoder import SLICE_ROWS, RowRefused, Slice, decode_row, sent_sku, to_document
+from storage.prices.row_decoder import SLICE_ROWS, RowRefused, Slice, decode_row, encode_row, sent_sku
 
 
 class NdjsonDecoder:
@@ -28,7 +28,7 @@ class NdjsonDecoder:
             if not line or line.isspace():
                 continue
             try:
-                rows.documents.append(to_document(decode_row(line), position))
+                rows.documents.append(encode_row(decode_row(line), position))
             except RowRefused as refused:
                 error = refused if _is_utf8(line) else RowRefused("ENCODING_INVALID", NOT_UTF8)
                 rows.errors.append(error.to_item_error(position, sent_sku(line), number))

@@ -8,13 +8,13 @@ from storage.prices.row_decoder import SLICE_ROWS, ItemError, RowRefused, Slice,
 
 def tombstone_slice(skus: Sequence[str], first: int) -> Slice:
     """Return the tombstones of some skus. `first` is the position of the first one in the batch."""
-    removals = Slice()
+    tombstones = Slice()
     for position, sku in enumerate(skus, first):
         try:
-            removals.documents.append(encode_tombstone(check_sku(sku), position))
+            tombstones.documents.append(encode_tombstone(check_sku(sku), position))
         except RowRefused as refused:
-            removals.errors.append(ItemError(position, sku[:256], "remove", refused.code, str(refused)))
-    return removals
+            tombstones.errors.append(ItemError(position, sku[:256], "remove", refused.code, str(refused)))
+    return tombstones
 
 
 async def with_tombstones(slices: AsyncIterator[Slice], skus: Sequence[str], first: int = 0) -> AsyncIterator[Slice]:

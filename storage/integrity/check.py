@@ -18,23 +18,23 @@ from storage.integrity.orphans import OrphanCheck
 from storage.integrity.price_lists import PointerCheck
 from storage.integrity.versions import VersionCheck
 from storage.layers.reader import LayerReader
-from storage.layers.writer import Layers
-from storage.maintenance.orphans import Orphans
+from storage.layers.writer import LayerWriter
+from storage.maintenance.orphans import OrphanRepository
 from storage.mongodb.connection import NOT_UNDERSTOOD, Database
 
 
 @dataclass(slots=True)
-class Checked:
-    """The progress of a check. `of_versions` counts the versions of the lists begun so far, `rows` those read."""
+class CheckProgress:
+    """The progress of a check. `total_versions` counts the versions of the lists begun so far, `rows` those read."""
 
     lists: int = 0
-    of_lists: int = 0
+    total_lists: int = 0
     versions: int = 0
-    of_versions: int = 0
+    total_versions: int = 0
     rows: int = 0
 
 
-class Check:
+class IntegrityCheck:
     """A check of a database. `on_progress` is called whenever it has advanced."""
 
     def __init__(
@@ -44,21 +44,21 @@ class Check:
         snapshots: SnapshotRepository,
         events: EventRepository,
         batches: BatchRepository,
-        layers: Layers,
+        layer_writer: LayerWriter,
         layer_reader: LayerReader,
-        orphans: Orphans,
-        on_progress: Callable[[Checked], None],
+        orphans: OrphanRepository,
+        on_progress: Callable[[CheckProgress], None],
     ) -> None:
         self._db = db
         self._on_progress = on_progress
         self._price_lists = price_lists
         self._snapshots = snapshots
-        self._layers = layers
-        prover = LayerProver(layers, layer_reader, lambda rows: self._advance(rows=rows))
+        self._layer_writer = layer_writer
+        prover = LayerProver(layer_writer, layer_reader, lambda rows: self._advance(rows=rows))
         self._pointer_check = PointerCheck(price_lists, snapshots, events)
         self._version_check = VersionCheck(price_lists, snapshots, batches, prover)
-        self._orphan_check = OrphanCheck(snapshots, batches, layers, orphans)
-        self.checked = Checked()
+        self._orphan_check = OrphanCheck(snapshots, batches, layer_writer, orphans)
+        self.progress = CheckProgress()
 
     async def run(self, price_list: str | None = None) -> AsyncGenerator[Finding, None]:
         """Yield the findings for a list, or for the whole database.
@@ -70,18 +70,18 @@ class Check:
             raise InvalidArgument(
                 f"The database {self._db.name!r} is not a Pricebook database: check PRICEBOOK_MONGODB_DATABASE."
             )
-        names = sorted({*await self._price_lists.names(), *await self._snapshots.lists()})
+        names = sorted({*await self._price_lists.names(), *await self._snapshots.list_names()})
         if price_list is not None:
             if price_list not in names:
                 raise PriceListNotFound(price_list)
             names = [price_list]
-        self.checked.of_lists = len(names)
+        self.progress.total_lists = len(names)
         for name in names:
             async for finding in self._check_list(name):
                 yield finding
             self._advance(lists=1)
         if price_list is None:
-            for layer in sorted(await self._layers.all()):
+            for layer in sorted(await self._layer_writer.all()):
                 for finding in await self._orphan_check.findings(layer):
                     yield finding
 
@@ -89,7 +89,7 @@ class Check:
         for finding in [*await self._pointer_check.findings(name), *await self._unknown_formats(name)]:
             yield finding
         versions = await self._snapshots.version_numbers(name)
-        self.checked.of_versions += len(versions)
+        self.progress.total_versions += len(versions)
         reported = set[tuple[FindingCode, str, str]]()  # report a layer once, not for every version that names it
         for version in versions:
             for finding in await self._version_check.findings(name, version):
@@ -112,7 +112,7 @@ class Check:
         ]
 
     def _advance(self, *, lists: int = 0, versions: int = 0, rows: int = 0) -> None:
-        self.checked.lists += lists
-        self.checked.versions += versions
-        self.checked.rows += rows
-        self._on_progress(self.checked)
+        self.progress.lists += lists
+        self.progress.versions += versions
+        self.progress.rows += rows
+        self._on_progress(self.progress)

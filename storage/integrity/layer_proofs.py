@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pymongo.errors import AutoReconnect
 
 from storage.layers.reader import LayerReader
-from storage.layers.writer import Layers
+from storage.layers.writer import LayerWriter
 from storage.prices.checksum import Checksum, checksum
 from storage.prices.price import is_tombstone, sku_of
 
@@ -33,8 +33,8 @@ class LayerProof:
 class LayerProver:
     """Proves layers, and keeps the proofs in memory. `on_read` is called with the number of rows as they are read."""
 
-    def __init__(self, layers: Layers, layer_reader: LayerReader, on_read: Callable[[int], None]) -> None:
-        self._layers = layers
+    def __init__(self, layer_writer: LayerWriter, layer_reader: LayerReader, on_read: Callable[[int], None]) -> None:
+        self._layer_writer = layer_writer
         self._layer_reader = layer_reader
         self._on_read = on_read
         self._proofs: dict[str, LayerProof] = {}
@@ -53,7 +53,7 @@ class LayerProver:
 
     async def _prove(self, stack: tuple[str, ...]) -> None:
         layer, below = stack[0], stack[1:]
-        sealed = await self._layers.is_sealed(layer)
+        sealed = await self._layer_writer.is_sealed(layer)
         if sealed is None:
             self._proofs[layer] = LayerProof(None, sealed=False)
             self._sizes[stack] = 0

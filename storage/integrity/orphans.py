@@ -10,9 +10,9 @@ from storage.batches.states import BatchState
 from storage.catalog.snapshots import SnapshotRepository
 from storage.integrity.findings import Finding, FindingCode
 from storage.integrity.unreadable import try_read
-from storage.layers.writer import Layers
+from storage.layers.writer import LayerWriter
 from storage.maintenance.garbage_collection import ORPHAN_SECONDS
-from storage.maintenance.orphans import Orphans
+from storage.maintenance.orphans import OrphanRepository
 
 _ACTIVE = frozenset({BatchState.OPEN, BatchState.SEALING, BatchState.HELD})
 
@@ -21,12 +21,16 @@ class OrphanCheck:
     """Checks whether layers are orphans."""
 
     def __init__(
-        self, snapshots: SnapshotRepository, batches: BatchRepository, layers: Layers, orphans: Orphans
+        self,
+        snapshots: SnapshotRepository,
+        batches: BatchRepository,
+        layer_writer: LayerWriter,
+        orphans: OrphanRepository,
     ) -> None:
         self._orphans = orphans
         self._snapshots = snapshots
         self._batches = batches
-        self._layers = layers
+        self._layer_writer = layer_writer
 
     async def findings(self, layer: str) -> list[Finding]:
         """Return a finding if a layer is an orphan."""
@@ -38,7 +42,7 @@ class OrphanCheck:
         if _is_recent(await self._orphans.since(layer), 2 * ORPHAN_SECONDS):
             return []  # recorded, and due to be dropped
         # Last, because the layer may have become a version since.
-        if await self._snapshots.versions_of_layer(layer) or await self._layers.is_sealed(layer) is None:
+        if await self._snapshots.versions_of_layer(layer) or await self._layer_writer.is_sealed(layer) is None:
             return []
         message = f"No version names layer.{layer}, {_origin(batch)}."
         return [Finding(FindingCode.LAYER_ORPHANED, message, batch.price_list if batch else None, None, layer)]
@@ -52,9 +56,9 @@ def _created_at(layer: str) -> datetime.datetime | None:
         return None
 
 
-def _is_recent(at: datetime.datetime | None, seconds: float | None = None) -> bool:
+def _is_recent(time: datetime.datetime | None, seconds: float | None = None) -> bool:
     limit = ORPHAN_SECONDS if seconds is None else seconds
-    return at is not None and (datetime.datetime.now(datetime.UTC) - at).total_seconds() < limit
+    return time is not None and (datetime.datetime.now(datetime.UTC) - time).total_seconds() < limit
 
 
 def _origin(batch: Batch | None) -> str:

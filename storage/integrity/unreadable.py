@@ -13,7 +13,7 @@ _UNREADABLE = (KeyError, TypeError, ValueError, AttributeError)
 
 
 async def try_read(
-    read: Awaitable[T], price_list: str | None, version: int | None, what: str
+    read: Awaitable[T], price_list: str | None, version: int | None, source: str
 ) -> tuple[T | None, Finding | None]:
     """Return the result of a read; or None, and a finding with the reason why the document is unreadable."""
     try:
@@ -21,5 +21,5 @@ async def try_read(
     except UnknownFormat as error:
         return None, Finding(FindingCode.FORMAT_UNKNOWN, error.message, price_list, version)
     except _UNREADABLE as error:
-        message = f"The document of {what} is unreadable ({type(error).__name__}: {error})."
+        message = f"The document of {source} is unreadable ({type(error).__name__}: {error})."
         return None, Finding(FindingCode.DOCUMENT_UNREADABLE, message, price_list, version)

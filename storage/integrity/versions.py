@@ -83,7 +83,7 @@ class VersionCheck:
         name, version = seen.price_list, seen.version
         batch, problem = await try_read(self._batches.find(seen.batch), name, version, "the batch")
         if problem:
-            return [] if problem.code is FindingCode.FORMAT_UNKNOWN else [problem]  # `Check` counts unknown formats
+            return [] if problem.code is FindingCode.FORMAT_UNKNOWN else [problem]  # counted by `IntegrityCheck`
         if batch and batch.state in _UNSEALED:
             message = f"Its batch {batch.id} is {batch.state}, so its layer was never sealed."
             current = await self._is_current(name, version)

@@ -63,8 +63,8 @@ class VersionDiffer:
     async def page(self, before: Snapshot, after: Snapshot, limit: int, *, above: str | None = None) -> list[PriceDiff]:
         """Return up to `limit` differences in sku order, of skus greater than `above`."""
         found: list[Change] = []
-        span = ALL_SKUS if above is None else ALL_SKUS.above(above)
-        async with self._slots, aclosing(self._changes(before, after, span)) as changes:
+        sku_range = ALL_SKUS if above is None else ALL_SKUS.above(above)
+        async with self._slots, aclosing(self._changes(before, after, sku_range)) as changes:
             async for run in changes:
                 found += run
                 if len(found) >= limit:
@@ -83,10 +83,12 @@ class VersionDiffer:
                     changed += old is not None and new is not None
         return DiffSummary(added, removed, changed, unchanged=after.size - added - changed)
 
-    async def _changes(self, before: Snapshot, after: Snapshot, span: SkuRange) -> AsyncGenerator[list[Change], None]:
+    async def _changes(
+        self, before: Snapshot, after: Snapshot, sku_range: SkuRange
+    ) -> AsyncGenerator[list[Change], None]:
         """Yield runs of differences within a range, in sku order."""
         above, shared = _split_layers(before.layer_ids, after.layer_ids)
-        async with aclosing(self._side_by_side(above, span)) as runs:
+        async with aclosing(self._side_by_side(above, sku_range)) as runs:
             async for run in runs:
                 incomplete = [sku for sku, sides in run.items() if None in sides]
                 below = await self._layer_reader.find_raw(shared, incomplete) if shared and incomplete else {}
@@ -100,10 +102,10 @@ class VersionDiffer:
                 await asyncio.sleep(0)  # let other tasks run
 
     async def _side_by_side(
-        self, stacks: tuple[Sequence[str], Sequence[str]], span: SkuRange
+        self, stacks: tuple[Sequence[str], Sequence[str]], sku_range: SkuRange
     ) -> AsyncGenerator[Sides, None]:
         """Yield runs of the documents of two stacks of layers, with tombstones, by sku in order."""
-        streams = [self._layer_reader.merged(stack, span) for stack in stacks]
+        streams = [self._layer_reader.merged(stack, sku_range) for stack in stacks]
         try:
             async for run in _aligned(streams):
                 yield run

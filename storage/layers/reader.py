@@ -19,7 +19,6 @@ from storage.prices.sku_range import ALL_SKUS, SkuRange
 
 T = TypeVar("T")
 
-Layers = Sequence[str]
 Session = AsyncClientSession | None
 
 MIN_PAGE_READ = 100
@@ -38,12 +37,12 @@ class LayerReader:
     def __init__(self, db: Database) -> None:
         self._db = db
 
-    async def find(self, layers: Layers, skus: Sequence[str]) -> dict[str, Price]:
+    async def find(self, layers: Sequence[str], skus: Sequence[str]) -> dict[str, Price]:
         """Return the prices of the skus that a version has."""
         found = await self.find_with_tombstones(layers, skus)
         return {sku: price for sku, price in found.items() if price is not None}
 
-    async def find_with_tombstones(self, layers: Layers, skus: Sequence[str]) -> dict[str, Price | None]:
+    async def find_with_tombstones(self, layers: Sequence[str], skus: Sequence[str]) -> dict[str, Price | None]:
         """Return the newest row of each sku that some layers have: a price, or None for a tombstone."""
         found = await asyncio.gather(*(self._find_in(layer, skus) for layer in layers))
         visible: dict[str, Document] = {}
@@ -64,7 +63,7 @@ class LayerReader:
 
     async def page(
         self,
-        layers: Layers,
+        layers: Sequence[str],
         limit: int,
         *,
         after: str | None = None,
@@ -77,10 +76,10 @@ class LayerReader:
         With `backward` they are the last ones of that range, still in ascending order.
         """
         page: list[Price] = []
-        span = within.between(after, before)
+        sku_range = within.between(after, before)
         size = limit if len(layers) == 1 else max(limit, MIN_PAGE_READ)
         while True:
-            runs = await asyncio.gather(*(self._run_of(layer, size, span, backward) for layer in layers))
+            runs = await asyncio.gather(*(self._run_of(layer, size, sku_range, backward) for layer in layers))
             # Beyond the nearest end of a truncated run, its layer may have more rows.
             ends = [run[-1]["_id"] for run in runs if len(run) == size]
             horizon = (max(ends) if backward else min(ends)) if ends else None
@@ -95,16 +94,16 @@ class LayerReader:
             if horizon is None or len(page) >= limit:
                 page = page[:limit]
                 return page[::-1] if backward else page
-            span = span.below(horizon) if backward else span.above(horizon)
+            sku_range = sku_range.below(horizon) if backward else sku_range.above(horizon)
 
-    async def _run_of(self, layer: str, size: int, span: SkuRange, backward: bool) -> list[Document]:
+    async def _run_of(self, layer: str, size: int, sku_range: SkuRange, backward: bool) -> list[Document]:
         async def find(db: Database, session: Session) -> list[Document]:
-            cursor = db[collection_of(layer)].find(span.query, session=session)
+            cursor = db[collection_of(layer)].find(sku_range.query, session=session)
             return await cursor.sort("_id", -1 if backward else 1).limit(size).batch_size(size + 1).to_list()
 
         return await self._read(find)
 
-    async def read(self, layers: Layers) -> AsyncGenerator[list[tuple[str, Price | None]], None]:
+    async def read(self, layers: Sequence[str]) -> AsyncGenerator[list[tuple[str, Price | None]], None]:
         """Yield slices of the newest rows of all skus in some layers, in sku order: prices, or None for tombstones."""
         async with aclosing(self.merged(layers)) as runs:
             async for run in runs:
@@ -132,7 +131,7 @@ class LayerReader:
             await asyncio.wait([next_run])
             await cursor.close()
 
-    async def merged(self, layers: Layers, within: SkuRange = ALL_SKUS) -> AsyncGenerator[list[bytes], None]:
+    async def merged(self, layers: Sequence[str], within: SkuRange = ALL_SKUS) -> AsyncGenerator[list[bytes], None]:
         """Yield runs of the newest document of each sku in a stack of layers, in sku order, with tombstones."""
         cursors = [self.runs(layer, ordered=True, within=within) for layer in layers]
         try:
@@ -142,7 +141,7 @@ class LayerReader:
             for cursor in cursors:
                 await cursor.aclose()
 
-    async def find_raw(self, layers: Layers, skus: Sequence[str]) -> dict[str, bytes]:
+    async def find_raw(self, layers: Sequence[str], skus: Sequence[str]) -> dict[str, bytes]:
         """Return the documents of the skus that a version has."""
         found = await asyncio.gather(*(self.find_raw_in_layer(layer, skus) for layer in layers))
         visible: dict[str, bytes] = {}

@@ -52,39 +52,39 @@ class LayerScanner:
         before: SortPosition | None = None,
         backward: bool = False,
     ) -> list[str]:
-        """Return the skus of up to `limit` prices of a selection, in its order, strictly between two places.
+        """Return the skus of up to `limit` prices of a selection, in its order, strictly between two positions.
 
         With `backward` they are the last ones of that range, still in the selection's order.
         Raises `ScanLimit`.
         """
-        conditions, span = selection.filter.conditions(), selection.filter.span
+        conditions, sku_range = selection.filter.conditions(), selection.filter.sku_range
         async with self._slots:
             if selection.order is PriceOrder.SKU:
-                span = span.between(after and after.sku, before and before.sku)
-                skus = await self._by_sku(snapshot, selection, span, conditions, limit, backward)
+                sku_range = sku_range.between(after and after.sku, before and before.sku)
+                skus = await self._by_sku(snapshot, selection, sku_range, conditions, limit, backward)
             else:
-                await self._check_size(snapshot, selection, span)
+                await self._check_size(snapshot, selection, sku_range)
                 conditions += [selection.beyond(after, forward=True)] if after else []
                 conditions += [selection.beyond(before, forward=False)] if before else []
-                skus = await self._by_amount(snapshot, selection, span, conditions, limit, backward)
+                skus = await self._by_amount(snapshot, selection, sku_range, conditions, limit, backward)
         return skus[::-1] if backward else skus
 
     async def count(self, snapshot: Snapshot, selection: Selection) -> int:
         """Return the number of prices in a selection. Raises `ScanLimit`."""
-        conditions, span = selection.filter.conditions(), selection.filter.span
+        conditions, sku_range = selection.filter.conditions(), selection.filter.sku_range
         async with self._slots:
-            await self._check_size(snapshot, selection, span)
-            matching = {"$and": [span.query, *conditions]}
+            await self._check_size(snapshot, selection, sku_range)
+            matching = {"$and": [sku_range.query, *conditions]}
             counts = await asyncio.gather(
                 *(self._collection(layer).count_documents(matching) for layer in snapshot.layers)
             )
-            return sum(counts) - await self._count_hidden(snapshot.layers, span, conditions)
+            return sum(counts) - await self._count_hidden(snapshot.layers, sku_range, conditions)
 
     async def _by_sku(
         self,
         snapshot: Snapshot,
         selection: Selection,
-        span: SkuRange,
+        sku_range: SkuRange,
         conditions: Sequence[Document],
         limit: int,
         backward: bool,
@@ -93,53 +93,53 @@ class LayerScanner:
         whole = _size(layers) <= self._max_records
         left, stretch = self._max_records, FIRST_SCAN_RECORDS
         while True:
-            cut = None if whole else await self._find_cut(layers, span, min(left, stretch), backward)
-            near, far = (span, None) if cut is None else span.cut(cut, backward=backward)
+            cut = None if whole else await self._find_cut(layers, sku_range, min(left, stretch), backward)
+            near, far = (sku_range, None) if cut is None else sku_range.cut(cut, backward=backward)
             rest: SkuRange | None = near
             while rest and len(found) < limit:
                 size = limit - len(found) if len(layers) == 1 else max(limit - len(found), MIN_RUN)
                 runs, rest = await self._runs(layers, rest, conditions, size, backward=backward)
-                found += sorted((place.sku for place in await self._visible(layers, runs)), reverse=backward)
+                found += sorted((position.sku for position in await self._visible(layers, runs)), reverse=backward)
             if far is None or len(found) >= limit:
                 return found[:limit]
             read = await self._count_records(layers, near)
             if not read:
                 raise self._scan_limit(snapshot, selection)
-            span, left, stretch = far, left - read, stretch * 8
+            sku_range, left, stretch = far, left - read, stretch * 8
 
     async def _by_amount(
         self,
         snapshot: Snapshot,
         selection: Selection,
-        span: SkuRange,
+        sku_range: SkuRange,
         conditions: Sequence[Document],
         limit: int,
         backward: bool,
     ) -> list[str]:
         layers = snapshot.layers
         if len(layers) == 1:
-            cursor = self._collection(layers[0]).find({"$and": [span.query, *conditions]}, {"_id": 1})
+            cursor = self._collection(layers[0]).find({"$and": [sku_range.query, *conditions]}, {"_id": 1})
             return [document["_id"] async for document in cursor.sort(selection.sort(backward=backward)).limit(limit)]
         best: list[SortPosition] = []
         size = _share(layers)
-        rest: SkuRange | None = span
+        rest: SkuRange | None = sku_range
         while rest:
             # Once the page is full, only prices that precede its last one matter.
             better = [selection.beyond(best[-1], forward=backward)] if len(best) == limit else []
             runs, rest = await self._runs(layers, rest, [*conditions, *better], size)
             found = await self._visible(layers, runs)
             best = selection.sorted([*best, *found], backward=backward)[:limit]
-        return [place.sku for place in best]
+        return [position.sku for position in best]
 
-    async def _count_hidden(self, layers: Sequence[Layer], span: SkuRange, conditions: Sequence[Document]) -> int:
+    async def _count_hidden(self, layers: Sequence[Layer], sku_range: SkuRange, conditions: Sequence[Document]) -> int:
         """Return the number of matching records that a newer layer hides."""
         newer, size, hidden = layers[:-1], _share(layers), 0
-        rest: SkuRange | None = span if newer else None
+        rest: SkuRange | None = sku_range if newer else None
         while rest:
             runs, rest = await self._runs(newer, rest, [], size)
             above, counts = set[str](), []
             for run, layer in zip(runs, layers[1:], strict=True):
-                above |= {place.sku for place in run}
+                above |= {position.sku for position in run}
                 matching = {"$and": [{"_id": {"$in": list(above)}}, *conditions]}
                 counts.append(self._collection(layer).count_documents(matching))
             hidden += sum(await asyncio.gather(*counts))
@@ -148,28 +148,29 @@ class LayerScanner:
     async def _runs(
         self,
         layers: Sequence[Layer],
-        span: SkuRange,
+        sku_range: SkuRange,
         conditions: Sequence[Document],
         size: int,
         *,
         backward: bool = False,
     ) -> tuple[list[list[SortPosition]], SkuRange | None]:
         """Return the next matches of each layer, up to where all were read, and the range that remains."""
-        runs = await asyncio.gather(*(self._run(layer, span, conditions, size, backward) for layer in layers))
+        runs = await asyncio.gather(*(self._run(layer, sku_range, conditions, size, backward) for layer in layers))
         ends = [run[-1].sku for run in runs if len(run) == size]
         if not ends:
             return runs, None
         horizon = max(ends) if backward else min(ends)
-        _, rest = span.cut(horizon if backward else successor(horizon), backward=backward)
+        _, rest = sku_range.cut(horizon if backward else successor(horizon), backward=backward)
         return [
-            [place for place in run if (place.sku >= horizon if backward else place.sku <= horizon)] for run in runs
+            [position for position in run if (position.sku >= horizon if backward else position.sku <= horizon)]
+            for run in runs
         ], rest
 
     async def _run(
-        self, layer: Layer, span: SkuRange, conditions: Sequence[Document], size: int, backward: bool
+        self, layer: Layer, sku_range: SkuRange, conditions: Sequence[Document], size: int, backward: bool
     ) -> list[SortPosition]:
         cursor = self._collection(layer).find(
-            {"$and": [span.query, *conditions]}, {"amount": 1}, batch_size=CURSOR_BATCH
+            {"$and": [sku_range.query, *conditions]}, {"amount": 1}, batch_size=CURSOR_BATCH
         )
         return [
             SortPosition(document["_id"], document["amount"].to_decimal() if "amount" in document else None)
@@ -178,14 +179,14 @@ class LayerScanner:
 
     async def _visible(self, layers: Sequence[Layer], runs: Sequence[Sequence[SortPosition]]) -> list[SortPosition]:
         """Return the matches that no newer layer hides."""
-        candidates = [[place.sku for older in runs[depth:] for place in older] for depth in range(1, len(runs))]
+        candidates = [[position.sku for older in runs[depth:] for position in older] for depth in range(1, len(runs))]
         present = await asyncio.gather(
             *(self._present(layer, skus) for layer, skus in zip(layers[:-1], candidates, strict=True))
         )
         visible, above = list(runs[0]), set[str]()
         for run, skus in zip(runs[1:], present, strict=True):
             above |= skus
-            visible += [place for place in run if place.sku not in above]
+            visible += [position for position in run if position.sku not in above]
         return visible
 
     async def _present(self, layer: Layer, skus: Sequence[str]) -> set[str]:
@@ -195,34 +196,34 @@ class LayerScanner:
         cursor = self._collection(layer).find({"_id": {"$in": list(skus)}}, {"_id": 1}, batch_size=CURSOR_BATCH)
         return {document["_id"] async for document in cursor}
 
-    async def _find_cut(self, layers: Sequence[Layer], span: SkuRange, records: int, backward: bool) -> str | None:
+    async def _find_cut(self, layers: Sequence[Layer], sku_range: SkuRange, records: int, backward: bool) -> str | None:
         """Return where to cut a range so that the near part has at most `records`, or None if all of it fits."""
         ends = await asyncio.gather(
-            *(self._sku_at(layer, span, share, backward) for layer, share in _shares(layers, records))
+            *(self._sku_at(layer, sku_range, share, backward) for layer, share in _shares(layers, records))
         )
         cuts = [end for end in ends if end is not None]
         if not cuts:
             return None
         return successor(max(cuts)) if backward else min(cuts)
 
-    async def _sku_at(self, layer: Layer, span: SkuRange, index: int, backward: bool) -> str | None:
+    async def _sku_at(self, layer: Layer, sku_range: SkuRange, index: int, backward: bool) -> str | None:
         if layer.count <= index:
             return None
-        cursor = self._collection(layer).find(span.query, {"_id": 1}).sort("_id", -1 if backward else 1)
+        cursor = self._collection(layer).find(sku_range.query, {"_id": 1}).sort("_id", -1 if backward else 1)
         return next((document["_id"] for document in await cursor.skip(index).limit(1).to_list()), None)
 
-    async def _check_size(self, snapshot: Snapshot, selection: Selection, span: SkuRange) -> None:
+    async def _check_size(self, snapshot: Snapshot, selection: Selection, sku_range: SkuRange) -> None:
         """Raise `ScanLimit` if a range has more records than the limit."""
         if _size(snapshot.layers) <= self._max_records:
             return
-        if selection.filter.sku_prefix and await self._count_records(snapshot.layers, span) <= self._max_records:
+        if selection.filter.sku_prefix and await self._count_records(snapshot.layers, sku_range) <= self._max_records:
             return
         raise self._scan_limit(snapshot, selection)
 
-    async def _count_records(self, layers: Sequence[Layer], span: SkuRange) -> int:
+    async def _count_records(self, layers: Sequence[Layer], sku_range: SkuRange) -> int:
         """Return the number of records of a range in all layers, up to one more than the limit of each."""
         limit = self._max_records + 1
-        counts = (self._collection(layer).count_documents(span.query, limit=limit) for layer in layers)
+        counts = (self._collection(layer).count_documents(sku_range.query, limit=limit) for layer in layers)
         return sum(await asyncio.gather(*counts))
 
     def _scan_limit(self, snapshot: Snapshot, selection: Selection) -> ScanLimit:

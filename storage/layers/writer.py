@@ -1,7 +1,7 @@
 """Writes layers: immutable collections that exactly one batch wrote, with one document per price.
 
 The life of a layer: `create`, any number of `fill` (sending a slice again changes nothing), `freeze`. From then on it
-is only read (`storage.layers.reader`), until retention drops it.
+is only read (`storage.layers.reader`), until garbage collection drops it.
 """
 
 import asyncio
@@ -20,7 +20,7 @@ from storage.prices.checksum import Checksum, checksum
 from storage.prices.price import position_of, sku_of
 from storage.prices.row_decoder import ItemError, Slice
 
-MAX_ERRORS = 100
+MAX_ITEM_ERRORS = 100
 """Errors of a batch that are kept; all are counted."""
 
 MAX_CONCURRENT_INSERTS = 4
@@ -51,18 +51,18 @@ def collection_of(layer: str) -> str:
 
 
 @dataclass(slots=True)
-class Filled:
-    """The rows stored in a layer, and the refused ones: the first `MAX_ERRORS` errors, and the number of all."""
+class FillResult:
+    """The rows stored in a layer, and the refused ones: the first `MAX_ITEM_ERRORS` errors, and the number of all."""
 
     stored: Checksum = field(default_factory=Checksum)
     errors: list[ItemError] = field(default_factory=list)
     error_count: int = 0
 
     def refuse(self, errors: Iterable[ItemError]) -> None:
-        """Count errors, and keep the `MAX_ERRORS` with the lowest indexes."""
+        """Count errors, and keep the `MAX_ITEM_ERRORS` with the lowest indexes."""
         errors = list(errors)
         self.error_count += len(errors)
-        self.errors = sorted((*self.errors, *errors), key=lambda error: error.index)[:MAX_ERRORS]
+        self.errors = sorted((*self.errors, *errors), key=lambda error: error.index)[:MAX_ITEM_ERRORS]
 
     @property
     def received(self) -> int:
@@ -78,7 +78,7 @@ class _Insert:
     checksum: Checksum = field(default_factory=Checksum)
 
 
-class Layers:
+class LayerWriter:
     """Writes the layers of a database."""
 
     def __init__(self, db: Database) -> None:
@@ -97,7 +97,7 @@ class Layers:
         self,
         layer: str,
         slices: AsyncIterable[Slice],
-        filled: Filled,
+        filled: FillResult,
         compare: Compare,
     ) -> None:
         """Insert slices as they arrive, several at once, and update `filled` with the rows stored and refused so far.
@@ -118,13 +118,13 @@ class Layers:
                 in_flight.add(asyncio.create_task(self._store(layer, insert, filled, compare)))
             await asyncio.gather(*in_flight)
         except FileRefused:
-            await asyncio.gather(*in_flight, return_exceptions=True)  # so that `take_back` deletes all of them
+            await asyncio.gather(*in_flight, return_exceptions=True)  # so that `delete_part` deletes all of them
             raise
         finally:
             for task in in_flight:
                 task.cancel()
 
-    async def _store(self, layer: str, insert: _Insert, filled: Filled, compare: Compare) -> None:
+    async def _store(self, layer: str, insert: _Insert, filled: FillResult, compare: Compare) -> None:
         comparing: asyncio.Task[None] = asyncio.create_task(compare(insert.documents))
         try:
             stored, errors = await self._insert(layer, insert)
@@ -165,7 +165,7 @@ class Layers:
                 repeated[document] = _duplicate_sku(sku, position, stored[sku])
         return repeated
 
-    async def take_back(self, layer: str, part: int) -> None:
+    async def delete_part(self, layer: str, part: int) -> None:
         """Delete the rows of a part that failed; `part` is its first position. Reads the whole layer."""
         await self._db[collection_of(layer)].delete_many({"n": {"$gte": part, "$lt": part + (1 << PART_BITS)}})
 
@@ -183,7 +183,7 @@ class Layers:
         if "writeConcernError" in reply:
             raise Unavailable(f"Layer {layer} is not sealed by a majority yet. Try again in a moment.")
 
-    async def shut(self, layer: str) -> None:
+    async def create_frozen(self, layer: str) -> None:
         """Freeze the layer of a failed batch, so that rows that are still in flight do not create it again.
 
         Creates it first: the batch may have failed before it did.
@@ -200,12 +200,12 @@ class Layers:
             return options.get("validator") == _MATCH_NOTHING and validation == ("strict", "error")
         return None
 
-    async def fold(self, layers: Sequence[str], target: str, *, drop_removals: bool) -> None:
+    async def fold(self, layers: Sequence[str], target: str, *, drop_tombstones: bool) -> None:
         """Merge layers, given oldest first, into a new one, within the server."""
         for layer in layers:
             stage = {"$merge": {"into": collection_of(target), "whenMatched": "replace", "whenNotMatched": "insert"}}
             await (await self._db[collection_of(layer)].aggregate([stage])).to_list()
-        if drop_removals:
+        if drop_tombstones:
             await self._db[collection_of(target)].delete_many({"removed": True})
 
     async def all(self) -> list[str]:
@@ -230,7 +230,7 @@ class Layers:
         await self._db[collection_of(layer)].drop()
 
 
-async def _inserts(slices: AsyncIterable[Slice], filled: Filled) -> AsyncIterator[_Insert]:
+async def _inserts(slices: AsyncIterable[Slice], filled: FillResult) -> AsyncIterator[_Insert]:
     """Yield the documents of slices, grouped into inserts, and add the errors to `filled`."""
     insert, size = _Insert(), 0
     async for rows in slices:

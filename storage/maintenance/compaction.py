@@ -15,7 +15,7 @@ from storage.catalog.price_lists import PriceListRepository
 from storage.catalog.snapshots import Layer, Snapshot, SnapshotRepository
 from storage.errors import Corrupt
 from storage.layers.reader import LayerReader
-from storage.layers.writer import Layers
+from storage.layers.writer import LayerWriter
 from storage.mongodb.locks import Locks
 from storage.prices.checksum import Checksum, checksum
 from storage.prices.price import is_tombstone
@@ -36,13 +36,13 @@ class Compactor:
         self,
         price_lists: PriceListRepository,
         snapshots: SnapshotRepository,
-        layers: Layers,
+        layer_writer: LayerWriter,
         layer_reader: LayerReader,
         locks: Locks,
     ) -> None:
         self._price_lists = price_lists
         self._snapshots = snapshots
-        self._layers = layers
+        self._layer_writer = layer_writer
         self._layer_reader = layer_reader
         self._locks = locks
 
@@ -64,7 +64,7 @@ class Compactor:
         folded = await self._fold(run, whole=whole)
         after = (folded, *snapshot.layers[len(run) :])
         if not await self._snapshots.replace_layers(snapshot, after):
-            await self._layers.drop(folded.id)
+            await self._layer_writer.drop(folded.id)
             log.info("Version %s of %s was compacted by another process.", snapshot.version, snapshot.price_list)
             return snapshot
         log.info("Version %s of %s: folded %d layers.", snapshot.version, snapshot.price_list, len(run))
@@ -74,12 +74,12 @@ class Compactor:
     async def _fold(self, run: Sequence[Layer], *, whole: bool) -> Layer:
         """Fold a run of layers into one. The tombstones are dropped if `whole`, for there is no older layer."""
         target = str(ObjectId())
-        await self._layers.create(target)
-        await self._layers.fold([layer.id for layer in reversed(run)], target, drop_removals=whole)
-        await self._layers.freeze(target)
+        await self._layer_writer.create(target)
+        await self._layer_writer.fold([layer.id for layer in reversed(run)], target, drop_tombstones=whole)
+        await self._layer_writer.freeze(target)
         folded, expected = await self._checksum_of(target), await self._expected_checksum(run, whole=whole)
         if folded != expected:
-            await self._layers.drop(target)
+            await self._layer_writer.drop(target)
             raise Corrupt(
                 f"Folding {len(run)} layers gave {folded.count} documents instead of {expected.count}; it is undone."
             )

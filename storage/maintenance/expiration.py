@@ -29,7 +29,7 @@ from storage.catalog.retention import ExpiringVersion, find_expiring
 from storage.catalog.snapshots import Snapshot, SnapshotRepository, SnapshotState
 from storage.catalog.transactions import check_reason, event_of
 from storage.errors import Broken, NotRetired, Refused, SnapshotExpired, SnapshotNotFound
-from storage.layers.writer import Layers
+from storage.layers.writer import LayerWriter
 from storage.mongodb.connection import Client
 from storage.mongodb.locks import Locks
 from storage.mongodb.transaction import in_transaction, instant
@@ -84,7 +84,7 @@ class SnapshotExpirer:
         price_lists: PriceListRepository,
         snapshots: SnapshotRepository,
         events: EventRepository,
-        layers: Layers,
+        layer_writer: LayerWriter,
         locks: Locks,
         metrics: StorageMetrics,
         grace: float = GRACE_SECONDS,
@@ -95,7 +95,7 @@ class SnapshotExpirer:
         self._price_lists = price_lists
         self._snapshots = snapshots
         self._events = events
-        self._layers = layers
+        self._layer_writer = layer_writer
         self._locks = locks
         self._metrics = metrics
         self._grace = datetime.timedelta(seconds=grace)
@@ -230,7 +230,7 @@ class SnapshotExpirer:
         ]
 
     async def _bytes(self, layer: str) -> int:
-        stats: dict[str, Any] = await self._layers.stats(layer)
+        stats: dict[str, Any] = await self._layer_writer.stats(layer)
         return int(stats.get("storageSize", 0)) + int(stats.get("totalIndexSize", 0))
 
 

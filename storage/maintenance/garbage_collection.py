@@ -11,8 +11,8 @@ from storage.batches.repository import Batch, BatchRepository, Refusal
 from storage.batches.states import DISCARDED_STATES
 from storage.catalog.snapshots import SnapshotRepository
 from storage.errors import Broken, Refused
-from storage.layers.writer import Layers
-from storage.maintenance.orphans import Orphans
+from storage.layers.writer import LayerWriter
+from storage.maintenance.orphans import OrphanRepository
 
 log = logging.getLogger("pricebook.garbage_collection")
 
@@ -37,21 +37,20 @@ class GarbageCollector:
         self,
         batches: BatchRepository,
         parts: PartRepository,
-        layers: Layers,
+        layer_writer: LayerWriter,
         snapshots: SnapshotRepository,
-        orphans: Orphans,
+        orphans: OrphanRepository,
         lifecycle: BatchLifecycle,
         metrics: StorageMetrics,
-        orphan_seconds: float = ORPHAN_SECONDS,
     ) -> None:
         self._batches = batches
         self._parts = parts
-        self._layers = layers
+        self._layer_writer = layer_writer
         self._snapshots = snapshots
         self._orphans = orphans
         self._lifecycle = lifecycle
         self._metrics = metrics
-        self._orphan_seconds = orphan_seconds
+        self._orphan_seconds = ORPHAN_SECONDS
 
     async def collect(self) -> None:
         """Abort idle batches, drop unreferenced layers, and free old idempotency keys."""
@@ -75,7 +74,7 @@ class GarbageCollector:
 
     async def _drop_layers(self) -> None:
         """Drop the layers that no manifest names: those of discarded batches at once, others after `ORPHAN_SECONDS`."""
-        layers = await self._layers.all()
+        layers = await self._layer_writer.all()
         named = await self._snapshots.named_layers()  # after the layers: a layer that became a version is named now
         unnamed = [layer for layer in layers if layer not in named]
         discarded, orphans = list[str](), list[str]()
@@ -87,7 +86,7 @@ class GarbageCollector:
         await self._orphans.note(orphans)
         old_orphans = await self._orphans.older_than(self._orphan_seconds, MAX_DROPS_PER_RUN)
         for layer in [*discarded, *old_orphans][:MAX_DROPS_PER_RUN]:
-            await self._layers.drop(layer)
+            await self._layer_writer.drop(layer)
             await self._parts.drop(layer)
             self._metrics.layers_dropped += 1
             log.info("Dropped layer %s, which no version names.", layer)

@@ -8,7 +8,7 @@ from pymongo import UpdateOne
 from storage.mongodb.connection import FORMAT, Database
 
 
-class Orphans:
+class OrphanRepository:
     """The orphaned layers of a database."""
 
     def __init__(self, db: Database) -> None:

@@ -36,6 +36,7 @@ _LOW_HALF = (1 << 64) - 1
 _EXPONENT_SHIFT = _COEFFICIENT_BITS - 64
 
 MAX_SKU_BYTES = 256
+"""Limit of a sku, in UTF-8."""
 
 _HEADERS = [Packer(f"<i5si{length}s9sQQ14s3sx") for length in range(MAX_SKU_BYTES + 1)]
 """The start of a price's document, by the length of its sku: size, `_id`, amount, currency."""

@@ -20,6 +20,7 @@ MAX_ATTRIBUTES_BYTES = 16 * 1024
 """Limit of the attributes of a price, as JSON."""
 
 MAX_ATTRIBUTES_DEPTH = 8
+"""Limit of the levels of nested attributes."""
 
 MAX_AMOUNT_DIGITS = 34
 """The precision of an IEEE 754 decimal128."""
@@ -28,6 +29,7 @@ MAX_QUANTITY = 2**31 - 1
 """The largest GraphQL Int."""
 
 MAX_TIERS = 100
+"""Limit of the tiers of a price."""
 
 SLICE_ROWS = 250
 """Number of rows decoded at once. Decoding a slice blocks the event loop for about two milliseconds."""
@@ -106,7 +108,7 @@ def decode_slice(rows: Sequence[msgspec.Raw], first: int) -> Slice:
     result = Slice()
     for index, row in enumerate(decoded, first):
         try:
-            result.documents.append(to_document(row if isinstance(row, Row) else decode_row(row), index))
+            result.documents.append(encode_row(row if isinstance(row, Row) else decode_row(row), index))
         except RowRefused as refused:
             sku = row.sku if isinstance(row, Row) else sent_sku(row)
             result.errors.append(refused.to_item_error(index, sku))
@@ -117,7 +119,7 @@ _decode_rows = msgspec.json.Decoder(list[Row]).decode
 _decode_one = msgspec.json.Decoder(Row).decode
 
 
-def to_document(row: Row, position: int) -> bytes:
+def encode_row(row: Row, position: int) -> bytes:
     """Validate a row and return its document. Raises `RowRefused`."""
     sku = check_sku(row.sku)
     amount = row.amount

@@ -57,7 +57,7 @@ class PriceFilter(msgspec.Struct, frozen=True, omit_defaults=True):
     valid_on: datetime.date | None = None
 
     @property
-    def span(self) -> SkuRange:
+    def sku_range(self) -> SkuRange:
         """The range of the skus that can match."""
         return sku_range_of_prefix(self.sku_prefix)
 
@@ -119,17 +119,17 @@ class Selection(msgspec.Struct, frozen=True):
     def __str__(self) -> str:
         """Describe the selection in the names of the schema."""
         names = {"sku_prefix": "skuPrefix", "at_least": "amount", "at_most": "amount", "valid_on": "validOn"}
-        given = dict.fromkeys(names.get(name, name) for name in msgspec.to_builtins(self.filter))
-        filters = [f"filter by {', '.join(given)}"] if given else []
+        fields = dict.fromkeys(names.get(name, name) for name in msgspec.to_builtins(self.filter))
+        filters = [f"filter by {', '.join(fields)}"] if fields else []
         return ", ".join([*filters, f"orderBy {self.order}"])
 
-    def beyond(self, place: SortPosition, *, forward: bool) -> Document:
+    def beyond(self, position: SortPosition, *, forward: bool) -> Document:
         """Return the condition for records strictly after a position, or before it, in an order by amount."""
         larger = forward is (self.order is PriceOrder.AMOUNT_ASC)
-        amount = _decimal128(place.amount or Decimal(0), ROUND_HALF_EVEN)
+        amount = _decimal128(position.amount or Decimal(0), ROUND_HALF_EVEN)
         beyond, same = {"$gt" if larger else "$lt": amount}, {"$eq": amount}
         return {
-            "$or": [{"amount": beyond}, {"amount": same, "_id": {"$gt" if forward else "$lt": place.sku}}],
+            "$or": [{"amount": beyond}, {"amount": same, "_id": {"$gt" if forward else "$lt": position.sku}}],
         }
 
     def sort(self, *, backward: bool) -> list[tuple[str, int]]:
@@ -137,11 +137,11 @@ class Selection(msgspec.Struct, frozen=True):
         by_amount, by_sku = (1 if self.order is PriceOrder.AMOUNT_ASC else -1), 1
         return [("amount", -by_amount if backward else by_amount), ("_id", -by_sku if backward else by_sku)]
 
-    def sorted(self, places: Iterable[SortPosition], *, backward: bool) -> list[SortPosition]:
+    def sorted(self, positions: Iterable[SortPosition], *, backward: bool) -> list[SortPosition]:
         """Return the positions in an order by amount, or in its reverse."""
-        by_sku = sorted(places, key=lambda place: place.sku, reverse=backward)
+        by_sku = sorted(positions, key=lambda position: position.sku, reverse=backward)
         descending = backward is (self.order is PriceOrder.AMOUNT_ASC)
-        return sorted(by_sku, key=lambda place: place.amount or Decimal(0), reverse=descending)
+        return sorted(by_sku, key=lambda position: position.amount or Decimal(0), reverse=descending)
 
 
 def _equals(attribute: AttributeEquals) -> Document:

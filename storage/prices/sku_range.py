@@ -27,9 +27,9 @@ class SkuRange:
         """Return the skus before a sku."""
         return replace(self, high=sku if self.high is None else min(self.high, sku))
 
-    def cut(self, at: str, *, backward: bool) -> tuple["SkuRange", "SkuRange"]:
-        """Return the range below `at` and the range from `at` on, in the order of iteration."""
-        ranges = replace(self, high=at), replace(self, low=at)
+    def cut(self, sku: str, *, backward: bool) -> tuple["SkuRange", "SkuRange"]:
+        """Return the range below a sku and the range from it on, in the order of iteration."""
+        ranges = replace(self, high=sku), replace(self, low=sku)
         return ranges[::-1] if backward else ranges
 
     @property

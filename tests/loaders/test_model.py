@@ -19,7 +19,7 @@ from tests.graph.api import ANYBODY
 from tests.loaders.publishing import merge, replace
 
 SKUS = [f"sku-{number:02}" for number in range(30)]
-PLACES = [None, "", *SKUS[::7], "z"]
+ENDS = [None, "", *SKUS[::7], "z"]
 
 BUDGETS = [0, 1_000, 5_000, 40_000, 1_000_000]
 """Cache sizes in bytes: none, two records, some records, up to a few whole versions."""
@@ -49,7 +49,7 @@ class Change:
     back: int = 0
 
     async def run(self, store: Store, name: str, model: Model, step: int) -> None:
-        amounts = {sku: f"{step}.{place:02}" for place, sku in enumerate(self.skus)}
+        amounts = {sku: f"{step}.{index:02}" for index, sku in enumerate(self.skus)}
         current = model.versions[model.current - 1] if model.current else {}
         if self.name == "replace":
             model.publish(amounts)
@@ -110,9 +110,7 @@ CHANGES = st.one_of(
     st.builds(Change, st.just("merge"), st.tuples(st.sampled_from(SKUS)), SOME),
     st.builds(Change, st.just("rollback"), back=st.integers(0, 5)),
 )
-WINDOWS = st.builds(
-    Window, st.integers(1, 12), st.sampled_from(PLACES), st.sampled_from(PLACES), backward=st.booleans()
-)
+WINDOWS = st.builds(Window, st.integers(1, 12), st.sampled_from(ENDS), st.sampled_from(ENDS), backward=st.booleans())
 READS = st.lists(st.builds(Read, SOME, WINDOWS, st.none() | st.integers(0, 5)), max_size=4)
 STEPS = st.lists(st.tuples(CHANGES, READS, READS), min_size=2, max_size=8)
 

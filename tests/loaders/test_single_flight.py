@@ -35,7 +35,7 @@ class Work:
 
 @pytest.fixture
 def flight() -> SingleFlight[str, str]:
-    """An empty one."""
+    """A `SingleFlight` without a task."""
     return SingleFlight("test")
 
 

@@ -20,7 +20,7 @@ from storage.batches.lifecycle import BatchLifecycle
 from storage.batches.parts import PartRepository
 from storage.batches.repository import BatchRepository
 from storage.layers import writer
-from storage.layers.writer import Layers
+from storage.layers.writer import LayerWriter
 from storage.mongodb.bulk_insert import BulkInsert
 from storage.prices import row_decoder
 from tests.storage.factories import Row, order, row, rows, source
@@ -31,6 +31,9 @@ BATCHES: dict[str, list[Row]] = {
     "bad": [*rows(5 * SLICE_ROWS, "2.00"), row("bad", "-1")],
 }
 
+OWNERS = (BatchLifecycle, BatchRepository, BulkInsert, LayerWriter, PartRepository)
+"""The classes of the methods that a point can name."""
+
 
 def die() -> None:
     os.kill(os.getpid(), signal.SIGKILL)
@@ -40,7 +43,9 @@ def die_at(point: str) -> None:
     """Replace a method by one that kills the process at a point."""
     name, call, when = point.split(":")
     owner, method = name.split(".")
-    cls = {each.__name__: each for each in (BatchLifecycle, BatchRepository, BulkInsert, Layers, PartRepository)}[owner]
+    cls = {each.__name__: each for each in (BatchLifecycle, BatchRepository, BulkInsert, LayerWriter, PartRepository)}[
+        owner
+    ]
     original: Callable[..., Any] = getattr(cls, method)
     calls = count(1)
 
@@ -74,8 +79,8 @@ async def in_parts(store: Store, key: str, *, is_aborted: bool = False) -> Batch
             await store.multipart.append(batch.id, sequence, await source(prices), ())
     if is_aborted:
         return await store.multipart.abort(batch.id, by="integrator", reason=None)
-    batch, mine = await store.multipart.commit(batch.id, 2, len(BATCHES["good"]))
-    return await store.worker.finish(batch) if mine else batch
+    batch, must_finish = await store.multipart.commit(batch.id, 2, len(BATCHES["good"]))
+    return await store.worker.finish(batch) if must_finish else batch
 
 
 if __name__ == "__main__":

@@ -92,12 +92,12 @@ async def failed(store: Store, key: str | None = None) -> Batch:
 
 async def left_open(store: Store, prices: Iterable[Row], key: str) -> Batch:
     """A batch whose process ended before a row was stored, and released its lease."""
-    return await _interrupted(store, prices, key, store.layers, "fill")
+    return await _interrupted(store, prices, key, store.layer_writer, "fill")
 
 
 async def left_sealing(store: Store, prices: Iterable[Row], key: str) -> Batch:
     """A batch whose process ended after all rows were stored, and released its lease."""
-    return await _interrupted(store, prices, key, store.layers, "freeze")
+    return await _interrupted(store, prices, key, store.layer_writer, "freeze")
 
 
 async def _interrupted(store: Store, prices: Iterable[Row], key: str, owner: object, method: str) -> Batch:

@@ -33,8 +33,8 @@ class Secured:
 
     def uri(self, user: str, password: str, database: str = "admin", **options: str) -> str:
         """The connection string of a user of a database."""
-        given = {"replicaSet": "secured", "tls": "true", "tlsCAFile": str(self.authority), "authSource": database}
-        query = "&".join(f"{name}={value}" for name, value in (given | options).items())
+        defaults = {"replicaSet": "secured", "tls": "true", "tlsCAFile": str(self.authority), "authSource": database}
+        query = "&".join(f"{name}={value}" for name, value in (defaults | options).items())
         return f"mongodb://{quote_plus(user)}:{quote_plus(password)}@127.0.0.1:{self.port}/?{query}"
 
     @contextmanager

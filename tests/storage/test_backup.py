@@ -72,8 +72,8 @@ async def findings(store: Store) -> list[Finding]:
     return [finding async for finding in store.integrity_check().run()]
 
 
-async def publish_for_ever(store: Store, moved: asyncio.Event) -> None:
-    """Batches of every kind, one after the other."""
+async def publish_continuously(store: Store, moved: asyncio.Event) -> None:
+    """Publish batches of every kind, one after the other."""
     for n in itertools.count():
         await published(store, rows(20 + n % 5, f"{n}.00"))
         request = order()
@@ -101,7 +101,7 @@ async def busy(store: Store) -> AsyncIterator[Store]:
     """A store in which batches are published continuously."""
     await create(store)
     moved = asyncio.Event()
-    publishing = asyncio.create_task(publish_for_ever(store, moved))
+    publishing = asyncio.create_task(publish_continuously(store, moved))
     await moved.wait()
     yield store
     publishing.cancel()

@@ -49,8 +49,8 @@ async def crash(uri: str, store: Store, batch: str, point: str) -> None:
     [
         "BatchRepository.open:1:before",
         "BatchRepository.open:1:after",
-        "Layers.create:1:before",
-        "Layers.create:1:after",
+        "LayerWriter.create:1:before",
+        "LayerWriter.create:1:after",
         "BulkInsert.send:1:before",
         "BulkInsert._confirm:1:before",
         "BulkInsert.send:1:after",
@@ -58,8 +58,8 @@ async def crash(uri: str, store: Store, batch: str, point: str) -> None:
         "BulkInsert.send:5:after",
         "BatchRepository.advance:1:before",
         "BatchRepository.advance:1:after",
-        "Layers.freeze:1:before",
-        "Layers.freeze:1:after",
+        "LayerWriter.freeze:1:before",
+        "LayerWriter.freeze:1:after",
         "BatchLifecycle._publish:1:before",
         "BatchRepository.advance:2:before",
         "BatchRepository.advance:2:after",
@@ -102,7 +102,7 @@ async def test_a_batch_whose_process_was_killed_is_finished_once_when_it_is_sent
         "BulkInsert.send:3:after",
         "BatchLifecycle._end:1:before",
         "BatchRepository.advance:1:after",
-        "Layers.drop:1:before",
+        "LayerWriter.drop:1:before",
     ],
 )
 async def test_an_invalid_batch_whose_process_was_killed_fails_once(mongodb_uri: str, store: Store, point: str) -> None:
@@ -122,7 +122,7 @@ async def test_an_invalid_batch_whose_process_was_killed_fails_once(mongodb_uri:
     "point",
     [
         "BatchRepository.open:1:after",
-        "Layers.create:1:after",
+        "LayerWriter.create:1:after",
         "PartRepository.begin:1:after",
         "BulkInsert.send:1:after",
         "PartRepository.complete:1:before",
@@ -132,7 +132,7 @@ async def test_an_invalid_batch_whose_process_was_killed_fails_once(mongodb_uri:
         "BatchRepository.lease:1:after",
         "BatchRepository.advance:1:before",
         "BatchRepository.advance:1:after",
-        "Layers.freeze:1:after",
+        "LayerWriter.freeze:1:after",
         "BatchLifecycle._publish:1:before",
         "BatchRepository.advance:2:after",
         "BatchLifecycle._publish:1:after",
@@ -159,11 +159,11 @@ async def test_a_batch_in_parts_whose_process_was_killed_is_published_once_when_
     "point",
     [
         "BatchRepository.lease:1:after",
-        "Layers.freeze:1:after",
+        "LayerWriter.freeze:1:after",
         "BatchLifecycle._end:1:before",
         "BatchRepository.advance:1:after",
         "BatchLifecycle._end:1:after",
-        "Layers.drop:1:after",
+        "LayerWriter.drop:1:after",
         "PartRepository.drop:1:before",
     ],
 )

@@ -114,8 +114,8 @@ async def is_available(store: Store) -> bool:
 @pytest.mark.parametrize(
     ("owner", "method", "number"),
     [
-        ("layers._inserts", "send", 5),
-        ("layers", "freeze", 1),
+        ("layer_writer._inserts", "send", 5),
+        ("layer_writer", "freeze", 1),
         ("batches", "advance", 1),
     ],
 )

@@ -14,7 +14,6 @@ from bson.decimal128 import Decimal128
 from bson.objectid import ObjectId
 
 from storage import Gates, PublishPolicy, Retention, Snapshot, Store
-from storage.maintenance.orphans import Orphans
 from storage.mongodb.connection import Document
 from tests.storage import factories
 from tests.storage.factories import order, row, source, submit
@@ -327,7 +326,7 @@ async def filled(store: Store) -> Store:
     await store.processes.beat({"retail": 3})
     async with store.locks.held("compact/retail"):
         pass
-    await Orphans(store.db).note(["layer"])
+    await store.orphans.note(["layer"])
     return store
 
 
@@ -380,7 +379,7 @@ async def test_fields_of_a_later_release_do_not_hinder_reading(filled: Store) ->
     assert len(await filled.events.newest("retail", 10)) == 5
     assert len(await filled.api_keys.all()) == 2
     [open_batch] = [batch for batch in await filled.batches.newest(10) if batch.chunked]
-    assert [part.sequence for part in await filled.parts.of(open_batch.id)] == [0, 1]
+    assert [part.sequence for part in await filled.parts.by_batch(open_batch.id)] == [0, 1]
 
 
 async def test_times_are_read_as_aware_and_utc(filled: Store) -> None:

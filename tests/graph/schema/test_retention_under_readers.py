@@ -76,7 +76,7 @@ async def collect(api: Api, layers: list[int]) -> None:
     while True:
         await store.expirer.run()
         await store.garbage_collector.collect()
-        layers.append(len(await store.layers.all()))
+        layers.append(len(await store.layer_writer.all()))
         await asyncio.sleep(0.2)
 
 

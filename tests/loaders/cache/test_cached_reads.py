@@ -162,7 +162,7 @@ async def test_a_stale_manifest_is_read_again_after_a_compaction(api: Api, monke
     assert snapshot is not None
     await store.compactor.compact(snapshot)
     for layer in snapshot.layer_ids[:2]:
-        await store.layers.drop(layer)
+        await store.layer_writer.drop(layer)
     monkeypatch.setattr("loaders.cache.manifests.MAX_MANIFEST_AGE_SECONDS", -1.0)
     monkeypatch.setattr(pointers.warmer, "begin", _do_nothing)
     selected = await api.data(SELECTIONS)

@@ -214,9 +214,9 @@ def make_record(kind: str, number: int) -> tuple[str, Price | None]:
             marks = [f"mark {number}", {"deep": float(number)}]
             return sku, Price(sku, amount, "EUR", attributes={"size": {"width": number + 0.5, "marks": marks}})
         case "distinct names":
-            return sku, Price(sku, amount, "EUR", attributes={f"name {number} {place}": True for place in range(5)})
+            return sku, Price(sku, amount, "EUR", attributes={f"name {number} {index}": True for index in range(5)})
         case "tiers and dates":
-            tiers = tuple(Tier(1000 + number + place, Decimal(f"{number}.{place}")) for place in range(3))
+            tiers = tuple(Tier(1000 + number + index, Decimal(f"{number}.{index}")) for index in range(3))
             day = NOW.date() + datetime.timedelta(number % 1000)
             return sku, Price(sku, amount, "EUR", tiers, day, day + datetime.timedelta(1))
         case _:

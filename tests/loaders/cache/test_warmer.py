@@ -118,7 +118,7 @@ async def test_older_versions_read_through_a_chain_of_merges(api: Api, store: St
     for version in (2, 3):
         await merge(store, "retail", {SKUS[version]: f"{version}.00", SKUS[0]: f"{version}.00"})
         chain.append(await switched(api, version))
-    assert [[amount(each.get(SKUS[place])) for place in (0, 2, 3, 4)] for each in chain] == [
+    assert [[amount(each.get(SKUS[index])) for index in (0, 2, 3, 4)] for each in chain] == [
         ["1.00", "1.00", "1.00", "1.00"],
         ["2.00", "2.00", "1.00", "1.00"],
         ["3.00", "2.00", "3.00", "1.00"],
@@ -137,7 +137,7 @@ async def test_several_merges_are_warmed_together(api: Api, store: Store, gate: 
     with round_trips.counted() as sent:
         gate.open.set()
         cached = await switched(api, 4)
-    assert [amount(cached.get(SKUS[place])) for place in range(5)] == ["4.00", "1.00", "2.00", "3.00", "4.00"]
+    assert [amount(cached.get(SKUS[index])) for index in range(5)] == ["4.00", "1.00", "2.00", "3.00", "4.00"]
     assert sorted(sent) == [("find", "layer", 0)] * 3 + [("find", "snapshots", 1)]
 
 
@@ -325,7 +325,7 @@ async def test_a_merge_is_recognized_after_a_compaction_of_its_base(
         cached = await switched(api, 4)
     assert ("find", "layer", 0) in sent
     assert len([command for command in sent if command[1] == "layer"]) == 1
-    assert [amount(cached.get(SKUS[place])) for place in (1, 2, 3, 4)] == ["1.00", "2.00", "3.00", "4.00"]
+    assert [amount(cached.get(SKUS[index])) for index in (1, 2, 3, 4)] == ["1.00", "2.00", "3.00", "4.00"]
 
 
 async def test_a_manifest_that_a_new_primary_does_not_have_yet_is_read_again(

@@ -79,14 +79,14 @@ async def test_a_batch_is_rebased_if_another_version_becomes_current_before_its_
     store: Store, monkeypatch: pytest.MonkeyPatch, mode: BatchMode
 ) -> None:
     await versions(store, 1)
-    freeze = store.layers.freeze
+    freeze = store.layer_writer.freeze
 
     async def overtaken(layer: str) -> None:
         monkeypatch.undo()
         await published(store, [row("a", "7"), row("b", "7")])
         await freeze(layer)
 
-    monkeypatch.setattr(store.layers, "freeze", overtaken)
+    monkeypatch.setattr(store.layer_writer, "freeze", overtaken)
     batch = await store.submitter.submit(replace(order(), mode=mode), await source([row("a", "1")]))
     assert (batch.version, batch.base, batch.summary and batch.summary.changed) == (3, 2, 1)
     assert await amounts(store, 3) == ({"a": "1"} if mode is BatchMode.REPLACE else {"a": "1", "b": "7"})

@@ -146,8 +146,8 @@ THOROUGH = settings(
 
 async def run_all(store: Store, sequences: list[list[Act]], page: int) -> None:
     await asyncio.gather(*(run(store, acts, page) for acts in sequences))
-    for layer in await store.layers.all():  # thousands of collections slow the server down
-        await store.layers.drop(layer)
+    for layer in await store.layer_writer.all():  # thousands of collections slow the server down
+        await store.layer_writer.drop(layer)
 
 
 @pytest.mark.timeout(1200)

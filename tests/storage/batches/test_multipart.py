@@ -40,13 +40,13 @@ def part(sequence: int) -> list[Row]:
 async def append(
     store: Store, batch: Batch, sequence: int, rows: list[Row] | None = None, remove: tuple[str, ...] = ()
 ) -> Part:
-    given = part(sequence) if rows is None else rows
-    return await store.multipart.append(batch.id, sequence, await source(given), remove)
+    sent = part(sequence) if rows is None else rows
+    return await store.multipart.append(batch.id, sequence, await source(sent), remove)
 
 
 async def commit(store: Store, batch: Batch, parts: int, size: int) -> Batch:
-    committed, mine = await store.multipart.commit(batch.id, parts, size)
-    return await store.worker.finish(committed) if mine else committed
+    committed, must_finish = await store.multipart.commit(batch.id, parts, size)
+    return await store.worker.finish(committed) if must_finish else committed
 
 
 async def test_parts_are_sent_in_any_order_in_parallel_through_any_process_and_repeated(
@@ -153,7 +153,7 @@ async def test_an_aborted_batch_leaves_nothing_and_a_late_part_does_not_revive_i
     assert (aborted.state, await layers(store)) == (BatchState.ABORTED, set())
     with pytest.raises(BatchNotOpen):
         await append(store, batch, 1)
-    await store.layers.create(batch.layer)  # as a late slice would
+    await store.layer_writer.create(batch.layer)  # as a late slice would
     await store.garbage_collector.collect()
     assert await layers(store) == set()
 
@@ -213,10 +213,10 @@ async def test_of_two_concurrent_parts_with_one_number_and_other_rows_one_is_ref
     complete = store.parts.complete
     first_is_stored = asyncio.Event()
 
-    async def second_waits(*given: Any) -> bool:
-        if given[3].stored.count == 2:
+    async def second_waits(*arguments: Any) -> bool:
+        if arguments[3].stored.count == 2:
             await first_is_stored.wait()
-        result = await complete(*given)
+        result = await complete(*arguments)
         first_is_stored.set()
         return result
 
@@ -241,7 +241,7 @@ async def test_a_batch_that_cannot_be_aborted_does_not_block_others(store: Store
     await create(store)
     batches = [await opened(store, key=key) for key in ("monday", "tuesday", "wednesday")]
     await make_idle(store)
-    await store.layers.drop(batches[0].layer)  # as if its process had died before it created the layer
+    await store.layer_writer.drop(batches[0].layer)  # as if its process had died before it created the layer
     await store.db["price_lists"].update_one({"_id": "retail"}, {"$set": {"format": 99}})
     await store.garbage_collector.collect()
     assert {(await store.batches.get(batch.id)).state for batch in batches} == {BatchState.OPEN}
@@ -288,7 +288,7 @@ async def test_a_failed_batch_leaves_no_parts(store: Store) -> None:
     batch = await opened(store)
     await append(store, batch, 0, [row("a", "-1")])
     assert (await commit(store, batch, 1, 1)).state is BatchState.FAILED
-    assert await store.parts.of(batch.id) == []
+    assert await store.parts.by_batch(batch.id) == []
     assert await layers(store) == set()
 
 
@@ -298,13 +298,13 @@ async def test_a_commit_that_loses_its_lease_returns_the_batch_as_it_is(store: S
     await append(store, batch, 0)
     lease, advance = store.batches.lease, store.batches.advance
 
-    async def overtaken(*given: Any, **changes: Any) -> Batch:
+    async def overtaken(*arguments: Any, **changes: Any) -> Batch:
         await lease(batch.id)
-        return await advance(*given, **changes)
+        return await advance(*arguments, **changes)
 
     with patch.object(store.batches, "advance", overtaken):
-        committed, mine = await store.multipart.commit(batch.id, 1, 10)
-    assert (committed.id, committed.state, mine) == (batch.id, BatchState.OPEN, False)
+        committed, must_finish = await store.multipart.commit(batch.id, 1, 10)
+    assert (committed.id, committed.state, must_finish) == (batch.id, BatchState.OPEN, False)
 
 
 @pytest.mark.parametrize("outcome", [BatchState.SEALING, BatchState.PUBLISHED])
@@ -313,13 +313,13 @@ async def test_an_abort_that_comes_too_late_drops_nothing(store: Store, outcome:
     batch = await opened(store)
     await append(store, batch, 0)
 
-    async def settled_by_another(given: Batch, *_: object, **__: object) -> Batch:
-        return msgspec.structs.replace(given, state=outcome)
+    async def settled_by_another(leased: Batch, *_: object, **__: object) -> Batch:
+        return msgspec.structs.replace(leased, state=outcome)
 
     with patch.object(store.lifecycle, "_end", settled_by_another), pytest.raises(BatchNotOpen):
         await store.multipart.abort(batch.id, by="integrator", reason=None)
     assert await layers(store) == {batch.layer}
-    assert len(await store.parts.of(batch.id)) == 1
+    assert len(await store.parts.by_batch(batch.id)) == 1
 
 
 async def test_a_file_that_is_refused_halfway_leaves_no_rows_and_can_be_sent_corrected(store: Store) -> None:
@@ -327,13 +327,13 @@ async def test_a_file_that_is_refused_halfway_leaves_no_rows_and_can_be_sent_cor
     batch = await opened(store)
     await append(store, batch, 0)
     lines = [line(f"a{number:05}") for number in range(20_000)]
-    take_back, stored = store.layers.take_back, list[int]()
+    delete_part, stored = store.layer_writer.delete_part, list[int]()
 
-    async def counted(*given: Any) -> None:
+    async def counted(*arguments: Any) -> None:
         stored.append((await read_back(store, batch.layer)).count)
-        await take_back(*given)
+        await delete_part(*arguments)
 
-    with patch.object(store.layers, "take_back", counted), pytest.raises(FileRefused):
+    with patch.object(store.layer_writer, "delete_part", counted), pytest.raises(FileRefused):
         await store.multipart.append(batch.id, 1, file("part.ndjson.gz", gzip.compress(b"".join(lines))[:-1]), ())
     assert stored[0] > 1000
     assert (await read_back(store, batch.layer)).count == 10
@@ -347,8 +347,8 @@ async def test_a_refused_file_does_not_delete_the_rows_of_an_attempt_that_stored
     batch = await opened(store)
     begin = store.parts.begin
 
-    async def overtaken(*given: Any) -> None:
-        await begin(*given)
+    async def overtaken(*arguments: Any) -> None:
+        await begin(*arguments)
         with patch.object(store.parts, "begin", begin):
             await store.multipart.append(batch.id, 0, file("part.ndjson", line("a")), ())
 

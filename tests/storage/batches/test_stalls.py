@@ -27,10 +27,10 @@ from tests.storage.factories import (
 class Stall:
     """Stalls the calls of a method, before they are made, until the test resumes them."""
 
-    def __init__(self, part: object, method: str) -> None:
+    def __init__(self, owner: object, method: str) -> None:
         self.reached = asyncio.Event()
         self._resumed = asyncio.Event()
-        self._original = getattr(part, method)
+        self._original = getattr(owner, method)
 
     async def __call__(self, *args: Any, **kwargs: Any) -> Any:
         self.reached.set()
@@ -52,21 +52,21 @@ BAD = [*GOOD, row("bad", "-1")]
 
 
 @pytest.mark.parametrize(
-    ("part", "method", "prices", "state"),
+    ("path", "method", "prices", "state"),
     [
-        ("layers", "create", GOOD, BatchState.PUBLISHED),
-        ("layers._inserts", "send", GOOD, BatchState.PUBLISHED),
+        ("layer_writer", "create", GOOD, BatchState.PUBLISHED),
+        ("layer_writer._inserts", "send", GOOD, BatchState.PUBLISHED),
         ("batches", "advance", GOOD, BatchState.PUBLISHED),
-        ("layers", "freeze", GOOD, BatchState.PUBLISHED),
+        ("layer_writer", "freeze", GOOD, BatchState.PUBLISHED),
         ("lifecycle", "_publish", GOOD, BatchState.PUBLISHED),
         ("lifecycle", "_end", BAD, BatchState.FAILED),
     ],
 )
 async def test_a_process_that_comes_back_returns_the_batch_as_the_takeover_finished_it(
-    store: Store, other_store: Store, part: str, method: str, prices: list[Row], state: BatchState
+    store: Store, other_store: Store, path: str, method: str, prices: list[Row], state: BatchState
 ) -> None:
     await versions(store, 1)
-    owner = attrgetter(part)(store)
+    owner = attrgetter(path)(store)
     stall = Stall(owner, method)
     with patch.object(owner, method, stall):
         stalled = asyncio.create_task(submit(store, prices, key="monday"))

@@ -205,16 +205,13 @@ async def test_the_same_key_with_other_rows_is_refused(store: Store) -> None:
 
 async def test_the_key_of_a_file_with_invalid_items_is_refused_for_the_corrected_file(store: Store) -> None:
     await create(store)
-    given, invalid, corrected = (
-        order(key="monday"),
-        b"sku,amount,currency\na,x,EUR\n",
-        b"sku,amount,currency\na,1,EUR\n",
-    )
-    first = await store.submitter.submit(given, file("prices.csv", invalid))
+    monday = order(key="monday")
+    invalid, corrected = b"sku,amount,currency\na,x,EUR\n", b"sku,amount,currency\na,1,EUR\n"
+    first = await store.submitter.submit(monday, file("prices.csv", invalid))
     assert (first.state, first.error_count) == (BatchState.FAILED, 1)
-    assert await store.submitter.submit(given, file("prices.csv", invalid)) == first
+    assert await store.submitter.submit(monday, file("prices.csv", invalid)) == first
     with pytest.raises(IdempotencyKeyReused, match=first.id):
-        await store.submitter.submit(given, file("prices.csv", corrected))
+        await store.submitter.submit(monday, file("prices.csv", corrected))
 
 
 @pytest.mark.parametrize("change", [{"label": "x"}, {"expected_version": 1}, {"publish": PublishPolicy.ON_APPROVAL}])

@@ -39,8 +39,8 @@ def test_a_batch_is_taken_over_within_15_seconds() -> None:
 @pytest.mark.parametrize(
     "point",
     [
-        "Layers.freeze:1:before",
-        "Layers.freeze:1:after",
+        "LayerWriter.freeze:1:before",
+        "LayerWriter.freeze:1:after",
         "BatchLifecycle._publish:1:before",
         "BatchRepository.advance:1:before",
         "BatchLifecycle._publish:1:after",
@@ -80,8 +80,8 @@ async def test_a_process_that_stops_releases_its_lease(store: Store, other_store
     await create(store)
     batch = await store.multipart.open(order(key="monday"))
     await store.multipart.append(batch.id, 0, await source(PRICES), ())
-    committed, mine = await store.multipart.commit(batch.id, 1, 3000)
-    assert mine
+    committed, must_finish = await store.multipart.commit(batch.id, 1, 3000)
+    assert must_finish
     reached = asyncio.Event()
 
     async def hang(*_: object) -> None:
@@ -104,7 +104,7 @@ async def test_a_process_that_stops_releases_its_lease(store: Store, other_store
 async def test_concurrent_merges_are_rebased_without_writing_their_rows_again(store: Store) -> None:
     await versions(store, 1)
     sends: list[str] = []
-    send = store.layers._inserts.send
+    send = store.layer_writer._inserts.send
 
     async def counting(collection: str, documents: list[bytes]) -> object:
         sends.append(collection)
@@ -115,7 +115,7 @@ async def test_concurrent_merges_are_rebased_without_writing_their_rows_again(st
             replace(order(key=f"k{number}"), mode=BatchMode.MERGE), await source([row(f"m{number}")])
         )
 
-    with patch.object(store.layers._inserts, "send", counting):
+    with patch.object(store.layer_writer._inserts, "send", counting):
         await asyncio.gather(*(merge(number) for number in range(6)))
     assert len(sends) == 6
     version = await current(store)

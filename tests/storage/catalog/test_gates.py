@@ -96,9 +96,9 @@ async def gated(store: Store, gates: Gates) -> None:
 
 
 async def send(store: Store, prices: list[Row], mode: BatchMode = BatchMode.REPLACE, **more: Any) -> Batch:
-    given = order(**more)
+    template = order(**more)
     return await store.submitter.submit(
-        type(given)("retail", mode, given.key, "me", given.publish), await source(prices)
+        type(template)("retail", mode, template.key, "me", template.publish), await source(prices)
     )
 
 
@@ -165,8 +165,8 @@ async def test_a_dry_run_reports_everything_and_cannot_be_published(store: Store
 
 async def test_approval_fails_if_the_expected_version_is_no_longer_current(store: Store) -> None:
     await versions(store, 1)
-    given = order(key="held", publish=PublishPolicy.ON_APPROVAL, expected_version=1)
-    batch = await store.submitter.submit(given, await source([row("a", "2.00")]))
+    approval_order = order(key="held", publish=PublishPolicy.ON_APPROVAL, expected_version=1)
+    batch = await store.submitter.submit(approval_order, await source([row("a", "2.00")]))
     await published(store, [row("a", "3.00")])
     with pytest.raises(Conflict):
         await store.lifecycle.approve(batch.id, by="ops", reason="x")

@@ -18,15 +18,15 @@ from tests.storage.factories import create, versions
 from tests.waiting import until
 
 
-class Line:
+class InterruptibleDatabase:
     """A database whose change stream the test can interrupt."""
 
     def __init__(self, db: Database) -> None:
         self._db = db
-        self.cut = False
+        self.is_interrupted = False
         self.tokens: list[object] = []
 
-    def __getitem__(self, name: str) -> "Line":
+    def __getitem__(self, name: str) -> "InterruptibleDatabase":
         assert name == "price_lists"
         return self
 
@@ -35,7 +35,7 @@ class Line:
 
     async def watch(self, *, resume_after: object, **options: Any) -> AsyncChangeStream[Document]:
         self.tokens.append(resume_after)
-        if self.cut:
+        if self.is_interrupted:
             raise AutoReconnect("Interrupted by the test.")
         return await self._db["price_lists"].watch(resume_after=cast("dict[str, Any]", resume_after), **options)
 
@@ -59,26 +59,26 @@ def recorder() -> PointerRecorder:
 
 
 @pytest.fixture
-def line(store: Store) -> Line:
-    return Line(store.db)
+def database(store: Store) -> InterruptibleDatabase:
+    return InterruptibleDatabase(store.db)
 
 
 @pytest.fixture
 async def watcher(
-    store: Store, recorder: PointerRecorder, line: Line, monkeypatch: pytest.MonkeyPatch
+    store: Store, recorder: PointerRecorder, database: InterruptibleDatabase, monkeypatch: pytest.MonkeyPatch
 ) -> AsyncIterator[Watcher]:
     """A watcher of a list `retail` that has two versions, at revision 3."""
     monkeypatch.setattr("storage.catalog.watcher.MAX_RETRY_SECONDS", 0.2)
     await versions(store, 2)
-    watcher = Watcher(cast("Database", line), recorder)
+    watcher = Watcher(cast("Database", database), recorder)
     await watcher.start()
     yield watcher
     await watcher.stop()
 
 
-async def cut(store: Store, watcher: Watcher, line: Line) -> None:
+async def interrupt(store: Store, watcher: Watcher, database: InterruptibleDatabase) -> None:
     """Break the stream and prevent it from being opened again."""
-    line.cut = True
+    database.is_interrupted = True
 
     async def is_down() -> bool:
         await kill_streams(store)
@@ -87,8 +87,8 @@ async def cut(store: Store, watcher: Watcher, line: Line) -> None:
     await until(is_down, "down")
 
 
-async def mend(watcher: Watcher, line: Line) -> None:
-    line.cut = False
+async def reconnect(watcher: Watcher, database: InterruptibleDatabase) -> None:
+    database.is_interrupted = False
 
     async def is_up() -> bool:
         return watcher.alive
@@ -132,22 +132,22 @@ async def test_a_new_list_is_reported(store: Store, watcher: Watcher, recorder: 
 
 
 async def test_a_broken_stream_is_resumed_where_it_broke(
-    store: Store, watcher: Watcher, recorder: PointerRecorder, line: Line
+    store: Store, watcher: Watcher, recorder: PointerRecorder, database: InterruptibleDatabase
 ) -> None:
     await recorder.until_revision(await pin(store))
-    await cut(store, watcher, line)
+    await interrupt(store, watcher, database)
     missed = await pin(store)
-    await mend(watcher, line)
+    await reconnect(watcher, database)
     await recorder.until_revision(missed)
     await recorder.until_revision(await pin(store))
-    assert line.tokens[0] is None
-    assert None not in line.tokens[1:], "the stream is resumed, not reopened"
+    assert database.tokens[0] is None
+    assert None not in database.tokens[1:], "the stream is resumed, not reopened"
 
 
 async def test_while_the_stream_is_down_the_pointers_are_polled(
-    store: Store, watcher: Watcher, recorder: PointerRecorder, line: Line
+    store: Store, watcher: Watcher, recorder: PointerRecorder, database: InterruptibleDatabase
 ) -> None:
-    await cut(store, watcher, line)
+    await interrupt(store, watcher, database)
     for _ in range(3):
         await recorder.until_revision(await pin(store))
     assert not watcher.alive
@@ -166,14 +166,14 @@ async def test_nothing_is_missed_when_the_server_drops_the_cursor(
 
 
 async def test_an_invalid_resume_token_is_dropped(
-    store: Store, watcher: Watcher, recorder: PointerRecorder, line: Line
+    store: Store, watcher: Watcher, recorder: PointerRecorder, database: InterruptibleDatabase
 ) -> None:
     await recorder.until_revision(await pin(store))
     await store.db["price_lists"].drop()  # which ends the stream for good
     await create(store, "wholesale")
     await recorder.until_revision(1, "wholesale")
-    await mend(watcher, line)
-    assert None in line.tokens[1:]
+    await reconnect(watcher, database)
+    assert None in database.tokens[1:]
 
 
 @pytest.mark.parametrize(
@@ -218,9 +218,9 @@ class RecordingPointerCache(PointerCache):
         self.recorder = PointerRecorder()
         super().__init__(store)
 
-    def observe(self, head: PriceList) -> None:
-        super().observe(head)
-        self.recorder(head)
+    def observe(self, pointer: PriceList) -> None:
+        super().observe(pointer)
+        self.recorder(pointer)
 
 
 async def test_all_processes_see_a_rollback_at_once(store: Store, other_store: Store) -> None:

@@ -161,7 +161,7 @@ def test_members_whose_port_is_in_use_move_to_another(data_dir: Path, taken: int
     with ExitStack() as others:
         for port in before[:taken]:
             others.enter_context(occupied(port))
-        with BreakableReplicaSet(data_dir, say=messages.append) as replica_set:
+        with BreakableReplicaSet(data_dir, report=messages.append) as replica_set:
             after = [member.port for member in replica_set.members()]
             assert not set(after) & set(before[:taken])
             assert after[taken:] == before[taken:]
@@ -275,7 +275,7 @@ def test_stop_leaves_no_process_behind(data_dir: Path) -> None:
 
 def test_stop_ends_paused_members(data_dir: Path) -> None:
     messages: list[str] = []
-    with BreakableReplicaSet(data_dir, 1, say=messages.append) as replica_set:
+    with BreakableReplicaSet(data_dir, 1, report=messages.append) as replica_set:
         replica_set.kill(replica_set.primary(), signal.SIGSTOP)
     assert mongods_on(data_dir) == set()
     assert messages == []
@@ -286,7 +286,7 @@ def test_stop_kills_a_member_that_does_not_exit_and_reports_it(data_dir: Path, m
     monkeypatch.setattr(mongod.Mongod, "send_signal", lambda to, number: number == signal.SIGTERM or send(to, number))
     monkeypatch.setattr("storage.embedded_mongodb.replica_set._STOP_TIMEOUT_SECONDS", 0.5)
     messages: list[str] = []
-    with BreakableReplicaSet(data_dir, 1, say=messages.append):
+    with BreakableReplicaSet(data_dir, 1, report=messages.append):
         pass
     assert mongods_on(data_dir) == set()
     assert [message.split("(")[0] for message in messages] == ["Killing Mongod"]
@@ -343,7 +343,7 @@ def test_a_leftover_mongod_is_stopped_first(data_dir: Path) -> None:
     with subprocess.Popen(command, stdout=subprocess.DEVNULL) as leftover:
         assert mongod.wait_for((data_dir / "member-0" / "mongod.lock").read_text, timeout=30)
         edit_state(data_dir, lambda state: state["members"][0].update(pid=leftover.pid))
-        with BreakableReplicaSet(data_dir, 1, say=messages.append) as replica_set:
+        with BreakableReplicaSet(data_dir, 1, report=messages.append) as replica_set:
             assert leftover.poll() is not None
             assert has(replica_set.uri, "kept")
     assert messages == [f"Stopped the mongod {leftover.pid} that an earlier run left behind."]

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from storage.files.errors import LineTooLong
-from storage.files.line_blocks import BLOCK_BYTES, MAX_LINE_BYTES
+from storage.files.line_blocks import MAX_LINE_BYTES, MIN_BLOCK_BYTES
 from tests.storage.reading import bad, good, read, skus, slices_of, source
 
 FULL = b"sku,amount,currency,validFrom,validUntil,attributes.colour,attributes.size,tier.100,tier.5\n"
@@ -63,12 +63,12 @@ def test_a_quoted_cell_may_contain_commas_quotes_and_line_breaks() -> None:
 
 
 def test_a_quoted_line_break_may_be_at_the_border_of_a_block() -> None:
-    text = b'sku,amount,currency,attributes.t\na,1,EUR,"' + b"line\n" * (BLOCK_BYTES // 16) + b'"\nb,1,EUR,x\n'
+    text = b'sku,amount,currency,attributes.t\na,1,EUR,"' + b"line\n" * (MIN_BLOCK_BYTES // 16) + b'"\nb,1,EUR,x\n'
     whole = read("p.csv", text)
     assert [(error.line, error.code) for error in whole.errors] == [(2, "ATTRIBUTES_TOO_LARGE")]
     assert skus(whole) == ["b"]
     text = b"sku,amount,currency,attributes.t\n" + b'a%05d,1,EUR,"1\n2"\n' * 20_000 % tuple(range(20_000))
-    assert len(text) > BLOCK_BYTES
+    assert len(text) > MIN_BLOCK_BYTES
     documents = good("p.csv", text)
     assert [document["_id"] for document in documents] == [f"a{i:05d}" for i in range(20_000)]
     assert {str(document["attributes"]) for document in documents} == {"{'t': '1\\n2'}"}
@@ -148,7 +148,7 @@ def test_a_file_with_an_invalid_header_is_rejected(header: bytes, problems: list
 
 
 def test_a_file_with_an_invalid_header_is_still_read_to_its_end() -> None:
-    text = b"colour\n" + b"x\n" * BLOCK_BYTES
+    text = b"colour\n" + b"x\n" * MIN_BLOCK_BYTES
     decoded = source("p.csv", text)
     assert [part.errors for part in asyncio.run(slices_of(decoded)) if part.errors] != []
     drained = source("p.csv", text)

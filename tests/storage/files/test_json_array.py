@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from storage import InvalidArgument
-from storage.files.json_array import BLOCK_BYTES, split_rows
+from storage.files.json_array import SPLIT_BYTES, split_rows
 
 values = st.recursive(
     st.none() | st.booleans() | st.integers(-9, 9) | st.text(st.sampled_from('a"\\{}[],: '), max_size=6),
@@ -19,7 +19,7 @@ values = st.recursive(
 separators = st.sampled_from([(",", ":"), (", ", ": "), (" ,\n", " : ")])
 
 
-def split(array: bytes, block_bytes: int = BLOCK_BYTES) -> list[Any]:
+def split(array: bytes, block_bytes: int = SPLIT_BYTES) -> list[Any]:
     return [json.loads(bytes(raw)) for block in split_rows(array, block_bytes) for raw in block]
 
 
@@ -40,7 +40,7 @@ def test_a_large_array_is_split_into_many_blocks() -> None:
     assert max(blocks) < 6_000
 
 
-@pytest.mark.parametrize("block_bytes", [1, BLOCK_BYTES])
+@pytest.mark.parametrize("block_bytes", [1, SPLIT_BYTES])
 @pytest.mark.parametrize(
     "text",
     ["", "x", "5", "null", '"x"', "[", "[1", "[1,]", "[{},]", "[{}, {}", "[1] x", '[{"sku":"\\ud800"}]'],

@@ -3,7 +3,7 @@
 import pytest
 
 from storage.files.errors import LineTooLong
-from storage.files.line_blocks import BLOCK_BYTES, MAX_LINE_BYTES
+from storage.files.line_blocks import MAX_LINE_BYTES, MIN_BLOCK_BYTES
 from storage.prices.row_decoder import SLICE_ROWS
 from tests.storage.reading import bad, good, read, shown, skus
 
@@ -53,7 +53,7 @@ def test_an_error_names_the_line_and_the_index_of_its_row() -> None:
 
 def test_lines_are_counted_across_blocks() -> None:
     text = lines(20_000)
-    assert len(text) > 3 * BLOCK_BYTES
+    assert len(text) > 3 * MIN_BLOCK_BYTES
     assert bad("p.ndjson", text + b"\nx\n") == [(20_000, 20_002, None, "ROW_NOT_JSON")]
 
 

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from storage.errors import Interrupted
 from storage.files.errors import FileRefused, FileTooLarge, UnknownEncoding
 from storage.files.price_file import FileRows
-from storage.layers.writer import Filled
+from storage.layers.writer import FillResult
 from storage.prices.row_decoder import SLICE_ROWS
 from tests.storage.reading import COMPRESS, arriving, cut, digest, good, read, slices_of, source
 
@@ -236,7 +236,7 @@ async def test_other_tasks_run_between_slices() -> None:
             await asyncio.sleep(0)
 
     running = asyncio.create_task(others())
-    filled = Filled()
+    filled = FillResult()
     async for rows in FileRows("p.ndjson", arriving([text])).slices():
         filled.refuse(rows.errors)
     running.cancel()

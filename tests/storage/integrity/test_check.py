@@ -14,10 +14,9 @@ from pymongo.errors import AutoReconnect
 
 from storage import Batch, BatchMode, BatchState, PriceListNotFound, PublishPolicy, Store
 from storage.catalog.snapshots import SnapshotRepository
-from storage.integrity.check import Checked
+from storage.integrity.check import CheckProgress
 from storage.integrity.findings import Finding, FindingCode
-from storage.layers.writer import Layers
-from storage.maintenance.orphans import Orphans
+from storage.layers.writer import LayerWriter
 from storage.mongodb.connection import FORMAT
 from storage.prices.checksum import Checksum, checksum
 from tests.storage import factories
@@ -98,14 +97,14 @@ async def test_the_database_is_sound_after_any_history(store: Store, acts: list[
 
 async def test_a_layer_that_versions_share_is_read_once(store: Store) -> None:
     await layered(store, merges=4)
-    progress = Checked()
+    progress = CheckProgress()
 
-    def note(checked: Checked) -> None:
+    def note(checked: CheckProgress) -> None:
         nonlocal progress
         progress = checked
 
     assert [finding async for finding in store.integrity_check(note).run()] == []
-    assert progress == Checked(lists=1, of_lists=1, versions=5, of_versions=5, rows=10 + 4 * 3)
+    assert progress == CheckProgress(lists=1, total_lists=1, versions=5, total_versions=5, rows=10 + 4 * 3)
 
 
 async def test_a_version_that_can_be_restored_is_sound(store: Store) -> None:
@@ -135,15 +134,15 @@ async def test_an_old_layer_that_a_version_names_is_no_orphan(store: Store) -> N
 
 async def test_a_recorded_orphan_is_not_reported_before_it_is_due(store: Store) -> None:
     await create(store)
-    await leave_what_a_failed_batch_wrote(store)
+    await leave_the_layer_of_a_failed_batch(store)
     [finding] = await check(store)
     assert (finding.code, finding.layer is not None) == (FindingCode.LAYER_ORPHANED, True)
-    await Orphans(store.db).note([finding.layer or ""])
+    await store.orphans.note([finding.layer or ""])
     assert await check(store) == []
 
 
 async def test_a_recent_layer_is_no_orphan(store: Store) -> None:
-    await store.layers.create(str(ObjectId()))
+    await store.layer_writer.create(str(ObjectId()))
     assert await check(store) == []
 
 
@@ -164,19 +163,19 @@ async def test_a_layer_of_a_batch_that_just_failed_is_no_orphan(store: Store) ->
 
 async def test_a_version_that_is_compacted_during_the_check_is_no_finding(store: Store) -> None:
     await layered(store)
-    is_sealed = store.layers.is_sealed
+    is_sealed = store.layer_writer.is_sealed
     compacted = 0
 
-    async def compacted_meanwhile(layers: Layers, layer: str) -> bool | None:
+    async def compacted_meanwhile(layer_writer: LayerWriter, layer: str) -> bool | None:
         nonlocal compacted
         newest = await snapshot(store, 4)
         if layer == newest.layers[0].id and len(newest.layers) > 1:
             compacted += 1
             await store.compactor.compact(newest)
-            await store.layers.drop(layer)
+            await store.layer_writer.drop(layer)
         return await is_sealed(layer)
 
-    with patch.object(Layers, "is_sealed", compacted_meanwhile):
+    with patch.object(LayerWriter, "is_sealed", compacted_meanwhile):
         assert await check(store) == []
     assert compacted == 1
 
@@ -277,8 +276,8 @@ async def seal_a_layer_with_a_warning_only(store: Store) -> None:
 
 def in_manifest(version: int, /, **fields: object) -> Break:
     async def change(store: Store) -> None:
-        at = {"_id": {"list": "retail", "version": version}}
-        assert (await store.db["snapshots"].update_one(at, {"$set": fields})).modified_count
+        query = {"_id": {"list": "retail", "version": version}}
+        assert (await store.db["snapshots"].update_one(query, {"$set": fields})).modified_count
 
     return change
 
@@ -292,25 +291,25 @@ def in_pointer(**fields: object) -> Break:
 
 def in_batch(version: int, /, **fields: object) -> Break:
     async def change(store: Store) -> None:
-        at = {"list": "retail", "version": version}
-        assert (await store.db["batches"].update_one(at, {"$set": fields})).modified_count
+        query = {"list": "retail", "version": version}
+        assert (await store.db["batches"].update_one(query, {"$set": fields})).modified_count
 
     return change
 
 
-def gone(collection: str, at: dict[str, object]) -> Break:
+def without(collection: str, query: dict[str, object]) -> Break:
     async def delete(store: Store) -> None:
-        assert (await store.db[collection].delete_one(at)).deleted_count
+        assert (await store.db[collection].delete_one(query)).deleted_count
 
     return delete
 
 
-async def point_to_what_waits(store: Store) -> None:
+async def point_to_a_held_version(store: Store) -> None:
     batch = await submit(store, rows(4), publish=PublishPolicy.ON_APPROVAL)
     await in_pointer(version=batch.version)(store)
 
 
-async def point_to_what_was_rejected(store: Store) -> None:
+async def point_to_a_rejected_version(store: Store) -> None:
     batch = await submit(store, rows(4), publish=PublishPolicy.ON_APPROVAL)
     await store.lifecycle.reject(batch.id, by="ops", reason="x")
     await in_pointer(version=batch.version)(store)
@@ -323,11 +322,11 @@ async def name_a_layer_of_another_version(store: Store) -> None:
 
 async def leave_an_orphan(store: Store) -> None:
     layer = str(ObjectId.from_datetime(LONG_AGO))
-    await store.layers.create(layer)
+    await store.layer_writer.create(layer)
 
 
-async def leave_an_orphan_with_a_name_of_its_own(store: Store) -> None:
-    await store.layers.create("mine")
+async def leave_an_orphan_with_a_foreign_name(store: Store) -> None:
+    await store.layer_writer.create("mine")
 
 
 async def make_old(store: Store, batch: Batch, **fields: object) -> None:
@@ -336,11 +335,11 @@ async def make_old(store: Store, batch: Batch, **fields: object) -> None:
     document = await store.db["batches"].find_one_and_delete({"_id": batch.id})
     assert document is not None
     await store.db["batches"].insert_one({**document, "_id": layer, **fields})
-    await store.layers.drop(batch.id)
-    await store.layers.create(layer)
+    await store.layer_writer.drop(batch.id)
+    await store.layer_writer.create(layer)
 
 
-async def leave_what_a_failed_batch_wrote(store: Store) -> None:
+async def leave_the_layer_of_a_failed_batch(store: Store) -> None:
     await make_old(store, await factories.failed(store), finishedAt=LONG_AGO)
 
 
@@ -368,7 +367,7 @@ BREAKS: list[tuple[Break, FindingCode, int | None]] = [
     (in_batch(2, state="SEALING"), F.VERSION_UNSEALED, 2),
     (in_batch(4, state="SEALING"), F.POINTER_TO_UNSEALED, 4),
     (in_batch(4, format=FORMAT + 1), F.FORMAT_UNKNOWN, None),
-    (gone("snapshots", {"_id.version": 4}), F.POINTER_TO_MISSING, 4),
+    (without("snapshots", {"_id.version": 4}), F.POINTER_TO_MISSING, 4),
     (in_pointer(version=9), F.POINTER_TO_MISSING, 9),
     (in_pointer(version=2), F.POINTER_UNEXPLAINED, 2),
     (in_pointer(lastVersion=3), F.POINTER_BEHIND, None),
@@ -376,21 +375,21 @@ BREAKS: list[tuple[Break, FindingCode, int | None]] = [
     (in_pointer(revision=7), F.EVENTS_MISSING, None),
     (in_pointer(format=FORMAT + 1), F.FORMAT_UNKNOWN, None),
     (in_pointer(pin={"version": 1, "reason": "x", "by": "x", "at": LONG_AGO}), F.PIN_ELSEWHERE, 4),
-    (point_to_what_waits, F.POINTER_TO_UNPUBLISHED, 5),
-    (point_to_what_was_rejected, F.POINTER_TO_RETIRED, 5),
-    (gone("price_lists", {"_id": "retail"}), F.LIST_MISSING, None),
-    (gone("events", {"revision": 3}), F.EVENTS_MISSING, None),
+    (point_to_a_held_version, F.POINTER_TO_UNPUBLISHED, 5),
+    (point_to_a_rejected_version, F.POINTER_TO_RETIRED, 5),
+    (without("price_lists", {"_id": "retail"}), F.LIST_MISSING, None),
+    (without("events", {"revision": 3}), F.EVENTS_MISSING, None),
     (leave_an_orphan, F.LAYER_ORPHANED, None),
-    (leave_an_orphan_with_a_name_of_its_own, F.LAYER_ORPHANED, None),
-    (leave_what_a_failed_batch_wrote, F.LAYER_ORPHANED, None),
+    (leave_an_orphan_with_a_foreign_name, F.LAYER_ORPHANED, None),
+    (leave_the_layer_of_a_failed_batch, F.LAYER_ORPHANED, None),
 ]
 
 
-@pytest.mark.parametrize(("do", "code", "version"), BREAKS, ids=[f"{each[1]}-{n}" for n, each in enumerate(BREAKS)])
+@pytest.mark.parametrize(("act", "code", "version"), BREAKS, ids=[f"{each[1]}-{n}" for n, each in enumerate(BREAKS)])
 async def test_an_inconsistency_is_reported_and_nothing_else(
-    store: Store, do: Break, code: FindingCode, version: int | None
+    store: Store, act: Break, code: FindingCode, version: int | None
 ) -> None:
     await layered(store)
     assert await check(store) == []
-    await do(store)
+    await act(store)
     assert await codes(store) == [(code, version)]

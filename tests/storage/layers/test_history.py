@@ -67,8 +67,8 @@ async def test_a_history_equals_that_of_a_model(
     kept = [version for version in model.published if version not in expired]
     with patch.object(histories, "VERSIONS_PER_READ", per_read):
         for version in [*model.published, waiting.version or 0]:
-            changes = await store.histories.find(name, version, dict.fromkeys(SKUS, MANY))
-            some = await store.histories.find(name, version, dict.fromkeys(SKUS, first))
+            changes = await store.price_history.find(name, version, dict.fromkeys(SKUS, MANY))
+            some = await store.price_history.find(name, version, dict.fromkeys(SKUS, first))
             for sku in SKUS:
                 assert shown(changes[sku]) == expected(model, kept, version, sku), (sku, version)
                 assert some[sku] == changes[sku][:first]
@@ -86,7 +86,7 @@ async def test_a_change_is_any_change_of_the_price(store: Store) -> None:
     ]
     for price in prices:
         await published(store, [price])
-    changes = (await store.histories.find("retail", 6, {"a": MANY}))["a"]
+    changes = (await store.price_history.find("retail", 6, {"a": MANY}))["a"]
     assert [change.snapshot.version for change in changes] == [6, 4, 3, 2, 1]
     assert [change.snapshot.published_at for change in changes] == [
         (await snapshot(store, version)).published_at for version in (6, 4, 3, 2, 1)
@@ -110,7 +110,7 @@ async def test_a_layer_that_versions_share_is_read_once(store: Store) -> None:
         return await find_raw_in_layer(reader, layer, skus)
 
     with patch.object(LayerReader, "find_raw_in_layer", recorded), patch.object(histories, "VERSIONS_PER_READ", 2):
-        found = await store.histories.find("retail", 6, {"a": 5, "b": 5})
+        found = await store.price_history.find("retail", 6, {"a": 5, "b": 5})
     assert shown(found["a"]) == [(1, "1.00")]
     assert shown(found["b"]) == [(6, "6"), (5, "5"), (4, "4"), (3, "3"), (2, "2")]
     assert sorted(layers_read) == sorted((await snapshot(store, 6)).layer_ids)
@@ -126,7 +126,7 @@ async def test_only_as_many_versions_are_read_as_necessary(store: Store) -> None
         return await look_up(self, snapshots, *args)  # type: ignore[arg-type]
 
     with patch.object(PriceHistory, "_look_up", recorded), patch.object(histories, "VERSIONS_PER_READ", 2):
-        assert shown((await store.histories.find("retail", 7, {"a": 2}))["a"]) == [(7, "7"), (6, "6")]
+        assert shown((await store.price_history.find("retail", 7, {"a": 2}))["a"]) == [(7, "7"), (6, "6")]
     assert seen == [2, 2]
 
 
@@ -135,16 +135,16 @@ async def test_a_history_over_too_many_versions_is_refused(store: Store) -> None
     for amount in ("1", "2", "2", "2", "2", "3"):
         await published(store, [row("a", amount)])
     with patch.multiple(histories, VERSIONS_PER_READ=2, MAX_HISTORY_VERSIONS=4):
-        assert shown((await store.histories.find("retail", 6, {"a": 1}))["a"]) == [(6, "3")]
-        assert shown((await store.histories.find("retail", 4, {"a": 9}))["a"]) == [(2, "2"), (1, "1")]
+        assert shown((await store.price_history.find("retail", 6, {"a": 1}))["a"]) == [(6, "3")]
+        assert shown((await store.price_history.find("retail", 4, {"a": 9}))["a"]) == [(2, "2"), (1, "1")]
         with pytest.raises(ScanLimit, match=r"more than 4 versions.*`first`") as refused:
-            await store.histories.find("retail", 6, {"a": 2})
+            await store.price_history.find("retail", 6, {"a": 2})
         assert refused.value.code == "SCAN_LIMIT"
 
 
 async def test_without_a_version_there_is_no_history(store: Store) -> None:
     await create(store)
-    assert await store.histories.find("retail", 3, {"a": 1}) == {"a": []}
+    assert await store.price_history.find("retail", 3, {"a": 1}) == {"a": []}
     assert (await submit(store, [row("a")])).version == 1
-    assert await store.histories.find("retail", 1, {"b": 1}) == {"b": []}
-    assert await store.histories.find("retail", 1, {}) == {}
+    assert await store.price_history.find("retail", 1, {"b": 1}) == {"b": []}
+    assert await store.price_history.find("retail", 1, {}) == {}

@@ -142,7 +142,7 @@ async def _insert(store: Store, layer: str, rows: Rows) -> None:
     await store.db[f"layer.{layer}"].insert_many(documents)
 
 
-def place(price: Row | None) -> SortPosition | None:
+def position(price: Row | None) -> SortPosition | None:
     return SortPosition(price["sku"], Decimal(price["amount"])) if price else None
 
 
@@ -160,11 +160,11 @@ async def walk(
         seen = set(skus)
         if backward:
             page = await scanner.page(
-                snapshot, selection, size, before=place(prices[skus[0]]) if skus else None, backward=True
+                snapshot, selection, size, before=position(prices[skus[0]]) if skus else None, backward=True
             )
             skus = page + skus
         else:
-            page = await scanner.page(snapshot, selection, size, after=place(prices[skus[-1]]) if skus else None)
+            page = await scanner.page(snapshot, selection, size, after=position(prices[skus[-1]]) if skus else None)
             skus = skus + page
         assert seen.isdisjoint(page)
         if not page:
@@ -218,8 +218,8 @@ async def test_a_page_between_two_places_equals_that_of_a_dictionary(
         await stored(store, layers),
         selection,
         size,
-        after=place(prices[after]) if after else None,
-        before=place(prices[before]) if before else None,
+        after=position(prices[after]) if after else None,
+        before=position(prices[before]) if before else None,
         backward=backward,
     )
     assert page == (within[-size:] if backward else within[:size])

@@ -13,7 +13,7 @@ from pymongo.errors import BulkWriteError, OperationFailure, PyMongoError
 from storage import Store, Unavailable
 from storage.batches.comparison import Comparison
 from storage.errors import LeaseLost
-from storage.layers.writer import Filled
+from storage.layers.writer import FillResult
 from storage.mongodb.connection import Collection, Document
 from storage.prices.checksum import Checksum, checksum
 from storage.prices.row_decoder import Slice, decode_slice
@@ -23,7 +23,7 @@ LAYER = "one"
 DOCUMENT_VALIDATION_FAILED = 121
 
 
-async def fill(store: Store, batch: Sequence[Row], slice_rows: int = 1000) -> Filled:
+async def fill(store: Store, batch: Sequence[Row], slice_rows: int = 1000) -> FillResult:
     """Insert rows in slices into the existing layer."""
     items = [msgspec.Raw(msgspec.json.encode(each)) for each in batch]
 
@@ -31,8 +31,8 @@ async def fill(store: Store, batch: Sequence[Row], slice_rows: int = 1000) -> Fi
         for first in range(0, len(items), slice_rows):
             yield decode_slice(items[first : first + slice_rows], first)
 
-    filled = Filled()
-    await store.layers.fill(LAYER, slices(), filled, Comparison(store.layer_reader, None).add)
+    filled = FillResult()
+    await store.layer_writer.fill(LAYER, slices(), filled, Comparison(store.layer_reader, None).add)
     return filled
 
 
@@ -47,7 +47,7 @@ def sum_of(batch: Sequence[Row]) -> Checksum:
 @pytest.fixture
 async def layer(store: Store) -> Store:
     """A store with the empty layer `one`."""
-    await store.layers.create(LAYER)
+    await store.layer_writer.create(LAYER)
     return store
 
 
@@ -78,7 +78,7 @@ async def test_an_empty_layer_has_the_empty_checksum(layer: Store) -> None:
 
 async def test_creating_a_layer_again_changes_nothing(layer: Store) -> None:
     await fill(layer, rows(3))
-    await layer.layers.create(LAYER)
+    await layer.layer_writer.create(LAYER)
     assert (await read_back(layer, LAYER)).count == 3
 
 
@@ -160,7 +160,7 @@ async def test_the_server_refuses_to_change_a_frozen_layer(
     layer: Store, write: Callable[[Collection], Awaitable[object]]
 ) -> None:
     await fill(layer, [row("a"), row("b")])
-    await layer.layers.freeze(LAYER)
+    await layer.layer_writer.freeze(LAYER)
     before = [document async for document in collection(layer).find()]
     with pytest.raises(PyMongoError) as refused:
         await write(collection(layer))
@@ -180,27 +180,27 @@ async def test_a_layer_that_is_not_frozen_can_be_changed(
 
 async def test_freezing_again_changes_nothing(layer: Store) -> None:
     await fill(layer, rows(3))
-    await layer.layers.freeze(LAYER)
-    await layer.layers.freeze(LAYER)
+    await layer.layer_writer.freeze(LAYER)
+    await layer.layer_writer.freeze(LAYER)
     assert await read_back(layer, LAYER) == sum_of(rows(3))
 
 
 async def test_freezing_without_a_majority_fails(layer: Store) -> None:
     reply = {"ok": 1, "writeConcernError": {"code": 189, "errmsg": "Primary stepped down"}}
     with patch.object(type(layer.db), "command", AsyncMock(return_value=reply)), pytest.raises(Unavailable):
-        await layer.layers.freeze(LAYER)
+        await layer.layer_writer.freeze(LAYER)
 
 
 async def test_inserting_into_a_layer_that_another_process_sealed_raises_lease_lost(layer: Store) -> None:
-    await layer.layers.freeze(LAYER)
+    await layer.layer_writer.freeze(LAYER)
     with pytest.raises(LeaseLost):
         await fill(layer, rows(3))
 
 
 async def test_a_dropped_layer_is_gone(layer: Store) -> None:
     await fill(layer, rows(3))
-    await layer.layers.freeze(LAYER)
-    await layer.layers.drop(LAYER)
+    await layer.layer_writer.freeze(LAYER)
+    await layer.layer_writer.drop(LAYER)
     assert await layers(layer) == set()
 
 

@@ -30,7 +30,7 @@ def make_expirer(store: Store, *, grace: float = 0, restore: float = 0, settle: 
         store.price_lists,
         store.snapshots,
         store.events,
-        store.layers,
+        store.layer_writer,
         store.locks,
         store.metrics,
         grace,
@@ -294,7 +294,9 @@ async def test_another_run_finishes_after_a_crash_at_any_step(
     retail: Store, monkeypatch: pytest.MonkeyPatch, step: str, when: str
 ) -> None:
     await publish(retail, "1", "2", "3")
-    owner = {"drop": retail.layers, "note": retail.garbage_collector._orphans}.get(step, retail.expirer._snapshots)
+    owner = {"drop": retail.layer_writer, "note": retail.garbage_collector._orphans}.get(
+        step, retail.expirer._snapshots
+    )
     act = getattr(owner, step)
 
     async def dying(*arguments: object, **named: object) -> None:

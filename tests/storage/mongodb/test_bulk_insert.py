@@ -139,21 +139,21 @@ async def test_rows_lost_with_the_primary_are_sent_again(
     wide = [row(f"sku-{number}", "2.00", attributes={"text": 16_000 * "x"}) for number in range(4000)]
     await versions(store, 1)
     primary, secondaries = own_replica_set.primary(), own_replica_set.secondaries()
-    confirm, acknowledged = store.layers._inserts._confirm, asyncio.Semaphore(0)
+    confirm, acknowledged = store.layer_writer._inserts._confirm, asyncio.Semaphore(0)
 
     async def signalling_confirm() -> Any:
         acknowledged.release()
         return await confirm()
 
-    store.layers._inserts._confirm = signalling_confirm  # type: ignore[method-assign]
-    create = store.layers.create
+    store.layer_writer._inserts._confirm = signalling_confirm  # type: ignore[method-assign]
+    create = store.layer_writer.create
 
     async def create_and_pause(layer: str) -> None:
         await create(layer)
         for member in secondaries:
             own_replica_set.kill(member, signal.SIGSTOP)
 
-    store.layers.create = create_and_pause  # type: ignore[method-assign]
+    store.layer_writer.create = create_and_pause  # type: ignore[method-assign]
     sending = asyncio.create_task(submit(store, wide, key="monday"))
     async with asyncio.timeout(60):
         for _ in range(8):

@@ -83,7 +83,7 @@ async def test_a_layer_dropped_during_a_read_means_an_expired_version(store: Sto
     batch = await submit(store, rows(3500))
     read = store.layer_reader.runs(batch.layer)
     await anext(read)
-    await store.layers.drop(batch.layer)
+    await store.layer_writer.drop(batch.layer)
     with pytest.raises(OperationFailure) as dropped:
         async for _ in read:
             pass

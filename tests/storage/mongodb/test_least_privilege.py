@@ -58,17 +58,18 @@ def database(server: Secured) -> Iterator[str]:
 
 def grant(server: Secured, database: str, actions: list[str]) -> None:
     """Give the service's user these actions of the role."""
-    given = role()
+    definition = role()
+    name, roles = definition["role"], definition["roles"]
     privileges = [
         {**each, "resource": {**each["resource"], "db": database}, "actions": [*{*each["actions"]} & {*actions}]}
-        for each in given["privileges"]
+        for each in definition["privileges"]
     ]
     with server.root() as client:
         db = client[database]
-        exists = db.command("rolesInfo", given["role"])["roles"]
-        db.command("updateRole" if exists else "createRole", given["role"], privileges=privileges, roles=given["roles"])
+        exists = db.command("rolesInfo", name)["roles"]
+        db.command("updateRole" if exists else "createRole", name, privileges=privileges, roles=roles)
         if not exists:
-            db.command("createUser", "pricebook", pwd=PASSWORD, roles=[given["role"]])
+            db.command("createUser", "pricebook", pwd=PASSWORD, roles=[name])
 
 
 @asynccontextmanager

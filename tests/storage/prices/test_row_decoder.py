@@ -9,7 +9,7 @@ import pycountry
 import pytest
 
 from storage.files.json_array import split_rows
-from storage.layers.writer import MAX_ERRORS, Filled
+from storage.layers.writer import MAX_ITEM_ERRORS, FillResult
 from storage.prices.currencies import ACTIVE, WITHDRAWN
 from storage.prices.row_decoder import MAX_ATTRIBUTES_BYTES, ItemError, Slice, decode_slice, decode_slices
 from tests.storage.factories import row, rows
@@ -214,11 +214,11 @@ def test_positions_continue_across_slices() -> None:
 
 
 def test_the_first_errors_are_kept_and_all_are_counted() -> None:
-    filled = Filled()
+    filled = FillResult()
     errors = [ItemError(index, None, None, "X", "x") for index in range(250)]
     for start in (200, 100, 0, 150, 50):  # slices may finish in any order
         filled.refuse(errors[start : start + 50])
-    assert filled.errors == errors[:MAX_ERRORS]
+    assert filled.errors == errors[:MAX_ITEM_ERRORS]
     assert filled.error_count == 250
 
 
