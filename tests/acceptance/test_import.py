@@ -191,5 +191,5 @@ def test_a_dry_run_prints_the_changes_and_publishes_nothing(server: Server, tmp_
         code, output = server.run(tmp_path, *command)
         assert code == 0, output
         assert "10 added" in output
-        assert "CheckProgress dry: this was a dry run, nothing is published." in output
+        assert "Checked dry: this was a dry run, nothing is published." in output
     assert server.ask('{ priceList(name: "dry") { currentVersion } }')["priceList"]["currentVersion"] is None

@@ -75,8 +75,8 @@ def test_the_list_shows_state_and_url(data_dir: Path, instances: dict[str, Comma
 
 def test_a_running_instance_cannot_be_started_again_or_removed(data_dir: Path, instances: dict[str, Command]) -> None:
     code, output = pricebook(data_dir, "dev", "--name", "empty")
-    running = f"Process {instances['empty'].process.pid} already runs the replica set"
-    assert (code, running in output) == (1, True), output
+    message = f"Process {instances['empty'].process.pid} already runs the replica set"
+    assert (code, message in output) == (1, True), output
     code, output = pricebook(data_dir, "dev", "--remove", "empty")
     assert (code, "Stop it first: pricebook dev --stop empty" in output) == (2, True), output
 

@@ -35,7 +35,7 @@ async def break_pointer(store: Store, price_list: str) -> None:
 async def test_a_sound_database_has_no_findings(store: Store, mongodb_uri: str, price_list: str) -> None:
     result = await run(store, mongodb_uri)
     assert result.exit_code == 0, result.output
-    assert result.stdout == "Everything is sound. CheckProgress 1 of 1 lists, 2 of 2 versions, 5 documents.\n"
+    assert result.stdout == "Everything is sound. Checked 1 of 1 lists, 2 of 2 versions, 5 documents.\n"
 
 
 async def test_findings_are_a_table_with_remedies(store: Store, mongodb_uri: str, price_list: str) -> None:
@@ -45,7 +45,7 @@ async def test_findings_are_a_table_with_remedies(store: Store, mongodb_uri: str
     output = " ".join(result.stdout.split())
     assert f"POINTER_TO_MISSING {price_list} 9 The current version has no manifest." in output
     assert "pricebook rollback" in output
-    assert "1 finding. CheckProgress 1 of 1 lists" in output
+    assert "1 finding. Checked 1 of 1 lists" in output
 
 
 async def test_with_json_findings_are_json(store: Store, mongodb_uri: str, price_list: str) -> None:
