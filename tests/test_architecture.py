@@ -88,7 +88,9 @@ def _name(module: Path) -> str:
 def _project_imports(module: Path, names: Mapping[str, Path]) -> Iterator[str]:
     """Yield the modules of the project that a file imports; `from package import module` imports the module."""
     for node in ast.walk(ast.parse(module.read_text())):
-        if isinstance(node, ast.ImportFrom) and node.module and node.module in names:
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names if alias.name in names)
+        elif isinstance(node, ast.ImportFrom) and node.module and node.module in names:
             for alias in node.names:
                 submodule = f"{node.module}.{alias.name}"
                 yield submodule if submodule in names else node.module
