@@ -13,7 +13,6 @@ from starlette.middleware.errors import ServerErrorMiddleware
 from starlette.requests import Request
 from starlette.routing import BaseRoute, Route, WebSocketRoute
 from starlette.types import ASGIApp, Lifespan, Receive, Scope, Send
-from starlette.websockets import WebSocket
 
 from graph.cache.cache_control import CacheControl
 from graph.context import Context
@@ -24,7 +23,7 @@ from graph.http.multipart import PREFLIGHT_HEADER
 from graph.http.response import HTTPResponse, error_response
 from graph.http.trusted_documents import TrustedDocuments
 from graph.limits.rates import RateLimiter
-from graph.limits.subscriptions import Subscriptions
+from graph.limits.slots import subscription_slots
 from graph.middleware.authentication import AuthenticationMiddleware
 from graph.middleware.body_limit import BodyLimitMiddleware
 from graph.middleware.metrics import MetricsMiddleware
@@ -70,16 +69,17 @@ def create_app(settings: Settings) -> Starlette:
         build_schema(),
         _context,
         settings.limits(),
+        settings.body_limits(),
         settings.max_file_bytes,
         TrustedDocuments.from_settings(settings),
         CacheControl(settings.cache_max_age, settings.cache_stale_while_revalidate),
-        Subscriptions(settings.max_subscriptions),
+        subscription_slots(settings.max_subscriptions),
         rate_limiter,
         settings.cors_origins.split(),
         ide=settings.ide,
     )
     # From the innermost to the outermost.
-    graphql: ASGIApp = BodyLimitMiddleware(endpoint, settings.max_body_bytes, settings.max_upload_bytes)
+    graphql: ASGIApp = BodyLimitMiddleware(endpoint, settings.body_limits())
     graphql = MetricsMiddleware(ServerErrorMiddleware(MinVersionMiddleware(graphql), cast("Any", _internal_error)))
     if settings.response_cache_bytes:
         graphql = ResponseCacheMiddleware(graphql)
@@ -137,9 +137,9 @@ async def _internal_error(_request: Request, _error: Exception) -> HTTPResponse:
     )
 
 
-def _context(request: Request | WebSocket) -> Context:
-    runtime: Runtime = request.scope["state"]["runtime"]
-    state: RequestState = request.scope[REQUEST_STATE]
+def _context(scope: Scope) -> Context:
+    runtime: Runtime = scope["state"]["runtime"]
+    state: RequestState = scope[REQUEST_STATE]
     return runtime.context(state.caller, state.min_versions)
 
 

@@ -1,11 +1,12 @@
 """The context of a request: what its resolvers use."""
 
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import TypeAlias, TypeVar
 
 import strawberry
 from graphql.pyutils import Path
+from starlette.types import Scope
 
 from graph.drain import Drain
 from graph.identity.callers import Caller
@@ -16,6 +17,10 @@ T = TypeVar("T")
 
 MaybeAwaitable: TypeAlias = T | Awaitable[T | None] | None
 """The result of a resolver that needs to be awaited only if it is not in memory."""
+
+
+ContextFactory: TypeAlias = Callable[[Scope], "Context"]
+"""Creates the context of a request or operation from the scope of its connection, with its `RequestState`."""
 
 
 @dataclass(slots=True)
@@ -45,11 +50,6 @@ class Context:
     def renew(self) -> None:
         """Replace the loaders, so that the next event of a subscription reads current data."""
         self.loaders = Loaders(self.store, self.pointers)
-
-    def for_operation(self) -> "Context":
-        """Return the context of another operation of the same caller."""
-        loaders = Loaders(self.store, self.pointers, self.loaders.view.min_versions)
-        return Context(self.store, self.pointers, loaders, self.caller, self.drain)
 
     async def batch_within(self, lists: ListFilter, batch_id: str) -> Batch:
         """Return a batch. Raises `BatchNotFound`, also if its list is not among `lists`."""

@@ -1,12 +1,11 @@
 """The state of a request, shared by middleware, the endpoint and telemetry."""
 
-import asyncio
 from contextvars import ContextVar
 
 from graph.asgi.headers import Headers
 from graph.asgi.request_ids import REQUEST_ID, choose_request_id, client_trace_id
 from graph.documents.operation_name import NO_OPERATION
-from graph.identity.callers import Caller
+from graph.identity.callers import ANONYMOUS, Caller
 from loaders import MinVersions
 
 REQUEST_STATE = "pricebook.request_state"
@@ -23,8 +22,11 @@ class RequestState:
 
     __slots__ = (
         "_request_id",
+        "address",
+        "body_bytes",
         "cache_key",
         "caller",
+        "credentials",
         "error_code",
         "headers",
         "is_body_received",
@@ -32,7 +34,6 @@ class RequestState:
         "min_versions",
         "operation_name",
         "status",
-        "timeout",
     )
 
     caller: Caller
@@ -41,16 +42,20 @@ class RequestState:
     def __init__(self, headers: dict[bytes, bytes]) -> None:
         self.headers = headers
         """By name in lower case, see `headers_by_name`."""
+        self.credentials: bytes | None = None
+        """The credentials of the caller: the header `Authorization`, or that in the first message of a WebSocket."""
+        self.address = ""
+        """The network address of a caller without valid credentials."""
         self.min_versions: MinVersions | None = None
         """The header `Pricebook-Min-Version`."""
         self.cache_key: tuple[str, bytes, str, str] | None = None
         """Key under which the response may be put into the response cache."""
+        self.body_bytes = 0
+        """Number of bytes of the body received so far. Not counted for bodies that the response cache received."""
         self.is_body_received = False
         """Whether the whole request body has been received."""
         self.is_lingering = False
         """Whether the response is sent and the rest of the body is being discarded."""
-        self.timeout: asyncio.Timeout | None = None
-        """Time limit of an event stream."""
         self.operation_name = NO_OPERATION
         """Name by which metrics count the operation."""
         self.status = 500
@@ -62,6 +67,12 @@ class RequestState:
     def header(self, name: bytes) -> str:
         """Return a header as text, empty if it is missing; `name` is in lower case."""
         return self.headers.get(name, b"").decode("latin-1")
+
+    @property
+    def client(self) -> str:
+        """The identity by which limits count: the name of the caller, or the address of an anonymous one."""
+        # Names are printable, so none equals an address.
+        return f"\n{self.address}" if self.caller.name == ANONYMOUS else self.caller.name
 
     def add_error(self, code: str) -> None:
         """Record the code of an error, unless there was one before."""
@@ -88,6 +99,8 @@ class RequestState:
         """Return the state of a new operation on this WebSocket connection."""
         state = RequestState(self.headers)
         state.caller = self.caller
+        state.credentials = self.credentials
+        state.address = self.address
         state.min_versions = self.min_versions
         state.status = SWITCHING_PROTOCOLS
         state._request_id = self.request_id

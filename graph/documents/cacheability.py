@@ -5,7 +5,7 @@ Only fields named in `PURE` can be shared: a new field is not, until someone dec
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from graphql import (
     DocumentNode,
@@ -53,22 +53,29 @@ class Cacheability:
     snapshots: tuple[SnapshotField, ...]
     defaults: Mapping[str, Any]
 
-    def current_lists(self, variables: Mapping[str, Any]) -> set[str] | None:
-        """Return the price lists whose current version the operation reads with these variables.
+    def lists(self, variables: Mapping[str, Any]) -> "ReadLists | None":
+        """Return the price lists that the operation reads with these variables. None if a name is not a string.
 
-        Lists of skipped fields, and of fields whose cursors name a version, are included too. None if a name is not a
-        string.
+        Lists of skipped fields, and of fields whose cursors name a version, are included too.
         """
         variables = {**self.defaults, **variables}
-        names = set()
+        named: set[str] = set()
+        current: set[str] = set()
         for field in self.snapshots:
-            if field.version and value_from_ast_untyped(field.version, variables) not in (None, Undefined):
-                continue
             name = value_from_ast_untyped(field.price_list, variables)
             if not isinstance(name, str):
                 return None
-            names.add(name)
-        return names
+            named.add(name)
+            if field.version is None or value_from_ast_untyped(field.version, variables) in (None, Undefined):
+                current.add(name)
+        return ReadLists(named, current)
+
+
+class ReadLists(NamedTuple):
+    """The price lists that an operation reads, and those of which it reads the current version."""
+
+    named: set[str]
+    current: set[str]
 
 
 def find_cacheability(

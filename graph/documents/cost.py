@@ -61,21 +61,15 @@ class Cost:
         self._limits = limits
         self._schema = schema
         self._fragments = fragments_of(document)
-        self._defaults = {
-            definition.variable.name.value: value_from_ast_untyped(definition.default_value)
-            for definition in operation.variable_definitions or ()
-            if definition.default_value
-        }
         self._depends_on_variables = False
         self._is_within_limits = False
         root = schema.get_root_type(operation.operation)
         self._fields = self._object_fields(root, operation.selection_set, None) if root else []
 
     def check(self, variables: Variables) -> None:
-        """Check that the operation is within the limits with these variables. Raises `OverLimit`."""
+        """Check that the operation is within the limits with these variables, which are coerced. Raises `OverLimit`."""
         if self._is_within_limits:
             return
-        variables = {**self._defaults, **variables}
         cost = sum(self._cost(field, variables) for field in self._fields)
         if cost > self._limits.cost:
             message = (

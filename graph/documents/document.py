@@ -1,7 +1,7 @@
 """Documents, parsed and validated once and cached by their text."""
 
 import hashlib
-from collections.abc import Sequence
+import sys
 from dataclasses import dataclass
 
 from graphql import (
@@ -19,27 +19,35 @@ from graphql import (
 
 from graph.documents.cacheability import Cacheability, find_cacheability
 from graph.documents.cost import Cost
+from graph.documents.errors import RequestErrors
 from graph.documents.operation_name import operation_name
 from graph.documents.shape import check_shape
-from graph.execution import Executable
-from graph.limits.limits import DEFAULT_LIMITS, Limits, OverLimit
+from graph.execution import MAX_PLANS, Executable
+from graph.limits.limits import DEFAULT_LIMITS, MAX_ERRORS, Limits
 from graph.rows.placeholders import row_variables
 from loaders import LRU
 
-MAX_DOCUMENTS = 1000
-"""Number of documents to cache."""
+MAX_CACHED_BYTES = 32 << 20
+"""Memory for documents."""
+
+_ENTRY_BYTES = 60_000
+_AST_BYTES_PER_TOKEN = 500
+_PLAN_BYTES_PER_TOKEN = 900
+"""Memory of a document besides its text, as tracemalloc shows in CPython 3.11, rounded up."""
 
 
 @dataclass(frozen=True, slots=True)
 class Operation:
     """One operation of a document.
 
-    `name` is its name in metrics, `rows` its variables that hold rows (`graph.rows.placeholders`), `cacheability` None
-    if its response must not be shared. Check `cost` with the variables before you execute the operation.
+    `name` is its name in metrics, `variables` are the variables that it declares, `rows` those that hold rows
+    (`graph.rows.placeholders`); `cacheability` is None if its response must not be shared. Check `cost` with the
+    variables before you execute the operation.
     """
 
     node: OperationDefinitionNode
     name: str
+    variables: frozenset[str]
     rows: dict[str, str]
     cacheability: Cacheability | None
     cost: Cost
@@ -52,23 +60,10 @@ class Operation:
 
 
 class Document:
-    """A valid document; without a `node` it is invalid, and has `errors` or the limit that it exceeds.
+    """A valid document. `digest` is the BLAKE2b-128 of its text, in hexadecimal."""
 
-    `digest` is the BLAKE2b-128 of its text, in hexadecimal.
-    """
-
-    def __init__(
-        self,
-        schema: GraphQLSchema,
-        limits: Limits,
-        text: str,
-        node: DocumentNode | None,
-        errors: Sequence[GraphQLError] = (),
-        over_limit: OverLimit | None = None,
-    ) -> None:
+    def __init__(self, schema: GraphQLSchema, limits: Limits, text: str, node: DocumentNode) -> None:
         self.node = node
-        self.errors = errors
-        self.over_limit = over_limit
         self.digest = hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
         self._schema = schema
         self._limits = limits
@@ -80,56 +75,61 @@ class Document:
         Operations are cached, so that only the first call for a name does the work.
         """
         operation = self._operations.get(name)
-        if operation is None and self.node is not None:
+        if operation is None:
             node = get_operation_ast(self.node, name)
             if node is not None:
                 operation = Operation(
                     node,
                     operation_name(self._schema, self.node, node),
+                    frozenset(definition.variable.name.value for definition in node.variable_definitions or ()),
                     row_variables(node),
                     find_cacheability(self._schema, self.node, node),
                     Cost(self._schema, self.node, node, self._limits),
-                    Executable(self._schema, self.node, node),
+                    Executable(self._schema, self.node, node, hide_suggestions=not self._limits.introspection),
                 )
                 self._operations[name] = operation
         return operation
 
 
 class Documents:
-    """The most recently used documents, at most `MAX_DOCUMENTS`."""
+    """The most recently used valid documents, in at most `MAX_CACHED_BYTES`."""
 
     def __init__(self, schema: GraphQLSchema, limits: Limits = DEFAULT_LIMITS) -> None:
         self._schema = schema
         self._limits = limits
         self._rules = specified_rules if limits.introspection else (*specified_rules, NoSchemaIntrospectionCustomRule)
-        self._documents: LRU[str, Document] = LRU(MAX_DOCUMENTS)
+        self._documents: LRU[str, Document] = LRU(MAX_CACHED_BYTES, _weight)
 
     def __contains__(self, text: str) -> bool:
         """Whether the document of a text is cached."""
         return text in self._documents
 
     def get(self, text: str) -> Document:
-        """Return the document of a text; parse and validate it if it is not cached."""
+        """Return the document of a text; parse and validate it if it is not cached.
+
+        Raises `RequestErrors`, and `OverLimit` if it exceeds a limit on its shape.
+        """
         document = self._documents.get(text)
         if document is None:
-            document = self._parse(text)
+            document = Document(self._schema, self._limits, text, self._parse(text))
             self._documents.put(text, document)
         return document
 
-    def _parse(self, text: str) -> Document:
+    def _parse(self, text: str) -> DocumentNode:
         try:
             node = _unlink_tokens(parse(text, max_tokens=self._limits.tokens))
-            check_shape(node, self._limits)
         except GraphQLError as error:
-            return Document(self._schema, self._limits, text, None, [_with_code(error, "GRAPHQL_PARSE_FAILED")])
-        except OverLimit as error:
-            return Document(self._schema, self._limits, text, None, over_limit=error)
-        errors = [_with_code(error, "GRAPHQL_VALIDATION_FAILED") for error in self._validate(node)]
-        return Document(self._schema, self._limits, text, None if errors else node, errors)
+            raise RequestErrors([error], "GRAPHQL_PARSE_FAILED") from None
+        check_shape(node, self._limits)
+        errors = self._validate(node)
+        if errors:
+            raise RequestErrors(errors, "GRAPHQL_VALIDATION_FAILED")
+        return node
 
     def _validate(self, node: DocumentNode) -> list[GraphQLError]:
         # Hide suggestions when introspection is off: they leak field names.
-        return validate(self._schema, node, self._rules, hide_suggestions=not self._limits.introspection)
+        hide_suggestions = not self._limits.introspection
+        return validate(self._schema, node, self._rules, MAX_ERRORS, hide_suggestions)
 
 
 def _unlink_tokens(node: DocumentNode) -> DocumentNode:
@@ -145,6 +145,8 @@ def _unlink_tokens(node: DocumentNode) -> DocumentNode:
     return node
 
 
-def _with_code(error: GraphQLError, code: str) -> GraphQLError:
-    error.extensions = {**(error.extensions or {}), "code": code}
-    return error
+def _weight(text: str, document: Document) -> int:
+    """Return the memory of a document with all plans that it may get."""
+    plans = min(1 << min(text.count("@"), 8), MAX_PLANS)
+    per_token = _AST_BYTES_PER_TOKEN + plans * _PLAN_BYTES_PER_TOKEN
+    return sys.getsizeof(text) + _ENTRY_BYTES + document.node.token_count * per_token

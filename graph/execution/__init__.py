@@ -16,6 +16,6 @@ The rules are those of the GraphQL specification of September 2025, section 6, w
 errors are those of graphql-core, word for word. Operations without a plan are executed by graphql-core.
 """
 
-from graph.execution.executable import Executable
+from graph.execution.executable import MAX_PLANS, Executable
 
-__all__ = ["Executable"]
+__all__ = ["MAX_PLANS", "Executable"]

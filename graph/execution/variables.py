@@ -25,8 +25,7 @@ from graphql.execution.get_variable_signature import GraphQLVariableSignature, g
 from graphql.execution.values import VariableValues, VariableValueSource
 from graphql.utilities import coerce_input_value
 
-MAX_ERRORS = 50
-"""Number of coercion errors to report; the default of graphql-core."""
+from graph.limits.limits import MAX_ERRORS
 
 _UNCHANGED: dict[GraphQLLeafType, type] = {GraphQLID: str, GraphQLString: str, GraphQLBoolean: bool}
 """By scalar, the Python type whose values coercion returns unchanged."""
@@ -35,8 +34,11 @@ _UNCHANGED: dict[GraphQLLeafType, type] = {GraphQLID: str, GraphQLString: str, G
 class Variables:
     """The variables that an operation declares."""
 
-    def __init__(self, schema: GraphQLSchema, operation: OperationDefinitionNode) -> None:
+    def __init__(
+        self, schema: GraphQLSchema, operation: OperationDefinitionNode, *, hide_suggestions: bool = False
+    ) -> None:
         self._schema = schema
+        self._hide_suggestions = hide_suggestions
         self._definitions = operation.variable_definitions or ()
         self._declared: list[tuple[GraphQLVariableSignature, Callable[[Any], Any]]] = []
         for definition in self._definitions:
@@ -64,7 +66,7 @@ class Variables:
         return VariableValues(sources, coerced)
 
     def _coerce_with_core(self, values: Mapping[str, Any]) -> VariableValues | list[GraphQLError]:
-        return get_variable_values(self._schema, self._definitions, dict(values), MAX_ERRORS)
+        return get_variable_values(self._schema, self._definitions, dict(values), MAX_ERRORS, self._hide_suggestions)
 
 
 def _coercion(type_: GraphQLInputType) -> Callable[[Any], Any]:

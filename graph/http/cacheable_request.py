@@ -10,6 +10,7 @@ from graph.cache.etags import ETags, matches, matches_any
 from graph.context import Context
 from graph.documents.cacheability import Cacheability
 from graph.http.response import HTTPResponse, not_modified
+from graph.identity.requires import READING
 from loaders import View
 
 
@@ -30,12 +31,15 @@ class CacheableRequest:
     def not_modified_response(self, context: Context) -> HTTPResponse | None:
         """Return a 304 response without executing the operation.
 
-        None unless the client has the response, by the pointers in memory.
+        None unless the client has the response, by the pointers in memory, and may read all lists in it.
         """
         if not self.if_none_match or matches_any(self.if_none_match):
             return None
-        names = self.operation.current_lists(self.variables)
-        pointers = [context.pointers.known(name) for name in names] if names is not None else [None]
+        lists = self.operation.lists(self.variables)
+        readable = context.caller.lists(READING)
+        if lists is None or not all(name in readable for name in lists.named):
+            return None
+        pointers = [context.pointers.known(name) for name in lists.current]
         versions = {
             pointer.name: pointer.current_version for pointer in pointers if pointer and pointer.current_version
         }

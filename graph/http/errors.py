@@ -10,6 +10,7 @@
         FileMissing                  400     FILE_MISSING
         UploadRefused                400     that of its cause
       PreflightRequired              403     PREFLIGHT_REQUIRED
+      OriginNotAllowed               403     ORIGIN_NOT_ALLOWED
       MethodNotAllowed               405     METHOD_NOT_ALLOWED
       NotAcceptable                  406     NOT_ACCEPTABLE
       BodyTooLarge                   413     BODY_TOO_LARGE
@@ -27,8 +28,7 @@
 Credentials and limits have errors of their own: `AccessError` (401, 403) and `OverLimit` (429, 503).
 """
 
-from dataclasses import dataclass
-
+from graph.limits.bodies import BodyLimit
 from storage import PricebookError
 
 
@@ -102,6 +102,13 @@ class PreflightRequired(HTTPError):
     code = "PREFLIGHT_REQUIRED"
 
 
+class OriginNotAllowed(HTTPError):
+    """A page of another origin opens a WebSocket."""
+
+    status = 403
+    code = "ORIGIN_NOT_ALLOWED"
+
+
 class MethodNotAllowed(HTTPError):
     """The HTTP method is not supported, or not for this kind of operation. `allowed` is the `Allow` header."""
 
@@ -120,14 +127,6 @@ class NotAcceptable(HTTPError):
     code = "NOT_ACCEPTABLE"
 
 
-@dataclass(frozen=True, slots=True)
-class BodyLimit:
-    """Number of bytes that a request body may have, and the setting that holds it."""
-
-    bytes: int
-    setting: str
-
-
 class BodyTooLarge(HTTPError):
     """The request body is longer than allowed."""
 
@@ -135,9 +134,7 @@ class BodyTooLarge(HTTPError):
     code = "BODY_TOO_LARGE"
 
     def __init__(self, limit: BodyLimit) -> None:
-        super().__init__(
-            f"The request body is over {limit.bytes} bytes. Send the batch in parts, or raise {limit.setting}."
-        )
+        super().__init__(f"The request body is over {limit.bytes} bytes. {limit.advice}")
 
 
 class UnsupportedMediaType(HTTPError):

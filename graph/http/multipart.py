@@ -19,7 +19,7 @@ from graph.request_state import REQUEST_STATE, RequestState
 from graph.rows.upload import Upload
 from storage import FileRefused, Interrupted
 
-MAX_FIELD_BYTES = 16 << 20
+MAX_FIELD_BYTES = 1 << 20
 """Longest `operations` or `map`, which are held in memory. Rows belong in the file."""
 
 PREFLIGHT_HEADER = "GraphQL-Require-Preflight"

@@ -83,13 +83,13 @@ async def read_request(request: Request) -> GraphQLRequest:
 
 def decode_request(json: bytes, name: str) -> GraphQLRequest:
     """Return the GraphQL request of a JSON text, which error messages call `name`. Raises `BadRequest`."""
-    return _checked(_decoded(_decode, json, name, "a GraphQL request"))
+    return check_request(_decoded(_decode, json, name, "a GraphQL request"))
 
 
 def _from_query_string(request: Request) -> GraphQLRequest:
     parameters = request.query_params
     variables, extensions = parameters.get("variables"), parameters.get("extensions")
-    return _checked(
+    return check_request(
         GraphQLRequest(
             parameters.get("query"),
             parameters.get("operationName") or None,
@@ -111,7 +111,8 @@ def _decoded(decode: Callable[[bytes], T], json: bytes, name: str, expected: str
         raise BadRequest(f"The {name} is not valid JSON: {error}.") from error
 
 
-def _checked(request: GraphQLRequest) -> GraphQLRequest:
+def check_request(request: GraphQLRequest) -> GraphQLRequest:
+    """Return a request if it has one document, which is not too long. Raises `BadRequest`."""
     if not request.query:
         if request.document_id or request.persisted_query:
             return request

@@ -4,15 +4,18 @@ from collections.abc import Mapping
 from typing import Any
 
 import msgspec
+from graphql import ExecutionResult, GraphQLError
 from starlette.types import Receive, Scope, Send
 
 from graph.asgi.headers import Headers
 from graph.asgi.media_types import JSON
+from graph.documents.errors import RequestErrors
 from graph.http.errors import HTTPError, MethodNotAllowed
 from graph.http.lingering_close import send_and_linger
 from graph.identity.callers import AccessError, Unauthenticated
 from graph.limits.limits import OverLimit
 from graph.request_state import REQUEST_STATE, RequestState
+from graph.schema.errors import format_error
 
 VARY = (b"vary", b"Accept, Authorization")
 NO_STORE = (b"cache-control", b"no-store")
@@ -105,6 +108,30 @@ def error_response(
         headers = {"allow": error.allowed}
     response.headers += [(name.encode(), value.encode()) for name, value in (headers or {}).items()]
     return response
+
+
+def graphql_errors(error: Exception) -> list[GraphQLError]:
+    """Return the errors that a result reports if its operation was refused or has failed with this error."""
+    if isinstance(error, RequestErrors):
+        return error.errors
+    if isinstance(error, HTTPError | OverLimit | AccessError):
+        return [GraphQLError(error.message, extensions={"code": error.code})]
+    return [GraphQLError(str(error), original_error=error)]
+
+
+def result_body(result: ExecutionResult) -> dict[str, Any]:
+    """Return the body of a response with a result. It has no `data` if nothing was executed."""
+    body: dict[str, Any] = {}
+    if result.errors:
+        body["errors"] = [format_error(error) for error in result.errors]
+    if not is_request_error(result):
+        body["data"] = result.data
+    return body
+
+
+def is_request_error(result: ExecutionResult) -> bool:
+    """Whether the operation of a result was not executed."""
+    return bool(result.errors) and result.data is None and not any(error.path for error in result.errors or ())
 
 
 def not_modified(cache_headers: Headers) -> HTTPResponse:

@@ -56,6 +56,11 @@ class Caller:
         object.__setattr__(self, "view", ANONYMOUS if self.name == ANONYMOUS else _digest(self.grants))
 
     @property
+    def may_write(self) -> bool:
+        """Whether the caller may send batches to any list."""
+        return Scope.BATCHES_WRITE in self.grants.lists_by_scope
+
+    @property
     def has_grants(self) -> bool:
         """Whether the caller has any grant."""
         return bool(self.grants.lists_by_scope)

@@ -9,6 +9,7 @@ from graph.documents.operation_name import NO_OPERATION
 from graph.http.errors import ServiceUnavailable
 from graph.http.response import HTTPResponse, error_response
 from graph.identity.callers import ANONYMOUS, Caller, Unauthenticated
+from graph.identity.scopes import Grants
 from graph.limits.rates import RateLimiter, rate_limited
 from graph.middleware.trusted_proxies import TrustedProxies
 from graph.request_state import REQUEST_STATE, RequestState
@@ -16,6 +17,9 @@ from graph.runtime import Runtime
 from storage import Unavailable, explain
 
 _AUTHORIZATION = b"authorization"
+
+_UNKNOWN = Caller(ANONYMOUS, Grants({}))
+"""A caller whose credentials have not been looked up."""
 
 
 class AuthenticationMiddleware:
@@ -30,21 +34,19 @@ class AuthenticationMiddleware:
         """Serve a connection, or refuse it."""
         runtime: Runtime = scope["state"]["runtime"]
         state: RequestState = scope[REQUEST_STATE]
-        caller = runtime.authenticator.cached(state.headers.get(_AUTHORIZATION))
+        state.credentials = state.headers.get(_AUTHORIZATION)
+        caller = runtime.authenticator.cached(state.credentials)
+        if caller is None or caller.name == ANONYMOUS:
+            state.address = self._proxies.client_address(scope.get("client"), state)
+        # Unknown credentials count by address, so that guessing them is limited as well.
+        state.caller = caller or _UNKNOWN
         if self._rate_limiter.is_limited:
-            wait = self._rate_limiter.take_token(self._rate_key(caller, scope, state))
+            wait = self._rate_limiter.take_token(state.client)
             if wait:
                 return _refuse(runtime, _too_many_requests(wait), scope, receive, send)
         if caller is None:
             return self._identify(runtime, state, scope, receive, send)
-        state.caller = caller
         return self._app(scope, receive, send)
-
-    def _rate_key(self, caller: Caller | None, scope: Scope, state: RequestState) -> str:
-        # Unknown credentials count by address, so that guessing them is limited as well.
-        if caller is not None and caller.name != ANONYMOUS:
-            return caller.name
-        return f"{ANONYMOUS} {self._proxies.client_address(scope.get('client'), state)}"
 
     async def _identify(
         self, runtime: Runtime, state: RequestState, scope: Scope, receive: Receive, send: Send

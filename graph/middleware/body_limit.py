@@ -1,49 +1,75 @@
-"""Limits request bodies: 413 before reading if `Content-Length` is over the limit, else as soon as the body is."""
+"""Limits request bodies: 413 before reading if `Content-Length` is over the limit, else as soon as the body is.
+
+Only callers who may write send long bodies. What a process holds of bodies in memory is limited as well.
+"""
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from graph.http.errors import BodyLimit, BodyTooLarge
+from graph.http.errors import BodyTooLarge
 from graph.http.response import error_response
+from graph.limits.bodies import BodyBudget, BodyLimit, BodyLimits
+from graph.limits.limits import OverLimit
 from graph.request_state import REQUEST_STATE, RequestState
 
 
 class BodyLimitMiddleware:
-    """Middleware that limits the bytes of a body: to `limit`, or to `upload_limit` for a multipart body."""
+    """Middleware that limits the bytes of a body, by the caller and whether it is multipart."""
 
-    def __init__(self, app: ASGIApp, limit: int, upload_limit: int) -> None:
+    def __init__(self, app: ASGIApp, limits: BodyLimits) -> None:
         self._app = app
-        self._limit = BodyLimit(limit, "PRICEBOOK_MAX_BODY_BYTES")
-        self._upload_limit = BodyLimit(upload_limit, "PRICEBOOK_MAX_UPLOAD_BYTES")
+        self._limits = limits
+        self._budget = BodyBudget(limits.in_flight)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve a request, or refuse it."""
-        if scope["type"] != "http":
-            await self._app(scope, receive, send)
-            return
         state: RequestState = scope[REQUEST_STATE]
-        is_multipart = state.header(b"content-type").lower().startswith("multipart/")
-        limit = self._upload_limit if is_multipart else self._limit
-        length = state.header(b"content-length")
-        if length.isdigit() and int(length) > limit.bytes:
+        is_upload = state.header(b"content-type").lower().startswith("multipart/")
+        limit = self._limits.of_batch(is_upload=is_upload) if state.caller.may_write else self._limits.of_query()
+        length = state.headers.get(b"content-length", b"")
+        if length.isdigit() and int(length[:19]) > limit.bytes:
             await error_response(BodyTooLarge(limit))(scope, receive, send)
             return
+        body = _Body(state, receive, limit, None if is_upload else self._budget)
         try:
-            await self._app(scope, _limited(receive, limit, state), send)
-        except BodyTooLarge as error:
+            await self._app(scope, body.receive, send)
+        except (BodyTooLarge, OverLimit) as error:
             await error_response(error)(scope, receive, send)
+        finally:
+            body.release()
 
 
-def _limited(receive: Receive, limit: BodyLimit, state: RequestState) -> Receive:
-    received = 0
+class _Body:
+    """The body of a request. `budget` is None if it is not held in memory."""
 
-    async def limited() -> Message:
-        nonlocal received
-        message = await receive()
-        received += len(message.get("body", b""))
-        if received > limit.bytes and not state.is_lingering:
-            raise BodyTooLarge(limit)
+    __slots__ = ("_budget", "_client", "_limit", "_receive", "_received", "_reserved", "_state")
+
+    def __init__(self, state: RequestState, receive: Receive, limit: BodyLimit, budget: BodyBudget | None) -> None:
+        self._state = state
+        self._receive = receive
+        self._limit = limit
+        self._budget = budget
+        self._client = state.client
+        self._received = 0
+        self._reserved = 0
+
+    async def receive(self) -> Message:
+        """Receive a message. Raises `BodyTooLarge`, and `OverLimit` if too many bodies are in memory."""
+        message = await self._receive()
+        state = self._state
+        if not state.is_lingering:
+            size = len(message.get("body", b""))
+            self._received += size
+            state.body_bytes = self._received
+            if self._received > self._limit.bytes:
+                raise BodyTooLarge(self._limit)
+            if self._budget is not None and size:
+                self._budget.reserve(self._client, size)
+                self._reserved += size
         if not message.get("more_body", False):
             state.is_body_received = True
         return message
 
-    return limited
+    def release(self) -> None:
+        """Give the memory of the body back to the budget."""
+        if self._budget is not None and self._reserved:
+            self._budget.release(self._client, self._reserved)

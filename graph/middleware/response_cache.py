@@ -3,13 +3,12 @@
 Written on plain ASGI and without helpers, because a cached response should cost little more than a constant one.
 """
 
-from functools import lru_cache
 from time import perf_counter
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from graph.asgi.bodies import join_body
-from graph.asgi.media_types import EVENTS, accepted_media_type, is_json, is_utf_8
+from graph.asgi.media_types import JSON, accepted_media_types, is_utf_8_json
 from graph.asgi.request_ids import REQUEST_ID
 from graph.cache.etags import matches
 from graph.middleware.min_version import HEADER_NAME as MIN_VERSION
@@ -21,6 +20,8 @@ MAX_REQUEST_BYTES = 16 << 10
 
 MAX_BODY_MESSAGES = 8
 """Highest number of messages of a body whose response is cached; nearly all bodies have one."""
+
+_JSON = JSON.encode()
 
 
 class ResponseCacheMiddleware:
@@ -75,26 +76,16 @@ def _cacheable_media_type(scope: Scope, headers: dict[bytes, bytes]) -> str | No
     if len(headers) != len(scope["headers"]) or MIN_VERSION in headers:
         return None
     if scope["method"] == "POST":
-        cacheable = _is_short_json(headers.get(b"content-type", b""), headers.get(b"content-length", b""))
+        content_type = headers.get(b"content-type", b"")
+        is_json = content_type == _JSON or is_utf_8_json(content_type.decode("latin-1"))
+        cacheable = is_json and _is_short(headers.get(b"content-length", b""))
     else:
         cacheable = scope["method"] == "GET" and 0 < len(scope["query_string"]) <= MAX_REQUEST_BYTES
-    return _media_type(headers.get(b"accept", b"")) if cacheable else None
+    return accepted_media_types(headers.get(b"accept", b"").decode("latin-1")).json if cacheable else None
 
 
-@lru_cache(maxsize=256)
-def _media_type(accept: bytes) -> str | None:
-    text = accept.decode("latin-1")
-    return None if EVENTS in text else accepted_media_type(text)
-
-
-@lru_cache(maxsize=4096)
-def _is_short_json(content_type: bytes, content_length: bytes) -> bool:
-    text, length = content_type.decode("latin-1"), content_length.decode("latin-1")
-    return is_json(text) and is_utf_8(text) and _is_short(length)
-
-
-def _is_short(length: str) -> bool:
-    return length.isdecimal() and len(length) < 10 and int(length) <= MAX_REQUEST_BYTES
+def _is_short(length: bytes) -> bool:
+    return length.isdigit() and len(length) < 10 and int(length) <= MAX_REQUEST_BYTES
 
 
 def _replay(messages: list[Message], receive: Receive) -> Receive:

@@ -2,12 +2,15 @@
 
 from collections.abc import Sequence
 from functools import lru_cache
-from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
+from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 
 from graph.request_state import RequestState
 
 MAX_ADDRESS_LENGTH = 64
 """Number of characters of a reported address that are used."""
+
+IPV6_PREFIX_LENGTH = 64
+"""Length of the network prefix of a client's IPv6 addresses (RFC 6177)."""
 
 Network = IPv4Network | IPv6Network
 
@@ -22,10 +25,16 @@ class TrustedProxies:
     def __init__(self, networks: Sequence[str] = ()) -> None:
         self._networks: tuple[Network, ...] = tuple(map(ip_network, networks))
         self._is_trusted = lru_cache(maxsize=1024)(self._is_in_networks)
+        self._counted = lru_cache(maxsize=1024)(_counted)
 
     def client_address(self, peer: tuple[str, int] | None, state: RequestState) -> str:
-        """Return the address of the client; empty if it is unknown. `peer` is the other end of the connection."""
-        address = peer[0] if peer else ""
+        """Return the address by which a client is counted: of IPv6 its /64 network, which one client has to itself.
+
+        Empty if it is unknown. `peer` is the other end of the connection.
+        """
+        return self._counted(self._address(peer[0] if peer else "", state))
+
+    def _address(self, address: str, state: RequestState) -> str:
         if not self._is_trusted(address):
             return address
         for forwarded_for in reversed(state.header(b"x-forwarded-for").split(",")):
@@ -42,3 +51,13 @@ class TrustedProxies:
         except ValueError:
             return False
         return any(ip in network for network in self._networks)
+
+
+def _counted(address: str) -> str:
+    if ":" not in address:
+        return address
+    try:
+        ip = IPv6Address(address)
+    except ValueError:
+        return address
+    return str(ip.ipv4_mapped or IPv6Network((ip, IPV6_PREFIX_LENGTH), strict=False))

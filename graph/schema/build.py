@@ -1,43 +1,19 @@
 """The construction of the schema. `python -m graph.schema.build > graph/schema.graphql` exports it for clients."""
 
 import sys
-from collections.abc import AsyncGenerator
-from contextlib import aclosing
-from typing import Any
 
 import strawberry
 from graphql import GraphQLInputObjectType, GraphQLObjectType, GraphQLSchema, Undefined, print_schema
 
-from graph.request_state import current_request
-from graph.schema.errors import mask_error
 from graph.schema.mutation import Mutation
 from graph.schema.query import Query
 from graph.schema.subscription import Subscription
 from graph.types.scalars import CONFIG
 
 
-class _Schema(strawberry.Schema):
-    """Strawberry's schema, with the errors of streams masked as in any other response."""
-
-    async def stream(self, *args: Any, **kwargs: Any) -> AsyncGenerator[Any, None]:
-        """Execute an operation and stream its results."""
-        return _mask_errors(await super().stream(*args, **kwargs))
-
-
-async def _mask_errors(results: AsyncGenerator[Any, None]) -> AsyncGenerator[Any, None]:
-    async with aclosing(results):
-        async for result in results:
-            if result.errors:
-                result.errors = [mask_error(error) for error in result.errors]
-                state = current_request.get()
-                if state is not None:
-                    state.add_error(str((result.errors[0].extensions or {}).get("code", "BAD_REQUEST")))
-            yield result
-
-
 def build_schema() -> strawberry.Schema:
     """Return the schema."""
-    schema = _Schema(query=Query, mutation=Mutation, subscription=Subscription, config=CONFIG)
+    schema = strawberry.Schema(query=Query, mutation=Mutation, subscription=Subscription, config=CONFIG)
     _drop_null_defaults(schema._schema)
     return schema
 

@@ -13,6 +13,9 @@ from storage import PricebookError, Refused, explain
 
 log = logging.getLogger("pricebook.graph")
 
+MAX_MESSAGE_LENGTH = 500
+"""Number of characters of an error message. Those of graphql-core contain values of the request."""
+
 P = ParamSpec("P")
 
 
@@ -66,13 +69,8 @@ def format_error(error: GraphQLError) -> dict[str, Any]:
             f"An internal error occurred. Report incident {incident} to the operator of this service."
         )
         code = "INTERNAL"
+    message = formatted["message"]
+    if len(message) > MAX_MESSAGE_LENGTH:
+        formatted["message"] = f"{message[:MAX_MESSAGE_LENGTH]}…"
     formatted["extensions"] = {**formatted.get("extensions", {}), "code": code}
     return formatted
-
-
-def mask_error(error: GraphQLError) -> GraphQLError:
-    """Return an error with only what `format_error` exposes, for transports that format errors themselves."""
-    if error.original_error is None:
-        return error
-    formatted = format_error(error)
-    return GraphQLError(formatted["message"], error.nodes, path=error.path, extensions=formatted["extensions"])

@@ -15,6 +15,7 @@ from typing import Any
 
 from graph.identity.scopes import Grants, Scope
 from graph.identity.tokens import ALGORITHMS
+from graph.limits.bodies import DEFAULT_BODY_LIMITS, BodyLimits
 from graph.limits.limits import DEFAULT_LIMITS, Limits
 from graph.settings.parsers import (
     grants,
@@ -215,14 +216,30 @@ class Settings:
             "Maximum concurrent subscriptions of a process; each caller may have up to 100 of them.",
         ),
     )
-    max_body_bytes: int = field(
-        default=64 << 20,
+    max_query_bytes: int = field(
+        default=DEFAULT_BODY_LIMITS.query,
         metadata=_metadata(
-            size, "Maximum size of a request body, in bytes or with a unit, such as `64MiB`.", shown="64MiB"
+            size,
+            "Maximum size of a request without prices, and of any by callers who may not write, in bytes or with a "
+            "unit, such as `1MiB`.",
+            shown="1MiB",
+        ),
+    )
+    max_body_bytes: int = field(
+        default=DEFAULT_BODY_LIMITS.body,
+        metadata=_metadata(size, "Maximum size of a request with prices.", shown="64MiB"),
+    )
+    max_bodies_bytes: int = field(
+        default=DEFAULT_BODY_LIMITS.in_flight,
+        metadata=_metadata(
+            size,
+            "Memory of each process for request bodies in progress, at least twice the maximum of one. A caller may "
+            "use half of it. Uploads need none.",
+            shown="256MiB",
         ),
     )
     max_upload_bytes: int = field(
-        default=4 << 30,
+        default=DEFAULT_BODY_LIMITS.upload,
         metadata=_metadata(size, "Maximum size of a request that uploads a file.", shown="4GiB"),
     )
     max_file_bytes: int = field(
@@ -338,6 +355,11 @@ class Settings:
             self.max_seconds,
             self.introspection,
         )
+
+    def body_limits(self) -> BodyLimits:
+        """Return the limits of request bodies."""
+        in_flight = max(self.max_bodies_bytes, 2 * self.max_body_bytes)
+        return BodyLimits(self.max_query_bytes, self.max_body_bytes, self.max_upload_bytes, in_flight)
 
     def _contradictions(self) -> list[str]:
         problems = []

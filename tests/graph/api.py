@@ -12,6 +12,7 @@ from graph.app import create_app
 from graph.asgi.headers import headers_by_name
 from graph.identity.callers import Caller
 from graph.identity.scopes import EVERYTHING
+from graph.limits.bodies import DEFAULT_BODY_LIMITS
 from graph.middleware.body_limit import BodyLimitMiddleware
 from graph.middleware.request_state import RequestStateMiddleware
 from graph.request_state import REQUEST_STATE, RequestState
@@ -49,9 +50,6 @@ mutation ($input: RollbackInput!) {
 
 ANYBODY = Caller("anybody", EVERYTHING)
 """The caller of an application without authentication."""
-
-MAX_BODY_BYTES = 64 << 20
-"""Limit of a request body."""
 
 
 def open_settings(**settings: Any) -> Settings:
@@ -146,7 +144,7 @@ def http_client(app: ASGIApp) -> httpx.AsyncClient:
 
     The body limit records that a body was read; otherwise each response would wait for the rest of the body.
     """
-    limited = BodyLimitMiddleware(app, MAX_BODY_BYTES, MAX_BODY_BYTES)
+    limited = BodyLimitMiddleware(app, DEFAULT_BODY_LIMITS)
 
     async def authenticated(scope: Scope, receive: Receive, send: Send) -> None:
         scope[REQUEST_STATE].caller = ANYBODY

@@ -10,8 +10,8 @@ from pymongo import AsyncMongoClient
 from pymongo.monitoring import CommandFailedEvent, CommandListener, CommandStartedEvent, CommandSucceededEvent
 
 from graph.cache.response_cache import ResponseCache
+from graph.context import ContextFactory
 from graph.http.endpoint import Endpoint
-from graph.http.streaming import ContextFactory
 from graph.identity.authenticator import Authenticator
 from graph.middleware.min_version import MinVersionMiddleware
 from graph.request_state import REQUEST_STATE
@@ -102,4 +102,4 @@ async def counting(uri: str, database: str, round_trips: RoundTrips, cache_bytes
 
 def in_scope(runtime: Runtime) -> ContextFactory:
     """Return the function that makes the context of a request, as the application does."""
-    return lambda request: runtime.context(ANYBODY, request.scope[REQUEST_STATE].min_versions)
+    return lambda scope: runtime.context(ANYBODY, scope[REQUEST_STATE].min_versions)

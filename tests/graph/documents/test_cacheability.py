@@ -118,4 +118,5 @@ def test_lists_read_at_their_current_version_are_known_before_execution(
     operation = Documents(SCHEMA).get(text).operation(None)
     assert operation is not None
     assert operation.cacheability is not None
-    assert operation.cacheability.current_lists(variables) == names
+    lists = operation.cacheability.lists(variables)
+    assert (lists and lists.current) == names

@@ -26,7 +26,13 @@ async def execute_with_plan(
     schema: strawberry.Schema, text: str, context: Any = None, **variables: Any
 ) -> ExecutionResult:
     """Execute an operation by a plan."""
-    return await executable(schema, text).execute(variables, context)
+    return await run(executable(schema, text), variables, context)
+
+
+async def run(operation: Executable, variables: dict[str, Any], context: Any) -> ExecutionResult:
+    """Coerce the variables of an operation and execute it."""
+    coerced = operation.coerce(variables)
+    return ExecutionResult(None, coerced) if isinstance(coerced, list) else await operation.execute(coerced, context)
 
 
 async def execute_with_core(
@@ -62,12 +68,12 @@ def compare(
 ) -> ExecutionResult:
     """Execute an operation both ways, check that the results are equal, and return one."""
 
-    async def run() -> tuple[ExecutionResult, ExecutionResult]:
+    async def run_both() -> tuple[ExecutionResult, ExecutionResult]:
         return (
             await execute_with_plan(schema, text, context(), **variables),
             await execute_with_core(schema, text, context(), **variables),
         )
 
-    ours, expected = asyncio.run(run())
+    ours, expected = asyncio.run(run_both())
     assert outcome(ours) == outcome(expected), f"{text}\n{variables}"
     return ours

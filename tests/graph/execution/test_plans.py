@@ -12,7 +12,7 @@ from graph.execution.executable import MAX_PLANS, Executable
 from graph.schema.build import build_schema
 from tests.graph.execution import memory
 from tests.graph.execution.differential import executable as make_executable
-from tests.graph.execution.differential import execute_with_core, outcome
+from tests.graph.execution.differential import execute_with_core, outcome, run
 
 SCHEMA = build_schema()
 
@@ -46,7 +46,7 @@ def executed_by_core(monkeypatch: pytest.MonkeyPatch) -> list[OperationType]:
 
 
 async def data(operation: Executable, **variables: Any) -> Any:
-    result = await operation.execute(variables, memory.context())
+    result = await run(operation, variables, memory.context())
     assert not result.errors, result.errors
     return result.data
 
@@ -120,7 +120,7 @@ INTROSPECTION = {
 
 @pytest.mark.parametrize("text", INTROSPECTION.values(), ids=INTROSPECTION)
 async def test_introspection_is_executed_by_graphql_core(text: str, executed_by_core: list[OperationType]) -> None:
-    assert outcome(await make_executable(SCHEMA, text).execute({}, memory.context())) == outcome(
+    assert outcome(await run(make_executable(SCHEMA, text), {}, memory.context())) == outcome(
         await execute_with_core(SCHEMA, text)
     )
     assert executed_by_core == [OperationType.QUERY]
@@ -128,7 +128,7 @@ async def test_introspection_is_executed_by_graphql_core(text: str, executed_by_
 
 async def test_mutations_are_executed_by_graphql_core(executed_by_core: list[OperationType]) -> None:
     text = 'mutation { abortBatch(input: {batch: "b"}) { userErrors { code } } }'
-    result = await make_executable(SCHEMA, text).execute({}, memory.context())
+    result = await run(make_executable(SCHEMA, text), {}, memory.context())
     assert executed_by_core == [OperationType.MUTATION]
     [error] = result.errors or []
     assert error.path == ["abortBatch"]
@@ -146,7 +146,7 @@ async def test_a_query_is_executed_by_a_plan(executed_by_core: list[OperationTyp
 
 async def test_a_null_condition_is_executed_by_graphql_core(executed_by_core: list[OperationType]) -> None:
     text = "query ($v: Boolean = true) { priceLists { totalCount @include(if: $v) nodes { name } } }"
-    result = await make_executable(SCHEMA, text).execute({"v": None}, memory.context())
+    result = await run(make_executable(SCHEMA, text), {"v": None}, memory.context())
     assert outcome(result) == outcome(await execute_with_core(SCHEMA, text, memory.context(), v=None))
     assert result.errors
     assert executed_by_core

@@ -10,7 +10,7 @@ import pytest
 from graphql import ExecutionResult
 
 from tests.graph.execution import memory
-from tests.graph.execution.differential import executable, execute_with_core, execute_with_plan, outcome
+from tests.graph.execution.differential import executable, execute_with_core, execute_with_plan, outcome, run
 from tests.graph.execution.edge_case_schema import SCHEMA, Color
 from tests.graph.execution.test_plans import SCHEMA as OURS
 
@@ -277,7 +277,7 @@ async def test_a_resolver_can_modify_its_list_arguments() -> None:
     } }"""
     operation = executable(SCHEMA, text)
     for _ in range(2):
-        result = await operation.execute({"names": ["v"]}, thing)
+        result = await run(operation, {"names": ["v"]}, thing)
         assert result.data == {"thing": {"a": 1, "b": 1, "c": 2, "d": 1, "e": 1}}
 
 

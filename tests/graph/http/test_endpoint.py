@@ -6,7 +6,7 @@ from typing import Any, NoReturn, cast
 
 import httpx
 import pytest
-from starlette.requests import HTTPConnection
+from starlette.types import Scope
 
 from graph.context import Context
 from graph.http.endpoint import Endpoint
@@ -22,7 +22,7 @@ INVALID = "{ nope }"
 BAD_VARIABLES = {"query": "query ($v: Int!) { snapshot(priceList: 1, version: $v) { size } }", "variables": {"v": "x"}}
 
 
-def without_context(_: HTTPConnection) -> Context:
+def without_context(_: Scope) -> Context:
     """No context, for documents that need none."""
     return cast("Context", None)
 
@@ -268,7 +268,7 @@ async def test_other_paths_are_not_found(api: Api) -> None:
     assert (await api.http.post("/graphql/x", json={"query": QUERY})).status_code == 404
 
 
-def never(_: HTTPConnection) -> NoReturn:
+def never(_: Scope) -> NoReturn:
     raise AssertionError("A request that is not executed needs no context.")
 
 

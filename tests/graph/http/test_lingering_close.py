@@ -7,6 +7,7 @@ from starlette.types import Message, Receive, Scope, Send
 
 from graph.http import lingering_close
 from graph.http.response import json_response
+from graph.limits.bodies import BodyLimits
 from graph.middleware.body_limit import BodyLimitMiddleware
 from tests.graph.api import with_request_state
 
@@ -61,7 +62,7 @@ async def test_the_rest_of_a_body_is_discarded_between_the_response_and_its_end(
 
 async def test_a_connection_whose_body_was_read_stays_open() -> None:
     client = Client(b"a", b"b")
-    await BodyLimitMiddleware(read_then_refuse, 100, 100)(request(), client.receive, client.send)
+    await BodyLimitMiddleware(read_then_refuse, BodyLimits(body=100))(request(), client.receive, client.send)
     assert not client.is_closed
     assert len(client.received) == 2
 
@@ -88,6 +89,6 @@ async def test_lingering_stops_at_a_timeout(monkeypatch: pytest.MonkeyPatch) -> 
 
 async def test_the_body_limit_does_not_apply_while_lingering() -> None:
     client = Client(*[b"abcd"] * 10)
-    await BodyLimitMiddleware(refuse, 10, 10)(request(), client.receive, client.send)
+    await BodyLimitMiddleware(refuse, BodyLimits(body=10))(request(), client.receive, client.send)
     assert client.unsent == 0
     assert client.received[0]["status"] == 401

@@ -13,6 +13,7 @@ from graph.context import Context
 from graph.http import lingering_close, multipart_parser
 from graph.http.endpoint import Endpoint
 from graph.http.multipart import MAX_FIELD_BYTES
+from graph.limits.bodies import BodyLimits
 from graph.middleware.body_limit import BodyLimitMiddleware
 from graph.rows.upload import Upload
 from graph.types.inputs import PublishBatchInput
@@ -76,7 +77,7 @@ def app() -> ASGIApp:
     """An endpoint with a schema that accepts files, with limits of 10,000,000 bytes for an upload and its file."""
     schema = strawberry.Schema(query=Query, mutation=Mutation, config=CONFIG)
     endpoint = Endpoint(schema, lambda _: cast("Context", None), max_file_bytes=10_000_000)
-    return BodyLimitMiddleware(endpoint, limit=1000, upload_limit=10_000_000)
+    return BodyLimitMiddleware(endpoint, BodyLimits(body=1000, upload=10_000_000))
 
 
 def part(name: str, content: bytes, file_name: str | None = None) -> bytes:
@@ -371,7 +372,7 @@ async def test_operations_are_limited(app: ASGIApp) -> None:
         while True:
             yield b" " * 100_000
 
-    limited = BodyLimitMiddleware(cast("BodyLimitMiddleware", app)._app, limit=1000, upload_limit=10 * MAX_FIELD_BYTES)
+    limited = BodyLimitMiddleware(cast("BodyLimitMiddleware", app)._app, BodyLimits(upload=10 * MAX_FIELD_BYTES))
     sender = Sender(long())
     response = await send(limited, sender)
     assert (response.status, response.code) == (413, "BODY_TOO_LARGE")

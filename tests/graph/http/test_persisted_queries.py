@@ -4,13 +4,11 @@ import hashlib
 import json
 from collections.abc import AsyncIterator
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any, cast
 
 import httpx
 import pytest
-from starlette.requests import HTTPConnection
-from starlette.types import Message, Scope
+from starlette.types import Scope
 
 from graph.context import Context
 from graph.http import persisted_queries
@@ -21,8 +19,7 @@ from graph.http.requests import Extensions, GraphQLRequest, PersistedQuery
 from graph.http.trusted_documents import TrustedDocuments
 from graph.schema.build import build_schema
 from graph.settings import Settings, SettingsError
-from graph.telemetry.requests import Requests
-from tests.graph.api import ANYBODY, Api, http_client, row, with_request_state
+from tests.graph.api import Api, http_client, row
 
 GRAPHQL_RESPONSE = "application/graphql-response+json"
 QUERY = "query ($yes: Boolean = true) { __typename @include(if: $yes) }"
@@ -41,7 +38,7 @@ def by_hash(text: str, version: int = 1) -> dict[str, Any]:
 def endpoint(trusted: TrustedDocuments | None = None) -> Endpoint:
     """An endpoint without a context, for documents that need none."""
 
-    def without_context(_: HTTPConnection) -> Context:
+    def without_context(_: Scope) -> Context:
         return cast("Context", None)
 
     return Endpoint(build_schema(), without_context, trusted=trusted)
@@ -211,49 +208,6 @@ async def test_an_enforced_list_excludes_other_documents(strict: httpx.AsyncClie
 async def test_an_enforced_list_admits_its_documents(strict: httpx.AsyncClient) -> None:
     for body in ({"query": QUERY}, {"documentId": "main"}, by_hash(QUERY), {"query": QUERY, **by_hash(QUERY)}):
         assert (await post(strict, body)).json() == {"data": {"__typename": "Query"}}, body
-
-
-async def test_an_enforced_list_applies_to_event_streams(strict: httpx.AsyncClient) -> None:
-    for accept in ("text/event-stream", "text/event-stream;q=0, application/json"):
-        for response in (
-            await strict.post("/", json={"query": OTHER}, headers={"accept": accept}),
-            await strict.get("/", params={"query": OTHER}, headers={"accept": accept}),
-        ):
-            assert (response.status_code, code(response)) == (400, "DOCUMENT_NOT_TRUSTED")
-
-
-async def test_an_enforced_list_applies_to_websockets() -> None:
-    sent: list[Message] = []
-    texts = [
-        {"type": "connection_init"},
-        {"id": "1", "type": "subscribe", "payload": {"query": OTHER}},
-    ]
-    received: list[Message] = [
-        {"type": "websocket.connect"},
-        *({"type": "websocket.receive", "text": json.dumps(text)} for text in texts),
-    ]
-
-    async def receive() -> Message:
-        return received.pop(0) if received else {"type": "websocket.disconnect", "code": 1000}
-
-    async def send(message: Message) -> None:
-        sent.append(message)
-
-    scope: Scope = {
-        "type": "websocket",
-        "path": "/",
-        "headers": [],
-        "query_string": b"",
-        "subprotocols": ["graphql-transport-ws"],
-        "state": {"runtime": SimpleNamespace(requests=Requests())},
-    }
-    trusted = TrustedDocuments({"main": QUERY}, only=True)
-    known = SimpleNamespace(caller=ANYBODY)
-    endpoint = Endpoint(build_schema(), lambda _: cast("Context", known), trusted=trusted)
-    await endpoint(with_request_state(scope), receive, send)
-    messages = [json.loads(message["text"]) for message in sent if message["type"] == "websocket.send"]
-    assert [message["type"] for message in messages] == ["connection_ack", "error"]
-    assert messages[1]["payload"][0]["extensions"]["code"] == "DOCUMENT_NOT_TRUSTED"
 
 
 # ---------------------------------------------------------------- the list

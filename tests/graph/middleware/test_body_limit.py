@@ -9,6 +9,7 @@ from starlette.responses import PlainTextResponse
 from starlette.types import Receive, Scope, Send
 
 from graph.http import lingering_close
+from graph.limits.bodies import BodyLimits
 from graph.middleware.body_limit import BodyLimitMiddleware
 from storage import Store
 from tests.graph.api import http_client, open_settings, serving
@@ -44,7 +45,7 @@ def _no_lingering(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 async def http() -> AsyncIterator[httpx.AsyncClient]:
     """A client of an application with a body limit."""
-    async with http_client(BodyLimitMiddleware(echo, LIMIT, 10 * LIMIT)) as client:
+    async with http_client(BodyLimitMiddleware(echo, BodyLimits(body=LIMIT, upload=10 * LIMIT))) as client:
         yield client
 
 

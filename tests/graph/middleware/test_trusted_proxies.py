@@ -22,7 +22,15 @@ def test_the_peer_is_the_client() -> None:
 def test_only_a_trusted_proxy_is_believed() -> None:
     assert client_address("192.0.2.7", "198.51.100.1") == "192.0.2.7"
     assert client_address("10.1.2.3", "198.51.100.1") == "198.51.100.1"
-    assert client_address("::1", "2001:db8::1") == "2001:db8::1"
+    assert client_address("::1", "198.51.100.2") == "198.51.100.2"
+
+
+def test_an_ipv6_client_is_counted_by_its_network() -> None:
+    for address in ("2001:db8:0:1::1", "2001:db8:0:1:ffff::2", "2001:0DB8:0:1::"):
+        assert client_address(address) == client_address("::1", address) == "2001:db8:0:1::/64"
+    assert client_address("2001:db8:0:2::1") == "2001:db8:0:2::/64"
+    assert client_address("::ffff:192.0.2.7") == "192.0.2.7"
+    assert client_address("fe80::1%eth0") == "fe80::/64"
 
 
 @pytest.mark.parametrize(

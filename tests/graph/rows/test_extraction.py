@@ -7,9 +7,10 @@ from unittest.mock import patch
 import pytest
 from starlette.requests import Request
 
-from graph.http.endpoint import _variables
 from graph.http.errors import BadRequest
+from graph.http.pipeline import _variables
 from graph.http.requests import BulkRequest, decode_request, read_request
+from graph.rows import placeholders
 from graph.rows.extraction import LARGE_BYTES, extract_rows
 from graph.rows.placeholders import Rows
 from storage.files.json_array import split_rows
@@ -25,6 +26,7 @@ class Operation:
 
     def __init__(self, **rows: str) -> None:
         self.rows = rows
+        self.variables = frozenset({*rows, "filter", "prices", "before", "after"})
 
 
 def request(body: bytes) -> Request:
@@ -98,7 +100,11 @@ async def test_rows_in_a_variable_of_their_own_are_extracted() -> None:
     ],
     ids=["in another variable", "no rows", "nested", "in a string"],
 )
-async def test_other_members_named_prices_are_left_unchanged(variables: Any, rows: dict[str, str]) -> None:
+async def test_other_members_named_prices_are_left_unchanged(
+    variables: Any, rows: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(placeholders, "MAX_VALUES", 1_000_000)
+    monkeypatch.setattr(placeholders, "MAX_VALUE_BYTES", 10_000_000)
     extracted, whole, _ = await decode_both_ways(
         json.dumps({"query": PUBLISH, "variables": variables}).encode(), **rows
     )

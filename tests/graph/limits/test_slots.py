@@ -1,15 +1,19 @@
-"""The limits of concurrent subscriptions: per process and per caller."""
+"""The limits of what is open at once: per process and per caller."""
 
 from contextlib import ExitStack
 
 import pytest
 
 from graph.limits.limits import OverLimit
-from graph.limits.subscriptions import Subscriptions
+from graph.limits.slots import Slots
+
+
+def slots(limit: int, limit_per_caller: int = 100) -> Slots:
+    return Slots("subscriptions", "TOO_MANY_SUBSCRIPTIONS", limit, limit_per_caller)
 
 
 def test_a_subscription_that_ends_frees_its_slot() -> None:
-    subscriptions = Subscriptions(1)
+    subscriptions = slots(1)
     for _ in range(3):
         with subscriptions.slot("ada"):
             pass
@@ -20,7 +24,7 @@ def test_a_subscription_that_ends_frees_its_slot() -> None:
 
 
 def test_the_limit_of_a_process_applies_to_all_callers() -> None:
-    subscriptions = Subscriptions(2)
+    subscriptions = slots(2)
     with subscriptions.slot("ada"), subscriptions.slot("bob"):
         with pytest.raises(OverLimit, match="has 2 subscriptions; the limit is 2") as caught:
             subscriptions.slot("cyd").__enter__()
@@ -28,7 +32,7 @@ def test_the_limit_of_a_process_applies_to_all_callers() -> None:
 
 
 def test_one_caller_cannot_use_all_slots() -> None:
-    subscriptions = Subscriptions(100, limit_per_caller=3)
+    subscriptions = slots(100, 3)
     with ExitStack() as active:
         for _ in range(3):
             active.enter_context(subscriptions.slot("ada"))
@@ -36,4 +40,4 @@ def test_one_caller_cannot_use_all_slots() -> None:
             subscriptions.slot("ada").__enter__()
         with subscriptions.slot("bob"):
             pass
-    assert not subscriptions._active
+    assert not subscriptions._by_caller

@@ -1,0 +1,101 @@
+"""Server-sent events, in the distinct connections mode of the GraphQL-over-SSE protocol."""
+
+import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import AbstractContextManager, aclosing
+
+import msgspec
+from graphql import ExecutionResult
+from starlette.types import Receive, Scope, Send
+
+from graph.asgi.media_types import EVENTS
+from graph.context import Context
+from graph.http.response import NO_STORE, VARY, error_response, graphql_errors, result_body
+from graph.limits.limits import OverLimit
+from graph.request_state import REQUEST_STATE, RequestState
+from graph.runtime import Runtime
+
+KEEP_ALIVE_INTERVAL_SECONDS = 5.0
+"""Interval of comments, which keep proxies from closing a silent stream; the credentials are checked as often."""
+
+_HEADERS = [(b"content-type", f"{EVENTS}; charset=utf-8".encode()), VARY, NO_STORE, (b"x-accel-buffering", b"no")]
+_COMMENT = b":\n\n"
+_COMPLETE = b"event: complete\ndata:\n\n"
+
+_encode = msgspec.json.Encoder().encode
+
+
+class EventStream:
+    """The response that sends each result of an operation as an event; an ASGI application.
+
+    `slot` is occupied while the stream is open; without a free slot the response is an error.
+    """
+
+    def __init__(
+        self, results: AsyncGenerator[ExecutionResult, None], context: Context, slot: AbstractContextManager[None]
+    ) -> None:
+        self._results = results
+        self._context = context
+        self._slot = slot
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send events until the operation is complete, the credentials are revoked, or the client disconnects."""
+        try:
+            with self._slot:
+                await self._send_stream(scope, receive, send)
+        except OverLimit as error:
+            await error_response(error)(scope, receive, send)
+
+    async def _send_stream(self, scope: Scope, receive: Receive, send: Send) -> None:
+        state: RequestState = scope[REQUEST_STATE]
+        state.status = 200
+        await send({"type": "http.response.start", "status": 200, "headers": state.with_request_id(_HEADERS)})
+        disconnect = asyncio.create_task(_wait_for_disconnect(receive))
+        tasks = {
+            disconnect,
+            asyncio.create_task(self._send_results(scope, send)),
+            asyncio.create_task(self._send_comments(scope, send)),
+        }
+        try:
+            done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.wait(tasks)
+        if disconnect in done:
+            return
+        for error in filter(None, (task.exception() for task in done)):
+            if not isinstance(error, Exception):
+                raise error
+            await _send_result(ExecutionResult(None, graphql_errors(error)), state, send)
+        await send({"type": "http.response.body", "body": _COMPLETE})
+
+    async def _send_results(self, scope: Scope, send: Send) -> None:
+        async with aclosing(self._results) as results:
+            async for result in results:
+                await self._authenticate(scope)
+                await _send_result(result, scope[REQUEST_STATE], send)
+
+    async def _send_comments(self, scope: Scope, send: Send) -> None:
+        while True:
+            await asyncio.sleep(KEEP_ALIVE_INTERVAL_SECONDS)
+            await self._authenticate(scope)
+            await send({"type": "http.response.body", "body": _COMMENT, "more_body": True})
+
+    async def _authenticate(self, scope: Scope) -> None:
+        """Check the credentials again, which may have been revoked. Raises `Unauthenticated`, `Unavailable`."""
+        runtime: Runtime = scope["state"]["runtime"]
+        state: RequestState = scope[REQUEST_STATE]
+        self._context.caller = await runtime.authenticator.identify(state.credentials)
+
+
+async def _send_result(result: ExecutionResult, state: RequestState, send: Send) -> None:
+    body = result_body(result)
+    if "errors" in body:
+        state.add_error(body["errors"][0]["extensions"]["code"])
+    await send({"type": "http.response.body", "body": b"event: next\ndata: %b\n\n" % _encode(body), "more_body": True})
+
+
+async def _wait_for_disconnect(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass

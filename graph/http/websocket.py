@@ -1,0 +1,278 @@
+"""WebSockets, by the graphql-transport-ws protocol. Each operation goes through the pipeline, as any request does."""
+
+import asyncio
+from collections.abc import Sequence
+from contextlib import ExitStack, aclosing
+from typing import Any
+
+import msgspec
+from starlette.types import Receive, Scope, Send
+from strawberry.http.websocket_origin import is_same_origin, normalize_allowed_origins, normalize_origin
+
+from graph.context import ContextFactory
+from graph.http.errors import OriginNotAllowed
+from graph.http.pipeline import Pipeline
+from graph.http.requests import GraphQLRequest, check_request
+from graph.http.response import error_response, graphql_errors, result_body
+from graph.http.websocket_messages import (
+    PROTOCOL,
+    CloseCode,
+    Complete,
+    ConnectionInit,
+    Ping,
+    Subscribe,
+    decode_message,
+)
+from graph.identity.callers import AccessError, Caller, Unauthenticated
+from graph.limits.limits import OverLimit
+from graph.limits.rates import RateLimiter, rate_limited
+from graph.limits.slots import Slots
+from graph.request_state import REQUEST_STATE, RequestState, current_request
+from graph.runtime import Runtime
+from graph.schema.errors import format_error
+from storage import Unavailable, explain
+
+INIT_TIMEOUT_SECONDS = 5.0
+"""Time for a client to send `connection_init`."""
+
+AUTHENTICATION_INTERVAL_SECONDS = 5.0
+"""Interval at which the credentials of an open connection are checked again."""
+
+MAX_PENDING = 1000
+MAX_PENDING_PER_CALLER = 20
+"""Limits of the connections that have not sent their credentials, of a process and of an address."""
+
+MAX_CONNECTIONS = 10_000
+MAX_CONNECTIONS_PER_CALLER = 100
+"""Limits of the connections of a process and of a caller."""
+
+MAX_REASON_LENGTH = 120
+"""Number of characters of the reason in a close frame, which has room for 123 bytes (RFC 6455)."""
+
+_encode = msgspec.json.Encoder().encode
+
+
+class WebSocketTransport:
+    """The ASGI application for WebSockets: the handshake, and the limits over all connections.
+
+    Web pages of `origins` may connect, besides those of this server.
+    """
+
+    def __init__(
+        self,
+        pipeline: Pipeline,
+        context_factory: ContextFactory,
+        subscriptions: Slots,
+        rate_limiter: RateLimiter,
+        origins: Sequence[str],
+    ) -> None:
+        self.pipeline = pipeline
+        self.context_factory = context_factory
+        self.subscriptions = subscriptions
+        self.rate_limiter = rate_limiter
+        self.pending = Slots("unauthenticated connections", "TOO_MANY_CONNECTIONS", MAX_PENDING, MAX_PENDING_PER_CALLER)
+        self.connections = Slots(
+            "WebSocket connections", "TOO_MANY_CONNECTIONS", MAX_CONNECTIONS, MAX_CONNECTIONS_PER_CALLER
+        )
+        self._origins = normalize_allowed_origins(origins)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve a connection, or refuse its handshake."""
+        state: RequestState = scope[REQUEST_STATE]
+        try:
+            self._check_origin(state)
+            with ExitStack() as slots:
+                slots.enter_context(self.pending.slot(state.client))
+                await _Connection(self, scope, receive, send, slots).serve()
+        except (OriginNotAllowed, OverLimit) as error:
+            await error_response(error)(scope, receive, send)
+
+    def _check_origin(self, state: RequestState) -> None:
+        # Only browsers send the header, and they let pages of any site connect.
+        origin = state.header(b"origin")
+        if (
+            origin
+            and not is_same_origin(origin, state.header(b"host"))
+            and normalize_origin(origin) not in self._origins
+        ):
+            raise OriginNotAllowed("Pages of this origin may not connect. Add it to PRICEBOOK_CORS_ORIGINS.")
+
+
+class _Connection:
+    """One connection. `slots` holds its slot: at first a pending one, then one of the caller."""
+
+    def __init__(
+        self, transport: WebSocketTransport, scope: Scope, receive: Receive, send: Send, slots: ExitStack
+    ) -> None:
+        self._transport = transport
+        self._scope = scope
+        self._receive = receive
+        self._send = send
+        self._slots = slots
+        self._runtime: Runtime = scope["state"]["runtime"]
+        self._state: RequestState = scope[REQUEST_STATE]
+        self._is_initialized = False
+        self._operations: dict[str, asyncio.Task[None]] = {}
+        self._closed: asyncio.Future[tuple[CloseCode, str]] = asyncio.get_running_loop().create_future()
+        """The code and reason with which this end closes the connection."""
+
+    async def serve(self) -> None:
+        """Serve the connection until either end closes it."""
+        if PROTOCOL not in self._scope.get("subprotocols", ()):
+            await self._send({"type": "websocket.accept"})
+            self._close(CloseCode.SUBPROTOCOL_NOT_ACCEPTABLE, f"Use the subprotocol {PROTOCOL}.")
+        else:
+            await self._send({"type": "websocket.accept", "subprotocol": PROTOCOL})
+            await self._serve_messages()
+        if self._closed.done():
+            code, reason = self._closed.result()
+            await self._send({"type": "websocket.close", "code": code, "reason": reason[:MAX_REASON_LENGTH]})
+
+    async def _serve_messages(self) -> None:
+        timer = asyncio.get_running_loop().call_later(INIT_TIMEOUT_SECONDS, self._close_uninitialized)
+        receiver = asyncio.create_task(self._receive_messages())
+        try:
+            while not (receiver.done() or self._closed.done()):
+                await asyncio.wait(
+                    (receiver, self._closed),
+                    timeout=AUTHENTICATION_INTERVAL_SECONDS,
+                    return_when=asyncio.FIRST_COMPLETED,
+                )
+                if self._is_initialized:
+                    await self._authenticate()
+        finally:
+            timer.cancel()
+            tasks = [receiver, *self._operations.values()]
+            for task in tasks:
+                task.cancel()
+            await asyncio.wait(tasks)
+        if not receiver.cancelled():
+            receiver.result()
+
+    def _close(self, code: CloseCode, reason: str) -> None:
+        if not self._closed.done():
+            self._closed.set_result((code, reason))
+
+    def _close_uninitialized(self) -> None:
+        if not self._is_initialized:
+            self._close(CloseCode.INIT_TIMEOUT, "Send `connection_init` first.")
+
+    async def _receive_messages(self) -> None:
+        while not self._closed.done():
+            received = await self._receive()
+            if received["type"] == "websocket.disconnect":
+                return
+            if received["type"] == "websocket.receive":
+                await self._handle_text(received.get("text"))
+
+    async def _handle_text(self, text: str | None) -> None:
+        try:
+            message = decode_message(text or "")
+        except (msgspec.DecodeError, RecursionError) as error:
+            self._close(CloseCode.INVALID_MESSAGE, f"Invalid message: {error}")
+            return
+        is_over_rate = bool(self._transport.rate_limiter.take_token(self._state.client))
+        match message:
+            case Subscribe():
+                await self._handle_subscribe(message, is_over_rate=is_over_rate)
+            case _ if is_over_rate:
+                self._close(CloseCode.TOO_MANY_REQUESTS, rate_limited().message)
+            case ConnectionInit():
+                await self._handle_init(message)
+            case Ping():
+                await self._send_message({"type": "pong"})
+            case Complete():
+                operation = self._operations.pop(message.id, None)
+                if operation:
+                    operation.cancel()
+
+    async def _handle_init(self, message: ConnectionInit) -> None:
+        """Authenticate by the payload, because browsers cannot set headers of a handshake."""
+        if self._is_initialized:
+            self._close(CloseCode.TOO_MANY_REQUESTS, "The connection is initialized already.")
+            return
+        credentials = (message.payload or {}).get("Authorization")
+        if isinstance(credentials, str):
+            self._state.credentials = credentials.encode("latin-1", "replace")
+        if not await self._authenticate():
+            return
+        self._slots.close()
+        try:
+            self._slots.enter_context(self._transport.connections.slot(self._state.client))
+        except OverLimit as error:
+            self._close(CloseCode.TOO_MANY_REQUESTS, error.message)
+            return
+        self._is_initialized = True
+        await self._send_message({"type": "connection_ack"})
+
+    async def _authenticate(self) -> Caller | None:
+        """Identify the caller by the credentials, which may have been revoked since. Closes the connection if so."""
+        try:
+            caller = await self._runtime.authenticator.identify(self._state.credentials)
+        except AccessError as error:
+            self._close(CloseCode.FORBIDDEN, error.message)
+            return None
+        except Exception as error:
+            known = explain(error)
+            if not isinstance(known, Unavailable):
+                raise
+            self._close(CloseCode.TRY_AGAIN_LATER, known.message)
+            return None
+        if not caller.has_grants:
+            self._close(CloseCode.FORBIDDEN, Unauthenticated().message)
+            return None
+        self._state.caller = caller
+        return caller
+
+    async def _handle_subscribe(self, message: Subscribe, *, is_over_rate: bool) -> None:
+        if not self._is_initialized:
+            self._close(CloseCode.UNAUTHORIZED, "Send `connection_init` first.")
+        elif message.id in self._operations:
+            self._close(CloseCode.ID_IN_USE, f"The id {message.id[:50]} is in use.")
+        elif is_over_rate:
+            await self._send_error(message.id, rate_limited(), self._state.for_operation())
+        else:
+            self._operations[message.id] = asyncio.create_task(self._run_operation(message.id, message.payload))
+
+    async def _run_operation(self, id_: str, request: GraphQLRequest) -> None:
+        """Run an operation in a task of its own, and count it as a request."""
+        state = self._state.for_operation()
+        current_request.set(state)
+        with self._runtime.requests.track(state):
+            try:
+                with self._transport.subscriptions.slot(state.client):
+                    is_complete = await self._send_results(id_, request, state)
+                if is_complete and self._operations.pop(id_, None) is not None:
+                    await self._send_message({"type": "complete", "id": id_})
+            except OSError:  # the client has disconnected
+                pass
+            except Exception as error:
+                if self._operations.pop(id_, None) is not None:
+                    await self._send_error(id_, error, state)
+
+    async def _send_results(self, id_: str, request: GraphQLRequest, state: RequestState) -> bool:
+        """Send the results of an operation. Return whether it is complete, False if the credentials are revoked."""
+        if not await self._authenticate():
+            return False
+        state.caller = self._state.caller
+        prepared = await self._transport.pipeline.prepare(check_request(request), state)
+        context = self._transport.context_factory({**self._scope, REQUEST_STATE: state})
+        async with aclosing(self._transport.pipeline.subscribe(prepared, context)) as results:
+            async for result in results:
+                caller = await self._authenticate()
+                if caller is None:
+                    return False
+                context.caller = caller
+                body = result_body(result)
+                if "errors" in body:
+                    state.add_error(body["errors"][0]["extensions"]["code"])
+                await self._send_message({"type": "next", "id": id_, "payload": body})
+        return True
+
+    async def _send_error(self, id_: str, error: Exception, state: RequestState) -> None:
+        errors = [format_error(each) for each in graphql_errors(error)]
+        state.add_error(errors[0]["extensions"]["code"])
+        await self._send_message({"type": "error", "id": id_, "payload": errors})
+
+    async def _send_message(self, message: dict[str, Any]) -> None:
+        await self._send({"type": "websocket.send", "text": _encode(message).decode()})
