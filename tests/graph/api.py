@@ -122,11 +122,18 @@ class Client:
 
 
 class Api(Client):
-    """A client of an application in this process, with the runtime of the application."""
+    """A client of an application in this process, with the application and its runtime."""
 
-    def __init__(self, http: httpx.AsyncClient, runtime: Runtime) -> None:
+    def __init__(self, http: httpx.AsyncClient, runtime: Runtime, app: ASGIApp | None = None) -> None:
         super().__init__(http)
         self.runtime = runtime
+        self._app = app
+
+    @property
+    def app(self) -> ASGIApp:
+        """The application, for requests that `http` cannot send."""
+        assert self._app is not None
+        return self._app
 
 
 @asynccontextmanager
@@ -135,8 +142,9 @@ async def serving(settings: Settings) -> AsyncIterator[Api]:
     app = create_app(settings)
     async with app.router.lifespan_context(app) as state:
         assert state is not None
-        async with http_client(with_state(app, state)) as http:
-            yield Api(http, state["runtime"])
+        stateful = with_state(app, state)
+        async with http_client(stateful) as http:
+            yield Api(http, state["runtime"], stateful)
 
 
 def http_client(app: ASGIApp) -> httpx.AsyncClient:

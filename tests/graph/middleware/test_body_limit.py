@@ -1,5 +1,7 @@
 """The body limit: a body over it is refused before it is read, or as soon as it is over."""
 
+import asyncio
+import json
 from collections.abc import AsyncIterator
 
 import httpx
@@ -11,8 +13,9 @@ from starlette.types import Receive, Scope, Send
 from graph.http import lingering_close
 from graph.limits.bodies import BodyLimits
 from graph.middleware.body_limit import BodyLimitMiddleware
+from graph.settings import Settings
 from storage import Store
-from tests.graph.api import http_client, open_settings, serving
+from tests.graph.api import Api, http_client, open_settings, serving
 
 LIMIT = 1000
 
@@ -49,11 +52,11 @@ async def http() -> AsyncIterator[httpx.AsyncClient]:
         yield client
 
 
-def check_refused(response: httpx.Response) -> None:
+def check_refused(response: httpx.Response, limit: int = LIMIT) -> None:
     assert response.status_code == 413
     [error] = response.json()["errors"]
     assert error["extensions"]["code"] == "BODY_TOO_LARGE"
-    assert str(LIMIT) in error["message"]
+    assert f"over {limit} bytes" in error["message"]
 
 
 async def test_a_body_within_the_limit_is_passed_on(http: httpx.AsyncClient) -> None:
@@ -87,3 +90,68 @@ async def test_the_application_applies_its_setting(store: Store, mongodb_uri: st
     async with serving(settings) as api:
         check_refused(await api.http.post("/graphql", content=b"x" * (LIMIT + 1)))
         check_refused(await api.http.post("/graphql", content=Body(), headers={"content-type": "application/json"}))
+
+
+@pytest.fixture
+async def guarded(store: Store, mongodb_uri: str) -> AsyncIterator[Api]:
+    """An application in which anonymous callers may only read, with limits of 1,000 and 10,000 bytes."""
+    settings = Settings(
+        mongodb_uri=mongodb_uri,
+        mongodb_database=store.db.name,
+        anonymous="prices:read",
+        max_query_bytes=LIMIT,
+        max_body_bytes=10 * LIMIT,
+        max_bodies_bytes=LIMIT,
+    )
+    async with serving(settings) as api:
+        yield api
+
+
+def padded(query: str, size: int) -> str:
+    return json.dumps({"query": query, "variables": {"undeclared": "x" * size}})
+
+
+async def test_only_callers_who_may_write_send_long_bodies(guarded: Api) -> None:
+    _, reader = await guarded.runtime.store.api_keys.create("till", ["prices:read"], "ops")
+    for headers in ({}, {"authorization": f"Bearer {reader}"}):
+        body = Body()
+        response = await guarded.http.post(
+            "/graphql", content=body, headers=headers | {"content-type": "application/json"}
+        )
+        check_refused(response)
+        assert body.read == LIMIT + 100
+        assert "batches:write" in response.text
+        upload = {"content-type": "multipart/form-data; boundary=b", "content-length": str(LIMIT + 1)}
+        check_refused(await guarded.http.post("/graphql", content=Body(), headers=headers | upload))
+
+
+async def test_a_long_body_is_refused_unless_its_operation_takes_rows(guarded: Api) -> None:
+    _, writer = await guarded.runtime.store.api_keys.create("supplier", ["batches:write"], "ops")
+    headers = {"authorization": f"Bearer {writer}", "content-type": "application/json"}
+    refused = await guarded.http.post("/graphql", content=padded("{ __typename }", LIMIT), headers=headers)
+    check_refused(refused)
+    takes_rows = "query ($input: PublishBatchInput) { __typename }"
+    answered = await guarded.http.post("/graphql", content=padded(takes_rows, LIMIT), headers=headers)
+    assert answered.json()["errors"][0]["extensions"]["code"] == "GRAPHQL_VALIDATION_FAILED"
+    check_refused(await guarded.http.post("/graphql", content=Body(), headers=headers), 10 * LIMIT)
+
+
+async def test_bodies_in_progress_share_a_budget(guarded: Api) -> None:
+    _, writer = await guarded.runtime.store.api_keys.create("supplier", ["batches:write"], "ops")
+    headers = {"authorization": f"Bearer {writer}", "content-type": "application/json"}
+    unfinished = asyncio.Event()
+
+    async def slow() -> AsyncIterator[bytes]:
+        yield b"x" * 6 * LIMIT
+        await unfinished.wait()
+
+    async def post() -> httpx.Response:
+        return await guarded.http.post("/graphql", content=slow(), headers=headers)
+
+    first = asyncio.create_task(post())
+    await asyncio.sleep(0.05)
+    response = await post()
+    assert (response.status_code, response.json()["errors"][0]["extensions"]["code"]) == (503, "SERVER_BUSY")
+    unfinished.set()
+    assert (await first).status_code == 400
+    assert (await post()).status_code == 400

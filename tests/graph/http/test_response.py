@@ -1,4 +1,4 @@
-"""Event streams and WebSockets: queries, and refused handshakes."""
+"""Responses that refuse the handshake of a WebSocket."""
 
 from typing import Any
 
@@ -6,24 +6,7 @@ from starlette.types import Message, Scope
 
 from graph.http.errors import BadRequest
 from graph.http.response import error_response
-from tests.graph.api import Api, row, with_request_state
-
-QUERY = '{ snapshot(priceList: "retail") { price(sku: "a") { amount } } }'
-
-
-async def stream(api: Api, document: str) -> str:
-    response = await api.http.post("/graphql", json={"query": document}, headers={"accept": "text/event-stream"})
-    assert response.status_code == 200
-    assert response.headers["x-request-id"]
-    return response.text
-
-
-async def test_a_query_gets_an_event_stream(api: Api) -> None:
-    await api.create("retail")
-    await api.publish("retail", [row("a")])
-    text = await stream(api, QUERY)
-    assert '"amount":"1.00"' in text.replace(" ", "")
-    assert "event: complete" in text
+from tests.graph.api import with_request_state
 
 
 async def refuse(**scope: Any) -> list[Message]:
