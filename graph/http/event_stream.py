@@ -20,7 +20,7 @@ KEEP_ALIVE_INTERVAL_SECONDS = 5.0
 
 _HEADERS = [(b"content-type", f"{EVENTS}; charset=utf-8".encode()), VARY, NO_STORE, (b"x-accel-buffering", b"no")]
 _COMMENT = b":\n\n"
-_COMPLETE = b"event: complete\ndata:\n\n"
+_COMPLETE = b"event: complete\ndata: \n\n"
 
 _encode = msgspec.json.Encoder().encode
 

@@ -45,7 +45,7 @@ async def answer(app: ASGIApp, transport: str, request: dict[str, Any], key: str
 def parse_events(text: str) -> list[dict[str, Any]]:
     """Return the results in a complete event stream."""
     *events, complete, rest = text.split("\n\n")
-    assert (complete, rest) == ("event: complete\ndata:", "")
+    assert (complete, rest) == ("event: complete\ndata: ", "")
     results = []
     for event in events:
         head, data = event.split("\n")

@@ -146,7 +146,7 @@ async def test_a_revoked_key_ends_the_stream(shop: Api, monkeypatch: pytest.Monk
         while (event := await stream.body()) == b":\n\n":
             pass
         assert b"UNAUTHENTICATED" in event
-        assert await stream.body() == b"event: complete\ndata:\n\n"
+        assert await stream.body() == b"event: complete\ndata: \n\n"
 
 
 async def test_an_event_after_the_revocation_is_not_sent(shop: Api, monkeypatch: pytest.MonkeyPatch) -> None:

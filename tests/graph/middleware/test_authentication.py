@@ -1,6 +1,7 @@
 """Authentication and authorization over HTTP: what each scope allows, and how everything else is refused."""
 
 import asyncio
+import hashlib
 import secrets
 from collections.abc import AsyncIterator
 from dataclasses import replace
@@ -11,7 +12,11 @@ import httpx
 import pytest
 
 from graph.asgi.media_types import GRAPHQL_RESPONSE
+from graph.cache.etags import ETags
 from graph.identity import authenticator
+from graph.identity.callers import Caller
+from graph.identity.scopes import Grants
+from graph.schema.build import build_schema
 from graph.settings import Settings
 from storage.mongodb.connection import connect
 from tests.graph.api import Api, row, serving
@@ -280,3 +285,18 @@ async def test_browsers_get_the_ide_if_it_is_enabled(settings: Settings) -> None
         assert (await api.http.get("/graphql", headers=page)).status_code == 401
     async with serving(replace(settings, ide=True)) as api:
         assert (await api.http.get("/graphql", headers=page)).headers["content-type"].startswith("text/html")
+
+
+async def test_a_computed_etag_reveals_nothing_about_a_list_out_of_scope(closed: Api) -> None:
+    assert (await send(closed, PRICE, "prices:read", l="secret")).json()["data"]["snapshot"]["version"] == 1
+    view = Caller("x", Grants.parse(["prices:read:shop"])).view
+    digest = hashlib.blake2b(PRICE.encode(), digest_size=16).hexdigest()
+    etags = ETags(build_schema()._schema)
+    computed = [
+        etags.etag(view, GRAPHQL_RESPONSE, digest, None, {"l": "secret"}, {"secret": version}).decode()
+        for version in range(3)
+    ]
+    token = SIGNER.token("prices:read:shop")
+    headers = {"accept": GRAPHQL_RESPONSE, "authorization": f"Bearer {token}", "if-none-match": ", ".join(computed)}
+    response = await closed.http.post("/graphql", json={"query": PRICE, "variables": {"l": "secret"}}, headers=headers)
+    assert (response.status_code, response.json()["errors"][0]["extensions"]["code"]) == (403, "FORBIDDEN")
