@@ -38,7 +38,7 @@ def main(command: list[str]) -> int:
 def summary(found: int, unchecked: int, vulnerable: int) -> str:
     """Return the last line of the output, from the numbers of packages."""
     if unchecked == found:
-        return f"NOTHING WAS CHECKED: none of {found} packages could be looked up. This is not a pass: repeat the audit."
+        return f"NOTHING WAS CHECKED: none of {found} packages could be looked up. This is not a pass: run it again."
     incomplete = f"INCOMPLETE: {unchecked} of {found} packages were not checked. " if unchecked else ""
     return f"{incomplete}{found - unchecked} checked, {unchecked} not checked, {vulnerable} vulnerable."
 
