@@ -82,7 +82,7 @@ async def edge_to(folder: Path, serve: Serve, **values: object) -> AsyncIterator
 
     port = free_port()
     async with asyncio.timeout(20), await asyncio.start_server(handle, "127.0.0.1", port):
-        started = edge(folder, [f"http://127.0.0.1:{port}"], {"maxBodyBytes": "16MiB"}, **values)
+        started = edge(folder, [f"http://127.0.0.1:{port}"], {"maxBodyBytes": "16MiB"}, (), **values)
         balancer = await asyncio.to_thread(started.__enter__)
         try:
             yield balancer

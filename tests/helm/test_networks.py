@@ -18,11 +18,11 @@ PEER = {"ipBlock": {"cidr": "10.1.0.0/16"}}
 
 def notes(helm: Path, *values: Values, file: Path | None = None) -> str:
     """Return the notes that helm prints after an installation."""
-    command = [helm, "install", "prices", CHART, "--dry-run=client", "--values", "-"]
+    command: list[str | Path] = [helm, "install", "prices", CHART, "--dry-run=client", "--values", "-"]
     command += ["--values", file] if file else []
     given = yaml.safe_dump(merge(*values))
-    done = subprocess.run(command, input=given, capture_output=True, text=True, check=True)
-    return done.stdout.partition("\nNOTES:\n")[2]
+    output = subprocess.run(command, input=given, capture_output=True, text=True, check=True).stdout
+    return output.partition("\nNOTES:\n")[2]
 
 
 def rules(policy: Manifest, direction: str) -> dict[object, Manifest]:
