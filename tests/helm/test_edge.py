@@ -157,7 +157,7 @@ async def test_a_body_that_is_too_large_is_rejected(tmp_path: Path) -> None:
         response = await connection.post({"query": "x" * 2000})
         assert response.status == 413
         assert response.json()["errors"][0]["message"] == (
-            "The limit of a body is 1KiB, and 4GiB with a file; without an Authorization header it is 1024 bytes."
+            "The limit of a body is 1KiB, and 4GiB with a file; without an Authorization header it is 1KiB."
         )
         assert response.json()["errors"][0]["extensions"] == {"code": "BODY_TOO_LARGE"}
         assert stub.requests == []

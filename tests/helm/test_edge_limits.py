@@ -94,7 +94,9 @@ async def test_a_body_of_more_than_a_mebibyte_needs_credentials(tmp_path: Path, 
     async with edge_for(tmp_path, respond) as (balancer, [stub]):
         async with sending(balancer, post((1 << 20) + 1, *headers)) as (reader, _):
             assert (await reader.readline()).startswith(b"HTTP/1.1 413 ")
-            assert b"BODY_TOO_LARGE" in await reader.readuntil(b"}}]}")
+            error = await reader.readuntil(b"}}]}")
+            assert b"without an Authorization header it is 1MiB." in error
+            assert b"BODY_TOO_LARGE" in error
         for length, more in ((1 << 20, ()), ((1 << 20) + 1, (KNOWN,))):
             async with sending(balancer, post(length, *headers, *more) + bytes(length)) as (reader, _):
                 assert (await reader.readline()).startswith(b"HTTP/1.1 200 ")

@@ -6,7 +6,7 @@ servers are those of `edge.servers`, or the ones behind the Service of the live 
 {{- $edge := .Values.edge -}}
 {{- $body := include "pricebook.text" .Values.settings.maxBodyBytes -}}
 {{- $upload := include "pricebook.text" .Values.settings.maxUploadBytes -}}
-{{- $anonymous := min (include "pricebook.bytes" $body) 1048576 -}}
+{{- $small := ternary "1MiB" $body (gt (include "pricebook.bytes" $body | int64) 1048576) -}}
 {{- $service := printf "%s:%d" (include "pricebook.liveService" .) (int .Values.service.port) -}}
 worker_processes {{ $edge.workers }};
 worker_shutdown_timeout 60s;
@@ -33,7 +33,7 @@ http {
     client_header_timeout {{ $edge.clientSeconds }}s;
     client_body_timeout {{ $edge.clientSeconds }}s;
     client_body_buffer_size 16k;
-    client_max_body_size {{ $anonymous }};
+    client_max_body_size {{ include "pricebook.nginxSize" $small }};
     proxy_request_buffering off;
 
     # Responses. Only those that may be cached are stored here; the others wait in memory until the client reads them.
@@ -187,10 +187,10 @@ http {
         }
 
         # Subscriptions: unbuffered, and they may be silent for long.
-        {{- range $name, $size := dict "/live" (toString $anonymous) "/large-live" (include "pricebook.nginxSize" $body) }}
+        {{- range $name, $size := dict "/live" $small "/large-live" $body }}
         location = {{ $name }} {
             internal;
-            client_max_body_size {{ $size }};
+            client_max_body_size {{ include "pricebook.nginxSize" $size }};
             proxy_pass http://servers/graphql$is_args$args;
             proxy_cache off;
             proxy_buffering off;
@@ -211,7 +211,7 @@ http {
         }
 
         location @too_large {
-            return 413 '{"errors":[{"message":"The limit of a body is {{ $body }}, and {{ $upload }} with a file; without an Authorization header it is {{ $anonymous }} bytes.","extensions":{"code":"BODY_TOO_LARGE"}}]}';
+            return 413 '{"errors":[{"message":"The limit of a body is {{ $body }}, and {{ $upload }} with a file; without an Authorization header it is {{ $small }}.","extensions":{"code":"BODY_TOO_LARGE"}}]}';
         }
         location @too_many {
             add_header X-Request-Id $known_id always;
