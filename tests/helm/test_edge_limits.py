@@ -197,9 +197,9 @@ async def test_behind_a_balancer_the_server_sees_the_address_that_it_reports(
     async with edge_for(tmp_path, respond, balancers=["127.0.0.1"]) as (balancer, [stub]):
         await get(balancer.url, x_forwarded_for=forwarded)
         assert stub.requests[0]["x-forwarded-for"] == client
-        state = SimpleNamespace(header=lambda name: stub.requests[0][name.decode()])
-        edge_network = TrustedProxies(["127.0.0.0/8"])
-        assert edge_network.client_address(("127.0.0.1", 1), cast("RequestState", state)) == client
+        state = cast("RequestState", SimpleNamespace(header=lambda name: stub.requests[0][name.decode()]))
+        through_the_edge = TrustedProxies(["127.0.0.0/8"]).client_address(("127.0.0.1", 1), state)
+        assert through_the_edge == TrustedProxies([]).client_address((client, 1), state)
 
 
 async def test_an_ipv6_network_shares_one_rate(tmp_path: Path) -> None:
@@ -209,4 +209,6 @@ async def test_an_ipv6_network_shares_one_rate(tmp_path: Path) -> None:
             return [(await get(balancer.url, x_forwarded_for=each)).status for each in clients]
 
         assert await statuses("2001:db8:1:a::1", "2001:db8:1:a:ffff::2", "2001:db8:1:a::3") == [200, 200, 429]
+        assert await statuses("::ffff:203.0.113.1", "::ffff:203.0.113.2", "203.0.113.1") == 3 * [200]
+        assert await statuses("::ffff:203.0.113.1") == [429], "the same client by both notations"
         assert await statuses("2001:db8:1:b::1", "2001:db8:0a0a:a::1", "203.0.113.7", "203.0.113.8") == 4 * [200]

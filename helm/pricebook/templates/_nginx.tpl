@@ -6,7 +6,8 @@ servers are those of `edge.servers`, or the ones behind the Service of the live 
 {{- $edge := .Values.edge -}}
 {{- $body := include "pricebook.text" .Values.settings.maxBodyBytes -}}
 {{- $upload := include "pricebook.text" .Values.settings.maxUploadBytes -}}
-{{- $small := ternary "1MiB" $body (gt (include "pricebook.bytes" $body | int64) 1048576) -}}
+{{- $query := include "pricebook.text" (.Values.settings.maxQueryBytes | default "1MiB") -}}
+{{- $small := ternary $query $body (gt (include "pricebook.bytes" $body | int64) (include "pricebook.bytes" $query | int64)) -}}
 {{- $service := printf "%s:%d" (include "pricebook.liveService" .) (int .Values.service.port) -}}
 worker_processes {{ $edge.workers }};
 worker_shutdown_timeout 60s;
@@ -59,8 +60,9 @@ http {
     real_ip_recursive on;
     {{- if $edge.ratePerSecond }}
     map $binary_remote_addr $client {
-        default                            $binary_remote_addr;
-        "~(?s)^(?<client_network>.{8}).{8}$" $client_network;
+        default                                      $binary_remote_addr;
+        "~(?s)^\x00{10}\xff\xff(?<client_ipv4>.{4})$" $client_ipv4;
+        "~(?s)^(?<client_network>.{8}).{8}$"         $client_network;
     }
     limit_req_zone $client zone=rates:16m rate={{ $edge.ratePerSecond }}r/s;
     limit_req zone=rates burst={{ $edge.burst }} nodelay;
