@@ -1,5 +1,11 @@
 # The image of Pricebook: the server and its command line, without MongoDB.
-FROM python:3.13-slim-bookworm AS build
+
+# The base image is not pinned: its digest was not known here, and one that cannot be checked is worse than none. Pin it in
+# your build: look it up with `docker buildx imagetools inspect python:3.13-slim-bookworm`, and build with
+# --build-arg PYTHON_IMAGE=python:3.13-slim-bookworm@sha256:...
+ARG PYTHON_IMAGE=python:3.13-slim-bookworm
+
+FROM $PYTHON_IMAGE AS build
 
 WORKDIR /source
 RUN pip install --no-cache-dir uv==0.13.9 \
@@ -18,7 +24,7 @@ COPY storage storage
 RUN uv pip install --no-cache --compile-bytecode --python /opt/pricebook --no-deps \
       --build-constraint requirements.lock .
 
-FROM python:3.13-slim-bookworm
+FROM $PYTHON_IMAGE
 
 # A user with no account on the host, no password and no shell. Its home is the only folder that a pod can write to.
 RUN useradd --uid 10001 --user-group --no-create-home --home-dir /tmp --shell /usr/sbin/nologin pricebook

@@ -1,7 +1,7 @@
 """Look up known vulnerabilities of the packages in requirements.lock, with pip-audit.
 
 Fails if there is one. Packages that cannot be checked, because pip-audit or the network fails, are listed and do not
-fail the audit.
+fail the audit: a machine may have no network. The last line then has their number, or that nothing was checked.
 """
 
 import json
@@ -31,9 +31,16 @@ def main(command: list[str]) -> int:
             sys.stdout.write(f"{each['name']} {each['version']}: {vulnerability['id']}, fixed in {fixed}\n")
     for each in unchecked:
         sys.stdout.write(f"not checked: {each['name']} ({each['skip_reason']})\n")
-    checked = len(found) - len(unchecked)
-    sys.stdout.write(f"{checked} checked, {len(unchecked)} not checked, {len(vulnerable)} vulnerable.\n")
+    sys.stdout.write(summary(len(found), len(unchecked), len(vulnerable)) + "\n")
     return 1 if vulnerable else 0
+
+
+def summary(found: int, unchecked: int, vulnerable: int) -> str:
+    """Return the last line of the output, from the numbers of packages."""
+    if unchecked == found:
+        return f"NOTHING WAS CHECKED: none of {found} packages could be looked up. This is not a pass: run it again."
+    incomplete = f"INCOMPLETE: {unchecked} of {found} packages were not checked. " if unchecked else ""
+    return f"{incomplete}{found - unchecked} checked, {unchecked} not checked, {vulnerable} vulnerable."
 
 
 def run_audit(command: list[str]) -> tuple[list[dict[str, Any]] | None, str]:
@@ -49,8 +56,10 @@ def run_audit(command: list[str]) -> tuple[list[dict[str, Any]] | None, str]:
         found: list[dict[str, Any]] = json.loads(run.stdout)["dependencies"]
     except (OSError, subprocess.TimeoutExpired) as error:
         return None, type(error).__name__
-    except (ValueError, KeyError):
-        return None, (run.stderr.strip().splitlines() or ["no output"])[-1][:200]
+    except (ValueError, KeyError, TypeError):
+        found = []
+    if not found:
+        return None, (run.stderr.strip().splitlines() or ["no report"])[-1][:200]
     return found, ""
 
 

@@ -1,10 +1,11 @@
 """Run the named benchmarks, or all, on a new replica set."""
 
+import argparse
 import os
 import platform
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from bench import (
@@ -20,6 +21,7 @@ from bench import (
 )
 from bench.environment import Environment
 from bench.report import Report
+from bench.revisions import RevisionError, export
 from storage.embedded_mongodb.replica_set import EmbeddedReplicaSet
 
 BENCHMARKS: dict[str, Callable[[Environment, Report], None]] = {
@@ -35,20 +37,29 @@ BENCHMARKS: dict[str, Callable[[Environment, Report], None]] = {
 }
 
 
-def main(names: list[str]) -> None:
-    unknown = set(names) - BENCHMARKS.keys()
-    if unknown:
-        sys.exit(f"Unknown benchmark: {', '.join(sorted(unknown))}. Available: {', '.join(BENCHMARKS)}.")
+def main(arguments: Sequence[str]) -> None:
+    parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
+    parser.add_argument("names", nargs="*", metavar="benchmark", help=f"one of {', '.join(BENCHMARKS)}")
+    parser.add_argument("--against", metavar="REVISION", help="a git revision that guards compares this code with")
+    options = parser.parse_args(arguments)
+    names: list[str] = options.names or list(BENCHMARKS)
+    if unknown := set(names) - BENCHMARKS.keys():
+        parser.error(f"unknown benchmark: {', '.join(sorted(unknown))}; available: {', '.join(BENCHMARKS)}")
+    if options.against and "guards" not in names:
+        parser.error("only guards compares with another revision")
     report = Report(f"{os.cpu_count()} cores, CPython {platform.python_version()}, MongoDB on loopback, 3 members")
-    with (
-        tempfile.TemporaryDirectory(prefix="pricebook-bench-") as folder,
-        EmbeddedReplicaSet(Path(folder) / "mongodb", report=report.say, cache_mb=1024) as replica_set,
-    ):
-        environment = Environment(replica_set.uri, Path(folder))
-        for name in names or BENCHMARKS:
-            report.say(f"Running {name} ...")
-            BENCHMARKS[name](environment, report)
-            environment.clear()
+    with tempfile.TemporaryDirectory(prefix="pricebook-bench-") as name:
+        folder = Path(name)
+        try:
+            baseline = export(options.against, folder / "baseline") if options.against else None
+        except RevisionError as error:
+            parser.error(str(error))
+        with EmbeddedReplicaSet(folder / "mongodb", report=report.say, cache_mb=1024) as replica_set:
+            environment = Environment(replica_set.uri, folder, baseline)
+            for each in names:
+                report.say(f"Running {each} ...")
+                BENCHMARKS[each](environment, report)
+                environment.clear()
     report.print()
 
 

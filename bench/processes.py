@@ -14,12 +14,17 @@ import httpx
 class Process:
     """A server process. The descriptor of its listening socket is the last argument of `command`.
 
+    It runs in `folder`, or else in that of this process; `python -c` and `python -m` import its code from there.
+
     It runs in its own session, like a process that an init system or a container starts. Linux divides the cores by
     session first (`sched_autogroup_enabled`), and each member of the replica set has its own.
     """
 
-    def __init__(self, command: Sequence[str], log: Path, environment: Mapping[str, str], ready: str) -> None:
+    def __init__(
+        self, command: Sequence[str], log: Path, environment: Mapping[str, str], ready: str, folder: Path | None = None
+    ) -> None:
         self._command = command
+        self._folder = folder
         self._log = log
         self._environment = environment
         self._ready = ready
@@ -31,6 +36,7 @@ class Process:
             self._port = listener.getsockname()[1]
             self._process = subprocess.Popen(
                 [*self._command, str(listener.fileno())],
+                cwd=self._folder,
                 env={**os.environ, **self._environment},
                 pass_fds=(listener.fileno(),),
                 stdout=log,

@@ -50,23 +50,23 @@ class Report:
 
     def __init__(self, machine: str) -> None:
         self._machine = machine
-        self._figures: list[Figure] = []
+        self.figures: list[Figure] = []
 
     def say(self, line: str) -> None:
         sys.stderr.write(line + "\n")
 
     def add(self, figure: Figure) -> None:
-        self._figures.append(figure)
+        self.figures.append(figure)
         self.say(f"  {figure.what}: {figure.value:.3g} {figure.unit}")
 
     def print(self) -> None:
         table = Table(title=self._machine, title_justify="left")
         for column in ("benchmark", "what", "value", "target", ""):
             table.add_column(column, justify="right" if column in ("value", "target") else "left")
-        for figure in self._figures:
+        for figure in self.figures:
             value = f"{figure.value:.3g} {figure.unit}"
             table.add_row(figure.benchmark, figure.what, value, figure.target, figure.verdict)
         Console(width=120).print(table)
         RESULTS.mkdir(exist_ok=True)
-        document = {"machine": self._machine, "figures": [asdict(figure) for figure in self._figures]}
+        document = {"machine": self._machine, "figures": [asdict(figure) for figure in self.figures]}
         (RESULTS / f"{stamp()}.json").write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")

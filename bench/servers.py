@@ -12,15 +12,28 @@ import httpx
 from bench.processes import Process
 
 DATABASE = "bench"
+BASELINE_DATABASE = f"{DATABASE}_baseline"
+"""Database of the servers of another revision, which may store documents in another format."""
 
 _METERED = (sys.executable, "-m", "bench.run_app", "bench.loop_lag:app")
 _SERVE = (sys.executable, "-c", "from cli import main; main()", "serve", "--fd")
 
 
 class Server(Process):
-    """A Pricebook server process. `settings` are set in its environment, as `PRICEBOOK_...`."""
+    """A Pricebook server process. `settings` are set in its environment, as `PRICEBOOK_...`.
 
-    def __init__(self, mongodb_uri: str, log: Path, settings: Mapping[str, int | str], *, metered: bool) -> None:
+    Its code is that of the source tree `tree`, or of this one.
+    """
+
+    def __init__(
+        self,
+        mongodb_uri: str,
+        log: Path,
+        settings: Mapping[str, int | str],
+        *,
+        metered: bool,
+        tree: Path | None = None,
+    ) -> None:
         environment = {
             "PRICEBOOK_MONGODB_URI": mongodb_uri,
             "PRICEBOOK_MONGODB_DATABASE": DATABASE,
@@ -28,7 +41,7 @@ class Server(Process):
             "PRICEBOOK_MAX_RATE": "0",
             **{f"PRICEBOOK_{name.upper()}": str(value) for name, value in settings.items()},
         }
-        super().__init__(_METERED if metered else _SERVE, log, environment, "/readyz")
+        super().__init__(_METERED if metered else _SERVE, log, environment, "/readyz", tree)
         self.mongodb_uri = mongodb_uri
         self._client = httpx.Client(timeout=600)
 

@@ -26,14 +26,15 @@ OLDEST = "1.30"
 Manifest = dict[str, Any]
 Values = Mapping[str, object]
 
+PROXIES: Values = {"trustedProxies": {"balancers": ["10.1.0.0/24"], "edge": ["10.2.0.0/16"]}}
 TWO_COLOURS: Values = {"colours": {"enabled": True, "live": "blue", "blue": {"tag": "next", "replicas": 2}}}
 EVERYTHING: Values = {
     **TWO_COLOURS,
     "autoscaling": {"enabled": True, "requestsInFlight": 32},
+    **PROXIES,
     "edge": {"enabled": True},
     "ingress": {"enabled": True, "host": "prices.example", "tlsSecret": "tls"},
     "httpRoute": {"enabled": True, "parentRefs": [{"name": "public"}], "hostnames": ["prices.example"]},
-    "networkPolicy": {"enabled": True},
     "serviceMonitor": {"enabled": True},
     "prometheusRule": {"enabled": True},
     "dashboards": {"enabled": True},
@@ -42,7 +43,7 @@ EVERYTHING: Values = {
 VARIANTS: dict[str, Values] = {
     "unchanged": {},
     "two colours": TWO_COLOURS,
-    "with the edge": {"edge": {"enabled": True}},
+    "with the edge": {**PROXIES, "edge": {"enabled": True}},
     "without the edge": {"edge": {"enabled": False}},
     "everything": EVERYTHING,
 }

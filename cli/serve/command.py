@@ -1,7 +1,9 @@
 """`pricebook serve`: the server."""
 
+import logging
 import os
 import socket
+from ipaddress import ip_network
 from logging.config import dictConfig
 
 import click
@@ -27,6 +29,11 @@ from graph.telemetry.traces import TRACES, TracesError
 IDLE_TIMEOUT_SECONDS = 75
 """How long an idle connection is kept: longer than load balancers keep it, usually 60 s, so that they close it first
 and never send a request on a connection that the server is closing."""
+
+PRIVATE_RANGES = tuple(map(ip_network, ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "fd00::/8")))
+"""Ranges that no installation has for its load balancers alone."""
+
+log = logging.getLogger("pricebook.cli")
 
 _SETTINGS_HELP = "\b\nSettings, from the environment:\n\n" + "\n\n".join(
     f"\b\n  {variable.name}{f' (default {variable.default})' if variable.default else ''}\n"
@@ -54,6 +61,7 @@ def serve(fd: int | None) -> None:
     settings = read_settings()
     _check_traces()
     dictConfig(log_config(settings.log_level, settings.log_format))
+    _warn_of_wide_networks(settings.balancers)
     interrupt_on_stop_signals()
     if fd is None:
         listener = listen(settings.host, settings.port, "Set PRICEBOOK_HOST and PRICEBOOK_PORT to another address.")
@@ -65,6 +73,22 @@ def serve(fd: int | None) -> None:
             _run(settings, listener)
     except KeyboardInterrupt:
         log_or_print("Stopped.")
+
+
+def _warn_of_wide_networks(balancers: str) -> None:
+    """Warn if `X-Forwarded-For` is trusted from a whole private range, or from more."""
+    wide = [name for name in balancers.split() if _has_private_range(name)]
+    if wide:
+        log.warning(
+            "PRICEBOOK_BALANCERS trusts X-Forwarded-For from %s: a caller there can claim any address, and evade what "
+            "is counted by address. Set it to the networks of your load balancers.",
+            " and ".join(wide),
+        )
+
+
+def _has_private_range(name: str) -> bool:
+    network = ip_network(name)
+    return any(each.network_address in network and each.prefixlen >= network.prefixlen for each in PRIVATE_RANGES)
 
 
 def _check_traces() -> None:

@@ -36,6 +36,26 @@ def test_the_configured_mongodb_is_used_and_its_password_not_shown(tmp_path: Pat
     assert "hunter2" not in run.output
 
 
+@pytest.mark.parametrize(
+    ("balancers", "wide"),
+    [
+        ("", ""),
+        ("10.1.0.0/16 172.17.0.0/16 192.168.7.0/24 fd12::/16 203.0.113.7", ""),
+        ("10.1.0.0/16 10.0.0.0/8 fd00::/8", "10.0.0.0/8 and fd00::/8"),
+        ("0.0.0.0/0 ::/0", "0.0.0.0/0 and ::/0"),
+    ],
+)
+def test_a_server_that_trusts_whole_private_ranges_warns(tmp_path: Path, balancers: str, wide: str) -> None:
+    uri = "mongodb://127.0.0.1:1/?serverSelectionTimeoutMS=100"
+    settings = {"PRICEBOOK_MONGODB_URI": uri, "PRICEBOOK_BALANCERS": balancers}
+    with running(tmp_path, "serve", PRICEBOOK_PORT="0", **settings) as run:
+        run.read_until("Using the MongoDB at")
+        run.stop()
+    warning = f"PRICEBOOK_BALANCERS trusts X-Forwarded-For from {wide}: a caller there can claim any address"
+    assert (warning in run.output) == bool(wide)
+    assert ("PRICEBOOK_BALANCERS" in run.output) == bool(wide)
+
+
 def test_invalid_settings_are_reported_one_per_line(tmp_path: Path) -> None:
     with running(tmp_path, "serve", PRICEBOOK_PORT="80o0", PRICEBOOK_PROT="1") as run:
         assert run.wait() == 2

@@ -8,14 +8,13 @@ import pytest
 import yaml
 
 from cli.serve.graceful_server import ACCEPT_TIMEOUT_SECONDS, FINISH_TIMEOUT_SECONDS, LAST_REQUEST_GRACE_SECONDS
-from helm.check import CHART, EVERYTHING, VALUES, ChartError, Values, lint, validate, variants
+from helm.check import CHART, EVERYTHING, PROXIES, VALUES, ChartError, Values, lint, validate, variants
 from storage.maintenance.worker import STOP_TIMEOUT_SECONDS
 from tests.helm.rendered import Release, container, matches
 
 OWN: Values = {"mongodb": {"existingSecret": {"name": ""}, "own": {"enabled": True}}}
 COLOURS: Values = {"colours": {"enabled": True, "green": {"tag": "one"}, "blue": {"tag": "two", "replicas": 1}}}
-EDGE: Values = {"edge": {"enabled": True}}
-POLICIES: Values = {"networkPolicy": {"enabled": True}}
+EDGE: Values = {**PROXIES, "edge": {"enabled": True}}
 
 
 @pytest.mark.parametrize("file", VALUES, ids=lambda file: file.name)
@@ -192,6 +191,41 @@ def test_each_colour_has_its_own_image_and_replicas(helm: Path) -> None:
     assert images == {2: "pricebook:one", 1: "pricebook:two"}
 
 
+def test_every_image_can_be_pinned_by_its_digest(helm: Path) -> None:
+    one, two, three, four = (f"sha256:{64 * digit}" for digit in "1234")
+    values: Values = {
+        "image": {"digest": one},
+        "edge": {"image": {"digest": two}},
+        "mongodb": {"own": {"image": {"digest": three}}},
+        "collector": {"enabled": True},
+    }
+    release = Release(helm, OWN, EDGE, values)
+    images = {each["image"] for _, pod in release.pods() for each in pod["spec"]["containers"]}
+    assert images == {f"pricebook:0.1.0@{one}", f"nginx:1.28@{two}", f"mongo:8.0@{three}"}
+    colours: Values = {"colours": {"enabled": True, "live": "blue", "blue": {"replicas": 1, "digest": four}}}
+    deployments = Release(helm, values, colours).all("Deployment")
+    assert [container(deployments[f"prices-pricebook-{colour}"])["image"] for colour in ("green", "blue")] == [
+        f"pricebook:0.1.0@{one}",
+        f"pricebook:0.1.0@{four}",
+    ]
+
+
+def test_the_digest_of_the_release_does_not_pin_the_tag_of_a_colour(helm: Path) -> None:
+    digest = f"sha256:{64 * '1'}"
+    release = Release(helm, COLOURS, {"image": {"digest": digest}, "colours": {"blue": {"digest": digest}}})
+    images = {name: container(each)["image"] for name, each in release.all("Deployment").items()}
+    assert images == {"prices-pricebook-green": "pricebook:one", "prices-pricebook-blue": f"pricebook:two@{digest}"}
+
+
+@pytest.mark.parametrize(("size", "limit"), [("512m", 1536 << 20), ("4g", 5 << 30), ("1024k", 1025 << 20)])
+def test_the_cache_of_the_edge_is_less_than_its_volume(helm: Path, size: str, limit: int) -> None:
+    release = Release(helm, EDGE, {"edge": {"cacheSize": size}})
+    [_, cache] = release.one("Deployment", "prices-pricebook-edge")["spec"]["template"]["spec"]["volumes"]
+    assert cache == {"name": "cache", "emptyDir": {"sizeLimit": limit}}
+    configuration = release.one("ConfigMap", "prices-pricebook-edge")["data"]["nginx.conf"]
+    assert f"max_size={size} min_free=256m" in configuration
+
+
 def test_the_edge_routes_to_the_live_servers(helm: Path) -> None:
     release = Release(helm, EDGE, {"service": {"port": 8080}, "clusterDomain": "cluster.test"})
     configuration = release.one("ConfigMap", "prices-pricebook-edge")["data"]["nginx.conf"]
@@ -262,34 +296,6 @@ def test_the_replicas_of_a_colour_are_a_minimum_for_autoscaling(helm: Path) -> N
     assert [scalers[f"prices-pricebook-{name}"]["spec"]["minReplicas"] for name in ("green", "blue")] == [2, 7]
 
 
-def test_only_the_edge_and_the_test_pod_reach_the_servers(helm: Path) -> None:
-    release = Release(helm, EDGE, POLICIES)
-    http, metrics = release.one("NetworkPolicy")["spec"]["ingress"]
-    assert http["ports"] == [{"port": "http"}]
-    components = [each["podSelector"]["matchLabels"]["app.kubernetes.io/component"] for each in http["from"]]
-    assert components == ["edge", "test"]
-    assert metrics == {"ports": [{"port": "metrics"}], "from": [{"namespaceSelector": {}}]}
-    assert "from" not in release.one("NetworkPolicy", "prices-pricebook-edge")["spec"]["ingress"][0]
-
-
-def test_only_configured_peers_and_the_test_pod_reach_the_entry_point(helm: Path) -> None:
-    peer = {"ipBlock": {"cidr": "10.1.0.0/16"}}
-    for edge, name in ((True, "prices-pricebook-edge"), (False, "prices-pricebook")):
-        values: Values = {"edge": {"enabled": edge}, "networkPolicy": {"enabled": True, "httpFrom": [peer]}}
-        http = Release(helm, values).one("NetworkPolicy", name)["spec"]["ingress"][0]
-        assert peer in http["from"]
-        assert len(http["from"]) == 2
-
-
-def test_servers_reach_only_dns_and_mongodb(helm: Path) -> None:
-    egress = Release(helm, POLICIES).one("NetworkPolicy")["spec"]["egress"]
-    assert [port["port"] for rule in egress for port in rule["ports"]] == [53, 53, 27017]
-    own = Release(helm, OWN, POLICIES)
-    rule = own.one("NetworkPolicy")["spec"]["egress"][-1]
-    labels = own.one("StatefulSet", "prices-pricebook-mongodb")["spec"]["template"]["metadata"]["labels"]
-    assert matches(rule["to"][0]["podSelector"]["matchLabels"], labels)
-
-
 def test_prometheus_finds_the_metrics_of_all_servers(helm: Path) -> None:
     release = Release(helm, COLOURS, {"serviceMonitor": {"enabled": True, "labels": {"release": "prometheus"}}})
     monitor = release.one("ServiceMonitor")
@@ -314,8 +320,8 @@ def test_the_alerts_and_the_dashboard_are_rendered_unchanged(helm: Path) -> None
 
 def test_optional_resources_are_not_rendered_unless_enabled(helm: Path) -> None:
     kinds = sorted(each["kind"] for each in Release(helm).manifests)
-    defaults = ["ConfigMap", "Deployment", "Pod", "PodDisruptionBudget", "Service", "Service", "ServiceAccount"]
-    assert kinds == defaults
+    defaults = ["ConfigMap", "Deployment", "NetworkPolicy", "Pod", "PodDisruptionBudget", "Service", "Service"]
+    assert kinds == [*defaults, "ServiceAccount"]
     disabled: Values = {"podDisruptionBudget": {"enabled": False}, "serviceAccount": {"create": False}}
     release = Release(helm, disabled)
     assert not release.all("PodDisruptionBudget")

@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from graph.settings import VARIABLES, Settings
-from helm.check import CHART, EVERYTHING, VALUES, ChartError, Manifest, Values, render
+from helm.check import CHART, EVERYTHING, PROXIES, VALUES, ChartError, Manifest, Values, render
 from tests.helm.rendered import MONGODB, Release, merge
 
 TEXT = (CHART / "values.yaml").read_text(encoding="utf-8")
@@ -24,6 +24,7 @@ MAPPED_SETTINGS = {
     "metrics_port",
     "mongodb_uri",
     "mongodb_database",
+    "balancers",
     "trusted_documents",
     "drain_seconds",
 }
@@ -36,6 +37,7 @@ ALL_FEATURES = merge(
     MONGODB,
     EVERYTHING,
     {"mongodb": {"caSecret": {"name": "ca"}}, "trustedDocuments": {"configMap": "documents"}},
+    {"settings": {"jwtKeys": "https://login.example/keys"}},
     {"dashboards": {"enabled": False}, "prometheusRule": {"enabled": False}},  # their manifests are long
 )
 """Values that make nearly every other value take effect."""
@@ -49,13 +51,21 @@ ALTERNATIVES = merge(
 
 BASES = (ALL_FEATURES, ALTERNATIVES, merge(ALL_FEATURES, {"autoscaling": {"enabled": False}}))
 
+DIGEST = f"sha256:{64 * '1'}"
+
 CHANGED_VALUES: dict[str, Values] = {
     "image.pullSecrets": {"image": {"pullSecrets": ["registry"]}},
     "environment": {"environment": {"OTEL_SERVICE_NAME": "prices"}},
     "mongodb.uri": {"mongodb": {"uri": "mongodb://db", "existingSecret": {"name": ""}}},
     "mongodb.own.enabled": {"mongodb": {"own": {"enabled": True}, "existingSecret": {"name": ""}}},
     "edge.servers": {"edge": {"servers": ["10.0.0.7:8000"]}},
-    "edge.trustedProxies": {"edge": {"trustedProxies": ["10.0.0.0/8"]}},
+    "image.digest": {"image": {"digest": DIGEST}},
+    "colours.green.digest": {"colours": {"green": {"digest": DIGEST}}},
+    "colours.blue.digest": {"colours": {"blue": {"digest": DIGEST}}},
+    "edge.image.digest": {"edge": {"image": {"digest": DIGEST}}},
+    "mongodb.own.image.digest": {"mongodb": {"own": {"image": {"digest": DIGEST}}}},
+    "trustedProxies.balancers": {"trustedProxies": {"balancers": ["10.3.0.0/24"]}},
+    "trustedProxies.edge": {"trustedProxies": {"edge": ["10.3.0.0/24"]}},
     "httpRoute.parentRefs": {"httpRoute": {"parentRefs": [{"name": "other", "sectionName": "https"}]}},
     "httpRoute.hostnames": {"httpRoute": {"hostnames": ["other.example"]}},
     "tolerations": {"tolerations": [{"key": "prices", "operator": "Exists", "effect": "NoSchedule"}]},
@@ -178,7 +188,7 @@ def test_the_server_accepts_every_variable_of_the_configmap(helm: Path, file: Pa
 
 def test_settings_have_the_defaults_of_the_server(helm: Path) -> None:
     defaults = {each.name: each.default for each in VARIABLES}
-    different = {"PRICEBOOK_BALANCERS", "PRICEBOOK_LOG_FORMAT"}
+    different = {"PRICEBOOK_LOG_FORMAT"}
     for name, value in DEFAULTS["settings"].items():
         text = str(value).lower() if isinstance(value, bool) else str(value)
         assert (text == defaults[variable_name(name)]) != (variable_name(name) in different), name
@@ -246,6 +256,13 @@ def test_no_object_of_the_schema_accepts_unknown_properties() -> None:
         ({"environment": {"PRICEBOOK_PORT": "1"}}, "invalid propertyName 'PRICEBOOK_PORT'"),
         ({"resources": {"requests": {"memory": "much"}}}, "at '/resources/requests/memory': 'much' does not match"),
         ({"networkPolicy": {"httpFrom": [{"pods": {}}]}}, "additional properties 'pods' not allowed"),
+        (
+            {"trustedProxies": {"balancers": ["balancer.example"]}},
+            "at '/trustedProxies/balancers/0': 'balancer.example'",
+        ),
+        ({"trustedProxies": {"edge": "10.0.0.0/8"}}, "at '/trustedProxies/edge': got string, want array"),
+        ({"image": {"digest": "sha256:12"}}, "at '/image/digest': 'sha256:12' does not match"),
+        ({"edge": {"image": {"tag": f"1.28@{DIGEST}"}}}, "at '/edge/image/tag'"),
         ({"mongodb": {"own": {"members": 2}}}, "at '/mongodb/own/members': value must be one of 1, 3, 5, 7"),
     ],
 )
@@ -264,9 +281,12 @@ def test_the_schema_rejects_invalid_values(helm: Path, values: Values, message: 
             "More than one MongoDB is configured: mongodb.existingSecret.name and mongodb.own.enabled are set. Keep",
         ),
         ({"mongodb": {"uri": "http://hunter2@db", "existingSecret": {"name": ""}}}, "mongodb.uri must begin with"),
-        ({"edge": {"enabled": True}, "drainSeconds": 3}, "edge.keepaliveSeconds is 3 and drainSeconds 3: it must"),
         (
-            {"edge": {"enabled": True, "keepaliveSeconds": 60}, "drainSeconds": 90},
+            {**PROXIES, "edge": {"enabled": True}, "drainSeconds": 3},
+            "edge.keepaliveSeconds is 3 and drainSeconds 3: it must",
+        ),
+        (
+            {**PROXIES, "edge": {"enabled": True, "keepaliveSeconds": 60}, "drainSeconds": 90},
             "edge.keepaliveSeconds is 60: servers close connections that are idle",
         ),
         ({"colours": {"enabled": True, "live": "blue"}}, "colours.live is blue, which has no pods"),
@@ -276,7 +296,17 @@ def test_the_schema_rejects_invalid_values(helm: Path, values: Values, message: 
         ),
         ({"autoscaling": {"enabled": True, "minReplicas": 11}}, "minReplicas is 11, more than"),
         ({"ingress": {"enabled": True}}, "ingress.enabled needs ingress.host"),
-        ({"httpRoute": {"enabled": True}}, "httpRoute.enabled needs httpRoute.parentRefs"),
+        ({**PROXIES, "httpRoute": {"enabled": True}}, "httpRoute.enabled needs httpRoute.parentRefs"),
+        (
+            {"ingress": {"enabled": True, "host": "prices.example"}},
+            "trustedProxies.balancers is empty: set the networks of the ingress controller or load balancer",
+        ),
+        ({"httpRoute": {"enabled": True, "parentRefs": [{"name": "public"}]}}, "trustedProxies.balancers is empty"),
+        ({"edge": {"enabled": True}}, "trustedProxies.edge is empty: set the network of the edge's pods"),
+        (
+            {"serviceMonitor": {"enabled": True}, "networkPolicy": {"metricsFrom": []}},
+            "serviceMonitor.enabled needs networkPolicy.metricsFrom",
+        ),
     ],
 )
 def test_contradictory_or_incomplete_values_are_rejected(helm: Path, values: Values, message: str) -> None:

@@ -1,61 +1,19 @@
 """The edge as the chart configures it, in front of stub servers: caching, retries, limits and streaming."""
 
 import asyncio
-import contextlib
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
 
+from tests.helm.edge_servers import Headers, Stub, edge_for, edge_to, http_response, sending
 from tests.stack.connections import Connection, Response
-from tests.stack.edge import Edge, edge, free_port
-
-Headers = dict[str, str]
-Respond = Callable[["Stub", Headers], Awaitable[bytes | None]]
+from tests.stack.edge import free_port
 
 CACHEABLE = {
     "cache-control": "public, max-age=1, stale-while-revalidate=5",
     "etag": '"one"',
     "vary": "Accept, Authorization",
 }
-
-
-def http_response(body: str, status: str = "200 OK", **headers: str) -> bytes:
-    lines = [f"HTTP/1.1 {status}", f"content-length: {len(body)}"]
-    lines += [f"{name.replace('_', '-')}: {value}" for name, value in headers.items()]
-    return "\r\n".join([*lines, "", body]).encode()
-
-
-class Stub:
-    """A server that records requests and sends the response of `respond`; for `None` it closes the connection."""
-
-    def __init__(self, respond: Respond) -> None:
-        self.respond = respond
-        self.requests: list[Headers] = []
-        self.port = free_port()
-        self.url = f"http://127.0.0.1:{self.port}"
-
-    async def __aenter__(self) -> "Stub":
-        self._server = await asyncio.start_server(self._serve, "127.0.0.1", self.port)
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        self._server.close()
-
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with contextlib.suppress(OSError, EOFError):
-            while True:
-                start, *lines = (await reader.readuntil(b"\r\n\r\n")).decode().splitlines()
-                headers = {name.lower(): value for name, _, value in (each.partition(": ") for each in lines)}
-                headers["request"] = start
-                await reader.readexactly(int(headers.get("content-length", "0")))
-                self.requests.append(headers)
-                response = await self.respond(self, headers)
-                if response is None:
-                    break
-                writer.write(response)
-        writer.close()
 
 
 async def respond_uncacheable(stub: Stub, _headers: Headers) -> bytes:
@@ -76,17 +34,6 @@ async def respond_slowly(_stub: Stub, _headers: Headers) -> bytes:
 
 async def close_connection(_stub: Stub, _headers: Headers) -> None:
     return None
-
-
-@asynccontextmanager
-async def edge_for(
-    folder: Path, *responders: Respond, settings: Mapping[str, object] | None = None, **values: object
-) -> AsyncIterator[tuple[Edge, list[Stub]]]:
-    """Run an edge in front of one server for each responder."""
-    async with contextlib.AsyncExitStack() as stack:
-        stubs = [await stack.enter_async_context(Stub(respond)) for respond in responders]
-        started = edge(folder, [stub.url for stub in stubs], settings, **{"ratePerSecond": 0, **values})
-        yield await asyncio.to_thread(stack.enter_context, started), stubs
 
 
 async def get(url: str, target: str = "/graphql?query=one", **headers: str) -> Response:
@@ -209,7 +156,9 @@ async def test_a_body_that_is_too_large_is_rejected(tmp_path: Path) -> None:
     ):
         response = await connection.post({"query": "x" * 2000})
         assert response.status == 413
-        assert response.json()["errors"][0]["message"] == "The limit of a body is 1KiB, and 4GiB with a file."
+        assert response.json()["errors"][0]["message"] == (
+            "The limit of a body is 1KiB, and 4GiB with a file; without an Authorization header it is 1KiB."
+        )
         assert response.json()["errors"][0]["extensions"] == {"code": "BODY_TOO_LARGE"}
         assert stub.requests == []
 
@@ -238,21 +187,6 @@ async def test_a_query_in_a_long_url_is_forwarded(tmp_path: Path) -> None:
         assert stub.requests[0]["request"] == f"GET {target} HTTP/1.1"
 
 
-@asynccontextmanager
-async def connection_to(
-    folder: Path, serve: Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]], request: str
-) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
-    """Send a request through the edge to a server that `serve` implements, and yield the connection."""
-    port = free_port()
-    async with asyncio.timeout(20), await asyncio.start_server(serve, "127.0.0.1", port):
-        small = {"maxBodyBytes": "1KiB"}
-        with edge(folder, [f"http://127.0.0.1:{port}"], small) as balancer:
-            reader, writer = await asyncio.open_connection("127.0.0.1", int(balancer.url.rpartition(":")[2]))
-            writer.write(request.encode())
-            yield reader, writer
-            writer.close()
-
-
 async def test_an_upload_is_forwarded_while_it_arrives(tmp_path: Path) -> None:
     arrived = asyncio.Event()
 
@@ -265,8 +199,14 @@ async def test_an_upload_is_forwarded_while_it_arrives(tmp_path: Path) -> None:
         writer.write(http_response("accepted"))
         writer.close()
 
-    headers = "host: x\r\ncontent-type: multipart/form-data; boundary=b\r\ncontent-length: 5005\r\n\r\n"
-    async with connection_to(tmp_path, serve, f"POST /graphql?of=1 HTTP/1.1\r\n{headers}first") as (reader, writer):
+    headers = (
+        b"host: x\r\nauthorization: Bearer x\r\ncontent-type: multipart/form-data; boundary=b\r\n"
+        b"content-length: 5005\r\n\r\n"
+    )
+    async with (
+        edge_to(tmp_path, serve) as balancer,
+        sending(balancer, b"POST /graphql?of=1 HTTP/1.1\r\n" + headers + b"first") as (reader, writer),
+    ):
         await arrived.wait()
         writer.write(1000 * b"later")
         assert b"200 OK" in await reader.readuntil(b"accepted")
@@ -282,8 +222,8 @@ async def test_events_are_forwarded_immediately(tmp_path: Path) -> None:
         writer.write(b"event: complete\n\n")
         writer.close()
 
-    request = "GET /graphql?query=s HTTP/1.1\r\nhost: x\r\naccept: text/event-stream\r\n\r\n"
-    async with connection_to(tmp_path, serve, request) as (reader, _):
+    request = b"GET /graphql?query=s HTTP/1.1\r\nhost: x\r\naccept: text/event-stream\r\n\r\n"
+    async with edge_to(tmp_path, serve) as balancer, sending(balancer, request) as (reader, _):
         await reader.readuntil(b"event: next\n\n")
         received.set()
         await reader.readuntil(b"event: complete\n\n")
@@ -299,8 +239,9 @@ async def test_a_websocket_is_forwarded_in_both_directions(tmp_path: Path) -> No
         writer.write(b"to " + await reader.readexactly(4))
         writer.close()
 
-    headers = "host: x\r\nconnection: Upgrade\r\nupgrade: websocket\r\nsec-websocket-protocol: graphql-transport-ws"
-    async with connection_to(tmp_path, serve, f"GET /graphql HTTP/1.1\r\n{headers}\r\n\r\n") as (reader, writer):
+    headers = b"host: x\r\nconnection: Upgrade\r\nupgrade: websocket\r\nsec-websocket-protocol: graphql-transport-ws"
+    request = b"GET /graphql HTTP/1.1\r\n" + headers + b"\r\n\r\n"
+    async with edge_to(tmp_path, serve) as balancer, sending(balancer, request) as (reader, writer):
         assert (await reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 101 ")
         writer.write(b"them")
         assert await reader.readexactly(7) == b"to them"

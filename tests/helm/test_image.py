@@ -29,6 +29,13 @@ def test_hadolint_finds_an_unpinned_package() -> None:
     assert "DL3013" in hadolint(DOCKERFILE.replace("uv==0.13.9", "uv"))
 
 
+def test_both_stages_are_built_from_one_image_that_can_be_pinned() -> None:
+    [default] = re.findall(r"^ARG PYTHON_IMAGE=(\S+)$", DOCKERFILE, re.MULTILINE)
+    assert default == "python:3.13-slim-bookworm"
+    assert DOCKERFILE.index("ARG PYTHON_IMAGE") < DOCKERFILE.index("FROM "), "a digest applies to both stages"
+    assert re.findall(r"^FROM (\S+)", DOCKERFILE, re.MULTILINE) == ["$PYTHON_IMAGE", "$PYTHON_IMAGE"]
+
+
 def test_the_final_stage_runs_as_an_unprivileged_user() -> None:
     assert FINAL.index("USER 10001:10001") < FINAL.index("ENTRYPOINT")
     assert "--uid 10001 " in FINAL

@@ -21,9 +21,17 @@ RELOAD_DELAY_SECONDS = 0.3
 class Edge:
     """A caching load balancer. `switch_to` moves all traffic to other servers, as a changed chart value does."""
 
-    def __init__(self, folder: Path, servers: Sequence[str], settings: Mapping[str, object], **values: object) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        servers: Sequence[str],
+        settings: Mapping[str, object],
+        balancers: Sequence[str],
+        **values: object,
+    ) -> None:
         self._folder = folder
         self._settings = settings
+        self._balancers = balancers
         self._values = values
         port = free_port()
         self.url = f"http://127.0.0.1:{port}"
@@ -51,6 +59,15 @@ class Edge:
             self._process.wait()
             self._log.close()
 
+    def stored_bytes(self) -> int:
+        """Return the size of cached responses, and of the temporary files, which nginx deletes while they are open."""
+        workers = Path(f"/proc/{self._process.pid}/task/{self._process.pid}/children").read_text().split()
+        opened = [each for worker in workers for each in Path(f"/proc/{worker}/fd").iterdir()]
+        temporary = (f"{self._folder}/body/", f"{self._folder}/proxy/")
+        files = [each for each in opened if str(each.readlink()).startswith(temporary)]
+        files += [each for each in (self._folder / "cache").rglob("*") if each.is_file()]
+        return sum(each.stat().st_size for each in files)
+
     @property
     def log(self) -> str:
         """The error log."""
@@ -58,21 +75,25 @@ class Edge:
 
     def _configure(self, servers: Sequence[str]) -> None:
         addresses = [server.removeprefix("http://") for server in servers]
-        self._conf.write_text(nginx_conf({**self._values, "servers": addresses}, self._settings))
+        self._conf.write_text(nginx_conf({**self._values, "servers": addresses}, self._settings, self._balancers))
 
 
 @contextmanager
 def edge(
-    folder: Path, servers: Sequence[str], settings: Mapping[str, object] | None = None, **values: object
+    folder: Path,
+    servers: Sequence[str],
+    settings: Mapping[str, object] | None = None,
+    balancers: Sequence[str] = (),
+    **values: object,
 ) -> Iterator[Edge]:
     """Run an edge for these servers, with values of `edge` and `settings`; skip the test if nginx is not installed.
 
-    By default responses are cached for a second.
+    By default responses are cached for a second, and `X-Forwarded-For` is trusted from no network.
     """
     if not shutil.which("nginx"):
         pytest.skip("nginx, the load balancer, is not on the PATH.")
     folder.mkdir(exist_ok=True)
-    running = Edge(folder, servers, {"cacheMaxAge": 1, **(settings or {})}, **values)
+    running = Edge(folder, servers, {"cacheMaxAge": 1, **(settings or {})}, balancers, **values)
     try:
         yield running
     finally:

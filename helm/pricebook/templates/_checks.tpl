@@ -42,7 +42,35 @@
 {{- if and .Values.ingress.enabled (not .Values.ingress.host) }}
 {{- fail "ingress.enabled needs ingress.host: the name that clients call." }}
 {{- end }}
+{{- if and (or .Values.ingress.enabled .Values.httpRoute.enabled) (not .Values.trustedProxies.balancers) }}
+{{- fail "trustedProxies.balancers is empty: set the networks of the ingress controller or load balancer, whose X-Forwarded-For has the addresses of clients. Otherwise all clients would have its address, and share its limits." }}
+{{- end }}
+{{- if and .Values.edge.enabled (not .Values.trustedProxies.edge) }}
+{{- fail "trustedProxies.edge is empty: set the network of the edge's pods, which is the cluster's pod network. Otherwise all clients would have the address of the edge, and share its limits." }}
+{{- end }}
+{{- if and .Values.serviceMonitor.enabled .Values.networkPolicy.enabled (not .Values.networkPolicy.metricsFrom) }}
+{{- fail "serviceMonitor.enabled needs networkPolicy.metricsFrom: the pods of Prometheus, which read the metrics." }}
+{{- end }}
 {{- if and .Values.httpRoute.enabled (not .Values.httpRoute.parentRefs) }}
 {{- fail "httpRoute.enabled needs httpRoute.parentRefs: the Gateways that take the route." }}
+{{- end }}
+{{- end }}
+
+{{/* Lines that warn of values that work, and that should be others. A network is wide if it has a whole private range. */}}
+{{- define "pricebook.warnings" -}}
+{{- $wide := "/[0-8]$|^172[.].*/(9|1[0-2])$|^192[.]168[.].*/(9|1[0-6])$" }}
+{{- range $name, $networks := .Values.trustedProxies }}
+{{- range $networks }}
+{{- if regexMatch $wide . }}
+WARNING: trustedProxies.{{ $name }} has {{ . }}, a whole private range: a client in it can claim any address, and so evade limits.
+Set the networks of the {{ ternary "edge's pods" "load balancers" (eq $name "edge") }} alone.
+{{- else if hasPrefix "192.0.2." . }}
+WARNING: trustedProxies.{{ $name }} has {{ . }}, the network of examples: until you replace it, all clients have the address of the
+{{ ternary "edge's pods" "load balancers" (eq $name "edge") }}, and share its limits.
+{{- end }}
+{{- end }}
+{{- end }}
+{{- if not .Values.networkPolicy.enabled }}
+WARNING: networkPolicy.enabled is false: all pods of the cluster reach the metrics{{ if .Values.edge.enabled }}, and the servers without the limits of the edge{{ end }}.
 {{- end }}
 {{- end }}

@@ -33,20 +33,33 @@ app.kubernetes.io/managed-by: {{ .root.Release.Service }}
 helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version }}
 {{- end }}
 
-{{/* The Deployments of servers, as a JSON list of name, colour, tag and replicas: one, or green and blue. */}}
+{{/* The reference of an image, from its repository, tag and digest. */}}
+{{- define "pricebook.image" -}}
+{{ .repository }}:{{ .tag }}{{ with .digest }}@{{ . }}{{ end }}
+{{- end }}
+
+{{/* The image of a colour: (dict "root" . "tag" "x" "digest" ""). The digest of the release is not that of another tag. */}}
+{{- define "pricebook.serverImage" -}}
+{{- $image := .root.Values.image }}
+{{- $digest := .digest | default (ternary "" $image.digest (not (empty .tag))) }}
+{{- $tag := .tag | default $image.tag | default .root.Chart.AppVersion }}
+{{- include "pricebook.image" (dict "repository" $image.repository "tag" $tag "digest" $digest) }}
+{{- end }}
+
+{{/* The Deployments of servers, as a JSON list of name, colour, image and replicas: one, or green and blue. */}}
 {{- define "pricebook.deployments" -}}
 {{- $name := include "pricebook.fullname" . }}
 {{- $found := list }}
 {{- if .Values.colours.enabled }}
 {{- range $colour := list "green" "blue" }}
 {{- $own := get $.Values.colours $colour }}
-{{- $tag := $own.tag | default $.Values.image.tag | default $.Chart.AppVersion }}
-{{- $each := dict "name" (printf "%s-%s" $name $colour) "colour" $colour "tag" $tag "replicas" $own.replicas }}
+{{- $image := include "pricebook.serverImage" (dict "root" $ "tag" $own.tag "digest" $own.digest) }}
+{{- $each := dict "name" (printf "%s-%s" $name $colour) "colour" $colour "image" $image "replicas" $own.replicas }}
 {{- $found = append $found $each }}
 {{- end }}
 {{- else }}
-{{- $tag := .Values.image.tag | default .Chart.AppVersion }}
-{{- $found = append $found (dict "name" $name "colour" "" "tag" $tag "replicas" .Values.replicas) }}
+{{- $image := include "pricebook.serverImage" (dict "root" $ "tag" "" "digest" "") }}
+{{- $found = append $found (dict "name" $name "colour" "" "image" $image "replicas" .Values.replicas) }}
 {{- end }}
 {{- toJson $found }}
 {{- end }}
@@ -60,7 +73,7 @@ helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version }}
 {{- define "pricebook.liveImage" -}}
 {{- $live := include "pricebook.live" . }}
 {{- range include "pricebook.deployments" . | fromJsonArray }}
-{{- if eq .colour $live }}{{ $.Values.image.repository }}:{{ .tag }}{{ end }}
+{{- if eq .colour $live }}{{ .image }}{{ end }}
 {{- end }}
 {{- end }}
 
@@ -133,6 +146,13 @@ key: uri
 {{/* A setting as the server reads it: Helm would render large numbers as 1e+06. */}}
 {{- define "pricebook.text" -}}
 {{- ternary (printf "%.0f" .) (toString .) (kindIs "float64" .) -}}
+{{- end }}
+
+{{/* A size in bytes, as nginx reads it. */}}
+{{- define "pricebook.bytes" -}}
+{{- $size := include "pricebook.nginxSize" . }}
+{{- $unit := get (dict "k" 1024 "m" 1048576 "g" 1073741824) (regexFind "[kmg]$" $size) | default 1 }}
+{{- mul (regexFind "^[0-9]+" $size | int64) $unit }}
 {{- end }}
 
 {{/* A size in nginx's notation: 64m for 64MiB. */}}

@@ -6,6 +6,8 @@ servers are those of `edge.servers`, or the ones behind the Service of the live 
 {{- $edge := .Values.edge -}}
 {{- $body := include "pricebook.text" .Values.settings.maxBodyBytes -}}
 {{- $upload := include "pricebook.text" .Values.settings.maxUploadBytes -}}
+{{- $query := include "pricebook.text" (.Values.settings.maxQueryBytes | default "1MiB") -}}
+{{- $small := ternary $query $body (gt (include "pricebook.bytes" $body | int64) (include "pricebook.bytes" $query | int64)) -}}
 {{- $service := printf "%s:%d" (include "pricebook.liveService" .) (int .Values.service.port) -}}
 worker_processes {{ $edge.workers }};
 worker_shutdown_timeout 60s;
@@ -26,13 +28,23 @@ http {
     uwsgi_temp_path unused;
     scgi_temp_path unused;
 
-    # Responses to clients
+    # Requests. A query by GET has its variables in the URL, and tokens can be long: 32 KiB for each line of the head, 64
+    # for all. Bodies are passed on as they arrive, and never stored here: the servers refuse a caller before they read one.
+    large_client_header_buffers 2 32k;
+    client_header_timeout {{ $edge.clientSeconds }}s;
+    client_body_timeout {{ $edge.clientSeconds }}s;
+    client_body_buffer_size 16k;
+    client_max_body_size {{ include "pricebook.nginxSize" $small }};
+    proxy_request_buffering off;
+
+    # Responses. Only those that may be cached are stored here; the others wait in memory until the client reads them.
     sendfile on;
     tcp_nopush on;
+    send_timeout {{ $edge.clientSeconds }}s;
+    reset_timedout_connection on;
+    proxy_max_temp_file_size 0;
     keepalive_timeout 65s;
     keepalive_requests 100000;
-    # A query by GET has its variables in the URL, and tokens can be long.
-    large_client_header_buffers 8 32k;
     gzip on;
     gzip_vary on;
     gzip_comp_level 1;
@@ -40,14 +52,19 @@ http {
     gzip_proxied any;
     gzip_types application/json application/graphql-response+json;
 
-    # Client addresses and their rate limit
-    {{- range $edge.trustedProxies }}
+    # Client addresses and their rate limit. The host of an IPv6 address has at least a network of 64 bits for itself.
+    {{- range .Values.trustedProxies.balancers }}
     set_real_ip_from {{ . }};
     {{- end }}
     real_ip_header X-Forwarded-For;
     real_ip_recursive on;
     {{- if $edge.ratePerSecond }}
-    limit_req_zone $binary_remote_addr zone=rates:16m rate={{ $edge.ratePerSecond }}r/s;
+    map $binary_remote_addr $client {
+        default                                      $binary_remote_addr;
+        "~(?s)^\x00{10}\xff\xff(?<client_ipv4>.{4})$" $client_ipv4;
+        "~(?s)^(?<client_network>.{8}).{8}$"         $client_network;
+    }
+    limit_req_zone $client zone=rates:16m rate={{ $edge.ratePerSecond }}r/s;
     limit_req zone=rates burst={{ $edge.burst }} nodelay;
     limit_req_status 429;
     {{- end }}
@@ -72,7 +89,7 @@ http {
     }
 
     # Responses that may be cached. Responses to callers with credentials may not.
-    proxy_cache_path cache levels=1:2 keys_zone=answers:{{ $edge.cacheKeys }} max_size={{ $edge.cacheSize }} inactive=1h use_temp_path=off;
+    proxy_cache_path cache levels=1:2 keys_zone=answers:{{ $edge.cacheKeys }} max_size={{ $edge.cacheSize }} min_free=256m inactive=1h use_temp_path=off;
 
     map $http_x_request_id $known_id {
         ""      $request_id;
@@ -92,12 +109,25 @@ http {
         default                 0;
         "~*^multipart/form-data" 1;
     }
+    # Callers without credentials send no large bodies.
+    map $http_authorization $may_be_large {
+        ""      0;
+        default 1;
+    }
+    map "$may_be_large $is_live $is_upload" $location {
+        default "";
+        "~^0 1" /live;
+        "~^1 1" /large-live;
+        "1 0 0" /large;
+        "1 0 1" /upload;
+    }
 
     proxy_http_version 1.1;
     proxy_set_header Host $http_host;
     proxy_set_header Connection $connection_header;
     proxy_set_header Upgrade $http_upgrade;
-    proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
+    # The address of the client alone: the rest of what arrived can be forged.
+    proxy_set_header X-Forwarded-For $remote_addr;
     proxy_set_header X-Forwarded-Proto $scheme;
     proxy_set_header X-Request-Id $known_id;
     proxy_hide_header X-Request-Id;
@@ -116,58 +146,64 @@ http {
     error_page 429 = @too_many;
     error_page 502 504 = @unavailable;
 
+    proxy_cache answers;
+    proxy_cache_key $request_uri;
+    # Requests with credentials or with a minimum version go to the servers.
+    proxy_cache_bypass $http_authorization $http_pricebook_min_version;
+    proxy_no_cache $http_authorization $http_pricebook_min_version;
+    # Stale responses are revalidated by their ETag.
+    proxy_cache_revalidate on;
+    proxy_cache_background_update on;
+    {{- if .Values.settings.cacheMaxAge }}
+    # One request fetches a response that many wait for. After this time they look again, and send their own request
+    # if it is not there: responses that may not be cached do not queue one after another.
+    proxy_cache_lock on;
+    proxy_cache_lock_timeout 100ms;
+    {{- end }}
+    proxy_buffers 16 32k;
+    proxy_buffer_size 32k;
+
     server {
         listen {{ $edge.listen }} backlog=2048;
-        client_max_body_size {{ include "pricebook.nginxSize" $body }};
-        client_body_buffer_size 256k;
 
         # Here and not in a location: nginx checks the length of a body in the first location that matches.
-        if ($is_live) {
-            rewrite ^/graphql$ /live last;
-        }
-        if ($is_upload) {
-            rewrite ^/graphql$ /upload last;
+        if ($location) {
+            rewrite ^/graphql$ $location last;
         }
 
         location = /graphql {
             proxy_pass http://servers;
-            proxy_buffers 16 32k;
-            proxy_buffer_size 32k;
-            proxy_cache answers;
-            proxy_cache_key $request_uri;
-            # Requests with credentials or with a minimum version go to the servers.
-            proxy_cache_bypass $http_authorization $http_pricebook_min_version;
-            proxy_no_cache $http_authorization $http_pricebook_min_version;
-            # Stale responses are revalidated by their ETag.
-            proxy_cache_revalidate on;
-            proxy_cache_background_update on;
-            {{- if .Values.settings.cacheMaxAge }}
-            # One request fetches a response that many wait for. After this time they look again, and send their own request
-            # if it is not there: responses that may not be cached do not queue one after another.
-            proxy_cache_lock on;
-            proxy_cache_lock_timeout 100ms;
-            {{- end }}
         }
-
-        # Subscriptions: unbuffered, and they may be silent for long.
-        location = /live {
+        # Batches may be written while they are sent, with pauses: the servers have accepted the credentials.
+        location = /large {
             internal;
+            client_max_body_size {{ include "pricebook.nginxSize" $body }};
+            client_body_timeout {{ $edge.readSeconds }}s;
             proxy_pass http://servers/graphql$is_args$args;
-            proxy_buffering off;
-            proxy_read_timeout 1h;
         }
-
-        # Files are passed on unbuffered.
         location = /upload {
             internal;
             client_max_body_size {{ include "pricebook.nginxSize" $upload }};
+            client_body_timeout {{ $edge.readSeconds }}s;
             proxy_pass http://servers/graphql$is_args$args;
-            proxy_request_buffering off;
         }
+
+        # Subscriptions: unbuffered, and they may be silent for long.
+        {{- range $name, $size := dict "/live" $small "/large-live" $body }}
+        location = {{ $name }} {
+            internal;
+            client_max_body_size {{ include "pricebook.nginxSize" $size }};
+            proxy_pass http://servers/graphql$is_args$args;
+            proxy_cache off;
+            proxy_buffering off;
+            proxy_read_timeout 1h;
+        }
+        {{- end }}
 
         # Readiness of a server, and liveness of the edge itself.
         location = /readyz {
             proxy_pass http://servers;
+            proxy_cache off;
         }
         location = /healthz {
             return 200 '{"status":"ok"}';
@@ -177,7 +213,7 @@ http {
         }
 
         location @too_large {
-            return 413 '{"errors":[{"message":"The limit of a body is {{ $body }}, and {{ $upload }} with a file.","extensions":{"code":"BODY_TOO_LARGE"}}]}';
+            return 413 '{"errors":[{"message":"The limit of a body is {{ $body }}, and {{ $upload }} with a file; without an Authorization header it is {{ $small }}.","extensions":{"code":"BODY_TOO_LARGE"}}]}';
         }
         location @too_many {
             add_header X-Request-Id $known_id always;
