@@ -6,7 +6,7 @@ servers are those of `edge.servers`, or the ones behind the Service of the live 
 {{- $edge := .Values.edge -}}
 {{- $body := include "pricebook.text" .Values.settings.maxBodyBytes -}}
 {{- $upload := include "pricebook.text" .Values.settings.maxUploadBytes -}}
-{{- $query := include "pricebook.text" (.Values.settings.maxQueryBytes | default "1MiB") -}}
+{{- $query := include "pricebook.text" .Values.settings.maxQueryBytes -}}
 {{- $small := ternary $query $body (gt (include "pricebook.bytes" $body | int64) (include "pricebook.bytes" $query | int64)) -}}
 {{- $service := printf "%s:%d" (include "pricebook.liveService" .) (int .Values.service.port) -}}
 worker_processes {{ $edge.workers }};
