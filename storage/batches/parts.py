@@ -13,7 +13,7 @@ from storage.mongodb.documents import to_builtins
 from storage.prices.checksum import Checksum
 from storage.prices.row_decoder import ItemError
 
-MAX_PARTS = 100_000
+MAX_PARTS = 10_000
 """Number of parts that a batch may have."""
 
 
