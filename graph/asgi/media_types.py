@@ -1,6 +1,6 @@
 """The media types of the GraphQL-over-HTTP specification, and content negotiation."""
 
-from functools import lru_cache
+from graph.asgi.short_cache import cache_short
 
 JSON = "application/json"
 GRAPHQL_RESPONSE = "application/graphql-response+json"
@@ -8,7 +8,7 @@ MULTIPART = "multipart/form-data"
 EVENTS = "text/event-stream"
 
 
-@lru_cache(maxsize=256)
+@cache_short
 def accepted_media_type(accept: str) -> str | None:
     """Return the media type of the response that an `Accept` header prefers; None if it accepts neither."""
     if not accept.strip():
@@ -32,13 +32,13 @@ def _parse_entry(entry: str) -> tuple[str, float]:
         return media_type, 0.0
 
 
-@lru_cache(maxsize=256)
+@cache_short
 def is_json(content_type: str) -> bool:
     """Whether a body is JSON, in any charset."""
     return content_type.partition(";")[0].strip().lower() == JSON
 
 
-@lru_cache(maxsize=256)
+@cache_short
 def is_utf_8(content_type: str) -> bool:
     """Whether a body is in UTF-8, which is the default."""
     parameters = content_type.partition(";")[2].lower()

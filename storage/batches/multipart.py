@@ -4,7 +4,7 @@ The position of a row in its layer consists of the number of its part and its in
 again, to this process or another, therefore writes the same documents and changes nothing.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from hashlib import blake2b
 
@@ -148,7 +148,8 @@ class MultipartBatches:
         error_count = sum(part.error_count for part in stored)
         if error_count:
             received = sum(part.checksum.count + part.error_count for part in stored)
-            return await self._lifecycle.fail_items(leased, _all_errors(stored), error_count, received), False
+            errors = _all_errors(stored, await self._parts.errors(batch.id))
+            return await self._lifecycle.fail_items(leased, errors, error_count, received), False
         total = sum((part.checksum for part in stored), Checksum())
         changes = combine(part.changes for part in stored)
         try:
@@ -208,12 +209,12 @@ def _check_parts(stored: Sequence[Part], parts: int, size: int) -> None:
         raise SizeMismatch(size, prices)
 
 
-def _all_errors(stored: Sequence[Part]) -> list[ItemError]:
+def _all_errors(stored: Sequence[Part], errors_by_part: Mapping[int, Sequence[ItemError]]) -> list[ItemError]:
     """Return the first errors of all parts, with the index of the item in the whole batch."""
     errors: list[ItemError] = []
     first = 0
     for part in stored:
-        errors += [replace(error, index=first + error.index) for error in part.errors]
+        errors += [replace(error, index=first + error.index) for error in errors_by_part.get(part.sequence, ())]
         first += part.checksum.count + part.error_count
         if len(errors) >= MAX_ITEM_ERRORS:
             break

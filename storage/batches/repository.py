@@ -218,12 +218,14 @@ class BatchRepository:
             {"$match": {"list": price_list, "state": {"$in": sorted(UNFINISHED)}}},
             {"$group": {"_id": "$state", "count": {"$sum": 1}}},
         ]
-        counts = {each["_id"]: each["count"] async for each in await self._collection.aggregate(stages)}
+        found = await self._collection.aggregate(stages, hint="list_unfinished")
+        counts = {each["_id"]: each["count"] async for each in found}
         return Unfinished(sum(counts.get(state, 0) for state in IN_PROGRESS), counts.get(BatchState.HELD, 0))
 
     async def in_progress(self, by: str) -> int:
         """Return the number of a caller's batches in progress, of all lists; read from an index alone."""
-        return await self._collection.count_documents({"submittedBy": by, "state": {"$in": sorted(IN_PROGRESS)}})
+        query = {"submittedBy": by, "state": {"$in": sorted(IN_PROGRESS)}}
+        return await self._collection.count_documents(query, hint="caller_in_progress")
 
     async def held(self) -> dict[str, int]:
         """Return the number of held batches by list."""

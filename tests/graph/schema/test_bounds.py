@@ -1,5 +1,6 @@
 """Every text, number and list that a caller sends has a bound, and a longer one gets a short error with a code."""
 
+import base64
 import json
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -198,21 +199,18 @@ async def test_a_scalar_is_bounded(retail: Api, field: str, largest: Any, larger
 
 
 @pytest.mark.parametrize("argument", ["after", "before"])
-@pytest.mark.parametrize("length", [1001, 1 << 20])
-async def test_a_cursor_is_bounded(retail: Api, argument: str, length: int) -> None:
-    [valid] = [
-        edge["cursor"]
-        for edge in (await retail.data('{ snapshot(priceList: "retail") { prices { edges { cursor } } } }'))[
-            "snapshot"
-        ]["prices"]["edges"]
-    ]
-    for document in (FILTERED, "query ($after: String) { priceLists(after: $after) { totalCount } }"):
-        if argument == "before" and document != FILTERED:
-            continue
-        body = await retail.execute(document, **{argument: valid + "A" * (length - len(valid))})
+async def test_a_cursor_is_bounded(retail: Api, argument: str) -> None:
+    await retail.data(FILTERED, **{argument: padded_cursor(1000)})
+    for length in (1004, 1 << 20):
+        body = await retail.execute(FILTERED, **{argument: padded_cursor(length)})
         [error] = body["errors"]
         assert error["extensions"]["code"] == "INVALID_ARGUMENT"
         assert len(error["message"]) < MAX_MESSAGE_LENGTH
+
+
+def padded_cursor(length: int) -> str:
+    """Return a cursor of version 2 with spaces, which JSON allows, so that it has this length, a multiple of 4."""
+    return base64.urlsafe_b64encode(b'["price",2,"a"]'.ljust(length // 4 * 3)).decode()
 
 
 LOOK_UPS = [
