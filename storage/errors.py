@@ -12,8 +12,6 @@ PricebookError
 │   ├── SnapshotNeverPublished
 │   ├── VersionNotReached
 │   ├── BatchNotFound
-│   ├── TooManyOpenBatches
-│   ├── TooManyHeldBatches
 │   ├── EmptyBatch
 │   ├── IdempotencyKeyReused
 │   ├── RemoveInReplace
@@ -29,6 +27,8 @@ PricebookError
 │   ├── NotPinned
 │   ├── NotRetired
 │   ├── LatestHeld
+│   ├── TooManyOpenBatches       see `storage.batches.admission`
+│   ├── TooManyHeldBatches       see `storage.batches.admission`
 │   ├── ApiKeyNotFound           see `storage.catalog.api_keys`
 │   └── FileRefused              files of prices: see `storage.files.errors`
 └── Broken                       a fault of the data or the deployment
@@ -153,32 +153,6 @@ class BatchNotFound(Refused):
 
     def __init__(self, batch: str) -> None:
         super().__init__(f"There is no batch {shown(batch)}. Check the id.")
-
-
-class TooManyOpenBatches(Refused):
-    """The price list, or the caller, has as many batches in progress as are allowed."""
-
-    code = "TOO_MANY_OPEN_BATCHES"
-
-    def __init__(self, owner: str, count: int, limit: int) -> None:
-        super().__init__(
-            f"{owner} has {count} open batches; PRICEBOOK_MAX_OPEN_BATCHES allows {limit}. Commit or abort some of "
-            "them, which `batches(state: OPEN)` lists, and try again.",
-            path=("input", "priceList"),
-        )
-
-
-class TooManyHeldBatches(Refused):
-    """As many batches of the price list are held as are allowed."""
-
-    code = "TOO_MANY_HELD_BATCHES"
-
-    def __init__(self, price_list: str, count: int, limit: int) -> None:
-        super().__init__(
-            f"{price_list!r} has {count} held batches; at most {limit} may wait. Approve or reject some of them, which "
-            "`batches(state: HELD)` lists, or unpin the list, and try again.",
-            path=("input", "priceList"),
-        )
 
 
 class EmptyBatch(Refused):

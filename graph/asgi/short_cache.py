@@ -1,4 +1,4 @@
-"""A cache for functions of headers. Callers choose how long a header is, so long ones are not cached."""
+"""A cache for functions of headers. Callers choose the length of a header: long ones are not cached."""
 
 from collections.abc import Callable
 from functools import lru_cache, wraps

@@ -6,13 +6,7 @@ from typing import NamedTuple
 
 from storage.batches.repository import Batch, BatchMode, BatchOrder, BatchRepository
 from storage.catalog.price_lists import PriceList, PriceListRepository, is_name
-from storage.errors import (
-    InvalidArgument,
-    PriceListNotFound,
-    RemoveInReplace,
-    TooManyHeldBatches,
-    TooManyOpenBatches,
-)
+from storage.errors import InvalidArgument, PriceListNotFound, Refused, RemoveInReplace
 
 MAX_KEY_LENGTH = 255
 """Characters of an idempotency key or a label."""
@@ -29,6 +23,32 @@ MAX_HELD_BATCHES = 500
 MAX_CONCURRENT_OPENINGS = 8
 """Batches that a process opens at once. Those that others are opening are not counted yet, so each process may exceed a
 limit by this number minus 1."""
+
+
+class TooManyOpenBatches(Refused):
+    """The price list, or the caller, has as many batches in progress as are allowed."""
+
+    code = "TOO_MANY_OPEN_BATCHES"
+
+    def __init__(self, owner: str, count: int, limit: int) -> None:
+        super().__init__(
+            f"{owner} has {count} open batches; PRICEBOOK_MAX_OPEN_BATCHES allows {limit}. Commit or abort some of "
+            "them, which `batches(state: OPEN)` lists, and try again.",
+            path=("input", "priceList"),
+        )
+
+
+class TooManyHeldBatches(Refused):
+    """As many batches of the price list are held as are allowed."""
+
+    code = "TOO_MANY_HELD_BATCHES"
+
+    def __init__(self, price_list: str, count: int, limit: int) -> None:
+        super().__init__(
+            f"{price_list!r} has {count} held batches; at most {limit} may wait. Approve or reject some of them, which "
+            "`batches(state: HELD)` lists, or unpin the list, and try again.",
+            path=("input", "priceList"),
+        )
 
 
 class Admitted(NamedTuple):

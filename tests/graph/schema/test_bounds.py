@@ -2,12 +2,13 @@
 
 import base64
 import json
+import secrets
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import pytest
 
-from tests.graph.api import Api, codes, row
+from tests.graph.api import Api, codes, open_settings, row, serving
 
 MEGABYTE = "a" * (1 << 20)
 
@@ -301,3 +302,43 @@ async def test_the_message_of_a_gate_names_some_currencies(retail: Api) -> None:
     assert "the list allows EUR, EUR" in error["message"]
     assert error["message"].endswith("and 180 more.")
     assert len(error["message"]) < MAX_MESSAGE_LENGTH
+
+
+async def test_open_batches_are_limited_and_the_error_says_what_to_do(mongodb_uri: str) -> None:
+    settings = open_settings(
+        mongodb_uri=mongodb_uri, mongodb_database=f"test_{secrets.token_hex(6)}", max_open_batches=2
+    )
+    async with serving(settings) as api:
+        await api.create("retail")
+        first, second = [
+            (await mutate(api, "openBatch", {**BATCH, "idempotencyKey": key}))["batch"]["id"] for key in "ab"
+        ]
+        payload = await mutate(api, "openBatch", {**BATCH, "idempotencyKey": "c"})
+        [error] = payload["userErrors"]
+        assert (payload["batch"], error["code"]) == (None, "TOO_MANY_OPEN_BATCHES")
+        assert error["path"] == ["input", "priceList"]
+        assert error["message"] == (
+            "The price list 'retail' has 2 open batches; PRICEBOOK_MAX_OPEN_BATCHES allows 2. Commit or abort some of "
+            "them, which `batches(state: OPEN)` lists, and try again."
+        )
+        assert codes(await api.submit("retail", [row("a")])) == ["TOO_MANY_OPEN_BATCHES"]
+        assert (await mutate(api, "openBatch", {**BATCH, "idempotencyKey": "b"}))["batch"]["id"] == second
+        assert codes(await mutate(api, "abortBatch", {"batch": first})) == []
+        assert (await mutate(api, "openBatch", {**BATCH, "idempotencyKey": "c"}))["batch"]
+        await api.runtime.store.client.drop_database(settings.mongodb_database)
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        '{ snapshot(priceList: "retail", version: %s) { version } }',
+        "{ priceLists(first: %s) { totalCount } }",
+        '{ snapshot(priceList: "retail") { price(sku: "a") { unitAmount(quantity: %s) } } }',
+        '{ snapshot(priceList: "retail") { prices(filter: {attributes: [{name: "a", value: %s}]}) { totalCount } } }',
+        'mutation { commitBatch(input: {batch: "a", parts: 1, size: %s}) { userErrors { code } } }',
+    ],
+)
+async def test_a_number_of_many_digits_is_no_internal_error(retail: Api, document: str) -> None:
+    for digits in (50, 4300, 5000, 50_000):
+        body = await retail.execute(document % ("9" * digits))
+        assert "INTERNAL" not in {error["extensions"]["code"] for error in body.get("errors", ())}, body
