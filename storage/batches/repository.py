@@ -213,19 +213,19 @@ class BatchRepository:
         return await self._collection.count_documents({**_filter(price_list, state), **list_filter.query("list")})
 
     async def unfinished(self, price_list: str) -> Unfinished:
-        """Return the numbers of batches of a list that are not finished; read from an index alone."""
+        """Return the numbers of batches of a list that are not finished; from a partial index alone."""
         stages: list[Document] = [
             {"$match": {"list": price_list, "state": {"$in": sorted(UNFINISHED)}}},
             {"$group": {"_id": "$state", "count": {"$sum": 1}}},
         ]
-        found = await self._collection.aggregate(stages, hint="list_unfinished")
+        found = await self._collection.aggregate(stages)
         counts = {each["_id"]: each["count"] async for each in found}
         return Unfinished(sum(counts.get(state, 0) for state in IN_PROGRESS), counts.get(BatchState.HELD, 0))
 
     async def in_progress(self, by: str) -> int:
-        """Return the number of a caller's batches in progress, of all lists; read from an index alone."""
+        """Return the number of a caller's batches in progress, of all lists; from a partial index alone."""
         query = {"submittedBy": by, "state": {"$in": sorted(IN_PROGRESS)}}
-        return await self._collection.count_documents(query, hint="caller_in_progress")
+        return await self._collection.count_documents(query)
 
     async def held(self) -> dict[str, int]:
         """Return the number of held batches by list."""

@@ -130,8 +130,11 @@ async def test_held_batches_are_limited(store: Store, monkeypatch: pytest.Monkey
 
 
 async def test_the_limits_are_checked_with_an_index_that_has_unfinished_batches_alone(limited: Store) -> None:
-    for number in range(5):
-        await submit(limited, [row("a")], ("retail", "other")[number % 2])
+    finished = await limited.db["batches"].find_one({"_id": (await submit(limited, [row("a")])).id})
+    assert finished is not None
+    more = [{**finished, "_id": f"{number}", "key": f"old-{number}"} for number in range(1000)]
+    await limited.db["batches"].insert_many(more)
+    await limited.db.command("planCacheClear", "batches")
     await opened(limited, "1")
     await limited.db.command("profile", 2)
     await limited.batches.unfinished("retail")
