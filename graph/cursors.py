@@ -79,13 +79,19 @@ def decode(text: str | None, kind: type[T], argument: str) -> T | None:
     if text is None:
         return None
     try:
-        padded = text[:MAX_CURSOR_LENGTH] + "=" * (-len(text) % 4)
-        return msgspec.json.decode(base64.b64decode(padded, altchars=b"-_", validate=True), type=kind)
+        return _decode(text, kind)
     except (ValueError, binascii.Error, msgspec.DecodeError) as error:
         raise InvalidArgument(
             f"`{argument}` is not a cursor of this connection. Send a cursor exactly as the API returned it.",
             path=(argument,),
         ) from error
+
+
+def _decode(text: str, kind: type[T]) -> T:
+    if len(text) > MAX_CURSOR_LENGTH:
+        raise ValueError(f"A cursor has at most {MAX_CURSOR_LENGTH} characters.")
+    padded = text + "=" * (-len(text) % 4)
+    return msgspec.json.decode(base64.b64decode(padded, altchars=b"-_", validate=True), type=kind)
 
 
 def decode_price(text: str | None, argument: str) -> PriceCursor | SelectionCursor | None:

@@ -89,6 +89,7 @@ async def open_store(uri: str, settings: Settings, metrics: StorageMetrics | Non
         settings.mongodb_database,
         secondaries=settings.read_from == "secondaries",
         max_scan=settings.max_scan,
+        max_open_batches=settings.max_open_batches,
         grace=settings.grace_seconds,
         restore=settings.restore_seconds,
         metrics=metrics,

@@ -8,10 +8,7 @@ from loaders.cache.manifests import layers_of
 from loaders.cache.version_cache import VersionCache
 from loaders.cache.warmer import Warmer
 from loaders.dataloaders import batch_load
-from storage import Price, Snapshot, Store
-
-MAX_SKU_CHARS = 256
-"""No price has a longer sku, so the absence of a longer one is not cached."""
+from storage import MAX_SKU_BYTES, Price, Snapshot, Store
 
 
 class _Batch:
@@ -73,7 +70,9 @@ class PriceLoader:
         cached.was_read = True
         loaded = self._loaded.setdefault((snapshot.price_list, snapshot.version), {})
         for sku in skus:
-            if sku not in loaded and (found := cached.get(sku)) is not MISSING:
+            if len(sku) > MAX_SKU_BYTES:  # no price has it, so it is not looked up
+                loaded[sku] = None
+            elif sku not in loaded and (found := cached.get(sku)) is not MISSING:
                 loaded[sku] = found
                 self._versions.hits += 1
         missing = [sku for sku in skus if sku not in loaded]
@@ -100,5 +99,5 @@ class PriceLoader:
         self._warmer.begin(cached)
         with batch_load("PriceLoader", len(skus)):
             found = await self._store.query_reader.find(await layers_of(self._store, cached), skus)
-        self._versions.add(cached, [(sku, found.get(sku)) for sku in skus if sku in found or len(sku) <= MAX_SKU_CHARS])
+        self._versions.add(cached, [(sku, found.get(sku)) for sku in skus])
         return found

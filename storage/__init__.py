@@ -1,17 +1,19 @@
 """Versioned snapshots of price lists on MongoDB: the only package that uses the database driver."""
 
+from storage.batches.admission import MAX_OPEN_BATCHES, MAX_REMOVALS
 from storage.batches.metrics import BATCH_BOUNDS, StorageMetrics
-from storage.batches.parts import Part
+from storage.batches.parts import MAX_PARTS, Part
 from storage.batches.repository import Batch, BatchMode, BatchOrder, PublishPolicy
-from storage.batches.states import BatchState
+from storage.batches.states import UNFINISHED, BatchState
 from storage.catalog.api_keys import ApiKey, ApiKeyNotFound, ApiKeyRepository, is_api_key
 from storage.catalog.events import Event, EventKind
-from storage.catalog.gates import DiffSummary, Gates, Severity
+from storage.catalog.gates import MAX_ALLOWED_CURRENCIES, DiffSummary, Gates, Severity
 from storage.catalog.list_filter import ALL_LISTS, ListFilter
-from storage.catalog.price_lists import Pin, PriceList
+from storage.catalog.price_lists import MAX_DESCRIPTION_LENGTH, Pin, PriceList, check_name
 from storage.catalog.processes import HEARTBEAT_INTERVAL_SECONDS, Served
-from storage.catalog.retention import DEFAULT_RETENTION, Retention
+from storage.catalog.retention import DEFAULT_RETENTION, MAX_RETENTION_DAYS, MAX_RETENTION_VERSIONS, Retention
 from storage.catalog.snapshots import Layer, Snapshot, SnapshotState
+from storage.catalog.transactions import MAX_REASON_LENGTH
 from storage.catalog.watcher import Watcher
 from storage.errors import (
     BatchNotFound,
@@ -36,9 +38,16 @@ from storage.maintenance.expiration import GRACE_SECONDS, RESTORE_SECONDS
 from storage.mongodb.connection import explain
 from storage.mongodb.driver_metrics import DRIVER_BOUNDS
 from storage.mongodb.histogram import Histogram
-from storage.prices.price import Price, Tier
+from storage.prices.price import MAX_SKU_BYTES, Price, Tier
 from storage.prices.quotes import Quote, QuoteLine, quote
-from storage.prices.selection import AttributeEquals, PriceFilter, PriceOrder, Selection, SortPosition
+from storage.prices.selection import (
+    MAX_FILTER_ATTRIBUTES,
+    AttributeEquals,
+    PriceFilter,
+    PriceOrder,
+    Selection,
+    SortPosition,
+)
 from storage.store import Store
 
 __all__ = [
@@ -48,8 +57,19 @@ __all__ = [
     "DRIVER_BOUNDS",
     "GRACE_SECONDS",
     "HEARTBEAT_INTERVAL_SECONDS",
+    "MAX_ALLOWED_CURRENCIES",
+    "MAX_DESCRIPTION_LENGTH",
     "MAX_FILE_BYTES",
+    "MAX_FILTER_ATTRIBUTES",
+    "MAX_OPEN_BATCHES",
+    "MAX_PARTS",
+    "MAX_REASON_LENGTH",
+    "MAX_REMOVALS",
+    "MAX_RETENTION_DAYS",
+    "MAX_RETENTION_VERSIONS",
+    "MAX_SKU_BYTES",
     "RESTORE_SECONDS",
+    "UNFINISHED",
     "ApiKey",
     "ApiKeyNotFound",
     "ApiKeyRepository",
@@ -102,6 +122,7 @@ __all__ = [
     "Unavailable",
     "VersionNotReached",
     "Watcher",
+    "check_name",
     "explain",
     "is_api_key",
     "leading_blocks",

@@ -27,6 +27,8 @@ PricebookError
 │   ├── NotPinned
 │   ├── NotRetired
 │   ├── LatestHeld
+│   ├── TooManyOpenBatches       see `storage.batches.admission`
+│   ├── TooManyHeldBatches       see `storage.batches.admission`
 │   ├── ApiKeyNotFound           see `storage.catalog.api_keys`
 │   └── FileRefused              files of prices: see `storage.files.errors`
 └── Broken                       a fault of the data or the deployment
@@ -42,6 +44,14 @@ Each class has a stable `code`, and each message includes a remedy.
 
 from collections.abc import Sequence
 from typing import ClassVar
+
+MAX_SHOWN_CHARACTERS = 80
+"""Number of characters of a caller's text that a message repeats."""
+
+
+def shown(text: str) -> str:
+    """Return a caller's text in quotation marks, as a message shows it; a long one is cut."""
+    return repr(text if len(text) <= MAX_SHOWN_CHARACTERS else f"{text[:MAX_SHOWN_CHARACTERS]}...")
 
 
 class PricebookError(Exception):
@@ -77,7 +87,7 @@ class PriceListNotFound(Refused):
     code = "PRICE_LIST_NOT_FOUND"
 
     def __init__(self, name: str) -> None:
-        super().__init__(f"There is no price list {name!r}. Create it with createPriceList.")
+        super().__init__(f"There is no price list {shown(name)}. Create it with createPriceList.")
 
 
 class PriceListExists(Refused):
@@ -142,7 +152,7 @@ class BatchNotFound(Refused):
     code = "BATCH_NOT_FOUND"
 
     def __init__(self, batch: str) -> None:
-        super().__init__(f"There is no batch {batch!r}. Check the id.")
+        super().__init__(f"There is no batch {shown(batch)}. Check the id.")
 
 
 class EmptyBatch(Refused):
@@ -161,7 +171,7 @@ class IdempotencyKeyReused(Refused):
 
     def __init__(self, key: str, batch: str) -> None:
         super().__init__(
-            f"The idempotency key {key!r} belongs to batch {batch}, which has different content. "
+            f"The idempotency key {shown(key)} belongs to batch {batch}, which has different content. "
             "Use a new key for a new batch.",
             path=("input", "idempotencyKey"),
         )

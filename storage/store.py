@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
+from storage.batches.admission import MAX_OPEN_BATCHES, BatchAdmission
 from storage.batches.lifecycle import BatchLifecycle
 from storage.batches.metrics import StorageMetrics
 from storage.batches.multipart import MultipartBatches
@@ -48,6 +49,7 @@ class Store:
         *,
         secondaries: bool = False,
         max_scan: int = MAX_SCAN,
+        max_open_batches: int = MAX_OPEN_BATCHES,
         grace: float = GRACE_SECONDS,
         restore: float = RESTORE_SECONDS,
         metrics: StorageMetrics | None = None,
@@ -86,8 +88,11 @@ class Store:
             transitions,
             self.metrics,
         )
-        self.submitter = BatchSubmitter(self.price_lists, self.batches, self.layer_writer, self.lifecycle)
-        self.multipart = MultipartBatches(self.price_lists, self.batches, self.parts, self.layer_writer, self.lifecycle)
+        admission = BatchAdmission(self.price_lists, self.batches, max_open_batches)
+        self.submitter = BatchSubmitter(self.price_lists, self.batches, admission, self.layer_writer, self.lifecycle)
+        self.multipart = MultipartBatches(
+            self.price_lists, self.batches, admission, self.parts, self.layer_writer, self.lifecycle
+        )
         self.compactor = Compactor(self.price_lists, self.snapshots, self.layer_writer, self.layer_reader, self.locks)
         self.orphans = OrphanRepository(self.db)
         self.garbage_collector = GarbageCollector(
@@ -114,6 +119,7 @@ class Store:
         *,
         secondaries: bool = False,
         max_scan: int = MAX_SCAN,
+        max_open_batches: int = MAX_OPEN_BATCHES,
         grace: float = GRACE_SECONDS,
         restore: float = RESTORE_SECONDS,
         metrics: StorageMetrics | None = None,
@@ -127,6 +133,7 @@ class Store:
             name,
             secondaries=secondaries,
             max_scan=max_scan,
+            max_open_batches=max_open_batches,
             grace=grace,
             restore=restore,
             metrics=metrics,

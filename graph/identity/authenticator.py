@@ -26,8 +26,17 @@ OUTAGE_GRACE_SECONDS = 300.0
 LAST_USE_INTERVAL_SECONDS = 60.0
 """Minimum time between two writes of the last use of an API key."""
 
-MAX_CACHED_CALLERS = 10_000
+MAX_CALLER_CACHE_BYTES = 16 << 20
+"""Memory for cached callers: thousands with tokens of common size."""
+
 MAX_CREDENTIALS_LENGTH = 8192
+"""Length of the `Authorization` header. Longer credentials are refused without being looked at."""
+
+_ENTRY_BYTES = 1500
+"""Memory of a cached caller, besides its credentials and the lists that its grants name."""
+
+_NAME_BYTES = 100
+"""Memory of a list that a grant names."""
 
 _BEARER = "bearer "
 
@@ -46,7 +55,7 @@ class Authenticator:
         self._anonymous = anonymous
         self._api_keys = api_keys
         self._tokens = tokens
-        self._callers: LRU[bytes, _CachedCaller] = LRU(MAX_CACHED_CALLERS)
+        self._callers: LRU[bytes, _CachedCaller] = LRU(MAX_CALLER_CACHE_BYTES, _weigh)
         self._lookups: SingleFlight[bytes, Caller] = SingleFlight("identify")
         self._use_updates: set[asyncio.Task[None]] = set()
 
@@ -62,11 +71,13 @@ class Authenticator:
         caller = self.cached(credentials)
         if caller or credentials is None:
             return caller or self._anonymous
+        if len(credentials) > MAX_CREDENTIALS_LENGTH:
+            raise Unauthenticated("These credentials are too long.")
         return await self._lookups.run(credentials, partial(self._look_up, credentials))
 
     async def _look_up(self, credentials: bytes) -> Caller:
         text = credentials.decode("latin-1")
-        if len(text) > MAX_CREDENTIALS_LENGTH or not text.lower().startswith(_BEARER):
+        if not text.lower().startswith(_BEARER):
             raise Unauthenticated("Credentials of this kind are not supported.")
         text = text[len(_BEARER) :].strip()
         try:
@@ -115,3 +126,9 @@ class Authenticator:
             seconds = min(seconds, caller.expires_at - time.time())
         self._callers.put(credentials, _CachedCaller(caller, time.monotonic() + seconds))
         return caller
+
+
+def _weigh(credentials: bytes, entry: _CachedCaller) -> int:
+    lists = entry.caller.grants.lists_by_scope.values()
+    names = sum(len(each.names) + len(each.prefixes) for each in lists)
+    return _ENTRY_BYTES + len(credentials) + _NAME_BYTES * names

@@ -8,8 +8,9 @@ from time import perf_counter
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from graph.asgi.bodies import join_body
-from graph.asgi.media_types import JSON, accepted_media_types, is_utf_8_json
+from graph.asgi.media_types import accepted_media_types, is_json, is_utf_8
 from graph.asgi.request_ids import REQUEST_ID
+from graph.asgi.short_cache import cache_short
 from graph.cache.etags import matches
 from graph.middleware.min_version import HEADER_NAME as MIN_VERSION
 from graph.request_state import REQUEST_STATE, RequestState
@@ -20,8 +21,6 @@ MAX_REQUEST_BYTES = 16 << 10
 
 MAX_BODY_MESSAGES = 8
 """Highest number of messages of a body whose response is cached; nearly all bodies have one."""
-
-_JSON = JSON.encode()
 
 
 class ResponseCacheMiddleware:
@@ -77,11 +76,16 @@ def _cacheable_media_type(scope: Scope, headers: dict[bytes, bytes]) -> str | No
         return None
     if scope["method"] == "POST":
         content_type = headers.get(b"content-type", b"")
-        is_json = content_type == _JSON or is_utf_8_json(content_type.decode("latin-1"))
-        cacheable = is_json and _is_short(headers.get(b"content-length", b""))
+        cacheable = _is_utf_8_json(content_type) and _is_short(headers.get(b"content-length", b""))
     else:
         cacheable = scope["method"] == "GET" and 0 < len(scope["query_string"]) <= MAX_REQUEST_BYTES
     return accepted_media_types(headers.get(b"accept", b"").decode("latin-1")).json if cacheable else None
+
+
+@cache_short
+def _is_utf_8_json(content_type: bytes) -> bool:
+    text = content_type.decode("latin-1")
+    return is_json(text) and is_utf_8(text)
 
 
 def _is_short(length: bytes) -> bool:

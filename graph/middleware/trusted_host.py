@@ -5,10 +5,10 @@ page, but with the page's host name in `Host`.
 """
 
 from collections.abc import Awaitable
-from functools import lru_cache
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from graph.asgi.short_cache import cache_short
 from graph.http.errors import MisdirectedRequest
 from graph.http.response import error_response
 from graph.request_state import REQUEST_STATE, RequestState
@@ -28,7 +28,7 @@ class TrustedHostMiddleware:
         return (self._app if _is_loopback(state.headers.get(b"host", b"")) else _refuse)(scope, receive, send)
 
 
-@lru_cache(maxsize=256)
+@cache_short
 def _is_loopback(host: bytes) -> bool:
     name = host if host.endswith(b"]") else host.rpartition(b":")[0] or host
     return name.lower() in LOOPBACK_HOSTS

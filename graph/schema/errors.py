@@ -62,6 +62,10 @@ def format_error(error: GraphQLError) -> dict[str, Any]:
         code = known.code
     elif original is None or isinstance(original, GraphQLError):
         code = str((error.extensions or {}).get("code", "BAD_REQUEST"))
+    elif isinstance(original, ValueError) and error.extensions and "code" in error.extensions:
+        # Of `RequestErrors`: a scalar could not parse a value, such as an integer with thousands of digits.
+        formatted["message"] = "A value in the request is out of range."
+        code = str(error.extensions["code"])
     else:
         incident = secrets.token_hex(8)
         log.error("Incident %s at %s", incident, error.path, exc_info=original)

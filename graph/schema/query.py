@@ -14,7 +14,7 @@ from graph.types.connections import Connection
 from graph.types.price_lists import After, First, PriceList
 from graph.types.snapshots import Snapshot
 from storage import Batch as StoredBatch
-from storage import BatchState
+from storage import BatchState, check_name
 from storage import PriceList as StoredPriceList
 from storage import Snapshot as StoredSnapshot
 
@@ -103,6 +103,7 @@ class Query:
         """Return a page of batches, newest first."""
         if price_list is not None:
             info.context.caller.require(INTERNALS, price_list)
+            check_name(price_list, path=("priceList",))
         pages, cursor = info.context.loaders.pages, cursors.decode(after, cursors.NameCursor, "after")
         lists = info.context.caller.lists(INTERNALS)
         return Connection(

@@ -13,15 +13,13 @@ from graph.identity.requires import INTERNALS, READING, requires, requires_anywh
 from graph.types.batches import Batch
 from graph.types.gates import DiffSummary
 from graph.types.publications import Publication
-from storage import BatchState, Event
+from storage import UNFINISHED, Event
 
 PROGRESS_INTERVAL_SECONDS = 0.2
 """Interval at which the state of a followed batch is read."""
 
 P = ParamSpec("P")
 T = TypeVar("T")
-
-UNFINISHED = frozenset({BatchState.OPEN, BatchState.SEALING, BatchState.HELD})
 
 
 def until_drained(resolver: Callable[P, AsyncGenerator[T, None]]) -> Callable[P, AsyncGenerator[T, None]]:

@@ -32,7 +32,7 @@ from graph.settings.parsers import (
     words,
     yes_no,
 )
-from storage import GRACE_SECONDS, RESTORE_SECONDS
+from storage import GRACE_SECONDS, MAX_OPEN_BATCHES, RESTORE_SECONDS
 
 PREFIX = "PRICEBOOK_"
 """The prefix of all variables."""
@@ -267,6 +267,12 @@ class Settings:
         metadata=_metadata(
             integer(1, 999_999_999),
             "Maximum prices that a filter or an order may read.",
+        ),
+    )
+    max_open_batches: int = field(
+        default=MAX_OPEN_BATCHES,
+        metadata=_metadata(
+            integer(1, 10_000), "Maximum batches in progress of each price list, and of each caller on all lists."
         ),
     )
     grace_seconds: int = field(

@@ -7,9 +7,9 @@ import strawberry
 
 from graph.types.enums import describe_enum
 from graph.types.scalars import JSON
+from storage import MAX_FILTER_ATTRIBUTES, MAX_SKU_BYTES, PriceOrder, Selection
 from storage import AttributeEquals as StoredAttributeEquals
 from storage import PriceFilter as StoredPriceFilter
-from storage import PriceOrder, Selection
 
 describe_enum(
     PriceOrder,
@@ -37,7 +37,8 @@ class AttributeEquals:
     name: str = strawberry.field(description="The exact name of the attribute. Dots have no special meaning.")
     value: JSON = strawberry.field(
         description="The value that the attribute must have. Values are compared as JSON: `1` equals `1.0`, but "
-        'neither `true` nor `"1"`. The order of object keys does not matter; the order of array items does.'
+        'neither `true` nor `"1"`. The order of object keys does not matter; the order of array items does. Name and '
+        "value have at most 16 KiB of JSON."
     )
 
 
@@ -49,13 +50,15 @@ class AttributeEquals:
 class PriceFilter:
     """Conditions that prices must meet."""
 
-    sku_prefix: str | None = strawberry.field(default=None, description="The prefix that the sku must have.")
+    sku_prefix: str | None = strawberry.field(
+        default=None, description=f"The prefix that the sku must have: at most {MAX_SKU_BYTES} characters."
+    )
     currency: str | None = strawberry.field(default=None, description="The currency, as an ISO 4217 code.")
     amount: DecimalRange | None = strawberry.field(
         default=None, description="The range of the unit amount. Quantity breaks are ignored."
     )
     attributes: list[AttributeEquals] | None = strawberry.field(
-        default=None, description="The attributes that the price must have: at most 20."
+        default=None, description=f"The attributes that the price must have: at most {MAX_FILTER_ATTRIBUTES}."
     )
     valid_on: datetime.date | None = strawberry.field(
         default=None,

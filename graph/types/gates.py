@@ -5,7 +5,7 @@ import decimal
 import strawberry
 
 from graph.types.enums import describe_enum
-from storage import Severity
+from storage import MAX_ALLOWED_CURRENCIES, Severity
 
 describe_enum(
     Severity,
@@ -75,7 +75,9 @@ class GatesInput:
         default=None, description="Holds a batch that raises or lowers an amount by more than this percentage."
     )
     allowed_currencies: list[str] | None = strawberry.field(
-        default=None, description="Rejects a batch with prices in any other currency (ISO 4217)."
+        default=None,
+        description="Rejects a batch with prices in any other currency (ISO 4217): 1 to "
+        f"{MAX_ALLOWED_CURRENCIES} codes.",
     )
     min_size: int | None = strawberry.field(
         default=None, description="Rejects a batch that leaves fewer prices than this."

@@ -10,7 +10,18 @@ from graph.rows.upload import Upload
 from graph.types.gates import GatesInput
 from graph.types.retention import RetentionInput
 from graph.types.scalars import JSON
-from storage import BatchMode, PublishPolicy
+from storage import (
+    MAX_DESCRIPTION_LENGTH,
+    MAX_PARTS,
+    MAX_REASON_LENGTH,
+    MAX_REMOVALS,
+    BatchMode,
+    PublishPolicy,
+)
+
+_REASON = f"The reason, recorded in the audit log: 1 to {MAX_REASON_LENGTH} characters."
+_DESCRIPTION = f"A description of the price list: at most {MAX_DESCRIPTION_LENGTH} characters."
+_REMOVE = f"The skus to remove: at most {MAX_REMOVALS}. Only allowed with `mode: MERGE`."
 
 
 @strawberry.input(description="A quantity break.")
@@ -68,7 +79,7 @@ class CreatePriceListInput:
         description="The name of the price list: 1 to 63 characters of `a-z`, `0-9`, `.`, `_` and `-`, starting with a "
         "letter or digit."
     )
-    description: str | None = strawberry.field(default=None, description="A description of the price list.")
+    description: str | None = strawberry.field(default=None, description=_DESCRIPTION)
     gates: GatesInput | None = strawberry.field(
         default=None, description="The gates of the price list. Gates that are left out are disabled."
     )
@@ -82,7 +93,7 @@ class UpdatePriceListInput:
     """Input of `updatePriceList`."""
 
     name: strawberry.ID = strawberry.field(description="The name of the price list.")
-    description: str | None = strawberry.field(default=strawberry.UNSET, description="A description of the price list.")
+    description: str | None = strawberry.field(default=strawberry.UNSET, description=_DESCRIPTION)
     gates: GatesInput | None = strawberry.field(
         default=strawberry.UNSET,
         description="The gates of the price list. Replaces all gates: those left out are disabled, and null disables "
@@ -107,9 +118,7 @@ class PublishBatchInput:
         description="A file of prices: NDJSON (`.ndjson`, `.jsonl`) or CSV with a header row (`.csv`), uncompressed or "
         "compressed with gzip or zstd.",
     )
-    remove: list[strawberry.ID] | None = strawberry.field(
-        default=None, description="The skus to remove. Only allowed with `mode: MERGE`."
-    )
+    remove: list[strawberry.ID] | None = strawberry.field(default=None, description=_REMOVE)
     idempotency_key: str = strawberry.field(
         description="A key of 1 to 255 printable characters that makes retries safe: sending the same batch with the "
         "same key again returns the first batch. The same key with different content fails with "
@@ -155,8 +164,8 @@ class AppendBatchInput:
 
     batch: strawberry.ID = strawberry.field(description="The ID of the batch.")
     sequence: int = strawberry.field(
-        description="The number of the part, starting at 0. Parts may be sent in any order. Sending the same part "
-        "again is safe; other content under the same number fails with `SEQUENCE_REUSED`."
+        description=f"The number of the part: 0 to {MAX_PARTS - 1}. Parts may be sent in any order. Sending the same "
+        "part again is safe; other content under the same number fails with `SEQUENCE_REUSED`."
     )
     prices: list[PriceInput] | None = strawberry.field(
         default=None, description="The prices. Send either `prices` or `file`."
@@ -166,9 +175,7 @@ class AppendBatchInput:
         description="A file of prices: NDJSON (`.ndjson`, `.jsonl`) or CSV with a header row (`.csv`), uncompressed or "
         "compressed with gzip or zstd.",
     )
-    remove: list[strawberry.ID] | None = strawberry.field(
-        default=None, description="The skus to remove. Only allowed with `mode: MERGE`."
-    )
+    remove: list[strawberry.ID] | None = strawberry.field(default=None, description=_REMOVE)
 
 
 @strawberry.input(description="Input of `commitBatch`.")
@@ -177,7 +184,7 @@ class CommitBatchInput:
 
     batch: strawberry.ID = strawberry.field(description="The ID of the batch.")
     parts: int = strawberry.field(
-        description="The number of parts sent. Their sequence numbers must be 0 to `parts` - 1."
+        description=f"The number of parts sent: at most {MAX_PARTS}. Their sequence numbers must be 0 to `parts` - 1."
     )
     size: int = strawberry.field(description="The total number of prices sent in all parts.")
 
@@ -187,7 +194,7 @@ class AbortBatchInput:
     """Input of `abortBatch`."""
 
     batch: strawberry.ID = strawberry.field(description="The ID of the batch.")
-    reason: str | None = strawberry.field(default=None, description="The reason. It is recorded in the audit log.")
+    reason: str | None = strawberry.field(default=None, description=_REASON)
 
 
 @strawberry.input(description="Input of `approveBatch` and `rejectBatch`.")
@@ -195,7 +202,7 @@ class ReviewBatchInput:
     """Input of `approveBatch` and `rejectBatch`."""
 
     batch: strawberry.ID = strawberry.field(description="The ID of the batch.")
-    reason: str = strawberry.field(description="The reason. It is recorded in the audit log.")
+    reason: str = strawberry.field(description=_REASON)
 
 
 @strawberry.input(description="Input of `rollback`.")
@@ -206,7 +213,7 @@ class RollbackInput:
     to_version: int = strawberry.field(
         description="The version to make current. It must have been current before and must not have expired."
     )
-    reason: str = strawberry.field(description="The reason. It is recorded in the audit log.")
+    reason: str = strawberry.field(description=_REASON)
     expected_version: int | None = strawberry.field(
         default=None,
         description="Roll back only if this is still the current version; otherwise the mutation fails with "
@@ -223,7 +230,7 @@ class PinInput:
 
     price_list: strawberry.ID = strawberry.field(description="The name of the price list.")
     version: int = strawberry.field(description="The version to pin. It becomes the current version.")
-    reason: str = strawberry.field(description="The reason. It is recorded in the audit log.")
+    reason: str = strawberry.field(description=_REASON)
 
 
 @strawberry.input(description="Input of `unpin`.")
@@ -231,7 +238,7 @@ class UnpinInput:
     """Input of `unpin`."""
 
     price_list: strawberry.ID = strawberry.field(description="The name of the price list.")
-    reason: str = strawberry.field(description="The reason. It is recorded in the audit log.")
+    reason: str = strawberry.field(description=_REASON)
     publish_latest: bool = strawberry.field(
         default=False,
         description="Whether to publish the newest batch that only the pin held. The other batches that only the pin "
@@ -255,4 +262,4 @@ class RestoreInput:
 
     price_list: strawberry.ID = strawberry.field(description="The name of the price list.")
     version: int = strawberry.field(description="An expired version whose layers have not been released yet.")
-    reason: str = strawberry.field(description="The reason. It is recorded in the audit log.")
+    reason: str = strawberry.field(description=_REASON)

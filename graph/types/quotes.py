@@ -4,7 +4,7 @@ import decimal
 
 import strawberry
 
-from storage import InvalidArgument
+from storage import MAX_SKU_BYTES, InvalidArgument
 
 MAX_LINES = 1000
 """Number of lines of a quote."""
@@ -53,10 +53,15 @@ class Quote:
 
 
 def check_lines(lines: list[QuoteLineInput]) -> None:
-    """Raise `InvalidArgument` for more than `MAX_LINES` lines, or a quantity under 1."""
+    """Raise `InvalidArgument` for more than `MAX_LINES` lines, a quantity under 1, or a sku that no price can have."""
     if len(lines) > MAX_LINES:
         raise InvalidArgument(f"`lines` has {len(lines)} items; at most {MAX_LINES} are allowed.", path=("lines",))
     for index, line in enumerate(lines):
+        if len(line.sku) > MAX_SKU_BYTES:
+            raise InvalidArgument(
+                f"lines[{index}].sku has {len(line.sku)} characters; a sku has at most {MAX_SKU_BYTES}.",
+                path=("lines", str(index), "sku"),
+            )
         if line.quantity < 1:
             raise InvalidArgument(
                 f"lines[{index}].quantity is {line.quantity}; it must be 1 or more.",

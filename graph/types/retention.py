@@ -2,6 +2,8 @@
 
 import strawberry
 
+from storage import MAX_RETENTION_DAYS, MAX_RETENTION_VERSIONS
+
 
 @strawberry.type(
     description="The retention of a price list. A version is kept while it is among the newest `versions`, younger "
@@ -22,6 +24,8 @@ class RetentionInput:
     """The retention of a price list."""
 
     versions: int | None = strawberry.field(
-        default=None, description="The number of newest versions to keep: 1 or more."
+        default=None, description=f"The number of newest versions to keep: 1 to {MAX_RETENTION_VERSIONS}."
     )
-    days: int | None = strawberry.field(default=None, description="The number of days to keep each version: 0 or more.")
+    days: int | None = strawberry.field(
+        default=None, description=f"The number of days to keep each version: 0 to {MAX_RETENTION_DAYS}."
+    )

@@ -4,7 +4,7 @@ import datetime
 import decimal
 import re
 from dataclasses import replace
-from typing import Any, NewType
+from typing import Any, NewType, cast
 
 import strawberry
 from graphql import GraphQLError
@@ -15,6 +15,9 @@ from graph.rows.upload import Upload
 
 JSON = NewType("JSON", object)
 BigInt = NewType("BigInt", int)
+
+MAX_DECIMAL_LENGTH = 100
+"""Characters of a decimal in a request. Amounts have at most 34 digits; a bound of a range may have more."""
 
 _plain_decimal = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?").fullmatch
 
@@ -27,9 +30,19 @@ def _serialize_decimal(value: decimal.Decimal) -> str:
 def _parse_decimal(value: object) -> decimal.Decimal:
     if not isinstance(value, str):
         raise GraphQLError('A Decimal must be a string, such as "12.50".')
+    if len(value) > MAX_DECIMAL_LENGTH:
+        raise GraphQLError(f"A Decimal may have at most {MAX_DECIMAL_LENGTH} characters; this one has {len(value)}.")
     if not _plain_decimal(value):
         raise GraphQLError(f'{value[:40]!r} is not a decimal in plain notation, such as "12.50".')
     return decimal.Decimal(value)
+
+
+def _parse_date(value: object) -> datetime.date:
+    try:
+        return datetime.date.fromisoformat(cast("str", value))
+    except (TypeError, ValueError) as error:
+        shown = f"{value[:40]!r} is not" if isinstance(value, str) else "A Date must be"
+        raise GraphQLError(f"{shown} a calendar date in ISO 8601 format, such as `2026-11-28`.") from error
 
 
 def _pass_through(value: Any) -> Any:
@@ -48,7 +61,11 @@ def _serialize_upload(_: object) -> Any:
 
 CONFIG = StrawberryConfig(
     scalar_map={
-        datetime.date: replace(DateDefinition, description="A calendar date in ISO 8601 format, such as `2026-11-28`."),
+        datetime.date: replace(
+            DateDefinition,
+            description="A calendar date in ISO 8601 format, such as `2026-11-28`.",
+            parse_value=_parse_date,
+        ),
         datetime.datetime: replace(
             DateTimeDefinition,
             description="A date and time in ISO 8601 format, such as `2026-11-28T17:45:00+00:00`.",
@@ -56,7 +73,7 @@ CONFIG = StrawberryConfig(
         decimal.Decimal: strawberry.scalar(
             name="Decimal",
             description='An exact decimal number, serialized as a string in plain notation, such as `"12.50"`. Never a '
-            "float.",
+            f"float. At most {MAX_DECIMAL_LENGTH} characters in a request.",
             serialize=_serialize_decimal,
             parse_value=_parse_decimal,
         ),

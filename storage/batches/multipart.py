@@ -4,20 +4,22 @@ The position of a row in its layer consists of the number of its part and its in
 again, to this process or another, therefore writes the same documents and changes nothing.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from hashlib import blake2b
 
 import msgspec
 
+from storage.batches.admission import BatchAdmission, check_order, check_removals
 from storage.batches.changes import combine
 from storage.batches.lease_renewal import keep_open
 from storage.batches.lifecycle import BatchLifecycle
 from storage.batches.parts import MAX_PARTS, Part, PartRepository
-from storage.batches.repository import Batch, BatchMode, BatchOrder, BatchRepository, Refusal
+from storage.batches.repository import Batch, BatchOrder, BatchRepository, Refusal
 from storage.batches.states import BatchState
-from storage.batches.submit import check_order, order_fingerprint
+from storage.batches.submit import order_fingerprint
 from storage.catalog.price_lists import PriceListRepository
+from storage.catalog.transactions import check_reason
 from storage.errors import (
     BatchNotOpen,
     EmptyBatch,
@@ -27,7 +29,6 @@ from storage.errors import (
     LeaseLost,
     PartsMissing,
     PartsUnexpected,
-    RemoveInReplace,
     SequenceReused,
     SizeMismatch,
 )
@@ -46,12 +47,14 @@ class MultipartBatches:
         self,
         price_lists: PriceListRepository,
         batches: BatchRepository,
+        admission: BatchAdmission,
         parts: PartRepository,
         layer_writer: LayerWriter,
         lifecycle: BatchLifecycle,
     ) -> None:
         self._price_lists = price_lists
         self._batches = batches
+        self._admission = admission
         self._parts = parts
         self._layer_writer = layer_writer
         self._lifecycle = lifecycle
@@ -59,18 +62,15 @@ class MultipartBatches:
     async def open(self, order: BatchOrder) -> Batch:
         """Open a batch, or return the one that was opened with the same idempotency key.
 
-        Raises `PriceListNotFound`, `Conflict`, `InvalidArgument`, `IdempotencyKeyReused`.
+        Raises `PriceListNotFound`, `Conflict`, `InvalidArgument`, `TooManyOpenBatches`, `TooManyHeldBatches`,
+        `IdempotencyKeyReused`.
         """
         check_order(order)
         order = replace(order, chunked=True)
-        if not await self._batches.by_key(order.price_list, order.key):
-            (await self._price_lists.get(order.price_list)).expect(order.expected_version)
         fingerprint = order_fingerprint(order)
-        batch, _ = await self._batches.open(order, fingerprint, None)
+        batch, _ = await self._admission.open(order, fingerprint, None)
         if batch.fingerprint != fingerprint:
             raise IdempotencyKeyReused(order.key, batch.id)
-        if batch.state is BatchState.OPEN:
-            await self._layer_writer.create(batch.layer)
         return batch
 
     async def append(self, batch_id: str, sequence: int, source: RowSource, removals: Sequence[str]) -> Part:
@@ -80,8 +80,7 @@ class MultipartBatches:
         `Unavailable`.
         """
         batch = await self._open_batch(batch_id)
-        if removals and batch.mode is BatchMode.REPLACE:
-            raise RemoveInReplace
+        check_removals(batch.mode, removals)
         if not 0 <= sequence < MAX_PARTS:
             raise InvalidArgument(f"The sequence of a part must be 0 to {MAX_PARTS - 1}.", path=("input", "sequence"))
         if source.expected == 0 and not removals:
@@ -149,7 +148,8 @@ class MultipartBatches:
         error_count = sum(part.error_count for part in stored)
         if error_count:
             received = sum(part.checksum.count + part.error_count for part in stored)
-            return await self._lifecycle.fail_items(leased, _all_errors(stored), error_count, received), False
+            errors = _all_errors(stored, await self._parts.errors(batch.id))
+            return await self._lifecycle.fail_items(leased, errors, error_count, received), False
         total = sum((part.checksum for part in stored), Checksum())
         changes = combine(part.changes for part in stored)
         try:
@@ -168,7 +168,9 @@ class MultipartBatches:
         return committed, True
 
     async def abort(self, batch_id: str, *, by: str, reason: str | None) -> Batch:
-        """Abort an open batch and drop its rows. Raises `BatchNotFound`, `BatchNotOpen`."""
+        """Abort an open batch and drop its rows. Raises `InvalidArgument`, `BatchNotFound`, `BatchNotOpen`."""
+        if reason is not None:
+            check_reason(reason)
         batch = await self._open_batch(batch_id)
         leased = await self._batches.lease(batch.id)
         if leased is None:
@@ -207,12 +209,12 @@ def _check_parts(stored: Sequence[Part], parts: int, size: int) -> None:
         raise SizeMismatch(size, prices)
 
 
-def _all_errors(stored: Sequence[Part]) -> list[ItemError]:
+def _all_errors(stored: Sequence[Part], errors_by_part: Mapping[int, Sequence[ItemError]]) -> list[ItemError]:
     """Return the first errors of all parts, with the index of the item in the whole batch."""
     errors: list[ItemError] = []
     first = 0
     for part in stored:
-        errors += [replace(error, index=first + error.index) for error in part.errors]
+        errors += [replace(error, index=first + error.index) for error in errors_by_part.get(part.sequence, ())]
         first += part.checksum.count + part.error_count
         if len(errors) >= MAX_ITEM_ERRORS:
             break

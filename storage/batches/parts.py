@@ -7,13 +7,13 @@ from pymongo import ReturnDocument
 from pymongo.errors import DuplicateKeyError
 
 from storage.batches.changes import Changes
-from storage.layers.writer import FillResult
+from storage.layers.writer import MAX_ITEM_ERRORS, FillResult
 from storage.mongodb.connection import FORMAT, Database, Document, check_format
 from storage.mongodb.documents import to_builtins
 from storage.prices.checksum import Checksum
 from storage.prices.row_decoder import ItemError
 
-MAX_PARTS = 100_000
+MAX_PARTS = 10_000
 """Number of parts that a batch may have."""
 
 
@@ -80,9 +80,15 @@ class PartRepository:
         return result is not None
 
     async def by_batch(self, batch: str) -> list[Part]:
-        """Return the parts of a batch, in the order of their numbers."""
-        cursor = self._collection.find(_range(batch)).sort("_id", 1)
+        """Return the parts of a batch without their errors, in the order of their numbers."""
+        cursor = self._collection.find(_range(batch), {"errors": 0}).sort("_id", 1)
         return [_from_document(document) async for document in cursor]
+
+    async def errors(self, batch: str) -> dict[int, tuple[ItemError, ...]]:
+        """Return the errors of the first parts that have any, by the number of the part: `MAX_ITEM_ERRORS` parts."""
+        query = {**_range(batch), "errorCount": {"$gt": 0}}
+        cursor = self._collection.find(query).sort("_id", 1).limit(MAX_ITEM_ERRORS)
+        return {part.sequence: part.errors for part in [_from_document(document) async for document in cursor]}
 
     async def stored_sequences(self, batches: Sequence[str]) -> list[list[int]]:
         """Return the numbers of the stored parts of each batch, in the order of the batches."""

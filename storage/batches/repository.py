@@ -4,7 +4,7 @@ import datetime
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 import msgspec
 from bson.objectid import ObjectId
@@ -13,7 +13,7 @@ from pymongo.asynchronous.client_session import AsyncClientSession
 from pymongo.errors import DuplicateKeyError
 
 from storage.batches.changes import Changes
-from storage.batches.states import FOLLOWS, IN_PROGRESS, BatchState
+from storage.batches.states import FOLLOWS, IN_PROGRESS, UNFINISHED, BatchState
 from storage.catalog.gates import DiffSummary, GateFinding, Severity
 from storage.catalog.list_filter import ALL_LISTS, ListFilter
 from storage.errors import BatchNotFound, LeaseLost
@@ -21,6 +21,9 @@ from storage.mongodb import leases
 from storage.mongodb.connection import FORMAT, Database, Document, check_format
 from storage.mongodb.documents import decode_decimals, encode_decimals, to_builtins
 from storage.prices.row_decoder import ItemError
+
+MAX_ID_LENGTH = 64
+"""Characters of a batch's id. Longer ids are not looked up."""
 
 PIN_GATE = "pin"
 """The gate name of the finding that holds a batch while its list is pinned."""
@@ -112,6 +115,13 @@ class Batch(msgspec.Struct, frozen=True, rename="camel"):
         return self.state is BatchState.HELD and holds == {PIN_GATE}
 
 
+class Unfinished(NamedTuple):
+    """Numbers of batches of a list that are in progress, and that are held."""
+
+    in_progress: int
+    held: int
+
+
 class BatchRepository:
     """The batches of a database. A `list_filter` limits a query to the lists that it contains."""
 
@@ -157,8 +167,7 @@ class BatchRepository:
 
     async def find(self, batch_id: str) -> Batch | None:
         """Return a batch, or None."""
-        found = await self._collection.find_one({"_id": batch_id})
-        return _from_document(found) if found else None
+        return (await self.get_many([batch_id]))[0]
 
     async def get(self, batch_id: str) -> Batch:
         """Return a batch. Raises `BatchNotFound`."""
@@ -169,7 +178,10 @@ class BatchRepository:
 
     async def get_many(self, ids: Sequence[str]) -> list[Batch | None]:
         """Return the batches of these ids, in the order of the ids; in one round trip."""
-        cursor = self._collection.find({"_id": {"$in": list(ids)}})
+        possible = [batch_id for batch_id in ids if len(batch_id) <= MAX_ID_LENGTH]
+        if not possible:
+            return [None] * len(ids)
+        cursor = self._collection.find({"_id": {"$in": possible}})
         found = {document["_id"]: _from_document(document) async for document in cursor}
         return [found.get(batch_id) for batch_id in ids]
 
@@ -199,6 +211,21 @@ class BatchRepository:
     ) -> int:
         """Return the number of batches."""
         return await self._collection.count_documents({**_filter(price_list, state), **list_filter.query("list")})
+
+    async def unfinished(self, price_list: str) -> Unfinished:
+        """Return the numbers of batches of a list that are not finished; from a partial index alone."""
+        stages: list[Document] = [
+            {"$match": {"list": price_list, "state": {"$in": sorted(UNFINISHED)}}},
+            {"$group": {"_id": "$state", "count": {"$sum": 1}}},
+        ]
+        found = await self._collection.aggregate(stages)
+        counts = {each["_id"]: each["count"] async for each in found}
+        return Unfinished(sum(counts.get(state, 0) for state in IN_PROGRESS), counts.get(BatchState.HELD, 0))
+
+    async def in_progress(self, by: str) -> int:
+        """Return the number of a caller's batches in progress, of all lists; from a partial index alone."""
+        query = {"submittedBy": by, "state": {"$in": sorted(IN_PROGRESS)}}
+        return await self._collection.count_documents(query)
 
     async def held(self) -> dict[str, int]:
         """Return the number of held batches by list."""

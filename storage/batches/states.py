@@ -38,5 +38,8 @@ FOLLOWS: dict[BatchState, frozenset[BatchState]] = {
 IN_PROGRESS = frozenset({BatchState.OPEN, BatchState.SEALING})
 """States in which a process works on a batch, or must take it over."""
 
+UNFINISHED = IN_PROGRESS | {BatchState.HELD}
+"""States that are not final."""
+
 DISCARDED_STATES = frozenset({BatchState.FAILED, BatchState.ABORTED, BatchState.REJECTED})
 """Final states of batches that were not published. Their layers are named by no manifest that can be read."""

@@ -7,19 +7,17 @@ from hashlib import blake2b
 
 import msgspec
 
+from storage.batches.admission import BatchAdmission, check_order, check_removals
 from storage.batches.lease_renewal import keep_lease
 from storage.batches.lifecycle import BatchLifecycle
-from storage.batches.repository import Batch, BatchMode, BatchOrder, BatchRepository, Refusal
+from storage.batches.repository import Batch, BatchOrder, BatchRepository, Refusal
 from storage.batches.states import IN_PROGRESS, BatchState
 from storage.catalog.price_lists import PriceList, PriceListRepository
-from storage.errors import EmptyBatch, IdempotencyKeyReused, InvalidArgument, LeaseLost, RemoveInReplace
+from storage.errors import EmptyBatch, IdempotencyKeyReused, LeaseLost
 from storage.files.errors import FileRefused
 from storage.files.row_source import RowSource
 from storage.files.tombstones import with_tombstones
 from storage.layers.writer import FillResult, LayerWriter
-
-MAX_KEY_LENGTH = 255
-"""Characters of an idempotency key or a label."""
 
 JOIN_INTERVAL_SECONDS = 0.05
 """Poll interval while another process works on the batch."""
@@ -32,11 +30,13 @@ class BatchSubmitter:
         self,
         price_lists: PriceListRepository,
         batches: BatchRepository,
+        admission: BatchAdmission,
         layer_writer: LayerWriter,
         lifecycle: BatchLifecycle,
     ) -> None:
         self._price_lists = price_lists
         self._batches = batches
+        self._admission = admission
         self._layer_writer = layer_writer
         self._lifecycle = lifecycle
 
@@ -46,19 +46,15 @@ class BatchSubmitter:
         All rows are published, or nothing changes. Called again with the same idempotency key, it returns the same
         batch: it waits for the process that works on the batch, and takes the batch over if that lease expires.
         Raises `PriceListNotFound`, `EmptyBatch`, `InvalidArgument`, `RemoveInReplace`, `Conflict`,
-        `IdempotencyKeyReused`, `Unavailable`.
+        `TooManyOpenBatches`, `TooManyHeldBatches`, `IdempotencyKeyReused`, `Unavailable`.
         """
         check_order(order)
-        if removals and order.mode is BatchMode.REPLACE:
-            raise RemoveInReplace
+        check_removals(order.mode, removals)
         if source.expected == 0 and not removals:
             raise EmptyBatch
-        price_list = None
-        if not await self._batches.by_key(order.price_list, order.key):
-            price_list = await self._price_lists.get(order.price_list)
-            price_list.expect(order.expected_version)
         expected = None if source.expected is None else source.expected + len(removals)
-        batch, opened = await self._batches.open(order, _fingerprint(order, source, removals), expected)
+        batch, price_list = await self._admission.open(order, _fingerprint(order, source, removals), expected)
+        opened = price_list is not None
         while True:
             if batch.fingerprint and not opened:
                 await source.drain()
@@ -87,7 +83,6 @@ class BatchSubmitter:
         filled = FillResult()
         async with keep_lease(self._batches, batch, filled):
             if batch.state is BatchState.OPEN:
-                await self._layer_writer.create(batch.layer)
                 price_list = price_list or await self._price_lists.get(batch.price_list)
                 comparison = await self._lifecycle.begin_comparison(price_list)
                 rows = with_tombstones(source.slices(), removals)
@@ -114,16 +109,6 @@ class BatchSubmitter:
                     changes=comparison.changes.to_document(),
                 )
             return await self._lifecycle.finish(batch)
-
-
-def check_order(order: BatchOrder) -> None:
-    """Raise `InvalidArgument` for an invalid idempotency key or label."""
-    if not 1 <= len(order.key) <= MAX_KEY_LENGTH or not order.key.isprintable():
-        raise InvalidArgument(
-            f"An idempotency key has 1 to {MAX_KEY_LENGTH} printable characters.", path=("input", "idempotencyKey")
-        )
-    if order.label is not None and not 1 <= len(order.label) <= MAX_KEY_LENGTH:
-        raise InvalidArgument(f"A label has 1 to {MAX_KEY_LENGTH} characters.", path=("input", "label"))
 
 
 def order_fingerprint(order: BatchOrder, *values: object) -> str:

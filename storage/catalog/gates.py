@@ -8,11 +8,20 @@ from typing import Protocol
 
 import msgspec
 
-from storage.errors import InvalidArgument
+from storage.errors import InvalidArgument, shown
 from storage.prices.currencies import CURRENCIES
 
 MAX_PERCENT = Decimal(1_000_000)
 """Largest limit in percent, and the change of a price that was free before."""
+
+MAX_PERCENT_DIGITS = 34
+"""Number of digits that a limit in percent may have: the precision of an IEEE 754 decimal128, as which it is stored."""
+
+MAX_ALLOWED_CURRENCIES = 200
+"""Number of currencies that `allowedCurrencies` may have."""
+
+_SHOWN_CURRENCIES = 20
+"""Number of currencies that a message names."""
 
 _HUNDREDTH = Decimal("0.01")
 
@@ -129,7 +138,7 @@ class MaxPriceChange:
         observed, sku = facts.largest_change
         if observed <= limit:
             return None
-        message = f"The amount of {sku!r} would change by {observed} %; the limit is {limit} %."
+        message = f"The amount of {shown(sku)} would change by {observed} %; the limit is {limit} %."
         return GateFinding(self.name, Severity.HOLD, message, observed, limit)
 
 
@@ -145,8 +154,7 @@ class AllowedCurrencies:
         forbidden = sorted(facts.currencies.difference(gates.allowed_currencies))
         if not forbidden:
             return None
-        allowed = ", ".join(gates.allowed_currencies)
-        message = f"The batch has prices in {', '.join(forbidden)}; the list allows {allowed}."
+        message = f"The batch has prices in {_first(forbidden)}; the list allows {_first(gates.allowed_currencies)}."
         return GateFinding(self.name, Severity.REJECT, message, Decimal(len(forbidden)), Decimal(0))
 
 
@@ -179,15 +187,31 @@ def check_gates(gates: Gates) -> None:
         "maxPriceChangePercent": gates.max_price_change_percent,
     }
     for name, limit in percentages.items():
-        if limit is not None and not 0 <= limit <= MAX_PERCENT:
-            raise InvalidArgument(f"{name} must be 0 to {MAX_PERCENT}.", path=("input", "gates", name))
-    unknown = set(gates.allowed_currencies or ()) - CURRENCIES
-    if unknown or gates.allowed_currencies == ():
-        invalid = ", ".join(sorted(unknown)) or "an empty list"
-        message = f"allowedCurrencies must be one or more ISO 4217 codes, not {invalid}."
-        raise InvalidArgument(message, path=("input", "gates", "allowedCurrencies"))
+        if limit is not None and not (0 <= limit <= MAX_PERCENT and _digits(limit) <= MAX_PERCENT_DIGITS):
+            message = f"{name} must be 0 to {MAX_PERCENT}, with at most {MAX_PERCENT_DIGITS} digits."
+            raise InvalidArgument(message, path=("input", "gates", name))
+    if gates.allowed_currencies is not None:
+        _check_currencies(gates.allowed_currencies)
     if gates.min_size is not None and gates.min_size < 0:
         raise InvalidArgument("minSize must be 0 or more.", path=("input", "gates", "minSize"))
+
+
+def _check_currencies(currencies: Sequence[str]) -> None:
+    unknown = next((currency for currency in currencies[:MAX_ALLOWED_CURRENCIES] if currency not in CURRENCIES), None)
+    if unknown is None and 1 <= len(currencies) <= MAX_ALLOWED_CURRENCIES:
+        return
+    found = f"{len(currencies)} codes" if unknown is None else shown(unknown)
+    message = f"allowedCurrencies must be 1 to {MAX_ALLOWED_CURRENCIES} ISO 4217 codes, not {found}."
+    raise InvalidArgument(message, path=("input", "gates", "allowedCurrencies"))
+
+
+def _first(currencies: Sequence[str]) -> str:
+    more = len(currencies) - _SHOWN_CURRENCIES
+    return ", ".join(currencies[:_SHOWN_CURRENCIES]) + (f" and {more} more" if more > 0 else "")
+
+
+def _digits(value: Decimal) -> int:
+    return len(value.as_tuple().digits)
 
 
 def _percent(part: int | Decimal, whole: int | Decimal) -> Decimal:

@@ -7,7 +7,7 @@ from pymongo.errors import DuplicateKeyError
 
 from storage.catalog.events import Event, EventKind, EventRepository
 from storage.catalog.gates import Gates, check_gates
-from storage.catalog.price_lists import PriceList, PriceListRepository, check_name
+from storage.catalog.price_lists import PriceList, PriceListRepository, check_description, check_name
 from storage.catalog.retention import DEFAULT_RETENTION, Retention, check_retention
 from storage.catalog.transactions import event_of
 from storage.errors import PriceListExists
@@ -28,9 +28,10 @@ class PriceListEditor:
     ) -> PriceList:
         """Create a list without a version.
 
-        Raises `InvalidArgument` for an invalid name, gate or retention, and `PriceListExists`.
+        Raises `InvalidArgument` for an invalid name, description, gate or retention, and `PriceListExists`.
         """
         check_name(name)
+        check_description(description)
         check_gates(gates)
         check_retention(retention)
         now = instant()
@@ -49,12 +50,13 @@ class PriceListEditor:
     async def update(self, name: str, by: str, edit: Callable[[PriceList], PriceList]) -> PriceList:
         """Change the description, gates and retention of a list to those that `edit` returns.
 
-        Raises `PriceListNotFound`, and `InvalidArgument` for an invalid gate or retention.
+        Raises `PriceListNotFound`, and `InvalidArgument` for an invalid description, gate or retention.
         """
 
         async def act(session: AsyncClientSession) -> PriceList:
             price_list = await self._price_lists.get(name, session)
             edited = edit(price_list)
+            check_description(edited.description)
             check_gates(edited.gates)
             check_retention(edited.retention)
             moved = await self._price_lists.move(

@@ -16,11 +16,14 @@ from pymongo.asynchronous.client_session import AsyncClientSession
 from storage.catalog.gates import Gates
 from storage.catalog.list_filter import ALL_LISTS, ListFilter
 from storage.catalog.retention import DEFAULT_RETENTION, Retention
-from storage.errors import Conflict, InvalidArgument, PriceListNotFound
+from storage.errors import Conflict, InvalidArgument, PriceListNotFound, shown
 from storage.mongodb.connection import Database, Document, check_format
 from storage.mongodb.documents import decode_decimals, encode_decimals, to_document
 
-_NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}")
+_name = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}").fullmatch
+
+MAX_DESCRIPTION_LENGTH = 1000
+"""Number of characters that the description of a list may have."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,13 +62,27 @@ class PriceList(msgspec.Struct, frozen=True, rename="camel"):
             raise Conflict(self.name, version, self.current_version)
 
 
-def check_name(name: str) -> None:
+def is_name(text: str) -> bool:
+    """Whether a price list can have this name. Other names are not looked up."""
+    return _name(text) is not None
+
+
+def check_name(name: str, path: tuple[str, ...] = ("input", "name")) -> None:
     """Raise `InvalidArgument` for a name that a price list cannot have."""
-    if not _NAME.fullmatch(name):
+    if not is_name(name):
         raise InvalidArgument(
-            f"{name[:80]!r} cannot name a price list: use 1 to 63 of a-z, 0-9, '.', '_' and '-', "
+            f"{shown(name)} cannot name a price list: use 1 to 63 of a-z, 0-9, '.', '_' and '-', "
             "a letter or digit first.",
-            path=("input", "name"),
+            path=path,
+        )
+
+
+def check_description(description: str | None) -> None:
+    """Raise `InvalidArgument` for a description that is too long."""
+    if description is not None and len(description) > MAX_DESCRIPTION_LENGTH:
+        raise InvalidArgument(
+            f"A description may have at most {MAX_DESCRIPTION_LENGTH} characters; this one has {len(description)}.",
+            path=("input", "description"),
         )
 
 
@@ -77,12 +94,12 @@ class PriceListRepository:
 
     async def find(self, name: str) -> PriceList | None:
         """Return a list with its pointer, or None."""
-        found = await self._collection.find_one({"_id": name})
+        found = await self._collection.find_one({"_id": name}) if is_name(name) else None
         return from_document(found) if found else None
 
     async def get(self, name: str, session: AsyncClientSession | None = None) -> PriceList:
         """Return a list with its pointer. Raises `PriceListNotFound`."""
-        found = await self._collection.find_one({"_id": name}, session=session)
+        found = await self._collection.find_one({"_id": name}, session=session) if is_name(name) else None
         if not found:
             raise PriceListNotFound(name)
         return from_document(found)

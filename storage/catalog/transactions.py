@@ -25,6 +25,6 @@ def event_of(
 
 
 def check_reason(reason: str) -> None:
-    """Raise `InvalidArgument` for an empty reason, or one that is too long."""
-    if not 1 <= len(reason.strip()) <= MAX_REASON_LENGTH:
+    """Raise `InvalidArgument` for a blank reason, or one that is too long."""
+    if len(reason) > MAX_REASON_LENGTH or not reason.strip():
         raise InvalidArgument(f"Give a reason of 1 to {MAX_REASON_LENGTH} characters.", path=("input", "reason"))

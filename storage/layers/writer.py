@@ -1,6 +1,6 @@
 """Writes layers: immutable collections that exactly one batch wrote, with one document per price.
 
-The life of a layer: `create`, any number of `fill` (sending a slice again changes nothing), `freeze`. From then on it
+The life of a layer: any number of `fill` (sending a slice again changes nothing), `freeze`. From then on it
 is only read (`storage.layers.reader`), until garbage collection drops it.
 """
 
@@ -102,6 +102,8 @@ class LayerWriter:
     ) -> None:
         """Insert slices as they arrive, several at once, and update `filled` with the rows stored and refused so far.
 
+        The first rows create the collection, so that a batch without rows has none.
+
         `compare` receives the documents of each insert while the database stores them. A document that the layer
         already has at the same position (`n`) was stored by an earlier attempt; at another position, its sku was sent
         twice.
@@ -109,8 +111,12 @@ class LayerWriter:
         Raises `Unavailable` if no primary accepts an insert for `storage.mongodb.bulk_insert.RESEND_TIMEOUT_SECONDS`.
         """
         in_flight: set[asyncio.Task[None]] = set()
+        is_created = False
         try:
             async for insert in _inserts(slices, filled):
+                if not is_created:
+                    await self.create(layer)
+                    is_created = True
                 if len(in_flight) >= MAX_CONCURRENT_INSERTS:
                     done, in_flight = await asyncio.wait(in_flight, return_when=asyncio.FIRST_COMPLETED)
                     for task in done:

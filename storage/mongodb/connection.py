@@ -58,6 +58,14 @@ _INDEXES: Mapping[str, list[tuple[list[tuple[str, int]], dict[str, Any]]]] = {
         ),
         ([("list", 1), ("_id", -1)], {"name": "list_newest"}),
         ([("state", 1), ("lease.until", 1)], {"name": "state_lease"}),
+        (
+            [("list", 1), ("state", 1)],
+            {"name": "list_unfinished", "partialFilterExpression": {"state": {"$in": ["HELD", "OPEN", "SEALING"]}}},
+        ),
+        (
+            [("submittedBy", 1), ("state", 1)],
+            {"name": "caller_in_progress", "partialFilterExpression": {"state": {"$in": ["OPEN", "SEALING"]}}},
+        ),
     ],
     "events": [([("list", 1), ("revision", -1)], {"name": "list_newest", "unique": True})],
     "price_lists": [],

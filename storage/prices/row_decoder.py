@@ -190,18 +190,19 @@ def _checked_tiers(tiers: list[TierRow]) -> list[tuple[int, str]]:
 
 def encode_attributes(attributes: dict[str, Any]) -> bytes:
     """Validate attributes and return them as BSON with sorted keys. Raises `RowRefused`."""
-    nested = _is_nested(attributes)
-    if nested and _is_deeper(attributes, MAX_ATTRIBUTES_DEPTH):
-        raise RowRefused(
-            "ATTRIBUTES_TOO_DEEP", f"Attributes may be nested at most {MAX_ATTRIBUTES_DEPTH} levels deep.", "attributes"
-        )
-    size = len(msgspec.json.encode(attributes))
+    try:
+        size = len(msgspec.json.encode(attributes))
+    except RecursionError as error:
+        raise _too_deep() from error
     if size > MAX_ATTRIBUTES_BYTES:
         raise RowRefused(
             "ATTRIBUTES_TOO_LARGE",
             f"Attributes may have at most {MAX_ATTRIBUTES_BYTES} bytes of JSON; these have {size}.",
             "attributes",
         )
+    nested = _is_nested(attributes)
+    if nested and _is_deeper(attributes, MAX_ATTRIBUTES_DEPTH):
+        raise _too_deep()
     keys = list(attributes)
     if nested or keys != sorted(keys):
         attributes = msgspec.to_builtins(attributes, order="sorted")
@@ -209,6 +210,11 @@ def encode_attributes(attributes: dict[str, Any]) -> bytes:
         return bson.encode(attributes)
     except (OverflowError, ValueError, bson.errors.BSONError) as error:
         raise RowRefused("ATTRIBUTES_INVALID", f"Attributes cannot be stored: {error}", "attributes") from error
+
+
+def _too_deep() -> RowRefused:
+    message = f"Attributes may be nested at most {MAX_ATTRIBUTES_DEPTH} levels deep."
+    return RowRefused("ATTRIBUTES_TOO_DEEP", message, "attributes")
 
 
 def _is_nested(attributes: dict[str, Any]) -> bool:

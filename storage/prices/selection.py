@@ -17,10 +17,11 @@ from bson.decimal128 import Decimal128, create_decimal128_context
 from storage.errors import InvalidArgument
 from storage.mongodb.connection import Document
 from storage.prices.currencies import CURRENCIES
+from storage.prices.price import MAX_SKU_BYTES
 from storage.prices.row_decoder import RowRefused, encode_attributes
 from storage.prices.sku_range import SkuRange, sku_range_of_prefix
 
-MAX_ATTRIBUTES = 20
+MAX_FILTER_ATTRIBUTES = 20
 """Limit of the attributes in a filter."""
 
 
@@ -62,15 +63,20 @@ class PriceFilter(msgspec.Struct, frozen=True, omit_defaults=True):
         return sku_range_of_prefix(self.sku_prefix)
 
     def check(self) -> None:
-        """Raise `InvalidArgument` for a currency or an attribute that no price can have."""
+        """Raise `InvalidArgument` for a prefix, a currency or an attribute that no price can have."""
+        if len(self.sku_prefix) > MAX_SKU_BYTES:
+            raise InvalidArgument(
+                f"A skuPrefix may have at most {MAX_SKU_BYTES} characters; this one has {len(self.sku_prefix)}.",
+                path=("filter", "skuPrefix"),
+            )
         if self.currency is not None and self.currency not in CURRENCIES:
             raise InvalidArgument(
                 f"{self.currency[:20]!r} is not an ISO 4217 currency code.", path=("filter", "currency")
             )
         path = ("filter", "attributes")
-        if len(self.attributes) > MAX_ATTRIBUTES:
+        if len(self.attributes) > MAX_FILTER_ATTRIBUTES:
             raise InvalidArgument(
-                f"A filter may have at most {MAX_ATTRIBUTES} attributes; this one has {len(self.attributes)}.",
+                f"A filter may have at most {MAX_FILTER_ATTRIBUTES} attributes; this one has {len(self.attributes)}.",
                 path=path,
             )
         for attribute in self.attributes:

@@ -1,12 +1,14 @@
-"""Several waiters for one key: the cancellation of one does not cancel the others."""
+"""Several waiters for one key: the cancellation of one does not cancel the others, and an error does not grow."""
 
 import asyncio
+import traceback
 from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
 
 from loaders import Loaders
+from loaders.dataloaders import Loader
 from storage import Snapshot
 from tests.graph.api import Api, row
 
@@ -43,3 +45,17 @@ async def test_a_cancelled_waiter_does_not_cancel_the_others(counted_api: Api, k
     assert first == third
     assert not isinstance(first, BaseException)
     assert first is not None
+
+
+async def test_the_traceback_of_an_error_does_not_grow_with_each_wait_for_its_key() -> None:
+    async def load(_: list[str]) -> list[str]:
+        raise ValueError("x")
+
+    loader, lengths = Loader(load), list[int]()
+    for _ in range(50):
+        try:
+            await loader.load("a")
+        except ValueError as error:
+            lengths.append(len(traceback.extract_tb(error.__traceback__)))
+    assert len(lengths) == 50
+    assert max(lengths) == lengths[0]

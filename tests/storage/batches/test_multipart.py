@@ -355,3 +355,22 @@ async def test_a_refused_file_does_not_delete_the_rows_of_an_attempt_that_stored
     with patch.object(store.parts, "begin", overtaken), pytest.raises(FileRefused):
         await store.multipart.append(batch.id, 0, file("part.ndjson.gz", gzip.compress(line("a"))[:-1]), ())
     assert (await commit(store, batch, 1, 1)).state is BatchState.PUBLISHED
+
+
+async def test_a_commit_reads_the_errors_of_the_first_hundred_invalid_parts_alone(store: Store) -> None:
+    await create(store)
+    batch = await opened(store)
+    await append(store, batch, 0)
+    await append(store, batch, 1, [row("bad", "-1")])
+    stored = await store.db["parts"].find_one({"_id.sequence": 1})
+    assert stored is not None
+    error = {**stored["errors"][0], "message": "x" * 10_000}
+    more = [{**stored, "_id": {"batch": batch.id, "sequence": n}, "errors": [error] * 100} for n in range(2, 2002)]
+    await store.db["parts"].insert_many(more)
+    assert {part.errors for part in await store.parts.by_batch(batch.id)} == {()}
+    found = await store.parts.errors(batch.id)
+    assert list(found) == list(range(1, 101))
+    failed = await commit(store, batch, 2002, 10)
+    assert failed.state is BatchState.FAILED
+    assert [each.index for each in failed.errors[:3]] == [10, 11, 11]
+    assert (len(failed.errors), failed.error_count) == (100, 2001)
