@@ -6,7 +6,6 @@ has waited for its client.
 
 import logging
 import time
-from asyncio import Transport
 from collections import Counter
 from typing import Protocol
 
@@ -22,12 +21,6 @@ MAX_SWEEP_SECONDS = 2 * SWEEP_INTERVAL_SECONDS
 
 REPORT_INTERVAL_SECONDS = 60.0
 """Interval of the log line with the number of connections that were refused or closed, by reason."""
-
-WRITE_TIMEOUT_SECONDS = 30.0
-"""How long a client may leave what is written to it unread."""
-
-MIN_READ_BYTES = 4096
-"""Bytes that count as reading within that time."""
 
 log = logging.getLogger("pricebook.cli")
 
@@ -98,29 +91,3 @@ class ConnectionState(ServerState):
             reasons = ", ".join(f"{number} ({reason})" for reason, number in sorted(self._closed.items()))
             log.warning("Connections refused or closed since the last report: %s.", reasons)
             self._closed.clear()
-
-
-class StallDetector:
-    """Notices that a client has stopped reading what is written to it."""
-
-    __slots__ = ("_seconds", "_size")
-
-    def __init__(self) -> None:
-        self._seconds = 0.0
-        self._size = 0
-
-    def reset(self) -> None:
-        """Begin again: the client has read."""
-        self._seconds = 0.0
-
-    def is_stalled(self, transport: Transport, is_paused: bool, elapsed: float) -> bool:
-        """Return whether the client has read too little, from a full buffer or from one that is to be closed."""
-        size = transport.get_write_buffer_size()
-        if not size or not (is_paused or transport.is_closing()):
-            self._seconds = 0.0
-            return False
-        if not self._seconds or size <= self._size - MIN_READ_BYTES:
-            self._size = size
-            self._seconds = 0.0
-        self._seconds += elapsed
-        return self._seconds > WRITE_TIMEOUT_SECONDS

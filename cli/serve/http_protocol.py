@@ -13,8 +13,9 @@ import httptools
 from uvicorn import Config
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
-from cli.serve.connections import ConnectionState, StallDetector
+from cli.serve.connections import ConnectionState
 from cli.serve.refusals import BAD_REQUEST, HEAD_TOO_LARGE, RESPONSES, TIMEOUT, TOO_MANY_CONNECTIONS, reason
+from cli.serve.stall_detector import StallDetector
 
 MAX_HEAD_BYTES = 32 << 10
 """Size of a request line and its headers; also of the chunk extensions or trailers between two bytes of a body."""

@@ -14,8 +14,9 @@ from uvicorn._types import ASGIReceiveEvent, ASGISendEvent
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from websockets.frames import CloseCode
 
-from cli.serve.connections import ConnectionState, StallDetector
+from cli.serve.connections import ConnectionState
 from cli.serve.refusals import BAD_REQUEST, RESPONSES
+from cli.serve.stall_detector import StallDetector
 
 MAX_MESSAGE_BYTES = 128 << 10
 """Size of a message, all its fragments together."""
