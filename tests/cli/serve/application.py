@@ -22,7 +22,8 @@ LARGE_BYTES = 8 << 20
 
 
 class Application:
-    """Responds by path, and records what it received. `requests` are the paths, `headers` those of the last request.
+    """Responds by path, and records what it received. `requests` are the paths, `headers` those of the last
+    request with a body.
 
     `/` receives the body and echoes its length; `/early` does not receive it; `/held` waits for `release` first;
     `/watch` responds when its client has gone; `/large` responds with `LARGE_BYTES`. A WebSocket echoes; on
@@ -44,9 +45,8 @@ class Application:
             return
         path = scope["path"]
         self.requests.append(path)
-        self.headers = scope["headers"]
         try:
-            await (self._socket if scope["type"] == "websocket" else self._respond)(path, receive, send)
+            await (self._socket if scope["type"] == "websocket" else self._respond)(scope, receive, send)
         finally:
             self.ended[path] += 1
 
@@ -57,7 +57,8 @@ class Application:
             message = await receive()
             await send({"type": message["type"] + ".complete"})
 
-    async def _respond(self, path: str, receive: Any, send: Any) -> None:
+    async def _respond(self, scope: Any, receive: Any, send: Any) -> None:
+        path = scope["path"]
         if path == "/held":
             await self.release.wait()
         length, more = 0, path != "/early"
@@ -70,12 +71,15 @@ class Application:
         if path == "/watch":  # as a streamed response does
             await receive()
             self.ended["disconnect " + path] += 1
+        if length:
+            self.headers = scope["headers"]
         body = bytes(LARGE_BYTES) if path == "/large" else json.dumps({"received": length}).encode()
         headers = [(b"content-length", str(len(body)).encode())]
         await send({"type": "http.response.start", "status": 200, "headers": headers})
         await send({"type": "http.response.body", "body": body})
 
-    async def _socket(self, path: str, receive: Any, send: Any) -> None:
+    async def _socket(self, scope: Any, receive: Any, send: Any) -> None:
+        path = scope["path"]
         await receive()
         await send({"type": "websocket.accept"})
         if path == "/socket/held":

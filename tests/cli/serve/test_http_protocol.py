@@ -85,7 +85,7 @@ def test_trailers_are_dropped(server: RunningServer) -> None:
     with server.connect(CHUNKED + b"1\r\nx\r\n0\r\nAuthorization: Bearer y\r\n\r\n" + REQUEST) as client:
         wait_until(lambda: len(server.application.requests) == 2)
         assert statuses(client.read()) in ([200], [200, 200])
-    assert b"authorization" not in dict(server.application.headers)
+    assert [name for name, _ in server.application.headers] == [b"host", b"transfer-encoding"]
 
 
 @pytest.mark.parametrize(
