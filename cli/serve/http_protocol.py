@@ -155,8 +155,8 @@ class HttpProtocol(HttpToolsProtocol):
         is_reserve = bool(self.server_state.reserve) and self.server_state.is_reserve(self)
         if is_reserve and self.url.partition(b"?")[0] not in HEALTH_CHECKS:
             raise _Refused(TOO_MANY_CONNECTIONS)
-        self._phase = "body"
         HttpToolsProtocol.on_headers_complete(self)
+        self._phase = "body"
         if not self.pipeline:
             self._running = self.cycle
         if is_reserve:
@@ -219,8 +219,10 @@ class HttpProtocol(HttpToolsProtocol):
                 self.transport.close()
 
     def _check_head(self, elapsed: float) -> None:
+        if self.flow.read_paused:
+            return
         self._seconds += elapsed
-        if self._seconds <= HEAD_TIMEOUT_SECONDS or self.flow.read_paused:
+        if self._seconds <= HEAD_TIMEOUT_SECONDS:
             return
         if self._head_bytes:
             self._refuse(TIMEOUT)

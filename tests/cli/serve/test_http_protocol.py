@@ -218,8 +218,11 @@ def test_a_client_that_leaves_disconnects_the_request_in_progress(server: Runnin
     wait_until(lambda: server.application.ended["disconnect /watch"])
 
 
-def test_responses_in_progress_are_finished_before_a_bad_request_closes(server: RunningServer) -> None:
-    with server.connect(b"GET /held HTTP/1.1\r\nHost: x\r\n\r\n" + b"GET /\x00\r\n\r\n") as client:
+@pytest.mark.parametrize(
+    "bad", [b"GET /\x00\r\n\r\n", REQUEST.replace(b"/ ", b"/\xff "), GET + b"h: v\r\n" * 100 + b"\r\n"]
+)
+def test_responses_in_progress_are_finished_before_a_bad_request_closes(server: RunningServer, bad: bytes) -> None:
+    with server.connect(b"GET /held HTTP/1.1\r\nHost: x\r\n\r\n" + bad) as client:
         wait_until(lambda: server.application.requests == ["/held"])
         server.release()
         assert statuses(client.read_all()) == [200]
