@@ -85,7 +85,10 @@ class ConnectionState(ServerState):
         self._swept_at = now
         connections: list[Connection] = list(self.connections)  # type: ignore[arg-type]
         for connection in connections:
-            connection.check(elapsed)
+            try:
+                connection.check(elapsed)
+            except Exception:  # it must not end the server
+                log.exception("A connection could not be checked.")
         if self._closed and now - self._reported_at >= REPORT_INTERVAL_SECONDS:
             self._reported_at = now
             reasons = ", ".join(f"{number} ({reason})" for reason, number in sorted(self._closed.items()))

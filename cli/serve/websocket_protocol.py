@@ -106,6 +106,8 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
         if self._stall.is_stalled(self.transport, not self.writable.is_set(), elapsed):
             self._state.count_closed("messages unread")
             self.transport.abort()
+        elif self.transport.is_closing():
+            return
         elif (self._unhandled or self.frames) and not self._is_held:
             self._seconds += elapsed
             if self._seconds > MESSAGE_TIMEOUT_SECONDS:

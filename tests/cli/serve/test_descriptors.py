@@ -9,7 +9,6 @@ if sys.platform == "win32":
 
 import resource
 
-from cli.serve import descriptors
 from cli.serve.descriptors import OTHER_DESCRIPTORS, allow_connections
 
 UNLIMITED = resource.RLIM_INFINITY
@@ -34,9 +33,9 @@ def test_the_limit_is_raised_as_far_as_needed(
     allowed: int,
     raised: int | None,
 ) -> None:
-    limits = {}
-    monkeypatch.setattr(descriptors.resource, "getrlimit", lambda _: (soft, hard))
-    monkeypatch.setattr(descriptors.resource, "setrlimit", limits.__setitem__)
+    limits: dict[int, tuple[int, int]] = {}
+    monkeypatch.setattr(resource, "getrlimit", lambda _: (soft, hard))
+    monkeypatch.setattr(resource, "setrlimit", limits.__setitem__)
     assert allow_connections(1000) == allowed
     assert limits.get(resource.RLIMIT_NOFILE) == (None if raised is None else (raised, hard))
     assert ("PRICEBOOK_MAX_CONNECTIONS" in caplog.text) == (allowed < 1000)
