@@ -113,9 +113,11 @@ class HttpProtocol(HttpToolsProtocol):
         """Count the last bytes of an incomplete request, and refuse one that is too large."""
         if self._phase == "head":
             self._head_bytes += size
+            is_too_large = self._head_bytes > MAX_HEAD_BYTES or len(self.headers) > MAX_HEADERS
         else:
             self._framing_bytes += size
-        if max(self._head_bytes, self._framing_bytes) > MAX_HEAD_BYTES or len(self.headers) > MAX_HEADERS:
+            is_too_large = self._framing_bytes > MAX_HEAD_BYTES
+        if is_too_large:
             self._refuse(HEAD_TOO_LARGE)
 
     def _upgrade(self) -> None:
@@ -233,8 +235,10 @@ class HttpProtocol(HttpToolsProtocol):
     def _check_body(self, elapsed: float) -> None:
         if self.flow.read_paused or self.cycle.waiting_for_100_continue:
             return
-        # Time is not saved up: a client that sent much at once does not have longer for the rest.
-        self._seconds = max(0.0, self._seconds + elapsed - self._body_bytes / MIN_BODY_RATE)
+        # Time is not saved up: a client that sent much at once does not have longer for the rest. Once there is a
+        # response, the rest is not needed.
+        received = 0 if self.cycle.response_complete else self._body_bytes
+        self._seconds = max(0.0, self._seconds + elapsed - received / MIN_BODY_RATE)
         self._body_bytes = 0
         if self._seconds > BODY_TIMEOUT_SECONDS:
             self._refuse(TIMEOUT)

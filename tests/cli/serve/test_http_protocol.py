@@ -189,8 +189,13 @@ def test_time_in_which_the_server_does_not_read_is_not_counted(
 
 def test_a_body_after_its_response_is_not_awaited(server: RunningServer, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(http_protocol, "BODY_TIMEOUT_SECONDS", 0.3)
-    with server.connect(b"POST /early HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n") as client:
+    monkeypatch.setattr(http_protocol, "MIN_BODY_RATE", 1)
+    with server.connect(b"POST /early HTTP/1.1\r\nHost: x\r\nContent-Length: 9999999\r\n\r\n") as client:
+        sender = threading.Thread(target=trickle, args=(client, b"x" * 100, 0.05))
+        sender.start()
         assert statuses(client.read_all()) == [200]
+        client.socket.close()
+        sender.join()
 
 
 # Pipelined requests.
