@@ -9,8 +9,11 @@ from logging.config import dictConfig
 import click
 import uvicorn
 
+from cli.serve.descriptors import allow_connections
 from cli.serve.graceful_server import FINISH_TIMEOUT_SECONDS, Server
+from cli.serve.http_protocol import HttpProtocol
 from cli.serve.metrics_server import metrics_server
+from cli.serve.websocket_protocol import MAX_MESSAGE_BYTES, WebSocketProtocol
 from cli.serve.workers import Workers
 from cli.startup import (
     BACKLOG,
@@ -105,8 +108,10 @@ def _run(settings: Settings, listener: socket.socket) -> None:
         "graph.app:app_from_environment",
         factory=True,
         loop="uvloop",
-        http="httptools",
-        ws="websockets-sansio",
+        http=HttpProtocol,
+        ws=WebSocketProtocol,
+        ws_max_size=MAX_MESSAGE_BYTES,
+        ws_per_message_deflate=False,  # a frame of 16 KB could expand to 16 MB
         proxy_headers=False,  # `graph.middleware.trusted_proxies` reads them from trusted proxies only
         lifespan="on",
         backlog=BACKLOG,
@@ -116,8 +121,9 @@ def _run(settings: Settings, listener: socket.socket) -> None:
         timeout_graceful_shutdown=FINISH_TIMEOUT_SECONDS,
         timeout_keep_alive=IDLE_TIMEOUT_SECONDS,
     )
+    max_connections = allow_connections(settings.max_connections)
     if settings.workers == 1:
-        Server(config, settings.drain_seconds).run(sockets=[listener])
+        Server(config, settings.drain_seconds, max_connections).run(sockets=[listener])
         return
-    Workers(config, listener, settings.drain_seconds).run(settings.workers)
+    Workers(config, listener, settings.drain_seconds, max_connections).run(settings.workers)
     raise KeyboardInterrupt  # as a single server does: both end only by a signal

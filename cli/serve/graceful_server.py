@@ -20,6 +20,7 @@ from types import FrameType
 
 import uvicorn
 
+from cli.serve.connections import SWEEP_INTERVAL_SECONDS, ConnectionState
 from cli.serve.socket_drain import block_connections, queue_length, unblock_connections
 from graph.drain import Drain
 
@@ -34,16 +35,26 @@ LAST_REQUEST_GRACE_SECONDS = 0.5
 
 _POLL_INTERVAL_SECONDS = 0.01
 
+_TICKS_PER_SECOND = 10
+"""uvicorn calls `on_tick` at this rate."""
+
 _CLOSE = (b"connection", b"close")
 
 
 class Server(uvicorn.Server):
     """A process that serves, alone or as one of several workers."""
 
+    server_state: ConnectionState
+
     def __init__(
-        self, config: uvicorn.Config, drain_seconds: int, on_started: Callable[[], None] = lambda: None
+        self,
+        config: uvicorn.Config,
+        drain_seconds: int,
+        max_connections: int,
+        on_started: Callable[[], None] = lambda: None,
     ) -> None:
         super().__init__(config)
+        self.server_state = ConnectionState(max_connections)
         self._drain_seconds = drain_seconds
         self._on_started = on_started
         self._is_terminating = False
@@ -78,6 +89,8 @@ class Server(uvicorn.Server):
         """Return whether to shut down now."""
         if self._has_handed_over:
             self._stop_listening()
+        if counter % round(SWEEP_INTERVAL_SECONDS * _TICKS_PER_SECOND) == 0:
+            self.server_state.sweep()
         is_drained = self._drained_at is not None and time.monotonic() >= self._drained_at
         return await super().on_tick(counter) or is_drained
 

@@ -34,10 +34,10 @@ log = logging.getLogger("pricebook.cli")
 class Worker:
     """A worker process, seen from its parent."""
 
-    def __init__(self, config: Config, listener: socket.socket, drain_seconds: int) -> None:
+    def __init__(self, config: Config, listener: socket.socket, drain_seconds: int, max_connections: int) -> None:
         self._started = _spawn.Event()
         self.process: SpawnProcess = _spawn.Process(
-            target=_run_worker, args=(config, listener, drain_seconds, self._started)
+            target=_run_worker, args=(config, listener, drain_seconds, max_connections, self._started)
         )
         self.process.start()
 
@@ -68,10 +68,11 @@ class Workers:
     they are replaced one after the other: each hands over as soon as its successor serves.
     """
 
-    def __init__(self, config: Config, listener: socket.socket, drain_seconds: int) -> None:
+    def __init__(self, config: Config, listener: socket.socket, drain_seconds: int, max_connections: int) -> None:
         self._config = config
         self._listener = listener
         self._drain_seconds = drain_seconds
+        self._max_connections = max_connections
         self._signals: SimpleQueue[signal.Signals] = SimpleQueue()
         self._workers: list[Worker] = []
         self._leaving: list[Worker] = []
@@ -90,7 +91,7 @@ class Workers:
         self._stop(received)
 
     def _start(self) -> Worker:
-        return Worker(self._config, self._listener, self._drain_seconds)
+        return Worker(self._config, self._listener, self._drain_seconds, self._max_connections)
 
     def _next_signal(self) -> signal.Signals | None:
         try:
@@ -136,9 +137,11 @@ def _send_signal(workers: Sequence[Worker], number: signal.Signals) -> None:
         each.send_signal(number)
 
 
-def _run_worker(config: Config, listener: socket.socket, drain_seconds: int, started: threading.Event) -> None:
+def _run_worker(
+    config: Config, listener: socket.socket, drain_seconds: int, max_connections: int, started: threading.Event
+) -> None:
     """Run a worker, which ends with its parent, even if that is killed."""
-    server = Server(config, drain_seconds, on_started=started.set)
+    server = Server(config, drain_seconds, max_connections, on_started=started.set)
     signal.signal(signal.SIGHUP, signal.SIG_IGN)  # a closing terminal sends it to the parent too
     signal.signal(_HAND_OVER, lambda _number, _frame: server.hand_over())
     config.configure_logging()

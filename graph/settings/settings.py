@@ -98,6 +98,13 @@ class Settings:
     workers: int = field(
         default=1, metadata=_metadata(integer(1, 64), "Number of server processes that share the port.")
     )
+    max_connections: int = field(
+        default=10_000,
+        metadata=_metadata(
+            integer(1, 1_000_000),
+            "Maximum connections of each process; further ones are refused, except for health checks.",
+        ),
+    )
     drain_seconds: int = field(
         default=5,
         metadata=_metadata(

@@ -27,6 +27,18 @@ def test_a_stop_signal_ends_the_server_and_the_embedded_set(
         assert run.processes() == []
 
 
+def test_connections_are_limited(tmp_path: Path) -> None:
+    with running(tmp_path, "serve", PRICEBOOK_PORT="0", PRICEBOOK_MAX_CONNECTIONS="1") as run:
+        run.read_until("Application startup complete.")
+        url = re.search(r"Listening on (\S+)/graphql", run.output)
+        assert url is not None
+        with httpx.Client(base_url=url[1], trust_env=False) as client:
+            assert client.get("/graphql?query={__typename}").status_code == 200
+            assert httpx.get(f"{url[1]}/graphql", trust_env=False).status_code == 503
+            assert httpx.get(f"{url[1]}/healthz", trust_env=False).status_code == 200
+            assert client.get("/healthz", headers={"x": "v" * (33 << 10)}).status_code == 431
+
+
 def test_the_configured_mongodb_is_used_and_its_password_not_shown(tmp_path: Path) -> None:
     uri = "mongodb://ada:hunter2@127.0.0.1:1/?serverSelectionTimeoutMS=100"
     with running(tmp_path, "serve", PRICEBOOK_PORT="0", PRICEBOOK_MONGODB_URI=uri) as run:

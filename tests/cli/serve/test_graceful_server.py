@@ -15,6 +15,7 @@ from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 
 from cli.serve.graceful_server import Server
+from cli.serve.http_protocol import HttpProtocol
 from graph.drain import Drain
 from tests.waiting import DEADLINE_SECONDS
 
@@ -39,7 +40,8 @@ async def test_a_sigterm_during_the_start_drains_after_the_start() -> None:
     application = SlowApplication()
     with socket.create_server(("127.0.0.1", 0)) as listener:
         url = f"http://127.0.0.1:{listener.getsockname()[1]}/"
-        server = Server(uvicorn.Config(application.app, log_config=None), drain_seconds=1)
+        config = uvicorn.Config(application.app, http=HttpProtocol, log_config=None)
+        server = Server(config, drain_seconds=1, max_connections=10)
         serving = asyncio.create_task(server._serve([listener]))
         async with asyncio.timeout(DEADLINE_SECONDS), httpx.AsyncClient(trust_env=False) as http:
             await application.is_starting.wait()
