@@ -44,11 +44,11 @@ class Context:
 
     def renew(self) -> None:
         """Replace the loaders, so that the next event of a subscription reads current data."""
-        self.loaders = Loaders(self.store, self.pointers)
+        self.loaders = Loaders(self.store, self.pointers, works_on=self.caller.works_on)
 
     def for_operation(self) -> "Context":
         """Return the context of another operation of the same caller."""
-        loaders = Loaders(self.store, self.pointers, self.loaders.view.min_versions)
+        loaders = Loaders(self.store, self.pointers, self.loaders.view.min_versions, self.caller.works_on)
         return Context(self.store, self.pointers, loaders, self.caller, self.drain)
 
     async def batch_within(self, lists: ListFilter, batch_id: str) -> Batch:

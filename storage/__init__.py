@@ -7,7 +7,7 @@ from storage.batches.states import BatchState
 from storage.catalog.api_keys import ApiKey, ApiKeyNotFound, ApiKeyRepository, is_api_key
 from storage.catalog.events import Event, EventKind
 from storage.catalog.gates import DiffSummary, Gates, Severity
-from storage.catalog.list_filter import ALL_LISTS, ListFilter
+from storage.catalog.list_filter import ALL_LISTS, NO_LISTS, ListFilter
 from storage.catalog.price_lists import Pin, PriceList
 from storage.catalog.processes import HEARTBEAT_INTERVAL_SECONDS, Served
 from storage.catalog.retention import DEFAULT_RETENTION, Retention
@@ -49,6 +49,7 @@ __all__ = [
     "GRACE_SECONDS",
     "HEARTBEAT_INTERVAL_SECONDS",
     "MAX_FILE_BYTES",
+    "NO_LISTS",
     "RESTORE_SECONDS",
     "ApiKey",
     "ApiKeyNotFound",
