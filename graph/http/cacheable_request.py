@@ -32,8 +32,8 @@ class CacheableRequest:
     def not_modified_response(self, context: Context) -> HTTPResponse | None:
         """Return a 304 response without executing the operation.
 
-        None unless the client has the response, by the pointers in memory. They do not show whether another version
-        than the current one was ever current, so a request that names one is executed.
+        None unless the client has the response, by the pointers in memory. They do not show whether a version was ever
+        current unless it is now, so a request that names another one, by its number or a cursor, is executed.
         """
         if not self.if_none_match or matches_any(self.if_none_match) or not self._names_only_current(context):
             return None
@@ -63,8 +63,10 @@ class CacheableRequest:
         return self._headers(versions) if len(versions) == len(pointers) else None
 
     def _names_only_current(self, context: Context) -> bool:
-        """Whether the versions that the operation names by their numbers are current, by the pointers in memory."""
+        """Whether all versions that the operation names are known to be current, by the pointers in memory."""
         variables = {**self.operation.defaults, **self.variables}
+        if any(value_from_ast_untyped(cursor, variables) not in (None, Undefined) for cursor in self.operation.cursors):
+            return False
         for field in self.operation.snapshots:
             version = value_from_ast_untyped(field.version, variables) if field.version else None
             if version is None or version is Undefined:
