@@ -480,7 +480,7 @@ async def connected(service: Service, grants: Sequence[str] | None) -> AsyncIter
         "headers": [(b"host", b"localhost")],
         "subprotocols": ["graphql-transport-ws"],
     }
-    serving = asyncio.create_task(service.app(scope, socket.to_server.get, socket.to_client.put))
+    serving = asyncio.ensure_future(service.app(scope, socket.to_server.get, socket.to_client.put))
     socket.to_server.put_nowait({"type": "websocket.connect"})
     credentials = (await service.credentials(grants)).get("authorization")
     socket.send(type="connection_init", payload={"Authorization": credentials} if credentials else {})
