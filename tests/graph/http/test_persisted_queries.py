@@ -23,6 +23,7 @@ from graph.schema.build import build_schema
 from graph.settings import Settings, SettingsError
 from graph.telemetry.requests import Requests
 from tests.graph.api import ANYBODY, Api, http_client, row, with_request_state
+from tests.graph.execution import memory
 
 GRAPHQL_RESPONSE = "application/graphql-response+json"
 QUERY = "query ($yes: Boolean = true) { __typename @include(if: $yes) }"
@@ -42,7 +43,8 @@ def endpoint(trusted: TrustedDocuments | None = None) -> Endpoint:
     """An endpoint without a context, for documents that need none."""
 
     def without_context(_: HTTPConnection) -> Context:
-        return cast("Context", None)
+        context: Context = memory.context()
+        return context
 
     return Endpoint(build_schema(), without_context, trusted=trusted)
 
