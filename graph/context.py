@@ -49,7 +49,7 @@ class Context:
 
     def renew(self) -> None:
         """Replace the loaders, so that the next event of a subscription reads current data."""
-        self.loaders = Loaders(self.store, self.pointers)
+        self.loaders = Loaders(self.store, self.pointers, works_on=self.caller.works_on)
 
     async def batch_within(self, lists: ListFilter, batch_id: str) -> Batch:
         """Return a batch. Raises `BatchNotFound`, also if its list is not among `lists`."""

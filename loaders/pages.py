@@ -1,6 +1,6 @@
 """Pages of records. Each read asks for one record more than the page shows, to learn whether another page follows."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
@@ -42,12 +42,18 @@ class Window(Generic[K]):
 
 
 class Pages:
-    """Reads pages of prices, lists, versions, events and batches."""
+    """Reads pages of prices, lists, versions, events and batches.
 
-    def __init__(self, store: Store, versions: VersionCache, warmer: Warmer) -> None:
+    `shows_unpublished` decides by list whether versions that were never current exist, see `View.shows_unpublished`.
+    """
+
+    def __init__(
+        self, store: Store, versions: VersionCache, warmer: Warmer, shows_unpublished: Callable[[str], bool]
+    ) -> None:
         self._store = store
         self._versions = versions
         self._warmer = warmer
+        self._shows_unpublished = shows_unpublished
 
     def cached_prices(self, snapshot: Snapshot, window: Window[str]) -> Page[Price] | None:
         """Return a page of a version, in sku order, from memory, or None if only `prices` can return it."""
@@ -90,7 +96,9 @@ class Pages:
 
     async def snapshots(self, price_list: str, size: int, after: int | None) -> Page[Snapshot]:
         """Return a page of a list's versions, newest first."""
-        return _forward(await self._store.snapshots.newest(price_list, size + 1, after), size, after)
+        unpublished = self._shows_unpublished(price_list)
+        records = await self._store.snapshots.newest(price_list, size + 1, after, unpublished=unpublished)
+        return _forward(records, size, after)
 
     async def events(self, price_list: str, size: int, after: int | None) -> Page[Event]:
         """Return a page of a list's events, newest first."""
@@ -119,7 +127,7 @@ class Pages:
 
     async def count_snapshots(self, price_list: str) -> int:
         """Return the number of versions of a list that are kept."""
-        return await self._store.snapshots.count(price_list)
+        return await self._store.snapshots.count(price_list, unpublished=self._shows_unpublished(price_list))
 
     async def count_batches(self, price_list: str | None, state: BatchState | None, list_filter: ListFilter) -> int:
         """Return the number of batches of the lists that the filter allows, by list and state."""

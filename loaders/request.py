@@ -16,18 +16,24 @@ from loaders.pointer_cache import PointerCache
 from loaders.prices import PriceLoader
 from loaders.selections import Selections
 from loaders.view import View
-from storage import Store
+from storage import NO_LISTS, ListFilter, Store
 
 
 class Loaders:
     """All readers that the resolvers of one request use."""
 
-    def __init__(self, store: Store, pointers: PointerCache, min_versions: MinVersions = NONE) -> None:
+    def __init__(
+        self,
+        store: Store,
+        pointers: PointerCache,
+        min_versions: MinVersions = NONE,
+        works_on: ListFilter = NO_LISTS,
+    ) -> None:
         self._store = store
         self._pointers = pointers
         self.prices = PriceLoader(store, pointers.versions, pointers.warmer)
         self.snapshots = SnapshotByVersionLoader(store, pointers.versions, pointers.reads)
-        self.view = View(pointers, self.snapshots, min_versions)
+        self.view = View(pointers, self.snapshots, min_versions, works_on)
 
     @cached_property
     def batches(self) -> BatchByIdLoader:
@@ -47,7 +53,7 @@ class Loaders:
     @cached_property
     def pages(self) -> Pages:
         """Pages of prices, lists, versions, events and batches."""
-        return Pages(self._store, self._pointers.versions, self._pointers.warmer)
+        return Pages(self._store, self._pointers.versions, self._pointers.warmer, self.view.shows_unpublished)
 
     @cached_property
     def selections(self) -> Selections:

@@ -5,21 +5,39 @@ import asyncio
 from loaders.dataloaders import SnapshotByVersionLoader
 from loaders.min_versions import NONE, MinVersions
 from loaders.pointer_cache import PointerCache
-from storage import PriceList, PriceListNotFound, Snapshot, SnapshotExpired, SnapshotNotFound, SnapshotState
+from storage import (
+    NO_LISTS,
+    ListFilter,
+    PriceList,
+    PriceListNotFound,
+    Snapshot,
+    SnapshotExpired,
+    SnapshotNotFound,
+    SnapshotState,
+)
 
 
 class View:
     """One request's view. The pointer of each list is read once; later publishes do not affect the request.
 
-    `min_versions` are the versions that must have been published before the pointer of a list is used.
+    `min_versions` are the versions that must have been published before the pointer of a list is used. `works_on` are
+    the lists that the caller works on: their unpublished versions, those that were never current, exist for it. For
+    other callers they do not.
     """
 
     def __init__(
-        self, pointers: PointerCache, snapshots: SnapshotByVersionLoader, min_versions: MinVersions = NONE
+        self,
+        pointers: PointerCache,
+        snapshots: SnapshotByVersionLoader,
+        min_versions: MinVersions = NONE,
+        works_on: ListFilter = NO_LISTS,
     ) -> None:
         self._pointers = pointers
         self._snapshots = snapshots
         self.min_versions = min_versions
+        self._works_on = works_on
+        self.is_private = False
+        """Whether this request was shown what only those who work on a list may see. No cache may keep the response."""
         self._numbered: dict[str, PriceList | None] = {}
         """By list, the pointer at the first read of a version by its number."""
         self._followed: dict[str, PriceList] = {}
@@ -85,9 +103,16 @@ class View:
         version = pointer.current_version
         return None if version is None else await self.version(name, version)
 
+    def shows_unpublished(self, name: str) -> bool:
+        """Whether to show unpublished versions of a list to the caller. The request becomes private if so."""
+        if name not in self._works_on:
+            return False
+        self.is_private = True
+        return True
+
     async def find_version(self, name: str, version: int) -> Snapshot | None:
         """Return a version by its number, or None if it does not exist or has expired."""
-        snapshot = self._cached_manifest(name, version) or await self._snapshots.load((name, version))
+        snapshot = await self._visible(name, version)
         return None if snapshot is None or snapshot.state is SnapshotState.RETIRED else snapshot
 
     async def version(self, name: str, version: int) -> Snapshot:
@@ -97,7 +122,7 @@ class View:
         """
         if name not in self._numbered:
             self._numbered[name] = self._pointers.known(name)
-        snapshot = self._cached_manifest(name, version) or await self._snapshots.load((name, version))
+        snapshot = await self._visible(name, version)
         if snapshot is None:
             if await self._pointers.find(name) is None:
                 raise PriceListNotFound(name)
@@ -106,10 +131,21 @@ class View:
             raise SnapshotExpired(name, version)
         return snapshot
 
+    async def _visible(self, name: str, version: int) -> Snapshot | None:
+        """Return the manifest of a version, or None if the version does not exist for the caller."""
+        snapshot = self._cached_manifest(name, version) or await self._snapshots.load((name, version))
+        if snapshot is None or snapshot.published_at is not None:
+            return snapshot
+        # A new primary may return the manifest of a current version as it was before its publication.
+        return snapshot if self._is_current(name, version) or self.shows_unpublished(name) else None
+
+    def _is_current(self, name: str, version: int) -> bool:
+        pointer = self._followed.get(name) or self._pointers.known(name)
+        return pointer is not None and pointer.current_version == version
+
     def _cached_manifest(self, name: str, version: int) -> Snapshot | None:
         """Return the manifest of a version from memory if it is current: retention never expires a current version."""
-        pointer = self._followed.get(name) or self._pointers.known(name)
-        if pointer is None or pointer.current_version != version:
+        if not self._is_current(name, version):
             return None
         cached = self._pointers.versions.find(name, version)
         return cached.snapshot if cached is not None and cached.snapshot.published_at is not None else None

@@ -8,7 +8,7 @@ from storage.batches.states import UNFINISHED, BatchState
 from storage.catalog.api_keys import ApiKey, ApiKeyNotFound, ApiKeyRepository, is_api_key
 from storage.catalog.events import Event, EventKind
 from storage.catalog.gates import MAX_ALLOWED_CURRENCIES, DiffSummary, Gates, Severity
-from storage.catalog.list_filter import ALL_LISTS, ListFilter
+from storage.catalog.list_filter import ALL_LISTS, NO_LISTS, ListFilter
 from storage.catalog.price_lists import MAX_DESCRIPTION_LENGTH, Pin, PriceList, check_name
 from storage.catalog.processes import HEARTBEAT_INTERVAL_SECONDS, Served
 from storage.catalog.retention import DEFAULT_RETENTION, MAX_RETENTION_DAYS, MAX_RETENTION_VERSIONS, Retention
@@ -68,6 +68,7 @@ __all__ = [
     "MAX_RETENTION_DAYS",
     "MAX_RETENTION_VERSIONS",
     "MAX_SKU_BYTES",
+    "NO_LISTS",
     "RESTORE_SECONDS",
     "UNFINISHED",
     "ApiKey",

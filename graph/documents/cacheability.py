@@ -48,9 +48,10 @@ class SnapshotField:
 
 @dataclass(frozen=True, slots=True)
 class Cacheability:
-    """The `snapshot` fields of a cacheable operation, and the default values of its variables."""
+    """The `snapshot` fields of a cacheable operation, its cursors, and the default values of its variables."""
 
     snapshots: tuple[SnapshotField, ...]
+    cursors: tuple[ValueNode, ...]
     defaults: Mapping[str, Any]
 
     def lists(self, variables: Mapping[str, Any]) -> "ReadLists | None":
@@ -85,18 +86,19 @@ def find_cacheability(
     root = schema.query_type
     if operation.operation is not OperationType.QUERY or root is None:
         return None
-    snapshots = []
+    snapshots, cursors = [], []
     for field, _, parent in walk(operation.selection_set, fragments_of(document), set(), root):
         if not isinstance(field, FieldNode) or field.name.value == "__typename":
             continue
         if parent is None or field.name.value not in PURE.get(parent.name, ()):
             return None
+        arguments = {argument.name.value: argument.value for argument in field.arguments or ()}
+        cursors += [arguments[name] for name in ("after", "before") if name in arguments]
         if parent is root:
-            arguments = {argument.name.value: argument.value for argument in field.arguments or ()}
             snapshots.append(SnapshotField(arguments["priceList"], arguments.get("version")))
     defaults = {
         definition.variable.name.value: value_from_ast_untyped(definition.default_value)
         for definition in operation.variable_definitions or ()
         if definition.default_value
     }
-    return Cacheability(tuple(snapshots), defaults) if snapshots else None
+    return Cacheability(tuple(snapshots), tuple(cursors), defaults) if snapshots else None

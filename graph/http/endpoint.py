@@ -9,13 +9,14 @@ from starlette.requests import Request
 from starlette.types import ASGIApp, Receive, Scope, Send
 from strawberry.http.ides import get_graphql_ide_html
 
+from graph.asgi.headers import Headers
 from graph.asgi.media_types import EVENTS, GRAPHQL_RESPONSE, JSON, Accepted, accepted_media_types
 from graph.cache.cache_control import CacheControl
 from graph.cache.etags import ETags
 from graph.cache.response_cache import Entry
 from graph.context import Context, ContextFactory
 from graph.documents.errors import RequestErrors
-from graph.http.cacheable_request import CacheableRequest
+from graph.http.cacheable_request import CacheableRequest, uncacheable_headers
 from graph.http.errors import BadRequest, HTTPError, MethodNotAllowed, NotAcceptable
 from graph.http.event_stream import EventStream
 from graph.http.multipart import is_multipart, read_multipart
@@ -125,7 +126,7 @@ class Endpoint:
         result = await self._pipeline.execute(prepared, context)
         if cacheable and not result.errors:
             return _cacheable_response(http_request.scope, state, cacheable, result, context)
-        return _response(result, accepted.json)
+        return _response(result, accepted.json, uncacheable_headers(context.loaders.view))
 
     def _cacheable(self, state: RequestState, prepared: PreparedOperation, media_type: str) -> CacheableRequest | None:
         if prepared.operation.cacheability is None:
@@ -166,19 +167,23 @@ def _cacheable_response(
     """Return the response to a cacheable request that had no errors, and put it into the response cache."""
     view = context.loaders.view
     cache_headers, revisions = cacheable.cache_headers(view), view.revisions()
+    if cache_headers is None:
+        return json_response({"data": result.data}, 200, cacheable.media_type, uncacheable_headers(view))
     response = json_response({"data": result.data}, 200, cacheable.media_type, cache_headers)
-    if cache_headers and revisions and state.cache_key:
+    if revisions and state.cache_key:
         runtime: Runtime = scope["state"]["runtime"]
         stats = runtime.requests.by_operation[state.operation_name]
         etag = dict(cache_headers)[b"etag"]
         runtime.responses.put(state.cache_key, Entry(response.headers, response.body, etag, revisions, stats))
-    return response.not_modified() if cache_headers and cacheable.is_satisfied_by(cache_headers) else response
+    return response.not_modified() if cacheable.is_satisfied_by(cache_headers) else response
 
 
-def _response(result: ExecutionResult, media_type: str) -> HTTPResponse:
+def _response(result: ExecutionResult, media_type: str, cache_headers: Headers) -> HTTPResponse:
     """Return a response that must not be cached."""
-    status = _request_error_status(media_type) if is_request_error(result) else 200
-    return json_response(result_body(result), _access_error_status(result, media_type) or status, media_type)
+    status = _access_error_status(result, media_type)
+    if status is None:
+        status = _request_error_status(media_type) if is_request_error(result) else 200
+    return json_response(result_body(result), status, media_type, cache_headers)
 
 
 def _access_error_status(result: ExecutionResult, media_type: str) -> int | None:

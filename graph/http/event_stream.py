@@ -10,7 +10,7 @@ from starlette.types import Receive, Scope, Send
 
 from graph.asgi.media_types import EVENTS
 from graph.context import Context
-from graph.http.response import NO_STORE, VARY, error_response, graphql_errors, result_body
+from graph.http.response import PRIVATE_NO_STORE, VARY, error_response, graphql_errors, result_body
 from graph.limits.limits import OverLimit
 from graph.request_state import REQUEST_STATE, RequestState
 from graph.runtime import Runtime
@@ -18,7 +18,12 @@ from graph.runtime import Runtime
 KEEP_ALIVE_INTERVAL_SECONDS = 5.0
 """Interval of comments, which keep proxies from closing a silent stream; the credentials are checked as often."""
 
-_HEADERS = [(b"content-type", f"{EVENTS}; charset=utf-8".encode()), VARY, NO_STORE, (b"x-accel-buffering", b"no")]
+_HEADERS = [
+    (b"content-type", f"{EVENTS}; charset=utf-8".encode()),
+    VARY,
+    PRIVATE_NO_STORE,
+    (b"x-accel-buffering", b"no"),
+]
 _COMMENT = b":\n\n"
 _COMPLETE = b"event: complete\ndata: \n\n"
 

@@ -19,6 +19,7 @@ from graph.schema.errors import format_error
 
 VARY = (b"vary", b"Accept, Authorization")
 NO_STORE = (b"cache-control", b"no-store")
+PRIVATE_NO_STORE = (b"cache-control", b"private, no-store")
 CHALLENGE = {"www-authenticate": 'Bearer realm="pricebook"'}
 """Header of a 401 response (RFC 6750)."""
 

@@ -6,11 +6,14 @@ from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import ClassVar
 
-from graph.identity.scopes import NO_LISTS, Grants, Scope
-from storage import ListFilter, PricebookError
+from graph.identity.scopes import Grants, Scope
+from storage import NO_LISTS, ListFilter, PricebookError
 
 ANONYMOUS = "anonymous"
 """The name of callers without credentials, and of their view, which shared caches may store."""
+
+WORKING = (Scope.BATCHES_WRITE, Scope.SNAPSHOTS_OPERATE)
+"""The scopes of callers who work on a list: they see its internals and its unpublished versions."""
 
 
 class AccessError(PricebookError):
@@ -44,16 +47,21 @@ class Forbidden(AccessError):
 class Caller:
     """The sender of a request. `expires_at` is the expiry of the credentials, in seconds since the epoch.
 
-    `view` identifies what the caller may read: callers with the same view get the same responses.
+    `works_on` are the lists whose unpublished versions the caller may see. `view` identifies what the caller may read,
+    those versions included: callers with the same view get the same responses.
     """
 
     name: str
     grants: Grants
     expires_at: float | None = None
+    works_on: ListFilter = field(init=False)
     view: str = field(init=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "view", ANONYMOUS if self.name == ANONYMOUS else _digest(self.grants))
+        works_on = self.lists(WORKING)
+        view = ANONYMOUS if self.name == ANONYMOUS else _digest(self.grants.lists(Scope.PRICES_READ), works_on)
+        object.__setattr__(self, "works_on", works_on)
+        object.__setattr__(self, "view", view)
 
     @property
     def may_write(self) -> bool:
@@ -96,7 +104,6 @@ class Caller:
         return Unauthenticated() if self.name == ANONYMOUS else Forbidden(scopes)
 
 
-def _digest(grants: Grants) -> str:
-    readable = grants.lists(Scope.PRICES_READ)
-    text = repr((readable.everything, sorted(readable.names), readable.prefixes))
+def _digest(*filters: ListFilter) -> str:
+    text = repr([(lists.everything, sorted(lists.names), lists.prefixes) for lists in filters])
     return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()

@@ -11,7 +11,7 @@ from contextlib import aclosing
 from operator import attrgetter
 from typing import Any, NamedTuple, ParamSpec, TypeVar, cast
 
-from graph.identity.callers import Caller
+from graph.identity.callers import WORKING, Caller
 from graph.identity.scopes import Scope
 
 REQUIREMENT = "__requirement__"
@@ -34,7 +34,7 @@ class Requirement(NamedTuple):
 READING = (Scope.PRICES_READ,)
 WRITING = (Scope.BATCHES_WRITE,)
 OPERATING = (Scope.SNAPSHOTS_OPERATE,)
-INTERNALS = (Scope.BATCHES_WRITE, Scope.SNAPSHOTS_OPERATE)
+INTERNALS = WORKING
 """For the internals of a list: its batches, events and pin."""
 ADMINISTERING = (Scope.ADMIN,)
 
@@ -46,17 +46,22 @@ def requires(scopes: tuple[Scope, ...], price_list: str) -> Callable[[Callable[P
     """
     get_name = _getter(price_list)
 
+    keep_private = _privacy(scopes)
+
     def check(arguments: Arguments) -> None:
         _caller(arguments).require(scopes, get_name(arguments))
+        keep_private(arguments)
 
     return _checking(check, Requirement(scopes, price_list))
 
 
 def requires_anywhere(scopes: tuple[Scope, ...]) -> Callable[[Callable[P, R]], Callable[P, R]]:
     """Require any of the scopes for at least one list. The resolver must limit its result to the caller's lists."""
+    keep_private = _privacy(scopes)
 
     def check(arguments: Arguments) -> None:
         _caller(arguments).require_any_list(scopes)
+        keep_private(arguments)
 
     return _checking(check, Requirement(scopes, "any"))
 
@@ -68,7 +73,7 @@ def requires_for_batch(
 
     Raises `BatchNotFound` for a batch that the caller has no access to, as for one that does not exist.
     """
-    get_id = _getter(batch)
+    get_id, keep_private = _getter(batch), _privacy(scopes)
 
     def decorate(resolver: Callable[P, Awaitable[R]]) -> Callable[P, Awaitable[R]]:
         @functools.wraps(resolver)
@@ -76,6 +81,7 @@ def requires_for_batch(
             lists = _caller(kwargs).require_any_list(scopes)
             if not lists.everything:
                 await _context(kwargs).batch_within(lists, get_id(kwargs))
+            keep_private(kwargs)
             return await resolver(*args, **kwargs)
 
         return _declare(checked, Requirement(scopes, batch))
@@ -109,6 +115,15 @@ def _checking(
         return _declare(cast("Callable[P, R]", declared), requirement)
 
     return decorate
+
+
+def _privacy(scopes: tuple[Scope, ...]) -> Callable[[Arguments], None]:
+    """Return a function that makes a request private if these scopes show the internals of a list."""
+
+    def keep_private(arguments: Arguments) -> None:
+        _context(arguments).loaders.view.is_private = True
+
+    return (lambda _: None) if set(scopes).isdisjoint(INTERNALS) else keep_private
 
 
 def _declare(function: F, requirement: Requirement) -> F:

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
-from storage import ALL_LISTS, ListFilter
+from storage import ALL_LISTS, NO_LISTS, ListFilter
 
 
 class Scope(StrEnum):
@@ -30,8 +30,6 @@ _INCLUDES: Mapping[Scope, frozenset[Scope]] = {
 """The scopes that a scope includes: all include reading, and admin includes everything."""
 
 _grant = re.compile(rf"({'|'.join(Scope)})(?::([a-z0-9][a-z0-9._-]{{0,62}})(\*)?)?", re.ASCII).fullmatch
-
-NO_LISTS = ListFilter()
 
 
 class BadGrant(ValueError):

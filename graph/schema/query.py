@@ -26,7 +26,7 @@ class Query:
     @strawberry.field(
         description="An immutable version of a price list. Without `version`, returns the version that the cursors of "
         "its `prices` field name, or else the current version at the start of the request. Null if no version has been "
-        "published.",
+        "published. Versions that have never been current exist only for callers who work on the price list.",
         graphql_type=Snapshot | None,
     )
     @staticmethod

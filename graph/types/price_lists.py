@@ -85,7 +85,9 @@ class PriceList:
         return None if version is None else await info.context.loaders.view.version(root.name, version)
 
     @strawberry.field(
-        description="The versions that have not expired, newest first.", graphql_type=Connection[Snapshot]
+        description="The versions that have not expired, newest first. Those that have never been current are included "
+        "only for callers who work on the price list.",
+        graphql_type=Connection[Snapshot],
     )
     @staticmethod
     @as_parent
@@ -99,7 +101,8 @@ class PriceList:
         )
 
     @strawberry.field(
-        description="The differences between two versions, in sku order. The cost depends on the prices merged between "
+        description="The differences between two versions, in sku order. As in `snapshots`, versions that have never "
+        "been current exist only for callers who work on the price list. The cost depends on the prices merged between "
         "the versions, not on the size of the list.",
         graphql_type=PriceDiffConnection,
     )

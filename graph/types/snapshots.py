@@ -29,7 +29,8 @@ describe_enum(
     SnapshotState,
     "The state of a version.",
     {
-        SnapshotState.SEALED: "The version is complete but has never been current.",
+        SnapshotState.SEALED: "The version is complete but has never been current. Only callers who work on the "
+        "price list see it.",
         SnapshotState.PUBLISHED: "The version is current or has been current.",
         SnapshotState.RETIRED: "The version has expired, or its batch was not published. It cannot be read.",
     },

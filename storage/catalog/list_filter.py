@@ -35,3 +35,4 @@ class ListFilter:
 
 
 ALL_LISTS = ListFilter(everything=True)
+NO_LISTS = ListFilter()

@@ -28,6 +28,9 @@ _READABLE: Document = {"$or": [{"state": {"$ne": SnapshotState.RETIRED}}, {"reti
 _KEPT: Document = {"layers.0": {"$exists": True}, **_READABLE}
 """The same, without the expired versions whose layers were released."""
 
+_PUBLISHED_AND_KEPT: Document = {"publishedAt": {"$type": "date"}, **_KEPT}
+"""The same, without the versions that were never current."""
+
 
 class Layer(msgspec.Struct, frozen=True):
     """A layer in a manifest: its number of documents, tombstones included, and their checksum."""
@@ -162,9 +165,14 @@ class SnapshotRepository:
         found = {(each.price_list, each.version): each for each in map(_from_document, documents)}
         return [found.get(key) for key in keys]
 
-    async def newest(self, price_list: str, limit: int, before: int | None = None) -> list[Snapshot]:
-        """Return up to `limit` manifests of versions below `before` that are kept or can be restored, newest first."""
-        query: dict[str, Any] = {"_id.list": price_list, **_KEPT}
+    async def newest(
+        self, price_list: str, limit: int, before: int | None = None, *, unpublished: bool = True
+    ) -> list[Snapshot]:
+        """Return up to `limit` manifests of versions below `before` that are kept or can be restored, newest first.
+
+        `unpublished` includes versions that were never current.
+        """
+        query: dict[str, Any] = {"_id.list": price_list, **_kept(unpublished=unpublished)}
         if before is not None:
             query["_id.version"] = {"$lt": before}
         async with self._timed() as session:
@@ -206,9 +214,13 @@ class SnapshotRepository:
         ]
         return {each["_id"]: each["count"] async for each in await self._collection.aggregate(stages)}
 
-    async def count(self, price_list: str) -> int:
-        """Return the number of versions of a list that are kept or can be restored."""
-        return await self._collection.count_documents({"_id.list": price_list, **_KEPT})
+    async def count(self, price_list: str, *, unpublished: bool = True) -> int:
+        """Return the number of versions of a list that are kept or can be restored, as `newest` does."""
+        return await self._collection.count_documents({"_id.list": price_list, **_kept(unpublished=unpublished)})
+
+
+def _kept(*, unpublished: bool) -> Document:
+    return _KEPT if unpublished else _PUBLISHED_AND_KEPT
 
 
 def _id(price_list: str, version: int) -> Document:

@@ -6,8 +6,7 @@ from itertools import product
 import bson
 import pytest
 
-from loaders import VersionCache, Window
-from loaders.cache.warmer import Warmer
+from loaders import Loaders, PointerCache, Window
 from loaders.pages import Pages
 from storage import ALL_LISTS, Layer, Snapshot, SnapshotState, Store
 from storage.prices.price import encode
@@ -28,8 +27,7 @@ async def snapshot(mock_store: Store) -> Snapshot:
 
 def uncached_pages(store: Store) -> Pages:
     """Return `Pages` that always read the database."""
-    versions = VersionCache(0)
-    return Pages(store, versions, Warmer(store, versions))
+    return Loaders(store, PointerCache(store, 0)).pages
 
 
 def expected(window: Window[str]) -> tuple[list[str], bool]:

@@ -5,10 +5,17 @@ from collections.abc import Sequence
 
 import pytest
 
+from graph.identity.callers import Caller
+from graph.identity.scopes import Grants
+from loaders import Loaders
 from loaders.prices import PriceLoader
 from loaders.view import View
-from storage import Price, Snapshot
+from storage import ALL_LISTS, NO_LISTS, ListFilter, Price, Snapshot, SnapshotNotFound
 from tests.graph.api import ANYBODY, Api, row
+from tests.loaders.conftest import RoundTrips
+
+READER = Caller("reader", Grants.parse(["prices:read"]))
+WRITER = Caller("writer", Grants.parse(["batches:write:retail"]))
 
 OVERTAKEN = """{
   early: snapshot(priceList: "retail") { version price(sku: "a") { amount } prices { nodes { amount } } }
@@ -112,3 +119,75 @@ async def test_a_view_has_no_revisions_while_pointers_are_not_pushed(counted_api
     api.runtime.pointers._watcher._opened.clear()
     await view.current("retail")
     assert view.revisions() is None
+
+
+@pytest.fixture
+async def held(counted_api: Api) -> Api:
+    """A list with the versions 1, current, and 2, which waits for a review."""
+    await counted_api.create("retail", "retail-2")
+    await counted_api.publish("retail", [row("a", "1.00")])
+    payload = await counted_api.submit("retail", [row("a", "2.00")], publish="ON_APPROVAL")
+    assert payload["batch"]["version"] == 2
+    return counted_api
+
+
+def loaders(api: Api, works_on: ListFilter = NO_LISTS) -> Loaders:
+    """The loaders of a request by a caller who works on these lists."""
+    return Loaders(api.runtime.store, api.runtime.pointers, works_on=works_on)
+
+
+@pytest.mark.parametrize("works_on", [NO_LISTS, ListFilter(names=frozenset({"retail-2"})), ListFilter(prefixes=("b",))])
+async def test_a_view_hides_versions_that_were_never_current(held: Api, works_on: ListFilter) -> None:
+    readers = loaders(held, works_on)
+    view, pages = readers.view, readers.pages
+    for version in (2, 3):
+        with pytest.raises(SnapshotNotFound) as caught:
+            await view.version("retail", version)
+        assert caught.value.message == SnapshotNotFound("retail", version).message
+        assert await view.find_version("retail", version) is None
+    page = await pages.snapshots("retail", 1, None)
+    assert ([each.version for each in page.records], page.has_next) == ([1], False)
+    assert await pages.count_snapshots("retail") == 1
+    assert view.is_private is False
+
+
+@pytest.mark.parametrize("works_on", [ALL_LISTS, ListFilter(names=frozenset({"retail"})), ListFilter(prefixes=("re",))])
+async def test_a_view_that_shows_a_version_that_was_never_current_is_private(held: Api, works_on: ListFilter) -> None:
+    view = loaders(held, works_on).view
+    assert (await view.version("retail", 1)).version == 1
+    assert view.is_private is False
+    assert (await view.version("retail", 2)).version == 2
+    assert view.is_private is True
+    found = loaders(held, works_on)
+    assert await found.view.find_version("retail", 2) is not None
+    assert found.view.is_private is True
+    for read in (lambda pages: pages.snapshots("retail", 1, None), lambda pages: pages.count_snapshots("retail")):
+        listed = loaders(held, works_on)
+        await read(listed.pages)
+        assert listed.view.is_private is True
+
+
+async def test_a_hidden_version_costs_the_same_round_trips_as_a_missing_one(held: Api, round_trips: RoundTrips) -> None:
+    sent = []
+    for version in (2, 3):
+        with round_trips.counted() as counted:
+            assert await held.runtime.context(READER).loaders.view.find_version("retail", version) is None
+        sent.append(counted)
+    assert sent[0] == sent[1] == [("find", "snapshots", 1)]
+
+
+async def test_a_current_version_is_never_hidden(held: Api) -> None:
+    """A new primary may return the manifest of a version as it was before the version became current."""
+    await held.runtime.store.db["snapshots"].update_one({"_id.version": 1}, {"$set": {"publishedAt": None}})
+    view = loaders(held).view
+    current = await view.current("retail")
+    assert current is not None
+    assert (current.version, view.is_private) == (1, False)
+
+
+async def test_every_event_of_a_caller_sees_the_same_lists(held: Api) -> None:
+    for caller, sees in ((WRITER, True), (READER, False)):
+        context = held.runtime.context(caller)
+        for _ in range(2):
+            assert (await context.loaders.view.find_version("retail", 2) is not None) is sees
+            context.renew()

@@ -273,6 +273,30 @@ async def test_a_missing_list_is_an_error(run: Run) -> None:
         assert (result.exit_code, "no price list 'nothing'" in result.stderr) == (1, True), result.output
 
 
+async def test_a_held_version_is_compared_before_its_approval(run: Run, store: Store) -> None:
+    await versions(store, 1)
+    await held(store, [row("a", "2")])
+    assert [row["version"] for row in await json_of(run, "snapshots", "retail")] == [2, 1]
+    assert (await json_of(run, "diff", "retail", "1", "2"))["summary"]["changed"] == 1
+
+
+async def test_a_held_version_needs_a_token_for_working_on_the_list(store: Store, mongodb_uri: str) -> None:
+    await versions(store, 1)
+    await held(store, [row("a", "2")])
+    settings = open_settings(mongodb_uri=mongodb_uri, mongodb_database=store.db.name, anonymous="prices:read")
+    _, operator_key = await store.api_keys.create("ops", ["snapshots:operate:retail"], "admin")
+    _, reader_key = await store.api_keys.create("shop", ["prices:read"], "admin")
+    async with server(settings) as endpoint:
+        for command in (("diff", "retail", "1", "2"), ("export", "retail", "--version", "2")):
+            shown, *hidden = [
+                await asyncio.to_thread(invoke, *command, "--endpoint", endpoint, *token)
+                for token in (["--token", operator_key], ["--token", reader_key], [])
+            ]
+            assert shown.exit_code == 0, shown.output
+            for each in hidden:
+                assert (each.exit_code, "SNAPSHOT_NOT_FOUND" in each.stderr) == (1, True), each.output
+
+
 async def test_versions_are_expired_and_restored(run: Run, store: Store) -> None:
     await versions(store, 3)
     old = datetime.datetime(2020, 1, 1, tzinfo=datetime.UTC)

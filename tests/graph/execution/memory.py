@@ -173,6 +173,8 @@ EVENTS = {
 class _View:
     """Has `retail` in memory, and loads the others."""
 
+    is_private = False
+
     def known(self, name: str) -> Record:
         return LISTS[name] if name == "retail" else None
 

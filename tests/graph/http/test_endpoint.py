@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import AsyncIterator
-from typing import Any, NoReturn, cast
+from typing import Any, NoReturn
 
 import httpx
 import pytest
@@ -12,6 +12,7 @@ from graph.context import Context
 from graph.http.endpoint import Endpoint
 from graph.schema.build import build_schema
 from tests.graph.api import PUBLISH, Api, http_client, row
+from tests.graph.execution import memory
 
 JSON = "application/json"
 GRAPHQL_RESPONSE = "application/graphql-response+json"
@@ -23,8 +24,9 @@ BAD_VARIABLES = {"query": "query ($v: Int!) { snapshot(priceList: 1, version: $v
 
 
 def without_context(_: Scope) -> Context:
-    """No context, for documents that need none."""
-    return cast("Context", None)
+    """A context without a store, for documents that need none."""
+    context: Context = memory.context()
+    return context
 
 
 @pytest.fixture

@@ -9,7 +9,6 @@ import pytest
 import strawberry
 from starlette.types import ASGIApp, Message, Scope
 
-from graph.context import Context
 from graph.http import lingering_close, multipart_parser
 from graph.http.endpoint import Endpoint
 from graph.http.multipart import MAX_FIELD_BYTES
@@ -19,6 +18,7 @@ from graph.rows.upload import Upload
 from graph.types.inputs import PublishBatchInput
 from graph.types.scalars import CONFIG
 from tests.graph.api import http_client, with_request_state
+from tests.graph.execution import memory
 
 BOUNDARY = "frontier"
 LINE = b'{"sku":"%d","amount":"1","currency":"EUR"}\n'
@@ -76,7 +76,7 @@ def _no_lingering(monkeypatch: pytest.MonkeyPatch) -> None:
 def app() -> ASGIApp:
     """An endpoint with a schema that accepts files, with limits of 10,000,000 bytes for an upload and its file."""
     schema = strawberry.Schema(query=Query, mutation=Mutation, config=CONFIG)
-    endpoint = Endpoint(schema, lambda _: cast("Context", None), max_file_bytes=10_000_000)
+    endpoint = Endpoint(schema, lambda _: memory.context(), max_file_bytes=10_000_000)
     return BodyLimitMiddleware(endpoint, BodyLimits(body=1000, upload=10_000_000))
 
 
@@ -362,7 +362,7 @@ async def test_a_file_with_an_unknown_extension_is_refused(app: ASGIApp) -> None
 
 async def test_decompressed_files_are_limited() -> None:
     schema = strawberry.Schema(query=Query, mutation=Mutation, config=CONFIG)
-    endpoint = Endpoint(schema, lambda _: cast("Context", None), max_file_bytes=len(ROWS) - 1)
+    endpoint = Endpoint(schema, lambda _: memory.context(), max_file_bytes=len(ROWS) - 1)
     assert (await send(endpoint, body())).code == "FILE_TOO_LARGE"
 
 

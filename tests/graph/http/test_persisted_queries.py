@@ -4,7 +4,7 @@ import hashlib
 import json
 from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import httpx
 import pytest
@@ -20,6 +20,7 @@ from graph.http.trusted_documents import TrustedDocuments
 from graph.schema.build import build_schema
 from graph.settings import Settings, SettingsError
 from tests.graph.api import Api, http_client, row
+from tests.graph.execution import memory
 
 GRAPHQL_RESPONSE = "application/graphql-response+json"
 QUERY = "query ($yes: Boolean = true) { __typename @include(if: $yes) }"
@@ -39,7 +40,8 @@ def endpoint(trusted: TrustedDocuments | None = None) -> Endpoint:
     """An endpoint without a context, for documents that need none."""
 
     def without_context(_: Scope) -> Context:
-        return cast("Context", None)
+        context: Context = memory.context()
+        return context
 
     return Endpoint(build_schema(), without_context, trusted=trusted)
 
