@@ -130,7 +130,10 @@ def _events(response: httpx.Response) -> Iterator[tuple[str, str]]:
         received = (received + text).replace("\r\n", "\n")
         *blocks, received = received.split("\n\n")
         for block in blocks:
-            fields = dict(line.split(": ", 1) if ": " in line else (line.rstrip(":"), "") for line in block.split("\n"))
+            fields: dict[str, str] = {}
+            for line in block.split("\n"):
+                name, _, value = line.partition(":")
+                fields[name] = value.strip()
             if "event" in fields:
                 yield fields["event"], fields.get("data", "")
     assert not received.strip(), f"The stream ends within an event: {received[:100]!r}"
