@@ -58,12 +58,11 @@ def _observe(server: Server, seen: Responsiveness, stopping: threading.Event) ->
             connection.request("GET", "/healthz")
             response = connection.getresponse()
             response.read()
+            if response.status != 200:
+                seen.failures.append(str(response.status))
         except (OSError, HTTPException) as error:
             seen.failures.append(repr(error))
             connection.close()
-            continue
-        if response.status != 200:
-            seen.failures.append(str(response.status))
         _add(seen, _cpu_seconds(server) - cpu, time.monotonic() - started)
         seen.peak_bytes = max(seen.peak_bytes, server.resident_bytes)
     connection.close()
