@@ -6,7 +6,7 @@ import json
 import secrets
 import time
 from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,7 +14,6 @@ import httpx
 import pytest
 from pymongo import MongoClient
 from websockets.exceptions import ConnectionClosed
-from websockets.sync.client import ClientConnection, connect
 
 from graph.cache.etags import ETags
 from graph.identity.callers import Caller
@@ -23,13 +22,12 @@ from graph.schema.build import build_schema
 from storage import Store
 from tests.graph.identity.keys import AUDIENCE, ISSUER, Signer, write_keys
 from tests.stack.servers import Server, servers
-from tests.stack.transports import DROPPED, SUBPROTOCOL, TIMEOUT_SECONDS, Answer, Transports
+from tests.stack.transports import Answer, Transports, begin, close_code, websocket
 
 SIGNER = Signer("one")
 REFUSALS = {1003, 1007, 1009, 4400, 4401, 4403, 4429}
 """Codes with which a WebSocket is closed after a message that the protocol does not have."""
 
-CLOSE_TIMEOUT_SECONDS = 10.0
 MAX_GROWTH_BYTES = 30 << 20
 MAX_REVOCATION_SECONDS = 10
 """Longest time for which a revoked key is accepted: processes look at their keys every 5 s."""
@@ -182,48 +180,25 @@ MESSAGES: dict[str, str | bytes] = {
 }
 
 
-@contextmanager
-def websocket(target: Target) -> Iterator[ClientConnection]:
-    url = f"{target.server.url}/graphql".replace("http", "ws", 1)
-    with connect(url, subprotocols=[SUBPROTOCOL], proxy=None, compression=None) as socket:
-        yield socket
-
-
-def begin(socket: ClientConnection, credentials: str) -> None:
-    payload = {"Authorization": f"Bearer {credentials}"}
-    socket.send(json.dumps({"type": "connection_init", "payload": payload}))
-    assert json.loads(socket.recv(TIMEOUT_SECONDS))["type"] == "connection_ack"
-
-
-def closed(socket: ClientConnection) -> int:
-    """Return the code with which the server closes the socket; skip what it sends before."""
-    deadline = time.monotonic() + CLOSE_TIMEOUT_SECONDS
-    try:
-        while True:
-            socket.recv(deadline - time.monotonic())
-    except ConnectionClosed as error:
-        return error.rcvd.code if error.rcvd else DROPPED
-
-
 @pytest.mark.parametrize("message", MESSAGES.values(), ids=MESSAGES.keys())
 @pytest.mark.parametrize("is_authenticated", [False, True])
 def test_a_message_outside_of_the_protocol_closes_the_socket(
     target: Target, message: str | bytes, is_authenticated: bool
 ) -> None:
-    with websocket(target) as socket:
+    with websocket(target.server.url) as socket:
         if is_authenticated:
             begin(socket, token("prices:read"))
         socket.send(message)
-        assert closed(socket) in REFUSALS
+        assert close_code(socket) in REFUSALS
 
 
 @pytest.mark.parametrize("is_authenticated", [False, True])
 def test_text_that_is_not_utf_8_closes_the_socket(target: Target, is_authenticated: bool) -> None:
-    with websocket(target) as socket:
+    with websocket(target.server.url) as socket:
         if is_authenticated:
             begin(socket, token("prices:read"))
         socket.send(b'{"type":"\xff"}', text=True)
-        assert closed(socket) in REFUSALS
+        assert close_code(socket) in REFUSALS
 
 
 @pytest.mark.parametrize("accept", ["application/json", "text/event-stream"])
@@ -285,16 +260,17 @@ def test_a_document_with_thousands_of_errors_reports_few(target: Target, transpo
 
 def test_a_revoked_key_loses_its_websockets(target: Target) -> None:
     record, key = target.run(lambda store: store.api_keys.create("integrator", ["admin"], "test"))
-    with websocket(target) as idle, websocket(target) as active:
+    with websocket(target.server.url) as idle, websocket(target.server.url) as active:
         begin(idle, key)
         begin(active, key)
         target.run(lambda store: store.api_keys.revoke(record.id))
         time.sleep(MAX_REVOCATION_SECONDS)
         with suppress(ConnectionClosed):
             active.send(json.dumps({"id": "1", "type": "subscribe", "payload": {"query": UPDATE}}))
-        assert [closed(active), closed(idle)] == [4403, 4403]
+        codes = [close_code(active), close_code(idle)]
     answer = target.ask("json", {"query": '{ priceList(name: "public") { description } }'})
     assert answer.data == {"priceList": {"description": None}}
+    assert codes == [4403, 4403]
 
 
 def test_etags_of_a_list_out_of_scope_are_not_compared(target: Target) -> None:

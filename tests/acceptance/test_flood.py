@@ -34,6 +34,7 @@ PAGE = """query ($n: Int) { snapshot(priceList: "shop") { prices(first: $n) { no
 SKUS = [f"sku-{number:05}" for number in range(1000)]
 
 LONG = Flood(
+    half_open=200,
     silent_sockets=200,
     fragments=100,
     frames=4,
@@ -43,6 +44,7 @@ LONG = Flood(
     slow_readers=100,
 )
 SHORT = Flood(
+    half_open=100,
     silent_sockets=100,
     fragments=30,
     frames=1,

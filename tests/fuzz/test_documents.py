@@ -98,7 +98,9 @@ json_values = st.recursive(
 @given(body=st.binary(max_size=200) | st.just(b"[" * 100_000) | st.just(b'{"query":' * 10_000))
 @settings(FUZZ, max_examples=max(REQUESTS // 20, 10))
 def test_invalid_bodies(target: Target, body: bytes) -> None:
-    target.send(content=body, headers={"content-type": "application/json"})
+    by_json = target.transports.ask_with_body(body, "application/json")
+    assert by_json.codes
+    assert target.transports.ask_with_body(body, "text/event-stream") == by_json
 
 
 @given(variables=st.dictionaries(st.sampled_from(["l", "s", "n", "i"]), json_values, max_size=4))

@@ -48,6 +48,7 @@ class Flood:
     Attackers with credentials send `token`, which may read `query`; the query has a variable `$n`, the size of a page.
     """
 
+    half_open: int = 0
     silent_sockets: int = 0
     fragments: int = 0
     frames: int = 0
@@ -92,6 +93,7 @@ class Attackers:
         """Run all attackers for some seconds."""
         flood = self._flood
         attacks: dict[str, tuple[Callable[[], Awaitable[None]], int]] = {
+            "half_open": (self._half_open, flood.half_open),
             "silent_sockets": (self._silent_socket, flood.silent_sockets),
             "fragments": (self._fragments, flood.fragments),
             "frames": (self._frames, flood.frames),
@@ -123,6 +125,12 @@ class Attackers:
             else:
                 self.counts[f"{kind} closed"] += 1
             await asyncio.sleep(RECONNECT_SECONDS)
+
+    async def _half_open(self) -> None:
+        """Begin a request, and send no more of it."""
+        async with self._connection() as (reader, writer):
+            writer.write(b"POST /gra")
+            await reader.read()
 
     async def _silent_socket(self) -> None:
         async with self._websocket() as (reader, _, _):

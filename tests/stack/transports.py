@@ -1,9 +1,10 @@
-"""Sends the same GraphQL request by each transport: JSON, server-sent events, and a WebSocket."""
+"""Clients of each transport: JSON, server-sent events, and WebSockets, which can be sent anything."""
 
 import json
+import time
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from itertools import count
 from types import TracebackType
@@ -15,6 +16,7 @@ from websockets.sync.client import ClientConnection, connect
 from websockets.typing import Subprotocol
 
 TIMEOUT_SECONDS = 30.0
+CLOSE_TIMEOUT_SECONDS = 10.0
 
 DROPPED = 1006
 """The code of a connection that ended without a close frame (RFC 6455)."""
@@ -50,9 +52,9 @@ class Transports:
     """
 
     def __init__(self, url: str, token: str | None = None) -> None:
-        self._authorization = {"authorization": f"Bearer {token}"} if token else {}
-        self.http = httpx.Client(base_url=url, headers=self._authorization, timeout=TIMEOUT_SECONDS, trust_env=False)
-        self._websocket_url = f"{url}/graphql".replace("http", "ws", 1)
+        self._url, self._token = url, token
+        headers = {"authorization": f"Bearer {token}"} if token else {}
+        self.http = httpx.Client(base_url=url, headers=headers, timeout=TIMEOUT_SECONDS, trust_env=False)
         self._websocket: ClientConnection | None = None
         self._opened = ExitStack()
         self._ids = map(str, count())
@@ -70,6 +72,12 @@ class Transports:
     def ask_by_json(self, request: Any) -> Answer:
         self.requests["json"] += 1
         return _answer(self.http.post("/graphql", json=request))
+
+    def ask_with_body(self, body: bytes, accept: str) -> Answer:
+        """Send a body that may be no JSON, and return the answer, which is an error response in JSON."""
+        self.requests[accept] += 1
+        headers = {"content-type": "application/json", "accept": accept}
+        return _answer(self.http.post("/graphql", content=body, headers=headers))
 
     def ask_by_events(self, request: Any, *, is_subscription: bool = False) -> Answer:
         self.requests["events"] += 1
@@ -109,13 +117,36 @@ class Transports:
 
     def _connected(self) -> ClientConnection:
         self._opened.close()
-        self._websocket = self._opened.enter_context(
-            connect(self._websocket_url, subprotocols=[SUBPROTOCOL], max_size=None, proxy=None)
-        )
-        credentials = {"Authorization": self._authorization["authorization"]} if self._authorization else {}
-        self._websocket.send(json.dumps({"type": "connection_init", "payload": credentials}))
-        assert json.loads(self._websocket.recv(TIMEOUT_SECONDS))["type"] == "connection_ack"
+        self._websocket = self._opened.enter_context(websocket(self._url))
+        begin(self._websocket, self._token)
         return self._websocket
+
+
+@contextmanager
+def websocket(url: str) -> Iterator[ClientConnection]:
+    """Open a WebSocket to the server at `url`, without credentials."""
+    endpoint = f"{url}/graphql".replace("http", "ws", 1)
+    with connect(endpoint, subprotocols=[SUBPROTOCOL], max_size=None, proxy=None) as socket:
+        yield socket
+
+
+def begin(socket: ClientConnection, token: str | None) -> None:
+    """Send the credentials, and wait until they are accepted."""
+    payload = {"Authorization": f"Bearer {token}"} if token else {}
+    socket.send(json.dumps({"type": "connection_init", "payload": payload}))
+    assert json.loads(socket.recv(TIMEOUT_SECONDS))["type"] == "connection_ack"
+
+
+def close_code(socket: ClientConnection) -> int | None:
+    """Return the code with which the server closes a socket; None if it does not. Skip what it sends before."""
+    deadline = time.monotonic() + CLOSE_TIMEOUT_SECONDS
+    try:
+        while True:
+            socket.recv(deadline - time.monotonic())
+    except TimeoutError:
+        return None
+    except ConnectionClosed as error:
+        return error.rcvd.code if error.rcvd else DROPPED
 
 
 def _answer(response: httpx.Response) -> Answer:
