@@ -31,7 +31,7 @@ READ = '{ snapshot(priceList: "shop") { version price(sku: "sku-00001") { amount
 PAGE = """query ($n: Int) { snapshot(priceList: "shop") { prices(first: $n) { nodes {
   sku amount currency validFrom validUntil attributes tiers { minQuantity amount }
 } } } }"""
-SKUS = [f"sku-{number:05}" for number in range(1000)]
+SKUS = [f"sku-{number:05}" for number in range(250)]
 
 LONG = Flood(
     half_open=200,
@@ -80,7 +80,7 @@ def server(mongodb_uri: str, tmp_path: Path) -> Iterator[Server]:
 async def publish(server: Server) -> None:
     """Create the list that readers and attackers read."""
     authorization = f"Bearer {token('admin', name='admin')}"
-    prices = [{"sku": sku, "amount": "1.00", "currency": "EUR", "attributes": {"name": sku * 10}} for sku in SKUS]
+    prices = [{"sku": sku, "amount": "1.00", "currency": "EUR", "attributes": {"text": "x" * 2000}} for sku in SKUS]
     async with Connection(server.url) as connection:
         for document, variables in ((CREATE, {}), (PUBLISH, {"prices": prices})):
             response = await connection.post({"query": document, "variables": variables}, authorization=authorization)
