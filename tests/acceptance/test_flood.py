@@ -31,7 +31,7 @@ READ = '{ snapshot(priceList: "shop") { version price(sku: "sku-00001") { amount
 PAGE = """query ($n: Int) { snapshot(priceList: "shop") { prices(first: $n) { nodes {
   sku amount currency validFrom validUntil attributes tiers { minQuantity amount }
 } } } }"""
-SKUS = [f"sku-{number:05}" for number in range(250)]
+SKUS = [f"sku-{number:05}" for number in range(100)]
 
 LONG = Flood(
     half_open=200,

@@ -37,7 +37,7 @@ _TEXT, _CONTINUATION, _PING = 1, 0, 9
 _INFLATED_BYTES = 15 << 20
 """Size of a compressed message once inflated."""
 
-_PAGES = 10
+_PAGES = 25
 """Number of pages that a slow reader requests: together they must be larger than the buffers of the kernel, 4 MiB."""
 
 _MESSAGE_BYTES = 120 << 10
@@ -49,7 +49,7 @@ class Flood:
     """The number of attackers of each kind.
 
     Attackers with credentials send `token`, which may read `query`. The query has a variable `$n`, the size of a page,
-    which is 200 to 250.
+    which is 80 to 100.
     """
 
     half_open: int = 0
@@ -197,7 +197,7 @@ class Attackers:
         async with self._connection(receive_buffer=4096) as (reader, writer):
             reader._transport.pause_reading()  # type: ignore[attr-defined]
             for _ in range(_PAGES):
-                variables = {"n": random.randint(200, 250)}
+                variables = {"n": random.randint(80, 100)}
                 body = json.dumps({"query": self._flood.query, "variables": variables}).encode()
                 writer.write(_post(self._authorization, len(body)) + body)
             while not writer.is_closing():
