@@ -209,6 +209,16 @@ def test_a_document_of_16_mib_is_refused_without_parsing_it(target: Target, acce
     assert error["extensions"]["code"] in {"DOCUMENT_TOO_LARGE", "BODY_TOO_LARGE"}
 
 
+@pytest.mark.parametrize("accept", ["application/json", "text/event-stream"])
+@pytest.mark.parametrize("scope", ["prices:read", "admin"])
+def test_a_body_of_2_mib_is_refused_unless_it_has_rows(target: Target, scope: str, accept: str) -> None:
+    request = {"query": READ, "variables": {"undeclared": "x" * (2 << 20)}}
+    headers = {"accept": accept, "authorization": f"Bearer {token(scope)}"}
+    response = target.transports.http.post("/graphql", json=request, headers=headers)
+    assert response.status_code == 413
+    assert Answer.of(response.json()).codes == ("BODY_TOO_LARGE",)
+
+
 def test_repeats_of_a_document_over_a_limit_keep_no_memory(target: Target) -> None:
     document = "{" + " ".join(f"a{number}: __typename" for number in range(300)) + "}"
     request = {"query": document, "variables": {"padding": "x" * 100_000}}

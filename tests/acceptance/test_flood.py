@@ -107,10 +107,11 @@ async def endure(server: Server, flood: Flood, seconds: float) -> Counter[str]:
     ):
         await until(lambda: kept.has(100), "warm")
         before, responses = server.resident_bytes, kept.responses + renewed.responses
+        server.reset_peak()
         with observing(server) as seen:
             counts = await run_flood(server.url, seconds, attackers)
         responses = kept.responses + renewed.responses - responses
-    growth, lag = seen.peak_bytes - before, percentile(seen.lags, 99)
+    growth, lag = server.peak_bytes - before, percentile(seen.lags, 99)
     figures = {
         "growth in MiB": growth >> 20,
         "99 % of lags in ms": round(lag * 1000),

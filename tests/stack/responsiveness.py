@@ -1,4 +1,4 @@
-"""How soon a server responds, and how much memory it takes, while it has other work."""
+"""How soon a server responds while it has other work."""
 
 import math
 import threading
@@ -28,7 +28,6 @@ class Responsiveness:
     lags: list[float] = field(default_factory=list)
     delays: list[float] = field(default_factory=list)
     failures: list[str] = field(default_factory=list)
-    peak_bytes: int = 0
 
 
 @contextmanager
@@ -64,7 +63,6 @@ def _observe(server: Server, seen: Responsiveness, stopping: threading.Event) ->
             seen.failures.append(repr(error))
             connection.close()
         _add(seen, _cpu_seconds(server) - cpu, time.monotonic() - started)
-        seen.peak_bytes = max(seen.peak_bytes, server.resident_bytes)
     connection.close()
 
 
