@@ -21,6 +21,8 @@ CLOSE_TIMEOUT_SECONDS = 10.0
 DROPPED = 1006
 """The code of a connection that ended without a close frame (RFC 6455)."""
 
+CONTENT_TYPE = {"content-type": "application/json"}
+
 SUBPROTOCOL = Subprotocol("graphql-transport-ws")
 
 
@@ -71,18 +73,18 @@ class Transports:
 
     def ask_by_json(self, request: Any) -> Answer:
         self.requests["json"] += 1
-        return _answer(self.http.post("/graphql", json=request))
+        return _answer(self.http.post("/graphql", content=json.dumps(request), headers=CONTENT_TYPE))
 
     def ask_with_body(self, body: bytes, accept: str) -> Answer:
         """Send a body that may be no JSON, and return the answer, which is an error response in JSON."""
         self.requests[accept] += 1
-        headers = {"content-type": "application/json", "accept": accept}
+        headers = {**CONTENT_TYPE, "accept": accept}
         return _answer(self.http.post("/graphql", content=body, headers=headers))
 
     def ask_by_events(self, request: Any, *, is_subscription: bool = False) -> Answer:
         self.requests["events"] += 1
-        accept = {"accept": "text/event-stream"}
-        with self.http.stream("POST", "/graphql", json=request, headers=accept) as response:
+        headers = {**CONTENT_TYPE, "accept": "text/event-stream"}
+        with self.http.stream("POST", "/graphql", content=json.dumps(request), headers=headers) as response:
             if not response.headers["content-type"].startswith("text/event-stream"):
                 response.read()
                 return _answer(response)
