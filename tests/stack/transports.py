@@ -128,7 +128,8 @@ class Transports:
 def websocket(url: str) -> Iterator[ClientConnection]:
     """Open a WebSocket to the server at `url`, without credentials."""
     endpoint = f"{url}/graphql".replace("http", "ws", 1)
-    with connect(endpoint, subprotocols=[SUBPROTOCOL], max_size=None, proxy=None) as socket:
+    # Without pings: they draw random numbers in a thread, which hypothesis takes for those of a strategy.
+    with connect(endpoint, subprotocols=[SUBPROTOCOL], max_size=None, proxy=None, ping_interval=None) as socket:
         yield socket
 
 
