@@ -5,11 +5,9 @@ case. The metadata of the field are its parser, its meaning and how the manual s
 only a new field and a new row in the table of docs/settings.md.
 """
 
-import difflib
 import os
-import re
-from collections.abc import Callable, Mapping
-from dataclasses import Field, dataclass, field, fields
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -32,44 +30,8 @@ from graph.settings.parsers import (
     words,
     yes_no,
 )
+from graph.settings.variables import SettingsError, describe, masked, metadata, unknown_variables, variable_name
 from storage import GRACE_SECONDS, MAX_OPEN_BATCHES, RESTORE_SECONDS
-
-PREFIX = "PRICEBOOK_"
-"""The prefix of all variables."""
-
-_CLIENT_VARIABLES = ("PRICEBOOK_ENDPOINT", "PRICEBOOK_TOKEN")
-"""Variables of client commands. Servers ignore them, as all variables that start with PRICEBOOK_TEST_."""
-
-
-class SettingsError(ValueError):
-    """Some variables are invalid. The message has a line for each, with its name, value and valid values."""
-
-    def __init__(self, problems: list[str]) -> None:
-        super().__init__("\n".join(problems))
-        self.problems = problems
-
-
-@dataclass(frozen=True, slots=True)
-class Variable:
-    """A setting in the manual: variable, default and meaning."""
-
-    name: str
-    default: str
-    meaning: str
-
-
-def masked(uri: str) -> str:
-    """Mask the secrets in a connection string."""
-    uri = re.sub(r"(://[^:/@]*):.*@", r"\1:***@", uri)
-    return re.sub(r"(?i)([?&][^=&]*(?:password|properties)=)[^&]*", r"\1***", uri)
-
-
-def _metadata(read: Callable[[str], object], meaning: str, shown: str | None = None) -> dict[str, object]:
-    """Return the metadata of a field: the parser of its variable, its meaning, and how its default is shown.
-
-    For invalid text `read` raises a `ValueError` that describes a valid value.
-    """
-    return {"read": read, "meaning": meaning, "shown": shown}
 
 
 def _default_data_dir(environ: Mapping[str, str] = os.environ) -> Path:
@@ -86,28 +48,28 @@ class Settings:
 
     host: str = field(
         default="127.0.0.1",
-        metadata=_metadata(
+        metadata=metadata(
             matching(r"\S+", "an address or host name"),
             "Address to listen on; `0.0.0.0` for all interfaces.",
         ),
     )
     port: int = field(
         default=8000,
-        metadata=_metadata(integer(0, 65535), "Port to listen on; `0` for any free port."),
+        metadata=metadata(integer(0, 65535), "Port to listen on; `0` for any free port."),
     )
     workers: int = field(
-        default=1, metadata=_metadata(integer(1, 64), "Number of server processes that share the port.")
+        default=1, metadata=metadata(integer(1, 64), "Number of server processes that share the port.")
     )
     max_connections: int = field(
         default=10_000,
-        metadata=_metadata(
+        metadata=metadata(
             integer(1, 1_000_000),
             "Maximum connections of each process; further ones are refused, except for health checks.",
         ),
     )
     drain_seconds: int = field(
         default=5,
-        metadata=_metadata(
+        metadata=metadata(
             integer(0, 300),
             "Seconds after SIGTERM during which the server still accepts requests, while `/readyz` returns 503 so that "
             "load balancers stop sending them.",
@@ -115,13 +77,13 @@ class Settings:
     )
     metrics_port: int | None = field(
         default=None,
-        metadata=_metadata(
+        metadata=metadata(
             integer(0, 65535), "Port of `/metrics` for Prometheus, at the same address. Unset: no metrics.", shown=""
         ),
     )
     mongodb_uri: str | None = field(
         default=None,
-        metadata=_metadata(
+        metadata=metadata(
             matching(r"mongodb(\+srv)?://\S+", "a connection string: mongodb://... or mongodb+srv://..."),
             "Connection string of MongoDB 6.0 or later, a replica set or sharded. Unset: an embedded replica set.",
             shown="",
@@ -129,23 +91,23 @@ class Settings:
     )
     mongodb_database: str = field(
         default="pricebook",
-        metadata=_metadata(
+        metadata=metadata(
             matching(r"[\w-]{1,63}", "1 to 63 letters, digits, hyphens and underscores"),
             "Database that holds price lists, batches and layers.",
         ),
     )
     data_dir: Path = field(
         default_factory=_default_data_dir,
-        metadata=_metadata(
+        metadata=metadata(
             path,
             "Folder for the data of the embedded replica set and the log of `pricebook dev`.",
             shown="$XDG_DATA_HOME/pricebook, or ~/.local/share/pricebook",
         ),
     )
-    members: int = field(default=3, metadata=_metadata(integer(1, 7), "Number of members of the embedded replica set."))
+    members: int = field(default=3, metadata=metadata(integer(1, 7), "Number of members of the embedded replica set."))
     anonymous: str = field(
         default="",
-        metadata=_metadata(
+        metadata=metadata(
             grants,
             "Scopes of callers without credentials, such as `prices:read` or `prices:read:shop`; scopes other than "
             "`prices:read` only on loopback. Unset: none.",
@@ -153,64 +115,64 @@ class Settings:
     )
     jwt_keys: str | None = field(
         default=None,
-        metadata=_metadata(
+        metadata=metadata(
             key_set, "URL or file of the JSON Web Key Set that verifies bearer tokens. Unset: no tokens.", shown=""
         ),
     )
     jwt_issuer: str | None = field(
-        default=None, metadata=_metadata(matching(r"\S+", "a name"), "Required issuer (`iss`) of tokens.", shown="")
+        default=None, metadata=metadata(matching(r"\S+", "a name"), "Required issuer (`iss`) of tokens.", shown="")
     )
     jwt_audience: str | None = field(
         default=None,
-        metadata=_metadata(matching(r"\S+", "a name"), "Required audience (`aud`) of tokens.", shown=""),
+        metadata=metadata(matching(r"\S+", "a name"), "Required audience (`aud`) of tokens.", shown=""),
     )
     jwt_algorithms: str = field(
         default="RS256 ES256 EdDSA",
-        metadata=_metadata(words(ALGORITHMS), "Accepted signature algorithms of tokens."),
+        metadata=metadata(words(ALGORITHMS), "Accepted signature algorithms of tokens."),
     )
     cors_origins: str = field(
         default="",
-        metadata=_metadata(
+        metadata=metadata(
             origins, "Origins of web pages that may call the API, such as `https://shop.example`. Unset: none."
         ),
     )
     ide: bool = field(
-        default=False, metadata=_metadata(yes_no, "Whether `/graphql` serves an editor to browsers.", shown="false")
+        default=False, metadata=metadata(yes_no, "Whether `/graphql` serves an editor to browsers.", shown="false")
     )
     introspection: bool = field(
-        default=True, metadata=_metadata(yes_no, "Whether clients may query the schema.", shown="true")
+        default=True, metadata=metadata(yes_no, "Whether clients may query the schema.", shown="true")
     )
     max_tokens: int = field(
         default=DEFAULT_LIMITS.tokens,
-        metadata=_metadata(integer(1, 1_000_000), "Maximum tokens of a document, with fragments expanded."),
+        metadata=metadata(integer(1, 1_000_000), "Maximum tokens of a document, with fragments expanded."),
     )
     max_depth: int = field(
-        default=DEFAULT_LIMITS.depth, metadata=_metadata(integer(1, 1000), "Maximum nesting depth of fields.")
+        default=DEFAULT_LIMITS.depth, metadata=metadata(integer(1, 1000), "Maximum nesting depth of fields.")
     )
     max_aliases: int = field(
-        default=DEFAULT_LIMITS.aliases, metadata=_metadata(integer(0, 100_000), "Maximum aliases of an operation.")
+        default=DEFAULT_LIMITS.aliases, metadata=metadata(integer(0, 100_000), "Maximum aliases of an operation.")
     )
     max_cost: int = field(
         default=DEFAULT_LIMITS.cost,
-        metadata=_metadata(integer(1, 999_999_999), "Maximum objects that an operation may return, by its page sizes."),
+        metadata=metadata(integer(1, 999_999_999), "Maximum objects that an operation may return, by its page sizes."),
     )
     max_page: int = field(
         default=DEFAULT_LIMITS.page,
-        metadata=_metadata(integer(1, 1000), "Maximum records of a page, skus of `pricesBySku` and lines of a quote."),
+        metadata=metadata(integer(1, 1000), "Maximum records of a page, skus of `pricesBySku` and lines of a quote."),
     )
     max_seconds: int = field(
-        default=DEFAULT_LIMITS.seconds, metadata=_metadata(integer(1, 3600), "Timeout of a query, in seconds.")
+        default=DEFAULT_LIMITS.seconds, metadata=metadata(integer(1, 3600), "Timeout of a query, in seconds.")
     )
     max_rate: int = field(
         default=2000,
-        metadata=_metadata(
+        metadata=metadata(
             integer(0, 1_000_000),
             "Maximum requests per second of each caller, counted by each process; `0` for no limit.",
         ),
     )
     balancers: str = field(
         default="127.0.0.0/8 ::1",
-        metadata=_metadata(
+        metadata=metadata(
             networks,
             "Networks of load balancers whose `X-Forwarded-For` is trusted, such as `10.0.0.0/8`; it identifies "
             "callers without credentials.",
@@ -218,14 +180,14 @@ class Settings:
     )
     max_subscriptions: int = field(
         default=1000,
-        metadata=_metadata(
+        metadata=metadata(
             integer(0, 100_000),
             "Maximum concurrent subscriptions of a process; each caller may have up to 100 of them.",
         ),
     )
     max_query_bytes: int = field(
         default=DEFAULT_BODY_LIMITS.query,
-        metadata=_metadata(
+        metadata=metadata(
             size,
             "Maximum size of a request without prices, and of any by callers who may not write, in bytes or with a "
             "unit, such as `1MiB`.",
@@ -234,11 +196,11 @@ class Settings:
     )
     max_body_bytes: int = field(
         default=DEFAULT_BODY_LIMITS.body,
-        metadata=_metadata(size, "Maximum size of a request with prices.", shown="64MiB"),
+        metadata=metadata(size, "Maximum size of a request with prices.", shown="64MiB"),
     )
     max_bodies_bytes: int = field(
         default=DEFAULT_BODY_LIMITS.in_flight,
-        metadata=_metadata(
+        metadata=metadata(
             size,
             "Memory of each process for request bodies in progress, at least twice the maximum of one. A caller may "
             "use half of it. Uploads need none.",
@@ -247,15 +209,15 @@ class Settings:
     )
     max_upload_bytes: int = field(
         default=DEFAULT_BODY_LIMITS.upload,
-        metadata=_metadata(size, "Maximum size of a request that uploads a file.", shown="4GiB"),
+        metadata=metadata(size, "Maximum size of a request that uploads a file.", shown="4GiB"),
     )
     max_file_bytes: int = field(
         default=8 << 30,
-        metadata=_metadata(size, "Maximum size of an uploaded file after decompression.", shown="8GiB"),
+        metadata=metadata(size, "Maximum size of an uploaded file after decompression.", shown="8GiB"),
     )
     cache_bytes: int = field(
         default=256 << 20,
-        metadata=_metadata(
+        metadata=metadata(
             size_or_zero,
             "Memory of each process for cached prices, which all requests share; `0` disables the cache.",
             shown="256MiB",
@@ -263,7 +225,7 @@ class Settings:
     )
     read_from: str = field(
         default="primary",
-        metadata=_metadata(
+        metadata=metadata(
             one_of("primary", "secondaries"),
             "Members that queries read prices from: `primary` or `secondaries`. Reads on secondaries are causally "
             "after the publish, and fall back to the primary if a secondary does not respond in time.",
@@ -271,60 +233,60 @@ class Settings:
     )
     max_scan: int = field(
         default=1_000_000,
-        metadata=_metadata(
+        metadata=metadata(
             integer(1, 999_999_999),
             "Maximum prices that a filter or an order may read.",
         ),
     )
     max_open_batches: int = field(
         default=MAX_OPEN_BATCHES,
-        metadata=_metadata(
+        metadata=metadata(
             integer(1, 10_000), "Maximum batches in progress of each price list, and of each caller on all lists."
         ),
     )
     grace_seconds: int = field(
         default=GRACE_SECONDS,
-        metadata=_metadata(integer(0, 604_800), "Seconds after its last read during which a version does not expire."),
+        metadata=metadata(integer(0, 604_800), "Seconds after its last read during which a version does not expire."),
     )
     restore_seconds: int = field(
         default=RESTORE_SECONDS,
-        metadata=_metadata(integer(0, 31_536_000), "Seconds during which an expired version can be restored."),
+        metadata=metadata(integer(0, 31_536_000), "Seconds during which an expired version can be restored."),
     )
     response_cache_bytes: int = field(
         default=64 << 20,
-        metadata=_metadata(
+        metadata=metadata(
             size_or_zero, "Memory of each process for cached responses; `0` disables the cache.", shown="64MiB"
         ),
     )
     cache_max_age: int = field(
         default=0,
-        metadata=_metadata(
+        metadata=metadata(
             integer(0, 86_400),
             "`max-age` of responses with the current version: seconds for which caches may use them unvalidated.",
         ),
     )
     cache_stale_while_revalidate: int = field(
         default=0,
-        metadata=_metadata(
+        metadata=metadata(
             integer(0, 86_400),
             "`stale-while-revalidate` of these responses: seconds for which caches may use them while they revalidate.",
         ),
     )
     trusted_documents: Path | None = field(
         default=None,
-        metadata=_metadata(path, "JSON file of documents by id, which clients may send as `documentId`.", shown=""),
+        metadata=metadata(path, "JSON file of documents by id, which clients may send as `documentId`.", shown=""),
     )
     trusted_documents_only: bool = field(
         default=False,
-        metadata=_metadata(yes_no, "Whether documents that are not in that file are rejected.", shown="false"),
+        metadata=metadata(yes_no, "Whether documents that are not in that file are rejected.", shown="false"),
     )
     log_format: str = field(
         default="auto",
-        metadata=_metadata(one_of("auto", "json", "human"), "`json`, `human`, or `auto` for `human` on a terminal."),
+        metadata=metadata(one_of("auto", "json", "human"), "`json`, `human`, or `auto` for `human` on a terminal."),
     )
     log_level: str = field(
         default="info",
-        metadata=_metadata(
+        metadata=metadata(
             one_of("critical", "error", "warning", "info", "debug"),
             "Minimum level of logged messages: `critical`, `error`, `warning`, `info` or `debug`.",
         ),
@@ -337,15 +299,15 @@ class Settings:
         Raises `SettingsError` with every invalid value and every unknown `PRICEBOOK_` variable.
         """
         values: dict[str, Any] = {"data_dir": _default_data_dir(environ)}
-        problems = _unknown(environ)
+        problems = unknown_variables(environ, VARIABLES)
         for setting in fields(cls):
-            text = environ.get(_variable(setting.name), "").strip()
+            text = environ.get(variable_name(setting.name), "").strip()
             if not text:
                 continue
             try:
                 values[setting.name] = setting.metadata["read"](text)
             except ValueError as error:
-                problems.append(f'{_variable(setting.name)} is "{masked(text)}"; it must be {error}.')
+                problems.append(f'{variable_name(setting.name)} is "{masked(text)}"; it must be {error}.')
         settings = cls(**values)
         problems += settings._contradictions()
         if problems:
@@ -390,7 +352,7 @@ class Settings:
 
     def to_environment(self) -> dict[str, str]:
         """Return variables that configure another process in the same way: the inverse of `from_environment`."""
-        values = {_variable(setting.name): getattr(self, setting.name) for setting in fields(self)}
+        values = {variable_name(setting.name): getattr(self, setting.name) for setting in fields(self)}
         return {name: str(value) for name, value in values.items() if value is not None}
 
     def __repr__(self) -> str:
@@ -400,29 +362,5 @@ class Settings:
         return f"Settings({', '.join(f'{name}={value!r}' for name, value in values.items())})"
 
 
-def _variable(field_name: str) -> str:
-    return PREFIX + field_name.upper()
-
-
-def _unknown(environ: Mapping[str, str]) -> list[str]:
-    """Return a line for each unknown `PRICEBOOK_` variable, with the most similar known one."""
-    known = [variable.name for variable in VARIABLES]
-    suffixes = [name.removeprefix(PREFIX) for name in known]
-    problems = []
-    for name in sorted(environ.keys() - {*known, *_CLIENT_VARIABLES}):
-        if not name.startswith(PREFIX) or name.startswith("PRICEBOOK_TEST_"):
-            continue
-        similar = difflib.get_close_matches(name.removeprefix(PREFIX), suffixes, n=1)
-        advice = f"Did you mean {PREFIX}{similar[0]}?" if similar else f"The settings are {', '.join(known)}."
-        problems.append(f'{name} (set to "{masked(environ[name])}") is not a setting. {advice}')
-    return problems
-
-
-def _described(setting: Field[Any]) -> Variable:
-    shown = setting.metadata["shown"]
-    default = str(setting.default) if shown is None else shown
-    return Variable(_variable(setting.name), default, setting.metadata["meaning"])
-
-
-VARIABLES = tuple(map(_described, fields(Settings)))
+VARIABLES = tuple(map(describe, fields(Settings)))
 """All settings, in the order of the manual."""

@@ -65,8 +65,19 @@ class Server:
 
     @property
     def resident_bytes(self) -> int:
+        return self._memory("VmRSS")
+
+    @property
+    def peak_bytes(self) -> int:
+        """The most resident memory since `reset_peak`."""
+        return self._memory("VmHWM")
+
+    def reset_peak(self) -> None:
+        Path(f"/proc/{self.process.pid}/clear_refs").write_text("5")
+
+    def _memory(self, name: str) -> int:
         status = Path(f"/proc/{self.process.pid}/status").read_text()
-        found = re.search(r"VmRSS:\s+(\d+) kB", status)
+        found = re.search(rf"{name}:\s+(\d+) kB", status)
         assert found is not None
         return int(found[1]) << 10
 
