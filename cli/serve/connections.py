@@ -7,9 +7,12 @@ has waited for its client.
 import logging
 import time
 from collections import Counter
+from collections.abc import Sequence
 from typing import Protocol
 
 from uvicorn.server import ServerState
+
+from cli.serve.stall_detector import StallDetector
 
 RESERVED_CONNECTIONS = 64
 """Connections over the limit that may send a health check. If all are taken, a new one displaces the oldest."""
@@ -18,6 +21,9 @@ SWEEP_INTERVAL_SECONDS = 1.0
 
 MAX_SWEEP_SECONDS = 2 * SWEEP_INTERVAL_SECONDS
 """Most seconds that one sweep counts: clients are not charged for the time in which the process itself is held up."""
+
+MAX_UNREAD_BYTES = 64 << 20
+"""Bytes that all clients together may leave unread in the memory of the process."""
 
 REPORT_INTERVAL_SECONDS = 60.0
 """Interval of the log line with the number of connections that were refused or closed, by reason."""
@@ -28,8 +34,14 @@ log = logging.getLogger("pricebook.cli")
 class Connection(Protocol):
     """A connection as the sweep sees it."""
 
+    stall: StallDetector
+
     def check(self, elapsed: float) -> None:
         """Count the seconds since the last sweep, and close the connection if its client is too slow."""
+
+
+    def give_up(self) -> None:
+        """Close the connection at once, because its client does not read."""
 
 
 class ReserveConnection(Protocol):
@@ -79,7 +91,7 @@ class ConnectionState(ServerState):
         self._closed[reason] += 1
 
     def sweep(self) -> None:
-        """Check every connection."""
+        """Check every connection, and all together."""
         now = time.monotonic()
         elapsed = min(now - self._swept_at, MAX_SWEEP_SECONDS)
         self._swept_at = now
@@ -89,8 +101,21 @@ class ConnectionState(ServerState):
                 connection.check(elapsed)
             except Exception:  # it must not end the server
                 log.exception("A connection could not be checked.")
+        _limit_unread(connections)
         if self._closed and now - self._reported_at >= REPORT_INTERVAL_SECONDS:
             self._reported_at = now
             reasons = ", ".join(f"{number} ({reason})" for reason, number in sorted(self._closed.items()))
             log.warning("Connections refused or closed since the last report: %s.", reasons)
             self._closed.clear()
+
+
+def _limit_unread(connections: Sequence[Connection]) -> None:
+    """Give up the clients that have read nothing for the longest time, while all together leave too much unread."""
+    unread = sum(connection.stall.buffered for connection in connections)
+    if unread <= MAX_UNREAD_BYTES:
+        return
+    for connection in sorted(connections, key=lambda each: each.stall.seconds, reverse=True):
+        if unread <= MAX_UNREAD_BYTES:
+            return
+        unread -= connection.stall.buffered
+        connection.give_up()

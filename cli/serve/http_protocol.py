@@ -73,7 +73,7 @@ class HttpProtocol(HttpToolsProtocol):
         self._framing_bytes = 0
         self._running: RequestResponseCycle | None = None
         self._is_refused = False
-        self._stall = StallDetector()
+        self.stall = StallDetector()
 
     def connection_made(self, transport: Transport) -> None:  # type: ignore[override]
         """Start, or refuse the connection if there are too many."""
@@ -191,7 +191,7 @@ class HttpProtocol(HttpToolsProtocol):
 
     def resume_writing(self) -> None:
         """Note that the client has read."""
-        self._stall.reset()
+        self.stall.reset()
         super().resume_writing()
 
     @property
@@ -204,11 +204,15 @@ class HttpProtocol(HttpToolsProtocol):
         del self.server_state.reserve[self]
         self._refuse(TOO_MANY_CONNECTIONS)
 
+    def give_up(self) -> None:
+        """Close the connection at once, because its client does not read."""
+        self.server_state.count_closed("responses unread")
+        self.transport.abort()
+
     def check(self, elapsed: float) -> None:
         """Count the seconds since the last sweep, and close the connection if its client is too slow."""
-        if self._stall.is_stalled(self.transport, self.flow.write_paused, elapsed):
-            self.server_state.count_closed("responses unread")
-            self.transport.abort()
+        if self.stall.is_stalled(self.transport, self.flow.write_paused, elapsed):
+            self.give_up()
         elif self._is_refused or self.transport.is_closing():
             return
         elif self._phase == "head":

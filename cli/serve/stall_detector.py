@@ -18,27 +18,32 @@ MIN_READ_BYTES = 4096
 class StallDetector:
     """Notices that a client has stopped reading: a write buffer is full, or is to be closed, and nothing leaves it."""
 
-    __slots__ = ("_seconds", "_unread")
+    __slots__ = ("_unread", "buffered", "seconds")
 
     def __init__(self) -> None:
-        self._seconds = 0.0
+        self.seconds = 0.0
+        """Seconds since the client has last read, 0 if it need not read."""
+        self.buffered = 0
+        """Bytes in the write buffer at the last look, 0 if the client need not read."""
         self._unread = 0
 
     def reset(self) -> None:
         """Begin again: the client has read."""
-        self._seconds = 0.0
+        self.seconds = 0.0
 
     def is_stalled(self, transport: Transport, is_paused: bool, elapsed: float) -> bool:
         """Count the seconds since the last call, and return whether the client has read too little for too long."""
         if not ((is_paused or transport.is_closing()) and transport.get_write_buffer_size()):
-            self._seconds = 0.0
+            self.seconds = 0.0
+            self.buffered = 0
             return False
-        unread = transport.get_write_buffer_size() + _unread_by_peer(transport)
-        if not self._seconds or unread <= self._unread - MIN_READ_BYTES:
+        self.buffered = transport.get_write_buffer_size()
+        unread = self.buffered + _unread_by_peer(transport)
+        if not self.seconds or unread <= self._unread - MIN_READ_BYTES:
             self._unread = unread
-            self._seconds = 0.0
-        self._seconds += elapsed
-        return self._seconds > WRITE_TIMEOUT_SECONDS
+            self.seconds = 0.0
+        self.seconds += elapsed
+        return self.seconds > WRITE_TIMEOUT_SECONDS
 
 
 def _unread_by_peer(transport: Transport) -> int:

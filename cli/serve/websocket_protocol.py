@@ -57,7 +57,7 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
         self.logger = self.conn.logger = _log
         self.conn.debug = False  # it logs the content of every frame
         self._state = server_state
-        self._stall = StallDetector()
+        self.stall = StallDetector()
         self._unhandled = bytearray()
         self._is_scheduled = False
         self._fragments = 0
@@ -97,15 +97,19 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
     def resume_writing(self) -> None:
         """Note that the client has read."""
         super().resume_writing()
-        self._stall.reset()
+        self.stall.reset()
         self._schedule()
+
+    def give_up(self) -> None:
+        """Close the connection at once, because its client does not read."""
+        self._state.count_closed("messages unread")
+        self.transport.abort()
 
     def check(self, elapsed: float) -> None:
         """Count the seconds since the last sweep, and close the connection if its client is too slow."""
         self._allowance = min(FRAME_BURST, self._allowance + elapsed * MAX_FRAMES_PER_SECOND)
-        if self._stall.is_stalled(self.transport, not self.writable.is_set(), elapsed):
-            self._state.count_closed("messages unread")
-            self.transport.abort()
+        if self.stall.is_stalled(self.transport, not self.writable.is_set(), elapsed):
+            self.give_up()
         elif self.transport.is_closing():
             return
         elif (self._unhandled or self.frames) and not self._is_held:

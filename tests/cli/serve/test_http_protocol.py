@@ -264,6 +264,16 @@ def test_an_unread_response_is_given_up(
         assert len(client.read_all()) < LARGE_BYTES
 
 
+def test_those_who_read_nothing_for_longest_are_given_up_if_all_leave_too_much_unread(
+    server: RunningServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with slow_reader(server, LARGE), slow_reader(server, LARGE):
+        wait_until(lambda: len(server.application.requests) == 2)
+        unread = min(each.transport.get_write_buffer_size() for each in server.server.server_state.connections)
+        monkeypatch.setattr(connections, "MAX_UNREAD_BYTES", unread + 100_000)
+        wait_until(lambda: len(server.server.server_state.connections) == 1)
+
+
 def test_a_slow_reader_receives_everything(server: RunningServer, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(stall_detector, "WRITE_TIMEOUT_SECONDS", 0.5)
     with slow_reader(server, LARGE.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n")) as client:
