@@ -39,7 +39,6 @@ class Connection(Protocol):
     def check(self, elapsed: float) -> None:
         """Count the seconds since the last sweep, and close the connection if its client is too slow."""
 
-
     def give_up(self) -> None:
         """Close the connection at once, because its client does not read."""
 

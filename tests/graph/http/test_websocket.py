@@ -2,12 +2,14 @@
 
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
+from pathlib import Path
 
 import pytest
 
 from graph.http import websocket
-from graph.identity import authenticator
+from graph.identity import authenticator, jwks
 from tests.graph.api import Api, open_settings, row, serving
+from tests.graph.identity.keys import AUDIENCE, ISSUER, Signer, write_keys
 from tests.graph.sockets import Closed, Socket, connection
 
 PUBLISHED = 'subscription { published(priceList: "shop") { version } }'
@@ -265,4 +267,27 @@ async def test_a_revoked_key_closes_a_silent_connection(shop: Api, monkeypatch: 
     async with connection(shop.app) as socket:
         await socket.init(key)
         await shop.runtime.store.api_keys.revoke(made.id)
+        assert await socket.closed() == 4403
+
+
+async def test_a_token_whose_key_left_the_key_set_closes_the_connection(
+    mongodb_uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(websocket, "AUTHENTICATION_INTERVAL_SECONDS", 0.05)
+    monkeypatch.setattr(authenticator, "TOKEN_CACHE_SECONDS", 0.0)
+    monkeypatch.setattr(jwks, "MAX_AGE_SECONDS", 0.0)
+    monkeypatch.setattr(jwks, "MIN_REFRESH_INTERVAL_SECONDS", 0.0)
+    signer, keys = Signer("one"), tmp_path / "keys.json"
+    write_keys(keys, signer)
+    settings = open_settings(
+        mongodb_uri=mongodb_uri,
+        mongodb_database="key_set",
+        jwt_keys=str(keys),
+        jwt_issuer=ISSUER,
+        jwt_audience=AUDIENCE,
+    )
+    async with serving(settings) as api, connection(api.app) as socket:
+        await socket.init(signer.token("prices:read"))
+        assert await socket.execute(TYPENAME)
+        write_keys(keys, Signer("two"))
         assert await socket.closed() == 4403
