@@ -225,7 +225,8 @@ def test_repeats_of_a_document_over_a_limit_keep_no_memory(target: Target) -> No
 
     def repeat(times: int) -> None:
         for _ in range(times):
-            assert target.ask("json", request).codes == ("TOO_MANY_ALIASES",)
+            # Parsing it again and again uses up the caller's CPU time for new documents.
+            assert target.ask("json", request).codes in {("TOO_MANY_ALIASES",), ("RATE_LIMITED",)}
 
     repeat(100)
     before = target.server.resident_bytes
