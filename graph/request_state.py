@@ -1,12 +1,19 @@
 """The state of a request, shared by middleware, the endpoint and telemetry."""
 
+from collections.abc import Callable, Mapping
 from contextvars import ContextVar
+from typing import Any
 
 from graph.asgi.headers import Headers
 from graph.asgi.request_ids import REQUEST_ID, choose_request_id, client_trace_id
 from graph.documents.operation_name import NO_OPERATION
 from graph.identity.callers import ANONYMOUS, Caller
 from loaders import MinVersions
+
+
+def _nothing() -> None:
+    pass
+
 
 REQUEST_STATE = "pricebook.request_state"
 """Key of the `RequestState` in the scope of a connection."""
@@ -33,6 +40,7 @@ class RequestState:
         "is_lingering",
         "min_versions",
         "operation_name",
+        "release_body",
         "status",
     )
 
@@ -52,6 +60,8 @@ class RequestState:
         """Key under which the response may be put into the response cache."""
         self.body_bytes = 0
         """Number of bytes of the body received so far. Not counted for bodies that the response cache received."""
+        self.release_body: Callable[[], None] = _nothing
+        """Ends the reservation of memory for the body, which is no longer needed."""
         self.is_body_received = False
         """Whether the whole request body has been received."""
         self.is_lingering = False
@@ -78,6 +88,11 @@ class RequestState:
         """Record the code of an error, unless there was one before."""
         if self.error_code is None:
             self.error_code = code
+
+    def add_first_error(self, body: Mapping[str, Any]) -> None:
+        """Record the code of the first error in a result, if it has any."""
+        if "errors" in body:
+            self.add_error(body["errors"][0]["extensions"]["code"])
 
     @property
     def request_id(self) -> bytes:

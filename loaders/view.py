@@ -21,8 +21,8 @@ class View:
     """One request's view. The pointer of each list is read once; later publishes do not affect the request.
 
     `min_versions` are the versions that must have been published before the pointer of a list is used. `works_on` are
-    the lists that the caller works on: their unpublished versions, those that were never current, exist for it. For
-    other callers they do not.
+    the lists that the caller works on. Their unpublished versions, which were never current, are visible to this caller
+    only.
     """
 
     def __init__(
@@ -34,7 +34,7 @@ class View:
     ) -> None:
         self._pointers = pointers
         self._snapshots = snapshots
-        self.min_versions = min_versions
+        self._min_versions = min_versions
         self._works_on = works_on
         self.is_private = False
         """Whether this request was shown what only those who work on a list may see. No cache may keep the response."""
@@ -48,7 +48,7 @@ class View:
         followed = self._followed.get(name)
         if followed is None and name not in self._finding:
             pointer = self._pointers.known(name)
-            if pointer is not None and self.min_versions.is_reached_by(pointer):
+            if pointer is not None and self._min_versions.is_reached_by(pointer):
                 followed = self._followed[name] = pointer
         return followed
 
@@ -58,7 +58,7 @@ class View:
         if known is not None:
             return known
         if name not in self._finding:
-            self._finding[name] = asyncio.ensure_future(self._pointers.wait_for_min_version(name, self.min_versions))
+            self._finding[name] = asyncio.ensure_future(self._pointers.wait_for_min_version(name, self._min_versions))
         found = await asyncio.shield(self._finding[name])
         if found is not None:
             self._followed.setdefault(name, found)

@@ -1,4 +1,4 @@
-"""What the connections of a process share: their limit, and the sweep that closes those of slow clients.
+"""The state that the connections of a process share: their limit, and the sweep that closes those of slow clients.
 
 Nothing is timed for each request. Once a second the sweep looks at every connection, which counts the seconds that it
 has waited for its client.
@@ -69,7 +69,7 @@ class ConnectionState(ServerState):
         """Whether a further connection is over the limit."""
         return len(self.connections) - len(self.reserve) >= self.max_connections
 
-    def take_reserve(self, connection: ReserveConnection) -> bool:
+    def enter_reserve(self, connection: ReserveConnection) -> bool:
         """Give a connection over the limit a place in the reserve; return False if it has none."""
         if len(self.reserve) >= RESERVED_CONNECTIONS:
             oldest = next((each for each in self.reserve if each.is_waiting), None)
@@ -79,8 +79,8 @@ class ConnectionState(ServerState):
         self.reserve[connection] = None
         return True
 
-    def is_reserve(self, connection: ReserveConnection) -> bool:
-        """Return whether a connection is in the reserve still; it leaves it if there is room by now."""
+    def stays_in_reserve(self, connection: ReserveConnection) -> bool:
+        """Return whether a connection is still in the reserve. Removes it if there is room now."""
         if connection in self.reserve and not self.is_full:
             del self.reserve[connection]
         return connection in self.reserve
@@ -109,11 +109,11 @@ class ConnectionState(ServerState):
 
 
 def _limit_unread(connections: Sequence[Connection]) -> None:
-    """Give up the clients that have read nothing for the longest time, while all together leave too much unread."""
+    """Close those that have read nothing for longest, until the rest leave at most `MAX_UNREAD_BYTES` unread."""
     unread = sum(connection.stall.buffered for connection in connections)
     if unread <= MAX_UNREAD_BYTES:
         return
-    for connection in sorted(connections, key=lambda each: each.stall.seconds, reverse=True):
+    for connection in sorted(connections, key=lambda each: (each.stall.seconds, each.stall.buffered), reverse=True):
         if unread <= MAX_UNREAD_BYTES:
             return
         unread -= connection.stall.buffered

@@ -1,6 +1,6 @@
-"""HTTP/1.1 with limits of what a client may send, and of the time that it may take.
+"""HTTP/1.1 with limits on what a client sends, and how slowly.
 
-uvicorn's protocol, except that heads, trailers, pipelined requests and slow clients are bounded. Data is given to the
+Extends uvicorn's protocol: heads, trailers, pipelined requests and slow clients are limited. Data is given to the
 parser in slices, so that a limit is exceeded by one slice at most. The methods that are called for each request call
 those of uvicorn by the name of the class, which is faster than `super()`.
 """
@@ -14,7 +14,7 @@ from uvicorn import Config
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from cli.serve.connections import ConnectionState
-from cli.serve.refusals import BAD_REQUEST, HEAD_TOO_LARGE, RESPONSES, TIMEOUT, TOO_MANY_CONNECTIONS, reason
+from cli.serve.refusals import BAD_REQUEST, HEAD_TOO_LARGE, REQUEST_TIMEOUT, RESPONSES, TOO_MANY_CONNECTIONS, code_of
 from cli.serve.stall_detector import StallDetector
 
 MAX_HEAD_BYTES = 32 << 10
@@ -53,7 +53,10 @@ class _Refused(Exception):
 
 
 class HttpProtocol(HttpToolsProtocol):
-    """A connection. It is `head` until the head of a request is complete, `body` until its body is, and then `done`."""
+    """A connection.
+
+    `_phase` is `head` until the head of a request is complete, `body` until its body is, then `done`.
+    """
 
     server_state: ConnectionState
 
@@ -77,7 +80,7 @@ class HttpProtocol(HttpToolsProtocol):
 
     def connection_made(self, transport: Transport) -> None:  # type: ignore[override]
         """Start, or refuse the connection if there are too many."""
-        if self.server_state.is_full and not self.server_state.take_reserve(self):
+        if self.server_state.is_full and not self.server_state.enter_reserve(self):
             self.transport = transport
             self._refuse(TOO_MANY_CONNECTIONS)
             return
@@ -154,7 +157,7 @@ class HttpProtocol(HttpToolsProtocol):
                 raise _Refused(HEAD_TOO_LARGE)
         if len(self.headers) > MAX_HEADERS:
             raise _Refused(HEAD_TOO_LARGE)
-        is_reserve = bool(self.server_state.reserve) and self.server_state.is_reserve(self)
+        is_reserve = bool(self.server_state.reserve) and self.server_state.stays_in_reserve(self)
         if is_reserve and self.url.partition(b"?")[0] not in HEALTH_CHECKS:
             raise _Refused(TOO_MANY_CONNECTIONS)
         HttpToolsProtocol.on_headers_complete(self)
@@ -231,7 +234,7 @@ class HttpProtocol(HttpToolsProtocol):
         if self._seconds <= HEAD_TIMEOUT_SECONDS:
             return
         if self._head_bytes:
-            self._refuse(TIMEOUT)
+            self._refuse(REQUEST_TIMEOUT)
         else:
             self.server_state.count_closed("no request")
             self.transport.close()
@@ -245,14 +248,14 @@ class HttpProtocol(HttpToolsProtocol):
         self._seconds = max(0.0, self._seconds + elapsed - received / MIN_BODY_RATE)
         self._body_bytes = 0
         if self._seconds > BODY_TIMEOUT_SECONDS:
-            self._refuse(TIMEOUT)
+            self._refuse(REQUEST_TIMEOUT)
 
     def _refuse(self, status: int) -> None:
         """Refuse what is being received. Responses to earlier requests are finished before the connection closes."""
         if self._is_refused:
             return
         self._is_refused = True
-        self.server_state.count_closed(reason(status))
+        self.server_state.count_closed(code_of(status))
         if self._phase == "head":
             self.headers.clear()
         elif self._phase == "body" and self.pipeline:

@@ -4,11 +4,11 @@ from http import HTTPStatus
 
 import msgspec
 
-BAD_REQUEST, TIMEOUT, HEAD_TOO_LARGE, TOO_MANY_CONNECTIONS = 400, 408, 431, 503
+BAD_REQUEST, REQUEST_TIMEOUT, HEAD_TOO_LARGE, TOO_MANY_CONNECTIONS = 400, 408, 431, 503
 
 _CODES = {
     BAD_REQUEST: ("BAD_REQUEST", "The request is not valid HTTP/1.1. Correct it."),
-    TIMEOUT: ("REQUEST_TIMEOUT", "The request did not arrive in time. Send it again, faster."),
+    REQUEST_TIMEOUT: ("REQUEST_TIMEOUT", "The request did not arrive in time. Send it again, faster."),
     HEAD_TOO_LARGE: ("HEAD_TOO_LARGE", "The headers are too large or too many. Send smaller or fewer headers."),
     TOO_MANY_CONNECTIONS: (
         "TOO_MANY_CONNECTIONS",
@@ -31,6 +31,6 @@ RESPONSES = {status: _response(status) for status in _CODES}
 """The complete response by its status; each closes the connection."""
 
 
-def reason(status: int) -> str:
+def code_of(status: int) -> str:
     """Return the code of a refusal, for the log."""
     return _CODES[status][0]

@@ -16,15 +16,18 @@ MIN_READ_BYTES = 4096
 
 
 class StallDetector:
-    """Notices that a client has stopped reading: a write buffer is full, or is to be closed, and nothing leaves it."""
+    """Detects a client that has stopped reading.
+
+    Its write buffer is full, or its connection is closing, and no data leaves.
+    """
 
     __slots__ = ("_unread", "buffered", "seconds")
 
     def __init__(self) -> None:
         self.seconds = 0.0
-        """Seconds since the client has last read, 0 if it need not read."""
+        """Seconds since the client last read; 0 if there is nothing to read."""
         self.buffered = 0
-        """Bytes in the write buffer at the last look, 0 if the client need not read."""
+        """Bytes in the write buffer at the last check; 0 if there is nothing to read."""
         self._unread = 0
 
     def reset(self) -> None:

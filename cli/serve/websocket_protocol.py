@@ -11,6 +11,7 @@ from typing import Any
 
 from uvicorn import Config
 from uvicorn._types import ASGIReceiveEvent, ASGISendEvent
+from uvicorn.protocols.utils import ClientDisconnected
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from websockets.frames import CloseCode
 
@@ -88,9 +89,14 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
         return await self.queue.get()
 
     async def send(self, message: ASGISendEvent) -> None:
-        """Send a message when the client has read those before: one sender at a time, if several wait."""
+        """Send a message when the client has read those before: one sender at a time, if several wait.
+
+        Raises `ClientDisconnected` once the connection is closing.
+        """
         while not self.writable.is_set():
             await self.writable.wait()
+        if self.close_sent:
+            raise ClientDisconnected
         await super().send(message)
         self._schedule()
 

@@ -13,7 +13,7 @@ _JSON_BY_RANGE = {GRAPHQL_RESPONSE: GRAPHQL_RESPONSE, JSON: JSON, "*/*": JSON, "
 
 
 class Accepted(NamedTuple):
-    """What a client accepts: the media type of a JSON response, None for neither, and whether an event stream."""
+    """What a client accepts: the media type of a JSON response, or None, and whether event streams."""
 
     json: str | None
     events: bool

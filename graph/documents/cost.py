@@ -17,8 +17,10 @@ from graphql import (
     GraphQLNonNull,
     GraphQLObjectType,
     GraphQLSchema,
+    ListValueNode,
     OperationDefinitionNode,
     SelectionSetNode,
+    ValueNode,
     VariableNode,
     get_named_type,
     value_from_ast_untyped,
@@ -122,16 +124,29 @@ class Cost:
             self._depends_on_variables = True
         default = definition.args["first"].default_value if "first" in counts else DEFAULT_LIST_SIZE
 
+        given = [_given(arguments[name]) for name in (*counts, *keys) if name in arguments]
+
         def count(variables: Variables) -> int:
-            for name in (*counts, *keys):
-                value = value_from_ast_untyped(arguments[name], variables) if name in arguments else None
-                if isinstance(value, int):
-                    return max(value, 0)
-                if isinstance(value, list):
-                    return len(value)
+            for value in given:
+                size = _size(variables.get(value)) if isinstance(value, str) else value
+                if size is not None:
+                    return size
             return default if isinstance(default, int) else DEFAULT_LIST_SIZE
 
         return count
+
+
+def _given(node: ValueNode) -> int | str | None:
+    """Return the number of records that an argument requests, or the name of the variable that has it."""
+    if isinstance(node, VariableNode):
+        return node.name.value
+    return len(node.values) if isinstance(node, ListValueNode) else _size(value_from_ast_untyped(node))
+
+
+def _size(value: Any) -> int | None:
+    if isinstance(value, int):
+        return max(value, 0)
+    return len(value) if isinstance(value, list) else None
 
 
 def _is_list(definition: GraphQLField) -> bool:

@@ -24,7 +24,7 @@ from graph.documents.operation_name import operation_name
 from graph.documents.shape import check_shape
 from graph.execution import MAX_PLANS, Executable
 from graph.limits.limits import DEFAULT_LIMITS, MAX_ERRORS, Limits
-from graph.rows.placeholders import row_variables
+from graph.rows.placeholders import VariableDecoder
 from loaders import LRU
 
 MAX_CACHED_BYTES = 32 << 20
@@ -40,15 +40,13 @@ _PLAN_BYTES_PER_TOKEN = 900
 class Operation:
     """One operation of a document.
 
-    `name` is its name in metrics, `variables` are the variables that it declares, `rows` those that hold rows
-    (`graph.rows.placeholders`); `cacheability` is None if its response must not be shared. Check `cost` with the
-    variables before you execute the operation.
+    `name` is its name in metrics, `variables` decodes those that it declares; `cacheability` is None if its response
+    must not be shared. Check `cost` with the variables before you execute the operation.
     """
 
     node: OperationDefinitionNode
     name: str
-    variables: frozenset[str]
-    rows: dict[str, str]
+    variables: VariableDecoder
     cacheability: Cacheability | None
     cost: Cost
     executable: Executable
@@ -60,14 +58,22 @@ class Operation:
 
 
 class Document:
-    """A valid document. `digest` is the BLAKE2b-128 of its text, in hexadecimal."""
+    """A valid document. `digest` is the BLAKE2b-128 of its text, in hexadecimal.
 
-    def __init__(self, schema: GraphQLSchema, limits: Limits, text: str, node: DocumentNode) -> None:
+    `size` is the number of its tokens, or of its fields with fragments spread if they are more.
+    """
+
+    def __init__(self, schema: GraphQLSchema, limits: Limits, text: str, node: DocumentNode, fields: int) -> None:
         self.node = node
+        self.size = max(node.token_count, fields)
         self.digest = hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
         self._schema = schema
         self._limits = limits
         self._operations: dict[str | None, Operation] = {}
+
+    def has(self, name: str | None) -> bool:
+        """Whether the operation of a name is cached."""
+        return name in self._operations
 
     def operation(self, name: str | None) -> Operation | None:
         """Return the operation of a name, or the only one; None if there is no such operation, or several without name.
@@ -81,8 +87,7 @@ class Document:
                 operation = Operation(
                     node,
                     operation_name(self._schema, self.node, node),
-                    frozenset(definition.variable.name.value for definition in node.variable_definitions or ()),
-                    row_variables(node),
+                    VariableDecoder(self._schema, node),
                     find_cacheability(self._schema, self.node, node),
                     Cost(self._schema, self.node, node, self._limits),
                     Executable(self._schema, self.node, node, hide_suggestions=not self._limits.introspection),
@@ -100,9 +105,10 @@ class Documents:
         self._rules = specified_rules if limits.introspection else (*specified_rules, NoSchemaIntrospectionCustomRule)
         self._documents: LRU[str, Document] = LRU(MAX_CACHED_BYTES, _weight)
 
-    def __contains__(self, text: str) -> bool:
-        """Whether the document of a text is cached."""
-        return text in self._documents
+    def has(self, text: str, operation_name: str | None) -> bool:
+        """Whether the document of a text is cached, with what is computed once for an operation."""
+        document = self._documents.peek(text)
+        return document is not None and document.has(operation_name)
 
     def get(self, text: str) -> Document:
         """Return the document of a text; parse and validate it if it is not cached.
@@ -111,20 +117,20 @@ class Documents:
         """
         document = self._documents.get(text)
         if document is None:
-            document = Document(self._schema, self._limits, text, self._parse(text))
+            document = self._parse(text)
             self._documents.put(text, document)
         return document
 
-    def _parse(self, text: str) -> DocumentNode:
+    def _parse(self, text: str) -> Document:
         try:
             node = _unlink_tokens(parse(text, max_tokens=self._limits.tokens))
         except GraphQLError as error:
             raise RequestErrors([error], "GRAPHQL_PARSE_FAILED") from None
-        check_shape(node, self._limits)
+        fields = check_shape(node, self._limits)
         errors = self._validate(node)
         if errors:
             raise RequestErrors(errors, "GRAPHQL_VALIDATION_FAILED")
-        return node
+        return Document(self._schema, self._limits, text, node, fields)
 
     def _validate(self, node: DocumentNode) -> list[GraphQLError]:
         # Hide suggestions when introspection is off: they leak field names.
@@ -149,4 +155,4 @@ def _weight(text: str, document: Document) -> int:
     """Return the memory of a document with all plans that it may get."""
     plans = min(1 << min(text.count("@"), 8), MAX_PLANS)
     per_token = _AST_BYTES_PER_TOKEN + plans * _PLAN_BYTES_PER_TOKEN
-    return sys.getsizeof(text) + _ENTRY_BYTES + document.node.token_count * per_token
+    return sys.getsizeof(text) + _ENTRY_BYTES + document.size * per_token

@@ -18,26 +18,30 @@ MAX_OBJECT_FIELDS = 50
 """Number of fields of an object literal. No input type has half as many."""
 
 
-def check_shape(document: DocumentNode, limits: Limits) -> None:
-    """Check that the operations of a document are within the limits. Raises `OverLimit`.
+def check_shape(document: DocumentNode, limits: Limits) -> int:
+    """Check that the operations of a document are within the limits, and return the number of their fields.
 
-    The selections of a fragment count at every spread, up to the limit on tokens: fragments that spread other
-    fragments can expand a short document exponentially.
+    The selections of a fragment count at every spread and in every operation, up to the limit on tokens: fragments that
+    spread other fragments can expand a short document exponentially. Raises `OverLimit`.
     """
     fragments = fragments_of(document)
+    count = 0
     for definition in document.definitions:
         if isinstance(definition, OperationDefinitionNode):
-            _check(definition, fragments, limits)
+            count = _check(definition, fragments, limits, count)
+    return count
 
 
-def _check(operation: OperationDefinitionNode, fragments: Fragments, limits: Limits) -> None:
+def _check(operation: OperationDefinitionNode, fragments: Fragments, limits: Limits, before: int) -> int:
+    """Check an operation. Return the number of its fields and of those `before` it."""
+    count = before
     _check_values(definition.default_value for definition in operation.variable_definitions or ())
     aliases = 0
-    for count, (node, depth, _) in enumerate(walk(operation.selection_set, fragments, visited=None), 1):
+    for count, (node, depth, _) in enumerate(walk(operation.selection_set, fragments, visited=None), before + 1):
         if depth > limits.depth:
             raise OverLimit("QUERY_TOO_DEEP", f"Fields may be nested at most {limits.depth} levels deep.")
         if count > limits.tokens:
-            message = f"With its fragments spread, the operation has more than {limits.tokens} fields. Request fewer."
+            message = f"With its fragments spread, the document has more than {limits.tokens} fields. Request fewer."
             raise OverLimit("QUERY_TOO_LARGE", message)
         if isinstance(node, FieldNode):
             aliases += node.alias is not None
@@ -49,6 +53,7 @@ def _check(operation: OperationDefinitionNode, fragments: Fragments, limits: Lim
             "Use fields that take lists of keys instead."
         )
         raise OverLimit("TOO_MANY_ALIASES", message)
+    return count
 
 
 def _check_values(values: Iterable[ValueNode | None]) -> None:

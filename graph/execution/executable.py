@@ -60,12 +60,12 @@ class Executable:
         """Return the coerced variables, or the errors."""
         return self._variables.coerce(variables)
 
-    async def execute(self, variables: VariableValues, context: Any, root: Any = None) -> ExecutionResult:
+    async def execute(self, variables: VariableValues, context: Any) -> ExecutionResult:
         """Execute the operation: by a plan, or by graphql-core if it has none."""
         plan = None if self._conditions is None else self._plan(self._conditions, variables)
         if plan is None:
-            return await self._execute_with_core(variables, context, root)
-        execution = Execution(root, context, variables)
+            return await self._execute_with_core(variables, context)
+        execution = Execution(None, context, variables)
         data = await execution.execute(plan)
         return ExecutionResult(data, execution.errors or None)
 
@@ -114,11 +114,11 @@ class Executable:
         field = next(node for node in nodes if isinstance(node, FieldNode))
         return located_error(error, [field], [(field.alias or field.name).value])
 
-    async def _execute_with_core(self, variables: VariableValues, context: Any, root: Any) -> ExecutionResult:
+    async def _execute_with_core(self, variables: VariableValues, context: Any) -> ExecutionResult:
         result = execute(
             self._schema,
             self._document,
-            root,
+            None,
             context,
             _raw(variables),
             self._operation_name,

@@ -65,7 +65,7 @@ class Endpoint:
         *,
         ide: bool = False,
     ) -> None:
-        self._pipeline = Pipeline(schema._schema, limits, trusted or TrustedDocuments(), body_limits.of_query())
+        self._pipeline = Pipeline(schema._schema, limits, trusted or TrustedDocuments(), body_limits.small())
         self._etags = ETags(schema._schema)
         self._cache_control = cache_control or CacheControl()
         self._context_factory = context_factory
@@ -115,6 +115,8 @@ class Endpoint:
         if http_request.method == "GET" and prepared.kind is OperationType.MUTATION:
             raise MethodNotAllowed("Send mutations by POST.", "POST")
         context = self._context_factory(http_request.scope)
+        if accepted.json is None and not state.is_body_received:
+            raise BadRequest(f"Send a file with `Accept: {JSON}`.")  # an event stream watches for the disconnect
         if is_subscription or accepted.json is None:
             slot = self._subscriptions.slot(state.client) if is_subscription else nullcontext()
             return EventStream(self._pipeline.subscribe(prepared, context), context, slot)

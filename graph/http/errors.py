@@ -25,7 +25,8 @@
         PersistedQueryNotFound               PERSISTED_QUERY_NOT_FOUND
         PersistedQueryNotSupported           PERSISTED_QUERY_NOT_SUPPORTED
 
-Credentials and limits have errors of their own: `AccessError` (401, 403) and `OverLimit` (429, 503).
+Credentials and limits have errors of their own: `AccessError` (401, 403) and `OverLimit` (429, 503, or by media type).
+`cli.serve.refusals` has those of the server: 400, 408, 431, 503.
 """
 
 from graph.limits.bodies import BodyLimit

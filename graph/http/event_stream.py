@@ -11,12 +11,10 @@ from starlette.types import Receive, Scope, Send
 from graph.asgi.media_types import EVENTS
 from graph.context import Context
 from graph.http.response import PRIVATE_NO_STORE, VARY, error_response, graphql_errors, result_body
+from graph.identity import authenticator
 from graph.limits.limits import OverLimit
 from graph.request_state import REQUEST_STATE, RequestState
 from graph.runtime import Runtime
-
-KEEP_ALIVE_INTERVAL_SECONDS = 5.0
-"""Interval of comments, which keep proxies from closing a silent stream; the credentials are checked as often."""
 
 _HEADERS = [
     (b"content-type", f"{EVENTS}; charset=utf-8".encode()),
@@ -82,8 +80,9 @@ class EventStream:
                 await _send_result(result, scope[REQUEST_STATE], send)
 
     async def _send_comments(self, scope: Scope, send: Send) -> None:
+        """Check the credentials, and send comments, which keep proxies from closing a silent stream."""
         while True:
-            await asyncio.sleep(KEEP_ALIVE_INTERVAL_SECONDS)
+            await asyncio.sleep(authenticator.RECHECK_INTERVAL_SECONDS)
             await self._authenticate(scope)
             await send({"type": "http.response.body", "body": _COMMENT, "more_body": True})
 
@@ -96,8 +95,7 @@ class EventStream:
 
 async def _send_result(result: ExecutionResult, state: RequestState, send: Send) -> None:
     body = result_body(result)
-    if "errors" in body:
-        state.add_error(body["errors"][0]["extensions"]["code"])
+    state.add_first_error(body)
     await send({"type": "http.response.body", "body": b"event: next\ndata: %b\n\n" % _encode(body), "more_body": True})
 
 

@@ -27,6 +27,10 @@ class LoopLimiter:
         self._waiting.append(waiter)
         await waiter
 
+    def end_iteration(self) -> None:
+        """Admit no further callers in this iteration."""
+        self._free = 0
+
     def _admit(self) -> None:
         """Begin an iteration: admit those who wait, and run again in the next one if callers entered in this one."""
         self._free = self._limit

@@ -1,4 +1,4 @@
-"""The one way of an operation through the service, whatever transport brings it.
+"""The pipeline through which the operations of every transport pass.
 
 `prepare` finds the document, checks it and its variables against all limits, and selects the operation; `execute` and
 `subscribe` run what was checked.
@@ -29,11 +29,13 @@ from graph.limits.cpu_budget import CpuBudget
 from graph.limits.limits import Limits
 from graph.limits.time_limit import run_with_timeout
 from graph.request_state import RequestState
-from graph.rows.placeholders import decode_variables
 from graph.telemetry.traces import TRACES
 
 MAX_NEW_DOCUMENTS_PER_ITERATION = 4
 """New documents to parse, validate and plan in one iteration of the event loop; each takes 2 to 3 milliseconds."""
+
+LONG_SECONDS = 0.01
+"""CPU seconds of a new document after which no other is parsed in the same iteration."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,15 +79,18 @@ class Pipeline:
         if operation is None:
             raise OperationNotFound("Set `operationName` to the name of an operation of the document.")
         state.operation_name = operation.name
-        if not operation.rows and state.body_bytes > self._max_query.bytes and not isinstance(request, UploadRequest):
+        takes_rows = bool(operation.variables.rows)
+        if state.body_bytes > self._max_query.bytes and not (takes_rows or isinstance(request, UploadRequest)):
             raise BodyTooLarge(self._max_query)
-        if operation.rows:
+        if takes_rows:
             await asyncio.sleep(0)  # the body, which may be large, was scanned just now and is scanned again below
         variables = _variables(request, operation)
         coerced = operation.executable.coerce(variables)
         if isinstance(coerced, list):
             raise RequestErrors(coerced, "BAD_REQUEST")
         operation.cost.check(coerced.coerced)
+        if not takes_rows:
+            state.release_body()
         return PreparedOperation(document, operation, request.operation_name, variables, coerced)
 
     async def execute(self, prepared: PreparedOperation, context: Context) -> ExecutionResult:
@@ -108,28 +113,31 @@ class Pipeline:
     async def _find(
         self, text: str, operation_name: str | None, state: RequestState
     ) -> tuple[Document, Operation | None]:
-        if text in self._documents:
+        if self._documents.has(text, operation_name):
             document = self._documents.get(text)
             return document, document.operation(operation_name)
         self._cpu_budget.check(state.client)
         await self._new_documents.enter()
+        self._cpu_budget.check(state.client)  # others of this caller may have used it up meanwhile
         started_at = time.thread_time()
         try:
             document = self._documents.get(text)
             return document, document.operation(operation_name)
         finally:
-            self._cpu_budget.spend(state.client, time.thread_time() - started_at)
+            seconds = time.thread_time() - started_at
+            self._cpu_budget.spend(state.client, seconds)
+            if seconds > LONG_SECONDS:
+                self._new_documents.end_iteration()
 
 
 def _variables(request: GraphQLRequest, operation: Operation) -> dict[str, Any]:
     try:
         extracted = request.extracted if isinstance(request, BulkRequest) else None
-        variables = decode_variables(request.variables, operation.variables, operation.rows, extracted)
+        variables = operation.variables.decode(request.variables, extracted)
         if extracted and not extracted.is_joined:  # the extracted array does not hold rows
-            raw = decode_request(extracted.body, "body").variables
-            variables = decode_variables(raw, operation.variables, operation.rows)
+            variables = operation.variables.decode(decode_request(extracted.body, "body").variables)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise BadRequest(f"`variables` must be a JSON object: {error}.") from error
+        raise BadRequest(f"`variables` are invalid: {error}.") from error
     if isinstance(request, UploadRequest):
         request.insert_upload(variables)
     return variables

@@ -23,6 +23,8 @@ PRIVATE_NO_STORE = (b"cache-control", b"private, no-store")
 CHALLENGE = {"www-authenticate": 'Bearer realm="pricebook"'}
 """Header of a 401 response (RFC 6750)."""
 
+SERVICE_UNAVAILABLE = 503
+
 _WEBSOCKET_POLICY_VIOLATION = 1008
 
 _encode = msgspec.json.Encoder().encode
@@ -107,6 +109,8 @@ def error_response(
         headers = CHALLENGE
     elif isinstance(error, MethodNotAllowed):
         headers = {"allow": error.allowed}
+    elif isinstance(error, OverLimit) and error.status == SERVICE_UNAVAILABLE:
+        headers = {"retry-after": "1"}
     response.headers += [(name.encode(), value.encode()) for name, value in (headers or {}).items()]
     return response
 

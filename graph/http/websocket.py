@@ -1,17 +1,19 @@
 """WebSockets, by the graphql-transport-ws protocol. Each operation goes through the pipeline, as any request does."""
 
 import asyncio
+import sys
 from collections.abc import Sequence
-from contextlib import ExitStack, aclosing
+from contextlib import ExitStack, aclosing, nullcontext, suppress
 from typing import Any
 
 import msgspec
+from graphql import OperationType
 from starlette.types import Receive, Scope, Send
 from strawberry.http.websocket_origin import is_same_origin, normalize_allowed_origins, normalize_origin
 
-from graph.context import ContextFactory
+from graph.context import Context, ContextFactory
 from graph.http.errors import OriginNotAllowed
-from graph.http.pipeline import Pipeline
+from graph.http.pipeline import Pipeline, PreparedOperation
 from graph.http.requests import GraphQLRequest, check_request
 from graph.http.response import error_response, graphql_errors, result_body
 from graph.http.websocket_messages import (
@@ -23,7 +25,8 @@ from graph.http.websocket_messages import (
     Subscribe,
     decode_message,
 )
-from graph.identity.callers import AccessError, Caller, Unauthenticated
+from graph.identity import authenticator
+from graph.identity.callers import ANONYMOUS, AccessError, Caller, Unauthenticated
 from graph.limits.limits import OverLimit
 from graph.limits.rates import RateLimiter, rate_limited
 from graph.limits.slots import Slots
@@ -35,19 +38,18 @@ from storage import Unavailable, explain
 INIT_TIMEOUT_SECONDS = 5.0
 """Time for a client to send `connection_init`."""
 
-AUTHENTICATION_INTERVAL_SECONDS = 5.0
-"""Interval at which the credentials of an open connection are checked again."""
-
 MAX_PENDING = 1000
 MAX_PENDING_PER_CALLER = 20
 """Limits of the connections that have not sent their credentials, of a process and of an address."""
 
-MAX_CONNECTIONS = 10_000
 MAX_CONNECTIONS_PER_CALLER = 100
-"""Limits of the connections of a process and of a caller."""
+"""Limit of the connections of a caller. The server limits those of a process."""
 
-MAX_REASON_LENGTH = 120
-"""Number of characters of the reason in a close frame, which has room for 123 bytes (RFC 6455)."""
+MAX_OPERATIONS = 100
+"""Operations of a connection at once."""
+
+MAX_REASON_BYTES = 123
+"""Bytes of the reason in a close frame (RFC 6455, section 5.5)."""
 
 _encode = msgspec.json.Encoder().encode
 
@@ -70,10 +72,8 @@ class WebSocketTransport:
         self.context_factory = context_factory
         self.subscriptions = subscriptions
         self.rate_limiter = rate_limiter
-        self.pending = Slots("unauthenticated connections", "TOO_MANY_CONNECTIONS", MAX_PENDING, MAX_PENDING_PER_CALLER)
-        self.connections = Slots(
-            "WebSocket connections", "TOO_MANY_CONNECTIONS", MAX_CONNECTIONS, MAX_CONNECTIONS_PER_CALLER
-        )
+        self.pending = Slots("unauthenticated WebSockets", "TOO_MANY_WEBSOCKETS", MAX_PENDING, MAX_PENDING_PER_CALLER)
+        self.connections = Slots("WebSockets", "TOO_MANY_WEBSOCKETS", sys.maxsize, MAX_CONNECTIONS_PER_CALLER)
         self._origins = normalize_allowed_origins(origins)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -82,7 +82,8 @@ class WebSocketTransport:
         try:
             self._check_origin(state)
             with ExitStack() as slots:
-                slots.enter_context(self.pending.slot(state.client))
+                if state.caller.name == ANONYMOUS:
+                    slots.enter_context(self.pending.slot(state.client))
                 await _Connection(self, scope, receive, send, slots).serve()
         except (OriginNotAllowed, OverLimit) as error:
             await error_response(error)(scope, receive, send)
@@ -96,6 +97,11 @@ class WebSocketTransport:
             and normalize_origin(origin) not in self._origins
         ):
             raise OriginNotAllowed("Pages of this origin may not connect. Add it to PRICEBOOK_CORS_ORIGINS.")
+
+
+def _too_many_operations() -> OverLimit:
+    message = f"The connection has {MAX_OPERATIONS} operations in progress. Wait until some are complete."
+    return OverLimit("TOO_MANY_OPERATIONS", message, status=429)
 
 
 class _Connection:
@@ -113,6 +119,8 @@ class _Connection:
         self._state: RequestState = scope[REQUEST_STATE]
         self._is_initialized = False
         self._operations: dict[str, asyncio.Task[None]] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        """Those of all operations, also of those that the client has ended."""
         self._closed: asyncio.Future[tuple[CloseCode, str]] = asyncio.get_running_loop().create_future()
         """The code and reason with which this end closes the connection."""
 
@@ -126,7 +134,8 @@ class _Connection:
             await self._serve_messages()
         if self._closed.done():
             code, reason = self._closed.result()
-            await self._send({"type": "websocket.close", "code": code, "reason": reason[:MAX_REASON_LENGTH]})
+            short = reason.encode()[:MAX_REASON_BYTES].decode(errors="ignore")
+            await self._send({"type": "websocket.close", "code": code, "reason": short})
 
     async def _serve_messages(self) -> None:
         timer = asyncio.get_running_loop().call_later(INIT_TIMEOUT_SECONDS, self._close_uninitialized)
@@ -135,14 +144,14 @@ class _Connection:
             while not (receiver.done() or self._closed.done()):
                 await asyncio.wait(
                     (receiver, self._closed),
-                    timeout=AUTHENTICATION_INTERVAL_SECONDS,
+                    timeout=authenticator.RECHECK_INTERVAL_SECONDS,
                     return_when=asyncio.FIRST_COMPLETED,
                 )
                 if self._is_initialized:
                     await self._authenticate()
         finally:
             timer.cancel()
-            tasks = [receiver, *self._operations.values()]
+            tasks = [receiver, *self._tasks]
             for task in tasks:
                 task.cancel()
             await asyncio.wait(tasks)
@@ -176,7 +185,7 @@ class _Connection:
             case Subscribe():
                 await self._handle_subscribe(message, is_over_rate=is_over_rate)
             case _ if is_over_rate:
-                self._close(CloseCode.TOO_MANY_REQUESTS, rate_limited().message)
+                self._close(CloseCode.TRY_AGAIN_LATER, rate_limited().message)
             case ConnectionInit():
                 await self._handle_init(message)
             case Ping():
@@ -200,13 +209,13 @@ class _Connection:
         try:
             self._slots.enter_context(self._transport.connections.slot(self._state.client))
         except OverLimit as error:
-            self._close(CloseCode.TOO_MANY_REQUESTS, error.message)
+            self._close(CloseCode.TRY_AGAIN_LATER, error.message)
             return
         self._is_initialized = True
         await self._send_message({"type": "connection_ack"})
 
     async def _authenticate(self) -> Caller | None:
-        """Identify the caller by the credentials, which may have been revoked since. Closes the connection if so."""
+        """Identify the caller again, because credentials may be revoked. Close the connection if they were."""
         try:
             caller = await self._runtime.authenticator.identify(self._state.credentials)
         except AccessError as error:
@@ -231,8 +240,13 @@ class _Connection:
             self._close(CloseCode.ID_IN_USE, f"The id {message.id[:50]} is in use.")
         elif is_over_rate:
             await self._send_error(message.id, rate_limited(), self._state.for_operation())
+        elif len(self._tasks) >= MAX_OPERATIONS:
+            await self._send_error(message.id, _too_many_operations(), self._state.for_operation())
         else:
-            self._operations[message.id] = asyncio.create_task(self._run_operation(message.id, message.payload))
+            task = asyncio.create_task(self._run_operation(message.id, message.payload))
+            self._operations[message.id] = task
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
 
     async def _run_operation(self, id_: str, request: GraphQLRequest) -> None:
         """Run an operation in a task of its own, and count it as a request."""
@@ -240,15 +254,15 @@ class _Connection:
         current_request.set(state)
         with self._runtime.requests.track(state):
             try:
-                with self._transport.subscriptions.slot(state.client):
-                    is_complete = await self._send_results(id_, request, state)
+                is_complete = await self._send_results(id_, request, state)
                 if is_complete and self._operations.pop(id_, None) is not None:
                     await self._send_message({"type": "complete", "id": id_})
             except OSError:  # the client has disconnected
                 pass
             except Exception as error:
                 if self._operations.pop(id_, None) is not None:
-                    await self._send_error(id_, error, state)
+                    with suppress(OSError):
+                        await self._send_error(id_, error, state)
 
     async def _send_results(self, id_: str, request: GraphQLRequest, state: RequestState) -> bool:
         """Send the results of an operation. Return whether it is complete, False if the credentials are revoked."""
@@ -257,6 +271,12 @@ class _Connection:
         state.caller = self._state.caller
         prepared = await self._transport.pipeline.prepare(check_request(request), state)
         context = self._transport.context_factory({**self._scope, REQUEST_STATE: state})
+        is_subscription = prepared.kind is OperationType.SUBSCRIPTION
+        slot = self._transport.subscriptions.slot(state.client) if is_subscription else nullcontext()
+        with slot:
+            return await self._send_each(id_, prepared, state, context)
+
+    async def _send_each(self, id_: str, prepared: PreparedOperation, state: RequestState, context: Context) -> bool:
         async with aclosing(self._transport.pipeline.subscribe(prepared, context)) as results:
             async for result in results:
                 caller = await self._authenticate()
@@ -264,8 +284,7 @@ class _Connection:
                     return False
                 context.caller = caller
                 body = result_body(result)
-                if "errors" in body:
-                    state.add_error(body["errors"][0]["extensions"]["code"])
+                state.add_first_error(body)
                 await self._send_message({"type": "next", "id": id_, "payload": body})
         return True
 

@@ -10,7 +10,7 @@ from graph.http.requests import GraphQLRequest
 
 PROTOCOL = "graphql-transport-ws"
 
-MAX_ID_LENGTH = 128
+MAX_OPERATION_ID_LENGTH = 128
 """Number of characters of the id of an operation."""
 
 
@@ -27,7 +27,7 @@ class CloseCode(IntEnum):
     TOO_MANY_REQUESTS = 4429
 
 
-Id = Annotated[str, msgspec.Meta(max_length=MAX_ID_LENGTH)]
+Id = Annotated[str, msgspec.Meta(max_length=MAX_OPERATION_ID_LENGTH)]
 
 
 class ConnectionInit(msgspec.Struct, tag="connection_init"):

@@ -20,6 +20,9 @@ API_KEY_CACHE_SECONDS = 5.0
 TOKEN_CACHE_SECONDS = 60.0
 """How long a token is cached, and so may still be accepted after its signing key was removed."""
 
+RECHECK_INTERVAL_SECONDS = 5.0
+"""Interval at which the credentials of an open WebSocket or event stream are checked again."""
+
 OUTAGE_GRACE_SECONDS = 300.0
 """How long a cached API key stays valid while the database is unavailable, so that reads from memory continue."""
 

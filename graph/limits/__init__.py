@@ -1,7 +1,9 @@
-"""Limits of what callers may request. An operation over a limit is rejected before it is executed.
+"""Limits of what callers may request, and of what they may have in progress.
 
-limits         the limits of documents and operations
-rates          requests per second
-subscriptions  concurrent subscriptions
-time_limit     the timeout of queries
+limits      the limits of documents and operations
+bodies      request bodies, and the memory for those in progress
+rates       requests per second
+cpu_budget  CPU time for new documents
+slots       concurrent subscriptions and WebSockets
+time_limit  the timeout of queries
 """

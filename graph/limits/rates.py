@@ -47,11 +47,6 @@ class RateLimiter:
         """Whether there is a limit."""
         return self._rate > 0
 
-    def check(self, caller: str) -> None:
-        """Take a token from a caller's bucket. Raises `OverLimit` if it is empty."""
-        if self.take_token(caller):
-            raise rate_limited()
-
     def take_token(self, caller: str) -> float:
         """Take a token from a caller's bucket and return 0. If it is empty, return the seconds until the next token."""
         if not self._rate:

@@ -1,6 +1,6 @@
-"""Limits request bodies: 413 before reading if `Content-Length` is over the limit, else as soon as the body is.
+"""Limits request bodies: 413 before reading if `Content-Length` is over the limit, otherwise once the body exceeds it.
 
-Only callers who may write send long bodies. What a process holds of bodies in memory is limited as well.
+Only callers who may write may send long bodies. The memory for all bodies in progress is limited too.
 """
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -24,13 +24,16 @@ class BodyLimitMiddleware:
         """Serve a request, or refuse it."""
         state: RequestState = scope[REQUEST_STATE]
         is_upload = state.header(b"content-type").lower().startswith("multipart/")
-        limit = self._limits.of_batch(is_upload=is_upload) if state.caller.may_write else self._limits.of_query()
+        limit = self._limits.large(is_upload=is_upload) if state.caller.may_write else self._limits.small()
         length = state.headers.get(b"content-length", b"")
         if length.isdigit() and int(length[:19]) > limit.bytes:
             await error_response(BodyTooLarge(limit))(scope, receive, send)
             return
-        body = _Body(state, receive, limit, None if is_upload else self._budget)
+        budget = None if is_upload and state.caller.may_write else self._budget
+        body = _Body(state, receive, limit, budget)
         try:
+            if length.isdigit():
+                await body.reserve(int(length))
             await self._app(scope, body.receive, send)
         except (BodyTooLarge, OverLimit) as error:
             await error_response(error)(scope, receive, send)
@@ -51,25 +54,31 @@ class _Body:
         self._client = state.client
         self._received = 0
         self._reserved = 0
+        state.release_body = self.release
 
     async def receive(self) -> Message:
         """Receive a message. Raises `BodyTooLarge`, and `OverLimit` if too many bodies are in memory."""
         message = await self._receive()
         state = self._state
         if not state.is_lingering:
-            size = len(message.get("body", b""))
-            self._received += size
+            self._received += len(message.get("body", b""))
             state.body_bytes = self._received
             if self._received > self._limit.bytes:
                 raise BodyTooLarge(self._limit)
-            if self._budget is not None and size:
-                self._budget.reserve(self._client, size)
-                self._reserved += size
+            if self._received > self._reserved:
+                await self.reserve(self._received)
         if not message.get("more_body", False):
             state.is_body_received = True
         return message
+
+    async def reserve(self, size: int) -> None:
+        """Reserve memory for a body of this size. Raises `OverLimit`."""
+        if self._budget is not None:
+            await self._budget.reserve(self._client, size - self._reserved)
+            self._reserved = size
 
     def release(self) -> None:
         """Give the memory of the body back to the budget."""
         if self._budget is not None and self._reserved:
             self._budget.release(self._client, self._reserved)
+            self._reserved = 0

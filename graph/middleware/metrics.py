@@ -1,6 +1,6 @@
 """Counts HTTP requests that are executed, event streams included.
 
-The response cache counts its own responses, and `graph.http.streaming` the operations of WebSockets.
+The response cache counts its own responses, and `graph.http.websocket` the operations of WebSockets.
 """
 
 from starlette.types import ASGIApp, Receive, Scope, Send

@@ -28,7 +28,7 @@ class TrustedProxies:
         self._counted = lru_cache(maxsize=1024)(_counted)
 
     def client_address(self, peer: tuple[str, int] | None, state: RequestState) -> str:
-        """Return the address by which a client is counted: of IPv6 its /64 network, which one client has to itself.
+        """Return the address by which limits count a client. For IPv6 it is the /64 network, which one client has.
 
         Empty if it is unknown. `peer` is the other end of the connection.
         """
@@ -40,7 +40,7 @@ class TrustedProxies:
         for forwarded_for in reversed(state.header(b"x-forwarded-for").split(",")):
             if not forwarded_for.strip():
                 break
-            address = forwarded_for.strip()[:MAX_ADDRESS_LENGTH]
+            address = _without_port(forwarded_for.strip()[:MAX_ADDRESS_LENGTH])
             if not self._is_trusted(address):
                 break
         return address
@@ -51,6 +51,13 @@ class TrustedProxies:
         except ValueError:
             return False
         return any(ip in network for network in self._networks)
+
+
+def _without_port(address: str) -> str:
+    """Return an address without the port that some proxies append: `192.0.2.1:80`, `[2001:db8::1]:80`."""
+    if address.startswith("["):
+        return address[1:].partition("]")[0]
+    return address.partition(":")[0] if address.count(":") == 1 else address
 
 
 def _counted(address: str) -> str:

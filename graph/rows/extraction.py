@@ -6,11 +6,12 @@ twice: once for the request and once for its variables. A body of unusual form i
 
 import re
 import secrets
+from contextlib import suppress
 
 import msgspec
 
 from graph.rows.placeholders import Rows
-from storage import leading_blocks, yield_to_loop
+from storage import InvalidArgument, leading_blocks, yield_to_loop
 
 LARGE_BYTES = 1 << 20
 """Size from which rows are extracted. Smaller bodies are decoded whole, in a millisecond or two."""
@@ -62,8 +63,9 @@ async def extract_rows(body: bytes) -> ExtractedRows | None:
         return None
     rows: list[msgspec.Raw] = []
     end = array.end()
-    for block, block_end in leading_blocks(memoryview(body), end):
-        rows += block
-        end = block_end
-        await yield_to_loop()
+    with suppress(InvalidArgument):  # raised again when the mutation reads its rows
+        for block, block_end in leading_blocks(memoryview(body), end):
+            rows += block
+            end = block_end
+            await yield_to_loop()
     return ExtractedRows(body, array.end() - 1, end, rows) if rows else None

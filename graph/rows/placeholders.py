@@ -6,11 +6,20 @@ like any other, and its `attributes` carry the JSON to the resolver. Rows that a
 and encoded again, so that all rows are decoded by the same code.
 """
 
-from collections.abc import Iterable
-from typing import Any, Protocol
+from collections.abc import Iterable, Iterator, Sequence
+from functools import cached_property
+from typing import Any, NamedTuple, Protocol, cast
 
 import msgspec
-from graphql import ListTypeNode, NamedTypeNode, NonNullTypeNode, OperationDefinitionNode, TypeNode
+from graphql import (
+    GraphQLInputObjectType,
+    GraphQLSchema,
+    ListTypeNode,
+    NamedTypeNode,
+    NonNullTypeNode,
+    OperationDefinitionNode,
+    TypeNode,
+)
 
 from graph.limits.limits import OverLimit
 
@@ -23,8 +32,11 @@ MAX_VALUES = 12_000
 """Number of values in the variables of a request besides rows: coercing them takes up to 0.1 s. Leaves room for
 `remove`, the longest list."""
 
-MAX_VALUE_BYTES = 1 << 20
-"""Bytes of a variable, or of a member of one that holds rows, besides the rows."""
+MAX_BYTES = 1 << 20
+"""Bytes of the variables of a request besides the rows."""
+
+_ABSENT = msgspec.Raw(b"")
+"""The value of a member that an object does not have."""
 
 
 class Rows:
@@ -44,37 +56,89 @@ class Extracted(Protocol):
         """Return all rows of the array if `value` is its remainder, otherwise None."""
 
 
-def row_variables(operation: OperationDefinitionNode) -> dict[str, str]:
-    """Return the variables of an operation that hold rows, with the names of their types.
+class VariableDecoder:
+    """Decodes the variables that an operation declares; others are not decoded.
 
-    A variable for a single row is not included: it can only be an item of a list literal in the document.
+    `rows` are the variables that hold rows, with the names of their types. A variable for a single row is not included:
+    it can only be an item of a list literal in the document.
     """
-    variables = {}
-    for definition in operation.variable_definitions or ():
-        name = _type_name(definition.type)
-        if name in _CONTAINERS or (name == _ROW and _is_list(definition.type)):
-            variables[definition.variable.name.value] = name
-    return variables
+
+    def __init__(self, schema: GraphQLSchema, operation: OperationDefinitionNode) -> None:
+        self.rows: dict[str, str] = {}
+        self._schema = schema
+        self._names: list[str] = []
+        for definition in operation.variable_definitions or ():
+            name, type_name = definition.variable.name.value, _type_name(definition.type)
+            self._names.append(name)
+            if type_name in _CONTAINERS or (type_name == _ROW and _is_list(definition.type)):
+                self.rows[name] = type_name
+
+    def decode(self, raw: msgspec.Raw, extracted: Extracted | None = None) -> dict[str, Any]:
+        """Return the variables, with a placeholder for the rows.
+
+        Raises `msgspec.DecodeError`, and `OverLimit` if they are too large besides the rows.
+        """
+        if not self.rows and memoryview(raw).nbytes <= MAX_VALUES:  # too short to have more values
+            values = msgspec.json.decode(raw, type=dict[str, Any] | None) or {}
+            return {name: values[name] for name in self._names if name in values}
+        found = self._split(raw)
+        _check_bytes(value for members in found.values() for value in _without_rows(members))
+        variables = {name: _decode(members, extracted) for name, members in found.items()}
+        _check_values(variables)
+        return variables
+
+    def _split(self, raw: msgspec.Raw) -> "dict[str, msgspec.Raw | _Rows | dict[str, msgspec.Raw | _Rows]]":
+        """Return the declared variables, undecoded; those that contain rows by their members."""
+        found: dict[str, msgspec.Raw | _Rows | dict[str, msgspec.Raw | _Rows]] = {}
+        for name, value in self._variables.split(raw).items():
+            type_name = self.rows.get(name)
+            if type_name == _ROW:
+                found[name] = _Rows(value)
+            elif type_name is not None and bytes(memoryview(value)[:1]) == b"{":
+                found[name] = {
+                    member: _Rows(part) if member == _CONTAINERS[type_name] else part
+                    for member, part in self._containers[type_name].split(value).items()
+                }
+            else:
+                found[name] = value
+        return found
+
+    @cached_property
+    def _variables(self) -> "_Members":
+        return _Members(self._names, forbid_unknown_fields=False)
+
+    @cached_property
+    def _containers(self) -> "dict[str, _Members]":
+        names = {name for name in self.rows.values() if name != _ROW}
+        types = {name: cast("GraphQLInputObjectType", self._schema.type_map[name]) for name in names}
+        return {name: _Members([*type_.fields], forbid_unknown_fields=True) for name, type_ in types.items()}
 
 
-def decode_variables(
-    raw: msgspec.Raw, declared: frozenset[str], rows: dict[str, str], extracted: Extracted | None = None
-) -> dict[str, Any]:
-    """Return the declared variables of an operation, with a placeholder for the rows. Others are not decoded.
+class _Rows(NamedTuple):
+    """The undecoded JSON of rows."""
 
-    `rows` are the variables that hold rows, from `row_variables`. Raises `msgspec.DecodeError`, and `OverLimit` if the
-    values besides the rows are too many.
-    """
-    if not rows and memoryview(raw).nbytes <= MAX_VALUES:  # too short to have more values
-        values = msgspec.json.decode(raw, type=dict[str, Any] | None) or {}
-        return {name: value for name, value in values.items() if name in declared}
-    variables = {
-        name: _decode(value, rows.get(name), extracted)
-        for name, value in (msgspec.json.decode(raw, type=dict[str, msgspec.Raw] | None) or {}).items()
-        if name in declared
-    }
-    _check_values(variables)
-    return variables
+    json: msgspec.Raw
+
+
+class _Members:
+    """Splits objects into the members of these names, undecoded. Others take no memory while an object is split."""
+
+    def __init__(self, names: Sequence[str], *, forbid_unknown_fields: bool) -> None:
+        fields = [f"field_{number}" for number in range(len(names))]
+        self._names = dict(zip(fields, names, strict=True))
+        struct = msgspec.defstruct(
+            "Members",
+            [(field, msgspec.Raw, _ABSENT) for field in fields],
+            rename=self._names,
+            forbid_unknown_fields=forbid_unknown_fields,
+        )
+        self._decode = msgspec.json.Decoder(struct | None).decode
+
+    def split(self, raw: msgspec.Raw) -> dict[str, msgspec.Raw]:
+        """Return the members of an object that it has. Raises `msgspec.DecodeError`."""
+        found = self._decode(raw)
+        values = {name: getattr(found, field, _ABSENT) for field, name in self._names.items()}
+        return {name: value for name, value in values.items() if value is not _ABSENT}
 
 
 def rows_of(prices: Iterable[Any]) -> Rows:
@@ -85,23 +149,23 @@ def rows_of(prices: Iterable[Any]) -> Rows:
     return Rows(msgspec.json.encode([price.to_row() for price in inputs]))
 
 
-def _decode(value: msgspec.Raw, type_name: str | None, extracted: Extracted | None) -> Any:
-    """Return a variable; `type_name` is that of a variable that holds rows."""
-    if type_name == _ROW:
-        return _placeholder(value, extracted)
-    if type_name is None or bytes(memoryview(value)[:1]) != b"{":
-        return _decode_value(value)
-    members = msgspec.json.decode(value, type=dict[str, msgspec.Raw])
-    return {
-        name: _placeholder(member, extracted) if name == _CONTAINERS[type_name] else _decode_value(member)
-        for name, member in members.items()
-    }
+def _without_rows(members: "msgspec.Raw | _Rows | dict[str, msgspec.Raw | _Rows]") -> Iterator[msgspec.Raw]:
+    for value in members.values() if isinstance(members, dict) else (members,):
+        if not isinstance(value, _Rows):
+            yield value
 
 
-def _decode_value(value: msgspec.Raw) -> Any:
-    if memoryview(value).nbytes > MAX_VALUE_BYTES:
-        raise _too_large(f"A variable has more than {MAX_VALUE_BYTES} bytes besides prices.")
+def _decode(value: "msgspec.Raw | _Rows | dict[str, msgspec.Raw | _Rows]", extracted: Extracted | None) -> Any:
+    if isinstance(value, dict):
+        return {name: _decode(member, extracted) for name, member in value.items()}
+    if isinstance(value, _Rows):
+        return _placeholder(value.json, extracted)
     return msgspec.json.decode(value)
+
+
+def _check_bytes(values: Iterable[msgspec.Raw]) -> None:
+    if sum(memoryview(value).nbytes for value in values) > MAX_BYTES:
+        raise _too_large(f"The variables have more than {MAX_BYTES} bytes besides prices.")
 
 
 def _check_values(variables: dict[str, Any]) -> None:

@@ -117,7 +117,7 @@ def networks(text: str) -> str:
         for network in text.split():
             ip_network(network)
     except ValueError as error:
-        raise ValueError("addresses or networks such as 10.0.0.0/8, separated by spaces") from error
+        raise ValueError("addresses or networks such as 10.1.2.0/24, separated by spaces") from error
     return text
 
 

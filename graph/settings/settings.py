@@ -15,6 +15,7 @@ from graph.identity.scopes import Grants, Scope
 from graph.identity.tokens import ALGORITHMS
 from graph.limits.bodies import DEFAULT_BODY_LIMITS, BodyLimits
 from graph.limits.limits import DEFAULT_LIMITS, Limits
+from graph.limits.slots import DEFAULT_MAX_SUBSCRIPTIONS
 from graph.settings.parsers import (
     grants,
     integer,
@@ -174,12 +175,12 @@ class Settings:
         default="127.0.0.0/8 ::1",
         metadata=metadata(
             networks,
-            "Networks of load balancers whose `X-Forwarded-For` is trusted, such as `10.0.0.0/8`; it identifies "
+            "Networks of load balancers whose `X-Forwarded-For` is trusted, such as `10.1.2.0/24`; it identifies "
             "callers without credentials.",
         ),
     )
     max_subscriptions: int = field(
-        default=1000,
+        default=DEFAULT_MAX_SUBSCRIPTIONS,
         metadata=metadata(
             integer(0, 100_000),
             "Maximum concurrent subscriptions of a process; each caller may have up to 100 of them.",

@@ -1,4 +1,4 @@
-"""Environment variables of settings: their names, how the manual describes them, and those that are none."""
+"""Environment variables of settings: names, descriptions in the manual, and the detection of unknown ones."""
 
 import difflib
 import re

@@ -59,7 +59,7 @@ def check_lines(lines: list[QuoteLineInput]) -> None:
     for index, line in enumerate(lines):
         if len(line.sku) > MAX_SKU_BYTES:
             raise InvalidArgument(
-                f"lines[{index}].sku has {len(line.sku)} characters; a sku has at most {MAX_SKU_BYTES}.",
+                f"lines[{index}].sku has {len(line.sku)} characters; a sku has at most {MAX_SKU_BYTES} bytes of UTF-8.",
                 path=("lines", str(index), "sku"),
             )
         if line.quantity < 1:

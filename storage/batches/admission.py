@@ -33,8 +33,8 @@ class TooManyOpenBatches(Refused):
 
     def __init__(self, owner: str, count: int, limit: int) -> None:
         super().__init__(
-            f"{owner} has {count} open batches; PRICEBOOK_MAX_OPEN_BATCHES allows {limit}. Commit or abort some of "
-            "them, which `batches(state: OPEN)` lists, and try again.",
+            f"{owner} has {count} batches in progress; PRICEBOOK_MAX_OPEN_BATCHES allows {limit}. Commit or abort some "
+            "of them (`batches(state: OPEN)` lists them), and try again.",
             path=("input", "priceList"),
         )
 

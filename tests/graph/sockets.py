@@ -8,7 +8,7 @@ from typing import Any
 
 from starlette.types import ASGIApp, Message, Scope
 
-PROTOCOL = "graphql-transport-ws"
+from graph.http.websocket_messages import PROTOCOL
 
 
 class Closed(Exception):
@@ -38,6 +38,7 @@ class Socket:
         """Return the next message of the server. Raises `Closed`."""
         while "text" not in (message := await self.to_client.get()):
             if message["type"] == "websocket.close":
+                assert len(message["reason"].encode()) <= 123, "a close frame has no room for more"
                 raise Closed(message["code"])
             if message["type"] == "websocket.http.response.start":
                 raise Closed(message["status"])

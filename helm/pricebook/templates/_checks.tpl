@@ -56,7 +56,7 @@
 {{- end }}
 {{- end }}
 
-{{/* Lines that warn of values that work, and that should be others. A network is wide if it has a whole private range. */}}
+{{/* Warnings about values that work but should be changed. A network is wide if it contains a whole private range. */}}
 {{- define "pricebook.warnings" -}}
 {{- $wide := "/[0-8]$|^172[.].*/(9|1[0-2])$|^192[.]168[.].*/(9|1[0-6])$" }}
 {{- range $name, $networks := .Values.trustedProxies }}

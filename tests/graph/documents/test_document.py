@@ -19,7 +19,9 @@ INVALID = ["{", "{ nope }", "{ a { b { c } } }"]
 def test_a_valid_document_is_parsed_once() -> None:
     documents = Documents(SCHEMA)
     assert documents.get("{ __typename }") is documents.get("{ __typename }")
-    assert "{ __typename }" in documents
+    assert not documents.has("{ __typename }", None)
+    documents.get("{ __typename }").operation(None)
+    assert documents.has("{ __typename }", None)
 
 
 @pytest.mark.parametrize("text", INVALID)
@@ -30,7 +32,7 @@ def test_an_invalid_document_is_not_kept_and_each_error_is_new(text: str) -> Non
         with pytest.raises((RequestErrors, OverLimit)) as caught:
             documents.get(text)
         errors.append(caught.value)
-    assert text not in documents
+    assert not documents._documents
     assert errors[0] is not errors[1]
 
 
@@ -79,3 +81,12 @@ def test_only_the_first_errors_of_a_document_are_reported() -> None:
     with pytest.raises(RequestErrors) as caught:
         Documents(SCHEMA).get("{ " + " ".join(f"f{number}" for number in range(100)) + " }")
     assert len(caught.value.errors) == MAX_ERRORS
+
+
+def test_the_fields_of_all_operations_count_together() -> None:
+    fragments = "fragment A on Query { ...B ...B } fragment B on Query { a: __typename b: __typename c: __typename }"
+    operations = " ".join(f"query q{number} {{ ...A }}" for number in range(30))
+    assert Documents(SCHEMA, Limits(tokens=300)).get(f"{operations} {fragments}").size > 200
+    with pytest.raises(OverLimit) as caught:
+        Documents(SCHEMA, Limits(tokens=240)).get(f"{operations} {fragments}")
+    assert caught.value.code == "QUERY_TOO_LARGE"

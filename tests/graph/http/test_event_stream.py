@@ -1,6 +1,8 @@
 """Server-sent events: their form, the choice between them and JSON, credentials, and disconnects."""
 
 import asyncio
+import gc
+import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -9,13 +11,14 @@ import httpx
 import pytest
 from starlette.types import ASGIApp, Message, Scope
 
-from graph.http import event_stream
 from graph.identity import authenticator
+from graph.limits.bodies import BodyBudget
 from graph.limits.slots import MAX_SUBSCRIPTIONS_PER_CALLER
 from tests.graph.api import Api, row
 from tests.graph.transports import parse_events
 
 QUERY = '{ snapshot(priceList: "shop") { price(sku: "a") { amount } } }'
+UPLOAD = "mutation ($i: PublishBatchInput!) { publishBatch(input: $i) { batch { id } } }"
 PUBLISHED = 'subscription { published(priceList: "shop") { version } }'
 URQL = "application/graphql-response+json, application/graphql+json, application/json, text/event-stream"
 
@@ -44,9 +47,9 @@ class Stream:
 
 
 @asynccontextmanager
-async def subscribed(app: ASGIApp, query: str = PUBLISHED, **headers: str) -> AsyncIterator[Stream]:
+async def subscribed(app: ASGIApp, query: str = PUBLISHED, padding: str = "", **headers: str) -> AsyncIterator[Stream]:
     """Yield the event stream of a subscription; disconnect at the end, and wait until it is over."""
-    stream, body = Stream(), b'{"query": "%b"}' % query.replace('"', '\\"').encode()
+    stream, body = Stream(), json.dumps({"query": query}).encode() + padding.encode()
     requests: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
 
     async def receive() -> Message:
@@ -120,7 +123,7 @@ async def test_a_request_without_a_graphql_request_gets_a_json_error(shop: Api) 
 
 
 async def test_a_silent_stream_gets_comments(shop: Api, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(event_stream, "KEEP_ALIVE_INTERVAL_SECONDS", 0.01)
+    monkeypatch.setattr(authenticator, "RECHECK_INTERVAL_SECONDS", 0.01)
     async with subscribed(shop.app) as stream:
         await stream.start()
         received = [await stream.body() for _ in range(4)]
@@ -137,7 +140,7 @@ async def test_a_client_that_disconnects_ends_its_subscription(shop: Api) -> Non
 
 async def test_a_revoked_key_ends_the_stream(shop: Api, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(authenticator, "API_KEY_CACHE_SECONDS", 0.0)
-    monkeypatch.setattr(event_stream, "KEEP_ALIVE_INTERVAL_SECONDS", 0.05)
+    monkeypatch.setattr(authenticator, "RECHECK_INTERVAL_SECONDS", 0.05)
     made, key = await shop.runtime.store.api_keys.create("till-3", ["prices:read"], "ops")
     async with subscribed(shop.app, authorization=f"Bearer {key}") as stream:
         await stream.start()
@@ -208,3 +211,23 @@ async def test_subscriptions_of_anonymous_callers_are_limited_by_address(shop: A
     finally:
         for stream in streams:
             await stream.__aexit__(None, None, None)
+
+
+async def test_an_open_stream_holds_no_memory_for_its_body(shop: Api) -> None:
+    async with subscribed(shop.app, padding=" " * 100_000) as stream:
+        await stream.start()
+        assert {each._total for each in gc.get_objects() if isinstance(each, BodyBudget)} == {0}
+
+
+async def test_a_file_cannot_be_sent_for_an_event_stream(shop: Api) -> None:
+    order = {"priceList": "shop", "mode": "REPLACE", "idempotencyKey": "k", "file": None}
+    response = await shop.http.post(
+        "/graphql",
+        data={
+            "operations": json.dumps({"query": UPLOAD, "variables": {"i": order}}),
+            "map": '{"0": ["variables.i.file"]}',
+        },
+        files={"0": ("p.ndjson", b"x" * 200_000)},
+        headers={"accept": "text/event-stream", "graphql-require-preflight": "1"},
+    )
+    assert (response.status_code, response.json()["errors"][0]["extensions"]["code"]) == (400, "BAD_REQUEST")

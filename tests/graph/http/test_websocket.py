@@ -43,6 +43,7 @@ MALFORMED = [
     "[" * 100_000,
     '{"type": []}',
     '{"type": "nope"}',
+    '{"type": "%s"}' % ("\N{GRINNING FACE}" * 60),
     '{"type": "complete"}',
     '{"type": "complete", "id": "%s"}' % ("x" * 129),
     '{"type": "connection_init", "payload": []}',
@@ -192,7 +193,7 @@ async def test_the_connections_of_a_caller_are_limited(api: Api) -> None:
         async with connection(api.app) as socket:
             with pytest.raises(Closed) as closed:
                 await socket.init(key)
-            assert closed.value.code == 4429
+            assert closed.value.code == 1013
         async with connection(api.app) as socket:
             await socket.init()
 
@@ -201,7 +202,7 @@ async def test_every_message_counts_against_the_rate(limited: Api) -> None:
     async with connection(limited.app) as socket:
         for _ in range(10):
             socket.send(type="ping")
-        assert await socket.closed() == 4429
+        assert await socket.closed() == 1013
 
 
 async def test_an_operation_over_the_rate_is_refused(limited: Api) -> None:
@@ -210,6 +211,30 @@ async def test_an_operation_over_the_rate_is_refused(limited: Api) -> None:
         answers = [(await socket.execute(TYPENAME, id_=str(number)))[0] for number in range(4)]
         assert answers[0]["type"] == "next"
         assert answers[-1]["payload"][0]["extensions"]["code"] == "RATE_LIMITED"
+
+
+async def test_the_operations_of_a_connection_are_limited(shop: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(websocket, "MAX_OPERATIONS", 3)
+    async with connection(shop.app) as socket:
+        await socket.init()
+        for number in range(3):
+            socket.send(id=str(number), type="subscribe", payload={"query": PUBLISHED})
+            assert (await socket.receive())["type"] == "next"
+        [refused] = await socket.execute(TYPENAME, id_="q")
+        assert refused["payload"][0]["extensions"]["code"] == "TOO_MANY_OPERATIONS"
+        socket.send(id="0", type="complete")
+        while (answer := (await socket.execute(TYPENAME, id_="q"))[0])["type"] == "error":
+            pass
+        assert answer["payload"] == {"data": {"__typename": "Query"}}
+
+
+async def test_queries_need_no_slot_of_subscriptions(mongodb_uri: str) -> None:
+    settings = open_settings(mongodb_uri=mongodb_uri, mongodb_database="no_slots", max_subscriptions=0)
+    async with serving(settings) as api, connection(api.app) as socket:
+        await socket.init()
+        assert (await socket.execute(TYPENAME))[0]["type"] == "next"
+        [refused] = await socket.execute({"query": PUBLISHED}, id_="2")
+        assert refused["payload"][0]["extensions"]["code"] == "TOO_MANY_SUBSCRIPTIONS"
 
 
 # ---------------------------------------------------------------- credentials
@@ -262,7 +287,7 @@ async def test_a_revoked_key_gets_no_more_events(shop: Api) -> None:
 
 @pytest.mark.usefixtures("_no_caller_cache")
 async def test_a_revoked_key_closes_a_silent_connection(shop: Api, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(websocket, "AUTHENTICATION_INTERVAL_SECONDS", 0.05)
+    monkeypatch.setattr(authenticator, "RECHECK_INTERVAL_SECONDS", 0.05)
     made, key = await shop.runtime.store.api_keys.create("till-3", ["prices:read"], "ops")
     async with connection(shop.app) as socket:
         await socket.init(key)
@@ -273,7 +298,7 @@ async def test_a_revoked_key_closes_a_silent_connection(shop: Api, monkeypatch: 
 async def test_a_token_whose_key_left_the_key_set_closes_the_connection(
     mongodb_uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(websocket, "AUTHENTICATION_INTERVAL_SECONDS", 0.05)
+    monkeypatch.setattr(authenticator, "RECHECK_INTERVAL_SECONDS", 0.05)
     monkeypatch.setattr(authenticator, "TOKEN_CACHE_SECONDS", 0.0)
     monkeypatch.setattr(jwks, "MAX_AGE_SECONDS", 0.0)
     monkeypatch.setattr(jwks, "MIN_REFRESH_INTERVAL_SECONDS", 0.0)

@@ -3,6 +3,7 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator
+from typing import Any
 
 import httpx
 import pytest
@@ -11,8 +12,12 @@ from starlette.responses import PlainTextResponse
 from starlette.types import Receive, Scope, Send
 
 from graph.http import lingering_close
+from graph.identity.callers import Caller
+from graph.identity.scopes import Grants
+from graph.limits import bodies
 from graph.limits.bodies import BodyLimits
 from graph.middleware.body_limit import BodyLimitMiddleware
+from graph.request_state import REQUEST_STATE, RequestState
 from graph.settings import Settings
 from storage import Store
 from tests.graph.api import Api, http_client, open_settings, serving
@@ -136,7 +141,8 @@ async def test_a_long_body_is_refused_unless_its_operation_takes_rows(guarded: A
     check_refused(await guarded.http.post("/graphql", content=Body(), headers=headers), 10 * LIMIT)
 
 
-async def test_bodies_in_progress_share_a_budget(guarded: Api) -> None:
+async def test_bodies_in_progress_share_a_budget(guarded: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bodies, "WAIT_SECONDS", 0.1)
     _, writer = await guarded.runtime.store.api_keys.create("supplier", ["batches:write"], "ops")
     headers = {"authorization": f"Bearer {writer}", "content-type": "application/json"}
     unfinished = asyncio.Event()
@@ -152,6 +158,25 @@ async def test_bodies_in_progress_share_a_budget(guarded: Api) -> None:
     await asyncio.sleep(0.05)
     response = await post()
     assert (response.status_code, response.json()["errors"][0]["extensions"]["code"]) == (503, "SERVER_BUSY")
+    assert response.headers["retry-after"] == "1"
     unfinished.set()
     assert (await first).status_code == 400
     assert (await post()).status_code == 400
+
+
+async def test_the_multipart_bodies_of_readers_count_too() -> None:
+    state = RequestState({})
+    state.caller = Caller("till", Grants.parse(["prices:read"]))
+    state.headers = {b"content-type": b"multipart/form-data", b"content-length": b"900"}
+    reserved: list[int] = []
+
+    async def record(scope: Scope, receive: Receive, send: Send) -> None:
+        reserved.append(limited._budget._total)
+
+    limited = BodyLimitMiddleware(record, BodyLimits(query=LIMIT))
+    await limited({"type": "http", REQUEST_STATE: state}, _none, _none)
+    assert (reserved, limited._budget._total) == ([900], 0)
+
+
+async def _none(*_: object) -> Any:
+    raise AssertionError

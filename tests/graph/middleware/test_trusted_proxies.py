@@ -25,6 +25,12 @@ def test_only_a_trusted_proxy_is_believed() -> None:
     assert client_address("::1", "198.51.100.2") == "198.51.100.2"
 
 
+@pytest.mark.parametrize("reported", ["198.51.100.1:4711", "198.51.100.1"])
+def test_a_port_is_no_part_of_an_address(reported: str) -> None:
+    assert client_address("10.1.2.3", reported) == "198.51.100.1"
+    assert client_address("10.1.2.3", "[2001:db8::1]:4711") == "2001:db8::/64"
+
+
 def test_an_ipv6_client_is_counted_by_its_network() -> None:
     for address in ("2001:db8:0:1::1", "2001:db8:0:1:ffff::2", "2001:0DB8:0:1::"):
         assert client_address(address) == client_address("::1", address) == "2001:db8:0:1::/64"

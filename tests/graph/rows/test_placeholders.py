@@ -1,13 +1,20 @@
 """Rows are not coerced by GraphQL: they are validated once, as rows, whether variables or literals."""
 
+import json
+import tracemalloc
+from contextlib import suppress
 from typing import Any, cast
 
+import msgspec
 import pytest
 from graphql import GraphQLScalarType
 
+from graph.documents.document import Documents
 from graph.http.endpoint import Endpoint
 from graph.schema.build import build_schema
 from tests.graph.api import ANYBODY, PUBLISH, Api, Row, http_client, row
+
+SCHEMA = build_schema()._schema
 
 ANSWER = """
 fragment Answer on BatchPayload {
@@ -269,3 +276,36 @@ async def test_a_literal_that_is_not_a_decimal_is_rejected_by_graphql(retail: Ap
         document = with_literals('[{sku: "a", currency: "EUR", amount: ' + amount + "}]")
         assert await retail.error_codes(document) == ["GRAPHQL_VALIDATION_FAILED"], amount
     assert await retail.amounts("retail") is None
+
+
+async def test_millions_of_rows_that_are_too_short_are_refused_at_once(retail: Api) -> None:
+    for separators in ((",", ":"), (" , ", " : ")):
+        body = json.dumps({"query": PUBLISH, "variables": {"input": order([{}] * 500_000)}}, separators=separators)
+        response = await retail.http.post("/graphql", content=body, headers={"content-type": "application/json"})
+        [error] = response.json()["data"]["publishBatch"]["userErrors"]
+        assert (error["code"], error["path"]) == ("INVALID_ARGUMENT", ["input", "prices"])
+        assert "fewer than 16 bytes" in error["message"]
+
+
+async def test_a_few_short_rows_get_their_errors(retail: Api) -> None:
+    payload = await retail.submit("retail", [{}] * 900)
+    assert payload["batch"]["errorCount"] >= 900
+
+
+async def test_an_unknown_member_beside_rows_is_named(retail: Api) -> None:
+    body = await retail.execute(PUBLISH, input={**order([row("a")]), "pricess": []})
+    assert "pricess" in body["errors"][0]["message"]
+
+
+async def test_undeclared_variables_and_unknown_members_take_no_memory(retail: Api) -> None:
+    many = {f"v{number}": 1 for number in range(300_000)}
+    for variables in ({"input": order([row("a")]), **many}, {"input": {**order([row("a")]), **many}}):
+        decoder = Documents(SCHEMA).get(PUBLISH).operation(None)
+        assert decoder is not None
+        raw = msgspec.Raw(json.dumps(variables).encode())
+        tracemalloc.start()
+        with suppress(msgspec.ValidationError):
+            decoder.variables.decode(raw)
+        _, peak = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        assert peak < 1_000_000
