@@ -19,7 +19,7 @@ from graph.documents.errors import RequestErrors
 from graph.http.cacheable_request import CacheableRequest, uncacheable_headers
 from graph.http.errors import BadRequest, HTTPError, MethodNotAllowed, NotAcceptable
 from graph.http.event_stream import EventStream
-from graph.http.multipart import is_multipart, read_multipart
+from graph.http.multipart import UploadRequest, is_multipart, read_multipart
 from graph.http.pipeline import Pipeline, PreparedOperation
 from graph.http.requests import GraphQLRequest, read_request
 from graph.http.response import (
@@ -96,7 +96,11 @@ class Endpoint:
         if accepted.json is None and not accepted.events:
             return error_response(NotAcceptable(f"Send an `Accept` header with {GRAPHQL_RESPONSE} or {JSON}."))
         try:
-            prepared = await self._pipeline.prepare(await self._read(http_request), state)
+            request = await self._read(http_request)
+            if accepted.json is None and isinstance(request, UploadRequest):
+                # An event stream receives until the client disconnects, and would receive the file.
+                raise BadRequest(f"Send a file with `Accept: {JSON}`.")
+            prepared = await self._pipeline.prepare(request, state)
             return await self._execute(http_request, state, prepared, accepted)
         except (HTTPError, OverLimit, RequestErrors) as error:
             return self._refuse(http_request, error, accepted)
@@ -115,8 +119,6 @@ class Endpoint:
         if http_request.method == "GET" and prepared.kind is OperationType.MUTATION:
             raise MethodNotAllowed("Send mutations by POST.", "POST")
         context = self._context_factory(http_request.scope)
-        if accepted.json is None and not state.is_body_received:
-            raise BadRequest(f"Send a file with `Accept: {JSON}`.")  # an event stream watches for the disconnect
         if is_subscription or accepted.json is None:
             slot = self._subscriptions.slot(state.client) if is_subscription else nullcontext()
             return EventStream(self._pipeline.subscribe(prepared, context), context, slot)

@@ -89,6 +89,11 @@ async def test_a_query_gets_one_event(shop: Api) -> None:
     assert "\r" not in response.text
 
 
+async def test_a_query_by_get_gets_one_event(shop: Api) -> None:
+    response = await shop.http.get("/graphql", params={"query": QUERY}, headers={"accept": "text/event-stream"})
+    assert parse_events(response.text) == [{"data": {"snapshot": {"price": {"amount": "1.00"}}}}]
+
+
 async def test_a_query_gets_json_if_the_client_accepts_both(shop: Api) -> None:
     for accept in (URQL, "text/event-stream, */*", 'application/json;p="text/event-stream"'):
         response = await post(shop, accept)
