@@ -38,7 +38,7 @@ async def in_progress(store: Store) -> int:
 async def test_a_list_has_at_most_as_many_open_batches_as_the_setting_allows(limited: Store) -> None:
     for number in range(LIMIT):
         await opened(limited, f"{number}", by=f"caller-{number}")
-    with pytest.raises(TooManyOpenBatches, match="'retail' has 3 open batches") as refused:
+    with pytest.raises(TooManyOpenBatches, match="'retail' has 3 batches in progress") as refused:
         await opened(limited, "more", by="another")
     assert refused.value.code == "TOO_MANY_OPEN_BATCHES"
     assert refused.value.path == ("input", "priceList")
@@ -50,7 +50,7 @@ async def test_a_list_has_at_most_as_many_open_batches_as_the_setting_allows(lim
 async def test_a_caller_has_at_most_as_many_open_batches_on_all_lists(limited: Store) -> None:
     for number in range(LIMIT):
         await opened(limited, f"{number}", ("retail", "other")[number % 2])
-    with pytest.raises(TooManyOpenBatches, match="The caller 'integrator' has 3 open batches"):
+    with pytest.raises(TooManyOpenBatches, match="The caller 'integrator' has 3 batches in progress"):
         await opened(limited, "more", "other")
     await opened(limited, "more", "other", by="another")
 
