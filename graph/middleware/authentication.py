@@ -36,10 +36,10 @@ class AuthenticationMiddleware:
         state: RequestState = scope[REQUEST_STATE]
         state.credentials = state.headers.get(_AUTHORIZATION)
         caller = runtime.authenticator.cached(state.credentials)
-        if caller is None or caller.name == ANONYMOUS:
-            state.address = self._proxies.client_address(scope.get("client"), state)
         # Unknown credentials count by address, so that guessing them is limited as well.
         state.caller = caller or _UNKNOWN
+        if state.caller.name == ANONYMOUS:
+            state.address = self._proxies.client_address(scope.get("client"), state)
         if self._rate_limiter.is_limited:
             wait = self._rate_limiter.take_token(state.client)
             if wait:

@@ -3,6 +3,7 @@
 Written on plain ASGI and without helpers, because a cached response should cost little more than a constant one.
 """
 
+from functools import lru_cache
 from time import perf_counter
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -10,7 +11,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from graph.asgi.bodies import join_body
 from graph.asgi.media_types import accepted_media_types, is_json, is_utf_8
 from graph.asgi.request_ids import REQUEST_ID
-from graph.asgi.short_cache import cache_short
+from graph.asgi.short_cache import MAX_CACHED_LENGTH
 from graph.cache.etags import matches
 from graph.middleware.min_version import HEADER_NAME as MIN_VERSION
 from graph.request_state import REQUEST_STATE, RequestState
@@ -74,22 +75,25 @@ def _cacheable_media_type(scope: Scope, headers: dict[bytes, bytes]) -> str | No
     # A repeated header is ambiguous. A minimum version may not have arrived at this process yet.
     if len(headers) != len(scope["headers"]) or MIN_VERSION in headers:
         return None
+    accept = headers.get(b"accept", b"")
     if scope["method"] == "POST":
-        content_type = headers.get(b"content-type", b"")
-        cacheable = _is_utf_8_json(content_type) and _is_short(headers.get(b"content-length", b""))
-    else:
-        cacheable = scope["method"] == "GET" and 0 < len(scope["query_string"]) <= MAX_REQUEST_BYTES
-    return accepted_media_types(headers.get(b"accept", b"").decode("latin-1")).json if cacheable else None
+        content_type, length = headers.get(b"content-type", b""), headers.get(b"content-length", b"")
+        if len(accept) + len(content_type) + len(length) <= MAX_CACHED_LENGTH:
+            return _cached_media_type(content_type, length, accept)
+        return _media_type(content_type, length, accept)
+    if scope["method"] == "GET" and 0 < len(scope["query_string"]) <= MAX_REQUEST_BYTES:
+        return accepted_media_types(accept.decode("latin-1")).json
+    return None
 
 
-@cache_short
-def _is_utf_8_json(content_type: bytes) -> bool:
+def _media_type(content_type: bytes, content_length: bytes, accept: bytes) -> str | None:
     text = content_type.decode("latin-1")
-    return is_json(text) and is_utf_8(text)
+    if not (is_json(text) and is_utf_8(text) and content_length.isdigit() and len(content_length) < 10):
+        return None
+    return accepted_media_types(accept.decode("latin-1")).json if int(content_length) <= MAX_REQUEST_BYTES else None
 
 
-def _is_short(length: bytes) -> bool:
-    return length.isdigit() and len(length) < 10 and int(length) <= MAX_REQUEST_BYTES
+_cached_media_type = lru_cache(4096)(_media_type)
 
 
 def _replay(messages: list[Message], receive: Receive) -> Receive:
