@@ -40,11 +40,12 @@ class FetchedBlock:
 
 
 class _Find:
-    """A find of some blocks, by their first skus, each with its hash; and what it found."""
+    """A find of some blocks, by their first skus, each with its hash; and what it found, sound or refused."""
 
     def __init__(self) -> None:
         self.hashes: dict[str, bytes] = {}
         self.found: dict[str, FetchedBlock] = {}
+        self.refused: dict[str, Corrupt | UnknownFormat] = {}
         self.task: asyncio.Task[None]
 
 
@@ -61,7 +62,7 @@ class BlockFetcher:
     """Fetches the blocks and directories of a database, from secondaries if they are given.
 
     What a secondary does not have yet is read from the primary. `corrupt` counts the blocks and directories that were
-    refused.
+    damaged or missing.
     """
 
     def __init__(self, db: Database, secondaries: Secondaries | None = None) -> None:
@@ -83,7 +84,7 @@ class BlockFetcher:
                 return _checked_directory(layer_id, documents, checksum, count)
         try:
             return _checked_directory(layer_id, await read(self._db, None), checksum, count)
-        except (Corrupt, UnknownFormat):
+        except Corrupt:
             self.corrupt += 1
             raise
 
@@ -100,6 +101,9 @@ class BlockFetcher:
             finds.append((first, find))
         for find in dict.fromkeys(find for _, find in finds):
             await asyncio.shield(find.task)
+        for first, find in finds:
+            if first in find.refused:  # those who share the find, but not the block, are not concerned
+                raise find.refused[first]
         return [find.found[first] for first, find in finds]
 
     def _next(self, layer_id: str, queue: _Queue) -> _Find:
@@ -133,39 +137,39 @@ class BlockFetcher:
             return await cursor.batch_size(len(firsts) + 1).to_list()
 
         if self._secondaries:
-            for document in await self._secondaries.read(read) or ():
-                with suppress(Corrupt, UnknownFormat):  # the primary may have a sound one
-                    await self._open(layer_id, document, find)
+            await _open_all(layer_id, await self._secondaries.read(read) or (), find)
+            find.refused.clear()  # the primary may have a sound one
             firsts = [first for first in firsts if first not in find.found]
         if firsts:
-            for document in await read(self._db, None):
-                try:
-                    await self._open(layer_id, document, find)
-                except (Corrupt, UnknownFormat):
-                    self.corrupt += 1
-                    raise
-        missing = next((first for first in firsts if first not in find.found), None)
-        if missing is not None:
-            await self._raise_missing(layer_id, missing)
+            await _open_all(layer_id, await read(self._db, None), find)
+            missing = [first for first in firsts if first not in find.found and first not in find.refused]
+            if missing and await self._db[collection_of(layer_id)].find_one({"_id": 0}, {"_id": 1}) is None:
+                raise LayerGone(layer_id)
+            find.refused |= {first: _corrupt(layer_id, first, "It does not exist.") for first in missing}
+            self.corrupt += sum(isinstance(error, Corrupt) for error in find.refused.values())
 
-    async def _open(self, layer_id: str, document: Document, find: _Find) -> None:
+
+async def _open_all(layer_id: str, documents: Sequence[Document], find: _Find) -> None:
+    """Decompress and prove blocks."""
+    for number, document in enumerate(documents, 1):
         first = document["_id"]
-        if document.get("format") != BLOCK_FORMAT:
-            raise UnknownFormat(f"block {first!r} of layer {layer_id}", document.get("format"), BLOCK_FORMAT)
         try:
-            frame: bytes = document["data"]
-            find.found[first] = FetchedBlock(frame, open_block(frame, find.hashes[first]))
-        except (Corrupt, KeyError, TypeError) as error:
-            raise _corrupt(layer_id, first, str(error)) from error
-        if not len(find.found) % OPENED_AT_ONCE:
+            find.found[first] = _opened(layer_id, document, find.hashes[first])
+        except (Corrupt, UnknownFormat) as error:
+            find.refused[first] = error
+        if not number % OPENED_AT_ONCE:
             await asyncio.sleep(0)
 
-    async def _raise_missing(self, layer_id: str, first: str) -> None:
-        """Raise `LayerGone` if a layer was dropped, else `Corrupt` for its missing block."""
-        if await self._db[collection_of(layer_id)].find_one({"_id": 0}, {"_id": 1}) is None:
-            raise LayerGone(layer_id)
-        self.corrupt += 1
-        raise _corrupt(layer_id, first, "It does not exist.")
+
+def _opened(layer_id: str, document: Document, expected_hash: bytes) -> FetchedBlock:
+    first = document["_id"]
+    if document.get("format") != BLOCK_FORMAT:
+        raise UnknownFormat(f"block {first!r} of layer {layer_id}", document.get("format"), BLOCK_FORMAT)
+    try:
+        frame: bytes = document["data"]
+        return FetchedBlock(frame, open_block(frame, expected_hash))
+    except (Corrupt, KeyError, TypeError) as error:
+        raise _corrupt(layer_id, first, str(error)) from error
 
 
 def _checked_directory(layer_id: str, documents: Sequence[Document], checksum: str, count: int) -> Directory:
@@ -174,8 +178,11 @@ def _checked_directory(layer_id: str, documents: Sequence[Document], checksum: s
     root, pages = Root(), []
     for document in documents:
         if document.get("format") != BLOCK_FORMAT:
-            raise UnknownFormat("directory", document.get("format"), BLOCK_FORMAT)
-        pages.append(decompress_page(document["data"]))
+            raise UnknownFormat(f"directory of layer {layer_id}", document.get("format"), BLOCK_FORMAT)
+        try:
+            pages.append(decompress_page(document["data"]))
+        except (Corrupt, KeyError, TypeError) as error:
+            raise Corrupt(f"The directory of layer {layer_id} is damaged. {error} {_REMEDY}") from error
         root.add(pages[-1])
     if root.hex != checksum:
         raise Corrupt(f"The directory of layer {layer_id} has another checksum than its manifest. {_REMEDY}")
