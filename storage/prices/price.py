@@ -59,6 +59,16 @@ class Price(msgspec.Struct, array_like=True, frozen=True, gc=False):
         return amount
 
 
+class RowHead(msgspec.Struct, array_like=True, gc=False):
+    """What a filter needs of a row, without its attributes. Dates are as they are stored, in ISO 8601."""
+
+    amount: Decimal
+    currency: _Currency
+    tiers: msgspec.Raw = msgspec.Raw()
+    valid_from: str | None = None
+    valid_until: str | None = None
+
+
 class _Amount(msgspec.Struct, array_like=True, gc=False):
     """The beginning of a row."""
 
