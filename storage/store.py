@@ -73,11 +73,12 @@ class Store:
         self.staging = StagingRepository(self.db)
         self.layer_writer = LayerWriter(self.layers_db)
         self.block_cache = BlockCache(cache_bytes)
-        fetcher = BlockFetcher(self.layers_db)
+        fetcher = query_fetcher = BlockFetcher(self.layers_db)
         self.layer_reader = self.query_reader = LayerReader(fetcher, self.block_cache)
         if clock:
-            secondary_fetcher = BlockFetcher(self.layers_db, Secondaries(self.layers_db, clock))
-            self.query_reader = LayerReader(secondary_fetcher, self.block_cache)
+            query_fetcher = BlockFetcher(self.layers_db, Secondaries(self.layers_db, clock))
+            self.query_reader = LayerReader(query_fetcher, self.block_cache)
+        self._fetchers = {fetcher, query_fetcher}
         self.prover = LayerProver(self.layers_db, fetcher, self.block_cache)
         self.scanner = LayerScanner(self.query_reader, max_scan)
         self.differ = VersionDiffer(self.layer_reader)
@@ -170,6 +171,11 @@ class Store:
             yield store
         finally:
             await store.close()
+
+    @property
+    def corrupt_blocks(self) -> int:
+        """Number of damaged or missing blocks, and directories, that reads of this process refused."""
+        return sum(fetcher.corrupt for fetcher in self._fetchers)
 
     def integrity_check(self, on_progress: Callable[[CheckProgress], None] = lambda _: None) -> IntegrityCheck:
         """Return a check of the database that reports its progress."""

@@ -115,9 +115,6 @@ class BlockCache:
         self.frame_bytes -= sum(_frame_memory(frame) for frame in layer.frames if frame is not None)
         self.decoded_bytes -= sum(block.bytes for block in layer.decoded if block is not None)
         layer.frames, layer.decoded = [None] * len(layer.frames), [None] * len(layer.decoded)
-        # Their turns would keep the layer in memory: while there is room, none comes up.
-        self._frame_turns = deque(turn for turn in self._frame_turns if turn[0] is not layer)
-        self._decoded_turns = deque(turn for turn in self._decoded_turns if turn[0] is not layer)
 
     def keep_only(self, layer_ids: Iterable[str]) -> None:
         """Drop all other layers."""
