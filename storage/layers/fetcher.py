@@ -9,6 +9,7 @@ import asyncio
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 
+import msgspec
 from pymongo.asynchronous.client_session import AsyncClientSession
 
 from storage.errors import Corrupt, LayerGone, UnknownFormat
@@ -75,9 +76,7 @@ class BlockFetcher:
         """Return the directory of a layer. Raises `LayerGone`, `Corrupt`, `UnknownFormat`."""
 
         async def read(db: Database, session: Session) -> list[Document]:
-            # Skus are text: the numbers are the pages alone.
-            cursor = db[collection_of(layer_id)].find({"_id": {"$gte": 0}}, session=session)
-            return await cursor.sort("_id", 1).to_list()
+            return await _read_pages(db, layer_id, session)
 
         if self._secondaries and (documents := await self._secondaries.read(read)):
             with suppress(Corrupt, UnknownFormat):
@@ -87,6 +86,17 @@ class BlockFetcher:
         except Corrupt:
             self.corrupt += 1
             raise
+
+    async def unproved_directory(self, layer_id: str) -> tuple[Directory, str]:
+        """Return the directory of a layer that no version names, and its checksum as it is stored.
+
+        Raises `LayerGone`, `Corrupt`, `UnknownFormat`.
+        """
+        pages, checksum = _opened_pages(layer_id, await _read_pages(self._db, layer_id))
+        try:
+            return Directory(pages), checksum
+        except msgspec.MsgspecError as error:
+            raise Corrupt(f"The directory of layer {layer_id} is damaged. {error}") from error
 
     async def fetch(self, layer_id: str, blocks: Iterable[tuple[str, bytes]]) -> list[FetchedBlock]:
         """Return blocks, given by their first skus and hashes. Raises `LayerGone`, `Corrupt`, `UnknownFormat`."""
@@ -172,7 +182,13 @@ def _opened(layer_id: str, document: Document, expected_hash: bytes) -> FetchedB
         raise _corrupt(layer_id, first, str(error)) from error
 
 
-def _checked_directory(layer_id: str, documents: Sequence[Document], checksum: str, count: int) -> Directory:
+async def _read_pages(db: Database, layer_id: str, session: Session = None) -> list[Document]:
+    # Skus are text: the numbers are the pages alone.
+    return await db[collection_of(layer_id)].find({"_id": {"$gte": 0}}, session=session).sort("_id", 1).to_list()
+
+
+def _opened_pages(layer_id: str, documents: Sequence[Document]) -> tuple[list[bytes], str]:
+    """Return the contents of the pages of a directory, and their checksum."""
     if not documents:
         raise LayerGone(layer_id)
     root, pages = Root(), []
@@ -184,7 +200,12 @@ def _checked_directory(layer_id: str, documents: Sequence[Document], checksum: s
         except (Corrupt, KeyError, TypeError) as error:
             raise Corrupt(f"The directory of layer {layer_id} is damaged. {error} {_REMEDY}") from error
         root.add(pages[-1])
-    if root.hex != checksum:
+    return pages, root.hex
+
+
+def _checked_directory(layer_id: str, documents: Sequence[Document], checksum: str, count: int) -> Directory:
+    pages, found = _opened_pages(layer_id, documents)
+    if found != checksum:
         raise Corrupt(f"The directory of layer {layer_id} has another checksum than its manifest. {_REMEDY}")
     directory = Directory(pages)
     if directory.count != count:
