@@ -8,7 +8,7 @@ from bson.objectid import ObjectId
 
 from storage.batches.repository import Batch, BatchRepository
 from storage.batches.staging import StagingRepository
-from storage.batches.states import IN_PROGRESS
+from storage.batches.states import UNFINISHED
 from storage.catalog.snapshots import SnapshotRepository
 from storage.integrity.findings import Finding, FindingCode
 from storage.integrity.unreadable import try_read
@@ -66,13 +66,15 @@ class OrphanCheck:
 
     async def _check_staging(self, batch_id: str) -> list[Finding]:
         batch, problem = await try_read(self._batches.find(batch_id), None, None, "the batch")
-        if problem or (batch and batch.state in IN_PROGRESS):
+        if problem or (batch and batch.state in UNFINISHED):
             return []
         if _is_recent(batch.finished_at if batch else _created_at(batch_id)):
             return []
         if batch_id not in await self._staging.batches():
             return []
-        message = f"The collection staging.{batch_id} was left behind: its batch is {batch.state if batch else 'unknown'}."
+        message = (
+            f"The collection staging.{batch_id} was left behind: its batch is {batch.state if batch else 'unknown'}."
+        )
         return [Finding(FindingCode.STAGING_ORPHANED, message, batch.price_list if batch else None)]
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, NamedTuple
 
@@ -12,7 +13,7 @@ from storage.layers.block import BLOCK_FORMAT, BlockContent, collection_of, open
 from storage.layers.block_cache import BlockCache
 from storage.layers.directory import Directory
 from storage.layers.fetcher import BlockFetcher
-from storage.mongodb.connection import Database, Document
+from storage.mongodb.connection import Database
 from storage.prices.price import TOMBSTONE
 
 READ_BATCH = 200
@@ -35,7 +36,8 @@ class Damage(NamedTuple):
     text: str
 
 
-class ProvedBlock(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class ProvedBlock:
     """A block that is as the directory of its layer describes it."""
 
     index: int

@@ -55,17 +55,15 @@ class LayerFold:
         return (SkuRange(low or "", high) for low, high in pairwise([None, *sorted(firsts), None]))
 
     async def _load(self, sku_range: SkuRange) -> None:
-        await asyncio.gather(
-            *(self._reader.load(layer, layer.directory.indexes(sku_range)) for layer in self._stack)
-        )
+        await asyncio.gather(*(self._reader.load(layer, layer.directory.indexes(sku_range)) for layer in self._stack))
 
-    async def _cut(
-        self, cutter: BlockCutter, segments: Segments, segment: Segment, sku_range: SkuRange
-    ) -> list[Block]:
+    async def _cut(self, cutter: BlockCutter, segments: Segments, segment: Segment, sku_range: SkuRange) -> list[Block]:
         if segment.block is None:
             return cutter.add(*self._kept(segment.rows))
         if self._is_copied(segment.block, sku_range):
-            return cutter.add_block(Block(self._oldest.directory.entry(segment.block), await self._frame(segment.block)))
+            return cutter.add_block(
+                Block(self._oldest.directory.entry(segment.block), await self._frame(segment.block))
+            )
         return cutter.add(*self._kept(await segments.read(segment.block)))
 
     def _is_copied(self, block: int, sku_range: SkuRange) -> bool:

@@ -49,7 +49,10 @@ class Locks:
                 await self._collection.update_one(own_lease, [leases.release()])
 
     async def confirm(self, name: str, token: int, session: AsyncClientSession) -> bool:
-        """Renew a lock in a transaction, which commits only if nobody removes the lock meanwhile; False if it is lost."""
+        """Renew a lock in a transaction, which commits only if nobody removes the lock meanwhile.
+
+        Returns False if the lock is lost.
+        """
         result = await self._collection.update_one(
             {"_id": name, "lease.token": token}, [leases.renew()], session=session
         )
