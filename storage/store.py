@@ -110,7 +110,7 @@ class Store:
         self.submitter = BatchSubmitter(self.batches, admission, self.staging, self.sealer, self.lifecycle)
         self.multipart = MultipartBatches(self.batches, admission, self.parts, self.staging, self.lifecycle)
         self.compactor = Compactor(
-            client, self.price_lists, self.snapshots, self.layer_writer, fetcher, self.prover, self.locks
+            client, self.price_lists, self.snapshots, self.layer_writer, self.fetcher, self.prover, self.locks
         )
         self.orphans = OrphanRepository(self.db)
         self.garbage_collector = GarbageCollector(
