@@ -109,10 +109,20 @@ class Store:
         admission = BatchAdmission(self.price_lists, self.batches, max_open_batches)
         self.submitter = BatchSubmitter(self.batches, admission, self.staging, self.sealer, self.lifecycle)
         self.multipart = MultipartBatches(self.batches, admission, self.parts, self.staging, self.lifecycle)
-        self.compactor = Compactor(self.price_lists, self.snapshots, self.layer_writer, self.layer_reader, self.locks)
+        self.compactor = Compactor(
+            client, self.price_lists, self.snapshots, self.layer_writer, self.fetcher, self.prover, self.locks
+        )
         self.orphans = OrphanRepository(self.db)
         self.garbage_collector = GarbageCollector(
-            self.batches, self.parts, self.layer_writer, self.snapshots, self.orphans, self.lifecycle, self.metrics
+            self.batches,
+            self.parts,
+            self.staging,
+            self.layer_writer,
+            self.snapshots,
+            self.orphans,
+            self.locks,
+            self.lifecycle,
+            self.metrics,
         )
         self.expirer = SnapshotExpirer(
             client,
@@ -186,13 +196,15 @@ class Store:
         """Return a check of the database that reports its progress."""
         return IntegrityCheck(
             self.db,
+            self.layers_db,
             self.price_lists,
             self.snapshots,
             self.events,
             self.batches,
+            self.staging,
             self.layer_writer,
-            self.layer_reader,
             self.orphans,
+            self.locks,
             on_progress,
         )
 

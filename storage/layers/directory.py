@@ -90,7 +90,7 @@ def decompress_page(frame: bytes) -> bytes:
 class Directory:
     """The blocks of one layer, in sku order, by their index."""
 
-    __slots__ = ("_hashes", "_stats", "count", "firsts", "row_bytes", "rows", "tombstones")
+    __slots__ = ("_decoded_page", "_hashes", "_stats", "count", "firsts", "row_bytes", "rows", "tombstones")
 
     def __init__(self, pages: Sequence[bytes]) -> None:
         """`pages` are the contents of all pages, which the caller has proved."""
@@ -103,9 +103,15 @@ class Directory:
         """Rows of all blocks, tombstones included."""
         self._hashes = b"".join(page.hashes for page in columns)
         self._stats = [bytes(page.stats) for page in columns]
+        self._decoded_page: tuple[int, list[BlockStats]] = (-1, [])
 
     def __len__(self) -> int:
         return len(self.firsts)
+
+    @property
+    def pages(self) -> int:
+        """The number of pages."""
+        return len(self._stats)
 
     def hash(self, index: int) -> bytes:
         """Return the hash of a block."""
@@ -125,8 +131,11 @@ class Directory:
         return frozenset(currency for page in pages for stats in page for currency in stats.currencies)
 
     def entry(self, index: int) -> BlockEntry:
-        """Return all that the directory has about a block."""
-        stats = self.stats(index // PAGE_BLOCKS)[index % PAGE_BLOCKS]
+        """Return all that the directory has about a block. It keeps the stats of a page: ask in the order of blocks."""
+        page, place = divmod(index, PAGE_BLOCKS)
+        if self._decoded_page[0] != page:
+            self._decoded_page = page, self.stats(page)
+        stats = self._decoded_page[1][place]
         return BlockEntry(
             self.firsts[index], self.rows[index], self.tombstones[index], self.row_bytes[index], self.hash(index), stats
         )
