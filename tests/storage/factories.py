@@ -9,7 +9,6 @@ from unittest.mock import patch
 import msgspec
 
 from storage import Batch, BatchMode, BatchOrder, BatchState, Gates, JsonRows, Price, Snapshot, Store
-from storage.prices.checksum import Checksum, checksum
 from storage.prices.row_decoder import decode_slice
 
 Row = dict[str, Any]
@@ -29,12 +28,12 @@ def rows(count: int, amount: str = "1.00") -> list[Row]:
     return [row(f"sku-{number:06}", amount) for number in range(count)]
 
 
-def document_of(price: Row, position: int = 0) -> bytes:
-    """The stored document of a valid row."""
-    decoded = decode_slice([msgspec.Raw(msgspec.json.encode(price))], position)
+def stored_row(price: Row) -> bytes:
+    """The stored row of a valid row."""
+    decoded = decode_slice([msgspec.Raw(msgspec.json.encode(price))], 0)
     assert decoded.errors == []
-    [document] = decoded.documents
-    return document
+    [stored] = decoded.rows
+    return stored
 
 
 def order(price_list: str = "retail", key: str | None = None, **more: Any) -> BatchOrder:
@@ -147,11 +146,3 @@ async def layers(store: Store) -> set[str]:
     """The ids of all layers, whether a version names them or not."""
     names = await store.db.list_collection_names(filter={"name": {"$regex": "^layer[.]"}})
     return {name.removeprefix("layer.") for name in names}
-
-
-async def read_back(store: Store, layer: str) -> Checksum:
-    """The checksum of the stored rows of a layer."""
-    total = Checksum()
-    async for run in store.layer_reader.runs(layer):
-        total += checksum(run)
-    return total
