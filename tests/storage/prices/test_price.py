@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from storage import Price, Tier
 from storage.prices.price import TOMBSTONE, RowHead, amount_of, decode_row, decode_rows, encode_row, is_tombstone
 from storage.prices.row_decoder import MAX_AMOUNT_DIGITS, MAX_ATTRIBUTES_DEPTH, MAX_QUANTITY, decode_slice
-from tests.storage.factories import row, stored_row
+from tests.storage.factories import encoded, row
 
 
 @st.composite
@@ -52,7 +52,7 @@ PRICES = st.fixed_dictionaries(
 
 def read(price: dict[str, Any]) -> Price:
     """Store a row and decode it again."""
-    decoded = decode_row(price["sku"], stored_row(price))
+    decoded = decode_row(price["sku"], encoded(price))
     assert decoded is not None
     return decoded
 
@@ -99,7 +99,7 @@ def test_equal_prices_have_equal_bytes(sent: dict[str, Any], random: Any, ascii_
     if not other.get("attributes"):
         other["attributes"] = random.choice([None, {}])
     text = json.dumps(other, ensure_ascii=ascii_only, indent=indent).encode()
-    assert decode_slice([text], 0).rows == [stored_row(sent)]
+    assert decode_slice([text], 0).rows == [encoded(sent)]
 
 
 @pytest.mark.parametrize(
@@ -116,14 +116,14 @@ def test_equal_prices_have_equal_bytes(sent: dict[str, Any], random: Any, ascii_
     ],
 )
 def test_prices_that_differ_slightly_have_different_bytes(one: dict[str, Any], other: dict[str, Any]) -> None:
-    assert stored_row({**row("a"), **one}) != stored_row({**row("a"), **other})
+    assert encoded({**row("a"), **one}) != encoded({**row("a"), **other})
 
 
 def test_trailing_defaults_are_left_out() -> None:
     day = datetime.date(2026, 1, 31)
     assert [
-        msgspec.msgpack.decode(encoded)
-        for encoded in (
+        msgspec.msgpack.decode(stored)
+        for stored in (
             encode_row("1.50", "EUR"),
             encode_row("1.50", "EUR", [(5, "1.40")]),
             encode_row("1.50", "EUR", (), day),
@@ -146,7 +146,7 @@ def test_trailing_defaults_are_left_out() -> None:
 )
 def test_an_amount_keeps_its_scale(amount: str) -> None:
     assert format(read(row("a", amount)).amount, "f") == amount
-    assert format(amount_of(memoryview(stored_row(row("a", amount, attributes={"x": 1})))), "f") == amount
+    assert format(amount_of(memoryview(encoded(row("a", amount, attributes={"x": 1})))), "f") == amount
 
 
 def test_all_fields_of_a_price_are_decoded() -> None:
@@ -167,7 +167,7 @@ def test_all_fields_of_a_price_are_decoded() -> None:
         {"$set": {"a.b": [1, None, {"": 2.5}]}, "_id": "x"},
         sku="a",
     )
-    head = msgspec.msgpack.decode(stored_row(sent), type=RowHead)
+    head = msgspec.msgpack.decode(encoded(sent), type=RowHead)
     assert (head.amount, head.currency) == (Decimal("12.50"), "EUR")
     assert (head.valid_from, head.valid_until) == ("2026-01-01", "2026-12-31")
 
@@ -176,7 +176,7 @@ def test_all_fields_of_a_price_are_decoded() -> None:
 @settings(deadline=None)
 def test_rows_in_an_array_are_decoded_as_each_alone(sent: list[dict[str, Any] | None]) -> None:
     skus = [price["sku"] if price else "removed" for price in sent]
-    rows = [stored_row(price) if price else TOMBSTONE for price in sent]
+    rows = [encoded(price) if price else TOMBSTONE for price in sent]
     array = msgspec.msgpack.encode([msgspec.Raw(each) for each in rows])
     decoded = decode_rows(skus, memoryview(array))
     assert decoded == [decode_row(sku, memoryview(each)) for sku, each in zip(skus, rows, strict=True)]
