@@ -62,7 +62,7 @@ class _Queue:
 class BlockFetcher:
     """Fetches the blocks and directories of a database, from secondaries if they are given.
 
-    What a secondary does not have yet is read from the primary. `corrupt` counts the blocks and directories that were
+    Blocks that a secondary does not have yet are read from the primary. `corrupt` counts the blocks and directories that were
     damaged or missing.
     """
 
