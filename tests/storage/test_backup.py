@@ -58,7 +58,9 @@ async def dump_records(store: Store) -> Dump:
 
 
 async def dump_layers(store: Store) -> Dump:
-    return {name: await store.layers_db[name].find().to_list() for name in await store.layers_db.list_collection_names()}
+    return {
+        name: await store.layers_db[name].find().to_list() for name in await store.layers_db.list_collection_names()
+    }
 
 
 async def restore(store: Store, restored: Store, records: Dump, layers: Dump) -> None:

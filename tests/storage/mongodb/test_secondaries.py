@@ -71,6 +71,7 @@ async def store(own_replica_set: BreakableReplicaSet, layer_reads: LayerReads) -
     await published(store, [row(sku, "1.00") for sku in SKUS])
     yield store
     await store.client.drop_database("secondaries")
+    await store.client.drop_database("secondaries_layers")
     await store.close()
 
 
