@@ -59,5 +59,6 @@ async def store(mongodb_uri: str) -> AsyncIterator[Store]:
     """A store on a database of its own, which is dropped after the test."""
     store = await Store.open(mongodb_uri, f"test_{secrets.token_hex(6)}")
     yield store
-    await store.client.drop_database(store.db.name)
+    for db in (store.db, store.layers_db):
+        await store.client.drop_database(db.name)
     await store.close()
