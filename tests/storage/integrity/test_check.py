@@ -332,7 +332,7 @@ def of_a_later_release(key: str | int) -> Break:
     return rewrite
 
 
-def described_as(**fields: object) -> Break:
+def described_as(**fields: Any) -> Break:
     """Rewrite the directory of the first layer, and all manifests, so that only its rows contradict them."""
 
     async def rewrite(store: Store) -> None:
@@ -538,6 +538,7 @@ async def test_a_finding_names_the_block_by_its_first_sku(store: Store, act: Bre
     await act(store)
     [finding] = await check(store)
     assert f"The block {first!r}" in finding.message
+    assert finding.layer
     assert finding.layer in finding.message
 
 

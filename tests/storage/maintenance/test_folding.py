@@ -10,8 +10,7 @@ from hypothesis import strategies as st
 
 from storage import Store
 from storage.catalog.snapshots import Layer
-from storage.layers import cutting
-from storage.layers.block import Block
+from storage.layers.block import Block, encode_block
 from storage.layers.block_cache import BlockCache
 from storage.layers.cutting import BlockCutter
 from storage.layers.merge import Segments
@@ -110,13 +109,12 @@ async def test_blocks_that_no_newer_layer_touches_are_copied_without_being_decod
     base = await write(store, dict.fromkeys(SKUS, "1.00"))
     change = await write(store, {SKUS[60]: "2.00"})
     encoded_again: list[int] = []
-    encode = cutting.encode_block
 
     def counting(skus: Sequence[str], rows: Sequence[bytes]) -> Block:
         encoded_again.append(len(skus))
-        return encode(skus, rows)
+        return encode_block(skus, rows)
 
-    monkeypatch.setattr(cutting, "encode_block", counting)
+    monkeypatch.setattr("storage.layers.cutting.encode_block", counting)
     await fold(store, [change, base], whole=True)
     blocks = len((await store.layer_reader.layer(base)).directory)
     assert blocks > 20

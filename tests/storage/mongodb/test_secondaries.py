@@ -280,7 +280,7 @@ async def test_what_is_damaged_on_a_secondary_is_read_again_on_the_primary(
         await check_reads(store, "1.00")
     assert counted[own_replica_set.primary().port] > 0
     assert counted.keys() & ports(own_replica_set.secondaries())
-    assert store.corrupt_reads == 0
+    assert store.corrupt_blocks == 0
 
 
 async def test_the_primary_is_read_before_any_operation_time_is_known(store: Store) -> None:
