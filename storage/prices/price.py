@@ -60,7 +60,7 @@ class Price(msgspec.Struct, array_like=True, frozen=True, gc=False):
 
 
 class RowHead(msgspec.Struct, array_like=True, gc=False):
-    """What a filter needs of a row, without its attributes. Dates are as they are stored, in ISO 8601."""
+    """The fields of a row that filters use, without its attributes. Dates are as they are stored, in ISO 8601."""
 
     amount: Decimal
     currency: _Currency
