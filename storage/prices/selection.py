@@ -1,7 +1,7 @@
 """Selections: a filter and an order of the prices of a version."""
 
 import datetime
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from enum import StrEnum
 from hashlib import blake2b
@@ -11,7 +11,7 @@ import msgspec
 
 from storage.errors import InvalidArgument
 from storage.prices.currencies import CURRENCIES
-from storage.prices.price import MAX_SKU_BYTES, RowHead
+from storage.prices.price import MAX_SKU_BYTES, RowAmount
 from storage.prices.row_decoder import RowRefused, check_attributes
 from storage.prices.sku_range import SkuRange, sku_range_of_prefix
 
@@ -96,27 +96,23 @@ class PriceFilter(msgspec.Struct, frozen=True, omit_defaults=True):
             except RowRefused as refused:
                 raise InvalidArgument(f"No price can have this attribute. {refused}", path=path) from refused
 
-    def select(self, heads: Sequence[RowHead | None], indexes: Iterable[int]) -> list[int]:
-        """Return the indexes of prices that meet all conditions but those on sku and attributes."""
-        found = [index for index in indexes if heads[index] is not None]
-        rows: Any = heads  # none of those found is None
+    def select(self, heads: Sequence[RowAmount | None], indexes: Sequence[int]) -> Sequence[int]:
+        """Return those of some prices, by their indexes, that meet all conditions but those on sku and attributes.
+
+        The heads are of `RowHead` if there are conditions on currency or validity.
+        """
+        rows: Any = heads
         if self.currency is not None:
-            found = [index for index in found if rows[index].currency == self.currency]
+            indexes = [index for index in indexes if rows[index].currency == self.currency]
         if self.at_least is not None:
-            found = [index for index in found if rows[index].amount >= self.at_least]
+            indexes = [index for index in indexes if rows[index].amount >= self.at_least]
         if self.at_most is not None:
-            found = [index for index in found if rows[index].amount <= self.at_most]
+            indexes = [index for index in indexes if rows[index].amount <= self.at_most]
         if self.valid_on is not None:
             day = self.valid_on.isoformat()  # dates are stored in ISO 8601, so the order of texts is that of dates
-            found = [index for index in found if (rows[index].valid_from or day) <= day]
-            found = [index for index in found if (rows[index].valid_until or day) >= day]
-        return found
-
-    def narrowed(self, least: Decimal | None, greatest: Decimal | None) -> "PriceFilter":
-        """Return this filter with further bounds of the amount."""
-        at_least = max((bound for bound in (self.at_least, least) if bound is not None), default=None)
-        at_most = min((bound for bound in (self.at_most, greatest) if bound is not None), default=None)
-        return msgspec.structs.replace(self, at_least=at_least, at_most=at_most)
+            indexes = [index for index in indexes if (rows[index].valid_from or day) <= day]
+            indexes = [index for index in indexes if (rows[index].valid_until or day) >= day]
+        return indexes
 
 
 class Selection(msgspec.Struct, frozen=True):
@@ -153,6 +149,19 @@ class Selection(msgspec.Struct, frozen=True):
             return _ZERO, sku
         return amount if self.order is PriceOrder.AMOUNT_ASC else amount.copy_negate(), sku
 
+    def filter_between(self, lower: SortKey | None, upper: SortKey | None) -> PriceFilter:
+        """Return the filter with the bounds of the amount that two keys of this order imply, if they are given."""
+        if self.order is PriceOrder.SKU:
+            return self.filter
+        least, greatest = lower and lower[0], upper and upper[0]
+        if self.order is PriceOrder.AMOUNT_DESC:
+            least, greatest = greatest and greatest.copy_negate(), least and least.copy_negate()
+        return msgspec.structs.replace(
+            self.filter,
+            at_least=max((bound for bound in (self.filter.at_least, least) if bound is not None), default=None),
+            at_most=min((bound for bound in (self.filter.at_most, greatest) if bound is not None), default=None),
+        )
+
 
 _ZERO = Decimal(0)
 
@@ -162,7 +171,9 @@ _encode = msgspec.msgpack.Encoder(order="deterministic").encode
 def _equal(one: Any, other: Any) -> bool:
     """Whether two JSON values are equal. Python's `True == 1`, at any depth, is not JSON's."""
     if isinstance(one, dict):
-        return isinstance(other, dict) and one.keys() == other.keys() and all(_equal(one[key], other[key]) for key in one)
+        return (
+            isinstance(other, dict) and one.keys() == other.keys() and all(_equal(one[key], other[key]) for key in one)
+        )
     if isinstance(one, list):
         return isinstance(other, list) and len(one) == len(other) and all(map(_equal, one, other))
     return isinstance(one, bool) is isinstance(other, bool) and bool(one == other)
@@ -170,7 +181,7 @@ def _equal(one: Any, other: Any) -> bool:
 
 def _equal_numbers(value: float) -> list[float]:
     """Return the numbers that equal a number, but are stored as other bytes: an integer and floats."""
-    integer = [int(value)] if value == int(value) and -(2**63) <= value < 2**64 else []
-    if value == 0:
-        return [*integer, 0.0, -0.0]
-    return [*integer, float(value)] if value == float(value) else integer
+    numbers: list[float] = [0.0, -0.0] if value == 0 else [float(value)]
+    if -(2**63) <= value < 2**64:
+        numbers.append(int(value))
+    return [number for number in numbers if number == value]
