@@ -83,7 +83,7 @@ class BlockCache:
         self._declined = 0
 
     @property
-    def bytes(self) -> int:
+    def total_bytes(self) -> int:
         """The memory that the cache takes."""
         return self.frame_bytes + self.decoded_bytes + self.directory_bytes
 
@@ -146,12 +146,12 @@ class BlockCache:
 
     def add_decoded(self, layer: CachedLayer, index: int, block: DecodedBlock) -> DecodedBlock:
         """Keep a decoded block if there is room for it, and return it."""
-        if layer.decoded[index] is None and self._is_kept(layer):
-            if self._evict_decoded(self.budget // DECODED_SHARE - block.bytes):
-                layer.decoded[index] = block
-                self.decoded_bytes += block.bytes
-                self._decoded_turns.append((layer, index))
-                self._evict_frames(self.budget - self.decoded_bytes - self.directory_bytes)
+        is_missing = layer.decoded[index] is None and self._is_kept(layer)
+        if is_missing and self._evict_decoded(self.budget // DECODED_SHARE - block.bytes):
+            layer.decoded[index] = block
+            self.decoded_bytes += block.bytes
+            self._decoded_turns.append((layer, index))
+            self._evict_frames(self.budget - self.decoded_bytes - self.directory_bytes)
         return block
 
     def _is_kept(self, layer: CachedLayer) -> bool:

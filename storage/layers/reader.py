@@ -207,9 +207,7 @@ class LayerReader:
 
     # -- Blocks
 
-    async def contents(
-        self, layer: CachedLayer, indexes: Sequence[int], *, keep: bool = False
-    ) -> list[BlockContent]:
+    async def contents(self, layer: CachedLayer, indexes: Sequence[int], *, keep: bool = False) -> list[BlockContent]:
         """Return blocks of a layer; those that must be fetched stay in the cache only if `keep`."""
         missing = [index for index in indexes if layer.frames[index] is None]
         self.cache.hits += len(indexes)
@@ -374,7 +372,9 @@ def _complete(
         firsts = layer.directory.firsts
         if backward and read and firsts[read.start] > sku_range.low:
             cuts.append(firsts[read.start])
-        elif not backward and read.stop < len(firsts) and (sku_range.high is None or firsts[read.stop] < sku_range.high):
+        elif (
+            not backward and read.stop < len(firsts) and (sku_range.high is None or firsts[read.stop] < sku_range.high)
+        ):
             cuts.append(firsts[read.stop])
     if not cuts:
         return sku_range, None
@@ -394,5 +394,3 @@ def _visible(blocks: Sequence[Sequence[DecodedBlock]], sku_range: SkuRange, back
     if backward:
         skus.reverse()
     return [price for sku in skus if (price := newest[sku]) is not None]
-
-
