@@ -7,6 +7,7 @@ content, and so an equal hash.
 import struct
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from hashlib import blake2b
 from typing import NamedTuple
 
@@ -52,8 +53,8 @@ class BlockStats(msgspec.Struct, frozen=True, array_like=True, gc=False):
     since ever; `valid_until` the last day, None if one has no end. Days are in ISO 8601.
     """
 
-    least: str | None
-    greatest: str | None
+    least: Decimal | None
+    greatest: Decimal | None
     currencies: tuple[str, ...]
     valid_from: str | None
     valid_until: str | None
@@ -180,8 +181,8 @@ def _stats(heads: Sequence[RowHead]) -> BlockStats:
     starts = [head.valid_from for head in heads]
     ends = [head.valid_until for head in heads]
     return BlockStats(
-        str(min(amounts)),
-        str(max(amounts)),
+        min(amounts),
+        max(amounts),
         tuple(currencies),
         None if None in starts else min(filter(None, starts)),
         None if None in ends else max(filter(None, ends)),

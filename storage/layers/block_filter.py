@@ -6,6 +6,7 @@ than the conditions need: an attribute's encoding is searched for in the bytes o
 
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
+from operator import itemgetter
 
 from storage.layers.block import BlockContent, BlockStats
 from storage.prices.price import Price
@@ -29,9 +30,9 @@ class BlockFilter:
             return True  # it has tombstones only
         if wanted.currency is not None and wanted.currency not in stats.currencies:
             return True
-        if wanted.at_least is not None and Decimal(stats.greatest) < wanted.at_least:
+        if wanted.at_least is not None and stats.greatest < wanted.at_least:
             return True
-        if wanted.at_most is not None and Decimal(stats.least) > wanted.at_most:
+        if wanted.at_most is not None and stats.least > wanted.at_most:
             return True
         if wanted.valid_on is None:
             return False
@@ -40,11 +41,19 @@ class BlockFilter:
 
     def matches(self, content: BlockContent, stats: BlockStats, indexes: Sequence[int]) -> Sequence[int]:
         """Return those of the given rows of a block that match, by their index in it."""
-        encoded = content.encoded() if self._attributes else b""
-        if not all(any(part in encoded for part in encodings) for _, encodings in self._attributes):
+        if not self._attributes:
+            return self._meeting_conditions(content, stats, content.prices_among(indexes))
+        encoded = content.encoded()
+        counts = [sum(map(encoded.count, encodings)) for _, encodings in self._attributes]
+        if not all(counts):
             return []
         found = self._meeting_conditions(content, stats, content.prices_among(indexes))
-        return self._having_attributes(content, found) if self._attributes and found else found
+        count, (_, rarest) = min(zip(counts, self._attributes, strict=True), key=itemgetter(0))
+        if count * DECODED_ONE_BY_ONE > len(content.skus):
+            return self._having_attributes(content.prices(), found)
+        rows = content.rows()
+        found = [index for index in found if any(part in rows[index] for part in rarest)]
+        return self._having_attributes({index: content.price(index) for index in found}, found)
 
     def _meeting_conditions(self, content: BlockContent, stats: BlockStats, indexes: Sequence[int]) -> Sequence[int]:
         undecided = self._undecided(stats)
@@ -56,29 +65,21 @@ class BlockFilter:
 
     def _undecided(self, stats: BlockStats) -> PriceFilter:
         """Return the conditions that a price of a block may miss, if the stats do not exclude the block."""
-        wanted, least, greatest = self._filter, Decimal(stats.least or 0), Decimal(stats.greatest or 0)
+        wanted, least, greatest = self._filter, stats.least, stats.greatest
         return PriceFilter(
             currency=None if len(stats.currencies) == 1 else wanted.currency,
-            at_least=None if wanted.at_least is None or least >= wanted.at_least else wanted.at_least,
-            at_most=None if wanted.at_most is None or greatest <= wanted.at_most else wanted.at_most,
+            at_least=None if _is_at_most(wanted.at_least, least) else wanted.at_least,
+            at_most=None if _is_at_most(greatest, wanted.at_most) else wanted.at_most,
             valid_on=wanted.valid_on,
         )
 
-    def _having_attributes(self, content: BlockContent, indexes: Sequence[int]) -> Sequence[int]:
-        rows = content.rows()
-        for _, encodings in self._attributes:
-            indexes = sorted({index for part in encodings for index in indexes if part in rows[index]})
-        prices = _prices(content, indexes)
+    def _having_attributes(
+        self, prices: Sequence[Price | None] | Mapping[int, Price | None], indexes: Sequence[int]
+    ) -> Sequence[int]:
         for attribute, _ in self._attributes:
-            indexes = [index for index in indexes if attribute.is_met_by(prices[index].attributes)]
+            indexes = [index for index in indexes if (price := prices[index]) and attribute.is_met_by(price.attributes)]
         return indexes
 
 
-def _prices(content: BlockContent, indexes: Sequence[int]) -> Mapping[int, Price]:
-    """Return prices of a block by their indexes, at which there are no tombstones."""
-    if len(indexes) * DECODED_ONE_BY_ONE < len(content.skus):
-        prices = [content.price(index) for index in indexes]
-    else:
-        everything = content.prices()
-        prices = [everything[index] for index in indexes]
-    return {index: price for index, price in zip(indexes, prices, strict=True) if price is not None}
+def _is_at_most(one: Decimal | None, other: Decimal | None) -> bool:
+    return one is not None and other is not None and one <= other

@@ -9,7 +9,7 @@ import asyncio
 import heapq
 import sys
 from bisect import bisect_left
-from collections import OrderedDict, defaultdict
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence, Set
 from decimal import Decimal
 from itertools import chain, islice
@@ -22,6 +22,7 @@ from storage.layers.block import BlockContent, BlockStats
 from storage.layers.block_cache import CachedLayer
 from storage.layers.block_filter import BlockFilter
 from storage.layers.directory import PAGE_BLOCKS, Directory
+from storage.layers.newer_skus import NewerSkus
 from storage.layers.reader import LayerReader
 from storage.prices.price import MAX_SKU_BYTES, Price, amount_of, decode_row
 from storage.prices.selection import PriceOrder, Selection, SortKey, SortPosition
@@ -38,11 +39,10 @@ FIRST_READ_BLOCKS = 2
 MAX_READ_BLOCKS = 32
 """Blocks to read at once: some 2,400 rows."""
 
-MAX_HELD_SKUS = 50_000
-"""Skus of newer layers that a scan holds, to find which rows of older ones they hide: some 5 MB."""
-
 LISTED_AT_ONCE = 512
 """Blocks to put into the order of a scan before other tasks may run: about a millisecond."""
+
+_ZERO = Decimal(0)
 
 _AFTER_ALL_SKUS = chr(sys.maxunicode) * MAX_SKU_BYTES
 
@@ -94,7 +94,7 @@ class LayerScanner:
             "matching skus, or page through all `prices` without filter and order."
         )
         stack = await self._reader.layers(snapshot.layers)
-        lower, upper = (place and selection.key(place.sku, place.amount or Decimal(0)) for place in (after, before))
+        lower, upper = (place and selection.key(place.sku, place.amount or _ZERO) for place in (after, before))
         return _Scan(self._reader, stack, selection, (lower, upper), backward, _Allowance(self._max_rows, refusal))
 
 
@@ -144,7 +144,7 @@ class _Scan:
         self._lower, self._upper = between
         self._backward = backward
         self._allowance = allowance
-        self._newer = _NewerSkus(reader, stack[:-1], allowance)
+        self._newer = NewerSkus(reader, stack[:-1], allowance.spend)
         self._blocks: Iterator[_Block] = iter(())
         self._range = selection.filter.sku_range
         if selection.order is PriceOrder.SKU:
@@ -196,8 +196,8 @@ class _Scan:
 
     def _blocks_of(self, depth: int) -> Iterator[_Block]:
         """Yield the blocks of a layer that may have matches, in sku order."""
-        directory, lower, upper = self._stack[depth].directory, self._lower, self._upper
-        block_filter = BlockFilter(self._selection.filter_between(lower, upper))
+        directory = self._stack[depth].directory
+        block_filter = BlockFilter(self._selection.filter_between(self._lower, self._upper))
         indexes = directory.indexes(self._range)
         stats, page = list[BlockStats](), -1
         for index in reversed(indexes) if self._backward else indexes:
@@ -205,17 +205,24 @@ class _Scan:
                 page = index // PAGE_BLOCKS
                 stats = directory.stats(page)
             block_stats = stats[index % PAGE_BLOCKS]
-            if not block_filter.excludes(block_stats):
-                end = directory.firsts[index + 1] if index + 1 < len(directory) else _AFTER_ALL_SKUS
-                first, last = self._key_bounds(directory.firsts[index], end, block_stats)
-                if (lower is None or last > lower) and (upper is None or first < upper):
-                    yield _Block(last if self._backward else first, depth, index, block_stats)
+            if not block_filter.excludes(block_stats) and self._reaches(directory, index, block_stats):
+                key = self._key(directory, index, block_stats, least=not self._backward)
+                yield _Block(key, depth, index, block_stats)
 
-    def _key_bounds(self, first: str, end: str, stats: BlockStats) -> tuple[SortKey, SortKey]:
-        """Return bounds of the keys of a block, whose skus are from `first` to before `end`."""
-        amounts = Decimal(stats.least or 0), Decimal(stats.greatest or 0)
-        lower, upper = reversed(amounts) if self._selection.order is PriceOrder.AMOUNT_DESC else amounts
-        return self._selection.key(first, lower), self._selection.key(end, upper)
+    def _reaches(self, directory: Directory, index: int, stats: BlockStats) -> bool:
+        """Whether a block may have prices after the key where the scan begins."""
+        if self._backward:
+            return self._upper is None or self._key(directory, index, stats, least=True) < self._upper
+        return self._lower is None or self._key(directory, index, stats, least=False) > self._lower
+
+    def _key(self, directory: Directory, index: int, stats: BlockStats, *, least: bool) -> SortKey:
+        """Return the least key that a price of a block can have, or else the greatest."""
+        amount = stats.least if least is (self._selection.order is not PriceOrder.AMOUNT_DESC) else stats.greatest
+        if least:
+            sku = directory.firsts[index]
+        else:
+            sku = directory.firsts[index + 1] if index + 1 < len(directory) else _AFTER_ALL_SKUS
+        return self._selection.key(sku, amount or _ZERO)
 
     def _next_run(self, size: int) -> list[_Block]:
         """Take up to `size` next blocks that may contribute. Raises `ScanLimit` if not even one may be read."""
@@ -289,64 +296,6 @@ class _Scan:
             key = self._selection.key(content.skus[index], amount_of(row))
             if (self._lower is None or key > self._lower) and (self._upper is None or key < self._upper):
                 yield _Match(key, row)
-
-
-class _NewerSkus:
-    """Finds skus in the newer layers of a stack, through the skus of the blocks that were read last."""
-
-    def __init__(self, reader: LayerReader, layers: Sequence[CachedLayer], allowance: _Allowance) -> None:
-        self._reader = reader
-        self._layers = layers
-        self._allowance = allowance
-        self._held: OrderedDict[tuple[int, int], set[str]] = OrderedDict()
-        self._count = 0
-
-    def add(self, depth: int, index: int, content: BlockContent) -> None:
-        """Hold the skus of a block, unless it is of the oldest layer; the ones that were read first make room."""
-        if depth == len(self._layers) or (depth, index) in self._held:
-            return
-        self._held[depth, index] = set(content.skus)
-        self._count += len(content.skus)
-        while self._count > MAX_HELD_SKUS and len(self._held) > 1:
-            self._count -= len(self._held.popitem(last=False)[1])
-
-    async def find(self, depth: int, skus: Sequence[str]) -> set[str]:
-        """Return those of some skus, given in their order, that a layer above `depth` has."""
-        found: set[str] = set()
-        for newer in range(depth):
-            places = list(_places(self._layers[newer].directory, skus))
-            for start in range(0, len(places), MAX_READ_BLOCKS):
-                some = places[start : start + MAX_READ_BLOCKS]
-                for (_, within), held in zip(
-                    some, await self._skus_of(newer, [index for index, _ in some]), strict=True
-                ):
-                    found.update(held.intersection(within))
-                await yield_to_loop()
-        return found
-
-    async def _skus_of(self, depth: int, indexes: Sequence[int]) -> list[set[str]]:
-        """Return the skus of blocks of a layer."""
-        held = {index: self._held.get((depth, index)) for index in indexes}
-        missing = [index for index, skus in held.items() if skus is None]
-        layer = self._layers[depth]
-        self._allowance.spend(sum(layer.directory.rows[index] for index in missing))
-        for index, content in zip(missing, await self._reader.contents(layer, missing), strict=True):
-            held[index] = set(content.skus)
-            self.add(depth, index, content)
-        return [skus or set() for skus in held.values()]
-
-
-def _places(directory: Directory, skus: Sequence[str]) -> Iterator[tuple[int, Sequence[str]]]:
-    """Yield the indexes of the blocks that may have skus, each with these skus."""
-    start = 0
-    while start < len(skus):
-        index = directory.index(skus[start])
-        end = len(skus)
-        if index + 1 < len(directory):
-            end = bisect_left(skus, directory.firsts[index + 1], start)
-        if index >= 0:
-            yield index, skus[start:end]
-        start = end
 
 
 def _without(content: BlockContent, indexes: Iterable[int], hidden: Set[str]) -> list[int]:

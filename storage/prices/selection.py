@@ -52,7 +52,7 @@ class AttributeEquals(msgspec.Struct, frozen=True):
         """Return byte strings of which every row that meets the condition contains one. Others may contain it, too."""
         value, name = self.value, _encode(self.name)
         if isinstance(value, list | dict):
-            return [name]
+            return [name + _encode(value)[:1]]  # its type and, up to 15 elements, their number
         if isinstance(value, bool) or not isinstance(value, int | float):
             return [name + _encode(value)]
         return [name + _encode(number) for number in _equal_numbers(value)]

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from storage import AttributeEquals, Price, PriceFilter, PriceOrder, Selection, SortPosition, Store
 from storage.errors import ScanLimit
+from storage.layers import newer_skus
 from storage.layers import scan as scans
 from storage.layers.reader import LayerReader
 from storage.layers.scan import LayerScanner
@@ -171,12 +172,15 @@ def skus_of(prices: Iterable[Row]) -> list[str]:
     held=st.integers(1, 8),
     backward=st.booleans(),
 )
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=60, deadline=None)
 async def test_a_selection_equals_that_of_a_dictionary(
     layers: list[Rows], selections: list[Selection], size: int, block_rows: int, held: int, backward: bool
 ) -> None:
     version = Version(layers, block_rows)
-    with patch.multiple(scans, MAX_HELD_SKUS=held, MAX_READ_BLOCKS=3, LISTED_AT_ONCE=2):
+    with (
+        patch.multiple(scans, MAX_READ_BLOCKS=3, LISTED_AT_ONCE=2),
+        patch.multiple(newer_skus, MAX_HELD_SKUS=held, BLOCKS_PER_READ=2),
+    ):
         for selection in selections:
             expected = skus_of(selected(layers, selection))
             assert await version.walk(selection, size, backward=backward) == expected, selection
@@ -191,7 +195,7 @@ async def test_a_selection_equals_that_of_a_dictionary(
     ends=st.tuples(st.integers(0, 14), st.integers(0, 14)),
     backward=st.booleans(),
 )
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=100, deadline=None)
 async def test_a_page_between_two_places_equals_that_of_a_dictionary(
     layers: list[Rows], selection: Selection, size: int, block_rows: int, ends: tuple[int, int], backward: bool
 ) -> None:
@@ -359,7 +363,7 @@ async def test_blocks_that_a_scan_reads_do_not_enter_the_cache_but_those_in_it_a
     block_rows=st.integers(1, 6),
     backward=st.booleans(),
 )
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=40, deadline=None)
 async def test_a_scan_with_a_limit_reads_no_more_and_returns_the_whole_page_or_fails(
     layers: list[Rows], selections: list[Selection], size: int, limit: int, block_rows: int, backward: bool
 ) -> None:
