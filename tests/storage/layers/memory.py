@@ -2,7 +2,7 @@
 
 import datetime
 import secrets
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 
 from storage import Layer, Snapshot, SnapshotState
 from storage.layers.block import Block, encode_block, open_block
@@ -34,6 +34,20 @@ def pages_of(blocks: Sequence[Block]) -> list[bytes]:
     return [encode_page(entries[start : start + PAGE_BLOCKS]) for start in range(0, max(len(entries), 1), PAGE_BLOCKS)]
 
 
+def root_of(blocks: Sequence[Block]) -> str:
+    """The checksum of a layer of blocks."""
+    root = Root()
+    for page in pages_of(blocks):
+        root.add(page)
+    return root.hex
+
+
+async def arriving(blocks: Iterable[Block]) -> AsyncIterator[Sequence[Block]]:
+    """Blocks as a writer takes them."""
+    for block in blocks:
+        yield [block]
+
+
 class MemoryLayers(BlockFetcher):
     """Layers that are kept in memory. `fetched` are the blocks that were fetched, by layer and first sku."""
 
@@ -44,12 +58,9 @@ class MemoryLayers(BlockFetcher):
     def add(self, rows: Mapping[str, bytes], blocks: Sequence[Block] | None = None) -> Layer:
         """Add a layer of rows, or of blocks."""
         blocks = blocks_of(rows) if blocks is None else blocks
-        pages, root, layer_id = pages_of(blocks), Root(), secrets.token_hex(6)
-        for page in pages:
-            root.add(page)
-        directory = Directory(pages)
+        directory, layer_id = Directory(pages_of(blocks)), secrets.token_hex(6)
         self.layers[layer_id] = directory, {block.entry.first: block.frame for block in blocks}
-        return Layer(layer_id, directory.count, root.hex)
+        return Layer(layer_id, directory.count, root_of(blocks))
 
     async def directory(self, layer_id: str, checksum: str, count: int) -> Directory:
         """Return the directory of a layer."""
