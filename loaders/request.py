@@ -58,7 +58,7 @@ class Loaders:
     @cached_property
     def selections(self) -> Selections:
         """Pages of prices by filter and order."""
-        return Selections(self._store, self._pointers.versions, self.prices)
+        return Selections(self._store, self._pointers.versions)
 
     @cached_property
     def diffs(self) -> Diffs:
