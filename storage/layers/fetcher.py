@@ -6,15 +6,16 @@ they share, and the less each of them costs.
 """
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from contextlib import suppress
 
 from pymongo.asynchronous.client_session import AsyncClientSession
+from pymongo.errors import OperationFailure
 
 from storage.errors import Corrupt, LayerGone, UnknownFormat
 from storage.layers.block import BLOCK_FORMAT, BlockContent, collection_of, open_block
 from storage.layers.directory import Directory, Root, decompress_page
-from storage.mongodb.connection import Database, Document
+from storage.mongodb.connection import COLLECTION_DROPPED, Database, Document
 from storage.mongodb.secondaries import Secondaries
 
 MAX_CONCURRENT_FINDS = 2
@@ -82,7 +83,7 @@ class BlockFetcher:
             with suppress(Corrupt, UnknownFormat):
                 return _checked_directory(layer_id, documents, checksum, count)
         try:
-            return _checked_directory(layer_id, await read(self._db, None), checksum, count)
+            return _checked_directory(layer_id, await self._on_primary(layer_id, read), checksum, count)
         except (Corrupt, UnknownFormat):
             self.corrupt += 1
             raise
@@ -138,7 +139,7 @@ class BlockFetcher:
                     await self._open(layer_id, document, find)
             firsts = [first for first in firsts if first not in find.found]
         if firsts:
-            for document in await read(self._db, None):
+            for document in await self._on_primary(layer_id, read):
                 try:
                     await self._open(layer_id, document, find)
                 except (Corrupt, UnknownFormat):
@@ -147,6 +148,17 @@ class BlockFetcher:
         missing = next((first for first in firsts if first not in find.found), None)
         if missing is not None:
             await self._raise_missing(layer_id, missing)
+
+    async def _on_primary(
+        self, layer_id: str, read: Callable[[Database, Session], Awaitable[list[Document]]]
+    ) -> list[Document]:
+        """Read from the primary. Raises `LayerGone` if the layer is dropped meanwhile."""
+        try:
+            return await read(self._db, None)
+        except OperationFailure as error:
+            if error.code != COLLECTION_DROPPED:
+                raise
+            raise LayerGone(layer_id) from error
 
     async def _open(self, layer_id: str, document: Document, find: _Find) -> None:
         first = document["_id"]

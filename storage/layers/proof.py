@@ -6,7 +6,8 @@ from storage.catalog.snapshots import Layer
 from storage.errors import Corrupt, UnknownFormat
 from storage.fair_yield import yield_to_loop
 from storage.layers.block import BLOCK_FORMAT, BlockContent, collection_of, open_block
-from storage.layers.block_cache import BlockCache, CachedLayer
+from storage.layers.block_cache import BlockCache
+from storage.layers.cached_layer import CachedLayer
 from storage.layers.directory import Directory
 from storage.layers.fetcher import BlockFetcher
 from storage.mongodb.connection import Database, Document
@@ -51,8 +52,8 @@ class LayerProver:
             problem = _problem(directory, index, document)
             if problem:
                 yield f"The block {first!r}: {problem}"
-            elif cached:
-                self._cache.add(cached, index, document["data"])
+            elif cached and not self._cache.add(cached, index, document["data"], spare=True):
+                cached = None
             index += 1
             await yield_to_loop()
         for first in directory.firsts[index:]:
