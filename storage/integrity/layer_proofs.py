@@ -12,9 +12,8 @@ from pymongo.errors import AutoReconnect
 
 from storage.layers.reader import LayerReader
 from storage.layers.writer import LayerWriter
-from storage.prices.checksum import Checksum, checksum
-from storage.prices.price import is_tombstone, sku_of
 
+Checksum = object
 LOOKUP_ROWS = 500
 """Number of rows that are looked up at once in the layers below."""
 

@@ -59,12 +59,12 @@ class BlockStats(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
 
 class BlockEntry(NamedTuple):
-    """A block as the directory of its layer describes it. `bytes` is the length of its rows, uncompressed."""
+    """A block as the directory of its layer describes it. `row_bytes` is the length of its rows, uncompressed."""
 
     first: str
     rows: int
     tombstones: int
-    bytes: int
+    row_bytes: int
     hash: bytes
     stats: BlockStats
 
@@ -110,20 +110,29 @@ class BlockContent:
         return _decode_heads(self._array)
 
 
+def encode_content(skus: Sequence[str], rows: Sequence[bytes]) -> bytes:
+    """Return the content of a block."""
+    lengths = struct.pack(f"<{len(rows)}H", *map(len, rows))
+    return b"".join((_CONTENT, _encode(skus), _encode(lengths), _array_header(len(rows)), *rows))
+
+
+def compress(content: bytes) -> bytes:
+    """Return the frame of a content."""
+    return _compress(content)
+
+
 def encode_block(skus: Sequence[str], rows: Sequence[bytes]) -> Block:
     """Return the block of some rows, given in sku order."""
-    array = b"".join((_array_header(len(rows)), *rows))
-    lengths = list(map(len, rows))
-    content = b"".join((_CONTENT, _encode(skus), _encode(struct.pack(f"<{len(rows)}H", *lengths)), array))
+    content = encode_content(skus, rows)
     entry = BlockEntry(
         first=skus[0],
         rows=len(rows),
         tombstones=rows.count(TOMBSTONE),
-        bytes=sum(lengths),
+        row_bytes=sum(map(len, rows)),
         hash=hash_of(content),
-        stats=_stats([head for head in _decode_heads(array) if head is not None]),
+        stats=_stats([head for head in BlockContent(content).heads() if head is not None]),
     )
-    return Block(entry, _compress(content))
+    return Block(entry, compress(content))
 
 
 def open_block(frame: bytes, expected_hash: bytes) -> BlockContent:

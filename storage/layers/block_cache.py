@@ -32,7 +32,7 @@ pay for decoding what nobody reads."""
 class BlockCache:
     """The cached layers of a process. With a budget of 0 it keeps only directories.
 
-    `bytes` exceeds `budget` only by directories. `hits` and `misses` count blocks that were read, `evictions` those
+    `total_bytes` exceeds `budget` only by directories. `hits` and `misses` count blocks that were read, `evictions` those
     that were dropped to make room.
     """
 
@@ -54,7 +54,7 @@ class BlockCache:
         self._declined = 0
 
     @property
-    def bytes(self) -> int:
+    def total_bytes(self) -> int:
         """The memory that the cache takes."""
         return self.frame_bytes + self.decoded_bytes + self.directory_bytes
 

@@ -84,7 +84,7 @@ class BlockCutter:
         if block is None:
             return []
         entry: BlockEntry = block.entry
-        if cuts(entry.rows, entry.bytes, sku):
+        if cuts(entry.rows, entry.row_bytes, sku):
             return [block]
         content = reopen_block(block.frame)
         return self.add(content.skus, content.rows())

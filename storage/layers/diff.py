@@ -129,9 +129,7 @@ class VersionDiffer:
         """Yield runs of differences within a range, in sku order."""
         shared = _count_shared(before, after)
         below = before[len(before) - shared :]
-        stacks = [
-            await self._layer_reader.layers(layers[: len(layers) - shared]) for layers in (before, after)
-        ]
+        stacks = [await self._layer_reader.layers(layers[: len(layers) - shared]) for layers in (before, after)]
         async with aclosing(self._side_by_side(stacks, sku_range)) as pairs:
             async for old, new in pairs:
                 changes = await self._compare(old, new, below)

@@ -32,7 +32,7 @@ class _Columns(msgspec.Struct, array_like=True, frozen=True):
     firsts: list[str]
     rows: list[int]
     tombstones: list[int]
-    bytes: list[int]
+    row_bytes: list[int]
     hashes: bytes
     stats: msgspec.Raw
 
@@ -64,7 +64,7 @@ def encode_page(entries: Sequence[BlockEntry]) -> bytes:
             [entry.first for entry in entries],
             [entry.rows for entry in entries],
             [entry.tombstones for entry in entries],
-            [entry.bytes for entry in entries],
+            [entry.row_bytes for entry in entries],
             b"".join([entry.hash for entry in entries]),
             [entry.stats for entry in entries],
         )
@@ -89,7 +89,7 @@ def decompress_page(frame: bytes) -> bytes:
 class Directory:
     """The blocks of one layer, in sku order, by their index."""
 
-    __slots__ = ("_hashes", "_stats", "bytes", "count", "firsts", "rows", "tombstones")
+    __slots__ = ("_hashes", "_stats", "count", "firsts", "row_bytes", "rows", "tombstones")
 
     def __init__(self, pages: Sequence[bytes]) -> None:
         """`pages` are the contents of all pages, which the caller has proved."""
@@ -97,7 +97,7 @@ class Directory:
         self.firsts: list[str] = [first for page in columns for first in page.firsts]
         self.rows: list[int] = [count for page in columns for count in page.rows]
         self.tombstones: list[int] = [count for page in columns for count in page.tombstones]
-        self.bytes: list[int] = [size for page in columns for size in page.bytes]
+        self.row_bytes: list[int] = [size for page in columns for size in page.row_bytes]
         self.count = sum(self.rows)
         """Rows of all blocks, tombstones included."""
         self._hashes = b"".join(page.hashes for page in columns)
@@ -118,11 +118,16 @@ class Directory:
         """Return the stats of the blocks of a page. Its first block has the index `page * PAGE_BLOCKS`."""
         return _decode_stats(self._stats[page])
 
+    def currencies(self) -> frozenset[str]:
+        """Return the currencies of all prices."""
+        pages = map(_decode_stats, self._stats)
+        return frozenset(currency for page in pages for stats in page for currency in stats.currencies)
+
     def entry(self, index: int) -> BlockEntry:
         """Return all that the directory has about a block."""
         stats = self.stats(index // PAGE_BLOCKS)[index % PAGE_BLOCKS]
         return BlockEntry(
-            self.firsts[index], self.rows[index], self.tombstones[index], self.bytes[index], self.hash(index), stats
+            self.firsts[index], self.rows[index], self.tombstones[index], self.row_bytes[index], self.hash(index), stats
         )
 
     def index(self, sku: str) -> int:

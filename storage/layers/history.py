@@ -9,7 +9,7 @@ import bson
 from storage.catalog.snapshots import Snapshot, SnapshotRepository
 from storage.errors import ScanLimit
 from storage.layers.reader import LayerReader
-from storage.prices.price import Price, canonical, decode, is_tombstone
+from storage.prices.price import Price, is_tombstone
 
 MAX_HISTORY_VERSIONS = 1000
 """Versions that a history may look back over."""

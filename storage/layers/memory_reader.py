@@ -63,21 +63,17 @@ class MemoryReader:
     def price(self, stack: Sequence[CachedLayer], sku: str) -> Found:
         """Return the price of a sku, or None if the version has none; MISSING unless all that it needs is in memory."""
         cache = self.cache
-        for layer in stack:
-            found: _InLayer = layer.prices.get(sku, MISSING)
-            if found is MISSING:
-                if not layer.undecoded:
-                    continue
-                found = self._price_in(layer, sku)
-                if found is ABSENT:
-                    continue
-                if found is MISSING:
-                    return MISSING
-            elif not cache.hits % NOTED_EVERY:
-                _note(layer, sku)
-            cache.hits += 1
-            return cast("Found", found)
         cache.hits += 1
+        for layer in stack:
+            found: _InLayer = layer.prices.get(sku, ABSENT)
+            if found is not ABSENT:
+                if not cache.hits % NOTED_EVERY:
+                    _note(layer, sku)
+                return found  # type: ignore[return-value] # only what follows can be ABSENT
+            if layer.undecoded:
+                found = self._price_in(layer, sku)
+                if found is not ABSENT:
+                    return found  # type: ignore[return-value]
         return None
 
     def prices(self, stack: Sequence[CachedLayer], skus: Sequence[str]) -> list[Price | None] | None:

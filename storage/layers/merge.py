@@ -39,7 +39,8 @@ NO_ROWS = Rows([], [])
 class Segment(NamedTuple):
     """The rows of a stack of layers with skus before `end`, from where the segment before ended; None: all that follow.
 
-    Either `block` is the index of the only block that has any, in the oldest layer; or `rows` are they, with tombstones.
+    Either `block` is the index of the only block that has any, in the oldest layer; or `rows` has them, with
+    tombstones.
     """
 
     end: str | None

@@ -63,9 +63,9 @@ class LayerProver:
 def _problem(directory: Directory, index: int, document: Document) -> str | None:
     try:
         if document.get("format") != BLOCK_FORMAT:
-            raise UnknownFormat("block", document.get("format"), BLOCK_FORMAT)
+            return UnknownFormat("block", document.get("format"), BLOCK_FORMAT).message
         content = open_block(document["data"], directory.hash(index))
-    except (Corrupt, UnknownFormat) as error:
+    except Corrupt as error:
         return error.message
     except (KeyError, TypeError) as error:
         return f"Its document is unreadable ({type(error).__name__}: {error})."

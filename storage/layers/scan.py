@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 
 from storage.catalog.snapshots import Layer, Snapshot
 from storage.errors import ScanLimit
-from storage.layers.writer import collection_of
+from storage.layers.block import collection_of
 from storage.mongodb.connection import Collection, Database, Document
 from storage.prices.selection import PriceOrder, Selection, SortPosition
 from storage.prices.sku_range import SkuRange, successor

@@ -18,7 +18,7 @@ from storage.errors import InvalidArgument
 from storage.mongodb.connection import Document
 from storage.prices.currencies import CURRENCIES
 from storage.prices.price import MAX_SKU_BYTES
-from storage.prices.row_decoder import RowRefused, encode_attributes
+from storage.prices.row_decoder import RowRefused, check_attributes
 from storage.prices.sku_range import SkuRange, sku_range_of_prefix
 
 MAX_FILTER_ATTRIBUTES = 20
@@ -81,7 +81,7 @@ class PriceFilter(msgspec.Struct, frozen=True, omit_defaults=True):
             )
         for attribute in self.attributes:
             try:
-                encode_attributes({attribute.name: attribute.value})
+                check_attributes({attribute.name: attribute.value})
             except RowRefused as refused:
                 raise InvalidArgument(f"No price can have this attribute. {refused}", path=path) from refused
 
