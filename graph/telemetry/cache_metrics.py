@@ -26,7 +26,7 @@ class Cache(Protocol):
         """Number of entries dropped to make room."""
 
     @property
-    def bytes(self) -> int:
+    def total_bytes(self) -> int:
         """Memory that the entries take."""
 
 
@@ -44,4 +44,4 @@ class CacheMetrics:
         self._misses.update({(name,): cache.misses for name, cache in self._caches.items()})
         self._evictions.update({(name,): cache.evictions for name, cache in self._caches.items()})
         for name, cache in self._caches.items():
-            _bytes.labels(name).set(cache.bytes)
+            _bytes.labels(name).set(cache.total_bytes)

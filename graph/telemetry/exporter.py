@@ -52,7 +52,7 @@ class Exporter:
         self._lists = ListMetrics(store, pointers, labels)
         self._metrics: tuple[Metrics, ...] = (
             RequestMetrics(requests),
-            CacheMetrics({"prices": pointers.versions, "responses": responses}),
+            CacheMetrics({"prices": store.block_cache, "responses": responses}),
             self._lists,
             BatchMetrics(store.metrics, pointers, labels),
             MongoDBMetrics(store.metrics),

@@ -32,8 +32,8 @@ pay for decoding what nobody reads."""
 class BlockCache:
     """The cached layers of a process. With a budget of 0 it keeps only directories.
 
-    `total_bytes` exceeds `budget` only by directories. `hits` and `misses` count blocks that were read, `evictions` those
-    that were dropped to make room.
+    `total_bytes` exceeds `budget` only by directories. `hits` and `misses` count blocks and prices that were looked for,
+    `evictions` blocks that were dropped to make room.
     """
 
     def __init__(self, budget: int = DEFAULT_CACHE_BYTES) -> None:
@@ -68,6 +68,11 @@ class BlockCache:
         """Limit of the decoded blocks."""
         return min(self.budget // DECODED_SHARE, self.room)
 
+    @property
+    def frame_limit(self) -> int:
+        """What is left for compressed blocks while the share of the decoded ones is full."""
+        return self.room - self.decoded_limit
+
     # -- Layers
 
     def layer(self, layer_id: str) -> CachedLayer | None:
@@ -92,7 +97,7 @@ class BlockCache:
         return added
 
     def _drop_one_but(self, added: CachedLayer) -> None:
-        """Drop the layer that was not asked for for the longest time; those that were read meanwhile get another round."""
+        """Drop the layer that was asked for least recently. Those that were read meanwhile get another round."""
         while True:
             layer_id, layer = next(iter(self._layers.items()))
             if not layer.used and layer is not added:
@@ -142,8 +147,9 @@ class BlockCache:
             return
         owners: dict[tuple[CachedLayer, ...], tuple[CachedLayer, ...]] = {}
         for index in indexes:
-            block = other.blocks[there] if (there := other.directory.index(layer.directory.firsts[index])) >= 0 else None
-            if block is None or layer.blocks[index] or other.directory.hash(there) != layer.directory.hash(index):
+            there = other.directory.index(layer.directory.firsts[index])
+            block = None if there < 0 else other.blocks[there]
+            if block is None or layer.has(index) or other.directory.hash(there) != layer.directory.hash(index):
                 continue
             layer.blocks[index] = block
             block.layers = owners.setdefault(block.layers, (*block.layers, layer))
@@ -185,7 +191,7 @@ class BlockCache:
     def add_decoded(self, layer: CachedLayer, index: int, decoded: DecodedBlock) -> DecodedBlock:
         """Keep a decoded block if there is room for it, and return it."""
         limit = self.decoded_limit
-        if not self._is_kept(layer) or decoded.bytes > limit or layer.decoded(index):
+        if not self._is_kept(layer) or decoded.bytes > limit or layer.is_decoded(index):
             return decoded
         self._evict_decoded(limit - decoded.bytes)
         block = self._block(layer, index)
@@ -251,5 +257,3 @@ class BlockCache:
             for layer in block.layers:
                 layer.blocks[layer.directory.index(block.first)] = None
             block.layers = ()
-
-

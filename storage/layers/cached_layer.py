@@ -108,6 +108,11 @@ class CachedLayer:
         """Whether a block is in memory."""
         return self.blocks[index] is not None
 
+    def is_decoded(self, index: int) -> bool:
+        """Whether a block is in memory, decoded."""
+        block = self.blocks[index]
+        return block is not None and block.decoded is not None
+
     def add_prices(self, decoded: DecodedBlock) -> int:
         """Add the prices of a block, and return the bytes that they take besides those of the block."""
         self.prices.update(zip(decoded.skus, decoded.prices, strict=True))

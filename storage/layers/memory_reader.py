@@ -4,7 +4,7 @@ A stack of layers is read newest first. The prices of the decoded blocks of a la
 a sku in memory costs one look-up in a dict for each layer down to the one that has it.
 """
 
-from bisect import bisect_left, bisect_right
+from bisect import bisect_left
 from collections.abc import Sequence
 from enum import Enum, auto
 from typing import Final, Literal, cast
@@ -69,11 +69,11 @@ class MemoryReader:
             if found is not ABSENT:
                 if not cache.hits % NOTED_EVERY:
                     _note(layer, sku)
-                return found  # type: ignore[return-value] # only what follows can be ABSENT
+                return found
             if layer.undecoded:
                 found = self._price_in(layer, sku)
                 if found is not ABSENT:
-                    return found  # type: ignore[return-value]
+                    return found
         return None
 
     def prices(self, stack: Sequence[CachedLayer], skus: Sequence[str]) -> list[Price | None] | None:
@@ -188,8 +188,9 @@ def read_part(
         firsts = layer.directory.firsts
         if backward and read and firsts[read.start] > sku_range.low:
             cuts.append(firsts[read.start])
-        elif not backward and read.stop < len(firsts) and (sku_range.high is None or firsts[read.stop] < sku_range.high):
-            cuts.append(firsts[read.stop])
+        elif not backward and read.stop < len(firsts):
+            if sku_range.high is None or firsts[read.stop] < sku_range.high:
+                cuts.append(firsts[read.stop])
     if not cuts:
         return sku_range, None
     return sku_range.cut(max(cuts) if backward else min(cuts), backward=backward)

@@ -140,9 +140,7 @@ class LayerReader:
 
     # -- Blocks
 
-    async def contents(
-        self, layer: CachedLayer, indexes: Sequence[int], *, keep: bool = False
-    ) -> list[BlockContent]:
+    async def contents(self, layer: CachedLayer, indexes: Sequence[int], *, keep: bool = False) -> list[BlockContent]:
         """Return blocks of a layer; those that must be fetched stay in the cache only if `keep`."""
         frames = {index: frame for index in indexes if (frame := layer.frame(index)) is not None}
         missing = [index for index in indexes if index not in frames]
@@ -166,8 +164,7 @@ class LayerReader:
         missing = [index for index in indexes if not layer.has(index)]
         blocks = await self._fetch(layer, missing) if missing else []
         return all(
-            self.cache.add(layer, index, block.frame, spare=True)
-            for index, block in zip(missing, blocks, strict=True)
+            self.cache.add(layer, index, block.frame, spare=True) for index, block in zip(missing, blocks, strict=True)
         )
 
     # -- Pages
@@ -198,6 +195,20 @@ class LayerReader:
             page += visible(stack, blocks, near, backward)
         del page[limit:]
         return page[::-1] if backward else page
+
+    async def load_page(
+        self,
+        layers: Sequence[Layer],
+        limit: int,
+        *,
+        after: str | None = None,
+        before: str | None = None,
+        backward: bool = False,
+    ) -> None:
+        """Bring the blocks of a page into the cache, if they fit."""
+        stack = await self.layers(layers)
+        reads = blocks_to_read(stack, ALL_SKUS.between(after, before), limit, backward)
+        await asyncio.gather(*(self.load(layer, read) for layer, read in zip(stack, reads, strict=True)))
 
     async def _decoded(self, layer: CachedLayer, indexes: range) -> list[DecodedBlock]:
         """Return blocks of a layer, decoded."""

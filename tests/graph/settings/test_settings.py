@@ -8,7 +8,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from graph.settings import VARIABLES, Settings, SettingsError
-from loaders import DEFAULT_CACHE_BYTES
 
 MANUAL = Path(__file__).parents[3] / "docs" / "settings.md"
 
