@@ -38,11 +38,7 @@ class VersionReader:
             manifests = await self._read_again(before)
             if [each.layers for each in manifests] == [each.layers for each in before]:
                 break
-        first = manifests[0]
-        raise Corrupt(
-            f"Layer {gone.layer} of {first.price_list!r} does not exist, but version {first.version} names it. "
-            "Run `pricebook check`, and roll back to a version without this layer."
-        )
+        raise missing_layer(gone, manifests[0].price_list, manifests[0].version) from gone
 
     def _note_layers(self, manifests: Sequence[Snapshot]) -> None:
         """Note where the layers of versions are in memory, for the reads that do not await."""
@@ -60,3 +56,11 @@ class VersionReader:
             self._versions.update_manifest(manifest)
             manifests.append(manifest)
         return manifests
+
+
+def missing_layer(gone: LayerGone, price_list: str, version: int) -> Corrupt:
+    """Return the error of a layer that does not exist although manifests that were just read name it."""
+    return Corrupt(
+        f"Layer {gone.layer} of {price_list!r} does not exist, but is needed to read version {version}. "
+        "Run `pricebook check`, and roll back to a version without this layer."
+    )

@@ -32,8 +32,8 @@ pay for decoding what nobody reads."""
 class BlockCache:
     """The cached layers of a process. With a budget of 0 it keeps only directories.
 
-    `total_bytes` exceeds `budget` only by directories. `hits` and `misses` count blocks and prices that were looked for,
-    `evictions` blocks that were dropped to make room.
+    `total_bytes` exceeds `budget` only by directories. `hits` and `misses` count the blocks and prices that were looked
+    for, `evictions` the blocks that were dropped to make room.
     """
 
     def __init__(self, budget: int = DEFAULT_CACHE_BYTES) -> None:

@@ -188,9 +188,8 @@ def read_part(
         firsts = layer.directory.firsts
         if backward and read and firsts[read.start] > sku_range.low:
             cuts.append(firsts[read.start])
-        elif not backward and read.stop < len(firsts):
-            if sku_range.high is None or firsts[read.stop] < sku_range.high:
-                cuts.append(firsts[read.stop])
+        if not backward and read.stop < len(firsts) and (sku_range.high is None or firsts[read.stop] < sku_range.high):
+            cuts.append(firsts[read.stop])
     if not cuts:
         return sku_range, None
     return sku_range.cut(max(cuts) if backward else min(cuts), backward=backward)

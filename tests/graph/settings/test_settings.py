@@ -46,10 +46,6 @@ def test_a_size_may_have_a_unit(text: str) -> None:
     assert Settings.from_environment({"PRICEBOOK_MAX_BODY_BYTES": text}).max_body_bytes == 67_108_864
 
 
-def test_the_default_size_of_the_cache_is_that_of_the_loaders() -> None:
-    assert Settings().cache_bytes == DEFAULT_CACHE_BYTES
-
-
 @pytest.mark.parametrize("name", ["response_cache_bytes", "cache_bytes"])
 def test_a_cache_can_be_disabled(name: str) -> None:
     assert getattr(Settings.from_environment({f"PRICEBOOK_{name.upper()}": "0"}), name) == 0
