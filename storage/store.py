@@ -21,12 +21,13 @@ from storage.catalog.processes import ProcessRepository
 from storage.catalog.rollback import PointerMoves
 from storage.catalog.snapshots import SnapshotRepository
 from storage.integrity.check import CheckProgress, IntegrityCheck
+from storage.integrity.inspection import LayerInspector
 from storage.layers.block_cache import DEFAULT_CACHE_BYTES, BlockCache
 from storage.layers.diff import VersionDiffer
 from storage.layers.fetcher import BlockFetcher
 from storage.layers.history import PriceHistory
-from storage.layers.memory_reader import MemoryReader
 from storage.layers.proof import LayerProver
+from storage.layers.memory_reader import MemoryReader
 from storage.layers.reader import LayerReader
 from storage.layers.scan import MAX_SCAN, LayerScanner
 from storage.layers.writer import LayerWriter
@@ -76,12 +77,13 @@ class Store:
         self.layer_writer = LayerWriter(self.layers_db)
         self.block_cache = BlockCache(cache_bytes)
         self.memory_reader = MemoryReader(self.block_cache)
-        fetcher = BlockFetcher(self.layers_db)
-        self.layer_reader = self.query_reader = LayerReader(fetcher, self.block_cache)
+        self.fetcher = query_fetcher = BlockFetcher(self.layers_db)
+        self.layer_reader = self.query_reader = LayerReader(self.fetcher, self.block_cache)
         if clock:
-            secondary_fetcher = BlockFetcher(self.layers_db, Secondaries(self.layers_db, clock))
-            self.query_reader = LayerReader(secondary_fetcher, self.block_cache)
-        self.prover = LayerProver(self.layers_db, fetcher, self.block_cache)
+            query_fetcher = BlockFetcher(self.layers_db, Secondaries(self.layers_db, clock))
+            self.query_reader = LayerReader(query_fetcher, self.block_cache)
+        self._fetchers = {self.fetcher, query_fetcher}
+        self.prover = LayerProver(self.layers_db, self.fetcher, self.block_cache)
         self.scanner = LayerScanner(self.query_reader, max_scan)
         self.differ = VersionDiffer(self.layer_reader)
         self.price_history = PriceHistory(self.snapshots, self.layer_reader)
@@ -110,10 +112,20 @@ class Store:
         admission = BatchAdmission(self.price_lists, self.batches, max_open_batches)
         self.submitter = BatchSubmitter(self.batches, admission, self.staging, self.sealer, self.lifecycle)
         self.multipart = MultipartBatches(self.batches, admission, self.parts, self.staging, self.lifecycle)
-        self.compactor = Compactor(self.price_lists, self.snapshots, self.layer_writer, self.layer_reader, self.locks)
+        self.compactor = Compactor(
+            client, self.price_lists, self.snapshots, self.layer_writer, self.fetcher, self.prover, self.locks
+        )
         self.orphans = OrphanRepository(self.db)
         self.garbage_collector = GarbageCollector(
-            self.batches, self.parts, self.layer_writer, self.snapshots, self.orphans, self.lifecycle, self.metrics
+            self.batches,
+            self.parts,
+            self.staging,
+            self.layer_writer,
+            self.snapshots,
+            self.orphans,
+            self.locks,
+            self.lifecycle,
+            self.metrics,
         )
         self.expirer = SnapshotExpirer(
             client,
@@ -174,17 +186,28 @@ class Store:
         finally:
             await store.close()
 
+    @property
+    def corrupt_blocks(self) -> int:
+        """Number of damaged or missing blocks, and directories, that reads of this process refused."""
+        return sum(fetcher.corrupt for fetcher in self._fetchers)
+
+    def layer_inspector(self) -> LayerInspector:
+        """Return what reads a single layer for people."""
+        return LayerInspector(self.snapshots, self.layer_writer, self.fetcher)
+
     def integrity_check(self, on_progress: Callable[[CheckProgress], None] = lambda _: None) -> IntegrityCheck:
         """Return a check of the database that reports its progress."""
         return IntegrityCheck(
             self.db,
+            self.layers_db,
             self.price_lists,
             self.snapshots,
             self.events,
             self.batches,
+            self.staging,
             self.layer_writer,
-            self.layer_reader,
             self.orphans,
+            self.locks,
             on_progress,
         )
 

@@ -60,7 +60,7 @@ class ResponseCache:
         self.misses = 0
 
     @property
-    def total_bytes(self) -> int:
+    def bytes(self) -> int:
         """The bytes that the entries take."""
         return self._entries.weight
 

@@ -93,8 +93,8 @@ class Settings:
     mongodb_database: str = field(
         default="pricebook",
         metadata=metadata(
-            matching(r"[\w-]{1,63}", "1 to 63 letters, digits, hyphens and underscores"),
-            "Database that holds price lists, batches and layers.",
+            matching(r"[\w-]{1,56}", "1 to 56 letters, digits, hyphens and underscores"),
+            "Database that holds price lists and batches; layers are in another, with `_layers` after its name.",
         ),
     )
     data_dir: Path = field(

@@ -54,6 +54,7 @@ class Intake:
         except BaseException:
             if self._writing:
                 self._writing.cancel()
+                await asyncio.wait([self._writing])
             raise
 
     async def finish(self) -> list[StagedRun]:
@@ -62,6 +63,11 @@ class Intake:
             await self._stage()
         await self._join()
         return self._runs
+
+    async def discard(self) -> None:
+        """Drop what was staged, of a batch that came in one request and failed."""
+        if self.runs_staged:
+            await self._staging.drop(self._batch)
 
     def refuse(self, errors: Iterable[ItemError], count: int) -> None:
         """Count errors, and keep those with the lowest indexes; `errors` are the first of `count`."""

@@ -20,7 +20,7 @@ from storage.batches.parts import PartRepository
 from storage.batches.repository import Batch, BatchMode, BatchRepository, PublishPolicy, Refusal
 from storage.batches.sealing import BatchSealer, RepeatedSkus
 from storage.batches.staging import StagingRepository
-from storage.batches.states import DISCARDED_STATES, BatchState
+from storage.batches.states import DISCARDED_STATES, IN_PROGRESS, BatchState
 from storage.batches.transitions import BatchTransitions, Transition
 from storage.catalog.events import EventKind
 from storage.catalog.price_lists import PriceList, PriceListRepository
@@ -285,7 +285,7 @@ class BatchLifecycle:
 
     async def _discard(self, batch: Batch) -> Batch:
         """Drop what a batch no longer needs: its staged rows, and if it ended without a version its layer and parts."""
-        if batch.runs or batch.chunked:
+        if (batch.runs or batch.chunked) and batch.state not in IN_PROGRESS:
             await self._staging.drop(batch.id)
         if batch.state in DISCARDED_STATES:
             if batch.layer:

@@ -80,7 +80,9 @@ class BatchSubmitter:
                 try:
                     await intake.take(with_tombstones(source.slices(), removals))
                 except FileRefused as refused:
-                    return await self._lifecycle.fail(batch, Refusal(refused.code, refused.message))
+                    failed = await self._lifecycle.fail(batch, Refusal(refused.code, refused.message))
+                    await intake.discard()
+                    return failed
                 if not intake.received:
                     return await self._lifecycle.fail(batch, Refusal(EmptyBatch.code, EmptyBatch().message))
                 fingerprint = _fingerprint(order, source, removals)
@@ -112,9 +114,11 @@ class BatchSubmitter:
             repeated = await self._sealer.find_repeated(batch, await intake.finish())
             if repeated:
                 intake.refuse(repeated.errors, repeated.count)
-        return await self._lifecycle.fail_items(
+        failed = await self._lifecycle.fail_items(
             batch, intake.errors, intake.error_count, intake.received, fingerprint=fingerprint
         )
+        await intake.discard()
+        return failed
 
 
 def order_fingerprint(order: BatchOrder, *values: object) -> str:

@@ -23,7 +23,7 @@ HASH_BYTES = 32
 """Length of the BLAKE2b-256 hash of a block (RFC 7693)."""
 
 MAX_CONTENT_BYTES = 1 << 20
-"""Limit of the content of a block that is read. A block that the cut rule allows has some 260 KB at most."""
+"""Limit of the content of a block that is read. A block that the cut rule allows has some 198 KB at most."""
 
 _COMPRESSION_LEVEL = 1
 """Higher levels take longer and save nothing: level 3 gives 15.6 bytes a row, as level 1 does."""

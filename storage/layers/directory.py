@@ -8,6 +8,7 @@ name. So a manifest proves the directory, and the directory proves each block.
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
 from hashlib import blake2b
+from sys import getsizeof
 
 import msgspec
 import zstandard
@@ -17,7 +18,7 @@ from storage.layers.block import HASH_BYTES, BlockEntry, BlockStats
 from storage.prices.sku_range import SkuRange
 
 PAGE_BLOCKS = 4096
-"""Blocks of a page: some 300,000 rows. Its content has some 300 KB, and at most 2 MB."""
+"""Blocks of a page: some 300,000 rows. Its content has some 300 KB, and at most 6 MB."""
 
 MAX_PAGE_BYTES = 8 << 20
 """Limit of the content of a page that is read."""
@@ -89,7 +90,7 @@ def decompress_page(frame: bytes) -> bytes:
 class Directory:
     """The blocks of one layer, in sku order, by their index."""
 
-    __slots__ = ("_hashes", "_stats", "count", "firsts", "row_bytes", "rows", "tombstones")
+    __slots__ = ("_decoded_page", "_hashes", "_stats", "count", "firsts", "row_bytes", "rows", "tombstones")
 
     def __init__(self, pages: Sequence[bytes]) -> None:
         """`pages` are the contents of all pages, which the caller has proved."""
@@ -102,9 +103,15 @@ class Directory:
         """Rows of all blocks, tombstones included."""
         self._hashes = b"".join(page.hashes for page in columns)
         self._stats = [bytes(page.stats) for page in columns]
+        self._decoded_page: tuple[int, list[BlockStats]] = (-1, [])
 
     def __len__(self) -> int:
         return len(self.firsts)
+
+    @property
+    def pages(self) -> int:
+        """The number of pages."""
+        return len(self._stats)
 
     def hash(self, index: int) -> bytes:
         """Return the hash of a block."""
@@ -124,8 +131,11 @@ class Directory:
         return frozenset(currency for page in pages for stats in page for currency in stats.currencies)
 
     def entry(self, index: int) -> BlockEntry:
-        """Return all that the directory has about a block."""
-        stats = self.stats(index // PAGE_BLOCKS)[index % PAGE_BLOCKS]
+        """Return all that the directory has about a block. It keeps the stats of a page: ask in the order of blocks."""
+        page, place = divmod(index, PAGE_BLOCKS)
+        if self._decoded_page[0] != page:
+            self._decoded_page = page, self.stats(page)
+        stats = self._decoded_page[1][place]
         return BlockEntry(
             self.firsts[index], self.rows[index], self.tombstones[index], self.row_bytes[index], self.hash(index), stats
         )
@@ -147,13 +157,14 @@ class Directory:
 
     @property
     def memory_bytes(self) -> int:
-        """The memory that the directory takes, as `sys.getsizeof` tells it."""
-        texts = sum(map(_TEXT_BYTES.__add__, map(len, self.firsts)))
-        return texts + _COLUMN_BYTES * len(self) + len(self._hashes) + sum(map(len, self._stats))
+        """The memory that the directory takes, as `sys.getsizeof` has it."""
+        return (
+            sum(map(getsizeof, self.firsts))
+            + _COLUMN_BYTES * len(self)
+            + len(self._hashes)
+            + sum(map(len, self._stats))
+        )
 
-
-_TEXT_BYTES = 49
-"""`sys.getsizeof("")`; each ASCII character takes one byte more."""
 
 _COLUMN_BYTES = 4 * 8 + 28
 """The entries of four lists, and the one integer among them that is not shared."""

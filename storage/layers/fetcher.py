@@ -9,6 +9,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from contextlib import suppress
 
+import msgspec
 from pymongo.asynchronous.client_session import AsyncClientSession
 from pymongo.errors import OperationFailure
 
@@ -41,11 +42,12 @@ class FetchedBlock:
 
 
 class _Find:
-    """A find of some blocks, by their first skus, each with its hash; and what it found."""
+    """A find of some blocks, by their first skus, each with its hash; and what it found, sound or refused."""
 
     def __init__(self) -> None:
         self.hashes: dict[str, bytes] = {}
         self.found: dict[str, FetchedBlock] = {}
+        self.refused: dict[str, Corrupt | UnknownFormat] = {}
         self.task: asyncio.Task[None]
 
 
@@ -62,7 +64,7 @@ class BlockFetcher:
     """Fetches the blocks and directories of a database, from secondaries if they are given.
 
     What a secondary does not have yet is read from the primary. `corrupt` counts the blocks and directories that were
-    refused.
+    damaged or missing.
     """
 
     def __init__(self, db: Database, secondaries: Secondaries | None = None) -> None:
@@ -75,18 +77,27 @@ class BlockFetcher:
         """Return the directory of a layer. Raises `LayerGone`, `Corrupt`, `UnknownFormat`."""
 
         async def read(db: Database, session: Session) -> list[Document]:
-            # Skus are text: the numbers are the pages alone.
-            cursor = db[collection_of(layer_id)].find({"_id": {"$gte": 0}}, session=session)
-            return await cursor.sort("_id", 1).to_list()
+            return await _read_pages(db, layer_id, session)
 
         if self._secondaries and (documents := await self._secondaries.read(read)):
             with suppress(Corrupt, UnknownFormat):
                 return _checked_directory(layer_id, documents, checksum, count)
         try:
-            return _checked_directory(layer_id, await self._on_primary(layer_id, read), checksum, count)
-        except (Corrupt, UnknownFormat):
+            return _checked_directory(layer_id, await self._read_primary(layer_id, read), checksum, count)
+        except Corrupt:
             self.corrupt += 1
             raise
+
+    async def unproved_directory(self, layer_id: str) -> tuple[Directory, str]:
+        """Return the directory of a layer that no version names, and its checksum as it is stored.
+
+        Raises `LayerGone`, `Corrupt`, `UnknownFormat`.
+        """
+        pages, checksum = _opened_pages(layer_id, await _read_pages(self._db, layer_id))
+        try:
+            return Directory(pages), checksum
+        except msgspec.MsgspecError as error:
+            raise Corrupt(f"The directory of layer {layer_id} is damaged. {error}") from error
 
     async def fetch(self, layer_id: str, blocks: Iterable[tuple[str, bytes]]) -> list[FetchedBlock]:
         """Return blocks, given by their first skus and hashes. Raises `LayerGone`, `Corrupt`, `UnknownFormat`."""
@@ -101,6 +112,9 @@ class BlockFetcher:
             finds.append((first, find))
         for find in dict.fromkeys(find for _, find in finds):
             await asyncio.shield(find.task)
+        for first, find in finds:
+            if first in find.refused:  # those who share the find, but not the block, are not concerned
+                raise find.refused[first]
         return [find.found[first] for first, find in finds]
 
     def _next(self, layer_id: str, queue: _Queue) -> _Find:
@@ -134,62 +148,75 @@ class BlockFetcher:
             return await cursor.batch_size(len(firsts) + 1).to_list()
 
         if self._secondaries:
-            for document in await self._secondaries.read(read) or ():
-                with suppress(Corrupt, UnknownFormat):  # the primary may have a sound one
-                    await self._open(layer_id, document, find)
+            await _open_all(layer_id, await self._secondaries.read(read) or (), find)
+            find.refused.clear()  # the primary may have a sound one
             firsts = [first for first in firsts if first not in find.found]
         if firsts:
-            for document in await self._on_primary(layer_id, read):
-                try:
-                    await self._open(layer_id, document, find)
-                except (Corrupt, UnknownFormat):
-                    self.corrupt += 1
-                    raise
-        missing = next((first for first in firsts if first not in find.found), None)
-        if missing is not None:
-            await self._raise_missing(layer_id, missing)
+            await _open_all(layer_id, await self._read_primary(layer_id, read), find)
+            missing = [first for first in firsts if first not in find.found and first not in find.refused]
+            if missing and await self._db[collection_of(layer_id)].find_one({"_id": 0}, {"_id": 1}) is None:
+                raise LayerGone(layer_id)
+            find.refused |= {first: _corrupt(layer_id, first, "It does not exist.") for first in missing}
+            self.corrupt += sum(isinstance(error, Corrupt) for error in find.refused.values())
 
-    async def _on_primary(
+    async def _read_primary(
         self, layer_id: str, read: Callable[[Database, Session], Awaitable[list[Document]]]
     ) -> list[Document]:
-        """Read from the primary. Raises `LayerGone` if the layer is dropped meanwhile."""
         try:
             return await read(self._db, None)
         except OperationFailure as error:
-            if error.code != COLLECTION_DROPPED:
-                raise
-            raise LayerGone(layer_id) from error
+            if error.code == COLLECTION_DROPPED:
+                raise LayerGone(layer_id) from error
+            raise
 
-    async def _open(self, layer_id: str, document: Document, find: _Find) -> None:
+
+async def _open_all(layer_id: str, documents: Sequence[Document], find: _Find) -> None:
+    """Decompress and prove blocks."""
+    for number, document in enumerate(documents, 1):
         first = document["_id"]
-        if document.get("format") != BLOCK_FORMAT:
-            raise UnknownFormat(f"block {first!r} of layer {layer_id}", document.get("format"), BLOCK_FORMAT)
         try:
-            frame: bytes = document["data"]
-            find.found[first] = FetchedBlock(frame, open_block(frame, find.hashes[first]))
-        except (Corrupt, KeyError, TypeError) as error:
-            raise _corrupt(layer_id, first, str(error)) from error
-        if not len(find.found) % OPENED_AT_ONCE:
+            find.found[first] = _opened(layer_id, document, find.hashes[first])
+        except (Corrupt, UnknownFormat) as error:
+            find.refused[first] = error
+        if not number % OPENED_AT_ONCE:
             await asyncio.sleep(0)
 
-    async def _raise_missing(self, layer_id: str, first: str) -> None:
-        """Raise `LayerGone` if a layer was dropped, else `Corrupt` for its missing block."""
-        if await self._db[collection_of(layer_id)].find_one({"_id": 0}, {"_id": 1}) is None:
-            raise LayerGone(layer_id)
-        self.corrupt += 1
-        raise _corrupt(layer_id, first, "It does not exist.")
+
+def _opened(layer_id: str, document: Document, expected_hash: bytes) -> FetchedBlock:
+    first = document["_id"]
+    if document.get("format") != BLOCK_FORMAT:
+        raise UnknownFormat(f"block {first!r} of layer {layer_id}", document.get("format"), BLOCK_FORMAT)
+    try:
+        frame: bytes = document["data"]
+        return FetchedBlock(frame, open_block(frame, expected_hash))
+    except (Corrupt, KeyError, TypeError) as error:
+        raise _corrupt(layer_id, first, str(error)) from error
 
 
-def _checked_directory(layer_id: str, documents: Sequence[Document], checksum: str, count: int) -> Directory:
+async def _read_pages(db: Database, layer_id: str, session: Session = None) -> list[Document]:
+    # Skus are text: the numbers are the pages alone.
+    return await db[collection_of(layer_id)].find({"_id": {"$gte": 0}}, session=session).sort("_id", 1).to_list()
+
+
+def _opened_pages(layer_id: str, documents: Sequence[Document]) -> tuple[list[bytes], str]:
+    """Return the contents of the pages of a directory, and their checksum."""
     if not documents:
         raise LayerGone(layer_id)
     root, pages = Root(), []
     for document in documents:
         if document.get("format") != BLOCK_FORMAT:
-            raise UnknownFormat("directory", document.get("format"), BLOCK_FORMAT)
-        pages.append(decompress_page(document["data"]))
+            raise UnknownFormat(f"directory of layer {layer_id}", document.get("format"), BLOCK_FORMAT)
+        try:
+            pages.append(decompress_page(document["data"]))
+        except (Corrupt, KeyError, TypeError) as error:
+            raise Corrupt(f"The directory of layer {layer_id} is damaged. {error} {_REMEDY}") from error
         root.add(pages[-1])
-    if root.hex != checksum:
+    return pages, root.hex
+
+
+def _checked_directory(layer_id: str, documents: Sequence[Document], checksum: str, count: int) -> Directory:
+    pages, found = _opened_pages(layer_id, documents)
+    if found != checksum:
         raise Corrupt(f"The directory of layer {layer_id} has another checksum than its manifest. {_REMEDY}")
     directory = Directory(pages)
     if directory.count != count:

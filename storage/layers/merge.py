@@ -1,19 +1,19 @@
 """Versions as sequences of segments, and the differences of two versions.
 
-A segment is a stretch of skus that begins where a block of the oldest layer begins. If no newer layer has a row in it,
-the segment is that block, and is not read until somebody asks for its rows. So what is equal in two versions, and what
-a merge did not touch, costs nothing but its entry in the directory.
+A segment is a stretch of skus: up to where the next block of the oldest layer begins, or less if newer layers have many
+rows there. If they have none, the segment is the block of the oldest layer, and is not read until somebody asks for its
+rows. So what is equal in two versions, and what a merge did not touch, costs nothing but its entry in the directory.
 """
 
 from bisect import bisect_left
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
 from typing import NamedTuple
 
 from storage.fair_yield import yield_to_loop
 from storage.layers.block import BlockContent
 from storage.layers.cached_layer import CachedLayer
 from storage.layers.reader import LayerReader
-from storage.prices.sku_range import ALL_SKUS, SkuRange
+from storage.prices.sku_range import ALL_SKUS, SkuRange, successor
 
 BLOCKS_PER_READ = 64
 """Blocks of a layer to read at once: some 5,000 rows."""
@@ -81,29 +81,30 @@ class Segments:
         return [index, *filter(self._is_needed, range(index + 1, end))]
 
     async def __aiter__(self) -> AsyncGenerator[Segment, None]:
-        directory = self.oldest.directory
         newer = _Buffer(merged(self._reader, self._newer, self._within) if self._newer else _nothing())
         try:
-            indexes = directory.indexes(self._within)
-            if indexes and directory.firsts[indexes.start] > self._within.low:
-                before = await newer.take(directory.firsts[indexes.start])
-                if before.skus:
-                    yield Segment(directory.firsts[indexes.start], None, before)
-            for index in indexes:
-                end = directory.firsts[index + 1] if index + 1 < len(directory) else None
-                if end is not None and self._within.high is not None and end >= self._within.high:
-                    end = None
-                above = await newer.take(end)
-                if above.skus:
-                    yield Segment(end, None, _overlaid(above, await self.read(index)))
+            for index, end in self._stretches():
+                if not await newer.has(end):
+                    if index is not None:
+                        yield Segment(end, index, NO_ROWS)
                 else:
-                    yield Segment(end, index, NO_ROWS)
+                    below = NO_ROWS if index is None else await self.read(index)
+                    while await newer.has(end):
+                        above = newer.take(end)
+                        stop = successor(above.skus[-1]) if await newer.has(end) else end
+                        now, below = below.cut(stop)
+                        yield Segment(stop, None, _overlaid(above, now))
                 await yield_to_loop()
-            rest = await newer.take(None)
-            if rest.skus:
-                yield Segment(None, None, rest)
         finally:
             await newer.close()
+
+    def _stretches(self) -> Iterator[tuple[int | None, str | None]]:
+        """Return where the blocks of the oldest layer end, by index; and before them where the first begins."""
+        firsts, indexes = self.oldest.directory.firsts, self.oldest.directory.indexes(self._within)
+        ends: list[str | None] = [*firsts[indexes.start : indexes.stop], None]
+        if ends[0] is None or ends[0] > self._within.low:
+            yield None, ends[0]
+        yield from zip(indexes, ends[1:], strict=True)
 
 
 async def merged(
@@ -129,16 +130,15 @@ class _Buffer:
         self._stream = stream
         self._rows: Rows | None = NO_ROWS
 
-    async def take(self, end: str | None) -> Rows:
-        """Take the rows with skus before `end`; None takes all."""
-        taken = Rows([], [])
-        while self._rows is not None:
-            before, self._rows = self._rows.cut(end)
-            taken.skus.extend(before.skus)
-            taken.rows.extend(before.rows)
-            if self._rows.skus:
-                break
+    async def has(self, end: str | None) -> bool:
+        """Whether there are rows with skus before `end`; None: any rows."""
+        while self._rows is not None and not self._rows.skus:
             self._rows = await anext(self._stream, None)
+        return self._rows is not None and (end is None or self._rows.skus[0] < end)
+
+    def take(self, end: str | None) -> Rows:
+        """Take rows with skus before `end`, of which there are some. There may be more: those not read yet."""
+        taken, self._rows = (self._rows or NO_ROWS).cut(end)
         return taken
 
     async def close(self) -> None:

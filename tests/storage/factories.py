@@ -147,6 +147,11 @@ async def layers(store: Store) -> set[str]:
     return set(await store.layer_writer.all())
 
 
+def layer_ids(batches: Iterable[Batch]) -> set[str]:
+    """The ids of the layers of batches."""
+    return {batch.layer.id for batch in batches if batch.layer}
+
+
 async def prove(store: Store, layer: Layer | None) -> None:
     """Prove that a layer is stored as its record says, and sealed."""
     assert layer is not None

@@ -19,19 +19,11 @@ USER = "pricebook"
 ROLE = "pricebookService"
 WAIT_SECONDS = 300
 
-# As in docs/security.md, "A MongoDB user for the service".
-ACTIONS = [
-    "find",
-    "insert",
-    "update",
-    "remove",
-    "changeStream",
-    "collStats",
-    "createIndex",
-    "collMod",
-    "dropCollection",
-    "listCollections",
-]
+# As in docs/security.md, "A MongoDB user for the service": by the suffix of the database.
+ACTIONS = {
+    "": ["find", "insert", "update", "remove", "changeStream", "createIndex", "dropCollection", "listCollections"],
+    "_layers": ["find", "insert", "collStats", "collMod", "dropCollection", "listCollections"],
+}
 
 NOT_YET_INITIALIZED = 94
 AUTHENTICATION_FAILED = 18
@@ -98,7 +90,10 @@ def initiate(client: Client, members: list[str]) -> None:
 
 def create_user(client: Client, database: str, password: str) -> None:
     """Create or update the role and the user."""
-    privileges = [{"resource": {"db": database, "collection": ""}, "actions": ACTIONS}]
+    privileges = [
+        {"resource": {"db": f"{database}{suffix}", "collection": ""}, "actions": actions}
+        for suffix, actions in ACTIONS.items()
+    ]
     db = client[database]
     verb = "update" if db.command("rolesInfo", ROLE)["roles"] else "create"
     db.command(f"{verb}Role", ROLE, privileges=privileges, roles=[])
