@@ -37,7 +37,7 @@ async def merge(store: Store, price_list: str, amounts: Mapping[str, str], remov
 
 
 async def compact(store: Store, price_list: str, version: int) -> None:
-    """Fold the layers of a version into one, and drop them, as compaction and garbage collection of all time would."""
+    """Fold the layers of a version into one, and drop those that no version names, as maintenance does in time."""
     manifest = await store.snapshots.get(price_list, version)
     assert manifest is not None
     stack, cutter = await store.layer_reader.layers(manifest.layers), BlockCutter()
@@ -50,10 +50,11 @@ async def compact(store: Store, price_list: str, version: int) -> None:
 
     folded = await store.layer_writer.write(secrets.token_hex(12), blocks())
     await store.layer_writer.freeze(folded.id)
-    assert await store.snapshots.replace_layers(manifest, [folded])
+    manifests = {"_id.list": price_list, "_id.version": version}
+    await store.db["snapshots"].update_one(manifests, {"$set": {"layers": [msgspec.to_builtins(folded)]}})
     for layer in manifest.layer_ids:
-        await store.layer_writer.drop(layer)
-        store.block_cache.drop(layer)
+        if not await store.snapshots.versions_of_layer(layer):
+            await store.layer_writer.drop(layer)
 
 
 async def whole(api: Api, price_list: str = "retail") -> None:
