@@ -80,6 +80,7 @@ class PriceLoader:
         if batch is None:
             batch = self._batches[key] = _Batch(snapshot)
             batch.load = asyncio.create_task(self._load(key, batch))
+            batch.load.add_done_callback(_retrieve_error)
         return batch
 
     async def _load(self, key: _Key, batch: _Batch) -> dict[str, Price]:
@@ -89,3 +90,8 @@ class PriceLoader:
         self._warmer.note_read(batch.snapshot)
         with batch_load("PriceLoader", len(skus)):
             return await self._reader.read(batch.snapshot, partial(self._query_reader.find, skus=skus))
+
+
+def _retrieve_error(task: asyncio.Task[dict[str, Price]]) -> None:
+    if not task.cancelled():
+        task.exception()  # marks it as retrieved if every caller was cancelled
