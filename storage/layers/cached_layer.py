@@ -22,6 +22,9 @@ DECODED_ENTRY_BYTES = 56 + 56 + 56 + 8
 SHARED_INTEGER = 256
 """CPython has one object for each integer up to this, and for True and False."""
 
+NAME_REFERENCES = 3
+"""References to an attribute name besides those of the attributes: of the decoder's cache, and while it is counted."""
+
 
 class DecodedBlock:
     """The skus of a block in their order, and their prices, None for a tombstone."""
@@ -159,7 +162,7 @@ def _price_bytes(price: Price | None) -> int:
 def _nested_bytes(value: Any) -> int:
     """Return the memory of a JSON value. Attribute names, which the decoder shares, are charged to all who have them."""
     if isinstance(value, dict):
-        names = sum(getsizeof(name) // max(1, getrefcount(name) - 2) for name in value)
+        names = sum(getsizeof(name) // max(1, getrefcount(name) - NAME_REFERENCES) for name in value)
         return getsizeof(value) + names + sum(map(_nested_bytes, value.values()))
     if isinstance(value, list):
         return getsizeof(value) + sum(map(_nested_bytes, value))
