@@ -29,8 +29,8 @@ def layer(layer_id: str, sku: str | None, limit: int, as_json: bool) -> None:
     number of rows and of tombstones among them, the bytes of its rows, and the range of its amounts, currencies and
     dates. `pricebook check` and errors name layers by their ID.
 
-    The command reads MongoDB, at PRICEBOOK_MONGODB_URI, not the API. What it shows is proved by the checksum in a
-    manifest that names the layer.
+    The command reads MongoDB, at PRICEBOOK_MONGODB_URI, not the API. All is proved by the checksum in a manifest
+    that names the layer.
     """
     output = Output(as_json=as_json)
     found, content = run_on_mongodb(lambda store: _read(store, layer_id, sku))

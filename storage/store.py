@@ -26,8 +26,8 @@ from storage.layers.block_cache import DEFAULT_CACHE_BYTES, BlockCache
 from storage.layers.diff import VersionDiffer
 from storage.layers.fetcher import BlockFetcher
 from storage.layers.history import PriceHistory
-from storage.layers.proof import LayerProver
 from storage.layers.memory_reader import MemoryReader
+from storage.layers.proof import LayerProver
 from storage.layers.reader import LayerReader
 from storage.layers.scan import MAX_SCAN, LayerScanner
 from storage.layers.writer import LayerWriter

@@ -1,8 +1,8 @@
 """Staging: the runs of a batch that is larger than one run, or comes in parts, until they are merged into its layer.
 
 The staged blocks of all runs of a batch lie in one collection in the order of their first skus. So a single pass reads
-them as the merge needs them: all rows before the first sku of the block that was read last are known. What is kept in
-memory is the rest of each run's last block.
+them as the merge needs them: all rows before the first sku of the block that was read last are known. The rest
+of each run's last block is kept in memory.
 
 Nothing is ever deleted here but the whole collection: each attempt writes runs of its own, and only the runs that the
 record of a part, or of its batch, names are merged.

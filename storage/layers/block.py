@@ -5,8 +5,9 @@ content, and so an equal hash.
 """
 
 import struct
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from hashlib import blake2b
 from typing import NamedTuple
 
@@ -14,7 +15,7 @@ import msgspec
 import zstandard
 
 from storage.errors import Corrupt
-from storage.prices.price import TOMBSTONE, Price, RowHead, decode_row, decode_rows
+from storage.prices.price import TOMBSTONE, Price, RowAmount, RowHead, decode_row, decode_rows
 
 BLOCK_FORMAT = 1
 """The format number of blocks and directories."""
@@ -33,6 +34,7 @@ _decompress = zstandard.ZstdDecompressor().decompress
 _encode = msgspec.msgpack.encode
 _decode_content = msgspec.msgpack.Decoder(tuple[list[str], bytes, msgspec.Raw]).decode
 _decode_heads = msgspec.msgpack.Decoder(list[RowHead | None]).decode
+_decode_amounts = msgspec.msgpack.Decoder(list[RowAmount | None]).decode
 _decode_raw_rows = msgspec.msgpack.Decoder(list[msgspec.Raw]).decode
 
 _CONTENT = b"\x93"
@@ -45,14 +47,14 @@ def collection_of(layer_id: str) -> str:
 
 
 class BlockStats(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """What the prices of a block have, so that a scan can skip it: everything is empty for a block of tombstones.
+    """Statistics of the prices of a block, by which a scan can skip it. All are empty for a block of tombstones.
 
     `least` and `greatest` are amounts. `valid_from` is the first day on which any price is valid, None if one is valid
     since ever; `valid_until` the last day, None if one has no end. Days are in ISO 8601.
     """
 
-    least: str | None
-    greatest: str | None
+    least: Decimal | None
+    greatest: Decimal | None
     currencies: tuple[str, ...]
     valid_from: str | None
     valid_until: str | None
@@ -108,6 +110,19 @@ class BlockContent:
     def heads(self) -> list[RowHead | None]:
         """Return amount, currency and validity of all prices, None for each tombstone."""
         return _decode_heads(self._array)
+
+    def amounts(self) -> list[RowAmount | None]:
+        """Return the amounts of all prices, None for each tombstone."""
+        return _decode_amounts(self._array)
+
+    def encoded(self) -> bytes:
+        """Return all rows as one MessagePack array."""
+        return bytes(self._array)
+
+    def prices_among(self, indexes: Iterable[int]) -> list[int]:
+        """Return the given indexes without those of tombstones."""
+        lengths = self._lengths
+        return [index for index in indexes if lengths[index] > len(TOMBSTONE)]
 
 
 def encode_content(skus: Sequence[str], rows: Sequence[bytes]) -> bytes:
@@ -166,8 +181,8 @@ def _stats(heads: Sequence[RowHead]) -> BlockStats:
     starts = [head.valid_from for head in heads]
     ends = [head.valid_until for head in heads]
     return BlockStats(
-        str(min(amounts)),
-        str(max(amounts)),
+        min(amounts),
+        max(amounts),
         tuple(currencies),
         None if None in starts else min(filter(None, starts)),
         None if None in ends else max(filter(None, ends)),

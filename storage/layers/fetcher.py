@@ -63,8 +63,8 @@ class _Queue:
 class BlockFetcher:
     """Fetches the blocks and directories of a database, from secondaries if they are given.
 
-    What a secondary does not have yet is read from the primary. `corrupt` counts the blocks and directories that were
-    damaged or missing.
+    Those that a secondary does not have yet are read from the primary. `corrupt` counts the blocks and directories that
+    were damaged or missing.
     """
 
     def __init__(self, db: Database, secondaries: Secondaries | None = None) -> None:

@@ -59,26 +59,25 @@ class Price(msgspec.Struct, array_like=True, frozen=True, gc=False):
         return amount
 
 
-class RowHead(msgspec.Struct, array_like=True, gc=False):
-    """What a filter needs of a row, without its attributes. Dates are as they are stored, in ISO 8601."""
+class RowAmount(msgspec.Struct, array_like=True, gc=False):
+    """The amount of a row, without the rest."""
 
     amount: Decimal
+
+
+class RowHead(RowAmount, array_like=True, gc=False):
+    """The fields of a row that filters use, without its attributes. Dates are as they are stored, in ISO 8601."""
+
     currency: _Currency
     tiers: msgspec.Raw = msgspec.Raw()
     valid_from: str | None = None
     valid_until: str | None = None
 
 
-class _Amount(msgspec.Struct, array_like=True, gc=False):
-    """The beginning of a row."""
-
-    amount: Decimal
-
-
 _encode = msgspec.msgpack.Encoder(order="deterministic").encode
 _decode_row = msgspec.msgpack.Decoder(Price | None).decode
 _decode_rows = msgspec.msgpack.Decoder(list[Price | None]).decode
-_decode_amount = msgspec.msgpack.Decoder(_Amount).decode
+_decode_amount = msgspec.msgpack.Decoder(RowAmount).decode
 
 
 def encode_row(

@@ -96,7 +96,7 @@ class Slice:
     positions: list[int] = field(default_factory=list)
     errors: list[ItemError] = field(default_factory=list)
 
-    def add(self, row: "Row", position: int, line: int | None) -> None:
+    def add(self, row: Row, position: int, line: int | None) -> None:
         """Add a row, or its error if it is invalid."""
         try:
             encoded = _encode_checked(row)
@@ -202,7 +202,8 @@ def _encode(row: Row) -> bytes:
     try:
         encoded = encode_row(row.amount, row.currency, tiers, valid_from, valid_until, attributes)
     except OverflowError as error:
-        raise RowRefused("ATTRIBUTES_INVALID", "Integers in attributes must fit in 64 bits.", "attributes") from error
+        message = "An integer in the attributes exceeds 64 bits. Send it as a string."
+        raise RowRefused("ATTRIBUTES_INVALID", message, "attributes") from error
     if len(encoded) > _SMALL_ROW_BYTES and attributes:
         _check_size(attributes)
     return encoded

@@ -121,6 +121,7 @@ async def watched(mongodb_uri: str) -> AsyncIterator[tuple[Api, InjectionListene
         yield api, listener
     await pointers.stop()
     await client.drop_database(database)
+    await client.drop_database(f"{database}_layers")
     await store.close()
 
 
