@@ -2,7 +2,7 @@
 
 import click
 
-from cli import check, keys, ops
+from cli import check, keys, layer, ops
 from cli.dev import command as dev_command
 from cli.dev import demo
 from cli.exports import command as export_command
@@ -29,6 +29,7 @@ for command in (
     import_command.import_,
     export_command.export,
     check.check,
+    layer.layer,
     keys.keys,
     *ops.COMMANDS,
 ):

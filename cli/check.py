@@ -1,6 +1,5 @@
 """`pricebook check`: verifies the data in MongoDB and prints problems with their remedies."""
 
-import asyncio
 import sys
 from collections.abc import Sequence
 
@@ -12,11 +11,10 @@ from rich.table import Table
 from rich.text import Text
 
 from cli import exit_codes
+from cli.mongodb import run_on_mongodb
 from cli.output import REDIRECTED_WIDTH
 from cli.progress import Progress
-from cli.startup import BadSettings, read_settings
-from graph.settings import Settings
-from storage import Store, explain
+from storage import Store
 from storage.integrity.check import CheckProgress
 from storage.integrity.findings import Finding
 
@@ -45,19 +43,7 @@ def check(price_list: str | None, as_json: bool) -> None:
     It reads MongoDB, at PRICEBOOK_MONGODB_URI, not the API; it changes nothing, and can run while servers do. It reads
     all layers once, at about a hundred thousand prices per second.
     """
-    settings = read_settings()
-    if settings.mongodb_uri is None:
-        raise BadSettings("Set PRICEBOOK_MONGODB_URI: the check reads MongoDB directly.")
-    try:
-        checked, findings, count = asyncio.run(_run(settings, settings.mongodb_uri, price_list))
-    except KeyboardInterrupt:
-        click.echo("\nInterrupted.", err=True)
-        raise SystemExit(exit_codes.INTERRUPTED) from None
-    except Exception as error:
-        known = explain(error)
-        if known is None:
-            raise
-        raise click.ClickException(known.message) from error
+    checked, findings, count = run_on_mongodb(lambda store: _run(store, price_list))
     if as_json:
         click.echo(msgspec.json.format(msgspec.json.encode(_as_json(checked, findings, count))))
     else:
@@ -65,19 +51,18 @@ def check(price_list: str | None, as_json: bool) -> None:
     raise SystemExit(exit_codes.FAILURE if count else exit_codes.SUCCESS)
 
 
-async def _run(settings: Settings, uri: str, price_list: str | None) -> tuple[CheckProgress, list[Finding], int]:
+async def _run(store: Store, price_list: str | None) -> tuple[CheckProgress, list[Finding], int]:
     findings, count = list[Finding](), 0
     with Progress("checking") as progress:
 
         def show(checked: CheckProgress) -> None:
             progress.update(checked.versions, checked.total_versions, _figures(checked))
 
-        async with Store.open_existing(uri, settings.mongodb_database) as store:
-            integrity_check = store.integrity_check(show)
-            async for finding in integrity_check.run(price_list):
-                count += 1
-                findings += [finding] if count <= MAX_FINDINGS_SHOWN else []
-            return integrity_check.progress, findings, count
+        integrity_check = store.integrity_check(show)
+        async for finding in integrity_check.run(price_list):
+            count += 1
+            findings += [finding] if count <= MAX_FINDINGS_SHOWN else []
+        return integrity_check.progress, findings, count
 
 
 def _figures(checked: CheckProgress) -> str:

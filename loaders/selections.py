@@ -1,56 +1,55 @@
 """Selections: pages of the prices that match a filter, or that are in another order than by sku."""
 
-from loaders.cache.manifests import manifest_of
-from loaders.cache.version_cache import VersionCache
+from collections.abc import Sequence
+from functools import partial
+
+from loaders.cache.version_reader import VersionReader
 from loaders.pages import Page, Window
-from loaders.prices import PriceLoader
-from storage import Price, Selection, Snapshot, SnapshotExpired, SortPosition, Store
+from storage import Price, Selection, Snapshot, SortPosition, Store
 
 
 class Selections:
-    """Reads selections. A scan finds the skus; the price loader, which may have them cached, loads the prices."""
+    """Reads selections for one request."""
 
-    def __init__(self, store: Store, versions: VersionCache, prices: PriceLoader) -> None:
-        self._store = store
-        self._versions = versions
-        self._prices = prices
+    def __init__(self, store: Store, reader: VersionReader) -> None:
+        self._query_reader = store.query_reader
+        self._scanner = store.scanner
+        self._reader = reader
 
     async def page(self, snapshot: Snapshot, selection: Selection, window: Window[SortPosition]) -> Page[Price]:
-        """Return a page of a selection, in its order. Raises `ScanLimit`."""
+        """Return a page of a selection, in its order. Raises `ScanLimit`, `SnapshotExpired`."""
         if not selection.scans:
             return await self._range(snapshot, selection, window)
-        skus = await self._store.scanner.page(
-            await self._manifest(snapshot),
-            selection,
-            window.size + 1,
-            after=window.after,
-            before=window.before,
-            backward=window.backward,
-        )
-        page = window.page(skus)
-        prices = await self._prices.load_many(snapshot, list(page.records))
-        found = [price for price in prices if price is not None]
-        if len(found) < len(prices):
-            # A version is immutable: a price that the scan found can only be missing if the whole version expired.
-            raise SnapshotExpired(snapshot.price_list, snapshot.version)
-        return Page(found, page.has_next, page.has_previous)
+
+        async def scan(manifests: Sequence[Snapshot]) -> list[Price]:
+            return await self._scanner.page(
+                manifests[0],
+                selection,
+                window.size + 1,
+                after=window.after,
+                before=window.before,
+                backward=window.backward,
+            )
+
+        return window.page(await self._reader.read_many([snapshot], scan))
 
     async def count(self, snapshot: Snapshot, selection: Selection) -> int:
-        """Return the number of prices in a selection. Raises `ScanLimit`."""
+        """Return the number of prices in a selection. Raises `ScanLimit`, `SnapshotExpired`."""
         if Selection(selection.filter).is_everything:
             return snapshot.size
-        return await self._store.scanner.count(await self._manifest(snapshot), selection)
 
-    async def _manifest(self, snapshot: Snapshot) -> Snapshot:
-        return await manifest_of(self._store, self._versions.get_or_add(snapshot))
+        async def count(manifests: Sequence[Snapshot]) -> int:
+            return await self._scanner.count(manifests[0], selection)
+
+        return await self._reader.read_many([snapshot], count)
 
     async def _range(self, snapshot: Snapshot, selection: Selection, window: Window[SortPosition]) -> Page[Price]:
-        prices = await self._store.query_reader.page(
-            (await self._manifest(snapshot)).layer_ids,
-            window.size + 1,
+        read = partial(
+            self._query_reader.page,
+            limit=window.size + 1,
             after=window.after and window.after.sku,
             before=window.before and window.before.sku,
             backward=window.backward,
             within=selection.filter.sku_range,
         )
-        return window.page(prices)
+        return window.page(await self._reader.read(snapshot, read))

@@ -8,7 +8,7 @@ PricebookError
 │   ├── PriceListExists
 │   ├── SnapshotNotFound
 │   ├── SnapshotExpired
-│   │   └── SnapshotGone
+│   │   └── LayerGone
 │   ├── SnapshotNeverPublished
 │   ├── VersionNotReached
 │   ├── BatchNotFound
@@ -117,11 +117,12 @@ class SnapshotExpired(Refused):
         super().__init__(f"Version {version} of {price_list!r} has expired. Start again from the current version.")
 
 
-class SnapshotGone(SnapshotExpired):
-    """A layer was dropped during a read, long after its version had expired."""
+class LayerGone(SnapshotExpired):
+    """A layer is not there: its version has expired, or a compaction has replaced it: read the manifest again."""
 
-    def __init__(self) -> None:
+    def __init__(self, layer: str | None = None) -> None:
         Refused.__init__(self, "The version has expired. Start again from the current version.")
+        self.layer = layer
 
 
 class SnapshotNeverPublished(Refused):

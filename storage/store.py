@@ -9,6 +9,8 @@ from storage.batches.metrics import StorageMetrics
 from storage.batches.multipart import MultipartBatches
 from storage.batches.parts import PartRepository
 from storage.batches.repository import BatchRepository
+from storage.batches.sealing import BatchSealer
+from storage.batches.staging import StagingRepository
 from storage.batches.submit import BatchSubmitter
 from storage.batches.transitions import BatchTransitions
 from storage.catalog.api_keys import ApiKeyRepository
@@ -19,27 +21,32 @@ from storage.catalog.processes import ProcessRepository
 from storage.catalog.rollback import PointerMoves
 from storage.catalog.snapshots import SnapshotRepository
 from storage.integrity.check import CheckProgress, IntegrityCheck
+from storage.integrity.inspection import LayerInspector
+from storage.layers.block_cache import DEFAULT_CACHE_BYTES, BlockCache
 from storage.layers.diff import VersionDiffer
+from storage.layers.fetcher import BlockFetcher
 from storage.layers.history import PriceHistory
+from storage.layers.memory_reader import MemoryReader
+from storage.layers.proof import LayerProver
 from storage.layers.reader import LayerReader
 from storage.layers.scan import MAX_SCAN, LayerScanner
-from storage.layers.secondary_reader import SecondaryLayerReader
 from storage.layers.writer import LayerWriter
 from storage.maintenance.compaction import Compactor
 from storage.maintenance.expiration import GRACE_SECONDS, RESTORE_SECONDS, SnapshotExpirer
 from storage.maintenance.garbage_collection import GarbageCollector
 from storage.maintenance.orphans import OrphanRepository
 from storage.maintenance.worker import Worker
-from storage.mongodb.connection import Client, connect, database, prepare
+from storage.mongodb.connection import Client, connect, database, layers_database, prepare
 from storage.mongodb.locks import Locks
-from storage.mongodb.secondaries import Clock
+from storage.mongodb.secondaries import Clock, Secondaries
 
 
 class Store:
     """The repositories of a database, and the services on them.
 
     `layer_reader` reads layers on the primary; `query_reader`, which answers queries, reads on secondaries if
-    `secondaries` is set. `grace` and `restore` are in seconds.
+    `secondaries` is set. Both share the block cache, of at most `cache_bytes`; `memory_reader` reads what it has.
+    `grace` and `restore` are in seconds.
     """
 
     def __init__(
@@ -48,6 +55,7 @@ class Store:
         name: str,
         *,
         secondaries: bool = False,
+        cache_bytes: int = DEFAULT_CACHE_BYTES,
         max_scan: int = MAX_SCAN,
         max_open_batches: int = MAX_OPEN_BATCHES,
         grace: float = GRACE_SECONDS,
@@ -59,15 +67,24 @@ class Store:
         self.metrics = metrics or StorageMetrics()
         self.client = client
         self.db = database(client, name)
+        self.layers_db = layers_database(client, name)
         self.api_keys = ApiKeyRepository(self.db)
         self.price_lists = PriceListRepository(self.db)
         self.snapshots = SnapshotRepository(self.db, clock)
         self.batches = BatchRepository(self.db)
         self.parts = PartRepository(self.db)
-        self.layer_writer = LayerWriter(self.db)
-        self.layer_reader = LayerReader(self.db)
-        self.query_reader = SecondaryLayerReader(self.db, clock) if clock else self.layer_reader
-        self.scanner = LayerScanner(self.db, max_scan)
+        self.staging = StagingRepository(self.db)
+        self.layer_writer = LayerWriter(self.layers_db)
+        self.block_cache = BlockCache(cache_bytes)
+        self.memory_reader = MemoryReader(self.block_cache)
+        self.fetcher = query_fetcher = BlockFetcher(self.layers_db)
+        self.layer_reader = self.query_reader = LayerReader(self.fetcher, self.block_cache)
+        if clock:
+            query_fetcher = BlockFetcher(self.layers_db, Secondaries(self.layers_db, clock))
+            self.query_reader = LayerReader(query_fetcher, self.block_cache)
+        self._fetchers = {self.fetcher, query_fetcher}
+        self.prover = LayerProver(self.layers_db, self.fetcher, self.block_cache)
+        self.scanner = LayerScanner(self.query_reader, max_scan)
         self.differ = VersionDiffer(self.layer_reader)
         self.price_history = PriceHistory(self.snapshots, self.layer_reader)
         self.events = EventRepository(self.db)
@@ -76,27 +93,39 @@ class Store:
         self.pointer_moves = PointerMoves(client, self.price_lists, self.snapshots, self.events)
         self.price_list_editor = PriceListEditor(client, self.price_lists, self.events)
         transitions = BatchTransitions(self.price_lists, self.snapshots, self.events, self.batches)
+        self.sealer = BatchSealer(self.parts, self.staging, self.layer_writer, self.prover)
         self.lifecycle = BatchLifecycle(
             client,
             self.price_lists,
             self.snapshots,
             self.batches,
             self.parts,
+            self.staging,
+            self.sealer,
             self.layer_writer,
             self.layer_reader,
+            self.differ,
             self.pointer_moves,
             transitions,
             self.metrics,
         )
         admission = BatchAdmission(self.price_lists, self.batches, max_open_batches)
-        self.submitter = BatchSubmitter(self.price_lists, self.batches, admission, self.layer_writer, self.lifecycle)
-        self.multipart = MultipartBatches(
-            self.price_lists, self.batches, admission, self.parts, self.layer_writer, self.lifecycle
+        self.submitter = BatchSubmitter(self.batches, admission, self.staging, self.sealer, self.lifecycle)
+        self.multipart = MultipartBatches(self.batches, admission, self.parts, self.staging, self.lifecycle)
+        self.compactor = Compactor(
+            client, self.price_lists, self.snapshots, self.layer_writer, self.fetcher, self.prover, self.locks
         )
-        self.compactor = Compactor(self.price_lists, self.snapshots, self.layer_writer, self.layer_reader, self.locks)
         self.orphans = OrphanRepository(self.db)
         self.garbage_collector = GarbageCollector(
-            self.batches, self.parts, self.layer_writer, self.snapshots, self.orphans, self.lifecycle, self.metrics
+            self.batches,
+            self.parts,
+            self.staging,
+            self.layer_writer,
+            self.snapshots,
+            self.orphans,
+            self.locks,
+            self.lifecycle,
+            self.metrics,
         )
         self.expirer = SnapshotExpirer(
             client,
@@ -118,6 +147,7 @@ class Store:
         name: str,
         *,
         secondaries: bool = False,
+        cache_bytes: int = DEFAULT_CACHE_BYTES,
         max_scan: int = MAX_SCAN,
         max_open_batches: int = MAX_OPEN_BATCHES,
         grace: float = GRACE_SECONDS,
@@ -132,6 +162,7 @@ class Store:
             await connect(uri, [metrics.driver] if metrics else ()),
             name,
             secondaries=secondaries,
+            cache_bytes=cache_bytes,
             max_scan=max_scan,
             max_open_batches=max_open_batches,
             grace=grace,
@@ -155,17 +186,28 @@ class Store:
         finally:
             await store.close()
 
+    @property
+    def corrupt_blocks(self) -> int:
+        """Number of damaged or missing blocks, and directories, that reads of this process refused."""
+        return sum(fetcher.corrupt for fetcher in self._fetchers)
+
+    def layer_inspector(self) -> LayerInspector:
+        """Return what reads a single layer for people."""
+        return LayerInspector(self.snapshots, self.layer_writer, self.fetcher)
+
     def integrity_check(self, on_progress: Callable[[CheckProgress], None] = lambda _: None) -> IntegrityCheck:
         """Return a check of the database that reports its progress."""
         return IntegrityCheck(
             self.db,
+            self.layers_db,
             self.price_lists,
             self.snapshots,
             self.events,
             self.batches,
+            self.staging,
             self.layer_writer,
-            self.layer_reader,
             self.orphans,
+            self.locks,
             on_progress,
         )
 

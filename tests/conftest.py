@@ -56,8 +56,9 @@ def mongodb_uri(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture
 async def store(mongodb_uri: str) -> AsyncIterator[Store]:
-    """A store on a database of its own, which is dropped after the test."""
+    """A store on databases of its own, which are dropped after the test."""
     store = await Store.open(mongodb_uri, f"test_{secrets.token_hex(6)}")
     yield store
     await store.client.drop_database(store.db.name)
+    await store.client.drop_database(store.layers_db.name)
     await store.close()

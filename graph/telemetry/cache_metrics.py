@@ -1,11 +1,11 @@
-"""Metrics of the caches: hits, misses, evictions and memory."""
+"""Metrics of the block cache and the response cache, and of the damaged blocks that reads refused."""
 
-from collections.abc import Mapping
 from typing import Protocol
 
 from prometheus_client import Counter, Gauge
 
 from graph.telemetry.updaters import CounterUpdater
+from storage import Store
 
 _hits = Counter("pricebook_cache_hits", "Cache hits.", ["cache"])
 _misses = Counter("pricebook_cache_misses", "Cache misses.", ["cache"])
@@ -13,10 +13,14 @@ _evictions = Counter("pricebook_cache_evictions", "Entries evicted to free memor
 _bytes = Gauge(
     "pricebook_cache_bytes", "Estimated memory of the entries, in bytes.", ["cache"], multiprocess_mode="livesum"
 )
+_corrupt = Counter("pricebook_corrupt_blocks", "Damaged or missing blocks, and directories, that reads refused.")
 
 
-class Cache(Protocol):
-    """A cache that counts its use in plain numbers, because it is used far more often than metrics are exported."""
+class ResponseCache(Protocol):
+    """The response cache, which counts its use in plain numbers, as the block cache does.
+
+    Both are used far more often than metrics are exported.
+    """
 
     hits: int
     misses: int
@@ -33,15 +37,20 @@ class Cache(Protocol):
 class CacheMetrics:
     """Exports the metrics of the caches."""
 
-    def __init__(self, caches: Mapping[str, Cache]) -> None:
-        self._caches = caches
+    def __init__(self, store: Store, responses: ResponseCache) -> None:
+        self._store = store
+        self._responses = responses
         self._hits, self._misses = CounterUpdater(_hits), CounterUpdater(_misses)
-        self._evictions = CounterUpdater(_evictions)
+        self._evictions, self._corrupt = CounterUpdater(_evictions), CounterUpdater(_corrupt)
 
     def update(self) -> None:
         """Export what has been counted since the last update, and the current memory."""
-        self._hits.update({(name,): cache.hits for name, cache in self._caches.items()})
-        self._misses.update({(name,): cache.misses for name, cache in self._caches.items()})
-        self._evictions.update({(name,): cache.evictions for name, cache in self._caches.items()})
-        for name, cache in self._caches.items():
-            _bytes.labels(name).set(cache.bytes)
+        blocks, responses = self._store.block_cache, self._responses
+        self._hits.update({("blocks",): blocks.hits, ("responses",): responses.hits})
+        self._misses.update({("blocks",): blocks.misses, ("responses",): responses.misses})
+        self._evictions.update({("blocks",): blocks.evictions, ("responses",): responses.evictions})
+        self._corrupt.update({(): self._store.corrupt_blocks})
+        _bytes.labels("blocks").set(blocks.frame_bytes)
+        _bytes.labels("decoded_blocks").set(blocks.decoded_bytes)
+        _bytes.labels("directories").set(blocks.directory_bytes)
+        _bytes.labels("responses").set(responses.bytes)

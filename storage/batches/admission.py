@@ -2,10 +2,9 @@
 
 import asyncio
 from collections.abc import Sequence
-from typing import NamedTuple
 
 from storage.batches.repository import Batch, BatchMode, BatchOrder, BatchRepository
-from storage.catalog.price_lists import PriceList, PriceListRepository, is_name
+from storage.catalog.price_lists import PriceListRepository, is_name
 from storage.errors import InvalidArgument, PriceListNotFound, Refused, RemoveInReplace
 
 MAX_KEY_LENGTH = 255
@@ -52,13 +51,6 @@ class TooManyHeldBatches(Refused):
         )
 
 
-class Admitted(NamedTuple):
-    """A batch, and its list as it was when this call opened the batch; None if an earlier call did."""
-
-    batch: Batch
-    price_list: PriceList | None
-
-
 class BatchAdmission:
     """Opens batches, each once for its idempotency key, and limits how many are in progress.
 
@@ -73,23 +65,22 @@ class BatchAdmission:
         self._max_open = max_open
         self._openings = asyncio.Semaphore(MAX_CONCURRENT_OPENINGS)
 
-    async def open(self, order: BatchOrder, fingerprint: str | None, expected: int | None) -> Admitted:
-        """Return the batch of the order's idempotency key; open one if there is none.
+    async def open(self, order: BatchOrder, fingerprint: str | None, expected: int | None) -> tuple[Batch, bool]:
+        """Return the batch of the order's idempotency key, and whether this call opened it.
 
         The limits do not apply to a batch that exists. Raises `PriceListNotFound`, `Conflict`, `TooManyOpenBatches`,
         `TooManyHeldBatches`.
         """
         if known := await self._batches.by_key(order.price_list, order.key):
-            return Admitted(known, None)
+            return known, False
         price_list = await self._price_lists.get(order.price_list)
         price_list.expect(order.expected_version)
         async with self._openings:
             if refusal := await self._refusal(order):
                 if known := await self._batches.by_key(order.price_list, order.key):
-                    return Admitted(known, None)
+                    return known, False
                 raise refusal
-            batch, opened = await self._batches.open(order, fingerprint, expected)
-        return Admitted(batch, price_list if opened else None)
+            return await self._batches.open(order, fingerprint, expected)
 
     async def _refusal(self, order: BatchOrder) -> TooManyOpenBatches | TooManyHeldBatches | None:
         of_list, of_caller = await asyncio.gather(

@@ -4,16 +4,28 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from storage.batches.comparison import base_layers
-from storage.batches.repository import PIN_GATE, Batch, BatchMode, PublishPolicy, Refusal
+from storage.batches.repository import PIN_GATE, Batch, PublishPolicy, Refusal
 from storage.catalog.gates import DiffSummary, Facts, GateFinding, Severity, judge
 from storage.catalog.price_lists import PriceList
 from storage.catalog.snapshots import Snapshot
 from storage.errors import Conflict, LatestHeld
+from storage.layers.diff import Changes
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """What a batch changes in the version `base`, None for a list without a version; and its currencies.
+
+    The prices of a version never change, so this stays true although a compaction replaces its layers.
+    """
+
+    base: int | None
+    changes: Changes
+    currencies: frozenset[str]
 
 
 class BaseMoved(Exception):
-    """The rows of a batch were not compared with `base`, the current version. Compare them, and publish again."""
+    """A batch was not compared with `base`, the current version. Compare it, and publish again."""
 
     def __init__(self, batch: Batch, base: Snapshot | None) -> None:
         super().__init__(batch.id)
@@ -41,33 +53,25 @@ class Assessment:
         return any(finding.severity is Severity.HOLD for finding in self.findings)
 
 
-def assess(batch: Batch, price_list: PriceList, base: Snapshot | None) -> Assessment:
+def assess(batch: Batch, comparison: Comparison, price_list: PriceList, base: Snapshot | None) -> Assessment:
     """Assess a sealed batch against `base`, the current version. Raises `BaseMoved`."""
-    facts = facts_of(batch, base)
+    facts = facts_of(batch, comparison, base)
     found = judge(price_list.gates, facts)
     findings = [*found, *_holds(batch, price_list)]
     return Assessment(price_list.current_version, facts, findings, _refusal(batch, price_list, found))
 
 
-def facts_of(batch: Batch, base: Snapshot | None) -> Facts:
-    """Return what a batch does to the version `base`. Raises `BaseMoved` if its rows were compared with another one."""
-    changes = batch.changes
-    if batch.rows is None:
-        raise AssertionError(f"Batch {batch.id} is not sealed.")
-    if changes is None or changes.base != base_layers(base):
+def facts_of(batch: Batch, comparison: Comparison | None, base: Snapshot | None) -> Facts:
+    """Return what a batch does to the version `base`. Raises `BaseMoved` unless it was compared with that."""
+    if comparison is None or comparison.base != (base.version if base else None):
         raise BaseMoved(batch, base)
-    before = base.size if base else 0
-    if batch.mode is BatchMode.REPLACE:
-        removed, unchanged, size = before - changes.changed - changes.unchanged, changes.unchanged, batch.rows
-    else:
-        removed = changes.removed
-        unchanged = before - changes.changed - removed
-        size = before + changes.added - removed
+    changes, before = comparison.changes, base.size if base else 0
+    size = before + changes.added - changes.removed
     return Facts(
         base_size=base.size if base else None,
         size=size,
-        summary=DiffSummary(changes.added, removed, changes.changed, unchanged),
-        currencies=changes.currencies,
+        summary=DiffSummary(changes.added, changes.removed, changes.changed, size - changes.added - changes.changed),
+        currencies=comparison.currencies,
         largest_change=changes.largest_change,
     )
 

@@ -9,8 +9,8 @@ from contextlib import asynccontextmanager, suppress
 
 from pymongo.errors import PyMongoError
 
+from storage.batches.intake import Intake
 from storage.batches.repository import Batch, BatchRepository
-from storage.layers.writer import FillResult
 from storage.mongodb import leases
 
 TOUCH_INTERVAL_SECONDS = 60.0
@@ -35,17 +35,17 @@ async def keep_open(batches: BatchRepository, batch: Batch) -> AsyncIterator[Non
 
 
 @asynccontextmanager
-async def keep_lease(batches: BatchRepository, batch: Batch, filled: FillResult | None = None) -> AsyncIterator[None]:
-    """Renew the lease of a batch, and store the progress of `filled` with each renewal. Release it on an error."""
+async def keep_lease(batches: BatchRepository, batch: Batch, intake: Intake | None = None) -> AsyncIterator[None]:
+    """Renew the lease of a batch, and store the progress of `intake` with each renewal. Release it on an error."""
 
     async def renew() -> None:
         while True:
             await asyncio.sleep(leases.RENEW_INTERVAL_SECONDS)
             with suppress(PyMongoError):  # the lease outlasts a missed renewal; its token fences a holder that lost it
-                if filled is None:
+                if intake is None:
                     await batches.renew(batch, batch.received, batch.stored)
                 else:
-                    await batches.renew(batch, filled.received, filled.stored.count)
+                    await batches.renew(batch, intake.received, intake.accepted)
 
     renewing = asyncio.create_task(renew())
     try:

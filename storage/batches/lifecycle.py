@@ -3,13 +3,9 @@
 Each state change is one transaction of the pointer, its event, the manifest and the batch, at `w: majority, j: true`:
 readers see all of it or nothing, and any process can repeat a step that another did not complete.
 
-The transaction reads the pointer and decides. The pointer is read earlier only where a base for a comparison is needed:
-
-- before rows arrive (`begin_comparison`): the caller has read the pointer to admit the batch, and hands it in;
-- before the seal (`_seal`), if the parts of a batch were compared with different versions.
-
-A base may be outdated when the transaction starts. The transaction then raises `BaseMoved` with the version that is
-current, the batch is compared with it, and the transaction is tried again; the layer of the batch stays as it is.
+The transaction reads the pointer and decides. Before it, the sealed layer is compared with the version that is current
+by then. If another one has become current when the transaction starts, it raises `BaseMoved` with that version, the
+batch is compared again, and the transaction is tried again; the layer of the batch stays as it is.
 """
 
 from collections.abc import Awaitable, Callable, Sequence
@@ -18,20 +14,21 @@ from msgspec.structs import replace
 from pymongo.asynchronous.client_session import AsyncClientSession
 from pymongo.errors import PyMongoError
 
-from storage.batches.assessment import BaseMoved, assess, check_publishable, facts_of
-from storage.batches.comparison import Comparison
+from storage.batches.assessment import BaseMoved, Comparison, assess, check_publishable, facts_of
 from storage.batches.metrics import StorageMetrics
 from storage.batches.parts import PartRepository
-from storage.batches.repository import Batch, BatchRepository, PublishPolicy, Refusal
-from storage.batches.seal import compare, read_back
-from storage.batches.states import DISCARDED_STATES, BatchState
+from storage.batches.repository import Batch, BatchMode, BatchRepository, PublishPolicy, Refusal
+from storage.batches.sealing import BatchSealer, RepeatedSkus
+from storage.batches.staging import StagingRepository
+from storage.batches.states import DISCARDED_STATES, IN_PROGRESS, BatchState
 from storage.batches.transitions import BatchTransitions, Transition
 from storage.catalog.events import EventKind
 from storage.catalog.price_lists import PriceList, PriceListRepository
 from storage.catalog.rollback import PointerMoves
 from storage.catalog.snapshots import Snapshot, SnapshotRepository
 from storage.catalog.transactions import check_reason
-from storage.errors import BatchNotHeld, Corrupt, Pinned
+from storage.errors import BatchNotHeld, Corrupt, LayerGone, Pinned
+from storage.layers.diff import VersionDiffer
 from storage.layers.reader import LayerReader
 from storage.layers.writer import LayerWriter
 from storage.mongodb.connection import Client
@@ -49,8 +46,11 @@ class BatchLifecycle:
         snapshots: SnapshotRepository,
         batches: BatchRepository,
         parts: PartRepository,
+        staging: StagingRepository,
+        sealer: BatchSealer,
         layer_writer: LayerWriter,
         layer_reader: LayerReader,
+        differ: VersionDiffer,
         pointer_moves: PointerMoves,
         transitions: BatchTransitions,
         metrics: StorageMetrics,
@@ -60,15 +60,14 @@ class BatchLifecycle:
         self._snapshots = snapshots
         self._batches = batches
         self._parts = parts
+        self._staging = staging
+        self._sealer = sealer
         self._layer_writer = layer_writer
         self._layer_reader = layer_reader
+        self._differ = differ
         self._pointer_moves = pointer_moves
         self._transitions = transitions
         self._metrics = metrics
-
-    async def begin_comparison(self, price_list: PriceList) -> Comparison:
-        """Return a comparison of arriving rows with the current version of a list."""
-        return Comparison(self._layer_reader, await self._current_snapshot(price_list))
 
     # -- SEALING to PUBLISHED, HELD or REJECTED; a dry run to ABORTED; unreadable rows to FAILED
 
@@ -78,38 +77,39 @@ class BatchLifecycle:
         Raises `LeaseLost` if another process took the batch over, and `Corrupt` if the layer does not hold the rows
         that were received.
         """
-        await self._layer_writer.freeze(batch.layer)
-        batch = await self._seal(batch)
+        try:
+            batch = replace(batch, layer=await self._sealer.seal(batch))
+        except RepeatedSkus as repeated:
+            return await self.fail_items(batch, repeated.errors, repeated.count, batch.received)
+        except (Corrupt, LayerGone) as corrupt:
+            await self.fail(batch, Refusal(Corrupt.code, corrupt.message))
+            raise Corrupt(f"Batch {batch.id}: {corrupt.message} Nothing was published; send it again.") from corrupt
+        base = await self._current_snapshot(await self._price_lists.get(batch.price_list))
         while True:
+            comparison = await self._compare(batch, base)
             try:
-                return await self._discard(await self._publish(batch))
+                return await self._discard(await self._publish(batch, comparison))
             except BaseMoved as moved:
-                batch = await self._rebase(batch, moved.base)
+                base = moved.base
 
-    async def _seal(self, batch: Batch) -> Batch:
-        """Prove that the layer of a batch holds what was received. Compares its rows, if they were not yet."""
-        comparison = None
-        if batch.changes is None:
-            comparison = await self.begin_comparison(await self._price_lists.get(batch.price_list))
-        stored = await read_back(self._layer_reader, batch.layer, comparison)
-        if (stored.count, stored.hex) != (batch.rows, batch.checksum):
-            message = f"{batch.rows} rows were received, but {stored.count} rows with another checksum were read back."
-            await self.fail(batch, Refusal(Corrupt.code, message))
-            raise Corrupt(f"Batch {batch.id}: {message} Nothing was published; send it again with a new key.")
-        return replace(batch, changes=comparison.changes) if comparison else batch
+    async def _compare(self, batch: Batch, base: Snapshot | None) -> Comparison:
+        """Compare a sealed batch with the version `base`."""
+        if batch.layer is None:
+            raise AssertionError(f"Batch {batch.id} is not sealed.")
+        below = base.layers if base else ()
+        after = (batch.layer, *(below if batch.mode is BatchMode.MERGE else ()))
+        changes = await self._differ.count(below, after)
+        layer = await self._layer_reader.layer(batch.layer)
+        return Comparison(base.version if base else None, changes, layer.directory.currencies())
 
-    async def _rebase(self, batch: Batch, base: Snapshot | None) -> Batch:
-        """Return a sealed batch with its changes to the version `base`."""
-        return replace(batch, changes=await compare(self._layer_reader, batch.layer, base))
-
-    async def _publish(self, batch: Batch) -> Batch:
+    async def _publish(self, batch: Batch, comparison: Comparison) -> Batch:
         """Give a sealed batch a version and make it current, or hold or reject it. Raises `BaseMoved`, `LeaseLost`."""
 
         async def act(session: AsyncClientSession) -> Transition:
             price_list = await self._price_lists.get(batch.price_list, session)
             base = await self._current_snapshot(price_list, session)
-            assessed = assess(batch, price_list, base)
-            fields, by = assessed.batch_fields, batch.submitted_by
+            assessed = assess(batch, comparison, price_list, base)
+            fields, by = {**assessed.batch_fields, "layer": batch.layer}, batch.submitted_by
             if batch.publish is PublishPolicy.DRY_RUN:
                 return await self._transitions.end_dry_run(batch, price_list, session, **fields)
             if assessed.refusal:
@@ -134,13 +134,14 @@ class BatchLifecycle:
         """
         check_reason(reason)
         batch = await self._held(batch_id)
+        comparison: Comparison | None = None
         while True:
             try:
-                return await self._approve(batch, by, reason)
+                return await self._approve(batch, comparison, by, reason)
             except BaseMoved as moved:
-                batch = await self._rebase(batch, moved.base)
+                comparison = await self._compare(batch, moved.base)
 
-    async def _approve(self, batch: Batch, by: str, reason: str) -> Batch:
+    async def _approve(self, batch: Batch, comparison: Comparison | None, by: str, reason: str) -> Batch:
         async def act(session: AsyncClientSession) -> Transition:
             price_list = await self._price_lists.get(batch.price_list, session)
             if price_list.pin:
@@ -151,7 +152,7 @@ class BatchLifecycle:
                 batch,
                 price_list,
                 base,
-                facts_of(batch, base),
+                facts_of(batch, comparison, base),
                 session,
                 kind=EventKind.APPROVED,
                 by=by,
@@ -179,24 +180,25 @@ class BatchLifecycle:
         if a gate or the expected version is against the newest batch.
         """
         check_reason(reason)
-        rebased: Batch | None = None
+        compared: tuple[str, Comparison] | None = None
         while True:
             try:
-                return await self._publish_latest(name, rebased, by, reason)
+                return await self._publish_latest(name, compared, by, reason)
             except BaseMoved as moved:
-                rebased = await self._rebase(moved.batch, moved.base)
+                compared = moved.batch.id, await self._compare(moved.batch, moved.base)
 
-    async def _publish_latest(self, name: str, rebased: Batch | None, by: str, reason: str) -> PriceList:
+    async def _publish_latest(
+        self, name: str, compared: tuple[str, Comparison] | None, by: str, reason: str
+    ) -> PriceList:
         async def act(session: AsyncClientSession) -> tuple[PriceList, list[tuple[Batch, Batch]]]:
             price_list = await self._price_lists.get(name, session)
             waiting = await self._batches.waiting(name, session) if price_list.pin else []
             if not waiting:
                 return await self._pointer_moves.clear_pin(price_list, by, reason, session), []
             *others, latest = waiting
-            if rebased and rebased.id == latest.id:
-                latest = replace(latest, changes=rebased.changes)
+            comparison = compared[1] if compared and compared[0] == latest.id else None
             base = await self._current_snapshot(price_list, session)
-            facts = facts_of(latest, base)
+            facts = facts_of(latest, comparison, base)
             check_publishable(latest, price_list, facts)
             price_list = await self._pointer_moves.clear_pin(price_list, by, reason, session)
             superseded = Refusal("SUPERSEDED", f"Batch {latest.id} was published instead when the list was unpinned.")
@@ -245,7 +247,6 @@ class BatchLifecycle:
 
     async def abort(self, batch: Batch, refusal: Refusal, *, by: str) -> Batch:
         """Abort an open batch whose lease this process holds, and drop its rows. Returns the batch as it is then."""
-        await self._layer_writer.create_frozen(batch.layer)
         return await self._discard(await self._end(batch, BatchState.ABORTED, refusal, by))
 
     async def _end(self, batch: Batch, state: BatchState, refusal: Refusal, by: str, **batch_fields: object) -> Batch:
@@ -283,9 +284,12 @@ class BatchLifecycle:
         return outcome
 
     async def _discard(self, batch: Batch) -> Batch:
-        """Drop the layer and the parts of a batch that ended without a version."""
+        """Drop what a batch no longer needs: its staged rows, and if it ended without a version its layer and parts."""
+        if (batch.runs or batch.chunked) and batch.state not in IN_PROGRESS:
+            await self._staging.drop(batch.id)
         if batch.state in DISCARDED_STATES:
-            await self._layer_writer.drop(batch.layer)
+            if batch.layer:
+                await self._layer_writer.drop(batch.layer.id)
             if batch.chunked:
                 await self._parts.drop(batch.id)
         return batch

@@ -1,7 +1,7 @@
 """Batches that come in parts: opened, appended to in any order and through any process, committed or aborted.
 
-The position of a row in its layer consists of the number of its part and its index in the part. A part that is sent
-again, to this process or another, therefore writes the same documents and changes nothing.
+The rows of a part are staged in runs of their own, whatever other attempts there are. The part exists once its record
+does, which names these runs; of several attempts, the first to write that record counts.
 """
 
 from collections.abc import Mapping, Sequence
@@ -11,32 +11,28 @@ from hashlib import blake2b
 import msgspec
 
 from storage.batches.admission import BatchAdmission, check_order, check_removals
-from storage.batches.changes import combine
+from storage.batches.intake import MAX_ITEM_ERRORS, Intake
 from storage.batches.lease_renewal import keep_open
 from storage.batches.lifecycle import BatchLifecycle
 from storage.batches.parts import MAX_PARTS, Part, PartRepository
 from storage.batches.repository import Batch, BatchOrder, BatchRepository, Refusal
+from storage.batches.staging import StagingRepository
 from storage.batches.states import BatchState
 from storage.batches.submit import order_fingerprint
-from storage.catalog.price_lists import PriceListRepository
 from storage.catalog.transactions import check_reason
 from storage.errors import (
     BatchNotOpen,
     EmptyBatch,
     IdempotencyKeyReused,
     InvalidArgument,
-    LayerSealed,
     LeaseLost,
     PartsMissing,
     PartsUnexpected,
     SequenceReused,
     SizeMismatch,
 )
-from storage.files.errors import FileRefused
 from storage.files.row_source import RowSource
 from storage.files.tombstones import with_tombstones
-from storage.layers.writer import MAX_ITEM_ERRORS, PART_BITS, FillResult, LayerWriter
-from storage.prices.checksum import Checksum
 from storage.prices.row_decoder import ItemError
 
 
@@ -45,18 +41,16 @@ class MultipartBatches:
 
     def __init__(
         self,
-        price_lists: PriceListRepository,
         batches: BatchRepository,
         admission: BatchAdmission,
         parts: PartRepository,
-        layer_writer: LayerWriter,
+        staging: StagingRepository,
         lifecycle: BatchLifecycle,
     ) -> None:
-        self._price_lists = price_lists
         self._batches = batches
         self._admission = admission
         self._parts = parts
-        self._layer_writer = layer_writer
+        self._staging = staging
         self._lifecycle = lifecycle
 
     async def open(self, order: BatchOrder) -> Batch:
@@ -85,48 +79,40 @@ class MultipartBatches:
             raise InvalidArgument(f"The sequence of a part must be 0 to {MAX_PARTS - 1}.", path=("input", "sequence"))
         if source.expected == 0 and not removals:
             raise EmptyBatch
-        await self._batches.touch(batch.id)
-        known = await self._parts.begin(batch.id, sequence, _fingerprint(source, removals))
-        if known and known.stored:
+        known = await self._parts.find(batch.id, sequence)
+        if known:
             await source.drain()
             return _check_same(known, _fingerprint(source, removals))
-        if known:
-            _check_same(known, _fingerprint(source, removals))
         return await self._store(batch, sequence, source, removals)
 
     async def _store(self, batch: Batch, sequence: int, source: RowSource, removals: Sequence[str]) -> Part:
-        first, filled = sequence << PART_BITS, FillResult()
-        try:
-            comparison = await self._lifecycle.begin_comparison(await self._price_lists.get(batch.price_list))
-            rows = with_tombstones(source.slices(first), removals, first)
-            async with keep_open(self._batches, batch):
-                await self._layer_writer.fill(batch.layer, rows, filled, comparison.add)
-        except LayerSealed as sealed:
-            raise BatchNotOpen(batch.id, (await self._batches.get(batch.id)).state) from sealed
-        except FileRefused:
-            await self._discard_part(batch, sequence)
-            raise
-        if not filled.received:
-            await self._parts.forget(batch.id, sequence)
+        intake = Intake(self._staging, batch.id, sequence)
+        await self._touch(batch)
+        async with keep_open(self._batches, batch):
+            await intake.take(with_tombstones(source.slices(), removals))
+            runs = await intake.finish()
+        if not intake.received:
             raise EmptyBatch
-        fingerprint, prices = _fingerprint(source, removals), filled.received - len(removals)
+        fingerprint = _fingerprint(source, removals)
         if fingerprint is None:
             raise AssertionError("A source that was read to its end has a fingerprint.")
-        filled.errors = [replace(error, index=error.index - first) for error in filled.errors]
-        changes = comparison.changes
-        if await self._parts.complete(batch.id, sequence, fingerprint, filled, prices, changes):
-            await self._batches.touch(batch.id, filled.stored.count)
-        elif known := await self._parts.find(batch.id, sequence):
-            _check_same(known, fingerprint)
-        errors = tuple(filled.errors)
-        return Part(sequence, fingerprint, True, prices, filled.stored, errors, filled.error_count, changes)
+        part = Part(
+            sequence,
+            fingerprint,
+            prices=intake.received - len(removals),
+            rows=intake.accepted,
+            runs=tuple(runs),
+            errors=tuple(intake.errors),
+            error_count=intake.error_count,
+        )
+        stored = await self._parts.add(batch.id, part)
+        await self._touch(batch, part.rows if stored == part else 0)
+        return _check_same(stored, fingerprint)
 
-    async def _discard_part(self, batch: Batch, sequence: int) -> None:
-        """Delete the rows of a part, so that a corrected file can be sent for it; unless another attempt stored it."""
-        known = await self._parts.find(batch.id, sequence)
-        if known and not known.stored:
-            await self._layer_writer.delete_part(batch.layer, sequence << PART_BITS)
-            await self._parts.forget(batch.id, sequence)
+    async def _touch(self, batch: Batch, stored: int = 0) -> None:
+        """Note that a batch is used. Raises `BatchNotOpen` if it was committed or aborted meanwhile."""
+        if not await self._batches.touch(batch.id, stored):
+            raise BatchNotOpen(batch.id, (await self._batches.get(batch.id)).state)
 
     async def commit(self, batch_id: str, parts: int, size: int) -> tuple[Batch, bool]:
         """Commit a batch, and return it with whether this process must finish it now.
@@ -147,21 +133,13 @@ class MultipartBatches:
             return await self._batches.get(batch.id), False
         error_count = sum(part.error_count for part in stored)
         if error_count:
-            received = sum(part.checksum.count + part.error_count for part in stored)
+            received = sum(part.received for part in stored)
             errors = _all_errors(stored, await self._parts.errors(batch.id))
             return await self._lifecycle.fail_items(leased, errors, error_count, received), False
-        total = sum((part.checksum for part in stored), Checksum())
-        changes = combine(part.changes for part in stored)
+        total = sum(part.rows for part in stored)
         try:
             committed = await self._batches.advance(
-                leased,
-                BatchState.SEALING,
-                rows=total.count,
-                expected=total.count,
-                received=total.count,
-                stored=total.count,
-                checksum=total.hex,
-                changes=changes and changes.to_document(),
+                leased, BatchState.SEALING, rows=total, expected=total, received=total, stored=total
             )
         except LeaseLost:  # another call committed or aborted the batch in the same moment
             return await self._batches.get(batch.id), False
@@ -188,7 +166,7 @@ class MultipartBatches:
 
 
 def _check_same(known: Part, fingerprint: str | None) -> Part:
-    if known.fingerprint and fingerprint and known.fingerprint != fingerprint:
+    if known.fingerprint != fingerprint:
         raise SequenceReused(known.sequence)
     return known
 
@@ -198,7 +176,7 @@ def _check_parts(stored: Sequence[Part], parts: int, size: int) -> None:
         raise EmptyBatch
     if parts > MAX_PARTS:
         raise InvalidArgument(f"A batch has at most {MAX_PARTS} parts.", path=("input", "parts"))
-    complete = {part.sequence for part in stored if part.stored}
+    complete = {part.sequence for part in stored}
     if missing := [sequence for sequence in range(parts) if sequence not in complete]:
         raise PartsMissing(missing)
     if unexpected := [part.sequence for part in stored if part.sequence >= parts]:
@@ -215,7 +193,7 @@ def _all_errors(stored: Sequence[Part], errors_by_part: Mapping[int, Sequence[It
     first = 0
     for part in stored:
         errors += [replace(error, index=first + error.index) for error in errors_by_part.get(part.sequence, ())]
-        first += part.checksum.count + part.error_count
+        first += part.received
         if len(errors) >= MAX_ITEM_ERRORS:
             break
     return errors[:MAX_ITEM_ERRORS]

@@ -3,34 +3,33 @@
 from collections.abc import Sequence
 
 import msgspec
-from pymongo import ReturnDocument
 from pymongo.errors import DuplicateKeyError
 
-from storage.batches.changes import Changes
-from storage.layers.writer import MAX_ITEM_ERRORS, FillResult
-from storage.mongodb.connection import FORMAT, Database, Document, check_format
-from storage.mongodb.documents import to_builtins
-from storage.prices.checksum import Checksum
+from storage.batches.intake import MAX_ITEM_ERRORS
+from storage.batches.staging import StagedRun
+from storage.mongodb.connection import Database, Document, check_format
+from storage.mongodb.documents import to_document
 from storage.prices.row_decoder import ItemError
 
 MAX_PARTS = 10_000
 """Number of parts that a batch may have."""
 
 
-class Part(msgspec.Struct, frozen=True, rename="camel"):
-    """The record of a part. `changes` compares its rows with the version that was current as they arrived.
-
-    `stored` is False until all rows are stored.
-    """
+class Part(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
+    """The record of a part whose rows are staged, in `runs`. `rows` are valid, `prices` are those it came with."""
 
     sequence: int
-    fingerprint: str | None
-    stored: bool
-    prices: int = 0
-    checksum: Checksum = Checksum()
+    fingerprint: str
+    prices: int
+    rows: int
+    runs: tuple[StagedRun, ...] = ()
     errors: tuple[ItemError, ...] = ()
     error_count: int = 0
-    changes: Changes | None = None
+
+    @property
+    def received(self) -> int:
+        """Number of rows received, valid and invalid."""
+        return self.rows + self.error_count
 
 
 class PartRepository:
@@ -39,45 +38,20 @@ class PartRepository:
     def __init__(self, db: Database) -> None:
         self._collection = db["parts"]
 
-    async def begin(self, batch: str, sequence: int, fingerprint: str | None) -> Part | None:
-        """Record that a part is being stored; return the record of an earlier attempt, or None."""
-        document = {"_id": _id(batch, sequence), "format": FORMAT, "stored": False, "fingerprint": fingerprint}
-        try:
-            await self._collection.insert_one(document)
-        except DuplicateKeyError:
-            return await self.find(batch, sequence)
-        return None
-
     async def find(self, batch: str, sequence: int) -> Part | None:
         """Return a part, or None."""
         found = await self._collection.find_one({"_id": _id(batch, sequence)})
         return _from_document(found) if found else None
 
-    async def forget(self, batch: str, sequence: int) -> None:
-        """Delete the record of a part that is not stored."""
-        await self._collection.delete_one({"_id": _id(batch, sequence), "stored": False})
-
-    async def complete(
-        self, batch: str, sequence: int, fingerprint: str, filled: FillResult, prices: int, changes: Changes
-    ) -> bool:
-        """Record that all rows of a part are stored; return False if another attempt was first."""
-        result = await self._collection.find_one_and_update(
-            {"_id": _id(batch, sequence), "stored": False},
-            {
-                "$set": {
-                    "stored": True,
-                    "fingerprint": fingerprint,
-                    "prices": prices,
-                    "count": filled.stored.count,
-                    "checksum": filled.stored.hex,
-                    "errors": to_builtins(filled.errors),
-                    "errorCount": filled.error_count,
-                    "changes": changes.to_document(),
-                }
-            },
-            return_document=ReturnDocument.AFTER,
-        )
-        return result is not None
+    async def add(self, batch: str, part: Part) -> Part:
+        """Record that all rows of a part are staged; return its record, that of another attempt if that was first."""
+        document = {**to_document(part), "_id": _id(batch, part.sequence)}
+        del document["sequence"]
+        try:
+            await self._collection.insert_one(document)
+        except DuplicateKeyError:
+            return await self.find(batch, part.sequence) or part
+        return part
 
     async def by_batch(self, batch: str) -> list[Part]:
         """Return the parts of a batch without their errors, in the order of their numbers."""
@@ -92,7 +66,7 @@ class PartRepository:
 
     async def stored_sequences(self, batches: Sequence[str]) -> list[list[int]]:
         """Return the numbers of the stored parts of each batch, in the order of the batches."""
-        query = {"$or": [_range(batch) for batch in batches], "stored": True}
+        query = {"$or": [_range(batch) for batch in batches]}
         stored: dict[str, list[int]] = {batch: [] for batch in batches}
         async for document in self._collection.find(query, {"_id": 1}).sort("_id", 1):
             stored[document["_id"]["batch"]].append(document["_id"]["sequence"])
@@ -113,5 +87,4 @@ def _range(batch: str) -> Document:
 
 def _from_document(document: Document) -> Part:
     check_format("part", document)
-    stored = Checksum(document.get("count", 0), int(document.get("checksum", "0"), 16))
-    return msgspec.convert({**document, "sequence": document["_id"]["sequence"], "checksum": stored}, Part)
+    return msgspec.convert({**document, "sequence": document["_id"]["sequence"]}, Part)

@@ -12,10 +12,11 @@ from pymongo import ReturnDocument
 from pymongo.asynchronous.client_session import AsyncClientSession
 from pymongo.errors import DuplicateKeyError
 
-from storage.batches.changes import Changes
+from storage.batches.staging import StagedRun
 from storage.batches.states import FOLLOWS, IN_PROGRESS, UNFINISHED, BatchState
 from storage.catalog.gates import DiffSummary, GateFinding, Severity
 from storage.catalog.list_filter import ALL_LISTS, ListFilter
+from storage.catalog.snapshots import Layer
 from storage.errors import BatchNotFound, LeaseLost
 from storage.mongodb import leases
 from storage.mongodb.connection import FORMAT, Database, Document, check_format
@@ -69,9 +70,10 @@ class Refusal:
 class Batch(msgspec.Struct, frozen=True, rename="camel"):
     """The record of a batch.
 
-    `token` is that of the lease; a write with an older token is refused. `changes` is the comparison made while the
-    rows arrived, `summary` the comparison of the sealed version with its base. `revision` is that of the pointer when
-    the batch was published.
+    `token` is that of the lease; a write with an older token is refused. `rows` is the number of its rows, once all
+    were received. They are in `layer`, or staged in `runs` (those of a batch in parts are named by its parts) until a
+    process merges them into it. `summary` is the comparison of the sealed version with its base, `revision` that of the
+    pointer when the batch was published.
     """
 
     id: str = msgspec.field(name="_id")
@@ -93,8 +95,8 @@ class Batch(msgspec.Struct, frozen=True, rename="camel"):
     received: int = 0
     stored: int = 0
     rows: int | None = None
-    checksum: str | None = None
-    changes: Changes | None = None
+    layer: Layer | None = None
+    runs: tuple[StagedRun, ...] = ()
     errors: tuple[ItemError, ...] = ()
     error_count: int = 0
     refusal: Refusal | None = None
@@ -104,9 +106,9 @@ class Batch(msgspec.Struct, frozen=True, rename="camel"):
     revision: int | None = None
 
     @property
-    def layer(self) -> str:
-        """The id of the layer that the batch writes."""
-        return self.id
+    def checksum(self) -> str | None:
+        """The checksum of the sealed layer; None until it is written."""
+        return None if self.layer is None else self.layer.checksum
 
     @property
     def waits_for_unpin(self) -> bool:
@@ -277,12 +279,13 @@ class BatchRepository:
         )
         return _from_document(taken) if taken else None
 
-    async def touch(self, batch_id: str, stored: int = 0) -> None:
-        """Update the time of an open batch's last use, and add to its number of stored rows."""
-        await self._collection.update_one(
+    async def touch(self, batch_id: str, stored: int = 0) -> bool:
+        """Note that an open batch is used, and add to its number of stored rows. False if it is not open."""
+        result = await self._collection.update_one(
             {"_id": batch_id, "state": BatchState.OPEN},
             {"$currentDate": {"touchedAt": True}, "$inc": {"received": stored, "stored": stored}},
         )
+        return bool(result.matched_count)
 
     # Writes that need the lease
 

@@ -4,20 +4,22 @@ import asyncio
 from collections.abc import Sequence
 from contextlib import suppress
 from hashlib import blake2b
+from typing import Any
 
 import msgspec
 
 from storage.batches.admission import BatchAdmission, check_order, check_removals
+from storage.batches.intake import Intake
 from storage.batches.lease_renewal import keep_lease
 from storage.batches.lifecycle import BatchLifecycle
 from storage.batches.repository import Batch, BatchOrder, BatchRepository, Refusal
+from storage.batches.sealing import BatchSealer
+from storage.batches.staging import StagingRepository
 from storage.batches.states import IN_PROGRESS, BatchState
-from storage.catalog.price_lists import PriceList, PriceListRepository
 from storage.errors import EmptyBatch, IdempotencyKeyReused, LeaseLost
 from storage.files.errors import FileRefused
 from storage.files.row_source import RowSource
 from storage.files.tombstones import with_tombstones
-from storage.layers.writer import FillResult, LayerWriter
 
 JOIN_INTERVAL_SECONDS = 0.05
 """Poll interval while another process works on the batch."""
@@ -28,16 +30,16 @@ class BatchSubmitter:
 
     def __init__(
         self,
-        price_lists: PriceListRepository,
         batches: BatchRepository,
         admission: BatchAdmission,
-        layer_writer: LayerWriter,
+        staging: StagingRepository,
+        sealer: BatchSealer,
         lifecycle: BatchLifecycle,
     ) -> None:
-        self._price_lists = price_lists
         self._batches = batches
         self._admission = admission
-        self._layer_writer = layer_writer
+        self._staging = staging
+        self._sealer = sealer
         self._lifecycle = lifecycle
 
     async def submit(self, order: BatchOrder, source: RowSource, removals: Sequence[str] = ()) -> Batch:
@@ -53,8 +55,7 @@ class BatchSubmitter:
         if source.expected == 0 and not removals:
             raise EmptyBatch
         expected = None if source.expected is None else source.expected + len(removals)
-        batch, price_list = await self._admission.open(order, _fingerprint(order, source, removals), expected)
-        opened = price_list is not None
+        batch, opened = await self._admission.open(order, _fingerprint(order, source, removals), expected)
         while True:
             if batch.fingerprint and not opened:
                 await source.drain()
@@ -67,48 +68,57 @@ class BatchSubmitter:
             opened = False
             if taken:
                 with suppress(LeaseLost):
-                    return await self._run(taken, order, source, removals, price_list)
+                    return await self._run(taken, order, source, removals)
             await asyncio.sleep(JOIN_INTERVAL_SECONDS)
             batch = await self._batches.get(batch.id)
 
-    async def _run(
-        self,
-        batch: Batch,
-        order: BatchOrder,
-        source: RowSource,
-        removals: Sequence[str],
-        price_list: PriceList | None,
-    ) -> Batch:
-        """Fill, seal and publish a batch. `price_list` has the pointer as it was when the batch was admitted."""
-        filled = FillResult()
-        async with keep_lease(self._batches, batch, filled):
+    async def _run(self, batch: Batch, order: BatchOrder, source: RowSource, removals: Sequence[str]) -> Batch:
+        """Take in, seal and publish a batch."""
+        intake = Intake(self._staging, batch.id)
+        async with keep_lease(self._batches, batch, intake):
             if batch.state is BatchState.OPEN:
-                price_list = price_list or await self._price_lists.get(batch.price_list)
-                comparison = await self._lifecycle.begin_comparison(price_list)
-                rows = with_tombstones(source.slices(), removals)
                 try:
-                    await self._layer_writer.fill(batch.layer, rows, filled, comparison.add)
+                    await intake.take(with_tombstones(source.slices(), removals))
                 except FileRefused as refused:
-                    return await self._lifecycle.fail(batch, Refusal(refused.code, refused.message))
-                if not filled.received:
+                    failed = await self._lifecycle.fail(batch, Refusal(refused.code, refused.message))
+                    await intake.discard()
+                    return failed
+                if not intake.received:
                     return await self._lifecycle.fail(batch, Refusal(EmptyBatch.code, EmptyBatch().message))
-                if filled.error_count:
-                    fingerprint = _fingerprint(order, source, removals)
-                    return await self._lifecycle.fail_items(
-                        batch, filled.errors, filled.error_count, filled.received, fingerprint=fingerprint
-                    )
-                # From here on any process can finish the batch without its rows.
-                batch = await self._batches.advance(
-                    batch,
-                    BatchState.SEALING,
-                    fingerprint=_fingerprint(order, source, removals),
-                    rows=filled.stored.count,
-                    received=filled.received,
-                    stored=filled.stored.count,
-                    checksum=filled.stored.hex,
-                    changes=comparison.changes.to_document(),
-                )
+                fingerprint = _fingerprint(order, source, removals)
+                if intake.error_count:
+                    return await self._fail_items(batch, intake, fingerprint)
+                batch = await self._store(batch, intake, fingerprint)
             return await self._lifecycle.finish(batch)
+
+    async def _store(self, batch: Batch, intake: Intake, fingerprint: str | None) -> Batch:
+        """Write the layer of a batch, or stage the rest of it. From then on any process can finish it."""
+        stored: dict[str, Any]
+        if intake.runs_staged:
+            stored = {"runs": await intake.finish()}
+        else:
+            stored = {"layer": await self._sealer.write(batch, intake.run)}
+        return await self._batches.advance(
+            batch,
+            BatchState.SEALING,
+            fingerprint=fingerprint,
+            rows=intake.accepted,
+            received=intake.received,
+            stored=intake.accepted,
+            **stored,
+        )
+
+    async def _fail_items(self, batch: Batch, intake: Intake, fingerprint: str | None) -> Batch:
+        """Fail a batch with invalid items, and with the skus that were sent twice, wherever they are."""
+        if intake.runs_staged:
+            repeated = await self._sealer.find_repeated(batch, await intake.finish())
+            if repeated:
+                intake.refuse(repeated.errors, repeated.count)
+        failed = await self._lifecycle.fail_items(
+            batch, intake.errors, intake.error_count, intake.received, fingerprint=fingerprint
+        )
+        await intake.discard()
+        return failed
 
 
 def order_fingerprint(order: BatchOrder, *values: object) -> str:

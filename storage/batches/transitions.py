@@ -9,7 +9,7 @@ from storage.batches.states import BatchState
 from storage.catalog.events import EventKind, EventRepository
 from storage.catalog.gates import Facts
 from storage.catalog.price_lists import PriceList, PriceListRepository
-from storage.catalog.snapshots import Layer, Snapshot, SnapshotRepository, SnapshotState
+from storage.catalog.snapshots import Snapshot, SnapshotRepository, SnapshotState
 from storage.catalog.transactions import event_of
 from storage.errors import BatchNotHeld, SnapshotNotFound
 from storage.mongodb.transaction import instant
@@ -44,13 +44,13 @@ class BatchTransitions:
         self, batch: Batch, price_list: PriceList, base: Snapshot | None, size: int, session: AsyncClientSession
     ) -> Snapshot:
         """Write the manifest of the next version: the layer of the batch, for a merge on top of those of `base`."""
-        if batch.rows is None or batch.checksum is None:
+        if batch.layer is None:
             raise AssertionError(f"Batch {batch.id} is not sealed.")
         below = base.layers if base and batch.mode is BatchMode.MERGE else ()
         snapshot = Snapshot(
             price_list=price_list.name,
             version=price_list.last_version + 1,
-            layers=(Layer(batch.layer, batch.rows, batch.checksum), *below),
+            layers=(batch.layer, *below),
             size=size,
             state=SnapshotState.SEALED,
             created_at=instant(),

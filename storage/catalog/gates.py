@@ -44,6 +44,10 @@ class Gates(msgspec.Struct, frozen=True, rename="camel"):
     min_size: int | None = None
 
 
+LargestChange = tuple[Decimal, str]
+"""The largest change of an amount in a batch, in percent of the previous amount, and its sku."""
+
+
 @dataclass(frozen=True, slots=True)
 class DiffSummary:
     """Numbers of prices by which one version differs from another."""
@@ -58,15 +62,14 @@ class DiffSummary:
 class Facts:
     """The input of the gates: the version that a batch would create, compared with its base.
 
-    `base_size` is None if the list has no version yet. `largest_change` is the largest change of one amount, in
-    percent of the previous amount, and its sku.
+    `base_size` is None if the list has no version yet.
     """
 
     base_size: int | None
     size: int
     summary: DiffSummary
     currencies: frozenset[str]
-    largest_change: tuple[Decimal, str] | None
+    largest_change: LargestChange | None
 
 
 @dataclass(frozen=True, slots=True)

@@ -117,6 +117,11 @@ class PriceListRepository:
         """Return the names of all lists."""
         return [document["_id"] async for document in self._collection.find({}, {"_id": 1}).sort("_id", 1)]
 
+    async def current_versions(self) -> list[tuple[str, int]]:
+        """Return each list that has a version, and its current version."""
+        cursor = self._collection.find({"version": {"$type": "number"}}, {"version": 1})
+        return [(document["_id"], document["version"]) async for document in cursor]
+
     async def count(self, list_filter: ListFilter = ALL_LISTS) -> int:
         """Return the number of lists."""
         return await self._collection.count_documents(list_filter.query("_id"))

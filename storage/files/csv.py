@@ -6,8 +6,8 @@ from collections.abc import Iterator, Sequence
 
 from storage.files.csv_header import KNOWN_COLUMNS, Columns, is_utf8, read_header
 from storage.files.errors import LineTooLong
-from storage.files.line_blocks import MAX_LINE_BYTES, NOT_UTF8, Block
-from storage.prices.row_decoder import SLICE_ROWS, Row, RowRefused, Slice, encode_row
+from storage.files.line_blocks import MAX_LINE_BYTES, Block
+from storage.prices.row_decoder import SLICE_ROWS, ItemError, Row, RowRefused, Slice, encode_slice
 
 _Cells = list[str] | csv.Error
 """The cells of a record, or the error if it is malformed."""
@@ -18,13 +18,13 @@ class _EndOfBlock(Exception):
 
 
 class CsvDecoder:
-    """Decodes the blocks of a file. Positions of its rows start at `first`; empty lines are skipped.
+    """Decodes the blocks of a file. Empty lines are skipped.
 
     Errors of the header row are reported for the first row, and no row is decoded.
     """
 
-    def __init__(self, first: int) -> None:
-        self._position = first
+    def __init__(self) -> None:
+        self._position = 0
         self._columns: Columns | None = None
         self._header_refused = False
         self._all_utf8 = True
@@ -45,27 +45,27 @@ class CsvDecoder:
             )
 
     def _decode(self, records: Iterator[tuple[int, _Cells]]) -> Iterator[Slice]:
-        rows = Slice()
+        pending = _PendingRows()
         for line, cells in records:
             if self._columns is None:
                 yield from self._read_header(cells, line)
                 continue
             try:
-                rows.documents.append(encode_row(self._row(self._columns, cells), self._position))
+                pending.add(self._row(self._columns, cells), self._position, line)
             except RowRefused as refused:
                 sku = self._columns.sku_of(cells) if isinstance(cells, list) else None
-                rows.errors.append(refused.to_item_error(self._position, sku, line))
+                pending.errors.append(refused.to_item_error(self._position, sku, line))
             self._position += 1
-            if len(rows.documents) + len(rows.errors) == SLICE_ROWS:
-                yield rows
-                rows = Slice()
-        yield rows
+            if len(pending) == SLICE_ROWS:
+                yield pending.encode()
+                pending = _PendingRows()
+        yield pending.encode()
 
     def _row(self, columns: Columns, cells: _Cells) -> Row:
         if not isinstance(cells, list):
             raise RowRefused("ROW_NOT_CSV", f"The row is not valid CSV: {cells}. Check its quotes.")
         if not self._all_utf8 and not all(map(is_utf8, cells)):
-            raise RowRefused("ENCODING_INVALID", NOT_UTF8)
+            raise RowRefused("ENCODING_INVALID", "The row is not UTF-8. Save the file as UTF-8.")
         return columns.row(cells)
 
     def _read_header(self, cells: _Cells, line: int) -> Iterator[Slice]:
@@ -113,6 +113,31 @@ class CsvDecoder:
             begin = reader.line_num
         _check_length(lines[begin:], first_line + begin)
         self._rest, self._rest_line = "".join(lines[begin:]), first_line + begin
+
+
+class _PendingRows:
+    """The rows of the next slice, and the errors of records that are no rows."""
+
+    def __init__(self) -> None:
+        self.errors: list[ItemError] = []
+        self._rows: list[Row] = []
+        self._positions: list[int] = []
+        self._lines: list[int] = []
+
+    def __len__(self) -> int:
+        return len(self._rows) + len(self.errors)
+
+    def add(self, row: Row, position: int, line: int) -> None:
+        self._rows.append(row)
+        self._positions.append(position)
+        self._lines.append(line)
+
+    def encode(self) -> Slice:
+        """Return the slice, with all errors in the order of their rows."""
+        result = encode_slice(self._rows, self._positions, self._lines)
+        result.errors.extend(self.errors)
+        result.errors.sort(key=lambda error: error.index)
+        return result
 
 
 def _lines(lines: Sequence[str], last: bool) -> Iterator[str]:

@@ -11,9 +11,6 @@ MIN_BLOCK_BYTES = 256 * 1024
 MAX_LINE_BYTES = 1024 * 1024
 """Limit of a line, and of a CSV record with line breaks."""
 
-NOT_UTF8 = "The row is not UTF-8. Save the file as UTF-8."
-"""The message for a row with invalid bytes."""
-
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 

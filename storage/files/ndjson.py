@@ -2,15 +2,17 @@
 
 from collections.abc import Iterator, Sequence
 
-from storage.files.line_blocks import NOT_UTF8, Block
-from storage.prices.row_decoder import SLICE_ROWS, RowRefused, Slice, decode_row, encode_row, sent_sku
+import msgspec
+
+from storage.files.line_blocks import Block
+from storage.prices.row_decoder import SLICE_ROWS, UNDECODABLE, Slice, decode_each, decode_slice
 
 
 class NdjsonDecoder:
-    """Decodes the blocks of a file. Positions of its rows start at `first`; blank lines are skipped."""
+    """Decodes the blocks of a file. Blank lines are skipped."""
 
-    def __init__(self, first: int) -> None:
-        self._position = first
+    def __init__(self) -> None:
+        self._position = 0
 
     def slices(self, block: Block) -> Iterator[Slice]:
         """Return the rows of the next block."""
@@ -23,23 +25,25 @@ class NdjsonDecoder:
         return iter(())
 
     def _decode(self, lines: Sequence[bytes], first_line: int) -> Slice:
-        rows, position = Slice(), self._position
-        for number, line in enumerate(lines, first_line):
-            if not line or line.isspace():
-                continue
-            try:
-                rows.documents.append(encode_row(decode_row(line), position))
-            except RowRefused as refused:
-                error = refused if _is_utf8(line) else RowRefused("ENCODING_INVALID", NOT_UTF8)
-                rows.errors.append(error.to_item_error(position, sent_sku(line), number))
-            position += 1
-        self._position = position
-        return rows
+        texts = [line.strip() for line in lines]
+        numbers = [number for number, text in enumerate(texts, first_line) if text]
+        texts = list(filter(None, texts))
+        position = self._position
+        self._position += len(texts)
+        decode = decode_slice if _are_values(texts) else decode_each
+        return decode(texts, position, numbers)
 
 
-def _is_utf8(line: bytes) -> bool:
+_decode_values = msgspec.json.Decoder(list[msgspec.Raw]).decode
+
+
+def _are_values(lines: Sequence[bytes]) -> bool:
+    """Return whether each line is one JSON value.
+
+    That the lines in one array are valid JSON is not enough: a line may have two values, or part of one.
+    """
     try:
-        line.decode()
-    except UnicodeDecodeError:
+        values = _decode_values(b"[" + b",".join(lines) + b"]")
+    except UNDECODABLE:
         return False
-    return True
+    return list(map(bytes, values)) == lines

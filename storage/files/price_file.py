@@ -27,7 +27,7 @@ class Decoder(Protocol):
         """Return the rows that remain after the last block."""
 
 
-_DECODERS: dict[str, Callable[[int], Decoder]] = {"ndjson": NdjsonDecoder, "jsonl": NdjsonDecoder, "csv": CsvDecoder}
+_DECODERS: dict[str, Callable[[], Decoder]] = {"ndjson": NdjsonDecoder, "jsonl": NdjsonDecoder, "csv": CsvDecoder}
 _ENCODINGS = {"gz": GZIP, "zst": ZSTD}
 
 MAX_FILE_BYTES = 8 << 30
@@ -58,15 +58,15 @@ class FileRows:
         self._begun = False
         self.fingerprint: str | None = None
 
-    async def slices(self, first: int = 0) -> AsyncIterator[Slice]:
-        """Yield the rows in slices, valid and invalid ones. `first` is the position of the first row in the batch.
+    async def slices(self) -> AsyncIterator[Slice]:
+        """Yield the rows in slices, valid and invalid ones.
 
         Raises `FileRefused`; `Interrupted` if called a second time.
         """
         if self._begun:
             raise Interrupted("The file was already read in part. Send it again with the same idempotency key.")
         self._begun = True
-        decoder = self._decoder(first)
+        decoder = self._decoder()
         async for block in whole_lines(self._pieces):
             for rows in decoder.slices(block):
                 yield rows

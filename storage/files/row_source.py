@@ -23,8 +23,8 @@ class RowSource(Protocol):
     def fingerprint(self) -> str | None:
         """The digest of the input. None until a file has been read to the end."""
 
-    def slices(self, first: int = 0) -> AsyncIterator[Slice]:
-        """Yield the rows. `first` is the position of the first row in the batch."""
+    def slices(self) -> AsyncIterator[Slice]:
+        """Yield the rows, valid and invalid ones."""
 
     async def drain(self) -> None:
         """Read to the end without decoding, so that the fingerprint is known."""
@@ -48,9 +48,9 @@ class JsonRows:
                 await yield_to_loop()
         return cls(rows, await asyncio.to_thread(lambda: blake2b(array, digest_size=16).hexdigest()))
 
-    async def slices(self, first: int = 0) -> AsyncIterator[Slice]:
+    async def slices(self) -> AsyncIterator[Slice]:
         """Yield the rows in slices."""
-        for rows in decode_slices(self._rows, first):
+        for rows in decode_slices(self._rows):
             yield rows
 
     async def drain(self) -> None:

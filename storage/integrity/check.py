@@ -1,4 +1,4 @@
-"""The integrity check: proves the layers, counts, checksums and pointer of every list.
+"""The integrity check: proves the layers, blocks, sizes and pointer of every list.
 
 It only reads, with read concern `majority`, and can run on a database in use: what changes during the check is checked
 again before it is reported.
@@ -8,19 +8,20 @@ from collections.abc import AsyncGenerator, Callable
 from dataclasses import dataclass
 
 from storage.batches.repository import BatchRepository
+from storage.batches.staging import StagingRepository
 from storage.catalog.events import EventRepository
 from storage.catalog.price_lists import PriceListRepository
 from storage.catalog.snapshots import SnapshotRepository
 from storage.errors import InvalidArgument, PriceListNotFound
 from storage.integrity.findings import Finding, FindingCode
-from storage.integrity.layer_proofs import LayerProver
+from storage.integrity.layer_proofs import LayerProofs
 from storage.integrity.orphans import OrphanCheck
 from storage.integrity.price_lists import PointerCheck
 from storage.integrity.versions import VersionCheck
-from storage.layers.reader import LayerReader
 from storage.layers.writer import LayerWriter
 from storage.maintenance.orphans import OrphanRepository
 from storage.mongodb.connection import NOT_UNDERSTOOD, Database
+from storage.mongodb.locks import Locks
 
 
 @dataclass(slots=True)
@@ -40,24 +41,25 @@ class IntegrityCheck:
     def __init__(
         self,
         db: Database,
+        layers_db: Database,
         price_lists: PriceListRepository,
         snapshots: SnapshotRepository,
         events: EventRepository,
         batches: BatchRepository,
+        staging: StagingRepository,
         layer_writer: LayerWriter,
-        layer_reader: LayerReader,
         orphans: OrphanRepository,
+        locks: Locks,
         on_progress: Callable[[CheckProgress], None],
     ) -> None:
         self._db = db
         self._on_progress = on_progress
         self._price_lists = price_lists
         self._snapshots = snapshots
-        self._layer_writer = layer_writer
-        prover = LayerProver(layer_writer, layer_reader, lambda rows: self._advance(rows=rows))
+        proofs = LayerProofs(layers_db, layer_writer, lambda rows: self._advance(rows=rows))
         self._pointer_check = PointerCheck(price_lists, snapshots, events)
-        self._version_check = VersionCheck(price_lists, snapshots, batches, prover)
-        self._orphan_check = OrphanCheck(snapshots, batches, layer_writer, orphans)
+        self._version_check = VersionCheck(price_lists, snapshots, batches, proofs)
+        self._orphan_check = OrphanCheck(snapshots, batches, staging, layer_writer, orphans, locks)
         self.progress = CheckProgress()
 
     async def run(self, price_list: str | None = None) -> AsyncGenerator[Finding, None]:
@@ -81,9 +83,8 @@ class IntegrityCheck:
                 yield finding
             self._advance(lists=1)
         if price_list is None:
-            for layer in sorted(await self._layer_writer.all()):
-                for finding in await self._orphan_check.findings(layer):
-                    yield finding
+            async for finding in self._orphan_check.findings():
+                yield finding
 
     async def _check_list(self, name: str) -> AsyncGenerator[Finding, None]:
         for finding in [*await self._pointer_check.findings(name), *await self._unknown_formats(name)]:

@@ -20,19 +20,23 @@ class FindingCode(StrEnum):
     VERSION_SIZE_WRONG = "VERSION_SIZE_WRONG"
     VERSION_BATCH_WRONG = "VERSION_BATCH_WRONG"
     LAYER_MISSING = "LAYER_MISSING"
-    LAYER_COUNT_WRONG = "LAYER_COUNT_WRONG"
     LAYER_CHANGED = "LAYER_CHANGED"
     LAYER_NOT_SEALED = "LAYER_NOT_SEALED"
     LAYER_ORPHANED = "LAYER_ORPHANED"
+    BLOCK_DAMAGED = "BLOCK_DAMAGED"
+    BLOCK_MISSING = "BLOCK_MISSING"
+    BLOCK_SURPLUS = "BLOCK_SURPLUS"
+    STAGING_ORPHANED = "STAGING_ORPHANED"
     FORMAT_UNKNOWN = "FORMAT_UNKNOWN"
     DOCUMENT_UNREADABLE = "DOCUMENT_UNREADABLE"
 
 
 _ROLL_BACK = "Roll back to a sound version: `pricebook rollback {list} VERSION --reason ...`."
 _LAYER = (
-    "Versions without this layer are sound: roll back to one, or restore layer.{layer} from a backup; "
-    "then send the prices again as a REPLACE."
+    "Versions without this layer are sound: roll back to one, or restore the collection layer.{layer} of the layers' "
+    "database, whose name ends with `_layers`, from a backup; then send the prices again as a REPLACE."
 )
+_LAYERS_DB = 'db.getSiblingDB(db.getName() + "_layers")'
 _RESTORE = 'Restore it from a backup: docs/backup.md, "Backup and restore".'
 _FOREIGN_WRITE = "Find out who wrote to MongoDB without Pricebook. "
 
@@ -60,15 +64,20 @@ _ADVICE = {
     ),
     FindingCode.VERSION_BATCH_WRONG: f"{_FOREIGN_WRITE}The prices are those that were sealed. {_RESTORE}",
     FindingCode.LAYER_MISSING: _LAYER,
-    FindingCode.LAYER_COUNT_WRONG: _LAYER,
     FindingCode.LAYER_CHANGED: _LAYER,
+    FindingCode.BLOCK_DAMAGED: f"Other blocks are sound; reads of this one fail. {_LAYER}",
+    FindingCode.BLOCK_MISSING: f"Other blocks are sound; reads of this one fail. {_LAYER}",
+    FindingCode.BLOCK_SURPLUS: f"{_FOREIGN_WRITE}The prices are not affected: nobody reads it.",
     FindingCode.LAYER_NOT_SEALED: (
-        'If it has no other finding, seal it again: db.runCommand({{collMod: "layer.{layer}", '
+        f'If it has no other finding, seal it again: {_LAYERS_DB}.runCommand({{{{collMod: "layer.{{layer}}", '
         'validator: {{$nor: [{{}}]}}, validationLevel: "strict", validationAction: "error"}}).'
     ),
     FindingCode.LAYER_ORPHANED: (
         "It cannot be read and takes space. Running servers drop such layers: check that one runs. If the layer stays, "
-        'drop it: db.getCollection("layer.{layer}").drop().'
+        f'drop it: {_LAYERS_DB}.getCollection("layer.{{layer}}").drop().'
+    ),
+    FindingCode.STAGING_ORPHANED: (
+        "It takes space. Running servers drop such collections: check that one runs. If it stays, drop it."
     ),
     FindingCode.FORMAT_UNKNOWN: "A later release wrote it. Check with that release.",
     FindingCode.DOCUMENT_UNREADABLE: f"{_FOREIGN_WRITE}{_RESTORE}",

@@ -1,89 +1,149 @@
-"""Proofs of layers: their checksums, and the number of prices of a stack of layers. Each layer is read once.
+"""Proofs of layers, and the number of prices of a stack of layers. Each layer, and each stack, is read once.
 
-The size of a version is counted from its oldest layer upwards: a layer adds its prices, except those whose skus the
-layers below already have. These are looked up while the layer is read for its checksum, so that the cost depends on
-the layers alone, not on the number of versions that share them.
+A layer is proved by its root, against its manifest; each of its blocks by its hash and by what the directory has about
+it. The size of a version is counted from its oldest layer upwards: a layer adds its prices, and hides those of its skus
+that the layers below have. So the cost depends on the layers alone, not on the number of versions that share them.
 """
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass, field
+from functools import partial
+from itertools import chain
+from typing import TypeVar
 
 from pymongo.errors import AutoReconnect
 
+from storage.catalog.snapshots import Layer
+from storage.errors import Corrupt, LayerGone, UnknownFormat
+from storage.integrity.findings import FindingCode
+from storage.layers.block import encode_block
+from storage.layers.block_cache import BlockCache
+from storage.layers.directory import Directory
+from storage.layers.fetcher import BlockFetcher
+from storage.layers.proof import Damage, LayerProver, ProvedBlock
 from storage.layers.reader import LayerReader
 from storage.layers.writer import LayerWriter
-from storage.prices.checksum import Checksum, checksum
-from storage.prices.price import is_tombstone, sku_of
+from storage.mongodb.connection import Database
+from storage.prices.price import TOMBSTONE
 
-LOOKUP_ROWS = 500
-"""Number of rows that are looked up at once in the layers below."""
+BLOCKS_PER_LOOKUP = 16
+"""Blocks whose rows are looked up at once in the layers below: some 1,200 rows."""
+
+CACHE_BYTES = 32 << 20
+"""Bytes of the check's own block cache."""
+
+MAX_NAMED_BLOCKS = 100
+"""Number of problems of a layer that are reported one by one; further ones are counted."""
 
 MAX_READ_ATTEMPTS = 5
 """Attempts to read a layer. A primary election interrupts a read."""
 
+T = TypeVar("T")
 
-@dataclass(frozen=True, slots=True)
+Problem = tuple[FindingCode, str]
+"""A kind of finding, and what is wrong with the layer."""
+
+
+@dataclass(slots=True)
 class LayerProof:
-    """The checksum of a layer as it is stored, and whether it is sealed. `stored` is None if the layer is missing."""
+    """What is wrong with a layer, and whether it is sealed."""
 
-    stored: Checksum | None
-    sealed: bool
+    sealed: bool = True
+    problems: list[Problem] = field(default_factory=list)
 
 
-class LayerProver:
+class LayerProofs:
     """Proves layers, and keeps the proofs in memory. `on_read` is called with the number of rows as they are read."""
 
-    def __init__(self, layer_writer: LayerWriter, layer_reader: LayerReader, on_read: Callable[[int], None]) -> None:
+    def __init__(self, layers_db: Database, layer_writer: LayerWriter, on_read: Callable[[int], None]) -> None:
+        self._fetcher = BlockFetcher(layers_db)
+        cache = BlockCache(CACHE_BYTES)
+        self._prover = LayerProver(layers_db, self._fetcher, cache)
+        self._reader = LayerReader(self._fetcher, cache)
         self._layer_writer = layer_writer
-        self._layer_reader = layer_reader
         self._on_read = on_read
-        self._proofs: dict[str, LayerProof] = {}
-        self._sizes: dict[tuple[str, ...], int] = {}
+        self._proofs: dict[Layer, LayerProof] = {}
+        self._sizes: dict[tuple[Layer, ...], int] = {}
 
-    async def prove(self, layers: Sequence[str]) -> tuple[list[LayerProof], int]:
-        """Return the proof of each layer of a version, newest first, and the number of prices of all layers.
+    async def prove(self, layer: Layer) -> LayerProof:
+        """Return the proof of a layer."""
+        if layer not in self._proofs:
+            sealed = await self._layer_writer.is_sealed(layer.id)
+            problems = await _with_retries(partial(self._problems, layer))
+            self._proofs[layer] = LayerProof(bool(sealed) or sealed is None, problems)
+        return self._proofs[layer]
 
-        The number is meaningful only if all layers are sound.
-        """
+    async def _problems(self, layer: Layer) -> list[Problem]:
+        try:
+            directory = await self._fetcher.directory(layer.id, layer.checksum, layer.count)
+        except LayerGone:
+            return [(FindingCode.LAYER_MISSING, "It does not exist.")]
+        except UnknownFormat as error:
+            return [(FindingCode.FORMAT_UNKNOWN, error.message)]
+        except Corrupt as error:
+            return [(FindingCode.LAYER_CHANGED, error.message)]
+        problems, count = list[Problem](), 0
+        async with aclosing(self._prover.read_back(layer.id, directory)) as results:
+            async for result in results:
+                if isinstance(result, ProvedBlock):
+                    self._on_read(len(result.content.skus))
+                problem = _problem(directory, result)
+                if problem:
+                    count += 1
+                    problems += [problem] if count <= MAX_NAMED_BLOCKS else []
+        if count > MAX_NAMED_BLOCKS:
+            problems.append((FindingCode.LAYER_CHANGED, f"{count - MAX_NAMED_BLOCKS:,} more blocks are not sound."))
+        return problems
+
+    async def size(self, layers: Sequence[Layer]) -> int:
+        """Return the number of prices of a stack of layers, newest first, which are proved. Raises `LayerGone`."""
+        size = 0
         for depth in reversed(range(len(layers))):
             stack = tuple(layers[depth:])
             if stack not in self._sizes:
-                await self._prove(stack)
-        return [self._proofs[layer] for layer in layers], self._sizes[tuple(layers)] if layers else 0
+                self._sizes[stack] = size + await _with_retries(partial(self._gain, stack[0], stack[1:]))
+            size = self._sizes[stack]
+        return size
 
-    async def _prove(self, stack: tuple[str, ...]) -> None:
-        layer, below = stack[0], stack[1:]
-        sealed = await self._layer_writer.is_sealed(layer)
-        if sealed is None:
-            self._proofs[layer] = LayerProof(None, sealed=False)
-            self._sizes[stack] = 0
-            return
-        stored, gain = await self._read_with_retries(layer, below)
-        self._proofs[layer] = LayerProof(stored, sealed)
-        self._sizes[stack] = gain + (self._sizes[below] if below else 0)
+    async def _gain(self, newest: Layer, below: Sequence[Layer]) -> int:
+        """Return how many prices more a stack of layers has with a layer on it."""
+        layer = await self._reader.layer(newest)
+        gain = layer.directory.count - sum(layer.directory.tombstones)
+        for start in range(0, len(layer.directory), BLOCKS_PER_LOOKUP) if below else ():
+            indexes = range(start, min(start + BLOCKS_PER_LOOKUP, len(layer.directory)))
+            contents = await self._reader.contents(layer, indexes)
+            skus = list(chain.from_iterable(content.skus for content in contents))
+            hidden = await self._reader.find_rows(below, skus)
+            gain -= sum(row != TOMBSTONE for row in hidden.values())
+        return gain
 
-    async def _read_with_retries(self, layer: str, below: Sequence[str]) -> tuple[Checksum, int]:
-        for _ in range(MAX_READ_ATTEMPTS - 1):
-            try:
-                return await self._read_layer(layer, below)
-            except AutoReconnect:
-                continue
-        return await self._read_layer(layer, below)
 
-    async def _read_layer(self, layer: str, below: Sequence[str]) -> tuple[Checksum, int]:
-        """Return the checksum of a layer, and the number of prices that it adds to the layers below."""
-        stored, gain = Checksum(), 0
-        async for run in self._layer_reader.runs(layer):
-            stored += checksum(run)
-            for start in range(0, len(run), LOOKUP_ROWS):
-                gain += await self._gain(run[start : start + LOOKUP_ROWS], below)
-            self._on_read(len(run))
-        return stored, gain
+def _problem(directory: Directory, result: ProvedBlock | Damage) -> Problem | None:
+    if isinstance(result, Damage):
+        return FindingCode(result.kind), result.text
+    deviation = _deviation(directory, result)
+    first = directory.firsts[result.index]
+    return (FindingCode.BLOCK_DAMAGED, f"The block {first!r} {deviation}.") if deviation else None
 
-    async def _gain(self, documents: Sequence[bytes], below: Sequence[str]) -> int:
+
+def _deviation(directory: Directory, block: ProvedBlock) -> str | None:
+    """Return how the rows of a block, whose bytes are sound, contradict the directory; None if they agree.
+
+    Wrong stats would hide prices from scans, and wrong order from look-ups.
+    """
+    skus, following = block.content.skus, block.index + 1
+    if skus != sorted(set(skus)) or (following < len(directory) and skus[-1] >= directory.firsts[following]):
+        return "is not in the order of its skus"
+    actual, described = encode_block(skus, block.content.rows()).entry, directory.entry(block.index)
+    wrong = [name for name in actual._fields if getattr(actual, name) != getattr(described, name)]
+    return f"is not what its directory describes: {', '.join(wrong)}" if wrong else None
+
+
+async def _with_retries(read: Callable[[], Awaitable[T]]) -> T:
+    for _ in range(MAX_READ_ATTEMPTS - 1):
         try:
-            prices = sum(not is_tombstone(document) for document in documents)
-            skus = [sku_of(document) for document in documents]
-        except (UnicodeDecodeError, IndexError):
-            return 0  # not a price: the checksum will differ
-        return prices - len(await self._layer_reader.find_raw(below, skus)) if below else prices
+            return await read()
+        except AutoReconnect:
+            continue
+    return await read()

@@ -4,9 +4,11 @@ from storage.batches.repository import Batch, BatchRepository
 from storage.batches.states import BatchState
 from storage.catalog.price_lists import PriceListRepository
 from storage.catalog.snapshots import Layer, Snapshot, SnapshotRepository, SnapshotState
+from storage.errors import Corrupt, LayerGone
 from storage.integrity.findings import Finding, FindingCode
-from storage.integrity.layer_proofs import LayerProof, LayerProver
+from storage.integrity.layer_proofs import LayerProof, LayerProofs
 from storage.integrity.unreadable import try_read
+from storage.maintenance.garbage_collection import batch_of
 
 _UNSEALED = frozenset({BatchState.OPEN, BatchState.SEALING, BatchState.FAILED, BatchState.ABORTED})
 """States of a batch whose layer was never sealed."""
@@ -26,12 +28,12 @@ class VersionCheck:
         price_lists: PriceListRepository,
         snapshots: SnapshotRepository,
         batches: BatchRepository,
-        prover: LayerProver,
+        proofs: LayerProofs,
     ) -> None:
         self._price_lists = price_lists
         self._snapshots = snapshots
         self._batches = batches
-        self._prover = prover
+        self._proofs = proofs
 
     async def findings(self, name: str, version: int) -> list[Finding]:
         """Return the findings for a version; the check is repeated if its manifest changes (compaction, expiration)."""
@@ -48,31 +50,32 @@ class VersionCheck:
         return await try_read(self._snapshots.get(name, version), name, version, "the manifest")
 
     async def _check(self, seen: Snapshot) -> list[Finding]:
-        proofs, size = await self._prover.prove(seen.layer_ids)
+        proofs = [await self._proofs.prove(layer) for layer in seen.layers]
         found = [
             finding
             for layer, proof in zip(seen.layers, proofs, strict=True)
             for finding in await self._check_layer(seen, layer, proof)
         ]
-        if all(map(_is_sound, seen.layers, proofs)) and size != seen.size:
-            message = f"The manifest has size {seen.size}, but its layers have {size} prices."
-            found.append(Finding(FindingCode.VERSION_SIZE_WRONG, message, seen.price_list, seen.version))
+        if not any(proof.problems for proof in proofs):
+            found += await self._check_size(seen)
         return found or await self._check_batch(seen)
 
+    async def _check_size(self, seen: Snapshot) -> list[Finding]:
+        try:
+            size = await self._proofs.size(seen.layers)
+        except (LayerGone, Corrupt) as error:  # since the layers were proved
+            return [Finding(FindingCode.LAYER_CHANGED, error.message, seen.price_list, seen.version)]
+        if size == seen.size:
+            return []
+        message = f"The manifest has size {seen.size}, but its layers have {size} prices."
+        return [Finding(FindingCode.VERSION_SIZE_WRONG, message, seen.price_list, seen.version)]
+
     async def _check_layer(self, seen: Snapshot, layer: Layer, proof: LayerProof) -> list[Finding]:
-        problems: list[tuple[FindingCode, str]] = []
-        if proof.stored is None:
-            problems.append((FindingCode.LAYER_MISSING, "does not exist"))
-        elif proof.stored.count != layer.count:
-            text = f"has {proof.stored.count} documents, but {layer.count} were sealed"
-            problems.append((FindingCode.LAYER_COUNT_WRONG, text))
-        elif proof.stored.hex != layer.checksum:
-            text = f"was changed: its checksum is {proof.stored.hex[:16]}..., sealed was {layer.checksum[:16]}..."
-            problems.append((FindingCode.LAYER_CHANGED, text))
-        if proof.stored is not None and not proof.sealed:
-            problems.append((FindingCode.LAYER_NOT_SEALED, "is not sealed: MongoDB accepts writes to it"))
+        problems = list(proof.problems)
+        if not proof.sealed:
+            problems.append((FindingCode.LAYER_NOT_SEALED, "It is not sealed: MongoDB accepts writes to it."))
         name = await self._describe(layer) if problems else ""
-        return [Finding(code, f"{name} {text}.", seen.price_list, seen.version, layer.id) for code, text in problems]
+        return [Finding(code, f"{name}: {text}", seen.price_list, seen.version, layer.id) for code, text in problems]
 
     async def _describe(self, layer: Layer) -> str:
         versions = [version for _, version in await self._snapshots.versions_of_layer(layer.id)]
@@ -105,19 +108,16 @@ class VersionCheck:
         if not seen.layers:
             return "It names no layer."
         newest = seen.layers[0]
-        if newest.id != batch.layer:
+        if batch.layer is None or newest.id != batch.layer.id:
             # A layer without a batch was written by a compaction.
-            other, _ = await try_read(self._batches.find(newest.id), None, None, "the batch")
+            other, _ = await try_read(self._batches.find(batch_of(newest.id)), None, None, "the batch")
             return f"Its newest layer belongs to batch {other.id}, not to {batch.id}." if other else None
-        if (newest.count, newest.checksum) != (batch.rows, batch.checksum):
-            return f"Its batch {batch.id} sealed {batch.rows} rows with checksum {str(batch.checksum)[:16]}..."
+        if newest != batch.layer:
+            sealed = batch.layer
+            return f"Its batch {batch.id} sealed {sealed.count} rows with checksum {sealed.checksum[:16]}..."
         return None
 
 
 def _is_readable(seen: Snapshot) -> bool:
     """Whether a version can be read or restored."""
     return seen.state is not SnapshotState.RETIRED or (seen.retired_at is not None and bool(seen.layers))
-
-
-def _is_sound(layer: Layer, proof: LayerProof) -> bool:
-    return proof.stored is not None and (proof.stored.count, proof.stored.hex) == (layer.count, layer.checksum)

@@ -1,31 +1,36 @@
 """Differences between two versions of a list, in sku order.
 
 Only skus in the layers above the oldest ones that both versions share can differ: the cost follows the merges since,
-not the size of the list. Versions that share no layer are read side by side.
+not the size of the list. Versions that share no layer are read side by side, without the blocks that are equal in both.
 """
 
 import asyncio
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
+from decimal import Decimal
 from enum import StrEnum
+from typing import NamedTuple
 
-import bson
-
-from storage.catalog.gates import DiffSummary
-from storage.catalog.snapshots import Snapshot
+from storage.catalog.gates import DiffSummary, LargestChange, change_percent
+from storage.catalog.snapshots import Layer, Snapshot
+from storage.fair_yield import yield_to_loop
+from storage.layers.cached_layer import CachedLayer
+from storage.layers.merge import NO_ROWS, Rows, Segment, Segments, merged
 from storage.layers.reader import LayerReader
-from storage.prices.price import Price, canonical, decode, is_tombstone, sku_of
+from storage.prices.price import Price, amount_of, decode_row, is_tombstone
 from storage.prices.sku_range import ALL_SKUS, SkuRange
 
 MAX_CONCURRENT_DIFFS = 4
 """Comparisons that run at once in a process; others wait."""
 
-Change = tuple[str, bytes | None, bytes | None]
-"""A sku, and its documents before and after; None without a price."""
 
-Sides = dict[str, list[bytes | None]]
-"""By sku, its document in each of two stacks of layers; None if no layer of the stack has the sku."""
+class Change(NamedTuple):
+    """A sku, and its rows before and after; None without a price."""
+
+    sku: str
+    before: bytes | None
+    after: bytes | None
 
 
 class ChangeKind(StrEnum):
@@ -53,6 +58,36 @@ class PriceDiff:
         return ChangeKind.REMOVED if self.after is None else ChangeKind.CHANGED
 
 
+@dataclass(slots=True)
+class Changes:
+    """Numbers of prices that one stack of layers adds to another, removes from it and changes.
+
+    `largest_change` is that of an amount, in percent, with its sku.
+    """
+
+    added: int = 0
+    removed: int = 0
+    changed: int = 0
+    largest_change: LargestChange | None = None
+
+    def add(self, change: Change) -> None:
+        """Count a change."""
+        if change.before is None:
+            self.added += 1
+        elif change.after is None:
+            self.removed += 1
+        else:
+            self.changed += 1
+            before, after = amount_of(change.before), amount_of(change.after)
+            if before != after:
+                self._add_amount(change.sku, before, after)
+
+    def _add_amount(self, sku: str, before: Decimal, after: Decimal) -> None:
+        percent = change_percent(before, after)
+        if self.largest_change is None or percent > self.largest_change[0]:
+            self.largest_change = (percent, sku)
+
+
 class VersionDiffer:
     """Compares versions."""
 
@@ -64,92 +99,175 @@ class VersionDiffer:
         """Return up to `limit` differences in sku order, of skus greater than `above`."""
         found: list[Change] = []
         sku_range = ALL_SKUS if above is None else ALL_SKUS.above(above)
-        async with self._slots, aclosing(self._changes(before, after, sku_range)) as changes:
+        async with self._slots, aclosing(self._changes(before.layers, after.layers, sku_range)) as changes:
             async for run in changes:
                 found += run
                 if len(found) >= limit:
                     break
         versions = before, after
-        return [PriceDiff(sku, versions, _price(old), _price(new)) for sku, old, new in found[:limit]]
+        return [PriceDiff(sku, versions, _price(sku, old), _price(sku, new)) for sku, old, new in found[:limit]]
 
     async def summary(self, before: Snapshot, after: Snapshot) -> DiffSummary:
         """Count the differences."""
-        added = removed = changed = 0
-        async with self._slots, aclosing(self._changes(before, after, ALL_SKUS)) as changes:
+        async with self._slots:
+            changes = await self.count(before.layers, after.layers)
+        unchanged = after.size - changes.added - changes.changed
+        return DiffSummary(changes.added, changes.removed, changes.changed, unchanged)
+
+    async def count(self, before: Sequence[Layer], after: Sequence[Layer]) -> Changes:
+        """Count what a stack of layers changes in another."""
+        total = Changes()
+        async with aclosing(self._changes(before, after, ALL_SKUS)) as changes:
             async for run in changes:
-                for _, old, new in run:
-                    added += old is None
-                    removed += new is None
-                    changed += old is not None and new is not None
-        return DiffSummary(added, removed, changed, unchanged=after.size - added - changed)
+                for change in run:
+                    total.add(change)
+        return total
 
     async def _changes(
-        self, before: Snapshot, after: Snapshot, sku_range: SkuRange
+        self, before: Sequence[Layer], after: Sequence[Layer], sku_range: SkuRange
     ) -> AsyncGenerator[list[Change], None]:
         """Yield runs of differences within a range, in sku order."""
-        above, shared = _split_layers(before.layer_ids, after.layer_ids)
-        async with aclosing(self._side_by_side(above, sku_range)) as runs:
-            async for run in runs:
-                incomplete = [sku for sku, sides in run.items() if None in sides]
-                below = await self._layer_reader.find_raw(shared, incomplete) if shared and incomplete else {}
-                changes = []
-                for sku, sides in run.items():
-                    old, new = (_visible(document, below.get(sku)) for document in sides)
-                    if (old and canonical(old)) != (new and canonical(new)):
-                        changes.append((sku, old, new))
+        shared = _count_shared(before, after)
+        below = before[len(before) - shared :]
+        stacks = [await self._layer_reader.layers(layers[: len(layers) - shared]) for layers in (before, after)]
+        async with aclosing(self._side_by_side(stacks, sku_range)) as pairs:
+            async for old, new in pairs:
+                changes = await self._compare(old, new, below)
                 if changes:
                     yield changes
-                await asyncio.sleep(0)  # let other tasks run
+                await yield_to_loop()
+
+    async def _compare(self, old: Rows, new: Rows, below: Sequence[Layer]) -> list[Change]:
+        """Return the differences of the rows of two stacks, which both lie on the layers `below`."""
+        before, after = dict(zip(*old, strict=True)), dict(zip(*new, strict=True))
+        different = [sku for sku in {**before, **after} if before.get(sku) != after.get(sku)]
+        incomplete = [sku for sku in different if sku not in before or sku not in after]
+        hidden = await self._layer_reader.find_rows(below, incomplete) if below and incomplete else {}
+        changes = []
+        for sku in sorted(different):
+            one, other = (_visible(side.get(sku) or hidden.get(sku)) for side in (before, after))
+            if one != other:
+                changes.append(Change(sku, one, other))
+        return changes
 
     async def _side_by_side(
-        self, stacks: tuple[Sequence[str], Sequence[str]], sku_range: SkuRange
-    ) -> AsyncGenerator[Sides, None]:
-        """Yield runs of the documents of two stacks of layers, with tombstones, by sku in order."""
-        streams = [self._layer_reader.merged(stack, sku_range) for stack in stacks]
-        try:
-            async for run in _aligned(streams):
-                yield run
-        finally:
-            for stream in streams:
-                await stream.aclose()
+        self, stacks: Sequence[Sequence[CachedLayer]], sku_range: SkuRange
+    ) -> AsyncGenerator[tuple[Rows, Rows], None]:
+        """Yield the rows of two stacks, with tombstones, for one stretch of skus after the other.
 
-
-async def _aligned(streams: Sequence[AsyncGenerator[list[bytes], None]]) -> AsyncGenerator[Sides, None]:
-    unread: list[dict[str, bytes] | None] = [{} for _ in streams]
-    while True:
-        for side, stream in enumerate(streams):
-            if unread[side] == {}:
-                run = await anext(stream, None)
-                unread[side] = None if run is None else {sku_of(document): document for document in run}
-        ends = [next(reversed(documents)) for documents in unread if documents]
-        if not ends:
+        Stretches that are equal in both may be left out.
+        """
+        if not all(stacks):
+            async for pair in self._one_side(stacks, sku_range):
+                yield pair
             return
-        horizon = min(ends)
-        sides: Sides = {}
-        for side, documents in enumerate(unread):
-            for sku in list(documents or ()):
-                if sku > horizon:
-                    break
-                sides.setdefault(sku, [None, None])[side] = (documents or {}).pop(sku)
-        yield {sku: sides[sku] for sku in sorted(sides)}
+        equal = set(stacks[0][-1].directory.hashes()).intersection(stacks[1][-1].directory.hashes())
+        left, right = (_Side(self._layer_reader, stack, sku_range, equal) for stack in stacks)
+        try:
+            while not (left.is_finished and right.is_finished):
+                if left.is_empty and right.is_empty and await _skip_equal(left, right):
+                    continue
+                await (left if left.is_behind(right) else right).load()
+                end = left.end if left.is_behind(right) else right.end
+                rows = left.take(end), right.take(end)
+                if rows != (NO_ROWS, NO_ROWS):
+                    yield rows
+        finally:
+            await left.close()
+            await right.close()
+
+    async def _one_side(
+        self, stacks: Sequence[Sequence[CachedLayer]], sku_range: SkuRange
+    ) -> AsyncGenerator[tuple[Rows, Rows], None]:
+        before, after = stacks
+        if before or after:
+            async with aclosing(merged(self._layer_reader, before or after, sku_range)) as runs:
+                async for rows in runs:
+                    yield (rows, NO_ROWS) if before else (NO_ROWS, rows)
 
 
-def _split_layers(
-    before: Sequence[str], after: Sequence[str]
-) -> tuple[tuple[Sequence[str], Sequence[str]], Sequence[str]]:
-    """Return the layers that only one version has, for each, and the oldest ones, which both have."""
+class _Side:
+    """The segments of one of two stacks, and the rows of those that were loaded and not yet taken."""
+
+    def __init__(
+        self, reader: LayerReader, stack: Sequence[CachedLayer], sku_range: SkuRange, equal: set[bytes]
+    ) -> None:
+        self._directory = stack[-1].directory
+        self._segments = Segments(reader, stack, sku_range, lambda index: self._directory.hash(index) not in equal)
+        self._stream = aiter(self._segments)
+        self._next: Segment | None = None
+        self._rows = NO_ROWS
+        self.end: str | None = ""
+        """All rows before this sku were loaded; None: all rows were."""
+
+    @property
+    def is_finished(self) -> bool:
+        return self.end is None and self.is_empty
+
+    @property
+    def is_empty(self) -> bool:
+        return not self._rows.skus
+
+    def is_behind(self, other: "_Side") -> bool:
+        """Whether fewer rows were loaded than of the other side."""
+        return self.end is not None and (other.end is None or self.end <= other.end)
+
+    async def peek(self) -> Segment | None:
+        """Return the next segment without loading it; None after the last."""
+        if self._next is None:
+            self._next = await anext(self._stream, None)
+        return self._next
+
+    async def hash_of_next(self) -> bytes | None:
+        """Return the hash of the next segment if it is a block as it was stored."""
+        segment = await self.peek()
+        return None if segment is None or segment.block is None else self._directory.hash(segment.block)
+
+    def skip(self) -> None:
+        """Pass over the segment that was peeked at."""
+        if self._next is not None:
+            self.end, self._next = self._next.end, None
+
+    async def load(self) -> None:
+        """Load the next segment."""
+        segment = await self.peek()
+        if segment is None:
+            self.end = None
+            return
+        rows = segment.rows if segment.block is None else await self._segments.read(segment.block)
+        self._rows = Rows(self._rows.skus + rows.skus, self._rows.rows + rows.rows)
+        self.skip()
+
+    def take(self, end: str | None) -> Rows:
+        """Take the loaded rows before a sku; None takes all."""
+        taken, self._rows = self._rows.cut(end)
+        return taken
+
+    async def close(self) -> None:
+        await self._stream.aclose()
+
+
+async def _skip_equal(left: _Side, right: _Side) -> bool:
+    """Pass over the next segment of both sides if it is the same block."""
+    expected = await left.hash_of_next()
+    if expected is None or expected != await right.hash_of_next():
+        return False
+    left.skip()
+    right.skip()
+    return True
+
+
+def _count_shared(before: Sequence[Layer], after: Sequence[Layer]) -> int:
+    """Return how many of the oldest layers both versions have."""
     shared = 0
-    while shared < min(len(before), len(after)) and before[-1 - shared] == after[-1 - shared]:
+    while shared < min(len(before), len(after)) and before[-1 - shared].id == after[-1 - shared].id:
         shared += 1
-    return (before[: len(before) - shared], after[: len(after) - shared]), before[len(before) - shared :]
+    return shared
 
 
-def _visible(document: bytes | None, below: bytes | None) -> bytes | None:
-    """Return the visible document of a sku, given that of a stack and that of the layers below it."""
-    if document is None:
-        return below
-    return None if is_tombstone(document) else document
+def _visible(row: bytes | None) -> bytes | None:
+    return None if row is None or is_tombstone(row) else row
 
 
-def _price(document: bytes | None) -> Price | None:
-    return None if document is None else decode(bson.decode(document))
+def _price(sku: str, row: bytes | None) -> Price | None:
+    return None if row is None else decode_row(sku, row)

@@ -4,12 +4,10 @@ import asyncio
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-import bson
-
-from storage.catalog.snapshots import Snapshot, SnapshotRepository
+from storage.catalog.snapshots import Layer, Snapshot, SnapshotRepository
 from storage.errors import ScanLimit
 from storage.layers.reader import LayerReader
-from storage.prices.price import Price, canonical, decode, is_tombstone
+from storage.prices.price import Price, decode_row, is_tombstone
 
 MAX_HISTORY_VERSIONS = 1000
 """Versions that a history may look back over."""
@@ -33,27 +31,28 @@ class PriceVersion:
 class _Trace:
     """Follows one sku from version to version, newest first. A change is detected at the version before it."""
 
+    sku: str
     limit: int
     changes: list[PriceVersion] = field(default_factory=list)
     _snapshot: Snapshot | None = None
-    _document: bytes | None = None
+    _row: bytes | None = None
 
     @property
     def complete(self) -> bool:
         return len(self.changes) >= self.limit
 
-    def visit(self, snapshot: Snapshot, document: bytes | None) -> None:
-        if self._snapshot is not None and not _same(self._document, document):
+    def visit(self, snapshot: Snapshot, row: bytes | None) -> None:
+        if self._snapshot is not None and self._row != row:
             self._add(self._snapshot)
-        self._snapshot, self._document = snapshot, document
+        self._snapshot, self._row = snapshot, row
 
     def finish(self) -> None:
         """Add the oldest version as the one that added the price, if it has a price."""
-        if self._snapshot is not None and self._document is not None:
+        if self._snapshot is not None and self._row is not None:
             self._add(self._snapshot)
 
     def _add(self, snapshot: Snapshot) -> None:
-        price = None if self._document is None else decode(bson.decode(self._document))
+        price = None if self._row is None else decode_row(self.sku, self._row)
         self.changes.append(PriceVersion(snapshot, price))
 
 
@@ -71,7 +70,7 @@ class PriceHistory:
         Considers versions that were current once and are kept. A change belongs to the oldest of consecutive versions
         with the same price. Raises `ScanLimit` if it would have to consider more than `MAX_HISTORY_VERSIONS`.
         """
-        traces = {sku: _Trace(limit) for sku, limit in limits.items()}
+        traces = {sku: _Trace(sku, limit) for sku, limit in limits.items()}
         open_, layers, seen, before = dict(traces), dict[str, dict[str, bytes]](), 0, version + 1
         while open_:
             snapshots = await self._snapshots.published(price_list, VERSIONS_PER_READ, before)
@@ -96,24 +95,21 @@ class PriceHistory:
     async def _look_up(
         self, snapshots: Iterable[Snapshot], skus: Sequence[str], known: Mapping[str, dict[str, bytes]]
     ) -> dict[str, dict[str, bytes]]:
-        """Return the documents of some skus in each layer of some versions. `known` are those of layers read before."""
-        layers = list(dict.fromkeys(layer for snapshot in snapshots for layer in snapshot.layer_ids))
-        found = await asyncio.gather(*(self._find_raw_in_layer(layer, skus) for layer in layers if layer not in known))
-        new = dict(zip((layer for layer in layers if layer not in known), found, strict=True))
-        return {layer: known[layer] if layer in known else new[layer] for layer in layers}
+        """Return the rows of some skus in each layer of some versions. `known` are those of layers read before."""
+        layers = {layer.id: layer for snapshot in snapshots for layer in snapshot.layers}
+        new = [layer for layer in layers.values() if layer.id not in known]
+        found = await asyncio.gather(*(self._find_rows(layer, skus) for layer in new))
+        read = {**known, **{layer.id: rows for layer, rows in zip(new, found, strict=True)}}
+        return {layer: read[layer] for layer in layers}
 
-    async def _find_raw_in_layer(self, layer: str, skus: Sequence[str]) -> dict[str, bytes]:
+    async def _find_rows(self, layer: Layer, skus: Sequence[str]) -> dict[str, bytes]:
         async with self._slots:
-            return await self._layer_reader.find_raw_in_layer(layer, skus)
+            return await self._layer_reader.find_rows([layer], skus)
 
 
 def _visible(snapshot: Snapshot, layers: Mapping[str, Mapping[str, bytes]], sku: str) -> bytes | None:
-    for layer in snapshot.layer_ids:
-        document = layers[layer].get(sku)
-        if document is not None:
-            return None if is_tombstone(document) else document
+    for layer in snapshot.layers:
+        row = layers[layer.id].get(sku)
+        if row is not None:
+            return None if is_tombstone(row) else row
     return None
-
-
-def _same(one: bytes | None, other: bytes | None) -> bool:
-    return one is other or (one is not None and other is not None and canonical(one) == canonical(other))

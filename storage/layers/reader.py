@@ -1,69 +1,177 @@
-"""Reads a version from its stack of layers, newest first. A row of a newer layer hides those of its sku in older ones.
+"""Reads versions from their stack of layers, newest first. A row of a newer layer hides those of its sku in older ones.
 
-All layers are read at once, so a look-up takes one round trip for any number of layers, and so does a page unless
-tombstones leave it short. A batch size above the limit lets the server close the cursor with its first reply.
+All blocks that are missing in memory are fetched at once, so a look-up takes one round trip for any number of layers,
+and so does a page unless tombstones leave it short.
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
-from contextlib import aclosing
-from typing import TypeVar, cast
+from bisect import bisect_left
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from typing import cast
 
-import bson
-from pymongo.asynchronous.client_session import AsyncClientSession
-
-from storage.layers.writer import collection_of
-from storage.mongodb.connection import Database, Document
-from storage.prices.price import Price, decode, is_tombstone, sku_of, split
+from storage.catalog.snapshots import Layer
+from storage.fair_yield import yield_to_loop
+from storage.layers.block import BlockContent, reopen_block
+from storage.layers.block_cache import BlockCache
+from storage.layers.cached_layer import CachedLayer, DecodedBlock
+from storage.layers.fetcher import BlockFetcher, FetchedBlock
+from storage.layers.memory_reader import MemoryReader, blocks_to_read, read_part, visible
+from storage.prices.price import Price
 from storage.prices.sku_range import ALL_SKUS, SkuRange
 
-T = TypeVar("T")
+DECODED_AT_ONCE = 16
+"""Blocks to decode before other tasks may run: less than a millisecond."""
 
-Session = AsyncClientSession | None
+OPENED_AT_ONCE = 64
+"""Blocks to decompress before other tasks may run: about a millisecond."""
 
-MIN_PAGE_READ = 100
-"""Minimum documents to read of each layer for a page, so that a few tombstones do not cost another round trip."""
+_Key = tuple[CachedLayer, int]
+"""Layer and index of a block."""
 
-READ_BATCH = 1000
-"""Documents per run of a sequential read."""
+_Block = DecodedBlock | BlockContent | bytes
+"""A block: decoded, opened or compressed."""
 
-DECODE_BATCH = 150
-"""Documents to decode before other tasks may run: a little more than a millisecond."""
+_Places = dict[CachedLayer, dict[int, list[str]]]
+"""By layer, newest first, the indexes of the blocks that may have some skus, each with these skus."""
 
 
 class LayerReader:
-    """Reads the layers of a database."""
+    """Reads the layers of a database through the block cache of the process."""
 
-    def __init__(self, db: Database) -> None:
-        self._db = db
+    def __init__(self, fetcher: BlockFetcher, cache: BlockCache) -> None:
+        self._fetcher = fetcher
+        self.cache = cache
+        self._memory = MemoryReader(cache)
+        self._loading: dict[str, asyncio.Task[CachedLayer]] = {}
 
-    async def find(self, layers: Sequence[str], skus: Sequence[str]) -> dict[str, Price]:
+    async def layer(self, layer: Layer) -> CachedLayer:
+        """Return a layer with its directory. Raises `LayerGone`, `Corrupt`, `UnknownFormat`."""
+        known = self.cache.layer(layer.id)
+        if known is not None:
+            return known
+        task = self._loading.get(layer.id)
+        if task is None:
+            task = self._loading[layer.id] = asyncio.create_task(self._load(layer), name=f"directory of {layer.id}")
+            task.add_done_callback(lambda done: self._loaded(layer.id, done))
+        return await asyncio.shield(task)
+
+    async def _load(self, layer: Layer) -> CachedLayer:
+        directory = await self._fetcher.directory(layer.id, layer.checksum, layer.count)
+        return self.cache.add_layer(layer.id, directory)
+
+    def _loaded(self, layer_id: str, task: asyncio.Task[CachedLayer]) -> None:
+        del self._loading[layer_id]
+        if not task.cancelled():
+            task.exception()  # marks it as retrieved if every caller was cancelled
+
+    async def layers(self, layers: Sequence[Layer]) -> list[CachedLayer]:
+        """Return the layers of a version with their directories. Raises `LayerGone`, `Corrupt`, `UnknownFormat`."""
+        known = self._memory.stack(layers)
+        return list(await asyncio.gather(*map(self.layer, layers))) if known is None else known
+
+    # -- Look-ups
+
+    async def find(self, layers: Sequence[Layer], skus: Sequence[str]) -> dict[str, Price]:
         """Return the prices of the skus that a version has."""
-        found = await self.find_with_tombstones(layers, skus)
-        return {sku: price for sku, price in found.items() if price is not None}
+        stack = await self.layers(layers)
+        places = _places(stack, skus)
+        held = await self._held(stack, places)
+        found: dict[str, Price] = {}
+        wanted = set(skus)
+        for number, (layer, index) in enumerate(held, 1):
+            remaining = wanted.intersection(places[layer][index])
+            for sku, price in self._rows(layer, index, held[layer, index], remaining) if remaining else ():
+                wanted.discard(sku)
+                if price is not None:
+                    found[sku] = price
+            if not number % OPENED_AT_ONCE:
+                await asyncio.sleep(0)
+        return found
 
-    async def find_with_tombstones(self, layers: Sequence[str], skus: Sequence[str]) -> dict[str, Price | None]:
-        """Return the newest row of each sku that some layers have: a price, or None for a tombstone."""
-        found = await asyncio.gather(*(self._find_in(layer, skus) for layer in layers))
-        visible: dict[str, Document] = {}
-        for documents in reversed(found):
-            visible.update((document["_id"], document) for document in documents)
-        return {sku: None if "removed" in document else decode(document) for sku, document in visible.items()}
+    async def find_rows(self, layers: Sequence[Layer], skus: Sequence[str]) -> dict[str, bytes]:
+        """Return the newest row of each sku that some layers have, encoded, tombstones included."""
+        found: dict[str, bytes] = {}
+        stack = await self.layers(layers)
+        places = _places(stack, skus)
+        contents = await asyncio.gather(*(self.contents(layer, list(places[layer])) for layer in stack))
+        for layer, layer_contents in zip(stack, contents, strict=True):
+            for content, within in zip(layer_contents, places[layer].values(), strict=True):
+                for sku, index in _indexes(content.skus, [sku for sku in within if sku not in found]):
+                    found[sku] = bytes(content.row(index))
+            await yield_to_loop()
+        return found
 
-    async def _find_in(self, layer: str, skus: Sequence[str]) -> list[Document]:
-        async def find(db: Database, session: Session) -> list[Document]:
-            cursor = db[collection_of(layer)].find({"_id": {"$in": list(skus)}}, session=session)
-            return await cursor.batch_size(len(skus) + 1).to_list()
+    async def _held(self, stack: Sequence[CachedLayer], places: _Places) -> dict[_Key, _Block]:
+        """Return all blocks of some places, newest layers first. Those that are missing in memory are fetched."""
+        held: dict[_Key, _Block | None] = {
+            (layer, index): layer.decoded(index) or layer.frame(index) for layer in stack for index in places[layer]
+        }
+        missing: dict[CachedLayer, list[int]] = defaultdict(list)
+        for (layer, index), block in held.items():
+            if block is None:
+                missing[layer].append(index)
+        self.cache.hits += len(held) - sum(map(len, missing.values()))
+        for (layer, indexes), blocks in zip(
+            missing.items(), await asyncio.gather(*(self._fetch(*pair) for pair in missing.items())), strict=True
+        ):
+            for index, fetched in zip(indexes, blocks, strict=True):
+                self.cache.add(layer, index, fetched.frame)
+                held[layer, index] = fetched.content
+        return cast("dict[_Key, _Block]", held)
 
-        return await self._read(find)
+    def _rows(
+        self, layer: CachedLayer, index: int, block: _Block, skus: Iterable[str]
+    ) -> list[tuple[str, Price | None]]:
+        """Return the rows that a block has of some skus."""
+        if isinstance(block, bytes):
+            block = self.cache.admit(layer, index) or reopen_block(block)
+        if isinstance(block, DecodedBlock):
+            prices = block.prices
+            return [(sku, prices[place]) for sku, place in _indexes(block.skus, skus)]
+        return [(sku, block.price(place)) for sku, place in _indexes(block.skus, skus)]
 
-    async def _read(self, read: Callable[[Database, Session], Awaitable[list[T]]]) -> list[T]:
-        """Run a read of a layer."""
-        return await read(self._db, None)
+    async def _fetch(self, layer: CachedLayer, indexes: Sequence[int]) -> list[FetchedBlock]:
+        directory = layer.directory
+        self.cache.misses += len(indexes)
+        return await self._fetcher.fetch(
+            layer.id, [(directory.firsts[index], directory.hash(index)) for index in indexes]
+        )
+
+    # -- Blocks
+
+    async def contents(self, layer: CachedLayer, indexes: Sequence[int], *, keep: bool = False) -> list[BlockContent]:
+        """Return blocks of a layer; those that must be fetched stay in the cache only if `keep`."""
+        frames = {index: frame for index in indexes if (frame := layer.frame(index)) is not None}
+        missing = [index for index in indexes if index not in frames]
+        self.cache.hits += len(frames)
+        fetched = dict(zip(missing, await self._fetch(layer, missing) if missing else (), strict=True))
+        if keep:
+            for index, block in fetched.items():
+                self.cache.add(layer, index, block.frame)
+        return [fetched[index].content if index in fetched else reopen_block(frames[index]) for index in indexes]
+
+    async def frames(self, layer: CachedLayer, indexes: Sequence[int]) -> list[bytes]:
+        """Return blocks of a layer as they are stored, read from the database and proved."""
+        directory = layer.directory
+        blocks = await self._fetcher.fetch(
+            layer.id, [(directory.firsts[index], directory.hash(index)) for index in indexes]
+        )
+        return [block.frame for block in blocks]
+
+    async def load(self, layer: CachedLayer, indexes: Sequence[int]) -> bool:
+        """Bring blocks of a layer into the cache, sparing what was read lately. Returns False if they do not fit."""
+        missing = [index for index in indexes if not layer.has(index)]
+        blocks = await self._fetch(layer, missing) if missing else []
+        return all(
+            self.cache.add(layer, index, block.frame, spare=True) for index, block in zip(missing, blocks, strict=True)
+        )
+
+    # -- Pages
 
     async def page(
         self,
-        layers: Sequence[str],
+        layers: Sequence[Layer],
         limit: int,
         *,
         after: str | None = None,
@@ -75,110 +183,64 @@ class LayerReader:
 
         With `backward` they are the last ones of that range, still in ascending order.
         """
+        stack = await self.layers(layers)
         page: list[Price] = []
-        sku_range = within.between(after, before)
-        size = limit if len(layers) == 1 else max(limit, MIN_PAGE_READ)
-        while True:
-            runs = await asyncio.gather(*(self._run_of(layer, size, sku_range, backward) for layer in layers))
-            # Beyond the nearest end of a truncated run, its layer may have more rows.
-            ends = [run[-1]["_id"] for run in runs if len(run) == size]
-            horizon = (max(ends) if backward else min(ends)) if ends else None
-            visible: dict[str, Document] = {}
-            for run in reversed(runs):
-                visible.update((document["_id"], document) for document in run)
-            for sku in sorted(visible, reverse=backward):
-                if horizon is not None and (sku < horizon if backward else sku > horizon):
-                    break
-                if "removed" not in visible[sku]:
-                    page.append(decode(visible[sku]))
-            if horizon is None or len(page) >= limit:
-                page = page[:limit]
-                return page[::-1] if backward else page
-            sku_range = sku_range.below(horizon) if backward else sku_range.above(horizon)
+        sku_range: SkuRange | None = within.between(after, before)
+        while sku_range is not None and len(page) < limit:
+            reads = blocks_to_read(stack, sku_range, limit - len(page), backward)
+            blocks = await asyncio.gather(
+                *(self._decoded(layer, read) for layer, read in zip(stack, reads, strict=True))
+            )
+            near, sku_range = read_part(stack, reads, sku_range, backward)
+            page += visible(stack, blocks, near, backward)
+        del page[limit:]
+        return page[::-1] if backward else page
 
-    async def _run_of(self, layer: str, size: int, sku_range: SkuRange, backward: bool) -> list[Document]:
-        async def find(db: Database, session: Session) -> list[Document]:
-            cursor = db[collection_of(layer)].find(sku_range.query, session=session)
-            return await cursor.sort("_id", -1 if backward else 1).limit(size).batch_size(size + 1).to_list()
+    async def load_page(
+        self,
+        layers: Sequence[Layer],
+        limit: int,
+        *,
+        after: str | None = None,
+        before: str | None = None,
+        backward: bool = False,
+    ) -> None:
+        """Bring the blocks of a page into the cache, if they fit."""
+        stack = await self.layers(layers)
+        reads = blocks_to_read(stack, ALL_SKUS.between(after, before), limit, backward)
+        await asyncio.gather(*(self.load(layer, read) for layer, read in zip(stack, reads, strict=True)))
 
-        return await self._read(find)
-
-    async def read(self, layers: Sequence[str]) -> AsyncGenerator[list[tuple[str, Price | None]], None]:
-        """Yield slices of the newest rows of all skus in some layers, in sku order: prices, or None for tombstones."""
-        async with aclosing(self.merged(layers)) as runs:
-            async for run in runs:
-                for start in range(0, len(run), DECODE_BATCH):
-                    yield [_decoded(document) for document in run[start : start + DECODE_BATCH]]
-
-    async def runs(
-        self, layer: str, *, ordered: bool = False, within: SkuRange = ALL_SKUS
-    ) -> AsyncGenerator[list[bytes], None]:
-        """Yield runs of the documents of one layer at read concern `majority`, with tombstones.
-
-        The next run is fetched while one is processed.
-        """
-        query = {} if within == ALL_SKUS else within.query
-        cursor = self._db[collection_of(layer)].find_raw_batches(
-            query, sort=[("_id", 1)] if ordered else None, batch_size=READ_BATCH
-        )
-        next_run = asyncio.ensure_future(anext(cursor, None))
-        try:
-            while (run := await next_run) is not None:
-                next_run = asyncio.ensure_future(anext(cursor, None))
-                yield list(split(cast("bytes", run)))
-        finally:
-            next_run.cancel()
-            await asyncio.wait([next_run])
-            await cursor.close()
-
-    async def merged(self, layers: Sequence[str], within: SkuRange = ALL_SKUS) -> AsyncGenerator[list[bytes], None]:
-        """Yield runs of the newest document of each sku in a stack of layers, in sku order, with tombstones."""
-        cursors = [self.runs(layer, ordered=True, within=within) for layer in layers]
-        try:
-            async for run in _merged(cursors):
-                yield run
-        finally:
-            for cursor in cursors:
-                await cursor.aclose()
-
-    async def find_raw(self, layers: Sequence[str], skus: Sequence[str]) -> dict[str, bytes]:
-        """Return the documents of the skus that a version has."""
-        found = await asyncio.gather(*(self.find_raw_in_layer(layer, skus) for layer in layers))
-        visible: dict[str, bytes] = {}
-        for documents in reversed(found):
-            visible.update(documents)
-        return {sku: document for sku, document in visible.items() if not is_tombstone(document)}
-
-    async def find_raw_in_layer(self, layer: str, skus: Sequence[str]) -> dict[str, bytes]:
-        """Return the documents of some skus in one layer, with tombstones."""
-        # One more than there can be, so that the server closes the cursor with the first batch.
-        query, size = {"_id": {"$in": list(skus)}}, len(skus) + 1
-        cursor = self._db[collection_of(layer)].find_raw_batches(query, batch_size=size)
-        return {sku_of(document): document async for run in cursor for document in split(cast("bytes", run))}
+    async def _decoded(self, layer: CachedLayer, indexes: range) -> list[DecodedBlock]:
+        """Return blocks of a layer, decoded."""
+        blocks = {index: block for index in indexes if (block := layer.decoded(index))}
+        self.cache.hits += len(blocks)
+        missing = [index for index in indexes if index not in blocks]
+        for number, (index, content) in enumerate(
+            zip(missing, await self.contents(layer, missing, keep=True), strict=True), 1
+        ):
+            blocks[index] = self.cache.add_decoded(layer, index, DecodedBlock(content))
+            if not number % DECODED_AT_ONCE:
+                await asyncio.sleep(0)
+        return [blocks[index] for index in indexes]
 
 
-async def _merged(cursors: Sequence[AsyncGenerator[list[bytes], None]]) -> AsyncGenerator[list[bytes], None]:
-    unread: list[dict[str, bytes] | None] = [{} for _ in cursors]
-    while True:
-        for index, cursor in enumerate(cursors):
-            if unread[index] == {}:
-                run = await anext(cursor, None)
-                unread[index] = None if run is None else {sku_of(document): document for document in run}
-        ends = [next(reversed(documents)) for documents in unread if documents]
-        if not ends:
-            return
-        # All layers are read completely up to the nearest end.
-        horizon, visible = min(ends), dict[str, bytes]()
-        for index in reversed(range(len(cursors))):
-            documents = unread[index] or {}
-            visible.update((sku, document) for sku, document in documents.items() if sku <= horizon)
-            if documents:
-                unread[index] = {sku: document for sku, document in documents.items() if sku > horizon}
-        yield [visible[sku] for sku in sorted(visible)]
+def _places(stack: Sequence[CachedLayer], skus: Sequence[str]) -> _Places:
+    places: _Places = {}
+    for layer in stack:
+        index_of = layer.directory.index
+        blocks: dict[int, list[str]] = defaultdict(list)
+        for sku in skus:
+            blocks[index_of(sku)].append(sku)
+        blocks.pop(-1, None)
+        places[layer] = blocks
+    return places
 
 
-def _decoded(document: bytes) -> tuple[str, Price | None]:
-    if is_tombstone(document):
-        return sku_of(document), None
-    price = decode(bson.decode(document))
-    return price.sku, price
+def _indexes(block_skus: Sequence[str], skus: Iterable[str]) -> list[tuple[str, int]]:
+    """Return where a block has skus, for those that it has."""
+    found = []
+    for sku in skus:
+        index = bisect_left(block_skus, sku)
+        if index < len(block_skus) and block_skus[index] == sku:
+            found.append((sku, index))
+    return found

@@ -20,7 +20,7 @@ from pymongo.monitoring import CommandListener, ConnectionPoolListener
 from pymongo.read_concern import ReadConcern
 from pymongo.write_concern import WriteConcern
 
-from storage.errors import InvalidArgument, PricebookError, SnapshotGone, Unavailable, UnknownFormat
+from storage.errors import InvalidArgument, LayerGone, PricebookError, Unavailable, UnknownFormat
 
 Document = dict[str, Any]
 Database = AsyncDatabase[Document]
@@ -42,6 +42,9 @@ NAMESPACE_NOT_FOUND = 26
 
 COLLECTION_DROPPED = 175
 """The server's error code for a cursor whose collection was dropped."""
+
+LAYERS_SUFFIX = "_layers"
+"""Suffix of the name of the layers' database, after that of the main database."""
 
 DURABLE = WriteConcern(w="majority", j=True)
 MAJORITY = ReadConcern("majority")
@@ -117,6 +120,11 @@ def database(client: Client, name: str) -> Database:
     return client.get_database(name, read_concern=MAJORITY, write_concern=DURABLE)
 
 
+def layers_database(client: Client, name: str) -> Database:
+    """Return the database of the layers, in which the service may neither update nor delete."""
+    return database(client, f"{name}{LAYERS_SUFFIX}")
+
+
 async def prepare(db: Database) -> None:
     """Create the collections and their indexes. Idempotent, and safe if several processes start at once."""
     present = set(await db.list_collection_names())
@@ -143,7 +151,7 @@ def explain(error: BaseException) -> PricebookError | None:
     if isinstance(error, PricebookError):
         return error
     if isinstance(error, OperationFailure) and error.code == COLLECTION_DROPPED:
-        return SnapshotGone()
+        return LayerGone()
     if isinstance(error, ConnectionFailure | WriteConcernError | ExecutionTimeout):
         return Unavailable(f"MongoDB does not answer ({type(error).__name__}). Try again in a moment.")
     return None

@@ -21,6 +21,9 @@ OWNER = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
 EXPIRED: dict[str, Any] = {"$expr": {"$lt": ["$lease.until", "$$NOW"]}}
 """A query for documents whose lease has expired."""
 
+HELD: dict[str, Any] = {"$expr": {"$gte": ["$lease.until", "$$NOW"]}}
+"""A query for documents whose lease has not expired."""
+
 _UNTIL = {"$dateAdd": {"startDate": "$$NOW", "unit": "second", "amount": LEASE_SECONDS}}
 
 

@@ -2,10 +2,12 @@
 
 import asyncio
 import datetime
+import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 
 from pymongo import ReturnDocument
+from pymongo.asynchronous.client_session import AsyncClientSession
 from pymongo.errors import DuplicateKeyError, PyMongoError
 
 from storage.mongodb import leases
@@ -21,11 +23,14 @@ class Locks:
         self._collection = db["locks"]
 
     @asynccontextmanager
-    async def held(self, name: str) -> AsyncIterator[bool]:
-        """Hold a lock while the body runs. Yields False if another process holds it: the body must then do nothing."""
+    async def held(self, name: str) -> AsyncIterator[int | None]:
+        """Hold a lock while the body runs, and yield the token of its lease, from 1 on.
+
+        Yields None if another process holds it: the body must then do nothing.
+        """
         token = await self._take(name)
         if token is None:
-            yield False
+            yield None
             return
         own_lease: Document = {"_id": name, "lease.token": token}
 
@@ -37,11 +42,30 @@ class Locks:
 
         renewing = asyncio.create_task(renew())
         try:
-            yield True
+            yield token
         finally:
             renewing.cancel()
             with suppress(PyMongoError):  # an unreleased lease expires
                 await self._collection.update_one(own_lease, [leases.release()])
+
+    async def confirm(self, name: str, token: int, session: AsyncClientSession) -> bool:
+        """Renew a lock in a transaction, which commits only if nobody removes the lock meanwhile.
+
+        Returns False if the lock is lost.
+        """
+        result = await self._collection.update_one(
+            {"_id": name, "lease.token": token}, [leases.renew()], session=session
+        )
+        return bool(result.matched_count)
+
+    async def names(self, prefix: str) -> set[str]:
+        """Return the names of the locks with a prefix that are held."""
+        cursor = self._collection.find({**_with_prefix(prefix), **leases.HELD}, {"_id": 1})
+        return {document["_id"] async for document in cursor}
+
+    async def remove_expired(self, prefix: str) -> None:
+        """Remove the locks with a prefix that nobody holds."""
+        await self._collection.delete_many({**_with_prefix(prefix), **leases.EXPIRED})
 
     async def _take(self, name: str) -> int | None:
         # An upsert cannot compare with the server's clock, so create the lock with an expired lease first.
@@ -52,3 +76,7 @@ class Locks:
             {"_id": name, **leases.EXPIRED}, [leases.acquire()], return_document=ReturnDocument.AFTER
         )
         return int(taken["lease"]["token"]) if taken else None
+
+
+def _with_prefix(prefix: str) -> Document:
+    return {"_id": {"$regex": f"^{re.escape(prefix)}"}}

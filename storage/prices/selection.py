@@ -1,24 +1,18 @@
-"""Selections: a filter and an order of the prices of a version, and their translation to MongoDB queries.
-
-Input of users appears in queries only as values: as the operand of `$eq`, `$gte`, `$lte` and the like, or as a
-`$literal`. Attribute names are passed to `$getField`, so that dots and dollars in them have no meaning.
-"""
+"""Selections: a filter and an order of the prices of a version."""
 
 import datetime
-from collections.abc import Iterable
-from decimal import ROUND_CEILING, ROUND_FLOOR, ROUND_HALF_EVEN, Decimal
+from collections.abc import Mapping, Sequence
+from decimal import Decimal
 from enum import StrEnum
 from hashlib import blake2b
 from typing import Any, NamedTuple
 
 import msgspec
-from bson.decimal128 import Decimal128, create_decimal128_context
 
 from storage.errors import InvalidArgument
-from storage.mongodb.connection import Document
 from storage.prices.currencies import CURRENCIES
-from storage.prices.price import MAX_SKU_BYTES
-from storage.prices.row_decoder import RowRefused, encode_attributes
+from storage.prices.price import MAX_SKU_BYTES, RowAmount
+from storage.prices.row_decoder import RowRefused, check_attributes
 from storage.prices.sku_range import SkuRange, sku_range_of_prefix
 
 MAX_FILTER_ATTRIBUTES = 20
@@ -40,11 +34,28 @@ class SortPosition(NamedTuple):
     amount: Decimal | None = None
 
 
+SortKey = tuple[Decimal, str]
+"""What an order of prices compares: the amount, negated if it descends and 0 in sku order, and the sku."""
+
+
 class AttributeEquals(msgspec.Struct, frozen=True):
     """An attribute and the value that it must have. JSON equality applies: 1 equals 1.0 but not true."""
 
     name: str
     value: Any
+
+    def is_met_by(self, attributes: Mapping[str, Any]) -> bool:
+        """Whether the attributes of a price have this one."""
+        return self.name in attributes and _equal(attributes[self.name], self.value)
+
+    def encodings(self) -> list[bytes]:
+        """Return byte strings of which every row that meets the condition contains one. Others may contain it, too."""
+        value, name = self.value, _encode(self.name)
+        if isinstance(value, list | dict):
+            return [name + _encode(value)[:1]]  # its type and, up to 15 elements, their number
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            return [name + _encode(value)]
+        return [name + _encode(number) for number in _equal_numbers(value)]
 
 
 class PriceFilter(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -81,24 +92,27 @@ class PriceFilter(msgspec.Struct, frozen=True, omit_defaults=True):
             )
         for attribute in self.attributes:
             try:
-                encode_attributes({attribute.name: attribute.value})
+                check_attributes({attribute.name: attribute.value})
             except RowRefused as refused:
                 raise InvalidArgument(f"No price can have this attribute. {refused}", path=path) from refused
 
-    def conditions(self) -> list[Document]:
-        """Return the MongoDB conditions for all but the sku. The filter must be valid (see `check`)."""
-        conditions: list[Document] = [{"removed": {"$exists": False}}]
+    def select(self, heads: Sequence[RowAmount | None], indexes: Sequence[int]) -> Sequence[int]:
+        """Return those of some prices, by their indexes, that meet all conditions but those on sku and attributes.
+
+        The heads are of `RowHead` if there are conditions on currency or validity.
+        """
+        rows: Any = heads
         if self.currency is not None:
-            conditions.append({"currency": {"$eq": self.currency}})
+            indexes = [index for index in indexes if rows[index].currency == self.currency]
         if self.at_least is not None:
-            conditions.append({"amount": {"$gte": _decimal128(self.at_least, ROUND_CEILING)}})
+            indexes = [index for index in indexes if rows[index].amount >= self.at_least]
         if self.at_most is not None:
-            conditions.append({"amount": {"$lte": _decimal128(self.at_most, ROUND_FLOOR)}})
+            indexes = [index for index in indexes if rows[index].amount <= self.at_most]
         if self.valid_on is not None:
-            # Dates are stored in ISO 8601, so string order is date order. A missing date does not limit the validity.
-            day = self.valid_on.isoformat()
-            conditions.append({"validFrom": {"$not": {"$gt": day}}, "validUntil": {"$not": {"$lt": day}}})
-        return conditions + [_equals(attribute) for attribute in self.attributes]
+            day = self.valid_on.isoformat()  # dates are stored in ISO 8601, so the order of texts is that of dates
+            indexes = [index for index in indexes if (rows[index].valid_from or day) <= day]
+            indexes = [index for index in indexes if (rows[index].valid_until or day) >= day]
+        return indexes
 
 
 class Selection(msgspec.Struct, frozen=True):
@@ -129,40 +143,45 @@ class Selection(msgspec.Struct, frozen=True):
         filters = [f"filter by {', '.join(fields)}"] if fields else []
         return ", ".join([*filters, f"orderBy {self.order}"])
 
-    def beyond(self, position: SortPosition, *, forward: bool) -> Document:
-        """Return the condition for records strictly after a position, or before it, in an order by amount."""
-        larger = forward is (self.order is PriceOrder.AMOUNT_ASC)
-        amount = _decimal128(position.amount or Decimal(0), ROUND_HALF_EVEN)
-        beyond, same = {"$gt" if larger else "$lt": amount}, {"$eq": amount}
-        return {
-            "$or": [{"amount": beyond}, {"amount": same, "_id": {"$gt" if forward else "$lt": position.sku}}],
-        }
+    def key(self, sku: str, amount: Decimal) -> SortKey:
+        """Return what the order compares of a price."""
+        if self.order is PriceOrder.SKU:
+            return _ZERO, sku
+        return amount if self.order is PriceOrder.AMOUNT_ASC else amount.copy_negate(), sku
 
-    def sort(self, *, backward: bool) -> list[tuple[str, int]]:
-        """Return the MongoDB sort of an order by amount."""
-        by_amount, by_sku = (1 if self.order is PriceOrder.AMOUNT_ASC else -1), 1
-        return [("amount", -by_amount if backward else by_amount), ("_id", -by_sku if backward else by_sku)]
-
-    def sorted(self, positions: Iterable[SortPosition], *, backward: bool) -> list[SortPosition]:
-        """Return the positions in an order by amount, or in its reverse."""
-        by_sku = sorted(positions, key=lambda position: position.sku, reverse=backward)
-        descending = backward is (self.order is PriceOrder.AMOUNT_ASC)
-        return sorted(by_sku, key=lambda position: position.amount or Decimal(0), reverse=descending)
-
-
-def _equals(attribute: AttributeEquals) -> Document:
-    # Objects are stored with sorted keys, and MongoDB compares the order of keys.
-    value = msgspec.to_builtins(attribute.value, order="sorted")
-    field = {"$getField": {"field": {"$literal": attribute.name}, "input": "$attributes"}}
-    return {"$expr": {"$eq": [field, {"$literal": value}]}}
+    def filter_between(self, lower: SortKey | None, upper: SortKey | None) -> PriceFilter:
+        """Return the filter with the bounds of the amount that two keys of this order imply, if they are given."""
+        if self.order is PriceOrder.SKU:
+            return self.filter
+        least, greatest = lower and lower[0], upper and upper[0]
+        if self.order is PriceOrder.AMOUNT_DESC:
+            least, greatest = greatest and greatest.copy_negate(), least and least.copy_negate()
+        return msgspec.structs.replace(
+            self.filter,
+            at_least=max((bound for bound in (self.filter.at_least, least) if bound is not None), default=None),
+            at_most=min((bound for bound in (self.filter.at_most, greatest) if bound is not None), default=None),
+        )
 
 
-def _decimal128(value: Decimal, rounding: str) -> Decimal128:
-    """Return a bound as a decimal128, rounded.
+_ZERO = Decimal(0)
 
-    No amount has more digits than a decimal128. So rounding a longer bound towards the matching amounts does not change
-    which amounts match.
-    """
-    context = create_decimal128_context()
-    context.rounding = rounding
-    return Decimal128(context.create_decimal(value))
+_encode = msgspec.msgpack.Encoder(order="deterministic").encode
+
+
+def _equal(one: Any, other: Any) -> bool:
+    """Whether two JSON values are equal. Python's `True == 1`, at any depth, is not JSON's."""
+    if isinstance(one, dict):
+        return (
+            isinstance(other, dict) and one.keys() == other.keys() and all(_equal(one[key], other[key]) for key in one)
+        )
+    if isinstance(one, list):
+        return isinstance(other, list) and len(one) == len(other) and all(map(_equal, one, other))
+    return isinstance(one, bool) is isinstance(other, bool) and bool(one == other)
+
+
+def _equal_numbers(value: float) -> list[float]:
+    """Return the numbers that equal a number, but are stored as other bytes: an integer and floats."""
+    numbers: list[float] = [0.0, -0.0] if value == 0 else [float(value)]
+    if -(2**63) <= value < 2**64:
+        numbers.append(int(value))
+    return [number for number in numbers if number == value]

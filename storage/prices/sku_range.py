@@ -14,6 +14,9 @@ class SkuRange:
     low: str = ""
     high: str | None = None
 
+    def __contains__(self, sku: str) -> bool:
+        return self.low <= sku and (self.high is None or sku < self.high)
+
     def between(self, after: str | None, before: str | None) -> "SkuRange":
         """Return the skus strictly after `after` and strictly before `before`, if given."""
         lower = self if after is None else self.above(after)

@@ -1,7 +1,7 @@
 """Submits a batch and dies at a point: `python -m tests.storage.crash_at URI DATABASE KEY BATCH POINT`.
 
-The batch is `good` or `bad`, in one request; or `parts`, the good one in two parts; or `aborted`, in two parts that are
-aborted when they are stored.
+The batch is `good` or `bad`, in one request; or `staged`, the good one in five runs; or `parts`, in two parts; or
+`aborted`, in two parts that are aborted when they are stored.
 
 A point is `Class.method:call:when`: the process kills itself `before` or `after` a call of the method, counted from 1.
 Nothing is cleaned up: no `finally`, no handler, no message to the server.
@@ -16,12 +16,15 @@ from itertools import count
 from typing import Any
 
 from storage import Batch, BatchState, Store
+from storage.batches import runs
 from storage.batches.lifecycle import BatchLifecycle
 from storage.batches.parts import PartRepository
 from storage.batches.repository import BatchRepository
+from storage.batches.sealing import BatchSealer
+from storage.batches.staging import StagingRepository
 from storage.layers import writer
+from storage.layers.proof import LayerProver
 from storage.layers.writer import LayerWriter
-from storage.mongodb.bulk_insert import BulkInsert
 from storage.prices import row_decoder
 from tests.storage.factories import Row, order, row, rows, source
 
@@ -31,7 +34,20 @@ BATCHES: dict[str, list[Row]] = {
     "bad": [*rows(5 * SLICE_ROWS, "2.00"), row("bad", "-1")],
 }
 
-OWNERS = (BatchLifecycle, BatchRepository, BulkInsert, LayerWriter, PartRepository)
+BATCHES["staged"] = BATCHES["good"]
+
+OWNERS = {
+    owner.__name__: owner
+    for owner in (
+        BatchLifecycle,
+        BatchRepository,
+        BatchSealer,
+        LayerProver,
+        LayerWriter,
+        PartRepository,
+        StagingRepository,
+    )
+}
 """The classes of the methods that a point can name."""
 
 
@@ -43,9 +59,7 @@ def die_at(point: str) -> None:
     """Replace a method by one that kills the process at a point."""
     name, call, when = point.split(":")
     owner, method = name.split(".")
-    cls = {each.__name__: each for each in (BatchLifecycle, BatchRepository, BulkInsert, LayerWriter, PartRepository)}[
-        owner
-    ]
+    cls = OWNERS[owner]
     original: Callable[..., Any] = getattr(cls, method)
     calls = count(1)
 
@@ -63,7 +77,10 @@ def die_at(point: str) -> None:
 
 async def main(uri: str, database: str, key: str, batch: str, point: str) -> None:
     store = await Store.open(uri, database)
-    row_decoder.SLICE_ROWS = writer.MAX_INSERT_ROWS = SLICE_ROWS
+    row_decoder.SLICE_ROWS = SLICE_ROWS
+    writer.MAX_INSERT_BYTES = 1000
+    if batch == "staged":
+        runs.MAX_RUN_ROWS = SLICE_ROWS
     die_at(point)
     if batch in BATCHES:
         await store.submitter.submit(order(key=key), await source(BATCHES[batch]))

@@ -8,8 +8,7 @@ from unittest.mock import patch
 
 import msgspec
 
-from storage import Batch, BatchMode, BatchOrder, BatchState, Gates, JsonRows, Price, Snapshot, Store
-from storage.prices.checksum import Checksum, checksum
+from storage import Batch, BatchMode, BatchOrder, BatchState, Gates, JsonRows, Layer, Price, Snapshot, Store
 from storage.prices.row_decoder import decode_slice
 
 Row = dict[str, Any]
@@ -29,12 +28,12 @@ def rows(count: int, amount: str = "1.00") -> list[Row]:
     return [row(f"sku-{number:06}", amount) for number in range(count)]
 
 
-def document_of(price: Row, position: int = 0) -> bytes:
-    """The stored document of a valid row."""
-    decoded = decode_slice([msgspec.Raw(msgspec.json.encode(price))], position)
+def encoded(price: Row) -> bytes:
+    """The stored row of a valid row."""
+    decoded = decode_slice([msgspec.Raw(msgspec.json.encode(price))], 0)
     assert decoded.errors == []
-    [document] = decoded.documents
-    return document
+    [stored] = decoded.rows
+    return stored
 
 
 def order(price_list: str = "retail", key: str | None = None, **more: Any) -> BatchOrder:
@@ -92,7 +91,7 @@ async def failed(store: Store, key: str | None = None) -> Batch:
 
 async def left_open(store: Store, prices: Iterable[Row], key: str) -> Batch:
     """A batch whose process ended before a row was stored, and released its lease."""
-    return await _interrupted(store, prices, key, store.layer_writer, "fill")
+    return await _interrupted(store, prices, key, store.layer_writer, "write")
 
 
 async def left_sealing(store: Store, prices: Iterable[Row], key: str) -> Batch:
@@ -135,7 +134,7 @@ async def snapshot(store: Store, version: int, price_list: str = "retail") -> Sn
 
 async def prices_of(store: Store, version: int, price_list: str = "retail") -> list[Price]:
     """All prices of a version."""
-    return await store.layer_reader.page((await snapshot(store, version, price_list)).layer_ids, 1_000_000)
+    return await store.layer_reader.page((await snapshot(store, version, price_list)).layers, 1_000_000)
 
 
 async def amounts(store: Store, version: int, price_list: str = "retail") -> dict[str, str]:
@@ -145,13 +144,16 @@ async def amounts(store: Store, version: int, price_list: str = "retail") -> dic
 
 async def layers(store: Store) -> set[str]:
     """The ids of all layers, whether a version names them or not."""
-    names = await store.db.list_collection_names(filter={"name": {"$regex": "^layer[.]"}})
-    return {name.removeprefix("layer.") for name in names}
+    return set(await store.layer_writer.all())
 
 
-async def read_back(store: Store, layer: str) -> Checksum:
-    """The checksum of the stored rows of a layer."""
-    total = Checksum()
-    async for run in store.layer_reader.runs(layer):
-        total += checksum(run)
-    return total
+def layer_ids(batches: Iterable[Batch]) -> set[str]:
+    """The ids of the layers of batches."""
+    return {batch.layer.id for batch in batches if batch.layer}
+
+
+async def prove(store: Store, layer: Layer | None) -> None:
+    """Prove that a layer is stored as its record says, and sealed."""
+    assert layer is not None
+    await store.prover.prove(layer)
+    assert await store.layer_writer.is_sealed(layer.id)

@@ -1,14 +1,12 @@
-"""Reads price files in tests: from bytes to documents and errors."""
+"""Reads price files in tests: from bytes to rows and errors."""
 
 import asyncio
 import gzip
 import sys
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 
-import bson
-
 from storage.files.price_file import MAX_FILE_BYTES, FileRows
-from storage.prices.checksum import checksum
+from storage.prices.price import Price, decode_row
 from storage.prices.row_decoder import ItemError, Slice
 
 if sys.version_info >= (3, 14):
@@ -37,42 +35,44 @@ def source(name: str, *chunks: bytes, max_bytes: int = MAX_FILE_BYTES) -> FileRo
     return FileRows(name, arriving(chunks), max_bytes)
 
 
-async def slices_of(rows: FileRows, first: int = 0) -> list[Slice]:
+async def slices_of(rows: FileRows) -> list[Slice]:
     """All slices of a file."""
-    return [part async for part in rows.slices(first)]
+    return [part async for part in rows.slices()]
 
 
-def read(name: str, *chunks: bytes, first: int = 0, max_bytes: int = MAX_FILE_BYTES) -> Slice:
-    """All rows and errors of a file that arrives in these chunks, as one slice."""
+def joined(slices: Iterable[Slice]) -> Slice:
+    """Slices as one."""
     whole = Slice()
-    for part in asyncio.run(slices_of(source(name, *chunks, max_bytes=max_bytes), first)):
-        whole.documents.extend(part.documents)
+    for part in slices:
+        assert len(part.skus) == len(part.rows) == len(part.positions)
+        whole.skus.extend(part.skus)
+        whole.rows.extend(part.rows)
+        whole.positions.extend(part.positions)
         whole.errors.extend(part.errors)
     return whole
 
 
-def good(name: str, *chunks: bytes) -> list[dict[str, object]]:
-    """The decoded documents of a file without errors, without their positions, which must be consecutive."""
+def read(name: str, *chunks: bytes, max_bytes: int = MAX_FILE_BYTES) -> Slice:
+    """All rows and errors of a file that arrives in these chunks, as one slice."""
+    return joined(asyncio.run(slices_of(source(name, *chunks, max_bytes=max_bytes))))
+
+
+def prices_of(rows: Slice) -> list[Price | None]:
+    """The prices of a slice, None for tombstones."""
+    return list(map(decode_row, rows.skus, rows.rows))
+
+
+def good(name: str, *chunks: bytes) -> list[Price]:
+    """The prices of a file without errors, whose positions must be consecutive."""
     rows = read(name, *chunks)
     assert rows.errors == []
-    decoded = [bson.decode(document) for document in rows.documents]
-    assert [document.pop("n") for document in decoded] == list(range(len(decoded)))
-    return decoded
+    assert rows.positions == list(range(len(rows.rows)))
+    return [price for price in prices_of(rows) if price is not None]
 
 
 def bad(name: str, *chunks: bytes) -> list[tuple[int, int | None, str | None, str]]:
     """The errors of a file: index, line, field and code."""
     return [(error.index, error.line, error.field, error.code) for error in read(name, *chunks).errors]
-
-
-def skus(rows: Slice) -> list[object]:
-    """The skus of the documents of a slice."""
-    return [bson.decode(document)["_id"] for document in rows.documents]
-
-
-def digest(documents: Sequence[bytes]) -> str:
-    """The checksum of documents."""
-    return checksum(documents).hex
 
 
 def shown(errors: Sequence[ItemError]) -> str:

@@ -15,6 +15,7 @@ import pytest
 
 from storage import BatchMode, BatchState, PublishPolicy, Store
 from storage.integrity.findings import Finding, FindingCode
+from storage.layers.block import collection_of
 from storage.mongodb.connection import Document, prepare
 from tests.storage import factories
 from tests.storage.factories import amounts, create, order, published, row, rows, source, submit
@@ -37,7 +38,12 @@ async def restored(mongodb_uri: str, store: Store) -> AsyncIterator[Store]:
     """A store on an empty database to restore to."""
     other = Store(store.client, f"{store.db.name}_r")
     yield other
-    await store.client.drop_database(other.db.name)
+    await drop(other)
+
+
+async def drop(store: Store) -> None:
+    for db in (store.db, store.layers_db):
+        await store.client.drop_database(db.name)
 
 
 async def dump(store: Store, collection: str, query: Document) -> list[Document]:
@@ -53,18 +59,23 @@ async def dump_records(store: Store) -> Dump:
 
 
 async def dump_layers(store: Store) -> Dump:
-    names = await store.db.list_collection_names(filter={"name": {"$regex": r"^layer\."}})
-    return {name: await dump(store, name, {}) for name in names}
+    return {
+        name: await store.layers_db[name].find().to_list() for name in await store.layers_db.list_collection_names()
+    }
 
 
-async def restore(store: Store, restored: Store, dumped: Dump) -> None:
+async def restore(store: Store, restored: Store, records: Dump, layers: Dump) -> None:
     """Create each collection with its validator, and insert the dumped documents in spite of it."""
-    async for each in await store.db.list_collections():
-        if each["name"] in dumped:
-            await restored.db.create_collection(each["name"], **each["options"])
-    for name, documents in dumped.items():
-        if documents:
-            await restored.db[name].insert_many(documents, bypass_document_validation=True)
+    for db, other, dumped in (
+        (store.db, restored.db, records),
+        (store.layers_db, restored.layers_db, layers),
+    ):
+        async for each in await db.list_collections():
+            if each["name"] in dumped:
+                await other.create_collection(each["name"], **each["options"])
+        for name, documents in dumped.items():
+            if documents:
+                await other[name].insert_many(documents, bypass_document_validation=True)
     await prepare(restored.db)
 
 
@@ -112,23 +123,23 @@ async def busy(store: Store) -> AsyncIterator[Store]:
 def test_the_manual_dumps_the_pointers_before_and_after_their_records() -> None:
     collections = [collection for collection, _ in commands()]
     assert collections[0] == collections[-1] == "price_lists"
-    assert sorted(collections[1:-1]) == ["batches", "events", "snapshots"]
+    assert sorted(collections[1:-1]) == ["api_keys", "batches", "events", "snapshots"]
 
 
 async def test_a_backup_in_the_order_of_the_manual_is_sound(busy: Store, restored: Store) -> None:
     for _ in range(3):
         records = await dump_records(busy)
         await others_are_published(busy)
-        await restore(busy, restored, {**records, **await dump_layers(busy)})
+        await restore(busy, restored, records, await dump_layers(busy))
         assert await findings(restored) == []
-        await restored.client.drop_database(restored.db.name)
+        await drop(restored)
 
 
 async def test_records_that_were_dumped_while_a_pointer_moved_are_reported(busy: Store, restored: Store) -> None:
     pointers = await dump(busy, "price_lists", {})
     await others_are_published(busy)
     records = await dump_records(busy)
-    await restore(busy, restored, {**records, "price_lists": pointers, **await dump_layers(busy)})
+    await restore(busy, restored, {**records, "price_lists": pointers}, await dump_layers(busy))
     assert FindingCode.POINTER_BEHIND in {finding.code for finding in await findings(restored)}
 
 
@@ -136,7 +147,7 @@ async def test_layers_that_were_dumped_before_their_manifests_are_reported(busy:
     layers = await dump_layers(busy)
     await others_are_published(busy)
     records = await dump_records(busy)
-    await restore(busy, restored, {**layers, **records})
+    await restore(busy, restored, records, layers)
     assert {finding.code for finding in await findings(restored)} == {FindingCode.LAYER_MISSING}
 
 
@@ -145,12 +156,27 @@ async def test_a_restored_list_continues_with_unused_versions(store: Store, rest
     await published(store, rows(3))
     records = await dump_records(store)
     await published(store, rows(4))
-    await restore(store, restored, {**records, **await dump_layers(store)})
+    await restore(store, restored, records, await dump_layers(store))
     await restored.db["price_lists"].update_many({}, {"$inc": {"lastVersion": 1000}})
     assert await findings(restored) == []
     batch = await submit(restored, rows(5))
     assert (batch.state, batch.version) == (BatchState.PUBLISHED, 1002)
     assert await findings(restored) == []
+
+
+async def test_a_damaged_layer_is_restored_from_a_backup(store: Store) -> None:
+    await create(store)
+    await published(store, rows(3))
+    [layer] = await store.layer_writer.all()
+    dumped, collection = await dump_layers(store), store.layers_db[collection_of(layer)]
+    await collection.database.command({"collMod": collection.name, "validator": {}})
+    await collection.update_one({"_id": "sku-000000"}, {"$set": {"data": b"damaged"}})
+    assert {finding.code for finding in await findings(store)} > {FindingCode.BLOCK_DAMAGED}
+    await collection.drop()
+    assert FindingCode.LAYER_MISSING in {finding.code for finding in await findings(store)}
+    await collection.insert_many(dumped[collection.name])
+    await store.layer_writer.freeze(layer)
+    assert await findings(store) == []
 
 
 async def test_unfinished_batches_can_be_sent_again(store: Store, restored: Store) -> None:
@@ -162,7 +188,7 @@ async def test_unfinished_batches_can_be_sent_again(store: Store, restored: Stor
     records = await dump_records(store)
     for key, prices in sent.items():
         assert (await submit(store, prices, key=key)).state is BatchState.PUBLISHED
-    await restore(store, restored, {**records, **await dump_layers(store)})
+    await restore(store, restored, records, await dump_layers(store))
     for version, (key, prices) in enumerate(sent.items(), 2):
         async with asyncio.timeout(30):
             batch = await submit(restored, prices, key=key)

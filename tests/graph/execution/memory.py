@@ -13,9 +13,10 @@ from typing import Any, cast
 from graph.context import Context
 from graph.identity.callers import Caller
 from graph.identity.scopes import EVERYTHING
-from loaders import MISSING, Page, Window
+from loaders import Page, Window
 from loaders.dataloaders import Loader
 from storage import (
+    MISSING,
     BatchMode,
     BatchState,
     ChangeKind,

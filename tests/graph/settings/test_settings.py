@@ -8,7 +8,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from graph.settings import VARIABLES, Settings, SettingsError
-from loaders import DEFAULT_CACHE_BYTES
 
 MANUAL = Path(__file__).parents[3] / "docs" / "settings.md"
 
@@ -47,10 +46,6 @@ def test_a_size_may_have_a_unit(text: str) -> None:
     assert Settings.from_environment({"PRICEBOOK_MAX_BODY_BYTES": text}).max_body_bytes == 67_108_864
 
 
-def test_the_default_size_of_the_cache_is_that_of_the_loaders() -> None:
-    assert Settings().cache_bytes == DEFAULT_CACHE_BYTES
-
-
 @pytest.mark.parametrize("name", ["response_cache_bytes", "cache_bytes"])
 def test_a_cache_can_be_disabled(name: str) -> None:
     assert getattr(Settings.from_environment({f"PRICEBOOK_{name.upper()}": "0"}), name) == 0
@@ -72,7 +67,8 @@ def test_a_boolean_can_be_written_in_several_ways(text: str, expected: bool) -> 
         ("PRICEBOOK_PORT", "-1", "a whole number from 0 to 65535"),
         ("PRICEBOOK_WORKERS", "0", "a whole number from 1 to 64"),
         ("PRICEBOOK_MONGODB_URI", "localhost:27017", "a connection string: mongodb://... or mongodb+srv://..."),
-        ("PRICEBOOK_MONGODB_DATABASE", "a.b", "1 to 63 letters, digits, hyphens and underscores"),
+        ("PRICEBOOK_MONGODB_DATABASE", "a.b", "1 to 56 letters, digits, hyphens and underscores"),
+        ("PRICEBOOK_MONGODB_DATABASE", "a" * 57, "1 to 56 letters, digits, hyphens and underscores"),
         ("PRICEBOOK_MEMBERS", "8", "a whole number from 1 to 7"),
         ("PRICEBOOK_MAX_BODY_BYTES", "64MB", "a number of bytes, such as 67108864, 65536KiB, 64MiB or 1GiB"),
         ("PRICEBOOK_MAX_BODY_BYTES", "0", "a number of bytes, such as 67108864, 65536KiB, 64MiB or 1GiB"),

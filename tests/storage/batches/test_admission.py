@@ -11,7 +11,19 @@ from storage import Batch, BatchState, PublishPolicy, Store
 from storage.batches import admission
 from storage.batches.admission import MAX_CONCURRENT_OPENINGS, TooManyHeldBatches, TooManyOpenBatches
 from storage.errors import Conflict, IdempotencyKeyReused
-from tests.storage.factories import create, expire_leases, layers, left_open, order, row, rows, source, submit, versions
+from tests.storage.factories import (
+    create,
+    expire_leases,
+    layer_ids,
+    layers,
+    left_open,
+    order,
+    row,
+    rows,
+    source,
+    submit,
+    versions,
+)
 
 LIMIT = 3
 
@@ -157,4 +169,4 @@ async def test_a_batch_has_no_collection_before_its_first_row(limited: Store) ->
     assert failed.state is BatchState.FAILED
     second = await opened(limited, "2")
     await limited.multipart.append(second.id, 0, await source([row("a")]), ())
-    assert await layers(limited) == {second.layer}
+    assert await layers(limited) == layer_ids([second])

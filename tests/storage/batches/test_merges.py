@@ -72,7 +72,7 @@ def summary(before: Prices, after: Prices) -> DiffSummary:
 
 async def read_all(store: Store, snapshot: Snapshot, page: int) -> tuple[Prices, Prices, Prices]:
     """All prices of a version: by sku, by pages forward, by pages backward."""
-    layers = snapshot.layer_ids
+    layers = snapshot.layers
     found = {sku: str(price.amount) for sku, price in (await store.layer_reader.find(layers, SKUS)).items()}
     forward: Prices = {}
     while run := await store.layer_reader.page(layers, page, after=max(forward, default=None)):

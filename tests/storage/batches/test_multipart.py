@@ -12,6 +12,9 @@ import msgspec
 import pytest
 
 from storage import Batch, BatchMode, BatchState, Part, Store
+from storage.batches import runs, staging
+from storage.batches.intake import chunks_of
+from storage.batches.runs import Run
 from storage.errors import (
     BatchNotOpen,
     EmptyBatch,
@@ -24,7 +27,7 @@ from storage.errors import (
 )
 from storage.files.errors import FileRefused
 from storage.files.price_file import FileRows
-from tests.storage.factories import Row, amounts, create, current, layers, order, published, read_back, row, source
+from tests.storage.factories import Row, amounts, create, current, layers, order, published, row, source
 from tests.storage.reading import source as file
 from tests.waiting import until
 
@@ -153,12 +156,12 @@ async def test_an_aborted_batch_leaves_nothing_and_a_late_part_does_not_revive_i
     assert (aborted.state, await layers(store)) == (BatchState.ABORTED, set())
     with pytest.raises(BatchNotOpen):
         await append(store, batch, 1)
-    await store.layer_writer.create(batch.layer)  # as a late slice would
+    await store.staging.write(batch.id, chunks_of(Run()))  # as a late part would
     await store.garbage_collector.collect()
-    assert await layers(store) == set()
+    assert await store.staging.batches() == []
 
 
-async def test_an_idle_batch_is_aborted_and_its_layer_is_dropped(store: Store) -> None:
+async def test_an_idle_batch_is_aborted_and_its_staged_rows_are_dropped(store: Store) -> None:
     await create(store)
     batch = await opened(store)
     await append(store, batch, 0)
@@ -171,7 +174,7 @@ async def test_an_idle_batch_is_aborted_and_its_layer_is_dropped(store: Store) -
     assert idle.state is BatchState.ABORTED
     assert idle.refusal is not None
     assert idle.refusal.code == "IDLE"
-    assert await layers(store) == set()
+    assert await store.staging.batches() == []
 
 
 async def test_an_idempotency_key_cannot_be_used_for_another_order(store: Store) -> None:
@@ -210,17 +213,17 @@ async def test_an_empty_part_is_refused_and_leaves_the_batch_as_it_was(store: St
 async def test_of_two_concurrent_parts_with_one_number_and_other_rows_one_is_refused(store: Store) -> None:
     await create(store)
     batch = await opened(store)
-    complete = store.parts.complete
+    add = store.parts.add
     first_is_stored = asyncio.Event()
 
-    async def second_waits(*arguments: Any) -> bool:
-        if arguments[3].stored.count == 2:
+    async def second_waits(batch_id: str, part: Part) -> Part:
+        if part.rows == 2:
             await first_is_stored.wait()
-        result = await complete(*arguments)
+        stored = await add(batch_id, part)
         first_is_stored.set()
-        return result
+        return stored
 
-    with patch.object(store.parts, "complete", second_waits):
+    with patch.object(store.parts, "add", second_waits):
         results = await asyncio.gather(
             *(
                 store.multipart.append(
@@ -231,6 +234,8 @@ async def test_of_two_concurrent_parts_with_one_number_and_other_rows_one_is_ref
             return_exceptions=True,
         )
     assert [type(result) for result in results] == [Part, SequenceReused]
+    done = await commit(store, batch, 1, 1)
+    assert (done.state, await amounts(store, 1)) == (BatchState.PUBLISHED, {"a0": "1.00"})
 
 
 def line(sku: str) -> bytes:
@@ -241,7 +246,6 @@ async def test_a_batch_that_cannot_be_aborted_does_not_block_others(store: Store
     await create(store)
     batches = [await opened(store, key=key) for key in ("monday", "tuesday", "wednesday")]
     await make_idle(store)
-    await store.layer_writer.drop(batches[0].layer)  # as if its process had died before it created the layer
     await store.db["price_lists"].update_one({"_id": "retail"}, {"$set": {"format": 99}})
     await store.garbage_collector.collect()
     assert {(await store.batches.get(batch.id)).state for batch in batches} == {BatchState.OPEN}
@@ -249,7 +253,6 @@ async def test_a_batch_that_cannot_be_aborted_does_not_block_others(store: Store
     await make_idle(store)
     await store.garbage_collector.collect()
     assert {(await store.batches.get(batch.id)).state for batch in batches} == {BatchState.ABORTED}
-    assert await layers(store) == set()
 
 
 async def make_idle(store: Store) -> None:
@@ -289,7 +292,7 @@ async def test_a_failed_batch_leaves_no_parts(store: Store) -> None:
     await append(store, batch, 0, [row("a", "-1")])
     assert (await commit(store, batch, 1, 1)).state is BatchState.FAILED
     assert await store.parts.by_batch(batch.id) == []
-    assert await layers(store) == set()
+    assert await store.staging.batches() == []
 
 
 async def test_a_commit_that_loses_its_lease_returns_the_batch_as_it_is(store: Store, other_store: Store) -> None:
@@ -318,43 +321,72 @@ async def test_an_abort_that_comes_too_late_drops_nothing(store: Store, outcome:
 
     with patch.object(store.lifecycle, "_end", settled_by_another), pytest.raises(BatchNotOpen):
         await store.multipart.abort(batch.id, by="integrator", reason=None)
-    assert await layers(store) == {batch.layer}
+    assert await store.staging.batches() == ([batch.id] if outcome is BatchState.SEALING else [])
     assert len(await store.parts.by_batch(batch.id)) == 1
 
 
-async def test_a_file_that_is_refused_halfway_leaves_no_rows_and_can_be_sent_corrected(store: Store) -> None:
+async def test_a_file_that_is_refused_halfway_is_no_part_and_can_be_sent_corrected(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(runs, "MAX_RUN_ROWS", 1000)
     await create(store)
     batch = await opened(store)
     await append(store, batch, 0)
     lines = [line(f"a{number:05}") for number in range(20_000)]
-    delete_part, stored = store.layer_writer.delete_part, list[int]()
-
-    async def counted(*arguments: Any) -> None:
-        stored.append((await read_back(store, batch.layer)).count)
-        await delete_part(*arguments)
-
-    with patch.object(store.layer_writer, "delete_part", counted), pytest.raises(FileRefused):
+    with pytest.raises(FileRefused):
         await store.multipart.append(batch.id, 1, file("part.ndjson.gz", gzip.compress(b"".join(lines))[:-1]), ())
-    assert stored[0] > 1000
-    assert (await read_back(store, batch.layer)).count == 10
+    assert await store.parts.stored_sequences([batch.id]) == [[0]]
+    assert await store.db[f"staging.{batch.id}"].count_documents({}) > 20, "its rows are staged, and never merged"
     await store.multipart.append(batch.id, 1, file("part.ndjson", *reversed(lines)), ())
     done = await commit(store, batch, 2, 20_010)
     assert (done.state, done.rows) == (BatchState.PUBLISHED, 20_010)
+    assert len(await amounts(store, 1)) == 20_010
 
 
-async def test_a_refused_file_does_not_delete_the_rows_of_an_attempt_that_stored_the_part(store: Store) -> None:
+async def test_a_refused_file_does_no_harm_to_an_attempt_that_stored_the_part(store: Store) -> None:
     await create(store)
     batch = await opened(store)
-    begin = store.parts.begin
-
-    async def overtaken(*arguments: Any) -> None:
-        await begin(*arguments)
-        with patch.object(store.parts, "begin", begin):
-            await store.multipart.append(batch.id, 0, file("part.ndjson", line("a")), ())
-
-    with patch.object(store.parts, "begin", overtaken), pytest.raises(FileRefused):
+    await store.multipart.append(batch.id, 0, file("part.ndjson", line("a")), ())
+    with pytest.raises(FileRefused):
         await store.multipart.append(batch.id, 0, file("part.ndjson.gz", gzip.compress(line("a"))[:-1]), ())
     assert (await commit(store, batch, 1, 1)).state is BatchState.PUBLISHED
+
+
+async def test_a_part_that_arrives_while_its_batch_is_aborted_is_not_acknowledged(store: Store) -> None:
+    await create(store)
+    batch = await opened(store)
+    add = store.parts.add
+
+    async def overtaken(batch_id: str, part: Part) -> Part:
+        await store.multipart.abort(batch.id, by="integrator", reason=None)
+        return await add(batch_id, part)
+
+    with patch.object(store.parts, "add", overtaken), pytest.raises(BatchNotOpen):
+        await append(store, batch, 0)
+    await store.garbage_collector.collect()
+    assert await store.staging.batches() == []
+
+
+async def test_skus_of_thousands_of_parts_are_merged_and_found_twice(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(staging, "MAX_MERGED_RUNS", 3)
+    await create(store)
+    batch = await opened(store)
+    for sequence in range(10):
+        await append(store, batch, sequence)
+    assert (await commit(store, batch, 10, 100)).state is BatchState.PUBLISHED
+    assert len(await amounts(store, 1)) == 100
+    batch = await opened(store, key="tuesday")
+    for sequence in range(10):
+        await append(store, batch, sequence, [row("same"), row(f"other-{sequence}")])
+    failed = await commit(store, batch, 10, 20)
+    assert (failed.state, failed.error_count) == (BatchState.FAILED, 9)
+    assert [error.index for error in failed.errors] == list(range(2, 20, 2))
+    assert {error.message.split(". ")[0] for error in failed.errors} == {
+        "The sku was sent before, as item 0 of sequence 0"
+    }
+    assert failed.errors[0].message.endswith("This is item 0 of sequence 1.")
 
 
 async def test_a_commit_reads_the_errors_of_the_first_hundred_invalid_parts_alone(store: Store) -> None:

@@ -1,11 +1,12 @@
 """Concurrent moves of one pointer: one after the other, each with an event; of equal expectations one wins."""
 
 import asyncio
+from typing import Any
 from unittest.mock import patch
 
 from storage import Batch, BatchState, PriceList, Store
 from storage.errors import Conflict
-from tests.storage.factories import amounts, create, current, layers, row, snapshot, submit, versions
+from tests.storage.factories import amounts, create, current, layer_ids, layers, row, snapshot, submit, versions
 
 
 async def submit_concurrently(store: Store, count: int, expected_version: int | None = None) -> list[Batch]:
@@ -14,11 +15,11 @@ async def submit_concurrently(store: Store, count: int, expected_version: int | 
     publish = store.lifecycle._publish
     arrived = set()
 
-    async def publish_together(batch: Batch) -> Batch:
+    async def publish_together(batch: Batch, *arguments: Any) -> Batch:
         if batch.id not in arrived:  # a batch that lost the race is rebased, and published again
             arrived.add(batch.id)
             await ready.wait()
-        return await publish(batch)
+        return await publish(batch, *arguments)
 
     with patch.object(store.lifecycle, "_publish", publish_together):
         return await asyncio.gather(
@@ -52,7 +53,7 @@ async def test_concurrent_batches_without_an_expected_version_are_published_one_
         assert batch.version is not None
         assert await amounts(store, batch.version) == {"a": str(number)}
         assert (await snapshot(store, batch.version)).base == (batch.version - 1 or None)
-    assert await layers(store) == {batch.layer for batch in batches}
+    assert await layers(store) == layer_ids(batches)
 
 
 async def test_a_rollback_among_concurrent_batches_holds(store: Store) -> None:

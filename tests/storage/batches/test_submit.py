@@ -1,17 +1,31 @@
 """Batches in one request: all or nothing, once for each idempotency key, with exact errors."""
 
 import asyncio
-from collections.abc import AsyncIterator
+import random
 from typing import Any
 from unittest.mock import patch
 
 import msgspec
 import pytest
+from pymongo.errors import WriteError
 
-from storage import BatchState, EventKind, InvalidArgument, JsonRows, PriceListNotFound, PublishPolicy, Store
+from storage import BatchState, EventKind, InvalidArgument, JsonRows, Layer, PriceListNotFound, PublishPolicy, Store
+from storage.batches import runs
 from storage.errors import Conflict, Corrupt, EmptyBatch, IdempotencyKeyReused
 from tests.storage import factories
-from tests.storage.factories import amounts, create, current, layers, order, published, row, rows, submit, versions
+from tests.storage.factories import (
+    amounts,
+    create,
+    current,
+    layer_ids,
+    layers,
+    order,
+    published,
+    row,
+    rows,
+    submit,
+    versions,
+)
 from tests.storage.reading import source as file
 
 
@@ -74,6 +88,52 @@ async def test_a_duplicate_sku_is_an_error_at_its_second_index_also_across_slice
     assert (batch.state, batch.error_count) == (BatchState.FAILED, 2)
 
 
+@pytest.fixture
+def small_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Stage a run of every 500 rows."""
+    monkeypatch.setattr(runs, "MAX_RUN_ROWS", 500)
+
+
+@pytest.mark.usefixtures("small_runs")
+async def test_more_rows_than_a_run_has_are_staged_and_merged(store: Store) -> None:
+    await create(store)
+    shuffled = random.Random(1).sample(rows(4321), 4321)
+    batch = await published(store, shuffled)
+    assert (batch.received, batch.stored, batch.rows) == (4321, 4321, 4321)
+    assert len(batch.runs) > 1
+    assert await amounts(store, 1) == {each["sku"]: "1.00" for each in shuffled}
+    assert batch.layer == replace_id(batch.layer, (await published(store, rows(4321))).layer), "the same checksum"
+    assert await store.staging.batches() == []
+
+
+def replace_id(layer: Layer | None, other: Layer | None) -> Layer:
+    assert layer is not None
+    assert other is not None
+    return msgspec.structs.replace(other, id=layer.id)
+
+
+@pytest.mark.usefixtures("small_runs")
+@pytest.mark.parametrize("invalid", [False, True])
+async def test_a_duplicate_sku_is_found_in_another_run_with_both_places(store: Store, invalid: bool) -> None:
+    await create(store)
+    prices = rows(3500)
+    prices[3401] = row("sku-000002", "2")
+    prices[1207] = row("sku-001200", "2")
+    if invalid:
+        prices[5] = row("bad", "-1")
+    batch = await submit(store, prices, key="monday")
+    expected = [(5, "bad", "AMOUNT_NEGATIVE")] * invalid + [
+        (1207, "sku-001200", "DUPLICATE_SKU"),
+        (3401, "sku-000002", "DUPLICATE_SKU"),
+    ]
+    assert [(error.index, error.sku, error.code) for error in batch.errors] == expected
+    assert batch.errors[-1].message == "The sku was sent before, as item 2."
+    assert (batch.state, batch.error_count) == (BatchState.FAILED, len(expected))
+    assert await layers(store) == set()
+    assert await store.staging.batches() == []
+    assert await submit(store, prices, key="monday") == batch
+
+
 async def test_a_failed_batch_is_stored_with_its_errors(store: Store) -> None:
     await create(store)
     batch = await factories.failed(store)
@@ -83,12 +143,13 @@ async def test_a_failed_batch_is_stored_with_its_errors(store: Store) -> None:
 async def test_rows_that_are_not_read_back_as_received_are_not_published(store: Store) -> None:
     await versions(store, 1)
 
-    async def no_rows(layer: str) -> AsyncIterator[list[bytes]]:
-        runs: tuple[list[bytes], ...] = ()
-        for run in runs:
-            yield run
+    freeze = store.layer_writer.freeze
 
-    with patch.object(store.layer_reader, "runs", no_rows), pytest.raises(Corrupt):
+    async def damaging(layer_id: str) -> None:
+        await store.layers_db[f"layer.{layer_id}"].update_one({"_id": "a"}, {"$set": {"data": b"x"}})
+        await freeze(layer_id)
+
+    with patch.object(store.layer_writer, "freeze", damaging), pytest.raises(Corrupt):
         await submit(store, [row("a", "2")], key="k")
     batch = await store.batches.by_key("retail", "k")
     assert batch is not None
@@ -101,8 +162,11 @@ async def test_rows_that_are_not_read_back_as_received_are_not_published(store: 
 async def test_a_published_layer_is_frozen(store: Store) -> None:
     await create(store)
     batch = await published(store, [row("a")])
-    [collection] = await (await store.db.list_collections(filter={"name": f"layer.{batch.layer}"})).to_list()
-    assert collection["options"]["validator"] == {"$nor": [{}]}
+    assert batch.layer is not None
+    layer = store.layers_db[f"layer.{batch.layer.id}"]
+    for change in (layer.insert_one({"_id": "b"}), layer.update_one({"_id": "a"}, {"$set": {"data": b""}})):
+        with pytest.raises(WriteError, match="validation"):
+            await change
 
 
 # Refused without a batch
@@ -163,7 +227,7 @@ async def test_twenty_concurrent_requests_with_one_key_make_one_version(store: S
     assert {(batch.id, batch.state, batch.version) for batch in batches} == {(batches[0].id, BatchState.PUBLISHED, 1)}
     assert await store.batches.count() == 1
     assert await store.snapshots.count("retail") == 1
-    assert await layers(store) == {batches[0].layer}
+    assert await layers(store) == layer_ids(batches[:1])
     assert await kinds(store) == [EventKind.PUBLISHED, EventKind.CREATED]
 
 

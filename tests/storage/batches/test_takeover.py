@@ -3,13 +3,15 @@
 import asyncio
 import signal
 import sys
+from collections.abc import AsyncIterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from unittest.mock import patch
 
 import pytest
 
-from storage import BatchMode, BatchState, Store
+from storage import BatchMode, BatchState, Layer, Store
+from storage.layers.block import Block
 from storage.maintenance import worker
 from storage.mongodb import leases
 from tests.storage.factories import (
@@ -20,7 +22,7 @@ from tests.storage.factories import (
     layers,
     left_sealing,
     order,
-    read_back,
+    prove,
     row,
     rows,
     source,
@@ -69,7 +71,7 @@ async def test_a_batch_is_finished_by_another_process_if_its_own_dies_at_any_ste
     batch = await store.batches.get(left.id)
     assert (batch.state, batch.version, await current(store)) == (BatchState.PUBLISHED, 2, 2)
     assert await store.snapshots.count("retail") == 2
-    assert (await read_back(store, batch.layer)).hex == batch.checksum
+    await prove(store, batch.layer)
 
 
 async def _finished(store: Store, batch_id: str) -> bool:
@@ -103,21 +105,21 @@ async def test_a_process_that_stops_releases_its_lease(store: Store, other_store
 
 async def test_concurrent_merges_are_rebased_without_writing_their_rows_again(store: Store) -> None:
     await versions(store, 1)
-    sends: list[str] = []
-    send = store.layer_writer._inserts.send
+    writes: list[str] = []
+    write = store.layer_writer.write
 
-    async def counting(collection: str, documents: list[bytes]) -> object:
-        sends.append(collection)
-        return await send(collection, documents)
+    async def counting(layer_id: str, blocks: AsyncIterable[Sequence[Block]]) -> Layer:
+        writes.append(layer_id)
+        return await write(layer_id, blocks)
 
     async def merge(number: int) -> None:
         await store.submitter.submit(
             replace(order(key=f"k{number}"), mode=BatchMode.MERGE), await source([row(f"m{number}")])
         )
 
-    with patch.object(store.layer_writer._inserts, "send", counting):
+    with patch.object(store.layer_writer, "write", counting):
         await asyncio.gather(*(merge(number) for number in range(6)))
-    assert len(sends) == 6
+    assert len(writes) == 6
     version = await current(store)
     assert version == 7
     assert set(await amounts(store, version)) == {"a", *(f"m{number}" for number in range(6))}

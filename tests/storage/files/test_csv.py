@@ -6,15 +6,16 @@ import pytest
 
 from storage.files.errors import LineTooLong
 from storage.files.line_blocks import MAX_LINE_BYTES, MIN_BLOCK_BYTES
-from tests.storage.reading import bad, good, read, skus, slices_of, source
+from storage.prices.price import Price
+from tests.storage.reading import bad, good, read, slices_of, source
 
 FULL = b"sku,amount,currency,validFrom,validUntil,attributes.colour,attributes.size,tier.100,tier.5\n"
 HEADER = b"sku,amount,currency\n"
 
 
-def one(header: bytes, record: bytes) -> dict[str, object]:
-    [document] = good("p.csv", header + record)
-    return document
+def one(header: bytes, record: bytes) -> Price:
+    [price] = good("p.csv", header + record)
+    return price
 
 
 def test_a_record_is_a_price() -> None:
@@ -36,8 +37,8 @@ def test_columns_may_be_in_any_order() -> None:
 
 
 def test_attributes_are_strings_and_may_have_any_name() -> None:
-    document = one(b'sku,amount,currency,attributes.a.b,"attributes.x,y",attributes.n\n', b"a,1,EUR,1,true,007\n")
-    assert document["attributes"] == {"a.b": "1", "n": "007", "x,y": "true"}
+    price = one(b'sku,amount,currency,attributes.a.b,"attributes.x,y",attributes.n\n', b"a,1,EUR,1,true,007\n")
+    assert price.attributes == {"a.b": "1", "n": "007", "x,y": "true"}
 
 
 @pytest.mark.parametrize(
@@ -58,20 +59,20 @@ def test_line_ends_empty_lines_and_quotes_do_not_matter(text: bytes) -> None:
 def test_a_quoted_cell_may_contain_commas_quotes_and_line_breaks() -> None:
     text = b'sku,amount,currency,attributes.t\na,1,EUR,"one, ""two""\nthree\r\n\n"\nb,1,EUR,x\n'
     first, second = good("p.csv", text)
-    assert first["attributes"] == {"t": 'one, "two"\nthree\r\n\n'}
-    assert second["attributes"] == {"t": "x"}
+    assert first.attributes == {"t": 'one, "two"\nthree\r\n\n'}
+    assert second.attributes == {"t": "x"}
 
 
 def test_a_quoted_line_break_may_be_at_the_border_of_a_block() -> None:
     text = b'sku,amount,currency,attributes.t\na,1,EUR,"' + b"line\n" * (MIN_BLOCK_BYTES // 16) + b'"\nb,1,EUR,x\n'
     whole = read("p.csv", text)
     assert [(error.line, error.code) for error in whole.errors] == [(2, "ATTRIBUTES_TOO_LARGE")]
-    assert skus(whole) == ["b"]
+    assert whole.skus == ["b"]
     text = b"sku,amount,currency,attributes.t\n" + b'a%05d,1,EUR,"1\n2"\n' * 20_000 % tuple(range(20_000))
     assert len(text) > MIN_BLOCK_BYTES
-    documents = good("p.csv", text)
-    assert [document["_id"] for document in documents] == [f"a{i:05d}" for i in range(20_000)]
-    assert {str(document["attributes"]) for document in documents} == {"{'t': '1\\n2'}"}
+    prices = good("p.csv", text)
+    assert [price.sku for price in prices] == [f"a{i:05d}" for i in range(20_000)]
+    assert {str(price.attributes) for price in prices} == {"{'t': '1\\n2'}"}
 
 
 def test_lines_are_counted_through_quoted_line_breaks_and_blocks() -> None:
@@ -90,7 +91,7 @@ def test_a_record_with_too_few_or_too_many_cells_is_rejected() -> None:
         (3, 5, "d", "ROW_LONG"),
         (4, 6, "", "ROW_SHORT"),
     ]
-    assert skus(rows) == ["a"]
+    assert rows.skus == ["a"]
 
 
 def test_cells_are_validated_as_in_any_row() -> None:
@@ -106,6 +107,17 @@ def test_cells_are_validated_as_in_any_row() -> None:
     ]
 
 
+def test_errors_are_in_the_order_of_their_records() -> None:
+    rows = read("p.csv", HEADER + b"a,x,EUR\nb,1\nc,1,EUR\nd,1,eur\ne\n")
+    assert [(error.index, error.line, error.code) for error in rows.errors] == [
+        (0, 2, "AMOUNT_NOT_DECIMAL"),
+        (1, 3, "ROW_SHORT"),
+        (3, 5, "CURRENCY_UNKNOWN"),
+        (4, 6, "ROW_SHORT"),
+    ]
+    assert (rows.skus, rows.positions) == (["c"], [2])
+
+
 def test_bytes_that_are_not_utf_8_are_an_error_of_their_record() -> None:
     text = b"sku,amount,currency,attributes.t\na,1,EUR,\xc3\xa9\nb,1,EUR,\xe9\nc\xff,1,EUR,\nd,1,EUR,\xe2\x82\xac\n"
     rows = read("p.csv", text)
@@ -113,7 +125,7 @@ def test_bytes_that_are_not_utf_8_are_an_error_of_their_record() -> None:
         (1, 3, "b", "ENCODING_INVALID"),
         (2, 4, None, "ENCODING_INVALID"),
     ]
-    assert skus(rows) == ["a", "d"]
+    assert rows.skus == ["a", "d"]
 
 
 @pytest.mark.parametrize(
@@ -142,7 +154,7 @@ def test_a_malformed_record_is_rejected(record: bytes, line: int) -> None:
 )
 def test_a_file_with_an_invalid_header_is_rejected(header: bytes, problems: list[tuple[str | None, str]]) -> None:
     rows = read("p.csv", header + b"\n" + b"a,1,EUR\n" * bool(header))
-    assert rows.documents == []
+    assert rows.rows == []
     assert [(error.index, error.line) for error in rows.errors] == [(0, 1)] * len(problems)
     assert [(error.field, error.code) for error in rows.errors] == problems
 

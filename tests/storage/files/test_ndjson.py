@@ -1,11 +1,13 @@
 """NDJSON: one price per line; errors are reported with the line number."""
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from storage.files.errors import LineTooLong
 from storage.files.line_blocks import MAX_LINE_BYTES, MIN_BLOCK_BYTES
-from storage.prices.row_decoder import SLICE_ROWS
-from tests.storage.reading import bad, good, read, shown, skus
+from storage.prices.row_decoder import SLICE_ROWS, decode_each
+from tests.storage.reading import bad, good, read, shown
 
 A = b'{"sku":"a","amount":"1.50","currency":"EUR"}'
 B = b'{"sku":"b","amount":"2.00","currency":"USD","tiers":[{"minQuantity":5,"amount":"1.80"}],"attributes":{"x":[1]}}'
@@ -17,8 +19,8 @@ def lines(count: int) -> bytes:
 
 def test_each_line_is_a_price() -> None:
     first, second = good("p.ndjson", A + b"\n" + B + b"\n")
-    assert (first["_id"], str(first["amount"]), first["currency"]) == ("a", "1.50", "EUR")
-    assert (second["_id"], second["attributes"]) == ("b", {"x": [1]})
+    assert (first.sku, str(first.amount), first.currency) == ("a", "1.50", "EUR")
+    assert (second.sku, second.attributes) == ("b", {"x": [1]})
 
 
 @pytest.mark.parametrize(
@@ -48,7 +50,7 @@ def test_an_error_names_the_line_and_the_index_of_its_row() -> None:
         (1, 3, "c", "amount", "AMOUNT_NOT_DECIMAL"),
         (2, 6, None, None, "ROW_NOT_JSON"),
     ]
-    assert skus(rows) == ["a", "b"]
+    assert rows.skus == ["a", "b"]
 
 
 def test_lines_are_counted_across_blocks() -> None:
@@ -69,10 +71,46 @@ def test_each_line_must_be_exactly_one_price() -> None:
     assert bad("p.ndjson", b"[" + A + b"]") == [(0, 1, None, "ROW_NOT_OBJECT")]
 
 
-def test_positions_start_at_the_given_one() -> None:
-    rows = read("p.ndjson", A + b"\nx\n" + B, first=1 << 32)
-    assert [error.index - (1 << 32) for error in rows.errors] == [1]
-    assert int.from_bytes(rows.documents[1][-9:-1], "little") == (1 << 32) + 2
+HEAD = b'{"sku":"c","amount":"1","currency":"EUR",'
+LINES = st.sampled_from(
+    [
+        A,
+        B,
+        A + b" ",
+        A + b"," + B,
+        A + b"],[" + B,
+        b"[" + A + b"]",
+        b"[" + A,
+        A + b"]",
+        HEAD + b'"attributes":{"x":[{}',
+        b"{}]}}",
+        b"1]}}",
+        HEAD + b'"tiers":[{"minQuantity":1,"amount":"1"}',
+        b'{"minQuantity":2,"amount":"1"}]}',
+        HEAD[:-1],
+        b'"tiers":null}',
+        b'"',
+        b",",
+        b"",
+        b"\x0b",
+        b"\xff",
+    ]
+)
+
+
+@given(st.lists(LINES, max_size=8))
+@settings(deadline=None, max_examples=300)
+def test_lines_are_decoded_as_each_alone(texts: list[bytes]) -> None:
+    rows = read("p.ndjson", b"\n".join(texts))
+    numbered = [(number, text) for number, text in enumerate(texts, 1) if text.strip()]
+    assert rows == decode_each([text for _, text in numbered], 0, [number for number, _ in numbered])
+
+
+def test_a_row_on_two_lines_is_not_balanced_by_two_rows_on_a_line() -> None:
+    split = HEAD + b'"tiers":[{"minQuantity":1,"amount":"1"}\n{"minQuantity":2,"amount":"1"}]}'
+    rows = read("p.ndjson", A + b"," + B + b"\n" + split)
+    assert [error.line for error in rows.errors] == [1, 2, 3]
+    assert rows.rows == []
 
 
 def test_a_line_at_the_limit_is_decoded() -> None:
@@ -91,5 +129,5 @@ def test_a_line_over_the_limit_is_rejected_in_any_chunks(end: bytes) -> None:
 
 def test_slices_are_small() -> None:
     rows = read("p.ndjson", lines(3 * SLICE_ROWS + 1))
-    assert len(rows.documents) == 3 * SLICE_ROWS + 1
+    assert len(rows.rows) == 3 * SLICE_ROWS + 1
     assert shown(rows.errors) == ""

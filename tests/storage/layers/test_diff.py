@@ -1,17 +1,20 @@
 """Diffs equal those of two dictionaries, and their cost follows the size of the merges."""
 
+import random
 import secrets
-from unittest.mock import patch
 
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from storage import BatchMode, BatchState, ChangeKind, Gates, PriceDiff, Snapshot, Store
-from storage.layers import reader as layer_reader
-from storage.layers.reader import LayerReader
+from storage import BatchState, ChangeKind, Gates, PriceDiff, Snapshot, Store
+from storage.layers.diff import VersionDiffer
+from storage.layers.merge import BLOCKS_PER_READ
+from storage.prices.price import TOMBSTONE, decode_row, encode_row
 from tests.storage.batches.test_merges import ACTS, Act, Model, Prices, step, summary
-from tests.storage.factories import create, order, row, rows, snapshot, source, versions
+from tests.storage.factories import create, order, row, snapshot, source, versions
+from tests.storage.layers.memory import MemoryLayers, blocks_of, version_of
+from tests.storage.layers.model import BLOCK_ROWS, LAYER, Rows, stored, visible
 
 Change = tuple[str, str, str | None, str | None]
 
@@ -34,24 +37,17 @@ def expected(before: Prices, after: Prices) -> list[Change]:
     ]
 
 
-async def walk(store: Store, before: Snapshot, after: Snapshot, size: int) -> list[PriceDiff]:
+async def walk(differ: VersionDiffer, before: Snapshot, after: Snapshot, size: int) -> list[PriceDiff]:
     """Return all differences, read page by page."""
     found: list[PriceDiff] = []
-    while page := await store.differ.page(before, after, size, above=found[-1].sku if found else None):
+    while page := await differ.page(before, after, size, above=found[-1].sku if found else None):
         assert len(page) <= size
         found += page
     return found
 
 
-async def merge(store: Store, prices: list[dict[str, str]], remove: list[str]) -> None:
-    replacing = order()
-    merging = type(replacing)(replacing.price_list, BatchMode.MERGE, replacing.key, replacing.by)
-    batch = await store.submitter.submit(merging, await source(prices), remove)
-    assert batch.state is BatchState.PUBLISHED
-
-
 @pytest.mark.timeout(600)
-@given(st.lists(ACTS, min_size=3, max_size=7), st.integers(1, 5), st.integers(1, 4))
+@given(st.lists(ACTS, min_size=3, max_size=7), st.integers(1, 5))
 @settings(
     max_examples=25,
     deadline=None,
@@ -59,7 +55,7 @@ async def merge(store: Store, prices: list[dict[str, str]], remove: list[str]) -
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 async def test_the_diff_of_any_two_versions_equals_that_of_dictionaries(
-    store: Store, acts: list[Act], page: int, read_batch: int
+    store: Store, acts: list[Act], page: int
 ) -> None:
     name = f"list-{secrets.token_hex(6)}"
     await store.price_list_editor.create(name, None, Gates(), "ops")
@@ -67,12 +63,66 @@ async def test_the_diff_of_any_two_versions_equals_that_of_dictionaries(
     for act in acts:
         await step(store, name, model, act)
     manifests = {version: await snapshot(store, version, name) for version in model.published}
-    with patch.object(layer_reader, "READ_BATCH", read_batch):
-        for one, before in manifests.items():
-            for other, after in manifests.items():
-                prices = model.versions[one], model.versions[other]
-                assert shown(await walk(store, before, after, page)) == expected(*prices), (one, other)
-                assert await store.differ.summary(before, after) == summary(*prices), (one, other)
+    for one, before in manifests.items():
+        for other, after in manifests.items():
+            prices = model.versions[one], model.versions[other]
+            assert shown(await walk(store.differ, before, after, page)) == expected(*prices), (one, other)
+            assert await store.differ.summary(before, after) == summary(*prices), (one, other)
+
+
+@given(
+    st.lists(LAYER, max_size=3),
+    st.lists(LAYER, max_size=3),
+    st.lists(LAYER, max_size=2),
+    BLOCK_ROWS,
+    st.integers(1, 5),
+)
+@settings(deadline=None, max_examples=200)
+async def test_the_diff_of_layers_equals_that_of_dictionaries(
+    old: list[Rows], new: list[Rows], shared: list[Rows], block_rows: int, page: int
+) -> None:
+    old, new = old or ([] if shared else [{}]), new or ([] if shared else [{}])
+    memory = MemoryLayers()
+    below = stored(memory, shared, block_rows)
+    one, other = visible([*old, *shared]), visible([*new, *shared])
+    before = version_of([*stored(memory, old, block_rows), *below], len(one))
+    after = version_of([*stored(memory, new, block_rows), *below], len(other))
+    differ = VersionDiffer(memory.reader())
+    found = await walk(differ, before, after, page)
+    changed = [sku for sku in sorted({**one, **other}) if one.get(sku) != other.get(sku)]
+    assert [each.sku for each in found] == changed
+    for each in found:
+        assert each.before == (decode_row(each.sku, one[each.sku]) if each.sku in one else None)
+        assert each.after == (decode_row(each.sku, other[each.sku]) if each.sku in other else None)
+    counts = await differ.summary(before, after)
+    assert (counts.added, counts.removed) == (len(other.keys() - one.keys()), len(one.keys() - other.keys()))
+    assert counts.changed == len(changed) - counts.added - counts.removed
+    assert counts.unchanged == len(one.keys() & other.keys()) - counts.changed
+
+
+async def test_a_replacement_of_few_prices_reads_about_the_blocks_that_changed() -> None:
+    memory = MemoryLayers()
+    before = {f"s{number:05}": encode_row("1.00", "EUR") for number in range(20_000)}
+    chosen = random.Random(1).sample(sorted(before), 200)
+    after = {**before, **{sku: encode_row("2.00", "EUR") for sku in chosen[:180]}, "s00000-1": before["s00000"]}
+    for sku in chosen[180:]:
+        del after[sku]
+    one, other = (version_of([memory.add(rows)], len(rows)) for rows in (before, after))
+    frames = [{block.frame for block in blocks_of(rows)} for rows in (before, after)]
+    changed = len(frames[0] ^ frames[1])
+    counts = await VersionDiffer(memory.reader()).summary(one, other)
+    assert (counts.added, counts.removed, counts.changed) == (1, 20, 180)
+    assert changed <= len(memory.fetched) <= changed * 1.1 + 10
+    assert len(memory.fetched) < len(blocks_of(before)) * 2
+
+
+async def test_equal_versions_read_no_block() -> None:
+    memory = MemoryLayers()
+    rows = {f"s{number:05}": encode_row("1.00", "EUR") for number in range(2000)}
+    one, other = (version_of([memory.add(rows)], len(rows)) for _ in range(2))
+    counts = await VersionDiffer(memory.reader()).summary(one, other)
+    assert (counts.changed, counts.unchanged) == (0, 2000)
+    assert memory.fetched == []
 
 
 async def test_any_change_of_a_price_is_a_difference_except_its_position_in_the_batch(store: Store) -> None:
@@ -82,7 +132,7 @@ async def test_any_change_of_a_price_is_a_difference_except_its_position_in_the_
         [row("c", attributes={"x": 2}), row("b"), row("a", "1.00")],
     ):
         assert (await store.submitter.submit(order(), await source(prices))).state is BatchState.PUBLISHED
-    found = await walk(store, await snapshot(store, 1), await snapshot(store, 2), 10)
+    found = await walk(store.differ, await snapshot(store, 1), await snapshot(store, 2), 10)
     assert [(each.sku, each.change) for each in found] == [("a", ChangeKind.CHANGED), ("c", ChangeKind.CHANGED)]
 
 
@@ -93,46 +143,22 @@ async def test_each_difference_names_both_versions(store: Store) -> None:
     assert found.versions == (before, after)
 
 
-async def test_only_the_skus_of_other_layers_are_read_from_shared_layers(
-    store: Store, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    await create(store)
-    await store.submitter.submit(order(), await source(rows(3000)))
-    await merge(store, [row("sku-000007", "9.00"), row("new")], ["sku-000003"])
-    before, after = await snapshot(store, 1), await snapshot(store, 2)
-    read: list[str] = []
-    looked_up: list[str] = []
-    runs, find_raw = LayerReader.runs, LayerReader.find_raw
-
-    def recording_runs(self: LayerReader, layer: str, **kwargs: object) -> object:
-        read.append(layer)
-        return runs(self, layer, **kwargs)  # type: ignore[arg-type]
-
-    async def recording_find(self: LayerReader, layers: list[str], skus: list[str]) -> dict[str, bytes]:
-        looked_up.extend(skus)
-        return await find_raw(self, layers, skus)
-
-    monkeypatch.setattr(LayerReader, "runs", recording_runs)
-    monkeypatch.setattr(LayerReader, "find_raw", recording_find)
-    found = await walk(store, before, after, 10)
-    assert [each.sku for each in found] == ["new", "sku-000003", "sku-000007"]
-    assert set(read) == {after.layers[0].id}
-    assert set(looked_up) == {"new", "sku-000003", "sku-000007"}
+async def test_of_shared_layers_only_the_blocks_of_changed_skus_are_read() -> None:
+    memory = MemoryLayers()
+    base = memory.add({f"s{number:05}": encode_row("1.00", "EUR") for number in range(20_000)})
+    merged = {"s00007": encode_row("9.00", "EUR"), "new": encode_row("1.00", "EUR"), "s19999": TOMBSTONE}
+    before, after = version_of([base], 20_000), version_of([memory.add(merged), base], 20_000)
+    found = await walk(VersionDiffer(memory.reader()), before, after, 10)
+    assert [each.sku for each in found] == ["new", "s00007", "s19999"]
+    assert len([first for layer_id, first in memory.fetched if layer_id == base.id]) == 2
 
 
-async def test_a_diff_page_stops_reading_when_it_is_full(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    await create(store)
-    for price in ("1.00", "2.00"):
-        await store.submitter.submit(order(), await source(rows(5000, price)))
-    run_sizes: list[int] = []
-    merged = LayerReader.merged
-
-    async def counting(self: LayerReader, *arguments: object) -> object:
-        async for run in merged(self, *arguments):  # type: ignore[arg-type]
-            run_sizes.append(len(run))
-            yield run
-
-    monkeypatch.setattr(LayerReader, "merged", counting)
-    page = await store.differ.page(await snapshot(store, 1), await snapshot(store, 2), 10, above="sku-002499")
-    assert [each.sku for each in page] == [f"sku-{number:06}" for number in range(2500, 2510)]
-    assert sum(run_sizes) <= 2000
+async def test_a_page_stops_reading_when_it_is_full() -> None:
+    memory = MemoryLayers()
+    before, after = (
+        version_of([memory.add({f"s{number:05}": encode_row(amount, "EUR") for number in range(20_000)})], 20_000)
+        for amount in ("1.00", "2.00")
+    )
+    page = await VersionDiffer(memory.reader()).page(before, after, 10, above="s02499")
+    assert [each.sku for each in page] == [f"s{number:05}" for number in range(2500, 2510)]
+    assert len(memory.fetched) <= 2 * (BLOCKS_PER_READ + 1)

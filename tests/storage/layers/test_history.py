@@ -2,13 +2,14 @@
 
 import itertools
 import secrets
+from collections.abc import Sequence
 from unittest.mock import patch
 
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from storage import BatchMode, BatchOrder, BatchState, Gates, PriceVersion, PublishPolicy, Store
+from storage import BatchMode, BatchOrder, BatchState, Gates, Layer, PriceVersion, PublishPolicy, Store
 from storage.errors import ScanLimit
 from storage.layers import history as histories
 from storage.layers.history import PriceHistory
@@ -91,7 +92,7 @@ async def test_a_change_is_any_change_of_the_price(store: Store) -> None:
     assert [change.snapshot.published_at for change in changes] == [
         (await snapshot(store, version)).published_at for version in (6, 4, 3, 2, 1)
     ]
-    assert changes[0].price == (await store.layer_reader.find((await snapshot(store, 6)).layer_ids, ["a"]))["a"]
+    assert changes[0].price == (await store.layer_reader.find((await snapshot(store, 6)).layers, ["a"]))["a"]
 
 
 async def test_a_layer_that_versions_share_is_read_once(store: Store) -> None:
@@ -103,17 +104,17 @@ async def test_a_layer_that_versions_share_is_read_once(store: Store) -> None:
             await store.submitter.submit(merge, await source([row("b", str(version))]))
         ).state is BatchState.PUBLISHED
     layers_read: list[str] = []
-    find_raw_in_layer = LayerReader.find_raw_in_layer
+    find_rows = LayerReader.find_rows
 
-    async def recorded(reader: LayerReader, layer: str, skus: list[str]) -> dict[str, bytes]:
-        layers_read.append(layer)
-        return await find_raw_in_layer(reader, layer, skus)
+    async def recorded(reader: LayerReader, layers: Sequence[Layer], skus: list[str]) -> dict[str, bytes]:
+        layers_read.extend(layer.id for layer in layers)
+        return await find_rows(reader, layers, skus)
 
-    with patch.object(LayerReader, "find_raw_in_layer", recorded), patch.object(histories, "VERSIONS_PER_READ", 2):
+    with patch.object(LayerReader, "find_rows", recorded), patch.object(histories, "VERSIONS_PER_READ", 2):
         found = await store.price_history.find("retail", 6, {"a": 5, "b": 5})
     assert shown(found["a"]) == [(1, "1.00")]
     assert shown(found["b"]) == [(6, "6"), (5, "5"), (4, "4"), (3, "3"), (2, "2")]
-    assert sorted(layers_read) == sorted((await snapshot(store, 6)).layer_ids)
+    assert sorted(layers_read) == sorted(layer.id for layer in (await snapshot(store, 6)).layers)
 
 
 async def test_only_as_many_versions_are_read_as_necessary(store: Store) -> None:

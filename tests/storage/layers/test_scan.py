@@ -3,33 +3,24 @@
 import asyncio
 import datetime
 import functools
-import secrets
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 from unittest.mock import patch
 
-import bson
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from storage import (
-    AttributeEquals,
-    Layer,
-    PriceFilter,
-    PriceOrder,
-    Selection,
-    Snapshot,
-    SnapshotState,
-    SortPosition,
-    Store,
-)
+from storage import AttributeEquals, Price, PriceFilter, PriceOrder, Selection, SortPosition, Store
 from storage.errors import ScanLimit
+from storage.layers import newer_skus
 from storage.layers import scan as scans
+from storage.layers.reader import LayerReader
 from storage.layers.scan import LayerScanner
-from storage.prices.price import encode_tombstone
-from tests.storage.factories import Row, document_of, row
+from storage.prices.price import TOMBSTONE
+from tests.storage.factories import Row, create, encoded, published, row, snapshot
+from tests.storage.layers.memory import MemoryLayers, blocks_of_size, version_of
 
 Rows = Mapping[str, Row | None]
 """The rows of a layer by sku: prices, or None for tombstones."""
@@ -126,49 +117,47 @@ def selected(layers: Sequence[Rows], selection: Selection) -> list[Row]:
 # A version with given layers
 
 
-async def stored(store: Store, layers: Sequence[Rows]) -> Snapshot:
-    ids = [secrets.token_hex(6) for _ in layers]
-    await asyncio.gather(*(_insert(store, id_, rows) for id_, rows in zip(ids, layers, strict=True)))
-    now = datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC)
-    manifest = tuple(Layer(id_, len(rows), "") for id_, rows in zip(ids, layers, strict=True))
-    return Snapshot("retail", 3, manifest, len(visible(layers)), SnapshotState.PUBLISHED, now, now, None, "x", None)
+class Version:
+    """A version of layers in memory, newest first, whose blocks have `block_rows` rows."""
+
+    def __init__(self, layers: Sequence[Rows], block_rows: int = 10, max_rows: int = scans.MAX_SCAN) -> None:
+        self.layers = MemoryLayers()
+        self.snapshot = version_of(
+            self.layers.add({}, blocks_of_size({sku: stored(price) for sku, price in rows.items()}, block_rows))
+            for rows in layers
+        )
+        self.scanner = LayerScanner(self.layers.reader(), max_rows)
+
+    async def page(self, selection: Selection, limit: int, **more: Any) -> list[str]:
+        """The skus of a page."""
+        return [price.sku for price in await self.scanner.page(self.snapshot, selection, limit, **more)]
+
+    async def count(self, selection: Selection) -> int:
+        return await self.scanner.count(self.snapshot, selection)
+
+    async def walk(self, selection: Selection, size: int, *, backward: bool) -> list[str]:
+        """The skus of a whole selection, read page by page."""
+        found: list[Price] = []
+        while True:
+            if backward:
+                before = position(found[0]) if found else None
+                page = await self.scanner.page(self.snapshot, selection, size, before=before, backward=True)
+                found = page + found
+            else:
+                after = position(found[-1]) if found else None
+                page = await self.scanner.page(self.snapshot, selection, size, after=after)
+                found = found + page
+            assert len(page) <= size
+            if not page:
+                return [price.sku for price in found]
 
 
-async def _insert(store: Store, layer: str, rows: Rows) -> None:
-    documents = [
-        bson.decode(encode_tombstone(sku.encode(), n) if price is None else document_of(price, n))
-        for n, (sku, price) in enumerate(rows.items())
-    ]
-    await store.db[f"layer.{layer}"].insert_many(documents)
+def stored(price: Row | None) -> bytes:
+    return TOMBSTONE if price is None else encoded(price)
 
 
-def position(price: Row | None) -> SortPosition | None:
-    return SortPosition(price["sku"], Decimal(price["amount"])) if price else None
-
-
-async def walk(
-    scanner: LayerScanner,
-    snapshot: Snapshot,
-    selection: Selection,
-    size: int,
-    prices: Mapping[str, Row],
-    backward: bool,
-) -> list[str]:
-    """Return all skus of a selection, read page by page."""
-    skus: list[str] = []
-    while True:
-        seen = set(skus)
-        if backward:
-            page = await scanner.page(
-                snapshot, selection, size, before=position(prices[skus[0]]) if skus else None, backward=True
-            )
-            skus = page + skus
-        else:
-            page = await scanner.page(snapshot, selection, size, after=position(prices[skus[-1]]) if skus else None)
-            skus = skus + page
-        assert seen.isdisjoint(page)
-        if not page:
-            return skus
+def position(price: Price) -> SortPosition:
+    return SortPosition(price.sku, price.amount)
 
 
 def skus_of(prices: Iterable[Row]) -> list[str]:
@@ -179,34 +168,36 @@ def skus_of(prices: Iterable[Row]) -> list[str]:
     layers=LAYERS,
     selections=st.lists(SELECTIONS, min_size=8, max_size=8),
     size=st.integers(1, 6),
-    run=st.integers(1, 8),
+    block_rows=st.integers(1, 6),
+    held=st.integers(1, 8),
     backward=st.booleans(),
 )
-@settings(
-    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
-)
+@settings(max_examples=60, deadline=None)
 async def test_a_selection_equals_that_of_a_dictionary(
-    store: Store, layers: list[Rows], selections: list[Selection], size: int, run: int, backward: bool
+    layers: list[Rows], selections: list[Selection], size: int, block_rows: int, held: int, backward: bool
 ) -> None:
-    snapshot, prices = await stored(store, layers), visible(layers)
-    scanner = LayerScanner(store.db)
-    with patch.multiple(scans, MAX_HELD_SKUS=run, MIN_RUN=1, CURSOR_BATCH=2):
+    version = Version(layers, block_rows)
+    with (
+        patch.multiple(scans, MAX_READ_BLOCKS=3, LISTED_AT_ONCE=2),
+        patch.multiple(newer_skus, MAX_HELD_SKUS=held, BLOCKS_PER_READ=2),
+    ):
         for selection in selections:
             expected = skus_of(selected(layers, selection))
-            assert await walk(scanner, snapshot, selection, size, prices, backward) == expected, selection
-            assert await scanner.count(snapshot, selection) == len(expected), selection
+            assert await version.walk(selection, size, backward=backward) == expected, selection
+            assert await version.count(selection) == len(expected), selection
 
 
 @given(
     layers=LAYERS,
     selection=SELECTIONS,
     size=st.integers(1, 6),
+    block_rows=st.integers(1, 6),
     ends=st.tuples(st.integers(0, 14), st.integers(0, 14)),
     backward=st.booleans(),
 )
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=100, deadline=None)
 async def test_a_page_between_two_places_equals_that_of_a_dictionary(
-    store: Store, layers: list[Rows], selection: Selection, size: int, ends: tuple[int, int], backward: bool
+    layers: list[Rows], selection: Selection, size: int, block_rows: int, ends: tuple[int, int], backward: bool
 ) -> None:
     everything = skus_of(selected(layers, Selection(order=selection.order)))
     after, before = (everything[end] if end < len(everything) else None for end in ends)
@@ -214,15 +205,151 @@ async def test_a_page_between_two_places_equals_that_of_a_dictionary(
     high = everything.index(before) if before else len(everything)
     within = [sku for sku in skus_of(selected(layers, selection)) if sku in everything[low:high]]
     prices = visible(layers)
-    page = await LayerScanner(store.db).page(
-        await stored(store, layers),
+    page = await Version(layers, block_rows).page(
         selection,
         size,
-        after=position(prices[after]) if after else None,
-        before=position(prices[before]) if before else None,
+        after=SortPosition(after, Decimal(prices[after]["amount"])) if after else None,
+        before=SortPosition(before, Decimal(prices[before]["amount"])) if before else None,
         backward=backward,
     )
     assert page == (within[-size:] if backward else within[:size])
+
+
+async def test_the_prices_of_a_page_are_whole(store: Store) -> None:
+    await create(store)
+    tiers = [{"minQuantity": 5, "amount": "1.50"}]
+    prices = [row("a", "2.50", tiers=tiers, attributes={"x": 1}), row("b", "1.0", "USD"), row("c", "3.00")]
+    await published(store, prices)
+    version = await snapshot(store, 1)
+    page = await store.scanner.page(version, Selection(order=PriceOrder.AMOUNT_DESC), 2)
+    assert page == [(await store.layer_reader.find(version.layers, ["a", "c"]))[sku] for sku in ("c", "a")]
+    assert await store.scanner.count(version, IN_EURO) == 2
+
+
+@pytest.mark.parametrize(
+    ("stored_value", "wanted", "expected"),
+    [
+        (1, 1.0, True),
+        (1.0, 1, True),
+        (0, -0.0, True),
+        (-0.0, 0, True),
+        (True, 1, False),
+        (1, True, False),
+        (False, 0, False),
+        ([1, True], [1.0, True], True),
+        ([1, 1], [1, True], False),
+        ({"a": [{"b": 1}]}, {"a": [{"b": 1.0}]}, True),
+        ({"a": [{"b": 1}]}, {"a": [{"b": True}]}, False),
+        ({"a": 1}, {"a": 1, "b": None}, False),
+        (None, None, True),
+        (2**53 + 1, float(2**53), False),
+        (2**64 - 1, float(2**64), False),
+        (1e300, 1e300, True),
+        ("1", 1, False),
+    ],
+)
+async def test_an_attribute_equals_as_in_json(stored_value: Any, wanted: Any, expected: bool) -> None:
+    version = Version([{"a": row("a", attributes={"x": stored_value, "y": wanted}), "b": row("b")}])
+    assert await version.page(Selection(PriceFilter(attributes=(AttributeEquals("x", wanted),))), 9) == ["a"] * expected
+
+
+async def test_a_missing_attribute_matches_nothing() -> None:
+    version = Version([{"a": row("a", attributes={"y": {"x": None}}), "b": row("b")}])
+    assert await version.count(Selection(PriceFilter(attributes=(AttributeEquals("x", None),)))) == 0
+
+
+async def test_an_attribute_within_another_value_does_not_match() -> None:
+    attributes = {"inner": {"color": "red"}, "list": ["color", "red"], "text": "color red"}
+    version = Version([{"a": row("a", attributes=attributes), "b": row("b", attributes={"color": "red"})}])
+    assert await version.page(Selection(PriceFilter(attributes=(AttributeEquals("color", "red"),))), 9) == ["b"]
+
+
+# Blocks that are read
+
+
+EUR = PriceFilter(currency="EUR")
+IN_EURO = Selection(EUR)
+CHEAPEST = Selection(order=PriceOrder.AMOUNT_ASC)
+DEAREST = Selection(order=PriceOrder.AMOUNT_DESC)
+
+
+def numbered(count: int, currency: str = "EUR", first: int = 0) -> dict[str, Row]:
+    return {f"s{n:03}": row(f"s{n:03}", str(1000 - n), currency) for n in range(first, first + count)}
+
+
+@pytest.mark.parametrize(
+    "price_filter",
+    [
+        PriceFilter(currency="JPY"),
+        PriceFilter(at_least=Decimal("1000.01")),
+        PriceFilter(at_most=Decimal("949")),
+        PriceFilter(valid_on=datetime.date(2025, 12, 31)),
+        PriceFilter(valid_on=datetime.date(2026, 2, 1)),
+    ],
+)
+@pytest.mark.parametrize("order", PriceOrder)
+async def test_blocks_that_cannot_match_are_not_read(price_filter: PriceFilter, order: PriceOrder) -> None:
+    prices = {
+        sku: {**price, "validFrom": datetime.date(2026, 1, 1), "validUntil": datetime.date(2026, 1, 31)}
+        for sku, price in numbered(50).items()
+    }
+    version = Version([{"s051": None}, prices], 10)
+    assert await version.page(Selection(price_filter, order), 10) == []
+    assert await version.count(Selection(price_filter)) == 0
+    assert version.layers.fetched == []
+
+
+@pytest.mark.parametrize("order", [PriceOrder.AMOUNT_ASC, PriceOrder.AMOUNT_DESC])
+@pytest.mark.parametrize("backward", [False, True])
+async def test_a_page_by_amount_reads_only_blocks_that_can_have_its_prices(order: PriceOrder, backward: bool) -> None:
+    version = Version([numbered(1000)], 10)
+    selection = Selection(order=order)
+    expected = skus_of(selected([numbered(1000)], selection))
+    page = await version.page(selection, 3, backward=backward)
+    assert page == (expected[-3:] if backward else expected[:3])
+    assert version.layers.rows_fetched() <= 20
+    after = SortPosition(expected[499], Decimal(numbered(1000)[expected[499]]["amount"]))
+    version.layers.fetched.clear()
+    if not backward:
+        assert await version.page(selection, 3, after=after) == expected[500:503]
+        assert version.layers.rows_fetched() <= 20
+
+
+async def test_a_page_of_equal_amounts_reads_only_the_blocks_of_its_skus() -> None:
+    version = Version([{f"s{n:03}": row(f"s{n:03}", "1.0" if n % 2 else "1.00") for n in range(1000)}], 10)
+    for selection in (CHEAPEST, DEAREST):
+        version.layers.fetched.clear()
+        assert await version.page(selection, 2, after=SortPosition("s499", Decimal(1))) == ["s500", "s501"]
+        assert await version.page(selection, 2, before=SortPosition("s500", Decimal(1)), backward=True) == [
+            "s498",
+            "s499",
+        ]
+        assert version.layers.rows_fetched() <= 40
+
+
+async def test_a_page_in_sku_order_stops_when_it_is_full() -> None:
+    version = Version([numbered(10, "USD"), numbered(1000)], 10)
+    assert await version.page(IN_EURO, 2) == ["s010", "s011"]
+    assert version.layers.rows_fetched() <= 60
+
+
+async def test_only_newer_blocks_that_may_hide_a_match_are_read() -> None:
+    version = Version([{f"s{n:03}": None for n in range(0, 1000, 2)}, numbered(1000)], 10)
+    assert await version.page(DEAREST, 2) == ["s001", "s003"]
+    assert version.layers.rows_fetched() <= 60
+
+
+async def test_blocks_that_a_scan_reads_do_not_enter_the_cache_but_those_in_it_are_used() -> None:
+    version = Version([numbered(100)], 10)
+    reader = version.layers.reader()
+    version.scanner = LayerScanner(reader)
+    assert await version.count(IN_EURO) == 100
+    assert reader.cache.frame_bytes == 0
+    assert len(version.layers.fetched) == 10
+    await reader.find(version.snapshot.layers, ["s055"])
+    version.layers.fetched.clear()
+    assert await version.count(IN_EURO) == 100
+    assert len(version.layers.fetched) == 9
 
 
 # The limit
@@ -233,137 +360,97 @@ async def test_a_page_between_two_places_equals_that_of_a_dictionary(
     selections=st.lists(SELECTIONS, min_size=4, max_size=4),
     size=st.integers(1, 6),
     limit=st.integers(1, 40),
-    stretch=st.integers(1, 10),
+    block_rows=st.integers(1, 6),
     backward=st.booleans(),
 )
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-async def test_a_scan_with_a_limit_returns_the_whole_page_or_fails(
-    store: Store,
-    layers: list[Rows],
-    selections: list[Selection],
-    size: int,
-    limit: int,
-    stretch: int,
-    backward: bool,
+@settings(max_examples=40, deadline=None)
+async def test_a_scan_with_a_limit_reads_no_more_and_returns_the_whole_page_or_fails(
+    layers: list[Rows], selections: list[Selection], size: int, limit: int, block_rows: int, backward: bool
 ) -> None:
-    snapshot, scanner = await stored(store, layers), LayerScanner(store.db, limit)
-    with patch.multiple(scans, FIRST_SCAN_RECORDS=stretch, MAX_HELD_SKUS=3, MIN_RUN=1):
-        for selection in selections:
-            expected = skus_of(selected(layers, selection))
-            try:
-                page = await scanner.page(snapshot, selection, size, backward=backward)
-            except ScanLimit:
-                assert sum(map(len, layers)) > limit
-            else:
-                assert page == (expected[-size:] if backward else expected[:size])
+    for selection in selections:
+        version = Version(layers, block_rows, limit)
+        expected = skus_of(selected(layers, selection))
+        try:
+            page = await version.page(selection, size, backward=backward)
+            count = await version.count(selection)
+        except ScanLimit:
+            assert sum(map(len, layers)) > limit // 2
+        else:
+            assert page == (expected[-size:] if backward else expected[:size])
+            assert count == len(expected)
+        assert version.layers.rows_fetched() <= 2 * limit
 
 
-EUR = PriceFilter(currency="EUR")
-IN_EURO = Selection(EUR)
-CHEAPEST = Selection(order=PriceOrder.AMOUNT_ASC)
+RED = Selection(PriceFilter(attributes=(AttributeEquals("color", "red"),)))
 
 
-def numbered(count: int, currency: str = "EUR", first: int = 0) -> dict[str, Row]:
-    return {f"s{n:03}": row(f"s{n:03}", str(1000 - n), currency) for n in range(first, first + count)}
-
-
-async def test_a_scan_that_has_to_read_more_than_the_limit_is_refused(store: Store) -> None:
-    snapshot, scanner = await stored(store, [numbered(5, "USD"), numbered(30)]), LayerScanner(store.db, 34)
+async def test_a_scan_that_has_to_read_more_than_the_limit_is_refused() -> None:
+    layers = [numbered(5, "USD"), numbered(30)]
     for scan in (
-        scanner.page(snapshot, CHEAPEST, 1),
-        scanner.page(snapshot, Selection(PriceFilter(currency="JPY")), 1),
-        scanner.page(snapshot, Selection(PriceFilter(currency="JPY")), 1, backward=True),
-        scanner.count(snapshot, IN_EURO),
+        Version(layers, max_rows=34).page(RED, 1),
+        Version(layers, max_rows=34).page(RED, 1, backward=True),
+        Version(layers, max_rows=29).page(CHEAPEST, 40),
     ):
-        with pytest.raises(ScanLimit, match=r"34 records of version 3 of 'retail'.*skuPrefix") as refused:
+        with pytest.raises(ScanLimit, match=r"rows of version 3 of 'retail'.*skuPrefix") as refused:
             await scan
         assert refused.value.code == "SCAN_LIMIT"
 
 
-async def test_a_refusal_describes_the_selection(store: Store) -> None:
-    snapshot = await stored(store, [numbered(5)])
-    filter_ = PriceFilter("s", "EUR", Decimal(1), Decimal(2), (AttributeEquals("a", 1),), DAYS[0])
+async def test_a_count_of_more_rows_than_the_limit_is_refused_before_any_is_read() -> None:
+    version = Version([numbered(30)], max_rows=29)
+    with pytest.raises(ScanLimit, match="more than 29 rows"):
+        await version.count(IN_EURO)
+    assert version.layers.fetched == []
+
+
+async def test_a_refusal_describes_the_selection() -> None:
+    filter_ = PriceFilter("s", "EUR", Decimal(1), Decimal(2000), (AttributeEquals("a", 1),), DAYS[0])
     with pytest.raises(ScanLimit) as refused:
-        await LayerScanner(store.db, 4).count(snapshot, Selection(filter_, PriceOrder.AMOUNT_DESC))
+        await Version([numbered(5)], max_rows=4).count(Selection(filter_, PriceOrder.AMOUNT_DESC))
     description = "filter by skuPrefix, currency, amount, attributes, validOn, orderBy AMOUNT_DESC"
-    assert refused.value.message.startswith(f"{description} would read more than 4 records")
+    assert refused.value.message.startswith(f"{description} would read more than 4 rows")
 
 
-async def test_a_scan_at_the_limit_is_not_refused(store: Store) -> None:
-    snapshot, scanner = await stored(store, [numbered(5, "USD"), numbered(30)]), LayerScanner(store.db, 35)
-    assert await scanner.page(snapshot, CHEAPEST, 1) == ["s029"]
-    assert await scanner.page(snapshot, Selection(PriceFilter(currency="JPY")), 1) == []
-    assert await scanner.count(snapshot, IN_EURO) == 25
+async def test_a_scan_at_the_limit_is_not_refused() -> None:
+    layers = [numbered(5, "USD"), numbered(30)]
+    assert await Version(layers, max_rows=40).page(CHEAPEST, 40) == [f"s{n:03}" for n in range(29, -1, -1)]
+    assert await Version(layers, max_rows=35).page(RED, 1) == []
+    assert await Version(layers, max_rows=35).count(IN_EURO) == 25
 
 
-async def test_a_page_that_is_full_before_the_limit_is_returned(store: Store) -> None:
-    snapshot, scanner = await stored(store, [numbered(5, "USD"), numbered(30)]), LayerScanner(store.db, 15)
-    assert await scanner.page(snapshot, IN_EURO, 5) == ["s005", "s006", "s007", "s008", "s009"]
-    assert await scanner.page(snapshot, IN_EURO, 10, backward=True) == list(numbered(10, first=20))
+async def test_a_page_that_is_full_before_the_limit_is_returned() -> None:
+    layers = [numbered(5, "USD"), numbered(30)]
+    assert await Version(layers, max_rows=15).page(IN_EURO, 5) == ["s005", "s006", "s007", "s008", "s009"]
+    assert await Version(layers, max_rows=15).page(IN_EURO, 10, backward=True) == list(numbered(10, first=20))
     with pytest.raises(ScanLimit):
-        await scanner.page(snapshot, IN_EURO, 6)
-    with patch.object(scans, "FIRST_SCAN_RECORDS", 7):
-        assert await scanner.page(snapshot, IN_EURO, 5) == ["s005", "s006", "s007", "s008", "s009"]
+        await Version(layers, max_rows=15).page(IN_EURO, 6)
 
 
-async def test_a_prefix_reduces_the_records_read(store: Store) -> None:
-    snapshot, scanner = await stored(store, [numbered(5, "USD"), numbered(30)]), LayerScanner(store.db, 15)
+async def test_a_prefix_reduces_the_rows_read() -> None:
+    layers = [numbered(5, "USD"), numbered(30)]
     first_ten = PriceFilter("s00")
-    assert await scanner.page(snapshot, Selection(first_ten, PriceOrder.AMOUNT_ASC), 2) == ["s009", "s008"]
-    assert await scanner.count(snapshot, Selection(PriceFilter("s00", "EUR"))) == 5
-    assert await scanner.page(snapshot, Selection(PriceFilter("s00", "JPY")), 1) == []
-    assert await scanner.page(snapshot, Selection(PriceFilter("s0", "JPY")), 1, after=SortPosition("s020")) == []
+    assert await Version(layers, max_rows=15).page(Selection(first_ten, PriceOrder.AMOUNT_ASC), 2) == ["s009", "s008"]
+    assert await Version(layers, max_rows=15).count(Selection(PriceFilter("s00", "EUR"))) == 5
     with pytest.raises(ScanLimit):
-        await scanner.count(snapshot, Selection(PriceFilter("s0")))
+        await Version(layers, max_rows=15).count(Selection(PriceFilter("s0", "EUR")))
 
 
-@pytest.fixture
-async def profiled(store: Store) -> AsyncIterator[Store]:
-    """A store whose server profiles its reads."""
-    await store.db.command("profile", 2)
-    yield store
-    await store.db.command("profile", 0)
-
-
-async def records_read(store: Store) -> int:
-    """Return the number of records that the server read from layers."""
-    query = {"ns": {"$regex": r"\.layer\."}, "docsExamined": {"$exists": True}}
-    return sum([entry["docsExamined"] async for entry in store.db["system.profile"].find(query)])
-
-
-@pytest.mark.parametrize("backward", [False, True])
-@pytest.mark.parametrize("limit", [1, 7, 20, 40, 64])
-async def test_a_scan_reads_no_more_records_than_the_limit(profiled: Store, limit: int, backward: bool) -> None:
-    layers = [numbered(3, "USD", 40), numbered(12, "USD"), numbered(50)]
-    snapshot = await stored(profiled, layers)
-    none = Selection(PriceFilter(currency="JPY"))
-    with patch.object(scans, "FIRST_SCAN_RECORDS", 5), pytest.raises(ScanLimit):
-        await LayerScanner(profiled.db, limit).page(snapshot, none, 10, backward=backward)
-    assert await records_read(profiled) <= limit
-
-
-async def test_each_record_is_read_once(profiled: Store) -> None:
-    layers = [numbered(10, "USD", 10), numbered(50)]
-    snapshot, scanner = await stored(profiled, layers), LayerScanner(profiled.db)
-    with patch.multiple(scans, MAX_HELD_SKUS=8, MIN_RUN=4):
-        assert len(await scanner.page(snapshot, CHEAPEST, 5)) == 5
-        assert await records_read(profiled) <= 60 + 2 * 4 * 15  # rows beyond the end of a run are read again
-
-
-async def test_concurrent_scans_are_limited(store: Store) -> None:
-    snapshot, scanner = await stored(store, [numbered(3)]), LayerScanner(store.db)
+async def test_concurrent_scans_are_limited() -> None:
+    version = Version([numbered(3)])
     running = peak = 0
-    check_size = scanner._check_size
+    contents = LayerReader.contents
 
-    async def counted(*args: Any) -> None:
+    async def counted(*args: Any, **more: Any) -> Any:
         nonlocal running, peak
         running += 1
         peak = max(peak, running)
-        await asyncio.sleep(0)
-        await check_size(*args)
+        for _ in range(10):
+            await asyncio.sleep(0)  # lets all others begin that may
+        found = await contents(*args, **more)
         running -= 1
+        return found
 
-    with patch.object(scanner, "_check_size", counted):
-        found = await asyncio.gather(*(scanner.page(snapshot, CHEAPEST, 1) for _ in range(20)))
+    with patch.object(LayerReader, "contents", counted):
+        found = await asyncio.gather(*(version.page(CHEAPEST, 1) for _ in range(20)))
     assert found == [["s002"]] * 20
-    assert peak <= scans.MAX_CONCURRENT_SCANS
+    assert peak == scans.MAX_CONCURRENT_SCANS

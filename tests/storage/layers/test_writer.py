@@ -9,13 +9,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pymongo import InsertOne, UpdateOne
 from pymongo.errors import BulkWriteError, OperationFailure, PyMongoError
+from storage.batches.comparison import Comparison
+from storage.prices.checksum import Checksum, checksum
 
 from storage import Store, Unavailable
-from storage.batches.comparison import Comparison
 from storage.errors import LeaseLost
 from storage.layers.writer import FillResult
 from storage.mongodb.connection import Collection, Document
-from storage.prices.checksum import Checksum, checksum
 from storage.prices.row_decoder import Slice, decode_slice
 from tests.storage.factories import Row, document_of, layers, read_back, row, rows
 

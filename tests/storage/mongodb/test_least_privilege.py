@@ -1,11 +1,11 @@
-"""The documented role of the service has every action that the service needs, and no other."""
+"""The documented roles of the service have every action that the service needs, and no other."""
 
 import asyncio
 import datetime
 import json
 import re
 import secrets
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Awaitable, Iterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -16,28 +16,38 @@ from pymongo.errors import OperationFailure
 
 from loaders import PointerCache
 from storage import BatchMode, Gates, Retention, Store
+from storage.layers.block import collection_of
+from storage.mongodb.connection import LAYERS_SUFFIX
 from tests.storage.factories import held, order, row, rows, source
 from tests.storage.secured import Secured, secured
 from tests.waiting import until
 
 MANUAL = (Path(__file__).parents[3] / "docs" / "security.md").read_text(encoding="utf-8")
 UNAUTHORIZED = 13
+REFUSED_BY_VALIDATOR = 121
 PASSWORD = "s3rvice"
+ROLE = "pricebookService"
 
 
 class NotReady(Exception):
     """The pointer cache receives no changes, so `/readyz` would fail."""
 
 
-def role() -> dict[str, Any]:
-    """Return the argument of `createRole` in docs/security.md."""
-    found = re.search(r"<!-- role -->\n```js\n.*?createRole\((\{.*?\})\)\n", MANUAL, re.DOTALL)
-    assert found, "docs/security.md has no role."
-    document: dict[str, Any] = json.loads(found[1])
-    return document
+def privileges() -> list[dict[str, Any]]:
+    """Return the privileges of the roles in docs/security.md, one in each database."""
+    found = re.findall(r"createRole\((\{.*?\n\})\)\n", MANUAL, re.DOTALL)
+    roles = [json.loads(role) for role in found]
+    assert [role["privileges"][0]["resource"]["db"] for role in roles] == ["pricebook", f"pricebook{LAYERS_SUFFIX}"]
+    assert all(role["role"] == ROLE and len(role["privileges"]) == 1 and not role["roles"] for role in roles)
+    return [role["privileges"][0] for role in roles]
 
 
-ACTIONS = [action for privilege in role()["privileges"] for action in privilege["actions"]]
+ACTIONS = [
+    (privilege["resource"]["db"].removeprefix("pricebook"), action)
+    for privilege in privileges()
+    for action in privilege["actions"]
+]
+"""The actions of the roles, each with the suffix of its database."""
 
 
 @pytest.fixture(scope="module")
@@ -48,28 +58,28 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Secured]:
 
 @pytest.fixture
 def database(server: Secured) -> Iterator[str]:
-    """A database with a user who has the role and nothing else."""
+    """A database, and that of its layers, with a user who has the roles and nothing else."""
     name = f"pricebook_{secrets.token_hex(4)}"
     grant(server, name, ACTIONS)
     yield name
     with server.root() as client:
         client.drop_database(name)
+        client.drop_database(f"{name}{LAYERS_SUFFIX}")
 
 
-def grant(server: Secured, database: str, actions: list[str]) -> None:
-    """Give the service's user these actions of the role."""
-    definition = role()
-    name, roles = definition["role"], definition["roles"]
-    privileges = [
-        {**each, "resource": {**each["resource"], "db": database}, "actions": [*{*each["actions"]} & {*actions}]}
-        for each in definition["privileges"]
-    ]
+def grant(server: Secured, database: str, actions: Sequence[tuple[str, str]]) -> None:
+    """Give the service's user these actions of its roles."""
     with server.root() as client:
-        db = client[database]
-        exists = db.command("rolesInfo", name)["roles"]
-        db.command("updateRole" if exists else "createRole", name, privileges=privileges, roles=roles)
-        if not exists:
-            db.command("createUser", "pricebook", pwd=PASSWORD, roles=[name])
+        roles = []
+        for suffix in ("", LAYERS_SUFFIX):
+            db = client[f"{database}{suffix}"]
+            allowed = [action for each, action in actions if each == suffix]
+            privilege = {"resource": {"db": db.name, "collection": ""}, "actions": allowed}
+            verb = "update" if db.command("rolesInfo", ROLE)["roles"] else "create"
+            db.command(f"{verb}Role", ROLE, privileges=[privilege], roles=[])
+            roles.append({"role": ROLE, "db": db.name})
+        if not client[database].command("usersInfo", "pricebook")["users"]:
+            client[database].command("createUser", "pricebook", pwd=PASSWORD, roles=roles)
 
 
 @asynccontextmanager
@@ -140,13 +150,13 @@ async def run_operations(store: Store, pointers: PointerCache, uri: str) -> None
         assert [finding async for finding in existing.integrity_check().run()] == []
 
 
-async def test_the_documented_role_is_sufficient(server: Secured, database: str) -> None:
+async def test_the_documented_roles_are_sufficient(server: Secured, database: str) -> None:
     async with opened(server, database) as store:
         await exercise(store, server.uri("pricebook", PASSWORD, database))
 
 
-@pytest.mark.parametrize("action", ACTIONS)
-async def test_every_action_of_the_role_is_necessary(server: Secured, database: str, action: str) -> None:
+@pytest.mark.parametrize("action", ACTIONS, ids=lambda action: f"{action[1]}{action[0]}")
+async def test_every_action_of_the_roles_is_necessary(server: Secured, database: str, action: tuple[str, str]) -> None:
     grant(server, database, [each for each in ACTIONS if each != action])
     with pytest.raises((OperationFailure, NotReady)) as caught:
         async with asyncio.timeout(60), opened(server, database) as store:
@@ -154,7 +164,38 @@ async def test_every_action_of_the_role_is_necessary(server: Secured, database: 
     assert getattr(caught.value, "code", UNAUTHORIZED) == UNAUTHORIZED
 
 
-async def test_the_role_gives_no_access_to_other_databases(server: Secured, database: str) -> None:
+@pytest.mark.parametrize("sealed", [True, False])
+async def test_the_server_refuses_to_change_a_block(server: Secured, database: str, sealed: bool) -> None:
+    async with opened(server, database) as store:
+        await store.price_list_editor.create("retail", None, Gates(), "ops", Retention())
+        await store.submitter.submit(order(), await source(rows(50)))
+        [layer] = await store.layer_writer.all()
+        if not sealed:
+            await store.layer_writer.create(layer := "unsealed")
+        collection = store.layers_db[collection_of(layer)]
+        changes: list[Awaitable[Any]] = [
+            collection.update_many({}, {"$set": {"data": b""}}),
+            collection.replace_one({"_id": 0}, {"format": 1}, upsert=True),
+            collection.find_one_and_update({"_id": 0}, {"$set": {"data": b""}}),
+            collection.delete_many({}),
+            collection.find_one_and_delete({"_id": 0}),
+            collection.rename(f"{collection.name}.renamed"),
+            store.layers_db["other"].aggregate([{"$documents": []}, {"$merge": collection.name}]),
+            collection.insert_one({"_id": "z"}, bypass_document_validation=True),
+        ]
+        for change in changes:
+            with pytest.raises(OperationFailure) as caught:
+                await change
+            assert caught.value.code == UNAUTHORIZED
+        if sealed:
+            with pytest.raises(OperationFailure) as caught:
+                await collection.insert_one({"_id": "z"})
+            assert caught.value.code == REFUSED_BY_VALIDATOR
+            async with Store.open_existing(server.uri("pricebook", PASSWORD, database), database) as existing:
+                assert [finding async for finding in existing.integrity_check().run()] == []
+
+
+async def test_the_roles_give_no_access_to_other_databases(server: Secured, database: str) -> None:
     async with opened(server, database) as store:
         for name in ("admin", "other"):
             with pytest.raises(OperationFailure, match="not authorized"):

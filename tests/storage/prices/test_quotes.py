@@ -16,7 +16,7 @@ QUANTITIES = st.integers(1, 2**31 - 1)
 def price(sku: str, amount: str, currency: str = "EUR", **tiers: str) -> Price:
     """Return a price with tiers, given as from_10="0.90"."""
     breaks = (Tier(int(name.removeprefix("from_")), Decimal(tier)) for name, tier in tiers.items())
-    return Price(sku, Decimal(amount), currency, tuple(breaks))
+    return Price(Decimal(amount), currency, tuple(breaks), sku=sku)
 
 
 TEA = price("tea", "12.50", from_10="11.00", from_100="9.95")
@@ -38,7 +38,7 @@ def test_a_tier_from_one_overrides_the_amount_of_the_price() -> None:
 def test_the_unit_amount_is_that_of_the_largest_quantity_reached(
     amount: Decimal, tiers: dict[int, Decimal], quantity: int
 ) -> None:
-    stored = Price("x", amount, "EUR", tuple(Tier(*tier) for tier in sorted(tiers.items())))
+    stored = Price(amount, "EUR", tuple(Tier(*tier) for tier in sorted(tiers.items())))
     reached = [minimum for minimum in tiers if minimum <= quantity]
     assert stored.unit_amount(quantity) == (tiers[max(reached)] if reached else amount)
 
@@ -83,7 +83,7 @@ def test_a_total_of_zero_is_a_total() -> None:
 @given(st.lists(st.tuples(AMOUNTS, QUANTITIES), min_size=1, max_size=5), st.sampled_from([1, 200]))
 def test_nothing_is_rounded(lines: list[tuple[Decimal, int]], times: int) -> None:
     lines = lines * times
-    result = quote(1, [("x", quantity) for _, quantity in lines], [Price("x", amount, "EUR") for amount, _ in lines])
+    result = quote(1, [("x", quantity) for _, quantity in lines], [Price(amount, "EUR") for amount, _ in lines])
     with localcontext() as exact:
         exact.prec = 1000
         assert [line.amount for line in result.lines] == [amount * quantity for amount, quantity in lines]

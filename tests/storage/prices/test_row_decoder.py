@@ -1,5 +1,6 @@
 """Invalid rows: each is reported with its position, its sku, the field and a stable code."""
 
+import datetime
 import json
 from collections.abc import Sequence
 from typing import Any
@@ -7,11 +8,23 @@ from typing import Any
 import msgspec
 import pycountry
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from storage.files.json_array import split_rows
-from storage.layers.writer import MAX_ITEM_ERRORS, FillResult
 from storage.prices.currencies import ACTIVE, WITHDRAWN
-from storage.prices.row_decoder import MAX_ATTRIBUTES_BYTES, ItemError, Slice, decode_slice, decode_slices
+from storage.prices.price import encode_row
+from storage.prices.row_decoder import (
+    MAX_ATTRIBUTES_BYTES,
+    MAX_QUANTITY,
+    MAX_TIERS,
+    ItemError,
+    RowRefused,
+    Slice,
+    check_attributes,
+    decode_slice,
+    decode_slices,
+)
 from tests.storage.factories import row, rows
 
 DIGITS_34 = "1" * 34
@@ -67,11 +80,11 @@ def tier(quantity: object = 10, amount: object = "0.90", **more: object) -> dict
         ("attributes", "ATTRIBUTES_TOO_DEEP", {"attributes": nested(9)}),
         ("attributes", "ATTRIBUTES_TOO_DEEP", {"attributes": nested(900)}),
         ("attributes", "ATTRIBUTES_TOO_DEEP", {"attributes": {"a": [[[[[[[[1]]]]]]]]}}),
-        ("attributes", "ATTRIBUTES_INVALID", {"attributes": {"x": 2**63}}),
+        ("attributes", "ATTRIBUTES_TOO_LARGE", {"attributes": {"x": "\1" * (MAX_ATTRIBUTES_BYTES // 6)}}),
+        ("attributes", "ATTRIBUTES_TOO_LARGE", {"attributes": {"x": [False] * (MAX_ATTRIBUTES_BYTES // 6)}}),
+        ("attributes", "ATTRIBUTES_INVALID", {"attributes": {"x": 2**64}}),
         ("attributes", "ATTRIBUTES_INVALID", {"attributes": {"x": [-(2**63) - 1]}}),
         ("attributes", "ATTRIBUTES_INVALID", {"attributes": {"x": 10**40}}),
-        ("attributes", "ATTRIBUTES_INVALID", {"attributes": {"a\0b": 1}}),
-        ("attributes", "ATTRIBUTES_INVALID", {"attributes": {"x": {"\0": 1}}}),
         ("attributes", "ATTRIBUTES_INVALID", {"attributes": [1]}),
         ("attributes", "ATTRIBUTES_INVALID", {"attributes": "x"}),
         ("tiers", "TIER_QUANTITY_INVALID", {"tiers": [tier(0)]}),
@@ -98,7 +111,8 @@ def test_an_invalid_row_is_reported_with_field_and_code(field: str, code: str, c
     result = decoded(batch, first=2000)
     assert reported(result.errors) == [(2001, "bad", field, code)]
     assert result.errors[0].message
-    assert result.documents == [*decoded([row("first")], 2000).documents, *decoded([row("last")], 2002).documents]
+    assert (result.skus, result.positions) == (["first", "last"], [2000, 2002])
+    assert result.rows == decoded([row("first"), row("last")]).rows
 
 
 @pytest.mark.parametrize(
@@ -145,7 +159,7 @@ def test_a_row_that_is_not_utf_8_is_reported() -> None:
     batch = b'[{"sku":"a","amount":"1","currency":"EUR"},{"sku":"\xff","amount":"1","currency":"EUR"}]'
     result = decode_slice(rows_in(batch), 0)
     assert reported(result.errors) == [(1, None, None, "ENCODING_INVALID")]
-    assert len(result.documents) == 1
+    assert len(result.rows) == 1
 
 
 def test_every_invalid_row_of_a_slice_is_reported() -> None:
@@ -166,7 +180,7 @@ def test_every_invalid_row_of_a_slice_is_reported() -> None:
         (4, "d", "x", "FIELD_UNKNOWN"),
         (5, "e", "amount", "AMOUNT_NOT_DECIMAL"),
     ]
-    assert len(result.documents) == 2
+    assert len(result.rows) == 2
 
 
 def test_an_invalid_row_does_not_change_how_the_others_are_decoded() -> None:
@@ -180,7 +194,7 @@ def test_an_invalid_row_does_not_change_how_the_others_are_decoded() -> None:
         ),
         row("b", "0", validUntil=None, tiers=None, attributes=None),
     ]
-    assert decoded([*good, 7]).documents == decoded(good).documents
+    assert decoded([*good, 7]).rows == decoded(good).rows
 
 
 @pytest.mark.parametrize(
@@ -195,7 +209,9 @@ def test_an_invalid_row_does_not_change_how_the_others_are_decoded() -> None:
         {"validFrom": "0001-01-01", "validUntil": "9999-12-31"},
         {"attributes": nested(8)},
         {"attributes": {"x": "y" * (MAX_ATTRIBUTES_BYTES - len('{"x":""}'))}},
-        {"attributes": {"x": 2**63 - 1, "y": -(2**63)}},
+        {"attributes": {"x": "\1" * (MAX_ATTRIBUTES_BYTES // 6 - 1)}},
+        {"attributes": {"x": 2**64 - 1, "y": -(2**63)}},
+        {"attributes": {"a\0b": {"\0": "\0"}}},
         {"attributes": {}},
         {"currency": "DEM"},
     ],
@@ -210,16 +226,93 @@ def test_positions_continue_across_slices() -> None:
     batch[999]["amount"] = batch[1000]["amount"] = batch[2499]["amount"] = "x"
     slices = list(decode_slices(rows_in(msgspec.json.encode(batch))))
     assert [error.index for each in slices for error in each.errors] == [999, 1000, 2499]
-    assert sum(len(each.documents) for each in slices) == 2497
+    assert sum(len(each.rows) for each in slices) == 2497
 
 
-def test_the_first_errors_are_kept_and_all_are_counted() -> None:
-    filled = FillResult()
-    errors = [ItemError(index, None, None, "X", "x") for index in range(250)]
-    for start in (200, 100, 0, 150, 50):  # slices may finish in any order
-        filled.refuse(errors[start : start + 50])
-    assert filled.errors == errors[:MAX_ITEM_ERRORS]
-    assert filled.error_count == 250
+ROWS = st.sampled_from(
+    [
+        row("a", "1.50", attributes={"x": [1]}),
+        row("€" * 60, "0"),
+        row("b", DIGITS_34[:-1] + ".1"),
+        row("c", tiers=[tier()]),
+        row("d", validFrom="2026-01-01", validUntil="2026-01-01"),
+    ]
+)
+BAD_ROWS = st.sampled_from(
+    [
+        row(""),
+        row("€" * 86),
+        row("a\n"),
+        row("x", "1\n2"),
+        row("x", ""),
+        row("x", "-1"),
+        row("x", currency="eur"),
+        row("x", validFrom="2026-01-02", validUntil="2026-01-01"),
+        row("x", tiers=[tier(0)]),
+        row("x", attributes={"x": 2**64}),
+        row("x", attributes=nested(9)),
+        row("x", colour="red"),
+        {"amount": "1"},
+        7,
+    ]
+)
+
+
+@given(st.lists(ROWS | BAD_ROWS, max_size=12))
+@settings(deadline=None)
+def test_rows_in_a_slice_are_judged_as_each_alone(batch: list[Any]) -> None:
+    alone = [decoded([each], position) for position, each in enumerate(batch)]
+    assert decoded(batch) == Slice(
+        [sku for each in alone for sku in each.skus],
+        [stored for each in alone for stored in each.rows],
+        [position for each in alone for position in each.positions],
+        [error for each in alone for error in each.errors],
+    )
+
+
+MAX_ROW_BYTES = 65_535
+"""Limit of a stored row: a block keeps the lengths of its rows in 16 bits."""
+
+SCALARS = [None, False, 0, -1, -32, 128, 2**16, 2**32, 2**64 - 1, -(2**63), 0.0, -1.5, 1e16, 1.1e-300]
+TEXTS = [character * length for character in ("x", "\1", "é") for length in (0, 1, 31, 32, 255, 256, 2000)]
+
+
+@pytest.mark.parametrize("value", [*SCALARS, *TEXTS], ids=lambda value: repr(value)[:9])
+def test_stored_attributes_take_at_most_nine_bytes_for_four_of_json(value: object) -> None:
+    for count in (1, 15, 16, 1000):
+        shapes: list[Any] = [[value] * count, [[value]] * count, [{"": value}] * count, {}, []]
+        members = {f"{number}": value for number in range(count)}
+        for attributes in (members, {"": members}, *({"": shape} for shape in shapes), {f"{value}": value}):
+            stored, sent = len(msgspec.msgpack.encode(attributes)), len(msgspec.json.encode(attributes))
+            assert stored * 4 <= sent * 9
+            assert sent <= stored * 6, "a small row could have attributes over the limit"
+
+
+def test_the_largest_row_has_less_than_64_kib() -> None:
+    # A float takes nine bytes in a row, and at least four in JSON, "0.0,".
+    floats = [0.0] * ((MAX_ATTRIBUTES_BYTES - len('{"":[]}') + 1) // 4)
+    largest = row(
+        "a",
+        amount := "0." + "1" * 33,
+        tiers=[tier(MAX_QUANTITY - n, amount) for n in range(MAX_TIERS)],
+        validFrom="2026-01-01",
+        validUntil="2026-01-01",
+        attributes={"": floats},
+    )
+    result = decoded([largest])
+    assert reported(result.errors) == []
+    [stored] = result.rows
+    day = datetime.date(2026, 1, 1)
+    without = encode_row(amount, "EUR", [(MAX_QUANTITY - n, amount) for n in range(MAX_TIERS)], day, day)
+    assert len(without) + MAX_ATTRIBUTES_BYTES * 9 // 4 < MAX_ROW_BYTES
+    assert len(stored) > len(without) + (MAX_ATTRIBUTES_BYTES - 16) * 9 // 4, "this row is no longer the largest"
+
+
+@pytest.mark.parametrize("value", [nested(8), nested(900), 2**64, "x" * MAX_ATTRIBUTES_BYTES], ids=lambda v: str(v)[:9])
+def test_an_attribute_that_no_price_can_have_is_refused(value: object) -> None:
+    check_attributes({"x": nested(7)})
+    with pytest.raises(RowRefused):
+        check_attributes({"x": value})
 
 
 def test_the_current_currencies_are_those_of_iso_4217() -> None:

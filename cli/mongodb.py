@@ -1,0 +1,36 @@
+"""Commands that read MongoDB themselves, without a server."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+import click
+
+from cli import exit_codes
+from cli.startup import BadSettings, read_settings
+from storage import Store, explain
+
+T = TypeVar("T")
+
+
+def run_on_mongodb(use: Callable[[Store], Awaitable[T]]) -> T:
+    """Return what `use` returns for the store at PRICEBOOK_MONGODB_URI. Known errors end the command with a message."""
+    settings = read_settings()
+    uri = settings.mongodb_uri
+    if uri is None:
+        raise BadSettings("Set PRICEBOOK_MONGODB_URI: this command reads MongoDB directly.")
+
+    async def run() -> T:
+        async with Store.open_existing(uri, settings.mongodb_database) as store:
+            return await use(store)
+
+    try:
+        return asyncio.run(run())
+    except KeyboardInterrupt:
+        click.echo("\nInterrupted.", err=True)
+        raise SystemExit(exit_codes.INTERRUPTED) from None
+    except Exception as error:
+        known = explain(error)
+        if known is None:
+            raise
+        raise click.ClickException(known.message) from error

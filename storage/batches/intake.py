@@ -1,0 +1,98 @@
+"""Taking in the rows of a request, a file or a part: collected in runs, which are staged when they are full."""
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable
+
+from storage.batches.runs import Chunk, Run
+from storage.batches.staging import PART_BITS, StagedRun, StagingRepository
+from storage.fair_yield import yield_to_loop
+from storage.prices.row_decoder import ItemError, Slice
+
+MAX_ITEM_ERRORS = 100
+"""Errors of a batch that are kept; all are counted."""
+
+
+class Intake:
+    """The rows of a request, file or part, and the errors of those that are refused.
+
+    `run` has the rows that are not staged. `accepted` counts all valid rows. `errors` are the first `MAX_ITEM_ERRORS`
+    errors, `error_count` is the number of all.
+    """
+
+    def __init__(self, staging: StagingRepository, batch: str, part: int = 0) -> None:
+        self._staging = staging
+        self._batch = batch
+        self._first_position = part << PART_BITS
+        self._writing: asyncio.Task[StagedRun] | None = None
+        self._runs: list[StagedRun] = []
+        self.run = Run()
+        self.accepted = 0
+        self.errors: list[ItemError] = []
+        self.error_count = 0
+
+    @property
+    def received(self) -> int:
+        """Number of rows received, accepted and refused."""
+        return self.accepted + self.error_count
+
+    @property
+    def runs_staged(self) -> bool:
+        """Whether the rows did not fit one run, so that `finish` must stage the rest of them."""
+        return bool(self._runs) or self._writing is not None
+
+    async def take(self, slices: AsyncIterator[Slice]) -> None:
+        """Collect rows as they arrive, and stage each full run. Raises `FileRefused`, `Unavailable`."""
+        try:
+            async for rows in slices:
+                self.refuse(rows.errors, len(rows.errors))
+                repeated = self.run.add(rows)
+                self.refuse(repeated, len(repeated))
+                self.accepted += len(rows.skus) - len(repeated)
+                if self.run.is_full:
+                    await self._stage()
+                await yield_to_loop()
+        except BaseException:
+            if self._writing:
+                self._writing.cancel()
+                await asyncio.wait([self._writing])
+            raise
+
+    async def finish(self) -> list[StagedRun]:
+        """Stage the rest, and return all runs. Raises `Unavailable`."""
+        if len(self.run):
+            await self._stage()
+        await self._join()
+        return self._runs
+
+    async def discard(self) -> None:
+        """Drop what was staged, of a batch that came in one request and failed."""
+        if self.runs_staged:
+            await self._staging.drop(self._batch)
+
+    def refuse(self, errors: Iterable[ItemError], count: int) -> None:
+        """Count errors, and keep those with the lowest indexes; `errors` are the first of `count`."""
+        if count:
+            self.error_count += count
+            self.errors = sorted((*self.errors, *errors), key=lambda error: error.index)[:MAX_ITEM_ERRORS]
+
+    async def _stage(self) -> None:
+        """Write the run while the next one is collected. At most two are in memory."""
+        await self._join()
+        run, self.run = self.run, Run()
+        self._writing = asyncio.create_task(self._staging.write(self._batch, self._positioned(run)))
+
+    async def _join(self) -> None:
+        if self._writing:
+            self._runs.append(await self._writing)
+            self._writing = None
+
+    async def _positioned(self, run: Run) -> AsyncGenerator[Chunk, None]:
+        async for chunk in chunks_of(run):
+            yield Chunk(chunk.skus, chunk.rows, [self._first_position + index for index in chunk.positions])
+
+
+async def chunks_of(run: Run) -> AsyncGenerator[Chunk, None]:
+    """Yield the rows of a run in sku order, and let other tasks run in between."""
+    for chunk in run.chunks():
+        yield chunk
+        await yield_to_loop()

@@ -1,0 +1,143 @@
+"""Sealing: the rows of a batch become its layer, which is frozen and proved.
+
+A batch of one run is written as its layer before it is sealed. Staged runs are merged into it, by whichever process
+seals the batch, from the start again after a takeover. Each attempt has a layer of its own: its id ends with the token
+of the lease. The same rows give the same blocks, so all attempts give the same checksum.
+"""
+
+from collections.abc import AsyncGenerator, AsyncIterable, Sequence
+from dataclasses import replace
+
+from storage.batches.intake import MAX_ITEM_ERRORS, chunks_of
+from storage.batches.parts import PartRepository
+from storage.batches.repository import Batch
+from storage.batches.runs import Chunk, Run, repeated_sku
+from storage.batches.staging import PART_BITS, MergedRows, Repeated, StagedRun, StagingRepository
+from storage.catalog.snapshots import Layer
+from storage.errors import Corrupt
+from storage.fair_yield import yield_to_loop
+from storage.layers.block import Block
+from storage.layers.cutting import BlockCutter
+from storage.layers.proof import LayerProver
+from storage.layers.writer import LayerWriter
+from storage.prices.row_decoder import ItemError
+
+CUT_AT_ONCE = 2048
+"""Rows to cut into blocks before other tasks may run: some two milliseconds."""
+
+
+class RepeatedSkus(Exception):
+    """Skus of a batch were sent twice: the first errors, and the count of all."""
+
+    def __init__(self, errors: Sequence[ItemError], count: int) -> None:
+        super().__init__(count)
+        self.errors = errors
+        self.count = count
+
+
+class BatchSealer:
+    """Writes, freezes and proves the layers of batches."""
+
+    def __init__(
+        self, parts: PartRepository, staging: StagingRepository, layer_writer: LayerWriter, prover: LayerProver
+    ) -> None:
+        self._parts = parts
+        self._staging = staging
+        self._layer_writer = layer_writer
+        self._prover = prover
+
+    async def write(self, batch: Batch, run: Run) -> Layer:
+        """Write a run as the layer of a batch. Raises `Unavailable`."""
+        return await self._layer_writer.write(_layer_id(batch), _blocks(chunks_of(run)))
+
+    async def find_repeated(self, batch: Batch, runs: Sequence[StagedRun]) -> RepeatedSkus | None:
+        """Return the skus that are in two staged runs of a batch, which is refused in any case; None without any."""
+        merge = _Merge(self._staging.merge(batch.id, runs), offsets={})
+        async for _ in merge.rows():
+            pass
+        return merge.repeated
+
+    async def seal(self, batch: Batch) -> Layer:
+        """Return the layer of a batch in SEALING, frozen and proved.
+
+        Raises `RepeatedSkus`, `Unavailable`, and `Corrupt` if the layer does not hold what was received.
+        """
+        layer = batch.layer or await self._merge(batch)
+        await self._layer_writer.freeze(layer.id)
+        if layer.count != batch.rows:
+            raise Corrupt(f"{batch.rows} rows were received, but {layer.count} were stored.")
+        await self._prover.prove(layer)
+        return layer
+
+    async def _merge(self, batch: Batch) -> Layer:
+        """Merge the staged runs of a batch into a layer."""
+        runs, offsets = await self._runs(batch)
+        merge = _Merge(self._staging.merge(batch.id, runs), offsets)
+        layer = await self._layer_writer.write(_layer_id(batch), _blocks(merge.rows()))
+        if merge.repeated:
+            await self._layer_writer.drop(layer.id)
+            raise merge.repeated
+        return layer
+
+    async def _runs(self, batch: Batch) -> tuple[Sequence[StagedRun], dict[int, int]]:
+        """Return the staged runs of a batch, and for each of its parts the number of rows before it."""
+        if not batch.chunked:
+            return batch.runs, {}
+        runs: list[StagedRun] = []
+        offsets: dict[int, int] = {}
+        rows = 0
+        for part in await self._parts.by_batch(batch.id):
+            runs += part.runs
+            offsets[part.sequence] = rows
+            rows += part.received
+        return runs, offsets
+
+
+class _Merge:
+    """The merged rows of a batch, and the errors of skus that were sent twice.
+
+    `offsets` are the numbers of rows before each part; none for a batch that came in one request.
+    """
+
+    def __init__(self, merged: AsyncGenerator[MergedRows, None], offsets: dict[int, int]) -> None:
+        self._merged = merged
+        self._offsets = offsets
+        self._errors: list[ItemError] = []
+        self._count = 0
+
+    async def rows(self) -> AsyncGenerator[Chunk, None]:
+        """Yield the rows in sku order; none after a sku that was sent twice, but all are read, to find the others."""
+        async for merged in self._merged:
+            if merged.repeated:
+                self._count += len(merged.repeated)
+                errors = [*self._errors, *map(self._error, merged.repeated)]
+                self._errors = sorted(errors, key=lambda error: error.index)[:MAX_ITEM_ERRORS]
+            elif not self._count:
+                yield merged.chunk
+
+    @property
+    def repeated(self) -> RepeatedSkus | None:
+        """The errors so far; None without any."""
+        return RepeatedSkus(self._errors, self._count) if self._count else None
+
+    def _error(self, repeated: Repeated) -> ItemError:
+        part, index = divmod(repeated.position, 1 << PART_BITS)
+        earlier_part, earlier = divmod(repeated.earlier, 1 << PART_BITS)
+        if not self._offsets:
+            return repeated_sku(repeated.sku, index, f"item {earlier}")
+        error = repeated_sku(repeated.sku, self._offsets[part] + index, f"item {earlier} of sequence {earlier_part}")
+        return replace(error, message=f"{error.message} This is item {index} of sequence {part}.")
+
+
+async def _blocks(chunks: AsyncIterable[Chunk]) -> AsyncGenerator[list[Block], None]:
+    cutter = BlockCutter()
+    async for chunk in chunks:
+        for start in range(0, len(chunk.skus), CUT_AT_ONCE):
+            yield cutter.add(chunk.skus[start : start + CUT_AT_ONCE], chunk.rows[start : start + CUT_AT_ONCE])
+            await yield_to_loop()
+    yield cutter.finish()
+
+
+def _layer_id(batch: Batch) -> str:
+    """Return the id of the layer that the holder of the batch's lease writes."""
+    return f"{batch.id}-{batch.token}"

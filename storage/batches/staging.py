@@ -1,0 +1,233 @@
+"""Staging: the runs of a batch that is larger than one run, or comes in parts, until they are merged into its layer.
+
+The staged blocks of all runs of a batch lie in one collection in the order of their first skus. So a single pass reads
+them as the merge needs them: all rows before the first sku of the block that was read last are known. The rest
+of each run's last block is kept in memory.
+
+Nothing is ever deleted here but the whole collection: each attempt writes runs of its own, and only the runs that the
+record of a part, or of its batch, names are merged.
+"""
+
+import asyncio
+from bisect import bisect_left
+from collections.abc import AsyncGenerator, AsyncIterable, Collection, Iterator, Sequence
+from hashlib import blake2b
+from itertools import count
+from typing import NamedTuple
+
+import msgspec
+from bson.objectid import ObjectId
+
+from storage.batches.runs import Chunk
+from storage.errors import Corrupt
+from storage.fair_yield import yield_to_loop
+from storage.layers.block import BLOCK_FORMAT, HASH_BYTES, compress, encode_content, hash_of, open_block
+from storage.layers.writer import insert_durably
+from storage.mongodb.connection import Database, Document, check_format
+
+STAGED_ROWS = 128
+"""Rows of a staged block."""
+
+STAGED_BYTES = 64 << 10
+"""Bytes of rows from which a staged block ends."""
+
+MAX_INSERT_BYTES = 4 << 20
+"""Bytes of staged blocks in one insert."""
+
+BLOCKS_PER_READ = 64
+"""Staged blocks of one read: 8,192 rows."""
+
+OPENED_AT_ONCE = 16
+"""Staged blocks to open before other tasks may run: 2,048 rows, about a millisecond."""
+
+MAX_MERGED_RUNS = 256
+"""Runs to merge at once, which bounds the memory: `STAGED_ROWS` rows of each. More are first merged into fewer."""
+
+PART_BITS = 32
+"""Lower bits of a position, for the index of a row in its part; the upper bits are the number of the part."""
+
+
+class StagedRun(msgspec.Struct, frozen=True):
+    """A staged run: its id, the number of its rows, and the hash of the hashes of its blocks."""
+
+    id: str
+    rows: int
+    checksum: str
+
+
+class Repeated(NamedTuple):
+    """A sku that was sent twice: the positions of both rows, the earlier one first."""
+
+    sku: str
+    earlier: int
+    position: int
+
+
+class MergedRows(NamedTuple):
+    """Merged rows in sku order. Of a sku that was sent twice, `chunk` has the earlier row."""
+
+    chunk: Chunk
+    repeated: list[Repeated]
+
+
+class StagingRepository:
+    """The staged runs of a database."""
+
+    def __init__(self, db: Database) -> None:
+        self._db = db
+
+    async def write(self, batch: str, chunks: AsyncIterable[Chunk]) -> StagedRun:
+        """Write a run, whose rows are in sku order, at `w: majority, j: true`. Raises `Unavailable`."""
+        run, rows, digest = str(ObjectId()), 0, blake2b(digest_size=HASH_BYTES)
+        documents: list[Document] = []
+        numbers, size = count(1), 0
+        async for chunk in chunks:
+            for block in _blocks(chunk):
+                document = _document(run, next(numbers), block)
+                digest.update(document["hash"])
+                documents.append(document)
+                rows += len(block.skus)
+                size += len(document["data"]) + len(document["positions"])
+            if size >= MAX_INSERT_BYTES:
+                await insert_durably(self._db, _collection_of(batch), documents)
+                documents, size = [], 0
+            await yield_to_loop()
+        if documents:
+            await insert_durably(self._db, _collection_of(batch), documents)
+        return StagedRun(run, rows, digest.hexdigest())
+
+    async def merge(self, batch: str, runs: Sequence[StagedRun]) -> AsyncGenerator[MergedRows, None]:
+        """Yield the rows of all runs in sku order. Raises `Corrupt` unless every run is as it was written."""
+        while len(runs) > MAX_MERGED_RUNS:
+            first, runs = runs[:MAX_MERGED_RUNS], runs[MAX_MERGED_RUNS:]
+            runs = [*runs, await self._merge_into_one(batch, first)]
+        async for merged in self._merge(batch, runs):
+            yield merged
+
+    async def _merge_into_one(self, batch: str, runs: Sequence[StagedRun]) -> StagedRun:
+        """Merge runs into a new run, with the rows that were sent twice."""
+
+        async def chunks() -> AsyncGenerator[Chunk, None]:
+            async for merged in self._merge(batch, runs, keep_repeated=True):
+                yield merged.chunk
+
+        return await self.write(batch, chunks())
+
+    async def _merge(
+        self, batch: str, runs: Sequence[StagedRun], *, keep_repeated: bool = False
+    ) -> AsyncGenerator[MergedRows, None]:
+        proofs = {run.id: _RunProof(run) for run in runs}
+        pending: list[tuple[str, int, bytes]] = []
+        async for documents in self._reads(batch, proofs):
+            for number, document in enumerate(documents, 1):
+                pending += proofs[document["_id"]["run"]].rows(document)
+                if not number % OPENED_AT_ONCE:
+                    await yield_to_loop()
+            pending.sort()
+            # Blocks that follow begin at this sku or after it.
+            end = bisect_left(pending, (documents[-1]["_id"]["first"],))
+            if end:
+                yield _merged(pending[:end], keep_repeated=keep_repeated)
+                del pending[:end]
+            await yield_to_loop()
+        for proof in proofs.values():
+            proof.finish()
+        if pending:
+            yield _merged(pending, keep_repeated=keep_repeated)
+
+    async def _reads(self, batch: str, runs: Collection[str]) -> AsyncGenerator[list[Document], None]:
+        """Yield the staged blocks of runs in the order of their first skus. The next read runs while one is used."""
+        collection, wanted = self._db[_collection_of(batch)], {"$in": list(runs)}
+
+        async def read(after: Document | None) -> list[Document]:
+            query: Document = {"_id.run": wanted} if after is None else {"_id": {"$gt": after}, "_id.run": wanted}
+            cursor = collection.find(query).sort("_id", 1).limit(BLOCKS_PER_READ).batch_size(BLOCKS_PER_READ + 1)
+            return await cursor.to_list()
+
+        reading = asyncio.create_task(read(None))
+        try:
+            while documents := await reading:
+                reading = asyncio.create_task(read(documents[-1]["_id"]))
+                yield documents
+        finally:
+            reading.cancel()
+
+    async def batches(self) -> list[str]:
+        """Return the ids of the batches that have staged runs."""
+        names = await self._db.list_collection_names(filter={"name": {"$regex": r"^staging\."}})
+        return [name.removeprefix("staging.") for name in names]
+
+    async def drop(self, batch: str) -> None:
+        """Drop all staged runs of a batch."""
+        await self._db[_collection_of(batch)].drop()
+
+
+class _RunProof:
+    """Proves that a run is read as it was written."""
+
+    def __init__(self, run: StagedRun) -> None:
+        self._run = run
+        self._rows = 0
+        self._digest = blake2b(digest_size=HASH_BYTES)
+
+    def rows(self, document: Document) -> list[tuple[str, int, bytes]]:
+        """Return the rows of the next block of the run: sku, position, row. Raises `Corrupt`, `UnknownFormat`."""
+        check_format("staged block", document)
+        content = open_block(document["data"], document["hash"])
+        positions = msgspec.msgpack.decode(document["positions"], type=list[int])
+        self._rows += len(positions)
+        self._digest.update(document["hash"])
+        return list(zip(content.skus, positions, content.rows(), strict=True))
+
+    def finish(self) -> None:
+        """Raise `Corrupt` unless all of the run was read."""
+        if (self._rows, self._digest.hexdigest()) != (self._run.rows, self._run.checksum):
+            raise Corrupt(f"Of {self._run.rows} rows of run {self._run.id}, {self._rows} were found, or others.")
+
+
+def _blocks(chunk: Chunk) -> Iterator[Chunk]:
+    """Divide rows into the staged blocks."""
+    start = size = 0
+    for index, row in enumerate(chunk.rows, 1):
+        size += len(row)
+        if index - start == STAGED_ROWS or size >= STAGED_BYTES or index == len(chunk.rows):
+            yield Chunk(chunk.skus[start:index], chunk.rows[start:index], chunk.positions[start:index])
+            start, size = index, 0
+
+
+def _document(run: str, number: int, block: Chunk) -> Document:
+    content = encode_content(block.skus, block.rows)
+    return {
+        "_id": {"first": block.skus[0], "run": run, "number": number},
+        "format": BLOCK_FORMAT,
+        "hash": hash_of(content),
+        "data": compress(content),
+        "positions": msgspec.msgpack.encode(block.positions),
+    }
+
+
+def _merged(rows: Sequence[tuple[str, int, bytes]], *, keep_repeated: bool) -> MergedRows:
+    skus = [sku for sku, _, _ in rows]
+    repeated: list[Repeated] = []
+    if not keep_repeated and len(set(skus)) < len(skus):
+        rows, repeated = _without_repeated(rows)
+        skus = [sku for sku, _, _ in rows]
+    chunk = Chunk(skus, [row for _, _, row in rows], [position for _, position, _ in rows])
+    return MergedRows(chunk, repeated)
+
+
+def _without_repeated(
+    rows: Sequence[tuple[str, int, bytes]],
+) -> tuple[list[tuple[str, int, bytes]], list[Repeated]]:
+    kept, repeated = [rows[0]], []
+    for row in rows[1:]:
+        sku, position, _ = row
+        if sku == kept[-1][0]:
+            repeated.append(Repeated(sku, kept[-1][1], position))
+        else:
+            kept.append(row)
+    return kept, repeated
+
+
+def _collection_of(batch: str) -> str:
+    return f"staging.{batch}"
