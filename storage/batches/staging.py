@@ -148,10 +148,10 @@ class StagingRepository:
             cursor = collection.find(query).sort("_id", 1).limit(BLOCKS_PER_READ).batch_size(BLOCKS_PER_READ + 1)
             return await cursor.to_list()
 
-        reading = asyncio.create_task(read(None))
+        reading = asyncio.create_task(read(None), name=f"read of staging.{batch}")
         try:
             while documents := await reading:
-                reading = asyncio.create_task(read(documents[-1]["_id"]))
+                reading = asyncio.create_task(read(documents[-1]["_id"]), name=f"read of staging.{batch}")
                 yield documents
         finally:
             reading.cancel()

@@ -108,4 +108,4 @@ async def test_a_merge_that_is_left_stops_reading(store: Store) -> None:
         async for _ in merging:
             break
         await merging.aclose()
-    assert not [task for task in asyncio.all_tasks() if "read" in str(task.get_coro())]
+    assert not [task for task in asyncio.all_tasks() if "staging" in task.get_name()]
