@@ -112,8 +112,8 @@ class Compactor:
     async def compact(self, snapshot: Snapshot) -> Snapshot:
         """Fold the newest layers of the current version into one, and return the manifest that is current then.
 
-        Raises `Corrupt`, `LayerGone`, `UnknownFormat`, `Unavailable`, and `LeaseLost` if the process was stopped until the
-        folded layer may have been collected.
+        Raises `Corrupt`, `LayerGone`, `UnknownFormat`, `Unavailable`, and `LeaseLost` if the process was stopped
+        until the folded layer may have been collected.
         """
         run = run_to_fold(snapshot.layers)
         target = str(ObjectId())
