@@ -30,7 +30,7 @@ class DamageKind(StrEnum):
 
 
 class Damage(NamedTuple):
-    """Damage to a document of a layer; `text` names it by its first sku."""
+    """Damage to a document of a layer; `text` describes it, and names the block by its first sku."""
 
     kind: DamageKind
     text: str

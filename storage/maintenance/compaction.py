@@ -166,7 +166,7 @@ class Compactor:
     async def _replace_layers(self, snapshot: Snapshot, layers: Sequence[Layer], folded: Layer, token: int) -> bool:
         async def act(session: AsyncClientSession) -> bool:
             if not await self._locks.confirm(f"{LAYER_LOCKS}{folded.id}", token, session):
-                raise LeaseLost(f"This process was stopped for so long that layer {folded.id} may be gone.")
+                raise LeaseLost(f"The lock of layer {folded.id} expired, so it may have been collected.")
             return await self._snapshots.replace_layers(snapshot, layers, session)
 
         return await in_transaction(self._client, act)

@@ -157,3 +157,9 @@ async def prove(store: Store, layer: Layer | None) -> None:
     assert layer is not None
     await store.prover.prove(layer)
     assert await store.layer_writer.is_sealed(layer.id)
+
+
+async def forget_blocks(store: Store) -> None:
+    """Drop all layers from memory, so that reads ask the database."""
+    for layer in await store.layer_writer.all():
+        store.block_cache.drop(layer)
