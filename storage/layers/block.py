@@ -5,10 +5,12 @@ content, and so an equal hash.
 """
 
 import struct
+from bisect import bisect_right
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from hashlib import blake2b
+from itertools import accumulate
 from typing import NamedTuple
 
 import msgspec
@@ -115,9 +117,18 @@ class BlockContent:
         """Return the amounts of all prices, None for each tombstone."""
         return _decode_amounts(self._array)
 
-    def encoded(self) -> bytes:
-        """Return all rows as one MessagePack array."""
-        return bytes(self._array)
+    def count(self, part: bytes) -> int:
+        """Return how often a byte string occurs in the rows."""
+        return bytes(self._array).count(part)
+
+    def containing(self, part: bytes) -> list[int]:
+        """Return the indexes of the rows that contain a byte string; perhaps also of some in which it only begins."""
+        rows, starts, found = bytes(self._array), list(accumulate(self._lengths, initial=self._header)), list[int]()
+        position = rows.find(part, self._header)
+        while position >= 0:
+            found.append(bisect_right(starts, position) - 1)
+            position = rows.find(part, starts[found[-1] + 1])
+        return found
 
     def prices_among(self, indexes: Iterable[int]) -> list[int]:
         """Return the given indexes without those of tombstones."""

@@ -43,16 +43,14 @@ class BlockFilter:
         """Return those of the given rows of a block that match, by their index in it."""
         if not self._attributes:
             return self._meeting_conditions(content, stats, content.prices_among(indexes))
-        encoded = content.encoded()
-        counts = [sum(map(encoded.count, encodings)) for _, encodings in self._attributes]
+        counts = [sum(map(content.count, encodings)) for _, encodings in self._attributes]
         if not all(counts):
             return []
         found = self._meeting_conditions(content, stats, content.prices_among(indexes))
         count, (_, rarest) = min(zip(counts, self._attributes, strict=True), key=itemgetter(0))
         if count * DECODED_ONE_BY_ONE > len(content.skus):
             return self._having_attributes(content.prices(), found)
-        rows = content.rows()
-        found = [index for index in found if any(part in rows[index] for part in rarest)]
+        found = sorted({index for part in rarest for index in content.containing(part)}.intersection(found))
         return self._having_attributes({index: content.price(index) for index in found}, found)
 
     def _meeting_conditions(self, content: BlockContent, stats: BlockStats, indexes: Sequence[int]) -> Sequence[int]:
@@ -77,7 +75,7 @@ class BlockFilter:
         self, prices: Sequence[Price | None] | Mapping[int, Price | None], indexes: Sequence[int]
     ) -> Sequence[int]:
         for attribute, _ in self._attributes:
-            indexes = [index for index in indexes if (price := prices[index]) and attribute.is_met_by(price.attributes)]
+            indexes = attribute.select(prices, indexes)
         return indexes
 
 

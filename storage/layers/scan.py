@@ -10,9 +10,10 @@ import heapq
 import sys
 from bisect import bisect_left
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence, Set
+from collections.abc import Callable, Iterable, Iterator, Sequence, Set
 from decimal import Decimal
 from itertools import chain, islice
+from operator import itemgetter
 from typing import NamedTuple
 
 from storage.catalog.snapshots import Snapshot
@@ -38,6 +39,9 @@ FIRST_READ_BLOCKS = 2
 
 MAX_READ_BLOCKS = 32
 """Blocks to read at once: some 2,400 rows."""
+
+BLOCKS_PER_STEP = 8
+"""Blocks to search before other tasks may run: half a millisecond."""
 
 LISTED_AT_ONCE = 512
 """Blocks to put into the order of a scan before other tasks may run: about a millisecond."""
@@ -126,6 +130,9 @@ class _Match(NamedTuple):
     row: bytes
 
 
+_key_of: Callable[[_Match], SortKey] = itemgetter(0)
+
+
 class _Scan:
     """One scan of a stack of layers, strictly between two keys of its order."""
 
@@ -155,10 +162,11 @@ class _Scan:
         self._blocks = await self._in_order()
         size, best = FIRST_READ_BLOCKS, list[_Match]()
         while run := self._next_run(size):
-            for content, indexes in await self._visible(run):
+            for number, (content, indexes) in enumerate(await self._visible(run), 1):
                 best += self._matches(content, indexes)
-                await yield_to_loop()
-            best.sort(reverse=self._backward)
+                if not number % BLOCKS_PER_STEP:
+                    await yield_to_loop()
+            best.sort(key=_key_of, reverse=self._backward)
             del best[limit:]
             if len(best) == limit:
                 self._end_before(best[-1].key)
@@ -256,14 +264,15 @@ class _Scan:
         block_filter = BlockFilter(self._selection.filter_between(self._lower, self._upper))
         found: list[tuple[_Block, BlockContent, Sequence[int]]] = []
         skus: dict[int, list[str]] = defaultdict(list)
-        for block, content in zip(run, await self._read(run), strict=True):
+        for number, (block, content) in enumerate(zip(run, await self._read(run), strict=True), 1):
             self._newer.add(block.depth, block.number, content)
             indexes = block_filter.matches(content, block.stats, self._within(block, content))
             if indexes:
                 found.append((block, content, indexes))
                 if block.depth:
                     skus[block.depth] += [content.skus[index] for index in indexes]
-            await yield_to_loop()
+            if not number % BLOCKS_PER_STEP:
+                await yield_to_loop()
         hidden = {depth: await self._newer.find(depth, sorted(some)) for depth, some in skus.items()}
         return [
             (content, _without(content, indexes, hidden[block.depth]) if hidden.get(block.depth) else indexes)
