@@ -13,11 +13,15 @@ from bench import (
     batches,
     caching_proxy,
     diffs,
+    large_files,
+    memory,
     merges,
+    publish_to_warm,
     publish_under_load,
     reads,
     reads_while_loading,
     rollbacks,
+    scans,
 )
 from bench.environment import Environment
 from bench.report import Report
@@ -26,28 +30,48 @@ from storage.embedded_mongodb.replica_set import EmbeddedReplicaSet
 
 BENCHMARKS: dict[str, Callable[[Environment, Report], None]] = {
     "batches": batches.run,
+    "publish": publish_to_warm.run,
+    "reads": reads.run,
+    "reads-while-loading": reads_while_loading.run,
+    "files": large_files.run,
+    "memory": memory.run,
+    "scans": scans.run,
+    "merges": merges.run,
     "diffs": diffs.run,
     "edge": caching_proxy.run,
     "guards": auth_overhead.run,
-    "merges": merges.run,
-    "reads": reads.run,
-    "reads-while-loading": reads_while_loading.run,
     "rollbacks": rollbacks.run,
     "switch": publish_under_load.run,
 }
+"""All benchmarks, in the order of a run: `files`, `memory` and `scans` share large lists, to which `merges` adds."""
+
+COMPARING = {"guards", "reads"}
+"""Benchmarks that can compare this code with another revision."""
 
 
 def main(arguments: Sequence[str]) -> None:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     parser.add_argument("names", nargs="*", metavar="benchmark", help=f"one of {', '.join(BENCHMARKS)}")
-    parser.add_argument("--against", metavar="REVISION", help="a git revision that guards compares this code with")
+    parser.add_argument(
+        "--against",
+        metavar="REVISION",
+        help=f"a git revision that {' and '.join(sorted(COMPARING))} compare this code with",
+    )
+    parser.add_argument(
+        "--scale",
+        type=_scale,
+        default=1.0,
+        metavar="FACTOR",
+        help="a factor below 1 for rows, rounds and seconds, for a trial run; targets are not judged then",
+    )
     options = parser.parse_args(arguments)
     names: list[str] = options.names or list(BENCHMARKS)
     if unknown := set(names) - BENCHMARKS.keys():
         parser.error(f"unknown benchmark: {', '.join(sorted(unknown))}; available: {', '.join(BENCHMARKS)}")
-    if options.against and "guards" not in names:
-        parser.error("only guards compares with another revision")
-    report = Report(f"{os.cpu_count()} cores, CPython {platform.python_version()}, MongoDB on loopback, 3 members")
+    if options.against and not COMPARING & set(names):
+        parser.error(f"only {' and '.join(sorted(COMPARING))} compare with another revision")
+    machine = f"{os.cpu_count()} cores, CPython {platform.python_version()}, MongoDB on loopback, 3 members"
+    report = Report(machine, options.scale)
     with tempfile.TemporaryDirectory(prefix="pricebook-bench-") as name:
         folder = Path(name)
         try:
@@ -55,12 +79,19 @@ def main(arguments: Sequence[str]) -> None:
         except RevisionError as error:
             parser.error(str(error))
         with EmbeddedReplicaSet(folder / "mongodb", report=report.say, cache_mb=1024) as replica_set:
-            environment = Environment(replica_set.uri, folder, baseline)
-            for each in names:
+            environment = Environment(replica_set.uri, folder, baseline, options.scale)
+            for each in (each for each in BENCHMARKS if each in names):
                 report.say(f"Running {each} ...")
                 BENCHMARKS[each](environment, report)
                 environment.clear()
     report.print()
+
+
+def _scale(text: str) -> float:
+    factor = float(text)
+    if not 0 < factor <= 1:
+        raise argparse.ArgumentTypeError(f"{text} is not above 0 and at most 1")
+    return factor
 
 
 if __name__ == "__main__":

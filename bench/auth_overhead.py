@@ -14,15 +14,17 @@ from statistics import median
 
 from bench.drivers import Request, drive
 from bench.environment import Environment
-from bench.prices import prices, publish_body
-from bench.reads import COUNT, POINT, body, sku
+from bench.prices import prices, publish_body, sku
+from bench.queries import POINT, body
 from bench.report import Figure, Report
-from bench.revisions import Revision
+from bench.revisions import MAX_GROWTH, Revision
 from bench.servers import BASELINE_DATABASE, DATABASE, Server
 
-ROUNDS = 5
-SECONDS = 4
-WARM_UP_SECONDS = 2
+LIST = "bench-guards"
+COUNT = 50_000
+ROUNDS = 3
+SECONDS = 2
+WARM_UP_SECONDS = 1
 SKUS = 2_000
 
 GUARDED: Mapping[str, int | str] = {"anonymous": "", "max_rate": 1_000_000, "metrics_port": 0}
@@ -32,9 +34,6 @@ MODES: Mapping[str, Mapping[str, int | str]] = {"response cached": {}, "records 
 
 MAX_OVERHEAD = 1.1
 """Target of the guarded server's CPU per request, as a ratio to the open one's."""
-
-MAX_GROWTH = 1.05
-"""Target of the CPU per request with the response cached, as a ratio to that of the other revision."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +51,9 @@ def run(environment: Environment, report: Report) -> None:
     variants = [Variant("open", {}), Variant("guarded", GUARDED, _create_key(environment, DATABASE))]
     if environment.baseline:
         variants.append(_baseline(environment, environment.baseline))
-    requests: list[Request] = [(None, body(POINT, sku=sku(number * COUNT // SKUS))) for number in range(SKUS)]
+    requests: list[Request] = [
+        (None, body(POINT, list=LIST, sku=sku(number * environment.rows(COUNT) // SKUS))) for number in range(SKUS)
+    ]
     for mode, settings in MODES.items():
         costs = _costs(environment, variants, settings, requests)
         for name, cost in costs.items():
@@ -74,8 +75,8 @@ def _baseline(environment: Environment, revision: Revision) -> Variant:
 
 def _publish(environment: Environment, variant: Variant) -> None:
     with environment.server(variant.settings, tree=variant.tree) as server:
-        server.create("bench-reads")
-        server.post(publish_body("bench-reads", "base", prices(COUNT)))
+        server.create(LIST)
+        server.post(publish_body(LIST, "base", prices(environment.rows(COUNT))))
 
 
 def _costs(
@@ -86,17 +87,17 @@ def _costs(
 ) -> dict[str, float]:
     """Return the median CPU per request of each variant, in microseconds."""
     costs: dict[str, list[float]] = {each.name: [] for each in variants}
-    for number in range(ROUNDS):
+    for number in range(environment.repeats(ROUNDS)):
         for variant in reversed(variants) if number % 2 else variants:
             with environment.server({**settings, **variant.settings}, tree=variant.tree) as server:
-                costs[variant.name].append(_cost(server, requests, variant.key))
+                costs[variant.name].append(_cost(environment, server, requests, variant.key))
     return {name: median(measured) for name, measured in costs.items()}
 
 
-def _cost(server: Server, requests: Sequence[Request], key: str | None) -> float:
-    drive(server.url, requests, WARM_UP_SECONDS, token=key)
+def _cost(environment: Environment, server: Server, requests: Sequence[Request], key: str | None) -> float:
+    drive(server.url, requests, environment.seconds(WARM_UP_SECONDS), token=key)
     before = server.cpu_seconds()
-    result = drive(server.url, requests, SECONDS, token=key)
+    result = drive(server.url, requests, environment.seconds(SECONDS), token=key)
     if result.failed:
         raise AssertionError(f"{result.failed} requests failed.")
     return 1e6 * (server.cpu_seconds() - before) / result.responses

@@ -1,4 +1,4 @@
-"""A limit to compare with: PyMongo reads the same keys of the same layer and discards them. Prints JSON."""
+"""A limit to compare with: PyMongo reads the same prices, one document each, and discards them. Prints JSON."""
 
 import asyncio
 import json
@@ -9,29 +9,31 @@ import time
 from pymongo import AsyncMongoClient
 from pymongo.asynchronous.collection import AsyncCollection
 
+from bench.bare_inserts import COLLECTION
 from bench.drivers import CONNECTIONS
+from bench.prices import sku
 from bench.servers import DATABASE
 
 
-async def _read(layer: AsyncCollection[dict[str, object]], skus: list[str], kind: str) -> None:
+async def _read(collection: AsyncCollection[dict[str, object]], skus: list[str], kind: str) -> None:
     if kind == "page1000":
-        await layer.find().sort("_id", 1).limit(1000).to_list()
+        await collection.find().sort("_id", 1).limit(1000).to_list()
     elif kind == "multi100":
-        await layer.find({"_id": {"$in": random.sample(skus, 100)}}).to_list()
+        await collection.find({"_id": {"$in": random.sample(skus, 100)}}).to_list()
     else:
-        await layer.find_one({"_id": random.choice(skus)})
+        await collection.find_one({"_id": random.choice(skus)})
 
 
-async def main(uri: str, name: str, kind: str, seconds: float) -> None:
+async def main(uri: str, kind: str, count: int, seconds: float) -> None:
     client = AsyncMongoClient[dict[str, object]](uri)
-    layer = client[DATABASE][name]
-    skus = [f"SKU-{number:08d}" for number in range(100 if kind == "point-hot" else 50_000)]
+    collection = client[DATABASE][COLLECTION]
+    skus = [sku(number) for number in range(100 if kind == "point-hot" else count)]
     latencies: list[float] = []
     deadline = time.perf_counter() + seconds
 
     async def read_until_deadline() -> None:
         while (started := time.perf_counter()) < deadline:
-            await _read(layer, skus, kind)
+            await _read(collection, skus, kind)
             latencies.append(time.perf_counter() - started)
 
     before = time.process_time()
@@ -46,4 +48,4 @@ async def main(uri: str, name: str, kind: str, seconds: float) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(main(sys.argv[1], sys.argv[2], sys.argv[3], float(sys.argv[4])))
+    asyncio.run(main(sys.argv[1], sys.argv[2], int(sys.argv[3]), float(sys.argv[4])))

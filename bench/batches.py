@@ -1,134 +1,168 @@
-"""50,000 prices in one request, as a file, and in ten parallel parts, each against a bare `insert_many`.
+"""50,000 prices in random order: in one request, as a file, and in ten parallel parts, each against `insert_many`.
 
-The baseline is a plain PyMongo client that inserts the same documents at `w: majority, j: true` into a new collection
-of the same replica set. Compares the medians of interleaved rounds.
+Measures the time from the request until the first query that returns a new price, the server's CPU, and that of the
+members of the replica set. The server runs on one core, and free. The baseline inserts the same prices with PyMongo,
+one document a price. Compares interleaved rounds: medians of times, and sums of CPU.
 """
 
 import json
+import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
+from contextlib import ExitStack
+from dataclasses import dataclass, field
 from statistics import median
 from typing import Any
 
 from pymongo import MongoClient
-from pymongo.write_concern import WriteConcern
 
+from bench.bare_inserts import documents, insert
 from bench.environment import Environment
-from bench.prices import PUBLISH, prices, publish_body
+from bench.members import Members
+from bench.prices import prices, publish_body, publish_file, shuffled
 from bench.report import Figure, Report
-from bench.servers import DATABASE, Server
-
-Prepare = Callable[[int], Callable[[], None]]
-"""Prepares the requests of a round, and returns the function that sends them, which is timed."""
+from bench.servers import Server
 
 COUNT = 50_000
 ROUNDS = 5
 PARTS = 10
 LARGEST_BODY_BYTES = 60 * 2**20
 
+SETTLE_SECONDS = 0.3
+"""Time after a batch for the members that apply it last, whose CPU counts as well."""
+
+VISIBLE_TIMEOUT_SECONDS = 60
+
+MAX_RATIO = 0.6
+MAX_SERVER_CPU_SECONDS = 0.6
+MAX_MEMBERS_CPU_RATIO = 0.1
+MAX_BLOCK_MILLISECONDS = 10
+
 OPEN = "mutation($input: OpenBatchInput!) { openBatch(input: $input) { batch { id } userErrors { code message } } }"
 APPEND = "mutation($input: AppendBatchInput!) { appendBatch(input: $input) { userErrors { code message } } }"
 COMMIT = """mutation($input: CommitBatchInput!) {
   commitBatch(input: $input) { batch { state } userErrors { code message } }
 }"""
+PRICE = "query($list: ID!, $sku: ID!) { snapshot(priceList: $list) { price(sku: $sku) { amount } } }"
+
+Rows = Sequence[dict[str, Any]]
+Send = Callable[[], None]
+Prepare = Callable[[Server, str, str, Rows], Send]
+"""Prepares the requests of a batch for a list, by its idempotency key, and returns the function that sends them."""
+
+
+@dataclass(slots=True)
+class Measured:
+    """Seconds, and CPU seconds of the server and of the members, of each round."""
+
+    seconds: list[float] = field(default_factory=list)
+    server_cpu: list[float] = field(default_factory=list)
+    members_cpu: list[float] = field(default_factory=list)
 
 
 def run(environment: Environment, report: Report) -> None:
-    with environment.server(metered=True) as server:
-        _run(server, report)
-
-
-def _run(server: Server, report: Report) -> None:
-    rows = prices(COUNT)
-    modes: dict[str, Prepare] = {
-        "publishBatch(prices)": _in_one(server, rows),
-        "publishBatch(file)": _as_file(server, rows),
-        f"{PARTS} parallel parts": _in_parts(server, rows),
-    }
-    for name in ("one", "file", "parts"):
-        server.create(f"bench-{name}")
-    times: dict[str, list[float]] = {name: [] for name in ("bare insert_many", *modes)}
-    blocked: dict[str, float] = dict.fromkeys(modes, 0.0)
-    cpu: dict[str, list[float]] = {name: [] for name in modes}
-    for round_ in range(ROUNDS):
-        times["bare insert_many"].append(_bare(server, rows))
-        for name, prepare in modes.items():
-            send = prepare(round_)
-            server.longest_block()
-            started, used = time.perf_counter(), server.cpu_seconds()
-            send()
-            times[name].append(time.perf_counter() - started)
-            cpu[name].append(server.cpu_seconds() - used)
-            blocked[name] = max(blocked[name], server.longest_block())
-    baseline = median(times["bare insert_many"])
+    members = Members(environment.mongodb_uri)
+    with ExitStack() as stack:
+        servers = {
+            "one core": stack.enter_context(environment.server(cores={max(os.sched_getaffinity(0))})),
+            "free": stack.enter_context(environment.server()),
+        }
+        bare, batches = _rounds(environment, members, servers)
+    baseline = median(bare.seconds)
     report.add(Figure("batches", f"bare insert_many of {COUNT:,}", baseline, "s"))
-    for name in modes:
-        report.add(Figure("batches", name, median(times[name]), "s"))
-        report.add(Figure("batches", f"{name} / bare", median(times[name]) / baseline, "", 1.2))
-        report.add(Figure("batches", f"{name}: server CPU", median(cpu[name]), "s"))
-        report.add(Figure("batches", f"{name}: longest block of the event loop", 1000 * blocked[name], "ms", 100))
-    _largest(server, report)
+    report.add(Figure("batches", "bare insert_many: members' CPU", median(bare.members_cpu), "s"))
+    for name, measured in batches.items():
+        seconds, server_cpu = median(measured.seconds), median(measured.server_cpu)
+        members_ratio = sum(measured.members_cpu) / sum(bare.members_cpu)
+        report.add(Figure("batches", f"{name}: until a query returns it", seconds, "s"))
+        report.add(Figure("batches", f"{name} / bare", seconds / baseline, "", MAX_RATIO))
+        report.add(Figure("batches", f"{name}: server CPU", server_cpu, "s", MAX_SERVER_CPU_SECONDS))
+        report.add(Figure("batches", f"{name}: members' CPU / bare", members_ratio, "", MAX_MEMBERS_CPU_RATIO))
+    with environment.server(metered=True) as server:
+        _measure_blocks(environment, server, report)
 
 
-def _largest(server: Server, report: Report) -> None:
+def _rounds(
+    environment: Environment, members: Members, servers: dict[str, Server]
+) -> tuple[Measured, dict[str, Measured]]:
+    """Return what was measured of the baseline, and of each mode on each server."""
+    bare, batches = Measured(), {f"{mode}, {name}": Measured() for mode in MODES for name in servers}
+    for server in servers.values():
+        for mode in MODES:
+            server.create(_list_name(mode, server))
+    with MongoClient[dict[str, Any]](environment.mongodb_uri) as client:
+        for round_ in range(environment.repeats(ROUNDS)):
+            rows = shuffled(environment.rows(COUNT), round_)
+            before = members.cpu_seconds()
+            bare.seconds.append(insert(client, documents(rows)))
+            time.sleep(SETTLE_SECONDS)
+            bare.members_cpu.append(members.cpu_seconds() - before)
+            for mode, prepare in MODES.items():
+                for name, server in servers.items():
+                    send = prepare(server, _list_name(mode, server), f"{round_}", rows)
+                    _measure(batches[f"{mode}, {name}"], members, server, _list_name(mode, server), send, rows[0])
+    return bare, batches
+
+
+def _list_name(mode: str, server: Server) -> str:
+    """Return the list of a mode and a server: a server follows the lists that it has served."""
+    return f"{mode.replace(' ', '-')}-{server.address.rpartition(':')[2]}"
+
+
+def _measure(measured: Measured, members: Members, server: Server, name: str, send: Send, row: dict[str, Any]) -> None:
+    query = json.dumps({"query": PRICE, "variables": {"list": name, "sku": row["sku"]}}).encode()
+    members_before, server_before, started = members.cpu_seconds(), server.cpu_seconds(), time.perf_counter()
+    send()
+    while server.post(query)["price"] != {"amount": row["amount"]}:
+        if time.perf_counter() - started > VISIBLE_TIMEOUT_SECONDS:
+            raise AssertionError(f"{name} does not return the new prices.")
+    measured.seconds.append(time.perf_counter() - started)
+    measured.server_cpu.append(server.cpu_seconds() - server_before)
+    time.sleep(SETTLE_SECONDS)
+    measured.members_cpu.append(members.cpu_seconds() - members_before)
+
+
+def _measure_blocks(environment: Environment, server: Server, report: Report) -> None:
+    """Measure how long the event loop is blocked at most: by each mode, and by the largest body."""
+    rows = shuffled(environment.rows(COUNT), ROUNDS)
+    for mode, prepare in MODES.items():
+        server.create(_list_name(mode, server))
+        send = prepare(server, _list_name(mode, server), "blocks", rows)
+        _report_block(server, report, mode, send)
     row_bytes = len(json.dumps(prices(1)[0])) + 2
-    body = publish_body("bench-one", "largest", prices(LARGEST_BODY_BYTES // row_bytes))
-    server.longest_block()
+    body = publish_body(
+        _list_name("prices", server), "largest", prices(environment.rows(LARGEST_BODY_BYTES // row_bytes))
+    )
     started = time.perf_counter()
-    server.post(body)
-    report.add(Figure("batches", f"a body of {len(body) / 2**20:.0f} MiB", time.perf_counter() - started, "s"))
-    report.add(Figure("batches", "its longest block of the event loop", 1000 * server.longest_block(), "ms"))
+    _report_block(server, report, f"a body of {len(body) >> 20} MiB", lambda: _check(server.post(body)))
+    report.add(Figure("batches", "the same body: until the response", time.perf_counter() - started, "s"))
 
 
-def _bare(server: Server, rows: list[dict[str, Any]]) -> float:
-    with MongoClient[dict[str, Any]](server.mongodb_uri) as client:
-        database = client.get_database(DATABASE, write_concern=WriteConcern("majority", j=True))
-        layers = [name for name in database.list_collection_names() if name.startswith("layer.")]
-        stored = next((found for name in layers if (found := _documents_of(database[name], len(rows)))), None)
-        documents = stored or [{"_id": row["sku"], **{k: v for k, v in row.items() if k != "sku"}} for row in rows]
-        collection = database.create_collection("bare")
-        started = time.perf_counter()
-        collection.insert_many(documents, ordered=False)
-        took = time.perf_counter() - started
-        collection.drop()
-    return took
+def _report_block(server: Server, report: Report, name: str, send: Send) -> None:
+    server.longest_block()
+    send()
+    milliseconds = 1000 * server.longest_block()
+    report.add(
+        Figure("batches", f"{name}: longest block of the event loop", milliseconds, "ms", MAX_BLOCK_MILLISECONDS)
+    )
 
 
-def _documents_of(collection: Any, count: int) -> list[dict[str, Any]] | None:
-    """Return the documents of a layer if it has `count` of them, and so is one of a batch of this benchmark."""
-    return list(collection.find()) if collection.estimated_document_count() == count else None
+def _in_one_request(server: Server, name: str, key: str, rows: Rows) -> Send:
+    body = publish_body(name, key, rows)
+    return lambda: _check(server.post(body))
 
 
-def _in_one(server: Server, rows: list[dict[str, Any]]) -> Prepare:
-    def prepare(round_: int) -> Callable[[], None]:
-        body = publish_body("bench-one", f"one-{round_}", rows)
-        return lambda: _check(server.post(body))
-
-    return prepare
-
-
-def _as_file(server: Server, rows: list[dict[str, Any]]) -> Prepare:
+def _as_file(server: Server, name: str, key: str, rows: Rows) -> Send:
     content = "".join(json.dumps(row) + "\n" for row in rows).encode()
-
-    def prepare(round_: int) -> Callable[[], None]:
-        input_ = {"priceList": "bench-file", "mode": "REPLACE", "idempotencyKey": f"file-{round_}", "file": None}
-        operations = {"query": PUBLISH, "variables": {"input": input_}}
-        return lambda: _check(server.upload(operations, "prices.ndjson", content))
-
-    return prepare
+    return lambda: _check(server.upload(publish_file(name, key), "prices.ndjson", content))
 
 
-def _in_parts(server: Server, rows: list[dict[str, Any]]) -> Prepare:
-    size = COUNT // PARTS
-    parts = [json.dumps(rows[start : start + size]) for start in range(0, COUNT, size)]
+def _in_parts(server: Server, name: str, key: str, rows: Rows) -> Send:
+    parts = [json.dumps(rows[number::PARTS]) for number in range(PARTS)]
 
-    def send(round_: int) -> None:
-        opened = _call(
-            server, OPEN, {"priceList": "bench-parts", "mode": "REPLACE", "idempotencyKey": f"parts-{round_}"}
-        )
-        batch = opened["batch"]["id"]
+    def send() -> None:
+        batch = _call(server, OPEN, {"priceList": name, "mode": "REPLACE", "idempotencyKey": key})["batch"]["id"]
 
         def append(part: int) -> None:
             query = json.dumps({"query": APPEND})[:-1]
@@ -137,9 +171,12 @@ def _in_parts(server: Server, rows: list[dict[str, Any]]) -> Prepare:
 
         with ThreadPoolExecutor(PARTS) as pool:
             list(pool.map(append, range(PARTS)))
-        _check(_call(server, COMMIT, {"batch": batch, "parts": PARTS, "size": COUNT}))
+        _check(_call(server, COMMIT, {"batch": batch, "parts": PARTS, "size": len(rows)}))
 
-    return lambda round_: partial(send, round_)
+    return send
+
+
+MODES: dict[str, Prepare] = {"prices": _in_one_request, "file": _as_file, f"{PARTS} parallel parts": _in_parts}
 
 
 def _call(server: Server, query: str, input_: dict[str, Any]) -> dict[str, Any]:

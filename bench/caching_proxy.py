@@ -4,6 +4,7 @@ The proxy is nginx with one worker, as the chart configures it. Only wrk checks 
 medians of interleaved rounds.
 """
 
+import json
 import re
 import shutil
 import subprocess
@@ -15,12 +16,15 @@ from urllib.parse import urlencode, urlsplit
 import httpx
 
 from bench.environment import Environment
-from bench.prices import prices, publish_body
-from bench.reads import COUNT, HOT, POINT, sku
+from bench.prices import prices, publish_body, sku
+from bench.queries import POINT
 from bench.report import Figure, Report
 from tests.stack.edge import edge
 
-SECONDS = 4
+LIST = "bench-edge"
+COUNT = 50_000
+HOT = 100
+SECONDS = 3
 ROUNDS = 3
 CONNECTIONS = 32
 
@@ -37,13 +41,12 @@ def run(environment: Environment, report: Report) -> None:
     if missing:
         report.say(f"  skipped: {' and '.join(missing)} not found on the PATH")
         return
-    queries = [
-        "/graphql?" + urlencode({"query": POINT, "variables": f'{{"sku": "{sku(number * COUNT // HOT)}"}}'})
-        for number in range(HOT)
-    ]
+    count = environment.rows(COUNT)
+    variables = [json.dumps({"list": LIST, "sku": sku(number * count // HOT)}) for number in range(HOT)]
+    queries = ["/graphql?" + urlencode({"query": POINT, "variables": each}) for each in variables]
     with environment.server() as server:
-        server.create("bench-reads")
-        server.post(publish_body("bench-reads", "edge", prices(COUNT)))
+        server.create(LIST)
+        server.post(publish_body(LIST, "base", prices(count)))
     for name, age in (("cached for a second", 1), ("not cached", 0)):
         _measure(environment, report, name, age, queries)
 
@@ -57,19 +60,20 @@ def _measure(environment: Environment, report: Report, name: str, age: int, quer
         values = {"cacheMaxAge": age}
         with edge(Path(folder) / "nginx", [server.address], values, ratePerSecond=0, workers=1) as proxy:
             rates: dict[str, list[float]] = {"without": [], "with": []}
-            for _ in range(ROUNDS):
+            for _ in range(environment.repeats(ROUNDS)):
                 for mode, url in (("without", server.address), ("with", proxy.url)):
-                    for query in queries:
-                        httpx.get(url + query, trust_env=False).raise_for_status()
-                    rates[mode].append(_rate(url, script))
+                    with httpx.Client(base_url=url, trust_env=False) as client:
+                        for query in queries:
+                            client.get(query).raise_for_status()
+                    rates[mode].append(_rate(url, script, environment.repeats(SECONDS)))
     for mode, measured in rates.items():
         report.add(Figure("edge", f"point-hot {mode} the proxy, {name}", median(measured), "/s"))
     report.add(Figure("edge", f"{name}: with / without", median(rates["with"]) / median(rates["without"]), ""))
 
 
-def _rate(url: str, script: Path) -> float:
+def _rate(url: str, script: Path, seconds: int) -> float:
     address = f"http://{urlsplit(url).netloc}"
-    command = ["wrk", "-t1", f"-c{CONNECTIONS}", f"-d{SECONDS}s", "-s", str(script), address]
+    command = ["wrk", "-t1", f"-c{CONNECTIONS}", f"-d{seconds}s", "-s", str(script), address]
     output = subprocess.run(command, check=True, capture_output=True, text=True).stdout
     if "Non-2xx" in output or "Socket errors" in output:
         raise AssertionError(output)

@@ -1,5 +1,7 @@
 """Load on a server for some seconds: from wrk, or from `bench.generator` if wrk is not installed.
 
+wrk counts whole seconds, so the load of a trial run, which takes less than one, comes from `bench.generator`.
+
 The requests of a run are in a file, one per line: the ETag to revalidate with (or `-`), a tab, the body.
 """
 
@@ -52,7 +54,7 @@ Request = tuple[str | None, bytes]
 
 
 def drive(
-    url: str, requests: Sequence[Request], seconds: int, *, in_order: bool = False, token: str | None = None
+    url: str, requests: Sequence[Request], seconds: float, *, in_order: bool = False, token: str | None = None
 ) -> LoadResult:
     """Send requests over kept-alive connections for some seconds, in random order or in the given one."""
     with tempfile.TemporaryDirectory(prefix="pricebook-bench-") as folder:
@@ -60,14 +62,14 @@ def drive(
         with lines.open("wb") as file:
             for etag, body in requests:
                 file.write((etag or "-").encode() + b"\t" + body + b"\n")
-        return (_wrk if shutil.which("wrk") else _generator)(url, lines, seconds, in_order, token)
+        return (_wrk if seconds >= 1 and shutil.which("wrk") else _generator)(url, lines, seconds, in_order, token)
 
 
-def _wrk(url: str, requests: Path, seconds: int, in_order: bool, token: str | None) -> LoadResult:
+def _wrk(url: str, requests: Path, seconds: float, in_order: bool, token: str | None) -> LoadResult:
     script = requests.with_suffix(".lua")
     credentials = json.dumps(f"Bearer {token}") if token else "nil"
     script.write_text(_SCRIPT % (json.dumps(str(requests)), credentials, json.dumps(in_order)), encoding="utf-8")
-    command = ["wrk", "-t1", f"-c{CONNECTIONS}", f"-d{seconds}s", "--latency", "-s", str(script), url]
+    command = ["wrk", "-t1", f"-c{CONNECTIONS}", f"-d{seconds:.0f}s", "--latency", "-s", str(script), url]
     output = subprocess.run(command, check=True, capture_output=True, text=True).stdout
     responses, seconds_taken = re.search(r"(\d+) requests in ([\d.]+)s", output).groups()  # type: ignore[union-attr]
     failed = re.search(r"Non-2xx or 3xx responses: (\d+)", output)
@@ -86,7 +88,7 @@ def _milliseconds(output: str, percent: str) -> float:
     return float(value) * {"us": 0.001, "ms": 1.0, "s": 1000.0}[unit]
 
 
-def _generator(url: str, requests: Path, seconds: int, in_order: bool, token: str | None) -> LoadResult:
+def _generator(url: str, requests: Path, seconds: float, in_order: bool, token: str | None) -> LoadResult:
     command = [sys.executable, "-m", "bench.generator", url, str(requests), str(seconds), str(CONNECTIONS)]
     command += ["in-order" if in_order else "random", *([token] if token else [])]
     return LoadResult(**json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout))

@@ -41,7 +41,9 @@ def request(line: bytes, url: str, token: str | None) -> bytes:
     return headers.encode() + condition + b"content-length: %d\r\n\r\n" % len(body) + body
 
 
-async def main(url: str, lines: list[bytes], seconds: int, connections: int, in_order: bool, token: str | None) -> None:
+async def main(
+    url: str, lines: list[bytes], seconds: float, connections: int, in_order: bool, token: str | None
+) -> None:
     encoded = [request(line, url, token) for line in lines]
     requests = itertools.cycle(encoded) if in_order else iter(lambda: random.choice(encoded), None)
     result, started = Result(), time.perf_counter()
@@ -60,7 +62,7 @@ if __name__ == "__main__":
         main(
             sys.argv[1],
             Path(sys.argv[2]).read_bytes().splitlines(),
-            int(sys.argv[3]),
+            float(sys.argv[3]),
             int(sys.argv[4]),
             sys.argv[5] == "in-order",
             sys.argv[6] if len(sys.argv) > 6 else None,

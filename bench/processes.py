@@ -3,7 +3,7 @@
 import os
 import socket
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -14,20 +14,28 @@ import httpx
 class Process:
     """A server process. The descriptor of its listening socket is the last argument of `command`.
 
-    It runs in `folder`, or else in that of this process; `python -c` and `python -m` import its code from there.
+    It runs in `folder`, or else in that of this process; `python -c` and `python -m` import its code from there. If
+    `cores` are given, its threads run on them only, as with `taskset`.
 
     It runs in its own session, like a process that an init system or a container starts. Linux divides the cores by
     session first (`sched_autogroup_enabled`), and each member of the replica set has its own.
     """
 
     def __init__(
-        self, command: Sequence[str], log: Path, environment: Mapping[str, str], ready: str, folder: Path | None = None
+        self,
+        command: Sequence[str],
+        log: Path,
+        environment: Mapping[str, str],
+        ready: str,
+        folder: Path | None = None,
+        cores: Collection[int] = (),
     ) -> None:
         self._command = command
         self._folder = folder
         self._log = log
         self._environment = environment
         self._ready = ready
+        self._cores = cores
         self._process: subprocess.Popen[bytes] | None = None
         self._port = 0
 
@@ -43,6 +51,9 @@ class Process:
                 stderr=log,
                 start_new_session=True,
             )
+            if self._cores:
+                # The interpreter has just started: threads that it creates later inherit the cores.
+                os.sched_setaffinity(self._process.pid, self._cores)
         # The socket already listens, so the request waits until the server has started.
         httpx.get(self.address + self._ready, timeout=60).raise_for_status()
         return self
@@ -62,7 +73,7 @@ class Process:
 
     def cpu_seconds(self) -> float:
         """Return the CPU time of the process and its workers."""
-        return sum(map(_cpu_seconds, self._pids()))
+        return sum(map(cpu_seconds, self._pids()))
 
     def reset_peak_memory(self) -> None:
         """Reset the peak of the resident memory."""
@@ -84,6 +95,7 @@ class Process:
         return self._process.pid
 
 
-def _cpu_seconds(pid: int) -> float:
+def cpu_seconds(pid: int) -> float:
+    """Return the CPU time of a process, in seconds."""
     stat = Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()
     return (int(stat[11]) + int(stat[12])) / os.sysconf("SC_CLK_TCK")

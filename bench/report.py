@@ -46,10 +46,14 @@ def stamp() -> str:
 
 
 class Report:
-    """Collects figures, prints them and writes them to a file."""
+    """Collects figures, prints them and writes them to a file.
 
-    def __init__(self, machine: str) -> None:
-        self._machine = machine
+    The figures of a trial run, with a `scale` below 1, are too small to judge: their targets are shown only.
+    """
+
+    def __init__(self, machine: str, scale: float = 1.0) -> None:
+        self._title = machine if scale == 1 else f"{machine}; trial run at scale {scale:g}, targets are not judged"
+        self._is_judged = scale == 1
         self.figures: list[Figure] = []
 
     def say(self, line: str) -> None:
@@ -60,13 +64,15 @@ class Report:
         self.say(f"  {figure.what}: {figure.value:.3g} {figure.unit}")
 
     def print(self) -> None:
-        table = Table(title=self._machine, title_justify="left")
+        table = Table(title=self._title, title_justify="left")
         for column in ("benchmark", "what", "value", "target", ""):
             table.add_column(column, justify="right" if column in ("value", "target") else "left")
         for figure in self.figures:
             value = f"{figure.value:.3g} {figure.unit}"
-            table.add_row(figure.benchmark, figure.what, value, figure.target, figure.verdict)
+            table.add_row(
+                figure.benchmark, figure.what, value, figure.target, figure.verdict if self._is_judged else ""
+            )
         Console(width=120).print(table)
         RESULTS.mkdir(exist_ok=True)
-        document = {"machine": self._machine, "figures": [asdict(figure) for figure in self.figures]}
+        document = {"machine": self._title, "figures": [asdict(figure) for figure in self.figures]}
         (RESULTS / f"{stamp()}.json").write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")

@@ -8,6 +8,9 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 
+MAX_GROWTH = 1.05
+"""Target of the CPU per request, as a ratio to that of the other revision."""
+
 
 class RevisionError(RuntimeError):
     """Git cannot export the revision; the message is git's."""

@@ -31,16 +31,18 @@ POLL_INTERVAL_SECONDS = 0.002
 
 def run(environment: Environment, report: Report) -> None:
     """Roll back and forth between two versions of 50,000 prices, with commands to both servers in turn."""
+    count = environment.rows(COUNT)
     with environment.server() as one, environment.server() as other:
         one.create(LIST)
         for version in (1, 2):
-            one.post(publish_body(LIST, str(version), at_version(version, COUNT)))
+            one.post(publish_body(LIST, str(version), at_version(version, count)))
         with (
-            PointLoad(one, LIST, COUNT, PAUSE_SECONDS) as load,
-            PointLoad(other, LIST, COUNT, PAUSE_SECONDS) as other_load,
+            PointLoad(one, LIST, count, PAUSE_SECONDS) as load,
+            PointLoad(other, LIST, count, PAUSE_SECONDS) as other_load,
         ):
-            time.sleep(2.0)  # until both have loaded the list
-            seconds = [_rollback(1 + i % 2, (one, other)[i // 2 % 2], (one, other)) for i in range(ROLLBACKS)]
+            rollbacks = environment.repeats(ROLLBACKS)
+            time.sleep(environment.seconds(2))  # until both have loaded the list
+            seconds = [_rollback(1 + i % 2, (one, other)[i // 2 % 2], (one, other)) for i in range(rollbacks)]
             results = [each.stop() for each in (load, other_load)]
     seconds.sort()
     report.add(Figure("rollbacks", "responses, all correct", sum(each["count"] for each in results), ""))

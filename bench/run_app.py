@@ -17,4 +17,4 @@ def main(application: str, descriptor: int, *, factory: bool) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], int(sys.argv[2]), factory=sys.argv[1] == "bench.loop_lag:app")
+    main(sys.argv[1], int(sys.argv[2]), factory=sys.argv[1] == "bench.meter:app")

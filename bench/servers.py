@@ -1,8 +1,9 @@
-"""Pricebook servers for a run: as `pricebook serve` starts them, or with a meter of event loop blocks."""
+"""Pricebook servers for a run: as `pricebook serve` starts them, or with a meter (`bench.meter`)."""
 
 import json
 import sys
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Any
@@ -15,7 +16,7 @@ DATABASE = "bench"
 BASELINE_DATABASE = f"{DATABASE}_baseline"
 """Database of the servers of another revision, which may store documents in another format."""
 
-_METERED = (sys.executable, "-m", "bench.run_app", "bench.loop_lag:app")
+_METERED = (sys.executable, "-m", "bench.run_app", "bench.meter:app")
 _SERVE = (sys.executable, "-c", "from cli import main; main()", "serve", "--fd")
 
 
@@ -33,6 +34,7 @@ class Server(Process):
         *,
         metered: bool,
         tree: Path | None = None,
+        cores: Collection[int] = (),
     ) -> None:
         environment = {
             "PRICEBOOK_MONGODB_URI": mongodb_uri,
@@ -41,8 +43,7 @@ class Server(Process):
             "PRICEBOOK_MAX_RATE": "0",
             **{f"PRICEBOOK_{name.upper()}": str(value) for name, value in settings.items()},
         }
-        super().__init__(_METERED if metered else _SERVE, log, environment, "/readyz", tree)
-        self.mongodb_uri = mongodb_uri
+        super().__init__(_METERED if metered else _SERVE, log, environment, "/readyz", tree, cores)
         self._client = httpx.Client(timeout=600)
 
     def __exit__(self, *raised: type[BaseException] | BaseException | TracebackType | None) -> None:
@@ -50,7 +51,10 @@ class Server(Process):
         super().__exit__(*raised)
 
     def post(self, body: bytes) -> dict[str, Any]:
-        """Send a request, and return the payload of its only field. Raises `AssertionError` for errors."""
+        """Send a request, and return the payload of its only field, empty if it is null.
+
+        Raises `AssertionError` for errors.
+        """
         return _payload(self.send(body))
 
     def send(self, body: bytes) -> httpx.Response:
@@ -67,15 +71,26 @@ class Server(Process):
         self.post(json.dumps({"query": query, "variables": {"name": price_list}}).encode())
 
     def longest_block(self) -> float:
-        """Return the longest time that the event loop was blocked since the last call, in seconds."""
-        return float(self._client.get(f"{self.address}/longest-block").json()["seconds"])
+        """Return the longest time that the event loop of a metered server was blocked since the last call, in seconds.
+
+        The first call starts the measurement.
+        """
+        return float(self._meter()["longest_block_seconds"])
+
+    def commands(self) -> Counter[str]:
+        """Return the number of commands that a metered server has sent to MongoDB, by collection or else by name."""
+        return Counter(self._meter()["commands"])
+
+    def _meter(self) -> dict[str, Any]:
+        document: dict[str, Any] = self._client.get(f"{self.address}/meter").raise_for_status().json()
+        return document
 
 
 def _payload(response: httpx.Response) -> dict[str, Any]:
     document = response.raise_for_status().json()
     if "errors" in document:
         raise AssertionError(document["errors"])
-    payload: dict[str, Any] = next(iter(document["data"].values()))
+    payload: dict[str, Any] = next(iter(document["data"].values())) or {}
     if payload.get("userErrors"):
         raise AssertionError(payload["userErrors"])
     return payload

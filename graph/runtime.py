@@ -35,7 +35,7 @@ class Runtime:
         """Open the store, start to watch pointers, and close everything at the end."""
         has_metrics = settings.metrics_port is not None
         store = await open_store(uri, settings, StorageMetrics() if has_metrics else None)
-        pointers = PointerCache(store, settings.cache_bytes)
+        pointers = PointerCache(store)
         responses = ResponseCache(pointers, settings.response_cache_bytes)
         heartbeat = Heartbeat(store, pointers)
         runtime = cls(store, pointers, responses, authenticator(store, settings))
@@ -88,6 +88,7 @@ async def open_store(uri: str, settings: Settings, metrics: StorageMetrics | Non
         uri,
         settings.mongodb_database,
         secondaries=settings.read_from == "secondaries",
+        cache_bytes=settings.cache_bytes,
         max_scan=settings.max_scan,
         max_open_batches=settings.max_open_batches,
         grace=settings.grace_seconds,

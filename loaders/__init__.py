@@ -1,7 +1,6 @@
 """The read path of a request: a view that fixes the version of each list, loaders that batch by key, and caches."""
 
-from loaders.cache.cached_version import MISSING
-from loaders.cache.version_cache import DEFAULT_CACHE_BYTES, VersionCache
+from loaders.cache.version_cache import VersionCache
 from loaders.heartbeat import Heartbeat
 from loaders.lru import LRU
 from loaders.min_versions import MinVersions
@@ -12,10 +11,8 @@ from loaders.single_flight import SingleFlight
 from loaders.view import View
 
 __all__ = [
-    "DEFAULT_CACHE_BYTES",
     "LAG_BOUNDS",
     "LRU",
-    "MISSING",
     "Heartbeat",
     "Loaders",
     "MinVersions",

@@ -2,15 +2,16 @@
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import TypeVar
 
 from strawberry.dataloader import DataLoader
 
 from loaders.cache.version_cache import VersionCache
+from loaders.cache.version_reader import MAX_READS, missing_layer
 from loaders.read_marks import ReadMarks, may_expire
-from storage import Batch, PriceVersion, Served, Snapshot, Store
+from storage import Batch, LayerGone, PriceVersion, Served, Snapshot, Store
 
 K = TypeVar("K")
 T = TypeVar("T")
@@ -95,9 +96,20 @@ class HistoryBySkuLoader(Loader[HistoryKey, list[PriceVersion]]):
         for price_list, version, sku, count in keys:
             skus = limits[price_list, version]
             skus[sku] = max(count, skus.get(sku, 0))
-        found = await asyncio.gather(*(self._histories.find(*key, skus) for key, skus in limits.items()))
+        found = await asyncio.gather(*(self._find(*key, skus) for key, skus in limits.items()))
         changes = dict(zip(limits, found, strict=True))
         return [changes[price_list, version][sku][:count] for price_list, version, sku, count in keys]
+
+    async def _find(self, price_list: str, version: int, limits: Mapping[str, int]) -> dict[str, list[PriceVersion]]:
+        """Read a history, which reads its manifests itself; again if a compaction replaced layers meanwhile."""
+        gone: set[str | None] = set()
+        while True:
+            try:
+                return await self._histories.find(price_list, version, limits)
+            except LayerGone as error:
+                if error.layer in gone or len(gone) == MAX_READS:
+                    raise missing_layer(error, price_list, version) from error
+                gone.add(error.layer)
 
 
 class SnapshotByVersionLoader(Loader[SnapshotKey, Snapshot | None]):

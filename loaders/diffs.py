@@ -1,9 +1,9 @@
 """Diffs of two versions: pages of differences, and summaries that are counted once per process."""
 
+from collections.abc import Sequence
 from functools import partial
 
-from loaders.cache.manifests import manifest_of
-from loaders.cache.version_cache import VersionCache
+from loaders.cache.version_reader import VersionReader
 from loaders.lru import LRU
 from loaders.pages import Page, Window
 from loaders.single_flight import SingleFlight
@@ -54,20 +54,25 @@ async def _count(store: Store, before: Snapshot, after: Snapshot) -> DiffSummary
 class Diffs:
     """Reads the differences between versions for one request."""
 
-    def __init__(self, store: Store, versions: VersionCache, summaries: DiffSummaries) -> None:
+    def __init__(self, store: Store, reader: VersionReader, summaries: DiffSummaries) -> None:
         self._store = store
-        self._versions = versions
+        self._reader = reader
         self._summaries = summaries
 
     async def page(self, before: Snapshot, after: Snapshot, window: Window[str]) -> Page[PriceDiff]:
         """Return a page of the differences, in sku order. Raises `SnapshotExpired`."""
-        old, new = await self._manifests(before, after)
-        return window.page(await self._store.differ.page(old, new, window.size + 1, above=window.after))
+
+        async def read(manifests: Sequence[Snapshot]) -> list[PriceDiff]:
+            old, new = manifests
+            return await self._store.differ.page(old, new, window.size + 1, above=window.after)
+
+        return window.page(await self._reader.read_many([before, after], read))
 
     async def summary(self, before: Snapshot, after: Snapshot) -> DiffSummary:
         """Return how many prices differ. Raises `SnapshotExpired`."""
-        return await self._summaries.find(self._store, *await self._manifests(before, after))
 
-    async def _manifests(self, before: Snapshot, after: Snapshot) -> tuple[Snapshot, Snapshot]:
-        old = await manifest_of(self._store, self._versions.get_or_add(before))
-        return old, await manifest_of(self._store, self._versions.get_or_add(after))
+        async def read(manifests: Sequence[Snapshot]) -> DiffSummary:
+            old, new = manifests
+            return await self._summaries.find(self._store, old, new)
+
+        return await self._reader.read_many([before, after], read)

@@ -1,11 +1,12 @@
 """Pages of records. Each read asks for one record more than the page shows, to learn whether another page follows."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import Generic, TypeVar
 
-from loaders.cache.manifests import layers_of
 from loaders.cache.version_cache import VersionCache
+from loaders.cache.version_reader import VersionReader
 from loaders.cache.warmer import Warmer
 from storage import Batch, BatchState, Event, ListFilter, Price, PriceList, Snapshot, Store
 
@@ -40,6 +41,13 @@ class Window(Generic[K]):
             return Page(records[-self.size :], self.before is not None, len(records) > self.size)
         return Page(records[: self.size], len(records) > self.size, self.after is not None)
 
+    def following(self, page: Page[T], key: Callable[[T], K]) -> "Window[K] | None":
+        """Return the window that a walk over pages reads after this one; None at its end, or for a first page."""
+        if self.backward:
+            is_walk = self.before is not None and page.has_previous
+            return replace(self, before=key(page.records[0])) if is_walk else None
+        return replace(self, after=key(page.records[-1])) if self.after is not None and page.has_next else None
+
 
 class Pages:
     """Reads pages of prices, lists, versions, events and batches.
@@ -48,46 +56,51 @@ class Pages:
     """
 
     def __init__(
-        self, store: Store, versions: VersionCache, warmer: Warmer, shows_unpublished: Callable[[str], bool]
+        self,
+        store: Store,
+        versions: VersionCache,
+        reader: VersionReader,
+        warmer: Warmer,
+        shows_unpublished: Callable[[str], bool],
     ) -> None:
         self._store = store
+        self._memory = store.memory_reader
         self._versions = versions
+        self._reader = reader
         self._warmer = warmer
         self._shows_unpublished = shows_unpublished
 
     def cached_prices(self, snapshot: Snapshot, window: Window[str]) -> Page[Price] | None:
         """Return a page of a version, in sku order, from memory, or None if only `prices` can return it."""
         cached = self._versions.find(snapshot.price_list, snapshot.version)
-        if cached is None:
-            return None
-        prices = cached.page(window.size + 1, window.after, window.before, backward=window.backward)
-        if prices is None:
+        if cached is None or cached.stack is None:
             return None
         cached.was_read = True
-        self._versions.hits += len(prices)
-        return window.page(prices)
+        prices = self._memory.page(
+            cached.stack, window.size + 1, after=window.after, before=window.before, backward=window.backward
+        )
+        return None if prices is None else window.page(prices)
 
     async def prices(self, snapshot: Snapshot, window: Window[str]) -> Page[Price]:
-        """Return a page of a version, in sku order."""
-        page = self.cached_prices(snapshot, window)
-        if page is not None:
-            return page
-        cached = self._versions.get_or_add(snapshot)
-        cached.was_read = True
-        self._warmer.begin(cached)
-        async with self._warmer.page_reads:
-            page = self.cached_prices(snapshot, window)
-            if page is not None:
-                return page
-            prices = await self._store.query_reader.page(
-                await layers_of(self._store, cached),
-                window.size + 1,
-                after=window.after,
-                before=window.before,
-                backward=window.backward,
+        """Return a page of a version, in sku order. Raises `SnapshotExpired`."""
+        cached = self.cached_prices(snapshot, window)
+        if cached is not None:
+            return cached
+        self._warmer.note_read(snapshot)
+        read = partial(
+            self._store.query_reader.page,
+            limit=window.size + 1,
+            after=window.after,
+            before=window.before,
+            backward=window.backward,
+        )
+        page = window.page(await self._reader.read(snapshot, read))
+        following = window.following(page, lambda price: price.sku)
+        if following is not None:
+            self._warmer.prefetch(
+                snapshot, window.size + 1, after=following.after, before=following.before, backward=window.backward
             )
-        self._versions.misses += len(prices)
-        return window.page(prices)
+        return page
 
     async def price_lists(self, size: int, after: str | None, list_filter: ListFilter) -> Page[PriceList]:
         """Return a page of the lists that the filter allows, by name."""

@@ -4,7 +4,8 @@ import asyncio
 import time
 from contextlib import suppress
 
-from loaders.cache.version_cache import DEFAULT_CACHE_BYTES, VersionCache
+from loaders.cache.version_cache import VersionCache
+from loaders.cache.version_reader import VersionReader
 from loaders.cache.version_switch import VersionSwitch
 from loaders.cache.warmer import Warmer
 from loaders.diffs import DiffSummaries
@@ -31,13 +32,14 @@ class PointerCache:
     the histogram of the seconds from the move of a pointer by another process to that switch.
     """
 
-    def __init__(self, store: Store, cache_bytes: int = DEFAULT_CACHE_BYTES) -> None:
+    def __init__(self, store: Store) -> None:
         self._store = store
         self._pointers: dict[str, PriceList] = {}
         self._switches: dict[str, VersionSwitch] = {}
         self._watcher = Watcher(store.db, self.observe)
-        self.versions = VersionCache(cache_bytes)
-        self.warmer = Warmer(store, self.versions)
+        self.versions = VersionCache(store.block_cache)
+        self.reader = VersionReader(store, self.versions)
+        self.warmer = Warmer(store, self.versions, self.reader)
         self.summaries = DiffSummaries()
         self.reads = ReadMarks(store.grace / 4)
         self.moved = asyncio.Event()

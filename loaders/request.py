@@ -31,7 +31,7 @@ class Loaders:
     ) -> None:
         self._store = store
         self._pointers = pointers
-        self.prices = PriceLoader(store, pointers.versions, pointers.warmer)
+        self.prices = PriceLoader(store, pointers.versions, pointers.reader, pointers.warmer)
         self.snapshots = SnapshotByVersionLoader(store, pointers.versions, pointers.reads)
         self.view = View(pointers, self.snapshots, min_versions, works_on)
 
@@ -53,17 +53,23 @@ class Loaders:
     @cached_property
     def pages(self) -> Pages:
         """Pages of prices, lists, versions, events and batches."""
-        return Pages(self._store, self._pointers.versions, self._pointers.warmer, self.view.shows_unpublished)
+        return Pages(
+            self._store,
+            self._pointers.versions,
+            self._pointers.reader,
+            self._pointers.warmer,
+            self.view.shows_unpublished,
+        )
 
     @cached_property
     def selections(self) -> Selections:
         """Pages of prices by filter and order."""
-        return Selections(self._store, self._pointers.versions)
+        return Selections(self._store, self._pointers.reader)
 
     @cached_property
     def diffs(self) -> Diffs:
         """Differences between versions."""
-        return Diffs(self._store, self._pointers.versions, self._pointers.summaries)
+        return Diffs(self._store, self._pointers.reader, self._pointers.summaries)
 
     @cached_property
     def histories(self) -> HistoryBySkuLoader:

@@ -1,48 +1,55 @@
 """Selections: pages of the prices that match a filter, or that are in another order than by sku."""
 
-from loaders.cache.manifests import manifest_of
-from loaders.cache.version_cache import VersionCache
+from collections.abc import Sequence
+from functools import partial
+
+from loaders.cache.version_reader import VersionReader
 from loaders.pages import Page, Window
 from storage import Price, Selection, Snapshot, SortPosition, Store
 
 
 class Selections:
-    """Reads selections."""
+    """Reads selections for one request."""
 
-    def __init__(self, store: Store, versions: VersionCache) -> None:
-        self._store = store
-        self._versions = versions
+    def __init__(self, store: Store, reader: VersionReader) -> None:
+        self._query_reader = store.query_reader
+        self._scanner = store.scanner
+        self._reader = reader
 
     async def page(self, snapshot: Snapshot, selection: Selection, window: Window[SortPosition]) -> Page[Price]:
-        """Return a page of a selection, in its order. Raises `ScanLimit`."""
+        """Return a page of a selection, in its order. Raises `ScanLimit`, `SnapshotExpired`."""
         if not selection.scans:
             return await self._range(snapshot, selection, window)
-        prices = await self._store.scanner.page(
-            await self._manifest(snapshot),
-            selection,
-            window.size + 1,
-            after=window.after,
-            before=window.before,
-            backward=window.backward,
-        )
-        return window.page(prices)
+
+        async def scan(manifests: Sequence[Snapshot]) -> list[Price]:
+            return await self._scanner.page(
+                manifests[0],
+                selection,
+                window.size + 1,
+                after=window.after,
+                before=window.before,
+                backward=window.backward,
+            )
+
+        return window.page(await self._reader.read_many([snapshot], scan))
 
     async def count(self, snapshot: Snapshot, selection: Selection) -> int:
-        """Return the number of prices in a selection. Raises `ScanLimit`."""
+        """Return the number of prices in a selection. Raises `ScanLimit`, `SnapshotExpired`."""
         if Selection(selection.filter).is_everything:
             return snapshot.size
-        return await self._store.scanner.count(await self._manifest(snapshot), selection)
 
-    async def _manifest(self, snapshot: Snapshot) -> Snapshot:
-        return await manifest_of(self._store, self._versions.get_or_add(snapshot))
+        async def count(manifests: Sequence[Snapshot]) -> int:
+            return await self._scanner.count(manifests[0], selection)
+
+        return await self._reader.read_many([snapshot], count)
 
     async def _range(self, snapshot: Snapshot, selection: Selection, window: Window[SortPosition]) -> Page[Price]:
-        prices = await self._store.query_reader.page(
-            (await self._manifest(snapshot)).layers,
-            window.size + 1,
+        read = partial(
+            self._query_reader.page,
+            limit=window.size + 1,
             after=window.after and window.after.sku,
             before=window.before and window.before.sku,
             backward=window.backward,
             within=selection.filter.sku_range,
         )
-        return window.page(prices)
+        return window.page(await self._reader.read(snapshot, read))

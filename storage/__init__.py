@@ -17,8 +17,10 @@ from storage.catalog.transactions import MAX_REASON_LENGTH
 from storage.catalog.watcher import Watcher
 from storage.errors import (
     BatchNotFound,
+    Corrupt,
     Interrupted,
     InvalidArgument,
+    LayerGone,
     PricebookError,
     PriceListNotFound,
     Refused,
@@ -32,8 +34,11 @@ from storage.files.errors import FileRefused
 from storage.files.json_array import leading_blocks
 from storage.files.price_file import MAX_FILE_BYTES, FileRows
 from storage.files.row_source import JsonRows, RowSource
+from storage.layers.block_cache import DEFAULT_CACHE_BYTES, BlockCache
+from storage.layers.cached_layer import CachedLayer
 from storage.layers.diff import ChangeKind, PriceDiff
 from storage.layers.history import PriceVersion
+from storage.layers.memory_reader import MISSING, Found
 from storage.maintenance.expiration import GRACE_SECONDS, RESTORE_SECONDS
 from storage.mongodb.connection import explain
 from storage.mongodb.driver_metrics import DRIVER_BOUNDS
@@ -53,6 +58,7 @@ from storage.store import Store
 __all__ = [
     "ALL_LISTS",
     "BATCH_BOUNDS",
+    "DEFAULT_CACHE_BYTES",
     "DEFAULT_RETENTION",
     "DRIVER_BOUNDS",
     "GRACE_SECONDS",
@@ -68,6 +74,7 @@ __all__ = [
     "MAX_RETENTION_DAYS",
     "MAX_RETENTION_VERSIONS",
     "MAX_SKU_BYTES",
+    "MISSING",
     "NO_LISTS",
     "RESTORE_SECONDS",
     "UNFINISHED",
@@ -80,18 +87,23 @@ __all__ = [
     "BatchNotFound",
     "BatchOrder",
     "BatchState",
+    "BlockCache",
+    "CachedLayer",
     "ChangeKind",
+    "Corrupt",
     "DiffSummary",
     "Event",
     "EventKind",
     "FileRefused",
     "FileRows",
+    "Found",
     "Gates",
     "Histogram",
     "Interrupted",
     "InvalidArgument",
     "JsonRows",
     "Layer",
+    "LayerGone",
     "ListFilter",
     "Part",
     "Pin",

@@ -118,7 +118,7 @@ class SnapshotExpired(Refused):
 
 
 class LayerGone(SnapshotExpired):
-    """A layer is not there: its version has expired, or a compaction has replaced it; the manifest tells."""
+    """A layer is not there: its version has expired, or a compaction has replaced it: read the manifest again."""
 
     def __init__(self, layer: str | None = None) -> None:
         Refused.__init__(self, "The version has expired. Start again from the current version.")

@@ -26,6 +26,7 @@ from storage.layers.block_cache import DEFAULT_CACHE_BYTES, BlockCache
 from storage.layers.diff import VersionDiffer
 from storage.layers.fetcher import BlockFetcher
 from storage.layers.history import PriceHistory
+from storage.layers.memory_reader import MemoryReader
 from storage.layers.proof import LayerProver
 from storage.layers.reader import LayerReader
 from storage.layers.scan import MAX_SCAN, LayerScanner
@@ -44,7 +45,8 @@ class Store:
     """The repositories of a database, and the services on them.
 
     `layer_reader` reads layers on the primary; `query_reader`, which answers queries, reads on secondaries if
-    `secondaries` is set. Both share the block cache, of at most `cache_bytes`. `grace` and `restore` are in seconds.
+    `secondaries` is set. Both share the block cache, of at most `cache_bytes`; `memory_reader` reads what it has.
+    `grace` and `restore` are in seconds.
     """
 
     def __init__(
@@ -74,6 +76,7 @@ class Store:
         self.staging = StagingRepository(self.db)
         self.layer_writer = LayerWriter(self.layers_db)
         self.block_cache = BlockCache(cache_bytes)
+        self.memory_reader = MemoryReader(self.block_cache)
         self.fetcher = query_fetcher = BlockFetcher(self.layers_db)
         self.layer_reader = self.query_reader = LayerReader(self.fetcher, self.block_cache)
         if clock:

@@ -49,7 +49,7 @@ async def open_direct_transport(settings: Settings) -> AsyncIterator[httpx.ASGIT
         if known is None:
             raise
         raise ApiError(known.message) from error
-    pointers = PointerCache(store, settings.cache_bytes)
+    pointers = PointerCache(store)
     authenticator = Authenticator(Caller(operator(), EVERYTHING), store.api_keys)
     runtime = Runtime(store, pointers, ResponseCache(pointers, settings.response_cache_bytes), authenticator)
     app = create_app(settings)

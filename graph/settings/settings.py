@@ -32,7 +32,7 @@ from graph.settings.parsers import (
     yes_no,
 )
 from graph.settings.variables import SettingsError, describe, masked, metadata, unknown_variables, variable_name
-from storage import GRACE_SECONDS, MAX_OPEN_BATCHES, RESTORE_SECONDS
+from storage import DEFAULT_CACHE_BYTES, GRACE_SECONDS, MAX_OPEN_BATCHES, RESTORE_SECONDS
 
 
 def _default_data_dir(environ: Mapping[str, str] = os.environ) -> Path:
@@ -217,10 +217,10 @@ class Settings:
         metadata=metadata(size, "Maximum size of an uploaded file after decompression.", shown="8GiB"),
     )
     cache_bytes: int = field(
-        default=256 << 20,
+        default=DEFAULT_CACHE_BYTES,
         metadata=metadata(
             size_or_zero,
-            "Memory of each process for cached prices, which all requests share; `0` disables the cache.",
+            "Memory of each process for blocks of prices, which all requests share; with `0` it keeps only directories.",
             shown="256MiB",
         ),
     )

@@ -15,9 +15,8 @@ from graph.types.filters import PriceFilter, to_selection
 from graph.types.price_connections import all_prices, selected_prices
 from graph.types.prices import Price
 from graph.types.quotes import MAX_LINES, Quote, QuoteLineInput, check_lines
-from loaders import MISSING
+from storage import MISSING, InvalidArgument, PriceOrder, SnapshotState, quote
 from storage import Batch as StoredBatch
-from storage import InvalidArgument, PriceOrder, SnapshotState, quote
 from storage import Price as StoredPrice
 from storage import Quote as StoredQuote
 from storage import Snapshot as StoredSnapshot

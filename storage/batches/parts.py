@@ -45,8 +45,10 @@ class PartRepository:
 
     async def add(self, batch: str, part: Part) -> Part:
         """Record that all rows of a part are staged; return its record, that of another attempt if that was first."""
+        document = {**to_document(part), "_id": _id(batch, part.sequence)}
+        del document["sequence"]
         try:
-            await self._collection.insert_one({"_id": _id(batch, part.sequence), **to_document(part)})
+            await self._collection.insert_one(document)
         except DuplicateKeyError:
             return await self.find(batch, part.sequence) or part
         return part
@@ -85,4 +87,4 @@ def _range(batch: str) -> Document:
 
 def _from_document(document: Document) -> Part:
     check_format("part", document)
-    return msgspec.convert(document, Part)
+    return msgspec.convert({**document, "sequence": document["_id"]["sequence"]}, Part)

@@ -21,7 +21,7 @@ SORTED_AT_ONCE = 4096
 """Skus that are sorted at once: about a millisecond."""
 
 SAMPLED_EVERY = 256
-"""One in so many skus of each sorted list is a possible splitter."""
+"""One of this many skus of each sorted list is a possible splitter."""
 
 SAMPLES_PER_CHUNK = 8
 """A chunk has about `SAMPLES_PER_CHUNK * SAMPLED_EVERY` rows."""

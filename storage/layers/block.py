@@ -49,7 +49,7 @@ def collection_of(layer_id: str) -> str:
 
 
 class BlockStats(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """What the prices of a block have, so that a scan can skip it: everything is empty for a block of tombstones.
+    """Statistics of the prices of a block, by which a scan can skip it. All are empty for a block of tombstones.
 
     `least` and `greatest` are amounts. `valid_from` is the first day on which any price is valid, None if one is valid
     since ever; `valid_until` the last day, None if one has no end. Days are in ISO 8601.

@@ -1,19 +1,18 @@
 """The block cache of a process: the blocks that its requests read, shared by all versions that name their layer.
 
 A layer is immutable, so nothing in the cache ever becomes stale, and a new version finds in it whatever it shares with
-the version before. Blocks are kept as they are stored, compressed; of the budget, a quarter is for blocks that were
-decoded lately. Both are evicted by the clock algorithm (Corbató, "A paging experiment with the Multics system", 1968):
-a block that was read since the hand last passed it gets another round.
+the version before: its layers, and those blocks of new layers that are equal. Blocks are kept as they are stored,
+compressed; of the budget, a quarter is for blocks that were decoded lately. Both are evicted by the clock algorithm
+(Corbató, "A paging experiment with the Multics system", 1968): a block that was read since the hand last passed it gets
+another round.
 """
 
 from collections import OrderedDict, deque
 from collections.abc import Iterable
-from sys import getsizeof
-from typing import Any
 
-from storage.layers.block import BlockContent, reopen_block
+from storage.layers.block import reopen_block
+from storage.layers.cached_layer import FRAME_ENTRY_BYTES, CachedBlock, CachedLayer, DecodedBlock
 from storage.layers.directory import Directory
-from storage.prices.price import Price
 
 DEFAULT_CACHE_BYTES = 256 << 20
 """Default budget of the block cache."""
@@ -29,44 +28,12 @@ ADMIT_ONE_IN = 8
 others only the row that is read. So blocks that are read often soon are decoded, and reads all over a large list do not
 pay for decoding what nobody reads."""
 
-FRAME_ENTRY_BYTES = 33 + 16 + 1 + 64
-"""What a compressed block takes besides its bytes: the object, its place in two lists, its mark, and its turn."""
-
-WEIGHED_EVERY = 16
-"""One in so many prices of a decoded block is weighed, and stands for all."""
-
-_Turn = tuple["CachedLayer", int]
-
-
-class DecodedBlock:
-    """The prices of a block by sku, None for a tombstone, in sku order."""
-
-    __slots__ = ("bytes", "prices", "used")
-
-    def __init__(self, content: BlockContent) -> None:
-        self.prices: dict[str, Price | None] = dict(zip(content.skus, content.prices(), strict=True))
-        self.bytes = _memory_of(self.prices)
-        self.used = True
-
-
-class CachedLayer:
-    """The directory of a layer, and its blocks by their index: compressed and decoded, None where they are not kept."""
-
-    __slots__ = ("decoded", "directory", "directory_bytes", "frames", "id", "used")
-
-    def __init__(self, layer_id: str, directory: Directory) -> None:
-        self.id = layer_id
-        self.directory = directory
-        self.directory_bytes = directory.memory_bytes + 17 * len(directory)
-        self.frames: list[bytes | None] = [None] * len(directory)
-        self.decoded: list[DecodedBlock | None] = [None] * len(directory)
-        self.used = bytearray(len(directory))
-
 
 class BlockCache:
     """The cached layers of a process. With a budget of 0 it keeps only directories.
 
-    `hits` and `misses` count blocks that were read, `evictions` those that were dropped to make room.
+    `total_bytes` exceeds `budget` only by directories. `hits` and `misses` count the blocks and prices that were looked
+    for, `evictions` the blocks that were dropped to make room.
     """
 
     def __init__(self, budget: int = DEFAULT_CACHE_BYTES) -> None:
@@ -78,14 +45,35 @@ class BlockCache:
         self.decoded_bytes = 0
         self.directory_bytes = 0
         self._layers: OrderedDict[str, CachedLayer] = OrderedDict()
-        self._frame_turns: deque[_Turn] = deque()
-        self._decoded_turns: deque[_Turn] = deque()
+        self._frames: deque[CachedBlock] = deque()
+        """Blocks that are kept compressed, in the order in which the hand passes them. Dropped ones are skipped."""
+        self._decoded: deque[CachedBlock] = deque()
+        """The same for decoded blocks."""
+        self._released = 0
+        """Blocks of dropped layers in `_frames`, at most."""
         self._declined = 0
 
     @property
     def total_bytes(self) -> int:
         """The memory that the cache takes."""
         return self.frame_bytes + self.decoded_bytes + self.directory_bytes
+
+    @property
+    def room(self) -> int:
+        """What the directories leave of the budget for blocks."""
+        return max(0, self.budget - self.directory_bytes)
+
+    @property
+    def decoded_limit(self) -> int:
+        """Limit of the decoded blocks."""
+        return min(self.budget // DECODED_SHARE, self.room)
+
+    @property
+    def frame_limit(self) -> int:
+        """What is left for compressed blocks while the share of the decoded ones is full."""
+        return self.room - self.decoded_limit
+
+    # -- Layers
 
     def layer(self, layer_id: str) -> CachedLayer | None:
         """Return a layer whose directory is cached, or None."""
@@ -103,124 +91,169 @@ class BlockCache:
         self.directory_bytes += added.directory_bytes
         limit = max(self.budget // DECODED_SHARE, MIN_DIRECTORY_BYTES)
         while self.directory_bytes > limit and len(self._layers) > 1:
-            self.drop(next(iter(self._layers)))
+            self._drop_one_but(added)
+        self._evict_decoded(self.decoded_limit)
+        self._evict_frames(self.room - self.decoded_bytes)
         return added
 
+    def _drop_one_but(self, added: CachedLayer) -> None:
+        """Drop the layer that was asked for least recently. Those that were read meanwhile get another round."""
+        while True:
+            layer_id, layer = next(iter(self._layers.items()))
+            if not layer.used and layer is not added:
+                self.drop(layer_id)
+                return
+            layer.used = False
+            self._layers.move_to_end(layer_id)
+
     def drop(self, layer_id: str) -> None:
-        """Drop a layer with all its blocks."""
+        """Drop a layer, with those of its blocks that no other layer shares."""
         layer = self._layers.pop(layer_id, None)
         if layer is None:
             return
         self.directory_bytes -= layer.directory_bytes
-        self.frame_bytes -= sum(_frame_memory(frame) for frame in layer.frames if frame is not None)
-        self.decoded_bytes -= sum(block.bytes for block in layer.decoded if block is not None)
-        layer.frames, layer.decoded = [None] * len(layer.frames), [None] * len(layer.decoded)
+        owners: dict[tuple[CachedLayer, ...], tuple[CachedLayer, ...]] = {layer.alone: ()}
+        for block in layer.blocks:
+            if block is not None:
+                if block.layers not in owners:
+                    owners[block.layers] = tuple(other for other in block.layers if other is not layer)
+                block.layers = owners[block.layers]
+                if not block.layers:
+                    self._release(block)
+        self.decoded_bytes -= layer.prices_bytes
+        layer.clear()
+        layer.alone = ()
+        self._forget_released()
 
-    def keep_only(self, layer_ids: Iterable[str]) -> None:
-        """Drop all other layers."""
-        for layer_id in self._layers.keys() - set(layer_ids):
-            self.drop(layer_id)
+    def _release(self, block: CachedBlock) -> None:
+        self._released += 1
+        if block.frame is not None:
+            self.frame_bytes -= block.frame_bytes
+            block.frame = None
+        if block.decoded is not None:
+            self.decoded_bytes -= block.decoded.bytes
+            block.decoded = None
 
-    def add(self, layer: CachedLayer, index: int, frame: bytes) -> None:
-        """Keep a block, compressed."""
-        if layer.frames[index] is not None or not self._is_kept(layer):
+    def _forget_released(self) -> None:
+        """Remove the blocks of dropped layers from the clocks, once they are a good part of them."""
+        if self._released > len(self._frames) // 4:
+            self._frames = deque(block for block in self._frames if block.frame is not None)
+            self._decoded = deque(block for block in self._decoded if block.decoded is not None)
+            self._released = 0
+
+    def share(self, layer: CachedLayer, indexes: Iterable[int], other: CachedLayer) -> None:
+        """Share the blocks of another layer that are equal, so that both keep them once."""
+        if not (self._is_kept(layer) and self._is_kept(other)):
             return
-        limit = self.budget - self.decoded_bytes - self.directory_bytes
-        size = _frame_memory(frame)
-        if not self._evict_frames(limit - size):
-            return
-        layer.frames[index] = frame
-        layer.used[index] = 1
+        owners: dict[tuple[CachedLayer, ...], tuple[CachedLayer, ...]] = {}
+        for index in indexes:
+            there = other.directory.index(layer.directory.firsts[index])
+            block = None if there < 0 else other.blocks[there]
+            if block is None or layer.has(index) or other.directory.hash(there) != layer.directory.hash(index):
+                continue
+            layer.blocks[index] = block
+            block.layers = owners.setdefault(block.layers, (*block.layers, layer))
+            if block.decoded is not None:
+                self.decoded_bytes += layer.add_prices(block.decoded)
+        self._evict_decoded(self.decoded_limit)
+        self._evict_frames(self.room - self.decoded_bytes)
+
+    # -- Blocks
+
+    def add(self, layer: CachedLayer, index: int, frame: bytes, *, spare: bool = False) -> bool:
+        """Keep a block, compressed. Returns False if there is no room for it.
+
+        With `spare`, no block that was read lately is evicted for it, and it counts as not yet read itself.
+        """
+        known = layer.blocks[index]
+        if known is not None and known.frame is not None:
+            return True
+        size = len(frame) + FRAME_ENTRY_BYTES
+        if not self._is_kept(layer) or not self._evict_frames(self.room - self.decoded_bytes - size, spare=spare):
+            return False
+        block = self._block(layer, index)
+        block.frame, block.used = frame, not spare
         self.frame_bytes += size
-        self._frame_turns.append((layer, index))
+        self._frames.append(block)
+        return True
 
     def admit(self, layer: CachedLayer, index: int) -> DecodedBlock | None:
         """Decode a block that is kept compressed, and keep it decoded if it is worth that; None if not."""
-        limit = self.budget // DECODED_SHARE
-        if self.decoded_bytes >= limit:
+        if self.decoded_bytes >= self.decoded_limit:
             self._declined += 1
             if self._declined % ADMIT_ONE_IN:
                 return None
-        frame = layer.frames[index]
-        return None if frame is None else self.add_decoded(layer, index, DecodedBlock(reopen_block(frame)))
+        block = layer.blocks[index]
+        if block is None or block.frame is None:
+            return None
+        return self.add_decoded(layer, index, DecodedBlock(reopen_block(block.frame)))
 
-    def add_decoded(self, layer: CachedLayer, index: int, block: DecodedBlock) -> DecodedBlock:
+    def add_decoded(self, layer: CachedLayer, index: int, decoded: DecodedBlock) -> DecodedBlock:
         """Keep a decoded block if there is room for it, and return it."""
-        is_missing = layer.decoded[index] is None and self._is_kept(layer)
-        if is_missing and self._evict_decoded(self.budget // DECODED_SHARE - block.bytes):
-            layer.decoded[index] = block
-            self.decoded_bytes += block.bytes
-            self._decoded_turns.append((layer, index))
-            self._evict_frames(self.budget - self.decoded_bytes - self.directory_bytes)
+        limit = self.decoded_limit
+        if not self._is_kept(layer) or decoded.bytes > limit or layer.is_decoded(index):
+            return decoded
+        self._evict_decoded(limit - decoded.bytes)
+        block = self._block(layer, index)
+        block.decoded = decoded
+        self.decoded_bytes += decoded.bytes + sum(owner.add_prices(decoded) for owner in block.layers)
+        self._decoded.append(block)
+        self._evict_decoded(limit)  # the mapping of prices may have grown
+        self._evict_frames(self.room - self.decoded_bytes)
+        return decoded
+
+    def _block(self, layer: CachedLayer, index: int) -> CachedBlock:
+        block = layer.blocks[index]
+        if block is None:
+            block = layer.blocks[index] = CachedBlock(layer.directory.firsts[index], layer.alone)
         return block
 
     def _is_kept(self, layer: CachedLayer) -> bool:
         return self._layers.get(layer.id) is layer
 
-    def _evict_frames(self, limit: int) -> bool:
-        """Evict until at most `limit` bytes are compressed blocks. Returns False if that is impossible."""
-        if limit < 0:
-            return False
-        while self.frame_bytes > limit:
-            layer, index = self._frame_turns.popleft()
-            frame = layer.frames[index]
-            if frame is None:
-                continue
-            if layer.used[index]:
-                layer.used[index] = 0
-                self._frame_turns.append((layer, index))
-                continue
-            layer.frames[index] = None
-            self.frame_bytes -= _frame_memory(frame)
-            self.evictions += 1
-        return True
+    # -- Eviction
 
-    def _evict_decoded(self, limit: int) -> bool:
-        if limit < 0:
-            return False
-        while self.decoded_bytes > limit:
-            layer, index = self._decoded_turns.popleft()
-            block = layer.decoded[index]
-            if block is None:
+    def _evict_frames(self, limit: int, *, spare: bool = False) -> bool:
+        """Evict until at most `limit` bytes are compressed blocks. Returns False if that is impossible."""
+        turns = len(self._frames)
+        while self.frame_bytes > limit:
+            if not self._frames or (spare and turns <= 0):
+                return False
+            turns -= 1
+            block = self._frames.popleft()
+            if block.frame is None:
                 continue
             if block.used:
-                block.used = False
-                self._decoded_turns.append((layer, index))
+                block.used = spare
+                self._frames.append(block)
                 continue
-            layer.decoded[index] = None
-            self.decoded_bytes -= block.bytes
+            self.frame_bytes -= block.frame_bytes
+            block.frame = None
+            self._forget(block)
             self.evictions += 1
-        return True
+        return limit >= 0
 
+    def _evict_decoded(self, limit: int) -> None:
+        """Evict until at most `limit` bytes are decoded blocks."""
+        while self.decoded_bytes > limit and self._decoded:
+            block = self._decoded.popleft()
+            decoded = block.decoded
+            if decoded is None:
+                continue
+            if decoded.used:
+                decoded.used = False
+                self._decoded.append(block)
+                continue
+            block.decoded = None
+            self.decoded_bytes -= decoded.bytes
+            for layer in block.layers:
+                self.decoded_bytes += layer.remove_prices(decoded)
+            self._forget(block)
+            self.evictions += 1
 
-def _frame_memory(frame: bytes) -> int:
-    return len(frame) + FRAME_ENTRY_BYTES
-
-
-def _memory_of(prices: dict[str, Price | None]) -> int:
-    """Return the memory of decoded prices, estimated from a sample of them."""
-    sample = list(prices.items())[::WEIGHED_EVERY]
-    weight = sum(getsizeof(sku) + _price_bytes(price) for sku, price in sample)
-    return getsizeof(prices) + weight * len(prices) // len(sample) + 64
-
-
-def _price_bytes(price: Price | None) -> int:
-    if price is None:
-        return 0
-    size = getsizeof(price) + getsizeof(price.amount) + getsizeof(price.currency)
-    if price.attributes:
-        size += _nested_bytes(price.attributes)
-    for tier in price.tiers:
-        size += getsizeof(tier) + getsizeof(tier.amount) + getsizeof(tier.min_quantity) + 8
-    return size + sum(getsizeof(day) for day in (price.valid_from, price.valid_until) if day is not None)
-
-
-def _nested_bytes(value: Any) -> int:
-    # Attribute names are counted for each price although msgspec shares short ones: lists in which every price has
-    # other names must not exceed the budget.
-    size = getsizeof(value)
-    if isinstance(value, dict):
-        return size + sum(_nested_bytes(child) for pair in value.items() for child in pair)
-    if isinstance(value, list):
-        return size + sum(map(_nested_bytes, value))
-    return size
+    def _forget(self, block: CachedBlock) -> None:
+        """Remove a block from its layers if nothing is left of it."""
+        if block.frame is None and block.decoded is None:
+            for layer in block.layers:
+                layer.blocks[layer.directory.index(block.first)] = None
+            block.layers = ()

@@ -15,7 +15,7 @@ from typing import NamedTuple
 from storage.catalog.gates import DiffSummary, LargestChange, change_percent
 from storage.catalog.snapshots import Layer, Snapshot
 from storage.fair_yield import yield_to_loop
-from storage.layers.block_cache import CachedLayer
+from storage.layers.cached_layer import CachedLayer
 from storage.layers.merge import NO_ROWS, Rows, Segment, Segments, merged
 from storage.layers.reader import LayerReader
 from storage.prices.price import Price, amount_of, decode_row, is_tombstone

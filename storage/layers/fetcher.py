@@ -6,16 +6,17 @@ they share, and the less each of them costs.
 """
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from contextlib import suppress
 
 import msgspec
 from pymongo.asynchronous.client_session import AsyncClientSession
+from pymongo.errors import OperationFailure
 
 from storage.errors import Corrupt, LayerGone, UnknownFormat
 from storage.layers.block import BLOCK_FORMAT, BlockContent, collection_of, open_block
 from storage.layers.directory import Directory, Root, decompress_page
-from storage.mongodb.connection import Database, Document
+from storage.mongodb.connection import COLLECTION_DROPPED, Database, Document
 from storage.mongodb.secondaries import Secondaries
 
 MAX_CONCURRENT_FINDS = 2
@@ -62,8 +63,8 @@ class _Queue:
 class BlockFetcher:
     """Fetches the blocks and directories of a database, from secondaries if they are given.
 
-    What a secondary does not have yet is read from the primary. `corrupt` counts the blocks and directories that were
-    damaged or missing.
+    Those that a secondary does not have yet are read from the primary. `corrupt` counts the blocks and directories that
+    were damaged or missing.
     """
 
     def __init__(self, db: Database, secondaries: Secondaries | None = None) -> None:
@@ -82,7 +83,7 @@ class BlockFetcher:
             with suppress(Corrupt, UnknownFormat):
                 return _checked_directory(layer_id, documents, checksum, count)
         try:
-            return _checked_directory(layer_id, await read(self._db, None), checksum, count)
+            return _checked_directory(layer_id, await self._read_primary(layer_id, read), checksum, count)
         except Corrupt:
             self.corrupt += 1
             raise
@@ -151,12 +152,22 @@ class BlockFetcher:
             find.refused.clear()  # the primary may have a sound one
             firsts = [first for first in firsts if first not in find.found]
         if firsts:
-            await _open_all(layer_id, await read(self._db, None), find)
+            await _open_all(layer_id, await self._read_primary(layer_id, read), find)
             missing = [first for first in firsts if first not in find.found and first not in find.refused]
             if missing and await self._db[collection_of(layer_id)].find_one({"_id": 0}, {"_id": 1}) is None:
                 raise LayerGone(layer_id)
             find.refused |= {first: _corrupt(layer_id, first, "It does not exist.") for first in missing}
             self.corrupt += sum(isinstance(error, Corrupt) for error in find.refused.values())
+
+    async def _read_primary(
+        self, layer_id: str, read: Callable[[Database, Session], Awaitable[list[Document]]]
+    ) -> list[Document]:
+        try:
+            return await read(self._db, None)
+        except OperationFailure as error:
+            if error.code == COLLECTION_DROPPED:
+                raise LayerGone(layer_id) from error
+            raise
 
 
 async def _open_all(layer_id: str, documents: Sequence[Document], find: _Find) -> None:

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from storage.fair_yield import yield_to_loop
 from storage.layers.block import BlockContent
-from storage.layers.block_cache import CachedLayer
+from storage.layers.cached_layer import CachedLayer
 from storage.layers.reader import LayerReader
 from storage.prices.sku_range import ALL_SKUS, SkuRange, successor
 

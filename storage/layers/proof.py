@@ -59,12 +59,12 @@ class LayerProver:
         Raises `LayerGone`, `Corrupt`, `UnknownFormat`.
         """
         directory = await self._fetcher.directory(layer.id, layer.checksum, layer.count)
-        cached = self._cache.add_layer(layer.id, directory)
+        cached, fits = self._cache.add_layer(layer.id, directory), True
         async with aclosing(self.read_back(layer.id, directory)) as results:
             async for result in results:
                 if isinstance(result, Damage):
                     raise Corrupt(f"Layer {layer.id} is not as it was written: {result.text}")
-                self._cache.add(cached, result.index, result.frame)
+                fits = fits and self._cache.add(cached, result.index, result.frame, spare=True)
 
     async def read_back(self, layer_id: str, directory: Directory) -> AsyncGenerator[ProvedBlock | Damage, None]:
         """Yield each block of a layer, and each damaged, missing or surplus document."""

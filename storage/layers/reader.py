@@ -1,36 +1,39 @@
 """Reads versions from their stack of layers, newest first. A row of a newer layer hides those of its sku in older ones.
 
-What is in the block cache is read without awaiting. All blocks that are missing are fetched at once, so a look-up takes
-one round trip for any number of layers, and so does a page unless tombstones leave it short.
+All blocks that are missing in memory are fetched at once, so a look-up takes one round trip for any number of layers,
+and so does a page unless tombstones leave it short.
 """
 
 import asyncio
-import operator
-from bisect import bisect_left, bisect_right
+from bisect import bisect_left
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
-from decimal import Decimal
+from collections.abc import Iterable, Sequence
+from typing import cast
 
 from storage.catalog.snapshots import Layer
 from storage.fair_yield import yield_to_loop
 from storage.layers.block import BlockContent, reopen_block
-from storage.layers.block_cache import BlockCache, CachedLayer, DecodedBlock
-from storage.layers.directory import Directory
-from storage.layers.fetcher import BlockFetcher
+from storage.layers.block_cache import BlockCache
+from storage.layers.cached_layer import CachedLayer, DecodedBlock
+from storage.layers.fetcher import BlockFetcher, FetchedBlock
+from storage.layers.memory_reader import MemoryReader, blocks_to_read, read_part, visible
 from storage.prices.price import Price
 from storage.prices.sku_range import ALL_SKUS, SkuRange
-
-MIN_PAGE_READ = 100
-"""Rows to read of each of several layers for a page, so that a few tombstones do not cost another round trip."""
 
 DECODED_AT_ONCE = 16
 """Blocks to decode before other tasks may run: less than a millisecond."""
 
-_ABSENT = Price(Decimal(0), "")
-"""Stands for a sku that a block does not have; None stands for a tombstone."""
+OPENED_AT_ONCE = 64
+"""Blocks to decompress before other tasks may run: about a millisecond."""
 
-_Fetched = dict[tuple[str, int], BlockContent]
-"""Contents by layer and index."""
+_Key = tuple[CachedLayer, int]
+"""Layer and index of a block."""
+
+_Block = DecodedBlock | BlockContent | bytes
+"""A block: decoded, opened or compressed."""
+
+_Places = dict[CachedLayer, dict[int, list[str]]]
+"""By layer, newest first, the indexes of the blocks that may have some skus, each with these skus."""
 
 
 class LayerReader:
@@ -39,6 +42,7 @@ class LayerReader:
     def __init__(self, fetcher: BlockFetcher, cache: BlockCache) -> None:
         self._fetcher = fetcher
         self.cache = cache
+        self._memory = MemoryReader(cache)
         self._loading: dict[str, asyncio.Task[CachedLayer]] = {}
 
     async def layer(self, layer: Layer) -> CachedLayer:
@@ -63,165 +67,89 @@ class LayerReader:
 
     async def layers(self, layers: Sequence[Layer]) -> list[CachedLayer]:
         """Return the layers of a version with their directories. Raises `LayerGone`, `Corrupt`, `UnknownFormat`."""
-        known = self.known_layers(layers)
+        known = self._memory.stack(layers)
         return list(await asyncio.gather(*map(self.layer, layers))) if known is None else known
-
-    def known_layers(self, layers: Sequence[Layer]) -> list[CachedLayer] | None:
-        """Return the layers of a version from memory, or None unless all of their directories are cached."""
-        known = []
-        for layer in layers:
-            found = self.cache.layer(layer.id)
-            if found is None:
-                return None
-            known.append(found)
-        return known
 
     # -- Look-ups
 
     async def find(self, layers: Sequence[Layer], skus: Sequence[str]) -> dict[str, Price]:
         """Return the prices of the skus that a version has."""
-        found: dict[str, Price] = {}
-        wanted = set(skus)
         stack = await self.layers(layers)
         places = _places(stack, skus)
-        fetched = await self._missing(stack, places)
-        for layer, blocks in zip(stack, places, strict=True):
-            for index, within in blocks.items():
-                remaining = [sku for sku in within if sku in wanted]
-                if not remaining:
-                    continue
-                for sku, price in self._prices(layer, index, remaining, fetched):
-                    wanted.discard(sku)
-                    if price is not None:
-                        found[sku] = price
+        held = await self._held(stack, places)
+        found: dict[str, Price] = {}
+        wanted = set(skus)
+        for number, (layer, index) in enumerate(held, 1):
+            remaining = wanted.intersection(places[layer][index])
+            for sku, price in self._rows(layer, index, held[layer, index], remaining) if remaining else ():
+                wanted.discard(sku)
+                if price is not None:
+                    found[sku] = price
+            if not number % OPENED_AT_ONCE:
+                await asyncio.sleep(0)
         return found
-
-    def known(self, layers: Sequence[Layer], skus: Sequence[str]) -> list[Price | None] | None:
-        """Return the prices of skus, in their order, without awaiting; None unless all that it needs is in memory."""
-        stack = self.known_layers(layers)
-        if stack is None:
-            return None
-        if len(stack) == 1:
-            return self._known_in_one(stack[0], skus)
-        prices: list[Price | None] = []
-        for sku in skus:
-            price: Price | None = None
-            for layer in stack:
-                block = self._known_block(layer, layer.directory.index(sku), sku)
-                if block is None:
-                    return None
-                found = block.get(sku, _ABSENT)
-                if found is not _ABSENT:
-                    price = found
-                    break
-            prices.append(price)
-        self.cache.hits += len(skus) * len(stack)
-        return prices
-
-    def _known_in_one(self, layer: CachedLayer, skus: Sequence[str]) -> list[Price | None] | None:
-        firsts, decoded, prices = layer.directory.firsts, layer.decoded, list[Price | None]()
-        for sku in skus:
-            index = bisect_right(firsts, sku) - 1
-            block = decoded[index] if index >= 0 else None
-            if block is not None:
-                block.used = True
-                prices.append(block.prices.get(sku))
-                continue
-            known = self._known_block(layer, index, sku)
-            if known is None:
-                return None
-            prices.append(known.get(sku))
-        self.cache.hits += len(skus)
-        return prices
-
-    def _known_block(self, layer: CachedLayer, index: int, sku: str) -> Mapping[str, Price | None] | None:
-        """Return a block's prices by sku, or at least that of `sku`; None if the block is not in memory."""
-        if index < 0:
-            return {}
-        block = layer.decoded[index] or self.cache.admit(layer, index)
-        if block is not None:
-            block.used = True
-            return block.prices
-        frame = layer.frames[index]
-        if frame is None:
-            return None
-        layer.used[index] = 1
-        content = reopen_block(frame)
-        return {found: content.price(place) for found, place in _indexes(content.skus, [sku])}
 
     async def find_rows(self, layers: Sequence[Layer], skus: Sequence[str]) -> dict[str, bytes]:
         """Return the newest row of each sku that some layers have, encoded, tombstones included."""
         found: dict[str, bytes] = {}
         stack = await self.layers(layers)
         places = _places(stack, skus)
-        contents = [await self.contents(layer, list(blocks)) for layer, blocks in zip(stack, places, strict=True)]
-        for layer_contents, blocks in zip(contents, places, strict=True):
-            for content, within in zip(layer_contents, blocks.values(), strict=True):
+        contents = await asyncio.gather(*(self.contents(layer, list(places[layer])) for layer in stack))
+        for layer, layer_contents in zip(stack, contents, strict=True):
+            for content, within in zip(layer_contents, places[layer].values(), strict=True):
                 for sku, index in _indexes(content.skus, [sku for sku in within if sku not in found]):
                     found[sku] = bytes(content.row(index))
             await yield_to_loop()
         return found
 
-    def _prices(
-        self, layer: CachedLayer, index: int, skus: Sequence[str], fetched: _Fetched
-    ) -> Iterable[tuple[str, Price | None]]:
+    async def _held(self, stack: Sequence[CachedLayer], places: _Places) -> dict[_Key, _Block]:
+        """Return all blocks of some places, newest layers first. Those that are missing in memory are fetched."""
+        held: dict[_Key, _Block | None] = {
+            (layer, index): layer.decoded(index) or layer.frame(index) for layer in stack for index in places[layer]
+        }
+        missing: dict[CachedLayer, list[int]] = defaultdict(list)
+        for (layer, index), block in held.items():
+            if block is None:
+                missing[layer].append(index)
+        self.cache.hits += len(held) - sum(map(len, missing.values()))
+        for (layer, indexes), blocks in zip(
+            missing.items(), await asyncio.gather(*(self._fetch(*pair) for pair in missing.items())), strict=True
+        ):
+            for index, fetched in zip(indexes, blocks, strict=True):
+                self.cache.add(layer, index, fetched.frame)
+                held[layer, index] = fetched.content
+        return cast("dict[_Key, _Block]", held)
+
+    def _rows(
+        self, layer: CachedLayer, index: int, block: _Block, skus: Iterable[str]
+    ) -> list[tuple[str, Price | None]]:
         """Return the rows that a block has of some skus."""
-        decoded = layer.decoded[index] or (None if (layer.id, index) in fetched else self.cache.admit(layer, index))
-        if decoded is not None:
-            decoded.used = True
-            prices = decoded.prices
-            return [(sku, prices[sku]) for sku in skus if sku in prices]
-        content = fetched.get((layer.id, index))
-        if content is None:
-            frame = layer.frames[index]
-            if frame is None:
-                raise AssertionError("A block that was in memory, or fetched, is gone within one step.")
-            layer.used[index] = 1
-            content = reopen_block(frame)
-        return [(sku, content.price(place)) for sku, place in _indexes(content.skus, skus)]
+        if isinstance(block, bytes):
+            block = self.cache.admit(layer, index) or reopen_block(block)
+        if isinstance(block, DecodedBlock):
+            prices = block.prices
+            return [(sku, prices[place]) for sku, place in _indexes(block.skus, skus)]
+        return [(sku, block.price(place)) for sku, place in _indexes(block.skus, skus)]
 
-    async def _missing(self, stack: Sequence[CachedLayer], places: Sequence[dict[int, list[str]]]) -> _Fetched:
-        """Fetch the blocks that are not in memory."""
-        self.cache.hits += sum(map(len, places))
-        fetched: _Fetched = {}
-        while missing := [
-            (layer, indexes)
-            for layer, blocks in zip(stack, places, strict=True)
-            if (indexes := [index for index in blocks if not _is_known(layer, index, fetched)])
-        ]:  # again, if blocks were evicted while others were fetched
-            for each in await asyncio.gather(*(self._fetch(*pair, keep=True) for pair in missing)):
-                fetched.update(each)
-        return fetched
-
-    async def _fetch(self, layer: CachedLayer, indexes: Sequence[int], *, keep: bool) -> _Fetched:
+    async def _fetch(self, layer: CachedLayer, indexes: Sequence[int]) -> list[FetchedBlock]:
         directory = layer.directory
-        blocks = await self._fetcher.fetch(
+        self.cache.misses += len(indexes)
+        return await self._fetcher.fetch(
             layer.id, [(directory.firsts[index], directory.hash(index)) for index in indexes]
         )
-        self.cache.misses += len(blocks)
-        self.cache.hits -= len(blocks)
-        if keep:
-            for index, block in zip(indexes, blocks, strict=True):
-                self.cache.add(layer, index, block.frame)
-        return {(layer.id, index): block.content for index, block in zip(indexes, blocks, strict=True)}
 
     # -- Blocks
 
     async def contents(self, layer: CachedLayer, indexes: Sequence[int], *, keep: bool = False) -> list[BlockContent]:
         """Return blocks of a layer; those that must be fetched stay in the cache only if `keep`."""
-        missing = [index for index in indexes if layer.frames[index] is None]
-        self.cache.hits += len(indexes)
-        fetched = await self._fetch(layer, missing, keep=keep) if missing else {}
-        contents = []
-        for index in indexes:
-            content = fetched.get((layer.id, index))
-            if content is None:
-                frame = layer.frames[index]
-                content = reopen_block(frame) if frame is not None else None
-            if content is None:  # it was evicted while others were fetched
-                [content] = (await self._fetch(layer, [index], keep=False)).values()
-            contents.append(content)
-        return contents
+        frames = {index: frame for index in indexes if (frame := layer.frame(index)) is not None}
+        missing = [index for index in indexes if index not in frames]
+        self.cache.hits += len(frames)
+        fetched = dict(zip(missing, await self._fetch(layer, missing) if missing else (), strict=True))
+        if keep:
+            for index, block in fetched.items():
+                self.cache.add(layer, index, block.frame)
+        return [fetched[index].content if index in fetched else reopen_block(frames[index]) for index in indexes]
 
     async def frames(self, layer: CachedLayer, indexes: Sequence[int]) -> list[bytes]:
         """Return blocks of a layer as they are stored, read from the database and proved."""
@@ -231,12 +159,13 @@ class LayerReader:
         )
         return [block.frame for block in blocks]
 
-    async def load(self, layer: CachedLayer, indexes: Sequence[int]) -> None:
-        """Bring blocks of a layer into the cache."""
-        missing = [index for index in indexes if layer.frames[index] is None]
-        if missing:
-            self.cache.hits += len(missing)
-            await self._fetch(layer, missing, keep=True)
+    async def load(self, layer: CachedLayer, indexes: Sequence[int]) -> bool:
+        """Bring blocks of a layer into the cache, sparing what was read lately. Returns False if they do not fit."""
+        missing = [index for index in indexes if not layer.has(index)]
+        blocks = await self._fetch(layer, missing) if missing else []
+        return all(
+            self.cache.add(layer, index, block.frame, spare=True) for index, block in zip(missing, blocks, strict=True)
+        )
 
     # -- Pages
 
@@ -258,14 +187,16 @@ class LayerReader:
         page: list[Price] = []
         sku_range: SkuRange | None = within.between(after, before)
         while sku_range is not None and len(page) < limit:
-            reads = _reads(stack, sku_range, limit - len(page), backward)
-            blocks = [await self._decoded(layer, read) for layer, read in zip(stack, reads, strict=True)]
-            near, sku_range = _complete(stack, reads, sku_range, backward)
-            page += _visible(blocks, near, backward)
-        page = page[:limit]
+            reads = blocks_to_read(stack, sku_range, limit - len(page), backward)
+            blocks = await asyncio.gather(
+                *(self._decoded(layer, read) for layer, read in zip(stack, reads, strict=True))
+            )
+            near, sku_range = read_part(stack, reads, sku_range, backward)
+            page += visible(stack, blocks, near, backward)
+        del page[limit:]
         return page[::-1] if backward else page
 
-    def known_page(
+    async def load_page(
         self,
         layers: Sequence[Layer],
         limit: int,
@@ -273,66 +204,36 @@ class LayerReader:
         after: str | None = None,
         before: str | None = None,
         backward: bool = False,
-    ) -> list[Price] | None:
-        """Return what `page` does, without awaiting; None unless all that it needs is in memory, decoded."""
-        stack = self.known_layers(layers)
-        if stack is None:
-            return None
-        page: list[Price] = []
-        sku_range: SkuRange | None = ALL_SKUS.between(after, before)
-        while sku_range is not None and len(page) < limit:
-            reads = _reads(stack, sku_range, limit - len(page), backward)
-            blocks = [layer.decoded[read.start : read.stop] for layer, read in zip(stack, reads, strict=True)]
-            known = [[block for block in layer_blocks if block is not None] for layer_blocks in blocks]
-            if any(map(operator.ne, map(len, known), map(len, blocks))):
-                return None
-            self._note_use(known)
-            near, sku_range = _complete(stack, reads, sku_range, backward)
-            page += _visible(known, near, backward)
-        page = page[:limit]
-        return page[::-1] if backward else page
-
-    def _note_use(self, blocks: Sequence[Sequence[DecodedBlock]]) -> None:
-        for layer_blocks in blocks:
-            self.cache.hits += len(layer_blocks)
-            for block in layer_blocks:
-                block.used = True
+    ) -> None:
+        """Bring the blocks of a page into the cache, if they fit."""
+        stack = await self.layers(layers)
+        reads = blocks_to_read(stack, ALL_SKUS.between(after, before), limit, backward)
+        await asyncio.gather(*(self.load(layer, read) for layer, read in zip(stack, reads, strict=True)))
 
     async def _decoded(self, layer: CachedLayer, indexes: range) -> list[DecodedBlock]:
         """Return blocks of a layer, decoded."""
-        missing = [index for index in indexes if layer.decoded[index] is None]
-        contents = dict(zip(missing, await self.contents(layer, missing, keep=True), strict=True))
-        self.cache.hits += len(indexes) - len(missing)
-        blocks = []
-        for number, index in enumerate(indexes, 1):
-            block = layer.decoded[index]
-            if block is None:
-                content = contents.get(index)
-                if content is None:
-                    [content] = await self.contents(layer, [index])
-                block = self.cache.add_decoded(layer, index, DecodedBlock(content))
-                if not number % DECODED_AT_ONCE:
-                    await asyncio.sleep(0)
-            block.used = True
-            blocks.append(block)
-        return blocks
+        blocks = {index: block for index in indexes if (block := layer.decoded(index))}
+        self.cache.hits += len(blocks)
+        missing = [index for index in indexes if index not in blocks]
+        for number, (index, content) in enumerate(
+            zip(missing, await self.contents(layer, missing, keep=True), strict=True), 1
+        ):
+            blocks[index] = self.cache.add_decoded(layer, index, DecodedBlock(content))
+            if not number % DECODED_AT_ONCE:
+                await asyncio.sleep(0)
+        return [blocks[index] for index in indexes]
 
 
-def _places(stack: Sequence[CachedLayer], skus: Sequence[str]) -> list[dict[int, list[str]]]:
-    """Return, for each layer, the indexes of the blocks that may have skus, each with these skus."""
-    places = []
+def _places(stack: Sequence[CachedLayer], skus: Sequence[str]) -> _Places:
+    places: _Places = {}
     for layer in stack:
         index_of = layer.directory.index
         blocks: dict[int, list[str]] = defaultdict(list)
         for sku in skus:
             blocks[index_of(sku)].append(sku)
         blocks.pop(-1, None)
-        places.append(blocks)
+        places[layer] = blocks
     return places
-
-
-def _is_known(layer: CachedLayer, index: int, fetched: _Fetched) -> bool:
-    return layer.decoded[index] is not None or layer.frames[index] is not None or (layer.id, index) in fetched
 
 
 def _indexes(block_skus: Sequence[str], skus: Iterable[str]) -> list[tuple[str, int]]:
@@ -343,54 +244,3 @@ def _indexes(block_skus: Sequence[str], skus: Iterable[str]) -> list[tuple[str, 
         if index < len(block_skus) and block_skus[index] == sku:
             found.append((sku, index))
     return found
-
-
-def _reads(stack: Sequence[CachedLayer], sku_range: SkuRange, rows: int, backward: bool) -> list[range]:
-    """Return the indexes of the blocks of each layer to read for `rows` rows at one end of a range."""
-    size = rows if len(stack) == 1 else max(rows, MIN_PAGE_READ)
-    return [_blocks_for(layer.directory, sku_range, size, backward) for layer in stack]
-
-
-def _blocks_for(directory: Directory, sku_range: SkuRange, rows: int, backward: bool) -> range:
-    """Return the indexes of the blocks, at one end of a range, that have `rows` prices of it; else of all of them."""
-    indexes = directory.indexes(sku_range)
-    read = 0
-    for index in reversed(indexes) if backward else indexes:
-        if directory.is_within(index, sku_range):
-            read += directory.rows[index] - directory.tombstones[index]
-        if read >= rows:
-            return range(index, indexes.stop) if backward else range(indexes.start, index + 1)
-    return indexes
-
-
-def _complete(
-    stack: Sequence[CachedLayer], reads: Sequence[range], sku_range: SkuRange, backward: bool
-) -> tuple[SkuRange, SkuRange | None]:
-    """Return the part of a range of which all layers were read, and the rest of it; None if nothing is left."""
-    cuts = []
-    for layer, read in zip(stack, reads, strict=True):
-        firsts = layer.directory.firsts
-        if backward and read and firsts[read.start] > sku_range.low:
-            cuts.append(firsts[read.start])
-        elif (
-            not backward and read.stop < len(firsts) and (sku_range.high is None or firsts[read.stop] < sku_range.high)
-        ):
-            cuts.append(firsts[read.stop])
-    if not cuts:
-        return sku_range, None
-    return sku_range.cut(max(cuts) if backward else min(cuts), backward=backward)
-
-
-def _visible(blocks: Sequence[Sequence[DecodedBlock]], sku_range: SkuRange, backward: bool) -> list[Price]:
-    """Return the prices of the blocks of each layer, newest first, within a range in its order."""
-    newest: dict[str, Price | None] = {}
-    for layer_blocks in reversed(blocks):
-        for block in layer_blocks:
-            newest.update(block.prices)
-    low, high = sku_range.low, sku_range.high
-    skus = [sku for sku in newest if sku >= low and (high is None or sku < high)]
-    if len(blocks) > 1:
-        skus.sort()
-    if backward:
-        skus.reverse()
-    return [price for sku in skus if (price := newest[sku]) is not None]

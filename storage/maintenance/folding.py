@@ -11,7 +11,7 @@ from itertools import pairwise
 
 from storage.fair_yield import yield_to_loop
 from storage.layers.block import Block
-from storage.layers.block_cache import CachedLayer
+from storage.layers.cached_layer import CachedLayer
 from storage.layers.cutting import BlockCutter
 from storage.layers.merge import Rows, Segment, Segments
 from storage.layers.reader import LayerReader
@@ -71,7 +71,7 @@ class LayerFold:
         return directory.is_within(block, sku_range) and not (self._whole and directory.tombstones[block])
 
     async def _frame(self, block: int) -> bytes:
-        frame = self._oldest.frames[block]
+        frame = self._oldest.frame(block)
         if frame is None:  # the range is larger than the cache
             [frame] = await self._reader.frames(self._oldest, [block])
         return frame

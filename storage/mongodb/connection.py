@@ -44,7 +44,7 @@ COLLECTION_DROPPED = 175
 """The server's error code for a cursor whose collection was dropped."""
 
 LAYERS_SUFFIX = "_layers"
-"""What the name of the layers' database adds to that of the main database."""
+"""Suffix of the name of the layers' database, after that of the main database."""
 
 DURABLE = WriteConcern(w="majority", j=True)
 MAJORITY = ReadConcern("majority")

@@ -66,7 +66,7 @@ class RowAmount(msgspec.Struct, array_like=True, gc=False):
 
 
 class RowHead(RowAmount, array_like=True, gc=False):
-    """What a filter needs of a row, without its attributes. Dates are as they are stored, in ISO 8601."""
+    """The fields of a row that filters use, without its attributes. Dates are as they are stored, in ISO 8601."""
 
     currency: _Currency
     tiers: msgspec.Raw = msgspec.Raw()

@@ -93,6 +93,12 @@ class FakeEnvironment:
 
     baseline = Revision("v1", Path("/v1"))
 
+    def rows(self, count: int) -> int:
+        return count
+
+    def repeats(self, count: int) -> int:
+        return count
+
     def server(self, settings: Mapping[str, object], *, tree: Path | None = None) -> FakeServer:
         return FakeServer(settings, tree)
 
@@ -100,7 +106,7 @@ class FakeEnvironment:
 def test_the_rounds_of_both_revisions_are_interleaved(monkeypatch: pytest.MonkeyPatch) -> None:
     rounds: list[str] = []
 
-    def measure(server: FakeServer, _requests: object, key: str | None) -> float:
+    def measure(_environment: object, server: FakeServer, _requests: object, key: str | None) -> float:
         rounds.append("before" if server.tree else "after" if key else "open")
         assert key == (f"key of {server.tree}" if "max_rate" in server.settings else None)
         assert server.settings.get("mongodb_database", DATABASE) == (BASELINE_DATABASE if server.tree else DATABASE)
@@ -122,9 +128,11 @@ def test_the_rounds_of_both_revisions_are_interleaved(monkeypatch: pytest.Monkey
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["reads", "--against", "HEAD"], "only guards compares"),
+        (["batches", "--against", "HEAD"], "only guards and reads compare"),
         (["guards", "--against", "missing"], "missing"),
         (["gards"], "unknown benchmark: gards"),
+        (["--scale", "0"], "not above 0"),
+        (["--scale", "1.5"], "at most 1"),
     ],
 )
 def test_wrong_arguments_end_before_anything_is_started(

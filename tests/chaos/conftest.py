@@ -15,3 +15,4 @@ def database(mongodb_uri: str) -> Iterator[str]:
     yield name
     with MongoClient[dict[str, Any]](mongodb_uri) as client:
         client.drop_database(name)
+        client.drop_database(f"{name}_layers")

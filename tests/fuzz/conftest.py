@@ -139,6 +139,7 @@ def target(mongodb_uri: str, tmp_path_factory: pytest.TempPathFactory) -> Iterat
     assert asyncio.run(_findings(mongodb_uri, database)) == []
     with MongoClient[dict[str, Any]](mongodb_uri) as client:
         client.drop_database(database)
+        client.drop_database(f"{database}_layers")
 
 
 def _publish(name: str) -> str:

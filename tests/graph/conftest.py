@@ -17,3 +17,4 @@ async def api(mongodb_uri: str) -> AsyncIterator[Api]:
         yield api
     async with await connect(mongodb_uri) as client:
         await client.drop_database(database)
+        await client.drop_database(f"{database}_layers")

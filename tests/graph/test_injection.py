@@ -105,8 +105,8 @@ async def watched(mongodb_uri: str) -> AsyncIterator[tuple[Api, InjectionListene
     """An application with a list `retail`, and a listener to its commands."""
     listener, database = InjectionListener(), f"test_{secrets.token_hex(6)}"
     client: AsyncMongoClient[dict[str, Any]] = AsyncMongoClient(mongodb_uri, tz_aware=True, event_listeners=[listener])
-    store = Store(client, database)
-    pointers = PointerCache(store, 0)
+    store = Store(client, database, cache_bytes=0)
+    pointers = PointerCache(store)
     runtime = Runtime(store, pointers, ResponseCache(pointers, 0), Authenticator(ANYBODY, store.api_keys))
     await pointers.start()
     app = create_app(open_settings(mongodb_uri=mongodb_uri, mongodb_database=database))
@@ -121,6 +121,7 @@ async def watched(mongodb_uri: str) -> AsyncIterator[tuple[Api, InjectionListene
         yield api, listener
     await pointers.stop()
     await client.drop_database(database)
+    await client.drop_database(f"{database}_layers")
     await store.close()
 
 

@@ -250,6 +250,7 @@ async def service(mongodb_uri: str) -> AsyncIterator[Service]:
         yield service
     async with await connect(mongodb_uri) as client:
         await client.drop_database(settings.mongodb_database)
+        await client.drop_database(f"{settings.mongodb_database}_layers")
 
 
 def variables(version: int, order: str) -> dict[str, Any]:

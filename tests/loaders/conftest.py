@@ -17,8 +17,8 @@ from graph.middleware.min_version import MinVersionMiddleware
 from graph.request_state import REQUEST_STATE
 from graph.runtime import Runtime
 from graph.schema.build import build_schema
-from loaders import DEFAULT_CACHE_BYTES, PointerCache
-from storage import Store
+from loaders import PointerCache
+from storage import DEFAULT_CACHE_BYTES, Store
 from storage.mongodb.connection import Client
 from tests.graph.api import ANYBODY, Api, http_client
 
@@ -90,8 +90,8 @@ async def cached_api(mongodb_uri: str, store: Store, round_trips: RoundTrips) ->
 async def counting(uri: str, database: str, round_trips: RoundTrips, cache_bytes: int) -> AsyncIterator[Api]:
     """The API of a process whose commands are counted."""
     client: Client = AsyncMongoClient(uri, tz_aware=True, event_listeners=[round_trips])
-    store = Store(client, database)
-    pointers = PointerCache(store, cache_bytes)
+    store = Store(client, database, cache_bytes=cache_bytes)
+    pointers = PointerCache(store)
     runtime = Runtime(store, pointers, ResponseCache(pointers, 0), Authenticator(ANYBODY, store.api_keys))
     await runtime.pointers.start()
     async with http_client(MinVersionMiddleware(Endpoint(build_schema(), in_scope(runtime)))) as http:

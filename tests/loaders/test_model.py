@@ -11,18 +11,16 @@ from hypothesis import strategies as st
 from graph.cache.response_cache import ResponseCache
 from graph.identity.authenticator import Authenticator
 from graph.runtime import Runtime
-from loaders import MISSING, PointerCache, VersionCache, Window
-from loaders.cache.cached_version import CachedVersion
-from loaders.cache.memory_size import SORTED_ENTRY_BYTES, weigh
-from storage import Gates, Store
+from loaders import PointerCache, Window
+from storage import MISSING, BlockCache, Gates, Store
 from tests.graph.api import ANYBODY
-from tests.loaders.publishing import merge, replace
+from tests.loaders.publishing import compact, merge, replace
 
-SKUS = [f"sku-{number:02}" for number in range(30)]
+SKUS = [f"sku-{number:03}" for number in range(100)]
 ENDS = [None, "", *SKUS[::7], "z"]
 
-BUDGETS = [0, 1_000, 5_000, 40_000, 1_000_000]
-"""Cache sizes in bytes: none, two records, some records, up to a few whole versions."""
+BUDGETS = [0, 4_000, 12_000, 40_000, 1_000_000]
+"""Cache sizes in bytes: none, a few blocks, some decoded blocks, all of it."""
 
 Prices = dict[str, str]
 
@@ -58,6 +56,9 @@ class Change:
             removed = [sku for sku in self.removed if sku not in amounts]
             model.publish({sku: a for sku, a in {**current, **amounts}.items() if sku not in removed})
             await merge(store, name, amounts, removed)
+        elif self.name == "compact":
+            if model.current:
+                await compact(store, name, model.current)
         elif model.versions and 1 + self.back % len(model.versions) != model.current:
             model.current = 1 + self.back % len(model.versions)
             await store.pointer_moves.rollback(name, model.current, by="ops", reason="x", pin=False)
@@ -103,29 +104,21 @@ def expected(prices: Prices, window: Window[str]) -> tuple[list[str], bool]:
 
 
 SOME = st.lists(st.sampled_from(SKUS), max_size=12, unique=True).map(tuple)
-AT_LEAST_ONE = st.lists(st.sampled_from(SKUS), min_size=1, max_size=30, unique=True).map(tuple)
+AT_LEAST_ONE = st.lists(st.sampled_from(SKUS), min_size=1, max_size=100, unique=True).map(tuple)
 CHANGES = st.one_of(
     st.builds(Change, st.just("replace"), AT_LEAST_ONE),
     st.builds(Change, st.just("merge"), AT_LEAST_ONE, SOME),
     st.builds(Change, st.just("merge"), st.tuples(st.sampled_from(SKUS)), SOME),
     st.builds(Change, st.just("rollback"), back=st.integers(0, 5)),
+    st.builds(Change, st.just("compact")),
 )
 WINDOWS = st.builds(Window, st.integers(1, 12), st.sampled_from(ENDS), st.sampled_from(ENDS), backward=st.booleans())
 READS = st.lists(st.builds(Read, SOME, WINDOWS, st.none() | st.integers(0, 5)), max_size=4)
 STEPS = st.lists(st.tuples(CHANGES, READS, READS), min_size=2, max_size=8)
 
 
-def check_sizes(versions: VersionCache) -> None:
-    """Check that the cache's size covers all its records and is within the budget."""
-    entries = [cached for lists in versions._lists.values() for cached in lists.values()]
-    assert versions.bytes == sum(cached.bytes for cached in entries) <= versions.budget
-    for cached in entries:
-        assert cached.bytes >= weight_of(cached)
-
-
-def weight_of(cached: CachedVersion) -> int:
-    records = {**cached.young, **cached.old}
-    return sum(weigh(sku, record) for sku, record in records.items()) + SORTED_ENTRY_BYTES * len(cached.skus or ())
+def check_size(cache: BlockCache) -> None:
+    assert cache.total_bytes - cache.directory_bytes <= max(0, cache.budget - cache.directory_bytes)
 
 
 @given(steps=STEPS)
@@ -137,8 +130,10 @@ async def test_reads_return_the_prices_of_their_version(
     await store.price_list_editor.create(name, None, Gates(), "ops")
     runtimes = []
     for budget in BUDGETS:
-        pointers = PointerCache(store, budget)
-        runtimes.append(Runtime(store, pointers, ResponseCache(pointers, 0), Authenticator(ANYBODY, store.api_keys)))
+        process = Store(store.client, store.db.name, cache_bytes=budget)
+        pointers = PointerCache(process)
+        responses, authenticator = ResponseCache(pointers, 0), Authenticator(ANYBODY, store.api_keys)
+        runtimes.append(Runtime(process, pointers, responses, authenticator))
     for runtime in runtimes:
         await runtime.pointers.start()
     for step, (change, during, after) in enumerate(steps):
@@ -153,6 +148,6 @@ async def test_reads_return_the_prices_of_their_version(
         for read in after:
             await asyncio.gather(*(read.run(runtime, name, model, len(model.versions)) for runtime in runtimes))
             for runtime in runtimes:
-                check_sizes(runtime.pointers.versions)
+                check_size(runtime.store.block_cache)
     for runtime in runtimes:
         await runtime.pointers.stop()

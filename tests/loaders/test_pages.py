@@ -3,13 +3,14 @@
 import datetime
 from itertools import product
 
-import bson
 import pytest
 
 from loaders import Loaders, PointerCache, Window
 from loaders.pages import Pages
 from storage import ALL_LISTS, Layer, Snapshot, SnapshotState, Store
-from storage.prices.price import encode
+from storage.layers.block import BLOCK_FORMAT, encode_block
+from storage.layers.directory import Root, compress_page, encode_page
+from storage.prices.price import encode_row
 
 SKUS = list("bdfhj")
 PLACES = [None, *"abcdefghijk"]
@@ -17,17 +18,22 @@ PLACES = [None, *"abcdefghijk"]
 
 @pytest.fixture
 async def snapshot(mock_store: Store) -> Snapshot:
-    """A version with the SKUS, stored in another order."""
-    documents = [bson.decode(encode(sku.encode(), "1.50", "EUR", [], None, None, None, 0)) for sku in SKUS[::-1]]
-    await mock_store.db["layer.x"].insert_many(documents)
+    """A version with the SKUS, in blocks of one."""
+    blocks = [encode_block([sku], [encode_row("1.50", "EUR")]) for sku in SKUS]
+    page, root = encode_page([block.entry for block in blocks]), Root()
+    root.add(page)
+    documents = [{"_id": block.entry.first, "format": BLOCK_FORMAT, "data": block.frame} for block in blocks]
+    await mock_store.layers_db["layer.x"].insert_many(documents)
+    await mock_store.layers_db["layer.x"].insert_one({"_id": 0, "format": BLOCK_FORMAT, "data": compress_page(page)})
     now = datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC)
-    layers = (Layer("x", len(SKUS), ""),)
+    layers = (Layer("x", len(SKUS), root.hex),)
     return Snapshot("retail", 1, layers, len(SKUS), SnapshotState.PUBLISHED, now, now, None, "x", None)
 
 
 def uncached_pages(store: Store) -> Pages:
     """Return `Pages` that always read the database."""
-    return Loaders(store, PointerCache(store, 0)).pages
+    store.block_cache.budget = 0
+    return Loaders(store, PointerCache(store)).pages
 
 
 def expected(window: Window[str]) -> tuple[list[str], bool]:

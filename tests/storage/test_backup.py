@@ -15,6 +15,7 @@ import pytest
 
 from storage import BatchMode, BatchState, PublishPolicy, Store
 from storage.integrity.findings import Finding, FindingCode
+from storage.layers.block import collection_of
 from storage.mongodb.connection import Document, prepare
 from tests.storage import factories
 from tests.storage.factories import amounts, create, order, published, row, rows, source, submit
@@ -58,7 +59,9 @@ async def dump_records(store: Store) -> Dump:
 
 
 async def dump_layers(store: Store) -> Dump:
-    return {name: await store.layers_db[name].find().to_list() for name in await store.layers_db.list_collection_names()}
+    return {
+        name: await store.layers_db[name].find().to_list() for name in await store.layers_db.list_collection_names()
+    }
 
 
 async def restore(store: Store, restored: Store, records: Dump, layers: Dump) -> None:
@@ -159,6 +162,21 @@ async def test_a_restored_list_continues_with_unused_versions(store: Store, rest
     batch = await submit(restored, rows(5))
     assert (batch.state, batch.version) == (BatchState.PUBLISHED, 1002)
     assert await findings(restored) == []
+
+
+async def test_a_damaged_layer_is_restored_from_a_backup(store: Store) -> None:
+    await create(store)
+    await published(store, rows(3))
+    [layer] = await store.layer_writer.all()
+    dumped, collection = await dump_layers(store), store.layers_db[collection_of(layer)]
+    await collection.database.command({"collMod": collection.name, "validator": {}})
+    await collection.update_one({"_id": "sku-000000"}, {"$set": {"data": b"damaged"}})
+    assert {finding.code for finding in await findings(store)} > {FindingCode.BLOCK_DAMAGED}
+    await collection.drop()
+    assert FindingCode.LAYER_MISSING in {finding.code for finding in await findings(store)}
+    await collection.insert_many(dumped[collection.name])
+    await store.layer_writer.freeze(layer)
+    assert await findings(store) == []
 
 
 async def test_unfinished_batches_can_be_sent_again(store: Store, restored: Store) -> None:

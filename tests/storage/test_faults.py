@@ -4,7 +4,6 @@ import asyncio
 import signal
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import contextmanager, suppress
-from operator import attrgetter
 from typing import Any
 from unittest.mock import patch
 
@@ -13,6 +12,8 @@ from pymongo import AsyncMongoClient
 from pymongo.errors import AutoReconnect
 
 from storage import Batch, BatchState, EventKind, Store, Unavailable, Watcher, explain
+from storage.batches import runs
+from storage.layers import writer
 from storage.mongodb.connection import Document
 from tests.stack.replica_set import BreakableReplicaSet, Member
 from tests.storage.catalog.recording_watcher import PointerRecorder
@@ -20,8 +21,8 @@ from tests.storage.factories import (
     amounts,
     current,
     expire_leases,
+    prove,
     published,
-    read_back,
     row,
     rows,
     snapshot,
@@ -40,6 +41,7 @@ async def store(own_replica_set: BreakableReplicaSet) -> AsyncIterator[Store]:
     await versions(store, 1)
     yield store
     await store.client.drop_database("faults")
+    await store.client.drop_database("faults_layers")
     await store.close()
 
 
@@ -112,37 +114,52 @@ async def is_available(store: Store) -> bool:
 
 
 @pytest.mark.parametrize(
-    ("owner", "method", "number"),
+    ("run_rows", "owner", "method", "number"),
     [
-        ("layer_writer._inserts", "send", 5),
-        ("layer_writer", "freeze", 1),
-        ("batches", "advance", 1),
+        (runs.MAX_RUN_ROWS, "layer_writer", "create", 1),
+        (runs.MAX_RUN_ROWS, "layer_writer", "freeze", 1),
+        (runs.MAX_RUN_ROWS, "batches", "advance", 1),
+        (2000, "staging", "write", 5),
+        (2000, "layer_writer", "create", 1),
+        (2000, "prover", "prove", 1),
     ],
 )
 async def test_a_batch_survives_the_death_of_the_primary(
-    own_replica_set: BreakableReplicaSet, store: Store, owner: str, method: str, number: int
+    own_replica_set: BreakableReplicaSet,
+    store: Store,
+    monkeypatch: pytest.MonkeyPatch,
+    run_rows: int,
+    owner: str,
+    method: str,
+    number: int,
 ) -> None:
+    monkeypatch.setattr(runs, "MAX_RUN_ROWS", run_rows)
+    monkeypatch.setattr(writer, "MAX_INSERT_BYTES", 10_000)
     with primary_loss(own_replica_set) as loss:
-        with at_call(attrgetter(owner)(store), method, number, loss.kill):
+        with at_call(getattr(store, owner), method, number, loss.kill):
             batch = await submit_with_retries(store, "monday")
         assert (batch.state, batch.version, batch.rows) == (BatchState.PUBLISHED, 2, 30_000)
         assert await current(store) == 2
-        stored = await read_back(store, batch.layer)
-        assert (stored.count, stored.hex) == (30_000, (await snapshot(store, 2)).layers[0].checksum)
+        assert (await snapshot(store, 2)).layers == (batch.layer,)
+        await prove(store, batch.layer)
         assert await amounts(store, 1) == {"a": "1"}, "the version that was acknowledged before is kept"
         assert await submit(store, ROWS, key="monday") == batch
         assert (await published(store, [row("a", "3")])).version == 3
         kinds = [event.kind for event in await store.events.newest("retail", 10)]
         assert kinds == [EventKind.PUBLISHED] * 3 + [EventKind.CREATED]
 
-    async def has_all_rows() -> bool:
+    assert batch.layer is not None
+    collection = f"layer.{batch.layer.id}"
+    blocks = await store.layers_db[collection].count_documents({})
+
+    async def has_all_blocks() -> bool:
         assert loss.member is not None
         async with client_of(loss.member) as client:
             with suppress(AutoReconnect):  # it is recovering
-                return await client["faults"][f"layer.{batch.layer}"].count_documents({}) == 30_000
+                return await client["faults_layers"][collection].count_documents({}) == blocks
         return False
 
-    await until(has_all_rows, "caught up")
+    await until(has_all_blocks, "caught up")
 
 
 async def test_a_move_survives_the_primary_if_it_was_acknowledged_and_is_never_half_done(

@@ -14,7 +14,7 @@ from bson.decimal128 import Decimal128
 from bson.objectid import ObjectId
 
 from storage import Gates, PublishPolicy, Retention, Snapshot, Store
-from storage.mongodb.connection import Document
+from storage.mongodb.connection import Database, Document
 from tests.storage import factories
 from tests.storage.factories import order, row, source, submit
 
@@ -23,6 +23,8 @@ GATES = Gates(Decimal("12.50"), Decimal(5), Decimal("0.10"), ("EUR", "USD"), 1)
 LEASE = {"owner": str, "token": 1, "until": datetime.datetime}
 OWNED_LOCK = {"token": 1, "until": datetime.datetime, "owner": str}
 ITEM_ERROR = {"index": 1, "sku": "bad", "field": "amount", "code": "AMOUNT_NEGATIVE", "message": str, "line": None}
+
+LAYER = {"id": str, "count": 2, "checksum": str}
 
 PRICE_LISTS: list[Document] = [
     {
@@ -69,7 +71,7 @@ SNAPSHOTS: list[Document] = [
     {
         "_id": {"list": "retail", "version": 1},
         "format": 1,
-        "layers": [{"id": str, "count": 2, "checksum": str}],
+        "layers": [LAYER],
         "size": 2,
         "state": "PUBLISHED",
         "createdAt": datetime.datetime,
@@ -81,7 +83,7 @@ SNAPSHOTS: list[Document] = [
     {
         "_id": {"list": "retail", "version": 2},
         "format": 1,
-        "layers": [{"id": str, "count": 2, "checksum": str}],
+        "layers": [LAYER],
         "size": 2,
         "state": "SEALED",
         "createdAt": datetime.datetime,
@@ -108,7 +110,7 @@ OPENED: Document = {
     "touchedAt": datetime.datetime,
     "lease": LEASE,
 }
-SEALED: Document = {**OPENED, "checksum": str, "received": 2, "rows": 2, "stored": 2}
+SEALED: Document = {**OPENED, "layer": LAYER, "received": 2, "rows": 2, "stored": 2}
 
 BATCHES: list[Document] = [
     {
@@ -116,15 +118,6 @@ BATCHES: list[Document] = [
         "key": "published",
         "label": "spring",
         "state": "PUBLISHED",
-        "changes": {
-            "base": [],
-            "added": 2,
-            "removed": 0,
-            "changed": 0,
-            "unchanged": 0,
-            "currencies": ["EUR"],
-            "largestChange": None,
-        },
         "base": None,
         "summary": {"added": 2, "removed": 0, "changed": 0, "unchanged": 0},
         "findings": [],
@@ -137,15 +130,6 @@ BATCHES: list[Document] = [
         "key": "held",
         "publish": "ON_APPROVAL",
         "state": "HELD",
-        "changes": {
-            "base": [str],
-            "added": 1,
-            "removed": 0,
-            "changed": 1,
-            "unchanged": 0,
-            "currencies": ["EUR", "USD"],
-            "largestChange": ["200.00", "a"],
-        },
         "base": 1,
         "summary": {"added": 1, "removed": 1, "changed": 1, "unchanged": 0},
         "findings": [
@@ -182,26 +166,25 @@ BATCHES: list[Document] = [
 ]
 
 PARTS: list[Document] = [
-    {"_id": {"batch": str, "sequence": 0}, "format": 1, "stored": False, "fingerprint": None},
     {
         "_id": {"batch": str, "sequence": 1},
         "format": 1,
-        "stored": True,
         "fingerprint": str,
         "prices": 2,
-        "count": 1,
-        "checksum": str,
+        "rows": 1,
+        "runs": [{"id": str, "rows": 1, "checksum": str}],
         "errors": [ITEM_ERROR],
         "errorCount": 1,
-        "changes": {
-            "base": [str],
-            "added": 1,
-            "removed": 0,
-            "changed": 0,
-            "unchanged": 0,
-            "currencies": ["EUR"],
-            "largestChange": None,
-        },
+    },
+]
+
+STAGED: list[Document] = [
+    {
+        "_id": {"first": "d", "run": str, "number": 1},
+        "format": 1,
+        "hash": bytes,
+        "data": bytes,
+        "positions": bytes,
     },
 ]
 
@@ -303,8 +286,11 @@ def by_name(document: Document) -> Document:
     return dict(sorted(document.items()))
 
 
-async def assert_stored(store: Store, collection: str, expected: list[Document], sort: str = "_id") -> None:
-    found = [by_name(document) async for document in store.db[collection].find().sort(sort, 1)]
+async def assert_stored(
+    store: Store, collection: str, expected: list[Document], sort: str = "_id", db: Database | None = None
+) -> None:
+    cursor = (store.db if db is None else db)[collection].find().sort(sort, 1)
+    found = [by_name(document) async for document in cursor]
     assert list(differences(found, list(map(by_name, expected)), collection)) == []
 
 
@@ -318,7 +304,6 @@ async def filled(store: Store) -> Store:
     await submit(store, [row("a"), row("bad", "-1")], key="failed", expected_version=1)
     await store.pointer_moves.pin("retail", 1, by="ops", reason="audit")
     opened = await store.multipart.open(order(key="open"))
-    await store.parts.begin(opened.id, 0, None)
     await store.multipart.append(opened.id, 1, await source([row("d"), row("bad", "-1")]), [])
     grants = ("prices:read:retail", "prices:read:outlet-*")
     for lifetime in (None, datetime.timedelta(days=1)):
@@ -333,6 +318,17 @@ async def filled(store: Store) -> Store:
 @pytest.mark.parametrize("collection", STORED)
 async def test_a_document_is_stored_as_every_release_reads_it(filled: Store, collection: str) -> None:
     await assert_stored(filled, collection, STORED[collection], "expiresAt" if collection == "api_keys" else "_id")
+
+
+async def test_a_layer_is_stored_as_its_blocks_and_its_directory(filled: Store) -> None:
+    [layer] = (await factories.snapshot(filled, 1)).layers
+    documents: list[Document] = [{"_id": key, "format": 1, "data": bytes} for key in (0, "a")]
+    await assert_stored(filled, f"layer.{layer.id}", documents, db=filled.layers_db)
+
+
+async def test_the_rows_of_a_part_are_staged_with_their_positions(filled: Store) -> None:
+    [batch] = await filled.staging.batches()
+    await assert_stored(filled, f"staging.{batch}", STAGED)
 
 
 async def test_a_manifest_has_the_times_of_reading_and_expiring_only_once_they_are_known(filled: Store) -> None:
@@ -353,7 +349,8 @@ async def test_a_manifest_has_the_times_of_reading_and_expiring_only_once_they_a
         await filled.snapshots.restore("retail", 1, session)
     await assert_stored(filled, "snapshots", [{**SNAPSHOTS[0], "readAt": datetime.datetime}, SNAPSHOTS[1]])
     layers = [*(await manifest()).layers, *(await factories.snapshot(filled, 2)).layers]
-    assert await filled.snapshots.replace_layers(await manifest(), layers)
+    async with filled.client.start_session() as session:
+        assert await filled.snapshots.replace_layers(await manifest(), layers, session)
     assert (await manifest()).layers == tuple(layers)
 
 
@@ -379,7 +376,7 @@ async def test_fields_of_a_later_release_do_not_hinder_reading(filled: Store) ->
     assert len(await filled.events.newest("retail", 10)) == 5
     assert len(await filled.api_keys.all()) == 2
     [open_batch] = [batch for batch in await filled.batches.newest(10) if batch.chunked]
-    assert [part.sequence for part in await filled.parts.by_batch(open_batch.id)] == [0, 1]
+    assert [part.sequence for part in await filled.parts.by_batch(open_batch.id)] == [1]
 
 
 async def test_times_are_read_as_aware_and_utc(filled: Store) -> None:

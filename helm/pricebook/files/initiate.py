@@ -1,4 +1,4 @@
-"""Initiates the chart's own replica set, and creates the role and the user of the service.
+"""Initiates the chart's own replica set, and creates the roles and the user of the service.
 
 Environment: MEMBERS (host:port, separated by commas; the first has the user root), DATABASE, ROOT_PASSWORD, PASSWORD.
 It can run again: an existing set stays as it is, and the user gets the given password.
@@ -89,16 +89,17 @@ def initiate(client: Client, members: list[str]) -> None:
 
 
 def create_user(client: Client, database: str, password: str) -> None:
-    """Create or update the role and the user."""
-    privileges = [
-        {"resource": {"db": f"{database}{suffix}", "collection": ""}, "actions": actions}
-        for suffix, actions in ACTIONS.items()
-    ]
+    """Create or update the roles, one in each database, and the user."""
+    roles = []
+    for suffix, actions in ACTIONS.items():
+        db = client[f"{database}{suffix}"]
+        privileges = [{"resource": {"db": db.name, "collection": ""}, "actions": actions}]
+        verb = "update" if db.command("rolesInfo", ROLE)["roles"] else "create"
+        db.command(f"{verb}Role", ROLE, privileges=privileges, roles=[])
+        roles.append({"role": ROLE, "db": db.name})
     db = client[database]
-    verb = "update" if db.command("rolesInfo", ROLE)["roles"] else "create"
-    db.command(f"{verb}Role", ROLE, privileges=privileges, roles=[])
     verb = "update" if db.command("usersInfo", USER)["users"] else "create"
-    db.command(f"{verb}User", USER, pwd=password, roles=[ROLE])
+    db.command(f"{verb}User", USER, pwd=password, roles=roles)
 
 
 main()

@@ -66,6 +66,7 @@ async def test_an_import_of_an_export_is_the_same_version(retail: Api, tmp_path:
 
     store = retail.runtime.store
     await store.client.drop_database(store.db.name)
+    await store.client.drop_database(store.layers_db.name)
     await retail.runtime.store.price_list_editor.create("again", None, Gates(), "ops")
     file = FileRows(name, arriving([(tmp_path / name).read_bytes()]), MAX_FILE_BYTES)
     batch = await store.submitter.submit(order("again"), file)

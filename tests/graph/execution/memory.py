@@ -13,9 +13,10 @@ from typing import Any, cast
 from graph.context import Context
 from graph.identity.callers import Caller
 from graph.identity.scopes import EVERYTHING
-from loaders import MISSING, Page, Window
+from loaders import Page, Window
 from loaders.dataloaders import Loader
 from storage import (
+    MISSING,
     BatchMode,
     BatchState,
     ChangeKind,
@@ -35,13 +36,13 @@ Record = Any
 def price(number: int) -> Price:
     """A valid price."""
     return Price(
-        f"sku-{number}",
         Decimal(number) / 4 + 1,
         "EUR",
         (Tier(10, Decimal("0.9")), Tier(100, Decimal("0.8"))) if number % 2 else (),
         NOW.date() if number % 3 else None,
         None,
         {"shelf": [number, None, {"deep": True}]},
+        sku=f"sku-{number}",
     )
 
 

@@ -51,6 +51,7 @@ async def settings(mongodb_uri: str, tmp_path: Path) -> AsyncIterator[Settings]:
     yield settings
     async with await connect(mongodb_uri) as client:
         await client.drop_database(settings.mongodb_database)
+        await client.drop_database(f"{settings.mongodb_database}_layers")
 
 
 @pytest.fixture

@@ -327,6 +327,7 @@ async def test_open_batches_are_limited_and_the_error_says_what_to_do(mongodb_ur
         assert codes(await mutate(api, "abortBatch", {"batch": first})) == []
         assert (await mutate(api, "openBatch", {**BATCH, "idempotencyKey": "c"}))["batch"]
         await api.runtime.store.client.drop_database(settings.mongodb_database)
+        await api.runtime.store.client.drop_database(f"{settings.mongodb_database}_layers")
 
 
 NUMBERS = [

@@ -229,6 +229,7 @@ async def limited(mongodb_uri: str) -> AsyncIterator[Api]:
         yield api
     async with await connect(mongodb_uri) as client:
         await client.drop_database("test_limited")
+        await client.drop_database("test_limited_layers")
 
 
 async def test_a_scan_beyond_the_limit_is_refused(limited: Api) -> None:

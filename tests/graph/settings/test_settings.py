@@ -8,7 +8,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from graph.settings import VARIABLES, Settings, SettingsError
-from loaders import DEFAULT_CACHE_BYTES
 
 MANUAL = Path(__file__).parents[3] / "docs" / "settings.md"
 
@@ -45,10 +44,6 @@ def test_the_data_folder_follows_an_absolute_xdg_data_home(data_home: str, expec
 @pytest.mark.parametrize("text", ["67108864", "65536KiB", "64MiB", "64 mib", "67108864B"])
 def test_a_size_may_have_a_unit(text: str) -> None:
     assert Settings.from_environment({"PRICEBOOK_MAX_BODY_BYTES": text}).max_body_bytes == 67_108_864
-
-
-def test_the_default_size_of_the_cache_is_that_of_the_loaders() -> None:
-    assert Settings().cache_bytes == DEFAULT_CACHE_BYTES
 
 
 @pytest.mark.parametrize("name", ["response_cache_bytes", "cache_bytes"])

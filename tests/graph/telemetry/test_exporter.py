@@ -24,6 +24,7 @@ async def serving_with_metrics(mongodb_uri: str) -> AsyncIterator[Api]:
         yield api
     async with await connect(mongodb_uri) as client:
         await client.drop_database(database)
+        await client.drop_database(f"{database}_layers")
 
 
 def new_name() -> str:

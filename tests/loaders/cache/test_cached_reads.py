@@ -2,16 +2,14 @@
 
 import asyncio
 import inspect
-from collections.abc import Sequence
 
 import pytest
 
-from loaders import MISSING, Window
-from loaders.cache.cached_version import CachedVersion
-from storage import Snapshot
+from loaders import Window
+from storage import MISSING, Snapshot, Store
 from tests.graph.api import ANYBODY, Api, row
 from tests.loaders.conftest import RoundTrips
-from tests.loaders.publishing import merge, whole
+from tests.loaders.publishing import compact, merge, replace, whole
 from tests.waiting import until
 
 SKUS = [f"sku-{number:03}" for number in range(300)]
@@ -134,15 +132,20 @@ async def test_cached_prices_are_returned_without_a_task_or_suspension(api: Api)
 
 
 async def test_hits_and_misses_are_counted(api: Api) -> None:
-    versions = api.runtime.pointers.versions
-    document = (
-        'query ($skus: [ID!]!) { snapshot(priceList: "retail", version: 1) { pricesBySku(skus: $skus) { sku } } }'
-    )
-    await api.data(document, skus=SKUS[:5])
-    assert (versions.hits, versions.misses) == (0, 5)
-    await api.data(document, skus=SKUS[:7])
-    assert (versions.hits, versions.misses) == (5, 7)
-    assert versions.bytes > 0
+    cache = api.runtime.store.block_cache
+    document = 'query ($sku: ID!) { snapshot(priceList: "retail", version: 1) { price(sku: $sku) { sku } } }'
+    cache.drop((await stored(api, 1)).layer_ids[0])
+    hits, misses = cache.hits, cache.misses
+    await api.data(document, sku=SKUS[0])
+    assert (cache.hits, cache.misses) == (hits, misses + 1)
+    await api.data(document, sku=SKUS[1])
+    assert (cache.hits, cache.misses) == (hits + 1, misses + 1)
+
+
+async def stored(api: Api, version: int) -> Snapshot:
+    snapshot = await api.runtime.store.snapshots.get("retail", version)
+    assert snapshot is not None
+    return snapshot
 
 
 async def test_an_expired_version_is_not_served_from_memory(api: Api) -> None:
@@ -152,43 +155,68 @@ async def test_an_expired_version_is_not_served_from_memory(api: Api) -> None:
     assert await api.error_codes(document) == ["SNAPSHOT_EXPIRED"]
 
 
-async def test_a_stale_manifest_is_read_again_after_a_compaction(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
-    store, pointers = api.runtime.store, api.runtime.pointers
+@pytest.fixture
+async def stale(cached_api: Api, store: Store) -> Api:
+    """A process that holds the manifest of a current version, of which it read nothing, and which was compacted."""
+    await cached_api.create("retail")
+    await replace(store, "retail", dict.fromkeys(SKUS, "2.00"))
     for number in range(3):
         await merge(store, "retail", {f"sku-{number:03}": f"{number}.50"})
-    await until(lambda: _has_reached(api, 6), "pushed")
-    await api.data('{ snapshot(priceList: "retail") { version } }')
-    snapshot = api.runtime.context(ANYBODY).loaders.view.known_current("retail")
-    assert snapshot is not None
-    await store.compactor.compact(snapshot)
-    for layer in snapshot.layer_ids[:2]:
-        await store.layer_writer.drop(layer)
-    monkeypatch.setattr("loaders.cache.manifests.MAX_MANIFEST_AGE_SECONDS", -1.0)
-    monkeypatch.setattr(pointers.warmer, "begin", _do_nothing)
-    selected = await api.data(SELECTIONS)
+    await until(lambda: _has_reached(cached_api, 5), "pushed")
+    assert (await cached_api.data('{ snapshot(priceList: "retail") { version } }'))["snapshot"] == {"version": 4}
+    await compact(store, "retail", 4)
+    return cached_api
+
+
+async def test_prices_are_read_from_the_layers_that_a_compaction_wrote(stale: Api) -> None:
+    found = await stale.data(EVERYTHING, skus=SKUS[:4])
+    assert [price["amount"] for price in found["snapshot"]["pricesBySku"]] == ["0.50", "1.50", "2.50", "2.00"]
+    assert found["snapshot"]["price"] == {"amount": "2.00"}
+
+
+async def test_a_page_is_read_from_the_layers_that_a_compaction_wrote(stale: Api) -> None:
+    found = await stale.data('{ snapshot(priceList: "retail") { prices(first: 4) { nodes { amount } } } }')
+    assert [price["amount"] for price in found["snapshot"]["prices"]["nodes"]] == ["0.50", "1.50", "2.50", "2.00"]
+
+
+async def test_selections_are_read_from_the_layers_that_a_compaction_wrote(stale: Api) -> None:
+    selected = await stale.data(SELECTIONS)
     assert {name: page["totalCount"] for name, page in selected["snapshot"].items()} == dict.fromkeys("abc", 300)
     assert selected["snapshot"]["a"]["nodes"] == selected["snapshot"]["c"]["nodes"] == [{"amount": "0.50"}]
     assert selected["snapshot"]["b"]["nodes"] == [{"amount": "2.50"}]
-    found = await api.data(EVERYTHING, skus=SKUS[:4])
-    assert [price["amount"] for price in found["snapshot"]["pricesBySku"]] == ["0.50", "1.50", "2.50", "2.00"]
 
 
-def _do_nothing(_: CachedVersion) -> None:
-    return None
+async def test_a_diff_is_read_from_the_layers_that_a_compaction_wrote(stale: Api) -> None:
+    document = """{ priceList(name: "retail") { diff(from: 3, to: 4) {
+      summary { changed unchanged } nodes { sku } } } }"""
+    assert (await stale.data(document))["priceList"]["diff"] == {
+        "summary": {"changed": 1, "unchanged": 299},
+        "nodes": [{"sku": SKUS[2]}],
+    }
 
 
-async def test_the_absence_of_a_sku_over_the_maximum_length_is_not_cached(
-    api: Api, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(api.runtime.pointers.warmer, "begin", _do_nothing)
-    snapshot: Snapshot = await api.runtime.context(ANYBODY).loaders.view.version("retail", 2)
-    loaders = api.runtime.context(ANYBODY).loaders
-    long = "x" * 10_000
-    assert await _loaded(api, snapshot, [long]) == [None]
-    assert loaders.prices.cached(snapshot, long) is MISSING
-    assert await _loaded(api, snapshot, ["short"]) == [None]
-    assert loaders.prices.cached(snapshot, "short") is None
+async def test_a_new_version_is_warmed_from_the_layers_that_a_compaction_wrote(stale: Api, store: Store) -> None:
+    await merge(store, "retail", {SKUS[0]: "9.00"})
+    await until(lambda: _has_reached(stale, 6), "pushed")
+    found = await stale.data(EVERYTHING, skus=SKUS[:4])
+    assert [price["amount"] for price in found["snapshot"]["pricesBySku"]] == ["9.00", "1.50", "2.50", "2.00"]
 
 
-async def _loaded(api: Api, snapshot: Snapshot, skus: Sequence[str]) -> list[object]:
-    return list(await api.runtime.context(ANYBODY).loaders.prices.load_many(snapshot, skus))
+async def test_a_missing_layer_of_a_version_that_expired_is_an_expired_version(stale: Api, store: Store) -> None:
+    await store.db["snapshots"].update_one({"_id.version": 4}, {"$set": {"state": "RETIRED"}})
+    await store.layer_writer.drop((await stored(stale, 4)).layer_ids[0])
+    assert await stale.error_codes(EVERYTHING, skus=SKUS[:4]) == ["SNAPSHOT_EXPIRED"]
+
+
+async def test_a_missing_layer_of_a_version_that_is_kept_is_corrupt(stale: Api, store: Store) -> None:
+    await store.layer_writer.drop((await stored(stale, 4)).layer_ids[0])
+    for document in (EVERYTHING, SELECTIONS):
+        assert set(await stale.error_codes(document, skus=SKUS[:4])) == {"CORRUPT"}
+
+
+async def test_a_price_beyond_the_length_of_a_sku_is_not_looked_up(api: Api, round_trips: RoundTrips) -> None:
+    snapshot = await stored(api, 1)
+    api.runtime.store.block_cache.drop(snapshot.layer_ids[0])
+    with round_trips.counted() as sent:
+        assert await api.runtime.context(ANYBODY).loaders.prices.load_many(snapshot, ["x" * 10_000]) == [None]
+    assert sent == []

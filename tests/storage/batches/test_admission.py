@@ -11,7 +11,19 @@ from storage import Batch, BatchState, PublishPolicy, Store
 from storage.batches import admission
 from storage.batches.admission import MAX_CONCURRENT_OPENINGS, TooManyHeldBatches, TooManyOpenBatches
 from storage.errors import Conflict, IdempotencyKeyReused
-from tests.storage.factories import create, expire_leases, layer_ids, layers, left_open, order, row, rows, source, submit, versions
+from tests.storage.factories import (
+    create,
+    expire_leases,
+    layer_ids,
+    layers,
+    left_open,
+    order,
+    row,
+    rows,
+    source,
+    submit,
+    versions,
+)
 
 LIMIT = 3
 

@@ -96,6 +96,7 @@ async def metered(mongodb_uri: str) -> AsyncIterator[Store]:
     store = await Store.open(f"{mongodb_uri}&maxPoolSize=2", f"test_{secrets.token_hex(6)}", metrics=StorageMetrics())
     yield store
     await store.client.drop_database(store.db.name)
+    await store.client.drop_database(store.layers_db.name)
     await store.close()
 
 

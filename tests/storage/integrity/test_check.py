@@ -3,6 +3,7 @@
 import asyncio
 import datetime
 from collections.abc import Awaitable, Callable, Sequence
+from typing import Any
 from unittest.mock import patch
 
 import pytest
@@ -14,11 +15,15 @@ from pymongo.errors import AutoReconnect
 
 from storage import Batch, BatchMode, BatchState, PriceListNotFound, PublishPolicy, Store
 from storage.catalog.snapshots import SnapshotRepository
+from storage.integrity import layer_proofs
 from storage.integrity.check import CheckProgress
 from storage.integrity.findings import Finding, FindingCode
+from storage.layers.block import BLOCK_FORMAT, Block, BlockEntry, BlockStats, encode_block
+from storage.layers.directory import Root, compress_page, encode_page
 from storage.layers.writer import LayerWriter
-from storage.mongodb.connection import FORMAT
-from storage.prices.checksum import Checksum, checksum
+from storage.maintenance.compaction import LAYER_LOCKS
+from storage.maintenance.garbage_collection import batch_of
+from storage.mongodb.connection import FORMAT, Collection, Document
 from tests.storage import factories
 from tests.storage.batches.test_merges import ACTS, Act, run
 from tests.storage.factories import Row, create, order, published, row, rows, snapshot, source, submit, versions
@@ -158,6 +163,21 @@ async def test_a_layer_of_a_batch_that_just_failed_is_no_orphan(store: Store) ->
     assert await check(store) == []
 
 
+async def test_a_layer_that_a_compaction_writes_is_no_orphan(store: Store) -> None:
+    layer = str(ObjectId.from_datetime(LONG_AGO))
+    await store.layer_writer.create(layer)
+    async with store.locks.held(f"{LAYER_LOCKS}{layer}"):
+        assert await check(store) == []
+    assert [finding.code for finding in await check(store)] == [FindingCode.LAYER_ORPHANED]
+
+
+async def test_staged_rows_of_batches_in_progress_and_of_a_batch_that_just_failed_are_no_orphans(store: Store) -> None:
+    await create(store)
+    for batch in (await factories.failed(store), await factories.left_open(store, rows(3), "open")):
+        await store.db.create_collection(f"staging.{batch.id}")
+    assert await check(store) == []
+
+
 # Changes during the check
 
 
@@ -183,15 +203,16 @@ async def test_a_version_that_is_compacted_during_the_check_is_no_finding(store:
 async def test_a_layer_is_read_again_after_an_election(store: Store) -> None:
     await layered(store)
     broken_off = 0
+    original = layer_proofs._problem
 
-    def in_an_election(documents: Sequence[bytes]) -> Checksum:
+    def in_an_election(*arguments: Any) -> layer_proofs.Problem | None:
         nonlocal broken_off
         broken_off += 1
         if broken_off <= 2:
             raise AutoReconnect
-        return checksum(documents)
+        return original(*arguments)
 
-    with patch("storage.integrity.layer_proofs.checksum", in_an_election):
+    with patch("storage.integrity.layer_proofs._problem", in_an_election):
         assert await check(store) == []
     assert broken_off > 2
 
@@ -244,34 +265,118 @@ async def test_a_list_in_use_is_always_sound(store: Store) -> None:
 Break = Callable[[Store], Awaitable[object]]
 
 
-async def _unlock(store: Store, layer: str) -> None:
-    await store.db.command({"collMod": f"layer.{layer}", "validator": {}})
+async def collection_of(store: Store, version: int) -> Collection:
+    """The collection of the newest layer of a version."""
+    return store.layers_db[f"layer.{await layer_of(store, version)}"]
 
 
-async def change_a_document(store: Store) -> None:
-    layer = store.db[f"layer.{await layer_of(store, 1)}"]
-    await layer.update_one({"_id": "sku-000007"}, {"$set": {"currency": "USD"}}, bypass_document_validation=True)
+async def change(layer: Collection, key: str | int, **fields: object) -> None:
+    """Change a document of a sealed layer."""
+    result = await layer.update_one({"_id": key}, {"$set": fields}, bypass_document_validation=True)
+    assert result.modified_count
 
 
-async def lose_a_document(store: Store) -> None:
-    await store.db[f"layer.{await layer_of(store, 2)}"].delete_one({"_id": "new-0"})
+async def flip_a_byte(layer: Collection, key: str | int) -> None:
+    found = await layer.find_one({"_id": key})
+    assert found is not None
+    data = bytearray(found["data"])
+    data[len(data) // 2] ^= 1
+    await change(layer, key, data=bytes(data))
 
 
-async def add_a_document(store: Store) -> None:
-    layer = store.db[f"layer.{await layer_of(store, 2)}"]
-    await layer.insert_one({"_id": ObjectId(), "x": 1}, bypass_document_validation=True)
+async def flip_a_byte_of_a_block(store: Store) -> None:
+    await flip_a_byte(await collection_of(store, 1), "sku-000000")
+
+
+async def flip_a_byte_of_a_page(store: Store) -> None:
+    await flip_a_byte(await collection_of(store, 2), 0)
+
+
+async def swap_a_block(store: Store) -> None:
+    other = await (await collection_of(store, 1)).find_one({"_id": "sku-000000"})
+    assert other is not None
+    await change(await collection_of(store, 2), "new-0", data=other["data"])
+
+
+async def empty_a_block(store: Store) -> None:
+    await (await collection_of(store, 2)).update_one(
+        {"_id": "new-0"}, {"$unset": {"data": 1}}, bypass_document_validation=True
+    )
+
+
+async def empty_a_page(store: Store) -> None:
+    await (await collection_of(store, 2)).update_one(
+        {"_id": 0}, {"$unset": {"data": 1}}, bypass_document_validation=True
+    )
+
+
+async def lose_a_block(store: Store) -> None:
+    await (await collection_of(store, 2)).delete_one({"_id": "new-0"})
+
+
+async def lose_a_page(store: Store) -> None:
+    await (await collection_of(store, 2)).delete_one({"_id": 0})
+
+
+def add(document: Document) -> Break:
+    async def insert(store: Store) -> None:
+        await (await collection_of(store, 2)).insert_one(document, bypass_document_validation=True)
+
+    return insert
+
+
+def of_a_later_release(key: str | int) -> Break:
+    async def rewrite(store: Store) -> None:
+        await change(await collection_of(store, 2), key, format=BLOCK_FORMAT + 1)
+
+    return rewrite
+
+
+def described_as(**fields: Any) -> Break:
+    """Rewrite the directory of the first layer, and all manifests, so that only its rows contradict them."""
+
+    async def rewrite(store: Store) -> None:
+        block = encode_block(*await first_block(store))
+        await rewrite_first(store, block, block.entry._replace(**fields))
+
+    return rewrite
+
+
+async def disorder_a_block(store: Store) -> None:
+    skus, rows = await first_block(store)
+    block = encode_block([*skus[1:], skus[0]], rows)
+    await rewrite_first(store, block, block.entry._replace(first=skus[0]))
+
+
+async def first_block(store: Store) -> tuple[list[str], list[bytes]]:
+    layer = await store.layer_reader.layer((await snapshot(store, 1)).layers[0])
+    [content] = await store.layer_reader.contents(layer, [0])
+    return content.skus, content.rows()
+
+
+async def rewrite_first(store: Store, block: Block, entry: BlockEntry) -> None:
+    page, root = encode_page([entry]), Root()
+    root.add(page)
+    layer = await collection_of(store, 1)
+    await change(layer, 0, data=compress_page(page))
+    await layer.update_one({"_id": entry.first}, {"$set": {"data": block.frame}}, bypass_document_validation=True)
+    await store.db["snapshots"].update_many(
+        {},
+        {"$set": {"layers.$[it].checksum": root.hex, "layers.$[it].count": entry.rows}},
+        array_filters=[{"it.id": await layer_of(store, 1)}],
+    )
 
 
 async def drop_a_layer(store: Store) -> None:
-    await store.db[f"layer.{await layer_of(store, 2)}"].drop()
+    await (await collection_of(store, 2)).drop()
 
 
 async def unseal_a_layer(store: Store) -> None:
-    await _unlock(store, await layer_of(store, 3))
+    await store.layers_db.command({"collMod": f"layer.{await layer_of(store, 3)}", "validator": {}})
 
 
 async def seal_a_layer_with_a_warning_only(store: Store) -> None:
-    await store.db.command({"collMod": f"layer.{await layer_of(store, 3)}", "validationAction": "warn"})
+    await store.layers_db.command({"collMod": f"layer.{await layer_of(store, 3)}", "validationAction": "warn"})
 
 
 def in_manifest(version: int, /, **fields: object) -> Break:
@@ -329,30 +434,58 @@ async def leave_an_orphan_with_a_foreign_name(store: Store) -> None:
     await store.layer_writer.create("mine")
 
 
-async def make_old(store: Store, batch: Batch, **fields: object) -> None:
-    """Give a batch an id of long ago, and a layer."""
-    layer = str(ObjectId.from_datetime(LONG_AGO))
+async def make_old(store: Store, batch: Batch, **fields: object) -> str:
+    """Give a batch an id of long ago and a layer that nobody names, and return its id."""
+    old = str(ObjectId.from_datetime(LONG_AGO))
     document = await store.db["batches"].find_one_and_delete({"_id": batch.id})
     assert document is not None
-    await store.db["batches"].insert_one({**document, "_id": layer, **fields})
-    await store.layer_writer.drop(batch.id)
-    await store.layer_writer.create(layer)
+    await store.db["batches"].insert_one({**document, "_id": old, **fields})
+    for layer in await store.layer_writer.all():
+        if batch_of(layer) == batch.id:
+            await store.layer_writer.drop(layer)
+    await store.layer_writer.create(f"{old}-1")
+    return old
 
 
 async def leave_the_layer_of_a_failed_batch(store: Store) -> None:
     await make_old(store, await factories.failed(store), finishedAt=LONG_AGO)
 
 
+async def leave_staged_rows(store: Store) -> None:
+    await store.db.create_collection(f"staging.{ObjectId.from_datetime(LONG_AGO)}")
+
+
+async def leave_staged_rows_of_an_old_batch(store: Store) -> None:
+    old = await make_old(store, await factories.failed(store), finishedAt=LONG_AGO)
+    await store.layer_writer.drop(f"{old}-1")
+    await store.db.create_collection(f"staging.{old}")
+
+
 F = FindingCode
 
 BREAKS: list[tuple[Break, FindingCode, int | None]] = [
-    (change_a_document, F.LAYER_CHANGED, 1),
-    (lose_a_document, F.LAYER_COUNT_WRONG, 2),
-    (add_a_document, F.LAYER_COUNT_WRONG, 2),
+    (flip_a_byte_of_a_block, F.BLOCK_DAMAGED, 1),
+    (flip_a_byte_of_a_page, F.LAYER_CHANGED, 2),
+    (swap_a_block, F.BLOCK_DAMAGED, 2),
+    (empty_a_block, F.BLOCK_DAMAGED, 2),
+    (empty_a_page, F.LAYER_CHANGED, 2),
+    (lose_a_block, F.BLOCK_MISSING, 2),
+    (lose_a_page, F.LAYER_MISSING, 2),
     (drop_a_layer, F.LAYER_MISSING, 2),
+    (add({"_id": "new-1", "x": 1}), F.BLOCK_SURPLUS, 2),
+    (add({"_id": "a", "x": 1}), F.BLOCK_SURPLUS, 2),
+    (add({"_id": ObjectId(), "x": 1}), F.BLOCK_SURPLUS, 2),
+    (add({"_id": -1, "x": 1}), F.BLOCK_SURPLUS, 2),
+    (of_a_later_release("new-0"), F.FORMAT_UNKNOWN, 2),
+    (of_a_later_release(0), F.FORMAT_UNKNOWN, 2),
+    (described_as(rows=11), F.BLOCK_DAMAGED, 1),
+    (described_as(tombstones=1), F.BLOCK_DAMAGED, 1),
+    (described_as(row_bytes=1), F.BLOCK_DAMAGED, 1),
+    (described_as(stats=BlockStats("5", "6", ("EUR",), None, None)), F.BLOCK_DAMAGED, 1),
+    (disorder_a_block, F.BLOCK_DAMAGED, 1),
     (unseal_a_layer, F.LAYER_NOT_SEALED, 3),
     (seal_a_layer_with_a_warning_only, F.LAYER_NOT_SEALED, 3),
-    (in_manifest(4, **{"layers.0.count": 4}), F.LAYER_COUNT_WRONG, 4),
+    (in_manifest(4, **{"layers.0.count": 4}), F.LAYER_CHANGED, 4),
     (in_manifest(4, **{"layers.3.checksum": "0" * 64}), F.LAYER_CHANGED, 4),
     (in_manifest(3, size=11), F.VERSION_SIZE_WRONG, 3),
     (in_manifest(2, state="RETIRED", retiredAt=LONG_AGO, size=99), F.VERSION_SIZE_WRONG, 2),
@@ -361,7 +494,7 @@ BREAKS: list[tuple[Break, FindingCode, int | None]] = [
     (in_manifest(2, format=FORMAT + 1), F.FORMAT_UNKNOWN, 2),
     (in_manifest(2, state="LOST"), F.DOCUMENT_UNREADABLE, 2),
     (name_a_layer_of_another_version, F.VERSION_BATCH_WRONG, 3),
-    (in_batch(2, checksum="0" * 64), F.VERSION_BATCH_WRONG, 2),
+    (in_batch(2, **{"layer.checksum": "0" * 64}), F.VERSION_BATCH_WRONG, 2),
     (in_batch(2, version=7), F.VERSION_BATCH_WRONG, 2),
     (in_batch(2, state="HELD"), F.VERSION_BATCH_WRONG, 2),
     (in_batch(2, state="SEALING"), F.VERSION_UNSEALED, 2),
@@ -382,6 +515,8 @@ BREAKS: list[tuple[Break, FindingCode, int | None]] = [
     (leave_an_orphan, F.LAYER_ORPHANED, None),
     (leave_an_orphan_with_a_foreign_name, F.LAYER_ORPHANED, None),
     (leave_the_layer_of_a_failed_batch, F.LAYER_ORPHANED, None),
+    (leave_staged_rows, F.STAGING_ORPHANED, None),
+    (leave_staged_rows_of_an_old_batch, F.STAGING_ORPHANED, None),
 ]
 
 
@@ -393,3 +528,34 @@ async def test_an_inconsistency_is_reported_and_nothing_else(
     assert await check(store) == []
     await act(store)
     assert await codes(store) == [(code, version)]
+
+
+@pytest.mark.parametrize(
+    ("act", "first"), [(flip_a_byte_of_a_block, "sku-000000"), (lose_a_block, "new-0"), (swap_a_block, "new-0")]
+)
+async def test_a_finding_names_the_block_by_its_first_sku(store: Store, act: Break, first: str) -> None:
+    await layered(store)
+    await act(store)
+    [finding] = await check(store)
+    assert f"The block {first!r}" in finding.message
+    assert finding.layer
+    assert finding.layer in finding.message
+
+
+async def test_all_damaged_blocks_of_a_layer_are_named_up_to_a_limit(store: Store) -> None:
+    await create(store)
+    await published(store, rows(2000))
+    layer = await collection_of(store, 1)
+    blocks = [each["_id"] async for each in layer.find({"_id": {"$gte": ""}}, {"_id": 1}).sort("_id", 1)]
+    for block in blocks[3:9]:
+        await flip_a_byte(layer, block)
+    found = await check(store)
+    assert [finding.code for finding in found] == [FindingCode.BLOCK_DAMAGED] * 6
+    assert all(repr(block) in finding.message for block, finding in zip(blocks[3:9], found, strict=True))
+    with patch("storage.integrity.layer_proofs.MAX_NAMED_BLOCKS", 2):
+        *named, more = await check(store)
+    assert ([finding.code for finding in named], more.code) == (
+        [FindingCode.BLOCK_DAMAGED] * 2,
+        FindingCode.LAYER_CHANGED,
+    )
+    assert "4 more blocks" in more.message

@@ -111,3 +111,14 @@ async def test_the_directory_must_have_the_checksum_and_the_count_of_the_manifes
         await fetcher.directory(layer.id, "0" * 64, layer.count)
     with pytest.raises(Corrupt, match="Layer x has 3 rows; its manifest has 4"):
         await fetcher.directory(layer.id, layer.checksum, 4)
+
+
+async def test_the_store_counts_the_damage_that_any_of_its_readers_found(mongodb_uri: str, store: Store) -> None:
+    layer = await LayerWriter(store.layers_db).write("x", blocks())
+    reading = await Store.open(mongodb_uri, store.db.name, secondaries=True)
+    await store.layers_db[collection_of("x")].update_one({"_id": "b"}, {"$set": {"data": b"damaged"}})
+    for reads, reader in enumerate((reading.query_reader, reading.layer_reader), 1):
+        with pytest.raises(Corrupt):
+            await reader.find([layer], ["b"])
+        assert reading.corrupt_blocks == reads
+    await reading.close()

@@ -45,7 +45,8 @@ async def publish(store: Store, *amounts: str, mode: BatchMode = BatchMode.REPLA
         rows = await source([row("a", amount), row(f"at-{amount}")])
         batch = await store.submitter.submit(replace(order(), mode=mode), rows)
         assert batch.state is BatchState.PUBLISHED
-    return batch.layer
+    assert batch.layer is not None
+    return batch.layer.id
 
 
 async def expire(store: Store, times: int = 2) -> list[ExpirationResult]:

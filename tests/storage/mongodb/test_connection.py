@@ -41,6 +41,7 @@ async def test_processes_that_start_at_once_prepare_the_database_together(mongod
     assert (await db["batches"].index_information())["idempotency_key"]["unique"]
     assert (await db["events"].index_information())["list_newest"]["unique"]
     await stores[0].client.drop_database(name)
+    await stores[0].client.drop_database(f"{name}_layers")
     await asyncio.gather(*(store.close() for store in stores))
 
 

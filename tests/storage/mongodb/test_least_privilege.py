@@ -1,4 +1,4 @@
-"""The documented role of the service has every action that the service needs, and no other."""
+"""The documented roles of the service have every action that the service needs, and no other."""
 
 import asyncio
 import datetime
@@ -26,26 +26,28 @@ MANUAL = (Path(__file__).parents[3] / "docs" / "security.md").read_text(encoding
 UNAUTHORIZED = 13
 REFUSED_BY_VALIDATOR = 121
 PASSWORD = "s3rvice"
+ROLE = "pricebookService"
 
 
 class NotReady(Exception):
     """The pointer cache receives no changes, so `/readyz` would fail."""
 
 
-def role() -> dict[str, Any]:
-    """Return the argument of `createRole` in docs/security.md."""
-    found = re.search(r"<!-- role -->\n```js\n.*?createRole\((\{.*?\})\)\n", MANUAL, re.DOTALL)
-    assert found, "docs/security.md has no role."
-    document: dict[str, Any] = json.loads(found[1])
-    return document
+def privileges() -> list[dict[str, Any]]:
+    """Return the privileges of the roles in docs/security.md, one in each database."""
+    found = re.findall(r"createRole\((\{.*?\n\})\)\n", MANUAL, re.DOTALL)
+    roles = [json.loads(role) for role in found]
+    assert [role["privileges"][0]["resource"]["db"] for role in roles] == ["pricebook", f"pricebook{LAYERS_SUFFIX}"]
+    assert all(role["role"] == ROLE and len(role["privileges"]) == 1 and not role["roles"] for role in roles)
+    return [role["privileges"][0] for role in roles]
 
 
 ACTIONS = [
     (privilege["resource"]["db"].removeprefix("pricebook"), action)
-    for privilege in role()["privileges"]
+    for privilege in privileges()
     for action in privilege["actions"]
 ]
-"""The actions of the role, each with the suffix of its database."""
+"""The actions of the roles, each with the suffix of its database."""
 
 
 @pytest.fixture(scope="module")
@@ -56,7 +58,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Secured]:
 
 @pytest.fixture
 def database(server: Secured) -> Iterator[str]:
-    """A database, and that of its layers, with a user who has the role and nothing else."""
+    """A database, and that of its layers, with a user who has the roles and nothing else."""
     name = f"pricebook_{secrets.token_hex(4)}"
     grant(server, name, ACTIONS)
     yield name
@@ -66,22 +68,18 @@ def database(server: Secured) -> Iterator[str]:
 
 
 def grant(server: Secured, database: str, actions: Sequence[tuple[str, str]]) -> None:
-    """Give the service's user these actions of the role."""
-    definition = role()
-    name, roles = definition["role"], definition["roles"]
-    privileges = [
-        {
-            "resource": {"db": f"{database}{suffix}", "collection": ""},
-            "actions": [action for each, action in actions if each == suffix],
-        }
-        for suffix in ("", LAYERS_SUFFIX)
-    ]
+    """Give the service's user these actions of its roles."""
     with server.root() as client:
-        db = client[database]
-        exists = db.command("rolesInfo", name)["roles"]
-        db.command("updateRole" if exists else "createRole", name, privileges=privileges, roles=roles)
-        if not exists:
-            db.command("createUser", "pricebook", pwd=PASSWORD, roles=[name])
+        roles = []
+        for suffix in ("", LAYERS_SUFFIX):
+            db = client[f"{database}{suffix}"]
+            allowed = [action for each, action in actions if each == suffix]
+            privilege = {"resource": {"db": db.name, "collection": ""}, "actions": allowed}
+            verb = "update" if db.command("rolesInfo", ROLE)["roles"] else "create"
+            db.command(f"{verb}Role", ROLE, privileges=[privilege], roles=[])
+            roles.append({"role": ROLE, "db": db.name})
+        if not client[database].command("usersInfo", "pricebook")["users"]:
+            client[database].command("createUser", "pricebook", pwd=PASSWORD, roles=roles)
 
 
 @asynccontextmanager
@@ -152,13 +150,13 @@ async def run_operations(store: Store, pointers: PointerCache, uri: str) -> None
         assert [finding async for finding in existing.integrity_check().run()] == []
 
 
-async def test_the_documented_role_is_sufficient(server: Secured, database: str) -> None:
+async def test_the_documented_roles_are_sufficient(server: Secured, database: str) -> None:
     async with opened(server, database) as store:
         await exercise(store, server.uri("pricebook", PASSWORD, database))
 
 
 @pytest.mark.parametrize("action", ACTIONS, ids=lambda action: f"{action[1]}{action[0]}")
-async def test_every_action_of_the_role_is_necessary(server: Secured, database: str, action: tuple[str, str]) -> None:
+async def test_every_action_of_the_roles_is_necessary(server: Secured, database: str, action: tuple[str, str]) -> None:
     grant(server, database, [each for each in ACTIONS if each != action])
     with pytest.raises((OperationFailure, NotReady)) as caught:
         async with asyncio.timeout(60), opened(server, database) as store:
@@ -197,7 +195,7 @@ async def test_the_server_refuses_to_change_a_block(server: Secured, database: s
                 assert [finding async for finding in existing.integrity_check().run()] == []
 
 
-async def test_the_role_gives_no_access_to_other_databases(server: Secured, database: str) -> None:
+async def test_the_roles_give_no_access_to_other_databases(server: Secured, database: str) -> None:
     async with opened(server, database) as store:
         for name in ("admin", "other"):
             with pytest.raises(OperationFailure, match="not authorized"):

@@ -6,16 +6,23 @@ from dataclasses import replace
 
 from storage import BatchMode, Store
 from storage.mongodb.locks import Locks
+from storage.mongodb.transaction import in_transaction
 from tests.storage.factories import create, order, row, snapshot, source
 from tests.waiting import until
+
+
+async def expire(store: Store) -> None:
+    """Expire all locks, as if their holders were silent."""
+    long_ago = datetime.datetime.fromtimestamp(0, datetime.UTC)
+    await store.db["locks"].update_many({}, {"$set": {"lease.until": long_ago}})
 
 
 async def test_a_lock_has_one_holder_at_a_time(store: Store) -> None:
     other = Locks(store.db)
     async with store.locks.held("work") as first, other.held("work") as second:
-        assert (first, second) == (True, False)
+        assert (first, second) == (1, None)
     async with other.held("work") as second:
-        assert second
+        assert second == 2, "each holder has a token of its own"
 
 
 async def test_one_of_several_concurrent_attempts_acquires_a_new_lock(store: Store) -> None:
@@ -24,22 +31,47 @@ async def test_one_of_several_concurrent_attempts_acquires_a_new_lock(store: Sto
     async def take() -> bool:
         async with store.locks.held("work") as held:
             await all_tried.wait()
-            return held
+            return held is not None
 
     assert sum(await asyncio.gather(*(take() for _ in range(8)))) == 1
 
 
 async def test_locks_of_different_names_do_not_block_each_other(store: Store) -> None:
     async with store.locks.held("one") as one, store.locks.held("other") as other:
-        assert (one, other) == (True, True)
+        assert one
+        assert other
 
 
 async def test_a_lock_with_an_expired_lease_can_be_acquired(store: Store) -> None:
     async with store.locks.held("work"):
-        expired = datetime.datetime.fromtimestamp(0, datetime.UTC)
-        await store.db["locks"].update_one({"_id": "work"}, {"$set": {"lease.until": expired}})
+        await expire(store)
         async with Locks(store.db).held("work") as held:
             assert held
+
+
+async def test_a_lock_is_confirmed_in_a_transaction_unless_it_was_lost(store: Store) -> None:
+    async def confirm(token: int) -> bool:
+        return await in_transaction(store.client, lambda session: store.locks.confirm("work/1", token, session))
+
+    async with store.locks.held("work/1") as token:
+        assert token
+        assert [await confirm(token), await confirm(token + 1)] == [True, False]
+        await expire(store)
+        assert await confirm(token), "it has expired, but nobody has removed it"
+        assert await store.locks.names("work/") == {"work/1"}
+        await expire(store)
+        await store.locks.remove_expired("work/")
+        assert not await confirm(token)
+
+
+async def test_only_expired_locks_with_the_prefix_are_removed(store: Store) -> None:
+    async with store.locks.held("work/1"), store.locks.held("other/1"):
+        await expire(store)
+        async with store.locks.held("work/2"):
+            await store.locks.remove_expired("work/")
+            assert await store.locks.names("work/") == {"work/2"}
+            assert await store.locks.names("work") == {"work/2"}
+            assert {each["_id"] async for each in store.db["locks"].find()} == {"work/2", "other/1"}
 
 
 async def test_the_worker_compacts_under_a_lock(store: Store) -> None:

@@ -13,6 +13,7 @@ from pymongo.asynchronous.client_session import AsyncClientSession
 from pymongo.monitoring import CommandFailedEvent, CommandListener, CommandStartedEvent, CommandSucceededEvent
 
 from storage import BatchMode, BatchOrder, Price, Store
+from storage.catalog.snapshots import Layer
 from storage.mongodb.connection import Client, Database, Document
 from storage.mongodb.secondaries import Clock, Secondaries
 from tests.stack.replica_set import BreakableReplicaSet, Member
@@ -62,15 +63,16 @@ def layer_reads() -> LayerReads:
 
 @pytest.fixture
 async def store(own_replica_set: BreakableReplicaSet, layer_reads: LayerReads) -> AsyncIterator[Store]:
-    """A process that reads from secondaries; the list `retail` has one version."""
+    """A process that reads from secondaries and keeps no blocks; the list `retail` has one version."""
     client: Client = AsyncMongoClient(own_replica_set.uri, tz_aware=True, event_listeners=[layer_reads])
     writer = await Store.open(own_replica_set.uri, "secondaries")
     await writer.close()
-    store = Store(client, "secondaries", secondaries=True)
+    store = Store(client, "secondaries", secondaries=True, cache_bytes=0)
     await create(store)
     await published(store, [row(sku, "1.00") for sku in SKUS])
     yield store
     await store.client.drop_database("secondaries")
+    await store.client.drop_database(store.layers_db.name)
     await store.close()
 
 
@@ -80,13 +82,13 @@ async def merge(store: Store, amount: str, key: str) -> None:
     await store.submitter.submit(BatchOrder("retail", BatchMode.MERGE, key, "integrator"), rows)
 
 
-async def layers(store: Store) -> tuple[str, ...]:
+async def layers(store: Store) -> tuple[Layer, ...]:
     """Return the layers of the current version, read as a reader does."""
     pointer = await store.price_lists.get("retail")
     assert pointer.current_version is not None
     [snapshot] = await store.snapshots.get_many([("retail", pointer.current_version)])
     assert snapshot is not None
-    return snapshot.layer_ids
+    return snapshot.layers
 
 
 def ports(members: list[Member]) -> set[int]:
@@ -97,18 +99,15 @@ def amounts(prices: list[Price]) -> list[str]:
     return [str(price.amount) for price in prices]
 
 
-async def read_all(store: Store, stack: tuple[str, ...]) -> dict[str, str]:
-    """Read all prices of a version, in runs."""
-    return {
-        sku: str(price.amount)
-        async for part in store.query_reader.read(stack)
-        for sku, price in part
-        if price is not None
-    }
+async def read_all(store: Store, stack: tuple[Layer, ...]) -> dict[str, str]:
+    """Read all prices of a version, without what is in memory."""
+    store.block_cache.keep_only([])
+    return {price.sku: str(price.amount) for price in await store.query_reader.page(stack, 10_000)}
 
 
 async def check_reads(store: Store, amount: str) -> None:
     """Check that every kind of read of the current version returns this amount."""
+    store.block_cache.keep_only([])
     stack = await layers(store)
     prices = await store.query_reader.find(stack, [SKUS[0], SKUS[5], "none"])
     assert {sku: str(price.amount) for sku, price in prices.items()} == {SKUS[0]: amount, SKUS[5]: "1.00"}
@@ -148,14 +147,14 @@ async def test_an_unknown_sku_is_not_looked_up_on_the_primary_as_well(
     stack = await layers(store)
     await store.query_reader.find(stack, SKUS[:5])
     with layer_reads.counted() as counted:
-        assert await store.query_reader.find(stack, ["none"]) == {}
+        assert await store.query_reader.find(stack, [f"{SKUS[0]}x"]) == {}
         assert amounts(list((await store.query_reader.find(stack, [SKUS[7]])).values())) == ["1.00"]
     assert counted.total() == 4, "two look-ups in two layers"
     assert set(counted) <= ports(own_replica_set.secondaries())
 
 
 async def connect_to_all(
-    replica_set: BreakableReplicaSet, store: Store, layer_reads: LayerReads, stack: tuple[str, ...]
+    replica_set: BreakableReplicaSet, store: Store, layer_reads: LayerReads, stack: tuple[Layer, ...]
 ) -> None:
     """Read until every secondary has been used, so that this process is connected to all of them."""
     expected = ports(replica_set.secondaries())
@@ -222,17 +221,17 @@ async def test_a_lagging_secondary_does_not_return_stale_data(
         [layer, _] = await layers(store)
         clock = store.snapshots._clock
         assert clock is not None
-        secondaries = Secondaries(store.db, clock)
+        secondaries = Secondaries(store.layers_db, clock)
 
         async def count(db: Database, session: AsyncClientSession) -> int:
-            return len(await db[f"layer.{layer}"].find({}, session=session).to_list())
+            return len(await db[f"layer.{layer.id}"].find({}, session=session).to_list())
 
         answers: list[int | None] = []
         with layer_reads.counted() as counted:
             async with asyncio.timeout(60):
                 while counted[member.port] < 3 or 2 not in answers:
                     answers.append(await secondaries.read(count))
-    assert set(answers) == {2, None}
+    assert set(answers) == {2, None}, "a block and a page"
 
 
 async def test_a_secondary_that_does_not_answer_is_avoided_for_a_while(
@@ -265,6 +264,23 @@ async def test_a_layer_that_looks_empty_on_a_secondary_is_read_again_on_the_prim
         await check_reads(store, "1.00")
         assert len(await read_all(store, stack)) == len(SKUS)
     assert set(counted) == {own_replica_set.primary().port}
+
+
+async def test_what_is_damaged_on_a_secondary_is_read_again_on_the_primary(
+    own_replica_set: BreakableReplicaSet, store: Store, layer_reads: LayerReads, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read = Secondaries.read
+
+    async def damaged(self: Secondaries, *arguments: Any) -> list[Document] | None:
+        documents: list[Document] | None = await read(self, *arguments)
+        return documents and [{**document, "data": document["data"][:-1]} for document in documents]
+
+    monkeypatch.setattr(Secondaries, "read", damaged)
+    with layer_reads.counted() as counted:
+        await check_reads(store, "1.00")
+    assert counted[own_replica_set.primary().port] > 0
+    assert counted.keys() & ports(own_replica_set.secondaries())
+    assert store.corrupt_blocks == 0
 
 
 async def test_the_primary_is_read_before_any_operation_time_is_known(store: Store) -> None:

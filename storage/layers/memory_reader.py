@@ -1,0 +1,230 @@
+"""Reads versions from the block cache, without awaiting: the path of nearly every request.
+
+A stack of layers is read newest first. The prices of the decoded blocks of a layer are in one mapping, so a look-up of
+a sku in memory costs one look-up in a dict for each layer down to the one that has it.
+"""
+
+from bisect import bisect_left
+from collections.abc import Sequence
+from enum import Enum, auto
+from typing import Final, Literal, cast
+
+from storage.catalog.snapshots import Layer
+from storage.layers.block import reopen_block
+from storage.layers.block_cache import BlockCache
+from storage.layers.cached_layer import CachedLayer, DecodedBlock
+from storage.prices.price import Price
+from storage.prices.sku_range import ALL_SKUS, SkuRange
+
+NOTED_EVERY = 16
+"""Of the look-ups that find their price decoded, one in 16 notes that the block was read, which takes longer than the
+look-up. A block that is read often is noted soon."""
+
+
+MAX_OPENED = 64
+"""Blocks to decompress without awaiting: about a millisecond."""
+
+
+class NotFound(Enum):
+    """The results of a look-up besides a price, and None for a tombstone or a sku that a version does not have."""
+
+    MISSING = auto()
+    """What is needed is not in memory."""
+    ABSENT = auto()
+    """The layer has no row of the sku."""
+
+
+MISSING: Final = NotFound.MISSING
+ABSENT: Final = NotFound.ABSENT
+
+Found = Price | None | Literal[NotFound.MISSING]
+"""The result of a look-up in a version."""
+
+_InLayer = Price | None | NotFound
+
+
+class MemoryReader:
+    """Reads what the block cache has of versions, given as stacks of cached layers."""
+
+    def __init__(self, cache: BlockCache) -> None:
+        self.cache = cache
+        self._opened = 0
+
+    def stack(self, layers: Sequence[Layer]) -> list[CachedLayer] | None:
+        """Return the layers of a version, or None unless all of their directories are cached."""
+        known = []
+        for layer in layers:
+            found = self.cache.layer(layer.id)
+            if found is None:
+                return None
+            known.append(found)
+        return known
+
+    def price(self, stack: Sequence[CachedLayer], sku: str) -> Found:
+        """Return the price of a sku, or None if the version has none; MISSING unless all that it needs is in memory."""
+        cache = self.cache
+        cache.hits += 1
+        for layer in stack:
+            found: _InLayer = layer.prices.get(sku, ABSENT)
+            if found is not ABSENT:
+                if not cache.hits % NOTED_EVERY:
+                    _note(layer, sku)
+                return found
+            if layer.undecoded:
+                found = self._price_in(layer, sku)
+                if found is not ABSENT:
+                    return found
+        return None
+
+    def prices(self, stack: Sequence[CachedLayer], skus: Sequence[str]) -> list[Price | None] | None:
+        """Return the prices of skus, in their order.
+
+        Returns None unless all that it needs is in memory, and little of it compressed: `LayerReader` lets other tasks
+        run while it opens many blocks.
+        """
+        prices: list[Price | None]
+        if len(stack) == 1 and not stack[0].undecoded:
+            prices = list(map(stack[0].prices.get, skus))
+            for sku in skus[self.cache.hits % NOTED_EVERY :: NOTED_EVERY]:
+                _note(stack[0], sku)
+            self.cache.hits += len(skus)
+            return prices
+        prices, self._opened = [], 0
+        for sku in skus:
+            price = self.price(stack, sku)
+            if price is MISSING or self._opened > MAX_OPENED:
+                return None
+            prices.append(price)
+        return prices
+
+    def _price_in(self, layer: CachedLayer, sku: str) -> _InLayer:
+        """Return the price that a layer has of a sku which is not among its decoded prices."""
+        index = layer.directory.index(sku)
+        if index < 0 or layer.decoded(index):
+            return ABSENT
+        self._opened += 1
+        admitted = self.cache.admit(layer, index)
+        if admitted is not None:
+            return _find(admitted.skus, admitted.prices, sku)
+        frame = layer.frame(index)
+        if frame is None:
+            return MISSING
+        content = reopen_block(frame)
+        place = bisect_left(content.skus, sku)
+        return content.price(place) if place < len(content.skus) and content.skus[place] == sku else ABSENT
+
+    def page(
+        self,
+        stack: Sequence[CachedLayer],
+        limit: int,
+        *,
+        after: str | None = None,
+        before: str | None = None,
+        backward: bool = False,
+    ) -> list[Price] | None:
+        """Return a page as `LayerReader.page` does; None unless all that it needs is in memory, decoded."""
+        page: list[Price] = []
+        sku_range: SkuRange | None = ALL_SKUS.between(after, before)
+        while sku_range is not None and len(page) < limit:
+            reads = blocks_to_read(stack, sku_range, limit - len(page), backward)
+            blocks = []
+            for layer, read in zip(stack, reads, strict=True):
+                known = [layer.decoded(index) for index in read]
+                if None in known:
+                    return None
+                blocks.append(cast("list[DecodedBlock]", known))
+            self.cache.hits += sum(map(len, reads))
+            near, sku_range = read_part(stack, reads, sku_range, backward)
+            page += visible(stack, blocks, near, backward)
+        del page[limit:]
+        return page[::-1] if backward else page
+
+
+def _note(layer: CachedLayer, sku: str) -> None:
+    """Note that the decoded block that has a sku was read, and its layer."""
+    index = layer.directory.index(sku)
+    if index >= 0:
+        layer.used = True
+        layer.decoded(index)
+
+
+def _find(skus: list[str], prices: list[Price | None], sku: str) -> _InLayer:
+    place = bisect_left(skus, sku)
+    return prices[place] if place < len(skus) and skus[place] == sku else ABSENT
+
+
+# -- Pages
+
+MIN_PAGE_READ = 100
+"""Rows to read of each of several layers for a page, so that a few tombstones do not cost another round trip."""
+
+
+def blocks_to_read(stack: Sequence[CachedLayer], sku_range: SkuRange, rows: int, backward: bool) -> list[range]:
+    """Return the indexes of the blocks of each layer to read for `rows` prices at one end of a range."""
+    size = rows if len(stack) == 1 else max(rows, MIN_PAGE_READ)
+    return [_blocks_for(layer, sku_range, size, backward) for layer in stack]
+
+
+def _blocks_for(layer: CachedLayer, sku_range: SkuRange, rows: int, backward: bool) -> range:
+    """Return the indexes of the blocks, at one end of a range, that have `rows` prices of it; else of all of them."""
+    directory = layer.directory
+    indexes = directory.indexes(sku_range)
+    counts, tombstones = directory.rows, directory.tombstones
+    read = 0
+    for index in reversed(indexes) if backward else indexes:
+        if (index != indexes[0] and index != indexes[-1]) or directory.is_within(index, sku_range):
+            read += counts[index] - tombstones[index]
+        if read >= rows:
+            return range(index, indexes.stop) if backward else range(indexes.start, index + 1)
+    return indexes
+
+
+def read_part(
+    stack: Sequence[CachedLayer], reads: Sequence[range], sku_range: SkuRange, backward: bool
+) -> tuple[SkuRange, SkuRange | None]:
+    """Return the part of a range of which all layers were read, and the rest of it; None if nothing is left."""
+    cuts = []
+    for layer, read in zip(stack, reads, strict=True):
+        firsts = layer.directory.firsts
+        if backward and read and firsts[read.start] > sku_range.low:
+            cuts.append(firsts[read.start])
+        if not backward and read.stop < len(firsts) and (sku_range.high is None or firsts[read.stop] < sku_range.high):
+            cuts.append(firsts[read.stop])
+    if not cuts:
+        return sku_range, None
+    return sku_range.cut(max(cuts) if backward else min(cuts), backward=backward)
+
+
+def visible(
+    stack: Sequence[CachedLayer], blocks: Sequence[Sequence[DecodedBlock]], sku_range: SkuRange, backward: bool
+) -> list[Price]:
+    """Return the prices of the blocks of each layer within a range, in its order."""
+    *newer, oldest = [_Run(layer_blocks, sku_range) for layer_blocks in blocks]
+    prices: list[Price | None] = oldest.prices
+    if any(run.skus for run in newer):
+        newest = dict(zip(oldest.skus, oldest.prices, strict=True))
+        for run in reversed(newer):
+            newest.update(zip(run.skus, run.prices, strict=True))
+        prices = [newest[sku] for sku in sorted(newest)]
+    if any(layer.has_tombstones for layer in stack):
+        prices = [price for price in prices if price is not None]
+    if backward:
+        prices.reverse()
+    return cast("list[Price]", prices)
+
+
+class _Run:
+    """The rows of consecutive blocks of a layer within a range."""
+
+    __slots__ = ("prices", "skus")
+
+    def __init__(self, blocks: Sequence[DecodedBlock], sku_range: SkuRange) -> None:
+        self.skus: list[str] = []
+        self.prices: list[Price | None] = []
+        for block in blocks:
+            self.skus += block.skus
+            self.prices += block.prices
+        start = bisect_left(self.skus, sku_range.low)
+        end = len(self.skus) if sku_range.high is None else bisect_left(self.skus, sku_range.high)
+        if end - start < len(self.skus):
+            self.skus, self.prices = self.skus[start:end], self.prices[start:end]

@@ -1,0 +1,414 @@
+"""Compaction changes no price of any version, whatever is published, fails or dies meanwhile."""
+
+import datetime
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from storage import BatchMode, BatchState, Store
+from storage.catalog.snapshots import Layer, Snapshot, SnapshotRepository
+from storage.errors import Corrupt, LeaseLost
+from storage.layers.proof import LayerProver
+from storage.layers.writer import LayerWriter
+from storage.maintenance.compaction import MAX_LAYERS, Run, replaced, run_to_fold
+from storage.maintenance.folding import LayerFold
+from storage.mongodb.locks import Locks
+from tests.storage.factories import (
+    Crash,
+    Row,
+    amounts,
+    create,
+    current,
+    layers,
+    order,
+    published,
+    row,
+    rows,
+    snapshot,
+    source,
+)
+
+LONG_AGO = datetime.datetime.fromtimestamp(0, datetime.UTC)
+
+
+@pytest.fixture
+async def retail(store: Store) -> Store:
+    """A list of 500 prices, with four merges on them that change, add and remove prices."""
+    store.garbage_collector._orphan_seconds = 0.0
+    await grown(store, "retail")
+    return store
+
+
+async def grown(store: Store, name: str, merges: int = 4) -> None:
+    await create(store, name)
+    await published(store, rows(500), name)
+    for number in range(merges):
+        changed = [row(f"sku-{number:06}", "2.00"), row(f"sku-{100 * number:06}x"), row("new", f"{number}.00")]
+        await merge(store, changed, [f"sku-{200 + number:06}"], name)
+
+
+async def merge(store: Store, prices: list[Row], removed: list[str] | None = None, name: str = "retail") -> None:
+    batch = await store.submitter.submit(
+        replace(order(name), mode=BatchMode.MERGE), await source(prices), removed or []
+    )
+    assert batch.state is BatchState.PUBLISHED
+
+
+async def newest(store: Store, name: str = "retail") -> Snapshot:
+    version = await current(store, name)
+    assert version is not None
+    return await snapshot(store, version, name)
+
+
+async def contents(store: Store, name: str = "retail") -> dict[int, dict[str, str]]:
+    """The prices of all versions, read without what is in memory."""
+    store.block_cache.keep_only([])
+    return {each.version: await amounts(store, each.version, name) for each in await store.snapshots.newest(name, 100)}
+
+
+async def named(store: Store) -> set[str]:
+    return await store.snapshots.named_layers()
+
+
+def during(monkeypatch: pytest.MonkeyPatch, owner: type, method: str, act: Callable[[], Awaitable[object]]) -> None:
+    """Do something once, just before a method is called."""
+    original = getattr(owner, method)
+    done = False
+
+    async def wrapped(*args: Any, **more: Any) -> Any:
+        nonlocal done
+        if not done:
+            done = True
+            await act()
+        return await original(*args, **more)
+
+    monkeypatch.setattr(owner, method, wrapped)
+
+
+# What is folded
+
+
+def layer(count: int) -> Layer:
+    return Layer(f"of {count}", count, "")
+
+
+@pytest.mark.parametrize(
+    ("counts", "folded"),
+    [
+        ([1, 1], 2),
+        ([1, 1, 8], 3),
+        ([1, 1, 9], 2),
+        ([1, 1, 1, 1, 1, 20, 1000], 6),
+        ([100, 100, 100, 1200], 4),
+        ([100, 100, 100, 1201], 3),
+        ([0, 0, 1], 2),
+        ([1] * 100, 64),
+    ],
+)
+def test_older_layers_are_folded_up_to_four_times_what_lies_on_them(counts: list[int], folded: int) -> None:
+    run = run_to_fold(tuple(map(layer, counts)))
+    assert [each.count for each in run.layers] == counts[:folded]
+    assert run.whole is (folded == len(counts))
+
+
+A, B, C, D, FOLDED = (Layer(name, 1, "") for name in "abcdf")
+
+
+@pytest.mark.parametrize(
+    ("layers", "run", "whole", "expected"),
+    [
+        ((A, B, C), (A, B), False, [FOLDED, C]),
+        ((A, B, C), (B, C), True, [A, FOLDED]),
+        ((D, A, B, C), (A, B), False, [D, FOLDED, C]),
+        ((D, A, B), (A, B), True, [D, FOLDED]),
+        ((A, B, C), (A, B), True, None),
+        ((A, D, B), (A, B), False, None),
+        ((C,), (A, B), False, None),
+    ],
+)
+def test_a_run_is_replaced_where_it_stands(
+    layers: tuple[Layer, ...], run: tuple[Layer, ...], whole: bool, expected: list[Layer] | None
+) -> None:
+    assert replaced(layers, Run(run, whole), FOLDED) == expected
+
+
+# The result
+
+
+async def test_no_version_changes(retail: Store) -> None:
+    before = await contents(retail)
+    compacted = await retail.compactor.compact(await newest(retail))
+    assert len(compacted.layers) < 5
+    assert await contents(retail) == before
+
+
+async def test_a_compacted_version_has_the_bytes_of_a_replacement_with_the_same_prices(retail: Store) -> None:
+    await merge(retail, rows(500, "3.00"), ["sku-000007x"])
+    compacted = await retail.compactor.compact(await newest(retail))
+    prices = await amounts(retail, compacted.version)
+    await create(retail, "other")
+    await published(retail, [row(sku, amount) for sku, amount in reversed(prices.items())], "other")
+    [folded], [written] = compacted.layers, (await newest(retail, "other")).layers
+    assert (folded.count, folded.checksum) == (written.count, written.checksum) == (len(prices), written.checksum)
+    assert await retail.layer_writer.is_sealed(folded.id)
+
+
+async def test_small_layers_are_folded_and_the_large_base_is_left_alone(retail: Store) -> None:
+    before = await newest(retail)
+    compacted = await retail.compactor.compact(before)
+    assert [each.id for each in compacted.layers[1:]] == [before.layers[-1].id]
+    assert compacted.layers[0].count == 4 + 4 + 1 + 4, "changed, added, added by all and removed"
+
+
+async def test_versions_with_many_layers_are_compacted_in_the_background(store: Store) -> None:
+    await grown(store, "retail", merges=MAX_LAYERS)
+    await grown(store, "few", merges=MAX_LAYERS - 1)
+    before = await contents(store)
+    await store.compactor.run()
+    assert (len((await newest(store)).layers), len((await newest(store, "few")).layers)) == (2, MAX_LAYERS)
+    assert await contents(store) == before
+
+
+# Versions that are published meanwhile
+
+
+async def test_a_run_is_replaced_under_the_merges_that_were_published_meanwhile(
+    retail: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen = await newest(retail)
+    during(monkeypatch, LayerProver, "prove", lambda: merge(retail, [row("late")]))
+    compacted = await retail.compactor.compact(seen)
+    assert compacted.version == seen.version + 1
+    assert len(compacted.layers) == 3, "the late merge, the folded ones, and the base"
+    assert (await contents(retail))[compacted.version] == {**(await amounts(retail, seen.version)), "late": "1.00"}
+
+
+@pytest.mark.parametrize("method", ["replace_layers", "get"])
+async def test_a_merge_that_is_published_just_before_the_manifest_is_replaced_gets_the_folded_layer(
+    retail: Store, monkeypatch: pytest.MonkeyPatch, method: str
+) -> None:
+    seen = await newest(retail)
+    late = row("late")
+    during(
+        monkeypatch,
+        LayerProver,
+        "prove",
+        lambda: _set_up(monkeypatch, method, lambda: merge(retail, [late])),
+    )
+    compacted = await retail.compactor.compact(seen)
+    assert compacted.version == seen.version + 1
+    assert len(compacted.layers) == 3
+    assert "late" in await amounts(retail, compacted.version)
+
+
+async def _set_up(monkeypatch: pytest.MonkeyPatch, method: str, act: Callable[[], Awaitable[object]]) -> None:
+    during(monkeypatch, SnapshotRepository, method, act)
+
+
+async def test_a_folded_layer_that_no_version_needs_is_dropped(retail: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    during(monkeypatch, LayerProver, "prove", lambda: published(retail, rows(3)))
+    compacted = await retail.compactor.compact(await newest(retail))
+    assert len(compacted.layers) == 1
+    assert await layers(retail) == await named(retail)
+
+
+async def test_a_fold_without_tombstones_is_never_put_above_other_layers(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await create(store)
+    await published(store, rows(9))
+    await merge(store, rows(9, "2.00"), ["sku-none"])
+    seen = await newest(store)
+    [upper, base] = seen.layers
+    key = {"_id": {"list": "retail", "version": 2}}
+    below = {"id": base.id, "count": base.count, "checksum": base.checksum}
+
+    async def add_a_layer_below() -> None:
+        await store.db["snapshots"].update_one(key, {"$push": {"layers": below}})
+
+    during(monkeypatch, LayerProver, "prove", add_a_layer_below)
+    await store.compactor.compact(seen)
+    assert [each.id for each in (await newest(store)).layers] == [upper.id, base.id, base.id]
+
+
+# Faults
+
+
+STEPS: list[tuple[type, str]] = [
+    (Locks, "_take"),
+    (LayerWriter, "create"),
+    (LayerWriter, "write"),
+    (LayerWriter, "freeze"),
+    (LayerProver, "prove"),
+    (Locks, "confirm"),
+    (SnapshotRepository, "replace_layers"),
+]
+
+
+@pytest.mark.parametrize(("owner", "method"), STEPS, ids=[method for _, method in STEPS])
+@pytest.mark.parametrize("when", ["before", "after"])
+async def test_a_compaction_that_dies_at_any_step_changes_nothing_and_the_next_one_succeeds(
+    retail: Store, monkeypatch: pytest.MonkeyPatch, owner: type, method: str, when: str
+) -> None:
+    before = await contents(retail)
+    original = getattr(owner, method)
+
+    async def dying(*args: Any, **more: Any) -> None:
+        if when == "after":
+            await original(*args, **more)
+        raise Crash
+
+    with monkeypatch.context() as patched:
+        patched.setattr(owner, method, dying)
+        with pytest.raises(Crash):
+            await retail.compactor.compact(await newest(retail))
+    assert await contents(retail) == before
+    await retail.db["locks"].update_many({}, {"$set": {"lease.until": LONG_AGO}})
+    compacted = await retail.compactor.compact(await newest(retail))
+    assert len(compacted.layers) == 2
+    await retail.garbage_collector.collect()
+    assert await layers(retail) == await named(retail), "what the dead one left is collected"
+    assert await contents(retail) == before
+
+
+async def test_a_compaction_that_dies_while_it_writes_leaves_nothing(
+    retail: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = await contents(retail)
+
+    async def dying(*_: Any) -> None:
+        raise Crash
+
+    with monkeypatch.context() as patched:
+        patched.setattr(LayerFold, "_count", dying)
+        with pytest.raises(Crash):
+            await retail.compactor.compact(await newest(retail))
+    await retail.db["locks"].update_many({}, {"$set": {"lease.until": LONG_AGO}})
+    await retail.garbage_collector.collect()
+    assert await layers(retail) == await named(retail)
+    assert await contents(retail) == before
+
+
+async def break_a_block(store: Store, layer_id: str) -> None:
+    """Change a byte of the first block of a layer."""
+    collection = store.layers_db[f"layer.{layer_id}"]
+    found = await collection.find_one({"_id": {"$gte": ""}})
+    assert found is not None
+    data = bytearray(found["data"])
+    data[-1] ^= 1
+    await collection.update_one({"_id": found["_id"]}, {"$set": {"data": bytes(data)}}, bypass_document_validation=True)
+
+
+@pytest.mark.parametrize("which", [0, -1])
+async def test_damage_is_not_compacted_away(retail: Store, which: int) -> None:
+    await merge(retail, rows(400, "3.00"))
+    seen = await newest(retail)
+    retail.block_cache.keep_only([])
+    await break_a_block(retail, seen.layers[which].id)
+    with pytest.raises(Corrupt, match="is damaged"):
+        await retail.compactor.compact(seen)
+    assert (await newest(retail)).layers == seen.layers
+    assert await layers(retail) == await named(retail), "what was written is dropped"
+
+
+async def test_a_block_that_is_in_memory_does_not_hide_that_it_is_damaged(retail: Store) -> None:
+    await merge(retail, rows(400, "3.00"))
+    seen = await newest(retail)
+    await contents(retail)
+    await break_a_block(retail, seen.layers[-1].id)
+    with pytest.raises(Corrupt):
+        await retail.compactor.compact(seen)
+
+
+@pytest.mark.parametrize("large", [False, True])
+async def test_a_fold_with_another_number_of_prices_than_its_sources_is_undone(
+    retail: Store, monkeypatch: pytest.MonkeyPatch, large: bool
+) -> None:
+    if large:
+        await merge(retail, rows(400, "3.00"))
+    seen = await newest(retail)
+    original = LayerFold._kept
+
+    def losing(self: LayerFold, found: Any) -> Any:
+        kept = original(self, found)
+        return type(kept)(kept.skus[1:], kept.rows[1:])
+
+    monkeypatch.setattr(LayerFold, "_kept", losing)
+    with pytest.raises(Corrupt, match="instead of"):
+        await retail.compactor.compact(seen)
+    assert (await newest(retail)).layers == seen.layers
+    assert await layers(retail) == await named(retail)
+
+
+async def test_a_list_that_cannot_be_compacted_does_not_stop_the_others_and_is_tried_again_later(
+    store: Store, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await grown(store, "bad", MAX_LAYERS)
+    await grown(store, "retail", MAX_LAYERS)
+    bad = await newest(store, "bad")
+    await store.layers_db[f"layer.{bad.layers[1].id}"].drop()
+    store.block_cache.keep_only([])
+    await store.compactor.run()
+    assert len((await newest(store)).layers) == 2
+    await store.compactor.run()
+    assert [record.message[:23] for record in caplog.records if "compact bad" in record.message] == [
+        "Could not compact bad: "
+    ]
+    monkeypatch.setattr("storage.maintenance.compaction.RETRY_SECONDS", 0.0)
+    await store.compactor.run()
+    assert len([record for record in caplog.records if "compact bad" in record.message]) == 2
+
+
+async def test_a_list_of_a_later_release_is_left_alone(store: Store) -> None:
+    await grown(store, "bad", MAX_LAYERS)
+    await grown(store, "retail", MAX_LAYERS)
+    await store.db["price_lists"].update_one({"_id": "bad"}, {"$set": {"format": 99}})
+    await store.compactor.run()
+    assert (len((await newest(store)).layers), len((await snapshot(store, 9, "bad")).layers)) == (2, MAX_LAYERS + 1)
+
+
+# The folded layer and garbage collection
+
+
+async def test_the_layer_that_is_being_written_is_not_collected(retail: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = await contents(retail)
+    collected: list[int] = []
+
+    async def collect() -> None:
+        count = len(await layers(retail))
+        await retail.garbage_collector.collect()
+        collected.append(count - len(await layers(retail)))
+
+    during(monkeypatch, LayerProver, "prove", collect)
+    assert len((await retail.compactor.compact(await newest(retail))).layers) == 2
+    assert collected == [0]
+    assert await contents(retail) == before
+
+
+async def test_a_compaction_that_was_stopped_until_its_layer_was_collected_changes_nothing(
+    retail: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before, seen = await contents(retail), await newest(retail)
+
+    async def stop_for_long() -> None:
+        await retail.db["locks"].update_many({}, {"$set": {"lease.until": LONG_AGO}})
+        await retail.garbage_collector.collect()
+
+    during(monkeypatch, Locks, "confirm", stop_for_long)
+    with pytest.raises(LeaseLost):
+        await retail.compactor.compact(seen)
+    assert (await newest(retail)).layers == seen.layers
+    assert await contents(retail) == before
+
+
+async def test_two_compactions_of_a_version_at_once_fold_it_once(
+    retail: Store, other_store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen = await newest(retail)
+    during(monkeypatch, LayerProver, "prove", lambda: other_store.compactor.compact(seen))
+    compacted = await retail.compactor.compact(seen)
+    assert len(compacted.layers) == 2
+    await retail.garbage_collector.collect()
+    assert await layers(retail) == await named(retail)

@@ -1,0 +1,123 @@
+"""Garbage collection drops what batches and compactions left behind, and nothing that may still be needed."""
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+from bson.objectid import ObjectId
+
+from storage import Batch, BatchState, PublishPolicy, Store
+from storage.batches.runs import Chunk
+from storage.maintenance.compaction import LAYER_LOCKS
+from tests.storage.factories import (
+    amounts,
+    create,
+    expire_leases,
+    failed,
+    layers,
+    left_open,
+    left_sealing,
+    published,
+    row,
+    rows,
+    submit,
+)
+
+
+@pytest.fixture
+async def retail(store: Store) -> Store:
+    """A list with a version, in a store that drops orphans at once."""
+    store.garbage_collector._orphan_seconds = 0.0
+    await create(store)
+    await published(store, rows(3))
+    return store
+
+
+async def attempt(store: Store, batch: Batch, token: int = 99) -> str:
+    """A layer that another attempt at a batch left behind."""
+    layer = f"{batch.id}-{token}"
+    await store.layer_writer.create(layer)
+    return layer
+
+
+async def stage(store: Store, batch_id: str) -> None:
+    """A staged run of a batch."""
+
+    async def chunks() -> AsyncIterator[Chunk]:
+        yield Chunk(["a"], [b"\xc0"], [0])
+
+    await store.staging.write(batch_id, chunks())
+
+
+async def test_other_attempts_at_a_published_batch_are_dropped(retail: Store) -> None:
+    batch = await published(retail, rows(4))
+    left = await attempt(retail, batch)
+    await retail.garbage_collector.collect()
+    assert left not in await layers(retail)
+    assert len(await amounts(retail, 1)) == 3
+    assert len(await amounts(retail, 2)) == 4
+
+
+async def test_layers_of_a_failed_batch_are_dropped_at_once(retail: Store) -> None:
+    retail.garbage_collector._orphan_seconds = 3600.0
+    left = await attempt(retail, await failed(retail))
+    await retail.garbage_collector.collect()
+    assert left not in await layers(retail)
+
+
+async def test_an_unnamed_layer_of_a_published_batch_is_kept_for_its_readers(retail: Store) -> None:
+    retail.garbage_collector._orphan_seconds = 3600.0
+    left = await attempt(retail, await published(retail, rows(4)))
+    await retail.garbage_collector.collect()
+    assert left in await layers(retail)
+
+
+async def test_layers_of_batches_in_progress_are_kept(retail: Store) -> None:
+    sealing = await left_sealing(retail, rows(5), "sealing")
+    opened = await left_open(retail, rows(5), "open")
+    kept = {await attempt(retail, batch, token) for batch in (sealing, opened) for token in (1, 2)}
+    await retail.garbage_collector.collect()
+    assert kept <= await layers(retail)
+    await expire_leases(retail)
+    await retail.worker._take_over()
+    finished = await retail.batches.get(sealing.id)
+    assert finished.state is BatchState.PUBLISHED
+    await retail.garbage_collector.collect()
+    assert {each for each in await layers(retail) if each.startswith(sealing.id)} == {
+        finished.layer and finished.layer.id
+    }
+
+
+async def test_of_a_held_batch_only_its_layer_is_kept(retail: Store) -> None:
+    held = await submit(retail, rows(4), publish=PublishPolicy.ON_APPROVAL)
+    left = await attempt(retail, held)
+    await retail.garbage_collector.collect()
+    assert held.layer is not None
+    assert held.layer.id in await layers(retail)
+    assert left not in await layers(retail)
+    await retail.lifecycle.approve(held.id, by="ops", reason="x")
+    assert len(await amounts(retail, 2)) == 4
+
+
+async def test_a_layer_that_nobody_wrote_is_dropped_unless_it_is_locked(retail: Store) -> None:
+    locked, left = str(ObjectId()), str(ObjectId())
+    for layer in (locked, left):
+        await retail.layer_writer.create(layer)
+    async with retail.locks.held(f"{LAYER_LOCKS}{locked}"):
+        await retail.garbage_collector.collect()
+        assert locked in await layers(retail)
+        assert left not in await layers(retail)
+    await asyncio.sleep(0.01)  # the lock expires by the server's clock, in milliseconds
+    await retail.garbage_collector.collect()
+    assert locked not in await layers(retail)
+    assert await retail.db["locks"].count_documents({"_id": {"$regex": f"^{LAYER_LOCKS}"}}) == 0
+
+
+async def test_staged_rows_of_finished_and_unknown_batches_are_dropped(retail: Store) -> None:
+    finished = [await published(retail, [row("a")]), await failed(retail)]
+    gone = [*(batch.id for batch in finished), str(ObjectId())]
+    used = [(await left_open(retail, rows(3), "open")).id, (await left_sealing(retail, rows(3), "sealing")).id]
+    for batch_id in [*gone, *used]:
+        await stage(retail, batch_id)
+    await retail.garbage_collector.collect()
+    assert set(await retail.staging.batches()) == set(used)
