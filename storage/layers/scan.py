@@ -20,8 +20,8 @@ from storage.catalog.snapshots import Snapshot
 from storage.errors import ScanLimit
 from storage.fair_yield import yield_to_loop
 from storage.layers.block import BlockContent, BlockStats
-from storage.layers.block_cache import CachedLayer
 from storage.layers.block_filter import BlockFilter
+from storage.layers.cached_layer import CachedLayer
 from storage.layers.directory import PAGE_BLOCKS, Directory
 from storage.layers.newer_skus import NewerSkus
 from storage.layers.reader import LayerReader
@@ -230,7 +230,7 @@ class _Scan:
             sku = directory.firsts[index]
         else:
             sku = directory.firsts[index + 1] if index + 1 < len(directory) else _AFTER_ALL_SKUS
-        return self._selection.key(sku, amount or _ZERO)
+        return self._selection.key(sku, Decimal(amount or 0))
 
     def _next_run(self, size: int) -> list[_Block]:
         """Take up to `size` next blocks that may contribute. Raises `ScanLimit` if not even one may be read."""

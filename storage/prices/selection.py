@@ -35,7 +35,7 @@ class SortPosition(NamedTuple):
 
 
 SortKey = tuple[Decimal, str]
-"""What an order of prices compares: the amount, negated if it descends and 0 in sku order, and the sku."""
+"""The values that an order of prices compares: the amount, negated if it descends and 0 in sku order, and the sku."""
 
 
 class AttributeEquals(msgspec.Struct, frozen=True):
@@ -151,7 +151,7 @@ class Selection(msgspec.Struct, frozen=True):
         return ", ".join([*filters, f"orderBy {self.order}"])
 
     def key(self, sku: str, amount: Decimal) -> SortKey:
-        """Return what the order compares of a price."""
+        """Return the key of a price in this order."""
         if self.order is PriceOrder.SKU:
             return _ZERO, sku
         return amount if self.order is PriceOrder.AMOUNT_ASC else amount.copy_negate(), sku

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from storage import Store
 from storage.errors import Corrupt, LayerGone, UnknownFormat
-from storage.layers.block import collection_of
+from storage.layers.block import collection_of, encode_block
 from storage.layers.directory import Directory, Root, compress_page, decompress_page, encode_page
 from storage.prices.price import TOMBSTONE, encode_row
 from storage.prices.sku_range import SkuRange
@@ -97,7 +97,7 @@ async def test_a_damaged_layer_is_proved_damaged(store: Store) -> None:
             await store.prover.prove(layer)
         await collection.insert_one(document)
     await collection.insert_one({**documents[0], "_id": f"{first}-surplus"})
-    with pytest.raises(Corrupt, match=f"'{first}-surplus' is not in the directory"):
+    with pytest.raises(Corrupt, match=f"'{first}-surplus' is not in its directory"):
         await store.prover.prove(layer)
 
 
