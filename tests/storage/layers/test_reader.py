@@ -12,6 +12,7 @@ from storage import Layer, Store
 from storage.errors import Corrupt, LayerGone, UnknownFormat
 from storage.layers.block import collection_of
 from storage.layers.fetcher import MAX_CONCURRENT_FINDS, BlockFetcher
+from storage.layers.memory_reader import MemoryReader
 from storage.layers.reader import LayerReader
 from storage.prices.price import decode_row, encode_row
 from storage.prices.sku_range import SkuRange
@@ -33,7 +34,9 @@ async def test_look_ups_equal_those_of_a_dictionary(
     version, reader = stored(memory, layers, block_rows), memory.reader(budget)
     prices = {sku: decode_row(sku, row) for sku, row in visible(layers).items()}
     for skus in look_ups:
-        known = reader.known(version, skus)
+        in_memory = MemoryReader(reader.cache)
+        stack = in_memory.stack(version)
+        known = in_memory.prices(stack, skus) if stack else None
         assert known in (None, [prices.get(sku) for sku in skus])
         assert await reader.find(version, skus) == {sku: prices[sku] for sku in skus if sku in prices}
         rows = newest(layers)
@@ -66,7 +69,9 @@ async def test_pages_equal_those_of_a_dictionary(
     for limit, after, before, backward in pages:
         place = {"after": after, "before": before, "backward": backward}
         expected = page_of(visible(layers), limit, after, before, backward)
-        known = reader.known_page(version, limit, **place)  # type: ignore[arg-type]
+        in_memory = MemoryReader(reader.cache)
+        stack = in_memory.stack(version)
+        known = in_memory.page(stack, limit, **place) if stack else None  # type: ignore[arg-type]
         assert known is None or [price.sku for price in known] == expected
         page = await reader.page(version, limit, **place)  # type: ignore[arg-type]
         assert [price.sku for price in page] == expected
