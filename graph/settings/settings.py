@@ -220,7 +220,8 @@ class Settings:
         default=DEFAULT_CACHE_BYTES,
         metadata=metadata(
             size_or_zero,
-            "Memory of each process for blocks of prices, which all requests share; with `0` it keeps only directories.",
+            "Memory of each process for blocks of prices, which all requests share; with `0` it keeps only "
+            "directories.",
             shown="256MiB",
         ),
     )

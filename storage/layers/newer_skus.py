@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 from storage.fair_yield import yield_to_loop
 from storage.layers.block import BlockContent
-from storage.layers.block_cache import CachedLayer
+from storage.layers.cached_layer import CachedLayer
 from storage.layers.directory import Directory
 from storage.layers.reader import LayerReader
 

@@ -19,7 +19,7 @@ from storage.catalog.snapshots import Snapshot
 from storage.errors import ScanLimit
 from storage.fair_yield import yield_to_loop
 from storage.layers.block import BlockContent, BlockStats
-from storage.layers.block_cache import CachedLayer
+from storage.layers.cached_layer import CachedLayer
 from storage.layers.block_filter import BlockFilter
 from storage.layers.directory import PAGE_BLOCKS, Directory
 from storage.layers.newer_skus import NewerSkus

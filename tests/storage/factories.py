@@ -157,3 +157,9 @@ async def prove(store: Store, layer: Layer | None) -> None:
     assert layer is not None
     await store.prover.prove(layer)
     assert await store.layer_writer.is_sealed(layer.id)
+
+
+def forget_blocks(store: Store) -> None:
+    """Drop everything from the block cache, so that the next read asks the server."""
+    for layer in list(store.block_cache._layers):
+        store.block_cache.drop(layer)
