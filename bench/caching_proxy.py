@@ -62,8 +62,9 @@ def _measure(environment: Environment, report: Report, name: str, age: int, quer
             rates: dict[str, list[float]] = {"without": [], "with": []}
             for _ in range(environment.repeats(ROUNDS)):
                 for mode, url in (("without", server.address), ("with", proxy.url)):
-                    for query in queries:
-                        httpx.get(url + query, trust_env=False).raise_for_status()
+                    with httpx.Client(base_url=url, trust_env=False) as client:
+                        for query in queries:
+                            client.get(query).raise_for_status()
                     rates[mode].append(_rate(url, script, environment.repeats(SECONDS)))
     for mode, measured in rates.items():
         report.add(Figure("edge", f"point-hot {mode} the proxy, {name}", median(measured), "/s"))

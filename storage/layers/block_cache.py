@@ -60,7 +60,7 @@ class BlockCache:
 
     @property
     def room(self) -> int:
-        """What the directories leave of the budget for blocks."""
+        """The part of the budget that directories leave for blocks."""
         return max(0, self.budget - self.directory_bytes)
 
     @property
@@ -70,7 +70,7 @@ class BlockCache:
 
     @property
     def frame_limit(self) -> int:
-        """What is left for compressed blocks while the share of the decoded ones is full."""
+        """The room for compressed blocks while the share of the decoded ones is full."""
         return self.room - self.decoded_limit
 
     # -- Layers

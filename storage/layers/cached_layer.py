@@ -1,4 +1,4 @@
-"""What the block cache keeps of a layer: its directory, its blocks, and the prices of those that are decoded."""
+"""A layer in the block cache: its directory, its blocks in memory, and the prices of those that are decoded."""
 
 from sys import getrefcount, getsizeof
 from typing import Any
@@ -8,16 +8,16 @@ from storage.layers.directory import Directory
 from storage.prices.price import Price
 
 FRAME_ENTRY_BYTES = 33 + 72 + 8
-"""What a compressed block takes besides its frame: the headers of two objects, and its turn."""
+"""Memory of a compressed block besides its frame: the headers of two objects, and its turn."""
 
 BLOCK_ENTRY_BYTES = 8
 """The place of a block in the list of its layer."""
 
 WEIGHED_EVERY = 16
-"""One in so many prices of a decoded block is weighed, and stands for all."""
+"""One in 16 prices of a decoded block is weighed, and stands for all."""
 
 DECODED_ENTRY_BYTES = 56 + 56 + 56 + 8
-"""What a decoded block takes besides its prices: its object, the headers of its two lists, and its turn."""
+"""Memory of a decoded block besides its prices: its object, the headers of its two lists, and its turn."""
 
 SHARED_INTEGER = 256
 """CPython has one object for each integer up to this, and for True and False."""

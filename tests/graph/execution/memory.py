@@ -42,7 +42,11 @@ def price(number: int) -> Price:
         NOW.date() if number % 3 else None,
         None,
         {"shelf": [number, None, {"deep": True}]},
+<<<<<<< HEAD
         f"sku-{number}",
+=======
+        sku=f"sku-{number}",
+>>>>>>> blocks
     )
 
 
