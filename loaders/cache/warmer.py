@@ -140,7 +140,8 @@ class Warmer:
             loaded, decoded = await _as_in(before[-1], layer)
             if not await self._load(layer, loaded):
                 return
-            await self._decode(layer, decoded)
+            # Takes twice as long as all before, and the process can turn to the version without it.
+            self._start(self._decode(layer, decoded), "decoding")
 
     async def _share(self, layer: CachedLayer, before: Sequence[CachedLayer]) -> None:
         """Take over equal blocks of other layers from memory."""

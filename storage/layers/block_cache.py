@@ -60,7 +60,7 @@ class BlockCache:
 
     @property
     def room(self) -> int:
-        """The rest of the budget after the directories, for blocks."""
+        """The part of the budget that directories leave for blocks."""
         return max(0, self.budget - self.directory_bytes)
 
     @property

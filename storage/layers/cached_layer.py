@@ -160,7 +160,7 @@ def _price_bytes(price: Price | None) -> int:
 
 
 def _nested_bytes(value: Any) -> int:
-    """Return the memory of a JSON value. Attribute names, which the decoder shares, are charged to all who have them."""
+    """Return the memory of a JSON value. Names of attributes, which the decoder shares, are split among their users."""
     if isinstance(value, dict):
         names = sum(getsizeof(name) // max(1, getrefcount(name) - NAME_REFERENCES) for name in value)
         return getsizeof(value) + names + sum(map(_nested_bytes, value.values()))

@@ -62,12 +62,11 @@ class MemoryReader:
 
     def price(self, stack: Sequence[CachedLayer], sku: str) -> Found:
         """Return the price of a sku, or None if the version has none; MISSING unless all that it needs is in memory."""
-        cache = self.cache
-        cache.hits += 1
+        hits = self.cache.hits = self.cache.hits + 1
         for layer in stack:
             found: _InLayer = layer.prices.get(sku, ABSENT)
             if found is not ABSENT:
-                if not cache.hits % NOTED_EVERY:
+                if not hits % NOTED_EVERY:
                     _note(layer, sku)
                 return found
             if layer.undecoded:

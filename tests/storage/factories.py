@@ -159,7 +159,7 @@ async def prove(store: Store, layer: Layer | None) -> None:
     assert await store.layer_writer.is_sealed(layer.id)
 
 
-async def forget_blocks(store: Store) -> None:
-    """Drop all layers from memory, so that reads ask the database."""
-    for layer in await store.layer_writer.all():
+def forget_blocks(store: Store) -> None:
+    """Drop everything from the block cache, so that the next read asks the server."""
+    for layer in list(store.block_cache._layers):
         store.block_cache.drop(layer)

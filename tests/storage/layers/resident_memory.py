@@ -1,6 +1,6 @@
 """A process that fills a block cache with layers from a file, and prints the memory that it took, and what was told.
 
-Arguments: the file of a `MemoryLayer`, "frames" or "decoded", and the number of times to keep the layer.
+Arguments: a file of the page and the frames of a layer, "frames" or "decoded", and how many times to keep the layer.
 """
 
 import gc
@@ -36,7 +36,7 @@ def main(path: str, kind: str, times: str) -> None:
                 cache.add_decoded(layer, index, DecodedBlock(reopen_block(frame)))
         del page, frames, frame
     gc.collect()
-    print(resident_bytes() - before, cache.total_bytes)
+    sys.stdout.write(f"{resident_bytes() - before} {cache.total_bytes}\n")
 
 
 if __name__ == "__main__":

@@ -1,28 +1,43 @@
 """The block cache: never above its budget, hot blocks stay, and equal blocks are kept once."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from storage.layers.block import reopen_block
 from storage.layers.block_cache import BlockCache
 from storage.layers.cached_layer import CachedLayer, DecodedBlock
-from tests.storage.layers.memory_layers import MemoryLayer
+from storage.layers.directory import Directory
+from storage.prices.price import TOMBSTONE, encode_row
+from tests.storage.layers.memory import blocks_of, pages_of
 
 SKUS = [f"sku-{number:05}" for number in range(3000)]
 
+ONE, TWO = encode_row("1.00", "EUR"), encode_row("2.00", "EUR")
+
+
+class Source:
+    """A layer that is not in the cache."""
+
+    def __init__(self, name: str, rows: Mapping[str, bytes]) -> None:
+        self.name = name
+        self.blocks = blocks_of(rows)
+        self.directory = Directory(pages_of(self.blocks))
+
+
 LAYERS = [
-    MemoryLayer("a", dict.fromkeys(SKUS, "1.00")),
-    MemoryLayer("b", {**dict.fromkeys(SKUS, "1.00"), SKUS[500]: "2.00", SKUS[2000]: "2.00"}),
-    MemoryLayer("c", {**dict.fromkeys(SKUS[::2], "1.00"), **dict.fromkeys(SKUS[1000:2000], None)}),
+    Source("a", dict.fromkeys(SKUS, ONE)),
+    Source("b", {**dict.fromkeys(SKUS, ONE), SKUS[500]: TWO, SKUS[2000]: TWO}),
+    Source("c", {**dict.fromkeys(SKUS[::2], ONE), **dict.fromkeys(SKUS[1000:2000], TOMBSTONE)}),
 ]
 """Two layers whose blocks are nearly all equal, and one with tombstones."""
 
 
-def filled(cache: BlockCache, source: MemoryLayer = LAYERS[0]) -> CachedLayer:
+def filled(cache: BlockCache, source: Source = LAYERS[0]) -> CachedLayer:
     """Return a layer after adding all of its blocks, as reads do."""
-    layer = cache.add_layer(source.layer.id, source.directory)
+    layer = cache.add_layer(source.name, source.directory)
     for index, block in enumerate(source.blocks):
         cache.add(layer, index, block.frame)
     return layer
@@ -70,7 +85,7 @@ def test_its_numbers_are_those_of_what_it_holds_and_within_the_budget(
     cache = BlockCache(budget)
     for action, number, indexes in steps:
         source = LAYERS[number]
-        layer = cache.add_layer(source.layer.id, source.directory)
+        layer = cache.add_layer(source.name, source.directory)
         for index in indexes:
             if index >= len(source.blocks):
                 continue
@@ -82,7 +97,7 @@ def test_its_numbers_are_those_of_what_it_holds_and_within_the_budget(
                 layer.frame(index), layer.decoded(index)
         if action == "share":
             other = LAYERS[number - 1]
-            cache.share(layer, range(len(source.blocks)), cache.add_layer(other.layer.id, other.directory))
+            cache.share(layer, range(len(source.blocks)), cache.add_layer(other.name, other.directory))
         elif action == "drop":
             cache.drop(layer.id)
         check(cache)
@@ -156,7 +171,7 @@ def test_a_layer_that_was_dropped_is_not_filled_again() -> None:
     layer = filled(cache)
     cache.drop("a")
     assert not cache.add(layer, 0, LAYERS[0].blocks[0].frame)
-    cache.add_decoded(layer, 0, DecodedBlock(LAYERS[0].content(0)))
+    cache.add_decoded(layer, 0, DecodedBlock(reopen_block(LAYERS[0].blocks[0].frame)))
     assert cache.total_bytes == 0
     assert kept(layer) == []
 

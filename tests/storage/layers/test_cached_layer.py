@@ -10,12 +10,13 @@ from typing import Any
 import msgspec
 import pytest
 
+from storage.layers.block import Block, reopen_block
 from storage.layers.block_cache import BlockCache
 from storage.layers.cached_layer import CachedBlock, CachedLayer, DecodedBlock
 from storage.layers.directory import Directory
 from storage.prices.price import Price, Tier, encode_row
 from tests.storage.layers import resident_memory
-from tests.storage.layers.memory_layers import MemoryLayer
+from tests.storage.layers.memory import blocks_of, pages_of
 
 ROWS = 10_000
 
@@ -39,9 +40,9 @@ KINDS: dict[str, Callable[[int], bytes]] = {"plain": plain, "rich": rich, "names
 
 
 @pytest.fixture(params=KINDS)
-def source(request: pytest.FixtureRequest) -> MemoryLayer:
-    """A layer of many rows of a kind."""
-    return MemoryLayer("a", {f"sku-{number:08}": KINDS[request.param](number) for number in range(ROWS)})
+def blocks(request: pytest.FixtureRequest) -> list[Block]:
+    """The blocks of many rows of a kind."""
+    return blocks_of({f"sku-{number:08}": KINDS[request.param](number) for number in range(ROWS)})
 
 
 def size_of(value: Any, seen: set[int]) -> int:
@@ -61,29 +62,24 @@ def size_of(value: Any, seen: set[int]) -> int:
     return size
 
 
-def fill(cache: BlockCache, source: MemoryLayer, *, decoded: bool) -> CachedLayer:
-    layer = cache.add_layer(source.layer.id, source.directory)
-    for index, block in enumerate(source.blocks):
+@pytest.mark.parametrize("decoded", [False, True])
+def test_it_counts_the_memory_of_all_its_objects(blocks: list[Block], decoded: bool) -> None:
+    cache = BlockCache(1 << 30)
+    layer = cache.add_layer("a", Directory(pages_of(blocks)))
+    for index, block in enumerate(blocks):
         if decoded:
-            cache.add_decoded(layer, index, DecodedBlock(source.content(index)))
+            cache.add_decoded(layer, index, DecodedBlock(reopen_block(block.frame)))
         else:
             cache.add(layer, index, block.frame)
-    return layer
-
-
-@pytest.mark.parametrize("decoded", [False, True])
-def test_it_counts_the_memory_of_all_its_objects(source: MemoryLayer, decoded: bool) -> None:
-    cache = BlockCache(1 << 30)
-    layer = fill(cache, source, decoded=decoded)
     assert cache.total_bytes == pytest.approx(size_of(layer, set()), rel=0.1)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 @pytest.mark.parametrize(("kind", "times"), [("frames", 60), ("decoded", 6)])
-def test_it_counts_the_resident_memory(source: MemoryLayer, tmp_path: Path, kind: str, times: int) -> None:
+def test_it_counts_the_resident_memory(blocks: list[Block], tmp_path: Path, kind: str, times: int) -> None:
     path = tmp_path / "layer"
-    path.write_bytes(msgspec.msgpack.encode([source.page, [block.frame for block in source.blocks]]))
+    path.write_bytes(msgspec.msgpack.encode([pages_of(blocks)[0], [block.frame for block in blocks]]))
     command = [sys.executable, "-m", resident_memory.__name__, str(path), kind, str(times)]
-    printed = subprocess.run(command, capture_output=True, check=True, text=True).stdout.split()  # noqa: S603
+    printed = subprocess.run(command, capture_output=True, check=True, text=True).stdout.split()
     resident, counted = map(int, printed)
     assert counted == pytest.approx(resident, rel=0.15)

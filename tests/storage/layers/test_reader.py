@@ -1,18 +1,18 @@
 """Reads of versions equal those of a dictionary, whatever the cache holds; misses are fetched together."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from unittest.mock import patch
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from storage import Layer, Store
+from storage import MISSING, Layer, Price, Store
 from storage.errors import Corrupt, LayerGone, UnknownFormat
 from storage.layers.block import collection_of
 from storage.layers.fetcher import MAX_CONCURRENT_FINDS, BlockFetcher
-from storage.layers.memory_reader import MemoryReader
+from storage.layers.memory_reader import MAX_OPENED, MemoryReader
 from storage.layers.reader import LayerReader
 from storage.prices.price import decode_row, encode_row
 from storage.prices.sku_range import SkuRange
@@ -34,14 +34,33 @@ async def test_look_ups_equal_those_of_a_dictionary(
     version, reader = stored(memory, layers, block_rows), memory.reader(budget)
     prices = {sku: decode_row(sku, row) for sku, row in visible(layers).items()}
     for skus in look_ups:
-        in_memory = MemoryReader(reader.cache)
-        stack = in_memory.stack(version)
-        known = in_memory.prices(stack, skus) if stack else None
-        assert known in (None, [prices.get(sku) for sku in skus])
+        check_memory(reader, version, skus, prices)
         assert await reader.find(version, skus) == {sku: prices[sku] for sku in skus if sku in prices}
         rows = newest(layers)
         assert await reader.find_rows(version, skus) == {sku: rows[sku] for sku in skus if sku in rows}
         assert reader.cache.frame_bytes + reader.cache.decoded_bytes <= budget
+
+
+def check_memory(
+    reader: LayerReader, version: Sequence[Layer], skus: Sequence[str], prices: Mapping[str, Price | None]
+) -> None:
+    """Check that what is read from memory is right."""
+    memory = MemoryReader(reader.cache)
+    stack = memory.stack(version)
+    if stack is not None:
+        assert memory.prices(stack, skus) in (None, [prices.get(sku) for sku in skus])
+        for sku in skus:
+            assert memory.price(stack, sku) in (MISSING, prices.get(sku))
+
+
+def page_in_memory(
+    reader: LayerReader, version: Sequence[Layer], limit: int, place: Mapping[str, object]
+) -> list[str] | None:
+    """The skus of a page, read from memory."""
+    memory = MemoryReader(reader.cache)
+    stack = memory.stack(version)
+    page = None if stack is None else memory.page(stack, limit, **place)  # type: ignore[arg-type]
+    return None if page is None else [price.sku for price in page]
 
 
 @given(
@@ -69,16 +88,39 @@ async def test_pages_equal_those_of_a_dictionary(
     for limit, after, before, backward in pages:
         place = {"after": after, "before": before, "backward": backward}
         expected = page_of(visible(layers), limit, after, before, backward)
-        in_memory = MemoryReader(reader.cache)
-        stack = in_memory.stack(version)
-        known = in_memory.page(stack, limit, **place) if stack else None  # type: ignore[arg-type]
-        assert known is None or [price.sku for price in known] == expected
+        assert page_in_memory(reader, version, limit, place) in (None, expected)
         page = await reader.page(version, limit, **place)  # type: ignore[arg-type]
         assert [price.sku for price in page] == expected
+        assert page_in_memory(reader, version, limit, place) == expected or budget < 1 << 20
         found = await reader.page(version, limit, within=sku_range, **place)  # type: ignore[arg-type]
         expected = page_of(within(visible(layers), sku_range), limit, after, before, backward)
         assert [price.sku for price in found] == expected
         assert reader.cache.frame_bytes + reader.cache.decoded_bytes <= budget
+
+
+async def test_a_look_up_in_memory_opens_only_some_blocks() -> None:
+    memory = MemoryLayers()
+    version = [memory.add({f"s{number:05}": PRICE for number in range(20_000)})]
+    reader = memory.reader()
+    [layer] = await reader.layers(version)
+    assert await reader.load(layer, range(len(layer.blocks)))
+    skus = layer.directory.firsts
+    assert len(skus) > MAX_OPENED
+    assert MemoryReader(reader.cache).prices([layer], skus) is None
+    assert MemoryReader(reader.cache).prices([layer], skus[: MAX_OPENED // 2])
+    assert len(await reader.find(version, skus)) == len(skus)
+
+
+async def test_a_block_that_is_evicted_while_others_are_decoded_is_still_read() -> None:
+    memory = MemoryLayers()
+    version = [memory.add({f"s{number:05}": PRICE for number in range(20_000)})]
+    reader = memory.reader()
+    [layer] = await reader.layers(version)
+    assert await reader.load(layer, range(len(layer.blocks)))
+    reader.cache.budget = reader.cache.total_bytes + 500
+    skus = layer.directory.firsts
+    assert len(await reader.find(version, skus)) == len(skus)
+    assert reader.cache.evictions
 
 
 # On a server

@@ -65,7 +65,7 @@ async def newest(store: Store, name: str = "retail") -> Snapshot:
 
 async def contents(store: Store, name: str = "retail") -> dict[int, dict[str, str]]:
     """The prices of all versions, read without what is in memory."""
-    await forget_blocks(store)
+    forget_blocks(store)
     return {each.version: await amounts(store, each.version, name) for each in await store.snapshots.newest(name, 100)}
 
 
@@ -306,7 +306,7 @@ async def break_a_block(store: Store, layer_id: str) -> None:
 async def test_damage_is_not_compacted_away(retail: Store, which: int) -> None:
     await merge(retail, rows(400, "3.00"))
     seen = await newest(retail)
-    await forget_blocks(retail)
+    forget_blocks(retail)
     await break_a_block(retail, seen.layers[which].id)
     with pytest.raises(Corrupt, match="is damaged"):
         await retail.compactor.compact(seen)
@@ -350,7 +350,7 @@ async def test_a_list_that_cannot_be_compacted_does_not_stop_the_others_and_is_t
     await grown(store, "retail", MAX_LAYERS)
     bad = await newest(store, "bad")
     await store.layers_db[f"layer.{bad.layers[1].id}"].drop()
-    await forget_blocks(store)
+    forget_blocks(store)
     await store.compactor.run()
     assert len((await newest(store)).layers) == 2
     await store.compactor.run()

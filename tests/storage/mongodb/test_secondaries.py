@@ -101,13 +101,13 @@ def amounts(prices: list[Price]) -> list[str]:
 
 async def read_all(store: Store, stack: tuple[Layer, ...]) -> dict[str, str]:
     """Read all prices of a version, without what is in memory."""
-    await forget_blocks(store)
+    forget_blocks(store)
     return {price.sku: str(price.amount) for price in await store.query_reader.page(stack, 10_000)}
 
 
 async def check_reads(store: Store, amount: str) -> None:
     """Check that every kind of read of the current version returns this amount."""
-    await forget_blocks(store)
+    forget_blocks(store)
     stack = await layers(store)
     prices = await store.query_reader.find(stack, [SKUS[0], SKUS[5], "none"])
     assert {sku: str(price.amount) for sku, price in prices.items()} == {SKUS[0]: amount, SKUS[5]: "1.00"}
