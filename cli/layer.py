@@ -10,6 +10,7 @@ from cli.mongodb import run_on_mongodb
 from cli.ops.connection import limit_option
 from cli.output import Column, Output, json
 from storage import Price, Store
+from storage.errors import LayerGone
 from storage.integrity.inspection import InspectedLayer
 from storage.layers.block import BlockContent, BlockEntry
 
@@ -54,7 +55,12 @@ def layer(layer_id: str, sku: str | None, limit: int, as_json: bool) -> None:
 async def _read(store: Store, layer_id: str, sku: str | None) -> tuple[InspectedLayer, BlockContent | None]:
     """Return a layer, and the block that may have a sku."""
     inspector = store.layer_inspector()
-    found = await inspector.inspect(layer_id)
+    try:
+        found = await inspector.inspect(layer_id)
+    except LayerGone as error:
+        raise click.ClickException(
+            f"Layer {layer_id} has no directory: it is still being written, or the process that wrote it ended."
+        ) from error
     if found is None:
         raise click.ClickException(
             f"There is no layer {layer_id!r} in {store.layers_db.name!r}. Check the id and PRICEBOOK_MONGODB_DATABASE."

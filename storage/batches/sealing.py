@@ -6,6 +6,7 @@ of the lease. The same rows give the same blocks, so all attempts give the same 
 """
 
 from collections.abc import AsyncGenerator, AsyncIterable, Sequence
+from contextlib import aclosing
 from dataclasses import replace
 
 from storage.batches.intake import MAX_ITEM_ERRORS, chunks_of
@@ -48,7 +49,7 @@ class BatchSealer:
 
     async def write(self, batch: Batch, run: Run) -> Layer:
         """Write a run as the layer of a batch. Raises `Unavailable`."""
-        return await self._layer_writer.write(_layer_id(batch), _blocks(chunks_of(run)))
+        return await self._write(batch, chunks_of(run))
 
     async def find_repeated(self, batch: Batch, runs: Sequence[StagedRun]) -> RepeatedSkus | None:
         """Return the skus that are in two staged runs of a batch, which is refused in any case; None without any."""
@@ -73,11 +74,16 @@ class BatchSealer:
         """Merge the staged runs of a batch into a layer."""
         runs, offsets = await self._runs(batch)
         merge = _Merge(self._staging.merge(batch.id, runs), offsets)
-        layer = await self._layer_writer.write(_layer_id(batch), _blocks(merge.rows()))
+        layer = await self._write(batch, merge.rows())
         if merge.repeated:
             await self._layer_writer.drop(layer.id)
             raise merge.repeated
         return layer
+
+    async def _write(self, batch: Batch, rows: AsyncGenerator[Chunk, None]) -> Layer:
+        """Write rows, in sku order, as the layer of the attempt that holds the batch's lease."""
+        async with aclosing(rows), aclosing(_blocks(rows)) as blocks:
+            return await self._layer_writer.write(f"{batch.id}-{batch.token}", blocks)
 
     async def _runs(self, batch: Batch) -> tuple[Sequence[StagedRun], dict[int, int]]:
         """Return the staged runs of a batch, and for each of its parts the number of rows before it."""
@@ -107,13 +113,14 @@ class _Merge:
 
     async def rows(self) -> AsyncGenerator[Chunk, None]:
         """Yield the rows in sku order; none after a sku that was sent twice, but all are read, to find the others."""
-        async for merged in self._merged:
-            if merged.repeated:
-                self._count += len(merged.repeated)
-                errors = [*self._errors, *map(self._error, merged.repeated)]
-                self._errors = sorted(errors, key=lambda error: error.index)[:MAX_ITEM_ERRORS]
-            elif not self._count:
-                yield merged.chunk
+        async with aclosing(self._merged) as merged_rows:
+            async for merged in merged_rows:
+                if merged.repeated:
+                    self._count += len(merged.repeated)
+                    errors = [*self._errors, *map(self._error, merged.repeated)]
+                    self._errors = sorted(errors, key=lambda error: error.index)[:MAX_ITEM_ERRORS]
+                elif not self._count:
+                    yield merged.chunk
 
     @property
     def repeated(self) -> RepeatedSkus | None:
@@ -136,8 +143,3 @@ async def _blocks(chunks: AsyncIterable[Chunk]) -> AsyncGenerator[list[Block], N
             yield cutter.add(chunk.skus[start : start + CUT_AT_ONCE], chunk.rows[start : start + CUT_AT_ONCE])
             await yield_to_loop()
     yield cutter.finish()
-
-
-def _layer_id(batch: Batch) -> str:
-    """Return the id of the layer that the holder of the batch's lease writes."""
-    return f"{batch.id}-{batch.token}"

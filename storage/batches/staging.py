@@ -11,6 +11,7 @@ record of a part, or of its batch, names are merged.
 import asyncio
 from bisect import bisect_left
 from collections.abc import AsyncGenerator, AsyncIterable, Collection, Iterator, Sequence
+from contextlib import aclosing
 from hashlib import blake2b
 from itertools import count
 from typing import NamedTuple
@@ -101,15 +102,17 @@ class StagingRepository:
         while len(runs) > MAX_MERGED_RUNS:
             first, runs = runs[:MAX_MERGED_RUNS], runs[MAX_MERGED_RUNS:]
             runs = [*runs, await self._merge_into_one(batch, first)]
-        async for merged in self._merge(batch, runs):
-            yield merged
+        async with aclosing(self._merge(batch, runs)) as merged_rows:
+            async for merged in merged_rows:
+                yield merged
 
     async def _merge_into_one(self, batch: str, runs: Sequence[StagedRun]) -> StagedRun:
         """Merge runs into a new run, with the rows that were sent twice."""
 
         async def chunks() -> AsyncGenerator[Chunk, None]:
-            async for merged in self._merge(batch, runs, keep_repeated=True):
-                yield merged.chunk
+            async with aclosing(self._merge(batch, runs, keep_repeated=True)) as merged_rows:
+                async for merged in merged_rows:
+                    yield merged.chunk
 
         return await self.write(batch, chunks())
 
@@ -118,18 +121,19 @@ class StagingRepository:
     ) -> AsyncGenerator[MergedRows, None]:
         proofs = {run.id: _RunProof(run) for run in runs}
         pending: list[tuple[str, int, bytes]] = []
-        async for documents in self._reads(batch, proofs):
-            for number, document in enumerate(documents, 1):
-                pending += proofs[document["_id"]["run"]].rows(document)
-                if not number % OPENED_AT_ONCE:
-                    await yield_to_loop()
-            pending.sort()
-            # Blocks that follow begin at this sku or after it.
-            end = bisect_left(pending, (documents[-1]["_id"]["first"],))
-            if end:
-                yield _merged(pending[:end], keep_repeated=keep_repeated)
-                del pending[:end]
-            await yield_to_loop()
+        async with aclosing(self._reads(batch, proofs)) as reads:
+            async for documents in reads:
+                for number, document in enumerate(documents, 1):
+                    pending += proofs[document["_id"]["run"]].rows(document)
+                    if not number % OPENED_AT_ONCE:
+                        await yield_to_loop()
+                pending.sort()
+                # Blocks that follow begin at this sku or after it.
+                end = bisect_left(pending, (documents[-1]["_id"]["first"],))
+                if end:
+                    yield _merged(pending[:end], keep_repeated=keep_repeated)
+                    del pending[:end]
+                await yield_to_loop()
         for proof in proofs.values():
             proof.finish()
         if pending:
@@ -144,13 +148,14 @@ class StagingRepository:
             cursor = collection.find(query).sort("_id", 1).limit(BLOCKS_PER_READ).batch_size(BLOCKS_PER_READ + 1)
             return await cursor.to_list()
 
-        reading = asyncio.create_task(read(None))
+        reading = asyncio.create_task(read(None), name=f"read of staging.{batch}")
         try:
             while documents := await reading:
-                reading = asyncio.create_task(read(documents[-1]["_id"]))
+                reading = asyncio.create_task(read(documents[-1]["_id"]), name=f"read of staging.{batch}")
                 yield documents
         finally:
             reading.cancel()
+            await asyncio.wait([reading])
 
     async def batches(self) -> list[str]:
         """Return the ids of the batches that have staged runs."""

@@ -1,6 +1,6 @@
 """What the block cache keeps of a layer: its directory, its blocks, and the prices of those that are decoded."""
 
-from sys import getsizeof
+from sys import getrefcount, getsizeof
 from typing import Any
 
 from storage.layers.block import BlockContent
@@ -18,6 +18,12 @@ WEIGHED_EVERY = 16
 
 DECODED_ENTRY_BYTES = 56 + 56 + 56 + 8
 """What a decoded block takes besides its prices: its object, the headers of its two lists, and its turn."""
+
+SHARED_INTEGER = 256
+"""CPython has one object for each integer up to this, and for True and False."""
+
+NAME_REFERENCES = 3
+"""References to an attribute name besides those of the attributes: of the decoder's cache, and while it is counted."""
 
 
 class DecodedBlock:
@@ -145,22 +151,19 @@ def _price_bytes(price: Price | None) -> int:
     """Return the memory of a price. Its currency is shared by all prices."""
     if price is None:
         return 0
-    size = getsizeof(price) + getsizeof(price.amount)
-    if price.attributes:
-        size += _nested_bytes(price.attributes)
+    size = getsizeof(price) + getsizeof(price.amount) + _nested_bytes(price.attributes)
     if price.tiers:
         size += getsizeof(price.tiers)
     for tier in price.tiers:
-        size += getsizeof(tier) + getsizeof(tier.amount) + getsizeof(tier.min_quantity)
+        size += getsizeof(tier) + getsizeof(tier.amount) + _nested_bytes(tier.min_quantity)
     return size + sum(getsizeof(day) for day in (price.valid_from, price.valid_until) if day is not None)
 
 
 def _nested_bytes(value: Any) -> int:
-    # Attribute names are counted for each price although msgspec shares short ones: lists in which every price has
-    # other names must not exceed the budget.
-    size = getsizeof(value)
+    """Return the memory of a JSON value. Attribute names, which the decoder shares, are charged to all who have them."""
     if isinstance(value, dict):
-        return size + sum(_nested_bytes(child) for pair in value.items() for child in pair)
+        names = sum(getsizeof(name) // max(1, getrefcount(name) - NAME_REFERENCES) for name in value)
+        return getsizeof(value) + names + sum(map(_nested_bytes, value.values()))
     if isinstance(value, list):
-        return size + sum(map(_nested_bytes, value))
-    return size
+        return getsizeof(value) + sum(map(_nested_bytes, value))
+    return 0 if value is None or (isinstance(value, int) and value <= SHARED_INTEGER) else getsizeof(value)

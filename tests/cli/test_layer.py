@@ -148,6 +148,13 @@ async def test_a_missing_layer_is_an_error(store: Store, mongodb_uri: str) -> No
     assert f"There is no layer 'no$such' in '{store.layers_db.name}'." in result.stderr
 
 
+async def test_a_layer_that_is_still_written_is_an_error(store: Store, mongodb_uri: str) -> None:
+    await store.layer_writer.create("new")
+    result = await run(store, mongodb_uri, "new")
+    assert result.exit_code == 1
+    assert "Layer new has no directory: it is still being written" in result.stderr
+
+
 async def test_a_sku_before_the_first_block_is_an_error(store: Store, mongodb_uri: str, layer: str) -> None:
     result = await run(store, mongodb_uri, layer, "--block", "a")
     assert result.exit_code == 1

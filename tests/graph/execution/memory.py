@@ -36,13 +36,13 @@ Record = Any
 def price(number: int) -> Price:
     """A valid price."""
     return Price(
-        f"sku-{number}",
         Decimal(number) / 4 + 1,
         "EUR",
         (Tier(10, Decimal("0.9")), Tier(100, Decimal("0.8"))) if number % 2 else (),
         NOW.date() if number % 3 else None,
         None,
         {"shelf": [number, None, {"deep": True}]},
+        sku=f"sku-{number}",
     )
 
 

@@ -32,7 +32,7 @@ async def count(file: Upload) -> str:
     """Read a file; return its name and its numbers of valid and invalid rows."""
     valid = invalid = 0
     async for rows in file.rows().slices():
-        valid += len(rows.documents)
+        valid += len(rows.rows)
         invalid += len(rows.errors)
     return f"{file.name}: {valid} valid, {invalid} invalid"
 

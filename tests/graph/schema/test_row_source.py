@@ -36,7 +36,7 @@ async def test_a_file_is_a_row_source_that_is_read_lazily() -> None:
         batch.file = upload()
         rows = await create_row_source(batch)
         assert (rows.expected, rows.fingerprint) == (None, None)
-        assert sum([len(part.documents) async for part in rows.slices()]) == 3
+        assert sum([len(part.rows) async for part in rows.slices()]) == 3
 
 
 async def test_a_file_can_be_used_only_once() -> None:

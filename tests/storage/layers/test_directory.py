@@ -99,3 +99,8 @@ async def test_a_damaged_layer_is_proved_damaged(store: Store) -> None:
     await collection.insert_one({**documents[0], "_id": f"{first}-surplus"})
     with pytest.raises(Corrupt, match=f"'{first}-surplus' is not in the directory"):
         await store.prover.prove(layer)
+
+
+def test_stats_have_tiny_amounts_in_plain_notation() -> None:
+    stats = encode_block(["a", "b"], [encode_row("0.0000001", "EUR"), encode_row("0.00000020", "EUR")]).entry.stats
+    assert (stats.least, stats.greatest) == ("0.0000001", "0.00000020")

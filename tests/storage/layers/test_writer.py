@@ -1,255 +1,179 @@
-"""Layers: reads return what was inserted, once and in order, and the server refuses changes of a sealed layer."""
+"""Layers: what is written is read back, and the server refuses changes of a sealed layer."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from unittest.mock import AsyncMock, patch
 
-import msgspec
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 from pymongo import InsertOne, UpdateOne
-from pymongo.errors import BulkWriteError, OperationFailure, PyMongoError
-from storage.batches.comparison import Comparison
-from storage.prices.checksum import Checksum, checksum
+from pymongo.errors import AutoReconnect, BulkWriteError, OperationFailure, PyMongoError
 
-from storage import Store, Unavailable
-from storage.errors import LeaseLost
-from storage.layers.writer import FillResult
+from storage import Layer, Store, Unavailable
+from storage.errors import Corrupt, LayerGone, LayerSealed
+from storage.layers import directory, writer
+from storage.layers.block import Block
+from storage.layers.cutting import BlockCutter
 from storage.mongodb.connection import Collection, Document
-from storage.prices.row_decoder import Slice, decode_slice
-from tests.storage.factories import Row, document_of, layers, read_back, row, rows
+from tests.storage.factories import Row, encoded, prove, rows
 
-LAYER = "one"
 DOCUMENT_VALIDATION_FAILED = 121
 
 
-async def fill(store: Store, batch: Sequence[Row], slice_rows: int = 1000) -> FillResult:
-    """Insert rows in slices into the existing layer."""
-    items = [msgspec.Raw(msgspec.json.encode(each)) for each in batch]
+def blocks_of(prices: Sequence[Row]) -> list[Block]:
+    cutter = BlockCutter()
+    return [*cutter.add([each["sku"] for each in prices], list(map(encoded, prices))), *cutter.finish()]
 
-    async def slices() -> AsyncIterator[Slice]:
-        for first in range(0, len(items), slice_rows):
-            yield decode_slice(items[first : first + slice_rows], first)
 
-    filled = FillResult()
-    await store.layer_writer.fill(LAYER, slices(), filled, Comparison(store.layer_reader, None).add)
-    return filled
+async def write(store: Store, prices: Sequence[Row], layer_id: str = "one") -> Layer:
+    async def blocks() -> AsyncIterator[list[Block]]:
+        for block in blocks_of(prices):
+            yield [block]
+
+    return await store.layer_writer.write(layer_id, blocks())
 
 
 def collection(store: Store) -> Collection:
-    return store.db[f"layer.{LAYER}"]
+    return store.layers_db["layer.one"]
 
 
-def sum_of(batch: Sequence[Row]) -> Checksum:
-    return checksum(document_of(each) for each in batch)
+# Writing
 
 
-@pytest.fixture
-async def layer(store: Store) -> Store:
-    """A store with the empty layer `one`."""
-    await store.layer_writer.create(LAYER)
-    return store
+@pytest.mark.parametrize("count", [0, 1, 17, 2345])
+async def test_a_layer_is_read_back_as_it_was_written(store: Store, count: int) -> None:
+    layer = await write(store, rows(count))
+    assert layer.count == count
+    await store.prover.prove(layer)
+    page = await store.layer_reader.page([layer], count + 1)
+    assert [price.sku for price in page] == [each["sku"] for each in rows(count)]
 
 
-# Filling
+async def test_the_same_rows_give_the_same_checksum_and_others_another(store: Store) -> None:
+    first, same = await write(store, rows(500)), await write(store, rows(500), "two")
+    fewer, other = await write(store, rows(499), "three"), await write(store, rows(500, "2.00"), "four")
+    assert first.checksum == same.checksum
+    assert len({first.checksum, fewer.checksum, other.checksum}) == 3
 
 
-async def test_the_rows_read_back_equal_the_rows_received(layer: Store) -> None:
-    batch = rows(2345)
-    filled = await fill(layer, batch)
-    assert await read_back(layer, LAYER) == filled.stored == sum_of(batch)
-
-
-async def test_a_changed_price_changes_the_checksum(layer: Store) -> None:
-    await fill(layer, rows(10))
-    await collection(layer).update_one({"_id": "sku-000003"}, {"$set": {"currency": "USD"}})
-    assert await read_back(layer, LAYER) != sum_of(rows(10))
-
-
-async def test_a_lost_price_changes_the_checksum(layer: Store) -> None:
-    await fill(layer, rows(10))
-    await collection(layer).delete_one({"_id": "sku-000003"})
-    assert await read_back(layer, LAYER) == sum_of([each for each in rows(10) if each["sku"] != "sku-000003"])
-
-
-async def test_an_empty_layer_has_the_empty_checksum(layer: Store) -> None:
-    assert await read_back(layer, LAYER) == Checksum()
-
-
-async def test_creating_a_layer_again_changes_nothing(layer: Store) -> None:
-    await fill(layer, rows(3))
-    await layer.layer_writer.create(LAYER)
-    assert (await read_back(layer, LAYER)).count == 3
-
-
-async def test_a_slice_that_is_sent_again_counts_as_stored_and_changes_nothing(layer: Store) -> None:
-    batch = rows(50)
-    await fill(layer, batch[:30], 10)
-    before = [document async for document in collection(layer).find()]
-    again = await fill(layer, batch, 10)
-    assert (again.stored, again.error_count) == (sum_of(batch), 0)
-    assert await read_back(layer, LAYER) == sum_of(batch)
-    assert [document async for document in collection(layer).find({"n": {"$lt": 30}})] == before
-
-
-@pytest.mark.parametrize("slice_rows", [1, 3, 100])
-async def test_a_duplicate_sku_is_reported_at_its_later_position(layer: Store, slice_rows: int) -> None:
-    batch = rows(20)
-    batch[17] = row("sku-000002", "9.99")
-    filled = await fill(layer, batch, slice_rows)
-    [error] = filled.errors
-    assert (error.index, error.sku, error.field, error.code) == (17, "sku-000002", "sku", "DUPLICATE_SKU")
-    assert "item 2" in error.message
-    assert filled.error_count == 1
-    assert filled.stored.count == 19
-
-
-async def test_an_identical_row_is_a_duplicate_sku(layer: Store) -> None:
-    filled = await fill(layer, [row("a"), row("b"), row("a")])
-    assert [(error.index, error.code) for error in filled.errors] == [(2, "DUPLICATE_SKU")]
-
-
-async def test_every_duplicate_within_a_slice_is_reported(layer: Store) -> None:
-    filled = await fill(layer, [row("a"), row("b"), row("a"), row("a"), row("b")])
-    assert [(error.index, error.sku) for error in filled.errors] == [(2, "a"), (3, "a"), (4, "b")]
-    assert filled.error_count == 3
-
-
-async def test_skus_differ_in_every_byte(layer: Store) -> None:
-    skus = ["a", "A", "a ", " a", "á", "a\u0301", "a.b", "$a"]
-    filled = await fill(layer, [row(sku) for sku in skus])
-    assert filled.errors == []
-    assert set(await layer.layer_reader.find([LAYER], skus)) == set(skus)
-
-
-async def test_invalid_rows_are_reported_and_valid_ones_stored(layer: Store) -> None:
-    batch = [row("a"), row("b", "-1"), row("c"), row("d", "x")]
-    filled = await fill(layer, batch, 2)
-    assert [(error.index, error.code) for error in filled.errors] == [(1, "AMOUNT_NEGATIVE"), (3, "AMOUNT_NOT_DECIMAL")]
-    assert filled.stored.count == 2
-
-
-# The seal
-
-
-WRITES: dict[str, Callable[[Collection], Awaitable[object]]] = {
-    "insert_one": lambda layer: layer.insert_one({"_id": "new"}),
-    "insert_many": lambda layer: layer.insert_many([{"_id": "new"}]),
-    "update_one": lambda layer: layer.update_one({"_id": "a"}, {"$set": {"currency": "USD"}}),
-    "update_many": lambda layer: layer.update_many({}, {"$unset": {"amount": 1}}),
-    "update by pipeline": lambda layer: layer.update_one({"_id": "a"}, [{"$set": {"currency": "USD"}}]),
-    "upsert": lambda layer: layer.update_one({"_id": "new"}, {"$set": {"currency": "USD"}}, upsert=True),
-    "replace_one": lambda layer: layer.replace_one({"_id": "a"}, {"currency": "USD"}),
-    "find_one_and_update": lambda layer: layer.find_one_and_update({"_id": "a"}, {"$inc": {"n": 1}}),
-    "find_one_and_replace": lambda layer: layer.find_one_and_replace({"_id": "a"}, {"currency": "USD"}),
-    "bulk insert": lambda layer: layer.bulk_write([InsertOne[Document]({"_id": "new"})]),
-    "bulk update": lambda layer: layer.bulk_write([UpdateOne({"_id": "a"}, {"$set": {"n": 7}})]),
-}
-
-
-def code_of(error: PyMongoError) -> int | None:
-    if isinstance(error, BulkWriteError):
-        code: int = error.details["writeErrors"][0]["code"]
-        return code
-    assert isinstance(error, OperationFailure), error
-    return error.code
-
-
-@pytest.mark.parametrize("write", WRITES.values(), ids=WRITES.keys())
-async def test_the_server_refuses_to_change_a_frozen_layer(
-    layer: Store, write: Callable[[Collection], Awaitable[object]]
+async def test_a_directory_of_several_pages_is_written_as_its_blocks_arrive(
+    store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    await fill(layer, [row("a"), row("b")])
-    await layer.layer_writer.freeze(LAYER)
-    before = [document async for document in collection(layer).find()]
-    with pytest.raises(PyMongoError) as refused:
-        await write(collection(layer))
-    assert code_of(refused.value) == DOCUMENT_VALIDATION_FAILED
-    assert [document async for document in collection(layer).find()] == before
+    monkeypatch.setattr(writer, "PAGE_BLOCKS", 10)
+    monkeypatch.setattr(directory, "PAGE_BLOCKS", 10)
+    monkeypatch.setattr(writer, "MAX_INSERT_BYTES", 500)
+    layer = await write(store, rows(3000))
+    pages = await collection(store).count_documents({"_id": {"$type": "number"}})
+    assert pages == -(-len(blocks_of(rows(3000))) // 10) > 2
+    await store.prover.prove(layer)
+    assert len(await store.layer_reader.page([layer], 5000)) == 3000
 
 
-@pytest.mark.parametrize("write", WRITES.values(), ids=WRITES.keys())
-async def test_a_layer_that_is_not_frozen_can_be_changed(
-    layer: Store, write: Callable[[Collection], Awaitable[object]]
-) -> None:
-    await fill(layer, [row("a"), row("b")])
-    before = [document async for document in collection(layer).find()]
-    await write(collection(layer))
-    assert [document async for document in collection(layer).find()] != before
+async def test_creating_a_layer_again_changes_nothing(store: Store) -> None:
+    layer = await write(store, rows(3))
+    await store.layer_writer.create(layer.id)
+    await store.prover.prove(layer)
 
 
-async def test_freezing_again_changes_nothing(layer: Store) -> None:
-    await fill(layer, rows(3))
-    await layer.layer_writer.freeze(LAYER)
-    await layer.layer_writer.freeze(LAYER)
-    assert await read_back(layer, LAYER) == sum_of(rows(3))
+async def test_an_insert_is_sent_again_while_no_primary_accepts_it(store: Store) -> None:
+    command, calls = store.layers_db.command, list[str]()
+
+    async def interrupted(document: Document) -> Document:
+        calls.append(next(iter(document)))
+        reply: Document = await command(document)
+        if len(calls) == 1:
+            raise AutoReconnect("The reply was lost.")
+        if len(calls) == 2:
+            return {"writeErrors": [{"index": 0, "code": 10107, "errmsg": "not primary"}]}
+        if len(calls) == 3:
+            return {"writeConcernError": {"code": 64, "errmsg": "waiting for replication timed out"}}
+        return reply
+
+    with patch.object(store.layers_db, "command", interrupted):
+        layer = await write(store, rows(100))
+    assert calls == ["insert"] * 4
+    await store.prover.prove(layer)
 
 
-async def test_freezing_without_a_majority_fails(layer: Store) -> None:
-    reply = {"ok": 1, "writeConcernError": {"code": 189, "errmsg": "Primary stepped down"}}
-    with patch.object(type(layer.db), "command", AsyncMock(return_value=reply)), pytest.raises(Unavailable):
-        await layer.layer_writer.freeze(LAYER)
+async def test_an_insert_that_no_majority_accepts_is_given_up(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(writer, "RESEND_TIMEOUT_SECONDS", 0)
+    refused = AsyncMock(return_value={"writeConcernError": {"code": 64, "errmsg": "timed out"}})
+    with patch.object(store.layers_db, "command", refused), pytest.raises(Unavailable, match="timed out"):
+        await write(store, rows(100))
 
 
-async def test_inserting_into_a_layer_that_another_process_sealed_raises_lease_lost(layer: Store) -> None:
-    await layer.layer_writer.freeze(LAYER)
-    with pytest.raises(LeaseLost):
-        await fill(layer, rows(3))
+async def test_a_document_that_the_server_refuses_is_an_error(store: Store) -> None:
+    refused = AsyncMock(return_value={"writeErrors": [{"index": 0, "code": 17280, "errmsg": "key too large"}]})
+    with patch.object(store.layers_db, "command", refused), pytest.raises(Corrupt, match="key too large"):
+        await write(store, rows(100))
 
 
-async def test_a_dropped_layer_is_gone(layer: Store) -> None:
-    await fill(layer, rows(3))
-    await layer.layer_writer.freeze(LAYER)
-    await layer.layer_writer.drop(LAYER)
-    assert await layers(layer) == set()
+# Sealing
 
 
-# Reading
+async def test_a_sealed_layer_refuses_further_blocks(store: Store) -> None:
+    layer = await write(store, rows(30))
+    await store.layer_writer.freeze(layer.id)
+    with pytest.raises(LayerSealed):
+        await write(store, rows(60)[30:])
+    await prove(store, layer)
 
 
-async def test_prices_are_found_by_sku_and_missing_ones_left_out(layer: Store) -> None:
-    await fill(layer, [row("a", "1.50"), row("b"), row("c")])
-    found = await layer.layer_reader.find([LAYER], ["c", "a", "missing", "a"])
-    assert {sku: str(price.amount) for sku, price in found.items()} == {"a": "1.50", "c": "1.00"}
-    assert await layer.layer_reader.find([LAYER], []) == {}
-
-
-KNOWN = sorted(["", "a", "aa", "ab", "b", "B", "é", "日本", "\uffff", "😀", "\u00a0", "a.b", "$a", "~", "0", "10", "9"])
-SKUS = KNOWN[1:]
-ENDS = st.none() | st.sampled_from([*KNOWN, "zz", "\U0010ffff"])
-
-
-@given(
-    limit=st.integers(1, len(SKUS) + 1),
-    after=ENDS,
-    before=ENDS,
-    backward=st.booleans(),
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda layer: layer.insert_one({"_id": "new", "format": 1, "data": b"x"}),
+        lambda layer: layer.update_one({}, {"$set": {"data": b"x"}}),
+        lambda layer: layer.update_one({"_id": "new"}, {"$set": {"data": b"x"}}, upsert=True),
+        lambda layer: layer.replace_one({"_id": 0}, {"format": 1, "data": b"x"}),
+        lambda layer: layer.find_one_and_update({}, {"$unset": {"data": 1}}),
+        lambda layer: layer.bulk_write([InsertOne({"_id": "new"}), UpdateOne({}, {"$set": {"data": b"x"}})]),
+    ],
 )
-@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-async def test_a_page_equals_that_of_a_sorted_list(
-    layer: Store, limit: int, after: str | None, before: str | None, backward: bool
+async def test_the_server_refuses_every_insert_and_update_of_a_sealed_layer(
+    store: Store, change: Callable[[Collection], Awaitable[object]]
 ) -> None:
-    if not await layer.layer_reader.find([LAYER], SKUS[:1]):
-        await fill(layer, [row(sku) for sku in reversed(SKUS)])
-    between = [sku for sku in SKUS if (after is None or sku > after) and (before is None or sku < before)]
-    page = await layer.layer_reader.page([LAYER], limit, after=after, before=before, backward=backward)
-    assert [price.sku for price in page] == (between[-limit:] if backward else between[:limit])
+    layer = await write(store, rows(30))
+    await store.layer_writer.freeze(layer.id)
+    with pytest.raises(PyMongoError) as refused:
+        await change(collection(store))
+    error = refused.value
+    if isinstance(error, BulkWriteError):
+        assert error.details["writeErrors"][0]["code"] == DOCUMENT_VALIDATION_FAILED
+    else:
+        assert isinstance(error, OperationFailure)
+        assert error.code == DOCUMENT_VALIDATION_FAILED
+    await prove(store, layer)
 
 
-@pytest.mark.parametrize("size", [1, 2, 5, 100])
-async def test_paging_visits_every_price_once_in_either_direction(layer: Store, size: int) -> None:
-    await fill(layer, [row(sku) for sku in reversed(SKUS)])
-    forward: list[str] = []
-    while page := await layer.layer_reader.page([LAYER], size, after=forward[-1] if forward else None):
-        forward += [price.sku for price in page]
-    backward: list[str] = []
-    while page := await layer.layer_reader.page([LAYER], size, before=backward[0] if backward else None, backward=True):
-        backward = [price.sku for price in page] + backward
-    assert forward == backward == SKUS
+async def test_a_layer_is_sealed_only_by_the_validator_that_no_document_meets(store: Store) -> None:
+    assert await store.layer_writer.is_sealed("one") is None
+    await write(store, rows(3))
+    assert await store.layer_writer.is_sealed("one") is False
+    await store.layer_writer.freeze("one")
+    assert await store.layer_writer.is_sealed("one") is True
+    for change in ({"validationAction": "warn"}, {"validationLevel": "moderate"}, {"validator": {}}):
+        await store.layers_db.command({"collMod": "layer.one", **change})
+        assert await store.layer_writer.is_sealed("one") is False
+        await store.layer_writer.freeze("one")
 
 
-async def test_rows_of_the_maximum_size_are_inserted_in_commands_that_fit(layer: Store) -> None:
-    large = [row(f"large-{number:04}", attributes={"text": "x" * 16_000}) for number in range(1500)]
-    filled = await fill(layer, large)
-    assert filled.stored.count == 1500
-    assert await read_back(layer, LAYER) == filled.stored
+async def test_a_seal_that_no_majority_confirms_is_not_counted_on(store: Store) -> None:
+    await write(store, rows(3))
+    unconfirmed = AsyncMock(return_value={"writeConcernError": {"code": 64}})
+    with patch.object(store.layers_db, "command", unconfirmed), pytest.raises(Unavailable, match="not sealed"):
+        await store.layer_writer.freeze("one")
+
+
+# Dropping
+
+
+async def test_a_layer_that_was_dropped_is_gone_not_empty(store: Store) -> None:
+    layer = await write(store, rows(30))
+    assert await store.layer_writer.all() == ["one"]
+    assert (await store.layer_writer.stats("one"))["count"] > 1
+    await store.layer_writer.drop("one")
+    assert await store.layer_writer.all() == []
+    assert await store.layer_writer.stats("one") == {}
+    with pytest.raises(LayerGone):
+        await store.layer_reader.page([layer], 10)
+    with pytest.raises(LayerGone):
+        await store.prover.prove(layer)
