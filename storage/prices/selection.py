@@ -11,7 +11,7 @@ import msgspec
 
 from storage.errors import InvalidArgument
 from storage.prices.currencies import CURRENCIES
-from storage.prices.price import MAX_SKU_BYTES, RowAmount
+from storage.prices.price import MAX_SKU_BYTES, Price, RowAmount
 from storage.prices.row_decoder import RowRefused, check_attributes
 from storage.prices.sku_range import SkuRange, sku_range_of_prefix
 
@@ -35,7 +35,7 @@ class SortPosition(NamedTuple):
 
 
 SortKey = tuple[Decimal, str]
-"""The key of an order of prices: the amount, negated if it descends and 0 in sku order, and the sku."""
+"""The values that an order of prices compares: the amount, negated if it descends and 0 in sku order, and the sku."""
 
 
 class AttributeEquals(msgspec.Struct, frozen=True):
@@ -44,9 +44,16 @@ class AttributeEquals(msgspec.Struct, frozen=True):
     name: str
     value: Any
 
-    def is_met_by(self, attributes: Mapping[str, Any]) -> bool:
-        """Whether the attributes of a price have this one."""
-        return self.name in attributes and _equal(attributes[self.name], self.value)
+    def select(
+        self, prices: Sequence[Price | None] | Mapping[int, Price | None], indexes: Sequence[int]
+    ) -> Sequence[int]:
+        """Return those of some prices, by their indexes, that have the attribute."""
+        rows: Any = prices  # those at the indexes are not None
+        name, value = self.name, self.value
+        if isinstance(value, str):
+            return [index for index in indexes if rows[index].attributes.get(name) == value]
+        having = [index for index in indexes if name in rows[index].attributes]
+        return [index for index in having if _equal(rows[index].attributes[name], value)]
 
     def encodings(self) -> list[bytes]:
         """Return byte strings of which every row that meets the condition contains one. Others may contain it, too."""
@@ -144,7 +151,7 @@ class Selection(msgspec.Struct, frozen=True):
         return ", ".join([*filters, f"orderBy {self.order}"])
 
     def key(self, sku: str, amount: Decimal) -> SortKey:
-        """Return what the order compares of a price."""
+        """Return the key of a price in this order."""
         if self.order is PriceOrder.SKU:
             return _ZERO, sku
         return amount if self.order is PriceOrder.AMOUNT_ASC else amount.copy_negate(), sku

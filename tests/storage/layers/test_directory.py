@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from storage import Store
 from storage.errors import Corrupt, LayerGone, UnknownFormat
-from storage.layers.block import collection_of, encode_block
+from storage.layers.block import collection_of
 from storage.layers.directory import Directory, Root, compress_page, decompress_page, encode_page
 from storage.prices.price import TOMBSTONE, encode_row
 from storage.prices.sku_range import SkuRange

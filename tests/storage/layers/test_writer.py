@@ -150,7 +150,8 @@ async def test_a_layer_is_sealed_only_by_the_validator_that_no_document_meets(st
     assert await store.layer_writer.is_sealed("one") is False
     await store.layer_writer.freeze("one")
     assert await store.layer_writer.is_sealed("one") is True
-    for change in ({"validationAction": "warn"}, {"validationLevel": "moderate"}, {"validator": {}}):
+    changes: list[Document] = [{"validationAction": "warn"}, {"validationLevel": "moderate"}, {"validator": {}}]
+    for change in changes:
         await store.layers_db.command({"collMod": "layer.one", **change})
         assert await store.layer_writer.is_sealed("one") is False
         await store.layer_writer.freeze("one")

@@ -82,12 +82,12 @@ def test_a_pricebook_error_explains_itself_and_an_unexpected_error_has_no_explan
 async def test_a_layer_dropped_during_a_read_means_an_expired_version(store: Store) -> None:
     await create(store)
     batch = await submit(store, rows(3500))
-    read = store.layer_reader.runs(batch.layer)
+    assert batch.layer is not None
+    read = store.layers_db[f"layer.{batch.layer.id}"].find(batch_size=2)
     await anext(read)
-    await store.layer_writer.drop(batch.layer)
+    await store.layer_writer.drop(batch.layer.id)
     with pytest.raises(OperationFailure) as dropped:
-        async for _ in read:
-            pass
+        await read.to_list()
     explained = explain(dropped.value)
     assert explained is not None
     assert explained.code == "SNAPSHOT_EXPIRED"
