@@ -42,11 +42,7 @@ def price(number: int) -> Price:
         NOW.date() if number % 3 else None,
         None,
         {"shelf": [number, None, {"deep": True}]},
-<<<<<<< HEAD
-        f"sku-{number}",
-=======
         sku=f"sku-{number}",
->>>>>>> blocks
     )
 
 
