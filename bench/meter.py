@@ -1,4 +1,7 @@
-"""The application with a meter: `/meter` returns how long its event loop was blocked, and its commands to MongoDB."""
+"""The application with a meter.
+
+`/longest-block` returns how long its event loop was blocked, and `/commands` how many commands it sent to MongoDB.
+"""
 
 import asyncio
 import time
@@ -31,7 +34,7 @@ class CommandCounter(monitoring.CommandListener):
 
 
 class MeterMiddleware:
-    """Serves `/meter`. From its first request on, a ticker measures the CPU time of the event loop from tick to tick.
+    """From the first request of `/longest-block` on, a ticker measures the CPU time of the event loop between ticks.
 
     CPU time counts the work of the loop itself, but not the time that it waits for a core.
     """
@@ -43,14 +46,15 @@ class MeterMiddleware:
         self._ticker: asyncio.Task[None] | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope.get("path") != "/meter":
+        if scope.get("path") == "/longest-block":
+            if self._ticker is None:
+                self._ticker = asyncio.create_task(self._tick())
+            longest, self._longest = self._longest, 0.0
+            await JSONResponse({"seconds": longest})(scope, receive, send)
+        elif scope.get("path") == "/commands":
+            await JSONResponse(self._counter.commands)(scope, receive, send)
+        else:
             await self._app(scope, receive, send)
-            return
-        if self._ticker is None:
-            self._ticker = asyncio.create_task(self._tick())
-        longest, self._longest = self._longest, 0.0
-        response = JSONResponse({"longest_block_seconds": longest, "commands": self._counter.commands})
-        await response(scope, receive, send)
 
     async def _tick(self) -> None:
         while True:

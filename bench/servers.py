@@ -73,16 +73,16 @@ class Server(Process):
     def longest_block(self) -> float:
         """Return the longest time that the event loop of a metered server was blocked since the last call, in seconds.
 
-        The first call starts the measurement.
+        The first call starts the measurement, which costs CPU.
         """
-        return float(self._meter()["longest_block_seconds"])
+        return float(self._get("/longest-block")["seconds"])
 
     def commands(self) -> Counter[str]:
         """Return the number of commands that a metered server has sent to MongoDB, by collection or else by name."""
-        return Counter(self._meter()["commands"])
+        return Counter(self._get("/commands"))
 
-    def _meter(self) -> dict[str, Any]:
-        document: dict[str, Any] = self._client.get(f"{self.address}/meter").raise_for_status().json()
+    def _get(self, path: str) -> dict[str, Any]:
+        document: dict[str, Any] = self._client.get(self.address + path).raise_for_status().json()
         return document
 
 

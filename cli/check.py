@@ -36,9 +36,10 @@ def check(price_list: str | None, as_json: bool) -> None:
     """Verify that the data in MongoDB is what was published.
 
     The check reads every manifest of all price lists, or of LIST. It verifies that each layer exists, refuses writes,
-    and has the sealed number of documents and checksum; that each version has the size that its layers add up to, and
-    a batch that created it; that the pointer names a version that the events show as published. Without LIST it also
-    finds layers that no version names.
+    and has the sealed directory, whose checksum its manifests name, and exactly the blocks of that directory, by hash
+    and content; that each version has the size that its layers add up to, and a batch that created it; that the
+    pointer names a version that the events show as published. Without LIST it also finds layers that no version names,
+    and staged rows of finished batches. A damaged block is named by its first sku.
 
     It reads MongoDB, at PRICEBOOK_MONGODB_URI, not the API; it changes nothing, and can run while servers do. It reads
     all layers once, at about a hundred thousand prices per second.
@@ -68,7 +69,7 @@ async def _run(store: Store, price_list: str | None) -> tuple[CheckProgress, lis
 def _figures(checked: CheckProgress) -> str:
     return (
         f"{checked.lists:,} of {checked.total_lists:,} lists, "
-        f"{checked.versions:,} of {checked.total_versions:,} versions, {checked.rows:,} documents"
+        f"{checked.versions:,} of {checked.total_versions:,} versions, {checked.rows:,} rows"
     )
 
 
@@ -77,7 +78,7 @@ def _as_json(checked: CheckProgress, findings: Sequence[Finding], count: int) ->
         "sound": not count,
         "lists": checked.lists,
         "versions": checked.versions,
-        "documents": checked.rows,
+        "rows": checked.rows,
         "findingCount": count,
         "findings": [
             {

@@ -14,7 +14,7 @@ from storage.layers.diff import Changes
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """What a batch changes in the version `base`, None for a list without a version; and its currencies.
+    """The changes of a batch to the version `base`, None for a list without a version; and its currencies.
 
     The prices of a version never change, so this stays true although a compaction replaces its layers.
     """

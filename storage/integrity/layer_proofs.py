@@ -47,7 +47,7 @@ Problem = tuple[FindingCode, str]
 
 @dataclass(slots=True)
 class LayerProof:
-    """What is wrong with a layer, and whether it is sealed."""
+    """The problems of a layer, and whether it is sealed."""
 
     sealed: bool = True
     problems: list[Problem] = field(default_factory=list)

@@ -5,10 +5,11 @@ content, and so an equal hash.
 """
 
 import struct
-from collections.abc import Iterable, Sequence
+from bisect import bisect_right
+from collections.abc import Sequence
 from dataclasses import dataclass
-from decimal import Decimal
 from hashlib import blake2b
+from itertools import accumulate
 from typing import NamedTuple
 
 import msgspec
@@ -49,12 +50,12 @@ def collection_of(layer_id: str) -> str:
 class BlockStats(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """Statistics of the prices of a block, by which a scan can skip it. All are empty for a block of tombstones.
 
-    `least` and `greatest` are amounts. `valid_from` is the first day on which any price is valid, None if one is valid
-    since ever; `valid_until` the last day, None if one has no end. Days are in ISO 8601.
+    `least` and `greatest` are amounts, in plain notation. `valid_from` is the first day on which any price is valid,
+    None if one is valid since ever; `valid_until` the last day, None if one has no end. Days are in ISO 8601.
     """
 
-    least: Decimal | None
-    greatest: Decimal | None
+    least: str | None
+    greatest: str | None
     currencies: tuple[str, ...]
     valid_from: str | None
     valid_until: str | None
@@ -115,14 +116,25 @@ class BlockContent:
         """Return the amounts of all prices, None for each tombstone."""
         return _decode_amounts(self._array)
 
-    def encoded(self) -> bytes:
-        """Return all rows as one MessagePack array."""
-        return bytes(self._array)
+    def count(self, part: bytes) -> int:
+        """Return how often a byte string occurs in the rows."""
+        return bytes(self._array).count(part)
 
-    def prices_among(self, indexes: Iterable[int]) -> list[int]:
+    def containing(self, part: bytes) -> list[int]:
+        """Return the indexes of the rows that contain a byte string; perhaps also of some in which it only begins."""
+        rows, starts, found = bytes(self._array), list(accumulate(self._lengths, initial=self._header)), list[int]()
+        position = rows.find(part, self._header)
+        while position >= 0:
+            found.append(bisect_right(starts, position) - 1)
+            position = rows.find(part, starts[found[-1] + 1])
+        return found
+
+    def prices_among(self, indexes: Sequence[int]) -> Sequence[int]:
         """Return the given indexes without those of tombstones."""
-        lengths = self._lengths
-        return [index for index in indexes if lengths[index] > len(TOMBSTONE)]
+        lengths, tombstone = self._lengths, len(TOMBSTONE)
+        if tombstone not in lengths:
+            return indexes
+        return [index for index in indexes if lengths[index] > tombstone]
 
 
 def encode_content(skus: Sequence[str], rows: Sequence[bytes]) -> bytes:
@@ -181,8 +193,8 @@ def _stats(heads: Sequence[RowHead]) -> BlockStats:
     starts = [head.valid_from for head in heads]
     ends = [head.valid_until for head in heads]
     return BlockStats(
-        min(amounts),
-        max(amounts),
+        format(min(amounts), "f"),
+        format(max(amounts), "f"),
         tuple(currencies),
         None if None in starts else min(filter(None, starts)),
         None if None in ends else max(filter(None, ends)),

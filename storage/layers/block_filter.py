@@ -30,9 +30,9 @@ class BlockFilter:
             return True  # it has tombstones only
         if wanted.currency is not None and wanted.currency not in stats.currencies:
             return True
-        if wanted.at_least is not None and stats.greatest < wanted.at_least:
+        if wanted.at_least is not None and Decimal(stats.greatest) < wanted.at_least:
             return True
-        if wanted.at_most is not None and stats.least > wanted.at_most:
+        if wanted.at_most is not None and Decimal(stats.least) > wanted.at_most:
             return True
         if wanted.valid_on is None:
             return False
@@ -43,16 +43,14 @@ class BlockFilter:
         """Return those of the given rows of a block that match, by their index in it."""
         if not self._attributes:
             return self._meeting_conditions(content, stats, content.prices_among(indexes))
-        encoded = content.encoded()
-        counts = [sum(map(encoded.count, encodings)) for _, encodings in self._attributes]
+        counts = [sum(map(content.count, encodings)) for _, encodings in self._attributes]
         if not all(counts):
             return []
         found = self._meeting_conditions(content, stats, content.prices_among(indexes))
         count, (_, rarest) = min(zip(counts, self._attributes, strict=True), key=itemgetter(0))
         if count * DECODED_ONE_BY_ONE > len(content.skus):
             return self._having_attributes(content.prices(), found)
-        rows = content.rows()
-        found = [index for index in found if any(part in rows[index] for part in rarest)]
+        found = sorted({index for part in rarest for index in content.containing(part)}.intersection(found))
         return self._having_attributes({index: content.price(index) for index in found}, found)
 
     def _meeting_conditions(self, content: BlockContent, stats: BlockStats, indexes: Sequence[int]) -> Sequence[int]:
@@ -65,11 +63,11 @@ class BlockFilter:
 
     def _undecided(self, stats: BlockStats) -> PriceFilter:
         """Return the conditions that a price of a block may miss, if the stats do not exclude the block."""
-        wanted, least, greatest = self._filter, stats.least, stats.greatest
+        wanted, least, greatest = self._filter, Decimal(stats.least or 0), Decimal(stats.greatest or 0)
         return PriceFilter(
             currency=None if len(stats.currencies) == 1 else wanted.currency,
-            at_least=None if _is_at_most(wanted.at_least, least) else wanted.at_least,
-            at_most=None if _is_at_most(greatest, wanted.at_most) else wanted.at_most,
+            at_least=None if wanted.at_least is None or wanted.at_least <= least else wanted.at_least,
+            at_most=None if wanted.at_most is None or wanted.at_most >= greatest else wanted.at_most,
             valid_on=wanted.valid_on,
         )
 
@@ -77,9 +75,5 @@ class BlockFilter:
         self, prices: Sequence[Price | None] | Mapping[int, Price | None], indexes: Sequence[int]
     ) -> Sequence[int]:
         for attribute, _ in self._attributes:
-            indexes = [index for index in indexes if (price := prices[index]) and attribute.is_met_by(price.attributes)]
+            indexes = attribute.select(prices, indexes)
         return indexes
-
-
-def _is_at_most(one: Decimal | None, other: Decimal | None) -> bool:
-    return one is not None and other is not None and one <= other

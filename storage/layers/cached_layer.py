@@ -1,4 +1,4 @@
-"""A layer in the block cache: its directory, its blocks in memory, and the prices of those that are decoded."""
+"""A layer in the block cache: its directory, its blocks, and the prices of those that are decoded."""
 
 from sys import getrefcount, getsizeof
 from typing import Any

@@ -29,7 +29,7 @@ class NotFound(Enum):
     """The results of a look-up besides a price, and None for a tombstone or a sku that a version does not have."""
 
     MISSING = auto()
-    """Something that it needs is not in memory."""
+    """A block or directory that is needed is not in memory."""
     ABSENT = auto()
     """The layer has no row of the sku."""
 

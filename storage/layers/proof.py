@@ -21,7 +21,7 @@ READ_BATCH = 200
 
 
 class DamageKind(StrEnum):
-    """What may be wrong with a document of a layer."""
+    """Kinds of damage to a document of a layer."""
 
     BLOCK_DAMAGED = "BLOCK_DAMAGED"
     BLOCK_MISSING = "BLOCK_MISSING"
@@ -30,7 +30,7 @@ class DamageKind(StrEnum):
 
 
 class Damage(NamedTuple):
-    """What is wrong with a document of a layer; `text` names it by its first sku."""
+    """Damage to a document of a layer; `text` describes it, and names the block by its first sku."""
 
     kind: DamageKind
     text: str

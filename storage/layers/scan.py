@@ -6,26 +6,25 @@ newer layer, of any kind, hides those of its sku in older ones, so each match is
 """
 
 import asyncio
-import heapq
-import sys
 from bisect import bisect_left
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence, Set
+from collections.abc import Callable, Iterable, Iterator, Sequence, Set
 from decimal import Decimal
-from itertools import chain, islice
+from itertools import chain
+from operator import itemgetter
 from typing import NamedTuple
 
 from storage.catalog.snapshots import Snapshot
 from storage.errors import ScanLimit
 from storage.fair_yield import yield_to_loop
-from storage.layers.block import BlockContent, BlockStats
-from storage.layers.cached_layer import CachedLayer
+from storage.layers.block import BlockContent
 from storage.layers.block_filter import BlockFilter
-from storage.layers.directory import PAGE_BLOCKS, Directory
+from storage.layers.block_order import LISTED_AT_ONCE, BlockOrder, OrderedBlock
+from storage.layers.cached_layer import CachedLayer
 from storage.layers.newer_skus import NewerSkus
 from storage.layers.reader import LayerReader
-from storage.prices.price import MAX_SKU_BYTES, Price, amount_of, decode_row
-from storage.prices.selection import PriceOrder, Selection, SortKey, SortPosition
+from storage.prices.price import Price, amount_of, decode_row
+from storage.prices.selection import Selection, SortKey, SortPosition
 
 MAX_SCAN = 1_000_000
 """Default limit of the rows that a scan reads: about a second of CPU."""
@@ -39,12 +38,10 @@ FIRST_READ_BLOCKS = 2
 MAX_READ_BLOCKS = 32
 """Blocks to read at once: some 2,400 rows."""
 
-LISTED_AT_ONCE = 512
-"""Blocks to put into the order of a scan before other tasks may run: about a millisecond."""
+BLOCKS_PER_STEP = 8
+"""Blocks to search before other tasks may run: half a millisecond."""
 
 _ZERO = Decimal(0)
-
-_AFTER_ALL_SKUS = chr(sys.maxunicode) * MAX_SKU_BYTES
 
 
 class LayerScanner:
@@ -112,18 +109,12 @@ class _Allowance:
         self.rows -= rows
 
 
-class _Block(NamedTuple):
-    """A block that may have matches. None of its prices comes before `key` in the direction of the scan."""
-
-    key: SortKey
-    depth: int
-    number: int
-    stats: BlockStats
-
-
 class _Match(NamedTuple):
     key: SortKey
     row: bytes
+
+
+_key_of: Callable[[_Match], SortKey] = itemgetter(0)
 
 
 class _Scan:
@@ -145,20 +136,20 @@ class _Scan:
         self._backward = backward
         self._allowance = allowance
         self._newer = NewerSkus(reader, stack[:-1], allowance.spend)
-        self._blocks: Iterator[_Block] = iter(())
-        self._range = selection.filter.sku_range
-        if selection.order is PriceOrder.SKU:
-            self._range = self._range.between(*(key and key[1] for key in between))
+        self._blocks: Iterator[OrderedBlock] = iter(())
+        self._order = BlockOrder(stack, selection, between, backward)
+        self._range = self._order.sku_range
 
     async def page(self, limit: int) -> list[Price]:
         """Return the first `limit` prices, the last ones if the scan goes backward."""
-        self._blocks = await self._in_order()
+        self._blocks = await self._order.blocks()
         size, best = FIRST_READ_BLOCKS, list[_Match]()
         while run := self._next_run(size):
-            for content, indexes in await self._visible(run):
+            for number, (content, indexes) in enumerate(await self._visible(run), 1):
                 best += self._matches(content, indexes)
-                await yield_to_loop()
-            best.sort(reverse=self._backward)
+                if not number % BLOCKS_PER_STEP:
+                    await yield_to_loop()
+            best.sort(key=_key_of, reverse=self._backward)
             del best[limit:]
             if len(best) == limit:
                 self._end_before(best[-1].key)
@@ -168,8 +159,8 @@ class _Scan:
 
     async def count(self) -> int:
         """Return the number of all prices."""
-        blocks, rows = list[_Block](), 0
-        for block in await self._in_order():
+        blocks, rows = list[OrderedBlock](), 0
+        for block in await self._order.blocks():
             blocks.append(block)
             rows += self._stack[block.depth].directory.rows[block.number]
             if rows > self._allowance.rows:
@@ -181,52 +172,9 @@ class _Scan:
             total += sum(len(indexes) for _, indexes in await self._visible(run))
         return total
 
-    async def _in_order(self) -> Iterator[_Block]:
-        """Return the blocks that may have matches, in the order of their keys."""
-        runs: list[Iterable[_Block]] = []
-        for depth in range(len(self._stack)):
-            blocks = self._blocks_of(depth)
-            if self._selection.order is PriceOrder.SKU:
-                runs.append(blocks)
-                continue
-            while run := sorted(islice(blocks, LISTED_AT_ONCE), reverse=self._backward):
-                runs.append(run)
-                await yield_to_loop()
-        return heapq.merge(*runs, reverse=self._backward)
-
-    def _blocks_of(self, depth: int) -> Iterator[_Block]:
-        """Yield the blocks of a layer that may have matches, in sku order."""
-        directory = self._stack[depth].directory
-        block_filter = BlockFilter(self._selection.filter_between(self._lower, self._upper))
-        indexes = directory.indexes(self._range)
-        stats, page = list[BlockStats](), -1
-        for index in reversed(indexes) if self._backward else indexes:
-            if index // PAGE_BLOCKS != page:
-                page = index // PAGE_BLOCKS
-                stats = directory.stats(page)
-            block_stats = stats[index % PAGE_BLOCKS]
-            if not block_filter.excludes(block_stats) and self._reaches(directory, index, block_stats):
-                key = self._key(directory, index, block_stats, least=not self._backward)
-                yield _Block(key, depth, index, block_stats)
-
-    def _reaches(self, directory: Directory, index: int, stats: BlockStats) -> bool:
-        """Whether a block may have prices after the key where the scan begins."""
-        if self._backward:
-            return self._upper is None or self._key(directory, index, stats, least=True) < self._upper
-        return self._lower is None or self._key(directory, index, stats, least=False) > self._lower
-
-    def _key(self, directory: Directory, index: int, stats: BlockStats, *, least: bool) -> SortKey:
-        """Return the least key that a price of a block can have, or else the greatest."""
-        amount = stats.least if least is (self._selection.order is not PriceOrder.AMOUNT_DESC) else stats.greatest
-        if least:
-            sku = directory.firsts[index]
-        else:
-            sku = directory.firsts[index + 1] if index + 1 < len(directory) else _AFTER_ALL_SKUS
-        return self._selection.key(sku, amount or _ZERO)
-
-    def _next_run(self, size: int) -> list[_Block]:
+    def _next_run(self, size: int) -> list[OrderedBlock]:
         """Take up to `size` next blocks that may contribute. Raises `ScanLimit` if not even one may be read."""
-        run, rows = list[_Block](), 0
+        run, rows = list[OrderedBlock](), 0
         for block in self._blocks:
             if self._is_past(block.key):
                 break
@@ -251,26 +199,27 @@ class _Scan:
         else:
             self._upper = key
 
-    async def _visible(self, run: Sequence[_Block]) -> list[tuple[BlockContent, Sequence[int]]]:
+    async def _visible(self, run: Sequence[OrderedBlock]) -> list[tuple[BlockContent, Sequence[int]]]:
         """Read blocks, and return them with the indexes of their matches that no newer layer hides."""
         block_filter = BlockFilter(self._selection.filter_between(self._lower, self._upper))
-        found: list[tuple[_Block, BlockContent, Sequence[int]]] = []
+        found: list[tuple[OrderedBlock, BlockContent, Sequence[int]]] = []
         skus: dict[int, list[str]] = defaultdict(list)
-        for block, content in zip(run, await self._read(run), strict=True):
+        for number, (block, content) in enumerate(zip(run, await self._read(run), strict=True), 1):
             self._newer.add(block.depth, block.number, content)
             indexes = block_filter.matches(content, block.stats, self._within(block, content))
             if indexes:
                 found.append((block, content, indexes))
                 if block.depth:
                     skus[block.depth] += [content.skus[index] for index in indexes]
-            await yield_to_loop()
+            if not number % BLOCKS_PER_STEP:
+                await yield_to_loop()
         hidden = {depth: await self._newer.find(depth, sorted(some)) for depth, some in skus.items()}
         return [
             (content, _without(content, indexes, hidden[block.depth]) if hidden.get(block.depth) else indexes)
             for block, content, indexes in found
         ]
 
-    async def _read(self, run: Sequence[_Block]) -> list[BlockContent]:
+    async def _read(self, run: Sequence[OrderedBlock]) -> list[BlockContent]:
         indexes: dict[int, list[int]] = defaultdict(list)
         for block in run:
             indexes[block.depth].append(block.number)
@@ -281,7 +230,7 @@ class _Scan:
         by_depth = {depth: iter(each) for depth, each in zip(indexes, contents, strict=True)}
         return [next(by_depth[block.depth]) for block in run]
 
-    def _within(self, block: _Block, content: BlockContent) -> range:
+    def _within(self, block: OrderedBlock, content: BlockContent) -> range:
         """Return the indexes of the rows within the range of skus."""
         if self._stack[block.depth].directory.is_within(block.number, self._range):
             return range(len(content.skus))

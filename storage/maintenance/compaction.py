@@ -56,7 +56,7 @@ RETRY_SECONDS = 300.0
 
 
 LAYER_LOCKS = "layer/"
-"""What the names of the locks of layers begin with; their ids follow."""
+"""Prefix of the names of the locks of layers; their ids follow."""
 
 
 class Run(NamedTuple):
@@ -112,8 +112,8 @@ class Compactor:
     async def compact(self, snapshot: Snapshot) -> Snapshot:
         """Fold the newest layers of the current version into one, and return the manifest that is current then.
 
-        Raises `Corrupt`, `LayerGone`, `UnknownFormat`, `Unavailable`, and `LeaseLost` if the process was stopped for so
-        long that the folded layer may have been collected.
+        Raises `Corrupt`, `LayerGone`, `UnknownFormat`, `Unavailable`, and `LeaseLost` if the process was stopped
+        until the folded layer may have been collected.
         """
         run = run_to_fold(snapshot.layers)
         target = str(ObjectId())
@@ -166,7 +166,7 @@ class Compactor:
     async def _replace_layers(self, snapshot: Snapshot, layers: Sequence[Layer], folded: Layer, token: int) -> bool:
         async def act(session: AsyncClientSession) -> bool:
             if not await self._locks.confirm(f"{LAYER_LOCKS}{folded.id}", token, session):
-                raise LeaseLost(f"This process was stopped for so long that layer {folded.id} may be gone.")
+                raise LeaseLost(f"The lock of layer {folded.id} expired, so it may have been collected.")
             return await self._snapshots.replace_layers(snapshot, layers, session)
 
         return await in_transaction(self._client, act)

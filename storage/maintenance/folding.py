@@ -1,6 +1,6 @@
 """Folding: the rows of a stack of layers as the blocks of one layer, range by range of their skus.
 
-What is read comes from the database, and is proved: damage is never carried on. Blocks of the oldest layer that no
+Blocks are read from the database and proved, so that damage is never carried on. Those of the oldest layer that no
 newer layer touches are copied without being decoded.
 """
 

@@ -83,7 +83,10 @@ class GarbageCollector:
             log.info("Aborted idle batch %s.", batch.id)
 
     async def _drop_layers(self) -> None:
-        """Drop the layers that no manifest names: those of discarded batches at once, others after `ORPHAN_SECONDS`."""
+        """Drop the layers that no manifest names: those of batches that never had a version at once.
+
+        Others may be read still, or be named in a backup that is being made: they are dropped after `ORPHAN_SECONDS`.
+        """
         layers = await self._layer_writer.all()
         # A compaction whose lock is removed here cannot name its layer any more.
         await self._locks.remove_expired(LAYER_LOCKS)
@@ -93,7 +96,7 @@ class GarbageCollector:
         batches = await self._batches.get_many([batch_of(layer) for layer in unnamed])
         discarded, orphans = list[str](), list[str]()
         for layer, batch in zip(unnamed, batches, strict=True):
-            if batch is not None and batch.state in DISCARDED_STATES:
+            if batch is not None and batch.state in DISCARDED_STATES and batch.version is None:
                 discarded.append(layer)
             elif batch is None or not may_need(batch, layer):
                 orphans.append(layer)

@@ -35,7 +35,7 @@ class SortPosition(NamedTuple):
 
 
 SortKey = tuple[Decimal, str]
-"""What an order of prices compares: the amount, negated if it descends and 0 in sku order, and the sku."""
+"""The key of an order of prices: the amount, negated if it descends and 0 in sku order, and the sku."""
 
 
 class AttributeEquals(msgspec.Struct, frozen=True):

@@ -77,6 +77,8 @@ def test_inserts_cost_cpu_of_the_members_and_space_on_disk(
 ) -> None:
     members = Members(replica_set.uri)
     assert sorted(members._pids) == sorted(each.pid for each in replica_set.members())
+    idle = members.measure_idle(0.5)
+    assert 0 <= idle < 3
     cpu, size = members.cpu_seconds(), members.bytes_on_disk(["bench"])
     with MongoClient[dict[str, Any]](replica_set.uri) as client:
         client["bench"]["rows"].insert_many({"random": os.urandom(100)} for _ in range(20_000))
@@ -93,6 +95,8 @@ def test_a_metered_server_counts_its_commands_by_collection(environment: Environ
         assert server.post(body(POINT, list="metered", sku=sku(7)))["price"]["sku"] == sku(7)
         asked = server.commands() - before
         assert [target.partition(".")[0] for target in asked if target.startswith("layer.")] == ["layer"]
+        server.longest_block()
+        server.post(publish_body("metered", "second", prices(MIN_ROWS)))
         assert server.longest_block() > 0
 
 

@@ -35,7 +35,7 @@ async def break_pointer(store: Store, price_list: str) -> None:
 async def test_a_sound_database_has_no_findings(store: Store, mongodb_uri: str, price_list: str) -> None:
     result = await run(store, mongodb_uri)
     assert result.exit_code == 0, result.output
-    assert result.stdout == "Everything is sound. Checked 1 of 1 lists, 2 of 2 versions, 5 documents.\n"
+    assert result.stdout == "Everything is sound. Checked 1 of 1 lists, 2 of 2 versions, 5 rows.\n"
 
 
 async def test_findings_are_a_table_with_remedies(store: Store, mongodb_uri: str, price_list: str) -> None:
@@ -54,7 +54,7 @@ async def test_with_json_findings_are_json(store: Store, mongodb_uri: str, price
     assert result.exit_code == 1
     verdict = json.loads(result.stdout)
     [finding] = verdict.pop("findings")
-    assert verdict == {"sound": False, "lists": 1, "versions": 2, "documents": 5, "findingCount": 1}
+    assert verdict == {"sound": False, "lists": 1, "versions": 2, "rows": 5, "findingCount": 1}
     assert finding.pop("advice").startswith("Roll back to a sound version")
     assert finding == {
         "code": "POINTER_TO_MISSING",

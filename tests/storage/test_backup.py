@@ -135,6 +135,21 @@ async def test_a_backup_in_the_order_of_the_manual_is_sound(busy: Store, restore
         await drop(restored)
 
 
+async def test_a_version_that_is_rejected_before_its_layer_is_dumped_is_in_the_backup(
+    store: Store, restored: Store
+) -> None:
+    await create(store)
+    await published(store, rows(3))
+    waiting = await factories.held(store, rows(4))
+    records = await dump_records(store)
+    await store.lifecycle.reject(waiting.id, by="ops", reason="x")
+    await store.garbage_collector.collect()
+    await restore(store, restored, records, await dump_layers(store))
+    assert await findings(restored) == []
+    await restored.pointer_moves.unpin("retail", by="ops", reason="x")
+    assert (await restored.lifecycle.approve(waiting.id, by="ops", reason="x")).state is BatchState.PUBLISHED
+
+
 async def test_records_that_were_dumped_while_a_pointer_moved_are_reported(busy: Store, restored: Store) -> None:
     pointers = await dump(busy, "price_lists", {})
     await others_are_published(busy)

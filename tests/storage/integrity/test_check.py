@@ -3,6 +3,7 @@
 import asyncio
 import datetime
 from collections.abc import Awaitable, Callable, Sequence
+from decimal import Decimal
 from typing import Any
 from unittest.mock import patch
 
@@ -481,7 +482,7 @@ BREAKS: list[tuple[Break, FindingCode, int | None]] = [
     (described_as(rows=11), F.BLOCK_DAMAGED, 1),
     (described_as(tombstones=1), F.BLOCK_DAMAGED, 1),
     (described_as(row_bytes=1), F.BLOCK_DAMAGED, 1),
-    (described_as(stats=BlockStats("5", "6", ("EUR",), None, None)), F.BLOCK_DAMAGED, 1),
+    (described_as(stats=BlockStats(Decimal(5), Decimal(6), ("EUR",), None, None)), F.BLOCK_DAMAGED, 1),
     (disorder_a_block, F.BLOCK_DAMAGED, 1),
     (unseal_a_layer, F.LAYER_NOT_SEALED, 3),
     (seal_a_layer_with_a_warning_only, F.LAYER_NOT_SEALED, 3),

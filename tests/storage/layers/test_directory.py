@@ -1,6 +1,7 @@
 """Directories: they find blocks as a search of all rows does, and damage is found."""
 
 from collections.abc import Mapping
+from sys import getsizeof
 
 import pytest
 from hypothesis import given, settings
@@ -8,7 +9,7 @@ from hypothesis import strategies as st
 
 from storage import Store
 from storage.errors import Corrupt, LayerGone, UnknownFormat
-from storage.layers.block import collection_of
+from storage.layers.block import collection_of, encode_block
 from storage.layers.directory import Directory, Root, compress_page, decompress_page, encode_page
 from storage.prices.price import TOMBSTONE, encode_row
 from storage.prices.sku_range import SkuRange
@@ -71,6 +72,12 @@ def test_a_damaged_byte_of_a_page_is_found() -> None:
             assert content == page or root.hex != sound.hex
 
 
+def test_skus_of_any_script_are_counted_as_they_are() -> None:
+    latin, chinese = (Directory(pages_of(blocks_of({sku: ROW}))) for sku in ("tea", "お茶だ"))
+    more = getsizeof(chinese.firsts[0]) - getsizeof(latin.firsts[0])
+    assert chinese.memory_bytes - latin.memory_bytes == more > 20
+
+
 # Damage in the database
 
 
@@ -97,10 +104,5 @@ async def test_a_damaged_layer_is_proved_damaged(store: Store) -> None:
             await store.prover.prove(layer)
         await collection.insert_one(document)
     await collection.insert_one({**documents[0], "_id": f"{first}-surplus"})
-    with pytest.raises(Corrupt, match=f"'{first}-surplus' is not in the directory"):
+    with pytest.raises(Corrupt, match=f"'{first}-surplus' is not in its directory"):
         await store.prover.prove(layer)
-
-
-def test_stats_have_tiny_amounts_in_plain_notation() -> None:
-    stats = encode_block(["a", "b"], [encode_row("0.0000001", "EUR"), encode_row("0.00000020", "EUR")]).entry.stats
-    assert (stats.least, stats.greatest) == ("0.0000001", "0.00000020")

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from storage import AttributeEquals, Price, PriceFilter, PriceOrder, Selection, SortPosition, Store
 from storage.errors import ScanLimit
-from storage.layers import newer_skus
+from storage.layers import block_order, newer_skus
 from storage.layers import scan as scans
 from storage.layers.reader import LayerReader
 from storage.layers.scan import LayerScanner
@@ -178,7 +178,8 @@ async def test_a_selection_equals_that_of_a_dictionary(
 ) -> None:
     version = Version(layers, block_rows)
     with (
-        patch.multiple(scans, MAX_READ_BLOCKS=3, LISTED_AT_ONCE=2),
+        patch.object(scans, "MAX_READ_BLOCKS", 3),
+        patch.object(block_order, "LISTED_AT_ONCE", 2),
         patch.multiple(newer_skus, MAX_HELD_SKUS=held, BLOCKS_PER_READ=2),
     ):
         for selection in selections:

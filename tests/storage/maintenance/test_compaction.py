@@ -88,7 +88,7 @@ def during(monkeypatch: pytest.MonkeyPatch, owner: type, method: str, act: Calla
     monkeypatch.setattr(owner, method, wrapped)
 
 
-# What is folded
+# The choice of layers
 
 
 def layer(count: int) -> Layer:

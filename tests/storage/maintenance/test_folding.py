@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import aclosing
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from storage import Store
@@ -64,21 +64,23 @@ def small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("storage.layers.cutting.CUT_MODULUS", 4)
     monkeypatch.setattr("storage.layers.cutting.MIN_BLOCK_ROWS", 2)
     monkeypatch.setattr("storage.layers.cutting.MAX_BLOCK_ROWS", 9)
-    monkeypatch.setattr("storage.maintenance.folding.RANGE_BLOCKS", 3)
+    monkeypatch.setattr("storage.maintenance.folding.RANGE_BLOCKS", 1)
 
 
 LAYERS = st.lists(
     st.dictionaries(st.sampled_from(SKUS), st.sampled_from(["1.00", "2.00", None]), max_size=60), min_size=2, max_size=4
 )
-BASES = st.frozensets(st.sampled_from(SKUS), min_size=40)
+BASES = st.dictionaries(st.sampled_from(SKUS), st.sampled_from(["8.00", "9.00", None]), min_size=40)
 
 
 @given(LAYERS, BASES, st.booleans())
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@example([dict.fromkeys(SKUS[::7], "1.00"), dict.fromkeys(SKUS[30:60])], dict.fromkeys(SKUS, "9.00"), True)
+@example([dict.fromkeys(SKUS[::7], "1.00"), dict.fromkeys(SKUS[30:60])], dict.fromkeys(SKUS[1:], "9.00"), False)
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 async def test_a_fold_equals_a_layer_that_is_written_at_once(
-    store: Store, small_blocks: None, layers: list[Rows], base: frozenset[str], whole: bool
+    store: Store, small_blocks: None, layers: list[Rows], base: Rows, whole: bool
 ) -> None:
-    stack = [*layers, dict.fromkeys(base, "9.00")]
+    stack = [*layers, base]
     expected = newest(stack)
     folded, distinct = await fold(store, [await write(store, rows) for rows in stack], whole=whole)
     if whole:
@@ -118,7 +120,7 @@ async def test_blocks_that_no_newer_layer_touches_are_copied_without_being_decod
     await fold(store, [change, base], whole=True)
     blocks = len((await store.layer_reader.layer(base)).directory)
     assert blocks > 20
-    assert len(encoded_again) <= 2 + blocks // 3, "one is changed, and of each range one is decoded"
+    assert len(encoded_again) <= 2, "one is changed, and perhaps the next"
 
 
 async def test_rows_that_follow_the_oldest_layer_come_in_pieces(store: Store) -> None:

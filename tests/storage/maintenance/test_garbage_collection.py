@@ -14,6 +14,7 @@ from tests.storage.factories import (
     create,
     expire_leases,
     failed,
+    held,
     layers,
     left_open,
     left_sealing,
@@ -63,6 +64,18 @@ async def test_layers_of_a_failed_batch_are_dropped_at_once(retail: Store) -> No
     left = await attempt(retail, await failed(retail))
     await retail.garbage_collector.collect()
     assert left not in await layers(retail)
+
+
+async def test_the_layer_of_a_rejected_version_is_kept_for_a_backup_that_names_it(retail: Store) -> None:
+    retail.garbage_collector._orphan_seconds = 3600.0
+    batch = await held(retail, rows(4))
+    await retail.lifecycle.reject(batch.id, by="ops", reason="x")
+    await retail.garbage_collector.collect()
+    assert batch.layer is not None
+    assert batch.layer.id in await layers(retail)
+    retail.garbage_collector._orphan_seconds = 0.0
+    await retail.garbage_collector.collect()
+    assert batch.layer.id not in await layers(retail)
 
 
 async def test_an_unnamed_layer_of_a_published_batch_is_kept_for_its_readers(retail: Store) -> None:
