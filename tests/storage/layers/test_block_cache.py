@@ -128,6 +128,7 @@ def test_a_block_that_spares_evicts_only_what_was_not_read() -> None:
         layer.frame(index)
     assert not cache.add(layer, missing, source.blocks[missing].frame, spare=True)
     assert kept(layer) == before
+    assert all(block.used for block in layer.blocks if block is not None)
     for block in layer.blocks[before[0]], layer.blocks[before[1]]:
         assert block is not None
         block.used = False
