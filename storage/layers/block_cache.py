@@ -23,8 +23,12 @@ DECODED_SHARE = 4
 MIN_DIRECTORY_BYTES = 32 << 20
 """Directories are kept up to this size even if the budget is smaller: without one, no block can be found."""
 
-ADMIT_ONE_IN = 8
-"""While the share of the decoded blocks is full, one in eight of the blocks that are read is decoded as a whole; of the
+DECODED_MARGIN = 16
+"""The share of the decoded blocks counts as full from a sixteenth below its limit: the eviction of one block for
+another leaves it just below the limit."""
+
+ADMIT_ONE_IN = 32
+"""While the share of the decoded blocks is full, one in 32 of the blocks that are read is decoded as a whole; of the
 others only the row that is read. So blocks that are read often soon are decoded, and reads all over a large list do not
 pay for decoding what nobody reads."""
 
@@ -179,19 +183,23 @@ class BlockCache:
 
     def admit(self, layer: CachedLayer, index: int) -> DecodedBlock | None:
         """Decode a block that is kept compressed, and keep it decoded if it is worth that; None if not."""
-        if self.decoded_bytes >= self.decoded_limit:
-            self._declined += 1
-            if self._declined % ADMIT_ONE_IN:
-                return None
         block = layer.blocks[index]
-        if block is None or block.frame is None:
+        if block is None or block.frame is None or not self.is_worth_decoding():
             return None
         return self.add_decoded(layer, index, DecodedBlock(reopen_block(block.frame)))
+
+    def is_worth_decoding(self) -> bool:
+        """Whether to keep the next block decoded: always while there is room, else one in `ADMIT_ONE_IN`."""
+        limit = self.decoded_limit
+        if self.decoded_bytes < limit - limit // DECODED_MARGIN:
+            return True
+        self._declined += 1
+        return not self._declined % ADMIT_ONE_IN
 
     def add_decoded(self, layer: CachedLayer, index: int, decoded: DecodedBlock) -> DecodedBlock:
         """Keep a decoded block if there is room for it, and return it."""
         limit = self.decoded_limit
-        if not self._is_kept(layer) or decoded.bytes > limit or layer.is_decoded(index):
+        if not self._is_kept(layer) or layer.is_decoded(index) or decoded.weigh() > limit:
             return decoded
         self._evict_decoded(limit - decoded.bytes)
         block = self._block(layer, index)

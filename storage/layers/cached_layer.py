@@ -34,9 +34,15 @@ class DecodedBlock:
     def __init__(self, content: BlockContent) -> None:
         self.skus = content.skus
         self.prices = content.prices()
-        self.bytes = _memory_of(self.skus, self.prices)
+        self.bytes = 0
+        """The memory that it takes, once it is weighed."""
         self.used = True
         """Whether it was read since the hand of the clock last passed it."""
+
+    def weigh(self) -> int:
+        """Estimate the memory that it takes."""
+        self.bytes = _memory_of(self.skus, self.prices)
+        return self.bytes
 
 
 class CachedBlock:

@@ -21,8 +21,8 @@ NOTED_EVERY = 16
 look-up. A block that is read often is noted soon."""
 
 
-MAX_OPENED = 64
-"""Blocks to decompress without awaiting: about a millisecond."""
+MAX_OPENED = 128
+"""Blocks to decompress without awaiting: about two milliseconds."""
 
 
 class NotFound(Enum):

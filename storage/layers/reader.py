@@ -218,7 +218,9 @@ class LayerReader:
         for number, (index, content) in enumerate(
             zip(missing, await self.contents(layer, missing, keep=True), strict=True), 1
         ):
-            blocks[index] = self.cache.add_decoded(layer, index, DecodedBlock(content))
+            blocks[index] = DecodedBlock(content)
+            if self.cache.is_worth_decoding():
+                self.cache.add_decoded(layer, index, blocks[index])
             if not number % DECODED_AT_ONCE:
                 await asyncio.sleep(0)
         return [blocks[index] for index in indexes]
