@@ -7,6 +7,7 @@ for lists that are sorted already (sample sort: Frazer and McKellar, Journal of 
 
 from bisect import bisect_left
 from collections.abc import Iterator
+from itertools import islice
 from typing import NamedTuple
 
 from storage.prices.row_decoder import ItemError, Slice
@@ -57,13 +58,15 @@ class Run:
     def add(self, rows: Slice) -> list[ItemError]:
         """Add rows, and return the errors of those whose sku the run has."""
         errors: list[ItemError] = []
-        skus, places = rows.skus, dict(zip(rows.skus, range(len(self), len(self) + len(rows.skus)), strict=True))
-        if len(places) == len(skus) and self._places.keys().isdisjoint(places):
-            self._places.update(places)
+        before, after = len(self), len(self) + len(rows.skus)
+        self._places.update(zip(rows.skus, range(before, after), strict=True))
+        if len(self._places) == after:
             self._rows += rows.rows
             self._positions += rows.positions
-            self._unsorted += skus
+            self._unsorted += rows.skus
         else:
+            # The skus are in the order of their places, so those from before the update can be restored.
+            self._places = dict(zip(islice(self._places, before), range(before), strict=True))
             errors = self._add_one_by_one(rows)
         self.bytes += sum(map(len, rows.rows))
         if len(self._unsorted) >= SORTED_AT_ONCE:

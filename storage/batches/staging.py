@@ -30,7 +30,7 @@ STAGED_ROWS = 128
 """Rows of a staged block."""
 
 STAGED_BYTES = 64 << 10
-"""Bytes of rows from which a staged block ends."""
+"""Limit of the rows of a staged block, in bytes. No row is longer."""
 
 MAX_INSERT_BYTES = 4 << 20
 """Bytes of staged blocks in one insert."""
@@ -191,13 +191,11 @@ class _RunProof:
 
 
 def _blocks(chunk: Chunk) -> Iterator[Chunk]:
-    """Divide rows into the staged blocks."""
-    start = size = 0
-    for index, row in enumerate(chunk.rows, 1):
-        size += len(row)
-        if index - start == STAGED_ROWS or size >= STAGED_BYTES or index == len(chunk.rows):
-            yield Chunk(chunk.skus[start:index], chunk.rows[start:index], chunk.positions[start:index])
-            start, size = index, 0
+    """Divide rows into staged blocks."""
+    size = min(STAGED_ROWS, STAGED_BYTES // max(map(len, chunk.rows), default=1))
+    for start in range(0, len(chunk.skus), size):
+        end = start + size
+        yield Chunk(chunk.skus[start:end], chunk.rows[start:end], chunk.positions[start:end])
 
 
 def _document(run: str, number: int, block: Chunk) -> Document:

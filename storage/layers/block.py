@@ -139,8 +139,12 @@ class BlockContent:
 
 def encode_content(skus: Sequence[str], rows: Sequence[bytes]) -> bytes:
     """Return the content of a block."""
+    return _content(skus, rows, b"".join((_array_header(len(rows)), *rows)))
+
+
+def _content(skus: Sequence[str], rows: Sequence[bytes], array: bytes) -> bytes:
     lengths = struct.pack(f"<{len(rows)}H", *map(len, rows))
-    return b"".join((_CONTENT, _encode(skus), _encode(lengths), _array_header(len(rows)), *rows))
+    return b"".join((_CONTENT, _encode(skus), _encode(lengths), array))
 
 
 def compress(content: bytes) -> bytes:
@@ -150,14 +154,15 @@ def compress(content: bytes) -> bytes:
 
 def encode_block(skus: Sequence[str], rows: Sequence[bytes]) -> Block:
     """Return the block of some rows, given in sku order."""
-    content = encode_content(skus, rows)
+    array = b"".join((_array_header(len(rows)), *rows))
+    content = _content(skus, rows, array)
     entry = BlockEntry(
         first=skus[0],
         rows=len(rows),
         tombstones=rows.count(TOMBSTONE),
         row_bytes=sum(map(len, rows)),
         hash=hash_of(content),
-        stats=_stats([head for head in BlockContent(content).heads() if head is not None]),
+        stats=_stats([head for head in _decode_heads(array) if head is not None]),
     )
     return Block(entry, compress(content))
 

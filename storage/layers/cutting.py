@@ -6,7 +6,9 @@ they arrived, and after a price that was added or removed the cuts soon are the 
 (Muthitacharoen et al., "A low-bandwidth network file system", SOSP 2001), by skus in place of bytes.
 """
 
+from bisect import bisect_left
 from collections.abc import Sequence
+from itertools import accumulate
 from zlib import crc32
 
 from storage.layers.block import Block, BlockEntry, encode_block, reopen_block
@@ -33,6 +35,29 @@ def _may_begin(sku: str) -> bool:
     return not crc32(sku.encode()) % CUT_MODULUS
 
 
+class _Candidates:
+    """Where the cut rule may cut some rows: `cuts` for many skus at once."""
+
+    def __init__(self, skus: Sequence[str], rows: Sequence[bytes]) -> None:
+        self._count = len(skus)
+        self._beginnings = [index for index, sku in enumerate(skus) if _may_begin(sku)]
+        self._offsets = list(accumulate(map(len, rows), initial=0))
+
+    def cut(self, rows: int, row_bytes: int, start: int) -> int:
+        """Return the index of the first row from `start` on before which a block ends that has `rows` rows there."""
+        begin = bisect_left(self._beginnings, start + max(0, MIN_BLOCK_ROWS - rows))
+        return min(
+            self._beginnings[begin] if begin < len(self._beginnings) else self._count,
+            start + MAX_BLOCK_ROWS - rows,
+            bisect_left(self._offsets, self._offsets[start] + MAX_BLOCK_BYTES - row_bytes, start),
+            self._count,
+        )
+
+    def bytes_between(self, start: int, end: int) -> int:
+        """Return the bytes of some rows."""
+        return self._offsets[end] - self._offsets[start]
+
+
 class BlockCutter:
     """Cuts rows, which arrive in sku order, into blocks.
 
@@ -52,13 +77,17 @@ class BlockCutter:
         if not skus:
             return []
         complete = self._settle(skus[0])
-        for sku, row in zip(skus, rows, strict=True):
-            if cuts(len(self._rows), self._bytes, sku):
-                complete.append(self._flush())
-            self._skus.append(sku)
-            self._rows.append(row)
-            self._bytes += len(row)
-        return complete
+        candidates = _Candidates(skus, rows)
+        start = 0
+        while True:
+            end = candidates.cut(len(self._rows), self._bytes, start)
+            self._skus += skus[start:end]
+            self._rows += rows[start:end]
+            self._bytes += candidates.bytes_between(start, end)
+            if end == len(skus):
+                return complete
+            complete.append(self._flush())
+            start = end
 
     def add_block(self, block: Block) -> list[Block]:
         """Add a block whose skus follow all before, and return the blocks that are complete."""
