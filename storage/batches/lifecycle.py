@@ -28,7 +28,9 @@ from storage.catalog.rollback import PointerMoves
 from storage.catalog.snapshots import Snapshot, SnapshotRepository
 from storage.catalog.transactions import check_reason
 from storage.errors import BatchNotHeld, Corrupt, LayerGone, Pinned
+from storage.fair_yield import yield_to_loop
 from storage.layers.diff import VersionDiffer
+from storage.layers.directory import Directory
 from storage.layers.reader import LayerReader
 from storage.layers.writer import LayerWriter
 from storage.mongodb.connection import Client
@@ -100,7 +102,7 @@ class BatchLifecycle:
         after = (batch.layer, *(below if batch.mode is BatchMode.MERGE else ()))
         changes = await self._differ.count(below, after)
         layer = await self._layer_reader.layer(batch.layer)
-        return Comparison(base.version if base else None, changes, layer.directory.currencies())
+        return Comparison(base.version if base else None, changes, await _currencies(layer.directory))
 
     async def _publish(self, batch: Batch, comparison: Comparison) -> Batch:
         """Give a sealed batch a version and make it current, or hold or reject it. Raises `BaseMoved`, `LeaseLost`."""
@@ -293,3 +295,12 @@ class BatchLifecycle:
             if batch.chunked:
                 await self._parts.drop(batch.id)
         return batch
+
+
+async def _currencies(directory: Directory) -> frozenset[str]:
+    """Return the currencies of a layer's prices."""
+    currencies: set[str] = set()
+    for page in range(directory.pages):
+        currencies.update(currency for stats in directory.stats(page) for currency in stats.currencies)
+        await yield_to_loop()
+    return frozenset(currencies)

@@ -16,6 +16,7 @@ from storage.catalog.gates import DiffSummary, LargestChange, change_percent
 from storage.catalog.snapshots import Layer, Snapshot
 from storage.fair_yield import yield_to_loop
 from storage.layers.cached_layer import CachedLayer
+from storage.layers.directory import PAGE_BLOCKS, Directory
 from storage.layers.merge import NO_ROWS, Rows, Segment, Segments, merged
 from storage.layers.reader import LayerReader
 from storage.prices.price import Price, amount_of, decode_row, is_tombstone
@@ -161,7 +162,7 @@ class VersionDiffer:
             async for pair in self._one_side(stacks, sku_range):
                 yield pair
             return
-        equal = set(stacks[0][-1].directory.hashes()).intersection(stacks[1][-1].directory.hashes())
+        equal = await _common_hashes(*(stack[-1].directory for stack in stacks))
         left, right = (_Side(self._layer_reader, stack, sku_range, equal) for stack in stacks)
         try:
             while not (left.is_finished and right.is_finished):
@@ -255,6 +256,16 @@ async def _skip_equal(left: _Side, right: _Side) -> bool:
     left.skip()
     right.skip()
     return True
+
+
+async def _common_hashes(one: Directory, other: Directory) -> set[bytes]:
+    """Return the hashes of the blocks that two layers have in common."""
+    hashes = [set[bytes](), set[bytes]()]
+    for found, directory in zip(hashes, (one, other), strict=True):
+        for start in range(0, len(directory), PAGE_BLOCKS):
+            found.update(map(directory.hash, range(start, min(start + PAGE_BLOCKS, len(directory)))))
+            await yield_to_loop()
+    return hashes[0] & hashes[1]
 
 
 def _count_shared(before: Sequence[Layer], after: Sequence[Layer]) -> int:

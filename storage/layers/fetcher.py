@@ -14,6 +14,7 @@ from pymongo.asynchronous.client_session import AsyncClientSession
 from pymongo.errors import OperationFailure
 
 from storage.errors import Corrupt, LayerGone, UnknownFormat
+from storage.fair_yield import yield_to_loop
 from storage.layers.block import BLOCK_FORMAT, BlockContent, collection_of, open_block
 from storage.layers.directory import Directory, Root, decompress_page
 from storage.mongodb.connection import COLLECTION_DROPPED, Database, Document
@@ -81,9 +82,9 @@ class BlockFetcher:
 
         if self._secondaries and (documents := await self._secondaries.read(read)):
             with suppress(Corrupt, UnknownFormat):
-                return _checked_directory(layer_id, documents, checksum, count)
+                return await _checked_directory(layer_id, documents, checksum, count)
         try:
-            return _checked_directory(layer_id, await self._read_primary(layer_id, read), checksum, count)
+            return await _checked_directory(layer_id, await self._read_primary(layer_id, read), checksum, count)
         except Corrupt:
             self.corrupt += 1
             raise
@@ -93,11 +94,7 @@ class BlockFetcher:
 
         Raises `LayerGone`, `Corrupt`, `UnknownFormat`.
         """
-        pages, checksum = _opened_pages(layer_id, await _read_pages(self._db, layer_id))
-        try:
-            return Directory(pages), checksum
-        except msgspec.MsgspecError as error:
-            raise Corrupt(f"The directory of layer {layer_id} is damaged. {error}") from error
+        return await _opened_directory(layer_id, await _read_pages(self._db, layer_id))
 
     async def fetch(self, layer_id: str, blocks: Iterable[tuple[str, bytes]]) -> list[FetchedBlock]:
         """Return blocks, given by their first skus and hashes. Raises `LayerGone`, `Corrupt`, `UnknownFormat`."""
@@ -198,27 +195,28 @@ async def _read_pages(db: Database, layer_id: str, session: Session = None) -> l
     return await db[collection_of(layer_id)].find({"_id": {"$gte": 0}}, session=session).sort("_id", 1).to_list()
 
 
-def _opened_pages(layer_id: str, documents: Sequence[Document]) -> tuple[list[bytes], str]:
-    """Return the contents of the pages of a directory, and their checksum."""
+async def _opened_directory(layer_id: str, documents: Sequence[Document]) -> tuple[Directory, str]:
+    """Return the directory of some pages, and its checksum."""
     if not documents:
         raise LayerGone(layer_id)
-    root, pages = Root(), []
+    root, directory = Root(), Directory()
     for document in documents:
         if document.get("format") != BLOCK_FORMAT:
             raise UnknownFormat(f"directory of layer {layer_id}", document.get("format"), BLOCK_FORMAT)
         try:
-            pages.append(decompress_page(document["data"]))
-        except (Corrupt, KeyError, TypeError) as error:
+            page = decompress_page(document["data"])
+            directory.add(page)
+        except (Corrupt, KeyError, TypeError, msgspec.MsgspecError) as error:
             raise Corrupt(f"The directory of layer {layer_id} is damaged. {error} {_REMEDY}") from error
-        root.add(pages[-1])
-    return pages, root.hex
+        root.add(page)
+        await yield_to_loop()
+    return directory, root.hex
 
 
-def _checked_directory(layer_id: str, documents: Sequence[Document], checksum: str, count: int) -> Directory:
-    pages, found = _opened_pages(layer_id, documents)
+async def _checked_directory(layer_id: str, documents: Sequence[Document], checksum: str, count: int) -> Directory:
+    directory, found = await _opened_directory(layer_id, documents)
     if found != checksum:
         raise Corrupt(f"The directory of layer {layer_id} has another checksum than its manifest. {_REMEDY}")
-    directory = Directory(pages)
     if directory.count != count:
         raise Corrupt(f"Layer {layer_id} has {directory.count} rows; its manifest has {count}. {_REMEDY}")
     return directory

@@ -1,8 +1,7 @@
-"""Ranges of skus. They are ordered by code points, as by their UTF-8 bytes, which MongoDB compares."""
+"""Ranges of skus. They are ordered by code points, as by their UTF-8 bytes."""
 
 import sys
 from dataclasses import dataclass, replace
-from typing import Any
 
 _FIRST_SURROGATE, _AFTER_SURROGATES = 0xD800, 0xE000
 
@@ -34,11 +33,6 @@ class SkuRange:
         """Return the range below a sku and the range from it on, in the order of iteration."""
         ranges = replace(self, high=sku), replace(self, low=sku)
         return ranges[::-1] if backward else ranges
-
-    @property
-    def query(self) -> dict[str, Any]:
-        """The MongoDB query for the documents in the range."""
-        return {"_id": {"$gte": self.low} if self.high is None else {"$gte": self.low, "$lt": self.high}}
 
 
 ALL_SKUS = SkuRange()

@@ -34,7 +34,6 @@ def test_a_cut_leaves_every_sku_in_one_range(sku: str, at: str, backward: bool) 
     assert contains(near, sku) is (sku >= at if backward else sku < at)
 
 
-def test_ranges_as_queries() -> None:
-    assert ALL_SKUS.query == {"_id": {"$gte": ""}}
+def test_the_range_of_a_prefix_ends_before_the_next_prefix_of_its_length() -> None:
     assert sku_range_of_prefix("") == ALL_SKUS
-    assert sku_range_of_prefix("a").query == {"_id": {"$gte": "a", "$lt": "b"}}
+    assert sku_range_of_prefix("a") == SkuRange("a", "b")
