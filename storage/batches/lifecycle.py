@@ -287,13 +287,13 @@ class BatchLifecycle:
 
     async def _discard(self, batch: Batch) -> Batch:
         """Drop what a batch no longer needs: its staged rows, and if it ended without a version its layer and parts."""
-        if (batch.runs or batch.chunked) and batch.state not in IN_PROGRESS:
-            await self._staging.drop(batch.id)
         if batch.state in DISCARDED_STATES:
             if batch.layer:
                 await self._layer_writer.drop(batch.layer.id)
             if batch.chunked:
                 await self._parts.drop(batch.id)
+        if (batch.runs or batch.chunked) and batch.state not in IN_PROGRESS:
+            await self._staging.drop(batch.id)  # last: garbage collection finds what is left by its staged runs
         return batch
 
 

@@ -108,12 +108,13 @@ class GarbageCollector:
             log.info("Dropped layer %s, which no version names.", layer)
 
     async def _drop_staging(self) -> None:
-        """Drop the staged runs and the records of the parts of batches that are sealed, finished or unknown."""
+        """Drop the staged runs of batches that are not in progress, and the records of parts of those that failed."""
         staged = await self._staging.batches()
         for batch_id, batch in zip(staged, await self._batches.get_many(staged), strict=True):
             if batch is None or batch.state not in IN_PROGRESS:
+                if batch is None or batch.state in DISCARDED_STATES:
+                    await self._parts.drop(batch_id)
                 await self._staging.drop(batch_id)
-                await self._parts.drop(batch_id)
                 log.info("Dropped the staged rows of batch %s.", batch_id)
 
 

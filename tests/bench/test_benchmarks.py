@@ -1,4 +1,4 @@
-"""Every benchmark runs to its end on real servers, at the smallest scale."""
+"""Every benchmark runs to its end on real servers, at the smallest scale; the long ones in `make soak`."""
 
 import math
 
@@ -26,7 +26,13 @@ TARGETS = {
 """Number of figures with a target, by benchmark."""
 
 
-@pytest.mark.parametrize("name", BENCHMARKS)
+LONG = {"edge", "guards", "merges", "reads"}
+"""Benchmarks that take half a minute and more at any scale: they run in `make soak`."""
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=pytest.mark.soak) if name in LONG else name for name in BENCHMARKS]
+)
 def test_a_benchmark_reports_its_figures_with_targets(name: str, environment: Environment) -> None:
     report = Report("a machine", environment.scale)
     BENCHMARKS[name](environment, report)

@@ -12,6 +12,7 @@ from pymongo.errors import AutoReconnect, ExecutionTimeout, OperationFailure, Se
 from graph.schema.errors import format_error
 from storage import Price, PricebookError, Refused, errors
 from storage.catalog.price_lists import PriceListRepository
+from storage.layers.memory_reader import MISSING, MemoryReader
 from storage.layers.reader import LayerReader
 from tests.graph.api import CREATE, Api, row
 
@@ -81,6 +82,8 @@ async def test_every_incident_has_a_unique_id(api: Api, monkeypatch: pytest.Monk
     await api.create("retail")
     await api.publish("retail", [row("a")])
     monkeypatch.setattr(LayerReader, "find", fail)
+    monkeypatch.setattr(MemoryReader, "price", lambda *_: MISSING)
+    monkeypatch.setattr(MemoryReader, "prices", lambda *_: None)
     document = '{ snapshot(priceList: "retail") { price(sku: "a") { sku } } }'
     messages = {(await api.execute(document))["errors"][0]["message"] for _ in range(3)}
     assert len(messages) == 3

@@ -201,9 +201,7 @@ DEEP: Any = [[[[[[[[[1]]]]]]]]]
         ({"currency": "eur"}, "'eur' is not an ISO 4217 currency code"),
         ({"currency": ""}, "not an ISO 4217 currency code"),
         ({"attributes": [{"name": "a", "value": DEEP}]}, "nested at most 8 levels deep"),
-        ({"attributes": [{"name": "a", "value": 2**64}]}, "cannot be stored"),
-        ({"attributes": [{"name": "a\0b", "value": 1}]}, "cannot be stored"),
-        ({"attributes": [{"name": "a", "value": {"b\0": 1}}]}, "cannot be stored"),
+        ({"attributes": [{"name": "a", "value": 2**64}]}, "exceeds 64 bits"),
         ({"attributes": [{"name": "a", "value": "x" * 17_000}]}, "at most 16384 bytes"),
         ({"attributes": [{"name": "a", "value": 1}] * 21}, "at most 20 attributes"),
     ],
@@ -223,8 +221,8 @@ async def test_a_prefix_that_no_sku_can_have_matches_nothing(retail: Api) -> Non
 
 @pytest.fixture
 async def limited(mongodb_uri: str) -> AsyncIterator[Api]:
-    """An application with a scan limit of 20 records."""
-    settings = open_settings(mongodb_uri=mongodb_uri, mongodb_database="test_limited", max_scan=20)
+    """An application with a scan limit of 500 rows."""
+    settings = open_settings(mongodb_uri=mongodb_uri, mongodb_database="test_limited", max_scan=500)
     async with serving(settings) as api:
         yield api
     async with await connect(mongodb_uri) as client:
@@ -234,22 +232,21 @@ async def limited(mongodb_uri: str) -> AsyncIterator[Api]:
 
 async def test_a_scan_beyond_the_limit_is_refused(limited: Api) -> None:
     await limited.create("retail")
-    await limited.publish("retail", [row(f"{n:02}", str(100 - n), "EUR" if n % 2 else "USD") for n in range(30)])
-    assert len((await page(limited, first=30))["nodes"]) == 30
-    assert await skus(limited, {"skuPrefix": "1", "currency": "EUR"}, orderBy="AMOUNT_ASC") == [
-        "19",
-        "17",
-        "15",
-        "13",
-        "11",
-    ]
+    amounts = [str(n * 7919 % 1000) for n in range(1000)]  # each block has low and high ones
+    await limited.publish("retail", [row(f"{n:03}", amounts[n], "EUR" if n % 2 else "USD") for n in range(1000)])
+    assert len((await page(limited, first=1000))["nodes"]) == 1000
+    by_amount = sorted(range(101, 110, 2), key=lambda n: int(amounts[n]))
+    found = await skus(limited, {"skuPrefix": "10", "currency": "EUR"}, orderBy="AMOUNT_ASC")
+    assert found == list(map(str, by_amount))
+        map(str, by_amount)
+    )
     for arguments in ({"filter": {"currency": "EUR"}}, {"orderBy": "AMOUNT_ASC"}):
         [error] = (await limited.execute(PAGE, **arguments))["errors"]
         assert error["extensions"] == {"code": "SCAN_LIMIT"}
-        assert "more than 20 records of version 1 of 'retail'" in error["message"]
+        assert "more than 500 rows of version 1 of 'retail'" in error["message"]
     document = """{ snapshot(priceList: "retail") { prices(first: 9, filter: {currency: "EUR"}) {
       nodes { sku } pageInfo { hasNextPage } } } }"""
     assert (await limited.data(document))["snapshot"]["prices"] == {
-        "nodes": [{"sku": f"{n:02}"} for n in range(1, 19, 2)],
+        "nodes": [{"sku": f"{n:03}"} for n in range(1, 19, 2)],
         "pageInfo": {"hasNextPage": True},
     }
