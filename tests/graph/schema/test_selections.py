@@ -238,8 +238,6 @@ async def test_a_scan_beyond_the_limit_is_refused(limited: Api) -> None:
     by_amount = sorted(range(101, 110, 2), key=lambda n: int(amounts[n]))
     found = await skus(limited, {"skuPrefix": "10", "currency": "EUR"}, orderBy="AMOUNT_ASC")
     assert found == list(map(str, by_amount))
-        map(str, by_amount)
-    )
     for arguments in ({"filter": {"currency": "EUR"}}, {"orderBy": "AMOUNT_ASC"}):
         [error] = (await limited.execute(PAGE, **arguments))["errors"]
         assert error["extensions"] == {"code": "SCAN_LIMIT"}
