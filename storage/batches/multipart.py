@@ -87,7 +87,6 @@ class MultipartBatches:
 
     async def _store(self, batch: Batch, sequence: int, source: RowSource, removals: Sequence[str]) -> Part:
         intake = Intake(self._staging, batch.id, sequence)
-        await self._touch(batch)
         async with keep_open(self._batches, batch):
             await intake.take(with_tombstones(source.slices(), removals))
             runs = await intake.finish()

@@ -51,5 +51,5 @@ class LayerInspector:
     async def block(self, layer: InspectedLayer, index: int) -> BlockContent:
         """Return a block, given by its index in the directory. Raises `Corrupt`, `UnknownFormat`."""
         directory = layer.directory
-        [block] = await self._fetcher.fetch(layer.id, [(directory.firsts[index], directory.hash(index))])
+        [block] = await self._fetcher.fetch(layer.id, directory, [index])
         return block.content

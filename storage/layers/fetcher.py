@@ -1,12 +1,12 @@
 """Fetching blocks and directories from the database: each block once for all requests that miss it.
 
-The misses of one turn of the event loop go in one find for each layer. While `MAX_CONCURRENT_FINDS` finds of a layer
-are under way, further misses wait for one of them and then go together: the more requests there are, the more blocks
+The misses of one turn of the event loop go in one find for each layer. While a large find of a layer is under way, or
+`MAX_SMALL_FINDS` small ones, further misses wait and then go together: the more requests there are, the more blocks
 they share, and the less each of them costs.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 
 import msgspec
@@ -20,11 +20,14 @@ from storage.layers.directory import Directory, Root, decompress_page
 from storage.mongodb.connection import COLLECTION_DROPPED, Database, Document
 from storage.mongodb.secondaries import Secondaries
 
-MAX_CONCURRENT_FINDS = 2
-"""Finds of one layer at once, in a process."""
+MAX_SMALL_FINDS = 2
+"""Small finds of one layer at once, in a process, besides one large find."""
 
-MAX_BLOCKS_PER_FIND = 500
-"""Blocks of one find: some 600 KB."""
+SMALL_FIND_BLOCKS = 32
+"""Blocks that a small find begins with at most."""
+
+MAX_BLOCKS_PER_FIND = 1000
+"""Blocks of one find: some 1.2 MB."""
 
 OPENED_AT_ONCE = 64
 """Blocks to decompress and prove before other tasks may run: about a millisecond."""
@@ -43,21 +46,23 @@ class FetchedBlock:
 
 
 class _Find:
-    """A find of some blocks, by their first skus, each with its hash; and what it found, sound or refused."""
+    """A find of some blocks of a layer, by their indexes; and what it found, sound or refused."""
 
-    def __init__(self) -> None:
-        self.hashes: dict[str, bytes] = {}
-        self.found: dict[str, FetchedBlock] = {}
-        self.refused: dict[str, Corrupt | UnknownFormat] = {}
+    def __init__(self, directory: Directory) -> None:
+        self.directory = directory
+        self.indexes: list[int] = []
+        self.found: dict[int, FetchedBlock] = {}
+        self.refused: dict[int, Corrupt | UnknownFormat] = {}
         self.task: asyncio.Task[None]
 
 
 class _Queue:
-    """The finds of a layer: the running ones by their blocks, and the next one, which still takes blocks."""
+    """The finds of a layer by their blocks, and the next one, which still takes blocks."""
 
     def __init__(self) -> None:
-        self.slots = asyncio.Semaphore(MAX_CONCURRENT_FINDS)
-        self.finds: dict[str, _Find] = {}
+        self.small = asyncio.Semaphore(MAX_SMALL_FINDS)
+        self.large = asyncio.Semaphore(1)
+        self.finds: dict[int, _Find] = {}
         self.next: _Find | None = None
 
 
@@ -96,28 +101,27 @@ class BlockFetcher:
         """
         return await _opened_directory(layer_id, await _read_pages(self._db, layer_id))
 
-    async def fetch(self, layer_id: str, blocks: Iterable[tuple[str, bytes]]) -> list[FetchedBlock]:
-        """Return blocks, given by their first skus and hashes. Raises `LayerGone`, `Corrupt`, `UnknownFormat`."""
+    async def fetch(self, layer_id: str, directory: Directory, indexes: Sequence[int]) -> list[FetchedBlock]:
+        """Return blocks of a layer. Raises `LayerGone`, `Corrupt`, `UnknownFormat`."""
         queue = self._queues.setdefault(layer_id, _Queue())
-        finds: list[tuple[str, _Find]] = []
-        for first, expected in blocks:
-            find = queue.finds.get(first)
-            if find is None:
-                find = self._next(layer_id, queue)
-                find.hashes[first] = expected
-                queue.finds[first] = find
-            finds.append((first, find))
-        for find in dict.fromkeys(find for _, find in finds):
+        new = [index for index in indexes if index not in queue.finds]
+        while new:
+            find = self._next(layer_id, directory, queue)
+            added, new = new[: MAX_BLOCKS_PER_FIND - len(find.indexes)], new[MAX_BLOCKS_PER_FIND - len(find.indexes) :]
+            find.indexes += added
+            queue.finds.update(dict.fromkeys(added, find))
+        finds = list(map(queue.finds.__getitem__, indexes))
+        for find in dict.fromkeys(finds):
             await asyncio.shield(find.task)
-        for first, find in finds:
-            if first in find.refused:  # those who share the find, but not the block, are not concerned
-                raise find.refused[first]
-        return [find.found[first] for first, find in finds]
+        for index, find in zip(indexes, finds, strict=True) if any(find.refused for find in finds) else ():
+            if index in find.refused:  # those who share the find, but not the block, are not concerned
+                raise find.refused[index]
+        return [find.found[index] for index, find in zip(indexes, finds, strict=True)]
 
-    def _next(self, layer_id: str, queue: _Queue) -> _Find:
+    def _next(self, layer_id: str, directory: Directory, queue: _Queue) -> _Find:
         find = queue.next
-        if find is None or len(find.hashes) >= MAX_BLOCKS_PER_FIND:
-            find = queue.next = _Find()
+        if find is None or len(find.indexes) >= MAX_BLOCKS_PER_FIND:
+            find = queue.next = _Find(directory)
             find.task = asyncio.create_task(self._run(layer_id, queue, find), name=f"find blocks of {layer_id}")
             find.task.add_done_callback(_retrieve_error)
         return find
@@ -125,35 +129,35 @@ class BlockFetcher:
     async def _run(self, layer_id: str, queue: _Queue, find: _Find) -> None:
         await asyncio.sleep(0)  # lets tasks that are ready to run add their blocks
         try:
-            async with queue.slots:
+            async with queue.small if len(find.indexes) <= SMALL_FIND_BLOCKS else queue.large:
                 if queue.next is find:
                     queue.next = None
                 await self._find(layer_id, find)
         finally:
             if queue.next is find:
                 queue.next = None
-            for first in find.hashes:
-                del queue.finds[first]
+            for index in find.indexes:
+                del queue.finds[index]
             if not queue.finds and self._queues.get(layer_id) is queue:
                 del self._queues[layer_id]
 
     async def _find(self, layer_id: str, find: _Find) -> None:
-        firsts = list(find.hashes)
+        missing = {find.directory.firsts[index]: index for index in find.indexes}
 
         async def read(db: Database, session: Session) -> list[Document]:
-            cursor = db[collection_of(layer_id)].find({"_id": {"$in": firsts}}, session=session)
-            return await cursor.batch_size(len(firsts) + 1).to_list()
+            cursor = db[collection_of(layer_id)].find({"_id": {"$in": list(missing)}}, session=session)
+            return await cursor.batch_size(len(missing) + 1).to_list()
 
         if self._secondaries:
-            await _open_all(layer_id, await self._secondaries.read(read) or (), find)
+            await _open_all(layer_id, await self._secondaries.read(read) or (), find, missing)
             find.refused.clear()  # the primary may have a sound one
-            firsts = [first for first in firsts if first not in find.found]
-        if firsts:
-            await _open_all(layer_id, await self._read_primary(layer_id, read), find)
-            missing = [first for first in firsts if first not in find.found and first not in find.refused]
-            if missing and await self._db[collection_of(layer_id)].find_one({"_id": 0}, {"_id": 1}) is None:
+            missing = {first: index for first, index in missing.items() if index not in find.found}
+        if missing:
+            await _open_all(layer_id, await self._read_primary(layer_id, read), find, missing)
+            lost = [first for first, index in missing.items() if index not in find.found and index not in find.refused]
+            if lost and await self._db[collection_of(layer_id)].find_one({"_id": 0}, {"_id": 1}) is None:
                 raise LayerGone(layer_id)
-            find.refused |= {first: _corrupt(layer_id, first, "It does not exist.") for first in missing}
+            find.refused |= {missing[first]: _corrupt(layer_id, first, "It does not exist.") for first in lost}
             self.corrupt += sum(isinstance(error, Corrupt) for error in find.refused.values())
 
     async def _read_primary(
@@ -167,14 +171,14 @@ class BlockFetcher:
             raise
 
 
-async def _open_all(layer_id: str, documents: Sequence[Document], find: _Find) -> None:
-    """Decompress and prove blocks."""
+async def _open_all(layer_id: str, documents: Sequence[Document], find: _Find, indexes: Mapping[str, int]) -> None:
+    """Decompress and prove blocks. `indexes` are the indexes of the blocks that were asked for."""
     for number, document in enumerate(documents, 1):
-        first = document["_id"]
+        index = indexes[document["_id"]]
         try:
-            find.found[first] = _opened(layer_id, document, find.hashes[first])
+            find.found[index] = _opened(layer_id, document, find.directory.hash(index))
         except (Corrupt, UnknownFormat) as error:
-            find.refused[first] = error
+            find.refused[index] = error
         if not number % OPENED_AT_ONCE:
             await asyncio.sleep(0)
 

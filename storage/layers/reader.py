@@ -112,12 +112,11 @@ class LayerReader:
             if block is None:
                 missing[layer].append(index)
         self.cache.hits += len(held) - sum(map(len, missing.values()))
-        for (layer, indexes), blocks in zip(
-            missing.items(), await asyncio.gather(*(self._fetch(*pair) for pair in missing.items())), strict=True
-        ):
-            for index, fetched in zip(indexes, blocks, strict=True):
-                self.cache.add(layer, index, fetched.frame)
-                held[layer, index] = fetched.content
+        reads = [self._fetch(*pair) for pair in missing.items()]
+        found = [await reads[0]] if len(reads) == 1 else await asyncio.gather(*reads)
+        for (layer, indexes), blocks in zip(missing.items(), found, strict=True):
+            self._keep(layer, indexes, blocks)
+            held.update({(layer, index): block.content for index, block in zip(indexes, blocks, strict=True)})
         return cast("dict[_Key, _Block]", held)
 
     def _rows(
@@ -131,12 +130,14 @@ class LayerReader:
             return [(sku, prices[place]) for sku, place in _indexes(block.skus, skus)]
         return [(sku, block.price(place)) for sku, place in _indexes(block.skus, skus)]
 
+    def _keep(self, layer: CachedLayer, indexes: Iterable[int], blocks: Iterable[FetchedBlock]) -> None:
+        if self.cache.room:
+            for index, block in zip(indexes, blocks, strict=True):
+                self.cache.add(layer, index, block.frame)
+
     async def _fetch(self, layer: CachedLayer, indexes: Sequence[int]) -> list[FetchedBlock]:
-        directory = layer.directory
         self.cache.misses += len(indexes)
-        return await self._fetcher.fetch(
-            layer.id, [(directory.firsts[index], directory.hash(index)) for index in indexes]
-        )
+        return await self._fetcher.fetch(layer.id, layer.directory, indexes)
 
     # -- Blocks
 
@@ -147,16 +148,12 @@ class LayerReader:
         self.cache.hits += len(frames)
         fetched = dict(zip(missing, await self._fetch(layer, missing) if missing else (), strict=True))
         if keep:
-            for index, block in fetched.items():
-                self.cache.add(layer, index, block.frame)
+            self._keep(layer, fetched, fetched.values())
         return [fetched[index].content if index in fetched else reopen_block(frames[index]) for index in indexes]
 
     async def frames(self, layer: CachedLayer, indexes: Sequence[int]) -> list[bytes]:
         """Return blocks of a layer as they are stored, read from the database and proved."""
-        directory = layer.directory
-        blocks = await self._fetcher.fetch(
-            layer.id, [(directory.firsts[index], directory.hash(index)) for index in indexes]
-        )
+        blocks = await self._fetcher.fetch(layer.id, layer.directory, indexes)
         return [block.frame for block in blocks]
 
     async def load(self, layer: CachedLayer, indexes: Sequence[int]) -> bool:

@@ -66,13 +66,14 @@ class MemoryLayers(BlockFetcher):
         """Return the directory of a layer."""
         return self.layers[layer_id][0]
 
-    async def fetch(self, layer_id: str, blocks: Iterable[tuple[str, bytes]]) -> list[FetchedBlock]:
-        """Return blocks, given by their first skus and hashes."""
+    async def fetch(self, layer_id: str, directory: Directory, indexes: Sequence[int]) -> list[FetchedBlock]:
+        """Return blocks of a layer."""
         found = []
-        for first, expected in blocks:
+        for index in indexes:
+            first = directory.firsts[index]
             self.fetched.append((layer_id, first))
             frame = self.layers[layer_id][1][first]
-            found.append(FetchedBlock(frame, open_block(frame, expected)))
+            found.append(FetchedBlock(frame, open_block(frame, directory.hash(index))))
         return found
 
     def reader(self, budget: int = DEFAULT_CACHE_BYTES) -> LayerReader:

@@ -39,7 +39,7 @@ def collection(store: Store) -> Collection:
 
 
 async def fetch(fetcher: BlockFetcher, directory: Directory, first: str) -> list[str]:
-    found = await fetcher.fetch("x", [(first, directory.hash(directory.index(first)))])
+    found = await fetcher.fetch("x", directory, [directory.index(first)])
     return [sku for block in found for sku in block.content.skus]
 
 

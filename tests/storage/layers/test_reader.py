@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from storage import MISSING, Layer, Price, Store
 from storage.errors import Corrupt, LayerGone, UnknownFormat
 from storage.layers.block import collection_of
-from storage.layers.fetcher import MAX_CONCURRENT_FINDS, BlockFetcher
+from storage.layers.fetcher import MAX_SMALL_FINDS, BlockFetcher
 from storage.layers.memory_reader import MAX_OPENED, MemoryReader
 from storage.layers.reader import LayerReader
 from storage.prices.price import decode_row, encode_row
@@ -138,7 +138,7 @@ async def test_misses_of_one_turn_go_in_one_find(store: Store) -> None:
     find = BlockFetcher._find
 
     async def counted(self: BlockFetcher, layer_id: str, each: object) -> None:
-        finds.append(len(each.hashes))  # type: ignore[attr-defined]
+        finds.append(len(each.indexes))  # type: ignore[attr-defined]
         await find(self, layer_id, each)  # type: ignore[arg-type]
 
     async def look_up(skus: Sequence[str]) -> None:
@@ -156,14 +156,14 @@ async def test_a_block_that_is_being_fetched_is_not_fetched_again(store: Store) 
     layer = await written(store, 2000)
     reader = LayerReader(BlockFetcher(store.layers_db), store.layer_reader.cache)
     cached, running, peak = await reader.layer(layer), 0, 0
-    fetched: list[str] = []
+    fetched: list[int] = []
     find = BlockFetcher._find
 
     async def counted(self: BlockFetcher, layer_id: str, each: object) -> None:
         nonlocal running, peak
         running += 1
         peak = max(peak, running)
-        fetched.extend(each.hashes)  # type: ignore[attr-defined]
+        fetched.extend(each.indexes)  # type: ignore[attr-defined]
         await find(self, layer_id, each)  # type: ignore[arg-type]
         running -= 1
 
@@ -174,7 +174,7 @@ async def test_a_block_that_is_being_fetched_is_not_fetched_again(store: Store) 
 
     with patch.object(BlockFetcher, "_find", counted):
         await asyncio.gather(*map(contents, range(10)))
-    assert peak <= MAX_CONCURRENT_FINDS
+    assert peak <= MAX_SMALL_FINDS + 1
     assert len(fetched) == len(set(fetched))
 
 
