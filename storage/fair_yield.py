@@ -16,6 +16,9 @@ from weakref import WeakKeyDictionary
 SHARE = 0.25
 """Length of a time slice, as a share of the time that other tasks took since the last slice of any long work."""
 
+MIN_SLICE_SECONDS = 0.001
+"""Lower limit of a time slice: a shorter one would cost a good part of its time for the turn of the loop."""
+
 MAX_SLICE_SECONDS = 0.02
 """Upper limit of a time slice."""
 
@@ -29,7 +32,8 @@ async def yield_to_loop() -> None:
     if time_slice and now - time_slice.began < time_slice.seconds:
         return
     others = await _queue().wait(now)
-    _slices[task] = _TimeSlice(perf_counter(), min(SHARE * others, MAX_SLICE_SECONDS))
+    seconds = min(max(SHARE * others, MIN_SLICE_SECONDS), MAX_SLICE_SECONDS)
+    _slices[task] = _TimeSlice(perf_counter(), seconds)
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,8 @@ content, and so an equal hash.
 """
 
 import struct
+import sys
+from array import array
 from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -87,7 +89,9 @@ class BlockContent:
 
     def __init__(self, content: bytes) -> None:
         self.skus, lengths, rows = _decode_content(content)
-        self._lengths = struct.unpack(f"<{len(self.skus)}H", lengths)
+        self._lengths = array("H", lengths)
+        if sys.byteorder == "big":
+            self._lengths.byteswap()
         self._array = memoryview(rows)
         self._header = _array_header_bytes(len(self.skus))
 
@@ -142,9 +146,9 @@ def encode_content(skus: Sequence[str], rows: Sequence[bytes]) -> bytes:
     return _content(skus, rows, b"".join((_array_header(len(rows)), *rows)))
 
 
-def _content(skus: Sequence[str], rows: Sequence[bytes], array: bytes) -> bytes:
+def _content(skus: Sequence[str], rows: Sequence[bytes], encoded: bytes) -> bytes:
     lengths = struct.pack(f"<{len(rows)}H", *map(len, rows))
-    return b"".join((_CONTENT, _encode(skus), _encode(lengths), array))
+    return b"".join((_CONTENT, _encode(skus), _encode(lengths), encoded))
 
 
 def compress(content: bytes) -> bytes:
@@ -154,15 +158,15 @@ def compress(content: bytes) -> bytes:
 
 def encode_block(skus: Sequence[str], rows: Sequence[bytes]) -> Block:
     """Return the block of some rows, given in sku order."""
-    array = b"".join((_array_header(len(rows)), *rows))
-    content = _content(skus, rows, array)
+    encoded = b"".join((_array_header(len(rows)), *rows))
+    content = _content(skus, rows, encoded)
     entry = BlockEntry(
         first=skus[0],
         rows=len(rows),
         tombstones=rows.count(TOMBSTONE),
         row_bytes=sum(map(len, rows)),
         hash=hash_of(content),
-        stats=_stats([head for head in _decode_heads(array) if head is not None]),
+        stats=_stats([head for head in _decode_heads(encoded) if head is not None]),
     )
     return Block(entry, compress(content))
 

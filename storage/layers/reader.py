@@ -76,18 +76,15 @@ class LayerReader:
         """Return the prices of the skus that a version has."""
         stack = await self.layers(layers)
         places = _places(stack, skus)
-        held = await self._held(stack, places)
-        found: dict[str, Price] = {}
-        wanted = set(skus)
-        for number, (layer, index) in enumerate(held, 1):
-            remaining = wanted.intersection(places[layer][index])
-            for sku, price in self._rows(layer, index, held[layer, index], remaining) if remaining else ():
-                wanted.discard(sku)
-                if price is not None:
-                    found[sku] = price
+        rows: dict[str, Price | None] = {}
+        for number, ((layer, index), block) in enumerate((await self._held(stack, places)).items(), 1):
+            wanted = places[layer][index]
+            if len(stack) > 1:
+                wanted = [sku for sku in wanted if sku not in rows]
+            self._add_rows(rows, layer, index, block, wanted)
             if not number % OPENED_AT_ONCE:
                 await asyncio.sleep(0)
-        return found
+        return {sku: price for sku, price in rows.items() if price is not None}
 
     async def find_rows(self, layers: Sequence[Layer], skus: Sequence[str]) -> dict[str, bytes]:
         """Return the newest row of each sku that some layers have, encoded, tombstones included."""
@@ -119,16 +116,17 @@ class LayerReader:
             held.update({(layer, index): block.content for index, block in zip(indexes, blocks, strict=True)})
         return cast("dict[_Key, _Block]", held)
 
-    def _rows(
-        self, layer: CachedLayer, index: int, block: _Block, skus: Iterable[str]
-    ) -> list[tuple[str, Price | None]]:
-        """Return the rows that a block has of some skus."""
+    def _add_rows(
+        self, rows: dict[str, Price | None], layer: CachedLayer, index: int, block: _Block, skus: Iterable[str]
+    ) -> None:
+        """Add the rows that a block has of some skus."""
         if isinstance(block, bytes):
             block = self.cache.admit(layer, index) or reopen_block(block)
-        if isinstance(block, DecodedBlock):
-            prices = block.prices
-            return [(sku, prices[place]) for sku, place in _indexes(block.skus, skus)]
-        return [(sku, block.price(place)) for sku, place in _indexes(block.skus, skus)]
+        block_skus = block.skus
+        for sku in skus:
+            place = bisect_left(block_skus, sku)
+            if place < len(block_skus) and block_skus[place] == sku:
+                rows[sku] = block.prices[place] if isinstance(block, DecodedBlock) else block.price(place)
 
     def _keep(self, layer: CachedLayer, indexes: Iterable[int], blocks: Iterable[FetchedBlock]) -> None:
         if self.cache.room:

@@ -63,6 +63,7 @@ async def test_a_time_slice_is_limited_however_long_other_tasks_take() -> None:
 
 async def test_one_of_several_working_tasks_runs_per_loop_iteration(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(fair_yield, "SHARE", 0.0)
+    monkeypatch.setattr(fair_yield, "MIN_SLICE_SECONDS", 0.0)
     done: list[list[int]] = []
     ended = asyncio.Event()
 
