@@ -41,7 +41,10 @@ class Intake:
         return bool(self._runs) or self._writing is not None
 
     async def take(self, slices: AsyncIterator[Slice]) -> None:
-        """Collect rows as they arrive, and stage each full run. Raises `FileRefused`, `Unavailable`."""
+        """Collect rows as they arrive, and stage each full run.
+
+        Raises `FileRefused`, `Interrupted`, `Unavailable`.
+        """
         try:
             async for rows in slices:
                 self.refuse(rows.errors, len(rows.errors))

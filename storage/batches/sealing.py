@@ -48,11 +48,14 @@ class BatchSealer:
         self._prover = prover
 
     async def write(self, batch: Batch, run: Run) -> Layer:
-        """Write a run as the layer of a batch. Raises `Unavailable`."""
+        """Write a run as the layer of a batch. Raises `LayerSealed`, `Corrupt`, `Unavailable`."""
         return await self._write(batch, chunks_of(run))
 
     async def find_repeated(self, batch: Batch, runs: Sequence[StagedRun]) -> RepeatedSkus | None:
-        """Return the skus that are in two staged runs of a batch, which is refused in any case; None without any."""
+        """Return the skus that are in two staged runs of a batch, which is refused in any case; None without any.
+
+        Raises `Corrupt`, `UnknownFormat`.
+        """
         merge = _Merge(self._staging.merge(batch.id, runs), offsets={})
         async for _ in merge.rows():
             pass
@@ -61,7 +64,8 @@ class BatchSealer:
     async def seal(self, batch: Batch) -> Layer:
         """Return the layer of a batch in SEALING, frozen and proved.
 
-        Raises `RepeatedSkus`, `Unavailable`, and `Corrupt` if the layer does not hold what was received.
+        Raises `RepeatedSkus`, `LayerGone`, `LayerSealed`, `UnknownFormat`, `Unavailable`, and `Corrupt` if the layer
+        does not hold what was received.
         """
         layer = batch.layer or await self._merge(batch)
         await self._layer_writer.freeze(layer.id)

@@ -48,7 +48,7 @@ class BatchSubmitter:
         All rows are published, or nothing changes. Called again with the same idempotency key, it returns the same
         batch: it waits for the process that works on the batch, and takes the batch over if that lease expires.
         Raises `PriceListNotFound`, `EmptyBatch`, `InvalidArgument`, `RemoveInReplace`, `Conflict`,
-        `TooManyOpenBatches`, `TooManyHeldBatches`, `IdempotencyKeyReused`, `Unavailable`.
+        `TooManyOpenBatches`, `TooManyHeldBatches`, `IdempotencyKeyReused`, `Interrupted`, `Corrupt`, `Unavailable`.
         """
         check_order(order)
         check_removals(order.mode, removals)

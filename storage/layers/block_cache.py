@@ -30,7 +30,7 @@ another leaves it just below the limit."""
 ADMIT_ONE_IN = 32
 """While the share of the decoded blocks is full, one in 32 of the blocks that are read is decoded as a whole; of the
 others only the row that is read. So blocks that are read often soon are decoded, and reads all over a large list do not
-pay for decoding what nobody reads."""
+pay for decoding what is not read again."""
 
 
 class BlockCache:

@@ -40,7 +40,10 @@ class NewerSkus:
             self._count -= len(self._held.popitem(last=False)[1])
 
     async def find(self, depth: int, skus: Sequence[str]) -> set[str]:
-        """Return those of some skus, given in their order, that a layer above `depth` has."""
+        """Return those of some skus, given in their order, that a layer above `depth` has.
+
+        Raises `LayerGone`, `Corrupt`, `UnknownFormat`.
+        """
         found: set[str] = set()
         for newer in range(depth):
             places = list(_places(self._layers[newer].directory, skus))

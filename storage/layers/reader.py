@@ -73,7 +73,7 @@ class LayerReader:
     # -- Look-ups
 
     async def find(self, layers: Sequence[Layer], skus: Sequence[str]) -> dict[str, Price]:
-        """Return the prices of the skus that a version has."""
+        """Return the prices of the skus that a version has. Raises `LayerGone`, `Corrupt`, `UnknownFormat`."""
         stack = await self.layers(layers)
         places = _places(stack, skus)
         held = await self._held(stack, places)
@@ -90,7 +90,10 @@ class LayerReader:
         return found
 
     async def find_rows(self, layers: Sequence[Layer], skus: Sequence[str]) -> dict[str, bytes]:
-        """Return the newest row of each sku that some layers have, encoded, tombstones included."""
+        """Return the newest row of each sku that some layers have, encoded, tombstones included.
+
+        Raises `LayerGone`, `Corrupt`, `UnknownFormat`.
+        """
         found: dict[str, bytes] = {}
         stack = await self.layers(layers)
         places = _places(stack, skus)
@@ -142,7 +145,10 @@ class LayerReader:
     # -- Blocks
 
     async def contents(self, layer: CachedLayer, indexes: Sequence[int], *, keep: bool = False) -> list[BlockContent]:
-        """Return blocks of a layer; those that must be fetched stay in the cache only if `keep`."""
+        """Return blocks of a layer; those that must be fetched stay in the cache only if `keep`.
+
+        Raises `LayerGone`, `Corrupt`, `UnknownFormat`.
+        """
         frames = {index: frame for index in indexes if (frame := layer.frame(index)) is not None}
         missing = [index for index in indexes if index not in frames]
         self.cache.hits += len(frames)
@@ -152,12 +158,18 @@ class LayerReader:
         return [fetched[index].content if index in fetched else reopen_block(frames[index]) for index in indexes]
 
     async def frames(self, layer: CachedLayer, indexes: Sequence[int]) -> list[bytes]:
-        """Return blocks of a layer as they are stored, read from the database and proved."""
+        """Return blocks of a layer as they are stored, read from the database and proved.
+
+        Raises `LayerGone`, `Corrupt`, `UnknownFormat`.
+        """
         blocks = await self._fetcher.fetch(layer.id, layer.directory, indexes)
         return [block.frame for block in blocks]
 
     async def load(self, layer: CachedLayer, indexes: Sequence[int]) -> bool:
-        """Bring blocks of a layer into the cache, sparing what was read lately. Returns False if they do not fit."""
+        """Bring blocks of a layer into the cache, sparing what was read lately. Returns False if they do not fit.
+
+        Raises `LayerGone`, `Corrupt`, `UnknownFormat`.
+        """
         missing = [index for index in indexes if not layer.has(index)]
         blocks = await self._fetch(layer, missing) if missing else []
         return all(
@@ -179,6 +191,7 @@ class LayerReader:
         """Return up to `limit` prices in sku order, within a range and strictly between `after` and `before`.
 
         With `backward` they are the last ones of that range, still in ascending order.
+        Raises `LayerGone`, `Corrupt`, `UnknownFormat`.
         """
         stack = await self.layers(layers)
         page: list[Price] = []
@@ -202,7 +215,7 @@ class LayerReader:
         before: str | None = None,
         backward: bool = False,
     ) -> None:
-        """Bring the blocks of a page into the cache, if they fit."""
+        """Bring the blocks of a page into the cache, if they fit. Raises `LayerGone`, `Corrupt`, `UnknownFormat`."""
         stack = await self.layers(layers)
         reads = blocks_to_read(stack, ALL_SKUS.between(after, before), limit, backward)
         await asyncio.gather(*(self.load(layer, read) for layer, read in zip(stack, reads, strict=True)))
