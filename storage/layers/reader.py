@@ -173,7 +173,8 @@ class LayerReader:
         missing = [index for index in indexes if not layer.has(index)]
         blocks = await self._fetch(layer, missing) if missing else []
         return all(
-            self.cache.add(layer, index, block.frame, spare=True) for index, block in zip(missing, blocks, strict=True)
+            self.cache.add(layer, index, block.frame, idle_only=True)
+            for index, block in zip(missing, blocks, strict=True)
         )
 
     # -- Pages
@@ -229,7 +230,7 @@ class LayerReader:
             zip(missing, await self.contents(layer, missing, keep=True), strict=True), 1
         ):
             blocks[index] = DecodedBlock(content)
-            if self.cache.is_worth_decoding():
+            if self.cache.admits_decoded():
                 self.cache.add_decoded(layer, index, blocks[index])
             if not number % DECODED_AT_ONCE:
                 await asyncio.sleep(0)
