@@ -42,7 +42,7 @@ def check(price_list: str | None, as_json: bool) -> None:
     and staged rows of finished batches. A damaged block is named by its first sku.
 
     It reads MongoDB, at PRICEBOOK_MONGODB_URI, not the API; it changes nothing, and can run while servers do. It reads
-    all layers once, at about a hundred thousand prices per second.
+    all layers once.
     """
     checked, findings, count = run_on_mongodb(lambda store: _run(store, price_list))
     if as_json:

@@ -30,8 +30,9 @@ def layer(layer_id: str, sku: str | None, limit: int, as_json: bool) -> None:
     number of rows and of tombstones among them, the bytes of its rows, and the range of its amounts, currencies and
     dates. `pricebook check` and errors name layers by their ID.
 
-    The command reads MongoDB, at PRICEBOOK_MONGODB_URI, not the API. All is proved by the checksum in a manifest
-    that names the layer.
+    The command reads MongoDB, at PRICEBOOK_MONGODB_URI, not the API. Directory and block are proved by
+    the checksum in a manifest that names the layer. If no version names it, only the block is proved, by the directory
+    as it is stored.
     """
     output = Output(as_json=as_json)
     found, content = run_on_mongodb(lambda store: _read(store, layer_id, sku))

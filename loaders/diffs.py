@@ -24,7 +24,10 @@ class DiffSummaries:
         self._counting: SingleFlight[Key, DiffSummary] = SingleFlight("count differences")
 
     async def find(self, store: Store, before: Snapshot, after: Snapshot) -> DiffSummary:
-        """Return how many prices differ between two versions of a list."""
+        """Return how many prices differ between two versions of a list.
+
+        Raises `LayerGone`, `Corrupt`, `UnknownFormat`.
+        """
         key = after.price_list, before.version, after.version
         summary = self._summaries.get(key)
         if summary is None:
@@ -60,7 +63,7 @@ class Diffs:
         self._summaries = summaries
 
     async def page(self, before: Snapshot, after: Snapshot, window: Window[str]) -> Page[PriceDiff]:
-        """Return a page of the differences, in sku order. Raises `SnapshotExpired`."""
+        """Return a page of the differences, in sku order. Raises `SnapshotExpired`, `Corrupt`, `UnknownFormat`."""
 
         async def read(manifests: Sequence[Snapshot]) -> list[PriceDiff]:
             old, new = manifests
@@ -69,7 +72,7 @@ class Diffs:
         return window.page(await self._reader.read_many([before, after], read))
 
     async def summary(self, before: Snapshot, after: Snapshot) -> DiffSummary:
-        """Return how many prices differ. Raises `SnapshotExpired`."""
+        """Return how many prices differ. Raises `SnapshotExpired`, `Corrupt`, `UnknownFormat`."""
 
         async def read(manifests: Sequence[Snapshot]) -> DiffSummary:
             old, new = manifests

@@ -82,7 +82,7 @@ class Pages:
         return None if prices is None else window.page(prices)
 
     async def prices(self, snapshot: Snapshot, window: Window[str]) -> Page[Price]:
-        """Return a page of a version, in sku order. Raises `SnapshotExpired`."""
+        """Return a page of a version, in sku order. Raises `SnapshotExpired`, `Corrupt`, `UnknownFormat`."""
         cached = self.cached_prices(snapshot, window)
         if cached is not None:
             return cached

@@ -56,11 +56,14 @@ class PriceLoader:
         return self._memory.prices(cached.stack, skus)
 
     async def load(self, snapshot: Snapshot, sku: str) -> Price | None:
-        """Return the price of a sku."""
+        """Return the price of a sku. Raises `SnapshotExpired`, `Corrupt`, `UnknownFormat`."""
         return (await self.load_many(snapshot, [sku]))[0]
 
     async def load_many(self, snapshot: Snapshot, skus: Sequence[str]) -> list[Price | None]:
-        """Return the prices of skus, in the order given. Raises `SnapshotExpired`."""
+        """Return the prices of skus, in the order given.
+
+        Raises `SnapshotExpired`, `Corrupt`, `UnknownFormat`.
+        """
         found = self.cached_many(snapshot, skus)
         if found is not None:
             return found

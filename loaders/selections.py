@@ -17,7 +17,10 @@ class Selections:
         self._reader = reader
 
     async def page(self, snapshot: Snapshot, selection: Selection, window: Window[SortPosition]) -> Page[Price]:
-        """Return a page of a selection, in its order. Raises `ScanLimit`, `SnapshotExpired`."""
+        """Return a page of a selection, in its order.
+
+        Raises `ScanLimit`, `SnapshotExpired`, `Corrupt`, `UnknownFormat`.
+        """
         if not selection.scans:
             return await self._range(snapshot, selection, window)
 
@@ -34,7 +37,10 @@ class Selections:
         return window.page(await self._reader.read_many([snapshot], scan))
 
     async def count(self, snapshot: Snapshot, selection: Selection) -> int:
-        """Return the number of prices in a selection. Raises `ScanLimit`, `SnapshotExpired`."""
+        """Return the number of prices in a selection.
+
+        Raises `ScanLimit`, `SnapshotExpired`, `Corrupt`, `UnknownFormat`.
+        """
         if Selection(selection.filter).is_everything:
             return snapshot.size
 

@@ -76,7 +76,7 @@ class InvalidArgument(Refused):
 
 
 class ScanLimit(Refused):
-    """The request would read more records than the limit allows."""
+    """The request would read more rows than the limit allows."""
 
     code = "SCAN_LIMIT"
 
@@ -118,7 +118,10 @@ class SnapshotExpired(Refused):
 
 
 class LayerGone(SnapshotExpired):
-    """A layer is not there: its version has expired, or a compaction has replaced it: read the manifest again."""
+    """A layer does not exist: its version has expired, or a compaction has replaced the layer.
+
+    Read the manifest again to tell which.
+    """
 
     def __init__(self, layer: str | None = None) -> None:
         Refused.__init__(self, "The version has expired. Start again from the current version.")

@@ -192,7 +192,7 @@ class Store:
         return sum(fetcher.corrupt for fetcher in self._fetchers)
 
     def layer_inspector(self) -> LayerInspector:
-        """Return what reads a single layer for people."""
+        """Return an inspector of single layers."""
         return LayerInspector(self.snapshots, self.layer_writer, self.fetcher)
 
     def integrity_check(self, on_progress: Callable[[CheckProgress], None] = lambda _: None) -> IntegrityCheck:

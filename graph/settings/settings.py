@@ -220,8 +220,8 @@ class Settings:
         default=DEFAULT_CACHE_BYTES,
         metadata=metadata(
             size_or_zero,
-            "Memory of each process for blocks of prices, which all requests share; with `0` it keeps only "
-            "directories.",
+            "Memory of each process for blocks of prices and their directories, which all requests share. Directories "
+            "are kept up to 32 MiB even if this is less; with `0`, nothing else is.",
             shown="256MiB",
         ),
     )
@@ -237,7 +237,7 @@ class Settings:
         default=1_000_000,
         metadata=metadata(
             integer(1, 999_999_999),
-            "Maximum prices that a filter or an order may read.",
+            "Maximum rows that a filter or an order may read.",
         ),
     )
     max_open_batches: int = field(

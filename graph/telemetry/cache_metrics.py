@@ -16,7 +16,7 @@ _bytes = Gauge(
 _corrupt = Counter("pricebook_corrupt_blocks", "Damaged or missing blocks, and directories, that reads refused.")
 
 
-class ResponseCache(Protocol):
+class CacheCounters(Protocol):
     """The response cache, which counts its use in plain numbers, as the block cache does.
 
     Both are used far more often than metrics are exported.
@@ -37,7 +37,7 @@ class ResponseCache(Protocol):
 class CacheMetrics:
     """Exports the metrics of the caches."""
 
-    def __init__(self, store: Store, responses: ResponseCache) -> None:
+    def __init__(self, store: Store, responses: CacheCounters) -> None:
         self._store = store
         self._responses = responses
         self._hits, self._misses = CounterUpdater(_hits), CounterUpdater(_misses)

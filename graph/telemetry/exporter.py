@@ -12,7 +12,7 @@ from typing import Any, Protocol
 from prometheus_client import Histogram
 
 from graph.telemetry.batch_metrics import BatchMetrics
-from graph.telemetry.cache_metrics import CacheMetrics, ResponseCache
+from graph.telemetry.cache_metrics import CacheCounters, CacheMetrics
 from graph.telemetry.list_labels import ListLabels
 from graph.telemetry.list_metrics import ListMetrics
 from graph.telemetry.mongodb_metrics import MongoDBMetrics
@@ -47,7 +47,7 @@ class Metrics(Protocol):
 class Exporter:
     """Exports the metrics of one process in the background."""
 
-    def __init__(self, store: Store, pointers: PointerCache, responses: ResponseCache, requests: Requests) -> None:
+    def __init__(self, store: Store, pointers: PointerCache, responses: CacheCounters, requests: Requests) -> None:
         labels = ListLabels()
         self._lists = ListMetrics(store, pointers, labels)
         self._metrics: tuple[Metrics, ...] = (

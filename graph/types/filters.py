@@ -45,7 +45,7 @@ class AttributeEquals:
 @strawberry.input(
     description="Conditions that prices must meet. All of them apply. A filter by `skuPrefix` alone reads only the "
     "prices that it returns. Any other filter scans the version, or the prices with the given prefix, and fails with "
-    "`SCAN_LIMIT` if it would read more prices than the server allows."
+    "`SCAN_LIMIT` if it would read more rows than the server allows."
 )
 class PriceFilter:
     """Conditions that prices must meet."""

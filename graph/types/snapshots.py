@@ -134,7 +134,7 @@ class Snapshot:
             PriceOrder | None,
             strawberry.argument(
                 description="The order of the prices. Ordering by amount scans the version, or the prices with the "
-                "`skuPrefix` of the filter, and fails with `SCAN_LIMIT` if it would read more prices than the server "
+                "`skuPrefix` of the filter, and fails with `SCAN_LIMIT` if it would read more rows than the server "
                 "allows."
             ),
         ] = None,

@@ -1,1 +1,1 @@
-"""The cache of versions in memory, and the warming of a new version before a process switches to it."""
+"""The versions that a process serves, reads of them, and their warming before the process switches to them."""

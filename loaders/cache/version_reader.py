@@ -21,11 +21,17 @@ class VersionReader:
         self._versions = versions
 
     async def read(self, snapshot: Snapshot, read: Callable[[Sequence[Layer]], Awaitable[T]]) -> T:
-        """Return what `read` returns for the layers of a version. Raises `SnapshotExpired`, `Corrupt`."""
+        """Return what `read` returns for the layers of a version.
+
+        Raises `SnapshotExpired`, `Corrupt`, `UnknownFormat`.
+        """
         return await self.read_many([snapshot], lambda manifests: read(manifests[0].layers))
 
     async def read_many(self, snapshots: Sequence[Snapshot], read: Callable[[Sequence[Snapshot]], Awaitable[T]]) -> T:
-        """Return what `read` returns for the manifests of some versions. Raises `SnapshotExpired`, `Corrupt`."""
+        """Return what `read` returns for the manifests of some versions.
+
+        Raises `SnapshotExpired`, `Corrupt`, `UnknownFormat`.
+        """
         manifests = [self._versions.get_or_add(snapshot).snapshot for snapshot in snapshots]
         for _ in range(MAX_READS):
             try:

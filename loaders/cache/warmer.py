@@ -23,10 +23,10 @@ LOAD_INTERVAL_SECONDS = 60.0
 BLOCKS_PER_FIND = 250
 """Blocks to load in one round trip: some 300 KB."""
 
-CONCURRENT_FINDS = 2
+MAX_CONCURRENT_LOADS = 2
 """Such round trips of one load at once."""
 
-BLOCKS_PER_STEP = 1000
+LOOKUPS_PER_STEP = 1000
 """Blocks whose place in the version before is looked up before other tasks may run: less than a millisecond."""
 
 DECODED_PER_STEP = 8
@@ -101,7 +101,7 @@ class Warmer:
                     return False
             return True
 
-        return all(await asyncio.gather(*(load_runs() for _ in range(CONCURRENT_FINDS))))
+        return all(await asyncio.gather(*(load_runs() for _ in range(MAX_CONCURRENT_LOADS))))
 
     # -- New versions
 
@@ -146,7 +146,7 @@ class Warmer:
     async def _share(self, layer: CachedLayer, before: Sequence[CachedLayer]) -> None:
         """Take over equal blocks of other layers from memory."""
         for other in reversed(before):
-            for run in _runs(range(len(layer.directory)), BLOCKS_PER_STEP):
+            for run in _runs(range(len(layer.directory)), LOOKUPS_PER_STEP):
                 self._blocks.share(layer, run, other)
                 await yield_to_loop()
 
@@ -182,7 +182,7 @@ class Warmer:
 async def _as_in(base: CachedLayer, layer: CachedLayer) -> tuple[list[int], list[int]]:
     """Return the blocks of a layer where its base is in memory, and those where it is decoded, unless they are so."""
     loaded, decoded = list[int](), list[int]()
-    for run in _runs(range(len(layer.directory)), BLOCKS_PER_STEP):
+    for run in _runs(range(len(layer.directory)), LOOKUPS_PER_STEP):
         for index in run:
             there = max(0, base.directory.index(layer.directory.firsts[index]))
             if base.has(there) or not len(base.directory):

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Iterable
 
-from storage.batches.runs import Chunk, Run
+from storage.batches.runs import Run, SortedRows
 from storage.batches.staging import PART_BITS, StagedRun, StagingRepository
 from storage.fair_yield import yield_to_loop
 from storage.prices.row_decoder import ItemError, Slice
@@ -36,12 +36,15 @@ class Intake:
         return self.accepted + self.error_count
 
     @property
-    def runs_staged(self) -> bool:
+    def has_staged_runs(self) -> bool:
         """Whether the rows did not fit one run, so that `finish` must stage the rest of them."""
         return bool(self._runs) or self._writing is not None
 
     async def take(self, slices: AsyncIterator[Slice]) -> None:
-        """Collect rows as they arrive, and stage each full run. Raises `FileRefused`, `Unavailable`."""
+        """Collect rows as they arrive, and stage each full run.
+
+        Raises `FileRefused`, `Interrupted`, `Unavailable`.
+        """
         try:
             async for rows in slices:
                 self.refuse(rows.errors, len(rows.errors))
@@ -66,7 +69,7 @@ class Intake:
 
     async def discard(self) -> None:
         """Drop what was staged, of a batch that came in one request and failed."""
-        if self.runs_staged:
+        if self.has_staged_runs:
             await self._staging.drop(self._batch)
 
     def refuse(self, errors: Iterable[ItemError], count: int) -> None:
@@ -86,13 +89,13 @@ class Intake:
             self._runs.append(await self._writing)
             self._writing = None
 
-    async def _positioned(self, run: Run) -> AsyncGenerator[Chunk, None]:
-        async for chunk in chunks_of(run):
-            yield Chunk(chunk.skus, chunk.rows, [self._first_position + index for index in chunk.positions])
+    async def _positioned(self, run: Run) -> AsyncGenerator[SortedRows, None]:
+        async for skus, rows, positions in rows_of(run):
+            yield SortedRows(skus, rows, [self._first_position + index for index in positions])
 
 
-async def chunks_of(run: Run) -> AsyncGenerator[Chunk, None]:
+async def rows_of(run: Run) -> AsyncGenerator[SortedRows, None]:
     """Yield the rows of a run in sku order, and let other tasks run in between."""
-    for chunk in run.chunks():
-        yield chunk
+    for rows in run.in_sku_order():
+        yield rows
         await yield_to_loop()

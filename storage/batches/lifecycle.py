@@ -71,7 +71,8 @@ class BatchLifecycle:
         self._transitions = transitions
         self._metrics = metrics
 
-    # -- SEALING to PUBLISHED, HELD or REJECTED; a dry run to ABORTED; unreadable rows to FAILED
+    # -- SEALING to PUBLISHED, HELD or REJECTED; a dry run to ABORTED;
+    # a damaged layer, or a sku that was sent twice, to FAILED
 
     async def finish(self, batch: Batch) -> Batch:
         """Seal a batch in SEALING, and publish, hold or reject it.
@@ -131,8 +132,8 @@ class BatchLifecycle:
     async def approve(self, batch_id: str, *, by: str, reason: str) -> Batch:
         """Publish a held batch, rebased onto the current version, whatever its gates found.
 
-        Raises `BatchNotHeld`, `Pinned` while the list is pinned, and `Conflict` if the batch expects another version
-        to be current.
+        Raises `InvalidArgument`, `BatchNotFound`, `BatchNotHeld`, `Pinned` while the list is pinned, `Conflict` if the
+        batch expects another version to be current, and `Corrupt`.
         """
         check_reason(reason)
         batch = await self._held(batch_id)
@@ -164,7 +165,10 @@ class BatchLifecycle:
         return await self._commit(batch, act)
 
     async def reject(self, batch_id: str, *, by: str, reason: str) -> Batch:
-        """Reject a held batch. Its version can no longer be read. Raises `BatchNotHeld`."""
+        """Reject a held batch. Its version can no longer be read.
+
+        Raises `InvalidArgument`, `BatchNotFound`, `BatchNotHeld`.
+        """
         check_reason(reason)
         batch = await self._held(batch_id)
 
@@ -178,8 +182,9 @@ class BatchLifecycle:
     async def publish_latest(self, name: str, *, by: str, reason: str) -> PriceList:
         """Unpin a list, publish the newest batch that only the pin held, and reject the others as superseded.
 
-        It is one transaction. Batches that also wait for an approval stay HELD. Raises `NotPinned`, and `LatestHeld`
-        if a gate or the expected version is against the newest batch.
+        It is one transaction. Batches that also wait for an approval stay HELD. Raises `InvalidArgument`,
+        `PriceListNotFound`, `NotPinned`, `Corrupt`, and `LatestHeld` if a gate or the expected version is against the
+        newest batch.
         """
         check_reason(reason)
         compared: tuple[str, Comparison] | None = None
@@ -229,7 +234,10 @@ class BatchLifecycle:
     # -- OPEN or SEALING to FAILED or ABORTED
 
     async def fail(self, batch: Batch, refusal: Refusal, **batch_fields: object) -> Batch:
-        """Fail a batch that cannot be published, and drop its layer. `batch_fields` are stored with it."""
+        """Fail a batch that cannot be published, and drop its layer, parts and staged rows.
+
+        `batch_fields` are stored with it.
+        """
         return await self._discard(
             await self._end(batch, BatchState.FAILED, refusal, batch.submitted_by, **batch_fields)
         )

@@ -71,7 +71,7 @@ class MultipartBatches:
         """Store one part. A part that was stored before is acknowledged, and not stored twice.
 
         Raises `BatchNotFound`, `BatchNotOpen`, `RemoveInReplace`, `EmptyBatch`, `SequenceReused`, `InvalidArgument`,
-        `Unavailable`.
+        `FileRefused`, `Interrupted`, `Unavailable`.
         """
         batch = await self._open_batch(batch_id)
         check_removals(batch.mode, removals)
@@ -118,7 +118,7 @@ class MultipartBatches:
 
         A batch that was committed before is returned as it is. A part with invalid items fails the batch, with the
         errors of all parts. Raises `BatchNotFound`, `BatchNotOpen`, `PartsMissing`, `PartsUnexpected`,
-        `SizeMismatch`, `EmptyBatch`; the batch then stays open.
+        `SizeMismatch`, `EmptyBatch`, `InvalidArgument`; the batch then stays open.
         """
         batch = await self._batches.get(batch_id)
         if not batch.chunked:

@@ -1,8 +1,8 @@
 """Runs: rows that are collected in memory, up to a bound, and leave it in sku order.
 
 Sorting holds the interpreter: 65,536 skus take some 25 ms. So rows are sorted in lists of `SORTED_AT_ONCE` as they
-arrive, and these are merged in chunks: a chunk is what all lists have below the next splitter, sorted, which is quick
-for lists that are sorted already (sample sort: Frazer and McKellar, Journal of the ACM 1970).
+arrive, and these are merged in steps: a step takes what all lists have below the next splitter, and sorts it, which is
+quick for lists that are sorted already (sample sort: Frazer and McKellar, Journal of the ACM 1970).
 """
 
 from bisect import bisect_left
@@ -24,11 +24,11 @@ SORTED_AT_ONCE = 4096
 SAMPLED_EVERY = 256
 """One of this many skus of each sorted list is a possible splitter."""
 
-SAMPLES_PER_CHUNK = 8
-"""A chunk has about `SAMPLES_PER_CHUNK * SAMPLED_EVERY` rows."""
+SAMPLES_PER_STEP = 8
+"""Samples between two splitters: a step has about `SAMPLES_PER_STEP * SAMPLED_EVERY` rows."""
 
 
-class Chunk(NamedTuple):
+class SortedRows(NamedTuple):
     """Consecutive rows of a run in sku order, with their positions in what was sent."""
 
     skus: list[str]
@@ -89,22 +89,22 @@ class Run:
         self._sorted.append(sorted(self._unsorted))
         self._unsorted = []
 
-    def chunks(self) -> Iterator[Chunk]:
-        """Return the rows in sku order, in chunks: some milliseconds of work each."""
+    def in_sku_order(self) -> Iterator[SortedRows]:
+        """Yield the rows in sku order, in steps of some milliseconds of work."""
         if self._unsorted:
             self._sort()
         samples = sorted(sku for skus in self._sorted for sku in skus[::SAMPLED_EVERY])
         starts = [0] * len(self._sorted)
-        for splitter in [*samples[SAMPLES_PER_CHUNK::SAMPLES_PER_CHUNK], None]:
-            chunk: list[str] = []
+        for splitter in [*samples[SAMPLES_PER_STEP::SAMPLES_PER_STEP], None]:
+            step: list[str] = []
             for number, skus in enumerate(self._sorted):
                 end = len(skus) if splitter is None else bisect_left(skus, splitter, starts[number])
-                chunk += skus[starts[number] : end]
+                step += skus[starts[number] : end]
                 starts[number] = end
-            chunk.sort()
-            places = list(map(self._places.__getitem__, chunk))
-            yield Chunk(
-                chunk, list(map(self._rows.__getitem__, places)), list(map(self._positions.__getitem__, places))
+            step.sort()
+            places = list(map(self._places.__getitem__, step))
+            yield SortedRows(
+                step, list(map(self._rows.__getitem__, places)), list(map(self._positions.__getitem__, places))
             )
 
 

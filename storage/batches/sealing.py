@@ -9,11 +9,11 @@ from collections.abc import AsyncGenerator, AsyncIterable, Sequence
 from contextlib import aclosing
 from dataclasses import replace
 
-from storage.batches.intake import MAX_ITEM_ERRORS, chunks_of
+from storage.batches.intake import MAX_ITEM_ERRORS, rows_of
 from storage.batches.parts import PartRepository
 from storage.batches.repository import Batch
-from storage.batches.runs import Chunk, Run, repeated_sku
-from storage.batches.staging import PART_BITS, MergedRows, Repeated, StagedRun, StagingRepository
+from storage.batches.runs import Run, SortedRows, repeated_sku
+from storage.batches.staging import PART_BITS, MergedRows, RepeatedSku, StagedRun, StagingRepository
 from storage.catalog.snapshots import Layer
 from storage.errors import Corrupt
 from storage.fair_yield import yield_to_loop
@@ -48,11 +48,14 @@ class BatchSealer:
         self._prover = prover
 
     async def write(self, batch: Batch, run: Run) -> Layer:
-        """Write a run as the layer of a batch. Raises `Unavailable`."""
-        return await self._write(batch, chunks_of(run))
+        """Write a run as the layer of a batch. Raises `LayerSealed`, `Corrupt`, `Unavailable`."""
+        return await self._write(batch, rows_of(run))
 
     async def find_repeated(self, batch: Batch, runs: Sequence[StagedRun]) -> RepeatedSkus | None:
-        """Return the skus that are in two staged runs of a batch, which is refused in any case; None without any."""
+        """Return the skus that are in two staged runs of a batch, which is refused in any case; None without any.
+
+        Raises `Corrupt`, `UnknownFormat`.
+        """
         merge = _Merge(self._staging.merge(batch.id, runs), offsets={})
         async for _ in merge.rows():
             pass
@@ -61,7 +64,8 @@ class BatchSealer:
     async def seal(self, batch: Batch) -> Layer:
         """Return the layer of a batch in SEALING, frozen and proved.
 
-        Raises `RepeatedSkus`, `Unavailable`, and `Corrupt` if the layer does not hold what was received.
+        Raises `RepeatedSkus`, `LayerGone`, `LayerSealed`, `UnknownFormat`, `Unavailable`, and `Corrupt` if the layer
+        does not hold what was received.
         """
         layer = batch.layer or await self._merge(batch)
         await self._layer_writer.freeze(layer.id)
@@ -80,7 +84,7 @@ class BatchSealer:
             raise merge.repeated
         return layer
 
-    async def _write(self, batch: Batch, rows: AsyncGenerator[Chunk, None]) -> Layer:
+    async def _write(self, batch: Batch, rows: AsyncGenerator[SortedRows, None]) -> Layer:
         """Write rows, in sku order, as the layer of the attempt that holds the batch's lease."""
         async with aclosing(rows), aclosing(_blocks(rows)) as blocks:
             return await self._layer_writer.write(f"{batch.id}-{batch.token}", blocks)
@@ -111,7 +115,7 @@ class _Merge:
         self._errors: list[ItemError] = []
         self._count = 0
 
-    async def rows(self) -> AsyncGenerator[Chunk, None]:
+    async def rows(self) -> AsyncGenerator[SortedRows, None]:
         """Yield the rows in sku order; none after a sku that was sent twice, but all are read, to find the others."""
         async with aclosing(self._merged) as merged_rows:
             async for merged in merged_rows:
@@ -120,14 +124,14 @@ class _Merge:
                     errors = [*self._errors, *map(self._error, merged.repeated)]
                     self._errors = sorted(errors, key=lambda error: error.index)[:MAX_ITEM_ERRORS]
                 elif not self._count:
-                    yield merged.chunk
+                    yield merged.rows
 
     @property
     def repeated(self) -> RepeatedSkus | None:
         """The errors so far; None without any."""
         return RepeatedSkus(self._errors, self._count) if self._count else None
 
-    def _error(self, repeated: Repeated) -> ItemError:
+    def _error(self, repeated: RepeatedSku) -> ItemError:
         part, index = divmod(repeated.position, 1 << PART_BITS)
         earlier_part, earlier = divmod(repeated.earlier, 1 << PART_BITS)
         if not self._offsets:
@@ -136,10 +140,10 @@ class _Merge:
         return replace(error, message=f"{error.message} This is item {index} of sequence {part}.")
 
 
-async def _blocks(chunks: AsyncIterable[Chunk]) -> AsyncGenerator[list[Block], None]:
+async def _blocks(sorted_rows: AsyncIterable[SortedRows]) -> AsyncGenerator[list[Block], None]:
     cutter = BlockCutter()
-    async for chunk in chunks:
-        for start in range(0, len(chunk.skus), CUT_AT_ONCE):
-            yield cutter.add(chunk.skus[start : start + CUT_AT_ONCE], chunk.rows[start : start + CUT_AT_ONCE])
+    async for skus, rows, _ in sorted_rows:
+        for start in range(0, len(skus), CUT_AT_ONCE):
+            yield cutter.add(skus[start : start + CUT_AT_ONCE], rows[start : start + CUT_AT_ONCE])
             await yield_to_loop()
     yield cutter.finish()

@@ -19,7 +19,7 @@ from typing import NamedTuple
 import msgspec
 from bson.objectid import ObjectId
 
-from storage.batches.runs import Chunk
+from storage.batches.runs import SortedRows
 from storage.errors import Corrupt
 from storage.fair_yield import yield_to_loop
 from storage.layers.block import BLOCK_FORMAT, HASH_BYTES, compress, encode_content, hash_of, open_block
@@ -38,7 +38,7 @@ MAX_INSERT_BYTES = 4 << 20
 BLOCKS_PER_READ = 64
 """Staged blocks of one read: 8,192 rows."""
 
-OPENED_AT_ONCE = 16
+STAGED_OPENED_AT_ONCE = 16
 """Staged blocks to open before other tasks may run: 2,048 rows, about a millisecond."""
 
 MAX_MERGED_RUNS = 256
@@ -56,7 +56,7 @@ class StagedRun(msgspec.Struct, frozen=True):
     checksum: str
 
 
-class Repeated(NamedTuple):
+class RepeatedSku(NamedTuple):
     """A sku that was sent twice: the positions of both rows, the earlier one first."""
 
     sku: str
@@ -65,10 +65,10 @@ class Repeated(NamedTuple):
 
 
 class MergedRows(NamedTuple):
-    """Merged rows in sku order. Of a sku that was sent twice, `chunk` has the earlier row."""
+    """Merged rows in sku order. Of a sku that was sent twice, `rows` has the earlier row."""
 
-    chunk: Chunk
-    repeated: list[Repeated]
+    rows: SortedRows
+    repeated: list[RepeatedSku]
 
 
 class StagingRepository:
@@ -77,13 +77,13 @@ class StagingRepository:
     def __init__(self, db: Database) -> None:
         self._db = db
 
-    async def write(self, batch: str, chunks: AsyncIterable[Chunk]) -> StagedRun:
+    async def write(self, batch: str, sorted_rows: AsyncIterable[SortedRows]) -> StagedRun:
         """Write a run, whose rows are in sku order, at `w: majority, j: true`. Raises `Unavailable`."""
         run, rows, digest = str(ObjectId()), 0, blake2b(digest_size=HASH_BYTES)
         documents: list[Document] = []
         numbers, size = count(1), 0
-        async for chunk in chunks:
-            for block in _blocks(chunk):
+        async for each in sorted_rows:
+            for block in _blocks(each):
                 document = _document(run, next(numbers), block)
                 digest.update(document["hash"])
                 documents.append(document)
@@ -109,12 +109,12 @@ class StagingRepository:
     async def _merge_into_one(self, batch: str, runs: Sequence[StagedRun]) -> StagedRun:
         """Merge runs into a new run, with the rows that were sent twice."""
 
-        async def chunks() -> AsyncGenerator[Chunk, None]:
+        async def sorted_rows() -> AsyncGenerator[SortedRows, None]:
             async with aclosing(self._merge(batch, runs, keep_repeated=True)) as merged_rows:
                 async for merged in merged_rows:
-                    yield merged.chunk
+                    yield merged.rows
 
-        return await self.write(batch, chunks())
+        return await self.write(batch, sorted_rows())
 
     async def _merge(
         self, batch: str, runs: Sequence[StagedRun], *, keep_repeated: bool = False
@@ -125,7 +125,7 @@ class StagingRepository:
             async for documents in reads:
                 for number, document in enumerate(documents, 1):
                     pending += proofs[document["_id"]["run"]].rows(document)
-                    if not number % OPENED_AT_ONCE:
+                    if not number % STAGED_OPENED_AT_ONCE:
                         await yield_to_loop()
                 pending.sort()
                 # Blocks that follow begin at this sku or after it.
@@ -190,15 +190,15 @@ class _RunProof:
             raise Corrupt(f"Of {self._run.rows} rows of run {self._run.id}, {self._rows} were found, or others.")
 
 
-def _blocks(chunk: Chunk) -> Iterator[Chunk]:
+def _blocks(rows: SortedRows) -> Iterator[SortedRows]:
     """Divide rows into staged blocks."""
-    size = min(STAGED_ROWS, STAGED_BYTES // max(map(len, chunk.rows), default=1))
-    for start in range(0, len(chunk.skus), size):
+    size = min(STAGED_ROWS, STAGED_BYTES // max(map(len, rows.rows), default=1))
+    for start in range(0, len(rows.skus), size):
         end = start + size
-        yield Chunk(chunk.skus[start:end], chunk.rows[start:end], chunk.positions[start:end])
+        yield SortedRows(rows.skus[start:end], rows.rows[start:end], rows.positions[start:end])
 
 
-def _document(run: str, number: int, block: Chunk) -> Document:
+def _document(run: str, number: int, block: SortedRows) -> Document:
     content = encode_content(block.skus, block.rows)
     return {
         "_id": {"first": block.skus[0], "run": run, "number": number},
@@ -211,22 +211,22 @@ def _document(run: str, number: int, block: Chunk) -> Document:
 
 def _merged(rows: Sequence[tuple[str, int, bytes]], *, keep_repeated: bool) -> MergedRows:
     skus = [sku for sku, _, _ in rows]
-    repeated: list[Repeated] = []
+    repeated: list[RepeatedSku] = []
     if not keep_repeated and len(set(skus)) < len(skus):
         rows, repeated = _without_repeated(rows)
         skus = [sku for sku, _, _ in rows]
-    chunk = Chunk(skus, [row for _, _, row in rows], [position for _, position, _ in rows])
-    return MergedRows(chunk, repeated)
+    kept = SortedRows(skus, [row for _, _, row in rows], [position for _, position, _ in rows])
+    return MergedRows(kept, repeated)
 
 
 def _without_repeated(
     rows: Sequence[tuple[str, int, bytes]],
-) -> tuple[list[tuple[str, int, bytes]], list[Repeated]]:
+) -> tuple[list[tuple[str, int, bytes]], list[RepeatedSku]]:
     kept, repeated = [rows[0]], []
     for row in rows[1:]:
         sku, position, _ = row
         if sku == kept[-1][0]:
-            repeated.append(Repeated(sku, kept[-1][1], position))
+            repeated.append(RepeatedSku(sku, kept[-1][1], position))
         else:
             kept.append(row)
     return kept, repeated

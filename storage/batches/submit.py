@@ -48,7 +48,7 @@ class BatchSubmitter:
         All rows are published, or nothing changes. Called again with the same idempotency key, it returns the same
         batch: it waits for the process that works on the batch, and takes the batch over if that lease expires.
         Raises `PriceListNotFound`, `EmptyBatch`, `InvalidArgument`, `RemoveInReplace`, `Conflict`,
-        `TooManyOpenBatches`, `TooManyHeldBatches`, `IdempotencyKeyReused`, `Unavailable`.
+        `TooManyOpenBatches`, `TooManyHeldBatches`, `IdempotencyKeyReused`, `Interrupted`, `Corrupt`, `Unavailable`.
         """
         check_order(order)
         check_removals(order.mode, removals)
@@ -94,7 +94,7 @@ class BatchSubmitter:
     async def _store(self, batch: Batch, intake: Intake, fingerprint: str | None) -> Batch:
         """Write the layer of a batch, or stage the rest of it. From then on any process can finish it."""
         stored: dict[str, Any]
-        if intake.runs_staged:
+        if intake.has_staged_runs:
             stored = {"runs": await intake.finish()}
         else:
             stored = {"layer": await self._sealer.write(batch, intake.run)}
@@ -110,7 +110,7 @@ class BatchSubmitter:
 
     async def _fail_items(self, batch: Batch, intake: Intake, fingerprint: str | None) -> Batch:
         """Fail a batch with invalid items, and with the skus that were sent twice, wherever they are."""
-        if intake.runs_staged:
+        if intake.has_staged_runs:
             repeated = await self._sealer.find_repeated(batch, await intake.finish())
             if repeated:
                 intake.refuse(repeated.errors, repeated.count)

@@ -37,7 +37,7 @@ _LAYER = (
     "database, whose name ends with `_layers`, from a backup; then send the prices again as a REPLACE."
 )
 _LAYERS_DB = 'db.getSiblingDB(db.getName() + "_layers")'
-_RESTORE = 'Restore it from a backup: docs/backup.md, "Backup and restore".'
+_RESTORE = 'Restore it from a backup: docs/backup.md, "Back up and restore".'
 _FOREIGN_WRITE = "Find out who wrote to MongoDB without Pricebook. "
 
 _ADVICE = {
@@ -65,9 +65,9 @@ _ADVICE = {
     FindingCode.VERSION_BATCH_WRONG: f"{_FOREIGN_WRITE}The prices are those that were sealed. {_RESTORE}",
     FindingCode.LAYER_MISSING: _LAYER,
     FindingCode.LAYER_CHANGED: _LAYER,
-    FindingCode.BLOCK_DAMAGED: f"Other blocks are sound; reads of this one fail. {_LAYER}",
+    FindingCode.BLOCK_DAMAGED: f"Other blocks are sound; reads of this one fail or miss prices. {_LAYER}",
     FindingCode.BLOCK_MISSING: f"Other blocks are sound; reads of this one fail. {_LAYER}",
-    FindingCode.BLOCK_SURPLUS: f"{_FOREIGN_WRITE}The prices are not affected: nobody reads it.",
+    FindingCode.BLOCK_SURPLUS: f"{_FOREIGN_WRITE}The prices are not affected: it is never read.",
     FindingCode.LAYER_NOT_SEALED: (
         f'If it has no other finding, seal it again: {_LAYERS_DB}.runCommand({{{{collMod: "layer.{{layer}}", '
         'validator: {{$nor: [{{}}]}}, validationLevel: "strict", validationAction: "error"}}).'

@@ -1,1 +1,1 @@
-"""Layers: writing, reading, merging and scanning them, diffs of versions, and the history of a price."""
+"""Layers of sorted blocks: format, writing, proof, block cache, reading, merging, scans, diffs, history of a price."""

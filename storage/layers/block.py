@@ -53,7 +53,7 @@ class BlockStats(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """Statistics of the prices of a block, by which a scan can skip it. All are empty for a block of tombstones.
 
     `least` and `greatest` are amounts, in plain notation. `valid_from` is the first day on which any price is valid,
-    None if one is valid since ever; `valid_until` the last day, None if one has no end. Days are in ISO 8601.
+    None if one has no first day; `valid_until` the last day, None if one has no end. Days are in ISO 8601.
     """
 
     least: str | None

@@ -30,7 +30,7 @@ another leaves it just below the limit."""
 ADMIT_ONE_IN = 32
 """While the share of the decoded blocks is full, one in 32 of the blocks that are read is decoded as a whole; of the
 others only the row that is read. So blocks that are read often soon are decoded, and reads all over a large list do not
-pay for decoding what nobody reads."""
+pay for decoding what is not read again."""
 
 
 class BlockCache:
@@ -116,7 +116,7 @@ class BlockCache:
         if layer is None:
             return
         self.directory_bytes -= layer.directory_bytes
-        owners: dict[tuple[CachedLayer, ...], tuple[CachedLayer, ...]] = {layer.alone: ()}
+        owners: dict[tuple[CachedLayer, ...], tuple[CachedLayer, ...]] = {layer.sole_owner: ()}
         for block in layer.blocks:
             if block is not None:
                 if block.layers not in owners:
@@ -126,7 +126,7 @@ class BlockCache:
                     self._release(block)
         self.decoded_bytes -= layer.prices_bytes
         layer.clear()
-        layer.alone = ()
+        layer.sole_owner = ()
         self._forget_released()
 
     def _release(self, block: CachedBlock) -> None:
@@ -164,19 +164,21 @@ class BlockCache:
 
     # -- Blocks
 
-    def add(self, layer: CachedLayer, index: int, frame: bytes, *, spare: bool = False) -> bool:
+    def add(self, layer: CachedLayer, index: int, frame: bytes, *, idle_only: bool = False) -> bool:
         """Keep a block, compressed. Returns False if there is no room for it.
 
-        With `spare`, no block that was read lately is evicted for it, and it counts as not yet read itself.
+        With `idle_only`, no block that was read lately is evicted for it, and it counts as not yet read itself.
         """
         known = layer.blocks[index]
         if known is not None and known.frame is not None:
             return True
         size = len(frame) + FRAME_ENTRY_BYTES
-        if not self._is_kept(layer) or not self._evict_frames(self.room - self.decoded_bytes - size, spare=spare):
+        if not self._is_kept(layer) or not self._evict_frames(
+            self.room - self.decoded_bytes - size, idle_only=idle_only
+        ):
             return False
         block = self._block(layer, index)
-        block.frame, block.used = frame, not spare
+        block.frame, block.used = frame, not idle_only
         self.frame_bytes += size
         self._frames.append(block)
         return True
@@ -184,11 +186,11 @@ class BlockCache:
     def admit(self, layer: CachedLayer, index: int) -> DecodedBlock | None:
         """Decode a block that is kept compressed, and keep it decoded if it is worth that; None if not."""
         block = layer.blocks[index]
-        if block is None or block.frame is None or not self.is_worth_decoding():
+        if block is None or block.frame is None or not self.admits_decoded():
             return None
         return self.add_decoded(layer, index, DecodedBlock(reopen_block(block.frame)))
 
-    def is_worth_decoding(self) -> bool:
+    def admits_decoded(self) -> bool:
         """Whether to keep the next block decoded: always while there is room, else one in `ADMIT_ONE_IN`."""
         limit = self.decoded_limit
         if self.decoded_bytes < limit - limit // DECODED_MARGIN:
@@ -213,7 +215,7 @@ class BlockCache:
     def _block(self, layer: CachedLayer, index: int) -> CachedBlock:
         block = layer.blocks[index]
         if block is None:
-            block = layer.blocks[index] = CachedBlock(layer.directory.firsts[index], layer.alone)
+            block = layer.blocks[index] = CachedBlock(layer.directory.firsts[index], layer.sole_owner)
         return block
 
     def _is_kept(self, layer: CachedLayer) -> bool:
@@ -221,18 +223,18 @@ class BlockCache:
 
     # -- Eviction
 
-    def _evict_frames(self, limit: int, *, spare: bool = False) -> bool:
+    def _evict_frames(self, limit: int, *, idle_only: bool = False) -> bool:
         """Evict until at most `limit` bytes are compressed blocks. Returns False if that is impossible."""
         turns = len(self._frames)
         while self.frame_bytes > limit:
-            if not self._frames or (spare and turns <= 0):
+            if not self._frames or (idle_only and turns <= 0):
                 return False
             turns -= 1
             block = self._frames.popleft()
             if block.frame is None:
                 continue
             if block.used:
-                block.used = spare
+                block.used = idle_only
                 self._frames.append(block)
                 continue
             self.frame_bytes -= block.frame_bytes

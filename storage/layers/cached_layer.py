@@ -68,7 +68,6 @@ class CachedLayer:
     """The directory of a layer, and those of its blocks that are in memory."""
 
     __slots__ = (
-        "alone",
         "blocks",
         "directory",
         "directory_bytes",
@@ -76,6 +75,7 @@ class CachedLayer:
         "id",
         "prices",
         "prices_bytes",
+        "sole_owner",
         "undecoded",
         "used",
     )
@@ -85,7 +85,7 @@ class CachedLayer:
         self.directory = directory
         self.directory_bytes = directory.memory_bytes + BLOCK_ENTRY_BYTES * len(directory)
         self.has_tombstones = any(directory.tombstones)
-        self.alone: tuple[CachedLayer, ...] = (self,)
+        self.sole_owner: tuple[CachedLayer, ...] = (self,)
         """The owners of a block that no other layer shares."""
         self.used = True
         """Whether prices were read since a layer was last dropped for its directory's size."""

@@ -14,7 +14,8 @@ from zlib import crc32
 from storage.layers.block import Block, BlockEntry, encode_block, reopen_block
 
 CUT_MODULUS = 64
-"""On average every 64th sku may begin a block. Real lists get blocks of 74 rows."""
+"""On average every 64th sku may begin a block. Blocks have 74 to 77 rows on average (docs/block-format.md,
+"Sizes")."""
 
 MIN_BLOCK_ROWS = 16
 """Rows that a block has at least, except the last of a layer and blocks of long rows."""

@@ -97,7 +97,10 @@ class VersionDiffer:
         self._slots = asyncio.Semaphore(MAX_CONCURRENT_DIFFS)
 
     async def page(self, before: Snapshot, after: Snapshot, limit: int, *, above: str | None = None) -> list[PriceDiff]:
-        """Return up to `limit` differences in sku order, of skus greater than `above`."""
+        """Return up to `limit` differences in sku order, of skus greater than `above`.
+
+        Raises `LayerGone`, `Corrupt`, `UnknownFormat`.
+        """
         found: list[Change] = []
         sku_range = ALL_SKUS if above is None else ALL_SKUS.above(above)
         async with self._slots, aclosing(self._changes(before.layers, after.layers, sku_range)) as changes:
@@ -109,14 +112,14 @@ class VersionDiffer:
         return [PriceDiff(sku, versions, _price(sku, old), _price(sku, new)) for sku, old, new in found[:limit]]
 
     async def summary(self, before: Snapshot, after: Snapshot) -> DiffSummary:
-        """Count the differences."""
+        """Count the differences. Raises `LayerGone`, `Corrupt`, `UnknownFormat`."""
         async with self._slots:
             changes = await self.count(before.layers, after.layers)
         unchanged = after.size - changes.added - changes.changed
         return DiffSummary(changes.added, changes.removed, changes.changed, unchanged)
 
     async def count(self, before: Sequence[Layer], after: Sequence[Layer]) -> Changes:
-        """Count what a stack of layers changes in another."""
+        """Count what a stack of layers changes in another. Raises `LayerGone`, `Corrupt`, `UnknownFormat`."""
         total = Changes()
         async with aclosing(self._changes(before, after, ALL_SKUS)) as changes:
             async for run in changes:

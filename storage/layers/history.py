@@ -68,7 +68,8 @@ class PriceHistory:
         """Return the changes of some skus up to a version, newest first; `limits` is the number of changes per sku.
 
         Considers versions that were current once and are kept. A change belongs to the oldest of consecutive versions
-        with the same price. Raises `ScanLimit` if it would have to consider more than `MAX_HISTORY_VERSIONS`.
+        with the same price. Raises `LayerGone`, `Corrupt`, `UnknownFormat`, and `ScanLimit`
+        if it would have to consider more than `MAX_HISTORY_VERSIONS`.
         """
         traces = {sku: _Trace(sku, limit) for sku, limit in limits.items()}
         open_, layers, seen, before = dict(traces), dict[str, dict[str, bytes]](), 0, version + 1

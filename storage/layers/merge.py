@@ -1,8 +1,8 @@
-"""Versions as sequences of segments, and the differences of two versions.
+"""Versions as sequences of segments: a merge of layers that reads only the blocks that newer layers touch.
 
 A segment is a stretch of skus: up to where the next block of the oldest layer begins, or less if newer layers have many
-rows there. If they have none, the segment is the block of the oldest layer, and is not read until somebody asks for its
-rows. So what is equal in two versions, and what a merge did not touch, costs nothing but its entry in the directory.
+rows there. If they have none, the segment is the block of the oldest layer, and is not read until its rows are
+needed. So a block that no newer layer touches costs only its entry in the directory.
 """
 
 from bisect import bisect_left
@@ -58,7 +58,7 @@ class Segments:
         within: SkuRange = ALL_SKUS,
         is_needed: Callable[[int], bool] = lambda _: True,
     ) -> None:
-        """`is_needed` tells by its index whether the caller expects to read a block; others are not read ahead."""
+        """`is_needed` returns whether the caller expects to read the block of an index; others are not read ahead."""
         self._reader = reader
         self._newer, self.oldest = list(stack[:-1]), stack[-1]
         self._within = within
@@ -66,7 +66,10 @@ class Segments:
         self._contents: dict[int, BlockContent] = {}
 
     async def read(self, index: int) -> Rows:
-        """Return the rows of a block of the oldest layer, within the range. Reads the next ones, too."""
+        """Return the rows of a block of the oldest layer, within the range. Reads the next ones, too.
+
+        Raises `LayerGone`, `Corrupt`, `UnknownFormat`.
+        """
         content = self._contents.pop(index, None)
         if content is None:
             indexes = self._next_indexes(index)
@@ -110,7 +113,10 @@ class Segments:
 async def merged(
     reader: LayerReader, stack: Sequence[CachedLayer], within: SkuRange = ALL_SKUS
 ) -> AsyncGenerator[Rows, None]:
-    """Yield the newest row of each sku of a stack of layers, in sku order, with tombstones."""
+    """Yield the newest row of each sku of a stack of layers, in sku order, with tombstones.
+
+    Raises `LayerGone`, `Corrupt`, `UnknownFormat`.
+    """
     segments = Segments(reader, stack, within)
     async for segment in segments:
         rows = segment.rows if segment.block is None else await segments.read(segment.block)

@@ -40,12 +40,15 @@ class NewerSkus:
             self._count -= len(self._held.popitem(last=False)[1])
 
     async def find(self, depth: int, skus: Sequence[str]) -> set[str]:
-        """Return those of some skus, given in their order, that a layer above `depth` has."""
+        """Return those of some skus, given in their order, that a layer above `depth` has.
+
+        Raises `LayerGone`, `Corrupt`, `UnknownFormat`.
+        """
         found: set[str] = set()
         for newer in range(depth):
-            places = list(_places(self._layers[newer].directory, skus))
-            for start in range(0, len(places), BLOCKS_PER_READ):
-                some = places[start : start + BLOCKS_PER_READ]
+            blocks = list(_skus_by_block(self._layers[newer].directory, skus))
+            for start in range(0, len(blocks), BLOCKS_PER_READ):
+                some = blocks[start : start + BLOCKS_PER_READ]
                 for (_, within), held in zip(
                     some, await self._skus_of(newer, [index for index, _ in some]), strict=True
                 ):
@@ -65,7 +68,7 @@ class NewerSkus:
         return [skus or set() for skus in held.values()]
 
 
-def _places(directory: Directory, skus: Sequence[str]) -> Iterator[tuple[int, Sequence[str]]]:
+def _skus_by_block(directory: Directory, skus: Sequence[str]) -> Iterator[tuple[int, Sequence[str]]]:
     """Yield the indexes of the blocks that may have skus, each with these skus."""
     start = 0
     while start < len(skus):

@@ -64,7 +64,7 @@ class LayerProver:
             async for result in results:
                 if isinstance(result, Damage):
                     raise Corrupt(f"Layer {layer.id} is not as it was written: {result.text}")
-                fits = fits and self._cache.add(cached, result.index, result.frame, spare=True)
+                fits = fits and self._cache.add(cached, result.index, result.frame, idle_only=True)
 
     async def read_back(self, layer_id: str, directory: Directory) -> AsyncGenerator[ProvedBlock | Damage, None]:
         """Yield each block of a layer, and each damaged, missing or surplus document."""

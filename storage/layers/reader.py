@@ -73,7 +73,7 @@ class LayerReader:
     # -- Look-ups
 
     async def find(self, layers: Sequence[Layer], skus: Sequence[str]) -> dict[str, Price]:
-        """Return the prices of the skus that a version has."""
+        """Return the prices of the skus that a version has. Raises `LayerGone`, `Corrupt`, `UnknownFormat`."""
         stack = await self.layers(layers)
         places = _places(stack, skus)
         rows: dict[str, Price | None] = {}
@@ -87,7 +87,10 @@ class LayerReader:
         return {sku: price for sku, price in rows.items() if price is not None}
 
     async def find_rows(self, layers: Sequence[Layer], skus: Sequence[str]) -> dict[str, bytes]:
-        """Return the newest row of each sku that some layers have, encoded, tombstones included."""
+        """Return the newest row of each sku that some layers have, encoded, tombstones included.
+
+        Raises `LayerGone`, `Corrupt`, `UnknownFormat`.
+        """
         found: dict[str, bytes] = {}
         stack = await self.layers(layers)
         places = _places(stack, skus)
@@ -140,7 +143,10 @@ class LayerReader:
     # -- Blocks
 
     async def contents(self, layer: CachedLayer, indexes: Sequence[int], *, keep: bool = False) -> list[BlockContent]:
-        """Return blocks of a layer; those that must be fetched stay in the cache only if `keep`."""
+        """Return blocks of a layer; those that must be fetched stay in the cache only if `keep`.
+
+        Raises `LayerGone`, `Corrupt`, `UnknownFormat`.
+        """
         frames = {index: frame for index in indexes if (frame := layer.frame(index)) is not None}
         missing = [index for index in indexes if index not in frames]
         self.cache.hits += len(frames)
@@ -150,16 +156,23 @@ class LayerReader:
         return [fetched[index].content if index in fetched else reopen_block(frames[index]) for index in indexes]
 
     async def frames(self, layer: CachedLayer, indexes: Sequence[int]) -> list[bytes]:
-        """Return blocks of a layer as they are stored, read from the database and proved."""
+        """Return blocks of a layer as they are stored, read from the database and proved.
+
+        Raises `LayerGone`, `Corrupt`, `UnknownFormat`.
+        """
         blocks = await self._fetcher.fetch(layer.id, layer.directory, indexes)
         return [block.frame for block in blocks]
 
     async def load(self, layer: CachedLayer, indexes: Sequence[int]) -> bool:
-        """Bring blocks of a layer into the cache, sparing what was read lately. Returns False if they do not fit."""
+        """Bring blocks of a layer into the cache, sparing what was read lately. Returns False if they do not fit.
+
+        Raises `LayerGone`, `Corrupt`, `UnknownFormat`.
+        """
         missing = [index for index in indexes if not layer.has(index)]
         blocks = await self._fetch(layer, missing) if missing else []
         return all(
-            self.cache.add(layer, index, block.frame, spare=True) for index, block in zip(missing, blocks, strict=True)
+            self.cache.add(layer, index, block.frame, idle_only=True)
+            for index, block in zip(missing, blocks, strict=True)
         )
 
     # -- Pages
@@ -177,6 +190,7 @@ class LayerReader:
         """Return up to `limit` prices in sku order, within a range and strictly between `after` and `before`.
 
         With `backward` they are the last ones of that range, still in ascending order.
+        Raises `LayerGone`, `Corrupt`, `UnknownFormat`.
         """
         stack = await self.layers(layers)
         page: list[Price] = []
@@ -200,7 +214,7 @@ class LayerReader:
         before: str | None = None,
         backward: bool = False,
     ) -> None:
-        """Bring the blocks of a page into the cache, if they fit."""
+        """Bring the blocks of a page into the cache, if they fit. Raises `LayerGone`, `Corrupt`, `UnknownFormat`."""
         stack = await self.layers(layers)
         reads = blocks_to_read(stack, ALL_SKUS.between(after, before), limit, backward)
         await asyncio.gather(*(self.load(layer, read) for layer, read in zip(stack, reads, strict=True)))
@@ -214,7 +228,7 @@ class LayerReader:
             zip(missing, await self.contents(layer, missing, keep=True), strict=True), 1
         ):
             blocks[index] = DecodedBlock(content)
-            if self.cache.is_worth_decoding():
+            if self.cache.admits_decoded():
                 self.cache.add_decoded(layer, index, blocks[index])
             if not number % DECODED_AT_ONCE:
                 await asyncio.sleep(0)

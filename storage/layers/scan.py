@@ -65,14 +65,14 @@ class LayerScanner:
         """Return up to `limit` prices of a selection, in its order, strictly between two positions.
 
         With `backward` they are the last ones of that range, still in the selection's order.
-        Raises `ScanLimit`, and what `LayerReader` raises.
+        Raises `ScanLimit`, `LayerGone`, `Corrupt`, `UnknownFormat`.
         """
         async with self._slots:
             scan = await self._scan(snapshot, selection, after, before, backward=backward)
             return await scan.page(limit)
 
     async def count(self, snapshot: Snapshot, selection: Selection) -> int:
-        """Return the number of prices in a selection. Raises `ScanLimit`, and what `LayerReader` raises."""
+        """Return the number of prices in a selection. Raises `ScanLimit`, `LayerGone`, `Corrupt`, `UnknownFormat`."""
         async with self._slots:
             return await (await self._scan(snapshot, selection)).count()
 

@@ -1,13 +1,13 @@
 """Compaction: the layers of a version are folded into fewer layers with the same prices.
 
-Layers are folded as in a log-structured merge tree: the run of newest layers, extended by each older layer that is not
+Layers are folded as in a log-structured merge tree: the newest layers, extended by each older layer that is not
 much larger than all newer layers together. The number of times that a price is copied therefore grows with the
 logarithm of the list's size (O'Neil et al., "The log-structured merge-tree", Acta Informatica 1996), and a small merge
 into a large list never copies the list.
 
-Merges may be published meanwhile: the folded layer replaces its run wherever that stands in the version that is current
-by then. The layer is locked before it is created, and garbage collection leaves it alone as long as its lock is held.
-The lock is confirmed in the transaction in which a manifest first names the layer.
+Merges may be published meanwhile: the folded layer replaces those it was made of wherever they are in the version that
+is current by then. The layer is locked before it is created, and garbage collection leaves it alone as long as its lock
+is held. The lock is confirmed in the transaction in which a manifest first names the layer.
 """
 
 import asyncio
@@ -54,12 +54,11 @@ FOLD_BYTES = 64 << 20
 RETRY_SECONDS = 300.0
 """How long a list is left alone after its compaction has failed."""
 
-
 LAYER_LOCKS = "layer/"
 """Prefix of the names of the locks of layers; their ids follow."""
 
 
-class Run(NamedTuple):
+class FoldInput(NamedTuple):
     """The layers to fold, newest first. `whole`: there is no older layer below them."""
 
     layers: Sequence[Layer]
@@ -115,49 +114,49 @@ class Compactor:
         Raises `Corrupt`, `LayerGone`, `UnknownFormat`, `Unavailable`, and `LeaseLost` if the process was stopped
         until the folded layer may have been collected.
         """
-        run = run_to_fold(snapshot.layers)
+        source = layers_to_fold(snapshot.layers)
         target = str(ObjectId())
         async with self._locks.held(f"{LAYER_LOCKS}{target}") as token:
             if token is None:
                 raise AssertionError(f"Layer {target} is new, and yet locked.")
             try:
-                folded = await self._fold(target, run, snapshot.size)
+                folded = await self._fold(target, source, snapshot.size)
             except Exception:
                 with suppress(PyMongoError):
                     await self._layer_writer.drop(target)
                 raise
             # If this fails, a manifest may name the layer: it is left to garbage collection.
-            swapped = await self._swap(snapshot.price_list, run, folded, token)
+            swapped = await self._swap(snapshot.price_list, source, folded, token)
         if swapped:
-            log.info("Version %s of %s: folded %d layers.", snapshot.version, snapshot.price_list, len(run.layers))
+            log.info("Version %s of %s: folded %d layers.", snapshot.version, snapshot.price_list, len(source.layers))
         else:
             await self._layer_writer.drop(target)
             log.info("Version %s of %s was compacted or replaced meanwhile.", snapshot.version, snapshot.price_list)
         return await self._current(snapshot.price_list) or snapshot
 
-    async def _fold(self, target: str, run: Run, size: int) -> Layer:
-        """Fold a run of layers into a new one, frozen and proved. `size` is that of the version."""
+    async def _fold(self, target: str, source: FoldInput, size: int) -> Layer:
+        """Fold layers into a new one, frozen and proved. `size` is that of the version."""
         cache = BlockCache(sys.maxsize)
         reader = LayerReader(self._fetcher, cache)
-        fold = LayerFold(reader, await reader.layers(run.layers), whole=run.whole)
+        fold = LayerFold(reader, await reader.layers(source.layers), whole=source.whole)
         cache.budget = FOLD_BYTES + cache.directory_bytes
         async with aclosing(fold.blocks()) as blocks:
             folded = await self._layer_writer.write(target, blocks)
-        expected = size if run.whole else fold.distinct_skus
+        expected = size if source.whole else fold.distinct_skus
         if folded.count != expected:
             raise Corrupt(
-                f"Folding {len(run.layers)} layers gave {folded.count} rows instead of {expected}; it is undone."
+                f"Folding {len(source.layers)} layers gave {folded.count} rows instead of {expected}; it is undone."
             )
         await self._layer_writer.freeze(target)
         await self._prover.prove(folded)
         return folded
 
-    async def _swap(self, name: str, run: Run, folded: Layer, token: int) -> bool:
-        """Let the current version name the folded layer in place of its run; return whether a version does."""
+    async def _swap(self, name: str, source: FoldInput, folded: Layer, token: int) -> bool:
+        """Let the current version name the folded layer in place of `source`; return whether a version does."""
         swapped = False
         for _ in range(MAX_SWAPS):
             snapshot = await self._current(name)
-            layers = replaced(snapshot.layers, run, folded) if snapshot else None
+            layers = replaced(snapshot.layers, source, folded) if snapshot else None
             if snapshot is None or layers is None:
                 break
             swapped |= await self._replace_layers(snapshot, layers, folded, token)
@@ -178,21 +177,21 @@ class Compactor:
         return await self._snapshots.get(name, price_list.current_version)
 
 
-def run_to_fold(layers: Sequence[Layer]) -> Run:
+def layers_to_fold(layers: Sequence[Layer]) -> FoldInput:
     """Return the newest layers to fold into one: at least two."""
     newer = layers[0].count + layers[1].count
     end = 2
     while end < min(len(layers), MAX_FOLDED_LAYERS) and layers[end].count <= MAX_GROWTH * newer:
         newer += layers[end].count
         end += 1
-    return Run(layers[:end], whole=end == len(layers))
+    return FoldInput(layers[:end], whole=end == len(layers))
 
 
-def replaced(layers: Sequence[Layer], run: Run, folded: Layer) -> list[Layer] | None:
-    """Return layers with the folded one in place of the run; None if the run is not in them as it was folded."""
-    length = len(run.layers)
+def replaced(layers: Sequence[Layer], source: FoldInput, folded: Layer) -> list[Layer] | None:
+    """Return layers with the folded one in place of `source`; None if that is not in them as it was folded."""
+    length = len(source.layers)
     for start in range(len(layers) - length + 1):
         end = start + length
-        if layers[start:end] == run.layers and (end == len(layers) or not run.whole):
+        if layers[start:end] == source.layers and (end == len(layers) or not source.whole):
             return [*layers[:start], folded, *layers[end:]]
     return None

@@ -10,8 +10,9 @@
    manifest.
 
 Every step is idempotent and safe in several processes at once. A layer without a manifest is never named again: a
-manifest takes its layers from its own batch, which is then unfinished and keeps them, or from the current version,
-which never expires; and restoring a version is a transaction that conflicts with the release of its layers.
+manifest takes its layers from its own batch, which is then unfinished and keeps them, from the current version, which
+never expires, or from a compaction, which holds the lock of its layer; and restoring a version is a transaction that
+conflicts with the release of its layers.
 """
 
 import datetime

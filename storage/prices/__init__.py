@@ -1,1 +1,1 @@
-"""Prices: the record, decoding and validation of rows, sku ranges, selections, quotes and currencies."""
+"""Prices: the price and its row, decoding and validation of rows, sku ranges, selections, quotes and currencies."""

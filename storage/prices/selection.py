@@ -135,7 +135,7 @@ class Selection(msgspec.Struct, frozen=True):
 
     @property
     def scans(self) -> bool:
-        """Whether records are read that are not returned: always, except for a range of skus in sku order."""
+        """Whether rows are read that are not returned: always, except for a range of skus in sku order."""
         return self != Selection(PriceFilter(self.filter.sku_prefix))
 
     @property

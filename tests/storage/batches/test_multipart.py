@@ -13,7 +13,7 @@ import pytest
 
 from storage import Batch, BatchMode, BatchState, Part, Store
 from storage.batches import runs, staging
-from storage.batches.intake import chunks_of
+from storage.batches.intake import rows_of
 from storage.batches.runs import Run
 from storage.errors import (
     BatchNotOpen,
@@ -156,7 +156,7 @@ async def test_an_aborted_batch_leaves_nothing_and_a_late_part_does_not_revive_i
     assert (aborted.state, await layers(store)) == (BatchState.ABORTED, set())
     with pytest.raises(BatchNotOpen):
         await append(store, batch, 1)
-    await store.staging.write(batch.id, chunks_of(Run()))  # as a late part would
+    await store.staging.write(batch.id, rows_of(Run()))  # as a late part would
     await store.garbage_collector.collect()
     assert await store.staging.batches() == []
 

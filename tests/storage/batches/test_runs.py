@@ -20,7 +20,7 @@ def short_lists(monkeypatch: pytest.MonkeyPatch) -> None:
     """Merge many short sorted lists, as a full run does long ones."""
     monkeypatch.setattr(runs, "SORTED_AT_ONCE", 20)
     monkeypatch.setattr(runs, "SAMPLED_EVERY", 4)
-    monkeypatch.setattr(runs, "SAMPLES_PER_CHUNK", 2)
+    monkeypatch.setattr(runs, "SAMPLES_PER_STEP", 2)
 
 
 @given(st.lists(st.lists(st.text(min_size=1, max_size=3), max_size=30), max_size=12))
@@ -38,10 +38,10 @@ def test_rows_leave_a_run_in_sku_order_and_repeated_skus_are_refused(slices: lis
             assert error.code == "DUPLICATE_SKU"
             assert error.message.endswith(f"item {expected[str(error.sku)]}.")
         first += len(skus)
-    chunks = list(run.chunks())
-    assert [sku for chunk in chunks for sku in chunk.skus] == sorted(expected)
-    assert [position for chunk in chunks for position in chunk.positions] == [expected[sku] for sku in sorted(expected)]
-    assert [row for chunk in chunks for row in chunk.rows] == [sku.encode() for sku in sorted(expected)]
+    steps = list(run.in_sku_order())
+    assert [sku for step in steps for sku in step.skus] == sorted(expected)
+    assert [position for step in steps for position in step.positions] == [expected[sku] for sku in sorted(expected)]
+    assert [row for step in steps for row in step.rows] == [sku.encode() for sku in sorted(expected)]
     assert len(run) == len(expected)
 
 
@@ -50,7 +50,7 @@ def test_a_long_run_is_given_out_in_chunks() -> None:
     run = Run()
     for first in range(0, len(skus), 50):
         run.add(slice_of(skus[first : first + 50], first))
-    sizes = [len(chunk.skus) for chunk in run.chunks()]
+    sizes = [len(step.skus) for step in run.in_sku_order()]
     assert sum(sizes) == 2000
     assert max(sizes) < 200
 

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from storage import Store
 from storage.batches import staging
-from storage.batches.runs import Chunk
-from storage.batches.staging import Repeated, StagedRun
+from storage.batches.runs import SortedRows
+from storage.batches.staging import RepeatedSku, StagedRun
 from storage.errors import Corrupt, UnknownFormat
 from storage.mongodb.connection import Document
 from storage.prices.price import encode_row
@@ -26,17 +26,19 @@ def row(position: int) -> bytes:
 
 
 async def write(store: Store, batch: str, positions: Positions) -> StagedRun:
-    async def chunks() -> AsyncIterator[Chunk]:
+    async def sorted_rows() -> AsyncIterator[SortedRows]:
         skus = sorted(positions)
-        yield Chunk(skus, [row(positions[sku]) for sku in skus], [positions[sku] for sku in skus])
+        yield SortedRows(skus, [row(positions[sku]) for sku in skus], [positions[sku] for sku in skus])
 
-    return await store.staging.write(batch, chunks())
+    return await store.staging.write(batch, sorted_rows())
 
 
-async def merge(store: Store, batch: str, runs: list[StagedRun]) -> tuple[list[tuple[str, int, bytes]], list[Repeated]]:
-    rows, repeated = list[tuple[str, int, bytes]](), list[Repeated]()
+async def merge(
+    store: Store, batch: str, runs: list[StagedRun]
+) -> tuple[list[tuple[str, int, bytes]], list[RepeatedSku]]:
+    rows, repeated = list[tuple[str, int, bytes]](), list[RepeatedSku]()
     async for merged in store.staging.merge(batch, runs):
-        skus, encoded, positions = merged.chunk
+        skus, encoded, positions = merged.rows
         rows += zip(skus, positions, encoded, strict=True)
         repeated += merged.repeated
     return rows, repeated
@@ -65,7 +67,7 @@ async def test_a_merge_gives_the_rows_of_all_runs_in_sku_order(
     for positions in sent:
         for sku, position in positions.items():
             if first.setdefault(sku, position) != position:
-                again.append(Repeated(sku, first[sku], position))
+                again.append(RepeatedSku(sku, first[sku], position))
     assert rows == [(sku, first[sku], row(first[sku])) for sku in sorted(first)]
     assert sorted(repeated) == sorted(again)
     await store.staging.drop(batch)

@@ -70,7 +70,7 @@ def check(cache: BlockCache) -> None:
 
 STEPS = st.lists(
     st.tuples(
-        st.sampled_from(["add", "spare", "admit", "read", "share", "drop"]),
+        st.sampled_from(["add", "add idle", "admit", "read", "share", "drop"]),
         st.integers(0, 2),
         st.lists(st.integers(0, 45), min_size=1, max_size=20),
     ),
@@ -89,8 +89,8 @@ def test_its_numbers_are_those_of_what_it_holds_and_within_the_budget(
         for index in indexes:
             if index >= len(source.blocks):
                 continue
-            if action in {"add", "spare"}:
-                cache.add(layer, index, source.blocks[index].frame, spare=action == "spare")
+            if action in {"add", "add idle"}:
+                cache.add(layer, index, source.blocks[index].frame, idle_only=action == "add idle")
             elif action == "admit":
                 cache.admit(layer, index)
             elif action == "read":
@@ -116,7 +116,7 @@ def test_blocks_that_are_read_stay_while_others_are_evicted() -> None:
     assert set(hot) <= set(kept(layer))
 
 
-def test_a_block_that_spares_evicts_only_what_was_not_read() -> None:
+def test_a_block_added_idle_only_evicts_none_that_was_read_lately() -> None:
     cache = BlockCache(LAYERS[0].directory.memory_bytes + 10_000)
     source, layer = LAYERS[0], cache.add_layer("a", LAYERS[0].directory)
     fits = [cache.add(layer, index, block.frame) for index, block in enumerate(source.blocks)]
@@ -126,13 +126,13 @@ def test_a_block_that_spares_evicts_only_what_was_not_read() -> None:
     missing = next(index for index in range(len(source.blocks)) if not layer.has(index))
     for index in before:
         layer.frame(index)
-    assert not cache.add(layer, missing, source.blocks[missing].frame, spare=True)
+    assert not cache.add(layer, missing, source.blocks[missing].frame, idle_only=True)
     assert kept(layer) == before
     assert all(block.used for block in layer.blocks if block is not None)
     for block in layer.blocks[before[0]], layer.blocks[before[1]]:
         assert block is not None
         block.used = False
-    assert cache.add(layer, missing, source.blocks[missing].frame, spare=True)
+    assert cache.add(layer, missing, source.blocks[missing].frame, idle_only=True)
     assert layer.has(missing)
     assert set(before[2:]) <= set(kept(layer))
 

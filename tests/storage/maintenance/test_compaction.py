@@ -12,7 +12,7 @@ from storage.catalog.snapshots import Layer, Snapshot, SnapshotRepository
 from storage.errors import Corrupt, LeaseLost
 from storage.layers.proof import LayerProver
 from storage.layers.writer import LayerWriter
-from storage.maintenance.compaction import MAX_LAYERS, Run, replaced, run_to_fold
+from storage.maintenance.compaction import MAX_LAYERS, FoldInput, layers_to_fold, replaced
 from storage.maintenance.folding import LayerFold
 from storage.mongodb.locks import Locks
 from tests.storage.factories import (
@@ -109,16 +109,16 @@ def layer(count: int) -> Layer:
     ],
 )
 def test_older_layers_are_folded_up_to_four_times_what_lies_on_them(counts: list[int], folded: int) -> None:
-    run = run_to_fold(tuple(map(layer, counts)))
-    assert [each.count for each in run.layers] == counts[:folded]
-    assert run.whole is (folded == len(counts))
+    source = layers_to_fold(tuple(map(layer, counts)))
+    assert [each.count for each in source.layers] == counts[:folded]
+    assert source.whole is (folded == len(counts))
 
 
 A, B, C, D, FOLDED = (Layer(name, 1, "") for name in "abcdf")
 
 
 @pytest.mark.parametrize(
-    ("layers", "run", "whole", "expected"),
+    ("layers", "source", "whole", "expected"),
     [
         ((A, B, C), (A, B), False, [FOLDED, C]),
         ((A, B, C), (B, C), True, [A, FOLDED]),
@@ -129,10 +129,10 @@ A, B, C, D, FOLDED = (Layer(name, 1, "") for name in "abcdf")
         ((C,), (A, B), False, None),
     ],
 )
-def test_a_run_is_replaced_where_it_stands(
-    layers: tuple[Layer, ...], run: tuple[Layer, ...], whole: bool, expected: list[Layer] | None
+def test_folded_layers_are_replaced_where_they_are(
+    layers: tuple[Layer, ...], source: tuple[Layer, ...], whole: bool, expected: list[Layer] | None
 ) -> None:
-    assert replaced(layers, Run(run, whole), FOLDED) == expected
+    assert replaced(layers, FoldInput(source, whole), FOLDED) == expected
 
 
 # The result

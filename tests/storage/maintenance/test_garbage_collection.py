@@ -7,7 +7,7 @@ import pytest
 from bson.objectid import ObjectId
 
 from storage import Batch, BatchState, PublishPolicy, Store
-from storage.batches.runs import Chunk
+from storage.batches.runs import SortedRows
 from storage.maintenance.compaction import LAYER_LOCKS
 from tests.storage.factories import (
     amounts,
@@ -44,10 +44,10 @@ async def attempt(store: Store, batch: Batch, token: int = 99) -> str:
 async def stage(store: Store, batch_id: str) -> None:
     """A staged run of a batch."""
 
-    async def chunks() -> AsyncIterator[Chunk]:
-        yield Chunk(["a"], [b"\xc0"], [0])
+    async def sorted_rows() -> AsyncIterator[SortedRows]:
+        yield SortedRows(["a"], [b"\xc0"], [0])
 
-    await store.staging.write(batch_id, chunks())
+    await store.staging.write(batch_id, sorted_rows())
 
 
 async def test_other_attempts_at_a_published_batch_are_dropped(retail: Store) -> None:
