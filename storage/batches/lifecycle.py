@@ -81,12 +81,15 @@ class BatchLifecycle:
         that were received.
         """
         try:
-            batch = replace(batch, layer=await self._sealer.seal(batch))
+            return await self._publish_sealed(replace(batch, layer=await self._sealer.seal(batch)))
         except RepeatedSkus as repeated:
             return await self.fail_items(batch, repeated.errors, repeated.count, batch.received)
         except (Corrupt, LayerGone) as corrupt:
             await self.fail(batch, Refusal(Corrupt.code, corrupt.message))
             raise Corrupt(f"Batch {batch.id}: {corrupt.message} Nothing was published; send it again.") from corrupt
+
+    async def _publish_sealed(self, batch: Batch) -> Batch:
+        """Publish, hold or reject a sealed batch, once it is compared with the version that is current by then."""
         base = await self._current_snapshot(await self._price_lists.get(batch.price_list))
         while True:
             comparison = await self._compare(batch, base)

@@ -17,7 +17,7 @@ from storage.batches.lifecycle import BatchLifecycle
 from storage.batches.parts import MAX_PARTS, Part, PartRepository
 from storage.batches.repository import Batch, BatchOrder, BatchRepository, Refusal
 from storage.batches.staging import StagingRepository
-from storage.batches.states import BatchState
+from storage.batches.states import DISCARDED_STATES, BatchState
 from storage.batches.submit import order_fingerprint
 from storage.catalog.transactions import check_reason
 from storage.errors import (
@@ -105,13 +105,17 @@ class MultipartBatches:
             error_count=intake.error_count,
         )
         stored = await self._parts.add(batch.id, part)
-        await self._touch(batch, part.rows if stored == part else 0)
+        if not await self._batches.touch(batch.id, part.rows if stored == part else 0):
+            raise await self._refused_late(batch)
         return _check_same(stored, fingerprint)
 
-    async def _touch(self, batch: Batch, stored: int = 0) -> None:
-        """Note that a batch is used. Raises `BatchNotOpen` if it was committed or aborted meanwhile."""
-        if not await self._batches.touch(batch.id, stored):
-            raise BatchNotOpen(batch.id, (await self._batches.get(batch.id)).state)
+    async def _refused_late(self, batch: Batch) -> BatchNotOpen:
+        """Return the error of a part whose batch was committed or aborted meanwhile, and drop what it left behind."""
+        state = (await self._batches.get(batch.id)).state
+        if state in DISCARDED_STATES:
+            await self._parts.drop(batch.id)
+            await self._staging.drop(batch.id)
+        return BatchNotOpen(batch.id, state)
 
     async def commit(self, batch_id: str, parts: int, size: int) -> tuple[Batch, bool]:
         """Commit a batch, and return it with whether this process must finish it now.

@@ -26,6 +26,9 @@ from storage.prices.row_decoder import ItemError
 CUT_AT_ONCE = 2048
 """Rows to cut into blocks before other tasks may run: some two milliseconds."""
 
+CUT_BYTES = 256 << 10
+"""The same in bytes, for long rows."""
+
 
 class RepeatedSkus(Exception):
     """Skus of a batch were sent twice: the first errors, and the count of all."""
@@ -97,6 +100,8 @@ class BatchSealer:
         offsets: dict[int, int] = {}
         rows = 0
         for part in await self._parts.by_batch(batch.id):
+            if rows == batch.rows:
+                break  # what follows was stored after the commit, and is not in the batch
             runs += part.runs
             offsets[part.sequence] = rows
             rows += part.received
@@ -143,7 +148,8 @@ class _Merge:
 async def _blocks(sorted_rows: AsyncIterable[SortedRows]) -> AsyncGenerator[list[Block], None]:
     cutter = BlockCutter()
     async for skus, rows, _ in sorted_rows:
-        for start in range(0, len(skus), CUT_AT_ONCE):
-            yield cutter.add(skus[start : start + CUT_AT_ONCE], rows[start : start + CUT_AT_ONCE])
+        step = min(CUT_AT_ONCE, 1 + CUT_BYTES // max(map(len, rows), default=1))
+        for start in range(0, len(skus), step):
+            yield cutter.add(skus[start : start + step], rows[start : start + step])
             await yield_to_loop()
     yield cutter.finish()

@@ -75,8 +75,11 @@ class BatchSubmitter:
     async def _run(self, batch: Batch, order: BatchOrder, source: RowSource, removals: Sequence[str]) -> Batch:
         """Take in, seal and publish a batch."""
         intake = Intake(self._staging, batch.id)
-        async with keep_lease(self._batches, batch, intake):
-            if batch.state is BatchState.OPEN:
+        is_open = batch.state is BatchState.OPEN
+        async with keep_lease(self._batches, batch, intake if is_open else None):
+            if is_open:
+                if batch.token > 1:
+                    await self._staging.drop(batch.id)  # of an earlier attempt, which broke off
                 try:
                     await intake.take(with_tombstones(source.slices(), removals))
                 except FileRefused as refused:
@@ -110,12 +113,13 @@ class BatchSubmitter:
 
     async def _fail_items(self, batch: Batch, intake: Intake, fingerprint: str | None) -> Batch:
         """Fail a batch with invalid items, and with the skus that were sent twice, wherever they are."""
+        received = intake.received
         if intake.has_staged_runs:
             repeated = await self._sealer.find_repeated(batch, await intake.finish())
             if repeated:
                 intake.refuse(repeated.errors, repeated.count)
         failed = await self._lifecycle.fail_items(
-            batch, intake.errors, intake.error_count, intake.received, fingerprint=fingerprint
+            batch, intake.errors, intake.error_count, received, fingerprint=fingerprint
         )
         await intake.discard()
         return failed

@@ -210,7 +210,7 @@ async def _opened_directory(layer_id: str, documents: Sequence[Document]) -> tup
         try:
             page = decompress_page(document["data"])
             directory.add(page)
-        except (Corrupt, KeyError, TypeError, msgspec.MsgspecError) as error:
+        except (Corrupt, KeyError, TypeError, ValueError, msgspec.MsgspecError) as error:
             raise Corrupt(f"The directory of layer {layer_id} is damaged. {error} {_REMEDY}") from error
         root.add(page)
         await yield_to_loop()

@@ -124,8 +124,10 @@ class MemoryReader:
         """Return a page as `LayerReader.page` does; None unless all that it needs is in memory, decoded."""
         page: list[Price] = []
         sku_range: SkuRange | None = ALL_SKUS.between(after, before)
+        rows = 0
         while sku_range is not None and len(page) < limit:
-            reads = blocks_to_read(stack, sku_range, limit - len(page), backward)
+            rows = next_page_read(stack, limit - len(page), rows)
+            reads = blocks_to_read(stack, sku_range, rows, backward)
             blocks = []
             for layer, read in zip(stack, reads, strict=True):
                 known = [layer.decoded(index) for index in read]
@@ -157,22 +159,34 @@ def _find(skus: list[str], prices: list[Price | None], sku: str) -> _InLayer:
 MIN_PAGE_READ = 100
 """Rows to read of each of several layers for a page, so that a few tombstones do not cost another round trip."""
 
+MAX_PAGE_READ = 10_000
+"""Limit of the rows to read of each layer at once, if a page does not have more."""
+
 
 def blocks_to_read(stack: Sequence[CachedLayer], sku_range: SkuRange, rows: int, backward: bool) -> list[range]:
     """Return the indexes of the blocks of each layer to read for `rows` prices at one end of a range."""
-    size = rows if len(stack) == 1 else max(rows, MIN_PAGE_READ)
-    return [_blocks_for(layer, sku_range, size, backward) for layer in stack]
+    return [_blocks_for(layer, sku_range, rows, backward) for layer in stack]
+
+
+def next_page_read(stack: Sequence[CachedLayer], missing: int, before: int) -> int:
+    """Return how many rows of each layer to read for `missing` prices, after `before` rows did not suffice.
+
+    It grows, so that many rows that are hidden or tombstones take few steps.
+    """
+    if not before and len(stack) == 1:
+        return missing
+    return min(max(missing, MIN_PAGE_READ, 2 * before), max(missing, MAX_PAGE_READ))
 
 
 def _blocks_for(layer: CachedLayer, sku_range: SkuRange, rows: int, backward: bool) -> range:
-    """Return the indexes of the blocks, at one end of a range, that have `rows` prices of it; else of all of them."""
+    """Return the indexes of the blocks, at one end of a range, that have `rows` rows of it; else of all of them."""
     directory = layer.directory
     indexes = directory.indexes(sku_range)
-    counts, tombstones = directory.rows, directory.tombstones
+    counts = directory.rows
     read = 0
     for index in reversed(indexes) if backward else indexes:
         if (index != indexes[0] and index != indexes[-1]) or directory.is_within(index, sku_range):
-            read += counts[index] - tombstones[index]
+            read += counts[index]
         if read >= rows:
             return range(index, indexes.stop) if backward else range(indexes.start, index + 1)
     return indexes

@@ -16,7 +16,7 @@ from storage.layers.block import BlockContent, reopen_block
 from storage.layers.block_cache import BlockCache
 from storage.layers.cached_layer import CachedLayer, DecodedBlock
 from storage.layers.fetcher import BlockFetcher, FetchedBlock
-from storage.layers.memory_reader import MemoryReader, blocks_to_read, read_part, visible
+from storage.layers.memory_reader import MemoryReader, blocks_to_read, next_page_read, read_part, visible
 from storage.prices.price import Price
 from storage.prices.sku_range import ALL_SKUS, SkuRange
 
@@ -153,7 +153,12 @@ class LayerReader:
         fetched = dict(zip(missing, await self._fetch(layer, missing) if missing else (), strict=True))
         if keep:
             self._keep(layer, fetched, fetched.values())
-        return [fetched[index].content if index in fetched else reopen_block(frames[index]) for index in indexes]
+        contents = []
+        for number, index in enumerate(indexes, 1):
+            contents.append(fetched[index].content if index in fetched else reopen_block(frames[index]))
+            if not number % OPENED_AT_ONCE:
+                await asyncio.sleep(0)
+        return contents
 
     async def frames(self, layer: CachedLayer, indexes: Sequence[int]) -> list[bytes]:
         """Return blocks of a layer as they are stored, read from the database and proved.
@@ -195,8 +200,10 @@ class LayerReader:
         stack = await self.layers(layers)
         page: list[Price] = []
         sku_range: SkuRange | None = within.between(after, before)
+        rows = 0
         while sku_range is not None and len(page) < limit:
-            reads = blocks_to_read(stack, sku_range, limit - len(page), backward)
+            rows = next_page_read(stack, limit - len(page), rows)
+            reads = blocks_to_read(stack, sku_range, rows, backward)
             blocks = await asyncio.gather(
                 *(self._decoded(layer, read) for layer, read in zip(stack, reads, strict=True))
             )
@@ -216,7 +223,8 @@ class LayerReader:
     ) -> None:
         """Bring the blocks of a page into the cache, if they fit. Raises `LayerGone`, `Corrupt`, `UnknownFormat`."""
         stack = await self.layers(layers)
-        reads = blocks_to_read(stack, ALL_SKUS.between(after, before), limit, backward)
+        rows = next_page_read(stack, limit, 0)
+        reads = blocks_to_read(stack, ALL_SKUS.between(after, before), rows, backward)
         await asyncio.gather(*(self.load(layer, read) for layer, read in zip(stack, reads, strict=True)))
 
     async def _decoded(self, layer: CachedLayer, indexes: range) -> list[DecodedBlock]:

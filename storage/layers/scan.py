@@ -74,7 +74,7 @@ class LayerScanner:
     async def count(self, snapshot: Snapshot, selection: Selection) -> int:
         """Return the number of prices in a selection. Raises `ScanLimit`, `LayerGone`, `Corrupt`, `UnknownFormat`."""
         async with self._slots:
-            return await (await self._scan(snapshot, selection)).count()
+            return await (await self._scan(snapshot, Selection(selection.filter))).count()
 
     async def _scan(
         self,

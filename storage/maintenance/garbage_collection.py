@@ -12,7 +12,7 @@ from storage.batches.metrics import StorageMetrics
 from storage.batches.parts import PartRepository
 from storage.batches.repository import Batch, BatchRepository, Refusal
 from storage.batches.staging import StagingRepository
-from storage.batches.states import DISCARDED_STATES, IN_PROGRESS, BatchState
+from storage.batches.states import DISCARDED_STATES, IN_PROGRESS, UNFINISHED
 from storage.catalog.snapshots import SnapshotRepository
 from storage.errors import Broken, Refused
 from storage.layers.writer import LayerWriter
@@ -124,7 +124,10 @@ def batch_of(layer: str) -> str:
 
 
 def may_need(batch: Batch, layer: str) -> bool:
-    """Whether a batch may need a layer that it wrote and that no manifest names."""
-    if batch.state is BatchState.HELD:
-        return batch.layer is not None and batch.layer.id == layer
-    return batch.state in IN_PROGRESS
+    """Whether a batch may need a layer that it wrote and that no manifest names.
+
+    Of the attempts at a batch in progress, only that of the present lease can still finish.
+    """
+    if batch.layer is not None:
+        return batch.state in UNFINISHED and batch.layer.id == layer
+    return batch.state in IN_PROGRESS and layer.endswith(f"-{batch.token}")

@@ -148,7 +148,8 @@ class Selection(msgspec.Struct, frozen=True):
         names = {"sku_prefix": "skuPrefix", "at_least": "amount", "at_most": "amount", "valid_on": "validOn"}
         fields = dict.fromkeys(names.get(name, name) for name in msgspec.to_builtins(self.filter))
         filters = [f"filter by {', '.join(fields)}"] if fields else []
-        return ", ".join([*filters, f"orderBy {self.order}"])
+        order = [f"orderBy {self.order}"] if self.order is not PriceOrder.SKU or not filters else []
+        return ", ".join([*filters, *order])
 
     def key(self, sku: str, amount: Decimal) -> SortKey:
         """Return the key of a price in this order."""

@@ -12,6 +12,8 @@ from tests.storage.factories import (
     create,
     current,
     held,
+    layer_ids,
+    layers,
     order,
     prove,
     published,
@@ -113,6 +115,26 @@ async def test_a_batch_is_not_published_on_a_version_whose_manifest_is_gone(stor
     with pytest.raises(Corrupt, match="manifest of version 1"):
         await submit(store, [row("a", "2")])
     assert await current(store) == 1
+
+
+async def test_a_batch_fails_if_the_version_that_it_is_compared_with_is_damaged(store: Store) -> None:
+    await create(store)
+    base = await published(store, rows(300))
+    assert base.layer is not None
+    store.block_cache.drop(base.layer.id)
+    layer = store.layers_db[f"layer.{base.layer.id}"]
+    await layer.update_many(
+        {"_id": {"$type": "string"}}, {"$set": {"data": b"x"}}, bypass_document_validation=True
+    )
+    for mode in BatchMode:
+        sent = replace(order(key=mode), mode=mode)
+        with pytest.raises(Corrupt, match="is damaged"):
+            await store.submitter.submit(sent, await source([row("sku-000007", "2.00")]))
+        batch = await store.batches.by_key("retail", mode)
+        assert batch is not None
+        assert (batch.state, batch.refusal and batch.refusal.code) == (BatchState.FAILED, "CORRUPT")
+    assert await store.batches.stalled() == []
+    assert await layers(store) == layer_ids([base])
 
 
 # Pins

@@ -363,8 +363,26 @@ async def test_a_part_that_arrives_while_its_batch_is_aborted_is_not_acknowledge
 
     with patch.object(store.parts, "add", overtaken), pytest.raises(BatchNotOpen):
         await append(store, batch, 0)
-    await store.garbage_collector.collect()
+    assert await store.parts.by_batch(batch.id) == []
     assert await store.staging.batches() == []
+
+
+async def test_a_part_that_arrives_after_the_commit_is_not_acknowledged_and_does_no_harm(store: Store) -> None:
+    await create(store)
+    batch = await opened(store)
+    await append(store, batch, 0)
+    add, committed = store.parts.add, list[Batch]()
+
+    async def overtaken(batch_id: str, part: Part) -> Part:
+        found, _ = await store.multipart.commit(batch.id, 1, 10)
+        committed.append(found)
+        return await add(batch_id, part)
+
+    with patch.object(store.parts, "add", overtaken), pytest.raises(BatchNotOpen):
+        await append(store, batch, 1)
+    done = await store.worker.finish(committed[0])
+    assert (done.state, done.rows) == (BatchState.PUBLISHED, 10)
+    assert set(await amounts(store, 1)) == {each["sku"] for each in part(0)}
 
 
 async def test_skus_of_thousands_of_parts_are_merged_and_found_twice(

@@ -129,6 +129,9 @@ async def test_a_duplicate_sku_is_found_in_another_run_with_both_places(store: S
     assert [(error.index, error.sku, error.code) for error in batch.errors] == expected
     assert batch.errors[-1].message == "The sku was sent before, as item 2."
     assert (batch.state, batch.error_count) == (BatchState.FAILED, len(expected))
+    assert batch.received == 3500
+    assert batch.refusal is not None
+    assert f"{len(expected)} of 3500 items" in batch.refusal.message
     assert await layers(store) == set()
     assert await store.staging.batches() == []
     assert await submit(store, prices, key="monday") == batch

@@ -14,7 +14,7 @@ from storage.layers.block import collection_of
 from storage.layers.fetcher import MAX_SMALL_FINDS, BlockFetcher
 from storage.layers.memory_reader import MAX_OPENED, MemoryReader
 from storage.layers.reader import LayerReader
-from storage.prices.price import decode_row, encode_row
+from storage.prices.price import TOMBSTONE, decode_row, encode_row
 from storage.prices.sku_range import SkuRange
 from tests.storage.layers.memory import MemoryLayers, arriving, blocks_of
 from tests.storage.layers.model import BLOCK_ROWS, LAYERS, RANGES, SKUS, Rows, newest, stored, visible, within
@@ -204,3 +204,16 @@ async def test_a_damaged_block_is_refused_and_a_dropped_layer_is_gone(store: Sto
     with pytest.raises(LayerGone):
         await store.layer_reader.find([layer], ["s0001"])
     assert len(await store.layer_reader.find([layer], ["s0199"])) == 1  # from the cache
+
+
+async def test_a_page_does_not_read_all_tombstones_of_a_newer_layer() -> None:
+    memory = MemoryLayers()
+    base = memory.add({f"s{number:06}": PRICE for number in range(50_000)})
+    removals = memory.add({f"s{number:06}": TOMBSTONE for number in range(10_000, 40_000)})
+    reader = memory.reader()
+    assert len(await reader.page([removals, base], 10)) == 10
+    assert len(memory.fetched) < 20
+    page = await reader.page([removals, base], 10, after="s009995")
+    assert [price.sku for price in page] == [
+        f"s{number:06}" for number in (*range(9996, 10_000), *range(40_000, 40_006))
+    ]

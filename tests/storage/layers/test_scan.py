@@ -407,9 +407,11 @@ async def test_a_count_of_more_rows_than_the_limit_is_refused_before_any_is_read
 async def test_a_refusal_describes_the_selection() -> None:
     filter_ = PriceFilter("s", "EUR", Decimal(1), Decimal(2000), (AttributeEquals("a", 1),), DAYS[0])
     with pytest.raises(ScanLimit) as refused:
-        await Version([numbered(5)], max_rows=4).count(Selection(filter_, PriceOrder.AMOUNT_DESC))
+        await Version([numbered(5)], max_rows=4).page(Selection(filter_, PriceOrder.AMOUNT_DESC), 1)
     description = "filter by skuPrefix, currency, amount, attributes, validOn, orderBy AMOUNT_DESC"
     assert refused.value.message.startswith(f"{description} would read more than 4 rows")
+    with pytest.raises(ScanLimit, match="^filter by currency would read"):  # a count has no order
+        await Version([numbered(5)], max_rows=4).count(Selection(IN_EURO.filter, PriceOrder.AMOUNT_DESC))
 
 
 async def test_a_scan_at_the_limit_is_not_refused() -> None:

@@ -85,12 +85,16 @@ async def test_an_unnamed_layer_of_a_published_batch_is_kept_for_its_readers(ret
     assert left in await layers(retail)
 
 
-async def test_layers_of_batches_in_progress_are_kept(retail: Store) -> None:
+async def test_of_a_batch_in_progress_the_layer_of_the_present_attempt_is_kept(retail: Store) -> None:
+    retail.garbage_collector._orphan_seconds = 0.0
     sealing = await left_sealing(retail, rows(5), "sealing")
     opened = await left_open(retail, rows(5), "open")
-    kept = {await attempt(retail, batch, token) for batch in (sealing, opened) for token in (1, 2)}
+    present = await attempt(retail, opened, opened.token)
+    earlier = {await attempt(retail, batch, batch.token + 7) for batch in (sealing, opened)}
     await retail.garbage_collector.collect()
-    assert kept <= await layers(retail)
+    kept = await layers(retail)
+    assert {present, sealing.layer and sealing.layer.id} <= kept
+    assert not earlier & kept
     await expire_leases(retail)
     await retail.worker._take_over()
     finished = await retail.batches.get(sealing.id)
