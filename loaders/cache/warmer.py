@@ -87,7 +87,7 @@ class Warmer:
         try:
             await self._reader.read(cached.snapshot, load)
         except Exception as error:
-            log.warning("Loading a whole list failed: %s", error)
+            log.warning("Loading the whole of %s failed: %s", cached.snapshot.price_list, error)
         finally:
             cached.loading = None
 
@@ -174,7 +174,7 @@ class Warmer:
         try:
             await self._reader.read(snapshot, read)
         except Exception as error:
-            log.warning("Fetching a page ahead failed: %s", error)
+            log.warning("Fetching a page of %s ahead failed: %s", snapshot.price_list, error)
         finally:
             self._prefetches -= 1
 

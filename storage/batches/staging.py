@@ -20,20 +20,17 @@ import msgspec
 from bson.objectid import ObjectId
 
 from storage.batches.runs import SortedRows
-from storage.errors import Corrupt
+from storage.errors import Corrupt, UnknownFormat
 from storage.fair_yield import yield_to_loop
 from storage.layers.block import BLOCK_FORMAT, HASH_BYTES, compress, encode_content, hash_of, open_block
-from storage.layers.writer import insert_durably
-from storage.mongodb.connection import Database, Document, check_format
+from storage.layers.durable_inserts import DurableInserts
+from storage.mongodb.connection import Database, Document
 
 STAGED_ROWS = 128
 """Rows of a staged block."""
 
 STAGED_BYTES = 64 << 10
 """Limit of the rows of a staged block, in bytes. No row is longer."""
-
-MAX_INSERT_BYTES = 4 << 20
-"""Bytes of staged blocks in one insert."""
 
 BLOCKS_PER_READ = 64
 """Staged blocks of one read: 8,192 rows."""
@@ -78,27 +75,27 @@ class StagingRepository:
         self._db = db
 
     async def write(self, batch: str, sorted_rows: AsyncIterable[SortedRows]) -> StagedRun:
-        """Write a run, whose rows are in sku order, at `w: majority, j: true`. Raises `Unavailable`."""
+        """Write a run, whose rows are in sku order, at `w: majority, j: true`.
+
+        Raises `Corrupt` if the server refuses a document, `Unavailable`.
+        """
         run, rows, digest = str(ObjectId()), 0, blake2b(digest_size=HASH_BYTES)
-        documents: list[Document] = []
-        numbers, size = count(1), 0
-        async for each in sorted_rows:
-            for block in _blocks(each):
-                document = _document(run, next(numbers), block)
-                digest.update(document["hash"])
-                documents.append(document)
-                rows += len(block.skus)
-                size += len(document["data"]) + len(document["positions"])
-            if size >= MAX_INSERT_BYTES:
-                await insert_durably(self._db, _collection_of(batch), documents)
-                documents, size = [], 0
-            await yield_to_loop()
-        if documents:
-            await insert_durably(self._db, _collection_of(batch), documents)
+        numbers = count(1)
+        async with DurableInserts(self._db, _collection_of(batch)) as inserts:
+            async for each in sorted_rows:
+                for block in _blocks(each):
+                    document = _document(run, next(numbers), block)
+                    digest.update(document["hash"])
+                    rows += len(block.skus)
+                    await inserts.add(document)
+                await yield_to_loop()
         return StagedRun(run, rows, digest.hexdigest())
 
     async def merge(self, batch: str, runs: Sequence[StagedRun]) -> AsyncGenerator[MergedRows, None]:
-        """Yield the rows of all runs in sku order. Raises `Corrupt` unless every run is as it was written."""
+        """Yield the rows of all runs in sku order.
+
+        Raises `UnknownFormat`, and `Corrupt` unless every run is as it was written.
+        """
         while len(runs) > MAX_MERGED_RUNS:
             first, runs = runs[:MAX_MERGED_RUNS], runs[MAX_MERGED_RUNS:]
             runs = [*runs, await self._merge_into_one(batch, first)]
@@ -177,7 +174,8 @@ class _RunProof:
 
     def rows(self, document: Document) -> list[tuple[str, int, bytes]]:
         """Return the rows of the next block of the run: sku, position, row. Raises `Corrupt`, `UnknownFormat`."""
-        check_format("staged block", document)
+        if document.get("format") != BLOCK_FORMAT:
+            raise UnknownFormat("staged block", document.get("format"), BLOCK_FORMAT)
         content = open_block(document["data"], document["hash"])
         positions = msgspec.msgpack.decode(document["positions"], type=list[int])
         self._rows += len(positions)

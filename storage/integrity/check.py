@@ -14,7 +14,7 @@ from storage.catalog.price_lists import PriceListRepository
 from storage.catalog.snapshots import SnapshotRepository
 from storage.errors import InvalidArgument, PriceListNotFound
 from storage.integrity.findings import Finding, FindingCode
-from storage.integrity.layer_proofs import LayerProofs
+from storage.integrity.layers import LayerCheck
 from storage.integrity.orphans import OrphanCheck
 from storage.integrity.price_lists import PointerCheck
 from storage.integrity.versions import VersionCheck
@@ -56,9 +56,9 @@ class IntegrityCheck:
         self._on_progress = on_progress
         self._price_lists = price_lists
         self._snapshots = snapshots
-        proofs = LayerProofs(layers_db, layer_writer, lambda rows: self._advance(rows=rows))
+        layer_check = LayerCheck(layers_db, layer_writer, lambda rows: self._advance(rows=rows))
         self._pointer_check = PointerCheck(price_lists, snapshots, events)
-        self._version_check = VersionCheck(price_lists, snapshots, batches, proofs)
+        self._version_check = VersionCheck(price_lists, snapshots, batches, layer_check)
         self._orphan_check = OrphanCheck(snapshots, batches, staging, layer_writer, orphans, locks)
         self.progress = CheckProgress()
 

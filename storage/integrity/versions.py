@@ -6,7 +6,7 @@ from storage.catalog.price_lists import PriceListRepository
 from storage.catalog.snapshots import Layer, Snapshot, SnapshotRepository, SnapshotState
 from storage.errors import Corrupt, LayerGone
 from storage.integrity.findings import Finding, FindingCode
-from storage.integrity.layer_proofs import LayerProof, LayerProofs
+from storage.integrity.layers import LayerCheck, LayerResult
 from storage.integrity.unreadable import try_read
 from storage.maintenance.garbage_collection import batch_of
 
@@ -28,12 +28,12 @@ class VersionCheck:
         price_lists: PriceListRepository,
         snapshots: SnapshotRepository,
         batches: BatchRepository,
-        proofs: LayerProofs,
+        layer_check: LayerCheck,
     ) -> None:
         self._price_lists = price_lists
         self._snapshots = snapshots
         self._batches = batches
-        self._proofs = proofs
+        self._layer_check = layer_check
 
     async def findings(self, name: str, version: int) -> list[Finding]:
         """Return the findings for a version; the check is repeated if its manifest changes (compaction, expiration)."""
@@ -50,19 +50,19 @@ class VersionCheck:
         return await try_read(self._snapshots.get(name, version), name, version, "the manifest")
 
     async def _check(self, seen: Snapshot) -> list[Finding]:
-        proofs = [await self._proofs.prove(layer) for layer in seen.layers]
+        results = [await self._layer_check.check(layer) for layer in seen.layers]
         found = [
             finding
-            for layer, proof in zip(seen.layers, proofs, strict=True)
-            for finding in await self._check_layer(seen, layer, proof)
+            for layer, result in zip(seen.layers, results, strict=True)
+            for finding in await self._check_layer(seen, layer, result)
         ]
-        if not any(proof.problems for proof in proofs):
+        if not any(result.problems for result in results):
             found += await self._check_size(seen)
         return found or await self._check_batch(seen)
 
     async def _check_size(self, seen: Snapshot) -> list[Finding]:
         try:
-            size = await self._proofs.size(seen.layers)
+            size = await self._layer_check.size(seen.layers)
         except (LayerGone, Corrupt) as error:  # since the layers were proved
             return [Finding(FindingCode.LAYER_CHANGED, error.message, seen.price_list, seen.version)]
         if size == seen.size:
@@ -70,9 +70,9 @@ class VersionCheck:
         message = f"The manifest has size {seen.size}, but its layers have {size} prices."
         return [Finding(FindingCode.VERSION_SIZE_WRONG, message, seen.price_list, seen.version)]
 
-    async def _check_layer(self, seen: Snapshot, layer: Layer, proof: LayerProof) -> list[Finding]:
-        problems = list(proof.problems)
-        if not proof.sealed:
+    async def _check_layer(self, seen: Snapshot, layer: Layer, result: LayerResult) -> list[Finding]:
+        problems = list(result.problems)
+        if not result.sealed:
             problems.append((FindingCode.LAYER_NOT_SEALED, "It is not sealed: MongoDB accepts writes to it."))
         name = await self._describe(layer) if problems else ""
         return [Finding(code, f"{name}: {text}", seen.price_list, seen.version, layer.id) for code, text in problems]

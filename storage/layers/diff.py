@@ -19,7 +19,7 @@ from storage.layers.cached_layer import CachedLayer
 from storage.layers.directory import PAGE_BLOCKS, Directory
 from storage.layers.merge import NO_ROWS, Rows, Segment, Segments, merged
 from storage.layers.reader import LayerReader
-from storage.prices.price import Price, amount_of, decode_row, is_tombstone
+from storage.prices.price import TOMBSTONE, Price, amount_of, decode_row
 from storage.prices.sku_range import ALL_SKUS, SkuRange
 
 MAX_CONCURRENT_DIFFS = 4
@@ -280,7 +280,7 @@ def _count_shared(before: Sequence[Layer], after: Sequence[Layer]) -> int:
 
 
 def _visible(row: bytes | None) -> bytes | None:
-    return None if row is None or is_tombstone(row) else row
+    return None if row is None or row == TOMBSTONE else row
 
 
 def _price(sku: str, row: bytes | None) -> Price | None:

@@ -23,6 +23,9 @@ PAGE_BLOCKS = 1024
 MAX_PAGE_BYTES = 8 << 20
 """Limit of the content of a page that is read."""
 
+_COLUMN_BYTES = 4 * 8 + 28
+"""The entries of four lists, and the one integer among them that is not shared."""
+
 _compress = zstandard.ZstdCompressor(level=1).compress
 _decompress = zstandard.ZstdDecompressor().decompress
 
@@ -171,7 +174,3 @@ class Directory:
         if self.firsts[index] < sku_range.low:
             return False
         return sku_range.high is None or (index + 1 < len(self) and self.firsts[index + 1] <= sku_range.high)
-
-
-_COLUMN_BYTES = 4 * 8 + 28
-"""The entries of four lists, and the one integer among them that is not shared."""

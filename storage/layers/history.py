@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from storage.catalog.snapshots import Layer, Snapshot, SnapshotRepository
 from storage.errors import ScanLimit
 from storage.layers.reader import LayerReader
-from storage.prices.price import Price, decode_row, is_tombstone
+from storage.prices.price import TOMBSTONE, Price, decode_row
 
 MAX_HISTORY_VERSIONS = 1000
 """Versions that a history may look back over."""
@@ -112,5 +112,5 @@ def _visible(snapshot: Snapshot, layers: Mapping[str, Mapping[str, bytes]], sku:
     for layer in snapshot.layers:
         row = layers[layer.id].get(sku)
         if row is not None:
-            return None if is_tombstone(row) else row
+            return None if row == TOMBSTONE else row
     return None

@@ -60,7 +60,7 @@ class Segments:
     ) -> None:
         """`is_needed` returns whether the caller expects to read the block of an index; others are not read ahead."""
         self._reader = reader
-        self._newer, self.oldest = list(stack[:-1]), stack[-1]
+        self._newer, self._oldest = list(stack[:-1]), stack[-1]
         self._within = within
         self._is_needed = is_needed
         self._contents: dict[int, BlockContent] = {}
@@ -73,14 +73,14 @@ class Segments:
         content = self._contents.pop(index, None)
         if content is None:
             indexes = self._next_indexes(index)
-            contents = await self._reader.contents(self.oldest, indexes)
+            contents = await self._reader.contents(self._oldest, indexes)
             self._contents = dict(zip(indexes, contents, strict=True))
             content = self._contents.pop(index)
         return _within(Rows(content.skus, content.rows()), self._within)
 
     def _next_indexes(self, index: int) -> list[int]:
         """Return a block and those that follow it and probably are read next."""
-        end = min(self.oldest.directory.indexes(self._within).stop, index + BLOCKS_PER_READ)
+        end = min(self._oldest.directory.indexes(self._within).stop, index + BLOCKS_PER_READ)
         return [index, *filter(self._is_needed, range(index + 1, end))]
 
     async def __aiter__(self) -> AsyncGenerator[Segment, None]:
@@ -103,7 +103,7 @@ class Segments:
 
     def _stretches(self) -> Iterator[tuple[int | None, str | None]]:
         """Return where the blocks of the oldest layer end, by index; and before them where the first begins."""
-        firsts, indexes = self.oldest.directory.firsts, self.oldest.directory.indexes(self._within)
+        firsts, indexes = self._oldest.directory.firsts, self._oldest.directory.indexes(self._within)
         ends: list[str | None] = [*firsts[indexes.start : indexes.stop], None]
         if ends[0] is None or ends[0] > self._within.low:
             yield None, ends[0]
@@ -160,6 +160,7 @@ def _overlaid(above: Rows, below: Rows) -> Rows:
 
 
 def _within(rows: Rows, sku_range: SkuRange) -> Rows:
-    start = bisect_left(rows.skus, sku_range.low)
-    end = len(rows.skus) if sku_range.high is None else bisect_left(rows.skus, sku_range.high)
-    return rows if end - start == len(rows.skus) else Rows(rows.skus[start:end], rows.rows[start:end])
+    within = sku_range.indexes(rows.skus)
+    if len(within) == len(rows.skus):
+        return rows
+    return Rows(rows.skus[within.start : within.stop], rows.rows[within.start : within.stop])

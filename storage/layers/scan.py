@@ -6,7 +6,6 @@ newer layer, of any kind, hides those of its sku in older ones, so each match is
 """
 
 import asyncio
-from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence, Set
 from decimal import Decimal
@@ -234,9 +233,7 @@ class _Scan:
         """Return the indexes of the rows within the range of skus."""
         if self._stack[block.depth].directory.is_within(block.number, self._range):
             return range(len(content.skus))
-        start = bisect_left(content.skus, self._range.low)
-        high = self._range.high
-        return range(start, len(content.skus) if high is None else bisect_left(content.skus, high))
+        return self._range.indexes(content.skus)
 
     def _matches(self, content: BlockContent, indexes: Iterable[int]) -> Iterator[_Match]:
         """Yield the matches between the keys."""

@@ -5,34 +5,17 @@ every insert and update; `storage.layers.proof`, which reads it back. From then 
 (`storage.layers.reader`), until garbage collection drops it.
 """
 
-import asyncio
 from collections.abc import AsyncIterable, Sequence
 from typing import Any
 
-from pymongo.errors import AutoReconnect, OperationFailure
+from pymongo.errors import OperationFailure
 
 from storage.catalog.snapshots import Layer
-from storage.errors import Corrupt, LayerSealed, Unavailable
+from storage.errors import Unavailable
 from storage.layers.block import BLOCK_FORMAT, Block, BlockEntry, collection_of
 from storage.layers.directory import PAGE_BLOCKS, Root, compress_page, encode_page
+from storage.layers.durable_inserts import DurableInserts
 from storage.mongodb.connection import NAMESPACE_EXISTS, NAMESPACE_NOT_FOUND, Database, Document
-
-MAX_INSERT_BYTES = 4 << 20
-"""Bytes of blocks in one insert: a command must fit into 16 MiB, and other writes should not wait for it."""
-
-MAX_CONCURRENT_INSERTS = 2
-"""Inserts of one layer that are in flight at once."""
-
-RESEND_TIMEOUT_SECONDS = 60.0
-"""How long an insert is sent again while no primary or no majority accepts it; long enough for an election."""
-
-_RETRY_INTERVAL_SECONDS = 0.1
-
-_DUPLICATE_KEY = 11000
-_REFUSED_BY_VALIDATOR = 121
-
-_RETRYABLE_CODES = frozenset({6, 7, 89, 91, 189, 262, 9001, 10107, 11600, 11602, 13435, 13436})
-"""Errors of single documents from a server that is no longer primary (MongoDB, "Retryable Writes")."""
 
 _MATCH_NOTHING: dict[str, Any] = {"$nor": [{}]}
 """The validator of a sealed layer. No document matches it, so the server refuses every insert and update."""
@@ -51,8 +34,8 @@ class LayerWriter:
         `Unavailable` if no majority accepts an insert for `RESEND_TIMEOUT_SECONDS`.
         """
         await self.create(layer_id)
-        inserts, pages = _Inserts(self._db, collection_of(layer_id)), _Pages()
-        try:
+        pages = _Pages()
+        async with DurableInserts(self._db, collection_of(layer_id)) as inserts:
             async for run in blocks:
                 for block in run:
                     await inserts.add(_document(block.entry.first, block.frame))
@@ -60,9 +43,6 @@ class LayerWriter:
                         await inserts.add(page)
             for page in pages.finish():
                 await inserts.add(page)
-            await inserts.finish()
-        finally:
-            inserts.cancel()
         return Layer(layer_id, pages.rows, pages.root.hex)
 
     async def create(self, layer_id: str) -> None:
@@ -142,81 +122,6 @@ class _Pages:
         self.root.add(content)
         number, self._number, self._entries = self._number, self._number + 1, []
         return _document(number, compress_page(content))
-
-
-class _Inserts:
-    """Inserts documents into one collection: several at once, some inserts in flight."""
-
-    def __init__(self, db: Database, collection: str) -> None:
-        self._db = db
-        self._collection = collection
-        self._documents: list[Document] = []
-        self._bytes = 0
-        self._in_flight: set[asyncio.Task[None]] = set()
-
-    async def add(self, document: Document) -> None:
-        self._documents.append(document)
-        self._bytes += len(document["data"])
-        if self._bytes >= MAX_INSERT_BYTES:
-            await self._send()
-
-    async def finish(self) -> None:
-        if self._documents:
-            await self._send()
-        await asyncio.gather(*self._in_flight)
-
-    def cancel(self) -> None:
-        for task in self._in_flight:
-            task.cancel()
-
-    async def _send(self) -> None:
-        if len(self._in_flight) >= MAX_CONCURRENT_INSERTS:
-            done, self._in_flight = await asyncio.wait(self._in_flight, return_when=asyncio.FIRST_COMPLETED)
-            for task in done:
-                task.result()
-        documents, self._documents, self._bytes = self._documents, [], 0
-        self._in_flight.add(asyncio.create_task(insert_durably(self._db, self._collection, documents)))
-
-
-async def insert_durably(db: Database, collection: str, documents: Sequence[Document]) -> None:
-    """Insert documents at `w: majority, j: true`, again while there is no primary; those that exist stay as they are.
-
-    Raises `LayerSealed`, `Corrupt` for a document that the server refuses, `Unavailable`.
-    """
-    command = {
-        "insert": collection,
-        "ordered": False,
-        "documents": documents,
-        "writeConcern": db.write_concern.document,
-    }
-    loop = asyncio.get_running_loop()
-    deadline = loop.time() + RESEND_TIMEOUT_SECONDS
-    while True:
-        problem: str | None
-        try:
-            problem = _problem(collection, await db.command(command))
-        except AutoReconnect as error:
-            problem = str(error)
-        if problem is None:
-            return
-        if loop.time() > deadline:
-            raise Unavailable(
-                f"No majority accepted rows within {RESEND_TIMEOUT_SECONDS:.0f} s ({problem}). Try again."
-            )
-        await asyncio.sleep(_RETRY_INTERVAL_SECONDS)
-
-
-def _problem(collection: str, reply: Document) -> str | None:
-    """Return why an insert must be sent again, or None. Raises `LayerSealed`, `Corrupt`."""
-    for error in reply.get("writeErrors", ()):
-        if error["code"] in _RETRYABLE_CODES:
-            return str(error.get("errmsg"))
-        if error["code"] == _REFUSED_BY_VALIDATOR:
-            raise LayerSealed(f"{collection} was sealed while it was written; check the state of its batch.")
-        if error["code"] != _DUPLICATE_KEY:
-            raise Corrupt(f"{collection} rejected a block: {error.get('errmsg')}")
-    concern = reply.get("writeConcernError")
-    return str(concern.get("errmsg")) if concern else None
 
 
 def _document(key: str | int, frame: bytes) -> Document:

@@ -87,7 +87,7 @@ class LayerFold:
         skus: set[str] = set()
         for layer in self._stack:
             for content in await self._reader.contents(layer, layer.directory.indexes(sku_range)):
-                skus.update(content.skus)
+                within = sku_range.indexes(content.skus)
+                skus.update(content.skus[within.start : within.stop])
                 await yield_to_loop()
-        low, high = sku_range.low, sku_range.high
-        self.distinct_skus += sum(sku >= low and (high is None or sku < high) for sku in skus)
+        self.distinct_skus += len(skus)

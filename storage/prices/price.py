@@ -118,11 +118,6 @@ def decode_rows(skus: Sequence[str], array: bytes | memoryview) -> list[Price | 
     return prices
 
 
-def is_tombstone(row: bytes | memoryview) -> bool:
-    """Return whether a row is a tombstone."""
-    return row == TOMBSTONE
-
-
 def amount_of(row: bytes | memoryview) -> Decimal:
     """Return the amount of a price's row, without decoding the rest."""
     return _decode_amount(row).amount

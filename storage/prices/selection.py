@@ -18,6 +18,10 @@ from storage.prices.sku_range import SkuRange, sku_range_of_prefix
 MAX_FILTER_ATTRIBUTES = 20
 """Limit of the attributes in a filter."""
 
+_ZERO = Decimal(0)
+
+_encode = msgspec.msgpack.Encoder(order="deterministic").encode
+
 
 class PriceOrder(StrEnum):
     """The orders of prices. Prices of the same amount are in ascending sku order in both directions."""
@@ -169,11 +173,6 @@ class Selection(msgspec.Struct, frozen=True):
             at_least=max((bound for bound in (self.filter.at_least, least) if bound is not None), default=None),
             at_most=min((bound for bound in (self.filter.at_most, greatest) if bound is not None), default=None),
         )
-
-
-_ZERO = Decimal(0)
-
-_encode = msgspec.msgpack.Encoder(order="deterministic").encode
 
 
 def _equal(one: Any, other: Any) -> bool:

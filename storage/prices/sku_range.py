@@ -1,6 +1,8 @@
 """Ranges of skus. They are ordered by code points, as by their UTF-8 bytes."""
 
 import sys
+from bisect import bisect_left
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 _FIRST_SURROGATE, _AFTER_SURROGATES = 0xD800, 0xE000
@@ -13,8 +15,9 @@ class SkuRange:
     low: str = ""
     high: str | None = None
 
-    def __contains__(self, sku: str) -> bool:
-        return self.low <= sku and (self.high is None or sku < self.high)
+    def indexes(self, skus: Sequence[str]) -> range:
+        """Return the indexes of those of some skus, given in their order, that are in the range."""
+        return range(bisect_left(skus, self.low), len(skus) if self.high is None else bisect_left(skus, self.high))
 
     def between(self, after: str | None, before: str | None) -> "SkuRange":
         """Return the skus strictly after `after` and strictly before `before`, if given."""

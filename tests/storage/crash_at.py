@@ -22,7 +22,7 @@ from storage.batches.parts import PartRepository
 from storage.batches.repository import BatchRepository
 from storage.batches.sealing import BatchSealer
 from storage.batches.staging import StagingRepository
-from storage.layers import writer
+from storage.layers import durable_inserts
 from storage.layers.proof import LayerProver
 from storage.layers.writer import LayerWriter
 from storage.prices import row_decoder
@@ -78,7 +78,7 @@ def die_at(point: str) -> None:
 async def main(uri: str, database: str, key: str, batch: str, point: str) -> None:
     store = await Store.open(uri, database)
     row_decoder.SLICE_ROWS = SLICE_ROWS
-    writer.MAX_INSERT_BYTES = 1000
+    durable_inserts.MAX_INSERT_BYTES = 1000
     if batch == "staged":
         runs.MAX_RUN_ROWS = SLICE_ROWS
     die_at(point)

@@ -13,7 +13,7 @@ from pymongo.errors import AutoReconnect
 
 from storage import Batch, BatchState, EventKind, Store, Unavailable, Watcher, explain
 from storage.batches import runs
-from storage.layers import writer
+from storage.layers import durable_inserts
 from storage.mongodb.connection import Document
 from tests.stack.replica_set import BreakableReplicaSet, Member
 from tests.storage.catalog.recording_watcher import PointerRecorder
@@ -134,7 +134,7 @@ async def test_a_batch_survives_the_death_of_the_primary(
     number: int,
 ) -> None:
     monkeypatch.setattr(runs, "MAX_RUN_ROWS", run_rows)
-    monkeypatch.setattr(writer, "MAX_INSERT_BYTES", 10_000)
+    monkeypatch.setattr(durable_inserts, "MAX_INSERT_BYTES", 10_000)
     with primary_loss(own_replica_set) as loss:
         with at_call(getattr(store, owner), method, number, loss.kill):
             batch = await submit_with_retries(store, "monday")

@@ -9,7 +9,7 @@ from pymongo.errors import AutoReconnect, BulkWriteError, OperationFailure, PyMo
 
 from storage import Layer, Store, Unavailable
 from storage.errors import Corrupt, LayerGone, LayerSealed
-from storage.layers import directory, writer
+from storage.layers import directory, durable_inserts, writer
 from storage.layers.block import Block
 from storage.layers.cutting import BlockCutter
 from storage.mongodb.connection import Collection, Document
@@ -59,7 +59,7 @@ async def test_a_directory_of_several_pages_is_written_as_its_blocks_arrive(
 ) -> None:
     monkeypatch.setattr(writer, "PAGE_BLOCKS", 10)
     monkeypatch.setattr(directory, "PAGE_BLOCKS", 10)
-    monkeypatch.setattr(writer, "MAX_INSERT_BYTES", 500)
+    monkeypatch.setattr(durable_inserts, "MAX_INSERT_BYTES", 500)
     layer = await write(store, rows(3000))
     pages = await collection(store).count_documents({"_id": {"$type": "number"}})
     assert pages == -(-len(blocks_of(rows(3000))) // 10) > 2
@@ -94,7 +94,7 @@ async def test_an_insert_is_sent_again_while_no_primary_accepts_it(store: Store)
 
 
 async def test_an_insert_that_no_majority_accepts_is_given_up(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(writer, "RESEND_TIMEOUT_SECONDS", 0)
+    monkeypatch.setattr(durable_inserts, "RESEND_TIMEOUT_SECONDS", 0)
     refused = AsyncMock(return_value={"writeConcernError": {"code": 64, "errmsg": "timed out"}})
     with patch.object(store.layers_db, "command", refused), pytest.raises(Unavailable, match="timed out"):
         await write(store, rows(100))

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from storage import Price, Tier
-from storage.prices.price import TOMBSTONE, RowHead, amount_of, decode_row, decode_rows, encode_row, is_tombstone
+from storage.prices.price import TOMBSTONE, RowHead, amount_of, decode_row, decode_rows, encode_row
 from storage.prices.row_decoder import MAX_AMOUNT_DIGITS, MAX_ATTRIBUTES_DEPTH, MAX_QUANTITY, decode_slice
 from tests.storage.factories import encoded, row
 
@@ -180,7 +180,11 @@ def test_rows_in_an_array_are_decoded_as_each_alone(sent: list[dict[str, Any] | 
     array = msgspec.msgpack.encode([msgspec.Raw(each) for each in rows])
     decoded = decode_rows(skus, memoryview(array))
     assert decoded == [decode_row(sku, memoryview(each)) for sku, each in zip(skus, rows, strict=True)]
-    assert [price is None for price in decoded] == [price is None for price in sent] == list(map(is_tombstone, rows))
+    assert (
+        [price is None for price in decoded]
+        == [price is None for price in sent]
+        == [each == TOMBSTONE for each in rows]
+    )
     assert all(price is None or price.sku == sku for price, sku in zip(decoded, skus, strict=True))
 
 

@@ -34,6 +34,12 @@ def test_a_cut_leaves_every_sku_in_one_range(sku: str, at: str, backward: bool) 
     assert contains(near, sku) is (sku >= at if backward else sku < at)
 
 
+@given(st.lists(SKUS, unique=True).map(sorted), SKUS, ENDS)
+def test_the_indexes_are_those_of_the_skus_in_a_range(skus: list[str], low: str, high: str | None) -> None:
+    sku_range = SkuRange(low, high)
+    assert [skus[index] for index in sku_range.indexes(skus)] == [sku for sku in skus if contains(sku_range, sku)]
+
+
 def test_the_range_of_a_prefix_ends_before_the_next_prefix_of_its_length() -> None:
     assert sku_range_of_prefix("") == ALL_SKUS
     assert sku_range_of_prefix("a") == SkuRange("a", "b")

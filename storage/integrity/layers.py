@@ -1,4 +1,4 @@
-"""Proofs of layers, and the number of prices of a stack of layers. Each layer, and each stack, is read once.
+"""The check of a layer, and the number of prices of a stack of layers. Each layer, and each stack, is read once.
 
 A layer is proved by its root, against its manifest; each of its blocks by its hash and by what the directory has about
 it. The size of a version is counted from its oldest layer upwards: a layer adds its prices, and hides those of its skus
@@ -46,15 +46,15 @@ Problem = tuple[FindingCode, str]
 
 
 @dataclass(slots=True)
-class LayerProof:
+class LayerResult:
     """The problems of a layer, and whether it is sealed."""
 
     sealed: bool = True
     problems: list[Problem] = field(default_factory=list)
 
 
-class LayerProofs:
-    """Proves layers, and keeps the proofs in memory. `on_read` is called with the number of rows as they are read."""
+class LayerCheck:
+    """Proves layers, and keeps the results in memory. `on_read` is called with the number of rows as they are read."""
 
     def __init__(self, layers_db: Database, layer_writer: LayerWriter, on_read: Callable[[int], None]) -> None:
         self._fetcher = BlockFetcher(layers_db)
@@ -63,16 +63,16 @@ class LayerProofs:
         self._reader = LayerReader(self._fetcher, cache)
         self._layer_writer = layer_writer
         self._on_read = on_read
-        self._proofs: dict[Layer, LayerProof] = {}
+        self._results: dict[Layer, LayerResult] = {}
         self._sizes: dict[tuple[Layer, ...], int] = {}
 
-    async def prove(self, layer: Layer) -> LayerProof:
-        """Return the proof of a layer."""
-        if layer not in self._proofs:
+    async def check(self, layer: Layer) -> LayerResult:
+        """Return the result for a layer."""
+        if layer not in self._results:
             sealed = await self._layer_writer.is_sealed(layer.id)
             problems = await _with_retries(partial(self._problems, layer))
-            self._proofs[layer] = LayerProof(bool(sealed) or sealed is None, problems)
-        return self._proofs[layer]
+            self._results[layer] = LayerResult(bool(sealed) or sealed is None, problems)
+        return self._results[layer]
 
     async def _problems(self, layer: Layer) -> list[Problem]:
         try:
@@ -93,7 +93,7 @@ class LayerProofs:
                     count += 1
                     problems += [problem] if count <= MAX_NAMED_BLOCKS else []
         if count > MAX_NAMED_BLOCKS:
-            problems.append((FindingCode.LAYER_CHANGED, f"{count - MAX_NAMED_BLOCKS:,} more blocks are not sound."))
+            problems.append((FindingCode.BLOCK_DAMAGED, f"{count - MAX_NAMED_BLOCKS:,} more blocks are not sound."))
         return problems
 
     async def size(self, layers: Sequence[Layer]) -> int:
