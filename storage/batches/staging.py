@@ -46,7 +46,7 @@ PART_BITS = 32
 
 
 class StagedRun(msgspec.Struct, frozen=True):
-    """A staged run: its id, the number of its rows, and the hash of the hashes of its blocks."""
+    """A staged run: its id, the number of its rows, and the hash of its blocks' hashes and positions."""
 
     id: str
     rows: int
@@ -86,9 +86,10 @@ class StagingRepository:
                 for block in _blocks(each):
                     document = _document(run, next(numbers), block)
                     digest.update(document["hash"])
+                    digest.update(document["positions"])
                     rows += len(block.skus)
                     await inserts.add(document)
-                await yield_to_loop()
+                    await yield_to_loop()
         return StagedRun(run, rows, digest.hexdigest())
 
     async def merge(self, batch: str, runs: Sequence[StagedRun]) -> AsyncGenerator[MergedRows, None]:
@@ -176,11 +177,16 @@ class _RunProof:
         """Return the rows of the next block of the run: sku, position, row. Raises `Corrupt`, `UnknownFormat`."""
         if document.get("format") != BLOCK_FORMAT:
             raise UnknownFormat("staged block", document.get("format"), BLOCK_FORMAT)
-        content = open_block(document["data"], document["hash"])
-        positions = msgspec.msgpack.decode(document["positions"], type=list[int])
-        self._rows += len(positions)
+        try:
+            content = open_block(document["data"], document["hash"])
+            positions = msgspec.msgpack.decode(document["positions"], type=list[int])
+            rows = list(zip(content.skus, positions, content.rows(), strict=True))
+        except (KeyError, TypeError, ValueError, msgspec.MsgspecError) as error:
+            raise Corrupt(f"A staged block of run {self._run.id} is damaged. {error}") from error
+        self._rows += len(rows)
         self._digest.update(document["hash"])
-        return list(zip(content.skus, positions, content.rows(), strict=True))
+        self._digest.update(document["positions"])
+        return rows
 
     def finish(self) -> None:
         """Raise `Corrupt` unless all of the run was read."""

@@ -55,7 +55,10 @@ class LayerFold:
         return (SkuRange(low or "", high) for low, high in pairwise([None, *sorted(firsts), None]))
 
     async def _load(self, sku_range: SkuRange) -> None:
-        await asyncio.gather(*(self._reader.load(layer, layer.directory.indexes(sku_range)) for layer in self._stack))
+        """Read the blocks of a range at once. They take the place of those of earlier ranges."""
+        await asyncio.gather(
+            *(self._reader.contents(layer, layer.directory.indexes(sku_range), keep=True) for layer in self._stack)
+        )
 
     async def _cut(self, cutter: BlockCutter, segments: Segments, segment: Segment, sku_range: SkuRange) -> list[Block]:
         if segment.block is None:

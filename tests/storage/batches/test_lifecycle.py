@@ -123,9 +123,7 @@ async def test_a_batch_fails_if_the_version_that_it_is_compared_with_is_damaged(
     assert base.layer is not None
     store.block_cache.drop(base.layer.id)
     layer = store.layers_db[f"layer.{base.layer.id}"]
-    await layer.update_many(
-        {"_id": {"$type": "string"}}, {"$set": {"data": b"x"}}, bypass_document_validation=True
-    )
+    await layer.update_many({"_id": {"$type": "string"}}, {"$set": {"data": b"x"}}, bypass_document_validation=True)
     for mode in BatchMode:
         sent = replace(order(key=mode), mode=mode)
         with pytest.raises(Corrupt, match="is damaged"):

@@ -8,6 +8,7 @@ from unittest.mock import patch
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from msgspec.msgpack import encode
 
 from storage import Store
 from storage.batches import staging
@@ -86,6 +87,8 @@ async def test_a_run_is_written_before_it_is_named(store: Store) -> None:
     [
         ({"$set": {"data": b"x"}}, Corrupt, "cannot be decompressed"),
         ({"$set": {"hash": b"x"}}, Corrupt, "another hash"),
+        ({"$set": {"positions": encode(list(range(1, 129)))}}, Corrupt, "or others"),
+        ({"$set": {"positions": b"x"}}, Corrupt, "is damaged"),
         ({"$set": {"format": 99}}, UnknownFormat, "staged block"),
         (None, Corrupt, "Of 1000 rows"),
     ],

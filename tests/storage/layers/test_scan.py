@@ -410,7 +410,7 @@ async def test_a_refusal_describes_the_selection() -> None:
         await Version([numbered(5)], max_rows=4).page(Selection(filter_, PriceOrder.AMOUNT_DESC), 1)
     description = "filter by skuPrefix, currency, amount, attributes, validOn, orderBy AMOUNT_DESC"
     assert refused.value.message.startswith(f"{description} would read more than 4 rows")
-    with pytest.raises(ScanLimit, match="^filter by currency would read"):  # a count has no order
+    with pytest.raises(ScanLimit, match=r"^filter by currency would read"):  # a count has no order
         await Version([numbered(5)], max_rows=4).count(Selection(IN_EURO.filter, PriceOrder.AMOUNT_DESC))
 
 
