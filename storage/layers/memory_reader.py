@@ -71,6 +71,8 @@ class MemoryReader:
                 return found
             if layer.undecoded:
                 found = self._price_in(layer, sku)
+                if found is MISSING:
+                    self.cache.hits -= 1
                 if found is not ABSENT:
                     return found
         return None
@@ -89,9 +91,11 @@ class MemoryReader:
             self.cache.hits += len(skus)
             return prices
         prices, self._opened = [], 0
+        hits = self.cache.hits
         for sku in skus:
             price = self.price(stack, sku)
             if price is MISSING or self._opened > MAX_OPENED:
+                self.cache.hits = hits
                 return None
             prices.append(price)
         return prices
@@ -237,7 +241,7 @@ class _Run:
         for block in blocks:
             self.skus += block.skus
             self.prices += block.prices
-        start = bisect_left(self.skus, sku_range.low)
-        end = len(self.skus) if sku_range.high is None else bisect_left(self.skus, sku_range.high)
-        if end - start < len(self.skus):
-            self.skus, self.prices = self.skus[start:end], self.prices[start:end]
+        within = sku_range.indexes(self.skus)
+        if len(within) < len(self.skus):
+            self.skus = self.skus[within.start : within.stop]
+            self.prices = self.prices[within.start : within.stop]
