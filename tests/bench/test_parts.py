@@ -77,8 +77,7 @@ def test_inserts_cost_cpu_of_the_members_and_space_on_disk(
 ) -> None:
     members = Members(replica_set.uri)
     assert sorted(members._pids) == sorted(each.pid for each in replica_set.members())
-    idle = members.measure_idle(0.5)
-    assert 0 <= idle < 3
+    assert 0 <= Members(replica_set.uri).measure_idle(0.5) < 3  # other tests use the members at the same time
     cpu, size = members.cpu_seconds(), members.bytes_on_disk(["bench"])
     with MongoClient[dict[str, Any]](replica_set.uri) as client:
         client["bench"]["rows"].insert_many({"random": os.urandom(100)} for _ in range(20_000))

@@ -18,9 +18,9 @@ async def test_a_query_over_the_time_limit_is_cancelled(
     )
     find = LayerReader.find
 
-    async def find_slowly(*arguments: Any) -> Any:
+    async def find_slowly(*arguments: Any, **keywords: Any) -> Any:
         await asyncio.sleep(3.5)
-        return await find(*arguments)
+        return await find(*arguments, **keywords)
 
     async with serving(settings) as api:
         await api.create("retail")
