@@ -20,7 +20,9 @@ from tests.stack.connections import Connection, Response
 PRICE_LIST = "shop"
 SKUS = [f"sku-{number:05}" for number in range(5000)]
 
-READ = f'{{ snapshot(priceList: "{PRICE_LIST}") {{ version label pricesBySku(skus: [%s]) {{ sku amount }} }} }}'
+READ = f"""query ($skus: [ID!]!) {{
+  snapshot(priceList: "{PRICE_LIST}") {{ version label pricesBySku(skus: $skus) {{ sku amount }} }}
+}}"""
 
 CREATE = "mutation ($name: ID!) { createPriceList(input: {name: $name}) { userErrors { code } } }"
 
@@ -78,10 +80,10 @@ async def _read(url: str, reads: ReadResults, generator: random.Random) -> None:
 
 async def _request(connection: Connection, generator: random.Random) -> Response:
     skus = generator.sample(SKUS[:20], 3) if generator.random() < 0.5 else generator.sample(SKUS, 5)
-    query = READ % ", ".join(json.dumps(sku) for sku in sorted(skus))
+    variables = {"skus": sorted(skus)}
     if generator.random() < 0.5:
-        return await connection.get(f"/graphql?query={quote(query)}")
-    return await connection.post({"query": query})
+        return await connection.get(f"/graphql?query={quote(READ)}&variables={quote(json.dumps(variables))}")
+    return await connection.post({"query": READ, "variables": variables})
 
 
 def _check(response: Response, reads: ReadResults) -> None:
