@@ -1,4 +1,4 @@
-"""Reads of versions whose layers may be replaced meanwhile: compaction stores the prices of a version anew."""
+"""Reads of versions whose layers compaction may replace during the read."""
 
 from collections.abc import Awaitable, Callable, Sequence
 from typing import TypeVar

@@ -1,4 +1,4 @@
-"""The check for orphans: layers and staged rows that nobody needs, and that were not collected in time."""
+"""The check for orphans: unneeded layers and staged rows that were not collected in time."""
 
 import datetime
 from collections.abc import AsyncGenerator

@@ -1,4 +1,4 @@
-"""Garbage collection: idle batches, layers and staged runs that nobody needs, and old idempotency keys.
+"""Garbage collection: idle batches, unneeded layers and staged runs, and old idempotency keys.
 
 It is idempotent, and safe in parallel.
 """

@@ -49,7 +49,7 @@ class Locks:
                 await self._collection.update_one(own_lease, [leases.release()])
 
     async def confirm(self, name: str, token: int, session: AsyncClientSession) -> bool:
-        """Renew a lock in a transaction, which commits only if nobody removes the lock meanwhile.
+        """Renew a lock in a transaction, which commits only if the lock is not removed during it.
 
         Returns False if the lock is lost.
         """
@@ -64,7 +64,7 @@ class Locks:
         return {document["_id"] async for document in cursor}
 
     async def remove_expired(self, prefix: str) -> None:
-        """Remove the locks with a prefix that nobody holds."""
+        """Remove the locks with a prefix that no process holds."""
         await self._collection.delete_many({**_with_prefix(prefix), **leases.EXPIRED})
 
     async def _take(self, name: str) -> int | None:

@@ -435,7 +435,7 @@ async def leave_an_orphan_with_a_foreign_name(store: Store) -> None:
 
 
 async def make_old(store: Store, batch: Batch, **fields: object) -> str:
-    """Give a batch an id of long ago and a layer that nobody names, and return its id."""
+    """Give a batch an id of long ago and an unnamed layer, and return its id."""
     old = str(ObjectId.from_datetime(LONG_AGO))
     document = await store.db["batches"].find_one_and_delete({"_id": batch.id})
     assert document is not None

@@ -57,7 +57,7 @@ async def test_a_lock_is_confirmed_in_a_transaction_unless_it_was_lost(store: St
         assert token
         assert [await confirm(token), await confirm(token + 1)] == [True, False]
         await expire(store)
-        assert await confirm(token), "it has expired, but nobody has removed it"
+        assert await confirm(token), "it has expired, but was not removed"
         assert await store.locks.names("work/") == {"work/1"}
         await expire(store)
         await store.locks.remove_expired("work/")
