@@ -268,9 +268,10 @@ def test_those_who_read_nothing_for_longest_are_given_up_if_all_leave_too_much_u
     server: RunningServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with slow_reader(server, LARGE), slow_reader(server, LARGE):
-        wait_until(lambda: len(server.application.requests) == 2)
-        unread = min(each.transport.get_write_buffer_size() for each in server.server.server_state.connections)
-        monkeypatch.setattr(connections, "MAX_UNREAD_BYTES", unread + 100_000)
+        wait_until(lambda: server.application.ended["/large"] == 2)
+        unread = [each.transport.get_write_buffer_size() for each in server.server.server_state.connections]
+        assert min(unread) > 0
+        monkeypatch.setattr(connections, "MAX_UNREAD_BYTES", max(unread))
         wait_until(lambda: len(server.server.server_state.connections) == 1)
 
 

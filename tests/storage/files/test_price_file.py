@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from storage import fair_yield
 from storage.errors import Interrupted
 from storage.files.errors import FileRefused, FileTooLarge, UnknownEncoding
 from storage.files.price_file import FileRows
@@ -222,7 +223,9 @@ async def test_rows_are_decoded_before_the_file_is_complete() -> None:
     assert not more.is_set()
 
 
-async def test_other_tasks_run_between_slices() -> None:
+async def test_other_tasks_run_between_slices(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fair_yield, "SHARE", 0.0)  # every slice ends a time slice, however fast the machine
+    monkeypatch.setattr(fair_yield, "MIN_SLICE_SECONDS", 0.0)
     text = b"".join(LINE % i for i in range(10_000)) + b"\n" * 300_000 + b"x\n" * 5_000
     iterations = 0
 
