@@ -1,7 +1,6 @@
 """Long work yields after each step on an idle loop, and keeps its share of a busy one."""
 
 import asyncio
-import time
 
 import pytest
 
@@ -11,12 +10,27 @@ from storage.fair_yield import MAX_SLICE_SECONDS, SHARE, yield_to_loop
 STEP_SECONDS = 0.001
 
 
-def block(seconds: float) -> None:
-    """Block the event loop."""
-    time.sleep(seconds)
+class Clock:
+    """A clock that only moves when the event loop is blocked."""
+
+    now = 0.0
+
+    def perf_counter(self) -> float:
+        return self.now
+
+    def block(self, seconds: float) -> None:
+        """Block the event loop."""
+        self.now += seconds
 
 
-async def iterations_of_others(steps: int, seconds: float, stages: int = 1) -> int:
+@pytest.fixture(autouse=True)
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    clock = Clock()
+    monkeypatch.setattr(fair_yield, "perf_counter", clock.perf_counter)
+    return clock
+
+
+async def iterations_of_others(clock: Clock, steps: int, seconds: float, stages: int = 1) -> int:
     """Count how often another task runs, `seconds` at a time, during `steps` steps of long work.
 
     Each step has `stages` stages, and each stage yields.
@@ -28,12 +42,12 @@ async def iterations_of_others(steps: int, seconds: float, stages: int = 1) -> i
         nonlocal count
         while not ended.is_set():
             count += 1
-            block(seconds)
+            clock.block(seconds)
             await asyncio.sleep(0)
 
     task = asyncio.create_task(others())
     for _ in range(steps):
-        block(STEP_SECONDS)
+        clock.block(STEP_SECONDS)
         for _ in range(stages):
             await yield_to_loop()
     ended.set()
@@ -41,24 +55,24 @@ async def iterations_of_others(steps: int, seconds: float, stages: int = 1) -> i
     return count
 
 
-async def test_other_tasks_run_after_each_step_if_they_take_no_time() -> None:
-    assert await iterations_of_others(20, 0) >= 20
+async def test_other_tasks_run_after_each_step_if_they_take_no_time(clock: Clock) -> None:
+    assert await iterations_of_others(clock, 20, 0) >= 20
 
 
-async def test_work_keeps_its_share_if_other_tasks_take_long() -> None:
-    # A step takes a millisecond or longer, so at most this many fit into a time slice.
+async def test_work_keeps_its_share_if_other_tasks_take_long(clock: Clock) -> None:
+    # At most this many steps fit into a time slice.
     steps_in_a_slice = SHARE * 0.04 / STEP_SECONDS
-    assert 20 / steps_in_a_slice <= await iterations_of_others(20, 0.04) < 15
+    assert 20 / steps_in_a_slice <= await iterations_of_others(clock, 20, 0.04) < 15
 
 
-async def test_work_that_yields_in_several_stages_keeps_the_same_share() -> None:
+async def test_work_that_yields_in_several_stages_keeps_the_same_share(clock: Clock) -> None:
     steps_in_a_slice = SHARE * 0.04 / STEP_SECONDS
-    assert 20 / steps_in_a_slice <= await iterations_of_others(20, 0.04, stages=3) < 15
+    assert 20 / steps_in_a_slice <= await iterations_of_others(clock, 20, 0.04, stages=3) < 15
 
 
-async def test_a_time_slice_is_limited_however_long_other_tasks_take() -> None:
+async def test_a_time_slice_is_limited_however_long_other_tasks_take(clock: Clock) -> None:
     steps = 3 * round(MAX_SLICE_SECONDS / STEP_SECONDS)
-    assert await iterations_of_others(steps, 0.4) >= 3
+    assert await iterations_of_others(clock, steps, 0.4) >= 3
 
 
 async def test_one_of_several_working_tasks_runs_per_loop_iteration(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -85,7 +99,7 @@ async def test_one_of_several_working_tasks_runs_per_loop_iteration(monkeypatch:
     assert all(len(numbers) <= 1 for numbers in done)
 
 
-async def test_cancelled_waiters_are_skipped() -> None:
+async def test_cancelled_waiters_are_skipped(clock: Clock) -> None:
     waiting = [asyncio.create_task(yield_to_loop()) for _ in range(3)]
     await asyncio.sleep(0)
     waiting[0].cancel()
