@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from storage import Store
+from tests.stack.data_folder import data_folder
 from tests.stack.replica_set import BreakableReplicaSet
 
 
@@ -26,22 +27,21 @@ def data_dir(tmp_path: Path) -> Iterator[Path]:
     shutil.rmtree(tmp_path / "data", ignore_errors=True)
 
 
-def _run(data_dir: Path) -> Iterator[BreakableReplicaSet]:
-    with BreakableReplicaSet(data_dir) as replica_set:
-        yield replica_set
-    shutil.rmtree(data_dir)
-
-
 @pytest.fixture(scope="session")
 def replica_set(tmp_path_factory: pytest.TempPathFactory) -> Iterator[BreakableReplicaSet]:
     """The shared replica set, on which each test has its own database. Tests must not kill its members."""
-    yield from _run(tmp_path_factory.mktemp("replica_set"))
+    with (
+        data_folder("shared", tmp_path_factory.mktemp("shared") / "data") as folder,
+        BreakableReplicaSet(folder) as running,
+    ):
+        yield running
 
 
 @pytest.fixture(scope="module")
 def own_replica_set(tmp_path_factory: pytest.TempPathFactory) -> Iterator[BreakableReplicaSet]:
     """A replica set of the test module, whose members the tests may kill and restart."""
-    yield from _run(tmp_path_factory.mktemp("own_replica_set"))
+    with data_folder("own", tmp_path_factory.mktemp("own") / "data") as folder, BreakableReplicaSet(folder) as running:
+        yield running
 
 
 @pytest.fixture(scope="session")
