@@ -17,7 +17,7 @@ SHARE = 0.25
 """Length of a time slice, as a share of the time that other tasks took since the last slice of any long work."""
 
 MIN_SLICE_SECONDS = 0.001
-"""Lower limit of a time slice: a shorter one would cost a good part of its time for the turn of the loop."""
+"""Lower limit of a time slice: a shorter one would be spent largely on the iteration of the event loop."""
 
 MAX_SLICE_SECONDS = 0.02
 """Upper limit of a time slice."""

@@ -182,10 +182,12 @@ class Warmer:
 async def _as_in(base: CachedLayer, layer: CachedLayer) -> tuple[list[int], list[int]]:
     """Return the blocks of a layer where its base is in memory, and those where it is decoded, unless they are so."""
     loaded, decoded = list[int](), list[int]()
+    if not len(base.directory):
+        return list(range(len(layer.directory))), decoded
     for run in _runs(range(len(layer.directory)), LOOKUPS_PER_STEP):
         for index in run:
             there = max(0, base.directory.index(layer.directory.firsts[index]))
-            if base.has(there) or not len(base.directory):
+            if base.has(there):
                 loaded.append(index)
                 if base.is_decoded(there) and not layer.is_decoded(index):
                     decoded.append(index)

@@ -191,7 +191,10 @@ class _RunProof:
     def finish(self) -> None:
         """Raise `Corrupt` unless all of the run was read."""
         if (self._rows, self._digest.hexdigest()) != (self._run.rows, self._run.checksum):
-            raise Corrupt(f"Of {self._run.rows} rows of run {self._run.id}, {self._rows} were found, or others.")
+            raise Corrupt(
+                f"Run {self._run.id} was staged with {self._run.rows} rows; {self._rows} were read, "
+                "or their checksum differs."
+            )
 
 
 def _blocks(rows: SortedRows) -> Iterator[SortedRows]:

@@ -33,8 +33,8 @@ class FindingCode(StrEnum):
 
 _ROLL_BACK = "Roll back to a sound version: `pricebook rollback {list} VERSION --reason ...`."
 _LAYER = (
-    "Versions without this layer are sound: roll back to one, or restore the collection layer.{layer} of the layers' "
-    "database, whose name ends with `_layers`, from a backup; then send the prices again as a REPLACE."
+    "Roll back to a version without this layer. Then restore the collection layer.{layer} of the layers' database, "
+    "whose name ends with `_layers`, from a backup; without a backup, send the prices again as a REPLACE."
 )
 _LAYERS_DB = 'db.getSiblingDB(db.getName() + "_layers")'
 _RESTORE = 'Restore it from a backup: docs/backup.md, "Back up and restore".'

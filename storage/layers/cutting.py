@@ -45,7 +45,7 @@ class _Candidates:
         self._offsets = list(accumulate(map(len, rows), initial=0))
 
     def cut(self, rows: int, row_bytes: int, start: int) -> int:
-        """Return the index of the first row from `start` on before which a block ends that has `rows` rows there."""
+        """Return the index before which a block ends that has `rows` rows, of `row_bytes` bytes, before `start`."""
         begin = bisect_left(self._beginnings, start + max(0, MIN_BLOCK_ROWS - rows))
         return min(
             self._beginnings[begin] if begin < len(self._beginnings) else self._count,
@@ -63,7 +63,7 @@ class BlockCutter:
     """Cuts rows, which arrive in sku order, into blocks.
 
     A block that exists can be added as it is. It is copied if it begins and ends where the rule cuts, else its rows are
-    cut again; so the blocks are those that the same rows one by one give.
+    cut again; so the blocks are the same as if all rows had been added.
     """
 
     def __init__(self) -> None:

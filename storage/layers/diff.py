@@ -25,6 +25,9 @@ from storage.prices.sku_range import ALL_SKUS, SkuRange
 MAX_CONCURRENT_DIFFS = 4
 """Comparisons that run at once in a process; others wait."""
 
+RUNS_PER_LOOKUP = 16
+"""Runs of rows, of a block each at most, that are looked up at once in the layers below: some 1,200 rows."""
+
 
 class Change(NamedTuple):
     """A sku, and its rows before and after; None without a price."""
@@ -185,7 +188,7 @@ class VersionDiffer:
     ) -> AsyncGenerator[tuple[Rows, Rows], None]:
         before, after = stacks
         if before or after:
-            async with aclosing(merged(self._layer_reader, before or after, sku_range)) as runs:
+            async with aclosing(_joined(merged(self._layer_reader, before or after, sku_range))) as runs:
                 async for rows in runs:
                     yield (rows, NO_ROWS) if before else (NO_ROWS, rows)
 
@@ -249,6 +252,21 @@ class _Side:
 
     async def close(self) -> None:
         await self._stream.aclose()
+
+
+async def _joined(runs: AsyncGenerator[Rows, None]) -> AsyncGenerator[Rows, None]:
+    """Join up to `RUNS_PER_LOOKUP` runs of rows."""
+    joined, count = Rows([], []), 0
+    async with aclosing(runs):
+        async for skus, rows in runs:
+            joined.skus.extend(skus)
+            joined.rows.extend(rows)
+            count += 1
+            if count == RUNS_PER_LOOKUP:
+                yield joined
+                joined, count = Rows([], []), 0
+    if joined.skus:
+        yield joined
 
 
 async def _skip_equal(left: _Side, right: _Side) -> bool:

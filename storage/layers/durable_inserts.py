@@ -55,7 +55,7 @@ class DurableInserts:
                 task.cancel()
 
     async def add(self, document: Document) -> None:
-        """Insert a document, sooner or later."""
+        """Queue a document. It is sent with others, at the latest when the context ends."""
         self._documents.append(document)
         self._bytes += sum(len(value) for value in document.values() if isinstance(value, bytes))
         if self._bytes >= MAX_INSERT_BYTES:

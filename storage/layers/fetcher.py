@@ -1,8 +1,8 @@
 """Fetching blocks and directories from the database: each block once for all requests that miss it.
 
-The misses of one turn of the event loop go in one find for each layer. While a large find of a layer is under way, or
-`MAX_SMALL_FINDS` small ones, further misses wait and then go together: the more requests there are, the more blocks
-they share, and the less each of them costs.
+The misses of one turn of the event loop go in one find for each layer. A layer has at most one large find and
+`MAX_SMALL_FINDS` small ones under way; further misses wait for one of their kind to end and then go together: the more
+requests there are, the more blocks they share, and the less each of them costs.
 """
 
 import asyncio

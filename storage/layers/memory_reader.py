@@ -164,7 +164,7 @@ MIN_PAGE_READ = 100
 """Rows to read of each of several layers for a page, so that a few tombstones do not cost another round trip."""
 
 MAX_PAGE_READ = 10_000
-"""Limit of the rows to read of each layer at once, if a page does not have more."""
+"""Limit of the rows to read of each layer at once, unless the page itself has more."""
 
 
 def blocks_to_read(stack: Sequence[CachedLayer], sku_range: SkuRange, rows: int, backward: bool) -> list[range]:
@@ -175,7 +175,7 @@ def blocks_to_read(stack: Sequence[CachedLayer], sku_range: SkuRange, rows: int,
 def next_page_read(stack: Sequence[CachedLayer], missing: int, before: int) -> int:
     """Return how many rows of each layer to read for `missing` prices, after `before` rows did not suffice.
 
-    It grows, so that many rows that are hidden or tombstones take few steps.
+    It at least doubles each time, so that a long range of hidden rows or tombstones takes few steps.
     """
     if not before and len(stack) == 1:
         return missing

@@ -74,14 +74,15 @@ class Segments:
         if content is None:
             indexes = self._next_indexes(index)
             contents = await self._reader.contents(self._oldest, indexes)
-            self._contents = dict(zip(indexes, contents, strict=True))
+            self._contents.update(zip(indexes, contents, strict=True))
             content = self._contents.pop(index)
         return _within(Rows(content.skus, content.rows()), self._within)
 
     def _next_indexes(self, index: int) -> list[int]:
-        """Return a block and those that follow it and probably are read next."""
+        """Return a block and those that follow it, will be read next, and were not read ahead yet."""
         end = min(self._oldest.directory.indexes(self._within).stop, index + BLOCKS_PER_READ)
-        return [index, *filter(self._is_needed, range(index + 1, end))]
+        following = (each for each in range(index + 1, end) if each not in self._contents)
+        return [index, *filter(self._is_needed, following)]
 
     async def __aiter__(self) -> AsyncGenerator[Segment, None]:
         newer = _Buffer(merged(self._reader, self._newer, self._within) if self._newer else _nothing())

@@ -50,12 +50,12 @@ class LayerFold:
         yield cutter.finish()
 
     def _ranges(self) -> Iterator[SkuRange]:
-        """Return ranges, of which each has at most `RANGE_BLOCKS` blocks of every layer, and one that it shares."""
+        """Return ranges: each covers at most `RANGE_BLOCKS` blocks of every layer, and one that two ranges share."""
         firsts = {first for layer in self._stack for first in layer.directory.firsts[RANGE_BLOCKS::RANGE_BLOCKS]}
         return (SkuRange(low or "", high) for low, high in pairwise([None, *sorted(firsts), None]))
 
     async def _load(self, sku_range: SkuRange) -> None:
-        """Read the blocks of a range at once. They take the place of those of earlier ranges."""
+        """Read the blocks of a range into the cache at once. They evict the blocks of earlier ranges."""
         await asyncio.gather(
             *(self._reader.contents(layer, layer.directory.indexes(sku_range), keep=True) for layer in self._stack)
         )

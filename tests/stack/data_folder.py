@@ -1,7 +1,7 @@
 """Folders for the data of replica sets, in memory where there is room.
 
 Members sync their journals with every acknowledged write, and their files with every new collection, which takes most
-of the time of a short test on a disk. What a member wrote survives its death in memory, too.
+of the time of a short test on a disk. Data in memory, too, survives when the process of a member is killed.
 """
 
 import os
@@ -12,8 +12,8 @@ from pathlib import Path
 
 MEMORY = Path("/dev/shm")
 
-MIN_FREE_BYTES = 6 << 30
-"""A replica set of three takes up to 1.5 GB, and two workers run up to two each at once."""
+MIN_FREE_BYTES_PER_WORKER = 3 << 30
+"""A replica set of three takes up to 1.5 GB, and a worker runs up to two at once."""
 
 _PREFIX = "pricebook-test-"
 
@@ -31,7 +31,9 @@ def data_folder(name: str, on_disk: Path) -> Iterator[Path]:
 
 
 def _has_room() -> bool:
-    return MEMORY.is_dir() and os.access(MEMORY, os.W_OK) and shutil.disk_usage(MEMORY).free >= MIN_FREE_BYTES
+    workers = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+    is_writable = MEMORY.is_dir() and os.access(MEMORY, os.W_OK)
+    return is_writable and shutil.disk_usage(MEMORY).free >= workers * MIN_FREE_BYTES_PER_WORKER
 
 
 def _remove_leftovers() -> None:

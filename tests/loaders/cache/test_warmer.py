@@ -295,7 +295,21 @@ async def no_prefetch_runs() -> bool:
     return not any(task.get_name().startswith("prefetch of") for task in asyncio.all_tasks())
 
 
-async def test_a_compacted_base_is_read_anew(api: Api, store: Store) -> None:
+async def test_a_version_on_a_base_that_compaction_left_empty_is_warmed(api: Api, store: Store) -> None:
+    await merge(store, "retail", {SKUS[0]: "2.00"}, SKUS[1:])
+    await switched(api, 2)
+    await merge(store, "retail", {}, SKUS[:1])
+    await switched(api, 3)
+    await compact(store, "retail", 3)
+    await merge(store, "retail", {"new": "4.00"})
+    cached = await switched(api, 4)
+    assert len(oldest_layer(cached).directory) == 0
+    await amounts(api, ["new"])
+    await replace(store, "retail", dict.fromkeys(SKUS, "5.00"))
+    assert is_in_memory(await switched(api, 5))
+
+
+async def test_a_compacted_base_is_read_again(api: Api, store: Store) -> None:
     for version in (2, 3):
         await merge(store, "retail", {SKUS[version]: f"{version}.00"})
         await switched(api, version)

@@ -2,13 +2,15 @@
 
 import random
 import secrets
+from collections.abc import Sequence
+from unittest.mock import patch
 
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from storage import BatchState, ChangeKind, Gates, PriceDiff, Snapshot, Store
-from storage.layers.diff import VersionDiffer
+from storage import BatchState, ChangeKind, Gates, Layer, PriceDiff, Snapshot, Store
+from storage.layers.diff import RUNS_PER_LOOKUP, VersionDiffer
 from storage.layers.merge import BLOCKS_PER_READ
 from storage.prices.price import TOMBSTONE, decode_row, encode_row
 from tests.storage.batches.test_merges import ACTS, Act, Model, Prices, step, summary
@@ -116,6 +118,20 @@ async def test_a_replacement_of_few_prices_reads_about_the_blocks_that_changed()
     assert len(memory.fetched) < len(blocks_of(before)) * 2
 
 
+async def test_no_block_is_read_twice_if_newer_layers_touch_equal_blocks() -> None:
+    memory = MemoryLayers()
+    rows = {f"s{number:05}": encode_row("1.00", "EUR") for number in range(10_000)}
+    blocks = blocks_of(rows)
+    changed = {block.entry.first: encode_row("2.00", "EUR") for block in blocks[::2]}
+    touched = {block.entry.first: encode_row("3.00", "EUR") for block in blocks[1::16]}
+    bases = [memory.add(rows), memory.add({**rows, **changed})]
+    before, after = (version_of([memory.add(touched), base], len(rows)) for base in bases)
+    counts = await VersionDiffer(memory.reader()).summary(before, after)
+    assert counts.changed == len(changed)
+    read = [block for block in memory.fetched if block[0] in {base.id for base in bases}]
+    assert len(read) == len(set(read))
+
+
 async def test_equal_versions_read_no_block() -> None:
     memory = MemoryLayers()
     rows = {f"s{number:05}": encode_row("1.00", "EUR") for number in range(2000)}
@@ -151,6 +167,23 @@ async def test_of_shared_layers_only_the_blocks_of_changed_skus_are_read() -> No
     found = await walk(VersionDiffer(memory.reader()), before, after, 10)
     assert [each.sku for each in found] == ["new", "s00007", "s19999"]
     assert len([first for layer_id, first in memory.fetched if layer_id == base.id]) == 2
+
+
+async def test_the_rows_of_several_blocks_are_looked_up_at_once_in_the_layers_below() -> None:
+    memory = MemoryLayers()
+    rows = {f"s{number:05}": encode_row("1.00", "EUR") for number in range(20_000)}
+    base, merged = memory.add(rows), memory.add(dict.fromkeys(rows, encode_row("2.00", "EUR")))
+    reader, look_ups = memory.reader(), list[int]()
+    find_rows = reader.find_rows
+
+    async def counted(layers: Sequence[Layer], skus: Sequence[str]) -> dict[str, bytes]:
+        look_ups.append(len(skus))
+        return await find_rows(layers, skus)
+
+    with patch.object(reader, "find_rows", counted):
+        counts = await VersionDiffer(reader).count([base], [merged, base])
+    assert counts.changed == sum(look_ups) == 20_000
+    assert len(look_ups) == -(-len(blocks_of(rows)) // RUNS_PER_LOOKUP)
 
 
 async def test_a_page_stops_reading_when_it_is_full() -> None:
