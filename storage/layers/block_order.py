@@ -2,9 +2,8 @@
 
 import heapq
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from decimal import Decimal
-from itertools import islice
 from typing import NamedTuple
 
 from storage.fair_yield import yield_to_loop
@@ -15,8 +14,8 @@ from storage.layers.directory import PAGE_BLOCKS, Directory
 from storage.prices.price import MAX_SKU_BYTES
 from storage.prices.selection import PriceOrder, Selection, SortKey
 
-LISTED_AT_ONCE = 512
-"""Blocks to put into the order of a scan before other tasks may run: about a millisecond."""
+EXAMINED_AT_ONCE = 512
+"""Blocks whose stats are examined before other tasks may run: about a millisecond."""
 
 _AFTER_ALL_SKUS = chr(sys.maxunicode) * MAX_SKU_BYTES
 
@@ -49,26 +48,47 @@ class BlockOrder:
         if selection.order is PriceOrder.SKU:
             self.sku_range = self.sku_range.between(*(key and key[1] for key in between))
 
-    async def blocks(self) -> Iterator[OrderedBlock]:
-        """Return the blocks that may have matches, in the order of their keys."""
-        runs: list[Iterable[OrderedBlock]] = []
-        for depth in range(len(self._stack)):
-            blocks = self._blocks_of(depth)
-            if self._selection.order is PriceOrder.SKU:
-                runs.append(blocks)
-                continue
-            while run := sorted(islice(blocks, LISTED_AT_ONCE), reverse=self._backward):
-                runs.append(run)
-                await yield_to_loop()
-        return heapq.merge(*runs, reverse=self._backward)
+    async def blocks(self) -> AsyncGenerator[OrderedBlock, None]:
+        """Yield the blocks that may have matches, in the order of their keys."""
+        layers = [self._blocks_of(depth) for depth in range(len(self._stack))]
+        if self._selection.order is PriceOrder.SKU:
+            async for block in self._in_sku_order(layers):
+                yield block
+            return
+        runs: list[list[OrderedBlock]] = []
+        for layer in layers:
+            run: list[OrderedBlock] = []
+            async for block in layer:
+                run.append(block)
+                if len(run) == EXAMINED_AT_ONCE:
+                    runs.append(sorted(run, reverse=self._backward))
+                    run = []
+            runs.append(sorted(run, reverse=self._backward))
+        for block in heapq.merge(*runs, reverse=self._backward):
+            yield block
 
-    def _blocks_of(self, depth: int) -> Iterator[OrderedBlock]:
+    async def _in_sku_order(
+        self, layers: Sequence[AsyncGenerator[OrderedBlock, None]]
+    ) -> AsyncGenerator[OrderedBlock, None]:
+        """Merge the blocks of layers, none of which is examined further than its first block that is not yielded."""
+        first = max if self._backward else min
+        heads = {depth: head for depth, layer in enumerate(layers) if (head := await anext(layer, None))}
+        while heads:
+            block = first(heads.values())
+            yield block
+            following = await anext(layers[block.depth], None)
+            if following:
+                heads[block.depth] = following
+            else:
+                del heads[block.depth]
+
+    async def _blocks_of(self, depth: int) -> AsyncGenerator[OrderedBlock, None]:
         """Yield the blocks of a layer that may have matches, in sku order."""
         directory = self._stack[depth].directory
         block_filter = BlockFilter(self._selection.filter_between(self._lower, self._upper))
         indexes = directory.indexes(self.sku_range)
         stats, page = list[BlockStats](), -1
-        for index in reversed(indexes) if self._backward else indexes:
+        for number, index in enumerate(reversed(indexes) if self._backward else indexes, 1):
             if index // PAGE_BLOCKS != page:
                 page = index // PAGE_BLOCKS
                 stats = directory.stats(page)
@@ -76,6 +96,8 @@ class BlockOrder:
             if not block_filter.excludes(block_stats) and self._reaches(directory, index, block_stats):
                 key = self._key(directory, index, block_stats, least=not self._backward)
                 yield OrderedBlock(key, depth, index, block_stats)
+            if not number % EXAMINED_AT_ONCE:
+                await yield_to_loop()
 
     def _reaches(self, directory: Directory, index: int, stats: BlockStats) -> bool:
         """Whether a block may have prices after the key where the scan begins."""

@@ -15,16 +15,13 @@ from storage.fair_yield import yield_to_loop
 from storage.layers.block import BlockContent, reopen_block
 from storage.layers.block_cache import BlockCache
 from storage.layers.cached_layer import CachedLayer, DecodedBlock
-from storage.layers.fetcher import BlockFetcher, FetchedBlock
+from storage.layers.fetcher import OPENED_AT_ONCE, BlockFetcher, FetchedBlock
 from storage.layers.memory_reader import MemoryReader, blocks_to_read, next_page_read, read_part, visible
 from storage.prices.price import Price
 from storage.prices.sku_range import ALL_SKUS, SkuRange
 
 DECODED_AT_ONCE = 16
 """Blocks to decode before other tasks may run: less than a millisecond."""
-
-OPENED_AT_ONCE = 64
-"""Blocks to decompress before other tasks may run: about a millisecond."""
 
 _Key = tuple[CachedLayer, int]
 """Layer and index of a block."""

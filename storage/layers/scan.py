@@ -7,9 +7,9 @@ newer layer, of any kind, hides those of its sku in older ones, so each match is
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence, Set
+from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, Sequence, Set
+from contextlib import aclosing
 from decimal import Decimal
-from itertools import chain
 from operator import itemgetter
 from typing import NamedTuple
 
@@ -18,7 +18,7 @@ from storage.errors import ScanLimit
 from storage.fair_yield import yield_to_loop
 from storage.layers.block import BlockContent
 from storage.layers.block_filter import BlockFilter
-from storage.layers.block_order import LISTED_AT_ONCE, BlockOrder, OrderedBlock
+from storage.layers.block_order import BlockOrder, OrderedBlock
 from storage.layers.cached_layer import CachedLayer
 from storage.layers.newer_skus import NewerSkus
 from storage.layers.reader import LayerReader
@@ -135,55 +135,54 @@ class _Scan:
         self._backward = backward
         self._allowance = allowance
         self._newer = NewerSkus(reader, stack[:-1], allowance.spend)
-        self._blocks: Iterator[OrderedBlock] = iter(())
+        self._held: OrderedBlock | None = None
         self._order = BlockOrder(stack, selection, between, backward)
         self._range = self._order.sku_range
 
     async def page(self, limit: int) -> list[Price]:
         """Return the first `limit` prices, the last ones if the scan goes backward."""
-        self._blocks = await self._order.blocks()
         size, best = FIRST_READ_BLOCKS, list[_Match]()
-        while run := self._next_run(size):
-            for number, (content, indexes) in enumerate(await self._visible(run), 1):
-                best += self._matches(content, indexes)
-                if not number % BLOCKS_PER_STEP:
-                    await yield_to_loop()
-            best.sort(key=_key_of, reverse=self._backward)
-            del best[limit:]
-            if len(best) == limit:
-                self._end_before(best[-1].key)
-            size = min(2 * size, MAX_READ_BLOCKS)
+        async with aclosing(self._order.blocks()) as blocks:
+            while run := await self._next_run(blocks, size):
+                for number, (content, indexes) in enumerate(await self._visible(run), 1):
+                    best += self._matches(content, indexes)
+                    if not number % BLOCKS_PER_STEP:
+                        await yield_to_loop()
+                best.sort(key=_key_of, reverse=self._backward)
+                del best[limit:]
+                if len(best) == limit:
+                    self._end_before(best[-1].key)
+                size = min(2 * size, MAX_READ_BLOCKS)
         prices = (decode_row(key[1], row) for key, row in (reversed(best) if self._backward else best))
         return [price for price in prices if price is not None]
 
     async def count(self) -> int:
         """Return the number of all prices."""
         blocks, rows = list[OrderedBlock](), 0
-        for block in await self._order.blocks():
-            blocks.append(block)
-            rows += self._stack[block.depth].directory.rows[block.number]
-            if rows > self._allowance.rows:
-                raise self._allowance.refusal
-            if not len(blocks) % LISTED_AT_ONCE:
-                await yield_to_loop()
-        self._blocks, total = iter(blocks), 0
-        while run := self._next_run(MAX_READ_BLOCKS):
-            total += sum(len(indexes) for _, indexes in await self._visible(run))
+        async with aclosing(self._order.blocks()) as listed:
+            async for block in listed:
+                blocks.append(block)
+                rows += self._stack[block.depth].directory.rows[block.number]
+                if rows > self._allowance.rows:
+                    raise self._allowance.refusal
+        total = 0
+        for start in range(0, len(blocks), MAX_READ_BLOCKS):
+            visible = await self._visible(blocks[start : start + MAX_READ_BLOCKS])
+            total += sum(len(indexes) for _, indexes in visible)
         return total
 
-    def _next_run(self, size: int) -> list[OrderedBlock]:
-        """Take up to `size` next blocks that may contribute. Raises `ScanLimit` if not even one may be read."""
+    async def _next_run(self, blocks: AsyncGenerator[OrderedBlock, None], size: int) -> list[OrderedBlock]:
+        """Take up to `size` next blocks that may contribute, as many as may be read, but at least one."""
         run, rows = list[OrderedBlock](), 0
-        for block in self._blocks:
-            if self._is_past(block.key):
+        while len(run) < size:
+            block, self._held = self._held or await anext(blocks, None), None
+            if block is None or self._is_past(block.key):
                 break
             rows += self._stack[block.depth].directory.rows[block.number]
             if run and rows > self._allowance.rows:
-                self._blocks = chain([block], self._blocks)
+                self._held = block
                 break
             run.append(block)
-            if len(run) == size:
-                break
         return run
 
     def _is_past(self, key: SortKey) -> bool:

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from storage import AttributeEquals, Price, PriceFilter, PriceOrder, Selection, SortPosition, Store
+from storage import AttributeEquals, Price, PriceFilter, PriceOrder, Selection, SortPosition, Store, fair_yield
 from storage.errors import ScanLimit
 from storage.layers import block_order, newer_skus
 from storage.layers import scan as scans
@@ -179,7 +179,7 @@ async def test_a_selection_equals_that_of_a_dictionary(
     version = Version(layers, block_rows)
     with (
         patch.object(scans, "MAX_READ_BLOCKS", 3),
-        patch.object(block_order, "LISTED_AT_ONCE", 2),
+        patch.object(block_order, "EXAMINED_AT_ONCE", 2),
         patch.multiple(newer_skus, MAX_HELD_SKUS=held, BLOCKS_PER_READ=2),
     ):
         for selection in selections:
@@ -457,3 +457,25 @@ async def test_concurrent_scans_are_limited() -> None:
         found = await asyncio.gather(*(version.page(CHEAPEST, 1) for _ in range(20)))
     assert found == [["s002"]] * 20
     assert peak == scans.MAX_CONCURRENT_SCANS
+
+
+@pytest.mark.parametrize("order", [PriceOrder.SKU, PriceOrder.AMOUNT_ASC])
+async def test_other_tasks_run_while_blocks_without_matches_are_examined(
+    order: PriceOrder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(block_order, "EXAMINED_AT_ONCE", 2)
+    monkeypatch.setattr(fair_yield, "SHARE", 0.0)
+    monkeypatch.setattr(fair_yield, "MIN_SLICE_SECONDS", 0.0)
+    version, turns = Version([numbered(100)], block_rows=1), 0
+
+    async def others() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    running = asyncio.create_task(others())
+    assert await version.page(Selection(PriceFilter(currency="USD"), order), 3) == []
+    running.cancel()
+    assert turns >= 50
+    assert version.layers.rows_fetched() == 0
