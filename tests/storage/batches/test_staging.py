@@ -87,10 +87,10 @@ async def test_a_run_is_written_before_it_is_named(store: Store) -> None:
     [
         ({"$set": {"data": b"x"}}, Corrupt, "cannot be decompressed"),
         ({"$set": {"hash": b"x"}}, Corrupt, "another hash"),
-        ({"$set": {"positions": encode(list(range(1, 129)))}}, Corrupt, "or others"),
+        ({"$set": {"positions": encode(list(range(1, 129)))}}, Corrupt, "or their checksum differs"),
         ({"$set": {"positions": b"x"}}, Corrupt, "is damaged"),
         ({"$set": {"format": 99}}, UnknownFormat, "staged block"),
-        (None, Corrupt, "Of 1000 rows"),
+        (None, Corrupt, "staged with 1000 rows; 872 were read"),
     ],
 )
 async def test_a_damaged_or_missing_block_is_found(
