@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+from collections.abc import AsyncIterator
 from typing import Any
 from unittest.mock import patch
 
@@ -9,9 +10,19 @@ import msgspec
 import pytest
 from pymongo.errors import WriteError
 
-from storage import BatchState, EventKind, InvalidArgument, JsonRows, Layer, PriceListNotFound, PublishPolicy, Store
+from storage import (
+    BatchState,
+    EventKind,
+    FileRows,
+    InvalidArgument,
+    JsonRows,
+    Layer,
+    PriceListNotFound,
+    PublishPolicy,
+    Store,
+)
 from storage.batches import runs
-from storage.errors import Conflict, Corrupt, EmptyBatch, IdempotencyKeyReused
+from storage.errors import Conflict, Corrupt, EmptyBatch, IdempotencyKeyReused, Interrupted
 from tests.storage import factories
 from tests.storage.factories import (
     amounts,
@@ -27,6 +38,7 @@ from tests.storage.factories import (
     versions,
 )
 from tests.storage.reading import source as file
+from tests.waiting import until
 
 
 async def kinds(store: Store) -> list[EventKind]:
