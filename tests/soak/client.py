@@ -86,6 +86,7 @@ class Client:
     def __init__(self, urls: Sequence[str], random_numbers: random.Random) -> None:
         self.random = random_numbers
         self.server = 0
+        self.waiting_for = ""
         self._connections = [Connection(url, resends=True) for url in urls]
         self._stack = AsyncExitStack()
 
@@ -110,6 +111,7 @@ class Client:
         """Send an operation, with a file in `input.file`, and return the value of its only field. Raises `Refusal`."""
         headers = {"Pricebook-Min-Version": min_version} if min_version else {}
         connection, body = self._connections[self.server], {"query": document, "variables": variables}
+        self.waiting_for = f"process {self.server}: {document.split('(', maxsplit=1)[0]} {str(variables)[:200]}"
         try:
             async with asyncio.timeout(ANSWER_SECONDS):
                 if file is None:
@@ -120,6 +122,8 @@ class Client:
             raise Refusal("(no answer)", f"{document} {str(variables)[:300]} in {ANSWER_SECONDS:g} s") from None
         except (OSError, EOFError) as error:
             raise Refusal(LOST, repr(error)) from error
+        finally:
+            self.waiting_for = ""
         return _value(response)
 
 

@@ -79,6 +79,7 @@ class ListModel:
         self.history: list[int] = []
         self.versions: dict[int, Content] = {}
         self.published: dict[str, int] = {}
+        self.blocking: Mapping[str, Any] | None = None
         self._changes: dict[str, Change] = {}
         self._held_on: dict[str, Content] = {}
         self._held_as: dict[str, int] = {}
@@ -114,6 +115,7 @@ class ListModel:
         base = self.versions[self.current] if self.current else [0] * self.skus
         if event["kind"] in ("PUBLISHED", "APPROVED"):
             if batch not in self._changes:
+                self.blocking = event
                 return False
             self._add(version, self._changes[batch].applied_to(base))
             self.published[batch] = version
@@ -123,7 +125,7 @@ class ListModel:
             self._add_held(batch)
         elif event["kind"] in ("REJECTED", "ABORTED", "FAILED"):
             self._end(batch)
-        self.revision = revision
+        self.revision, self.blocking = revision, None
         if version != self.current:
             self.current = version
             self.history.append(version)

@@ -71,7 +71,8 @@ class Reader:
     async def _skus(self, found: ListModel) -> None:
         chosen = self._sample(found)
         answer = await self._client.send(SKUS, {"list": found.name, "skus": [sku(place) for place in chosen]})
-        self._check_skus(found, answer, chosen, await self._current(found, answer))
+        content = await self._current(found, answer)
+        self._check_skus(found, answer, chosen, content)
 
     async def _old(self, found: ListModel) -> None:
         """Read a version by its number; it may have expired."""
@@ -147,7 +148,8 @@ class Reader:
                 continue
             read_at = loop.time()
             if content is None:
-                version, content = answer["version"], await self._current(found, answer)
+                content = await self._current(found, answer)
+                version = answer["version"]
                 expected = list(places(content))
             question = (found.name, version, "page after", after)
             page, expected = expected[:PAGE], expected[PAGE:]

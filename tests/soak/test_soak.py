@@ -9,7 +9,8 @@ import itertools
 import os
 import random
 import secrets
-from collections.abc import Iterator, Mapping
+import traceback
+from collections.abc import Coroutine, Iterator, Mapping
 from contextlib import AsyncExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -95,7 +96,7 @@ class Soak:
         self._uri = uri
         self._database = database
         self._lists = [ListModel(name, skus) for name, (skus, _) in scale.lists.items()]
-        self._clients = 0
+        self._clients: list[Client] = []
 
     async def run(self, members: BreakableReplicaSet | None) -> None:
         """Do everything at once for the time of the scale, and then check every list through every process."""
@@ -104,9 +105,9 @@ class Soak:
         async with AsyncExitStack() as stack:
 
             async def client() -> Client:
-                self._clients += 1
-                urls = [server.url for server in self._servers]
-                return await stack.enter_async_context(Client(urls, random.Random(self._seed + self._clients)))
+                urls, choices = [server.url for server in self._servers], random.Random(self._seed + len(self._clients))
+                self._clients.append(await stack.enter_async_context(Client(urls, choices)))
+                return self._clients[-1]
 
             readers = [Reader(await client(), self._lists, self.record) for _ in range(self._scale.readers)]
             operators = [
@@ -122,7 +123,7 @@ class Soak:
             background = [reader.run() for reader in readers]
             background += [self._follow(await client(), found) for found in self._lists]
             background.append(self.samples.run(self._uri, self._database, self._servers, self._lists))
-            async with running(background):
+            async with running(map(self._watched, background)):
                 work = [each.run(stopping) for each in senders]
                 work += [each.run(stopping) for each in operators]
                 work.append(faults.run(stopping))
@@ -132,6 +133,21 @@ class Soak:
                     await self._until_the_end(stopping)
                 await self._check_all(await client())
         print(f"{len(faults.done)} faults: {', '.join(faults.done)}")
+
+    def report(self) -> str:
+        """Return what was answered, the samples, and what is under way."""
+        lists = [
+            f"{each.name}: version {each.current}, revision {each.revision}, {each.blocking}" for each in self._lists
+        ]
+        waiting = [each.waiting_for for each in self._clients if each.waiting_for]
+        return "\n".join([self.record.report(), self.samples.report(), *lists, *waiting])
+
+    async def _watched(self, work: Coroutine[None, None, None]) -> None:
+        """Run a client, whose failure ends the run."""
+        try:
+            await work
+        except Exception:
+            self.record.fail(traceback.format_exc())
 
     async def _until_the_end(self, stopping: asyncio.Event) -> None:
         """Stop at the end of the time, or at the first wrong answer."""
@@ -228,8 +244,7 @@ async def soak(
             async with asyncio.timeout(scale.seconds + END_SECONDS):
                 await run.run(members)
         finally:
-            print(run.record.report())
-            print(run.samples.report())
+            print(run.report())
         assert run.record.wrong == [], "\n".join(run.record.wrong[:10])
         assert run.samples.growth() == []
         monkeypatch.setenv("PRICEBOOK_MONGODB_URI", uri)
@@ -238,6 +253,7 @@ async def soak(
         assert checked.exit_code == 0, checked.output
 
 
+@pytest.mark.timeout(600)
 async def test_a_few_seconds_of_everything_with_a_killed_server(
     tmp_path: Path, mongodb_uri: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

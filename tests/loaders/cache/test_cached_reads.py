@@ -199,9 +199,9 @@ async def test_a_page_is_read_from_the_layers_that_a_compaction_wrote(stale: Api
 
 async def test_a_quote_is_computed_from_the_layers_that_a_compaction_wrote(stale: Api) -> None:
     document = """{ snapshot(priceList: "retail") {
-      quote(lines: [{sku: "sku-001", quantity: 2}, {sku: "sku-009", quantity: 1}]) { lines { lineTotal } } } }"""
+      quote(lines: [{sku: "sku-001", quantity: 2}, {sku: "sku-009", quantity: 1}]) { lines { amount } } } }"""
     quote = (await stale.data(document))["snapshot"]["quote"]
-    assert [line["lineTotal"] for line in quote["lines"]] == ["3.00", "2.00"]
+    assert [line["amount"] for line in quote["lines"]] == ["3.00", "2.00"]
 
 
 async def test_an_export_is_read_from_the_layers_that_a_compaction_wrote(stale: Api) -> None:
