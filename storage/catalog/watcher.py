@@ -93,8 +93,9 @@ class Watcher:
             self._notify(document)
 
     async def _follow(self, stream: AsyncChangeStream[Document]) -> None:
-        async for change in stream:
-            if document := change.get("fullDocument"):
+        while stream.alive:
+            change = await stream.try_next()  # which takes about a second: the deadline of an operation applies
+            if change and (document := change.get("fullDocument")):
                 self._notify(document, change.get("wallTime"))
 
     def _notify(self, document: Document, moved_at: datetime.datetime | None = None) -> None:

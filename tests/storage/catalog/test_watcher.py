@@ -12,6 +12,7 @@ from pymongo.errors import AutoReconnect
 
 from loaders import PointerCache
 from storage import PriceList, Store, Watcher
+from storage.catalog.price_lists import from_document
 from storage.mongodb.connection import FORMAT, Client, Database, Document
 from tests.storage.catalog.recording_watcher import DEADLINE_SECONDS, PointerRecorder, watching
 from tests.storage.factories import create, versions
@@ -23,7 +24,7 @@ class InterruptibleDatabase:
 
     def __init__(self, db: Database) -> None:
         self._db = db
-        self.is_interrupted = False
+        self.error: Exception | None = None
 
     def __getitem__(self, name: str) -> "InterruptibleDatabase":
         assert name == "price_lists"
@@ -37,8 +38,8 @@ class InterruptibleDatabase:
         return self._db.client
 
     async def watch(self, **options: Any) -> AsyncChangeStream[Document]:
-        if self.is_interrupted:
-            raise AutoReconnect("Interrupted by the test.")
+        if self.error:
+            raise self.error
         return await self._db["price_lists"].watch(**options)
 
 
@@ -80,7 +81,7 @@ async def watcher(
 
 async def interrupt(store: Store, watcher: Watcher, database: InterruptibleDatabase) -> None:
     """Break the stream and prevent it from being opened again."""
-    database.is_interrupted = True
+    database.error = AutoReconnect("Interrupted by the test.")
 
     async def is_down() -> bool:
         await kill_streams(store)
@@ -90,7 +91,7 @@ async def interrupt(store: Store, watcher: Watcher, database: InterruptibleDatab
 
 
 async def reconnect(watcher: Watcher, database: InterruptibleDatabase) -> None:
-    database.is_interrupted = False
+    database.error = None
 
     async def is_up() -> bool:
         return watcher.alive
@@ -196,6 +197,62 @@ async def test_an_unreadable_list_is_logged_and_does_not_disturb_the_others(
     assert {move.name for move in recorder.moves} == {"retail"}
     messages = [record.message for record in caplog.records if record.levelno >= logging.ERROR]
     assert [text in message for message in messages] == [True, True]
+    await watcher.stop()
+
+
+async def test_an_unforeseen_error_of_one_document_is_logged_and_does_not_disturb_the_others(
+    store: Store,
+    watcher: Watcher,
+    recorder: PointerRecorder,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def read(document: Document) -> PriceList:
+        if document["_id"] == "odd":
+            raise TypeError("Unforeseen.")
+        return from_document(document)
+
+    monkeypatch.setattr("storage.catalog.watcher.from_document", read)
+    with caplog.at_level(logging.ERROR, "pricebook.watcher"):
+        await create(store, "odd")
+        await recorder.until_revision(await pin(store))
+    assert watcher.alive
+    assert {move.name for move in recorder.moves} == {"retail"}
+    assert [record.exc_info is not None for record in caplog.records] == [True]
+
+
+async def test_an_error_of_one_subscriber_stops_neither_the_others_nor_the_stream(
+    store: Store, recorder: PointerRecorder, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail(price_list: PriceList) -> None:
+        raise RuntimeError(price_list.name)
+
+    await versions(store, 1)
+    watcher = Watcher(store.db)
+    watcher.subscribe(fail)
+    watcher.subscribe(recorder)
+    with caplog.at_level(logging.ERROR, "pricebook.watcher"):
+        async with asyncio.timeout(DEADLINE_SECONDS):
+            await watcher.start()
+        await recorder.until_revision(await pin(store))
+    assert watcher.alive
+    assert [record.exc_info is not None for record in caplog.records] == [True, True]
+    await watcher.stop()
+
+
+async def test_an_unforeseen_error_of_the_stream_does_not_end_the_watcher(
+    store: Store, recorder: PointerRecorder, database: InterruptibleDatabase
+) -> None:
+    await versions(store, 1)
+    database.error = TypeError("Unforeseen.")
+    watcher = watching(cast("Database", database), recorder)
+    starting = asyncio.create_task(watcher.start())
+    await recorder.until_revision(await pin(store))
+    assert not watcher.alive
+    database.error = None
+    async with asyncio.timeout(DEADLINE_SECONDS):
+        await starting
+    assert watcher.alive
     await watcher.stop()
 
 
