@@ -15,7 +15,7 @@ from bench.scaling import (
     many_layers,
     many_senders,
     merge_stream,
-    replace_beside_merges,
+    replace_during_merges,
 )
 
 NAME = "scale"
@@ -24,7 +24,7 @@ NAME = "scale"
 PARTS: dict[str, Callable[[Environment, Report], None]] = {
     "scale-idle": idle.run,
     "scale-merges": merge_stream.run,
-    "scale-replace": replace_beside_merges.run,
+    "scale-replace": replace_during_merges.run,
     "scale-senders": many_senders.run,
     "scale-streams": change_streams.run,
     "scale-held": held_batches.run,

@@ -1,4 +1,4 @@
-"""What the change streams of many processes add to a batch: 100,000 rows with none beside that of the server, and 20.
+"""What the change streams of many processes add to a batch: 100,000 rows, with 0 and with 20 of them.
 
 The streams are opened as a process opens its own, on the collection of the pointers, and read by this process.
 """
@@ -40,9 +40,9 @@ def run(environment: Environment, report: Report) -> None:
                     before = members.cpu_seconds()
                     seconds.append(_publish(server, body))
                     cpu[streams] += members.cpu_seconds() - before
-    alone, beside = (median(each) for each in taken.values())
+    alone, crowded = (median(each) for each in taken.values())
     report.add(Figure("scale-streams", f"{ROWS:,} rows", alone, "s"))
-    report.add(Figure("scale-streams", f"with {STREAMS} more change streams / without", beside / alone, "", MAX_RATIO))
+    report.add(Figure("scale-streams", f"with {STREAMS} more change streams / without", crowded / alone, "", MAX_RATIO))
     # A trial run is shorter than the steps in which CPU is counted.
     ratio = cpu[STREAMS] / max(cpu[0], 0.01)
     report.add(Figure("scale-streams", "the same, members' CPU", ratio, ""))

@@ -12,6 +12,7 @@ from statistics import median
 from bson.objectid import ObjectId
 
 from bench.environment import Environment
+from bench.members import Members
 from bench.prices import prices, publish_body
 from bench.queries import body, mutation
 from bench.report import Figure, Report
@@ -46,8 +47,13 @@ def run(environment: Environment, report: Report) -> None:
     with environment.server({"grace_seconds": 0, "restore_seconds": 0}, metered=True) as server:
         _expire_one(environment, server)
     before = asyncio.run(_costs(environment))
+    members, count = Members(environment.mongodb_uri), environment.repeats(FINISHED)
     with Stored(environment.mongodb_uri) as stored:
-        _grow(stored, environment.repeats(FINISHED))
+        size = members.bytes_on_disk([DATABASE])
+        _grow(stored, count)
+        size = members.bytes_on_disk([DATABASE]) - size
+    what = "a finished batch with its event and its expired version: on disk"
+    report.add(Figure("scale-growth", what, size / count, "bytes"))
     for what, seconds in asyncio.run(_costs(environment)).items():
         most = max(MAX_RATIO * before[what], MAX_SECONDS)
         report.add(Figure("scale-growth", f"{what}: a new database", 1000 * before[what], "ms"))

@@ -39,10 +39,10 @@ def run(environment: Environment, report: Report) -> None:
         for interval in INTERVALS_SECONDS:
             with senders.sending(LIST, PATIENCE * alone, interval) as sent:
                 seconds = median(
-                    _replace(environment, server, f"beside-{interval}-{round_}", 100 + round_)
+                    _replace(environment, server, f"during-{interval}-{round_}", 100 + round_)
                     for round_ in range(rounds)
                 )
-            what = f"beside a merge every {interval:g} s"
+            what = f"with a merge every {interval:g} s"
             report.add(Figure("scale-replace", f"{what} / alone", seconds / alone, "", MAX_RATIO))
             report.add(Figure("scale-replace", f"{what}: merges published", len(sent.seconds), ""))
             report.add(Figure("scale-replace", f"{what}: longest merge", max(sent.seconds, default=0.0), "s"))
