@@ -58,6 +58,10 @@ class Locks:
         )
         return bool(result.matched_count)
 
+    async def is_held(self, name: str) -> bool:
+        """Whether any process holds a lock."""
+        return await self._collection.find_one({"_id": name, **leases.HELD}, {"_id": 1}) is not None
+
     async def names(self, prefix: str) -> set[str]:
         """Return the names of the locks with a prefix that are held."""
         cursor = self._collection.find({**_with_prefix(prefix), **leases.HELD}, {"_id": 1})
