@@ -23,6 +23,7 @@ from storage.catalog.price_lists import PriceListRepository
 from storage.catalog.processes import ProcessRepository
 from storage.catalog.rollback import PointerMoves
 from storage.catalog.snapshots import SnapshotRepository
+from storage.catalog.watcher import Watcher
 from storage.integrity.check import CheckProgress, IntegrityCheck
 from storage.integrity.inspection import LayerInspector
 from storage.layers.block_cache import DEFAULT_CACHE_BYTES, BlockCache
@@ -93,6 +94,7 @@ class Store:
         self.events = EventRepository(self.db)
         self.locks = Locks(self.db)
         self.processes = ProcessRepository(self.db)
+        self.watcher = Watcher(self.db)
         self.pointer_moves = PointerMoves(client, self.price_lists, self.snapshots, self.events)
         self.price_list_editor = PriceListEditor(client, self.price_lists, self.events)
         transitions = BatchTransitions(self.price_lists, self.snapshots, self.events, self.batches)
