@@ -84,6 +84,19 @@ class Worker:
         async with keep_lease(self._batches, batch):
             return await self._lifecycle.finish(batch)
 
+    def end_superseded(self, name: str) -> None:
+        """Reject the superseded batches of a list in the background. If it fails, the maintenance does it."""
+        task = asyncio.create_task(self._end_superseded(name), name=f"end superseded batches of {name}")
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _end_superseded(self, name: str) -> None:
+        try:
+            while not self._stopping.is_set() and await self._lifecycle.end_superseded(name):
+                pass
+        except (Broken, Refused, PyMongoError) as error:
+            log.warning("Could not end superseded batches of %s yet: %s: %s", name, type(error).__name__, error)
+
     async def _take_over(self) -> None:
         finishing = []
         for batch_id in await self._batches.stalled():
