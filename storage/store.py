@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 from storage.batches.admission import MAX_OPEN_BATCHES, BatchAdmission
+from storage.batches.comparison import BatchComparer
 from storage.batches.lifecycle import BatchLifecycle
 from storage.batches.metrics import StorageMetrics
 from storage.batches.multipart import MultipartBatches
@@ -12,7 +13,10 @@ from storage.batches.repository import BatchRepository
 from storage.batches.sealing import BatchSealer
 from storage.batches.staging import StagingRepository
 from storage.batches.submit import BatchSubmitter
+from storage.batches.throttle import MergeThrottle
 from storage.batches.transitions import BatchTransitions
+from storage.batches.turns import Turns
+from storage.batches.unpinning import Unpinning
 from storage.catalog.api_keys import ApiKeyRepository
 from storage.catalog.events import EventRepository
 from storage.catalog.price_list_editor import PriceListEditor
@@ -20,6 +24,7 @@ from storage.catalog.price_lists import PriceListRepository
 from storage.catalog.processes import ProcessRepository
 from storage.catalog.rollback import PointerMoves
 from storage.catalog.snapshots import SnapshotRepository
+from storage.catalog.watcher import Watcher
 from storage.integrity.check import CheckProgress, IntegrityCheck
 from storage.integrity.inspection import LayerInspector
 from storage.layers.block_cache import DEFAULT_CACHE_BYTES, BlockCache
@@ -32,9 +37,12 @@ from storage.layers.reader import LayerReader
 from storage.layers.scan import MAX_SCAN, LayerScanner
 from storage.layers.writer import LayerWriter
 from storage.maintenance.compaction import Compactor
+from storage.maintenance.compaction_schedule import CompactionSchedule
 from storage.maintenance.expiration import GRACE_SECONDS, RESTORE_SECONDS, SnapshotExpirer
 from storage.maintenance.garbage_collection import GarbageCollector
+from storage.maintenance.leader import Leader, Schedules
 from storage.maintenance.orphans import OrphanRepository
+from storage.maintenance.retention_schedule import RetentionSchedule
 from storage.maintenance.worker import Worker
 from storage.mongodb.connection import Client, connect, database, layers_database, prepare
 from storage.mongodb.locks import Locks
@@ -90,9 +98,13 @@ class Store:
         self.events = EventRepository(self.db)
         self.locks = Locks(self.db)
         self.processes = ProcessRepository(self.db)
+        self.watcher = Watcher(self.db)
         self.pointer_moves = PointerMoves(client, self.price_lists, self.snapshots, self.events)
         self.price_list_editor = PriceListEditor(client, self.price_lists, self.events)
         transitions = BatchTransitions(self.price_lists, self.snapshots, self.events, self.batches)
+        unpinning = Unpinning(
+            self.price_lists, self.snapshots, self.events, self.batches, self.pointer_moves, transitions
+        )
         self.sealer = BatchSealer(self.parts, self.staging, self.layer_writer, self.prover)
         self.lifecycle = BatchLifecycle(
             client,
@@ -103,10 +115,11 @@ class Store:
             self.staging,
             self.sealer,
             self.layer_writer,
-            self.layer_reader,
-            self.differ,
-            self.pointer_moves,
+            BatchComparer(self.snapshots, self.layer_reader, self.differ),
+            Turns(self.locks),
             transitions,
+            MergeThrottle(self.price_lists, self.snapshots, self.metrics),
+            unpinning,
             self.metrics,
         )
         admission = BatchAdmission(self.price_lists, self.batches, max_open_batches)
@@ -138,7 +151,13 @@ class Store:
             grace,
             restore,
         )
-        self.worker = Worker(self.batches, self.lifecycle, self.compactor, self.garbage_collector, self.expirer)
+        leader = Leader(self.watcher, self.locks, self.price_lists, self.garbage_collector, self._new_schedules)
+        self.worker = Worker(self.batches, self.lifecycle, leader)
+
+    def _new_schedules(self) -> Schedules:
+        return Schedules(
+            CompactionSchedule(self.snapshots, self.compactor), RetentionSchedule(self.expirer, self.lifecycle)
+        )
 
     @classmethod
     async def open(

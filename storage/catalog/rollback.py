@@ -85,11 +85,13 @@ class PointerMoves:
 
         return await in_transaction(self._client, act)
 
-    async def clear_pin(self, price_list: PriceList, by: str, reason: str, session: AsyncClientSession) -> PriceList:
-        """Unpin a list within a transaction. Raises `NotPinned`."""
+    async def clear_pin(
+        self, price_list: PriceList, by: str, reason: str, session: AsyncClientSession, **changes: Any
+    ) -> PriceList:
+        """Unpin a list within a transaction, and write `changes` with it. Raises `NotPinned`."""
         if not price_list.pin:
             raise NotPinned(price_list.name)
-        return await self._move(price_list, EventKind.UNPINNED, by, instant(), reason, session, pin=None)
+        return await self._move(price_list, EventKind.UNPINNED, by, instant(), reason, session, pin=None, **changes)
 
     async def _move(
         self,

@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 from pymongo.asynchronous.client_session import AsyncClientSession
 
+from storage.errors import Corrupt
 from storage.mongodb.connection import Database, Document, check_format
 from storage.mongodb.documents import to_builtins, to_document
 from storage.mongodb.secondaries import Clock
@@ -88,22 +89,18 @@ class SnapshotRepository:
             session=session,
         )
 
-    async def replace_layers(self, seen: Snapshot, layers: Sequence[Layer], session: AsyncClientSession) -> bool:
-        """Replace the layers of a version, in a transaction of `storage.maintenance.compaction`.
-
-        Returns False if they are no longer those of `seen`.
-        """
-        result = await self._collection.update_one(
-            {"_id": _id(seen.price_list, seen.version), "layers": to_builtins(seen.layers)},
+    async def replace_layers(self, snapshot: Snapshot, layers: Sequence[Layer], session: AsyncClientSession) -> None:
+        """Replace the layers of a version, in a transaction of `storage.maintenance.compaction` that has read it."""
+        await self._collection.update_one(
+            {"_id": _id(snapshot.price_list, snapshot.version)},
             {"$set": {"layers": to_builtins(layers)}},
             session=session,
         )
-        return bool(result.modified_count)
 
     async def with_more_layers(self, limit: int, keys: Sequence[tuple[str, int]]) -> list[tuple[str, int]]:
         """Return those of the versions, given as (list, version), that have more than `limit` layers."""
         query = {"_id": {"$in": [_id(*key) for key in keys]}, f"layers.{limit}": {"$exists": True}}
-        cursor = self._collection.find(query, {"_id": 1}).sort("_id", 1)
+        cursor = self._collection.find(query, {"_id": 1})
         return [(document["_id"]["list"], document["_id"]["version"]) async for document in cursor]
 
     async def named_layers(self) -> set[str]:
@@ -156,16 +153,26 @@ class SnapshotRepository:
         cursor = self._collection.find(query).sort([("_id.list", 1), ("_id.version", -1)])
         return [_from_document(document) async for document in cursor]
 
-    async def withdraw(self, price_list: str, version: int, session: AsyncClientSession) -> None:
-        """Withdraw a version that was never published, in a transaction of `storage.batches.lifecycle`."""
-        await self._collection.update_one(
-            {"_id": _id(price_list, version)}, {"$set": {"state": SnapshotState.RETIRED}}, session=session
-        )
+    async def withdraw(self, price_list: str, versions: Sequence[int], session: AsyncClientSession) -> None:
+        """Withdraw versions that were never published, in a transaction of `storage.batches.lifecycle`."""
+        query = {"_id": {"$in": _ids(price_list, versions)}}
+        await self._collection.update_many(query, {"$set": {"state": SnapshotState.RETIRED}}, session=session)
 
     async def get(self, price_list: str, version: int, session: AsyncClientSession | None = None) -> Snapshot | None:
         """Return the manifest of a version, or None."""
         found = await self._collection.find_one({"_id": _id(price_list, version)}, session=session)
         return _from_document(found) if found else None
+
+    async def current(
+        self, price_list: str, version: int | None, session: AsyncClientSession | None = None
+    ) -> Snapshot | None:
+        """Return the manifest of the current version, None if a list has no version yet. Raises `Corrupt`."""
+        if version is None:
+            return None
+        snapshot = await self.get(price_list, version, session)
+        if snapshot is None:
+            raise Corrupt(f"The manifest of version {version} of {price_list!r} is gone. Run `pricebook check`.")
+        return snapshot
 
     async def get_many(self, keys: Sequence[tuple[str, int]]) -> list[Snapshot | None]:
         """Return the manifests of (list, version) keys, in the order of the keys; in one round trip."""
