@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Sequence
 from typing import Any
 
-from tests.soak.client import LOST, PASSING, Client, Record, Refusal
+from tests.soak.client import LOST, NO_VERSION, PASSING, Client, Record, Refusal
 from tests.soak.model import Content, ListModel, WrongAnswer, places, price, size, sku
 
 PAGE = 500
@@ -163,7 +163,7 @@ class Reader:
     async def _current(self, found: ListModel, answer: Any) -> Content:
         """Return the content of the version that was answered as current, which must not go back in the history."""
         if answer is None:
-            raise Refusal("SNAPSHOT_EXPIRED", "The list has no version yet.")
+            raise Refusal(NO_VERSION, found.name)
         version, key = answer["version"], (self._client.server, found.name)
         self._positions[key] = await found.follow(version, self._positions.get(key, 0))
         content = await found.content(version)
