@@ -59,6 +59,10 @@ class EventRepository:
         """Write an event, in the transaction of the change that it records."""
         await self._collection.insert_one(to_document(event), session=session)
 
+    async def exists(self, event: Event) -> bool:
+        """Whether this event, and no other of its revision, was written."""
+        return await self.between(event.price_list, event.revision - 1, event.revision) == [event]
+
     async def newest(self, price_list: str, limit: int, before: int | None = None) -> list[Event]:
         """Return up to `limit` events of a list, newest first, with a revision below `before`."""
         query: dict[str, Any] = {"list": price_list}
