@@ -9,8 +9,9 @@ from typing import Any
 import msgspec
 from pymongo.asynchronous.client_session import AsyncClientSession
 
+from storage.errors import Broken
 from storage.mongodb.connection import Database, Document, check_format
-from storage.mongodb.documents import to_builtins, to_document
+from storage.mongodb.documents import read_or_error, to_builtins, to_document
 from storage.mongodb.secondaries import Clock
 
 
@@ -167,12 +168,15 @@ class SnapshotRepository:
         found = await self._collection.find_one({"_id": _id(price_list, version)}, session=session)
         return _from_document(found) if found else None
 
-    async def get_many(self, keys: Sequence[tuple[str, int]]) -> list[Snapshot | None]:
-        """Return the manifests of (list, version) keys, in the order of the keys; in one round trip."""
+    async def get_many(self, keys: Sequence[tuple[str, int]]) -> list[Snapshot | Broken | None]:
+        """Return the manifests of (list, version) keys, or the errors of unreadable ones, in the order of the keys.
+
+        In one round trip.
+        """
         ids = [_id(*key) for key in keys]
         async with self._timed() as session:
             documents = await self._collection.find({"_id": {"$in": ids}}, session=session).to_list()
-        found = {(each.price_list, each.version): each for each in map(_from_document, documents)}
+        found = {tuple(each["_id"].values()): read_or_error(_from_document, each) for each in documents}
         return [found.get(key) for key in keys]
 
     async def newest(
