@@ -12,6 +12,7 @@ from storage.batches.repository import BatchRepository
 from storage.batches.sealing import BatchSealer
 from storage.batches.staging import StagingRepository
 from storage.batches.submit import BatchSubmitter
+from storage.batches.throttle import MergeThrottle
 from storage.batches.transitions import BatchTransitions
 from storage.catalog.api_keys import ApiKeyRepository
 from storage.catalog.events import EventRepository
@@ -33,9 +34,12 @@ from storage.layers.reader import LayerReader
 from storage.layers.scan import MAX_SCAN, LayerScanner
 from storage.layers.writer import LayerWriter
 from storage.maintenance.compaction import Compactor
+from storage.maintenance.compaction_schedule import CompactionSchedule
 from storage.maintenance.expiration import GRACE_SECONDS, RESTORE_SECONDS, SnapshotExpirer
 from storage.maintenance.garbage_collection import GarbageCollector
+from storage.maintenance.leader import Leader, Schedules
 from storage.maintenance.orphans import OrphanRepository
+from storage.maintenance.retention_schedule import RetentionSchedule
 from storage.maintenance.worker import Worker
 from storage.mongodb.connection import Client, connect, database, layers_database, prepare
 from storage.mongodb.locks import Locks
@@ -109,6 +113,7 @@ class Store:
             self.differ,
             self.pointer_moves,
             transitions,
+            MergeThrottle(self.price_lists, self.snapshots, self.metrics),
             self.metrics,
         )
         admission = BatchAdmission(self.price_lists, self.batches, max_open_batches)
@@ -140,7 +145,13 @@ class Store:
             grace,
             restore,
         )
-        self.worker = Worker(self.batches, self.lifecycle, self.compactor, self.garbage_collector, self.expirer)
+        leader = Leader(self.watcher, self.locks, self.price_lists, self.garbage_collector, self._new_schedules)
+        self.worker = Worker(self.batches, self.lifecycle, leader)
+
+    def _new_schedules(self) -> Schedules:
+        return Schedules(
+            CompactionSchedule(self.snapshots, self.compactor), RetentionSchedule(self.expirer, self.lifecycle)
+        )
 
     @classmethod
     async def open(

@@ -70,10 +70,14 @@ class LayerDrop:
 
 @dataclass(frozen=True, slots=True)
 class ExpirationResult:
-    """The versions that a run expires, and the layers that it releases."""
+    """The versions that a run expires, and the layers that it releases.
+
+    `due` is when there is more to do if the pointer does not move; None: never.
+    """
 
     retirements: list[Retirement] = field(default_factory=list)
     drops: list[LayerDrop] = field(default_factory=list)
+    due: datetime.datetime | None = None
 
 
 class SnapshotExpirer:
