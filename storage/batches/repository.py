@@ -17,10 +17,17 @@ from storage.batches.states import FOLLOWS, IN_PROGRESS, UNFINISHED, BatchState
 from storage.catalog.gates import DiffSummary, GateFinding
 from storage.catalog.list_filter import ALL_LISTS, ListFilter
 from storage.catalog.snapshots import Layer
-from storage.errors import BatchNotFound, LeaseLost
+from storage.errors import BatchNotFound, Broken, LeaseLost
 from storage.mongodb import leases
 from storage.mongodb.connection import FORMAT, Database, Document, check_format
-from storage.mongodb.documents import decode_decimals, encode_decimals, to_builtins
+from storage.mongodb.documents import (
+    decode_decimals,
+    encode_decimals,
+    read_each,
+    read_or_error,
+    readable,
+    to_builtins,
+)
 from storage.prices.row_decoder import ItemError
 
 MAX_ID_LENGTH = 64
@@ -161,7 +168,7 @@ class BatchRepository:
 
     async def find(self, batch_id: str) -> Batch | None:
         """Return a batch, or None."""
-        return (await self.get_many([batch_id]))[0]
+        return readable((await self.get_many([batch_id]))[0])
 
     async def get(self, batch_id: str) -> Batch:
         """Return a batch. Raises `BatchNotFound`."""
@@ -170,13 +177,16 @@ class BatchRepository:
             raise BatchNotFound(batch_id)
         return batch
 
-    async def get_many(self, ids: Sequence[str]) -> list[Batch | None]:
-        """Return the batches of these ids, in the order of the ids; in one round trip."""
+    async def get_many(self, ids: Sequence[str]) -> list[Batch | Broken | None]:
+        """Return the batches of these ids, or the errors of those that are unreadable, in the order of the ids.
+
+        In one round trip.
+        """
         possible = [batch_id for batch_id in ids if len(batch_id) <= MAX_ID_LENGTH]
         if not possible:
             return [None] * len(ids)
         cursor = self._collection.find({"_id": {"$in": possible}})
-        found = {document["_id"]: _from_document(document) async for document in cursor}
+        found = {document["_id"]: read_or_error(_from_document, document) async for document in cursor}
         return [found.get(batch_id) for batch_id in ids]
 
     async def by_key(self, price_list: str, key: str) -> Batch | None:
@@ -193,12 +203,17 @@ class BatchRepository:
         before: str | None = None,
         list_filter: ListFilter = ALL_LISTS,
     ) -> list[Batch]:
-        """Return up to `limit` batches that are older than the batch `before`, newest first."""
+        """Return up to `limit` batches that are older than the batch `before`, newest first.
+
+        Without `price_list`, unreadable batches are skipped.
+        """
         query = {**_filter(price_list, state), **list_filter.query("list")}
         if before is not None:
             query["_id"] = {"$lt": before}
-        cursor = self._collection.find(query).sort("_id", -1).limit(limit)
-        return [_from_document(document) async for document in cursor]
+        cursor = self._collection.find(query).sort("_id", -1)
+        if price_list is None:
+            return await read_each(cursor.batch_size(limit), _from_document, limit)
+        return [_from_document(document) async for document in cursor.limit(limit)]
 
     async def count(
         self, *, price_list: str | None = None, state: BatchState | None = None, list_filter: ListFilter = ALL_LISTS
@@ -250,9 +265,8 @@ class BatchRepository:
         return await self._collection.count_documents({**_held_by_pin(price_list), "version": {"$lt": before}})
 
     async def idle(self, seconds: float) -> list[Batch]:
-        """Return the open batches that were not touched in the last `seconds`."""
-        cursor = self._collection.find({"state": BatchState.OPEN, **_idle(seconds)})
-        return [_from_document(document) async for document in cursor]
+        """Return the readable open batches that were not touched in the last `seconds`."""
+        return await read_each(self._collection.find({"state": BatchState.OPEN, **_idle(seconds)}), _from_document)
 
     async def stalled(self) -> list[str]:
         """Return the ids of the batches in SEALING whose lease has expired."""

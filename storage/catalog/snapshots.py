@@ -9,9 +9,9 @@ from typing import Any
 import msgspec
 from pymongo.asynchronous.client_session import AsyncClientSession
 
-from storage.errors import Corrupt
+from storage.errors import Broken, Corrupt
 from storage.mongodb.connection import Database, Document, check_format
-from storage.mongodb.documents import to_builtins, to_document
+from storage.mongodb.documents import read_or_error, to_builtins, to_document
 from storage.mongodb.secondaries import Clock
 
 
@@ -174,12 +174,15 @@ class SnapshotRepository:
             raise Corrupt(f"The manifest of version {version} of {price_list!r} is gone. Run `pricebook check`.")
         return snapshot
 
-    async def get_many(self, keys: Sequence[tuple[str, int]]) -> list[Snapshot | None]:
-        """Return the manifests of (list, version) keys, in the order of the keys; in one round trip."""
+    async def get_many(self, keys: Sequence[tuple[str, int]]) -> list[Snapshot | Broken | None]:
+        """Return the manifests of (list, version) keys, or the errors of unreadable ones, in the order of the keys.
+
+        In one round trip.
+        """
         ids = [_id(*key) for key in keys]
         async with self._timed() as session:
             documents = await self._collection.find({"_id": {"$in": ids}}, session=session).to_list()
-        found = {(each.price_list, each.version): each for each in map(_from_document, documents)}
+        found = {tuple(each["_id"].values()): read_or_error(_from_document, each) for each in documents}
         return [found.get(key) for key in keys]
 
     async def newest(

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import random
 
 from pymongo.errors import PyMongoError
 
@@ -77,8 +78,10 @@ class Worker:
 
     async def _take_over(self) -> None:
         finishing = []
-        for batch_id in await self._batches.stalled():
-            taken = None if batch_id in self._finishing else await self._batches.take_over(batch_id)
+        stalled = await self._batches.stalled()
+        random.shuffle(stalled)  # so that batches that fail each time do not keep others from their turn
+        for batch_id in stalled:
+            taken = None if batch_id in self._finishing else await self._try_take_over(batch_id)
             if taken:
                 log.warning("Taking over batch %s from a process that stopped.", batch_id)
                 finishing.append(self.finish(taken))
@@ -86,3 +89,10 @@ class Worker:
                 break
         if finishing:
             await asyncio.wait(finishing)
+
+    async def _try_take_over(self, batch_id: str) -> Batch | None:
+        try:
+            return await self._batches.take_over(batch_id)
+        except Exception as error:  # continue with the other batches
+            log.warning("Could not take over batch %s yet: %s: %s", batch_id, type(error).__name__, error)
+            return None

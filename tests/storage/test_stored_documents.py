@@ -260,7 +260,7 @@ STORED: dict[str, list[Document]] = {
     "events": EVENTS,
     "api_keys": [API_KEY, {**API_KEY, "expiresAt": datetime.datetime}],
     "processes": [
-        {"_id": str, "format": 1, "at": datetime.datetime, "heads": [{"list": "retail", "revision": 3}]},
+        {"_id": str, "format": 1, "at": datetime.datetime, "heads": {"retail": 3}},
     ],
     "locks": [{"_id": "compact/retail", "lease": OWNED_LOCK}],
     "orphans": [{"_id": "layer", "format": 1, "since": datetime.datetime}],
