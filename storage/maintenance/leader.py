@@ -29,6 +29,9 @@ LOCK = "maintenance"
 POLL_INTERVAL_SECONDS = 2.0
 """Interval at which each process looks whether there is a leader. A dead one is replaced within this and the lease."""
 
+RETENTION_DELAY_SECONDS = 30.0
+"""Time from the move of a pointer until its list is looked at for versions to expire, once for all moves meanwhile."""
+
 COLLECT_INTERVAL_SECONDS = 30.0
 """Interval of garbage collection."""
 
@@ -50,7 +53,7 @@ class Schedules:
             self._revisions[pointer.name] = pointer.revision
             if pointer.current_version is not None:
                 self.compaction.add(pointer.name, pointer.current_version)
-            self.retention.add(pointer.name)
+            self.retention.add(pointer.name, RETENTION_DELAY_SECONDS)
 
 
 class Leader:
