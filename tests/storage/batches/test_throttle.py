@@ -6,11 +6,12 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 from decimal import Decimal
 
+import msgspec
 import pytest
 
 from storage import Batch, BatchMode, BatchState, PublishPolicy, Store
 from storage.batches import throttle as module
-from storage.batches.throttle import MAX_LAYERS, MAX_WAIT_SECONDS, WAIT_SECONDS_PER_LAYER, MergeThrottle
+from storage.batches.throttle import UNTHROTTLED_LAYERS, MAX_WAIT_SECONDS, WAIT_SECONDS_PER_LAYER, MergeThrottle
 from storage.catalog.gates import Severity
 from storage.catalog.snapshots import Layer, Snapshot, SnapshotState
 from storage.mongodb.transaction import instant
@@ -60,9 +61,9 @@ async def batch(store: Store) -> Batch:
     ("layers", "seconds"),
     [
         (1, 0.0),
-        (MAX_LAYERS - 1, 0.0),
-        (MAX_LAYERS, WAIT_SECONDS_PER_LAYER),
-        (MAX_LAYERS + 1, 2 * WAIT_SECONDS_PER_LAYER),
+        (UNTHROTTLED_LAYERS - 1, 0.0),
+        (UNTHROTTLED_LAYERS, WAIT_SECONDS_PER_LAYER),
+        (UNTHROTTLED_LAYERS + 1, 2 * WAIT_SECONDS_PER_LAYER),
         (140, MAX_WAIT_SECONDS),
     ],
 )
@@ -88,10 +89,11 @@ async def test_a_merge_goes_on_when_a_compaction_made_room(
 
 async def test_only_a_merge_that_is_to_be_published_waits(store: Store, batch: Batch) -> None:
     throttle, base = store.lifecycle._throttle, version_with(140)
-    others = [{"mode": BatchMode.REPLACE}, {"publish": PublishPolicy.DRY_RUN}]
-    for other in others:
-        changed = module.replace(batch, **other)
-        assert await throttle.wait(changed, base) is changed
+    for other in (
+        msgspec.structs.replace(batch, mode=BatchMode.REPLACE),
+        msgspec.structs.replace(batch, publish=PublishPolicy.DRY_RUN),
+    ):
+        assert await throttle.wait(other, base) is other
     assert await throttle.wait(batch, None) is batch
     assert store.metrics.merges_throttled == {}
 
@@ -99,19 +101,19 @@ async def test_only_a_merge_that_is_to_be_published_waits(store: Store, batch: B
 async def test_without_compaction_merges_are_slowed_down_and_say_so(
     store: Store, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    await with_layers(store, MAX_LAYERS)
+    await with_layers(store, UNTHROTTLED_LAYERS)
     assert store.metrics.merges_throttled == {}
     monkeypatch.setattr(module, "WAIT_SECONDS_PER_LAYER", 0.01)
     batches = [await merge(store, f"late-{number}") for number in range(2)]
     assert [batch.state for batch in batches] == [BatchState.PUBLISHED] * 2
-    assert len(await amounts(store, MAX_LAYERS + 2)) == MAX_LAYERS + 2
+    assert len(await amounts(store, UNTHROTTLED_LAYERS + 2)) == UNTHROTTLED_LAYERS + 2
     assert store.metrics.merges_throttled == {"retail": 2}
     assert store.metrics.throttle_seconds["retail"] > 0
     for number, batch in enumerate(batches):
         [finding] = (await store.batches.get(batch.id)).findings
         assert (finding.gate, finding.severity) == ("layers", Severity.INFO)
-        assert (finding.observed, finding.limit) == (MAX_LAYERS + number, MAX_LAYERS)
-        assert f"had {MAX_LAYERS + number} layers, so the merge waited" in finding.message
+        assert (finding.observed, finding.limit) == (Decimal(UNTHROTTLED_LAYERS + number), Decimal(UNTHROTTLED_LAYERS))
+        assert f"had {UNTHROTTLED_LAYERS + number} layers, so the merge waited" in finding.message
         assert f"Batch {batch.id} of retail: {finding.message}" in caplog.messages
 
 
@@ -134,10 +136,10 @@ async def test_with_compaction_a_version_never_has_more_layers_than_the_limit(
     await create(store)
     most = 0
     async with working(store):
-        for number in range(2 * MAX_LAYERS):
+        for number in range(2 * UNTHROTTLED_LAYERS):
             await merge(store, f"sku-{number:02}")
             version = await current(store)
             assert version == number + 1
             most = max(most, len((await snapshot(store, version)).layers))
-    assert most <= MAX_LAYERS
-    assert len(await amounts(store, 2 * MAX_LAYERS)) == 2 * MAX_LAYERS
+    assert most <= UNTHROTTLED_LAYERS
+    assert len(await amounts(store, 2 * UNTHROTTLED_LAYERS)) == 2 * UNTHROTTLED_LAYERS
