@@ -11,7 +11,7 @@ import pytest
 
 from storage import Batch, BatchMode, BatchState, PublishPolicy, Store
 from storage.batches import throttle as module
-from storage.batches.throttle import UNTHROTTLED_LAYERS, MAX_WAIT_SECONDS, WAIT_SECONDS_PER_LAYER, MergeThrottle
+from storage.batches.throttle import MAX_WAIT_SECONDS, UNTHROTTLED_LAYERS, WAIT_SECONDS_PER_LAYER, MergeThrottle
 from storage.catalog.gates import Severity
 from storage.catalog.snapshots import Layer, Snapshot, SnapshotState
 from storage.mongodb.transaction import instant
