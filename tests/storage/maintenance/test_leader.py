@@ -12,7 +12,7 @@ import pytest
 from pymongo.errors import AutoReconnect
 
 from storage import Store
-from storage.maintenance import compaction_schedule, leader, retention_schedule
+from storage.maintenance import agenda, compaction_schedule, leader, retention_schedule
 from storage.maintenance.agenda import Agenda
 from storage.maintenance.compaction import MAX_LAYERS, Compactor, Fold
 from storage.maintenance.expiration import ExpirationResult, SnapshotExpirer
@@ -269,8 +269,9 @@ async def test_a_list_is_looked_at_again_when_the_next_step_is_due(
 
 
 async def test_a_list_that_cannot_be_maintained_does_not_stop_the_others_and_is_logged_once_an_attempt(
-    store: Store, caplog: pytest.LogCaptureFixture
+    store: Store, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(agenda, "FIRST_RETRY_SECONDS", 300.0)
     for name in ("bad", "retail"):
         await grown(store, name, MAX_LAYERS)
     bad = await newest(store, "bad")
