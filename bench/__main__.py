@@ -21,6 +21,7 @@ from bench import (
     reads,
     reads_while_loading,
     rollbacks,
+    scale,
     scans,
 )
 from bench.environment import Environment
@@ -42,8 +43,14 @@ BENCHMARKS: dict[str, Callable[[Environment, Report], None]] = {
     "guards": auth_overhead.run,
     "rollbacks": rollbacks.run,
     "switch": publish_under_load.run,
+    **scale.PARTS,
 }
 """All benchmarks, in the order of a run: `files`, `memory` and `scans` share large lists, to which `merges` adds."""
+
+GROUPS = {scale.NAME: list(scale.PARTS)}
+"""Names of several benchmarks together."""
+
+AVAILABLE = [*BENCHMARKS, *GROUPS]
 
 COMPARING = {"guards", "reads"}
 """Benchmarks that can compare this code with another revision."""
@@ -51,7 +58,7 @@ COMPARING = {"guards", "reads"}
 
 def main(arguments: Sequence[str]) -> None:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
-    parser.add_argument("names", nargs="*", metavar="benchmark", help=f"one of {', '.join(BENCHMARKS)}")
+    parser.add_argument("names", nargs="*", metavar="benchmark", help=f"one of {', '.join(AVAILABLE)}")
     parser.add_argument(
         "--against",
         metavar="REVISION",
@@ -64,10 +71,13 @@ def main(arguments: Sequence[str]) -> None:
         metavar="FACTOR",
         help="a factor below 1 for rows, rounds and seconds, for a trial run; targets are not judged then",
     )
+    parser.add_argument(
+        "--layers", type=int, metavar="NUMBER", help="the number of layers that scale-layers creates, if not 1,000"
+    )
     options = parser.parse_args(arguments)
-    names: list[str] = options.names or list(BENCHMARKS)
+    names = [name for given in options.names or BENCHMARKS for name in GROUPS.get(given, [given])]
     if unknown := set(names) - BENCHMARKS.keys():
-        parser.error(f"unknown benchmark: {', '.join(sorted(unknown))}; available: {', '.join(BENCHMARKS)}")
+        parser.error(f"unknown benchmark: {', '.join(sorted(unknown))}; available: {', '.join(AVAILABLE)}")
     if options.against and not COMPARING & set(names):
         parser.error(f"only {' and '.join(sorted(COMPARING))} compare with another revision")
     machine = f"{os.cpu_count()} cores, CPython {platform.python_version()}, MongoDB on loopback, 3 members"
@@ -79,7 +89,7 @@ def main(arguments: Sequence[str]) -> None:
         except RevisionError as error:
             parser.error(str(error))
         with EmbeddedReplicaSet(folder / "mongodb", report=report.say, cache_mb=1024) as replica_set:
-            environment = Environment(replica_set.uri, folder, baseline, options.scale)
+            environment = Environment(replica_set.uri, folder, baseline, options.scale, options.layers)
             for each in (each for each in BENCHMARKS if each in names):
                 report.say(f"Running {each} ...")
                 BENCHMARKS[each](environment, report)

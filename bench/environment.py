@@ -26,6 +26,8 @@ class Environment:
     """The revision to compare with, if any."""
     scale: float = 1.0
     """Factor of rows, rounds and seconds: 1, or less for a trial run."""
+    layers: int | None = None
+    """The number of layers that `scale-layers` creates, if not its own."""
 
     def rows(self, count: int) -> int:
         """Return the number of rows to use instead of `count`."""

@@ -1,7 +1,8 @@
 """The members of the replica set, which must run on this machine: their CPU time, and the size of their data."""
 
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from pathlib import Path
 from typing import Any
 
 from pymongo import MongoClient
@@ -17,7 +18,13 @@ class Members:
         self._idle_rate = 0.0
         with MongoClient[dict[str, Any]](uri) as client:
             client.admin.command("ping")
-            self._pids = [_pid(host, port) for host, port in client.nodes if port is not None]
+            self._addresses = [(host, port) for host, port in client.nodes if port is not None]
+        self._pids = [int(pid) for pid in self._each(lambda member: member.admin.command("serverStatus")["pid"])]
+
+    @property
+    def count(self) -> int:
+        """The number of members."""
+        return len(self._addresses)
 
     def measure_idle(self, seconds: float) -> float:
         """Return the CPU seconds per second that the members use now, for heartbeats and idle change streams."""
@@ -38,7 +45,33 @@ class Members:
             stats = [client[name].command("dbStats") for name in databases]
         return sum(int(each["storageSize"] + each["indexSize"]) for each in stats)
 
+    def memory(self) -> int:
+        """Return the memory that all members have allocated, in bytes; free memory that they keep does not count."""
+        return int(
+            sum(
+                self._each(
+                    lambda member: member.admin.command("serverStatus")["tcmalloc"]["generic"][
+                        "current_allocated_bytes"
+                    ]
+                )
+            )
+        )
 
-def _pid(host: str, port: int) -> int:
-    with MongoClient[dict[str, Any]](host, port, directConnection=True) as member:
-        return int(member.admin.command("serverStatus")["pid"])
+    def files(self) -> int:
+        """Return the number of files with data or an index in the folders of all members."""
+        options = self._each(lambda member: member.admin.command("getCmdLineOpts"))
+        return sum(len(list(Path(each["parsed"]["storage"]["dbPath"]).glob("**/*.wt"))) for each in options)
+
+    def open_handles(self) -> int:
+        """Return the number of collections and indexes that are open in all members."""
+        statuses = self._each(lambda member: member.admin.command("serverStatus"))
+        return sum(
+            int(each["wiredTiger"]["data-handle"]["connection data handles currently active"]) for each in statuses
+        )
+
+    def _each(self, ask: Callable[[MongoClient[dict[str, Any]]], Any]) -> list[Any]:
+        answers = []
+        for host, port in self._addresses:
+            with MongoClient[dict[str, Any]](host, port, directConnection=True) as member:
+                answers.append(ask(member))
+        return answers

@@ -28,6 +28,13 @@ def body(query: str, **variables: Any) -> bytes:
     return json.dumps({"query": query, "variables": variables}).encode()
 
 
+def mutation(field: str, **input_: Any) -> bytes:
+    """Return the body of a mutation that returns its user errors only."""
+    type_ = f"{field[0].upper()}{field[1:]}Input"
+    query = f"mutation($input: {type_}!) {{ {field}(input: $input) {{ userErrors {{ code message }} }} }}"
+    return body(query, input=input_)
+
+
 def walk(server: Server, price_list: str, count: int) -> list[str]:
     """Read all `count` prices of a list in pages, and return the cursors of the ends of all pages but the last."""
     cursors: list[str] = []

@@ -11,7 +11,7 @@ from loaders.cache.warmer import Warmer
 from loaders.diffs import DiffSummaries
 from loaders.min_versions import NONE, MinVersions
 from loaders.read_marks import ReadMarks
-from storage import Histogram, PriceList, PriceListNotFound, Store, VersionNotReached, Watcher
+from storage import Histogram, PriceList, PriceListNotFound, Store, VersionNotReached
 
 MIN_VERSION_TIMEOUT_SECONDS = 5.0
 """How long a request waits for its minimum version."""
@@ -36,7 +36,8 @@ class PointerCache:
         self._store = store
         self._pointers: dict[str, PriceList] = {}
         self._switches: dict[str, VersionSwitch] = {}
-        self._watcher = Watcher(store.db, self.observe)
+        self._watcher = store.watcher
+        self._watcher.subscribe(self.observe)
         self.versions = VersionCache(store.block_cache)
         self.reader = VersionReader(store, self.versions)
         self.warmer = Warmer(store, self.versions, self.reader)

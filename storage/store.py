@@ -12,6 +12,7 @@ from storage.batches.repository import BatchRepository
 from storage.batches.sealing import BatchSealer
 from storage.batches.staging import StagingRepository
 from storage.batches.submit import BatchSubmitter
+from storage.batches.throttle import MergeThrottle
 from storage.batches.transitions import BatchTransitions
 from storage.catalog.api_keys import ApiKeyRepository
 from storage.catalog.events import EventRepository
@@ -22,6 +23,7 @@ from storage.catalog.price_lists import PriceListRepository
 from storage.catalog.processes import ProcessRepository
 from storage.catalog.rollback import PointerMoves
 from storage.catalog.snapshots import SnapshotRepository
+from storage.catalog.watcher import Watcher
 from storage.integrity.check import CheckProgress, IntegrityCheck
 from storage.integrity.inspection import LayerInspector
 from storage.layers.block_cache import DEFAULT_CACHE_BYTES, BlockCache
@@ -34,8 +36,11 @@ from storage.layers.reader import LayerReader
 from storage.layers.scan import MAX_SCAN, LayerScanner
 from storage.layers.writer import LayerWriter
 from storage.maintenance.compaction import Compactor
+from storage.maintenance.compaction_schedule import CompactionSchedule
 from storage.maintenance.expiration import GRACE_SECONDS, RESTORE_SECONDS, SnapshotExpirer
 from storage.maintenance.garbage_collection import GarbageCollector
+from storage.maintenance.leader import Leader, Schedules
+from storage.maintenance.retention_schedule import RetentionSchedule
 from storage.maintenance.worker import Worker
 from storage.mongodb.connection import Client, connect, database, layers_database, prepare
 from storage.mongodb.locks import Locks
@@ -92,6 +97,7 @@ class Store:
         self.events = EventRepository(self.db)
         self.locks = Locks(self.db)
         self.processes = ProcessRepository(self.db)
+        self.watcher = Watcher(self.db)
         self.pointer_moves = PointerMoves(client, self.price_lists, self.snapshots, self.events)
         self.price_list_editor = PriceListEditor(client, self.price_lists, self.events)
         transitions = BatchTransitions(self.price_lists, self.snapshots, self.events, self.batches)
@@ -109,6 +115,7 @@ class Store:
             self.differ,
             self.pointer_moves,
             transitions,
+            MergeThrottle(self.price_lists, self.snapshots, self.metrics),
             self.metrics,
         )
         admission = BatchAdmission(self.price_lists, self.batches, max_open_batches)
@@ -141,7 +148,13 @@ class Store:
             grace,
             restore,
         )
-        self.worker = Worker(self.batches, self.lifecycle, self.compactor, self.garbage_collector, self.expirer)
+        leader = Leader(self.watcher, self.locks, self.price_lists, self.garbage_collector, self._new_schedules)
+        self.worker = Worker(self.batches, self.lifecycle, leader)
+
+    def _new_schedules(self) -> Schedules:
+        return Schedules(
+            CompactionSchedule(self.snapshots, self.compactor), RetentionSchedule(self.expirer, self.lifecycle)
+        )
 
     @classmethod
     async def open(

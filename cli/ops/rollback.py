@@ -26,7 +26,10 @@ _EXITS = {exit_codes.FAILURE: "refused, declined, not found, or no response; sta
 
 reason_option = click.option("--reason", required=True, metavar="TEXT", help="The reason, recorded in the event.")
 yes_option = click.option(
-    "--yes", "-y", is_flag=True, help="Do not ask for confirmation; required if standard input is not a terminal."
+    "--yes",
+    "-y",
+    is_flag=True,
+    help="Do not compare the versions or ask for confirmation; required if standard input is not a terminal.",
 )
 
 
@@ -43,8 +46,9 @@ def rollback(
 
     VERSION becomes current again; nothing is copied.
 
-    The command shows the changes and asks for confirmation. If another version becomes current before you confirm,
-    the rollback is refused with CONFLICT and nothing is changed.
+    The command shows the changes and asks for confirmation; with --yes, it shows only the two versions and does not
+    wait for their comparison. If another version becomes current meanwhile, the rollback is refused with CONFLICT and
+    nothing is changed.
 
     The version is pinned, so that the next batch cannot undo the rollback: batches wait until `pricebook unpin`.
     """
@@ -65,7 +69,8 @@ def pin(connection: Connection, output: Output, price_list: str, version: int, r
 
     New batches are sealed and wait; none is published until `pricebook unpin`.
 
-    If another version is current, the pointer moves: the command shows the changes and asks for confirmation.
+    If another version is current, the pointer moves: the command shows the changes and asks for confirmation. With
+    --yes, it shows only the two versions and does not wait for their comparison.
     """
     _confirm(connection, price_list, version, yes=yes, only_if_moved=True)
     payload = connection.mutate(PIN, priceList=price_list, version=version, reason=reason)
@@ -90,8 +95,9 @@ def unpin(connection: Connection, output: Output, price_list: str, reason: str, 
 def _confirm(
     connection: Connection, price_list: str, version: int, *, yes: bool, only_if_moved: bool = False
 ) -> int | None:
-    """Show what a move would change and ask for confirmation; return the version that was shown as current.
+    """Show a move and return the version that was shown as current.
 
+    Unless `yes`, compare the two versions first, which takes minutes for large lists, and ask for confirmation.
     Raises `ApiError` if the user declines, `UsageError` if standard input is not a terminal.
     """
     data = connection.query(PREVIEW, name=price_list, version=version)
@@ -102,21 +108,23 @@ def _confirm(
     target = require(data["snapshot"], f"version {version} of {price_list}", advice)
     if not yes and not is_interactive():
         raise click.UsageError("Standard input is not a terminal: check with `pricebook diff`, then use --yes.")
-    _preview(connection, price_list, current, target)
-    if not yes and not click.confirm(f"Make version {version} current?", err=True):
+    _show_versions(price_list, current, target)
+    if yes:
+        return current
+    if current is not None:
+        summary = summary_of(connection, price_list, current, version)
+        click.echo(f"Changes  {summary_line(summary)}", err=True)
+    if not click.confirm(f"Make version {version} current?", err=True):
         raise ApiError("Declined: nothing was changed.")
     return current
 
 
-def _preview(connection: Connection, price_list: str, current: int | None, target: Json) -> None:
+def _show_versions(price_list: str, current: int | None, target: Json) -> None:
     label = f", {target['label']}" if target["label"] else ""
     published = f", published {time(target['publishedAt'])}" if target["publishedAt"] else ""
     click.echo(f"List     {price_list}", err=True)
     click.echo(f"Current  version {'none' if current is None else current}", err=True)
     click.echo(f"Target   version {target['version']}, {target['size']:,} prices{published}{label}", err=True)
-    if current is not None:
-        summary = summary_of(connection, price_list, current, target["version"])
-        click.echo(f"Changes  {summary_line(summary)}", err=True)
 
 
 def is_interactive() -> bool:

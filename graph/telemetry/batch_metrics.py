@@ -1,6 +1,8 @@
 """Metrics of batches and of retention, as committed by this process."""
 
 from collections import Counter as Counts
+from collections import defaultdict
+from collections.abc import Mapping
 
 from prometheus_client import Counter
 
@@ -16,6 +18,10 @@ _duration = HistogramCollector(
     "Time from opening a batch until it was published, held, rejected, aborted or failed.",
     ["mode", "state"],
     buckets=BATCH_BOUNDS,
+)
+_throttled = Counter("pricebook_merges_throttled", "Merges that waited for compaction.", ["price_list"])
+_throttle_seconds = Counter(
+    "pricebook_merge_throttle_seconds", "Time for which merges waited for compaction.", ["price_list"]
 )
 _retired = Counter("pricebook_versions_retired", "Versions that expired.", ["price_list"])
 _restored = Counter("pricebook_versions_restored", "Expired versions that were restored.", ["price_list"])
@@ -33,6 +39,7 @@ class BatchMetrics:
         self._labels = labels
         self._batches, self._rows = CounterUpdater(_batches), CounterUpdater(_rows)
         self._durations = HistogramUpdater(_duration)
+        self._throttled, self._throttle_seconds = CounterUpdater(_throttled), CounterUpdater(_throttle_seconds)
         self._retired, self._restored = CounterUpdater(_retired), CounterUpdater(_restored)
         self._dropped = CounterUpdater(_dropped)
 
@@ -49,12 +56,14 @@ class BatchMetrics:
         self._batches.update(batches)
         self._rows.update(rows)
         self._durations.update({(mode, state): taken for (mode, state), taken in self._metrics.durations.items()})
+        self._throttled.update(self._by_list(lists, self._metrics.merges_throttled))
+        self._throttle_seconds.update(self._by_list(lists, self._metrics.throttle_seconds))
         self._retired.update(self._by_list(lists, self._metrics.retired))
         self._restored.update(self._by_list(lists, self._metrics.restored))
         self._dropped.update({(): self._metrics.layers_dropped})
 
-    def _by_list(self, lists: set[str], counts: Counts[str]) -> Counts[tuple[str, ...]]:
-        totals: Counts[tuple[str, ...]] = Counts({(name,): 0 for name in lists})
+    def _by_list(self, lists: set[str], counts: Mapping[str, float]) -> Mapping[tuple[str, ...], float]:
+        totals: defaultdict[tuple[str, ...], float] = defaultdict(float, {(name,): 0.0 for name in lists})
         for name, count in counts.items():
             totals[(self._labels.label(name),)] += count
         return totals

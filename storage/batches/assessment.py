@@ -57,7 +57,7 @@ def assess(batch: Batch, comparison: Comparison, price_list: PriceList, base: Sn
     """Assess a sealed batch against `base`, the current version. Raises `BaseMoved`."""
     facts = facts_of(batch, comparison, base)
     found = judge(price_list.gates, facts)
-    findings = [*found, *_holds(batch, price_list)]
+    findings = [*batch.findings, *found, *_holds(batch, price_list)]
     return Assessment(price_list.current_version, facts, findings, _refusal(batch, price_list, found))
 
 

@@ -21,6 +21,7 @@ from storage.batches.repository import Batch, BatchMode, BatchRepository, Publis
 from storage.batches.sealing import BatchSealer, RepeatedSkus
 from storage.batches.staging import StagingRepository
 from storage.batches.states import DISCARDED_STATES, IN_PROGRESS, BatchState
+from storage.batches.throttle import MergeThrottle
 from storage.batches.transitions import BatchTransitions, Transition
 from storage.catalog.events import EventKind
 from storage.catalog.price_lists import PriceList, PriceListRepository
@@ -55,6 +56,7 @@ class BatchLifecycle:
         differ: VersionDiffer,
         pointer_moves: PointerMoves,
         transitions: BatchTransitions,
+        throttle: MergeThrottle,
         metrics: StorageMetrics,
     ) -> None:
         self._client = client
@@ -69,6 +71,7 @@ class BatchLifecycle:
         self._differ = differ
         self._pointer_moves = pointer_moves
         self._transitions = transitions
+        self._throttle = throttle
         self._metrics = metrics
 
     # -- SEALING to PUBLISHED, HELD or REJECTED; a dry run to ABORTED;
@@ -91,6 +94,7 @@ class BatchLifecycle:
     async def _publish_sealed(self, batch: Batch) -> Batch:
         """Publish, hold or reject a sealed batch, once it is compared with the version that is current by then."""
         base = await self._current_snapshot(await self._price_lists.get(batch.price_list))
+        batch = await self._throttle.wait(batch, base)
         while True:
             comparison = await self._compare(batch, base)
             try:

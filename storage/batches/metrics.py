@@ -1,7 +1,7 @@
 """Metrics of a store: counts of what this process did to batches and versions."""
 
 import time
-from collections import Counter
+from collections import Counter, defaultdict
 
 from storage.batches.repository import Batch, BatchMode
 from storage.batches.states import BatchState
@@ -21,13 +21,16 @@ class StorageMetrics:
     """Counts committed changes, not attempts. Counts only grow.
 
     `batches` counts the batches that reached a state, `rows` their rows, by list. `durations` are from opening a batch
-    until it was held or finished; the wait for a review is not included.
+    until it was held or finished; the wait for a review is not included. `merges_throttled` and `throttle_seconds` are
+    the merges that waited for compaction, and how long they did, by list.
     """
 
     def __init__(self) -> None:
         self.batches: Counter[tuple[str, BatchMode, BatchState]] = Counter()
         self.rows: Counter[tuple[str, BatchMode]] = Counter()
         self.durations: dict[tuple[BatchMode, BatchState], Histogram] = {}
+        self.merges_throttled: Counter[str] = Counter()
+        self.throttle_seconds: defaultdict[str, float] = defaultdict(float)
         self.retired: Counter[str] = Counter()
         self.restored: Counter[str] = Counter()
         self.layers_dropped = 0

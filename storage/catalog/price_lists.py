@@ -40,8 +40,8 @@ class PriceList(msgspec.Struct, frozen=True, rename="camel"):
     """A price list and its pointer.
 
     `current_version` is None until a batch is published, `published_version` the highest version that was ever
-    current, `last_version` the highest that was ever assigned. `moved_at` is the database's time of the pointer's last
-    change; it is set only by the `Watcher` and is not stored.
+    current, `last_version` the highest that was ever assigned. `compactions` counts the folds of its layers.
+    `moved_at` is the database's time of the pointer's last change; it is set only by the `Watcher` and is not stored.
     """
 
     name: str = msgspec.field(name="_id")
@@ -52,6 +52,7 @@ class PriceList(msgspec.Struct, frozen=True, rename="camel"):
     pin: Pin | None
     created_at: datetime.datetime
     published_version: int = 0
+    compactions: int = 0
     gates: Gates = Gates()
     retention: Retention = DEFAULT_RETENTION
     moved_at: datetime.datetime | None = None
@@ -117,9 +118,10 @@ class PriceListRepository:
         """Return the names of all lists."""
         return [document["_id"] async for document in self._collection.find({}, {"_id": 1}).sort("_id", 1)]
 
-    async def current_versions(self) -> list[tuple[str, int]]:
-        """Return each list that has a version, and its current version."""
-        cursor = self._collection.find({"version": {"$type": "number"}}, {"version": 1})
+    async def current_versions(self, limit: int, after: str) -> list[tuple[str, int]]:
+        """Return up to `limit` lists whose names follow `after` and that have a version, each with its current one."""
+        query = {"_id": {"$gt": after}, "version": {"$type": "number"}}
+        cursor = self._collection.find(query, {"version": 1}).sort("_id", 1).limit(limit)
         return [(document["_id"], document["version"]) async for document in cursor]
 
     async def count(self, list_filter: ListFilter = ALL_LISTS) -> int:
@@ -142,6 +144,10 @@ class PriceListRepository:
         if not result.matched_count:
             raise AssertionError(f"The pointer of {seen.name!r} was changed outside of a transaction.")
         return moved
+
+    async def note_compaction(self, name: str, session: AsyncClientSession) -> None:
+        """Count a compaction, so that its transaction conflicts with those that publish. The revision stays."""
+        await self._collection.update_one({"_id": name}, {"$inc": {"compactions": 1}}, session=session)
 
 
 def _to_document(price_list: PriceList) -> Document:

@@ -24,8 +24,8 @@ WEEK = datetime.timedelta(days=7)
 class Retention:
     """A version is kept while it is one of the newest `versions`, or younger than `days`.
 
-    `thin` keeps fewer of the versions that only `days` keeps: every one for a day, the last of each hour for a week, the
-    last of each day afterwards.
+    `thin` keeps fewer of the versions that only `days` keeps: every one for a day, the last of each hour for a week,
+    the last of each day afterwards. It never takes one of the newest `versions`, which are there to roll back to.
     """
 
     versions: int = 30

@@ -92,25 +92,20 @@ class SnapshotRepository:
             session=session,
         )
 
-    async def replace_layers(self, seen: Snapshot, layers: Sequence[Layer], session: AsyncClientSession) -> bool:
-        """Replace the layers of a version, in a transaction of `storage.maintenance.compaction`.
-
-        Returns False if they are no longer those of `seen`.
-        """
-        result = await self._collection.update_one(
-            {"_id": _id(seen.price_list, seen.version), "layers": to_builtins(seen.layers)},
+    async def replace_layers(self, snapshot: Snapshot, layers: Sequence[Layer], session: AsyncClientSession) -> None:
+        """Replace the layers of a version, in a transaction of `storage.maintenance.compaction` that has read it."""
+        await self._collection.update_one(
+            {"_id": _id(snapshot.price_list, snapshot.version)},
             {"$set": {"layers": to_builtins(layers)}},
             session=session,
         )
-        if result.modified_count:
-            kept = {layer.id for layer in layers}
-            await self._orphans.note([layer for layer in seen.layer_ids if layer not in kept], session)
-        return bool(result.modified_count)
+        kept = {layer.id for layer in layers}
+        await self._orphans.note([layer for layer in snapshot.layer_ids if layer not in kept], session)
 
     async def with_more_layers(self, limit: int, keys: Sequence[tuple[str, int]]) -> list[tuple[str, int]]:
         """Return those of the versions, given as (list, version), that have more than `limit` layers."""
         query = {"_id": {"$in": [_id(*key) for key in keys]}, f"layers.{limit}": {"$exists": True}}
-        cursor = self._collection.find(query, {"_id": 1}).sort("_id", 1)
+        cursor = self._collection.find(query, {"_id": 1})
         return [(document["_id"]["list"], document["_id"]["version"]) async for document in cursor]
 
     async def named_layers(self) -> set[str]:

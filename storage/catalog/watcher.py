@@ -1,16 +1,17 @@
-"""Watching the pointers: one change stream per process, resumed by token, with polling while the stream is down."""
+"""Watching the pointers: one change stream per process, with polling while the stream is down."""
 
 import asyncio
 import datetime
 import logging
 import random
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import suppress
-from typing import Any
 
 import msgspec
+from bson.timestamp import Timestamp
 from pymongo.asynchronous.change_stream import AsyncChangeStream
-from pymongo.errors import OperationFailure, PyMongoError
+from pymongo.asynchronous.client_session import AsyncClientSession
+from pymongo.errors import PyMongoError
 
 from storage.catalog.price_lists import PriceList, from_document
 from storage.errors import UnknownFormat
@@ -21,23 +22,25 @@ log = logging.getLogger("pricebook.watcher")
 FIRST_RETRY_SECONDS, MAX_RETRY_SECONDS = 0.1, 5.0
 """First and longest delay before the stream is opened again. The delay doubles, with jitter."""
 
-_INVALID_TOKEN_CODES = frozenset({136, 260, 280, 286})
-"""The server's error codes for a resume token that is no longer valid."""
-
 
 class Watcher:
-    """Calls `on_change` with every changed pointer, in the order of its revisions.
+    """Calls its subscribers with every changed pointer, in the order of its revisions; one instance per process.
 
     While the stream is down, `alive` is False and the pointers are polled at each attempt to open it; a reader that
-    must not lag then reads the pointer itself.
+    must not lag then reads the pointer itself. Nothing unforeseen ends the watcher: a document that cannot be read is
+    logged and skipped, an error of a subscriber is logged, and after any other error the stream is opened again.
     """
 
-    def __init__(self, db: Database, on_change: Callable[[PriceList], None]) -> None:
+    def __init__(self, db: Database) -> None:
+        self._client = db.client
         self._lists = db["price_lists"]
-        self._on_change = on_change
-        self._token: Mapping[str, Any] | None = None
+        self._subscribers: list[Callable[[PriceList], None]] = []
         self._task: asyncio.Task[None] | None = None
         self._opened = asyncio.Event()
+
+    def subscribe(self, on_change: Callable[[PriceList], None]) -> None:
+        """Have `on_change` called with every changed pointer. Subscribe before `start`, which reports all pointers."""
+        self._subscribers.append(on_change)
 
     @property
     def alive(self) -> bool:
@@ -45,7 +48,7 @@ class Watcher:
         return self._opened.is_set()
 
     async def start(self) -> None:
-        """Start watching; return when the stream is open and `on_change` was called for all pointers."""
+        """Start watching; return when the stream is open and all pointers were reported."""
         self._task = asyncio.create_task(self._run(), name="pointer watcher")
         opened = asyncio.create_task(self._opened.wait())
         await asyncio.wait({self._task, opened}, return_when=asyncio.FIRST_COMPLETED)
@@ -62,15 +65,15 @@ class Watcher:
         delay = FIRST_RETRY_SECONDS
         while True:
             try:
-                async with await self._lists.watch(full_document="updateLookup", resume_after=self._token) as stream:
-                    await self._poll()
+                async with self._client.start_session() as session, await self._open(session) as stream:
+                    await self._poll(session)
                     self._opened.set()
                     delay = FIRST_RETRY_SECONDS
                     await self._follow(stream)
             except PyMongoError as error:
-                if isinstance(error, OperationFailure) and error.code in _INVALID_TOKEN_CODES:
-                    self._token = None
                 log.warning("The pointer stream is down (%s); polling until it is back.", type(error).__name__)
+            except Exception:
+                log.exception("The pointer stream is down; polling until it is back.")
             finally:
                 self._opened.clear()
             with suppress(PyMongoError):
@@ -78,18 +81,33 @@ class Watcher:
             await asyncio.sleep(delay * random.uniform(0.5, 1.0))  # noqa: S311 - jitter, no secret
             delay = min(2 * delay, MAX_RETRY_SECONDS)
 
-    async def _poll(self) -> None:
-        async for document in self._lists.find().sort("_id", 1):
+    async def _open(self, session: AsyncClientSession) -> AsyncChangeStream[Document]:
+        """Open the stream right after the time of a majority read: it misses nothing that a later poll does not see."""
+        await self._lists.find_one({}, {"_id": 1}, session=session)
+        read_at = session.operation_time
+        after = Timestamp(read_at.time, read_at.inc + 1) if read_at else None
+        return await self._lists.watch(full_document="updateLookup", start_at_operation_time=after)
+
+    async def _poll(self, session: AsyncClientSession | None = None) -> None:
+        async for document in self._lists.find(session=session).sort("_id", 1):
             self._notify(document)
 
     async def _follow(self, stream: AsyncChangeStream[Document]) -> None:
-        async for change in stream:
-            self._token = stream.resume_token
-            if document := change.get("fullDocument"):
+        while stream.alive:
+            change = await stream.try_next()  # which takes about a second: the deadline of an operation applies
+            if change and (document := change.get("fullDocument")):
                 self._notify(document, change.get("wallTime"))
 
     def _notify(self, document: Document, moved_at: datetime.datetime | None = None) -> None:
         try:
-            self._on_change(msgspec.structs.replace(from_document(document), moved_at=moved_at))
+            pointer = msgspec.structs.replace(from_document(document), moved_at=moved_at)
         except (UnknownFormat, msgspec.ValidationError) as error:
             log.error("The pointer of %s is ignored: %s", document["_id"], error)  # noqa: TRY400 - no traceback needed
+        except Exception:
+            log.exception("The pointer of %s is ignored.", document["_id"])
+        else:
+            for on_change in self._subscribers:
+                try:
+                    on_change(pointer)
+                except Exception:
+                    log.exception("A change of %s was not followed.", pointer.name)

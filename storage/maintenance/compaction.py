@@ -6,8 +6,11 @@ logarithm of the list's size (O'Neil et al., "The log-structured merge-tree", Ac
 into a large list never copies the list.
 
 Merges may be published meanwhile: the folded layer replaces those it was made of wherever they are in the version that
-is current by then. The layer is locked before it is created, and garbage collection leaves it alone as long as its lock
-is held. The lock is confirmed in the transaction in which a manifest first names the layer.
+is current by then. While a large base is rewritten, the layers that arrive above it are folded, too. The layer is
+locked before it is created, and garbage collection leaves it alone as long as its lock is held. The lock is confirmed
+in the transaction in which a manifest first names the layer.
+
+`storage.maintenance.compaction_schedule` decides when a list is compacted.
 """
 
 import asyncio
@@ -23,7 +26,7 @@ from pymongo.errors import PyMongoError
 
 from storage.catalog.price_lists import PriceListRepository
 from storage.catalog.snapshots import Layer, Snapshot, SnapshotRepository
-from storage.errors import Corrupt, LeaseLost, PricebookError
+from storage.errors import Corrupt, LeaseLost
 from storage.layers.block_cache import BlockCache
 from storage.layers.fetcher import BlockFetcher
 from storage.layers.proof import LayerProver
@@ -36,7 +39,7 @@ from storage.mongodb.transaction import in_transaction
 
 log = logging.getLogger("pricebook.compaction")
 
-MAX_LAYERS = 8
+MAX_LAYERS = 4
 """Number of layers above which a version is compacted."""
 
 MAX_GROWTH = 4
@@ -45,28 +48,28 @@ MAX_GROWTH = 4
 MAX_FOLDED_LAYERS = 64
 """Number of layers to fold at once, each of which takes some memory."""
 
-MAX_SWAPS = 20
-"""How often the manifest is read again because merges are published at the same time."""
-
 FOLD_BYTES = 64 << 20
 """Bytes of compressed blocks that a fold keeps in memory."""
-
-RETRY_SECONDS = 300.0
-"""How long a list is left alone after its compaction has failed."""
 
 LAYER_LOCKS = "layer/"
 """Prefix of the names of the locks of layers; their ids follow."""
 
 
-class FoldInput(NamedTuple):
-    """The layers to fold, newest first. `whole`: there is no older layer below them."""
+class Fold(NamedTuple):
+    """Consecutive layers of a version that are to be one, newest first. `whole`: there is no older layer below them."""
 
+    snapshot: Snapshot
     layers: Sequence[Layer]
     whole: bool
 
+    @property
+    def rows(self) -> int:
+        """Number of rows of all the layers."""
+        return sum(layer.count for layer in self.layers)
+
 
 class Compactor:
-    """Compacts current versions, one at a time, under a lock for each list."""
+    """Folds layers of current versions; several folds at once, also of one list, if they share no layer."""
 
     def __init__(
         self,
@@ -85,113 +88,118 @@ class Compactor:
         self._fetcher = fetcher
         self._prover = prover
         self._locks = locks
-        self._failed: dict[str, float] = {}
+        self._in_folds: set[str] = set()
 
-    async def run(self) -> None:
-        """Compact every list whose current version has more than `MAX_LAYERS` layers."""
-        now = asyncio.get_running_loop().time()
-        self._failed = {name: at for name, at in self._failed.items() if now < at + RETRY_SECONDS}
-        current = await self._price_lists.current_versions()
-        for name, _ in await self._snapshots.with_more_layers(MAX_LAYERS, current):
-            if name in self._failed:
-                continue
-            try:
-                await self._compact_list(name)
-            except Exception as error:  # continue with the other lists
-                self._failed[name] = now
-                expected = isinstance(error, PricebookError | PyMongoError)
-                log.warning("Could not compact %s: %s: %s", name, type(error).__name__, error, exc_info=not expected)
+    async def next_fold(self, name: str) -> Fold | None:
+        """Return the fold that the current version of a list needs now, of layers above those that are being folded.
 
-    async def _compact_list(self, name: str) -> None:
-        async with self._locks.held(f"compact/{name}") as held:
-            snapshot = await self._current(name) if held else None
-            if snapshot and len(snapshot.layers) > MAX_LAYERS:
-                await self.compact(snapshot)
+        Returns None unless there are more than `MAX_LAYERS` of them.
+        """
+        snapshot = await self._current(name)
+        layers = snapshot.layers if snapshot else ()
+        above = next((index for index, layer in enumerate(layers) if layer.id in self._in_folds), len(layers))
+        return newest_fold(snapshot, above) if snapshot and above > MAX_LAYERS else None
 
     async def compact(self, snapshot: Snapshot) -> Snapshot:
         """Fold the newest layers of the current version into one, and return the manifest that is current then.
 
+        Raises as `fold` does.
+        """
+        await self.fold(newest_fold(snapshot, len(snapshot.layers)))
+        return await self._current(snapshot.price_list) or snapshot
+
+    async def fold(self, fold: Fold) -> None:
+        """Fold layers of a version, and let the current version name the result in their place.
+
         Raises `Corrupt`, `LayerGone`, `UnknownFormat`, `Unavailable`, and `LeaseLost` if the process was stopped
         until the folded layer may have been collected.
         """
-        source = layers_to_fold(snapshot.layers)
-        target = str(ObjectId())
+        in_fold = {layer.id for layer in fold.layers}
+        self._in_folds |= in_fold
+        try:
+            await self._fold_into(fold, str(ObjectId()))
+        finally:
+            self._in_folds -= in_fold
+
+    async def _fold_into(self, fold: Fold, target: str) -> None:
+        name, version = fold.snapshot.price_list, fold.snapshot.version
         async with self._locks.held(f"{LAYER_LOCKS}{target}") as token:
             if token is None:
                 raise AssertionError(f"Layer {target} is new, and yet locked.")
             try:
-                folded = await self._fold(target, source, snapshot.size)
-            except Exception:
+                folded = await self._write(fold, target)
+            except (Exception, asyncio.CancelledError):
                 with suppress(PyMongoError):
                     await self._layer_writer.drop(target)
                 raise
             # If this fails, a manifest may name the layer: it is left to garbage collection.
-            swapped = await self._swap(snapshot.price_list, source, folded, token)
+            swapped = await self._swap(fold, folded, token)
         if swapped:
-            log.info("Version %s of %s: folded %d layers.", snapshot.version, snapshot.price_list, len(source.layers))
+            log.info("Version %s of %s: folded %d layers, %d rows.", version, name, len(fold.layers), folded.count)
         else:
             await self._layer_writer.drop(target)
-            log.info("Version %s of %s was compacted or replaced meanwhile.", snapshot.version, snapshot.price_list)
-        return await self._current(snapshot.price_list) or snapshot
+            log.info("Version %s of %s was compacted or replaced meanwhile.", version, name)
 
-    async def _fold(self, target: str, source: FoldInput, size: int) -> Layer:
-        """Fold layers into a new one, frozen and proved. `size` is that of the version."""
+    async def _write(self, fold: Fold, target: str) -> Layer:
+        """Write the rows of some layers into a new one, frozen and proved."""
         cache = BlockCache(sys.maxsize)
         reader = LayerReader(self._fetcher, cache)
-        fold = LayerFold(reader, await reader.layers(source.layers), whole=source.whole)
+        merged = LayerFold(reader, await reader.layers(fold.layers), whole=fold.whole)
         cache.budget = FOLD_BYTES + cache.directory_bytes
-        async with aclosing(fold.blocks()) as blocks:
+        async with aclosing(merged.blocks()) as blocks:
             folded = await self._layer_writer.write(target, blocks)
-        expected = size if source.whole else fold.distinct_skus
+        expected = fold.snapshot.size if fold.whole else merged.distinct_skus
         if folded.count != expected:
             raise Corrupt(
-                f"Folding {len(source.layers)} layers gave {folded.count} rows instead of {expected}; it is undone."
+                f"Folding {len(fold.layers)} layers gave {folded.count} rows instead of {expected}; it is undone."
             )
         await self._layer_writer.freeze(target)
         await self._prover.prove(folded)
         return folded
 
-    async def _swap(self, name: str, source: FoldInput, folded: Layer, token: int) -> bool:
-        """Let the current version name the folded layer in place of `source`; return whether a version does."""
-        swapped = False
-        for _ in range(MAX_SWAPS):
-            snapshot = await self._current(name)
-            layers = replaced(snapshot.layers, source, folded) if snapshot else None
-            if snapshot is None or layers is None:
-                break
-            swapped |= await self._replace_layers(snapshot, layers, folded, token)
-        return swapped
+    async def _swap(self, fold: Fold, folded: Layer, token: int) -> bool:
+        """Let the current version name the folded layer in place of its sources. Returns False if it has them no more.
 
-    async def _replace_layers(self, snapshot: Snapshot, layers: Sequence[Layer], folded: Layer, token: int) -> bool:
+        A merge that is published meanwhile takes its layers from the manifest as it was. The transaction therefore
+        writes to the pointer, as a merge does: one of the two is repeated.
+        """
+        name = fold.snapshot.price_list
+
         async def act(session: AsyncClientSession) -> bool:
             if not await self._locks.confirm(f"{LAYER_LOCKS}{folded.id}", token, session):
                 raise LeaseLost(f"The lock of layer {folded.id} expired, so it may have been collected.")
-            return await self._snapshots.replace_layers(snapshot, layers, session)
+            snapshot = await self._current(name, session)
+            layers = replaced(snapshot.layers, fold, folded) if snapshot else None
+            if snapshot is None or layers is None:
+                return False
+            await self._snapshots.replace_layers(snapshot, layers, session)
+            await self._price_lists.note_compaction(name, session)
+            return True
 
         return await in_transaction(self._client, act)
 
-    async def _current(self, name: str) -> Snapshot | None:
-        price_list = await self._price_lists.get(name)
+    async def _current(self, name: str, session: AsyncClientSession | None = None) -> Snapshot | None:
+        price_list = await self._price_lists.get(name, session)
         if price_list.current_version is None:
             return None
-        return await self._snapshots.get(name, price_list.current_version)
+        return await self._snapshots.get(name, price_list.current_version, session)
 
 
-def layers_to_fold(layers: Sequence[Layer]) -> FoldInput:
-    """Return the newest layers to fold into one: at least two."""
+def newest_fold(snapshot: Snapshot, above: int) -> Fold:
+    """Return the fold of the newest layers of a version, at least two and only of the first `above`."""
+    layers, end = snapshot.layers, 2
     newer = layers[0].count + layers[1].count
-    end = 2
-    while end < min(len(layers), MAX_FOLDED_LAYERS) and layers[end].count <= MAX_GROWTH * newer:
+    while end < min(above, MAX_FOLDED_LAYERS) and layers[end].count <= MAX_GROWTH * newer:
         newer += layers[end].count
         end += 1
-    return FoldInput(layers[:end], whole=end == len(layers))
+    return Fold(snapshot, layers[:end], whole=end == len(layers))
 
 
-def replaced(layers: Sequence[Layer], source: FoldInput, folded: Layer) -> list[Layer] | None:
-    """Return layers with the folded one in place of `source`; None if that is not in them as it was folded."""
-    length = len(source.layers)
+def replaced(layers: Sequence[Layer], fold: Fold, folded: Layer) -> list[Layer] | None:
+    """Return layers with the folded one in place of its sources; None if they are not there as they were folded."""
+    length = len(fold.layers)
     for start in range(len(layers) - length + 1):
         end = start + length
-        if layers[start:end] == source.layers and (end == len(layers) or not source.whole):
+        if layers[start:end] == fold.layers and (end == len(layers) or not fold.whole):
             return [*layers[:start], folded, *layers[end:]]
     return None

@@ -137,15 +137,6 @@ class SnapshotExpirer:
         self._restore = datetime.timedelta(seconds=restore)
         self._settle = datetime.timedelta(seconds=settle)
 
-    async def run(self) -> None:
-        """Expire the versions of every list, unless another process does so."""
-        async with self._locks.held("retain") as held:
-            for name in await self._price_lists.names() if held else ():
-                try:
-                    await self.expire(name, by="pricebook")
-                except Exception as error:  # continue with the other lists
-                    log.warning("Could not expire versions of %s: %s: %s", name, type(error).__name__, error)
-
     async def expire(self, name: str, *, by: str) -> ExpirationResult:
         """Run the due steps for a list; none if another process does so. Raises `PriceListNotFound`."""
         work = await self._find_work(name)

@@ -58,6 +58,14 @@ class Locks:
         )
         return bool(result.matched_count)
 
+    async def is_held(self, name: str) -> bool:
+        """Whether a process holds a lock."""
+        return await self._collection.find_one({"_id": name, **leases.HELD}, {"_id": 1}) is not None
+
+    async def has_token(self, name: str, token: int) -> bool:
+        """Whether no other process has taken a lock since its lease got this token."""
+        return await self._collection.find_one({"_id": name, "lease.token": token}, {"_id": 1}) is not None
+
     async def names(self, prefix: str) -> set[str]:
         """Return the names of the locks with a prefix that are held."""
         cursor = self._collection.find({**_with_prefix(prefix), **leases.HELD}, {"_id": 1})

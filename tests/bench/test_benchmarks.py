@@ -1,9 +1,12 @@
 """Every benchmark runs to its end on real servers, at the smallest scale; the long ones in `make soak`."""
 
 import math
+from contextlib import nullcontext
+from types import SimpleNamespace
 
 import pytest
 
+from bench import __main__ as bench
 from bench.__main__ import BENCHMARKS
 from bench.environment import Environment
 from bench.report import Report
@@ -22,11 +25,19 @@ TARGETS = {
     "guards": 2,
     "rollbacks": 2,
     "switch": 2,
+    "scale-idle": 2,
+    "scale-merges": 12,
+    "scale-replace": 2,
+    "scale-senders": 4,
+    "scale-streams": 1,
+    "scale-held": 3,
+    "scale-growth": 3,
+    "scale-layers": 0,
 }
 """Number of figures with a target, by benchmark."""
 
 
-LONG = {"edge", "guards", "merges", "reads"}
+LONG = {"edge", "guards", "merges", "reads", "scale-growth", "scale-merges", "scale-senders"}
 """Benchmarks that take half a minute and more at any scale: they run in `make soak`."""
 
 
@@ -38,3 +49,14 @@ def test_a_benchmark_reports_its_figures_with_targets(name: str, environment: En
     BENCHMARKS[name](environment, report)
     assert all(math.isfinite(each.value) for each in report.figures)
     assert len([each for each in report.figures if each.target]) == TARGETS[name]
+
+
+def test_a_group_is_the_name_of_all_its_benchmarks(monkeypatch: pytest.MonkeyPatch) -> None:
+    started: list[str] = []
+    for name in BENCHMARKS:
+        monkeypatch.setitem(BENCHMARKS, name, lambda *_, name=name: started.append(name))
+    monkeypatch.setattr(bench, "EmbeddedReplicaSet", lambda *_, **__: nullcontext(SimpleNamespace(uri="mongodb://-")))
+    monkeypatch.setattr(Environment, "clear", lambda *_: None)
+    monkeypatch.setattr(Report, "print", lambda _: None)
+    bench.main(["scale", "diffs", "--layers", "30000"])
+    assert started == ["diffs", *(name for name in BENCHMARKS if name.startswith("scale-"))]

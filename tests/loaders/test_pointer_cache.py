@@ -2,34 +2,35 @@
 
 import datetime
 from collections.abc import Callable
+from typing import cast
 
 import pytest
 from msgspec.structs import replace
 
 from loaders import PointerCache
-from storage import PriceList, PriceListNotFound, Store
+from storage import PriceList, PriceListNotFound, Store, Watcher
 
 
 class FakeWatcher:
     """Reports the pointers that the test passes to `moved`."""
 
-    def __init__(self, _: object, moved: Callable[[PriceList], None]) -> None:
-        self.moved = moved
+    def __init__(self) -> None:
         self.alive = True
 
+    def subscribe(self, on_change: Callable[[PriceList], None]) -> None:
+        self.moved = on_change
+
 
 @pytest.fixture
-def pointers(mock_store: Store, monkeypatch: pytest.MonkeyPatch) -> PointerCache:
-    """A pointer cache that follows `watcher`."""
-    monkeypatch.setattr("loaders.pointer_cache.Watcher", FakeWatcher)
+def watcher() -> FakeWatcher:
+    """The watcher that `pointers` follows."""
+    return FakeWatcher()
+
+
+@pytest.fixture
+def pointers(mock_store: Store, watcher: FakeWatcher) -> PointerCache:
+    mock_store.watcher = cast("Watcher", watcher)
     return PointerCache(mock_store)
-
-
-@pytest.fixture
-def watcher(pointers: PointerCache) -> FakeWatcher:
-    """The watcher that the pointer cache follows."""
-    assert isinstance(pointers._watcher, FakeWatcher)
-    return pointers._watcher
 
 
 def make_pointer(revision: int, version: int | None, name: str = "retail") -> PriceList:

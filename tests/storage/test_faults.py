@@ -11,12 +11,12 @@ import pytest
 from pymongo import AsyncMongoClient
 from pymongo.errors import AutoReconnect
 
-from storage import Batch, BatchState, EventKind, Store, Unavailable, Watcher, explain
+from storage import Batch, BatchState, EventKind, Store, Unavailable, explain
 from storage.batches import runs
 from storage.layers import durable_inserts
 from storage.mongodb.connection import Document
 from tests.stack.replica_set import BreakableReplicaSet, Member
-from tests.storage.catalog.recording_watcher import PointerRecorder
+from tests.storage.catalog.recording_watcher import PointerRecorder, watching
 from tests.storage.factories import (
     amounts,
     current,
@@ -198,7 +198,7 @@ async def version_and_moves(store: Store) -> tuple[int | None, int]:
 
 async def test_a_watcher_survives_a_change_of_the_primary(own_replica_set: BreakableReplicaSet, store: Store) -> None:
     recorder = PointerRecorder()
-    watcher = Watcher(store.db, recorder)
+    watcher = watching(store.db, recorder)
     await watcher.start()
     with suppress(AutoReconnect):  # the primary closes the connection of this command
         await store.client.admin.command("replSetStepDown", 10, secondaryCatchUpPeriodSecs=10)

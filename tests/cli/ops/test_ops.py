@@ -368,6 +368,7 @@ class Stub:
     """An endpoint with a fixed response for each operation."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, responses: dict[str, Any]) -> None:
+        self.operations: list[str] = []
         self.inputs: list[dict[str, Any]] = []
         self.authorization: str | None = None
 
@@ -376,6 +377,7 @@ class Stub:
             self.inputs.append(body["variables"].get("input"))
             self.authorization = request.headers.get("Authorization")
             operation = body["query"].split("(")[0].split()[-1]
+            self.operations.append(operation)
             return httpx.Response(200, json={"data": responses[operation]})
 
         def open_http(_: str, token: str | None, __: int) -> httpx.AsyncClient:
@@ -417,6 +419,28 @@ def test_unpin_can_publish_the_newest_waiting_batch(monkeypatch: pytest.MonkeyPa
     stub = Stub(monkeypatch, {"Unpin": {"unpin": payload}})
     assert invoke("unpin", "a", "--reason", "done", "--publish-latest").exit_code == 0
     assert stub.inputs == [{"priceList": "a", "reason": "done", "publishLatest": True}]
+
+
+@pytest.mark.parametrize(("command", "mutation"), [("rollback", "Rollback"), ("pin", "Pin")])
+def test_a_move_with_yes_compares_no_versions(command: str, mutation: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    target = {"version": 41, "size": 5_000_000, "label": "before tax", "publishedAt": None}
+    moved = {"name": "a", "currentVersion": 41, "pin": None}
+    summary = {"added": 1, "removed": 2, "changed": 3, "unchanged": 4}
+    responses = {
+        "Preview": {"priceList": {"currentVersion": 42, "pin": None}, "snapshot": target},
+        "Summary": {"priceList": {"diff": {"summary": summary}}},
+        mutation: {command: {"priceList": moved, "userErrors": []}},
+    }
+    stub = Stub(monkeypatch, responses)
+    result = invoke(command, "a", "41", "--reason", "wrong", "--yes")
+    assert result.exit_code == 0, result.output
+    assert stub.operations == ["Preview", mutation]
+    assert "Current  version 42" in result.stderr
+    assert "Target   version 41, 5,000,000 prices, before tax" in result.stderr
+    assert "Changes" not in result.stderr
+    monkeypatch.setattr(rollback, "is_interactive", lambda: True)
+    assert "3 changed" in invoke(command, "a", "41", "--reason", "wrong", input="y\n").stderr
+    assert stub.operations[2:] == ["Preview", "Summary", mutation]
 
 
 def test_a_refusal_is_shown_with_advice(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,7 +3,8 @@
 import asyncio
 from collections.abc import Callable
 
-from storage import PriceList
+from storage import PriceList, Watcher
+from storage.mongodb.connection import Database
 
 DEADLINE_SECONDS = 20
 
@@ -31,3 +32,10 @@ class PointerRecorder:
 
     def revisions(self, price_list: str = "retail") -> list[int]:
         return [move.revision for move in self.moves if move.name == price_list]
+
+
+def watching(db: Database, recorder: PointerRecorder) -> Watcher:
+    """A watcher with one subscriber, which is not started."""
+    watcher = Watcher(db)
+    watcher.subscribe(recorder)
+    return watcher

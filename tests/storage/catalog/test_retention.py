@@ -62,9 +62,7 @@ def test_thinning_keeps_what_a_simple_model_keeps(minutes: list[int], days: int,
     times, now = [start + minute * MINUTE for minute in minutes], NOW + later * MINUTE
     retention = Retention(1, days, thin=True)
     following = [*times[1:], None][: len(times)]
-    kept = {
-        time for time, follower in zip(times, following, strict=True) if retention.term(time, follower).until > now
-    }
+    kept = {time for time, follower in zip(times, following, strict=True) if retention.term(time, follower).until > now}
     assert kept == {time for time in times if is_kept(time, times, days, now)}
 
 

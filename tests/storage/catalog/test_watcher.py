@@ -12,8 +12,9 @@ from pymongo.errors import AutoReconnect
 
 from loaders import PointerCache
 from storage import PriceList, Store, Watcher
-from storage.mongodb.connection import FORMAT, Database, Document
-from tests.storage.catalog.recording_watcher import DEADLINE_SECONDS, PointerRecorder
+from storage.catalog.price_lists import from_document
+from storage.mongodb.connection import FORMAT, Client, Database, Document
+from tests.storage.catalog.recording_watcher import DEADLINE_SECONDS, PointerRecorder, watching
 from tests.storage.factories import create, versions
 from tests.waiting import until
 
@@ -23,8 +24,7 @@ class InterruptibleDatabase:
 
     def __init__(self, db: Database) -> None:
         self._db = db
-        self.is_interrupted = False
-        self.tokens: list[object] = []
+        self.error: Exception | None = None
 
     def __getitem__(self, name: str) -> "InterruptibleDatabase":
         assert name == "price_lists"
@@ -33,11 +33,14 @@ class InterruptibleDatabase:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._db["price_lists"], name)
 
-    async def watch(self, *, resume_after: object, **options: Any) -> AsyncChangeStream[Document]:
-        self.tokens.append(resume_after)
-        if self.is_interrupted:
-            raise AutoReconnect("Interrupted by the test.")
-        return await self._db["price_lists"].watch(resume_after=cast("dict[str, Any]", resume_after), **options)
+    @property
+    def client(self) -> Client:
+        return self._db.client
+
+    async def watch(self, **options: Any) -> AsyncChangeStream[Document]:
+        if self.error:
+            raise self.error
+        return await self._db["price_lists"].watch(**options)
 
 
 async def kill_streams(store: Store) -> None:
@@ -70,7 +73,7 @@ async def watcher(
     """A watcher of a list `retail` that has two versions, at revision 3."""
     monkeypatch.setattr("storage.catalog.watcher.MAX_RETRY_SECONDS", 0.2)
     await versions(store, 2)
-    watcher = Watcher(cast("Database", database), recorder)
+    watcher = watching(cast("Database", database), recorder)
     await watcher.start()
     yield watcher
     await watcher.stop()
@@ -78,7 +81,7 @@ async def watcher(
 
 async def interrupt(store: Store, watcher: Watcher, database: InterruptibleDatabase) -> None:
     """Break the stream and prevent it from being opened again."""
-    database.is_interrupted = True
+    database.error = AutoReconnect("Interrupted by the test.")
 
     async def is_down() -> bool:
         await kill_streams(store)
@@ -88,7 +91,7 @@ async def interrupt(store: Store, watcher: Watcher, database: InterruptibleDatab
 
 
 async def reconnect(watcher: Watcher, database: InterruptibleDatabase) -> None:
-    database.is_interrupted = False
+    database.error = None
 
     async def is_up() -> bool:
         return watcher.alive
@@ -99,7 +102,7 @@ async def reconnect(watcher: Watcher, database: InterruptibleDatabase) -> None:
 async def test_start_reports_every_pointer(store: Store, recorder: PointerRecorder) -> None:
     await versions(store, 2, "retail")
     await create(store, "wholesale")
-    watcher = Watcher(store.db, recorder)
+    watcher = watching(store.db, recorder)
     assert not watcher.alive
     await watcher.start()
     assert watcher.alive
@@ -131,7 +134,7 @@ async def test_a_new_list_is_reported(store: Store, watcher: Watcher, recorder: 
     await recorder.until_revision(1, "wholesale")
 
 
-async def test_a_broken_stream_is_resumed_where_it_broke(
+async def test_what_moved_while_the_stream_was_down_is_reported(
     store: Store, watcher: Watcher, recorder: PointerRecorder, database: InterruptibleDatabase
 ) -> None:
     await recorder.until_revision(await pin(store))
@@ -140,8 +143,7 @@ async def test_a_broken_stream_is_resumed_where_it_broke(
     await reconnect(watcher, database)
     await recorder.until_revision(missed)
     await recorder.until_revision(await pin(store))
-    assert database.tokens[0] is None
-    assert None not in database.tokens[1:], "the stream is resumed, not reopened"
+    assert recorder.revisions() == sorted(recorder.revisions())
 
 
 async def test_while_the_stream_is_down_the_pointers_are_polled(
@@ -165,7 +167,7 @@ async def test_nothing_is_missed_when_the_server_drops_the_cursor(
         await recorder.until_revision(await pin(store))
 
 
-async def test_an_invalid_resume_token_is_dropped(
+async def test_a_stream_that_the_server_ended_is_opened_again(
     store: Store, watcher: Watcher, recorder: PointerRecorder, database: InterruptibleDatabase
 ) -> None:
     await recorder.until_revision(await pin(store))
@@ -173,7 +175,6 @@ async def test_an_invalid_resume_token_is_dropped(
     await create(store, "wholesale")
     await recorder.until_revision(1, "wholesale")
     await reconnect(watcher, database)
-    assert None in database.tokens[1:]
 
 
 @pytest.mark.parametrize(
@@ -185,7 +186,7 @@ async def test_an_unreadable_list_is_logged_and_does_not_disturb_the_others(
     await versions(store, 1, "retail")
     await create(store, "later")
     await store.db["price_lists"].update_one({"_id": "later"}, {"$set": fields})
-    watcher = Watcher(store.db, recorder)
+    watcher = watching(store.db, recorder)
     with caplog.at_level(logging.ERROR, "pricebook.watcher"):
         async with asyncio.timeout(DEADLINE_SECONDS):
             await watcher.start()
@@ -199,12 +200,68 @@ async def test_an_unreadable_list_is_logged_and_does_not_disturb_the_others(
     await watcher.stop()
 
 
+async def test_an_unforeseen_error_of_one_document_is_logged_and_does_not_disturb_the_others(
+    store: Store,
+    watcher: Watcher,
+    recorder: PointerRecorder,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def read(document: Document) -> PriceList:
+        if document["_id"] == "odd":
+            raise TypeError("Unforeseen.")
+        return from_document(document)
+
+    monkeypatch.setattr("storage.catalog.watcher.from_document", read)
+    with caplog.at_level(logging.ERROR, "pricebook.watcher"):
+        await create(store, "odd")
+        await recorder.until_revision(await pin(store))
+    assert watcher.alive
+    assert {move.name for move in recorder.moves} == {"retail"}
+    assert [record.exc_info is not None for record in caplog.records] == [True]
+
+
+async def test_an_error_of_one_subscriber_stops_neither_the_others_nor_the_stream(
+    store: Store, recorder: PointerRecorder, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail(price_list: PriceList) -> None:
+        raise RuntimeError(price_list.name)
+
+    await versions(store, 1)
+    watcher = Watcher(store.db)
+    watcher.subscribe(fail)
+    watcher.subscribe(recorder)
+    with caplog.at_level(logging.ERROR, "pricebook.watcher"):
+        async with asyncio.timeout(DEADLINE_SECONDS):
+            await watcher.start()
+        await recorder.until_revision(await pin(store))
+    assert watcher.alive
+    assert [record.exc_info is not None for record in caplog.records] == [True, True]
+    await watcher.stop()
+
+
+async def test_an_unforeseen_error_of_the_stream_does_not_end_the_watcher(
+    store: Store, recorder: PointerRecorder, database: InterruptibleDatabase
+) -> None:
+    await versions(store, 1)
+    database.error = TypeError("Unforeseen.")
+    watcher = watching(cast("Database", database), recorder)
+    starting = asyncio.create_task(watcher.start())
+    await recorder.until_revision(await pin(store))
+    assert not watcher.alive
+    database.error = None
+    async with asyncio.timeout(DEADLINE_SECONDS):
+        await starting
+    assert watcher.alive
+    await watcher.stop()
+
+
 async def test_a_stopped_watcher_reports_nothing(store: Store, watcher: Watcher, recorder: PointerRecorder) -> None:
     await watcher.stop()
     assert not watcher.alive
     before = list(recorder.moves)
     other = PointerRecorder()
-    second = Watcher(store.db, other)
+    second = watching(store.db, other)
     await second.start()
     await other.until_revision(await pin(store))
     await second.stop()

@@ -1,18 +1,18 @@
 """Compaction changes no price of any version, whatever is published, fails or dies meanwhile."""
 
 import datetime
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from storage import BatchMode, BatchState, Store
-from storage.catalog.snapshots import Layer, Snapshot, SnapshotRepository
+from storage.catalog.snapshots import Layer, Snapshot, SnapshotRepository, SnapshotState
 from storage.errors import Corrupt, LeaseLost
 from storage.layers.proof import LayerProver
 from storage.layers.writer import LayerWriter
-from storage.maintenance.compaction import MAX_LAYERS, FoldInput, layers_to_fold, replaced
+from storage.maintenance.compaction import MAX_LAYERS, Fold, newest_fold, replaced
 from storage.maintenance.folding import LayerFold
 from storage.mongodb.locks import Locks
 from tests.storage.factories import (
@@ -91,6 +91,10 @@ def during(monkeypatch: pytest.MonkeyPatch, owner: type, method: str, act: Calla
 # The choice of layers
 
 
+def version_of(layers: Sequence[Layer]) -> Snapshot:
+    return Snapshot("retail", 1, tuple(layers), 0, SnapshotState.PUBLISHED, LONG_AGO, LONG_AGO, None, "b", None)
+
+
 def layer(count: int) -> Layer:
     return Layer(f"of {count}", count, "")
 
@@ -109,9 +113,9 @@ def layer(count: int) -> Layer:
     ],
 )
 def test_older_layers_are_folded_up_to_four_times_what_lies_on_them(counts: list[int], folded: int) -> None:
-    source = layers_to_fold(tuple(map(layer, counts)))
-    assert [each.count for each in source.layers] == counts[:folded]
-    assert source.whole is (folded == len(counts))
+    fold = newest_fold(version_of([*map(layer, counts)]), len(counts))
+    assert [each.count for each in fold.layers] == counts[:folded]
+    assert fold.whole is (folded == len(counts))
 
 
 A, B, C, D, FOLDED = (Layer(name, 1, "") for name in "abcdf")
@@ -132,7 +136,7 @@ A, B, C, D, FOLDED = (Layer(name, 1, "") for name in "abcdf")
 def test_folded_layers_are_replaced_where_they_are(
     layers: tuple[Layer, ...], source: tuple[Layer, ...], whole: bool, expected: list[Layer] | None
 ) -> None:
-    assert replaced(layers, FoldInput(source, whole), FOLDED) == expected
+    assert replaced(layers, Fold(version_of(layers), source, whole), FOLDED) == expected
 
 
 # The result
@@ -161,15 +165,6 @@ async def test_small_layers_are_folded_and_the_large_base_is_left_alone(retail: 
     compacted = await retail.compactor.compact(before)
     assert [each.id for each in compacted.layers[1:]] == [before.layers[-1].id]
     assert compacted.layers[0].count == 4 + 4 + 1 + 4, "changed, added, added by all and removed"
-
-
-async def test_versions_with_many_layers_are_compacted_in_the_background(store: Store) -> None:
-    await grown(store, "retail", merges=MAX_LAYERS)
-    await grown(store, "few", merges=MAX_LAYERS - 1)
-    before = await contents(store)
-    await store.compactor.run()
-    assert (len((await newest(store)).layers), len((await newest(store, "few")).layers)) == (2, MAX_LAYERS)
-    assert await contents(store) == before
 
 
 # Versions that are published meanwhile
@@ -202,6 +197,41 @@ async def test_a_merge_that_is_published_just_before_the_manifest_is_replaced_ge
     assert compacted.version == seen.version + 1
     assert len(compacted.layers) == 3
     assert "late" in await amounts(retail, compacted.version)
+
+
+async def test_a_merge_whose_transaction_began_before_the_manifest_was_replaced_gets_the_folded_layer(
+    retail: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen = await newest(retail)
+    during(monkeypatch, SnapshotRepository, "add", lambda: retail.compactor.compact(seen))
+    await merge(retail, [row("late")])
+    merged = await newest(retail)
+    assert merged.version == seen.version + 1
+    assert len(merged.layers) == 3, "the late merge, the folded ones, and the base"
+
+
+async def test_layers_above_a_fold_are_folded_while_it_is_under_way(
+    retail: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = await newest(retail)
+    upper: list[Fold | None] = []
+
+    async def fold_the_layers_above() -> None:
+        upper.append(await retail.compactor.next_fold("retail"))
+        for number in range(MAX_LAYERS + 1):
+            await merge(retail, [row(f"late-{number}")])
+        upper.append(await retail.compactor.next_fold("retail"))
+        assert upper[1]
+        await retail.compactor.fold(upper[1])
+
+    during(monkeypatch, LayerProver, "prove", fold_the_layers_above)
+    await retail.compactor.compact(before)
+    after = await newest(retail)
+    assert upper[0] is None, "the layers are being folded"
+    assert upper[1]
+    assert len(upper[1].layers) == MAX_LAYERS + 1
+    assert [layer.count for layer in after.layers] == [MAX_LAYERS + 1, 13, 500]
+    assert len(await amounts(retail, after.version)) == len(await amounts(retail, before.version)) + MAX_LAYERS + 1
 
 
 async def _set_up(monkeypatch: pytest.MonkeyPatch, method: str, act: Callable[[], Awaitable[object]]) -> None:
@@ -341,33 +371,6 @@ async def test_a_fold_with_another_number_of_prices_than_its_sources_is_undone(
         await retail.compactor.compact(seen)
     assert (await newest(retail)).layers == seen.layers
     assert await layers(retail) == await named(retail)
-
-
-async def test_a_list_that_cannot_be_compacted_does_not_stop_the_others_and_is_tried_again_later(
-    store: Store, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    await grown(store, "bad", MAX_LAYERS)
-    await grown(store, "retail", MAX_LAYERS)
-    bad = await newest(store, "bad")
-    await store.layers_db[f"layer.{bad.layers[1].id}"].drop()
-    forget_blocks(store)
-    await store.compactor.run()
-    assert len((await newest(store)).layers) == 2
-    await store.compactor.run()
-    assert [record.message[:23] for record in caplog.records if "compact bad" in record.message] == [
-        "Could not compact bad: "
-    ]
-    monkeypatch.setattr("storage.maintenance.compaction.RETRY_SECONDS", 0.0)
-    await store.compactor.run()
-    assert len([record for record in caplog.records if "compact bad" in record.message]) == 2
-
-
-async def test_a_list_of_a_later_release_is_left_alone(store: Store) -> None:
-    await grown(store, "bad", MAX_LAYERS)
-    await grown(store, "retail", MAX_LAYERS)
-    await store.db["price_lists"].update_one({"_id": "bad"}, {"$set": {"format": 99}})
-    await store.compactor.run()
-    assert (len((await newest(store)).layers), len((await snapshot(store, 9, "bad")).layers)) == (2, MAX_LAYERS + 1)
 
 
 # The folded layer and garbage collection

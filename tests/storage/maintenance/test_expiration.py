@@ -101,16 +101,6 @@ async def test_versions_are_listed_while_they_can_be_restored(retail: Store) -> 
     assert await retail.snapshots.count("retail") == 1
 
 
-async def test_a_list_of_a_later_release_does_not_stop_the_others(retail: Store) -> None:
-    await publish(retail, "1", "2")
-    await retail.price_list_editor.create("a-list-of-a-later-release", None, Gates(), "ops")
-    later = {"$set": {"format": 99}}
-    await retail.db["price_lists"].update_one({"_id": "a-list-of-a-later-release"}, later)
-    for _ in range(2):
-        await retail.expirer.run()
-    assert await states(retail) == ["RETIRED", "PUBLISHED"]
-
-
 async def test_expiration_is_recorded_in_events(retail: Store) -> None:
     await publish(retail, "1", "2")
     before = (await retail.price_lists.get("retail")).revision
@@ -156,7 +146,8 @@ async def test_a_run_says_when_the_next_step_is_due(retail: Store) -> None:
         [run] = await expire(retail, 1)
         hello = await retail.client.admin.command("hello")
         assert run.due is not None
-        return (run.due - hello["localTime"].replace(tzinfo=datetime.UTC)).total_seconds()
+        due: datetime.timedelta = run.due - hello["localTime"].replace(tzinfo=datetime.UTC)
+        return due.total_seconds()
 
     assert 0 < await seconds_until_due() <= 10, "the marks settle"
     await retail.snapshots.note_reads([("retail", 1), ("retail", 2)])
@@ -164,7 +155,9 @@ async def test_a_run_says_when_the_next_step_is_due(retail: Store) -> None:
     retail.expirer = make_expirer(retail, restore=86_400)
     assert 0 < await seconds_until_due() + 1 <= 1, "they are marked, and settle at once"
     assert 80_000 < await seconds_until_due() <= 86_400, "the restore time ends"
-    await retail.price_list_editor.update("retail", "ops", lambda each: msgspec.structs.replace(each, retention=Retention(1, 3)))
+    await retail.price_list_editor.update(
+        "retail", "ops", lambda each: msgspec.structs.replace(each, retention=Retention(1, 3))
+    )
     await publish(retail, "4")
     assert 80_000 < await seconds_until_due() <= 86_400
     retail.expirer = make_expirer(retail, restore=7 * 86_400)

@@ -126,7 +126,9 @@ async def run_operations(store: Store, pointers: PointerCache, uri: str) -> None
     for number in range(12):
         merge = replace(order(), mode=BatchMode.MERGE)
         await store.submitter.submit(merge, await source([row("a", str(number + 1))]))
-    await store.compactor.run()
+    fold = await store.compactor.next_fold("retail")
+    assert fold is not None
+    await store.compactor.fold(fold)
     waiting = await held(store, [row("b")])
     await store.lifecycle.reject(waiting.id, by="ops", reason="x")
     await store.pointer_moves.unpin("retail", by="ops", reason="x")

@@ -1,0 +1,76 @@
+"""Slowing merges down while compaction does not keep up: each of them adds a layer, and each layer slows reads."""
+
+import asyncio
+import logging
+from decimal import Decimal
+
+from msgspec.structs import replace
+
+from storage.batches.metrics import StorageMetrics
+from storage.batches.repository import Batch, BatchMode, PublishPolicy
+from storage.catalog.gates import GateFinding, Severity
+from storage.catalog.price_lists import PriceListRepository
+from storage.catalog.snapshots import Snapshot, SnapshotRepository
+
+log = logging.getLogger("pricebook.throttle")
+
+MAX_LAYERS = 16
+"""Number of layers that a version gets without delay."""
+
+WAIT_SECONDS_PER_LAYER = 0.5
+"""How long a merge waits for each layer that its version would have above `MAX_LAYERS`."""
+
+MAX_WAIT_SECONDS = 3.0
+"""How long a merge waits at most. It is then published in any case."""
+
+POLL_INTERVAL_SECONDS = 0.1
+"""Interval at which a merge that waits looks whether a compaction made room."""
+
+GATE = "layers"
+"""The gate name of the finding of a merge that waited."""
+
+
+class MergeThrottle:
+    """Lets merges wait before they are published onto a version with many layers."""
+
+    def __init__(
+        self, price_lists: PriceListRepository, snapshots: SnapshotRepository, metrics: StorageMetrics
+    ) -> None:
+        self._price_lists = price_lists
+        self._snapshots = snapshots
+        self._metrics = metrics
+
+    async def wait(self, batch: Batch, base: Snapshot | None) -> Batch:
+        """Wait if a batch merges into a version with many layers, until a compaction folded some or the time is over.
+
+        `base` is the current version. Returns the batch, with a finding if it waited.
+        """
+        excess = _excess(base)
+        if not excess or batch.mode is not BatchMode.MERGE or batch.publish is PublishPolicy.DRY_RUN:
+            return batch
+        clock = asyncio.get_running_loop().time
+        start = clock()
+        while excess and clock() - start < min(excess * WAIT_SECONDS_PER_LAYER, MAX_WAIT_SECONDS):
+            await asyncio.sleep(POLL_INTERVAL_SECONDS)
+            excess = _excess(await self._current(batch.price_list))
+        return self._noted(batch, MAX_LAYERS + _excess(base) - 1, clock() - start)
+
+    async def _current(self, name: str) -> Snapshot | None:
+        version = (await self._price_lists.get(name)).current_version
+        return None if version is None else await self._snapshots.get(name, version)
+
+    def _noted(self, batch: Batch, layers: int, seconds: float) -> Batch:
+        self._metrics.merges_throttled[batch.price_list] += 1
+        self._metrics.throttle_seconds[batch.price_list] += seconds
+        message = (
+            f"The current version had {layers} layers, so the merge waited {seconds:.1f} s for compaction. "
+            "Send fewer and larger batches if this happens often."
+        )
+        log.warning("Batch %s of %s: %s", batch.id, batch.price_list, message)
+        finding = GateFinding(GATE, Severity.INFO, message, Decimal(layers), Decimal(MAX_LAYERS))
+        return replace(batch, findings=(*batch.findings, finding))
+
+
+def _excess(base: Snapshot | None) -> int:
+    """Return the number of layers that a merge onto a version would have above `MAX_LAYERS`."""
+    return max(0, len(base.layers) + 1 - MAX_LAYERS) if base else 0

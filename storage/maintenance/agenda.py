@@ -1,0 +1,68 @@
+"""The agenda of a maintenance task: which lists it must look at, and from when on."""
+
+import asyncio
+import heapq
+from contextlib import suppress
+from dataclasses import dataclass
+
+FIRST_RETRY_SECONDS, MAX_RETRY_SECONDS = 5.0, 300.0
+"""How long a list is left alone after an error, and after many. The time doubles with each."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Failure:
+    """The number of errors of a list in a row, and the time before which it is left alone."""
+
+    count: int
+    until: float
+
+
+class Agenda:
+    """Names of lists, each with the time of the event loop from which it is due."""
+
+    def __init__(self) -> None:
+        self._due: dict[str, float] = {}
+        self._heap: list[tuple[float, str]] = []
+        self._failures: dict[str, _Failure] = {}
+        self._sooner = asyncio.Event()
+
+    def add(self, name: str, delay: float = 0.0) -> None:
+        """Let a list be due after `delay` seconds, unless it is due earlier; later if an error delays it."""
+        failure, now = self._failures.get(name), asyncio.get_running_loop().time()
+        at = max(now + delay, failure.until if failure else now)
+        if at < self._due.get(name, float("inf")):
+            self._due[name] = at
+            heapq.heappush(self._heap, (at, name))
+            self._sooner.set()
+
+    def retry(self, name: str) -> None:
+        """Let a list be due again after an error: the later, the more errors there were in a row."""
+        failure, now = self._failures.get(name), asyncio.get_running_loop().time()
+        count = failure.count + 1 if failure else 1
+        delay = min(FIRST_RETRY_SECONDS * 2 ** (count - 1), MAX_RETRY_SECONDS)
+        self._failures[name] = _Failure(count, now + delay)
+        self._due.pop(name, None)
+        self.add(name)
+
+    def succeed(self, name: str) -> None:
+        """Forget the errors of a list."""
+        self._failures.pop(name, None)
+
+    async def take(self, limit: int) -> list[str]:
+        """Wait until lists are due; remove and return up to `limit` of them, the earliest first."""
+        while not (names := self._take_due(limit)):
+            self._sooner.clear()
+            wait = self._heap[0][0] - asyncio.get_running_loop().time() if self._heap else None
+            with suppress(TimeoutError):
+                async with asyncio.timeout(wait):
+                    await self._sooner.wait()
+        return names
+
+    def _take_due(self, limit: int) -> list[str]:
+        now, names = asyncio.get_running_loop().time(), list[str]()
+        while self._heap and self._heap[0][0] <= now and len(names) < limit:
+            at, name = heapq.heappop(self._heap)
+            if self._due.get(name) == at:  # otherwise it became due earlier, and was taken then
+                del self._due[name]
+                names.append(name)
+        return names

@@ -1,0 +1,110 @@
+"""When lists are compacted: soon after their pointers move, several at once within bounds."""
+
+import asyncio
+import logging
+from collections.abc import Sequence
+
+from pymongo.errors import PyMongoError
+
+from storage.catalog.snapshots import SnapshotRepository
+from storage.errors import PricebookError
+from storage.maintenance.agenda import Agenda
+from storage.maintenance.compaction import MAX_LAYERS, Compactor, Fold
+
+log = logging.getLogger("pricebook.compaction")
+
+DEBOUNCE_SECONDS = 0.1
+"""Lists whose pointers move within this time are looked at together."""
+
+MAX_LISTS_PER_LOOK = 1000
+"""Number of lists whose layers one query counts."""
+
+MAX_FOLDS = 4
+"""Number of folds at once. Each takes up to `FOLD_BYTES` of memory, and they share the CPU time of the process."""
+
+LARGE_FOLD_ROWS = 200_000
+"""Rows from which a fold is large: it takes more than a second."""
+
+MAX_LARGE_FOLDS = 2
+"""Number of large folds at once. The others must be small, so that new layers do not wait for large folds."""
+
+
+class CompactionSchedule:
+    """The lists that may have too many layers, and the folds that are under way."""
+
+    def __init__(self, snapshots: SnapshotRepository, compactor: Compactor) -> None:
+        self._snapshots = snapshots
+        self._compactor = compactor
+        self._agenda = Agenda()
+        self._versions: dict[str, int] = {}
+        self._waiting: set[str] = set()
+        self._folds: dict[asyncio.Task[None], int] = {}
+
+    def add(self, name: str, version: int) -> None:
+        """Look at a list soon: `version` has become current."""
+        self._versions[name] = version
+        self._agenda.add(name, DEBOUNCE_SECONDS)
+
+    async def run(self) -> None:
+        """Compact the lists that are added, until cancelled."""
+        try:
+            while True:
+                await self._look(await self._agenda.take(MAX_LISTS_PER_LOOK))
+        finally:
+            for fold in self._folds:
+                fold.cancel()
+            await asyncio.gather(*self._folds, return_exceptions=True)
+
+    async def _look(self, names: Sequence[str]) -> None:
+        """Count the layers of lists, and start the folds that they need."""
+        try:
+            crowded = await self._snapshots.with_more_layers(
+                MAX_LAYERS, [(name, self._versions[name]) for name in names]
+            )
+        except PyMongoError as error:
+            log.warning("Could not count layers, and will retry: %s: %s", type(error).__name__, error)
+            for name in names:
+                self._agenda.retry(name)
+            return
+        for name, _ in crowded:
+            try:
+                await self._start_fold(name)
+            except Exception as error:  # continue with the other lists
+                self._fail(name, error)
+
+    async def _start_fold(self, name: str) -> None:
+        """Start the fold that a list needs, or let it wait for the end of another if there are too many."""
+        fold = await self._compactor.next_fold(name)
+        if fold is None:
+            return
+        if not self._has_room(fold.rows):
+            self._waiting.add(name)
+            return
+        task = asyncio.create_task(self._fold(fold), name=f"fold layers of {name}")
+        self._folds[task] = fold.rows
+        task.add_done_callback(self._folded)
+
+    def _has_room(self, rows: int) -> bool:
+        large = sum(other >= LARGE_FOLD_ROWS for other in self._folds.values())
+        return len(self._folds) < MAX_FOLDS and (rows < LARGE_FOLD_ROWS or large < MAX_LARGE_FOLDS)
+
+    def _folded(self, task: asyncio.Task[None]) -> None:
+        del self._folds[task]
+        for name in self._waiting:
+            self._agenda.add(name)
+        self._waiting.clear()
+
+    async def _fold(self, fold: Fold) -> None:
+        name = fold.snapshot.price_list
+        try:
+            await self._compactor.fold(fold)
+        except Exception as error:  # continue with the other lists
+            self._fail(name, error)
+        else:
+            self._agenda.succeed(name)
+            self._agenda.add(name)  # there may be more to fold
+
+    def _fail(self, name: str, error: Exception) -> None:
+        expected = isinstance(error, PricebookError | PyMongoError)
+        log.warning("Could not compact %s: %s: %s", name, type(error).__name__, error, exc_info=not expected)
+        self._agenda.retry(name)

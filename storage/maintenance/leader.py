@@ -1,0 +1,139 @@
+"""The leader: the one process that compacts, expires and collects. It holds a lease, and another one takes it over.
+
+The leader keeps in memory what is to be done, so that it asks the database only about lists whose pointers moved or
+that are due. A new leader looks at all lists once. Two leaders do no harm: every step can be repeated, and is safe in
+parallel; each of them would merely do the work of the other again.
+"""
+
+import asyncio
+import logging
+import random
+from collections.abc import Callable
+
+from pymongo.errors import PyMongoError
+
+from storage.catalog.price_lists import PriceList, PriceListRepository
+from storage.catalog.watcher import Watcher
+from storage.errors import PricebookError
+from storage.maintenance.compaction_schedule import CompactionSchedule
+from storage.maintenance.garbage_collection import GarbageCollector
+from storage.maintenance.periodic import repeat
+from storage.maintenance.retention_schedule import RetentionSchedule
+from storage.mongodb.locks import Locks
+
+log = logging.getLogger("pricebook.maintenance")
+
+LOCK = "maintenance"
+"""Name of the lock that the leader holds."""
+
+POLL_INTERVAL_SECONDS = 2.0
+"""Interval at which each process looks whether there is a leader. A dead one is replaced within this and the lease."""
+
+COLLECT_INTERVAL_SECONDS = 30.0
+"""Interval of garbage collection."""
+
+LISTS_PER_PAGE = 1000
+"""Number of lists that a new leader reads at once."""
+
+
+class Schedules:
+    """What a leader has to do for each list."""
+
+    def __init__(self, compaction: CompactionSchedule, retention: RetentionSchedule) -> None:
+        self.compaction = compaction
+        self.retention = retention
+        self._revisions: dict[str, int] = {}
+
+    def follow(self, pointer: PriceList) -> None:
+        """Look at a list whose pointer moved."""
+        if self._revisions.get(pointer.name) != pointer.revision:
+            self._revisions[pointer.name] = pointer.revision
+            if pointer.current_version is not None:
+                self.compaction.add(pointer.name, pointer.current_version)
+            self.retention.add(pointer.name)
+
+
+class Leader:
+    """Leads the maintenance of a database whenever no other process does."""
+
+    def __init__(
+        self,
+        watcher: Watcher,
+        locks: Locks,
+        price_lists: PriceListRepository,
+        garbage_collector: GarbageCollector,
+        new_schedules: Callable[[], Schedules],
+    ) -> None:
+        self._locks = locks
+        self._price_lists = price_lists
+        self._garbage_collector = garbage_collector
+        self._new_schedules = new_schedules
+        self._schedules: Schedules | None = None
+        watcher.subscribe(self._follow)
+
+    @property
+    def leads(self) -> bool:
+        """Whether this process leads."""
+        return self._schedules is not None
+
+    def _follow(self, pointer: PriceList) -> None:
+        if self._schedules:
+            self._schedules.follow(pointer)
+
+    async def run(self) -> None:
+        """Lead as long as this process holds the lease, and try to get it otherwise; until cancelled."""
+        while True:
+            try:
+                if not await self._locks.is_held(LOCK):
+                    async with self._locks.held(LOCK) as token:
+                        if token is not None:
+                            await self._lead(token)
+            except (PricebookError, PyMongoError) as error:
+                log.warning("Cannot lead the maintenance now: %s: %s", type(error).__name__, error)
+            except Exception:
+                log.exception("The maintenance failed, and begins again.")
+            await asyncio.sleep(POLL_INTERVAL_SECONDS * random.uniform(0.8, 1.0))  # noqa: S311 - jitter, no secret
+
+    async def _lead(self, token: int) -> None:
+        log.info("This process leads the maintenance now.")
+        schedules = self._schedules = self._new_schedules()
+        try:
+            async with asyncio.TaskGroup() as group:
+                tasks = [
+                    group.create_task(schedules.compaction.run(), name="compact"),
+                    group.create_task(schedules.retention.run(), name="expire"),
+                    group.create_task(repeat("collect", COLLECT_INTERVAL_SECONDS, self._garbage_collector.collect)),
+                    group.create_task(self._look_at_all(schedules), name="look at all lists"),
+                ]
+                await self._until_lost(token)
+                for task in tasks:
+                    task.cancel()
+        finally:
+            self._schedules = None
+            log.info("This process does not lead the maintenance any more.")
+
+    async def _until_lost(self, token: int) -> None:
+        """Return when another process has taken the lock."""
+        while True:
+            await asyncio.sleep(POLL_INTERVAL_SECONDS)
+            try:
+                if not await self._locks.has_token(LOCK, token):
+                    return
+            except PyMongoError as error:  # it is not known, and does no harm
+                log.warning("Cannot read the lock of the maintenance: %s: %s", type(error).__name__, error)
+
+    async def _look_at_all(self, schedules: Schedules) -> None:
+        """Look at every list once, in pages. Pointers that move meanwhile are followed already."""
+        after = ""
+        while True:
+            try:
+                page = await self._price_lists.current_versions(LISTS_PER_PAGE, after)
+            except PyMongoError as error:
+                log.warning("Could not read all lists, and will retry: %s: %s", type(error).__name__, error)
+                await asyncio.sleep(POLL_INTERVAL_SECONDS)
+                continue
+            for after, version in page:
+                schedules.compaction.add(after, version)
+                schedules.retention.add(after, 0.0)
+            if len(page) < LISTS_PER_PAGE:
+                return
