@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from storage.batches.repository import BatchRepository
 from storage.batches.staging import StagingRepository
 from storage.catalog.events import EventRepository
+from storage.catalog.orphans import OrphanRepository
 from storage.catalog.price_lists import PriceListRepository
 from storage.catalog.snapshots import SnapshotRepository
 from storage.errors import InvalidArgument, PriceListNotFound
@@ -19,7 +20,6 @@ from storage.integrity.orphans import OrphanCheck
 from storage.integrity.price_lists import PointerCheck
 from storage.integrity.versions import VersionCheck
 from storage.layers.writer import LayerWriter
-from storage.maintenance.orphans import OrphanRepository
 from storage.mongodb.connection import NOT_UNDERSTOOD, Database
 from storage.mongodb.locks import Locks
 

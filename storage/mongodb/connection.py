@@ -55,14 +55,49 @@ _INDEXES: Mapping[str, list[tuple[list[tuple[str, int]], dict[str, Any]]]] = {
     "snapshots": [
         ([("_id.list", 1), ("_id.version", -1)], {"name": "list_newest"}),
         ([("layers.id", 1)], {"name": "layers"}),
+        (
+            [("_id.list", 1), ("_id.version", -1)],
+            {"name": "list_published", "partialFilterExpression": {"state": "PUBLISHED"}},
+        ),
+        (
+            [("_id.list", 1), ("_id.version", 1), ("publishedAt", 1)],
+            {"name": "list_unlabelled", "partialFilterExpression": {"state": "PUBLISHED", "label": None}},
+        ),
+        (
+            [("_id.list", 1), ("doomedAt", 1)],
+            {
+                "name": "list_marked",
+                "partialFilterExpression": {"state": "PUBLISHED", "doomedAt": {"$type": "date"}},
+            },
+        ),
+        (
+            [("_id.list", 1), ("retiredAt", 1)],
+            {"name": "list_expired", "partialFilterExpression": {"state": "RETIRED"}},
+        ),
     ],
+    "expired_snapshots": [([("_id.list", 1), ("_id.version", -1)], {"name": "list_newest"})],
     "batches": [
         (
             [("list", 1), ("key", 1)],
             {"name": "idempotency_key", "unique": True, "partialFilterExpression": {"key": {"$type": "string"}}},
         ),
         ([("list", 1), ("_id", -1)], {"name": "list_newest"}),
-        ([("state", 1), ("lease.until", 1)], {"name": "state_lease"}),
+        ([("state", 1), ("_id", -1)], {"name": "state_newest"}),
+        (
+            [("lease.until", 1)],
+            {"name": "sealing_lease", "partialFilterExpression": {"state": "SEALING"}},
+        ),
+        (
+            [("touchedAt", 1)],
+            {"name": "open_touched", "partialFilterExpression": {"state": "OPEN"}},
+        ),
+        (
+            [("finishedAt", 1)],
+            {
+                "name": "finished_with_key",
+                "partialFilterExpression": {"key": {"$type": "string"}, "finishedAt": {"$type": "date"}},
+            },
+        ),
         (
             [("list", 1), ("state", 1)],
             {"name": "list_unfinished", "partialFilterExpression": {"state": {"$in": ["HELD", "OPEN", "SEALING"]}}},
@@ -81,7 +116,7 @@ _INDEXES: Mapping[str, list[tuple[list[tuple[str, int]], dict[str, Any]]]] = {
     "api_keys": [],
     "parts": [],
     "locks": [],
-    "orphans": [],
+    "orphans": [([("since", 1)], {"name": "since"})],
     "processes": [([("at", 1)], {"name": "dead_after_a_day", "expireAfterSeconds": 86_400})],
 }
 

@@ -34,6 +34,12 @@ async def retail(store: Store) -> Store:
     return store
 
 
+async def collect(store: Store) -> None:
+    """List all layers, whenever that was done last, and collect garbage."""
+    await store.garbage_collector.find_orphans()
+    await store.garbage_collector.collect()
+
+
 async def attempt(store: Store, batch: Batch, token: int = 99) -> str:
     """A layer that another attempt at a batch left behind."""
     layer = f"{batch.id}-{token}"
@@ -53,7 +59,7 @@ async def stage(store: Store, batch_id: str) -> None:
 async def test_other_attempts_at_a_published_batch_are_dropped(retail: Store) -> None:
     batch = await published(retail, rows(4))
     left = await attempt(retail, batch)
-    await retail.garbage_collector.collect()
+    await collect(retail)
     assert left not in await layers(retail)
     assert len(await amounts(retail, 1)) == 3
     assert len(await amounts(retail, 2)) == 4
@@ -62,7 +68,7 @@ async def test_other_attempts_at_a_published_batch_are_dropped(retail: Store) ->
 async def test_layers_of_a_failed_batch_are_dropped_at_once(retail: Store) -> None:
     retail.garbage_collector._orphan_seconds = 3600.0
     left = await attempt(retail, await failed(retail))
-    await retail.garbage_collector.collect()
+    await collect(retail)
     assert left not in await layers(retail)
 
 
@@ -70,18 +76,18 @@ async def test_the_layer_of_a_rejected_version_is_kept_for_a_backup_that_names_i
     retail.garbage_collector._orphan_seconds = 3600.0
     batch = await held(retail, rows(4))
     await retail.lifecycle.reject(batch.id, by="ops", reason="x")
-    await retail.garbage_collector.collect()
+    await collect(retail)
     assert batch.layer is not None
     assert batch.layer.id in await layers(retail)
     retail.garbage_collector._orphan_seconds = 0.0
-    await retail.garbage_collector.collect()
+    await collect(retail)
     assert batch.layer.id not in await layers(retail)
 
 
 async def test_an_unnamed_layer_of_a_published_batch_is_kept_for_its_readers(retail: Store) -> None:
     retail.garbage_collector._orphan_seconds = 3600.0
     left = await attempt(retail, await published(retail, rows(4)))
-    await retail.garbage_collector.collect()
+    await collect(retail)
     assert left in await layers(retail)
 
 
@@ -91,7 +97,7 @@ async def test_of_a_batch_in_progress_the_layer_of_the_present_attempt_is_kept(r
     opened = await left_open(retail, rows(5), "open")
     present = await attempt(retail, opened, opened.token)
     earlier = {await attempt(retail, batch, batch.token + 7) for batch in (sealing, opened)}
-    await retail.garbage_collector.collect()
+    await collect(retail)
     kept = await layers(retail)
     assert {present, sealing.layer and sealing.layer.id} <= kept
     assert not earlier & kept
@@ -99,7 +105,7 @@ async def test_of_a_batch_in_progress_the_layer_of_the_present_attempt_is_kept(r
     await retail.worker._take_over()
     finished = await retail.batches.get(sealing.id)
     assert finished.state is BatchState.PUBLISHED
-    await retail.garbage_collector.collect()
+    await collect(retail)
     assert {each for each in await layers(retail) if each.startswith(sealing.id)} == {
         finished.layer and finished.layer.id
     }
@@ -108,7 +114,7 @@ async def test_of_a_batch_in_progress_the_layer_of_the_present_attempt_is_kept(r
 async def test_of_a_held_batch_only_its_layer_is_kept(retail: Store) -> None:
     held = await submit(retail, rows(4), publish=PublishPolicy.ON_APPROVAL)
     left = await attempt(retail, held)
-    await retail.garbage_collector.collect()
+    await collect(retail)
     assert held.layer is not None
     assert held.layer.id in await layers(retail)
     assert left not in await layers(retail)
@@ -121,11 +127,11 @@ async def test_a_layer_that_nobody_wrote_is_dropped_unless_it_is_locked(retail: 
     for layer in (locked, left):
         await retail.layer_writer.create(layer)
     async with retail.locks.held(f"{LAYER_LOCKS}{locked}"):
-        await retail.garbage_collector.collect()
+        await collect(retail)
         assert locked in await layers(retail)
         assert left not in await layers(retail)
     await asyncio.sleep(0.01)  # the lock expires by the server's clock, in milliseconds
-    await retail.garbage_collector.collect()
+    await collect(retail)
     assert locked not in await layers(retail)
     assert await retail.db["locks"].count_documents({"_id": {"$regex": f"^{LAYER_LOCKS}"}}) == 0
 
@@ -136,5 +142,5 @@ async def test_staged_rows_of_finished_and_unknown_batches_are_dropped(retail: S
     used = [(await left_open(retail, rows(3), "open")).id, (await left_sealing(retail, rows(3), "sealing")).id]
     for batch_id in [*gone, *used]:
         await stage(retail, batch_id)
-    await retail.garbage_collector.collect()
+    await collect(retail)
     assert set(await retail.staging.batches()) == set(used)
