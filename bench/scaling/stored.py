@@ -53,7 +53,7 @@ class Stored:
         """Return the manifest of a version, and the collection that has it."""
         for collection in self.db.list_collection_names():
             found = self.db[collection].find_one({"_id": {"list": name, "version": version}})
-            if found is not None and "layers" in found:
+            if found is not None:
                 return collection, found
         raise AssertionError(f"Version {version} of {name} has no manifest.")
 
