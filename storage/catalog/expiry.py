@@ -1,4 +1,4 @@
-"""Expiry: the queries and writes of retention. Each query reads an index, and as much of it as it returns."""
+"""Expiry: the queries and writes of retention. Each query reads an index, and no more documents than it returns."""
 
 import datetime
 from collections.abc import Sequence
@@ -38,8 +38,11 @@ class ExpiryRepository:
         self._collection = db["snapshots"]
 
     async def oldest_of_newest(self, price_list: str, count: int) -> int | None:
-        """Return the lowest of the `count` newest published versions of a list, or None if it has fewer."""
-        cursor = self._collection.find(_published(price_list), {"_id.version": 1})
+        """Return the lowest of the `count` newest published versions of a list, or None if it has fewer.
+
+        It comes from an index alone, which is read from its newest version on.
+        """
+        cursor = self._collection.find(_published(price_list), {"_id.version": 1}).hint("list_state")
         newest = cursor.sort([("_id.list", 1), ("_id.version", -1)]).skip(count - 1).limit(1)
         return next((document["_id"]["version"] for document in await newest.to_list()), None)
 

@@ -20,7 +20,7 @@ from storage.integrity.orphans import OrphanCheck
 from storage.integrity.price_lists import PointerCheck
 from storage.integrity.versions import VersionCheck
 from storage.layers.writer import LayerWriter
-from storage.mongodb.connection import NOT_UNDERSTOOD, Database
+from storage.mongodb.connection import LATER_FORMAT, Database
 from storage.mongodb.locks import Locks
 
 
@@ -103,8 +103,7 @@ class IntegrityCheck:
     async def _unknown_formats(self, name: str) -> list[Finding]:
         """Return findings for the batches and events of a list that a later release wrote."""
         counts = {
-            kind: await self._db[kind].count_documents({"list": name, **NOT_UNDERSTOOD})
-            for kind in ("batches", "events")
+            kind: await self._db[kind].count_documents({"list": name, **LATER_FORMAT}) for kind in ("batches", "events")
         }
         return [
             Finding(FindingCode.FORMAT_UNKNOWN, f"{count} of its {kind} have the format of a later release.", name)

@@ -12,7 +12,7 @@ from storage.catalog.expiry import ExpiryRepository, PublishedVersion
 from storage.catalog.price_lists import PriceList
 from storage.catalog.retention import Term
 
-VERSIONS_PER_READ = 500
+VERSIONS_PER_READ = 100
 """Number of versions that are read at once."""
 
 

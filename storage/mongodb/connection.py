@@ -33,9 +33,6 @@ EventListener = CommandListener | ConnectionPoolListener
 FORMAT = 1
 """The format that stored documents are written in. A release reads all formats up to its own."""
 
-NOT_UNDERSTOOD: Mapping[str, Any] = {"format": {"$not": {"$lte": FORMAT}}}
-"""A query for documents that a later release wrote."""
-
 NAMESPACE_EXISTS = 48
 """The server's error code for creating a collection that already exists."""
 
@@ -51,16 +48,21 @@ LAYERS_SUFFIX = "_layers"
 DURABLE = WriteConcern(w="majority", j=True)
 MAJORITY = ReadConcern("majority")
 
+LATER_FORMAT: Mapping[str, Any] = {"format": {"$gt": FORMAT}}
+"""A query for documents that a later release wrote, with a partial index for each format, which is empty as a rule."""
+
+_LATER_FORMAT_INDEX: tuple[list[tuple[str, int]], dict[str, Any]] = (
+    [("list", 1)],
+    {"name": f"later_than_format_{FORMAT}", "partialFilterExpression": LATER_FORMAT},
+)
+
 _INDEXES: Mapping[str, list[tuple[list[tuple[str, int]], dict[str, Any]]]] = {
     "snapshots": [
         ([("_id.list", 1), ("_id.version", -1)], {"name": "list_newest"}),
         ([("layers.id", 1)], {"name": "layers"}),
+        ([("_id.list", 1), ("state", 1), ("_id.version", -1)], {"name": "list_state"}),
         (
-            [("_id.list", 1), ("_id.version", -1)],
-            {"name": "list_published", "partialFilterExpression": {"state": "PUBLISHED"}},
-        ),
-        (
-            [("_id.list", 1), ("_id.version", 1), ("publishedAt", 1)],
+            [("_id.list", 1), ("_id.version", 1)],
             {"name": "list_unlabelled", "partialFilterExpression": {"state": "PUBLISHED", "label": None}},
         ),
         (
@@ -110,8 +112,9 @@ _INDEXES: Mapping[str, list[tuple[list[tuple[str, int]], dict[str, Any]]]] = {
             [("submittedBy", 1), ("state", 1)],
             {"name": "caller_in_progress", "partialFilterExpression": {"state": {"$in": ["OPEN", "SEALING"]}}},
         ),
+        _LATER_FORMAT_INDEX,
     ],
-    "events": [([("list", 1), ("revision", -1)], {"name": "list_newest", "unique": True})],
+    "events": [([("list", 1), ("revision", -1)], {"name": "list_newest", "unique": True}), _LATER_FORMAT_INDEX],
     "price_lists": [],
     "api_keys": [],
     "parts": [],

@@ -1,12 +1,14 @@
 """Garbage collection drops what batches and compactions left behind, and nothing that may still be needed."""
 
 import asyncio
+import datetime
 from collections.abc import AsyncIterator
+from dataclasses import replace
 
 import pytest
 from bson.objectid import ObjectId
 
-from storage import Batch, BatchState, PublishPolicy, Store
+from storage import Batch, BatchMode, BatchState, PublishPolicy, Store
 from storage.batches.runs import SortedRows
 from storage.maintenance.compaction import LAYER_LOCKS
 from tests.storage.factories import (
@@ -15,12 +17,16 @@ from tests.storage.factories import (
     expire_leases,
     failed,
     held,
+    layer_ids,
     layers,
     left_open,
     left_sealing,
+    order,
     published,
     row,
     rows,
+    snapshot,
+    source,
     submit,
 )
 
@@ -144,3 +150,95 @@ async def test_staged_rows_of_finished_and_unknown_batches_are_dropped(retail: S
         await stage(retail, batch_id)
     await collect(retail)
     assert set(await retail.staging.batches()) == set(used)
+
+
+async def test_layers_that_a_compaction_replaced_are_dropped_without_a_listing(retail: Store) -> None:
+    await retail.garbage_collector.collect()
+    merge = replace(order(), mode=BatchMode.MERGE)
+    merged = [await retail.submitter.submit(replace(merge, key=sku), await source([row(sku)])) for sku in ("x", "y")]
+    await retail.db["snapshots"].delete_one({"_id.version": 2})
+    await retail.compactor.compact(await snapshot(retail, 3))
+    assert await retail.orphans.noted(sorted(layer_ids(merged))) == layer_ids(merged)
+    await retail.garbage_collector.collect()
+    assert not layer_ids(merged) & await layers(retail)
+    assert len(await amounts(retail, 3)) == 5
+
+
+async def test_the_layer_of_a_withdrawn_version_is_dropped_without_a_listing(retail: Store) -> None:
+    await retail.garbage_collector.collect()
+    batch = await held(retail, rows(4))
+    await retail.lifecycle.reject(batch.id, by="ops", reason="x")
+    await retail.garbage_collector.collect()
+    assert not layer_ids([batch]) & await layers(retail)
+
+
+async def test_a_noted_layer_that_a_version_names_is_kept_and_its_note_deleted(retail: Store) -> None:
+    named = set((await snapshot(retail, 1)).layer_ids)
+    await retail.orphans.note(sorted(named))
+    await asyncio.sleep(0.01)  # the note is as old as the server's clock has it, in milliseconds
+    await retail.garbage_collector.collect()
+    assert await layers(retail) >= named
+    assert await retail.orphans.noted(sorted(named)) == set()
+
+
+async def test_a_note_that_was_renewed_meanwhile_is_kept(retail: Store) -> None:
+    await retail.orphans.note(["layer"], unread=True)
+    [since] = (await retail.orphans.older_than(3600, 1)).values()
+    await retail.orphans.note(["layer"])
+    await retail.orphans.forget("layer", since)
+    assert await retail.orphans.noted(["layer"]) == {"layer"}
+
+
+async def test_the_layer_of_an_attempt_that_was_taken_over_is_noted(retail: Store) -> None:
+    batch = await left_open(retail, rows(5), "open")
+    await expire_leases(retail)
+    taken = await retail.batches.take_over(batch.id)
+    assert taken is not None
+    left = f"{batch.id}-{batch.token}"
+    assert await retail.orphans.noted([left]) == {left}
+
+
+async def test_the_layers_of_an_idle_batch_are_dropped_at_once(retail: Store) -> None:
+    retail.garbage_collector._orphan_seconds = 3600.0
+    await retail.garbage_collector.collect()
+    batch = await left_open(retail, rows(5), "open")
+    left = await attempt(retail, batch, batch.token)
+    await expire_leases(retail)
+    long_ago = datetime.datetime.fromtimestamp(0, datetime.UTC)
+    await retail.db["batches"].update_one({"_id": batch.id}, {"$set": {"touchedAt": long_ago}})
+    await retail.garbage_collector.collect()
+    assert (await retail.batches.get(batch.id)).state is BatchState.ABORTED
+    assert left not in await layers(retail)
+
+
+async def test_a_batch_of_a_later_release_stops_nothing_else(retail: Store) -> None:
+    bad, good = await failed(retail), await failed(retail)
+    kept, left = await attempt(retail, bad), await attempt(retail, good)
+    for batch in (bad, good):
+        await stage(retail, batch.id)
+    await retail.db["batches"].update_one({"_id": bad.id}, {"$set": {"format": 99}})
+    await retail.orphans.note([kept], unread=True)
+    await collect(retail)
+    assert kept in await layers(retail), "what is not understood is left alone"
+    assert left not in await layers(retail)
+    assert await retail.staging.batches() == [bad.id]
+
+
+async def test_a_listing_that_finds_too_much_is_repeated(retail: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("storage.maintenance.garbage_collection.MAX_FOUND_PER_LISTING", 2)
+    left = {str(ObjectId()) for _ in range(3)}
+    for layer in left:
+        await retail.layer_writer.create(layer)
+    await retail.garbage_collector.collect()
+    assert len(left & await layers(retail)) == 1
+    await retail.garbage_collector.collect()
+    assert not left & await layers(retail)
+    assert retail.metrics.layers == 2
+
+
+async def test_the_names_of_layers_are_read_in_pages(retail: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("storage.layers.writer.NAMES_PER_READ", 2)
+    made = {str(ObjectId()) for _ in range(5)}
+    for layer in made:
+        await retail.layer_writer.create(layer)
+    assert made <= await layers(retail)
