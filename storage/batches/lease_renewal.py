@@ -7,10 +7,12 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 
+import pymongo
 from pymongo.errors import PyMongoError
 
+from storage.batches.batch import Batch
 from storage.batches.intake import Intake
-from storage.batches.repository import Batch, BatchRepository
+from storage.batches.repository import BatchRepository
 from storage.mongodb import leases
 
 TOUCH_INTERVAL_SECONDS = 60.0
@@ -51,7 +53,7 @@ async def keep_lease(batches: BatchRepository, batch: Batch, intake: Intake | No
     try:
         yield
     except BaseException:
-        with suppress(PyMongoError):
+        with suppress(PyMongoError), pymongo.timeout(leases.RELEASE_TIMEOUT_SECONDS):
             await batches.release(batch)
         raise
     finally:

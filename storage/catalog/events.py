@@ -63,6 +63,10 @@ class EventRepository:
         """Write the events of one change, in its transaction."""
         await self._collection.insert_many(map(to_document, events), session=session)
 
+    async def exists(self, event: Event) -> bool:
+        """Whether this event, and no other of its revision, was written."""
+        return await self.between(event.price_list, event.revision - 1, event.revision) == [event]
+
     async def newest(self, price_list: str, limit: int, before: int | None = None) -> list[Event]:
         """Return up to `limit` events of a list, newest first, with a revision below `before`."""
         query: dict[str, Any] = {"list": price_list}

@@ -18,7 +18,7 @@ from storage.catalog.list_filter import ALL_LISTS, ListFilter
 from storage.catalog.retention import DEFAULT_RETENTION, Retention
 from storage.errors import Conflict, InvalidArgument, PriceListNotFound, shown
 from storage.mongodb.connection import Database, Document, check_format
-from storage.mongodb.documents import decode_decimals, encode_decimals, to_document
+from storage.mongodb.documents import decode_decimals, encode_decimals, read_each, to_document
 
 _name = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}").fullmatch
 
@@ -111,11 +111,9 @@ class PriceListRepository:
     async def by_name(
         self, limit: int | None = None, after: str = "", list_filter: ListFilter = ALL_LISTS
     ) -> Sequence[PriceList]:
-        """Return up to `limit` lists whose names follow `after`, in the order of their names."""
-        cursor = (
-            self._collection.find({"_id": {"$gt": after}, **list_filter.query("_id")}).sort("_id", 1).limit(limit or 0)
-        )
-        return [from_document(document) async for document in cursor]
+        """Return up to `limit` readable lists whose names follow `after`, in the order of their names."""
+        cursor = self._collection.find({"_id": {"$gt": after}, **list_filter.query("_id")}).sort("_id", 1)
+        return await read_each(cursor.batch_size(limit or 0), from_document, limit)
 
     async def names(self) -> list[str]:
         """Return the names of all lists."""

@@ -2,12 +2,14 @@
 
 import asyncio
 import logging
+import random
 
 from pymongo.errors import PyMongoError
 
+from storage.batches.batch import Batch
 from storage.batches.lease_renewal import keep_lease
 from storage.batches.lifecycle import BatchLifecycle
-from storage.batches.repository import Batch, BatchRepository
+from storage.batches.repository import BatchRepository
 from storage.errors import PricebookError
 from storage.maintenance.leader import Leader
 from storage.maintenance.periodic import repeat
@@ -77,8 +79,10 @@ class Worker:
 
     async def _take_over(self) -> None:
         finishing = []
-        for batch_id in await self._batches.stalled():
-            taken = None if batch_id in self._finishing else await self._batches.take_over(batch_id)
+        stalled = await self._batches.stalled()
+        random.shuffle(stalled)  # so that batches that fail each time do not keep others from their turn
+        for batch_id in stalled:
+            taken = None if batch_id in self._finishing else await self._try_take_over(batch_id)
             if taken:
                 log.warning("Taking over batch %s from a process that stopped.", batch_id)
                 finishing.append(self.finish(taken))
@@ -86,3 +90,10 @@ class Worker:
                 break
         if finishing:
             await asyncio.wait(finishing)
+
+    async def _try_take_over(self, batch_id: str) -> Batch | None:
+        try:
+            return await self._batches.take_over(batch_id)
+        except Exception as error:  # continue with the other batches
+            log.warning("Could not take over batch %s yet: %s: %s", batch_id, type(error).__name__, error)
+            return None

@@ -1,16 +1,18 @@
 """The connection: one client per process, its read and write concerns, and the indexes of the collections."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
+import pymongo
 from pymongo import AsyncMongoClient
 from pymongo.asynchronous.collection import AsyncCollection
+from pymongo.asynchronous.cursor import AsyncCursor
 from pymongo.asynchronous.database import AsyncDatabase
 from pymongo.errors import (
     ConfigurationError,
     ConnectionFailure,
-    ExecutionTimeout,
     InvalidURI,
     OperationFailure,
     PyMongoError,
@@ -31,9 +33,6 @@ EventListener = CommandListener | ConnectionPoolListener
 FORMAT = 1
 """The format that stored documents are written in. A release reads all formats up to its own."""
 
-NOT_UNDERSTOOD: Mapping[str, Any] = {"format": {"$not": {"$lte": FORMAT}}}
-"""A query for documents that a later release wrote."""
-
 NAMESPACE_EXISTS = 48
 """The server's error code for creating a collection that already exists."""
 
@@ -49,18 +48,58 @@ LAYERS_SUFFIX = "_layers"
 DURABLE = WriteConcern(w="majority", j=True)
 MAJORITY = ReadConcern("majority")
 
+LATER_FORMAT: Mapping[str, Any] = {"format": {"$gt": FORMAT}}
+"""A query for documents that a later release wrote, with a partial index for each format, which is empty as a rule."""
+
+_LATER_FORMAT_INDEX: tuple[list[tuple[str, int]], dict[str, Any]] = (
+    [("list", 1)],
+    {"name": f"later_than_format_{FORMAT}", "partialFilterExpression": LATER_FORMAT},
+)
+
 _INDEXES: Mapping[str, list[tuple[list[tuple[str, int]], dict[str, Any]]]] = {
     "snapshots": [
         ([("_id.list", 1), ("_id.version", -1)], {"name": "list_newest"}),
         ([("layers.id", 1)], {"name": "layers"}),
+        ([("_id.list", 1), ("state", 1), ("_id.version", -1)], {"name": "list_state"}),
+        (
+            [("_id.list", 1), ("_id.version", 1)],
+            {"name": "list_unlabelled", "partialFilterExpression": {"state": "PUBLISHED", "label": None}},
+        ),
+        (
+            [("_id.list", 1), ("doomedAt", 1)],
+            {
+                "name": "list_marked",
+                "partialFilterExpression": {"state": "PUBLISHED", "doomedAt": {"$type": "date"}},
+            },
+        ),
+        (
+            [("_id.list", 1), ("retiredAt", 1)],
+            {"name": "list_expired", "partialFilterExpression": {"state": "RETIRED"}},
+        ),
     ],
+    "expired_snapshots": [([("_id.list", 1), ("_id.version", -1)], {"name": "list_newest"})],
     "batches": [
         (
             [("list", 1), ("key", 1)],
             {"name": "idempotency_key", "unique": True, "partialFilterExpression": {"key": {"$type": "string"}}},
         ),
         ([("list", 1), ("_id", -1)], {"name": "list_newest"}),
-        ([("state", 1), ("lease.until", 1)], {"name": "state_lease"}),
+        ([("state", 1), ("_id", -1)], {"name": "state_newest"}),
+        (
+            [("lease.until", 1)],
+            {"name": "sealing_lease", "partialFilterExpression": {"state": "SEALING"}},
+        ),
+        (
+            [("touchedAt", 1)],
+            {"name": "open_touched", "partialFilterExpression": {"state": "OPEN"}},
+        ),
+        (
+            [("finishedAt", 1)],
+            {
+                "name": "finished_with_key",
+                "partialFilterExpression": {"key": {"$type": "string"}, "finishedAt": {"$type": "date"}},
+            },
+        ),
         (
             [("list", 1), ("state", 1)],
             {"name": "list_unfinished", "partialFilterExpression": {"state": {"$in": ["HELD", "OPEN", "SEALING"]}}},
@@ -73,20 +112,26 @@ _INDEXES: Mapping[str, list[tuple[list[tuple[str, int]], dict[str, Any]]]] = {
             [("submittedBy", 1), ("state", 1)],
             {"name": "caller_in_progress", "partialFilterExpression": {"state": {"$in": ["OPEN", "SEALING"]}}},
         ),
+        _LATER_FORMAT_INDEX,
     ],
-    "events": [([("list", 1), ("revision", -1)], {"name": "list_newest", "unique": True})],
+    "events": [([("list", 1), ("revision", -1)], {"name": "list_newest", "unique": True}), _LATER_FORMAT_INDEX],
     "price_lists": [],
     "api_keys": [],
     "parts": [],
     "locks": [],
-    "orphans": [],
+    "orphans": [([("since", 1)], {"name": "since"})],
     "processes": [([("at", 1)], {"name": "dead_after_a_day", "expireAfterSeconds": 86_400})],
 }
 
 
-_TIMEOUTS = {"serverSelectionTimeoutMS": 15_000, "connectTimeoutMS": 3_000, "heartbeatFrequencyMS": 3_000}
-"""A network partition closes no connection: the driver considers a member down after it has not answered heartbeats for
-`connectTimeoutMS` plus `heartbeatFrequencyMS`. It then aborts pending operations, which go to the next primary."""
+_TIMEOUTS = {"timeoutMS": 15_000, "connectTimeoutMS": 3_000, "heartbeatFrequencyMS": 3_000}
+"""An operation, and a transaction, fails after `timeoutMS`: with the selection of a server, all attempts, and the wait
+for a majority. A network partition closes no connection: the driver considers a member down after it has not answered
+heartbeats for `connectTimeoutMS` plus `heartbeatFrequencyMS`. It then aborts pending operations, which go to the next
+primary."""
+
+_UNKNOWN_COMMIT = "UnknownTransactionCommitResult"
+"""The driver's label of an error after which a transaction may have been committed."""
 
 
 async def connect(uri: str, listeners: Sequence[EventListener] = ()) -> Client:
@@ -129,8 +174,33 @@ def layers_database(client: Client, name: str) -> Database:
     return database(client, f"{name}{LAYERS_SUFFIX}")
 
 
+def deadline(client: Client) -> AbstractContextManager[None]:
+    """Return a context in which all operations together have the time that `timeoutMS` gives to one."""
+    return pymongo.timeout(client.options.timeout)
+
+
+async def scan(cursor: AsyncCursor[Document]) -> AsyncGenerator[Document, None]:
+    """Yield the documents of a cursor whose reading may take longer than `timeoutMS`.
+
+    MongoDB counts the time limit of a find for all batches of its cursor together. Here each further batch has it.
+    """
+    with pymongo.timeout(0):  # no limit
+        document = await anext(cursor, None)
+    while document is not None:
+        yield document
+        document = await anext(cursor, None)
+
+
 async def prepare(db: Database) -> None:
-    """Create the collections and their indexes. Idempotent, and safe if several processes start at once."""
+    """Create the collections and their indexes, however long it takes.
+
+    Idempotent, and safe if several processes start at once.
+    """
+    with pymongo.timeout(0):  # no limit
+        await _prepare(db)
+
+
+async def _prepare(db: Database) -> None:
     present = set(await db.list_collection_names())
     for name, indexes in _INDEXES.items():
         if name not in present:
@@ -156,6 +226,13 @@ def explain(error: BaseException) -> PricebookError | None:
         return error
     if isinstance(error, OperationFailure) and error.code == COLLECTION_DROPPED:
         return LayerGone()
-    if isinstance(error, ConnectionFailure | WriteConcernError | ExecutionTimeout):
+    if not isinstance(error, PyMongoError):
+        return None
+    if error.has_error_label(_UNKNOWN_COMMIT):
+        return Unavailable(
+            f"MongoDB has not confirmed the change ({type(error).__name__}). It may still take effect: send a batch "
+            "again with the same idempotency key; before you repeat anything else, look at the `events` of the list."
+        )
+    if isinstance(error, ConnectionFailure | WriteConcernError) or error.timeout:
         return Unavailable(f"MongoDB does not answer ({type(error).__name__}). Try again in a moment.")
     return None
