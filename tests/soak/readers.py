@@ -7,7 +7,7 @@ from typing import Any
 from tests.soak.client import LOST, NO_VERSION, PASSING, Client, Record, Refusal
 from tests.soak.model import Content, ListModel, WrongAnswer, places, price, size, sku
 
-PAGE = 1000
+MAX_PAGE = 1000
 GRACE_SECONDS = 20.0
 """The grace of the servers: a version that was read within it does not expire."""
 
@@ -133,10 +133,10 @@ class Reader:
         loop, after, version = asyncio.get_running_loop(), None, None
         expected: list[int] = []
         content: Content | None = None
-        read_at = loop.time()
+        read_at, size_of_page = loop.time(), min(max(found.skus // 20, 10), MAX_PAGE)
         while content is None or expected:
             try:
-                answer = await self._client.send(PRICES, {"list": found.name, "first": PAGE, "after": after})
+                answer = await self._client.send(PRICES, {"list": found.name, "first": size_of_page, "after": after})
             except Refusal as refusal:
                 if refusal.code == "SNAPSHOT_EXPIRED" and loop.time() - read_at < GRACE_SECONDS / 2:
                     raise WrongAnswer(f"{found.name}: version {version} expired while its pages were read") from None
@@ -152,7 +152,7 @@ class Reader:
                 version = answer["version"]
                 expected = list(places(content))
             question = (found.name, version, "page after", after)
-            page, expected = expected[:PAGE], expected[PAGE:]
+            page, expected = expected[:size_of_page], expected[size_of_page:]
             _compare(question, answer["version"], version)
             _compare(question, answer["prices"]["nodes"], [price(content[place], place) for place in page])
             _compare(question, answer["prices"]["pageInfo"]["hasNextPage"], bool(expected))
