@@ -7,7 +7,7 @@ from typing import Any
 from tests.soak.client import LOST, NO_VERSION, PASSING, Client, Record, Refusal
 from tests.soak.model import Content, ListModel, WrongAnswer, places, price, size, sku
 
-PAGE = 500
+PAGE = 1000
 GRACE_SECONDS = 20.0
 """The grace of the servers: a version that was read within it does not expire."""
 
@@ -128,7 +128,7 @@ class Reader:
         summary["unchanged"] = size(after) - added - changed
         _compare((found.name, f"summary of the diff of {old} and {new}"), answer["diff"]["summary"], summary)
 
-    async def walk(self, found: ListModel) -> None:
+    async def walk(self, found: ListModel, pause: float = 0.2) -> None:
         """Read all pages of a version, each through any process."""
         loop, after, version = asyncio.get_running_loop(), None, None
         expected: list[int] = []
@@ -158,7 +158,7 @@ class Reader:
             _compare(question, answer["prices"]["pageInfo"]["hasNextPage"], bool(expected))
             after = answer["prices"]["pageInfo"]["endCursor"]
             self._client.switch()
-            await asyncio.sleep(self._random.uniform(0, 0.2))
+            await asyncio.sleep(self._random.uniform(0, pause))
 
     async def _current(self, found: ListModel, answer: Any) -> Content:
         """Return the content of the version that was answered as current, which must not go back in the history."""

@@ -120,16 +120,16 @@ class Soak:
                 for load in self._scale.lists[found.name][1]
             ]
             await self._create(await client())
-            background = [reader.run() for reader in readers]
-            background += [self._follow(await client(), found) for found in self._lists]
-            background.append(self.samples.run(self._uri, self._database, self._servers, self._lists))
-            async with running(map(self._watched, background)):
-                work = [each.run(stopping) for each in senders]
-                work += [each.run(stopping) for each in operators]
-                work.append(faults.run(stopping))
-                async with asyncio.TaskGroup() as group:
-                    for each in work:
-                        group.create_task(each)
+            followers = [self._follow(await client(), found) for found in self._lists]
+            reading = [reader.run() for reader in readers]
+            reading.append(self.samples.run(self._uri, self._database, self._servers, self._lists))
+            async with running(map(self._watched, followers)):
+                async with running(map(self._watched, reading)), asyncio.TaskGroup() as group:
+                    for sender in senders:
+                        group.create_task(sender.run(stopping))
+                    for operator in operators:
+                        group.create_task(operator.run(stopping))
+                    group.create_task(faults.run(stopping))
                     await self._until_the_end(stopping)
                 await self._check_all(await client())
         print(f"{len(faults.done)} faults: {', '.join(faults.done)}")
@@ -196,7 +196,7 @@ class Soak:
             revision = max((revision_of(event) for event in await self._events(client, found)), default=0)
             await found.reached(max(revision, found.revision))
             for client.server in range(len(self._servers)):
-                await reader.walk(found)
+                await reader.walk(found, pause=0.0)
         for name, batch, version in self.record.acknowledged:
             [found] = [each for each in self._lists if each.name == name]
             if found.published.get(batch) != version:

@@ -216,10 +216,10 @@ async def test_an_export_is_read_from_the_layers_that_a_compaction_wrote(stale: 
 
 
 async def test_a_history_is_read_again_if_a_compaction_replaces_layers_meanwhile(
-    cached_api: Api, store: Store, monkeypatch: pytest.MonkeyPatch
+    counted_api: Api, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    await merged(cached_api, store)
-    snapshots = cached_api.runtime.store.snapshots
+    await merged(counted_api, store)
+    snapshots = counted_api.runtime.store.snapshots
     original, compacted = snapshots.published, list[int]()
 
     async def then_compact(*args: Any) -> list[Snapshot]:
@@ -231,7 +231,7 @@ async def test_a_history_is_read_again_if_a_compaction_replaces_layers_meanwhile
 
     monkeypatch.setattr(snapshots, "published", then_compact)
     document = '{ snapshot(priceList: "retail") { price(sku: "sku-002") { history { version price { amount } } } } }'
-    history = (await cached_api.data(document))["snapshot"]["price"]["history"]
+    history = (await counted_api.data(document))["snapshot"]["price"]["history"]
     assert compacted
     assert [(each["version"], each["price"]["amount"]) for each in history] == [(4, "2.50"), (1, "2.00")]
 
