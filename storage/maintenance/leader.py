@@ -47,6 +47,12 @@ class Schedules:
         self.retention = retention
         self._revisions: dict[str, int] = {}
 
+    def add(self, name: str, version: int) -> None:
+        """Look at a list, of which `version` was current a moment ago."""
+        if name not in self._revisions:  # otherwise its pointer has moved since, and is followed
+            self.compaction.add(name, version)
+        self.retention.add(name, 0.0)
+
     def follow(self, pointer: PriceList) -> None:
         """Look at a list whose pointer moved."""
         if self._revisions.get(pointer.name) != pointer.revision:
@@ -73,11 +79,6 @@ class Leader:
         self._new_schedules = new_schedules
         self._schedules: Schedules | None = None
         watcher.subscribe(self._follow)
-
-    @property
-    def leads(self) -> bool:
-        """Whether this process leads."""
-        return self._schedules is not None
 
     def _follow(self, pointer: PriceList) -> None:
         if self._schedules:
@@ -136,7 +137,6 @@ class Leader:
                 await asyncio.sleep(POLL_INTERVAL_SECONDS)
                 continue
             for after, version in page:
-                schedules.compaction.add(after, version)
-                schedules.retention.add(after, 0.0)
+                schedules.add(after, version)
             if len(page) < LISTS_PER_PAGE:
                 return

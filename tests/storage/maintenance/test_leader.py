@@ -46,7 +46,7 @@ async def working(store: Store) -> AsyncIterator[None]:
 
 
 def leads(*stores: Store) -> list[bool]:
-    return [store.worker._leader.leads for store in stores]
+    return [store.worker._leader._schedules is not None for store in stores]
 
 
 async def until_one_leads(*stores: Store) -> None:
