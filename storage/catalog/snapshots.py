@@ -9,8 +9,9 @@ from typing import Any
 import msgspec
 from pymongo.asynchronous.client_session import AsyncClientSession
 
+from storage.errors import Broken, Corrupt
 from storage.mongodb.connection import Database, Document, check_format
-from storage.mongodb.documents import to_builtins, to_document
+from storage.mongodb.documents import read_or_error, to_builtins, to_document
 from storage.mongodb.secondaries import Clock
 
 
@@ -152,23 +153,36 @@ class SnapshotRepository:
         cursor = self._collection.find(query).sort([("_id.list", 1), ("_id.version", -1)])
         return [_from_document(document) async for document in cursor]
 
-    async def withdraw(self, price_list: str, version: int, session: AsyncClientSession) -> None:
-        """Withdraw a version that was never published, in a transaction of `storage.batches.lifecycle`."""
-        await self._collection.update_one(
-            {"_id": _id(price_list, version)}, {"$set": {"state": SnapshotState.RETIRED}}, session=session
-        )
+    async def withdraw(self, price_list: str, versions: Sequence[int], session: AsyncClientSession) -> None:
+        """Withdraw versions that were never published, in a transaction of `storage.batches.lifecycle`."""
+        query = {"_id": {"$in": _ids(price_list, versions)}}
+        await self._collection.update_many(query, {"$set": {"state": SnapshotState.RETIRED}}, session=session)
 
     async def get(self, price_list: str, version: int, session: AsyncClientSession | None = None) -> Snapshot | None:
         """Return the manifest of a version, or None."""
         found = await self._collection.find_one({"_id": _id(price_list, version)}, session=session)
         return _from_document(found) if found else None
 
-    async def get_many(self, keys: Sequence[tuple[str, int]]) -> list[Snapshot | None]:
-        """Return the manifests of (list, version) keys, in the order of the keys; in one round trip."""
+    async def current(
+        self, price_list: str, version: int | None, session: AsyncClientSession | None = None
+    ) -> Snapshot | None:
+        """Return the manifest of the current version, None if a list has no version yet. Raises `Corrupt`."""
+        if version is None:
+            return None
+        snapshot = await self.get(price_list, version, session)
+        if snapshot is None:
+            raise Corrupt(f"The manifest of version {version} of {price_list!r} is gone. Run `pricebook check`.")
+        return snapshot
+
+    async def get_many(self, keys: Sequence[tuple[str, int]]) -> list[Snapshot | Broken | None]:
+        """Return the manifests of (list, version) keys, or the errors of unreadable ones, in the order of the keys.
+
+        In one round trip.
+        """
         ids = [_id(*key) for key in keys]
         async with self._timed() as session:
             documents = await self._collection.find({"_id": {"$in": ids}}, session=session).to_list()
-        found = {(each.price_list, each.version): each for each in map(_from_document, documents)}
+        found = {tuple(each["_id"].values()): read_or_error(_from_document, each) for each in documents}
         return [found.get(key) for key in keys]
 
     async def newest(

@@ -96,6 +96,8 @@ class GarbageCollector:
         batches = await self._batches.get_many([batch_of(layer) for layer in unnamed])
         discarded, orphans = list[str](), list[str]()
         for layer, batch in zip(unnamed, batches, strict=True):
+            if isinstance(batch, Broken):
+                continue  # left alone: a later release may need the layer
             if batch is not None and batch.state in DISCARDED_STATES and batch.version is None:
                 discarded.append(layer)
             elif batch is None or not may_need(batch, layer):
@@ -111,6 +113,8 @@ class GarbageCollector:
         """Drop the staged runs of batches that are not in progress, and the records of parts of those that failed."""
         staged = await self._staging.batches()
         for batch_id, batch in zip(staged, await self._batches.get_many(staged), strict=True):
+            if isinstance(batch, Broken):
+                continue
             if batch is None or batch.state not in IN_PROGRESS:
                 if batch is None or batch.state in DISCARDED_STATES:
                     await self._parts.drop(batch_id)
