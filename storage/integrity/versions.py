@@ -1,6 +1,7 @@
 """The check of a version: its layers against its manifest, its size, and its batch."""
 
-from storage.batches.repository import Batch, BatchRepository
+from storage.batches.batch import Batch
+from storage.batches.repository import BatchRepository
 from storage.batches.states import BatchState
 from storage.catalog.price_lists import PriceListRepository
 from storage.catalog.snapshots import Layer, Snapshot, SnapshotRepository, SnapshotState
@@ -16,12 +17,12 @@ _UNSEALED = frozenset({BatchState.OPEN, BatchState.SEALING, BatchState.FAILED, B
 _BATCH_STATES = {
     SnapshotState.SEALED: BatchState.HELD,
     SnapshotState.PUBLISHED: BatchState.PUBLISHED,
-    SnapshotState.RETIRED: BatchState.PUBLISHED,  # expired; rejected versions are not checked
+    SnapshotState.RETIRED: BatchState.PUBLISHED,  # expired; withdrawn versions are not checked
 }
 
 
 class VersionCheck:
-    """Checks the versions that can be read or restored; other versions have no layers."""
+    """Checks the versions that can be read or restored; other versions lie apart and have no layers."""
 
     def __init__(
         self,
