@@ -14,7 +14,7 @@ from pymongo.errors import DuplicateKeyError
 
 from storage.batches.staging import StagedRun
 from storage.batches.states import FOLLOWS, IN_PROGRESS, UNFINISHED, BatchState
-from storage.catalog.gates import DiffSummary, GateFinding, Severity
+from storage.catalog.gates import DiffSummary, GateFinding
 from storage.catalog.list_filter import ALL_LISTS, ListFilter
 from storage.catalog.snapshots import Layer
 from storage.errors import BatchNotFound, Broken, LeaseLost
@@ -32,9 +32,6 @@ from storage.prices.row_decoder import ItemError
 
 MAX_ID_LENGTH = 64
 """Characters of a batch's id. Longer ids are not looked up."""
-
-PIN_GATE = "pin"
-"""The gate name of the finding that holds a batch while its list is pinned."""
 
 
 class BatchMode(StrEnum):
@@ -80,7 +77,7 @@ class Batch(msgspec.Struct, frozen=True, rename="camel"):
     `token` is that of the lease; a write with an older token is refused. `rows` is the number of its rows, once all
     were received. They are in `layer`, or staged in `runs` (those of a batch in parts are named by its parts) until a
     process merges them into it. `summary` is the comparison of the sealed version with its base, `revision` that of the
-    pointer when the batch was published.
+    pointer when the batch was published. `held_by_pin` is whether nothing but a pin of the list held the batch.
     """
 
     id: str = msgspec.field(name="_id")
@@ -111,17 +108,12 @@ class Batch(msgspec.Struct, frozen=True, rename="camel"):
     summary: DiffSummary | None = None
     findings: tuple[GateFinding, ...] = ()
     revision: int | None = None
+    held_by_pin: bool = False
 
     @property
     def checksum(self) -> str | None:
         """The checksum of the sealed layer; None until it is written."""
         return None if self.layer is None else self.layer.checksum
-
-    @property
-    def waits_for_unpin(self) -> bool:
-        """Whether only a pin holds the batch."""
-        holds = {finding.gate for finding in self.findings if finding.severity is Severity.HOLD}
-        return self.state is BatchState.HELD and holds == {PIN_GATE}
 
 
 class Unfinished(NamedTuple):
@@ -252,11 +244,25 @@ class BatchRepository:
         ]
         return {each["_id"]: each["count"] async for each in await self._collection.aggregate(stages)}
 
-    async def waiting(self, price_list: str, session: AsyncClientSession | None = None) -> list[Batch]:
-        """Return the batches that only a pin of the list holds, in the order of their versions."""
-        cursor = self._collection.find(_filter(price_list, BatchState.HELD), session=session).sort("version", 1)
-        held = [_from_document(document) async for document in cursor]
-        return [batch for batch in held if batch.waits_for_unpin]
+    async def waiting(
+        self, price_list: str, oldest: int, limit: int, session: AsyncClientSession | None = None
+    ) -> list[Batch]:
+        """Return up to `limit` batches that only a pin of the list held, of versions from `oldest` on, newest first."""
+        query = {**_held_by_pin(price_list), "version": {"$gte": oldest}}
+        cursor = self._collection.find(query, session=session).sort("version", -1).limit(limit)
+        return [_from_document(document) async for document in cursor]
+
+    async def superseded(
+        self, price_list: str, before: int, limit: int, session: AsyncClientSession | None = None
+    ) -> list[Batch]:
+        """Return up to `limit` batches that only a pin of the list held, of versions below `before`, oldest first."""
+        query = {**_held_by_pin(price_list), "version": {"$lt": before}}
+        cursor = self._collection.find(query, session=session).sort("version", 1).limit(limit)
+        return [_from_document(document) async for document in cursor]
+
+    async def count_superseded(self, price_list: str, before: int) -> int:
+        """Return the number of batches that `superseded` finds."""
+        return await self._collection.count_documents({**_held_by_pin(price_list), "version": {"$lt": before}})
 
     async def idle(self, seconds: float) -> list[Batch]:
         """Return the readable open batches that were not touched in the last `seconds`."""
@@ -340,6 +346,24 @@ class BatchRepository:
         if moved is None:
             raise LeaseLost(f"Another process has taken over batch {batch.id}; look at its state.")
         return _from_document(moved)
+
+    async def advance_held(
+        self, batches: Sequence[Batch], state: BatchState, session: AsyncClientSession, **changes: Any
+    ) -> list[Batch]:
+        """Move held batches to their next state and set fields, in one write. Raises `LeaseLost` if one is not HELD."""
+        result = await self._collection.update_many(
+            {"_id": {"$in": [batch.id for batch in batches]}, "state": BatchState.HELD},
+            {"$set": {"state": state, **_to_fields(changes)}},
+            session=session,
+        )
+        if result.matched_count != len(batches):
+            raise LeaseLost("Another process has ended some of the held batches; look at their states.")
+        return [msgspec.structs.replace(batch, state=state, **changes) for batch in batches]
+
+
+def _held_by_pin(price_list: str) -> Document:
+    """Return the query for held batches that a partial index has, by version."""
+    return {"list": price_list, "state": BatchState.HELD, "heldByPin": True}
 
 
 def _held(batch: Batch) -> Document:

@@ -1,7 +1,7 @@
 """Events: who did what to a price list, when and why. Append-only, numbered without gaps within a list."""
 
 import datetime
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from enum import StrEnum
 from typing import Any
 
@@ -58,6 +58,10 @@ class EventRepository:
     async def append(self, event: Event, session: AsyncClientSession) -> None:
         """Write an event, in the transaction of the change that it records."""
         await self._collection.insert_one(to_document(event), session=session)
+
+    async def append_all(self, events: Sequence[Event], session: AsyncClientSession) -> None:
+        """Write the events of one change, in its transaction."""
+        await self._collection.insert_many(map(to_document, events), session=session)
 
     async def exists(self, event: Event) -> bool:
         """Whether this event, and no other of its revision, was written."""

@@ -85,14 +85,18 @@ class PointerMoves:
 
         return await commit_change(self._client, self._events, act)
 
-    async def clear_pin(self, price_list: PriceList, by: str, reason: str, session: AsyncClientSession) -> PriceList:
-        """Unpin a list within a transaction. Raises `NotPinned`."""
-        return (await self._clear_pin(price_list, by, reason, session)).price_list
+    async def clear_pin(
+        self, price_list: PriceList, by: str, reason: str, session: AsyncClientSession, **changes: Any
+    ) -> PriceList:
+        """Unpin a list within a transaction, and write `changes` with it. Raises `NotPinned`."""
+        return (await self._clear_pin(price_list, by, reason, session, **changes)).price_list
 
-    async def _clear_pin(self, price_list: PriceList, by: str, reason: str, session: AsyncClientSession) -> Change:
+    async def _clear_pin(
+        self, price_list: PriceList, by: str, reason: str, session: AsyncClientSession, **changes: Any
+    ) -> Change:
         if not price_list.pin:
             raise NotPinned(price_list.name)
-        return await self._move(price_list, EventKind.UNPINNED, by, instant(), reason, session, pin=None)
+        return await self._move(price_list, EventKind.UNPINNED, by, instant(), reason, session, pin=None, **changes)
 
     async def _move(
         self,

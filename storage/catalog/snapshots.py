@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 from pymongo.asynchronous.client_session import AsyncClientSession
 
-from storage.errors import Broken
+from storage.errors import Broken, Corrupt
 from storage.mongodb.connection import Database, Document, check_format
 from storage.mongodb.documents import read_or_error, to_builtins, to_document
 from storage.mongodb.secondaries import Clock
@@ -153,16 +153,26 @@ class SnapshotRepository:
         cursor = self._collection.find(query).sort([("_id.list", 1), ("_id.version", -1)])
         return [_from_document(document) async for document in cursor]
 
-    async def withdraw(self, price_list: str, version: int, session: AsyncClientSession) -> None:
-        """Withdraw a version that was never published, in a transaction of `storage.batches.lifecycle`."""
-        await self._collection.update_one(
-            {"_id": _id(price_list, version)}, {"$set": {"state": SnapshotState.RETIRED}}, session=session
-        )
+    async def withdraw(self, price_list: str, versions: Sequence[int], session: AsyncClientSession) -> None:
+        """Withdraw versions that were never published, in a transaction of `storage.batches.lifecycle`."""
+        query = {"_id": {"$in": _ids(price_list, versions)}}
+        await self._collection.update_many(query, {"$set": {"state": SnapshotState.RETIRED}}, session=session)
 
     async def get(self, price_list: str, version: int, session: AsyncClientSession | None = None) -> Snapshot | None:
         """Return the manifest of a version, or None."""
         found = await self._collection.find_one({"_id": _id(price_list, version)}, session=session)
         return _from_document(found) if found else None
+
+    async def current(
+        self, price_list: str, version: int | None, session: AsyncClientSession | None = None
+    ) -> Snapshot | None:
+        """Return the manifest of the current version, None if a list has no version yet. Raises `Corrupt`."""
+        if version is None:
+            return None
+        snapshot = await self.get(price_list, version, session)
+        if snapshot is None:
+            raise Corrupt(f"The manifest of version {version} of {price_list!r} is gone. Run `pricebook check`.")
+        return snapshot
 
     async def get_many(self, keys: Sequence[tuple[str, int]]) -> list[Snapshot | Broken | None]:
         """Return the manifests of (list, version) keys, or the errors of unreadable ones, in the order of the keys.

@@ -4,9 +4,12 @@ import asyncio
 import logging
 import random
 
+from pymongo.errors import PyMongoError
+
 from storage.batches.lease_renewal import keep_lease
 from storage.batches.lifecycle import BatchLifecycle
 from storage.batches.repository import Batch, BatchRepository
+from storage.errors import PricebookError
 from storage.maintenance.leader import Leader
 from storage.maintenance.periodic import repeat
 
@@ -59,6 +62,19 @@ class Worker:
     async def _finish(self, batch: Batch) -> Batch:
         async with keep_lease(self._batches, batch):
             return await self._lifecycle.finish(batch)
+
+    def end_superseded(self, name: str) -> None:
+        """Reject the superseded batches of a list in the background. If it fails, the maintenance does it."""
+        task = asyncio.create_task(self._end_superseded(name), name=f"end superseded batches of {name}")
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _end_superseded(self, name: str) -> None:
+        try:
+            while await self._lifecycle.end_superseded(name):
+                pass
+        except (PricebookError, PyMongoError) as error:
+            log.warning("Could not end superseded batches of %s yet: %s: %s", name, type(error).__name__, error)
 
     async def _take_over(self) -> None:
         finishing = []

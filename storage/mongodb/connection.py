@@ -68,6 +68,10 @@ _INDEXES: Mapping[str, list[tuple[list[tuple[str, int]], dict[str, Any]]]] = {
             {"name": "list_unfinished", "partialFilterExpression": {"state": {"$in": ["HELD", "OPEN", "SEALING"]}}},
         ),
         (
+            [("list", 1), ("version", -1)],
+            {"name": "held_by_pin", "partialFilterExpression": {"state": "HELD", "heldByPin": True}},
+        ),
+        (
             [("submittedBy", 1), ("state", 1)],
             {"name": "caller_in_progress", "partialFilterExpression": {"state": {"$in": ["OPEN", "SEALING"]}}},
         ),

@@ -45,6 +45,7 @@ PRICE_LISTS: list[Document] = [
         "retention": {"versions": 30, "days": 7},
         "revision": 1,
         "pin": None,
+        "supersededBefore": None,
         "createdAt": datetime.datetime,
     },
     {
@@ -65,6 +66,7 @@ PRICE_LISTS: list[Document] = [
         "retention": {"versions": 5, "days": 3},
         "revision": 5,
         "pin": {"version": 1, "reason": "audit", "by": "ops", "at": datetime.datetime},
+        "supersededBefore": None,
         "createdAt": datetime.datetime,
     },
 ]
@@ -151,6 +153,7 @@ BATCHES: list[Document] = [
             },
             {"gate": "onApproval", "severity": "HOLD", "message": str, "observed": None, "limit": None},
         ],
+        "heldByPin": False,
         "version": 2,
     },
     {
