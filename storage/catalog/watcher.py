@@ -15,7 +15,7 @@ from pymongo.errors import PyMongoError
 
 from storage.catalog.price_lists import PriceList, from_document
 from storage.errors import UnknownFormat
-from storage.mongodb.connection import Database, Document
+from storage.mongodb.connection import Database, Document, is_cancelled
 
 log = logging.getLogger("pricebook.watcher")
 
@@ -63,7 +63,7 @@ class Watcher:
 
     async def _run(self) -> None:
         delay = FIRST_RETRY_SECONDS
-        while True:
+        while not is_cancelled():
             try:
                 async with self._client.start_session() as session, await self._open(session) as stream:
                     await self._poll(session)
@@ -93,7 +93,7 @@ class Watcher:
             self._notify(document)
 
     async def _follow(self, stream: AsyncChangeStream[Document]) -> None:
-        while stream.alive:
+        while stream.alive and not is_cancelled():
             change = await stream.try_next()  # which takes about a second: the deadline of an operation applies
             if change and (document := change.get("fullDocument")):
                 self._notify(document, change.get("wallTime"))
