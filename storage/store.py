@@ -19,6 +19,8 @@ from storage.batches.turns import Turns
 from storage.batches.unpinning import Unpinning
 from storage.catalog.api_keys import ApiKeyRepository
 from storage.catalog.events import EventRepository
+from storage.catalog.expiry import ExpiryRepository
+from storage.catalog.orphans import OrphanRepository
 from storage.catalog.price_list_editor import PriceListEditor
 from storage.catalog.price_lists import PriceListRepository
 from storage.catalog.processes import ProcessRepository
@@ -41,7 +43,6 @@ from storage.maintenance.compaction_schedule import CompactionSchedule
 from storage.maintenance.expiration import GRACE_SECONDS, RESTORE_SECONDS, SnapshotExpirer
 from storage.maintenance.garbage_collection import GarbageCollector
 from storage.maintenance.leader import Leader, Schedules
-from storage.maintenance.orphans import OrphanRepository
 from storage.maintenance.retention_schedule import RetentionSchedule
 from storage.maintenance.worker import Worker
 from storage.mongodb.connection import Client, connect, database, layers_database, prepare
@@ -79,6 +80,7 @@ class Store:
         self.api_keys = ApiKeyRepository(self.db)
         self.price_lists = PriceListRepository(self.db)
         self.snapshots = SnapshotRepository(self.db, clock)
+        self.expiry = ExpiryRepository(self.db)
         self.batches = BatchRepository(self.db)
         self.parts = PartRepository(self.db)
         self.staging = StagingRepository(self.db)
@@ -144,6 +146,7 @@ class Store:
             client,
             self.price_lists,
             self.snapshots,
+            self.expiry,
             self.events,
             self.layer_writer,
             self.locks,

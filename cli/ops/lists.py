@@ -2,6 +2,7 @@
 
 import click
 
+from cli.client.client import Json
 from cli.ops.connection import Connection, command, limit_option, require, require_list
 from cli.output import Column, Output, time
 
@@ -23,7 +24,7 @@ query Show($name: ID!) {
     pin { version reason by at }
     current { version size state label createdAt publishedAt batch { id submittedBy } }
     gates { maxShrinkPercent maxChangedPercent maxPriceChangePercent allowedCurrencies minSize }
-    retention { versions days }
+    retention { versions days thin }
   }
   batches(priceList: $name, state: HELD, first: 100) { nodes { id } pageInfo { hasNextPage } }
 }"""
@@ -99,10 +100,15 @@ def show(connection: Connection, output: Output, price_list: str) -> None:
             ("batch", current.get("batch") and f"{current['batch']['id']} by {current['batch']['submittedBy']}"),
             ("pinned", pin and f"at {pin['version']} by {pin['by']}, {time(pin['at'])}: {pin['reason']}"),
             ("gates", gates or "none"),
-            ("keeps", f"the newest {retention['versions']} versions, and each version for {retention['days']} days"),
+            ("keeps", _kept(retention)),
             ("waiting", (" ".join(waiting) + (" and more" if more else "")) or None),
         ],
     )
+
+
+def _kept(retention: Json) -> str:
+    fewer = ", fewer with age (thin)" if retention["thin"] else ""
+    return f"the newest {retention['versions']} versions, and each version for {retention['days']} days{fewer}"
 
 
 @command("snapshots")

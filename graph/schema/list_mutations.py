@@ -168,6 +168,7 @@ def _merged_retention(current: Retention, changes: RetentionInput | None) -> Ret
     return Retention(
         current.versions if changes.versions is None else changes.versions,
         current.days if changes.days is None else changes.days,
+        current.thin if changes.thin is None else changes.thin,
     )
 
 

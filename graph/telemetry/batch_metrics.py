@@ -4,7 +4,7 @@ from collections import Counter as Counts
 from collections import defaultdict
 from collections.abc import Mapping
 
-from prometheus_client import Counter
+from prometheus_client import Counter, Gauge
 
 from graph.telemetry.list_labels import ListLabels
 from graph.telemetry.updaters import CounterUpdater, HistogramCollector, HistogramUpdater
@@ -26,6 +26,11 @@ _throttle_seconds = Counter(
 _retired = Counter("pricebook_versions_retired", "Versions that expired.", ["price_list"])
 _restored = Counter("pricebook_versions_restored", "Expired versions that were restored.", ["price_list"])
 _dropped = Counter("pricebook_layers_dropped", "Layers dropped because no version references them.")
+_layers = Gauge(
+    "pricebook_layers",
+    "Layers of the database at the last listing; 0 unless this process leads the maintenance.",
+    multiprocess_mode="livemax",
+)
 
 _STATES = (BatchState.PUBLISHED, BatchState.HELD, BatchState.REJECTED, BatchState.ABORTED, BatchState.FAILED)
 
@@ -61,6 +66,7 @@ class BatchMetrics:
         self._retired.update(self._by_list(lists, self._metrics.retired))
         self._restored.update(self._by_list(lists, self._metrics.restored))
         self._dropped.update({(): self._metrics.layers_dropped})
+        _layers.set(self._metrics.layers)
 
     def _by_list(self, lists: set[str], counts: Mapping[str, float]) -> Mapping[tuple[str, ...], float]:
         totals: defaultdict[tuple[str, ...], float] = defaultdict(float, {(name,): 0.0 for name in lists})

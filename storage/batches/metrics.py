@@ -1,5 +1,6 @@
 """Metrics of a store: counts of what this process did to batches and versions."""
 
+import time
 from collections import Counter, defaultdict
 
 from storage.batches.repository import Batch, BatchMode
@@ -10,6 +11,10 @@ from storage.mongodb.transaction import instant
 
 BATCH_BOUNDS = (0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1800.0, 3600.0)
 """Upper bounds of the histogram buckets, in seconds."""
+
+
+COUNT_SECONDS = 7800.0
+"""How long a count of the layers is exported: two listings of garbage collection, and some minutes."""
 
 
 class StorageMetrics:
@@ -30,6 +35,17 @@ class StorageMetrics:
         self.restored: Counter[str] = Counter()
         self.layers_dropped = 0
         self.driver = DriverMetrics()
+        self._layers = 0
+        self._layers_counted_at = float("-inf")
+
+    @property
+    def layers(self) -> int:
+        """Number of layers at the last listing; 0 if this process has not listed them for `COUNT_SECONDS`."""
+        return self._layers if time.monotonic() - self._layers_counted_at < COUNT_SECONDS else 0
+
+    def count_layers(self, layers: int) -> None:
+        """Note the number of layers of the database."""
+        self._layers, self._layers_counted_at = layers, time.monotonic()
 
     def count_batch(self, before: Batch, after: Batch) -> None:
         """Count a batch that left the states in progress, or HELD."""

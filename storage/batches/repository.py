@@ -16,6 +16,7 @@ from storage.batches.staging import StagedRun
 from storage.batches.states import FOLLOWS, IN_PROGRESS, UNFINISHED, BatchState
 from storage.catalog.gates import DiffSummary, GateFinding
 from storage.catalog.list_filter import ALL_LISTS, ListFilter
+from storage.catalog.orphans import OrphanRepository
 from storage.catalog.snapshots import Layer
 from storage.errors import BatchNotFound, Broken, LeaseLost
 from storage.mongodb import leases
@@ -32,6 +33,9 @@ from storage.prices.row_decoder import ItemError
 
 MAX_ID_LENGTH = 64
 """Characters of a batch's id. Longer ids are not looked up."""
+
+MAX_FOUND = 200
+"""Number of batches that a periodic query returns, and works on, at most."""
 
 
 class BatchMode(StrEnum):
@@ -128,6 +132,7 @@ class BatchRepository:
 
     def __init__(self, db: Database) -> None:
         self._collection = db["batches"]
+        self._orphans = OrphanRepository(db)
 
     async def open(self, order: BatchOrder, fingerprint: str | None, expected: int | None) -> tuple[Batch, bool]:
         """Return the batch of the order's idempotency key, and whether this call created it.
@@ -264,25 +269,32 @@ class BatchRepository:
         """Return the number of batches that `superseded` finds."""
         return await self._collection.count_documents({**_held_by_pin(price_list), "version": {"$lt": before}})
 
-    async def idle(self, seconds: float) -> list[Batch]:
-        """Return the readable open batches that were not touched in the last `seconds`."""
-        return await read_each(self._collection.find({"state": BatchState.OPEN, **_idle(seconds)}), _from_document)
+    async def idle(self, seconds: float) -> list[str]:
+        """Return the ids of open batches that were not touched in the last `seconds`, at most `MAX_FOUND`."""
+        cursor = self._collection.find({"state": BatchState.OPEN, **_idle(seconds)}, {"_id": 1})
+        return [document["_id"] async for document in cursor.sort("touchedAt", 1).limit(MAX_FOUND)]
 
     async def stalled(self) -> list[str]:
-        """Return the ids of the batches in SEALING whose lease has expired."""
+        """Return the ids of batches in SEALING whose lease has expired, at most `MAX_FOUND`."""
         cursor = self._collection.find({"state": BatchState.SEALING, **leases.EXPIRED}, {"_id": 1})
-        return [document["_id"] async for document in cursor]
+        return [document["_id"] async for document in cursor.sort("lease.until", 1).limit(MAX_FOUND)]
+
+    async def those_in_progress(self, ids: Sequence[str]) -> set[str]:
+        """Return those of the batches that are in progress, whatever their format."""
+        query = {"_id": {"$in": list(ids)}, "state": {"$in": sorted(IN_PROGRESS)}}
+        return {document["_id"] async for document in self._collection.find(query, {"_id": 1})}
 
     async def forget_keys(self, days: int) -> int:
-        """Free the idempotency keys of batches that finished more than `days` ago; return how many."""
+        """Free the keys of batches that finished more than `days` ago, at most `MAX_FOUND`; return how many."""
         cutoff = {"$subtract": ["$$NOW", days * 86_400_000]}
+        with_key: Document = {"key": {"$type": "string"}, "finishedAt": {"$type": "date"}}
+        query = {**with_key, "$expr": {"$lt": ["$finishedAt", cutoff]}}
+        cursor = self._collection.find(query, {"_id": 1}).sort("finishedAt", 1).limit(MAX_FOUND)
+        ids = [document["_id"] async for document in cursor]
+        if not ids:
+            return 0
         result = await self._collection.update_many(
-            {
-                "key": {"$type": "string"},
-                "finishedAt": {"$type": "date"},
-                "$expr": {"$lt": ["$finishedAt", cutoff]},
-            },
-            [{"$set": {"usedKey": "$key"}}, {"$unset": "key"}],
+            {"_id": {"$in": ids}, **with_key}, [{"$set": {"usedKey": "$key"}}, {"$unset": "key"}]
         )
         return result.modified_count
 
@@ -319,7 +331,13 @@ class BatchRepository:
             [leases.acquire()],
             return_document=ReturnDocument.AFTER,
         )
-        return _from_document(taken) if taken else None
+        if taken is None:
+            return None
+        batch = _from_document(taken)
+        earlier = f"{batch.id}-{batch.token - 1}"
+        if batch.layer is None or batch.layer.id != earlier:
+            await self._orphans.note([earlier])  # the attempt that broke off may have left a layer
+        return batch
 
     async def renew(self, batch: Batch, received: int, stored: int) -> bool:
         """Renew the lease and store the progress; return False if another process has the lease."""

@@ -1,10 +1,9 @@
 """Retention: the rules by which the versions of a list are kept or expire."""
 
 import datetime
-from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
-from storage.catalog.snapshots import Snapshot, SnapshotState
 from storage.errors import InvalidArgument
 
 MAX_RETENTION_VERSIONS = 100_000
@@ -14,12 +13,46 @@ MAX_RETENTION_DAYS = 36_500
 """Largest number of days that a list can keep its versions."""
 
 
+DAY = datetime.timedelta(days=1)
+"""How long thinning keeps every version."""
+
+WEEK = datetime.timedelta(days=7)
+"""How long thinning keeps the last version of each hour, by UTC; later the last of each day."""
+
+
 @dataclass(frozen=True, slots=True)
 class Retention:
-    """A version is kept while it is one of the newest `versions`, or younger than `days`."""
+    """A version is kept while it is one of the newest `versions`, or younger than `days`.
+
+    `thin` keeps fewer of the versions that only `days` keeps: every one for a day, the last of each hour for a week,
+    the last of each day afterwards. It never takes one of the newest `versions`, which are there to roll back to.
+    """
 
     versions: int = 30
     days: int = 7
+    thin: bool = False
+
+    def term(self, published_at: datetime.datetime, following: datetime.datetime | None) -> "Term":
+        """Return until when a version is kept by its age; `following` is when the next version was published."""
+        terms = [Term(published_at + datetime.timedelta(days=self.days), f"older than {self.days} days")]
+        if self.thin and following is not None and following.date() == published_at.date():
+            terms.append(Term(published_at + WEEK, "not the last of its day"))
+            if following.hour == published_at.hour:
+                terms.append(Term(published_at + DAY, "not the last of its hour"))
+        return min(terms, key=lambda term: term.until)
+
+    @property
+    def shortest_term(self) -> datetime.timedelta:
+        """How long every version is kept by its age."""
+        days = datetime.timedelta(days=self.days)
+        return min(days, DAY) if self.thin else days
+
+
+class Term(NamedTuple):
+    """Until when a version is kept, and what it is afterwards."""
+
+    until: datetime.datetime
+    reason: str
 
 
 DEFAULT_RETENTION = Retention()
@@ -31,41 +64,3 @@ def check_retention(retention: Retention) -> None:
         if not lowest <= getattr(retention, name) <= highest:
             path = ("input", "retention", name)
             raise InvalidArgument(f"Retention {name} must be {lowest} to {highest}.", path=path)
-
-
-@dataclass(frozen=True, slots=True)
-class ExpiringVersion:
-    """A version to expire, and why."""
-
-    snapshot: Snapshot
-    reason: str
-
-
-def find_expiring(
-    retention: Retention,
-    manifests: Sequence[Snapshot],
-    held: Collection[int],
-    now: datetime.datetime,
-    grace: datetime.timedelta,
-) -> list[ExpiringVersion]:
-    """Return the versions of a list to expire, oldest first.
-
-    A version is kept if it is in `held` (current or pinned), has a label, is recent by `retention`, was read within
-    the `grace` time, or was never published: its batch is still waiting for a review.
-    """
-    published = sorted(
-        (each for each in manifests if each.state is SnapshotState.PUBLISHED), key=lambda each: -each.version
-    )
-    newest = {each.version for each in published[: retention.versions]}
-    cutoff = now - datetime.timedelta(days=retention.days)
-    expired = [
-        each
-        for each in published
-        if each.version not in newest
-        and each.version not in held
-        and each.label is None
-        and (each.published_at or each.created_at) <= cutoff
-        and (each.read_at is None or each.read_at < now - grace)
-    ]
-    reason = f"not one of the newest {retention.versions}, and older than {retention.days} days"
-    return [ExpiringVersion(each, f"Version {each.version} is {reason}.") for each in reversed(expired)]

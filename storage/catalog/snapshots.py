@@ -1,18 +1,26 @@
-"""Snapshots: the numbered versions of a list. A manifest names the layers of a version, newest first."""
+"""Snapshots: the numbered versions of a list. A manifest names the layers of a version, newest first.
+
+`snapshots` has the manifests of versions that can be read or restored. Those of other versions stay for good, so they
+lie apart, in `expired_snapshots`, without their layers: versions that expired, and those that were withdrawn.
+"""
 
 import datetime
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from enum import StrEnum
-from typing import Any
 
 import msgspec
+from pymongo import ReplaceOne
 from pymongo.asynchronous.client_session import AsyncClientSession
 
+from storage.catalog.orphans import OrphanRepository
 from storage.errors import Broken, Corrupt
 from storage.mongodb.connection import Database, Document, check_format
 from storage.mongodb.documents import read_or_error, to_builtins, to_document
 from storage.mongodb.secondaries import Clock
+
+NAMED_PER_READ = 1000
+"""Manifests whose layers are read at once."""
 
 
 class SnapshotState(StrEnum):
@@ -21,16 +29,6 @@ class SnapshotState(StrEnum):
     SEALED = "SEALED"
     PUBLISHED = "PUBLISHED"
     RETIRED = "RETIRED"
-
-
-_READABLE: Document = {"$or": [{"state": {"$ne": SnapshotState.RETIRED}}, {"retiredAt": {"$type": "date"}}]}
-"""Versions that can be read or restored. A RETIRED one without a time was never published, or has another number."""
-
-_KEPT: Document = {"layers.0": {"$exists": True}, **_READABLE}
-"""The same, without the expired versions whose layers were released."""
-
-_PUBLISHED_AND_KEPT: Document = {"publishedAt": {"$type": "date"}, **_KEPT}
-"""The same, without the versions that were never current."""
 
 
 class Layer(msgspec.Struct, frozen=True):
@@ -45,7 +43,8 @@ class Snapshot(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
     """The manifest of a version. Its prices never change; compaction may store them in fewer layers.
 
     `read_at` is the last time that a read of the version was noted. `doomed_at` is when retention marked it as
-    expiring, `retired_at` when it expired. An expired version whose layers were released has no layers.
+    expiring, `retired_at` when it expired; a RETIRED version without that time was withdrawn. Versions in
+    `expired_snapshots` have no layers.
     """
 
     price_list: str = msgspec.field(name="list")
@@ -69,10 +68,15 @@ class Snapshot(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
 
 
 class SnapshotRepository:
-    """The manifests of a database. Reads advance the `clock` to the time from which a secondary has their layers."""
+    """The manifests of a database. Reads advance the `clock` to the time from which a secondary has their layers.
+
+    A write that takes layers from a manifest notes them as orphans, in the same transaction.
+    """
 
     def __init__(self, db: Database, clock: Clock | None = None) -> None:
         self._collection = db["snapshots"]
+        self._expired = db["expired_snapshots"]
+        self._orphans = OrphanRepository(db)
         self._clock = clock
 
     async def add(self, snapshot: Snapshot, session: AsyncClientSession) -> None:
@@ -96,6 +100,8 @@ class SnapshotRepository:
             {"$set": {"layers": to_builtins(layers)}},
             session=session,
         )
+        kept = {layer.id for layer in layers}
+        await self._orphans.note([layer for layer in snapshot.layer_ids if layer not in kept], session)
 
     async def with_more_layers(self, limit: int, keys: Sequence[tuple[str, int]]) -> list[tuple[str, int]]:
         """Return those of the versions, given as (list, version), that have more than `limit` layers."""
@@ -104,11 +110,23 @@ class SnapshotRepository:
         return [(document["_id"]["list"], document["_id"]["version"]) async for document in cursor]
 
     async def named_layers(self) -> set[str]:
-        """Return the ids of the layers of all versions that can be read or restored."""
-        return set(await self._collection.distinct("layers.id", _READABLE))
+        """Return the ids of the layers of all versions that can be read or restored.
+
+        A cursor reads the ids page by page: the result of `distinct` may not exceed 16 MB. A version that is added
+        meanwhile may be missed.
+        """
+        named = set[str]()
+        async for document in self._collection.find({}, {"_id": 0, "layers.id": 1}).batch_size(NAMED_PER_READ):
+            named.update(layer["id"] for layer in document["layers"])
+        return named
+
+    async def is_named(self, layer: str, besides: Sequence[tuple[str, int]] = ()) -> bool:
+        """Whether a version that can be read or restored names a layer, `besides` the given ones (list, version)."""
+        query = {"layers.id": layer, "_id": {"$nin": [_id(*key) for key in besides]}}
+        return await self._collection.find_one(query, {"_id": 1}) is not None
 
     async def versions_of_layer(self, layer: str) -> list[tuple[str, int]]:
-        """Return the (list, version) of all manifests that name a layer, even of versions that cannot be read."""
+        """Return the (list, version) of all versions that name a layer."""
         cursor = self._collection.find({"layers.id": layer}, {"_id": 1}).sort("_id", 1)
         return [(document["_id"]["list"], document["_id"]["version"]) async for document in cursor]
 
@@ -117,51 +135,32 @@ class SnapshotRepository:
         ids = [_id(*key) for key in keys]
         await self._collection.update_many({"_id": {"$in": ids}}, [{"$set": {"readAt": "$$NOW"}}])
 
-    async def mark_expiring(self, price_list: str, versions: Sequence[int]) -> None:
-        """Mark versions as expiring, unless they are marked."""
-        query = {"_id": {"$in": _ids(price_list, versions)}, "doomedAt": None}
-        await self._collection.update_many(query, [{"$set": {"doomedAt": "$$NOW"}}])
-
-    async def unmark(self, price_list: str, versions: Sequence[int]) -> None:
-        """Remove the mark of versions that are kept after all."""
-        await self._collection.update_many({"_id": {"$in": _ids(price_list, versions)}}, {"$unset": {"doomedAt": ""}})
-
-    async def expire(self, price_list: str, version: int, session: AsyncClientSession) -> None:
-        """Expire a version, in a transaction of `storage.maintenance.expiration`."""
-        await self._collection.update_one(
-            {"_id": _id(price_list, version)},
-            [{"$set": {"state": SnapshotState.RETIRED, "retiredAt": "$$NOW"}}],
-            session=session,
-        )
-
-    async def restore(self, price_list: str, version: int, session: AsyncClientSession) -> None:
-        """Make an expired version readable again, in a transaction of `storage.maintenance.expiration`."""
-        await self._collection.update_one(
-            {"_id": _id(price_list, version)},
-            [{"$set": {"state": SnapshotState.PUBLISHED, "readAt": "$$NOW"}}, {"$unset": ["retiredAt", "doomedAt"]}],
-            session=session,
-        )
-
-    async def release_layers(self, price_list: str, versions: Sequence[int]) -> None:
-        """Remove the layers from the manifests of expired versions, which then cannot be restored."""
-        query = {"_id": {"$in": _ids(price_list, versions)}, "state": SnapshotState.RETIRED}
-        await self._collection.update_many(query, {"$set": {"layers": []}})
-
-    async def with_layers(self, price_list: str) -> list[Snapshot]:
-        """Return the manifests of a list that name layers, newest first."""
-        query = {"_id.list": price_list, "layers.0": {"$exists": True}}
-        cursor = self._collection.find(query).sort([("_id.list", 1), ("_id.version", -1)])
-        return [_from_document(document) async for document in cursor]
-
     async def withdraw(self, price_list: str, versions: Sequence[int], session: AsyncClientSession) -> None:
         """Withdraw versions that were never published, in a transaction of `storage.batches.lifecycle`."""
-        query = {"_id": {"$in": _ids(price_list, versions)}}
-        await self._collection.update_many(query, {"$set": {"state": SnapshotState.RETIRED}}, session=session)
+        await self._move_to_expired({"_id": {"$in": _ids(price_list, versions)}}, session)
+
+    async def release_layers(self, price_list: str, versions: Sequence[int], session: AsyncClientSession) -> None:
+        """Remove expired versions for good, in a transaction of `storage.maintenance.expiration`."""
+        query = {"_id": {"$in": _ids(price_list, versions)}, "state": SnapshotState.RETIRED}
+        await self._move_to_expired(query, session)
+
+    async def _move_to_expired(self, query: Document, session: AsyncClientSession) -> None:
+        found = await self._collection.find(query, session=session).to_list()
+        if not found:
+            return
+        moved = [{**each, "state": SnapshotState.RETIRED, "layers": []} for each in found]
+        replaced = [ReplaceOne({"_id": each["_id"]}, each, upsert=True) for each in moved]
+        await self._expired.bulk_write(replaced, session=session)
+        await self._collection.delete_many({"_id": {"$in": [each["_id"] for each in found]}}, session=session)
+        await self._orphans.note(sorted({layer["id"] for each in found for layer in each["layers"]}), session)
 
     async def get(self, price_list: str, version: int, session: AsyncClientSession | None = None) -> Snapshot | None:
         """Return the manifest of a version, or None."""
-        found = await self._collection.find_one({"_id": _id(price_list, version)}, session=session)
-        return _from_document(found) if found else None
+        key = price_list, version
+        [found] = await (self.get_many([key]) if session is None else self._find([key], session))
+        if isinstance(found, Broken):
+            raise found
+        return found
 
     async def current(
         self, price_list: str, version: int | None, session: AsyncClientSession | None = None
@@ -177,22 +176,31 @@ class SnapshotRepository:
     async def get_many(self, keys: Sequence[tuple[str, int]]) -> list[Snapshot | Broken | None]:
         """Return the manifests of (list, version) keys, or the errors of unreadable ones, in the order of the keys.
 
-        In one round trip.
+        One round trip finds those that can be read or restored, a second one those that expired.
         """
-        ids = [_id(*key) for key in keys]
         async with self._timed() as session:
-            documents = await self._collection.find({"_id": {"$in": ids}}, session=session).to_list()
-        found = {tuple(each["_id"].values()): read_or_error(_from_document, each) for each in documents}
+            return await self._find(keys, session)
+
+    async def _find(
+        self, keys: Sequence[tuple[str, int]], session: AsyncClientSession
+    ) -> list[Snapshot | Broken | None]:
+        """Find manifests. A manifest only ever moves to the collection that is read last, and `session` is causal."""
+        found: dict[tuple[str, int], Snapshot | Broken] = {}
+        for collection in (self._collection, self._expired):
+            missing = [_id(*key) for key in keys if key not in found]
+            if missing:
+                documents = await collection.find({"_id": {"$in": missing}}, session=session).to_list()
+                found |= {_key(each): read_or_error(_from_document, each) for each in documents}
         return [found.get(key) for key in keys]
 
     async def newest(
         self, price_list: str, limit: int, before: int | None = None, *, unpublished: bool = True
     ) -> list[Snapshot]:
-        """Return up to `limit` manifests of versions below `before` that are kept or can be restored, newest first.
+        """Return up to `limit` manifests of versions below `before` that can be read or restored, newest first.
 
         `unpublished` includes versions that were never current.
         """
-        query: dict[str, Any] = {"_id.list": price_list, **_kept(unpublished=unpublished)}
+        query = _of_list(price_list, unpublished=unpublished)
         if before is not None:
             query["_id.version"] = {"$lt": before}
         async with self._timed() as session:
@@ -201,14 +209,12 @@ class SnapshotRepository:
         return [_from_document(document) for document in documents]
 
     @asynccontextmanager
-    async def _timed(self) -> AsyncIterator[AsyncClientSession | None]:
-        """Yield a session for a read, then advance the clock: a manifest is committed after its layers."""
-        if self._clock is None:
-            yield None
-            return
+    async def _timed(self) -> AsyncIterator[AsyncClientSession]:
+        """Yield a session for reads, then advance the clock: a manifest is committed after its layers."""
         async with self._collection.database.client.start_session() as session:
             yield session
-            self._clock.advance(session.operation_time)
+            if self._clock is not None:
+                self._clock.advance(session.operation_time)
 
     async def published(self, price_list: str, limit: int, before: int) -> list[Snapshot]:
         """Return up to `limit` manifests of kept versions below `before` that were once current, newest first."""
@@ -221,26 +227,35 @@ class SnapshotRepository:
         return sorted(await self._collection.distinct("_id.list"))
 
     async def version_numbers(self, price_list: str) -> list[int]:
-        """Return the numbers of all versions of a list that have a manifest, in ascending order."""
+        """Return the numbers of all versions of a list that can be read or restored, in ascending order."""
         cursor = self._collection.find({"_id.list": price_list}, {"_id": 1}).sort([("_id.list", 1), ("_id.version", 1)])
         return [document["_id"]["version"] async for document in cursor]
 
+    async def highest_version(self, price_list: str) -> int:
+        """Return the highest number of a version that has a manifest, expired ones included; 0 without any."""
+        newest = [("_id.list", 1), ("_id.version", -1)]
+        found = [
+            await collection.find_one({"_id.list": price_list}, {"_id": 1}, sort=newest)
+            for collection in (self._collection, self._expired)
+        ]
+        return max((document["_id"]["version"] for document in found if document), default=0)
+
     async def counts(self) -> dict[str, int]:
-        """Return, by list, the number of versions that are kept or can be restored."""
-        # The index of layers skips the manifests without layers, which stay forever.
-        stages = [
-            {"$match": {"layers.id": {"$gt": ""}, **_READABLE}},
+        """Return, by list, the number of versions that can be read or restored; from an index alone."""
+        stages: list[Document] = [
+            {"$match": {"_id.list": {"$gt": ""}}},
             {"$group": {"_id": "$_id.list", "count": {"$sum": 1}}},
         ]
         return {each["_id"]: each["count"] async for each in await self._collection.aggregate(stages)}
 
     async def count(self, price_list: str, *, unpublished: bool = True) -> int:
-        """Return the number of versions of a list that are kept or can be restored, as `newest` does."""
-        return await self._collection.count_documents({"_id.list": price_list, **_kept(unpublished=unpublished)})
+        """Return the number of versions of a list that can be read or restored, as `newest` does."""
+        return await self._collection.count_documents(_of_list(price_list, unpublished=unpublished))
 
 
-def _kept(*, unpublished: bool) -> Document:
-    return _KEPT if unpublished else _PUBLISHED_AND_KEPT
+def _of_list(price_list: str, *, unpublished: bool) -> Document:
+    query: Document = {"_id.list": price_list}
+    return query if unpublished else {**query, "publishedAt": {"$type": "date"}}
 
 
 def _id(price_list: str, version: int) -> Document:
@@ -249,6 +264,10 @@ def _id(price_list: str, version: int) -> Document:
 
 def _ids(price_list: str, versions: Sequence[int]) -> list[Document]:
     return [_id(price_list, version) for version in versions]
+
+
+def _key(document: Document) -> tuple[str, int]:
+    return document["_id"]["list"], document["_id"]["version"]
 
 
 def _to_document(snapshot: Snapshot) -> Document:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from storage.batches.repository import BatchRepository
 from storage.batches.staging import StagingRepository
 from storage.catalog.events import EventRepository
+from storage.catalog.orphans import OrphanRepository
 from storage.catalog.price_lists import PriceListRepository
 from storage.catalog.snapshots import SnapshotRepository
 from storage.errors import InvalidArgument, PriceListNotFound
@@ -19,8 +20,7 @@ from storage.integrity.orphans import OrphanCheck
 from storage.integrity.price_lists import PointerCheck
 from storage.integrity.versions import VersionCheck
 from storage.layers.writer import LayerWriter
-from storage.maintenance.orphans import OrphanRepository
-from storage.mongodb.connection import NOT_UNDERSTOOD, Database
+from storage.mongodb.connection import LATER_FORMAT, Database
 from storage.mongodb.locks import Locks
 
 
@@ -103,8 +103,7 @@ class IntegrityCheck:
     async def _unknown_formats(self, name: str) -> list[Finding]:
         """Return findings for the batches and events of a list that a later release wrote."""
         counts = {
-            kind: await self._db[kind].count_documents({"list": name, **NOT_UNDERSTOOD})
-            for kind in ("batches", "events")
+            kind: await self._db[kind].count_documents({"list": name, **LATER_FORMAT}) for kind in ("batches", "events")
         }
         return [
             Finding(FindingCode.FORMAT_UNKNOWN, f"{count} of its {kind} have the format of a later release.", name)

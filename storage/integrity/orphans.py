@@ -9,13 +9,13 @@ from bson.objectid import ObjectId
 from storage.batches.repository import Batch, BatchRepository
 from storage.batches.staging import StagingRepository
 from storage.batches.states import UNFINISHED
+from storage.catalog.orphans import OrphanRepository
 from storage.catalog.snapshots import SnapshotRepository
 from storage.integrity.findings import Finding, FindingCode
 from storage.integrity.unreadable import try_read
 from storage.layers.writer import LayerWriter
 from storage.maintenance.compaction import LAYER_LOCKS
 from storage.maintenance.garbage_collection import ORPHAN_SECONDS, batch_of, may_need
-from storage.maintenance.orphans import OrphanRepository
 from storage.mongodb.locks import Locks
 
 
@@ -40,7 +40,9 @@ class OrphanCheck:
 
     async def findings(self) -> AsyncGenerator[Finding, None]:
         """Yield a finding for each orphan."""
-        for layer in sorted(await self._layer_writer.all()):
+        layers = await self._layer_writer.all()
+        named = await self._snapshots.named_layers()  # after the layers: most that became a version are named now
+        for layer in sorted(set(layers) - named):
             for finding in await self._check_layer(layer):
                 yield finding
         for batch_id in sorted(await self._staging.batches()):
@@ -49,17 +51,17 @@ class OrphanCheck:
 
     async def _check_layer(self, layer: str) -> list[Finding]:
         batch_id = batch_of(layer)
-        if _is_recent(_created_at(batch_id)):
+        if _is_recent(_created_at(batch_id), 2 * ORPHAN_SECONDS):
             return []
         batch, problem = await try_read(self._batches.find(batch_id), None, None, "the batch")
-        if problem or (batch and (may_need(batch, layer) or _is_recent(batch.finished_at))):
+        if problem or (batch and (may_need(batch, layer) or _is_recent(batch.finished_at, 2 * ORPHAN_SECONDS))):
             return []
         if _is_recent(await self._orphans.since(layer), 2 * ORPHAN_SECONDS):
             return []  # recorded, and due to be dropped
         if f"{LAYER_LOCKS}{layer}" in await self._locks.names(LAYER_LOCKS):
             return []  # a compaction writes it
         # Last, because the layer may have become a version since.
-        if await self._snapshots.versions_of_layer(layer) or await self._layer_writer.is_sealed(layer) is None:
+        if await self._snapshots.is_named(layer) or await self._layer_writer.is_sealed(layer) is None:
             return []
         message = f"No version names layer.{layer}, {_origin(batch)}."
         return [Finding(FindingCode.LAYER_ORPHANED, message, batch.price_list if batch else None, None, layer)]

@@ -33,7 +33,7 @@ class PointerCheck:
             if seen is None:
                 return [Finding(FindingCode.LIST_MISSING, "The list has versions, but no pointer.", name)]
             gaps, last = await self._find_gaps(name, seen.revision)
-            highest = max(await self._snapshots.version_numbers(name), default=0)
+            highest = await self._snapshots.highest_version(name)
             # A transaction writes the pointer with the rest, so by now the pointer includes all that was read before.
             now, problem = await try_read(self._price_lists.find(name), name, None, "the price list")
             if problem:

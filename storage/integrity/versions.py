@@ -16,12 +16,12 @@ _UNSEALED = frozenset({BatchState.OPEN, BatchState.SEALING, BatchState.FAILED, B
 _BATCH_STATES = {
     SnapshotState.SEALED: BatchState.HELD,
     SnapshotState.PUBLISHED: BatchState.PUBLISHED,
-    SnapshotState.RETIRED: BatchState.PUBLISHED,  # expired; rejected versions are not checked
+    SnapshotState.RETIRED: BatchState.PUBLISHED,  # expired; withdrawn versions are not checked
 }
 
 
 class VersionCheck:
-    """Checks the versions that can be read or restored; other versions have no layers."""
+    """Checks the versions that can be read or restored; other versions lie apart and have no layers."""
 
     def __init__(
         self,

@@ -17,6 +17,9 @@ from storage.layers.directory import PAGE_BLOCKS, Root, compress_page, encode_pa
 from storage.layers.durable_inserts import DurableInserts
 from storage.mongodb.connection import NAMESPACE_EXISTS, NAMESPACE_NOT_FOUND, Database, Document
 
+NAMES_PER_READ = 1000
+"""Names of layers that are read at once."""
+
 _MATCH_NOTHING: dict[str, Any] = {"$nor": [{}]}
 """The validator of a sealed layer. No document matches it, so the server refuses every insert and update."""
 
@@ -77,9 +80,11 @@ class LayerWriter:
         return None
 
     async def all(self) -> list[str]:
-        """Return the ids of all layers."""
-        names = await self._db.list_collection_names(filter={"name": {"$regex": r"^layer\."}})
-        return [name.removeprefix("layer.") for name in names]
+        """Return the ids of all layers, read in pages."""
+        page = {"batchSize": NAMES_PER_READ}
+        query = {"name": {"$regex": r"^layer\."}}
+        names = await self._db.list_collections(filter=query, nameOnly=True, cursor=page)
+        return [each["name"].removeprefix("layer.") async for each in names]
 
     async def stats(self, layer_id: str) -> dict[str, Any]:
         """Return the server's statistics of a layer; empty without such a layer."""

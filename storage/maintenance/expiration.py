@@ -4,12 +4,14 @@
    reads are noted with the next heartbeat of their process.
 2. A run that finds the version marked for longer than several heartbeats, and still not read, sets it to RETIRED, in a
    transaction with the pointer and an event of its list.
-3. When the restore time of the version is over, a run releases its layers: the manifest then names none, and stays so
-   that readers learn that the version has expired.
+3. When the restore time of the version is over, a run releases its layers: the manifest moves to `expired_snapshots`
+   and names none, so that readers learn that the version has expired. The layers are noted as orphans in the same
+   transaction.
 4. `storage.maintenance.garbage_collection` drops a layer that no manifest names, once no reader can hold an older
    manifest.
 
-Every step is idempotent and safe in several processes at once. A layer without a manifest is never named again: a
+A run looks first, and takes its lock and writes only if a step is due. Every step is idempotent and safe in several
+processes at once. A layer without a manifest is never named again: a
 manifest takes its layers from its own batch, which is then unfinished and keeps them, from the current version, which
 never expires, or from a compaction, which holds the lock of its layer; and restoring a version is a transaction that
 conflicts with the release of its layers.
@@ -25,12 +27,13 @@ from pymongo.asynchronous.client_session import AsyncClientSession
 
 from storage.batches.metrics import StorageMetrics
 from storage.catalog.events import EventKind, EventRepository
+from storage.catalog.expiry import ExpiryRepository
 from storage.catalog.price_lists import PriceList, PriceListRepository
-from storage.catalog.retention import ExpiringVersion, find_expiring
-from storage.catalog.snapshots import Snapshot, SnapshotRepository, SnapshotState
+from storage.catalog.snapshots import SnapshotRepository, SnapshotState
 from storage.catalog.transactions import check_reason, event_of
-from storage.errors import Broken, NotRetired, Refused, SnapshotExpired, SnapshotNotFound
+from storage.errors import NotRetired, SnapshotExpired, SnapshotNotFound
 from storage.layers.writer import LayerWriter
+from storage.maintenance.expiring import Expiring, ExpiringVersion, earliest, find_expiring, held_versions
 from storage.mongodb.connection import Client
 from storage.mongodb.locks import Locks
 from storage.mongodb.transaction import in_transaction, instant
@@ -72,12 +75,37 @@ class LayerDrop:
 class ExpirationResult:
     """The versions that a run expires, and the layers that it releases.
 
-    `due` is when there is more to do if the pointer does not move; None: never.
+    `due` is when the next step is due if the pointer of the list does not move; None if none ever is.
     """
 
     retirements: list[Retirement] = field(default_factory=list)
     drops: list[LayerDrop] = field(default_factory=list)
     due: datetime.datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Work:
+    """What is due for a list at a time: `past` are the versions whose restore time is over.
+
+    `due` is when something else is.
+    """
+
+    price_list: str
+    now: datetime.datetime
+    expiring: Expiring
+    unneeded_marks: Sequence[int]
+    past: Sequence[int]
+    due: datetime.datetime | None
+
+    @property
+    def unmarked(self) -> list[int]:
+        """The versions to mark."""
+        return [each.version for each in self.expiring.versions if each.doomed_at is None]
+
+    def settled(self, settle: datetime.timedelta) -> list[ExpiringVersion]:
+        """Return the versions to expire: they have been marked for long enough."""
+        versions = self.expiring.versions
+        return [each for each in versions if each.doomed_at and each.doomed_at + settle <= self.now]
 
 
 class SnapshotExpirer:
@@ -88,6 +116,7 @@ class SnapshotExpirer:
         client: Client,
         price_lists: PriceListRepository,
         snapshots: SnapshotRepository,
+        expiry: ExpiryRepository,
         events: EventRepository,
         layer_writer: LayerWriter,
         locks: Locks,
@@ -99,6 +128,7 @@ class SnapshotExpirer:
         self._client = client
         self._price_lists = price_lists
         self._snapshots = snapshots
+        self._expiry = expiry
         self._events = events
         self._layer_writer = layer_writer
         self._locks = locks
@@ -107,40 +137,21 @@ class SnapshotExpirer:
         self._restore = datetime.timedelta(seconds=restore)
         self._settle = datetime.timedelta(seconds=settle)
 
-    async def run(self) -> None:
-        """Expire the versions of every list, unless another process does so."""
-        async with self._locks.held("retain") as held:
-            for name in await self._price_lists.names() if held else ():
-                try:
-                    await self.expire(name, by="pricebook")
-                except (Broken, Refused) as error:  # continue with the other lists
-                    log.warning("Could not expire versions of %s: %s", name, error.message)
-
     async def expire(self, name: str, *, by: str) -> ExpirationResult:
         """Run the due steps for a list; none if another process does so. Raises `PriceListNotFound`."""
-        await self._price_lists.get(name)
+        work = await self._find_work(name)
+        if not (work.unmarked or work.settled(self._settle) or work.unneeded_marks or work.past):
+            return ExpirationResult(due=work.due)
         async with self._locks.held(f"retain/{name}") as held:
             if not held:
-                return ExpirationResult()
-            now, manifests, expiring = await self._find_expiring(name)
-            settled = now - self._settle
-            due = [each for each in expiring if each.snapshot.doomed_at and each.snapshot.doomed_at <= settled]
-            retirements = [
-                self._retirement(each, now) for each in due[:MAX_VERSIONS_PER_RUN] if await self._expire(each, by)
-            ]
-            versions = {each.snapshot.version for each in expiring}
-            marked = [each for each in manifests if each.doomed_at and each.state is SnapshotState.PUBLISHED]
-            await self._snapshots.mark_expiring(name, sorted(versions))
-            await self._snapshots.unmark(name, [each.version for each in marked if each.version not in versions])
-            return ExpirationResult(retirements, await self._release_layers(name, manifests, now))
+                return ExpirationResult(due=work.now + self._settle)
+            return await self._do(await self._find_work(name), by)
 
     async def plan(self, name: str) -> ExpirationResult:
         """Return what would expire if no version is read until then. Raises `PriceListNotFound`."""
-        now, manifests, expiring = await self._find_expiring(name)
-        return ExpirationResult(
-            [self._retirement(each, now) for each in expiring[:MAX_VERSIONS_PER_RUN]],
-            await self._drops(manifests, self._past_restore(manifests, now)),
-        )
+        work = await self._find_work(name)
+        retirements = [self._retirement(each, work.now) for each in work.expiring.versions]
+        return ExpirationResult(retirements, await self._drops(name, work.past), work.due)
 
     async def restore(self, name: str, version: int, *, by: str, reason: str) -> PriceList:
         """Make an expired version readable again.
@@ -158,44 +169,73 @@ class SnapshotExpirer:
                 raise NotRetired(name, version)
             if snapshot.retired_at is None or not snapshot.layers:
                 raise SnapshotExpired(name, version)
-            await self._snapshots.restore(name, version, session)
+            await self._expiry.restore(name, version, session)
             return await self._record(price_list, EventKind.RESTORED, by, f"Version {version}: {reason}", session)
 
         restored = await in_transaction(self._client, act)
         self._metrics.restored[name] += 1
         return restored
 
-    async def _find_expiring(self, name: str) -> tuple[datetime.datetime, list[Snapshot], list[ExpiringVersion]]:
-        """Return the server's time, the manifests of a list that name layers, and the versions to expire."""
-        # Manifests before the pointer: a version that becomes current in between is then known to be current.
+    async def _find_work(self, name: str) -> _Work:
+        """Look at what is due for a list, without a write."""
         now = (await self._client.admin.command("hello"))["localTime"].replace(tzinfo=datetime.UTC)
-        manifests = await self._snapshots.with_layers(name)
         price_list = await self._price_lists.get(name)
-        expiring = find_expiring(price_list.retention, manifests, _held_versions(price_list), now, self._grace)
-        return now, manifests, expiring
+        expiring = await find_expiring(self._expiry, price_list, now, self._grace, MAX_VERSIONS_PER_RUN)
+        wanted = {each.version for each in expiring.versions}
+        marked = await self._expiry.marked(name, 2 * MAX_VERSIONS_PER_RUN)
+        expired = await self._expiry.expired(name, MAX_VERSIONS_PER_RUN + 1)
+        past = [each.version for each in expired if each.retired_at <= now - self._restore]
+        settling = [each.doomed_at + self._settle for each in expiring.versions if each.doomed_at]
+        restorable = [each.retired_at + self._restore for each in expired[len(past[:MAX_VERSIONS_PER_RUN]) :]]
+        return _Work(
+            name,
+            now,
+            expiring,
+            [each for each in marked if each not in wanted and (expiring.end is None or each < expiring.end)],
+            past[:MAX_VERSIONS_PER_RUN],
+            earliest([expiring.due, *(time for time in settling if time > now), *restorable]),
+        )
+
+    async def _do(self, work: _Work, by: str) -> ExpirationResult:
+        settled = work.settled(self._settle)
+        retirements = [
+            self._retirement(each, work.now) for each in settled if await self._expire(work.price_list, each, by)
+        ]
+        if work.unmarked:
+            await self._expiry.mark(work.price_list, work.unmarked)
+        if work.unneeded_marks:
+            await self._expiry.unmark(work.price_list, work.unneeded_marks)
+        drops = await self._release_layers(work)
+        dues = [work.due]
+        if work.unmarked or len(retirements) < len(settled):
+            dues.append(work.now + self._settle)
+        if retirements:
+            dues.append(work.now + self._restore if work.expiring.end is None else work.now)
+        return ExpirationResult(retirements, drops, earliest(dues))
 
     def _retirement(self, expiring: ExpiringVersion, now: datetime.datetime) -> Retirement:
-        return Retirement(expiring.snapshot.version, expiring.reason, now + self._restore)
+        return Retirement(expiring.version, expiring.reason, now + self._restore)
 
-    async def _expire(self, expiring: ExpiringVersion, by: str) -> bool:
+    async def _expire(self, name: str, seen: ExpiringVersion, by: str) -> bool:
         """Expire a version, unless something keeps it by now."""
-        seen = expiring.snapshot
 
         async def act(session: AsyncClientSession) -> bool:
-            price_list = await self._price_lists.get(seen.price_list, session)
-            snapshot = await self._snapshots.get(seen.price_list, seen.version, session)
-            if snapshot is None or seen.version in _held_versions(price_list):
+            price_list = await self._price_lists.get(name, session)
+            snapshot = await self._snapshots.get(name, seen.version, session)
+            if snapshot is None or seen.version in held_versions(price_list):
                 return False
-            if (snapshot.state, snapshot.read_at, snapshot.doomed_at) != (seen.state, seen.read_at, seen.doomed_at):
+            if snapshot.state is not SnapshotState.PUBLISHED:
                 return False
-            await self._snapshots.expire(seen.price_list, seen.version, session)
-            await self._record(price_list, EventKind.RETIRED, by, expiring.reason, session)
+            if (snapshot.read_at, snapshot.doomed_at) != (seen.read_at, seen.doomed_at):
+                return False
+            await self._expiry.expire(name, seen.version, session)
+            await self._record(price_list, EventKind.RETIRED, by, seen.reason, session)
             return True
 
         expired = await in_transaction(self._client, act)
         if expired:
-            self._metrics.retired[seen.price_list] += 1
-            log.info("Expired a version of %s: %s", seen.price_list, expiring.reason)
+            self._metrics.retired[name] += 1
+            log.info("Expired a version of %s: %s", name, seen.reason)
         return expired
 
     async def _record(
@@ -206,45 +246,28 @@ class SnapshotExpirer:
         await self._events.append(event_of(price_list, moved, kind, by, instant(), reason=reason), session)
         return moved
 
-    def _past_restore(self, manifests: Sequence[Snapshot], now: datetime.datetime) -> list[Snapshot]:
-        """Return the versions whose restore time is over, oldest first."""
-        past = [each for each in manifests if each.retired_at and each.retired_at <= now - self._restore]
-        return past[::-1][:MAX_VERSIONS_PER_RUN]
+    async def _release_layers(self, work: _Work) -> list[LayerDrop]:
+        """Release the layers of the versions whose restore time is over, unless they were restored meanwhile."""
+        if not work.past:
+            return []
+        name = work.price_list
+        drops = await self._drops(name, work.past)
 
-    async def _release_layers(
-        self, name: str, manifests: Sequence[Snapshot], now: datetime.datetime
-    ) -> list[LayerDrop]:
-        past = self._past_restore(manifests, now)
-        drops = await self._drops(manifests, past)
-        await self._snapshots.release_layers(name, [each.version for each in past])
+        async def act(session: AsyncClientSession) -> None:
+            await self._snapshots.release_layers(name, work.past, session)
+
+        await in_transaction(self._client, act)
         return drops
 
-    async def _drops(self, manifests: Sequence[Snapshot], past: Sequence[Snapshot]) -> list[LayerDrop]:
+    async def _drops(self, name: str, past: Sequence[int]) -> list[LayerDrop]:
         """Return the layers that only the versions of `past` name."""
-        released = {each.version for each in past}
-        kept = {
-            layer
-            for each in manifests
-            if each.version not in released and _is_readable(each)
-            for layer in each.layer_ids
-        }
-        versions = {layer: each.version for each in past for layer in each.layer_ids if layer not in kept}
+        besides = [(name, version) for version in past]
         return [
             LayerDrop(layer, f"The last version that named it, {version}, has expired.", await self._bytes(layer))
-            for layer, version in versions.items()
+            for layer, version in (await self._expiry.layers(name, past)).items()
+            if not await self._snapshots.is_named(layer, besides)
         ]
 
     async def _bytes(self, layer: str) -> int:
         stats: dict[str, Any] = await self._layer_writer.stats(layer)
         return int(stats.get("storageSize", 0)) + int(stats.get("totalIndexSize", 0))
-
-
-def _is_readable(snapshot: Snapshot) -> bool:
-    """Whether a version can be read or restored."""
-    return snapshot.state is not SnapshotState.RETIRED or snapshot.retired_at is not None
-
-
-def _held_versions(price_list: PriceList) -> set[int]:
-    """Return the current and the pinned version."""
-    pinned = price_list.pin.version if price_list.pin else None
-    return {version for version in (price_list.current_version, pinned) if version is not None}

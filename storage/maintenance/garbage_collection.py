@@ -1,9 +1,22 @@
 """Garbage collection: idle batches, unneeded layers and staged runs, and old idempotency keys.
 
-It is idempotent, and safe in parallel.
+A layer becomes an orphan when a manifest stops naming it: its version was withdrawn or its layers released, or a
+compaction has replaced the layer. The transaction that does so notes the layer (`storage.catalog.orphans`). Layers that
+nobody noted, of a process that was killed, are found by a listing of all layers, which takes a while: it runs when a
+process begins to collect, and at an interval.
+
+A note is only a hint. Before a layer is dropped, it must have been an orphan for longer than a reader can hold an
+older manifest; no compaction may hold its lock, its batch may not need it, and no manifest may name it. The manifests
+are asked last: what a batch needs is named by a manifest when the batch no longer needs it. A layer that passes is
+never named again: a manifest takes its layers from its own batch, from the current version, or from a compaction that
+holds the lock. Layers of a batch that ended without a version were never read, and are dropped at once.
+
+Each pass is bounded, idempotent, and safe in parallel; what it cannot do with one document stops nothing else.
 """
 
+import asyncio
 import logging
+from collections.abc import Collection
 
 from pymongo.errors import PyMongoError
 
@@ -13,11 +26,11 @@ from storage.batches.parts import PartRepository
 from storage.batches.repository import Batch, BatchRepository, Refusal
 from storage.batches.staging import StagingRepository
 from storage.batches.states import DISCARDED_STATES, IN_PROGRESS, UNFINISHED
+from storage.catalog.orphans import OrphanRepository
 from storage.catalog.snapshots import SnapshotRepository
-from storage.errors import Broken, Refused
+from storage.errors import PricebookError
 from storage.layers.writer import LayerWriter
 from storage.maintenance.compaction import LAYER_LOCKS
-from storage.maintenance.orphans import OrphanRepository
 from storage.mongodb.locks import Locks
 
 log = logging.getLogger("pricebook.garbage_collection")
@@ -29,7 +42,13 @@ ORPHAN_SECONDS = 3600.0
 """How long a layer that no manifest names is kept: a reader with an older manifest may still read it."""
 
 MAX_DROPS_PER_RUN = 200
-"""Number of layers that one run drops at most."""
+"""Number of layers, and of staging collections, that one run drops at most."""
+
+LISTING_INTERVAL_SECONDS = 3600.0
+"""Time between two listings of all layers."""
+
+MAX_FOUND_PER_LISTING = 1000
+"""Number of orphans that one listing notes at most. If it finds more, the next run lists again."""
 
 KEY_DAYS = 30
 """Days after the end of a batch until its idempotency key can be used again."""
@@ -60,51 +79,83 @@ class GarbageCollector:
         self._lifecycle = lifecycle
         self._metrics = metrics
         self._orphan_seconds = ORPHAN_SECONDS
+        self._next_listing = 0.0
 
     async def collect(self) -> None:
         """Abort idle batches, drop unreferenced layers and staged runs, and free old idempotency keys."""
-        await self._abort_idle()
-        await self._drop_layers()
-        await self._drop_staging()
-        await self._batches.forget_keys(KEY_DAYS)
+        now = asyncio.get_running_loop().time()
+        for act in (
+            self._abort_idle,
+            *([self.find_orphans] if now >= self._next_listing else []),
+            self._drop_orphans,
+            self._drop_staging,
+            self._forget_keys,
+        ):
+            try:
+                await act()
+            except Exception as error:  # continue with the other tasks
+                _log_failure("A task of garbage collection failed and will be retried", error)
 
     async def _abort_idle(self) -> None:
-        for batch in await self._batches.idle(IDLE_SECONDS):
+        for batch_id in await self._batches.idle(IDLE_SECONDS):
             try:
-                await self._abort(batch)
-            except (Broken, Refused, PyMongoError) as error:  # continue with the other batches
-                log.warning("Could not abort idle batch %s yet: %s: %s", batch.id, type(error).__name__, error)
+                await self._abort(batch_id)
+            except Exception as error:  # continue with the other batches
+                _log_failure(f"Could not abort idle batch {batch_id} yet", error)
 
-    async def _abort(self, batch: Batch) -> None:
-        leased = await self._batches.lease(batch.id, idle=IDLE_SECONDS)
+    async def _abort(self, batch_id: str) -> None:
+        leased = await self._batches.lease(batch_id, idle=IDLE_SECONDS)
         if leased:
             refusal = Refusal("IDLE", f"The batch was idle for {IDLE_SECONDS / 60:.0f} minutes.")
             await self._lifecycle.abort(leased, refusal, by="pricebook")
-            log.info("Aborted idle batch %s.", batch.id)
+            log.info("Aborted idle batch %s.", batch_id)
+            if not leased.chunked:  # whose attempts wrote a layer before the batch was sealed
+                await self._orphans.note([f"{batch_id}-{token}" for token in range(1, leased.token)], unread=True)
 
-    async def _drop_layers(self) -> None:
-        """Drop the layers that no manifest names: those of batches that never had a version at once.
-
-        Others may be read still, or be named in a backup that is being made: they are dropped after `ORPHAN_SECONDS`.
-        """
+    async def find_orphans(self) -> None:
+        """Note the orphans among all layers that are not noted."""
         layers = await self._layer_writer.all()
         # A compaction whose lock is removed here cannot name its layer any more.
         await self._locks.remove_expired(LAYER_LOCKS)
         locked = await self._locks.names(LAYER_LOCKS)
-        named = await self._snapshots.named_layers()  # after the layers: a layer that became a version is named now
+        named = await self._snapshots.named_layers()  # after the layers: most that became a version are named now
         unnamed = [layer for layer in layers if layer not in named and f"{LAYER_LOCKS}{layer}" not in locked]
-        batches = await self._batches.get_many([batch_of(layer) for layer in unnamed])
-        discarded, orphans = list[str](), list[str]()
-        for layer, batch in zip(unnamed, batches, strict=True):
-            if isinstance(batch, Broken):
-                continue  # left alone: a later release may need the layer
-            if batch is not None and batch.state in DISCARDED_STATES and batch.version is None:
-                discarded.append(layer)
-            elif batch is None or not may_need(batch, layer):
-                orphans.append(layer)
-        await self._orphans.note(orphans)
-        old_orphans = await self._orphans.older_than(self._orphan_seconds, MAX_DROPS_PER_RUN)
-        for layer in [*discarded, *old_orphans][:MAX_DROPS_PER_RUN]:
+        noted = await self._orphans.noted(unnamed)
+        found = [layer for layer in unnamed if layer not in noted]
+        for layer in found[:MAX_FOUND_PER_LISTING]:
+            try:
+                await self._note(layer)
+            except Exception as error:  # continue with the other layers
+                _log_failure(f"Could not look at the batch of layer {layer} yet", error)
+        self._metrics.count_layers(len(layers))
+        if len(found) <= MAX_FOUND_PER_LISTING:
+            self._next_listing = asyncio.get_running_loop().time() + LISTING_INTERVAL_SECONDS
+
+    async def _note(self, layer: str) -> None:
+        batch = await self._batches.find(batch_of(layer))
+        if batch is None or not may_need(batch, layer):
+            await self._orphans.note([layer], unread=batch is not None and was_discarded(batch))
+
+    async def _drop_orphans(self) -> None:
+        layers = await self._orphans.older_than(self._orphan_seconds, MAX_DROPS_PER_RUN)
+        if not layers:
+            return
+        # A compaction whose lock is removed here cannot name its layer any more.
+        await self._locks.remove_expired(LAYER_LOCKS)
+        locked = await self._locks.names(LAYER_LOCKS)
+        for layer, since in layers.items():
+            try:
+                await self._drop_orphan(layer, locked)
+                await self._orphans.forget(layer, since)
+            except Exception as error:  # continue with the other layers
+                _log_failure(f"Could not drop layer {layer} yet", error)
+                await self._orphans.note([layer])  # after the others
+
+    async def _drop_orphan(self, layer: str, locked: Collection[str]) -> None:
+        """Drop a layer, unless something needs it. In any case its note is deleted: it is noted again in time."""
+        batch = await self._batches.find(batch_of(layer))
+        is_needed = f"{LAYER_LOCKS}{layer}" in locked or (batch is not None and may_need(batch, layer))
+        if not is_needed and not await self._snapshots.is_named(layer):
             await self._layer_writer.drop(layer)
             self._metrics.layers_dropped += 1
             log.info("Dropped layer %s, which no version names.", layer)
@@ -112,14 +163,23 @@ class GarbageCollector:
     async def _drop_staging(self) -> None:
         """Drop the staged runs of batches that are not in progress, and the records of parts of those that failed."""
         staged = await self._staging.batches()
-        for batch_id, batch in zip(staged, await self._batches.get_many(staged), strict=True):
-            if isinstance(batch, Broken):
-                continue
-            if batch is None or batch.state not in IN_PROGRESS:
-                if batch is None or batch.state in DISCARDED_STATES:
-                    await self._parts.drop(batch_id)
-                await self._staging.drop(batch_id)
-                log.info("Dropped the staged rows of batch %s.", batch_id)
+        used = await self._batches.those_in_progress(staged) if staged else set()
+        for batch_id in [each for each in staged if each not in used][:MAX_DROPS_PER_RUN]:
+            try:
+                await self._drop_staged(batch_id)
+            except Exception as error:  # continue with the other batches
+                _log_failure(f"Could not drop the staged rows of batch {batch_id} yet", error)
+
+    async def _drop_staged(self, batch_id: str) -> None:
+        batch = await self._batches.find(batch_id)
+        if batch is None or batch.state in DISCARDED_STATES:
+            await self._parts.drop(batch_id)
+        if batch is None or batch.state not in IN_PROGRESS:
+            await self._staging.drop(batch_id)
+            log.info("Dropped the staged rows of batch %s.", batch_id)
+
+    async def _forget_keys(self) -> None:
+        await self._batches.forget_keys(KEY_DAYS)
 
 
 def batch_of(layer: str) -> str:
@@ -135,3 +195,13 @@ def may_need(batch: Batch, layer: str) -> bool:
     if batch.layer is not None:
         return batch.state in UNFINISHED and batch.layer.id == layer
     return batch.state in IN_PROGRESS and layer.endswith(f"-{batch.token}")
+
+
+def was_discarded(batch: Batch) -> bool:
+    """Whether a batch ended without a version, so that its layers were never read."""
+    return batch.state in DISCARDED_STATES and batch.version is None
+
+
+def _log_failure(message: str, error: Exception) -> None:
+    expected = isinstance(error, PricebookError | PyMongoError)
+    log.warning("%s: %s: %s", message, type(error).__name__, error, exc_info=not expected)

@@ -34,9 +34,6 @@ EventListener = CommandListener | ConnectionPoolListener
 FORMAT = 1
 """The format that stored documents are written in. A release reads all formats up to its own."""
 
-NOT_UNDERSTOOD: Mapping[str, Any] = {"format": {"$not": {"$lte": FORMAT}}}
-"""A query for documents that a later release wrote."""
-
 NAMESPACE_EXISTS = 48
 """The server's error code for creating a collection that already exists."""
 
@@ -52,18 +49,58 @@ LAYERS_SUFFIX = "_layers"
 DURABLE = WriteConcern(w="majority", j=True)
 MAJORITY = ReadConcern("majority")
 
+LATER_FORMAT: Mapping[str, Any] = {"format": {"$gt": FORMAT}}
+"""A query for documents that a later release wrote, with a partial index for each format, which is empty as a rule."""
+
+_LATER_FORMAT_INDEX: tuple[list[tuple[str, int]], dict[str, Any]] = (
+    [("list", 1)],
+    {"name": f"later_than_format_{FORMAT}", "partialFilterExpression": LATER_FORMAT},
+)
+
 _INDEXES: Mapping[str, list[tuple[list[tuple[str, int]], dict[str, Any]]]] = {
     "snapshots": [
         ([("_id.list", 1), ("_id.version", -1)], {"name": "list_newest"}),
         ([("layers.id", 1)], {"name": "layers"}),
+        ([("_id.list", 1), ("state", 1), ("_id.version", -1)], {"name": "list_state"}),
+        (
+            [("_id.list", 1), ("_id.version", 1)],
+            {"name": "list_unlabelled", "partialFilterExpression": {"state": "PUBLISHED", "label": None}},
+        ),
+        (
+            [("_id.list", 1), ("doomedAt", 1)],
+            {
+                "name": "list_marked",
+                "partialFilterExpression": {"state": "PUBLISHED", "doomedAt": {"$type": "date"}},
+            },
+        ),
+        (
+            [("_id.list", 1), ("retiredAt", 1)],
+            {"name": "list_expired", "partialFilterExpression": {"state": "RETIRED"}},
+        ),
     ],
+    "expired_snapshots": [([("_id.list", 1), ("_id.version", -1)], {"name": "list_newest"})],
     "batches": [
         (
             [("list", 1), ("key", 1)],
             {"name": "idempotency_key", "unique": True, "partialFilterExpression": {"key": {"$type": "string"}}},
         ),
         ([("list", 1), ("_id", -1)], {"name": "list_newest"}),
-        ([("state", 1), ("lease.until", 1)], {"name": "state_lease"}),
+        ([("state", 1), ("_id", -1)], {"name": "state_newest"}),
+        (
+            [("lease.until", 1)],
+            {"name": "sealing_lease", "partialFilterExpression": {"state": "SEALING"}},
+        ),
+        (
+            [("touchedAt", 1)],
+            {"name": "open_touched", "partialFilterExpression": {"state": "OPEN"}},
+        ),
+        (
+            [("finishedAt", 1)],
+            {
+                "name": "finished_with_key",
+                "partialFilterExpression": {"key": {"$type": "string"}, "finishedAt": {"$type": "date"}},
+            },
+        ),
         (
             [("list", 1), ("state", 1)],
             {"name": "list_unfinished", "partialFilterExpression": {"state": {"$in": ["HELD", "OPEN", "SEALING"]}}},
@@ -76,13 +113,14 @@ _INDEXES: Mapping[str, list[tuple[list[tuple[str, int]], dict[str, Any]]]] = {
             [("submittedBy", 1), ("state", 1)],
             {"name": "caller_in_progress", "partialFilterExpression": {"state": {"$in": ["OPEN", "SEALING"]}}},
         ),
+        _LATER_FORMAT_INDEX,
     ],
-    "events": [([("list", 1), ("revision", -1)], {"name": "list_newest", "unique": True})],
+    "events": [([("list", 1), ("revision", -1)], {"name": "list_newest", "unique": True}), _LATER_FORMAT_INDEX],
     "price_lists": [],
     "api_keys": [],
     "parts": [],
     "locks": [],
-    "orphans": [],
+    "orphans": [([("since", 1)], {"name": "since"})],
     "processes": [([("at", 1)], {"name": "dead_after_a_day", "expireAfterSeconds": 86_400})],
 }
 

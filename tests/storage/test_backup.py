@@ -123,7 +123,8 @@ async def busy(store: Store) -> AsyncIterator[Store]:
 def test_the_manual_dumps_the_pointers_before_and_after_their_records() -> None:
     collections = [collection for collection, _ in commands()]
     assert collections[0] == collections[-1] == "price_lists"
-    assert sorted(collections[1:-1]) == ["api_keys", "batches", "events", "snapshots"]
+    assert sorted(collections[1:-1]) == ["api_keys", "batches", "events", "expired_snapshots", "snapshots"]
+    assert collections.index("snapshots") < collections.index("expired_snapshots")
 
 
 async def test_a_backup_in_the_order_of_the_manual_is_sound(busy: Store, restored: Store) -> None:

@@ -42,7 +42,7 @@ PRICE_LISTS: list[Document] = [
             "allowedCurrencies": None,
             "minSize": None,
         },
-        "retention": {"versions": 30, "days": 7},
+        "retention": {"versions": 30, "days": 7, "thin": False},
         "revision": 1,
         "pin": None,
         "supersededBefore": None,
@@ -63,7 +63,7 @@ PRICE_LISTS: list[Document] = [
             "allowedCurrencies": ["EUR", "USD"],
             "minSize": 1,
         },
-        "retention": {"versions": 5, "days": 3},
+        "retention": {"versions": 5, "days": 3, "thin": True},
         "revision": 5,
         "pin": {"version": 1, "reason": "audit", "by": "ops", "at": datetime.datetime},
         "supersededBefore": None,
@@ -264,6 +264,7 @@ STORED: dict[str, list[Document]] = {
     ],
     "locks": [{"_id": "compact/retail", "lease": OWNED_LOCK}],
     "orphans": [{"_id": "layer", "format": 1, "since": datetime.datetime}],
+    "expired_snapshots": [],
 }
 
 
@@ -303,7 +304,7 @@ async def assert_stored(
 async def filled(store: Store) -> Store:
     """A store with documents of every kind."""
     await store.price_list_editor.create("empty", None, Gates(), "ops")
-    await store.price_list_editor.create("retail", "In the shops", GATES, "ops", Retention(5, 3))
+    await store.price_list_editor.create("retail", "In the shops", GATES, "ops", Retention(5, 3, thin=True))
     await submit(store, [row("a"), row("b")], key="published", label="spring")
     await submit(store, [row("a", "3"), row("c", "1", "USD")], key="held", publish=PublishPolicy.ON_APPROVAL)
     await submit(store, [row("a"), row("bad", "-1")], key="failed", expected_version=1)
@@ -341,22 +342,35 @@ async def test_a_manifest_has_the_times_of_reading_and_expiring_only_once_they_a
         return await factories.snapshot(filled, 1)
 
     await filled.snapshots.note_reads([("retail", 1)])
-    await filled.snapshots.mark_expiring("retail", [1])
+    await filled.expiry.mark("retail", [1])
     found = await manifest()
     assert found.read_at is not None
     assert found.doomed_at is not None
     async with filled.client.start_session() as session:
-        await filled.snapshots.expire("retail", 1, session)
+        await filled.expiry.expire("retail", 1, session)
     times = dict.fromkeys(("readAt", "doomedAt", "retiredAt"), datetime.datetime)
     await assert_stored(filled, "snapshots", [{**SNAPSHOTS[0], **times, "state": "RETIRED"}, SNAPSHOTS[1]])
     assert (await manifest()).retired_at is not None
     async with filled.client.start_session() as session:
-        await filled.snapshots.restore("retail", 1, session)
+        await filled.expiry.restore("retail", 1, session)
     await assert_stored(filled, "snapshots", [{**SNAPSHOTS[0], "readAt": datetime.datetime}, SNAPSHOTS[1]])
     layers = [*(await manifest()).layers, *(await factories.snapshot(filled, 2)).layers]
     async with filled.client.start_session() as session:
         await filled.snapshots.replace_layers(await manifest(), layers, session)
     assert (await manifest()).layers == tuple(layers)
+
+
+async def test_the_manifest_of_an_expired_version_lies_apart_without_its_layers(filled: Store) -> None:
+    layers = [layer for version in (1, 2) for layer in (await factories.snapshot(filled, version)).layer_ids]
+    async with filled.client.start_session() as session:
+        await filled.expiry.expire("retail", 1, session)
+        await filled.snapshots.release_layers("retail", [1, 2], session)
+        await filled.snapshots.withdraw("retail", [2], session)
+    ended: Document = {"state": "RETIRED", "layers": []}
+    expired = [{**SNAPSHOTS[0], **ended, "retiredAt": datetime.datetime}, {**SNAPSHOTS[1], **ended}]
+    await assert_stored(filled, "expired_snapshots", expired)
+    await assert_stored(filled, "snapshots", [])
+    assert await filled.orphans.noted(layers) == set(layers)
 
 
 async def test_a_batch_whose_idempotency_key_expired_keeps_it_under_another_name(filled: Store) -> None:

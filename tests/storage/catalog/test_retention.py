@@ -1,99 +1,77 @@
-"""Retention keeps versions that are new, recent, labelled, current, pinned, held for a review, or being read."""
+"""Terms: until when the age of a version keeps it, with and without thinning."""
 
 import datetime
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from msgspec.structs import replace
 
-from storage import InvalidArgument, Layer, Retention, Snapshot, SnapshotState
-from storage.catalog.retention import check_retention, find_expiring
+from storage import InvalidArgument, Retention
+from storage.catalog.retention import check_retention
 
-NOW = datetime.datetime(2026, 3, 31, tzinfo=datetime.UTC)
-GRACE = datetime.timedelta(minutes=10)
-DAY = datetime.timedelta(days=1)
+NOW = datetime.datetime(2026, 3, 31, 12, 30, tzinfo=datetime.UTC)
+MINUTE, HOUR, DAY = datetime.timedelta(minutes=1), datetime.timedelta(hours=1), datetime.timedelta(days=1)
 
 
-def version(number: int, days: float = 100, **more: object) -> Snapshot:
-    """A version that was published that many days ago."""
-    at = NOW - days * DAY
-    plain = Snapshot("retail", number, (Layer("x", 1, ""),), 1, SnapshotState.PUBLISHED, at, at, None, "batch", None)
-    return replace(plain, **more)
-
-
-def expired(retention: Retention, manifests: list[Snapshot], held: set[int]) -> list[int]:
-    return [each.snapshot.version for each in find_expiring(retention, manifests, held, NOW, GRACE)]
-
-
-NONE = Retention(versions=1, days=0)
-
-
-def test_the_newest_versions_are_kept() -> None:
-    manifests = [version(number) for number in range(1, 6)]
-    assert expired(Retention(versions=2, days=0), manifests, set()) == [1, 2, 3]
-
-
-def test_versions_that_were_never_published_do_not_count_among_the_newest() -> None:
-    manifests = [version(1), version(2), version(3, state=SnapshotState.SEALED, published_at=None)]
-    assert expired(NONE, manifests, set()) == [1]
+@pytest.mark.parametrize("thin", [False, True])
+def test_a_version_is_kept_for_its_days(thin: bool) -> None:
+    term = Retention(1, 30, thin).term(NOW, None)
+    assert term == (NOW + 30 * DAY, "older than 30 days")
 
 
 @pytest.mark.parametrize(
-    ("kept", "held"),
+    ("following", "days", "reason"),
     [
-        (version(1, days=6.9), set()),
-        (version(1, label="spring"), set()),
-        (version(1, read_at=NOW - datetime.timedelta(minutes=9)), set()),
-        (version(1, state=SnapshotState.SEALED, published_at=None), set()),
-        (version(1, state=SnapshotState.RETIRED), set()),
-        (version(1), {1}),
+        (MINUTE, 1, "not the last of its hour"),
+        (40 * MINUTE, 7, "not the last of its day"),
+        (HOUR, 7, "not the last of its day"),
+        (DAY, 30, "older than 30 days"),
+        (30 * DAY, 30, "older than 30 days"),
     ],
-    ids=["young", "labelled", "read", "held for a review", "retired already", "current or pinned"],
 )
-def test_some_versions_are_kept_regardless_of_their_number(kept: Snapshot, held: set[int]) -> None:
-    others = [version(2), version(3)]
-    assert expired(Retention(versions=1, days=7), [kept, *others], held) == [2]
-
-
-@pytest.mark.parametrize(
-    "old", [version(1, days=7), version(1, read_at=NOW - datetime.timedelta(minutes=11))], ids=["a week", "read before"]
-)
-def test_a_version_expires_when_its_time_is_over(old: Snapshot) -> None:
-    assert expired(Retention(versions=1, days=7), [old, version(2)], set()) == [1]
-
-
-def test_the_reason_names_the_rules() -> None:
-    [expiring] = find_expiring(Retention(1, 3), [version(1), version(2)], set(), NOW, GRACE)
-    assert expiring.reason == "Version 1 is not one of the newest 1, and older than 3 days."
-
-
-MANIFESTS = st.lists(
-    st.builds(
-        version,
-        st.just(0),
-        st.integers(0, 20),
-        label=st.sampled_from([None, None, "x"]),
-        state=st.sampled_from([SnapshotState.PUBLISHED, SnapshotState.PUBLISHED, *SnapshotState]),
-        read_at=st.none() | st.integers(0, 30).map(lambda minutes: NOW - datetime.timedelta(minutes=minutes)),
-    ),
-    max_size=8,
-).map(lambda manifests: [replace(each, version=number) for number, each in enumerate(manifests, 1)])
-
-
-@given(MANIFESTS, st.integers(1, 6), st.integers(0, 15), st.sets(st.integers(1, 8), max_size=2))
-def test_a_version_expires_if_no_rule_keeps_it(
-    manifests: list[Snapshot], versions: int, days: int, held: set[int]
+def test_thinning_keeps_the_last_version_of_an_hour_longer_and_that_of_a_day_longest(
+    following: datetime.timedelta, days: int, reason: str
 ) -> None:
-    published = [each for each in manifests if each.state is SnapshotState.PUBLISHED]
-    expected = []
-    for each in published:
-        newer = sum(other.version > each.version for other in published)
-        young = each.published_at is not None and (NOW - each.published_at).days < days
-        read = each.read_at is not None and NOW - each.read_at <= GRACE
-        if not (newer < versions or young or read or each.label or each.version in held):
-            expected.append(each.version)
-    assert expired(Retention(versions, days), manifests, held) == expected
+    assert Retention(1, 30, thin=True).term(NOW, NOW + following) == (NOW + days * DAY, reason)
+
+
+@pytest.mark.parametrize("days", [0, 1])
+def test_thinning_keeps_no_version_longer_than_its_days(days: int) -> None:
+    term = Retention(1, days, thin=True).term(NOW, NOW + HOUR)
+    assert term == (NOW + days * DAY, f"older than {days} days")
+
+
+def is_kept(time: datetime.datetime, times: list[datetime.datetime], days: int, now: datetime.datetime) -> bool:
+    """Whether thinning keeps the version of a time: as its documentation says, whatever comes next."""
+    age, later = now - time, [other for other in times if other > time]
+    if age < DAY or age >= days * DAY:
+        return age < days * DAY
+    if age < 7 * DAY:
+        return not any((each.date(), each.hour) == (time.date(), time.hour) for each in later)
+    return not any(each.date() == time.date() for each in later)
+
+
+@given(
+    st.lists(st.integers(0, 20 * 24 * 60), unique=True, max_size=60).map(sorted),
+    st.integers(0, 25),
+    st.integers(0, 10 * 24 * 60),
+)
+def test_thinning_keeps_what_a_simple_model_keeps(minutes: list[int], days: int, later: int) -> None:
+    start = NOW - 20 * DAY
+    times, now = [start + minute * MINUTE for minute in minutes], NOW + later * MINUTE
+    retention = Retention(1, days, thin=True)
+    following = [*times[1:], None][: len(times)]
+    kept = {time for time, follower in zip(times, following, strict=True) if retention.term(time, follower).until > now}
+    assert kept == {time for time in times if is_kept(time, times, days, now)}
+
+
+@given(st.lists(st.integers(0, 20 * 24 * 60), unique=True, min_size=2, max_size=30).map(sorted), st.integers(0, 25))
+def test_no_version_is_kept_for_less_than_the_shortest_term(minutes: list[int], days: int) -> None:
+    times = [NOW + minute * MINUTE for minute in minutes]
+    retention = Retention(1, days, thin=True)
+    for time, follower in pairwise(times):
+        assert retention.term(time, follower).until >= time + retention.shortest_term
 
 
 @pytest.mark.parametrize(

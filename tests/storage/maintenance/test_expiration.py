@@ -4,6 +4,7 @@ import asyncio
 import datetime
 from dataclasses import replace
 
+import msgspec
 import pytest
 
 from storage import BatchMode, BatchState, EventKind, Gates, PublishPolicy, Retention, SnapshotExpired, Store
@@ -29,6 +30,7 @@ def make_expirer(store: Store, *, grace: float = 0, restore: float = 0, settle: 
         store.client,
         store.price_lists,
         store.snapshots,
+        store.expiry,
         store.events,
         store.layer_writer,
         store.locks,
@@ -61,13 +63,20 @@ async def collect(store: Store) -> None:
 
 
 async def states(store: Store) -> list[str]:
-    return [each["state"] async for each in store.db["snapshots"].find({"_id.list": "retail"}).sort("_id.version", 1)]
+    collections = store.db["snapshots"], store.db["expired_snapshots"]
+    found = {each["_id"]["version"]: each["state"] for collection in collections async for each in collection.find()}
+    return [found[version] for version in sorted(found)]
+
+
+def done(result: ExpirationResult) -> tuple[list[int], int]:
+    """The versions that a run expired, and the number of layers that it released."""
+    return [each.version for each in result.retirements], len(result.drops)
 
 
 async def test_a_version_expires_in_steps(retail: Store) -> None:
     await publish(retail, "1", "2", "3")
     first, second, third, *_ = await expire(retail, 3)
-    assert first == ExpirationResult(), "the first run only marks them"
+    assert done(first) == ([], 0), "the first run only marks them"
     assert [each.version for each in second.retirements] == [1, 2]
     assert await states(retail) == ["RETIRED", "RETIRED", "PUBLISHED"]
     assert len(third.drops) == 2
@@ -77,7 +86,7 @@ async def test_a_version_expires_in_steps(retail: Store) -> None:
     assert len(await layers(retail)) == 1
     assert (retail.metrics.retired, retail.metrics.layers_dropped) == ({"retail": 2}, 2)
     assert await amounts(retail, 3) == {"a": "3", "at-3": "1.00"}
-    assert await expire(retail, 2) == [ExpirationResult(), ExpirationResult()], "there is nothing left to do"
+    assert await expire(retail, 1) == [ExpirationResult(due=None)], "there is nothing left to do"
 
 
 async def test_versions_are_listed_while_they_can_be_restored(retail: Store) -> None:
@@ -90,16 +99,6 @@ async def test_versions_are_listed_while_they_can_be_restored(retail: Store) -> 
     await expire(retail, 1)
     assert [each.version for each in await retail.snapshots.newest("retail", 9)] == [2]
     assert await retail.snapshots.count("retail") == 1
-
-
-async def test_a_list_of_a_later_release_does_not_stop_the_others(retail: Store) -> None:
-    await publish(retail, "1", "2")
-    await retail.price_list_editor.create("a-list-of-a-later-release", None, Gates(), "ops")
-    later = {"$set": {"format": 99}}
-    await retail.db["price_lists"].update_one({"_id": "a-list-of-a-later-release"}, later)
-    for _ in range(2):
-        await retail.expirer.run()
-    assert await states(retail) == ["RETIRED", "PUBLISHED"]
 
 
 async def test_expiration_is_recorded_in_events(retail: Store) -> None:
@@ -139,6 +138,37 @@ async def test_a_plan_lists_what_would_expire_and_changes_nothing(retail: Store)
     assert [each.layer for each in plan.drops] == [each.layer for each in run.drops] != []
 
 
+async def test_a_run_says_when_the_next_step_is_due(retail: Store) -> None:
+    retail.expirer = make_expirer(retail, grace=600, restore=86_400, settle=10)
+    await publish(retail, "1", "2", "3")
+
+    async def seconds_until_due() -> float:
+        [run] = await expire(retail, 1)
+        hello = await retail.client.admin.command("hello")
+        assert run.due is not None
+        due: datetime.timedelta = run.due - hello["localTime"].replace(tzinfo=datetime.UTC)
+        return due.total_seconds()
+
+    assert 0 < await seconds_until_due() <= 10, "the marks settle"
+    await retail.snapshots.note_reads([("retail", 1), ("retail", 2)])
+    assert 10 < await seconds_until_due() <= 600, "the grace time of the reads ends"
+    retail.expirer = make_expirer(retail, restore=86_400)
+    assert 0 < await seconds_until_due() + 1 <= 1, "they are marked, and settle at once"
+    assert 80_000 < await seconds_until_due() <= 86_400, "the restore time ends"
+    await retail.price_list_editor.update(
+        "retail", "ops", lambda each: msgspec.structs.replace(each, retention=Retention(1, 3))
+    )
+    await publish(retail, "4")
+    assert 80_000 < await seconds_until_due() <= 86_400
+    retail.expirer = make_expirer(retail, restore=7 * 86_400)
+    assert 250_000 < await seconds_until_due() <= 3 * 86_400, "the oldest kept version reaches its age"
+
+
+async def test_a_list_with_nothing_to_expire_is_never_due(retail: Store) -> None:
+    await publish(retail, "1")
+    assert await expire(retail, 1) == [ExpirationResult(due=None)]
+
+
 async def test_a_version_that_is_read_after_it_was_marked_is_kept(retail: Store) -> None:
     retail.expirer = make_expirer(retail, grace=60)
     await publish(retail, "1", "2")
@@ -161,7 +191,7 @@ async def test_a_read_during_the_expiration_keeps_the_version(retail: Store, mon
         return await original(self, *arguments)  # type: ignore[arg-type]
 
     monkeypatch.setattr(SnapshotExpirer, "_expire", read_first)
-    assert await expire(retail, 1) == [ExpirationResult()]
+    assert [done(run) for run in await expire(retail, 1)] == [([], 0)]
     assert await states(retail) == ["PUBLISHED", "PUBLISHED"]
 
 
@@ -177,14 +207,14 @@ async def test_a_rollback_during_the_expiration_keeps_the_version(
         return await original(self, *arguments)  # type: ignore[arg-type]
 
     monkeypatch.setattr(SnapshotExpirer, "_expire", roll_back_first)
-    assert await expire(retail, 1) == [ExpirationResult()]
+    assert [done(run) for run in await expire(retail, 1)] == [([], 0)]
     assert (await current(retail), await states(retail)) == (1, ["PUBLISHED", "PUBLISHED"])
 
 
 async def test_a_version_is_marked_for_a_while_before_it_expires(retail: Store) -> None:
     retail.expirer = make_expirer(retail, settle=60)
     await publish(retail, "1", "2")
-    assert await expire(retail, 3) == [ExpirationResult()] * 3
+    assert [done(run) for run in await expire(retail, 3)] == [([], 0)] * 3
     assert await states(retail) == ["PUBLISHED", "PUBLISHED"]
 
 
@@ -289,15 +319,14 @@ async def test_concurrent_runs_expire_a_version_once(retail: Store) -> None:
     assert [event.revision for event in events] == list(range(found.revision, 0, -1))
 
 
-@pytest.mark.parametrize("step", ["mark_expiring", "unmark", "expire", "release_layers", "drop", "note"])
+@pytest.mark.parametrize("step", ["mark", "expire", "release_layers", "drop", "forget"])
 @pytest.mark.parametrize("when", ["before", "after"])
 async def test_another_run_finishes_after_a_crash_at_any_step(
     retail: Store, monkeypatch: pytest.MonkeyPatch, step: str, when: str
 ) -> None:
     await publish(retail, "1", "2", "3")
-    owner = {"drop": retail.layer_writer, "note": retail.garbage_collector._orphans}.get(
-        step, retail.expirer._snapshots
-    )
+    owners = {"drop": retail.layer_writer, "forget": retail.orphans, "release_layers": retail.snapshots}
+    owner = owners.get(step, retail.expiry)
     act = getattr(owner, step)
 
     async def dying(*arguments: object, **named: object) -> None:
@@ -324,9 +353,8 @@ async def test_a_run_is_limited_in_versions_and_layers(retail: Store, monkeypatc
     monkeypatch.setattr("storage.maintenance.expiration.MAX_VERSIONS_PER_RUN", 2)
     monkeypatch.setattr("storage.maintenance.garbage_collection.MAX_DROPS_PER_RUN", 1)
     await publish(retail, "1", "2", "3", "4")
-    _, second, third = await expire(retail, 3)
-    assert [each.version for each in second.retirements] == [1, 2]
-    assert [each.version for each in third.retirements] == [3]
+    runs = await expire(retail, 4)
+    assert [done(run)[0] for run in runs] == [[], [1, 2], [], [3]]
     await retail.garbage_collector.collect()
     assert len(await layers(retail)) == 3
     assert (await snapshot(retail, 4)).state is SnapshotState.PUBLISHED
