@@ -22,6 +22,9 @@ log = logging.getLogger("pricebook.watcher")
 FIRST_RETRY_SECONDS, MAX_RETRY_SECONDS = 0.1, 5.0
 """First and longest delay before the stream is opened again. The delay doubles, with jitter."""
 
+MAX_AWAIT_MS = 5000
+"""How long the server waits for a change before it answers that there was none. At most half of `timeoutMS`."""
+
 
 class Watcher:
     """Calls its subscribers with every changed pointer, in the order of its revisions; one instance per process.
@@ -86,7 +89,12 @@ class Watcher:
         await self._lists.find_one({}, {"_id": 1}, session=session)
         read_at = session.operation_time
         after = Timestamp(read_at.time, read_at.inc + 1) if read_at else None
-        return await self._lists.watch(full_document="updateLookup", start_at_operation_time=after)
+        timeout = self._client.options.timeout
+        return await self._lists.watch(
+            full_document="updateLookup",
+            start_at_operation_time=after,
+            max_await_time_ms=min(MAX_AWAIT_MS, int(timeout * 500)) if timeout else MAX_AWAIT_MS,
+        )
 
     async def _poll(self, session: AsyncClientSession | None = None) -> None:
         async for document in self._lists.find(session=session).sort("_id", 1):
@@ -94,7 +102,7 @@ class Watcher:
 
     async def _follow(self, stream: AsyncChangeStream[Document]) -> None:
         while stream.alive and not is_cancelled():
-            change = await stream.try_next()  # which takes about a second: the deadline of an operation applies
+            change = await stream.try_next()  # returns within `MAX_AWAIT_MS`: the deadline of an operation applies
             if change and (document := change.get("fullDocument")):
                 self._notify(document, change.get("wallTime"))
 
