@@ -3,7 +3,8 @@
 import asyncio
 from collections.abc import Sequence
 
-from storage.batches.repository import Batch, BatchMode, BatchOrder, BatchRepository
+from storage.batches.batch import Batch, BatchMode, BatchOrder
+from storage.batches.repository import BatchRepository
 from storage.catalog.price_lists import PriceList, PriceListRepository, is_name
 from storage.errors import InvalidArgument, PriceListNotFound, Refused, RemoveInReplace
 

@@ -6,8 +6,8 @@ from decimal import Decimal
 
 from msgspec.structs import replace
 
+from storage.batches.batch import Batch, BatchMode, PublishPolicy
 from storage.batches.metrics import StorageMetrics
-from storage.batches.repository import Batch, BatchMode, PublishPolicy
 from storage.catalog.gates import GateFinding, Severity
 from storage.catalog.price_lists import PriceListRepository
 from storage.catalog.snapshots import Snapshot, SnapshotRepository

@@ -77,7 +77,7 @@ async def hold(store: Store, count: int) -> list[str]:
 
 
 async def states(store: Store, ids: list[str]) -> list[BatchState]:
-    return [batch.state for batch in await store.batches.get_many(ids) if batch]
+    return [batch.state for batch in await store.batches.get_many(ids) if isinstance(batch, Batch)]
 
 
 async def check_ended(store: Store, ids: list[str]) -> None:
