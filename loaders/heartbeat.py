@@ -47,7 +47,8 @@ class Heartbeat:
             with suppress(TimeoutError):
                 async with asyncio.timeout(READS_INTERVAL_SECONDS):
                     await moved.wait()
-                    due = 0.0
+            if moved.is_set():
+                due = 0.0
 
     async def _note_reads(self) -> None:
         keys = self._pointers.reads.take()
