@@ -11,7 +11,7 @@ from strawberry.dataloader import DataLoader
 from loaders.cache.version_cache import VersionCache
 from loaders.cache.version_reader import MAX_READS, missing_layer
 from loaders.read_marks import ReadMarks, may_expire
-from storage import Batch, LayerGone, PriceVersion, Served, Snapshot, Store
+from storage import Batch, Broken, LayerGone, PriceVersion, Served, Snapshot, Store
 
 K = TypeVar("K")
 T = TypeVar("T")
@@ -51,7 +51,9 @@ class Loader(DataLoader[K, T]):
     theirs.
     """
 
-    def __init__(self, load: Callable[[list[K]], Awaitable[Sequence[T]]], max_batch_size: int | None = None) -> None:
+    def __init__(
+        self, load: Callable[[list[K]], Awaitable[Sequence[T | Broken]]], max_batch_size: int | None = None
+    ) -> None:
         async def load_batch(keys: list[K]) -> Sequence[T | BaseException]:
             with batch_load(type(self).__name__, len(keys)):
                 return await load(keys)
@@ -64,7 +66,7 @@ class Loader(DataLoader[K, T]):
 
 
 class BatchByIdLoader(Loader[str, Batch | None]):
-    """Loads batches by id in one round trip; None where no such batch exists."""
+    """Loads batches by id in one round trip; None where no such batch exists. An unreadable one fails alone."""
 
     def __init__(self, store: Store) -> None:
         super().__init__(store.batches.get_many)
@@ -113,7 +115,7 @@ class HistoryBySkuLoader(Loader[HistoryKey, list[PriceVersion]]):
 
 
 class SnapshotByVersionLoader(Loader[SnapshotKey, Snapshot | None]):
-    """Loads manifests in one round trip; None where no such version exists."""
+    """Loads manifests in one round trip; None where no such version exists. An unreadable one fails alone."""
 
     def __init__(self, store: Store, versions: VersionCache, reads: ReadMarks) -> None:
         super().__init__(self._load)
@@ -121,15 +123,15 @@ class SnapshotByVersionLoader(Loader[SnapshotKey, Snapshot | None]):
         self._versions = versions
         self._reads = reads
 
-    async def _load(self, keys: Sequence[SnapshotKey]) -> list[Snapshot | None]:
+    async def _load(self, keys: Sequence[SnapshotKey]) -> list[Snapshot | Broken | None]:
         found = await self._store.snapshots.get_many(keys)
         expiring = []
         for snapshot in found:
-            if snapshot is not None:
+            if isinstance(snapshot, Snapshot):
                 self._versions.update_manifest(snapshot)
                 self._reads.note(snapshot.price_list, snapshot.version)
                 if may_expire(snapshot):
                     expiring.append((snapshot.price_list, snapshot.version))
         if expiring:
             await self._store.snapshots.note_reads(expiring)
-        return list(found)
+        return found

@@ -17,6 +17,7 @@ from storage.catalog.transactions import MAX_REASON_LENGTH
 from storage.catalog.watcher import Watcher
 from storage.errors import (
     BatchNotFound,
+    Broken,
     Corrupt,
     Interrupted,
     InvalidArgument,
@@ -41,6 +42,7 @@ from storage.layers.history import PriceVersion
 from storage.layers.memory_reader import MISSING, Found
 from storage.maintenance.expiration import GRACE_SECONDS, RESTORE_SECONDS
 from storage.mongodb.connection import explain
+from storage.mongodb.documents import readable
 from storage.mongodb.driver_metrics import DRIVER_BOUNDS
 from storage.mongodb.histogram import Histogram
 from storage.prices.price import MAX_SKU_BYTES, Price, Tier
@@ -88,6 +90,7 @@ __all__ = [
     "BatchOrder",
     "BatchState",
     "BlockCache",
+    "Broken",
     "CachedLayer",
     "ChangeKind",
     "Corrupt",
@@ -140,5 +143,6 @@ __all__ = [
     "is_api_key",
     "leading_blocks",
     "quote",
+    "readable",
     "yield_to_loop",
 ]

@@ -216,6 +216,13 @@ class BatchNotHeld(Refused):
         )
 
 
+class BatchSuperseded(BatchNotHeld):
+    """The batch was superseded when its list was unpinned with `publishLatest`, and is being rejected."""
+
+    def __init__(self, batch: str) -> None:
+        super().__init__(batch, "superseded: a newer one was published when its list was unpinned")
+
+
 class SequenceReused(Refused):
     """A part with this sequence number is already stored with different rows."""
 

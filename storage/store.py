@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 from storage.batches.admission import MAX_OPEN_BATCHES, BatchAdmission
+from storage.batches.comparison import BatchComparer
 from storage.batches.lifecycle import BatchLifecycle
 from storage.batches.metrics import StorageMetrics
 from storage.batches.multipart import MultipartBatches
@@ -14,6 +15,8 @@ from storage.batches.staging import StagingRepository
 from storage.batches.submit import BatchSubmitter
 from storage.batches.throttle import MergeThrottle
 from storage.batches.transitions import BatchTransitions
+from storage.batches.turns import Turns
+from storage.batches.unpinning import Unpinning
 from storage.catalog.api_keys import ApiKeyRepository
 from storage.catalog.events import EventRepository
 from storage.catalog.expiry import ExpiryRepository
@@ -101,6 +104,9 @@ class Store:
         self.pointer_moves = PointerMoves(client, self.price_lists, self.snapshots, self.events)
         self.price_list_editor = PriceListEditor(client, self.price_lists, self.events)
         transitions = BatchTransitions(self.price_lists, self.snapshots, self.events, self.batches)
+        unpinning = Unpinning(
+            self.price_lists, self.snapshots, self.events, self.batches, self.pointer_moves, transitions
+        )
         self.sealer = BatchSealer(self.parts, self.staging, self.layer_writer, self.prover)
         self.lifecycle = BatchLifecycle(
             client,
@@ -111,11 +117,11 @@ class Store:
             self.staging,
             self.sealer,
             self.layer_writer,
-            self.layer_reader,
-            self.differ,
-            self.pointer_moves,
+            BatchComparer(self.snapshots, self.layer_reader, self.differ),
+            Turns(self.locks),
             transitions,
             MergeThrottle(self.price_lists, self.snapshots, self.metrics),
+            unpinning,
             self.metrics,
         )
         admission = BatchAdmission(self.price_lists, self.batches, max_open_batches)

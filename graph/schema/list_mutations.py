@@ -119,6 +119,8 @@ class ListMutations:
         store, caller = info.context.store, info.context.caller.name
         unpin = store.lifecycle.publish_latest if input.publish_latest else store.pointer_moves.unpin
         moved = await unpin(input.price_list, by=caller, reason=input.reason)
+        if moved.superseded_before is not None:
+            store.worker.end_superseded(moved.name)
         return await _payload(info.context, moved)
 
     @strawberry.mutation(

@@ -73,9 +73,12 @@ class Exporter:
         self.update()
 
     def update(self) -> None:
-        """Export all metrics in memory."""
+        """Export all metrics in memory. A group that fails is logged, and the others are exported."""
         for metrics in self._metrics:
-            metrics.update()
+            try:
+                metrics.update()
+            except Exception:
+                log.exception("The export of %s failed.", type(metrics).__name__)
 
     def _start_task(self, work: Coroutine[Any, Any, None], name: str) -> None:
         task = asyncio.create_task(work, name=name)

@@ -8,7 +8,7 @@ from prometheus_client import Gauge
 from graph.telemetry.list_labels import ListLabels
 from graph.telemetry.updaters import HistogramCollector, HistogramUpdater
 from loaders import LAG_BOUNDS, PointerCache
-from storage import Store
+from storage import Snapshot, Store
 
 _LATEST: Final = "livemostrecent"
 """All processes see the same lists, so the most recent value is the right one."""
@@ -85,7 +85,7 @@ class ListMetrics:
         newest = [(pointer.name, pointer.published_version) for pointer in pointers]
         unknown = [key for key in newest if key[1] and key not in self._published]
         for key, snapshot in zip(unknown, await self._store.snapshots.get_many(unknown), strict=True):
-            if snapshot and snapshot.published_at:
+            if isinstance(snapshot, Snapshot) and snapshot.published_at:
                 self._published[key] = snapshot.published_at.timestamp()
         self._published = {key: self._published[key] for key in newest if key in self._published}
         for key in newest:

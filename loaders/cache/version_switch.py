@@ -1,10 +1,13 @@
 """The switch of a process to a published version: once it is warm, or after a timeout."""
 
 import asyncio
+import logging
 from collections.abc import Callable
 
 from loaders.cache.warmer import Warmer
 from storage import PriceList
+
+log = logging.getLogger("pricebook.warming")
 
 MAX_SWITCH_DELAY_SECONDS = 2.0
 """How long a published version is warmed before the process switches to it even if it is still cold."""
@@ -47,6 +50,13 @@ class VersionSwitch:
             self._warming.cancel()
 
     async def _run(self) -> None:
+        try:
+            await self._switch_all()
+        except Exception:
+            log.exception("Switching %s to a new version failed.", self._name)
+        self._done(self._name)
+
+    async def _switch_all(self) -> None:
         pointer = self._next
         while pointer is not None:
             deadline, self._next = self._deadline, None
@@ -57,4 +67,3 @@ class VersionSwitch:
             await asyncio.wait([self._warming], timeout=max(0.0, remaining))
             self._switch(pointer)
             pointer = self._next
-        self._done(self._name)

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Sequence
 
 from storage.batches.repository import Batch, BatchMode, BatchOrder, BatchRepository
-from storage.catalog.price_lists import PriceListRepository, is_name
+from storage.catalog.price_lists import PriceList, PriceListRepository, is_name
 from storage.errors import InvalidArgument, PriceListNotFound, Refused, RemoveInReplace
 
 MAX_KEY_LENGTH = 255
@@ -76,13 +76,15 @@ class BatchAdmission:
         price_list = await self._price_lists.get(order.price_list)
         price_list.expect(order.expected_version)
         async with self._openings:
-            if refusal := await self._refusal(order):
+            if refusal := await self._refusal(order, price_list):
                 if known := await self._batches.by_key(order.price_list, order.key):
                     return known, False
                 raise refusal
             return await self._batches.open(order, fingerprint, expected)
 
-    async def _refusal(self, order: BatchOrder) -> TooManyOpenBatches | TooManyHeldBatches | None:
+    async def _refusal(
+        self, order: BatchOrder, price_list: PriceList
+    ) -> TooManyOpenBatches | TooManyHeldBatches | None:
         of_list, of_caller = await asyncio.gather(
             self._batches.unfinished(order.price_list), self._batches.in_progress(order.by)
         )
@@ -90,9 +92,10 @@ class BatchAdmission:
             return TooManyOpenBatches(f"The price list {order.price_list!r}", of_list.in_progress, self._max_open)
         if of_caller >= self._max_open:
             return TooManyOpenBatches(f"The caller {order.by!r}", of_caller, self._max_open)
-        if of_list.held >= MAX_HELD_BATCHES:
-            return TooManyHeldBatches(order.price_list, of_list.held, MAX_HELD_BATCHES)
-        return None
+        held = of_list.held
+        if held >= MAX_HELD_BATCHES and price_list.superseded_before is not None:
+            held -= await self._batches.count_superseded(price_list.name, price_list.superseded_before)
+        return TooManyHeldBatches(order.price_list, held, MAX_HELD_BATCHES) if held >= MAX_HELD_BATCHES else None
 
 
 def check_order(order: BatchOrder) -> None:

@@ -4,33 +4,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from storage.batches.repository import PIN_GATE, Batch, PublishPolicy, Refusal
+from storage.batches.comparison import BaseMoved, Comparison
+from storage.batches.repository import Batch, PublishPolicy, Refusal
 from storage.catalog.gates import DiffSummary, Facts, GateFinding, Severity, judge
 from storage.catalog.price_lists import PriceList
 from storage.catalog.snapshots import Snapshot
-from storage.errors import Conflict, LatestHeld
-from storage.layers.diff import Changes
+from storage.errors import BatchSuperseded, Conflict, LatestHeld
 
-
-@dataclass(frozen=True, slots=True)
-class Comparison:
-    """The changes of a batch to the version `base`, None for a list without a version; and its currencies.
-
-    The prices of a version never change, so this stays true although a compaction replaces its layers.
-    """
-
-    base: int | None
-    changes: Changes
-    currencies: frozenset[str]
-
-
-class BaseMoved(Exception):
-    """A batch was not compared with `base`, the current version. Compare it, and publish again."""
-
-    def __init__(self, batch: Batch, base: Snapshot | None) -> None:
-        super().__init__(batch.id)
-        self.batch = batch
-        self.base = base
+PIN_GATE = "pin"
+"""The gate name of the finding that holds a batch while its list is pinned."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,10 +32,19 @@ class Assessment:
     @property
     def is_held(self) -> bool:
         """Whether any finding holds the batch."""
-        return any(finding.severity is Severity.HOLD for finding in self.findings)
+        return bool(self._holds)
+
+    @property
+    def is_held_by_pin(self) -> bool:
+        """Whether nothing but a pin of the list holds the batch."""
+        return self._holds == {PIN_GATE}
+
+    @property
+    def _holds(self) -> set[str]:
+        return {finding.gate for finding in self.findings if finding.severity is Severity.HOLD}
 
 
-def assess(batch: Batch, comparison: Comparison, price_list: PriceList, base: Snapshot | None) -> Assessment:
+def assess(batch: Batch, comparison: Comparison | None, price_list: PriceList, base: Snapshot | None) -> Assessment:
     """Assess a sealed batch against `base`, the current version. Raises `BaseMoved`."""
     facts = facts_of(batch, comparison, base)
     found = judge(price_list.gates, facts)
@@ -63,7 +54,7 @@ def assess(batch: Batch, comparison: Comparison, price_list: PriceList, base: Sn
 
 def facts_of(batch: Batch, comparison: Comparison | None, base: Snapshot | None) -> Facts:
     """Return what a batch does to the version `base`. Raises `BaseMoved` unless it was compared with that."""
-    if comparison is None or comparison.base != (base.version if base else None):
+    if comparison is None or not comparison.is_of(batch, base):
         raise BaseMoved(batch, base)
     changes, before = comparison.changes, base.size if base else 0
     size = before + changes.added - changes.removed
@@ -85,6 +76,13 @@ def check_publishable(batch: Batch, price_list: PriceList, facts: Facts) -> None
         objections.append(conflict.message)
     if objections:
         raise LatestHeld(batch.id, " ".join(objections))
+
+
+def check_not_superseded(batch: Batch, price_list: PriceList) -> None:
+    """Raise `BatchSuperseded` for a held batch that an unpin superseded, and that is not rejected yet."""
+    before = price_list.superseded_before
+    if before is not None and batch.held_by_pin and batch.version is not None and batch.version < before:
+        raise BatchSuperseded(batch.id)
 
 
 def _holds(batch: Batch, price_list: PriceList) -> list[GateFinding]:

@@ -7,6 +7,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 
+import pymongo
 from pymongo.errors import PyMongoError
 
 from storage.batches.intake import Intake
@@ -51,7 +52,7 @@ async def keep_lease(batches: BatchRepository, batch: Batch, intake: Intake | No
     try:
         yield
     except BaseException:
-        with suppress(PyMongoError):
+        with suppress(PyMongoError), pymongo.timeout(leases.RELEASE_TIMEOUT_SECONDS):
             await batches.release(batch)
         raise
     finally:

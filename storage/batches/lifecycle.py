@@ -9,34 +9,35 @@ batch is compared again, and the transaction is tried again; the layer of the ba
 """
 
 from collections.abc import Awaitable, Callable, Sequence
+from typing import TypeVar
 
 from msgspec.structs import replace
 from pymongo.asynchronous.client_session import AsyncClientSession
 from pymongo.errors import PyMongoError
 
-from storage.batches.assessment import BaseMoved, Comparison, assess, check_publishable, facts_of
+from storage.batches.assessment import assess, check_not_superseded, facts_of
+from storage.batches.comparison import BaseMoved, BatchComparer, Comparison
 from storage.batches.metrics import StorageMetrics
 from storage.batches.parts import PartRepository
-from storage.batches.repository import Batch, BatchMode, BatchRepository, PublishPolicy, Refusal
+from storage.batches.repository import Batch, BatchRepository, PublishPolicy, Refusal
 from storage.batches.sealing import BatchSealer, RepeatedSkus
 from storage.batches.staging import StagingRepository
 from storage.batches.states import DISCARDED_STATES, IN_PROGRESS, BatchState
 from storage.batches.throttle import MergeThrottle
 from storage.batches.transitions import BatchTransitions, Transition
+from storage.batches.turns import Turns
+from storage.batches.unpinning import Unpinned, Unpinning
 from storage.catalog.events import EventKind
 from storage.catalog.price_lists import PriceList, PriceListRepository
-from storage.catalog.rollback import PointerMoves
-from storage.catalog.snapshots import Snapshot, SnapshotRepository
+from storage.catalog.snapshots import SnapshotRepository
 from storage.catalog.transactions import check_reason
 from storage.errors import BatchNotHeld, Corrupt, LayerGone, Pinned
-from storage.fair_yield import yield_to_loop
-from storage.layers.diff import VersionDiffer
-from storage.layers.directory import Directory
-from storage.layers.reader import LayerReader
 from storage.layers.writer import LayerWriter
 from storage.mongodb.connection import Client
 from storage.mongodb.transaction import in_transaction
 from storage.prices.row_decoder import ItemError
+
+T = TypeVar("T")
 
 
 class BatchLifecycle:
@@ -52,11 +53,11 @@ class BatchLifecycle:
         staging: StagingRepository,
         sealer: BatchSealer,
         layer_writer: LayerWriter,
-        layer_reader: LayerReader,
-        differ: VersionDiffer,
-        pointer_moves: PointerMoves,
+        comparer: BatchComparer,
+        turns: Turns,
         transitions: BatchTransitions,
         throttle: MergeThrottle,
+        unpinning: Unpinning,
         metrics: StorageMetrics,
     ) -> None:
         self._client = client
@@ -67,11 +68,11 @@ class BatchLifecycle:
         self._staging = staging
         self._sealer = sealer
         self._layer_writer = layer_writer
-        self._layer_reader = layer_reader
-        self._differ = differ
-        self._pointer_moves = pointer_moves
+        self._comparer = comparer
+        self._turns = turns
         self._transitions = transitions
         self._throttle = throttle
+        self._unpinning = unpinning
         self._metrics = metrics
 
     # -- SEALING to PUBLISHED, HELD or REJECTED; a dry run to ABORTED;
@@ -93,31 +94,37 @@ class BatchLifecycle:
 
     async def _publish_sealed(self, batch: Batch) -> Batch:
         """Publish, hold or reject a sealed batch, once it is compared with the version that is current by then."""
-        base = await self._current_snapshot(await self._price_lists.get(batch.price_list))
+        price_list = await self._price_lists.get(batch.price_list)
+        base = await self._snapshots.current(price_list.name, price_list.current_version)
         batch = await self._throttle.wait(batch, base)
-        while True:
-            comparison = await self._compare(batch, base)
-            try:
-                return await self._discard(await self._publish(batch, comparison))
-            except BaseMoved as moved:
-                base = moved.base
+        comparison = await self._comparer.compare(batch, base)
+        return await self._discard(
+            await self._when_compared(batch.price_list, lambda known: self._publish(batch, known), comparison)
+        )
 
-    async def _compare(self, batch: Batch, base: Snapshot | None) -> Comparison:
-        """Compare a sealed batch with the version `base`."""
-        if batch.layer is None:
-            raise AssertionError(f"Batch {batch.id} is not sealed.")
-        below = base.layers if base else ()
-        after = (batch.layer, *(below if batch.mode is BatchMode.MERGE else ()))
-        changes = await self._differ.count(below, after)
-        layer = await self._layer_reader.layer(batch.layer)
-        return Comparison(base.version if base else None, changes, await _currencies(layer.directory))
+    async def _when_compared(
+        self,
+        price_list: str,
+        act: Callable[[Comparison | None], Awaitable[T]],
+        comparison: Comparison | None = None,
+    ) -> T:
+        """Run a transaction, again whenever its batch is not compared with the version that is current by then."""
+        async with self._turns.of(price_list) as turn:
+            while True:
+                await turn.wait()
+                try:
+                    return await act(comparison)
+                except BaseMoved as moved:
+                    if comparison:
+                        await turn.lose()
+                    comparison = await self._comparer.compare(moved.batch, moved.base, comparison)
 
-    async def _publish(self, batch: Batch, comparison: Comparison) -> Batch:
+    async def _publish(self, batch: Batch, comparison: Comparison | None) -> Batch:
         """Give a sealed batch a version and make it current, or hold or reject it. Raises `BaseMoved`, `LeaseLost`."""
 
         async def act(session: AsyncClientSession) -> Transition:
             price_list = await self._price_lists.get(batch.price_list, session)
-            base = await self._current_snapshot(price_list, session)
+            base = await self._snapshots.current(price_list.name, price_list.current_version, session)
             assessed = assess(batch, comparison, price_list, base)
             fields, by = {**assessed.batch_fields, "layer": batch.layer}, batch.submitted_by
             if batch.publish is PublishPolicy.DRY_RUN:
@@ -128,7 +135,8 @@ class BatchLifecycle:
                 )
             snapshot = await self._transitions.add_snapshot(batch, price_list, base, assessed.facts.size, session)
             if assessed.is_held:
-                return await self._transitions.hold(batch, price_list, snapshot, session, **fields)
+                by_pin = assessed.is_held_by_pin
+                return await self._transitions.hold(batch, price_list, snapshot, session, held_by_pin=by_pin, **fields)
             kind = EventKind.PUBLISHED
             return await self._transitions.publish(batch, price_list, snapshot, session, kind=kind, by=by, **fields)
 
@@ -144,20 +152,16 @@ class BatchLifecycle:
         """
         check_reason(reason)
         batch = await self._held(batch_id)
-        comparison: Comparison | None = None
-        while True:
-            try:
-                return await self._approve(batch, comparison, by, reason)
-            except BaseMoved as moved:
-                comparison = await self._compare(batch, moved.base)
+        return await self._when_compared(batch.price_list, lambda known: self._approve(batch, known, by, reason))
 
     async def _approve(self, batch: Batch, comparison: Comparison | None, by: str, reason: str) -> Batch:
         async def act(session: AsyncClientSession) -> Transition:
             price_list = await self._price_lists.get(batch.price_list, session)
+            check_not_superseded(batch, price_list)
             if price_list.pin:
                 raise Pinned(price_list.name, price_list.pin.version)
             price_list.expect(batch.expected_version)
-            base = await self._current_snapshot(price_list, session)
+            base = await self._snapshots.current(price_list.name, price_list.current_version, session)
             return await self._transitions.publish_held(
                 batch,
                 price_list,
@@ -181,56 +185,57 @@ class BatchLifecycle:
 
         async def act(session: AsyncClientSession) -> Transition:
             price_list = await self._price_lists.get(batch.price_list, session)
+            check_not_superseded(batch, price_list)
             refusal = Refusal("REJECTED", reason)
             return await self._transitions.reject_held(batch, price_list, refusal, session, by=by)
 
         return await self._commit(batch, act)
 
     async def publish_latest(self, name: str, *, by: str, reason: str) -> PriceList:
-        """Unpin a list, publish the newest batch that only the pin held, and reject the others as superseded.
+        """Unpin a list and publish the newest batch that only the pin held, in one transaction.
 
-        It is one transaction. Batches that also wait for an approval stay HELD. Raises `InvalidArgument`,
-        `PriceListNotFound`, `NotPinned`, `Corrupt`, and `LatestHeld` if a gate or the expected version is against the
-        newest batch.
+        The other batches that only the pin held are superseded: `end_superseded` rejects them. Batches that also wait
+        for an approval stay HELD. Raises `InvalidArgument`, `PriceListNotFound`, `NotPinned`, `Corrupt`, and
+        `LatestHeld` if a gate or the expected version is against the newest batch.
         """
         check_reason(reason)
-        compared: tuple[str, Comparison] | None = None
-        while True:
-            try:
-                return await self._publish_latest(name, compared, by, reason)
-            except BaseMoved as moved:
-                compared = moved.batch.id, await self._compare(moved.batch, moved.base)
+        return await self._when_compared(name, lambda known: self._publish_latest(name, known, by, reason))
 
-    async def _publish_latest(
-        self, name: str, compared: tuple[str, Comparison] | None, by: str, reason: str
-    ) -> PriceList:
-        async def act(session: AsyncClientSession) -> tuple[PriceList, list[tuple[Batch, Batch]]]:
-            price_list = await self._price_lists.get(name, session)
-            waiting = await self._batches.waiting(name, session) if price_list.pin else []
-            if not waiting:
-                return await self._pointer_moves.clear_pin(price_list, by, reason, session), []
-            *others, latest = waiting
-            comparison = compared[1] if compared and compared[0] == latest.id else None
-            base = await self._current_snapshot(price_list, session)
-            facts = facts_of(latest, comparison, base)
-            check_publishable(latest, price_list, facts)
-            price_list = await self._pointer_moves.clear_pin(price_list, by, reason, session)
-            superseded = Refusal("SUPERSEDED", f"Batch {latest.id} was published instead when the list was unpinned.")
-            ended = []
-            for other in others:
-                price_list, rejected = await self._transitions.reject_held(
-                    other, price_list, superseded, session, by=by
-                )
-                ended.append((other, rejected))
-            price_list, published = await self._transitions.publish_held(
-                latest, price_list, base, facts, session, kind=EventKind.PUBLISHED, by=by, reason=reason
-            )
-            return price_list, [*ended, (latest, published)]
+    async def _publish_latest(self, name: str, comparison: Comparison | None, by: str, reason: str) -> PriceList:
+        unpinned: Unpinned | None = None
 
-        price_list, ended = await in_transaction(self._client, act)
-        for before, after in ended:
-            self._metrics.count_batch(before, after)
-        return price_list
+        async def act(session: AsyncClientSession) -> Unpinned:
+            nonlocal unpinned
+            unpinned = None
+            unpinned = await self._unpinning.publish_latest(name, comparison, by, reason, session)
+            return unpinned
+
+        try:
+            outcome = await in_transaction(self._client, act)
+        except PyMongoError:
+            # The outcome of a commit may be unknown. What was written in the same transaction shows it.
+            if unpinned is None or not await self._unpinning.is_stored(unpinned):
+                raise
+            outcome = unpinned
+        if outcome.held and outcome.published:
+            self._metrics.count_batch(outcome.held, outcome.published)
+        return outcome.price_list
+
+    async def end_superseded(self, name: str) -> bool:
+        """Reject some of the superseded batches of a list, in one transaction. Returns whether some are left.
+
+        Idempotent, and safe in several processes. Raises `PriceListNotFound`.
+        """
+        if (await self._price_lists.get(name)).superseded_before is None:
+            return False
+
+        async def act(session: AsyncClientSession) -> tuple[list[tuple[Batch, Batch]], bool]:
+            return await self._unpinning.end_superseded(name, "pricebook", session)
+
+        ended, are_left = await in_transaction(self._client, act)
+        for held, rejected in ended:
+            self._metrics.count_batch(held, rejected)
+        return are_left
 
     async def _held(self, batch_id: str) -> Batch:
         batch = await self._batches.get(batch_id)
@@ -275,18 +280,6 @@ class BatchLifecycle:
 
     # -- Every transition
 
-    async def _current_snapshot(
-        self, price_list: PriceList, session: AsyncClientSession | None = None
-    ) -> Snapshot | None:
-        """Return the manifest of the current version; None if the list has no version yet."""
-        version = price_list.current_version
-        if version is None:
-            return None
-        snapshot = await self._snapshots.get(price_list.name, version, session)
-        if snapshot is None:
-            raise Corrupt(f"The manifest of version {version} of {price_list.name!r} is gone. Run `pricebook check`.")
-        return snapshot
-
     async def _commit(self, batch: Batch, act: Callable[[AsyncClientSession], Awaitable[Transition]]) -> Batch:
         """Run the transaction of a state change, and count it."""
         try:
@@ -310,12 +303,3 @@ class BatchLifecycle:
         if (batch.runs or batch.chunked) and batch.state not in IN_PROGRESS:
             await self._staging.drop(batch.id)  # last: garbage collection finds what is left by its staged runs
         return batch
-
-
-async def _currencies(directory: Directory) -> frozenset[str]:
-    """Return the currencies of a layer's prices."""
-    currencies: set[str] = set()
-    for page in range(directory.pages):
-        currencies.update(currency for stats in directory.stats(page) for currency in stats.currencies)
-        await yield_to_loop()
-    return frozenset(currencies)

@@ -14,14 +14,21 @@ from pymongo.errors import DuplicateKeyError
 
 from storage.batches.staging import StagedRun
 from storage.batches.states import FOLLOWS, IN_PROGRESS, UNFINISHED, BatchState
-from storage.catalog.gates import DiffSummary, GateFinding, Severity
+from storage.catalog.gates import DiffSummary, GateFinding
 from storage.catalog.list_filter import ALL_LISTS, ListFilter
 from storage.catalog.orphans import OrphanRepository
 from storage.catalog.snapshots import Layer
-from storage.errors import BatchNotFound, LeaseLost
+from storage.errors import BatchNotFound, Broken, LeaseLost
 from storage.mongodb import leases
 from storage.mongodb.connection import FORMAT, Database, Document, check_format
-from storage.mongodb.documents import decode_decimals, encode_decimals, to_builtins
+from storage.mongodb.documents import (
+    decode_decimals,
+    encode_decimals,
+    read_each,
+    read_or_error,
+    readable,
+    to_builtins,
+)
 from storage.prices.row_decoder import ItemError
 
 MAX_ID_LENGTH = 64
@@ -29,9 +36,6 @@ MAX_ID_LENGTH = 64
 
 MAX_FOUND = 200
 """Number of batches that a periodic query returns, and works on, at most."""
-
-PIN_GATE = "pin"
-"""The gate name of the finding that holds a batch while its list is pinned."""
 
 
 class BatchMode(StrEnum):
@@ -77,7 +81,7 @@ class Batch(msgspec.Struct, frozen=True, rename="camel"):
     `token` is that of the lease; a write with an older token is refused. `rows` is the number of its rows, once all
     were received. They are in `layer`, or staged in `runs` (those of a batch in parts are named by its parts) until a
     process merges them into it. `summary` is the comparison of the sealed version with its base, `revision` that of the
-    pointer when the batch was published.
+    pointer when the batch was published. `held_by_pin` is whether nothing but a pin of the list held the batch.
     """
 
     id: str = msgspec.field(name="_id")
@@ -108,17 +112,12 @@ class Batch(msgspec.Struct, frozen=True, rename="camel"):
     summary: DiffSummary | None = None
     findings: tuple[GateFinding, ...] = ()
     revision: int | None = None
+    held_by_pin: bool = False
 
     @property
     def checksum(self) -> str | None:
         """The checksum of the sealed layer; None until it is written."""
         return None if self.layer is None else self.layer.checksum
-
-    @property
-    def waits_for_unpin(self) -> bool:
-        """Whether only a pin holds the batch."""
-        holds = {finding.gate for finding in self.findings if finding.severity is Severity.HOLD}
-        return self.state is BatchState.HELD and holds == {PIN_GATE}
 
 
 class Unfinished(NamedTuple):
@@ -174,7 +173,7 @@ class BatchRepository:
 
     async def find(self, batch_id: str) -> Batch | None:
         """Return a batch, or None."""
-        return (await self.get_many([batch_id]))[0]
+        return readable((await self.get_many([batch_id]))[0])
 
     async def get(self, batch_id: str) -> Batch:
         """Return a batch. Raises `BatchNotFound`."""
@@ -183,13 +182,16 @@ class BatchRepository:
             raise BatchNotFound(batch_id)
         return batch
 
-    async def get_many(self, ids: Sequence[str]) -> list[Batch | None]:
-        """Return the batches of these ids, in the order of the ids; in one round trip."""
+    async def get_many(self, ids: Sequence[str]) -> list[Batch | Broken | None]:
+        """Return the batches of these ids, or the errors of those that are unreadable, in the order of the ids.
+
+        In one round trip.
+        """
         possible = [batch_id for batch_id in ids if len(batch_id) <= MAX_ID_LENGTH]
         if not possible:
             return [None] * len(ids)
         cursor = self._collection.find({"_id": {"$in": possible}})
-        found = {document["_id"]: _from_document(document) async for document in cursor}
+        found = {document["_id"]: read_or_error(_from_document, document) async for document in cursor}
         return [found.get(batch_id) for batch_id in ids]
 
     async def by_key(self, price_list: str, key: str) -> Batch | None:
@@ -206,12 +208,17 @@ class BatchRepository:
         before: str | None = None,
         list_filter: ListFilter = ALL_LISTS,
     ) -> list[Batch]:
-        """Return up to `limit` batches that are older than the batch `before`, newest first."""
+        """Return up to `limit` batches that are older than the batch `before`, newest first.
+
+        Without `price_list`, unreadable batches are skipped.
+        """
         query = {**_filter(price_list, state), **list_filter.query("list")}
         if before is not None:
             query["_id"] = {"$lt": before}
-        cursor = self._collection.find(query).sort("_id", -1).limit(limit)
-        return [_from_document(document) async for document in cursor]
+        cursor = self._collection.find(query).sort("_id", -1)
+        if price_list is None:
+            return await read_each(cursor.batch_size(limit), _from_document, limit)
+        return [_from_document(document) async for document in cursor.limit(limit)]
 
     async def count(
         self, *, price_list: str | None = None, state: BatchState | None = None, list_filter: ListFilter = ALL_LISTS
@@ -242,15 +249,33 @@ class BatchRepository:
         ]
         return {each["_id"]: each["count"] async for each in await self._collection.aggregate(stages)}
 
-    async def waiting(self, price_list: str, session: AsyncClientSession | None = None) -> list[Batch]:
-        """Return the batches that only a pin of the list holds, in the order of their versions."""
-        cursor = self._collection.find(_filter(price_list, BatchState.HELD), session=session).sort("version", 1)
-        held = [_from_document(document) async for document in cursor]
-        return [batch for batch in held if batch.waits_for_unpin]
+    async def waiting(
+        self, price_list: str, oldest: int, limit: int, session: AsyncClientSession | None = None
+    ) -> list[Batch]:
+        """Return up to `limit` batches that only a pin of the list held, of versions from `oldest` on, newest first."""
+        query = {**_held_by_pin(price_list), "version": {"$gte": oldest}}
+        cursor = self._collection.find(query, session=session).sort("version", -1).limit(limit)
+        return [_from_document(document) async for document in cursor]
+
+    async def superseded(
+        self, price_list: str, before: int, limit: int, session: AsyncClientSession | None = None
+    ) -> list[Batch]:
+        """Return up to `limit` batches that only a pin of the list held, of versions below `before`, oldest first."""
+        query = {**_held_by_pin(price_list), "version": {"$lt": before}}
+        cursor = self._collection.find(query, session=session).sort("version", 1).limit(limit)
+        return [_from_document(document) async for document in cursor]
+
+    async def count_superseded(self, price_list: str, before: int) -> int:
+        """Return the number of batches that `superseded` finds."""
+        return await self._collection.count_documents({**_held_by_pin(price_list), "version": {"$lt": before}})
 
     async def idle(self, seconds: float) -> list[str]:
-        """Return the ids of open batches that were not touched in the last `seconds`, at most `MAX_FOUND`."""
-        cursor = self._collection.find({"state": BatchState.OPEN, **_idle(seconds)}, {"_id": 1})
+        """Return the ids of open batches that were not touched in the last `seconds`, at most `MAX_FOUND`.
+
+        Those of a later release are left alone.
+        """
+        query = {"state": BatchState.OPEN, "format": {"$lte": FORMAT}, **_idle(seconds)}
+        cursor = self._collection.find(query, {"_id": 1})
         return [document["_id"] async for document in cursor.sort("touchedAt", 1).limit(MAX_FOUND)]
 
     async def stalled(self) -> list[str]:
@@ -343,6 +368,24 @@ class BatchRepository:
         if moved is None:
             raise LeaseLost(f"Another process has taken over batch {batch.id}; look at its state.")
         return _from_document(moved)
+
+    async def advance_held(
+        self, batches: Sequence[Batch], state: BatchState, session: AsyncClientSession, **changes: Any
+    ) -> list[Batch]:
+        """Move held batches to their next state and set fields, in one write. Raises `LeaseLost` if one is not HELD."""
+        result = await self._collection.update_many(
+            {"_id": {"$in": [batch.id for batch in batches]}, "state": BatchState.HELD},
+            {"$set": {"state": state, **_to_fields(changes)}},
+            session=session,
+        )
+        if result.matched_count != len(batches):
+            raise LeaseLost("Another process has ended some of the held batches; look at their states.")
+        return [msgspec.structs.replace(batch, state=state, **changes) for batch in batches]
+
+
+def _held_by_pin(price_list: str) -> Document:
+    """Return the query for held batches that a partial index has, by version."""
+    return {"list": price_list, "state": BatchState.HELD, "heldByPin": True}
 
 
 def _held(batch: Batch) -> Document:

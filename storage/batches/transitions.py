@@ -156,7 +156,7 @@ class BatchTransitions:
         base_version = base.version if base else None
         snapshot = await self._held_snapshot(batch, price_list, session)
         if base_version != batch.base or snapshot.version <= price_list.published_version:
-            await self._snapshots.withdraw(price_list.name, snapshot.version, session)
+            await self._snapshots.withdraw(price_list.name, [snapshot.version], session)
             snapshot = await self.add_snapshot(batch, price_list, base, facts.size, session)
         return await self.publish(
             batch,
@@ -175,7 +175,7 @@ class BatchTransitions:
     ) -> Transition:
         """Reject a held batch, and withdraw its version."""
         snapshot = await self._held_snapshot(batch, price_list, session)
-        await self._snapshots.withdraw(price_list.name, snapshot.version, session)
+        await self._snapshots.withdraw(price_list.name, [snapshot.version], session)
         return await self.end(batch, price_list, BatchState.REJECTED, refusal, session, by=by)
 
     async def _held_snapshot(self, batch: Batch, price_list: PriceList, session: AsyncClientSession) -> Snapshot:

@@ -10,7 +10,7 @@ from pymongo import ReturnDocument
 
 from storage.errors import InvalidArgument, Refused
 from storage.mongodb.connection import Database, Document, check_format
-from storage.mongodb.documents import to_document
+from storage.mongodb.documents import read_each, to_document
 from storage.mongodb.transaction import instant
 
 KEY_PREFIX = "pbk"
@@ -83,8 +83,8 @@ class ApiKeyRepository:
         return _from_document(found)
 
     async def all(self) -> list[ApiKey]:
-        """Return the records of all keys, newest first."""
-        return [_from_document(document) async for document in self._collection.find().sort("createdAt", -1)]
+        """Return the records of all readable keys, newest first."""
+        return await read_each(self._collection.find().sort("createdAt", -1), _from_document)
 
     async def revoke(self, key_id: str) -> ApiKey:
         """Revoke a key. Raises `ApiKeyNotFound` for an unknown or revoked key."""

@@ -1,7 +1,7 @@
 """Events: who did what to a price list, when and why. Append-only, numbered without gaps within a list."""
 
 import datetime
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from enum import StrEnum
 from typing import Any
 
@@ -58,6 +58,14 @@ class EventRepository:
     async def append(self, event: Event, session: AsyncClientSession) -> None:
         """Write an event, in the transaction of the change that it records."""
         await self._collection.insert_one(to_document(event), session=session)
+
+    async def append_all(self, events: Sequence[Event], session: AsyncClientSession) -> None:
+        """Write the events of one change, in its transaction."""
+        await self._collection.insert_many(map(to_document, events), session=session)
+
+    async def exists(self, event: Event) -> bool:
+        """Whether this event, and no other of its revision, was written."""
+        return await self.between(event.price_list, event.revision - 1, event.revision) == [event]
 
     async def newest(self, price_list: str, limit: int, before: int | None = None) -> list[Event]:
         """Return up to `limit` events of a list, newest first, with a revision below `before`."""

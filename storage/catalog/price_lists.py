@@ -18,7 +18,7 @@ from storage.catalog.list_filter import ALL_LISTS, ListFilter
 from storage.catalog.retention import DEFAULT_RETENTION, Retention
 from storage.errors import Conflict, InvalidArgument, PriceListNotFound, shown
 from storage.mongodb.connection import Database, Document, check_format
-from storage.mongodb.documents import decode_decimals, encode_decimals, to_document
+from storage.mongodb.documents import decode_decimals, encode_decimals, read_each, to_document
 
 _name = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}").fullmatch
 
@@ -40,8 +40,10 @@ class PriceList(msgspec.Struct, frozen=True, rename="camel"):
     """A price list and its pointer.
 
     `current_version` is None until a batch is published, `published_version` the highest version that was ever
-    current, `last_version` the highest that was ever assigned. `compactions` counts the folds of its layers.
-    `moved_at` is the database's time of the pointer's last change; it is set only by the `Watcher` and is not stored.
+    current, `last_version` the highest that was ever assigned. `compactions` counts the folds of its layers. Held
+    batches with a version below `superseded_before` that only a pin held are superseded, and are being rejected; None
+    if there are none. `moved_at` is the database's time of the pointer's last change; it is set only by the `Watcher`
+    and is not stored.
     """
 
     name: str = msgspec.field(name="_id")
@@ -55,6 +57,7 @@ class PriceList(msgspec.Struct, frozen=True, rename="camel"):
     compactions: int = 0
     gates: Gates = Gates()
     retention: Retention = DEFAULT_RETENTION
+    superseded_before: int | None = None
     moved_at: datetime.datetime | None = None
 
     def expect(self, version: int | None) -> None:
@@ -108,11 +111,9 @@ class PriceListRepository:
     async def by_name(
         self, limit: int | None = None, after: str = "", list_filter: ListFilter = ALL_LISTS
     ) -> Sequence[PriceList]:
-        """Return up to `limit` lists whose names follow `after`, in the order of their names."""
-        cursor = (
-            self._collection.find({"_id": {"$gt": after}, **list_filter.query("_id")}).sort("_id", 1).limit(limit or 0)
-        )
-        return [from_document(document) async for document in cursor]
+        """Return up to `limit` readable lists whose names follow `after`, in the order of their names."""
+        cursor = self._collection.find({"_id": {"$gt": after}, **list_filter.query("_id")}).sort("_id", 1)
+        return await read_each(cursor.batch_size(limit or 0), from_document, limit)
 
     async def names(self) -> list[str]:
         """Return the names of all lists."""
@@ -132,12 +133,12 @@ class PriceListRepository:
         """Write a new list. Raises the driver's `DuplicateKeyError` if the name is taken."""
         await self._collection.insert_one(_to_document(price_list), session=session)
 
-    async def move(self, seen: PriceList, session: AsyncClientSession, **changes: Any) -> PriceList:
-        """Write `changes` and the next revision, if the pointer still has the revision of `seen`.
+    async def move(self, seen: PriceList, session: AsyncClientSession, *, events: int = 1, **changes: Any) -> PriceList:
+        """Write `changes` and the revision after as many `events`, if the pointer still has the revision of `seen`.
 
         If another transaction changed the pointer, the server reports a write conflict and the driver retries.
         """
-        moved = msgspec.structs.replace(seen, revision=seen.revision + 1, **changes)
+        moved = msgspec.structs.replace(seen, revision=seen.revision + events, **changes)
         result = await self._collection.update_one(
             {"_id": seen.name, "revision": seen.revision}, {"$set": _to_document(moved)}, session=session
         )

@@ -9,10 +9,10 @@ from pymongo.asynchronous.client_session import AsyncClientSession
 from storage.catalog.events import EventKind, EventRepository
 from storage.catalog.price_lists import Pin, PriceList, PriceListRepository
 from storage.catalog.snapshots import SnapshotRepository, SnapshotState
-from storage.catalog.transactions import check_reason, event_of
+from storage.catalog.transactions import Change, check_reason, commit_change, event_of
 from storage.errors import AlreadyCurrent, NotPinned, SnapshotExpired, SnapshotNeverPublished, SnapshotNotFound
 from storage.mongodb.connection import Client
-from storage.mongodb.transaction import in_transaction, instant
+from storage.mongodb.transaction import instant
 
 
 class PointerMoves:
@@ -46,7 +46,7 @@ class PointerMoves:
         """
         check_reason(reason)
 
-        async def act(session: AsyncClientSession) -> PriceList:
+        async def act(session: AsyncClientSession) -> Change:
             price_list = await self._price_lists.get(name, session)
             price_list.expect(expected_version)
             if to_version == price_list.current_version:
@@ -58,7 +58,7 @@ class PointerMoves:
             changes = {"current_version": to_version, "pin": new_pin}
             return await self._move(price_list, EventKind.ROLLED_BACK, by, now, reason, session, **changes)
 
-        return await in_transaction(self._client, act)
+        return await commit_change(self._client, self._events, act)
 
     async def pin(self, name: str, version: int, *, by: str, reason: str) -> PriceList:
         """Make a version current and hold the pointer there: further batches are sealed and wait.
@@ -67,29 +67,36 @@ class PointerMoves:
         """
         check_reason(reason)
 
-        async def act(session: AsyncClientSession) -> PriceList:
+        async def act(session: AsyncClientSession) -> Change:
             price_list = await self._price_lists.get(name, session)
             await self._check_published(name, version, session)
             now = instant()
             changes = {"current_version": version, "pin": Pin(version, reason, by, now)}
             return await self._move(price_list, EventKind.PINNED, by, now, reason, session, **changes)
 
-        return await in_transaction(self._client, act)
+        return await commit_change(self._client, self._events, act)
 
     async def unpin(self, name: str, *, by: str, reason: str) -> PriceList:
         """Release the pointer, so that the next batch is published. Raises `NotPinned`."""
         check_reason(reason)
 
-        async def act(session: AsyncClientSession) -> PriceList:
-            return await self.clear_pin(await self._price_lists.get(name, session), by, reason, session)
+        async def act(session: AsyncClientSession) -> Change:
+            return await self._clear_pin(await self._price_lists.get(name, session), by, reason, session)
 
-        return await in_transaction(self._client, act)
+        return await commit_change(self._client, self._events, act)
 
-    async def clear_pin(self, price_list: PriceList, by: str, reason: str, session: AsyncClientSession) -> PriceList:
-        """Unpin a list within a transaction. Raises `NotPinned`."""
+    async def clear_pin(
+        self, price_list: PriceList, by: str, reason: str, session: AsyncClientSession, **changes: Any
+    ) -> PriceList:
+        """Unpin a list within a transaction, and write `changes` with it. Raises `NotPinned`."""
+        return (await self._clear_pin(price_list, by, reason, session, **changes)).price_list
+
+    async def _clear_pin(
+        self, price_list: PriceList, by: str, reason: str, session: AsyncClientSession, **changes: Any
+    ) -> Change:
         if not price_list.pin:
             raise NotPinned(price_list.name)
-        return await self._move(price_list, EventKind.UNPINNED, by, instant(), reason, session, pin=None)
+        return await self._move(price_list, EventKind.UNPINNED, by, instant(), reason, session, pin=None, **changes)
 
     async def _move(
         self,
@@ -100,10 +107,11 @@ class PointerMoves:
         reason: str,
         session: AsyncClientSession,
         **changes: Any,
-    ) -> PriceList:
+    ) -> Change:
         moved = await self._price_lists.move(seen, session, **changes)
-        await self._events.append(event_of(seen, moved, kind, by, at, reason=reason), session)
-        return moved
+        event = event_of(seen, moved, kind, by, at, reason=reason)
+        await self._events.append(event, session)
+        return Change(moved, event)
 
     async def _check_published(self, name: str, version: int, session: AsyncClientSession) -> None:
         snapshot = await self._snapshots.get(name, version, session)

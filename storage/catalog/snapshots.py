@@ -14,8 +14,9 @@ from pymongo import ReplaceOne
 from pymongo.asynchronous.client_session import AsyncClientSession
 
 from storage.catalog.orphans import OrphanRepository
+from storage.errors import Broken, Corrupt
 from storage.mongodb.connection import Database, Document, check_format
-from storage.mongodb.documents import to_builtins, to_document
+from storage.mongodb.documents import read_or_error, to_builtins, to_document
 from storage.mongodb.secondaries import Clock
 
 NAMED_PER_READ = 1000
@@ -134,9 +135,9 @@ class SnapshotRepository:
         ids = [_id(*key) for key in keys]
         await self._collection.update_many({"_id": {"$in": ids}}, [{"$set": {"readAt": "$$NOW"}}])
 
-    async def withdraw(self, price_list: str, version: int, session: AsyncClientSession) -> None:
-        """Withdraw a version that was never published, in a transaction of `storage.batches.lifecycle`."""
-        await self._move_to_expired({"_id": _id(price_list, version)}, session)
+    async def withdraw(self, price_list: str, versions: Sequence[int], session: AsyncClientSession) -> None:
+        """Withdraw versions that were never published, in a transaction of `storage.batches.lifecycle`."""
+        await self._move_to_expired({"_id": {"$in": [_id(price_list, version) for version in versions]}}, session)
 
     async def release_layers(self, price_list: str, versions: Sequence[int], session: AsyncClientSession) -> None:
         """Remove expired versions for good, in a transaction of `storage.maintenance.expiration`."""
@@ -156,26 +157,44 @@ class SnapshotRepository:
     async def get(self, price_list: str, version: int, session: AsyncClientSession | None = None) -> Snapshot | None:
         """Return the manifest of a version, or None."""
         key = price_list, version
-        [found] = await (self.get_many([key]) if session is None else self._find([key], session))
-        return found
+        if session is None:
+            async with self._timed() as own:
+                found = (await self._find([key], own)).get(key)
+        else:
+            found = (await self._find([key], session)).get(key)
+        return _from_document(found) if found else None
 
-    async def get_many(self, keys: Sequence[tuple[str, int]]) -> list[Snapshot | None]:
-        """Return the manifests of (list, version) keys, in the order of the keys.
+    async def current(
+        self, price_list: str, version: int | None, session: AsyncClientSession | None = None
+    ) -> Snapshot | None:
+        """Return the manifest of the current version, None if a list has no version yet. Raises `Corrupt`."""
+        if version is None:
+            return None
+        snapshot = await self.get(price_list, version, session)
+        if snapshot is None:
+            raise Corrupt(f"The manifest of version {version} of {price_list!r} is gone. Run `pricebook check`.")
+        return snapshot
+
+    async def get_many(self, keys: Sequence[tuple[str, int]]) -> list[Snapshot | Broken | None]:
+        """Return the manifests of (list, version) keys, or the errors of unreadable ones, in the order of the keys.
 
         One round trip finds those that can be read or restored, a second one those that expired.
         """
         async with self._timed() as session:
-            return await self._find(keys, session)
+            found = await self._find(keys, session)
+        return [read_or_error(_from_document, found[key]) if key in found else None for key in keys]
 
-    async def _find(self, keys: Sequence[tuple[str, int]], session: AsyncClientSession) -> list[Snapshot | None]:
-        """Find manifests. A manifest only ever moves to the collection that is read last, and `session` is causal."""
-        found: dict[tuple[str, int], Snapshot] = {}
+    async def _find(
+        self, keys: Sequence[tuple[str, int]], session: AsyncClientSession
+    ) -> dict[tuple[str, int], Document]:
+        """Find manifests. One only ever moves to the collection that is read last, and `session` is causal."""
+        found: dict[tuple[str, int], Document] = {}
         for collection in (self._collection, self._expired):
             missing = [_id(*key) for key in keys if key not in found]
             if missing:
                 documents = await collection.find({"_id": {"$in": missing}}, session=session).to_list()
-                found |= {(each.price_list, each.version): each for each in map(_from_document, documents)}
-        return [found.get(key) for key in keys]
+                found |= {(each["_id"]["list"], each["_id"]["version"]): each for each in documents}
+        return found
 
     async def newest(
         self, price_list: str, limit: int, before: int | None = None, *, unpublished: bool = True

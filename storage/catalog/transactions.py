@@ -1,13 +1,51 @@
-"""The event and the reason of a pointer transaction."""
+"""A pointer transaction: the change of a list with its event, and the reason."""
 
 import datetime
+from collections.abc import Awaitable, Callable
+from typing import NamedTuple
 
-from storage.catalog.events import Event, EventKind
+from pymongo.asynchronous.client_session import AsyncClientSession
+from pymongo.errors import PyMongoError
+
+from storage.catalog.events import Event, EventKind, EventRepository
 from storage.catalog.price_lists import PriceList
 from storage.errors import InvalidArgument
+from storage.mongodb.connection import Client
+from storage.mongodb.transaction import in_transaction
 
 MAX_REASON_LENGTH = 1000
 """Number of characters that a reason may have."""
+
+
+class Change(NamedTuple):
+    """A list as a transaction left it, and the event that it appended."""
+
+    price_list: PriceList
+    event: Event
+
+
+async def commit_change(
+    client: Client, events: EventRepository, act: Callable[[AsyncClientSession], Awaitable[Change]]
+) -> PriceList:
+    """Run the transaction of a change.
+
+    If its commit is not acknowledged, the event is looked up: it exists if, and only if, the change took effect.
+    """
+    change: Change | None = None
+
+    async def noting(session: AsyncClientSession) -> None:
+        nonlocal change
+        change = None
+        change = await act(session)
+
+    try:
+        await in_transaction(client, noting)
+    except PyMongoError:
+        if change is None or not await events.exists(change.event):
+            raise
+    if change is None:
+        raise AssertionError("A committed transaction has a change.")
+    return change.price_list
 
 
 def event_of(

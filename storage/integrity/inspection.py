@@ -40,7 +40,7 @@ class LayerInspector:
             return None
         versions = await self._snapshots.versions_of_layer(layer_id)
         for key in versions[:1]:
-            [snapshot] = await self._snapshots.get_many([key])
+            snapshot = await self._snapshots.get(*key)
             for layer in snapshot.layers if snapshot else ():
                 if layer.id == layer_id:
                     directory = await self._fetcher.directory(layer_id, layer.checksum, layer.count)

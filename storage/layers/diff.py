@@ -8,18 +8,17 @@ import asyncio
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
-from decimal import Decimal
 from enum import StrEnum
-from typing import NamedTuple
 
-from storage.catalog.gates import DiffSummary, LargestChange, change_percent
+from storage.catalog.gates import DiffSummary
 from storage.catalog.snapshots import Layer, Snapshot
 from storage.fair_yield import yield_to_loop
 from storage.layers.cached_layer import CachedLayer
+from storage.layers.changes import Change, Changes, visible_row
 from storage.layers.directory import PAGE_BLOCKS, Directory
 from storage.layers.merge import NO_ROWS, Rows, Segment, Segments, merged
 from storage.layers.reader import LayerReader
-from storage.prices.price import TOMBSTONE, Price, amount_of, decode_row
+from storage.prices.price import Price, decode_row
 from storage.prices.sku_range import ALL_SKUS, SkuRange
 
 MAX_CONCURRENT_DIFFS = 4
@@ -27,14 +26,6 @@ MAX_CONCURRENT_DIFFS = 4
 
 RUNS_PER_LOOKUP = 16
 """Runs of rows, of a block each at most, that are looked up at once in the layers below: some 1,200 rows."""
-
-
-class Change(NamedTuple):
-    """A sku, and its rows before and after; None without a price."""
-
-    sku: str
-    before: bytes | None
-    after: bytes | None
 
 
 class ChangeKind(StrEnum):
@@ -62,36 +53,6 @@ class PriceDiff:
         return ChangeKind.REMOVED if self.after is None else ChangeKind.CHANGED
 
 
-@dataclass(slots=True)
-class Changes:
-    """Numbers of prices that one stack of layers adds to another, removes from it and changes.
-
-    `largest_change` is that of an amount, in percent, with its sku.
-    """
-
-    added: int = 0
-    removed: int = 0
-    changed: int = 0
-    largest_change: LargestChange | None = None
-
-    def add(self, change: Change) -> None:
-        """Count a change."""
-        if change.before is None:
-            self.added += 1
-        elif change.after is None:
-            self.removed += 1
-        else:
-            self.changed += 1
-            before, after = amount_of(change.before), amount_of(change.after)
-            if before != after:
-                self._add_amount(change.sku, before, after)
-
-    def _add_amount(self, sku: str, before: Decimal, after: Decimal) -> None:
-        percent = change_percent(before, after)
-        if self.largest_change is None or percent > self.largest_change[0]:
-            self.largest_change = (percent, sku)
-
-
 class VersionDiffer:
     """Compares versions."""
 
@@ -106,7 +67,7 @@ class VersionDiffer:
         """
         found: list[Change] = []
         sku_range = ALL_SKUS if above is None else ALL_SKUS.above(above)
-        async with self._slots, aclosing(self._changes(before.layers, after.layers, sku_range)) as changes:
+        async with self._slots, aclosing(self.changes(before.layers, after.layers, sku_range)) as changes:
             async for run in changes:
                 found += run
                 if len(found) >= limit:
@@ -124,16 +85,16 @@ class VersionDiffer:
     async def count(self, before: Sequence[Layer], after: Sequence[Layer]) -> Changes:
         """Count what a stack of layers changes in another. Raises `LayerGone`, `Corrupt`, `UnknownFormat`."""
         total = Changes()
-        async with aclosing(self._changes(before, after, ALL_SKUS)) as changes:
+        async with aclosing(self.changes(before, after)) as changes:
             async for run in changes:
                 for change in run:
                     total.add(change)
         return total
 
-    async def _changes(
-        self, before: Sequence[Layer], after: Sequence[Layer], sku_range: SkuRange
+    async def changes(
+        self, before: Sequence[Layer], after: Sequence[Layer], sku_range: SkuRange = ALL_SKUS
     ) -> AsyncGenerator[list[Change], None]:
-        """Yield runs of differences within a range, in sku order."""
+        """Yield runs of differences within a range, in sku order. Raises `LayerGone`, `Corrupt`, `UnknownFormat`."""
         shared = _count_shared(before, after)
         below = before[len(before) - shared :]
         stacks = [await self._layer_reader.layers(layers[: len(layers) - shared]) for layers in (before, after)]
@@ -152,7 +113,7 @@ class VersionDiffer:
         hidden = await self._layer_reader.find_rows(below, incomplete) if below and incomplete else {}
         changes = []
         for sku in sorted(different):
-            one, other = (_visible(side.get(sku) or hidden.get(sku)) for side in (before, after))
+            one, other = (visible_row(side.get(sku) or hidden.get(sku)) for side in (before, after))
             if one != other:
                 changes.append(Change(sku, one, other))
         return changes
@@ -295,10 +256,6 @@ def _count_shared(before: Sequence[Layer], after: Sequence[Layer]) -> int:
     while shared < min(len(before), len(after)) and before[-1 - shared].id == after[-1 - shared].id:
         shared += 1
     return shared
-
-
-def _visible(row: bytes | None) -> bytes | None:
-    return None if row is None or row == TOMBSTONE else row
 
 
 def _price(sku: str, row: bytes | None) -> Price | None:

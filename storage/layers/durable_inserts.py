@@ -4,19 +4,16 @@ import asyncio
 from collections.abc import Sequence
 from typing import Self
 
-from pymongo.errors import AutoReconnect
+from pymongo.errors import AutoReconnect, ServerSelectionTimeoutError
 
-from storage.errors import Corrupt, LayerSealed, Unavailable
-from storage.mongodb.connection import Database, Document
+from storage.errors import Corrupt, LayerSealed
+from storage.mongodb.connection import Database, Document, deadline
 
 MAX_INSERT_BYTES = 4 << 20
 """Bytes of data in one insert: a command must fit into 16 MiB, and other writes should not wait for it."""
 
 MAX_CONCURRENT_INSERTS = 2
 """Inserts into one collection that are in flight at once."""
-
-RESEND_TIMEOUT_SECONDS = 60.0
-"""How long an insert is sent again while no primary or no majority accepts it; long enough for an election."""
 
 _RETRY_INTERVAL_SECONDS = 0.1
 
@@ -31,7 +28,7 @@ class DurableInserts:
     """Inserts documents into one collection, for a context; all are inserted when it ends without an error.
 
     Documents that exist stay as they are. `add` and the end of the context raise `LayerSealed`, `Corrupt` for a
-    document that the server refuses, `Unavailable` if no majority accepts an insert for `RESEND_TIMEOUT_SECONDS`.
+    document that the server refuses, and the driver's errors if no majority accepts an insert within `timeoutMS`.
     """
 
     def __init__(self, db: Database, collection: str) -> None:
@@ -78,31 +75,25 @@ async def _insert(db: Database, collection: str, documents: Sequence[Document]) 
         "documents": documents,
         "writeConcern": db.write_concern.document,
     }
-    loop = asyncio.get_running_loop()
-    deadline = loop.time() + RESEND_TIMEOUT_SECONDS
-    while True:
-        problem: str | None
-        try:
-            problem = _problem(collection, await db.command(command))
-        except AutoReconnect as error:
-            problem = str(error)
-        if problem is None:
-            return
-        if loop.time() > deadline:
-            raise Unavailable(
-                f"No majority accepted rows within {RESEND_TIMEOUT_SECONDS:.0f} s ({problem}). Try again."
-            )
-        await asyncio.sleep(_RETRY_INTERVAL_SECONDS)
+    with deadline(db.client):
+        while True:
+            try:
+                if not _must_be_sent_again(collection, await db.command(command)):
+                    return
+            except ServerSelectionTimeoutError:
+                raise
+            except AutoReconnect:
+                pass  # a primary that dies, or steps down; once the time is over, the driver raises another error
+            await asyncio.sleep(_RETRY_INTERVAL_SECONDS)
 
 
-def _problem(collection: str, reply: Document) -> str | None:
-    """Return why an insert must be sent again, or None. Raises `LayerSealed`, `Corrupt`."""
+def _must_be_sent_again(collection: str, reply: Document) -> bool:
+    """Whether an insert must be sent again. Raises `LayerSealed`, `Corrupt`."""
     for error in reply.get("writeErrors", ()):
         if error["code"] in _RETRYABLE_CODES:
-            return str(error.get("errmsg"))
+            return True
         if error["code"] == _REFUSED_BY_VALIDATOR:
             raise LayerSealed(f"{collection} was sealed while it was written; check the state of its batch.")
         if error["code"] != _DUPLICATE_KEY:
             raise Corrupt(f"{collection} rejected a block: {error.get('errmsg')}")
-    concern = reply.get("writeConcernError")
-    return str(concern.get("errmsg")) if concern else None
+    return "writeConcernError" in reply

@@ -13,7 +13,7 @@ from storage.layers.block import BLOCK_FORMAT, BlockContent, collection_of, open
 from storage.layers.block_cache import BlockCache
 from storage.layers.directory import Directory
 from storage.layers.fetcher import BlockFetcher
-from storage.mongodb.connection import Database
+from storage.mongodb.connection import Database, scan
 from storage.prices.price import TOMBSTONE
 
 READ_BATCH = 200
@@ -70,19 +70,21 @@ class LayerProver:
         """Yield each block of a layer, and each damaged, missing or surplus document."""
         cursor = self._db[collection_of(layer_id)].find(batch_size=READ_BATCH).sort("_id", 1)
         index = 0
-        async for document in cursor:  # pages, whose keys are numbers, then blocks, then what has no place in a layer
-            key = document["_id"]
-            if type(key) is int and 0 <= key < directory.pages:
-                continue
-            while isinstance(key, str) and index < len(directory) and directory.firsts[index] < key:
-                yield _missing(directory, index)
+        # Pages, whose keys are numbers, then blocks, then what has no place in a layer.
+        async with aclosing(scan(cursor)) as documents:
+            async for document in documents:
+                key = document["_id"]
+                if type(key) is int and 0 <= key < directory.pages:
+                    continue
+                while isinstance(key, str) and index < len(directory) and directory.firsts[index] < key:
+                    yield _missing(directory, index)
+                    index += 1
+                if index == len(directory) or directory.firsts[index] != key:
+                    yield Damage(DamageKind.BLOCK_SURPLUS, f"The document {key!r} is not in its directory.")
+                    continue
+                yield _prove(directory, index, document)
                 index += 1
-            if index == len(directory) or directory.firsts[index] != key:
-                yield Damage(DamageKind.BLOCK_SURPLUS, f"The document {key!r} is not in its directory.")
-                continue
-            yield _prove(directory, index, document)
-            index += 1
-            await yield_to_loop()
+                await yield_to_loop()
         for missing in range(index, len(directory)):
             yield _missing(directory, missing)
 

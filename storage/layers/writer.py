@@ -33,8 +33,8 @@ class LayerWriter:
     async def write(self, layer_id: str, blocks: AsyncIterable[Sequence[Block]]) -> Layer:
         """Write blocks, which arrive in sku order, and their directory at `w: majority, j: true`.
 
-        Raises `LayerSealed` if the layer was frozen meanwhile, `Corrupt` if the server refuses a document,
-        `Unavailable` if no majority accepts an insert for `RESEND_TIMEOUT_SECONDS`.
+        Raises `LayerSealed` if the layer was frozen meanwhile, `Corrupt` if the server refuses a document, and the
+        driver's errors if no majority accepts an insert within `timeoutMS`.
         """
         await self.create(layer_id)
         pages = _Pages()

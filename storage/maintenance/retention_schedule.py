@@ -70,4 +70,6 @@ class RetentionSchedule:
 
     async def _maintain(self, name: str) -> datetime.datetime | None:
         """Do what is due for a list. Returns when more is due if its pointer does not move."""
+        while await self._lifecycle.end_superseded(name):
+            pass
         return (await self._expirer.expire(name, by="pricebook")).due

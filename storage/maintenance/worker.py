@@ -2,10 +2,14 @@
 
 import asyncio
 import logging
+import random
+
+from pymongo.errors import PyMongoError
 
 from storage.batches.lease_renewal import keep_lease
 from storage.batches.lifecycle import BatchLifecycle
 from storage.batches.repository import Batch, BatchRepository
+from storage.errors import PricebookError
 from storage.maintenance.leader import Leader
 from storage.maintenance.periodic import repeat
 
@@ -59,10 +63,25 @@ class Worker:
         async with keep_lease(self._batches, batch):
             return await self._lifecycle.finish(batch)
 
+    def end_superseded(self, name: str) -> None:
+        """Reject the superseded batches of a list in the background. If it fails, the maintenance does it."""
+        task = asyncio.create_task(self._end_superseded(name), name=f"end superseded batches of {name}")
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _end_superseded(self, name: str) -> None:
+        try:
+            while await self._lifecycle.end_superseded(name):
+                pass
+        except (PricebookError, PyMongoError) as error:
+            log.warning("Could not end superseded batches of %s yet: %s: %s", name, type(error).__name__, error)
+
     async def _take_over(self) -> None:
         finishing = []
-        for batch_id in await self._batches.stalled():
-            taken = None if batch_id in self._finishing else await self._batches.take_over(batch_id)
+        stalled = await self._batches.stalled()
+        random.shuffle(stalled)  # so that batches that fail each time do not keep others from their turn
+        for batch_id in stalled:
+            taken = None if batch_id in self._finishing else await self._try_take_over(batch_id)
             if taken:
                 log.warning("Taking over batch %s from a process that stopped.", batch_id)
                 finishing.append(self.finish(taken))
@@ -70,3 +89,10 @@ class Worker:
                 break
         if finishing:
             await asyncio.wait(finishing)
+
+    async def _try_take_over(self, batch_id: str) -> Batch | None:
+        try:
+            return await self._batches.take_over(batch_id)
+        except Exception as error:  # continue with the other batches
+            log.warning("Could not take over batch %s yet: %s: %s", batch_id, type(error).__name__, error)
+            return None

@@ -1,16 +1,18 @@
 """The connection: one client per process, its read and write concerns, and the indexes of the collections."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
+import pymongo
 from pymongo import AsyncMongoClient
 from pymongo.asynchronous.collection import AsyncCollection
+from pymongo.asynchronous.cursor import AsyncCursor
 from pymongo.asynchronous.database import AsyncDatabase
 from pymongo.errors import (
     ConfigurationError,
     ConnectionFailure,
-    ExecutionTimeout,
     InvalidURI,
     OperationFailure,
     PyMongoError,
@@ -103,6 +105,10 @@ _INDEXES: Mapping[str, list[tuple[list[tuple[str, int]], dict[str, Any]]]] = {
             {"name": "list_unfinished", "partialFilterExpression": {"state": {"$in": ["HELD", "OPEN", "SEALING"]}}},
         ),
         (
+            [("list", 1), ("version", -1)],
+            {"name": "held_by_pin", "partialFilterExpression": {"state": "HELD", "heldByPin": True}},
+        ),
+        (
             [("submittedBy", 1), ("state", 1)],
             {"name": "caller_in_progress", "partialFilterExpression": {"state": {"$in": ["OPEN", "SEALING"]}}},
         ),
@@ -118,9 +124,14 @@ _INDEXES: Mapping[str, list[tuple[list[tuple[str, int]], dict[str, Any]]]] = {
 }
 
 
-_TIMEOUTS = {"serverSelectionTimeoutMS": 15_000, "connectTimeoutMS": 3_000, "heartbeatFrequencyMS": 3_000}
-"""A network partition closes no connection: the driver considers a member down after it has not answered heartbeats for
-`connectTimeoutMS` plus `heartbeatFrequencyMS`. It then aborts pending operations, which go to the next primary."""
+_TIMEOUTS = {"timeoutMS": 15_000, "connectTimeoutMS": 3_000, "heartbeatFrequencyMS": 3_000}
+"""An operation, and a transaction, fails after `timeoutMS`: with the selection of a server, all attempts, and the wait
+for a majority. A network partition closes no connection: the driver considers a member down after it has not answered
+heartbeats for `connectTimeoutMS` plus `heartbeatFrequencyMS`. It then aborts pending operations, which go to the next
+primary."""
+
+_UNKNOWN_COMMIT = "UnknownTransactionCommitResult"
+"""The driver's label of an error after which a transaction may have been committed."""
 
 
 async def connect(uri: str, listeners: Sequence[EventListener] = ()) -> Client:
@@ -163,8 +174,33 @@ def layers_database(client: Client, name: str) -> Database:
     return database(client, f"{name}{LAYERS_SUFFIX}")
 
 
+def deadline(client: Client) -> AbstractContextManager[None]:
+    """Return a context in which all operations together have the time that `timeoutMS` gives to one."""
+    return pymongo.timeout(client.options.timeout)
+
+
+async def scan(cursor: AsyncCursor[Document]) -> AsyncGenerator[Document, None]:
+    """Yield the documents of a cursor whose reading may take longer than `timeoutMS`.
+
+    MongoDB counts the time limit of a find for all batches of its cursor together. Here each further batch has it.
+    """
+    with pymongo.timeout(0):  # no limit
+        document = await anext(cursor, None)
+    while document is not None:
+        yield document
+        document = await anext(cursor, None)
+
+
 async def prepare(db: Database) -> None:
-    """Create the collections and their indexes. Idempotent, and safe if several processes start at once."""
+    """Create the collections and their indexes, however long it takes.
+
+    Idempotent, and safe if several processes start at once.
+    """
+    with pymongo.timeout(0):  # no limit
+        await _prepare(db)
+
+
+async def _prepare(db: Database) -> None:
     present = set(await db.list_collection_names())
     for name, indexes in _INDEXES.items():
         if name not in present:
@@ -190,6 +226,13 @@ def explain(error: BaseException) -> PricebookError | None:
         return error
     if isinstance(error, OperationFailure) and error.code == COLLECTION_DROPPED:
         return LayerGone()
-    if isinstance(error, ConnectionFailure | WriteConcernError | ExecutionTimeout):
+    if not isinstance(error, PyMongoError):
+        return None
+    if error.has_error_label(_UNKNOWN_COMMIT):
+        return Unavailable(
+            f"MongoDB has not confirmed the change ({type(error).__name__}). It may still take effect: send a batch "
+            "again with the same idempotency key; before you repeat anything else, look at the `events` of the list."
+        )
+    if isinstance(error, ConnectionFailure | WriteConcernError) or error.timeout:
         return Unavailable(f"MongoDB does not answer ({type(error).__name__}). Try again in a moment.")
     return None

@@ -5,14 +5,20 @@ A record is a frozen `msgspec.Struct` with `rename="camel"`; a repository reads 
 """
 
 import datetime
-from collections.abc import Mapping
+import logging
+from collections.abc import AsyncIterable, Callable, Mapping
 from decimal import Decimal
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 from bson.decimal128 import Decimal128
 
+from storage.errors import Broken, Corrupt, UnknownFormat
 from storage.mongodb.connection import FORMAT, Document
+
+log = logging.getLogger("pricebook.documents")
+
+T = TypeVar("T")
 
 _BSON_TYPES = (datetime.datetime, Decimal)
 
@@ -35,3 +41,37 @@ def encode_decimals(fields: Mapping[str, Any]) -> Document:
 def decode_decimals(fields: Mapping[str, Any]) -> Document:
     """Return the fields with each `Decimal128` as a `Decimal`."""
     return {name: value.to_decimal() if isinstance(value, Decimal128) else value for name, value in fields.items()}
+
+
+def read_or_error(read: Callable[[Document], T], document: Document) -> T | Broken:
+    """Return the record of a document; or the error, if a later release wrote it or it is damaged."""
+    try:
+        return read(document)
+    except UnknownFormat as error:
+        return error
+    except (KeyError, TypeError, ValueError) as error:  # `msgspec.ValidationError` is a `ValueError`
+        problem = f"{type(error).__name__}: {error}"
+        return Corrupt(f"The document {document['_id']!r} is unreadable ({problem}). Run `pricebook check`.")
+
+
+async def read_each(
+    documents: AsyncIterable[Document], read: Callable[[Document], T], limit: int | None = None
+) -> list[T]:
+    """Return up to `limit` records of documents of several lists. An unreadable document is logged and skipped."""
+    records: list[T] = []
+    async for document in documents:
+        record = read_or_error(read, document)
+        if isinstance(record, Broken):
+            log.error("The document %s is skipped: %s", document["_id"], record.message)
+            continue
+        records.append(record)
+        if len(records) == limit:
+            break
+    return records
+
+
+def readable(record: T | Broken) -> T:
+    """Return a record. Raises the error of a document that is unreadable."""
+    if isinstance(record, Broken):
+        raise record
+    return record

@@ -6,6 +6,7 @@ import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 
+import pymongo
 from pymongo import ReturnDocument
 from pymongo.asynchronous.client_session import AsyncClientSession
 from pymongo.errors import DuplicateKeyError, PyMongoError
@@ -45,7 +46,7 @@ class Locks:
             yield token
         finally:
             renewing.cancel()
-            with suppress(PyMongoError):  # an unreleased lease expires
+            with suppress(PyMongoError), pymongo.timeout(leases.RELEASE_TIMEOUT_SECONDS):
                 await self._collection.update_one(own_lease, [leases.release()])
 
     async def confirm(self, name: str, token: int, session: AsyncClientSession) -> bool:

@@ -7,15 +7,19 @@ from typing import TypeVar
 from pymongo.asynchronous.client_session import AsyncClientSession
 from pymongo.read_concern import ReadConcern
 
-from storage.mongodb.connection import DURABLE, Client
+from storage.mongodb.connection import DURABLE, Client, deadline
 
 T = TypeVar("T")
 
 
 async def in_transaction(client: Client, act: Callable[[AsyncClientSession], Awaitable[T]]) -> T:
-    """Run `act` in a transaction. The driver retries it after a write conflict or an election."""
-    async with client.start_session() as session:
-        return await session.with_transaction(act, read_concern=ReadConcern("snapshot"), write_concern=DURABLE)
+    """Run `act` in a transaction, with all attempts in the time that `timeoutMS` gives to one operation.
+
+    The driver retries it after a write conflict or an election.
+    """
+    with deadline(client):
+        async with client.start_session() as session:
+            return await session.with_transaction(act, read_concern=ReadConcern("snapshot"), write_concern=DURABLE)
 
 
 def instant() -> datetime.datetime:

@@ -40,7 +40,7 @@ def test_connections_are_limited(tmp_path: Path) -> None:
 
 
 def test_the_configured_mongodb_is_used_and_its_password_not_shown(tmp_path: Path) -> None:
-    uri = "mongodb://ada:hunter2@127.0.0.1:1/?serverSelectionTimeoutMS=100"
+    uri = "mongodb://ada:hunter2@127.0.0.1:1/?timeoutMS=100"
     with running(tmp_path, "serve", PRICEBOOK_PORT="0", PRICEBOOK_MONGODB_URI=uri) as run:
         run.read_until("Using the MongoDB at")
         run.stop()
@@ -58,7 +58,7 @@ def test_the_configured_mongodb_is_used_and_its_password_not_shown(tmp_path: Pat
     ],
 )
 def test_a_server_that_trusts_whole_private_ranges_warns(tmp_path: Path, balancers: str, wide: str) -> None:
-    uri = "mongodb://127.0.0.1:1/?serverSelectionTimeoutMS=100"
+    uri = "mongodb://127.0.0.1:1/?timeoutMS=100"
     settings = {"PRICEBOOK_MONGODB_URI": uri, "PRICEBOOK_BALANCERS": balancers}
     with running(tmp_path, "serve", PRICEBOOK_PORT="0", **settings) as run:
         run.read_until("Using the MongoDB at")

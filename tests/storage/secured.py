@@ -119,7 +119,7 @@ def _certificate(
 
 def _initiated(server: Secured) -> bool:
     """Initiate the replica set and create its first user, which a server without users allows on localhost."""
-    options: dict[str, Any] = {"tls": True, "tlsCAFile": str(server.authority), "serverSelectionTimeoutMS": 1000}
+    options: dict[str, Any] = {"tls": True, "tlsCAFile": str(server.authority), "timeoutMS": 1000}
     with MongoClient[dict[str, Any]]("127.0.0.1", server.port, directConnection=True, **options) as client:
         try:
             if not client.admin.command("hello").get("setName"):

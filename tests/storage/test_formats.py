@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
-from storage import Store
+from storage import Broken, Store
 from storage.errors import UnknownFormat
 from storage.mongodb.connection import FORMAT, Document, check_format
 from tests.storage import factories
@@ -30,12 +30,11 @@ ACTS: dict[str, tuple[str, Act]] = {
     "pin": ("price_lists", lambda store: store.pointer_moves.pin("retail", 1, by="ops", reason="x")),
     "unpin": ("price_lists", lambda store: store.pointer_moves.unpin("retail", by="ops", reason="x")),
     "get a version": ("snapshots", lambda store: store.snapshots.get("retail", 1)),
-    "get versions": ("snapshots", lambda store: store.snapshots.get_many([("retail", 1), ("retail", 2)])),
     "list versions": ("snapshots", lambda store: store.snapshots.newest("retail", 10)),
     "roll back to": ("snapshots", lambda store: store.pointer_moves.rollback("retail", 1, by="ops", reason="x")),
     "pin at": ("snapshots", lambda store: store.pointer_moves.pin("retail", 1, by="ops", reason="x")),
     "get a batch by its key": ("batches", lambda store: store.batches.by_key("retail", "monday")),
-    "list batches": ("batches", lambda store: store.batches.newest(10)),
+    "list batches": ("batches", lambda store: store.batches.newest(10, price_list="retail")),
     "submit again": ("batches", lambda store: submit(store, rows(10), key="monday")),
     "list events": ("events", lambda store: store.events.newest("retail", 10)),
 }
@@ -53,6 +52,41 @@ async def test_documents_of_a_later_release_are_refused_and_left_unchanged(
         await act(store)
     assert await documents(store, collection) == later
     assert await documents(store, "price_lists") == pointers
+
+
+@pytest.mark.parametrize("change", [{"format": FORMAT + 1}, {"state": 5}, {"list": None}], ids=str)
+async def test_an_unreadable_document_of_one_list_does_not_hide_those_of_others(
+    store: Store, change: Document, caplog: pytest.LogCaptureFixture
+) -> None:
+    for name in ("a", "later", "z"):
+        await versions(store, 1, name)
+    batches = {batch.price_list: batch for batch in await store.batches.newest(10)}
+    keys = [("a", 1), ("later", 1), ("z", 1)]
+    before = await store.snapshots.get_many(keys)
+    await store.db["batches"].update_one({"_id": batches["later"].id}, {"$set": change})
+    await store.db["snapshots"].update_one({"_id": {"list": "later", "version": 1}}, {"$set": {"state": 5, **change}})
+    await store.db["price_lists"].update_one({"_id": "later"}, {"$set": {"revision": "x", **change}})
+
+    assert [batch.price_list for batch in await store.batches.newest(2)] == ["z", "a"]
+    found = await store.batches.get_many([batches[name].id for name in ("a", "later", "z")])
+    assert [found[0], found[2]] == [batches["a"], batches["z"]]
+    manifests = await store.snapshots.get_many(keys)
+    assert [manifests[0], manifests[2]] == [before[0], before[2]]
+    assert isinstance(found[1], Broken)
+    assert isinstance(manifests[1], Broken)
+    with pytest.raises(Broken):
+        await store.batches.get(batches["later"].id)
+    assert [each.name for each in await store.price_lists.by_name(2)] == ["a", "z"]
+    assert {record.levelname for record in caplog.records if record.name == "pricebook.documents"} == {"ERROR"}
+
+
+async def test_an_unreadable_idle_batch_does_not_hide_others(store: Store) -> None:
+    await versions(store, 1)
+    for key in ("monday", "tuesday", "friday"):
+        await factories.left_open(store, rows(10), key)
+    await store.db["batches"].update_one({"key": "tuesday"}, {"$set": {"format": FORMAT + 1}})
+    idle = [await store.batches.get(batch_id) for batch_id in await store.batches.idle(-1)]
+    assert [batch.key for batch in idle] == ["monday", "friday"]
 
 
 async def test_a_batch_of_a_later_release_is_not_taken_over(store: Store) -> None:

@@ -22,7 +22,7 @@ class Model:
     """The expected state of a list. `contents` are the prices of each version, `was_current` the published versions.
 
     `waiting` are the versions of the batches that a pin holds, each with the version that was current when it was
-    sealed.
+    sealed; `superseded` are those that are still to be rejected.
     """
 
     current: int | None = None
@@ -30,6 +30,7 @@ class Model:
     contents: list[str] = field(default_factory=list)
     was_current: set[int] = field(default_factory=set)
     waiting: list[tuple[int, int | None]] = field(default_factory=list)
+    superseded: list[int] = field(default_factory=list)
     retired: set[int] = field(default_factory=set)
     moves: list[Move] = field(default_factory=lambda: [("CREATED", None, None)])
 
@@ -72,15 +73,19 @@ class Model:
         if not self.waiting:
             return
         *others, (latest, base) = self.waiting
-        for other, _ in others:
-            self.retired.add(other)
-            self._move("REJECTED", self.current)
+        self.superseded += [other for other, _ in others]
         if base != self.current or latest < max(self.was_current, default=0):
             self.retired.add(latest)
             self.contents.append(self.contents[latest - 1])
             latest = len(self.contents)
         self._move("PUBLISHED", latest)
         self.waiting = []
+
+    def end_superseded(self) -> None:
+        for version in self.superseded:
+            self.retired.add(version)
+            self._move("REJECTED", self.current)
+        self.superseded = []
 
     def _check(self, version: int) -> None:
         if not 1 <= version <= len(self.contents):
@@ -120,6 +125,8 @@ class Action:
                 await store.pointer_moves.unpin(name, by="ops", reason="x")
             case "publish_latest":
                 await store.lifecycle.publish_latest(name, by="ops", reason="x")
+            case "end_superseded":
+                await store.lifecycle.end_superseded(name)
         return None
 
     def on_model(self, model: Model, version: int, amount: str) -> str | None:
@@ -130,6 +137,7 @@ class Action:
             "pin": lambda: model.set_pin(version),
             "unpin": model.unpin,
             "publish_latest": model.publish_latest,
+            "end_superseded": model.end_superseded,
         }
         return outcomes[self.name]()
 
@@ -139,7 +147,7 @@ ACTIONS = st.one_of(
     st.builds(Action, st.just("publish")),
     st.builds(Action, st.sampled_from(["publish", "rollback"]), BACK, st.booleans()),
     st.builds(Action, st.sampled_from(["pin", "unpin", "rollback", "publish"]), BACK),
-    st.builds(Action, st.sampled_from(["publish_bad", "unpin", "publish_latest"])),
+    st.builds(Action, st.sampled_from(["publish_bad", "unpin", "publish_latest", "end_superseded"])),
 )
 
 

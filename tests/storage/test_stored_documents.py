@@ -45,6 +45,7 @@ PRICE_LISTS: list[Document] = [
         "retention": {"versions": 30, "days": 7, "thin": False},
         "revision": 1,
         "pin": None,
+        "supersededBefore": None,
         "createdAt": datetime.datetime,
     },
     {
@@ -65,6 +66,7 @@ PRICE_LISTS: list[Document] = [
         "retention": {"versions": 5, "days": 3, "thin": True},
         "revision": 5,
         "pin": {"version": 1, "reason": "audit", "by": "ops", "at": datetime.datetime},
+        "supersededBefore": None,
         "createdAt": datetime.datetime,
     },
 ]
@@ -151,6 +153,7 @@ BATCHES: list[Document] = [
             },
             {"gate": "onApproval", "severity": "HOLD", "message": str, "observed": None, "limit": None},
         ],
+        "heldByPin": False,
         "version": 2,
     },
     {
@@ -257,7 +260,7 @@ STORED: dict[str, list[Document]] = {
     "events": EVENTS,
     "api_keys": [API_KEY, {**API_KEY, "expiresAt": datetime.datetime}],
     "processes": [
-        {"_id": str, "format": 1, "at": datetime.datetime, "heads": [{"list": "retail", "revision": 3}]},
+        {"_id": str, "format": 1, "at": datetime.datetime, "heads": {"retail": 3}},
     ],
     "locks": [{"_id": "compact/retail", "lease": OWNED_LOCK}],
     "orphans": [{"_id": "layer", "format": 1, "since": datetime.datetime}],
@@ -362,7 +365,7 @@ async def test_the_manifest_of_an_expired_version_lies_apart_without_its_layers(
     async with filled.client.start_session() as session:
         await filled.expiry.expire("retail", 1, session)
         await filled.snapshots.release_layers("retail", [1, 2], session)
-        await filled.snapshots.withdraw("retail", 2, session)
+        await filled.snapshots.withdraw("retail", [2], session)
     ended: Document = {"state": "RETIRED", "layers": []}
     expired = [{**SNAPSHOTS[0], **ended, "retiredAt": datetime.datetime}, {**SNAPSHOTS[1], **ended}]
     await assert_stored(filled, "expired_snapshots", expired)

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from tests.graph.api import CREATE, ROLLBACK, Api, codes, row
+from tests.waiting import until
 
 PIN = """
 mutation ($input: PinInput!) {
@@ -235,10 +236,13 @@ async def test_an_unpin_can_publish_the_newest_held_batch(retail: Api) -> None:
     states = (
         "query ($older: ID!, $newest: ID!) { older: batch(id: $older) { state } newest: batch(id: $newest) { state } }"
     )
-    assert await retail.data(states, older=older["id"], newest=newest["id"]) == {
-        "older": {"state": "REJECTED"},
-        "newest": {"state": "PUBLISHED"},
-    }
+
+    async def older_is_rejected() -> bool:
+        found = await retail.data(states, older=older["id"], newest=newest["id"])
+        assert found["newest"] == {"state": "PUBLISHED"}
+        return bool(found["older"] == {"state": "REJECTED"})
+
+    await until(older_is_rejected, "rejected")
 
 
 async def test_a_list_without_a_pin_cannot_be_unpinned(retail: Api) -> None:

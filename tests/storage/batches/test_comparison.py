@@ -6,7 +6,7 @@ from decimal import Decimal
 from unittest.mock import patch
 
 from storage import BatchMode, DiffSummary, Gates, Layer, Store
-from storage.layers.diff import Changes
+from storage.layers.changes import Changes
 from tests.storage.factories import Row, create, order, published, row, rows, snapshot, source, submit
 
 

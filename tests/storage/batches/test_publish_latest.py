@@ -31,6 +31,12 @@ async def publish_latest(store: Store) -> PriceList:
     return await store.lifecycle.publish_latest("retail", by="ops", reason="the prices are right")
 
 
+async def end_superseded(store: Store) -> None:
+    """Reject all superseded batches, as the maintenance does."""
+    while await store.lifecycle.end_superseded("retail"):
+        pass
+
+
 async def state(store: Store, batch: Batch) -> BatchState:
     return (await store.batches.get(batch.id)).state
 
@@ -43,8 +49,10 @@ async def test_the_newest_batch_is_published_and_the_others_are_superseded(store
     await versions(store, 1)
     first, second, third = [await held(store, [row("a", amount)]) for amount in ("2", "3", "4")]
     moved = await publish_latest(store)
-    assert (moved.current_version, moved.pin) == (4, None)
+    assert (moved.current_version, moved.pin, moved.superseded_before) == (4, None, 4)
     assert await amounts(store, 4) == {"a": "4"}
+    await end_superseded(store)
+    assert (await store.price_lists.get("retail")).superseded_before is None
     assert [await state(store, batch) for batch in (first, second, third)] == [
         BatchState.REJECTED,
         BatchState.REJECTED,
@@ -65,14 +73,16 @@ async def test_every_change_has_an_event(store: Store) -> None:
     await versions(store, 1)
     first, second = await held(store, [row("a", "2")]), await held(store, [row("a", "3")])
     moved = await publish_latest(store)
+    await end_superseded(store)
     events = await store.events.newest("retail", 3)
     assert [(event.kind, event.batch, event.by) for event in events] == [
+        (EventKind.REJECTED, first.id, "pricebook"),
         (EventKind.PUBLISHED, second.id, "ops"),
-        (EventKind.REJECTED, first.id, "ops"),
         (EventKind.UNPINNED, None, "ops"),
     ]
-    assert events[0].reason == events[2].reason == "the prices are right"
-    assert (events[0].revision, events[0].from_version, events[0].to_version) == (moved.revision, 1, 3)
+    assert events[1].reason == events[2].reason == "the prices are right"
+    assert (events[1].revision, events[1].from_version, events[1].to_version) == (moved.revision, 1, 3)
+    assert (events[0].revision, events[0].from_version, events[0].to_version) == (moved.revision + 1, 3, 3)
 
 
 async def test_without_a_waiting_batch_the_list_is_only_unpinned(store: Store) -> None:
@@ -171,14 +181,15 @@ async def test_a_batch_that_is_held_during_the_transaction_is_the_newest(
     late: list[Batch] = []
     waiting = store.batches.waiting
 
-    async def hold_another(price_list: str, session: AsyncClientSession) -> list[Batch]:
-        found = await waiting(price_list, session)
+    async def hold_another(price_list: str, oldest: int, limit: int, session: AsyncClientSession) -> list[Batch]:
+        found = await waiting(price_list, oldest, limit, session)
         if not late:
             late.append(await submit(store, [row("a", "3")]))
         return found
 
     monkeypatch.setattr(store.batches, "waiting", hold_another)
     await publish_latest(store)
+    await end_superseded(store)
     assert await amounts(store, 3) == {"a": "3"}
     assert [await state(store, batch) for batch in (first, *late)] == [BatchState.REJECTED, BatchState.PUBLISHED]
 
@@ -192,6 +203,7 @@ async def test_of_concurrent_unpins_one_succeeds(store: Store) -> None:
         store.lifecycle.reject(batches[1].id, by="ops", reason="x"),
     ]
     outcomes = await asyncio.gather(*acts, return_exceptions=True)
+    await end_superseded(store)
     assert all(isinstance(each, (PriceList, Batch, Refused, LeaseLost)) for each in outcomes), outcomes
     assert sum(isinstance(each, PriceList) for each in outcomes) == 1
     found = await store.price_lists.get("retail")

@@ -93,13 +93,6 @@ async def test_an_insert_is_sent_again_while_no_primary_accepts_it(store: Store)
     await store.prover.prove(layer)
 
 
-async def test_an_insert_that_no_majority_accepts_is_given_up(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(durable_inserts, "RESEND_TIMEOUT_SECONDS", 0)
-    refused = AsyncMock(return_value={"writeConcernError": {"code": 64, "errmsg": "timed out"}})
-    with patch.object(store.layers_db, "command", refused), pytest.raises(Unavailable, match="timed out"):
-        await write(store, rows(100))
-
-
 async def test_a_document_that_the_server_refuses_is_an_error(store: Store) -> None:
     refused = AsyncMock(return_value={"writeErrors": [{"index": 0, "code": 17280, "errmsg": "key too large"}]})
     with patch.object(store.layers_db, "command", refused), pytest.raises(Corrupt, match="key too large"):

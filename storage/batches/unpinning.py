@@ -1,0 +1,124 @@
+"""Unpinning a list with `publishLatest`: the newest batch that only the pin held is published, the others superseded.
+
+One transaction unpins and publishes, however many batches wait: it marks the list with the version of the batch that it
+publishes. From then on the batches below that version can be neither approved nor rejected. Further transactions, each
+of a few batches, reject them; any process can repeat these, and the last removes the mark. A batch that is held later
+has a higher version, so that it is not concerned.
+"""
+
+from dataclasses import dataclass
+
+from msgspec.structs import replace
+from pymongo.asynchronous.client_session import AsyncClientSession
+
+from storage.batches.assessment import check_publishable, facts_of
+from storage.batches.comparison import Comparison
+from storage.batches.repository import Batch, BatchRepository, Refusal
+from storage.batches.states import BatchState
+from storage.batches.transitions import BatchTransitions
+from storage.catalog.events import EventKind, EventRepository
+from storage.catalog.price_lists import PriceList, PriceListRepository
+from storage.catalog.rollback import PointerMoves
+from storage.catalog.snapshots import SnapshotRepository
+from storage.catalog.transactions import event_of
+from storage.mongodb.transaction import instant
+
+MAX_ENDED_AT_ONCE = 50
+"""Superseded batches that one transaction rejects."""
+
+
+@dataclass(frozen=True, slots=True)
+class Unpinned:
+    """A list after it was unpinned, and the batch that was published: as it was, and as it is. None without one."""
+
+    price_list: PriceList
+    held: Batch | None = None
+    published: Batch | None = None
+
+
+class Unpinning:
+    """The parts of the transactions of an unpin with `publishLatest`."""
+
+    def __init__(
+        self,
+        price_lists: PriceListRepository,
+        snapshots: SnapshotRepository,
+        events: EventRepository,
+        batches: BatchRepository,
+        pointer_moves: PointerMoves,
+        transitions: BatchTransitions,
+    ) -> None:
+        self._price_lists = price_lists
+        self._snapshots = snapshots
+        self._events = events
+        self._batches = batches
+        self._pointer_moves = pointer_moves
+        self._transitions = transitions
+
+    async def publish_latest(
+        self, name: str, comparison: Comparison | None, by: str, reason: str, session: AsyncClientSession
+    ) -> Unpinned:
+        """Unpin a list, publish the newest batch that only the pin held, and mark the others as superseded.
+
+        Raises `PriceListNotFound`, `NotPinned`, `BaseMoved`, `LatestHeld`, `Corrupt`.
+        """
+        price_list = await self._price_lists.get(name, session)
+        before = price_list.superseded_before
+        waiting = await self._batches.waiting(name, before or 0, 2, session) if price_list.pin else []
+        if not waiting:
+            return Unpinned(await self._pointer_moves.clear_pin(price_list, by, reason, session))
+        latest, *others = waiting
+        base = await self._snapshots.current(price_list.name, price_list.current_version, session)
+        facts = facts_of(latest, comparison, base)
+        check_publishable(latest, price_list, facts)
+        price_list = await self._pointer_moves.clear_pin(
+            price_list, by, reason, session, superseded_before=latest.version if others else before
+        )
+        kind = EventKind.PUBLISHED
+        price_list, published = await self._transitions.publish_held(
+            latest, price_list, base, facts, session, kind=kind, by=by, reason=reason
+        )
+        return Unpinned(price_list, latest, published)
+
+    async def is_stored(self, unpinned: Unpinned) -> bool:
+        """Whether the transaction with this result was committed."""
+        published = unpinned.published
+        if published:
+            return await self._batches.get(published.id) == published
+        return await self._price_lists.get(unpinned.price_list.name) == unpinned.price_list
+
+    async def end_superseded(
+        self, name: str, by: str, session: AsyncClientSession
+    ) -> tuple[list[tuple[Batch, Batch]], bool]:
+        """Reject up to `MAX_ENDED_AT_ONCE` superseded batches of a list, with one write to each collection.
+
+        Returns these batches, before and after, and whether some are left. Raises `PriceListNotFound`.
+        """
+        price_list = await self._price_lists.get(name, session)
+        before = price_list.superseded_before
+        if before is None:
+            return [], False
+        held = await self._batches.superseded(name, before, MAX_ENDED_AT_ONCE + 1, session)
+        are_left = len(held) > MAX_ENDED_AT_ONCE
+        del held[MAX_ENDED_AT_ONCE:]
+        moved = await self._price_lists.move(
+            price_list, session, events=len(held), superseded_before=before if are_left else None
+        )
+        rejected = await self._reject(held, before, price_list, moved, by, session) if held else []
+        return list(zip(held, rejected, strict=True)), are_left
+
+    async def _reject(
+        self, held: list[Batch], before: int, seen: PriceList, moved: PriceList, by: str, session: AsyncClientSession
+    ) -> list[Batch]:
+        newer = await self._snapshots.get(seen.name, before, session)
+        published = f"Batch {newer.batch}" if newer else "A newer batch"
+        refusal = Refusal("SUPERSEDED", f"{published} was published instead when the list was unpinned.")
+        kind, now = EventKind.REJECTED, instant()
+        events = [
+            replace(event_of(seen, moved, kind, by, now, batch=batch.id, reason=refusal.message), revision=revision)
+            for revision, batch in enumerate(held, seen.revision + 1)
+        ]
+        versions = [batch.version for batch in held if batch.version is not None]
+        await self._snapshots.withdraw(seen.name, versions, session)
+        await self._events.append_all(events, session)
+        return await self._batches.advance_held(held, BatchState.REJECTED, session, finished_at=now, refusal=refusal)
