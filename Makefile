@@ -45,8 +45,8 @@ fuzz: $(INSTALLED) ## Send a server more than 10,000 random requests, by JSON, e
 audit: $(INSTALLED) ## Look up known vulnerabilities of the locked dependencies
 	@$(BIN)/python .ci/audit.py
 
-soak: $(INSTALLED) ## Run the long tests that `make test` leaves out
-	@$(BIN)/pytest -m soak
+soak: $(INSTALLED) ## Run the long tests that `make test` leaves out, an hour of everything at once among them
+	@$(BIN)/pytest -s -m soak
 	@echo "The soak passed."
 
 lock: $(INSTALLED) ## Update requirements.lock to the newest dependencies

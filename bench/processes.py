@@ -54,8 +54,12 @@ class Process:
             if self._cores:
                 # The interpreter has just started: threads that it creates later inherit the cores.
                 os.sched_setaffinity(self._process.pid, self._cores)
-        # The socket already listens, so the request waits until the server has started.
-        httpx.get(self.address + self._ready, timeout=60).raise_for_status()
+        try:
+            # The socket already listens, so the request waits until the server has started.
+            httpx.get(self.address + self._ready, timeout=60).raise_for_status()
+        except BaseException:
+            self.__exit__()
+            raise
         return self
 
     def __exit__(self, *_: type[BaseException] | BaseException | TracebackType | None) -> None:

@@ -1,9 +1,9 @@
 """Versioned snapshots of price lists on MongoDB: the only package that uses the database driver."""
 
 from storage.batches.admission import MAX_OPEN_BATCHES, MAX_REMOVALS
+from storage.batches.batch import Batch, BatchMode, BatchOrder, PublishPolicy
 from storage.batches.metrics import BATCH_BOUNDS, StorageMetrics
 from storage.batches.parts import MAX_PARTS, Part
-from storage.batches.repository import Batch, BatchMode, BatchOrder, PublishPolicy
 from storage.batches.states import UNFINISHED, BatchState
 from storage.catalog.api_keys import ApiKey, ApiKeyNotFound, ApiKeyRepository, is_api_key
 from storage.catalog.events import Event, EventKind

@@ -71,7 +71,7 @@ def _expire_one(environment: Environment, server: Server) -> None:
         server.post(publish_body(LIST, f"{version}", prices(ROWS, version=version)))
     deadline = time.monotonic() + EXPIRE_TIMEOUT_SECONDS
     with Stored(environment.mongodb_uri) as stored:
-        while stored.manifest(LIST, 1)[1]["layers"]:
+        while stored.manifest(LIST, 1)[1].get("layers"):
             if time.monotonic() > deadline:
                 raise AssertionError("Version 1 does not expire.")
             server.post(mutation("retain", priceList=LIST))

@@ -15,13 +15,13 @@ from bench.large_lists import MILLION, upload
 from bench.prices import write_rows
 from bench.report import Figure, Report
 from bench.scaling.look_ups import LookUps
-from bench.scaling.senders import Senders
+from bench.scaling.senders import Senders, Sent
 from bench.scaling.stored import Stored
 from bench.servers import Server
 
 BATCH = 2_000
 INTERVAL_SECONDS = 0.5
-STREAMS = {100_000: 300, MILLION: 120}
+STREAMS = {100_000: 300, MILLION: 90}
 """Seconds of the stream, by the size of the list."""
 
 SMALL_BATCH = 50
@@ -50,10 +50,9 @@ def run(environment: Environment, report: Report) -> None:
             stream.measure(senders, environment.seconds(seconds), INTERVAL_SECONDS)
             stream.add_to(report, what)
         name = _fill(environment, sender, "stream-of-small-merges", SMALL_ROWS)
+        senders = Senders(sender, environment.rows(SMALL_ROWS), SMALL_BATCH)
         stream = Stream(environment, readers, name, environment.rows(SMALL_ROWS))
-        stream.measure(
-            Senders(sender, environment.rows(SMALL_ROWS), SMALL_BATCH), environment.seconds(SMALL_SECONDS), 0.0
-        )
+        stream.measure(senders, environment.seconds(SMALL_SECONDS))
         stream.add_to(report, f"{SMALL_BATCH} rows back to back into {SMALL_ROWS:,}")
 
 
@@ -82,29 +81,24 @@ class Stream:
         self._layers: list[int] = []
         self._ratios: dict[str, list[float]] = {name: [] for name in readers}
         self._slowest: dict[str, float] = {}
-        self._published = 0
-        self._refused = 0
-        self._longest = 0.0
+        self._sent = Sent()
         self._seconds = 0.0
 
-    def measure(self, senders: Senders, seconds: float, interval: float) -> None:
-        """Read the list as it is, and then while merges are sent to it for some seconds."""
+    def measure(self, senders: Senders, seconds: float, interval: float = 0.0) -> None:
+        """Read the list and its copy while merges are sent to the list for some seconds."""
         window = self._environment.seconds(WINDOW_SECONDS)
         with Stored(self._environment.mongodb_uri) as stored, ExitStack() as stack:
             look_ups = {
                 name: stack.enter_context(LookUps(server, self._rows)) for name, server in self._readers.items()
             }
-            for each in look_ups.values():  # the first look-ups load the list, and that of a copy takes as long
+            for each in look_ups.values():  # the first look-up starts the load of a list
                 each.seconds(self._name)
                 each.seconds(_copy_of(self._name))
             started = time.monotonic()
-            with senders.sending(self._name, seconds, interval) as sent:
+            with senders.sending(self._name, seconds, interval) as self._sent:
                 while time.monotonic() < started + seconds:
                     self._read(stored, look_ups, window)
             self._seconds = time.monotonic() - started
-        if sent.refused:
-            self._refused = len(sent.refused)
-        self._published, self._longest = len(sent.seconds), max(sent.seconds, default=0.0)
 
     def _read(self, stored: Stored, look_ups: dict[str, LookUps], seconds: float) -> None:
         """Look up prices in the list and in its copy, in turn, for the seconds of a window."""
@@ -132,6 +126,6 @@ class Stream:
         for reader, ratios in self._ratios.items():
             add(f"look-up, {reader}: worst / one layer", max(ratios), "", MAX_RATIO)
             add(f"look-up, {reader}: at its worst", 1000 * self._slowest[reader], "ms")
-        add("merges published", self._published / self._seconds, "/s")
-        add("merges refused", self._refused, "", 0)
-        add("longest merge", self._longest, "s")
+        add("merges published", len(self._sent.seconds) / self._seconds, "/s")
+        add("merges refused", len(self._sent.refused), "", 0)
+        add("longest merge", max(self._sent.seconds, default=0.0), "s")

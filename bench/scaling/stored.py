@@ -5,6 +5,7 @@ A copy is what the service has written, with other names and numbers, in the col
 
 import copy
 from collections.abc import Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from types import TracebackType
 from typing import Any, Self
 
@@ -14,6 +15,8 @@ from pymongo import MongoClient
 from bench.servers import DATABASE
 
 INSERTED_AT_ONCE = 5_000
+CREATED_AT_ONCE = 8
+"""Layers that are created at once: each waits for a majority."""
 
 Document = dict[str, Any]
 
@@ -53,7 +56,7 @@ class Stored:
         """Return the manifest of a version, and the collection that has it."""
         for collection in self.db.list_collection_names():
             found = self.db[collection].find_one({"_id": {"list": name, "version": version}})
-            if found is not None and "layers" in found:
+            if found is not None:
                 return collection, found
         raise AssertionError(f"Version {version} of {name} has no manifest.")
 
@@ -74,16 +77,13 @@ class Stored:
             each for each in self._layers_db.list_collections() if any(batch in each["name"] for batch in batches)
         ]
         contents = {each["name"]: list(self._layers_db[each["name"]].find()) for each in layers}
-        copied: dict[str, list[Document]] = {collection: [] for collection, found in documents.items() if found}
-        for name in names:
-            renamed = {template: name, **{batch: str(ObjectId()) for batch in batches}}
-            for layer in layers:
-                self._create_layer(_renamed(layer["name"], renamed), layer["options"], contents[layer["name"]])
-            for collection in copied:
-                copied[collection] += [_renamed(each, renamed) for each in documents[collection]]
+        copies = [{template: name, **{batch: str(ObjectId()) for batch in batches}} for name in names]
+        for layer in layers:
+            new = [_renamed(layer["name"], renamed) for renamed in copies]
+            self._create_layers(new, layer["options"], contents[layer["name"]])
         # Last, the pointers: a server that watches them finds the rest.
-        for collection in sorted(copied, key=lambda each: each == "price_lists"):
-            self.insert(collection, copied[collection])
+        for collection in sorted(documents, key=lambda each: each == "price_lists"):
+            self.insert(collection, (_renamed(each, renamed) for renamed in copies for each in documents[collection]))
 
     def insert(self, collection: str, documents: Iterable[Document]) -> None:
         """Insert documents."""
@@ -100,12 +100,17 @@ class Stored:
         """Create layers with the content of that of a batch, which nothing names."""
         [layer] = [each for each in self._layers_db.list_collections() if batch in each["name"]]
         content = list(self._layers_db[layer["name"]].find())
-        for _ in range(count):
-            self._create_layer(_renamed(layer["name"], {batch: str(ObjectId())}), layer["options"], content)
+        names = [_renamed(layer["name"], {batch: str(ObjectId())}) for _ in range(count)]
+        self._create_layers(names, layer["options"], content)
 
-    def _create_layer(self, name: str, options: Mapping[str, Any], content: list[Document]) -> None:
-        collection = self._layers_db.create_collection(name, check_exists=False, **options)
-        collection.insert_many(content, bypass_document_validation=True)
+    def _create_layers(self, names: Iterable[str], options: Mapping[str, Any], content: list[Document]) -> None:
+        def create(name: str) -> None:
+            collection = self._layers_db.create_collection(name, check_exists=False, **options)
+            collection.insert_many(content, bypass_document_validation=True)
+
+        with ThreadPoolExecutor(CREATED_AT_ONCE) as pool:
+            for _ in pool.map(create, names):
+                pass
 
     def _of_list(self, collection: str, name: str) -> list[Document]:
         return list(self.db[collection].find({"$or": [{"_id": name}, {"_id.list": name}, {"list": name}]}))

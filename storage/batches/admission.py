@@ -3,7 +3,8 @@
 import asyncio
 from collections.abc import Sequence
 
-from storage.batches.repository import Batch, BatchMode, BatchOrder, BatchRepository
+from storage.batches.batch import Batch, BatchMode, BatchOrder
+from storage.batches.repository import BatchRepository
 from storage.catalog.price_lists import PriceList, PriceListRepository, is_name
 from storage.errors import InvalidArgument, PriceListNotFound, Refused, RemoveInReplace
 
@@ -16,9 +17,8 @@ MAX_REMOVALS = 10_000
 MAX_OPEN_BATCHES = 100
 """Default limit of the batches in progress, for each price list and for each caller."""
 
-MAX_HELD_BATCHES = 200
-"""Held batches of a price list. Each keeps its layer, and `unpin` with `publishLatest` ends all of them in one
-transaction, which has 10 seconds: a hundred took 2 s on a busy machine."""
+MAX_HELD_BATCHES = 3_000
+"""Held batches of a price list. Each keeps its layer; those that an unpin supersedes are rejected 50 at a time."""
 
 MAX_CONCURRENT_OPENINGS = 8
 """Batches that a process opens at once. Those that others are opening are not counted yet, so each process may exceed a

@@ -7,7 +7,7 @@ otherwise. So a batch of many rows, which takes long to compare, keeps up with s
 from contextlib import aclosing
 from dataclasses import dataclass, replace
 
-from storage.batches.repository import Batch, BatchMode
+from storage.batches.batch import Batch, BatchMode
 from storage.catalog.snapshots import Layer, Snapshot, SnapshotRepository
 from storage.errors import LayerGone
 from storage.fair_yield import yield_to_loop

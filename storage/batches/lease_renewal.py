@@ -10,8 +10,9 @@ from contextlib import asynccontextmanager, suppress
 import pymongo
 from pymongo.errors import PyMongoError
 
+from storage.batches.batch import Batch
 from storage.batches.intake import Intake
-from storage.batches.repository import Batch, BatchRepository
+from storage.batches.repository import BatchRepository
 from storage.mongodb import leases
 
 TOUCH_INTERVAL_SECONDS = 60.0

@@ -16,10 +16,11 @@ from pymongo.asynchronous.client_session import AsyncClientSession
 from pymongo.errors import PyMongoError
 
 from storage.batches.assessment import assess, check_not_superseded, facts_of
+from storage.batches.batch import Batch, PublishPolicy, Refusal
 from storage.batches.comparison import BaseMoved, BatchComparer, Comparison
 from storage.batches.metrics import StorageMetrics
 from storage.batches.parts import PartRepository
-from storage.batches.repository import Batch, BatchRepository, PublishPolicy, Refusal
+from storage.batches.repository import BatchRepository
 from storage.batches.sealing import BatchSealer, RepeatedSkus
 from storage.batches.staging import StagingRepository
 from storage.batches.states import DISCARDED_STATES, IN_PROGRESS, BatchState

@@ -3,7 +3,7 @@
 import time
 from collections import Counter, defaultdict
 
-from storage.batches.repository import Batch, BatchMode
+from storage.batches.batch import Batch, BatchMode
 from storage.batches.states import BatchState
 from storage.mongodb.driver_metrics import DriverMetrics
 from storage.mongodb.histogram import Histogram

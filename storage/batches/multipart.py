@@ -11,11 +11,12 @@ from hashlib import blake2b
 import msgspec
 
 from storage.batches.admission import BatchAdmission, check_order, check_removals
+from storage.batches.batch import Batch, BatchOrder, Refusal
 from storage.batches.intake import MAX_ITEM_ERRORS, Intake
 from storage.batches.lease_renewal import keep_open
 from storage.batches.lifecycle import BatchLifecycle
 from storage.batches.parts import MAX_PARTS, Part, PartRepository
-from storage.batches.repository import Batch, BatchOrder, BatchRepository, Refusal
+from storage.batches.repository import BatchRepository
 from storage.batches.staging import StagingRepository
 from storage.batches.states import DISCARDED_STATES, BatchState
 from storage.batches.submit import order_fingerprint

@@ -1,9 +1,6 @@
-"""Batches: their records, and the writes that need the lease of a batch."""
+"""The batches of a database: queries, and the writes that need the lease of a batch."""
 
-import datetime
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from enum import StrEnum
+from collections.abc import Sequence
 from typing import Any, NamedTuple, cast
 
 import msgspec
@@ -12,112 +9,24 @@ from pymongo import ReturnDocument
 from pymongo.asynchronous.client_session import AsyncClientSession
 from pymongo.errors import DuplicateKeyError
 
-from storage.batches.staging import StagedRun
+from storage.batches.batch import Batch, BatchOrder, from_document, to_fields
 from storage.batches.states import FOLLOWS, IN_PROGRESS, UNFINISHED, BatchState
-from storage.catalog.gates import DiffSummary, GateFinding
 from storage.catalog.list_filter import ALL_LISTS, ListFilter
 from storage.catalog.orphans import OrphanRepository
-from storage.catalog.snapshots import Layer
 from storage.errors import BatchNotFound, Broken, LeaseLost
 from storage.mongodb import leases
-from storage.mongodb.connection import FORMAT, Database, Document, check_format
+from storage.mongodb.connection import FORMAT, Database, Document
 from storage.mongodb.documents import (
-    decode_decimals,
-    encode_decimals,
     read_each,
     read_or_error,
     readable,
-    to_builtins,
 )
-from storage.prices.row_decoder import ItemError
 
 MAX_ID_LENGTH = 64
 """Characters of a batch's id. Longer ids are not looked up."""
 
 MAX_FOUND = 200
 """Number of batches that a periodic query returns, and works on, at most."""
-
-
-class BatchMode(StrEnum):
-    """How a batch changes the current version."""
-
-    REPLACE = "REPLACE"
-    MERGE = "MERGE"
-
-
-class PublishPolicy(StrEnum):
-    """When a batch is published."""
-
-    WHEN_VALID = "WHEN_VALID"
-    ON_APPROVAL = "ON_APPROVAL"
-    DRY_RUN = "DRY_RUN"
-
-
-@dataclass(frozen=True, slots=True)
-class BatchOrder:
-    """The request for a batch, without the rows. `by` is the caller; `chunked` batches are sent in parts."""
-
-    price_list: str
-    mode: BatchMode
-    key: str
-    by: str
-    publish: PublishPolicy = PublishPolicy.WHEN_VALID
-    expected_version: int | None = None
-    label: str | None = None
-    chunked: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Refusal:
-    """The reason why a batch failed or was rejected or aborted."""
-
-    code: str
-    message: str
-
-
-class Batch(msgspec.Struct, frozen=True, rename="camel"):
-    """The record of a batch.
-
-    `token` is that of the lease; a write with an older token is refused. `rows` is the number of its rows, once all
-    were received. They are in `layer`, or staged in `runs` (those of a batch in parts are named by its parts) until a
-    process merges them into it. `summary` is the comparison of the sealed version with its base, `revision` that of the
-    pointer when the batch was published. `held_by_pin` is whether nothing but a pin of the list held the batch.
-    """
-
-    id: str = msgspec.field(name="_id")
-    price_list: str = msgspec.field(name="list")
-    mode: BatchMode
-    key: str
-    fingerprint: str | None
-    chunked: bool
-    publish: PublishPolicy
-    expected_version: int | None
-    label: str | None
-    submitted_by: str
-    created_at: datetime.datetime
-    state: BatchState
-    token: int
-    version: int | None = None
-    finished_at: datetime.datetime | None = None
-    expected: int | None = None
-    received: int = 0
-    stored: int = 0
-    rows: int | None = None
-    layer: Layer | None = None
-    runs: tuple[StagedRun, ...] = ()
-    errors: tuple[ItemError, ...] = ()
-    error_count: int = 0
-    refusal: Refusal | None = None
-    base: int | None = None
-    summary: DiffSummary | None = None
-    findings: tuple[GateFinding, ...] = ()
-    revision: int | None = None
-    held_by_pin: bool = False
-
-    @property
-    def checksum(self) -> str | None:
-        """The checksum of the sealed layer; None until it is written."""
-        return None if self.layer is None else self.layer.checksum
 
 
 class Unfinished(NamedTuple):
@@ -169,7 +78,7 @@ class BatchRepository:
             if batch is None:
                 raise BatchNotFound(order.key) from None
             return batch, False
-        return _from_document(cast("Document", created)), True
+        return from_document(cast("Document", created)), True
 
     async def find(self, batch_id: str) -> Batch | None:
         """Return a batch, or None."""
@@ -191,13 +100,13 @@ class BatchRepository:
         if not possible:
             return [None] * len(ids)
         cursor = self._collection.find({"_id": {"$in": possible}})
-        found = {document["_id"]: read_or_error(_from_document, document) async for document in cursor}
+        found = {document["_id"]: read_or_error(from_document, document) async for document in cursor}
         return [found.get(batch_id) for batch_id in ids]
 
     async def by_key(self, price_list: str, key: str) -> Batch | None:
         """Return the batch of a list with an idempotency key, or None."""
         found = await self._collection.find_one({"list": price_list, "key": key})
-        return _from_document(found) if found else None
+        return from_document(found) if found else None
 
     async def newest(
         self,
@@ -217,8 +126,8 @@ class BatchRepository:
             query["_id"] = {"$lt": before}
         cursor = self._collection.find(query).sort("_id", -1)
         if price_list is None:
-            return await read_each(cursor.batch_size(limit), _from_document, limit)
-        return [_from_document(document) async for document in cursor.limit(limit)]
+            return await read_each(cursor.batch_size(limit), from_document, limit)
+        return [from_document(document) async for document in cursor.limit(limit)]
 
     async def count(
         self, *, price_list: str | None = None, state: BatchState | None = None, list_filter: ListFilter = ALL_LISTS
@@ -255,7 +164,7 @@ class BatchRepository:
         """Return up to `limit` batches that only a pin of the list held, of versions from `oldest` on, newest first."""
         query = {**_held_by_pin(price_list), "version": {"$gte": oldest}}
         cursor = self._collection.find(query, session=session).sort("version", -1).limit(limit)
-        return [_from_document(document) async for document in cursor]
+        return [from_document(document) async for document in cursor]
 
     async def superseded(
         self, price_list: str, before: int, limit: int, session: AsyncClientSession | None = None
@@ -263,7 +172,7 @@ class BatchRepository:
         """Return up to `limit` batches that only a pin of the list held, of versions below `before`, oldest first."""
         query = {**_held_by_pin(price_list), "version": {"$lt": before}}
         cursor = self._collection.find(query, session=session).sort("version", 1).limit(limit)
-        return [_from_document(document) async for document in cursor]
+        return [from_document(document) async for document in cursor]
 
     async def count_superseded(self, price_list: str, before: int) -> int:
         """Return the number of batches that `superseded` finds."""
@@ -313,7 +222,7 @@ class BatchRepository:
             [leases.acquire()],
             return_document=ReturnDocument.AFTER,
         )
-        return _from_document(taken) if taken else None
+        return from_document(taken) if taken else None
 
     async def touch(self, batch_id: str, stored: int = 0) -> bool:
         """Note that an open batch is used, and add to its number of stored rows. False if it is not open."""
@@ -337,7 +246,7 @@ class BatchRepository:
         )
         if taken is None:
             return None
-        batch = _from_document(taken)
+        batch = from_document(taken)
         earlier = f"{batch.id}-{batch.token - 1}"
         if batch.layer is None or batch.layer.id != earlier:
             await self._orphans.note([earlier])  # the attempt that broke off may have left a layer
@@ -361,13 +270,13 @@ class BatchRepository:
             raise AssertionError(f"A batch cannot go from {batch.state} to {state}.")
         moved = await self._collection.find_one_and_update(
             {**_held(batch), "state": batch.state},
-            {"$set": {"state": state, **_to_fields(changes)}},
+            {"$set": {"state": state, **to_fields(changes)}},
             session=session,
             return_document=ReturnDocument.AFTER,
         )
         if moved is None:
             raise LeaseLost(f"Another process has taken over batch {batch.id}; look at its state.")
-        return _from_document(moved)
+        return from_document(moved)
 
     async def advance_held(
         self, batches: Sequence[Batch], state: BatchState, session: AsyncClientSession, **changes: Any
@@ -375,7 +284,7 @@ class BatchRepository:
         """Move held batches to their next state and set fields, in one write. Raises `LeaseLost` if one is not HELD."""
         result = await self._collection.update_many(
             {"_id": {"$in": [batch.id for batch in batches]}, "state": BatchState.HELD},
-            {"$set": {"state": state, **_to_fields(changes)}},
+            {"$set": {"state": state, **to_fields(changes)}},
             session=session,
         )
         if result.matched_count != len(batches):
@@ -398,22 +307,3 @@ def _idle(seconds: float) -> Document:
 
 def _filter(price_list: str | None, state: BatchState | None) -> Document:
     return {name: value for name, value in (("list", price_list), ("state", state)) if value is not None}
-
-
-_STORED_NAMES = {field.name: field.encode_name for field in msgspec.structs.fields(Batch)}
-
-
-def _to_fields(changes: Mapping[str, Any]) -> Document:
-    stored: Document = to_builtins({_STORED_NAMES[name]: value for name, value in changes.items()})
-    if "findings" in stored:
-        stored["findings"] = [*map(encode_decimals, stored["findings"])]
-    return stored
-
-
-def _from_document(document: Document) -> Batch:
-    check_format("batch", document)
-    fields = {**document, "token": document["lease"]["token"]}
-    fields.setdefault("key", document.get("usedKey"))
-    if "findings" in fields:
-        fields["findings"] = [*map(decode_decimals, fields["findings"])]
-    return msgspec.convert(fields, Batch)

@@ -9,9 +9,9 @@ from collections.abc import AsyncGenerator, AsyncIterable, Sequence
 from contextlib import aclosing
 from dataclasses import replace
 
+from storage.batches.batch import Batch
 from storage.batches.intake import MAX_ITEM_ERRORS, rows_of
 from storage.batches.parts import PartRepository
-from storage.batches.repository import Batch
 from storage.batches.runs import Run, SortedRows, repeated_sku
 from storage.batches.staging import PART_BITS, MergedRows, RepeatedSku, StagedRun, StagingRepository
 from storage.catalog.snapshots import Layer

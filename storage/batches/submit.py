@@ -9,10 +9,11 @@ from typing import Any
 import msgspec
 
 from storage.batches.admission import BatchAdmission, check_order, check_removals
+from storage.batches.batch import Batch, BatchOrder, Refusal
 from storage.batches.intake import Intake
 from storage.batches.lease_renewal import keep_lease
 from storage.batches.lifecycle import BatchLifecycle
-from storage.batches.repository import Batch, BatchOrder, BatchRepository, Refusal
+from storage.batches.repository import BatchRepository
 from storage.batches.sealing import BatchSealer
 from storage.batches.staging import StagingRepository
 from storage.batches.states import IN_PROGRESS, BatchState

@@ -6,19 +6,19 @@ from decimal import Decimal
 
 from msgspec.structs import replace
 
+from storage.batches.batch import Batch, BatchMode, PublishPolicy
 from storage.batches.metrics import StorageMetrics
-from storage.batches.repository import Batch, BatchMode, PublishPolicy
 from storage.catalog.gates import GateFinding, Severity
 from storage.catalog.price_lists import PriceListRepository
 from storage.catalog.snapshots import Snapshot, SnapshotRepository
 
 log = logging.getLogger("pricebook.throttle")
 
-MAX_LAYERS = 16
+UNTHROTTLED_LAYERS = 16
 """Number of layers that a version gets without delay."""
 
 WAIT_SECONDS_PER_LAYER = 0.5
-"""How long a merge waits for each layer that its version would have above `MAX_LAYERS`."""
+"""How long a merge waits for each layer that its version would have above `UNTHROTTLED_LAYERS`."""
 
 MAX_WAIT_SECONDS = 3.0
 """How long a merge waits at most. It is then published in any case."""
@@ -45,15 +45,17 @@ class MergeThrottle:
 
         `base` is the current version. Returns the batch, with a finding if it waited.
         """
+        if base is None or batch.mode is not BatchMode.MERGE or batch.publish is PublishPolicy.DRY_RUN:
+            return batch
         excess = _excess(base)
-        if not excess or batch.mode is not BatchMode.MERGE or batch.publish is PublishPolicy.DRY_RUN:
+        if not excess:
             return batch
         clock = asyncio.get_running_loop().time
         start = clock()
         while excess and clock() - start < min(excess * WAIT_SECONDS_PER_LAYER, MAX_WAIT_SECONDS):
             await asyncio.sleep(POLL_INTERVAL_SECONDS)
             excess = _excess(await self._current(batch.price_list))
-        return self._noted(batch, MAX_LAYERS + _excess(base) - 1, clock() - start)
+        return self._noted(batch, len(base.layers), clock() - start)
 
     async def _current(self, name: str) -> Snapshot | None:
         version = (await self._price_lists.get(name)).current_version
@@ -67,10 +69,10 @@ class MergeThrottle:
             "Send fewer and larger batches if this happens often."
         )
         log.warning("Batch %s of %s: %s", batch.id, batch.price_list, message)
-        finding = GateFinding(GATE, Severity.INFO, message, Decimal(layers), Decimal(MAX_LAYERS))
+        finding = GateFinding(GATE, Severity.INFO, message, Decimal(layers), Decimal(UNTHROTTLED_LAYERS))
         return replace(batch, findings=(*batch.findings, finding))
 
 
 def _excess(base: Snapshot | None) -> int:
-    """Return the number of layers that a merge onto a version would have above `MAX_LAYERS`."""
-    return max(0, len(base.layers) + 1 - MAX_LAYERS) if base else 0
+    """Return the number of layers that a merge onto a version would have above `UNTHROTTLED_LAYERS`."""
+    return max(0, len(base.layers) + 1 - UNTHROTTLED_LAYERS) if base else 0

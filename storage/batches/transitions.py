@@ -4,7 +4,8 @@ from typing import Any, NamedTuple
 
 from pymongo.asynchronous.client_session import AsyncClientSession
 
-from storage.batches.repository import Batch, BatchMode, BatchRepository, Refusal
+from storage.batches.batch import Batch, BatchMode, Refusal
+from storage.batches.repository import BatchRepository
 from storage.batches.states import BatchState
 from storage.catalog.events import EventKind, EventRepository
 from storage.catalog.gates import Facts

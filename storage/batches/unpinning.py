@@ -12,8 +12,9 @@ from msgspec.structs import replace
 from pymongo.asynchronous.client_session import AsyncClientSession
 
 from storage.batches.assessment import check_publishable, facts_of
+from storage.batches.batch import Batch, Refusal
 from storage.batches.comparison import Comparison
-from storage.batches.repository import Batch, BatchRepository, Refusal
+from storage.batches.repository import BatchRepository
 from storage.batches.states import BatchState
 from storage.batches.transitions import BatchTransitions
 from storage.catalog.events import EventKind, EventRepository

@@ -137,12 +137,12 @@ class SnapshotRepository:
 
     async def withdraw(self, price_list: str, versions: Sequence[int], session: AsyncClientSession) -> None:
         """Withdraw versions that were never published, in a transaction of `storage.batches.lifecycle`."""
-        await self._move_to_expired({"_id": {"$in": [_id(price_list, version) for version in versions]}}, session)
+        await self._move_to_expired({"_id": {"$in": _ids(price_list, versions)}}, session)
 
     async def release_layers(self, price_list: str, versions: Sequence[int], session: AsyncClientSession) -> None:
         """Remove expired versions for good, in a transaction of `storage.maintenance.expiration`."""
-        ids = [_id(price_list, version) for version in versions]
-        await self._move_to_expired({"_id": {"$in": ids}, "state": SnapshotState.RETIRED}, session)
+        query = {"_id": {"$in": _ids(price_list, versions)}, "state": SnapshotState.RETIRED}
+        await self._move_to_expired(query, session)
 
     async def _move_to_expired(self, query: Document, session: AsyncClientSession) -> None:
         found = await self._collection.find(query, session=session).to_list()
@@ -157,12 +157,10 @@ class SnapshotRepository:
     async def get(self, price_list: str, version: int, session: AsyncClientSession | None = None) -> Snapshot | None:
         """Return the manifest of a version, or None."""
         key = price_list, version
-        if session is None:
-            async with self._timed() as own:
-                found = (await self._find([key], own)).get(key)
-        else:
-            found = (await self._find([key], session)).get(key)
-        return _from_document(found) if found else None
+        [found] = await (self.get_many([key]) if session is None else self._find([key], session))
+        if isinstance(found, Broken):
+            raise found
+        return found
 
     async def current(
         self, price_list: str, version: int | None, session: AsyncClientSession | None = None
@@ -181,20 +179,19 @@ class SnapshotRepository:
         One round trip finds those that can be read or restored, a second one those that expired.
         """
         async with self._timed() as session:
-            found = await self._find(keys, session)
-        return [read_or_error(_from_document, found[key]) if key in found else None for key in keys]
+            return await self._find(keys, session)
 
     async def _find(
         self, keys: Sequence[tuple[str, int]], session: AsyncClientSession
-    ) -> dict[tuple[str, int], Document]:
-        """Find manifests. One only ever moves to the collection that is read last, and `session` is causal."""
-        found: dict[tuple[str, int], Document] = {}
+    ) -> list[Snapshot | Broken | None]:
+        """Find manifests. A manifest only ever moves to the collection that is read last, and `session` is causal."""
+        found: dict[tuple[str, int], Snapshot | Broken] = {}
         for collection in (self._collection, self._expired):
             missing = [_id(*key) for key in keys if key not in found]
             if missing:
                 documents = await collection.find({"_id": {"$in": missing}}, session=session).to_list()
-                found |= {(each["_id"]["list"], each["_id"]["version"]): each for each in documents}
-        return found
+                found |= {_key(each): read_or_error(_from_document, each) for each in documents}
+        return [found.get(key) for key in keys]
 
     async def newest(
         self, price_list: str, limit: int, before: int | None = None, *, unpublished: bool = True
@@ -263,6 +260,14 @@ def _of_list(price_list: str, *, unpublished: bool) -> Document:
 
 def _id(price_list: str, version: int) -> Document:
     return {"list": price_list, "version": version}
+
+
+def _ids(price_list: str, versions: Sequence[int]) -> list[Document]:
+    return [_id(price_list, version) for version in versions]
+
+
+def _key(document: Document) -> tuple[str, int]:
+    return document["_id"]["list"], document["_id"]["version"]
 
 
 def _to_document(snapshot: Snapshot) -> Document:

@@ -6,7 +6,8 @@ from collections.abc import AsyncGenerator
 from bson.errors import InvalidId
 from bson.objectid import ObjectId
 
-from storage.batches.repository import Batch, BatchRepository
+from storage.batches.batch import Batch
+from storage.batches.repository import BatchRepository
 from storage.batches.staging import StagingRepository
 from storage.batches.states import UNFINISHED
 from storage.catalog.orphans import OrphanRepository

@@ -1,6 +1,7 @@
 """The check of a version: its layers against its manifest, its size, and its batch."""
 
-from storage.batches.repository import Batch, BatchRepository
+from storage.batches.batch import Batch
+from storage.batches.repository import BatchRepository
 from storage.batches.states import BatchState
 from storage.catalog.price_lists import PriceListRepository
 from storage.catalog.snapshots import Layer, Snapshot, SnapshotRepository, SnapshotState

@@ -20,10 +20,11 @@ from collections.abc import Collection
 
 from pymongo.errors import PyMongoError
 
+from storage.batches.batch import Batch, Refusal
 from storage.batches.lifecycle import BatchLifecycle
 from storage.batches.metrics import StorageMetrics
 from storage.batches.parts import PartRepository
-from storage.batches.repository import Batch, BatchRepository, Refusal
+from storage.batches.repository import BatchRepository
 from storage.batches.staging import StagingRepository
 from storage.batches.states import DISCARDED_STATES, IN_PROGRESS, UNFINISHED
 from storage.catalog.orphans import OrphanRepository

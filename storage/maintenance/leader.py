@@ -29,6 +29,9 @@ LOCK = "maintenance"
 POLL_INTERVAL_SECONDS = 2.0
 """Interval at which each process looks whether there is a leader. A dead one is replaced within this and the lease."""
 
+RETENTION_DELAY_SECONDS = 30.0
+"""Time from the move of a pointer until its list is looked at for versions to expire, once for all moves meanwhile."""
+
 COLLECT_INTERVAL_SECONDS = 30.0
 """Interval of garbage collection."""
 
@@ -44,13 +47,19 @@ class Schedules:
         self.retention = retention
         self._revisions: dict[str, int] = {}
 
+    def add(self, name: str, version: int) -> None:
+        """Look at a list, of which `version` was current a moment ago."""
+        if name not in self._revisions:  # otherwise its pointer has moved since, and is followed
+            self.compaction.add(name, version)
+        self.retention.add(name, 0.0)
+
     def follow(self, pointer: PriceList) -> None:
         """Look at a list whose pointer moved."""
         if self._revisions.get(pointer.name) != pointer.revision:
             self._revisions[pointer.name] = pointer.revision
             if pointer.current_version is not None:
                 self.compaction.add(pointer.name, pointer.current_version)
-            self.retention.add(pointer.name)
+            self.retention.add(pointer.name, RETENTION_DELAY_SECONDS)
 
 
 class Leader:
@@ -70,11 +79,6 @@ class Leader:
         self._new_schedules = new_schedules
         self._schedules: Schedules | None = None
         watcher.subscribe(self._follow)
-
-    @property
-    def leads(self) -> bool:
-        """Whether this process leads."""
-        return self._schedules is not None
 
     def _follow(self, pointer: PriceList) -> None:
         if self._schedules:
@@ -133,7 +137,6 @@ class Leader:
                 await asyncio.sleep(POLL_INTERVAL_SECONDS)
                 continue
             for after, version in page:
-                schedules.compaction.add(after, version)
-                schedules.retention.add(after, 0.0)
+                schedules.add(after, version)
             if len(page) < LISTS_PER_PAGE:
                 return

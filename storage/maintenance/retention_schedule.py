@@ -13,9 +13,6 @@ from storage.maintenance.expiration import SnapshotExpirer
 
 log = logging.getLogger("pricebook.retention")
 
-DELAY_SECONDS = 30.0
-"""Time from the move of a pointer until its list is looked at, once for all moves meanwhile."""
-
 MIN_DELAY_SECONDS = 1.0
 """Least time between two looks at a list."""
 
@@ -32,7 +29,7 @@ class RetentionSchedule:
         self._agenda = Agenda()
         self._busy: set[str] = set()
 
-    def add(self, name: str, delay: float = DELAY_SECONDS) -> None:
+    def add(self, name: str, delay: float) -> None:
         """Look at a list after `delay` seconds."""
         self._agenda.add(name, delay)
 

@@ -6,9 +6,10 @@ import random
 
 from pymongo.errors import PyMongoError
 
+from storage.batches.batch import Batch
 from storage.batches.lease_renewal import keep_lease
 from storage.batches.lifecycle import BatchLifecycle
-from storage.batches.repository import Batch, BatchRepository
+from storage.batches.repository import BatchRepository
 from storage.errors import PricebookError
 from storage.maintenance.leader import Leader
 from storage.maintenance.periodic import repeat

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 from pymongo import MongoClient
 
@@ -119,3 +120,12 @@ def test_a_scale_reduces_rows_rounds_and_seconds(tmp_path: Path) -> None:
     assert (trial.rows(50_000), trial.rows(1000), trial.rows(10)) == (500, MIN_ROWS, 10)
     assert (trial.repeats(5), trial.repeats(500)) == (1, 5)
     assert trial.seconds(3) < 1
+
+
+def test_a_server_that_does_not_become_ready_is_stopped(tmp_path: Path) -> None:
+    unready = IDLE_SERVER.replace("send_response(200)", "send_response(503)")
+    process = Process((sys.executable, "-c", unready), tmp_path / "log", {}, "/readyz")
+    with pytest.raises(httpx.HTTPStatusError, match="503"), process:
+        pass
+    assert process._process is not None
+    assert process._process.poll() is not None

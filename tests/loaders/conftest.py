@@ -87,10 +87,12 @@ async def cached_api(mongodb_uri: str, store: Store, round_trips: RoundTrips) ->
 
 
 @asynccontextmanager
-async def counting(uri: str, database: str, round_trips: RoundTrips, cache_bytes: int) -> AsyncIterator[Api]:
+async def counting(
+    uri: str, database: str, round_trips: RoundTrips, cache_bytes: int, *, secondaries: bool = False
+) -> AsyncIterator[Api]:
     """The API of a process whose commands are counted."""
     client: Client = AsyncMongoClient(uri, tz_aware=True, event_listeners=[round_trips])
-    store = Store(client, database, cache_bytes=cache_bytes)
+    store = Store(client, database, cache_bytes=cache_bytes, secondaries=secondaries)
     pointers = PointerCache(store)
     runtime = Runtime(store, pointers, ResponseCache(pointers, 0), Authenticator(ANYBODY, store.api_keys))
     await runtime.pointers.start()

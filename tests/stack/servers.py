@@ -7,7 +7,7 @@ import subprocess
 import sys
 import time
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
@@ -29,15 +29,16 @@ def command_line(root: Path) -> str:
 
 
 class Server:
-    """A server process that runs the code in `root`."""
+    """A server process that runs the code in `root`; `module` is run in place of the command line."""
 
-    def __init__(self, log: Path, environ: dict[str, str], root: Path = ROOT) -> None:
+    def __init__(self, log: Path, environ: dict[str, str], root: Path = ROOT, module: str | None = None) -> None:
         self.log = log
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self._environ = {name: value for name, value in os.environ.items() if not name.startswith("PRICEBOOK_")}
         self._environ |= environ | {"PRICEBOOK_PORT": str(self.port)}
         self._root = root
+        self._module = module or command_line(root)
         self.process = self._start()
 
     def wait_until_ready(self) -> None:
@@ -55,6 +56,15 @@ class Server:
     def restart(self) -> None:
         """Stop the server with SIGTERM, as a deployment does, start it again and wait until it is ready."""
         self.stop(signal.SIGTERM)
+        self.start()
+
+    def kill(self) -> None:
+        """Kill the server with SIGKILL."""
+        self.process.kill()
+        self.process.wait()
+
+    def start(self) -> None:
+        """Start the server again and wait until it is ready."""
         self.process = self._start()
         self.wait_until_ready()
 
@@ -84,7 +94,7 @@ class Server:
     def _start(self) -> subprocess.Popen[bytes]:
         with self.log.open("ab") as output:
             return subprocess.Popen(
-                [sys.executable, "-m", command_line(self._root), "serve"],
+                [sys.executable, "-m", self._module, "serve"],
                 cwd=self._root,
                 env={**self._environ, "PYTHONPATH": str(self._root)},
                 stdin=subprocess.DEVNULL,
@@ -96,11 +106,20 @@ class Server:
 @contextmanager
 def servers(folder: Path, count: int, environ: dict[str, str], root: Path = ROOT) -> Iterator[list[Server]]:
     """Run `count` servers and wait until all are ready."""
+    with servers_with(folder, [environ] * count, root) as started:
+        yield started
+
+
+@contextmanager
+def servers_with(
+    folder: Path, environs: Sequence[dict[str, str]], root: Path = ROOT, module: str | None = None
+) -> Iterator[list[Server]]:
+    """Run a server with each of these settings and wait until all are ready."""
     folder.mkdir(exist_ok=True)
     with ExitStack() as stack:
         started = []
-        for index in range(count):
-            server = Server(folder / f"{index}.log", environ, root)
+        for index, environ in enumerate(environs):
+            server = Server(folder / f"{index}.log", environ, root, module)
             stack.callback(_stop, server)
             started.append(server)
         for server in started:

@@ -80,15 +80,6 @@ async def test_an_unreadable_document_of_one_list_does_not_hide_those_of_others(
     assert {record.levelname for record in caplog.records if record.name == "pricebook.documents"} == {"ERROR"}
 
 
-async def test_an_unreadable_idle_batch_does_not_hide_others(store: Store) -> None:
-    await versions(store, 1)
-    for key in ("monday", "tuesday", "friday"):
-        await factories.left_open(store, rows(10), key)
-    await store.db["batches"].update_one({"key": "tuesday"}, {"$set": {"format": FORMAT + 1}})
-    idle = [await store.batches.get(batch_id) for batch_id in await store.batches.idle(-1)]
-    assert [batch.key for batch in idle] == ["monday", "friday"]
-
-
 async def test_a_batch_of_a_later_release_is_not_taken_over(store: Store) -> None:
     await versions(store, 1)
     left = await factories.left_open(store, rows(10), "monday")

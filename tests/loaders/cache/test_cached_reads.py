@@ -2,13 +2,18 @@
 
 import asyncio
 import inspect
+import io
+import json
+from collections.abc import AsyncIterator
+from typing import Any
 
 import pytest
 
+from cli.exports.exporter import Exporter
 from loaders import Window
-from storage import MISSING, Snapshot, Store
+from storage import DEFAULT_CACHE_BYTES, MISSING, Snapshot, Store
 from tests.graph.api import ANYBODY, Api, row
-from tests.loaders.conftest import RoundTrips
+from tests.loaders.conftest import RoundTrips, counting
 from tests.loaders.publishing import compact, merge, replace, whole
 from tests.waiting import until
 
@@ -155,17 +160,26 @@ async def test_an_expired_version_is_not_served_from_memory(api: Api) -> None:
     assert await api.error_codes(document) == ["SNAPSHOT_EXPIRED"]
 
 
-@pytest.fixture
-async def stale(cached_api: Api, store: Store) -> Api:
-    """A process that holds the manifest of a current version, of which it read nothing, and which was compacted."""
-    await cached_api.create("retail")
+async def merged(api: Api, store: Store) -> None:
+    """Publish a version with four layers in another process, and read only its number."""
+    await api.create("retail")
     await replace(store, "retail", dict.fromkeys(SKUS, "2.00"))
     for number in range(3):
         await merge(store, "retail", {f"sku-{number:03}": f"{number}.50"})
-    await until(lambda: _has_reached(cached_api, 5), "pushed")
-    assert (await cached_api.data('{ snapshot(priceList: "retail") { version } }'))["snapshot"] == {"version": 4}
-    await compact(store, "retail", 4)
-    return cached_api
+    await until(lambda: _has_reached(api, 5), "pushed")
+    assert (await api.data('{ snapshot(priceList: "retail") { version } }'))["snapshot"] == {"version": 4}
+
+
+@pytest.fixture(params=["cached", "uncached", "secondaries"])
+async def stale(
+    request: pytest.FixtureRequest, mongodb_uri: str, store: Store, round_trips: RoundTrips
+) -> AsyncIterator[Api]:
+    """A process that holds the manifest of a current version, of which it read nothing, and which was compacted."""
+    cache_bytes, secondaries = 0 if request.param == "uncached" else DEFAULT_CACHE_BYTES, request.param == "secondaries"
+    async with counting(mongodb_uri, store.db.name, round_trips, cache_bytes, secondaries=secondaries) as api:
+        await merged(api, store)
+        await compact(store, "retail", 4)
+        yield api
 
 
 async def test_prices_are_read_from_the_layers_that_a_compaction_wrote(stale: Api) -> None:
@@ -181,6 +195,45 @@ async def test_a_page_is_read_from_the_layers_that_a_compaction_wrote(stale: Api
     with round_trips.counted() as sent:
         assert await stale.data(document) == found
     assert not [command for command in sent if command[1] == "snapshots"], "the new manifest is kept"
+
+
+async def test_a_quote_is_computed_from_the_layers_that_a_compaction_wrote(stale: Api) -> None:
+    document = """{ snapshot(priceList: "retail") {
+      quote(lines: [{sku: "sku-001", quantity: 2}, {sku: "sku-009", quantity: 1}]) { lines { amount } } } }"""
+    quote = (await stale.data(document))["snapshot"]["quote"]
+    assert [line["amount"] for line in quote["lines"]] == ["3.00", "2.00"]
+
+
+async def test_an_export_is_read_from_the_layers_that_a_compaction_wrote(stale: Api) -> None:
+    out = io.BytesIO()
+
+    async def execute(document: str, variables: dict[str, Any]) -> dict[str, Any]:
+        return await stale.data(document, **variables)
+
+    await Exporter(execute, "retail", None, lambda _rows, _total: None).ndjson(out)
+    found = [json.loads(line) for line in out.getvalue().splitlines()]
+    assert [each["amount"] for each in found] == ["0.50", "1.50", "2.50", *["2.00"] * 297]
+
+
+async def test_a_history_is_read_again_if_a_compaction_replaces_layers_meanwhile(
+    cached_api: Api, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await merged(cached_api, store)
+    snapshots = cached_api.runtime.store.snapshots
+    original, compacted = snapshots.published, list[int]()
+
+    async def then_compact(*args: Any) -> list[Snapshot]:
+        found = await original(*args)
+        if not compacted:
+            compacted.append(4)
+            await compact(store, "retail", 4)
+        return found
+
+    monkeypatch.setattr(snapshots, "published", then_compact)
+    document = '{ snapshot(priceList: "retail") { price(sku: "sku-002") { history { version price { amount } } } } }'
+    history = (await cached_api.data(document))["snapshot"]["price"]["history"]
+    assert compacted
+    assert [(each["version"], each["price"]["amount"]) for each in history] == [(4, "2.50"), (1, "2.00")]
 
 
 async def test_selections_are_read_from_the_layers_that_a_compaction_wrote(stale: Api) -> None:

@@ -6,7 +6,7 @@ import pytest
 from msgspec.structs import replace
 
 from storage import Batch, BatchState, Store
-from storage.batches.repository import Refusal
+from storage.batches.batch import Refusal
 from storage.batches.states import FOLLOWS, IN_PROGRESS
 from storage.errors import BatchNotFound, LeaseLost
 from storage.mongodb.connection import Document

@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+from collections.abc import AsyncIterator
 from typing import Any
 from unittest.mock import patch
 
@@ -9,9 +10,19 @@ import msgspec
 import pytest
 from pymongo.errors import WriteError
 
-from storage import BatchState, EventKind, InvalidArgument, JsonRows, Layer, PriceListNotFound, PublishPolicy, Store
+from storage import (
+    BatchState,
+    EventKind,
+    FileRows,
+    InvalidArgument,
+    JsonRows,
+    Layer,
+    PriceListNotFound,
+    PublishPolicy,
+    Store,
+)
 from storage.batches import runs
-from storage.errors import Conflict, Corrupt, EmptyBatch, IdempotencyKeyReused
+from storage.errors import Conflict, Corrupt, EmptyBatch, IdempotencyKeyReused, Interrupted
 from tests.storage import factories
 from tests.storage.factories import (
     amounts,
@@ -27,6 +38,7 @@ from tests.storage.factories import (
     versions,
 )
 from tests.storage.reading import source as file
+from tests.waiting import until
 
 
 async def kinds(store: Store) -> list[EventKind]:
@@ -279,6 +291,29 @@ async def test_the_key_of_a_file_with_invalid_items_is_refused_for_the_corrected
     assert await store.submitter.submit(monday, file("prices.csv", invalid)) == first
     with pytest.raises(IdempotencyKeyReused, match=first.id):
         await store.submitter.submit(monday, file("prices.csv", corrected))
+
+
+@pytest.mark.usefixtures("small_runs")
+async def test_another_file_under_the_key_of_one_that_broke_off_is_taken_cleanly(store: Store) -> None:
+    lines = [f'{{"sku":"old-{number:05}","amount":"1","currency":"EUR"}}\n'.encode() for number in range(20_000)]
+
+    async def broken_off() -> AsyncIterator[bytes]:
+        yield b"".join(lines)
+        await until(lambda: _is_staged(store), "staged")
+        raise Interrupted("connection lost")
+
+    await create(store)
+    with pytest.raises(Interrupted):
+        await store.submitter.submit(order(key="monday"), FileRows("prices.ndjson", broken_off()))
+    other = await store.submitter.submit(order(key="monday"), file("prices.csv", b"sku,amount,currency\nnew,2,EUR\n"))
+    assert (other.state, other.received, other.rows) == (BatchState.PUBLISHED, 1, 1)
+    assert await amounts(store, 1) == {"new": "2"}
+    await store.garbage_collector.collect()
+    assert await store.staging.batches() == []
+
+
+async def _is_staged(store: Store) -> bool:
+    return bool(await store.staging.batches())
 
 
 @pytest.mark.parametrize("change", [{"label": "x"}, {"expected_version": 1}, {"publish": PublishPolicy.ON_APPROVAL}])

@@ -9,7 +9,7 @@ import pytest
 
 from storage import BatchMode, BatchState, Store
 from storage.catalog.snapshots import Layer, Snapshot, SnapshotRepository, SnapshotState
-from storage.errors import Corrupt, LeaseLost
+from storage.errors import Corrupt, LayerGone, LeaseLost
 from storage.layers.proof import LayerProver
 from storage.layers.writer import LayerWriter
 from storage.maintenance.compaction import MAX_LAYERS, Fold, newest_fold, replaced
@@ -351,6 +351,24 @@ async def test_a_block_that_is_in_memory_does_not_hide_that_it_is_damaged(retail
     await break_a_block(retail, seen.layers[-1].id)
     with pytest.raises(Corrupt):
         await retail.compactor.compact(seen)
+
+
+@pytest.mark.parametrize(("loss", "error"), [("damaged", Corrupt), ("dropped", LayerGone)])
+async def test_a_folded_layer_is_named_only_once_it_is_read_back_as_it_was_written(
+    retail: Store, monkeypatch: pytest.MonkeyPatch, loss: str, error: type[Exception]
+) -> None:
+    before, seen, known = await contents(retail), await newest(retail), await layers(retail)
+
+    async def lose() -> None:
+        [target] = await layers(retail) - known
+        await (break_a_block(retail, target) if loss == "damaged" else retail.layer_writer.drop(target))
+
+    during(monkeypatch, LayerProver, "prove", lose)
+    with pytest.raises(error):
+        await retail.compactor.compact(seen)
+    assert (await newest(retail)).layers == seen.layers
+    assert await layers(retail) == await named(retail) == known
+    assert await contents(retail) == before
 
 
 @pytest.mark.parametrize("large", [False, True])

@@ -53,9 +53,9 @@ def price_list(retention: Retention, current: int = 99, pinned: int | None = Non
 
 
 async def expired(
-    retention: Retention, manifests: Sequence[Snapshot], now: datetime.datetime = NOW, limit: int = 1000, **more: Any
+    retention: Retention, manifests: Sequence[Snapshot], current: int = 99, pinned: int | None = None
 ) -> list[int]:
-    found = await find_expiring(Memory(manifests), price_list(retention, **more), now, GRACE, limit)
+    found = await find_expiring(Memory(manifests), price_list(retention, current, pinned), NOW, GRACE, 1000)
     return [each.version for each in found.versions]
 
 

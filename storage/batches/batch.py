@@ -1,0 +1,120 @@
+"""A batch: its record, the order that opens it, and the refusal that ends it."""
+
+import datetime
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+import msgspec
+
+from storage.batches.staging import StagedRun
+from storage.batches.states import BatchState
+from storage.catalog.gates import DiffSummary, GateFinding
+from storage.catalog.snapshots import Layer
+from storage.mongodb.connection import Document, check_format
+from storage.mongodb.documents import decode_decimals, encode_decimals, to_builtins
+from storage.prices.row_decoder import ItemError
+
+
+class BatchMode(StrEnum):
+    """How a batch changes the current version."""
+
+    REPLACE = "REPLACE"
+    MERGE = "MERGE"
+
+
+class PublishPolicy(StrEnum):
+    """When a batch is published."""
+
+    WHEN_VALID = "WHEN_VALID"
+    ON_APPROVAL = "ON_APPROVAL"
+    DRY_RUN = "DRY_RUN"
+
+
+@dataclass(frozen=True, slots=True)
+class BatchOrder:
+    """The request for a batch, without the rows. `by` is the caller; `chunked` batches are sent in parts."""
+
+    price_list: str
+    mode: BatchMode
+    key: str
+    by: str
+    publish: PublishPolicy = PublishPolicy.WHEN_VALID
+    expected_version: int | None = None
+    label: str | None = None
+    chunked: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """The reason why a batch failed or was rejected or aborted."""
+
+    code: str
+    message: str
+
+
+class Batch(msgspec.Struct, frozen=True, rename="camel"):
+    """The record of a batch.
+
+    `token` is that of the lease; a write with an older token is refused. `rows` is the number of its rows, once all
+    were received. They are in `layer`, or staged in `runs` (those of a batch in parts are named by its parts) until a
+    process merges them into it. `summary` is the comparison of the sealed version with its base, `revision` that of the
+    pointer when the batch was published. `held_by_pin` is whether nothing but a pin of the list held the batch.
+    """
+
+    id: str = msgspec.field(name="_id")
+    price_list: str = msgspec.field(name="list")
+    mode: BatchMode
+    key: str
+    fingerprint: str | None
+    chunked: bool
+    publish: PublishPolicy
+    expected_version: int | None
+    label: str | None
+    submitted_by: str
+    created_at: datetime.datetime
+    state: BatchState
+    token: int
+    version: int | None = None
+    finished_at: datetime.datetime | None = None
+    expected: int | None = None
+    received: int = 0
+    stored: int = 0
+    rows: int | None = None
+    layer: Layer | None = None
+    runs: tuple[StagedRun, ...] = ()
+    errors: tuple[ItemError, ...] = ()
+    error_count: int = 0
+    refusal: Refusal | None = None
+    base: int | None = None
+    summary: DiffSummary | None = None
+    findings: tuple[GateFinding, ...] = ()
+    revision: int | None = None
+    held_by_pin: bool = False
+
+    @property
+    def checksum(self) -> str | None:
+        """The checksum of the sealed layer; None until it is written."""
+        return None if self.layer is None else self.layer.checksum
+
+
+_STORED_NAMES = {field.name: field.encode_name for field in msgspec.structs.fields(Batch)}
+
+
+def to_fields(changes: Mapping[str, Any]) -> Document:
+    """Return the stored fields of changes to a batch, by the names of its attributes."""
+    stored: Document = to_builtins({_STORED_NAMES[name]: value for name, value in changes.items()})
+    if "findings" in stored:
+        stored["findings"] = [*map(encode_decimals, stored["findings"])]
+    return stored
+
+
+def from_document(document: Document) -> Batch:
+    """Return the batch of a stored document. Raises `UnknownFormat`."""
+    check_format("batch", document)
+    fields = {**document, "token": document["lease"]["token"]}
+    fields.setdefault("key", document.get("usedKey"))
+    if "findings" in fields:
+        fields["findings"] = [*map(decode_decimals, fields["findings"])]
+    return msgspec.convert(fields, Batch)
