@@ -85,7 +85,8 @@ async def test_a_merge_goes_on_when_a_compaction_made_room(
     clock = Clock(throttle, monkeypatch, 30, 30, 3)
     _, base = await throttle.wait(batch, version_with(30))
     assert clock.now == pytest.approx(0.3)
-    assert base and len(base.layers) == 3, "the version that is current after the wait"
+    assert base is not None
+    assert len(base.layers) == 3, "the version that is current after the wait"
 
 
 async def test_only_a_merge_that_is_to_be_published_waits(store: Store, batch: Batch) -> None:
