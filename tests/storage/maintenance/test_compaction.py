@@ -332,12 +332,23 @@ async def break_a_block(store: Store, layer_id: str) -> None:
     await collection.update_one({"_id": found["_id"]}, {"$set": {"data": bytes(data)}}, bypass_document_validation=True)
 
 
+async def exchange_a_block(store: Store, layer_id: str) -> None:
+    """Give the first block of a layer the rows of the second."""
+    collection = store.layers_db[f"layer.{layer_id}"]
+    first, second = await collection.find({"_id": {"$gte": ""}}).sort("_id", 1).limit(2).to_list()
+    change = {"$set": {"data": second["data"]}}
+    await collection.update_one({"_id": first["_id"]}, change, bypass_document_validation=True)
+
+
+@pytest.mark.parametrize("damage", [break_a_block, exchange_a_block])
 @pytest.mark.parametrize("which", [0, -1])
-async def test_damage_is_not_compacted_away(retail: Store, which: int) -> None:
+async def test_damage_is_not_compacted_away(
+    retail: Store, which: int, damage: Callable[[Store, str], Awaitable[None]]
+) -> None:
     await merge(retail, rows(400, "3.00"))
     seen = await newest(retail)
     forget_blocks(retail)
-    await break_a_block(retail, seen.layers[which].id)
+    await damage(retail, seen.layers[which].id)
     with pytest.raises(Corrupt, match="is damaged"):
         await retail.compactor.compact(seen)
     assert (await newest(retail)).layers == seen.layers
