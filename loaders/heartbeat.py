@@ -10,6 +10,9 @@ from storage import HEARTBEAT_INTERVAL_SECONDS, Store
 
 log = logging.getLogger("pricebook.heartbeat")
 
+READS_INTERVAL_SECONDS = 2.0
+"""Interval at which the old versions that were read are recorded."""
+
 
 class Heartbeat:
     """Writes the heartbeat of one process in the background: at an interval, and at once when a pointer moves."""
@@ -34,13 +37,18 @@ class Heartbeat:
         await self._try(self._processes.leave())
 
     async def _run(self) -> None:
+        loop, due = asyncio.get_running_loop(), 0.0
         while not self._stopping:
             moved = self._pointers.moved
-            await self._try(self._processes.beat(self._pointers.revisions()))
+            if loop.time() >= due:
+                due = loop.time() + HEARTBEAT_INTERVAL_SECONDS
+                await self._try(self._processes.beat(self._pointers.revisions()))
             await self._try(self._note_reads())
             with suppress(TimeoutError):
-                async with asyncio.timeout(HEARTBEAT_INTERVAL_SECONDS):
+                async with asyncio.timeout(READS_INTERVAL_SECONDS):
                     await moved.wait()
+            if moved.is_set():
+                due = 0.0
 
     async def _note_reads(self) -> None:
         keys = self._pointers.reads.take()

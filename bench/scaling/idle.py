@@ -20,7 +20,10 @@ SERVERS = 20
 PRICES = 3
 
 STARTED_AT_ONCE = 4
-ALONE_SECONDS = 10
+ALONE_SECONDS = 15
+WRITTEN_SECONDS = 15
+"""Time after the lists were written for the members that apply and flush them."""
+
 SETTLE_SECONDS = 35
 """A server does everything that it does periodically at least once in this time."""
 
@@ -36,6 +39,7 @@ def run(environment: Environment, report: Report) -> None:
         server.post(publish_body("idle", "first", prices(PRICES)))
     with Stored(environment.mongodb_uri) as stored:
         stored.copy_list("idle", [f"idle-{number}" for number in range(1, environment.repeats(LISTS))])
+    time.sleep(environment.seconds(WRITTEN_SECONDS))
     alone = members.measure_idle(environment.seconds(ALONE_SECONDS))
     report.add(Figure("scale-idle", "members without a server", alone, "cores"))
     with ExitStack() as stack:

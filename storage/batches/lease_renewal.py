@@ -14,6 +14,7 @@ from storage.batches.batch import Batch
 from storage.batches.intake import Intake
 from storage.batches.repository import BatchRepository
 from storage.mongodb import leases
+from storage.mongodb.connection import is_cancelled
 
 TOUCH_INTERVAL_SECONDS = 60.0
 """Interval at which an open batch is touched while one of its parts arrives."""
@@ -24,7 +25,7 @@ async def keep_open(batches: BatchRepository, batch: Batch) -> AsyncIterator[Non
     """Touch an open batch regularly: one part may take longer than a batch may be idle."""
 
     async def touch() -> None:
-        while True:
+        while not is_cancelled():
             await asyncio.sleep(TOUCH_INTERVAL_SECONDS)
             with suppress(PyMongoError):  # the next touch is in time
                 await batches.touch(batch.id)
@@ -41,7 +42,7 @@ async def keep_lease(batches: BatchRepository, batch: Batch, intake: Intake | No
     """Renew the lease of a batch, and store the progress of `intake` with each renewal. Release it on an error."""
 
     async def renew() -> None:
-        while True:
+        while not is_cancelled():
             await asyncio.sleep(leases.RENEW_INTERVAL_SECONDS)
             with suppress(PyMongoError):  # the lease outlasts a missed renewal; its token fences a holder that lost it
                 if intake is None:

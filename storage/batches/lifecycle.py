@@ -97,7 +97,7 @@ class BatchLifecycle:
         """Publish, hold or reject a sealed batch, once it is compared with the version that is current by then."""
         price_list = await self._price_lists.get(batch.price_list)
         base = await self._snapshots.current(price_list.name, price_list.current_version)
-        batch = await self._throttle.wait(batch, base)
+        batch, base = await self._throttle.wait(batch, base)
         comparison = await self._comparer.compare(batch, base)
         return await self._discard(
             await self._when_compared(batch.price_list, lambda known: self._publish(batch, known), comparison)

@@ -179,8 +179,12 @@ class BatchRepository:
         return await self._collection.count_documents({**_held_by_pin(price_list), "version": {"$lt": before}})
 
     async def idle(self, seconds: float) -> list[str]:
-        """Return the ids of open batches that were not touched in the last `seconds`, at most `MAX_FOUND`."""
-        cursor = self._collection.find({"state": BatchState.OPEN, **_idle(seconds)}, {"_id": 1})
+        """Return the ids of open batches that were not touched in the last `seconds`, at most `MAX_FOUND`.
+
+        Those of a later release are left alone.
+        """
+        query = {"state": BatchState.OPEN, "format": {"$lte": FORMAT}, **_idle(seconds)}
+        cursor = self._collection.find(query, {"_id": 1})
         return [document["_id"] async for document in cursor.sort("touchedAt", 1).limit(MAX_FOUND)]
 
     async def stalled(self) -> list[str]:

@@ -40,22 +40,23 @@ class MergeThrottle:
         self._snapshots = snapshots
         self._metrics = metrics
 
-    async def wait(self, batch: Batch, base: Snapshot | None) -> Batch:
+    async def wait(self, batch: Batch, base: Snapshot | None) -> tuple[Batch, Snapshot | None]:
         """Wait if a batch merges into a version with many layers, until a compaction folded some or the time is over.
 
-        `base` is the current version. Returns the batch, with a finding if it waited.
+        `base` is the current version. Returns the batch, with a finding if it waited, and the version current by then.
         """
         if base is None or batch.mode is not BatchMode.MERGE or batch.publish is PublishPolicy.DRY_RUN:
-            return batch
-        excess = _excess(base)
+            return batch, base
+        layers, excess = len(base.layers), _excess(base)
         if not excess:
-            return batch
+            return batch, base
         clock = asyncio.get_running_loop().time
         start = clock()
         while excess and clock() - start < min(excess * WAIT_SECONDS_PER_LAYER, MAX_WAIT_SECONDS):
             await asyncio.sleep(POLL_INTERVAL_SECONDS)
-            excess = _excess(await self._current(batch.price_list))
-        return self._noted(batch, len(base.layers), clock() - start)
+            base = await self._current(batch.price_list)
+            excess = _excess(base)
+        return self._noted(batch, layers, clock() - start), base
 
     async def _current(self, name: str) -> Snapshot | None:
         version = (await self._price_lists.get(name)).current_version

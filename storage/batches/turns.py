@@ -5,7 +5,8 @@ Only fairness depends on it. A batch waits a bounded time, and publishes then wh
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from weakref import WeakValueDictionary
 
 from storage.mongodb.locks import Locks
 
@@ -13,7 +14,7 @@ LOSSES_BEFORE_TURN = 3
 """How often a batch is overtaken before it takes the turn."""
 
 MAX_TURN_WAIT_SECONDS = 10.0
-"""How long a batch waits for another that has the turn."""
+"""How long a batch waits for those before it in the queue of its process, and for another that has the turn."""
 
 TURN_POLL_SECONDS = 0.1
 """Poll interval while another batch has the turn."""
@@ -50,13 +51,21 @@ class Turn:
 
 
 class Turns:
-    """The turns of all lists, each a lock of its list."""
+    """The turns of all lists: a queue of the batches of this process, and a lock between the processes."""
 
     def __init__(self, locks: Locks) -> None:
         self._locks = locks
+        self._queues: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
     @asynccontextmanager
     async def of(self, price_list: str) -> AsyncIterator[Turn]:
-        """Yield the turn of a batch of a list, and give it up at the end."""
+        """Yield the turn of a batch of a list, when this process has published those before it; end it at the end.
+
+        Batches that publish at once would only overtake each other.
+        """
+        queue = self._queues.setdefault(price_list, asyncio.Lock())
         async with AsyncExitStack() as stack:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(MAX_TURN_WAIT_SECONDS):
+                    await stack.enter_async_context(queue)
             yield Turn(self._locks, f"publish/{price_list}", stack)

@@ -8,10 +8,10 @@ from pymongo.write_concern import WriteConcern
 from storage.mongodb import leases
 from storage.mongodb.connection import FORMAT, Database
 
-HEARTBEAT_INTERVAL_SECONDS = 2.0
-"""Interval between two heartbeats of a process."""
+HEARTBEAT_INTERVAL_SECONDS = 10.0
+"""Interval between two heartbeats of a process while no pointer moves. Each costs the members some milliseconds."""
 
-ALIVE_SECONDS = 8
+ALIVE_SECONDS = 30
 """How long a process counts as alive after its last heartbeat."""
 
 

@@ -15,12 +15,15 @@ from pymongo.errors import PyMongoError
 
 from storage.catalog.price_lists import PriceList, from_document
 from storage.errors import UnknownFormat
-from storage.mongodb.connection import Database, Document
+from storage.mongodb.connection import Database, Document, is_cancelled
 
 log = logging.getLogger("pricebook.watcher")
 
 FIRST_RETRY_SECONDS, MAX_RETRY_SECONDS = 0.1, 5.0
 """First and longest delay before the stream is opened again. The delay doubles, with jitter."""
+
+MAX_AWAIT_MS = 5000
+"""How long the server waits for a change before it answers that there was none. At most half of `timeoutMS`."""
 
 
 class Watcher:
@@ -63,7 +66,7 @@ class Watcher:
 
     async def _run(self) -> None:
         delay = FIRST_RETRY_SECONDS
-        while True:
+        while not is_cancelled():
             try:
                 async with self._client.start_session() as session, await self._open(session) as stream:
                     await self._poll(session)
@@ -86,15 +89,20 @@ class Watcher:
         await self._lists.find_one({}, {"_id": 1}, session=session)
         read_at = session.operation_time
         after = Timestamp(read_at.time, read_at.inc + 1) if read_at else None
-        return await self._lists.watch(full_document="updateLookup", start_at_operation_time=after)
+        timeout = self._client.options.timeout
+        return await self._lists.watch(
+            full_document="updateLookup",
+            start_at_operation_time=after,
+            max_await_time_ms=min(MAX_AWAIT_MS, int(timeout * 500)) if timeout else MAX_AWAIT_MS,
+        )
 
     async def _poll(self, session: AsyncClientSession | None = None) -> None:
         async for document in self._lists.find(session=session).sort("_id", 1):
             self._notify(document)
 
     async def _follow(self, stream: AsyncChangeStream[Document]) -> None:
-        while stream.alive:
-            change = await stream.try_next()  # which takes about a second: the deadline of an operation applies
+        while stream.alive and not is_cancelled():
+            change = await stream.try_next()  # returns within `MAX_AWAIT_MS`: the deadline of an operation applies
             if change and (document := change.get("fullDocument")):
                 self._notify(document, change.get("wallTime"))
 

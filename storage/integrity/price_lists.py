@@ -35,7 +35,9 @@ class PointerCheck:
             gaps, last = await self._find_gaps(name, seen.revision)
             highest = await self._snapshots.highest_version(name)
             # A transaction writes the pointer with the rest, so by now the pointer includes all that was read before.
-            now = await self._price_lists.find(name)
+            now, problem = await try_read(self._price_lists.find(name), name, None, "the price list")
+            if problem:
+                return [problem]
             found = [*_missing_events(seen, gaps), *_pointer_behind(now, highest, last)] if now else []
             found = found or await self._check_version(seen) or await self._check_event(seen)
             if not found or now == seen:

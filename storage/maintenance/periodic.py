@@ -8,13 +8,14 @@ from collections.abc import Awaitable, Callable
 from pymongo.errors import PyMongoError
 
 from storage.errors import PricebookError
+from storage.mongodb.connection import is_cancelled
 
 log = logging.getLogger("pricebook.worker")
 
 
 async def repeat(name: str, seconds: float, act: Callable[[], Awaitable[object]]) -> None:
     """Run `act` about every `seconds`, until cancelled. Errors are logged, and it is tried again."""
-    while True:
+    while not is_cancelled():
         await asyncio.sleep(seconds * random.uniform(0.8, 1.0))  # noqa: S311 - jitter, no secret
         try:
             await act()

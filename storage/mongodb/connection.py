@@ -1,5 +1,6 @@
 """The connection: one client per process, its read and write concerns, and the indexes of the collections."""
 
+import asyncio
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Any
@@ -189,6 +190,15 @@ async def scan(cursor: AsyncCursor[Document]) -> AsyncGenerator[Document, None]:
     while document is not None:
         yield document
         document = await anext(cursor, None)
+
+
+def is_cancelled() -> bool:
+    """Whether the current task was cancelled. A task that works until it is cancelled asks this after each operation.
+
+    The driver sends with `asyncio.wait_for`, which in Python 3.11 may swallow a cancellation.
+    """
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
 
 
 async def prepare(db: Database) -> None:

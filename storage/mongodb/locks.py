@@ -12,7 +12,7 @@ from pymongo.asynchronous.client_session import AsyncClientSession
 from pymongo.errors import DuplicateKeyError, PyMongoError
 
 from storage.mongodb import leases
-from storage.mongodb.connection import Database, Document
+from storage.mongodb.connection import Database, Document, is_cancelled
 
 _LONG_AGO = datetime.datetime.fromtimestamp(0, datetime.UTC)
 
@@ -36,7 +36,7 @@ class Locks:
         own_lease: Document = {"_id": name, "lease.token": token}
 
         async def renew() -> None:
-            while True:
+            while not is_cancelled():
                 await asyncio.sleep(leases.RENEW_INTERVAL_SECONDS)
                 with suppress(PyMongoError):  # the lease outlasts a missed renewal
                     await self._collection.update_one(own_lease, [leases.renew()])

@@ -11,7 +11,7 @@ from tests.waiting import until
 
 UPDATE = """
 mutation ($input: UpdatePriceListInput!) {
-  updatePriceList(input: $input) { priceList { retention { versions days } } userErrors { code path } }
+  updatePriceList(input: $input) { priceList { retention { versions days thin } } userErrors { code path } }
 }"""
 RETAIN = """
 mutation ($input: RetainInput!) {
@@ -65,14 +65,18 @@ async def expire_all(api: Api) -> list[int]:
 
 async def test_a_list_keeps_thirty_versions_and_seven_days_by_default(api: Api) -> None:
     await api.create("plain")
-    query = '{ priceList(name: "plain") { retention { versions days } } }'
-    assert (await api.data(query))["priceList"] == {"retention": {"versions": 30, "days": 7}}
+    query = '{ priceList(name: "plain") { retention { versions days thin } } }'
+    assert (await api.data(query))["priceList"] == {"retention": {"versions": 30, "days": 7, "thin": False}}
 
 
 async def test_an_update_keeps_fields_that_are_left_out(retail: Api) -> None:
-    assert (await update(retail, days=2))["priceList"]["retention"] == {"versions": 1, "days": 2}
-    assert (await update(retail, versions=5))["priceList"]["retention"] == {"versions": 5, "days": 2}
-    assert (await update(retail))["priceList"]["retention"] == {"versions": 5, "days": 2}
+    for change, expected in (
+        ({"days": 2}, {"versions": 1, "days": 2, "thin": False}),
+        ({"thin": True}, {"versions": 1, "days": 2, "thin": True}),
+        ({"versions": 5}, {"versions": 5, "days": 2, "thin": True}),
+        ({}, {"versions": 5, "days": 2, "thin": True}),
+    ):
+        assert (await update(retail, **change))["priceList"]["retention"] == expected
 
 
 async def test_an_invalid_retention_is_refused(retail: Api) -> None:

@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 import pytest
 
 from graph.telemetry.batch_metrics import BatchMetrics
+from graph.telemetry.exporter import Exporter
 from graph.telemetry.list_labels import OTHER, ListLabels
 from graph.telemetry.list_metrics import ListMetrics
 from graph.telemetry.process_metrics import ProcessMetrics
@@ -72,6 +73,21 @@ async def test_a_failed_read_of_the_database_is_logged_and_retried(
     async with serving_with_metrics(mongodb_uri):
         await until(is_retried, "retried")
     assert "Could not read metrics from the database: no route" in caplog.text
+
+
+async def test_a_group_of_metrics_that_fails_does_not_stop_the_others(
+    api: Api, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(_: ListMetrics) -> None:
+        raise TypeError("Unforeseen.")
+
+    monkeypatch.setattr(ListMetrics, "update", fail)
+    name = new_name()
+    await create_two_versions(api, name)
+    runtime = api.runtime
+    Exporter(runtime.store, runtime.pointers, runtime.responses, runtime.requests).update()
+    assert sample("pricebook_batches_total", price_list=name, mode="REPLACE", state="PUBLISHED") == 2
+    assert "The export of ListMetrics failed." in caplog.text
 
 
 async def test_the_metrics_of_a_list_follow_its_state(api: Api) -> None:

@@ -106,3 +106,17 @@ async def test_a_cancelled_switch_does_not_switch(recorder: Recorder) -> None:
     await asyncio.gather(recorder.warmer.tasks[2], return_exceptions=True)
     assert recorder.switched == []
     assert not recorder.done.is_set()
+
+
+async def test_a_switch_that_fails_ends_so_that_the_next_pointer_begins_another(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    def fail(pointer: PriceList) -> None:
+        raise RuntimeError(pointer.name)
+
+    warmer, ended = FakeWarmer(), asyncio.Event()
+    warmer.finish(2)
+    VersionSwitch(make_pointer(2), warmer, fail, lambda _: ended.set())
+    async with asyncio.timeout(20):
+        await ended.wait()
+    assert [record.exc_info is not None for record in caplog.records] == [True]

@@ -10,7 +10,7 @@ from unittest.mock import patch
 
 import pytest
 
-from storage import BatchMode, BatchState, Layer, Store
+from storage import Batch, BatchMode, BatchState, Layer, Store
 from storage.layers.block import Block
 from storage.maintenance import worker
 from storage.mongodb import leases
@@ -76,6 +76,25 @@ async def test_a_batch_is_finished_by_another_process_if_its_own_dies_at_any_ste
 
 async def _finished(store: Store, batch_id: str) -> bool:
     return (await store.batches.get(batch_id)).state is BatchState.PUBLISHED
+
+
+async def test_a_batch_that_cannot_be_taken_over_does_not_keep_others_from_it(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await create(store)
+    bad, good = [await left_sealing(store, [row("a")], key) for key in ("monday", "tuesday")]
+    await expire_leases(store)
+    take_over = store.batches.take_over
+
+    async def fail(batch_id: str) -> Batch | None:
+        if batch_id == bad.id:
+            raise TypeError("Unforeseen.")
+        return await take_over(batch_id)
+
+    monkeypatch.setattr(store.batches, "take_over", fail)
+    await store.worker._take_over()
+    assert (await store.batches.get(good.id)).state is BatchState.PUBLISHED
+    assert (await store.batches.get(bad.id)).state is BatchState.SEALING
 
 
 async def test_a_process_that_stops_releases_its_lease(store: Store, other_store: Store) -> None:

@@ -72,7 +72,7 @@ async def test_a_merge_waits_the_longer_the_more_layers_there_are_but_not_for_ev
 ) -> None:
     throttle = store.lifecycle._throttle
     clock = Clock(throttle, monkeypatch, layers)
-    waited = await throttle.wait(batch, version_with(layers))
+    waited, _ = await throttle.wait(batch, version_with(layers))
     assert seconds <= clock.now + SLACK < seconds + 0.2
     assert store.metrics.throttle_seconds["retail"] == clock.now
     assert [finding.observed for finding in waited.findings] == ([Decimal(layers)] if seconds else [])
@@ -83,8 +83,10 @@ async def test_a_merge_goes_on_when_a_compaction_made_room(
 ) -> None:
     throttle = store.lifecycle._throttle
     clock = Clock(throttle, monkeypatch, 30, 30, 3)
-    await throttle.wait(batch, version_with(30))
+    _, base = await throttle.wait(batch, version_with(30))
     assert clock.now == pytest.approx(0.3)
+    assert base is not None
+    assert len(base.layers) == 3, "the version that is current after the wait"
 
 
 async def test_only_a_merge_that_is_to_be_published_waits(store: Store, batch: Batch) -> None:
@@ -93,8 +95,8 @@ async def test_only_a_merge_that_is_to_be_published_waits(store: Store, batch: B
         msgspec.structs.replace(batch, mode=BatchMode.REPLACE),
         msgspec.structs.replace(batch, publish=PublishPolicy.DRY_RUN),
     ):
-        assert await throttle.wait(other, base) is other
-    assert await throttle.wait(batch, None) is batch
+        assert await throttle.wait(other, base) == (other, base)
+    assert await throttle.wait(batch, None) == (batch, None)
     assert store.metrics.merges_throttled == {}
 
 

@@ -161,3 +161,20 @@ async def test_a_batch_that_is_not_overtaken_reads_one_lock_and_takes_none(
     with patch.object(store.locks, "_take", side_effect=AssertionError):
         await published(store, [row("a")])
     assert reads == [1]
+
+
+async def test_batches_of_one_process_do_not_overtake_each_other(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    await create(store)
+    await published(store, [row("a")])
+    tries = count_calls(monkeypatch, store.lifecycle, "_publish")
+    merged = await asyncio.gather(*(merge(store, number) for number in range(8)))
+    assert sorted(batch.version or 0 for batch in merged) == list(range(2, 10))
+    assert sum(tries) <= 2 * len(merged), "each was overtaken at most between its comparison and its turn"
+
+
+async def test_the_wait_in_the_queue_is_bounded(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    await create(store)
+    await published(store, [row("a")])
+    monkeypatch.setattr(turns, "MAX_TURN_WAIT_SECONDS", 0.05)
+    async with store.lifecycle._turns.of("retail"):
+        assert (await merge(store, 1)).state is BatchState.PUBLISHED

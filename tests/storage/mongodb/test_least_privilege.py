@@ -144,6 +144,8 @@ async def run_operations(store: Store, pointers: PointerCache, uri: str) -> None
     for _ in range(3):
         await store.expirer.expire("retail", by="ops")
     await store.garbage_collector.collect()
+    await store.layer_writer.create("abandoned")
+    await store.layer_writer.drop("abandoned")  # the collector logs that it may not
     made, key = await store.api_keys.create("ada", ["admin"], "ops")
     assert await store.api_keys.find(key)
     await store.api_keys.record_use(made.id)

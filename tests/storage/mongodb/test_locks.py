@@ -2,9 +2,13 @@
 
 import asyncio
 import datetime
+from contextlib import suppress
 from dataclasses import replace
 
+import pytest
+
 from storage import BatchMode, Store
+from storage.mongodb import leases
 from storage.mongodb.locks import Locks
 from storage.mongodb.transaction import in_transaction
 from tests.storage.factories import create, order, row, snapshot, source
@@ -88,3 +92,23 @@ async def test_the_worker_compacts_under_a_lock(store: Store) -> None:
         await until(compacted, "compacted")
     finally:
         await store.worker.stop()
+
+
+async def test_a_renewal_that_loses_its_cancellation_ends(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(leases, "RENEW_INTERVAL_SECONDS", 0)
+    sending = asyncio.Event()
+
+    async def swallow(*_: object, **__: object) -> None:
+        sending.set()
+        with suppress(asyncio.CancelledError):  # as the driver does if the cancellation arrives while it sends
+            await asyncio.sleep(60)
+
+    before = asyncio.all_tasks()
+    async with store.locks.held("work"):
+        with monkeypatch.context() as patched:
+            patched.setattr(type(store.db["locks"]), "update_one", swallow)
+            await sending.wait()
+            [renewing] = asyncio.all_tasks() - before
+            renewing.cancel()
+            async with asyncio.timeout(20):
+                await asyncio.wait([renewing])
