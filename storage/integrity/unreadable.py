@@ -3,7 +3,7 @@
 from collections.abc import Awaitable
 from typing import TypeVar
 
-from storage.errors import UnknownFormat
+from storage.errors import Corrupt, UnknownFormat
 from storage.integrity.findings import Finding, FindingCode
 
 T = TypeVar("T")
@@ -20,6 +20,8 @@ async def try_read(
         return await read, None
     except UnknownFormat as error:
         return None, Finding(FindingCode.FORMAT_UNKNOWN, error.message, price_list, version)
+    except Corrupt as error:
+        return None, Finding(FindingCode.DOCUMENT_UNREADABLE, error.message, price_list, version)
     except _UNREADABLE as error:
         message = f"The document of {source} is unreadable ({type(error).__name__}: {error})."
         return None, Finding(FindingCode.DOCUMENT_UNREADABLE, message, price_list, version)
