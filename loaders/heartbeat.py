@@ -40,9 +40,8 @@ class Heartbeat:
         loop, due = asyncio.get_running_loop(), 0.0
         while not self._stopping:
             moved = self._pointers.moved
-            if loop.time() >= due:
+            if loop.time() >= due and await self._try(self._processes.beat(self._pointers.revisions())):
                 due = loop.time() + HEARTBEAT_INTERVAL_SECONDS
-                await self._try(self._processes.beat(self._pointers.revisions()))
             await self._try(self._note_reads())
             with suppress(TimeoutError):
                 async with asyncio.timeout(READS_INTERVAL_SECONDS):
@@ -60,8 +59,10 @@ class Heartbeat:
             self._pointers.reads.put_back(keys)
             raise
 
-    async def _try(self, action: Coroutine[None, None, None]) -> None:
+    async def _try(self, action: Coroutine[None, None, None]) -> bool:
         try:
             await action
         except Exception as error:
             log.warning("Heartbeat failed: %s", error)
+            return False
+        return True

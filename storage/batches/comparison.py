@@ -66,12 +66,20 @@ class BatchComparer:
             changes = await self._follow(batch, known, base)
             if changes:
                 return replace(known, base=base.version if base else None, changes=changes)
-        layer = _layer_of(batch)
-        below = base.layers if base else ()
-        after = (layer, *(below if batch.mode is BatchMode.MERGE else ()))
-        changes = await self._differ.count(below, after)
-        directory = (await self._layer_reader.layer(layer)).directory
+        try:
+            changes = await self._count(batch, base)
+        except LayerGone:  # compaction may have replaced layers of the base since its manifest was read
+            read_again = base and await self._snapshots.get(batch.price_list, base.version)
+            if not base or not read_again or read_again.layers == base.layers:
+                raise
+            changes = await self._count(batch, read_again)
+        directory = (await self._layer_reader.layer(_layer_of(batch))).directory
         return Comparison(batch.id, base.version if base else None, changes, await _currencies(directory))
+
+    async def _count(self, batch: Batch, base: Snapshot | None) -> Changes:
+        """Count the changes of a batch to a version from the start."""
+        below = base.layers if base else ()
+        return await self._differ.count(below, (_layer_of(batch), *(below if batch.mode is BatchMode.MERGE else ())))
 
     async def _follow(self, batch: Batch, known: Comparison, base: Snapshot | None) -> Changes | None:
         """Return the changes of a batch to the version `base`; None if they must be counted from the start."""

@@ -79,8 +79,6 @@ class BatchSubmitter:
         is_open = batch.state is BatchState.OPEN
         async with keep_lease(self._batches, batch, intake if is_open else None):
             if is_open:
-                if batch.token > 1:
-                    await self._staging.drop(batch.id)  # of an earlier attempt, which broke off
                 try:
                     await intake.take(with_tombstones(source.slices(), removals))
                 except FileRefused as refused:

@@ -10,6 +10,7 @@ from storage.catalog.snapshots import SnapshotRepository
 from storage.errors import PricebookError
 from storage.maintenance.agenda import Agenda
 from storage.maintenance.compaction import MAX_LAYERS, Compactor, Fold
+from storage.mongodb.connection import is_cancelled
 
 log = logging.getLogger("pricebook.compaction")
 
@@ -48,7 +49,7 @@ class CompactionSchedule:
     async def run(self) -> None:
         """Compact the lists that are added, until cancelled."""
         try:
-            while True:
+            while not is_cancelled():
                 await self._look(await self._agenda.take(MAX_LISTS_PER_LOOK))
         finally:
             for fold in self._folds:

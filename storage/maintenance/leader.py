@@ -19,6 +19,7 @@ from storage.maintenance.compaction_schedule import CompactionSchedule
 from storage.maintenance.garbage_collection import GarbageCollector
 from storage.maintenance.periodic import repeat
 from storage.maintenance.retention_schedule import RetentionSchedule
+from storage.mongodb.connection import is_cancelled
 from storage.mongodb.locks import Locks
 
 log = logging.getLogger("pricebook.maintenance")
@@ -86,7 +87,7 @@ class Leader:
 
     async def run(self) -> None:
         """Lead as long as this process holds the lease, and try to get it otherwise; until cancelled."""
-        while True:
+        while not is_cancelled():
             try:
                 if not await self._locks.is_held(LOCK):
                     async with self._locks.held(LOCK) as token:
@@ -118,7 +119,7 @@ class Leader:
 
     async def _until_lost(self, token: int) -> None:
         """Return when another process has taken the lock."""
-        while True:
+        while not is_cancelled():
             await asyncio.sleep(POLL_INTERVAL_SECONDS)
             try:
                 if not await self._locks.has_token(LOCK, token):
@@ -129,7 +130,7 @@ class Leader:
     async def _look_at_all(self, schedules: Schedules) -> None:
         """Look at every list once, in pages. Pointers that move meanwhile are followed already."""
         after = ""
-        while True:
+        while not is_cancelled():
             try:
                 page = await self._price_lists.current_versions(LISTS_PER_PAGE, after)
             except PyMongoError as error:

@@ -10,6 +10,7 @@ from storage.batches.lifecycle import BatchLifecycle
 from storage.errors import PricebookError
 from storage.maintenance.agenda import Agenda
 from storage.maintenance.expiration import SnapshotExpirer
+from storage.mongodb.connection import is_cancelled
 
 log = logging.getLogger("pricebook.retention")
 
@@ -40,7 +41,7 @@ class RetentionSchedule:
                 group.create_task(self._work(), name=f"retention {number}")
 
     async def _work(self) -> None:
-        while True:
+        while not is_cancelled():
             [name] = await self._agenda.take(1)
             if name in self._busy:
                 self.add(name, MIN_DELAY_SECONDS)

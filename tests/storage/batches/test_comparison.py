@@ -68,6 +68,24 @@ async def test_a_batch_is_not_compared_again_because_its_base_was_compacted(stor
     assert (await snapshot(store, 4)).layer_ids[1:] == (await snapshot(store, 3)).layer_ids
 
 
+async def test_the_manifest_of_the_base_is_read_again_if_compaction_replaced_its_layers(store: Store) -> None:
+    await create(store)
+    await published(store, [row("a"), row("b")])
+    await merge(store, [row("a", "2.00")])
+    before, count = await snapshot(store, 2), store.differ.count
+
+    async def collected(*stacks: Sequence[Layer]) -> Changes:
+        if before.layers == (await snapshot(store, 2)).layers:
+            await store.compactor.compact(before)
+            for layer in before.layers:
+                await store.layer_writer.drop(layer.id)
+            store.block_cache.budget = 0
+        return await count(*stacks)
+
+    with patch.object(store.differ, "count", collected):
+        assert await merge(store, [row("a", "3.00"), row("b")]) == DiffSummary(changed=1, unchanged=1)
+
+
 async def test_the_largest_change_of_an_amount_and_the_currencies_are_judged(store: Store) -> None:
     await store.price_list_editor.create(
         "retail",
