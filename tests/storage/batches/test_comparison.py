@@ -79,7 +79,7 @@ async def test_the_manifest_of_the_base_is_read_again_if_compaction_replaced_its
             await store.compactor.compact(before)
             for layer in before.layers:
                 await store.layer_writer.drop(layer.id)
-            store.block_cache.budget = 0
+                store.block_cache.drop(layer.id)
         return await count(*stacks)
 
     with patch.object(store.differ, "count", collected):
