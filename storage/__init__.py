@@ -14,7 +14,6 @@ from storage.catalog.processes import HEARTBEAT_INTERVAL_SECONDS, Served
 from storage.catalog.retention import DEFAULT_RETENTION, MAX_RETENTION_DAYS, MAX_RETENTION_VERSIONS, Retention
 from storage.catalog.snapshots import Layer, Snapshot, SnapshotState
 from storage.catalog.transactions import MAX_REASON_LENGTH
-from storage.catalog.watcher import Watcher
 from storage.errors import (
     BatchNotFound,
     Broken,
@@ -42,7 +41,7 @@ from storage.layers.history import PriceVersion
 from storage.layers.memory_reader import MISSING, Found
 from storage.maintenance.expiration import GRACE_SECONDS, RESTORE_SECONDS
 from storage.mongodb.connection import explain
-from storage.mongodb.documents import readable
+from storage.mongodb.documents import raise_if_unreadable
 from storage.mongodb.driver_metrics import DRIVER_BOUNDS
 from storage.mongodb.histogram import Histogram
 from storage.prices.price import MAX_SKU_BYTES, Price, Tier
@@ -137,12 +136,11 @@ __all__ = [
     "Tier",
     "Unavailable",
     "VersionNotReached",
-    "Watcher",
     "check_name",
     "explain",
     "is_api_key",
     "leading_blocks",
     "quote",
-    "readable",
+    "raise_if_unreadable",
     "yield_to_loop",
 ]

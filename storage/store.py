@@ -19,7 +19,7 @@ from storage.batches.turns import Turns
 from storage.batches.unpinning import Unpinning
 from storage.catalog.api_keys import ApiKeyRepository
 from storage.catalog.events import EventRepository
-from storage.catalog.expiry import ExpiryRepository
+from storage.catalog.expiration import ExpirationRepository
 from storage.catalog.orphans import OrphanRepository
 from storage.catalog.price_list_editor import PriceListEditor
 from storage.catalog.price_lists import PriceListRepository
@@ -80,7 +80,7 @@ class Store:
         self.api_keys = ApiKeyRepository(self.db)
         self.price_lists = PriceListRepository(self.db)
         self.snapshots = SnapshotRepository(self.db, clock)
-        self.expiry = ExpiryRepository(self.db)
+        self.expirations = ExpirationRepository(self.db)
         self.batches = BatchRepository(self.db)
         self.parts = PartRepository(self.db)
         self.staging = StagingRepository(self.db)
@@ -146,7 +146,7 @@ class Store:
             client,
             self.price_lists,
             self.snapshots,
-            self.expiry,
+            self.expirations,
             self.events,
             self.layer_writer,
             self.locks,

@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import TypeVar
 
 from loaders.cache.version_cache import VersionCache
-from storage import Corrupt, Layer, LayerGone, Snapshot, SnapshotExpired, SnapshotState, Store, readable
+from storage import Corrupt, Layer, LayerGone, Snapshot, SnapshotExpired, SnapshotState, Store, raise_if_unreadable
 
 T = TypeVar("T")
 
@@ -56,7 +56,7 @@ class VersionReader:
     async def _read_again(self, snapshots: Sequence[Snapshot]) -> list[Snapshot]:
         manifests = []
         found = await self._snapshots.get_many([(each.price_list, each.version) for each in snapshots])
-        for snapshot, manifest in zip(snapshots, map(readable, found), strict=True):
+        for snapshot, manifest in zip(snapshots, map(raise_if_unreadable, found), strict=True):
             if manifest is None or manifest.state is SnapshotState.RETIRED:
                 raise SnapshotExpired(snapshot.price_list, snapshot.version)
             self._versions.update_manifest(manifest)

@@ -7,7 +7,7 @@ from functools import partial
 
 from loaders.cache.version_cache import CachedVersion, VersionCache
 from loaders.cache.version_reader import VersionReader
-from storage import CachedLayer, Layer, PriceList, Snapshot, Store, readable, yield_to_loop
+from storage import CachedLayer, Layer, PriceList, Snapshot, Store, raise_if_unreadable, yield_to_loop
 
 log = logging.getLogger("pricebook.warming")
 
@@ -124,7 +124,7 @@ class Warmer:
 
     async def _manifest(self, price_list: str, version: int) -> Snapshot:
         while True:
-            snapshot = readable((await self._snapshots.get_many([(price_list, version)]))[0])
+            snapshot = raise_if_unreadable((await self._snapshots.get_many([(price_list, version)]))[0])
             if snapshot is not None and snapshot.published_at is not None:
                 return snapshot
             await asyncio.sleep(MANIFEST_POLL_INTERVAL_SECONDS)

@@ -54,7 +54,7 @@ def assess(batch: Batch, comparison: Comparison | None, price_list: PriceList, b
 
 def facts_of(batch: Batch, comparison: Comparison | None, base: Snapshot | None) -> Facts:
     """Return what a batch does to the version `base`. Raises `BaseMoved` unless it was compared with that."""
-    if comparison is None or not comparison.is_of(batch, base):
+    if comparison is None or not comparison.compares(batch, base):
         raise BaseMoved(batch, base)
     changes, before = comparison.changes, base.size if base else 0
     size = before + changes.added - changes.removed

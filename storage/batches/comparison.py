@@ -19,8 +19,8 @@ from storage.layers.reader import LayerReader
 MAX_FOLLOWED_CHANGES = 10_000
 """Number of prices by which two versions may differ for a comparison to follow from the one to the other."""
 
-FOLLOWED_SHARE = 10
-"""A merge of fewer rows than this many for each price that differs is compared again, which takes a look-up a row."""
+MIN_ROWS_PER_FOLLOWED_CHANGE = 10
+"""Least rows of a merge for each price that differs: with fewer, comparing it from the start reads less."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +35,7 @@ class Comparison:
     changes: Changes
     currencies: frozenset[str]
 
-    def is_of(self, batch: Batch, base: Snapshot | None) -> bool:
+    def compares(self, batch: Batch, base: Snapshot | None) -> bool:
         """Whether it compares this batch with this version."""
         return (self.batch, self.base) == (batch.id, base.version if base else None)
 
@@ -118,7 +118,7 @@ class BatchComparer:
 def _max_followed(batch: Batch) -> int:
     if batch.mode is BatchMode.REPLACE:
         return MAX_FOLLOWED_CHANGES
-    return min(MAX_FOLLOWED_CHANGES, (batch.rows or 0) // FOLLOWED_SHARE)
+    return min(MAX_FOLLOWED_CHANGES, (batch.rows or 0) // MIN_ROWS_PER_FOLLOWED_CHANGE)
 
 
 def _change(mode: BatchMode, sku: str, base: bytes | None, row: bytes | None) -> Change:

@@ -14,7 +14,7 @@ from storage.batches.batch import Batch
 from storage.batches.intake import Intake
 from storage.batches.repository import BatchRepository
 from storage.mongodb import leases
-from storage.mongodb.connection import is_cancelled
+from storage.mongodb.deadlines import is_cancelled
 
 TOUCH_INTERVAL_SECONDS = 60.0
 """Interval at which an open batch is touched while one of its parts arrives."""

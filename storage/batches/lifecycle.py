@@ -110,14 +110,14 @@ class BatchLifecycle:
         comparison: Comparison | None = None,
     ) -> T:
         """Run a transaction, again whenever its batch is not compared with the version that is current by then."""
-        async with self._turns.of(price_list) as turn:
+        async with self._turns.queue(price_list) as turn:
             while True:
                 await turn.wait()
                 try:
                     return await act(comparison)
                 except BaseMoved as moved:
                     if comparison:
-                        await turn.lose()
+                        await turn.note_overtaken()
                     comparison = await self._comparer.compare(moved.batch, moved.base, comparison)
 
     async def _publish(self, batch: Batch, comparison: Comparison | None) -> Batch:

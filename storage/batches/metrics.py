@@ -13,7 +13,7 @@ BATCH_BOUNDS = (0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 6
 """Upper bounds of the histogram buckets, in seconds."""
 
 
-COUNT_SECONDS = 7800.0
+LAYER_COUNT_TTL_SECONDS = 7800.0
 """How long a count of the layers is exported: two listings of garbage collection, and some minutes."""
 
 
@@ -40,8 +40,8 @@ class StorageMetrics:
 
     @property
     def layers(self) -> int:
-        """Number of layers at the last listing; 0 if this process has not listed them for `COUNT_SECONDS`."""
-        return self._layers if time.monotonic() - self._layers_counted_at < COUNT_SECONDS else 0
+        """Number of layers at the last listing; 0 if this process has not listed them for `LAYER_COUNT_TTL_SECONDS`."""
+        return self._layers if time.monotonic() - self._layers_counted_at < LAYER_COUNT_TTL_SECONDS else 0
 
     def count_layers(self, layers: int) -> None:
         """Note the number of layers of the database."""

@@ -16,16 +16,12 @@ from storage.catalog.orphans import OrphanRepository
 from storage.errors import BatchNotFound, Broken, LeaseLost
 from storage.mongodb import leases
 from storage.mongodb.connection import FORMAT, Database, Document
-from storage.mongodb.documents import (
-    read_each,
-    read_or_error,
-    readable,
-)
+from storage.mongodb.documents import raise_if_unreadable, read_each, read_or_error
 
 MAX_ID_LENGTH = 64
 """Characters of a batch's id. Longer ids are not looked up."""
 
-MAX_FOUND = 200
+MAX_BATCHES_PER_QUERY = 200
 """Number of batches that a periodic query returns, and works on, at most."""
 
 
@@ -82,7 +78,7 @@ class BatchRepository:
 
     async def find(self, batch_id: str) -> Batch | None:
         """Return a batch, or None."""
-        return readable((await self.get_many([batch_id]))[0])
+        return raise_if_unreadable((await self.get_many([batch_id]))[0])
 
     async def get(self, batch_id: str) -> Batch:
         """Return a batch. Raises `BatchNotFound`."""
@@ -92,10 +88,7 @@ class BatchRepository:
         return batch
 
     async def get_many(self, ids: Sequence[str]) -> list[Batch | Broken | None]:
-        """Return the batches of these ids, or the errors of those that are unreadable, in the order of the ids.
-
-        In one round trip.
-        """
+        """Return the batches of these ids in their order, or the errors of unreadable ones; one round trip."""
         possible = [batch_id for batch_id in ids if len(batch_id) <= MAX_ID_LENGTH]
         if not possible:
             return [None] * len(ids)
@@ -179,30 +172,33 @@ class BatchRepository:
         return await self._collection.count_documents({**_held_by_pin(price_list), "version": {"$lt": before}})
 
     async def idle(self, seconds: float) -> list[str]:
-        """Return the ids of open batches that were not touched in the last `seconds`, at most `MAX_FOUND`.
+        """Return the ids of open batches that were not touched in the last `seconds`, at most `MAX_BATCHES_PER_QUERY`.
 
         Those of a later release are left alone.
         """
         query = {"state": BatchState.OPEN, "format": {"$lte": FORMAT}, **_idle(seconds)}
         cursor = self._collection.find(query, {"_id": 1})
-        return [document["_id"] async for document in cursor.sort("touchedAt", 1).limit(MAX_FOUND)]
+        return [document["_id"] async for document in cursor.sort("touchedAt", 1).limit(MAX_BATCHES_PER_QUERY)]
 
     async def stalled(self) -> list[str]:
-        """Return the ids of batches in SEALING whose lease has expired, at most `MAX_FOUND`."""
+        """Return the ids of batches in SEALING whose lease has expired, at most `MAX_BATCHES_PER_QUERY`."""
         cursor = self._collection.find({"state": BatchState.SEALING, **leases.EXPIRED}, {"_id": 1})
-        return [document["_id"] async for document in cursor.sort("lease.until", 1).limit(MAX_FOUND)]
+        return [document["_id"] async for document in cursor.sort("lease.until", 1).limit(MAX_BATCHES_PER_QUERY)]
 
-    async def those_in_progress(self, ids: Sequence[str]) -> set[str]:
+    async def which_are_in_progress(self, ids: Sequence[str]) -> set[str]:
         """Return those of the batches that are in progress, whatever their format."""
         query = {"_id": {"$in": list(ids)}, "state": {"$in": sorted(IN_PROGRESS)}}
         return {document["_id"] async for document in self._collection.find(query, {"_id": 1})}
 
     async def forget_keys(self, days: int) -> int:
-        """Free the keys of batches that finished more than `days` ago, at most `MAX_FOUND`; return how many."""
+        """Free the keys of batches that finished more than `days` ago, at most `MAX_BATCHES_PER_QUERY`.
+
+        Returns how many.
+        """
         cutoff = {"$subtract": ["$$NOW", days * 86_400_000]}
         with_key: Document = {"key": {"$type": "string"}, "finishedAt": {"$type": "date"}}
         query = {**with_key, "$expr": {"$lt": ["$finishedAt", cutoff]}}
-        cursor = self._collection.find(query, {"_id": 1}).sort("finishedAt", 1).limit(MAX_FOUND)
+        cursor = self._collection.find(query, {"_id": 1}).sort("finishedAt", 1).limit(MAX_BATCHES_PER_QUERY)
         ids = [document["_id"] async for document in cursor]
         if not ids:
             return 0

@@ -23,10 +23,10 @@ WAIT_SECONDS_PER_LAYER = 0.5
 MAX_WAIT_SECONDS = 3.0
 """How long a merge waits at most. It is then published in any case."""
 
-POLL_INTERVAL_SECONDS = 0.1
-"""Interval at which a merge that waits looks whether a compaction made room."""
+THROTTLE_POLL_SECONDS = 0.1
+"""Interval at which a waiting merge checks whether compaction has made room."""
 
-GATE = "layers"
+LAYERS_GATE = "layers"
 """The gate name of the finding of a merge that waited."""
 
 
@@ -53,7 +53,7 @@ class MergeThrottle:
         clock = asyncio.get_running_loop().time
         start = clock()
         while excess and clock() - start < min(excess * WAIT_SECONDS_PER_LAYER, MAX_WAIT_SECONDS):
-            await asyncio.sleep(POLL_INTERVAL_SECONDS)
+            await asyncio.sleep(THROTTLE_POLL_SECONDS)
             base = await self._current(batch.price_list)
             excess = _excess(base)
         return self._noted(batch, layers, clock() - start), base
@@ -70,7 +70,7 @@ class MergeThrottle:
             "Send fewer and larger batches if this happens often."
         )
         log.warning("Batch %s of %s: %s", batch.id, batch.price_list, message)
-        finding = GateFinding(GATE, Severity.INFO, message, Decimal(layers), Decimal(UNTHROTTLED_LAYERS))
+        finding = GateFinding(LAYERS_GATE, Severity.INFO, message, Decimal(layers), Decimal(UNTHROTTLED_LAYERS))
         return replace(batch, findings=(*batch.findings, finding))
 
 

@@ -10,7 +10,7 @@ from weakref import WeakValueDictionary
 
 from storage.mongodb.locks import Locks
 
-LOSSES_BEFORE_TURN = 3
+MAX_OVERTAKEN = 3
 """How often a batch is overtaken before it takes the turn."""
 
 MAX_TURN_WAIT_SECONDS = 10.0
@@ -21,31 +21,31 @@ TURN_POLL_SECONDS = 0.1
 
 
 class Turn:
-    """The part of one batch in the turns of its list."""
+    """The place of one batch in the publish order of its list."""
 
     def __init__(self, locks: Locks, name: str, stack: AsyncExitStack) -> None:
         self._locks = locks
         self._name = name
         self._stack = stack
-        self._losses = 0
+        self._times_overtaken = 0
         self._is_taken = False
-        self._is_patient = True
+        self._has_waited = False
 
     async def wait(self) -> None:
         """Wait while another batch has the turn, at most `MAX_TURN_WAIT_SECONDS`, and not again after that."""
-        if self._is_taken or not self._is_patient:
+        if self._is_taken or self._has_waited:
             return
         try:
             async with asyncio.timeout(MAX_TURN_WAIT_SECONDS):
                 while await self._locks.is_held(self._name):  # noqa: ASYNC110 - another process ends it
                     await asyncio.sleep(TURN_POLL_SECONDS)
         except TimeoutError:
-            self._is_patient = False
+            self._has_waited = True
 
-    async def lose(self) -> None:
-        """Note that another version became current first; take the turn after `LOSSES_BEFORE_TURN`, if it is free."""
-        self._losses += 1
-        if self._losses >= LOSSES_BEFORE_TURN and not self._is_taken:
+    async def note_overtaken(self) -> None:
+        """Note that another version became current first; take the turn after `MAX_OVERTAKEN`, if it is free."""
+        self._times_overtaken += 1
+        if self._times_overtaken >= MAX_OVERTAKEN and not self._is_taken:
             token = await self._stack.enter_async_context(self._locks.held(self._name))
             self._is_taken = token is not None
 
@@ -58,14 +58,15 @@ class Turns:
         self._queues: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
     @asynccontextmanager
-    async def of(self, price_list: str) -> AsyncIterator[Turn]:
-        """Yield the turn of a batch of a list, when this process has published those before it; end it at the end.
+    async def queue(self, price_list: str) -> AsyncIterator[Turn]:
+        """Yield the turn of a batch, and release it at the end.
 
-        Batches that publish at once would only overtake each other.
+        It comes once the earlier batches of this process are published, or `MAX_TURN_WAIT_SECONDS` are over: batches
+        that publish at once would only overtake each other.
         """
-        queue = self._queues.setdefault(price_list, asyncio.Lock())
+        earlier = self._queues.setdefault(price_list, asyncio.Lock())
         async with AsyncExitStack() as stack:
             with suppress(TimeoutError):
                 async with asyncio.timeout(MAX_TURN_WAIT_SECONDS):
-                    await stack.enter_async_context(queue)
+                    await stack.enter_async_context(earlier)
             yield Turn(self._locks, f"publish/{price_list}", stack)

@@ -9,7 +9,7 @@ from storage.catalog.events import Event, EventKind, EventRepository
 from storage.catalog.gates import Gates, check_gates
 from storage.catalog.price_lists import PriceList, PriceListRepository, check_description, check_name
 from storage.catalog.retention import DEFAULT_RETENTION, Retention, check_retention
-from storage.catalog.transactions import Change, commit_change, event_of
+from storage.catalog.transactions import PointerChange, commit_pointer_change, event_of
 from storage.errors import PriceListExists
 from storage.mongodb.connection import Client
 from storage.mongodb.transaction import instant
@@ -37,15 +37,15 @@ class PriceListEditor:
         now = instant()
         price_list = PriceList(name, description, None, 0, 1, None, now, gates=gates, retention=retention)
 
-        created = Change(price_list, Event(name, 1, EventKind.CREATED, now, by))
+        created = PointerChange(price_list, Event(name, 1, EventKind.CREATED, now, by))
 
-        async def act(session: AsyncClientSession) -> Change:
+        async def act(session: AsyncClientSession) -> PointerChange:
             await self._price_lists.add(price_list, session)
             await self._events.append(created.event, session)
             return created
 
         try:
-            return await commit_change(self._client, self._events, act)
+            return await commit_pointer_change(self._client, self._events, act)
         except DuplicateKeyError as error:
             raise PriceListExists(name) from error
 
@@ -55,7 +55,7 @@ class PriceListEditor:
         Raises `PriceListNotFound`, and `InvalidArgument` for an invalid description, gate or retention.
         """
 
-        async def act(session: AsyncClientSession) -> Change:
+        async def act(session: AsyncClientSession) -> PointerChange:
             price_list = await self._price_lists.get(name, session)
             edited = edit(price_list)
             check_description(edited.description)
@@ -70,6 +70,6 @@ class PriceListEditor:
             )
             event = event_of(price_list, moved, EventKind.UPDATED, by, instant())
             await self._events.append(event, session)
-            return Change(moved, event)
+            return PointerChange(moved, event)
 
-        return await commit_change(self._client, self._events, act)
+        return await commit_pointer_change(self._client, self._events, act)

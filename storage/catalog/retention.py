@@ -13,10 +13,10 @@ MAX_RETENTION_DAYS = 36_500
 """Largest number of days that a list can keep its versions."""
 
 
-DAY = datetime.timedelta(days=1)
+ALL_KEPT_FOR = datetime.timedelta(days=1)
 """How long thinning keeps every version."""
 
-WEEK = datetime.timedelta(days=7)
+HOURLY_KEPT_FOR = datetime.timedelta(days=7)
 """How long thinning keeps the last version of each hour, by UTC; later the last of each day."""
 
 
@@ -36,16 +36,16 @@ class Retention:
         """Return until when a version is kept by its age; `following` is when the next version was published."""
         terms = [Term(published_at + datetime.timedelta(days=self.days), f"older than {self.days} days")]
         if self.thin and following is not None and following.date() == published_at.date():
-            terms.append(Term(published_at + WEEK, "not the last of its day"))
+            terms.append(Term(published_at + HOURLY_KEPT_FOR, "not the last of its day"))
             if following.hour == published_at.hour:
-                terms.append(Term(published_at + DAY, "not the last of its hour"))
+                terms.append(Term(published_at + ALL_KEPT_FOR, "not the last of its hour"))
         return min(terms, key=lambda term: term.until)
 
     @property
     def shortest_term(self) -> datetime.timedelta:
         """How long every version is kept by its age."""
         days = datetime.timedelta(days=self.days)
-        return min(days, DAY) if self.thin else days
+        return min(days, ALL_KEPT_FOR) if self.thin else days
 
 
 class Term(NamedTuple):

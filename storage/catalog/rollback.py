@@ -9,7 +9,7 @@ from pymongo.asynchronous.client_session import AsyncClientSession
 from storage.catalog.events import EventKind, EventRepository
 from storage.catalog.price_lists import Pin, PriceList, PriceListRepository
 from storage.catalog.snapshots import SnapshotRepository, SnapshotState
-from storage.catalog.transactions import Change, check_reason, commit_change, event_of
+from storage.catalog.transactions import PointerChange, check_reason, commit_pointer_change, event_of
 from storage.errors import AlreadyCurrent, NotPinned, SnapshotExpired, SnapshotNeverPublished, SnapshotNotFound
 from storage.mongodb.connection import Client
 from storage.mongodb.transaction import instant
@@ -46,7 +46,7 @@ class PointerMoves:
         """
         check_reason(reason)
 
-        async def act(session: AsyncClientSession) -> Change:
+        async def act(session: AsyncClientSession) -> PointerChange:
             price_list = await self._price_lists.get(name, session)
             price_list.expect(expected_version)
             if to_version == price_list.current_version:
@@ -58,7 +58,7 @@ class PointerMoves:
             changes = {"current_version": to_version, "pin": new_pin}
             return await self._move(price_list, EventKind.ROLLED_BACK, by, now, reason, session, **changes)
 
-        return await commit_change(self._client, self._events, act)
+        return await commit_pointer_change(self._client, self._events, act)
 
     async def pin(self, name: str, version: int, *, by: str, reason: str) -> PriceList:
         """Make a version current and hold the pointer there: further batches are sealed and wait.
@@ -67,23 +67,23 @@ class PointerMoves:
         """
         check_reason(reason)
 
-        async def act(session: AsyncClientSession) -> Change:
+        async def act(session: AsyncClientSession) -> PointerChange:
             price_list = await self._price_lists.get(name, session)
             await self._check_published(name, version, session)
             now = instant()
             changes = {"current_version": version, "pin": Pin(version, reason, by, now)}
             return await self._move(price_list, EventKind.PINNED, by, now, reason, session, **changes)
 
-        return await commit_change(self._client, self._events, act)
+        return await commit_pointer_change(self._client, self._events, act)
 
     async def unpin(self, name: str, *, by: str, reason: str) -> PriceList:
         """Release the pointer, so that the next batch is published. Raises `NotPinned`."""
         check_reason(reason)
 
-        async def act(session: AsyncClientSession) -> Change:
+        async def act(session: AsyncClientSession) -> PointerChange:
             return await self._clear_pin(await self._price_lists.get(name, session), by, reason, session)
 
-        return await commit_change(self._client, self._events, act)
+        return await commit_pointer_change(self._client, self._events, act)
 
     async def clear_pin(
         self, price_list: PriceList, by: str, reason: str, session: AsyncClientSession, **changes: Any
@@ -93,7 +93,7 @@ class PointerMoves:
 
     async def _clear_pin(
         self, price_list: PriceList, by: str, reason: str, session: AsyncClientSession, **changes: Any
-    ) -> Change:
+    ) -> PointerChange:
         if not price_list.pin:
             raise NotPinned(price_list.name)
         return await self._move(price_list, EventKind.UNPINNED, by, instant(), reason, session, pin=None, **changes)
@@ -107,11 +107,11 @@ class PointerMoves:
         reason: str,
         session: AsyncClientSession,
         **changes: Any,
-    ) -> Change:
+    ) -> PointerChange:
         moved = await self._price_lists.move(seen, session, **changes)
         event = event_of(seen, moved, kind, by, at, reason=reason)
         await self._events.append(event, session)
-        return Change(moved, event)
+        return PointerChange(moved, event)
 
     async def _check_published(self, name: str, version: int, session: AsyncClientSession) -> None:
         snapshot = await self._snapshots.get(name, version, session)

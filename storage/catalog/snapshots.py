@@ -19,7 +19,7 @@ from storage.mongodb.connection import Database, Document, check_format
 from storage.mongodb.documents import read_or_error, to_builtins, to_document
 from storage.mongodb.secondaries import Clock
 
-NAMED_PER_READ = 1000
+MANIFESTS_PER_READ = 1000
 """Manifests whose layers are read at once."""
 
 
@@ -116,7 +116,7 @@ class SnapshotRepository:
         meanwhile may be missed.
         """
         named = set[str]()
-        async for document in self._collection.find({}, {"_id": 0, "layers.id": 1}).batch_size(NAMED_PER_READ):
+        async for document in self._collection.find({}, {"_id": 0, "layers.id": 1}).batch_size(MANIFESTS_PER_READ):
             named.update(layer["id"] for layer in document["layers"])
         return named
 

@@ -17,21 +17,21 @@ MAX_REASON_LENGTH = 1000
 """Number of characters that a reason may have."""
 
 
-class Change(NamedTuple):
+class PointerChange(NamedTuple):
     """A list as a transaction left it, and the event that it appended."""
 
     price_list: PriceList
     event: Event
 
 
-async def commit_change(
-    client: Client, events: EventRepository, act: Callable[[AsyncClientSession], Awaitable[Change]]
+async def commit_pointer_change(
+    client: Client, events: EventRepository, act: Callable[[AsyncClientSession], Awaitable[PointerChange]]
 ) -> PriceList:
     """Run the transaction of a change.
 
     If its commit is not acknowledged, the event is looked up: it exists if, and only if, the change took effect.
     """
-    change: Change | None = None
+    change: PointerChange | None = None
 
     async def noting(session: AsyncClientSession) -> None:
         nonlocal change

@@ -15,7 +15,8 @@ from pymongo.errors import PyMongoError
 
 from storage.catalog.price_lists import PriceList, from_document
 from storage.errors import UnknownFormat
-from storage.mongodb.connection import Database, Document, is_cancelled
+from storage.mongodb.connection import Database, Document
+from storage.mongodb.deadlines import is_cancelled
 
 log = logging.getLogger("pricebook.watcher")
 
@@ -118,4 +119,4 @@ class Watcher:
                 try:
                     on_change(pointer)
                 except Exception:
-                    log.exception("A change of %s was not followed.", pointer.name)
+                    log.exception("A subscriber failed on a change of %s.", pointer.name)

@@ -7,7 +7,8 @@ from typing import Self
 from pymongo.errors import AutoReconnect, ServerSelectionTimeoutError
 
 from storage.errors import Corrupt, LayerSealed
-from storage.mongodb.connection import Database, Document, deadline
+from storage.mongodb.connection import Database, Document
+from storage.mongodb.deadlines import deadline
 
 MAX_INSERT_BYTES = 4 << 20
 """Bytes of data in one insert: a command must fit into 16 MiB, and other writes should not wait for it."""

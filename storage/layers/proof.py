@@ -13,7 +13,8 @@ from storage.layers.block import BLOCK_FORMAT, BlockContent, collection_of, open
 from storage.layers.block_cache import BlockCache
 from storage.layers.directory import Directory
 from storage.layers.fetcher import BlockFetcher
-from storage.mongodb.connection import Database, scan
+from storage.mongodb.connection import Database
+from storage.mongodb.deadlines import read_without_deadline
 from storage.prices.price import TOMBSTONE
 
 READ_BATCH = 200
@@ -71,7 +72,7 @@ class LayerProver:
         cursor = self._db[collection_of(layer_id)].find(batch_size=READ_BATCH).sort("_id", 1)
         index = 0
         # Pages, whose keys are numbers, then blocks, then what has no place in a layer.
-        async with aclosing(scan(cursor)) as documents:
+        async with aclosing(read_without_deadline(cursor)) as documents:
             async for document in documents:
                 key = document["_id"]
                 if type(key) is int and 0 <= key < directory.pages:

@@ -17,7 +17,7 @@ from storage.layers.directory import PAGE_BLOCKS, Root, compress_page, encode_pa
 from storage.layers.durable_inserts import DurableInserts
 from storage.mongodb.connection import NAMESPACE_EXISTS, NAMESPACE_NOT_FOUND, Database, Document
 
-NAMES_PER_READ = 1000
+LAYERS_PER_READ = 1000
 """Names of layers that are read at once."""
 
 _MATCH_NOTHING: dict[str, Any] = {"$nor": [{}]}
@@ -81,7 +81,7 @@ class LayerWriter:
 
     async def all(self) -> list[str]:
         """Return the ids of all layers, read in pages."""
-        page = {"batchSize": NAMES_PER_READ}
+        page = {"batchSize": LAYERS_PER_READ}
         query = {"name": {"$regex": r"^layer\."}}
         names = await self._db.list_collections(filter=query, nameOnly=True, cursor=page)
         return [each["name"].removeprefix("layer.") async for each in names]

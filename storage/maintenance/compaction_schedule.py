@@ -8,9 +8,9 @@ from pymongo.errors import PyMongoError
 
 from storage.catalog.snapshots import SnapshotRepository
 from storage.errors import PricebookError
-from storage.maintenance.agenda import Agenda
 from storage.maintenance.compaction import MAX_LAYERS, Compactor, Fold
-from storage.mongodb.connection import is_cancelled
+from storage.maintenance.delay_queue import DelayQueue
+from storage.mongodb.deadlines import is_cancelled
 
 log = logging.getLogger("pricebook.compaction")
 
@@ -36,7 +36,7 @@ class CompactionSchedule:
     def __init__(self, snapshots: SnapshotRepository, compactor: Compactor) -> None:
         self._snapshots = snapshots
         self._compactor = compactor
-        self._agenda = Agenda()
+        self._queue = DelayQueue()
         self._versions: dict[str, int] = {}
         self._waiting: set[str] = set()
         self._folds: dict[asyncio.Task[None], int] = {}
@@ -44,13 +44,13 @@ class CompactionSchedule:
     def add(self, name: str, version: int) -> None:
         """Look at a list soon: `version` has become current."""
         self._versions[name] = version
-        self._agenda.add(name, DEBOUNCE_SECONDS)
+        self._queue.add(name, DEBOUNCE_SECONDS)
 
     async def run(self) -> None:
         """Compact the lists that are added, until cancelled."""
         try:
             while not is_cancelled():
-                await self._look(await self._agenda.take(MAX_LISTS_PER_LOOK))
+                await self._look(await self._queue.take(MAX_LISTS_PER_LOOK))
         finally:
             for fold in self._folds:
                 fold.cancel()
@@ -65,7 +65,7 @@ class CompactionSchedule:
         except PyMongoError as error:
             log.warning("Could not count layers, and will retry: %s: %s", type(error).__name__, error)
             for name in names:
-                self._agenda.retry(name)
+                self._queue.retry(name)
             return
         for name, _ in crowded:
             try:
@@ -92,7 +92,7 @@ class CompactionSchedule:
     def _folded(self, task: asyncio.Task[None]) -> None:
         del self._folds[task]
         for name in self._waiting:
-            self._agenda.add(name)
+            self._queue.add(name)
         self._waiting.clear()
 
     async def _fold(self, fold: Fold) -> None:
@@ -102,10 +102,10 @@ class CompactionSchedule:
         except Exception as error:  # continue with the other lists
             self._fail(name, error)
         else:
-            self._agenda.succeed(name)
-            self._agenda.add(name)  # there may be more to fold
+            self._queue.forget_errors(name)
+            self._queue.add(name)  # there may be more to fold
 
     def _fail(self, name: str, error: Exception) -> None:
         expected = isinstance(error, PricebookError | PyMongoError)
         log.warning("Could not compact %s: %s: %s", name, type(error).__name__, error, exc_info=not expected)
-        self._agenda.retry(name)
+        self._queue.retry(name)

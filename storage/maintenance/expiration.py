@@ -27,13 +27,19 @@ from pymongo.asynchronous.client_session import AsyncClientSession
 
 from storage.batches.metrics import StorageMetrics
 from storage.catalog.events import EventKind, EventRepository
-from storage.catalog.expiry import ExpiryRepository
+from storage.catalog.expiration import ExpirationRepository
 from storage.catalog.price_lists import PriceList, PriceListRepository
 from storage.catalog.snapshots import SnapshotRepository, SnapshotState
 from storage.catalog.transactions import check_reason, event_of
 from storage.errors import NotRetired, SnapshotExpired, SnapshotNotFound
 from storage.layers.writer import LayerWriter
-from storage.maintenance.expiring import Expiring, ExpiringVersion, earliest, find_expiring, held_versions
+from storage.maintenance.expiration_search import (
+    Expiring,
+    ExpiringVersion,
+    earliest,
+    find_expiring,
+    versions_of_pointer,
+)
 from storage.mongodb.connection import Client
 from storage.mongodb.locks import Locks
 from storage.mongodb.transaction import in_transaction, instant
@@ -116,7 +122,7 @@ class SnapshotExpirer:
         client: Client,
         price_lists: PriceListRepository,
         snapshots: SnapshotRepository,
-        expiry: ExpiryRepository,
+        expirations: ExpirationRepository,
         events: EventRepository,
         layer_writer: LayerWriter,
         locks: Locks,
@@ -128,7 +134,7 @@ class SnapshotExpirer:
         self._client = client
         self._price_lists = price_lists
         self._snapshots = snapshots
-        self._expiry = expiry
+        self._expirations = expirations
         self._events = events
         self._layer_writer = layer_writer
         self._locks = locks
@@ -169,7 +175,7 @@ class SnapshotExpirer:
                 raise NotRetired(name, version)
             if snapshot.retired_at is None or not snapshot.layers:
                 raise SnapshotExpired(name, version)
-            await self._expiry.restore(name, version, session)
+            await self._expirations.restore(name, version, session)
             return await self._record(price_list, EventKind.RESTORED, by, f"Version {version}: {reason}", session)
 
         restored = await in_transaction(self._client, act)
@@ -180,10 +186,10 @@ class SnapshotExpirer:
         """Look at what is due for a list, without a write."""
         now = (await self._client.admin.command("hello"))["localTime"].replace(tzinfo=datetime.UTC)
         price_list = await self._price_lists.get(name)
-        expiring = await find_expiring(self._expiry, price_list, now, self._grace, MAX_VERSIONS_PER_RUN)
+        expiring = await find_expiring(self._expirations, price_list, now, self._grace, MAX_VERSIONS_PER_RUN)
         wanted = {each.version for each in expiring.versions}
-        marked = await self._expiry.marked(name, 2 * MAX_VERSIONS_PER_RUN)
-        expired = await self._expiry.expired(name, MAX_VERSIONS_PER_RUN + 1)
+        marked = await self._expirations.marked(name, 2 * MAX_VERSIONS_PER_RUN)
+        expired = await self._expirations.expired(name, MAX_VERSIONS_PER_RUN + 1)
         past = [each.version for each in expired if each.retired_at <= now - self._restore]
         settling = [each.doomed_at + self._settle for each in expiring.versions if each.doomed_at]
         restorable = [each.retired_at + self._restore for each in expired[len(past[:MAX_VERSIONS_PER_RUN]) :]]
@@ -202,9 +208,9 @@ class SnapshotExpirer:
             self._retirement(each, work.now) for each in settled if await self._expire(work.price_list, each, by)
         ]
         if work.unmarked:
-            await self._expiry.mark(work.price_list, work.unmarked)
+            await self._expirations.mark(work.price_list, work.unmarked)
         if work.unneeded_marks:
-            await self._expiry.unmark(work.price_list, work.unneeded_marks)
+            await self._expirations.unmark(work.price_list, work.unneeded_marks)
         drops = await self._release_layers(work)
         dues = [work.due]
         if work.unmarked or len(retirements) < len(settled):
@@ -222,13 +228,13 @@ class SnapshotExpirer:
         async def act(session: AsyncClientSession) -> bool:
             price_list = await self._price_lists.get(name, session)
             snapshot = await self._snapshots.get(name, seen.version, session)
-            if snapshot is None or seen.version in held_versions(price_list):
+            if snapshot is None or seen.version in versions_of_pointer(price_list):
                 return False
             if snapshot.state is not SnapshotState.PUBLISHED:
                 return False
             if (snapshot.read_at, snapshot.doomed_at) != (seen.read_at, seen.doomed_at):
                 return False
-            await self._expiry.expire(name, seen.version, session)
+            await self._expirations.expire(name, seen.version, session)
             await self._record(price_list, EventKind.RETIRED, by, seen.reason, session)
             return True
 
@@ -264,7 +270,7 @@ class SnapshotExpirer:
         besides = [(name, version) for version in past]
         return [
             LayerDrop(layer, f"The last version that named it, {version}, has expired.", await self._bytes(layer))
-            for layer, version in (await self._expiry.layers(name, past)).items()
+            for layer, version in (await self._expirations.layers(name, past)).items()
             if not await self._snapshots.is_named(layer, besides)
         ]
 

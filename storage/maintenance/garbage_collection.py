@@ -164,7 +164,7 @@ class GarbageCollector:
     async def _drop_staging(self) -> None:
         """Drop the staged runs of batches that are not in progress, and the records of parts of those that failed."""
         staged = await self._staging.batches()
-        used = await self._batches.those_in_progress(staged) if staged else set()
+        used = await self._batches.which_are_in_progress(staged) if staged else set()
         for batch_id in [each for each in staged if each not in used][:MAX_DROPS_PER_RUN]:
             try:
                 await self._drop_staged(batch_id)

@@ -19,16 +19,16 @@ from storage.maintenance.compaction_schedule import CompactionSchedule
 from storage.maintenance.garbage_collection import GarbageCollector
 from storage.maintenance.periodic import repeat
 from storage.maintenance.retention_schedule import RetentionSchedule
-from storage.mongodb.connection import is_cancelled
+from storage.mongodb.deadlines import is_cancelled
 from storage.mongodb.locks import Locks
 
 log = logging.getLogger("pricebook.maintenance")
 
-LOCK = "maintenance"
+LEADER_LOCK = "maintenance"
 """Name of the lock that the leader holds."""
 
-POLL_INTERVAL_SECONDS = 2.0
-"""Interval at which each process looks whether there is a leader. A dead one is replaced within this and the lease."""
+LEADER_POLL_SECONDS = 2.0
+"""Interval at which each process checks for a leader. A dead one is replaced within this and the lease."""
 
 RETENTION_DELAY_SECONDS = 30.0
 """Time from the move of a pointer until its list is looked at for versions to expire, once for all moves meanwhile."""
@@ -89,15 +89,15 @@ class Leader:
         """Lead as long as this process holds the lease, and try to get it otherwise; until cancelled."""
         while not is_cancelled():
             try:
-                if not await self._locks.is_held(LOCK):
-                    async with self._locks.held(LOCK) as token:
+                if not await self._locks.is_held(LEADER_LOCK):
+                    async with self._locks.held(LEADER_LOCK) as token:
                         if token is not None:
                             await self._lead(token)
             except (PricebookError, PyMongoError) as error:
                 log.warning("Cannot lead the maintenance now: %s: %s", type(error).__name__, error)
             except Exception:
                 log.exception("The maintenance failed, and begins again.")
-            await asyncio.sleep(POLL_INTERVAL_SECONDS * random.uniform(0.8, 1.0))  # noqa: S311 - jitter, no secret
+            await asyncio.sleep(LEADER_POLL_SECONDS * random.uniform(0.8, 1.0))  # noqa: S311 - jitter, no secret
 
     async def _lead(self, token: int) -> None:
         log.info("This process leads the maintenance now.")
@@ -120,9 +120,9 @@ class Leader:
     async def _until_lost(self, token: int) -> None:
         """Return when another process has taken the lock."""
         while not is_cancelled():
-            await asyncio.sleep(POLL_INTERVAL_SECONDS)
+            await asyncio.sleep(LEADER_POLL_SECONDS)
             try:
-                if not await self._locks.has_token(LOCK, token):
+                if not await self._locks.has_token(LEADER_LOCK, token):
                     return
             except PyMongoError as error:  # it is not known, and does no harm
                 log.warning("Cannot read the lock of the maintenance: %s: %s", type(error).__name__, error)
@@ -135,7 +135,7 @@ class Leader:
                 page = await self._price_lists.current_versions(LISTS_PER_PAGE, after)
             except PyMongoError as error:
                 log.warning("Could not read all lists, and will retry: %s: %s", type(error).__name__, error)
-                await asyncio.sleep(POLL_INTERVAL_SECONDS)
+                await asyncio.sleep(LEADER_POLL_SECONDS)
                 continue
             for after, version in page:
                 schedules.add(after, version)

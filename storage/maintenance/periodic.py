@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 from pymongo.errors import PyMongoError
 
 from storage.errors import PricebookError
-from storage.mongodb.connection import is_cancelled
+from storage.mongodb.deadlines import is_cancelled
 
 log = logging.getLogger("pricebook.worker")
 

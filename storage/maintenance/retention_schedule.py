@@ -8,9 +8,9 @@ from pymongo.errors import PyMongoError
 
 from storage.batches.lifecycle import BatchLifecycle
 from storage.errors import PricebookError
-from storage.maintenance.agenda import Agenda
+from storage.maintenance.delay_queue import DelayQueue
 from storage.maintenance.expiration import SnapshotExpirer
-from storage.mongodb.connection import is_cancelled
+from storage.mongodb.deadlines import is_cancelled
 
 log = logging.getLogger("pricebook.retention")
 
@@ -27,12 +27,12 @@ class RetentionSchedule:
     def __init__(self, expirer: SnapshotExpirer, lifecycle: BatchLifecycle) -> None:
         self._expirer = expirer
         self._lifecycle = lifecycle
-        self._agenda = Agenda()
+        self._queue = DelayQueue()
         self._busy: set[str] = set()
 
     def add(self, name: str, delay: float) -> None:
         """Look at a list after `delay` seconds."""
-        self._agenda.add(name, delay)
+        self._queue.add(name, delay)
 
     async def run(self) -> None:
         """Look at the lists that are due, until cancelled."""
@@ -42,7 +42,7 @@ class RetentionSchedule:
 
     async def _work(self) -> None:
         while not is_cancelled():
-            [name] = await self._agenda.take(1)
+            [name] = await self._queue.take(1)
             if name in self._busy:
                 self.add(name, MIN_DELAY_SECONDS)
                 continue
@@ -60,9 +60,9 @@ class RetentionSchedule:
             log.warning(
                 "Could not expire versions of %s: %s: %s", name, type(error).__name__, error, exc_info=not expected
             )
-            self._agenda.retry(name)
+            self._queue.retry(name)
         else:
-            self._agenda.succeed(name)
+            self._queue.forget_errors(name)
             if due is not None:
                 self.add(name, max(MIN_DELAY_SECONDS, (due - datetime.datetime.now(datetime.UTC)).total_seconds()))
 

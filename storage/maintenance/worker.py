@@ -16,7 +16,7 @@ from storage.maintenance.periodic import repeat
 
 log = logging.getLogger("pricebook.worker")
 
-POLL_INTERVAL_SECONDS = 2.0
+TAKEOVER_INTERVAL_SECONDS = 2.0
 """Interval of takeovers. With `LEASE_SECONDS`, the batch of a dead process is taken over within 15 s."""
 
 MAX_CONCURRENT_TAKEOVERS = 4
@@ -38,7 +38,7 @@ class Worker:
 
     def start(self) -> None:
         """Start the background tasks."""
-        take_over = repeat("take over", POLL_INTERVAL_SECONDS, self._take_over)
+        take_over = repeat("take over", TAKEOVER_INTERVAL_SECONDS, self._take_over)
         self._tasks = {
             asyncio.create_task(take_over, name="take over"),
             asyncio.create_task(self._leader.run(), name="lead"),

@@ -1,15 +1,12 @@
 """The connection: one client per process, its read and write concerns, and the indexes of the collections."""
 
-import asyncio
-from collections.abc import AsyncGenerator, Mapping, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 import pymongo
 from pymongo import AsyncMongoClient
 from pymongo.asynchronous.collection import AsyncCollection
-from pymongo.asynchronous.cursor import AsyncCursor
 from pymongo.asynchronous.database import AsyncDatabase
 from pymongo.errors import (
     ConfigurationError,
@@ -173,32 +170,6 @@ def database(client: Client, name: str) -> Database:
 def layers_database(client: Client, name: str) -> Database:
     """Return the database of the layers, in which the service may neither update nor delete."""
     return database(client, f"{name}{LAYERS_SUFFIX}")
-
-
-def deadline(client: Client) -> AbstractContextManager[None]:
-    """Return a context in which all operations together have the time that `timeoutMS` gives to one."""
-    return pymongo.timeout(client.options.timeout)
-
-
-async def scan(cursor: AsyncCursor[Document]) -> AsyncGenerator[Document, None]:
-    """Yield the documents of a cursor whose reading may take longer than `timeoutMS`.
-
-    MongoDB counts the time limit of a find for all batches of its cursor together. Here each further batch has it.
-    """
-    with pymongo.timeout(0):  # no limit
-        document = await anext(cursor, None)
-    while document is not None:
-        yield document
-        document = await anext(cursor, None)
-
-
-def is_cancelled() -> bool:
-    """Whether the current task was cancelled. A task that works until it is cancelled asks this after each operation.
-
-    The driver sends with `asyncio.wait_for`, which in Python 3.11 may swallow a cancellation.
-    """
-    task = asyncio.current_task()
-    return task is not None and task.cancelling() > 0
 
 
 async def prepare(db: Database) -> None:

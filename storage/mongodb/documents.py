@@ -70,7 +70,7 @@ async def read_each(
     return records
 
 
-def readable(record: T | Broken) -> T:
+def raise_if_unreadable(record: T | Broken) -> T:
     """Return a record. Raises the error of a document that is unreadable."""
     if isinstance(record, Broken):
         raise record

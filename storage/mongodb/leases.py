@@ -16,7 +16,7 @@ RENEW_INTERVAL_SECONDS = 3
 """Time between two renewals by the holder."""
 
 RELEASE_TIMEOUT_SECONDS = 1.0
-"""How long to wait for the end of a release: it counts on the primary at once, and a lease that is kept expires."""
+"""How long to wait until a release is acknowledged. The primary applies it at once, and an unreleased lease expires."""
 
 OWNER = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
 """The name of this process in its leases: host, process id and a random part."""

@@ -12,7 +12,8 @@ from pymongo.asynchronous.client_session import AsyncClientSession
 from pymongo.errors import DuplicateKeyError, PyMongoError
 
 from storage.mongodb import leases
-from storage.mongodb.connection import Database, Document, is_cancelled
+from storage.mongodb.connection import Database, Document
+from storage.mongodb.deadlines import is_cancelled
 
 _LONG_AGO = datetime.datetime.fromtimestamp(0, datetime.UTC)
 

@@ -7,7 +7,8 @@ from typing import TypeVar
 from pymongo.asynchronous.client_session import AsyncClientSession
 from pymongo.read_concern import ReadConcern
 
-from storage.mongodb.connection import DURABLE, Client, deadline
+from storage.mongodb.connection import DURABLE, Client
+from storage.mongodb.deadlines import deadline
 
 T = TypeVar("T")
 

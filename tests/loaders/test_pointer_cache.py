@@ -8,7 +8,8 @@ import pytest
 from msgspec.structs import replace
 
 from loaders import PointerCache
-from storage import PriceList, PriceListNotFound, Store, Watcher
+from storage import PriceList, PriceListNotFound, Store
+from storage.catalog.watcher import Watcher
 
 
 class FakeWatcher:

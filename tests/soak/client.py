@@ -14,12 +14,12 @@ from tests.stack.connections import Connection, Response
 ANSWER_SECONDS = 150.0
 """How long a request may take, through an election and the takeover of a batch."""
 
-PASSING = frozenset(
+RETRYABLE = frozenset(
     {"UNAVAILABLE", "LEASE_LOST", "LAYER_SEALED", "SERVER_BUSY", "QUERY_TIMEOUT", "VERSION_NOT_REACHED", "INTERRUPTED"}
 )
 """Codes that ask to send the same request again."""
 
-EXPECTED = PASSING | {
+EXPECTED = RETRYABLE | {
     "ALREADY_CURRENT",
     "BATCH_HELD",
     "BATCH_INVALID",

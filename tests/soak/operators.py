@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Sequence
 from typing import Any
 
-from tests.soak.client import LOST, PASSING, Client, Record, Refusal
+from tests.soak.client import LOST, RETRYABLE, Client, Record, Refusal
 from tests.soak.model import ListModel
 
 LIST = "priceList { currentVersion pin { version } } userErrors { code message }"
@@ -95,7 +95,7 @@ class Operator:
                 answer = await self._client.send(document, variables)
             except Refusal as refusal:
                 self._record.refuse(name, refusal)
-                if not repeat or refusal.code not in {LOST, *PASSING}:
+                if not repeat or refusal.code not in {LOST, *RETRYABLE}:
                     return None
                 await asyncio.sleep(0.3)
                 continue

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Sequence
 from typing import Any
 
-from tests.soak.client import LOST, NO_VERSION, PASSING, Client, Record, Refusal
+from tests.soak.client import LOST, NO_VERSION, RETRYABLE, Client, Record, Refusal
 from tests.soak.model import Content, ListModel, WrongAnswer, places, price, size, sku
 
 MAX_PAGE = 1000
@@ -140,7 +140,7 @@ class Reader:
             except Refusal as refusal:
                 if refusal.code == "SNAPSHOT_EXPIRED" and loop.time() - read_at < GRACE_SECONDS / 2:
                     raise WrongAnswer(f"{found.name}: version {version} expired while its pages were read") from None
-                if refusal.code not in {LOST, *PASSING}:
+                if refusal.code not in {LOST, *RETRYABLE}:
                     raise
                 self._record.refuse("read page of a walk", refusal)
                 await asyncio.sleep(0.5)

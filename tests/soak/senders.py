@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from tests.soak.client import LOST, PASSING, Client, Record, Refusal
+from tests.soak.client import LOST, RETRYABLE, Client, Record, Refusal
 from tests.soak.model import Change, ListModel, places, row, sku
 
 PAYLOAD = "{ batch { id state version } userErrors { code message } }"
@@ -122,7 +122,7 @@ class Sender:
                 payload = await form(*batch)
             except Refusal as refusal:
                 self._record.refuse(kind, refusal)
-                if refusal.code not in {LOST, *PASSING}:
+                if refusal.code not in {LOST, *RETRYABLE}:
                     raise
                 await asyncio.sleep(0.3)
                 continue

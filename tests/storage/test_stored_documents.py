@@ -342,17 +342,17 @@ async def test_a_manifest_has_the_times_of_reading_and_expiring_only_once_they_a
         return await factories.snapshot(filled, 1)
 
     await filled.snapshots.note_reads([("retail", 1)])
-    await filled.expiry.mark("retail", [1])
+    await filled.expirations.mark("retail", [1])
     found = await manifest()
     assert found.read_at is not None
     assert found.doomed_at is not None
     async with filled.client.start_session() as session:
-        await filled.expiry.expire("retail", 1, session)
+        await filled.expirations.expire("retail", 1, session)
     times = dict.fromkeys(("readAt", "doomedAt", "retiredAt"), datetime.datetime)
     await assert_stored(filled, "snapshots", [{**SNAPSHOTS[0], **times, "state": "RETIRED"}, SNAPSHOTS[1]])
     assert (await manifest()).retired_at is not None
     async with filled.client.start_session() as session:
-        await filled.expiry.restore("retail", 1, session)
+        await filled.expirations.restore("retail", 1, session)
     await assert_stored(filled, "snapshots", [{**SNAPSHOTS[0], "readAt": datetime.datetime}, SNAPSHOTS[1]])
     layers = [*(await manifest()).layers, *(await factories.snapshot(filled, 2)).layers]
     async with filled.client.start_session() as session:
@@ -363,7 +363,7 @@ async def test_a_manifest_has_the_times_of_reading_and_expiring_only_once_they_a
 async def test_the_manifest_of_an_expired_version_lies_apart_without_its_layers(filled: Store) -> None:
     layers = [layer for version in (1, 2) for layer in (await factories.snapshot(filled, version)).layer_ids]
     async with filled.client.start_session() as session:
-        await filled.expiry.expire("retail", 1, session)
+        await filled.expirations.expire("retail", 1, session)
         await filled.snapshots.release_layers("retail", [1, 2], session)
         await filled.snapshots.withdraw("retail", [2], session)
     ended: Document = {"state": "RETIRED", "layers": []}

@@ -140,7 +140,7 @@ async def test_a_read_of_an_expiring_version_is_recorded_at_once(retail: Api) ->
     store = retail.runtime.store
     await until(lambda: is_recorded(store, 2), "recorded when the version stopped being current")
     await forget_reads(store)
-    await store.expiry.mark("retail", [1])
+    await store.expirations.mark("retail", [1])
     retail.runtime.pointers.reads.take()
     await retail.data(PRICE, v=1)
     assert await is_recorded(store, 1)

@@ -35,7 +35,7 @@ PRICES = rows(3000, "2.00")
 
 
 def test_a_batch_is_taken_over_within_15_seconds() -> None:
-    assert leases.LEASE_SECONDS + worker.POLL_INTERVAL_SECONDS <= 15
+    assert leases.LEASE_SECONDS + worker.TAKEOVER_INTERVAL_SECONDS <= 15
 
 
 @pytest.mark.parametrize(

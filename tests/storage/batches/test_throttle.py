@@ -42,7 +42,7 @@ class Clock:
     def __init__(self, throttle: MergeThrottle, monkeypatch: pytest.MonkeyPatch, *layers: int) -> None:
         self.now = 0.0
         self._layers = list(layers)
-        monkeypatch.setattr(module, "POLL_INTERVAL_SECONDS", 0)
+        monkeypatch.setattr(module, "THROTTLE_POLL_SECONDS", 0)
         monkeypatch.setattr(asyncio.get_running_loop(), "time", lambda: self.now)
         monkeypatch.setattr(throttle, "_current", self.look)
 

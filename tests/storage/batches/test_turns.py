@@ -9,7 +9,7 @@ import pytest
 
 from storage import Batch, BatchMode, BatchState, PublishPolicy, Store
 from storage.batches import turns
-from storage.batches.turns import LOSSES_BEFORE_TURN
+from storage.batches.turns import MAX_OVERTAKEN
 from tests.storage.factories import amounts, create, current, order, published, row, rows, source, submit
 
 TURN = "publish/retail"
@@ -88,10 +88,10 @@ async def test_a_replacement_that_small_merges_overtake_is_published_in_its_turn
     overtaker = overtaken(monkeypatch, store, other_store, "_publish")
     batch = await submit(store, rows(2000, "2.00"))
     assert batch.state is BatchState.PUBLISHED
-    assert len(overtaker.losses) == LOSSES_BEFORE_TURN
+    assert len(overtaker.losses) == MAX_OVERTAKEN
     assert (proofs, frozen, compared) == ([1], [1], [1]), "the layer is proved once, and compared with all rows once"
     assert batch.summary
-    assert (batch.summary.changed, batch.summary.removed) == (2000, LOSSES_BEFORE_TURN)
+    assert (batch.summary.changed, batch.summary.removed) == (2000, MAX_OVERTAKEN)
     assert overtaker.waiting
     last = await overtaker.waiting
     assert batch.version is not None
@@ -108,7 +108,7 @@ async def test_an_approval_that_small_merges_overtake_takes_its_turn(
     batch = await submit(store, rows(20, "2.00"), publish=PublishPolicy.ON_APPROVAL)
     overtaker = overtaken(monkeypatch, store, other_store, "_approve")
     approved = await store.lifecycle.approve(batch.id, by="ops", reason="x")
-    assert (approved.state, len(overtaker.losses)) == (BatchState.PUBLISHED, LOSSES_BEFORE_TURN + 1)
+    assert (approved.state, len(overtaker.losses)) == (BatchState.PUBLISHED, MAX_OVERTAKEN + 1)
     assert overtaker.waiting
     assert (await overtaker.waiting).base == approved.version
 
@@ -124,9 +124,9 @@ async def test_the_wait_for_a_holder_that_died_is_bounded(store: Store, monkeypa
 
 async def test_a_turn_is_taken_after_some_losses_and_ends_with_its_batch(store: Store) -> None:
     async with turns.Turns(store.locks).of("retail") as turn:
-        for _ in range(LOSSES_BEFORE_TURN):
+        for _ in range(MAX_OVERTAKEN):
             assert not await store.locks.is_held(TURN)
-            await turn.lose()
+            await turn.note_overtaken()
         assert await store.locks.is_held(TURN)
         with patch.object(store.locks, "is_held", side_effect=AssertionError):
             await turn.wait()  # for others, not for itself
@@ -136,7 +136,7 @@ async def test_a_turn_is_taken_after_some_losses_and_ends_with_its_batch(store: 
 async def test_of_two_batches_that_lost_one_has_the_turn_and_then_the_other(store: Store) -> None:
     async with turns.Turns(store.locks).of("retail") as second:
         async with turns.Turns(store.locks).of("retail") as first:
-            for _ in range(LOSSES_BEFORE_TURN):
+            for _ in range(MAX_OVERTAKEN):
                 await first.lose()
                 await second.lose()
             waiting = asyncio.create_task(second.wait())
@@ -148,8 +148,8 @@ async def test_of_two_batches_that_lost_one_has_the_turn_and_then_the_other(stor
 
 async def test_lists_have_turns_of_their_own(store: Store) -> None:
     async with turns.Turns(store.locks).of("outlet") as turn:
-        for _ in range(LOSSES_BEFORE_TURN):
-            await turn.lose()
+        for _ in range(MAX_OVERTAKEN):
+            await turn.note_overtaken()
         assert not await store.locks.is_held(TURN)
 
 
@@ -176,5 +176,5 @@ async def test_the_wait_in_the_queue_is_bounded(store: Store, monkeypatch: pytes
     await create(store)
     await published(store, [row("a")])
     monkeypatch.setattr(turns, "MAX_TURN_WAIT_SECONDS", 0.05)
-    async with store.lifecycle._turns.of("retail"):
+    async with store.lifecycle._turns.queue("retail"):
         assert (await merge(store, 1)).state is BatchState.PUBLISHED

@@ -3,7 +3,8 @@
 import asyncio
 from collections.abc import Callable
 
-from storage import PriceList, Watcher
+from storage import PriceList
+from storage.catalog.watcher import Watcher
 from storage.mongodb.connection import Database
 
 DEADLINE_SECONDS = 20

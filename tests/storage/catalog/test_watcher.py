@@ -11,8 +11,9 @@ from pymongo.asynchronous.change_stream import AsyncChangeStream
 from pymongo.errors import AutoReconnect
 
 from loaders import PointerCache
-from storage import PriceList, Store, Watcher
+from storage import PriceList, Store
 from storage.catalog.price_lists import from_document
+from storage.catalog.watcher import Watcher
 from storage.mongodb.connection import FORMAT, Client, Database, Document
 from tests.storage.catalog.recording_watcher import DEADLINE_SECONDS, PointerRecorder, watching
 from tests.storage.factories import create, versions

@@ -30,7 +30,7 @@ def make_expirer(store: Store, *, grace: float = 0, restore: float = 0, settle: 
         store.client,
         store.price_lists,
         store.snapshots,
-        store.expiry,
+        store.expirations,
         store.events,
         store.layer_writer,
         store.locks,
@@ -326,7 +326,7 @@ async def test_another_run_finishes_after_a_crash_at_any_step(
 ) -> None:
     await publish(retail, "1", "2", "3")
     owners = {"drop": retail.layer_writer, "forget": retail.orphans, "release_layers": retail.snapshots}
-    owner = owners.get(step, retail.expiry)
+    owner = owners.get(step, retail.expirations)
     act = getattr(owner, step)
 
     async def dying(*arguments: object, **named: object) -> None:

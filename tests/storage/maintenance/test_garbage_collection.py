@@ -237,7 +237,7 @@ async def test_a_listing_that_finds_too_much_is_repeated(retail: Store, monkeypa
 
 
 async def test_the_names_of_layers_are_read_in_pages(retail: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("storage.layers.writer.NAMES_PER_READ", 2)
+    monkeypatch.setattr("storage.layers.writer.LAYERS_PER_READ", 2)
     made = {str(ObjectId()) for _ in range(5)}
     for layer in made:
         await retail.layer_writer.create(layer)

@@ -204,7 +204,7 @@ async def test_the_check_of_formats_reads_no_document_of_this_release(commands: 
 
 
 async def test_old_keys_are_forgotten_in_bounded_steps(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("storage.batches.repository.MAX_FOUND", 2)
+    monkeypatch.setattr("storage.batches.repository.MAX_BATCHES_PER_QUERY", 2)
     await create(store)
     for amount in ("1", "2", "3"):
         await published(store, [row("a", amount)])

@@ -12,11 +12,11 @@ import pytest
 from pymongo.errors import AutoReconnect
 
 from storage import Store
-from storage.maintenance import agenda, compaction_schedule, leader, retention_schedule
-from storage.maintenance.agenda import Agenda
+from storage.maintenance import compaction_schedule, delay_queue, leader, retention_schedule
 from storage.maintenance.compaction import MAX_LAYERS, Compactor, Fold
+from storage.maintenance.delay_queue import DelayQueue
 from storage.maintenance.expiration import ExpirationResult, SnapshotExpirer
-from storage.maintenance.leader import LOCK
+from storage.maintenance.leader import LEADER_LOCK
 from storage.mongodb import leases
 from storage.mongodb.locks import Locks
 from tests.storage.factories import amounts, forget_blocks, layers, row, snapshot
@@ -29,7 +29,7 @@ ROOT = Path(__file__).parents[3]
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let a leader notice everything soon."""
-    monkeypatch.setattr(leader, "POLL_INTERVAL_SECONDS", 0.05)
+    monkeypatch.setattr(leader, "LEADER_POLL_SECONDS", 0.05)
     monkeypatch.setattr(leader, "RETENTION_DELAY_SECONDS", 0.0)
 
 
@@ -68,7 +68,7 @@ async def until_compacted(store: Store, name: str = "retail") -> None:
 
 def test_a_dead_leader_is_replaced_within_15_seconds(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.undo()
-    assert leases.LEASE_SECONDS + leader.POLL_INTERVAL_SECONDS <= 15
+    assert leases.LEASE_SECONDS + leader.LEADER_POLL_SECONDS <= 15
 
 
 async def test_one_process_leads_and_another_takes_over_when_it_stops(store: Store, other_store: Store) -> None:
@@ -109,14 +109,14 @@ async def test_another_process_leads_after_the_leader_was_killed(mongodb_uri: st
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "tests.storage.lead", mongodb_uri, store.db.name), cwd=ROOT
     )
-    await until(lambda: store.locks.is_held(LOCK), "led by the other process")
+    await until(lambda: store.locks.is_held(LEADER_LOCK), "led by the other process")
     await grown(store, "retail", MAX_LAYERS)
     await until_compacted(store)
     async with working(store):
         process.send_signal(signal.SIGKILL)
         assert await process.wait() == -signal.SIGKILL
         assert leads(store) == [False], "its lease has not expired"
-        await store.db["locks"].update_one({"_id": LOCK}, [leases.release()])
+        await store.db["locks"].update_one({"_id": LEADER_LOCK}, [leases.release()])
         await grown(store, "other", MAX_LAYERS)
         await until_compacted(store, "other")
         assert leads(store) == [True]
@@ -142,7 +142,7 @@ async def test_a_lease_that_is_lost_ends_the_work_and_its_new_holder_leads(
     monkeypatch.setattr(Compactor, "fold", hanging)
     async with working(store), asyncio.timeout(30):
         await folding.wait()
-        await store.db["locks"].update_one({"_id": LOCK}, [leases.release()])
+        await store.db["locks"].update_one({"_id": LEADER_LOCK}, [leases.release()])
         async with working(other_store):
             await until_one_leads(other_store)
             await ended.wait()
@@ -163,7 +163,7 @@ async def test_a_fold_of_a_process_that_stops_leaves_no_layer(store: Store, monk
             await reached.wait()
             assert len(await layers(store)) == len(before) + 1
     assert await layers(store) == before
-    assert not await store.locks.is_held(LOCK), "another process may lead at once"
+    assert not await store.locks.is_held(LEADER_LOCK), "another process may lead at once"
 
 
 async def test_the_leader_goes_on_when_it_cannot_read_its_lock(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -184,16 +184,16 @@ async def test_a_leader_whose_work_fails_unexpectedly_begins_again(
     store: Store, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     await grown(store, "retail", MAX_LAYERS)
-    original, calls = Agenda.take, 0
+    original, calls = DelayQueue.take, 0
 
-    async def take(self: Agenda, limit: int) -> list[str]:
+    async def take(self: DelayQueue, limit: int) -> list[str]:
         nonlocal calls
         calls += 1
         if calls == 1:
             raise ZeroDivisionError
         return await original(self, limit)
 
-    monkeypatch.setattr(Agenda, "take", take)
+    monkeypatch.setattr(DelayQueue, "take", take)
     async with working(store):
         await until_compacted(store)
     assert "The maintenance failed, and begins again." in caplog.text
@@ -271,7 +271,7 @@ async def test_a_list_is_looked_at_again_when_the_next_step_is_due(
 async def test_a_list_that_cannot_be_maintained_does_not_stop_the_others_and_is_logged_once_an_attempt(
     store: Store, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(agenda, "FIRST_RETRY_SECONDS", 300.0)
+    monkeypatch.setattr(delay_queue, "FIRST_RETRY_SECONDS", 300.0)
     for name in ("bad", "retail"):
         await grown(store, name, MAX_LAYERS)
     bad = await newest(store, "bad")

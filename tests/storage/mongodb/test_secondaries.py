@@ -15,7 +15,7 @@ from pymongo.monitoring import CommandFailedEvent, CommandListener, CommandStart
 from storage import BatchMode, BatchOrder, Price, Store
 from storage.catalog.snapshots import Layer
 from storage.mongodb.connection import Client, Database, Document
-from storage.mongodb.documents import readable
+from storage.mongodb.documents import raise_if_unreadable
 from storage.mongodb.secondaries import Clock, Secondaries
 from tests.stack.replica_set import BreakableReplicaSet, Member
 from tests.storage.factories import create, forget_blocks, published, row, source
@@ -87,7 +87,7 @@ async def layers(store: Store) -> tuple[Layer, ...]:
     """Return the layers of the current version, read as a reader does."""
     pointer = await store.price_lists.get("retail")
     assert pointer.current_version is not None
-    [snapshot] = map(readable, await store.snapshots.get_many([("retail", pointer.current_version)]))
+    [snapshot] = map(raise_if_unreadable, await store.snapshots.get_many([("retail", pointer.current_version)]))
     assert snapshot is not None
     return snapshot.layers
 
@@ -135,7 +135,7 @@ async def test_sealing_and_compaction_read_layers_on_the_primary(
         await merge(store, "2.00", "monday")
         for number in range(3):
             await merge(store, "2.00", f"more {number}")
-        [snapshot] = map(readable, await store.snapshots.get_many([("retail", 5)]))
+        [snapshot] = map(raise_if_unreadable, await store.snapshots.get_many([("retail", 5)]))
         assert snapshot is not None
         await store.compactor.compact(snapshot)
     assert set(counted) == {own_replica_set.primary().port}

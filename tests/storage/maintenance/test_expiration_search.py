@@ -9,10 +9,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from storage import Layer, PriceList, Retention, Snapshot, SnapshotState
-from storage.catalog.expiry import ExpiryRepository, Marks, PublishedVersion
+from storage.catalog.expiration import ExpirationRepository, Marks, PublishedVersion
 from storage.catalog.price_lists import Pin
-from storage.maintenance import expiring
-from storage.maintenance.expiring import find_expiring
+from storage.maintenance import expiration_search
+from storage.maintenance.expiration_search import find_expiring
 
 NOW = datetime.datetime(2026, 3, 31, 12, 30, tzinfo=datetime.UTC)
 GRACE = datetime.timedelta(minutes=10)
@@ -20,7 +20,7 @@ MINUTE, DAY = datetime.timedelta(minutes=1), datetime.timedelta(days=1)
 MILLISECOND = datetime.timedelta(milliseconds=1)
 
 
-class Memory(ExpiryRepository):
+class Memory(ExpirationRepository):
     """Manifests in memory, in the order of their versions."""
 
     def __init__(self, manifests: Sequence[Snapshot]) -> None:
@@ -161,7 +161,7 @@ async def test_what_expires_is_what_a_simple_model_finds(
     pinned: int | None,
     page: int,
 ) -> None:
-    monkeypatch.setattr(expiring, "VERSIONS_PER_READ", page)
+    monkeypatch.setattr(expiration_search, "VERSIONS_PER_READ", page)
     held = {current} if pinned is None else {current, pinned}
     pointer = price_list(retention, current, pinned)
     found = await find_expiring(Memory(manifests), pointer, NOW, GRACE, 1000)

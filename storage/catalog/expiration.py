@@ -31,7 +31,7 @@ class ExpiredVersion(NamedTuple):
     retired_at: datetime.datetime
 
 
-class ExpiryRepository:
+class ExpirationRepository:
     """What retention reads and writes of the manifests of a database."""
 
     def __init__(self, db: Database) -> None:

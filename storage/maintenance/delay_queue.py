@@ -1,4 +1,4 @@
-"""The agenda of a maintenance task: which lists it must look at, and from when on."""
+"""The delay queue of a maintenance task: which lists it must check, and from when on."""
 
 import asyncio
 import heapq
@@ -17,7 +17,7 @@ class _Failure:
     until: float
 
 
-class Agenda:
+class DelayQueue:
     """Names of lists, each with the time of the event loop from which it is due."""
 
     def __init__(self) -> None:
@@ -44,7 +44,7 @@ class Agenda:
         self._due.pop(name, None)
         self.add(name)
 
-    def succeed(self, name: str) -> None:
+    def forget_errors(self, name: str) -> None:
         """Forget the errors of a list."""
         self._failures.pop(name, None)
 

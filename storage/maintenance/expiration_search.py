@@ -8,7 +8,7 @@ import datetime
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-from storage.catalog.expiry import ExpiryRepository, PublishedVersion
+from storage.catalog.expiration import ExpirationRepository, PublishedVersion
 from storage.catalog.price_lists import PriceList
 from storage.catalog.retention import Term
 
@@ -39,21 +39,25 @@ class Expiring:
 
 
 async def find_expiring(
-    expiry: ExpiryRepository, price_list: PriceList, now: datetime.datetime, grace: datetime.timedelta, limit: int
+    expirations: ExpirationRepository,
+    price_list: PriceList,
+    now: datetime.datetime,
+    grace: datetime.timedelta,
+    limit: int,
 ) -> Expiring:
     """Return up to `limit` versions of a list to expire.
 
     A version is kept if it is current, pinned or labelled, one of the newest or young enough by the retention of the
     list, was read within the `grace` time, or was never published: its batch is still waiting for a review.
     """
-    newest = await expiry.oldest_of_newest(price_list.name, price_list.retention.versions)
+    newest = await expirations.oldest_of_newest(price_list.name, price_list.retention.versions)
     found = Expiring()
     if newest is None:
         return found
     scan = _Scan(price_list, newest, now)
     while not scan.is_finished:
-        over = scan.over(await expiry.unlabelled(price_list.name, scan.above, VERSIONS_PER_READ + 1))
-        marks = await expiry.marks(price_list.name, list(over)) if over else {}
+        over = scan.over(await expirations.unlabelled(price_list.name, scan.above, VERSIONS_PER_READ + 1))
+        marks = await expirations.marks(price_list.name, list(over)) if over else {}
         for version, (read_at, doomed_at) in sorted(marks.items()):
             if read_at and read_at + grace >= now:
                 found.due = earliest([found.due, read_at + grace])
@@ -71,7 +75,7 @@ class _Scan:
 
     def __init__(self, price_list: PriceList, newest: int, now: datetime.datetime) -> None:
         self._retention = price_list.retention
-        self._held = held_versions(price_list)
+        self._held = versions_of_pointer(price_list)
         self._newest = newest
         self._now = now
         self.above = 0
@@ -102,7 +106,7 @@ class _Scan:
         return f"Version {each.version} is not one of the newest {self._retention.versions}, and {term.reason}."
 
 
-def held_versions(price_list: PriceList) -> set[int]:
+def versions_of_pointer(price_list: PriceList) -> set[int]:
     """Return the current and the pinned version."""
     pinned = price_list.pin.version if price_list.pin else None
     return {version for version in (price_list.current_version, pinned) if version is not None}

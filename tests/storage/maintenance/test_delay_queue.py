@@ -1,0 +1,60 @@
+"""The delay queue: which lists are due, in which order, and after errors."""
+
+import asyncio
+
+import pytest
+
+from storage.maintenance.delay_queue import DelayQueue
+
+
+async def test_lists_are_taken_once_the_earliest_first_and_no_more_than_asked_for() -> None:
+    queue = DelayQueue()
+    for name in ("b", "a", "c", "b"):
+        queue.add(name)
+    assert [await queue.take(2), await queue.take(2)] == [["b", "a"], ["c"]]
+
+
+async def test_a_list_that_is_added_again_keeps_the_earlier_time() -> None:
+    queue = DelayQueue()
+    queue.add("a", 1000.0)
+    queue.add("a")
+    queue.add("a", 1000.0)
+    assert await queue.take(2) == ["a"]
+    queue.add("b")
+    assert await queue.take(2) == ["b"], "the later time of a is forgotten"
+
+
+async def test_a_list_that_becomes_due_ends_a_wait() -> None:
+    queue = DelayQueue()
+    queue.add("later", 1000.0)
+    waiting = asyncio.create_task(queue.take(2))
+    await asyncio.sleep(0)
+    assert not waiting.done()
+    queue.add("now")
+    assert await waiting == ["now"]
+
+
+async def test_a_list_is_due_after_its_delay() -> None:
+    queue = DelayQueue()
+    queue.add("b", 0.02)
+    queue.add("a", 0.01)
+    assert [await queue.take(1), await queue.take(1)] == [["a"], ["b"]]
+
+
+async def test_a_list_is_left_alone_after_an_error_and_longer_after_each(monkeypatch: pytest.MonkeyPatch) -> None:
+    queue, loop = DelayQueue(), asyncio.get_running_loop()
+    now = 0.0
+    monkeypatch.setattr(loop, "time", lambda: now)
+    delays = []
+    for _ in range(8):
+        queue.retry("bad")
+        queue.add("bad")
+        queue.add("good")
+        assert await queue.take(2) == ["good"], "a move of its pointer does not bring it forward"
+        delays.append(queue._due["bad"] - now)
+        now = queue._due["bad"]
+        assert await queue.take(2) == ["bad"]
+    assert delays == [5, 10, 20, 40, 80, 160, 300, 300]
+    queue.forget_errors("bad")
+    queue.add("bad")
+    assert await queue.take(1) == ["bad"]
