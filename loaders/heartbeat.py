@@ -15,7 +15,10 @@ READS_INTERVAL_SECONDS = 2.0
 
 
 class Heartbeat:
-    """Writes the heartbeat of one process in the background: at an interval, and at once when a pointer moves."""
+    """Writes the heartbeat of one process, and records the old versions that it reads.
+
+    It is written at an interval, and at once when a pointer moves.
+    """
 
     def __init__(self, store: Store, pointers: PointerCache) -> None:
         self._processes = store.processes
@@ -34,15 +37,15 @@ class Heartbeat:
         self._pointers.moved.set()
         if self._task:
             await self._task
-        await self._try(self._processes.leave())
+        await self._try("Heartbeat", self._processes.leave())
 
     async def _run(self) -> None:
         loop, due = asyncio.get_running_loop(), 0.0
         while not self._stopping:
             moved = self._pointers.moved
-            if loop.time() >= due and await self._try(self._processes.beat(self._pointers.revisions())):
+            if loop.time() >= due and await self._try("Heartbeat", self._processes.beat(self._pointers.revisions())):
                 due = loop.time() + HEARTBEAT_INTERVAL_SECONDS
-            await self._try(self._note_reads())
+            await self._try("Recording reads", self._note_reads())
             with suppress(TimeoutError):
                 async with asyncio.timeout(READS_INTERVAL_SECONDS):
                     await moved.wait()
@@ -59,10 +62,10 @@ class Heartbeat:
             self._pointers.reads.put_back(keys)
             raise
 
-    async def _try(self, action: Coroutine[None, None, None]) -> bool:
+    async def _try(self, name: str, action: Coroutine[None, None, None]) -> bool:
         try:
             await action
         except Exception as error:
-            log.warning("Heartbeat failed: %s", error)
+            log.warning("%s failed: %s", name, error)
             return False
         return True

@@ -39,5 +39,5 @@ class ReadMarks:
 
 
 def may_expire(snapshot: Snapshot) -> bool:
-    """Whether a version that is being read may expire before the next heartbeat."""
+    """Whether a version that is being read may expire before its read is recorded in the background."""
     return snapshot.doomed_at is not None and snapshot.retired_at is None

@@ -79,7 +79,8 @@ class Store:
         self.layers_db = layers_database(client, name)
         self.api_keys = ApiKeyRepository(self.db)
         self.price_lists = PriceListRepository(self.db)
-        self.snapshots = SnapshotRepository(self.db, clock)
+        self.orphans = OrphanRepository(self.db)
+        self.snapshots = SnapshotRepository(self.db, self.orphans, clock)
         self.expirations = ExpirationRepository(self.db)
         self.batches = BatchRepository(self.db)
         self.parts = PartRepository(self.db)
@@ -122,6 +123,7 @@ class Store:
             transitions,
             MergeThrottle(self.price_lists, self.snapshots, self.metrics),
             unpinning,
+            self.orphans,
             self.metrics,
         )
         admission = BatchAdmission(self.price_lists, self.batches, max_open_batches)
@@ -130,7 +132,6 @@ class Store:
         self.compactor = Compactor(
             client, self.price_lists, self.snapshots, self.layer_writer, self.fetcher, self.prover, self.locks
         )
-        self.orphans = OrphanRepository(self.db)
         self.garbage_collector = GarbageCollector(
             self.batches,
             self.parts,

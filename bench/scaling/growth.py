@@ -14,7 +14,7 @@ from bson.objectid import ObjectId
 from bench.environment import Environment
 from bench.members import Members
 from bench.prices import prices, publish_body
-from bench.queries import body, mutation
+from bench.queries import mutation
 from bench.report import Figure, Report
 from bench.scaling.stored import Stored
 from bench.servers import DATABASE, Server
@@ -37,10 +37,6 @@ MAX_SECONDS = 0.05
 """The larger of both is the target: a ratio of two short times would be noise."""
 
 MAX_BLOCK_MILLISECONDS = 25
-
-CREATE = """mutation($input: CreatePriceListInput!) {
-  createPriceList(input: $input) { userErrors { code message } }
-}"""
 
 
 def run(environment: Environment, report: Report) -> None:
@@ -66,7 +62,7 @@ def run(environment: Environment, report: Report) -> None:
 
 def _expire_one(environment: Environment, server: Server) -> None:
     """Publish two versions, and let retention expire the first and release its layers."""
-    server.post(body(CREATE, input={"name": LIST, "retention": {"versions": 1, "days": 0}}))
+    server.post(mutation("createPriceList", name=LIST, retention={"versions": 1, "days": 0}))
     for version in (1, 2):
         server.post(publish_body(LIST, f"{version}", prices(ROWS, version=version)))
     deadline = time.monotonic() + EXPIRE_TIMEOUT_SECONDS
@@ -117,7 +113,7 @@ async def _seconds(environment: Environment, act: Callable[[], Awaitable[object]
 def _longest_block(environment: Environment, server: Server) -> float:
     """Return the longest time that a retention pass over many kept versions blocks the event loop, in seconds."""
     kept = environment.repeats(KEPT)
-    server.post(body(CREATE, input={"name": KEPT_LIST, "retention": {"versions": KEPT + 1, "days": 0}}))
+    server.post(mutation("createPriceList", name=KEPT_LIST, retention={"versions": KEPT + 1, "days": 0}))
     server.post(publish_body(KEPT_LIST, "first", prices(ROWS)))
     with Stored(environment.mongodb_uri) as stored:
         stored.copy_version(KEPT_LIST, 1, range(2, kept + 1))

@@ -29,13 +29,14 @@ from storage.batches.transitions import BatchTransitions, Transition
 from storage.batches.turns import Turns
 from storage.batches.unpinning import Unpinned, Unpinning
 from storage.catalog.events import EventKind
+from storage.catalog.orphans import OrphanRepository
 from storage.catalog.price_lists import PriceList, PriceListRepository
 from storage.catalog.snapshots import SnapshotRepository
 from storage.catalog.transactions import check_reason
 from storage.errors import BatchNotHeld, Corrupt, LayerGone, Pinned
 from storage.layers.writer import LayerWriter
 from storage.mongodb.connection import Client
-from storage.mongodb.transaction import in_transaction
+from storage.mongodb.transaction import commit, in_transaction
 from storage.prices.row_decoder import ItemError
 
 T = TypeVar("T")
@@ -59,6 +60,7 @@ class BatchLifecycle:
         transitions: BatchTransitions,
         throttle: MergeThrottle,
         unpinning: Unpinning,
+        orphans: OrphanRepository,
         metrics: StorageMetrics,
     ) -> None:
         self._client = client
@@ -74,7 +76,21 @@ class BatchLifecycle:
         self._transitions = transitions
         self._throttle = throttle
         self._unpinning = unpinning
+        self._orphans = orphans
         self._metrics = metrics
+
+    async def take_over(self, batch_id: str) -> Batch | None:
+        """Take over a batch in progress whose lease has expired; return None if it is leased or finished.
+
+        The attempt that broke off may have left a layer, which is noted as an orphan unless it is that of the batch.
+        """
+        batch = await self._batches.take_over(batch_id)
+        if batch is None:
+            return None
+        earlier = f"{batch.id}-{batch.token - 1}"
+        if batch.layer is None or batch.layer.id != earlier:
+            await self._orphans.note([earlier])
+        return batch
 
     # -- SEALING to PUBLISHED, HELD or REJECTED; a dry run to ABORTED;
     # a damaged layer, or a sku that was sent twice, to FAILED
@@ -203,32 +219,25 @@ class BatchLifecycle:
         return await self._when_compared(name, lambda known: self._publish_latest(name, known, by, reason))
 
     async def _publish_latest(self, name: str, comparison: Comparison | None, by: str, reason: str) -> PriceList:
-        unpinned: Unpinned | None = None
-
         async def act(session: AsyncClientSession) -> Unpinned:
-            nonlocal unpinned
-            unpinned = None
-            unpinned = await self._unpinning.publish_latest(name, comparison, by, reason, session)
-            return unpinned
+            return await self._unpinning.publish_latest(name, comparison, by, reason, session)
 
-        try:
-            outcome = await in_transaction(self._client, act)
-        except PyMongoError:
-            # The outcome of a commit may be unknown. What was written in the same transaction shows it.
-            if unpinned is None or not await self._unpinning.is_stored(unpinned):
-                raise
-            outcome = unpinned
+        outcome = await commit(self._client, act, self._unpinning.is_stored)
         if outcome.held and outcome.published:
             self._metrics.count_batch(outcome.held, outcome.published)
         return outcome.price_list
 
-    async def end_superseded(self, name: str) -> bool:
-        """Reject some of the superseded batches of a list, in one transaction. Returns whether some are left.
+    async def end_superseded(self, name: str) -> None:
+        """Reject the superseded batches of a list, in transactions of a few batches each.
 
         Idempotent, and safe in several processes. Raises `PriceListNotFound`.
         """
-        if (await self._price_lists.get(name)).superseded_before is None:
-            return False
+        are_left = (await self._price_lists.get(name)).superseded_before is not None
+        while are_left:
+            are_left = await self._end_some_superseded(name)
+
+    async def _end_some_superseded(self, name: str) -> bool:
+        """Reject some of the superseded batches, in one transaction. Returns whether some are left."""
 
         async def act(session: AsyncClientSession) -> tuple[list[tuple[Batch, Batch]], bool]:
             return await self._unpinning.end_superseded(name, "pricebook", session)

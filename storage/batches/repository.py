@@ -12,7 +12,6 @@ from pymongo.errors import DuplicateKeyError
 from storage.batches.batch import Batch, BatchOrder, from_document, to_fields
 from storage.batches.states import FOLLOWS, IN_PROGRESS, UNFINISHED, BatchState
 from storage.catalog.list_filter import ALL_LISTS, ListFilter
-from storage.catalog.orphans import OrphanRepository
 from storage.errors import BatchNotFound, Broken, LeaseLost
 from storage.mongodb import leases
 from storage.mongodb.connection import FORMAT, Database, Document
@@ -37,7 +36,6 @@ class BatchRepository:
 
     def __init__(self, db: Database) -> None:
         self._collection = db["batches"]
-        self._orphans = OrphanRepository(db)
 
     async def open(self, order: BatchOrder, fingerprint: str | None, expected: int | None) -> tuple[Batch, bool]:
         """Return the batch of the order's idempotency key, and whether this call created it.
@@ -240,13 +238,7 @@ class BatchRepository:
             [leases.acquire()],
             return_document=ReturnDocument.AFTER,
         )
-        if taken is None:
-            return None
-        batch = from_document(taken)
-        earlier = f"{batch.id}-{batch.token - 1}"
-        if batch.layer is None or batch.layer.id != earlier:
-            await self._orphans.note([earlier])  # the attempt that broke off may have left a layer
-        return batch
+        return from_document(taken) if taken else None
 
     async def renew(self, batch: Batch, received: int, stored: int) -> bool:
         """Renew the lease and store the progress; return False if another process has the lease."""

@@ -65,7 +65,7 @@ class BatchSubmitter:
                 raise IdempotencyKeyReused(order.key, batch.id)
             if batch.state not in IN_PROGRESS:
                 return batch
-            taken = batch if opened else await self._batches.take_over(batch.id)
+            taken = batch if opened else await self._lifecycle.take_over(batch.id)
             opened = False
             if taken:
                 with suppress(LeaseLost):

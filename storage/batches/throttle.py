@@ -1,4 +1,4 @@
-"""Slowing merges down while compaction does not keep up: each of them adds a layer, and each layer slows reads."""
+"""Throttling merges while compaction does not keep up: each of them adds a layer, and each layer slows reads."""
 
 import asyncio
 import logging
@@ -59,8 +59,7 @@ class MergeThrottle:
         return self._noted(batch, layers, clock() - start), base
 
     async def _current(self, name: str) -> Snapshot | None:
-        version = (await self._price_lists.get(name)).current_version
-        return None if version is None else await self._snapshots.get(name, version)
+        return await self._snapshots.current(name, (await self._price_lists.get(name)).current_version)
 
     def _noted(self, batch: Batch, layers: int, seconds: float) -> Batch:
         self._metrics.merges_throttled[batch.price_list] += 1

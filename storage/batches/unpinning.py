@@ -67,17 +67,18 @@ class Unpinning:
         before = price_list.superseded_before
         waiting = await self._batches.waiting(name, before or 0, 2, session) if price_list.pin else []
         if not waiting:
-            return Unpinned(await self._pointer_moves.clear_pin(price_list, by, reason, session))
+            unpinned = await self._pointer_moves.clear_pin(price_list, by, reason, session)
+            return Unpinned(unpinned.price_list)
         latest, *others = waiting
         base = await self._snapshots.current(price_list.name, price_list.current_version, session)
         facts = facts_of(latest, comparison, base)
         check_publishable(latest, price_list, facts)
-        price_list = await self._pointer_moves.clear_pin(
+        unpinned = await self._pointer_moves.clear_pin(
             price_list, by, reason, session, superseded_before=latest.version if others else before
         )
         kind = EventKind.PUBLISHED
         price_list, published = await self._transitions.publish_held(
-            latest, price_list, base, facts, session, kind=kind, by=by, reason=reason
+            latest, unpinned.price_list, base, facts, session, kind=kind, by=by, reason=reason
         )
         return Unpinned(price_list, latest, published)
 

@@ -1,6 +1,6 @@
 """Orphans: layers that manifests stopped naming, or that nothing named when all layers were listed, and since when.
 
-A note is only a hint: garbage collection looks at the manifests again before it drops a layer.
+A note is only a hint: garbage collection checks the manifests again before it drops a layer.
 """
 
 import datetime

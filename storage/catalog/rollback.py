@@ -81,19 +81,14 @@ class PointerMoves:
         check_reason(reason)
 
         async def act(session: AsyncClientSession) -> PointerChange:
-            return await self._clear_pin(await self._price_lists.get(name, session), by, reason, session)
+            return await self.clear_pin(await self._price_lists.get(name, session), by, reason, session)
 
         return await commit_pointer_change(self._client, self._events, act)
 
     async def clear_pin(
         self, price_list: PriceList, by: str, reason: str, session: AsyncClientSession, **changes: Any
-    ) -> PriceList:
-        """Unpin a list within a transaction, and write `changes` with it. Raises `NotPinned`."""
-        return (await self._clear_pin(price_list, by, reason, session, **changes)).price_list
-
-    async def _clear_pin(
-        self, price_list: PriceList, by: str, reason: str, session: AsyncClientSession, **changes: Any
     ) -> PointerChange:
+        """Unpin a list within a transaction, and write `changes` with it. Raises `NotPinned`."""
         if not price_list.pin:
             raise NotPinned(price_list.name)
         return await self._move(price_list, EventKind.UNPINNED, by, instant(), reason, session, pin=None, **changes)

@@ -16,7 +16,7 @@ from pymongo.asynchronous.client_session import AsyncClientSession
 from storage.catalog.orphans import OrphanRepository
 from storage.errors import Broken, Corrupt
 from storage.mongodb.connection import Database, Document, check_format
-from storage.mongodb.documents import read_or_error, to_builtins, to_document
+from storage.mongodb.documents import raise_if_unreadable, read_or_error, to_builtins, to_document
 from storage.mongodb.secondaries import Clock
 
 MANIFESTS_PER_READ = 1000
@@ -73,10 +73,10 @@ class SnapshotRepository:
     A write that takes layers from a manifest notes them as orphans, in the same transaction.
     """
 
-    def __init__(self, db: Database, clock: Clock | None = None) -> None:
+    def __init__(self, db: Database, orphans: OrphanRepository, clock: Clock | None = None) -> None:
         self._collection = db["snapshots"]
         self._expired = db["expired_snapshots"]
-        self._orphans = OrphanRepository(db)
+        self._orphans = orphans
         self._clock = clock
 
     async def add(self, snapshot: Snapshot, session: AsyncClientSession) -> None:
@@ -158,9 +158,7 @@ class SnapshotRepository:
         """Return the manifest of a version, or None."""
         key = price_list, version
         [found] = await (self.get_many([key]) if session is None else self._find([key], session))
-        if isinstance(found, Broken):
-            raise found
-        return found
+        return raise_if_unreadable(found)
 
     async def current(
         self, price_list: str, version: int | None, session: AsyncClientSession | None = None

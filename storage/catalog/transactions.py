@@ -5,13 +5,12 @@ from collections.abc import Awaitable, Callable
 from typing import NamedTuple
 
 from pymongo.asynchronous.client_session import AsyncClientSession
-from pymongo.errors import PyMongoError
 
 from storage.catalog.events import Event, EventKind, EventRepository
 from storage.catalog.price_lists import PriceList
 from storage.errors import InvalidArgument
 from storage.mongodb.connection import Client
-from storage.mongodb.transaction import in_transaction
+from storage.mongodb.transaction import commit
 
 MAX_REASON_LENGTH = 1000
 """Number of characters that a reason may have."""
@@ -31,20 +30,7 @@ async def commit_pointer_change(
 
     If its commit is not acknowledged, the event is looked up: it exists if, and only if, the change took effect.
     """
-    change: PointerChange | None = None
-
-    async def noting(session: AsyncClientSession) -> None:
-        nonlocal change
-        change = None
-        change = await act(session)
-
-    try:
-        await in_transaction(client, noting)
-    except PyMongoError:
-        if change is None or not await events.exists(change.event):
-            raise
-    if change is None:
-        raise AssertionError("A committed transaction has a change.")
+    change = await commit(client, act, lambda change: events.exists(change.event))
     return change.price_list
 
 

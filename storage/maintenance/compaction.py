@@ -100,14 +100,6 @@ class Compactor:
         above = next((index for index, layer in enumerate(layers) if layer.id in self._in_folds), len(layers))
         return newest_fold(snapshot, above) if snapshot and above > MAX_LAYERS else None
 
-    async def compact(self, snapshot: Snapshot) -> Snapshot:
-        """Fold the newest layers of the current version into one, and return the manifest that is current then.
-
-        Raises as `fold` does.
-        """
-        await self.fold(newest_fold(snapshot, len(snapshot.layers)))
-        return await self._current(snapshot.price_list) or snapshot
-
     async def fold(self, fold: Fold) -> None:
         """Fold layers of a version, and let the current version name the result in their place.
 
@@ -180,9 +172,7 @@ class Compactor:
 
     async def _current(self, name: str, session: AsyncClientSession | None = None) -> Snapshot | None:
         price_list = await self._price_lists.get(name, session)
-        if price_list.current_version is None:
-            return None
-        return await self._snapshots.get(name, price_list.current_version, session)
+        return await self._snapshots.current(name, price_list.current_version, session)
 
 
 def newest_fold(snapshot: Snapshot, above: int) -> Fold:

@@ -7,17 +7,17 @@ from collections.abc import Sequence
 from pymongo.errors import PyMongoError
 
 from storage.catalog.snapshots import SnapshotRepository
-from storage.errors import PricebookError
 from storage.maintenance.compaction import MAX_LAYERS, Compactor, Fold
 from storage.maintenance.delay_queue import DelayQueue
+from storage.maintenance.periodic import log_failure
 from storage.mongodb.deadlines import is_cancelled
 
 log = logging.getLogger("pricebook.compaction")
 
 DEBOUNCE_SECONDS = 0.1
-"""Lists whose pointers move within this time are looked at together."""
+"""Lists whose pointers move within this time are checked together."""
 
-MAX_LISTS_PER_LOOK = 1000
+MAX_LISTS_PER_CHECK = 1000
 """Number of lists whose layers one query counts."""
 
 MAX_FOLDS = 4
@@ -42,7 +42,7 @@ class CompactionSchedule:
         self._folds: dict[asyncio.Task[None], int] = {}
 
     def add(self, name: str, version: int) -> None:
-        """Look at a list soon: `version` has become current."""
+        """Check a list soon: `version` has become current."""
         self._versions[name] = version
         self._queue.add(name, DEBOUNCE_SECONDS)
 
@@ -50,20 +50,20 @@ class CompactionSchedule:
         """Compact the lists that are added, until cancelled."""
         try:
             while not is_cancelled():
-                await self._look(await self._queue.take(MAX_LISTS_PER_LOOK))
+                await self._check(await self._queue.take(MAX_LISTS_PER_CHECK))
         finally:
             for fold in self._folds:
                 fold.cancel()
             await asyncio.gather(*self._folds, return_exceptions=True)
 
-    async def _look(self, names: Sequence[str]) -> None:
+    async def _check(self, names: Sequence[str]) -> None:
         """Count the layers of lists, and start the folds that they need."""
         try:
             crowded = await self._snapshots.with_more_layers(
                 MAX_LAYERS, [(name, self._versions[name]) for name in names]
             )
         except PyMongoError as error:
-            log.warning("Could not count layers, and will retry: %s: %s", type(error).__name__, error)
+            log_failure(log, "Could not count layers, and will retry", error)
             for name in names:
                 self._queue.retry(name)
             return
@@ -106,6 +106,5 @@ class CompactionSchedule:
             self._queue.add(name)  # there may be more to fold
 
     def _fail(self, name: str, error: Exception) -> None:
-        expected = isinstance(error, PricebookError | PyMongoError)
-        log.warning("Could not compact %s: %s: %s", name, type(error).__name__, error, exc_info=not expected)
+        log_failure(log, f"Could not compact {name}", error)
         self._queue.retry(name)

@@ -1,20 +1,19 @@
 """Expiration: versions that retention does not keep expire in steps, and can be restored until the last.
 
-1. A version that nothing keeps is marked in its manifest as expiring. Later reads of it are noted at once; earlier
-   reads are noted with the next heartbeat of their process.
-2. A run that finds the version marked for longer than several heartbeats, and still not read, sets it to RETIRED, in a
-   transaction with the pointer and an event of its list.
+1. A version that nothing keeps is marked in its manifest as expiring. Later reads of it are recorded at once; earlier
+   reads within two seconds, by their process.
+2. A run that finds the version marked for `SETTLE_SECONDS`, and still not read, sets it to RETIRED, in a transaction
+   with the pointer and an event of its list.
 3. When the restore time of the version is over, a run releases its layers: the manifest moves to `expired_snapshots`
    and names none, so that readers learn that the version has expired. The layers are noted as orphans in the same
    transaction.
 4. `storage.maintenance.garbage_collection` drops a layer that no manifest names, once no reader can hold an older
    manifest.
 
-A run looks first, and takes its lock and writes only if a step is due. Every step is idempotent and safe in several
-processes at once. A layer without a manifest is never named again: a
-manifest takes its layers from its own batch, which is then unfinished and keeps them, from the current version, which
-never expires, or from a compaction, which holds the lock of its layer; and restoring a version is a transaction that
-conflicts with the release of its layers.
+A run checks first, and takes its lock and writes only if a step is due. Every step is idempotent and safe in several
+processes at once. A layer without a manifest is never named again: a manifest takes its layers from its own batch,
+which is then unfinished and keeps them, from the current version, which never expires, or from a compaction, which
+holds the lock of its layer; and restoring a version is a transaction that conflicts with the release of its layers.
 """
 
 import datetime
@@ -53,7 +52,7 @@ RESTORE_SECONDS = 86_400
 """How long an expired version can be restored."""
 
 SETTLE_SECONDS = 10.0
-"""How long a version is marked before it expires: several heartbeats, which report its readers."""
+"""How long a version is marked before it expires: several times the interval at which processes record reads."""
 
 MAX_VERSIONS_PER_RUN = 100
 """Number of versions of a list that a run expires at most, and of those whose layers it releases."""
@@ -91,9 +90,9 @@ class ExpirationResult:
 
 @dataclass(frozen=True, slots=True)
 class _Work:
-    """What is due for a list at a time: `past` are the versions whose restore time is over.
+    """The steps that are due for a list at the time `now`, and when the next one is, `due`.
 
-    `due` is when something else is.
+    `past` are the versions whose restore time is over.
     """
 
     price_list: str
@@ -183,7 +182,7 @@ class SnapshotExpirer:
         return restored
 
     async def _find_work(self, name: str) -> _Work:
-        """Look at what is due for a list, without a write."""
+        """Return what is due for a list, without a write."""
         now = (await self._client.admin.command("hello"))["localTime"].replace(tzinfo=datetime.UTC)
         price_list = await self._price_lists.get(name)
         expiring = await find_expiring(self._expirations, price_list, now, self._grace, MAX_VERSIONS_PER_RUN)

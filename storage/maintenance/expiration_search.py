@@ -30,7 +30,7 @@ class ExpiringVersion:
 class Expiring:
     """The versions of a list to expire, oldest first; and when the next one is due.
 
-    `end` is the version below which all were looked at, because the limit was reached; None if all were.
+    `end` is the version below which all were checked, because the limit was reached; None if all were.
     """
 
     versions: list[ExpiringVersion] = field(default_factory=list)
@@ -56,13 +56,13 @@ async def find_expiring(
         return found
     scan = _Scan(price_list, newest, now)
     while not scan.is_finished:
-        over = scan.over(await expirations.unlabelled(price_list.name, scan.above, VERSIONS_PER_READ + 1))
-        marks = await expirations.marks(price_list.name, list(over)) if over else {}
+        outdated = scan.outdated(await expirations.unlabelled(price_list.name, scan.above, VERSIONS_PER_READ + 1))
+        marks = await expirations.marks(price_list.name, list(outdated)) if outdated else {}
         for version, (read_at, doomed_at) in sorted(marks.items()):
             if read_at and read_at + grace >= now:
                 found.due = earliest([found.due, read_at + grace])
                 continue
-            found.versions.append(ExpiringVersion(version, over[version], read_at, doomed_at))
+            found.versions.append(ExpiringVersion(version, outdated[version], read_at, doomed_at))
             if len(found.versions) == limit:
                 found.end = version + 1
                 return found
@@ -82,25 +82,25 @@ class _Scan:
         self.due: datetime.datetime | None = None
         self.is_finished = False
 
-    def over(self, page: Sequence[PublishedVersion]) -> dict[int, str]:
+    def outdated(self, page: Sequence[PublishedVersion]) -> dict[int, str]:
         """Return the versions of a page whose term is over, with the reasons; of the last one only with the next."""
         self.is_finished = True
-        over: dict[int, str] = {}
+        outdated: dict[int, str] = {}
         for each, following in zip(page[:VERSIONS_PER_READ], [*page[1:], None], strict=False):
             if each.version >= self._newest:
-                return over
+                return outdated
             self.above = each.version
             term = self._retention.term(each.published_at, following and following.published_at)
             if term.until > self._now:
                 self.due = earliest([self.due, term.until])
             elif each.version not in self._held:
-                over[each.version] = self._reason(each, term)
+                outdated[each.version] = self._reason(each, term)
             next_term = each.published_at + self._retention.shortest_term
             if next_term > self._now:  # nor is that of a later version over
                 self.due = earliest([self.due, next_term])
-                return over
+                return outdated
         self.is_finished = len(page) <= VERSIONS_PER_READ
-        return over
+        return outdated
 
     def _reason(self, each: PublishedVersion, term: Term) -> str:
         return f"Version {each.version} is not one of the newest {self._retention.versions}, and {term.reason}."

@@ -18,8 +18,6 @@ import asyncio
 import logging
 from collections.abc import Collection
 
-from pymongo.errors import PyMongoError
-
 from storage.batches.batch import Batch, Refusal
 from storage.batches.lifecycle import BatchLifecycle
 from storage.batches.metrics import StorageMetrics
@@ -29,9 +27,9 @@ from storage.batches.staging import StagingRepository
 from storage.batches.states import DISCARDED_STATES, IN_PROGRESS, UNFINISHED
 from storage.catalog.orphans import OrphanRepository
 from storage.catalog.snapshots import SnapshotRepository
-from storage.errors import PricebookError
 from storage.layers.writer import LayerWriter
 from storage.maintenance.compaction import LAYER_LOCKS
+from storage.maintenance.periodic import log_failure
 from storage.mongodb.locks import Locks
 
 log = logging.getLogger("pricebook.garbage_collection")
@@ -95,14 +93,14 @@ class GarbageCollector:
             try:
                 await act()
             except Exception as error:  # continue with the other tasks
-                _log_failure("A task of garbage collection failed and will be retried", error)
+                log_failure(log, "A task of garbage collection failed and will be retried", error)
 
     async def _abort_idle(self) -> None:
         for batch_id in await self._batches.idle(IDLE_SECONDS):
             try:
                 await self._abort(batch_id)
             except Exception as error:  # continue with the other batches
-                _log_failure(f"Could not abort idle batch {batch_id} yet", error)
+                log_failure(log, f"Could not abort idle batch {batch_id} yet", error)
 
     async def _abort(self, batch_id: str) -> None:
         leased = await self._batches.lease(batch_id, idle=IDLE_SECONDS)
@@ -127,7 +125,7 @@ class GarbageCollector:
             try:
                 await self._note(layer)
             except Exception as error:  # continue with the other layers
-                _log_failure(f"Could not look at the batch of layer {layer} yet", error)
+                log_failure(log, f"Could not check the batch of layer {layer} yet", error)
         self._metrics.count_layers(len(layers))
         if len(found) <= MAX_FOUND_PER_LISTING:
             self._next_listing = asyncio.get_running_loop().time() + LISTING_INTERVAL_SECONDS
@@ -149,7 +147,7 @@ class GarbageCollector:
                 await self._drop_orphan(layer, locked)
                 await self._orphans.forget(layer, since)
             except Exception as error:  # continue with the other layers
-                _log_failure(f"Could not drop layer {layer} yet", error)
+                log_failure(log, f"Could not drop layer {layer} yet", error)
                 await self._orphans.note([layer])  # after the others
 
     async def _drop_orphan(self, layer: str, locked: Collection[str]) -> None:
@@ -169,7 +167,7 @@ class GarbageCollector:
             try:
                 await self._drop_staged(batch_id)
             except Exception as error:  # continue with the other batches
-                _log_failure(f"Could not drop the staged rows of batch {batch_id} yet", error)
+                log_failure(log, f"Could not drop the staged rows of batch {batch_id} yet", error)
 
     async def _drop_staged(self, batch_id: str) -> None:
         batch = await self._batches.find(batch_id)
@@ -201,8 +199,3 @@ def may_need(batch: Batch, layer: str) -> bool:
 def was_discarded(batch: Batch) -> bool:
     """Whether a batch ended without a version, so that its layers were never read."""
     return batch.state in DISCARDED_STATES and batch.version is None
-
-
-def _log_failure(message: str, error: Exception) -> None:
-    expected = isinstance(error, PricebookError | PyMongoError)
-    log.warning("%s: %s: %s", message, type(error).__name__, error, exc_info=not expected)

@@ -1,7 +1,7 @@
 """The leader: the one process that compacts, expires and collects. It holds a lease, and another one takes it over.
 
 The leader keeps in memory what is to be done, so that it asks the database only about lists whose pointers moved or
-that are due. A new leader looks at all lists once. Two leaders do no harm: every step can be repeated, and is safe in
+that are due. A new leader checks all lists once. Two leaders do no harm: every step can be repeated, and is safe in
 parallel; each of them would merely do the work of the other again.
 """
 
@@ -14,10 +14,9 @@ from pymongo.errors import PyMongoError
 
 from storage.catalog.price_lists import PriceList, PriceListRepository
 from storage.catalog.watcher import Watcher
-from storage.errors import PricebookError
 from storage.maintenance.compaction_schedule import CompactionSchedule
 from storage.maintenance.garbage_collection import GarbageCollector
-from storage.maintenance.periodic import repeat
+from storage.maintenance.periodic import log_failure, repeat
 from storage.maintenance.retention_schedule import RetentionSchedule
 from storage.mongodb.deadlines import is_cancelled
 from storage.mongodb.locks import Locks
@@ -31,7 +30,7 @@ LEADER_POLL_SECONDS = 2.0
 """Interval at which each process checks for a leader. A dead one is replaced within this and the lease."""
 
 RETENTION_DELAY_SECONDS = 30.0
-"""Time from the move of a pointer until its list is looked at for versions to expire, once for all moves meanwhile."""
+"""Time from the move of a pointer until its list is checked for versions to expire, once for all moves meanwhile."""
 
 COLLECT_INTERVAL_SECONDS = 30.0
 """Interval of garbage collection."""
@@ -49,13 +48,13 @@ class Schedules:
         self._revisions: dict[str, int] = {}
 
     def add(self, name: str, version: int) -> None:
-        """Look at a list, of which `version` was current a moment ago."""
+        """Check a list, of which `version` was current a moment ago."""
         if name not in self._revisions:  # otherwise its pointer has moved since, and is followed
             self.compaction.add(name, version)
         self.retention.add(name, 0.0)
 
     def follow(self, pointer: PriceList) -> None:
-        """Look at a list whose pointer moved."""
+        """Check a list whose pointer moved."""
         if self._revisions.get(pointer.name) != pointer.revision:
             self._revisions[pointer.name] = pointer.revision
             if pointer.current_version is not None:
@@ -93,10 +92,8 @@ class Leader:
                     async with self._locks.held(LEADER_LOCK) as token:
                         if token is not None:
                             await self._lead(token)
-            except (PricebookError, PyMongoError) as error:
-                log.warning("Cannot lead the maintenance now: %s: %s", type(error).__name__, error)
-            except Exception:
-                log.exception("The maintenance failed, and begins again.")
+            except Exception as error:
+                log_failure(log, "The maintenance failed, and begins again", error)
             await asyncio.sleep(LEADER_POLL_SECONDS * random.uniform(0.8, 1.0))  # noqa: S311 - jitter, no secret
 
     async def _lead(self, token: int) -> None:
@@ -108,7 +105,7 @@ class Leader:
                     group.create_task(schedules.compaction.run(), name="compact"),
                     group.create_task(schedules.retention.run(), name="expire"),
                     group.create_task(repeat("collect", COLLECT_INTERVAL_SECONDS, self._garbage_collector.collect)),
-                    group.create_task(self._look_at_all(schedules), name="look at all lists"),
+                    group.create_task(self._check_all(schedules), name="check all lists"),
                 ]
                 await self._until_lost(token)
                 for task in tasks:
@@ -125,16 +122,16 @@ class Leader:
                 if not await self._locks.has_token(LEADER_LOCK, token):
                     return
             except PyMongoError as error:  # it is not known, and does no harm
-                log.warning("Cannot read the lock of the maintenance: %s: %s", type(error).__name__, error)
+                log_failure(log, "Cannot read the lock of the maintenance", error)
 
-    async def _look_at_all(self, schedules: Schedules) -> None:
-        """Look at every list once, in pages. Pointers that move meanwhile are followed already."""
+    async def _check_all(self, schedules: Schedules) -> None:
+        """Check every list once, in pages. Pointers that move meanwhile are followed already."""
         after = ""
         while not is_cancelled():
             try:
                 page = await self._price_lists.current_versions(LISTS_PER_PAGE, after)
             except PyMongoError as error:
-                log.warning("Could not read all lists, and will retry: %s: %s", type(error).__name__, error)
+                log_failure(log, "Could not read all lists, and will retry", error)
                 await asyncio.sleep(LEADER_POLL_SECONDS)
                 continue
             for after, version in page:

@@ -1,4 +1,4 @@
-"""Work that a process repeats until it stops."""
+"""Work that a process repeats until it stops, and the log of its failures."""
 
 import asyncio
 import logging
@@ -10,7 +10,7 @@ from pymongo.errors import PyMongoError
 from storage.errors import PricebookError
 from storage.mongodb.deadlines import is_cancelled
 
-log = logging.getLogger("pricebook.worker")
+log = logging.getLogger("pricebook.maintenance")
 
 
 async def repeat(name: str, seconds: float, act: Callable[[], Awaitable[object]]) -> None:
@@ -19,7 +19,11 @@ async def repeat(name: str, seconds: float, act: Callable[[], Awaitable[object]]
         await asyncio.sleep(seconds * random.uniform(0.8, 1.0))  # noqa: S311 - jitter, no secret
         try:
             await act()
-        except (PricebookError, PyMongoError) as error:
-            log.warning("Task %r failed and will be retried: %s: %s", name, type(error).__name__, error)
-        except Exception:
-            log.exception("Task %r failed and will be retried.", name)
+        except Exception as error:
+            log_failure(log, f"Task {name!r} failed and will be retried", error)
+
+
+def log_failure(log: logging.Logger, message: str, error: Exception) -> None:
+    """Log an error after which the work goes on: an expected one without its traceback, any other with it."""
+    expected = isinstance(error, PricebookError | PyMongoError)
+    log.warning("%s: %s: %s", message, type(error).__name__, error, exc_info=not expected)

@@ -1,24 +1,22 @@
-"""When lists are looked at for versions to expire and for batches that another one superseded."""
+"""When lists are checked for versions to expire and for batches that another one superseded."""
 
 import asyncio
 import datetime
 import logging
 
-from pymongo.errors import PyMongoError
-
 from storage.batches.lifecycle import BatchLifecycle
-from storage.errors import PricebookError
 from storage.maintenance.delay_queue import DelayQueue
 from storage.maintenance.expiration import SnapshotExpirer
+from storage.maintenance.periodic import log_failure
 from storage.mongodb.deadlines import is_cancelled
 
 log = logging.getLogger("pricebook.retention")
 
 MIN_DELAY_SECONDS = 1.0
-"""Least time between two looks at a list."""
+"""Least time between two checks of a list."""
 
 MAX_CONCURRENT_LISTS = 4
-"""Number of lists that are looked at at once."""
+"""Number of lists that are checked at once."""
 
 
 class RetentionSchedule:
@@ -31,11 +29,11 @@ class RetentionSchedule:
         self._busy: set[str] = set()
 
     def add(self, name: str, delay: float) -> None:
-        """Look at a list after `delay` seconds."""
+        """Check a list after `delay` seconds."""
         self._queue.add(name, delay)
 
     async def run(self) -> None:
-        """Look at the lists that are due, until cancelled."""
+        """Check the lists that are due, until cancelled."""
         async with asyncio.TaskGroup() as group:
             for number in range(MAX_CONCURRENT_LISTS):
                 group.create_task(self._work(), name=f"retention {number}")
@@ -48,18 +46,15 @@ class RetentionSchedule:
                 continue
             self._busy.add(name)
             try:
-                await self._look(name)
+                await self._check(name)
             finally:
                 self._busy.discard(name)
 
-    async def _look(self, name: str) -> None:
+    async def _check(self, name: str) -> None:
         try:
             due = await self._maintain(name)
         except Exception as error:  # continue with the other lists
-            expected = isinstance(error, PricebookError | PyMongoError)
-            log.warning(
-                "Could not expire versions of %s: %s: %s", name, type(error).__name__, error, exc_info=not expected
-            )
+            log_failure(log, f"Could not maintain {name}", error)
             self._queue.retry(name)
         else:
             self._queue.forget_errors(name)
@@ -68,6 +63,5 @@ class RetentionSchedule:
 
     async def _maintain(self, name: str) -> datetime.datetime | None:
         """Do what is due for a list. Returns when more is due if its pointer does not move."""
-        while await self._lifecycle.end_superseded(name):
-            pass
+        await self._lifecycle.end_superseded(name)
         return (await self._expirer.expire(name, by="pricebook")).due

@@ -4,15 +4,12 @@ import asyncio
 import logging
 import random
 
-from pymongo.errors import PyMongoError
-
 from storage.batches.batch import Batch
 from storage.batches.lease_renewal import keep_lease
 from storage.batches.lifecycle import BatchLifecycle
 from storage.batches.repository import BatchRepository
-from storage.errors import PricebookError
 from storage.maintenance.leader import Leader
-from storage.maintenance.periodic import repeat
+from storage.maintenance.periodic import log_failure, repeat
 
 log = logging.getLogger("pricebook.worker")
 
@@ -72,10 +69,9 @@ class Worker:
 
     async def _end_superseded(self, name: str) -> None:
         try:
-            while await self._lifecycle.end_superseded(name):
-                pass
-        except (PricebookError, PyMongoError) as error:
-            log.warning("Could not end superseded batches of %s yet: %s: %s", name, type(error).__name__, error)
+            await self._lifecycle.end_superseded(name)
+        except Exception as error:  # the maintenance does it
+            log_failure(log, f"Could not end superseded batches of {name} yet", error)
 
     async def _take_over(self) -> None:
         finishing = []
@@ -93,7 +89,7 @@ class Worker:
 
     async def _try_take_over(self, batch_id: str) -> Batch | None:
         try:
-            return await self._batches.take_over(batch_id)
+            return await self._lifecycle.take_over(batch_id)
         except Exception as error:  # continue with the other batches
-            log.warning("Could not take over batch %s yet: %s: %s", batch_id, type(error).__name__, error)
+            log_failure(log, f"Could not take over batch {batch_id} yet", error)
             return None

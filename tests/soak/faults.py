@@ -13,9 +13,6 @@ from pymongo.errors import PyMongoError
 from tests.stack.replica_set import BreakableReplicaSet
 from tests.stack.servers import Server
 
-DOWN_SECONDS = 5.0
-"""How long a killed member stays away at most."""
-
 
 class Faults:
     """Makes one fault after the other, and waits between them. `done` lists them."""

@@ -71,7 +71,7 @@ async def read_forever(api: Api, versions: list[int]) -> None:
 
 
 async def collect(api: Api, layers: list[int]) -> None:
-    """Expire versions and collect garbage, as the worker does every half a minute."""
+    """Expire versions and collect garbage again and again, as the leader does."""
     store = api.runtime.store
     while True:
         await store.expirer.expire("retail", by="ops")

@@ -192,7 +192,7 @@ async def test_a_note_that_was_renewed_meanwhile_is_kept(retail: Store) -> None:
 async def test_the_layer_of_an_attempt_that_was_taken_over_is_noted(retail: Store) -> None:
     batch = await left_open(retail, rows(5), "open")
     await expire_leases(retail)
-    taken = await retail.batches.take_over(batch.id)
+    taken = await retail.lifecycle.take_over(batch.id)
     assert taken is not None
     left = f"{batch.id}-{batch.token}"
     assert await retail.orphans.noted([left]) == {left}
