@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from decimal import Decimal
+from time import monotonic
 
 from msgspec.structs import replace
 
@@ -50,13 +51,12 @@ class MergeThrottle:
         layers, excess = len(base.layers), _excess(base)
         if not excess:
             return batch, base
-        clock = asyncio.get_running_loop().time
-        start = clock()
-        while excess and clock() - start < min(excess * WAIT_SECONDS_PER_LAYER, MAX_WAIT_SECONDS):
+        start = monotonic()
+        while excess and monotonic() - start < min(excess * WAIT_SECONDS_PER_LAYER, MAX_WAIT_SECONDS):
             await asyncio.sleep(THROTTLE_POLL_SECONDS)
             base = await self._current(batch.price_list)
             excess = _excess(base)
-        return self._noted(batch, layers, clock() - start), base
+        return self._noted(batch, layers, monotonic() - start), base
 
     async def _current(self, name: str) -> Snapshot | None:
         return await self._snapshots.current(name, (await self._price_lists.get(name)).current_version)

@@ -7,8 +7,9 @@ from typing import cast
 import pytest
 
 from loaders import PointerCache
-from loaders.heartbeat import Heartbeat
+from loaders.heartbeat import READS_INTERVAL_SECONDS, Heartbeat
 from storage import Store
+from storage.maintenance.expiration import SETTLE_SECONDS
 from tests.waiting import until
 
 
@@ -49,6 +50,10 @@ class FakeStore:
     def __init__(self) -> None:
         self.processes = FakeProcesses()
         self.snapshots = None
+
+
+def test_reads_are_recorded_several_times_before_a_marked_version_expires() -> None:
+    assert SETTLE_SECONDS >= 3 * READS_INTERVAL_SECONDS
 
 
 async def test_a_heartbeat_is_written_at_its_interval_and_at_once_when_a_pointer_moves(

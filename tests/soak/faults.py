@@ -15,7 +15,7 @@ from tests.stack.servers import Server
 
 
 class Faults:
-    """Makes one fault after the other, and waits between them. `done` lists them."""
+    """Makes one fault after the other, and waits between them; the first kills a server. `done` lists them."""
 
     def __init__(
         self, servers: Sequence[Server], members: BreakableReplicaSet | None, numbers: random.Random, pause: float
@@ -36,7 +36,7 @@ class Faults:
                 async with asyncio.timeout(self._random.uniform(0.5, 1.5) * self._pause):
                     await stopping.wait()
                     return
-            fault = self._random.choice(faults)
+            fault = self._random.choice(faults) if self.done else self._kill_server
             self.done.append(fault.__name__.strip("_").replace("_", " "))
             await asyncio.to_thread(fault)
 

@@ -12,7 +12,7 @@ from typing import Any
 
 Content = list[int]
 
-KEPT_VERSIONS = 120
+REMEMBERED_VERSIONS = 120
 """Number of newest versions of a list whose contents the model keeps: several times what retention keeps."""
 
 EXPLANATION_SECONDS = 180.0
@@ -139,7 +139,7 @@ class ListModel:
             raise WrongAnswer(f"{self.name}: two batches, or one on two versions, became version {version}")
 
     def _prune(self) -> None:
-        for version in sorted(self.versions)[:-KEPT_VERSIONS]:
+        for version in sorted(self.versions)[:-REMEMBERED_VERSIONS]:
             if version != self.current:
                 del self.versions[version]
 

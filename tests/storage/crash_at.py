@@ -22,6 +22,7 @@ from storage.batches.parts import PartRepository
 from storage.batches.repository import BatchRepository
 from storage.batches.sealing import BatchSealer
 from storage.batches.staging import StagingRepository
+from storage.catalog.events import EventRepository
 from storage.layers import durable_inserts
 from storage.layers.proof import LayerProver
 from storage.layers.writer import LayerWriter
@@ -42,6 +43,7 @@ OWNERS = {
         BatchLifecycle,
         BatchRepository,
         BatchSealer,
+        EventRepository,
         LayerProver,
         LayerWriter,
         PartRepository,

@@ -2,13 +2,15 @@
 
 import datetime
 import secrets
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from typing import Any
 from unittest.mock import patch
 
 import msgspec
 
 from storage import Batch, BatchMode, BatchOrder, BatchState, Gates, JsonRows, Layer, Price, Snapshot, Store
+from storage.maintenance.compaction import newest_fold
 from storage.prices.row_decoder import decode_slice
 
 Row = dict[str, Any]
@@ -63,6 +65,28 @@ async def published(store: Store, prices: Iterable[Row], price_list: str = "reta
     batch = await submit(store, prices, price_list)
     assert batch.state is BatchState.PUBLISHED, batch
     return batch
+
+
+async def merge(store: Store, prices: Iterable[Row], removed: Sequence[str] = (), price_list: str = "retail") -> None:
+    """Publish a batch that merges into a list."""
+    merging = replace(order(price_list), mode=BatchMode.MERGE)
+    batch = await store.submitter.submit(merging, await source(prices), removed)
+    assert batch.state is BatchState.PUBLISHED, batch
+
+
+async def grown(store: Store, price_list: str, merges: int = 4) -> None:
+    """Create a list of 500 prices, with merges on them that change, add and remove prices."""
+    await create(store, price_list)
+    await published(store, rows(500), price_list)
+    for number in range(merges):
+        changed = [row(f"sku-{number:06}", "2.00"), row(f"sku-{100 * number:06}x"), row("new", f"{number}.00")]
+        await merge(store, changed, [f"sku-{200 + number:06}"], price_list)
+
+
+async def compact(store: Store, version: Snapshot) -> Snapshot:
+    """Fold the newest layers of a current version into one, and return the manifest that is current then."""
+    await store.compactor.fold(newest_fold(version, len(version.layers)))
+    return await newest(store, version.price_list)
 
 
 async def versions(store: Store, count: int, price_list: str = "retail") -> None:
@@ -130,6 +154,13 @@ async def snapshot(store: Store, version: int, price_list: str = "retail") -> Sn
     found = await store.snapshots.get(price_list, version)
     assert found is not None
     return found
+
+
+async def newest(store: Store, price_list: str = "retail") -> Snapshot:
+    """The manifest of the current version."""
+    version = await current(store, price_list)
+    assert version is not None
+    return await snapshot(store, version, price_list)
 
 
 async def prices_of(store: Store, version: int, price_list: str = "retail") -> list[Price]:

@@ -12,7 +12,7 @@ from tests.storage.crash_at import die_at
 
 async def main(uri: str, database: str, batch_id: str, point: str) -> None:
     store = await Store.open(uri, database)
-    batch = await store.batches.take_over(batch_id)
+    batch = await store.lifecycle.take_over(batch_id)
     if batch is None:
         raise AssertionError("The lease of the batch has not expired.")
     die_at(point)

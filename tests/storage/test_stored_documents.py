@@ -262,7 +262,7 @@ STORED: dict[str, list[Document]] = {
     "processes": [
         {"_id": str, "format": 1, "at": datetime.datetime, "heads": {"retail": 3}},
     ],
-    "locks": [{"_id": "compact/retail", "lease": OWNED_LOCK}],
+    "locks": [{"_id": "retain/retail", "lease": OWNED_LOCK}],
     "orphans": [{"_id": "layer", "format": 1, "since": datetime.datetime}],
     "expired_snapshots": [],
 }
@@ -315,7 +315,7 @@ async def filled(store: Store) -> Store:
     for lifetime in (None, datetime.timedelta(days=1)):
         await store.api_keys.create("shop", grants, "ops", lifetime)
     await store.processes.beat({"retail": 3})
-    async with store.locks.held("compact/retail"):
+    async with store.locks.held("retain/retail"):
         pass
     await store.orphans.note(["layer"])
     return store

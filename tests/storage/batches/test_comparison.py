@@ -7,7 +7,7 @@ from unittest.mock import patch
 
 from storage import BatchMode, DiffSummary, Gates, Layer, Store
 from storage.layers.changes import Changes
-from tests.storage.factories import Row, create, order, published, row, rows, snapshot, source, submit
+from tests.storage.factories import Row, compact, create, order, published, row, rows, snapshot, source, submit
 
 
 async def merge(store: Store, prices: list[Row], remove: tuple[str, ...] = ()) -> DiffSummary | None:
@@ -58,7 +58,7 @@ async def test_a_batch_is_not_compared_again_because_its_base_was_compacted(stor
     async def compacted(*stacks: Sequence[Layer]) -> Changes:
         calls.append(1)
         changes = await count(*stacks)
-        await store.compactor.compact(before)
+        await compact(store, before)
         return changes
 
     with patch.object(store.differ, "count", compacted):
@@ -76,7 +76,7 @@ async def test_the_manifest_of_the_base_is_read_again_if_compaction_replaced_its
 
     async def collected(*stacks: Sequence[Layer]) -> Changes:
         if before.layers == (await snapshot(store, 2)).layers:
-            await store.compactor.compact(before)
+            await compact(store, before)
             for layer in before.layers:
                 await store.layer_writer.drop(layer.id)
                 store.block_cache.drop(layer.id)

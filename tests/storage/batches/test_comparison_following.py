@@ -7,6 +7,7 @@ from unittest.mock import patch
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from storage import Batch, BatchMode, BatchState, Layer, PublishPolicy, Snapshot
 from storage.batches import comparison as module
@@ -30,39 +31,25 @@ class Manifests(SnapshotRepository):
 
 
 def _manifest(name: str, layers: Sequence[Layer]) -> Snapshot:
-    manifest = version_of(layers)
-    return Snapshot(
-        manifest.price_list,
-        int(name.removeprefix("v")),
-        manifest.layers,
-        manifest.size,
-        manifest.state,
-        manifest.created_at,
-        manifest.published_at,
-        None,
-        "x",
-        None,
-    )
+    return replace(version_of(layers), version=int(name.removeprefix("v")))
 
 
 def batch_of(layer: Layer, mode: BatchMode, rows: int) -> Batch:
     """A sealed batch of a layer."""
-    now = datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC)
-    when = PublishPolicy.WHEN_VALID
     return Batch(
-        "b",
-        "retail",
-        mode,
-        "key",
-        None,
-        False,
-        when,
-        None,
-        None,
-        "me",
-        now,
-        BatchState.SEALING,
-        1,
+        id="b",
+        price_list="retail",
+        mode=mode,
+        key="key",
+        fingerprint=None,
+        chunked=False,
+        publish=PublishPolicy.WHEN_VALID,
+        expected_version=None,
+        label=None,
+        submitted_by="me",
+        created_at=datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC),
+        state=BatchState.SEALING,
+        token=1,
         rows=rows,
         layer=layer,
     )

@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from storage import BatchMode, BatchState, DiffSummary, Gates, PublishPolicy, Snapshot, Store
-from tests.storage.factories import order, row, source
+from tests.storage.factories import compact, order, row, source
 
 SKUS = [f"s{number:02}" for number in range(12)]
 
@@ -93,7 +93,7 @@ async def step(store: Store, name: str, model: Model, act: Act) -> None:
     elif act.kind == "compact":
         current = await store.snapshots.get(name, model.current) if model.current else None
         if current and len(current.layers) > 1:
-            compacted = await store.compactor.compact(current)
+            compacted = await compact(store, current)
             assert len(compacted.layers) < len(current.layers)
     else:
         await _send(store, name, model, act)

@@ -31,12 +31,6 @@ async def publish_latest(store: Store) -> PriceList:
     return await store.lifecycle.publish_latest("retail", by="ops", reason="the prices are right")
 
 
-async def end_superseded(store: Store) -> None:
-    """Reject all superseded batches, as the maintenance does."""
-    while await store.lifecycle.end_superseded("retail"):
-        pass
-
-
 async def state(store: Store, batch: Batch) -> BatchState:
     return (await store.batches.get(batch.id)).state
 
@@ -51,7 +45,7 @@ async def test_the_newest_batch_is_published_and_the_others_are_superseded(store
     moved = await publish_latest(store)
     assert (moved.current_version, moved.pin, moved.superseded_before) == (4, None, 4)
     assert await amounts(store, 4) == {"a": "4"}
-    await end_superseded(store)
+    await store.lifecycle.end_superseded("retail")
     assert (await store.price_lists.get("retail")).superseded_before is None
     assert [await state(store, batch) for batch in (first, second, third)] == [
         BatchState.REJECTED,
@@ -73,7 +67,7 @@ async def test_every_change_has_an_event(store: Store) -> None:
     await versions(store, 1)
     first, second = await held(store, [row("a", "2")]), await held(store, [row("a", "3")])
     moved = await publish_latest(store)
-    await end_superseded(store)
+    await store.lifecycle.end_superseded("retail")
     events = await store.events.newest("retail", 3)
     assert [(event.kind, event.batch, event.by) for event in events] == [
         (EventKind.REJECTED, first.id, "pricebook"),
@@ -189,7 +183,7 @@ async def test_a_batch_that_is_held_during_the_transaction_is_the_newest(
 
     monkeypatch.setattr(store.batches, "waiting", hold_another)
     await publish_latest(store)
-    await end_superseded(store)
+    await store.lifecycle.end_superseded("retail")
     assert await amounts(store, 3) == {"a": "3"}
     assert [await state(store, batch) for batch in (first, *late)] == [BatchState.REJECTED, BatchState.PUBLISHED]
 
@@ -203,7 +197,7 @@ async def test_of_concurrent_unpins_one_succeeds(store: Store) -> None:
         store.lifecycle.reject(batches[1].id, by="ops", reason="x"),
     ]
     outcomes = await asyncio.gather(*acts, return_exceptions=True)
-    await end_superseded(store)
+    await store.lifecycle.end_superseded("retail")
     assert all(isinstance(each, (PriceList, Batch, Refused, LeaseLost)) for each in outcomes), outcomes
     assert sum(isinstance(each, PriceList) for each in outcomes) == 1
     found = await store.price_lists.get("retail")

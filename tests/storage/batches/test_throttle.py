@@ -1,8 +1,5 @@
-"""Merges are slowed down while their list has too many layers; none is refused."""
+"""Merges are throttled while their list has too many layers; none is refused."""
 
-import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from dataclasses import replace
 from decimal import Decimal
 
@@ -16,6 +13,7 @@ from storage.catalog.gates import Severity
 from storage.catalog.snapshots import Layer, Snapshot, SnapshotState
 from storage.mongodb.transaction import instant
 from tests.storage.factories import amounts, create, current, order, row, snapshot, source
+from tests.storage.maintaining import working
 
 SLACK = 1e-6
 
@@ -37,16 +35,16 @@ def version_with(layers: int) -> Snapshot:
 
 
 class Clock:
-    """A clock that advances by 0.1 s whenever a merge looks whether there is room."""
+    """A clock that advances by 0.1 s whenever a merge checks whether there is room."""
 
     def __init__(self, throttle: MergeThrottle, monkeypatch: pytest.MonkeyPatch, *layers: int) -> None:
         self.now = 0.0
         self._layers = list(layers)
         monkeypatch.setattr(module, "THROTTLE_POLL_SECONDS", 0)
-        monkeypatch.setattr(asyncio.get_running_loop(), "time", lambda: self.now)
-        monkeypatch.setattr(throttle, "_current", self.look)
+        monkeypatch.setattr(module, "monotonic", lambda: self.now)
+        monkeypatch.setattr(throttle, "_current", self.check)
 
-    async def look(self, _: str) -> Snapshot:
+    async def check(self, _: str) -> Snapshot:
         self.now += 0.1
         return version_with(self._layers.pop(0) if len(self._layers) > 1 else self._layers[0])
 
@@ -100,7 +98,7 @@ async def test_only_a_merge_that_is_to_be_published_waits(store: Store, batch: B
     assert store.metrics.merges_throttled == {}
 
 
-async def test_without_compaction_merges_are_slowed_down_and_say_so(
+async def test_without_compaction_merges_are_throttled_and_say_so(
     store: Store, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     await with_layers(store, UNTHROTTLED_LAYERS)
@@ -117,17 +115,6 @@ async def test_without_compaction_merges_are_slowed_down_and_say_so(
         assert (finding.observed, finding.limit) == (Decimal(UNTHROTTLED_LAYERS + number), Decimal(UNTHROTTLED_LAYERS))
         assert f"had {UNTHROTTLED_LAYERS + number} layers, so the merge waited" in finding.message
         assert f"Batch {batch.id} of retail: {finding.message}" in caplog.messages
-
-
-@asynccontextmanager
-async def working(store: Store) -> AsyncIterator[None]:
-    await store.watcher.start()
-    store.worker.start()
-    try:
-        yield
-    finally:
-        await store.worker.stop()
-        await store.watcher.stop()
 
 
 async def test_with_compaction_a_version_never_has_more_layers_than_the_limit(

@@ -2,53 +2,32 @@
 
 import asyncio
 import copy
-import os
 import signal
 import sys
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import pytest
 from bson.objectid import ObjectId
 from pymongo.asynchronous.client_session import AsyncClientSession
 from pymongo.errors import AutoReconnect
-from pymongo.monitoring import CommandFailedEvent, CommandListener, CommandStartedEvent, CommandSucceededEvent
 
 from storage import Batch, BatchMode, BatchState, EventKind, PriceList, PublishPolicy, SnapshotState, Store
-from storage.batches import admission, lifecycle
+from storage.batches import admission
 from storage.batches.unpinning import MAX_ENDED_AT_ONCE
 from storage.errors import BatchNotHeld, BatchSuperseded
+from storage.mongodb import transaction
 from storage.mongodb.connection import Document, connect
 from storage.mongodb.transaction import in_transaction
+from tests.storage.commands import Commands
 from tests.storage.factories import amounts, current, held, row, snapshot, submit, versions
-from tests.waiting import until
 
 MANY = 3500
 """Held batches that an unpin supersedes."""
 
 
-class Commands(CommandListener):
-    """The commands that a client sent, by name."""
-
-    def __init__(self) -> None:
-        self.sent: list[str] = []
-
-    def started(self, event: CommandStartedEvent) -> None:
-        self.sent.append(event.command_name)
-
-    def succeeded(self, event: CommandSucceededEvent) -> None:
-        pass
-
-    def failed(self, event: CommandFailedEvent) -> None:
-        pass
-
-
 async def publish_latest(store: Store) -> PriceList:
     return await store.lifecycle.publish_latest("retail", by="ops", reason="the prices are right")
-
-
-async def end_all(store: Store) -> None:
-    while await store.lifecycle.end_superseded("retail"):
-        pass
 
 
 async def hold(store: Store, count: int) -> list[str]:
@@ -110,14 +89,14 @@ async def test_an_unpin_over_thousands_of_held_batches_is_one_small_transaction(
     other, commands = watched
     moved = await publish_latest(other)
     assert (moved.current_version, moved.pin, moved.superseded_before) == (MANY + 1, None, MANY + 1)
-    assert len(commands.sent) < 40, commands.sent
+    assert len(commands.sent) < 40, commands.names
     assert await states(store, [ids[0], ids[-1]]) == [BatchState.HELD, BatchState.PUBLISHED]
 
     commands.sent.clear()
-    assert await other.lifecycle.end_superseded("retail")
-    assert len(commands.sent) < 15, commands.sent
+    assert await other.lifecycle._end_some_superseded("retail")
+    assert len(commands.sent) < 15, commands.names
     assert await store.batches.count(state=BatchState.HELD) == MANY - 1 - MAX_ENDED_AT_ONCE
-    await end_all(other)
+    await other.lifecycle.end_superseded("retail")
     await check_ended(store, ids)
     assert (await snapshot(store, 2)).state is SnapshotState.RETIRED
     assert await amounts(store, MANY + 1) == {"a": "2"}
@@ -146,7 +125,7 @@ async def test_a_superseded_batch_can_be_neither_approved_nor_rejected(store: St
         with pytest.raises(BatchSuperseded, match="superseded"):
             await review(superseded.id, by="ops", reason="x")
     assert await current(store) == 3
-    await end_all(store)
+    await store.lifecycle.end_superseded("retail")
     with pytest.raises(BatchNotHeld, match="REJECTED"):
         await store.lifecycle.approve(superseded.id, by="ops", reason="x")
 
@@ -157,7 +136,7 @@ async def test_batches_that_a_gate_held_or_a_later_pin_holds_are_not_superseded(
     first, second = await held(store, [row("a", "2")]), await held(store, [row("a", "3")])
     await publish_latest(store)
     later = await held(store, [row("a", "4")])
-    await end_all(store)
+    await store.lifecycle.end_superseded("retail")
     assert await states(store, [reviewed.id, first.id, second.id, later.id]) == [
         BatchState.HELD,
         BatchState.REJECTED,
@@ -173,7 +152,7 @@ async def test_a_second_unpin_before_the_end_of_the_first_supersedes_both(store:
     await publish_latest(store)
     late = [await held(store, [row("a", amount)]) for amount in ("4", "5")]
     assert (await publish_latest(store)).superseded_before == 5
-    await end_all(store)
+    await store.lifecycle.end_superseded("retail")
     assert await states(store, [batch.id for batch in (*early, *late)]) == [
         BatchState.REJECTED,
         BatchState.PUBLISHED,
@@ -189,7 +168,7 @@ async def test_an_unpin_with_only_superseded_batches_publishes_none_of_them(stor
     await store.pointer_moves.pin("retail", 1, by="ops", reason="audit")
     moved = await publish_latest(store)
     assert (moved.current_version, moved.pin, moved.superseded_before) == (1, None, 4)
-    await end_all(store)
+    await store.lifecycle.end_superseded("retail")
     assert await states(store, ids) == [BatchState.REJECTED, BatchState.REJECTED, BatchState.PUBLISHED]
 
 
@@ -197,32 +176,36 @@ async def test_several_processes_end_superseded_batches_together(store: Store, o
     await versions(store, 1)
     ids = await hold(store, 4 * MAX_ENDED_AT_ONCE)
     await publish_latest(store)
-    await asyncio.gather(*(end_all(each) for each in (store, other_store, store, other_store)))
+    await asyncio.gather(
+        *(each.lifecycle.end_superseded("retail") for each in (store, other_store, store, other_store))
+    )
     await check_ended(store, ids)
-    assert not await store.lifecycle.end_superseded("retail")
 
 
 async def test_a_process_that_is_killed_while_it_ends_them_loses_nothing(store: Store, mongodb_uri: str) -> None:
+    await store.client.admin.command({"setParameter": 1, "transactionLifetimeLimitSeconds": 2})
     await versions(store, 1)
-    ids = await hold(store, 20 * MAX_ENDED_AT_ONCE)
+    ids = await hold(store, 4 * MAX_ENDED_AT_ONCE)
     await publish_latest(store)
     code = (
         "import asyncio, sys\n"
         "from storage import Store\n"
+        "from tests.storage.crash_at import die_at\n"
         "async def main():\n"
         "    store = await Store.open(*sys.argv[1:])\n"
-        "    while await store.lifecycle.end_superseded('retail'): pass\n"
+        "    die_at('EventRepository.append_all:3:after')\n"
+        "    await store.lifecycle.end_superseded('retail')\n"
         "asyncio.run(main())\n"
     )
-    process = await asyncio.create_subprocess_exec(sys.executable, "-c", code, mongodb_uri, store.db.name)
-
-    async def some_are_ended() -> bool:
-        return await store.batches.count(state=BatchState.HELD) < len(ids) - 1
-
-    await until(some_are_ended, "begun")
-    os.kill(process.pid, signal.SIGKILL)
-    await process.wait()
-    await end_all(store)
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-c", code, mongodb_uri, store.db.name), cwd=Path(__file__).parents[3]
+    )
+    try:
+        assert await process.wait() == -signal.SIGKILL
+        assert await store.batches.count(state=BatchState.HELD) == len(ids) - 1 - 2 * MAX_ENDED_AT_ONCE
+        await store.lifecycle.end_superseded("retail")
+    finally:
+        await store.client.admin.command({"setParameter": 1, "transactionLifetimeLimitSeconds": 60})
     await check_ended(store, ids)
 
 
@@ -250,7 +233,7 @@ async def test_an_unpin_whose_response_was_lost_is_looked_up(
         await in_transaction(*args)  # type: ignore[arg-type]
         raise AutoReconnect("The response was lost.")
 
-    monkeypatch.setattr(lifecycle, "in_transaction", lose_response)
+    monkeypatch.setattr(transaction, "in_transaction", lose_response)
     moved = await publish_latest(store)
     assert (moved.pin, moved.current_version) == (None, 1 + waiting)
     assert store.metrics.batches["retail", BatchMode.REPLACE, BatchState.PUBLISHED] == 1 + bool(waiting)
@@ -268,7 +251,7 @@ async def test_an_unpin_that_was_not_committed_is_not_reported(store: Store, mon
 
         await in_transaction(client, aborted)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(lifecycle, "in_transaction", fail)
+    monkeypatch.setattr(transaction, "in_transaction", fail)
     with pytest.raises(AutoReconnect):
         await publish_latest(store)
     assert await states(store, [waiting.id]) == [BatchState.HELD]

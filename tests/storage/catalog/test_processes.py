@@ -5,25 +5,27 @@ from typing import Any
 
 import pytest
 from pymongo import AsyncMongoClient
-from pymongo.monitoring import CommandFailedEvent, CommandListener, CommandStartedEvent, CommandSucceededEvent
+from pymongo.monitoring import CommandFailedEvent, CommandSucceededEvent
 
 from storage import Served, Store
 from storage.mongodb import leases
 from storage.mongodb.connection import Document
+from tests.storage.commands import Commands
 
 LISTS = {f"list.{number}": 1 for number in range(1000)}
 
 
-class Traffic(CommandListener):
-    """The sizes of the updates that were sent and of the documents that were found, in characters."""
+class Traffic(Commands):
+    """The commands that were sent, and the sizes of the documents that were found, in characters."""
 
     def __init__(self) -> None:
-        self.updates: list[int] = []
+        super().__init__()
         self.found: list[int] = []
 
-    def started(self, event: CommandStartedEvent) -> None:
-        if event.command_name == "update":
-            self.updates.append(len(str(event.command["updates"])))
+    @property
+    def updates(self) -> list[int]:
+        """The sizes of the updates that were sent, in characters."""
+        return [len(str(command["updates"])) for command in self.sent if "updates" in command]
 
     def succeeded(self, event: CommandSucceededEvent) -> None:
         if event.command_name == "find":

@@ -6,7 +6,7 @@ import pytest
 from pymongo.errors import AutoReconnect
 
 from storage import Store, Unavailable, explain
-from storage.catalog import transactions
+from storage.mongodb import transaction
 from storage.mongodb.transaction import in_transaction
 from tests.storage.factories import create, current, versions
 
@@ -19,7 +19,7 @@ async def test_a_change_that_was_committed_although_the_answer_was_lost_succeeds
         raise AutoReconnect("The answer was lost.")
 
     await versions(store, 2)
-    monkeypatch.setattr(transactions, "in_transaction", lose_answer)
+    monkeypatch.setattr(transaction, "in_transaction", lose_answer)
     await create(store, "new")
     moved = await store.pointer_moves.rollback("retail", 1, by="ops", reason="x")
     assert moved == await store.price_lists.get("retail")
@@ -45,7 +45,7 @@ async def test_a_change_that_was_not_committed_fails(store: Store, monkeypatch: 
             )
 
     moment = (await store.price_lists.get("retail")).created_at
-    monkeypatch.setattr(transactions, "in_transaction", abort)
+    monkeypatch.setattr(transaction, "in_transaction", abort)
     with pytest.raises(AutoReconnect):
         await store.pointer_moves.rollback("retail", 1, by="ops", reason="x")
     assert await current(store) == 2

@@ -26,7 +26,19 @@ from storage.maintenance.garbage_collection import batch_of
 from storage.mongodb.connection import FORMAT, Collection, Document
 from tests.storage import factories
 from tests.storage.batches.test_merges import ACTS, Act, run
-from tests.storage.factories import Row, create, order, published, row, rows, snapshot, source, submit, versions
+from tests.storage.factories import (
+    Row,
+    compact,
+    create,
+    order,
+    published,
+    row,
+    rows,
+    snapshot,
+    source,
+    submit,
+    versions,
+)
 
 LONG_AGO = datetime.datetime(2020, 1, 1, tzinfo=datetime.UTC)
 
@@ -76,7 +88,7 @@ async def test_a_list_without_a_version_is_sound(store: Store) -> None:
 
 async def test_the_database_is_sound_after_every_operation(store: Store) -> None:
     await layered(store, merges=9)
-    await store.compactor.compact(await snapshot(store, 10))
+    await compact(store, await snapshot(store, 10))
     await merged(store, [row("late")], ["sku-000005"])
     await submit(store, [row("bad", "-1")])
     await submit(store, rows(3), publish=PublishPolicy.DRY_RUN)
@@ -191,7 +203,7 @@ async def test_a_version_that_is_compacted_during_the_check_is_no_finding(store:
         newest = await snapshot(store, 4)
         if layer == newest.layers[0].id and len(newest.layers) > 1:
             compacted += 1
-            await store.compactor.compact(newest)
+            await compact(store, newest)
             await store.layer_writer.drop(layer)
         return await is_sealed(layer)
 
@@ -249,7 +261,7 @@ async def test_a_list_in_use_is_always_sound(store: Store) -> None:
             current = await factories.current(store)
             assert current
             if len((now := await snapshot(store, current)).layers) > 2:
-                await store.compactor.compact(now)
+                await compact(store, now)
             await store.garbage_collector.collect()
 
     using, checks = asyncio.create_task(use()), 0

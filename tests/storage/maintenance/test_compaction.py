@@ -2,12 +2,11 @@
 
 import datetime
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from storage import BatchMode, BatchState, Store
+from storage import Store
 from storage.catalog.snapshots import Layer, Snapshot, SnapshotRepository, SnapshotState
 from storage.errors import Corrupt, LayerGone, LeaseLost
 from storage.layers.proof import LayerProver
@@ -17,18 +16,17 @@ from storage.maintenance.folding import LayerFold
 from storage.mongodb.locks import Locks
 from tests.storage.factories import (
     Crash,
-    Row,
     amounts,
+    compact,
     create,
-    current,
     forget_blocks,
+    grown,
     layers,
-    order,
+    merge,
+    newest,
     published,
     row,
     rows,
-    snapshot,
-    source,
 )
 
 LONG_AGO = datetime.datetime.fromtimestamp(0, datetime.UTC)
@@ -40,27 +38,6 @@ async def retail(store: Store) -> Store:
     store.garbage_collector._orphan_seconds = 0.0
     await grown(store, "retail")
     return store
-
-
-async def grown(store: Store, name: str, merges: int = 4) -> None:
-    await create(store, name)
-    await published(store, rows(500), name)
-    for number in range(merges):
-        changed = [row(f"sku-{number:06}", "2.00"), row(f"sku-{100 * number:06}x"), row("new", f"{number}.00")]
-        await merge(store, changed, [f"sku-{200 + number:06}"], name)
-
-
-async def merge(store: Store, prices: list[Row], removed: list[str] | None = None, name: str = "retail") -> None:
-    batch = await store.submitter.submit(
-        replace(order(name), mode=BatchMode.MERGE), await source(prices), removed or []
-    )
-    assert batch.state is BatchState.PUBLISHED
-
-
-async def newest(store: Store, name: str = "retail") -> Snapshot:
-    version = await current(store, name)
-    assert version is not None
-    return await snapshot(store, version, name)
 
 
 async def contents(store: Store, name: str = "retail") -> dict[int, dict[str, str]]:
@@ -144,14 +121,14 @@ def test_folded_layers_are_replaced_where_they_are(
 
 async def test_no_version_changes(retail: Store) -> None:
     before = await contents(retail)
-    compacted = await retail.compactor.compact(await newest(retail))
+    compacted = await compact(retail, await newest(retail))
     assert len(compacted.layers) < 5
     assert await contents(retail) == before
 
 
 async def test_a_compacted_version_has_the_bytes_of_a_replacement_with_the_same_prices(retail: Store) -> None:
     await merge(retail, rows(500, "3.00"), ["sku-000007x"])
-    compacted = await retail.compactor.compact(await newest(retail))
+    compacted = await compact(retail, await newest(retail))
     prices = await amounts(retail, compacted.version)
     await create(retail, "other")
     await published(retail, [row(sku, amount) for sku, amount in reversed(prices.items())], "other")
@@ -162,7 +139,7 @@ async def test_a_compacted_version_has_the_bytes_of_a_replacement_with_the_same_
 
 async def test_small_layers_are_folded_and_the_large_base_is_left_alone(retail: Store) -> None:
     before = await newest(retail)
-    compacted = await retail.compactor.compact(before)
+    compacted = await compact(retail, before)
     assert [each.id for each in compacted.layers[1:]] == [before.layers[-1].id]
     assert compacted.layers[0].count == 4 + 4 + 1 + 4, "changed, added, added by all and removed"
 
@@ -175,7 +152,7 @@ async def test_a_run_is_replaced_under_the_merges_that_were_published_meanwhile(
 ) -> None:
     seen = await newest(retail)
     during(monkeypatch, LayerProver, "prove", lambda: merge(retail, [row("late")]))
-    compacted = await retail.compactor.compact(seen)
+    compacted = await compact(retail, seen)
     assert compacted.version == seen.version + 1
     assert len(compacted.layers) == 3, "the late merge, the folded ones, and the base"
     assert (await contents(retail))[compacted.version] == {**(await amounts(retail, seen.version)), "late": "1.00"}
@@ -193,7 +170,7 @@ async def test_a_merge_that_is_published_just_before_the_manifest_is_replaced_ge
         "prove",
         lambda: _set_up(monkeypatch, method, lambda: merge(retail, [late])),
     )
-    compacted = await retail.compactor.compact(seen)
+    compacted = await compact(retail, seen)
     assert compacted.version == seen.version + 1
     assert len(compacted.layers) == 3
     assert "late" in await amounts(retail, compacted.version)
@@ -203,7 +180,7 @@ async def test_a_merge_whose_transaction_began_before_the_manifest_was_replaced_
     retail: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen = await newest(retail)
-    during(monkeypatch, SnapshotRepository, "add", lambda: retail.compactor.compact(seen))
+    during(monkeypatch, SnapshotRepository, "add", lambda: compact(retail, seen))
     await merge(retail, [row("late")])
     merged = await newest(retail)
     assert merged.version == seen.version + 1
@@ -225,7 +202,7 @@ async def test_layers_above_a_fold_are_folded_while_it_is_under_way(
         await retail.compactor.fold(upper[1])
 
     during(monkeypatch, LayerProver, "prove", fold_the_layers_above)
-    await retail.compactor.compact(before)
+    await compact(retail, before)
     after = await newest(retail)
     assert upper[0] is None, "the layers are being folded"
     assert upper[1]
@@ -240,7 +217,7 @@ async def _set_up(monkeypatch: pytest.MonkeyPatch, method: str, act: Callable[[]
 
 async def test_a_folded_layer_that_no_version_needs_is_dropped(retail: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     during(monkeypatch, LayerProver, "prove", lambda: published(retail, rows(3)))
-    compacted = await retail.compactor.compact(await newest(retail))
+    compacted = await compact(retail, await newest(retail))
     assert len(compacted.layers) == 1
     assert await layers(retail) == await named(retail)
 
@@ -260,7 +237,7 @@ async def test_a_fold_without_tombstones_is_never_put_above_other_layers(
         await store.db["snapshots"].update_one(key, {"$push": {"layers": below}})
 
     during(monkeypatch, LayerProver, "prove", add_a_layer_below)
-    await store.compactor.compact(seen)
+    await compact(store, seen)
     assert [each.id for each in (await newest(store)).layers] == [upper.id, base.id, base.id]
 
 
@@ -294,10 +271,10 @@ async def test_a_compaction_that_dies_at_any_step_changes_nothing_and_the_next_o
     with monkeypatch.context() as patched:
         patched.setattr(owner, method, dying)
         with pytest.raises(Crash):
-            await retail.compactor.compact(await newest(retail))
+            await compact(retail, await newest(retail))
     assert await contents(retail) == before
     await retail.db["locks"].update_many({}, {"$set": {"lease.until": LONG_AGO}})
-    compacted = await retail.compactor.compact(await newest(retail))
+    compacted = await compact(retail, await newest(retail))
     assert len(compacted.layers) == 2
     await retail.garbage_collector.collect()
     assert await layers(retail) == await named(retail), "what the dead one left is collected"
@@ -315,7 +292,7 @@ async def test_a_compaction_that_dies_while_it_writes_leaves_nothing(
     with monkeypatch.context() as patched:
         patched.setattr(LayerFold, "_count", dying)
         with pytest.raises(Crash):
-            await retail.compactor.compact(await newest(retail))
+            await compact(retail, await newest(retail))
     await retail.db["locks"].update_many({}, {"$set": {"lease.until": LONG_AGO}})
     await retail.garbage_collector.collect()
     assert await layers(retail) == await named(retail)
@@ -350,7 +327,7 @@ async def test_damage_is_not_compacted_away(
     forget_blocks(retail)
     await damage(retail, seen.layers[which].id)
     with pytest.raises(Corrupt, match="is damaged"):
-        await retail.compactor.compact(seen)
+        await compact(retail, seen)
     assert (await newest(retail)).layers == seen.layers
     assert await layers(retail) == await named(retail), "what was written is dropped"
 
@@ -361,7 +338,7 @@ async def test_a_block_that_is_in_memory_does_not_hide_that_it_is_damaged(retail
     await contents(retail)
     await break_a_block(retail, seen.layers[-1].id)
     with pytest.raises(Corrupt):
-        await retail.compactor.compact(seen)
+        await compact(retail, seen)
 
 
 @pytest.mark.parametrize(("loss", "error"), [("damaged", Corrupt), ("dropped", LayerGone)])
@@ -376,7 +353,7 @@ async def test_a_folded_layer_is_named_only_once_it_is_read_back_as_it_was_writt
 
     during(monkeypatch, LayerProver, "prove", lose)
     with pytest.raises(error):
-        await retail.compactor.compact(seen)
+        await compact(retail, seen)
     assert (await newest(retail)).layers == seen.layers
     assert await layers(retail) == await named(retail) == known
     assert await contents(retail) == before
@@ -397,7 +374,7 @@ async def test_a_fold_with_another_number_of_prices_than_its_sources_is_undone(
 
     monkeypatch.setattr(LayerFold, "_kept", losing)
     with pytest.raises(Corrupt, match="instead of"):
-        await retail.compactor.compact(seen)
+        await compact(retail, seen)
     assert (await newest(retail)).layers == seen.layers
     assert await layers(retail) == await named(retail)
 
@@ -415,7 +392,7 @@ async def test_the_layer_that_is_being_written_is_not_collected(retail: Store, m
         collected.append(count - len(await layers(retail)))
 
     during(monkeypatch, LayerProver, "prove", collect)
-    assert len((await retail.compactor.compact(await newest(retail))).layers) == 2
+    assert len((await compact(retail, await newest(retail))).layers) == 2
     assert collected == [0]
     assert await contents(retail) == before
 
@@ -431,7 +408,7 @@ async def test_a_compaction_that_was_stopped_until_its_layer_was_collected_chang
 
     during(monkeypatch, Locks, "confirm", stop_for_long)
     with pytest.raises(LeaseLost):
-        await retail.compactor.compact(seen)
+        await compact(retail, seen)
     assert (await newest(retail)).layers == seen.layers
     assert await contents(retail) == before
 
@@ -440,8 +417,8 @@ async def test_two_compactions_of_a_version_at_once_fold_it_once(
     retail: Store, other_store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen = await newest(retail)
-    during(monkeypatch, LayerProver, "prove", lambda: other_store.compactor.compact(seen))
-    compacted = await retail.compactor.compact(seen)
+    during(monkeypatch, LayerProver, "prove", lambda: compact(other_store, seen))
+    compacted = await compact(retail, seen)
     assert len(compacted.layers) == 2
     await retail.garbage_collector.collect()
     assert await layers(retail) == await named(retail)

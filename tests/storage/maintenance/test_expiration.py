@@ -11,7 +11,7 @@ from storage import BatchMode, BatchState, EventKind, Gates, PublishPolicy, Rete
 from storage.catalog.snapshots import SnapshotState
 from storage.errors import NotRetired, SnapshotNotFound
 from storage.maintenance.expiration import ExpirationResult, SnapshotExpirer
-from tests.storage.factories import Crash, amounts, current, held, layers, order, row, snapshot, source, submit
+from tests.storage.factories import Crash, amounts, compact, current, held, layers, order, row, snapshot, source, submit
 
 NEWEST_ONLY = Retention(versions=1, days=0)
 
@@ -140,28 +140,35 @@ async def test_a_plan_lists_what_would_expire_and_changes_nothing(retail: Store)
 
 async def test_a_run_says_when_the_next_step_is_due(retail: Store) -> None:
     retail.expirer = make_expirer(retail, grace=600, restore=86_400, settle=10)
-    await publish(retail, "1", "2", "3")
 
-    async def seconds_until_due() -> float:
-        [run] = await expire(retail, 1)
+    async def now() -> datetime.datetime:
         hello = await retail.client.admin.command("hello")
-        assert run.due is not None
-        due: datetime.timedelta = run.due - hello["localTime"].replace(tzinfo=datetime.UTC)
-        return due.total_seconds()
+        time: datetime.datetime = hello["localTime"].replace(tzinfo=datetime.UTC)
+        return time
 
-    assert 0 < await seconds_until_due() <= 10, "the marks settle"
+    async def is_due(seconds: float, since: datetime.datetime) -> bool:
+        """Whether a run says that the next step is due some seconds after a time between `since` and now."""
+        [run] = await expire(retail, 1)
+        delay = datetime.timedelta(seconds=seconds)
+        return run.due is not None and since + delay <= run.due <= await now() + delay
+
+    begun = await now()
+    await publish(retail, "1", "2", "3")
+    assert await is_due(10, await now()), "the marks settle"
+    noted = await now()
     await retail.snapshots.note_reads([("retail", 1), ("retail", 2)])
-    assert 10 < await seconds_until_due() <= 600, "the grace time of the reads ends"
+    assert await is_due(600, noted), "the grace time of the reads ends"
     retail.expirer = make_expirer(retail, restore=86_400)
-    assert 0 < await seconds_until_due() + 1 <= 1, "they are marked, and settle at once"
-    assert 80_000 < await seconds_until_due() <= 86_400, "the restore time ends"
+    assert await is_due(0, await now()), "they are marked, and settle at once"
+    expired = await now()
+    assert await is_due(86_400, expired), "the restore time ends"
     await retail.price_list_editor.update(
         "retail", "ops", lambda each: msgspec.structs.replace(each, retention=Retention(1, 3))
     )
     await publish(retail, "4")
-    assert 80_000 < await seconds_until_due() <= 86_400
+    assert await is_due(86_400, expired)
     retail.expirer = make_expirer(retail, restore=7 * 86_400)
-    assert 250_000 < await seconds_until_due() <= 3 * 86_400, "the oldest kept version reaches its age"
+    assert await is_due(3 * 86_400, begun), "the oldest kept version reaches its age"
 
 
 async def test_a_list_with_nothing_to_expire_is_never_due(retail: Store) -> None:
@@ -276,7 +283,7 @@ async def test_a_layer_that_another_version_names_is_kept(retail: Store) -> None
 async def test_folded_layers_are_dropped_when_no_version_names_them(retail: Store) -> None:
     await publish(retail, "1")
     await publish(retail, "2", "3", mode=BatchMode.MERGE)
-    await retail.compactor.compact(await snapshot(retail, 3))
+    await compact(retail, await snapshot(retail, 3))
     await expire(retail, 3)
     retail.garbage_collector._orphan_seconds = 60.0
     await retail.garbage_collector.collect()

@@ -13,6 +13,7 @@ from storage.batches.runs import SortedRows
 from storage.maintenance.compaction import LAYER_LOCKS
 from tests.storage.factories import (
     amounts,
+    compact,
     create,
     expire_leases,
     failed,
@@ -157,7 +158,7 @@ async def test_layers_that_a_compaction_replaced_are_dropped_without_a_listing(r
     merge = replace(order(), mode=BatchMode.MERGE)
     merged = [await retail.submitter.submit(replace(merge, key=sku), await source([row(sku)])) for sku in ("x", "y")]
     await retail.db["snapshots"].delete_one({"_id.version": 2})
-    await retail.compactor.compact(await snapshot(retail, 3))
+    await compact(retail, await snapshot(retail, 3))
     assert await retail.orphans.noted(sorted(layer_ids(merged))) == layer_ids(merged)
     await retail.garbage_collector.collect()
     assert not layer_ids(merged) & await layers(retail)

@@ -2,15 +2,14 @@
 
 import datetime
 from collections.abc import AsyncIterator, Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import pytest
 from bson.objectid import ObjectId
-from pymongo.monitoring import CommandFailedEvent, CommandListener, CommandStartedEvent, CommandSucceededEvent
 
 from storage import Gates, PublishPolicy, Retention, Store
 from storage.mongodb.connection import Document, connect
+from tests.storage.commands import Commands
 from tests.storage.factories import create, held, published, row, rows, submit
 
 PAST = 2000
@@ -21,29 +20,6 @@ MAX_EXAMINED = 120
 
 READS = ("find", "aggregate", "count", "distinct", "update", "delete")
 WRITES = ("update", "delete", "insert", "findAndModify", "create", "drop")
-
-
-class Commands(CommandListener):
-    """The commands that a store sends."""
-
-    def __init__(self) -> None:
-        self.sent: list[dict[str, Any]] = []
-
-    def started(self, event: CommandStartedEvent) -> None:
-        self.sent.append({**event.command, "$db": event.database_name})
-
-    def succeeded(self, event: CommandSucceededEvent) -> None:
-        pass
-
-    def failed(self, event: CommandFailedEvent) -> None:
-        pass
-
-    @contextmanager
-    def counted(self) -> Iterator[list[dict[str, Any]]]:
-        """Yield the commands that are sent in the context, from its end on."""
-        start, sent = len(self.sent), list[dict[str, Any]]()
-        yield sent
-        sent += self.sent[start:]
 
 
 @pytest.fixture

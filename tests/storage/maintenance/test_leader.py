@@ -3,8 +3,6 @@
 import asyncio
 import signal
 import sys
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -12,15 +10,15 @@ import pytest
 from pymongo.errors import AutoReconnect
 
 from storage import Store
-from storage.maintenance import compaction_schedule, delay_queue, leader, retention_schedule
+from storage.maintenance import leader
 from storage.maintenance.compaction import MAX_LAYERS, Compactor, Fold
 from storage.maintenance.delay_queue import DelayQueue
 from storage.maintenance.expiration import ExpirationResult, SnapshotExpirer
 from storage.maintenance.leader import LEADER_LOCK
 from storage.mongodb import leases
 from storage.mongodb.locks import Locks
-from tests.storage.factories import amounts, forget_blocks, layers, row, snapshot
-from tests.storage.maintenance.test_compaction import grown, merge, newest
+from tests.storage.factories import grown, layers, snapshot
+from tests.storage.maintaining import until_compacted, working
 from tests.waiting import until
 
 ROOT = Path(__file__).parents[3]
@@ -33,18 +31,6 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(leader, "RETENTION_DELAY_SECONDS", 0.0)
 
 
-@asynccontextmanager
-async def working(store: Store) -> AsyncIterator[None]:
-    """Run the worker of a process."""
-    await store.watcher.start()
-    store.worker.start()
-    try:
-        yield
-    finally:
-        await store.worker.stop()
-        await store.watcher.stop()
-
-
 def leads(*stores: Store) -> list[bool]:
     return [store.worker._leader._schedules is not None for store in stores]
 
@@ -54,13 +40,6 @@ async def until_one_leads(*stores: Store) -> None:
         return sum(leads(*stores)) == 1
 
     await until(one, "led by one process")
-
-
-async def until_compacted(store: Store, name: str = "retail") -> None:
-    async def compacted() -> bool:
-        return len((await newest(store, name)).layers) <= MAX_LAYERS
-
-    await until(compacted, "compacted")
 
 
 # One leader
@@ -81,7 +60,7 @@ async def test_one_process_leads_and_another_takes_over_when_it_stops(store: Sto
             assert leads(store, other_store) == [True, False]
 
 
-async def test_a_process_that_does_not_lead_writes_nothing_and_asks_for_the_lock_alone(
+async def test_a_process_that_does_not_lead_does_not_try_to_take_the_lock(
     store: Store, other_store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked, taken = asyncio.Event(), list[str]()
@@ -107,7 +86,7 @@ async def test_a_process_that_does_not_lead_writes_nothing_and_asks_for_the_lock
 
 async def test_another_process_leads_after_the_leader_was_killed(mongodb_uri: str, store: Store) -> None:
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "tests.storage.lead", mongodb_uri, store.db.name), cwd=ROOT
+        *(sys.executable, "-m", "tests.storage.maintenance.lead", mongodb_uri, store.db.name), cwd=ROOT
     )
     await until(lambda: store.locks.is_held(LEADER_LOCK), "led by the other process")
     await grown(store, "retail", MAX_LAYERS)
@@ -196,13 +175,13 @@ async def test_a_leader_whose_work_fails_unexpectedly_begins_again(
     monkeypatch.setattr(DelayQueue, "take", take)
     async with working(store):
         await until_compacted(store)
-    assert "The maintenance failed, and begins again." in caplog.text
+    assert "The maintenance failed, and begins again: ZeroDivisionError" in caplog.text
 
 
 # What it does
 
 
-async def test_a_new_leader_looks_at_all_lists_in_pages(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_new_leader_checks_all_lists_in_pages(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(leader, "LISTS_PER_PAGE", 2)
     names = [f"list-{number}" for number in range(3)]
     for name in names:
@@ -212,14 +191,18 @@ async def test_a_new_leader_looks_at_all_lists_in_pages(store: Store, monkeypatc
             await until_compacted(store, name)
 
 
-async def test_lists_are_looked_at_when_their_pointers_move(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_lists_are_checked_when_their_pointers_move(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     expired: list[str] = []
 
     async def expire(_: Any, name: str, *, by: str) -> ExpirationResult:
         expired.append(name)
         return ExpirationResult()
 
+    async def find_nothing(*_: Any) -> list[tuple[str, int]]:
+        return []
+
     monkeypatch.setattr(SnapshotExpirer, "expire", expire)
+    monkeypatch.setattr(store.price_lists, "current_versions", find_nothing)  # so that only moves are followed
     async with working(store):
         await until_one_leads(store)
         await grown(store, "retail", MAX_LAYERS)
@@ -246,46 +229,6 @@ async def test_the_leader_follows_pointers_while_the_stream_is_down(
         await store.worker.stop()
 
 
-async def test_a_list_is_looked_at_again_when_the_next_step_is_due(
-    store: Store, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(retention_schedule, "MIN_DELAY_SECONDS", 0.0)
-    looks: list[str] = []
-    original = SnapshotExpirer.expire
-
-    async def expire(self: SnapshotExpirer, name: str, *, by: str) -> ExpirationResult:
-        looks.append(name)
-        await original(self, name, by=by)
-        return ExpirationResult(due=(await snapshot(store, 1)).created_at if len(looks) < 3 else None)
-
-    monkeypatch.setattr(SnapshotExpirer, "expire", expire)
-    await grown(store, "retail", 0)
-
-    async def looked() -> bool:
-        return len(looks) == 3
-
-    async with working(store):
-        await until(looked, "looked at three times")
-
-
-async def test_a_list_that_cannot_be_maintained_does_not_stop_the_others_and_is_logged_once_an_attempt(
-    store: Store, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(delay_queue, "FIRST_RETRY_SECONDS", 300.0)
-    for name in ("bad", "retail"):
-        await grown(store, name, MAX_LAYERS)
-    bad = await newest(store, "bad")
-    await store.layers_db[f"layer.{bad.layers[1].id}"].drop()
-    forget_blocks(store)
-    async with working(store):
-        await until_compacted(store)
-        await store.pointer_moves.pin("bad", bad.version, by="ops", reason="audit")
-        await grown(store, "later", MAX_LAYERS)
-        await until_compacted(store, "later")
-    assert (await newest(store, "bad")).layers == bad.layers
-    assert len([record for record in caplog.records if "compact bad" in record.message]) == 1
-
-
 async def test_a_list_of_a_later_release_is_left_alone(store: Store) -> None:
     for name in ("bad", "retail"):
         await grown(store, name, MAX_LAYERS)
@@ -293,57 +236,3 @@ async def test_a_list_of_a_later_release_is_left_alone(store: Store) -> None:
     async with working(store):
         await until_compacted(store)
     assert len((await snapshot(store, MAX_LAYERS + 1, "bad")).layers) == MAX_LAYERS + 1
-
-
-async def test_a_list_that_moves_while_it_is_compacted_is_compacted_again(
-    store: Store, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    await grown(store, "retail", MAX_LAYERS)
-    expected = await amounts(store, MAX_LAYERS + 1)
-    original, done, merged = Compactor.fold, False, asyncio.Event()
-
-    async def fold(self: Compactor, source: Fold) -> None:
-        nonlocal done
-        if not done:
-            done = True
-            for number in range(2 * MAX_LAYERS):
-                await merge(store, [row(f"late-{number}")])
-            merged.set()
-        await original(self, source)
-
-    monkeypatch.setattr(Compactor, "fold", fold)
-    async with working(store):
-        await merged.wait()
-        await until_compacted(store)
-    last = await newest(store)
-    assert await amounts(store, last.version) == {**expected, **{f"late-{n}": "1.00" for n in range(2 * MAX_LAYERS)}}
-
-
-async def test_large_folds_leave_room_for_small_ones(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(compaction_schedule, "LARGE_FOLD_ROWS", 2 * MAX_LAYERS)
-    large = [f"large-{number}" for number in range(compaction_schedule.MAX_LARGE_FOLDS + 1)]
-    for name in large:
-        await grown(store, name, MAX_LAYERS)
-    original, release, running = Compactor.fold, asyncio.Event(), list[str]()
-
-    async def fold(self: Compactor, source: Fold) -> None:
-        name = source.snapshot.price_list
-        if name in large:
-            running.append(name)
-            await release.wait()
-        await original(self, source)
-
-    async def full() -> bool:
-        return len(running) == compaction_schedule.MAX_LARGE_FOLDS
-
-    monkeypatch.setattr(Compactor, "fold", fold)
-    async with working(store):
-        await until(full, "at the limit of large folds")
-        await grown(store, "small", 0)
-        for number in range(MAX_LAYERS):
-            await merge(store, [row(f"{number}")], name="small")
-        await until_compacted(store, "small")
-        assert await full()
-        release.set()
-        for name in large:
-            await until_compacted(store, name)

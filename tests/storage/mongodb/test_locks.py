@@ -3,16 +3,13 @@
 import asyncio
 import datetime
 from contextlib import suppress
-from dataclasses import replace
 
 import pytest
 
-from storage import BatchMode, Store
+from storage import Store
 from storage.mongodb import leases
 from storage.mongodb.locks import Locks
 from storage.mongodb.transaction import in_transaction
-from tests.storage.factories import create, order, row, snapshot, source
-from tests.waiting import until
 
 
 async def expire(store: Store) -> None:
@@ -76,22 +73,6 @@ async def test_only_expired_locks_with_the_prefix_are_removed(store: Store) -> N
             assert await store.locks.names("work/") == {"work/2"}
             assert await store.locks.names("work") == {"work/2"}
             assert {each["_id"] async for each in store.db["locks"].find()} == {"work/2", "other/1"}
-
-
-async def test_the_worker_compacts_under_a_lock(store: Store) -> None:
-    await create(store)
-    for amount in range(10):
-        merge = replace(order(), mode=BatchMode.MERGE)
-        await store.submitter.submit(merge, await source([row(f"{amount}")]))
-    store.worker.start()
-
-    async def compacted() -> bool:
-        return len((await snapshot(store, 10)).layers) == 1
-
-    try:
-        await until(compacted, "compacted")
-    finally:
-        await store.worker.stop()
 
 
 async def test_a_renewal_that_loses_its_cancellation_ends(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:

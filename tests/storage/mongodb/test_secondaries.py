@@ -18,7 +18,7 @@ from storage.mongodb.connection import Client, Database, Document
 from storage.mongodb.documents import raise_if_unreadable
 from storage.mongodb.secondaries import Clock, Secondaries
 from tests.stack.replica_set import BreakableReplicaSet, Member
-from tests.storage.factories import create, forget_blocks, published, row, source
+from tests.storage.factories import compact, create, forget_blocks, published, row, source
 from tests.waiting import until
 
 SKUS = [f"sku-{number:04}" for number in range(1200)]
@@ -137,7 +137,7 @@ async def test_sealing_and_compaction_read_layers_on_the_primary(
             await merge(store, "2.00", f"more {number}")
         [snapshot] = map(raise_if_unreadable, await store.snapshots.get_many([("retail", 5)]))
         assert snapshot is not None
-        await store.compactor.compact(snapshot)
+        await compact(store, snapshot)
     assert set(counted) == {own_replica_set.primary().port}
 
 

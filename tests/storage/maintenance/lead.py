@@ -1,4 +1,4 @@
-"""Leads the maintenance of a database until it is killed: `python -m tests.storage.lead URI DATABASE`."""
+"""Leads the maintenance of a database until it is killed: `python -m tests.storage.maintenance.lead URI DATABASE`."""
 
 import asyncio
 import sys
