@@ -26,4 +26,4 @@ async def repeat(name: str, seconds: float, act: Callable[[], Awaitable[object]]
 def log_failure(log: logging.Logger, message: str, error: Exception) -> None:
     """Log an error after which the work goes on: an expected one without its traceback, any other with it."""
     expected = isinstance(error, PricebookError | PyMongoError)
-    log.warning("%s: %s: %s", message, type(error).__name__, error, exc_info=not expected)
+    log.warning("%s: %s: %s", message, type(error).__name__, error, exc_info=None if expected else error)

@@ -23,7 +23,7 @@ async def merge(store: Store, number: int) -> Batch:
 class Overtaker:
     """Sends a merge through another store before each transaction of a store, until one has to wait.
 
-    `losses` are the merges that were published first, `waiting` is the one that waits.
+    `overtaking` are the merges that were published first, `waiting` is the one that waits.
     """
 
     def __init__(self, store: Store, other: Store, method: str) -> None:
@@ -31,17 +31,17 @@ class Overtaker:
         self._other = other
         self._is_held = other.locks.is_held
         self._waits = asyncio.Event()
-        self.losses: list[Batch] = []
+        self.overtaking: list[Batch] = []
         self.waiting: asyncio.Task[Batch] | None = None
 
     async def act(self, *arguments: Any) -> Any:
         if self.waiting is None:
-            merging = asyncio.create_task(merge(self._other, len(self.losses)))
+            merging = asyncio.create_task(merge(self._other, len(self.overtaking)))
             waits = asyncio.create_task(self._waits.wait())
             await asyncio.wait({merging, waits}, return_when=asyncio.FIRST_COMPLETED)
             waits.cancel()
             if merging.done():
-                self.losses.append(merging.result())
+                self.overtaking.append(merging.result())
             else:
                 self.waiting = merging
         return await self._act(*arguments)
@@ -88,7 +88,7 @@ async def test_a_replacement_that_small_merges_overtake_is_published_in_its_turn
     overtaker = overtaken(monkeypatch, store, other_store, "_publish")
     batch = await submit(store, rows(2000, "2.00"))
     assert batch.state is BatchState.PUBLISHED
-    assert len(overtaker.losses) == MAX_OVERTAKEN
+    assert len(overtaker.overtaking) == MAX_OVERTAKEN
     assert (proofs, frozen, compared) == ([1], [1], [1]), "the layer is proved once, and compared with all rows once"
     assert batch.summary
     assert (batch.summary.changed, batch.summary.removed) == (2000, MAX_OVERTAKEN)
@@ -108,7 +108,7 @@ async def test_an_approval_that_small_merges_overtake_takes_its_turn(
     batch = await submit(store, rows(20, "2.00"), publish=PublishPolicy.ON_APPROVAL)
     overtaker = overtaken(monkeypatch, store, other_store, "_approve")
     approved = await store.lifecycle.approve(batch.id, by="ops", reason="x")
-    assert (approved.state, len(overtaker.losses)) == (BatchState.PUBLISHED, MAX_OVERTAKEN + 1)
+    assert (approved.state, len(overtaker.overtaking)) == (BatchState.PUBLISHED, MAX_OVERTAKEN + 1)
     assert overtaker.waiting
     assert (await overtaker.waiting).base == approved.version
 
@@ -122,7 +122,7 @@ async def test_the_wait_for_a_holder_that_died_is_bounded(store: Store, monkeypa
     assert await store.locks.is_held(TURN)
 
 
-async def test_a_turn_is_taken_after_some_losses_and_ends_with_its_batch(store: Store) -> None:
+async def test_a_turn_is_taken_after_some_overtaking_and_ends_with_its_batch(store: Store) -> None:
     async with turns.Turns(store.locks).of("retail") as turn:
         for _ in range(MAX_OVERTAKEN):
             assert not await store.locks.is_held(TURN)

@@ -183,7 +183,6 @@ async def test_several_processes_end_superseded_batches_together(store: Store, o
 
 
 async def test_a_process_that_is_killed_while_it_ends_them_loses_nothing(store: Store, mongodb_uri: str) -> None:
-    await store.client.admin.command({"setParameter": 1, "transactionLifetimeLimitSeconds": 2})
     await versions(store, 1)
     ids = await hold(store, 4 * MAX_ENDED_AT_ONCE)
     await publish_latest(store)
@@ -197,10 +196,10 @@ async def test_a_process_that_is_killed_while_it_ends_them_loses_nothing(store: 
         "    await store.lifecycle.end_superseded('retail')\n"
         "asyncio.run(main())\n"
     )
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-c", code, mongodb_uri, store.db.name), cwd=Path(__file__).parents[3]
-    )
+    command = (sys.executable, "-c", code, mongodb_uri, store.db.name)
+    await store.client.admin.command({"setParameter": 1, "transactionLifetimeLimitSeconds": 2})
     try:
+        process = await asyncio.create_subprocess_exec(*command, cwd=Path(__file__).parents[3])
         assert await process.wait() == -signal.SIGKILL
         assert await store.batches.count(state=BatchState.HELD) == len(ids) - 1 - 2 * MAX_ENDED_AT_ONCE
         await store.lifecycle.end_superseded("retail")
