@@ -93,7 +93,7 @@ class Leader:
                         if token is not None:
                             await self._lead(token)
             except Exception as error:
-                log_failure(log, "The maintenance failed, and begins again", error)
+                log_failure(log, "Could not lead the maintenance, and will retry", error)
             await asyncio.sleep(LEADER_POLL_SECONDS * random.uniform(0.8, 1.0))  # noqa: S311 - jitter, no secret
 
     async def _lead(self, token: int) -> None:
