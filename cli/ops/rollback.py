@@ -80,7 +80,9 @@ def pin(connection: Connection, output: Output, price_list: str, version: int, r
 @command("unpin")
 @click.argument("price_list", metavar="LIST")
 @reason_option
-@click.option("--publish-latest", is_flag=True, help="Publish the newest batch that only the pin held; the others are superseded.")
+@click.option(
+    "--publish-latest", is_flag=True, help="Publish the newest batch that only the pin held; the others are superseded."
+)
 def unpin(connection: Connection, output: Output, price_list: str, reason: str, publish_latest: bool) -> None:
     """Unpin a price list: new batches are published again.
 
