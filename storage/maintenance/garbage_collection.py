@@ -148,10 +148,12 @@ class GarbageCollector:
         """Drop orphans until none is left, or the next run is due."""
         clock = asyncio.get_running_loop().time
         end = clock() + MAX_DROP_SECONDS
-        while layers := await self._orphans.older_than(self._orphan_seconds, MAX_DROPS_PER_RUN):
+        layers = await self._orphans.older_than(self._orphan_seconds, MAX_DROPS_PER_RUN)
+        while layers:
             await self._drop_noted(layers)
-            if clock() >= end:
+            if len(layers) < MAX_DROPS_PER_RUN or clock() >= end:
                 return
+            layers = await self._orphans.older_than(self._orphan_seconds, MAX_DROPS_PER_RUN)
 
     async def _drop_noted(self, layers: Mapping[str, datetime.datetime]) -> None:
         # A compaction whose lock is removed here cannot name its layer any more.

@@ -58,3 +58,12 @@ async def test_a_list_is_left_alone_after_an_error_and_longer_after_each(monkeyp
     agenda.succeed("bad")
     agenda.add("bad")
     assert await agenda.take(1) == ["bad"]
+
+
+async def test_what_is_due_later_than_it_was_taken_does_not_pile_up() -> None:
+    agenda = Agenda()
+    for _ in range(1000):
+        agenda.add("a", 1000.0)
+        agenda.add("a")
+        assert await agenda.take(1) == ["a"]
+    assert len(agenda._heap) < 100
