@@ -61,6 +61,7 @@ async def open_direct_transport(settings: Settings) -> AsyncIterator[httpx.ASGIT
         yield httpx.ASGITransport(with_runtime)
     finally:
         await pointers.stop()
+        await store.worker.stop()
         await store.close()
 
 

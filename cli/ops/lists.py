@@ -107,7 +107,7 @@ def show(connection: Connection, output: Output, price_list: str) -> None:
 
 
 def _kept(retention: Json) -> str:
-    fewer = ", fewer with age (thin)" if retention["thin"] else ""
+    fewer = ", thinned by age" if retention["thin"] else ""
     return f"the newest {retention['versions']} versions, and each version for {retention['days']} days{fewer}"
 
 

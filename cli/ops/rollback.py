@@ -80,11 +80,14 @@ def pin(connection: Connection, output: Output, price_list: str, version: int, r
 @command("unpin")
 @click.argument("price_list", metavar="LIST")
 @reason_option
-@click.option("--publish-latest", is_flag=True, help="Publish the newest waiting batch and reject the others.")
+@click.option(
+    "--publish-latest", is_flag=True, help="Publish the newest batch that only the pin held; the others are superseded."
+)
 def unpin(connection: Connection, output: Output, price_list: str, reason: str, publish_latest: bool) -> None:
     """Unpin a price list: new batches are published again.
 
-    Batches that wait need `pricebook approve` or `reject`, unless --publish-latest is given.
+    Batches that wait need `pricebook approve` or `reject`; with --publish-latest, only those that a gate or the publish
+    policy ON_APPROVAL also holds.
     """
     latest = {"publishLatest": True} if publish_latest else {}
     payload = connection.mutate(UNPIN, priceList=price_list, reason=reason, **latest)

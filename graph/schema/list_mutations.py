@@ -124,9 +124,9 @@ class ListMutations:
         return await _payload(info.context, moved)
 
     @strawberry.mutation(
-        description="Expires the versions that retention does not keep, as every process does periodically. Versions "
-        "that were read recently are kept. A version that qualifies for the first time is only marked, and expires in "
-        "a later run."
+        description="Expires the versions that retention does not keep, as the maintenance does in the background. "
+        "Versions that were read recently are kept. A version that qualifies for the first time is only marked, and "
+        "expires in a later run."
     )
     @staticmethod
     @return_user_errors(RetainPayload)

@@ -86,7 +86,8 @@ class Settings:
         default=None,
         metadata=metadata(
             matching(r"mongodb(\+srv)?://\S+", "a connection string: mongodb://... or mongodb+srv://..."),
-            "Connection string of MongoDB 6.0 or later, a replica set or sharded. Unset: an embedded replica set.",
+            "Connection string of MongoDB 6.0 or later, a replica set or sharded. Its `timeoutMS`, 15000 unless given, "
+            "is the deadline of each operation. Unset: an embedded replica set.",
             shown="",
         ),
     )

@@ -28,7 +28,8 @@ _restored = Counter("pricebook_versions_restored", "Expired versions that were r
 _dropped = Counter("pricebook_layers_dropped", "Layers dropped because no version references them.")
 _layers = Gauge(
     "pricebook_layers",
-    "Layers of the database at the last listing; 0 unless this process leads the maintenance.",
+    "Layers of the database, counted once an hour by the leader of the maintenance; 0 in a process that has not "
+    "counted them for two hours.",
     multiprocess_mode="livemax",
 )
 

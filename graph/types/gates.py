@@ -37,13 +37,13 @@ class Gates:
     min_size: int | None = strawberry.field(description="Rejects a batch that leaves fewer prices than this.")
 
 
-@strawberry.type(description="A finding of a gate about a batch.")
+@strawberry.type(description="A finding about a batch: of a gate, a pin, its publish policy, or the limit of layers.")
 class GateFinding:
     """The GraphQL type of `storage.catalog.gates.GateFinding`."""
 
     gate: str = strawberry.field(
         description="The name of the gate; `pin` or `onApproval` if the batch is held by a pin or by its publish "
-        "policy."
+        "policy, `layers` if the merge waited for compaction."
     )
     severity: Severity = strawberry.field(description="The effect of the finding on the batch.")
     message: str = strawberry.field(description="The explanation of the finding, for people.")

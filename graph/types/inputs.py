@@ -242,7 +242,7 @@ class UnpinInput:
     publish_latest: bool = strawberry.field(
         default=False,
         description="Whether to publish the newest batch that only the pin held. The other batches that only the pin "
-        "held are superseded: they can be neither approved nor rejected any more, and become REJECTED within moments.",
+        "held are superseded: they can be neither approved nor rejected any more, and become REJECTED soon afterwards.",
     )
 
 

@@ -60,10 +60,17 @@ class VersionSwitch:
         pointer = self._next
         while pointer is not None:
             deadline, self._next = self._deadline, None
-            if self._warming:
-                self._warming.cancel()
-            self._warming = self._warmer.start(pointer)
-            remaining = deadline - asyncio.get_running_loop().time()
-            await asyncio.wait([self._warming], timeout=max(0.0, remaining))
+            try:
+                await self._warm(pointer, deadline)
+            except Exception:  # the version is served without
+                log.exception("Warming a new version of %s failed.", self._name)
             self._switch(pointer)
             pointer = self._next
+
+    async def _warm(self, pointer: PriceList, deadline: float) -> None:
+        """Start to warm the version of a pointer; return when it is warm, or at the deadline."""
+        if self._warming:
+            self._warming.cancel()
+        self._warming = self._warmer.start(pointer)
+        remaining = deadline - asyncio.get_running_loop().time()
+        await asyncio.wait([self._warming], timeout=max(0.0, remaining))

@@ -174,7 +174,8 @@ class SnapshotRepository:
     async def get_many(self, keys: Sequence[tuple[str, int]]) -> list[Snapshot | Broken | None]:
         """Return the manifests of (list, version) keys, or the errors of unreadable ones, in the order of the keys.
 
-        One round trip finds those that can be read or restored, a second one those that expired.
+        One round trip finds those that were published and can be read or restored. Others take a second one, so that
+        the time tells nobody which versions wait for their publication.
         """
         async with self._timed() as session:
             return await self._find(keys, session)
@@ -185,9 +186,9 @@ class SnapshotRepository:
         """Find manifests. A manifest only ever moves to the collection that is read last, and `session` is causal."""
         found: dict[tuple[str, int], Snapshot | Broken] = {}
         for collection in (self._collection, self._expired):
-            missing = [_id(*key) for key in keys if key not in found]
-            if missing:
-                documents = await collection.find({"_id": {"$in": missing}}, session=session).to_list()
+            wanted = [_id(*key) for key in keys if not _was_published(found.get(key))]
+            if wanted:
+                documents = await collection.find({"_id": {"$in": wanted}}, session=session).to_list()
                 found |= {_key(each): read_or_error(_from_document, each) for each in documents}
         return [found.get(key) for key in keys]
 
@@ -262,6 +263,10 @@ def _id(price_list: str, version: int) -> Document:
 
 def _ids(price_list: str, versions: Sequence[int]) -> list[Document]:
     return [_id(price_list, version) for version in versions]
+
+
+def _was_published(found: Snapshot | Broken | None) -> bool:
+    return isinstance(found, Broken) or (found is not None and found.published_at is not None)
 
 
 def _key(document: Document) -> tuple[str, int]:

@@ -80,8 +80,12 @@ class Watcher:
                 log.exception("The pointer stream is down; polling until it is back.")
             finally:
                 self._opened.clear()
-            with suppress(PyMongoError):
+            try:
                 await self._poll()
+            except PyMongoError as error:
+                log.warning("The pointers cannot be polled (%s).", type(error).__name__)
+            except Exception:
+                log.exception("The pointers cannot be polled.")
             await asyncio.sleep(delay * random.uniform(0.5, 1.0))  # noqa: S311 - jitter, no secret
             delay = min(2 * delay, MAX_RETRY_SECONDS)
 

@@ -48,6 +48,9 @@ MAX_GROWTH = 4
 MAX_FOLDED_LAYERS = 64
 """Number of layers to fold at once, each of which takes some memory."""
 
+LEAVE_OUT_SECONDS = 3600.0
+"""How long a layer that cannot be folded is left out, with those below it: someone may repair it meanwhile."""
+
 FOLD_BYTES = 64 << 20
 """Bytes of compressed blocks that a fold keeps in memory."""
 
@@ -89,16 +92,27 @@ class Compactor:
         self._prover = prover
         self._locks = locks
         self._in_folds: set[str] = set()
+        self._left_out: dict[str, float] = {}
 
     async def next_fold(self, name: str) -> Fold | None:
-        """Return the fold that the current version of a list needs now, of layers above those that are being folded.
+        """Return the fold that a list needs now, of the layers above those that are being folded or are left out.
 
         Returns None unless there are more than `MAX_LAYERS` of them.
         """
         snapshot = await self._current(name)
         layers = snapshot.layers if snapshot else ()
-        above = next((index for index, layer in enumerate(layers) if layer.id in self._in_folds), len(layers))
+        now = asyncio.get_running_loop().time()
+        self._left_out = {layer: until for layer, until in self._left_out.items() if now < until}
+        barriers = self._in_folds | self._left_out.keys()
+        above = next((index for index, layer in enumerate(layers) if layer.id in barriers), len(layers))
         return newest_fold(snapshot, above) if snapshot and above > MAX_LAYERS else None
+
+    def leave_out(self, layer: Layer) -> None:
+        """Fold only layers above this one for a while, because a fold that it was the oldest of is damaged.
+
+        If another of its layers is the damaged one, the next fold fails too, and leaves out the next newer layer.
+        """
+        self._left_out[layer.id] = asyncio.get_running_loop().time() + LEAVE_OUT_SECONDS
 
     async def fold(self, fold: Fold) -> None:
         """Fold layers of a version, and let the current version name the result in their place.

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pymongo.errors import PyMongoError
 
 from storage.catalog.snapshots import SnapshotRepository
+from storage.errors import Corrupt
 from storage.maintenance.compaction import MAX_LAYERS, Compactor, Fold
 from storage.maintenance.delay_queue import DelayQueue
 from storage.maintenance.periodic import log_failure
@@ -38,8 +39,8 @@ class CompactionSchedule:
         self._compactor = compactor
         self._queue = DelayQueue()
         self._versions: dict[str, int] = {}
-        self._waiting: set[str] = set()
-        self._folds: dict[asyncio.Task[None], int] = {}
+        self._waiting: dict[str, None] = {}
+        self._folds: dict[asyncio.Task[None], Fold] = {}
 
     def add(self, name: str, version: int) -> None:
         """Check a list soon: `version` has become current."""
@@ -59,15 +60,17 @@ class CompactionSchedule:
     async def _check(self, names: Sequence[str]) -> None:
         """Count the layers of lists, and start the folds that they need."""
         try:
-            crowded = await self._snapshots.with_more_layers(
-                MAX_LAYERS, [(name, self._versions[name]) for name in names]
-            )
+            found = await self._snapshots.with_more_layers(MAX_LAYERS, [(name, self._versions[name]) for name in names])
         except PyMongoError as error:
             log_failure(log, "Could not count layers, and will retry", error)
             for name in names:
                 self._queue.retry(name)
             return
-        for name, _ in crowded:
+        crowded = {name for name, _ in found}
+        for name in names:  # those that wait longest first
+            if name not in crowded:
+                self._queue.forget_errors(name)
+                continue
             try:
                 await self._start_fold(name)
             except Exception as error:  # continue with the other lists
@@ -75,23 +78,22 @@ class CompactionSchedule:
 
     async def _start_fold(self, name: str) -> None:
         """Start the fold that a list needs, or let it wait for the end of another if there are too many."""
-        fold = await self._compactor.next_fold(name)
-        if fold is None:
-            return
-        if not self._has_room(fold.rows):
-            self._waiting.add(name)
-            return
-        task = asyncio.create_task(self._fold(fold), name=f"fold layers of {name}")
-        self._folds[task] = fold.rows
-        task.add_done_callback(self._folded)
+        fold = await self._compactor.next_fold(name) if len(self._folds) < MAX_FOLDS else None
+        if len(self._folds) >= MAX_FOLDS or (fold and not self._has_room(fold)):
+            self._waiting[name] = None
+        elif fold:
+            task = asyncio.create_task(self._fold(fold), name=f"fold layers of {name}")
+            self._folds[task] = fold
+            task.add_done_callback(self._folded)
 
-    def _has_room(self, rows: int) -> bool:
-        large = sum(other >= LARGE_FOLD_ROWS for other in self._folds.values())
-        return len(self._folds) < MAX_FOLDS and (rows < LARGE_FOLD_ROWS or large < MAX_LARGE_FOLDS)
+    def _has_room(self, fold: Fold) -> bool:
+        large = sum(other.rows >= LARGE_FOLD_ROWS for other in self._folds.values())
+        return fold.rows < LARGE_FOLD_ROWS or large < MAX_LARGE_FOLDS
 
     def _folded(self, task: asyncio.Task[None]) -> None:
-        del self._folds[task]
-        for name in self._waiting:
+        """Check the lists that waited, in their order, and then the list of the fold that ended."""
+        fold = self._folds.pop(task)
+        for name in (*self._waiting, fold.snapshot.price_list):
             self._queue.add(name)
         self._waiting.clear()
 
@@ -99,11 +101,13 @@ class CompactionSchedule:
         name = fold.snapshot.price_list
         try:
             await self._compactor.fold(fold)
+        except Corrupt as error:
+            log.warning("Could not fold %d layers of %s: %s", len(fold.layers), name, error)
+            self._compactor.leave_out(fold.layers[-1])
         except Exception as error:  # continue with the other lists
             self._fail(name, error)
         else:
             self._queue.forget_errors(name)
-            self._queue.add(name)  # there may be more to fold
 
     def _fail(self, name: str, error: Exception) -> None:
         log_failure(log, f"Could not compact {name}", error)

@@ -8,6 +8,9 @@ from dataclasses import dataclass
 FIRST_RETRY_SECONDS, MAX_RETRY_SECONDS = 5.0, 300.0
 """How long a list is left alone after an error, and after many. The time doubles with each."""
 
+MIN_STALE_ENTRIES = 64
+"""Number of entries that became due earlier, beyond those of as many lists as are due, before they are removed."""
+
 
 @dataclass(frozen=True, slots=True)
 class _Failure:
@@ -33,6 +36,9 @@ class DelayQueue:
         if at < self._due.get(name, float("inf")):
             self._due[name] = at
             heapq.heappush(self._heap, (at, name))
+            if len(self._heap) > 2 * len(self._due) + MIN_STALE_ENTRIES:  # most of them for later times of these lists
+                self._heap = [(due, each) for each, due in self._due.items()]
+                heapq.heapify(self._heap)
             self._sooner.set()
 
     def retry(self, name: str) -> None:

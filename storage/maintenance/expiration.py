@@ -80,8 +80,11 @@ class LayerDrop:
 class ExpirationResult:
     """The versions that a run expires, and the layers that it releases.
 
-    `due` is when the next step is due if the pointer of the list does not move; None if none ever is.
+    `due` is when the next step is due if the pointer of the list does not move; None if none ever is. `now` is the time
+    of the run. Both are times of the database.
     """
+
+    now: datetime.datetime
 
     retirements: list[Retirement] = field(default_factory=list)
     drops: list[LayerDrop] = field(default_factory=list)
@@ -146,17 +149,17 @@ class SnapshotExpirer:
         """Run the due steps for a list; none if another process does so. Raises `PriceListNotFound`."""
         work = await self._find_work(name)
         if not (work.unmarked or work.settled(self._settle) or work.unneeded_marks or work.past):
-            return ExpirationResult(due=work.due)
+            return ExpirationResult(work.now, due=work.due)
         async with self._locks.held(f"retain/{name}") as held:
             if not held:
-                return ExpirationResult(due=work.now + self._settle)
+                return ExpirationResult(work.now, due=work.now + self._settle)
             return await self._do(await self._find_work(name), by)
 
     async def plan(self, name: str) -> ExpirationResult:
         """Return what would expire if no version is read until then. Raises `PriceListNotFound`."""
         work = await self._find_work(name)
         retirements = [self._retirement(each, work.now) for each in work.expiring.versions]
-        return ExpirationResult(retirements, await self._drops(name, work.past), work.due)
+        return ExpirationResult(work.now, retirements, await self._drops(name, work.past), work.due)
 
     async def restore(self, name: str, version: int, *, by: str, reason: str) -> PriceList:
         """Make an expired version readable again.
@@ -216,7 +219,7 @@ class SnapshotExpirer:
             dues.append(work.now + self._settle)
         if retirements:
             dues.append(work.now + self._restore if work.expiring.end is None else work.now)
-        return ExpirationResult(retirements, drops, earliest(dues))
+        return ExpirationResult(work.now, retirements, drops, earliest(dues))
 
     def _retirement(self, expiring: ExpiringVersion, now: datetime.datetime) -> Retirement:
         return Retirement(expiring.version, expiring.reason, now + self._restore)

@@ -15,8 +15,9 @@ Each pass is bounded, idempotent, and safe in parallel; what it cannot do with o
 """
 
 import asyncio
+import datetime
 import logging
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 
 from storage.batches.batch import Batch, Refusal
 from storage.batches.lifecycle import BatchLifecycle
@@ -41,7 +42,13 @@ ORPHAN_SECONDS = 3600.0
 """How long a layer that no manifest names is kept: a reader with an older manifest may still read it."""
 
 MAX_DROPS_PER_RUN = 200
-"""Number of layers, and of staging collections, that one run drops at most."""
+"""Number of noted layers that are read at once, and of staging collections that one run drops at most."""
+
+DROPS_AT_ONCE = 8
+"""Number of layers that are dropped at once: each takes several round trips."""
+
+MAX_DROP_SECONDS = 30.0
+"""How long one run drops layers at most: the interval of the runs."""
 
 LISTING_INTERVAL_SECONDS = 3600.0
 """Time between two listings of all layers."""
@@ -136,19 +143,32 @@ class GarbageCollector:
             await self._orphans.note([layer], unread=batch is not None and was_discarded(batch))
 
     async def _drop_orphans(self) -> None:
+        """Drop orphans until none is left, or the next run is due."""
+        clock = asyncio.get_running_loop().time
+        end = clock() + MAX_DROP_SECONDS
         layers = await self._orphans.older_than(self._orphan_seconds, MAX_DROPS_PER_RUN)
-        if not layers:
-            return
+        while layers:
+            await self._drop_noted(layers)
+            if len(layers) < MAX_DROPS_PER_RUN or clock() >= end:
+                return
+            layers = await self._orphans.older_than(self._orphan_seconds, MAX_DROPS_PER_RUN)
+
+    async def _drop_noted(self, layers: Mapping[str, datetime.datetime]) -> None:
         # A compaction whose lock is removed here cannot name its layer any more.
         await self._locks.remove_expired(LAYER_LOCKS)
         locked = await self._locks.names(LAYER_LOCKS)
-        for layer, since in layers.items():
-            try:
-                await self._drop_orphan(layer, locked)
-                await self._orphans.forget(layer, since)
-            except Exception as error:  # continue with the other layers
-                log_failure(log, f"Could not drop layer {layer} yet", error)
-                await self._orphans.note([layer])  # after the others
+        noted = list(layers.items())
+        for start in range(0, len(noted), DROPS_AT_ONCE):
+            some = noted[start : start + DROPS_AT_ONCE]
+            await asyncio.gather(*(self._try_drop(layer, since, locked) for layer, since in some))
+
+    async def _try_drop(self, layer: str, since: datetime.datetime, locked: Collection[str]) -> None:
+        try:
+            await self._drop_orphan(layer, locked)
+            await self._orphans.forget(layer, since)
+        except Exception as error:  # continue with the other layers
+            log_failure(log, f"Could not drop layer {layer} yet", error)
+            await self._orphans.note([layer])  # after the others
 
     async def _drop_orphan(self, layer: str, locked: Collection[str]) -> None:
         """Drop a layer, unless something needs it. In any case its note is deleted: it is noted again in time."""

@@ -1,7 +1,6 @@
 """When lists are checked for versions to expire and for batches that another one superseded."""
 
 import asyncio
-import datetime
 import logging
 
 from storage.batches.lifecycle import BatchLifecycle
@@ -52,16 +51,17 @@ class RetentionSchedule:
 
     async def _check(self, name: str) -> None:
         try:
-            due = await self._maintain(name)
+            delay = await self._maintain(name)
         except Exception as error:  # continue with the other lists
             log_failure(log, f"Could not maintain {name}", error)
             self._queue.retry(name)
         else:
             self._queue.forget_errors(name)
-            if due is not None:
-                self.add(name, max(MIN_DELAY_SECONDS, (due - datetime.datetime.now(datetime.UTC)).total_seconds()))
+            if delay is not None:
+                self.add(name, max(MIN_DELAY_SECONDS, delay))
 
-    async def _maintain(self, name: str) -> datetime.datetime | None:
-        """Do what is due for a list. Returns when more is due if its pointer does not move."""
+    async def _maintain(self, name: str) -> float | None:
+        """Do what is due for a list. Returns in how many seconds more is due if its pointer does not move."""
+        result = await self._expirer.expire(name, by="pricebook")
         await self._lifecycle.end_superseded(name)
-        return (await self._expirer.expire(name, by="pricebook")).due
+        return (result.due - result.now).total_seconds() if result.due else None

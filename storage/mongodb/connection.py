@@ -5,6 +5,7 @@ from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 import pymongo
+from bson.codec_options import DatetimeConversion
 from pymongo import AsyncMongoClient
 from pymongo.asynchronous.collection import AsyncCollection
 from pymongo.asynchronous.database import AsyncDatabase
@@ -163,8 +164,14 @@ def _not_in_uri(uri: str, options: Mapping[str, int]) -> dict[str, Any]:
 
 
 def database(client: Client, name: str) -> Database:
-    """Return the database with majority reads, and writes acknowledged by the journals of a majority."""
-    return client.get_database(name, read_concern=MAJORITY, write_concern=DURABLE)
+    """Return the database with majority reads, and writes acknowledged by the journals of a majority.
+
+    A time or text that Python cannot represent fails with its document, not with all that are read with it.
+    """
+    lenient = client.codec_options.with_options(
+        datetime_conversion=DatetimeConversion.DATETIME_AUTO, unicode_decode_error_handler="replace"
+    )
+    return client.get_database(name, lenient, read_concern=MAJORITY, write_concern=DURABLE)
 
 
 def layers_database(client: Client, name: str) -> Database:

@@ -1,9 +1,12 @@
 """Transactions, and the current time in the precision of the database."""
 
+import asyncio
 import datetime
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from typing import TypeVar
 
+import pymongo
 from pymongo.asynchronous.client_session import AsyncClientSession
 from pymongo.errors import PyMongoError
 from pymongo.read_concern import ReadConcern
@@ -13,15 +16,37 @@ from storage.mongodb.deadlines import deadline
 
 T = TypeVar("T")
 
+ABORT_TIMEOUT_SECONDS = 1.0
+"""How long to wait until an aborted transaction has released what it locked."""
+
 
 async def in_transaction(client: Client, act: Callable[[AsyncClientSession], Awaitable[T]]) -> T:
     """Run `act` in a transaction, with all attempts in the time that `timeoutMS` gives to one operation.
 
     The driver retries it after a write conflict or an election.
     """
+
+    async def aborting(session: AsyncClientSession) -> T:
+        try:
+            return await act(session)
+        except BaseException:
+            await _abort(session)
+            raise
+
     with deadline(client):
         async with client.start_session() as session:
-            return await session.with_transaction(act, read_concern=ReadConcern("snapshot"), write_concern=DURABLE)
+            return await session.with_transaction(aborting, read_concern=ReadConcern("snapshot"), write_concern=DURABLE)
+
+
+async def _abort(session: AsyncClientSession) -> None:
+    """Abort a transaction even if its deadline is over.
+
+    The driver would send nothing then, and the server keep what the transaction wrote locked for a minute.
+    """
+    with suppress(PyMongoError, TimeoutError):
+        async with asyncio.timeout(ABORT_TIMEOUT_SECONDS):
+            with pymongo.timeout(0):  # no limit
+                await session.abort_transaction()
 
 
 async def commit(

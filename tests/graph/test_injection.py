@@ -27,6 +27,7 @@ from graph.runtime import Runtime
 from graph.schema.build import build_schema
 from loaders import PointerCache
 from storage import Store
+from storage.mongodb.connection import prepare
 from tests.graph.api import ANYBODY, Api, http_client, open_settings, row
 
 SCHEMA = build_schema()._schema
@@ -106,6 +107,7 @@ async def watched(mongodb_uri: str) -> AsyncIterator[tuple[Api, InjectionListene
     listener, database = InjectionListener(), f"test_{secrets.token_hex(6)}"
     client: AsyncMongoClient[dict[str, Any]] = AsyncMongoClient(mongodb_uri, tz_aware=True, event_listeners=[listener])
     store = Store(client, database, cache_bytes=0)
+    await prepare(store.db)
     pointers = PointerCache(store)
     runtime = Runtime(store, pointers, ResponseCache(pointers, 0), Authenticator(ANYBODY, store.api_keys))
     await pointers.start()

@@ -173,7 +173,7 @@ async def test_a_hidden_version_costs_the_same_round_trips_as_a_missing_one(held
         with round_trips.counted() as counted:
             assert await held.runtime.context(READER).loaders.view.find_version("retail", version) is None
         sent.append(counted)
-    assert sent[0] == sent[1] == [("find", "snapshots", 1)]
+    assert sent[0] == sent[1] == [("find", "snapshots", 1), ("find", "expired_snapshots", 1)]
 
 
 async def test_a_current_version_is_never_hidden(held: Api) -> None:

@@ -115,8 +115,9 @@ async def busy(store: Store) -> AsyncIterator[Store]:
     publishing = asyncio.create_task(publish_continuously(store, moved))
     await moved.wait()
     yield store
-    publishing.cancel()
-    await asyncio.wait([publishing])
+    while not publishing.done():  # the driver may swallow a cancellation
+        publishing.cancel()
+        await asyncio.wait([publishing], timeout=1)
     assert publishing.cancelled(), publishing.exception()
 
 

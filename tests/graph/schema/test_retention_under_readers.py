@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from storage import Store
+from storage import Snapshot, SnapshotState, Store
 from tests.graph.api import Api, open_settings, row, serving
 from tests.graph.schema.test_retention import update
 
@@ -100,11 +100,11 @@ async def run(api: Api, publishes: int) -> None:
     assert len(set(versions)) > publishes / 4, "versions were read while others were published"
     # Retained versions, versions read within the grace time, and expired versions whose layers are not dropped yet.
     assert max(layers) < 60, layers
-    manifests = api.runtime.store.db["snapshots"].find().sort("_id.version", -1)
-    states = [each["state"] async for each in manifests]
+    manifests = await api.runtime.store.snapshots.get_many([("retail", version) for version in range(1, publishes + 1)])
+    states = [manifest.state for manifest in manifests if isinstance(manifest, Snapshot)]
     assert len(states) == publishes
-    assert states.count("RETIRED") > publishes - 40
-    assert set(states[:RETAINED_VERSIONS]) == {"PUBLISHED"}
+    assert states.count(SnapshotState.RETIRED) > publishes - 40
+    assert set(states[-RETAINED_VERSIONS:]) == {SnapshotState.PUBLISHED}
 
 
 async def test_no_reader_loses_its_version(retail: Api) -> None:

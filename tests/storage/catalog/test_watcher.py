@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from typing import Any, cast
 
 import pytest
+from bson.datetime_ms import DatetimeMS
 from msgspec.structs import replace
 from pymongo.asynchronous.change_stream import AsyncChangeStream
 from pymongo.errors import AutoReconnect
@@ -179,7 +180,12 @@ async def test_a_stream_that_the_server_ended_is_opened_again(
 
 
 @pytest.mark.parametrize(
-    ("fields", "text"), [({"format": FORMAT + 1}, f"format {FORMAT + 1}"), ({"description": 5}, "$.description")]
+    ("fields", "text"),
+    [
+        ({"format": FORMAT + 1}, f"format {FORMAT + 1}"),
+        ({"description": 5}, "$.description"),
+        ({"createdAt": DatetimeMS(1 << 50)}, "$.createdAt"),
+    ],
 )
 async def test_an_unreadable_list_is_logged_and_does_not_disturb_the_others(
     fields: Document, text: str, store: Store, recorder: PointerRecorder, caplog: pytest.LogCaptureFixture

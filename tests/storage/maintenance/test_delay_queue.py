@@ -58,3 +58,12 @@ async def test_a_list_is_left_alone_after_an_error_and_longer_after_each(monkeyp
     queue.forget_errors("bad")
     queue.add("bad")
     assert await queue.take(1) == ["bad"]
+
+
+async def test_what_is_due_later_than_it_was_taken_does_not_pile_up() -> None:
+    queue = DelayQueue()
+    for _ in range(1000):
+        queue.add("a", 1000.0)
+        queue.add("a")
+        assert await queue.take(1) == ["a"]
+    assert len(queue._heap) < 100

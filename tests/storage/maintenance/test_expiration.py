@@ -147,10 +147,10 @@ async def test_a_run_says_when_the_next_step_is_due(retail: Store) -> None:
         return time
 
     async def is_due(seconds: float, since: datetime.datetime) -> bool:
-        """Whether a run says that the next step is due some seconds after a time between `since` and now."""
+        """Whether a run says that the next step is due some seconds after a time between `since` and its own."""
         [run] = await expire(retail, 1)
         delay = datetime.timedelta(seconds=seconds)
-        return run.due is not None and since + delay <= run.due <= await now() + delay
+        return run.due is not None and since + delay <= run.due <= run.now + delay
 
     begun = await now()
     await publish(retail, "1", "2", "3")
@@ -173,7 +173,8 @@ async def test_a_run_says_when_the_next_step_is_due(retail: Store) -> None:
 
 async def test_a_list_with_nothing_to_expire_is_never_due(retail: Store) -> None:
     await publish(retail, "1")
-    assert await expire(retail, 1) == [ExpirationResult(due=None)]
+    [run] = await expire(retail, 1)
+    assert run == ExpirationResult(run.now, due=None)
 
 
 async def test_a_version_that_is_read_after_it_was_marked_is_kept(retail: Store) -> None:
@@ -359,6 +360,7 @@ async def test_another_run_finishes_after_a_crash_at_any_step(
 async def test_a_run_is_limited_in_versions_and_layers(retail: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("storage.maintenance.expiration.MAX_VERSIONS_PER_RUN", 2)
     monkeypatch.setattr("storage.maintenance.garbage_collection.MAX_DROPS_PER_RUN", 1)
+    monkeypatch.setattr("storage.maintenance.garbage_collection.MAX_DROP_SECONDS", 0.0)
     await publish(retail, "1", "2", "3", "4")
     runs = await expire(retail, 4)
     assert [done(run)[0] for run in runs] == [[], [1, 2], [], [3]]

@@ -10,6 +10,7 @@ from bson.objectid import ObjectId
 
 from storage import Batch, BatchMode, BatchState, PublishPolicy, Store
 from storage.batches.runs import SortedRows
+from storage.maintenance import garbage_collection
 from storage.maintenance.compaction import LAYER_LOCKS
 from tests.storage.factories import (
     amounts,
@@ -243,3 +244,11 @@ async def test_the_names_of_layers_are_read_in_pages(retail: Store, monkeypatch:
     for layer in made:
         await retail.layer_writer.create(layer)
     assert made <= await layers(retail)
+
+
+async def test_one_run_drops_all_orphans_however_many_there_are(retail: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(garbage_collection, "MAX_DROPS_PER_RUN", 2)
+    batch = await published(retail, rows(4))
+    left = {await attempt(retail, batch, token) for token in range(90, 95)}
+    await collect(retail)
+    assert not left & set(await layers(retail))

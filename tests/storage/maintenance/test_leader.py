@@ -17,6 +17,7 @@ from storage.maintenance.expiration import ExpirationResult, SnapshotExpirer
 from storage.maintenance.leader import LEADER_LOCK
 from storage.mongodb import leases
 from storage.mongodb.locks import Locks
+from storage.mongodb.transaction import instant
 from tests.storage.factories import grown, layers, snapshot
 from tests.storage.maintaining import until_compacted, working
 from tests.waiting import until
@@ -197,7 +198,7 @@ async def test_lists_are_checked_when_their_pointers_move(store: Store, monkeypa
 
     async def expire(_: Any, name: str, *, by: str) -> ExpirationResult:
         expired.append(name)
-        return ExpirationResult()
+        return ExpirationResult(instant())
 
     async def find_nothing(*_: Any) -> list[tuple[str, int]]:
         return []

@@ -29,6 +29,7 @@ async def test_processes_that_start_at_once_prepare_the_database_together(mongod
     collections = {
         "price_lists",
         "snapshots",
+        "expired_snapshots",
         "batches",
         "parts",
         "events",
