@@ -13,6 +13,12 @@ log = logging.getLogger("pricebook.heartbeat")
 READS_INTERVAL_SECONDS = 2.0
 """Interval at which the old versions that were read are recorded."""
 
+MIN_INTERVAL_SECONDS = 0.25
+"""Least time between two heartbeats, however often pointers move."""
+
+RETRY_SECONDS = 2.0
+"""Time until a heartbeat that failed is written again."""
+
 
 class Heartbeat:
     """Writes the heartbeat of one process, and records the old versions that it reads.
@@ -24,33 +30,39 @@ class Heartbeat:
         self._processes = store.processes
         self._snapshots = store.snapshots
         self._pointers = pointers
-        self._task: asyncio.Task[None] | None = None
-        self._stopping = False
+        self._tasks: list[asyncio.Task[None]] = []
+        self._stopping = asyncio.Event()
 
     def start(self) -> None:
-        """Start the background task."""
-        self._task = asyncio.create_task(self._run(), name="heartbeat")
+        """Start the background tasks."""
+        self._tasks = [
+            asyncio.create_task(self._beat(), name="heartbeat"),
+            asyncio.create_task(self._record_reads(), name="recording of reads"),
+        ]
 
     async def stop(self) -> None:
         """Finish the current beat, and remove this process from the registry."""
-        self._stopping = True
+        self._stopping.set()
         self._pointers.moved.set()
-        if self._task:
-            await self._task
+        await asyncio.gather(*self._tasks)
         await self._try("Heartbeat", self._processes.leave())
 
-    async def _run(self) -> None:
-        loop, due = asyncio.get_running_loop(), 0.0
-        while not self._stopping:
+    async def _beat(self) -> None:
+        while not self._stopping.is_set():
             moved = self._pointers.moved
-            if loop.time() >= due and await self._try("Heartbeat", self._processes.beat(self._pointers.revisions())):
-                due = loop.time() + HEARTBEAT_INTERVAL_SECONDS
+            is_written = await self._try("Heartbeat", self._processes.beat(self._pointers.revisions()))
+            await self._wait(self._stopping, MIN_INTERVAL_SECONDS)
+            await self._wait(moved, HEARTBEAT_INTERVAL_SECONDS if is_written else RETRY_SECONDS)
+
+    async def _record_reads(self) -> None:
+        while not self._stopping.is_set():
             await self._try("Recording reads", self._note_reads())
-            with suppress(TimeoutError):
-                async with asyncio.timeout(READS_INTERVAL_SECONDS):
-                    await moved.wait()
-            if moved.is_set():
-                due = 0.0
+            await self._wait(self._stopping, READS_INTERVAL_SECONDS)
+
+    async def _wait(self, event: asyncio.Event, seconds: float) -> None:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await event.wait()
 
     async def _note_reads(self) -> None:
         keys = self._pointers.reads.take()

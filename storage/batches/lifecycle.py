@@ -36,7 +36,7 @@ from storage.catalog.transactions import check_reason
 from storage.errors import BatchNotHeld, Corrupt, LayerGone, Pinned
 from storage.layers.writer import LayerWriter
 from storage.mongodb.connection import Client
-from storage.mongodb.transaction import commit, in_transaction
+from storage.mongodb.transaction import commit, found_out, in_transaction
 from storage.prices.row_decoder import ItemError
 
 T = TypeVar("T")
@@ -126,14 +126,18 @@ class BatchLifecycle:
         comparison: Comparison | None = None,
     ) -> T:
         """Run a transaction, again whenever its batch is not compared with the version that is current by then."""
+        if comparison is None:
+            try:
+                return await act(None)
+            except BaseMoved as moved:  # the first comparison may take long: others need not wait for it
+                comparison = await self._comparer.compare(moved.batch, moved.base)
         async with self._turns.queue(price_list) as turn:
             while True:
                 await turn.wait()
                 try:
                     return await act(comparison)
                 except BaseMoved as moved:
-                    if comparison:
-                        await turn.note_overtaken()
+                    await turn.note_overtaken()
                     comparison = await self._comparer.compare(moved.batch, moved.base, comparison)
 
     async def _publish(self, batch: Batch, comparison: Comparison | None) -> Batch:
@@ -292,12 +296,20 @@ class BatchLifecycle:
 
     async def _commit(self, batch: Batch, act: Callable[[AsyncClientSession], Awaitable[Transition]]) -> Batch:
         """Run the transaction of a state change, and count it."""
+        meant: BatchState | None = None
+
+        async def noting(session: AsyncClientSession) -> Batch:
+            nonlocal meant
+            changed = (await act(session)).batch
+            meant = changed.state
+            return changed
+
         try:
-            _, outcome = await in_transaction(self._client, act)
-        except PyMongoError:
+            outcome = await in_transaction(self._client, noting)
+        except PyMongoError as error:
             # The outcome of a commit may be unknown. The batch was written in the same transaction: its state shows it.
-            outcome = await self._batches.get(batch.id)
-            if outcome.state == batch.state:
+            outcome = await found_out(error, self._batches.get(batch.id))
+            if outcome.state != meant:
                 raise
         if outcome.token == batch.token:  # otherwise another process took the batch over, and counts it
             self._metrics.count_batch(batch, outcome)

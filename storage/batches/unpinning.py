@@ -17,7 +17,7 @@ from storage.batches.comparison import Comparison
 from storage.batches.repository import BatchRepository
 from storage.batches.states import BatchState
 from storage.batches.transitions import BatchTransitions
-from storage.catalog.events import EventKind, EventRepository
+from storage.catalog.events import Event, EventKind, EventRepository
 from storage.catalog.price_lists import PriceList, PriceListRepository
 from storage.catalog.rollback import PointerMoves
 from storage.catalog.snapshots import SnapshotRepository
@@ -30,9 +30,13 @@ MAX_ENDED_AT_ONCE = 50
 
 @dataclass(frozen=True, slots=True)
 class Unpinned:
-    """A list after it was unpinned, and the batch that was published: as it was, and as it is. None without one."""
+    """A list after it was unpinned, and the batch that was published: as it was, and as it is. None without one.
+
+    `event` is that of the unpinning.
+    """
 
     price_list: PriceList
+    event: Event
     held: Batch | None = None
     published: Batch | None = None
 
@@ -68,7 +72,7 @@ class Unpinning:
         waiting = await self._batches.waiting(name, before or 0, 2, session) if price_list.pin else []
         if not waiting:
             unpinned = await self._pointer_moves.clear_pin(price_list, by, reason, session)
-            return Unpinned(unpinned.price_list)
+            return Unpinned(unpinned.price_list, unpinned.event)
         latest, *others = waiting
         base = await self._snapshots.current(price_list.name, price_list.current_version, session)
         facts = facts_of(latest, comparison, base)
@@ -80,14 +84,11 @@ class Unpinning:
         price_list, published = await self._transitions.publish_held(
             latest, unpinned.price_list, base, facts, session, kind=kind, by=by, reason=reason
         )
-        return Unpinned(price_list, latest, published)
+        return Unpinned(price_list, unpinned.event, latest, published)
 
     async def is_stored(self, unpinned: Unpinned) -> bool:
         """Whether the transaction with this result was committed."""
-        published = unpinned.published
-        if published:
-            return await self._batches.get(published.id) == published
-        return await self._price_lists.get(unpinned.price_list.name) == unpinned.price_list
+        return await self._events.exists(unpinned.event)
 
     async def end_superseded(
         self, name: str, by: str, session: AsyncClientSession

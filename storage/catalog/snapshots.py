@@ -139,9 +139,12 @@ class SnapshotRepository:
         """Withdraw versions that were never published, in a transaction of `storage.batches.lifecycle`."""
         await self._move_to_expired({"_id": {"$in": _ids(price_list, versions)}}, session)
 
-    async def release_layers(self, price_list: str, versions: Sequence[int], session: AsyncClientSession) -> None:
-        """Remove expired versions for good, in a transaction of `storage.maintenance.expiration`."""
-        query = {"_id": {"$in": _ids(price_list, versions)}, "state": SnapshotState.RETIRED}
+    async def release_layers(
+        self, price_list: str, versions: Sequence[int], before: datetime.datetime, session: AsyncClientSession
+    ) -> None:
+        """Remove versions that expired `before` a time, in a transaction of `storage.maintenance.expiration`."""
+        ids = _ids(price_list, versions)
+        query = {"_id": {"$in": ids}, "state": SnapshotState.RETIRED, "retiredAt": {"$lte": before}}
         await self._move_to_expired(query, session)
 
     async def _move_to_expired(self, query: Document, session: AsyncClientSession) -> None:

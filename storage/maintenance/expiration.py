@@ -28,8 +28,9 @@ from storage.batches.metrics import StorageMetrics
 from storage.catalog.events import EventKind, EventRepository
 from storage.catalog.expiration import ExpirationRepository
 from storage.catalog.price_lists import PriceList, PriceListRepository
+from storage.catalog.retention import Retention
 from storage.catalog.snapshots import SnapshotRepository, SnapshotState
-from storage.catalog.transactions import check_reason, event_of
+from storage.catalog.transactions import PointerChange, check_reason, commit_pointer_change, event_of
 from storage.errors import NotRetired, SnapshotExpired, SnapshotNotFound
 from storage.layers.writer import LayerWriter
 from storage.maintenance.expiration_search import (
@@ -99,6 +100,7 @@ class _Work:
     """
 
     price_list: str
+    retention: Retention
     now: datetime.datetime
     expiring: Expiring
     unneeded_marks: Sequence[int]
@@ -168,7 +170,7 @@ class SnapshotExpirer:
         """
         check_reason(reason)
 
-        async def act(session: AsyncClientSession) -> PriceList:
+        async def act(session: AsyncClientSession) -> PointerChange:
             price_list = await self._price_lists.get(name, session)
             snapshot = await self._snapshots.get(name, version, session)
             if snapshot is None:
@@ -180,7 +182,7 @@ class SnapshotExpirer:
             await self._expirations.restore(name, version, session)
             return await self._record(price_list, EventKind.RESTORED, by, f"Version {version}: {reason}", session)
 
-        restored = await in_transaction(self._client, act)
+        restored = await commit_pointer_change(self._client, self._events, act)
         self._metrics.restored[name] += 1
         return restored
 
@@ -197,6 +199,7 @@ class SnapshotExpirer:
         restorable = [each.retired_at + self._restore for each in expired[len(past[:MAX_VERSIONS_PER_RUN]) :]]
         return _Work(
             name,
+            price_list.retention,
             now,
             expiring,
             [each for each in marked if each not in wanted and (expiring.end is None or each < expiring.end)],
@@ -206,9 +209,7 @@ class SnapshotExpirer:
 
     async def _do(self, work: _Work, by: str) -> ExpirationResult:
         settled = work.settled(self._settle)
-        retirements = [
-            self._retirement(each, work.now) for each in settled if await self._expire(work.price_list, each, by)
-        ]
+        retirements = [self._retirement(each, work.now) for each in settled if await self._expire(work, each, by)]
         if work.unmarked:
             await self._expirations.mark(work.price_list, work.unmarked)
         if work.unneeded_marks:
@@ -224,13 +225,16 @@ class SnapshotExpirer:
     def _retirement(self, expiring: ExpiringVersion, now: datetime.datetime) -> Retirement:
         return Retirement(expiring.version, expiring.reason, now + self._restore)
 
-    async def _expire(self, name: str, seen: ExpiringVersion, by: str) -> bool:
+    async def _expire(self, work: _Work, seen: ExpiringVersion, by: str) -> bool:
         """Expire a version, unless something keeps it by now."""
+        name = work.price_list
 
         async def act(session: AsyncClientSession) -> bool:
             price_list = await self._price_lists.get(name, session)
             snapshot = await self._snapshots.get(name, seen.version, session)
             if snapshot is None or seen.version in versions_of_pointer(price_list):
+                return False
+            if price_list.retention != work.retention:
                 return False
             if snapshot.state is not SnapshotState.PUBLISHED:
                 return False
@@ -248,11 +252,12 @@ class SnapshotExpirer:
 
     async def _record(
         self, price_list: PriceList, kind: EventKind, by: str, reason: str, session: AsyncClientSession
-    ) -> PriceList:
+    ) -> PointerChange:
         """Append an event, with the next revision of the pointer."""
         moved = await self._price_lists.move(price_list, session)
-        await self._events.append(event_of(price_list, moved, kind, by, instant(), reason=reason), session)
-        return moved
+        event = event_of(price_list, moved, kind, by, instant(), reason=reason)
+        await self._events.append(event, session)
+        return PointerChange(moved, event)
 
     async def _release_layers(self, work: _Work) -> list[LayerDrop]:
         """Release the layers of the versions whose restore time is over, unless they were restored meanwhile."""
@@ -262,7 +267,7 @@ class SnapshotExpirer:
         drops = await self._drops(name, work.past)
 
         async def act(session: AsyncClientSession) -> None:
-            await self._snapshots.release_layers(name, work.past, session)
+            await self._snapshots.release_layers(name, work.past, work.now - self._restore, session)
 
         await in_transaction(self._client, act)
         return drops

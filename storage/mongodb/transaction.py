@@ -66,10 +66,18 @@ async def commit(
 
     try:
         await in_transaction(client, noting)
-    except PyMongoError:
-        if not results or not await is_committed(results[0]):
+    except PyMongoError as error:
+        if not results or not await found_out(error, is_committed(results[0])):
             raise
     return results[0]
+
+
+async def found_out(error: PyMongoError, look_up: Awaitable[T]) -> T:
+    """Return what a look-up finds after an error of a transaction. If it fails, too, the first error is raised."""
+    try:
+        return await look_up
+    except PyMongoError:
+        raise error from None
 
 
 def instant() -> datetime.datetime:

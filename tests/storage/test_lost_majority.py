@@ -76,7 +76,7 @@ async def test_without_a_majority_every_change_is_unavailable_in_time_and_prices
     own_replica_set: BreakableReplicaSet, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(runs, "MAX_RUN_ROWS", 2000)
-    for name in ("pin", "unpin", "rollback", "edit", "small", "large", "parts", "commit"):
+    for name in ("pin", "unpin", "rollback", "edit", "small", "large", "parts", "commit", "restore"):
         await versions(store, 2, name)
     waiting = {}
     for name in ("approve", "latest"):
@@ -85,6 +85,8 @@ async def test_without_a_majority_every_change_is_unavailable_in_time_and_prices
         waiting[name] = await submit(store, [row("a", "3")], name)
     await store.pointer_moves.unpin("approve", by="ops", reason="x")
     await store.pointer_moves.pin("unpin", 2, by="ops", reason="x")
+    async with store.client.start_session() as session:
+        await store.expirations.expire("restore", 1, session)
     open_batch, committed = [await store.multipart.open(order(name, "parts")) for name in ("parts", "commit")]
     await store.multipart.append(committed.id, 0, await source([row("a", "3")]), [])
     tasks = len(asyncio.all_tasks())
@@ -95,6 +97,7 @@ async def test_without_a_majority_every_change_is_unavailable_in_time_and_prices
         "pin": lambda: store.pointer_moves.pin("pin", 1, by="ops", reason="x"),
         "unpin": lambda: store.pointer_moves.unpin("unpin", by="ops", reason="x"),
         "rollback": lambda: store.pointer_moves.rollback("rollback", 1, by="ops", reason="x"),
+        "restore": lambda: store.expirer.restore("restore", 1, by="ops", reason="x"),
         "approve": lambda: store.lifecycle.approve(waiting["approve"].id, by="ops", reason="x"),
         "latest": lambda: store.lifecycle.publish_latest("latest", by="ops", reason="x"),
     }
@@ -125,6 +128,7 @@ async def test_without_a_majority_every_change_is_unavailable_in_time_and_prices
         ("unpin", EventKind.UNPINNED, 2),
         ("rollback", EventKind.ROLLED_BACK, 1),
         ("edit", EventKind.UPDATED, 2),
+        ("restore", EventKind.RESTORED, 2),
         ("approve", EventKind.APPROVED, 2),
     ):
         assert [event.kind for event in await store.events.newest(name, 100)].count(kind) <= 2

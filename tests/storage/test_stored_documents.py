@@ -15,6 +15,7 @@ from bson.objectid import ObjectId
 
 from storage import Gates, PublishPolicy, Retention, Snapshot, Store
 from storage.mongodb.connection import Database, Document
+from storage.mongodb.transaction import instant
 from tests.storage import factories
 from tests.storage.factories import order, row, source, submit
 
@@ -364,7 +365,7 @@ async def test_the_manifest_of_an_expired_version_lies_apart_without_its_layers(
     layers = [layer for version in (1, 2) for layer in (await factories.snapshot(filled, version)).layer_ids]
     async with filled.client.start_session() as session:
         await filled.expirations.expire("retail", 1, session)
-        await filled.snapshots.release_layers("retail", [1, 2], session)
+        await filled.snapshots.release_layers("retail", [1, 2], instant() + datetime.timedelta(hours=1), session)
         await filled.snapshots.withdraw("retail", [2], session)
     ended: Document = {"state": "RETIRED", "layers": []}
     expired = [{**SNAPSHOTS[0], **ended, "retiredAt": datetime.datetime}, {**SNAPSHOTS[1], **ended}]
