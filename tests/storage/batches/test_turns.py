@@ -123,7 +123,7 @@ async def test_the_wait_for_a_holder_that_died_is_bounded(store: Store, monkeypa
 
 
 async def test_a_turn_is_taken_after_some_overtaking_and_ends_with_its_batch(store: Store) -> None:
-    async with turns.Turns(store.locks).of("retail") as turn:
+    async with turns.Turns(store.locks).queue("retail") as turn:
         for _ in range(MAX_OVERTAKEN):
             assert not await store.locks.is_held(TURN)
             await turn.note_overtaken()
@@ -133,21 +133,21 @@ async def test_a_turn_is_taken_after_some_overtaking_and_ends_with_its_batch(sto
     assert not await store.locks.is_held(TURN)
 
 
-async def test_of_two_batches_that_lost_one_has_the_turn_and_then_the_other(store: Store) -> None:
-    async with turns.Turns(store.locks).of("retail") as second:
-        async with turns.Turns(store.locks).of("retail") as first:
+async def test_of_two_overtaken_batches_one_has_the_turn_and_then_the_other(store: Store) -> None:
+    async with turns.Turns(store.locks).queue("retail") as second:
+        async with turns.Turns(store.locks).queue("retail") as first:
             for _ in range(MAX_OVERTAKEN):
-                await first.lose()
-                await second.lose()
+                await first.note_overtaken()
+                await second.note_overtaken()
             waiting = asyncio.create_task(second.wait())
             assert not waiting.done()
         await waiting
-        await second.lose()
+        await second.note_overtaken()
         assert await store.locks.is_held(TURN)
 
 
 async def test_lists_have_turns_of_their_own(store: Store) -> None:
-    async with turns.Turns(store.locks).of("outlet") as turn:
+    async with turns.Turns(store.locks).queue("outlet") as turn:
         for _ in range(MAX_OVERTAKEN):
             await turn.note_overtaken()
         assert not await store.locks.is_held(TURN)

@@ -5,7 +5,7 @@ import pytest
 from storage import BatchState, Store
 from storage.maintenance import delay_queue, retention_schedule
 from storage.maintenance.expiration import ExpirationResult, SnapshotExpirer
-from tests.storage.factories import create, grown, held, row, versions
+from tests.storage.factories import grown, held, row, versions
 from tests.storage.maintaining import working
 from tests.waiting import until
 
@@ -37,7 +37,7 @@ async def test_superseded_batches_end_and_a_list_that_fails_does_not_stop_the_ot
     await versions(store, 1)
     superseded, _ = await held(store, [row("a", "2")]), await held(store, [row("a", "3")])
     await store.lifecycle.publish_latest("retail", by="ops", reason="x")
-    await create(store, "bad")
+    await versions(store, 1, "bad")
     original = SnapshotExpirer.expire
 
     async def expire(self: SnapshotExpirer, name: str, *, by: str) -> ExpirationResult:
