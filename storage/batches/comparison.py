@@ -22,6 +22,9 @@ MAX_FOLLOWED_CHANGES = 10_000
 MIN_ROWS_PER_FOLLOWED_CHANGE = 10
 """Least rows of a merge for each price that differs: with fewer, comparing it from the start reads less."""
 
+MIN_FOLLOWED_ROWS = 1000
+"""Least rows of a merge for its comparison to follow: a smaller one is compared in less time than the versions are."""
+
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
@@ -58,10 +61,12 @@ class BatchComparer:
         self._differ = differ
 
     async def compare(self, batch: Batch, base: Snapshot | None, known: Comparison | None = None) -> Comparison:
-        """Compare a batch with the version `base`, by what differs from a `known` comparison if that is little.
+        """Compare a batch with the version `base`: by what differs from a `known` comparison, if that is little.
 
         Raises `LayerGone`, `Corrupt`, `UnknownFormat`.
         """
+        if known and known.compares(batch, base):
+            return known
         if known and known.batch == batch.id:
             changes = await self._follow(batch, known, base)
             if changes:
@@ -118,7 +123,8 @@ class BatchComparer:
 def _max_followed(batch: Batch) -> int:
     if batch.mode is BatchMode.REPLACE:
         return MAX_FOLLOWED_CHANGES
-    return min(MAX_FOLLOWED_CHANGES, (batch.rows or 0) // MIN_ROWS_PER_FOLLOWED_CHANGE)
+    rows = batch.rows or 0
+    return min(MAX_FOLLOWED_CHANGES, rows // MIN_ROWS_PER_FOLLOWED_CHANGE) if rows >= MIN_FOLLOWED_ROWS else 0
 
 
 def _change(mode: BatchMode, sku: str, base: bytes | None, row: bytes | None) -> Change:

@@ -31,7 +31,7 @@ from storage.batches.unpinning import Unpinned, Unpinning
 from storage.catalog.events import EventKind
 from storage.catalog.orphans import OrphanRepository
 from storage.catalog.price_lists import PriceList, PriceListRepository
-from storage.catalog.snapshots import SnapshotRepository
+from storage.catalog.snapshots import Snapshot, SnapshotRepository
 from storage.catalog.transactions import check_reason
 from storage.errors import BatchNotHeld, Corrupt, LayerGone, Pinned
 from storage.layers.writer import LayerWriter
@@ -111,34 +111,39 @@ class BatchLifecycle:
 
     async def _publish_sealed(self, batch: Batch) -> Batch:
         """Publish, hold or reject a sealed batch, once it is compared with the version that is current by then."""
-        price_list = await self._price_lists.get(batch.price_list)
-        base = await self._snapshots.current(price_list.name, price_list.current_version)
-        batch, base = await self._throttle.wait(batch, base)
+        batch, base = await self._throttle.wait(batch, await self._current(batch.price_list))
         comparison = await self._comparer.compare(batch, base)
         return await self._discard(
-            await self._when_compared(batch.price_list, lambda known: self._publish(batch, known), comparison)
+            await self._when_compared(batch.price_list, lambda known: self._publish(batch, known), batch, comparison)
         )
 
     async def _when_compared(
         self,
         price_list: str,
         act: Callable[[Comparison | None], Awaitable[T]],
+        batch: Batch | None = None,
         comparison: Comparison | None = None,
     ) -> T:
         """Run a transaction, again whenever its batch is not compared with the version that is current by then."""
-        if comparison is None:
+        if batch is None or comparison is None:
             try:
                 return await act(None)
             except BaseMoved as moved:  # the first comparison may take long: others need not wait for it
-                comparison = await self._comparer.compare(moved.batch, moved.base)
+                batch, comparison = moved.batch, await self._comparer.compare(moved.batch, moved.base)
         async with self._turns.queue(price_list) as turn:
             while True:
-                await turn.wait()
+                if await turn.wait():
+                    base = await self._current(price_list)
+                    comparison = await self._comparer.compare(batch, base, comparison)
                 try:
                     return await act(comparison)
                 except BaseMoved as moved:
                     await turn.note_overtaken()
-                    comparison = await self._comparer.compare(moved.batch, moved.base, comparison)
+                    batch, comparison = moved.batch, await self._comparer.compare(moved.batch, moved.base, comparison)
+
+    async def _current(self, name: str) -> Snapshot | None:
+        """Return the manifest of the version that is current now; None without one."""
+        return await self._snapshots.current(name, (await self._price_lists.get(name)).current_version)
 
     async def _publish(self, batch: Batch, comparison: Comparison | None) -> Batch:
         """Give a sealed batch a version and make it current, or hold or reject it. Raises `BaseMoved`, `LeaseLost`."""

@@ -23,24 +23,31 @@ TURN_POLL_SECONDS = 0.1
 class Turn:
     """The place of one batch in the publish order of its list."""
 
-    def __init__(self, locks: Locks, name: str, stack: AsyncExitStack) -> None:
+    def __init__(self, locks: Locks, name: str, stack: AsyncExitStack, *, was_queued: bool) -> None:
         self._locks = locks
         self._name = name
         self._stack = stack
+        self._was_queued = was_queued
         self._times_overtaken = 0
         self._is_taken = False
         self._has_waited = False
 
-    async def wait(self) -> None:
-        """Wait while another batch has the turn, at most `MAX_TURN_WAIT_SECONDS`, and not again after that."""
+    async def wait(self) -> bool:
+        """Wait while another batch has the turn, at most `MAX_TURN_WAIT_SECONDS`, and not again after that.
+
+        Returns whether the batch waited, here or in the queue: another version may be current now.
+        """
+        waited, self._was_queued = self._was_queued, False
         if self._is_taken or self._has_waited:
-            return
+            return waited
         try:
             async with asyncio.timeout(MAX_TURN_WAIT_SECONDS):
-                while await self._locks.is_held(self._name):  # noqa: ASYNC110 - another process ends it
+                while await self._locks.is_held(self._name):
+                    waited = True
                     await asyncio.sleep(TURN_POLL_SECONDS)
         except TimeoutError:
             self._has_waited = True
+        return waited
 
     async def note_overtaken(self) -> None:
         """Note that another version became current first; take the turn after `MAX_OVERTAKEN`, if it is free."""
@@ -65,8 +72,9 @@ class Turns:
         that publish at once would only overtake each other.
         """
         earlier = self._queues.setdefault(price_list, asyncio.Lock())
+        was_queued = earlier.locked()
         async with AsyncExitStack() as stack:
             with suppress(TimeoutError):
                 async with asyncio.timeout(MAX_TURN_WAIT_SECONDS):
                     await stack.enter_async_context(earlier)
-            yield Turn(self._locks, f"publish/{price_list}", stack)
+            yield Turn(self._locks, f"publish/{price_list}", stack, was_queued=was_queued)

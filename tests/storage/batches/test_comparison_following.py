@@ -138,9 +138,9 @@ async def test_a_sku_with_the_largest_change_is_followed_unless_its_change_shrin
     [
         (BatchMode.REPLACE, 1, 100, True),
         (BatchMode.REPLACE, 20_000, 101, False),
-        (BatchMode.MERGE, 200, 20, True),
-        (BatchMode.MERGE, 200, 21, False),
-        (BatchMode.MERGE, 9, 1, False),
+        (BatchMode.MERGE, 1000, 100, True),
+        (BatchMode.MERGE, 1000, 101, False),
+        (BatchMode.MERGE, 999, 1, False),
     ],
 )
 async def test_versions_that_differ_too_much_are_not_followed(
