@@ -194,3 +194,13 @@ def forget_blocks(store: Store) -> None:
     """Drop everything from the block cache, so that the next read asks the server."""
     for layer in list(store.block_cache._layers):
         store.block_cache.drop(layer)
+
+
+async def break_a_block(store: Store, layer_id: str) -> None:
+    """Change a byte of the first block of a layer."""
+    collection = store.layers_db[f"layer.{layer_id}"]
+    found = await collection.find_one({"_id": {"$gte": ""}})
+    assert found is not None
+    data = bytearray(found["data"])
+    data[-1] ^= 1
+    await collection.update_one({"_id": found["_id"]}, {"$set": {"data": bytes(data)}}, bypass_document_validation=True)

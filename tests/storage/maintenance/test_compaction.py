@@ -17,6 +17,7 @@ from storage.mongodb.locks import Locks
 from tests.storage.factories import (
     Crash,
     amounts,
+    break_a_block,
     compact,
     create,
     forget_blocks,
@@ -297,16 +298,6 @@ async def test_a_compaction_that_dies_while_it_writes_leaves_nothing(
     await retail.garbage_collector.collect()
     assert await layers(retail) == await named(retail)
     assert await contents(retail) == before
-
-
-async def break_a_block(store: Store, layer_id: str) -> None:
-    """Change a byte of the first block of a layer."""
-    collection = store.layers_db[f"layer.{layer_id}"]
-    found = await collection.find_one({"_id": {"$gte": ""}})
-    assert found is not None
-    data = bytearray(found["data"])
-    data[-1] ^= 1
-    await collection.update_one({"_id": found["_id"]}, {"$set": {"data": bytes(data)}}, bypass_document_validation=True)
 
 
 async def exchange_a_block(store: Store, layer_id: str) -> None:

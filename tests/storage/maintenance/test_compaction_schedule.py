@@ -7,7 +7,7 @@ import pytest
 from storage import Store
 from storage.maintenance import compaction_schedule, delay_queue
 from storage.maintenance.compaction import MAX_LAYERS, Compactor, Fold
-from tests.storage.factories import amounts, forget_blocks, grown, merge, newest, row
+from tests.storage.factories import amounts, break_a_block, forget_blocks, grown, merge, newest, row
 from tests.storage.maintaining import until_compacted, working
 from tests.waiting import until
 
@@ -82,3 +82,39 @@ async def test_large_folds_leave_room_for_small_ones(store: Store, monkeypatch: 
         release.set()
         for name in large:
             await until_compacted(store, name)
+
+
+@pytest.mark.parametrize("which", [0, -1])
+async def test_the_layers_above_a_damaged_one_are_folded(store: Store, which: int) -> None:
+    await grown(store, "retail", MAX_LAYERS)
+    damaged = (await newest(store)).layers[which].id
+    await break_a_block(store, damaged)
+    forget_blocks(store)
+
+    async def is_folded_above() -> bool:
+        return [layer.id for layer in (await newest(store)).layers].index(damaged) <= MAX_LAYERS
+
+    async with working(store):
+        for number in range(2 * MAX_LAYERS):
+            await merge(store, [row(f"late-{number}")])
+        await until(is_folded_above, "folded above the damage")
+
+
+async def test_the_list_that_waits_longest_is_folded_first(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(compaction_schedule, "MAX_FOLDS", 1)
+    original, folded = Compactor.fold, list[str]()
+
+    async def fold(self: Compactor, source: Fold) -> None:
+        folded.append(source.snapshot.price_list)
+        if folded == ["a"]:
+            for number in range(MAX_LAYERS + 1):
+                await merge(store, [row(f"late-{number}")], price_list="a")
+        await original(self, source)
+
+    monkeypatch.setattr(Compactor, "fold", fold)
+    for name in ("a", "m", "z"):
+        await grown(store, name, MAX_LAYERS)
+    async with working(store):
+        for name in ("a", "m", "z"):
+            await until_compacted(store, name)
+    assert folded[:3] == ["a", "m", "z"]
