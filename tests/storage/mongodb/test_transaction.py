@@ -1,6 +1,7 @@
 """A transaction takes effect as a whole or not at all, and leaves nothing locked."""
 
 import asyncio
+from typing import Any
 
 import pymongo
 import pytest
@@ -13,27 +14,22 @@ from storage.mongodb.transaction import in_transaction
 from tests.storage.factories import create
 
 
-async def test_a_transaction_whose_deadline_is_over_releases_what_it_wrote(
-    store: Store, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_transaction_whose_deadline_is_over_is_aborted(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     await create(store)
-    lists = store.db["price_lists"]
-
-    async def write(session: AsyncClientSession) -> None:
-        await lists.update_one({"_id": "retail"}, {"$inc": {"compactions": 1}}, session=session)
-
-    def expired(_: object) -> object:
-        return pymongo.timeout(0.2)
-
-    monkeypatch.setattr(transaction, "deadline", expired)
+    sessions: list[Any] = []
 
     async def write_until_the_deadline(session: AsyncClientSession) -> None:
-        await write(session)
-        await asyncio.sleep(0.25)
-        await lists.find_one({"_id": "retail"}, session=session)
+        sessions.append(session.session_id["id"])
+        changes = {"$inc": {"compactions": 1}}
+        await store.db["price_lists"].update_one({"_id": "retail"}, changes, session=session)
+        await asyncio.sleep(0.6)
+        await store.price_lists.get("retail", session)
 
+    monkeypatch.setattr(transaction, "deadline", lambda _: pymongo.timeout(0.5))
     with pytest.raises(PyMongoError):
         await in_transaction(store.client, write_until_the_deadline)
-    monkeypatch.undo()
-    await in_transaction(store.client, write)
-    assert (await store.price_lists.get("retail")).compactions == 1
+    stages = [
+        {"$currentOp": {"allUsers": True, "idleSessions": True}},
+        {"$match": {"lsid.id": {"$in": sessions}, "transaction": {"$exists": True}}},
+    ]
+    assert await (await store.client.admin.aggregate(stages)).to_list() == [], "what it wrote is no longer locked"
