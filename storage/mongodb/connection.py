@@ -5,7 +5,6 @@ from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 import pymongo
-from bson.codec_options import DatetimeConversion
 from pymongo import AsyncMongoClient
 from pymongo.asynchronous.collection import AsyncCollection
 from pymongo.asynchronous.database import AsyncDatabase
@@ -129,6 +128,13 @@ for a majority. A network partition closes no connection: the driver considers a
 heartbeats for `connectTimeoutMS` plus `heartbeatFrequencyMS`. It then aborts pending operations, which go to the next
 primary."""
 
+_DECODING: Mapping[str, Any] = {
+    "tz_aware": True,
+    "datetime_conversion": "DATETIME_AUTO",
+    "unicode_decode_error_handler": "replace",
+}
+"""A time or text that Python cannot represent fails with its document, not with all that are read with it."""
+
 _UNKNOWN_COMMIT = "UnknownTransactionCommitResult"
 """The driver's label of an error after which a transaction may have been committed."""
 
@@ -141,7 +147,7 @@ async def connect(uri: str, listeners: Sequence[EventListener] = ()) -> Client:
     """
     try:
         client: Client = AsyncMongoClient(
-            uri, tz_aware=True, appname="pricebook", event_listeners=listeners, **_not_in_uri(uri, _TIMEOUTS)
+            uri, appname="pricebook", event_listeners=listeners, **_DECODING, **_not_in_uri(uri, _TIMEOUTS)
         )
     except (InvalidURI, ConfigurationError, ValueError) as error:
         raise InvalidArgument(f"The MongoDB URI is not valid: {error}") from error
@@ -164,14 +170,8 @@ def _not_in_uri(uri: str, options: Mapping[str, int]) -> dict[str, Any]:
 
 
 def database(client: Client, name: str) -> Database:
-    """Return the database with majority reads, and writes acknowledged by the journals of a majority.
-
-    A time or text that Python cannot represent fails with its document, not with all that are read with it.
-    """
-    lenient = client.codec_options.with_options(
-        datetime_conversion=DatetimeConversion.DATETIME_AUTO, unicode_decode_error_handler="replace"
-    )
-    return client.get_database(name, lenient, read_concern=MAJORITY, write_concern=DURABLE)
+    """Return the database with majority reads, and writes acknowledged by the journals of a majority."""
+    return client.get_database(name, read_concern=MAJORITY, write_concern=DURABLE)
 
 
 def layers_database(client: Client, name: str) -> Database:
