@@ -17,8 +17,8 @@ class Members:
         self._uri = uri
         self._idle_rate = 0.0
         with MongoClient[dict[str, Any]](uri) as client:
-            client.admin.command("ping")
-            self._addresses = [(host, port) for host, port in client.nodes if port is not None]
+            hosts = [host.rpartition(":") for host in client.admin.command("hello")["hosts"]]
+            self._addresses = [(host, int(port)) for host, _, port in hosts]
         self._pids = [int(pid) for pid in self._each(lambda member: member.admin.command("serverStatus")["pid"])]
 
     @property

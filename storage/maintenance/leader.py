@@ -7,7 +7,6 @@ parallel; each of them would merely do the work of the other again.
 
 import asyncio
 import logging
-import random
 from collections.abc import Callable
 
 from pymongo.errors import PyMongoError
@@ -16,7 +15,7 @@ from storage.catalog.price_lists import PriceList, PriceListRepository
 from storage.catalog.watcher import Watcher
 from storage.maintenance.compaction_schedule import CompactionSchedule
 from storage.maintenance.garbage_collection import GarbageCollector
-from storage.maintenance.periodic import log_failure, repeat
+from storage.maintenance.periodic import is_set_within, log_failure, repeat
 from storage.maintenance.retention_schedule import RetentionSchedule
 from storage.mongodb.deadlines import is_cancelled
 from storage.mongodb.locks import Locks
@@ -84,19 +83,19 @@ class Leader:
         if self._schedules:
             self._schedules.follow(pointer)
 
-    async def run(self) -> None:
-        """Lead as long as this process holds the lease, and try to get it otherwise; until cancelled."""
-        while not is_cancelled():
+    async def run(self, stopping: asyncio.Event) -> None:
+        """Lead as long as this process holds the lease, and try to get it otherwise; until `stopping` is set."""
+        while not (stopping.is_set() or is_cancelled()):
             try:
                 if not await self._locks.is_held(LEADER_LOCK):
                     async with self._locks.held(LEADER_LOCK) as token:
                         if token is not None:
-                            await self._lead(token)
+                            await self._lead(token, stopping)
             except Exception as error:
                 log_failure(log, "Could not lead the maintenance, and will retry", error)
-            await asyncio.sleep(LEADER_POLL_SECONDS * random.uniform(0.8, 1.0))  # noqa: S311 - jitter, no secret
+            await is_set_within(LEADER_POLL_SECONDS, stopping)
 
-    async def _lead(self, token: int) -> None:
+    async def _lead(self, token: int, stopping: asyncio.Event) -> None:
         log.info("This process leads the maintenance now.")
         schedules = self._schedules = self._new_schedules()
         try:
@@ -104,20 +103,21 @@ class Leader:
                 tasks = [
                     group.create_task(schedules.compaction.run(), name="compact"),
                     group.create_task(schedules.retention.run(), name="expire"),
-                    group.create_task(repeat("collect", COLLECT_INTERVAL_SECONDS, self._garbage_collector.collect)),
+                    group.create_task(
+                        repeat("collect", COLLECT_INTERVAL_SECONDS, self._garbage_collector.collect, stopping)
+                    ),
                     group.create_task(self._check_all(schedules), name="check all lists"),
                 ]
-                await self._until_lost(token)
+                await self._until_lost(token, stopping)
                 for task in tasks:
                     task.cancel()
         finally:
             self._schedules = None
             log.info("This process does not lead the maintenance any more.")
 
-    async def _until_lost(self, token: int) -> None:
-        """Return when another process has taken the lock."""
-        while not is_cancelled():
-            await asyncio.sleep(LEADER_POLL_SECONDS)
+    async def _until_lost(self, token: int, stopping: asyncio.Event) -> None:
+        """Return when another process has taken the lock, or this one stops."""
+        while not (await is_set_within(LEADER_POLL_SECONDS, stopping) or is_cancelled()):
             try:
                 if not await self._locks.has_token(LEADER_LOCK, token):
                     return

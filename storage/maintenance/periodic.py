@@ -4,6 +4,7 @@ import asyncio
 import logging
 import random
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 
 from pymongo.errors import PyMongoError
 
@@ -13,14 +14,24 @@ from storage.mongodb.deadlines import is_cancelled
 log = logging.getLogger("pricebook.maintenance")
 
 
-async def repeat(name: str, seconds: float, act: Callable[[], Awaitable[object]]) -> None:
-    """Run `act` about every `seconds`, until cancelled. Errors are logged, and it is tried again."""
-    while not is_cancelled():
-        await asyncio.sleep(seconds * random.uniform(0.8, 1.0))  # noqa: S311 - jitter, no secret
+async def repeat(name: str, seconds: float, act: Callable[[], Awaitable[object]], stopping: asyncio.Event) -> None:
+    """Run `act` about every `seconds`, until `stopping` is set. Errors are logged, and it is tried again."""
+    while not (await is_set_within(seconds, stopping) or is_cancelled()):
         try:
             await act()
         except Exception as error:
             log_failure(log, f"Task {name!r} failed and will be retried", error)
+
+
+async def is_set_within(seconds: float, event: asyncio.Event) -> bool:
+    """Wait about so many seconds, but not longer than until an event; return whether it is set.
+
+    A task that stops here interrupts no operation of the driver, which may leave a socket open then.
+    """
+    with suppress(TimeoutError):
+        async with asyncio.timeout(seconds * random.uniform(0.8, 1.0)):  # noqa: S311 - jitter, no secret
+            await event.wait()
+    return event.is_set()
 
 
 def log_failure(log: logging.Logger, message: str, error: Exception) -> None:

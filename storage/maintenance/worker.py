@@ -32,22 +32,26 @@ class Worker:
         self._leader = leader
         self._tasks: set[asyncio.Task[None]] = set()
         self._finishing: dict[str, asyncio.Task[Batch]] = {}
+        self._stopping = asyncio.Event()
 
     def start(self) -> None:
         """Start the background tasks."""
-        take_over = repeat("take over", TAKEOVER_INTERVAL_SECONDS, self._take_over)
+        take_over = repeat("take over", TAKEOVER_INTERVAL_SECONDS, self._take_over, self._stopping)
         self._tasks = {
             asyncio.create_task(take_over, name="take over"),
-            asyncio.create_task(self._leader.run(), name="lead"),
+            asyncio.create_task(self._leader.run(self._stopping), name="lead"),
         }
 
     async def stop(self) -> None:
-        """Cancel the background tasks and release the leases, so that other processes continue."""
+        """End the background tasks and release the leases, so that other processes continue."""
+        self._stopping.set()
         tasks = [*self._tasks, *self._finishing.values()]
-        for task in tasks:
-            task.cancel()
+        for finishing in self._finishing.values():
+            finishing.cancel()
         if tasks:
-            ended, _ = await asyncio.wait(tasks, timeout=STOP_TIMEOUT_SECONDS)
+            ended, late = await asyncio.wait(tasks, timeout=STOP_TIMEOUT_SECONDS)
+            for task in late:
+                task.cancel()
             await asyncio.gather(*ended, return_exceptions=True)
 
     def finish(self, batch: Batch) -> asyncio.Task[Batch]:

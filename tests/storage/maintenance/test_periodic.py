@@ -1,7 +1,6 @@
 """Work that is repeated goes on after every error; an expected one is logged without its traceback."""
 
 import asyncio
-from contextlib import suppress
 
 import pytest
 from pymongo.errors import AutoReconnect
@@ -17,7 +16,7 @@ from storage.maintenance.periodic import repeat
 async def test_work_is_repeated_after_an_error(
     caplog: pytest.LogCaptureFixture, error: Exception, has_traceback: bool
 ) -> None:
-    calls, repeated = 0, asyncio.Event()
+    calls, repeated, stopping = 0, asyncio.Event(), asyncio.Event()
 
     async def act() -> None:
         nonlocal calls
@@ -26,11 +25,10 @@ async def test_work_is_repeated_after_an_error(
             raise error
         repeated.set()
 
-    task = asyncio.create_task(repeat("count", 0.0, act))
+    task = asyncio.create_task(repeat("count", 0.0, act, stopping))
     await repeated.wait()
-    task.cancel()
-    with suppress(asyncio.CancelledError):
-        await task
+    stopping.set()
+    await task
     [record] = caplog.records
     assert record.message == f"Task 'count' failed and will be retried: {type(error).__name__}: x"
     assert (record.name, bool(record.exc_info)) == ("pricebook.maintenance", has_traceback)

@@ -10,6 +10,7 @@ from pymongo.errors import PyMongoError
 
 from storage import Store
 from storage.mongodb import transaction
+from storage.mongodb.connection import Document
 from storage.mongodb.transaction import in_transaction
 from tests.storage.factories import create
 
@@ -28,7 +29,7 @@ async def test_a_transaction_whose_deadline_is_over_is_aborted(store: Store, mon
     monkeypatch.setattr(transaction, "deadline", lambda _: pymongo.timeout(0.5))
     with pytest.raises(PyMongoError):
         await in_transaction(store.client, write_until_the_deadline)
-    stages = [
+    stages: list[Document] = [
         {"$currentOp": {"allUsers": True, "idleSessions": True}},
         {"$match": {"lsid.id": {"$in": sessions}, "transaction": {"$exists": True}}},
     ]
