@@ -24,7 +24,7 @@ async def repeat(name: str, seconds: float, act: Callable[[], Awaitable[object]]
 
 
 async def is_set_within(seconds: float, event: asyncio.Event) -> bool:
-    """Wait about so many seconds, but not longer than until an event; return whether it is set.
+    """Wait for an event for at most about `seconds`; return whether it is set.
 
     A task that stops here interrupts no operation of the driver, which may leave a socket open then.
     """
