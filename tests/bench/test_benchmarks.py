@@ -37,7 +37,18 @@ TARGETS = {
 """Number of figures with a target, by benchmark."""
 
 
-LONG = {"edge", "guards", "merges", "reads", "scale-growth", "scale-merges", "scale-senders"}
+LONG = {
+    "edge",
+    "guards",
+    "merges",
+    "reads",
+    "scale-growth",
+    "scale-idle",
+    "scale-merges",
+    "scale-replace",
+    "scale-senders",
+    "scale-streams",
+}
 """Benchmarks that take half a minute and more at any scale: they run in `make soak`."""
 
 
