@@ -7,7 +7,7 @@ import socket
 import subprocess
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -64,9 +64,12 @@ class Edge:
         workers = Path(f"/proc/{self._process.pid}/task/{self._process.pid}/children").read_text().split()
         opened = [each for worker in workers for each in Path(f"/proc/{worker}/fd").iterdir()]
         temporary = (f"{self._folder}/body/", f"{self._folder}/proxy/")
-        files = [each for each in opened if str(each.readlink()).startswith(temporary)]
-        files += [each for each in (self._folder / "cache").rglob("*") if each.is_file()]
-        return sum(each.stat().st_size for each in files)
+        size = 0
+        for file in (*opened, *(self._folder / "cache").rglob("*")):
+            with suppress(FileNotFoundError):  # nginx closed or deleted it meanwhile
+                if file not in opened or str(file.readlink()).startswith(temporary):
+                    size += file.stat().st_size if file.is_file() else 0
+        return size
 
     @property
     def log(self) -> str:
