@@ -1,6 +1,6 @@
 """Turns: a batch that others overtook several times takes the turn of its list, and those that come later wait for it.
 
-Only fairness depends on it. A batch waits a bounded time, and publishes then whoever has the turn.
+Turns are for fairness; correctness does not depend on them. After a bounded wait a batch is published without its turn.
 """
 
 import asyncio

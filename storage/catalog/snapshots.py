@@ -177,8 +177,8 @@ class SnapshotRepository:
     async def get_many(self, keys: Sequence[tuple[str, int]]) -> list[Snapshot | Broken | None]:
         """Return the manifests of (list, version) keys, or the errors of unreadable ones, in the order of the keys.
 
-        One round trip finds those that were published and can be read or restored. Others take a second one, so that
-        the time tells nobody which versions wait for their publication.
+        One round trip finds those that were published and can be read or restored. Others take a second one,
+        whether they exist or not: the duration must not reveal unpublished versions.
         """
         async with self._timed() as session:
             return await self._find(keys, session)

@@ -1,9 +1,9 @@
 """Garbage collection: idle batches, unneeded layers and staged runs, and old idempotency keys.
 
 A layer becomes an orphan when a manifest stops naming it: its version was withdrawn or its layers released, or a
-compaction has replaced the layer. The transaction that does so notes the layer (`storage.catalog.orphans`). Layers that
-nobody noted, of a process that was killed, are found by a listing of all layers, which takes a while: it runs when a
-process begins to collect, and at an interval.
+compaction has replaced the layer. The transaction that does so notes the layer (`storage.catalog.orphans`). Layers
+without a note, left by a process that was killed, are found by listing all layers. That takes a while, so it is done
+when a process begins to collect, and then once an hour.
 
 A note is only a hint. Before a layer is dropped, it must have been an orphan for longer than a reader can hold an
 older manifest; no compaction may hold its lock, its batch may not need it, and no manifest may name it. The manifests

@@ -1,4 +1,4 @@
-"""Faults: server processes are killed and deployed anew, and members of the replica set are killed and step down."""
+"""Faults: kills and restarts server processes, kills members of the replica set, and makes the primary step down."""
 
 import asyncio
 import random

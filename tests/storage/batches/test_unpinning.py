@@ -1,4 +1,4 @@
-"""Superseded batches are rejected after the unpin, in small transactions, whoever dies in between."""
+"""Superseded batches are rejected after the unpin, in small transactions, even if a process dies meanwhile."""
 
 import asyncio
 import copy
