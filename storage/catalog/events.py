@@ -72,7 +72,7 @@ class EventRepository:
         query: dict[str, Any] = {"list": price_list}
         if before is not None:
             query["revision"] = {"$lt": before}
-        cursor = self._collection.find(query).sort("revision", -1).limit(limit)
+        cursor = self._collection.find(query).sort("revision", -1).limit(limit).batch_size(limit)
         return [_from_document(document) async for document in cursor]
 
     async def between(self, price_list: str, above: int, to: int) -> list[Event]:

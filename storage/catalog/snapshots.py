@@ -207,7 +207,8 @@ class SnapshotRepository:
             query["_id.version"] = {"$lt": before}
         async with self._timed() as session:
             cursor = self._collection.find(query, session=session)
-            documents = await cursor.sort([("_id.list", 1), ("_id.version", -1)]).limit(limit).to_list()
+            cursor = cursor.sort([("_id.list", 1), ("_id.version", -1)]).limit(limit)
+            documents = await cursor.batch_size(limit).to_list()
         return [_from_document(document) for document in documents]
 
     @asynccontextmanager

@@ -11,6 +11,7 @@ from pymongo.asynchronous.database import AsyncDatabase
 from pymongo.errors import (
     ConfigurationError,
     ConnectionFailure,
+    CursorNotFound,
     InvalidURI,
     OperationFailure,
     PyMongoError,
@@ -221,6 +222,7 @@ def explain(error: BaseException) -> PricebookError | None:
             f"MongoDB has not confirmed the change ({type(error).__name__}). It may still take effect: send a batch "
             "again with the same idempotency key; before you repeat anything else, look at the `events` of the list."
         )
-    if isinstance(error, ConnectionFailure | WriteConcernError) or error.timeout:
+    # The cursors of a member end when it is restarted or rolls back.
+    if isinstance(error, ConnectionFailure | CursorNotFound | WriteConcernError) or error.timeout:
         return Unavailable(f"MongoDB does not answer ({type(error).__name__}). Try again in a moment.")
     return None

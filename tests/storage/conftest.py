@@ -5,6 +5,8 @@ from collections.abc import AsyncIterator
 import pytest
 
 from storage import Store
+from storage.mongodb.connection import connect
+from tests.storage.commands import Commands
 
 
 @pytest.fixture
@@ -13,3 +15,12 @@ async def other_store(mongodb_uri: str, store: Store) -> AsyncIterator[Store]:
     other = await Store.open(mongodb_uri, store.db.name)
     yield other
     await other.close()
+
+
+@pytest.fixture
+async def watched(store: Store, mongodb_uri: str) -> AsyncIterator[tuple[Store, Commands]]:
+    """A second store whose commands are recorded."""
+    commands = Commands()
+    watched = Store(await connect(mongodb_uri, [commands]), store.db.name)
+    yield watched, commands
+    await watched.close()

@@ -4,7 +4,6 @@ import asyncio
 import copy
 import signal
 import sys
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -17,7 +16,7 @@ from storage.batches import admission
 from storage.batches.unpinning import MAX_ENDED_AT_ONCE
 from storage.errors import BatchNotHeld, BatchSuperseded
 from storage.mongodb import transaction
-from storage.mongodb.connection import Document, connect
+from storage.mongodb.connection import Document
 from storage.mongodb.transaction import in_transaction
 from tests.storage.commands import Commands
 from tests.storage.factories import amounts, current, held, row, snapshot, submit, versions
@@ -70,15 +69,6 @@ async def check_ended(store: Store, ids: list[str]) -> None:
     assert [event.revision for event in events] == list(range(found.revision, 0, -1))
     assert [event.batch for event in events[::-1] if event.kind is EventKind.REJECTED] == others
     assert await store.batches.count(state=BatchState.HELD) == 0
-
-
-@pytest.fixture
-async def watched(store: Store, mongodb_uri: str) -> AsyncIterator[tuple[Store, Commands]]:
-    """A second store whose commands are recorded."""
-    commands = Commands()
-    watched = Store(await connect(mongodb_uri, [commands]), store.db.name)
-    yield watched, commands
-    await watched.close()
 
 
 async def test_an_unpin_over_thousands_of_held_batches_is_one_small_transaction(

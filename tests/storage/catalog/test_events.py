@@ -2,7 +2,10 @@
 
 import asyncio
 
+from bson.objectid import ObjectId
+
 from storage import EventKind, Store
+from tests.storage.commands import Commands
 from tests.storage.factories import current, failed, row, submit, versions
 
 
@@ -58,3 +61,15 @@ async def test_events_are_returned_a_page_at_a_time(store: Store) -> None:
     first = await store.events.newest("retail", 2)
     rest = await store.events.newest("retail", 10, before=first[-1].revision)
     assert [event.revision for event in [*first, *rest]] == [4, 3, 2, 1]
+
+
+async def test_a_page_of_any_size_is_one_command(store: Store, watched: tuple[Store, Commands]) -> None:
+    await versions(store, 1)
+    event = await store.db["events"].find_one({"revision": 2})
+    assert event
+    copies = [{**event, "_id": ObjectId(), "revision": revision} for revision in range(3, 300)]
+    await store.db["events"].insert_many(copies)
+    reader, commands = watched
+    with commands.counted() as sent:
+        assert len(await reader.events.newest("retail", 201)) == 201
+    assert [next(iter(command)) for command in sent] == ["find"]

@@ -6,6 +6,7 @@ import secrets
 import pytest
 from pymongo.errors import (
     AutoReconnect,
+    CursorNotFound,
     DuplicateKeyError,
     ExecutionTimeout,
     NotPrimaryError,
@@ -66,6 +67,7 @@ async def test_a_malformed_uri_is_rejected(uri: str) -> None:
         ServerSelectionTimeoutError("x"),
         WriteConcernError("x"),
         ExecutionTimeout("x"),
+        CursorNotFound("x"),
     ],
     ids=lambda error: type(error).__name__,
 )
