@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help run test chart chaos bench fuzz audit soak lock clean
+.PHONY: help run test cover chart chaos bench fuzz audit soak lock clean
 
 help: ## List the targets
 	@echo "Pricebook serves prices that arrive in big batches. Start with: make run"
@@ -26,9 +26,12 @@ test: $(INSTALLED) ## Run every check: style, types, imports, tests
 	@$(BIN)/mypy
 	@echo "== Imports (import-linter)"
 	@$(BIN)/lint-imports
-	@echo "== Tests (pytest, several files at once; coverage last)"
-	@$(BIN)/pytest --numprocesses auto --maxprocesses 4 --dist loadfile --cov --cov-report=term
+	@echo "== Tests (pytest, several files at once)"
+	@$(BIN)/pytest --numprocesses auto --dist loadfile
 	@echo "Everything passed. Next: make run, or commit."
+
+cover: $(INSTALLED) ## Run the tests, and report which lines they cover; takes half as long again
+	@$(BIN)/pytest --numprocesses auto --dist loadfile --cov --cov-report=term
 
 chart: $(INSTALLED) ## Lint and render the Helm chart, and validate its manifests
 	@$(BIN)/python -m helm.check

@@ -30,7 +30,8 @@ async def _client(
 ) -> None:
     generator = random.Random()
     reader, writer = await asyncio.open_connection(urlsplit(url).hostname, urlsplit(url).port)
-    while not stopped.is_set():
+    is_running = True
+    while is_running:  # at least once
         variables = {"list": price_list, "sku": f"SKU-{generator.randrange(skus):08d}"}
         body = json.dumps({"query": QUERY, "variables": variables}).encode()
         request_headers = f"{REQUEST_HEADERS}content-length: {len(body)}"
@@ -46,6 +47,7 @@ async def _client(
         paused = time.perf_counter()
         await asyncio.sleep(pause)
         late.append(time.perf_counter() - paused - pause)
+        is_running = not stopped.is_set()
     writer.close()
 
 

@@ -13,6 +13,18 @@ from storage import Store
 from tests.stack.data_folder import data_folder
 from tests.stack.replica_set import BreakableReplicaSet
 
+MAX_WORKERS = 4
+
+MEMORY_PER_WORKER = 4 << 30
+"""Bytes of memory for a worker: two replica sets, their data, and the servers of a test."""
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int:
+    """Return how many files to test at once: two for each core, because most tests wait for the database."""
+    memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    return max(1, min(MAX_WORKERS, 2 * (os.cpu_count() or 1), memory // MEMORY_PER_WORKER))
+
 
 def pytest_configure() -> None:
     """Let tests interrupt with SIGINT: a shell without job control ignores it in background processes."""

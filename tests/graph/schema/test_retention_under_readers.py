@@ -88,7 +88,7 @@ async def run(api: Api, publishes: int) -> None:
     work.append(asyncio.create_task(collect(api, layers)))
     for version in range(2, publishes + 1):
         await publish(api, version)
-        await asyncio.sleep(0.3)
+        await asyncio.sleep(0.1)
         for task in work:
             if task.done():
                 task.result()

@@ -46,7 +46,7 @@ async def expire(store: Store, version: int, name: str) -> None:
     first=st.integers(1, 4),
 )
 @settings(
-    max_examples=25,
+    max_examples=15,
     deadline=None,
     phases=(Phase.explicit, Phase.reuse, Phase.generate),
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],

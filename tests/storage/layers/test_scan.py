@@ -196,7 +196,7 @@ async def test_a_selection_equals_that_of_a_dictionary(
     ends=st.tuples(st.integers(0, 14), st.integers(0, 14)),
     backward=st.booleans(),
 )
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=60, deadline=None)
 async def test_a_page_between_two_places_equals_that_of_a_dictionary(
     layers: list[Rows], selection: Selection, size: int, block_rows: int, ends: tuple[int, int], backward: bool
 ) -> None:
