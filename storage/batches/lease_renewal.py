@@ -44,7 +44,8 @@ async def keep_lease(batches: BatchRepository, batch: Batch, intake: Intake | No
     async def renew() -> None:
         while not is_cancelled():
             await asyncio.sleep(leases.RENEW_INTERVAL_SECONDS)
-            with suppress(PyMongoError):  # the lease outlasts a missed renewal; its token fences a holder that lost it
+            # The lease outlasts a missed renewal; its token fences a holder that lost it.
+            with suppress(PyMongoError), pymongo.timeout(leases.RENEW_INTERVAL_SECONDS):
                 if intake is None:
                     await batches.renew(batch, batch.received, batch.stored)
                 else:

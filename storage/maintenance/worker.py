@@ -58,8 +58,14 @@ class Worker:
         """Finish a batch in SEALING whose lease this process holds, in the background."""
         task = asyncio.create_task(self._finish(batch), name=f"finish batch {batch.id}")
         self._finishing[batch.id] = task
-        task.add_done_callback(lambda _: self._finishing.pop(batch.id, None))
+        task.add_done_callback(lambda _: self._finished(batch.id, task))
         return task
+
+    def _finished(self, batch_id: str, task: asyncio.Task[Batch]) -> None:
+        self._finishing.pop(batch_id, None)
+        error = None if task.cancelled() else task.exception()
+        if isinstance(error, Exception):
+            log_failure(log, f"Could not finish batch {batch_id}", error)
 
     async def _finish(self, batch: Batch) -> Batch:
         async with keep_lease(self._batches, batch):

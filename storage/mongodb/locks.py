@@ -39,7 +39,7 @@ class Locks:
         async def renew() -> None:
             while not is_cancelled():
                 await asyncio.sleep(leases.RENEW_INTERVAL_SECONDS)
-                with suppress(PyMongoError):  # the lease outlasts a missed renewal
+                with suppress(PyMongoError), pymongo.timeout(leases.RENEW_INTERVAL_SECONDS):  # one may be missed
                     await self._collection.update_one(own_lease, [leases.renew()])
 
         renewing = asyncio.create_task(renew())

@@ -40,9 +40,17 @@ async def store(own_replica_set: BreakableReplicaSet) -> AsyncIterator[Store]:
     store = await Store.open(own_replica_set.uri, "faults")
     await versions(store, 1)
     yield store
-    await store.client.drop_database("faults")
-    await store.client.drop_database("faults_layers")
+    await until(lambda: is_dropped(store), "dropped")
     await store.close()
+
+
+async def is_dropped(store: Store) -> bool:
+    """Drop the databases. Returns False while a member that was restarted interrupts it."""
+    with suppress(AutoReconnect):
+        await store.client.drop_database("faults")
+        await store.client.drop_database("faults_layers")
+        return True
+    return False
 
 
 @contextmanager

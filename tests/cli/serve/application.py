@@ -164,6 +164,13 @@ class Client:
         except ConnectionResetError:
             return b""
 
+    def read_until(self, end: bytes) -> bytes:
+        """Receive until the received bytes end with `end`, or the server closes the connection."""
+        received = b""
+        while not received.endswith(end) and (data := self.read()):
+            received += data
+        return received
+
     def read_all(self) -> bytes:
         """Receive until the server closes the connection."""
         received = []

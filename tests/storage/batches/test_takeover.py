@@ -10,7 +10,7 @@ from unittest.mock import patch
 
 import pytest
 
-from storage import Batch, BatchMode, BatchState, Layer, Store
+from storage import Batch, BatchMode, BatchState, Layer, Store, Unavailable
 from storage.layers.block import Block
 from storage.maintenance import worker
 from storage.mongodb import leases
@@ -95,6 +95,19 @@ async def test_a_batch_that_cannot_be_taken_over_does_not_keep_others_from_it(
     await store.worker._take_over()
     assert (await store.batches.get(good.id)).state is BatchState.PUBLISHED
     assert (await store.batches.get(bad.id)).state is BatchState.SEALING
+
+
+async def test_a_batch_that_cannot_be_finished_now_is_logged_and_taken_over_later(
+    store: Store, caplog: pytest.LogCaptureFixture
+) -> None:
+    await create(store)
+    left = await left_sealing(store, [row("a")], "monday")
+    await expire_leases(store)
+    with patch.object(store.lifecycle, "finish", side_effect=Unavailable("No primary.")):
+        await store.worker._take_over()
+    assert f"Could not finish batch {left.id}: Unavailable: No primary." in caplog.text
+    await store.worker._take_over()
+    assert (await store.batches.get(left.id)).state is BatchState.PUBLISHED
 
 
 async def test_a_process_that_stops_releases_its_lease(store: Store, other_store: Store) -> None:
