@@ -27,11 +27,11 @@ test: $(INSTALLED) ## Run every check: style, types, imports, tests
 	@echo "== Imports (import-linter)"
 	@$(BIN)/lint-imports
 	@echo "== Tests (pytest, several files at once)"
-	@$(BIN)/pytest --numprocesses auto --dist loadfile
+	@$(BIN)/pytest --numprocesses auto --dist loadfile --no-loadscope-reorder
 	@echo "Everything passed. Next: make run, or commit."
 
 cover: $(INSTALLED) ## Run the tests, and report which lines they cover; takes half as long again
-	@$(BIN)/pytest --numprocesses auto --dist loadfile --cov --cov-report=term
+	@$(BIN)/pytest --numprocesses auto --dist loadfile --no-loadscope-reorder --cov --cov-report=term
 
 chart: $(INSTALLED) ## Lint and render the Helm chart, and validate its manifests
 	@$(BIN)/python -m helm.check

@@ -21,9 +21,9 @@ MEMORY_PER_WORKER = 4 << 30
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers() -> int:
-    """Return how many files to test at once: two for each core, because most tests wait for the database."""
+    """Return how many files to test at once: one more than cores, because tests also wait."""
     memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    return max(1, min(MAX_WORKERS, 2 * (os.cpu_count() or 1), memory // MEMORY_PER_WORKER))
+    return max(1, min(MAX_WORKERS, 1 + (os.cpu_count() or 1), memory // MEMORY_PER_WORKER))
 
 
 def pytest_configure() -> None:
