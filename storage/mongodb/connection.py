@@ -5,7 +5,7 @@ from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 import pymongo
-from pymongo import AsyncMongoClient
+from pymongo import AsyncMongoClient, IndexModel
 from pymongo.asynchronous.collection import AsyncCollection
 from pymongo.asynchronous.database import AsyncDatabase
 from pymongo.errors import (
@@ -50,76 +50,72 @@ MAJORITY = ReadConcern("majority")
 LATER_FORMAT: Mapping[str, Any] = {"format": {"$gt": FORMAT}}
 """A query for documents that a later release wrote, with a partial index for each format, which is empty as a rule."""
 
-_LATER_FORMAT_INDEX: tuple[list[tuple[str, int]], dict[str, Any]] = (
-    [("list", 1)],
-    {"name": f"later_than_format_{FORMAT}", "partialFilterExpression": LATER_FORMAT},
+_LATER_FORMAT_INDEX = IndexModel(
+    [("list", 1)], name=f"later_than_format_{FORMAT}", partialFilterExpression=LATER_FORMAT
 )
 
-_INDEXES: Mapping[str, list[tuple[list[tuple[str, int]], dict[str, Any]]]] = {
+_INDEXES: Mapping[str, list[IndexModel]] = {
     "snapshots": [
-        ([("_id.list", 1), ("_id.version", -1)], {"name": "list_newest"}),
-        ([("layers.id", 1)], {"name": "layers"}),
-        ([("_id.list", 1), ("state", 1), ("_id.version", -1)], {"name": "list_state"}),
-        (
+        IndexModel([("_id.list", 1), ("_id.version", -1)], name="list_newest"),
+        IndexModel([("layers.id", 1)], name="layers"),
+        IndexModel([("_id.list", 1), ("state", 1), ("_id.version", -1)], name="list_state"),
+        IndexModel(
             [("_id.list", 1), ("_id.version", 1)],
-            {"name": "list_unlabelled", "partialFilterExpression": {"state": "PUBLISHED", "label": None}},
+            name="list_unlabelled",
+            partialFilterExpression={"state": "PUBLISHED", "label": None},
         ),
-        (
+        IndexModel(
             [("_id.list", 1), ("doomedAt", 1)],
-            {
-                "name": "list_marked",
-                "partialFilterExpression": {"state": "PUBLISHED", "doomedAt": {"$type": "date"}},
-            },
+            name="list_marked",
+            partialFilterExpression={"state": "PUBLISHED", "doomedAt": {"$type": "date"}},
         ),
-        (
+        IndexModel(
             [("_id.list", 1), ("retiredAt", 1)],
-            {"name": "list_expired", "partialFilterExpression": {"state": "RETIRED"}},
+            name="list_expired",
+            partialFilterExpression={"state": "RETIRED"},
         ),
     ],
-    "expired_snapshots": [([("_id.list", 1), ("_id.version", -1)], {"name": "list_newest"})],
+    "expired_snapshots": [IndexModel([("_id.list", 1), ("_id.version", -1)], name="list_newest")],
     "batches": [
-        (
+        IndexModel(
             [("list", 1), ("key", 1)],
-            {"name": "idempotency_key", "unique": True, "partialFilterExpression": {"key": {"$type": "string"}}},
+            name="idempotency_key",
+            unique=True,
+            partialFilterExpression={"key": {"$type": "string"}},
         ),
-        ([("list", 1), ("_id", -1)], {"name": "list_newest"}),
-        ([("state", 1), ("_id", -1)], {"name": "state_newest"}),
-        (
-            [("lease.until", 1)],
-            {"name": "sealing_lease", "partialFilterExpression": {"state": "SEALING"}},
-        ),
-        (
-            [("touchedAt", 1)],
-            {"name": "open_touched", "partialFilterExpression": {"state": "OPEN"}},
-        ),
-        (
+        IndexModel([("list", 1), ("_id", -1)], name="list_newest"),
+        IndexModel([("state", 1), ("_id", -1)], name="state_newest"),
+        IndexModel([("lease.until", 1)], name="sealing_lease", partialFilterExpression={"state": "SEALING"}),
+        IndexModel([("touchedAt", 1)], name="open_touched", partialFilterExpression={"state": "OPEN"}),
+        IndexModel(
             [("finishedAt", 1)],
-            {
-                "name": "finished_with_key",
-                "partialFilterExpression": {"key": {"$type": "string"}, "finishedAt": {"$type": "date"}},
-            },
+            name="finished_with_key",
+            partialFilterExpression={"key": {"$type": "string"}, "finishedAt": {"$type": "date"}},
         ),
-        (
+        IndexModel(
             [("list", 1), ("state", 1)],
-            {"name": "list_unfinished", "partialFilterExpression": {"state": {"$in": ["HELD", "OPEN", "SEALING"]}}},
+            name="list_unfinished",
+            partialFilterExpression={"state": {"$in": ["HELD", "OPEN", "SEALING"]}},
         ),
-        (
+        IndexModel(
             [("list", 1), ("version", -1)],
-            {"name": "held_by_pin", "partialFilterExpression": {"state": "HELD", "heldByPin": True}},
+            name="held_by_pin",
+            partialFilterExpression={"state": "HELD", "heldByPin": True},
         ),
-        (
+        IndexModel(
             [("submittedBy", 1), ("state", 1)],
-            {"name": "caller_in_progress", "partialFilterExpression": {"state": {"$in": ["OPEN", "SEALING"]}}},
+            name="caller_in_progress",
+            partialFilterExpression={"state": {"$in": ["OPEN", "SEALING"]}},
         ),
         _LATER_FORMAT_INDEX,
     ],
-    "events": [([("list", 1), ("revision", -1)], {"name": "list_newest", "unique": True}), _LATER_FORMAT_INDEX],
+    "events": [IndexModel([("list", 1), ("revision", -1)], name="list_newest", unique=True), _LATER_FORMAT_INDEX],
     "price_lists": [],
     "api_keys": [],
     "parts": [],
     "locks": [],
-    "orphans": [([("since", 1)], {"name": "since"})],
-    "processes": [([("at", 1)], {"name": "dead_after_a_day", "expireAfterSeconds": 86_400})],
+    "orphans": [IndexModel([("since", 1)], name="since")],
+    "processes": [IndexModel([("at", 1)], name="dead_after_a_day", expireAfterSeconds=86_400)],
 }
 
 
@@ -192,14 +188,14 @@ async def prepare(db: Database) -> None:
 async def _prepare(db: Database) -> None:
     present = set(await db.list_collection_names())
     for name, indexes in _INDEXES.items():
-        if name not in present:
+        if indexes:
+            await db[name].create_indexes(indexes)  # creates the collection as well
+        elif name not in present:
             try:
                 await db.create_collection(name, check_exists=False)
             except OperationFailure as error:
                 if error.code != NAMESPACE_EXISTS:
                     raise
-        for keys, options in indexes:
-            await db[name].create_index(keys, **options)
 
 
 def check_format(kind: str, document: Mapping[str, Any]) -> None:
