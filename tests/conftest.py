@@ -1,7 +1,6 @@
 """Fixtures of all tests: a replica set that starts once per run, and one whose members a test may break."""
 
 import os
-import secrets
 import shutil
 import signal
 from collections.abc import AsyncIterator, Iterator
@@ -10,6 +9,8 @@ from pathlib import Path
 import pytest
 
 from storage import Store
+from storage.mongodb.connection import connect
+from tests.databases import Databases
 from tests.stack.data_folder import data_folder
 from tests.stack.replica_set import BreakableReplicaSet
 
@@ -66,11 +67,19 @@ def mongodb_uri(request: pytest.FixtureRequest) -> str:
     return replica_set.uri
 
 
+@pytest.fixture(scope="session")
+async def databases(mongodb_uri: str) -> AsyncIterator[Databases]:
+    """The databases of the shared replica set."""
+    async with await connect(mongodb_uri) as client:
+        databases = Databases(client)
+        yield databases
+        await databases.drop()
+
+
 @pytest.fixture
-async def store(mongodb_uri: str) -> AsyncIterator[Store]:
-    """A store on databases of its own, which are dropped after the test."""
-    store = await Store.open(mongodb_uri, f"test_{secrets.token_hex(6)}")
-    yield store
-    await store.client.drop_database(store.db.name)
-    await store.client.drop_database(store.layers_db.name)
-    await store.close()
+async def store(mongodb_uri: str, databases: Databases) -> AsyncIterator[Store]:
+    """A store on an empty database."""
+    async with databases.empty() as name:
+        store = await Store.open(mongodb_uri, name)
+        yield store
+        await store.close()

@@ -54,7 +54,7 @@ _LATER_FORMAT_INDEX = IndexModel(
     [("list", 1)], name=f"later_than_format_{FORMAT}", partialFilterExpression=LATER_FORMAT
 )
 
-_INDEXES: Mapping[str, list[IndexModel]] = {
+INDEXES: Mapping[str, list[IndexModel]] = {
     "snapshots": [
         IndexModel([("_id.list", 1), ("_id.version", -1)], name="list_newest"),
         IndexModel([("layers.id", 1)], name="layers"),
@@ -117,6 +117,7 @@ _INDEXES: Mapping[str, list[IndexModel]] = {
     "orphans": [IndexModel([("since", 1)], name="since")],
     "processes": [IndexModel([("at", 1)], name="dead_after_a_day", expireAfterSeconds=86_400)],
 }
+"""The collections of the main database, with their indexes."""
 
 
 _TIMEOUTS = {"timeoutMS": 15_000, "connectTimeoutMS": 3_000, "heartbeatFrequencyMS": 3_000}
@@ -187,7 +188,7 @@ async def prepare(db: Database) -> None:
 
 async def _prepare(db: Database) -> None:
     present = set(await db.list_collection_names())
-    for name, indexes in _INDEXES.items():
+    for name, indexes in INDEXES.items():
         if indexes:
             await db[name].create_indexes(indexes)  # creates the collection as well
         elif name not in present:
