@@ -30,7 +30,7 @@ test: $(INSTALLED) ## Run every check: style, types, imports, tests
 	@$(BIN)/pytest --numprocesses auto --dist loadfile --no-loadscope-reorder
 	@echo "Everything passed. Next: make run, or commit."
 
-cover: $(INSTALLED) ## Run the tests, and report which lines they cover; takes half as long again
+cover: $(INSTALLED) ## Run the tests, and report which lines they cover
 	@$(BIN)/pytest --numprocesses auto --dist loadfile --no-loadscope-reorder --cov --cov-report=term
 
 chart: $(INSTALLED) ## Lint and render the Helm chart, and validate its manifests

@@ -15,6 +15,7 @@ from tests.stack.data_folder import data_folder
 from tests.stack.replica_set import BreakableReplicaSet
 
 MAX_WORKERS = 4
+"""Number of files to test at once, at most."""
 
 MEMORY_PER_WORKER = 4 << 30
 """Bytes of memory for a worker: two replica sets, their data, and the servers of a test."""

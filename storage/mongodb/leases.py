@@ -13,7 +13,7 @@ LEASE_SECONDS = 12
 """Time without renewal after which another process may take over a lease."""
 
 RENEW_INTERVAL_SECONDS = 3
-"""Time between two renewals by the holder, and after which a renewal is not waited for any more but repeated."""
+"""Time between two renewals by the holder, and how long each is awaited."""
 
 RELEASE_TIMEOUT_SECONDS = 1.0
 """How long to wait until a release is acknowledged. The primary applies it at once, and an unreleased lease expires."""
