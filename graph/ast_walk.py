@@ -69,8 +69,8 @@ def walk(
 ) -> Iterator[Selected]:
     """Yield the selections of a selection set, as `selections` does, and of all selection sets nested in it.
 
-    `parent` is the type of the selection set. Without it, and below undefined fields, the parent type is None. A
-    fragment has the type of the selection set that contains it: this is true of schemas without abstract types.
+    `parent` is the type of the selection set. Without it, below undefined fields, and below fields of an interface,
+    the parent type is None. A fragment has the type of the selection set that contains it: so it is of object types.
     """
     stack: list[tuple[SelectionSetNode, int, GraphQLObjectType | None]] = [(selection_set, 1, parent)]
     while stack:

@@ -5,13 +5,12 @@ from dataclasses import dataclass, field
 from typing import TypeAlias, TypeVar
 
 import strawberry
-from graphql.pyutils import Path
 from starlette.types import Scope
 
 from graph.drain import Drain
 from graph.identity.callers import Caller
 from loaders import Loaders, PointerCache
-from storage import Batch, BatchNotFound, ListFilter, Snapshot, Store
+from storage import Batch, BatchNotFound, ListFilter, Store
 
 T = TypeVar("T")
 
@@ -25,27 +24,13 @@ ContextFactory: TypeAlias = Callable[[Scope], "Context"]
 
 @dataclass(slots=True)
 class Context:
-    """The context of one request or operation. Resolvers read through `loaders` and write through `store`.
-
-    `versions` holds, by response path, the version that the prices below a path belong to. A price itself does not
-    have its version, because all versions that contain it share it.
-    """
+    """The context of one request or operation. Resolvers read through `loaders` and write through `store`."""
 
     store: Store
     pointers: PointerCache
     loaders: Loaders
     caller: Caller
     drain: Drain = field(default_factory=Drain)
-    versions: dict[Path, Snapshot] = field(default_factory=dict)
-
-    def version_at(self, path: Path) -> Snapshot:
-        """Return the version that the price at a response path belongs to."""
-        ancestor: Path | None = path
-        while ancestor is not None:
-            if ancestor in self.versions:
-                return self.versions[ancestor]
-            ancestor = ancestor.prev
-        raise AssertionError(f"No version was recorded for the prices at {path.as_list()}.")
 
     def renew(self) -> None:
         """Replace the loaders, so that the next event of a subscription reads current data."""

@@ -23,10 +23,22 @@ from graph.ast_walk import fragments_of, walk
 PURE: Mapping[str, frozenset[str]] = {
     "Query": frozenset({"snapshot"}),
     "Snapshot": frozenset(
-        {"priceList", "version", "size", "createdAt", "label", "price", "pricesBySku", "prices", "quote"}
+        {"id", "priceList", "version", "size", "createdAt", "label", "price", "pricesBySku", "prices", "quote"}
     ),
     "Price": frozenset(
-        {"sku", "amount", "currency", "tiers", "validFrom", "validUntil", "attributes", "unitAmount"},
+        {
+            "id",
+            "priceList",
+            "version",
+            "sku",
+            "amount",
+            "currency",
+            "tiers",
+            "validFrom",
+            "validUntil",
+            "attributes",
+            "unitAmount",
+        },
     ),
     "PriceTier": frozenset({"minQuantity", "amount"}),
     "PriceConnection": frozenset({"edges", "nodes", "pageInfo", "totalCount"}),

@@ -23,6 +23,7 @@ from graphql import (
     ValueNode,
     VariableNode,
     get_named_type,
+    is_abstract_type,
     value_from_ast_untyped,
 )
 
@@ -66,7 +67,7 @@ class Cost:
         self._depends_on_variables = False
         self._is_within_limits = False
         root = schema.get_root_type(operation.operation)
-        self._fields = self._object_fields(root, operation.selection_set, None) if root else []
+        self._fields = self._object_fields([root], operation.selection_set, None) if root else []
 
     def check(self, variables: Variables) -> None:
         """Check that the operation is within the limits with these variables, which are coerced. Raises `OverLimit`."""
@@ -89,29 +90,38 @@ class Cost:
         return field.size(variables) * (1 + sum(self._cost(child, variables) for child in field.children))
 
     def _object_fields(
-        self, parent: GraphQLObjectType, selection_set: SelectionSetNode, requested: Count | None
+        self, parents: Sequence[GraphQLObjectType], selection_set: SelectionSetNode, requested: Count | None
     ) -> list[_Field]:
-        """Return the fields of a selection set that return objects. `requested` is that of the field around it."""
+        """Return the fields of a selection set that return objects. `requested` is that of the field around it.
+
+        Of an interface, `parents` are all types that implement it, whatever types its fragments name.
+        """
         found: list[_Field] = []
         for node in selections(selection_set, self._fragments, visited=None):
             if isinstance(node, FieldNode) and node.selection_set:
-                definition = self._schema.get_field(parent, node.name.value)
-                type_ = get_named_type(definition.type) if definition else None
-                if definition and isinstance(type_, GraphQLObjectType):
-                    found.append(self._field(definition, type_, node, node.selection_set, requested))
+                for parent in parents:
+                    definition = self._schema.get_field(parent, node.name.value)
+                    if definition:
+                        found.append(self._field(definition, node, node.selection_set, requested))
         return found
 
     def _field(
         self,
         definition: GraphQLField,
-        type_: GraphQLObjectType,
         node: FieldNode,
         selection_set: SelectionSetNode,
         requested_by_parent: Count | None,
     ) -> _Field:
         requested = self._requested(definition, node)
         size = (requested or requested_by_parent or _default_size) if _is_list(definition) else _one
-        return _Field(node.name.value, size, requested, self._object_fields(type_, selection_set, requested))
+        children = self._object_fields(self._object_types(definition), selection_set, requested)
+        return _Field(node.name.value, size, requested, children)
+
+    def _object_types(self, definition: GraphQLField) -> Sequence[GraphQLObjectType]:
+        type_ = get_named_type(definition.type)
+        if is_abstract_type(type_):
+            return self._schema.get_possible_types(type_)
+        return [type_] if isinstance(type_, GraphQLObjectType) else []
 
     def _requested(self, definition: GraphQLField, node: FieldNode) -> Count | None:
         """Return the number of records that the arguments of a field request; None if it has no such arguments."""

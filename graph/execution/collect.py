@@ -45,7 +45,7 @@ class Collector:
     def _fragment(
         self, type_name: str, fragment: InlineFragmentNode | FragmentDefinitionNode, visited: set[str]
     ) -> Iterator[FieldNode]:
-        # No abstract types: operations on schemas that have them are not planned.
+        # No fields of abstract types: operations that select them are not planned.
         if fragment.type_condition is None or fragment.type_condition.name.value == type_name:
             yield from self._fields(type_name, fragment.selection_set.selections, visited)
 

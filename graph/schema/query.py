@@ -6,12 +6,15 @@ from typing import Annotated
 import strawberry
 
 from graph import cursors
-from graph.context import Info, MaybeAwaitable
+from graph.context import Context, Info, MaybeAwaitable
 from graph.identity.requires import INTERNALS, READING, requires, requires_anywhere
+from graph.node_ids import parse_node_id
 from graph.schema.lookahead import version_of_cursors
 from graph.types.batches import Batch
 from graph.types.connections import Connection
+from graph.types.node import Node
 from graph.types.price_lists import After, First, PriceList
+from graph.types.prices import VersionedPrice, versioned
 from graph.types.snapshots import Snapshot
 from storage import Batch as StoredBatch
 from storage import BatchState, check_name
@@ -80,8 +83,7 @@ class Query:
         id: Annotated[strawberry.ID, strawberry.argument(description="The ID of the batch.")],  # noqa: A002
     ) -> StoredBatch | None:
         """Return a batch."""
-        batch = await info.context.loaders.batches.load(id)
-        return batch if batch and batch.price_list in info.context.caller.lists(INTERNALS) else None
+        return await _batch(info.context, id)
 
     @strawberry.field(
         description="The batches of all price lists that the caller works on, newest first.",
@@ -113,3 +115,32 @@ class Query:
             cursor=lambda batch: cursors.encode(cursors.NameCursor(batch.id)),
             count=partial(pages.count_batches, price_list, state, lists),
         )
+
+    @strawberry.field(
+        description="The object with a global id: a price, a snapshot, a price list or a batch. Requires the scopes of "
+        "the field that returned the id. Null if the price list, the batch or the sku in its version does not exist.",
+        graphql_type=Node | None,
+    )
+    @staticmethod
+    @requires_anywhere(READING)
+    async def node(
+        info: Info,
+        id: Annotated[strawberry.ID, strawberry.argument(description="The global id.")],  # noqa: A002
+    ) -> VersionedPrice | StoredSnapshot | StoredPriceList | StoredBatch | None:
+        """Return the object with a global id."""
+        loaders, node_id = info.context.loaders, parse_node_id(id)
+        if node_id is None:
+            return await _batch(info.context, id)
+        info.context.caller.require(READING, node_id.price_list)
+        if node_id.version is None:
+            return await loaders.view.find(node_id.price_list)
+        snapshot = await loaders.view.version(node_id.price_list, node_id.version)
+        if node_id.sku is None:
+            return snapshot
+        return versioned(await loaders.prices.load(snapshot, node_id.sku), snapshot)
+
+
+async def _batch(context: Context, batch_id: str) -> StoredBatch | None:
+    """Return a batch; None if it does not exist or if the caller has no access to it."""
+    batch = await context.loaders.batches.load(batch_id)
+    return batch if batch and context.loaders.view.shows_unpublished(batch.price_list) else None

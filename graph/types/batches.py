@@ -8,6 +8,7 @@ from graph.context import Info
 from graph.identity.requires import as_parent
 from graph.types.enums import describe_enum
 from graph.types.gates import DiffSummary, GateFinding
+from graph.types.node import Node
 from storage import Batch as StoredBatch
 from storage import BatchMode, BatchState, PublishPolicy
 from storage import Served as StoredServed
@@ -78,7 +79,7 @@ class ItemError:
 
 
 @strawberry.type(description="An all-or-nothing change of a price list.")
-class Batch:
+class Batch(Node):
     """The GraphQL type of `storage.Batch`."""
 
     id: strawberry.ID = strawberry.field(description="The ID of the batch.")

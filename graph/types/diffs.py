@@ -5,15 +5,14 @@ from collections.abc import Awaitable, Callable
 import strawberry
 
 from graph import cursors
-from graph.context import Context, Info
+from graph.context import Context
 from graph.identity.requires import as_parent
 from graph.types.connections import Connection
 from graph.types.enums import describe_enum
 from graph.types.gates import DiffSummary
-from graph.types.prices import Price
+from graph.types.prices import Price, VersionedPrice, versioned
 from storage import ChangeKind
 from storage import DiffSummary as StoredDiffSummary
-from storage import Price as StoredPrice
 from storage import PriceDiff as StoredPriceDiff
 
 describe_enum(
@@ -42,10 +41,9 @@ class PriceDiff:
     )
     @staticmethod
     @as_parent
-    def before(root: Root, info: Info) -> StoredPrice | None:
+    def before(root: Root) -> VersionedPrice | None:
         """Return the price in the `from` version."""
-        info.context.versions[info.path] = root.versions[0]
-        return root.before
+        return versioned(root.before, root.versions[0])
 
     @strawberry.field(
         description="The price in the `to` version. Null if that version does not have the sku.",
@@ -53,10 +51,9 @@ class PriceDiff:
     )
     @staticmethod
     @as_parent
-    def after(root: Root, info: Info) -> StoredPrice | None:
+    def after(root: Root) -> VersionedPrice | None:
         """Return the price in the `to` version."""
-        info.context.versions[info.path] = root.versions[1]
-        return root.after
+        return versioned(root.after, root.versions[1])
 
 
 @strawberry.type(description="A page of the differences between two versions, in sku order.")

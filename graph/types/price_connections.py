@@ -3,12 +3,14 @@
 from graph import cursors
 from graph.context import Context
 from graph.types.connections import Connection
+from graph.types.prices import VersionedPrice
+from loaders import Page
 from storage import Price, Selection, Snapshot
 
 
 async def all_prices(
     context: Context, snapshot: Snapshot, first: int | None, after: str | None, last: int | None, before: str | None
-) -> Connection[Price]:
+) -> Connection[VersionedPrice]:
     """Return a page of all prices of a version, in sku order."""
     window = cursors.price_window(snapshot.version, first, after, last, before)
 
@@ -16,7 +18,7 @@ async def all_prices(
         return snapshot.size
 
     return Connection(
-        page=await context.loaders.pages.prices(snapshot, window),
+        page=_versioned_page(await context.loaders.pages.prices(snapshot, window), snapshot),
         cursor=lambda price: cursors.encode(cursors.PriceCursor(snapshot.version, price.sku)),
         count=count,
     )
@@ -30,12 +32,17 @@ async def selected_prices(
     after: str | None,
     last: int | None,
     before: str | None,
-) -> Connection[Price]:
+) -> Connection[VersionedPrice]:
     """Return a page of a selection of prices, in the order of the selection."""
     window = cursors.selection_window(snapshot.version, selection, first, after, last, before)
     selections = context.loaders.selections
     return Connection(
-        page=await selections.page(snapshot, selection, window),
+        page=_versioned_page(await selections.page(snapshot, selection, window), snapshot),
         cursor=cursors.selection_cursor(snapshot.version, selection),
         count=lambda: selections.count(snapshot, selection),
     )
+
+
+def _versioned_page(page: Page[Price], snapshot: Snapshot) -> Page[VersionedPrice]:
+    prices = [VersionedPrice.of(price, snapshot) for price in page.records]
+    return Page(prices, page.has_next, page.has_previous)

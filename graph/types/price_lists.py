@@ -9,10 +9,12 @@ import strawberry
 from graph import cursors
 from graph.context import Info
 from graph.identity.requires import INTERNALS, as_parent, requires
+from graph.node_ids import price_list_id
 from graph.types.connections import Connection
 from graph.types.diffs import PriceDiffConnection, diff_page
 from graph.types.events import Event
 from graph.types.gates import Gates
+from graph.types.node import Node
 from graph.types.retention import Retention
 from graph.types.snapshots import Snapshot
 from storage import Event as StoredEvent
@@ -23,6 +25,12 @@ from storage import Retention as StoredRetention
 from storage import Snapshot as StoredSnapshot
 
 Root = strawberry.Parent[StoredPriceList]
+
+
+@as_parent
+def _global_id(root: Root) -> strawberry.ID:
+    return strawberry.ID(price_list_id(root.name))
+
 
 First = Annotated[
     int | None, strawberry.argument(description=f"The number of items to return: at most {cursors.MAX_PAGE_SIZE}.")
@@ -41,9 +49,10 @@ class Pin:
 
 
 @strawberry.type(description="A named set of prices with versions, a current version and a history.")
-class PriceList:
+class PriceList(Node):
     """The GraphQL type of `storage.PriceList`."""
 
+    id: strawberry.ID = strawberry.field(resolver=_global_id, description="The global id.")
     name: strawberry.ID = strawberry.field(description="The unique name of the price list.")
     description: str | None = strawberry.field(description="The description of the price list.")
     current_version: int | None = strawberry.field(

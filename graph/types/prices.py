@@ -9,12 +9,55 @@ import strawberry
 from graph import cursors
 from graph.context import Info
 from graph.identity.requires import as_parent
+from graph.node_ids import price_id
+from graph.types.node import Node
 from graph.types.scalars import JSON
-from storage import InvalidArgument
+from storage import InvalidArgument, Snapshot
 from storage import Price as StoredPrice
 from storage import PriceVersion as StoredPriceVersion
 
-Root = strawberry.Parent[StoredPrice]
+
+class VersionedPrice(StoredPrice, frozen=True, gc=False, kw_only=True):
+    """A price of one version. The prices of `storage` are shared by all versions that contain them."""
+
+    snapshot: Snapshot
+
+    @classmethod
+    def of(cls, price: StoredPrice, snapshot: Snapshot) -> "VersionedPrice":
+        """Return a price as one of a version."""
+        return cls(
+            price.amount,
+            price.currency,
+            price.tiers,
+            price.valid_from,
+            price.valid_until,
+            price.attributes,
+            price.sku,
+            snapshot=snapshot,
+        )
+
+    @property
+    def id(self) -> str:
+        """The global id."""
+        return price_id(self.snapshot.price_list, self.snapshot.version, self.sku)
+
+    @property
+    def price_list(self) -> str:
+        """The name of the price list."""
+        return self.snapshot.price_list
+
+    @property
+    def version(self) -> int:
+        """The number of the version."""
+        return self.snapshot.version
+
+
+def versioned(price: StoredPrice | None, snapshot: Snapshot) -> VersionedPrice | None:
+    """Return a price as one of a version; None for None."""
+    return None if price is None else VersionedPrice.of(price, snapshot)
+
+
+Root = strawberry.Parent[VersionedPrice]
 
 
 @strawberry.type(description="A quantity break: the unit amount from a quantity on.")
@@ -26,9 +69,14 @@ class PriceTier:
 
 
 @strawberry.type(description="A price in one version of a price list.")
-class Price:
-    """The GraphQL type of `storage.Price`."""
+class Price(Node):
+    """The GraphQL type of `VersionedPrice`."""
 
+    id: strawberry.ID = strawberry.field(
+        description="The global id. It names the price list, the version and the sku: another version, another id."
+    )
+    price_list: strawberry.ID = strawberry.field(description="The name of the price list.")
+    version: int = strawberry.field(description="The number of the version.")
     sku: strawberry.ID = strawberry.field(description="The key of the price within its list.")
     amount: decimal.Decimal = strawberry.field(description="The exact unit amount, before quantity breaks.")
     currency: str = strawberry.field(description="The currency, as an ISO 4217 code.")
@@ -74,8 +122,8 @@ class Price:
         ] = 10,
     ) -> list[StoredPriceVersion]:
         """Return the changes of the price, newest first."""
-        version, count = info.context.version_at(info.path), cursors.page_size(first, 10)
-        return await info.context.loaders.histories.load((version.price_list, version.version, root.sku, count))
+        count = cursors.page_size(first, 10)
+        return await info.context.loaders.histories.load((root.price_list, root.version, root.sku, count))
 
 
 @strawberry.type(description="A change in the history of a price.")
@@ -101,7 +149,6 @@ class PriceVersion:
     )
     @staticmethod
     @as_parent
-    def price(root: strawberry.Parent[StoredPriceVersion], info: Info) -> StoredPrice | None:
+    def price(root: strawberry.Parent[StoredPriceVersion]) -> VersionedPrice | None:
         """Return the price in that version."""
-        info.context.versions[info.path] = root.snapshot
-        return root.price
+        return versioned(root.price, root.snapshot)

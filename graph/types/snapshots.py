@@ -1,6 +1,7 @@
 """Snapshots: the immutable versions of a price list."""
 
 import datetime
+from collections.abc import Sequence
 from typing import Annotated
 
 import strawberry
@@ -8,13 +9,16 @@ import strawberry
 from graph import cursors
 from graph.context import Info, MaybeAwaitable
 from graph.identity.requires import INTERNALS, as_parent, requires
+from graph.node_ids import snapshot_id
 from graph.types.batches import Batch
 from graph.types.connections import Connection
 from graph.types.enums import describe_enum
 from graph.types.filters import PriceFilter, to_selection
+from graph.types.node import Node
 from graph.types.price_connections import all_prices, selected_prices
-from graph.types.prices import Price
+from graph.types.prices import Price, VersionedPrice, versioned
 from graph.types.quotes import MAX_LINES, Quote, QuoteLineInput, check_lines
+from loaders import PriceLoader
 from storage import MISSING, InvalidArgument, PriceOrder, SnapshotState, quote
 from storage import Batch as StoredBatch
 from storage import Price as StoredPrice
@@ -38,10 +42,18 @@ describe_enum(
 Root = strawberry.Parent[StoredSnapshot]
 
 
+@as_parent
+def _global_id(root: Root) -> strawberry.ID:
+    return strawberry.ID(snapshot_id(root.price_list, root.version))
+
+
 @strawberry.type(description="An immutable version of a price list.")
-class Snapshot:
+class Snapshot(Node):
     """The GraphQL type of `storage.Snapshot`."""
 
+    id: strawberry.ID = strawberry.field(
+        resolver=_global_id, description="The global id. It names the price list and the version."
+    )
     price_list: strawberry.ID = strawberry.field(description="The name of the price list.")
     version: int = strawberry.field(
         description="The number of the version, starting at 1. Numbers only grow and are never used twice."
@@ -70,12 +82,11 @@ class Snapshot:
         root: Root,
         info: Info,
         sku: Annotated[strawberry.ID, strawberry.argument(description="The sku to look up.")],
-    ) -> MaybeAwaitable[StoredPrice]:
+    ) -> MaybeAwaitable[VersionedPrice]:
         """Return the price of a sku."""
-        info.context.versions[info.path] = root
         prices = info.context.loaders.prices
         cached = prices.cached(root, sku)
-        return prices.load(root, sku) if cached is MISSING else cached
+        return _load_price(prices, root, sku) if cached is MISSING else versioned(cached, root)
 
     @strawberry.field(
         description="The prices of several skus, in the order of `skus`. An item is null if this version does not have "
@@ -90,14 +101,13 @@ class Snapshot:
         skus: Annotated[
             list[strawberry.ID], strawberry.argument(description=f"The skus to look up: at most {MAX_SKUS}.")
         ],
-    ) -> MaybeAwaitable[list[StoredPrice | None]]:
+    ) -> MaybeAwaitable[list[VersionedPrice | None]]:
         """Return the prices of several skus, in their order."""
         if len(skus) > MAX_SKUS:
             raise InvalidArgument(f"`skus` has {len(skus)} items; at most {MAX_SKUS} are allowed.", path=("skus",))
-        info.context.versions[info.path] = root
         prices = info.context.loaders.prices
         cached = prices.cached_many(root, skus)
-        return prices.load_many(root, skus) if cached is None else cached
+        return _load_prices(prices, root, skus) if cached is None else _all_versioned(cached, root)
 
     @strawberry.field(
         description="The prices of this version, in sku order unless `orderBy` is given. Cursors name their version, "
@@ -138,9 +148,8 @@ class Snapshot:
                 "allows."
             ),
         ] = None,
-    ) -> Connection[StoredPrice]:
+    ) -> Connection[VersionedPrice]:
         """Return a page of the prices."""
-        info.context.versions[info.path] = root
         selection = to_selection(filter, order_by)
         if selection.is_everything:
             return await all_prices(info.context, root, first, after, last, before)
@@ -162,3 +171,17 @@ class Snapshot:
         check_lines(lines)
         prices = await info.context.loaders.prices.load_many(root, [line.sku for line in lines])
         return quote(root.version, [(line.sku, line.quantity) for line in lines], prices)
+
+
+async def _load_price(prices: PriceLoader, snapshot: StoredSnapshot, sku: str) -> VersionedPrice | None:
+    return versioned(await prices.load(snapshot, sku), snapshot)
+
+
+async def _load_prices(
+    prices: PriceLoader, snapshot: StoredSnapshot, skus: Sequence[str]
+) -> list[VersionedPrice | None]:
+    return _all_versioned(await prices.load_many(snapshot, skus), snapshot)
+
+
+def _all_versioned(prices: Sequence[StoredPrice | None], snapshot: StoredSnapshot) -> list[VersionedPrice | None]:
+    return [versioned(price, snapshot) for price in prices]

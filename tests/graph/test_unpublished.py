@@ -20,6 +20,7 @@ from graph.cache.etags import ETags
 from graph.documents.document import Documents
 from graph.identity.callers import ANONYMOUS, Caller
 from graph.identity.scopes import Grants
+from graph.node_ids import price_id, snapshot_id
 from graph.runtime import Runtime
 from graph.schema.build import build_schema
 from graph.settings import Settings
@@ -114,6 +115,8 @@ WAYS = {
           name diff(from: 1, to: $v) { totalCount } } } }""",
         "PriceList.diff",
     ),
+    "a node": way("query ($i: ID!) { node(id: $i) { ... on Snapshot { version size } } }", "Query.node"),
+    "a node of a price": way("query ($p: ID!) { node(id: $p) { ... on Price { amount } } }", "Query.node"),
 }
 
 LISTED = """query ($first: Int, $after: String) { priceList(name: "shop") {
@@ -121,6 +124,7 @@ LISTED = """query ($first: Int, $after: String) { priceList(name: "shop") {
     totalCount nodes { version } edges { node { size } } pageInfo { hasNextPage } } } }"""
 
 INTERNAL = {
+    "Query.node": "query ($b: ID!) { node(id: $b) { ... on Batch { version } } }",
     "Query.batch": "query ($b: ID!) { batch(id: $b) { version } }",
     "Query.batches": 'query { batches(priceList: "shop") { nodes { version } } }',
     "PriceList.events": 'query { priceList(name: "shop") { events { nodes { kind } } } }',
@@ -144,6 +148,7 @@ OTHERWISE = {
 }
 
 VERSIONED = {
+    "Node",
     "Snapshot",
     "SnapshotConnection",
     "PriceDiffConnection",
@@ -263,6 +268,8 @@ def variables(version: int, order: str) -> dict[str, Any]:
         "o": cursors.encode(replace(cursor, version=version)),
         "d": cursors.encode(cursors.DiffCursor(version, 1, "")),
         "n": cursors.encode(cursors.NameCursor("other")),
+        "i": snapshot_id("shop", version),
+        "p": price_id("shop", version, "a"),
     }
 
 

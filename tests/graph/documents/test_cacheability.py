@@ -18,6 +18,7 @@ CACHEABLE = {
     "a page": """query ($after: String) { snapshot(priceList: "a") {
       prices(after: $after) { edges { cursor node { sku tiers { minQuantity amount } } } totalCount
         nodes { currency validFrom validUntil attributes } pageInfo { hasNextPage endCursor } } } }""",
+    "ids": '{ snapshot(priceList: "a") { id price(sku: "x") { id priceList version } } }',
     "type names": '{ __typename snapshot(priceList: "a") { __typename pricesBySku(skus: []) { __typename } } }',
     "fragments": """{ ...Root } fragment Root on Query { ... { snapshot(priceList: "a") { ...Snapshot } } }
       fragment Snapshot on Snapshot { ... on Snapshot @include(if: true) { size } }""",
@@ -32,6 +33,7 @@ NOT_CACHEABLE = {
     "a price list": '{ priceList(name: "a") { current { size } } }',
     "price lists": "{ priceLists { totalCount } }",
     "a batch": '{ batch(id: "a") { id } }',
+    "a node": '{ node(id: "Snapshot:a:1") { ... on Snapshot { size } } }',
     "introspection": '{ snapshot(priceList: "a") { size } __schema { queryType { name } } }',
     "a type": '{ __type(name: "Price") { name } }',
     "in a fragment": '{ ...F } fragment F on Query { ... { snapshot(priceList: "a") { ...G } } } '

@@ -150,3 +150,11 @@ def test_the_tokens_of_a_document_are_not_linked() -> None:
     assert node.loc is not None
     assert node.loc.start_token.next is None
     assert node.loc.end_token.prev is None
+
+
+def test_the_cost_of_a_node_counts_the_fields_of_every_type_that_it_may_have() -> None:
+    document = """{ node(id: "x") { ... on Snapshot { prices(first: 50) { nodes { tiers { amount } } } }
+      ...L } } fragment L on PriceList { snapshots(first: 20) { nodes { size } } }"""
+    prices = 1 + 50 * (1 + 10)
+    snapshots = 1 + 20
+    assert cost(document) == 1 + prices + snapshots

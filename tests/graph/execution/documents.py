@@ -14,6 +14,7 @@ from graphql import (
     GraphQLObjectType,
     GraphQLSchema,
     get_named_type,
+    is_leaf_type,
 )
 from hypothesis import strategies as st
 
@@ -85,8 +86,9 @@ class _Document:
         possible = {
             name: field
             for name, field in type_.fields.items()
-            if depth < MAX_DEPTH or not isinstance(get_named_type(field.type), GraphQLObjectType)
-        }
+            if is_leaf_type(named := get_named_type(field.type))
+            or (depth < MAX_DEPTH and isinstance(named, GraphQLObjectType))
+        }  # fields of an interface are left out: operations that have one are not planned
         if not possible:
             return "__typename"
         name = self.draw(st.sampled_from(sorted(possible)))

@@ -18,6 +18,7 @@ ROOTS = {
     "Query.snapshot": {READ},
     "Query.priceList": {READ},
     "Query.priceLists": {READ},
+    "Query.node": {READ},
     "Query.batch": {WRITE, OPERATE},
     "Query.batches": {WRITE, OPERATE},
     "Mutation.publishBatch": {WRITE},

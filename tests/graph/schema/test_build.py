@@ -9,6 +9,7 @@ from graphql import (
     GraphQLEnumType,
     GraphQLInputField,
     GraphQLInputObjectType,
+    GraphQLInterfaceType,
     GraphQLNamedType,
     GraphQLObjectType,
     GraphQLSchema,
@@ -60,7 +61,8 @@ def elements(schema: GraphQLSchema) -> dict[str, str]:
             found |= {f"{type_}.{value}": "value" for value in type_.values}
         elif isinstance(type_, GraphQLInputObjectType):
             found |= {f"{type_}.{name}": shape(field) for name, field in type_.fields.items()}
-        elif isinstance(type_, GraphQLObjectType):
+        elif isinstance(type_, GraphQLObjectType | GraphQLInterfaceType):
+            found |= {f"{type_} implements {interface}": "interface" for interface in type_.interfaces}
             for name, field in type_.fields.items():
                 found[f"{type_}.{name}"] = str(field.type)
                 found |= {f"{type_}.{name}({argument}:)": shape(arg) for argument, arg in field.args.items()}
@@ -106,7 +108,7 @@ def test_everything_has_a_description(ours: GraphQLSchema) -> None:
             missing |= {f"{type_}.{name}" for name, value in type_.values.items() if not value.description}
         elif isinstance(type_, GraphQLInputObjectType):
             missing |= {f"{type_}.{name}" for name, field in type_.fields.items() if not field.description}
-        elif isinstance(type_, GraphQLObjectType):
+        elif isinstance(type_, GraphQLObjectType | GraphQLInterfaceType):
             for name, field in type_.fields.items():
                 missing |= {
                     f"{type_}.{name}({argument}:)" for argument, arg in field.args.items() if not arg.description
