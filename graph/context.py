@@ -1,13 +1,12 @@
 """The context of a request: what its resolvers use."""
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TypeAlias, TypeVar
 
 import strawberry
 from starlette.types import Scope
 
-from graph.drain import Drain
 from graph.identity.callers import Caller
 from loaders import Loaders, PointerCache
 from storage import Batch, BatchNotFound, ListFilter, Store
@@ -30,7 +29,6 @@ class Context:
     pointers: PointerCache
     loaders: Loaders
     caller: Caller
-    drain: Drain = field(default_factory=Drain)
 
     def renew(self) -> None:
         """Replace the loaders, so that the next event of a subscription reads current data."""

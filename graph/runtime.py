@@ -66,7 +66,7 @@ class Runtime:
     def context(self, caller: Caller, min_versions: MinVersions | None = None) -> Context:
         """Return the context of a new request, which waits until `min_versions` have been published."""
         loaders = Loaders(self.store, self.pointers, min_versions or MinVersions(), caller.works_on)
-        return Context(self.store, self.pointers, loaders, caller, self.drain)
+        return Context(self.store, self.pointers, loaders, caller)
 
 
 def authenticator(store: Store, settings: Settings) -> Authenticator:

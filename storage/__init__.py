@@ -41,6 +41,7 @@ from storage.layers.history import PriceVersion
 from storage.layers.memory_reader import MISSING, Found
 from storage.maintenance.expiration import GRACE_SECONDS, RESTORE_SECONDS
 from storage.mongodb.connection import explain
+from storage.mongodb.deadlines import is_cancelled
 from storage.mongodb.documents import raise_if_unreadable
 from storage.mongodb.driver_metrics import DRIVER_BOUNDS
 from storage.mongodb.histogram import Histogram
@@ -139,6 +140,7 @@ __all__ = [
     "check_name",
     "explain",
     "is_api_key",
+    "is_cancelled",
     "leading_blocks",
     "quote",
     "raise_if_unreadable",

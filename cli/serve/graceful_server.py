@@ -3,7 +3,7 @@
 On SIGTERM it takes these steps:
 
 1. `/readyz` responds 503 and every response closes its connection, so that load balancers move their traffic away.
-2. After the drain time it blocks new connections, accepts those in the queue, and completes subscriptions.
+2. After the drain time it blocks new connections, accepts those in the queue, and ends subscriptions.
 3. Connections that were accepted last have a moment to send a request.
 4. Requests in progress are finished, and leases are released.
 
@@ -31,7 +31,7 @@ ACCEPT_TIMEOUT_SECONDS = 2.0
 """Longest time to accept the connections in the queue of the socket."""
 
 LAST_REQUEST_GRACE_SECONDS = 0.5
-"""Time for the last connections to send a request, and for subscriptions to complete."""
+"""Time for the last connections to send a request."""
 
 _POLL_INTERVAL_SECONDS = 0.01
 
@@ -95,7 +95,7 @@ class Server(uvicorn.Server):
         return await super().on_tick(counter) or is_drained
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Finish requests in progress and complete subscriptions."""
+        """Finish requests in progress and end subscriptions."""
         if self._drained_at is None:
             self._start_draining()
         elif not self._has_handed_over:

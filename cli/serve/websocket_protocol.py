@@ -106,6 +106,11 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
         self.stall.reset()
         self._schedule()
 
+    def shutdown(self) -> None:
+        """Leave an open connection to the application, which closes it when its operations have finished."""
+        if not self.handshake_complete or self.close_sent:
+            super().shutdown()
+
     def give_up(self) -> None:
         """Close the connection at once, because its client does not read."""
         self._state.count_closed("messages unread")

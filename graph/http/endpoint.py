@@ -1,7 +1,6 @@
 """The GraphQL endpoint, by the GraphQL-over-HTTP specification: POST for all operations, GET for queries."""
 
 from collections.abc import AsyncGenerator, Sequence
-from contextlib import nullcontext
 
 import strawberry
 from graphql import ExecutionResult, OperationType
@@ -120,7 +119,7 @@ class Endpoint:
             raise MethodNotAllowed("Send mutations by POST.", "POST")
         context = self._context_factory(http_request.scope)
         if is_subscription or accepted.json is None:
-            slot = self._subscriptions.slot(state.client) if is_subscription else nullcontext()
+            slot = self._subscriptions.slot(state.client) if is_subscription else None
             return EventStream(self._pipeline.subscribe(prepared, context), context, slot)
         cacheable = self._cacheable(state, prepared, accepted.json)
         if cacheable and state.min_versions is None:
@@ -153,7 +152,7 @@ class Endpoint:
         """Return the response of a request that is not executed."""
         if accepted.json is None and not getattr(error, "status", None):
             context = self._context_factory(http_request.scope)
-            return EventStream(_once(ExecutionResult(None, graphql_errors(error))), context, nullcontext())
+            return EventStream(_once(ExecutionResult(None, graphql_errors(error))), context)
         media_type = accepted.json or JSON
         status = _request_error_status(media_type)
         if isinstance(error, RequestErrors):

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncGenerator
-from contextlib import AbstractContextManager, aclosing
+from contextlib import AbstractContextManager, aclosing, nullcontext
 
 import msgspec
 from graphql import ExecutionResult
@@ -31,20 +31,27 @@ _encode = msgspec.json.Encoder().encode
 class EventStream:
     """The response that sends each result of an operation as an event; an ASGI application.
 
-    `slot` is occupied while the stream is open; without a free slot the response is an error.
+    A subscription occupies `slot` while its stream is open; without a free slot the response is an error. Other
+    operations have no slot.
     """
 
     def __init__(
-        self, results: AsyncGenerator[ExecutionResult, None], context: Context, slot: AbstractContextManager[None]
+        self,
+        results: AsyncGenerator[ExecutionResult, None],
+        context: Context,
+        slot: AbstractContextManager[None] | None = None,
     ) -> None:
         self._results = results
         self._context = context
         self._slot = slot
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Send events until the operation is complete, the credentials are revoked, or the client disconnects."""
+        """Send events until the operation is complete, the credentials are revoked, or the client disconnects.
+
+        A subscription also ends when the process drains, without the event that completes it.
+        """
         try:
-            with self._slot:
+            with self._slot or nullcontext():
                 await self._send_stream(scope, receive, send)
         except OverLimit as error:
             await error_response(error)(scope, receive, send)
@@ -54,11 +61,9 @@ class EventStream:
         state.status = 200
         await send({"type": "http.response.start", "status": 200, "headers": state.with_request_id(_HEADERS)})
         disconnect = asyncio.create_task(_wait_for_disconnect(receive))
-        tasks = {
-            disconnect,
-            asyncio.create_task(self._send_results(scope, send)),
-            asyncio.create_task(self._send_comments(scope, send)),
-        }
+        drain = asyncio.create_task(self._wait_for_drain(scope))
+        results = asyncio.create_task(self._send_results(scope, send))
+        tasks = {disconnect, drain, results, asyncio.create_task(self._send_comments(scope, send))}
         try:
             done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         finally:
@@ -71,7 +76,12 @@ class EventStream:
             if not isinstance(error, Exception):
                 raise error
             await _send_result(ExecutionResult(None, graphql_errors(error)), state, send)
-        await send({"type": "http.response.body", "body": _COMPLETE})
+        is_broken_off = drain in done and results not in done
+        await send({"type": "http.response.body", "body": b"" if is_broken_off else _COMPLETE})
+
+    async def _wait_for_drain(self, scope: Scope) -> None:
+        runtime: Runtime = scope["state"]["runtime"]
+        await (runtime.drain.subscriptions_ended if self._slot else asyncio.Event()).wait()
 
     async def _send_results(self, scope: Scope, send: Send) -> None:
         async with aclosing(self._results) as results:

@@ -3,8 +3,8 @@
 import asyncio
 import sys
 from collections.abc import Sequence
-from contextlib import ExitStack, aclosing, nullcontext, suppress
-from typing import Any
+from contextlib import ExitStack, aclosing, suppress
+from typing import Any, cast
 
 import msgspec
 from graphql import OperationType
@@ -33,7 +33,7 @@ from graph.limits.slots import Slots
 from graph.request_state import REQUEST_STATE, RequestState, current_request
 from graph.runtime import Runtime
 from graph.schema.errors import format_error
-from storage import Unavailable, explain
+from storage import Unavailable, explain, is_cancelled
 
 INIT_TIMEOUT_SECONDS = 5.0
 """Time for a client to send `connection_init`."""
@@ -121,6 +121,7 @@ class _Connection:
         self._operations: dict[str, asyncio.Task[None]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         """Those of all operations, also of those that the client has ended."""
+        self._subscriptions: set[asyncio.Task[None]] = set()
         self._closed: asyncio.Future[tuple[CloseCode, str]] = asyncio.get_running_loop().create_future()
         """The code and reason with which this end closes the connection."""
 
@@ -140,6 +141,7 @@ class _Connection:
     async def _serve_messages(self) -> None:
         timer = asyncio.get_running_loop().call_later(INIT_TIMEOUT_SECONDS, self._close_uninitialized)
         receiver = asyncio.create_task(self._receive_messages())
+        closer = asyncio.create_task(self._close_when_drained())
         try:
             while not (receiver.done() or self._closed.done()):
                 await asyncio.wait(
@@ -151,7 +153,7 @@ class _Connection:
                     await self._authenticate()
         finally:
             timer.cancel()
-            tasks = [receiver, *self._tasks]
+            tasks = [receiver, closer, *self._tasks]
             for task in tasks:
                 task.cancel()
             await asyncio.wait(tasks)
@@ -161,6 +163,19 @@ class _Connection:
     def _close(self, code: CloseCode, reason: str) -> None:
         if not self._closed.done():
             self._closed.set_result((code, reason))
+
+    async def _close_when_drained(self) -> None:
+        """Close the connection when the process drains: at once, but for queries and mutations in progress."""
+        await self._runtime.drain.subscriptions_ended.wait()
+        for task in self._subscriptions:
+            task.cancel()
+        if self._tasks:
+            await asyncio.wait(self._tasks)
+        self._close(CloseCode.SERVICE_RESTART, "The server restarts. Connect again.")
+
+    @property
+    def _is_drained(self) -> bool:
+        return self._runtime.drain.subscriptions_ended.is_set()
 
     def _close_uninitialized(self) -> None:
         if not self._is_initialized:
@@ -242,7 +257,7 @@ class _Connection:
             await self._send_error(message.id, rate_limited(), self._state.for_operation())
         elif len(self._tasks) >= MAX_OPERATIONS:
             await self._send_error(message.id, _too_many_operations(), self._state.for_operation())
-        else:
+        elif not self._is_drained:  # otherwise the client sends it again on its next connection
             task = asyncio.create_task(self._run_operation(message.id, message.payload))
             self._operations[message.id] = task
             self._tasks.add(task)
@@ -265,15 +280,24 @@ class _Connection:
                         await self._send_error(id_, error, state)
 
     async def _send_results(self, id_: str, request: GraphQLRequest, state: RequestState) -> bool:
-        """Send the results of an operation. Return whether it is complete, False if the credentials are revoked."""
+        """Send the results of an operation. Return whether it is complete.
+
+        It is not if the credentials are revoked or the process drains.
+        """
         if not await self._authenticate():
             return False
         state.caller = self._state.caller
         prepared = await self._transport.pipeline.prepare(check_request(request), state)
         context = self._transport.context_factory({**self._scope, REQUEST_STATE: state})
         is_subscription = prepared.kind is OperationType.SUBSCRIPTION
-        slot = self._transport.subscriptions.slot(state.client) if is_subscription else nullcontext()
-        with slot:
+        if not is_subscription:
+            return await self._send_each(id_, prepared, state, context)
+        if self._is_drained:
+            return False
+        task = cast("asyncio.Task[None]", asyncio.current_task())
+        self._subscriptions.add(task)
+        task.add_done_callback(self._subscriptions.discard)
+        with self._transport.subscriptions.slot(state.client):
             return await self._send_each(id_, prepared, state, context)
 
     async def _send_each(self, id_: str, prepared: PreparedOperation, state: RequestState, context: Context) -> bool:
@@ -286,7 +310,7 @@ class _Connection:
                 body = result_body(result)
                 state.add_first_error(body)
                 await self._send_message({"type": "next", "id": id_, "payload": body})
-        return True
+        return not is_cancelled()
 
     async def _send_error(self, id_: str, error: Exception, state: RequestState) -> None:
         errors = [format_error(each) for each in graphql_errors(error)]

@@ -15,8 +15,9 @@ MAX_OPERATION_ID_LENGTH = 128
 
 
 class CloseCode(IntEnum):
-    """The codes with which this end closes a connection: those of the protocol, and one of RFC 6455."""
+    """The codes with which this end closes a connection: those of the protocol, and two of RFC 6455's registry."""
 
+    SERVICE_RESTART = 1012
     TRY_AGAIN_LATER = 1013
     INVALID_MESSAGE = 4400
     UNAUTHORIZED = 4401

@@ -1,10 +1,8 @@
 """The root of all subscriptions. Each event gets new loaders, so that it sees the current versions."""
 
 import asyncio
-import functools
-from collections.abc import AsyncGenerator, Callable
-from contextlib import aclosing
-from typing import Annotated, ParamSpec, TypeVar, cast
+from collections.abc import AsyncGenerator
+from typing import Annotated, cast
 
 import strawberry
 
@@ -13,26 +11,13 @@ from graph.identity.requires import INTERNALS, READING, requires, requires_anywh
 from graph.types.batches import Batch
 from graph.types.gates import DiffSummary
 from graph.types.publications import Publication
-from storage import UNFINISHED, Event
+from storage import UNFINISHED, Event, InvalidArgument, is_cancelled
 
 PROGRESS_INTERVAL_SECONDS = 0.2
 """Interval at which the state of a followed batch is read."""
 
-P = ParamSpec("P")
-T = TypeVar("T")
-
-
-def until_drained(resolver: Callable[P, AsyncGenerator[T, None]]) -> Callable[P, AsyncGenerator[T, None]]:
-    """Complete a subscription when its process drains."""
-
-    @functools.wraps(resolver)
-    async def wrapper(*args: P.args, **kwargs: P.kwargs) -> AsyncGenerator[T, None]:
-        context = cast("Info", kwargs["info"]).context
-        async with aclosing(context.drain.until_ended(resolver(*args, **kwargs))) as values:
-            async for value in values:
-                yield value
-
-    return wrapper
+MAX_MISSED_REVISIONS = 1000
+"""Limit of the revisions whose changes are sent to a client that subscribes again."""
 
 
 @strawberry.type(description="The root of all subscriptions.")
@@ -41,22 +26,29 @@ class Subscription:
 
     @strawberry.subscription(
         description="The current version of a price list at once, then every change of it by a publication, rollback "
-        "or pin."
+        "or pin. With `after`, every change since that revision instead of the current version."
     )
     @staticmethod
     @requires(READING, price_list="price_list")
-    @until_drained
     async def published(
-        info: Info, price_list: Annotated[strawberry.ID, strawberry.argument(description="The name of the price list.")]
+        info: Info,
+        price_list: Annotated[strawberry.ID, strawberry.argument(description="The name of the price list.")],
+        after: Annotated[
+            int | None,
+            strawberry.argument(
+                description="The revision of the last change received, to miss none after a broken connection. If more "
+                f"than {MAX_MISSED_REVISIONS} revisions have followed, the newest change alone is sent first."
+            ),
+        ] = None,
     ) -> AsyncGenerator[Publication, None]:
         """Follow the pointer of a price list."""
         context = info.context
-        pointer = await context.pointers.get(price_list)
-        last = await context.loaders.pages.last_move(price_list, pointer.revision)
-        if last:
+        revision = (await context.pointers.get(price_list)).revision
+        if after is not None and await _is_within_reach(context, price_list, after):
+            revision = after
+        elif last := await context.loaders.pages.last_move(price_list, revision):
             yield await _publication(context, last)
-        revision = pointer.revision
-        while True:
+        while not is_cancelled():
             pointer = await context.pointers.wait_for_move(price_list, revision)
             for event in await context.loaders.pages.events_between(price_list, revision, pointer.revision):
                 if event.moved:
@@ -69,14 +61,13 @@ class Subscription:
     )
     @staticmethod
     @requires_anywhere(INTERNALS)
-    @until_drained
     async def batch_progress(
         info: Info,
         id: Annotated[strawberry.ID, strawberry.argument(description="The ID of the batch.")],  # noqa: A002
     ) -> AsyncGenerator[Batch, None]:
         """Follow a batch."""
         context, last = info.context, None
-        while True:
+        while not is_cancelled():
             context.renew()
             batch = await context.batch_within(context.caller.lists(INTERNALS), id)
             if batch != last:
@@ -87,12 +78,26 @@ class Subscription:
             await asyncio.sleep(PROGRESS_INTERVAL_SECONDS)
 
 
+async def _is_within_reach(context: Context, price_list: str, after: int) -> bool:
+    """Whether all changes after a revision are sent, not the newest alone. Raises `InvalidArgument` for a later one."""
+    pointer = await context.pointers.get(price_list)
+    if after > pointer.revision:  # this process may be behind the one that sent the last change
+        pointer = await context.store.price_lists.get(price_list)
+    if not 0 <= after <= pointer.revision:
+        raise InvalidArgument(
+            f"`after` is {after}, but the price list is at revision {pointer.revision}. Subscribe without `after`.",
+            path=("after",),
+        )
+    return pointer.revision - after <= MAX_MISSED_REVISIONS
+
+
 async def _publication(context: Context, event: Event) -> Publication:
     batch = await context.loaders.batches.load(event.batch) if event.batch else None
     if event.to_version is None:
         raise AssertionError("An event that moved the pointer must name a version.")
     return Publication(
         price_list=strawberry.ID(event.price_list),
+        revision=event.revision,
         version=event.to_version,
         previous_version=event.from_version,
         kind=event.kind,

@@ -13,6 +13,9 @@ class Publication:
     """A change of the current version of a price list."""
 
     price_list: strawberry.ID = strawberry.field(description="The name of the price list.")
+    revision: int = strawberry.field(
+        description="The revision of the price list: it grows with every event. Send the last one received as `after`."
+    )
     version: int = strawberry.field(description="The version that became current.")
     previous_version: int | None = strawberry.field(
         description="The version that was current before. Null for the first publication."

@@ -142,6 +142,30 @@ async def test_a_client_that_disconnects_ends_its_subscription(shop: Api) -> Non
     assert not shop.runtime.requests.in_flight
 
 
+async def test_draining_breaks_off_a_subscription_without_completing_it(shop: Api) -> None:
+    async with subscribed(shop.app) as stream:
+        await stream.start()
+        await stream.body()
+        shop.runtime.drain.begin()
+        await shop.publish("shop", [row("a", "2.00")])
+        assert b'"version":2' in await stream.body()
+        shop.runtime.drain.end_subscriptions()
+        end = await stream.messages.get()
+        assert (end["body"], end.get("more_body", False)) == (b"", False)
+    assert not shop.runtime.requests.in_flight
+
+
+async def test_draining_does_not_break_off_other_operations(shop: Api) -> None:
+    shop.runtime.drain.end_subscriptions()
+    response = await post(shop, "text/event-stream", QUERY)
+    assert response.text.endswith("event: complete\ndata: \n\n")
+
+
+async def test_lines_end_with_a_line_feed_alone(shop: Api) -> None:
+    response = await post(shop, "text/event-stream", QUERY)
+    assert "\r" not in response.text
+
+
 async def test_a_revoked_key_ends_the_stream(shop: Api, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(authenticator, "API_KEY_CACHE_SECONDS", 0.0)
     monkeypatch.setattr(authenticator, "RECHECK_INTERVAL_SECONDS", 0.05)

@@ -1,13 +1,16 @@
 """WebSockets: the protocol, its limits, and credentials that are revoked while a connection is open."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from graph.http import websocket
 from graph.identity import authenticator, jwks
+from storage.catalog.price_list_editor import PriceListEditor
 from tests.graph.api import Api, open_settings, row, serving
 from tests.graph.identity.keys import AUDIENCE, ISSUER, Signer, write_keys
 from tests.graph.sockets import Closed, Socket, connection
@@ -150,6 +153,49 @@ async def test_a_subscription_that_fails_reports_its_error_with_its_path(api: Ap
         [error] = result["payload"]["errors"]
         assert (error["extensions"]["code"], error["path"]) == ("PRICE_LIST_NOT_FOUND", ["p"])
         assert complete["type"] == "complete"
+
+
+async def test_draining_closes_the_connection_without_completing_its_subscriptions(shop: Api) -> None:
+    async with connection(shop.app) as socket:
+        await socket.init()
+        socket.send(id="1", type="subscribe", payload={"query": PUBLISHED})
+        assert (await socket.receive())["type"] == "next"
+        shop.runtime.drain.begin()
+        assert (await socket.execute(TYPENAME, id_="2"))[0]["type"] == "next"
+        shop.runtime.drain.end_subscriptions()
+        with pytest.raises(Closed) as closed:
+            await socket.receive()
+        assert closed.value.code == 1012
+    async with connection(shop.app) as late:
+        assert await late.closed() == 1012
+
+
+async def test_draining_waits_for_a_mutation_and_starts_no_other_operation(
+    shop: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    is_updating, may_update, update = asyncio.Event(), asyncio.Event(), PriceListEditor.update
+
+    async def update_later(*given: Any) -> Any:
+        is_updating.set()
+        await may_update.wait()
+        return await update(*given)
+
+    monkeypatch.setattr(PriceListEditor, "update", update_later)
+    async with connection(shop.app) as socket:
+        await socket.init()
+        socket.send(id="1", type="subscribe", payload={"query": UPDATE})
+        await is_updating.wait()
+        shop.runtime.drain.end_subscriptions()
+        socket.send(id="2", type="subscribe", payload=TYPENAME)
+        socket.send(id="3", type="subscribe", payload={"query": PUBLISHED})
+        socket.send(type="ping")
+        assert await socket.receive() == {"type": "pong"}
+        may_update.set()
+        assert (await socket.receive())["payload"] == {"data": {"updatePriceList": {"priceList": {"description": "x"}}}}
+        assert await socket.receive() == {"id": "1", "type": "complete"}
+        with pytest.raises(Closed) as closed:
+            await socket.receive()
+        assert closed.value.code == 1012
 
 
 async def test_pages_of_other_origins_cannot_connect(mongodb_uri: str) -> None:
