@@ -19,7 +19,6 @@ from graph.context import Context
 from graph.http.endpoint import Endpoint
 from graph.http.errors import InternalServerError
 from graph.http.health import healthz, readyz
-from graph.http.multipart import PREFLIGHT_HEADER
 from graph.http.response import HTTPResponse, error_response
 from graph.http.trusted_documents import TrustedDocuments
 from graph.limits.rates import RateLimiter
@@ -27,7 +26,6 @@ from graph.limits.slots import subscription_slots
 from graph.middleware.authentication import AuthenticationMiddleware
 from graph.middleware.body_limit import BodyLimitMiddleware
 from graph.middleware.metrics import MetricsMiddleware
-from graph.middleware.min_version import HEADER as MIN_VERSION_HEADER
 from graph.middleware.min_version import MinVersionMiddleware
 from graph.middleware.request_state import RequestStateMiddleware
 from graph.middleware.response_cache import ResponseCacheMiddleware
@@ -144,7 +142,11 @@ def _context(scope: Scope) -> Context:
 
 
 def _with_cors(app: ASGIApp, origins: list[str]) -> ASGIApp:
-    headers = ["Authorization", "If-None-Match", PREFLIGHT_HEADER, MIN_VERSION_HEADER]
+    # Tracing and error reporting add headers of their own, and none is more powerful than `Authorization`.
     return CORSMiddleware(
-        app, allow_origins=origins, allow_methods=["GET", "POST"], allow_headers=headers, expose_headers=["ETag"]
+        app,
+        allow_origins=origins,
+        allow_methods=["GET", "POST"],
+        allow_headers=["*"],
+        expose_headers=["ETag", "Retry-After", "X-Request-ID"],
     )

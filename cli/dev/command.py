@@ -19,6 +19,11 @@ from graph.settings import Settings
 
 LOOPBACK = "127.0.0.1"
 
+LOCAL_ORIGINS = " ".join(
+    f"http://{host}:{port}" for host in ("localhost", LOOPBACK) for port in (3000, 4173, 4200, 5173, 8080)
+)
+"""Origins of the development servers of Next, Vite (and its preview), Angular and webpack."""
+
 DEMO_QUERY = f"""\
 {{
   snapshot(priceList: "{ECB}") {{
@@ -121,6 +126,7 @@ def _settings(settings: Settings, instance: Instance | None, members: int | None
         host=LOOPBACK,
         anonymous=Scope.ADMIN,
         ide=True,
+        cors_origins=settings.cors_origins or LOCAL_ORIGINS,
         log_format="human",
         members=members or (instance.members if instance else None) or settings.members,
         port=settings.port if port is None else port,
@@ -172,6 +178,8 @@ def _closing_message(endpoint: str, query: str) -> str:
   GraphQL endpoint   {endpoint}
   In the browser     {endpoint}
   Credentials        none needed, not even to change prices; only this machine can connect
+  Web pages          those of Next, Vite, Angular and webpack servers here may send requests;
+                     PRICEBOOK_CORS_ORIGINS allows others in their place
 
 A first query for the browser:
 

@@ -2,6 +2,7 @@
 
     HTTPError                        status  code
       BadRequest                     400     BAD_REQUEST
+        BatchingNotSupported         400     BATCHING_NOT_SUPPORTED
         DocumentTooLarge             400     DOCUMENT_TOO_LARGE
         PersistedQueryHashMismatch   400     PERSISTED_QUERY_HASH_MISMATCH
         MinVersionInvalid            400     MIN_VERSION_INVALID
@@ -49,6 +50,12 @@ class BadRequest(HTTPError):
 
     status = 400
     code = "BAD_REQUEST"
+
+
+class BatchingNotSupported(BadRequest):
+    """The body is an array of requests."""
+
+    code = "BATCHING_NOT_SUPPORTED"
 
 
 class DocumentTooLarge(BadRequest):

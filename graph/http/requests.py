@@ -9,7 +9,7 @@ from starlette.requests import Request
 
 from graph.asgi.bodies import read_body
 from graph.asgi.media_types import JSON, MULTIPART, is_json, is_utf_8
-from graph.http.errors import BadRequest, DocumentTooLarge, UnsupportedMediaType
+from graph.http.errors import BadRequest, BatchingNotSupported, DocumentTooLarge, UnsupportedMediaType
 from graph.request_state import REQUEST_STATE, RequestState
 from graph.rows.extraction import ExtractedRows, extract_rows
 
@@ -106,6 +106,10 @@ def _decoded(decode: Callable[[bytes], T], json: bytes, name: str, expected: str
     try:
         return decode(json)
     except msgspec.ValidationError as error:
+        if json.lstrip().startswith(b"["):
+            raise BatchingNotSupported(
+                f"The {name} is an array. Send each operation in a request of its own."
+            ) from error
         raise BadRequest(f"The {name} is not {expected}: {error}.") from error
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise BadRequest(f"The {name} is not valid JSON: {error}.") from error

@@ -89,6 +89,7 @@ def test_the_closing_message_has_a_query_that_works(first_run: FirstRun) -> None
     assert [price["sku"] for price in first_run.pasted["snapshot"]["pricesBySku"]] == ["USD", "GBP", "JPY"]
     assert "In the browser" in first_run.output
     assert "Credentials        none needed" in first_run.output
+    assert "those of Next, Vite, Angular and webpack servers here may send requests" in first_run.output
 
 
 def test_ctrl_c_stops_everything_it_started(first_run: FirstRun) -> None:

@@ -297,7 +297,7 @@ async def refused(app: ASGIApp, content: bytes, headers: Mapping[str, str] | Non
         (operations() + END, "PARTS_MISPLACED"),
         (part("operations", b"{}", "o.json") + file_map() + END, "PARTS_MISPLACED"),
         (part("operations", b"nonsense") + file_map() + END, "BAD_REQUEST"),
-        (part("operations", b"[{}]") + file_map() + END, "BAD_REQUEST"),
+        (part("operations", b"[{}]") + file_map() + END, "BATCHING_NOT_SUPPORTED"),
         (part("operations", b"{}") + file_map() + END, "BAD_REQUEST"),
         (operations() + part("map", b"nonsense") + END, "MAP_INVALID"),
         (operations() + part("map", b"\xff") + END, "MAP_INVALID"),

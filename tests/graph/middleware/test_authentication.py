@@ -280,6 +280,24 @@ async def test_only_configured_origins_may_call_cross_origin(settings: Settings)
         assert "access-control-allow-origin" not in other.headers
 
 
+async def test_a_configured_origin_may_send_any_header_and_read_those_that_explain_a_response(
+    settings: Settings,
+) -> None:
+    sent = (
+        "authorization,content-type,if-none-match,pricebook-min-version,x-pricebook-preflight,apollo-require-preflight,"
+        "apollographql-client-name,apollographql-client-version,graphql-preflight,traceparent,tracestate,baggage,"
+        "sentry-trace,x-request-id"
+    )
+    origin = {"origin": "https://shop.example"}
+    async with serving(replace(settings, cors_origins="https://shop.example")) as api:
+        preflight = {**origin, "access-control-request-method": "POST", "access-control-request-headers": sent}
+        allowed = await api.http.options("/graphql", headers=preflight)
+        assert allowed.status_code == 200
+        assert set(allowed.headers["access-control-allow-headers"].split(",")) == set(sent.split(","))
+        response = await api.http.post("/graphql", json={"query": "{ __typename }"}, headers=origin)
+        assert response.headers["access-control-expose-headers"] == "ETag, Retry-After, X-Request-ID"
+
+
 async def test_browsers_get_the_ide_if_it_is_enabled(settings: Settings) -> None:
     page = {"accept": "text/html"}
     async with serving(settings) as api:
