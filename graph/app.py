@@ -11,9 +11,11 @@ from starlette.applications import Starlette
 from starlette.middleware.cors import CORSMiddleware
 from starlette.middleware.errors import ServerErrorMiddleware
 from starlette.requests import Request
+from starlette.responses import RedirectResponse
 from starlette.routing import BaseRoute, Route, WebSocketRoute
 from starlette.types import ASGIApp, Lifespan, Receive, Scope, Send
 
+from graph import graphiql
 from graph.cache.cache_control import CacheControl
 from graph.context import Context
 from graph.http.endpoint import Endpoint
@@ -94,6 +96,8 @@ def create_app(settings: Settings) -> Starlette:
         routes=[
             Route(GRAPHQL, graphql),
             WebSocketRoute(GRAPHQL, RequestStateMiddleware(websocket)),
+            Route("/", _to_endpoint),
+            Route(f"{graphiql.PATH}/{{name}}", graphiql.serve_file),
             Route("/healthz", healthz),
             Route("/readyz", readyz),
         ],
@@ -127,6 +131,10 @@ def _tune_garbage_collector() -> None:
     # Imported modules stay for good, and rows are created by the thousand: the default of 700 objects is too low.
     gc.freeze()
     gc.set_threshold(GARBAGE_THRESHOLD, 20, 20)
+
+
+async def _to_endpoint(_: Request) -> RedirectResponse:
+    return RedirectResponse(GRAPHQL)
 
 
 async def _internal_error(_request: Request, _error: Exception) -> HTTPResponse:

@@ -6,8 +6,8 @@ import strawberry
 from graphql import ExecutionResult, OperationType
 from starlette.requests import Request
 from starlette.types import ASGIApp, Receive, Scope, Send
-from strawberry.http.ides import get_graphql_ide_html
 
+from graph import graphiql
 from graph.asgi.headers import Headers
 from graph.asgi.media_types import EVENTS, GRAPHQL_RESPONSE, JSON, Accepted, accepted_media_types
 from graph.cache.cache_control import CacheControl
@@ -73,7 +73,7 @@ class Endpoint:
             self._pipeline, context_factory, self._subscriptions, rate_limiter or RateLimiter(0), origins
         )
         self._max_file_bytes = max_file_bytes
-        self._ide = get_graphql_ide_html("graphiql").encode() if ide else None
+        self._ide = graphiql.page() if ide else None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve an HTTP request or a WebSocket."""
