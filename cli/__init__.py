@@ -1,16 +1,68 @@
-"""The command line: `pricebook` and its commands."""
+"""The command line: `pricebook` and its commands, each in a module that is imported when it runs."""
+
+import importlib
+from typing import NamedTuple
 
 import click
 
-from cli import check, keys, layer, ops
-from cli.dev import command as dev_command
-from cli.dev import demo
-from cli.exports import command as export_command
-from cli.imports import command as import_command
-from cli.serve import command as serve_command
+
+class Command(NamedTuple):
+    """A command: the place of its function, as `module:name`, and its line in the help of `pricebook`."""
+
+    place: str
+    help: str
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+COMMANDS = {
+    "approve": Command("cli.ops.batches:approve", "Publish a held batch."),
+    "batch": Command("cli.ops.batches:batch", "Show the state of a batch."),
+    "batches": Command("cli.ops.batches:batches", "Show the batches of one price list or of all, newest first."),
+    "check": Command("cli.check:check", "Verify that the data in MongoDB is what was published."),
+    "completion": Command("cli.ops.completion:completion", "Print the completion script of a shell."),
+    "demo": Command("cli.dev.demo:demo", "Publish real prices to a running server."),
+    "dev": Command("cli.dev.command:dev", "Start MongoDB, the server and the demo on this machine."),
+    "diff": Command("cli.ops.diff:diff", "Show the differences between two versions."),
+    "events": Command("cli.ops.events:events", "Show the audit log of a price list, newest first."),
+    "export": Command("cli.exports.command:export", "Write a version of a price list to a file."),
+    "history": Command("cli.ops.lists:history", "Show the history of a price."),
+    "import": Command("cli.imports.command:import_", "Import a file of prices as one batch."),
+    "keys": Command("cli.keys:keys", "Create, list and revoke API keys."),
+    "layer": Command("cli.layer:layer", "Show what a layer is made of."),
+    "lists": Command("cli.ops.lists:lists", "Show all price lists."),
+    "pin": Command("cli.ops.rollback:pin", "Pin a version of a price list."),
+    "reject": Command("cli.ops.batches:reject", "Reject a held batch: it is never published."),
+    "restore": Command("cli.ops.retention:restore", "Restore an expired version."),
+    "retain": Command("cli.ops.retention:retain", "Expire the versions that nothing keeps."),
+    "rollback": Command("cli.ops.rollback:rollback", "Roll back to an earlier version."),
+    "serve": Command("cli.serve.command:serve", "Run the server until a signal stops it."),
+    "show": Command("cli.ops.lists:show", "Show the state of a price list."),
+    "snapshots": Command("cli.ops.lists:snapshots", "Show the versions of a price list that are kept, newest first."),
+    "unpin": Command("cli.ops.rollback:unpin", "Unpin a price list: new batches are published again."),
+}
+
+
+class CommandLine(click.Group):
+    """The group of all commands. Its help imports none of them."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the names of the commands."""
+        return [*COMMANDS]
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Return a command, and import its module."""
+        if cmd_name not in COMMANDS:
+            return None
+        module, _, name = COMMANDS[cmd_name].place.partition(":")
+        command: click.Command = getattr(importlib.import_module(module), name)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the names of the commands and what each does."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, command.help) for name, command in COMMANDS.items()])
+
+
+@click.group(cls=CommandLine, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
 @click.version_option(package_name="pricebook")
 def main() -> None:
     """Serve prices that arrive in big batches.
@@ -20,17 +72,3 @@ def main() -> None:
     To try it, run `pricebook dev`: it starts everything on this machine and publishes real prices.
     In production, run `pricebook serve` with PRICEBOOK_MONGODB_URI set.
     """
-
-
-for command in (
-    serve_command.serve,
-    dev_command.dev,
-    demo.demo,
-    import_command.import_,
-    export_command.export,
-    check.check,
-    layer.layer,
-    keys.keys,
-    *ops.COMMANDS,
-):
-    main.add_command(command)

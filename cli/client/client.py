@@ -12,9 +12,7 @@ import click
 import httpx
 import msgspec
 
-from cli.client.direct import DIRECT_ENDPOINT, open_direct_transport
 from cli.client.errors import ApiError
-from cli.startup import read_settings
 
 Json = dict[str, Any]
 Notify = Callable[[str], None]
@@ -161,7 +159,9 @@ async def open_client(
 ) -> AsyncIterator[ApiClient]:
     """Open a client of an endpoint, or, if `direct`, of the API in this process. Raises `ApiError`, `BadSettings`."""
     if direct:
-        async with open_direct_transport(read_settings()) as transport, httpx.AsyncClient(transport=transport) as http:
+        from cli.client.direct import DIRECT_ENDPOINT, open_direct_transport  # noqa: PLC0415 - a second of imports
+
+        async with open_direct_transport() as transport, httpx.AsyncClient(transport=transport) as http:
             yield ApiClient(DIRECT_ENDPOINT, http, notify)
     else:
         async with open_http(endpoint, token, max_connections) as http:

@@ -9,14 +9,13 @@ import httpx
 from starlette.types import Receive, Scope, Send
 
 from cli.client.errors import ApiError
-from cli.startup import BadSettings
+from cli.startup import BadSettings, read_settings
 from graph.app import GRAPHQL, create_app
 from graph.cache.response_cache import ResponseCache
 from graph.identity.authenticator import Authenticator
 from graph.identity.callers import Caller
 from graph.identity.scopes import EVERYTHING
 from graph.runtime import Runtime, open_store
-from graph.settings import Settings
 from loaders import PointerCache
 from storage import explain
 
@@ -24,12 +23,13 @@ DIRECT_ENDPOINT = f"http://direct{GRAPHQL}"
 
 
 @asynccontextmanager
-async def open_direct_transport(settings: Settings) -> AsyncIterator[httpx.ASGITransport]:
+async def open_direct_transport() -> AsyncIterator[httpx.ASGITransport]:
     """Run the API in this process and yield the transport that reaches it at `DIRECT_ENDPOINT`.
 
     The process is no server: it reads pointers instead of watching them, sends no heartbeat, and takes over no batches.
     Raises `ApiError` if MongoDB does not respond, `BadSettings` if no MongoDB is configured.
     """
+    settings = read_settings()
     uri = settings.mongodb_uri
     if uri is None:
         raise BadSettings("Set PRICEBOOK_MONGODB_URI: --direct connects to MongoDB.")

@@ -15,10 +15,10 @@ import uvicorn
 from click.testing import CliRunner, Result
 from msgspec.structs import replace
 
-from cli import exit_codes, main
+from cli import COMMANDS, exit_codes, main
 from cli.client import client
 from cli.client.direct import operator
-from cli.ops import COMMANDS, connection, rollback
+from cli.ops import connection, rollback
 from graph.app import create_app
 from graph.settings import Settings
 from storage import EventKind, Retention, Store
@@ -479,11 +479,11 @@ def test_a_batch_is_watched_until_it_ends(monkeypatch: pytest.MonkeyPatch) -> No
 # ---------------------------------------------------------------- help and completion
 
 
-@pytest.mark.parametrize("command", main.commands.values(), ids=str)
-def test_every_help_lists_the_exit_codes(command: click.Command) -> None:
-    help_text = invoke(str(command.name), "--help").stdout
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_help_lists_the_exit_codes(name: str) -> None:
+    help_text = invoke(name, "--help").stdout
     assert "Exit codes:" in help_text
-    if command in COMMANDS:
+    if COMMANDS[name].place.startswith("cli.ops."):
         assert all(f"  {code}  " in help_text for code in (0, 1, 2, 130))
 
 
