@@ -1,7 +1,6 @@
 """Retention with concurrent readers: every reader can finish its version, and unused layers are dropped."""
 
 import asyncio
-import contextlib
 import random
 from collections.abc import AsyncIterator
 from typing import Any
@@ -9,8 +8,10 @@ from typing import Any
 import pytest
 
 from storage import Snapshot, SnapshotState, Store
+from storage.mongodb.deadlines import is_cancelled
 from tests.graph.api import Api, open_settings, row, serving
 from tests.graph.schema.test_retention import update
+from tests.stack.clients import running
 from tests.waiting import until
 
 RETAINED_VERSIONS = 5
@@ -67,14 +68,14 @@ async def read_version(api: Api) -> int:
 
 
 async def read_forever(api: Api, versions: list[int]) -> None:
-    while True:
+    while not is_cancelled():
         versions.append(await read_version(api))
 
 
 async def collect(api: Api) -> None:
     """Expire versions and collect garbage again and again, as the leader does."""
     store = api.runtime.store
-    while True:
+    while not is_cancelled():
         await store.expirer.expire("retail", by="ops")
         await store.garbage_collector.collect()
         await asyncio.sleep(0.2)
@@ -85,36 +86,26 @@ async def run(api: Api, wanted: int) -> None:
     newest = 1
     await publish(api, newest)
     read: list[int] = []
-    readers = [asyncio.create_task(read_forever(api, read)) for _ in range(READERS)]
-    collector = asyncio.create_task(collect(api))
-    while len({*read}) < wanted:
-        newest += 1
-        await publish(api, newest)
-        await asyncio.sleep(0.1)
-        for task in (*readers, collector):
-            if task.done():
-                task.result()
-    for reader in readers:
-        await stop(reader)
-    assert newest > RETAINED_VERSIONS
-    await until(lambda: is_collected(api, newest), "collected")
-    await stop(collector)
-
-
-async def stop(task: asyncio.Task[None]) -> None:
-    task.cancel()
-    with contextlib.suppress(asyncio.CancelledError):
-        await task
+    async with running([collect(api)]):
+        async with running(read_forever(api, read) for _ in range(READERS)):
+            while len({*read}) < wanted:
+                newest += 1
+                assert newest < 20 * wanted, f"only {len({*read})} versions were read"
+                await publish(api, newest)
+                await asyncio.sleep(0.1)
+        assert newest > RETAINED_VERSIONS
+        await until(lambda: is_collected(api, newest), "collected")
 
 
 async def is_collected(api: Api, newest: int) -> bool:
-    """Whether only the newest versions are left, and only their layers."""
+    """Whether all versions but the newest have expired, and only the layers of those are left."""
     store = api.runtime.store
     manifests = await store.snapshots.get_many([("retail", version) for version in range(1, newest + 1)])
-    kept = [each for each in manifests if isinstance(each, Snapshot) and each.state is SnapshotState.PUBLISHED]
-    expected = [*range(newest - RETAINED_VERSIONS + 1, newest + 1)]
-    layers = {layer for manifest in kept for layer in manifest.layer_ids}
-    return [manifest.version for manifest in kept] == expected and {*await store.layer_writer.all()} == layers
+    found = [each for each in manifests if isinstance(each, Snapshot)]
+    expired = newest - RETAINED_VERSIONS
+    states = [SnapshotState.RETIRED] * expired + [SnapshotState.PUBLISHED] * RETAINED_VERSIONS
+    layers = {layer for manifest in found[expired:] for layer in manifest.layer_ids}
+    return [manifest.state for manifest in found] == states and {*await store.layer_writer.all()} == layers
 
 
 async def test_no_reader_loses_its_version(retail: Api) -> None:
