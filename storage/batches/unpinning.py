@@ -118,7 +118,10 @@ class Unpinning:
         refusal = Refusal("SUPERSEDED", f"{published} was published instead when the list was unpinned.")
         kind, now = EventKind.REJECTED, instant()
         events = [
-            replace(event_of(seen, moved, kind, by, now, batch=batch.id, reason=refusal.message), revision=revision)
+            replace(
+                event_of(seen, moved, kind, by, now, batch=batch.id, version=batch.version, reason=refusal.message),
+                revision=revision,
+            )
             for revision, batch in enumerate(held, seen.revision + 1)
         ]
         versions = [batch.version for batch in held if batch.version is not None]

@@ -104,7 +104,7 @@ class PointerMoves:
         **changes: Any,
     ) -> PointerChange:
         moved = await self._price_lists.move(seen, session, **changes)
-        event = event_of(seen, moved, kind, by, at, reason=reason)
+        event = event_of(seen, moved, kind, by, at, reason=reason, version=moved.current_version)
         await self._events.append(event, session)
         return PointerChange(moved, event)
 

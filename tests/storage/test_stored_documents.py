@@ -202,11 +202,21 @@ EVENT: Document = {
     "fromVersion": None,
     "toVersion": None,
     "batch": None,
+    "version": None,
 }
 EVENTS: list[Document] = [
     {**EVENT, "list": "empty", "revision": 1, "kind": "CREATED", "by": "ops"},
     {**EVENT, "list": "retail", "revision": 1, "kind": "CREATED", "by": "ops"},
-    {**EVENT, "list": "retail", "revision": 2, "kind": "PUBLISHED", "by": "integrator", "toVersion": 1, "batch": str},
+    {
+        **EVENT,
+        "list": "retail",
+        "revision": 2,
+        "kind": "PUBLISHED",
+        "by": "integrator",
+        "toVersion": 1,
+        "batch": str,
+        "version": 1,
+    },
     {
         **EVENT,
         "list": "retail",
@@ -216,6 +226,7 @@ EVENTS: list[Document] = [
         "fromVersion": 1,
         "toVersion": 1,
         "batch": str,
+        "version": 2,
     },
     {
         **EVENT,
@@ -237,6 +248,7 @@ EVENTS: list[Document] = [
         "reason": "audit",
         "fromVersion": 1,
         "toVersion": 1,
+        "version": 1,
     },
 ]
 

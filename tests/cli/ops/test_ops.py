@@ -23,7 +23,7 @@ from graph.app import create_app
 from graph.settings import Settings
 from storage import EventKind, Retention, Store
 from tests.graph.api import open_settings
-from tests.storage.factories import create, held, published, row, versions
+from tests.storage.factories import create, held, published, row, snapshot, versions
 
 Run = Callable[..., Awaitable[Result]]
 
@@ -120,6 +120,18 @@ async def test_versions_are_listed_newest_first_up_to_the_limit(
     monkeypatch.setattr(connection, "PAGE_SIZE", 2)
     assert [row[0] for row in cells(await output_of(run, "snapshots", "retail"))] == ["VERSION", "3", "2", "1"]
     assert [row["version"] for row in await json_of(run, "snapshots", "retail", "--limit", "0")] == [3, 2, 1]
+    await store.pointer_moves.rollback("retail", 2, by="ops", reason="wrong")
+    marks = [each[:3] for each in cells(await output_of(run, "snapshots", "retail"))]
+    assert marks == [
+        ["VERSION", "STATE", "POINTER"],
+        ["3", "PUBLISHED", "-"],
+        ["2", "PUBLISHED", "current,pinned"],
+        ["1", "PUBLISHED", "-"],
+    ]
+    shown = await json_of(run, "snapshots", "retail")
+    assert [(each["current"], each["pinned"]) for each in shown] == [(False, False), (True, True), (False, False)]
+    await store.pointer_moves.unpin("retail", by="ops", reason="done")
+    assert [each["pinned"] for each in await json_of(run, "snapshots", "retail")] == [False] * 3
     few = await run("snapshots", "retail", "--limit", "2")
     assert [row[0] for row in cells(few.stdout)] == ["VERSION", "3", "2"]
     assert "--limit 0 shows all" in few.stderr
@@ -137,7 +149,7 @@ async def test_a_diff_shows_a_summary_and_each_sku_in_order(
     assert [line.split() for line in rest] == [
         ["changed", "b", "1.00", "EUR", "2.50", "EUR", "-"],
         ["removed", "c", "1.00", "EUR", "-", "-"],
-        ["changed", "d", "1.00", "EUR", "1.00", "EUR", "attributes"],
+        ["changed", "d", "1.00", "EUR", "1.00", "EUR", "attributes.n"],
         ["added", "e", "-", "1.00", "USD", "-"],
     ]
     difference = await json_of(run, "diff", "retail", "1", "2")
@@ -146,13 +158,45 @@ async def test_a_diff_shows_a_summary_and_each_sku_in_order(
     assert (await json_of(run, "diff", "retail", "2", "2"))["differences"] == []
 
 
+async def test_a_diff_names_the_fields_and_the_attributes_that_changed(run: Run, store: Store) -> None:
+    await create(store)
+    tiers = [{"minQuantity": 5, "amount": "0.90"}]
+    kept = {"color": "red", "size": None, "sold": 1, "tags": ["a", "b"]}
+    await published(store, [row("a", attributes=kept), row("b", attributes=kept)])
+    changed = {"color": "blue", "sold": True, "tags": ["a", "b"], "new": None}
+    await published(
+        store, [row("a", attributes=changed, tiers=tiers, validFrom="2026-01-01"), row("b", "2.00", attributes=kept)]
+    )
+    *_, a, b = (await run("diff", "retail", "1", "2")).stdout.splitlines()
+    names = ["tiers", "validFrom", "attributes.color", "attributes.new", "attributes.size", "attributes.sold"]
+    assert a.split()[-1] == ",".join(names)
+    assert b.split()[-1] == "-"
+    differences = (await json_of(run, "diff", "retail", "1", "2"))["differences"]
+    assert [each["fields"] for each in differences] == [names, ["amount"]]
+
+
 async def test_the_history_of_a_sku_shows_each_change(run: Run, store: Store) -> None:
     await versions(store, 2)
     _, *rows = cells(await output_of(run, "history", "retail", "a"))
     assert [(each[0], each[2], each[3]) for each in rows] == [("2", "2", "EUR"), ("1", "1", "EUR")]
     assert [each["price"]["amount"] for each in await json_of(run, "history", "retail", "a")] == ["2", "1"]
     missing = await run("history", "retail", "nothing")
-    assert (missing.exit_code, "no price of 'nothing' in version 2" in missing.stderr) == (1, True)
+    assert (missing.exit_code, missing.stderr) == (
+        1,
+        "Error: No version up to 2 that is kept has a price of 'nothing'.\n",
+    )
+
+
+async def test_the_history_of_a_removed_sku_shows_when_it_was_removed(run: Run, store: Store) -> None:
+    await versions(store, 2)
+    await published(store, [row("b")])
+    await published(store, [row("b"), row("c")])
+    _, *rows = cells(await output_of(run, "history", "retail", "a"))
+    removed = (await snapshot(store, 3)).published_at
+    assert removed is not None
+    assert rows[0] == ["3", removed.strftime("%Y-%m-%dT%H:%M:%SZ"), "-", "-", "removed"]
+    assert [(each[0], each[2]) for each in rows[1:]] == [("2", "2"), ("1", "1")]
+    assert [each["version"] for each in await json_of(run, "history", "retail", "a", "--version", "2")] == [2, 1]
 
 
 async def test_batches_are_filtered_by_list_and_state(run: Run, store: Store) -> None:
@@ -171,10 +215,25 @@ async def test_batches_are_filtered_by_list_and_state(run: Run, store: Store) ->
 async def test_events_are_listed_newest_first(run: Run, store: Store) -> None:
     await versions(store, 1)
     await store.pointer_moves.pin("retail", 1, by="ops", reason="an audit")
-    _, pinned, published_, created = cells(await output_of(run, "events", "retail"))
-    assert pinned[1:] == ["PINNED", "1", "1", "ops", "an", "audit"]
-    assert (published_[1], created[1]) == ("PUBLISHED", "CREATED")
+    heading, pinned, published_, created = cells((await run("events", "retail")).stdout)
+    assert heading == ["AT", "KIND", "FROM", "TO", "VERSION", "BATCH", "BY", "REASON"]
+    assert pinned[1:] == ["PINNED", "1", "1", "1", "-", "ops", "an", "audit"]
+    assert (published_[1:5], created[1:5]) == (["PUBLISHED", "-", "1", "1"], ["CREATED", "-", "-", "-"])
     assert [each["kind"] for each in await json_of(run, "events", "retail")] == ["PINNED", "PUBLISHED", "CREATED"]
+
+
+async def test_events_name_the_version_that_was_held_and_its_batch(run: Run, store: Store) -> None:
+    await versions(store, 1)
+    batch = await held(store, [row("a", "2")])
+    await held(store, [row("a", "3")])
+    await store.pointer_moves.unpin("retail", by="ops", reason="done")
+    await published(store, [row("a", "4")])
+    approved = await store.lifecycle.approve(batch.id, by="ops", reason="right")
+    assert (batch.version, approved.version) == (2, 5)
+    found = {each[1]: each[2:6] for each in cells((await run("events", "retail")).stdout) if each[5] == batch.id}
+    assert found == {"APPROVED": ["4", "5", "5", batch.id], "HELD": ["1", "1", "2", batch.id]}
+    of_batch = [each for each in await json_of(run, "events", "retail") if each["batch"] == {"id": batch.id}]
+    assert [(each["kind"], each["version"]) for each in of_batch] == [("APPROVED", 5), ("HELD", 2)]
 
 
 async def test_followed_events_are_printed_one_per_line_until_ctrl_c(
