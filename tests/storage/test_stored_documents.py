@@ -111,6 +111,7 @@ OPENED: Document = {
     "label": None,
     "submittedBy": "integrator",
     "expected": 2,
+    "madeOn": 1,
     "createdAt": datetime.datetime,
     "touchedAt": datetime.datetime,
     "lease": LEASE,
@@ -121,6 +122,7 @@ BATCHES: list[Document] = [
     {
         **SEALED,
         "key": "published",
+        "madeOn": None,
         "label": "spring",
         "state": "PUBLISHED",
         "base": None,
