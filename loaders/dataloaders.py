@@ -11,7 +11,7 @@ from strawberry.dataloader import DataLoader
 from loaders.cache.version_cache import VersionCache
 from loaders.cache.version_reader import MAX_READS, missing_layer
 from loaders.read_marks import ReadMarks, may_expire
-from storage import Batch, Broken, LayerGone, PriceVersion, Served, Snapshot, Store
+from storage import Batch, Broken, ItemError, LayerGone, PriceVersion, ReportRange, Served, Snapshot, Store
 
 K = TypeVar("K")
 T = TypeVar("T")
@@ -77,6 +77,13 @@ class PartNumbersByBatchLoader(Loader[str, list[int]]):
 
     def __init__(self, store: Store) -> None:
         super().__init__(store.parts.stored_sequences)
+
+
+class ItemErrorsByRangeLoader(Loader[ReportRange, list[ItemError]]):
+    """Loads the errors of invalid items by range; none of a report that has expired."""
+
+    def __init__(self, store: Store) -> None:
+        super().__init__(store.item_errors.read)
 
 
 class ServedByRevisionLoader(Loader[tuple[str, int], Served]):

@@ -5,6 +5,7 @@ from functools import cached_property
 from loaders.dataloaders import (
     BatchByIdLoader,
     HistoryBySkuLoader,
+    ItemErrorsByRangeLoader,
     PartNumbersByBatchLoader,
     ServedByRevisionLoader,
     SnapshotByVersionLoader,
@@ -44,6 +45,11 @@ class Loaders:
     def part_numbers(self) -> PartNumbersByBatchLoader:
         """Numbers of stored parts by batch."""
         return PartNumbersByBatchLoader(self._store)
+
+    @cached_property
+    def item_errors(self) -> ItemErrorsByRangeLoader:
+        """Errors of invalid items by range of a report."""
+        return ItemErrorsByRangeLoader(self._store)
 
     @cached_property
     def served(self) -> ServedByRevisionLoader:

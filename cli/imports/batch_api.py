@@ -13,7 +13,6 @@ BATCH = """
 fragment AllFields on Batch {
   id priceList state mode version checksum label errorCount
   progress { received stored expected }
-  errors { index line sku field code message }
   findings { gate severity message observed limit }
   summary { added removed changed unchanged }
   served { by of }
@@ -54,6 +53,15 @@ query Status($id: ID!) {{
   batch(id: $id) {{ ...AllFields }}
 }}
 {BATCH}"""
+
+ERRORS = """
+query Errors($id: ID!, $after: String) {
+  batch(id: $id) {
+    errors(first: 1000, after: $after) {
+      nodes { index line sku field code message } pageInfo { hasNextPage endCursor }
+    }
+  }
+}"""
 
 _GZIP_LEVEL = 1
 """The fastest: the network is rarely slower than a higher level."""
@@ -139,6 +147,20 @@ class BatchApi:
         if batch is None:
             raise ApiError(f"The server no longer has batch {batch_id}.")
         return batch
+
+    async def errors(self, batch_id: str) -> list[Json]:
+        """Return the errors of the invalid items of a batch: all that the server stores."""
+        errors: list[Json] = []
+        after = None
+        while True:
+            batch = (await self._client.execute(ERRORS, {"id": batch_id, "after": after}))["batch"]
+            if batch is None:
+                raise ApiError(f"The server no longer has batch {batch_id}.")
+            errors += batch["errors"]["nodes"]
+            page = batch["errors"]["pageInfo"]
+            if not page["hasNextPage"]:
+                return errors
+            after = page["endCursor"]
 
     async def _mutate(self, document: str, fields: Json, file: Upload | None = None) -> tuple[str, Json]:
         ((mutation, payload),) = (await self._client.execute(document, {"input": fields}, file)).items()
