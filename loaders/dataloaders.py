@@ -10,6 +10,7 @@ from strawberry.dataloader import DataLoader
 
 from loaders.cache.version_cache import VersionCache
 from loaders.cache.version_reader import MAX_READS, missing_layer
+from loaders.pointer_cache import PointerCache
 from loaders.read_marks import ReadMarks, may_expire
 from storage import Batch, Broken, ItemError, LayerGone, PriceVersion, ReportRange, Served, Snapshot, Store
 
@@ -89,8 +90,8 @@ class ItemErrorsByRangeLoader(Loader[ReportRange, list[ItemError]]):
 class ServedByRevisionLoader(Loader[tuple[str, int], Served]):
     """Loads, by (list, revision), how many living processes serve that revision or a later one, in one round trip."""
 
-    def __init__(self, store: Store) -> None:
-        super().__init__(store.processes.served)
+    def __init__(self, store: Store, pointers: PointerCache) -> None:
+        super().__init__(lambda revisions: store.processes.served(revisions, pointers.revisions()))
 
 
 class HistoryBySkuLoader(Loader[HistoryKey, list[PriceVersion]]):

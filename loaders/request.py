@@ -54,7 +54,7 @@ class Loaders:
     @cached_property
     def served(self) -> ServedByRevisionLoader:
         """Processes that serve a revision of a pointer, by (list, revision)."""
-        return ServedByRevisionLoader(self._store)
+        return ServedByRevisionLoader(self._store, self._pointers)
 
     @cached_property
     def pages(self) -> Pages:
