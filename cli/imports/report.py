@@ -46,7 +46,7 @@ def report(request: BatchRequest, outcome: Outcome, *, to_stderr: bool = False) 
     if batch["errors"]:
         shown = batch["errors"][:MAX_SHOWN_ERRORS]
         _print_table(console, shown)
-        more = batch["errorCount"] - len(shown)
+        more = batch["errorCount"] - len({error["index"] for error in shown})
         if more > 0 and batch["errors"][0]["index"] is not None:  # errors of the header are complete
             _print(console, [f"  and {more:,} more invalid items"])
     if outcome.state == "HELD":
