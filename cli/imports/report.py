@@ -32,8 +32,8 @@ def exit_code(request: BatchRequest, outcome: Outcome) -> int:
     return FAILURE if "REJECT" in severities else HELD if "HOLD" in severities else SUCCESS
 
 
-def report(request: BatchRequest, outcome: Outcome, *, to_stderr: bool = False) -> None:
-    """Print the result of a batch to standard output, or to standard error."""
+def report(request: BatchRequest, outcome: Outcome, *, endpoint: str | None = None, to_stderr: bool = False) -> None:
+    """Print the result of a batch to standard output, or to standard error, with the `endpoint` that commands need."""
     is_terminal = (sys.stderr if to_stderr else sys.stdout).isatty()
     console = Console(width=None if is_terminal else REDIRECTED_WIDTH, stderr=to_stderr)
     batch = outcome.batch
@@ -50,7 +50,7 @@ def report(request: BatchRequest, outcome: Outcome, *, to_stderr: bool = False) 
         if more > 0 and batch["errors"][0]["index"] is not None:  # errors of the header are complete
             _print(console, [f"  and {more:,} more invalid items"])
     if outcome.state == "HELD":
-        _print(console, ["", *next_commands(batch)])
+        _print(console, ["", *next_commands(batch, endpoint)])
 
 
 def _is_passed_dry_run(request: BatchRequest, outcome: Outcome) -> bool:
