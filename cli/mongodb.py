@@ -6,7 +6,6 @@ from typing import TypeVar
 
 import click
 
-from cli import exit_codes
 from cli.startup import BadSettings, read_settings
 from storage import Store, explain
 
@@ -26,9 +25,6 @@ def run_on_mongodb(use: Callable[[Store], Awaitable[T]]) -> T:
 
     try:
         return asyncio.run(run())
-    except KeyboardInterrupt:
-        click.echo("\nInterrupted.", err=True)
-        raise SystemExit(exit_codes.INTERRUPTED) from None
     except Exception as error:
         known = explain(error)
         if known is None:

@@ -5,6 +5,7 @@ import shutil
 from collections.abc import AsyncIterator, Iterator
 from functools import partial
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import httpx
@@ -86,7 +87,7 @@ class Page:
 
     def hosts(self) -> set[str | None]:
         """Return the hosts of all requests and WebSockets."""
-        messages = [json.loads(entry["message"])["message"] for entry in self.driver.get_log("performance")]
+        messages = [json.loads(entry["message"])["message"] for entry in self._log("performance")]
         urls = [
             urlsplit(message["params"].get("url") or message["params"]["request"]["url"])
             for message in messages
@@ -96,7 +97,11 @@ class Page:
 
     def errors(self) -> list[str]:
         """Return the errors in the console."""
-        return [entry["message"] for entry in self.driver.get_log("browser") if entry["level"] == "SEVERE"]
+        return [entry["message"] for entry in self._log("browser") if entry["level"] == "SEVERE"]
+
+    def _log(self, name: str) -> list[dict[str, Any]]:
+        entries: list[dict[str, Any]] = self.driver.get_log(name)  # type: ignore[no-untyped-call]
+        return entries
 
     def _click(self, by: str, selector: str) -> None:
         self._wait.until(lambda driver: driver.find_elements(by, selector), f"No {selector}.")[0].click()
