@@ -60,7 +60,7 @@ class CommandLine(click.Group):
         return command
 
     def invoke(self, ctx: click.Context) -> Any:
-        """Run a command. Ctrl-C ends it, even if its parent ignores SIGINT, as a shell does for `pricebook ... &`."""
+        """Run a command. Ctrl-C ends it, even if its parent ignores SIGINT, as scripts do for background processes."""
         if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
             signal.signal(signal.SIGINT, signal.default_int_handler)
         try:
