@@ -37,6 +37,9 @@ PLACEHOLDERS = {
 }
 """The values of words that stand for others. `ID`, and ids of keys, are those of what `prepared` has prepared."""
 
+README = "README.md"
+"""Its blocks run in `test_readme.py`: they name the versions that its examples have published."""
+
 NOT_RUN = ("serve", "dev", "demo", "--follow", "-f")
 """Commands and options that run until Ctrl-C, or for long: their arguments are parsed. Other tests run them."""
 
@@ -56,7 +59,7 @@ def documented(*programs: str) -> Iterator[Documented]:
 
 
 COMMANDS_BY_PAGE = {
-    page: [each for each in documented("pricebook") if each.page == page]
+    page: [each for each in documented("pricebook") if each.page == page and not (page == README and each.in_block)]
     for page in dict.fromkeys(each.page for each in documented("pricebook"))
 }
 
