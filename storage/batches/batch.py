@@ -14,7 +14,7 @@ from storage.catalog.gates import DiffSummary, GateFinding
 from storage.catalog.snapshots import Layer
 from storage.mongodb.connection import Document, check_format
 from storage.mongodb.documents import decode_decimals, encode_decimals, to_builtins
-from storage.prices.row_decoder import ItemError
+from storage.prices.item_error import ItemError
 
 
 class BatchMode(StrEnum):

@@ -6,7 +6,8 @@ from collections.abc import AsyncGenerator, AsyncIterator, Iterable
 from storage.batches.runs import Run, SortedRows
 from storage.batches.staging import PART_BITS, StagedRun, StagingRepository
 from storage.fair_yield import yield_to_loop
-from storage.prices.row_decoder import ItemError, Slice
+from storage.prices.item_error import ItemError
+from storage.prices.row_decoder import Slice
 
 MAX_ITEM_ERRORS = 100
 """Errors of a batch that are kept; all are counted."""
@@ -16,7 +17,7 @@ class Intake:
     """The rows of a request, file or part, and the errors of those that are refused.
 
     `run` has the rows that are not staged. `accepted` counts all valid rows. `errors` are the first `MAX_ITEM_ERRORS`
-    errors, `error_count` is the number of all.
+    errors, `error_count` is the number of all invalid rows, each of which has one error or several.
     """
 
     def __init__(self, staging: StagingRepository, batch: str, part: int = 0) -> None:
@@ -47,7 +48,7 @@ class Intake:
         """
         try:
             async for rows in slices:
-                self.refuse(rows.errors, len(rows.errors))
+                self.refuse(rows.errors, rows.refused)
                 repeated = self.run.add(rows)
                 self.refuse(repeated, len(repeated))
                 self.accepted += len(rows.skus) - len(repeated)
@@ -73,7 +74,7 @@ class Intake:
             await self._staging.drop(self._batch)
 
     def refuse(self, errors: Iterable[ItemError], count: int) -> None:
-        """Count errors, and keep those with the lowest indexes; `errors` are the first of `count`."""
+        """Count invalid rows, and keep the errors with the lowest indexes. `errors` has those of the first rows."""
         if count:
             self.error_count += count
             self.errors = sorted((*self.errors, *errors), key=lambda error: error.index)[:MAX_ITEM_ERRORS]

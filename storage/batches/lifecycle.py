@@ -37,7 +37,7 @@ from storage.errors import BatchNotHeld, Corrupt, LayerGone, Pinned
 from storage.layers.writer import LayerWriter
 from storage.mongodb.connection import Client
 from storage.mongodb.transaction import commit, found_out, in_transaction
-from storage.prices.row_decoder import ItemError
+from storage.prices.item_error import ItemError
 
 T = TypeVar("T")
 

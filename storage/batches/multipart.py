@@ -34,7 +34,7 @@ from storage.errors import (
 )
 from storage.files.row_source import RowSource
 from storage.files.tombstones import with_tombstones
-from storage.prices.row_decoder import ItemError
+from storage.prices.item_error import ItemError
 
 
 class MultipartBatches:

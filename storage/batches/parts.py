@@ -9,7 +9,7 @@ from storage.batches.intake import MAX_ITEM_ERRORS
 from storage.batches.staging import StagedRun
 from storage.mongodb.connection import Database, Document, check_format
 from storage.mongodb.documents import to_document
-from storage.prices.row_decoder import ItemError
+from storage.prices.item_error import ItemError
 
 MAX_PARTS = 10_000
 """Number of parts that a batch may have."""

@@ -10,7 +10,8 @@ from collections.abc import Iterator
 from itertools import islice
 from typing import NamedTuple
 
-from storage.prices.row_decoder import ItemError, Slice
+from storage.prices.item_error import ItemError
+from storage.prices.row_decoder import Slice
 
 MAX_RUN_ROWS = 65_536
 """Rows of a run: nearly every batch is one run. A run of rows as integrators send them takes some 20 MB."""

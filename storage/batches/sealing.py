@@ -21,7 +21,7 @@ from storage.layers.block import Block
 from storage.layers.cutting import BlockCutter
 from storage.layers.proof import LayerProver
 from storage.layers.writer import LayerWriter
-from storage.prices.row_decoder import ItemError
+from storage.prices.item_error import ItemError
 
 CUT_AT_ONCE = 2048
 """Rows to cut into blocks before other tasks may run: some two milliseconds."""

@@ -5,7 +5,8 @@ from collections.abc import Iterator, Sequence
 import msgspec
 
 from storage.files.line_blocks import Block
-from storage.prices.row_decoder import SLICE_ROWS, UNDECODABLE, Slice, decode_each, decode_slice
+from storage.prices.row_decoder import SLICE_ROWS, Slice, decode_each, decode_slice
+from storage.prices.row_text import UNDECODABLE
 
 
 class NdjsonDecoder:
