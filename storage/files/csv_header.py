@@ -78,10 +78,11 @@ def read_header(cells: Sequence[str]) -> Columns | list[RowRefused]:
         for name, count in counts.items()
         if count > 1 and _is_known(name)
     ]
+    misspelt = {similar_field(name, REQUIRED) for name in list(counts)[:_MAX_PROBLEMS] if not _is_known(name)}
     problems += [
         RowRefused("COLUMN_MISSING", f"The required column {name!r} is missing. {KNOWN_COLUMNS}", name)
         for name in REQUIRED
-        if name not in counts
+        if name not in counts and name not in misspelt
     ]
     if problems:
         return problems[:_MAX_PROBLEMS]

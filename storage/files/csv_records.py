@@ -35,7 +35,8 @@ def record_errors(columns: Columns, cells: Sequence[str]) -> list[RowRefused]:
     """Return all errors of a record that is no row."""
     if len(cells) != columns.width:
         code = "ROW_SHORT" if len(cells) < columns.width else "ROW_LONG"
-        message = f"The row has {len(cells)} cells, but the header has {columns.width}."
+        cells_text = "1 cell" if len(cells) == 1 else f"{len(cells)} cells"
+        message = f"The row has {cells_text}, but the header has {columns.width}."
         return [RowRefused(code, f"{message} {_width_advice(columns, cells)}")]
     errors: list[RowRefused] = []
     for name, index in (("validFrom", columns.valid_from), ("validUntil", columns.valid_until)):
@@ -56,4 +57,6 @@ def _width_advice(columns: Columns, cells: Sequence[str]) -> str:
     for separator, name in OTHER_SEPARATORS.items():
         if len(cells) == 1 < columns.width and separator in cells[0]:
             return f"It is separated by {name}. Separate the cells by commas."
+    if len(cells) > columns.width and not any(cells[columns.width :]):
+        return "Remove the commas at its end."
     return "Add the missing commas." if len(cells) < columns.width else "Put a value with a comma in double quotes."

@@ -1,6 +1,6 @@
 """Streaming decoding of files of prices: NDJSON or CSV, plain or compressed.
 
-chunks → compression → line_blocks → ndjson or csv → slices
+chunks → compression → file_head → line_blocks → ndjson or csv → slices
 """
 
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -12,6 +12,7 @@ from storage.fair_yield import yield_to_loop
 from storage.files.compression import GZIP, ZSTD, decompressed
 from storage.files.csv import CsvDecoder
 from storage.files.errors import FileTooLarge, UnknownEncoding
+from storage.files.file_head import with_checked_head
 from storage.files.line_blocks import Block, whole_lines
 from storage.files.ndjson import NdjsonDecoder
 from storage.prices.row_decoder import Slice
@@ -53,7 +54,7 @@ class FileRows:
                 f"The file name {name[-100:]!r} has no supported extension. "
                 "Use .ndjson, .jsonl or .csv, or one of them followed by .gz or .zst."
             )
-        self._decoder = _DECODERS[suffixes[-1]]
+        self._suffix = suffixes[-1]
         self._pieces = self._read(decompressed(chunks, encoding), max_bytes)
         self._begun = False
         self.fingerprint: str | None = None
@@ -66,8 +67,8 @@ class FileRows:
         if self._begun:
             raise Interrupted("The file was already read in part. Send it again with the same idempotency key.")
         self._begun = True
-        decoder = self._decoder()
-        async for block in whole_lines(self._pieces):
+        decoder = _DECODERS[self._suffix]()
+        async for block in whole_lines(with_checked_head(self._pieces, self._suffix)):
             for rows in decoder.slices(block):
                 yield rows
                 await yield_to_loop()

@@ -44,6 +44,8 @@ def amount_error(text: str) -> tuple[str, str]:
 def _not_a_number(text: str) -> str:
     if not text.strip():
         return f"The amount is empty. {_EXAMPLE}, or leave the item out."
+    if text == "amount":
+        return "The row has the names of the columns: the header is repeated. Remove the row."
     return f"{quoted(text)} is not a decimal. {_EXAMPLE}, or leave the item out."
 
 

@@ -88,6 +88,8 @@ def check_currency(currency: str) -> None:
         return
     if not currency.strip():
         message = "The currency is empty. Write an ISO 4217 code, such as EUR."
+    elif currency.strip() in CURRENCIES:
+        message = f'{quoted(currency)} has spaces around it. Write "{currency.strip()}".'
     elif similar := similar_currency(currency):
         message = f"{quoted(currency)} is not an ISO 4217 currency code. Did you mean {similar}?"
     else:

@@ -16,6 +16,9 @@ from storage.prices.suggestions import similar_field
 UNDECODABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 """The errors that msgspec raises for invalid input."""
 
+_MAX_COMPARED = 20
+"""Number of fields that are looked at for misspelt names of required ones."""
+
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 _ONE_ROW = "Write one JSON object a line"
@@ -95,9 +98,12 @@ def _decode_fields(members: dict[str, msgspec.Raw]) -> tuple[dict[str, Any], lis
             values[name] = _fields[name](raw)
         except UNDECODABLE as error:
             errors += _field_errors(name, bytes(raw), error)
-    for name in _required:
-        if name not in members:
-            errors.append(RowRefused("FIELD_MISSING", f"The required field {name!r} is missing. Add it.", name))
+    misspelt = {similar_field(name, _fields) for name in list(members)[:_MAX_COMPARED] if name not in _fields}
+    errors += [
+        RowRefused("FIELD_MISSING", f"The required field {name!r} is missing. Add it.", name)
+        for name in _required
+        if name not in members and name not in misspelt
+    ]
     return values, errors
 
 
@@ -166,7 +172,7 @@ def _not_json(text: bytes, error: Exception) -> str:
     if text.strip(b" \t,") in {b"[", b"]", b"],"}:
         return f"The line is a bracket of a JSON array. {_ONE_ROW}, without brackets."
     found = _position(message)
-    rest = text[int(found[1]) :].strip() if found else b""
+    rest = text[int(found[1]) - 1 :].strip() if found else b""
     if "trailing characters" in message and rest == b",":
         return f"A comma follows the object. {_ONE_ROW}, without commas between them."
     if "trailing characters" in message and rest.lstrip(b", \t")[:1] == b"{":
