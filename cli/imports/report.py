@@ -10,8 +10,12 @@ from rich.text import Text
 
 from cli.client.client import Json
 from cli.exit_codes import FAILURE, HELD, SUCCESS
-from cli.imports.batch_api import BatchRequest, Outcome
+from cli.imports.batch_api import DRY_RUN, BatchRequest, Outcome
+from cli.imports.held import next_commands
 from cli.output import REDIRECTED_WIDTH
+
+MAX_SHOWN_ERRORS = 100
+"""Errors of invalid items that are printed; `--errors-to` writes all."""
 
 _COLUMNS = ("index", "line", "sku", "field", "code", "message")
 
@@ -28,9 +32,10 @@ def exit_code(request: BatchRequest, outcome: Outcome) -> int:
     return FAILURE if "REJECT" in severities else HELD if "HOLD" in severities else SUCCESS
 
 
-def report(request: BatchRequest, outcome: Outcome) -> None:
-    """Print the result of a batch to standard output."""
-    console = Console(width=None if sys.stdout.isatty() else REDIRECTED_WIDTH)
+def report(request: BatchRequest, outcome: Outcome, *, to_stderr: bool = False) -> None:
+    """Print the result of a batch to standard output, or to standard error."""
+    is_terminal = (sys.stderr if to_stderr else sys.stdout).isatty()
+    console = Console(width=None if is_terminal else REDIRECTED_WIDTH, stderr=to_stderr)
     batch = outcome.batch
     lines = [_headline(request, outcome), *_summary(batch)]
     lines += [_finding(finding) for finding in batch["findings"]]
@@ -39,17 +44,18 @@ def report(request: BatchRequest, outcome: Outcome) -> None:
         lines.append("")
     _print(console, lines)
     if batch["errors"]:
-        _print_table(console, batch["errors"])
-        more = batch["errorCount"] - len(batch["errors"])
+        shown = batch["errors"][:MAX_SHOWN_ERRORS]
+        _print_table(console, shown)
+        more = batch["errorCount"] - len(shown)
         if more > 0 and batch["errors"][0]["index"] is not None:  # errors of the header are complete
             _print(console, [f"  and {more:,} more invalid items"])
     if outcome.state == "HELD":
-        _print(console, _how_to_approve(batch))
+        _print(console, ["", *next_commands(batch)])
 
 
 def _is_passed_dry_run(request: BatchRequest, outcome: Outcome) -> bool:
     """Whether this was a dry run of a valid batch."""
-    return request.publish == "DRY_RUN" and outcome.state == "ABORTED" and not outcome.user_errors
+    return request.publish == DRY_RUN and outcome.state == "ABORTED" and not outcome.user_errors
 
 
 def _headline(request: BatchRequest, outcome: Outcome) -> str:
@@ -63,8 +69,15 @@ def _headline(request: BatchRequest, outcome: Outcome) -> str:
         version = f"version {batch['version']} of {request.price_list}{size}"
         return f"Batch {batch['id']} is held: {version}, waits for approval."
     if _is_passed_dry_run(request, outcome):
-        return f"Checked {request.price_list}: this was a dry run, nothing is published."
+        return f"Checked {request.price_list}, a dry run, nothing is published: the batch {_verdict(request, outcome)}."
     return f"Batch {batch['id']} of {request.price_list} is {outcome.state}: nothing is published."
+
+
+def _verdict(request: BatchRequest, outcome: Outcome) -> str:
+    """Return what would become of the batch of a dry run."""
+    return {SUCCESS: "would be published", HELD: "would be held", FAILURE: "would be rejected"}[
+        exit_code(request, outcome)
+    ]
 
 
 def _summary(batch: Json) -> list[str]:
@@ -76,16 +89,6 @@ def _finding(finding: Json) -> str:
     figures = [f"{name} {finding[name]}" for name in ("observed", "limit") if finding[name] is not None]
     suffix = f" ({', '.join(figures)})" if figures else ""
     return f"  {finding['severity']} {finding['gate']}: {finding['message']}{suffix}"
-
-
-def _how_to_approve(batch: Json) -> list[str]:
-    fields = "{ batch { state version } userErrors { code message } }"
-    return [
-        "",
-        "Publish it with this mutation, or discard it with rejectBatch instead of approveBatch:",
-        "",
-        f'  mutation {{ approveBatch(input: {{batch: "{batch["id"]}", reason: "..."}}) {fields} }}',
-    ]
 
 
 def _print_table(console: Console, errors: Sequence[Json]) -> None:

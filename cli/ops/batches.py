@@ -28,7 +28,7 @@ fragment AllFields on Batch {
   progress { received stored expected }
   served { by of }
   findings { gate severity message observed limit }
-  errors { index line sku field code message }
+  errors { nodes { index line sku field code message } }
   summary { added removed changed unchanged }
 }"""
 
@@ -133,7 +133,7 @@ def _show(output: Output, batch: Json, message: str | None = None) -> None:
     findings = [("finding", f"{each['severity']} {each['gate']}: {each['message']}") for each in batch["findings"]]
     errors = [
         ("invalid item", f"{each['index']} {each['sku'] or ''} {each['code']}: {each['message']}")
-        for each in batch["errors"]
+        for each in batch["errors"]["nodes"]
     ]
     output.record(
         batch,

@@ -3,21 +3,19 @@
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Iterable
 
+from storage.batches.item_errors import keep_first
 from storage.batches.runs import Run, SortedRows
 from storage.batches.staging import PART_BITS, StagedRun, StagingRepository
 from storage.fair_yield import yield_to_loop
 from storage.prices.item_error import ItemError
 from storage.prices.row_decoder import Slice
 
-MAX_ITEM_ERRORS = 100
-"""Errors of a batch that are kept; all are counted."""
-
 
 class Intake:
     """The rows of a request, file or part, and the errors of those that are refused.
 
-    `run` has the rows that are not staged. `accepted` counts all valid rows. `errors` are the first `MAX_ITEM_ERRORS`
-    errors, `error_count` is the number of all invalid rows, each of which has one error or several.
+    `run` has the rows that are not staged. `accepted` counts all valid rows. `errors` are the first errors,
+    `error_count` is the number of all invalid rows, each of which has one error or several.
     """
 
     def __init__(self, staging: StagingRepository, batch: str, part: int = 0) -> None:
@@ -74,10 +72,9 @@ class Intake:
             await self._staging.drop(self._batch)
 
     def refuse(self, errors: Iterable[ItemError], count: int) -> None:
-        """Count invalid rows, and keep the errors with the lowest indexes. `errors` has those of the first rows."""
-        if count:
-            self.error_count += count
-            self.errors = sorted((*self.errors, *errors), key=lambda error: error.index)[:MAX_ITEM_ERRORS]
+        """Count invalid rows, and keep the first errors; `errors` has those of the first rows."""
+        self.error_count += count
+        keep_first(self.errors, errors)
 
     async def _stage(self) -> None:
         """Write the run while the next one is collected. At most two are in memory."""

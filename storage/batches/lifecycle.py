@@ -18,6 +18,7 @@ from pymongo.errors import PyMongoError
 from storage.batches.assessment import assess, check_not_superseded, facts_of
 from storage.batches.batch import Batch, PublishPolicy, Refusal
 from storage.batches.comparison import BaseMoved, BatchComparer, Comparison
+from storage.batches.item_errors import ItemErrorRepository
 from storage.batches.metrics import StorageMetrics
 from storage.batches.parts import PartRepository
 from storage.batches.repository import BatchRepository
@@ -52,6 +53,7 @@ class BatchLifecycle:
         snapshots: SnapshotRepository,
         batches: BatchRepository,
         parts: PartRepository,
+        item_errors: ItemErrorRepository,
         staging: StagingRepository,
         sealer: BatchSealer,
         layer_writer: LayerWriter,
@@ -68,6 +70,7 @@ class BatchLifecycle:
         self._snapshots = snapshots
         self._batches = batches
         self._parts = parts
+        self._item_errors = item_errors
         self._staging = staging
         self._sealer = sealer
         self._layer_writer = layer_writer
@@ -276,14 +279,15 @@ class BatchLifecycle:
     async def fail_items(
         self, batch: Batch, errors: Sequence[ItemError], error_count: int, received: int, **batch_fields: object
     ) -> Batch:
-        """Fail a batch with invalid items: the first `errors`, and the count of all."""
+        """Fail a batch with invalid items: their first `errors`, which are stored, and the count of all."""
         message = (
             f"{error_count} of {received} items are not valid; nothing was changed. "
             "Correct them and send the batch with a new idempotency key."
         )
         refusal = Refusal("BATCH_INVALID", message)
+        report = await self._item_errors.write(batch.id, errors)
         return await self.fail(
-            batch, refusal, errors=errors, error_count=error_count, received=received, **batch_fields
+            batch, refusal, error_report=report, error_count=error_count, received=received, **batch_fields
         )
 
     async def abort(self, batch: Batch, refusal: Refusal, *, by: str) -> Batch:
@@ -327,6 +331,8 @@ class BatchLifecycle:
                 await self._layer_writer.drop(batch.layer.id)
             if batch.chunked:
                 await self._parts.drop(batch.id)
+            if batch.chunked or batch.error_report:
+                await self._item_errors.keep_only(batch.id, batch.error_report)
         if (batch.runs or batch.chunked) and batch.state not in IN_PROGRESS:
             await self._staging.drop(batch.id)  # last: garbage collection finds what is left by its staged runs
         return batch

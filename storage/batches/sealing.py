@@ -10,7 +10,8 @@ from contextlib import aclosing
 from dataclasses import replace
 
 from storage.batches.batch import Batch
-from storage.batches.intake import MAX_ITEM_ERRORS, rows_of
+from storage.batches.intake import rows_of
+from storage.batches.item_errors import keep_first
 from storage.batches.parts import PartRepository
 from storage.batches.runs import Run, SortedRows, repeated_sku
 from storage.batches.staging import PART_BITS, MergedRows, RepeatedSku, StagedRun, StagingRepository
@@ -126,8 +127,7 @@ class _Merge:
             async for merged in merged_rows:
                 if merged.repeated:
                     self._count += len(merged.repeated)
-                    errors = [*self._errors, *map(self._error, merged.repeated)]
-                    self._errors = sorted(errors, key=lambda error: error.index)[:MAX_ITEM_ERRORS]
+                    keep_first(self._errors, map(self._error, merged.repeated))
                 elif not self._count:
                     yield merged.rows
 

@@ -1,9 +1,14 @@
 """`pricebook import`: the parts it sends, repeats and skips, and the result it prints."""
 
 import asyncio
+import csv
+import gzip
 import io
 import json
 import re
+import shlex
+import sys
+import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -16,14 +21,20 @@ from click.testing import CliRunner, Result
 from graphql import build_schema, extend_schema, parse, validate
 from rich.console import Console
 
+from cli import main
 from cli.client import client
 from cli.client.client import open_http
-from cli.imports import batch_api, command, importer
+from cli.imports import batch_api, command, importer, standard_input
 from cli.imports.parts import Part
 from cli.imports.price_files import Format
 from cli.imports.transfer import Transfer
 from cli.progress import Progress
 from tests.cli.imports.batch_server import Batch, BatchServer, Json, error, response
+
+if sys.version_info >= (3, 14):
+    from compression import zstd
+else:
+    from backports import zstd
 
 CONTRACT = Path(__file__).parents[2] / "graph" / "contract.graphql"
 ADDED = "extend type Batch { sequences: [Int!]! } extend type ItemError { line: Int }"
@@ -57,9 +68,9 @@ def run(server: BatchServer, monkeypatch: pytest.MonkeyPatch) -> Run:
     monkeypatch.setattr(importer, "FIRST_POLL_INTERVAL_SECONDS", 0)
     monkeypatch.delenv("PRICEBOOK_ENDPOINT", raising=False)
 
-    def run(*arguments: str, **environ: str) -> Result:
+    def run(*arguments: str, stdin: bytes | None = None, **environ: str) -> Result:
         common = ["--list", "eu", "--chunk-rows", "2"]
-        result = CliRunner().invoke(command.import_, [*common, *arguments], env=environ)
+        result = CliRunner().invoke(command.import_, [*common, *arguments], input=stdin, env=environ)
         if result.exception and not isinstance(result.exception, SystemExit):
             raise result.exception
         return result
@@ -153,7 +164,7 @@ def test_a_missing_list_is_created_only_with_the_option(run: Run, server: BatchS
     server.lists.clear()
     refused = run(prices)
     assert refused.exit_code == 1
-    assert "openBatch was refused:\n  PRICE_LIST_NOT_FOUND: Read the manual." in refused.stderr
+    assert "There is no price list 'eu'. Create it with --create" in refused.stderr
     assert "Created the price list eu." in run(prices, "--create").stderr
     again = run(prices, "--create")
     assert again.exit_code == 0
@@ -174,7 +185,8 @@ def test_files_are_sent_with_a_header_that_forms_cannot_send(run: Run, server: B
 
 
 @pytest.mark.parametrize(
-    "document", [batch_api.CREATE, batch_api.OPEN, batch_api.APPEND, batch_api.COMMIT, batch_api.STATUS]
+    "document",
+    [batch_api.CREATE, batch_api.OPEN, batch_api.APPEND, batch_api.COMMIT, batch_api.STATUS, batch_api.ERRORS],
 )
 def test_the_documents_are_valid_against_the_schema(document: str) -> None:
     schema = extend_schema(build_schema(CONTRACT.read_text()), parse(ADDED))
@@ -291,7 +303,8 @@ def test_invalid_items_are_reported_at_once_and_the_other_parts_still_sent(
     run: Run, server: BatchServer, prices: str
 ) -> None:
     server.bad_sequences = {1, 3}
-    server.outcome = {"state": "FAILED", "errorCount": 2, "errors": [invalid(2), invalid(6)]}
+    server.outcome = {"state": "FAILED", "errorCount": 2}
+    server.errors = [invalid(2), invalid(6)]
     result = run(prices)
     assert result.exit_code == 1
     assert result.stderr.count("Read the manual. Continuing, to find all invalid items") == 1
@@ -370,7 +383,8 @@ def test_a_failed_batch_is_replaced_by_a_new_one(run: Run, server: BatchServer, 
 
 
 def test_invalid_items_are_shown_again_and_not_sent_again(run: Run, server: BatchServer, prices: str) -> None:
-    server.outcome = {"state": "FAILED", "errorCount": 1, "errors": [invalid(3)]}
+    server.outcome = {"state": "FAILED", "errorCount": 1}
+    server.errors = [invalid(3)]
     assert run(prices).exit_code == 1
     server.appended.clear()
     again = run(prices)
@@ -432,11 +446,8 @@ def test_without_wait_it_returns_after_publication(run: Run, server: BatchServer
 def test_invalid_items_are_a_table_with_their_lines_in_the_file(run: Run, server: BatchServer, tmp_path: Path) -> None:
     file = tmp_path / "prices.csv"
     file.write_text('sku,amount,currency\nS0,1,EUR\n"S\n1",1,EUR\n\nS2,-1,EUR\nS3,-1,EUR\n')
-    server.outcome = {
-        "state": "FAILED",
-        "errorCount": 250,
-        "errors": [invalid(2, 2, sku="[red]\x1b[31m:smile:"), invalid(3, 3, field=None)],
-    }
+    server.outcome = {"state": "FAILED", "errorCount": 250}
+    server.errors = [invalid(2, 2, sku="[red]\x1b[31m:smile:"), invalid(3, 3, field=None)]
     server.user_errors = [error("BATCH_INVALID")]
     result = run(str(file))
     assert result.exit_code == 1
@@ -453,8 +464,13 @@ def test_an_error_in_the_header_is_reported_once(run: Run, server: BatchServer, 
     file.write_text("\nsku,price,currency\nA,1,EUR\nB,1,EUR\nC,1,EUR\n")
     unknown = {"sku": None, "field": "price", "code": "COLUMN_UNKNOWN", "message": "There is no column 'price'."}
     missing = {"sku": None, "field": "amount", "code": "COLUMN_MISSING", "message": "It is missing."}
-    errors = [invalid(0, 1, **unknown), invalid(0, 1, **missing), invalid(2, 1, **unknown), invalid(2, 1, **missing)]
-    server.outcome = {"state": "FAILED", "errorCount": 4, "errors": errors}
+    server.errors = [
+        invalid(0, 1, **unknown),
+        invalid(0, 1, **missing),
+        invalid(2, 1, **unknown),
+        invalid(2, 1, **missing),
+    ]
+    server.outcome = {"state": "FAILED", "errorCount": 4}
     result = run(str(file))
     assert result.stdout.count("COLUMN_UNKNOWN") == result.stdout.count("COLUMN_MISSING") == 1
     assert re.search(r"^ +2 +price +COLUMN_UNKNOWN", result.stdout, re.MULTILINE)
@@ -480,9 +496,46 @@ def test_a_held_batch_is_reported_with_its_findings_and_how_to_approve_it(
         "  1 added, 6,000 removed, 0 changed, 4,000 unchanged",
         "  HOLD maxShrinkPercent: It would shrink. (observed 60, limit 10)",
     ]
-    mutation = next(line for line in result.stdout.splitlines() if "mutation {" in line)
-    assert validate(build_schema(CONTRACT.read_text()), parse(mutation)) == []
-    assert 'batch: "b1"' in mutation
+    assert result.stdout.splitlines()[3:] == [
+        "",
+        "Publish it, or reject it:",
+        '  pricebook approve b1 --reason "..."',
+        '  pricebook reject b1 --reason "..."',
+    ]
+
+
+@pytest.mark.parametrize(
+    ("gates", "hint"),
+    [
+        (
+            ["pin"],
+            ["eu is pinned.", "pricebook unpin eu --publish-latest --reason"],
+        ),
+        (
+            ["onApproval"],
+            ["Publish it, or reject it:", "pricebook approve b1 --reason", "pricebook reject b1 --reason"],
+        ),
+        (
+            ["minSize", "pin"],
+            ["First unpin it:", "pricebook unpin eu --reason", "Then publish it", "pricebook approve b1 --reason"],
+        ),
+    ],
+)
+def test_the_next_commands_depend_on_what_holds_the_batch(
+    run: Run, server: BatchServer, prices: str, gates: list[str], hint: list[str]
+) -> None:
+    findings = [
+        {"gate": gate, "severity": "HOLD", "message": "Wait.", "observed": None, "limit": None} for gate in gates
+    ]
+    server.outcome = {"state": "HELD", "findings": findings}
+    shown = run(prices).stdout
+    assert [part for part in hint if part not in shown] == []
+    assert ("--publish-latest" in shown) == (gates == ["pin"])
+    for line in (line for line in shown.splitlines() if line.startswith("  pricebook ")):
+        name, *arguments = shlex.split(line)[1:]
+        loaded = main.get_command(click.Context(main), name)
+        assert loaded is not None
+        loaded.make_context(name, arguments)
 
 
 @pytest.mark.parametrize(
@@ -498,9 +551,131 @@ def test_a_dry_run_exits_as_the_real_one_would(
     ]
     server.outcome = {"state": "ABORTED", "findings": findings}
     server.user_errors = user_errors
-    result = run(prices, "--publish", "dry-run")
+    result = run(prices, "--dry-run")
+    assert server.batch.request["publish"] == "DRY_RUN"
     assert result.exit_code == code
     assert "nothing is published" in result.stdout
+    verdict = {0: "would be published", 3: "would be held", 1: "would be rejected"}[code]
+    assert (verdict in result.stdout) == (not user_errors)
+
+
+def test_a_dry_run_creates_no_list(run: Run, server: BatchServer, prices: str) -> None:
+    server.lists.clear()
+    result = run(prices, "--create", "--dry-run")
+    assert result.exit_code == 1
+    assert "There is no price list 'eu'. A dry run creates nothing" in result.stderr
+    assert server.lists == set()
+
+
+# ---------------------------------------------------------------- standard input, and the file of errors
+
+
+@pytest.mark.parametrize(
+    ("sent", "name", "header"),
+    [
+        (b'\n  {"sku": "S0"}\n{"sku": "S1"}\n', "0.ndjson.gz", b""),
+        (b'\xef\xbb\xbf{"sku": "S0"}\n{"sku": "S1"}\n', "0.ndjson.gz", b""),
+        (b"sku,amount\nS0,1\nS1,1\n", "0.csv.gz", b"sku,amount\n"),
+    ],
+)
+@pytest.mark.parametrize("compress", [bytes, gzip.compress, zstd.compress])
+def test_the_format_of_standard_input_is_recognised(
+    run: Run, server: BatchServer, sent: bytes, name: str, header: bytes, compress: Callable[[bytes], bytes]
+) -> None:
+    assert run("-", stdin=compress(sent)).exit_code == 0
+    assert server.batch.names == {0: name}
+    part = server.batch.parts[0]
+    assert isinstance(part, bytes)
+    assert part.startswith(header)
+    assert server.batch.committed == {"batch": "b1", "parts": 1, "size": 2}
+
+
+def test_standard_input_is_stored_until_the_import_ends(
+    run: Run, server: BatchServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    rows = b"".join(b'{"sku": "S%d"}\n' % number for number in range(10))
+    server.interrupt_after = 2
+    assert run("-", stdin=rows).exit_code == 130
+    assert list(tmp_path.iterdir()) == []
+    assert run("-", stdin=rows).exit_code == 0
+    assert sorted(server.appended) == list(range(5)), "the same bytes resume the same batch"
+    assert len(server.batches) == 1
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_skus_to_remove_may_come_from_standard_input(run: Run, server: BatchServer) -> None:
+    assert run("--mode", "merge", "--remove", "-", stdin=b"A\nB\n").exit_code == 0
+    assert server.batch.parts == {0: ["A", "B"]}
+
+
+def test_too_much_standard_input_is_refused(
+    run: Run, server: BatchServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    monkeypatch.setattr(standard_input, "MAX_INPUT_BYTES", 10)
+    result = run("-", stdin=b"sku,amount\nA,1\n")
+    assert result.exit_code == 1
+    assert "Save it to a file and import that." in result.stderr
+    assert (server.batches, list(tmp_path.iterdir())) == ({}, [])
+
+
+def test_damaged_standard_input_is_named(run: Run, server: BatchServer) -> None:
+    result = run("-", stdin=gzip.compress(b"sku,amount\nA,1\n" * 1000)[:-20])
+    assert result.exit_code == 1
+    assert "standard input cannot be decompressed" in result.stderr
+    assert server.batch.committed is None
+
+
+def test_all_errors_are_written_to_a_file(run: Run, server: BatchServer, tmp_path: Path) -> None:
+    file, bad = tmp_path / "prices.ndjson", tmp_path / "bad.csv"
+    file.write_text("\n".join(f'{{"sku": "S{number}"}}' for number in range(250)))
+    server.outcome = {"state": "FAILED", "errorCount": 250}
+    server.errors = [invalid(number, message='Say "no", then,\nstop.') for number in range(250)]
+    server.errors_per_page = 100
+    bad.write_text("of an earlier run")
+    bad.chmod(0o600)
+    result = run(str(file), "--errors-to", str(bad))
+    assert result.exit_code == 1
+    assert server.requests["errors"] == 3
+    with bad.open(encoding="utf-8", newline="") as table:
+        found = list(csv.DictReader(table))
+    assert list(found[0]) == ["line", "index", "sku", "field", "code", "message"]
+    assert [(row["line"], row["index"], row["sku"]) for row in found] == [
+        (str(number + 1), str(number), f"S{number}") for number in range(250)
+    ]
+    assert {row["message"] for row in found} == {'Say "no", then,\nstop.'}
+    (tmp_path / "new").touch()
+    assert bad.stat().st_mode == (tmp_path / "new").stat().st_mode
+    assert sorted(each.name for each in tmp_path.iterdir()) == ["bad.csv", "new", "prices.ndjson"]
+
+
+def test_without_errors_the_file_of_errors_has_only_a_header(
+    run: Run, server: BatchServer, prices: str, tmp_path: Path
+) -> None:
+    assert run(prices, "--errors-to", str(tmp_path / "bad.csv")).exit_code == 0
+    assert (tmp_path / "bad.csv").read_text() == "line,index,sku,field,code,message\n"
+
+
+def test_errors_on_standard_output_leave_the_report_to_standard_error(
+    run: Run, server: BatchServer, prices: str
+) -> None:
+    server.outcome = {"state": "FAILED", "errorCount": 1}
+    server.errors = [invalid(3)]
+    result = run(prices, "--errors-to", "-")
+    assert result.stdout.splitlines() == [
+        "line,index,sku,field,code,message",
+        "4,3,S3,amount,AMOUNT_NEGATIVE,-1 is negative.",
+    ]
+    assert "Batch b1 of eu is FAILED" in result.stderr
+
+
+def test_a_file_of_errors_that_cannot_be_written_is_named(
+    run: Run, server: BatchServer, prices: str, tmp_path: Path
+) -> None:
+    result = run(prices, "--errors-to", str(tmp_path / "missing" / "bad.csv"))
+    assert result.exit_code == 1
+    assert "bad.csv cannot be written" in result.stderr
 
 
 def test_a_batch_that_a_gate_rejects_is_reported_with_the_reason(run: Run, server: BatchServer, prices: str) -> None:
@@ -516,7 +691,8 @@ def test_with_json_the_batch_is_printed_as_json(run: Run, server: BatchServer, t
     batch = json.loads(run(prices, "--json").stdout)
     assert (batch["id"], batch["state"], batch["version"]) == ("b1", "PUBLISHED", 7)
     (tmp_path / "gone.txt").write_text("A\n\n\n\n")
-    server.outcome = {"state": "FAILED", "errorCount": 2, "errors": [invalid(9, 2), invalid(10, field="remove")]}
+    server.outcome = {"state": "FAILED", "errorCount": 2}
+    server.errors = [invalid(9, 2), invalid(10, field="remove")]
     result = run(prices, "--json", "--mode", "merge", "--remove", str(tmp_path / "gone.txt"))
     assert result.exit_code == 1
     assert [error["line"] for error in json.loads(result.stdout)["errors"]] == [10, 1]
@@ -533,6 +709,9 @@ def test_with_json_the_batch_is_printed_as_json(run: Run, server: BatchServer, t
         (["missing.csv"], "does not exist"),
         (["FILE", "--chunk-rows", "0"], "--chunk-rows"),
         (["FILE", "--mode", "append"], "--mode"),
+        (["-", "--mode", "merge", "--remove", "-"], "Standard input cannot be both FILE and the skus to remove."),
+        (["FILE", "--dry-run", "--publish", "on-approval"], "--dry-run publishes nothing"),
+        (["FILE", "--json", "--errors-to", "-"], "--json prints the errors"),
     ],
 )
 def test_an_invalid_command_line_sends_nothing(
