@@ -78,6 +78,9 @@ class ItemError:
         description="The name of the invalid field. Null if the whole item is invalid."
     )
     line: int | None = strawberry.field(description="The line of the file, starting at 1. Null if no file was sent.")
+    duplicate_of: int | None = strawberry.field(
+        description="The index of the earlier item that has the same sku. Null for other errors."
+    )
     code: str = strawberry.field(description="A stable error code, for programs.")
     message: str = strawberry.field(description="The error message, for people.")
 

@@ -140,9 +140,10 @@ class _Merge:
         part, index = divmod(repeated.position, 1 << PART_BITS)
         earlier_part, earlier = divmod(repeated.earlier, 1 << PART_BITS)
         if not self._offsets:
-            return repeated_sku(repeated.sku, index, f"item {earlier}")
-        error = repeated_sku(repeated.sku, self._offsets[part] + index, f"item {earlier} of sequence {earlier_part}")
-        return replace(error, message=f"{error.message} This is item {index} of sequence {part}.")
+            return repeated_sku(repeated.sku, index, earlier)
+        error = repeated_sku(repeated.sku, self._offsets[part] + index, self._offsets[earlier_part] + earlier)
+        places = f"They are item {earlier} of sequence {earlier_part} and item {index} of sequence {part}."
+        return replace(error, message=f"{error.message} {places}")
 
 
 async def _blocks(sorted_rows: AsyncIterable[SortedRows]) -> AsyncGenerator[list[Block], None]:

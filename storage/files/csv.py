@@ -9,6 +9,7 @@ from storage.files.csv_records import malformed, record_errors
 from storage.files.csv_text import check_utf8
 from storage.files.errors import LineTooLong
 from storage.files.line_blocks import MAX_LINE_BYTES, Block
+from storage.files.line_numbers import LineNumbers
 from storage.prices.item_error import ItemError, RowRefused
 from storage.prices.row import Row
 from storage.prices.row_decoder import SLICE_ROWS, Slice, encode_slice
@@ -29,6 +30,7 @@ class CsvDecoder:
 
     def __init__(self) -> None:
         self._position = 0
+        self.lines = LineNumbers()
         self._columns: Columns | None = None
         self._header_refused = False
         self._all_utf8 = True
@@ -49,7 +51,7 @@ class CsvDecoder:
             )
 
     def _decode(self, records: Iterator[tuple[int, _Cells]]) -> Iterator[Slice]:
-        pending = _PendingRows()
+        pending = _PendingRows(self.lines)
         for line, cells in records:
             if self._columns is None:
                 yield from self._read_header(cells, line)
@@ -61,7 +63,7 @@ class CsvDecoder:
             self._position += 1
             if len(pending) == SLICE_ROWS:
                 yield pending.encode()
-                pending = _PendingRows()
+                pending = _PendingRows(self.lines)
         yield pending.encode()
 
     def _row(self, columns: Columns, cells: _Cells) -> Row:
@@ -128,8 +130,9 @@ class CsvDecoder:
 class _PendingRows:
     """The rows of the next slice, and the errors of records that are no rows."""
 
-    def __init__(self) -> None:
+    def __init__(self, line_numbers: LineNumbers) -> None:
         self.errors: list[ItemError] = []
+        self._line_numbers = line_numbers
         self._rows: list[Row] = []
         self._positions: list[int] = []
         self._lines: list[int] = []
@@ -149,6 +152,7 @@ class _PendingRows:
 
     def encode(self) -> Slice:
         """Return the slice, with all errors in the order of their rows."""
+        self._line_numbers.add(self._positions, self._lines)
         result = encode_slice(self._rows, self._positions, self._lines)
         result.errors.extend(self.errors)
         result.errors.sort(key=lambda error: error.index)
