@@ -196,7 +196,7 @@ def content_key(request: BatchRequest, files: Sequence[RowFile], part_rows: int)
 
 def _show(request: BatchRequest, outcome: Outcome, errors_to: Path | None, *, as_json: bool) -> None:
     if errors_to:
-        write_errors(errors_to, outcome.batch["errors"])
+        write_errors(errors_to, outcome.batch["errors"], outcome.batch["errorCount"])
     if as_json:
         click.echo(msgspec.json.format(msgspec.json.encode(outcome.batch)))
     else:

@@ -152,7 +152,8 @@ def _examples(errors: Sequence[Json]) -> list[Json]:
 def _place(error: Json) -> str:
     """Return the line of an error, its code and field, and last the sku, which may be long."""
     place = f"item {error['index']}" if error["line"] is None else f"line {error['line']}"
-    parts = [place, error["code"], error["field"], f"sku {error['sku']}" if error["sku"] else None]
+    field = None if error["field"] == "sku" else error["field"]
+    parts = [place, error["code"], field, f"sku {error['sku']}" if error["sku"] else None]
     return "  ".join(part for part in parts if part)
 
 

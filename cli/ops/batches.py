@@ -129,11 +129,12 @@ def _progress(batch: Json) -> str:
 
 
 def _show(output: Output, batch: Json, message: str | None = None) -> None:
+    batch = {**batch, "errors": batch["errors"]["nodes"]}
     served, finished = batch["served"], time(batch["finishedAt"])
     findings = [("finding", f"{each['severity']} {each['gate']}: {each['message']}") for each in batch["findings"]]
     errors = [
         ("invalid item", f"{each['index']} {each['sku'] or ''} {each['code']}: {each['message']}")
-        for each in batch["errors"]["nodes"]
+        for each in batch["errors"]
     ]
     output.record(
         batch,

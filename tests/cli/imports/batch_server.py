@@ -207,3 +207,8 @@ def decode_request(body: bytes, content_type: str) -> tuple[Json, tuple[str, byt
     assert decoded["variables"]["input"]["file"] is None
     name = re.findall(rb'filename="([^"]+)"', file_head)[0].decode()
     return decoded, (name, file.removesuffix(b"\r\n"))
+
+
+def invalid(index: int, line: int | None = None, **more: str | None) -> Json:
+    item = {"index": index, "line": line, "sku": f"S{index}", "field": "amount", "code": "AMOUNT_NEGATIVE"}
+    return {**item, "message": "-1 is negative.", "duplicateOf": None, **more}

@@ -1,90 +1,38 @@
 """`pricebook import`: the parts it sends, repeats and skips, and the result it prints."""
 
 import asyncio
-import csv
-import gzip
 import io
 import json
 import re
 import shlex
-import sys
-import tempfile
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import click
 import httpx
 import pytest
-from click.testing import CliRunner, Result
+from click.testing import CliRunner
 from graphql import build_schema, extend_schema, parse, validate
 from rich.console import Console
 
 from cli import main
 from cli.client import client
 from cli.client.client import open_http
-from cli.imports import batch_api, command, importer, standard_input
+from cli.imports import batch_api, command
 from cli.imports.parts import Part
 from cli.imports.price_files import Format
 from cli.imports.transfer import Transfer
 from cli.progress import Progress
-from tests.cli.imports.batch_server import Batch, BatchServer, Json, error, response
-
-if sys.version_info >= (3, 14):
-    from compression import zstd
-else:
-    from backports import zstd
+from tests.cli.imports.batch_server import Batch, BatchServer, Json, error, invalid, response
+from tests.cli.imports.conftest import Run
 
 CONTRACT = Path(__file__).parents[2] / "graph" / "contract.graphql"
 ADDED = "extend type Batch { sequences: [Int!]! } extend type ItemError { line: Int duplicateOf: Int }"
 
-Run = Callable[..., Result]
-
-
-@pytest.fixture
-def server() -> BatchServer:
-    return BatchServer()
-
-
-@pytest.fixture
-def prices(tmp_path: Path) -> str:
-    """A file of ten prices."""
-    file = tmp_path / "prices.ndjson"
-    file.write_text("".join(f'{{"sku": "S{number}"}}\n' for number in range(10)))
-    return str(file)
-
-
-@pytest.fixture
-def run(server: BatchServer, monkeypatch: pytest.MonkeyPatch) -> Run:
-    """Runs the command with `--list eu --chunk-rows 2` and further arguments against the server, without delays."""
-
-    def connect(_endpoint: str, token: str | None, _connections: int) -> httpx.AsyncClient:
-        server.token = token
-        return httpx.AsyncClient(transport=httpx.MockTransport(server))
-
-    monkeypatch.setattr(client, "open_http", connect)
-    monkeypatch.setattr(client, "FIRST_DELAY_SECONDS", 0)
-    monkeypatch.setattr(importer, "FIRST_POLL_INTERVAL_SECONDS", 0)
-    monkeypatch.delenv("PRICEBOOK_ENDPOINT", raising=False)
-
-    def run(*arguments: str, stdin: bytes | None = None, **environ: str) -> Result:
-        common = ["--list", "eu", "--chunk-rows", "2"]
-        result = CliRunner().invoke(command.import_, [*common, *arguments], input=stdin, env=environ)
-        if result.exception and not isinstance(result.exception, SystemExit):
-            raise result.exception
-        return result
-
-    return run
-
 
 def rows(batch: Batch) -> list[str]:
     return [json.loads(line)["sku"] for (line,) in batch.rows]
-
-
-def invalid(index: int, line: int | None = None, **more: str | None) -> dict[str, Any]:
-    item = {"index": index, "line": line, "sku": f"S{index}", "field": "amount", "code": "AMOUNT_NEGATIVE"}
-    return {**item, "message": "-1 is negative.", "duplicateOf": None, **more}
 
 
 # ---------------------------------------------------------------- requests
@@ -562,117 +510,6 @@ def test_a_dry_run_creates_no_list(run: Run, server: BatchServer, prices: str) -
     assert result.exit_code == 1
     assert "There is no price list 'eu'. A dry run creates nothing" in result.stderr
     assert server.lists == set()
-
-
-# ---------------------------------------------------------------- standard input, and the file of errors
-
-
-@pytest.mark.parametrize(
-    ("sent", "name", "header"),
-    [
-        (b'\n  {"sku": "S0"}\n{"sku": "S1"}\n', "0.ndjson.gz", b""),
-        (b'\xef\xbb\xbf{"sku": "S0"}\n{"sku": "S1"}\n', "0.ndjson.gz", b""),
-        (b"sku,amount\nS0,1\nS1,1\n", "0.csv.gz", b"sku,amount\n"),
-    ],
-)
-@pytest.mark.parametrize("compress", [bytes, gzip.compress, zstd.compress])
-def test_the_format_of_standard_input_is_recognised(
-    run: Run, server: BatchServer, sent: bytes, name: str, header: bytes, compress: Callable[[bytes], bytes]
-) -> None:
-    assert run("-", stdin=compress(sent)).exit_code == 0
-    assert server.batch.names == {0: name}
-    part = server.batch.parts[0]
-    assert isinstance(part, bytes)
-    assert part.startswith(header)
-    assert server.batch.committed == {"batch": "b1", "parts": 1, "size": 2}
-
-
-def test_standard_input_is_stored_until_the_import_ends(
-    run: Run, server: BatchServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-    rows = b"".join(b'{"sku": "S%d"}\n' % number for number in range(10))
-    server.interrupt_after = 2
-    assert run("-", stdin=rows).exit_code == 130
-    assert list(tmp_path.iterdir()) == []
-    assert run("-", stdin=rows).exit_code == 0
-    assert sorted(server.appended) == list(range(5)), "the same bytes resume the same batch"
-    assert len(server.batches) == 1
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_skus_to_remove_may_come_from_standard_input(run: Run, server: BatchServer) -> None:
-    assert run("--mode", "merge", "--remove", "-", stdin=b"A\nB\n").exit_code == 0
-    assert server.batch.parts == {0: ["A", "B"]}
-
-
-def test_too_much_standard_input_is_refused(
-    run: Run, server: BatchServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-    monkeypatch.setattr(standard_input, "MAX_INPUT_BYTES", 10)
-    result = run("-", stdin=b"sku,amount\nA,1\n")
-    assert result.exit_code == 1
-    assert "Save it to a file and import that." in result.stderr
-    assert (server.batches, list(tmp_path.iterdir())) == ({}, [])
-
-
-def test_damaged_standard_input_is_named(run: Run, server: BatchServer) -> None:
-    result = run("-", stdin=gzip.compress(b"sku,amount\nA,1\n" * 1000)[:-20])
-    assert result.exit_code == 1
-    assert "standard input cannot be decompressed" in result.stderr
-    assert server.batch.committed is None
-
-
-def test_all_errors_are_written_to_a_file(run: Run, server: BatchServer, tmp_path: Path) -> None:
-    file, bad = tmp_path / "prices.ndjson", tmp_path / "bad.csv"
-    file.write_text("\n".join(f'{{"sku": "S{number}"}}' for number in range(250)))
-    server.outcome = {"state": "FAILED", "errorCount": 250}
-    server.errors = [invalid(number, message='Say "no", then,\nstop.') for number in range(250)]
-    server.errors_per_page = 100
-    bad.write_text("of an earlier run")
-    bad.chmod(0o600)
-    result = run(str(file), "--errors-to", str(bad))
-    assert result.exit_code == 1
-    assert server.requests["errors"] == 3
-    with bad.open(encoding="utf-8", newline="") as table:
-        found = list(csv.DictReader(table))
-    assert list(found[0]) == ["line", "index", "sku", "field", "code", "message"]
-    assert [(row["line"], row["index"], row["sku"]) for row in found] == [
-        (str(number + 1), str(number), f"S{number}") for number in range(250)
-    ]
-    assert {row["message"] for row in found} == {'Say "no", then,\nstop.'}
-    (tmp_path / "new").touch()
-    assert bad.stat().st_mode == (tmp_path / "new").stat().st_mode
-    assert sorted(each.name for each in tmp_path.iterdir()) == ["bad.csv", "new", "prices.ndjson"]
-
-
-def test_without_errors_the_file_of_errors_has_only_a_header(
-    run: Run, server: BatchServer, prices: str, tmp_path: Path
-) -> None:
-    assert run(prices, "--errors-to", str(tmp_path / "bad.csv")).exit_code == 0
-    assert (tmp_path / "bad.csv").read_text() == "line,index,sku,field,code,message\n"
-
-
-def test_errors_on_standard_output_leave_the_report_to_standard_error(
-    run: Run, server: BatchServer, prices: str
-) -> None:
-    server.outcome = {"state": "FAILED", "errorCount": 1}
-    server.errors = [invalid(3)]
-    result = run(prices, "--errors-to", "-")
-    assert result.stdout.splitlines() == [
-        "line,index,sku,field,code,message",
-        "4,3,S3,amount,AMOUNT_NEGATIVE,-1 is negative.",
-    ]
-    assert "Batch b1 of eu is FAILED" in result.stderr
-
-
-def test_a_file_of_errors_that_cannot_be_written_is_named(
-    run: Run, server: BatchServer, prices: str, tmp_path: Path
-) -> None:
-    result = run(prices, "--errors-to", str(tmp_path / "missing" / "bad.csv"))
-    assert result.exit_code == 1
-    assert "bad.csv cannot be written" in result.stderr
 
 
 def test_a_batch_that_a_gate_rejects_is_reported_with_the_reason(run: Run, server: BatchServer, prices: str) -> None:

@@ -61,7 +61,7 @@ def test_totals_come_before_examples(capsys: pytest.CaptureFixture[str]) -> None
         "  line 6  CURRENCY_UNKNOWN  currency  sku S4",
         f"    {UNKNOWN}",
         "",
-        "  line 302  DUPLICATE_SKU  sku  sku S300",
+        "  line 302  DUPLICATE_SKU  sku S300",
         f"    {DUPLICATE}",
         "",
         "  and 197 more errors: --errors-to FILE writes all of them",
@@ -76,7 +76,7 @@ def test_if_not_all_errors_are_stored_all_invalid_items_are_counted(capsys: pyte
 def test_control_characters_and_markup_are_printed_as_text(capsys: pytest.CaptureFixture[str]) -> None:
     bad = error(1, "SKU_CONTROL_CHARACTER", "sku", "[bold] \x1b[31m", sku="[red]\x1b[31m:smile:", line=None)
     lines = printed(capsys, [bad], 1)
-    assert r"  item 1  SKU_CONTROL_CHARACTER  sku  sku [red]\x1b[31m:smile:" in lines
+    assert r"  item 1  SKU_CONTROL_CHARACTER  sku [red]\x1b[31m:smile:" in lines
     assert r"    [bold] \x1b[31m" in lines
 
 
