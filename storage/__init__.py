@@ -47,9 +47,9 @@ from storage.mongodb.deadlines import is_cancelled
 from storage.mongodb.documents import raise_if_unreadable
 from storage.mongodb.driver_metrics import DRIVER_BOUNDS
 from storage.mongodb.histogram import Histogram
+from storage.prices.item_error import ItemError
 from storage.prices.price import MAX_SKU_BYTES, Price, Tier
 from storage.prices.quotes import Quote, QuoteLine, quote
-from storage.prices.row_decoder import ItemError
 from storage.prices.selection import (
     MAX_FILTER_ATTRIBUTES,
     AttributeEquals,

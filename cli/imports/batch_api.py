@@ -58,7 +58,7 @@ ERRORS = """
 query Errors($id: ID!, $after: String) {
   batch(id: $id) {
     errors(first: 1000, after: $after) {
-      nodes { index line sku field code message } pageInfo { hasNextPage endCursor }
+      nodes { index line sku field code message duplicateOf } pageInfo { hasNextPage endCursor }
     }
   }
 }"""

@@ -73,7 +73,7 @@ class Served:
 
 @strawberry.type(description="An error in one item of a batch.")
 class ItemError:
-    """The GraphQL type of `storage.prices.row_decoder.ItemError`."""
+    """The GraphQL type of `storage.prices.item_error.ItemError`."""
 
     index: int = strawberry.field(description="The position of the item in the batch, starting at 0.")
     sku: str | None = strawberry.field(description="The sku of the item. Null if it could not be read.")
@@ -81,6 +81,9 @@ class ItemError:
         description="The name of the invalid field. Null if the whole item is invalid."
     )
     line: int | None = strawberry.field(description="The line of the file, starting at 1. Null if no file was sent.")
+    duplicate_of: int | None = strawberry.field(
+        description="The index of the earlier item that has the same sku. Null for other errors."
+    )
     code: str = strawberry.field(description="A stable error code, for programs.")
     message: str = strawberry.field(description="The error message, for people.")
 

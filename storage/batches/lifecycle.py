@@ -22,6 +22,7 @@ from storage.batches.item_errors import ItemErrorRepository
 from storage.batches.metrics import StorageMetrics
 from storage.batches.parts import PartRepository
 from storage.batches.repository import BatchRepository
+from storage.batches.runs import with_lines
 from storage.batches.sealing import BatchSealer, RepeatedSkus
 from storage.batches.staging import StagingRepository
 from storage.batches.states import DISCARDED_STATES, IN_PROGRESS, BatchState
@@ -38,7 +39,7 @@ from storage.errors import BatchNotHeld, Corrupt, LayerGone, Pinned
 from storage.layers.writer import LayerWriter
 from storage.mongodb.connection import Client
 from storage.mongodb.transaction import commit, found_out, in_transaction
-from storage.prices.row_decoder import ItemError
+from storage.prices.item_error import ItemError
 
 T = TypeVar("T")
 
@@ -98,8 +99,8 @@ class BatchLifecycle:
     # -- SEALING to PUBLISHED, HELD or REJECTED; a dry run to ABORTED;
     # a damaged layer, or a sku that was sent twice, to FAILED
 
-    async def finish(self, batch: Batch) -> Batch:
-        """Seal a batch in SEALING, and publish, hold or reject it.
+    async def finish(self, batch: Batch, line_of: Callable[[int], int | None] = lambda index: None) -> Batch:
+        """Seal a batch in SEALING, and publish, hold or reject it. `line_of` returns the line of a row in its file.
 
         Raises `LeaseLost` if another process took the batch over, and `Corrupt` if the layer does not hold the rows
         that were received.
@@ -107,7 +108,8 @@ class BatchLifecycle:
         try:
             return await self._publish_sealed(replace(batch, layer=await self._sealer.seal(batch)))
         except RepeatedSkus as repeated:
-            return await self.fail_items(batch, repeated.errors, repeated.count, batch.received)
+            errors = [with_lines(error, line_of) for error in repeated.errors]
+            return await self.fail_items(batch, errors, repeated.count, batch.received)
         except (Corrupt, LayerGone) as corrupt:
             await self.fail(batch, Refusal(Corrupt.code, corrupt.message))
             raise Corrupt(f"Batch {batch.id}: {corrupt.message} Nothing was published; send it again.") from corrupt

@@ -211,4 +211,4 @@ def decode_request(body: bytes, content_type: str) -> tuple[Json, tuple[str, byt
 
 def invalid(index: int, line: int | None = None, **more: str | None) -> Json:
     item = {"index": index, "line": line, "sku": f"S{index}", "field": "amount", "code": "AMOUNT_NEGATIVE"}
-    return {**item, "message": "-1 is negative.", **more}
+    return {**item, "message": "-1 is negative.", "duplicateOf": None, **more}
