@@ -8,9 +8,9 @@ from typing import BinaryIO
 import click
 
 from cli import exit_codes
+from cli.atomic_file import write_atomically
 from cli.client.client import open_client
 from cli.exports.exporter import Exported, Exporter
-from cli.exports.file import write_atomically
 from cli.imports.price_files import FileRefused, Format, format_of
 from cli.options import direct_option, endpoint_option, token_option
 from cli.progress import Progress
