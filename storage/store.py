@@ -5,6 +5,7 @@ from contextlib import asynccontextmanager
 
 from storage.batches.admission import MAX_OPEN_BATCHES, BatchAdmission
 from storage.batches.comparison import BatchComparer
+from storage.batches.item_errors import ItemErrorRepository
 from storage.batches.lifecycle import BatchLifecycle
 from storage.batches.metrics import StorageMetrics
 from storage.batches.multipart import MultipartBatches
@@ -84,6 +85,7 @@ class Store:
         self.expirations = ExpirationRepository(self.db)
         self.batches = BatchRepository(self.db)
         self.parts = PartRepository(self.db)
+        self.item_errors = ItemErrorRepository(self.db)
         self.staging = StagingRepository(self.db)
         self.layer_writer = LayerWriter(self.layers_db)
         self.block_cache = BlockCache(cache_bytes)
@@ -109,16 +111,18 @@ class Store:
             self.price_lists, self.snapshots, self.events, self.batches, self.pointer_moves, transitions
         )
         self.sealer = BatchSealer(self.parts, self.staging, self.layer_writer, self.prover)
+        self.comparer = BatchComparer(self.snapshots, self.layer_reader, self.differ)
         self.lifecycle = BatchLifecycle(
             client,
             self.price_lists,
             self.snapshots,
             self.batches,
             self.parts,
+            self.item_errors,
             self.staging,
             self.sealer,
             self.layer_writer,
-            BatchComparer(self.snapshots, self.layer_reader, self.differ),
+            self.comparer,
             Turns(self.locks),
             transitions,
             MergeThrottle(self.price_lists, self.snapshots, self.metrics),
@@ -128,7 +132,9 @@ class Store:
         )
         admission = BatchAdmission(self.price_lists, self.batches, max_open_batches)
         self.submitter = BatchSubmitter(self.batches, admission, self.staging, self.sealer, self.lifecycle)
-        self.multipart = MultipartBatches(self.batches, admission, self.parts, self.staging, self.lifecycle)
+        self.multipart = MultipartBatches(
+            self.batches, admission, self.parts, self.item_errors, self.staging, self.lifecycle
+        )
         self.compactor = Compactor(
             client, self.price_lists, self.snapshots, self.layer_writer, self.fetcher, self.prover, self.locks
         )

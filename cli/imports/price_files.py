@@ -54,12 +54,17 @@ _NO_ROW = Row(0, b"")
 class RowFile:
     """A file that can be read several times, always with the same rows in the same order."""
 
-    def __init__(self, path: Path, format: Format) -> None:  # noqa: A002 - the usual word
+    def __init__(self, path: Path, format: Format, name: str | None = None) -> None:  # noqa: A002 - the usual word
         self.path = path
         self.format = format
+        self.name = name or str(path)
+        """What messages call the file."""
         status = path.stat()
         if not path.is_file():
-            raise FileRefused(f"{path} is not a regular file. It is read more than once: save it to a file first.")
+            raise FileRefused(
+                f"{path} is not a regular file, and it is read more than once: pipe it to `pricebook import -`, or "
+                "save it to a file first."
+            )
         self.size = status.st_size
         self._identity = _identity(status)
 
@@ -85,7 +90,7 @@ class RowFile:
     def check_unchanged(self) -> None:
         """Raise `FileRefused` if the file has changed since it was opened first."""
         if _identity(self.path.stat()) != self._identity:
-            raise FileRefused(f"{self.path} was changed while it was read. Nothing is published; import it again.")
+            raise FileRefused(f"{self.name} was changed while it was read. Nothing is published; import it again.")
 
     def _rows(self, raw: io.BufferedReader) -> Iterator[Row]:
         try:
@@ -95,7 +100,7 @@ class RowFile:
             else:
                 yield from (line for line in lines if line.content.strip())
         except (EOFError, zlib.error, gzip.BadGzipFile, zstd.ZstdError) as error:
-            raise FileRefused(f"{self.path} cannot be decompressed: {error}") from error
+            raise FileRefused(f"{self.name} cannot be decompressed: {error}") from error
 
     def _lines(self, stream: io.BufferedIOBase) -> Iterator[Row]:
         number = 0
@@ -137,7 +142,7 @@ class RowFile:
     def _check_size(self, line: int, size: int) -> None:
         if size > MAX_ROW_BYTES:
             raise FileRefused(
-                f"{self.path}, line {line}: the row that starts here is larger than {MAX_ROW_BYTES >> 20} MiB. "
+                f"{self.name}, line {line}: the row that starts here is larger than {MAX_ROW_BYTES >> 20} MiB. "
                 "Is a line end missing, or a closing quote?"
             )
 

@@ -111,6 +111,7 @@ OPENED: Document = {
     "label": None,
     "submittedBy": "integrator",
     "expected": 2,
+    "madeOn": 1,
     "createdAt": datetime.datetime,
     "touchedAt": datetime.datetime,
     "lease": LEASE,
@@ -121,6 +122,7 @@ BATCHES: list[Document] = [
     {
         **SEALED,
         "key": "published",
+        "madeOn": None,
         "label": "spring",
         "state": "PUBLISHED",
         "base": None,
@@ -163,7 +165,7 @@ BATCHES: list[Document] = [
         "expectedVersion": 1,
         "state": "FAILED",
         "received": 2,
-        "errors": [ITEM_ERROR],
+        "errorReport": {"id": str, "count": 1},
         "errorCount": 1,
         "refusal": {"code": "BATCH_INVALID", "message": str},
         "finishedAt": datetime.datetime,
@@ -179,10 +181,19 @@ PARTS: list[Document] = [
         "prices": 2,
         "rows": 1,
         "runs": [{"id": str, "rows": 1, "checksum": str}],
-        "errors": [ITEM_ERROR],
+        "errorReport": {"id": str, "count": 1},
         "errorCount": 1,
     },
 ]
+
+ITEM_ERRORS: list[Document] = [
+    {
+        "_id": {"batch": str, "report": str, "first": 0},
+        "format": 1,
+        "at": datetime.datetime,
+        "errors": [ITEM_ERROR],
+    }
+] * 2
 
 STAGED: list[Document] = [
     {
@@ -202,11 +213,21 @@ EVENT: Document = {
     "fromVersion": None,
     "toVersion": None,
     "batch": None,
+    "version": None,
 }
 EVENTS: list[Document] = [
     {**EVENT, "list": "empty", "revision": 1, "kind": "CREATED", "by": "ops"},
     {**EVENT, "list": "retail", "revision": 1, "kind": "CREATED", "by": "ops"},
-    {**EVENT, "list": "retail", "revision": 2, "kind": "PUBLISHED", "by": "integrator", "toVersion": 1, "batch": str},
+    {
+        **EVENT,
+        "list": "retail",
+        "revision": 2,
+        "kind": "PUBLISHED",
+        "by": "integrator",
+        "toVersion": 1,
+        "batch": str,
+        "version": 1,
+    },
     {
         **EVENT,
         "list": "retail",
@@ -216,6 +237,7 @@ EVENTS: list[Document] = [
         "fromVersion": 1,
         "toVersion": 1,
         "batch": str,
+        "version": 2,
     },
     {
         **EVENT,
@@ -237,6 +259,7 @@ EVENTS: list[Document] = [
         "reason": "audit",
         "fromVersion": 1,
         "toVersion": 1,
+        "version": 1,
     },
 ]
 
@@ -258,6 +281,7 @@ STORED: dict[str, list[Document]] = {
     "snapshots": SNAPSHOTS,
     "batches": BATCHES,
     "parts": PARTS,
+    "item_errors": ITEM_ERRORS,
     "events": EVENTS,
     "api_keys": [API_KEY, {**API_KEY, "expiresAt": datetime.datetime}],
     "processes": [

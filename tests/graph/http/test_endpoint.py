@@ -266,12 +266,12 @@ async def test_a_row_that_is_not_utf_8_is_a_row_error(api: Api) -> None:
         }
     ).encode()
     response = await api.http.post("/graphql", content=body.replace(b"SKU", b"\xff"), headers={"content-type": JSON})
-    [error] = response.json()["data"]["publishBatch"]["batch"]["errors"]
+    [error] = response.json()["data"]["publishBatch"]["batch"]["errors"]["nodes"]
     assert (error["index"], error["sku"], error["code"]) == (1, None, "ENCODING_INVALID")
 
 
 async def test_other_paths_are_not_found(api: Api) -> None:
-    assert (await api.http.get("/")).status_code == 404
+    assert (await api.http.get("/x")).status_code == 404
     assert (await api.http.post("/graphql/x", json={"query": QUERY})).status_code == 404
 
 

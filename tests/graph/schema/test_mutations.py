@@ -2,10 +2,11 @@
 
 import asyncio
 from typing import Any
+from unittest.mock import AsyncMock
 
 import pytest
 
-from tests.graph.api import CREATE, ROLLBACK, Api, codes, row
+from tests.graph.api import CREATE, PUBLISH, ROLLBACK, Api, codes, row
 from tests.waiting import until
 
 PIN = """
@@ -61,7 +62,7 @@ async def test_a_batch_becomes_the_current_version(retail: Api) -> None:
     assert payload["snapshot"] == {"version": 2, "size": 2}
     assert (batch["state"], batch["version"], batch["label"]) == ("PUBLISHED", 2, "spring")
     assert batch["progress"] == {"received": 2, "stored": 2, "expected": 2}
-    assert (batch["errors"], batch["errorCount"]) == ([], 0)
+    assert (batch["errors"]["nodes"], batch["errorCount"]) == ([], 0)
     assert await retail.amounts("retail") == {"b": "2.00", "c": "3.00"}
 
 
@@ -262,3 +263,16 @@ async def test_mutations_of_one_request_run_one_after_the_other(retail: Api) -> 
         "back": {"priceList": {"current": {"version": 1}}},
         "forth": {"priceList": {"current": {"version": 2}}},
     }
+
+
+async def test_the_process_that_publishes_counts_itself_among_those_that_serve(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await api.create("retail")
+    processes = api.runtime.store.processes
+    await processes.beat({})
+    monkeypatch.setattr(processes, "beat", AsyncMock())
+    publish = PUBLISH.replace("id state", "id served { by of } state")
+    order = {"priceList": "retail", "mode": "REPLACE", "idempotencyKey": "k", "prices": [row("a")]}
+    batch = (await api.data(publish, input=order))["publishBatch"]["batch"]
+    assert batch["served"] == {"by": 1, "of": 1}
