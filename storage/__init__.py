@@ -6,6 +6,7 @@ from storage.batches.item_errors import MAX_ITEM_ERRORS, ReportRange
 from storage.batches.metrics import BATCH_BOUNDS, StorageMetrics
 from storage.batches.parts import MAX_PARTS, Part
 from storage.batches.states import UNFINISHED, BatchState
+from storage.batches.unpinning import ExpectedLatest
 from storage.catalog.api_keys import ApiKey, ApiKeyNotFound, ApiKeyRepository, is_api_key
 from storage.catalog.events import Event, EventKind
 from storage.catalog.gates import MAX_ALLOWED_CURRENCIES, DiffSummary, Gates, Severity
@@ -46,9 +47,9 @@ from storage.mongodb.deadlines import is_cancelled
 from storage.mongodb.documents import raise_if_unreadable
 from storage.mongodb.driver_metrics import DRIVER_BOUNDS
 from storage.mongodb.histogram import Histogram
+from storage.prices.item_error import ItemError
 from storage.prices.price import MAX_SKU_BYTES, Price, Tier
 from storage.prices.quotes import Quote, QuoteLine, quote
-from storage.prices.row_decoder import ItemError
 from storage.prices.selection import (
     MAX_FILTER_ATTRIBUTES,
     AttributeEquals,
@@ -101,6 +102,7 @@ __all__ = [
     "DiffSummary",
     "Event",
     "EventKind",
+    "ExpectedLatest",
     "FileRefused",
     "FileRows",
     "Found",

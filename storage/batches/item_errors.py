@@ -16,7 +16,7 @@ from storage.fair_yield import yield_to_loop
 from storage.mongodb.connection import FORMAT, Database, Document, check_format
 from storage.mongodb.documents import to_builtins
 from storage.mongodb.transaction import instant
-from storage.prices.row_decoder import ItemError
+from storage.prices.item_error import ItemError
 
 MAX_ITEM_ERRORS = 10_000
 """Errors of a batch, and of a part, that are stored: the first ones. All are counted."""

@@ -35,7 +35,7 @@ from storage.errors import (
 )
 from storage.files.row_source import RowSource
 from storage.files.tombstones import with_tombstones
-from storage.prices.row_decoder import ItemError
+from storage.prices.item_error import ItemError
 
 
 class MultipartBatches:
@@ -92,7 +92,7 @@ class MultipartBatches:
     async def _store(self, batch: Batch, sequence: int, source: RowSource, removals: Sequence[str]) -> Part:
         intake = Intake(self._staging, batch.id, sequence)
         async with keep_open(self._batches, batch):
-            await intake.take(with_tombstones(source.slices(), removals))
+            await intake.take(with_tombstones(source.slices(), removals), source.line_of)
             runs = await intake.finish()
         if not intake.received:
             raise EmptyBatch
@@ -169,7 +169,7 @@ class MultipartBatches:
         """Return the first errors of all parts, with the index of the item in the whole batch."""
         ranges, offsets = _first_errors(batch, stored)
         found = zip(await self._item_errors.read(ranges), offsets, strict=True)
-        return [replace(error, index=offset + error.index) for errors, offset in found for error in errors]
+        return [_moved(error, offset) for errors, offset in found for error in errors]
 
     async def _open_batch(self, batch_id: str) -> Batch:
         batch = await self._batches.get(batch_id)
@@ -213,6 +213,12 @@ def _first_errors(batch: str, stored: Sequence[Part]) -> tuple[list[ReportRange]
             room -= count
         received += part.received
     return ranges, offsets
+
+
+def _moved(error: ItemError, offset: int) -> ItemError:
+    """Return an error with the indexes of its items in the whole batch."""
+    earlier = error.duplicate_of
+    return replace(error, index=offset + error.index, duplicate_of=None if earlier is None else offset + earlier)
 
 
 def _fingerprint(source: RowSource, removals: Sequence[str]) -> str | None:

@@ -402,8 +402,10 @@ async def test_skus_of_thousands_of_parts_are_merged_and_found_twice(
     assert (failed.state, failed.error_count) == (BatchState.FAILED, 9)
     errors = await errors_of(store, failed)
     assert [error.index for error in errors] == list(range(2, 20, 2))
-    assert {error.message.split(". ")[0] for error in errors} == {"The sku was sent before, as item 0 of sequence 0"}
-    assert errors[0].message.endswith("This is item 0 of sequence 1.")
+    assert {error.duplicate_of for error in errors} == {0}
+    assert errors[0].message == (
+        "The sku is also that of item 0. Keep one of the two. They are item 0 of sequence 0 and item 0 of sequence 1."
+    )
 
 
 async def test_a_commit_reads_no_more_errors_than_are_kept(store: Store) -> None:

@@ -172,7 +172,7 @@ async def test_a_duplicate_sku_is_found_in_another_run_with_both_places(store: S
     ]
     errors = await errors_of(store, batch)
     assert [(error.index, error.sku, error.code) for error in errors] == expected
-    assert errors[-1].message == "The sku was sent before, as item 2."
+    assert errors[-1].message == "The sku is also that of item 2. Keep one of the two."
     assert (batch.state, batch.error_count) == (BatchState.FAILED, len(expected))
     assert batch.received == 3500
     assert batch.refusal is not None
