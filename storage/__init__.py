@@ -6,6 +6,7 @@ from storage.batches.item_errors import MAX_ITEM_ERRORS, ReportRange
 from storage.batches.metrics import BATCH_BOUNDS, StorageMetrics
 from storage.batches.parts import MAX_PARTS, Part
 from storage.batches.states import UNFINISHED, BatchState
+from storage.batches.unpinning import ExpectedLatest
 from storage.catalog.api_keys import ApiKey, ApiKeyNotFound, ApiKeyRepository, is_api_key
 from storage.catalog.events import Event, EventKind
 from storage.catalog.gates import MAX_ALLOWED_CURRENCIES, DiffSummary, Gates, Severity
@@ -101,6 +102,7 @@ __all__ = [
     "DiffSummary",
     "Event",
     "EventKind",
+    "ExpectedLatest",
     "FileRefused",
     "FileRows",
     "Found",

@@ -111,6 +111,7 @@ class Store:
             self.price_lists, self.snapshots, self.events, self.batches, self.pointer_moves, transitions
         )
         self.sealer = BatchSealer(self.parts, self.staging, self.layer_writer, self.prover)
+        self.comparer = BatchComparer(self.snapshots, self.layer_reader, self.differ)
         self.lifecycle = BatchLifecycle(
             client,
             self.price_lists,
@@ -121,7 +122,7 @@ class Store:
             self.staging,
             self.sealer,
             self.layer_writer,
-            BatchComparer(self.snapshots, self.layer_reader, self.differ),
+            self.comparer,
             Turns(self.locks),
             transitions,
             MergeThrottle(self.price_lists, self.snapshots, self.metrics),

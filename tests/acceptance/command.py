@@ -17,7 +17,7 @@ OPEN = {"PRICEBOOK_ANONYMOUS": "admin", "PRICEBOOK_MAX_RATE": "0", "PRICEBOOK_LO
 
 
 class Command:
-    """A run of `pricebook` on a data folder."""
+    """A run of `pricebook` on a data folder. SIGINT is ignored when it starts, as in `pricebook ... &` of a script."""
 
     def __init__(
         self, data_dir: Path, *arguments: str, stdin: int | IO[bytes] = subprocess.DEVNULL, **environ: str
@@ -26,7 +26,7 @@ class Command:
         self.data_dir = data_dir
         self.output = ""
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "cli", *arguments],
+            ["sh", "-c", 'trap "" INT; exec "$0" "$@"', sys.executable, "-m", "cli", *arguments],
             cwd=ROOT,
             env={**inherited, **OPEN, "PRICEBOOK_DATA_DIR": str(data_dir), "PRICEBOOK_MEMBERS": "1", **environ},
             stdin=stdin,

@@ -111,6 +111,7 @@ OPENED: Document = {
     "label": None,
     "submittedBy": "integrator",
     "expected": 2,
+    "madeOn": 1,
     "createdAt": datetime.datetime,
     "touchedAt": datetime.datetime,
     "lease": LEASE,
@@ -121,6 +122,7 @@ BATCHES: list[Document] = [
     {
         **SEALED,
         "key": "published",
+        "madeOn": None,
         "label": "spring",
         "state": "PUBLISHED",
         "base": None,
@@ -211,11 +213,21 @@ EVENT: Document = {
     "fromVersion": None,
     "toVersion": None,
     "batch": None,
+    "version": None,
 }
 EVENTS: list[Document] = [
     {**EVENT, "list": "empty", "revision": 1, "kind": "CREATED", "by": "ops"},
     {**EVENT, "list": "retail", "revision": 1, "kind": "CREATED", "by": "ops"},
-    {**EVENT, "list": "retail", "revision": 2, "kind": "PUBLISHED", "by": "integrator", "toVersion": 1, "batch": str},
+    {
+        **EVENT,
+        "list": "retail",
+        "revision": 2,
+        "kind": "PUBLISHED",
+        "by": "integrator",
+        "toVersion": 1,
+        "batch": str,
+        "version": 1,
+    },
     {
         **EVENT,
         "list": "retail",
@@ -225,6 +237,7 @@ EVENTS: list[Document] = [
         "fromVersion": 1,
         "toVersion": 1,
         "batch": str,
+        "version": 2,
     },
     {
         **EVENT,
@@ -246,6 +259,7 @@ EVENTS: list[Document] = [
         "reason": "audit",
         "fromVersion": 1,
         "toVersion": 1,
+        "version": 1,
     },
 ]
 

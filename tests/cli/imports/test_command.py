@@ -504,6 +504,13 @@ def test_a_dry_run_exits_as_the_real_one_would(
     assert (verdict in result.stdout) == (not user_errors)
 
 
+def test_the_next_commands_have_the_endpoint_of_the_command_line(run: Run, server: BatchServer, prices: str) -> None:
+    server.outcome = {"state": "HELD"}
+    url = "http://pricebook.test/graphql"
+    assert f'pricebook approve b1 --reason "..." --endpoint {url}\n' in run(prices, "--endpoint", url).stdout
+    assert "--endpoint" not in run(prices, PRICEBOOK_ENDPOINT=url).stdout
+
+
 def test_a_dry_run_creates_no_list(run: Run, server: BatchServer, prices: str) -> None:
     server.lists.clear()
     result = run(prices, "--create", "--dry-run")
