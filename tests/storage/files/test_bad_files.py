@@ -29,7 +29,7 @@ STORED: dict[str, Callable[[str], bytes]] = {
     "gzip, twice": lambda text: gzip.compress(gzip.compress(text.encode(), mtime=0), mtime=0),
     "bzip2": lambda text: bz2.compress(text.encode()),
     "Excel": lambda text: b"PK\x03\x04\x14\0\x06\0xl/workbook.xml" + text.encode(),
-    "1 MiB more": lambda text: text.encode() + b"x" * MAX_LINE_BYTES,
+    "1 MiB more": lambda text: text.encode().rstrip() + b"x" * MAX_LINE_BYTES,
 }
 """How files are stored."""
 
