@@ -19,7 +19,7 @@ from click.testing import CliRunner
 
 from cli import main
 from storage import Batch, BatchState, Gates, PublishPolicy, Store
-from tests.cli.ops.test_ops import server
+from tests.cli.ops.commands import server
 from tests.documented_commands import PAGES, ROOT, Documented, commands_of
 from tests.graph.api import open_settings
 from tests.storage.factories import order, row, source, submit
