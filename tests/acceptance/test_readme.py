@@ -113,6 +113,6 @@ async def check_commands(example: Example, environ: dict[str, str]) -> None:
     """Run the `pricebook` commands of a block. `--yes` confirms, as the reader does."""
     for command in commands_of("README.md", f"```sh\n{example.code}```\n"):
         if command.arguments[0] == "pricebook":
-            arguments = [*command.arguments[1:], *["--yes"] * (command.arguments[1] == "rollback")]
+            arguments = [*command.arguments[1:], *["--yes"] * (command.arguments[1] in {"rollback", "unpin"})]
             result = await asyncio.to_thread(CliRunner().invoke, main, arguments, env=environ)
             assert result.exit_code == 0, f"{command}: {result.output}"
