@@ -55,13 +55,14 @@ query Status($id: ID!) {{
 {BATCH}"""
 
 ERRORS = """
-query Errors($id: ID!, $after: String) {
+query Errors($id: ID!, $first: Int!, $after: String) {
   batch(id: $id) {
-    errors(first: 1000, after: $after) {
-      nodes { index line sku field code message duplicateOf } pageInfo { hasNextPage endCursor }
-    }
+    errors(first: $first, after: $after) { index line sku field code message duplicateOf cursor }
   }
 }"""
+
+ERRORS_PER_PAGE = 1000
+"""Errors that are asked for at once."""
 
 _GZIP_LEVEL = 1
 """The fastest: the network is rarely slower than a higher level."""
@@ -169,14 +170,14 @@ class BatchApi:
         errors: list[Json] = []
         after = None
         while True:
-            batch = (await self._client.execute(ERRORS, {"id": batch_id, "after": after}))["batch"]
+            variables = {"id": batch_id, "first": ERRORS_PER_PAGE, "after": after}
+            batch = (await self._client.execute(ERRORS, variables))["batch"]
             if batch is None:
                 raise ApiError(f"The server no longer has batch {batch_id}.")
-            errors += batch["errors"]["nodes"]
-            page = batch["errors"]["pageInfo"]
-            if not page["hasNextPage"]:
+            errors += batch["errors"]
+            if len(batch["errors"]) < ERRORS_PER_PAGE:
                 return errors
-            after = page["endCursor"]
+            after = errors[-1]["cursor"]
 
     async def _mutate(self, document: str, fields: Json, file: Upload | None = None) -> tuple[str, Json]:
         ((mutation, payload),) = (await self._client.execute(document, {"input": fields}, file)).items()

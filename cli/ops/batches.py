@@ -29,7 +29,7 @@ fragment AllFields on Batch {
   progress { received stored expected }
   served { by of }
   findings { gate severity message observed limit }
-  errors { nodes { index line sku field code message } }
+  errors { index line sku field code message }
   summary { added removed changed unchanged }
 }"""
 
@@ -214,7 +214,6 @@ def _progress(batch: Json) -> str:
 
 
 def _show(output: Output, batch: Json, message: str | None = None) -> None:
-    batch = {**batch, "errors": batch["errors"]["nodes"]}
     served, finished = batch["served"], time(batch["finishedAt"])
     errors = [
         ("invalid item", f"{each['index']} {each['sku'] or ''} {each['code']}: {each['message']}")

@@ -34,6 +34,14 @@ class Decoder(Protocol):
 _DECODERS: dict[str, Callable[[], Decoder]] = {"ndjson": NdjsonDecoder, "jsonl": NdjsonDecoder, "csv": CsvDecoder}
 _ENCODINGS = {"gz": GZIP, "zst": ZSTD}
 
+_ADVICE = {
+    "json": " Write JSON as one object a line.",
+    "xlsx": " Save the sheet as 'CSV UTF-8 (Comma delimited)'.",
+    "xls": " Save the sheet as 'CSV UTF-8 (Comma delimited)'.",
+    "tsv": " Separate the columns by commas.",
+}
+"""What else to do, by the extension of a file name that is not supported."""
+
 MAX_FILE_BYTES = 8 << 30
 """Default limit of a decompressed file."""
 
@@ -56,6 +64,7 @@ class FileRows:
             raise UnknownEncoding(
                 f"The file name {name[-100:]!r} has no supported extension. "
                 "Use .ndjson, .jsonl or .csv, or one of them followed by .gz or .zst."
+                f"{_ADVICE.get(suffixes[-1] if suffixes else '', '')}"
             )
         self._suffix = suffixes[-1]
         self._decoder = _DECODERS[self._suffix]()

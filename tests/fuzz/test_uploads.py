@@ -17,7 +17,7 @@ else:
     from backports import zstd
 
 PUBLISH = """mutation ($i: PublishBatchInput!) { publishBatch(input: $i) {
-  batch { state errorCount errors { nodes { code line } } } userErrors { code } } }"""
+  batch { state errorCount errors { code line } } userErrors { code } } }"""
 
 FUZZ = settings(
     max_examples=max(REQUESTS // 5, 30),

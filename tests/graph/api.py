@@ -32,7 +32,7 @@ mutation ($input: PublishBatchInput!) {
     batch {
       id state version checksum label errorCount
       progress { received stored expected }
-      errors { nodes { index sku field code message } }
+      errors { index sku field code message }
     }
     snapshot { version size }
     userErrors { code message path }

@@ -48,7 +48,6 @@ class BatchServer:
         self.outcome: Json = {"state": "PUBLISHED"}
         self.user_errors: list[Json] = []
         self.errors: list[Json] = []
-        self.errors_per_page = 1000
         self.bad_sequences: set[int] = set()
         self.sealing_polls = 0
         self.served: list[Json | None] = [None]
@@ -83,7 +82,7 @@ class BatchServer:
         if name == "status":
             return self._status(variables["id"])
         if name == "errors":
-            return self._errors(variables["after"])
+            return self._errors(variables["first"], variables["after"])
         return {"create": self._create, "open": self._open, "commit": self._commit}[name](variables["input"])
 
     def _create(self, request: Json) -> httpx.Response:
@@ -137,12 +136,10 @@ class BatchServer:
             batch.state = self.outcome["state"]
         return response(batch=self._batch_fields(batch))
 
-    def _errors(self, after: str | None) -> httpx.Response:
+    def _errors(self, first: int, after: str | None) -> httpx.Response:
         start = int(after or 0)
-        page = self.errors[start : start + self.errors_per_page]
-        end = start + len(page)
-        info = {"hasNextPage": end < len(self.errors), "endCursor": str(end)}
-        return response(batch={"errors": {"nodes": page, "pageInfo": info}})
+        page = [{**each, "cursor": str(number)} for number, each in enumerate(self.errors, 1)][start : start + first]
+        return response(batch={"errors": page})
 
     def _payload(self, batch: Batch) -> Json:
         is_finished = batch.state not in {"OPEN", "SEALING"}

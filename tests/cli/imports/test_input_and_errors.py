@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from cli.imports import standard_input
+from cli.imports import batch_api, standard_input
 from tests.cli.imports.batch_server import BatchServer, invalid
 from tests.cli.imports.conftest import Run
 
@@ -76,12 +76,14 @@ def test_damaged_standard_input_is_named(run: Run, server: BatchServer) -> None:
     assert server.batch.committed is None
 
 
-def test_all_errors_are_written_to_a_file(run: Run, server: BatchServer, tmp_path: Path) -> None:
+def test_all_errors_are_written_to_a_file(
+    run: Run, server: BatchServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     file, bad = tmp_path / "prices.ndjson", tmp_path / "bad.csv"
     file.write_text("\n".join(f'{{"sku": "S{number}"}}' for number in range(250)))
     server.outcome = {"state": "FAILED", "errorCount": 250}
     server.errors = [invalid(number, message='Say "no", then,\nstop.') for number in range(250)]
-    server.errors_per_page = 100
+    monkeypatch.setattr(batch_api, "ERRORS_PER_PAGE", 100)
     bad.write_text("of an earlier run")
     bad.chmod(0o600)
     result = run(str(file), "--errors-to", str(bad))

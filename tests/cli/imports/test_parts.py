@@ -184,13 +184,21 @@ def test_a_truncated_compressed_file_is_refused(tmp_path: Path, suffix: str) -> 
     whole = COMPRESS[suffix](rows)
     for end in (len(whole) // 2, len(whole) - 1):
         file = prices(tmp_path, f"prices.ndjson{suffix}", whole[:end])
-        with pytest.raises(FileRefused, match=r"cannot be decompressed"):
+        with pytest.raises(FileRefused, match=r"cannot be decompressed: it was cut off. Copy or download it again\."):
             list(split([file], 1000))
+
+
+@pytest.mark.parametrize(("suffix", "name"), [(".gz", "p.csv"), (".zst", "p.csv"), (".zst", "p.csv.gz")])
+def test_a_file_that_is_compressed_in_another_way_than_its_name_implies_is_refused(
+    tmp_path: Path, suffix: str, name: str
+) -> None:
+    with pytest.raises(FileRefused, match=rf"is compressed: its name must end in {suffix}. Rename it\."):
+        list(split([prices(tmp_path, name, COMPRESS[suffix](b"sku,amount\nA,1\n"))], 9))
 
 
 @pytest.mark.parametrize("suffix", [".gz", ".zst"])
 def test_a_file_that_is_not_compressed_as_its_name_implies_is_refused(tmp_path: Path, suffix: str) -> None:
-    with pytest.raises(FileRefused, match=r"cannot be decompressed"):
+    with pytest.raises(FileRefused, match=rf"is not compressed, although its name ends in {suffix}. Rename it\."):
         list(split([prices(tmp_path, f"prices.csv{suffix}", b"sku,amount\nA,1\n")], 9))
 
 

@@ -320,7 +320,7 @@ def test_a_batch_is_watched_until_it_ends(monkeypatch: pytest.MonkeyPatch) -> No
         "submittedBy": "i",
     }
     batch |= {"createdAt": "2026-11-24T00:00:00+00:00", "finishedAt": None, "served": None, "summary": None}
-    batch |= {"findings": [], "errors": {"nodes": []}, "errorCount": 0}
+    batch |= {"findings": [], "errors": [], "errorCount": 0}
     batch |= {"madeOnVersion": None, "baseVersion": None, "rebased": None}
     batch |= {"progress": {"stored": 5, "received": 5, "expected": 10}, "state": "SEALING", "checksum": None}
     responses = {"Batch": {"batch": batch}}

@@ -266,7 +266,7 @@ async def test_a_row_that_is_not_utf_8_is_a_row_error(api: Api) -> None:
         }
     ).encode()
     response = await api.http.post("/graphql", content=body.replace(b"SKU", b"\xff"), headers={"content-type": JSON})
-    [error] = response.json()["data"]["publishBatch"]["batch"]["errors"]["nodes"]
+    [error] = response.json()["data"]["publishBatch"]["batch"]["errors"]
     assert (error["index"], error["sku"], error["code"]) == (1, None, "ENCODING_INVALID")
 
 

@@ -18,7 +18,7 @@ SCHEMA = build_schema()._schema
 
 ANSWER = """
 fragment Answer on BatchPayload {
-  batch { state version errors { nodes { index sku field code } } } userErrors { code message path }
+  batch { state version errors { index sku field code } } userErrors { code message path }
 }"""
 
 WITH_PRICES = (
@@ -89,7 +89,7 @@ async def test_a_row_with_wrong_types_is_an_item_error_of_the_batch(retail: Api)
     for document, variables in ((PUBLISH, {"input": order(bad)}), (WITH_PRICES, {"prices": bad})):
         payload = (await retail.data(document, **variables))["publishBatch"]
         assert [error["code"] for error in payload["userErrors"]] == ["BATCH_INVALID"]
-        assert [(error["index"], error["code"]) for error in payload["batch"]["errors"]["nodes"]] == [
+        assert [(error["index"], error["code"]) for error in payload["batch"]["errors"]] == [
             (0, "FIELD_TYPE"),
             (1, "AMOUNT_NOT_DECIMAL"),
             (2, "ROW_NOT_OBJECT"),
@@ -263,7 +263,7 @@ async def test_literals_are_validated_as_rows(retail: Api) -> None:
       {sku: "d", amount: "1.50", currency: "EUR", attributes: [1]}
     ]"""
     payload = (await retail.data(with_literals(prices)))["publishBatch"]
-    assert [(error["index"], error["field"], error["code"]) for error in payload["batch"]["errors"]["nodes"]] == [
+    assert [(error["index"], error["field"], error["code"]) for error in payload["batch"]["errors"]] == [
         (0, "amount", "AMOUNT_NEGATIVE"),
         (1, "currency", "CURRENCY_UNKNOWN"),
         (2, "sku", "SKU_EMPTY"),

@@ -12,7 +12,7 @@ NDJSON = b'{"sku":"a","amount":"1.50","currency":"EUR"}\n{"sku":"b","amount":"2.
 CSV = b"sku,amount,currency\na,1.50,EUR\nb,2.00,EUR\n"
 AMOUNTS = {"a": "1.50", "b": "2.00"}
 
-DOCUMENT = PUBLISH.replace("nodes { index", "nodes { index line")
+DOCUMENT = PUBLISH.replace("errors { index", "errors { index line")
 
 
 @pytest.fixture
@@ -76,9 +76,7 @@ async def test_the_same_file_with_the_same_key_is_the_same_batch(retail: Api) ->
 async def test_item_errors_have_their_line_in_the_file(retail: Api) -> None:
     payload = await send(retail, "p.csv", CSV + b"\nc,1,EUR\nd,x,EUR\n")
     assert [error["code"] for error in payload["userErrors"]] == ["BATCH_INVALID"]
-    assert [(error["index"], error["line"], error["sku"]) for error in payload["batch"]["errors"]["nodes"]] == [
-        (3, 6, "d")
-    ]
+    assert [(error["index"], error["line"], error["sku"]) for error in payload["batch"]["errors"]] == [(3, 6, "d")]
     assert await retail.amounts("retail") is None
 
 

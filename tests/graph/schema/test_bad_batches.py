@@ -68,12 +68,12 @@ async def test_each_invalid_item_is_reported_with_index_sku_field_and_code(retai
     assert payload["snapshot"] is None
     batch = payload["batch"]
     assert (batch["state"], batch["version"], batch["errorCount"]) == ("FAILED", None, len(BAD_ROWS))
-    reported = [(error["index"], error["sku"], error["field"], error["code"]) for error in batch["errors"]["nodes"]]
+    reported = [(error["index"], error["sku"], error["field"], error["code"]) for error in batch["errors"]]
     assert reported == [
         (index, bad["sku"][:256] if isinstance(bad, dict) else None, field, code)
         for index, (bad, field, code) in enumerate(BAD_ROWS, 1)
     ]
-    assert all(error["message"] for error in batch["errors"]["nodes"])
+    assert all(error["message"] for error in batch["errors"])
     assert await retail.amounts("retail") == {"a": "1.00"}
 
 
@@ -81,7 +81,7 @@ async def test_one_invalid_item_refuses_the_whole_batch(retail: Api) -> None:
     for bad in (row("b", "-1.00"), row("x" * 257), row("good"), row("b", attributes=nested(9))):
         payload = await retail.submit("retail", [row("good"), bad, row("better")])
         assert (codes(payload), payload["batch"]["state"]) == (["BATCH_INVALID"], "FAILED"), bad
-        assert [error["index"] for error in payload["batch"]["errors"]["nodes"]] == [1]
+        assert [error["index"] for error in payload["batch"]["errors"]] == [1]
         assert await retail.amounts("retail") == {"a": "1.00"}
     assert (await retail.data('{ priceList(name: "retail") { snapshots { totalCount } } }'))["priceList"] == {
         "snapshots": {"totalCount": 1}
@@ -91,19 +91,14 @@ async def test_one_invalid_item_refuses_the_whole_batch(retail: Api) -> None:
 
 ERRORS = """
 query ($id: ID!, $first: Int, $after: String) {
-  batch(id: $id) {
-    errors(first: $first, after: $after) {
-      edges { cursor node { index } } nodes { index sku code } totalCount
-      pageInfo { hasNextPage hasPreviousPage startCursor endCursor }
-    }
-  }
+  batch(id: $id) { errors(first: $first, after: $after) { index sku code cursor } }
 }"""
 
 
-async def errors(api: Api, batch: str, **arguments: Any) -> dict[str, Any]:
-    """Return a page of the errors of a batch."""
-    page: dict[str, Any] = (await api.data(ERRORS, id=batch, **arguments))["batch"]["errors"]
-    return page
+async def errors(api: Api, batch: str, **arguments: Any) -> list[dict[str, Any]]:
+    """Return some errors of a batch."""
+    found: list[dict[str, Any]] = (await api.data(ERRORS, id=batch, **arguments))["batch"]["errors"]
+    return found
 
 
 async def test_all_invalid_items_are_counted_and_reported_in_pages(retail: Api) -> None:
@@ -111,40 +106,28 @@ async def test_all_invalid_items_are_counted_and_reported_in_pages(retail: Api) 
     batch = (await retail.submit("retail", rows))["batch"]
     assert batch["errorCount"] == 2250
     assert batch["progress"]["received"] == 2500
-    assert [error["index"] for error in batch["errors"]["nodes"]] == [i for i in range(112) if i % 10][:100]
+    assert [error["index"] for error in batch["errors"]] == [i for i in range(112) if i % 10][:100]
     found: list[int] = []
-    after, has_next = None, True
-    while has_next:
-        page = await errors(retail, batch["id"], first=700, after=after)
-        found += [error["index"] for error in page["nodes"]]
-        has_next, after = page["pageInfo"]["hasNextPage"], page["pageInfo"]["endCursor"]
-        assert page["totalCount"] == 2250
+    after: str | None = None
+    while page := await errors(retail, batch["id"], first=700, after=after):
+        found += [error["index"] for error in page]
+        after = page[-1]["cursor"]
     assert found == [i for i in range(2500) if i % 10]
     assert await retail.amounts("retail") == {"a": "1.00"}
 
 
 async def test_every_error_has_a_cursor_also_where_an_item_has_the_same_error_twice(retail: Api) -> None:
     batch = (await retail.submit("retail", [row("b", "x")] * 3))["batch"]
-    page = await errors(retail, batch["id"], first=2)
-    cursors = [edge["cursor"] for edge in page["edges"]]
-    assert page["pageInfo"] == {
-        "hasNextPage": True,
-        "hasPreviousPage": False,
-        "startCursor": cursors[0],
-        "endCursor": cursors[1],
-    }
-    for cursor, following in zip(cursors, ([1, 2], [2]), strict=True):
-        rest = await errors(retail, batch["id"], first=2, after=cursor)
-        assert [error["index"] for error in rest["nodes"]] == following
-        assert (rest["pageInfo"]["hasNextPage"], rest["pageInfo"]["hasPreviousPage"]) == (False, True)
-    assert (await errors(retail, batch["id"], after=rest["pageInfo"]["endCursor"]))["nodes"] == []
+    one, two, three = await errors(retail, batch["id"])
+    assert (await errors(retail, batch["id"], first=2)) == [one, two]
+    for error, following in ((one, [two, three]), (two, [three]), (three, [])):
+        assert await errors(retail, batch["id"], first=2, after=error["cursor"]) == following
 
 
 async def test_errors_that_have_expired_are_no_longer_reported_and_still_counted(retail: Api) -> None:
     batch = (await retail.submit("retail", [row("b", "x")]))["batch"]
     await retail.runtime.store.db["item_errors"].delete_many({})
-    page = await errors(retail, batch["id"])
-    assert (page["nodes"], page["pageInfo"]["hasNextPage"]) == ([], False)
+    assert await errors(retail, batch["id"]) == []
     assert (await retail.data("query ($id: ID!) { batch(id: $id) { errorCount } }", id=batch["id"])) == {
         "batch": {"errorCount": 1}
     }
@@ -164,7 +147,7 @@ async def test_a_page_of_errors_is_bounded_and_its_cursor_is_checked(retail: Api
 async def test_a_duplicate_sku_is_reported_at_its_second_position_however_far_apart(retail: Api) -> None:
     rows = [row(f"{i}") for i in range(5000)]
     batch = (await retail.submit("retail", [*rows, row("7"), row("4999")]))["batch"]
-    assert [(error["index"], error["sku"], error["code"]) for error in batch["errors"]["nodes"]] == [
+    assert [(error["index"], error["sku"], error["code"]) for error in batch["errors"]] == [
         (5000, "7", "DUPLICATE_SKU"),
         (5001, "4999", "DUPLICATE_SKU"),
     ]

@@ -273,7 +273,7 @@ async def test_a_reused_key_is_named_in_part(retail: Api) -> None:
 
 async def test_skus_to_remove_and_rows_are_refused_one_by_one(retail: Api) -> None:
     batch = (await retail.submit("retail", [row("b"), row(MEGABYTE)], mode="MERGE", remove=[MEGABYTE, "a"]))["batch"]
-    assert [(error["code"], len(error["sku"])) for error in batch["errors"]["nodes"]] == [("SKU_TOO_LONG", 256)] * 2
+    assert [(error["code"], len(error["sku"])) for error in batch["errors"]] == [("SKU_TOO_LONG", 256)] * 2
     assert len(json.dumps(batch)) < 4 * MAX_MESSAGE_LENGTH
 
 

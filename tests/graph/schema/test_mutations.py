@@ -62,7 +62,7 @@ async def test_a_batch_becomes_the_current_version(retail: Api) -> None:
     assert payload["snapshot"] == {"version": 2, "size": 2}
     assert (batch["state"], batch["version"], batch["label"]) == ("PUBLISHED", 2, "spring")
     assert batch["progress"] == {"received": 2, "stored": 2, "expected": 2}
-    assert (batch["errors"]["nodes"], batch["errorCount"]) == ([], 0)
+    assert (batch["errors"], batch["errorCount"]) == ([], 0)
     assert await retail.amounts("retail") == {"b": "2.00", "c": "3.00"}
 
 

@@ -3,6 +3,7 @@
 import asyncio
 import random
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from typing import Any
 from unittest.mock import patch
 
@@ -11,6 +12,7 @@ import pytest
 from pymongo.errors import WriteError
 
 from storage import (
+    BatchMode,
     BatchState,
     EventKind,
     FileRows,
@@ -324,6 +326,22 @@ async def test_the_key_of_a_file_with_invalid_items_is_refused_for_the_corrected
     assert await store.submitter.submit(monday, file("prices.csv", invalid)) == first
     with pytest.raises(IdempotencyKeyReused, match=first.id):
         await store.submitter.submit(monday, file("prices.csv", corrected))
+
+
+@pytest.mark.parametrize("count", [10, 3000], ids=["in one run", "in several runs"])
+@pytest.mark.parametrize("bad", ["", "bad,-1,EUR\n"], ids=["duplicates only", "with another error"])
+@pytest.mark.usefixtures("small_runs")
+async def test_a_duplicate_sku_in_a_file_has_both_lines(store: Store, count: int, bad: str) -> None:
+    await create(store)
+    lines = ["sku,amount,currency\n", "\n", *(f"{number},1,EUR\n" for number in range(count)), "\n", "7,2,EUR\n", bad]
+    rows_of_file = file("p.csv", "".join(lines).encode())
+    failed = await store.submitter.submit(replace(order(), mode=BatchMode.MERGE), rows_of_file, ["0"])
+    duplicates = [error for error in await errors_of(store, failed) if error.code == "DUPLICATE_SKU"]
+    removal = count + 1 + bool(bad)
+    assert [(error.index, error.line, error.duplicate_of, error.message) for error in duplicates] == [
+        (count, count + 4, 7, "The sku is also on line 10. Keep one of the two lines."),
+        (removal, None, 0, "The sku is also that of item 0. Keep one of the two."),
+    ]
 
 
 @pytest.mark.usefixtures("small_runs")
