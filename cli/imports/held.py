@@ -14,10 +14,9 @@ def next_commands(batch: Json, endpoint: str | None) -> list[str]:
     `endpoint` is that of the command line, which the next commands need as well.
     """
     holds = {finding["gate"] for finding in batch["findings"] if finding["severity"] == "HOLD"}
-    price_list, more = (
-        batch["priceList"],
-        '--reason "..."' + (f" --endpoint {shlex.quote(endpoint)}" if endpoint else ""),
-    )
+    price_list, more = batch["priceList"], '--reason "..."'
+    if endpoint:
+        more += f" --endpoint {shlex.quote(endpoint)}"
     if holds == {_PIN}:
         return [
             f"{price_list} is pinned. Unpin it and publish the newest batch that waits for nothing else:",

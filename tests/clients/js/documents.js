@@ -1,4 +1,5 @@
 // The operations that every client sends.
+export { PUBLISHED } from "./docs/published.js";
 
 export const PRICE = `query Price($list: ID!) {
   snapshot(priceList: $list) { id version price(sku: "a") { id amount } }
@@ -10,8 +11,4 @@ export const PAGE = `query Page($list: ID!) {
 
 export const PUBLISH = `mutation Publish($input: PublishBatchInput!) {
   publishBatch(input: $input) { batch { id state version } userErrors { code message } }
-}`;
-
-export const PUBLISHED = `subscription Published($list: ID!, $after: Int) {
-  published(priceList: $list, after: $after) { revision version }
 }`;
