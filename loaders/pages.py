@@ -126,6 +126,10 @@ class Pages:
         )
         return _forward(records, size, after)
 
+    async def count_events(self, price_list: str) -> int:
+        """Return the number of events of a list: they are numbered without gaps."""
+        return next((event.revision for event in await self._store.events.newest(price_list, 1)), 0)
+
     async def events_between(self, price_list: str, above: int, to: int) -> Sequence[Event]:
         """Return the events of a list with `above` < revision <= `to`, oldest first."""
         return await self._store.events.between(price_list, above, to)
