@@ -11,6 +11,7 @@ import msgspec
 
 from cli import exit_codes
 from cli.client.client import open_client
+from cli.completion import complete_list_names
 from cli.imports.batch_api import BatchApi, BatchRequest, Outcome
 from cli.imports.importer import Importer
 from cli.imports.item_errors import with_file_lines
@@ -35,7 +36,14 @@ _EXIT_CODES = exit_codes.epilog(
 
 @click.command("import", epilog=_EXIT_CODES)
 @click.argument("file", required=False, type=_FILE)
-@click.option("--list", "price_list", required=True, metavar="NAME", help="The price list.")
+@click.option(
+    "--list",
+    "price_list",
+    required=True,
+    metavar="NAME",
+    shell_complete=complete_list_names,
+    help="The price list.",
+)
 @click.option("--create", is_flag=True, help="Create the price list if it does not exist.")
 @click.option(
     "--mode",

@@ -7,6 +7,7 @@ import click
 
 from cli.client.client import Json
 from cli.ops.connection import Connection, command, limit_option, require_list
+from cli.options import list_argument
 from cli.output import Column, Output, Table, time
 
 POLL_INTERVAL_SECONDS = 1.0
@@ -33,7 +34,7 @@ _COLUMNS = [
 
 
 @command("events", prints_lines=True)
-@click.argument("price_list", metavar="LIST")
+@list_argument
 @limit_option(20)
 @click.option("--follow", "-f", is_flag=True, help="Print the oldest event first, then each new event, until Ctrl-C.")
 def events(connection: Connection, output: Output, price_list: str, limit: int, follow: bool) -> None:

@@ -9,6 +9,7 @@ from cli.client.client import Json
 from cli.client.errors import ApiError
 from cli.ops.connection import Connection, command, require, require_list
 from cli.ops.diff import summary_line, summary_of
+from cli.options import list_argument
 from cli.output import Output, time
 
 PREVIEW = """
@@ -34,7 +35,7 @@ yes_option = click.option(
 
 
 @command("rollback", _EXITS)
-@click.argument("price_list", metavar="LIST")
+@list_argument
 @click.argument("version", type=int)
 @reason_option
 @click.option("--no-pin", is_flag=True, help="Do not pin: the next valid batch is published.")
@@ -60,7 +61,7 @@ def rollback(
 
 
 @command("pin", _EXITS)
-@click.argument("price_list", metavar="LIST")
+@list_argument
 @click.argument("version", type=int)
 @reason_option
 @yes_option
@@ -78,7 +79,7 @@ def pin(connection: Connection, output: Output, price_list: str, version: int, r
 
 
 @command("unpin")
-@click.argument("price_list", metavar="LIST")
+@list_argument
 @reason_option
 @click.option(
     "--publish-latest", is_flag=True, help="Publish the newest batch that only the pin held; the others are superseded."
