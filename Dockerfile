@@ -21,8 +21,8 @@ COPY cli cli
 COPY graph graph
 COPY loaders loaders
 COPY storage storage
-RUN PYTHONPATH=. /opt/pricebook/bin/python -m graph.graphiql.install
-RUN uv pip install --no-cache --compile-bytecode --python /opt/pricebook --no-deps \
+RUN PYTHONPATH=. /opt/pricebook/bin/python -m graph.graphiql.install \
+    && uv pip install --no-cache --compile-bytecode --python /opt/pricebook --no-deps \
       --build-constraint requirements.lock .
 
 FROM $PYTHON_IMAGE

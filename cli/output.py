@@ -117,6 +117,11 @@ def text(value: Any) -> str:
     return " ".join(str(value).split())
 
 
+def version_text(version: int | None) -> str:
+    """Return a version as people read it."""
+    return "no version" if version is None else f"version {version}"
+
+
 def time(value: str | None) -> str | None:
     """Return an ISO 8601 time in UTC, to the second."""
     if value is None:

@@ -1,19 +1,19 @@
 """Diffs of two versions: pages of differences, and summaries that are counted once per process."""
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 
 from loaders.cache.version_reader import VersionReader
 from loaders.lru import LRU
 from loaders.pages import Page, Window
 from loaders.single_flight import SingleFlight
-from storage import DiffSummary, PriceDiff, Snapshot, Store
+from storage import Batch, DiffSummary, PriceDiff, Snapshot, Store
 
 MAX_CACHED_SUMMARIES = 1000
 """Summaries that a process caches. Versions are immutable, so a summary never becomes stale."""
 
-Key = tuple[str, int, int]
-"""List, version before, version after."""
+Key = tuple[str, int | None, int | None]
+"""List, version before, version after; or batch, None, and the version on which it would be published."""
 
 
 class DiffSummaries:
@@ -29,13 +29,21 @@ class DiffSummaries:
         Raises `LayerGone`, `Corrupt`, `UnknownFormat`.
         """
         key = after.price_list, before.version, after.version
+        return await self._find(key, partial(_count, store, before, after))
+
+    async def rebased(self, store: Store, batch: Batch, base: Snapshot | None) -> DiffSummary:
+        """Return how many prices a sealed batch would change in a version. Raises as `find`."""
+        key = batch.id, None, base.version if base else None
+        return await self._find(key, partial(store.comparer.rebased, batch, base))
+
+    async def _find(self, key: Key, count: Callable[[], Awaitable[DiffSummary]]) -> DiffSummary:
         summary = self._summaries.get(key)
         if summary is None:
-            summary = await self._counting.run(key, partial(self._count, key, store, before, after))
+            summary = await self._counting.run(key, partial(self._count, key, count))
         return summary
 
-    async def _count(self, key: Key, store: Store, before: Snapshot, after: Snapshot) -> DiffSummary:
-        summary = await _count(store, before, after)
+    async def _count(self, key: Key, count: Callable[[], Awaitable[DiffSummary]]) -> DiffSummary:
+        summary = await count()
         self._summaries.put(key, summary)
         return summary
 
@@ -79,3 +87,7 @@ class Diffs:
             return await self._summaries.find(self._store, old, new)
 
         return await self._reader.read_many([before, after], read)
+
+    async def rebased(self, batch: Batch, base: Snapshot | None) -> DiffSummary:
+        """Return how many prices a sealed batch would change in a version. Raises `LayerGone`, `Corrupt`."""
+        return await self._summaries.rebased(self._store, batch, base)

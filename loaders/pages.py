@@ -130,6 +130,10 @@ class Pages:
         """Return the number of events of a list: they are numbered without gaps."""
         return next((event.revision for event in await self._store.events.newest(price_list, 1)), 0)
 
+    async def held_by_pin(self, price_list: PriceList, size: int, before: int | None) -> Page[Batch]:
+        """Return a page of the batches that only a pin of a list held, newest version first."""
+        return _forward(await self._store.batches.waiting(price_list, size + 1, before), size, before)
+
     async def events_between(self, price_list: str, above: int, to: int) -> Sequence[Event]:
         """Return the events of a list with `above` < revision <= `to`, oldest first."""
         return await self._store.events.between(price_list, above, to)
@@ -145,6 +149,10 @@ class Pages:
     async def count_snapshots(self, price_list: str) -> int:
         """Return the number of versions of a list that are kept."""
         return await self._store.snapshots.count(price_list, unpublished=self._shows_unpublished(price_list))
+
+    async def count_held_by_pin(self, price_list: PriceList) -> int:
+        """Return the number of batches that only a pin of a list held."""
+        return await self._store.batches.count_waiting(price_list)
 
     async def count_batches(self, price_list: str | None, state: BatchState | None, list_filter: ListFilter) -> int:
         """Return the number of batches of the lists that the filter allows, by list and state."""

@@ -5,6 +5,7 @@ from storage.batches.batch import Batch, BatchMode, BatchOrder, PublishPolicy
 from storage.batches.metrics import BATCH_BOUNDS, StorageMetrics
 from storage.batches.parts import MAX_PARTS, Part
 from storage.batches.states import UNFINISHED, BatchState
+from storage.batches.unpinning import ExpectedLatest
 from storage.catalog.api_keys import ApiKey, ApiKeyNotFound, ApiKeyRepository, is_api_key
 from storage.catalog.events import Event, EventKind
 from storage.catalog.gates import MAX_ALLOWED_CURRENCIES, DiffSummary, Gates, Severity
@@ -99,6 +100,7 @@ __all__ = [
     "DiffSummary",
     "Event",
     "EventKind",
+    "ExpectedLatest",
     "FileRefused",
     "FileRows",
     "Found",

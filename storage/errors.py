@@ -31,6 +31,7 @@ PricebookError
 │   ├── LatestHeld
 │   ├── TooManyOpenBatches       see `storage.batches.admission`
 │   ├── TooManyHeldBatches       see `storage.batches.admission`
+│   ├── BatchConflict            see `storage.batches.unpinning`
 │   ├── ApiKeyNotFound           see `storage.catalog.api_keys`
 │   └── FileRefused              files of prices: see `storage.files.errors`
 └── Broken                       a fault of the data or the deployment

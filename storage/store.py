@@ -113,6 +113,7 @@ class Store:
         )
         removal = BatchRemoval(self.batches, self.parts, self.staging, self.orphans)
         self.sealer = BatchSealer(self.parts, self.staging, self.layer_writer, self.prover)
+        self.comparer = BatchComparer(self.snapshots, self.layer_reader, self.differ)
         self.lifecycle = BatchLifecycle(
             client,
             self.price_lists,
@@ -122,7 +123,7 @@ class Store:
             self.staging,
             self.sealer,
             self.layer_writer,
-            BatchComparer(self.snapshots, self.layer_reader, self.differ),
+            self.comparer,
             Turns(self.locks),
             transitions,
             MergeThrottle(self.price_lists, self.snapshots, self.metrics),

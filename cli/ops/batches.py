@@ -4,11 +4,11 @@ import click
 
 from cli import exit_codes
 from cli.client.client import Json
-from cli.ops.connection import Connection, command, limit_option, require
+from cli.ops.confirmation import EXITS, confirm, reason_option, yes_option
+from cli.ops.connection import Connection, command, limit_option, refused, require
 from cli.ops.diff import summary_line
-from cli.ops.rollback import reason_option
 from cli.options import optional_list_argument
-from cli.output import Column, Output, time
+from cli.output import Column, Output, time, version_text
 
 STATES = ("open", "sealing", "held", "published", "rejected", "aborted", "failed")
 UNFINISHED_STATES = {"OPEN", "SEALING"}
@@ -25,7 +25,8 @@ query Batches($name: ID, $state: BatchState, $first: Int!, $after: String) {
 
 ALL_FIELDS = """
 fragment AllFields on Batch {
-  id priceList state mode version checksum label submittedBy createdAt finishedAt errorCount
+  id priceList state mode version madeOnVersion baseVersion checksum label submittedBy createdAt finishedAt errorCount
+  rebased { baseVersion }
   progress { received stored expected }
   served { by of }
   findings { gate severity message observed limit }
@@ -38,6 +39,11 @@ query Batch($id: ID!) {{
   batch(id: $id) {{ ...AllFields }}
 }}
 {ALL_FIELDS}"""
+
+REBASED = """
+query Rebased($id: ID!) {
+  batch(id: $id) { rebased { summary { added removed changed unchanged } } }
+}"""
 
 APPROVE = f"""
 mutation Approve($input: ReviewBatchInput!) {{
@@ -88,8 +94,7 @@ def batch(connection: Connection, output: Output, batch_id: str, watch: bool) ->
     """
     last_printed = None
     while True:
-        advice = "`pricebook batches` shows the batches."
-        shown = require(connection.query(BATCH, id=batch_id)["batch"], f"batch {batch_id!r}", advice)
+        shown = _find(connection, batch_id)
         if not watch or shown["state"] not in UNFINISHED_STATES:
             break
         if (progress := _progress(shown)) != last_printed:
@@ -102,25 +107,105 @@ def batch(connection: Connection, output: Output, batch_id: str, watch: bool) ->
         raise SystemExit(codes.get(shown["state"], exit_codes.FAILURE))
 
 
-@command("approve")
+@command("approve", EXITS)
 @click.argument("batch_id", metavar="ID")
 @reason_option
-def approve(connection: Connection, output: Output, batch_id: str, reason: str) -> None:
+@yes_option
+def approve(connection: Connection, output: Output, batch_id: str, reason: str, yes: bool) -> None:
     """Publish a held batch.
 
-    A gate or a pin held it, or it was sent for approval. A merge is applied to the version that is current now.
+    A gate or a pin held it, or it was sent for approval. A merge is laid upon the version that is current now; if it
+    was made on another, the command says so.
+
+    The command shows the batch and its changes to the current version and asks for confirmation; with --yes, it shows
+    only the batch. If another version becomes current meanwhile, the approval is refused with CONFLICT and nothing is
+    changed.
     """
-    approved = connection.mutate(APPROVE, batch=batch_id, reason=reason)["batch"]
+    held = _confirm_review(connection, "approveBatch", f"Publish batch {batch_id}?", batch_id, yes=yes)
+    current = held["rebased"]["baseVersion"]
+    approved = connection.mutate(APPROVE, batch=batch_id, reason=reason, expectedVersion=current)["batch"]
     _show(output, approved, f"Approved batch {batch_id} of {approved['priceList']}.")
 
 
-@command("reject")
+@command("reject", EXITS)
 @click.argument("batch_id", metavar="ID")
 @reason_option
-def reject(connection: Connection, output: Output, batch_id: str, reason: str) -> None:
-    """Reject a held batch: it is never published."""
+@yes_option
+def reject(connection: Connection, output: Output, batch_id: str, reason: str, yes: bool) -> None:
+    """Reject a held batch: it is never published.
+
+    The command shows the batch and its changes and asks for confirmation; with --yes, it shows only the batch.
+    """
+    _confirm_review(connection, "rejectBatch", f"Reject batch {batch_id}, and its changes?", batch_id, yes=yes)
     rejected = connection.mutate(REJECT, batch=batch_id, reason=reason)["batch"]
     _show(output, rejected, f"Rejected batch {batch_id} of {rejected['priceList']}.")
+
+
+def fields_of_review(batch: Json) -> list[tuple[str, object]]:
+    """Return what a reviewer needs to know of a held batch."""
+    label = f", {batch['label']}" if batch["label"] else ""
+    sent = f"sent {time(batch['createdAt'])} by {batch['submittedBy']}"
+    return [
+        ("List", batch["priceList"]),
+        ("Current", version_text(batch["rebased"]["baseVersion"])),
+        ("Batch", f"{batch['id']}, {batch['mode']}, {batch['progress']['stored']:,} prices, {sent}{label}"),
+        ("Base", _base(batch)),
+        *(("Finding", text) for text in _findings(batch)),
+    ]
+
+
+def rebased_summary(connection: Connection, batch_id: str) -> Json | None:
+    """Return the numbers of changes of a held batch to the current version; None if it is no longer held."""
+    rebased: Json | None = _find(connection, batch_id, REBASED)["rebased"]
+    return rebased and rebased["summary"]
+
+
+def _find(connection: Connection, batch_id: str, document: str = BATCH) -> Json:
+    advice = "`pricebook batches` shows the batches."
+    return require(connection.query(document, id=batch_id)["batch"], f"batch {batch_id!r}", advice)
+
+
+def _confirm_review(connection: Connection, mutation: str, question: str, batch_id: str, *, yes: bool) -> Json:
+    """Let the user confirm the review of a held batch, and return the batch. Raises as `confirm`."""
+    held = _find(connection, batch_id)
+    if held["rebased"] is None:
+        raise refused(mutation, "BATCH_NOT_HELD", f"Batch {batch_id} is {held['state']}, not HELD.")
+    confirm(
+        question,
+        fields_of_review(held),
+        lambda: rebased_summary(connection, batch_id),
+        yes=yes,
+        look=f"pricebook batch {batch_id}",
+    )
+    return held
+
+
+def _base(batch: Json) -> str | None:
+    """Return which version a merge was made on, and which it is laid upon if that is another."""
+    if batch["mode"] != "MERGE":
+        return None
+    made_on = batch["madeOnVersion"]
+    if batch["rebased"]:
+        base, laid = batch["rebased"]["baseVersion"], "would be laid upon"
+    elif batch["state"] == "PUBLISHED":
+        base, laid = batch["baseVersion"], "laid upon"
+    else:
+        base, laid = made_on, ""
+    rebased = f", {laid} {version_text(base)}" if base != made_on else ""
+    return f"made on {version_text(made_on)}{rebased}"
+
+
+def _changes(batch: Json) -> str | None:
+    """Return the summary of a batch; of a held one also the version that it compares with, if another is current."""
+    if not batch["summary"]:
+        return None
+    base, rebased = batch["baseVersion"], batch["rebased"]
+    is_outdated = rebased and rebased["baseVersion"] != base
+    return summary_line(batch["summary"]) + (f" Compared with {version_text(base)}." if is_outdated else "")
+
+
+def _findings(batch: Json) -> list[str]:
+    return [f"{each['severity']} {each['gate']}: {each['message']}" for each in batch["findings"]]
 
 
 def _progress(batch: Json) -> str:
@@ -131,7 +216,6 @@ def _progress(batch: Json) -> str:
 
 def _show(output: Output, batch: Json, message: str | None = None) -> None:
     served, finished = batch["served"], time(batch["finishedAt"])
-    findings = [("finding", f"{each['severity']} {each['gate']}: {each['message']}") for each in batch["findings"]]
     errors = [
         ("invalid item", f"{each['index']} {each['sku'] or ''} {each['code']}: {each['message']}")
         for each in batch["errors"]
@@ -144,13 +228,14 @@ def _show(output: Output, batch: Json, message: str | None = None) -> None:
             ("state", batch["state"]),
             ("mode", batch["mode"]),
             ("version", batch["version"]),
+            ("base", _base(batch)),
             ("label", batch["label"]),
             ("sent", f"{time(batch['createdAt'])} by {batch['submittedBy']}"),
             ("finished", finished),
             ("prices", f"{batch['progress']['stored']:,} stored of {batch['progress']['received']:,} received"),
-            ("changes", batch["summary"] and summary_line(batch["summary"])),
+            ("changes", _changes(batch)),
             ("served", served and f"by {served['by']} of {served['of']} processes"),
-            *findings,
+            *(("finding", text) for text in _findings(batch)),
             ("invalid items", batch["errorCount"] or None),
             *errors,
         ],

@@ -8,7 +8,7 @@ from contextlib import AsyncExitStack, contextmanager
 import click
 
 from cli import exit_codes
-from cli.client.client import ApiClient, Json, open_client, payload_of
+from cli.client.client import ApiClient, Json, open_client, payload_of, refusal
 from cli.client.errors import ApiError
 from cli.options import direct_option, endpoint_option, token_option
 from cli.output import Output
@@ -26,6 +26,7 @@ _ADVICE = {
     "SNAPSHOT_NEVER_PUBLISHED": "`pricebook batches LIST --state held` shows the batches that wait.",
     "ALREADY_CURRENT": "`pricebook pin` pins the current version.",
     "NOT_PINNED": "`pricebook show LIST` shows the state of the list.",
+    "PINNED": "`pricebook unpin LIST --publish-latest` also publishes the newest batch that only the pin holds.",
     "BATCH_NOT_HELD": "`pricebook batch ID` shows the state of the batch.",
     "BATCH_NOT_FOUND": "`pricebook batches` shows the newest batches.",
 }
@@ -106,6 +107,11 @@ def limit_option(default: int) -> Callable[[Callable[..., None]], Callable[..., 
         metavar="N",
         help="Maximum number of records; 0 for all.",
     )
+
+
+def refused(mutation: str, code: str, message: str) -> ApiError:
+    """Return the error of a mutation that need not be sent, with the advice on its code."""
+    return refusal(mutation, [{"code": code, "message": message}], _ADVICE)
 
 
 def require(record: Json | None, name: str, advice: str) -> Json:

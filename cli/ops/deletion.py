@@ -2,11 +2,10 @@
 
 import click
 
-from cli import exit_codes
 from cli.client.client import Json
 from cli.client.errors import ApiError
+from cli.ops.confirmation import EXITS, is_interactive, reason_option, show
 from cli.ops.connection import Connection, command, require_list
-from cli.ops.rollback import is_interactive, reason_option
 from cli.options import list_argument
 from cli.output import Output, time
 
@@ -25,10 +24,8 @@ mutation Delete($input: DeletePriceListInput!) {
   deletePriceList(input: $input) { deletedId userErrors { code message path } }
 }"""
 
-_EXITS = {exit_codes.FAILURE: "refused, declined, not found, or no response; standard error gives the reason"}
 
-
-@command("delete", _EXITS)
+@command("delete", EXITS)
 @list_argument
 @reason_option
 @click.option(
@@ -63,14 +60,13 @@ def delete(
 
 
 def _preview(name: str, shown: Json, held: int) -> None:
-    current = shown["current"]
-    version = "none"
-    if current:
-        version = (
-            f"version {shown['currentVersion']}, {current['size']:,} prices, published {time(current['publishedAt'])}"
-        )
-    click.echo(f"List      {name}", err=True)
-    click.echo(f"Current   {version}", err=True)
-    click.echo(f"Versions  {shown['snapshots']['totalCount']:,}", err=True)
-    if held:
-        click.echo(f"Waiting   {held:,} held batches", err=True)
+    version, current = shown["currentVersion"], shown["current"]
+    published = current and f"version {version}, {current['size']:,} prices, published {time(current['publishedAt'])}"
+    show(
+        [
+            ("List", name),
+            ("Current", published or "no version"),
+            ("Versions", f"{shown['snapshots']['totalCount']:,}"),
+            ("Waiting", f"{held:,} held batches" if held else None),
+        ]
+    )

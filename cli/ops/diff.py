@@ -7,7 +7,7 @@ import click
 from cli.client.client import Json
 from cli.ops.connection import Connection, command, limit_option, require_list
 from cli.options import list_argument
-from cli.output import Column, Output
+from cli.output import Column, Output, json
 
 DIFF = """
 query Diff($name: ID!, $from: Int!, $to: Int!, $first: Int!, $after: String) {
@@ -27,7 +27,8 @@ query Summary($name: ID!, $from: Int!, $to: Int!) {
   }
 }"""
 
-_OTHER_FIELDS = ("tiers", "validFrom", "validUntil", "attributes")
+_FIELDS = ("amount", "currency", "tiers", "validFrom", "validUntil")
+_SHOWN_APART = {"amount", "currency"}
 
 
 @command("diff")
@@ -41,16 +42,15 @@ def diff(connection: Connection, output: Output, price_list: str, before: int, a
     A summary comes first, then each changed sku, in sku order.
 
     FROM may be newer than TO: the differences are then what a rollback to TO would change. The column ALSO names
-    changed fields other than amount and currency. The JSON is {"summary": ..., "differences": [...]}.
+    changed fields other than amount and currency, and each changed attribute, such as attributes.color. The JSON is
+    {"summary": ..., "differences": [...]}; "fields" names all changed fields of a changed price.
     """
     summary = summary_of(connection, price_list, before, after)
-    differences: Iterator[Json] = connection.pages(
-        lambda data: require_list(data, price_list)["diff"],
-        DIFF,
-        limit,
-        name=price_list,
-        **{"from": before, "to": after},
+    versions = {"from": before, "to": after}
+    found: Iterator[Json] = connection.pages(
+        lambda data: require_list(data, price_list)["diff"], DIFF, limit, name=price_list, **versions
     )
+    differences = ({**each, "fields": _changed_fields(each["before"], each["after"])} for each in found)
     output.rows_with_summary(
         {"summary": summary},
         summary_line(summary),
@@ -61,7 +61,7 @@ def diff(connection: Connection, output: Output, price_list: str, before: int, a
             Column("SKU", lambda row: row["sku"]),
             Column("BEFORE", lambda row: _amount(row["before"]), numeric=True),
             Column("AFTER", lambda row: _amount(row["after"]), numeric=True),
-            Column("ALSO", _other_changes),
+            Column("ALSO", lambda row: ",".join(name for name in row["fields"] if name not in _SHOWN_APART)),
         ],
         "The versions are the same.",
     )
@@ -83,7 +83,11 @@ def _amount(price: Json | None) -> str | None:
     return f"{price['amount']} {price['currency']}" if price else None
 
 
-def _other_changes(row: Json) -> str | None:
-    if not row["before"] or not row["after"]:
-        return None
-    return ",".join(name for name in _OTHER_FIELDS if row["before"][name] != row["after"][name]) or None
+def _changed_fields(before: Json | None, after: Json | None) -> list[str]:
+    """Return the names of the fields that differ, each attribute by its own; none if one version has no price."""
+    if not before or not after:
+        return []
+    # As JSON, null differs from a missing attribute, and 1 from true.
+    one, other = ({name: json(value) for name, value in price["attributes"].items()} for price in (before, after))
+    attributes = [name for name in sorted({**one, **other}) if one.get(name) != other.get(name)]
+    return [name for name in _FIELDS if before[name] != after[name]] + [f"attributes.{name}" for name in attributes]

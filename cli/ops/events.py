@@ -15,11 +15,10 @@ POLL_INTERVAL_SECONDS = 1.0
 
 EVENTS = """
 query Events($name: ID!, $first: Int!, $after: String) {
-  priceList(name: $name) {
-    events(first: $first, after: $after) {
-      nodes { id kind at by reason fromVersion toVersion batch { id } }
-      pageInfo { hasNextPage endCursor }
-    }
+  priceList(name: $name) { name }
+  events(priceList: $name, first: $first, after: $after) {
+    nodes { id kind at by reason fromVersion toVersion version batch { id } }
+    pageInfo { hasNextPage endCursor }
   }
 }"""
 
@@ -28,6 +27,8 @@ _COLUMNS = [
     Column("KIND", lambda row: row["kind"]),
     Column("FROM", lambda row: row["fromVersion"], numeric=True),
     Column("TO", lambda row: row["toVersion"], numeric=True),
+    Column("VERSION", lambda row: row["version"], numeric=True),
+    Column("BATCH", lambda row: row["batch"] and row["batch"]["id"]),
     Column("BY", lambda row: row["by"]),
     Column("REASON", lambda row: row["reason"]),
 ]
@@ -40,7 +41,10 @@ _COLUMNS = [
 def events(connection: Connection, output: Output, price_list: str, limit: int, follow: bool) -> None:
     """Show the audit log of a price list, newest first.
 
-    Each event has the time, the caller and the reason of a change.
+    That of a deleted price list remains.
+
+    Each event has the time, the caller and the reason of a change. FROM and TO are the current version before and after
+    it; VERSION is the one that it is about, such as the version of a batch that was held.
     """
     if follow:
         _follow(connection, output, price_list, limit)
@@ -49,7 +53,13 @@ def events(connection: Connection, output: Output, price_list: str, limit: int, 
 
 
 def _events(connection: Connection, price_list: str, limit: int) -> Iterator[Json]:
-    return connection.pages(lambda data: require_list(data, price_list)["events"], EVENTS, limit, name=price_list)
+    def found(data: Json) -> Json:
+        page: Json = data["events"]
+        if not page["nodes"]:
+            require_list(data, price_list)  # a deleted list has events
+        return page
+
+    return connection.pages(found, EVENTS, limit, name=price_list)
 
 
 def _since(connection: Connection, price_list: str, last: str | None) -> list[Json]:

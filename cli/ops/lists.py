@@ -3,6 +3,7 @@
 import click
 
 from cli.client.client import Json
+from cli.client.errors import ApiError
 from cli.ops.connection import Connection, command, limit_option, require, require_list
 from cli.options import list_argument
 from cli.output import Column, Output, time
@@ -33,6 +34,8 @@ query Show($name: ID!) {
 SNAPSHOTS = """
 query Snapshots($name: ID!, $first: Int!, $after: String) {
   priceList(name: $name) {
+    currentVersion
+    pin { version }
     snapshots(first: $first, after: $after) {
       nodes { version state size label createdAt publishedAt batch { id } }
       pageInfo { hasNextPage endCursor }
@@ -44,11 +47,9 @@ HISTORY = """
 query History($name: ID!, $version: Int, $sku: ID!, $first: Int!) {
   snapshot(priceList: $name, version: $version) {
     version
-    price(sku: $sku) {
-      history(first: $first) {
-        version publishedAt
-        price { amount currency tiers { minQuantity amount } validFrom validUntil attributes }
-      }
+    history(sku: $sku, first: $first) {
+      version publishedAt
+      price { amount currency tiers { minQuantity amount } validFrom validUntil attributes }
     }
   }
 }"""
@@ -116,14 +117,18 @@ def _kept(retention: Json) -> str:
 @list_argument
 @limit_option(50)
 def snapshots(connection: Connection, output: Output, price_list: str, limit: int) -> None:
-    """Show the versions of a price list that are kept, newest first."""
+    """Show the versions of a price list that are kept, newest first.
+
+    The column POINTER marks the current version, and whether it is pinned. The JSON also has the time at which each
+    version was created, and its batch.
+    """
     output.rows(
-        connection.pages(lambda data: require_list(data, price_list)["snapshots"], SNAPSHOTS, limit, name=price_list),
+        connection.pages(lambda data: _marked(require_list(data, price_list)), SNAPSHOTS, limit, name=price_list),
         [
             Column("VERSION", lambda row: row["version"], numeric=True),
             Column("STATE", lambda row: row["state"]),
+            Column("POINTER", lambda row: ",".join(name for name in ("current", "pinned") if row[name])),
             Column("PRICES", lambda row: row["size"], numeric=True),
-            Column("CREATED", lambda row: time(row["createdAt"])),
             Column("PUBLISHED", lambda row: time(row["publishedAt"])),
             Column("LABEL", lambda row: row["label"]),
         ],
@@ -131,10 +136,18 @@ def snapshots(connection: Connection, output: Output, price_list: str, limit: in
     )
 
 
+def _marked(price_list: Json) -> Json:
+    """Return the page of versions, each marked with whether it is current, and pinned."""
+    page, pin = price_list["snapshots"], price_list["pin"]
+    marks = {"current": price_list["currentVersion"], "pinned": pin and pin["version"]}
+    nodes = [{**each, **{name: each["version"] == marks[name] for name in marks}} for each in page["nodes"]]
+    return {**page, "nodes": nodes}
+
+
 @command("history")
 @list_argument
 @click.argument("sku")
-@click.option("--version", type=int, metavar="N", help="Start from this version instead of the current one.")
+@click.option("--version", type=int, metavar="N", help="Go back from this version instead of the current one.")
 @click.option(
     "--limit",
     type=click.IntRange(1, 1000),
@@ -146,21 +159,21 @@ def snapshots(connection: Connection, output: Output, price_list: str, limit: in
 def history(connection: Connection, output: Output, price_list: str, sku: str, version: int | None, limit: int) -> None:
     """Show the history of a price.
 
-    Lists the versions that changed the price of the sku, newest first.
+    Lists the versions that changed the price of the sku, newest first; also those that removed it, and when.
     """
     data = connection.query(HISTORY, name=price_list, sku=sku, version=version, first=limit)
     name = f"version {version} of {price_list!r}" if version else f"current version of a price list {price_list!r}"
     snapshot = require(data["snapshot"], name, "`pricebook lists` shows all price lists.")
-    advice = "If an earlier version had it, start from that one with --version."
-    price = require(snapshot["price"], f"price of {sku!r} in version {snapshot['version']}", advice)
+    if not snapshot["history"]:
+        raise ApiError(f"No version up to {snapshot['version']} that is kept has a price of {sku!r}.")
     output.rows(
-        price["history"],
+        snapshot["history"],
         [
             Column("VERSION", lambda row: row["version"], numeric=True),
             Column("PUBLISHED", lambda row: time(row["publishedAt"])),
             Column("AMOUNT", lambda row: row["price"] and row["price"]["amount"], numeric=True),
             Column("CURRENCY", lambda row: row["price"] and row["price"]["currency"]),
-            Column("NOTE", lambda row: None if row["price"] else "no price"),
+            Column("NOTE", lambda row: None if row["price"] else "removed"),
         ],
         "The price has no history.",
     )

@@ -3,11 +3,11 @@
 import click
 
 from cli.client.client import Json
-from cli.ops.connection import Connection, command
+from cli.ops.confirmation import EXITS, confirm, reason_option, yes_option
+from cli.ops.connection import Connection, command, require_list
 from cli.ops.lists import LISTS
-from cli.ops.rollback import reason_option
 from cli.options import list_argument, optional_list_argument
-from cli.output import Column, Output, time
+from cli.output import Column, Output, time, version_text
 
 RETAIN = """
 mutation Retain($input: RetainInput!) {
@@ -17,6 +17,8 @@ mutation Retain($input: RetainInput!) {
     userErrors { code message path }
   }
 }"""
+
+CURRENT = "query Current($name: ID!) { priceList(name: $name) { currentVersion } }"
 
 RESTORE = """
 mutation Restore($input: RestoreInput!) {
@@ -64,15 +66,28 @@ def retain(connection: Connection, output: Output, price_list: str | None, dry_r
         )
 
 
-@command("restore")
+@command("restore", EXITS)
 @list_argument
 @click.argument("version", type=int)
 @reason_option
-def restore(connection: Connection, output: Output, price_list: str, version: int, reason: str) -> None:
+@yes_option
+def restore(connection: Connection, output: Output, price_list: str, version: int, reason: str, yes: bool) -> None:
     """Restore an expired version.
 
-    This is possible until its layers are released. The pointer does not move.
+    This is possible until its layers are released. The pointer does not move. The command asks for confirmation, unless
+    --yes is given.
     """
+    current = require_list(connection.query(CURRENT, name=price_list), price_list)["currentVersion"]
+    confirm(
+        f"Restore version {version}?",
+        [
+            ("List", price_list),
+            ("Current", f"{version_text(current)}, which stays current"),
+            ("Target", f"version {version}: can be read and rolled back to again, until retention expires it"),
+        ],
+        yes=yes,
+        look=f"pricebook events {price_list}",
+    )
     restored = connection.mutate(RESTORE, priceList=price_list, version=version, reason=reason)["priceList"]
     fields = [("version", restored["currentVersion"])]
     output.record(restored, fields, f"Restored version {version} of {price_list}: it can be read and rolled back to.")

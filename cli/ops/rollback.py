@@ -1,16 +1,14 @@
 """`pricebook rollback`, `pin`, `unpin`: move and pin the pointer, after a preview of the changes."""
 
-import sys
-
 import click
 
-from cli import exit_codes
 from cli.client.client import Json
-from cli.client.errors import ApiError
-from cli.ops.connection import Connection, command, require, require_list
-from cli.ops.diff import summary_line, summary_of
+from cli.ops.batches import ALL_FIELDS, fields_of_review, rebased_summary
+from cli.ops.confirmation import EXITS, confirm, reason_option, yes_option
+from cli.ops.connection import Connection, command, refused, require, require_list
+from cli.ops.diff import summary_of
 from cli.options import list_argument
-from cli.output import Output, time
+from cli.output import Output, time, version_text
 
 PREVIEW = """
 query Preview($name: ID!, $version: Int!) {
@@ -18,23 +16,22 @@ query Preview($name: ID!, $version: Int!) {
   snapshot(priceList: $name, version: $version) { version size label publishedAt }
 }"""
 
+LATEST = f"""
+query Latest($name: ID!) {{
+  priceList(name: $name) {{
+    pin {{ version }}
+    heldByPin(first: 1) {{ totalCount nodes {{ ...AllFields }} }}
+  }}
+}}
+{ALL_FIELDS}"""
+
 _PAYLOAD = "priceList { name currentVersion pin { version reason by at } } userErrors { code message path }"
 ROLLBACK = f"mutation Rollback($input: RollbackInput!) {{ rollback(input: $input) {{ {_PAYLOAD} }} }}"
 PIN = f"mutation Pin($input: PinInput!) {{ pin(input: $input) {{ {_PAYLOAD} }} }}"
 UNPIN = f"mutation Unpin($input: UnpinInput!) {{ unpin(input: $input) {{ {_PAYLOAD} }} }}"
 
-_EXITS = {exit_codes.FAILURE: "refused, declined, not found, or no response; standard error gives the reason"}
 
-reason_option = click.option("--reason", required=True, metavar="TEXT", help="The reason, recorded in the event.")
-yes_option = click.option(
-    "--yes",
-    "-y",
-    is_flag=True,
-    help="Do not compare the versions or ask for confirmation; required if standard input is not a terminal.",
-)
-
-
-@command("rollback", _EXITS)
+@command("rollback", EXITS)
 @list_argument
 @click.argument("version", type=int)
 @reason_option
@@ -53,14 +50,14 @@ def rollback(
 
     The version is pinned, so that the next batch cannot undo the rollback: batches wait until `pricebook unpin`.
     """
-    current = _confirm(connection, price_list, version, yes=yes)
+    current = _confirm_move(connection, price_list, version, yes=yes)
     payload = connection.mutate(
         ROLLBACK, priceList=price_list, toVersion=version, reason=reason, expectedVersion=current, pin=not no_pin
     )
     _show(output, payload["priceList"], f"Rolled back {price_list}: version {version} is current.")
 
 
-@command("pin", _EXITS)
+@command("pin", EXITS)
 @list_argument
 @click.argument("version", type=int)
 @reason_option
@@ -73,67 +70,90 @@ def pin(connection: Connection, output: Output, price_list: str, version: int, r
     If another version is current, the pointer moves: the command shows the changes and asks for confirmation. With
     --yes, it shows only the two versions and does not wait for their comparison.
     """
-    _confirm(connection, price_list, version, yes=yes, only_if_moved=True)
+    _confirm_move(connection, price_list, version, yes=yes, only_if_moved=True)
     payload = connection.mutate(PIN, priceList=price_list, version=version, reason=reason)
     _show(output, payload["priceList"], f"Pinned {price_list} at version {version}.")
 
 
-@command("unpin")
+@command("unpin", EXITS)
 @list_argument
 @reason_option
 @click.option(
     "--publish-latest", is_flag=True, help="Publish the newest batch that only the pin held; the others are superseded."
 )
-def unpin(connection: Connection, output: Output, price_list: str, reason: str, publish_latest: bool) -> None:
+@yes_option
+def unpin(
+    connection: Connection, output: Output, price_list: str, reason: str, publish_latest: bool, yes: bool
+) -> None:
     """Unpin a price list: new batches are published again.
 
     Batches that wait need `pricebook approve` or `reject`; with --publish-latest, only those that a gate or the publish
     policy ON_APPROVAL also holds.
+
+    With --publish-latest, the command shows the batch and its changes and asks for confirmation; with --yes, it shows
+    only the batch. If another version becomes current meanwhile, or a newer batch arrives, nothing is changed.
     """
-    latest = {"publishLatest": True} if publish_latest else {}
+    latest = _confirm_latest(connection, price_list, yes=yes) if publish_latest else {}
     payload = connection.mutate(UNPIN, priceList=price_list, reason=reason, **latest)
     shown = payload["priceList"]
     _show(output, shown, f"Unpinned {price_list}: version {shown['currentVersion']} is current.")
 
 
-def _confirm(
+def _confirm_move(
     connection: Connection, price_list: str, version: int, *, yes: bool, only_if_moved: bool = False
 ) -> int | None:
-    """Show a move and return the version that was shown as current.
-
-    Unless `yes`, compare the two versions first, which takes minutes for large lists, and ask for confirmation.
-    Raises `ApiError` if the user declines, `UsageError` if standard input is not a terminal.
-    """
+    """Let the user confirm a move, and return the version that was shown as current. Raises as `confirm`."""
     data = connection.query(PREVIEW, name=price_list, version=version)
     current: int | None = require_list(data, price_list)["currentVersion"]
     if only_if_moved and current == version:
         return current
     advice = "`pricebook snapshots` shows the versions that are kept."
     target = require(data["snapshot"], f"version {version} of {price_list}", advice)
-    if not yes and not is_interactive():
-        raise click.UsageError("Standard input is not a terminal: check with `pricebook diff`, then use --yes.")
-    _show_versions(price_list, current, target)
-    if yes:
-        return current
-    if current is not None:
-        summary = summary_of(connection, price_list, current, version)
-        click.echo(f"Changes  {summary_line(summary)}", err=True)
-    if not click.confirm(f"Make version {version} current?", err=True):
-        raise ApiError("Declined: nothing was changed.")
+    label = f", {target['label']}" if target["label"] else ""
+    published = f", published {time(target['publishedAt'])}" if target["publishedAt"] else ""
+    confirm(
+        f"Make version {version} current?",
+        [
+            ("List", price_list),
+            ("Current", version_text(current)),
+            ("Target", f"version {version}, {target['size']:,} prices{published}{label}"),
+        ],
+        lambda: None if current is None else summary_of(connection, price_list, current, version),
+        yes=yes,
+        look="pricebook diff",
+    )
     return current
 
 
-def _show_versions(price_list: str, current: int | None, target: Json) -> None:
-    label = f", {target['label']}" if target["label"] else ""
-    published = f", published {time(target['publishedAt'])}" if target["publishedAt"] else ""
-    click.echo(f"List     {price_list}", err=True)
-    click.echo(f"Current  version {'none' if current is None else current}", err=True)
-    click.echo(f"Target   version {target['version']}, {target['size']:,} prices{published}{label}", err=True)
+def _confirm_latest(connection: Connection, price_list: str, *, yes: bool) -> Json:
+    """Let the user confirm the batch that an unpin publishes, and return its fields of the input. Raises as `confirm`.
 
-
-def is_interactive() -> bool:
-    """Whether standard input is a terminal."""
-    return sys.stdin.isatty()
+    If none waits, there is nothing to confirm: a batch that arrives meanwhile is published as after the unpin.
+    """
+    shown = require_list(connection.query(LATEST, name=price_list), price_list)
+    if not shown["pin"]:
+        raise refused("unpin", "NOT_PINNED", f"{price_list} is not pinned.")
+    waiting = shown["heldByPin"]
+    if not waiting["nodes"]:
+        click.echo("No batch was held by the pin alone: none is published.", err=True)
+        return {"publishLatest": True}
+    [latest] = waiting["nodes"]
+    others = waiting["totalCount"] - 1
+    confirm(
+        f"Unpin {price_list} and publish batch {latest['id']}?",
+        [
+            *fields_of_review(latest),
+            (
+                "Others",
+                f"{others:,} older batches that only the pin held are rejected as superseded" if others else None,
+            ),
+        ],
+        lambda: rebased_summary(connection, latest["id"]),
+        yes=yes,
+        look=f"pricebook batch {latest['id']}",
+    )
+    expected = {"expectedVersion": latest["rebased"]["baseVersion"], "expectedBatch": latest["id"]}
+    return {"publishLatest": True, **expected}
 
 
 def _show(output: Output, price_list: Json, message: str) -> None:

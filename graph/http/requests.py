@@ -83,7 +83,14 @@ async def read_request(request: Request) -> GraphQLRequest:
 
 def decode_request(json: bytes, name: str) -> GraphQLRequest:
     """Return the GraphQL request of a JSON text, which error messages call `name`. Raises `BadRequest`."""
-    return check_request(_decoded(_decode, json, name, "a GraphQL request"))
+    try:
+        return check_request(_decoded(_decode, json, name, "a GraphQL request"))
+    except BadRequest as error:
+        if json[:100].lstrip().startswith(b"["):
+            raise BatchingNotSupported(
+                f"The {name} is an array. Send each operation in a request of its own."
+            ) from error
+        raise
 
 
 def _from_query_string(request: Request) -> GraphQLRequest:
@@ -106,10 +113,6 @@ def _decoded(decode: Callable[[bytes], T], json: bytes, name: str, expected: str
     try:
         return decode(json)
     except msgspec.ValidationError as error:
-        if json.lstrip().startswith(b"["):
-            raise BatchingNotSupported(
-                f"The {name} is an array. Send each operation in a request of its own."
-            ) from error
         raise BadRequest(f"The {name} is not {expected}: {error}.") from error
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise BadRequest(f"The {name} is not valid JSON: {error}.") from error

@@ -123,8 +123,10 @@ class BatchMutations:
         input: Annotated[ReviewBatchInput, strawberry.argument(description="The batch and the reason.")],  # noqa: A002
     ) -> BatchPayload:
         """Approve and publish a held batch."""
-        lifecycle, caller = info.context.store.lifecycle, info.context.caller.name
-        return await _payload(info.context, await lifecycle.approve(input.batch, by=caller, reason=input.reason))
+        approved = await info.context.store.lifecycle.approve(
+            input.batch, by=info.context.caller.name, reason=input.reason, expected_version=input.expected_version
+        )
+        return await _payload(info.context, approved)
 
     @strawberry.mutation(description="Rejects a held batch. It can no longer be published.")
     @staticmethod
@@ -135,8 +137,9 @@ class BatchMutations:
         input: Annotated[ReviewBatchInput, strawberry.argument(description="The batch and the reason.")],  # noqa: A002
     ) -> BatchPayload:
         """Reject a held batch."""
-        lifecycle, caller = info.context.store.lifecycle, info.context.caller.name
-        batch = await lifecycle.reject(input.batch, by=caller, reason=input.reason)
+        batch = await info.context.store.lifecycle.reject(
+            input.batch, by=info.context.caller.name, reason=input.reason, expected_version=input.expected_version
+        )
         return BatchPayload(batch=cast("Batch", batch))
 
 

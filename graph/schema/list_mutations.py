@@ -24,7 +24,7 @@ from graph.types.payloads import DeletePriceListPayload, PriceListPayload
 from graph.types.price_lists import PriceList
 from graph.types.retention import RetentionInput
 from graph.types.retirements import LayerDrop, RetainPayload, Retirement
-from storage import DEFAULT_RETENTION, Gates, InvalidArgument, Retention
+from storage import DEFAULT_RETENTION, ExpectedLatest, Gates, InvalidArgument, Retention
 from storage import PriceList as StoredPriceList
 
 
@@ -145,8 +145,14 @@ class ListMutations:
     ) -> PriceListPayload:
         """Unpin a price list."""
         store, caller = info.context.store, info.context.caller.name
-        unpin = store.lifecycle.publish_latest if input.publish_latest else store.pointer_moves.unpin
-        moved = await unpin(input.price_list, by=caller, reason=input.reason)
+        name, expected_version = input.price_list, input.expected_version
+        if input.publish_latest:
+            expected = ExpectedLatest(expected_version, input.expected_batch)
+            moved = await store.lifecycle.publish_latest(name, by=caller, reason=input.reason, expected=expected)
+        else:
+            moved = await store.pointer_moves.unpin(
+                name, by=caller, reason=input.reason, expected_version=expected_version
+            )
         if moved.superseded_before is not None:
             store.worker.end_superseded(moved.name)
         return await _payload(info.context, moved)

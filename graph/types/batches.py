@@ -1,6 +1,8 @@
 """Batches: their state, progress, findings and errors."""
 
 import datetime
+from collections.abc import Awaitable, Callable
+from functools import partial
 
 import strawberry
 
@@ -11,6 +13,7 @@ from graph.types.gates import DiffSummary, GateFinding
 from graph.types.node import Node
 from storage import Batch as StoredBatch
 from storage import BatchMode, BatchState, PublishPolicy
+from storage import DiffSummary as StoredDiffSummary
 from storage import Served as StoredServed
 
 describe_enum(
@@ -78,6 +81,26 @@ class ItemError:
     message: str = strawberry.field(description="The error message, for people.")
 
 
+@strawberry.type(description="A held batch as it would be published now.")
+class RebasedBatch:
+    """A held batch as it would be published now. `summarize` counts its changes."""
+
+    base_version: int | None = strawberry.field(
+        description="The current version, on which a merge would be laid. Null without a current version."
+    )
+    summarize: strawberry.Private[Callable[[], Awaitable[StoredDiffSummary]]]
+
+    @strawberry.field(
+        description="The changes that the batch would make, compared with that version. They are counted when they "
+        "are requested, unless it is the `baseVersion` of the batch.",
+        graphql_type=DiffSummary,
+    )
+    @as_parent
+    async def summary(self) -> StoredDiffSummary:
+        """Return the number of prices by how they would change."""
+        return await self.summarize()
+
+
 @strawberry.type(description="An all-or-nothing change of a price list.")
 class Batch(Node):
     """The GraphQL type of `storage.Batch`."""
@@ -99,16 +122,42 @@ class Batch(Node):
     finished_at: datetime.datetime | None = strawberry.field(
         description="When the batch reached a final state. Null until then."
     )
+    made_on: int | None = strawberry.field(
+        name="madeOnVersion",
+        description="The version that was current when the batch was opened. Null if there was none.",
+    )
+    base: int | None = strawberry.field(
+        name="baseVersion",
+        description="The version that `summary` compares with, and on which a merge lies: it was current when the "
+        "batch was sealed, or when a held batch was published. A merge whose `madeOnVersion` is another was made "
+        "without the changes in between. Null without such a version.",
+    )
     findings: list[GateFinding] = strawberry.field(
         description="The findings of the gates, and anything else that holds the batch, such as a pin."
     )
     summary: DiffSummary | None = strawberry.field(
-        description="The changes that the batch makes, compared with the version that was current when it was sealed."
+        description="The changes that the batch makes, compared with `baseVersion`."
     )
     errors: list[ItemError] = strawberry.field(
         description="The errors of invalid items. Contains at most 100 errors; `errorCount` counts all of them."
     )
     error_count: int = strawberry.field(description="The total number of invalid items.")
+
+    @strawberry.field(
+        description="The batch as it would be published now, on the current version. Null unless it is held.",
+        graphql_type=RebasedBatch | None,
+    )
+    @staticmethod
+    @as_parent
+    async def rebased(root: strawberry.Parent[StoredBatch], info: Info) -> RebasedBatch | None:
+        """Return the batch as it would be published now."""
+        if root.state is not BatchState.HELD:
+            return None
+        loaders = info.context.loaders
+        base = await loaders.view.current(root.price_list)
+        return RebasedBatch(
+            base_version=base.version if base else None, summarize=partial(loaders.diffs.rebased, root, base)
+        )
 
     @strawberry.field(description="The progress of the batch.")
     @staticmethod

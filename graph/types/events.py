@@ -50,6 +50,11 @@ class Event:
     from_version: int | None = strawberry.field(description="The version that was current before the event.")
     to_version: int | None = strawberry.field(description="The version that was current after the event.")
 
+    version: int | None = strawberry.field(
+        description="The version that the event is about: of the batch, or the version that became current, was "
+        "pinned or unpinned, expired or was restored. Null if it is about none."
+    )
+
     @strawberry.field(description="The ID of the event.")
     @staticmethod
     @as_parent

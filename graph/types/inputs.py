@@ -216,6 +216,11 @@ class ReviewBatchInput:
 
     batch: strawberry.ID = strawberry.field(description="The ID of the batch.")
     reason: str = strawberry.field(description=_REASON)
+    expected_version: int | None = strawberry.field(
+        default=None,
+        description="Approve or reject the batch only if this is still the current version; otherwise the mutation "
+        "fails with `CONFLICT`.",
+    )
 
 
 @strawberry.input(description="Input of `rollback`.")
@@ -256,6 +261,15 @@ class UnpinInput:
         default=False,
         description="Whether to publish the newest batch that only the pin held. The other batches that only the pin "
         "held are superseded: they can be neither approved nor rejected any more, and become REJECTED soon afterwards.",
+    )
+    expected_version: int | None = strawberry.field(
+        default=None,
+        description="Unpin only if this is still the current version; otherwise the mutation fails with `CONFLICT`.",
+    )
+    expected_batch: strawberry.ID | None = strawberry.field(
+        default=None,
+        description="With `publishLatest`: unpin only if this is the batch to publish, the first of `heldByPin`; "
+        "otherwise the mutation fails with `CONFLICT`.",
     )
 
 

@@ -10,6 +10,7 @@ from graph import cursors
 from graph.context import Info
 from graph.identity.requires import INTERNALS, as_parent, requires
 from graph.node_ids import price_list_id
+from graph.types.batches import Batch
 from graph.types.connections import Connection
 from graph.types.diffs import PriceDiffConnection, diff_page
 from graph.types.events import Event, event_page
@@ -17,6 +18,7 @@ from graph.types.gates import Gates
 from graph.types.node import Node
 from graph.types.retention import Retention
 from graph.types.snapshots import Snapshot
+from storage import Batch as StoredBatch
 from storage import Event as StoredEvent
 from storage import Gates as StoredGates
 from storage import Pin as StoredPin
@@ -68,6 +70,22 @@ class PriceList(Node):
     def pin(root: Root, info: Info) -> StoredPin | None:
         """Return the pin of the list."""
         return root.pin
+
+    @strawberry.field(
+        description="The held batches that nothing but a pin held, the newest version first. `unpin` with "
+        "`publishLatest` publishes the first and supersedes the others.",
+        graphql_type=Connection[Batch],
+    )
+    @staticmethod
+    @requires(INTERNALS, price_list="root.name")
+    async def held_by_pin(root: Root, info: Info, first: First = 20, after: After = None) -> Connection[StoredBatch]:
+        """Return a page of the batches that only a pin held, newest version first."""
+        pages, cursor = info.context.loaders.pages, cursors.decode(after, cursors.NumberCursor, "after")
+        return Connection(
+            page=await pages.held_by_pin(root, cursors.page_size(first, 20), cursor.number if cursor else None),
+            cursor=lambda batch: cursors.encode(cursors.NumberCursor(batch.version)),
+            count=partial(pages.count_held_by_pin, root),
+        )
 
     @strawberry.field(description="The checks that a batch must pass between seal and publish.", graphql_type=Gates)
     @staticmethod

@@ -7,7 +7,7 @@ from typing import Annotated
 import strawberry
 
 from graph import cursors
-from graph.context import Info
+from graph.context import Context, Info
 from graph.identity.requires import as_parent
 from graph.node_ids import price_id
 from graph.types.node import Node
@@ -58,6 +58,16 @@ def versioned(price: StoredPrice | None, snapshot: Snapshot) -> VersionedPrice |
 
 
 Root = strawberry.Parent[VersionedPrice]
+
+FirstChanges = Annotated[
+    int | None, strawberry.argument(description=f"The number of changes to return: at most {cursors.MAX_PAGE_SIZE}.")
+]
+
+
+async def changes_of(context: Context, snapshot: Snapshot, sku: str, first: int | None) -> list[StoredPriceVersion]:
+    """Return up to `first` changes of a price up to a version, newest first. Raises `InvalidArgument`, `ScanLimit`."""
+    count = cursors.page_size(first, 10)
+    return await context.loaders.histories.load((snapshot.price_list, snapshot.version, sku, count))
 
 
 @strawberry.type(description="A quantity break: the unit amount from a quantity on.")
@@ -113,17 +123,9 @@ class Price(Node):
     )
     @staticmethod
     @as_parent
-    async def history(
-        root: Root,
-        info: Info,
-        first: Annotated[
-            int | None,
-            strawberry.argument(description=f"The number of changes to return: at most {cursors.MAX_PAGE_SIZE}."),
-        ] = 10,
-    ) -> list[StoredPriceVersion]:
+    async def history(root: Root, info: Info, first: FirstChanges = 10) -> list[StoredPriceVersion]:
         """Return the changes of the price, newest first."""
-        count = cursors.page_size(first, 10)
-        return await info.context.loaders.histories.load((root.price_list, root.version, root.sku, count))
+        return await changes_of(info.context, root.snapshot, root.sku, first)
 
 
 @strawberry.type(description="A change in the history of a price.")

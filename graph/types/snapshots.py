@@ -16,12 +16,13 @@ from graph.types.enums import describe_enum
 from graph.types.filters import PriceFilter, to_selection
 from graph.types.node import Node
 from graph.types.price_connections import all_prices, selected_prices
-from graph.types.prices import Price, VersionedPrice, versioned
+from graph.types.prices import FirstChanges, Price, PriceVersion, VersionedPrice, changes_of, versioned
 from graph.types.quotes import MAX_LINES, Quote, QuoteLineInput, check_lines
 from loaders import PriceLoader
 from storage import MISSING, InvalidArgument, PriceOrder, SnapshotState, quote
 from storage import Batch as StoredBatch
 from storage import Price as StoredPrice
+from storage import PriceVersion as StoredPriceVersion
 from storage import Quote as StoredQuote
 from storage import Snapshot as StoredSnapshot
 
@@ -87,6 +88,22 @@ class Snapshot(Node):
         prices = info.context.loaders.prices
         cached = prices.cached(root, sku)
         return _load_price(prices, root, sku) if cached is MISSING else versioned(cached, root)
+
+    @strawberry.field(
+        description="The changes of a price up to this version, newest first, as `Price.history`; also of a sku that "
+        "this version does not have. Empty if no retained version has the sku.",
+        graphql_type=list[PriceVersion],
+    )
+    @staticmethod
+    @as_parent
+    async def history(
+        root: Root,
+        info: Info,
+        sku: Annotated[strawberry.ID, strawberry.argument(description="The sku to look up.")],
+        first: FirstChanges = 10,
+    ) -> list[StoredPriceVersion]:
+        """Return the changes of a price, newest first."""
+        return await changes_of(info.context, root, sku, first)
 
     @strawberry.field(
         description="The prices of several skus, in the order of `skus`. An item is null if this version does not have "

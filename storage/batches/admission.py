@@ -80,7 +80,7 @@ class BatchAdmission:
                 if known := await self._batches.by_key(order.price_list, order.key):
                     return known, False
                 raise refusal
-            return await self._batches.open(order, fingerprint, expected)
+            return await self._batches.open(order, fingerprint, expected, price_list.current_version)
 
     async def _refusal(
         self, order: BatchOrder, price_list: PriceList

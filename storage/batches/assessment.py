@@ -6,7 +6,7 @@ from typing import Any
 
 from storage.batches.batch import Batch, PublishPolicy, Refusal
 from storage.batches.comparison import BaseMoved, Comparison
-from storage.catalog.gates import DiffSummary, Facts, GateFinding, Severity, judge
+from storage.catalog.gates import Facts, GateFinding, Severity, judge
 from storage.catalog.price_lists import PriceList
 from storage.catalog.snapshots import Snapshot
 from storage.errors import BatchSuperseded, Conflict, LatestHeld
@@ -56,14 +56,13 @@ def facts_of(batch: Batch, comparison: Comparison | None, base: Snapshot | None)
     """Return what a batch does to the version `base`. Raises `BaseMoved` unless it was compared with that."""
     if comparison is None or not comparison.compares(batch, base):
         raise BaseMoved(batch, base)
-    changes, before = comparison.changes, base.size if base else 0
-    size = before + changes.added - changes.removed
+    summary = comparison.summary(base)
     return Facts(
         base_size=base.size if base else None,
-        size=size,
-        summary=DiffSummary(changes.added, changes.removed, changes.changed, size - changes.added - changes.changed),
+        size=summary.added + summary.changed + summary.unchanged,
+        summary=summary,
         currencies=comparison.currencies,
-        largest_change=changes.largest_change,
+        largest_change=comparison.changes.largest_change,
     )
 
 

@@ -59,8 +59,10 @@ class Batch(msgspec.Struct, frozen=True, rename="camel"):
 
     `token` is that of the lease; a write with an older token is refused. `rows` is the number of its rows, once all
     were received. They are in `layer`, or staged in `runs` (those of a batch in parts are named by its parts) until a
-    process merges them into it. `summary` is the comparison of the sealed version with its base, `revision` that of the
-    pointer when the batch was published. `held_by_pin` is whether nothing but a pin of the list held the batch.
+    process merges them into it. `made_on` is the version that was current when the batch was opened, `base` the one
+    that `summary` compares with, and on which a merge lies: it was current when the batch was sealed or, if it is
+    published, before that. `revision` is that of the pointer when the batch was published. `held_by_pin` is whether
+    nothing but a pin of the list held the batch.
     """
 
     id: str = msgspec.field(name="_id")
@@ -87,6 +89,7 @@ class Batch(msgspec.Struct, frozen=True, rename="camel"):
     errors: tuple[ItemError, ...] = ()
     error_count: int = 0
     refusal: Refusal | None = None
+    made_on: int | None = None
     base: int | None = None
     summary: DiffSummary | None = None
     findings: tuple[GateFinding, ...] = ()

@@ -8,6 +8,7 @@ from contextlib import aclosing
 from dataclasses import dataclass, replace
 
 from storage.batches.batch import Batch, BatchMode
+from storage.catalog.gates import DiffSummary
 from storage.catalog.snapshots import Layer, Snapshot, SnapshotRepository
 from storage.errors import LayerGone
 from storage.fair_yield import yield_to_loop
@@ -41,6 +42,11 @@ class Comparison:
     def compares(self, batch: Batch, base: Snapshot | None) -> bool:
         """Whether it compares this batch with this version."""
         return (self.batch, self.base) == (batch.id, base.version if base else None)
+
+    def summary(self, base: Snapshot | None) -> DiffSummary:
+        """Return the numbers of changes to the version that was compared."""
+        added, removed, changed = self.changes.added, self.changes.removed, self.changes.changed
+        return DiffSummary(added, removed, changed, (base.size if base else 0) - removed - changed)
 
 
 class BaseMoved(Exception):
@@ -80,6 +86,16 @@ class BatchComparer:
             changes = await self._count(batch, read_again)
         directory = (await self._layer_reader.layer(_layer_of(batch))).directory
         return Comparison(batch.id, base.version if base else None, changes, await _currencies(directory))
+
+    async def rebased(self, batch: Batch, base: Snapshot | None) -> DiffSummary:
+        """Return the numbers of changes that a sealed batch would make to the version `base`.
+
+        Takes its turn among the comparisons of requests. Raises `LayerGone`, `Corrupt`, `UnknownFormat`.
+        """
+        if batch.summary and batch.base == (base.version if base else None):
+            return batch.summary
+        async with self._differ.slots:
+            return (await self.compare(batch, base)).summary(base)
 
     async def _count(self, batch: Batch, base: Snapshot | None) -> Changes:
         """Count the changes of a batch to a version from the start."""

@@ -28,7 +28,7 @@ from storage.batches.states import DISCARDED_STATES, IN_PROGRESS, BatchState
 from storage.batches.throttle import MergeThrottle
 from storage.batches.transitions import BatchTransitions, Transition
 from storage.batches.turns import Turns
-from storage.batches.unpinning import Unpinned, Unpinning
+from storage.batches.unpinning import ANY_LATEST, ExpectedLatest, Unpinned, Unpinning
 from storage.catalog.events import EventKind
 from storage.catalog.orphans import OrphanRepository
 from storage.catalog.price_lists import PriceList, PriceListRepository
@@ -176,23 +176,28 @@ class BatchLifecycle:
 
     # -- HELD to PUBLISHED or REJECTED
 
-    async def approve(self, batch_id: str, *, by: str, reason: str) -> Batch:
+    async def approve(self, batch_id: str, *, by: str, reason: str, expected_version: int | None = None) -> Batch:
         """Publish a held batch, rebased onto the current version, whatever its gates found.
 
         Raises `InvalidArgument`, `BatchNotFound`, `BatchNotHeld`, `Pinned` while the list is pinned, `Conflict` if the
-        batch expects another version to be current, and `Corrupt`.
+        batch, or the caller, expects another version to be current, and `Corrupt`.
         """
         check_reason(reason)
         batch = await self._held(batch_id)
-        return await self._when_compared(batch.price_list, lambda known: self._approve(batch, known, by, reason))
+        return await self._when_compared(
+            batch.price_list, lambda known: self._approve(batch, known, expected_version, by, reason)
+        )
 
-    async def _approve(self, batch: Batch, comparison: Comparison | None, by: str, reason: str) -> Batch:
+    async def _approve(
+        self, batch: Batch, comparison: Comparison | None, expected_version: int | None, by: str, reason: str
+    ) -> Batch:
         async def act(session: AsyncClientSession) -> Transition:
             price_list = await self._price_lists.get(batch.price_list, session)
             check_not_superseded(batch, price_list)
             if price_list.pin:
                 raise Pinned(price_list.name, price_list.pin.version)
             price_list.expect(batch.expected_version)
+            price_list.expect(expected_version)
             base = await self._snapshots.current(price_list.name, price_list.current_version, session)
             return await self._transitions.publish_held(
                 batch,
@@ -207,10 +212,10 @@ class BatchLifecycle:
 
         return await self._commit(batch, act)
 
-    async def reject(self, batch_id: str, *, by: str, reason: str) -> Batch:
+    async def reject(self, batch_id: str, *, by: str, reason: str, expected_version: int | None = None) -> Batch:
         """Reject a held batch. Its version can no longer be read.
 
-        Raises `InvalidArgument`, `BatchNotFound`, `BatchNotHeld`.
+        Raises `InvalidArgument`, `BatchNotFound`, `BatchNotHeld`, `Conflict`.
         """
         check_reason(reason)
         batch = await self._held(batch_id)
@@ -218,24 +223,30 @@ class BatchLifecycle:
         async def act(session: AsyncClientSession) -> Transition:
             price_list = await self._price_lists.get(batch.price_list, session)
             check_not_superseded(batch, price_list)
+            price_list.expect(expected_version)
             refusal = Refusal("REJECTED", reason)
             return await self._transitions.reject_held(batch, price_list, refusal, session, by=by)
 
         return await self._commit(batch, act)
 
-    async def publish_latest(self, name: str, *, by: str, reason: str) -> PriceList:
+    async def publish_latest(
+        self, name: str, *, by: str, reason: str, expected: ExpectedLatest = ANY_LATEST
+    ) -> PriceList:
         """Unpin a list and publish the newest batch that only the pin held, in one transaction.
 
         The other batches that only the pin held are superseded: `end_superseded` rejects them. Batches that also wait
-        for an approval stay HELD. Raises `InvalidArgument`, `PriceListNotFound`, `NotPinned`, `Corrupt`, and
-        `LatestHeld` if a gate or the expected version is against the newest batch.
+        for an approval stay HELD. Raises `InvalidArgument`, `PriceListNotFound`, `NotPinned`, `Conflict` or
+        `BatchConflict` if the list is not as `expected`, `Corrupt`, and `LatestHeld` if a gate or the expected version
+        is against the newest batch.
         """
         check_reason(reason)
-        return await self._when_compared(name, lambda known: self._publish_latest(name, known, by, reason))
+        return await self._when_compared(name, lambda known: self._publish_latest(name, known, expected, by, reason))
 
-    async def _publish_latest(self, name: str, comparison: Comparison | None, by: str, reason: str) -> PriceList:
+    async def _publish_latest(
+        self, name: str, comparison: Comparison | None, expected: ExpectedLatest, by: str, reason: str
+    ) -> PriceList:
         async def act(session: AsyncClientSession) -> Unpinned:
-            return await self._unpinning.publish_latest(name, comparison, by, reason, session)
+            return await self._unpinning.publish_latest(name, comparison, expected, by, reason, session)
 
         outcome = await commit(self._client, act, self._unpinning.is_stored)
         if outcome.held and outcome.published:

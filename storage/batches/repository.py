@@ -12,6 +12,7 @@ from pymongo.errors import DuplicateKeyError
 from storage.batches.batch import Batch, BatchOrder, Refusal, from_document, to_fields
 from storage.batches.states import FOLLOWS, IN_PROGRESS, UNFINISHED, BatchState
 from storage.catalog.list_filter import ALL_LISTS, ListFilter
+from storage.catalog.price_lists import PriceList
 from storage.errors import BatchNotFound, Broken, LeaseLost
 from storage.mongodb import leases
 from storage.mongodb.connection import FORMAT, Database, Document
@@ -37,7 +38,9 @@ class BatchRepository:
     def __init__(self, db: Database) -> None:
         self._collection = db["batches"]
 
-    async def open(self, order: BatchOrder, fingerprint: str | None, expected: int | None) -> tuple[Batch, bool]:
+    async def open(
+        self, order: BatchOrder, fingerprint: str | None, expected: int | None, made_on: int | None
+    ) -> tuple[Batch, bool]:
         """Return the batch of the order's idempotency key, and whether this call created it.
 
         A unique index decides between concurrent calls; the call that creates the batch holds its lease. The
@@ -58,6 +61,7 @@ class BatchRepository:
             "submittedBy": order.by,
             "state": BatchState.OPEN,
             "expected": expected,
+            "madeOn": made_on,
         }
         stages = [{"$set": {name: {"$literal": value} for name, value in document.items()}}]
         try:
@@ -150,12 +154,25 @@ class BatchRepository:
         return {each["_id"]: each["count"] async for each in await self._collection.aggregate(stages)}
 
     async def waiting(
-        self, price_list: str, oldest: int, limit: int, session: AsyncClientSession | None = None
+        self,
+        price_list: PriceList,
+        limit: int,
+        before: int | None = None,
+        session: AsyncClientSession | None = None,
     ) -> list[Batch]:
-        """Return up to `limit` batches that only a pin of the list held, of versions from `oldest` on, newest first."""
-        query = {**_held_by_pin(price_list), "version": {"$gte": oldest}}
+        """Return up to `limit` batches that only a pin of the list held, of versions below `before`, newest first.
+
+        Those that are superseded are left out.
+        """
+        query = _waiting(price_list)
+        if before is not None:
+            query["version"]["$lt"] = before
         cursor = self._collection.find(query, session=session).sort("version", -1).limit(limit)
         return [from_document(document) async for document in cursor]
+
+    async def count_waiting(self, price_list: PriceList) -> int:
+        """Return the number of batches that only a pin of the list held, without those that are superseded."""
+        return await self._collection.count_documents(_waiting(price_list))
 
     async def superseded(
         self, price_list: str, before: int, limit: int, session: AsyncClientSession | None = None
@@ -295,6 +312,10 @@ class BatchRepository:
 def _held_by_pin(price_list: str) -> Document:
     """Return the query for held batches that a partial index has, by version."""
     return {"list": price_list, "state": BatchState.HELD, "heldByPin": True}
+
+
+def _waiting(price_list: PriceList) -> Document:
+    return {**_held_by_pin(price_list.name), "version": {"$gte": price_list.superseded_before or 0}}
 
 
 def _held(batch: Batch) -> Document:

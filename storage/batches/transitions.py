@@ -85,7 +85,8 @@ class BatchTransitions:
             last_version=max(version, price_list.last_version),
         )
         await self._snapshots.mark_published(price_list.name, version, now, session)
-        await self._events.append(event_of(price_list, moved, kind, by, now, batch=batch.id, reason=reason), session)
+        event = event_of(price_list, moved, kind, by, now, batch=batch.id, version=version, reason=reason)
+        await self._events.append(event, session)
         published = await self._batches.advance(
             batch,
             BatchState.PUBLISHED,
@@ -107,9 +108,10 @@ class BatchTransitions:
     ) -> Transition:
         """Let a batch wait with its version until it is approved, rejected or unpinned."""
         moved = await self._price_lists.move(price_list, session, last_version=snapshot.version)
-        event = event_of(price_list, moved, EventKind.HELD, batch.submitted_by, instant(), batch=batch.id)
+        version, by = snapshot.version, batch.submitted_by
+        event = event_of(price_list, moved, EventKind.HELD, by, instant(), batch=batch.id, version=version)
         await self._events.append(event, session)
-        held = await self._batches.advance(batch, BatchState.HELD, session, version=snapshot.version, **batch_fields)
+        held = await self._batches.advance(batch, BatchState.HELD, session, version=version, **batch_fields)
         return Transition(moved, held)
 
     async def end(
@@ -126,7 +128,8 @@ class BatchTransitions:
         """End a batch without publishing it: `state` is REJECTED, FAILED or ABORTED."""
         now = instant()
         moved = await self._price_lists.move(price_list, session)
-        event = event_of(price_list, moved, EventKind(state), by, now, batch=batch.id, reason=refusal.message)
+        kind, version = EventKind(state), batch.version
+        event = event_of(price_list, moved, kind, by, now, batch=batch.id, version=version, reason=refusal.message)
         await self._events.append(event, session)
         ended = await self._batches.advance(batch, state, session, finished_at=now, refusal=refusal, **batch_fields)
         return Transition(moved, ended)

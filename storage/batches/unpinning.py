@@ -6,6 +6,7 @@ of a few batches, reject them; any process can repeat these, and the last remove
 has a higher version, so that it is not concerned.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from msgspec.structs import replace
@@ -22,10 +23,42 @@ from storage.catalog.price_lists import PriceList, PriceListRepository
 from storage.catalog.rollback import PointerMoves
 from storage.catalog.snapshots import SnapshotRepository
 from storage.catalog.transactions import event_of
+from storage.errors import Refused, shown
 from storage.mongodb.transaction import instant
 
 MAX_ENDED_AT_ONCE = 50
 """Superseded batches that one transaction rejects."""
+
+
+class BatchConflict(Refused):
+    """The newest batch held by a pin is not the one that the caller expected."""
+
+    code = "CONFLICT"
+
+    def __init__(self, price_list: str, expected: str, found: str | None) -> None:
+        super().__init__(
+            f"Batch {shown(expected)} of {price_list!r} was expected to be the newest that only the pin holds, but "
+            f"{'none is held' if found is None else f'batch {found} is'}. Review the change and try again.",
+            path=("input", "expectedBatch"),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class ExpectedLatest:
+    """The version that must be current, and the batch that must be the newest waiting one; None expects nothing."""
+
+    version: int | None = None
+    batch: str | None = None
+
+    def check(self, price_list: PriceList, waiting: Sequence[Batch]) -> None:
+        """Raise `Conflict` or `BatchConflict` unless the list, and its batches, newest first, are as expected."""
+        price_list.expect(self.version)
+        newest = waiting[0].id if waiting else None
+        if self.batch not in (None, newest):
+            raise BatchConflict(price_list.name, self.batch, newest)
+
+
+ANY_LATEST = ExpectedLatest()
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,15 +94,23 @@ class Unpinning:
         self._transitions = transitions
 
     async def publish_latest(
-        self, name: str, comparison: Comparison | None, by: str, reason: str, session: AsyncClientSession
+        self,
+        name: str,
+        comparison: Comparison | None,
+        expected: ExpectedLatest,
+        by: str,
+        reason: str,
+        session: AsyncClientSession,
     ) -> Unpinned:
         """Unpin a list, publish the newest batch that only the pin held, and mark the others as superseded.
 
-        Raises `PriceListNotFound`, `NotPinned`, `BaseMoved`, `LatestHeld`, `Corrupt`.
+        Raises `PriceListNotFound`, `NotPinned`, `Conflict`, `BatchConflict`, `BaseMoved`, `LatestHeld`, `Corrupt`.
         """
         price_list = await self._price_lists.get(name, session)
         before = price_list.superseded_before
-        waiting = await self._batches.waiting(name, before or 0, 2, session) if price_list.pin else []
+        waiting = await self._batches.waiting(price_list, 2, session=session) if price_list.pin else []
+        if price_list.pin:
+            expected.check(price_list, waiting)
         if not waiting:
             unpinned = await self._pointer_moves.clear_pin(price_list, by, reason, session)
             return Unpinned(unpinned.price_list, unpinned.event)
@@ -118,7 +159,10 @@ class Unpinning:
         refusal = Refusal("SUPERSEDED", f"{published} was published instead when the list was unpinned.")
         kind, now = EventKind.REJECTED, instant()
         events = [
-            replace(event_of(seen, moved, kind, by, now, batch=batch.id, reason=refusal.message), revision=revision)
+            replace(
+                event_of(seen, moved, kind, by, now, batch=batch.id, version=batch.version, reason=refusal.message),
+                revision=revision,
+            )
             for revision, batch in enumerate(held, seen.revision + 1)
         ]
         versions = [batch.version for batch in held if batch.version is not None]

@@ -32,7 +32,11 @@ class EventKind(StrEnum):
 
 
 class Event(msgspec.Struct, frozen=True, rename="camel"):
-    """An event of a price list. `revision` is its number within the list, from 1."""
+    """An event of a price list. `revision` is its number within the list, from 1.
+
+    `version` is the version that the event is about: of the batch, or the one that became current, was pinned or
+    unpinned, expired or was restored. None if it is about none.
+    """
 
     price_list: str = msgspec.field(name="list")
     revision: int
@@ -43,6 +47,7 @@ class Event(msgspec.Struct, frozen=True, rename="camel"):
     from_version: int | None = None
     to_version: int | None = None
     batch: str | None = None
+    version: int | None = None
 
     @property
     def moved(self) -> bool:

@@ -76,12 +76,14 @@ class PointerMoves:
 
         return await commit_pointer_change(self._client, self._events, act)
 
-    async def unpin(self, name: str, *, by: str, reason: str) -> PriceList:
-        """Release the pointer, so that the next batch is published. Raises `NotPinned`."""
+    async def unpin(self, name: str, *, by: str, reason: str, expected_version: int | None = None) -> PriceList:
+        """Release the pointer, so that the next batch is published. Raises `NotPinned`, `Conflict`."""
         check_reason(reason)
 
         async def act(session: AsyncClientSession) -> PointerChange:
-            return await self.clear_pin(await self._price_lists.get(name, session), by, reason, session)
+            price_list = await self._price_lists.get(name, session)
+            price_list.expect(expected_version)
+            return await self.clear_pin(price_list, by, reason, session)
 
         return await commit_pointer_change(self._client, self._events, act)
 
@@ -104,7 +106,7 @@ class PointerMoves:
         **changes: Any,
     ) -> PointerChange:
         moved = await self._price_lists.move(seen, session, **changes)
-        event = event_of(seen, moved, kind, by, at, reason=reason)
+        event = event_of(seen, moved, kind, by, at, reason=reason, version=moved.current_version)
         await self._events.append(event, session)
         return PointerChange(moved, event)
 

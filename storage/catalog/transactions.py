@@ -43,9 +43,12 @@ def event_of(
     *,
     reason: str | None = None,
     batch: str | None = None,
+    version: int | None = None,
 ) -> Event:
     """Return the event that records the change of a pointer from `seen` to `moved`."""
-    return Event(seen.name, moved.revision, kind, at, by, reason, seen.current_version, moved.current_version, batch)
+    return Event(
+        seen.name, moved.revision, kind, at, by, reason, seen.current_version, moved.current_version, batch, version
+    )
 
 
 def check_reason(reason: str) -> None:

@@ -58,7 +58,8 @@ class VersionDiffer:
 
     def __init__(self, layer_reader: LayerReader) -> None:
         self._layer_reader = layer_reader
-        self._slots = asyncio.Semaphore(MAX_CONCURRENT_DIFFS)
+        self.slots = asyncio.Semaphore(MAX_CONCURRENT_DIFFS)
+        """Limits the comparisons that requests start; those of batches do not wait."""
 
     async def page(self, before: Snapshot, after: Snapshot, limit: int, *, above: str | None = None) -> list[PriceDiff]:
         """Return up to `limit` differences in sku order, of skus greater than `above`.
@@ -67,7 +68,7 @@ class VersionDiffer:
         """
         found: list[Change] = []
         sku_range = ALL_SKUS if above is None else ALL_SKUS.above(above)
-        async with self._slots, aclosing(self.changes(before.layers, after.layers, sku_range)) as changes:
+        async with self.slots, aclosing(self.changes(before.layers, after.layers, sku_range)) as changes:
             async for run in changes:
                 found += run
                 if len(found) >= limit:
@@ -77,7 +78,7 @@ class VersionDiffer:
 
     async def summary(self, before: Snapshot, after: Snapshot) -> DiffSummary:
         """Count the differences. Raises `LayerGone`, `Corrupt`, `UnknownFormat`."""
-        async with self._slots:
+        async with self.slots:
             changes = await self.count(before.layers, after.layers)
         unchanged = after.size - changes.added - changes.changed
         return DiffSummary(changes.added, changes.removed, changes.changed, unchanged)

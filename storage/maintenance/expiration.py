@@ -180,7 +180,7 @@ class SnapshotExpirer:
             if snapshot.retired_at is None or not snapshot.layers:
                 raise SnapshotExpired(name, version)
             await self._expirations.restore(name, version, session)
-            return await self._record(price_list, EventKind.RESTORED, by, f"Version {version}: {reason}", session)
+            return await self._record(price_list, EventKind.RESTORED, by, version, reason, session)
 
         restored = await commit_pointer_change(self._client, self._events, act)
         self._metrics.restored[name] += 1
@@ -241,7 +241,7 @@ class SnapshotExpirer:
             if (snapshot.read_at, snapshot.doomed_at) != (seen.read_at, seen.doomed_at):
                 return False
             await self._expirations.expire(name, seen.version, session)
-            await self._record(price_list, EventKind.RETIRED, by, seen.reason, session)
+            await self._record(price_list, EventKind.RETIRED, by, seen.version, seen.reason, session)
             return True
 
         expired = await in_transaction(self._client, act)
@@ -251,11 +251,11 @@ class SnapshotExpirer:
         return expired
 
     async def _record(
-        self, price_list: PriceList, kind: EventKind, by: str, reason: str, session: AsyncClientSession
+        self, price_list: PriceList, kind: EventKind, by: str, version: int, reason: str, session: AsyncClientSession
     ) -> PointerChange:
         """Append an event, with the next revision of the pointer."""
         moved = await self._price_lists.move(price_list, session)
-        event = event_of(price_list, moved, kind, by, instant(), reason=reason)
+        event = event_of(price_list, moved, kind, by, instant(), reason=reason, version=version)
         await self._events.append(event, session)
         return PointerChange(moved, event)
 

@@ -11,7 +11,7 @@ from click.shell_completion import BashComplete
 from cli import COMMANDS, completion, main
 from cli.completion import complete_list_names
 from storage import Store
-from tests.cli.ops.test_ops import server
+from tests.cli.ops.commands import server
 from tests.graph.api import open_settings
 from tests.storage.factories import create
 

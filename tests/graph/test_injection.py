@@ -15,7 +15,7 @@ from graphql import (
     GraphQLNonNull,
     GraphQLObjectType,
     get_named_type,
-    is_object_type,
+    is_composite_type,
 )
 from pymongo import AsyncMongoClient
 from pymongo.monitoring import CommandListener, CommandStartedEvent
@@ -161,7 +161,7 @@ def field_call(name: str, arguments: Mapping[str, GraphQLArgument], text: str, k
 
 
 def selection_of(field: GraphQLField) -> str:
-    return "{ __typename }" if is_object_type(get_named_type(field.type)) else ""
+    return "{ __typename }" if is_composite_type(get_named_type(field.type)) else ""
 
 
 def documents(text: str) -> Iterator[str]:
@@ -170,7 +170,7 @@ def documents(text: str) -> Iterator[str]:
         type_ = SCHEMA.type_map[root]
         assert isinstance(type_, GraphQLObjectType)
         for name, field in type_.fields.items():
-            for known in ({}, {"priceList": "retail", "name": "retail"}):
+            for known in ({}, {"priceList": "retail", "name": "retail", "id": f"Price:retail:1:{text}"}):
                 yield f"{keyword} {{ {field_call(name, field.args, text, known)} {selection_of(field)} }}"
     for root, inside in (("Snapshot", 'snapshot(priceList: "retail")'), ("PriceList", 'priceList(name: "retail")')):
         type_ = SCHEMA.type_map[root]

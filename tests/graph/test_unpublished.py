@@ -75,6 +75,11 @@ WAYS = {
           price(sku: "a") { history { version publishedAt price { amount } } } } }""",
         "Price.history",
     ),
+    "history of a sku": way(
+        """query ($v: Int!) { snapshot(priceList: "shop", version: $v) {
+          history(sku: "a") { version publishedAt price { amount } } } }""",
+        "Snapshot.history",
+    ),
     "after a cursor": way(
         'query ($c: String!) { snapshot(priceList: "shop") { size prices(after: $c) { nodes { sku } } } }',
         "Query.snapshot",
@@ -130,6 +135,8 @@ INTERNAL = {
     "PriceList.events": 'query { priceList(name: "shop") { events { nodes { kind } } } }',
     "Event.batch": 'query { priceList(name: "shop") { events(first: 3) { nodes { batch { version } } } } }',
     "Snapshot.batch": 'query { snapshot(priceList: "shop") { batch { version } } }',
+    "PriceList.heldByPin": 'query { priceList(name: "shop") { heldByPin { nodes { version } } } }',
+    "Batch.rebased": "query ($b: ID!) { batch(id: $b) { rebased { baseVersion } } }",
     "PriceList.pin": 'query { priceList(name: "shop") { pin { version } } }',
 }
 """Queries of the internals of a list, which show versions in other ways."""
@@ -156,6 +163,7 @@ VERSIONED = {
     "Publication",
     "Batch",
     "BatchConnection",
+    "RebasedBatch",
     "EventConnection",
     "Pin",
     "Retirement",

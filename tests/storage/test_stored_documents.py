@@ -113,6 +113,7 @@ OPENED: Document = {
     "label": None,
     "submittedBy": "integrator",
     "expected": 2,
+    "madeOn": 1,
     "createdAt": datetime.datetime,
     "touchedAt": datetime.datetime,
     "lease": LEASE,
@@ -123,6 +124,7 @@ BATCHES: list[Document] = [
     {
         **SEALED,
         "key": "published",
+        "madeOn": None,
         "label": "spring",
         "state": "PUBLISHED",
         "base": None,
@@ -204,11 +206,21 @@ EVENT: Document = {
     "fromVersion": None,
     "toVersion": None,
     "batch": None,
+    "version": None,
 }
 EVENTS: list[Document] = [
     {**EVENT, "list": "empty", "revision": 1, "kind": "CREATED", "by": "ops"},
     {**EVENT, "list": "retail", "revision": 1, "kind": "CREATED", "by": "ops"},
-    {**EVENT, "list": "retail", "revision": 2, "kind": "PUBLISHED", "by": "integrator", "toVersion": 1, "batch": str},
+    {
+        **EVENT,
+        "list": "retail",
+        "revision": 2,
+        "kind": "PUBLISHED",
+        "by": "integrator",
+        "toVersion": 1,
+        "batch": str,
+        "version": 1,
+    },
     {
         **EVENT,
         "list": "retail",
@@ -218,6 +230,7 @@ EVENTS: list[Document] = [
         "fromVersion": 1,
         "toVersion": 1,
         "batch": str,
+        "version": 2,
     },
     {
         **EVENT,
@@ -239,6 +252,7 @@ EVENTS: list[Document] = [
         "reason": "audit",
         "fromVersion": 1,
         "toVersion": 1,
+        "version": 1,
     },
 ]
 

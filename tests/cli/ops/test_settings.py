@@ -1,31 +1,15 @@
 """Price lists are created, set up and deleted on the command line."""
 
-import asyncio
 import json
-from collections.abc import AsyncIterator
 from decimal import Decimal
-from typing import Any
 
 import pytest
 
 from cli import exit_codes
 from cli.ops import deletion
 from storage import Gates, Retention, Store
-from tests.cli.ops.test_ops import Run, invoke, invoke_direct, server
-from tests.graph.api import open_settings
+from tests.cli.ops.commands import Run, invoke_direct
 from tests.storage.factories import create, held, row, versions
-
-
-@pytest.fixture
-async def run(store: Store, mongodb_uri: str) -> AsyncIterator[Run]:
-    """Runs a command over HTTP."""
-    settings = open_settings(mongodb_uri=mongodb_uri, mongodb_database=store.db.name)
-    async with server(settings) as endpoint:
-
-        async def by_http(*arguments: str, **options: Any) -> Any:
-            return await asyncio.to_thread(invoke, *arguments, "--endpoint", endpoint, **options)
-
-        yield by_http
 
 
 async def gates_of(store: Store) -> Gates:
@@ -99,10 +83,9 @@ async def test_a_list_is_deleted_once_its_name_is_typed_again(run: Run, store: S
     done = await run("delete", "retail", "--reason", "moved", "--force", input="retail\n")
     assert done.exit_code == 0, done.output
     assert done.stdout == "Deleted the price list retail.\n"
-    shown = {name: rest for name, _, rest in (line.partition("  ") for line in done.stderr.splitlines())}
-    assert shown["List"].strip() == "retail"
-    assert shown["Current"].strip().startswith("version 2, 1 prices, published ")
-    assert (shown["Versions"].strip(), shown["Waiting"].strip()) == ("3", "1 held batches")
+    shown = {line[:9].rstrip(): line[9:] for line in done.stderr.splitlines()}
+    assert (shown["List"], shown["Versions"], shown["Waiting"]) == ("retail", "3", "1 held batches")
+    assert shown["Current"].startswith("version 2, 1 prices, published ")
     assert await store.price_lists.find("retail") is None
 
 
@@ -136,3 +119,13 @@ async def test_a_list_is_deleted_directly_with_all_it_had(store: Store, mongodb_
     assert done.exit_code == 0, done.output
     assert await store.snapshots.version_numbers("retail") == []
     assert await store.batches.count() == 0
+
+
+async def test_the_events_of_a_deleted_list_are_shown(run: Run, store: Store) -> None:
+    await versions(store, 1)
+    await store.deleter.delete("retail", by="ops", reason="moved", force=True)
+    shown = await run("events", "retail")
+    assert shown.exit_code == 0, shown.output
+    assert [line.split()[1] for line in shown.stdout.splitlines()[1:]] == ["DELETED", "PUBLISHED", "CREATED"]
+    missing = await run("events", "nope")
+    assert (missing.exit_code, "There is no price list 'nope'" in missing.stderr) == (exit_codes.FAILURE, True)

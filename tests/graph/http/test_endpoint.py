@@ -271,7 +271,7 @@ async def test_a_row_that_is_not_utf_8_is_a_row_error(api: Api) -> None:
 
 
 async def test_other_paths_are_not_found(api: Api) -> None:
-    assert (await api.http.get("/")).status_code == 404
+    assert (await api.http.get("/x")).status_code == 404
     assert (await api.http.post("/graphql/x", json={"query": QUERY})).status_code == 404
 
 

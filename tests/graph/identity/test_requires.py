@@ -42,7 +42,14 @@ ROOTS = {
 }
 """The scopes of each root field. Add new fields deliberately."""
 
-INTERNALS = {"PriceList.pin", "PriceList.gates", "PriceList.retention", "PriceList.events", "Snapshot.batch"}
+INTERNALS = {
+    "PriceList.pin",
+    "PriceList.heldByPin",
+    "PriceList.gates",
+    "PriceList.retention",
+    "PriceList.events",
+    "Snapshot.batch",
+}
 """Fields that require more than their parent."""
 
 

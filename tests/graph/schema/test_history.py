@@ -34,6 +34,20 @@ async def test_a_history_has_one_entry_for_each_change_newest_first(retail: Api)
     assert data["snapshot"]["a"]["history"][2]["publishedAt"] == published["publishedAt"]
 
 
+async def test_a_version_has_the_history_of_a_sku_that_it_does_not_have(retail: Api) -> None:
+    document = """query ($v: Int, $sku: ID!, $n: Int) { snapshot(priceList: "retail", version: $v) {
+      history(sku: $sku, first: $n) { version publishedAt price { amount } } } }"""
+
+    async def history(version: int, sku: str = "a", first: int = 10) -> list[tuple[int, str | None]]:
+        return amounts((await retail.data(document, v=version, sku=sku, n=first))["snapshot"]["history"])
+
+    assert await history(4) == HISTORY_OF_A[1:]
+    assert await history(4, first=1) == [(4, None)]
+    assert await history(5) == HISTORY_OF_A
+    assert await history(5, "nothing") == []
+    assert await retail.error_codes(document, v=4, sku="a", n=0) == ["INVALID_ARGUMENT"]
+
+
 async def test_a_history_is_limited_to_the_requested_number_of_changes(retail: Api) -> None:
     document = """query ($n: Int) { snapshot(priceList: "retail") { price(sku: "a") {
       n: history(first: $n) { version } default: history { version } one: history(first: 1) { version } } } }"""

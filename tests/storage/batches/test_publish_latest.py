@@ -175,8 +175,8 @@ async def test_a_batch_that_is_held_during_the_transaction_is_the_newest(
     late: list[Batch] = []
     waiting = store.batches.waiting
 
-    async def hold_another(price_list: str, oldest: int, limit: int, session: AsyncClientSession) -> list[Batch]:
-        found = await waiting(price_list, oldest, limit, session)
+    async def hold_another(price_list: PriceList, limit: int, session: AsyncClientSession) -> list[Batch]:
+        found = await waiting(price_list, limit, session=session)
         if not late:
             late.append(await submit(store, [row("a", "3")]))
         return found

@@ -16,7 +16,7 @@ from tests.storage.factories import create, expire_leases, order, row, submit, v
 
 async def opened(store: Store, key: str = "monday") -> Batch:
     """A batch whose lease this process holds."""
-    batch, made = await store.batches.open(order(key=key), "fingerprint", 7)
+    batch, made = await store.batches.open(order(key=key), "fingerprint", 7, None)
     assert made
     return batch
 

@@ -6,7 +6,7 @@ from bson.objectid import ObjectId
 
 from storage import EventKind, Store
 from tests.storage.commands import Commands
-from tests.storage.factories import current, failed, row, submit, versions
+from tests.storage.factories import current, failed, held, row, submit, versions
 
 
 async def test_events_have_the_versions_before_and_after_newest_first(store: Store) -> None:
@@ -32,6 +32,30 @@ async def test_events_have_the_versions_before_and_after_newest_first(store: Sto
     assert by_kind[EventKind.HELD].batch == waiting.id
     assert by_kind[EventKind.FAILED].batch == invalid.id
     assert by_kind[EventKind.PUBLISHED].by == "integrator"
+
+
+async def test_an_event_has_the_version_that_it_is_about(store: Store) -> None:
+    await versions(store, 1)
+    waiting = [await held(store, [row("a", amount)]) for amount in ("2", "3", "4")]
+    await store.lifecycle.reject(waiting[0].id, by="ops", reason="wrong")
+    await store.lifecycle.publish_latest("retail", by="ops", reason="done")
+    await store.lifecycle.end_superseded("retail")
+    await store.pointer_moves.rollback("retail", 1, by="ops", reason="wrong", pin=False)
+    await failed(store)
+    events = [each for each in await store.events.newest("retail", 100) if each.kind is not EventKind.PINNED]
+    assert [(event.kind, event.version, event.to_version) for event in events] == [
+        (EventKind.FAILED, None, 1),
+        (EventKind.ROLLED_BACK, 1, 1),
+        (EventKind.REJECTED, 3, 4),
+        (EventKind.PUBLISHED, 4, 4),
+        (EventKind.UNPINNED, 1, 1),
+        (EventKind.REJECTED, 2, 1),
+        (EventKind.HELD, 4, 1),
+        (EventKind.HELD, 3, 1),
+        (EventKind.HELD, 2, 1),
+        (EventKind.PUBLISHED, 1, 1),
+        (EventKind.CREATED, None, None),
+    ]
 
 
 async def test_events_are_numbered_without_a_gap_like_the_revisions_of_the_pointer(store: Store) -> None:

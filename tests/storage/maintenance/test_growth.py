@@ -166,7 +166,7 @@ async def test_the_queries_of_batches_read_what_they_find(commands: tuple[Store,
         assert await store.batches.in_progress("integrator") == 0
         assert await store.batches.forget_keys(30) == 0
         assert await store.snapshots.counts() == {"retail": 5}
-        assert len(await store.batches.waiting("retail", 0, 2)) == 1
+        assert len(await store.batches.waiting(await store.price_lists.get("retail"), 2)) == 1
     await assert_bounded(store, sent)
 
 
