@@ -1,9 +1,12 @@
 """The command line: `pricebook` and its commands, each in a module that is imported when it runs."""
 
 import importlib
-from typing import NamedTuple
+import signal
+from typing import Any, NamedTuple
 
 import click
+
+from cli import exit_codes
 
 
 class Command(NamedTuple):
@@ -59,6 +62,16 @@ class CommandLine(click.Group):
         module, _, name = COMMANDS[cmd_name].place.partition(":")
         command: click.Command = getattr(importlib.import_module(module), name)
         return command
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run a command. Ctrl-C ends it, even if its parent ignores SIGINT, as scripts do for background processes."""
+        if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+            signal.signal(signal.SIGINT, signal.default_int_handler)
+        try:
+            return super().invoke(ctx)
+        except (KeyboardInterrupt, click.Abort):
+            click.echo("\nInterrupted.", err=True)
+            raise SystemExit(exit_codes.INTERRUPTED) from None
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the names of the commands and what each does."""

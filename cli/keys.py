@@ -10,7 +10,7 @@ import click
 from cli import exit_codes
 from cli.client.direct import operator
 from cli.output import Column, Output, time
-from cli.startup import BadSettings, read_settings
+from cli.startup import read_settings, require_mongodb_uri
 from graph.identity.scopes import BadGrant, Grants
 from graph.runtime import open_store
 from storage import ApiKey, Store, explain
@@ -100,9 +100,7 @@ def _row(key: ApiKey) -> dict[str, Any]:
 
 def _run(use: Callable[[Store], Awaitable[T]]) -> T:
     settings = read_settings()
-    uri = settings.mongodb_uri
-    if uri is None:
-        raise BadSettings("Set PRICEBOOK_MONGODB_URI: keys are stored in MongoDB.")
+    uri = require_mongodb_uri(settings)
 
     async def run() -> T:
         store = await open_store(uri, settings)

@@ -6,8 +6,7 @@ from typing import TypeVar
 
 import click
 
-from cli import exit_codes
-from cli.startup import BadSettings, read_settings
+from cli.startup import read_settings, require_mongodb_uri
 from storage import Store, explain
 
 T = TypeVar("T")
@@ -16,9 +15,7 @@ T = TypeVar("T")
 def run_on_mongodb(use: Callable[[Store], Awaitable[T]]) -> T:
     """Return what `use` returns for the store at PRICEBOOK_MONGODB_URI. Known errors end the command with a message."""
     settings = read_settings()
-    uri = settings.mongodb_uri
-    if uri is None:
-        raise BadSettings("Set PRICEBOOK_MONGODB_URI: this command reads MongoDB directly.")
+    uri = require_mongodb_uri(settings)
 
     async def run() -> T:
         async with Store.open_existing(uri, settings.mongodb_database) as store:
@@ -26,9 +23,6 @@ def run_on_mongodb(use: Callable[[Store], Awaitable[T]]) -> T:
 
     try:
         return asyncio.run(run())
-    except KeyboardInterrupt:
-        click.echo("\nInterrupted.", err=True)
-        raise SystemExit(exit_codes.INTERRUPTED) from None
     except Exception as error:
         known = explain(error)
         if known is None:

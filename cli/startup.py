@@ -40,6 +40,16 @@ def read_settings() -> Settings:
     return settings
 
 
+def require_mongodb_uri(settings: Settings) -> str:
+    """Return the URI of MongoDB. Raises `BadSettings` if it is not set."""
+    if settings.mongodb_uri is None:
+        raise BadSettings(
+            "This command uses MongoDB itself: set PRICEBOOK_MONGODB_URI.\n"
+            "`pricebook dev` prints the line that sets it to its own MongoDB."
+        )
+    return settings.mongodb_uri
+
+
 def interrupt_on_stop_signals() -> None:
     """Raise `KeyboardInterrupt` on SIGINT, SIGTERM and SIGHUP. SIGHUP stays ignored under `nohup`."""
 

@@ -64,7 +64,7 @@ class NameCursor(msgspec.Struct, array_like=True, tag="name"):
 
 
 class NumberCursor(msgspec.Struct, array_like=True, tag="number"):
-    """A position in a descending order of numbers."""
+    """A position in an order of numbers."""
 
     number: Number
 

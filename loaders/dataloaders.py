@@ -10,8 +10,9 @@ from strawberry.dataloader import DataLoader
 
 from loaders.cache.version_cache import VersionCache
 from loaders.cache.version_reader import MAX_READS, missing_layer
+from loaders.pointer_cache import PointerCache
 from loaders.read_marks import ReadMarks, may_expire
-from storage import Batch, Broken, LayerGone, PriceVersion, Served, Snapshot, Store
+from storage import Batch, Broken, ItemError, LayerGone, PriceVersion, ReportRange, Served, Snapshot, Store
 
 K = TypeVar("K")
 T = TypeVar("T")
@@ -79,11 +80,18 @@ class PartNumbersByBatchLoader(Loader[str, list[int]]):
         super().__init__(store.parts.stored_sequences)
 
 
+class ItemErrorsByRangeLoader(Loader[ReportRange, list[ItemError]]):
+    """Loads the errors of invalid items by range; none of a report that has expired."""
+
+    def __init__(self, store: Store) -> None:
+        super().__init__(store.item_errors.read)
+
+
 class ServedByRevisionLoader(Loader[tuple[str, int], Served]):
     """Loads, by (list, revision), how many living processes serve that revision or a later one, in one round trip."""
 
-    def __init__(self, store: Store) -> None:
-        super().__init__(store.processes.served)
+    def __init__(self, store: Store, pointers: PointerCache) -> None:
+        super().__init__(lambda revisions: store.processes.served(revisions, pointers.revisions()))
 
 
 class HistoryBySkuLoader(Loader[HistoryKey, list[PriceVersion]]):

@@ -5,6 +5,7 @@ from functools import cached_property
 from loaders.dataloaders import (
     BatchByIdLoader,
     HistoryBySkuLoader,
+    ItemErrorsByRangeLoader,
     PartNumbersByBatchLoader,
     ServedByRevisionLoader,
     SnapshotByVersionLoader,
@@ -46,9 +47,14 @@ class Loaders:
         return PartNumbersByBatchLoader(self._store)
 
     @cached_property
+    def item_errors(self) -> ItemErrorsByRangeLoader:
+        """Errors of invalid items by range of a report."""
+        return ItemErrorsByRangeLoader(self._store)
+
+    @cached_property
     def served(self) -> ServedByRevisionLoader:
         """Processes that serve a revision of a pointer, by (list, revision)."""
-        return ServedByRevisionLoader(self._store)
+        return ServedByRevisionLoader(self._store, self._pointers)
 
     @cached_property
     def pages(self) -> Pages:

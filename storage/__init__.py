@@ -2,6 +2,7 @@
 
 from storage.batches.admission import MAX_OPEN_BATCHES, MAX_REMOVALS
 from storage.batches.batch import Batch, BatchMode, BatchOrder, PublishPolicy
+from storage.batches.item_errors import MAX_ITEM_ERRORS, ReportRange
 from storage.batches.metrics import BATCH_BOUNDS, StorageMetrics
 from storage.batches.parts import MAX_PARTS, Part
 from storage.batches.states import UNFINISHED, BatchState
@@ -42,11 +43,12 @@ from storage.layers.history import PriceVersion
 from storage.layers.memory_reader import MISSING, Found
 from storage.maintenance.deletion import DELETE_AFTER_HOURS
 from storage.maintenance.expiration import GRACE_SECONDS, RESTORE_SECONDS
-from storage.mongodb.connection import explain
+from storage.mongodb.connection import ITEM_ERROR_DAYS, explain
 from storage.mongodb.deadlines import is_cancelled
 from storage.mongodb.documents import raise_if_unreadable
 from storage.mongodb.driver_metrics import DRIVER_BOUNDS
 from storage.mongodb.histogram import Histogram
+from storage.prices.item_error import ItemError
 from storage.prices.price import MAX_SKU_BYTES, Price, Tier
 from storage.prices.quotes import Quote, QuoteLine, quote
 from storage.prices.selection import (
@@ -68,10 +70,12 @@ __all__ = [
     "DRIVER_BOUNDS",
     "GRACE_SECONDS",
     "HEARTBEAT_INTERVAL_SECONDS",
+    "ITEM_ERROR_DAYS",
     "MAX_ALLOWED_CURRENCIES",
     "MAX_DESCRIPTION_LENGTH",
     "MAX_FILE_BYTES",
     "MAX_FILTER_ATTRIBUTES",
+    "MAX_ITEM_ERRORS",
     "MAX_OPEN_BATCHES",
     "MAX_PARTS",
     "MAX_REASON_LENGTH",
@@ -108,6 +112,7 @@ __all__ = [
     "Histogram",
     "Interrupted",
     "InvalidArgument",
+    "ItemError",
     "JsonRows",
     "Layer",
     "LayerGone",
@@ -126,6 +131,7 @@ __all__ = [
     "Quote",
     "QuoteLine",
     "Refused",
+    "ReportRange",
     "Retention",
     "RowSource",
     "Selection",

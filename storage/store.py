@@ -5,6 +5,7 @@ from contextlib import asynccontextmanager
 
 from storage.batches.admission import MAX_OPEN_BATCHES, BatchAdmission
 from storage.batches.comparison import BatchComparer
+from storage.batches.item_errors import ItemErrorRepository
 from storage.batches.lifecycle import BatchLifecycle
 from storage.batches.metrics import StorageMetrics
 from storage.batches.multipart import MultipartBatches
@@ -87,6 +88,7 @@ class Store:
         self.expirations = ExpirationRepository(self.db)
         self.batches = BatchRepository(self.db)
         self.parts = PartRepository(self.db)
+        self.item_errors = ItemErrorRepository(self.db)
         self.staging = StagingRepository(self.db)
         self.layer_writer = LayerWriter(self.layers_db)
         self.block_cache = BlockCache(cache_bytes)
@@ -111,7 +113,7 @@ class Store:
         unpinning = Unpinning(
             self.price_lists, self.snapshots, self.events, self.batches, self.pointer_moves, transitions
         )
-        removal = BatchRemoval(self.batches, self.parts, self.staging, self.orphans)
+        removal = BatchRemoval(self.batches, self.parts, self.item_errors, self.staging, self.orphans)
         self.sealer = BatchSealer(self.parts, self.staging, self.layer_writer, self.prover)
         self.comparer = BatchComparer(self.snapshots, self.layer_reader, self.differ)
         self.lifecycle = BatchLifecycle(
@@ -120,6 +122,7 @@ class Store:
             self.snapshots,
             self.batches,
             self.parts,
+            self.item_errors,
             self.staging,
             self.sealer,
             self.layer_writer,
@@ -134,7 +137,9 @@ class Store:
         )
         admission = BatchAdmission(self.price_lists, self.batches, max_open_batches)
         self.submitter = BatchSubmitter(self.batches, admission, self.staging, self.sealer, self.lifecycle, removal)
-        self.multipart = MultipartBatches(self.batches, admission, self.parts, self.staging, self.lifecycle)
+        self.multipart = MultipartBatches(
+            self.batches, admission, self.parts, self.item_errors, self.staging, self.lifecycle
+        )
         self.compactor = Compactor(
             client, self.price_lists, self.snapshots, self.layer_writer, self.fetcher, self.prover, self.locks
         )

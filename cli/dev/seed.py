@@ -47,8 +47,8 @@ def publish_seed(endpoint: str, price_list: str, file: Path) -> None:
         with Progress("sending") as progress:
             async with open_client(endpoint, None, progress.note, max_connections=MAX_REQUESTS) as client:
                 api = BatchApi(client)
-                await api.create_list(price_list)
-                return await Importer(files, PART_ROWS, MAX_REQUESTS, progress).run(api, request, own_key=False)
+                importer = Importer(files, PART_ROWS, MAX_REQUESTS, progress)
+                return await api.with_errors(await importer.run(api, request, own_key=False, create=True))
 
     outcome = asyncio.run(run())
     if exit_code(request, outcome) != SUCCESS:

@@ -8,9 +8,9 @@ from typing import BinaryIO
 import click
 
 from cli import exit_codes
+from cli.atomic_file import write_atomically
 from cli.client.client import open_client
 from cli.exports.exporter import Exported, Exporter
-from cli.exports.file import write_atomically
 from cli.imports.price_files import FileRefused, Format, format_of
 from cli.options import direct_option, endpoint_option, list_argument, token_option
 from cli.progress import Progress
@@ -70,15 +70,11 @@ def export(
                 exporter = Exporter(client.execute, price_list, version, show)
                 return await exporter.csv(out) if format is Format.CSV else await exporter.ndjson(out)
 
-        try:
-            if output is None:
-                exported = asyncio.run(run(sys.stdout.buffer))
-            else:
-                with write_atomically(output) as out:
-                    exported = asyncio.run(run(out))
-        except KeyboardInterrupt:
-            progress.note("Interrupted.")
-            raise SystemExit(exit_codes.INTERRUPTED) from None
+        if output is None:
+            exported = asyncio.run(run(sys.stdout.buffer))
+        else:
+            with write_atomically(output) as out:
+                exported = asyncio.run(run(out))
     count = f"{exported.rows:,} prices" + (f" to {output}" if output else "")
     click.echo(f"Exported {exported.price_list}: version {exported.version}, {count}.", err=True)
 

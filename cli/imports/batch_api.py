@@ -2,7 +2,7 @@
 
 import asyncio
 import gzip
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from cli.client.client import ApiClient, Json, Upload, refusal
 from cli.client.errors import ApiError
@@ -13,7 +13,6 @@ BATCH = """
 fragment AllFields on Batch {
   id priceList state mode version checksum label errorCount
   progress { received stored expected }
-  errors { index line sku field code message }
   findings { gate severity message observed limit }
   summary { added removed changed unchanged }
   served { by of }
@@ -55,8 +54,32 @@ query Status($id: ID!) {{
 }}
 {BATCH}"""
 
+ERRORS = """
+query Errors($id: ID!, $first: Int!, $after: String) {
+  batch(id: $id) {
+    errors(first: $first, after: $after) { index line sku field code message duplicateOf cursor }
+  }
+}"""
+
+ERRORS_PER_PAGE = 1000
+"""Errors that are asked for at once."""
+
 _GZIP_LEVEL = 1
 """The fastest: the network is rarely slower than a higher level."""
+
+
+DRY_RUN = "DRY_RUN"
+"""The value of `publish` of a batch that is checked and not published."""
+
+_ADVICE = {
+    False: "Create it with --create, or correct --list.",
+    True: "A dry run creates nothing, and prices are checked against a list: create it first, or correct --list.",
+}
+"""What to do if the list does not exist, by whether this is a dry run."""
+
+
+class ListMissing(ApiError):
+    """The price list does not exist."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,30 +114,28 @@ class BatchApi:
     def __init__(self, client: ApiClient) -> None:
         self._client = client
 
-    async def create_list(self, name: str) -> bool:
-        """Create a price list unless it exists; return whether it was created."""
+    async def create_list(self, name: str) -> None:
+        """Create a price list, unless it exists by now."""
         mutation, payload = await self._mutate(CREATE, {"name": name})
-        if any(error["code"] == "PRICE_LIST_EXISTS" for error in payload["userErrors"]):
-            return False
-        if payload["userErrors"]:
+        if any(error["code"] != "PRICE_LIST_EXISTS" for error in payload["userErrors"]):
             raise refusal(mutation, payload["userErrors"])
-        return True
 
     async def open(self, request: BatchRequest) -> Outcome:
-        """Open a batch, or return the one that has the same key."""
-        return _outcome(
-            *await self._mutate(
-                OPEN,
-                {
-                    "priceList": request.price_list,
-                    "mode": request.mode,
-                    "idempotencyKey": request.key,
-                    "publish": request.publish,
-                    "expectedVersion": request.expected_version,
-                    "label": request.label,
-                },
-            )
+        """Open a batch, or return the one that has the same key. Raises `ListMissing`."""
+        mutation, payload = await self._mutate(
+            OPEN,
+            {
+                "priceList": request.price_list,
+                "mode": request.mode,
+                "idempotencyKey": request.key,
+                "publish": request.publish,
+                "expectedVersion": request.expected_version,
+                "label": request.label,
+            },
         )
+        if any(error["code"] == "PRICE_LIST_NOT_FOUND" for error in payload["userErrors"]):
+            raise ListMissing(f"There is no price list {request.price_list!r}. {_ADVICE[request.publish == DRY_RUN]}")
+        return _outcome(mutation, payload)
 
     async def append(self, batch_id: str, part: Part) -> str | None:
         """Send a part; return a message if some of its rows are invalid."""
@@ -139,6 +160,24 @@ class BatchApi:
         if batch is None:
             raise ApiError(f"The server no longer has batch {batch_id}.")
         return batch
+
+    async def with_errors(self, outcome: Outcome) -> Outcome:
+        """Return the outcome with the `errors` of its invalid items: all that the server stores."""
+        errors = await self._errors(outcome.batch["id"]) if outcome.batch["errorCount"] else []
+        return replace(outcome, batch={**outcome.batch, "errors": errors})
+
+    async def _errors(self, batch_id: str) -> list[Json]:
+        errors: list[Json] = []
+        after = None
+        while True:
+            variables = {"id": batch_id, "first": ERRORS_PER_PAGE, "after": after}
+            batch = (await self._client.execute(ERRORS, variables))["batch"]
+            if batch is None:
+                raise ApiError(f"The server no longer has batch {batch_id}.")
+            errors += batch["errors"]
+            if len(batch["errors"]) < ERRORS_PER_PAGE:
+                return errors
+            after = errors[-1]["cursor"]
 
     async def _mutate(self, document: str, fields: Json, file: Upload | None = None) -> tuple[str, Json]:
         ((mutation, payload),) = (await self._client.execute(document, {"input": fields}, file)).items()

@@ -3,32 +3,38 @@
 import asyncio
 import hashlib
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import asdict, replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import click
 import msgspec
+from click.core import ParameterSource
 
 from cli import exit_codes
 from cli.client.client import open_client
 from cli.completion import complete_list_names
-from cli.imports.batch_api import BatchApi, BatchRequest, Outcome
+from cli.imports.batch_api import DRY_RUN, BatchApi, BatchRequest, Outcome
+from cli.imports.error_file import write_errors
 from cli.imports.importer import Importer
 from cli.imports.item_errors import with_file_lines
 from cli.imports.parts import SPLIT_VERSION
 from cli.imports.price_files import Format, RowFile
 from cli.imports.report import exit_code, report
+from cli.imports.standard_input import store_prices, store_skus
 from cli.options import endpoint_option, token_option
 from cli.progress import Progress
 
-_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
+_STANDARD_INPUT = Path("-")
+_FILE = click.Path(exists=True, dir_okay=False, allow_dash=True, path_type=Path)
 _EXIT_CODES = exit_codes.epilog(
     {
-        exit_codes.SUCCESS: "published; with dry-run: would be published",
+        exit_codes.SUCCESS: "published; with --dry-run: would be published",
         exit_codes.FAILURE: "nothing is published: invalid items, refused by server or gate, no response, an "
         "unreadable file",
         exit_codes.USAGE_ERROR: "the command line is invalid",
-        exit_codes.HELD: "held, and waits for approval; with dry-run: would be held",
+        exit_codes.HELD: "held, and waits; with --dry-run: would be held",
         exit_codes.INTERRUPTED: "interrupted; the same command resumes the import",
     }
 )
@@ -46,6 +52,11 @@ _EXIT_CODES = exit_codes.epilog(
 )
 @click.option("--create", is_flag=True, help="Create the price list if it does not exist.")
 @click.option(
+    "--dry-run",
+    is_flag=True,
+    help="Check everything, show what would change and what the gates find, and change nothing.",
+)
+@click.option(
     "--mode",
     type=click.Choice(["replace", "merge"]),
     default="replace",
@@ -57,10 +68,10 @@ _EXIT_CODES = exit_codes.epilog(
 @click.option("--expected-version", type=int, metavar="N", help="Publish only if N is still the current version.")
 @click.option(
     "--publish",
-    type=click.Choice(["when-valid", "on-approval", "dry-run"]),
+    type=click.Choice(["when-valid", "on-approval"]),
     default="when-valid",
     show_default=True,
-    help="When to publish; dry-run checks everything and publishes nothing.",
+    help="When to publish.",
 )
 @click.option("--wait", is_flag=True, help="Wait until every live server serves the new version.")
 @click.option(
@@ -80,6 +91,12 @@ _EXIT_CODES = exit_codes.epilog(
     help="Maximum number of concurrent requests.",
 )
 @click.option("--key", metavar="TEXT", help="An idempotency key, instead of one computed from the content.")
+@click.option(
+    "--errors-to",
+    type=click.Path(dir_okay=False, writable=True, allow_dash=True, path_type=Path),
+    metavar="FILE",
+    help="Write the errors of all invalid items to FILE, as CSV; - is standard output.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the final state of the batch as JSON.")
 @endpoint_option
 @token_option
@@ -87,6 +104,7 @@ def import_(
     file: Path | None,
     price_list: str,
     create: bool,
+    dry_run: bool,
     mode: str,
     remove: Path | None,
     label: str | None,
@@ -96,6 +114,7 @@ def import_(
     part_rows: int,
     max_requests: int,
     key: str | None,
+    errors_to: Path | None,
     as_json: bool,
     endpoint: str,
     token: str | None,
@@ -104,8 +123,9 @@ def import_(
 
     Either the whole file becomes a new version, or nothing changes.
 
-    FILE is NDJSON (.ndjson, .jsonl) or CSV with a header row (.csv), plain or compressed (.gz, .zst), of any size.
-    It is sent in parts; interrupted requests are repeated. With --mode merge and --remove, FILE is optional.
+    FILE is NDJSON (.ndjson, .jsonl) or CSV with a header row (.csv), plain or compressed (.gz, .zst), of any size. With
+    - as FILE, prices are read from standard input, in any of these formats, and kept on disk until the import ends.
+    They are sent in parts; interrupted requests are repeated. With --mode merge and --remove, FILE is optional.
 
     Ctrl-C interrupts the import, and the same command resumes it: stored parts are not sent again. The command finds
     its batch by an idempotency key computed from the content of the files and the options. A file that was published
@@ -118,30 +138,57 @@ def import_(
         raise click.UsageError("--remove requires --mode merge: with replace, FILE is the whole list.")
     if file is None and remove is None:
         raise click.UsageError("Give a FILE, or --remove with --mode merge.")
-    files = [*([RowFile.of_prices(file)] if file else []), *([RowFile(remove, Format.SKUS)] if remove else [])]
-    request = BatchRequest(
-        price_list, mode.upper(), key or "", publish.upper().replace("-", "_"), expected_version, label
-    )
+    if file == remove == _STANDARD_INPUT:
+        raise click.UsageError("Standard input cannot be both FILE and the skus to remove.")
+    if dry_run and publish != "when-valid":
+        raise click.UsageError("--dry-run publishes nothing: leave --publish out.")
+    if errors_to == _STANDARD_INPUT and as_json:
+        raise click.UsageError("--json prints the errors, too: leave --errors-to out, or name a file.")
+    policy = DRY_RUN if dry_run else publish.upper().replace("-", "_")
+    request = BatchRequest(price_list, mode.upper(), key or "", policy, expected_version, label)
     progress = Progress("sending")
-    importer = Importer(files, part_rows, max_requests, progress)
+    importer: Importer | None = None
 
-    async def run(request: BatchRequest) -> Outcome:
+    async def run(importer: Importer, request: BatchRequest) -> Outcome:
         async with open_client(endpoint, token, progress.note, max_connections=max_requests) as client:
             api = BatchApi(client)
-            if create and await api.create_list(price_list):
-                progress.note(f"Created the price list {price_list}.")
-            outcome = await importer.run(api, request, own_key=bool(key))
-            return await importer.wait_until_served(api, outcome) if wait and outcome.state == "PUBLISHED" else outcome
+            outcome = await importer.run(api, request, own_key=bool(key), create=create)
+            if wait and outcome.state == "PUBLISHED":
+                outcome = await importer.wait_until_served(api, outcome)
+            return await api.with_errors(outcome)
 
-    try:
-        with progress:
-            keyed = request if key else replace(request, key=content_key(request, files, part_rows))
-            outcome = asyncio.run(run(keyed))
-    except KeyboardInterrupt:
-        click.echo(f"\nInterrupted. {importer.status}; run the same command again to resume.", err=True)
-        raise SystemExit(exit_codes.INTERRUPTED) from None
-    _show(request, outcome, files, as_json=as_json)
+    with ExitStack() as stack:
+        try:
+            files = _files(file, remove, stack)
+            importer = Importer(files, part_rows, max_requests, progress)
+            with progress:
+                keyed = request if key else replace(request, key=content_key(request, files, part_rows))
+                outcome = asyncio.run(run(importer, keyed))
+        except KeyboardInterrupt:
+            status = importer.status if importer else "Nothing was sent yet"
+            click.echo(f"\nInterrupted. {status}; run the same command again to resume.", err=True)
+            raise SystemExit(exit_codes.INTERRUPTED) from None
+        errors = with_file_lines(files, outcome.batch["errors"])
+    _show(request, replace(outcome, batch={**outcome.batch, "errors": errors}), errors_to, as_json=as_json)
     raise SystemExit(exit_code(request, outcome))
+
+
+def _files(file: Path | None, remove: Path | None, stack: ExitStack) -> list[RowFile]:
+    """Return the files to import. Standard input is kept in a temporary file until the stack is closed."""
+    files = []
+    if file == _STANDARD_INPUT:
+        files.append(store_prices(_temporary_directory(stack)))
+    elif file:
+        files.append(RowFile.of_prices(file))
+    if remove == _STANDARD_INPUT:
+        files.append(store_skus(_temporary_directory(stack)))
+    elif remove:
+        files.append(RowFile(remove, Format.SKUS))
+    return files
+
+
+def _temporary_directory(stack: ExitStack) -> Path:
+    return Path(stack.enter_context(TemporaryDirectory(prefix="pricebook-import-")))
 
 
 def content_key(request: BatchRequest, files: Sequence[RowFile], part_rows: int) -> str:
@@ -156,9 +203,13 @@ def content_key(request: BatchRequest, files: Sequence[RowFile], part_rows: int)
     return f"import-{hashlib.blake2b(msgspec.json.encode(content), digest_size=16).hexdigest()}"
 
 
-def _show(request: BatchRequest, outcome: Outcome, files: Sequence[RowFile], *, as_json: bool) -> None:
-    batch = {**outcome.batch, "errors": with_file_lines(files, outcome.batch["errors"])}
+def _show(request: BatchRequest, outcome: Outcome, errors_to: Path | None, *, as_json: bool) -> None:
+    if errors_to:
+        write_errors(errors_to, outcome.batch["errors"], outcome.batch["errorCount"])
     if as_json:
-        click.echo(msgspec.json.format(msgspec.json.encode(batch)))
+        click.echo(msgspec.json.format(msgspec.json.encode(outcome.batch)))
     else:
-        report(request, replace(outcome, batch=batch))
+        context = click.get_current_context()
+        is_given = context.get_parameter_source("endpoint") is ParameterSource.COMMANDLINE
+        endpoint = context.params["endpoint"] if is_given else None
+        report(request, outcome, endpoint=endpoint, to_stderr=errors_to == _STANDARD_INPUT)

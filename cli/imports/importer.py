@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from cli.imports.batch_api import BatchApi, BatchRequest, Outcome
+from cli.imports.batch_api import DRY_RUN, BatchApi, BatchRequest, ListMissing, Outcome
 from cli.imports.parts import Part, split
 from cli.imports.price_files import RowFile
 from cli.imports.transfer import Transfer
@@ -29,14 +29,23 @@ class Importer:
         self.status = "Nothing was sent yet"
         """How far the import is, for the message on Ctrl-C."""
 
-    async def run(self, api: BatchApi, request: BatchRequest, *, own_key: bool) -> Outcome:
+    async def run(self, api: BatchApi, request: BatchRequest, *, own_key: bool, create: bool = False) -> Outcome:
         """Import the files and return the batch, held or finished. Raises `ApiError`, `FileRefused`.
+
+        With `create`, a list that does not exist is created, except for a dry run.
 
         If an earlier batch of the same key failed for a reason that may be gone, a new batch with another key replaces
         it, unless the user chose the key. Under a key of the user's, every part is sent: only the server can compare
         the stored parts with these files.
         """
-        request, outcome = await self._open(api, request, own_key=own_key)
+        try:
+            request, outcome = await self._open(api, request, own_key=own_key)
+        except ListMissing:
+            if not create or request.publish == DRY_RUN:
+                raise
+            await api.create_list(request.price_list)
+            self._progress.note(f"Created the price list {request.price_list}.")
+            request, outcome = await self._open(api, request, own_key=own_key)
         batch_id = outcome.batch["id"]
         if outcome.state == "OPEN":
             stored = set(outcome.batch["sequences"])

@@ -1,12 +1,20 @@
 """Maps the invalid items of a batch, which was sent in parts, to lines of the imported files."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 from cli.client.client import Json
 from cli.imports.price_files import Format, RowFile
 
 _HEADER_LINE = 1
 """The line of the header in every part of a CSV."""
+
+
+class FileRow(NamedTuple):
+    """A row of a file, by its line."""
+
+    file: RowFile
+    line: int
 
 
 def with_file_lines(files: Sequence[RowFile], errors: Sequence[Json]) -> list[Json]:
@@ -19,26 +27,36 @@ def with_file_lines(files: Sequence[RowFile], errors: Sequence[Json]) -> list[Js
         return list(
             {(error["code"], error["field"]): {**error, "index": None, "line": line} for error in errors}.values()
         )
-    lines = find_lines(files, {error["index"] for error in errors})
-    return [{**error, "line": lines.get(error["index"])} for error in errors]
+    indexes = {error["index"] for error in errors} | {error["duplicateOf"] for error in errors}
+    rows = find_rows(files, indexes - {None})
+    return [_with_line(error, rows) for error in errors]
 
 
-def find_lines(files: Sequence[RowFile], indexes: set[int]) -> dict[int, int]:
-    """Return the line of each row by its index; indexes start at 0 and continue from file to file.
+def _with_line(error: Json, rows: Mapping[int, FileRow]) -> Json:
+    row, earlier = rows.get(error["index"]), rows.get(error["duplicateOf"])
+    located = {**error, "line": row.line if row else None}
+    if row and earlier:
+        where = "" if earlier.file is row.file else f" of {earlier.file.name}"
+        located["message"] = f"The sku is also on line {earlier.line}{where}. Keep one of the two lines."
+    return located
+
+
+def find_rows(files: Sequence[RowFile], indexes: set[int]) -> dict[int, FileRow]:
+    """Return where each row is, by its index; indexes start at 0 and continue from file to file.
 
     Reads the files again: that is rare, and remembering the line of every row would cost memory.
     """
-    lines: dict[int, int] = {}
+    found: dict[int, FileRow] = {}
     index = 0
     for file in files:
         with file.path.open("rb") as raw:
             for row in file.read(raw)[1]:
-                if len(lines) == len(indexes):
-                    return lines
+                if len(found) == len(indexes):
+                    return found
                 if index in indexes:
-                    lines[index] = row.line
+                    found[index] = FileRow(file, row.line)
                 index += 1
-    return lines
+    return found
 
 
 def _header_line(file: RowFile) -> int:

@@ -75,5 +75,5 @@ def _skus(file: RowFile, rows: Iterator[Row]) -> Iterator[Row]:
         try:
             sku.decode()
         except UnicodeDecodeError as error:
-            raise FileRefused(f"{file.path}, line {row.line}: this sku is not UTF-8.") from error
+            raise FileRefused(f"{file.name}, line {row.line}: this sku is not UTF-8.") from error
         yield Row(row.line, sku)

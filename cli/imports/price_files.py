@@ -23,7 +23,9 @@ MAX_ROW_BYTES = 1 << 20
 """Largest row. No valid price is nearly as large: a line end or a closing quote is missing."""
 
 _BOM = b"\xef\xbb\xbf"
-_COMPRESSION_SUFFIXES = {".gz", ".zst"}
+
+COMPRESSIONS = {".gz": b"\x1f\x8b", ".zst": b"\x28\xb5\x2f\xfd"}
+"""The first bytes of compressed files, by the suffix of their names."""
 
 
 class Format(StrEnum):
@@ -54,12 +56,17 @@ _NO_ROW = Row(0, b"")
 class RowFile:
     """A file that can be read several times, always with the same rows in the same order."""
 
-    def __init__(self, path: Path, format: Format) -> None:  # noqa: A002 - the usual word
+    def __init__(self, path: Path, format: Format, name: str | None = None) -> None:  # noqa: A002 - the usual word
         self.path = path
         self.format = format
+        self.name = name or str(path)
+        """What messages call the file."""
         status = path.stat()
         if not path.is_file():
-            raise FileRefused(f"{path} is not a regular file. It is read more than once: save it to a file first.")
+            raise FileRefused(
+                f"{path} is not a regular file, and it is read more than once: pipe it to `pricebook import -`, or "
+                "save it to a file first."
+            )
         self.size = status.st_size
         self._identity = _identity(status)
 
@@ -85,17 +92,31 @@ class RowFile:
     def check_unchanged(self) -> None:
         """Raise `FileRefused` if the file has changed since it was opened first."""
         if _identity(self.path.stat()) != self._identity:
-            raise FileRefused(f"{self.path} was changed while it was read. Nothing is published; import it again.")
+            raise FileRefused(f"{self.name} was changed while it was read. Nothing is published; import it again.")
 
     def _rows(self, raw: io.BufferedReader) -> Iterator[Row]:
+        self._check_suffix(raw)
         try:
             lines = self._lines(_decompressed(raw, self.path.suffix.lower()))
             if self.format is Format.CSV:
                 yield from self._csv_rows(lines)
             else:
                 yield from (line for line in lines if line.content.strip())
-        except (EOFError, zlib.error, gzip.BadGzipFile, zstd.ZstdError) as error:
-            raise FileRefused(f"{self.path} cannot be decompressed: {error}") from error
+        except EOFError as error:
+            message = "cannot be decompressed: it was cut off. Copy or download it again."
+            raise FileRefused(f"{self.name} {message}") from error
+        except (zlib.error, gzip.BadGzipFile, zstd.ZstdError) as error:
+            raise FileRefused(f"{self.name} cannot be decompressed: {error}. Compress it again.") from error
+
+    def _check_suffix(self, raw: io.BufferedReader) -> None:
+        """Raise `FileRefused` if the name does not end as the file is compressed."""
+        head = raw.peek(4)[:4]
+        found = next((suffix for suffix, magic in COMPRESSIONS.items() if head.startswith(magic)), None)
+        expected = self.path.suffix.lower() if self.path.suffix.lower() in COMPRESSIONS else None
+        if found and found != expected:
+            raise FileRefused(f"{self.name} is compressed: its name must end in {found}. Rename it.")
+        if expected and not found and head and all(32 <= byte < 127 or byte in b"\r\n\t" for byte in head):
+            raise FileRefused(f"{self.name} is not compressed, although its name ends in {expected}. Rename it.")
 
     def _lines(self, stream: io.BufferedIOBase) -> Iterator[Row]:
         number = 0
@@ -137,15 +158,15 @@ class RowFile:
     def _check_size(self, line: int, size: int) -> None:
         if size > MAX_ROW_BYTES:
             raise FileRefused(
-                f"{self.path}, line {line}: the row that starts here is larger than {MAX_ROW_BYTES >> 20} MiB. "
-                "Is a line end missing, or a closing quote?"
+                f"{self.name}, line {line}: the row that starts here is larger than {MAX_ROW_BYTES >> 20} MiB. "
+                "Is a closing quote missing, or a line end? CR alone ends no line."
             )
 
 
 def format_of(path: Path) -> Format:
     """Return the format of a file of prices, by its name. Raises `FileRefused`."""
     suffixes = [suffix.lower() for suffix in path.suffixes]
-    if suffixes and suffixes[-1] in _COMPRESSION_SUFFIXES:
+    if suffixes and suffixes[-1] in COMPRESSIONS:
         suffixes.pop()
     format = _FORMATS.get(suffixes[-1]) if suffixes else None  # noqa: A001
     if format is None:

@@ -1,19 +1,24 @@
-"""The report of an import: the result, the findings, the invalid items as a table; and the exit code."""
+"""The report of an import: the result, the findings, how often each error occurs, with examples; and the exit code."""
 
+import shutil
 import sys
+import textwrap
+from collections import Counter
 from collections.abc import Sequence
 
-from rich import box
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
+import click
 
 from cli.client.client import Json
 from cli.exit_codes import FAILURE, HELD, SUCCESS
-from cli.imports.batch_api import BatchRequest, Outcome
+from cli.imports.batch_api import DRY_RUN, BatchRequest, Outcome
+from cli.imports.held import next_commands
 from cli.output import REDIRECTED_WIDTH
 
-_COLUMNS = ("index", "line", "sku", "field", "code", "message")
+MAX_EXAMPLES_PER_CODE = 3
+"""Errors of each code that are printed; `--errors-to` writes all."""
+
+MAX_EXAMPLES = 30
+"""Errors of all codes that are printed."""
 
 
 def exit_code(request: BatchRequest, outcome: Outcome) -> int:
@@ -28,28 +33,22 @@ def exit_code(request: BatchRequest, outcome: Outcome) -> int:
     return FAILURE if "REJECT" in severities else HELD if "HOLD" in severities else SUCCESS
 
 
-def report(request: BatchRequest, outcome: Outcome) -> None:
-    """Print the result of a batch to standard output."""
-    console = Console(width=None if sys.stdout.isatty() else REDIRECTED_WIDTH)
+def report(request: BatchRequest, outcome: Outcome, *, endpoint: str | None = None, to_stderr: bool = False) -> None:
+    """Print the result of a batch to standard output, or to standard error, with the `endpoint` that commands need."""
+    printer = _Printer(to_stderr=to_stderr)
     batch = outcome.batch
-    lines = [_headline(request, outcome), *_summary(batch)]
-    lines += [_finding(finding) for finding in batch["findings"]]
-    lines += [f"  {error['code']}: {error['message']}" for error in outcome.user_errors]
+    printer.print([_headline(request, outcome), *_summary(batch)])
+    printer.print([_finding(finding) for finding in batch["findings"]])
+    printer.print([f"  {error['code']}: {error['message']}" for error in outcome.user_errors])
     if batch["errors"]:
-        lines.append("")
-    _print(console, lines)
-    if batch["errors"]:
-        _print_table(console, batch["errors"])
-        more = batch["errorCount"] - len(batch["errors"])
-        if more > 0 and batch["errors"][0]["index"] is not None:  # errors of the header are complete
-            _print(console, [f"  and {more:,} more invalid items"])
+        _print_errors(printer, batch)
     if outcome.state == "HELD":
-        _print(console, _how_to_approve(batch))
+        printer.print(["", *next_commands(batch, endpoint)])
 
 
 def _is_passed_dry_run(request: BatchRequest, outcome: Outcome) -> bool:
     """Whether this was a dry run of a valid batch."""
-    return request.publish == "DRY_RUN" and outcome.state == "ABORTED" and not outcome.user_errors
+    return request.publish == DRY_RUN and outcome.state == "ABORTED" and not outcome.user_errors
 
 
 def _headline(request: BatchRequest, outcome: Outcome) -> str:
@@ -63,8 +62,15 @@ def _headline(request: BatchRequest, outcome: Outcome) -> str:
         version = f"version {batch['version']} of {request.price_list}{size}"
         return f"Batch {batch['id']} is held: {version}, waits for approval."
     if _is_passed_dry_run(request, outcome):
-        return f"Checked {request.price_list}: this was a dry run, nothing is published."
+        return f"Checked {request.price_list}, a dry run, nothing is published: the batch {_verdict(request, outcome)}."
     return f"Batch {batch['id']} of {request.price_list} is {outcome.state}: nothing is published."
+
+
+def _verdict(request: BatchRequest, outcome: Outcome) -> str:
+    """Return what would become of the batch of a dry run."""
+    return {SUCCESS: "would be published", HELD: "would be held", FAILURE: "would be rejected"}[
+        exit_code(request, outcome)
+    ]
 
 
 def _summary(batch: Json) -> list[str]:
@@ -78,32 +84,79 @@ def _finding(finding: Json) -> str:
     return f"  {finding['severity']} {finding['gate']}: {finding['message']}{suffix}"
 
 
-def _how_to_approve(batch: Json) -> list[str]:
-    fields = "{ batch { state version } userErrors { code message } }"
-    return [
-        "",
-        "Publish it with this mutation, or discard it with rejectBatch instead of approveBatch:",
-        "",
-        f'  mutation {{ approveBatch(input: {{batch: "{batch["id"]}", reason: "..."}}) {fields} }}',
-    ]
+class _Printer:
+    """Prints lines. In a terminal, long messages continue on the next line."""
+
+    def __init__(self, *, to_stderr: bool) -> None:
+        self._to_stderr = to_stderr
+        is_terminal = (sys.stderr if to_stderr else sys.stdout).isatty()
+        self._width = shutil.get_terminal_size().columns if is_terminal else REDIRECTED_WIDTH
+
+    def print(self, lines: Sequence[str]) -> None:
+        for line in lines:
+            click.echo(printable(line), err=self._to_stderr)
+
+    def print_wrapped(self, text: str, indent: str) -> None:
+        """Print a text in lines of at most the width, and break no word."""
+        self.print(
+            textwrap.wrap(
+                printable(text),
+                self._width,
+                initial_indent=indent,
+                subsequent_indent=indent,
+                break_long_words=False,
+                break_on_hyphens=False,
+            )
+        )
 
 
-def _print_table(console: Console, errors: Sequence[Json]) -> None:
-    table = Table(box=box.SIMPLE, pad_edge=False)
-    for name in _COLUMNS:
-        is_number = name in {"index", "line"}
-        table.add_column(name, justify="right" if is_number else "left", no_wrap=is_number, overflow="fold")
+def _print_errors(printer: _Printer, batch: Json) -> None:
+    """Print how often each code occurs, then the first errors of each code."""
+    errors: list[Json] = batch["errors"]
+    totals = Counter(error["code"] for error in errors)
+    shown = _examples(errors)
+    printer.print(["", f"  {_errors_title(batch)}:"])
+    printer.print([f"  {count:>9,}  {code}" for code, count in totals.most_common()])
+    for error in shown:
+        printer.print(["", f"  {_place(error)}"])
+        printer.print_wrapped(error["message"], "    ")
+    if len(shown) < len(errors):
+        printer.print(["", f"  and {len(errors) - len(shown):,} more errors: --errors-to FILE writes all of them"])
+
+
+def _errors_title(batch: Json) -> str:
+    errors = batch["errors"]
+    if errors[0]["index"] is None:
+        return f"{_counted(len(errors), 'error')} in the header row"
+    items = len({error["index"] for error in errors})
+    if items < batch["errorCount"]:
+        return f"{batch['errorCount']:,} invalid items; {_counted(len(errors), 'error')} of the first {items:,}"
+    return f"{_counted(len(errors), 'error')} in {_counted(items, 'item')}"
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def _examples(errors: Sequence[Json]) -> list[Json]:
+    """Return the first errors of each code, in the order of their lines."""
+    counts: Counter[str] = Counter()
+    shown: list[Json] = []
     for error in errors:
-        table.add_row(*(Text(_printable(error[name])) for name in _COLUMNS))
-    console.print(table)
+        if counts[error["code"]] < MAX_EXAMPLES_PER_CODE and len(shown) < MAX_EXAMPLES:
+            counts[error["code"]] += 1
+            shown.append(error)
+    return shown
 
 
-def _print(console: Console, lines: Sequence[str]) -> None:
-    for line in lines:
-        console.print(_printable(line), markup=False, highlight=False, emoji=False, soft_wrap=True)
+def _place(error: Json) -> str:
+    """Return the line of an error, its code and field, and last the sku, which may be long."""
+    place = f"item {error['index']}" if error["line"] is None else f"line {error['line']}"
+    field = None if error["field"] == "sku" else error["field"]
+    parts = [place, error["code"], field, f"sku {error['sku']}" if error["sku"] else None]
+    return "  ".join(part for part in parts if part)
 
 
-def _printable(value: str | int | None) -> str:
+def printable(text: str) -> str:
     """Escape control characters, which a terminal would interpret."""
-    text = "" if value is None else str(value)
     return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in text)

@@ -78,12 +78,8 @@ def command(
     def decorate(run: Callable[..., None]) -> click.Command:
         @functools.wraps(run)
         def framed(endpoint: str, token: str | None, direct: bool, as_json: bool, **parameters: object) -> None:
-            try:
-                with _connect(endpoint, token, direct=direct) as connection:
-                    run(connection, Output(as_json=as_json), **parameters)
-            except (KeyboardInterrupt, click.Abort):
-                click.echo("\nInterrupted.", err=True)
-                raise SystemExit(exit_codes.INTERRUPTED) from None
+            with _connect(endpoint, token, direct=direct) as connection:
+                run(connection, Output(as_json=as_json), **parameters)
 
         json_help = "Print JSON; with --follow, one line per event." if prints_lines else "Print JSON."
         json_option = click.option("--json", "as_json", is_flag=True, help=json_help)

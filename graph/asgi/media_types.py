@@ -9,7 +9,8 @@ GRAPHQL_RESPONSE = "application/graphql-response+json"
 MULTIPART = "multipart/form-data"
 EVENTS = "text/event-stream"
 
-_JSON_BY_RANGE = {GRAPHQL_RESPONSE: GRAPHQL_RESPONSE, JSON: JSON, "*/*": JSON, "application/*": JSON}
+_ANY = (JSON, GRAPHQL_RESPONSE)
+_JSON_BY_RANGE = {GRAPHQL_RESPONSE: (GRAPHQL_RESPONSE,), JSON: (JSON,), "*/*": _ANY, "application/*": _ANY}
 
 
 class Accepted(NamedTuple):
@@ -25,9 +26,10 @@ def accepted_media_types(accept: str) -> Accepted:
     if not accept.strip():
         return Accepted(JSON, events=False)
     entries = sorted(map(_parse_entry, accept.split(",")), key=lambda entry: -entry[1])
-    media_types = [media_type for media_type, weight in entries if weight > 0]
-    json = next((_JSON_BY_RANGE[media_type] for media_type in media_types if media_type in _JSON_BY_RANGE), None)
-    return Accepted(json, EVENTS in media_types)
+    accepted = [media_type for media_type, weight in entries if weight > 0]
+    refused = {media_type for media_type, weight in entries if weight <= 0}
+    matches = (media_type for entry in accepted for media_type in _JSON_BY_RANGE.get(entry, ()))
+    return Accepted(next((media_type for media_type in matches if media_type not in refused), None), EVENTS in accepted)
 
 
 def _parse_entry(entry: str) -> tuple[str, float]:

@@ -37,7 +37,7 @@ class RequestedDocuments:
         """Return the document to execute. Raises `HTTPError` if it is unknown or not trusted."""
         if request.document_id:
             return self._by_id(request.document_id)
-        document = request.query
+        document = request.query or None  # clients that must send a string send an empty one
         if request.persisted_query is not None:
             document = self._by_hash(request.persisted_query, document)
         if document is None:

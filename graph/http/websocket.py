@@ -14,7 +14,7 @@ from strawberry.http.websocket_origin import is_same_origin, normalize_allowed_o
 from graph.context import Context, ContextFactory
 from graph.http.errors import OriginNotAllowed
 from graph.http.pipeline import Pipeline, PreparedOperation
-from graph.http.requests import GraphQLRequest, check_request
+from graph.http.requests import decode_request
 from graph.http.response import error_response, graphql_errors, result_body
 from graph.http.websocket_messages import (
     PROTOCOL,
@@ -258,18 +258,18 @@ class _Connection:
         elif len(self._tasks) >= MAX_OPERATIONS:
             await self._send_error(message.id, _too_many_operations(), self._state.for_operation())
         elif not self._is_drained:  # otherwise the client sends it again on its next connection
-            task = asyncio.create_task(self._run_operation(message.id, message.payload))
+            task = asyncio.create_task(self._run_operation(message.id, bytes(message.payload)))
             self._operations[message.id] = task
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
 
-    async def _run_operation(self, id_: str, request: GraphQLRequest) -> None:
+    async def _run_operation(self, id_: str, payload: bytes) -> None:
         """Run an operation in a task of its own, and count it as a request."""
         state = self._state.for_operation()
         current_request.set(state)
         with self._runtime.requests.track(state):
             try:
-                is_complete = await self._send_results(id_, request, state)
+                is_complete = await self._send_results(id_, payload, state)
                 if is_complete and self._operations.pop(id_, None) is not None:
                     await self._send_message({"type": "complete", "id": id_})
             except OSError:  # the client has disconnected
@@ -279,7 +279,7 @@ class _Connection:
                     with suppress(OSError):
                         await self._send_error(id_, error, state)
 
-    async def _send_results(self, id_: str, request: GraphQLRequest, state: RequestState) -> bool:
+    async def _send_results(self, id_: str, payload: bytes, state: RequestState) -> bool:
         """Send the results of an operation. Return whether it is complete.
 
         It is not if the credentials are revoked or the process drains.
@@ -287,7 +287,7 @@ class _Connection:
         if not await self._authenticate():
             return False
         state.caller = self._state.caller
-        prepared = await self._transport.pipeline.prepare(check_request(request), state)
+        prepared = await self._transport.pipeline.prepare(decode_request(payload, "payload"), state)
         context = self._transport.context_factory({**self._scope, REQUEST_STATE: state})
         is_subscription = prepared.kind is OperationType.SUBSCRIPTION
         if not is_subscription:

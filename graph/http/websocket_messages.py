@@ -6,8 +6,6 @@ from typing import Annotated, Any
 
 import msgspec
 
-from graph.http.requests import GraphQLRequest
-
 PROTOCOL = "graphql-transport-ws"
 
 MAX_OPERATION_ID_LENGTH = 128
@@ -46,10 +44,10 @@ class Pong(msgspec.Struct, tag="pong"):
 
 
 class Subscribe(msgspec.Struct, tag="subscribe"):
-    """The start of an operation of any type."""
+    """The start of an operation of any type. Its payload, the request, is decoded as one of any transport."""
 
     id: Id
-    payload: GraphQLRequest
+    payload: msgspec.Raw
 
 
 class Complete(msgspec.Struct, tag="complete"):

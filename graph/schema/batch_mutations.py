@@ -21,7 +21,7 @@ from graph.types.inputs import (
 from graph.types.payloads import BatchPayload, UserError
 from graph.types.snapshots import Snapshot
 from storage import Batch as StoredBatch
-from storage import BatchOrder, BatchState, Part
+from storage import BatchOrder, BatchState, ItemError, Part, ReportRange
 
 COMMIT_TIMEOUT_SECONDS = 20.0
 """A commit that takes longer returns the batch in the state SEALING."""
@@ -77,7 +77,10 @@ class BatchMutations:
         store, source = info.context.store, await create_row_source(input)
         part = await store.multipart.append(input.batch, input.sequence, source, input.remove or ())
         payload = await _payload(info.context, await store.batches.get(input.batch))
-        return _with_item_errors(payload, part) if part.error_count else payload
+        if part.error_report:
+            [errors] = await store.item_errors.read([ReportRange(input.batch, part.error_report.id, 0, 1)])
+            payload.user_errors += [_part_invalid(part, first) for first in errors]
+        return payload
 
     @strawberry.mutation(
         description="Completes a batch that was sent in parts: seals it, checks it and publishes it. If this takes "
@@ -168,11 +171,9 @@ async def _payload(context: Context, batch: StoredBatch) -> BatchPayload:
     )
 
 
-def _with_item_errors(payload: BatchPayload, part: Part) -> BatchPayload:
-    first = part.errors[0]
+def _part_invalid(part: Part, first: ItemError) -> UserError:
     message = (
         f"{part.error_count} items of part {part.sequence} are invalid. The first is item {first.index}: "
         f"{first.message} The batch can no longer be published; commit it to see all errors, or abort it."
     )
-    payload.user_errors.append(UserError(code="BATCH_INVALID", message=message, path=["input", "sequence"]))
-    return payload
+    return UserError(code="BATCH_INVALID", message=message, path=["input", "sequence"])

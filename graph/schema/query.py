@@ -11,10 +11,10 @@ from graph.identity.requires import INTERNALS, READING, requires, requires_anywh
 from graph.node_ids import parse_node_id
 from graph.schema.lookahead import version_of_cursors
 from graph.types.batches import Batch
-from graph.types.connections import Connection
+from graph.types.connections import After, Connection, First
 from graph.types.events import Event, event_page
 from graph.types.node import Node
-from graph.types.price_lists import After, First, PriceList
+from graph.types.price_lists import PriceList
 from graph.types.prices import VersionedPrice, versioned
 from graph.types.snapshots import Snapshot
 from storage import Batch as StoredBatch

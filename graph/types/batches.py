@@ -2,18 +2,23 @@
 
 import datetime
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from functools import partial
+from typing import Annotated
 
 import strawberry
 
+from graph import cursors
 from graph.context import Info
 from graph.identity.requires import as_parent
+from graph.types.connections import First
 from graph.types.enums import describe_enum
 from graph.types.gates import DiffSummary, GateFinding
 from graph.types.node import Node
+from storage import ITEM_ERROR_DAYS, MAX_ITEM_ERRORS, BatchMode, BatchState, PublishPolicy, ReportRange
 from storage import Batch as StoredBatch
-from storage import BatchMode, BatchState, PublishPolicy
 from storage import DiffSummary as StoredDiffSummary
+from storage import ItemError as StoredItemError
 from storage import Served as StoredServed
 
 describe_enum(
@@ -67,9 +72,27 @@ class Served:
     of: int = strawberry.field(description="The number of processes that are alive.")
 
 
+@dataclass(frozen=True, slots=True)
+class ListedError(StoredItemError):
+    """An error, and its position among those of the batch, from 1."""
+
+    position: int = 0
+
+    @classmethod
+    def of(cls, error: StoredItemError, position: int) -> "ListedError":
+        """Return an error with its position."""
+        fields = error.index, error.sku, error.field, error.code, error.message, error.line, error.duplicate_of
+        return cls(*fields, position)
+
+    @property
+    def cursor(self) -> str:
+        """The cursor of the error."""
+        return cursors.encode(cursors.NumberCursor(self.position))
+
+
 @strawberry.type(description="An error in one item of a batch.")
 class ItemError:
-    """The GraphQL type of `storage.prices.row_decoder.ItemError`."""
+    """The GraphQL type of `ListedError`."""
 
     index: int = strawberry.field(description="The position of the item in the batch, starting at 0.")
     sku: str | None = strawberry.field(description="The sku of the item. Null if it could not be read.")
@@ -77,8 +100,12 @@ class ItemError:
         description="The name of the invalid field. Null if the whole item is invalid."
     )
     line: int | None = strawberry.field(description="The line of the file, starting at 1. Null if no file was sent.")
+    duplicate_of: int | None = strawberry.field(
+        description="The index of the earlier item that has the same sku. Null for other errors."
+    )
     code: str = strawberry.field(description="A stable error code, for programs.")
     message: str = strawberry.field(description="The error message, for people.")
+    cursor: str = strawberry.field(description="The position of this error, for use as `after`.")
 
 
 @strawberry.type(description="A held batch as it would be published now.")
@@ -138,9 +165,6 @@ class Batch(Node):
     summary: DiffSummary | None = strawberry.field(
         description="The changes that the batch makes, compared with `baseVersion`."
     )
-    errors: list[ItemError] = strawberry.field(
-        description="The errors of invalid items. Contains at most 100 errors; `errorCount` counts all of them."
-    )
     error_count: int = strawberry.field(description="The total number of invalid items.")
 
     @strawberry.field(
@@ -165,6 +189,30 @@ class Batch(Node):
     def progress(root: strawberry.Parent[StoredBatch]) -> BatchProgress:
         """Return the progress of the batch."""
         return BatchProgress(received=root.received, stored=root.stored, expected=root.expected)
+
+    @strawberry.field(
+        description="The errors of invalid items, in the order of the items, once the batch has failed. The first "
+        f"{MAX_ITEM_ERRORS:,} are stored, for {ITEM_ERROR_DAYS} days; `errorCount` counts the invalid items.",
+        graphql_type=list[ItemError],
+    )
+    @staticmethod
+    @as_parent
+    async def errors(
+        root: strawberry.Parent[StoredBatch],
+        info: Info,
+        first: First = 100,
+        after: Annotated[
+            str | None, strawberry.argument(description="Return only errors after the one with this `cursor`.")
+        ] = None,
+    ) -> list[ListedError]:
+        """Return some of the errors of invalid items."""
+        size, cursor = cursors.page_size(first, 100), cursors.decode(after, cursors.NumberCursor, "after")
+        start = cursor.number if cursor else 0
+        if root.error_report is None:
+            return []
+        wanted = ReportRange(root.id, root.error_report.id, start, start + size)
+        errors = await info.context.loaders.item_errors.load(wanted)
+        return [ListedError.of(error, position) for position, error in enumerate(errors, start + 1)]
 
     @strawberry.field(description="The sequence numbers of the parts stored so far, for a batch sent in parts.")
     @staticmethod

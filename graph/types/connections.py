@@ -1,15 +1,21 @@
 """Connections of the Relay cursor connections specification, over any page of records."""
 
 from collections.abc import Awaitable, Callable
-from typing import Any, Generic, TypeVar, cast
+from typing import Annotated, Any, Generic, TypeVar, cast
 
 import msgspec
 import strawberry
 
+from graph.cursors import MAX_PAGE_SIZE
 from graph.identity.requires import as_parent
 from loaders import Page
 
 T = TypeVar("T")
+
+First = Annotated[
+    int | None, strawberry.argument(description=f"The number of items to return: at most {MAX_PAGE_SIZE}.")
+]
+After = Annotated[str | None, strawberry.argument(description="Return only items after this cursor.")]
 
 
 @strawberry.type(description="Information about pagination in a connection.")

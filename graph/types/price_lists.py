@@ -11,7 +11,7 @@ from graph.context import Info
 from graph.identity.requires import INTERNALS, as_parent, requires
 from graph.node_ids import price_list_id
 from graph.types.batches import Batch
-from graph.types.connections import Connection
+from graph.types.connections import After, Connection, First
 from graph.types.diffs import PriceDiffConnection, diff_page
 from graph.types.events import Event, event_page
 from graph.types.gates import Gates
@@ -32,12 +32,6 @@ Root = strawberry.Parent[StoredPriceList]
 @as_parent
 def _global_id(root: Root) -> strawberry.ID:
     return strawberry.ID(price_list_id(root.name))
-
-
-First = Annotated[
-    int | None, strawberry.argument(description=f"The number of items to return: at most {cursors.MAX_PAGE_SIZE}.")
-]
-After = Annotated[str | None, strawberry.argument(description="Return only items after this cursor.")]
 
 
 @strawberry.type(description="A pin on a version. While it exists, batches are sealed and held but not published.")

@@ -8,13 +8,13 @@ from typing import Any
 
 import msgspec
 
+from storage.batches.item_errors import ErrorReport
 from storage.batches.staging import StagedRun
 from storage.batches.states import BatchState
 from storage.catalog.gates import DiffSummary, GateFinding
 from storage.catalog.snapshots import Layer
 from storage.mongodb.connection import Document, check_format
 from storage.mongodb.documents import decode_decimals, encode_decimals, to_builtins
-from storage.prices.row_decoder import ItemError
 
 
 class BatchMode(StrEnum):
@@ -57,7 +57,8 @@ class Refusal:
 class Batch(msgspec.Struct, frozen=True, rename="camel"):
     """The record of a batch.
 
-    `token` is that of the lease; a write with an older token is refused. `rows` is the number of its rows, once all
+    `token` is that of the lease; a write with an older token is refused. `error_report` has the first errors of its
+    items, `error_count` is the number of all. `rows` is the number of its rows, once all
     were received. They are in `layer`, or staged in `runs` (those of a batch in parts are named by its parts) until a
     process merges them into it. `made_on` is the version that was current when the batch was opened, `base` the one
     that `summary` compares with, and on which a merge lies: it was current when the batch was sealed or, if it is
@@ -86,7 +87,7 @@ class Batch(msgspec.Struct, frozen=True, rename="camel"):
     rows: int | None = None
     layer: Layer | None = None
     runs: tuple[StagedRun, ...] = ()
-    errors: tuple[ItemError, ...] = ()
+    error_report: ErrorReport | None = None
     error_count: int = 0
     refusal: Refusal | None = None
     made_on: int | None = None

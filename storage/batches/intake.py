@@ -1,22 +1,21 @@
 """Taking in the rows of a request, a file or a part: collected in runs, which are staged when they are full."""
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Iterable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable
 
-from storage.batches.runs import Run, SortedRows
+from storage.batches.item_errors import keep_first
+from storage.batches.runs import Run, SortedRows, with_lines
 from storage.batches.staging import PART_BITS, StagedRun, StagingRepository
 from storage.fair_yield import yield_to_loop
-from storage.prices.row_decoder import ItemError, Slice
-
-MAX_ITEM_ERRORS = 100
-"""Errors of a batch that are kept; all are counted."""
+from storage.prices.item_error import ItemError
+from storage.prices.row_decoder import Slice
 
 
 class Intake:
     """The rows of a request, file or part, and the errors of those that are refused.
 
-    `run` has the rows that are not staged. `accepted` counts all valid rows. `errors` are the first `MAX_ITEM_ERRORS`
-    errors, `error_count` is the number of all.
+    `run` has the rows that are not staged. `accepted` counts all valid rows. `errors` are the first errors,
+    `error_count` is the number of all invalid rows, each of which has one error or several.
     """
 
     def __init__(self, staging: StagingRepository, batch: str, part: int = 0) -> None:
@@ -40,15 +39,15 @@ class Intake:
         """Whether the rows did not fit one run, so that `finish` must stage the rest of them."""
         return bool(self._runs) or self._writing is not None
 
-    async def take(self, slices: AsyncIterator[Slice]) -> None:
-        """Collect rows as they arrive, and stage each full run.
+    async def take(self, slices: AsyncIterator[Slice], line_of: Callable[[int], int | None]) -> None:
+        """Collect rows as they arrive, and stage each full run. `line_of` returns the line of a row in its file.
 
         Raises `FileRefused`, `Interrupted`, `Unavailable`.
         """
         try:
             async for rows in slices:
-                self.refuse(rows.errors, len(rows.errors))
-                repeated = self.run.add(rows)
+                self.refuse(rows.errors, rows.refused)
+                repeated = [with_lines(error, line_of) for error in self.run.add(rows)]
                 self.refuse(repeated, len(repeated))
                 self.accepted += len(rows.skus) - len(repeated)
                 if self.run.is_full:
@@ -73,10 +72,9 @@ class Intake:
             await self._staging.drop(self._batch)
 
     def refuse(self, errors: Iterable[ItemError], count: int) -> None:
-        """Count errors, and keep those with the lowest indexes; `errors` are the first of `count`."""
-        if count:
-            self.error_count += count
-            self.errors = sorted((*self.errors, *errors), key=lambda error: error.index)[:MAX_ITEM_ERRORS]
+        """Count invalid rows, and keep the first errors; `errors` has those of the first rows."""
+        self.error_count += count
+        keep_first(self.errors, errors)
 
     async def _stage(self) -> None:
         """Write the run while the next one is collected. At most two are in memory."""

@@ -18,10 +18,12 @@ from pymongo.errors import PyMongoError
 from storage.batches.assessment import assess, check_not_superseded, facts_of
 from storage.batches.batch import Batch, PublishPolicy, Refusal
 from storage.batches.comparison import BaseMoved, BatchComparer, Comparison
+from storage.batches.item_errors import ItemErrorRepository
 from storage.batches.metrics import StorageMetrics
 from storage.batches.parts import PartRepository
 from storage.batches.removal import BatchRemoval
 from storage.batches.repository import BatchRepository
+from storage.batches.runs import with_lines
 from storage.batches.sealing import BatchSealer, RepeatedSkus
 from storage.batches.staging import StagingRepository
 from storage.batches.states import DISCARDED_STATES, IN_PROGRESS, BatchState
@@ -38,7 +40,7 @@ from storage.errors import BatchNotHeld, Corrupt, LayerGone, Pinned, PriceListNo
 from storage.layers.writer import LayerWriter
 from storage.mongodb.connection import Client
 from storage.mongodb.transaction import commit, found_out, in_transaction
-from storage.prices.row_decoder import ItemError
+from storage.prices.item_error import ItemError
 
 T = TypeVar("T")
 
@@ -53,6 +55,7 @@ class BatchLifecycle:
         snapshots: SnapshotRepository,
         batches: BatchRepository,
         parts: PartRepository,
+        item_errors: ItemErrorRepository,
         staging: StagingRepository,
         sealer: BatchSealer,
         layer_writer: LayerWriter,
@@ -70,6 +73,7 @@ class BatchLifecycle:
         self._snapshots = snapshots
         self._batches = batches
         self._parts = parts
+        self._item_errors = item_errors
         self._staging = staging
         self._sealer = sealer
         self._layer_writer = layer_writer
@@ -98,8 +102,8 @@ class BatchLifecycle:
     # -- SEALING to PUBLISHED, HELD or REJECTED; a dry run to ABORTED;
     # a damaged layer, or a sku that was sent twice, to FAILED
 
-    async def finish(self, batch: Batch) -> Batch:
-        """Seal a batch in SEALING, and publish, hold or reject it.
+    async def finish(self, batch: Batch, line_of: Callable[[int], int | None] = lambda index: None) -> Batch:
+        """Seal a batch in SEALING, and publish, hold or reject it. `line_of` returns the line of a row in its file.
 
         Raises `LeaseLost` if another process took the batch over, `PriceListNotFound` if the list was deleted, and
         `Corrupt` if the layer does not hold the rows that were received.
@@ -107,7 +111,8 @@ class BatchLifecycle:
         try:
             return await self._publish_sealed(replace(batch, layer=await self._sealer.seal(batch)))
         except RepeatedSkus as repeated:
-            return await self.fail_items(batch, repeated.errors, repeated.count, batch.received)
+            errors = [with_lines(error, line_of) for error in repeated.errors]
+            return await self.fail_items(batch, errors, repeated.count, batch.received)
         except (Corrupt, LayerGone) as corrupt:
             await self.fail(batch, Refusal(Corrupt.code, corrupt.message))
             raise Corrupt(f"Batch {batch.id}: {corrupt.message} Nothing was published; send it again.") from corrupt
@@ -293,14 +298,15 @@ class BatchLifecycle:
     async def fail_items(
         self, batch: Batch, errors: Sequence[ItemError], error_count: int, received: int, **batch_fields: object
     ) -> Batch:
-        """Fail a batch with invalid items: the first `errors`, and the count of all."""
+        """Fail a batch with invalid items: their first `errors`, which are stored, and the count of all."""
         message = (
             f"{error_count} of {received} items are not valid; nothing was changed. "
             "Correct them and send the batch with a new idempotency key."
         )
         refusal = Refusal("BATCH_INVALID", message)
+        report = await self._item_errors.write(batch.id, errors)
         return await self.fail(
-            batch, refusal, errors=errors, error_count=error_count, received=received, **batch_fields
+            batch, refusal, error_report=report, error_count=error_count, received=received, **batch_fields
         )
 
     async def abort(self, batch: Batch, refusal: Refusal, *, by: str) -> Batch:
@@ -350,6 +356,8 @@ class BatchLifecycle:
                 await self._layer_writer.drop(batch.layer.id)
             if batch.chunked:
                 await self._parts.drop(batch.id)
+            if batch.chunked or batch.error_report:
+                await self._item_errors.keep_only(batch.id, batch.error_report)
         if (batch.runs or batch.chunked) and batch.state not in IN_PROGRESS:
             await self._staging.drop(batch.id)  # last: garbage collection finds what is left by its staged runs
         return batch

@@ -4,7 +4,7 @@ The rows of a part are staged in runs of their own, whatever other attempts ther
 does, which names these runs; of several attempts, the first to write that record counts.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from hashlib import blake2b
 
@@ -12,7 +12,8 @@ import msgspec
 
 from storage.batches.admission import BatchAdmission, check_order, check_removals
 from storage.batches.batch import Batch, BatchOrder, Refusal
-from storage.batches.intake import MAX_ITEM_ERRORS, Intake
+from storage.batches.intake import Intake
+from storage.batches.item_errors import MAX_ITEM_ERRORS, ItemErrorRepository, ReportRange
 from storage.batches.lease_renewal import keep_open
 from storage.batches.lifecycle import BatchLifecycle
 from storage.batches.parts import MAX_PARTS, Part, PartRepository
@@ -36,7 +37,7 @@ from storage.errors import (
 )
 from storage.files.row_source import RowSource
 from storage.files.tombstones import with_tombstones
-from storage.prices.row_decoder import ItemError
+from storage.prices.item_error import ItemError
 
 
 class MultipartBatches:
@@ -47,12 +48,14 @@ class MultipartBatches:
         batches: BatchRepository,
         admission: BatchAdmission,
         parts: PartRepository,
+        item_errors: ItemErrorRepository,
         staging: StagingRepository,
         lifecycle: BatchLifecycle,
     ) -> None:
         self._batches = batches
         self._admission = admission
         self._parts = parts
+        self._item_errors = item_errors
         self._staging = staging
         self._lifecycle = lifecycle
 
@@ -91,7 +94,7 @@ class MultipartBatches:
     async def _store(self, batch: Batch, sequence: int, source: RowSource, removals: Sequence[str]) -> Part:
         intake = Intake(self._staging, batch.id, sequence)
         async with keep_open(self._batches, batch):
-            await intake.take(with_tombstones(source.slices(), removals))
+            await intake.take(with_tombstones(source.slices(), removals), source.line_of)
             runs = await intake.finish()
         if not intake.received:
             raise EmptyBatch
@@ -104,7 +107,7 @@ class MultipartBatches:
             prices=intake.received - len(removals),
             rows=intake.accepted,
             runs=tuple(runs),
-            errors=tuple(intake.errors),
+            error_report=await self._item_errors.write(batch.id, intake.errors) if intake.errors else None,
             error_count=intake.error_count,
         )
         stored = await self._parts.add(batch.id, part)
@@ -116,6 +119,7 @@ class MultipartBatches:
         """Return the error of a part whose batch was committed, aborted or removed meanwhile; drop what it left."""
         found = await self._batches.find(batch.id)
         if found is None or found.state in DISCARDED_STATES:
+            await self._item_errors.keep_only(batch.id, found.error_report if found else None)
             await self._parts.drop(batch.id)
             await self._staging.drop(batch.id)
         return BatchNotOpen(batch.id, found.state) if found else BatchNotFound(batch.id)
@@ -140,7 +144,7 @@ class MultipartBatches:
         error_count = sum(part.error_count for part in stored)
         if error_count:
             received = sum(part.received for part in stored)
-            errors = _all_errors(stored, await self._parts.errors(batch.id))
+            errors = await self._errors(batch.id, stored)
             return await self._lifecycle.fail_items(leased, errors, error_count, received), False
         total = sum(part.rows for part in stored)
         try:
@@ -163,6 +167,12 @@ class MultipartBatches:
         if aborted.state is not BatchState.ABORTED:
             raise BatchNotOpen(batch.id, aborted.state)
         return aborted
+
+    async def _errors(self, batch: str, stored: Sequence[Part]) -> list[ItemError]:
+        """Return the first errors of all parts, with the index of the item in the whole batch."""
+        ranges, offsets = _first_errors(batch, stored)
+        found = zip(await self._item_errors.read(ranges), offsets, strict=True)
+        return [_moved(error, offset) for errors, offset in found for error in errors]
 
     async def _open_batch(self, batch_id: str) -> Batch:
         batch = await self._batches.get(batch_id)
@@ -193,16 +203,25 @@ def _check_parts(stored: Sequence[Part], parts: int, size: int) -> None:
         raise SizeMismatch(size, prices)
 
 
-def _all_errors(stored: Sequence[Part], errors_by_part: Mapping[int, Sequence[ItemError]]) -> list[ItemError]:
-    """Return the first errors of all parts, with the index of the item in the whole batch."""
-    errors: list[ItemError] = []
-    first = 0
+def _first_errors(batch: str, stored: Sequence[Part]) -> tuple[list[ReportRange], list[int]]:
+    """Return where the first errors of all parts are stored, and the number of items before each of these parts."""
+    ranges: list[ReportRange] = []
+    offsets: list[int] = []
+    room, received = MAX_ITEM_ERRORS, 0
     for part in stored:
-        errors += [replace(error, index=first + error.index) for error in errors_by_part.get(part.sequence, ())]
-        first += part.received
-        if len(errors) >= MAX_ITEM_ERRORS:
-            break
-    return errors[:MAX_ITEM_ERRORS]
+        if part.error_report and room:
+            count = min(part.error_report.count, room)
+            ranges.append(ReportRange(batch, part.error_report.id, 0, count))
+            offsets.append(received)
+            room -= count
+        received += part.received
+    return ranges, offsets
+
+
+def _moved(error: ItemError, offset: int) -> ItemError:
+    """Return an error with the indexes of its items in the whole batch."""
+    earlier = error.duplicate_of
+    return replace(error, index=offset + error.index, duplicate_of=None if earlier is None else offset + earlier)
 
 
 def _fingerprint(source: RowSource, removals: Sequence[str]) -> str | None:

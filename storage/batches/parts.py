@@ -5,11 +5,10 @@ from collections.abc import Sequence
 import msgspec
 from pymongo.errors import DuplicateKeyError
 
-from storage.batches.intake import MAX_ITEM_ERRORS
+from storage.batches.item_errors import ErrorReport
 from storage.batches.staging import StagedRun
 from storage.mongodb.connection import Database, Document, check_format
 from storage.mongodb.documents import to_document
-from storage.prices.row_decoder import ItemError
 
 MAX_PARTS = 10_000
 """Number of parts that a batch may have."""
@@ -23,7 +22,7 @@ class Part(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
     prices: int
     rows: int
     runs: tuple[StagedRun, ...] = ()
-    errors: tuple[ItemError, ...] = ()
+    error_report: ErrorReport | None = None
     error_count: int = 0
 
     @property
@@ -54,15 +53,9 @@ class PartRepository:
         return part
 
     async def by_batch(self, batch: str) -> list[Part]:
-        """Return the parts of a batch without their errors, in the order of their numbers."""
-        cursor = self._collection.find(_range(batch), {"errors": 0}).sort("_id", 1)
+        """Return the parts of a batch, in the order of their numbers."""
+        cursor = self._collection.find(_range(batch)).sort("_id", 1)
         return [_from_document(document) async for document in cursor]
-
-    async def errors(self, batch: str) -> dict[int, tuple[ItemError, ...]]:
-        """Return the errors of the first parts that have any, by the number of the part: `MAX_ITEM_ERRORS` parts."""
-        query = {**_range(batch), "errorCount": {"$gt": 0}}
-        cursor = self._collection.find(query).sort("_id", 1).limit(MAX_ITEM_ERRORS)
-        return {part.sequence: part.errors for part in [_from_document(document) async for document in cursor]}
 
     async def stored_sequences(self, batches: Sequence[str]) -> list[list[int]]:
         """Return the numbers of the stored parts of each batch, in the order of the batches."""

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from storage.batches.batch import Batch, Refusal
+from storage.batches.item_errors import ItemErrorRepository
 from storage.batches.parts import PartRepository
 from storage.batches.repository import BatchRepository
 from storage.batches.staging import StagingRepository
@@ -22,10 +23,16 @@ class BatchRemoval:
     """
 
     def __init__(
-        self, batches: BatchRepository, parts: PartRepository, staging: StagingRepository, orphans: OrphanRepository
+        self,
+        batches: BatchRepository,
+        parts: PartRepository,
+        item_errors: ItemErrorRepository,
+        staging: StagingRepository,
+        orphans: OrphanRepository,
     ) -> None:
         self._batches = batches
         self._parts = parts
+        self._item_errors = item_errors
         self._staging = staging
         self._orphans = orphans
 
@@ -40,6 +47,8 @@ class BatchRemoval:
         for batch in batches:
             if batch.chunked:
                 await self._parts.drop(batch.id)
+            if batch.chunked or batch.error_count:
+                await self._item_errors.keep_only(batch.id, None)
             if batch.id in staged:
                 await self._staging.drop(batch.id)
         await self._orphans.note([f"{batch.id}-{batch.token}" for batch in batches if batch.state in IN_PROGRESS])

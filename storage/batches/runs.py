@@ -6,11 +6,13 @@ quick for lists that are sorted already (sample sort: Frazer and McKellar, Journ
 """
 
 from bisect import bisect_left
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from itertools import islice
 from typing import NamedTuple
 
-from storage.prices.row_decoder import ItemError, Slice
+from storage.prices.item_error import ItemError
+from storage.prices.row_decoder import Slice
 
 MAX_RUN_ROWS = 65_536
 """Rows of a run: nearly every batch is one run. A run of rows as integrators send them takes some 20 MB."""
@@ -78,7 +80,7 @@ class Run:
         for sku, row, position in zip(rows.skus, rows.rows, rows.positions, strict=True):
             place = self._places.setdefault(sku, len(self))
             if place < len(self):
-                errors.append(repeated_sku(sku, position, f"item {self._positions[place]}"))
+                errors.append(repeated_sku(sku, position, self._positions[place]))
                 continue
             self._rows.append(row)
             self._positions.append(position)
@@ -108,6 +110,17 @@ class Run:
             )
 
 
-def repeated_sku(sku: str, index: int, earlier: str) -> ItemError:
-    """Return the error of a sku that was sent before, as `earlier`."""
-    return ItemError(index, sku, "sku", "DUPLICATE_SKU", f"The sku was sent before, as {earlier}.")
+def repeated_sku(sku: str, index: int, earlier: int) -> ItemError:
+    """Return the error of a sku that was sent before, as the item `earlier`."""
+    message = f"The sku is also that of item {earlier}. Keep one of the two."
+    return ItemError(index, sku, "sku", "DUPLICATE_SKU", message, duplicate_of=earlier)
+
+
+def with_lines(error: ItemError, line_of: Callable[[int], int | None]) -> ItemError:
+    """Return the error of a sku that was sent before with the lines of both items, if they are known."""
+    if error.duplicate_of is None:
+        return error
+    line, earlier = line_of(error.index), line_of(error.duplicate_of)
+    if line is None or earlier is None:
+        return error
+    return replace(error, line=line, message=f"The sku is also on line {earlier}. Keep one of the two lines.")

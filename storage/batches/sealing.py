@@ -10,7 +10,8 @@ from contextlib import aclosing
 from dataclasses import replace
 
 from storage.batches.batch import Batch
-from storage.batches.intake import MAX_ITEM_ERRORS, rows_of
+from storage.batches.intake import rows_of
+from storage.batches.item_errors import keep_first
 from storage.batches.parts import PartRepository
 from storage.batches.runs import Run, SortedRows, repeated_sku
 from storage.batches.staging import PART_BITS, MergedRows, RepeatedSku, StagedRun, StagingRepository
@@ -21,7 +22,7 @@ from storage.layers.block import Block
 from storage.layers.cutting import BlockCutter
 from storage.layers.proof import LayerProver
 from storage.layers.writer import LayerWriter
-from storage.prices.row_decoder import ItemError
+from storage.prices.item_error import ItemError
 
 CUT_AT_ONCE = 2048
 """Rows to cut into blocks before other tasks may run: some two milliseconds."""
@@ -126,8 +127,7 @@ class _Merge:
             async for merged in merged_rows:
                 if merged.repeated:
                     self._count += len(merged.repeated)
-                    errors = [*self._errors, *map(self._error, merged.repeated)]
-                    self._errors = sorted(errors, key=lambda error: error.index)[:MAX_ITEM_ERRORS]
+                    keep_first(self._errors, map(self._error, merged.repeated))
                 elif not self._count:
                     yield merged.rows
 
@@ -140,9 +140,10 @@ class _Merge:
         part, index = divmod(repeated.position, 1 << PART_BITS)
         earlier_part, earlier = divmod(repeated.earlier, 1 << PART_BITS)
         if not self._offsets:
-            return repeated_sku(repeated.sku, index, f"item {earlier}")
-        error = repeated_sku(repeated.sku, self._offsets[part] + index, f"item {earlier} of sequence {earlier_part}")
-        return replace(error, message=f"{error.message} This is item {index} of sequence {part}.")
+            return repeated_sku(repeated.sku, index, earlier)
+        error = repeated_sku(repeated.sku, self._offsets[part] + index, self._offsets[earlier_part] + earlier)
+        places = f"They are item {earlier} of sequence {earlier_part} and item {index} of sequence {part}."
+        return replace(error, message=f"{error.message} {places}")
 
 
 async def _blocks(sorted_rows: AsyncIterable[SortedRows]) -> AsyncGenerator[list[Block], None]:

@@ -15,6 +15,7 @@ from storage.batches.lease_renewal import keep_lease
 from storage.batches.lifecycle import BatchLifecycle
 from storage.batches.removal import BatchRemoval
 from storage.batches.repository import BatchRepository
+from storage.batches.runs import with_lines
 from storage.batches.sealing import BatchSealer
 from storage.batches.staging import StagingRepository
 from storage.batches.states import IN_PROGRESS, BatchState
@@ -87,7 +88,7 @@ class BatchSubmitter:
         async with keep_lease(self._batches, batch, intake if is_open else None):
             if is_open:
                 try:
-                    await intake.take(with_tombstones(source.slices(), removals))
+                    await intake.take(with_tombstones(source.slices(), removals), source.line_of)
                 except FileRefused as refused:
                     failed = await self._lifecycle.fail(batch, Refusal(refused.code, refused.message))
                     await intake.discard()
@@ -96,9 +97,9 @@ class BatchSubmitter:
                     return await self._lifecycle.fail(batch, Refusal(EmptyBatch.code, EmptyBatch().message))
                 fingerprint = _fingerprint(order, source, removals)
                 if intake.error_count:
-                    return await self._fail_items(batch, intake, fingerprint)
+                    return await self._fail_items(batch, intake, fingerprint, source)
                 batch = await self._store(batch, intake, fingerprint)
-            return await self._lifecycle.finish(batch)
+            return await self._lifecycle.finish(batch, source.line_of)
 
     async def _store(self, batch: Batch, intake: Intake, fingerprint: str | None) -> Batch:
         """Write the layer of a batch, or stage the rest of it. From then on any process can finish it."""
@@ -117,13 +118,14 @@ class BatchSubmitter:
             **stored,
         )
 
-    async def _fail_items(self, batch: Batch, intake: Intake, fingerprint: str | None) -> Batch:
+    async def _fail_items(self, batch: Batch, intake: Intake, fingerprint: str | None, source: RowSource) -> Batch:
         """Fail a batch with invalid items, and with the skus that were sent twice, wherever they are."""
         received = intake.received
         if intake.has_staged_runs:
             repeated = await self._sealer.find_repeated(batch, await intake.finish())
             if repeated:
-                intake.refuse(repeated.errors, repeated.count)
+                errors = [with_lines(error, source.line_of) for error in repeated.errors]
+                intake.refuse(errors, repeated.count)
         failed = await self._lifecycle.fail_items(
             batch, intake.errors, intake.error_count, received, fingerprint=fingerprint
         )

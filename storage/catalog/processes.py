@@ -55,13 +55,19 @@ class ProcessRepository:
         self._announced = None
         await self._collection.delete_one({"_id": leases.OWNER})
 
-    async def served(self, revisions: Sequence[tuple[str, int]]) -> list[Served]:
-        """Return, for each (list, revision), how many living processes serve it or a later one; in one round trip."""
+    async def served(self, revisions: Sequence[tuple[str, int]], own: Mapping[str, int]) -> list[Served]:
+        """Return, for each (list, revision), how many living processes serve it or a later one; in one round trip.
+
+        `own` are the revisions that this process serves, which may be newer than its heartbeat; a process without
+        heartbeats is no server, and does not count.
+        """
         alive = {"$expr": {"$gt": ["$at", {"$subtract": ["$$NOW", ALIVE_SECONDS * 1000]}]}}
         fields = {f"heads.{_field(name)}": 1 for name, _ in revisions}
-        processes = [process.get("heads", {}) async for process in self._collection.find(alive, fields)]
+        processes = {process["_id"]: process.get("heads", {}) async for process in self._collection.find(alive, fields)}
+        if self._announced is not None:
+            processes[leases.OWNER] = {_field(name): revision for name, revision in own.items()}
         return [
-            Served(sum(heads.get(_field(name), 0) >= revision for heads in processes), len(processes))
+            Served(sum(heads.get(_field(name), 0) >= revision for heads in processes.values()), len(processes))
             for name, revision in revisions
         ]
 

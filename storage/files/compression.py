@@ -77,13 +77,14 @@ class Encoding:
     """A compression format. `padding` may follow a member or frame; `advice` is added to error messages."""
 
     name: str
+    suffix: str
     open: Callable[[], _Decompressor]
     padding: bytes = b""
     advice: str = ""
 
 
-GZIP = Encoding("gzip", _GzipMember, padding=b"\0")
-ZSTD = Encoding("zstd", _zstd_frame, advice=" Windows over 32 MiB and dictionaries are not supported.")
+GZIP = Encoding("gzip", ".gz", _GzipMember, padding=b"\0")
+ZSTD = Encoding("zstd", ".zst", _zstd_frame, advice=" Windows over 32 MiB and dictionaries are not supported.")
 
 _GZIP_MAGIC = b"\x1f\x8b"
 _ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
@@ -132,9 +133,8 @@ def _check(head: bytes, encoding: Encoding | None) -> None:
     detected = detect_encoding(head)
     if detected is not encoding:
         expected, found = (each.name if each else "not compressed" for each in (encoding, detected))
-        raise WrongEncoding(
-            f"By its name the file is {expected}, but by its first bytes it is {found}. Correct the file name."
-        )
+        advice = f"End its name in {detected.suffix}." if detected else "Its name must not end in .gz or .zst."
+        raise WrongEncoding(f"By its name the file is {expected}, but by its first bytes it is {found}. {advice}")
 
 
 async def _cut(chunks: AsyncIterator[bytes], size: int) -> AsyncIterator[bytes]:
@@ -169,4 +169,4 @@ async def _decompress(chunks: AsyncIterator[bytes], encoding: Encoding) -> Async
                 data, frame = frame.unused_data.lstrip(encoding.padding), None
         await yield_to_loop()
     if frame or not started:
-        raise FileTruncated(f"The {encoding.name} data ends too early. Send the complete file.")
+        raise FileTruncated(f"The {encoding.name} data ends too early: the file was cut off. Send the complete file.")

@@ -4,10 +4,15 @@ import csv
 import io
 from collections.abc import Iterator, Sequence
 
-from storage.files.csv_header import KNOWN_COLUMNS, Columns, is_utf8, read_header
+from storage.files.csv_header import KNOWN_COLUMNS, Columns, read_header
+from storage.files.csv_records import malformed, record_errors
+from storage.files.csv_text import check_utf8
 from storage.files.errors import LineTooLong
 from storage.files.line_blocks import MAX_LINE_BYTES, Block
-from storage.prices.row_decoder import SLICE_ROWS, ItemError, Row, RowRefused, Slice, encode_slice
+from storage.files.line_numbers import LineNumbers
+from storage.prices.item_error import ItemError, RowRefused
+from storage.prices.row import Row
+from storage.prices.row_decoder import SLICE_ROWS, Slice, encode_slice
 
 _Cells = list[str] | csv.Error
 """The cells of a record, or the error if it is malformed."""
@@ -25,6 +30,7 @@ class CsvDecoder:
 
     def __init__(self) -> None:
         self._position = 0
+        self.lines = LineNumbers()
         self._columns: Columns | None = None
         self._header_refused = False
         self._all_utf8 = True
@@ -41,40 +47,46 @@ class CsvDecoder:
         yield from self._decode(self._records(self._rest, last=True))
         if self._columns is None:
             yield from self._refuse_header(
-                [RowRefused("HEADER_MISSING", f"The file has no header row. {KNOWN_COLUMNS}")], 1
+                [RowRefused("HEADER_MISSING", f"The file is empty: it has no header row. {KNOWN_COLUMNS}")], 1
             )
 
     def _decode(self, records: Iterator[tuple[int, _Cells]]) -> Iterator[Slice]:
-        pending = _PendingRows()
+        pending = _PendingRows(self.lines)
         for line, cells in records:
             if self._columns is None:
                 yield from self._read_header(cells, line)
                 continue
             try:
                 pending.add(self._row(self._columns, cells), self._position, line)
-            except RowRefused as refused:
-                sku = self._columns.sku_of(cells) if isinstance(cells, list) else None
-                pending.errors.append(refused.to_item_error(self._position, sku, line))
+            except RowRefused:
+                pending.refuse(*self._errors(self._columns, cells), self._position, line)
             self._position += 1
             if len(pending) == SLICE_ROWS:
                 yield pending.encode()
-                pending = _PendingRows()
+                pending = _PendingRows(self.lines)
         yield pending.encode()
 
     def _row(self, columns: Columns, cells: _Cells) -> Row:
         if not isinstance(cells, list):
-            raise RowRefused("ROW_NOT_CSV", f"The row is not valid CSV: {cells}. Check its quotes.")
-        if not self._all_utf8 and not all(map(is_utf8, cells)):
-            raise RowRefused("ENCODING_INVALID", "The row is not UTF-8. Save the file as UTF-8.")
+            raise malformed(cells)
+        if not self._all_utf8:
+            check_utf8(cells)
         return columns.row(cells)
+
+    def _errors(self, columns: Columns, cells: _Cells) -> tuple[str | None, list[RowRefused]]:
+        """Return the sku and all errors of a record that is no row."""
+        if not isinstance(cells, list):
+            return None, [malformed(cells)]
+        try:
+            check_utf8(cells)
+        except RowRefused as refused:
+            return columns.sku_of(cells), [refused]
+        return columns.sku_of(cells), record_errors(columns, cells)
 
     def _read_header(self, cells: _Cells, line: int) -> Iterator[Slice]:
         if self._header_refused:
             return
-        if isinstance(cells, list):
-            header = read_header(cells)
-        else:
-            header = [RowRefused("ROW_NOT_CSV", f"The header row is not valid CSV: {cells}. Check its quotes.")]
+        header = read_header(cells) if isinstance(cells, list) else [malformed(cells)]
         if isinstance(header, Columns):
             self._columns = header
         else:
@@ -118,22 +130,29 @@ class CsvDecoder:
 class _PendingRows:
     """The rows of the next slice, and the errors of records that are no rows."""
 
-    def __init__(self) -> None:
+    def __init__(self, line_numbers: LineNumbers) -> None:
         self.errors: list[ItemError] = []
+        self._line_numbers = line_numbers
         self._rows: list[Row] = []
         self._positions: list[int] = []
         self._lines: list[int] = []
+        self._refused = 0
 
     def __len__(self) -> int:
-        return len(self._rows) + len(self.errors)
+        return len(self._rows) + self._refused
 
     def add(self, row: Row, position: int, line: int) -> None:
         self._rows.append(row)
         self._positions.append(position)
         self._lines.append(line)
 
+    def refuse(self, sku: str | None, errors: Sequence[RowRefused], position: int, line: int) -> None:
+        self.errors.extend(error.to_item_error(position, sku, line) for error in errors)
+        self._refused += 1
+
     def encode(self) -> Slice:
         """Return the slice, with all errors in the order of their rows."""
+        self._line_numbers.add(self._positions, self._lines)
         result = encode_slice(self._rows, self._positions, self._lines)
         result.errors.extend(self.errors)
         result.errors.sort(key=lambda error: error.index)

@@ -8,7 +8,12 @@ from dataclasses import dataclass
 
 import msgspec
 
-from storage.prices.row_decoder import MAX_QUANTITY, Row, RowRefused, TierRow
+from storage.files.csv_text import check_utf8, is_utf8
+from storage.prices.currencies import CURRENCIES
+from storage.prices.item_error import RowRefused, quoted
+from storage.prices.row import Row, TierRow
+from storage.prices.row_checks import MAX_QUANTITY
+from storage.prices.suggestions import similar_field
 
 REQUIRED = ("sku", "amount", "currency")
 _DATES = ("validFrom", "validUntil")
@@ -21,8 +26,9 @@ _TIER = "tier."
 
 _tier = re.compile(r"tier\.([0-9]{1,20})").fullmatch
 
-# Lone surrogates stand for bytes that are not UTF-8: see `storage.files.csv`.
-_undecodable = re.compile("[\udc80-\udcff]").search
+_COMMAS = "separate the columns by commas: Excel saves them as 'CSV UTF-8 (Comma delimited)'"
+
+OTHER_SEPARATORS = {";": "semicolons", "\t": "tabs", "|": "vertical bars"}
 
 _MAX_PROBLEMS = 100
 """Limit of the errors reported for a header row."""
@@ -42,17 +48,16 @@ class Columns:
     tiers: tuple[tuple[int, int], ...]
 
     def row(self, cells: Sequence[str]) -> Row:
-        """Return the row of a record. Raises `RowRefused`."""
+        """Return the row of a record. Raises `RowRefused`; `storage.files.csv_records` has the messages."""
         if len(cells) != self.width:
-            code = "ROW_SHORT" if len(cells) < self.width else "ROW_LONG"
-            raise RowRefused(code, f"The row has {len(cells)} cells, but the header has {self.width}.")
+            raise RowRefused("ROW_SHORT" if len(cells) < self.width else "ROW_LONG", "")
         return Row(
             cells[self.sku],
             cells[self.amount],
             cells[self.currency],
             [TierRow(quantity, cells[index]) for quantity, index in self.tiers if cells[index]] if self.tiers else None,
-            _date(cells, self.valid_from, "validFrom"),
-            _date(cells, self.valid_until, "validUntil"),
+            read_date(cells, self.valid_from, "validFrom"),
+            read_date(cells, self.valid_until, "validUntil"),
             {name: cells[index] for name, index in self.attributes if cells[index]} if self.attributes else None,
         )
 
@@ -61,31 +66,23 @@ class Columns:
         return cells[self.sku] if len(cells) > self.sku and is_utf8(cells[self.sku]) else None
 
 
-def is_utf8(cell: str) -> bool:
-    """Return whether a cell has no invalid bytes."""
-    return cell.isascii() or not _undecodable(cell)
-
-
 def read_header(cells: Sequence[str]) -> Columns | list[RowRefused]:
     """Return the columns of a header row, or all its errors."""
-    if not all(map(is_utf8, cells)):
-        return [RowRefused("ENCODING_INVALID", "The header row is not UTF-8. Save the file as UTF-8.")]
+    if error := _not_a_header(cells):
+        return [error]
     names = [_canonical(cell.strip()) for cell in cells]
     counts = Counter(names)
-    problems = [
-        RowRefused("COLUMN_UNKNOWN", f"There is no column {name[:100]!r}. {KNOWN_COLUMNS}", name[:100])
-        for name in counts
-        if not _is_known(name)
-    ]
+    problems = [_unknown(name, names.index(name) + 1) for name in counts if not _is_known(name)]
     problems += [
-        RowRefused("COLUMN_REPEATED", f"The column {name[:100]!r} appears {count} times. Keep one.", name[:100])
+        RowRefused("COLUMN_REPEATED", f"The column {quoted(name)} appears {count} times. Keep one.", name[:100])
         for name, count in counts.items()
-        if count > 1
+        if count > 1 and _is_known(name)
     ]
+    misspelt = {similar_field(name, REQUIRED) for name in list(counts)[:_MAX_PROBLEMS] if not _is_known(name)}
     problems += [
         RowRefused("COLUMN_MISSING", f"The required column {name!r} is missing. {KNOWN_COLUMNS}", name)
         for name in REQUIRED
-        if name not in counts
+        if name not in counts and name not in misspelt
     ]
     if problems:
         return problems[:_MAX_PROBLEMS]
@@ -104,6 +101,45 @@ def read_header(cells: Sequence[str]) -> Columns | list[RowRefused]:
     )
 
 
+def _not_a_header(cells: Sequence[str]) -> RowRefused | None:
+    """Return the error of a first row that is not the names of columns, separated by commas."""
+    first = cells[0].strip()
+    try:
+        check_utf8(cells)
+    except RowRefused as refused:
+        return refused
+    if first.casefold().startswith("sep="):
+        return RowRefused(
+            "SEPARATOR_NOT_COMMA", f"The first line, {quoted(first)}, is for Excel only. Remove it, and {_COMMAS}."
+        )
+    for separator, name in OTHER_SEPARATORS.items():
+        if len(cells) == 1 and similar_field(first.split(separator)[0], REQUIRED) and separator in first:
+            return RowRefused(
+                "SEPARATOR_NOT_COMMA", f"The columns are separated by {name}. In the whole file, {_COMMAS}."
+            )
+    if not any(_is_known(cell.strip()) or similar_field(cell, REQUIRED) for cell in cells) and _has_price(cells):
+        return RowRefused("HEADER_MISSING", f"The first row has a price, not the names of the columns. {KNOWN_COLUMNS}")
+    return None
+
+
+def _has_price(cells: Sequence[str]) -> bool:
+    return any(cell.strip() in CURRENCIES for cell in cells)
+
+
+def _unknown(name: str, number: int) -> RowRefused:
+    if not name:
+        return RowRefused("COLUMN_UNKNOWN", f"Column {number} has no name. Name it, or remove the column.", "")
+    if name.startswith(_TIER):
+        advice = f"Write {_TIER} and a quantity from 1 to {MAX_QUANTITY}, such as tier.10."
+    elif similar := similar_field(name, (*REQUIRED, *_DATES)):
+        advice = f"Did you mean {similar}?"
+    else:
+        advice = (
+            f"Name it {_ATTRIBUTES}{name[:40] if name != _ATTRIBUTES else 'NAME'} if it is an attribute, or remove it."
+        )
+    return RowRefused("COLUMN_UNKNOWN", f"There is no column {quoted(name)}. {advice}", name[:100])
+
+
 def _canonical(name: str) -> str:
     """Return the canonical name of a column: `tier.05` is `tier.5`."""
     quantity = _tier(name)
@@ -116,10 +152,11 @@ def _is_known(name: str) -> bool:
     return name in REQUIRED or name in _DATES or (name.startswith(_ATTRIBUTES) and name != _ATTRIBUTES)
 
 
-def _date(cells: Sequence[str], index: int | None, field: str) -> datetime.date | None:
+def read_date(cells: Sequence[str], index: int | None, field: str) -> datetime.date | None:
+    """Return the date in a cell, or None. Raises `RowRefused`."""
     if index is None or not cells[index]:
         return None
     try:
         return msgspec.convert(cells[index], datetime.date)
     except msgspec.ValidationError as error:
-        raise RowRefused("DATE_INVALID", f"{cells[index][:40]!r} is not a date, such as 2026-12-31.", field) from error
+        raise RowRefused("DATE_INVALID", "", field) from error

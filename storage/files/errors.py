@@ -3,6 +3,7 @@
 FileRefused                  the file as a whole is invalid, not just some rows
 ├── UnknownEncoding
 ├── WrongEncoding
+├── WrongFormat
 ├── FileCorrupt
 ├── FileTruncated
 ├── FileTooLarge
@@ -30,6 +31,12 @@ class WrongEncoding(FileRefused):
     """The content of the file does not match its extension."""
 
     code = "WRONG_ENCODING"
+
+
+class WrongFormat(FileRefused):
+    """The file is of another format than its name promises."""
+
+    code = "WRONG_FORMAT"
 
 
 class FileCorrupt(FileRefused):

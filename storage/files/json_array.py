@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import msgspec
 
 from storage.errors import InvalidArgument
-from storage.prices.row_decoder import UNDECODABLE
+from storage.prices.row_text import UNDECODABLE
 
 SPLIT_BYTES = 256 * 1024
 """Number of bytes split at once, in less than a millisecond."""

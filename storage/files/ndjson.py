@@ -5,7 +5,9 @@ from collections.abc import Iterator, Sequence
 import msgspec
 
 from storage.files.line_blocks import Block
-from storage.prices.row_decoder import SLICE_ROWS, UNDECODABLE, Slice, decode_each, decode_slice
+from storage.files.line_numbers import LineNumbers
+from storage.prices.row_decoder import SLICE_ROWS, Slice, decode_each, decode_slice
+from storage.prices.row_text import UNDECODABLE
 
 
 class NdjsonDecoder:
@@ -13,6 +15,7 @@ class NdjsonDecoder:
 
     def __init__(self) -> None:
         self._position = 0
+        self.lines = LineNumbers()
 
     def slices(self, block: Block) -> Iterator[Slice]:
         """Return the rows of the next block."""
@@ -29,6 +32,7 @@ class NdjsonDecoder:
         numbers = [number for number, text in enumerate(texts, first_line) if text]
         texts = list(filter(None, texts))
         position = self._position
+        self.lines.add(range(position, position + len(numbers)), numbers)
         self._position += len(texts)
         decode = decode_slice if _are_values(texts) else decode_each
         return decode(texts, position, numbers)

@@ -1,6 +1,6 @@
 """Streaming decoding of files of prices: NDJSON or CSV, plain or compressed.
 
-chunks → compression → line_blocks → ndjson or csv → slices
+chunks → compression → file_head → line_blocks → ndjson or csv → slices
 """
 
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -12,13 +12,17 @@ from storage.fair_yield import yield_to_loop
 from storage.files.compression import GZIP, ZSTD, decompressed
 from storage.files.csv import CsvDecoder
 from storage.files.errors import FileTooLarge, UnknownEncoding
+from storage.files.file_head import with_checked_head
 from storage.files.line_blocks import Block, whole_lines
+from storage.files.line_numbers import LineNumbers
 from storage.files.ndjson import NdjsonDecoder
 from storage.prices.row_decoder import Slice
 
 
 class Decoder(Protocol):
     """Decodes the blocks of one file, in order."""
+
+    lines: LineNumbers
 
     def slices(self, block: Block) -> Iterator[Slice]:
         """Return the rows that end in the next block."""
@@ -29,6 +33,14 @@ class Decoder(Protocol):
 
 _DECODERS: dict[str, Callable[[], Decoder]] = {"ndjson": NdjsonDecoder, "jsonl": NdjsonDecoder, "csv": CsvDecoder}
 _ENCODINGS = {"gz": GZIP, "zst": ZSTD}
+
+_ADVICE = {
+    "json": " Write JSON as one object a line.",
+    "xlsx": " Save the sheet as 'CSV UTF-8 (Comma delimited)'.",
+    "xls": " Save the sheet as 'CSV UTF-8 (Comma delimited)'.",
+    "tsv": " Separate the columns by commas.",
+}
+"""What else to do, by the extension of a file name that is not supported."""
 
 MAX_FILE_BYTES = 8 << 30
 """Default limit of a decompressed file."""
@@ -52,8 +64,10 @@ class FileRows:
             raise UnknownEncoding(
                 f"The file name {name[-100:]!r} has no supported extension. "
                 "Use .ndjson, .jsonl or .csv, or one of them followed by .gz or .zst."
+                f"{_ADVICE.get(suffixes[-1] if suffixes else '', '')}"
             )
-        self._decoder = _DECODERS[suffixes[-1]]
+        self._suffix = suffixes[-1]
+        self._decoder = _DECODERS[self._suffix]()
         self._pieces = self._read(decompressed(chunks, encoding), max_bytes)
         self._begun = False
         self.fingerprint: str | None = None
@@ -66,13 +80,16 @@ class FileRows:
         if self._begun:
             raise Interrupted("The file was already read in part. Send it again with the same idempotency key.")
         self._begun = True
-        decoder = self._decoder()
-        async for block in whole_lines(self._pieces):
-            for rows in decoder.slices(block):
+        async for block in whole_lines(with_checked_head(self._pieces, self._suffix)):
+            for rows in self._decoder.slices(block):
                 yield rows
                 await yield_to_loop()
-        for rows in decoder.finish():
+        for rows in self._decoder.finish():
             yield rows
+
+    def line_of(self, index: int) -> int | None:
+        """Return the line of a row that was read; None if it is unknown."""
+        return self._decoder.lines.line_of(index)
 
     async def drain(self) -> None:
         """Read to the end without decoding. Raises `FileRefused`; `Interrupted` if an earlier read failed."""

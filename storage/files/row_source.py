@@ -26,6 +26,9 @@ class RowSource(Protocol):
     def slices(self) -> AsyncIterator[Slice]:
         """Yield the rows, valid and invalid ones."""
 
+    def line_of(self, index: int) -> int | None:
+        """Return the line of a row that was read; None if it has none, or it is unknown."""
+
     async def drain(self) -> None:
         """Read to the end without decoding, so that the fingerprint is known."""
 
@@ -52,6 +55,10 @@ class JsonRows:
         """Yield the rows in slices."""
         for rows in decode_slices(self._rows):
             yield rows
+
+    def line_of(self, index: int) -> int | None:
+        """Return None: rows of JSON have no lines."""
+        return None
 
     async def drain(self) -> None:
         """Do nothing: the fingerprint is known."""

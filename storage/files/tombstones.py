@@ -2,15 +2,17 @@
 
 from collections.abc import AsyncIterator, Sequence
 
+from storage.prices.item_error import ItemError, RowRefused
 from storage.prices.price import TOMBSTONE
-from storage.prices.row_decoder import SLICE_ROWS, ItemError, RowRefused, Slice, check_sku
+from storage.prices.row_checks import check_sku
+from storage.prices.row_decoder import SLICE_ROWS, Slice
 
 
 async def with_tombstones(slices: AsyncIterator[Slice], skus: Sequence[str]) -> AsyncIterator[Slice]:
     """Yield the slices, then those of the tombstones, whose positions follow."""
     position = 0
     async for rows in slices:
-        position += len(rows.skus) + len(rows.errors)
+        position += len(rows.skus) + rows.refused
         yield rows
     for start in range(0, len(skus), SLICE_ROWS):
         yield _tombstones(skus[start : start + SLICE_ROWS], position + start)

@@ -47,6 +47,9 @@ LAYERS_SUFFIX = "_layers"
 DURABLE = WriteConcern(w="majority", j=True)
 MAJORITY = ReadConcern("majority")
 
+ITEM_ERROR_DAYS = 31
+"""Days for which the errors of invalid items are stored: longer than an idempotency key finds their batch."""
+
 LATER_FORMAT: Mapping[str, Any] = {"format": {"$gt": FORMAT}}
 """A query for documents that a later release wrote, with a partial index for each format, which is empty as a rule."""
 
@@ -115,6 +118,7 @@ INDEXES: Mapping[str, list[IndexModel]] = {
     ],
     "api_keys": [],
     "parts": [],
+    "item_errors": [IndexModel([("at", 1)], name="expired", expireAfterSeconds=ITEM_ERROR_DAYS * 86_400)],
     "locks": [],
     "orphans": [IndexModel([("since", 1)], name="since")],
     "processes": [IndexModel([("at", 1)], name="dead_after_a_day", expireAfterSeconds=86_400)],

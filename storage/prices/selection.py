@@ -11,8 +11,9 @@ import msgspec
 
 from storage.errors import InvalidArgument
 from storage.prices.currencies import CURRENCIES
+from storage.prices.item_error import RowRefused
 from storage.prices.price import MAX_SKU_BYTES, Price, RowAmount
-from storage.prices.row_decoder import RowRefused, check_attributes
+from storage.prices.row_checks import check_attributes
 from storage.prices.sku_range import SkuRange, sku_range_of_prefix
 
 MAX_FILTER_ATTRIBUTES = 20

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import IO
 
 ROOT = Path(__file__).parents[2]
 
@@ -16,17 +17,19 @@ OPEN = {"PRICEBOOK_ANONYMOUS": "admin", "PRICEBOOK_MAX_RATE": "0", "PRICEBOOK_LO
 
 
 class Command:
-    """A run of `pricebook` on a data folder."""
+    """A run of `pricebook` on a data folder. SIGINT is ignored when it starts, as in `pricebook ... &` of a script."""
 
-    def __init__(self, data_dir: Path, *arguments: str, **environ: str) -> None:
+    def __init__(
+        self, data_dir: Path, *arguments: str, stdin: int | IO[bytes] = subprocess.DEVNULL, **environ: str
+    ) -> None:
         inherited = {name: value for name, value in os.environ.items() if not name.startswith("PRICEBOOK_")}
         self.data_dir = data_dir
         self.output = ""
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "cli", *arguments],
+            ["sh", "-c", 'trap "" INT; exec "$0" "$@"', sys.executable, "-m", "cli", *arguments],
             cwd=ROOT,
             env={**inherited, **OPEN, "PRICEBOOK_DATA_DIR": str(data_dir), "PRICEBOOK_MEMBERS": "1", **environ},
-            stdin=subprocess.DEVNULL,
+            stdin=stdin,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
@@ -58,7 +61,7 @@ class Command:
 
 @contextmanager
 def running(data_dir: Path, *arguments: str, **environ: str) -> Iterator[Command]:
-    command = Command(data_dir, *arguments, **environ)
+    command = Command(data_dir, *arguments, stdin=subprocess.DEVNULL, **environ)
     with command.process:
         try:
             yield command

@@ -51,6 +51,7 @@ class FirstRun:
     output: str
     served: dict[str, Any]
     pasted: dict[str, Any]
+    checked: str
     processes: list[int]
     left_behind: list[int]
     exit_code: int
@@ -63,8 +64,9 @@ def first_run(tmp_path_factory: pytest.TempPathFactory) -> FirstRun:
     with dev(data_dir) as run:
         run.read_until(READY)
         served, pasted, processes = ask(run, SERVED_VERSIONS), paste(run.output), run.processes()
+        checked = check(data_dir, run.output)
         exit_code = run.stop()
-        return FirstRun(data_dir, run.output, served, pasted, processes, run.processes(), exit_code)
+        return FirstRun(data_dir, run.output, served, pasted, checked, processes, run.processes(), exit_code)
 
 
 def paste(output: str) -> dict[str, Any]:
@@ -73,6 +75,14 @@ def paste(output: str) -> dict[str, Any]:
     _, _, endpoint, _, header, _, body = shlex.split(line)
     assert header == "content-type: application/json"
     return post(endpoint, body)
+
+
+def check(data_dir: Path, output: str) -> str:
+    """The output of `pricebook check` after the export command in the closing message."""
+    _, assignment = shlex.split(next(line for line in output.splitlines() if line.strip().startswith("export ")))
+    with running(data_dir, "check", "ecb", **dict([assignment.split("=", 1)])) as checking:
+        checking.wait()
+    return checking.output
 
 
 def test_both_lists_are_published_and_served(first_run: FirstRun) -> None:
@@ -85,10 +95,11 @@ def test_both_lists_are_published_and_served(first_run: FirstRun) -> None:
     assert f"{history['size']:,} prices" in first_run.output
 
 
-def test_the_closing_message_has_a_query_that_works(first_run: FirstRun) -> None:
+def test_the_closing_message_has_a_query_and_a_uri_that_work(first_run: FirstRun) -> None:
     assert [price["sku"] for price in first_run.pasted["snapshot"]["pricesBySku"]] == ["USD", "GBP", "JPY"]
     assert "In the browser" in first_run.output
     assert "Credentials        none needed" in first_run.output
+    assert "Everything is sound. Checked 1 of 1 lists" in first_run.checked
     assert "those of Next, Vite, Angular and webpack servers here may send requests" in first_run.output
 
 

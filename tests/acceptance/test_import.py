@@ -4,11 +4,13 @@ import csv
 import gzip
 import json
 import re
+import shlex
 import signal
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import Any
 
 import httpx
@@ -47,10 +49,18 @@ class Server:
     def command(self, tmp_path: Path, *arguments: str) -> Command:
         return Command(tmp_path, "import", *arguments, PRICEBOOK_ENDPOINT=self.url)
 
-    def run(self, tmp_path: Path, *arguments: str) -> tuple[int, str]:
+    def run(self, tmp_path: Path, *arguments: str, stdin: bytes = b"") -> tuple[int, str]:
         """Run an import and return its exit code and output."""
-        with (command := self.command(tmp_path, *arguments)).process:
-            return command.wait(), command.output
+        return self.pricebook(tmp_path, "import", *arguments, stdin=stdin)
+
+    def pricebook(self, tmp_path: Path, *arguments: str, stdin: bytes = b"") -> tuple[int, str]:
+        """Run a command and return its exit code and output."""
+        with TemporaryFile() as file:
+            file.write(stdin)
+            file.seek(0)
+            command = Command(tmp_path, *arguments, stdin=file, PRICEBOOK_ENDPOINT=self.url)
+            with command.process:
+                return command.wait(), command.output
 
 
 def url_of(run: Command) -> str:
@@ -149,47 +159,80 @@ def test_an_import_survives_a_restart_of_the_server(tmp_path: Path) -> None:
             assert server.prices("restart", "S9999")[0] == 10_000
 
 
-def test_invalid_items_are_a_table_with_their_lines(server: Server, tmp_path: Path) -> None:
-    file = tmp_path / "prices.csv"
-    rows = [f"S{number},1,EUR" for number in range(1_000)]
-    rows[10] = '"S\n10",1,XXX'
-    rows[900] = "S900,-1,EUR"
-    file.write_text("\n".join(["sku,amount,currency", *rows]))
-    code, output = server.run(tmp_path, str(file), "--list", "bad", "--create", "--chunk-rows", "300")
-    assert code == 1, output
-    lines = [re.split(r"  +", line.strip())[:5] for line in output.splitlines()]
-    assert any(line[:2] == ["10", "12"] and line[-1].startswith("SKU_") for line in lines), output
-    assert ["900", "903", "S900", "amount", "AMOUNT_NEGATIVE"] in lines
-    assert server.ask('{ priceList(name: "bad") { currentVersion } }')["priceList"]["currentVersion"] is None
-
-
 def test_an_invalid_header_is_reported_once(server: Server, tmp_path: Path) -> None:
     file = tmp_path / "prices.csv"
     file.write_text("sku,price,currency\n" + "A,1,EUR\n" * 1_000)
     code, output = server.run(tmp_path, str(file), "--list", "header", "--create", "--chunk-rows", "300")
     assert code == 1, output
-    assert len(re.findall(r"^ .*COLUMN_UNKNOWN", output, re.MULTILINE)) == 1, output
+    assert output.count("line 1  COLUMN_UNKNOWN  price") == 1, output
 
 
-def test_a_held_batch_is_published_by_the_printed_mutation(server: Server, tmp_path: Path) -> None:
+def printed_commands(output: str) -> list[list[str]]:
+    """The arguments of the `pricebook` commands in an output."""
+    lines = [line.strip() for line in output.splitlines() if line.startswith("  pricebook ")]
+    return [shlex.split(line)[1:] for line in lines]
+
+
+def test_a_held_batch_is_published_by_the_printed_command(server: Server, tmp_path: Path) -> None:
     file = tmp_path / "prices.ndjson"
     file.write_bytes(ndjson(range(10)))
     command = [str(file), "--list", "held", "--create", "--publish", "on-approval"]
     code, output = server.run(tmp_path, *command)
     assert code == 3, output
-    mutation = next(line for line in output.splitlines() if line.strip().startswith("mutation {"))
-    assert server.ask(mutation)["approveBatch"]["batch"]["state"] == "PUBLISHED"
+    approve, reject = printed_commands(output)
+    assert [approve[0], reject[0]] == ["approve", "reject"]
+    assert server.pricebook(tmp_path, *approve)[0] == 0
     assert server.run(tmp_path, *command)[0] == 0
     assert server.prices("held")[0] == 10
 
 
-def test_a_dry_run_prints_the_changes_and_publishes_nothing(server: Server, tmp_path: Path) -> None:
+def test_a_batch_that_a_pin_holds_is_published_by_the_printed_command(server: Server, tmp_path: Path) -> None:
     file = tmp_path / "prices.ndjson"
     file.write_bytes(ndjson(range(10)))
-    command = [str(file), "--list", "dry", "--create", "--publish", "dry-run"]
+    command = [str(file), "--list", "pinned", "--create"]
+    code, output = server.run(tmp_path, *command)
+    assert code == 0, output
+    assert not re.search(r"\b0 of [1-9]", output), "the server that answered serves it"
+    assert server.pricebook(tmp_path, "pin", "pinned", "1", "--reason", "audit", "--yes")[0] == 0
+    file.write_bytes(ndjson(range(20)))
+    code, output = server.run(tmp_path, *command)
+    assert code == 3, output
+    [unpin] = printed_commands(output)
+    code, output = server.pricebook(tmp_path, *unpin)
+    assert code == 0, output
+    assert server.prices("pinned")[0] == 20
+
+
+def test_a_dry_run_prints_the_changes_and_changes_nothing(server: Server, tmp_path: Path) -> None:
+    file = tmp_path / "prices.ndjson"
+    file.write_bytes(ndjson(range(10)))
+    arguments = [str(file), "--list", "dry", "--create"]
+    code, output = server.run(tmp_path, *arguments, "--dry-run")
+    assert code == 1, output
+    assert "There is no price list 'dry'." in output
+    assert server.ask('{ priceList(name: "dry") { name } }') == {"priceList": None}
+    assert server.run(tmp_path, *arguments)[0] == 0
+    file.write_bytes(ndjson(range(5, 12)))
     for _ in range(2):
-        code, output = server.run(tmp_path, *command)
+        code, output = server.run(tmp_path, *arguments, "--dry-run")
         assert code == 0, output
-        assert "10 added" in output
-        assert "Checked dry: this was a dry run, nothing is published." in output
-    assert server.ask('{ priceList(name: "dry") { currentVersion } }')["priceList"]["currentVersion"] is None
+        assert "2 added, 5 removed, 0 changed, 5 unchanged" in output
+        assert "nothing is published: the batch would be published." in output
+    assert server.ask('{ priceList(name: "dry") { currentVersion } }')["priceList"]["currentVersion"] == 1
+
+
+def test_prices_come_through_a_pipe_and_all_errors_go_to_a_file(server: Server, tmp_path: Path) -> None:
+    rows = ndjson(range(2_000)).replace(b'"EUR"', b'"EURO"').splitlines(keepends=True)
+    good = ndjson(range(2_000)).splitlines(keepends=True)
+    sent = b"".join(bad if number % 2 else well for number, (bad, well) in enumerate(zip(rows, good, strict=True)))
+    bad = tmp_path / "bad.csv"
+    arguments = ["-", "--list", "piped", "--create", "--chunk-rows", "300", "--errors-to", str(bad)]
+    for _ in range(2):
+        code, output = server.run(tmp_path, *arguments, stdin=gzip.compress(sent, mtime=0))
+        assert code == 1, output
+        with bad.open(encoding="utf-8", newline="") as table:
+            found = [(row["line"], row["index"], row["sku"], row["code"]) for row in csv.DictReader(table)]
+        assert found == [(f"{n + 1}", f"{n}", f"S{n}", "CURRENCY_UNKNOWN") for n in range(1, 2_000, 2)]
+        bad.unlink()
+    assert server.run(tmp_path, *arguments, stdin=b"".join(good))[0] == 0
+    assert server.prices("piped")[0] == 2_000

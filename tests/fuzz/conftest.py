@@ -27,8 +27,8 @@ MAX_GROWTH_BYTES = 160 << 20
 MAX_MESSAGE_BYTES = 128 << 10
 """Size of a WebSocket message above which the server closes the socket."""
 
-MALFORMED, TOO_LARGE = 4400, 1009
-"""The codes with which the server closes a socket: after a message that is none of the protocol, or is too large."""
+TOO_LARGE = 1009
+"""The code with which the server closes a socket after a message that is too large."""
 
 ATTEMPTS = 3
 """Number of attempts to get the same answers.
@@ -70,15 +70,13 @@ class Target:
     def ask(self, request: Any) -> Answer:
         """Send a query, or a mutation that may be repeated, by each transport; return the answer if it is the same.
 
-        Instead of an answer a WebSocket may be closed, if JSON refuses the request or the message is too large.
+        Instead of an answer a WebSocket may be closed, if the message is too large.
         """
         for attempt in range(ATTEMPTS):
             time.sleep(attempt)
             by_json = self.transports.ask_by_json(request)
             by_events = self.transports.ask_by_events(request)
             by_websocket = self.transports.ask_by_websocket(request)
-            if by_websocket.closed == MALFORMED and by_json.codes == ("BAD_REQUEST",):
-                by_websocket = by_json
             if by_websocket.closed == TOO_LARGE and len(json.dumps(request)) > MAX_MESSAGE_BYTES:
                 by_websocket = by_json
             if by_json == by_events == by_websocket and "RATE_LIMITED" not in by_json.codes:

@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -58,7 +58,7 @@ class Socket:
         self.send(type="connection_init", payload={"Authorization": f"Bearer {key}"} if key else None)
         assert (await self.receive())["type"] == "connection_ack"
 
-    async def execute(self, payload: Mapping[str, Any], id_: str = "1") -> list[dict[str, Any]]:
+    async def execute(self, payload: Any, id_: str = "1") -> list[dict[str, Any]]:
         """Start an operation and return its messages up to the last."""
         self.send(id=id_, type="subscribe", payload=payload)
         messages = [await self.receive()]

@@ -21,7 +21,7 @@ class Answer(NamedTuple):
     messages: list[str]
 
 
-async def answer(app: ASGIApp, transport: str, request: dict[str, Any], key: str | None = None) -> Answer:
+async def answer(app: ASGIApp, transport: str, request: Any, key: str | None = None) -> Answer:
     """Send a request and return its only result."""
     if transport == "websocket":
         async with connection(app) as socket:

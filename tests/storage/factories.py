@@ -9,7 +9,20 @@ from unittest.mock import patch
 
 import msgspec
 
-from storage import Batch, BatchMode, BatchOrder, BatchState, Gates, JsonRows, Layer, Price, Snapshot, Store
+from storage import (
+    Batch,
+    BatchMode,
+    BatchOrder,
+    BatchState,
+    Gates,
+    ItemError,
+    JsonRows,
+    Layer,
+    Price,
+    ReportRange,
+    Snapshot,
+    Store,
+)
 from storage.maintenance.compaction import newest_fold
 from storage.prices.row_decoder import decode_slice
 
@@ -51,6 +64,14 @@ async def source(prices: Iterable[Row]) -> JsonRows:
 async def create(store: Store, price_list: str = "retail") -> None:
     """Create a list without a version."""
     await store.price_list_editor.create(price_list, None, Gates(), "ops")
+
+
+async def errors_of(store: Store, batch: Batch) -> list[ItemError]:
+    """The stored errors of a batch."""
+    if batch.error_report is None:
+        return []
+    [errors] = await store.item_errors.read([ReportRange(batch.id, batch.error_report.id, 0, batch.error_report.count)])
+    return errors
 
 
 async def submit(

@@ -6,8 +6,9 @@ import sys
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 
 from storage.files.price_file import MAX_FILE_BYTES, FileRows
+from storage.prices.item_error import ItemError
 from storage.prices.price import Price, decode_row
-from storage.prices.row_decoder import ItemError, Slice
+from storage.prices.row_decoder import Slice
 
 if sys.version_info >= (3, 14):
     from compression import zstd

@@ -124,7 +124,14 @@ async def busy(store: Store) -> AsyncIterator[Store]:
 def test_the_manual_dumps_the_pointers_before_and_after_their_records() -> None:
     collections = [collection for collection, _ in commands()]
     assert collections[0] == collections[-1] == "price_lists"
-    assert sorted(collections[1:-1]) == ["api_keys", "batches", "events", "expired_snapshots", "snapshots"]
+    assert sorted(collections[1:-1]) == [
+        "api_keys",
+        "batches",
+        "events",
+        "expired_snapshots",
+        "item_errors",
+        "snapshots",
+    ]
     assert collections.index("snapshots") < collections.index("expired_snapshots")
 
 

@@ -14,6 +14,7 @@ from tests.storage.crash_at import BATCHES, in_parts
 from tests.storage.factories import (
     amounts,
     current,
+    errors_of,
     expire_leases,
     layer_ids,
     layers,
@@ -139,7 +140,7 @@ async def test_an_invalid_batch_whose_process_was_killed_fails_once(mongodb_uri:
     again, once_more = [await submit(store, BATCHES["bad"], key="monday") for _ in range(2)]
     assert again == once_more
     assert (again.state, again.version, again.error_count) == (BatchState.FAILED, None, 1)
-    assert [(error.index, error.sku) for error in again.errors] == [(500, "bad")]
+    assert [(error.index, error.sku) for error in await errors_of(store, again)] == [(500, "bad")]
     assert await current(store) == 1
     events = await store.events.newest("retail", 10)
     assert [event.kind for event in events] == [EventKind.FAILED, EventKind.PUBLISHED, EventKind.CREATED]

@@ -167,7 +167,7 @@ BATCHES: list[Document] = [
         "expectedVersion": 1,
         "state": "FAILED",
         "received": 2,
-        "errors": [ITEM_ERROR],
+        "errorReport": {"id": str, "count": 1},
         "errorCount": 1,
         "refusal": {"code": "BATCH_INVALID", "message": str},
         "finishedAt": datetime.datetime,
@@ -183,10 +183,19 @@ PARTS: list[Document] = [
         "prices": 2,
         "rows": 1,
         "runs": [{"id": str, "rows": 1, "checksum": str}],
-        "errors": [ITEM_ERROR],
+        "errorReport": {"id": str, "count": 1},
         "errorCount": 1,
     },
 ]
+
+ITEM_ERRORS: list[Document] = [
+    {
+        "_id": {"batch": str, "report": str, "first": 0},
+        "format": 1,
+        "at": datetime.datetime,
+        "errors": [ITEM_ERROR],
+    }
+] * 2
 
 STAGED: list[Document] = [
     {
@@ -274,6 +283,7 @@ STORED: dict[str, list[Document]] = {
     "snapshots": SNAPSHOTS,
     "batches": BATCHES,
     "parts": PARTS,
+    "item_errors": ITEM_ERRORS,
     "events": EVENTS,
     "api_keys": [API_KEY, {**API_KEY, "expiresAt": datetime.datetime}],
     "processes": [

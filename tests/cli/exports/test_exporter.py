@@ -12,11 +12,11 @@ import pytest
 from click.testing import CliRunner, Result
 
 from cli import main
+from cli.atomic_file import write_atomically
 from cli.client.client import Json
 from cli.client.errors import ApiError
 from cli.exports import exporter as module
 from cli.exports.exporter import Exported, Exporter
-from cli.exports.file import write_atomically
 from storage import FileRows, Gates, Store, Unavailable
 from storage.files.price_file import MAX_FILE_BYTES
 from tests.graph.api import Api, row

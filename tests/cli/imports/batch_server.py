@@ -47,6 +47,7 @@ class BatchServer:
         self.faults: dict[str, list[httpx.Response | Exception]] = {}
         self.outcome: Json = {"state": "PUBLISHED"}
         self.user_errors: list[Json] = []
+        self.errors: list[Json] = []
         self.bad_sequences: set[int] = set()
         self.sealing_polls = 0
         self.served: list[Json | None] = [None]
@@ -80,6 +81,8 @@ class BatchServer:
             return await self._append(variables["input"], file)
         if name == "status":
             return self._status(variables["id"])
+        if name == "errors":
+            return self._errors(variables["first"], variables["after"])
         return {"create": self._create, "open": self._open, "commit": self._commit}[name](variables["input"])
 
     def _create(self, request: Json) -> httpx.Response:
@@ -133,6 +136,11 @@ class BatchServer:
             batch.state = self.outcome["state"]
         return response(batch=self._batch_fields(batch))
 
+    def _errors(self, first: int, after: str | None) -> httpx.Response:
+        start = int(after or 0)
+        page = [{**each, "cursor": str(number)} for number, each in enumerate(self.errors, 1)][start : start + first]
+        return response(batch={"errors": page})
+
     def _payload(self, batch: Batch) -> Json:
         is_finished = batch.state not in {"OPEN", "SEALING"}
         fields = self._batch_fields(batch)
@@ -155,7 +163,6 @@ class BatchServer:
             "label": batch.request["label"],
             "errorCount": 0,
             "progress": {"received": 0, "stored": 0, "expected": None},
-            "errors": [],
             "findings": [],
             "summary": None,
             "served": self.served[0],
@@ -197,3 +204,8 @@ def decode_request(body: bytes, content_type: str) -> tuple[Json, tuple[str, byt
     assert decoded["variables"]["input"]["file"] is None
     name = re.findall(rb'filename="([^"]+)"', file_head)[0].decode()
     return decoded, (name, file.removesuffix(b"\r\n"))
+
+
+def invalid(index: int, line: int | None = None, **more: str | None) -> Json:
+    item = {"index": index, "line": line, "sku": f"S{index}", "field": "amount", "code": "AMOUNT_NEGATIVE"}
+    return {**item, "message": "-1 is negative.", "duplicateOf": None, **more}

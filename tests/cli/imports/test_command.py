@@ -4,76 +4,35 @@ import asyncio
 import io
 import json
 import re
+import shlex
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import click
 import httpx
 import pytest
-from click.testing import CliRunner, Result
+from click.testing import CliRunner
 from graphql import build_schema, extend_schema, parse, validate
 from rich.console import Console
 
+from cli import main
 from cli.client import client
 from cli.client.client import open_http
-from cli.imports import batch_api, command, importer
+from cli.imports import batch_api, command
 from cli.imports.parts import Part
 from cli.imports.price_files import Format
 from cli.imports.transfer import Transfer
 from cli.progress import Progress
-from tests.cli.imports.batch_server import Batch, BatchServer, Json, error, response
+from tests.cli.imports.batch_server import Batch, BatchServer, Json, error, invalid, response
+from tests.cli.imports.conftest import Run
 
 CONTRACT = Path(__file__).parents[2] / "graph" / "contract.graphql"
-ADDED = "extend type Batch { sequences: [Int!]! } extend type ItemError { line: Int }"
-
-Run = Callable[..., Result]
-
-
-@pytest.fixture
-def server() -> BatchServer:
-    return BatchServer()
-
-
-@pytest.fixture
-def prices(tmp_path: Path) -> str:
-    """A file of ten prices."""
-    file = tmp_path / "prices.ndjson"
-    file.write_text("".join(f'{{"sku": "S{number}"}}\n' for number in range(10)))
-    return str(file)
-
-
-@pytest.fixture
-def run(server: BatchServer, monkeypatch: pytest.MonkeyPatch) -> Run:
-    """Runs the command with `--list eu --chunk-rows 2` and further arguments against the server, without delays."""
-
-    def connect(_endpoint: str, token: str | None, _connections: int) -> httpx.AsyncClient:
-        server.token = token
-        return httpx.AsyncClient(transport=httpx.MockTransport(server))
-
-    monkeypatch.setattr(client, "open_http", connect)
-    monkeypatch.setattr(client, "FIRST_DELAY_SECONDS", 0)
-    monkeypatch.setattr(importer, "FIRST_POLL_INTERVAL_SECONDS", 0)
-    monkeypatch.delenv("PRICEBOOK_ENDPOINT", raising=False)
-
-    def run(*arguments: str, **environ: str) -> Result:
-        common = ["--list", "eu", "--chunk-rows", "2"]
-        result = CliRunner().invoke(command.import_, [*common, *arguments], env=environ)
-        if result.exception and not isinstance(result.exception, SystemExit):
-            raise result.exception
-        return result
-
-    return run
+ADDED = "extend type Batch { sequences: [Int!]! } extend type ItemError { line: Int duplicateOf: Int }"
 
 
 def rows(batch: Batch) -> list[str]:
     return [json.loads(line)["sku"] for (line,) in batch.rows]
-
-
-def invalid(index: int, line: int | None = None, **more: str | None) -> dict[str, Any]:
-    item = {"index": index, "line": line, "sku": f"S{index}", "field": "amount", "code": "AMOUNT_NEGATIVE"}
-    return {**item, "message": "-1 is negative.", **more}
 
 
 # ---------------------------------------------------------------- requests
@@ -153,7 +112,7 @@ def test_a_missing_list_is_created_only_with_the_option(run: Run, server: BatchS
     server.lists.clear()
     refused = run(prices)
     assert refused.exit_code == 1
-    assert "openBatch was refused:\n  PRICE_LIST_NOT_FOUND: Read the manual." in refused.stderr
+    assert "There is no price list 'eu'. Create it with --create" in refused.stderr
     assert "Created the price list eu." in run(prices, "--create").stderr
     again = run(prices, "--create")
     assert again.exit_code == 0
@@ -174,7 +133,8 @@ def test_files_are_sent_with_a_header_that_forms_cannot_send(run: Run, server: B
 
 
 @pytest.mark.parametrize(
-    "document", [batch_api.CREATE, batch_api.OPEN, batch_api.APPEND, batch_api.COMMIT, batch_api.STATUS]
+    "document",
+    [batch_api.CREATE, batch_api.OPEN, batch_api.APPEND, batch_api.COMMIT, batch_api.STATUS, batch_api.ERRORS],
 )
 def test_the_documents_are_valid_against_the_schema(document: str) -> None:
     schema = extend_schema(build_schema(CONTRACT.read_text()), parse(ADDED))
@@ -291,12 +251,13 @@ def test_invalid_items_are_reported_at_once_and_the_other_parts_still_sent(
     run: Run, server: BatchServer, prices: str
 ) -> None:
     server.bad_sequences = {1, 3}
-    server.outcome = {"state": "FAILED", "errorCount": 2, "errors": [invalid(2), invalid(6)]}
+    server.outcome = {"state": "FAILED", "errorCount": 2}
+    server.errors = [invalid(2), invalid(6)]
     result = run(prices)
     assert result.exit_code == 1
     assert result.stderr.count("Read the manual. Continuing, to find all invalid items") == 1
     assert sorted(server.appended) == [0, 1, 2, 3, 4]
-    assert result.stdout.count("AMOUNT_NEGATIVE") == 2
+    assert "2  AMOUNT_NEGATIVE" in result.stdout
 
 
 # ---------------------------------------------------------------- repeated commands
@@ -370,7 +331,8 @@ def test_a_failed_batch_is_replaced_by_a_new_one(run: Run, server: BatchServer, 
 
 
 def test_invalid_items_are_shown_again_and_not_sent_again(run: Run, server: BatchServer, prices: str) -> None:
-    server.outcome = {"state": "FAILED", "errorCount": 1, "errors": [invalid(3)]}
+    server.outcome = {"state": "FAILED", "errorCount": 1}
+    server.errors = [invalid(3)]
     assert run(prices).exit_code == 1
     server.appended.clear()
     again = run(prices)
@@ -429,23 +391,17 @@ def test_without_wait_it_returns_after_publication(run: Run, server: BatchServer
     assert server.requests["status"] == 0
 
 
-def test_invalid_items_are_a_table_with_their_lines_in_the_file(run: Run, server: BatchServer, tmp_path: Path) -> None:
+def test_invalid_items_have_their_lines_in_the_file(run: Run, server: BatchServer, tmp_path: Path) -> None:
     file = tmp_path / "prices.csv"
-    file.write_text('sku,amount,currency\nS0,1,EUR\n"S\n1",1,EUR\n\nS2,-1,EUR\nS3,-1,EUR\n')
-    server.outcome = {
-        "state": "FAILED",
-        "errorCount": 250,
-        "errors": [invalid(2, 2, sku="[red]\x1b[31m:smile:"), invalid(3, 3, field=None)],
-    }
-    server.user_errors = [error("BATCH_INVALID")]
+    file.write_text('sku,amount,currency\nS0,1,EUR\n"S\n1",1,EUR\n\nS2,-1,EUR\nS3,-1,EUR\nS0,1,EUR\n')
+    repeated = {**invalid(4, 2, code="DUPLICATE_SKU"), "duplicateOf": 0}
+    server.outcome = {"state": "FAILED", "errorCount": 3}
+    server.errors = [invalid(2, 2), invalid(3, 3, field=None), repeated]
     result = run(str(file))
     assert result.exit_code == 1
-    lines = [re.split(r"  +", line.strip()) for line in result.stdout.splitlines()]
-    assert ["index", "line", "sku", "field", "code", "message"] in lines
-    assert ["2", "6", r"[red]\x1b[31m:smile:", "amount", "AMOUNT_NEGATIVE", "-1 is negative."] in lines
-    assert ["3", "7", "S3", "AMOUNT_NEGATIVE", "-1 is negative."] in lines
-    assert "Batch b1 of eu is FAILED: nothing is published.\n  BATCH_INVALID: Read the manual.\n" in result.stdout
-    assert "and 248 more invalid items" in result.stdout
+    assert "  line 6  AMOUNT_NEGATIVE  amount  sku S2\n    -1 is negative.\n" in result.stdout
+    assert "  line 7  AMOUNT_NEGATIVE  sku S3\n    -1 is negative.\n" in result.stdout
+    assert "  line 8  DUPLICATE_SKU  amount  sku S4\n    The sku is also on line 2. Keep one" in result.stdout
 
 
 def test_an_error_in_the_header_is_reported_once(run: Run, server: BatchServer, tmp_path: Path) -> None:
@@ -453,12 +409,17 @@ def test_an_error_in_the_header_is_reported_once(run: Run, server: BatchServer, 
     file.write_text("\nsku,price,currency\nA,1,EUR\nB,1,EUR\nC,1,EUR\n")
     unknown = {"sku": None, "field": "price", "code": "COLUMN_UNKNOWN", "message": "There is no column 'price'."}
     missing = {"sku": None, "field": "amount", "code": "COLUMN_MISSING", "message": "It is missing."}
-    errors = [invalid(0, 1, **unknown), invalid(0, 1, **missing), invalid(2, 1, **unknown), invalid(2, 1, **missing)]
-    server.outcome = {"state": "FAILED", "errorCount": 4, "errors": errors}
+    server.errors = [
+        invalid(0, 1, **unknown),
+        invalid(0, 1, **missing),
+        invalid(2, 1, **unknown),
+        invalid(2, 1, **missing),
+    ]
+    server.outcome = {"state": "FAILED", "errorCount": 4}
     result = run(str(file))
-    assert result.stdout.count("COLUMN_UNKNOWN") == result.stdout.count("COLUMN_MISSING") == 1
-    assert re.search(r"^ +2 +price +COLUMN_UNKNOWN", result.stdout, re.MULTILINE)
-    assert "more invalid items" not in result.stdout
+    assert "2 errors in the header row:" in result.stdout
+    assert result.stdout.count("line 2  COLUMN_UNKNOWN  price") == 1
+    assert result.stdout.count("line 2  COLUMN_MISSING  amount") == 1
 
 
 def test_a_held_batch_is_reported_with_its_findings_and_how_to_approve_it(
@@ -480,9 +441,46 @@ def test_a_held_batch_is_reported_with_its_findings_and_how_to_approve_it(
         "  1 added, 6,000 removed, 0 changed, 4,000 unchanged",
         "  HOLD maxShrinkPercent: It would shrink. (observed 60, limit 10)",
     ]
-    mutation = next(line for line in result.stdout.splitlines() if "mutation {" in line)
-    assert validate(build_schema(CONTRACT.read_text()), parse(mutation)) == []
-    assert 'batch: "b1"' in mutation
+    assert result.stdout.splitlines()[3:] == [
+        "",
+        "Publish it, or reject it:",
+        '  pricebook approve b1 --reason "..."',
+        '  pricebook reject b1 --reason "..."',
+    ]
+
+
+@pytest.mark.parametrize(
+    ("gates", "hint"),
+    [
+        (
+            ["pin"],
+            ["eu is pinned.", "pricebook unpin eu --publish-latest --reason"],
+        ),
+        (
+            ["onApproval"],
+            ["Publish it, or reject it:", "pricebook approve b1 --reason", "pricebook reject b1 --reason"],
+        ),
+        (
+            ["minSize", "pin"],
+            ["First unpin it:", "pricebook unpin eu --reason", "Then publish it", "pricebook approve b1 --reason"],
+        ),
+    ],
+)
+def test_the_next_commands_depend_on_what_holds_the_batch(
+    run: Run, server: BatchServer, prices: str, gates: list[str], hint: list[str]
+) -> None:
+    findings = [
+        {"gate": gate, "severity": "HOLD", "message": "Wait.", "observed": None, "limit": None} for gate in gates
+    ]
+    server.outcome = {"state": "HELD", "findings": findings}
+    shown = run(prices).stdout
+    assert [part for part in hint if part not in shown] == []
+    assert ("--publish-latest" in shown) == (gates == ["pin"])
+    for line in (line for line in shown.splitlines() if line.startswith("  pricebook ")):
+        name, *arguments = shlex.split(line)[1:]
+        loaded = main.get_command(click.Context(main), name)
+        assert loaded is not None
+        loaded.make_context(name, arguments)
 
 
 @pytest.mark.parametrize(
@@ -498,9 +496,27 @@ def test_a_dry_run_exits_as_the_real_one_would(
     ]
     server.outcome = {"state": "ABORTED", "findings": findings}
     server.user_errors = user_errors
-    result = run(prices, "--publish", "dry-run")
+    result = run(prices, "--dry-run")
+    assert server.batch.request["publish"] == "DRY_RUN"
     assert result.exit_code == code
     assert "nothing is published" in result.stdout
+    verdict = {0: "would be published", 3: "would be held", 1: "would be rejected"}[code]
+    assert (verdict in result.stdout) == (not user_errors)
+
+
+def test_the_next_commands_have_the_endpoint_of_the_command_line(run: Run, server: BatchServer, prices: str) -> None:
+    server.outcome = {"state": "HELD"}
+    url = "http://pricebook.test/graphql"
+    assert f'pricebook approve b1 --reason "..." --endpoint {url}\n' in run(prices, "--endpoint", url).stdout
+    assert "--endpoint" not in run(prices, PRICEBOOK_ENDPOINT=url).stdout
+
+
+def test_a_dry_run_creates_no_list(run: Run, server: BatchServer, prices: str) -> None:
+    server.lists.clear()
+    result = run(prices, "--create", "--dry-run")
+    assert result.exit_code == 1
+    assert "There is no price list 'eu'. A dry run creates nothing" in result.stderr
+    assert server.lists == set()
 
 
 def test_a_batch_that_a_gate_rejects_is_reported_with_the_reason(run: Run, server: BatchServer, prices: str) -> None:
@@ -516,7 +532,8 @@ def test_with_json_the_batch_is_printed_as_json(run: Run, server: BatchServer, t
     batch = json.loads(run(prices, "--json").stdout)
     assert (batch["id"], batch["state"], batch["version"]) == ("b1", "PUBLISHED", 7)
     (tmp_path / "gone.txt").write_text("A\n\n\n\n")
-    server.outcome = {"state": "FAILED", "errorCount": 2, "errors": [invalid(9, 2), invalid(10, field="remove")]}
+    server.outcome = {"state": "FAILED", "errorCount": 2}
+    server.errors = [invalid(9, 2), invalid(10, field="remove")]
     result = run(prices, "--json", "--mode", "merge", "--remove", str(tmp_path / "gone.txt"))
     assert result.exit_code == 1
     assert [error["line"] for error in json.loads(result.stdout)["errors"]] == [10, 1]
@@ -533,6 +550,9 @@ def test_with_json_the_batch_is_printed_as_json(run: Run, server: BatchServer, t
         (["missing.csv"], "does not exist"),
         (["FILE", "--chunk-rows", "0"], "--chunk-rows"),
         (["FILE", "--mode", "append"], "--mode"),
+        (["-", "--mode", "merge", "--remove", "-"], "Standard input cannot be both FILE and the skus to remove."),
+        (["FILE", "--dry-run", "--publish", "on-approval"], "--dry-run publishes nothing"),
+        (["FILE", "--json", "--errors-to", "-"], "--json prints the errors"),
     ],
 )
 def test_an_invalid_command_line_sends_nothing(
@@ -548,7 +568,7 @@ def test_an_unreadable_file_is_not_published(run: Run, server: BatchServer, tmp_
     (tmp_path / "prices.csv.gz").write_bytes(b"sku,amount,currency\n")
     result = run(str(tmp_path / "prices.csv.gz"))
     assert result.exit_code == 1
-    assert "cannot be decompressed" in result.stderr
+    assert "prices.csv.gz is not compressed, although its name ends in .gz. Rename it." in result.stderr
     assert server.batch.committed is None
 
 

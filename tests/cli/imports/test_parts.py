@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from cli.imports import parts as module
 from cli.imports import price_files
-from cli.imports.item_errors import find_lines
+from cli.imports.item_errors import find_rows
 from cli.imports.parts import Part, split
 from cli.imports.price_files import FileRefused, Format, RowFile
 
@@ -38,6 +38,11 @@ def prices(folder: Path, name: str, content: bytes) -> RowFile:
     path = folder / name
     path.write_bytes(content)
     return RowFile.of_prices(path)
+
+
+def lines_of(files: list[RowFile], indexes: set[int]) -> dict[int, int]:
+    """The line of each row, by its index."""
+    return {index: row.line for index, row in find_rows(files, indexes).items()}
 
 
 def as_csv(table: list[tuple[str, str]], end: str = "\n") -> bytes:
@@ -89,7 +94,7 @@ def test_the_same_file_always_gives_the_same_parts(folder: Path, table: list[tup
 def test_an_index_is_mapped_to_the_first_line_of_its_row(folder: Path, table: list[tuple[str, str]]) -> None:
     content = as_csv(table)
     file = prices(folder, "prices.csv", content)
-    numbers = find_lines([file], set(range(len(table))))
+    numbers = lines_of([file], set(range(len(table))))
     lines = content.split(b"\n")
     for index, row in enumerate(table):
         rest = b"\n".join(lines[numbers[index] - 1 :]).decode()
@@ -117,7 +122,7 @@ def test_every_part_of_a_csv_begins_with_the_header(tmp_path: Path) -> None:
 def test_blank_lines_are_skipped_but_counted_as_lines(tmp_path: Path) -> None:
     file = prices(tmp_path, "prices.ndjson", b'\n{"sku": "A"}\n  \n\n{"sku": "B"}')
     assert [part.rows for part in split([file], 9)] == [[b'{"sku": "A"}\n', b'{"sku": "B"}\n']]
-    assert find_lines([file], {0, 1}) == {0: 2, 1: 5}
+    assert lines_of([file], {0, 1}) == {0: 2, 1: 5}
 
 
 def test_large_rows_end_a_part_early(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -140,7 +145,7 @@ def test_skus_to_remove_follow_the_prices_in_separate_parts(tmp_path: Path) -> N
         (3, Format.SKUS, 0),
     ]
     assert [part.skus() for part in parts[2:]] == [["C", "D "], ["é"]]
-    assert find_lines(files, {2, 3, 5}) == {2: 3, 3: 1, 5: 4}
+    assert lines_of(files, {2, 3, 5}) == {2: 3, 3: 1, 5: 4}
 
 
 @pytest.mark.parametrize("suffix", sorted(COMPRESS))
@@ -179,13 +184,21 @@ def test_a_truncated_compressed_file_is_refused(tmp_path: Path, suffix: str) -> 
     whole = COMPRESS[suffix](rows)
     for end in (len(whole) // 2, len(whole) - 1):
         file = prices(tmp_path, f"prices.ndjson{suffix}", whole[:end])
-        with pytest.raises(FileRefused, match=r"cannot be decompressed"):
+        with pytest.raises(FileRefused, match=r"cannot be decompressed: it was cut off. Copy or download it again\."):
             list(split([file], 1000))
+
+
+@pytest.mark.parametrize(("suffix", "name"), [(".gz", "p.csv"), (".zst", "p.csv"), (".zst", "p.csv.gz")])
+def test_a_file_that_is_compressed_in_another_way_than_its_name_implies_is_refused(
+    tmp_path: Path, suffix: str, name: str
+) -> None:
+    with pytest.raises(FileRefused, match=rf"is compressed: its name must end in {suffix}. Rename it\."):
+        list(split([prices(tmp_path, name, COMPRESS[suffix](b"sku,amount\nA,1\n"))], 9))
 
 
 @pytest.mark.parametrize("suffix", [".gz", ".zst"])
 def test_a_file_that_is_not_compressed_as_its_name_implies_is_refused(tmp_path: Path, suffix: str) -> None:
-    with pytest.raises(FileRefused, match=r"cannot be decompressed"):
+    with pytest.raises(FileRefused, match=rf"is not compressed, although its name ends in {suffix}. Rename it\."):
         list(split([prices(tmp_path, f"prices.csv{suffix}", b"sku,amount\nA,1\n")], 9))
 
 

@@ -68,8 +68,8 @@ def batch(id_: str, price_list: str, **more: Any) -> Record:
             "finished_at": None,
             "findings": (finding,),
             "summary": SimpleNamespace(added=3, removed=0, changed=1, unchanged=2),
-            "errors": [SimpleNamespace(index=0, sku=None, field="amount", line=2, code="BAD", message="No amount.")],
-            "error_count": 1,
+            "error_report": SimpleNamespace(id="report", count=3),
+            "error_count": 3,
             "received": 4,
             "stored": 3,
             "expected": None,
@@ -301,6 +301,13 @@ def _price(key: tuple[str, str]) -> Record:
     return next((record for record in PRICES[layer] if record.sku == sku), None)
 
 
+def _item_errors(key: tuple[str, str, int, int]) -> list[Record]:
+    batch_id, _, start, end = key
+    count = "many" if batch_id == "batch-faulty" else 3
+    error = {"sku": None, "field": "amount", "line": 2, "code": "BAD", "message": "No amount."}
+    return [SimpleNamespace(index=count, **error) for _ in range(3)][start:end]
+
+
 def _served(key: tuple[str, int]) -> Record:
     return SimpleNamespace(by=key[1], of=None if key[1] > 2 else 3)
 
@@ -312,6 +319,7 @@ class Loaders:
         self.prices = _Prices()
         self.batches = RecordingLoader(BATCHES.get)
         self.part_numbers = RecordingLoader(lambda id_: [1, "two"] if id_ == "batch-faulty" else [1, 2])
+        self.item_errors = RecordingLoader(_item_errors)
         self.served = RecordingLoader(_served)
         self.pages = _Pages()
         self.selections = _Selections()

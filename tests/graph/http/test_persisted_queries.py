@@ -103,6 +103,12 @@ async def test_an_unknown_hash_is_200_in_the_legacy_media_type(http: httpx.Async
     assert (response.status_code, code(response)) == (200, "PERSISTED_QUERY_NOT_FOUND")
 
 
+async def test_an_empty_document_is_like_none(http: httpx.AsyncClient) -> None:  # graphql-ws sends no hash without one
+    for query in (QUERY, ""):
+        response = await post(http, {"query": query, **by_hash(QUERY)})
+        assert response.json() == {"data": {"__typename": "Query"}}, query
+
+
 async def test_a_hash_of_another_document_is_refused(http: httpx.AsyncClient) -> None:
     for send_by in (post, get):
         response = await send_by(http, {"query": QUERY, **by_hash(OTHER)})

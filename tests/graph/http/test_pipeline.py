@@ -47,7 +47,7 @@ async def test_a_mutation_is_answered(api: Api, transport: str) -> None:
     assert answered.data == {"createPriceList": {"priceList": {"name": "new"}}}
 
 
-REFUSED: dict[str, tuple[dict[str, Any], str]] = {
+REFUSED: dict[str, tuple[Any, str]] = {
     "no operation": ({"query": "query A { __typename } query B { __typename }"}, "OPERATION_NOT_FOUND"),
     "an unknown operation": ({"query": "query A { __typename }", "operationName": "B"}, "OPERATION_NOT_FOUND"),
     "cost": ({"query": COSTLY}, "QUERY_TOO_COSTLY"),
@@ -64,6 +64,17 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     "an unknown field": ({"query": "{ nope }"}, "GRAPHQL_VALIDATION_FAILED"),
     "length": ({"query": "{ __typename } #" + " " * 100_000}, "DOCUMENT_TOO_LARGE"),
     "no document": ({}, "BAD_REQUEST"),
+    "an empty document": ({"query": ""}, "BAD_REQUEST"),
+    "a document of another type": ({"query": 5}, "BAD_REQUEST"),
+    "a comment alone": ({"query": "# nothing"}, "GRAPHQL_PARSE_FAILED"),
+    "no request": ("{ __typename }", "BAD_REQUEST"),
+    "several requests": ([{"query": "{ __typename }"}], "BATCHING_NOT_SUPPORTED"),
+    "variables of another type": ({"query": "{ __typename }", "variables": []}, "BAD_REQUEST"),
+    "a malformed hash": ({"extensions": {"persistedQuery": {}}}, "BAD_REQUEST"),
+    "the hash of another document": (
+        {"query": "{ __typename }", "extensions": {"persistedQuery": {"version": 1, "sha256Hash": "0" * 64}}},
+        "PERSISTED_QUERY_HASH_MISMATCH",
+    ),
     "an unknown hash": (
         {"extensions": {"persistedQuery": {"version": 1, "sha256Hash": "0" * 64}}},
         "PERSISTED_QUERY_NOT_FOUND",
@@ -87,6 +98,52 @@ async def test_a_refused_request_has_the_same_code(api: Api, transport: str) -> 
     for name, (request, code) in REFUSED.items():
         answered = await answer(api.app, transport, request)
         assert (answered.data, answered.codes[:1]) == (None, [code]), name
+
+
+INVALID = [
+    "fragment F on Query { __typename }",
+    "{ ...F }",
+    "{ __typename } fragment F on Query { __typename }",
+    "{ priceList { name } }",
+    '{ priceLists(first: "x", nope: 1) { totalCount } }',
+    "{ priceLists }",
+    "{ __typename { name } }",
+    "{ __typename @nope }",
+    "{ ... @defer { __typename } }",
+    "query ($x: Nope) { __typename }",
+    "query A { __typename } query A { __typename }",
+    '{ a: priceLists { totalCount } a: priceList(name: "x") { name } }',
+    '{ snapshot(priceList: "shop", version: 99999999999) { size } }',
+    "type Nope { a: Int }",
+    'subscription { published(priceList: "shop") @skip(if: true) { version } }',
+    'subscription { a: published(priceList: "shop") { version } b: published(priceList: "shop") { version } }',
+]
+
+
+async def test_each_error_of_an_invalid_document_has_a_code(api: Api, transport: str) -> None:
+    for document in INVALID:
+        answered = await answer(api.app, transport, {"query": document})
+        assert (answered.data, {*answered.codes}) == (None, {"GRAPHQL_VALIDATION_FAILED"}), document
+
+
+async def test_a_caller_without_the_scope_gets_the_same_code(mongodb_uri: str, transport: str) -> None:
+    reading = open_settings(mongodb_uri=mongodb_uri, mongodb_database="reading", anonymous="prices:read")
+    async with serving(reading) as api:
+        for document in (
+            "{ batches { totalCount } }",
+            'mutation { createPriceList(input: {name: "x"}) { priceList { name } } }',
+        ):
+            assert (await answer(api.app, transport, {"query": document})).codes == ["UNAUTHENTICATED"], document
+
+
+async def test_a_subscription_that_is_refused_has_the_same_code(shop: Api, transport: str) -> None:
+    if transport == "json":
+        codes = dict.fromkeys(("none", "shop"), "BAD_REQUEST")
+    else:
+        codes = {"none": "PRICE_LIST_NOT_FOUND", "shop": "INVALID_ARGUMENT"}
+    for price_list, code in codes.items():
+        document = f'subscription {{ published(priceList: "{price_list}", after: 99) {{ version }} }}'
+        assert (await answer(shop.app, transport, {"query": document})).codes == [code]
 
 
 async def test_the_schema_is_hidden_without_introspection(hidden: Api, transport: str) -> None:

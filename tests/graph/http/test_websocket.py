@@ -52,7 +52,7 @@ MALFORMED = [
     '{"type": "connection_init", "payload": []}',
     '{"type": "subscribe", "id": "1"}',
     '{"type": "subscribe", "id": {}, "payload": []}',
-    '{"type": "subscribe", "id": "1", "payload": {"query": 5}}',
+    '{"type": "subscribe", "id": "1", "payload": {]}',
 ]
 
 

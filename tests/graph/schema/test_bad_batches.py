@@ -89,13 +89,59 @@ async def test_one_invalid_item_refuses_the_whole_batch(retail: Api) -> None:
     assert await retail.publish("retail", [row("b")]) == 2
 
 
-async def test_the_first_hundred_invalid_items_are_reported_and_all_are_counted(retail: Api) -> None:
+ERRORS = """
+query ($id: ID!, $first: Int, $after: String) {
+  batch(id: $id) { errors(first: $first, after: $after) { index sku code cursor } }
+}"""
+
+
+async def errors(api: Api, batch: str, **arguments: Any) -> list[dict[str, Any]]:
+    """Return some errors of a batch."""
+    found: list[dict[str, Any]] = (await api.data(ERRORS, id=batch, **arguments))["batch"]["errors"]
+    return found
+
+
+async def test_all_invalid_items_are_counted_and_reported_in_pages(retail: Api) -> None:
     rows: list[Row] = [row(f"{i}", "1.00" if i % 10 == 0 else "-1.00") for i in range(2500)]
     batch = (await retail.submit("retail", rows))["batch"]
     assert batch["errorCount"] == 2250
-    assert [error["index"] for error in batch["errors"]] == [i for i in range(112) if i % 10][:100]
     assert batch["progress"]["received"] == 2500
+    assert [error["index"] for error in batch["errors"]] == [i for i in range(112) if i % 10][:100]
+    found: list[int] = []
+    after: str | None = None
+    while page := await errors(retail, batch["id"], first=700, after=after):
+        found += [error["index"] for error in page]
+        after = page[-1]["cursor"]
+    assert found == [i for i in range(2500) if i % 10]
     assert await retail.amounts("retail") == {"a": "1.00"}
+
+
+async def test_every_error_has_a_cursor_also_where_an_item_has_the_same_error_twice(retail: Api) -> None:
+    batch = (await retail.submit("retail", [row("b", "x")] * 3))["batch"]
+    one, two, three = await errors(retail, batch["id"])
+    assert (await errors(retail, batch["id"], first=2)) == [one, two]
+    for error, following in ((one, [two, three]), (two, [three]), (three, [])):
+        assert await errors(retail, batch["id"], first=2, after=error["cursor"]) == following
+
+
+async def test_errors_that_have_expired_are_no_longer_reported_and_still_counted(retail: Api) -> None:
+    batch = (await retail.submit("retail", [row("b", "x")]))["batch"]
+    await retail.runtime.store.db["item_errors"].delete_many({})
+    assert await errors(retail, batch["id"]) == []
+    assert (await retail.data("query ($id: ID!) { batch(id: $id) { errorCount } }", id=batch["id"])) == {
+        "batch": {"errorCount": 1}
+    }
+
+
+async def test_a_page_of_errors_is_bounded_and_its_cursor_is_checked(retail: Api) -> None:
+    batch = (await retail.submit("retail", [row("b", "x")]))["batch"]
+    for arguments, message in (
+        ({"first": 0}, "`first` must be from 1 to 1000, not 0."),
+        ({"first": 1001}, "`errors` requests 1001 records at once; the limit is 1000."),
+        ({"after": "abc"}, "`after` is not a cursor of this connection."),
+    ):
+        [error] = (await retail.execute(ERRORS, id=batch["id"], **arguments))["errors"]
+        assert error["message"].startswith(message)
 
 
 async def test_a_duplicate_sku_is_reported_at_its_second_position_however_far_apart(retail: Api) -> None:

@@ -2,10 +2,11 @@
 
 import asyncio
 from typing import Any
+from unittest.mock import AsyncMock
 
 import pytest
 
-from tests.graph.api import CREATE, ROLLBACK, Api, codes, row
+from tests.graph.api import CREATE, PUBLISH, ROLLBACK, Api, codes, row
 from tests.waiting import until
 
 PIN = """
@@ -262,3 +263,16 @@ async def test_mutations_of_one_request_run_one_after_the_other(retail: Api) -> 
         "back": {"priceList": {"current": {"version": 1}}},
         "forth": {"priceList": {"current": {"version": 2}}},
     }
+
+
+async def test_the_process_that_publishes_counts_itself_among_those_that_serve(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await api.create("retail")
+    processes = api.runtime.store.processes
+    await processes.beat({})
+    monkeypatch.setattr(processes, "beat", AsyncMock())
+    publish = PUBLISH.replace("id state", "id served { by of } state")
+    order = {"priceList": "retail", "mode": "REPLACE", "idempotencyKey": "k", "prices": [row("a")]}
+    batch = (await api.data(publish, input=order))["publishBatch"]["batch"]
+    assert batch["served"] == {"by": 1, "of": 1}

@@ -11,7 +11,7 @@ from unittest.mock import patch
 import msgspec
 import pytest
 
-from storage import Batch, BatchMode, BatchState, Part, Store
+from storage import Batch, BatchMode, BatchState, ItemError, Part, Store
 from storage.batches import runs, staging
 from storage.batches.intake import rows_of
 from storage.batches.runs import Run
@@ -27,7 +27,7 @@ from storage.errors import (
 )
 from storage.files.errors import FileRefused
 from storage.files.price_file import FileRows
-from tests.storage.factories import Row, amounts, create, current, layers, order, published, row, source
+from tests.storage.factories import Row, amounts, create, current, errors_of, layers, order, published, row, source
 from tests.storage.reading import source as file
 from tests.waiting import until
 
@@ -118,7 +118,7 @@ async def test_a_sku_in_two_parts_is_an_error_with_its_index_in_the_whole_batch(
     await append(store, batch, 1, [row("fine"), row("p0-3", "9.00")])
     failed = await commit(store, batch, 2, 12)
     assert failed.state is BatchState.FAILED
-    [error] = failed.errors
+    [error] = await errors_of(store, failed)
     assert (error.index, error.sku, error.code) == (11, "p0-3", "DUPLICATE_SKU")
     assert "item 3 of sequence 0" in error.message
     assert await current(store) is None
@@ -132,7 +132,7 @@ async def test_a_commit_reports_the_invalid_items_of_all_parts(store: Store) -> 
     stored = await append(store, batch, 0, [row("c"), row("d", "x")])
     assert stored.error_count == 1
     failed = await commit(store, batch, 2, 4)
-    assert [(error.index, error.sku) for error in failed.errors] == [(1, "d"), (2, "a")]
+    assert [(error.index, error.sku) for error in await errors_of(store, failed)] == [(1, "d"), (2, "a")]
     assert failed.error_count == 2
 
 
@@ -400,27 +400,46 @@ async def test_skus_of_thousands_of_parts_are_merged_and_found_twice(
         await append(store, batch, sequence, [row("same"), row(f"other-{sequence}")])
     failed = await commit(store, batch, 10, 20)
     assert (failed.state, failed.error_count) == (BatchState.FAILED, 9)
-    assert [error.index for error in failed.errors] == list(range(2, 20, 2))
-    assert {error.message.split(". ")[0] for error in failed.errors} == {
-        "The sku was sent before, as item 0 of sequence 0"
-    }
-    assert failed.errors[0].message.endswith("This is item 0 of sequence 1.")
+    errors = await errors_of(store, failed)
+    assert [error.index for error in errors] == list(range(2, 20, 2))
+    assert {error.duplicate_of for error in errors} == {0}
+    assert errors[0].message == (
+        "The sku is also that of item 0. Keep one of the two. They are item 0 of sequence 0 and item 0 of sequence 1."
+    )
 
 
-async def test_a_commit_reads_the_errors_of_the_first_hundred_invalid_parts_alone(store: Store) -> None:
+async def test_a_commit_reads_no_more_errors_than_are_kept(store: Store) -> None:
     await create(store)
     batch = await opened(store)
     await append(store, batch, 0)
-    await append(store, batch, 1, [row("bad", "-1")])
+    await append(store, batch, 1, [row("bad", "-1")] * 6_000)
     stored = await store.db["parts"].find_one({"_id.sequence": 1})
     assert stored is not None
-    error = {**stored["errors"][0], "message": "x" * 1000}
-    more = [{**stored, "_id": {"batch": batch.id, "sequence": n}, "errors": [error] * 100} for n in range(2, 202)]
-    await store.db["parts"].insert_many(more)
-    assert {part.errors for part in await store.parts.by_batch(batch.id)} == {()}
-    found = await store.parts.errors(batch.id)
-    assert list(found) == list(range(1, 101))
-    failed = await commit(store, batch, 202, 10)
-    assert failed.state is BatchState.FAILED
-    assert [each.index for each in failed.errors[:3]] == [10, 11, 11]
-    assert (len(failed.errors), failed.error_count) == (100, 201)
+    await store.db["parts"].insert_many({**stored, "_id": {"batch": batch.id, "sequence": n}} for n in range(2, 5))
+    read = store.item_errors.read
+    with patch.object(store.item_errors, "read", side_effect=read) as reads:
+        failed = await commit(store, batch, 5, 10)
+    [[ranges]] = [call.args for call in reads.call_args_list]
+    assert [each.end for each in ranges] == [6_000, 4_000]
+    errors = await errors_of(store, failed)
+    assert [errors[n].index for n in (0, 5_999, 6_000, 9_999)] == [10, 6_009, 6_010, 10_009]
+    assert (len(errors), failed.error_count) == (10_000, 24_000)
+
+
+async def test_of_a_batch_that_ended_only_its_own_report_is_kept(store: Store) -> None:
+    async def reports() -> set[str]:
+        return {document["_id"]["report"] async for document in store.db["item_errors"].find()}
+
+    await create(store)
+    other = await opened(store, key="other")
+    await append(store, other, 0, [row("bad", "-1")])
+    [of_other] = await reports()
+    batch = await opened(store)
+    for sequence in range(3):
+        await append(store, batch, sequence, [row(f"bad-{sequence}", "-1")])
+    await store.item_errors.write(batch.id, [ItemError(0, "a", None, "ROW_NOT_JSON", "of an attempt that was killed")])
+    failed = await commit(store, batch, 3, 3)
+    assert failed.error_report is not None
+    assert await reports() == {of_other, failed.error_report.id}
+    await store.multipart.abort(other.id, by="ops", reason="wrong file")
+    assert await reports() == {failed.error_report.id}

@@ -36,7 +36,8 @@ def test_rows_leave_a_run_in_sku_order_and_repeated_skus_are_refused(slices: lis
         ]
         for error in errors:
             assert error.code == "DUPLICATE_SKU"
-            assert error.message.endswith(f"item {expected[str(error.sku)]}.")
+            assert error.duplicate_of == expected[str(error.sku)]
+            assert f"also that of item {error.duplicate_of}." in error.message
         first += len(skus)
     steps = list(run.in_sku_order())
     assert [sku for step in steps for sku in step.skus] == sorted(expected)

@@ -3,6 +3,7 @@
 import asyncio
 import random
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from typing import Any
 from unittest.mock import patch
 
@@ -11,6 +12,7 @@ import pytest
 from pymongo.errors import WriteError
 
 from storage import (
+    BatchMode,
     BatchState,
     EventKind,
     FileRows,
@@ -23,11 +25,14 @@ from storage import (
 )
 from storage.batches import runs
 from storage.errors import Conflict, Corrupt, EmptyBatch, IdempotencyKeyReused, Interrupted
+from storage.maintenance.garbage_collection import KEY_DAYS
+from storage.mongodb.connection import INDEXES, ITEM_ERROR_DAYS
 from tests.storage import factories
 from tests.storage.factories import (
     amounts,
     create,
     current,
+    errors_of,
     layer_ids,
     layers,
     order,
@@ -64,7 +69,7 @@ async def test_with_one_invalid_row_nothing_changes(store: Store) -> None:
     )
     batch = await submit(store, [*rows(2500), row("bad", "-1")])
     assert (batch.state, batch.version, batch.error_count) == (BatchState.FAILED, None, 1)
-    [error] = batch.errors
+    [error] = await errors_of(store, batch)
     assert (error.index, error.sku, error.field, error.code) == (2500, "bad", "amount", "AMOUNT_NEGATIVE")
     assert batch.refusal is not None
     assert batch.refusal.code == "BATCH_INVALID"
@@ -80,11 +85,40 @@ async def test_with_one_invalid_row_nothing_changes(store: Store) -> None:
     assert (await kinds(store))[0] is EventKind.FAILED
 
 
-async def test_the_first_hundred_errors_are_kept_and_all_are_counted(store: Store) -> None:
+async def test_the_first_ten_thousand_errors_are_kept_and_all_are_counted(store: Store) -> None:
     await create(store)
-    batch = await submit(store, [row(f"sku-{n}", "1" if n % 2 else "x") for n in range(5000)])
-    assert batch.error_count == 2500
-    assert [error.index for error in batch.errors] == list(range(0, 200, 2))
+    batch = await submit(store, [row(f"sku-{n}", "1" if n % 2 else "x") for n in range(20_500)])
+    assert batch.error_count == 10_250
+    assert [error.index for error in await errors_of(store, batch)] == list(range(0, 20_000, 2))
+
+
+async def test_errors_are_in_the_order_of_the_items_whatever_finds_them(store: Store) -> None:
+    await create(store)
+    prices = rows(600)
+    prices[7], prices[9] = row("sku-000003"), row("a", "x")
+    prices[502], prices[503] = row("b", "x"), row("sku-000004")
+    batch = await submit(store, prices)
+    assert [(error.index, error.code) for error in await errors_of(store, batch)] == [
+        (7, "DUPLICATE_SKU"),
+        (9, "AMOUNT_NOT_DECIMAL"),
+        (502, "AMOUNT_NOT_DECIMAL"),
+        (503, "DUPLICATE_SKU"),
+    ]
+
+
+def test_errors_are_stored_longer_than_the_key_of_their_batch() -> None:
+    assert ITEM_ERROR_DAYS > KEY_DAYS
+    [expiry] = INDEXES["item_errors"]
+    assert expiry.document["expireAfterSeconds"] == ITEM_ERROR_DAYS * 86_400
+
+
+async def test_a_batch_sent_again_has_the_same_errors(store: Store) -> None:
+    await create(store)
+    prices = [row(f"sku-{n}", "x") for n in range(1200)]
+    first = await submit(store, prices, key="monday")
+    again = await submit(store, prices, key="monday")
+    assert again == first
+    assert len(await errors_of(store, again)) == 1200
 
 
 async def test_a_duplicate_sku_is_an_error_at_its_second_index_also_across_slices(store: Store) -> None:
@@ -93,7 +127,7 @@ async def test_a_duplicate_sku_is_an_error_at_its_second_index_also_across_slice
     prices[3401] = row("sku-000002", "2")
     prices[1207] = row("sku-001200", "2")
     batch = await submit(store, prices)
-    assert [(error.index, error.sku, error.code) for error in batch.errors] == [
+    assert [(error.index, error.sku, error.code) for error in await errors_of(store, batch)] == [
         (1207, "sku-001200", "DUPLICATE_SKU"),
         (3401, "sku-000002", "DUPLICATE_SKU"),
     ]
@@ -138,8 +172,9 @@ async def test_a_duplicate_sku_is_found_in_another_run_with_both_places(store: S
         (1207, "sku-001200", "DUPLICATE_SKU"),
         (3401, "sku-000002", "DUPLICATE_SKU"),
     ]
-    assert [(error.index, error.sku, error.code) for error in batch.errors] == expected
-    assert batch.errors[-1].message == "The sku was sent before, as item 2."
+    errors = await errors_of(store, batch)
+    assert [(error.index, error.sku, error.code) for error in errors] == expected
+    assert errors[-1].message == "The sku is also that of item 2. Keep one of the two."
     assert (batch.state, batch.error_count) == (BatchState.FAILED, len(expected))
     assert batch.received == 3500
     assert batch.refusal is not None
@@ -291,6 +326,22 @@ async def test_the_key_of_a_file_with_invalid_items_is_refused_for_the_corrected
     assert await store.submitter.submit(monday, file("prices.csv", invalid)) == first
     with pytest.raises(IdempotencyKeyReused, match=first.id):
         await store.submitter.submit(monday, file("prices.csv", corrected))
+
+
+@pytest.mark.parametrize("count", [10, 3000], ids=["in one run", "in several runs"])
+@pytest.mark.parametrize("bad", ["", "bad,-1,EUR\n"], ids=["duplicates only", "with another error"])
+@pytest.mark.usefixtures("small_runs")
+async def test_a_duplicate_sku_in_a_file_has_both_lines(store: Store, count: int, bad: str) -> None:
+    await create(store)
+    lines = ["sku,amount,currency\n", "\n", *(f"{number},1,EUR\n" for number in range(count)), "\n", "7,2,EUR\n", bad]
+    rows_of_file = file("p.csv", "".join(lines).encode())
+    failed = await store.submitter.submit(replace(order(), mode=BatchMode.MERGE), rows_of_file, ["0"])
+    duplicates = [error for error in await errors_of(store, failed) if error.code == "DUPLICATE_SKU"]
+    removal = count + 1 + bool(bad)
+    assert [(error.index, error.line, error.duplicate_of, error.message) for error in duplicates] == [
+        (count, count + 4, 7, "The sku is also on line 10. Keep one of the two lines."),
+        (removal, None, 0, "The sku is also that of item 0. Keep one of the two."),
+    ]
 
 
 @pytest.mark.usefixtures("small_runs")

@@ -89,6 +89,17 @@ async def test_revisions_whose_heartbeat_failed_are_written_by_the_next(
     assert await heads(process) == LISTS | {"list.7": 2}
 
 
+async def test_a_process_counts_itself_by_what_it_serves_now(process: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(leases, "OWNER", "other")
+    await Store(process.client, process.db.name).processes.beat({"shop": 1})
+    monkeypatch.setattr(leases, "OWNER", "own")
+    assert await process.processes.served([("shop", 2)], {"shop": 2}) == [Served(0, 1)], "it is no server"
+    await process.processes.beat({"shop": 1})
+    assert await process.processes.served([("shop", 2)], {"shop": 2}) == [Served(1, 2)]
+    await process.db["processes"].delete_many({"_id": "own"})
+    assert await process.processes.served([("shop", 2), ("new", 1)], {"shop": 2}) == [Served(1, 2), Served(0, 2)]
+
+
 async def test_a_question_about_some_lists_reads_nothing_of_the_others(
     process: Store, traffic: Traffic, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -96,6 +107,6 @@ async def test_a_question_about_some_lists_reads_nothing_of_the_others(
         monkeypatch.setattr(leases, "OWNER", owner)
         await Store(process.client, process.db.name).processes.beat(LISTS | {"list.7": revision})
     await process.db["processes"].update_one({"_id": "third"}, [{"$set": {"at": {"$subtract": ["$at", 60_000]}}}])
-    served = await process.processes.served([("list.7", 2), ("list.8", 1), ("unknown", 1)])
+    served = await process.processes.served([("list.7", 2), ("list.8", 1), ("unknown", 1)], {})
     assert served == [Served(1, 2), Served(2, 2), Served(0, 2)]
     assert traffic.found[-1] < 300

@@ -3,8 +3,9 @@
 from collections.abc import AsyncIterator
 
 from storage.files.tombstones import with_tombstones
+from storage.prices.item_error import ItemError
 from storage.prices.price import TOMBSTONE
-from storage.prices.row_decoder import SLICE_ROWS, ItemError, Slice
+from storage.prices.row_decoder import SLICE_ROWS, Slice
 from tests.storage.reading import joined
 
 

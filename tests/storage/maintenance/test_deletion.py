@@ -62,6 +62,7 @@ async def filled(store: Store) -> None:
     await left_sealing(store, [row("f")], "sealing")
     opened = await store.multipart.open(order(key="parts"))
     await store.multipart.append(opened.id, 0, await source(rows(3)), [])
+    await store.multipart.append(opened.id, 1, await source([row("bad", "-1")]), [])
     async with store.locks.held("retain/retail"), store.locks.held("publish/retail"):
         pass
 

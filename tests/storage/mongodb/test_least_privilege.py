@@ -18,7 +18,7 @@ from loaders import PointerCache
 from storage import BatchMode, Gates, Retention, Store
 from storage.layers.block import collection_of
 from storage.mongodb.connection import LAYERS_SUFFIX
-from tests.storage.factories import held, order, row, rows, source
+from tests.storage.factories import errors_of, held, order, row, rows, source
 from tests.storage.secured import Secured, secured
 from tests.waiting import until
 
@@ -121,6 +121,8 @@ async def run_operations(store: Store, pointers: PointerCache, uri: str) -> None
     await store.multipart.append(batch.id, 0, await source(rows(5)), ())
     committed, _ = await store.multipart.commit(batch.id, 1, 5)
     await store.worker.finish(committed)
+    failed = await store.submitter.submit(order(), await source([row("a", "-1")]))
+    assert len(await errors_of(store, failed)) == 1
     abandoned = await store.multipart.open(order())
     await store.multipart.abort(abandoned.id, by="ops", reason="x")
     for number in range(12):

@@ -11,8 +11,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from storage import Price, Tier
+from storage.prices.amount_text import MAX_AMOUNT_DIGITS
 from storage.prices.price import TOMBSTONE, RowHead, amount_of, decode_row, decode_rows, encode_row
-from storage.prices.row_decoder import MAX_AMOUNT_DIGITS, MAX_ATTRIBUTES_DEPTH, MAX_QUANTITY, decode_slice
+from storage.prices.row import MAX_ATTRIBUTES_DEPTH
+from storage.prices.row_checks import MAX_QUANTITY
+from storage.prices.row_decoder import decode_slice
 from tests.storage.factories import encoded, row
 
 

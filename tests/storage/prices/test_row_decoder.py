@@ -13,18 +13,10 @@ from hypothesis import strategies as st
 
 from storage.files.json_array import split_rows
 from storage.prices.currencies import ACTIVE, WITHDRAWN
+from storage.prices.item_error import ItemError, RowRefused
 from storage.prices.price import encode_row
-from storage.prices.row_decoder import (
-    MAX_ATTRIBUTES_BYTES,
-    MAX_QUANTITY,
-    MAX_TIERS,
-    ItemError,
-    RowRefused,
-    Slice,
-    check_attributes,
-    decode_slice,
-    decode_slices,
-)
+from storage.prices.row_checks import MAX_ATTRIBUTES_BYTES, MAX_QUANTITY, MAX_TIERS, check_attributes
+from storage.prices.row_decoder import Slice, decode_slice, decode_slices
 from tests.storage.factories import row, rows
 
 DIGITS_34 = "1" * 34

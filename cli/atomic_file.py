@@ -1,4 +1,4 @@
-"""The file of an export: it appears complete or not at all, compressed according to its name."""
+"""A file that appears complete or not at all, compressed according to its name."""
 
 import gzip
 import os

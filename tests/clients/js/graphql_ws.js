@@ -1,0 +1,6 @@
+import { client } from "./docs/graphql_ws.js";
+import { over } from "./over.js";
+
+export const { query, mutate, subscribe, persisted } = over(client);
+
+export const uploads = false;
