@@ -30,7 +30,7 @@ mutation Create($input: CreatePriceListInput!) {
 PUBLISH = """
 mutation Publish($input: PublishBatchInput!) {
   publishBatch(input: $input) {
-    batch { id state errorCount errors(first: 5) { nodes { index sku field code message } } }
+    batch { id state errorCount errors(first: 5) { index sku field code message } }
     snapshot { version size }
     userErrors { code message path }
   }
@@ -178,8 +178,7 @@ async def _publish(client: ApiClient, **batch_fields: object) -> Json:
 def _error_lines(batch: Json) -> list[str]:
     """Return a line for each of the first invalid prices."""
     lines = [
-        f"  {each['code']} in price {each['index']} ({each['sku']}): {each['message']}"
-        for each in batch["errors"]["nodes"]
+        f"  {each['code']} in price {each['index']} ({each['sku']}): {each['message']}" for each in batch["errors"]
     ]
     more = batch["errorCount"] - len(lines)
     return [*lines, f"  and {more:,} more invalid prices"] if more > 0 else lines

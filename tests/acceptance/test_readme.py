@@ -5,10 +5,12 @@ import json
 import re
 import shutil
 import sys
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import httpx
 import pytest
 from click.testing import CliRunner
 
@@ -17,11 +19,10 @@ from cli.client.client import open_client
 from cli.dev import demo
 from cli.dev.ecb import read_rates
 from storage import Store
-from tests.acceptance.test_two_servers import servers, urls
+from tests.acceptance.test_two_servers import is_ready, server
 from tests.documented_commands import ROOT, commands_of
 from tests.graph.api import Client
-
-__all__ = ["servers", "urls"]
+from tests.waiting import until
 
 PROGRAMS = {
     "sh": (["bash", "-c"], "curl"),
@@ -49,22 +50,31 @@ def examples() -> Iterator[Example]:
         yield Example(block[1], block[2], block[3] or "")
 
 
+@pytest.fixture
+async def client(mongodb_uri: str, store: Store, tmp_path: Path) -> AsyncIterator[Client]:
+    """A client of a server."""
+    with server(mongodb_uri, store.db.name, tmp_path / "server.log") as url:
+        async with httpx.AsyncClient(base_url=url, timeout=60, trust_env=False) as http:
+            await until(partial(is_ready, http), "ready")
+            yield Client(http)
+
+
 async def test_the_examples_work_from_top_to_bottom(
-    servers: list[Client], urls: list[str], mongodb_uri: str, store: Store, tmp_path: Path
+    client: Client, mongodb_uri: str, store: Store, tmp_path: Path
 ) -> None:
-    client, endpoint = servers[0], f"{urls[0]}/graphql"
+    url = str(client.http.base_url).rstrip("/")
     environ = {
-        "PRICEBOOK_ENDPOINT": endpoint,
+        "PRICEBOOK_ENDPOINT": f"{url}/graphql",
         "PRICEBOOK_MONGODB_URI": mongodb_uri,
-        "PRICEBOOK_MONGODB_DATABASE": store.db.name,  # for the keys
+        "PRICEBOOK_MONGODB_DATABASE": store.db.name,
     }
-    await publish_rates(endpoint)
+    await publish_rates(f"{url}/graphql")
     missing = []
     for each in examples():
         if each.language == "graphql":
             await check_response(client, each)
         elif each.is_program and shutil.which(PROGRAMS[each.language][1]):
-            await check_program(each, urls[0], tmp_path)
+            await check_program(each, url, tmp_path)
         elif each.is_program:
             missing.append(PROGRAMS[each.language][1])
         elif each.language == "sh":
@@ -113,6 +123,6 @@ async def check_commands(example: Example, environ: dict[str, str]) -> None:
     """Run the `pricebook` commands of a block. `--yes` confirms, as the reader does."""
     for command in commands_of("README.md", f"```sh\n{example.code}```\n"):
         if command.arguments[0] == "pricebook":
-            arguments = [*command.arguments[1:], *["--yes"] * (command.arguments[1] == "rollback")]
+            arguments = [*command.arguments[1:], *["--yes"] * (command.arguments[1] in {"rollback", "unpin"})]
             result = await asyncio.to_thread(CliRunner().invoke, main, arguments, env=environ)
             assert result.exit_code == 0, f"{command}: {result.output}"

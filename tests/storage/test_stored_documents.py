@@ -23,7 +23,15 @@ GATES = Gates(Decimal("12.50"), Decimal(5), Decimal("0.10"), ("EUR", "USD"), 1)
 
 LEASE = {"owner": str, "token": 1, "until": datetime.datetime}
 OWNED_LOCK = {"token": 1, "until": datetime.datetime, "owner": str}
-ITEM_ERROR = {"index": 1, "sku": "bad", "field": "amount", "code": "AMOUNT_NEGATIVE", "message": str, "line": None}
+ITEM_ERROR = {
+    "index": 1,
+    "sku": "bad",
+    "field": "amount",
+    "code": "AMOUNT_NEGATIVE",
+    "message": str,
+    "line": None,
+    "duplicate_of": None,
+}
 
 LAYER = {"id": str, "count": 2, "checksum": str}
 

@@ -25,7 +25,7 @@ class FakeServer:
         self.lists: dict[str, list[Json]] = {}
         self.mutations = 0
         self.user_errors: list[Json] = []
-        self.batch: Json = {"state": "PUBLISHED", "errorCount": 0, "errors": {"nodes": []}}
+        self.batch: Json = {"state": "PUBLISHED", "errorCount": 0, "errors": []}
         self.fail_polls = False
         self.is_polled = asyncio.Event()
 
@@ -198,7 +198,7 @@ async def test_user_errors_stop_the_demo_with_code_and_message(api: ApiClient, s
 
 
 async def test_a_batch_that_is_not_published_stops_the_demo(api: ApiClient, server: FakeServer) -> None:
-    server.batch = {"state": "HELD", "errorCount": 0, "errors": {"nodes": []}}
+    server.batch = {"state": "HELD", "errorCount": 0, "errors": []}
     with pytest.raises(ApiError, match=r"The batch b1 of ecb is HELD, not published\."):
         await publish_demo(api)
 
@@ -208,7 +208,7 @@ async def test_invalid_prices_stop_the_demo_with_the_first_of_them(api: ApiClien
         {"index": index, "sku": f"S{index}", "field": "amount", "code": "AMOUNT", "message": "Not a number."}
         for index in range(5)
     ]
-    server.batch = {"state": "REJECTED", "errorCount": 1200, "errors": {"nodes": errors}}
+    server.batch = {"state": "REJECTED", "errorCount": 1200, "errors": errors}
     with pytest.raises(ApiError) as caught:
         await publish_demo(api)
     assert "AMOUNT in price 4 (S4): Not a number." in caught.value.message

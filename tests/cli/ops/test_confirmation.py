@@ -335,7 +335,7 @@ HELD: dict[str, Any] = {
     "served": None,
     "summary": None,
     "findings": [],
-    "errors": [],
+    "errors": {"nodes": []},
     "errorCount": 0,
     "progress": {"stored": 5, "received": 5, "expected": None},
 }
