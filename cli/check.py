@@ -12,6 +12,7 @@ from rich.text import Text
 
 from cli import exit_codes
 from cli.mongodb import run_on_mongodb
+from cli.options import optional_list_argument
 from cli.output import REDIRECTED_WIDTH
 from cli.progress import Progress
 from storage import Store
@@ -30,7 +31,7 @@ _EXIT_CODES = exit_codes.epilog(
 
 
 @click.command(epilog=_EXIT_CODES)
-@click.argument("price_list", metavar="[LIST]", required=False)
+@optional_list_argument
 @click.option("--json", "as_json", is_flag=True, help="Print the findings as JSON.")
 def check(price_list: str | None, as_json: bool) -> None:
     """Verify that the data in MongoDB is what was published.

@@ -1,15 +1,23 @@
-"""The options that commands share: endpoint, token, direct access to MongoDB."""
+"""The options that commands share: endpoint, token, direct access to MongoDB; and the argument LIST."""
 
 import click
 
+from cli.completion import complete_list_names
+from cli.endpoint import DEFAULT_ENDPOINT, Endpoint
+
+list_argument = click.argument("price_list", metavar="LIST", shell_complete=complete_list_names)
+optional_list_argument = click.argument(
+    "price_list", metavar="[LIST]", required=False, shell_complete=complete_list_names
+)
 endpoint_option = click.option(
     "--endpoint",
-    default="http://127.0.0.1:8000/graphql",
+    type=Endpoint(),
+    default=DEFAULT_ENDPOINT,
     envvar="PRICEBOOK_ENDPOINT",
     metavar="URL",
     show_default=True,
     show_envvar=True,
-    help="The GraphQL endpoint.",
+    help="The GraphQL endpoint. The scheme and the path may be left out.",
 )
 token_option = click.option(
     "--token",

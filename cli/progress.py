@@ -2,11 +2,10 @@
 
 import time
 from types import TracebackType
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
-from rich.console import Console
-from rich.progress import BarColumn, SpinnerColumn, TextColumn
-from rich.progress import Progress as Bars
+if TYPE_CHECKING:  # it is imported when a task begins: --help does not wait for it
+    from rich.console import Console
 
 LINE_INTERVAL_SECONDS = 5.0
 """Time between two lines when there is no terminal."""
@@ -15,7 +14,11 @@ LINE_INTERVAL_SECONDS = 5.0
 class Progress:
     """A context manager around the task. Everything goes to standard error."""
 
-    def __init__(self, activity: str, console: Console | None = None) -> None:
+    def __init__(self, activity: str, console: "Console | None" = None) -> None:
+        from rich.console import Console  # noqa: PLC0415 - see above
+        from rich.progress import BarColumn, SpinnerColumn, TextColumn  # noqa: PLC0415
+        from rich.progress import Progress as Bars  # noqa: PLC0415
+
         self._activity = activity
         self._console = console or Console(stderr=True)
         self._last_line_at = time.monotonic()

@@ -126,6 +126,10 @@ class Pages:
         )
         return _forward(records, size, after)
 
+    async def count_events(self, price_list: str) -> int:
+        """Return the number of events of a list: they are numbered without gaps."""
+        return next((event.revision for event in await self._store.events.newest(price_list, 1)), 0)
+
     async def held_by_pin(self, price_list: PriceList, size: int, before: int | None) -> Page[Batch]:
         """Return a page of the batches that only a pin of a list held, newest version first."""
         return _forward(await self._store.batches.waiting(price_list, size + 1, before), size, before)

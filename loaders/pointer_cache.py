@@ -27,7 +27,8 @@ class PointerCache:
     """The pointers of all price lists, and the cached versions that they name; one instance per process.
 
     Pointers are served from memory while the watcher's stream is alive, and read from the database otherwise. The
-    process switches to a newly published version once it is warm, and to an earlier one (a rollback) at once.
+    process switches to a newly published version once it is warm, and to an earlier one (a rollback) at once. Of a
+    deleted list it keeps the tombstone, so that no older pointer brings the list back.
     `moved` is set, and replaced by a new event, whenever the process serves another revision of a pointer. `lag` is
     the histogram of the seconds from the move of a pointer by another process to that switch.
     """
@@ -94,7 +95,10 @@ class PointerCache:
         if known and known.current_version is not None and known.current_version != pointer.current_version:
             self.reads.note(pointer.name, known.current_version)
         self._pointers[pointer.name] = pointer
-        self.versions.set_current(pointer.name, pointer.current_version)
+        if pointer.deletion:
+            self.versions.drop(pointer.name)
+        else:
+            self.versions.set_current(pointer.name, pointer.current_version)
         if pointer.moved_at is not None:
             self.lag.add(max(0.0, time.time() - pointer.moved_at.timestamp()))
         self.moved.set()
@@ -102,39 +106,46 @@ class PointerCache:
 
     def price_lists(self) -> list[PriceList]:
         """Return all known lists, as this process serves them."""
-        return list(self._pointers.values())
+        return [pointer for pointer in self._pointers.values() if not pointer.deletion]
 
     def revisions(self) -> dict[str, int]:
         """Return the pointer revision of each list that this process serves."""
-        return {name: pointer.revision for name, pointer in self._pointers.items()}
+        return {pointer.name: pointer.revision for pointer in self.price_lists()}
 
     async def wait_for_move(self, name: str, revision: int) -> PriceList:
-        """Return a list once this process serves a later revision of its pointer."""
+        """Return a list once this process serves a later revision of its pointer.
+
+        Raises `PriceListNotFound` once the list is deleted.
+        """
         while True:
             moved, known = self.moved, self._pointers.get(name)
             if known is not None and known.revision > revision:
+                if known.deletion:
+                    raise PriceListNotFound(name)
                 return known
             await moved.wait()
 
     async def switch_to(self, pointer: PriceList) -> None:
-        """Follow a pointer; returns when this process serves it or a later revision."""
+        """Follow a pointer; returns when this process serves it or a later revision. Raises `PriceListNotFound`."""
         self.observe(pointer)
         await self.wait_for_move(pointer.name, pointer.revision - 1)
 
     def known(self, name: str) -> PriceList | None:
-        """Return a list from memory, or None if it is not known or the watcher's stream is down."""
-        return self._pointers.get(name) if self._watcher.alive else None
+        """Return a list from memory, or None if it is not known, is deleted, or the watcher's stream is down."""
+        pointer = self._pointers.get(name) if self._watcher.alive else None
+        return None if pointer is None or pointer.deletion else pointer
 
     async def find(self, name: str) -> PriceList | None:
         """Return a list, or None if it does not exist. Reads the database if it is not known."""
         known = self.known(name)
         if known is not None:
             return known
-        found = await self._store.price_lists.find(name)
+        found = await self._store.price_lists.find_with_deleted(name)
         if found is None:
             return None
         self._switch_now(found)
-        return self._pointers[name]
+        pointer = self._pointers[name]
+        return None if pointer.deletion else pointer
 
     async def get(self, name: str) -> PriceList:
         """Return a list. Raises `PriceListNotFound`."""

@@ -123,9 +123,10 @@ class View:
         if name not in self._numbered:
             self._numbered[name] = self._pointers.known(name)
         snapshot = await self._visible(name, version)
+        # The manifests of a deleted list may exist still.
+        if self._numbered[name] is None and name not in self._followed and await self._pointers.find(name) is None:
+            raise PriceListNotFound(name)
         if snapshot is None:
-            if await self._pointers.find(name) is None:
-                raise PriceListNotFound(name)
             raise SnapshotNotFound(name, version)
         if snapshot.state is SnapshotState.RETIRED:
             raise SnapshotExpired(name, version)

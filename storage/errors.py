@@ -6,6 +6,8 @@ PricebookError
 │   ├── ScanLimit
 │   ├── PriceListNotFound
 │   ├── PriceListExists
+│   ├── PriceListBeingRemoved    see `storage.catalog.price_list_editor`
+│   ├── PriceListInUse           see `storage.maintenance.deletion`
 │   ├── SnapshotNotFound
 │   ├── SnapshotExpired
 │   │   └── LayerGone

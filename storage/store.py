@@ -10,6 +10,7 @@ from storage.batches.lifecycle import BatchLifecycle
 from storage.batches.metrics import StorageMetrics
 from storage.batches.multipart import MultipartBatches
 from storage.batches.parts import PartRepository
+from storage.batches.removal import BatchRemoval
 from storage.batches.repository import BatchRepository
 from storage.batches.sealing import BatchSealer
 from storage.batches.staging import StagingRepository
@@ -41,6 +42,7 @@ from storage.layers.scan import MAX_SCAN, LayerScanner
 from storage.layers.writer import LayerWriter
 from storage.maintenance.compaction import Compactor
 from storage.maintenance.compaction_schedule import CompactionSchedule
+from storage.maintenance.deletion import DELETE_AFTER_HOURS, PriceListDeleter
 from storage.maintenance.expiration import GRACE_SECONDS, RESTORE_SECONDS, SnapshotExpirer
 from storage.maintenance.garbage_collection import GarbageCollector
 from storage.maintenance.leader import Leader, Schedules
@@ -56,7 +58,7 @@ class Store:
 
     `layer_reader` reads layers on the primary; `query_reader`, which answers queries, reads on secondaries if
     `secondaries` is set. Both share the block cache, of at most `cache_bytes`; `memory_reader` reads what it has.
-    `grace` and `restore` are in seconds.
+    `grace` and `restore` are in seconds, `delete_after` in hours.
     """
 
     def __init__(
@@ -70,6 +72,7 @@ class Store:
         max_open_batches: int = MAX_OPEN_BATCHES,
         grace: float = GRACE_SECONDS,
         restore: float = RESTORE_SECONDS,
+        delete_after: float = DELETE_AFTER_HOURS,
         metrics: StorageMetrics | None = None,
     ) -> None:
         clock = Clock() if secondaries else None
@@ -110,6 +113,7 @@ class Store:
         unpinning = Unpinning(
             self.price_lists, self.snapshots, self.events, self.batches, self.pointer_moves, transitions
         )
+        removal = BatchRemoval(self.batches, self.parts, self.item_errors, self.staging, self.orphans)
         self.sealer = BatchSealer(self.parts, self.staging, self.layer_writer, self.prover)
         self.comparer = BatchComparer(self.snapshots, self.layer_reader, self.differ)
         self.lifecycle = BatchLifecycle(
@@ -127,16 +131,20 @@ class Store:
             transitions,
             MergeThrottle(self.price_lists, self.snapshots, self.metrics),
             unpinning,
+            removal,
             self.orphans,
             self.metrics,
         )
         admission = BatchAdmission(self.price_lists, self.batches, max_open_batches)
-        self.submitter = BatchSubmitter(self.batches, admission, self.staging, self.sealer, self.lifecycle)
+        self.submitter = BatchSubmitter(self.batches, admission, self.staging, self.sealer, self.lifecycle, removal)
         self.multipart = MultipartBatches(
             self.batches, admission, self.parts, self.item_errors, self.staging, self.lifecycle
         )
         self.compactor = Compactor(
             client, self.price_lists, self.snapshots, self.layer_writer, self.fetcher, self.prover, self.locks
+        )
+        self.deleter = PriceListDeleter(
+            client, self.price_lists, self.snapshots, self.batches, self.events, removal, self.locks, delete_after
         )
         self.garbage_collector = GarbageCollector(
             self.batches,
@@ -147,6 +155,7 @@ class Store:
             self.orphans,
             self.locks,
             self.lifecycle,
+            self.deleter,
             self.metrics,
         )
         self.expirer = SnapshotExpirer(
@@ -162,7 +171,7 @@ class Store:
             restore,
         )
         leader = Leader(self.watcher, self.locks, self.price_lists, self.garbage_collector, self._new_schedules)
-        self.worker = Worker(self.batches, self.lifecycle, leader)
+        self.worker = Worker(self.batches, self.lifecycle, self.deleter, leader)
 
     def _new_schedules(self) -> Schedules:
         return Schedules(
@@ -181,6 +190,7 @@ class Store:
         max_open_batches: int = MAX_OPEN_BATCHES,
         grace: float = GRACE_SECONDS,
         restore: float = RESTORE_SECONDS,
+        delete_after: float = DELETE_AFTER_HOURS,
         metrics: StorageMetrics | None = None,
     ) -> "Store":
         """Connect, and create missing collections and indexes. With `metrics`, the driver's commands are counted too.
@@ -196,6 +206,7 @@ class Store:
             max_open_batches=max_open_batches,
             grace=grace,
             restore=restore,
+            delete_after=delete_after,
             metrics=metrics,
         )
         try:

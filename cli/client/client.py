@@ -5,14 +5,16 @@ import random
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import click
-import httpx
 import msgspec
 
 from cli.client.errors import ApiError
+
+if TYPE_CHECKING:  # it is imported when a command sends its first request: --help and completion do not wait for it
+    import httpx
 
 Json = dict[str, Any]
 Notify = Callable[[str], None]
@@ -61,7 +63,7 @@ class _TransientError(Exception):
 class ApiClient:
     """Sends documents to one GraphQL endpoint."""
 
-    def __init__(self, endpoint: str, http: httpx.AsyncClient, notify: Notify) -> None:
+    def __init__(self, endpoint: str, http: "httpx.AsyncClient", notify: Notify) -> None:
         self._endpoint = endpoint
         self._http = http
         self._notify = notify
@@ -102,6 +104,8 @@ class ApiClient:
             ) from failure
 
     async def _send(self, document: str, variables: Json, file: Upload | None, timeout: float) -> Json:
+        import httpx  # noqa: PLC0415 - see above
+
         try:
             response = await self._post(
                 document, variables, file, httpx.Timeout(timeout, connect=_CONNECT_TIMEOUT_SECONDS)
@@ -116,8 +120,8 @@ class ApiClient:
         return self._data(response)
 
     def _post(
-        self, document: str, variables: Json, file: Upload | None, timeout: httpx.Timeout
-    ) -> Awaitable[httpx.Response]:
+        self, document: str, variables: Json, file: Upload | None, timeout: "httpx.Timeout"
+    ) -> "Awaitable[httpx.Response]":
         operation = msgspec.json.encode({"query": document, "variables": variables})
         if file is None:
             headers = {"Content-Type": "application/json"}
@@ -130,7 +134,7 @@ class ApiClient:
         }
         return self._http.post(self._endpoint, files=fields, headers=_PREFLIGHT, timeout=timeout)
 
-    def _data(self, response: httpx.Response) -> Json:
+    def _data(self, response: "httpx.Response") -> Json:
         try:
             body = response.json()
             errors, data = body.get("errors"), body.get("data")
@@ -158,6 +162,8 @@ async def open_client(
     endpoint: str, token: str | None, notify: Notify = print_notice, *, direct: bool = False, max_connections: int = 2
 ) -> AsyncIterator[ApiClient]:
     """Open a client of an endpoint, or, if `direct`, of the API in this process. Raises `ApiError`, `BadSettings`."""
+    import httpx  # noqa: PLC0415 - see above
+
     if direct:
         from cli.client.direct import DIRECT_ENDPOINT, open_direct_transport  # noqa: PLC0415 - a second of imports
 
@@ -168,13 +174,20 @@ async def open_client(
             yield ApiClient(endpoint, http, notify)
 
 
-def open_http(endpoint: str, token: str | None, max_connections: int) -> httpx.AsyncClient:
+def open_http(endpoint: str, token: str | None, max_connections: int) -> "httpx.AsyncClient":
     """Return an HTTP client that sends the token as a bearer token. Requests to this machine bypass proxies."""
-    return httpx.AsyncClient(
-        headers={"Authorization": f"Bearer {token}"} if token else {},
-        limits=httpx.Limits(max_connections=max_connections),
-        trust_env=urlsplit(endpoint).hostname not in {"127.0.0.1", "::1", "localhost"},
-    )
+    import httpx  # noqa: PLC0415 - see above
+
+    limits = httpx.Limits(max_connections=max_connections)
+    return httpx.AsyncClient(limits=limits, **http_options(endpoint, token))
+
+
+def http_options(endpoint: str, token: str | None) -> dict[str, Any]:
+    """Return the options of an HTTP client of an endpoint."""
+    return {
+        "headers": {"Authorization": f"Bearer {token}"} if token else {},
+        "trust_env": urlsplit(endpoint).hostname not in {"127.0.0.1", "::1", "localhost"},
+    }
 
 
 def payload_of(data: Json, advice: Mapping[str, str] | None = None) -> Json:
@@ -200,6 +213,6 @@ def _code(error: Json) -> str:
     return str((error.get("extensions") or {}).get("code", "ERROR"))
 
 
-def _retry_after(response: httpx.Response) -> float | None:
+def _retry_after(response: "httpx.Response") -> float | None:
     text = response.headers.get("Retry-After", "")
     return min(float(text), 4 * MAX_DELAY_SECONDS) if text.isdigit() else None

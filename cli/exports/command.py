@@ -12,7 +12,7 @@ from cli.atomic_file import write_atomically
 from cli.client.client import open_client
 from cli.exports.exporter import Exported, Exporter
 from cli.imports.price_files import FileRefused, Format, format_of
-from cli.options import direct_option, endpoint_option, token_option
+from cli.options import direct_option, endpoint_option, list_argument, token_option
 from cli.progress import Progress
 
 _FILE = click.Path(dir_okay=False, path_type=Path)
@@ -27,7 +27,7 @@ _EXIT_CODES = exit_codes.epilog(
 
 
 @click.command(epilog=_EXIT_CODES)
-@click.argument("price_list", metavar="LIST")
+@list_argument
 @click.option("--version", type=click.IntRange(min=1), metavar="N", help="The version; by default the current one.")
 @click.option(
     "--format",

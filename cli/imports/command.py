@@ -14,6 +14,7 @@ from click.core import ParameterSource
 
 from cli import exit_codes
 from cli.client.client import open_client
+from cli.completion import complete_list_names
 from cli.imports.batch_api import DRY_RUN, BatchApi, BatchRequest, Outcome
 from cli.imports.error_file import write_errors
 from cli.imports.importer import Importer
@@ -41,7 +42,14 @@ _EXIT_CODES = exit_codes.epilog(
 
 @click.command("import", epilog=_EXIT_CODES)
 @click.argument("file", required=False, type=_FILE)
-@click.option("--list", "price_list", required=True, metavar="NAME", help="The price list.")
+@click.option(
+    "--list",
+    "price_list",
+    required=True,
+    metavar="NAME",
+    shell_complete=complete_list_names,
+    help="The price list.",
+)
 @click.option("--create", is_flag=True, help="Create the price list if it does not exist.")
 @click.option(
     "--dry-run",

@@ -7,6 +7,7 @@ from cli.client.client import Json
 from cli.ops.confirmation import EXITS, confirm, reason_option, yes_option
 from cli.ops.connection import Connection, command, limit_option, refused, require
 from cli.ops.diff import summary_line
+from cli.options import optional_list_argument
 from cli.output import Column, Output, time, version_text
 
 STATES = ("open", "sealing", "held", "published", "rejected", "aborted", "failed")
@@ -58,7 +59,7 @@ mutation Reject($input: ReviewBatchInput!) {{
 
 
 @command("batches")
-@click.argument("price_list", metavar="[LIST]", required=False)
+@optional_list_argument
 @click.option("--state", type=click.Choice(STATES, case_sensitive=False), help="Show only batches in this state.")
 @limit_option(20)
 def batches(connection: Connection, output: Output, price_list: str | None, state: str | None, limit: int) -> None:

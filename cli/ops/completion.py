@@ -14,7 +14,7 @@ SHELLS = {"bash": BashComplete, "zsh": ZshComplete, "fish": FishComplete}
 def completion(context: click.Context, shell: str) -> None:
     """Print the completion script of a shell.
 
-    With it, Tab completes commands and options.
+    With it, Tab completes commands and options, and names of price lists, for which it asks PRICEBOOK_ENDPOINT.
 
     \b
     bash:  pricebook completion bash > ~/.local/share/bash-completion/completions/pricebook

@@ -38,11 +38,11 @@ def confirm(
     """
     if not yes and not is_interactive():
         raise click.UsageError(f"Standard input is not a terminal: check with `{look}`, then use --yes.")
-    _show(fields)
+    show(fields)
     if yes:
         return
     if summary := count():
-        _show([("Changes", summary_line(summary))])
+        show([("Changes", summary_line(summary))])
     if not click.confirm(question, err=True):
         raise ApiError("Declined: nothing was changed.")
 
@@ -52,7 +52,8 @@ def is_interactive() -> bool:
     return sys.stdin.isatty()
 
 
-def _show(fields: Iterable[tuple[str, object]]) -> None:
+def show(fields: Iterable[tuple[str, object]]) -> None:
+    """Show names and values on standard error, without those that are None."""
     for name, value in fields:
         if value is not None:
             click.echo(f"{name:<9}{text(value)}", err=True)

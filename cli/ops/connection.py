@@ -17,6 +17,8 @@ PAGE_SIZE = 200
 """Number of records in one request."""
 
 _ADVICE = {
+    "PRICE_LIST_EXISTS": "`pricebook show LIST` shows it.",
+    "PRICE_LIST_IN_USE": "`pricebook batches LIST` shows its batches; --force deletes it nevertheless.",
     "CONFLICT": "Nothing was changed. Run the command again to see what it would change now.",
     "PRICE_LIST_NOT_FOUND": "`pricebook lists` shows all price lists.",
     "SNAPSHOT_NOT_FOUND": "`pricebook snapshots LIST` shows all versions.",

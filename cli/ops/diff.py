@@ -6,6 +6,7 @@ import click
 
 from cli.client.client import Json
 from cli.ops.connection import Connection, command, limit_option, require_list
+from cli.options import list_argument
 from cli.output import Column, Output, json
 
 DIFF = """
@@ -31,7 +32,7 @@ _SHOWN_APART = {"amount", "currency"}
 
 
 @command("diff")
-@click.argument("price_list", metavar="LIST")
+@list_argument
 @click.argument("before", metavar="FROM", type=int)
 @click.argument("after", metavar="TO", type=int)
 @limit_option(100)

@@ -7,6 +7,7 @@ import click
 
 from cli.client.client import Json
 from cli.ops.connection import Connection, command, limit_option, require_list
+from cli.options import list_argument
 from cli.output import Column, Output, Table, time
 
 POLL_INTERVAL_SECONDS = 1.0
@@ -14,11 +15,10 @@ POLL_INTERVAL_SECONDS = 1.0
 
 EVENTS = """
 query Events($name: ID!, $first: Int!, $after: String) {
-  priceList(name: $name) {
-    events(first: $first, after: $after) {
-      nodes { id kind at by reason fromVersion toVersion version batch { id } }
-      pageInfo { hasNextPage endCursor }
-    }
+  priceList(name: $name) { name }
+  events(priceList: $name, first: $first, after: $after) {
+    nodes { id kind at by reason fromVersion toVersion version batch { id } }
+    pageInfo { hasNextPage endCursor }
   }
 }"""
 
@@ -35,11 +35,13 @@ _COLUMNS = [
 
 
 @command("events", prints_lines=True)
-@click.argument("price_list", metavar="LIST")
+@list_argument
 @limit_option(20)
 @click.option("--follow", "-f", is_flag=True, help="Print the oldest event first, then each new event, until Ctrl-C.")
 def events(connection: Connection, output: Output, price_list: str, limit: int, follow: bool) -> None:
     """Show the audit log of a price list, newest first.
+
+    That of a deleted price list remains.
 
     Each event has the time, the caller and the reason of a change. FROM and TO are the current version before and after
     it; VERSION is the one that it is about, such as the version of a batch that was held.
@@ -51,7 +53,13 @@ def events(connection: Connection, output: Output, price_list: str, limit: int, 
 
 
 def _events(connection: Connection, price_list: str, limit: int) -> Iterator[Json]:
-    return connection.pages(lambda data: require_list(data, price_list)["events"], EVENTS, limit, name=price_list)
+    def found(data: Json) -> Json:
+        page: Json = data["events"]
+        if not page["nodes"]:
+            require_list(data, price_list)  # a deleted list has events
+        return page
+
+    return connection.pages(found, EVENTS, limit, name=price_list)
 
 
 def _since(connection: Connection, price_list: str, last: str | None) -> list[Json]:

@@ -5,6 +5,7 @@ import click
 from cli.client.client import Json
 from cli.client.errors import ApiError
 from cli.ops.connection import Connection, command, limit_option, require, require_list
+from cli.options import list_argument
 from cli.output import Column, Output, time
 
 LISTS = """
@@ -76,7 +77,7 @@ def lists(connection: Connection, output: Output, limit: int) -> None:
 
 
 @command("show")
-@click.argument("price_list", metavar="LIST")
+@list_argument
 def show(connection: Connection, output: Output, price_list: str) -> None:
     """Show the state of a price list.
 
@@ -113,7 +114,7 @@ def _kept(retention: Json) -> str:
 
 
 @command("snapshots")
-@click.argument("price_list", metavar="LIST")
+@list_argument
 @limit_option(50)
 def snapshots(connection: Connection, output: Output, price_list: str, limit: int) -> None:
     """Show the versions of a price list that are kept, newest first.
@@ -144,7 +145,7 @@ def _marked(price_list: Json) -> Json:
 
 
 @command("history")
-@click.argument("price_list", metavar="LIST")
+@list_argument
 @click.argument("sku")
 @click.option("--version", type=int, metavar="N", help="Go back from this version instead of the current one.")
 @click.option(

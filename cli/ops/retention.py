@@ -6,6 +6,7 @@ from cli.client.client import Json
 from cli.ops.confirmation import EXITS, confirm, reason_option, yes_option
 from cli.ops.connection import Connection, command, require_list
 from cli.ops.lists import LISTS
+from cli.options import list_argument, optional_list_argument
 from cli.output import Column, Output, time, version_text
 
 RETAIN = """
@@ -29,7 +30,7 @@ mutation Restore($input: RestoreInput!) {
 
 
 @command("retain")
-@click.argument("price_list", metavar="[LIST]", required=False)
+@optional_list_argument
 @click.option("--dry-run", is_flag=True, help="Show what would be expired and dropped, and change nothing.")
 def retain(connection: Connection, output: Output, price_list: str | None, dry_run: bool) -> None:
     """Expire the versions that nothing keeps.
@@ -66,7 +67,7 @@ def retain(connection: Connection, output: Output, price_list: str | None, dry_r
 
 
 @command("restore", EXITS)
-@click.argument("price_list", metavar="LIST")
+@list_argument
 @click.argument("version", type=int)
 @reason_option
 @yes_option

@@ -7,6 +7,7 @@ from cli.ops.batches import ALL_FIELDS, fields_of_review, rebased_summary
 from cli.ops.confirmation import EXITS, confirm, reason_option, yes_option
 from cli.ops.connection import Connection, command, refused, require, require_list
 from cli.ops.diff import summary_of
+from cli.options import list_argument
 from cli.output import Output, time, version_text
 
 PREVIEW = """
@@ -31,7 +32,7 @@ UNPIN = f"mutation Unpin($input: UnpinInput!) {{ unpin(input: $input) {{ {_PAYLO
 
 
 @command("rollback", EXITS)
-@click.argument("price_list", metavar="LIST")
+@list_argument
 @click.argument("version", type=int)
 @reason_option
 @click.option("--no-pin", is_flag=True, help="Do not pin: the next valid batch is published.")
@@ -57,7 +58,7 @@ def rollback(
 
 
 @command("pin", EXITS)
-@click.argument("price_list", metavar="LIST")
+@list_argument
 @click.argument("version", type=int)
 @reason_option
 @yes_option
@@ -75,7 +76,7 @@ def pin(connection: Connection, output: Output, price_list: str, version: int, r
 
 
 @command("unpin", EXITS)
-@click.argument("price_list", metavar="LIST")
+@list_argument
 @reason_option
 @click.option(
     "--publish-latest", is_flag=True, help="Publish the newest batch that only the pin held; the others are superseded."

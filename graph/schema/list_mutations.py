@@ -7,10 +7,12 @@ from msgspec.structs import replace
 
 from graph.context import Context, Info
 from graph.identity.requires import ADMINISTERING, OPERATING, requires
+from graph.node_ids import price_list_id
 from graph.schema.errors import return_user_errors
 from graph.types.gates import GatesInput
 from graph.types.inputs import (
     CreatePriceListInput,
+    DeletePriceListInput,
     PinInput,
     RestoreInput,
     RetainInput,
@@ -18,11 +20,11 @@ from graph.types.inputs import (
     UnpinInput,
     UpdatePriceListInput,
 )
-from graph.types.payloads import PriceListPayload
+from graph.types.payloads import DeletePriceListPayload, PriceListPayload
 from graph.types.price_lists import PriceList
 from graph.types.retention import RetentionInput
 from graph.types.retirements import LayerDrop, RetainPayload, Retirement
-from storage import DEFAULT_RETENTION, ExpectedLatest, Gates, Retention
+from storage import DEFAULT_RETENTION, ExpectedLatest, Gates, InvalidArgument, Retention
 from storage import PriceList as StoredPriceList
 
 
@@ -65,6 +67,32 @@ class ListMutations:
 
         updated = await info.context.store.price_list_editor.update(input.name, info.context.caller.name, apply)
         return await _payload(info.context, updated)
+
+    @strawberry.mutation(
+        description="Deletes a price list with its versions and batches, which cannot be undone. Its events stay, and "
+        "its version numbers are not used again if a price list of this name is created later. Refused with "
+        "`PRICE_LIST_IN_USE` while a batch is in progress, or was published in the last hours (24, unless the server "
+        "is set up otherwise), unless `force` is set."
+    )
+    @staticmethod
+    @return_user_errors(DeletePriceListPayload)
+    @requires(ADMINISTERING, price_list="input.name")
+    async def delete_price_list(
+        info: Info,
+        input: Annotated[DeletePriceListInput, strawberry.argument(description="The price list to delete.")],  # noqa: A002
+    ) -> DeletePriceListPayload:
+        """Delete a price list."""
+        if input.confirm_name != input.name:
+            raise InvalidArgument(
+                "`confirmName` is not the name of the price list. Repeat the name to confirm.",
+                path=("input", "confirmName"),
+            )
+        store, caller = info.context.store, info.context.caller.name
+        deleted = await store.deleter.delete(input.name, by=caller, reason=input.reason, force=input.force)
+        store.worker.purge(deleted.name)
+        info.context.pointers.observe(deleted)
+        info.context.loaders.view.forget(deleted.name)
+        return DeletePriceListPayload(deleted_id=strawberry.ID(price_list_id(deleted.name)))
 
     @strawberry.mutation(
         description="Makes an earlier version current again, at once and without copying data. Pins it by default."

@@ -12,12 +12,14 @@ from graph.node_ids import parse_node_id
 from graph.schema.lookahead import version_of_cursors
 from graph.types.batches import Batch
 from graph.types.connections import After, Connection, First
+from graph.types.events import Event, event_page
 from graph.types.node import Node
 from graph.types.price_lists import PriceList
 from graph.types.prices import VersionedPrice, versioned
 from graph.types.snapshots import Snapshot
 from storage import Batch as StoredBatch
 from storage import BatchState, check_name
+from storage import Event as StoredEvent
 from storage import PriceList as StoredPriceList
 from storage import Snapshot as StoredSnapshot
 
@@ -115,6 +117,23 @@ class Query:
             cursor=lambda batch: cursors.encode(cursors.NameCursor(batch.id)),
             count=partial(pages.count_batches, price_list, state, lists),
         )
+
+    @strawberry.field(
+        description="The audit log of a price list, newest first. That of a deleted price list remains, and goes on if "
+        "a price list of this name is created later.",
+        graphql_type=Connection[Event],
+    )
+    @staticmethod
+    @requires(INTERNALS, price_list="price_list")
+    async def events(
+        info: Info,
+        price_list: Annotated[strawberry.ID, strawberry.argument(description="The name of the price list.")],
+        first: First = 20,
+        after: After = None,
+    ) -> Connection[StoredEvent]:
+        """Return a page of the events of a price list, newest first."""
+        check_name(price_list, path=("priceList",))
+        return await event_page(info.context, price_list, first, after)
 
     @strawberry.field(
         description="The object with a global id: a price, a snapshot, a price list or a batch. Requires the scopes of "

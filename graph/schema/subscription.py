@@ -26,7 +26,8 @@ class Subscription:
 
     @strawberry.subscription(
         description="The current version of a price list at once, then every change of it by a publication, rollback "
-        "or pin. With `after`, every change since that revision instead of the current version."
+        "or pin. With `after`, every change since that revision instead of the current version. Ends with the error "
+        "`PRICE_LIST_NOT_FOUND` when the price list is deleted."
     )
     @staticmethod
     @requires(READING, price_list="price_list")
@@ -51,7 +52,7 @@ class Subscription:
         while not is_cancelled():
             pointer = await context.pointers.wait_for_move(price_list, revision)
             for event in await context.loaders.pages.events_between(price_list, revision, pointer.revision):
-                if event.moved:
+                if event.moved and event.to_version is not None:
                     context.renew()
                     yield await _publication(context, event)
             revision = pointer.revision

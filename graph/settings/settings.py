@@ -32,7 +32,7 @@ from graph.settings.parsers import (
     yes_no,
 )
 from graph.settings.variables import SettingsError, describe, masked, metadata, unknown_variables, variable_name
-from storage import DEFAULT_CACHE_BYTES, GRACE_SECONDS, MAX_OPEN_BATCHES, RESTORE_SECONDS
+from storage import DEFAULT_CACHE_BYTES, DELETE_AFTER_HOURS, GRACE_SECONDS, MAX_OPEN_BATCHES, RESTORE_SECONDS
 
 
 def _default_data_dir(environ: Mapping[str, str] = os.environ) -> Path:
@@ -254,6 +254,13 @@ class Settings:
     restore_seconds: int = field(
         default=RESTORE_SECONDS,
         metadata=metadata(integer(0, 31_536_000), "Seconds during which an expired version can be restored."),
+    )
+    delete_after_hours: int = field(
+        default=DELETE_AFTER_HOURS,
+        metadata=metadata(
+            integer(0, 8760),
+            "Hours after its last publication during which a price list can only be deleted with `force`.",
+        ),
     )
     response_cache_bytes: int = field(
         default=64 << 20,

@@ -56,15 +56,21 @@ class ListMetrics:
         self._labels = labels
         self._lag = HistogramUpdater(_lag)
         self._published: dict[tuple[str, int], float] = {}
+        self._exported: set[str] = set()
 
     def update(self) -> None:
         """Export the pointers of lists with a label of their own: a version of several lists has no meaning."""
         _pushed.set(self._pointers.alive)
         self._lag.update({(): self._pointers.lag})
-        for pointer in self._pointers.price_lists():
-            if self._labels.has_own(pointer.name):
-                _current.labels(pointer.name).set(pointer.current_version or 0)
-                _pinned.labels(pointer.name).set(pointer.pin.at.timestamp() if pointer.pin else 0)
+        pointers = [pointer for pointer in self._pointers.price_lists() if self._labels.has_own(pointer.name)]
+        for pointer in pointers:
+            _current.labels(pointer.name).set(pointer.current_version or 0)
+            _pinned.labels(pointer.name).set(pointer.pin.at.timestamp() if pointer.pin else 0)
+        names = {pointer.name for pointer in pointers}
+        self._exported |= names
+        for name in self._exported - names:  # they were deleted; series cannot be removed in multiprocess mode
+            for gauge in (_current, _published, _pinned, _kept, _held):
+                gauge.labels(name).set(0)
 
     async def refresh(self) -> None:
         """Read the counts from the database and export them. Raises the errors of the driver."""

@@ -1,12 +1,15 @@
 """Events: the audit log of a price list."""
 
 import datetime
+from functools import partial
 
 import strawberry
 
-from graph.context import Info
+from graph import cursors
+from graph.context import Context, Info
 from graph.identity.requires import as_parent
 from graph.types.batches import Batch
+from graph.types.connections import Connection
 from graph.types.enums import describe_enum
 from storage import Batch as StoredBatch
 from storage import Event as StoredEvent
@@ -17,6 +20,7 @@ describe_enum(
     "The kind of an event.",
     {
         EventKind.CREATED: "The price list was created.",
+        EventKind.DELETED: "The price list was deleted. If it was created anew, the events before are of another list.",
         EventKind.UPDATED: "The description, gates or retention of the price list were changed.",
         EventKind.PUBLISHED: "A batch was published.",
         EventKind.ROLLED_BACK: "An earlier version was made current.",
@@ -64,3 +68,17 @@ class Event:
     async def batch(root: Root, info: Info) -> StoredBatch | None:
         """Return the batch that the event is about."""
         return await info.context.loaders.batches.load(root.batch) if root.batch else None
+
+
+async def event_page(
+    context: Context, price_list: str, first: int | None, after: str | None
+) -> Connection[StoredEvent]:
+    """Return a page of the events of a list, newest first."""
+    cursor = cursors.decode(after, cursors.NumberCursor, "after")
+    return Connection(
+        page=await context.loaders.pages.events(
+            price_list, cursors.page_size(first, 20), cursor.number if cursor else None
+        ),
+        cursor=lambda event: cursors.encode(cursors.NumberCursor(event.revision)),
+        count=partial(context.loaders.pages.count_events, price_list),
+    )

@@ -104,6 +104,19 @@ class UpdatePriceListInput:
     )
 
 
+@strawberry.input(description="Input of `deletePriceList`.")
+class DeletePriceListInput:
+    """Input of `deletePriceList`."""
+
+    name: strawberry.ID = strawberry.field(description="The name of the price list.")
+    confirm_name: str = strawberry.field(description="The name again, to confirm that this price list is to go.")
+    reason: str = strawberry.field(description=_REASON)
+    force: bool = strawberry.field(
+        default=False,
+        description="Delete the price list even if a batch is in progress or was published a short time ago.",
+    )
+
+
 @strawberry.input(description="Input of `publishBatch`: a whole batch in one request.")
 class PublishBatchInput:
     """Input of `publishBatch`."""

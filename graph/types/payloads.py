@@ -41,3 +41,15 @@ class PriceListPayload:
     user_errors: list[UserError] = strawberry.field(
         default_factory=list, description="The errors that prevented the mutation. Empty on success."
     )
+
+
+@strawberry.type(description="The result of `deletePriceList`.")
+class DeletePriceListPayload:
+    """The result of `deletePriceList`."""
+
+    deleted_id: strawberry.ID | None = strawberry.field(
+        default=None, description="The global id of the deleted price list. Null if nothing was deleted."
+    )
+    user_errors: list[UserError] = strawberry.field(
+        default_factory=list, description="The errors that prevented the mutation. Empty on success."
+    )

@@ -13,7 +13,7 @@ from graph.node_ids import price_list_id
 from graph.types.batches import Batch
 from graph.types.connections import After, Connection, First
 from graph.types.diffs import PriceDiffConnection, diff_page
-from graph.types.events import Event
+from graph.types.events import Event, event_page
 from graph.types.gates import Gates
 from graph.types.node import Node
 from graph.types.retention import Retention
@@ -148,14 +148,4 @@ class PriceList(Node):
     @requires(INTERNALS, price_list="root.name")
     async def events(root: Root, info: Info, first: First = 20, after: After = None) -> Connection[StoredEvent]:
         """Return a page of the events, newest first."""
-        pages, cursor = info.context.loaders.pages, cursors.decode(after, cursors.NumberCursor, "after")
-
-        async def count() -> int:
-            # Every event increments the revision of the pointer.
-            return root.revision
-
-        return Connection(
-            page=await pages.events(root.name, cursors.page_size(first, 20), cursor.number if cursor else None),
-            cursor=lambda event: cursors.encode(cursors.NumberCursor(event.revision)),
-            count=count,
-        )
+        return await event_page(info.context, root.name, first, after)

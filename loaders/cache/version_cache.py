@@ -82,6 +82,14 @@ class VersionCache:
             self._current[price_list] = version
         self._drop_old_versions(price_list)
 
+    def drop(self, price_list: str) -> None:
+        """Drop all versions of a list that was deleted."""
+        self._current.pop(price_list, None)
+        for each in self._lists.pop(price_list, {}).values():
+            if each.loading:
+                each.loading.cancel()
+            self._drop_layers(each.snapshot)
+
     def _drop_old_versions(self, price_list: str) -> None:
         """Drop the versions that were added first, except the current one and `MAX_OLD_VERSIONS`."""
         versions = self._lists.get(price_list, {})

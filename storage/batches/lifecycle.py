@@ -21,6 +21,7 @@ from storage.batches.comparison import BaseMoved, BatchComparer, Comparison
 from storage.batches.item_errors import ItemErrorRepository
 from storage.batches.metrics import StorageMetrics
 from storage.batches.parts import PartRepository
+from storage.batches.removal import BatchRemoval
 from storage.batches.repository import BatchRepository
 from storage.batches.runs import with_lines
 from storage.batches.sealing import BatchSealer, RepeatedSkus
@@ -33,9 +34,9 @@ from storage.batches.unpinning import ANY_LATEST, ExpectedLatest, Unpinned, Unpi
 from storage.catalog.events import EventKind
 from storage.catalog.orphans import OrphanRepository
 from storage.catalog.price_lists import PriceList, PriceListRepository
-from storage.catalog.snapshots import Snapshot, SnapshotRepository
+from storage.catalog.snapshots import Snapshot, SnapshotRepository, current_snapshot
 from storage.catalog.transactions import check_reason
-from storage.errors import BatchNotHeld, Corrupt, LayerGone, Pinned
+from storage.errors import BatchNotHeld, Corrupt, LayerGone, Pinned, PriceListNotFound
 from storage.layers.writer import LayerWriter
 from storage.mongodb.connection import Client
 from storage.mongodb.transaction import commit, found_out, in_transaction
@@ -63,6 +64,7 @@ class BatchLifecycle:
         transitions: BatchTransitions,
         throttle: MergeThrottle,
         unpinning: Unpinning,
+        removal: BatchRemoval,
         orphans: OrphanRepository,
         metrics: StorageMetrics,
     ) -> None:
@@ -80,6 +82,7 @@ class BatchLifecycle:
         self._transitions = transitions
         self._throttle = throttle
         self._unpinning = unpinning
+        self._removal = removal
         self._orphans = orphans
         self._metrics = metrics
 
@@ -102,8 +105,8 @@ class BatchLifecycle:
     async def finish(self, batch: Batch, line_of: Callable[[int], int | None] = lambda index: None) -> Batch:
         """Seal a batch in SEALING, and publish, hold or reject it. `line_of` returns the line of a row in its file.
 
-        Raises `LeaseLost` if another process took the batch over, and `Corrupt` if the layer does not hold the rows
-        that were received.
+        Raises `LeaseLost` if another process took the batch over, `PriceListNotFound` if the list was deleted, and
+        `Corrupt` if the layer does not hold the rows that were received.
         """
         try:
             return await self._publish_sealed(replace(batch, layer=await self._sealer.seal(batch)))
@@ -113,6 +116,9 @@ class BatchLifecycle:
         except (Corrupt, LayerGone) as corrupt:
             await self.fail(batch, Refusal(Corrupt.code, corrupt.message))
             raise Corrupt(f"Batch {batch.id}: {corrupt.message} Nothing was published; send it again.") from corrupt
+        except PriceListNotFound:
+            await self._removal.remove([batch])
+            raise
 
     async def _publish_sealed(self, batch: Batch) -> Batch:
         """Publish, hold or reject a sealed batch, once it is compared with the version that is current by then."""
@@ -148,7 +154,7 @@ class BatchLifecycle:
 
     async def _current(self, name: str) -> Snapshot | None:
         """Return the manifest of the version that is current now; None without one."""
-        return await self._snapshots.current(name, (await self._price_lists.get(name)).current_version)
+        return await current_snapshot(self._price_lists, self._snapshots, name)
 
     async def _publish(self, batch: Batch, comparison: Comparison | None) -> Batch:
         """Give a sealed batch a version and make it current, or hold or reject it. Raises `BaseMoved`, `LeaseLost`."""
@@ -308,11 +314,17 @@ class BatchLifecycle:
         return await self._discard(await self._end(batch, BatchState.ABORTED, refusal, by))
 
     async def _end(self, batch: Batch, state: BatchState, refusal: Refusal, by: str, **batch_fields: object) -> Batch:
+        """End a batch; if its list was deleted, remove it. Raises `PriceListNotFound` then."""
+
         async def act(session: AsyncClientSession) -> Transition:
             price_list = await self._price_lists.get(batch.price_list, session)
             return await self._transitions.end(batch, price_list, state, refusal, session, by=by, **batch_fields)
 
-        return await self._commit(batch, act)
+        try:
+            return await self._commit(batch, act)
+        except PriceListNotFound:
+            await self._removal.remove([batch])
+            raise
 
     # -- Every transition
 

@@ -23,6 +23,7 @@ from storage.batches.states import DISCARDED_STATES, BatchState
 from storage.batches.submit import order_fingerprint
 from storage.catalog.transactions import check_reason
 from storage.errors import (
+    BatchNotFound,
     BatchNotOpen,
     EmptyBatch,
     IdempotencyKeyReused,
@@ -30,6 +31,7 @@ from storage.errors import (
     LeaseLost,
     PartsMissing,
     PartsUnexpected,
+    Refused,
     SequenceReused,
     SizeMismatch,
 )
@@ -113,13 +115,14 @@ class MultipartBatches:
             raise await self._refused_late(batch)
         return _check_same(stored, fingerprint)
 
-    async def _refused_late(self, batch: Batch) -> BatchNotOpen:
-        """Return the error of a part whose batch was committed or aborted meanwhile, and drop what it left behind."""
-        state = (await self._batches.get(batch.id)).state
-        if state in DISCARDED_STATES:
+    async def _refused_late(self, batch: Batch) -> Refused:
+        """Return the error of a part whose batch was committed, aborted or removed meanwhile; drop what it left."""
+        found = await self._batches.find(batch.id)
+        if found is None or found.state in DISCARDED_STATES:
+            await self._item_errors.keep_only(batch.id, found.error_report if found else None)
             await self._parts.drop(batch.id)
             await self._staging.drop(batch.id)
-        return BatchNotOpen(batch.id, state)
+        return BatchNotOpen(batch.id, found.state) if found else BatchNotFound(batch.id)
 
     async def commit(self, batch_id: str, parts: int, size: int) -> tuple[Batch, bool]:
         """Commit a batch, and return it with whether this process must finish it now.

@@ -9,7 +9,7 @@ from pymongo import ReturnDocument
 from pymongo.asynchronous.client_session import AsyncClientSession
 from pymongo.errors import DuplicateKeyError
 
-from storage.batches.batch import Batch, BatchOrder, from_document, to_fields
+from storage.batches.batch import Batch, BatchOrder, Refusal, from_document, to_fields
 from storage.batches.states import FOLLOWS, IN_PROGRESS, UNFINISHED, BatchState
 from storage.catalog.list_filter import ALL_LISTS, ListFilter
 from storage.catalog.price_lists import PriceList
@@ -130,13 +130,13 @@ class BatchRepository:
         """Return the number of batches."""
         return await self._collection.count_documents({**_filter(price_list, state), **list_filter.query("list")})
 
-    async def unfinished(self, price_list: str) -> Unfinished:
+    async def unfinished(self, price_list: str, session: AsyncClientSession | None = None) -> Unfinished:
         """Return the numbers of batches of a list that are not finished; from a partial index alone."""
         stages: list[Document] = [
             {"$match": {"list": price_list, "state": {"$in": sorted(UNFINISHED)}}},
             {"$group": {"_id": "$state", "count": {"$sum": 1}}},
         ]
-        found = await self._collection.aggregate(stages)
+        found = await self._collection.aggregate(stages, session=session)
         counts = {each["_id"]: each["count"] async for each in found}
         return Unfinished(sum(counts.get(state, 0) for state in IN_PROGRESS), counts.get(BatchState.HELD, 0))
 
@@ -221,6 +221,18 @@ class BatchRepository:
             {"_id": {"$in": ids}, **with_key}, [{"$set": {"usedKey": "$key"}}, {"$unset": "key"}]
         )
         return result.modified_count
+
+    async def close(self, ids: Sequence[str], refusal: Refusal) -> None:
+        """Abort those of the batches that are in progress. Processes that work on them lose their leases."""
+        query = {"_id": {"$in": list(ids)}, "state": {"$in": sorted(IN_PROGRESS)}}
+        fields = {"state": BatchState.ABORTED, **to_fields({"refusal": refusal})}
+        aborted = {name: {"$literal": value} for name, value in fields.items()}
+        ended = {"finishedAt": "$$NOW", "lease.token": {"$add": ["$lease.token", 1]}}
+        await self._collection.update_many(query, [{"$set": {**aborted, **ended}}])
+
+    async def remove(self, ids: Sequence[str]) -> None:
+        """Delete the records of batches that are not in progress."""
+        await self._collection.delete_many({"_id": {"$in": list(ids)}})
 
     async def lease(self, batch_id: str, *, idle: float | None = None) -> Batch | None:
         """Take the lease of an open batch, to commit or abort it; return None if it is no longer open.

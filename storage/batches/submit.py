@@ -13,12 +13,13 @@ from storage.batches.batch import Batch, BatchOrder, Refusal
 from storage.batches.intake import Intake
 from storage.batches.lease_renewal import keep_lease
 from storage.batches.lifecycle import BatchLifecycle
+from storage.batches.removal import BatchRemoval
 from storage.batches.repository import BatchRepository
 from storage.batches.runs import with_lines
 from storage.batches.sealing import BatchSealer
 from storage.batches.staging import StagingRepository
 from storage.batches.states import IN_PROGRESS, BatchState
-from storage.errors import EmptyBatch, IdempotencyKeyReused, LeaseLost
+from storage.errors import EmptyBatch, IdempotencyKeyReused, LeaseLost, PriceListNotFound
 from storage.files.errors import FileRefused
 from storage.files.row_source import RowSource
 from storage.files.tombstones import with_tombstones
@@ -37,12 +38,14 @@ class BatchSubmitter:
         staging: StagingRepository,
         sealer: BatchSealer,
         lifecycle: BatchLifecycle,
+        removal: BatchRemoval,
     ) -> None:
         self._batches = batches
         self._admission = admission
         self._staging = staging
         self._sealer = sealer
         self._lifecycle = lifecycle
+        self._removal = removal
 
     async def submit(self, order: BatchOrder, source: RowSource, removals: Sequence[str] = ()) -> Batch:
         """Take in a whole batch and return it finished, or held.
@@ -72,7 +75,11 @@ class BatchSubmitter:
                 with suppress(LeaseLost):
                     return await self._run(taken, order, source, removals)
             await asyncio.sleep(JOIN_INTERVAL_SECONDS)
-            batch = await self._batches.get(batch.id)
+            seen, found = batch, await self._batches.find(batch.id)
+            if found is None:  # the list was deleted
+                await self._removal.remove([seen])
+                raise PriceListNotFound(order.price_list)
+            batch = found
 
     async def _run(self, batch: Batch, order: BatchOrder, source: RowSource, removals: Sequence[str]) -> Batch:
         """Take in, seal and publish a batch."""

@@ -11,7 +11,7 @@ from storage.batches.batch import Batch, BatchMode, PublishPolicy
 from storage.batches.metrics import StorageMetrics
 from storage.catalog.gates import GateFinding, Severity
 from storage.catalog.price_lists import PriceListRepository
-from storage.catalog.snapshots import Snapshot, SnapshotRepository
+from storage.catalog.snapshots import Snapshot, SnapshotRepository, current_snapshot
 
 log = logging.getLogger("pricebook.throttle")
 
@@ -54,12 +54,9 @@ class MergeThrottle:
         start = monotonic()
         while excess and monotonic() - start < min(excess * WAIT_SECONDS_PER_LAYER, MAX_WAIT_SECONDS):
             await asyncio.sleep(THROTTLE_POLL_SECONDS)
-            base = await self._current(batch.price_list)
+            base = await current_snapshot(self._price_lists, self._snapshots, batch.price_list)
             excess = _excess(base)
         return self._noted(batch, layers, monotonic() - start), base
-
-    async def _current(self, name: str) -> Snapshot | None:
-        return await self._snapshots.current(name, (await self._price_lists.get(name)).current_version)
 
     def _noted(self, batch: Batch, layers: int, seconds: float) -> Batch:
         self._metrics.merges_throttled[batch.price_list] += 1

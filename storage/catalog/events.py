@@ -17,6 +17,7 @@ class EventKind(StrEnum):
 
     CREATED = "CREATED"
     UPDATED = "UPDATED"
+    DELETED = "DELETED"
     PUBLISHED = "PUBLISHED"
     ROLLED_BACK = "ROLLED_BACK"
     PINNED = "PINNED"
@@ -92,10 +93,11 @@ class EventRepository:
             yield document["revision"]
 
     async def last_move(self, price_list: str, to: int) -> Event | None:
-        """Return the last event up to revision `to` that moved the pointer, or None."""
+        """Return the last event up to revision `to` that moved the pointer, or None since the list was created."""
         query = {"list": price_list, "revision": {"$lte": to}, "$expr": {"$ne": ["$fromVersion", "$toVersion"]}}
         found = await self._collection.find_one(query, sort=[("revision", -1)])
-        return _from_document(found) if found else None
+        event = _from_document(found) if found else None
+        return event if event and event.to_version is not None else None  # the list was deleted, and created anew
 
 
 def _from_document(document: Document) -> Event:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+from msgspec.structs import replace
 from pymongo.asynchronous.client_session import AsyncClientSession
 from pymongo.errors import DuplicateKeyError
 
@@ -10,9 +11,21 @@ from storage.catalog.gates import Gates, check_gates
 from storage.catalog.price_lists import PriceList, PriceListRepository, check_description, check_name
 from storage.catalog.retention import DEFAULT_RETENTION, Retention, check_retention
 from storage.catalog.transactions import PointerChange, commit_pointer_change, event_of
-from storage.errors import PriceListExists
+from storage.errors import PriceListExists, Refused
 from storage.mongodb.connection import Client
 from storage.mongodb.transaction import instant
+
+
+class PriceListBeingRemoved(Refused):
+    """The list of this name was deleted, and its versions and batches are still being removed."""
+
+    code = "PRICE_LIST_BEING_REMOVED"
+
+    def __init__(self, name: str) -> None:
+        super().__init__(
+            f"The price list {name!r} was deleted, and its versions are still being removed. Try again in a minute.",
+            path=("input", "name"),
+        )
 
 
 class PriceListEditor:
@@ -28,7 +41,8 @@ class PriceListEditor:
     ) -> PriceList:
         """Create a list without a version.
 
-        Raises `InvalidArgument` for an invalid name, description, gate or retention, and `PriceListExists`.
+        With the name of a deleted list, versions and revisions go on from where they ended. Raises `InvalidArgument`
+        for an invalid name, description, gate or retention, `PriceListExists`, and `PriceListBeingRemoved`.
         """
         check_name(name)
         check_description(description)
@@ -37,17 +51,30 @@ class PriceListEditor:
         now = instant()
         price_list = PriceList(name, description, None, 0, 1, None, now, gates=gates, retention=retention)
 
-        created = PointerChange(price_list, Event(name, 1, EventKind.CREATED, now, by))
-
         async def act(session: AsyncClientSession) -> PointerChange:
-            await self._price_lists.add(price_list, session)
-            await self._events.append(created.event, session)
-            return created
+            created = await self._add(price_list, session)
+            event = Event(name, created.revision, EventKind.CREATED, now, by)
+            await self._events.append(event, session)
+            return PointerChange(created, event)
 
         try:
             return await commit_pointer_change(self._client, self._events, act)
         except DuplicateKeyError as error:
             raise PriceListExists(name) from error
+
+    async def _add(self, price_list: PriceList, session: AsyncClientSession) -> PriceList:
+        """Write a new list, in the place of a deleted one if there is one. Returns it as it is written."""
+        earlier = await self._price_lists.find_with_deleted(price_list.name, session)
+        if earlier is None:
+            await self._price_lists.add(price_list, session)
+            return price_list
+        if not earlier.deletion:
+            raise PriceListExists(price_list.name)
+        if not earlier.deletion.purged:
+            raise PriceListBeingRemoved(price_list.name)
+        created = replace(price_list, last_version=earlier.last_version, revision=earlier.revision + 1)
+        await self._price_lists.replace(earlier, created, session)
+        return created
 
     async def update(self, name: str, by: str, edit: Callable[[PriceList], PriceList]) -> PriceList:
         """Change the description, gates and retention of a list to those that `edit` returns.

@@ -2,6 +2,9 @@
 
 A pointer changes only in a transaction, and each change increments its `revision`: of two copies of a pointer, the one
 with the higher revision is newer, also after a rollback.
+
+The document of a deleted list stays as a tombstone. It has no version, and keeps `last_version` and `revision`: ids,
+ETags and cursors name them, so they go on from there when the name is created anew.
 """
 
 import datetime
@@ -36,14 +39,22 @@ class Pin:
     at: datetime.datetime
 
 
+@dataclass(frozen=True, slots=True)
+class Deletion:
+    """When a list was deleted, and whether all of its versions and batches have been removed since."""
+
+    at: datetime.datetime
+    purged: bool = False
+
+
 class PriceList(msgspec.Struct, frozen=True, rename="camel"):
     """A price list and its pointer.
 
     `current_version` is None until a batch is published, `published_version` the highest version that was ever
     current, `last_version` the highest that was ever assigned. `compactions` counts the folds of its layers. Held
     batches with a version below `superseded_before` that only a pin held are superseded, and are being rejected; None
-    if there are none. `moved_at` is the database's time of the pointer's last change; it is set only by the `Watcher`
-    and is not stored.
+    if there are none. `deletion` is set in the tombstone of a deleted list. `moved_at` is the database's time of the
+    pointer's last change; it is set only by the `Watcher` and is not stored.
     """
 
     name: str = msgspec.field(name="_id")
@@ -58,6 +69,7 @@ class PriceList(msgspec.Struct, frozen=True, rename="camel"):
     gates: Gates = Gates()
     retention: Retention = DEFAULT_RETENTION
     superseded_before: int | None = None
+    deletion: Deletion | None = None
     moved_at: datetime.datetime | None = None
 
     def expect(self, version: int | None) -> None:
@@ -90,33 +102,45 @@ def check_description(description: str | None) -> None:
         )
 
 
+_NOT_DELETED: Document = {"deletion": None}
+
+
 class PriceListRepository:
-    """The price lists of a database. A `list_filter` limits a query to the lists that it contains."""
+    """The price lists of a database. A `list_filter` limits a query to the lists that it contains.
+
+    For its methods deleted lists do not exist, unless they say so.
+    """
 
     def __init__(self, db: Database) -> None:
         self._collection = db["price_lists"]
 
     async def find(self, name: str) -> PriceList | None:
         """Return a list with its pointer, or None."""
-        found = await self._collection.find_one({"_id": name}) if is_name(name) else None
+        found = await self.find_with_deleted(name)
+        return None if found is None or found.deletion else found
+
+    async def find_with_deleted(self, name: str, session: AsyncClientSession | None = None) -> PriceList | None:
+        """Return a list, or the tombstone of a deleted one; None if the name was never used."""
+        found = await self._collection.find_one({"_id": name}, session=session) if is_name(name) else None
         return from_document(found) if found else None
 
     async def get(self, name: str, session: AsyncClientSession | None = None) -> PriceList:
         """Return a list with its pointer. Raises `PriceListNotFound`."""
-        found = await self._collection.find_one({"_id": name}, session=session) if is_name(name) else None
-        if not found:
+        found = await self.find_with_deleted(name, session)
+        if found is None or found.deletion:
             raise PriceListNotFound(name)
-        return from_document(found)
+        return found
 
     async def by_name(
         self, limit: int | None = None, after: str = "", list_filter: ListFilter = ALL_LISTS
     ) -> Sequence[PriceList]:
         """Return up to `limit` readable lists whose names follow `after`, in the order of their names."""
-        cursor = self._collection.find({"_id": {"$gt": after}, **list_filter.query("_id")}).sort("_id", 1)
+        query = {"_id": {"$gt": after}, **_NOT_DELETED, **list_filter.query("_id")}
+        cursor = self._collection.find(query).sort("_id", 1)
         return await read_each(cursor.batch_size(limit or 0), from_document, limit)
 
     async def names(self) -> list[str]:
-        """Return the names of all lists."""
+        """Return the names of all lists, deleted ones included."""
         return [document["_id"] async for document in self._collection.find({}, {"_id": 1}).sort("_id", 1)]
 
     async def current_versions(self, limit: int, after: str) -> list[tuple[str, int]]:
@@ -127,11 +151,25 @@ class PriceListRepository:
 
     async def count(self, list_filter: ListFilter = ALL_LISTS) -> int:
         """Return the number of lists."""
-        return await self._collection.count_documents(list_filter.query("_id"))
+        return await self._collection.count_documents({**_NOT_DELETED, **list_filter.query("_id")})
+
+    async def to_purge(self, limit: int) -> list[str]:
+        """Return the names of up to `limit` deleted lists that may have versions and batches still."""
+        cursor = self._collection.find({"deletion.purged": False}, {"_id": 1}).sort("deletion.at", 1).limit(limit)
+        return [document["_id"] async for document in cursor]
+
+    async def note_purged(self, deleted: PriceList) -> None:
+        """Note that all versions and batches of a deleted list are removed."""
+        query = {"_id": deleted.name, "revision": deleted.revision, "deletion.purged": False}
+        await self._collection.update_one(query, {"$set": {"deletion.purged": True}})
 
     async def add(self, price_list: PriceList, session: AsyncClientSession) -> None:
         """Write a new list. Raises the driver's `DuplicateKeyError` if the name is taken."""
         await self._collection.insert_one(_to_document(price_list), session=session)
+
+    async def replace(self, deleted: PriceList, price_list: PriceList, session: AsyncClientSession) -> None:
+        """Write a list with the name of a deleted one, in a transaction that has read its tombstone."""
+        await self._collection.replace_one({"_id": deleted.name}, _to_document(price_list), session=session)
 
     async def move(self, seen: PriceList, session: AsyncClientSession, *, events: int = 1, **changes: Any) -> PriceList:
         """Write `changes` and the revision after as many `events`, if the pointer still has the revision of `seen`.

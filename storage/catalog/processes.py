@@ -44,9 +44,10 @@ class ProcessRepository:
     async def _update(self, announced: Mapping[str, int], revisions: Mapping[str, int]) -> bool:
         """Write what changed. Returns False without a record of this process, which was then away for long."""
         moved = {f"heads.{_field(name)}": at for name, at in revisions.items() if announced.get(name) != at}
+        gone = {f"heads.{_field(name)}": "" for name in announced.keys() - revisions.keys()}  # deleted lists
         # A revision that a failover lost would not be written again. The time is, so that no majority needs it.
         collection = self._collection if moved else self._collection.with_options(write_concern=WriteConcern(w=1))
-        changes = {"$set": moved, **_NOW} if moved else _NOW
+        changes = {**({"$set": moved} if moved else {}), **({"$unset": gone} if gone else {}), **_NOW}
         return bool((await collection.update_one({"_id": leases.OWNER}, changes)).matched_count)
 
     async def leave(self) -> None:

@@ -14,6 +14,7 @@ from pymongo import ReplaceOne
 from pymongo.asynchronous.client_session import AsyncClientSession
 
 from storage.catalog.orphans import OrphanRepository
+from storage.catalog.price_lists import PriceListRepository
 from storage.errors import Broken, Corrupt
 from storage.mongodb.connection import Database, Document, check_format
 from storage.mongodb.documents import raise_if_unreadable, read_or_error, to_builtins, to_document
@@ -157,6 +158,20 @@ class SnapshotRepository:
         await self._collection.delete_many({"_id": {"$in": [each["_id"] for each in found]}}, session=session)
         await self._orphans.note(sorted({layer["id"] for each in found for layer in each["layers"]}), session)
 
+    async def purge(self, price_list: str, last_version: int, limit: int, session: AsyncClientSession) -> bool:
+        """Remove up to `limit` manifests of a deleted list, which had versions up to `last_version`.
+
+        Returns False if there was none. Its name may be in use again: the versions of that list are higher.
+        """
+        query = {"_id.list": price_list, "_id.version": {"$lte": last_version}}
+        for collection in (self._collection, self._expired):
+            found = await collection.find(query, {"layers.id": 1}, session=session).limit(limit).to_list()
+            if found:
+                await collection.delete_many({"_id": {"$in": [each["_id"] for each in found]}}, session=session)
+                await self._orphans.note(sorted({layer["id"] for each in found for layer in each["layers"]}), session)
+                return True
+        return False
+
     async def get(self, price_list: str, version: int, session: AsyncClientSession | None = None) -> Snapshot | None:
         """Return the manifest of a version, or None."""
         key = price_list, version
@@ -254,6 +269,21 @@ class SnapshotRepository:
     async def count(self, price_list: str, *, unpublished: bool = True) -> int:
         """Return the number of versions of a list that can be read or restored, as `newest` does."""
         return await self._collection.count_documents(_of_list(price_list, unpublished=unpublished))
+
+
+async def current_snapshot(
+    price_lists: PriceListRepository,
+    snapshots: SnapshotRepository,
+    name: str,
+    session: AsyncClientSession | None = None,
+) -> Snapshot | None:
+    """Return the manifest of the current version of a list; None without one. Raises `PriceListNotFound`, `Corrupt`."""
+    price_list = await price_lists.get(name, session)
+    try:
+        return await snapshots.current(name, price_list.current_version, session)
+    except Corrupt:
+        await price_lists.get(name, session)  # raises if the list was deleted meanwhile
+        raise
 
 
 def _of_list(price_list: str, *, unpublished: bool) -> Document:

@@ -30,6 +30,8 @@ MAX_AWAIT_MS = 5000
 class Watcher:
     """Calls its subscribers with every changed pointer, in the order of its revisions; one instance per process.
 
+    The tombstone of a deleted list is reported as its last pointer.
+
     While the stream is down, `alive` is False and the pointers are polled at each attempt to open it; a reader that
     must not lag then reads the pointer itself. Nothing unforeseen ends the watcher: a document that cannot be read is
     logged and skipped, an error of a subscriber is logged, and after any other error the stream is opened again.

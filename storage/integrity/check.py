@@ -18,6 +18,7 @@ from storage.integrity.findings import Finding, FindingCode
 from storage.integrity.layers import LayerCheck
 from storage.integrity.orphans import OrphanCheck
 from storage.integrity.price_lists import PointerCheck
+from storage.integrity.unreadable import try_read
 from storage.integrity.versions import VersionCheck
 from storage.layers.writer import LayerWriter
 from storage.mongodb.connection import LATER_FORMAT, Database
@@ -89,7 +90,9 @@ class IntegrityCheck:
     async def _check_list(self, name: str) -> AsyncGenerator[Finding, None]:
         for finding in [*await self._pointer_check.findings(name), *await self._unknown_formats(name)]:
             yield finding
-        versions = await self._snapshots.version_numbers(name)
+        seen, _ = await try_read(self._price_lists.find_with_deleted(name), name, None, "the price list")
+        # Versions of a deleted list that are not removed yet cannot be read.
+        versions = [] if seen and seen.deletion else await self._snapshots.version_numbers(name)
         self.progress.total_versions += len(versions)
         reported = set[tuple[FindingCode, str, str]]()  # report a layer once, not for every version that names it
         for version in versions:

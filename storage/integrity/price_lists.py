@@ -24,10 +24,10 @@ class PointerCheck:
         self._events = events
 
     async def findings(self, name: str) -> list[Finding]:
-        """Return the findings for the pointer of a list."""
+        """Return the findings for the pointer of a list, or for the tombstone of a deleted one."""
         found: list[Finding] = []
         for _ in range(_MAX_ATTEMPTS):
-            seen, problem = await try_read(self._price_lists.find(name), name, None, "the price list")
+            seen, problem = await try_read(self._price_lists.find_with_deleted(name), name, None, "the price list")
             if problem:
                 return [problem]
             if seen is None:
@@ -35,7 +35,7 @@ class PointerCheck:
             gaps, last = await self._find_gaps(name, seen.revision)
             highest = await self._snapshots.highest_version(name)
             # A transaction writes the pointer with the rest, so by now the pointer includes all that was read before.
-            now, problem = await try_read(self._price_lists.find(name), name, None, "the price list")
+            now, problem = await try_read(self._price_lists.find_with_deleted(name), name, None, "the price list")
             if problem:
                 return [problem]
             found = [*_missing_events(seen, gaps), *_pointer_behind(now, highest, last)] if now else []

@@ -25,8 +25,8 @@ from pymongo.asynchronous.client_session import AsyncClientSession
 from pymongo.errors import PyMongoError
 
 from storage.catalog.price_lists import PriceListRepository
-from storage.catalog.snapshots import Layer, Snapshot, SnapshotRepository
-from storage.errors import Corrupt, LeaseLost
+from storage.catalog.snapshots import Layer, Snapshot, SnapshotRepository, current_snapshot
+from storage.errors import Corrupt, LeaseLost, PriceListNotFound
 from storage.layers.block_cache import BlockCache
 from storage.layers.fetcher import BlockFetcher
 from storage.layers.proof import LayerProver
@@ -185,8 +185,11 @@ class Compactor:
         return await in_transaction(self._client, act)
 
     async def _current(self, name: str, session: AsyncClientSession | None = None) -> Snapshot | None:
-        price_list = await self._price_lists.get(name, session)
-        return await self._snapshots.current(name, price_list.current_version, session)
+        """Return the manifest of the current version of a list; None without one, or if the list was deleted."""
+        try:
+            return await current_snapshot(self._price_lists, self._snapshots, name, session)
+        except PriceListNotFound:
+            return None
 
 
 def newest_fold(snapshot: Snapshot, above: int) -> Fold:

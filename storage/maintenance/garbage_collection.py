@@ -1,4 +1,4 @@
-"""Garbage collection: idle batches, unneeded layers and staged runs, and old idempotency keys.
+"""Garbage collection: deleted lists, idle batches, unneeded layers and staged runs, and old idempotency keys.
 
 A layer becomes an orphan when a manifest stops naming it: its version was withdrawn or its layers released, or a
 compaction has replaced the layer. The transaction that does so notes the layer (`storage.catalog.orphans`). Layers
@@ -30,6 +30,7 @@ from storage.catalog.orphans import OrphanRepository
 from storage.catalog.snapshots import SnapshotRepository
 from storage.layers.writer import LayerWriter
 from storage.maintenance.compaction import LAYER_LOCKS
+from storage.maintenance.deletion import PriceListDeleter
 from storage.maintenance.periodic import log_failure
 from storage.mongodb.locks import Locks
 
@@ -61,7 +62,7 @@ KEY_DAYS = 30
 
 
 class GarbageCollector:
-    """Aborts idle batches, drops what batches and compactions left behind, and frees old idempotency keys."""
+    """Purges deleted lists, aborts idle batches, drops what is left behind, and frees old idempotency keys."""
 
     def __init__(
         self,
@@ -73,6 +74,7 @@ class GarbageCollector:
         orphans: OrphanRepository,
         locks: Locks,
         lifecycle: BatchLifecycle,
+        deleter: PriceListDeleter,
         metrics: StorageMetrics,
     ) -> None:
         self._batches = batches
@@ -83,14 +85,16 @@ class GarbageCollector:
         self._orphans = orphans
         self._locks = locks
         self._lifecycle = lifecycle
+        self._deleter = deleter
         self._metrics = metrics
         self._orphan_seconds = ORPHAN_SECONDS
         self._next_listing = 0.0
 
     async def collect(self) -> None:
-        """Abort idle batches, drop unreferenced layers and staged runs, and free old idempotency keys."""
+        """Purge deleted lists, abort idle batches, drop unneeded layers and staged runs, free old idempotency keys."""
         now = asyncio.get_running_loop().time()
         for act in (
+            self._deleter.purge_all,
             self._abort_idle,
             *([self.find_orphans] if now >= self._next_listing else []),
             self._drop_orphans,

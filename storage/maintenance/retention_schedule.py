@@ -4,6 +4,7 @@ import asyncio
 import logging
 
 from storage.batches.lifecycle import BatchLifecycle
+from storage.errors import PriceListNotFound
 from storage.maintenance.delay_queue import DelayQueue
 from storage.maintenance.expiration import SnapshotExpirer
 from storage.maintenance.periodic import log_failure
@@ -52,6 +53,8 @@ class RetentionSchedule:
     async def _check(self, name: str) -> None:
         try:
             delay = await self._maintain(name)
+        except PriceListNotFound:  # it was deleted
+            self._queue.forget_errors(name)
         except Exception as error:  # continue with the other lists
             log_failure(log, f"Could not maintain {name}", error)
             self._queue.retry(name)

@@ -3,11 +3,13 @@
 import asyncio
 import logging
 import random
+from collections.abc import Coroutine
 
 from storage.batches.batch import Batch
 from storage.batches.lease_renewal import keep_lease
 from storage.batches.lifecycle import BatchLifecycle
 from storage.batches.repository import BatchRepository
+from storage.maintenance.deletion import PriceListDeleter
 from storage.maintenance.leader import Leader
 from storage.maintenance.periodic import log_failure, repeat
 
@@ -26,9 +28,12 @@ STOP_TIMEOUT_SECONDS = 5.0
 class Worker:
     """The background tasks of a process."""
 
-    def __init__(self, batches: BatchRepository, lifecycle: BatchLifecycle, leader: Leader) -> None:
+    def __init__(
+        self, batches: BatchRepository, lifecycle: BatchLifecycle, deleter: PriceListDeleter, leader: Leader
+    ) -> None:
         self._batches = batches
         self._lifecycle = lifecycle
+        self._deleter = deleter
         self._leader = leader
         self._tasks: set[asyncio.Task[None]] = set()
         self._finishing: dict[str, asyncio.Task[Batch]] = {}
@@ -73,15 +78,22 @@ class Worker:
 
     def end_superseded(self, name: str) -> None:
         """Reject the superseded batches of a list in the background. If it fails, the maintenance does it."""
-        task = asyncio.create_task(self._end_superseded(name), name=f"end superseded batches of {name}")
+        self._run(self._lifecycle.end_superseded(name), f"end superseded batches of {name}")
+
+    def purge(self, name: str) -> None:
+        """Remove the versions and batches of a deleted list in the background. If it fails, the maintenance does it."""
+        self._run(self._deleter.purge(name), f"remove the versions of {name}")
+
+    def _run(self, work: Coroutine[None, None, None], name: str) -> None:
+        async def run() -> None:
+            try:
+                await work
+            except Exception as error:  # the maintenance does it
+                log_failure(log, f"Could not {name} yet", error)
+
+        task = asyncio.create_task(run(), name=name)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
-
-    async def _end_superseded(self, name: str) -> None:
-        try:
-            await self._lifecycle.end_superseded(name)
-        except Exception as error:  # the maintenance does it
-            log_failure(log, f"Could not end superseded batches of {name} yet", error)
 
     async def _take_over(self) -> None:
         finishing = []

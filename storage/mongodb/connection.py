@@ -113,7 +113,9 @@ INDEXES: Mapping[str, list[IndexModel]] = {
         _LATER_FORMAT_INDEX,
     ],
     "events": [IndexModel([("list", 1), ("revision", -1)], name="list_newest", unique=True), _LATER_FORMAT_INDEX],
-    "price_lists": [],
+    "price_lists": [
+        IndexModel([("deletion.at", 1)], name="to_purge", partialFilterExpression={"deletion.purged": False})
+    ],
     "api_keys": [],
     "parts": [],
     "item_errors": [IndexModel([("at", 1)], name="expired", expireAfterSeconds=ITEM_ERROR_DAYS * 86_400)],

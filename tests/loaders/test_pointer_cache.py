@@ -1,5 +1,6 @@
 """The pointer cache: pointers are served from memory while they are pushed, and read from the database otherwise."""
 
+import asyncio
 import datetime
 from collections.abc import Callable
 from typing import cast
@@ -9,6 +10,7 @@ from msgspec.structs import replace
 
 from loaders import PointerCache
 from storage import PriceList, PriceListNotFound, Store
+from storage.catalog.price_lists import Deletion
 from storage.catalog.watcher import Watcher
 
 
@@ -123,6 +125,24 @@ async def test_known_returns_pointers_only_while_they_are_pushed(pointers: Point
     assert pointers.known("retail") == make_pointer(3, 2)
     watcher.alive = False
     assert pointers.known("retail") is None
+
+
+async def test_a_deleted_list_is_gone_and_no_older_pointer_brings_it_back(
+    pointers: PointerCache, watcher: FakeWatcher
+) -> None:
+    watcher.moved(make_pointer(3, 2))
+    waiting = asyncio.ensure_future(pointers.wait_for_move("retail", 3))
+    await asyncio.sleep(0)
+    deleted = replace(make_pointer(4, None), deletion=Deletion(datetime.datetime(2026, 1, 2, tzinfo=datetime.UTC)))
+    watcher.moved(deleted)
+    for older in (make_pointer(3, 2), deleted):
+        watcher.moved(older)
+        assert (pointers.known("retail"), pointers.price_lists(), pointers.revisions()) == (None, [], {})
+        assert await pointers.find("retail") is None
+    with pytest.raises(PriceListNotFound):
+        await waiting
+    watcher.moved(make_pointer(5, None))
+    assert pointers.known("retail") == make_pointer(5, None)
 
 
 async def test_the_lag_of_pushed_pointers_is_counted(

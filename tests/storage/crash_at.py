@@ -19,10 +19,14 @@ from storage import Batch, BatchState, Store
 from storage.batches import runs
 from storage.batches.lifecycle import BatchLifecycle
 from storage.batches.parts import PartRepository
+from storage.batches.removal import BatchRemoval
 from storage.batches.repository import BatchRepository
 from storage.batches.sealing import BatchSealer
 from storage.batches.staging import StagingRepository
 from storage.catalog.events import EventRepository
+from storage.catalog.orphans import OrphanRepository
+from storage.catalog.price_lists import PriceListRepository
+from storage.catalog.snapshots import SnapshotRepository
 from storage.layers import durable_inserts
 from storage.layers.proof import LayerProver
 from storage.layers.writer import LayerWriter
@@ -41,12 +45,16 @@ OWNERS = {
     owner.__name__: owner
     for owner in (
         BatchLifecycle,
+        BatchRemoval,
         BatchRepository,
         BatchSealer,
         EventRepository,
         LayerProver,
         LayerWriter,
+        OrphanRepository,
         PartRepository,
+        PriceListRepository,
+        SnapshotRepository,
         StagingRepository,
     )
 }

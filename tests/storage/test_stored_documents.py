@@ -55,6 +55,7 @@ PRICE_LISTS: list[Document] = [
         "revision": 1,
         "pin": None,
         "supersededBefore": None,
+        "deletion": None,
         "createdAt": datetime.datetime,
     },
     {
@@ -76,6 +77,7 @@ PRICE_LISTS: list[Document] = [
         "revision": 5,
         "pin": {"version": 1, "reason": "audit", "by": "ops", "at": datetime.datetime},
         "supersededBefore": None,
+        "deletion": None,
         "createdAt": datetime.datetime,
     },
 ]
@@ -357,6 +359,18 @@ async def filled(store: Store) -> Store:
 @pytest.mark.parametrize("collection", STORED)
 async def test_a_document_is_stored_as_every_release_reads_it(filled: Store, collection: str) -> None:
     await assert_stored(filled, collection, STORED[collection], "expiresAt" if collection == "api_keys" else "_id")
+
+
+async def test_a_deleted_list_is_stored_as_a_tombstone(filled: Store) -> None:
+    await filled.deleter.delete("retail", by="ops", reason="test", force=True)
+    deletion = {"at": datetime.datetime, "purged": False}
+    empty = {key: value for key, value in PRICE_LISTS[0].items() if key not in ("_id", "revision", "lastVersion")}
+    tombstone = {**empty, "_id": "retail", "revision": 6, "lastVersion": 2, "deletion": deletion}
+    await assert_stored(filled, "price_lists", [PRICE_LISTS[0], tombstone])
+    await filled.deleter.purge("retail")
+    await assert_stored(
+        filled, "price_lists", [PRICE_LISTS[0], {**tombstone, "deletion": {**deletion, "purged": True}}]
+    )
 
 
 async def test_a_layer_is_stored_as_its_blocks_and_its_directory(filled: Store) -> None:

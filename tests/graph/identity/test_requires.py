@@ -21,6 +21,7 @@ ROOTS = {
     "Query.node": {READ},
     "Query.batch": {WRITE, OPERATE},
     "Query.batches": {WRITE, OPERATE},
+    "Query.events": {WRITE, OPERATE},
     "Mutation.publishBatch": {WRITE},
     "Mutation.openBatch": {WRITE},
     "Mutation.appendBatch": {WRITE},
@@ -35,6 +36,7 @@ ROOTS = {
     "Mutation.restore": {OPERATE},
     "Mutation.createPriceList": {ADMIN},
     "Mutation.updatePriceList": {ADMIN},
+    "Mutation.deletePriceList": {ADMIN},
     "Subscription.published": {READ},
     "Subscription.batchProgress": {WRITE, OPERATE},
 }

@@ -118,6 +118,19 @@ async def test_the_metrics_of_a_list_follow_its_state(api: Api) -> None:
     assert sample("pricebook_batches_held", price_list=name) == 0
 
 
+async def test_the_metrics_of_a_deleted_list_are_zero(api: Api) -> None:
+    name = new_name()
+    await create_two_versions(api, name)
+    metrics = ListMetrics(api.runtime.store, api.runtime.pointers, ListLabels())
+    metrics.update()
+    await metrics.refresh()
+    deleted = await api.runtime.store.deleter.delete(name, by="ops", reason="x", force=True)
+    api.runtime.pointers.observe(deleted)
+    metrics.update()
+    for gauge in ("current_version", "published_timestamp_seconds", "pinned_timestamp_seconds", "versions_kept"):
+        assert sample(f"pricebook_{gauge}", price_list=name) == 0
+
+
 async def test_a_list_starts_with_zeros_so_that_its_first_failure_is_an_increase(api: Api) -> None:
     name = new_name()
     await api.create(name)

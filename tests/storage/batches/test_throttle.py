@@ -8,7 +8,7 @@ import pytest
 
 from storage import Batch, BatchMode, BatchState, PublishPolicy, Store
 from storage.batches import throttle as module
-from storage.batches.throttle import MAX_WAIT_SECONDS, UNTHROTTLED_LAYERS, WAIT_SECONDS_PER_LAYER, MergeThrottle
+from storage.batches.throttle import MAX_WAIT_SECONDS, UNTHROTTLED_LAYERS, WAIT_SECONDS_PER_LAYER
 from storage.catalog.gates import Severity
 from storage.catalog.snapshots import Layer, Snapshot, SnapshotState
 from storage.mongodb.transaction import instant
@@ -37,14 +37,14 @@ def version_with(layers: int) -> Snapshot:
 class Clock:
     """A clock that advances by 0.1 s whenever a merge checks whether there is room."""
 
-    def __init__(self, throttle: MergeThrottle, monkeypatch: pytest.MonkeyPatch, *layers: int) -> None:
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, *layers: int) -> None:
         self.now = 0.0
         self._layers = list(layers)
         monkeypatch.setattr(module, "THROTTLE_POLL_SECONDS", 0)
         monkeypatch.setattr(module, "monotonic", lambda: self.now)
-        monkeypatch.setattr(throttle, "_current", self.check)
+        monkeypatch.setattr(module, "current_snapshot", self.check)
 
-    async def check(self, _: str) -> Snapshot:
+    async def check(self, *_: object) -> Snapshot:
         self.now += 0.1
         return version_with(self._layers.pop(0) if len(self._layers) > 1 else self._layers[0])
 
@@ -69,7 +69,7 @@ async def test_a_merge_waits_the_longer_the_more_layers_there_are_but_not_for_ev
     store: Store, batch: Batch, monkeypatch: pytest.MonkeyPatch, layers: int, seconds: float
 ) -> None:
     throttle = store.lifecycle._throttle
-    clock = Clock(throttle, monkeypatch, layers)
+    clock = Clock(monkeypatch, layers)
     waited, _ = await throttle.wait(batch, version_with(layers))
     assert seconds <= clock.now + SLACK < seconds + 0.2
     assert store.metrics.throttle_seconds["retail"] == clock.now
@@ -80,7 +80,7 @@ async def test_a_merge_goes_on_when_a_compaction_made_room(
     store: Store, batch: Batch, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     throttle = store.lifecycle._throttle
-    clock = Clock(throttle, monkeypatch, 30, 30, 3)
+    clock = Clock(monkeypatch, 30, 30, 3)
     _, base = await throttle.wait(batch, version_with(30))
     assert clock.now == pytest.approx(0.3)
     assert base is not None

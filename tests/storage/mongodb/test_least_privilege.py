@@ -148,6 +148,8 @@ async def run_operations(store: Store, pointers: PointerCache, uri: str) -> None
     await store.garbage_collector.collect()
     await store.layer_writer.create("abandoned")
     await store.layer_writer.drop("abandoned")  # the collector logs that it may not
+    await store.deleter.delete("retail", by="ops", reason="x", force=True)
+    await store.deleter.purge("retail")
     made, key = await store.api_keys.create("ada", ["admin"], "ops")
     assert await store.api_keys.find(key)
     await store.api_keys.record_use(made.id)

@@ -1,0 +1,44 @@
+"""Endpoints as users write them: `prices.example`, `127.0.0.1:8000` and `https://prices.example/graphql` alike."""
+
+from urllib.parse import urlsplit, urlunsplit
+
+import click
+
+DEFAULT_ENDPOINT = "http://127.0.0.1:8000/graphql"
+
+PATH = "/graphql"
+"""The path of an endpoint that is given without one."""
+
+_HTTPS_PORT = 443
+_LOCAL_HOSTS = frozenset({"localhost", "127.0.0.1", "::1"})
+
+
+class Endpoint(click.ParamType[str]):
+    """The URL of a GraphQL endpoint; a missing scheme or path is added.
+
+    Without a scheme, `https` is used for port 443, and for another host than this one without a port.
+    """
+
+    name = "url"
+
+    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """Return the complete URL. Raises `BadParameter` for a text that cannot name an endpoint."""
+        text = value.strip()
+        given = text if "://" in text else f"//{text}"
+        try:
+            parts = urlsplit(given)
+            port = parts.port
+        except ValueError as error:
+            self.fail(f"{value!r} is not a URL: {error}.", param, ctx)
+        if not parts.hostname or any(character.isspace() for character in text):
+            self.fail(f"{value!r} names no server. Write it like https://prices.example{PATH}.", param, ctx)
+        scheme = parts.scheme or _scheme(parts.hostname, port)
+        if scheme not in ("http", "https"):
+            self.fail(f"{value!r} is not the URL of an HTTP server: begin it with http:// or https://.", param, ctx)
+        path = parts.path if parts.path.strip("/") else PATH
+        return urlunsplit((scheme, parts.netloc, path, parts.query, ""))
+
+
+def _scheme(host: str, port: int | None) -> str:
+    is_public = port is None and host not in _LOCAL_HOSTS
+    return "https" if port == _HTTPS_PORT or is_public else "http"

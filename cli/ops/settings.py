@@ -1,0 +1,150 @@
+"""`pricebook create`, `gates`, `retention`: create a price list, show its settings and change them."""
+
+from collections.abc import Callable
+
+import click
+
+from cli.client.client import Json
+from cli.ops.connection import Connection, command, require_list
+from cli.options import list_argument
+from cli.output import Output
+
+_GATES = "maxShrinkPercent maxChangedPercent maxPriceChangePercent allowedCurrencies minSize"
+_SETTINGS = f"name description gates {{ {_GATES} }} retention {{ versions days thin }}"
+
+SETTINGS = f"query Settings($name: ID!) {{ priceList(name: $name) {{ {_SETTINGS} }} }}"
+
+CREATE = f"""
+mutation Create($input: CreatePriceListInput!) {{
+  createPriceList(input: $input) {{ priceList {{ {_SETTINGS} }} userErrors {{ code message path }} }}
+}}"""
+
+UPDATE = f"""
+mutation Update($input: UpdatePriceListInput!) {{
+  updatePriceList(input: $input) {{ priceList {{ {_SETTINGS} }} userErrors {{ code message path }} }}
+}}"""
+
+GATES = {
+    "max-shrink-percent": "maxShrinkPercent",
+    "max-changed-percent": "maxChangedPercent",
+    "max-price-change-percent": "maxPriceChangePercent",
+    "allowed-currency": "allowedCurrencies",
+    "min-size": "minSize",
+}
+"""The gates by the names of their options."""
+
+
+def _percent(name: str, help: str) -> Callable[[Callable[..., None]], Callable[..., None]]:  # noqa: A002 - as click's
+    return click.option(f"--{name}", type=click.FloatRange(0), metavar="N", help=help)
+
+
+@command("create")
+@click.argument("price_list", metavar="LIST")
+@click.option("--description", metavar="TEXT", help="What the list is for.")
+def create(connection: Connection, output: Output, price_list: str, description: str | None) -> None:
+    """Create a price list.
+
+    It has no version until a batch is published. If a list of this name was deleted before, version numbers go on from
+    its last one.
+    """
+    created = connection.mutate(CREATE, name=price_list, description=description)["priceList"]
+    output.record(created, _fields(created), f"Created the price list {price_list}.")
+
+
+@command("gates")
+@list_argument
+@_percent("max-shrink-percent", "Hold a batch that reduces the number of prices by more than N percent.")
+@_percent("max-changed-percent", "Hold a batch that changes more than N percent of the prices.")
+@_percent("max-price-change-percent", "Hold a batch that raises or lowers an amount by more than N percent.")
+@click.option(
+    "--allowed-currency",
+    "allowed_currencies",
+    multiple=True,
+    metavar="CODE",
+    help="Reject a batch with prices in other currencies. May be repeated.",
+)
+@click.option("--min-size", type=click.IntRange(0), metavar="N", help="Reject a batch that leaves fewer prices.")
+@click.option("--none", "off", multiple=True, type=click.Choice([*GATES]), help="Disable a gate. May be repeated.")
+def gates(
+    connection: Connection,
+    output: Output,
+    price_list: str,
+    max_shrink_percent: float | None,
+    max_changed_percent: float | None,
+    max_price_change_percent: float | None,
+    allowed_currencies: tuple[str, ...],
+    min_size: int | None,
+    off: tuple[str, ...],
+) -> None:
+    """Show the gates of a price list, or change some of them.
+
+    A gate checks each batch between seal and publish, and holds or rejects it. Gates that are not named stay as they
+    are.
+    """
+    given: Json = {
+        "maxShrinkPercent": max_shrink_percent,
+        "maxChangedPercent": max_changed_percent,
+        "maxPriceChangePercent": max_price_change_percent,
+        "allowedCurrencies": [*allowed_currencies] or None,
+        "minSize": min_size,
+    }
+    changes = {name: value if isinstance(value, list | int) else f"{value:g}" for name, value in _set(given).items()}
+    disabled = {GATES[name]: None for name in off}
+    if twice := sorted(changes.keys() & disabled.keys()):
+        raise click.UsageError(f"{', '.join(twice)}: either set the gate, or disable it with --none.")
+    shown = require_list(connection.query(SETTINGS, name=price_list), price_list)
+    if changes or disabled:
+        # An update replaces all gates.
+        kept = {**shown["gates"], **changes, **disabled}
+        shown = connection.mutate(UPDATE, name=price_list, gates=kept)["priceList"]
+    message = f"Changed the gates of {price_list}." if changes or disabled else None
+    fields = [(option, _shown(shown["gates"][name])) for option, name in GATES.items()]
+    output.record(shown["gates"], fields, message)
+
+
+@command("retention")
+@list_argument
+@click.option("--versions", type=click.IntRange(1), metavar="N", help="Keep the newest N versions.")
+@click.option("--days", type=click.IntRange(0), metavar="N", help="Keep each version for N days.")
+@click.option("--thin/--no-thin", default=None, help="Keep fewer versions as they grow older, or all of them.")
+def retention(
+    connection: Connection,
+    output: Output,
+    price_list: str,
+    versions: int | None,
+    days: int | None,
+    thin: bool | None,
+) -> None:
+    """Show the retention of a price list, or change it.
+
+    A version is kept while it is one of the newest, or younger than a number of days. `pricebook retain --dry-run`
+    shows what that expires.
+    """
+    changes = _set({"versions": versions, "days": days, "thin": thin})
+    if changes:
+        shown = connection.mutate(UPDATE, name=price_list, retention=changes)["priceList"]
+    else:
+        shown = require_list(connection.query(SETTINGS, name=price_list), price_list)
+    message = f"Changed the retention of {price_list}." if changes else None
+    fields = [("versions", shown["retention"]["versions"]), ("days", shown["retention"]["days"])]
+    output.record(shown["retention"], [*fields, ("thin", _shown(shown["retention"]["thin"]))], message)
+
+
+def _set(values: Json) -> Json:
+    return {name: value for name, value in values.items() if value is not None}
+
+
+def _shown(value: object) -> object:
+    if isinstance(value, list):
+        return " ".join(map(str, value))
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return "off" if value is None else value
+
+
+def _fields(shown: Json) -> list[tuple[str, object]]:
+    kept = shown["retention"]
+    return [
+        ("description", shown["description"]),
+        ("keeps", f"the newest {kept['versions']} versions, and each version for {kept['days']} days"),
+    ]
