@@ -23,6 +23,7 @@ from bench import (
     rollbacks,
     scale,
     scans,
+    startup,
 )
 from bench.environment import Environment
 from bench.report import Report
@@ -43,6 +44,7 @@ BENCHMARKS: dict[str, Callable[[Environment, Report], None]] = {
     "guards": auth_overhead.run,
     "rollbacks": rollbacks.run,
     "switch": publish_under_load.run,
+    "startup": startup.run,
     **scale.PARTS,
 }
 """All benchmarks, in the order of a run: `files`, `memory` and `scans` share large lists, to which `merges` adds."""
@@ -52,7 +54,7 @@ GROUPS = {scale.NAME: list(scale.PARTS)}
 
 AVAILABLE = [*BENCHMARKS, *GROUPS]
 
-COMPARING = {"guards", "reads"}
+COMPARING = {"guards", "reads", "startup"}
 """Benchmarks that can compare this code with another revision."""
 
 

@@ -15,9 +15,9 @@ from starlette.responses import RedirectResponse
 from starlette.routing import BaseRoute, Route, WebSocketRoute
 from starlette.types import ASGIApp, Lifespan, Receive, Scope, Send
 
-from graph import graphiql
 from graph.cache.cache_control import CacheControl
 from graph.context import Context
+from graph.graphiql import page as graphiql
 from graph.http.endpoint import Endpoint
 from graph.http.errors import InternalServerError
 from graph.http.health import healthz, readyz
@@ -97,7 +97,7 @@ def create_app(settings: Settings) -> Starlette:
             Route(GRAPHQL, graphql),
             WebSocketRoute(GRAPHQL, RequestStateMiddleware(websocket)),
             Route("/", _to_endpoint),
-            Route(f"{graphiql.PATH}/{{name}}", graphiql.serve_file),
+            *([Route(f"{graphiql.PATH}/{{name}}", graphiql.serve_file)] if settings.ide else []),
             Route("/healthz", healthz),
             Route("/readyz", readyz),
         ],

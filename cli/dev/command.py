@@ -20,7 +20,7 @@ from graph.settings import Settings
 LOOPBACK = "127.0.0.1"
 
 LOCAL_ORIGINS = " ".join(
-    f"http://{host}:{port}" for host in ("localhost", LOOPBACK) for port in (3000, 4173, 4200, 5173, 8080)
+    f"http://{host}:{port}" for host in ("localhost", LOOPBACK) for port in (3000, 3001, 4173, 4200, 5173, 5174, 8080)
 )
 """Origins of the development servers of Next, Vite (and its preview), Angular and webpack."""
 

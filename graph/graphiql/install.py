@@ -13,7 +13,7 @@ import tempfile
 import urllib.request
 from pathlib import Path
 
-from graph.graphiql import ASSETS, CDN, FOLDER, Asset
+from graph.graphiql.page import ASSETS, CDN, FOLDER, Asset
 
 TIMEOUT_SECONDS = 60
 

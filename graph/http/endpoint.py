@@ -7,7 +7,6 @@ from graphql import ExecutionResult, OperationType
 from starlette.requests import Request
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from graph import graphiql
 from graph.asgi.headers import Headers
 from graph.asgi.media_types import EVENTS, GRAPHQL_RESPONSE, JSON, Accepted, accepted_media_types
 from graph.cache.cache_control import CacheControl
@@ -15,6 +14,7 @@ from graph.cache.etags import ETags
 from graph.cache.response_cache import Entry
 from graph.context import Context, ContextFactory
 from graph.documents.errors import RequestErrors
+from graph.graphiql import page as graphiql
 from graph.http.cacheable_request import CacheableRequest, uncacheable_headers
 from graph.http.errors import BadRequest, HTTPError, MethodNotAllowed, NotAcceptable
 from graph.http.event_stream import EventStream

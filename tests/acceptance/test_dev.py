@@ -40,9 +40,13 @@ def dev(data_dir: Path, *arguments: str, **environ: str) -> AbstractContextManag
 
 
 def ask(run: Command, query: str) -> dict[str, Any]:
-    endpoint = re.search(r"GraphQL endpoint +(\S+)", run.output)
+    return post(endpoint_of(run.output), json.dumps({"query": query}))
+
+
+def endpoint_of(output: str) -> str:
+    endpoint = re.search(r"GraphQL endpoint +(\S+)", output)
     assert endpoint is not None
-    return post(endpoint[1], json.dumps({"query": query}))
+    return endpoint[1]
 
 
 @dataclass(frozen=True)
@@ -51,6 +55,7 @@ class FirstRun:
     output: str
     served: dict[str, Any]
     pasted: dict[str, Any]
+    allowed_origin: str | None
     checked: str
     processes: list[int]
     left_behind: list[int]
@@ -64,9 +69,10 @@ def first_run(tmp_path_factory: pytest.TempPathFactory) -> FirstRun:
     with dev(data_dir) as run:
         run.read_until(READY)
         served, pasted, processes = ask(run, SERVED_VERSIONS), paste(run.output), run.processes()
+        origin = allowed_origin(run.output)
         checked = check(data_dir, run.output)
         exit_code = run.stop()
-        return FirstRun(data_dir, run.output, served, pasted, checked, processes, run.processes(), exit_code)
+        return FirstRun(data_dir, run.output, served, pasted, origin, checked, processes, run.processes(), exit_code)
 
 
 def paste(output: str) -> dict[str, Any]:
@@ -75,6 +81,16 @@ def paste(output: str) -> dict[str, Any]:
     _, _, endpoint, _, header, _, body = shlex.split(line)
     assert header == "content-type: application/json"
     return post(endpoint, body)
+
+
+def allowed_origin(output: str) -> str | None:
+    """The origin that may send requests, by the answer to a page of Vite's server."""
+    headers = {"Origin": "http://localhost:5173", "Access-Control-Request-Method": "POST"}
+    with httpx.Client(trust_env=False, timeout=30) as client:
+        allowed: str | None = client.options(endpoint_of(output), headers=headers).headers.get(
+            "access-control-allow-origin"
+        )
+    return allowed
 
 
 def check(data_dir: Path, output: str) -> str:
@@ -101,6 +117,7 @@ def test_the_closing_message_has_a_query_and_a_uri_that_work(first_run: FirstRun
     assert "Credentials        none needed" in first_run.output
     assert "Everything is sound. Checked 1 of 1 lists" in first_run.checked
     assert "those of Next, Vite, Angular and webpack servers here may send requests" in first_run.output
+    assert first_run.allowed_origin == "http://localhost:5173"
 
 
 def test_ctrl_c_stops_everything_it_started(first_run: FirstRun) -> None:

@@ -15,7 +15,7 @@ from selenium.webdriver import Chrome, ChromeOptions, ChromeService
 from selenium.webdriver.common.by import By
 from selenium.webdriver.support.wait import WebDriverWait
 
-from graph.graphiql import ASSETS, FOLDER
+from graph.graphiql.page import ASSETS, FOLDER
 from tests.acceptance.test_two_servers import is_ready, server
 from tests.graph.api import Client, row
 from tests.waiting import until

@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from graph import graphiql
-from graph.graphiql import ASSETS, install
+from graph.graphiql import install
+from graph.graphiql import page as graphiql
+from graph.graphiql.page import ASSETS
 from tests.graph.api import Api, open_settings, serving
 
 HTML = {"accept": "text/html"}
@@ -34,8 +35,8 @@ def installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def urls(page: bytes) -> list[str]:
-    return re.findall(r'(?:src|href)="([^"]+)" integrity="sha384-', page.decode())
+def urls(html: bytes) -> list[str]:
+    return re.findall(r'(?:src|href)="([^"]+)" integrity="sha384-', html.decode())
 
 
 def test_the_page_loads_the_installed_files(installed: Path) -> None:
@@ -53,7 +54,8 @@ async def test_the_installed_files_are_served_and_no_others(api: Api, installed:
     for asset in ASSETS:
         response = await api.http.get(f"/graphiql/{asset.name}")
         assert (response.status_code, response.text) == (200, asset.name)
-    for name in ("secret.txt", "../page.html", "..%2Fpage.html", ""):
+    installed.joinpath(ASSETS[0].name).unlink()
+    for name in (ASSETS[0].name, "secret.txt", "../page.html", "..%2Fpage.html", ""):
         assert (await api.http.get(f"/graphiql/{name}")).status_code == 404
 
 
@@ -61,6 +63,12 @@ async def test_the_root_leads_to_the_page(api: Api) -> None:
     response = await api.http.get("/", headers=HTML, follow_redirects=True)
     assert (response.status_code, response.url.path) == (200, "/graphql")
     assert "<title>Pricebook</title>" in response.text
+
+
+async def test_without_the_page_its_files_are_not_served(mongodb_uri: str) -> None:
+    settings = replace(open_settings(), mongodb_uri=mongodb_uri, mongodb_database="graphiql", ide=False)
+    async with serving(settings) as api:
+        assert (await api.http.get(f"/graphiql/{ASSETS[0].name}")).status_code == 404
 
 
 async def test_the_sample_query_is_valid(api: Api) -> None:
