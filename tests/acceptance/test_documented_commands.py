@@ -33,6 +33,7 @@ PLACEHOLDERS = {
     "SKU": "TEA-100",
     "FILE": "prices.ndjson",
     "COMMAND": "lists",
+    "N": "50",
     "...": "a reason",
 }
 """The values of words that stand for others. `ID`, and ids of keys, are those of what `prepared` has prepared."""
@@ -58,6 +59,9 @@ def documented(*programs: str) -> Iterator[Documented]:
                 yield each
 
 
+OF_ANOTHER_LIST = {"create", "delete"}
+"""Commands that need a list of their own."""
+
 COMMANDS_BY_PAGE = {
     page: [each for each in documented("pricebook") if each.page == page and not (page == README and each.in_block)]
     for page in dict.fromkeys(each.page for each in documented("pricebook"))
@@ -71,7 +75,7 @@ class Shop(NamedTuple):
     batch: Batch
 
     async def prepare(self, command: str) -> str:
-        """Bring the list into the state that a command is for; return the id of the batch, layer, key or list to name."""
+        """Bring the list into the state that a command is for; return the id or name to insert."""
         if command == "unpin":
             await self._hold_by_pin()
         elif command in {"rollback", "pin", "restore", "import", "approve", "reject"}:
@@ -84,9 +88,10 @@ class Shop(NamedTuple):
             return (await self.store.submitter.submit(for_approval, await source([row("TEA-100")]))).id
         elif command == "keys":
             return (await self.store.api_keys.create(secrets.token_hex(4), ["prices:read"], "ops"))[0].id
-        elif command == "delete":
-            name = f"outdated-{secrets.token_hex(4)}"
-            await self.store.price_list_editor.create(name, None, Gates(), "ops")
+        elif command in OF_ANOTHER_LIST:
+            name = f"another-{secrets.token_hex(4)}"
+            if command == "delete":
+                await self.store.price_list_editor.create(name, None, Gates(), "ops")
             return name
         elif command == "layer":
             assert self.batch.layer is not None
@@ -159,7 +164,7 @@ async def run(command: Documented, arguments: list[str], environ: dict[str, str]
 
 def substituted(command: Documented, id_: str) -> list[str]:
     """Return the arguments with values in place of placeholders."""
-    values = {**PLACEHOLDERS, "ID": id_, **({"LIST": id_} if command.arguments[1] == "delete" else {})}
+    values = {**PLACEHOLDERS, "ID": id_, **({"LIST": id_} if command.arguments[1] in OF_ANOTHER_LIST else {})}
     return [id_ if KEY_ID.fullmatch(word) else values.get(word, word) for word in command.arguments[1:]]
 
 
