@@ -437,7 +437,7 @@ def test_a_held_batch_is_reported_with_its_findings_and_how_to_approve_it(
     result = run(prices)
     assert result.exit_code == 3
     assert result.stdout.splitlines()[:3] == [
-        "Batch b1 is held: version 7 of eu, 50,000 prices, waits for approval.",
+        "Batch b1 is held: version 7 of eu, 50,000 prices.",
         "  1 added, 6,000 removed, 0 changed, 4,000 unchanged",
         "  HOLD maxShrinkPercent: It would shrink. (observed 60, limit 10)",
     ]
