@@ -27,7 +27,7 @@ from tests.storage.factories import (
 
 
 async def held_merge(store: Store, prices: list[dict[str, Any]]) -> Batch:
-    """A merge that waits for approval."""
+    """A merge that is held for approval."""
     merging = replace(order(publish=PublishPolicy.ON_APPROVAL), mode=BatchMode.MERGE)
     batch = await store.submitter.submit(merging, await source(prices))
     assert batch.state is BatchState.HELD, batch
@@ -143,10 +143,10 @@ async def test_without_a_terminal_nothing_is_changed_unless_yes_is_given(run: Ru
         ("unpin", "retail", "--publish-latest"): f"pricebook batch {third.id}",
         ("approve", second.id): f"pricebook batch {second.id}",
     }
-    for command, look in commands.items():
+    for command, preview in commands.items():
         refused = await run(*command, "--reason", "x")
         assert refused.exit_code == exit_codes.USAGE_ERROR, refused.output
-        message = f"Standard input is not a terminal: check with `{look}`, then use --yes."
+        message = f"Standard input is not a terminal: check with `{preview}`, then use --yes."
         assert message in " ".join(refused.stderr.split())
     assert (await current(store), (await store.batches.get(first.id)).state) == (1, BatchState.HELD)
     assert (await json_of(run, "reject", first.id, "--reason", "x", "--yes"))["state"] == "REJECTED"
@@ -317,6 +317,14 @@ def test_a_move_with_yes_compares_no_versions(command: str, mutation: str, monke
     monkeypatch.setattr(confirmation, "is_interactive", lambda: True)
     assert "3 changed" in invoke(command, "a", "41", "--reason", "wrong", input="y\n").stderr
     assert stub.operations[2:] == ["Preview", "Summary", mutation]
+
+
+def test_a_list_without_a_version_is_checked_with_show(monkeypatch: pytest.MonkeyPatch) -> None:
+    target = {"version": 1, "size": 5, "label": None, "publishedAt": None}
+    Stub(monkeypatch, {"Preview": {"priceList": {"currentVersion": None, "pin": None}, "snapshot": target}})
+    refused = invoke("pin", "a", "1", "--reason", "x")
+    assert refused.exit_code == exit_codes.USAGE_ERROR
+    assert "check with `pricebook show a`, then use --yes." in " ".join(refused.stderr.split())
 
 
 HELD: dict[str, Any] = {
