@@ -4,9 +4,9 @@ import csv
 import io
 from collections.abc import Iterator, Sequence
 
-from storage.files.csv_header import KNOWN_COLUMNS, Columns, read_header
+from storage.files.csv_header import KNOWN_COLUMNS, Columns, NotARow, read_header
 from storage.files.csv_records import malformed, record_errors
-from storage.files.csv_text import check_utf8
+from storage.files.csv_text import check_utf8, is_utf8
 from storage.files.errors import LineTooLong
 from storage.files.line_blocks import MAX_LINE_BYTES, Block
 from storage.files.line_numbers import LineNumbers
@@ -58,7 +58,7 @@ class CsvDecoder:
                 continue
             try:
                 pending.add(self._row(self._columns, cells), self._position, line)
-            except RowRefused:
+            except NotARow:
                 pending.refuse(*self._errors(self._columns, cells), self._position, line)
             self._position += 1
             if len(pending) == SLICE_ROWS:
@@ -67,10 +67,8 @@ class CsvDecoder:
         yield pending.encode()
 
     def _row(self, columns: Columns, cells: _Cells) -> Row:
-        if not isinstance(cells, list):
-            raise malformed(cells)
-        if not self._all_utf8:
-            check_utf8(cells)
+        if not isinstance(cells, list) or not (self._all_utf8 or all(map(is_utf8, cells))):
+            raise NotARow
         return columns.row(cells)
 
     def _errors(self, columns: Columns, cells: _Cells) -> tuple[str | None, list[RowRefused]]:
