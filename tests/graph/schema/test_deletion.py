@@ -89,7 +89,7 @@ async def test_a_list_in_use_is_deleted_only_if_forced(apis: tuple[Api, Api]) ->
 
 
 async def test_the_time_after_a_publication_is_a_setting(mongodb_uri: str, store: Store) -> None:
-    settings = open_settings(mongodb_uri=mongodb_uri, mongodb_database=store.db.name, delete_after_hours=0)
+    settings = open_settings(mongodb_uri=mongodb_uri, mongodb_database=store.db.name, delete_idle_hours=0)
     async with serving(settings) as api:
         await api.create("retail")
         await api.publish("retail", [row("a")])
