@@ -33,8 +33,6 @@ async def retail(api: Api) -> Api:
 
 async def test_gates_are_updated_only_if_they_are_those_that_were_expected(retail: Api) -> None:
     document = "mutation ($i: UpdatePriceListInput!) { updatePriceList(input: $i) { userErrors { code path } } }"
-        "mutation ($input: UpdatePriceListInput!) { updatePriceList(input: $input) { userErrors { code path } } }"
-    )
 
     async def update(gates: dict[str, Any], expected: dict[str, Any] | None) -> list[dict[str, Any]]:
         order = {"name": "retail", "gates": gates, "expectedGates": expected}
