@@ -15,7 +15,7 @@ from click.core import ParameterSource
 from cli import exit_codes
 from cli.completion import complete_list_names
 from cli.imports.batch_api import DRY_RUN, BatchApi, BatchRequest, Outcome
-from cli.imports.error_file import write_errors
+from cli.imports.error_file import clear_errors, write_errors
 from cli.imports.item_errors import with_file_lines
 from cli.imports.parts import SPLIT_VERSION
 from cli.imports.price_files import Format, RowFile
@@ -132,6 +132,8 @@ def import_(
     Progress is printed to standard error, the result to standard output.
     """
     _check_options(file, remove, mode, publish, errors_to, dry_run=dry_run, as_json=as_json)
+    if errors_to:
+        clear_errors(errors_to)
     policy = DRY_RUN if dry_run else publish.upper().replace("-", "_")
     request = BatchRequest(price_list, mode.upper(), key or "", policy, expected_version, label)
     with ExitStack() as stack:
@@ -170,6 +172,12 @@ def _check_options(
         raise click.UsageError("--dry-run publishes nothing: leave --publish out.")
     if errors_to == _STANDARD_INPUT and as_json:
         raise click.UsageError("--json prints the errors, too: leave --errors-to out, or name a file.")
+    if (
+        errors_to
+        and errors_to.is_file()
+        and any(each and each.is_file() and each.samefile(errors_to) for each in (file, remove))
+    ):
+        raise click.UsageError(f"{errors_to} is imported: name another file for --errors-to.")
 
 
 def _run(

@@ -2,14 +2,19 @@
 
 import csv
 import gzip
+import os
+import shutil
+import stat
 import sys
 import tempfile
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from cli.imports import batch_api, standard_input
+from cli import exit_codes
+from cli.imports import batch_api, command, standard_input
 from tests.cli.imports.batch_server import BatchServer, invalid
 from tests.cli.imports.conftest import Run
 
@@ -96,9 +101,8 @@ def test_all_errors_are_written_to_a_file(
         (str(number + 1), str(number), f"S{number}") for number in range(250)
     ]
     assert {row["message"] for row in found} == {'Say "no", then,\nstop.'}
-    (tmp_path / "new").touch()
-    assert bad.stat().st_mode == (tmp_path / "new").stat().st_mode
-    assert sorted(each.name for each in tmp_path.iterdir()) == ["bad.csv", "new", "prices.ndjson"]
+    assert stat.S_IMODE(bad.stat().st_mode) == 0o600
+    assert sorted(each.name for each in tmp_path.iterdir()) == ["bad.csv", "prices.ndjson"]
 
 
 @pytest.mark.parametrize("count", [1, 24_000])
@@ -132,9 +136,69 @@ def test_errors_on_standard_output_leave_the_report_to_standard_error(
     assert "Batch b1 of eu is FAILED" in result.stderr
 
 
-def test_a_file_of_errors_that_cannot_be_written_is_named(
+def test_a_file_of_errors_that_cannot_be_written_is_named_before_anything_is_sent(
     run: Run, server: BatchServer, prices: str, tmp_path: Path
 ) -> None:
     result = run(prices, "--errors-to", str(tmp_path / "missing" / "bad.csv"))
-    assert result.exit_code == 1
+    assert (result.exit_code, server.batches) == (exit_codes.USAGE_ERROR, {})
     assert "bad.csv cannot be written" in result.stderr
+
+
+def test_errors_that_cannot_be_written_after_the_import_leave_its_result(
+    run: Run, server: BatchServer, prices: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    monkeypatch.setattr(command, "exit_code", lambda *_: exit_codes.HELD)
+    with_errors = batch_api.BatchApi.with_errors
+
+    async def remove_folder(api: batch_api.BatchApi, outcome: batch_api.Outcome) -> batch_api.Outcome:
+        shutil.rmtree(folder)
+        return await with_errors(api, outcome)
+
+    monkeypatch.setattr(batch_api.BatchApi, "with_errors", remove_folder)
+    result = run(prices, "--errors-to", str(folder / "bad.csv"))
+    assert (result.exit_code, result.stdout) == (exit_codes.HELD, "Published eu: version 7, 50,000 prices.\n")
+    assert "Warning: " in result.stderr
+    assert "bad.csv cannot be written: No such file or directory." in result.stderr
+
+
+@pytest.mark.parametrize("fails", ["a file that is no price file", "no list", "interrupted"])
+def test_the_errors_of_an_earlier_run_do_not_outlast_one_that_fails(
+    run: Run, server: BatchServer, prices: str, tmp_path: Path, fails: str
+) -> None:
+    bad = tmp_path / "bad.csv"
+    bad.write_text("of an earlier run")
+    if fails == "no list":
+        server.lists.clear()
+    elif fails == "interrupted":
+        server.interrupt_after = 2
+    else:
+        prices = str(Path(prices).rename(tmp_path / "prices.pdf"))
+    assert run(prices, "--errors-to", str(bad)).exit_code in (exit_codes.FAILURE, exit_codes.INTERRUPTED)
+    assert bad.read_text() == "line,index,sku,field,code,message\n"
+
+
+def test_a_pipe_receives_the_errors_once(run: Run, server: BatchServer, prices: str, tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    received: list[str] = []
+    reader = threading.Thread(target=lambda: received.append(pipe.read_text()), daemon=True)
+    reader.start()
+    server.outcome = {"state": "FAILED", "errorCount": 1}
+    server.errors = [invalid(3)]
+    assert run(prices, "--errors-to", str(pipe)).exit_code == exit_codes.FAILURE
+    reader.join()
+    assert received == ["line,index,sku,field,code,message\n4,3,S3,amount,AMOUNT_NEGATIVE,-1 is negative.\n"]
+
+
+@pytest.mark.parametrize("option", ["FILE", "--remove"])
+def test_the_errors_do_not_replace_what_is_imported(
+    run: Run, server: BatchServer, prices: str, tmp_path: Path, option: str
+) -> None:
+    before = Path(prices).read_bytes()
+    (tmp_path / "link").symlink_to(prices)
+    files = [prices] if option == "FILE" else ["--mode", "merge", "--remove", prices]
+    result = run(*files, "--errors-to", str(tmp_path / "link"))
+    assert (result.exit_code, server.batches) == (exit_codes.USAGE_ERROR, {})
+    assert Path(prices).read_bytes() == before
