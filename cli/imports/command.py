@@ -6,7 +6,6 @@ from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, replace
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import click
 import msgspec
@@ -30,7 +29,7 @@ _EXIT_CODES = exit_codes.epilog(
         exit_codes.SUCCESS: "published; with --dry-run: would be published",
         exit_codes.FAILURE: "nothing is published: invalid items, refused by server or gate, no response, an "
         "unreadable file",
-        exit_codes.USAGE_ERROR: "the command line is invalid",
+        exit_codes.USAGE_ERROR: "the command line is invalid, or the file of --errors-to cannot be written",
         exit_codes.HELD: "held; with --dry-run: would be held",
         exit_codes.INTERRUPTED: "interrupted; the same command resumes the import",
     }
@@ -62,7 +61,12 @@ _EXIT_CODES = exit_codes.epilog(
 )
 @click.option("--remove", type=_FILE, metavar="FILE", help="Skus to remove, one per line; requires --mode merge.")
 @click.option("--label", metavar="TEXT", help="A name for the version; retention keeps labelled versions.")
-@click.option("--expected-version", type=int, metavar="N", help="Publish only if N is still the current version.")
+@click.option(
+    "--expected-version",
+    type=int,
+    metavar="N",
+    help="Publish only if N is still the current version; 0 if there is none.",
+)
 @click.option(
     "--publish",
     type=click.Choice(["when-valid", "on-approval"]),
@@ -225,21 +229,17 @@ def _run(
 
 
 def _files(file: Path | None, remove: Path | None, stack: ExitStack) -> list[RowFile]:
-    """Return the files to import. Standard input is kept in a temporary file until the stack is closed."""
+    """Return the files to import. Standard input is kept on disk until the stack is closed."""
     files = []
     if file == _STANDARD_INPUT:
-        files.append(store_prices(_temporary_directory(stack)))
+        files.append(store_prices(stack))
     elif file:
         files.append(RowFile.of_prices(file))
     if remove == _STANDARD_INPUT:
-        files.append(store_skus(_temporary_directory(stack)))
+        files.append(store_skus(stack))
     elif remove:
-        files.append(RowFile(remove, Format.SKUS))
+        files.append(RowFile.at(remove, Format.SKUS))
     return files
-
-
-def _temporary_directory(stack: ExitStack) -> Path:
-    return Path(stack.enter_context(TemporaryDirectory(prefix="pricebook-import-")))
 
 
 def content_key(request: BatchRequest, files: Sequence[RowFile], part_rows: int) -> str:

@@ -5,16 +5,18 @@ import gzip
 import os
 import shutil
 import stat
+import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import pytest
 
 from cli import exit_codes
 from cli.imports import batch_api, command, standard_input
+from cli.imports.parts import Part
 from tests.cli.imports.batch_server import BatchServer, invalid
 from tests.cli.imports.conftest import Run
 
@@ -44,18 +46,39 @@ def test_the_format_of_standard_input_is_recognised(
     assert server.batch.committed == {"batch": "b1", "parts": 1, "size": 2}
 
 
-def test_standard_input_is_stored_until_the_import_ends(
+def test_standard_input_is_stored_for_the_import_in_a_file_without_a_name(
     run: Run, server: BatchServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    append = batch_api.BatchApi.append
+    stored: list[Path] = []
+
+    def look(api: batch_api.BatchApi, batch_id: str, part: Part) -> Awaitable[str | None]:
+        stored.extend(tmp_path.iterdir())
+        return append(api, batch_id, part)
+
+    monkeypatch.setattr(batch_api.BatchApi, "append", look)
     rows = b"".join(b'{"sku": "S%d"}\n' % number for number in range(10))
     server.interrupt_after = 2
     assert run("-", stdin=rows).exit_code == 130
-    assert list(tmp_path.iterdir()) == []
     assert run("-", stdin=rows).exit_code == 0
     assert sorted(server.appended) == list(range(5)), "the same bytes resume the same batch"
     assert len(server.batches) == 1
-    assert list(tmp_path.iterdir()) == []
+    assert stored == [], "whatever ends the process, nothing is left on disk"
+
+
+def test_the_errors_of_standard_input_have_lines(run: Run, server: BatchServer) -> None:
+    server.outcome = {"state": "FAILED", "errorCount": 1}
+    server.errors = [invalid(1)]
+    result = run("-", "--errors-to", "-", stdin=gzip.compress(b"sku,amount\nA,1\n\nS1,-1\n"))
+    assert "4,1,S1,amount,AMOUNT_NEGATIVE,-1 is negative.\n" in result.stdout
+
+
+@pytest.mark.parametrize("arguments", [["-"], ["--mode", "merge", "--remove", "-"]])
+def test_a_closed_standard_input_is_a_usage_error(arguments: list[str]) -> None:
+    script = 'exec "$0" -m cli import --list eu "$@" <&-'
+    done = subprocess.run(["sh", "-c", script, sys.executable, *arguments], capture_output=True, text=True, check=False)
+    assert (done.returncode, "Standard input is closed" in done.stderr) == (exit_codes.USAGE_ERROR, True), done.stderr
 
 
 def test_skus_to_remove_may_come_from_standard_input(run: Run, server: BatchServer) -> None:
@@ -72,6 +95,17 @@ def test_too_much_standard_input_is_refused(
     assert result.exit_code == 1
     assert "Save it to a file and import that." in result.stderr
     assert (server.batches, list(tmp_path.iterdir())) == ({}, [])
+
+
+def test_standard_input_that_cannot_be_stored_is_refused(
+    run: Run, server: BatchServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with Path("/dev/full").open("r+b", buffering=0) as full:
+        monkeypatch.setattr(standard_input, "TemporaryFile", lambda **_: full)
+        result = run("-", stdin=b"sku,amount\nA,1\n")
+    assert (result.exit_code, server.batches) == (exit_codes.FAILURE, {})
+    assert "Standard input cannot be stored" in result.stderr
+    assert "No space left on device. Set TMPDIR" in result.stderr
 
 
 def test_damaged_standard_input_is_named(run: Run, server: BatchServer) -> None:
