@@ -241,8 +241,8 @@ class RollbackInput:
     reason: str = strawberry.field(description=_REASON)
     expected_version: int | None = strawberry.field(
         default=None,
-        description="Roll back only if this is still the current version; otherwise the mutation fails with "
-        "`CONFLICT`.",
+        description="Roll back only if this is still the current version (0: there is none yet); otherwise the "
+        "mutation fails with `CONFLICT`.",
     )
     pin: bool = strawberry.field(
         default=True, description="Whether to pin the version, so that the next batch does not undo the rollback."
