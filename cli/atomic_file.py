@@ -3,9 +3,10 @@
 import gzip
 import os
 import secrets
+import stat
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import BinaryIO, cast
 
@@ -17,22 +18,48 @@ else:
     from backports import zstd
 
 
+class CannotWrite(click.ClickException):
+    """A file cannot be written; exit code 1."""
+
+    def __init__(self, path: Path, error: OSError) -> None:
+        super().__init__(f"{path} cannot be written: {error.strerror or error}.")
+
+
 @contextmanager
 def write_atomically(path: Path) -> Iterator[BinaryIO]:
     """Open a file for writing. It replaces `path` if the context succeeds, and is removed otherwise.
 
-    Raises `ClickException`, exit code 1, if it cannot be written.
+    A link is followed, and the file keeps its permissions. What is no regular file, such as a pipe or /dev/null, cannot
+    be replaced: it is written as the context goes on. Raises `CannotWrite`.
     """
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
+    try:
+        with _opened(path) as raw, _compressed(raw, path.suffix.lower()) as stream:
+            yield stream
+    except OSError as error:
+        raise CannotWrite(path, error) from error
+
+
+def is_replaceable(path: Path) -> bool:
+    """Whether there is a regular file, or nothing yet."""
+    return path.is_file() or not path.exists()
+
+
+def _opened(path: Path) -> AbstractContextManager[BinaryIO]:
+    return _replacing(path) if is_replaceable(path) else path.open("wb")
+
+
+@contextmanager
+def _replacing(path: Path) -> Iterator[BinaryIO]:
+    target = path.resolve()
+    temporary = target.with_name(f".{target.name}.{secrets.token_hex(4)}.part")
     try:
         with temporary.open("xb") as raw:
-            with _compressed(raw, path.suffix.lower()) as stream:
-                yield stream
+            if target.exists():
+                os.fchmod(raw.fileno(), stat.S_IMODE(target.stat().st_mode))
+            yield raw
             raw.flush()
             os.fsync(raw.fileno())
-        temporary.replace(path)
-    except OSError as error:
-        raise click.ClickException(f"{path} cannot be written: {error.strerror or error}.") from error
+        temporary.replace(target)
     finally:
         temporary.unlink(missing_ok=True)
 

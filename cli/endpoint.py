@@ -1,5 +1,6 @@
 """Endpoints as users write them: `prices.example`, `127.0.0.1:8000` and `https://prices.example/graphql` alike."""
 
+from ipaddress import ip_address
 from urllib.parse import urlsplit, urlunsplit
 
 import click
@@ -9,14 +10,11 @@ DEFAULT_ENDPOINT = "http://127.0.0.1:8000/graphql"
 PATH = "/graphql"
 """The path of an endpoint that is given without one."""
 
-_HTTPS_PORT = 443
-_LOCAL_HOSTS = frozenset({"localhost", "127.0.0.1", "::1"})
-
 
 class Endpoint(click.ParamType[str]):
     """The URL of a GraphQL endpoint; a missing scheme or path is added.
 
-    Without a scheme, `https` is used for port 443, and for another host than this one without a port.
+    Without a scheme, it is `http` for this machine and `https` for every other, so that no token is sent in clear text.
     """
 
     name = "url"
@@ -27,18 +25,24 @@ class Endpoint(click.ParamType[str]):
         given = text if "://" in text else f"//{text}"
         try:
             parts = urlsplit(given)
-            port = parts.port
+            _ = parts.port  # raises for a text that is no port
         except ValueError as error:
             self.fail(f"{value!r} is not a URL: {error}.", param, ctx)
         if not parts.hostname or any(character.isspace() for character in text):
             self.fail(f"{value!r} names no server. Write it like https://prices.example{PATH}.", param, ctx)
-        scheme = parts.scheme or _scheme(parts.hostname, port)
+        scheme = parts.scheme or _scheme(parts.hostname)
         if scheme not in ("http", "https"):
             self.fail(f"{value!r} is not the URL of an HTTP server: begin it with http:// or https://.", param, ctx)
         path = parts.path if parts.path.strip("/") else PATH
         return urlunsplit((scheme, parts.netloc, path, parts.query, ""))
 
 
-def _scheme(host: str, port: int | None) -> str:
-    is_public = port is None and host not in _LOCAL_HOSTS
-    return "https" if port == _HTTPS_PORT or is_public else "http"
+def _scheme(host: str) -> str:
+    return "http" if _is_local(host) else "https"
+
+
+def _is_local(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost" or host.endswith(".localhost")

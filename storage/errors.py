@@ -32,6 +32,7 @@ PricebookError
 │   ├── TooManyOpenBatches       see `storage.batches.admission`
 │   ├── TooManyHeldBatches       see `storage.batches.admission`
 │   ├── BatchConflict            see `storage.batches.unpinning`
+│   ├── GatesConflict            see `storage.catalog.price_list_editor`
 │   ├── ApiKeyNotFound           see `storage.catalog.api_keys`
 │   └── FileRefused              files of prices: see `storage.files.errors`
 └── Broken                       a fault of the data or the deployment
@@ -290,13 +291,13 @@ class Pinned(Refused):
 
 
 class Conflict(Refused):
-    """The current version is not the one that the caller expected."""
+    """The current version is not the one that the caller expected; 0 stands for none."""
 
     code = "CONFLICT"
 
     def __init__(self, price_list: str, expected: int, found: int | None) -> None:
         super().__init__(
-            f"Version {expected} of {price_list!r} was expected to be current, but "
+            f"{f'Version {expected}' if expected else 'No version'} of {price_list!r} was expected to be current, but "
             f"{'no version' if found is None else f'version {found}'} is. Review the change and try again.",
             path=("input", "expectedVersion"),
         )

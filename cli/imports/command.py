@@ -6,7 +6,6 @@ from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, replace
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import click
 import msgspec
@@ -15,7 +14,7 @@ from click.core import ParameterSource
 from cli import exit_codes
 from cli.completion import complete_list_names
 from cli.imports.batch_api import DRY_RUN, BatchApi, BatchRequest, Outcome
-from cli.imports.error_file import write_errors
+from cli.imports.error_file import clear_errors, write_errors
 from cli.imports.item_errors import with_file_lines
 from cli.imports.parts import SPLIT_VERSION
 from cli.imports.price_files import Format, RowFile
@@ -30,7 +29,7 @@ _EXIT_CODES = exit_codes.epilog(
         exit_codes.SUCCESS: "published; with --dry-run: would be published",
         exit_codes.FAILURE: "nothing is published: invalid items, refused by server or gate, no response, an "
         "unreadable file",
-        exit_codes.USAGE_ERROR: "the command line is invalid",
+        exit_codes.USAGE_ERROR: "the command line is invalid, or the file of --errors-to cannot be written",
         exit_codes.HELD: "held; with --dry-run: would be held",
         exit_codes.INTERRUPTED: "interrupted; the same command resumes the import",
     }
@@ -62,7 +61,12 @@ _EXIT_CODES = exit_codes.epilog(
 )
 @click.option("--remove", type=_FILE, metavar="FILE", help="Skus to remove, one per line; requires --mode merge.")
 @click.option("--label", metavar="TEXT", help="A name for the version; retention keeps labelled versions.")
-@click.option("--expected-version", type=int, metavar="N", help="Publish only if N is still the current version.")
+@click.option(
+    "--expected-version",
+    type=int,
+    metavar="N",
+    help="Publish only if N is still the current version; 0 if there is none.",
+)
 @click.option(
     "--publish",
     type=click.Choice(["when-valid", "on-approval"]),
@@ -132,6 +136,8 @@ def import_(
     Progress is printed to standard error, the result to standard output.
     """
     _check_options(file, remove, mode, publish, errors_to, dry_run=dry_run, as_json=as_json)
+    if errors_to:
+        clear_errors(errors_to)
     policy = DRY_RUN if dry_run else publish.upper().replace("-", "_")
     request = BatchRequest(price_list, mode.upper(), key or "", policy, expected_version, label)
     with ExitStack() as stack:
@@ -170,6 +176,12 @@ def _check_options(
         raise click.UsageError("--dry-run publishes nothing: leave --publish out.")
     if errors_to == _STANDARD_INPUT and as_json:
         raise click.UsageError("--json prints the errors, too: leave --errors-to out, or name a file.")
+    if (
+        errors_to
+        and errors_to.is_file()
+        and any(each and each.is_file() and each.samefile(errors_to) for each in (file, remove))
+    ):
+        raise click.UsageError(f"{errors_to} is imported: name another file for --errors-to.")
 
 
 def _run(
@@ -217,21 +229,17 @@ def _run(
 
 
 def _files(file: Path | None, remove: Path | None, stack: ExitStack) -> list[RowFile]:
-    """Return the files to import. Standard input is kept in a temporary file until the stack is closed."""
+    """Return the files to import. Standard input is kept on disk until the stack is closed."""
     files = []
     if file == _STANDARD_INPUT:
-        files.append(store_prices(_temporary_directory(stack)))
+        files.append(store_prices(stack))
     elif file:
         files.append(RowFile.of_prices(file))
     if remove == _STANDARD_INPUT:
-        files.append(store_skus(_temporary_directory(stack)))
+        files.append(store_skus(stack))
     elif remove:
-        files.append(RowFile(remove, Format.SKUS))
+        files.append(RowFile.at(remove, Format.SKUS))
     return files
-
-
-def _temporary_directory(stack: ExitStack) -> Path:
-    return Path(stack.enter_context(TemporaryDirectory(prefix="pricebook-import-")))
 
 
 def content_key(request: BatchRequest, files: Sequence[RowFile], part_rows: int) -> str:

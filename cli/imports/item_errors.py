@@ -49,7 +49,7 @@ def find_rows(files: Sequence[RowFile], indexes: set[int]) -> dict[int, FileRow]
     found: dict[int, FileRow] = {}
     index = 0
     for file in files:
-        with file.path.open("rb") as raw:
+        with file.open() as raw:
             for row in file.read(raw)[1]:
                 if len(found) == len(indexes):
                     return found
@@ -60,5 +60,5 @@ def find_rows(files: Sequence[RowFile], indexes: set[int]) -> dict[int, FileRow]
 
 
 def _header_line(file: RowFile) -> int:
-    with file.path.open("rb") as raw:
+    with file.open() as raw:
         return file.read(raw)[0].line

@@ -44,7 +44,7 @@ def split(files: Sequence[RowFile], part_rows: int) -> Iterator[Part]:
     """
     sequence = 0
     for file in files:
-        with file.path.open("rb") as raw:
+        with file.open() as raw:
             position = 0
             header, rows = file.read(raw)
             if file.format is Format.SKUS:

@@ -7,7 +7,7 @@ import io
 import os
 import sys
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from enum import StrEnum
 from pathlib import Path
 from typing import NamedTuple
@@ -54,30 +54,39 @@ _NO_ROW = Row(0, b"")
 
 
 class RowFile:
-    """A file that can be read several times, always with the same rows in the same order."""
+    """A file that can be read several times, always with the same rows in the same order.
 
-    def __init__(self, path: Path, format: Format, name: str | None = None) -> None:  # noqa: A002 - the usual word
-        self.path = path
+    `name` stands for it in messages. `suffix` is that of its compression, if it has one. `open` opens it at its start,
+    for one reader at a time.
+    """
+
+    def __init__(self, name: str, format: Format, suffix: str, open: Callable[[], io.BufferedReader]) -> None:  # noqa: A002 - the usual words
+        self.name = name
         self.format = format
-        self.name = name or str(path)
-        """The name of the file in messages."""
-        status = path.stat()
+        self.open = open
+        self._suffix = suffix
+        status = self._status()
+        self.size = status.st_size
+        self._identity = _identity(status)
+
+    @classmethod
+    def at(cls, path: Path, format: Format) -> "RowFile":  # noqa: A002 - the usual word
+        """Return the file at a path. Raises `FileRefused`."""
         if not path.is_file():
             raise FileRefused(
                 f"{path} is not a regular file, and it is read more than once: pipe it to `pricebook import -`, or "
                 "save it to a file first."
             )
-        self.size = status.st_size
-        self._identity = _identity(status)
+        return cls(str(path), format, path.suffix.lower(), lambda: path.open("rb"))
 
     @classmethod
     def of_prices(cls, path: Path) -> "RowFile":
         """Return a file of prices, its format taken from its name. Raises `FileRefused`."""
-        return cls(path, format_of(path))
+        return cls.at(path, format_of(path))
 
     def digest(self) -> str:
         """Return the SHA-256 of the file as stored on disk, in hexadecimal."""
-        with self.path.open("rb") as raw:
+        with self.open() as raw:
             return hashlib.file_digest(raw, "sha256").hexdigest()
 
     def read(self, raw: io.BufferedReader) -> tuple[Row, Iterator[Row]]:
@@ -91,13 +100,17 @@ class RowFile:
 
     def check_unchanged(self) -> None:
         """Raise `FileRefused` if the file has changed since it was opened first."""
-        if _identity(self.path.stat()) != self._identity:
+        if _identity(self._status()) != self._identity:
             raise FileRefused(f"{self.name} was changed while it was read. Nothing is published; import it again.")
+
+    def _status(self) -> os.stat_result:
+        with self.open() as raw:
+            return os.fstat(raw.fileno())
 
     def _rows(self, raw: io.BufferedReader) -> Iterator[Row]:
         self._check_suffix(raw)
         try:
-            lines = self._lines(_decompressed(raw, self.path.suffix.lower()))
+            lines = self._lines(_decompressed(raw, self._suffix))
             if self.format is Format.CSV:
                 yield from self._csv_rows(lines)
             else:
@@ -112,7 +125,7 @@ class RowFile:
         """Raise `FileRefused` if the name does not end as the file is compressed."""
         head = raw.peek(4)[:4]
         found = compression_suffix(head)
-        expected = self.path.suffix.lower() if self.path.suffix.lower() in _COMPRESSIONS else None
+        expected = self._suffix if self._suffix in _COMPRESSIONS else None
         if found and found != expected:
             raise FileRefused(f"{self.name} is compressed: its name must end in {found}. Rename it.")
         if expected and not found and head and all(32 <= byte < 127 or byte in b"\r\n\t" for byte in head):

@@ -1,9 +1,14 @@
 """Standard input as a file: an import reads it more than once, for its key, its parts and the lines of errors."""
 
 import contextlib
+import os
 import sys
 import zlib
-from pathlib import Path
+from contextlib import ExitStack
+from io import BufferedReader, FileIO
+from tempfile import TemporaryFile, gettempdir
+
+import click
 
 from cli.imports.price_files import FileRefused, Format, RowFile, compression_suffix
 
@@ -19,39 +24,53 @@ _CHUNK_BYTES = 1 << 20
 _NAME = "standard input"
 
 
-def store_prices(directory: Path) -> RowFile:
-    """Store the prices of standard input in a directory. Their format is recognised. Raises `FileRefused`."""
-    path = _store(directory / "prices")
-    with path.open("rb") as stored:
-        head = stored.read(_CHUNK_BYTES)
+def store_prices(stack: ExitStack) -> RowFile:
+    """Store the prices of standard input until the stack is closed. Their format is recognised.
+
+    Raises `FileRefused`, and `UsageError` if standard input is closed.
+    """
+    stored = _store(stack)
+    with _open(stored) as raw:
+        head = raw.read(_CHUNK_BYTES)
     suffix = compression_suffix(head)
     text = _decompressed(head, suffix).lstrip(b"\xef\xbb\xbf \t\r\n")
     format = Format.NDJSON if text[:1] in {b"{", b"["} else Format.CSV  # noqa: A001 - the usual word
-    return RowFile(path.rename(path.with_suffix(f"{format}{suffix}")), format, _NAME)
+    return RowFile(_NAME, format, suffix, lambda: _open(stored))
 
 
-def store_skus(directory: Path) -> RowFile:
-    """Store the skus of standard input, which are not compressed, in a directory. Raises `FileRefused`."""
-    return RowFile(_store(directory / "skus"), Format.SKUS, _NAME)
+def store_skus(stack: ExitStack) -> RowFile:
+    """Store the skus of standard input, which are not compressed. The rest is as in `store_prices`."""
+    stored = _store(stack)
+    return RowFile(_NAME, Format.SKUS, "", lambda: _open(stored))
 
 
-def _store(path: Path) -> Path:
+def _store(stack: ExitStack) -> FileIO:
+    """Copy standard input to a file without a name: whatever ends the process, nothing is left on disk."""
+    if sys.stdin is None:
+        raise click.UsageError("Standard input is closed: pipe the file to this command, or name it.")
     size = 0
     try:
-        with path.open("xb") as stored:
+        stored = stack.enter_context(TemporaryFile(buffering=0))  # noqa: SIM115 - the stack closes it
+        with open(stored.fileno(), "wb", closefd=False) as buffered:
             while chunk := sys.stdin.buffer.read(_CHUNK_BYTES):
                 size += len(chunk)
                 if size > MAX_INPUT_BYTES:
                     raise FileRefused(
                         f"Standard input is larger than {MAX_INPUT_BYTES >> 30} GiB. Save it to a file and import that."
                     )
-                stored.write(chunk)
+                buffered.write(chunk)
     except OSError as error:
         raise FileRefused(
-            f"Standard input cannot be stored in {path.parent} until it is imported: {error.strerror or error}. "
+            f"Standard input cannot be stored in {gettempdir()} until it is imported: {error.strerror or error}. "
             "Set TMPDIR to a folder with more space, or save it to a file and import that."
         ) from error
-    return path
+    return stored
+
+
+def _open(stored: FileIO) -> BufferedReader:
+    raw = open(os.dup(stored.fileno()), "rb")  # noqa: PTH123, SIM115 - it has no path, and the caller closes it
+    raw.seek(0)
+    return raw
 
 
 def _decompressed(head: bytes, suffix: str) -> bytes:

@@ -122,7 +122,7 @@ def approve(connection: Connection, output: Output, batch_id: str, reason: str, 
     changed.
     """
     held = _confirm_review(connection, "approveBatch", f"Publish batch {batch_id}?", batch_id, yes=yes)
-    current = held["rebased"]["baseVersion"]
+    current = held["rebased"]["baseVersion"] or 0
     approved = connection.mutate(APPROVE, batch=batch_id, reason=reason, expectedVersion=current)["batch"]
     _show(output, approved, f"Approved batch {batch_id} of {approved['priceList']}.")
 

@@ -1,6 +1,7 @@
 """`pricebook create`, `gates`, `retention`: create a price list, show its settings and change them."""
 
 from collections.abc import Callable
+from decimal import Decimal, InvalidOperation
 
 import click
 
@@ -34,8 +35,28 @@ GATES = {
 """The gates by the names of their options."""
 
 
+_MAX_DECIMAL_PLACES = 34
+"""Places before and after the point that a percentage may have here; the server has a lower limit."""
+
+
+class _Percentage(click.ParamType[str]):
+    """An exact percentage, in plain notation."""
+
+    name = "percentage"
+
+    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """Return the percentage as the API reads it. Raises `BadParameter` for another text."""
+        try:
+            percentage = Decimal(value)
+        except InvalidOperation:
+            percentage = Decimal("nan")
+        if not percentage.is_finite() or percentage.is_signed() or abs(percentage.adjusted()) > _MAX_DECIMAL_PLACES:
+            self.fail(f"{value!r} is not a percentage, such as 12.5.", param, ctx)
+        return f"{percentage:f}"
+
+
 def _percent(name: str, help: str) -> Callable[[Callable[..., None]], Callable[..., None]]:  # noqa: A002 - as click's
-    return click.option(f"--{name}", type=click.FloatRange(0), metavar="N", help=help)
+    return click.option(f"--{name}", type=_Percentage(), metavar="N", help=help)
 
 
 @command("create")
@@ -74,9 +95,9 @@ def gates(
     connection: Connection,
     output: Output,
     price_list: str,
-    max_shrink_percent: float | None,
-    max_changed_percent: float | None,
-    max_price_change_percent: float | None,
+    max_shrink_percent: str | None,
+    max_changed_percent: str | None,
+    max_price_change_percent: str | None,
     allowed_currencies: tuple[str, ...],
     min_size: int | None,
     off: tuple[str, ...],
@@ -84,24 +105,26 @@ def gates(
     """Show the gates of a price list, or change some of them.
 
     A gate checks each batch between seal and publish, and holds or rejects it. Gates that are not named stay as they
-    are.
+    are. If someone else changes them meanwhile, the command is refused with CONFLICT and changes nothing.
     """
-    given: Json = {
-        "maxShrinkPercent": max_shrink_percent,
-        "maxChangedPercent": max_changed_percent,
-        "maxPriceChangePercent": max_price_change_percent,
-        "allowedCurrencies": [*allowed_currencies] or None,
-        "minSize": min_size,
-    }
-    changes = {name: value if isinstance(value, list | int) else f"{value:g}" for name, value in _set(given).items()}
+    changes = _set(
+        {
+            "maxShrinkPercent": max_shrink_percent,
+            "maxChangedPercent": max_changed_percent,
+            "maxPriceChangePercent": max_price_change_percent,
+            "allowedCurrencies": [*allowed_currencies] or None,
+            "minSize": min_size,
+        }
+    )
     disabled = {GATES[name]: None for name in off}
     if twice := sorted(changes.keys() & disabled.keys()):
         raise click.UsageError(f"{', '.join(twice)}: either set the gate, or disable it with --none.")
     shown = require_list(connection.query(SETTINGS, name=price_list), price_list)
     if changes or disabled:
         # An update replaces all gates.
-        kept = {**shown["gates"], **changes, **disabled}
-        shown = connection.mutate(UPDATE, name=price_list, gates=kept)["priceList"]
+        known = shown["gates"]
+        replaced = {**known, **changes, **disabled}
+        shown = connection.mutate(UPDATE, name=price_list, gates=replaced, expectedGates=known)["priceList"]
     message = f"Changed the gates of {price_list}." if changes or disabled else None
     fields = [(option, _shown(shown["gates"][name])) for option, name in GATES.items()]
     output.record(shown["gates"], fields, message)

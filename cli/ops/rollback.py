@@ -101,12 +101,12 @@ def unpin(
 
 def _confirm_move(
     connection: Connection, price_list: str, version: int, *, yes: bool, only_if_moved: bool = False
-) -> int | None:
-    """Let the user confirm a move, and return the version that was shown as current. Raises as `confirm`."""
+) -> int:
+    """Let the user confirm a move, and return the version that was shown as current, or 0. Raises as `confirm`."""
     data = connection.query(PREVIEW, name=price_list, version=version)
     current: int | None = require_list(data, price_list)["currentVersion"]
     if only_if_moved and current == version:
-        return current
+        return version
     advice = "`pricebook snapshots` shows the versions that are kept."
     target = require(data["snapshot"], f"version {version} of {price_list}", advice)
     label = f", {target['label']}" if target["label"] else ""
@@ -124,7 +124,7 @@ def _confirm_move(
         if current is None
         else f"pricebook diff {price_list} {current} {version}",
     )
-    return current
+    return current or 0
 
 
 def _confirm_latest(connection: Connection, price_list: str, *, yes: bool) -> Json:

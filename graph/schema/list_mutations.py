@@ -65,7 +65,9 @@ class ListMutations:
             retention = _merged_retention(price_list.retention, input.retention)
             return replace(price_list, description=description, gates=gates, retention=retention)
 
-        updated = await info.context.store.price_list_editor.update(input.name, info.context.caller.name, apply)
+        expected = None if input.expected_gates is None else _gates(input.expected_gates)
+        editor, caller = info.context.store.price_list_editor, info.context.caller.name
+        updated = await editor.update(input.name, caller, apply, expected_gates=expected)
         return await _payload(info.context, updated)
 
     @strawberry.mutation(

@@ -100,6 +100,11 @@ class UpdatePriceListInput:
         description="The gates of the price list. Replaces all gates: those left out are disabled, and null disables "
         "all.",
     )
+    expected_gates: GatesInput | None = strawberry.field(
+        default=None,
+        description="Update the price list only if these are still its gates, those left out disabled; otherwise the "
+        "mutation fails with `CONFLICT`.",
+    )
     retention: RetentionInput | None = strawberry.field(
         default=None, description="The retention of versions. Fields that are left out stay unchanged."
     )
@@ -140,7 +145,8 @@ class PublishBatchInput:
     )
     expected_version: int | None = strawberry.field(
         default=None,
-        description="Publish the batch only if this is still the current version; otherwise it fails with `CONFLICT`.",
+        description="Publish the batch only if this is still the current version (0: there is none yet); otherwise it "
+        "fails with `CONFLICT`.",
     )
     publish: PublishPolicy = strawberry.field(
         default=PublishPolicy.WHEN_VALID, description="When the batch is published."
@@ -162,7 +168,8 @@ class OpenBatchInput:
     )
     expected_version: int | None = strawberry.field(
         default=None,
-        description="Publish the batch only if this is still the current version; otherwise it fails with `CONFLICT`.",
+        description="Publish the batch only if this is still the current version (0: there is none yet); otherwise it "
+        "fails with `CONFLICT`.",
     )
     publish: PublishPolicy = strawberry.field(
         default=PublishPolicy.WHEN_VALID, description="When the batch is published."
@@ -219,8 +226,8 @@ class ReviewBatchInput:
     reason: str = strawberry.field(description=_REASON)
     expected_version: int | None = strawberry.field(
         default=None,
-        description="Approve or reject the batch only if this is still the current version; otherwise the mutation "
-        "fails with `CONFLICT`.",
+        description="Approve or reject the batch only if this is still the current version (0: there is none yet); "
+        "otherwise the mutation fails with `CONFLICT`.",
     )
 
 
@@ -235,8 +242,8 @@ class RollbackInput:
     reason: str = strawberry.field(description=_REASON)
     expected_version: int | None = strawberry.field(
         default=None,
-        description="Roll back only if this is still the current version; otherwise the mutation fails with "
-        "`CONFLICT`.",
+        description="Roll back only if this is still the current version (0: there is none yet); otherwise the "
+        "mutation fails with `CONFLICT`.",
     )
     pin: bool = strawberry.field(
         default=True, description="Whether to pin the version, so that the next batch does not undo the rollback."

@@ -28,6 +28,19 @@ class PriceListBeingRemoved(Refused):
         )
 
 
+class GatesConflict(Refused):
+    """The gates of a list are not those that the caller expected."""
+
+    code = "CONFLICT"
+
+    def __init__(self, name: str) -> None:
+        super().__init__(
+            f"The gates of {name!r} are not those that were expected: they were changed meanwhile. Review them and try "
+            "again.",
+            path=("input", "expectedGates"),
+        )
+
+
 class PriceListEditor:
     """Creates and updates price lists."""
 
@@ -76,14 +89,19 @@ class PriceListEditor:
         await self._price_lists.replace(earlier, created, session)
         return created
 
-    async def update(self, name: str, by: str, edit: Callable[[PriceList], PriceList]) -> PriceList:
+    async def update(
+        self, name: str, by: str, edit: Callable[[PriceList], PriceList], expected_gates: Gates | None = None
+    ) -> PriceList:
         """Change the description, gates and retention of a list to those that `edit` returns.
 
-        Raises `PriceListNotFound`, and `InvalidArgument` for an invalid description, gate or retention.
+        Raises `PriceListNotFound`, `GatesConflict` if the list has other gates than `expected_gates`, and
+        `InvalidArgument` for an invalid description, gate or retention.
         """
 
         async def act(session: AsyncClientSession) -> PointerChange:
             price_list = await self._price_lists.get(name, session)
+            if expected_gates not in (None, price_list.gates):
+                raise GatesConflict(name)
             edited = edit(price_list)
             check_description(edited.description)
             check_gates(edited.gates)

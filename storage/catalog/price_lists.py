@@ -73,8 +73,8 @@ class PriceList(msgspec.Struct, frozen=True, rename="camel"):
     moved_at: datetime.datetime | None = None
 
     def expect(self, version: int | None) -> None:
-        """Raise `Conflict` unless `version` is current; None expects nothing."""
-        if version is not None and version != self.current_version:
+        """Raise `Conflict` unless `version` is current; 0 expects that no version is yet, None expects nothing."""
+        if version is not None and version != (self.current_version or 0):
             raise Conflict(self.name, version, self.current_version)
 
 

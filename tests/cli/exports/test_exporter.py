@@ -108,33 +108,6 @@ async def test_a_list_without_a_version_cannot_be_exported(retail: Api) -> None:
         await ndjson(exporter(retail))
 
 
-# The file
-
-
-def test_a_failed_write_leaves_the_previous_file(tmp_path: Path) -> None:
-    path = tmp_path / "prices.ndjson"
-    path.write_bytes(b"before")
-    with pytest.raises(TypeError), write_atomically(path) as out:
-        out.writelines([b"half", None])  # type: ignore[list-item]
-    assert [(each.name, each.read_bytes()) for each in tmp_path.iterdir()] == [("prices.ndjson", b"before")]
-
-
-def test_a_file_appears_only_when_it_is_complete(tmp_path: Path) -> None:
-    path = tmp_path / "prices.ndjson"
-    with write_atomically(path) as out:
-        out.write(b"all")
-        assert not path.exists()
-    assert path.read_bytes() == b"all"
-
-
-def test_a_missing_folder_is_an_error(tmp_path: Path) -> None:
-    with (
-        pytest.raises(Exception, match="cannot be written: No such file or directory"),
-        write_atomically(tmp_path / "a" / "b"),
-    ):
-        raise AssertionError("It was opened.")
-
-
 # Directly on MongoDB
 
 

@@ -135,7 +135,7 @@ def test_skus_to_remove_follow_the_prices_in_separate_parts(tmp_path: Path) -> N
     (tmp_path / "gone.txt").write_bytes(b"C\r\n\nD \n\xc3\xa9")
     files = [
         prices(tmp_path, "prices.ndjson", b'{"sku": "A"}\n{"sku": "B"}\n{"sku": "E"}\n'),
-        RowFile(tmp_path / "gone.txt", Format.SKUS),
+        RowFile.at(tmp_path / "gone.txt", Format.SKUS),
     ]
     parts = list(split(files, 2))
     assert [(part.sequence, part.format, part.prices) for part in parts] == [
@@ -228,14 +228,14 @@ def test_malformed_csv_is_sent_for_the_server_to_refuse(tmp_path: Path) -> None:
 def test_skus_that_are_not_utf_8_are_refused_with_their_line(tmp_path: Path) -> None:
     (tmp_path / "gone.txt").write_bytes(b"A\n\xff\n")
     with pytest.raises(FileRefused, match=r"gone\.txt, line 2: this sku is not UTF-8"):
-        list(split([RowFile(tmp_path / "gone.txt", Format.SKUS)], 9))
+        list(split([RowFile.at(tmp_path / "gone.txt", Format.SKUS)], 9))
 
 
 def test_a_file_that_changes_while_it_is_read_is_refused(tmp_path: Path) -> None:
     file = prices(tmp_path, "prices.ndjson", b"1\n2\n")
     parts = split([file], 1)
     next(parts)
-    with file.path.open("ab") as more:
+    with Path(file.name).open("ab") as more:
         more.write(b"3\n")
     with pytest.raises(FileRefused, match=r"was changed while it was read"):
         list(parts)

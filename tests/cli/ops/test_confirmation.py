@@ -88,6 +88,28 @@ async def test_a_version_published_meanwhile_is_a_conflict(
     assert (await store.price_lists.get("retail")).current_version == 3
 
 
+async def test_a_rollback_to_a_version_that_was_never_current_expects_that_none_is(
+    run: Run, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await create(store)
+    batch = await submit(store, [row("a")], publish=PublishPolicy.ON_APPROVAL)
+    loop = asyncio.get_running_loop()
+
+    async def publish_two() -> None:
+        await store.lifecycle.approve(batch.id, by="ops", reason="x")
+        await published(store, [row("a", "9")])
+
+    def publish_meanwhile(*_: object, **__: object) -> bool:
+        asyncio.run_coroutine_threadsafe(publish_two(), loop).result(30)
+        return True
+
+    monkeypatch.setattr(confirmation, "is_interactive", lambda: True)
+    monkeypatch.setattr(click, "confirm", publish_meanwhile)
+    result = await run("rollback", "retail", "1", "--reason", "wrong")
+    assert (result.exit_code, "CONFLICT" in result.stderr) == (1, True), result.output
+    assert await current(store) == 2
+
+
 async def test_a_pin_asks_for_confirmation_only_if_the_pointer_moves(run: Run, store: Store) -> None:
     await versions(store, 2)
     assert (await json_of(run, "pin", "retail", "2", "--reason", "audit"))["pin"]["version"] == 2
@@ -99,6 +121,24 @@ async def test_a_pin_asks_for_confirmation_only_if_the_pointer_moves(run: Run, s
 
 
 # ---------------------------------------------------------------- batches
+
+
+async def test_the_first_version_published_meanwhile_is_a_conflict(
+    run: Run, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await create(store)
+    batch = await submit(store, [row("a")], publish=PublishPolicy.ON_APPROVAL)
+    loop = asyncio.get_running_loop()
+
+    def publish_meanwhile(*_: object, **__: object) -> bool:
+        asyncio.run_coroutine_threadsafe(published(store, [row("b")]), loop).result(30)
+        return True
+
+    monkeypatch.setattr(confirmation, "is_interactive", lambda: True)
+    monkeypatch.setattr(click, "confirm", publish_meanwhile)
+    result = await run("approve", batch.id, "--reason", "looked at")
+    assert (result.exit_code, "CONFLICT" in result.stderr) == (1, True), result.output
+    assert await current(store) == 2
 
 
 async def test_an_approval_shows_the_batch_and_its_changes_and_asks(

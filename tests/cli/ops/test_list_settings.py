@@ -1,14 +1,18 @@
 """Price lists are created, set up and deleted on the command line."""
 
+import asyncio
 import json
 from decimal import Decimal
 
 import pytest
+from msgspec.structs import replace
 
 from cli import exit_codes
-from cli.ops import deletion
+from cli.client import Json
+from cli.ops import deletion, list_settings
+from cli.ops.connection import require_list
 from storage import Gates, Retention, Store
-from tests.cli.ops.commands import Run, invoke_direct
+from tests.cli.ops.commands import Run, Stub, invoke, invoke_direct
 from tests.storage.factories import create, held, row, versions
 
 
@@ -42,6 +46,41 @@ async def test_gates_are_shown_and_those_that_are_named_are_changed(run: Run, st
     assert await gates_of(store) == Gates(Decimal("12.5"), Decimal(30), min_size=0)
     shown = json.loads((await run("gates", "retail", "--json")).stdout)
     assert (shown["maxShrinkPercent"], shown["allowedCurrencies"], shown["minSize"]) == ("12.5", None, 0)
+
+
+async def test_a_percentage_is_exact(run: Run, store: Store) -> None:
+    await create(store)
+    options = ("--max-shrink-percent", "1000000", "--max-changed-percent", "12.3456789", "--max-price-change-percent")
+    done = await run("gates", "retail", *options, "1e2")
+    assert done.exit_code == 0, done.output
+    assert await gates_of(store) == Gates(Decimal(1_000_000), Decimal("12.3456789"), Decimal(100))
+
+
+@pytest.mark.parametrize("percent", ["nan", "sNaN", "inf", "-1", "12,5", "1e999999999", ""])
+async def test_what_is_no_percentage_is_refused_before_anything_is_sent(
+    percent: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stub = Stub(monkeypatch, {})
+    done = await asyncio.to_thread(invoke, "gates", "retail", "--max-shrink-percent", percent)
+    assert (done.exit_code, stub.operations) == (exit_codes.USAGE_ERROR, [])
+    assert "'--max-shrink-percent'" in done.stderr
+
+
+async def test_gates_that_were_changed_meanwhile_are_a_conflict(
+    run: Run, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await create(store)
+    loop = asyncio.get_running_loop()
+
+    def change_meanwhile(data: Json, name: str) -> Json:
+        others = store.price_list_editor.update("retail", "ops", lambda known: replace(known, gates=Gates(min_size=3)))
+        asyncio.run_coroutine_threadsafe(others, loop).result(30)
+        return require_list(data, name)
+
+    monkeypatch.setattr(list_settings, "require_list", change_meanwhile)
+    done = await run("gates", "retail", "--max-shrink-percent", "5")
+    assert (done.exit_code, "CONFLICT" in done.stderr, "Nothing was changed" in done.stderr) == (1, True, True)
+    assert await gates_of(store) == Gates(min_size=3)
 
 
 async def test_a_gate_is_either_set_or_disabled(run: Run, store: Store) -> None:

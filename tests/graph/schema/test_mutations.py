@@ -6,6 +6,7 @@ from unittest.mock import AsyncMock
 
 import pytest
 
+from storage import Gates
 from tests.graph.api import CREATE, PUBLISH, ROLLBACK, Api, codes, row
 from tests.waiting import until
 
@@ -28,6 +29,23 @@ async def retail(api: Api) -> Api:
 
 
 # ---------------------------------------------------------------- price lists
+
+
+async def test_gates_are_updated_only_if_they_are_those_that_were_expected(retail: Api) -> None:
+    document = "mutation ($i: UpdatePriceListInput!) { updatePriceList(input: $i) { userErrors { code path } } }"
+
+    async def update(gates: dict[str, Any], expected: dict[str, Any] | None) -> list[dict[str, Any]]:
+        order = {"name": "retail", "gates": gates, "expectedGates": expected}
+        errors: list[dict[str, Any]] = (await retail.data(document, i=order))["updatePriceList"]["userErrors"]
+        return errors
+
+    conflict = [{"code": "CONFLICT", "path": ["input", "expectedGates"]}]
+    assert await update({"minSize": 1}, {"maxShrinkPercent": "5"}) == conflict
+    assert await update({"minSize": 1, "maxShrinkPercent": "5"}, {}) == []
+    assert await update({"minSize": 9}, {}) == conflict
+    assert await update({"minSize": 2}, {"minSize": 1, "maxShrinkPercent": "5.00"}) == []
+    assert await update({"minSize": 3}, None) == []
+    assert (await retail.runtime.store.price_lists.get("retail")).gates == Gates(min_size=3)
 
 
 async def test_a_list_is_created_without_a_version(api: Api) -> None:

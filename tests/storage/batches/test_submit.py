@@ -268,6 +268,13 @@ async def test_a_list_without_a_version_meets_no_expected_version(store: Store) 
     assert refused.value.found is None
 
 
+async def test_zero_expects_that_a_list_has_no_version_yet(store: Store) -> None:
+    await create(store)
+    assert (await submit(store, [row("a")], expected_version=0)).version == 1
+    with pytest.raises(Conflict, match="No version of 'retail' was expected to be current, but version 1 is"):
+        await submit(store, [row("b")], expected_version=0)
+
+
 # Idempotency
 
 
