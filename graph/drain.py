@@ -9,7 +9,7 @@ class Drain:
     def __init__(self) -> None:
         self.is_draining = False
         self.subscriptions_ended = asyncio.Event()
-        """Set when subscriptions end. Transports break them off, so that clients subscribe again, elsewhere."""
+        """Set when subscriptions end. Transports close them without `complete`, and clients subscribe again."""
 
     def begin(self) -> None:
         """Make `/readyz` respond 503, so that load balancers use other processes. Requests are still served."""

@@ -61,9 +61,11 @@ class EventStream:
         state.status = 200
         await send({"type": "http.response.start", "status": 200, "headers": state.with_request_id(_HEADERS)})
         disconnect = asyncio.create_task(_wait_for_disconnect(receive))
-        drain = asyncio.create_task(self._wait_for_drain(scope))
         results = asyncio.create_task(self._send_results(scope, send))
-        tasks = {disconnect, drain, results, asyncio.create_task(self._send_comments(scope, send))}
+        tasks = {disconnect, results, asyncio.create_task(self._send_comments(scope, send))}
+        drain = asyncio.create_task(_wait_for_drain(scope)) if self._slot else None
+        if drain:
+            tasks.add(drain)
         try:
             done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         finally:
@@ -76,12 +78,8 @@ class EventStream:
             if not isinstance(error, Exception):
                 raise error
             await _send_result(ExecutionResult(None, graphql_errors(error)), state, send)
-        is_broken_off = drain in done and results not in done
-        await send({"type": "http.response.body", "body": b"" if is_broken_off else _COMPLETE})
-
-    async def _wait_for_drain(self, scope: Scope) -> None:
-        runtime: Runtime = scope["state"]["runtime"]
-        await (runtime.drain.subscriptions_ended if self._slot else asyncio.Event()).wait()
+        is_interrupted = drain in done and results not in done
+        await send({"type": "http.response.body", "body": b"" if is_interrupted else _COMPLETE})
 
     async def _send_results(self, scope: Scope, send: Send) -> None:
         async with aclosing(self._results) as results:
@@ -107,6 +105,11 @@ async def _send_result(result: ExecutionResult, state: RequestState, send: Send)
     body = result_body(result)
     state.add_first_error(body)
     await send({"type": "http.response.body", "body": b"event: next\ndata: %b\n\n" % _encode(body), "more_body": True})
+
+
+async def _wait_for_drain(scope: Scope) -> None:
+    runtime: Runtime = scope["state"]["runtime"]
+    await runtime.drain.subscriptions_ended.wait()
 
 
 async def _wait_for_disconnect(receive: Receive) -> None:

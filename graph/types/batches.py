@@ -2,10 +2,10 @@
 
 import datetime
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from functools import partial
 from typing import Annotated
 
+import msgspec
 import strawberry
 
 from graph import cursors
@@ -72,8 +72,7 @@ class Served:
     of: int = strawberry.field(description="The number of processes that are alive.")
 
 
-@dataclass(frozen=True, slots=True)
-class ListedError(StoredItemError):
+class ListedError(StoredItemError, frozen=True):
     """An error, and its position among those of the batch, from 1."""
 
     position: int = 0
@@ -81,8 +80,7 @@ class ListedError(StoredItemError):
     @classmethod
     def of(cls, error: StoredItemError, position: int) -> "ListedError":
         """Return an error with its position."""
-        fields = error.index, error.sku, error.field, error.code, error.message, error.line, error.duplicate_of
-        return cls(*fields, position)
+        return cls(**msgspec.structs.asdict(error), position=position)
 
     @property
     def cursor(self) -> str:
@@ -113,7 +111,7 @@ class RebasedBatch:
     """A held batch as it would be published now. `summarize` counts its changes."""
 
     base_version: int | None = strawberry.field(
-        description="The current version, on which a merge would be laid. Null without a current version."
+        description="The current version, to which a merge would be applied. Null if there is none."
     )
     summarize: strawberry.Private[Callable[[], Awaitable[StoredDiffSummary]]]
 
@@ -155,9 +153,9 @@ class Batch(Node):
     )
     base: int | None = strawberry.field(
         name="baseVersion",
-        description="The version that `summary` compares with, and on which a merge lies: it was current when the "
-        "batch was sealed, or when a held batch was published. A merge whose `madeOnVersion` is another was made "
-        "without the changes in between. Null without such a version.",
+        description="The version that `summary` compares with, and to which a merge is applied: the current one when "
+        "the batch was sealed, or when a held batch was published. If `madeOnVersion` differs, the batch was made "
+        "without the changes in between. Null if there was none.",
     )
     findings: list[GateFinding] = strawberry.field(
         description="The findings of the gates, and anything else that holds the batch, such as a pin."

@@ -41,7 +41,8 @@ class PriceInput:
     """One price of a batch. Rows in variables are not coerced to this type: see `graph.rows.placeholders`."""
 
     sku: strawberry.ID = strawberry.field(
-        description="The key of the price within its list: 1 to 256 bytes of UTF-8, without control characters."
+        description="The key of the price within its list: 1 to 256 bytes of UTF-8, without control characters, and "
+        "without spaces around it."
     )
     amount: decimal.Decimal = strawberry.field(description="The unit amount: not negative, with at most 34 digits.")
     currency: str = strawberry.field(description="The currency, as an ISO 4217 code.")

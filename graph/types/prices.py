@@ -5,6 +5,7 @@ import decimal
 from typing import Annotated
 
 import strawberry
+from msgspec.structs import astuple
 
 from graph import cursors
 from graph.context import Context, Info
@@ -25,16 +26,7 @@ class VersionedPrice(StoredPrice, frozen=True, gc=False, kw_only=True):
     @classmethod
     def of(cls, price: StoredPrice, snapshot: Snapshot) -> "VersionedPrice":
         """Return a price as one of a version."""
-        return cls(
-            price.amount,
-            price.currency,
-            price.tiers,
-            price.valid_from,
-            price.valid_until,
-            price.attributes,
-            price.sku,
-            snapshot=snapshot,
-        )
+        return cls(*astuple(price), snapshot=snapshot)
 
     @property
     def id(self) -> str:

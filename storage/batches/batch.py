@@ -58,12 +58,12 @@ class Batch(msgspec.Struct, frozen=True, rename="camel"):
     """The record of a batch.
 
     `token` is that of the lease; a write with an older token is refused. `error_report` has the first errors of its
-    items, `error_count` is the number of all. `rows` is the number of its rows, once all
-    were received. They are in `layer`, or staged in `runs` (those of a batch in parts are named by its parts) until a
-    process merges them into it. `made_on` is the version that was current when the batch was opened, `base` the one
-    that `summary` compares with, and on which a merge lies: it was current when the batch was sealed or, if it is
-    published, before that. `revision` is that of the pointer when the batch was published. `held_by_pin` is whether
-    nothing but a pin of the list held the batch.
+    items, `error_count` is the number of all. `rows` is the number of its rows, once all were received. They are in
+    `layer`, or staged in `runs` (those of a batch in parts are named by its parts) until a process merges them into it.
+    `made_on` is the version that was current when the batch was opened, `base` the one that `summary` compares with,
+    and to which a merge is applied: the current one when the batch was sealed or, if it is published, before that.
+    `revision` is that of the pointer when the batch was published. `held_by_pin` is whether nothing but a pin of the
+    list held the batch.
     """
 
     id: str = msgspec.field(name="_id")

@@ -220,8 +220,8 @@ def _first_errors(batch: str, stored: Sequence[Part]) -> tuple[list[ReportRange]
 
 def _moved(error: ItemError, offset: int) -> ItemError:
     """Return an error with the indexes of its items in the whole batch."""
-    earlier = error.duplicate_of
-    return replace(error, index=offset + error.index, duplicate_of=None if earlier is None else offset + earlier)
+    earlier = None if error.duplicate_of is None else offset + error.duplicate_of
+    return msgspec.structs.replace(error, index=offset + error.index, duplicate_of=earlier)
 
 
 def _fingerprint(source: RowSource, removals: Sequence[str]) -> str | None:

@@ -7,9 +7,10 @@ quick for lists that are sorted already (sample sort: Frazer and McKellar, Journ
 
 from bisect import bisect_left
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from itertools import islice
 from typing import NamedTuple
+
+from msgspec.structs import replace
 
 from storage.prices.item_error import ItemError
 from storage.prices.row_decoder import Slice

@@ -7,7 +7,8 @@ of the lease. The same rows give the same blocks, so all attempts give the same 
 
 from collections.abc import AsyncGenerator, AsyncIterable, Sequence
 from contextlib import aclosing
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from storage.batches.batch import Batch
 from storage.batches.intake import rows_of

@@ -6,9 +6,9 @@ from collections.abc import Iterator, Sequence
 from functools import partial
 from operator import attrgetter
 
-from storage.files.csv_header import KNOWN_COLUMNS, Columns, read_header
+from storage.files.csv_header import KNOWN_COLUMNS, Columns, NotARow, read_header
 from storage.files.csv_records import malformed, record_errors
-from storage.files.csv_text import check_utf8
+from storage.files.csv_text import check_utf8, is_utf8
 from storage.files.errors import LineTooLong
 from storage.files.line_blocks import MAX_LINE_BYTES, Block
 from storage.files.line_numbers import LineNumbers
@@ -60,7 +60,7 @@ class CsvDecoder:
                 continue
             try:
                 pending.add(self._row(self._columns, cells), self._position, line)
-            except RowRefused:
+            except NotARow:
                 pending.refuse(RefusedRow(self._position, line, partial(_explain, self._columns, cells)))
             self._position += 1
             if len(pending) == SLICE_ROWS:
@@ -69,10 +69,8 @@ class CsvDecoder:
         yield pending.encode()
 
     def _row(self, columns: Columns, cells: _Cells) -> Row:
-        if not isinstance(cells, list):
-            raise malformed(cells)
-        if not self._all_utf8:
-            check_utf8(cells)
+        if not isinstance(cells, list) or not (self._all_utf8 or all(map(is_utf8, cells))):
+            raise NotARow
         return columns.row(cells)
 
     def _read_header(self, cells: _Cells, line: int) -> Iterator[Slice]:

@@ -34,6 +34,10 @@ _MAX_PROBLEMS = 100
 """Limit of the errors reported for a header row."""
 
 
+class NotARow(Exception):
+    """A record is no row. `storage.files.csv_records` works out its errors."""
+
+
 @dataclass(frozen=True, slots=True)
 class Columns:
     """The indexes of the fields of a price in a record of `width` cells."""
@@ -48,16 +52,16 @@ class Columns:
     tiers: tuple[tuple[int, int], ...]
 
     def row(self, cells: Sequence[str]) -> Row:
-        """Return the row of a record. Raises `RowRefused`; `storage.files.csv_records` has the messages."""
+        """Return the row of a record. Raises `NotARow`."""
         if len(cells) != self.width:
-            raise RowRefused("ROW_SHORT" if len(cells) < self.width else "ROW_LONG", "")
+            raise NotARow
         return Row(
             cells[self.sku],
             cells[self.amount],
             cells[self.currency],
             [TierRow(quantity, cells[index]) for quantity, index in self.tiers if cells[index]] if self.tiers else None,
-            read_date(cells, self.valid_from, "validFrom"),
-            read_date(cells, self.valid_until, "validUntil"),
+            read_date(cells, self.valid_from),
+            read_date(cells, self.valid_until),
             {name: cells[index] for name, index in self.attributes if cells[index]} if self.attributes else None,
         )
 
@@ -152,11 +156,11 @@ def _is_known(name: str) -> bool:
     return name in REQUIRED or name in _DATES or (name.startswith(_ATTRIBUTES) and name != _ATTRIBUTES)
 
 
-def read_date(cells: Sequence[str], index: int | None, field: str) -> datetime.date | None:
-    """Return the date in a cell, or None. Raises `RowRefused`."""
+def read_date(cells: Sequence[str], index: int | None) -> datetime.date | None:
+    """Return the date in a cell, or None. Raises `NotARow`."""
     if index is None or not cells[index]:
         return None
     try:
         return msgspec.convert(cells[index], datetime.date)
     except msgspec.ValidationError as error:
-        raise RowRefused("DATE_INVALID", "", field) from error
+        raise NotARow from error

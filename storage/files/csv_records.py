@@ -5,7 +5,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import replace
 
-from storage.files.csv_header import OTHER_SEPARATORS, Columns, read_date
+from storage.files.csv_header import OTHER_SEPARATORS, Columns, NotARow, read_date
 from storage.prices.date_text import date_message
 from storage.prices.item_error import MAX_ERRORS_PER_ITEM, RowRefused
 from storage.prices.row_checks import errors_of
@@ -41,8 +41,8 @@ def record_errors(columns: Columns, cells: Sequence[str]) -> list[RowRefused]:
     errors: list[RowRefused] = []
     for name, index in (("validFrom", columns.valid_from), ("validUntil", columns.valid_until)):
         try:
-            read_date(cells, index, name)
-        except RowRefused:
+            read_date(cells, index)
+        except NotARow:
             errors.append(RowRefused("DATE_INVALID", date_message(cells[index or 0]), name))
     without_dates = replace(columns, valid_from=None, valid_until=None)
     row = without_dates.row(cells)

@@ -40,7 +40,7 @@ _ADVICE = {
     "xls": " Save the sheet as 'CSV UTF-8 (Comma delimited)'.",
     "tsv": " Separate the columns by commas.",
 }
-"""What else to do, by the extension of a file name that is not supported."""
+"""Advice for known extensions that are not supported."""
 
 MAX_FILE_BYTES = 8 << 30
 """Default limit of a decompressed file."""

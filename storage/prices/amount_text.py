@@ -1,4 +1,4 @@
-"""What is wrong with the text of an amount, and how to write it.
+"""Messages for amounts that cannot be decoded.
 
 The text is rewritten step by step, from the outside in: spaces, currency, sign, then the digits. Each step that changes
 it adds a name to the message.

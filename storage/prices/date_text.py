@@ -1,4 +1,4 @@
-"""What is wrong with the text of a date, and how to write it."""
+"""Messages for dates that cannot be decoded."""
 
 import datetime
 import re

@@ -1,6 +1,6 @@
 """The errors of items of a batch."""
 
-from dataclasses import dataclass
+import msgspec
 
 from storage.prices.price import MAX_SKU_BYTES
 
@@ -11,8 +11,7 @@ _SHOWN_CHARACTERS = 40
 """Number of characters of a value that a message repeats."""
 
 
-@dataclass(frozen=True, slots=True)
-class ItemError:
+class ItemError(msgspec.Struct, frozen=True, rename="camel"):
     """One error of an item, which may have several. `index` is its position in the batch, from 0.
 
     `line` is its line in the file, from 1. `duplicate_of` is the index of the earlier item with the same sku.

@@ -5,6 +5,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from itertools import islice
+from operator import eq
 from typing import Any
 
 import msgspec
@@ -62,14 +63,23 @@ def check_sku(sku: str) -> None:
     if size > MAX_SKU_BYTES:
         message = f"A sku may have at most {MAX_SKU_BYTES} bytes of UTF-8; this one has {size}. Shorten it."
         raise RowRefused("SKU_TOO_LONG", message, "sku")
-    if has_control_character(sku) and (found := _control_character(sku)):
+    if not sku.isprintable() and (found := _control_character(sku)):
         message = f"The sku {quoted(sku)} has the control character U+{ord(found[0]):04X}. Remove it."
         raise RowRefused("SKU_CONTROL_CHARACTER", message, "sku")
+    if not (stripped := sku.strip()):
+        raise RowRefused("SKU_EMPTY", "The sku has only spaces. Write one, or leave the item out.", "sku")
+    if stripped != sku:
+        raise RowRefused("SKU_SPACES", f'{quoted(sku)} has spaces around it. Write "{stripped}".', "sku")
 
 
-def has_control_character(text: str) -> bool:
-    """Return whether a text has a character that no sku may have."""
-    return not text.isprintable() and _control_character(text) is not None
+def have_valid_characters(skus: Sequence[str], text: str) -> bool:
+    """Return whether no sku has a control character, or spaces around it. `text` is all of them, joined."""
+    if not text.isprintable():
+        return _control_character(text) is None and all(map(eq, map(str.strip, skus), skus))
+    if " " not in text:  # the only space that is printable
+        return True
+    lines = "\n".join(["", *skus, ""])
+    return " \n" not in lines and "\n " not in lines
 
 
 def check_amount(amount: str, field: str = "amount", where: str = "") -> None:

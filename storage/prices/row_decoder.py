@@ -25,7 +25,7 @@ from storage.prices.row_checks import (
     check_sku,
     check_validity,
     errors_of,
-    has_control_character,
+    have_valid_characters,
     ordered_tiers,
     too_large_integer,
 )
@@ -151,7 +151,7 @@ def _required_fields_are_valid(rows: Sequence[Row], skus: Sequence[str]) -> bool
     return (
         all(skus)
         and max(map(len, skus), default=0) <= (MAX_SKU_BYTES if text.isascii() else MAX_SKU_BYTES // 4)
-        and not has_control_character(text)
+        and have_valid_characters(skus, text)
         and all(map(is_plain_decimal, amounts))
         and max(map(len, amounts), default=0) <= MAX_AMOUNT_DIGITS
         and CURRENCIES.issuperset([row.currency for row in rows])

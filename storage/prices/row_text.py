@@ -1,4 +1,4 @@
-"""What is wrong with the text of a row that cannot be decoded. Each field is decoded by itself, to find all errors."""
+"""Messages for rows that cannot be decoded. Each field is decoded by itself, to find all errors."""
 
 import re
 from collections.abc import Iterator
@@ -24,7 +24,7 @@ _ONE_ROW = "Write one JSON object a line"
 _ROW = '{"sku": "A", "amount": "1.50", "currency": "EUR"}'
 
 _KINDS = {b"n": "null", b"t": "true", b"f": "false", b'"': "a string", b"[": "an array", b"{": "an object"}
-"""What a JSON value is, by its first byte. Others are numbers."""
+"""Kinds of JSON values, by first byte. Others are numbers."""
 
 _TIER = '{"minQuantity": 10, "amount": "9.90"}'
 
@@ -165,7 +165,7 @@ def _not_an_object(text: bytes) -> str:
 
 def _not_json(text: bytes, error: Exception) -> str:
     """Return what is wrong with a line of NDJSON that is not JSON."""
-    message = str(error)
+    message = str(error).removeprefix("JSON is malformed: ")
     if text.startswith(_BYTE_ORDER_MARK):
         return "A byte order mark stands before the row: two files were joined. Remove the mark."
     if text.strip(b" \t,") in {b"[", b"]", b"],"}:

@@ -24,14 +24,13 @@ NODE = ("node", "--experimental-websocket")
 def install(folder: Path) -> None:
     """Install the programs and their packages in a new folder, with the examples of the docs, and run Relay's compiler.
 
-    Skip the test if this machine cannot.
+    Skip the test if this machine has no Node.js.
     """
     if not (shutil.which("node") and shutil.which("npm")):
         pytest.skip("The JavaScript clients need node and npm, and they are not on the PATH.")
     shutil.copytree(PROGRAMS, folder)
     installed = _run(*INSTALL, cwd=folder)
-    if installed.returncode:
-        pytest.skip(f"The JavaScript clients could not be installed: {installed.stderr.strip()[-500:]}")
+    assert installed.returncode == 0, installed.stderr
     (folder / "docs").mkdir()
     for name, code in javascript().items():
         (folder / "docs" / f"{name}.js").write_text(code, encoding="utf-8")

@@ -27,7 +27,7 @@ pytestmark = pytest.mark.skipif(
 )
 
 DATABASE = "test_graphiql"
-DEADLINE_SECONDS = 60
+BROWSER_TIMEOUT_SECONDS = 60
 
 SUBSCRIPTION = 'subscription Follow { published(priceList: "retail") { version } }'
 APPEND = """
@@ -65,7 +65,7 @@ class Page:
 
     def __init__(self, driver: Chrome) -> None:
         self.driver = driver
-        self._wait = WebDriverWait(driver, DEADLINE_SECONDS)
+        self._wait = WebDriverWait(driver, BROWSER_TIMEOUT_SECONDS)
 
     def press(self, label: str, more: str = "") -> None:
         """Press the button whose label begins with `label`, once it is there."""

@@ -56,6 +56,7 @@ def server(mongodb_uri: str, folder: Path, tmp_path_factory: pytest.TempPathFact
         yield running_server
     with MongoClient[dict[str, Any]](mongodb_uri) as client:
         client.drop_database(database)
+        client.drop_database(f"{database}_layers")
 
 
 @pytest.fixture

@@ -30,7 +30,7 @@ ITEM_ERROR = {
     "code": "AMOUNT_NEGATIVE",
     "message": str,
     "line": None,
-    "duplicate_of": None,
+    "duplicateOf": None,
 }
 
 LAYER = {"id": str, "count": 2, "checksum": str}

@@ -142,7 +142,7 @@ async def test_a_client_that_disconnects_ends_its_subscription(shop: Api) -> Non
     assert not shop.runtime.requests.in_flight
 
 
-async def test_draining_breaks_off_a_subscription_without_completing_it(shop: Api) -> None:
+async def test_draining_ends_a_subscription_without_completing_it(shop: Api) -> None:
     async with subscribed(shop.app) as stream:
         await stream.start()
         await stream.body()
@@ -155,7 +155,7 @@ async def test_draining_breaks_off_a_subscription_without_completing_it(shop: Ap
     assert not shop.runtime.requests.in_flight
 
 
-async def test_draining_does_not_break_off_other_operations(shop: Api) -> None:
+async def test_draining_does_not_interrupt_other_operations(shop: Api) -> None:
     shop.runtime.drain.end_subscriptions()
     response = await post(shop, "text/event-stream", QUERY)
     assert response.text.endswith("event: complete\ndata: \n\n")

@@ -16,13 +16,14 @@ async def sent() -> AsyncIterator[Slice]:
 
 
 async def test_the_positions_of_tombstones_follow_those_of_all_rows() -> None:
-    rows = joined([part async for part in with_tombstones(sent(), ["x", "", "y"])])
+    rows = joined([part async for part in with_tombstones(sent(), ["x", "", " z ", "y"])])
     assert rows.skus == ["a", "c", "x", "y"]
     assert rows.rows == [b"a", b"c", TOMBSTONE, TOMBSTONE]
-    assert rows.positions == [0, 2, 3, 5]
+    assert rows.positions == [0, 2, 3, 6]
     assert [(error.index, error.sku, error.field, error.code) for error in rows.errors] == [
         (1, "b", "amount", "AMOUNT_NEGATIVE"),
         (4, "", "remove", "SKU_EMPTY"),
+        (5, " z ", "remove", "SKU_SPACES"),
     ]
 
 

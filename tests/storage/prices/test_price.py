@@ -28,7 +28,11 @@ def plain_decimals(draw: st.DrawFn) -> str:
     return str(int(whole)) + (f".{fraction}" if fraction else "")
 
 
-SKUS = st.text(st.characters(exclude_categories=["Cs", "Cc", "Zl", "Zp"]), min_size=1, max_size=64)
+SKUS = (
+    st.text(st.characters(exclude_categories=["Cs", "Cc", "Zl", "Zp"]), min_size=1, max_size=64)
+    .map(str.strip)
+    .filter(bool)
+)
 KEYS = st.sampled_from(["$x", "a.b", "_id", "", "\0"]) | st.text(st.characters(exclude_categories=["Cs"]), max_size=5)
 VALUES = st.recursive(
     st.none()

@@ -118,6 +118,9 @@ def test_an_invalid_row_is_reported_with_field_and_code(field: str, code: str, c
         ("\x7f", "SKU_CONTROL_CHARACTER", "\x7f"),
         ("\x85", "SKU_CONTROL_CHARACTER", "\x85"),
         ("\u2028", "SKU_CONTROL_CHARACTER", "\u2028"),
+        (" ", "SKU_EMPTY", " "),
+        ("\u00a0", "SKU_EMPTY", "\u00a0"),
+        *((sku, "SKU_SPACES", sku) for sku in (" a", "a ", " a b ", "\u00a0a", "a\u3000", "\u200b ")),
         (5, "FIELD_TYPE", None),
         (None, "FIELD_TYPE", None),
     ],
@@ -129,7 +132,7 @@ def test_an_invalid_sku_is_reported(sku: object, code: str, reported_sku: str | 
 
 
 @pytest.mark.parametrize(
-    "sku", ["x" * 256, "€" * 85, " ", "a b", "a/b?c=d&e", "$where", "a.b", "日本", "😀", "\u00a0", "\u200b", '"\\']
+    "sku", ["x" * 256, "€" * 85, "a b", "a\u00a0b", "a/b?c=d&e", "$where", "a.b", "日本", "😀", "\u200b", '"\\']
 )
 def test_any_other_text_is_a_valid_sku(sku: str) -> None:
     assert reported(decoded([row(sku)]).errors) == []
