@@ -96,10 +96,16 @@ def _explain(row: Row) -> tuple[str, Iterable[RowRefused]]:
 def decode_slices(raws: Sequence[msgspec.Raw]) -> Iterator[Slice]:
     """Decode the rows of a request in slices of `SLICE_ROWS`, or fewer if they are long."""
     for start in range(0, len(raws), SLICE_ROWS):
-        rows = raws[start : start + SLICE_ROWS]
-        step = max(1, SLICE_ROWS * SLICE_BYTES // max(sum(map(len, rows)), SLICE_BYTES))
-        for first in range(0, len(rows), step):
-            yield decode_slice(rows[first : first + step], start + first)
+        yield from _decode_in_halves(raws[start : start + SLICE_ROWS], start)
+
+
+def _decode_in_halves(raws: Sequence[msgspec.Raw], first: int) -> Iterator[Slice]:
+    if len(raws) > 1 and sum(map(len, raws)) > SLICE_BYTES:
+        middle = len(raws) // 2
+        yield from _decode_in_halves(raws[:middle], first)
+        yield from _decode_in_halves(raws[middle:], first + middle)
+    else:
+        yield decode_slice(raws, first)
 
 
 def decode_slice(raws: Sequence[msgspec.Raw | bytes], first: int, lines: Sequence[int] | None = None) -> Slice:
