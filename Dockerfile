@@ -21,7 +21,8 @@ COPY cli cli
 COPY graph graph
 COPY loaders loaders
 COPY storage storage
-RUN PYTHONPATH=. /opt/pricebook/bin/python -m graph.graphiql.install \
+# Without a network, browsers load GraphiQL from a content delivery network instead.
+RUN (PYTHONPATH=. /opt/pricebook/bin/python -m graph.graphiql.install || true) \
     && uv pip install --no-cache --compile-bytecode --python /opt/pricebook --no-deps \
       --build-constraint requirements.lock .
 

@@ -10,9 +10,9 @@ from cli import exit_codes
 
 
 class Command(NamedTuple):
-    """A command: the place of its function, as `module:name`, and its line in the help of `pricebook`."""
+    """A command: the import path of its function, `module:name`, and its line in the help of `pricebook`."""
 
-    place: str
+    import_path: str
     help: str
 
 
@@ -22,14 +22,14 @@ COMMANDS = {
     "batches": Command("cli.ops.batches:batches", "Show the batches of one price list or of all, newest first."),
     "check": Command("cli.check:check", "Verify that the data in MongoDB is what was published."),
     "completion": Command("cli.ops.completion:completion", "Print the completion script of a shell."),
-    "create": Command("cli.ops.settings:create", "Create a price list."),
+    "create": Command("cli.ops.list_settings:create", "Create a price list."),
     "delete": Command("cli.ops.deletion:delete", "Delete a price list with its versions and batches."),
     "demo": Command("cli.dev.demo:demo", "Publish real prices to a running server."),
     "dev": Command("cli.dev.command:dev", "Start MongoDB, the server and the demo on this machine."),
     "diff": Command("cli.ops.diff:diff", "Show the differences between two versions."),
     "events": Command("cli.ops.events:events", "Show the audit log of a price list, newest first."),
     "export": Command("cli.exports.command:export", "Write a version of a price list to a file."),
-    "gates": Command("cli.ops.settings:gates", "Show the gates of a price list, or change some of them."),
+    "gates": Command("cli.ops.list_settings:gates", "Show the gates of a price list, or change some of them."),
     "history": Command("cli.ops.lists:history", "Show the history of a price."),
     "import": Command("cli.imports.command:import_", "Import a file of prices as one batch."),
     "keys": Command("cli.keys:keys", "Create, list and revoke API keys."),
@@ -39,7 +39,7 @@ COMMANDS = {
     "reject": Command("cli.ops.batches:reject", "Reject a held batch: it is never published."),
     "restore": Command("cli.ops.retention:restore", "Restore an expired version."),
     "retain": Command("cli.ops.retention:retain", "Expire the versions that nothing keeps."),
-    "retention": Command("cli.ops.settings:retention", "Show the retention of a price list, or change it."),
+    "retention": Command("cli.ops.list_settings:retention", "Show the retention of a price list, or change it."),
     "rollback": Command("cli.ops.rollback:rollback", "Roll back to an earlier version."),
     "serve": Command("cli.serve.command:serve", "Run the server until a signal stops it."),
     "show": Command("cli.ops.lists:show", "Show the state of a price list."),
@@ -59,7 +59,7 @@ class CommandLine(click.Group):
         """Return a command, and import its module."""
         if cmd_name not in COMMANDS:
             return None
-        module, _, name = COMMANDS[cmd_name].place.partition(":")
+        module, _, name = COMMANDS[cmd_name].import_path.partition(":")
         command: click.Command = getattr(importlib.import_module(module), name)
         return command
 

@@ -13,7 +13,7 @@ from rich.text import Text
 from cli import exit_codes
 from cli.mongodb import run_on_mongodb
 from cli.options import optional_list_argument
-from cli.output import REDIRECTED_WIDTH
+from cli.output import REDIRECTED_WIDTH, counted, printable
 from cli.progress import Progress
 from storage import Store
 from storage.integrity.check import CheckProgress
@@ -103,9 +103,14 @@ def _report(checked: CheckProgress, findings: Sequence[Finding], count: int) -> 
             table.add_column(name, no_wrap=name in {"code", "version"}, overflow="fold")
         for finding in findings:
             version = "" if finding.version is None else str(finding.version)
-            cells = (finding.code, finding.price_list or "", version, f"{finding.message}\n{finding.advice}")
+            cells = (
+                finding.code,
+                finding.price_list or "",
+                version,
+                f"{printable(finding.message)}\n{printable(finding.advice)}",
+            )
             table.add_row(*map(Text, cells))
         console.print(table)
     more = f" The first {len(findings):,} are shown." if count > len(findings) else ""
-    verdict = f"{count:,} {'finding' if count == 1 else 'findings'}." if count else "Everything is sound."
+    verdict = f"{counted(count, 'finding')}." if count else "Everything is sound."
     click.echo(f"{verdict}{more} Checked {_figures(checked)}.")

@@ -6,7 +6,7 @@ FAILURE = 1
 USAGE_ERROR = 2
 """The command line or a setting is invalid; nothing was attempted."""
 HELD = 3
-"""A batch waits for approval."""
+"""A batch is held."""
 INTERRUPTED = 130
 
 _MEANINGS = {

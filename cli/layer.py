@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import click
 
 from cli import exit_codes
-from cli.client.client import Json
+from cli.client import Json
 from cli.mongodb import run_on_mongodb
 from cli.ops.connection import limit_option
 from cli.output import Column, Output, json

@@ -9,7 +9,7 @@ from typing import Any
 import click
 import msgspec
 
-from cli.client.client import Json
+from cli.client import Json
 
 REDIRECTED_WIDTH = 200
 """Width in characters of tables that fold, if standard output is not a terminal."""
@@ -64,10 +64,7 @@ class Output:
             return
         if message:
             click.echo(message)
-        shown = [(name, text(value)) for name, value in fields if value is not None]
-        width = max((len(name) for name, _ in shown), default=0)
-        for name, value in shown:
-            click.echo(f"{click.style(name.ljust(width), bold=True)}  {value}")
+        print_fields(fields)
 
     def line(self, record: object) -> None:
         """Print a record as one line of NDJSON."""
@@ -105,16 +102,34 @@ class Table:
         ).rstrip()
 
 
+def print_fields(fields: Iterable[tuple[str, object]], *, err: bool = False) -> None:
+    """Print names and values to standard output, or if `err` to standard error, without those that are None."""
+    shown = [(name, text(value)) for name, value in fields if value is not None]
+    width = max((len(name) for name, _ in shown), default=0)
+    for name, value in shown:
+        click.echo(f"{click.style(name.ljust(width), bold=True)}  {value}", err=err)
+
+
 def json(value: object) -> str:
     """Return a value as JSON, on one line."""
     return msgspec.json.encode(value).decode()
 
 
 def text(value: Any) -> str:
-    """Return a value on one line; a missing value is a hyphen, so that the columns of a table can be counted."""
+    """Return a value on one line, printable; a missing one is a hyphen, so that columns can be counted."""
     if value is None or value == "":
         return "-"
-    return " ".join(str(value).split())
+    return printable(" ".join(str(value).split()))
+
+
+def printable(value: str) -> str:
+    """Escape control characters, which a terminal would interpret."""
+    return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in value)
+
+
+def counted(number: int, noun: str, plural: str | None = None) -> str:
+    """Return a number and its noun; `plural` is that of a noun that does not take an s."""
+    return f"{number:,} {noun if number == 1 else plural or f'{noun}s'}"
 
 
 def version_text(version: int | None) -> str:

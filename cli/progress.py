@@ -2,10 +2,13 @@
 
 import time
 from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import Self
 
-if TYPE_CHECKING:  # it is imported when a task begins: --help does not wait for it
-    from rich.console import Console
+from rich.console import Console
+from rich.progress import BarColumn, SpinnerColumn, TextColumn
+from rich.progress import Progress as Bars
+
+from cli.output import printable
 
 LINE_INTERVAL_SECONDS = 5.0
 """Time between two lines when there is no terminal."""
@@ -14,11 +17,7 @@ LINE_INTERVAL_SECONDS = 5.0
 class Progress:
     """A context manager around the task. Everything goes to standard error."""
 
-    def __init__(self, activity: str, console: "Console | None" = None) -> None:
-        from rich.console import Console  # noqa: PLC0415 - see above
-        from rich.progress import BarColumn, SpinnerColumn, TextColumn  # noqa: PLC0415
-        from rich.progress import Progress as Bars  # noqa: PLC0415
-
+    def __init__(self, activity: str, console: Console | None = None) -> None:
         self._activity = activity
         self._console = console or Console(stderr=True)
         self._last_line_at = time.monotonic()
@@ -44,7 +43,7 @@ class Progress:
 
     def note(self, line: str) -> None:
         """Print a line that stays."""
-        self._console.print(line, markup=False, highlight=False, soft_wrap=True)
+        self._console.print(printable(line), markup=False, highlight=False, soft_wrap=True)
 
     def update(self, done: int, total: int, status: str) -> None:
         """Show how much of the activity is done, and a status text."""

@@ -93,6 +93,6 @@ async def open_store(uri: str, settings: Settings, metrics: StorageMetrics | Non
         max_open_batches=settings.max_open_batches,
         grace=settings.grace_seconds,
         restore=settings.restore_seconds,
-        delete_after=settings.delete_after_hours,
+        delete_idle_hours=settings.delete_idle_hours,
         metrics=metrics,
     )

@@ -8,9 +8,13 @@ from loaders.lru import LRU
 from loaders.pages import Page, Window
 from loaders.single_flight import SingleFlight
 from storage import Batch, DiffSummary, PriceDiff, Snapshot, Store
+from storage.errors import ScanLimit
 
 MAX_CACHED_SUMMARIES = 1000
 """Summaries that a process caches. Versions are immutable, so a summary never becomes stale."""
+
+MAX_REBASED_SUMMARIES = 20
+"""Held batches whose changes one request counts: each is a comparison of its own, next to those of others."""
 
 Key = tuple[str, int | None, int | None]
 """List, version before, version after; or batch, None, and the version on which it would be published."""
@@ -69,6 +73,7 @@ class Diffs:
         self._store = store
         self._reader = reader
         self._summaries = summaries
+        self._rebased = 0
 
     async def page(self, before: Snapshot, after: Snapshot, window: Window[str]) -> Page[PriceDiff]:
         """Return a page of the differences, in sku order. Raises `SnapshotExpired`, `Corrupt`, `UnknownFormat`."""
@@ -89,5 +94,14 @@ class Diffs:
         return await self._reader.read_many([before, after], read)
 
     async def rebased(self, batch: Batch, base: Snapshot | None) -> DiffSummary:
-        """Return how many prices a sealed batch would change in a version. Raises `LayerGone`, `Corrupt`."""
+        """Return how many prices a sealed batch would change in a version.
+
+        Raises `LayerGone`, `Corrupt`, and `ScanLimit` if the request asks for more than `MAX_REBASED_SUMMARIES`.
+        """
+        self._rebased += 1
+        if self._rebased > MAX_REBASED_SUMMARIES:
+            raise ScanLimit(
+                f"A request counts the changes of at most {MAX_REBASED_SUMMARIES} held batches. Select `rebased "
+                "{ summary }` of fewer."
+            )
         return await self._summaries.rebased(self._store, batch, base)

@@ -41,7 +41,7 @@ from storage.layers.cached_layer import CachedLayer
 from storage.layers.diff import ChangeKind, PriceDiff
 from storage.layers.history import PriceVersion
 from storage.layers.memory_reader import MISSING, Found
-from storage.maintenance.deletion import DELETE_AFTER_HOURS
+from storage.maintenance.deletion import DELETE_IDLE_HOURS
 from storage.maintenance.expiration import GRACE_SECONDS, RESTORE_SECONDS
 from storage.mongodb.connection import ITEM_ERROR_DAYS, explain
 from storage.mongodb.deadlines import is_cancelled
@@ -66,7 +66,7 @@ __all__ = [
     "BATCH_BOUNDS",
     "DEFAULT_CACHE_BYTES",
     "DEFAULT_RETENTION",
-    "DELETE_AFTER_HOURS",
+    "DELETE_IDLE_HOURS",
     "DRIVER_BOUNDS",
     "GRACE_SECONDS",
     "HEARTBEAT_INTERVAL_SECONDS",

@@ -42,7 +42,7 @@ from storage.layers.scan import MAX_SCAN, LayerScanner
 from storage.layers.writer import LayerWriter
 from storage.maintenance.compaction import Compactor
 from storage.maintenance.compaction_schedule import CompactionSchedule
-from storage.maintenance.deletion import DELETE_AFTER_HOURS, PriceListDeleter
+from storage.maintenance.deletion import DELETE_IDLE_HOURS, PriceListDeleter
 from storage.maintenance.expiration import GRACE_SECONDS, RESTORE_SECONDS, SnapshotExpirer
 from storage.maintenance.garbage_collection import GarbageCollector
 from storage.maintenance.leader import Leader, Schedules
@@ -58,7 +58,7 @@ class Store:
 
     `layer_reader` reads layers on the primary; `query_reader`, which answers queries, reads on secondaries if
     `secondaries` is set. Both share the block cache, of at most `cache_bytes`; `memory_reader` reads what it has.
-    `grace` and `restore` are in seconds, `delete_after` in hours.
+    `grace` and `restore` are in seconds.
     """
 
     def __init__(
@@ -72,7 +72,7 @@ class Store:
         max_open_batches: int = MAX_OPEN_BATCHES,
         grace: float = GRACE_SECONDS,
         restore: float = RESTORE_SECONDS,
-        delete_after: float = DELETE_AFTER_HOURS,
+        delete_idle_hours: float = DELETE_IDLE_HOURS,
         metrics: StorageMetrics | None = None,
     ) -> None:
         clock = Clock() if secondaries else None
@@ -144,7 +144,7 @@ class Store:
             client, self.price_lists, self.snapshots, self.layer_writer, self.fetcher, self.prover, self.locks
         )
         self.deleter = PriceListDeleter(
-            client, self.price_lists, self.snapshots, self.batches, self.events, removal, self.locks, delete_after
+            client, self.price_lists, self.snapshots, self.batches, self.events, removal, self.locks, delete_idle_hours
         )
         self.garbage_collector = GarbageCollector(
             self.batches,
@@ -190,7 +190,7 @@ class Store:
         max_open_batches: int = MAX_OPEN_BATCHES,
         grace: float = GRACE_SECONDS,
         restore: float = RESTORE_SECONDS,
-        delete_after: float = DELETE_AFTER_HOURS,
+        delete_idle_hours: float = DELETE_IDLE_HOURS,
         metrics: StorageMetrics | None = None,
     ) -> "Store":
         """Connect, and create missing collections and indexes. With `metrics`, the driver's commands are counted too.
@@ -206,7 +206,7 @@ class Store:
             max_open_batches=max_open_batches,
             grace=grace,
             restore=restore,
-            delete_after=delete_after,
+            delete_idle_hours=delete_idle_hours,
             metrics=metrics,
         )
         try:

@@ -2,21 +2,21 @@
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import urlsplit
 
 import click
+import httpx
 import msgspec
 
-from cli.client.errors import ApiError
+from cli.client import Json, Upload
+from cli.client.errors import ApiError, payload_of
+from cli.output import printable
 
-if TYPE_CHECKING:  # it is imported when a command sends its first request: --help and completion do not wait for it
-    import httpx
+__all__ = ["ApiClient", "Json", "Notify", "http_options", "open_client", "open_http", "payload_of", "print_notice"]
 
-Json = dict[str, Any]
 Notify = Callable[[str], None]
 """Shows a line to the user."""
 
@@ -43,15 +43,6 @@ _PREFLIGHT = {"GraphQL-Require-Preflight": "1"}
 """Servers may require this header of uploads: a form of another site cannot send it."""
 
 
-@dataclass(frozen=True, slots=True)
-class Upload:
-    """A file for the variable `input.file`."""
-
-    name: str
-    content: bytes
-    media_type: str
-
-
 class _TransientError(Exception):
     """An attempt failed, and a later one may succeed; `delay` in seconds if the server asks for one."""
 
@@ -63,7 +54,7 @@ class _TransientError(Exception):
 class ApiClient:
     """Sends documents to one GraphQL endpoint."""
 
-    def __init__(self, endpoint: str, http: "httpx.AsyncClient", notify: Notify) -> None:
+    def __init__(self, endpoint: str, http: httpx.AsyncClient, notify: Notify) -> None:
         self._endpoint = endpoint
         self._http = http
         self._notify = notify
@@ -104,8 +95,6 @@ class ApiClient:
             ) from failure
 
     async def _send(self, document: str, variables: Json, file: Upload | None, timeout: float) -> Json:
-        import httpx  # noqa: PLC0415 - see above
-
         try:
             response = await self._post(
                 document, variables, file, httpx.Timeout(timeout, connect=_CONNECT_TIMEOUT_SECONDS)
@@ -120,8 +109,8 @@ class ApiClient:
         return self._data(response)
 
     def _post(
-        self, document: str, variables: Json, file: Upload | None, timeout: "httpx.Timeout"
-    ) -> "Awaitable[httpx.Response]":
+        self, document: str, variables: Json, file: Upload | None, timeout: httpx.Timeout
+    ) -> Awaitable[httpx.Response]:
         operation = msgspec.json.encode({"query": document, "variables": variables})
         if file is None:
             headers = {"Content-Type": "application/json"}
@@ -134,7 +123,7 @@ class ApiClient:
         }
         return self._http.post(self._endpoint, files=fields, headers=_PREFLIGHT, timeout=timeout)
 
-    def _data(self, response: "httpx.Response") -> Json:
+    def _data(self, response: httpx.Response) -> Json:
         try:
             body = response.json()
             errors, data = body.get("errors"), body.get("data")
@@ -143,18 +132,20 @@ class ApiClient:
         if errors:
             if transient := _TRANSIENT_CODES.intersection(map(_code, errors)):
                 raise _TransientError(f"the server responded {', '.join(transient)}")
-            lines = [f"  {_code(error)}: {error['message']}" for error in errors]
+            lines = [f"  {_code(error)}: {printable(error['message'])}" for error in errors]
             if any(_code(error) == "UNAUTHENTICATED" for error in errors):
                 lines.append("On the command line: set PRICEBOOK_TOKEN to a token or an API key, or use --token.")
             raise ApiError("\n".join([f"{self._endpoint} responded with errors:", *lines]))
         if not isinstance(data, dict):
-            raise ApiError(f"{self._endpoint} responded {response.status_code}, not GraphQL: {response.text[:200]}")
+            raise ApiError(
+                f"{self._endpoint} responded {response.status_code}, not GraphQL: {printable(response.text[:200])}"
+            )
         return data
 
 
 def print_notice(line: str) -> None:
     """Print a line to standard error."""
-    click.echo(line, err=True)
+    click.echo(printable(line), err=True)
 
 
 @asynccontextmanager
@@ -162,8 +153,6 @@ async def open_client(
     endpoint: str, token: str | None, notify: Notify = print_notice, *, direct: bool = False, max_connections: int = 2
 ) -> AsyncIterator[ApiClient]:
     """Open a client of an endpoint, or, if `direct`, of the API in this process. Raises `ApiError`, `BadSettings`."""
-    import httpx  # noqa: PLC0415 - see above
-
     if direct:
         from cli.client.direct import DIRECT_ENDPOINT, open_direct_transport  # noqa: PLC0415 - a second of imports
 
@@ -174,10 +163,8 @@ async def open_client(
             yield ApiClient(endpoint, http, notify)
 
 
-def open_http(endpoint: str, token: str | None, max_connections: int) -> "httpx.AsyncClient":
+def open_http(endpoint: str, token: str | None, max_connections: int) -> httpx.AsyncClient:
     """Return an HTTP client that sends the token as a bearer token. Requests to this machine bypass proxies."""
-    import httpx  # noqa: PLC0415 - see above
-
     limits = httpx.Limits(max_connections=max_connections)
     return httpx.AsyncClient(limits=limits, **http_options(endpoint, token))
 
@@ -190,29 +177,10 @@ def http_options(endpoint: str, token: str | None) -> dict[str, Any]:
     }
 
 
-def payload_of(data: Json, advice: Mapping[str, str] | None = None) -> Json:
-    """Return the payload of a document's one mutation. Raises `ApiError` for `userErrors`."""
-    payload: Json
-    ((mutation, payload),) = data.items()
-    if payload["userErrors"]:
-        raise refusal(mutation, payload["userErrors"], advice)
-    return payload
-
-
-def refusal(mutation: str, user_errors: Sequence[Json], advice: Mapping[str, str] | None = None) -> ApiError:
-    """Return the error for `userErrors`, with the advice on each code."""
-    lines = [f"{mutation} was refused:"]
-    for error in user_errors:
-        lines.append(f"  {error['code']}: {error['message']}")
-        if advice and error["code"] in advice:
-            lines.append(f"  {advice[error['code']]}")
-    return ApiError("\n".join(lines))
-
-
 def _code(error: Json) -> str:
     return str((error.get("extensions") or {}).get("code", "ERROR"))
 
 
-def _retry_after(response: "httpx.Response") -> float | None:
+def _retry_after(response: httpx.Response) -> float | None:
     text = response.headers.get("Retry-After", "")
     return min(float(text), 4 * MAX_DELAY_SECONDS) if text.isdigit() else None

@@ -9,11 +9,10 @@ import click
 
 from cli import exit_codes
 from cli.atomic_file import write_atomically
-from cli.client.client import open_client
 from cli.exports.exporter import Exported, Exporter
 from cli.imports.price_files import FileRefused, Format, format_of
 from cli.options import direct_option, endpoint_option, list_argument, token_option
-from cli.progress import Progress
+from cli.output import counted
 
 _FILE = click.Path(dir_okay=False, path_type=Path)
 _FORMATS = {"ndjson": Format.NDJSON, "csv": Format.CSV}
@@ -59,6 +58,10 @@ def export(
     CSV has a column for each attribute and each quantity break of any price; it cannot represent attributes that are
     empty or not strings, so the export of such a version fails.
     """
+    # httpx and rich: --help does not wait for them.
+    from cli.client.client import open_client  # noqa: PLC0415
+    from cli.progress import Progress  # noqa: PLC0415
+
     format = _format(format_name, output)  # noqa: A001 - the usual word
     with Progress("exporting") as progress:
 
@@ -75,7 +78,7 @@ def export(
         else:
             with write_atomically(output) as out:
                 exported = asyncio.run(run(out))
-    count = f"{exported.rows:,} prices" + (f" to {output}" if output else "")
+    count = counted(exported.rows, "price") + (f" to {output}" if output else "")
     click.echo(f"Exported {exported.price_list}: version {exported.version}, {count}.", err=True)
 
 

@@ -8,7 +8,7 @@ from typing import BinaryIO
 
 import msgspec
 
-from cli.client.client import Json
+from cli.client import Json
 from cli.client.errors import ApiError
 from cli.exports.rows import Columns, ndjson_of, row_of
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 import click
 import msgspec
 
-from cli.client.client import Json
+from cli.client import Json
 from cli.imports.price_files import MAX_ROW_BYTES
 
 MAX_COLUMNS = 10_000

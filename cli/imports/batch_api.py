@@ -3,11 +3,15 @@
 import asyncio
 import gzip
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
-from cli.client.client import ApiClient, Json, Upload, refusal
-from cli.client.errors import ApiError
+from cli.client import Json, Upload
+from cli.client.errors import ApiError, refusal
 from cli.imports.parts import Part
 from cli.imports.price_files import Format
+
+if TYPE_CHECKING:  # imported by the command when it runs: --help does not wait for it
+    from cli.client.client import ApiClient
 
 BATCH = """
 fragment AllFields on Batch {
@@ -64,18 +68,19 @@ query Errors($id: ID!, $first: Int!, $after: String) {
 ERRORS_PER_PAGE = 1000
 """Errors that are asked for at once."""
 
-_GZIP_LEVEL = 1
-"""The fastest: the network is rarely slower than a higher level."""
-
-
 DRY_RUN = "DRY_RUN"
 """The value of `publish` of a batch that is checked and not published."""
 
-_ADVICE = {
-    False: "Create it with --create, or correct --list.",
-    True: "A dry run creates nothing, and prices are checked against a list: create it first, or correct --list.",
-}
-"""What to do if the list does not exist, by whether this is a dry run."""
+_GZIP_LEVEL = 1
+"""The fastest: the network is rarely slower than a higher level."""
+
+_MISSING_ADVICE = "Create it with --create, or correct --list."
+"""Advice if the list does not exist."""
+
+_MISSING_DRY_RUN_ADVICE = (
+    "A dry run creates nothing, and prices are checked against a list: create it first, or correct --list."
+)
+"""Advice if the list of a dry run does not exist."""
 
 
 class ListMissing(ApiError):
@@ -111,7 +116,7 @@ class Outcome:
 class BatchApi:
     """The calls; each is safe to repeat, and raises `ApiError` if it is refused."""
 
-    def __init__(self, client: ApiClient) -> None:
+    def __init__(self, client: "ApiClient") -> None:
         self._client = client
 
     async def create_list(self, name: str) -> None:
@@ -134,7 +139,8 @@ class BatchApi:
             },
         )
         if any(error["code"] == "PRICE_LIST_NOT_FOUND" for error in payload["userErrors"]):
-            raise ListMissing(f"There is no price list {request.price_list!r}. {_ADVICE[request.publish == DRY_RUN]}")
+            advice = _MISSING_DRY_RUN_ADVICE if request.publish == DRY_RUN else _MISSING_ADVICE
+            raise ListMissing(f"There is no price list {request.price_list!r}. {advice}")
         return _outcome(mutation, payload)
 
     async def append(self, batch_id: str, part: Part) -> str | None:

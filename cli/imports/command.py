@@ -2,7 +2,7 @@
 
 import asyncio
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -13,18 +13,15 @@ import msgspec
 from click.core import ParameterSource
 
 from cli import exit_codes
-from cli.client.client import open_client
 from cli.completion import complete_list_names
 from cli.imports.batch_api import DRY_RUN, BatchApi, BatchRequest, Outcome
 from cli.imports.error_file import write_errors
-from cli.imports.importer import Importer
 from cli.imports.item_errors import with_file_lines
 from cli.imports.parts import SPLIT_VERSION
 from cli.imports.price_files import Format, RowFile
 from cli.imports.report import exit_code, report
 from cli.imports.standard_input import store_prices, store_skus
 from cli.options import endpoint_option, token_option
-from cli.progress import Progress
 
 _STANDARD_INPUT = Path("-")
 _FILE = click.Path(exists=True, dir_okay=False, allow_dash=True, path_type=Path)
@@ -34,7 +31,7 @@ _EXIT_CODES = exit_codes.epilog(
         exit_codes.FAILURE: "nothing is published: invalid items, refused by server or gate, no response, an "
         "unreadable file",
         exit_codes.USAGE_ERROR: "the command line is invalid",
-        exit_codes.HELD: "held, and waits; with --dry-run: would be held",
+        exit_codes.HELD: "held; with --dry-run: would be held",
         exit_codes.INTERRUPTED: "interrupted; the same command resumes the import",
     }
 )
@@ -95,7 +92,7 @@ _EXIT_CODES = exit_codes.epilog(
     "--errors-to",
     type=click.Path(dir_okay=False, writable=True, allow_dash=True, path_type=Path),
     metavar="FILE",
-    help="Write the errors of all invalid items to FILE, as CSV; - is standard output.",
+    help="Write the errors of invalid items to FILE, as CSV: the first 10,000; - is standard output.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the final state of the batch as JSON.")
 @endpoint_option
@@ -134,6 +131,35 @@ def import_(
 
     Progress is printed to standard error, the result to standard output.
     """
+    _check_options(file, remove, mode, publish, errors_to, dry_run=dry_run, as_json=as_json)
+    policy = DRY_RUN if dry_run else publish.upper().replace("-", "_")
+    request = BatchRequest(price_list, mode.upper(), key or "", policy, expected_version, label)
+    with ExitStack() as stack:
+        outcome = _run(
+            request,
+            lambda: _files(file, remove, stack),
+            part_rows,
+            max_requests,
+            endpoint,
+            token,
+            create=create,
+            wait=wait,
+        )
+    _show(request, outcome, errors_to, as_json=as_json)
+    raise SystemExit(exit_code(request, outcome))
+
+
+def _check_options(
+    file: Path | None,
+    remove: Path | None,
+    mode: str,
+    publish: str,
+    errors_to: Path | None,
+    *,
+    dry_run: bool,
+    as_json: bool,
+) -> None:
+    """Raise `UsageError` for options that contradict each other."""
     if remove and mode != "merge":
         raise click.UsageError("--remove requires --mode merge: with replace, FILE is the whole list.")
     if file is None and remove is None:
@@ -144,33 +170,50 @@ def import_(
         raise click.UsageError("--dry-run publishes nothing: leave --publish out.")
     if errors_to == _STANDARD_INPUT and as_json:
         raise click.UsageError("--json prints the errors, too: leave --errors-to out, or name a file.")
-    policy = DRY_RUN if dry_run else publish.upper().replace("-", "_")
-    request = BatchRequest(price_list, mode.upper(), key or "", policy, expected_version, label)
+
+
+def _run(
+    request: BatchRequest,
+    open_files: Callable[[], list[RowFile]],
+    part_rows: int,
+    max_requests: int,
+    endpoint: str,
+    token: str | None,
+    *,
+    create: bool,
+    wait: bool,
+) -> Outcome:
+    """Import the files, and return the batch with the lines of its errors. Ctrl-C ends the command.
+
+    Without a key in the request, it is computed from the content of the files.
+    """
+    # httpx and rich: --help does not wait for them.
+    from cli.client.client import open_client  # noqa: PLC0415
+    from cli.imports.importer import Importer  # noqa: PLC0415
+    from cli.progress import Progress  # noqa: PLC0415
+
     progress = Progress("sending")
     importer: Importer | None = None
 
-    async def run(importer: Importer, request: BatchRequest) -> Outcome:
+    async def send(importer: Importer, keyed: BatchRequest) -> Outcome:
         async with open_client(endpoint, token, progress.note, max_connections=max_requests) as client:
             api = BatchApi(client)
-            outcome = await importer.run(api, request, own_key=bool(key), create=create)
+            outcome = await importer.run(api, keyed, own_key=bool(request.key), create=create)
             if wait and outcome.state == "PUBLISHED":
                 outcome = await importer.wait_until_served(api, outcome)
             return await api.with_errors(outcome)
 
-    with ExitStack() as stack:
-        try:
-            files = _files(file, remove, stack)
-            importer = Importer(files, part_rows, max_requests, progress)
-            with progress:
-                keyed = request if key else replace(request, key=content_key(request, files, part_rows))
-                outcome = asyncio.run(run(importer, keyed))
-        except KeyboardInterrupt:
-            status = importer.status if importer else "Nothing was sent yet"
-            click.echo(f"\nInterrupted. {status}; run the same command again to resume.", err=True)
-            raise SystemExit(exit_codes.INTERRUPTED) from None
-        errors = with_file_lines(files, outcome.batch["errors"])
-    _show(request, replace(outcome, batch={**outcome.batch, "errors": errors}), errors_to, as_json=as_json)
-    raise SystemExit(exit_code(request, outcome))
+    try:
+        files = open_files()
+        importer = Importer(files, part_rows, max_requests, progress)
+        with progress:
+            keyed = request if request.key else replace(request, key=content_key(request, files, part_rows))
+            outcome = asyncio.run(send(importer, keyed))
+    except KeyboardInterrupt:
+        status = importer.status if importer else "Nothing was sent yet"
+        click.echo(f"\nInterrupted. {status}; run the same command again to resume.", err=True)
+        raise SystemExit(exit_codes.INTERRUPTED) from None
+    return replace(outcome, batch={**outcome.batch, "errors": with_file_lines(files, outcome.batch["errors"])})
 
 
 def _files(file: Path | None, remove: Path | None, stack: ExitStack) -> list[RowFile]:

@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from cli.atomic_file import write_atomically
-from cli.client.client import Json
+from cli.client import Json
 
 COLUMNS = ("line", "index", "sku", "field", "code", "message")
 
@@ -16,8 +16,8 @@ COLUMNS = ("line", "index", "sku", "field", "code", "message")
 def write_errors(path: Path, errors: Sequence[Json], invalid_items: int) -> None:
     """Write errors to a file, or to standard output if the path is `-`. Without any, the file has only its header.
 
-    A note on standard error tells if the server has not kept the errors of all invalid items. Raises `ClickException`,
-    exit code 1, if the file cannot be written.
+    If the server has not kept the errors of all invalid items, a note on standard error reports that. Raises
+    `ClickException`, exit code 1, if the file cannot be written.
     """
     table = io.StringIO(newline="")
     writer = csv.DictWriter(table, COLUMNS, extrasaction="ignore", lineterminator="\n")

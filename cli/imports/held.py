@@ -1,8 +1,8 @@
-"""What to do about a held batch: the commands that publish or reject it."""
+"""The next commands for a held batch."""
 
 import shlex
 
-from cli.client.client import Json
+from cli.client import Json
 
 _PIN = "pin"
 """The gate of the finding that holds a batch while its list is pinned."""

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from cli.client.client import Json
+from cli.client import Json
 from cli.imports.price_files import Format, RowFile
 
 _HEADER_LINE = 1

@@ -24,7 +24,7 @@ MAX_ROW_BYTES = 1 << 20
 
 _BOM = b"\xef\xbb\xbf"
 
-COMPRESSIONS = {".gz": b"\x1f\x8b", ".zst": b"\x28\xb5\x2f\xfd"}
+_COMPRESSIONS = {".gz": b"\x1f\x8b", ".zst": b"\x28\xb5\x2f\xfd"}
 """The first bytes of compressed files, by the suffix of their names."""
 
 
@@ -60,7 +60,7 @@ class RowFile:
         self.path = path
         self.format = format
         self.name = name or str(path)
-        """What messages call the file."""
+        """The name of the file in messages."""
         status = path.stat()
         if not path.is_file():
             raise FileRefused(
@@ -111,8 +111,8 @@ class RowFile:
     def _check_suffix(self, raw: io.BufferedReader) -> None:
         """Raise `FileRefused` if the name does not end as the file is compressed."""
         head = raw.peek(4)[:4]
-        found = next((suffix for suffix, magic in COMPRESSIONS.items() if head.startswith(magic)), None)
-        expected = self.path.suffix.lower() if self.path.suffix.lower() in COMPRESSIONS else None
+        found = compression_suffix(head)
+        expected = self.path.suffix.lower() if self.path.suffix.lower() in _COMPRESSIONS else None
         if found and found != expected:
             raise FileRefused(f"{self.name} is compressed: its name must end in {found}. Rename it.")
         if expected and not found and head and all(32 <= byte < 127 or byte in b"\r\n\t" for byte in head):
@@ -163,10 +163,15 @@ class RowFile:
             )
 
 
+def compression_suffix(head: bytes) -> str:
+    """Return the suffix for the name of a file that begins with `head`; empty if it is not compressed."""
+    return next((suffix for suffix, magic in _COMPRESSIONS.items() if head.startswith(magic)), "")
+
+
 def format_of(path: Path) -> Format:
     """Return the format of a file of prices, by its name. Raises `FileRefused`."""
     suffixes = [suffix.lower() for suffix in path.suffixes]
-    if suffixes and suffixes[-1] in COMPRESSIONS:
+    if suffixes and suffixes[-1] in _COMPRESSIONS:
         suffixes.pop()
     format = _FORMATS.get(suffixes[-1]) if suffixes else None  # noqa: A001
     if format is None:

@@ -8,14 +8,14 @@ from collections.abc import Sequence
 
 import click
 
-from cli.client.client import Json
+from cli.client import Json
 from cli.exit_codes import FAILURE, HELD, SUCCESS
 from cli.imports.batch_api import DRY_RUN, BatchRequest, Outcome
 from cli.imports.held import next_commands
-from cli.output import REDIRECTED_WIDTH
+from cli.output import REDIRECTED_WIDTH, counted, printable
 
 MAX_EXAMPLES_PER_CODE = 3
-"""Errors of each code that are printed; `--errors-to` writes all."""
+"""Errors of each code that are printed."""
 
 MAX_EXAMPLES = 30
 """Errors of all codes that are printed."""
@@ -53,14 +53,14 @@ def _is_passed_dry_run(request: BatchRequest, outcome: Outcome) -> bool:
 
 def _headline(request: BatchRequest, outcome: Outcome) -> str:
     batch = outcome.batch
-    size = "" if outcome.size is None else f", {outcome.size:,} prices"
+    size = "" if outcome.size is None else f", {counted(outcome.size, 'price')}"
     if outcome.state == "PUBLISHED":
         served = batch["served"]
         by = f"; {served['by']} of {served['of']} servers serve it" if served else ""
         return f"Published {request.price_list}: version {batch['version']}{size}{by}."
     if outcome.state == "HELD":
         version = f"version {batch['version']} of {request.price_list}{size}"
-        return f"Batch {batch['id']} is held: {version}, waits for approval."
+        return f"Batch {batch['id']} is held: {version}."
     if _is_passed_dry_run(request, outcome):
         return f"Checked {request.price_list}, a dry run, nothing is published: the batch {_verdict(request, outcome)}."
     return f"Batch {batch['id']} of {request.price_list} is {outcome.state}: nothing is published."
@@ -121,21 +121,17 @@ def _print_errors(printer: _Printer, batch: Json) -> None:
         printer.print(["", f"  {_place(error)}"])
         printer.print_wrapped(error["message"], "    ")
     if len(shown) < len(errors):
-        printer.print(["", f"  and {len(errors) - len(shown):,} more errors: --errors-to FILE writes all of them"])
+        printer.print(["", f"  and {len(errors) - len(shown):,} more errors: --errors-to FILE writes them"])
 
 
 def _errors_title(batch: Json) -> str:
     errors = batch["errors"]
     if errors[0]["index"] is None:
-        return f"{_counted(len(errors), 'error')} in the header row"
+        return f"{counted(len(errors), 'error')} in the header row"
     items = len({error["index"] for error in errors})
     if items < batch["errorCount"]:
-        return f"{batch['errorCount']:,} invalid items; {_counted(len(errors), 'error')} of the first {items:,}"
-    return f"{_counted(len(errors), 'error')} in {_counted(items, 'item')}"
-
-
-def _counted(number: int, noun: str) -> str:
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+        return f"{counted(batch['errorCount'], 'invalid item')}; {counted(len(errors), 'error')} of the first {items:,}"
+    return f"{counted(len(errors), 'error')} in {counted(items, 'item')}"
 
 
 def _examples(errors: Sequence[Json]) -> list[Json]:
@@ -155,8 +151,3 @@ def _place(error: Json) -> str:
     field = None if error["field"] == "sku" else error["field"]
     parts = [place, error["code"], field, f"sku {error['sku']}" if error["sku"] else None]
     return "  ".join(part for part in parts if part)
-
-
-def printable(text: str) -> str:
-    """Escape control characters, which a terminal would interpret."""
-    return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in text)

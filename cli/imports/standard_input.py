@@ -5,7 +5,7 @@ import sys
 import zlib
 from pathlib import Path
 
-from cli.imports.price_files import FileRefused, Format, RowFile
+from cli.imports.price_files import FileRefused, Format, RowFile, compression_suffix
 
 if sys.version_info >= (3, 14):
     from compression import zstd
@@ -17,8 +17,6 @@ MAX_INPUT_BYTES = 2 << 30
 
 _CHUNK_BYTES = 1 << 20
 _NAME = "standard input"
-_GZIP = b"\x1f\x8b"
-_ZSTD = b"\x28\xb5\x2f\xfd"
 
 
 def store_prices(directory: Path) -> RowFile:
@@ -26,9 +24,10 @@ def store_prices(directory: Path) -> RowFile:
     path = _store(directory / "prices")
     with path.open("rb") as stored:
         head = stored.read(_CHUNK_BYTES)
-    text = _decompressed(head).lstrip(b"\xef\xbb\xbf \t\r\n")
+    suffix = compression_suffix(head)
+    text = _decompressed(head, suffix).lstrip(b"\xef\xbb\xbf \t\r\n")
     format = Format.NDJSON if text[:1] in {b"{", b"["} else Format.CSV  # noqa: A001 - the usual word
-    return RowFile(path.rename(path.with_suffix(f"{format}{_suffix(head)}")), format, _NAME)
+    return RowFile(path.rename(path.with_suffix(f"{format}{suffix}")), format, _NAME)
 
 
 def store_skus(directory: Path) -> RowFile:
@@ -55,16 +54,12 @@ def _store(path: Path) -> Path:
     return path
 
 
-def _suffix(head: bytes) -> str:
-    return ".gz" if head.startswith(_GZIP) else ".zst" if head.startswith(_ZSTD) else ""
-
-
-def _decompressed(head: bytes) -> bytes:
+def _decompressed(head: bytes, suffix: str) -> bytes:
     """Return the beginning of a file, decompressed; empty if it is damaged, which reading it reports."""
     with contextlib.suppress(zlib.error, zstd.ZstdError):
-        if head.startswith(_GZIP):
+        if suffix == ".gz":
             return zlib.decompressobj(zlib.MAX_WBITS | 16).decompress(head, _CHUNK_BYTES)
-        if head.startswith(_ZSTD):
+        if suffix == ".zst":
             return zstd.ZstdDecompressor().decompress(head, _CHUNK_BYTES)
         return head
     return b""

@@ -3,12 +3,12 @@
 import click
 
 from cli import exit_codes
-from cli.client.client import Json
-from cli.ops.confirmation import EXITS, confirm, reason_option, yes_option
+from cli.client import Json
+from cli.ops.confirmation import EXIT_CODES, confirm, reason_option, yes_option
 from cli.ops.connection import Connection, command, limit_option, refused, require
 from cli.ops.diff import summary_line
 from cli.options import optional_list_argument
-from cli.output import Column, Output, time, version_text
+from cli.output import Column, Output, counted, time, version_text
 
 STATES = ("open", "sealing", "held", "published", "rejected", "aborted", "failed")
 UNFINISHED_STATES = {"OPEN", "SEALING"}
@@ -82,7 +82,7 @@ def batches(connection: Connection, output: Output, price_list: str | None, stat
     "batch",
     {
         exit_codes.FAILURE: "not found, or no response; with --watch, also if the batch was not published",
-        exit_codes.HELD: "with --watch: held, and waits for approval",
+        exit_codes.HELD: "with --watch: held",
     },
 )
 @click.argument("batch_id", metavar="ID")
@@ -107,15 +107,15 @@ def batch(connection: Connection, output: Output, batch_id: str, watch: bool) ->
         raise SystemExit(codes.get(shown["state"], exit_codes.FAILURE))
 
 
-@command("approve", EXITS)
+@command("approve", EXIT_CODES)
 @click.argument("batch_id", metavar="ID")
 @reason_option
 @yes_option
 def approve(connection: Connection, output: Output, batch_id: str, reason: str, yes: bool) -> None:
     """Publish a held batch.
 
-    A gate or a pin held it, or it was sent for approval. A merge is laid upon the version that is current now; if it
-    was made on another, the command says so.
+    A gate or a pin held it, or it was sent for approval. A merge is applied to the current version; if it was made on
+    another, that is shown.
 
     The command shows the batch and its changes to the current version and asks for confirmation; with --yes, it shows
     only the batch. If another version becomes current meanwhile, the approval is refused with CONFLICT and nothing is
@@ -127,7 +127,7 @@ def approve(connection: Connection, output: Output, batch_id: str, reason: str, 
     _show(output, approved, f"Approved batch {batch_id} of {approved['priceList']}.")
 
 
-@command("reject", EXITS)
+@command("reject", EXIT_CODES)
 @click.argument("batch_id", metavar="ID")
 @reason_option
 @yes_option
@@ -141,14 +141,14 @@ def reject(connection: Connection, output: Output, batch_id: str, reason: str, y
     _show(output, rejected, f"Rejected batch {batch_id} of {rejected['priceList']}.")
 
 
-def fields_of_review(batch: Json) -> list[tuple[str, object]]:
+def review_fields(batch: Json) -> list[tuple[str, object]]:
     """Return what a reviewer needs to know of a held batch."""
     label = f", {batch['label']}" if batch["label"] else ""
     sent = f"sent {time(batch['createdAt'])} by {batch['submittedBy']}"
     return [
         ("List", batch["priceList"]),
         ("Current", version_text(batch["rebased"]["baseVersion"])),
-        ("Batch", f"{batch['id']}, {batch['mode']}, {batch['progress']['stored']:,} prices, {sent}{label}"),
+        ("Batch", f"{batch['id']}, {batch['mode']}, {counted(batch['progress']['stored'], 'price')}, {sent}{label}"),
         ("Base", _base(batch)),
         *(("Finding", text) for text in _findings(batch)),
     ]
@@ -172,26 +172,26 @@ def _confirm_review(connection: Connection, mutation: str, question: str, batch_
         raise refused(mutation, "BATCH_NOT_HELD", f"Batch {batch_id} is {held['state']}, not HELD.")
     confirm(
         question,
-        fields_of_review(held),
+        review_fields(held),
         lambda: rebased_summary(connection, batch_id),
         yes=yes,
-        look=f"pricebook batch {batch_id}",
+        preview_command=f"pricebook batch {batch_id}",
     )
     return held
 
 
 def _base(batch: Json) -> str | None:
-    """Return which version a merge was made on, and which it is laid upon if that is another."""
+    """Return which version a merge was made on, and which it is applied to if that is another."""
     if batch["mode"] != "MERGE":
         return None
     made_on = batch["madeOnVersion"]
     if batch["rebased"]:
-        base, laid = batch["rebased"]["baseVersion"], "would be laid upon"
+        base, applied = batch["rebased"]["baseVersion"], "would be applied to"
     elif batch["state"] == "PUBLISHED":
-        base, laid = batch["baseVersion"], "laid upon"
+        base, applied = batch["baseVersion"], "applied to"
     else:
-        base, laid = made_on, ""
-    rebased = f", {laid} {version_text(base)}" if base != made_on else ""
+        base, applied = made_on, ""
+    rebased = f", {applied} {version_text(base)}" if base != made_on else ""
     return f"made on {version_text(made_on)}{rebased}"
 
 

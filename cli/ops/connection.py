@@ -4,21 +4,25 @@ import asyncio
 import functools
 from collections.abc import Callable, Iterator
 from contextlib import AsyncExitStack, contextmanager
+from typing import TYPE_CHECKING
 
 import click
 
 from cli import exit_codes
-from cli.client.client import ApiClient, Json, open_client, payload_of, refusal
-from cli.client.errors import ApiError
+from cli.client import Json
+from cli.client.errors import ApiError, payload_of, refusal
 from cli.options import direct_option, endpoint_option, token_option
 from cli.output import Output
+
+if TYPE_CHECKING:  # imported when a command connects: --help does not wait for it
+    from cli.client.client import ApiClient
 
 PAGE_SIZE = 200
 """Number of records in one request."""
 
 _ADVICE = {
     "PRICE_LIST_EXISTS": "`pricebook show LIST` shows it.",
-    "PRICE_LIST_IN_USE": "`pricebook batches LIST` shows its batches; --force deletes it nevertheless.",
+    "PRICE_LIST_IN_USE": "`pricebook batches LIST` shows its batches; --force deletes it anyway.",
     "CONFLICT": "Nothing was changed. Run the command again to see what it would change now.",
     "PRICE_LIST_NOT_FOUND": "`pricebook lists` shows all price lists.",
     "SNAPSHOT_NOT_FOUND": "`pricebook snapshots LIST` shows all versions.",
@@ -36,7 +40,7 @@ _ADVICE = {
 class Connection:
     """A blocking client of the API."""
 
-    def __init__(self, client: ApiClient, runner: asyncio.Runner) -> None:
+    def __init__(self, client: "ApiClient", runner: asyncio.Runner) -> None:
         self._client = client
         self._runner = runner
 
@@ -124,6 +128,8 @@ def require_list(data: Json, name: str) -> Json:
 
 @contextmanager
 def _connect(endpoint: str, token: str | None, *, direct: bool) -> Iterator[Connection]:
+    from cli.client.client import open_client  # noqa: PLC0415 - see above
+
     with asyncio.Runner() as runner:
         stack = AsyncExitStack()
         try:

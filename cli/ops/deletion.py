@@ -2,12 +2,12 @@
 
 import click
 
-from cli.client.client import Json
+from cli.client import Json
 from cli.client.errors import ApiError
-from cli.ops.confirmation import EXITS, is_interactive, reason_option, show
+from cli.ops.confirmation import EXIT_CODES, is_interactive, reason_option
 from cli.ops.connection import Connection, command, require_list
 from cli.options import list_argument
-from cli.output import Output, time
+from cli.output import Output, counted, print_fields, time
 
 PREVIEW = """
 query DeletionPreview($name: ID!) {
@@ -25,7 +25,7 @@ mutation Delete($input: DeletePriceListInput!) {
 }"""
 
 
-@command("delete", EXITS)
+@command("delete", EXIT_CODES)
 @list_argument
 @reason_option
 @click.option(
@@ -33,7 +33,7 @@ mutation Delete($input: DeletePriceListInput!) {
     metavar="NAME",
     help="The name again, instead of typing it when asked; required if standard input is not a terminal.",
 )
-@click.option("--force", is_flag=True, help="Delete it even if it was published to a short time ago, or is right now.")
+@click.option("--force", is_flag=True, help="Delete it even if a batch was published recently or is in progress.")
 def delete(
     connection: Connection, output: Output, price_list: str, reason: str, confirm_name: str | None, force: bool
 ) -> None:
@@ -61,12 +61,15 @@ def delete(
 
 def _preview(name: str, shown: Json, held: int) -> None:
     version, current = shown["currentVersion"], shown["current"]
-    published = current and f"version {version}, {current['size']:,} prices, published {time(current['publishedAt'])}"
-    show(
+    published = current and (
+        f"version {version}, {counted(current['size'], 'price')}, published {time(current['publishedAt'])}"
+    )
+    print_fields(
         [
             ("List", name),
             ("Current", published or "no version"),
             ("Versions", f"{shown['snapshots']['totalCount']:,}"),
-            ("Waiting", f"{held:,} held batches" if held else None),
-        ]
+            ("Waiting", counted(held, "held batch", "held batches") if held else None),
+        ],
+        err=True,
     )

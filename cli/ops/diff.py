@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import click
 
-from cli.client.client import Json
+from cli.client import Json
 from cli.ops.connection import Connection, command, limit_option, require_list
 from cli.options import list_argument
 from cli.output import Column, Output, json

@@ -5,7 +5,7 @@ from itertools import islice, takewhile
 
 import click
 
-from cli.client.client import Json
+from cli.client import Json
 from cli.ops.connection import Connection, command, limit_option, require_list
 from cli.options import list_argument
 from cli.output import Column, Output, Table, time
@@ -23,15 +23,13 @@ query Events($name: ID!, $first: Int!, $after: String) {
 }"""
 
 _COLUMNS = [
-    Column("AT", lambda row: time(row["at"])),
+    Column("AT", lambda row: f"{time(row['at']):.16}Z"),
     Column("KIND", lambda row: row["kind"]),
-    Column("FROM", lambda row: row["fromVersion"], numeric=True),
-    Column("TO", lambda row: row["toVersion"], numeric=True),
     Column("VERSION", lambda row: row["version"], numeric=True),
     Column("BATCH", lambda row: row["batch"] and row["batch"]["id"]),
-    Column("BY", lambda row: row["by"]),
-    Column("REASON", lambda row: row["reason"]),
+    Column("BY", lambda row: f"{row['by']}: {row['reason']}" if row["reason"] else row["by"]),
 ]
+"""A batch has 24 characters, so the time is to the minute, and the caller and the reason share the last column."""
 
 
 @command("events", prints_lines=True)
@@ -43,8 +41,8 @@ def events(connection: Connection, output: Output, price_list: str, limit: int, 
 
     That of a deleted price list remains.
 
-    Each event has the time, the caller and the reason of a change. FROM and TO are the current version before and after
-    it; VERSION is the one that it is about, such as the version of a batch that was held.
+    VERSION is the version that an event is about, such as that of a batch that was held. BY is the caller, with the
+    reason. The JSON also has the seconds, and the current version before and after each event.
     """
     if follow:
         _follow(connection, output, price_list, limit)

@@ -2,7 +2,7 @@
 
 import click
 
-from cli.client.client import Json
+from cli.client import Json
 from cli.client.errors import ApiError
 from cli.ops.connection import Connection, command, limit_option, require, require_list
 from cli.options import list_argument

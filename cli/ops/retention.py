@@ -2,8 +2,8 @@
 
 import click
 
-from cli.client.client import Json
-from cli.ops.confirmation import EXITS, confirm, reason_option, yes_option
+from cli.client import Json
+from cli.ops.confirmation import EXIT_CODES, confirm, reason_option, yes_option
 from cli.ops.connection import Connection, command, require_list
 from cli.ops.lists import LISTS
 from cli.options import list_argument, optional_list_argument
@@ -66,7 +66,7 @@ def retain(connection: Connection, output: Output, price_list: str | None, dry_r
         )
 
 
-@command("restore", EXITS)
+@command("restore", EXIT_CODES)
 @list_argument
 @click.argument("version", type=int)
 @reason_option
@@ -86,7 +86,7 @@ def restore(connection: Connection, output: Output, price_list: str, version: in
             ("Target", f"version {version}: can be read and rolled back to again, until retention expires it"),
         ],
         yes=yes,
-        look=f"pricebook events {price_list}",
+        preview_command=f"pricebook events {price_list}",
     )
     restored = connection.mutate(RESTORE, priceList=price_list, version=version, reason=reason)["priceList"]
     fields = [("version", restored["currentVersion"])]

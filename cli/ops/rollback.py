@@ -2,13 +2,13 @@
 
 import click
 
-from cli.client.client import Json
-from cli.ops.batches import ALL_FIELDS, fields_of_review, rebased_summary
-from cli.ops.confirmation import EXITS, confirm, reason_option, yes_option
+from cli.client import Json
+from cli.ops.batches import ALL_FIELDS, rebased_summary, review_fields
+from cli.ops.confirmation import EXIT_CODES, confirm, reason_option, yes_option
 from cli.ops.connection import Connection, command, refused, require, require_list
 from cli.ops.diff import summary_of
 from cli.options import list_argument
-from cli.output import Output, time, version_text
+from cli.output import Output, counted, time, version_text
 
 PREVIEW = """
 query Preview($name: ID!, $version: Int!) {
@@ -31,7 +31,7 @@ PIN = f"mutation Pin($input: PinInput!) {{ pin(input: $input) {{ {_PAYLOAD} }} }
 UNPIN = f"mutation Unpin($input: UnpinInput!) {{ unpin(input: $input) {{ {_PAYLOAD} }} }}"
 
 
-@command("rollback", EXITS)
+@command("rollback", EXIT_CODES)
 @list_argument
 @click.argument("version", type=int)
 @reason_option
@@ -57,7 +57,7 @@ def rollback(
     _show(output, payload["priceList"], f"Rolled back {price_list}: version {version} is current.")
 
 
-@command("pin", EXITS)
+@command("pin", EXIT_CODES)
 @list_argument
 @click.argument("version", type=int)
 @reason_option
@@ -75,7 +75,7 @@ def pin(connection: Connection, output: Output, price_list: str, version: int, r
     _show(output, payload["priceList"], f"Pinned {price_list} at version {version}.")
 
 
-@command("unpin", EXITS)
+@command("unpin", EXIT_CODES)
 @list_argument
 @reason_option
 @click.option(
@@ -116,11 +116,13 @@ def _confirm_move(
         [
             ("List", price_list),
             ("Current", version_text(current)),
-            ("Target", f"version {version}, {target['size']:,} prices{published}{label}"),
+            ("Target", f"version {version}, {counted(target['size'], 'price')}{published}{label}"),
         ],
         lambda: None if current is None else summary_of(connection, price_list, current, version),
         yes=yes,
-        look="pricebook diff",
+        preview_command=f"pricebook show {price_list}"
+        if current is None
+        else f"pricebook diff {price_list} {current} {version}",
     )
     return current
 
@@ -142,15 +144,17 @@ def _confirm_latest(connection: Connection, price_list: str, *, yes: bool) -> Js
     confirm(
         f"Unpin {price_list} and publish batch {latest['id']}?",
         [
-            *fields_of_review(latest),
+            *review_fields(latest),
             (
                 "Others",
-                f"{others:,} older batches that only the pin held are rejected as superseded" if others else None,
+                f"{counted(others, 'older batch', 'older batches')} that only the pin held: rejected as superseded"
+                if others
+                else None,
             ),
         ],
         lambda: rebased_summary(connection, latest["id"]),
         yes=yes,
-        look=f"pricebook batch {latest['id']}",
+        preview_command=f"pricebook batch {latest['id']}",
     )
     expected = {"expectedVersion": latest["rebased"]["baseVersion"], "expectedBatch": latest["id"]}
     return {"publishLatest": True, **expected}

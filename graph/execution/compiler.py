@@ -52,7 +52,7 @@ class Compiler:
         self._schema = schema
         self._operation = operation
         self._fragments = fragments
-        self._collector = Collector(fragments, conditions)
+        self._collector = Collector(schema, fragments, conditions)
         self._fields_left = MAX_FIELDS
 
     def compile(self) -> Selection:
@@ -64,7 +64,7 @@ class Compiler:
     def _selection(self, type_: GraphQLObjectType, selection_sets: Sequence[SelectionSetNode]) -> Selection:
         if type_.is_type_of is not None:
             raise Unplannable
-        collected = self._collector.collect(type_.name, selection_sets)
+        collected = self._collector.collect(type_, selection_sets)
         self._fields_left -= len(collected)
         if self._fields_left < 0:
             raise Unplannable

@@ -12,6 +12,7 @@ import tarfile
 import tempfile
 import urllib.request
 from pathlib import Path
+from typing import IO, cast
 
 from graph.graphiql.page import ASSETS, CDN, FOLDER, Asset
 
@@ -19,11 +20,14 @@ TIMEOUT_SECONDS = 60
 
 
 def install() -> None:
-    """Install the files that are missing. Raises `OSError`, `ValueError` and `subprocess.SubprocessError`."""
+    """Install the files that are missing or damaged.
+
+    Raises `OSError`, `ValueError`, `tarfile.TarError` and `subprocess.SubprocessError`.
+    """
     FOLDER.mkdir(exist_ok=True)
     for asset in ASSETS:
         target = FOLDER / asset.name
-        if not target.exists():
+        if not target.exists() or _integrity(target.read_bytes()) != asset.integrity:
             content = _from_npm(asset) if shutil.which("npm") else _from_cdn(asset)
             if _integrity(content) != asset.integrity:
                 raise ValueError(f"{asset.path} of {asset.package} is not the file that was expected.")
@@ -36,10 +40,10 @@ def _from_npm(asset: Asset) -> bytes:
         subprocess.run(command, cwd=folder, check=True, capture_output=True, timeout=TIMEOUT_SECONDS)  # noqa: S603
         [archive] = Path(folder).glob("*.tgz")
         with tarfile.open(archive) as package:
-            member = package.extractfile(f"package/{asset.path}")
-            if member is None:
-                raise ValueError(f"{asset.package} has no file {asset.path}.")
-            return member.read()
+            try:
+                return cast("IO[bytes]", package.extractfile(f"package/{asset.path}")).read()
+            except KeyError as error:
+                raise ValueError(f"{asset.package} has no file {asset.path}.") from error
 
 
 def _from_cdn(asset: Asset) -> bytes:
@@ -55,5 +59,5 @@ def _integrity(content: bytes) -> str:
 if __name__ == "__main__":
     try:
         install()
-    except (OSError, ValueError, subprocess.SubprocessError) as error:
+    except (OSError, ValueError, tarfile.TarError, subprocess.SubprocessError) as error:
         sys.exit(f"GraphiQL was not installed, so browsers will load it from {CDN}: {error}")

@@ -52,8 +52,8 @@ class Asset(NamedTuple):
 
     @property
     def name(self) -> str:
-        """The name of the installed file."""
-        return self.path.rpartition("/")[2]
+        """The name of the installed file. It has the version, because browsers keep the file for a day."""
+        return f"{self.package.replace('@', '-')}-{self.path.rpartition('/')[2]}"
 
     @property
     def cdn_url(self) -> str:

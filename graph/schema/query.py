@@ -18,7 +18,7 @@ from graph.types.price_lists import PriceList
 from graph.types.prices import VersionedPrice, versioned
 from graph.types.snapshots import Snapshot
 from storage import Batch as StoredBatch
-from storage import BatchState, check_name
+from storage import BatchState, PriceListNotFound, SnapshotNotFound, check_name
 from storage import Event as StoredEvent
 from storage import PriceList as StoredPriceList
 from storage import Snapshot as StoredSnapshot
@@ -137,7 +137,8 @@ class Query:
 
     @strawberry.field(
         description="The object with a global id: a price, a snapshot, a price list or a batch. Requires the scopes of "
-        "the field that returned the id. Null if the price list, the batch or the sku in its version does not exist.",
+        "the field that returned the id. Null if it does not exist. Fails with `SNAPSHOT_EXPIRED` if its version "
+        "has expired.",
         graphql_type=Node | None,
     )
     @staticmethod
@@ -153,7 +154,10 @@ class Query:
         info.context.caller.require(READING, node_id.price_list)
         if node_id.version is None:
             return await loaders.view.find(node_id.price_list)
-        snapshot = await loaders.view.version(node_id.price_list, node_id.version)
+        try:
+            snapshot = await loaders.view.version(node_id.price_list, node_id.version)
+        except (PriceListNotFound, SnapshotNotFound):
+            return None
         if node_id.sku is None:
             return snapshot
         return versioned(await loaders.prices.load(snapshot, node_id.sku), snapshot)

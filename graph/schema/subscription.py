@@ -1,7 +1,7 @@
 """The root of all subscriptions. Each event gets new loaders, so that it sees the current versions."""
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from typing import Annotated, cast
 
 import strawberry
@@ -11,7 +11,7 @@ from graph.identity.requires import INTERNALS, READING, requires, requires_anywh
 from graph.types.batches import Batch
 from graph.types.gates import DiffSummary
 from graph.types.publications import Publication
-from storage import UNFINISHED, Event, InvalidArgument, is_cancelled
+from storage import UNFINISHED, Event, EventKind, InvalidArgument, is_cancelled
 
 PROGRESS_INTERVAL_SECONDS = 0.2
 """Interval at which the state of a followed batch is read."""
@@ -51,7 +51,7 @@ class Subscription:
             yield await _publication(context, last)
         while not is_cancelled():
             pointer = await context.pointers.wait_for_move(price_list, revision)
-            for event in await context.loaders.pages.events_between(price_list, revision, pointer.revision):
+            for event in await _events_between(context, price_list, revision, pointer.revision):
                 if event.moved and event.to_version is not None:
                     context.renew()
                     yield await _publication(context, event)
@@ -90,6 +90,13 @@ async def _is_within_reach(context: Context, price_list: str, after: int) -> boo
             path=("after",),
         )
     return pointer.revision - after <= MAX_MISSED_REVISIONS
+
+
+async def _events_between(context: Context, price_list: str, above: int, to: int) -> Sequence[Event]:
+    """Return the events of a list with `above` < revision <= `to`, without those of an earlier list of its name."""
+    events = await context.loaders.pages.events_between(price_list, above, to)
+    deletions = [number for number, event in enumerate(events, 1) if event.kind is EventKind.DELETED]
+    return events[deletions[-1] if deletions else 0 :]
 
 
 async def _publication(context: Context, event: Event) -> Publication:

@@ -32,7 +32,7 @@ from graph.settings.parsers import (
     yes_no,
 )
 from graph.settings.variables import SettingsError, describe, masked, metadata, unknown_variables, variable_name
-from storage import DEFAULT_CACHE_BYTES, DELETE_AFTER_HOURS, GRACE_SECONDS, MAX_OPEN_BATCHES, RESTORE_SECONDS
+from storage import DEFAULT_CACHE_BYTES, DELETE_IDLE_HOURS, GRACE_SECONDS, MAX_OPEN_BATCHES, RESTORE_SECONDS
 
 
 def _default_data_dir(environ: Mapping[str, str] = os.environ) -> Path:
@@ -255,11 +255,10 @@ class Settings:
         default=RESTORE_SECONDS,
         metadata=metadata(integer(0, 31_536_000), "Seconds during which an expired version can be restored."),
     )
-    delete_after_hours: int = field(
-        default=DELETE_AFTER_HOURS,
+    delete_idle_hours: int = field(
+        default=DELETE_IDLE_HOURS,
         metadata=metadata(
-            integer(0, 8760),
-            "Hours after its last publication during which a price list can only be deleted with `force`.",
+            integer(0, 8760), "Hours without a publication before a price list can be deleted without `force`."
         ),
     )
     response_cache_bytes: int = field(

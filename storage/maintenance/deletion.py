@@ -33,8 +33,8 @@ from storage.mongodb.transaction import in_transaction, instant
 
 log = logging.getLogger("pricebook.deletion")
 
-DELETE_AFTER_HOURS = 24
-"""Hours after its last publication during which a list is not deleted unless forced."""
+DELETE_IDLE_HOURS = 24
+"""Hours without a publication before a list can be deleted without force."""
 
 MAX_MANIFESTS_PER_STEP = 100
 """Number of manifests that one transaction of the purge removes."""
@@ -57,7 +57,7 @@ class PriceListInUse(Refused):
 
 
 class PriceListDeleter:
-    """Deletes price lists. `after` is in hours."""
+    """Deletes price lists."""
 
     def __init__(
         self,
@@ -68,7 +68,7 @@ class PriceListDeleter:
         events: EventRepository,
         removal: BatchRemoval,
         locks: Locks,
-        after: float = DELETE_AFTER_HOURS,
+        idle_hours: float = DELETE_IDLE_HOURS,
     ) -> None:
         self._client = client
         self._price_lists = price_lists
@@ -77,7 +77,7 @@ class PriceListDeleter:
         self._events = events
         self._removal = removal
         self._locks = locks
-        self._after = datetime.timedelta(hours=after)
+        self._idle = datetime.timedelta(hours=idle_hours)
 
     async def delete(self, name: str, *, by: str, reason: str, force: bool = False) -> PriceList:
         """Delete a list, and return its tombstone. Its versions and batches are left to `purge`.
@@ -113,9 +113,9 @@ class PriceListDeleter:
     async def _check_unused(self, price_list: PriceList, now: datetime.datetime, session: AsyncClientSession) -> None:
         """Raise `PriceListInUse` if a batch of a list was published a short time ago, or is in progress."""
         newest = await self._snapshots.get(price_list.name, price_list.published_version, session)
-        if newest and newest.published_at and newest.published_at + self._after > now:
+        if newest and newest.published_at and newest.published_at + self._idle > now:
             published_at = newest.published_at.strftime("%Y-%m-%d %H:%M UTC")
-            hours = self._after.total_seconds() / 3600
+            hours = self._idle.total_seconds() / 3600
             use = f"version {newest.version} was published at {published_at}, less than {hours:g} hours ago"
             raise PriceListInUse(price_list.name, use)
         in_progress = (await self._batches.unfinished(price_list.name, session)).in_progress

@@ -33,6 +33,7 @@ PLACEHOLDERS = {
     "SKU": "TEA-100",
     "FILE": "prices.ndjson",
     "COMMAND": "lists",
+    "N": "50",
     "...": "a reason",
 }
 """The values of words that stand for others. `ID`, and ids of keys, are those of what `prepared` has prepared."""
@@ -58,6 +59,9 @@ def documented(*programs: str) -> Iterator[Documented]:
                 yield each
 
 
+OF_ANOTHER_LIST = {"create", "delete"}
+"""Commands that need a list of their own."""
+
 COMMANDS_BY_PAGE = {
     page: [each for each in documented("pricebook") if each.page == page and not (page == README and each.in_block)]
     for page in dict.fromkeys(each.page for each in documented("pricebook"))
@@ -71,7 +75,7 @@ class Shop(NamedTuple):
     batch: Batch
 
     async def prepare(self, command: str) -> str:
-        """Bring the list into the state that a command is for; return the id of the batch, layer or key to name."""
+        """Bring the list into the state that a command is for; return the id or name to insert."""
         if command == "unpin":
             await self._hold_by_pin()
         elif command in {"rollback", "pin", "restore", "import", "approve", "reject"}:
@@ -84,6 +88,11 @@ class Shop(NamedTuple):
             return (await self.store.submitter.submit(for_approval, await source([row("TEA-100")]))).id
         elif command == "keys":
             return (await self.store.api_keys.create(secrets.token_hex(4), ["prices:read"], "ops"))[0].id
+        elif command in OF_ANOTHER_LIST:
+            name = f"another-{secrets.token_hex(4)}"
+            if command == "delete":
+                await self.store.price_list_editor.create(name, None, Gates(), "ops")
+            return name
         elif command == "layer":
             assert self.batch.layer is not None
             return self.batch.layer.id
@@ -146,7 +155,7 @@ async def run(command: Documented, arguments: list[str], environ: dict[str, str]
         arguments = arguments + ["--reason", "a reason"] * (parse(arguments) == "reason")
         if parse(arguments):
             return
-    arguments = arguments + ["--yes"] * asks(arguments)
+    arguments = arguments + confirmation(arguments)
     result = await asyncio.to_thread(CliRunner().invoke, main, arguments, input=ROWS, env=environ)
     assert result.exit_code == 0, f"{command} ends with {result.exit_code}: {result.output}{result.exception or ''}"
     if command.piped_to and shutil.which(command.piped_to[0]):
@@ -155,7 +164,7 @@ async def run(command: Documented, arguments: list[str], environ: dict[str, str]
 
 def substituted(command: Documented, id_: str) -> list[str]:
     """Return the arguments with values in place of placeholders."""
-    values = {**PLACEHOLDERS, "ID": id_}
+    values = {**PLACEHOLDERS, "ID": id_, **({"LIST": id_} if command.arguments[1] in OF_ANOTHER_LIST else {})}
     return [id_ if KEY_ID.fullmatch(word) else values.get(word, word) for word in command.arguments[1:]]
 
 
@@ -179,12 +188,15 @@ def parse(arguments: Sequence[str]) -> str | None:
     return None
 
 
-def asks(arguments: Sequence[str]) -> bool:
-    """Whether the command asks for confirmation: there is no terminal here."""
+def confirmation(arguments: Sequence[str]) -> list[str]:
+    """Return the options that confirm what a command asks for: there is no terminal here."""
     try:
-        return context(arguments).params.get("yes") is False
+        parameters = context(arguments).params
     except click.UsageError:  # the run shows it
-        return False
+        return []
+    if "confirm_name" in parameters:
+        return ["--confirm-name", parameters["price_list"]]
+    return ["--yes"] if parameters.get("yes") is False else []
 
 
 def context(arguments: Sequence[str]) -> click.Context:

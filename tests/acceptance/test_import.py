@@ -181,7 +181,7 @@ def test_a_held_batch_is_published_by_the_printed_command(server: Server, tmp_pa
     assert code == 3, output
     approve, reject = printed_commands(output)
     assert [approve[0], reject[0]] == ["approve", "reject"]
-    assert server.pricebook(tmp_path, *approve)[0] == 0
+    assert server.pricebook(tmp_path, *approve, "--yes")[0] == 0
     assert server.run(tmp_path, *command)[0] == 0
     assert server.prices("held")[0] == 10
 
@@ -198,7 +198,7 @@ def test_a_batch_that_a_pin_holds_is_published_by_the_printed_command(server: Se
     code, output = server.run(tmp_path, *command)
     assert code == 3, output
     [unpin] = printed_commands(output)
-    code, output = server.pricebook(tmp_path, *unpin)
+    code, output = server.pricebook(tmp_path, *unpin, "--yes")
     assert code == 0, output
     assert server.prices("pinned")[0] == 20
 

@@ -8,10 +8,10 @@ import pytest
 
 from cli import COMMANDS, main
 
-HEAVY = ("graph", "storage", "loaders", "strawberry", "pymongo", "httpx")
+HEAVY = ("graph", "storage", "loaders", "strawberry", "pymongo", "httpx", "rich")
 """Packages that take a tenth of a second to import, or most of a second."""
 
-CLIENTS = [name for name, command in COMMANDS.items() if command.place.startswith(("cli.ops.", "cli.imports."))]
+CLIENTS = [name for name, command in COMMANDS.items() if command.import_path.startswith(("cli.ops.", "cli.imports."))]
 
 
 @pytest.mark.parametrize("name", COMMANDS)

@@ -2,6 +2,7 @@
 
 import asyncio
 import socket
+import threading
 from collections.abc import Iterator
 
 import click
@@ -9,6 +10,7 @@ import pytest
 from click.shell_completion import BashComplete
 
 from cli import COMMANDS, completion, main
+from cli.client import list_names
 from cli.completion import complete_list_names
 from storage import Store
 from tests.cli.ops.commands import server
@@ -30,6 +32,7 @@ def complete(line: str) -> list[str]:
 def patient(monkeypatch: pytest.MonkeyPatch) -> None:
     """The shell waits as long as the endpoint takes."""
     monkeypatch.setattr(completion, "TIMEOUT_SECONDS", 60.0)
+    monkeypatch.setattr(list_names, "REQUEST_TIMEOUT_SECONDS", 60.0)
 
 
 @pytest.fixture
@@ -73,11 +76,13 @@ def test_a_server_that_does_not_answer_keeps_the_shell_waiting_only_for_the_time
     silent_server: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(completion, "TIMEOUT_SECONDS", 0.1)
+    monkeypatch.setattr(list_names, "REQUEST_TIMEOUT_SECONDS", 60.0)
     command = main.get_command(click.Context(main), "show")
     assert command is not None
     with click.Context(command) as context:
         context.params["endpoint"] = silent_server
         assert complete_list_names(context, command.params[0], "") == []
+    assert completion.THREAD_NAME in {thread.name for thread in threading.enumerate()}, "the request still waits"
 
 
 def test_every_command_that_takes_a_list_completes_its_name() -> None:

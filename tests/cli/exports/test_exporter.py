@@ -13,7 +13,7 @@ from click.testing import CliRunner, Result
 
 from cli import main
 from cli.atomic_file import write_atomically
-from cli.client.client import Json
+from cli.client import Json
 from cli.client.errors import ApiError
 from cli.exports import exporter as module
 from cli.exports.exporter import Exported, Exporter

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cli.client.client import Json
+from cli.client import Json
 from cli.exports.rows import MAX_COLUMNS, Columns, NotInCsv, ndjson_of, row_of
 from cli.imports.price_files import MAX_ROW_BYTES
 from tests.storage.reading import good

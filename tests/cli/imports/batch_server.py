@@ -4,6 +4,7 @@ import asyncio
 import csv
 import gzip
 import io
+import json
 import re
 import signal
 from collections import Counter
@@ -32,6 +33,11 @@ class Batch:
         """The rows of all files, in order: the values of a CSV row, or the line of NDJSON."""
         files = [(self.names[number], part) for number, part in sorted(self.parts.items()) if isinstance(part, bytes)]
         return [row for name, file in files for row in _rows(name, file.decode())]
+
+    @property
+    def skus(self) -> list[str]:
+        """The skus of all NDJSON files, in order."""
+        return [json.loads(line)["sku"] for (line,) in self.rows]
 
 
 class BatchServer:

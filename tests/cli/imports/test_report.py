@@ -64,7 +64,7 @@ def test_totals_come_before_examples(capsys: pytest.CaptureFixture[str]) -> None
         "  line 302  DUPLICATE_SKU  sku S300",
         f"    {DUPLICATE}",
         "",
-        "  and 197 more errors: --errors-to FILE writes all of them",
+        "  and 197 more errors: --errors-to FILE writes them",
     ]
 
 

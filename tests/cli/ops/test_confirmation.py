@@ -27,7 +27,7 @@ from tests.storage.factories import (
 
 
 async def held_merge(store: Store, prices: list[dict[str, Any]]) -> Batch:
-    """A merge that waits for approval."""
+    """A merge that is held for approval."""
     merging = replace(order(publish=PublishPolicy.ON_APPROVAL), mode=BatchMode.MERGE)
     batch = await store.submitter.submit(merging, await source(prices))
     assert batch.state is BatchState.HELD, batch
@@ -137,15 +137,16 @@ async def test_without_a_terminal_nothing_is_changed_unless_yes_is_given(run: Ru
     await versions(store, 1)
     first, second, third = [await held(store, [row("a", amount)]) for amount in ("2", "3", "4")]
     commands = {
+        ("pin", "retail", "2"): "pricebook diff retail 1 2",
         ("restore", "retail", "1"): "pricebook events retail",
         ("reject", first.id): f"pricebook batch {first.id}",
         ("unpin", "retail", "--publish-latest"): f"pricebook batch {third.id}",
         ("approve", second.id): f"pricebook batch {second.id}",
     }
-    for command, look in commands.items():
+    for command, preview in commands.items():
         refused = await run(*command, "--reason", "x")
         assert refused.exit_code == exit_codes.USAGE_ERROR, refused.output
-        message = f"Standard input is not a terminal: check with `{look}`, then use --yes."
+        message = f"Standard input is not a terminal: check with `{preview}`, then use --yes."
         assert message in " ".join(refused.stderr.split())
     assert (await current(store), (await store.batches.get(first.id)).state) == (1, BatchState.HELD)
     assert (await json_of(run, "reject", first.id, "--reason", "x", "--yes"))["state"] == "REJECTED"
@@ -200,16 +201,16 @@ async def test_a_merge_made_on_another_version_says_so(run: Run, store: Store, m
     assert "made on version 1\n" in await output_of(run, "batch", batch.id)
     await merge(store, [row("b", "2"), row("d")])
     held_text = await output_of(run, "batch", batch.id)
-    assert "made on version 1, would be laid upon version 3" in held_text
+    assert "made on version 1, would be applied to version 3" in held_text
     assert "1 added, 0 removed, 1 changed, 1 unchanged. Compared with version 1." in held_text
     monkeypatch.setattr(confirmation, "is_interactive", lambda: True)
     declined = await run("approve", batch.id, "--reason", "x", input="n\n")
     lines = shown(declined.stderr)
-    assert (lines["Base"], lines["Current"]) == ("made on version 1, would be laid upon version 3", "version 3")
+    assert (lines["Base"], lines["Current"]) == ("made on version 1, would be applied to version 3", "version 3")
     assert lines["Changes"] == "1 added, 0 removed, 0 changed, 3 unchanged.", "compared with version 3"
-    assert "would be laid upon version 3" in (await run("reject", batch.id, "--reason", "x", input="n\n")).stderr
+    assert "would be applied to version 3" in (await run("reject", batch.id, "--reason", "x", input="n\n")).stderr
     approved = await run("approve", batch.id, "--reason", "x", "--yes")
-    assert "made on version 1, laid upon version 3" in approved.stdout
+    assert "made on version 1, applied to version 3" in approved.stdout
     after = await json_of(run, "batch", batch.id)
     assert (after["madeOnVersion"], after["baseVersion"], after["rebased"]) == (1, 3, None)
     assert await amounts(store, 4) == {"a": "1.00", "b": "2", "c": "1.00", "d": "1.00"}
@@ -220,7 +221,7 @@ async def test_a_merge_on_the_version_that_is_current_does_not(run: Run, store: 
     await merge(store, [row("b")])
     [batch, *_] = await json_of(run, "batches", "retail")
     text = await output_of(run, "batch", batch["id"])
-    assert ("made on version 1\n" in text, "laid upon" in text) == (True, False)
+    assert ("made on version 1\n" in text, "applied to" in text) == (True, False)
 
 
 # ---------------------------------------------------------------- unpin with --publish-latest
@@ -239,7 +240,7 @@ async def test_an_unpin_shows_the_batch_that_it_publishes_and_asks(
     assert (await store.price_lists.get("retail")).pin is not None
     lines = shown(declined.stderr)
     assert lines["Batch"].startswith(latest.id)
-    assert lines["Others"] == "2 older batches that only the pin held are rejected as superseded"
+    assert lines["Others"] == "2 older batches that only the pin held: rejected as superseded"
     assert lines["Changes"] == "1 added, 0 removed, 1 changed, 0 unchanged."
     done = await run("unpin", "retail", "--reason", "done", "--publish-latest", input="y\n")
     assert (done.exit_code, "version 4 is current" in done.stdout) == (0, True), done.output
@@ -318,6 +319,14 @@ def test_a_move_with_yes_compares_no_versions(command: str, mutation: str, monke
     assert stub.operations[2:] == ["Preview", "Summary", mutation]
 
 
+def test_a_list_without_a_version_is_checked_with_show(monkeypatch: pytest.MonkeyPatch) -> None:
+    target = {"version": 1, "size": 5, "label": None, "publishedAt": None}
+    Stub(monkeypatch, {"Preview": {"priceList": {"currentVersion": None, "pin": None}, "snapshot": target}})
+    refused = invoke("pin", "a", "1", "--reason", "x")
+    assert refused.exit_code == exit_codes.USAGE_ERROR
+    assert "check with `pricebook show a`, then use --yes." in " ".join(refused.stderr.split())
+
+
 HELD: dict[str, Any] = {
     "id": "b",
     "priceList": "a",
@@ -354,7 +363,7 @@ def test_a_review_with_yes_counts_no_changes(monkeypatch: pytest.MonkeyPatch) ->
     for command in (("approve", "b"), ("reject", "b"), ("unpin", "a", "--publish-latest")):
         result = invoke(*command, "--reason", "x", "--yes")
         assert result.exit_code == 0, result.output
-        assert "Base     made on version 40, would be laid upon version 41" in result.stderr
+        assert "Base     made on version 40, would be applied to version 41" in result.stderr
         assert "Changes" not in result.stderr
     assert stub.operations == ["Batch", "Approve", "Batch", "Reject", "Latest", "Unpin"]
     approved, rejected, unpinned = stub.inputs[1::2]

@@ -9,6 +9,7 @@ from graphql import (
     GraphQLEnumType,
     GraphQLField,
     GraphQLInputType,
+    GraphQLInterfaceType,
     GraphQLList,
     GraphQLNonNull,
     GraphQLObjectType,
@@ -20,6 +21,9 @@ from hypothesis import strategies as st
 
 MAX_DEPTH = 7
 CONDITIONS = ("yes", "no")
+
+
+Composite = GraphQLObjectType | GraphQLInterfaceType
 
 
 class Query(NamedTuple):
@@ -56,23 +60,25 @@ class _Document:
         variables = {name: value for name, (_, value) in self.variables.items() if value is not ...}
         return Query(text, variables)
 
-    def selection(self, type_: GraphQLObjectType, depth: int) -> str:
+    def selection(self, type_: Composite, depth: int) -> str:
         parts = [self.part(type_, depth) for _ in range(self.draw(st.integers(1, 4 if depth < 4 else 2)))]
         return "{ " + " ".join(parts) + " }"
 
-    def part(self, type_: GraphQLObjectType, depth: int) -> str:
+    def part(self, type_: Composite, depth: int) -> str:
         kinds = ["field"] * 8 + ["typename", "inline", "spread"]
         kind = self.draw(st.sampled_from(kinds if depth < MAX_DEPTH else ["field", "typename"]))
         if kind == "typename":
             return f"__typename{self.condition()}"
         if kind == "inline":
-            on = self.draw(st.sampled_from(["", f" on {type_}"]))
-            return f"...{on}{self.condition() or ' '}{self.selection(type_, depth + 1)}"
+            on: Composite | None = self.draw(st.sampled_from([None, type_, *type_.interfaces]))
+            condition = f" on {on}" if on else ""
+            return f"...{condition}{self.condition() or ' '}{self.selection(on or type_, depth + 1)}"
         if kind == "spread":
-            return f"...{self.fragment(type_, depth)}{self.condition()}"
+            spread = self.draw(st.sampled_from([type_, *type_.interfaces]))
+            return f"...{self.fragment(spread, depth)}{self.condition()}"
         return self.field(type_, depth)
 
-    def fragment(self, type_: GraphQLObjectType, depth: int) -> str:
+    def fragment(self, type_: Composite, depth: int) -> str:
         existing = [name for name in self.fragments if name.startswith(f"On{type_}_")]
         if existing and self.chance():
             return self.draw(st.sampled_from(existing))
@@ -82,7 +88,7 @@ class _Document:
         self.fragments[name] = f"fragment {name} on {type_} {selection}"
         return name
 
-    def field(self, type_: GraphQLObjectType, depth: int) -> str:
+    def field(self, type_: Composite, depth: int) -> str:
         possible = {
             name: field
             for name, field in type_.fields.items()

@@ -86,7 +86,7 @@ def test_a_file_with_another_hash_is_not_installed(installed: Path, monkeypatch:
     assert not installed.joinpath(ASSETS[0].name).exists()
 
 
-def test_a_file_with_its_hash_is_installed_once(
+def test_a_file_with_its_hash_is_installed_once_and_a_damaged_one_again(
     tmp_path: Path, installed: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     content, asset = b"let a", ASSETS[0]
@@ -96,6 +96,9 @@ def test_a_file_with_its_hash_is_installed_once(
     monkeypatch.setattr(install, "_from_npm", lambda _: content)
     monkeypatch.setattr(install, "_from_cdn", lambda _: content)
     installed.joinpath(asset.name).unlink()
+    install.install()
+    assert installed.joinpath(asset.name).read_bytes() == content
+    installed.joinpath(asset.name).write_text("of an earlier release")
     install.install()
     assert installed.joinpath(asset.name).read_bytes() == content
     monkeypatch.setattr(install, "_from_npm", None)

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from loaders import diffs
 from storage import BatchMode, Layer
 from storage.layers.changes import Changes
 from tests.graph.api import Api, codes, row
@@ -196,3 +197,15 @@ async def test_an_unpin_can_expect_the_version_and_the_batch(retail: Api) -> Non
     await retail.data(PIN, input={"priceList": "retail", "version": 3, "reason": "x"})
     [error] = (await unpin(expectedBatch=newer))["userErrors"]
     assert "but none is held" in error["message"]
+
+
+async def test_the_changes_of_a_page_of_held_batches_are_not_counted(
+    retail: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(diffs, "MAX_REBASED_SUMMARIES", 2)
+    for _ in range(3):
+        await hold(retail, BatchMode.MERGE, [row("d")])
+    page = "{ batches(state: HELD, first: %d) { nodes { rebased { baseVersion summary { added } } } } }"
+    assert await retail.error_codes(page % 3) == ["SCAN_LIMIT"]
+    nodes = (await retail.data(page % 2))["batches"]["nodes"]
+    assert [node["rebased"]["summary"]["added"] for node in nodes] == [1, 1]

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import click
 
-from cli.client.client import Json
+from cli.client import Json
 from cli.ops.connection import Connection, command, require_list
 from cli.options import list_argument
 from cli.output import Output
@@ -48,7 +48,12 @@ def create(connection: Connection, output: Output, price_list: str, description:
     its last one.
     """
     created = connection.mutate(CREATE, name=price_list, description=description)["priceList"]
-    output.record(created, _fields(created), f"Created the price list {price_list}.")
+    kept = created["retention"]
+    fields = [
+        ("description", created["description"]),
+        ("keeps", f"the newest {kept['versions']} versions, and each version for {kept['days']} days"),
+    ]
+    output.record(created, fields, f"Created the price list {price_list}.")
 
 
 @command("gates")
@@ -140,11 +145,3 @@ def _shown(value: object) -> object:
     if isinstance(value, bool):
         return "yes" if value else "no"
     return "off" if value is None else value
-
-
-def _fields(shown: Json) -> list[tuple[str, object]]:
-    kept = shown["retention"]
-    return [
-        ("description", shown["description"]),
-        ("keeps", f"the newest {kept['versions']} versions, and each version for {kept['days']} days"),
-    ]

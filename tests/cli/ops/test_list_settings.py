@@ -83,9 +83,9 @@ async def test_a_list_is_deleted_once_its_name_is_typed_again(run: Run, store: S
     done = await run("delete", "retail", "--reason", "moved", "--force", input="retail\n")
     assert done.exit_code == 0, done.output
     assert done.stdout == "Deleted the price list retail.\n"
-    shown = {line[:9].rstrip(): line[9:] for line in done.stderr.splitlines()}
-    assert (shown["List"], shown["Versions"], shown["Waiting"]) == ("retail", "3", "1 held batches")
-    assert shown["Current"].startswith("version 2, 1 prices, published ")
+    shown = {line[:10].rstrip(): line[10:] for line in done.stderr.splitlines()}
+    assert (shown["List"], shown["Versions"], shown["Waiting"]) == ("retail", "3", "1 held batch")
+    assert shown["Current"].startswith("version 2, 1 price, published ")
     assert await store.price_lists.find("retail") is None
 
 
@@ -106,7 +106,7 @@ async def test_without_a_terminal_the_name_is_an_option(run: Run, store: Store) 
     in_use = await run("delete", "retail", "--reason", "moved", "--confirm-name", "retail")
     assert in_use.exit_code == exit_codes.FAILURE
     assert "PRICE_LIST_IN_USE" in in_use.stderr
-    assert "--force deletes it nevertheless" in in_use.stderr
+    assert "--force deletes it anyway" in in_use.stderr
     assert await store.price_lists.find("retail")
     done = await run("delete", "retail", "--reason", "moved", "--confirm-name", "retail", "--force", "--json")
     assert json.loads(done.stdout) == {"deletedId": "PriceList:retail"}
