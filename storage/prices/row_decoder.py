@@ -32,7 +32,7 @@ from storage.prices.row_checks import (
 from storage.prices.row_text import UNDECODABLE, errors_of_text
 
 SLICE_ROWS = 250
-"""Number of rows decoded at once. Decoding a slice blocks the event loop for less than a millisecond."""
+"""Number of rows decoded at once: less than a millisecond, or a few if they are invalid."""
 
 SLICE_BYTES = 256 * 1024
 """The same in bytes, for long rows of a request. The blocks of files are limited already."""
