@@ -12,10 +12,8 @@ import httpx
 import msgspec
 
 from cli.client import Json, Upload
-from cli.client.errors import ApiError, payload_of
+from cli.client.errors import ApiError
 from cli.output import printable
-
-__all__ = ["ApiClient", "Json", "Notify", "http_options", "open_client", "open_http", "payload_of", "print_notice"]
 
 Notify = Callable[[str], None]
 """Shows a line to the user."""

@@ -6,8 +6,9 @@ from contextlib import suppress
 
 import click
 
-from cli.client.client import ApiClient, Json, open_client, payload_of
-from cli.client.errors import ApiError
+from cli.client import Json
+from cli.client.client import ApiClient, open_client
+from cli.client.errors import ApiError, payload_of
 from cli.dev.ecb import NoRates, PublicationDay, read_rates
 from cli.options import endpoint_option, token_option
 from cli.progress import Progress

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import click
 
-from cli.client.client import Json
+from cli.client import Json
 from cli.output import Column, Output
 from cli.startup import BadSettings, listen
 from storage.embedded_mongodb.lock_file import owner

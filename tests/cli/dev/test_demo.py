@@ -9,8 +9,9 @@ import httpx
 import msgspec
 import pytest
 
+from cli.client import Json
 from cli.client import client as module
-from cli.client.client import ApiClient, Json
+from cli.client.client import ApiClient
 from cli.client.errors import ApiError
 from cli.dev.demo import DAYS, ECB, HISTORY, publish_demo
 from cli.dev.ecb import PublicationDay, parse_rates, read_rates
