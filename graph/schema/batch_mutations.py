@@ -77,9 +77,8 @@ class BatchMutations:
         store, source = info.context.store, await create_row_source(input)
         part = await store.multipart.append(input.batch, input.sequence, source, input.remove or ())
         payload = await _payload(info.context, await store.batches.get(input.batch))
-        if part.error_report:
-            [errors] = await store.item_errors.read([ReportRange(input.batch, part.error_report.id, 0, 1)])
-            payload.user_errors += [_part_invalid(part, first) for first in errors]
+        if part.error_count:
+            payload.user_errors.append(_part_invalid(part, await _first_error(info.context, input.batch, part)))
         return payload
 
     @strawberry.mutation(
@@ -171,9 +170,18 @@ async def _payload(context: Context, batch: StoredBatch) -> BatchPayload:
     )
 
 
-def _part_invalid(part: Part, first: ItemError) -> UserError:
+async def _first_error(context: Context, batch: str, part: Part) -> ItemError | None:
+    """Return the first error of a part; None if it is not stored, because earlier parts have too many."""
+    if part.error_report is None:
+        return None
+    [errors] = await context.store.item_errors.read([ReportRange(batch, part.error_report.id, 0, 1)])
+    return next(iter(errors), None)
+
+
+def _part_invalid(part: Part, first: ItemError | None) -> UserError:
+    shown = f"The first is item {first.index}: {first.message} " if first else ""
     message = (
-        f"{part.error_count} items of part {part.sequence} are invalid. The first is item {first.index}: "
-        f"{first.message} The batch can no longer be published; commit it to see all errors, or abort it."
+        f"{part.error_count} items of part {part.sequence} are invalid. {shown}"
+        "The batch can no longer be published; commit it to see all errors, or abort it."
     )
     return UserError(code="BATCH_INVALID", message=message, path=["input", "sequence"])

@@ -1,14 +1,14 @@
 """Taking in the rows of a request, a file or a part: collected in runs, which are staged when they are full."""
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Sequence
 
-from storage.batches.item_errors import keep_first
+from storage.batches.item_errors import MAX_ITEM_ERRORS, keep_first
 from storage.batches.runs import Run, SortedRows, with_lines
 from storage.batches.staging import PART_BITS, StagedRun, StagingRepository
 from storage.fair_yield import yield_to_loop
 from storage.prices.item_error import ItemError
-from storage.prices.row_decoder import Slice
+from storage.prices.row_decoder import RefusedRow, Slice
 
 
 class Intake:
@@ -46,7 +46,7 @@ class Intake:
         """
         try:
             async for rows in slices:
-                self.refuse(rows.errors, rows.refused)
+                await self._refuse(rows.refused)
                 repeated = [with_lines(error, line_of) for error in self.run.add(rows)]
                 self.refuse(repeated, len(repeated))
                 self.accepted += len(rows.skus) - len(repeated)
@@ -75,6 +75,15 @@ class Intake:
         """Count invalid rows, and keep the first errors; `errors` has those of the first rows."""
         self.error_count += count
         keep_first(self.errors, errors)
+
+    async def _refuse(self, rows: Sequence[RefusedRow]) -> None:
+        """Count invalid rows, and work out the errors of the first ones only."""
+        self.error_count += len(rows)
+        for row in rows:
+            if len(self.errors) >= MAX_ITEM_ERRORS:
+                break
+            keep_first(self.errors, row.errors())
+            await yield_to_loop()
 
     async def _stage(self) -> None:
         """Write the run while the next one is collected. At most two are in memory."""

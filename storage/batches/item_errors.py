@@ -19,10 +19,13 @@ from storage.mongodb.transaction import instant
 from storage.prices.item_error import ItemError
 
 MAX_ITEM_ERRORS = 10_000
-"""Errors of a batch, and of a part, that are stored: the first ones. All are counted."""
+"""Errors of a batch, and of all its parts together, that are stored: the first ones. All are counted."""
 
-ERRORS_PER_DOCUMENT = 500
-"""Errors in one document of a report: some 100 kB."""
+ERRORS_PER_DOCUMENT = 100
+"""Errors in one document of a report: some 20 kB. A page of one error reads as many."""
+
+DOCUMENTS_PER_INSERT = 5
+"""Documents of a report that one round trip writes."""
 
 MAX_RANGES_PER_READ = 100
 """Ranges that one query reads."""
@@ -57,15 +60,17 @@ class ItemErrorRepository:
         """Write the first `MAX_ITEM_ERRORS` of the errors as a new report of a batch."""
         report = ErrorReport(str(ObjectId()), min(len(errors), MAX_ITEM_ERRORS))
         now = instant()
-        for first in range(0, report.count, ERRORS_PER_DOCUMENT):
-            end = min(first + ERRORS_PER_DOCUMENT, report.count)
-            await self._collection.insert_one(
+        kept = errors[: report.count]
+        firsts = range(0, report.count, ERRORS_PER_DOCUMENT)
+        for start in range(0, len(firsts), DOCUMENTS_PER_INSERT):
+            await self._collection.insert_many(
                 {
                     "_id": _id(batch, report.id, first),
                     "format": FORMAT,
                     "at": now,
-                    "errors": to_builtins(errors[first:end]),
+                    "errors": to_builtins(kept[first : first + ERRORS_PER_DOCUMENT]),
                 }
+                for first in firsts[start : start + DOCUMENTS_PER_INSERT]
             )
             await yield_to_loop()
         return report
@@ -90,6 +95,11 @@ class ItemErrorRepository:
             found.append(msgspec.convert(errors, list[ItemError]))
             await yield_to_loop()
         return found
+
+    async def drop(self, batch: str, report: ErrorReport) -> None:
+        """Drop a report of a batch."""
+        whole = {"$gte": _id(batch, report.id, 0), "$lt": _id(batch, report.id, report.count)}
+        await self._collection.delete_many({"_id": whole})
 
     async def keep_only(self, batch: str, report: ErrorReport | None) -> None:
         """Drop the reports of a batch except one."""

@@ -13,11 +13,12 @@ import msgspec
 from storage.batches.admission import BatchAdmission, check_order, check_removals
 from storage.batches.batch import Batch, BatchOrder, Refusal
 from storage.batches.intake import Intake
-from storage.batches.item_errors import MAX_ITEM_ERRORS, ItemErrorRepository, ReportRange
+from storage.batches.item_errors import MAX_ITEM_ERRORS, ErrorReport, ItemErrorRepository, ReportRange
 from storage.batches.lease_renewal import keep_open
 from storage.batches.lifecycle import BatchLifecycle
 from storage.batches.parts import MAX_PARTS, Part, PartRepository
 from storage.batches.repository import BatchRepository
+from storage.batches.runs import repeated_message
 from storage.batches.staging import StagingRepository
 from storage.batches.states import DISCARDED_STATES, BatchState
 from storage.batches.submit import order_fingerprint
@@ -101,19 +102,28 @@ class MultipartBatches:
         fingerprint = _fingerprint(source, removals)
         if fingerprint is None:
             raise AssertionError("A source that was read to its end has a fingerprint.")
+        report = await self._report(batch.id, intake.errors) if intake.errors else None
         part = Part(
             sequence,
             fingerprint,
             prices=intake.received - len(removals),
             rows=intake.accepted,
             runs=tuple(runs),
-            error_report=await self._item_errors.write(batch.id, intake.errors) if intake.errors else None,
+            error_report=report,
             error_count=intake.error_count,
         )
         stored = await self._parts.add(batch.id, part)
-        if not await self._batches.touch(batch.id, part.rows if stored == part else 0):
+        is_open = await self._batches.touch(batch.id, part.rows if stored == part else 0)
+        if report and (stored != part or not is_open):
+            await self._item_errors.drop(batch.id, report)
+        if not is_open:
             raise await self._refused_late(batch)
         return _check_same(stored, fingerprint)
+
+    async def _report(self, batch: str, errors: Sequence[ItemError]) -> ErrorReport | None:
+        """Write the errors of a part, unless earlier ones have as many as are kept of a batch."""
+        room = MAX_ITEM_ERRORS - await self._parts.stored_errors(batch)
+        return await self._item_errors.write(batch, errors[:room]) if room > 0 else None
 
     async def _refused_late(self, batch: Batch) -> Refused:
         """Return the error of a part whose batch was committed, aborted or removed meanwhile; drop what it left."""
@@ -220,8 +230,12 @@ def _first_errors(batch: str, stored: Sequence[Part]) -> tuple[list[ReportRange]
 
 def _moved(error: ItemError, offset: int) -> ItemError:
     """Return an error with the indexes of its items in the whole batch."""
-    earlier = None if error.duplicate_of is None else offset + error.duplicate_of
-    return msgspec.structs.replace(error, index=offset + error.index, duplicate_of=earlier)
+    index = offset + error.index
+    if error.duplicate_of is None:
+        return msgspec.structs.replace(error, index=index)
+    earlier = offset + error.duplicate_of
+    message = error.message if error.line else repeated_message(earlier)
+    return msgspec.structs.replace(error, index=index, duplicate_of=earlier, message=message)
 
 
 def _fingerprint(source: RowSource, removals: Sequence[str]) -> str | None:

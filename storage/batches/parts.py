@@ -65,6 +65,12 @@ class PartRepository:
             stored[document["_id"]["batch"]].append(document["_id"]["sequence"])
         return [stored[batch] for batch in batches]
 
+    async def stored_errors(self, batch: str) -> int:
+        """Return how many errors the reports of a batch's parts have."""
+        total = {"$group": {"_id": None, "count": {"$sum": "$errorReport.count"}}}
+        cursor = await self._collection.aggregate([{"$match": _range(batch)}, total])
+        return sum([document["count"] async for document in cursor])
+
     async def drop(self, batch: str) -> None:
         """Delete the records of all parts of a batch."""
         await self._collection.delete_many(_range(batch))

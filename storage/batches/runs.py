@@ -113,8 +113,12 @@ class Run:
 
 def repeated_sku(sku: str, index: int, earlier: int) -> ItemError:
     """Return the error of a sku that was sent before, as the item `earlier`."""
-    message = f"The sku is also that of item {earlier}. Keep one of the two."
-    return ItemError(index, sku, "sku", "DUPLICATE_SKU", message, duplicate_of=earlier)
+    return ItemError(index, sku, "sku", "DUPLICATE_SKU", repeated_message(earlier), duplicate_of=earlier)
+
+
+def repeated_message(earlier: int) -> str:
+    """Return the message of a sku that was sent before, if the lines of both items are unknown."""
+    return f"The sku is also that of item {earlier}. Keep one of the two."
 
 
 def with_lines(error: ItemError, line_of: Callable[[int], int | None]) -> ItemError:

@@ -3,6 +3,8 @@
 import csv
 import io
 from collections.abc import Iterator, Sequence
+from functools import partial
+from operator import attrgetter
 
 from storage.files.csv_header import KNOWN_COLUMNS, Columns, NotARow, read_header
 from storage.files.csv_records import malformed, record_errors
@@ -10,9 +12,9 @@ from storage.files.csv_text import check_utf8, is_utf8
 from storage.files.errors import LineTooLong
 from storage.files.line_blocks import MAX_LINE_BYTES, Block
 from storage.files.line_numbers import LineNumbers
-from storage.prices.item_error import ItemError, RowRefused
+from storage.prices.item_error import RowRefused
 from storage.prices.row import Row
-from storage.prices.row_decoder import SLICE_ROWS, Slice, encode_slice
+from storage.prices.row_decoder import SLICE_ROWS, RefusedRow, Slice, encode_slice
 
 _Cells = list[str] | csv.Error
 """The cells of a record, or the error if it is malformed."""
@@ -59,7 +61,7 @@ class CsvDecoder:
             try:
                 pending.add(self._row(self._columns, cells), self._position, line)
             except NotARow:
-                pending.refuse(*self._errors(self._columns, cells), self._position, line)
+                pending.refuse(RefusedRow(self._position, line, partial(_explain, self._columns, cells)))
             self._position += 1
             if len(pending) == SLICE_ROWS:
                 yield pending.encode()
@@ -70,16 +72,6 @@ class CsvDecoder:
         if not isinstance(cells, list) or not (self._all_utf8 or all(map(is_utf8, cells))):
             raise NotARow
         return columns.row(cells)
-
-    def _errors(self, columns: Columns, cells: _Cells) -> tuple[str | None, list[RowRefused]]:
-        """Return the sku and all errors of a record that is no row."""
-        if not isinstance(cells, list):
-            return None, [malformed(cells)]
-        try:
-            check_utf8(cells)
-        except RowRefused as refused:
-            return columns.sku_of(cells), [refused]
-        return columns.sku_of(cells), record_errors(columns, cells)
 
     def _read_header(self, cells: _Cells, line: int) -> Iterator[Slice]:
         if self._header_refused:
@@ -93,7 +85,7 @@ class CsvDecoder:
     def _refuse_header(self, problems: Sequence[RowRefused], line: int) -> Iterator[Slice]:
         if not self._header_refused:
             self._header_refused = True
-            yield Slice(errors=[problem.to_item_error(self._position, None, line) for problem in problems])
+            yield Slice(refused=[RefusedRow(self._position, line, lambda: (None, problems))])
 
     def _text(self, block: bytes) -> str:
         try:
@@ -125,35 +117,44 @@ class CsvDecoder:
         self._rest, self._rest_line = "".join(lines[begin:]), first_line + begin
 
 
+def _explain(columns: Columns, cells: _Cells) -> tuple[str | None, list[RowRefused]]:
+    """Return the sku and all errors of a record that is no row."""
+    if not isinstance(cells, list):
+        return None, [malformed(cells)]
+    try:
+        check_utf8(cells)
+    except RowRefused as refused:
+        return columns.sku_of(cells), [refused]
+    return columns.sku_of(cells), record_errors(columns, cells)
+
+
 class _PendingRows:
-    """The rows of the next slice, and the errors of records that are no rows."""
+    """The rows of the next slice, and the records that are no rows."""
 
     def __init__(self, line_numbers: LineNumbers) -> None:
-        self.errors: list[ItemError] = []
         self._line_numbers = line_numbers
         self._rows: list[Row] = []
         self._positions: list[int] = []
         self._lines: list[int] = []
-        self._refused = 0
+        self._refused: list[RefusedRow] = []
 
     def __len__(self) -> int:
-        return len(self._rows) + self._refused
+        return len(self._rows) + len(self._refused)
 
     def add(self, row: Row, position: int, line: int) -> None:
         self._rows.append(row)
         self._positions.append(position)
         self._lines.append(line)
 
-    def refuse(self, sku: str | None, errors: Sequence[RowRefused], position: int, line: int) -> None:
-        self.errors.extend(error.to_item_error(position, sku, line) for error in errors)
-        self._refused += 1
+    def refuse(self, row: RefusedRow) -> None:
+        self._refused.append(row)
 
     def encode(self) -> Slice:
-        """Return the slice, with all errors in the order of their rows."""
+        """Return the slice, with all refused rows in their order."""
         self._line_numbers.add(self._positions, self._lines)
         result = encode_slice(self._rows, self._positions, self._lines)
-        result.errors.extend(self.errors)
-        result.errors.sort(key=lambda error: error.index)
+        result.refused.extend(self._refused)
+        result.refused.sort(key=attrgetter("position"))
         return result
 
 

@@ -3,8 +3,9 @@
 import datetime
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 
 import msgspec
 
@@ -32,6 +33,9 @@ OTHER_SEPARATORS = {";": "semicolons", "\t": "tabs", "|": "vertical bars"}
 
 _MAX_PROBLEMS = 100
 """Limit of the errors reported for a header row."""
+
+_MAX_CELLS_OF_PRICE = 100
+"""A first row of more cells is taken for the names of columns, whatever is in it."""
 
 
 class NotARow(Exception):
@@ -74,22 +78,9 @@ def read_header(cells: Sequence[str]) -> Columns | list[RowRefused]:
     """Return the columns of a header row, or all its errors."""
     if error := _not_a_header(cells):
         return [error]
-    names = [_canonical(cell.strip()) for cell in cells]
-    counts = Counter(names)
-    problems = [_unknown(name, names.index(name) + 1) for name in counts if not _is_known(name)]
-    problems += [
-        RowRefused("COLUMN_REPEATED", f"The column {quoted(name)} appears {count} times. Keep one.", name[:100])
-        for name, count in counts.items()
-        if count > 1 and _is_known(name)
-    ]
-    misspelt = {similar_field(name, REQUIRED) for name in list(counts)[:_MAX_PROBLEMS] if not _is_known(name)}
-    problems += [
-        RowRefused("COLUMN_MISSING", f"The required column {name!r} is missing. {KNOWN_COLUMNS}", name)
-        for name in REQUIRED
-        if name not in counts and name not in misspelt
-    ]
-    if problems:
-        return problems[:_MAX_PROBLEMS]
+    names = list(map(_canonical, map(str.strip, cells)))
+    if problems := list(islice(_problems(names), _MAX_PROBLEMS)):
+        return problems
     index_of = {name: index for index, name in enumerate(names)}
     return Columns(
         width=len(names),
@@ -105,6 +96,22 @@ def read_header(cells: Sequence[str]) -> Columns | list[RowRefused]:
     )
 
 
+def _problems(names: Sequence[str]) -> Iterator[RowRefused]:
+    counts = Counter(names)
+    misspelt: set[str | None] = set()
+    for name in counts:
+        if not _is_known(name):
+            misspelt.add(_similar(name))
+            yield _unknown(name, names)
+    for name, count in counts.items():
+        if count > 1 and _is_known(name):
+            message = f"The column {quoted(name)} appears {count} times. Keep one."
+            yield RowRefused("COLUMN_REPEATED", message, name[:100])
+    for name in REQUIRED:
+        if name not in counts and name not in misspelt:
+            yield RowRefused("COLUMN_MISSING", f"The required column {name!r} is missing. {KNOWN_COLUMNS}", name)
+
+
 def _not_a_header(cells: Sequence[str]) -> RowRefused | None:
     """Return the error of a first row that is not the names of columns, separated by commas."""
     first = cells[0].strip()
@@ -117,25 +124,30 @@ def _not_a_header(cells: Sequence[str]) -> RowRefused | None:
             "SEPARATOR_NOT_COMMA", f"The first line, {quoted(first)}, is for Excel only. Remove it, and {_COMMAS}."
         )
     for separator, name in OTHER_SEPARATORS.items():
-        if len(cells) == 1 and similar_field(first.split(separator)[0], REQUIRED) and separator in first:
+        if len(cells) == 1 and separator in first and _similar(first.split(separator)[0]) in REQUIRED:
             return RowRefused(
                 "SEPARATOR_NOT_COMMA", f"The columns are separated by {name}. In the whole file, {_COMMAS}."
             )
-    if not any(_is_known(cell.strip()) or similar_field(cell, REQUIRED) for cell in cells) and _has_price(cells):
+    if _has_price(cells) and not any(_is_known(name) or _similar(name) in REQUIRED for name in map(str.strip, cells)):
         return RowRefused("HEADER_MISSING", f"The first row has a price, not the names of the columns. {KNOWN_COLUMNS}")
     return None
 
 
 def _has_price(cells: Sequence[str]) -> bool:
-    return any(cell.strip() in CURRENCIES for cell in cells)
+    return len(cells) <= _MAX_CELLS_OF_PRICE and not CURRENCIES.isdisjoint(map(str.strip, cells))
 
 
-def _unknown(name: str, number: int) -> RowRefused:
+def _similar(name: str) -> str | None:
+    return similar_field(name, (*REQUIRED, *_DATES))
+
+
+def _unknown(name: str, names: Sequence[str]) -> RowRefused:
     if not name:
+        number = names.index(name) + 1
         return RowRefused("COLUMN_UNKNOWN", f"Column {number} has no name. Name it, or remove the column.", "")
     if name.startswith(_TIER):
         advice = f"Write {_TIER} and a quantity from 1 to {MAX_QUANTITY}, such as tier.10."
-    elif similar := similar_field(name, (*REQUIRED, *_DATES)):
+    elif similar := _similar(name):
         advice = f"Did you mean {similar}?"
     else:
         advice = (
@@ -146,12 +158,12 @@ def _unknown(name: str, number: int) -> RowRefused:
 
 def _canonical(name: str) -> str:
     """Return the canonical name of a column: `tier.05` is `tier.5`."""
-    quantity = _tier(name)
+    quantity = _tier(name) if name.startswith(_TIER) else None
     return f"{_TIER}{int(quantity[1])}" if quantity else name
 
 
 def _is_known(name: str) -> bool:
-    if quantity := _tier(name):
+    if name.startswith(_TIER) and (quantity := _tier(name)):
         return 1 <= int(quantity[1]) <= MAX_QUANTITY
     return name in REQUIRED or name in _DATES or (name.startswith(_ATTRIBUTES) and name != _ATTRIBUTES)
 

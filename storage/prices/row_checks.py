@@ -4,6 +4,7 @@ import datetime
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
+from itertools import islice
 from operator import eq
 from typing import Any
 
@@ -28,17 +29,17 @@ MAX_TIERS = 100
 _control_character = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]").search
 
 
-def errors_of(values: Mapping[str, Any]) -> list[RowRefused]:
-    """Return the errors of the fields of a row, at most `MAX_ERRORS_PER_ITEM`. Each value has the type of its field."""
-    errors: list[RowRefused] = []
+def errors_of(values: Mapping[str, Any]) -> Iterator[RowRefused]:
+    """Yield the errors of the fields of a row, at most `MAX_ERRORS_PER_ITEM`. Each value has the type of its field."""
+    return islice(_errors(values), MAX_ERRORS_PER_ITEM)
+
+
+def _errors(values: Mapping[str, Any]) -> Iterator[RowRefused]:
     for check in _checks(values):
         try:
             check()
         except RowRefused as refused:
-            errors.append(refused)
-            if len(errors) == MAX_ERRORS_PER_ITEM:
-                break
-    return errors
+            yield refused
 
 
 def _checks(values: Mapping[str, Any]) -> Iterator[Callable[[], object]]:
@@ -51,7 +52,7 @@ def _checks(values: Mapping[str, Any]) -> Iterator[Callable[[], object]]:
     yield partial(_check_tier_quantities, tiers)
     yield partial(check_validity, values.get("validFrom"), values.get("validUntil"))
     if attributes := values.get("attributes"):
-        yield partial(check_attributes, attributes)
+        yield partial(_check_decoded_attributes, attributes)
 
 
 def check_sku(sku: str) -> None:
@@ -155,12 +156,23 @@ def _shown(number: int) -> str:
     return str(number) if -(10**20) < number < 10**20 else "a number of more than 20 digits"
 
 
+class _WithAttributes(msgspec.Struct):
+    """Has the type of attributes, which msgspec would analyze at each call if it were not that of a struct."""
+
+    attributes: Attributes
+
+
 def check_attributes(attributes: dict[str, Any]) -> None:
     """Raise `RowRefused` for attributes that no price can have."""
     try:
-        msgspec.convert(attributes, Attributes)
+        msgspec.convert({"attributes": attributes}, _WithAttributes)
     except msgspec.ValidationError as error:
         raise too_deep() from error
+    _check_decoded_attributes(attributes)
+
+
+def _check_decoded_attributes(attributes: dict[str, Any]) -> None:
+    """Check attributes whose depth was limited as they were decoded."""
     try:
         encode_row("0", "EUR", (), None, None, attributes)
     except OverflowError as error:

@@ -1,11 +1,13 @@
 """Decodes and validates rows: each becomes the stored row of a price, or its errors, with field and reason.
 
 A slice is decoded in one call, and its skus, amounts and currencies are validated in one pass each. Only if that finds
-something wrong, the rows are taken one by one, and the errors of those that are invalid are worked out.
+something wrong, the rows are taken one by one. The errors of a refused row, which take far longer than decoding it, are
+worked out when they are asked for.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import count, repeat
 
 import msgspec
@@ -17,7 +19,10 @@ from storage.prices.price import MAX_SKU_BYTES, encode_row
 from storage.prices.row import Row
 from storage.prices.row_checks import (
     MAX_ATTRIBUTES_BYTES,
+    check_amount,
     check_attributes_size,
+    check_currency,
+    check_sku,
     check_validity,
     errors_of,
     have_valid_characters,
@@ -27,15 +32,36 @@ from storage.prices.row_checks import (
 from storage.prices.row_text import UNDECODABLE, errors_of_text
 
 SLICE_ROWS = 250
-"""Number of rows decoded at once. Decoding a slice blocks the event loop for less than a millisecond."""
+"""Number of rows decoded at once: less than a millisecond, or a few if they are invalid."""
+
+SLICE_BYTES = 256 * 1024
+"""The same in bytes, for long rows of a request. The blocks of files are limited already."""
 
 _SMALL_ROW_BYTES = MAX_ATTRIBUTES_BYTES // 6
 """Stored rows up to this size have attributes within the limit: no byte of MessagePack is more than six of JSON."""
 
 
+Explanation = Callable[[], tuple[str | None, Iterable[RowRefused]]]
+"""Works out the sku of a refused row, None if it has none, and its errors."""
+
+
+@dataclass(frozen=True, slots=True)
+class RefusedRow:
+    """An invalid row, with its index in its request, file or part, from 0, and its line if it is from a file."""
+
+    position: int
+    line: int | None
+    explain: Explanation
+
+    def errors(self) -> list[ItemError]:
+        """Work out the errors of the row. This may take a millisecond."""
+        sku, errors = self.explain()
+        return [error.to_item_error(self.position, sku, self.line) for error in errors]
+
+
 @dataclass(frozen=True, slots=True)
 class Slice:
-    """The result of decoding some rows: the stored rows of the valid ones, and all errors of the invalid ones.
+    """The result of decoding some rows: the stored rows of the valid ones, and the invalid ones.
 
     `positions` are the indexes of the valid ones in their request, file or part, from 0.
     """
@@ -43,37 +69,43 @@ class Slice:
     skus: list[str] = field(default_factory=list)
     rows: list[bytes] = field(default_factory=list)
     positions: list[int] = field(default_factory=list)
-    errors: list[ItemError] = field(default_factory=list)
-
-    @property
-    def refused(self) -> int:
-        """The number of invalid rows."""
-        return len({error.index for error in self.errors}) if self.errors else 0
-
-    def refuse(self, errors: Iterable[RowRefused], position: int, sku: str | None, line: int | None) -> None:
-        """Add the errors of a row."""
-        self.errors.extend(error.to_item_error(position, sku, line) for error in errors)
+    refused: list[RefusedRow] = field(default_factory=list)
 
     def add(self, row: Row, position: int, line: int | None) -> None:
-        """Add a row, or its errors if it is invalid."""
-        errors = [] if _required_fields_are_valid((row,), (row.sku,)) else errors_of(msgspec.structs.asdict(row))
-        if not errors:
-            try:
-                encoded = _encode(row)
-            except RowRefused:
-                errors = errors_of(msgspec.structs.asdict(row))
-        if errors:
-            self.refuse(errors, position, row.sku, line)
+        """Add a row, valid or not."""
+        try:
+            if not _required_fields_are_valid((row,), (row.sku,)):
+                _check_required_fields(row)
+            encoded = _encode(row)
+        except RowRefused:
+            self.refuse(position, line, partial(_explain, row))
         else:
             self.skus.append(row.sku)
             self.rows.append(encoded)
             self.positions.append(position)
 
+    def refuse(self, position: int, line: int | None, explain: Explanation) -> None:
+        """Add a row that is invalid."""
+        self.refused.append(RefusedRow(position, line, explain))
+
+
+def _explain(row: Row) -> tuple[str, Iterable[RowRefused]]:
+    return row.sku, errors_of(msgspec.structs.asdict(row))
+
 
 def decode_slices(raws: Sequence[msgspec.Raw]) -> Iterator[Slice]:
-    """Decode the rows of a request in slices of `SLICE_ROWS`."""
+    """Decode the rows of a request in slices of `SLICE_ROWS`, or fewer if they are long."""
     for start in range(0, len(raws), SLICE_ROWS):
-        yield decode_slice(raws[start : start + SLICE_ROWS], start)
+        yield from _decode_in_halves(raws[start : start + SLICE_ROWS], start)
+
+
+def _decode_in_halves(raws: Sequence[msgspec.Raw], first: int) -> Iterator[Slice]:
+    if len(raws) > 1 and sum(map(len, raws)) > SLICE_BYTES:
+        middle = len(raws) // 2
+        yield from _decode_in_halves(raws[:middle], first)
+        yield from _decode_in_halves(raws[middle:], first + middle)
+    else:
+        yield decode_slice(raws, first)
 
 
 def decode_slice(raws: Sequence[msgspec.Raw | bytes], first: int, lines: Sequence[int] | None = None) -> Slice:
@@ -95,8 +127,7 @@ def decode_each(raws: Iterable[msgspec.Raw | bytes], first: int, lines: Sequence
         try:
             row = _decode_row(raw)
         except UNDECODABLE as error:
-            sku, errors = errors_of_text(raw, error)
-            result.refuse(errors, position, sku, line)
+            result.refuse(position, line, partial(errors_of_text, raw, str(error)))
         else:
             result.add(row, position, line)
     return result
@@ -131,6 +162,12 @@ def _required_fields_are_valid(rows: Sequence[Row], skus: Sequence[str]) -> bool
         and max(map(len, amounts), default=0) <= MAX_AMOUNT_DIGITS
         and CURRENCIES.issuperset([row.currency for row in rows])
     )
+
+
+def _check_required_fields(row: Row) -> None:
+    check_sku(row.sku)
+    check_amount(row.amount)
+    check_currency(row.currency)
 
 
 def _encode(row: Row) -> bytes:

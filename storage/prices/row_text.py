@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from itertools import islice
 from typing import Any
 
 import msgspec
@@ -15,9 +16,6 @@ from storage.prices.suggestions import similar_field
 
 UNDECODABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 """The errors that msgspec raises for invalid input."""
-
-_MAX_COMPARED = 20
-"""Number of fields that are looked at for misspelt names of required ones."""
 
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
@@ -39,13 +37,14 @@ _members = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 _items = msgspec.json.Decoder(list[msgspec.Raw]).decode
 _tier = msgspec.json.Decoder(TierRow).decode
 _fields = {field.name: msgspec.json.Decoder(field.type).decode for field in msgspec.structs.fields(Row)}
+_names = tuple(_fields)
 _required = [field.name for field in msgspec.structs.fields(Row) if field.required]
 
 _position = re.compile(r"\(byte ([0-9]+)\)").search
 
 
-def errors_of_text(raw: msgspec.Raw | bytes, error: Exception) -> tuple[str | None, list[RowRefused]]:
-    """Return the sku and the errors of a row that was not decoded because of `error`."""
+def errors_of_text(raw: msgspec.Raw | bytes, error: str) -> tuple[str | None, list[RowRefused]]:
+    """Return the sku and the errors of a row that was not decoded; `error` is the message of the decoder."""
     text = bytes(raw)
     try:
         text.decode()
@@ -74,14 +73,13 @@ def not_utf8(byte: int) -> RowRefused:
 
 def unknown_field(name: str) -> RowRefused:
     """Return the error of a field that a price does not have."""
-    similar = similar_field(name, _fields)
+    similar = similar_field(name, _names)
     advice = f"Did you mean {similar}?" if similar else "Remove it, or move it into `attributes`."
     return RowRefused("FIELD_UNKNOWN", f"A price has no field {quoted(name)}. {advice}", name[:100])
 
 
 def _field_order(error: RowRefused) -> int:
-    names = list(_fields)
-    return names.index(error.field) if error.field in names else len(names)
+    return _names.index(error.field) if error.field in _names else len(_names)
 
 
 def _decode_fields(members: dict[str, msgspec.Raw]) -> tuple[dict[str, Any], list[RowRefused]]:
@@ -98,7 +96,8 @@ def _decode_fields(members: dict[str, msgspec.Raw]) -> tuple[dict[str, Any], lis
             values[name] = _fields[name](raw)
         except UNDECODABLE as error:
             errors += _field_errors(name, bytes(raw), error)
-    misspelt = {similar_field(name, _fields) for name in list(members)[:_MAX_COMPARED] if name not in _fields}
+    unknown = islice((name for name in members if name not in _fields), MAX_ERRORS_PER_ITEM)
+    misspelt = {similar_field(name, _names) for name in unknown}
     errors += [
         RowRefused("FIELD_MISSING", f"The required field {name!r} is missing. Add it.", name)
         for name in _required
@@ -121,7 +120,7 @@ def _field_errors(name: str, raw: bytes, error: Exception) -> list[RowRefused]:
         message = _must_be(name, "a string", kind, "2026-12-31") if text is None else date_message(text)
         return [RowRefused("DATE_INVALID", message, name)]
     if name == "tiers" and kind == "an array":
-        return list(_tier_errors(raw)) or [RowRefused("FIELD_TYPE", f"{error}.", name)]
+        return list(islice(_tier_errors(raw), MAX_ERRORS_PER_ITEM)) or [RowRefused("FIELD_TYPE", f"{error}.", name)]
     if name == "attributes" and kind == "an object":
         return [too_deep() if isinstance(error, msgspec.ValidationError) else _attributes_invalid(error)]
     code = "ATTRIBUTES_INVALID" if name == "attributes" else "FIELD_TYPE"

@@ -1,13 +1,16 @@
 """Suggestions for names that are almost those of a field, and for codes that are almost those of a currency."""
 
 import re
-from collections.abc import Iterable
 from difflib import get_close_matches
+from functools import lru_cache
 
 from storage.prices.currencies import CURRENCIES
 
-_MAX_NAME = 40
-"""Longest name that is compared with others."""
+_MAX_NAME = 20
+"""Longest name that is compared with others. A longer one is not similar to any."""
+
+_MAX_REMEMBERED = 1024
+"""Names whose suggestion is remembered: a mistake of a sender is in every row."""
 
 _MIN_SIMILARITY = 0.75
 
@@ -34,16 +37,18 @@ _CURRENCY_NAMES = {
 _separators = re.compile(r"[\s_.-]+")
 
 
-def similar_field(name: str, known: Iterable[str]) -> str | None:
+def similar_field(name: str, known: tuple[str, ...]) -> str | None:
     """Return the known name that is probably meant, or None."""
-    names = list(known)
-    if len(name) > _MAX_NAME:
-        return None
+    return _similar_field(name, known) if len(name) <= _MAX_NAME else None
+
+
+@lru_cache(_MAX_REMEMBERED)
+def _similar_field(name: str, known: tuple[str, ...]) -> str | None:
     plain = _separators.sub("", name).casefold()
-    for candidate in names:
+    for candidate in known:
         if plain == candidate.casefold() or plain in _SYNONYMS.get(candidate, ()):
             return candidate
-    by_plain = {candidate.casefold(): candidate for candidate in names}
+    by_plain = {candidate.casefold(): candidate for candidate in known}
     closest = get_close_matches(plain, by_plain, 1, _MIN_SIMILARITY)
     return by_plain[closest[0]] if closest else None
 

@@ -46,7 +46,7 @@ def rows(count: int, amount: str = "1.00") -> list[Row]:
 def encoded(price: Row) -> bytes:
     """The stored row of a valid row."""
     decoded = decode_slice([msgspec.Raw(msgspec.json.encode(price))], 0)
-    assert decoded.errors == []
+    assert decoded.refused == []
     [stored] = decoded.rows
     return stored
 

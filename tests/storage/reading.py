@@ -4,6 +4,7 @@ import asyncio
 import gzip
 import sys
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from dataclasses import dataclass, field
 
 from storage.files.price_file import MAX_FILE_BYTES, FileRows
 from storage.prices.item_error import ItemError
@@ -41,24 +42,37 @@ async def slices_of(rows: FileRows) -> list[Slice]:
     return [part async for part in rows.slices()]
 
 
-def joined(slices: Iterable[Slice]) -> Slice:
-    """Slices as one."""
-    whole = Slice()
+@dataclass
+class Decoded:
+    """Decoded rows as in a slice, with the errors of those that were refused."""
+
+    skus: list[str] = field(default_factory=list)
+    rows: list[bytes] = field(default_factory=list)
+    positions: list[int] = field(default_factory=list)
+    errors: list[ItemError] = field(default_factory=list)
+
+
+def joined(slices: Iterable[Slice]) -> Decoded:
+    """Slices as one, with all errors."""
+    whole = Decoded()
     for part in slices:
         assert len(part.skus) == len(part.rows) == len(part.positions)
         whole.skus.extend(part.skus)
         whole.rows.extend(part.rows)
         whole.positions.extend(part.positions)
-        whole.errors.extend(part.errors)
+        for row in part.refused:
+            errors = row.errors()
+            assert errors
+            whole.errors += errors
     return whole
 
 
-def read(name: str, *chunks: bytes, max_bytes: int = MAX_FILE_BYTES) -> Slice:
-    """All rows and errors of a file that arrives in these chunks, as one slice."""
+def read(name: str, *chunks: bytes, max_bytes: int = MAX_FILE_BYTES) -> Decoded:
+    """All rows and errors of a file that arrives in these chunks, as one."""
     return joined(asyncio.run(slices_of(source(name, *chunks, max_bytes=max_bytes))))
 
 
-def prices_of(rows: Slice) -> list[Price | None]:
+def prices_of(rows: Decoded) -> list[Price | None]:
     """The prices of a slice, None for tombstones."""
     return list(map(decode_row, rows.skus, rows.rows))
 

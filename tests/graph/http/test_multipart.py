@@ -33,7 +33,7 @@ async def count(file: Upload) -> str:
     valid = invalid = 0
     async for rows in file.rows().slices():
         valid += len(rows.rows)
-        invalid += len(rows.errors)
+        invalid += len(rows.refused)
     return f"{file.name}: {valid} valid, {invalid} invalid"
 
 

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from storage.batches import multipart
 from tests.graph.api import PUBLISH, Api, Row, codes, row
 
 
@@ -200,3 +201,28 @@ async def test_an_invalid_key_or_label_is_refused(retail: Api) -> None:
         assert codes(payload) == ["INVALID_ARGUMENT"], more
         assert payload["userErrors"][0]["path"] == ["input", field]
     assert await retail.amounts("retail") == {"a": "1.00"}
+
+
+async def test_a_part_whose_errors_are_not_stored_is_still_reported_as_invalid(
+    retail: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(multipart, "MAX_ITEM_ERRORS", 1)
+    opened = await retail.data(
+        "mutation ($input: OpenBatchInput!) { openBatch(input: $input) { batch { id } } }",
+        input={"priceList": "retail", "mode": "MERGE", "idempotencyKey": "parts"},
+    )
+    messages = []
+    for sequence in range(2):
+        appended = await retail.data(
+            "mutation ($input: AppendBatchInput!) { appendBatch(input: $input) { userErrors { code message } } }",
+            input={"batch": opened["openBatch"]["batch"]["id"], "sequence": sequence, "prices": [row("b", "-1")]},
+        )
+        [error] = appended["appendBatch"]["userErrors"]
+        assert error["code"] == "BATCH_INVALID"
+        messages.append(error["message"])
+    advice = "The batch can no longer be published; commit it to see all errors, or abort it."
+    first = "The first is item 0: '-1' is negative. Write an amount of at least 0, or leave the item out."
+    assert messages == [
+        f"1 items of part 0 are invalid. {first} {advice}",
+        f"1 items of part 1 are invalid. {advice}",
+    ]

@@ -426,20 +426,75 @@ async def test_a_commit_reads_no_more_errors_than_are_kept(store: Store) -> None
     assert (len(errors), failed.error_count) == (10_000, 24_000)
 
 
-async def test_of_a_batch_that_ended_only_its_own_report_is_kept(store: Store) -> None:
-    async def reports() -> set[str]:
-        return {document["_id"]["report"] async for document in store.db["item_errors"].find()}
+async def test_the_parts_of_a_batch_store_no_more_errors_than_are_kept(store: Store) -> None:
+    await create(store)
+    batch = await opened(store)
+    for sequence, count in enumerate((6_000, 6_000, 1)):
+        stored = await append(store, batch, sequence, [row("bad", "-1")] * count)
+        assert stored.error_count == count
+    reports = [stored.error_report for stored in await store.parts.by_batch(batch.id)]
+    assert [report and report.count for report in reports] == [6_000, 4_000, None]
+    failed = await commit(store, batch, 3, 12_001)
+    errors = await errors_of(store, failed)
+    assert ([error.index for error in errors], failed.error_count) == (list(range(10_000)), 12_001)
 
+
+async def test_of_two_attempts_to_store_a_part_one_report_is_kept(store: Store) -> None:
+    await create(store)
+    batch = await opened(store)
+    stored = await append(store, batch, 0, [row("bad", "-1")])
+    assert stored.error_report is not None
+    with patch.object(store.parts, "find", side_effect=[None, stored]):
+        assert await append(store, batch, 0, [row("bad", "-1")]) == stored
+    with patch.object(store.parts, "find", side_effect=[None, stored]), pytest.raises(SequenceReused):
+        await append(store, batch, 0, [row("other", "-1")])
+    assert await stored_reports(store) == {stored.error_report.id}
+
+
+async def test_a_part_that_arrives_after_the_commit_leaves_no_report(store: Store) -> None:
+    await create(store)
+    batch = await opened(store)
+    await append(store, batch, 0)
+    add = store.parts.add
+
+    async def overtaken(batch_id: str, part: Part) -> Part:
+        await store.multipart.commit(batch.id, 1, 10)
+        return await add(batch_id, part)
+
+    with patch.object(store.parts, "add", overtaken), pytest.raises(BatchNotOpen):
+        await append(store, batch, 1, [row("bad", "-1")])
+    assert await stored_reports(store) == set()
+
+
+async def test_the_error_of_a_sku_that_a_part_has_twice_names_the_items_of_the_batch(store: Store) -> None:
+    await create(store)
+    batch = await opened(store)
+    await append(store, batch, 0)
+    await append(store, batch, 1, [row("a"), row("b"), row("a")])
+    await store.multipart.append(batch.id, 2, file("p.ndjson", line("c"), line("c")), ())
+    failed = await commit(store, batch, 3, 15)
+    in_json, in_file = await errors_of(store, failed)
+    assert (in_json.index, in_json.duplicate_of) == (12, 10)
+    assert in_json.message == "The sku is also that of item 10. Keep one of the two."
+    assert (in_file.index, in_file.duplicate_of, in_file.line) == (14, 13, 2)
+    assert in_file.message == "The sku is also on line 1. Keep one of the two lines."
+
+
+async def stored_reports(store: Store) -> set[str]:
+    return {document["_id"]["report"] async for document in store.db["item_errors"].find()}
+
+
+async def test_of_a_batch_that_ended_only_its_own_report_is_kept(store: Store) -> None:
     await create(store)
     other = await opened(store, key="other")
     await append(store, other, 0, [row("bad", "-1")])
-    [of_other] = await reports()
+    [of_other] = await stored_reports(store)
     batch = await opened(store)
     for sequence in range(3):
         await append(store, batch, sequence, [row(f"bad-{sequence}", "-1")])
     await store.item_errors.write(batch.id, [ItemError(0, "a", None, "ROW_NOT_JSON", "of an attempt that was killed")])
     failed = await commit(store, batch, 3, 3)
     assert failed.error_report is not None
-    assert await reports() == {of_other, failed.error_report.id}
+    assert await stored_reports(store) == {of_other, failed.error_report.id}
     await store.multipart.abort(other.id, by="ops", reason="wrong file")
-    assert await reports() == {failed.error_report.id}
+    assert await stored_reports(store) == {failed.error_report.id}

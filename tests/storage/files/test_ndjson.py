@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from storage.files.errors import LineTooLong
 from storage.files.line_blocks import MAX_LINE_BYTES, MIN_BLOCK_BYTES
 from storage.prices.row_decoder import SLICE_ROWS, decode_each
-from tests.storage.reading import bad, good, read, shown
+from tests.storage.reading import bad, good, joined, read, shown
 
 A = b'{"sku":"a","amount":"1.50","currency":"EUR"}'
 B = b'{"sku":"b","amount":"2.00","currency":"USD","tiers":[{"minQuantity":5,"amount":"1.80"}],"attributes":{"x":[1]}}'
@@ -104,7 +104,7 @@ def test_lines_are_decoded_as_each_alone(texts: list[bytes]) -> None:
     texts = [A, *texts]  # other beginnings may be those of another format
     rows = read("p.ndjson", b"\n".join(texts))
     numbered = [(number, text) for number, text in enumerate(texts, 1) if text.strip()]
-    assert rows == decode_each([text for _, text in numbered], 0, [number for number, _ in numbered])
+    assert rows == joined([decode_each([text for _, text in numbered], 0, [number for number, _ in numbered])])
 
 
 def test_a_row_on_two_lines_is_not_balanced_by_two_rows_on_a_line() -> None:

@@ -238,7 +238,7 @@ async def test_other_tasks_run_between_slices(monkeypatch: pytest.MonkeyPatch) -
     running = asyncio.create_task(others())
     errors = 0
     async for rows in FileRows("p.ndjson", arriving([text])).slices():
-        errors += len(rows.errors)
+        errors += len(rows.refused)
     running.cancel()
     assert errors == 5_000
     assert iterations > 300

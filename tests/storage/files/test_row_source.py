@@ -6,13 +6,13 @@ import pytest
 
 from storage import InvalidArgument
 from storage.files.row_source import JsonRows, RowSource
-from storage.prices.row_decoder import SLICE_ROWS, Slice
-from tests.storage.reading import joined, source
+from storage.prices.row_decoder import SLICE_ROWS
+from tests.storage.reading import Decoded, joined, source
 
 ROWS = b'[{"sku":"a","amount":"1","currency":"EUR"},{"sku":"b","amount":1,"currency":"EUR"}]'
 
 
-async def collect(rows: RowSource) -> Slice:
+async def collect(rows: RowSource) -> Decoded:
     return joined([part async for part in rows.slices()])
 
 

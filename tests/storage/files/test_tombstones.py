@@ -3,15 +3,16 @@
 from collections.abc import AsyncIterator
 
 from storage.files.tombstones import with_tombstones
-from storage.prices.item_error import ItemError
+from storage.prices.item_error import RowRefused
 from storage.prices.price import TOMBSTONE
-from storage.prices.row_decoder import SLICE_ROWS, Slice
+from storage.prices.row_decoder import SLICE_ROWS, RefusedRow, Slice
 from tests.storage.reading import joined
 
 
 async def sent() -> AsyncIterator[Slice]:
     """Two slices with three rows, of which one is invalid."""
-    yield Slice(["a"], [b"a"], [0], [ItemError(1, "b", "amount", "AMOUNT_NEGATIVE", "-1 is negative.")])
+    refused = RowRefused("AMOUNT_NEGATIVE", "-1 is negative.", "amount")
+    yield Slice(["a"], [b"a"], [0], [RefusedRow(1, None, lambda: ("b", [refused]))])
     yield Slice(["c"], [b"c"], [2])
 
 

@@ -16,8 +16,9 @@ from storage.prices.currencies import ACTIVE, WITHDRAWN
 from storage.prices.item_error import ItemError, RowRefused
 from storage.prices.price import encode_row
 from storage.prices.row_checks import MAX_ATTRIBUTES_BYTES, MAX_QUANTITY, MAX_TIERS, check_attributes
-from storage.prices.row_decoder import Slice, decode_slice, decode_slices
+from storage.prices.row_decoder import decode_slice, decode_slices
 from tests.storage.factories import row, rows
+from tests.storage.reading import Decoded, joined
 
 DIGITS_34 = "1" * 34
 
@@ -26,8 +27,8 @@ def rows_in(array: bytes) -> list[msgspec.Raw]:
     return [raw for block in split_rows(array) for raw in block]
 
 
-def decoded(batch: Sequence[object], first: int = 0) -> Slice:
-    return decode_slice(rows_in(json.dumps(batch).encode()), first)
+def decoded(batch: Sequence[object], first: int = 0) -> Decoded:
+    return joined([decode_slice(rows_in(json.dumps(batch).encode()), first)])
 
 
 def reported(errors: Sequence[ItemError]) -> list[tuple[int, str | None, str | None, str]]:
@@ -152,7 +153,7 @@ def test_a_row_that_is_not_an_object_is_reported(value: object) -> None:
 
 def test_a_row_that_is_not_utf_8_is_reported() -> None:
     batch = b'[{"sku":"a","amount":"1","currency":"EUR"},{"sku":"\xff","amount":"1","currency":"EUR"}]'
-    result = decode_slice(rows_in(batch), 0)
+    result = joined([decode_slice(rows_in(batch), 0)])
     assert reported(result.errors) == [(1, None, None, "ENCODING_INVALID")]
     assert len(result.rows) == 1
 
@@ -220,7 +221,7 @@ def test_positions_continue_across_slices() -> None:
     batch = rows(2500)
     batch[999]["amount"] = batch[1000]["amount"] = batch[2499]["amount"] = "x"
     slices = list(decode_slices(rows_in(msgspec.json.encode(batch))))
-    assert [error.index for each in slices for error in each.errors] == [999, 1000, 2499]
+    assert [each.position for part in slices for each in part.refused] == [999, 1000, 2499]
     assert sum(len(each.rows) for each in slices) == 2497
 
 
@@ -257,7 +258,7 @@ BAD_ROWS = st.sampled_from(
 @settings(deadline=None)
 def test_rows_in_a_slice_are_judged_as_each_alone(batch: list[Any]) -> None:
     alone = [decoded([each], position) for position, each in enumerate(batch)]
-    assert decoded(batch) == Slice(
+    assert decoded(batch) == Decoded(
         [sku for each in alone for sku in each.skus],
         [stored for each in alone for stored in each.rows],
         [position for each in alone for position in each.positions],
