@@ -7,8 +7,7 @@ from loaders.cache.version_reader import VersionReader
 from loaders.lru import LRU
 from loaders.pages import Page, Window
 from loaders.single_flight import SingleFlight
-from storage import Batch, DiffSummary, PriceDiff, Snapshot, Store
-from storage.errors import ScanLimit
+from storage import Batch, DiffSummary, PriceDiff, ScanLimit, Snapshot, Store
 
 MAX_CACHED_SUMMARIES = 1000
 """Summaries that a process caches. Versions are immutable, so a summary never becomes stale."""

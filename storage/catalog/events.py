@@ -97,7 +97,7 @@ class EventRepository:
         query = {"list": price_list, "revision": {"$lte": to}, "$expr": {"$ne": ["$fromVersion", "$toVersion"]}}
         found = await self._collection.find_one(query, sort=[("revision", -1)])
         event = _from_document(found) if found else None
-        return event if event and event.to_version is not None else None  # the list was deleted, and created anew
+        return event if event and event.to_version is not None else None  # the list was deleted, and created again
 
 
 def _from_document(document: Document) -> Event:

@@ -4,7 +4,7 @@ A pointer changes only in a transaction, and each change increments its `revisio
 with the higher revision is newer, also after a rollback.
 
 The document of a deleted list stays as a tombstone. It has no version, and keeps `last_version` and `revision`: ids,
-ETags and cursors name them, so they go on from there when the name is created anew.
+ETags and cursors name them, so they go on from there when the name is created again.
 """
 
 import datetime

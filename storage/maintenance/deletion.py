@@ -6,7 +6,7 @@
 2. The purge removes its versions and batches, in pages. The process that deleted the list starts it, and garbage
    collection repeats it until it is complete; every step can be repeated, and is safe in parallel. The layers are noted
    as orphans in the same transaction, and dropped once no reader can hold them.
-3. The tombstone and the events stay. Once the purge is complete, the name can be created anew.
+3. The tombstone and the events stay. Once the purge is complete, the name can be created again.
 
 A batch that is opened while its list is being deleted is removed by whichever process tries to finish or abort it
 (`storage.batches.lifecycle`).

@@ -139,7 +139,7 @@ async def test_other_lists_are_not_affected(store: Store) -> None:
     assert len(await store.batches.newest(10)) == len(await layers(store)) == 2
 
 
-# ---------------------------------------------------------------- the name is created anew
+# ---------------------------------------------------------------- the name is created again
 
 
 async def test_versions_and_revisions_go_on_when_the_name_is_created_anew(store: Store) -> None:
