@@ -64,7 +64,7 @@ def main(arguments: Sequence[str]) -> None:
     parser.add_argument(
         "--against",
         metavar="REVISION",
-        help=f"a git revision that {' and '.join(sorted(COMPARING))} compare this code with",
+        help=f"a git revision that {', '.join(sorted(COMPARING))} compare this code with",
     )
     parser.add_argument(
         "--scale",
@@ -81,7 +81,7 @@ def main(arguments: Sequence[str]) -> None:
     if unknown := set(names) - BENCHMARKS.keys():
         parser.error(f"unknown benchmark: {', '.join(sorted(unknown))}; available: {', '.join(AVAILABLE)}")
     if options.against and not COMPARING & set(names):
-        parser.error(f"only {' and '.join(sorted(COMPARING))} compare with another revision")
+        parser.error(f"only {', '.join(sorted(COMPARING))} compare with another revision")
     machine = f"{os.cpu_count()} cores, CPython {platform.python_version()}, MongoDB on loopback, 3 members"
     report = Report(machine, options.scale)
     with tempfile.TemporaryDirectory(prefix="pricebook-bench-") as name:

@@ -20,7 +20,7 @@ describe_enum(
     "The kind of an event.",
     {
         EventKind.CREATED: "The price list was created.",
-        EventKind.DELETED: "The price list was deleted. If it was created again, the events before are of another list.",
+        EventKind.DELETED: "The price list was deleted. Events before it are of another list with this name.",
         EventKind.UPDATED: "The description, gates or retention of the price list were changed.",
         EventKind.PUBLISHED: "A batch was published.",
         EventKind.ROLLED_BACK: "An earlier version was made current.",

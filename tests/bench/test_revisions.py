@@ -128,7 +128,7 @@ def test_the_rounds_of_both_revisions_are_interleaved(monkeypatch: pytest.Monkey
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["batches", "--against", "HEAD"], "only guards and reads compare"),
+        (["batches", "--against", "HEAD"], "only guards, reads, startup compare"),
         (["guards", "--against", "missing"], "missing"),
         (["gards"], "unknown benchmark: gards"),
         (["--scale", "0"], "not above 0"),
