@@ -25,6 +25,7 @@ TARGETS = {
     "guards": 2,
     "rollbacks": 2,
     "switch": 2,
+    "startup": 1,
     "scale-idle": 2,
     "scale-merges": 12,
     "scale-replace": 2,

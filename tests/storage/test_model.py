@@ -35,7 +35,7 @@ class Model:
     moves: list[Move] = field(default_factory=lambda: [("CREATED", None, None)])
 
     def publish(self, amount: str, expected: int | None) -> str:
-        if expected is not None and expected != self.current:
+        if expected is not None and expected != (self.current or 0):
             raise Refused("CONFLICT")
         self.contents.append(amount)
         if self.pin is not None:

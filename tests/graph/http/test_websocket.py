@@ -175,10 +175,10 @@ async def test_draining_waits_for_a_mutation_and_starts_no_other_operation(
 ) -> None:
     is_updating, may_update, update = asyncio.Event(), asyncio.Event(), PriceListEditor.update
 
-    async def update_later(*given: Any) -> Any:
+    async def update_later(*given: Any, **named: Any) -> Any:
         is_updating.set()
         await may_update.wait()
-        return await update(*given)
+        return await update(*given, **named)
 
     monkeypatch.setattr(PriceListEditor, "update", update_later)
     async with connection(shop.app) as socket:

@@ -33,6 +33,7 @@ async def test_processes_that_start_at_once_prepare_the_database_together(mongod
         "expired_snapshots",
         "batches",
         "parts",
+        "item_errors",
         "events",
         "locks",
         "orphans",
