@@ -2,8 +2,6 @@
 
 import asyncio
 import json
-import shutil
-import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +9,7 @@ import pytest
 
 from tests.acceptance.test_two_servers import servers, urls
 from tests.graph.api import Client
+from tests.stack import npm
 
 __all__ = ["servers", "urls"]
 
@@ -20,26 +19,17 @@ AUDITS = 60
 """Number of audits in the version that package.json names."""
 
 
-def run(*command: str, cwd: Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=120, check=False)
-
-
 @pytest.fixture(scope="module")
 def audits(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with the audits, installed."""
-    if not (shutil.which("node") and shutil.which("npm")):
-        pytest.skip("The audits need node and npm, and they are not on the PATH.")
     folder = tmp_path_factory.mktemp("audits") / "graphql_http"
-    shutil.copytree(PACKAGE, folder)
-    installed = run("npm", "install", "--no-package-lock", "--ignore-scripts", "--no-audit", "--no-fund", cwd=folder)
-    if installed.returncode:
-        pytest.skip(f"The audits could not be installed: {installed.stderr.strip()[-500:]}")
+    npm.install(PACKAGE, folder)
     return folder
 
 
 async def test_every_audit_passes(audits: Path, servers: list[Client]) -> None:
     url = f"{servers[0].http.base_url}/graphql"
-    done = await asyncio.to_thread(run, "node", "audit.js", url, cwd=audits)
+    done = await asyncio.to_thread(npm.run, "node", "audit.js", url, cwd=audits)
     assert done.returncode == 0, done.stderr
     results: list[dict[str, Any]] = json.loads(done.stdout)
     assert [result for result in results if result["status"] != "ok"] == []

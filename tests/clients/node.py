@@ -3,20 +3,17 @@
 import asyncio
 import json
 import shutil
-import subprocess
 from asyncio.subprocess import DEVNULL, PIPE, Process
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 from tests.clients.examples import examples, javascript
+from tests.stack import npm
 
 PROGRAMS = Path(__file__).with_name("js")
 SCHEMA = Path(__file__).parents[2] / "graph" / "schema.graphql"
-INSTALL = ("npm", "install", "--no-package-lock", "--ignore-scripts", "--no-audit", "--no-fund")
 NODE = ("node", "--experimental-websocket")
 """Node.js with the `WebSocket` of browsers, which versions before 22 have only with this option."""
 
@@ -26,11 +23,7 @@ def install(folder: Path) -> None:
 
     Skip the test if this machine has no Node.js.
     """
-    if not (shutil.which("node") and shutil.which("npm")):
-        pytest.skip("The JavaScript clients need node and npm, and they are not on the PATH.")
-    shutil.copytree(PROGRAMS, folder)
-    installed = _run(*INSTALL, cwd=folder)
-    assert installed.returncode == 0, installed.stderr
+    npm.install(PROGRAMS, folder)
     (folder / "docs").mkdir()
     for name, code in javascript().items():
         (folder / "docs" / f"{name}.js").write_text(code, encoding="utf-8")
@@ -48,12 +41,8 @@ def _compile_for_relay(folder: Path) -> None:
         ("__generated__/package.json", {"type": "commonjs"}),
     ):
         (folder / name).write_text(json.dumps(content), encoding="utf-8")
-    compiled = _run("npx", "relay-compiler", cwd=folder)
+    compiled = npm.run("npx", "relay-compiler", cwd=folder)
     assert compiled.returncode == 0, compiled.stdout + compiled.stderr
-
-
-def _run(*command: str, cwd: Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=120, check=False)
 
 
 class Program:

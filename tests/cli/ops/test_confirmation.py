@@ -1,6 +1,7 @@
-"""The commands that change something: each shows what will change and asks, or is told --yes."""
+"""Commands that change something show the changes and ask for confirmation, unless --yes is given."""
 
 import asyncio
+from collections.abc import Callable, Coroutine
 from dataclasses import replace
 from typing import Any
 
@@ -40,6 +41,18 @@ def shown(stderr: str) -> dict[str, str]:
     return dict(lines)
 
 
+def confirm_after(monkeypatch: pytest.MonkeyPatch, act: Callable[[], Coroutine[None, None, object]]) -> None:
+    """Answer the next question with yes, after something else has happened. Commands run in a thread of their own."""
+    loop = asyncio.get_running_loop()
+
+    def confirm(*_: object, **__: object) -> bool:
+        asyncio.run_coroutine_threadsafe(act(), loop).result(30)
+        return True
+
+    monkeypatch.setattr(confirmation, "is_interactive", lambda: True)
+    monkeypatch.setattr(click, "confirm", confirm)
+
+
 # ---------------------------------------------------------------- moves of the pointer
 
 
@@ -75,14 +88,7 @@ async def test_a_version_published_meanwhile_is_a_conflict(
     run: Run, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await versions(store, 2)
-    loop = asyncio.get_running_loop()
-
-    def publish_meanwhile(*_: object, **__: object) -> bool:
-        asyncio.run_coroutine_threadsafe(published(store, [row("a", "9")]), loop).result(30)
-        return True
-
-    monkeypatch.setattr(confirmation, "is_interactive", lambda: True)
-    monkeypatch.setattr(click, "confirm", publish_meanwhile)
+    confirm_after(monkeypatch, lambda: published(store, [row("a", "9")]))
     result = await run("rollback", "retail", "1", "--reason", "wrong")
     assert (result.exit_code, "CONFLICT" in result.stderr, "Nothing was changed" in result.stderr) == (1, True, True)
     assert (await store.price_lists.get("retail")).current_version == 3
@@ -93,18 +99,12 @@ async def test_a_rollback_to_a_version_that_was_never_current_expects_that_none_
 ) -> None:
     await create(store)
     batch = await submit(store, [row("a")], publish=PublishPolicy.ON_APPROVAL)
-    loop = asyncio.get_running_loop()
 
     async def publish_two() -> None:
         await store.lifecycle.approve(batch.id, by="ops", reason="x")
         await published(store, [row("a", "9")])
 
-    def publish_meanwhile(*_: object, **__: object) -> bool:
-        asyncio.run_coroutine_threadsafe(publish_two(), loop).result(30)
-        return True
-
-    monkeypatch.setattr(confirmation, "is_interactive", lambda: True)
-    monkeypatch.setattr(click, "confirm", publish_meanwhile)
+    confirm_after(monkeypatch, publish_two)
     result = await run("rollback", "retail", "1", "--reason", "wrong")
     assert (result.exit_code, "CONFLICT" in result.stderr) == (1, True), result.output
     assert await current(store) == 2
@@ -128,14 +128,7 @@ async def test_the_first_version_published_meanwhile_is_a_conflict(
 ) -> None:
     await create(store)
     batch = await submit(store, [row("a")], publish=PublishPolicy.ON_APPROVAL)
-    loop = asyncio.get_running_loop()
-
-    def publish_meanwhile(*_: object, **__: object) -> bool:
-        asyncio.run_coroutine_threadsafe(published(store, [row("b")]), loop).result(30)
-        return True
-
-    monkeypatch.setattr(confirmation, "is_interactive", lambda: True)
-    monkeypatch.setattr(click, "confirm", publish_meanwhile)
+    confirm_after(monkeypatch, lambda: published(store, [row("b")]))
     result = await run("approve", batch.id, "--reason", "looked at")
     assert (result.exit_code, "CONFLICT" in result.stderr) == (1, True), result.output
     assert await current(store) == 2
@@ -218,14 +211,7 @@ async def test_an_approval_is_refused_if_another_version_becomes_current_meanwhi
 ) -> None:
     await versions(store, 1)
     batch = await submit(store, [row("a", "2")], publish=PublishPolicy.ON_APPROVAL)
-    loop = asyncio.get_running_loop()
-
-    def publish_meanwhile(*_: object, **__: object) -> bool:
-        asyncio.run_coroutine_threadsafe(published(store, [row("a", "9")]), loop).result(30)
-        return True
-
-    monkeypatch.setattr(confirmation, "is_interactive", lambda: True)
-    monkeypatch.setattr(click, "confirm", publish_meanwhile)
+    confirm_after(monkeypatch, lambda: published(store, [row("a", "9")]))
     result = await run("approve", batch.id, "--reason", "looked at")
     assert (result.exit_code, "CONFLICT" in result.stderr, "Nothing was changed" in result.stderr) == (1, True, True)
     assert (await current(store), (await store.batches.get(batch.id)).state) == (3, BatchState.HELD)
@@ -291,14 +277,12 @@ async def test_an_unpin_is_refused_if_a_newer_batch_arrives_meanwhile(
 ) -> None:
     await versions(store, 1)
     shown_batch = await held(store, [row("a", "2")])
-    loop, arrived = asyncio.get_running_loop(), list[Batch]()
+    arrived = list[Batch]()
 
-    def send_meanwhile(*_: object, **__: object) -> bool:
-        arrived.append(asyncio.run_coroutine_threadsafe(submit(store, [row("a", "9")]), loop).result(30))
-        return True
+    async def send() -> None:
+        arrived.append(await submit(store, [row("a", "9")]))
 
-    monkeypatch.setattr(confirmation, "is_interactive", lambda: True)
-    monkeypatch.setattr(click, "confirm", send_meanwhile)
+    confirm_after(monkeypatch, send)
     result = await run("unpin", "retail", "--reason", "done", "--publish-latest")
     assert (result.exit_code, "CONFLICT" in result.stderr) == (1, True), result.output
     assert shown_batch.id in result.stderr
