@@ -74,7 +74,10 @@ async def databases(mongodb_uri: str) -> AsyncIterator[Databases]:
     async with await connect(mongodb_uri) as client:
         databases = Databases(client)
         yield databases
-        await databases.drop()
+    # A test that is not asynchronous blocks the event loop. After a long one, the client takes its own heartbeats for
+    # lost and closes its connections, also those in use: a new client drops the databases.
+    async with await connect(mongodb_uri) as client:
+        await databases.drop(client)
 
 
 @pytest.fixture

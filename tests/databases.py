@@ -31,7 +31,7 @@ class Databases:
             *(db[each].delete_many({}) if each in INDEXES else db.drop_collection(each) for each in found),
         )
 
-    async def drop(self) -> None:
+    async def drop(self, client: Client) -> None:
         """Drop the databases that are not in use."""
         for name in self._free:
-            await self._client.drop_database(name)
+            await client.drop_database(name)
