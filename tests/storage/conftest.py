@@ -24,3 +24,13 @@ async def watched(store: Store, mongodb_uri: str) -> AsyncIterator[tuple[Store, 
     watched = Store(await connect(mongodb_uri, [commands]), store.db.name)
     yield watched, commands
     await watched.close()
+
+
+@pytest.fixture
+async def short_transactions(store: Store) -> AsyncIterator[None]:
+    """Abort the transaction of a dead process early. It locks the pointer, by default for a minute."""
+    name = "transactionLifetimeLimitSeconds"
+    before = (await store.client.admin.command({"getParameter": 1, name: 1}))[name]
+    await store.client.admin.command({"setParameter": 1, name: 2})
+    yield
+    await store.client.admin.command({"setParameter": 1, name: before})

@@ -3,34 +3,17 @@
 The batch is `good` or `bad`, in one request; or `staged`, the good one in five runs; or `parts`, in two parts; or
 `aborted`, in two parts that are aborted when they are stored.
 
-A point is `Class.method:call:when`: the process kills itself `before` or `after` a call of the method, counted from 1.
-Nothing is cleaned up: no `finally`, no handler, no message to the server.
+See `tests.storage.dying` for the points.
 """
 
 import asyncio
-import os
-import signal
 import sys
-from collections.abc import Callable
-from itertools import count
-from typing import Any
 
 from storage import Batch, BatchState, Store
 from storage.batches import runs
-from storage.batches.lifecycle import BatchLifecycle
-from storage.batches.parts import PartRepository
-from storage.batches.removal import BatchRemoval
-from storage.batches.repository import BatchRepository
-from storage.batches.sealing import BatchSealer
-from storage.batches.staging import StagingRepository
-from storage.catalog.events import EventRepository
-from storage.catalog.orphans import OrphanRepository
-from storage.catalog.price_lists import PriceListRepository
-from storage.catalog.snapshots import SnapshotRepository
 from storage.layers import durable_inserts
-from storage.layers.proof import LayerProver
-from storage.layers.writer import LayerWriter
 from storage.prices import row_decoder
+from tests.storage.dying import die_at
 from tests.storage.factories import Row, order, row, rows, source
 
 SLICE_ROWS = 100
@@ -40,49 +23,6 @@ BATCHES: dict[str, list[Row]] = {
 }
 
 BATCHES["staged"] = BATCHES["good"]
-
-OWNERS = {
-    owner.__name__: owner
-    for owner in (
-        BatchLifecycle,
-        BatchRemoval,
-        BatchRepository,
-        BatchSealer,
-        EventRepository,
-        LayerProver,
-        LayerWriter,
-        OrphanRepository,
-        PartRepository,
-        PriceListRepository,
-        SnapshotRepository,
-        StagingRepository,
-    )
-}
-"""The classes of the methods that a point can name."""
-
-
-def die() -> None:
-    os.kill(os.getpid(), signal.SIGKILL)
-
-
-def die_at(point: str) -> None:
-    """Replace a method by one that kills the process at a point."""
-    name, call, when = point.split(":")
-    owner, method = name.split(".")
-    cls = OWNERS[owner]
-    original: Callable[..., Any] = getattr(cls, method)
-    calls = count(1)
-
-    async def wrapped(*args: Any, **kwargs: Any) -> Any:
-        is_deadly = next(calls) == int(call)
-        if is_deadly and when == "before":
-            die()
-        result = await original(*args, **kwargs)
-        if is_deadly:
-            die()
-        return result
-
-    setattr(cls, method, wrapped)
 
 
 async def main(uri: str, database: str, key: str, batch: str, point: str) -> None:

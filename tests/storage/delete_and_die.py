@@ -1,13 +1,13 @@
 """Deletes a list with all it has, and dies at a point: `python -m tests.storage.delete_and_die URI DATABASE POINT`.
 
-See `tests.storage.crash_at` for the points.
+See `tests.storage.dying` for the points.
 """
 
 import asyncio
 import sys
 
 from storage import Store
-from tests.storage.crash_at import die_at
+from tests.storage.dying import die_at
 
 
 async def main(uri: str, database: str, point: str) -> None:

@@ -1,13 +1,13 @@
 """Takes over a batch in SEALING and dies at a point: `python -m tests.storage.finish_and_die URI DATABASE BATCH POINT`.
 
-See `tests.storage.crash_at` for the points.
+See `tests.storage.dying` for the points.
 """
 
 import asyncio
 import sys
 
 from storage import Store
-from tests.storage.crash_at import die_at
+from tests.storage.dying import die_at
 
 
 async def main(uri: str, database: str, batch_id: str, point: str) -> None:

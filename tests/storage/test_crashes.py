@@ -1,16 +1,12 @@
 """A process is killed at any step: readers keep the old version, and sending the batch again finishes it once."""
 
-import asyncio
-import signal
-import sys
-from collections.abc import AsyncIterator
-from pathlib import Path
 from unittest.mock import patch
 
 import pytest
 
 from storage import BatchState, EventKind, Store
 from tests.storage.crash_at import BATCHES, in_parts
+from tests.storage.dying import run_until_killed
 from tests.storage.factories import (
     amounts,
     current,
@@ -26,25 +22,15 @@ from tests.storage.factories import (
     versions,
 )
 
-ROOT = Path(__file__).parents[2]
 NEW = {each["sku"]: "2.00" for each in BATCHES["good"]}
 
 
-@pytest.fixture(autouse=True)
-async def short_transactions(store: Store) -> AsyncIterator[None]:
-    """Abort the transaction of a dead process early. It locks the pointer, by default for a minute."""
-    name = "transactionLifetimeLimitSeconds"
-    before = (await store.client.admin.command({"getParameter": 1, name: 1}))[name]
-    await store.client.admin.command({"setParameter": 1, name: 2})
-    yield
-    await store.client.admin.command({"setParameter": 1, name: before})
+pytestmark = pytest.mark.usefixtures("short_transactions")
 
 
 async def crash(uri: str, store: Store, batch: str, point: str) -> None:
     """Send the batch from another process, which dies at the point."""
-    command = [sys.executable, "-m", "tests.storage.crash_at", uri, store.db.name, "monday", batch, point]
-    process = await asyncio.create_subprocess_exec(*command, cwd=ROOT)
-    assert await process.wait() == -signal.SIGKILL, "the process did not reach the point"
+    await run_until_killed("-m", "tests.storage.crash_at", uri, store.db.name, "monday", batch, point)
 
 
 @pytest.mark.parametrize(

@@ -1,11 +1,8 @@
 """A committed batch is finished by another process if its own dies or stops."""
 
 import asyncio
-import signal
-import sys
 from collections.abc import AsyncIterable, Sequence
 from dataclasses import replace
-from pathlib import Path
 from unittest.mock import patch
 
 import pytest
@@ -14,6 +11,7 @@ from storage import Batch, BatchMode, BatchState, Layer, Store, Unavailable
 from storage.layers.block import Block
 from storage.maintenance import worker
 from storage.mongodb import leases
+from tests.storage.dying import run_until_killed
 from tests.storage.factories import (
     amounts,
     create,
@@ -30,7 +28,6 @@ from tests.storage.factories import (
 )
 from tests.waiting import until
 
-ROOT = Path(__file__).parents[3]
 PRICES = rows(3000, "2.00")
 
 
@@ -48,26 +45,20 @@ def test_a_batch_is_taken_over_within_15_seconds() -> None:
         "BatchLifecycle._publish:1:after",
     ],
 )
+@pytest.mark.usefixtures("short_transactions")
 async def test_a_batch_is_finished_by_another_process_if_its_own_dies_at_any_step(
     mongodb_uri: str, store: Store, point: str
 ) -> None:
-    # The transaction of a dead process locks the pointer until the server aborts it, by default after a minute.
-    await store.client.admin.command({"setParameter": 1, "transactionLifetimeLimitSeconds": 2})
     await versions(store, 1)
     left = await left_sealing(store, PRICES, "monday")
     await expire_leases(store)
-    arguments = (mongodb_uri, store.db.name, left.id, point)
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "tests.storage.finish_and_die", *arguments), cwd=ROOT
-    )
-    assert await process.wait() == -signal.SIGKILL
+    await run_until_killed("-m", "tests.storage.finish_and_die", mongodb_uri, store.db.name, left.id, point)
     await expire_leases(store)
     store.worker.start()
     try:
         await until(lambda: _finished(store, left.id), "finished")
     finally:
         await store.worker.stop()
-        await store.client.admin.command({"setParameter": 1, "transactionLifetimeLimitSeconds": 60})
     batch = await store.batches.get(left.id)
     assert (batch.state, batch.version, await current(store)) == (BatchState.PUBLISHED, 2, 2)
     assert await store.snapshots.count("retail") == 2

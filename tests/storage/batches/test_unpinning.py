@@ -2,9 +2,6 @@
 
 import asyncio
 import copy
-import signal
-import sys
-from pathlib import Path
 
 import pytest
 from bson.objectid import ObjectId
@@ -19,6 +16,7 @@ from storage.mongodb import transaction
 from storage.mongodb.connection import Document
 from storage.mongodb.transaction import in_transaction
 from tests.storage.commands import Commands
+from tests.storage.dying import run_until_killed
 from tests.storage.factories import amounts, current, held, row, snapshot, submit, versions
 
 MANY = 3500
@@ -172,6 +170,7 @@ async def test_several_processes_end_superseded_batches_together(store: Store, o
     await check_ended(store, ids)
 
 
+@pytest.mark.usefixtures("short_transactions")
 async def test_a_process_that_is_killed_while_it_ends_them_loses_nothing(store: Store, mongodb_uri: str) -> None:
     await versions(store, 1)
     ids = await hold(store, 4 * MAX_ENDED_AT_ONCE)
@@ -179,22 +178,16 @@ async def test_a_process_that_is_killed_while_it_ends_them_loses_nothing(store: 
     code = (
         "import asyncio, sys\n"
         "from storage import Store\n"
-        "from tests.storage.crash_at import die_at\n"
+        "from tests.storage.dying import die_at\n"
         "async def main():\n"
         "    store = await Store.open(*sys.argv[1:])\n"
         "    die_at('EventRepository.append_all:3:after')\n"
         "    await store.lifecycle.end_superseded('retail')\n"
         "asyncio.run(main())\n"
     )
-    command = (sys.executable, "-c", code, mongodb_uri, store.db.name)
-    await store.client.admin.command({"setParameter": 1, "transactionLifetimeLimitSeconds": 2})
-    try:
-        process = await asyncio.create_subprocess_exec(*command, cwd=Path(__file__).parents[3])
-        assert await process.wait() == -signal.SIGKILL
-        assert await store.batches.count(state=BatchState.HELD) == len(ids) - 1 - 2 * MAX_ENDED_AT_ONCE
-        await store.lifecycle.end_superseded("retail")
-    finally:
-        await store.client.admin.command({"setParameter": 1, "transactionLifetimeLimitSeconds": 60})
+    await run_until_killed("-c", code, mongodb_uri, store.db.name)
+    assert await store.batches.count(state=BatchState.HELD) == len(ids) - 1 - 2 * MAX_ENDED_AT_ONCE
+    await store.lifecycle.end_superseded("retail")
     await check_ended(store, ids)
 
 

@@ -2,10 +2,7 @@
 
 import asyncio
 import datetime
-import signal
-import sys
 from collections.abc import Awaitable, Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,6 +12,7 @@ from storage.catalog.price_list_editor import PriceListBeingRemoved
 from storage.errors import BatchNotFound, BatchNotOpen, InvalidArgument, PriceListExists
 from storage.maintenance import deletion, garbage_collection
 from storage.maintenance.deletion import PriceListInUse
+from tests.storage.dying import run_until_killed
 from tests.storage.factories import (
     create,
     current,
@@ -35,7 +33,6 @@ from tests.storage.factories import (
 )
 from tests.storage.integrity.test_check import check
 
-ROOT = Path(__file__).parents[3]
 LONG_AGO = datetime.datetime(2020, 1, 1, tzinfo=datetime.UTC)
 
 
@@ -419,31 +416,23 @@ async def test_whatever_happens_during_a_deletion_ends_with_a_typed_error_and_le
         "PriceListRepository.note_purged:1:after",
     ],
 )
+@pytest.mark.usefixtures("short_transactions")
 async def test_a_deletion_is_completed_by_another_process_if_its_own_dies_at_any_step(
     mongodb_uri: str, store: Store, point: str
 ) -> None:
-    # The transaction of a dead process locks the pointer until the server aborts it, by default after a minute.
-    await store.client.admin.command({"setParameter": 1, "transactionLifetimeLimitSeconds": 2})
     await filled(store)
-    arguments = (mongodb_uri, store.db.name, point)
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "tests.storage.delete_and_die", *arguments), cwd=ROOT
-    )
-    try:
-        assert await process.wait() == -signal.SIGKILL
-        assert await check(store) == []
-        if await store.price_lists.find("retail"):
-            assert point in ("PriceListRepository.move:1:after", "EventRepository.append:1:after"), "not committed"
-            await delete(store)
-        await collect(store)
-        await expire_leases(store)
-        await collect(store)
-        assert {*await left(store)} == {"price_lists", "events"}
-        assert [event.kind for event in await deletions(store)] == [EventKind.DELETED]
-        await create(store)
-        assert await check(store) == []
-    finally:
-        await store.client.admin.command({"setParameter": 1, "transactionLifetimeLimitSeconds": 60})
+    await run_until_killed("-m", "tests.storage.delete_and_die", mongodb_uri, store.db.name, point)
+    assert await check(store) == []
+    if await store.price_lists.find("retail"):
+        assert point in ("PriceListRepository.move:1:after", "EventRepository.append:1:after"), "not committed"
+        await delete(store)
+    await collect(store)
+    await expire_leases(store)
+    await collect(store)
+    assert {*await left(store)} == {"price_lists", "events"}
+    assert [event.kind for event in await deletions(store)] == [EventKind.DELETED]
+    await create(store)
+    assert await check(store) == []
 
 
 async def deletions(store: Store) -> list[Event]:

@@ -1,0 +1,78 @@
+"""Processes that kill themselves at a point of their work.
+
+A point is `Class.method:call:when`: the process kills itself `before` or `after` a call of the method, counted from 1.
+Nothing is cleaned up: no `finally`, no handler, no message to the server.
+"""
+
+import asyncio
+import os
+import signal
+import sys
+from collections.abc import Callable
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+from storage.batches.lifecycle import BatchLifecycle
+from storage.batches.parts import PartRepository
+from storage.batches.removal import BatchRemoval
+from storage.batches.repository import BatchRepository
+from storage.batches.sealing import BatchSealer
+from storage.batches.staging import StagingRepository
+from storage.catalog.events import EventRepository
+from storage.catalog.orphans import OrphanRepository
+from storage.catalog.price_lists import PriceListRepository
+from storage.catalog.snapshots import SnapshotRepository
+from storage.layers.proof import LayerProver
+from storage.layers.writer import LayerWriter
+
+ROOT = Path(__file__).parents[2]
+
+OWNERS = {
+    owner.__name__: owner
+    for owner in (
+        BatchLifecycle,
+        BatchRemoval,
+        BatchRepository,
+        BatchSealer,
+        EventRepository,
+        LayerProver,
+        LayerWriter,
+        OrphanRepository,
+        PartRepository,
+        PriceListRepository,
+        SnapshotRepository,
+        StagingRepository,
+    )
+}
+"""The classes of the methods that a point can name."""
+
+
+def die() -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def die_at(point: str) -> None:
+    """Replace a method by one that kills the process at a point."""
+    name, call, when = point.split(":")
+    owner, method = name.split(".")
+    cls = OWNERS[owner]
+    original: Callable[..., Any] = getattr(cls, method)
+    calls = count(1)
+
+    async def wrapped(*args: Any, **kwargs: Any) -> Any:
+        is_deadly = next(calls) == int(call)
+        if is_deadly and when == "before":
+            die()
+        result = await original(*args, **kwargs)
+        if is_deadly:
+            die()
+        return result
+
+    setattr(cls, method, wrapped)
+
+
+async def run_until_killed(*arguments: str) -> None:
+    """Run Python with these arguments, and wait until the process has killed itself."""
+    process = await asyncio.create_subprocess_exec(sys.executable, *arguments, cwd=ROOT)
+    assert await process.wait() == -signal.SIGKILL, "the process did not reach the point"
