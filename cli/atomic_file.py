@@ -29,8 +29,8 @@ class CannotWrite(click.ClickException):
 def write_atomically(path: Path) -> Iterator[BinaryIO]:
     """Open a file for writing. It replaces `path` if the context succeeds, and is removed otherwise.
 
-    A link is followed, and the file keeps its permissions. What is no regular file, such as a pipe or /dev/null, cannot
-    be replaced: it is written as the context goes on. Raises `CannotWrite`.
+    A link is followed, and the file keeps its permissions. Pipes and devices cannot be replaced; they are written
+    to directly. Raises `CannotWrite`.
     """
     try:
         with _opened(path) as raw, _compressed(raw, path.suffix.lower()) as stream:
@@ -50,7 +50,7 @@ def _opened(path: Path) -> AbstractContextManager[BinaryIO]:
 
 @contextmanager
 def _replacing(path: Path) -> Iterator[BinaryIO]:
-    target = path.resolve()
+    target = Path(os.path.realpath(path))
     temporary = target.with_name(f".{target.name}.{secrets.token_hex(4)}.part")
     try:
         with temporary.open("xb") as raw:

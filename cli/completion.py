@@ -9,6 +9,7 @@ import click
 from click.shell_completion import CompletionItem
 
 from cli.endpoint import DEFAULT_ENDPOINT, Endpoint
+from cli.output import text
 
 TIMEOUT_SECONDS = 1.0
 """Longest time that a shell waits for the names."""
@@ -41,4 +42,5 @@ def _ask(list_names: ListNames, params: dict[str, object], found: list[Completio
             endpoint = Endpoint().convert(os.environ.get("PRICEBOOK_ENDPOINT", DEFAULT_ENDPOINT), None, None)
             token = os.environ.get("PRICEBOOK_TOKEN")
         names = list_names(endpoint, str(token) if token else None)
-        found.extend(CompletionItem(name, help=description) for name, description in names)
+        # The script of zsh reads names and descriptions line by line.
+        found.extend(CompletionItem(name, help=description and text(description)) for name, description in names)

@@ -38,10 +38,11 @@ class Endpoint(click.ParamType[str]):
 
 
 def _scheme(host: str) -> str:
-    return "http" if _is_local(host) else "https"
+    return "http" if is_local(host) else "https"
 
 
-def _is_local(host: str) -> bool:
+def is_local(host: str) -> bool:
+    """Whether a host is this machine by its name or address."""
     try:
         return ip_address(host).is_loopback
     except ValueError:

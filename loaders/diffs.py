@@ -13,7 +13,7 @@ MAX_CACHED_SUMMARIES = 1000
 """Summaries that a process caches. Versions are immutable, so a summary never becomes stale."""
 
 MAX_REBASED_SUMMARIES = 20
-"""Held batches whose changes one request counts: each is a comparison of its own, next to those of others."""
+"""Held batches whose changes one request may select: each may be a comparison of its own, next to those of others."""
 
 Key = tuple[str, int | None, int | None]
 """List, version before, version after; or batch, None, and the version on which it would be published."""
@@ -95,12 +95,11 @@ class Diffs:
     async def rebased(self, batch: Batch, base: Snapshot | None) -> DiffSummary:
         """Return how many prices a sealed batch would change in a version.
 
-        Raises `LayerGone`, `Corrupt`, and `ScanLimit` if the request asks for more than `MAX_REBASED_SUMMARIES`.
+        Raises `LayerGone`, `Corrupt`, and `ScanLimit` if the request selects more than `MAX_REBASED_SUMMARIES`.
         """
         self._rebased += 1
         if self._rebased > MAX_REBASED_SUMMARIES:
             raise ScanLimit(
-                f"A request counts the changes of at most {MAX_REBASED_SUMMARIES} held batches. Select `rebased "
-                "{ summary }` of fewer."
+                f"A request may select `rebased {{ summary }}` of at most {MAX_REBASED_SUMMARIES} held batches."
             )
         return await self._summaries.rebased(self._store, batch, base)

@@ -123,8 +123,9 @@ class View:
         if name not in self._numbered:
             self._numbered[name] = self._pointers.known(name)
         snapshot = await self._visible(name, version)
-        # The manifests of a deleted list may exist still.
-        if self._numbered[name] is None and name not in self._followed and await self._pointers.find(name) is None:
+        # The manifests of a deleted list may still exist, and those of one that is deleted meanwhile may be gone.
+        is_seen = self._numbered[name] is not None or name in self._followed
+        if not (snapshot and is_seen) and await self._pointers.find(name) is None:
             raise PriceListNotFound(name)
         if snapshot is None:
             raise SnapshotNotFound(name, version)

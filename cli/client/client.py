@@ -13,6 +13,7 @@ import msgspec
 
 from cli.client import Json, Upload
 from cli.client.errors import ApiError
+from cli.endpoint import is_local
 from cli.output import printable
 
 Notify = Callable[[str], None]
@@ -171,7 +172,7 @@ def http_options(endpoint: str, token: str | None) -> dict[str, Any]:
     """Return the options of an HTTP client of an endpoint."""
     return {
         "headers": {"Authorization": f"Bearer {token}"} if token else {},
-        "trust_env": urlsplit(endpoint).hostname not in {"127.0.0.1", "::1", "localhost"},
+        "trust_env": not is_local(urlsplit(endpoint).hostname or ""),
     }
 
 

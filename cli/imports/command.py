@@ -76,7 +76,7 @@ _EXIT_CODES = exit_codes.epilog(
 )
 @click.option("--wait", is_flag=True, help="Wait until every live server serves the new version.")
 @click.option(
-    "--chunk-rows",
+    "--part-rows",
     "part_rows",
     type=click.IntRange(1, 1_000_000),
     default=20_000,

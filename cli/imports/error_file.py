@@ -42,7 +42,11 @@ def write_errors(path: Path, errors: Sequence[Json], invalid_items: int) -> None
         return
     items = len({error["index"] for error in errors})
     if items < invalid_items and not _is_of_header(errors):
-        click.echo(f"{path} has the errors of the first {items:,} of {invalid_items:,} invalid items.", err=True)
+        click.echo(
+            f"Only the errors of the first {items:,} of {invalid_items:,} invalid items are written: the server does "
+            "not keep the others.",
+            err=True,
+        )
 
 
 def _write(path: Path, errors: Sequence[Json]) -> None:

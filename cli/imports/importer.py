@@ -1,6 +1,7 @@
 """An import from the first request to the last: open the batch, send missing parts, commit, wait for the result."""
 
 import asyncio
+import secrets
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
@@ -85,7 +86,9 @@ class Importer:
             if own_key or not _may_succeed_again(outcome):
                 return current, outcome
             attempt += 1
-            current = replace(request, key=f"{request.key}-{attempt}")
+            # A dry run that passed is ABORTED too: the next one of the same files must not try the keys of all before.
+            suffix = secrets.token_hex(8) if request.publish == DRY_RUN else attempt
+            current = replace(request, key=f"{request.key}-{suffix}")
 
     async def _send(self, api: BatchApi, batch_id: str, stored: set[int]) -> tuple[int, int]:
         """Send the parts that are not stored; return the number of all parts, and of their prices."""

@@ -19,7 +19,8 @@ yes_option = click.option(
     "--yes",
     "-y",
     is_flag=True,
-    help="Do not count the changes or ask for confirmation; required if standard input is not a terminal.",
+    help="Do not ask for confirmation, nor count the changes to show; required if the command would ask and standard "
+    "input is not a terminal.",
 )
 
 

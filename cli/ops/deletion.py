@@ -53,9 +53,7 @@ def delete(
         confirm_name = click.prompt("Type the name of the price list to delete it", err=True)
     if confirm_name != price_list:
         raise ApiError(f"Declined: {confirm_name!r} is not {price_list!r}. Nothing was changed.")
-    deleted = connection.mutate(
-        DELETE, name=price_list, confirmName=confirm_name, reason=reason, **({"force": True} if force else {})
-    )
+    deleted = connection.mutate(DELETE, name=price_list, confirmName=confirm_name, reason=reason, force=force)
     output.record({"deletedId": deleted["deletedId"]}, (), f"Deleted the price list {price_list}.")
 
 

@@ -39,10 +39,10 @@ _COLUMNS = [
 def events(connection: Connection, output: Output, price_list: str, limit: int, follow: bool) -> None:
     """Show the audit log of a price list, newest first.
 
-    That of a deleted price list remains.
+    The log of a deleted price list is kept.
 
     VERSION is the version that an event is about, such as that of a batch that was held. BY is the caller, with the
-    reason. The JSON also has the seconds, and the current version before and after each event.
+    reason. Times in JSON include seconds, and each event has the current version before and after it.
     """
     if follow:
         _follow(connection, output, price_list, limit)

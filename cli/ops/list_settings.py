@@ -117,7 +117,7 @@ def gates(
         }
     )
     disabled = {GATES[name]: None for name in off}
-    if twice := sorted(changes.keys() & disabled.keys()):
+    if twice := sorted(name for name in off if GATES[name] in changes):
         raise click.UsageError(f"{', '.join(twice)}: either set the gate, or disable it with --none.")
     shown = require_list(connection.query(SETTINGS, name=price_list), price_list)
     if changes or disabled:

@@ -68,10 +68,11 @@ def pin(connection: Connection, output: Output, price_list: str, version: int, r
     New batches are sealed and wait; none is published until `pricebook unpin`.
 
     If another version is current, the pointer moves: the command shows the changes and asks for confirmation. With
-    --yes, it shows only the two versions and does not wait for their comparison.
+    --yes, it shows only the two versions and does not wait for their comparison. If another version becomes current
+    meanwhile, the pin is refused with CONFLICT and nothing is changed.
     """
-    _confirm_move(connection, price_list, version, yes=yes, only_if_moved=True)
-    payload = connection.mutate(PIN, priceList=price_list, version=version, reason=reason)
+    current = _confirm_move(connection, price_list, version, yes=yes, only_if_moved=True)
+    payload = connection.mutate(PIN, priceList=price_list, version=version, reason=reason, expectedVersion=current)
     _show(output, payload["priceList"], f"Pinned {price_list} at version {version}.")
 
 
@@ -130,7 +131,7 @@ def _confirm_move(
 def _confirm_latest(connection: Connection, price_list: str, *, yes: bool) -> Json:
     """Let the user confirm the batch that an unpin publishes, and return its fields of the input. Raises as `confirm`.
 
-    If none waits, there is nothing to confirm: a batch that arrives meanwhile is published as after the unpin.
+    If none waits, there is nothing to confirm, and none is published: a batch that arrives meanwhile stays held.
     """
     shown = require_list(connection.query(LATEST, name=price_list), price_list)
     if not shown["pin"]:
@@ -138,7 +139,7 @@ def _confirm_latest(connection: Connection, price_list: str, *, yes: bool) -> Js
     waiting = shown["heldByPin"]
     if not waiting["nodes"]:
         click.echo("No batch was held by the pin alone: none is published.", err=True)
-        return {"publishLatest": True}
+        return {}
     [latest] = waiting["nodes"]
     others = waiting["totalCount"] - 1
     confirm(

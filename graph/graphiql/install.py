@@ -12,7 +12,6 @@ import tarfile
 import tempfile
 import urllib.request
 from pathlib import Path
-from typing import IO, cast
 
 from graph.graphiql.page import ASSETS, CDN, FOLDER, Asset
 
@@ -40,10 +39,11 @@ def _from_npm(asset: Asset) -> bytes:
         subprocess.run(command, cwd=folder, check=True, capture_output=True, timeout=TIMEOUT_SECONDS)  # noqa: S603
         [archive] = Path(folder).glob("*.tgz")
         with tarfile.open(archive) as package:
-            try:
-                return cast("IO[bytes]", package.extractfile(f"package/{asset.path}")).read()
-            except KeyError as error:
-                raise ValueError(f"{asset.package} has no file {asset.path}.") from error
+            name = f"package/{asset.path}"
+            file = package.extractfile(name) if name in package.getnames() else None
+            if file is None:
+                raise ValueError(f"{asset.package} has no file {asset.path}.")
+            return file.read()
 
 
 def _from_cdn(asset: Asset) -> bytes:

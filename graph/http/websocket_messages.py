@@ -44,7 +44,7 @@ class Pong(msgspec.Struct, tag="pong"):
 
 
 class Subscribe(msgspec.Struct, tag="subscribe"):
-    """The start of an operation of any type. Its payload, the request, is decoded as one of any transport."""
+    """The start of an operation of any type. Its payload is decoded like a request of any other transport."""
 
     id: Id
     payload: msgspec.Raw

@@ -24,7 +24,7 @@ from graph.types.payloads import DeletePriceListPayload, PriceListPayload
 from graph.types.price_lists import PriceList
 from graph.types.retention import RetentionInput
 from graph.types.retirements import LayerDrop, RetainPayload, Retirement
-from storage import DEFAULT_RETENTION, ExpectedLatest, Gates, InvalidArgument, Retention
+from storage import DEFAULT_RETENTION, DELETE_IDLE_HOURS, ExpectedLatest, Gates, InvalidArgument, Retention
 from storage import PriceList as StoredPriceList
 
 
@@ -73,8 +73,8 @@ class ListMutations:
     @strawberry.mutation(
         description="Deletes a price list with its versions and batches, which cannot be undone. Its events stay, and "
         "its version numbers are not used again if a price list of this name is created later. Refused with "
-        "`PRICE_LIST_IN_USE` while a batch is in progress, or was published in the last hours (24, unless the server "
-        "is set up otherwise), unless `force` is set."
+        "`PRICE_LIST_IN_USE` if a batch is in progress or was published recently (by default, in the last "
+        f"{DELETE_IDLE_HOURS:g} hours), unless `force` is set."
     )
     @staticmethod
     @return_user_errors(DeletePriceListPayload)
@@ -130,7 +130,11 @@ class ListMutations:
     ) -> PriceListPayload:
         """Pin a version."""
         moved = await info.context.store.pointer_moves.pin(
-            input.price_list, input.version, by=info.context.caller.name, reason=input.reason
+            input.price_list,
+            input.version,
+            by=info.context.caller.name,
+            reason=input.reason,
+            expected_version=input.expected_version,
         )
         return await _payload(info.context, moved)
 
@@ -148,6 +152,11 @@ class ListMutations:
         """Unpin a price list."""
         store, caller = info.context.store, info.context.caller.name
         name, expected_version = input.price_list, input.expected_version
+        if input.expected_batch is not None and not input.publish_latest:
+            raise InvalidArgument(
+                "`expectedBatch` needs `publishLatest`. Set it, or leave `expectedBatch` out.",
+                path=("input", "expectedBatch"),
+            )
         if input.publish_latest:
             expected = ExpectedLatest(expected_version, input.expected_batch)
             moved = await store.lifecycle.publish_latest(name, by=caller, reason=input.reason, expected=expected)

@@ -119,8 +119,8 @@ class Query:
         )
 
     @strawberry.field(
-        description="The audit log of a price list, newest first. That of a deleted price list remains, and goes on if "
-        "a price list of this name is created later.",
+        description="The audit log of a price list, newest first. The log of a deleted price list is kept, and "
+        "continues if a price list of this name is created later.",
         graphql_type=Connection[Event],
     )
     @staticmethod

@@ -115,7 +115,7 @@ class DeletePriceListInput:
     """Input of `deletePriceList`."""
 
     name: strawberry.ID = strawberry.field(description="The name of the price list.")
-    confirm_name: str = strawberry.field(description="The name again, to confirm that this price list is to go.")
+    confirm_name: str = strawberry.field(description="The name again, as confirmation.")
     reason: str = strawberry.field(description=_REASON)
     force: bool = strawberry.field(
         default=False,
@@ -257,6 +257,11 @@ class PinInput:
     price_list: strawberry.ID = strawberry.field(description="The name of the price list.")
     version: int = strawberry.field(description="The version to pin. It becomes the current version.")
     reason: str = strawberry.field(description=_REASON)
+    expected_version: int | None = strawberry.field(
+        default=None,
+        description="Pin only if this is still the current version (0: there is none yet); otherwise the mutation "
+        "fails with `CONFLICT`.",
+    )
 
 
 @strawberry.input(description="Input of `unpin`.")

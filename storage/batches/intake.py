@@ -1,9 +1,9 @@
 """Taking in the rows of a request, a file or a part: collected in runs, which are staged when they are full."""
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 
-from storage.batches.item_errors import MAX_ITEM_ERRORS, keep_first
+from storage.batches.item_errors import MAX_ITEM_ERRORS, in_steps, keep_first
 from storage.batches.runs import Run, SortedRows, with_lines
 from storage.batches.staging import PART_BITS, StagedRun, StagingRepository
 from storage.fair_yield import yield_to_loop
@@ -48,7 +48,7 @@ class Intake:
             async for rows in slices:
                 await self._refuse(rows.refused)
                 repeated = [with_lines(error, line_of) for error in self.run.add(rows)]
-                self.refuse(repeated, len(repeated))
+                await self.refuse(repeated, len(repeated))
                 self.accepted += len(rows.skus) - len(repeated)
                 if self.run.is_full:
                     await self._stage()
@@ -71,10 +71,11 @@ class Intake:
         if self.has_staged_runs:
             await self._staging.drop(self._batch)
 
-    def refuse(self, errors: Iterable[ItemError], count: int) -> None:
+    async def refuse(self, errors: Sequence[ItemError], count: int) -> None:
         """Count invalid rows, and keep the first errors; `errors` has those of the first rows."""
         self.error_count += count
-        keep_first(self.errors, errors)
+        async for some in in_steps(errors):
+            keep_first(self.errors, some)
 
     async def _refuse(self, rows: Sequence[RefusedRow]) -> None:
         """Count invalid rows, and work out the errors of the first ones only."""

@@ -4,9 +4,9 @@ When a batch ends, only its own report is kept. Every report expires `ITEM_ERROR
 those that a killed process leaves behind.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import AsyncGenerator, Iterable, Sequence
 from operator import attrgetter
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import msgspec
 from bson.min_key import MinKey
@@ -30,6 +30,10 @@ DOCUMENTS_PER_INSERT = 5
 MAX_RANGES_PER_READ = 100
 """Ranges that one query reads."""
 
+ERRORS_AT_ONCE = 500
+"""Errors to work out before other tasks may run: some three milliseconds."""
+
+T = TypeVar("T")
 
 _index = attrgetter("index")
 
@@ -89,11 +93,12 @@ class ItemErrorRepository:
             documents[document["_id"]["report"], document["_id"]["first"]] = document["errors"]
         found = []
         for each in ranges:
-            errors: list[Document] = []
+            errors: list[ItemError] = []
             for first in range(_first_of(each.start), each.end, ERRORS_PER_DOCUMENT):
-                errors += documents.get((each.report, first), ())[max(0, each.start - first) : each.end - first]
-            found.append(msgspec.convert(errors, list[ItemError]))
-            await yield_to_loop()
+                stored = documents.get((each.report, first), ())[max(0, each.start - first) : each.end - first]
+                errors += msgspec.convert(stored, list[ItemError])
+                await yield_to_loop()
+            found.append(errors)
         return found
 
     async def drop(self, batch: str, report: ErrorReport) -> None:
@@ -116,6 +121,18 @@ def keep_first(kept: list[ItemError], errors: Iterable[ItemError]) -> None:
     elif len(kept) < MAX_ITEM_ERRORS:
         kept += added
     del kept[MAX_ITEM_ERRORS:]
+
+
+def may_keep(kept: Sequence[ItemError], index: int) -> bool:
+    """Whether `keep_first` may keep an error of the item with this index."""
+    return len(kept) < MAX_ITEM_ERRORS or index < kept[-1].index
+
+
+async def in_steps(items: Sequence[T]) -> AsyncGenerator[Sequence[T], None]:
+    """Yield errors, or what errors are made of, `ERRORS_AT_ONCE` at a time, and let other tasks run in between."""
+    for start in range(0, len(items), ERRORS_AT_ONCE):
+        yield items[start : start + ERRORS_AT_ONCE]
+        await yield_to_loop()
 
 
 def _id(batch: str, report: object, first: object) -> Document:

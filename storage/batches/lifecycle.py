@@ -23,7 +23,6 @@ from storage.batches.metrics import StorageMetrics
 from storage.batches.parts import PartRepository
 from storage.batches.removal import BatchRemoval
 from storage.batches.repository import BatchRepository
-from storage.batches.runs import with_lines
 from storage.batches.sealing import BatchSealer, RepeatedSkus
 from storage.batches.staging import StagingRepository
 from storage.batches.states import DISCARDED_STATES, IN_PROGRESS, BatchState
@@ -111,7 +110,7 @@ class BatchLifecycle:
         try:
             return await self._publish_sealed(replace(batch, layer=await self._sealer.seal(batch)))
         except RepeatedSkus as repeated:
-            errors = [with_lines(error, line_of) for error in repeated.errors]
+            errors = await repeated.errors_with_lines(line_of)
             return await self.fail_items(batch, errors, repeated.count, batch.received)
         except (Corrupt, LayerGone) as corrupt:
             await self.fail(batch, Refusal(Corrupt.code, corrupt.message))

@@ -13,7 +13,7 @@ import msgspec
 from storage.batches.admission import BatchAdmission, check_order, check_removals
 from storage.batches.batch import Batch, BatchOrder, Refusal
 from storage.batches.intake import Intake
-from storage.batches.item_errors import MAX_ITEM_ERRORS, ErrorReport, ItemErrorRepository, ReportRange
+from storage.batches.item_errors import MAX_ITEM_ERRORS, ErrorReport, ItemErrorRepository, ReportRange, in_steps
 from storage.batches.lease_renewal import keep_open
 from storage.batches.lifecycle import BatchLifecycle
 from storage.batches.parts import MAX_PARTS, Part, PartRepository
@@ -182,7 +182,7 @@ class MultipartBatches:
         """Return the first errors of all parts, with the index of the item in the whole batch."""
         ranges, offsets = _first_errors(batch, stored)
         found = zip(await self._item_errors.read(ranges), offsets, strict=True)
-        return [_moved(error, offset) for errors, offset in found for error in errors]
+        return [_moved(error, offset) for errors, offset in found async for some in in_steps(errors) for error in some]
 
     async def _open_batch(self, batch_id: str) -> Batch:
         batch = await self._batches.get(batch_id)

@@ -39,7 +39,8 @@ class BatchRemoval:
     async def remove(self, batches: Sequence[Batch]) -> None:
         """Remove batches, whatever their state.
 
-        The layer that a process may write is noted as an orphan; other layers are noted with their manifests.
+        Of a batch in progress, its layer and the one that a process may write are noted as orphans; other layers are
+        noted with their manifests.
         """
         ids = [batch.id for batch in batches]
         await self._batches.close(ids, LIST_DELETED)
@@ -51,5 +52,12 @@ class BatchRemoval:
                 await self._item_errors.keep_only(batch.id, None)
             if batch.id in staged:
                 await self._staging.drop(batch.id)
-        await self._orphans.note([f"{batch.id}-{batch.token}" for batch in batches if batch.state in IN_PROGRESS])
+        await self._orphans.note(sorted({layer for batch in batches for layer in _unnamed_layers(batch)}))
         await self._batches.remove(ids)
+
+
+def _unnamed_layers(batch: Batch) -> list[str]:
+    """Return the layers of a batch that no manifest names. After a takeover, its layer is that of an earlier token."""
+    if batch.state not in IN_PROGRESS:
+        return []
+    return [f"{batch.id}-{batch.token}", *([batch.layer.id] if batch.layer else [])]

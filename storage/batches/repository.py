@@ -231,7 +231,7 @@ class BatchRepository:
         await self._collection.update_many(query, [{"$set": {**aborted, **ended}}])
 
     async def remove(self, ids: Sequence[str]) -> None:
-        """Delete the records of batches that are not in progress."""
+        """Delete the records of batches. The caller must `close` them first, so that no process holds their leases."""
         await self._collection.delete_many({"_id": {"$in": list(ids)}})
 
     async def lease(self, batch_id: str, *, idle: float | None = None) -> Batch | None:

@@ -5,16 +5,16 @@ seals the batch, from the start again after a takeover. Each attempt has a layer
 of the lease. The same rows give the same blocks, so all attempts give the same checksum.
 """
 
-from collections.abc import AsyncGenerator, AsyncIterable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterable, Callable, Sequence
 from contextlib import aclosing
 
 from msgspec.structs import replace
 
 from storage.batches.batch import Batch
 from storage.batches.intake import rows_of
-from storage.batches.item_errors import keep_first
+from storage.batches.item_errors import in_steps, keep_first, may_keep
 from storage.batches.parts import PartRepository
-from storage.batches.runs import Run, SortedRows, repeated_sku
+from storage.batches.runs import Run, SortedRows, repeated_sku, with_lines
 from storage.batches.staging import PART_BITS, MergedRows, RepeatedSku, StagedRun, StagingRepository
 from storage.catalog.snapshots import Layer
 from storage.errors import Corrupt
@@ -39,6 +39,10 @@ class RepeatedSkus(Exception):
         super().__init__(count)
         self.errors = errors
         self.count = count
+
+    async def errors_with_lines(self, line_of: Callable[[int], int | None]) -> list[ItemError]:
+        """Return the errors with the lines of both items, if they are known."""
+        return [with_lines(error, line_of) async for errors in in_steps(self.errors) for error in errors]
 
 
 class BatchSealer:
@@ -127,8 +131,7 @@ class _Merge:
         async with aclosing(self._merged) as merged_rows:
             async for merged in merged_rows:
                 if merged.repeated:
-                    self._count += len(merged.repeated)
-                    keep_first(self._errors, map(self._error, merged.repeated))
+                    await self._add(merged.repeated)
                 elif not self._count:
                     yield merged.rows
 
@@ -137,12 +140,24 @@ class _Merge:
         """The errors so far; None without any."""
         return RepeatedSkus(self._errors, self._count) if self._count else None
 
+    async def _add(self, repeated: Sequence[RepeatedSku]) -> None:
+        """Count skus that were sent twice, and work out the errors of the first ones only."""
+        self._count += len(repeated)
+        async for some in in_steps(repeated):
+            first = [each for each in some if may_keep(self._errors, self._index(each.position))]
+            keep_first(self._errors, map(self._error, first))
+
+    def _index(self, position: int) -> int:
+        """Return the index in the batch of the item at a position."""
+        part, index = divmod(position, 1 << PART_BITS)
+        return self._offsets[part] + index if self._offsets else index
+
     def _error(self, repeated: RepeatedSku) -> ItemError:
+        error = repeated_sku(repeated.sku, self._index(repeated.position), self._index(repeated.earlier))
+        if not self._offsets:
+            return error
         part, index = divmod(repeated.position, 1 << PART_BITS)
         earlier_part, earlier = divmod(repeated.earlier, 1 << PART_BITS)
-        if not self._offsets:
-            return repeated_sku(repeated.sku, index, earlier)
-        error = repeated_sku(repeated.sku, self._offsets[part] + index, self._offsets[earlier_part] + earlier)
         places = f"They are item {earlier} of sequence {earlier_part} and item {index} of sequence {part}."
         return replace(error, message=f"{error.message} {places}")
 

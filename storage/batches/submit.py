@@ -15,7 +15,6 @@ from storage.batches.lease_renewal import keep_lease
 from storage.batches.lifecycle import BatchLifecycle
 from storage.batches.removal import BatchRemoval
 from storage.batches.repository import BatchRepository
-from storage.batches.runs import with_lines
 from storage.batches.sealing import BatchSealer
 from storage.batches.staging import StagingRepository
 from storage.batches.states import IN_PROGRESS, BatchState
@@ -124,8 +123,7 @@ class BatchSubmitter:
         if intake.has_staged_runs:
             repeated = await self._sealer.find_repeated(batch, await intake.finish())
             if repeated:
-                errors = [with_lines(error, source.line_of) for error in repeated.errors]
-                intake.refuse(errors, repeated.count)
+                await intake.refuse(await repeated.errors_with_lines(source.line_of), repeated.count)
         failed = await self._lifecycle.fail_items(
             batch, intake.errors, intake.error_count, received, fingerprint=fingerprint
         )

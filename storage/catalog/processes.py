@@ -65,7 +65,7 @@ class ProcessRepository:
         fields = {f"heads.{_field(name)}": 1 for name, _ in revisions}
         processes = {process["_id"]: process.get("heads", {}) async for process in self._collection.find(alive, fields)}
         if self._announced is not None:
-            processes[leases.OWNER] = {_field(name): revision for name, revision in own.items()}
+            processes[leases.OWNER] = {_field(name): own[name] for name, _ in revisions if name in own}
         return [
             Served(sum(heads.get(_field(name), 0) >= revision for heads in processes.values()), len(processes))
             for name, revision in revisions

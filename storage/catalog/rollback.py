@@ -60,15 +60,18 @@ class PointerMoves:
 
         return await commit_pointer_change(self._client, self._events, act)
 
-    async def pin(self, name: str, version: int, *, by: str, reason: str) -> PriceList:
+    async def pin(
+        self, name: str, version: int, *, by: str, reason: str, expected_version: int | None = None
+    ) -> PriceList:
         """Make a version current and hold the pointer there: further batches are sealed and wait.
 
-        Raises `SnapshotNotFound`, `SnapshotExpired`, `SnapshotNeverPublished`.
+        Raises `Conflict`, `SnapshotNotFound`, `SnapshotExpired`, `SnapshotNeverPublished`.
         """
         check_reason(reason)
 
         async def act(session: AsyncClientSession) -> PointerChange:
             price_list = await self._price_lists.get(name, session)
+            price_list.expect(expected_version)
             await self._check_published(name, version, session)
             now = instant()
             changes = {"current_version": version, "pin": Pin(version, reason, by, now)}

@@ -101,8 +101,9 @@ def _problems(names: Sequence[str]) -> Iterator[RowRefused]:
     misspelt: set[str | None] = set()
     for name in counts:
         if not _is_known(name):
-            misspelt.add(_similar(name))
-            yield _unknown(name, names)
+            similar = _similar(name)
+            misspelt.add(similar)
+            yield _unknown(name, names, similar if similar not in counts else None)
     for name, count in counts.items():
         if count > 1 and _is_known(name):
             message = f"The column {quoted(name)} appears {count} times. Keep one."
@@ -141,13 +142,14 @@ def _similar(name: str) -> str | None:
     return similar_field(name, (*REQUIRED, *_DATES))
 
 
-def _unknown(name: str, names: Sequence[str]) -> RowRefused:
+def _unknown(name: str, names: Sequence[str], similar: str | None) -> RowRefused:
+    """Return the error of an unknown column; `similar` is a column that may be meant and that the header lacks."""
     if not name:
         number = names.index(name) + 1
         return RowRefused("COLUMN_UNKNOWN", f"Column {number} has no name. Name it, or remove the column.", "")
     if name.startswith(_TIER):
         advice = f"Write {_TIER} and a quantity from 1 to {MAX_QUANTITY}, such as tier.10."
-    elif similar := _similar(name):
+    elif similar:
         advice = f"Did you mean {similar}?"
     else:
         advice = (

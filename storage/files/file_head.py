@@ -28,7 +28,8 @@ _cr_ends = re.compile(rb"[^\r]\r+[^\r\n]").search
 _cr_between_objects = re.compile(rb"\}[ \t]*\r+[ \t]*\{").search
 _header = re.compile(rb'["\']?(?:sku|amount|currency)["\']?[ \t]*[,;\t|]', re.IGNORECASE).search
 _open_object = re.compile(rb"\{[ \t]*\r?\n").match
-_wrapped = re.compile(rb'\{\s*"(?!tiers")[^"\n]{1,100}"\s*:\s*\[\s*\{').match
+_wrapped = re.compile(rb'\{\s*"(?!tiers")([^"\n]{1,100})"\s*:\s*\[\s*\{').match
+_identifier = re.compile(rb"[A-Za-z_][A-Za-z0-9_]*").fullmatch
 
 
 async def with_checked_head(pieces: AsyncIterator[bytes], suffix: str) -> AsyncIterator[bytes]:
@@ -74,14 +75,15 @@ def _check_csv(text: bytes) -> None:
     if text.startswith(b"{"):
         raise WrongFormat("By its name the file is CSV, but it is JSON. Name it .ndjson, with one object a line.")
     if text.startswith(b"["):
-        raise WrongFormat("By its name the file is CSV, but it is a JSON array. " + _AS_NDJSON)
+        raise WrongFormat("By its name the file is CSV, but it is a JSON array. " + _as_ndjson(".[]"))
 
 
 def _check_ndjson(text: bytes) -> None:
     if text.startswith(b"["):
-        raise WrongFormat("The file is a JSON array. " + _AS_NDJSON)
-    if _wrapped(text):
-        raise WrongFormat("The file is one JSON object with an array in it. " + _AS_NDJSON)
+        raise WrongFormat("The file is a JSON array. " + _as_ndjson(".[]"))
+    if wrapped := _wrapped(text):
+        items = f".{wrapped[1].decode()}[]" if _identifier(wrapped[1]) else ".[][]"
+        raise WrongFormat("The file is one JSON object with an array in it. " + _as_ndjson(items))
     if _open_object(text):
         raise WrongFormat("The objects go over several lines. Write each on one line: `jq -c .` does so.")
     first_line = text.partition(b"\n")[0]
@@ -89,4 +91,6 @@ def _check_ndjson(text: bytes) -> None:
         raise WrongFormat("By its name the file is NDJSON, but it is CSV. Name it .csv.")
 
 
-_AS_NDJSON = "Write one object a line, without brackets and commas between them: `jq -c '.[]'` does so."
+def _as_ndjson(items: str) -> str:
+    """Return how to convert the file, with the filter of jq that selects the items."""
+    return f"Write one object a line, without brackets and commas between them: `jq -c '{items}'` does so."

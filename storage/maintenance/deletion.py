@@ -3,7 +3,7 @@
 1. One transaction turns the document of the list into a tombstone (`storage.catalog.price_lists`), with an event. From
    then on the list does not exist for any reader or writer: a transaction that was about to change it is repeated, and
    does not find it.
-2. The purge removes its versions and batches, in pages. The process that deleted the list starts it, and garbage
+2. The purge removes its versions and batches, in rounds. The process that deleted the list starts it, and garbage
    collection repeats it until it is complete; every step can be repeated, and is safe in parallel. The layers are noted
    as orphans in the same transaction, and dropped once no reader can hold them.
 3. The tombstone and the events stay. Once the purge is complete, the name can be created again.
@@ -12,8 +12,10 @@ A batch that is opened while its list is being deleted is removed by whichever p
 (`storage.batches.lifecycle`).
 """
 
+import asyncio
 import datetime
 import logging
+import math
 
 from pymongo.asynchronous.client_session import AsyncClientSession
 
@@ -122,20 +124,26 @@ class PriceListDeleter:
         if in_progress:
             raise PriceListInUse(price_list.name, f"batches in progress: {in_progress}")
 
-    async def purge(self, name: str) -> None:
-        """Remove the versions and batches of a deleted list. Does nothing for another list."""
+    async def purge(self, name: str, end: float = math.inf) -> None:
+        """Remove the versions and batches of a deleted list. Does nothing for another list.
+
+        No round starts after the one during which the clock of the event loop reaches `end`; the next purge goes on.
+        """
         deleted = await self._price_lists.find_with_deleted(name)
         if deleted is None or deleted.deletion is None or deleted.deletion.purged:
             return
         while await self._purge_versions(deleted):
-            pass
+            if _is_over(end):
+                return
         while batches := await self._batches.newest(MAX_BATCHES_PER_QUERY, price_list=name):
             # Otherwise another process has completed the purge, and they may be batches of a new list.
             if await self._price_lists.find_with_deleted(name) != deleted:
                 return
             await self._removal.remove(batches)
+            if _is_over(end):
+                return
         for lock in ("publish", "retain"):
-            await self._locks.remove_expired(f"{lock}/{name}")
+            await self._locks.remove_if_expired(f"{lock}/{name}")
         await self._price_lists.note_purged(deleted)
         log.info("Removed all versions and batches of the deleted price list %s.", name)
 
@@ -147,10 +155,17 @@ class PriceListDeleter:
 
         return await in_transaction(self._client, act)
 
-    async def purge_all(self) -> None:
-        """Purge the deleted lists whose purge is not complete."""
+    async def purge_all(self, seconds: float) -> None:
+        """Purge the deleted lists whose purge is not complete. Starts no further list or round after `seconds`."""
+        end = asyncio.get_running_loop().time() + seconds
         for name in await self._price_lists.to_purge(MAX_LISTS_PER_RUN):
             try:
-                await self.purge(name)
+                await self.purge(name, end)
             except Exception as error:  # continue with the other lists
                 log_failure(log, f"Could not remove the versions of the deleted price list {name} yet", error)
+            if _is_over(end):
+                return
+
+
+def _is_over(end: float) -> bool:
+    return asyncio.get_running_loop().time() >= end

@@ -1,4 +1,4 @@
-"""Garbage collection: deleted lists, idle batches, unneeded layers and staged runs, and old idempotency keys.
+"""Garbage collection: idle batches, unneeded layers and staged runs, old idempotency keys, and deleted lists.
 
 A layer becomes an orphan when a manifest stops naming it: its version was withdrawn or its layers released, or a
 compaction has replaced the layer. The transaction that does so notes the layer (`storage.catalog.orphans`). Layers
@@ -11,7 +11,8 @@ are asked last: what a batch needs is named by a manifest when the batch no long
 never named again: a manifest takes its layers from its own batch, from the current version, or from a compaction that
 holds the lock. Layers of a batch that ended without a version were never read, and are dropped at once.
 
-Each pass is bounded, idempotent, and safe in parallel; what it cannot do with one document stops nothing else.
+Each pass is bounded, idempotent, and safe in parallel; what it cannot do with one document stops nothing else. Deleted
+lists are purged last, because a large list takes longest.
 """
 
 import asyncio
@@ -28,6 +29,7 @@ from storage.batches.staging import StagingRepository
 from storage.batches.states import DISCARDED_STATES, IN_PROGRESS, UNFINISHED
 from storage.catalog.orphans import OrphanRepository
 from storage.catalog.snapshots import SnapshotRepository
+from storage.errors import PriceListNotFound
 from storage.layers.writer import LayerWriter
 from storage.maintenance.compaction import LAYER_LOCKS
 from storage.maintenance.deletion import PriceListDeleter
@@ -48,8 +50,8 @@ MAX_DROPS_PER_RUN = 200
 DROPS_AT_ONCE = 8
 """Number of layers that are dropped at once: each takes several round trips."""
 
-MAX_DROP_SECONDS = 30.0
-"""How long one run drops layers at most: the interval of the runs."""
+MAX_TASK_SECONDS = 30.0
+"""Time after which one run drops no further layers, and purges no further lists: the interval of the runs."""
 
 LISTING_INTERVAL_SECONDS = 3600.0
 """Time between two listings of all layers."""
@@ -62,7 +64,7 @@ KEY_DAYS = 30
 
 
 class GarbageCollector:
-    """Purges deleted lists, aborts idle batches, drops what is left behind, and frees old idempotency keys."""
+    """Aborts idle batches, drops what is left behind, frees old idempotency keys, and purges deleted lists."""
 
     def __init__(
         self,
@@ -91,15 +93,15 @@ class GarbageCollector:
         self._next_listing = 0.0
 
     async def collect(self) -> None:
-        """Purge deleted lists, abort idle batches, drop unneeded layers and staged runs, free old idempotency keys."""
+        """Abort idle batches, drop unneeded layers and staged runs, free old idempotency keys, purge deleted lists."""
         now = asyncio.get_running_loop().time()
         for act in (
-            self._deleter.purge_all,
             self._abort_idle,
             *([self.find_orphans] if now >= self._next_listing else []),
             self._drop_orphans,
             self._drop_staging,
             self._forget_keys,
+            self._purge_deleted,
         ):
             try:
                 await act()
@@ -117,8 +119,11 @@ class GarbageCollector:
         leased = await self._batches.lease(batch_id, idle=IDLE_SECONDS)
         if leased:
             refusal = Refusal("IDLE", f"The batch was idle for {IDLE_SECONDS / 60:.0f} minutes.")
-            await self._lifecycle.abort(leased, refusal, by="pricebook")
-            log.info("Aborted idle batch %s.", batch_id)
+            try:
+                await self._lifecycle.abort(leased, refusal, by="pricebook")
+                log.info("Aborted idle batch %s.", batch_id)
+            except PriceListNotFound:
+                log.info("Removed idle batch %s: its price list was deleted.", batch_id)
             if not leased.chunked:  # whose attempts wrote a layer before the batch was sealed
                 await self._orphans.note([f"{batch_id}-{token}" for token in range(1, leased.token)], unread=True)
 
@@ -126,7 +131,7 @@ class GarbageCollector:
         """Note the orphans among all layers that are not noted."""
         layers = await self._layer_writer.all()
         # A compaction whose lock is removed here cannot name its layer any more.
-        await self._locks.remove_expired(LAYER_LOCKS)
+        await self._locks.remove_expired_with_prefix(LAYER_LOCKS)
         locked = await self._locks.names(LAYER_LOCKS)
         named = await self._snapshots.named_layers()  # after the layers: most that became a version are named now
         unnamed = [layer for layer in layers if layer not in named and f"{LAYER_LOCKS}{layer}" not in locked]
@@ -149,7 +154,7 @@ class GarbageCollector:
     async def _drop_orphans(self) -> None:
         """Drop orphans until none is left, or the next run is due."""
         clock = asyncio.get_running_loop().time
-        end = clock() + MAX_DROP_SECONDS
+        end = clock() + MAX_TASK_SECONDS
         layers = await self._orphans.older_than(self._orphan_seconds, MAX_DROPS_PER_RUN)
         while layers:
             await self._drop_noted(layers)
@@ -159,7 +164,7 @@ class GarbageCollector:
 
     async def _drop_noted(self, layers: Mapping[str, datetime.datetime]) -> None:
         # A compaction whose lock is removed here cannot name its layer any more.
-        await self._locks.remove_expired(LAYER_LOCKS)
+        await self._locks.remove_expired_with_prefix(LAYER_LOCKS)
         locked = await self._locks.names(LAYER_LOCKS)
         noted = list(layers.items())
         for start in range(0, len(noted), DROPS_AT_ONCE):
@@ -203,6 +208,9 @@ class GarbageCollector:
 
     async def _forget_keys(self) -> None:
         await self._batches.forget_keys(KEY_DAYS)
+
+    async def _purge_deleted(self) -> None:
+        await self._deleter.purge_all(MAX_TASK_SECONDS)
 
 
 def batch_of(layer: str) -> str:

@@ -73,7 +73,11 @@ class Locks:
         cursor = self._collection.find({**_with_prefix(prefix), **leases.HELD}, {"_id": 1})
         return {document["_id"] async for document in cursor}
 
-    async def remove_expired(self, prefix: str) -> None:
+    async def remove_if_expired(self, name: str) -> None:
+        """Remove a lock unless a process holds it. Its tokens then start from 1 again."""
+        await self._collection.delete_one({"_id": name, **leases.EXPIRED})
+
+    async def remove_expired_with_prefix(self, prefix: str) -> None:
         """Remove the locks with a prefix that no process holds."""
         await self._collection.delete_many({**_with_prefix(prefix), **leases.EXPIRED})
 

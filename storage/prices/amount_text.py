@@ -24,7 +24,7 @@ _EXAMPLE = 'Write a decimal, such as "12.50"'
 _currency_before = re.compile(r"(?:[A-Z]{3}|[A-Z]{0,2}[$€£¥₹])\s*(?=[-+(.0-9])").match
 _currency_after = re.compile(r"(?<=[-)0-9.,])\s*(?:[A-Za-z]{3}|[$€£¥₹]|Kč|zł|kr)\Z").search
 _negative = re.compile(r"[-\u2212]\s*(.+)|(.+)[-\u2212]|\((.+)\)").fullmatch
-_exponent = re.compile(r"([0-9]+(?:\.[0-9]+)?)[eE]([+-]?[0-9]{1,2})").fullmatch
+_exponent = re.compile(r"[0-9]+(?:\.[0-9]+)?[eE][+-]?[0-9]{1,2}").fullmatch
 _grouped = re.compile(
     r"[0-9]{1,3}(?:([., \u00a0\u2009\u202f'\u2019_])[0-9]{3})(?:\1[0-9]{3})*(?:(?!\1)[.,][0-9]+)?"
 ).fullmatch
@@ -125,8 +125,8 @@ def _with_ascii_digits(text: str) -> str:
 
 
 def _without_exponent(text: str) -> str:
-    found = _exponent(text)
-    return f"{Decimal(found[1]).scaleb(int(found[2])):f}" if found else text
+    """Write out an exponent. The constructor of `Decimal` keeps all digits, unlike its arithmetic."""
+    return f"{Decimal(text):f}" if _exponent(text) else text
 
 
 def _without_groups(text: str) -> str:

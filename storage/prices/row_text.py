@@ -1,7 +1,7 @@
 """Messages for rows that cannot be decoded. Each field is decoded by itself, to find all errors."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from itertools import islice
 from typing import Any
 
@@ -38,6 +38,7 @@ _items = msgspec.json.Decoder(list[msgspec.Raw]).decode
 _tier = msgspec.json.Decoder(TierRow).decode
 _fields = {field.name: msgspec.json.Decoder(field.type).decode for field in msgspec.structs.fields(Row)}
 _names = tuple(_fields)
+_tier_names = TierRow.__struct_fields__
 _required = [field.name for field in msgspec.structs.fields(Row) if field.required]
 
 _position = re.compile(r"\(byte ([0-9]+)\)").search
@@ -60,7 +61,12 @@ def errors_of_text(raw: msgspec.Raw | bytes, error: str) -> tuple[str | None, li
     errors += errors_of(values)
     errors.sort(key=_field_order)
     sku = values.get("sku")
-    return sku, errors[:MAX_ERRORS_PER_ITEM] or [RowRefused("ROW_NOT_JSON", f"The row is not valid JSON: {error}.")]
+    return sku, errors[:MAX_ERRORS_PER_ITEM] or [_undecodable(error)]
+
+
+def _undecodable(error: str) -> RowRefused:
+    """Return the error of a row whose members are all valid: a repeated one may have had an invalid value before."""
+    return RowRefused("ROW_NOT_JSON", f"The row cannot be read: {error}. Correct it, and write each field once.")
 
 
 def not_utf8(byte: int) -> RowRefused:
@@ -71,11 +77,16 @@ def not_utf8(byte: int) -> RowRefused:
     return RowRefused("ENCODING_INVALID", message)
 
 
-def unknown_field(name: str) -> RowRefused:
-    """Return the error of a field that a price does not have."""
-    similar = similar_field(name, _names)
-    advice = f"Did you mean {similar}?" if similar else "Remove it, or move it into `attributes`."
+def _unknown_field(name: str, members: Container[str]) -> RowRefused:
+    """Return the error of a field that a price does not have; `members` are the fields of the row."""
+    advice = _suggestion(name, _names, members) or "Remove it, or move it into `attributes`."
     return RowRefused("FIELD_UNKNOWN", f"A price has no field {quoted(name)}. {advice}", name[:100])
+
+
+def _suggestion(name: str, known: tuple[str, ...], members: Container[str]) -> str | None:
+    """Return the question whether a known name is meant, or None if none is similar or the object has it already."""
+    similar = similar_field(name, known)
+    return f"Did you mean {similar}?" if similar and similar not in members else None
 
 
 def _field_order(error: RowRefused) -> int:
@@ -90,7 +101,7 @@ def _decode_fields(members: dict[str, msgspec.Raw]) -> tuple[dict[str, Any], lis
         if len(errors) == MAX_ERRORS_PER_ITEM:
             break
         if name not in _fields:
-            errors.append(unknown_field(name))
+            errors.append(_unknown_field(name, members))
             continue
         try:
             values[name] = _fields[name](raw)
@@ -122,7 +133,7 @@ def _field_errors(name: str, raw: bytes, error: Exception) -> list[RowRefused]:
     if name == "tiers" and kind == "an array":
         return list(islice(_tier_errors(raw), MAX_ERRORS_PER_ITEM)) or [RowRefused("FIELD_TYPE", f"{error}.", name)]
     if name == "attributes" and kind == "an object":
-        return [too_deep() if isinstance(error, msgspec.ValidationError) else _attributes_invalid(error)]
+        return [_attributes_error(error)]
     code = "ATTRIBUTES_INVALID" if name == "attributes" else "FIELD_TYPE"
     return [RowRefused(code, f"The field {name!r} must be {_EXAMPLES[name]}, not {kind}.", name)]
 
@@ -131,8 +142,14 @@ def _must_be(name: str, expected: str, kind: str, example: str) -> str:
     return f'The field {name!r} must be {expected}, such as "{example}", not {kind}.'
 
 
-def _attributes_invalid(error: Exception) -> RowRefused:
-    return RowRefused("ATTRIBUTES_INVALID", f"The attributes cannot be read: {error}. Correct them.", "attributes")
+def _attributes_error(error: Exception) -> RowRefused:
+    if not isinstance(error, msgspec.ValidationError):
+        message = f"The attributes cannot be read: {error}. Correct them."
+    elif "out of range" in str(error):
+        message = "A number in the attributes exceeds the range of a 64-bit float. Send it as a string."
+    else:
+        return too_deep()
+    return RowRefused("ATTRIBUTES_INVALID", message, "attributes")
 
 
 def _tier_errors(raw: bytes) -> Iterator[RowRefused]:
@@ -149,9 +166,8 @@ def _tier_message(raw: bytes, error: Exception) -> str:
     except UNDECODABLE:
         return f"It must be an object, such as {_TIER}."
     for name in members:
-        if name not in {"minQuantity", "amount"}:
-            similar = similar_field(name, ("minQuantity", "amount"))
-            return f"A tier has no field {quoted(name)}. {f'Did you mean {similar}?' if similar else 'Remove it.'}"
+        if name not in _tier_names:
+            return f"A tier has no field {quoted(name)}. {_suggestion(name, _tier_names, members) or 'Remove it.'}"
     amount = bytes(members.get("amount", b'"'))
     if amount[:1] not in _KINDS:
         return number_message(amount.decode())

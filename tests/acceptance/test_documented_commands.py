@@ -30,6 +30,7 @@ PLACEHOLDERS = {
     "VERSION": "41",
     "FROM": "41",
     "TO": "42",
+    "SCOPE": "prices:read",
     "SKU": "TEA-100",
     "FILE": "prices.ndjson",
     "COMMAND": "lists",

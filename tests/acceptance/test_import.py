@@ -88,7 +88,7 @@ def test_a_csv_with_line_ends_in_its_values_becomes_a_version(server: Server, tm
         writer = csv.writer(table)
         writer.writerow(["sku", "amount", "currency", "attributes.note"])
         writer.writerows([f"S{number}", f"{number}.50", "EUR", f'one\n"two" é {number}'] for number in range(5_000))
-    code, output = server.run(tmp_path, str(file), "--list", "csv", "--create", "--wait", "--chunk-rows", "700")
+    code, output = server.run(tmp_path, str(file), "--list", "csv", "--create", "--wait", "--part-rows", "700")
     assert code == 0, output
     assert "Published csv: version 1, 5,000 prices; 1 of 1 servers serve it." in output
     assert server.prices("csv", "S4999") == (
@@ -104,7 +104,7 @@ def test_a_merge_changes_and_removes(server: Server, tmp_path: Path) -> None:
     gone.write_text("".join(f"S{number}\n" for number in range(2_000, 3_000)))
     assert server.run(tmp_path, str(file), "--list", "merge", "--create")[0] == 0
     code, output = server.run(
-        tmp_path, str(changes), "--list", "merge", "--mode", "merge", "--remove", str(gone), "--chunk-rows", "300"
+        tmp_path, str(changes), "--list", "merge", "--mode", "merge", "--remove", str(gone), "--part-rows", "300"
     )
     assert code == 0, output
     assert "0 added, 1,000 removed, 100 changed, 1,900 unchanged" in output
@@ -120,7 +120,7 @@ def test_a_merge_changes_and_removes(server: Server, tmp_path: Path) -> None:
 def test_after_ctrl_c_the_same_command_resumes(server: Server, tmp_path: Path) -> None:
     file = tmp_path / "prices.ndjson"
     file.write_bytes(ndjson(range(10_000)))
-    command = [str(file), "--list", "broken", "--create", "--chunk-rows", "100", "--parallel", "1"]
+    command = [str(file), "--list", "broken", "--create", "--part-rows", "100", "--parallel", "1"]
     with (first := server.command(tmp_path, *command)).process:
         wait_for_parts(server, "broken", 3)
         assert first.stop(signal.SIGINT) == 130, first.output
@@ -147,7 +147,7 @@ def test_an_import_survives_a_restart_of_the_server(tmp_path: Path) -> None:
     with running(tmp_path / "server", "serve", PRICEBOOK_PORT="0") as run:
         server = Server(run.data_dir, url_of(run))
         command = server.command(
-            tmp_path, str(file), "--list", "restart", "--create", "--chunk-rows", "100", "--parallel", "1"
+            tmp_path, str(file), "--list", "restart", "--create", "--part-rows", "100", "--parallel", "1"
         )
         wait_for_parts(server, "restart", 3)
     with command.process:
@@ -162,7 +162,7 @@ def test_an_import_survives_a_restart_of_the_server(tmp_path: Path) -> None:
 def test_an_invalid_header_is_reported_once(server: Server, tmp_path: Path) -> None:
     file = tmp_path / "prices.csv"
     file.write_text("sku,price,currency\n" + "A,1,EUR\n" * 1_000)
-    code, output = server.run(tmp_path, str(file), "--list", "header", "--create", "--chunk-rows", "300")
+    code, output = server.run(tmp_path, str(file), "--list", "header", "--create", "--part-rows", "300")
     assert code == 1, output
     assert output.count("line 1  COLUMN_UNKNOWN  price") == 1, output
 
@@ -226,7 +226,7 @@ def test_prices_come_through_a_pipe_and_all_errors_go_to_a_file(server: Server, 
     good = ndjson(range(2_000)).splitlines(keepends=True)
     sent = b"".join(bad if number % 2 else well for number, (bad, well) in enumerate(zip(rows, good, strict=True)))
     bad = tmp_path / "bad.csv"
-    arguments = ["-", "--list", "piped", "--create", "--chunk-rows", "300", "--errors-to", str(bad)]
+    arguments = ["-", "--list", "piped", "--create", "--part-rows", "300", "--errors-to", str(bad)]
     for _ in range(2):
         code, output = server.run(tmp_path, *arguments, stdin=gzip.compress(sent, mtime=0))
         assert code == 1, output

@@ -3,30 +3,23 @@
 import gzip
 import re
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.acceptance.command import running
-from tests.acceptance.test_import import Server, url_of
+from tests.acceptance.test_import import Server, server
+
+__all__ = ["server"]
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="looks for processes in /proc")
 
 PRICE = '{"sku": "A", "amount": "1.50", "currency": "EUR"}'
 
 
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    data_dir = tmp_path_factory.mktemp("server")
-    with running(data_dir, "serve", PRICEBOOK_PORT="0") as run:
-        yield Server(data_dir, url_of(run))
-
-
 def imported(server: Server, tmp_path: Path, name: str, content: bytes) -> str:
-    """Import a bad file in parts of two rows, and return the report without the batch and the progress."""
+    """Import a bad file in parts of two rows, and return the output, with DIR for the folder."""
     (tmp_path / name).write_bytes(content)
-    arguments = ("--list", re.sub(r"\W", "-", tmp_path.name), "--create", "--chunk-rows", "2", "--parallel", "1")
+    arguments = ("--list", re.sub(r"\W", "-", tmp_path.name), "--create", "--part-rows", "2", "--parallel", "1")
     code, output = server.run(tmp_path, str(tmp_path / name), *arguments)
     assert code == 1, output
     return output.replace(str(tmp_path), "DIR")

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from cli.atomic_file import CannotWrite, write_atomically
+from tests.waiting import DEADLINE_SECONDS
 
 
 def write(path: Path, content: bytes) -> None:
@@ -52,6 +53,12 @@ def test_a_link_to_a_file_that_does_not_exist_yet_is_followed(tmp_path: Path) ->
     assert ((tmp_path / "link").is_symlink(), (tmp_path / "new").read_bytes()) == (True, b"all")
 
 
+def test_a_link_to_itself_is_replaced(tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to(tmp_path / "link")
+    write(tmp_path / "link", b"all")
+    assert [(each.is_symlink(), each.read_bytes()) for each in tmp_path.iterdir()] == [(False, b"all")]
+
+
 @pytest.mark.parametrize("mode", [0o600, 0o640, 0o666])
 def test_a_file_keeps_its_permissions(tmp_path: Path, mode: int) -> None:
     path = tmp_path / "prices"
@@ -69,5 +76,5 @@ def test_a_pipe_is_written_and_not_replaced(tmp_path: Path) -> None:
     reader.start()
     write(pipe, b"all")
     assert stat.S_ISFIFO(pipe.stat().st_mode)
-    reader.join()
+    reader.join(DEADLINE_SECONDS)
     assert received == [b"all"]

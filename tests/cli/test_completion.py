@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import click
 import pytest
-from click.shell_completion import BashComplete
+from click.shell_completion import BashComplete, ZshComplete
 
 from cli import COMMANDS, completion, main
 from cli.client import list_names
@@ -61,6 +61,14 @@ async def test_names_that_begin_with_what_was_typed_are_completed(
             "pricebook rollback retail ": [],
         }.items():
             assert await asyncio.to_thread(complete, line) == names, line
+
+
+def test_a_description_stays_on_its_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    described = [("de", "Retail prices\nof Germany \x1b[31m"), ("eu", None)]
+    monkeypatch.setattr(list_names, "list_names", lambda *_: iter(described))
+    lines = ZshComplete(main, {}, "pricebook", "_PRICEBOOK_COMPLETE")
+    printed = [lines.format_completion(item) for item in lines.get_completions(["show"], "")]
+    assert printed == ["plain\nde\nRetail prices of Germany \\x1b[31m", "plain\neu\n_"]
 
 
 @pytest.mark.parametrize("endpoint", ["http://127.0.0.1:1/graphql", "ftp://prices.example", "http://[::1"])

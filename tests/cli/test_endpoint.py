@@ -5,6 +5,7 @@ import pytest
 from click.testing import CliRunner
 
 from cli import exit_codes, main
+from cli.client.client import http_options
 from cli.endpoint import Endpoint
 
 
@@ -53,6 +54,12 @@ def test_an_endpoint_is_completed(given: str, complete: str) -> None:
 def test_what_cannot_be_an_endpoint_is_refused_with_the_reason(given: str, reason: str) -> None:
     with pytest.raises(click.BadParameter, match=reason):
         Endpoint().convert(given, None, None)
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "127.1.2.3", "[::1]", "localhost", "prices.localhost"])
+def test_requests_to_this_machine_bypass_proxies(host: str) -> None:
+    assert not http_options(f"http://{host}:8000/graphql", "secret")["trust_env"]
+    assert http_options("https://prices.example/graphql", "secret")["trust_env"]
 
 
 @pytest.mark.parametrize("arguments", [["lists"], ["import", "--list", "shop"], ["export", "shop"], ["demo"]])

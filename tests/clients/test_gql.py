@@ -18,7 +18,7 @@ from storage import Store
 from tests.acceptance.command import OPEN
 from tests.clients.examples import python
 from tests.stack.servers import Server, servers
-from tests.storage.factories import create, published, row
+from tests.storage.factories import published, row
 from tests.waiting import DEADLINE_SECONDS
 
 PRICE = """query ($list: ID!) { snapshot(priceList: $list) { version price(sku: "a") { amount } } }"""
@@ -26,16 +26,8 @@ CREATE = 'mutation { createPriceList(input: {name: "new"}) { priceList { name } 
 
 
 @pytest.fixture
-async def database(store: Store) -> str:
-    """A database that has the list `live`, at version 1."""
-    await create(store, "live")
-    await published(store, [row("a")], "live")
-    return store.db.name
-
-
-@pytest.fixture
-def server(mongodb_uri: str, database: str, tmp_path: Path) -> Iterator[Server]:
-    environ = {**OPEN, "PRICEBOOK_MONGODB_URI": mongodb_uri, "PRICEBOOK_MONGODB_DATABASE": database}
+def server(mongodb_uri: str, live: Store, tmp_path: Path) -> Iterator[Server]:
+    environ = {**OPEN, "PRICEBOOK_MONGODB_URI": mongodb_uri, "PRICEBOOK_MONGODB_DATABASE": live.db.name}
     with servers(tmp_path / "server", 1, {**environ, "PRICEBOOK_DRAIN_SECONDS": "1"}) as [running]:
         yield running
 

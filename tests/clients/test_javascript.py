@@ -18,7 +18,7 @@ from tests.clients.balancer import balancing
 from tests.clients.node import Program, install, running
 from tests.graph.api import Client, row
 from tests.stack.servers import Server, servers
-from tests.storage.factories import create, published
+from tests.storage.factories import published
 from tests.waiting import DEADLINE_SECONDS
 
 CLIENTS = ("apollo", "executor_http", "graphql_sse", "graphql_ws", "relay", "urql")
@@ -128,14 +128,6 @@ async def test_pages_of_relay_stay_on_their_version(folder: Path, server: Server
     await api.publish("pages", [row(f"{number}", "1.00") for number in range(4)])
     done = await output(folder, server, "relay_pages.js", "pages")
     assert done == {"version": 1, "amounts": ["1.00"] * 4, "hasNext": False}
-
-
-@pytest.fixture
-async def live(store: Store) -> Store:
-    """A store with the list `live`, at version 1."""
-    await create(store, "live")
-    await published(store, [row("a")], "live")
-    return store
 
 
 @asynccontextmanager

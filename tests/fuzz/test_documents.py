@@ -26,7 +26,6 @@ graphql.scalar("Upload", st.just("x").map(nodes.String))
 
 FUZZ = settings(
     max_examples=max(REQUESTS // 2, 50),
-    deadline=None,
     phases=[Phase.generate],
     suppress_health_check=[
         HealthCheck.too_slow,

@@ -21,7 +21,6 @@ PUBLISH = """mutation ($i: PublishBatchInput!) { publishBatch(input: $i) {
 
 FUZZ = settings(
     max_examples=max(REQUESTS // 5, 30),
-    deadline=None,
     phases=[Phase.generate],
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.function_scoped_fixture],
 )

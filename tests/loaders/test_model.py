@@ -122,7 +122,7 @@ def check_size(cache: BlockCache) -> None:
 
 
 @given(steps=STEPS)
-@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
 async def test_reads_return_the_prices_of_their_version(
     store: Store, steps: Sequence[tuple[Change, list[Read], list[Read]]]
 ) -> None:

@@ -10,7 +10,7 @@ from graph.identity.scopes import Grants
 from loaders import Loaders
 from loaders.prices import PriceLoader
 from loaders.view import View
-from storage import ALL_LISTS, NO_LISTS, ListFilter, Price, Snapshot, SnapshotNotFound
+from storage import ALL_LISTS, NO_LISTS, ListFilter, Price, PriceListNotFound, Snapshot, SnapshotNotFound
 from tests.graph.api import ANYBODY, Api, row
 from tests.loaders.conftest import RoundTrips
 
@@ -109,6 +109,19 @@ async def test_the_revision_at_the_first_read_of_a_version_counts(counted_api: A
     await view.version("retail", 1)
     await view.current("retail")
     assert view.revisions() == {"retail": 2}
+
+
+async def test_a_list_that_is_deleted_during_a_request_is_not_found(counted_api: Api) -> None:
+    api = counted_api
+    await api.create("retail")
+    await api.publish("retail", [row("a", "1.00")])
+    view = api.runtime.context(ANYBODY).loaders.view
+    assert await view.find("retail") is not None
+    store = api.runtime.store
+    api.runtime.pointers.observe(await store.deleter.delete("retail", by="ops", reason="test", force=True))
+    await store.deleter.purge("retail")
+    with pytest.raises(PriceListNotFound):
+        await view.current("retail")
 
 
 async def test_a_view_has_no_revisions_while_pointers_are_not_pushed(counted_api: Api) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-INSTALL = ("npm", "install", "--no-package-lock", "--ignore-scripts", "--no-audit", "--no-fund")
+INSTALL = ("npm", "install", "--no-package-lock", "--ignore-scripts", "--no-audit", "--no-fund", "--prefer-offline")
 
 
 def install(package: Path, folder: Path) -> None:

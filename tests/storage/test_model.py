@@ -166,7 +166,7 @@ def outcome_on_model(action: Action, model: Model, version: int, amount: str) ->
 
 
 @given(st.lists(ACTIONS, min_size=3, max_size=14))
-@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
 async def test_a_list_behaves_like_the_model(store: Store, actions: list[Action]) -> None:
     name = f"list-{secrets.token_hex(6)}"
     await store.price_list_editor.create(name, None, Gates(), "ops")

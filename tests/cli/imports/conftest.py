@@ -29,7 +29,7 @@ def prices(tmp_path: Path) -> str:
 
 @pytest.fixture
 def run(server: BatchServer, monkeypatch: pytest.MonkeyPatch) -> Run:
-    """Runs the command with `--list eu --chunk-rows 2` and further arguments against the server, without delays."""
+    """Runs the command with `--list eu --part-rows 2` and further arguments against the server, without delays."""
 
     def connect(_endpoint: str, token: str | None, _connections: int) -> httpx.AsyncClient:
         server.token = token
@@ -41,7 +41,7 @@ def run(server: BatchServer, monkeypatch: pytest.MonkeyPatch) -> Run:
     monkeypatch.delenv("PRICEBOOK_ENDPOINT", raising=False)
 
     def run(*arguments: str, stdin: bytes | None = None, **environ: str) -> Result:
-        common = ["--list", "eu", "--chunk-rows", "2"]
+        common = ["--list", "eu", "--part-rows", "2"]
         result = CliRunner().invoke(command.import_, [*common, *arguments], input=stdin, env=environ)
         if result.exception and not isinstance(result.exception, SystemExit):
             raise result.exception

@@ -217,7 +217,7 @@ def test_with_json_the_batch_is_printed_as_json(run: Run, server: BatchServer, t
         ([], "Give a FILE, or --remove with --mode merge."),
         (["FILE", "--remove", "FILE"], "--remove requires --mode merge"),
         (["missing.csv"], "does not exist"),
-        (["FILE", "--chunk-rows", "0"], "--chunk-rows"),
+        (["FILE", "--part-rows", "0"], "--part-rows"),
         (["FILE", "--mode", "append"], "--mode"),
         (["-", "--mode", "merge", "--remove", "-"], "Standard input cannot be both FILE and the skus to remove."),
         (["FILE", "--dry-run", "--publish", "on-approval"], "--dry-run publishes nothing"),

@@ -29,6 +29,16 @@ def test_a_dry_run_exits_as_the_real_one_would(
     assert (verdict in result.stdout) == (not user_errors)
 
 
+def test_a_repeated_dry_run_does_not_try_the_keys_of_all_earlier_ones(
+    run: Run, server: BatchServer, prices: str
+) -> None:
+    server.outcome = {"state": "ABORTED"}
+    for number in range(1, 5):
+        server.requests.clear()
+        assert run(prices, "--dry-run").exit_code == 0
+        assert (server.requests["open"], len(server.batches)) == (min(number, 2), number)
+
+
 def test_a_dry_run_creates_no_list(run: Run, server: BatchServer, prices: str) -> None:
     server.lists.clear()
     result = run(prices, "--create", "--dry-run")

@@ -51,7 +51,7 @@ def test_a_published_file_is_not_sent_again(run: Run, server: BatchServer, price
 
 def test_other_content_or_options_are_another_batch(run: Run, server: BatchServer, prices: str, tmp_path: Path) -> None:
     run(prices)
-    run(prices, "--chunk-rows", "3")
+    run(prices, "--part-rows", "3")
     run(prices, "--mode", "merge")
     run(prices, "--label", "Mon")
     (tmp_path / "gone.txt").write_text("A\n")

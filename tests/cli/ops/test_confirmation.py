@@ -9,7 +9,9 @@ import click
 import pytest
 
 from cli import exit_codes
+from cli.client import Json
 from cli.ops import confirmation
+from cli.ops.connection import Connection
 from storage import Batch, BatchMode, BatchState, PublishPolicy, Store
 from tests.cli.ops.commands import Run, Stub, invoke, json_of, output_of
 from tests.storage.factories import (
@@ -51,6 +53,17 @@ def confirm_after(monkeypatch: pytest.MonkeyPatch, act: Callable[[], Coroutine[N
 
     monkeypatch.setattr(confirmation, "is_interactive", lambda: True)
     monkeypatch.setattr(click, "confirm", confirm)
+
+
+def change_after(monkeypatch: pytest.MonkeyPatch, act: Callable[[], Coroutine[None, None, object]]) -> None:
+    """Send the next mutation after something else has happened."""
+    loop, mutate = asyncio.get_running_loop(), Connection.mutate
+
+    def change(connection: Connection, document: str, **fields: object) -> Json:
+        asyncio.run_coroutine_threadsafe(act(), loop).result(30)
+        return mutate(connection, document, **fields)
+
+    monkeypatch.setattr(Connection, "mutate", change)
 
 
 # ---------------------------------------------------------------- moves of the pointer
@@ -118,6 +131,17 @@ async def test_a_pin_asks_for_confirmation_only_if_the_pointer_moves(run: Run, s
     assert "version 1 is current" in await output_of(run, "unpin", "retail", "--reason", "done")
     again = await run("unpin", "retail", "--reason", "done")
     assert (again.exit_code, "NOT_PINNED" in again.stderr) == (1, True)
+
+
+@pytest.mark.parametrize("version", ["1", "2"])
+async def test_a_pin_is_refused_if_another_version_becomes_current_meanwhile(
+    run: Run, store: Store, monkeypatch: pytest.MonkeyPatch, version: str
+) -> None:
+    await versions(store, 2)
+    change_after(monkeypatch, lambda: published(store, [row("a", "9")]))
+    result = await run("pin", "retail", version, "--reason", "audit", "--yes")
+    assert (result.exit_code, "CONFLICT" in result.stderr) == (1, True), result.output
+    assert ((await store.price_lists.get("retail")).pin, await current(store)) == (None, 3)
 
 
 # ---------------------------------------------------------------- batches
@@ -288,6 +312,17 @@ async def test_an_unpin_is_refused_if_a_newer_batch_arrives_meanwhile(
     assert shown_batch.id in result.stderr
     assert arrived[0].id in result.stderr
     assert ((await store.price_lists.get("retail")).pin is not None, await current(store)) == (True, 1)
+
+
+async def test_a_batch_that_arrives_after_none_was_shown_is_not_published(
+    run: Run, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await versions(store, 1)
+    await store.pointer_moves.pin("retail", 1, by="ops", reason="audit")
+    change_after(monkeypatch, lambda: submit(store, [row("a", "9")]))
+    done = await run("unpin", "retail", "--reason", "done", "--publish-latest")
+    assert (done.exit_code, "none is published" in done.stderr) == (0, True), done.output
+    assert ((await store.price_lists.get("retail")).pin, await current(store)) == (None, 1)
 
 
 async def test_an_unpin_without_a_waiting_batch_does_not_ask(run: Run, store: Store) -> None:

@@ -86,7 +86,7 @@ async def test_gates_that_were_changed_meanwhile_are_a_conflict(
 async def test_a_gate_is_either_set_or_disabled(run: Run, store: Store) -> None:
     await create(store)
     done = await run("gates", "retail", "--min-size", "5", "--none", "min-size")
-    assert done.exit_code == exit_codes.USAGE_ERROR
+    assert (done.exit_code, "min-size: either set the gate" in done.stderr) == (exit_codes.USAGE_ERROR, True)
     assert await gates_of(store) == Gates()
 
 

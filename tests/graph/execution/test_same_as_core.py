@@ -68,7 +68,7 @@ OURS = Values(
 )
 
 
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=120)
 @given(queries(SCHEMA._schema, OURS))
 def test_queries_of_our_schema_give_the_same_result(query: Query) -> None:
     compare(SCHEMA, query.text, query.variables, memory.context)
@@ -98,7 +98,7 @@ EDGE_CASES = Values(
 THING = edge_case_schema.SCHEMA._schema.type_map["Thing"]
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(queries(edge_case_schema.SCHEMA._schema, EDGE_CASES), st.integers(0, 2**32))
 def test_invalid_records_give_the_same_result(query: Query, seed: int) -> None:
     recipe = edge_case_schema.recipe(cast("GraphQLObjectType", THING), Random(seed))

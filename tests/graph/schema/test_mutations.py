@@ -264,6 +264,22 @@ async def test_an_unpin_can_publish_the_newest_held_batch(retail: Api) -> None:
     await until(older_is_rejected, "rejected")
 
 
+async def test_a_pin_holds_only_the_expected_version(retail: Api) -> None:
+    await retail.publish("retail", [row("b")])
+    order = {"priceList": "retail", "version": 1, "reason": "audit"}
+    assert codes((await retail.data(PIN, input={**order, "expectedVersion": 1}))["pin"]) == ["CONFLICT"]
+    assert await retail.amounts("retail") == {"b": "1.00"}
+    assert codes((await retail.data(PIN, input={**order, "expectedVersion": 2}))["pin"]) == []
+    assert await retail.amounts("retail") == {"a": "1.00"}
+
+
+async def test_an_unpin_that_expects_a_batch_must_publish_it(retail: Api) -> None:
+    await retail.data(PIN, input={"priceList": "retail", "version": 1, "reason": "audit"})
+    order = {"priceList": "retail", "reason": "done", "expectedBatch": "b"}
+    [error] = (await retail.data(UNPIN, input=order))["unpin"]["userErrors"]
+    assert (error["code"], error["path"]) == ("INVALID_ARGUMENT", ["input", "expectedBatch"])
+
+
 async def test_a_list_without_a_pin_cannot_be_unpinned(retail: Api) -> None:
     payload = (await retail.data(UNPIN, input={"priceList": "retail", "reason": "done"}))["unpin"]
     assert (payload["priceList"], codes(payload)) == (None, ["NOT_PINNED"])

@@ -82,7 +82,7 @@ async def compare(memory: MemoryLayers, base: Snapshot | None, batch: Batch) -> 
     st.booleans(),
     BLOCK_ROWS,
 )
-@settings(deadline=None, max_examples=200)
+@settings(max_examples=200)
 async def test_a_followed_comparison_equals_one_from_the_start(
     old: list[Rows], new: list[Rows], shared: list[Rows], sent: Rows, mode: BatchMode, compacted: bool, block_rows: int
 ) -> None:

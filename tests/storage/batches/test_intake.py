@@ -1,16 +1,16 @@
 """Refused rows are all counted; their errors are worked out one row at a time, and only as many as are kept."""
 
-import asyncio
 from collections.abc import AsyncIterator, Iterable
 
 import pytest
 
-from storage import Store, fair_yield
+from storage import Store
 from storage.batches import intake as intakes
 from storage.batches import item_errors
 from storage.batches.intake import Intake
 from storage.prices.item_error import RowRefused
 from storage.prices.row_decoder import RefusedRow, Slice
+from tests.storage.batches.yielding import steps_of
 
 
 def nothing(_: int) -> None:
@@ -49,21 +49,8 @@ async def test_only_the_errors_that_are_kept_are_worked_out(store: Store, monkey
     assert (intake.error_count, intake.received) == (9, 9)
 
 
-async def test_other_tasks_run_between_the_refused_rows_of_a_slice(
-    store: Store, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(fair_yield, "SHARE", 0.0)  # every row ends a time slice, however fast the machine
-    monkeypatch.setattr(fair_yield, "MIN_SLICE_SECONDS", 0.0)
-    rows, most = Explained(), 0
-
-    async def others() -> None:
-        nonlocal most
-        while True:
-            before = len(rows.positions)
-            await asyncio.sleep(0)
-            most = max(most, len(rows.positions) - before)
-
-    running = asyncio.create_task(others())
-    await Intake(store.staging, "batch").take(rows.slices(100), nothing)
-    running.cancel()
-    assert most == 1
+async def test_other_tasks_run_between_the_refused_rows_of_a_slice(store: Store) -> None:
+    rows = Explained()
+    async with steps_of(lambda: len(rows.positions)) as steps:
+        await Intake(store.staging, "batch").take(rows.slices(100), nothing)
+    assert steps == [1] * 100

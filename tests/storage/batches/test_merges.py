@@ -137,7 +137,6 @@ async def run(store: Store, acts: list[Act], page: int) -> None:
 
 THOROUGH = settings(
     max_examples=EXAMPLES,
-    deadline=None,
     # Failing examples are not shrunk: shrinking twenty lists takes longer than reading them.
     phases=(Phase.explicit, Phase.reuse, Phase.generate),
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow, HealthCheck.data_too_large],

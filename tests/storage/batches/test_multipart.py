@@ -12,7 +12,7 @@ import msgspec
 import pytest
 
 from storage import Batch, BatchMode, BatchState, ItemError, Part, Store
-from storage.batches import runs, staging
+from storage.batches import multipart, runs, staging
 from storage.batches.intake import rows_of
 from storage.batches.runs import Run
 from storage.errors import (
@@ -27,6 +27,7 @@ from storage.errors import (
 )
 from storage.files.errors import FileRefused
 from storage.files.price_file import FileRows
+from tests.storage.batches.yielding import steps_of
 from tests.storage.factories import Row, amounts, create, current, errors_of, layers, order, published, row, source
 from tests.storage.reading import source as file
 from tests.waiting import until
@@ -424,6 +425,16 @@ async def test_a_commit_reads_no_more_errors_than_are_kept(store: Store) -> None
     errors = await errors_of(store, failed)
     assert [errors[n].index for n in (0, 5_999, 6_000, 9_999)] == [10, 6_009, 6_010, 10_009]
     assert (len(errors), failed.error_count) == (10_000, 24_000)
+
+
+async def test_other_tasks_run_while_a_commit_gathers_the_errors_of_its_parts(store: Store) -> None:
+    await create(store)
+    batch = await opened(store)
+    await append(store, batch, 0, [row("bad", "-1")] * 1_200)
+    with patch.object(multipart, "_moved", side_effect=multipart._moved) as moved:
+        async with steps_of(lambda: moved.call_count) as steps:
+            failed = await commit(store, batch, 1, 0)
+    assert (failed.error_count, steps) == (1_200, [500, 500, 200])
 
 
 async def test_the_parts_of_a_batch_store_no_more_errors_than_are_kept(store: Store) -> None:

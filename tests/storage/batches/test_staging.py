@@ -49,7 +49,7 @@ async def merge(
     st.lists(st.frozensets(st.integers(0, 300), max_size=80), min_size=1, max_size=8),
     st.sampled_from([2, 3, 256]),
 )
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 async def test_a_merge_gives_the_rows_of_all_runs_in_sku_order(
     store: Store, runs: list[frozenset[int]], max_merged: int
 ) -> None:

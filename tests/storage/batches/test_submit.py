@@ -28,6 +28,7 @@ from storage.errors import Conflict, Corrupt, EmptyBatch, IdempotencyKeyReused, 
 from storage.maintenance.garbage_collection import KEY_DAYS
 from storage.mongodb.connection import INDEXES, ITEM_ERROR_DAYS
 from tests.storage import factories
+from tests.storage.batches.yielding import steps_of
 from tests.storage.factories import (
     amounts,
     create,
@@ -349,6 +350,26 @@ async def test_a_duplicate_sku_in_a_file_has_both_lines(store: Store, count: int
         (count, count + 4, 7, "The sku is also on line 10. Keep one of the two lines."),
         (removal, None, 0, "The sku is also that of item 0. Keep one of the two."),
     ]
+
+
+@pytest.mark.parametrize("bad", ["", "bad,-1,EUR\n"], ids=["duplicates only", "with another error"])
+@pytest.mark.usefixtures("small_runs")
+async def test_other_tasks_run_while_the_lines_of_duplicate_skus_are_found(store: Store, bad: str) -> None:
+    await create(store)
+    lines = [f"{number:04},1,EUR\n" for number in range(1500)]
+    rows_of_file, found = file("p.csv", "".join(["sku,amount,currency\n", bad, *lines, *lines]).encode()), 0
+    line_of = rows_of_file.line_of
+
+    def counted(index: int) -> int | None:
+        nonlocal found
+        found += 1
+        return line_of(index)
+
+    async with steps_of(lambda: found) as steps:
+        with patch.object(rows_of_file, "line_of", counted):
+            failed = await store.submitter.submit(order(), rows_of_file)
+    assert failed.error_count == 1500 + bool(bad)
+    assert (sum(steps), max(steps)) == (3000, 1000), "two lines of 500 errors"
 
 
 @pytest.mark.usefixtures("small_runs")

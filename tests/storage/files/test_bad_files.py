@@ -68,6 +68,30 @@ def test_a_bad_file_is_named_as_what_it_is_with_what_to_do(name: str, content: b
     assert shown(name, content) == errors
 
 
+@pytest.mark.parametrize(
+    ("name", "command"),
+    [
+        ("prices", ".prices[]"),
+        ("_items2", "._items2[]"),
+        ("price-list", ".[][]"),
+        ("2026", ".[][]"),
+        ("a'b", ".[][]"),
+        ("a`b", ".[][]"),
+        ("Größen", ".[][]"),
+    ],
+)
+@pytest.mark.parametrize(
+    "template", ['{"NAME": [{"sku": "A"}, {"sku": "B"}]}', '{\n  "NAME": [\n    {"sku": "A"}\n  ]\n}']
+)
+def test_the_command_for_an_array_within_an_object_takes_the_items_of_the_array(
+    template: str, name: str, command: str
+) -> None:
+    [code, message] = shown("p.ndjson", template.replace("NAME", name).encode())
+    assert code == "file: WRONG_FORMAT"
+    assert message.startswith("  The file is one JSON object with an array in it. ")
+    assert message.endswith(f": `jq -c '{command}'` does so.")
+
+
 def test_every_code_is_on_the_page() -> None:
     modules = {*(ROOT / "storage" / "prices").glob("*.py"), *(ROOT / "storage" / "files").glob("*.py")}
     modules -= {ROOT / "storage" / "prices" / "selection.py"}  # its enums look like codes

@@ -99,7 +99,7 @@ LINES = st.sampled_from(
 
 
 @given(st.lists(LINES, max_size=8))
-@settings(deadline=None, max_examples=300)
+@settings(max_examples=300)
 def test_lines_are_decoded_as_each_alone(texts: list[bytes]) -> None:
     texts = [A, *texts]  # other beginnings may be those of another format
     rows = read("p.ndjson", b"\n".join(texts))

@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from storage import fair_yield
@@ -66,7 +66,6 @@ def _cells(row: dict[str, Any]) -> Iterator[tuple[str, str]]:
 # ---------------------------------------------------------------- formats and chunks
 
 
-@settings(deadline=None)
 @given(st.lists(prices, max_size=20), st.sampled_from(list(COMPRESS)), st.lists(st.integers(0), max_size=10))
 def test_chunks_and_compression_do_not_matter(rows: list[dict[str, Any]], encoding: str, cuts: list[int]) -> None:
     for suffix, text in ((".ndjson", as_ndjson(rows)), (".csv", as_csv(rows))):
@@ -75,13 +74,11 @@ def test_chunks_and_compression_do_not_matter(rows: list[dict[str, Any]], encodi
         assert read(f"p{suffix}{encoding}", *cut(COMPRESS[encoding](text), *cuts)) == plain
 
 
-@settings(deadline=None)
 @given(st.lists(prices, min_size=1, max_size=20))
 def test_csv_and_ndjson_of_the_same_prices_are_stored_the_same(rows: list[dict[str, Any]]) -> None:
     assert read("p.csv", as_csv(rows)) == read("p.ndjson", as_ndjson(rows))
 
 
-@settings(deadline=None)
 @given(st.binary(max_size=200), st.lists(st.integers(0), max_size=10), st.booleans())
 def test_chunks_do_not_change_the_errors(junk: bytes, cuts: list[int], header: bool) -> None:
     for name, text in (("p.ndjson", junk), ("p.csv", b"sku,amount,currency\n" * header + junk)):

@@ -106,7 +106,7 @@ async def test_the_database_is_sound_after_every_operation(store: Store) -> None
 
 
 @given(st.lists(ACTS, min_size=2, max_size=10), st.integers(1, 5))
-@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
 async def test_the_database_is_sound_after_any_history(store: Store, acts: list[Act], page: int) -> None:
     await run(store, acts, page)
     assert await check(store) == []

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from storage.errors import Corrupt
@@ -32,7 +32,6 @@ ROWS = st.dictionaries(
 
 
 @given(ROWS)
-@settings(deadline=None)
 def test_every_row_comes_back(rows: Mapping[str, bytes]) -> None:
     skus = sorted(rows)
     block = encode_block(skus, [rows[sku] for sku in skus])

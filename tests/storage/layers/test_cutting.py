@@ -48,7 +48,6 @@ def changed(before: list[Block], after: list[Block]) -> int:
     st.dictionaries(NUMBERS.map(sku), st.builds(row, st.integers(0, 9), LENGTHS) | st.just(TOMBSTONE), min_size=1),
     st.integers(0, 2**32),
 )
-@settings(deadline=None)
 def test_rows_give_the_same_bytes_in_whatever_order_and_runs_they_arrive(rows: Mapping[str, bytes], seed: int) -> None:
     chance = random.Random(seed)
     with small_blocks():
@@ -68,7 +67,7 @@ def test_rows_give_the_same_bytes_in_whatever_order_and_runs_they_arrive(rows: M
 
 
 @given(st.lists(st.integers(0, 100_000), unique=True, min_size=1, max_size=1500))
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 def test_a_block_ends_where_the_rule_says(numbers: list[int]) -> None:
     blocks = blocks_of({sku(number): row(1) for number in numbers})
     for block in blocks[:-1]:
@@ -115,7 +114,7 @@ def test_a_changed_price_changes_one_block(number: int) -> None:
 
 
 @given(st.integers(0, 4999), st.booleans())
-@settings(deadline=None, max_examples=15)
+@settings(max_examples=15)
 def test_a_sku_that_is_added_or_removed_changes_few_blocks(number: int, removed: bool) -> None:
     before = many(5000)
     after = dict(before)

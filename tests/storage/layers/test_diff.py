@@ -52,7 +52,6 @@ async def walk(differ: VersionDiffer, before: Snapshot, after: Snapshot, size: i
 @given(st.lists(ACTS, min_size=3, max_size=7), st.integers(1, 5))
 @settings(
     max_examples=25,
-    deadline=None,
     phases=(Phase.explicit, Phase.reuse, Phase.generate),
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
@@ -79,7 +78,7 @@ async def test_the_diff_of_any_two_versions_equals_that_of_dictionaries(
     BLOCK_ROWS,
     st.integers(1, 5),
 )
-@settings(deadline=None, max_examples=200)
+@settings(max_examples=200)
 async def test_the_diff_of_layers_equals_that_of_dictionaries(
     old: list[Rows], new: list[Rows], shared: list[Rows], block_rows: int, page: int
 ) -> None:

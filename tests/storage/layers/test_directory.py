@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from sys import getsizeof
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from storage import Store
@@ -25,7 +25,6 @@ ROW = encode_row("1.00", "EUR")
 
 
 @given(ROWS, st.integers(1, 5), SKUS, SKUS, st.booleans())
-@settings(deadline=None)
 def test_a_directory_finds_the_blocks_of_skus_and_ranges(
     rows: Mapping[str, bytes], size: int, low: str, high: str, is_open: bool
 ) -> None:

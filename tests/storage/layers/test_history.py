@@ -47,7 +47,6 @@ async def expire(store: Store, version: int, name: str) -> None:
 )
 @settings(
     max_examples=15,
-    deadline=None,
     phases=(Phase.explicit, Phase.reuse, Phase.generate),
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )

@@ -14,7 +14,7 @@ from tests.storage.layers.model import BLOCK_ROWS, LAYERS, RANGES, Rows, newest,
 
 
 @given(LAYERS, RANGES, BLOCK_ROWS, st.integers(1, 3))
-@settings(deadline=None, max_examples=200)
+@settings(max_examples=200)
 async def test_merged_rows_equal_those_of_a_dictionary(
     layers: list[Rows], sku_range: SkuRange, block_rows: int, per_read: int
 ) -> None:
@@ -29,7 +29,7 @@ async def test_merged_rows_equal_those_of_a_dictionary(
 
 
 @given(LAYERS, RANGES, BLOCK_ROWS)
-@settings(deadline=None, max_examples=200)
+@settings(max_examples=200)
 async def test_segments_follow_each_other_and_copy_blocks_that_no_newer_layer_touches(
     layers: list[Rows], sku_range: SkuRange, block_rows: int
 ) -> None:

@@ -26,7 +26,7 @@ PRICE = encode_row("1.00", "EUR")
 
 
 @given(LAYERS, BLOCK_ROWS, BUDGETS, st.lists(st.lists(SKUS, max_size=8), min_size=1, max_size=5))
-@settings(deadline=None, max_examples=200)
+@settings(max_examples=200)
 async def test_look_ups_equal_those_of_a_dictionary(
     layers: list[Rows], block_rows: int, budget: int, look_ups: list[list[str]]
 ) -> None:
@@ -70,7 +70,7 @@ def page_in_memory(
     RANGES,
     st.lists(st.tuples(st.integers(1, 8), st.none() | SKUS, st.none() | SKUS, st.booleans()), min_size=1, max_size=5),
 )
-@settings(deadline=None, max_examples=200)
+@settings(max_examples=200)
 async def test_pages_equal_those_of_a_dictionary(
     layers: list[Rows],
     block_rows: int,

@@ -172,7 +172,7 @@ def skus_of(prices: Iterable[Row]) -> list[str]:
     held=st.integers(1, 8),
     backward=st.booleans(),
 )
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 async def test_a_selection_equals_that_of_a_dictionary(
     layers: list[Rows], selections: list[Selection], size: int, block_rows: int, held: int, backward: bool
 ) -> None:
@@ -196,7 +196,7 @@ async def test_a_selection_equals_that_of_a_dictionary(
     ends=st.tuples(st.integers(0, 14), st.integers(0, 14)),
     backward=st.booleans(),
 )
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 async def test_a_page_between_two_places_equals_that_of_a_dictionary(
     layers: list[Rows], selection: Selection, size: int, block_rows: int, ends: tuple[int, int], backward: bool
 ) -> None:
@@ -364,7 +364,7 @@ async def test_blocks_that_a_scan_reads_do_not_enter_the_cache_but_those_in_it_a
     block_rows=st.integers(1, 6),
     backward=st.booleans(),
 )
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 async def test_a_scan_with_a_limit_reads_no_more_and_returns_the_whole_page_or_fails(
     layers: list[Rows], selections: list[Selection], size: int, limit: int, block_rows: int, backward: bool
 ) -> None:

@@ -35,16 +35,24 @@ from tests.storage.integrity.test_check import check
 
 LONG_AGO = datetime.datetime(2020, 1, 1, tzinfo=datetime.UTC)
 
+LISTS = ["retail", "wholesale"]
+
 
 async def delete(store: Store, *, force: bool = True) -> None:
     await store.deleter.delete("retail", by="ops", reason="moved to wholesale", force=force)
+
+
+async def delete_and_purge(store: Store) -> None:
+    await delete(store)
+    await store.deleter.purge("retail")
 
 
 async def collect(store: Store) -> None:
     """Collect garbage until all layers that nothing names are dropped."""
     store.garbage_collector._orphan_seconds = 0.0
     await store.garbage_collector.find_orphans()
-    await store.garbage_collector.collect()
+    for _ in range(2):  # the layers of a list are noted when it is purged, and dropped by the next run
+        await store.garbage_collector.collect()
 
 
 async def filled(store: Store) -> None:
@@ -136,6 +144,56 @@ async def test_other_lists_are_not_affected(store: Store) -> None:
     assert len(await store.batches.newest(10)) == len(await layers(store)) == 2
 
 
+async def test_the_locks_of_a_list_whose_name_begins_alike_are_kept(store: Store) -> None:
+    names = ["publish/retail", "publish/retail-2", "retain/retail", "retain/retail-2"]
+    for name in names:
+        async with store.locks.held(name) as token:
+            assert token == 1
+    await versions(store, 1)
+    await delete_and_purge(store)
+    assert {each["_id"] async for each in store.db["locks"].find()} == {"publish/retail-2", "retain/retail-2"}
+
+
+async def test_the_layer_of_a_batch_that_was_taken_over_is_noted_as_an_orphan(store: Store) -> None:
+    await create(store)
+    batch = await left_sealing(store, rows(3), "monday")
+    await expire_leases(store)
+    taken = await store.lifecycle.take_over(batch.id)
+    assert taken is not None
+    assert taken.layer is not None
+    assert (taken.layer.id, taken.token) == (f"{batch.id}-1", 2)
+    await delete_and_purge(store)
+    attempts = {f"{batch.id}-1", f"{batch.id}-2"}
+    assert await store.orphans.noted(sorted(attempts)) == attempts
+
+
+async def test_a_run_of_limited_time_starts_no_further_round_and_no_further_list(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(deletion, "MAX_MANIFESTS_PER_STEP", 2)
+    monkeypatch.setattr(deletion, "MAX_BATCHES_PER_QUERY", 2)
+    monkeypatch.setattr(garbage_collection, "MAX_TASK_SECONDS", 0.0)
+    await versions(store, 3)
+    await versions(store, 1, "wholesale")
+    await delete(store)
+    await store.deleter.delete("wholesale", by="ops", reason="test", force=True)
+    runs = []
+    while await store.price_lists.to_purge(10):
+        await store.garbage_collector.collect()
+        counts = [(await store.snapshots.count(name), await store.batches.count(price_list=name)) for name in LISTS]
+        runs.append((*counts, await store.price_lists.to_purge(10)))
+    assert runs == [
+        ((1, 3), (1, 1), ["retail", "wholesale"]),
+        ((0, 3), (1, 1), ["retail", "wholesale"]),
+        ((0, 1), (1, 1), ["retail", "wholesale"]),
+        ((0, 0), (1, 1), ["retail", "wholesale"]),
+        ((0, 0), (1, 1), ["wholesale"]),
+        ((0, 0), (0, 1), ["wholesale"]),
+        ((0, 0), (0, 0), ["wholesale"]),
+        ((0, 0), (0, 0), []),
+    ]
+
+
 # ---------------------------------------------------------------- the name is created again
 
 
@@ -169,8 +227,7 @@ async def test_a_name_is_free_once_nothing_of_the_deleted_list_is_left(store: St
 async def test_idempotency_keys_of_a_deleted_list_can_be_used_again(store: Store) -> None:
     await create(store)
     before = await submit(store, [row("a")], key="monday")
-    await delete(store)
-    await store.deleter.purge("retail")
+    await delete_and_purge(store)
     await create(store)
     after = await submit(store, [row("a")], key="monday")
     assert (after.version, after.state) == (2, BatchState.PUBLISHED)
@@ -179,8 +236,7 @@ async def test_idempotency_keys_of_a_deleted_list_can_be_used_again(store: Store
 
 async def test_of_concurrent_creations_of_a_deleted_name_one_wins(store: Store, other_store: Store) -> None:
     await versions(store, 1)
-    await delete(store)
-    await store.deleter.purge("retail")
+    await delete_and_purge(store)
     outcomes = await asyncio.gather(create(store), create(other_store), return_exceptions=True)
     assert {type(outcome) for outcome in outcomes} == {type(None), PriceListExists}
     assert (await store.price_lists.get("retail")).revision == 4
@@ -229,8 +285,7 @@ async def test_a_batch_that_was_opened_while_its_list_was_deleted_is_removed_whe
     sealing = await left_sealing(store, rows(3), "late")
     late = await store.db["batches"].find_one({"_id": sealing.id})
     assert late is not None
-    await delete(store)
-    await store.deleter.purge("retail")
+    await delete_and_purge(store)
     await store.db["batches"].insert_one(late)
     await expire_leases(store)
     taken = await store.lifecycle.take_over(sealing.id)
@@ -248,11 +303,29 @@ async def test_an_idle_batch_of_a_deleted_list_is_removed(store: Store, monkeypa
     await store.multipart.append(opened.id, 0, await source(rows(3)), [])
     late = await store.db["batches"].find_one({"_id": opened.id})
     assert late is not None
-    await delete(store)
-    await store.deleter.purge("retail")
+    await delete_and_purge(store)
     await store.db["batches"].insert_one(late)
     await collect(store)
     assert await left(store) == {"price_lists": 1, "events": 2}
+
+
+async def test_the_layers_of_an_idle_batch_of_a_deleted_list_are_dropped_at_once(
+    store: Store, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(garbage_collection, "IDLE_SECONDS", 0.0)
+    caplog.set_level("INFO", "pricebook.garbage_collection")
+    await create(store)
+    idle = await left_open(store, rows(3), "monday")
+    late = await store.db["batches"].find_one({"_id": idle.id})
+    assert late is not None
+    await delete_and_purge(store)
+    await store.db["batches"].insert_one(late)
+    await store.layer_writer.create(f"{idle.id}-{idle.token}")
+    await store.garbage_collector.collect()
+    assert await layers(store) == set()
+    assert await store.batches.find(idle.id) is None
+    assert f"Removed idle batch {idle.id}: its price list was deleted." in caplog.text
+    assert [record for record in caplog.records if record.levelname != "INFO"] == []
 
 
 async def test_a_part_of_a_batch_that_was_removed_leaves_nothing(
@@ -351,8 +424,9 @@ async def compacting(store: Store) -> None:
 
 
 async def approving(store: Store) -> None:
-    [waiting] = [batch for batch in await store.batches.newest(50) if batch.state is BatchState.HELD]
-    await store.lifecycle.approve(waiting.id, by="ops", reason="test")
+    for batch in await store.batches.newest(50):
+        if batch.state is BatchState.HELD:
+            await store.lifecycle.approve(batch.id, by="ops", reason="test")
 
 
 @pytest.mark.parametrize("delay", range(6))

@@ -362,7 +362,7 @@ async def test_another_run_finishes_after_a_crash_at_any_step(
 async def test_a_run_is_limited_in_versions_and_layers(retail: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("storage.maintenance.expiration.MAX_VERSIONS_PER_RUN", 2)
     monkeypatch.setattr("storage.maintenance.garbage_collection.MAX_DROPS_PER_RUN", 1)
-    monkeypatch.setattr("storage.maintenance.garbage_collection.MAX_DROP_SECONDS", 0.0)
+    monkeypatch.setattr("storage.maintenance.garbage_collection.MAX_TASK_SECONDS", 0.0)
     await publish(retail, "1", "2", "3", "4")
     runs = await expire(retail, 4)
     assert [done(run)[0] for run in runs] == [[], [1, 2], [], [3]]

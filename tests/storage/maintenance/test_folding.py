@@ -76,7 +76,7 @@ BASES = st.dictionaries(st.sampled_from(SKUS), st.sampled_from(["8.00", "9.00", 
 @given(LAYERS, BASES, st.booleans())
 @example([dict.fromkeys(SKUS[::7], "1.00"), dict.fromkeys(SKUS[30:60])], dict.fromkeys(SKUS, "9.00"), True)
 @example([dict.fromkeys(SKUS[::7], "1.00"), dict.fromkeys(SKUS[30:60])], dict.fromkeys(SKUS[1:], "9.00"), False)
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 async def test_a_fold_equals_a_layer_that_is_written_at_once(
     store: Store, small_blocks: None, layers: list[Rows], base: Rows, whole: bool
 ) -> None:

@@ -213,6 +213,18 @@ async def test_the_layers_of_an_idle_batch_are_dropped_at_once(retail: Store) ->
     assert left not in await layers(retail)
 
 
+async def test_deleted_lists_are_purged_after_everything_else(retail: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    left, gone, before = await attempt(retail, await failed(retail)), str(ObjectId()), []
+    await stage(retail, gone)
+
+    async def purge_all(*_: object) -> None:
+        before.append((left in await layers(retail), await retail.staging.batches()))
+
+    monkeypatch.setattr(retail.deleter, "purge_all", purge_all)
+    await collect(retail)
+    assert before == [(False, [])]
+
+
 async def test_a_batch_of_a_later_release_stops_nothing_else(retail: Store) -> None:
     bad, good = await failed(retail), await failed(retail)
     kept, left = await attempt(retail, bad), await attempt(retail, good)

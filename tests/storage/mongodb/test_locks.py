@@ -61,7 +61,7 @@ async def test_a_lock_is_confirmed_in_a_transaction_unless_it_was_lost(store: St
         assert await confirm(token), "it has expired, but was not removed"
         assert await store.locks.names("work/") == {"work/1"}
         await expire(store)
-        await store.locks.remove_expired("work/")
+        await store.locks.remove_expired_with_prefix("work/")
         assert not await confirm(token)
 
 
@@ -69,10 +69,19 @@ async def test_only_expired_locks_with_the_prefix_are_removed(store: Store) -> N
     async with store.locks.held("work/1"), store.locks.held("other/1"):
         await expire(store)
         async with store.locks.held("work/2"):
-            await store.locks.remove_expired("work/")
+            await store.locks.remove_expired_with_prefix("work/")
             assert await store.locks.names("work/") == {"work/2"}
             assert await store.locks.names("work") == {"work/2"}
             assert {each["_id"] async for each in store.db["locks"].find()} == {"work/2", "other/1"}
+
+
+async def test_a_lock_is_removed_by_its_name_alone_and_only_if_it_is_expired(store: Store) -> None:
+    async with store.locks.held("work"), store.locks.held("work-2"):
+        await store.locks.remove_if_expired("work")
+        assert await store.locks.names("work") == {"work", "work-2"}
+        await expire(store)
+        await store.locks.remove_if_expired("work")
+        assert {each["_id"] async for each in store.db["locks"].find()} == {"work-2"}
 
 
 async def test_a_renewal_that_loses_its_cancellation_ends(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:

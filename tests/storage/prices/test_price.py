@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from storage import Price, Tier
@@ -70,7 +70,6 @@ def exact(amount: Decimal) -> tuple[int, tuple[int, ...], object]:
 
 
 @given(PRICES)
-@settings(deadline=None)
 def test_decoding_returns_exactly_what_was_sent(sent: dict[str, Any]) -> None:
     price = read(sent)
     tiers = sorted(sent.get("tiers", []), key=lambda tier: tier["minQuantity"])
@@ -97,7 +96,6 @@ def shuffled(value: Any, random: Any) -> Any:
 
 
 @given(PRICES, st.randoms(use_true_random=False), st.booleans(), st.sampled_from([None, 1]))
-@settings(deadline=None)
 def test_equal_prices_have_equal_bytes(sent: dict[str, Any], random: Any, ascii_only: bool, indent: int | None) -> None:
     other = shuffled(sent, random)
     random.shuffle(other.get("tiers", []))
@@ -180,7 +178,6 @@ def test_all_fields_of_a_price_are_decoded() -> None:
 
 
 @given(st.lists(st.none() | PRICES, max_size=20))
-@settings(deadline=None)
 def test_rows_in_an_array_are_decoded_as_each_alone(sent: list[dict[str, Any] | None]) -> None:
     skus = [price["sku"] if price else "removed" for price in sent]
     rows = [encoded(price) if price else TOMBSTONE for price in sent]

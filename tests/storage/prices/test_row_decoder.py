@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 import pycountry
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from storage.files.json_array import split_rows
@@ -255,7 +255,6 @@ BAD_ROWS = st.sampled_from(
 
 
 @given(st.lists(ROWS | BAD_ROWS, max_size=12))
-@settings(deadline=None)
 def test_rows_in_a_slice_are_judged_as_each_alone(batch: list[Any]) -> None:
     alone = [decoded([each], position) for position, each in enumerate(batch)]
     assert decoded(batch) == Decoded(

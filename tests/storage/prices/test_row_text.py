@@ -50,6 +50,57 @@ def test_no_more_tiers_are_looked_at_than_errors_are_reported() -> None:
     assert similar.call_count == MAX_ERRORS_PER_ITEM
 
 
+def test_a_field_that_the_row_has_is_not_suggested() -> None:
+    [error] = decoded([row("a", price="2")]).errors
+    assert "Did you mean" not in error.message
+    without_amount = {"sku": "a", "currency": "EUR", "price": "2"}
+    [error] = decoded([without_amount]).errors
+    assert "Did you mean amount?" in error.message
+
+
+@pytest.mark.parametrize(
+    ("tier", "suggestion"),
+    [
+        ({"quantity": 5, "minQuantity": 5, "amount": "1"}, None),
+        ({"price": "1", "minQuantity": 5, "amount": "1"}, None),
+        ({"quantity": 5, "amount": "1"}, "minQuantity"),
+        ({"price": "1", "minQuantity": 5}, "amount"),
+    ],
+)
+def test_a_field_that_the_tier_has_is_not_suggested(tier: dict[str, object], suggestion: str | None) -> None:
+    [error] = decoded([row("a", tiers=[tier])]).errors
+    assert error.message.endswith(f"Did you mean {suggestion}?" if suggestion else "Remove it.")
+
+
+@pytest.mark.parametrize("attributes", ['{"a": 1e999}', '{"a": -1e999}', '{"a": [1, {"b": 1e999}]}'])
+def test_a_number_out_of_range_is_not_taken_for_a_nested_value(attributes: str) -> None:
+    text = f'{{"sku": "a", "amount": "1", "currency": "EUR", "attributes": {attributes}}}'
+    [error] = joined(decode_slices([msgspec.Raw(text.encode())])).errors
+    assert (error.code, error.field) == ("ATTRIBUTES_INVALID", "attributes")
+    assert error.message.endswith("Send it as a string.")
+
+
+def test_a_row_with_a_field_twice_is_not_called_malformed() -> None:
+    text = b'{"sku": 1, "sku": "a", "amount": "1", "currency": "EUR"}'
+    [error] = joined(decode_slices([msgspec.Raw(text)])).errors
+    assert (error.code, error.field, error.sku) == ("ROW_NOT_JSON", None, "a")
+    assert "not valid JSON" not in error.message
+    assert "write each field once" in error.message
+
+
+@pytest.mark.parametrize(
+    ("amount", "decimal"),
+    [
+        ("12345678901234567890123456789012e1", "123456789012345678901234567890120"),
+        ("1.234567890123456789012345678901234e33", "1234567890123456789012345678901234"),
+        ("1234567890123456789012345678901e-2", "12345678901234567890123456789.01"),
+    ],
+)
+def test_the_digits_of_an_amount_with_an_exponent_are_kept(amount: str, decimal: str) -> None:
+    [error] = decoded([{**row("a"), "amount": amount}]).errors
+    assert error.message.endswith(f'Write "{decimal}".')
+
+
 def test_attributes_are_not_converted_again() -> None:
     with patch("storage.prices.row_checks.msgspec.convert") as convert:
         assert len(decoded([{**row("a", attributes={"colour": "red"}), "amount": 1.5}]).errors) == 1
