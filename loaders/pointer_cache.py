@@ -99,7 +99,7 @@ class PointerCache:
             self.versions.drop(pointer.name)
         else:
             self.versions.set_current(pointer.name, pointer.current_version)
-        if pointer.moved_at is not None:
+        if known is not None:
             self.lag.add(max(0.0, time.time() - pointer.moved_at.timestamp()))
         self.moved.set()
         self.moved = asyncio.Event()

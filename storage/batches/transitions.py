@@ -76,7 +76,7 @@ class BatchTransitions:
         **batch_fields: Any,
     ) -> Transition:
         """Make the version of a batch current."""
-        version, now = snapshot.version, instant()
+        version = snapshot.version
         moved = await self._price_lists.move(
             price_list,
             session,
@@ -84,8 +84,8 @@ class BatchTransitions:
             published_version=version,
             last_version=max(version, price_list.last_version),
         )
-        await self._snapshots.mark_published(price_list.name, version, now, session)
-        event = event_of(price_list, moved, kind, by, now, batch=batch.id, version=version, reason=reason)
+        await self._snapshots.mark_published(price_list.name, version, moved.moved_at, session)
+        event = event_of(price_list, moved, kind, by, batch=batch.id, version=version, reason=reason)
         await self._events.append(event, session)
         published = await self._batches.advance(
             batch,
@@ -93,7 +93,7 @@ class BatchTransitions:
             session,
             version=version,
             revision=moved.revision,
-            finished_at=now,
+            finished_at=moved.moved_at,
             **batch_fields,
         )
         return Transition(moved, published)
@@ -109,7 +109,7 @@ class BatchTransitions:
         """Let a batch wait with its version until it is approved, rejected or unpinned."""
         moved = await self._price_lists.move(price_list, session, last_version=snapshot.version)
         version, by = snapshot.version, batch.submitted_by
-        event = event_of(price_list, moved, EventKind.HELD, by, instant(), batch=batch.id, version=version)
+        event = event_of(price_list, moved, EventKind.HELD, by, batch=batch.id, version=version)
         await self._events.append(event, session)
         held = await self._batches.advance(batch, BatchState.HELD, session, version=version, **batch_fields)
         return Transition(moved, held)
@@ -126,12 +126,13 @@ class BatchTransitions:
         **batch_fields: Any,
     ) -> Transition:
         """End a batch without publishing it: `state` is REJECTED, FAILED or ABORTED."""
-        now = instant()
         moved = await self._price_lists.move(price_list, session)
         kind, version = EventKind(state), batch.version
-        event = event_of(price_list, moved, kind, by, now, batch=batch.id, version=version, reason=refusal.message)
+        event = event_of(price_list, moved, kind, by, batch=batch.id, version=version, reason=refusal.message)
         await self._events.append(event, session)
-        ended = await self._batches.advance(batch, state, session, finished_at=now, refusal=refusal, **batch_fields)
+        ended = await self._batches.advance(
+            batch, state, session, finished_at=moved.moved_at, refusal=refusal, **batch_fields
+        )
         return Transition(moved, ended)
 
     async def end_dry_run(

@@ -24,7 +24,6 @@ from storage.catalog.rollback import PointerMoves
 from storage.catalog.snapshots import SnapshotRepository
 from storage.catalog.transactions import event_of
 from storage.errors import Refused, shown
-from storage.mongodb.transaction import instant
 
 MAX_ENDED_AT_ONCE = 50
 """Superseded batches that one transaction rejects."""
@@ -157,10 +156,10 @@ class Unpinning:
         newer = await self._snapshots.get(seen.name, before, session)
         published = f"Batch {newer.batch}" if newer else "A newer batch"
         refusal = Refusal("SUPERSEDED", f"{published} was published instead when the list was unpinned.")
-        kind, now = EventKind.REJECTED, instant()
+        kind = EventKind.REJECTED
         events = [
             replace(
-                event_of(seen, moved, kind, by, now, batch=batch.id, version=batch.version, reason=refusal.message),
+                event_of(seen, moved, kind, by, batch=batch.id, version=batch.version, reason=refusal.message),
                 revision=revision,
             )
             for revision, batch in enumerate(held, seen.revision + 1)
@@ -168,4 +167,6 @@ class Unpinning:
         versions = [batch.version for batch in held if batch.version is not None]
         await self._snapshots.withdraw(seen.name, versions, session)
         await self._events.append_all(events, session)
-        return await self._batches.advance_held(held, BatchState.REJECTED, session, finished_at=now, refusal=refusal)
+        return await self._batches.advance_held(
+            held, BatchState.REJECTED, session, finished_at=moved.moved_at, refusal=refusal
+        )

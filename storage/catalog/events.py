@@ -35,7 +35,8 @@ class Event(msgspec.Struct, frozen=True, rename="camel"):
     """An event of a price list. `revision` is its number within the list, from 1.
 
     `version` is the version that the event is about: of the batch, or the one that became current, was pinned or
-    unpinned, expired or was restored. None if it is about none.
+    unpinned, expired or was restored. None if it is about none. `at` is the time of the database at the change; it
+    never decreases from one event of a list to the next.
     """
 
     price_list: str = msgspec.field(name="list")
@@ -51,7 +52,7 @@ class Event(msgspec.Struct, frozen=True, rename="camel"):
 
     @property
     def moved(self) -> bool:
-        """Whether the pointer moved to another version."""
+        """Whether the pointer moved to another version. Stored, so that indexes have the moves alone."""
         return self.from_version != self.to_version
 
 
@@ -63,11 +64,11 @@ class EventRepository:
 
     async def append(self, event: Event, session: AsyncClientSession) -> None:
         """Write an event, in the transaction of the change that it records."""
-        await self._collection.insert_one(to_document(event), session=session)
+        await self._collection.insert_one(_to_document(event), session=session)
 
     async def append_all(self, events: Sequence[Event], session: AsyncClientSession) -> None:
         """Write the events of one change, in its transaction."""
-        await self._collection.insert_many(map(to_document, events), session=session)
+        await self._collection.insert_many(map(_to_document, events), session=session)
 
     async def exists(self, event: Event) -> bool:
         """Whether this event, and no other of its revision, was written."""
@@ -94,10 +95,14 @@ class EventRepository:
 
     async def last_move(self, price_list: str, to: int) -> Event | None:
         """Return the last event up to revision `to` that moved the pointer, or None since the list was created."""
-        query = {"list": price_list, "revision": {"$lte": to}, "$expr": {"$ne": ["$fromVersion", "$toVersion"]}}
+        query = {"list": price_list, "revision": {"$lte": to}, "moved": True}
         found = await self._collection.find_one(query, sort=[("revision", -1)])
         event = _from_document(found) if found else None
         return event if event and event.to_version is not None else None  # the list was deleted, and created again
+
+
+def _to_document(event: Event) -> Document:
+    return {**to_document(event), "moved": event.moved}
 
 
 def _from_document(document: Document) -> Event:

@@ -8,12 +8,11 @@ from pymongo.errors import DuplicateKeyError
 
 from storage.catalog.events import Event, EventKind, EventRepository
 from storage.catalog.gates import Gates, check_gates
-from storage.catalog.price_lists import PriceList, PriceListRepository, check_description, check_name
+from storage.catalog.price_lists import NEVER, PriceList, PriceListRepository, check_description, check_name
 from storage.catalog.retention import DEFAULT_RETENTION, Retention, check_retention
 from storage.catalog.transactions import PointerChange, commit_pointer_change, event_of
 from storage.errors import PriceListExists, Refused
 from storage.mongodb.connection import Client
-from storage.mongodb.transaction import instant
 
 
 class PriceListBeingRemoved(Refused):
@@ -61,12 +60,11 @@ class PriceListEditor:
         check_description(description)
         check_gates(gates)
         check_retention(retention)
-        now = instant()
-        price_list = PriceList(name, description, None, 0, 1, None, now, gates=gates, retention=retention)
+        price_list = PriceList(name, description, None, 0, 1, None, NEVER, gates=gates, retention=retention)
 
         async def act(session: AsyncClientSession) -> PointerChange:
             created = await self._add(price_list, session)
-            event = Event(name, created.revision, EventKind.CREATED, now, by)
+            event = Event(name, created.revision, EventKind.CREATED, created.moved_at, by)
             await self._events.append(event, session)
             return PointerChange(created, event)
 
@@ -79,15 +77,13 @@ class PriceListEditor:
         """Write a new list, in the place of a deleted one if there is one. Returns it as it is written."""
         earlier = await self._price_lists.find_with_deleted(price_list.name, session)
         if earlier is None:
-            await self._price_lists.add(price_list, session)
-            return price_list
+            return await self._price_lists.create(price_list, session)
         if not earlier.deletion:
             raise PriceListExists(price_list.name)
         if not earlier.deletion.purged:
             raise PriceListBeingRemoved(price_list.name)
-        created = replace(price_list, last_version=earlier.last_version, revision=earlier.revision + 1)
-        await self._price_lists.replace(earlier, created, session)
-        return created
+        continued = replace(price_list, last_version=earlier.last_version, revision=earlier.revision + 1)
+        return await self._price_lists.create(continued, session)
 
     async def update(
         self, name: str, by: str, edit: Callable[[PriceList], PriceList], expected_gates: Gates | None = None
@@ -113,7 +109,7 @@ class PriceListEditor:
                 gates=edited.gates,
                 retention=edited.retention,
             )
-            event = event_of(price_list, moved, EventKind.UPDATED, by, instant())
+            event = event_of(price_list, moved, EventKind.UPDATED, by)
             await self._events.append(event, session)
             return PointerChange(moved, event)
 

@@ -11,9 +11,10 @@ import datetime
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import msgspec
+from pymongo import ReturnDocument
 from pymongo.asynchronous.client_session import AsyncClientSession
 
 from storage.catalog.gates import Gates
@@ -22,6 +23,9 @@ from storage.catalog.retention import DEFAULT_RETENTION, Retention
 from storage.errors import Conflict, InvalidArgument, PriceListNotFound, shown
 from storage.mongodb.connection import Database, Document, check_format
 from storage.mongodb.documents import decode_decimals, encode_decimals, read_each, to_document
+
+NEVER = datetime.datetime(1, 1, 1, tzinfo=datetime.UTC)
+"""The `moved_at` of a list that is not written yet."""
 
 _name = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}").fullmatch
 
@@ -53,8 +57,9 @@ class PriceList(msgspec.Struct, frozen=True, rename="camel"):
     `current_version` is None until a batch is published, `published_version` the highest version that was ever
     current, `last_version` the highest that was ever assigned. `compactions` counts the folds of its layers. Held
     batches with a version below `superseded_before` that only a pin held are superseded, and are being rejected; None
-    if there are none. `deletion` is set in the tombstone of a deleted list. `moved_at` is the database's time of the
-    pointer's last change; it is set only by the `Watcher` and is not stored.
+    if there are none. `deletion` is set in the tombstone of a deleted list. `next_change_at` is when its next scheduled
+    batch is due; None if there is none. `moved_at` is when the pointer last
+    changed, by the clock of the database; it never decreases from one revision to the next, whichever member wrote it.
     """
 
     name: str = msgspec.field(name="_id")
@@ -70,7 +75,8 @@ class PriceList(msgspec.Struct, frozen=True, rename="camel"):
     retention: Retention = DEFAULT_RETENTION
     superseded_before: int | None = None
     deletion: Deletion | None = None
-    moved_at: datetime.datetime | None = None
+    next_change_at: datetime.datetime | None = None
+    moved_at: datetime.datetime = NEVER
 
     def expect(self, version: int | None) -> None:
         """Raise `Conflict` unless `version` is current; 0 expects that no version is yet, None expects nothing."""
@@ -103,6 +109,9 @@ def check_description(description: str | None) -> None:
 
 
 _NOT_DELETED: Document = {"deletion": None}
+
+_MOVED_AT: Document = {"$max": ["$$NOW", "$movedAt"]}
+"""The time of a change: after a failover, the clock of the new primary may be behind that of the earlier one."""
 
 
 class PriceListRepository:
@@ -163,13 +172,23 @@ class PriceListRepository:
         query = {"_id": deleted.name, "revision": deleted.revision, "deletion.purged": False}
         await self._collection.update_one(query, {"$set": {"deletion.purged": True}})
 
-    async def add(self, price_list: PriceList, session: AsyncClientSession) -> None:
-        """Write a new list. Raises the driver's `DuplicateKeyError` if the name is taken."""
-        await self._collection.insert_one(_to_document(price_list), session=session)
+    async def create(self, price_list: PriceList, session: AsyncClientSession) -> PriceList:
+        """Write a list, in a transaction that has found none of its name, or its tombstone.
 
-    async def replace(self, deleted: PriceList, price_list: PriceList, session: AsyncClientSession) -> None:
-        """Write a list with the name of a deleted one, in a transaction that has read its tombstone."""
-        await self._collection.replace_one({"_id": deleted.name}, _to_document(price_list), session=session)
+        Returns it with the time of the database. Raises the driver's `DuplicateKeyError` if the name was taken since.
+        """
+        document = _to_document(price_list)
+        now = {"createdAt": "$$NOW", "movedAt": _MOVED_AT}
+        written = await self._collection.find_one_and_update(
+            {"_id": price_list.name, "revision": {"$lt": price_list.revision}},
+            [{"$replaceWith": {"$mergeObjects": [{"$literal": document}, now]}}],
+            upsert=True,
+            projection={"movedAt": 1, "createdAt": 1},
+            return_document=ReturnDocument.AFTER,
+            session=session,
+        )
+        times = cast("Document", written)
+        return msgspec.structs.replace(price_list, created_at=times["createdAt"], moved_at=times["movedAt"])
 
     async def move(self, seen: PriceList, session: AsyncClientSession, *, events: int = 1, **changes: Any) -> PriceList:
         """Write `changes` and the revision after as many `events`, if the pointer still has the revision of `seen`.
@@ -177,19 +196,29 @@ class PriceListRepository:
         If another transaction changed the pointer, the server reports a write conflict and the driver retries.
         """
         moved = msgspec.structs.replace(seen, revision=seen.revision + events, **changes)
-        result = await self._collection.update_one(
-            {"_id": seen.name, "revision": seen.revision}, {"$set": _to_document(moved)}, session=session
+        written = await self._collection.find_one_and_update(
+            {"_id": seen.name, "revision": seen.revision},
+            [{"$set": {**_literals(_to_document(moved)), "movedAt": _MOVED_AT}}],
+            projection={"movedAt": 1},
+            return_document=ReturnDocument.AFTER,
+            session=session,
         )
-        if not result.matched_count:
+        if written is None:
             raise AssertionError(f"The pointer of {seen.name!r} was changed outside of a transaction.")
-        return moved
+        return msgspec.structs.replace(moved, moved_at=written["movedAt"])
 
     async def note_compaction(self, name: str, session: AsyncClientSession) -> None:
         """Count a compaction, so that its transaction conflicts with those that publish. The revision stays."""
         await self._collection.update_one({"_id": name}, {"$inc": {"compactions": 1}}, session=session)
 
 
+def _literals(document: Document) -> Document:
+    """Return the fields as expressions of an update pipeline, in which a text may not be taken for a field's path."""
+    return {name: {"$literal": value} for name, value in document.items() if name != "_id"}
+
+
 def _to_document(price_list: PriceList) -> Document:
+    """Return the stored document of a list, without its time, which the database adds."""
     document = to_document(price_list)
     del document["movedAt"]
     document["gates"] = encode_decimals(document["gates"])

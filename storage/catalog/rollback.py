@@ -1,6 +1,5 @@
 """Rollback, pin and unpin: each is one transaction of a pointer and its event."""
 
-import datetime
 from dataclasses import replace
 from typing import Any
 
@@ -52,11 +51,10 @@ class PointerMoves:
             if to_version == price_list.current_version:
                 raise AlreadyCurrent(name, to_version)
             await self._check_published(name, to_version, session)
-            now = instant()
             moved_pin = price_list.pin and replace(price_list.pin, version=to_version)
-            new_pin = Pin(to_version, reason, by, now) if pin else moved_pin
+            new_pin = Pin(to_version, reason, by, instant()) if pin else moved_pin
             changes = {"current_version": to_version, "pin": new_pin}
-            return await self._move(price_list, EventKind.ROLLED_BACK, by, now, reason, session, **changes)
+            return await self._move(price_list, EventKind.ROLLED_BACK, by, reason, session, **changes)
 
         return await commit_pointer_change(self._client, self._events, act)
 
@@ -73,9 +71,8 @@ class PointerMoves:
             price_list = await self._price_lists.get(name, session)
             price_list.expect(expected_version)
             await self._check_published(name, version, session)
-            now = instant()
-            changes = {"current_version": version, "pin": Pin(version, reason, by, now)}
-            return await self._move(price_list, EventKind.PINNED, by, now, reason, session, **changes)
+            changes = {"current_version": version, "pin": Pin(version, reason, by, instant())}
+            return await self._move(price_list, EventKind.PINNED, by, reason, session, **changes)
 
         return await commit_pointer_change(self._client, self._events, act)
 
@@ -96,20 +93,19 @@ class PointerMoves:
         """Unpin a list within a transaction, and write `changes` with it. Raises `NotPinned`."""
         if not price_list.pin:
             raise NotPinned(price_list.name)
-        return await self._move(price_list, EventKind.UNPINNED, by, instant(), reason, session, pin=None, **changes)
+        return await self._move(price_list, EventKind.UNPINNED, by, reason, session, pin=None, **changes)
 
     async def _move(
         self,
         seen: PriceList,
         kind: EventKind,
         by: str,
-        at: datetime.datetime,
         reason: str,
         session: AsyncClientSession,
         **changes: Any,
     ) -> PointerChange:
         moved = await self._price_lists.move(seen, session, **changes)
-        event = event_of(seen, moved, kind, by, at, reason=reason, version=moved.current_version)
+        event = event_of(seen, moved, kind, by, reason=reason, version=moved.current_version)
         await self._events.append(event, session)
         return PointerChange(moved, event)
 

@@ -1,6 +1,5 @@
 """A pointer transaction: the change of a list with its event, and the reason."""
 
-import datetime
 from collections.abc import Awaitable, Callable
 from typing import NamedTuple
 
@@ -39,15 +38,23 @@ def event_of(
     moved: PriceList,
     kind: EventKind,
     by: str,
-    at: datetime.datetime,
     *,
     reason: str | None = None,
     batch: str | None = None,
     version: int | None = None,
 ) -> Event:
-    """Return the event that records the change of a pointer from `seen` to `moved`."""
+    """Return the event that records the change of a pointer from `seen` to `moved`, at the time of `moved`."""
     return Event(
-        seen.name, moved.revision, kind, at, by, reason, seen.current_version, moved.current_version, batch, version
+        seen.name,
+        moved.revision,
+        kind,
+        moved.moved_at,
+        by,
+        reason,
+        seen.current_version,
+        moved.current_version,
+        batch,
+        version,
     )
 
 

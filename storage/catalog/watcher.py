@@ -1,7 +1,6 @@
 """Watching the pointers: one change stream per process, with polling while the stream is down."""
 
 import asyncio
-import datetime
 import logging
 import random
 from collections.abc import Callable
@@ -111,11 +110,11 @@ class Watcher:
         while stream.alive and not is_cancelled():
             change = await stream.try_next()  # returns within `MAX_AWAIT_MS`: the deadline of an operation applies
             if change and (document := change.get("fullDocument")):
-                self._notify(document, change.get("wallTime"))
+                self._notify(document)
 
-    def _notify(self, document: Document, moved_at: datetime.datetime | None = None) -> None:
+    def _notify(self, document: Document) -> None:
         try:
-            pointer = msgspec.structs.replace(from_document(document), moved_at=moved_at)
+            pointer = from_document(document)
         except (UnknownFormat, msgspec.ValidationError) as error:
             log.error("The pointer of %s is ignored: %s", document["_id"], error)  # noqa: TRY400 - no traceback needed
         except Exception:

@@ -104,9 +104,10 @@ class PriceListDeleter:
                 gates=Gates(),
                 retention=DEFAULT_RETENTION,
                 superseded_before=None,
+                next_change_at=None,
                 deletion=Deletion(now),
             )
-            event = event_of(price_list, deleted, EventKind.DELETED, by, now, reason=reason)
+            event = event_of(price_list, deleted, EventKind.DELETED, by, reason=reason)
             await self._events.append(event, session)
             return PointerChange(deleted, event)
 

@@ -42,7 +42,7 @@ from storage.maintenance.expiration_search import (
 )
 from storage.mongodb.connection import Client
 from storage.mongodb.locks import Locks
-from storage.mongodb.transaction import in_transaction, instant
+from storage.mongodb.transaction import in_transaction
 
 log = logging.getLogger("pricebook.expiration")
 
@@ -255,7 +255,7 @@ class SnapshotExpirer:
     ) -> PointerChange:
         """Append an event, with the next revision of the pointer."""
         moved = await self._price_lists.move(price_list, session)
-        event = event_of(price_list, moved, kind, by, instant(), reason=reason, version=version)
+        event = event_of(price_list, moved, kind, by, reason=reason, version=version)
         await self._events.append(event, session)
         return PointerChange(moved, event)
 

@@ -112,7 +112,19 @@ INDEXES: Mapping[str, list[IndexModel]] = {
         ),
         _LATER_FORMAT_INDEX,
     ],
-    "events": [IndexModel([("list", 1), ("revision", -1)], name="list_newest", unique=True), _LATER_FORMAT_INDEX],
+    "events": [
+        IndexModel([("list", 1), ("revision", -1)], name="list_newest", unique=True),
+        IndexModel([("list", 1), ("at", -1), ("revision", -1)], name="moves", partialFilterExpression={"moved": True}),
+        IndexModel(
+            [("list", 1), ("toVersion", 1), ("revision", -1)], name="moves_to", partialFilterExpression={"moved": True}
+        ),
+        IndexModel(
+            [("list", 1), ("fromVersion", 1), ("revision", -1)],
+            name="moves_from",
+            partialFilterExpression={"moved": True},
+        ),
+        _LATER_FORMAT_INDEX,
+    ],
     "price_lists": [
         IndexModel([("deletion.at", 1)], name="to_purge", partialFilterExpression={"deletion.purged": False})
     ],

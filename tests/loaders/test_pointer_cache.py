@@ -152,7 +152,7 @@ async def test_the_lag_of_pushed_pointers_is_counted(
     now = moved.created_at.timestamp()
     monkeypatch.setattr("loaders.pointer_cache.time.time", lambda: now + 0.75)
     watcher.moved(make_pointer(1, None))
-    assert sum(pointers.lag.counts) == 0, "the time of the move is unknown"
+    assert sum(pointers.lag.counts) == 0, "the list was not known before"
     watcher.moved(replace(moved, moved_at=moved.created_at))
     watcher.moved(replace(moved, moved_at=moved.created_at))
     assert (sum(pointers.lag.counts), pointers.lag.seconds) == (1, 0.75)

@@ -56,6 +56,8 @@ PRICE_LISTS: list[Document] = [
         "pin": None,
         "supersededBefore": None,
         "deletion": None,
+        "nextChangeAt": None,
+        "movedAt": datetime.datetime,
         "createdAt": datetime.datetime,
     },
     {
@@ -78,6 +80,8 @@ PRICE_LISTS: list[Document] = [
         "pin": {"version": 1, "reason": "audit", "by": "ops", "at": datetime.datetime},
         "supersededBefore": None,
         "deletion": None,
+        "nextChangeAt": None,
+        "movedAt": datetime.datetime,
         "createdAt": datetime.datetime,
     },
 ]
@@ -224,6 +228,7 @@ EVENT: Document = {
     "toVersion": None,
     "batch": None,
     "version": None,
+    "moved": False,
 }
 EVENTS: list[Document] = [
     {**EVENT, "list": "empty", "revision": 1, "kind": "CREATED", "by": "ops"},
@@ -235,6 +240,7 @@ EVENTS: list[Document] = [
         "kind": "PUBLISHED",
         "by": "integrator",
         "toVersion": 1,
+        "moved": True,
         "batch": str,
         "version": 1,
     },

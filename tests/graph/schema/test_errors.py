@@ -95,7 +95,7 @@ async def test_a_refusal_is_a_user_error_of_a_mutation(api: Api, monkeypatch: py
     async def refuse(*_: Any, **__: Any) -> None:
         raise refusals[0]
 
-    monkeypatch.setattr(PriceListRepository, "add", refuse)
+    monkeypatch.setattr(PriceListRepository, "create", refuse)
     while refusals:
         assert (await api.data(CREATE, input={"name": "retail"}))["createPriceList"] == {
             "priceList": None,
@@ -108,7 +108,7 @@ async def test_a_failure_is_a_top_level_error_of_a_mutation(api: Api, monkeypatc
     async def break_down(*_: Any, **__: Any) -> None:
         raise ServerSelectionTimeoutError(SECRET)
 
-    monkeypatch.setattr(PriceListRepository, "add", break_down)
+    monkeypatch.setattr(PriceListRepository, "create", break_down)
     body = await api.execute(CREATE, input={"name": "retail"})
     assert body["data"] is None
     assert [error["extensions"]["code"] for error in body["errors"]] == ["UNAVAILABLE"]

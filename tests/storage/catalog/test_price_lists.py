@@ -1,6 +1,7 @@
 """Price lists: each name is created once, and lists are returned in the order of their names."""
 
 import asyncio
+import datetime
 from decimal import Decimal
 
 import pytest
@@ -58,7 +59,8 @@ async def test_an_update_changes_the_settings_of_a_list_and_nothing_else(store: 
         return replace(found, description="In the shops", gates=gates, retention=retention)
 
     updated = await store.price_list_editor.update("retail", "ops", edit)
-    assert updated == replace(edit(before), revision=before.revision + 1)
+    assert updated.moved_at >= before.moved_at
+    assert updated == replace(edit(before), revision=before.revision + 1, moved_at=updated.moved_at)
     assert await store.price_lists.get("retail") == updated
     assert (await store.events.newest("retail", 1))[0].kind is EventKind.UPDATED
 
@@ -72,3 +74,12 @@ async def test_an_invalid_update_changes_nothing(store: Store) -> None:
     with pytest.raises(PriceListNotFound):
         await store.price_list_editor.update("nope", "ops", lambda found: found)
     assert await store.price_lists.get("retail") == before
+
+
+async def test_the_times_of_a_pointer_are_those_of_its_events_and_never_decrease(store: Store) -> None:
+    await versions(store, 1)
+    ahead = (await store.price_lists.get("retail")).moved_at + datetime.timedelta(hours=1)
+    await store.db["price_lists"].update_one({"_id": "retail"}, {"$set": {"movedAt": ahead}})  # by another member
+    pinned = await store.pointer_moves.pin("retail", 1, by="ops", reason="audit")
+    [event] = await store.events.newest("retail", 1)
+    assert pinned.moved_at == event.at == ahead

@@ -7,7 +7,6 @@ from typing import Any, cast
 
 import pytest
 from bson.datetime_ms import DatetimeMS
-from msgspec.structs import replace
 from pymongo.asynchronous.change_stream import AsyncChangeStream
 from pymongo.errors import AutoReconnect
 
@@ -117,9 +116,8 @@ async def test_every_move_is_reported(store: Store, watcher: Watcher, recorder: 
         await recorder.until_revision(await pin(store))
     assert recorder.revisions() == [3, 4, 5, 6, 7, 8]
     times = [move.moved_at for move in recorder.moves]
-    assert times[0] is None, "the list existed before"
-    assert times[1:] == sorted(time for time in times if time), "the times are the database's"
-    assert replace(recorder.moves[-1], moved_at=None) == await store.price_lists.get("retail")
+    assert times == sorted(times)
+    assert recorder.moves[-1] == await store.price_lists.get("retail")
 
 
 async def test_concurrent_moves_are_reported_in_order(
@@ -128,7 +126,7 @@ async def test_concurrent_moves_are_reported_in_order(
     revisions = await asyncio.gather(*(pin(store, version=1 + n % 2) for n in range(8)))
     await recorder.until_revision(max(revisions))
     assert recorder.revisions() == sorted(recorder.revisions())
-    assert replace(recorder.moves[-1], moved_at=None) == await store.price_lists.get("retail")
+    assert recorder.moves[-1] == await store.price_lists.get("retail")
 
 
 async def test_a_new_list_is_reported(store: Store, watcher: Watcher, recorder: PointerRecorder) -> None:
@@ -297,5 +295,5 @@ async def test_all_processes_see_a_rollback_at_once(store: Store, other_store: S
     for pointers in processes:
         await pointers.recorder.until_revision(moved.revision)
         assert pointers.alive, "it was pushed"
-        assert replace(await pointers.get("retail"), moved_at=None) == moved
+        assert await pointers.get("retail") == moved
         await pointers.stop()
