@@ -36,6 +36,7 @@ COMMANDS = {
     "layer": Command("cli.layer:layer", "Show what a layer is made of."),
     "lists": Command("cli.ops.lists:lists", "Show all price lists."),
     "pin": Command("cli.ops.rollback:pin", "Pin a version of a price list."),
+    "preview": Command("cli.ops.previews:preview", "Grant a token that reads the version of a held batch."),
     "reject": Command("cli.ops.batches:reject", "Reject a held batch: it is never published."),
     "restore": Command("cli.ops.retention:restore", "Restore an expired version."),
     "retain": Command("cli.ops.retention:retain", "Expire the versions that nothing keeps."),

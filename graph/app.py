@@ -29,6 +29,7 @@ from graph.middleware.authentication import AuthenticationMiddleware
 from graph.middleware.body_limit import BodyLimitMiddleware
 from graph.middleware.metrics import MetricsMiddleware
 from graph.middleware.min_version import MinVersionMiddleware
+from graph.middleware.preview import PreviewMiddleware
 from graph.middleware.request_state import RequestStateMiddleware
 from graph.middleware.response_cache import ResponseCacheMiddleware
 from graph.middleware.trusted_host import TrustedHostMiddleware
@@ -80,14 +81,16 @@ def create_app(settings: Settings) -> Starlette:
     )
     # From the innermost to the outermost.
     graphql: ASGIApp = BodyLimitMiddleware(endpoint, settings.body_limits())
-    graphql = MetricsMiddleware(ServerErrorMiddleware(MinVersionMiddleware(graphql), cast("Any", _internal_error)))
+    graphql = PreviewMiddleware(MinVersionMiddleware(graphql))
+    graphql = MetricsMiddleware(ServerErrorMiddleware(graphql, cast("Any", _internal_error)))
     if settings.response_cache_bytes:
         graphql = ResponseCacheMiddleware(graphql)
     proxies = TrustedProxies(settings.balancers.split())
     graphql = AuthenticationMiddleware(graphql, rate_limiter, proxies)
     if settings.cors_origins:
         graphql = _with_cors(graphql, settings.cors_origins.split())
-    websocket: ASGIApp = AuthenticationMiddleware(MinVersionMiddleware(endpoint), rate_limiter, proxies)
+    websocket: ASGIApp = PreviewMiddleware(MinVersionMiddleware(endpoint))
+    websocket = AuthenticationMiddleware(websocket, rate_limiter, proxies)
     if settings.is_open:
         graphql, websocket = TrustedHostMiddleware(graphql), TrustedHostMiddleware(websocket)
     graphql = RequestStateMiddleware(TRACES.instrument(graphql))
@@ -146,7 +149,7 @@ async def _internal_error(_request: Request, _error: Exception) -> HTTPResponse:
 def _context(scope: Scope) -> Context:
     runtime: Runtime = scope["state"]["runtime"]
     state: RequestState = scope[REQUEST_STATE]
-    return runtime.context(state.caller, state.min_versions)
+    return runtime.context(state.caller, state.min_versions, state.preview)
 
 
 def _with_cors(app: ASGIApp, origins: list[str]) -> ASGIApp:

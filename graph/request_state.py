@@ -9,6 +9,7 @@ from graph.asgi.request_ids import REQUEST_ID, choose_request_id, client_trace_i
 from graph.documents.operation_name import NO_OPERATION
 from graph.identity.callers import ANONYMOUS, Caller
 from loaders import MinVersions
+from storage import Preview
 
 
 def _nothing() -> None:
@@ -40,6 +41,8 @@ class RequestState:
         "is_lingering",
         "min_versions",
         "operation_name",
+        "preview",
+        "preview_token",
         "release_body",
         "status",
     )
@@ -56,6 +59,10 @@ class RequestState:
         """The network address of a caller without valid credentials."""
         self.min_versions: MinVersions | None = None
         """The header `Pricebook-Min-Version`."""
+        self.preview_token: bytes | None = None
+        """The header `Pricebook-Preview`, or that in the first message of a WebSocket."""
+        self.preview: Preview | None = None
+        """What the preview token reads."""
         self.cache_key: tuple[str, bytes, str, str] | None = None
         """Key under which the response may be put into the response cache."""
         self.body_bytes = 0
@@ -117,6 +124,7 @@ class RequestState:
         state.credentials = self.credentials
         state.address = self.address
         state.min_versions = self.min_versions
+        state.preview = self.preview
         state.status = SWITCHING_PROTOCOLS
         state._request_id = self.request_id
         return state

@@ -15,7 +15,7 @@ from graph.identity.tokens import Tokens
 from graph.settings import Settings
 from graph.telemetry.requests import Requests
 from loaders import Heartbeat, Loaders, MinVersions, PointerCache
-from storage import StorageMetrics, Store
+from storage import Preview, StorageMetrics, Store
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,9 +63,14 @@ class Runtime:
         finally:
             await exporter.stop()
 
-    def context(self, caller: Caller, min_versions: MinVersions | None = None) -> Context:
-        """Return the context of a new request, which waits until `min_versions` have been published."""
-        loaders = Loaders(self.store, self.pointers, min_versions or MinVersions(), caller.works_on)
+    def context(
+        self, caller: Caller, min_versions: MinVersions | None = None, preview: Preview | None = None
+    ) -> Context:
+        """Return the context of a new request.
+
+        It waits until `min_versions` have been published, and may read the version of `preview`.
+        """
+        loaders = Loaders(self.store, self.pointers, min_versions or MinVersions(), caller.works_on, preview)
         return Context(self.store, self.pointers, loaders, caller)
 
 

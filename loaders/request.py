@@ -17,7 +17,7 @@ from loaders.pointer_cache import PointerCache
 from loaders.prices import PriceLoader
 from loaders.selections import Selections
 from loaders.view import View
-from storage import NO_LISTS, ListFilter, Store
+from storage import NO_LISTS, ListFilter, Preview, Store
 
 
 class Loaders:
@@ -29,12 +29,13 @@ class Loaders:
         pointers: PointerCache,
         min_versions: MinVersions = NONE,
         works_on: ListFilter = NO_LISTS,
+        preview: Preview | None = None,
     ) -> None:
         self._store = store
         self._pointers = pointers
         self.prices = PriceLoader(store, pointers.versions, pointers.reader, pointers.warmer)
         self.snapshots = SnapshotByVersionLoader(store, pointers.versions, pointers.reads)
-        self.view = View(pointers, self.snapshots, min_versions, works_on)
+        self.view = View(pointers, self.snapshots, min_versions, works_on, preview)
 
     @cached_property
     def batches(self) -> BatchByIdLoader:

@@ -8,6 +8,7 @@ from loaders.pointer_cache import PointerCache
 from storage import (
     NO_LISTS,
     ListFilter,
+    Preview,
     PriceList,
     PriceListNotFound,
     Snapshot,
@@ -22,7 +23,7 @@ class View:
 
     `min_versions` are the versions that must have been published before the pointer of a list is used. `works_on` are
     the lists that the caller works on. Their unpublished versions, which were never current, are visible to this caller
-    only.
+    only. `preview` is the version of a preview token: it is visible by its number, and makes the request private.
     """
 
     def __init__(
@@ -31,12 +32,14 @@ class View:
         snapshots: SnapshotByVersionLoader,
         min_versions: MinVersions = NONE,
         works_on: ListFilter = NO_LISTS,
+        preview: Preview | None = None,
     ) -> None:
         self._pointers = pointers
         self._snapshots = snapshots
         self._min_versions = min_versions
         self._works_on = works_on
-        self.is_private = False
+        self._preview = preview
+        self.is_private = preview is not None
         """Whether this request was shown what only those who work on a list may see. No cache may keep the response."""
         self._numbered: dict[str, PriceList | None] = {}
         """By list, the pointer at the first read of a version by its number."""
@@ -110,6 +113,11 @@ class View:
         self.is_private = True
         return True
 
+    def previews(self, name: str, version: int) -> bool:
+        """Whether a version is that of the preview token."""
+        preview = self._preview
+        return preview is not None and (preview.price_list, preview.version) == (name, version)
+
     async def find_version(self, name: str, version: int) -> Snapshot | None:
         """Return a version by its number, or None if it does not exist or has expired."""
         snapshot = await self._visible(name, version)
@@ -139,7 +147,9 @@ class View:
         if snapshot is None or snapshot.published_at is not None:
             return snapshot
         # A new primary may return the manifest of a current version as it was before its publication.
-        return snapshot if self._is_current(name, version) or self.shows_unpublished(name) else None
+        if self._is_current(name, version) or self.previews(name, version):
+            return snapshot
+        return snapshot if self.shows_unpublished(name) else None
 
     def _is_current(self, name: str, version: int) -> bool:
         pointer = self._followed.get(name) or self._pointers.known(name)

@@ -5,6 +5,7 @@ from storage.batches.batch import Batch, BatchMode, BatchOrder, PublishPolicy
 from storage.batches.item_errors import MAX_ITEM_ERRORS, ReportRange
 from storage.batches.metrics import BATCH_BOUNDS, StorageMetrics
 from storage.batches.parts import MAX_PARTS, Part
+from storage.batches.previews import MAX_PREVIEW_DAYS, MAX_PREVIEWS, Preview, Previews
 from storage.batches.states import UNFINISHED, BatchState
 from storage.batches.unpinning import ExpectedLatest
 from storage.catalog.api_keys import ApiKey, ApiKeyNotFound, ApiKeyRepository, is_api_key
@@ -79,6 +80,8 @@ __all__ = [
     "MAX_ITEM_ERRORS",
     "MAX_OPEN_BATCHES",
     "MAX_PARTS",
+    "MAX_PREVIEWS",
+    "MAX_PREVIEW_DAYS",
     "MAX_REASON_LENGTH",
     "MAX_REMOVALS",
     "MAX_RETENTION_DAYS",
@@ -120,6 +123,8 @@ __all__ = [
     "ListFilter",
     "Part",
     "Pin",
+    "Preview",
+    "Previews",
     "Price",
     "PriceDiff",
     "PriceFilter",

@@ -34,6 +34,8 @@ PricebookError
 │   ├── BatchConflict            see `storage.batches.unpinning`
 │   ├── GatesConflict            see `storage.catalog.price_list_editor`
 │   ├── ApiKeyNotFound           see `storage.catalog.api_keys`
+│   ├── TooManyPreviews          see `storage.batches.previews`
+│   ├── PreviewNotFound          see `storage.batches.previews`
 │   └── FileRefused              files of prices: see `storage.files.errors`
 └── Broken                       a fault of the data or the deployment
     ├── Corrupt
@@ -210,13 +212,14 @@ class BatchNotOpen(Refused):
 
 
 class BatchNotHeld(Refused):
-    """The batch is not HELD, so it can be neither approved nor rejected."""
+    """The batch is not HELD, so it can be neither reviewed nor previewed."""
 
     code = "BATCH_NOT_HELD"
 
     def __init__(self, batch: str, state: str) -> None:
         super().__init__(
-            f"Batch {batch} is {state}. Only a HELD batch can be approved or rejected.", path=("input", "batch")
+            f"Batch {batch} is {state}. Only a HELD batch can be approved, rejected or previewed.",
+            path=("input", "batch"),
         )
 
 

@@ -10,6 +10,7 @@ from storage.batches.lifecycle import BatchLifecycle
 from storage.batches.metrics import StorageMetrics
 from storage.batches.multipart import MultipartBatches
 from storage.batches.parts import PartRepository
+from storage.batches.previews import Previews
 from storage.batches.removal import BatchRemoval
 from storage.batches.repository import BatchRepository
 from storage.batches.sealing import BatchSealer
@@ -109,6 +110,7 @@ class Store:
         self.watcher = Watcher(self.db)
         self.pointer_moves = PointerMoves(client, self.price_lists, self.snapshots, self.events)
         self.price_list_editor = PriceListEditor(client, self.price_lists, self.events)
+        self.previews = Previews(client, self.db, self.price_lists, self.batches, self.events)
         transitions = BatchTransitions(self.price_lists, self.snapshots, self.events, self.batches)
         unpinning = Unpinning(
             self.price_lists, self.snapshots, self.events, self.batches, self.pointer_moves, transitions

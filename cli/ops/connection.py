@@ -32,6 +32,8 @@ _ADVICE = {
     "NOT_PINNED": "`pricebook show LIST` shows the state of the list.",
     "PINNED": "`pricebook unpin LIST --publish-latest` also publishes the newest batch that only the pin holds.",
     "BATCH_NOT_HELD": "`pricebook batch ID` shows the state of the batch.",
+    "PREVIEW_NOT_FOUND": "`pricebook events LIST` shows which tokens were granted and revoked.",
+    "TOO_MANY_PREVIEWS": "`pricebook preview ID --revoke` revokes all tokens of the batch.",
     "BATCH_NOT_FOUND": "`pricebook batches` shows the newest batches.",
 }
 """The next step on the command line, by error code."""

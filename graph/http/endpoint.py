@@ -89,7 +89,7 @@ class Endpoint:
         accept = state.header(b"accept")
         if self._ide and http_request.method == "GET" and "text/html" in accept and not _has_document(http_request):
             return make_response(self._ide, 200, "text/html; charset=utf-8")
-        if not state.caller.has_grants:
+        if not (state.caller.has_grants or state.preview):
             return error_response(Unauthenticated())
         accepted = accepted_media_types(accept)
         if accepted.json is None and not accepted.events:
@@ -132,7 +132,7 @@ class Endpoint:
         return _response(result, accepted.json, uncacheable_headers(context.loaders.view))
 
     def _cacheable(self, state: RequestState, prepared: PreparedOperation, media_type: str) -> CacheableRequest | None:
-        if prepared.operation.cacheability is None:
+        if prepared.operation.cacheability is None or state.preview:
             return None
         return CacheableRequest(
             self._etags,

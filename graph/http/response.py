@@ -17,7 +17,7 @@ from graph.limits.limits import OverLimit
 from graph.request_state import REQUEST_STATE, RequestState
 from graph.schema.errors import format_error
 
-VARY = (b"vary", b"Accept, Authorization")
+VARY = (b"vary", b"Accept, Authorization, Pricebook-Preview")
 NO_STORE = (b"cache-control", b"no-store")
 PRIVATE_NO_STORE = (b"cache-control", b"private, no-store")
 CHALLENGE = {"www-authenticate": 'Bearer realm="pricebook"'}

@@ -25,8 +25,9 @@ from graph.http.websocket_messages import (
     Subscribe,
     decode_message,
 )
-from graph.identity import authenticator
+from graph.identity import authenticator, previews
 from graph.identity.callers import ANONYMOUS, AccessError, Caller, Unauthenticated
+from graph.identity.previews import find_preview
 from graph.limits.limits import OverLimit
 from graph.limits.rates import RateLimiter, rate_limited
 from graph.limits.slots import Slots
@@ -215,9 +216,12 @@ class _Connection:
         if self._is_initialized:
             self._close(CloseCode.TOO_MANY_REQUESTS, "The connection is initialized already.")
             return
-        credentials = (message.payload or {}).get("Authorization")
+        payload = message.payload or {}
+        credentials, preview_token = payload.get("Authorization"), payload.get(previews.HEADER)
         if isinstance(credentials, str):
             self._state.credentials = credentials.encode("latin-1", "replace")
+        if isinstance(preview_token, str):
+            self._state.preview_token = preview_token.encode("latin-1", "replace")
         if not await self._authenticate():
             return
         self._slots.close()
@@ -233,6 +237,8 @@ class _Connection:
         """Identify the caller again, because credentials may be revoked. Close the connection if they were."""
         try:
             caller = await self._runtime.authenticator.identify(self._state.credentials)
+            token = self._state.preview_token
+            preview = None if token is None else await find_preview(self._runtime.store.previews, token)
         except AccessError as error:
             self._close(CloseCode.FORBIDDEN, error.message)
             return None
@@ -242,10 +248,10 @@ class _Connection:
                 raise
             self._close(CloseCode.TRY_AGAIN_LATER, known.message)
             return None
-        if not caller.has_grants:
+        if not (caller.has_grants or preview):
             self._close(CloseCode.FORBIDDEN, Unauthenticated().message)
             return None
-        self._state.caller = caller
+        self._state.caller, self._state.preview = caller, preview
         return caller
 
     async def _handle_subscribe(self, message: Subscribe, *, is_over_rate: bool) -> None:
@@ -286,7 +292,7 @@ class _Connection:
         """
         if not await self._authenticate():
             return False
-        state.caller = self._state.caller
+        state.caller, state.preview = self._state.caller, self._state.preview
         prepared = await self._transport.pipeline.prepare(decode_request(payload, "payload"), state)
         context = self._transport.context_factory({**self._scope, REQUEST_STATE: state})
         is_subscription = prepared.kind is OperationType.SUBSCRIPTION

@@ -39,17 +39,23 @@ INTERNALS = WORKING
 ADMINISTERING = (Scope.ADMIN,)
 
 
-def requires(scopes: tuple[Scope, ...], price_list: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
+def requires(
+    scopes: tuple[Scope, ...], price_list: str, version: str | None = None
+) -> Callable[[Callable[P, R]], Callable[P, R]]:
     """Require any of the scopes for the list whose name is at the path `price_list`.
 
     A path is a keyword argument of the resolver, or an attribute of one: `price_list`, `input.name`, `root.price_list`.
+    With the keyword argument `version`, a preview token of that version will do as well.
     """
     get_name = _getter(price_list)
 
     keep_private = _privacy(scopes)
 
     def check(arguments: Arguments) -> None:
-        _caller(arguments).require(scopes, get_name(arguments))
+        name = get_name(arguments)
+        number = arguments.get(version) if version else None
+        if number is None or not _context(arguments).loaders.view.previews(name, number):
+            _caller(arguments).require(scopes, name)
         keep_private(arguments)
 
     return _checking(check, Requirement(scopes, price_list))

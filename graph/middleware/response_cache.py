@@ -13,6 +13,7 @@ from graph.asgi.media_types import accepted_media_types, is_json, is_utf_8
 from graph.asgi.request_ids import REQUEST_ID
 from graph.asgi.short_cache import MAX_CACHED_LENGTH
 from graph.cache.etags import matches
+from graph.identity.previews import HEADER_NAME as PREVIEW
 from graph.middleware.min_version import HEADER_NAME as MIN_VERSION
 from graph.request_state import REQUEST_STATE, RequestState
 from graph.runtime import Runtime
@@ -72,8 +73,8 @@ class ResponseCacheMiddleware:
 
 def _cacheable_media_type(scope: Scope, headers: dict[bytes, bytes]) -> str | None:
     """Return the media type of the response to a request that may be cached; None for other requests."""
-    # A repeated header is ambiguous. A minimum version may not have arrived at this process yet.
-    if len(headers) != len(scope["headers"]) or MIN_VERSION in headers:
+    # A repeated header is ambiguous. A minimum version may not have arrived at this process yet. A preview is private.
+    if len(headers) != len(scope["headers"]) or MIN_VERSION in headers or PREVIEW in headers:
         return None
     accept = headers.get(b"accept", b"")
     if scope["method"] == "POST":

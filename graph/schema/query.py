@@ -31,11 +31,12 @@ class Query:
     @strawberry.field(
         description="An immutable version of a price list. Without `version`, returns the version that the cursors of "
         "its `prices` field name, or else the current version at the start of the request. Null if no version has been "
-        "published. Versions that have never been current exist only for callers who work on the price list.",
+        "published. Versions that have never been current exist only for callers who work on the price list, and for "
+        "those who send a preview token of that `version`.",
         graphql_type=Snapshot | None,
     )
     @staticmethod
-    @requires(READING, price_list="price_list")
+    @requires(READING, price_list="price_list", version="version")
     def snapshot(
         info: Info,
         price_list: Annotated[strawberry.ID, strawberry.argument(description="The name of the price list.")],

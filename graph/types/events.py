@@ -33,6 +33,8 @@ describe_enum(
         EventKind.FAILED: "A batch failed.",
         EventKind.RETIRED: "A version expired.",
         EventKind.RESTORED: "An expired version was restored.",
+        EventKind.PREVIEW_GRANTED: "A preview token of a held batch was granted.",
+        EventKind.PREVIEW_REVOKED: "The preview tokens of a batch were revoked.",
     },
 )
 

@@ -9,7 +9,7 @@ from msgspec.structs import astuple
 
 from graph import cursors
 from graph.context import Context, Info
-from graph.identity.requires import as_parent
+from graph.identity.requires import READING, as_parent, requires
 from graph.node_ids import price_id
 from graph.types.node import Node
 from graph.types.scalars import JSON
@@ -114,7 +114,7 @@ class Price(Node):
         graphql_type=list["PriceVersion"],
     )
     @staticmethod
-    @as_parent
+    @requires(READING, price_list="root.price_list")
     async def history(root: Root, info: Info, first: FirstChanges = 10) -> list[StoredPriceVersion]:
         """Return the changes of the price, newest first."""
         return await changes_of(info.context, root.snapshot, root.sku, first)

@@ -8,7 +8,7 @@ import strawberry
 
 from graph import cursors
 from graph.context import Info, MaybeAwaitable
-from graph.identity.requires import INTERNALS, as_parent, requires
+from graph.identity.requires import INTERNALS, READING, as_parent, requires
 from graph.node_ids import snapshot_id
 from graph.types.batches import Batch
 from graph.types.connections import Connection
@@ -95,7 +95,7 @@ class Snapshot(Node):
         graphql_type=list[PriceVersion],
     )
     @staticmethod
-    @as_parent
+    @requires(READING, price_list="root.price_list")
     async def history(
         root: Root,
         info: Info,

@@ -82,19 +82,21 @@ class BatchRepository:
         """Return a batch, or None."""
         return raise_if_unreadable((await self.get_many([batch_id]))[0])
 
-    async def get(self, batch_id: str) -> Batch:
+    async def get(self, batch_id: str, session: AsyncClientSession | None = None) -> Batch:
         """Return a batch. Raises `BatchNotFound`."""
-        batch = await self.find(batch_id)
+        batch = raise_if_unreadable((await self.get_many([batch_id], session))[0])
         if batch is None:
             raise BatchNotFound(batch_id)
         return batch
 
-    async def get_many(self, ids: Sequence[str]) -> list[Batch | Broken | None]:
+    async def get_many(
+        self, ids: Sequence[str], session: AsyncClientSession | None = None
+    ) -> list[Batch | Broken | None]:
         """Return the batches of these ids in their order, or the errors of unreadable ones; one round trip."""
         possible = [batch_id for batch_id in ids if len(batch_id) <= MAX_ID_LENGTH]
         if not possible:
             return [None] * len(ids)
-        cursor = self._collection.find({"_id": {"$in": possible}})
+        cursor = self._collection.find({"_id": {"$in": possible}}, session=session)
         found = {document["_id"]: read_or_error(from_document, document) async for document in cursor}
         return [found.get(batch_id) for batch_id in ids]
 

@@ -1,13 +1,13 @@
 """API keys: credentials for callers without a token. Only the hash of a key is stored."""
 
 import datetime
-import hashlib
 import secrets
 from collections.abc import Sequence
 
 import msgspec
 from pymongo import ReturnDocument
 
+from storage.catalog.secrets import hash_secret, new_secret
 from storage.errors import InvalidArgument, Refused
 from storage.mongodb.connection import Database, Document, check_format
 from storage.mongodb.documents import read_each, to_document
@@ -21,7 +21,6 @@ MAX_NAME_LENGTH = 100
 
 _RESERVED_NAMES = frozenset({"anonymous"})
 _ID_BYTES = 6
-_SECRET_BYTES = 32
 
 
 class ApiKeyNotFound(Refused):
@@ -67,10 +66,10 @@ class ApiKeyRepository:
             raise InvalidArgument(
                 f"{name[:80]!r} cannot name a caller: use 1 to {MAX_NAME_LENGTH} printable characters."
             )
-        key_id, secret = secrets.token_hex(_ID_BYTES), secrets.token_urlsafe(_SECRET_BYTES)
+        key_id, secret = secrets.token_hex(_ID_BYTES), new_secret()
         now = instant()
         key = ApiKey(key_id, name, tuple(grants), now, by, now + lifetime if lifetime else None, None, None)
-        await self._collection.insert_one({**to_document(key), "hash": _hash(secret)})
+        await self._collection.insert_one({**to_document(key), "hash": hash_secret(secret)})
         return key, f"{KEY_PREFIX}_{key_id}_{secret}"
 
     async def find(self, key: str) -> ApiKey | None:
@@ -78,7 +77,7 @@ class ApiKeyRepository:
         key_id, secret = _split(key)
         usable = {"$or": [{"expiresAt": None}, {"$expr": {"$gt": ["$expiresAt", "$$NOW"]}}]}
         found = await self._collection.find_one({"_id": key_id, "revokedAt": None, **usable})
-        if found is None or not secrets.compare_digest(found["hash"], _hash(secret)):
+        if found is None or not secrets.compare_digest(found["hash"], hash_secret(secret)):
             return None
         return _from_document(found)
 
@@ -111,11 +110,6 @@ def _split(key: str) -> tuple[str, str]:
     _, _, rest = key.partition("_")
     key_id, _, secret = rest.partition("_")
     return key_id, secret
-
-
-def _hash(secret: str) -> str:
-    # A secret of 256 random bits needs no salt and no slow hash: it cannot be guessed.
-    return hashlib.sha256(secret.encode()).hexdigest()
 
 
 def _from_document(document: Document) -> ApiKey:

@@ -29,6 +29,8 @@ class EventKind(StrEnum):
     FAILED = "FAILED"
     RETIRED = "RETIRED"
     RESTORED = "RESTORED"
+    PREVIEW_GRANTED = "PREVIEW_GRANTED"
+    PREVIEW_REVOKED = "PREVIEW_REVOKED"
 
 
 class Event(msgspec.Struct, frozen=True, rename="camel"):

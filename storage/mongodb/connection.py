@@ -129,6 +129,10 @@ INDEXES: Mapping[str, list[IndexModel]] = {
         IndexModel([("deletion.at", 1)], name="to_purge", partialFilterExpression={"deletion.purged": False})
     ],
     "api_keys": [],
+    "previews": [
+        IndexModel([("batch", 1)], name="batch"),
+        IndexModel([("expiresAt", 1)], name="expired", expireAfterSeconds=0),
+    ],
     "parts": [],
     "item_errors": [IndexModel([("at", 1)], name="expired", expireAfterSeconds=ITEM_ERROR_DAYS * 86_400)],
     "locks": [],

@@ -79,14 +79,18 @@ class Shop(NamedTuple):
         """Bring the list into the state that a command is for; return the id or name to insert."""
         if command == "unpin":
             await self._hold_by_pin()
-        elif command in {"rollback", "pin", "restore", "import", "approve", "reject"}:
+        elif command in {"rollback", "pin", "restore", "import", "approve", "reject", "preview"}:
             await self._make_current()
         if command == "restore":
             retired = {"state": "RETIRED", "retiredAt": datetime.datetime.now(datetime.UTC)}
             await self.store.db["snapshots"].update_one({"_id.version": 41}, {"$set": retired})
-        elif command in {"approve", "reject"}:
+        elif command in {"approve", "reject", "preview"}:
             for_approval = order("shop", publish=PublishPolicy.ON_APPROVAL)
-            return (await self.store.submitter.submit(for_approval, await source([row("TEA-100")]))).id
+            held = await self.store.submitter.submit(for_approval, await source([row("TEA-100")]))
+            if command == "preview":  # for --revoke
+                tomorrow = datetime.datetime.now(datetime.UTC) + datetime.timedelta(days=1)
+                await self.store.previews.grant(held.id, tomorrow, by="ops", reason="a reason")
+            return held.id
         elif command == "keys":
             return (await self.store.api_keys.create(secrets.token_hex(4), ["prices:read"], "ops"))[0].id
         elif command in OF_ANOTHER_LIST:

@@ -151,6 +151,7 @@ OTHERWISE = {
     "Subscription.batchProgress",
     # Of mutations, which need a scope for working on the list.
     "BatchPayload.batch",
+    "GrantPreviewPayload.batch",
     "BatchPayload.snapshot",
     "RetainPayload.retirements",
 }

@@ -12,7 +12,7 @@ from tests.stack.edge import free_port
 CACHEABLE = {
     "cache-control": "public, max-age=1, stale-while-revalidate=5",
     "etag": '"one"',
-    "vary": "Accept, Authorization",
+    "vary": "Accept, Authorization, Pricebook-Preview",
 }
 
 

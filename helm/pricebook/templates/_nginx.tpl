@@ -148,9 +148,9 @@ http {
 
     proxy_cache answers;
     proxy_cache_key $request_uri;
-    # Requests with credentials or with a minimum version go to the servers.
-    proxy_cache_bypass $http_authorization $http_pricebook_min_version;
-    proxy_no_cache $http_authorization $http_pricebook_min_version;
+    # Requests with credentials, with a minimum version or with a preview token go to the servers.
+    proxy_cache_bypass $http_authorization $http_pricebook_min_version $http_pricebook_preview;
+    proxy_no_cache $http_authorization $http_pricebook_min_version $http_pricebook_preview;
     # Stale responses are revalidated by their ETag.
     proxy_cache_revalidate on;
     proxy_cache_background_update on;

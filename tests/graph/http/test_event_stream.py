@@ -82,7 +82,7 @@ async def test_a_query_gets_one_event(shop: Api) -> None:
     response = await post(shop, "text/event-stream")
     assert response.headers["content-type"] == "text/event-stream; charset=utf-8"
     assert response.headers["cache-control"] == "private, no-store"
-    assert response.headers["vary"] == "Accept, Authorization"
+    assert response.headers["vary"] == "Accept, Authorization, Pricebook-Preview"
     assert response.headers["x-request-id"]
     assert parse_events(response.text) == [{"data": {"snapshot": {"price": {"amount": "1.00"}}}}]
     assert "\r" not in response.text

@@ -29,6 +29,8 @@ ROOTS = {
     "Mutation.abortBatch": {WRITE, OPERATE},
     "Mutation.approveBatch": {OPERATE},
     "Mutation.rejectBatch": {OPERATE},
+    "Mutation.grantPreview": {OPERATE},
+    "Mutation.revokePreview": {OPERATE},
     "Mutation.rollback": {OPERATE},
     "Mutation.pin": {OPERATE},
     "Mutation.unpin": {OPERATE},
@@ -51,6 +53,9 @@ INTERNALS = {
     "Snapshot.batch",
 }
 """Fields that require more than their parent."""
+
+OF_OTHER_VERSIONS = {"Snapshot.history", "Price.history"}
+"""Fields of a version that show others: a preview token reads their parent alone."""
 
 
 def fields(schema: GraphQLSchema) -> Iterator[tuple[str, GraphQLField]]:
@@ -108,4 +113,5 @@ def test_the_internals_of_a_list_require_more_than_their_parent() -> None:
     assert {name: set(required.scopes) for name, required in declared if required and required.scopes} == {
         **ROOTS,
         **{name: {WRITE, OPERATE} for name in INTERNALS},
+        **{name: {READ} for name in OF_OTHER_VERSIONS},
     }

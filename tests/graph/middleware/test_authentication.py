@@ -284,8 +284,8 @@ async def test_a_configured_origin_may_send_any_header_and_read_those_that_expla
     settings: Settings,
 ) -> None:
     sent = (
-        "authorization,content-type,if-none-match,pricebook-min-version,x-pricebook-preflight,apollo-require-preflight,"
-        "apollographql-client-name,apollographql-client-version,graphql-preflight,traceparent,tracestate,baggage,"
+        "authorization,content-type,if-none-match,pricebook-min-version,pricebook-preview,x-pricebook-preflight,"
+        "apollo-require-preflight,apollographql-client-name,apollographql-client-version,graphql-preflight,traceparent,tracestate,baggage,"
         "sentry-trace,x-request-id"
     )
     origin = {"origin": "https://shop.example"}

@@ -72,7 +72,7 @@ async def test_a_response_of_the_current_version_is_revalidated(shop: Api) -> No
     for response in (await post(shop, CURRENT), await get(shop, CURRENT)):
         assert response.headers["cache-control"] == REVALIDATED
         assert response.headers["etag"].startswith('"')
-        assert response.headers["vary"] == "Accept, Authorization"
+        assert response.headers["vary"] == "Accept, Authorization, Pricebook-Preview"
         assert response.json()["data"]["snapshot"] == {"version": 1, "price": {"amount": "1.00"}}
 
 

@@ -132,6 +132,10 @@ async def run_operations(store: Store, pointers: PointerCache, uri: str) -> None
     assert fold is not None
     await store.compactor.fold(fold)
     waiting = await held(store, [row("b")])
+    tomorrow = datetime.datetime.now(datetime.UTC) + datetime.timedelta(days=1)
+    token, _ = await store.previews.grant(waiting.id, tomorrow, by="ops", reason="x")
+    assert await store.previews.find(token)
+    await store.previews.revoke(waiting.id, by="ops", reason="x")
     await store.lifecycle.reject(waiting.id, by="ops", reason="x")
     await store.pointer_moves.unpin("retail", by="ops", reason="x")
     await store.pointer_moves.rollback("retail", 3, by="ops", reason="x", expected_version=None, pin=False)
