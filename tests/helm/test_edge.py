@@ -76,8 +76,12 @@ async def test_concurrent_misses_cause_one_request(tmp_path: Path) -> None:
         assert len(stub.requests) == 1
 
 
-@pytest.mark.parametrize("header", [{"authorization": "Bearer x"}, {"pricebook_min_version": "7"}])
-async def test_credentials_and_minimum_versions_bypass_the_cache(tmp_path: Path, header: dict[str, str]) -> None:
+@pytest.mark.parametrize(
+    "header", [{"authorization": "Bearer x"}, {"pricebook_min_version": "7"}, {"pricebook_preview": "pbp_x"}]
+)
+async def test_credentials_minimum_versions_and_preview_tokens_bypass_the_cache(
+    tmp_path: Path, header: dict[str, str]
+) -> None:
     async with edge_for(tmp_path, respond_cacheable) as (balancer, [stub]):
         await get(balancer.url)
         response = await get(balancer.url, **header)

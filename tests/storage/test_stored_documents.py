@@ -13,7 +13,7 @@ import pytest
 from bson.decimal128 import Decimal128
 from bson.objectid import ObjectId
 
-from storage import Gates, PublishPolicy, Retention, Snapshot, Store
+from storage import BatchState, Gates, PublishPolicy, Retention, Snapshot, Store
 from storage.mongodb.connection import Database, Document
 from storage.mongodb.transaction import instant
 from tests.storage import factories
@@ -377,6 +377,13 @@ async def test_a_deleted_list_is_stored_as_a_tombstone(filled: Store) -> None:
     await assert_stored(
         filled, "price_lists", [PRICE_LISTS[0], {**tombstone, "deletion": {**deletion, "purged": True}}]
     )
+
+
+async def test_a_preview_token_is_stored_as_its_hash_and_its_batch(filled: Store) -> None:
+    [batch] = await filled.batches.newest(1, price_list="retail", state=BatchState.HELD)
+    await filled.previews.grant(batch.id, instant() + datetime.timedelta(days=1), by="ops", reason="x")
+    stored = {"_id": str, "format": 1, "batch": batch.id, "expiresAt": datetime.datetime}
+    await assert_stored(filled, "previews", [stored])
 
 
 async def test_a_layer_is_stored_as_its_blocks_and_its_directory(filled: Store) -> None:
