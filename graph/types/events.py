@@ -26,13 +26,14 @@ describe_enum(
         EventKind.ROLLED_BACK: "An earlier version was made current.",
         EventKind.PINNED: "A version was pinned.",
         EventKind.UNPINNED: "The pin was removed.",
-        EventKind.HELD: "A batch was held by a gate, a pin or its publish policy.",
+        EventKind.HELD: "A batch was held by a gate, a pin, its publish policy or its schedule.",
         EventKind.APPROVED: "A held batch was approved and published.",
         EventKind.REJECTED: "A batch was rejected.",
         EventKind.ABORTED: "A batch was aborted.",
         EventKind.FAILED: "A batch failed.",
         EventKind.RETIRED: "A version expired.",
         EventKind.RESTORED: "An expired version was restored.",
+        EventKind.RESCHEDULED: "A held batch was given another instant at which it is published, or none.",
     },
 )
 

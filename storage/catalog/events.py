@@ -29,6 +29,7 @@ class EventKind(StrEnum):
     FAILED = "FAILED"
     RETIRED = "RETIRED"
     RESTORED = "RESTORED"
+    RESCHEDULED = "RESCHEDULED"
 
 
 class Event(msgspec.Struct, frozen=True, rename="camel"):

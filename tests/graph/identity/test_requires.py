@@ -45,6 +45,7 @@ ROOTS = {
 INTERNALS = {
     "PriceList.pin",
     "PriceList.heldByPin",
+    "PriceList.upcoming",
     "PriceList.gates",
     "PriceList.retention",
     "PriceList.events",
