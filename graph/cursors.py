@@ -2,6 +2,7 @@
 
 import base64
 import binascii
+import datetime
 from collections.abc import Callable
 from decimal import Decimal
 from typing import Annotated, TypeVar, cast
@@ -9,7 +10,7 @@ from typing import Annotated, TypeVar, cast
 import msgspec
 
 from loaders import Window
-from storage import InvalidArgument, Price, PriceOrder, Selection, SortPosition
+from storage import Due, InvalidArgument, Price, PriceOrder, Selection, SortPosition
 
 T = TypeVar("T")
 K = TypeVar("K")
@@ -22,6 +23,12 @@ DEFAULT_PRICE_PAGE_SIZE = 100
 
 MAX_CURSOR_LENGTH = 1000
 """Number of characters of a cursor. Longer cursors are malformed."""
+
+EPOCH = datetime.datetime.fromtimestamp(0, datetime.UTC)
+MILLISECOND = datetime.timedelta(milliseconds=1)
+
+MAX_INSTANT = 253_402_300_799_999
+"""The last millisecond of the year 9999. A later instant in a cursor is forged."""
 
 Number = Annotated[int, msgspec.Meta(ge=1, le=2**31 - 1)]
 """A positive integer within the range of GraphQL's Int. Any other number in a cursor is forged."""
@@ -67,6 +74,23 @@ class NumberCursor(msgspec.Struct, array_like=True, tag="number"):
     """A position in an order of numbers."""
 
     number: Number
+
+
+class DueCursor(msgspec.Struct, array_like=True, tag="due"):
+    """A position among scheduled batches: the instant, in milliseconds since 1970, and the ID of the batch."""
+
+    at: Annotated[int, msgspec.Meta(ge=0, le=MAX_INSTANT)]
+    batch: str
+
+    @classmethod
+    def of(cls, due: Due) -> "DueCursor":
+        """Return the cursor of a position."""
+        return cls((due.at - EPOCH) // MILLISECOND, due.batch)
+
+    @property
+    def due(self) -> Due:
+        """The position."""
+        return Due(EPOCH + self.at * MILLISECOND, self.batch)
 
 
 def encode(cursor: msgspec.Struct) -> str:

@@ -8,7 +8,7 @@ from typing import Generic, TypeVar
 from loaders.cache.version_cache import VersionCache
 from loaders.cache.version_reader import VersionReader
 from loaders.cache.warmer import Warmer
-from storage import Batch, BatchState, Event, ListFilter, Price, PriceList, Snapshot, Store
+from storage import Batch, BatchState, Due, Event, ListFilter, Price, PriceList, Snapshot, Store
 
 T = TypeVar("T")
 K = TypeVar("K")
@@ -134,6 +134,10 @@ class Pages:
         """Return a page of the batches that only a pin of a list held, newest version first."""
         return _forward(await self._store.batches.waiting(price_list, size + 1, before), size, before)
 
+    async def upcoming(self, price_list: str, size: int, after: Due | None) -> Page[Batch]:
+        """Return a page of the scheduled batches of a list, the next first."""
+        return _forward(await self._store.batches.upcoming(price_list, size + 1, after), size, after)
+
     async def events_between(self, price_list: str, above: int, to: int) -> Sequence[Event]:
         """Return the events of a list with `above` < revision <= `to`, oldest first."""
         return await self._store.events.between(price_list, above, to)
@@ -153,6 +157,10 @@ class Pages:
     async def count_held_by_pin(self, price_list: PriceList) -> int:
         """Return the number of batches that only a pin of a list held."""
         return await self._store.batches.count_waiting(price_list)
+
+    async def count_upcoming(self, price_list: str) -> int:
+        """Return the number of scheduled batches of a list."""
+        return await self._store.batches.count_upcoming(price_list)
 
     async def count_batches(self, price_list: str | None, state: BatchState | None, list_filter: ListFilter) -> int:
         """Return the number of batches of the lists that the filter allows, by list and state."""

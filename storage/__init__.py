@@ -6,6 +6,8 @@ from storage.batches.item_errors import MAX_ITEM_ERRORS, ReportRange
 from storage.batches.metrics import BATCH_BOUNDS, StorageMetrics
 from storage.batches.parts import MAX_PARTS, Part
 from storage.batches.previews import MAX_PREVIEW_DAYS, MAX_PREVIEWS, Preview, Previews
+from storage.batches.publish_time import MAX_DAYS_AHEAD
+from storage.batches.scheduled import Due
 from storage.batches.states import UNFINISHED, BatchState
 from storage.batches.unpinning import ExpectedLatest
 from storage.catalog.api_keys import ApiKey, ApiKeyNotFound, ApiKeyRepository, is_api_key
@@ -74,6 +76,7 @@ __all__ = [
     "HEARTBEAT_INTERVAL_SECONDS",
     "ITEM_ERROR_DAYS",
     "MAX_ALLOWED_CURRENCIES",
+    "MAX_DAYS_AHEAD",
     "MAX_DESCRIPTION_LENGTH",
     "MAX_FILE_BYTES",
     "MAX_FILTER_ATTRIBUTES",
@@ -106,6 +109,7 @@ __all__ = [
     "ChangeKind",
     "Corrupt",
     "DiffSummary",
+    "Due",
     "Event",
     "EventKind",
     "ExpectedLatest",

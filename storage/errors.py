@@ -31,6 +31,7 @@ PricebookError
 │   ├── LatestHeld
 │   ├── TooManyOpenBatches       see `storage.batches.admission`
 │   ├── TooManyHeldBatches       see `storage.batches.admission`
+│   ├── InvalidPublishAt         see `storage.batches.publish_time`
 │   ├── BatchConflict            see `storage.batches.unpinning`
 │   ├── GatesConflict            see `storage.catalog.price_list_editor`
 │   ├── ApiKeyNotFound           see `storage.catalog.api_keys`

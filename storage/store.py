@@ -137,7 +137,7 @@ class Store:
             self.orphans,
             self.metrics,
         )
-        admission = BatchAdmission(self.price_lists, self.batches, max_open_batches)
+        admission = BatchAdmission(client, self.price_lists, self.batches, max_open_batches)
         self.submitter = BatchSubmitter(self.batches, admission, self.staging, self.sealer, self.lifecycle, removal)
         self.multipart = MultipartBatches(
             self.batches, admission, self.parts, self.item_errors, self.staging, self.lifecycle

@@ -191,6 +191,7 @@ def _batch_order(context: Context, order: PublishBatchInput | OpenBatchInput) ->
         publish=order.publish,
         expected_version=order.expected_version,
         label=order.label,
+        publish_at=order.publish_at,
     )
 
 

@@ -35,7 +35,8 @@ describe_enum(
     {
         BatchState.OPEN: "The batch accepts prices.",
         BatchState.SEALING: "The batch is complete and is being written, verified and checked by the gates.",
-        BatchState.HELD: "The batch is sealed and waits for a review, or for `unpin` with `publishLatest`.",
+        BatchState.HELD: "The batch is sealed and waits until its `publishAt`, for a review, or for `unpin` with "
+        "`publishLatest`.",
         BatchState.PUBLISHED: "The version of the batch has become current.",
         BatchState.REJECTED: "The batch was rejected by a gate, by a reviewer, because the current version was not the "
         "expected one, or because a newer batch superseded it.",
@@ -146,6 +147,11 @@ class Batch(Node):
     created_at: datetime.datetime = strawberry.field(description="When the batch was opened.")
     finished_at: datetime.datetime | None = strawberry.field(
         description="When the batch reached a final state. Null until then."
+    )
+    publish_at: datetime.datetime | None = strawberry.field(
+        description="When the batch is to be published, by the clock of MongoDB; a `HELD` batch that has it is "
+        "scheduled. Of a batch that was published on schedule, when it was due. Null if it has no schedule, or its "
+        "schedule was taken away."
     )
     made_on: int | None = strawberry.field(
         name="madeOnVersion",

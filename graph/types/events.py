@@ -26,7 +26,7 @@ describe_enum(
         EventKind.ROLLED_BACK: "An earlier version was made current.",
         EventKind.PINNED: "A version was pinned.",
         EventKind.UNPINNED: "The pin was removed.",
-        EventKind.HELD: "A batch was held by a gate, a pin or its publish policy.",
+        EventKind.HELD: "A batch was held by a gate, a pin, its publish policy or its schedule.",
         EventKind.APPROVED: "A held batch was approved and published.",
         EventKind.REJECTED: "A batch was rejected.",
         EventKind.ABORTED: "A batch was aborted.",
@@ -35,6 +35,7 @@ describe_enum(
         EventKind.RESTORED: "An expired version was restored.",
         EventKind.PREVIEW_GRANTED: "A preview token of a held batch was granted.",
         EventKind.PREVIEW_REVOKED: "The preview tokens of a batch were revoked.",
+        EventKind.RESCHEDULED: "A held batch was given another instant at which it is published, or none.",
     },
 )
 

@@ -11,6 +11,7 @@ from graph.types.gates import GatesInput
 from graph.types.retention import RetentionInput
 from graph.types.scalars import JSON
 from storage import (
+    MAX_DAYS_AHEAD,
     MAX_DESCRIPTION_LENGTH,
     MAX_PARTS,
     MAX_PREVIEW_DAYS,
@@ -22,6 +23,12 @@ from storage import (
 
 _REASON = f"The reason, recorded in the audit log: 1 to {MAX_REASON_LENGTH} characters."
 _DESCRIPTION = f"A description of the price list: at most {MAX_DESCRIPTION_LENGTH} characters."
+_PUBLISH_AT = (
+    "The instant at which to publish the batch, with an offset from UTC: in the future by the clock of MongoDB, and at "
+    f"most {MAX_DAYS_AHEAD} days ahead; otherwise the mutation fails with `INVALID_PUBLISH_AT`. The batch is checked "
+    "and sealed now and held until then. Gates, `expectedVersion` and pins are checked again at that time; if any is "
+    "against it, the batch is not published but waits for a review. Null publishes the batch as soon as it is valid."
+)
 _REMOVE = f"The skus to remove: at most {MAX_REMOVALS}. Only allowed with `mode: MERGE`."
 
 
@@ -152,6 +159,7 @@ class PublishBatchInput:
     publish: PublishPolicy = strawberry.field(
         default=PublishPolicy.WHEN_VALID, description="When the batch is published."
     )
+    publish_at: datetime.datetime | None = strawberry.field(default=None, description=_PUBLISH_AT)
     label: str | None = strawberry.field(
         default=None, description="A label for the version: 1 to 255 characters. Retention keeps labelled versions."
     )
@@ -175,6 +183,7 @@ class OpenBatchInput:
     publish: PublishPolicy = strawberry.field(
         default=PublishPolicy.WHEN_VALID, description="When the batch is published."
     )
+    publish_at: datetime.datetime | None = strawberry.field(default=None, description=_PUBLISH_AT)
     label: str | None = strawberry.field(
         default=None, description="A label for the version: 1 to 255 characters. Retention keeps labelled versions."
     )

@@ -19,6 +19,7 @@ from graph.types.node import Node
 from graph.types.retention import Retention
 from graph.types.snapshots import Snapshot
 from storage import Batch as StoredBatch
+from storage import Due
 from storage import Event as StoredEvent
 from storage import Gates as StoredGates
 from storage import Pin as StoredPin
@@ -55,6 +56,10 @@ class PriceList(Node):
         name="currentVersion",
         description="The number of the current version. Null before the first version is published.",
     )
+    next_change_at: datetime.datetime | None = strawberry.field(
+        description="When the current version is going to change, as far as is scheduled: the earliest `publishAt` of "
+        "a scheduled batch. Null if nothing is scheduled."
+    )
 
     @strawberry.field(
         description="The pin on the current version. Null if the price list is not pinned.", graphql_type=Pin | None
@@ -79,6 +84,20 @@ class PriceList(Node):
             page=await pages.held_by_pin(root, cursors.page_size(first, 20), cursor.number if cursor else None),
             cursor=lambda batch: cursors.encode(cursors.NumberCursor(batch.version)),
             count=partial(pages.count_held_by_pin, root),
+        )
+
+    @strawberry.field(
+        description="The scheduled batches, the next to be published first.", graphql_type=Connection[Batch]
+    )
+    @staticmethod
+    @requires(INTERNALS, price_list="root.name")
+    async def upcoming(root: Root, info: Info, first: First = 20, after: After = None) -> Connection[StoredBatch]:
+        """Return a page of the scheduled batches, the next first."""
+        pages, cursor = info.context.loaders.pages, cursors.decode(after, cursors.DueCursor, "after")
+        return Connection(
+            page=await pages.upcoming(root.name, cursors.page_size(first, 20), cursor.due if cursor else None),
+            cursor=lambda batch: cursors.encode(cursors.DueCursor.of(Due(batch.publish_at, batch.id))),
+            count=partial(pages.count_upcoming, root.name),
         )
 
     @strawberry.field(description="The checks that a batch must pass between seal and publish.", graphql_type=Gates)

@@ -4,9 +4,12 @@ import asyncio
 from collections.abc import Sequence
 
 from storage.batches.batch import Batch, BatchMode, BatchOrder
+from storage.batches.publish_time import check_offset, check_publish_at
 from storage.batches.repository import BatchRepository
 from storage.catalog.price_lists import PriceList, PriceListRepository, is_name
 from storage.errors import InvalidArgument, PriceListNotFound, Refused, RemoveInReplace
+from storage.mongodb.connection import Client
+from storage.mongodb.server_time import server_time
 
 MAX_KEY_LENGTH = 255
 """Characters of an idempotency key or a label."""
@@ -58,8 +61,13 @@ class BatchAdmission:
     """
 
     def __init__(
-        self, price_lists: PriceListRepository, batches: BatchRepository, max_open: int = MAX_OPEN_BATCHES
+        self,
+        client: Client,
+        price_lists: PriceListRepository,
+        batches: BatchRepository,
+        max_open: int = MAX_OPEN_BATCHES,
     ) -> None:
+        self._client = client
         self._price_lists = price_lists
         self._batches = batches
         self._max_open = max_open
@@ -68,13 +76,15 @@ class BatchAdmission:
     async def open(self, order: BatchOrder, fingerprint: str | None, expected: int | None) -> tuple[Batch, bool]:
         """Return the batch of the order's idempotency key, and whether this call opened it.
 
-        The limits do not apply to a batch that exists. Raises `PriceListNotFound`, `Conflict`, `TooManyOpenBatches`,
-        `TooManyHeldBatches`.
+        The limits do not apply to a batch that exists, and its `publish_at` may have passed. Raises
+        `PriceListNotFound`, `Conflict`, `InvalidPublishAt`, `TooManyOpenBatches`, `TooManyHeldBatches`.
         """
         if known := await self._batches.by_key(order.price_list, order.key):
             return known, False
         price_list = await self._price_lists.get(order.price_list)
         price_list.expect(order.expected_version)
+        if order.publish_at:
+            check_publish_at(order.publish_at, await server_time(self._client))
         async with self._openings:
             if refusal := await self._refusal(order, price_list):
                 if known := await self._batches.by_key(order.price_list, order.key):
@@ -99,7 +109,11 @@ class BatchAdmission:
 
 
 def check_order(order: BatchOrder) -> None:
-    """Raise `InvalidArgument` for an invalid idempotency key or label, `PriceListNotFound` for an impossible name."""
+    """Raise `InvalidArgument` for an invalid idempotency key or label, `PriceListNotFound` for an impossible name.
+
+    Raises `InvalidPublishAt` for a time without an offset from UTC.
+    """
+    check_offset(order.publish_at)
     if not is_name(order.price_list):
         raise PriceListNotFound(order.price_list)
     if not 1 <= len(order.key) <= MAX_KEY_LENGTH or not order.key.isprintable():

@@ -6,6 +6,7 @@ from typing import Any
 
 from storage.batches.batch import Batch, PublishPolicy, Refusal
 from storage.batches.comparison import BaseMoved, Comparison
+from storage.batches.publish_time import scheduled_finding
 from storage.catalog.gates import Facts, GateFinding, Severity, judge
 from storage.catalog.price_lists import PriceList
 from storage.catalog.snapshots import Snapshot
@@ -87,6 +88,8 @@ def check_not_superseded(batch: Batch, price_list: PriceList) -> None:
 def _holds(batch: Batch, price_list: PriceList) -> list[GateFinding]:
     """Return what holds a batch besides its gates."""
     holds = []
+    if batch.publish_at:
+        holds.append(scheduled_finding(batch.publish_at))
     if batch.publish is PublishPolicy.ON_APPROVAL:
         holds.append(GateFinding("onApproval", Severity.HOLD, "The batch was sent with publish: ON_APPROVAL."))
     if price_list.pin:

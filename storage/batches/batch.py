@@ -34,7 +34,10 @@ class PublishPolicy(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class BatchOrder:
-    """The request for a batch, without the rows. `by` is the caller; `chunked` batches are sent in parts."""
+    """The request for a batch, without the rows. `by` is the caller; `chunked` batches are sent in parts.
+
+    With `publish_at` it is published then, and not as soon as it is valid.
+    """
 
     price_list: str
     mode: BatchMode
@@ -44,6 +47,7 @@ class BatchOrder:
     expected_version: int | None = None
     label: str | None = None
     chunked: bool = False
+    publish_at: datetime.datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +67,8 @@ class Batch(msgspec.Struct, frozen=True, rename="camel"):
     `made_on` is the version that was current when the batch was opened, `base` the one that `summary` compares with,
     and to which a merge is applied: the current one when the batch was sealed or, if it is published, before that.
     `revision` is that of the pointer when the batch was published. `held_by_pin` is whether nothing but a pin of the
-    list held the batch.
+    list held the batch. `publish_at` is when it is to be published, or was to be when it was; a held batch that has it
+    is scheduled.
     """
 
     id: str = msgspec.field(name="_id")
@@ -96,6 +101,12 @@ class Batch(msgspec.Struct, frozen=True, rename="camel"):
     findings: tuple[GateFinding, ...] = ()
     revision: int | None = None
     held_by_pin: bool = False
+    publish_at: datetime.datetime | None = None
+
+    @property
+    def is_scheduled(self) -> bool:
+        """Whether the batch waits to be published at its instant."""
+        return self.state is BatchState.HELD and self.publish_at is not None
 
     @property
     def checksum(self) -> str | None:

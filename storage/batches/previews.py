@@ -14,7 +14,7 @@ from storage.catalog.events import EventKind, EventRepository
 from storage.catalog.price_lists import PriceListRepository
 from storage.catalog.secrets import hash_secret, new_secret
 from storage.catalog.transactions import PointerChange, check_reason, commit_pointer_change, event_of
-from storage.errors import BatchNotHeld, InvalidArgument, Refused
+from storage.errors import InvalidArgument, Refused
 from storage.mongodb.connection import FORMAT, Client, Database, Document, check_format
 
 TOKEN_PREFIX = "pbp"  # noqa: S105 - not a secret
@@ -99,9 +99,7 @@ class Previews:
             moved = await self._price_lists.move(seen, session)
             _check_expiry(expires_at, moved.moved_at)
             # Each change of a batch moves the pointer as well: from here on no other transaction can review this one.
-            batch = await self._batches.get(batch_id, session)
-            if batch.state is not BatchState.HELD:
-                raise BatchNotHeld(batch.id, batch.state)
+            batch = await self._batches.get_held(batch_id, session)
             check_not_superseded(batch, seen)
             if await self._collection.count_documents({"batch": batch_id, **_LIVE}, session=session) >= MAX_PREVIEWS:
                 raise TooManyPreviews(batch_id)

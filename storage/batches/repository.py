@@ -10,10 +10,11 @@ from pymongo.asynchronous.client_session import AsyncClientSession
 from pymongo.errors import DuplicateKeyError
 
 from storage.batches.batch import Batch, BatchOrder, Refusal, from_document, to_fields
+from storage.batches.scheduled import ScheduledBatches
 from storage.batches.states import FOLLOWS, IN_PROGRESS, UNFINISHED, BatchState
 from storage.catalog.list_filter import ALL_LISTS, ListFilter
 from storage.catalog.price_lists import PriceList
-from storage.errors import BatchNotFound, Broken, LeaseLost
+from storage.errors import BatchNotFound, BatchNotHeld, Broken, LeaseLost
 from storage.mongodb import leases
 from storage.mongodb.connection import FORMAT, Database, Document
 from storage.mongodb.documents import raise_if_unreadable, read_each, read_or_error
@@ -32,11 +33,11 @@ class Unfinished(NamedTuple):
     held: int
 
 
-class BatchRepository:
+class BatchRepository(ScheduledBatches):
     """The batches of a database. A `list_filter` limits a query to the lists that it contains."""
 
     def __init__(self, db: Database) -> None:
-        self._collection = db["batches"]
+        super().__init__(db["batches"])
 
     async def open(
         self, order: BatchOrder, fingerprint: str | None, expected: int | None, made_on: int | None
@@ -58,6 +59,7 @@ class BatchRepository:
             "publish": order.publish,
             "expectedVersion": order.expected_version,
             "label": order.label,
+            "publishAt": order.publish_at,
             "submittedBy": order.by,
             "state": BatchState.OPEN,
             "expected": expected,
@@ -82,21 +84,19 @@ class BatchRepository:
         """Return a batch, or None."""
         return raise_if_unreadable((await self.get_many([batch_id]))[0])
 
-    async def get(self, batch_id: str, session: AsyncClientSession | None = None) -> Batch:
+    async def get(self, batch_id: str) -> Batch:
         """Return a batch. Raises `BatchNotFound`."""
-        batch = raise_if_unreadable((await self.get_many([batch_id], session))[0])
+        batch = await self.find(batch_id)
         if batch is None:
             raise BatchNotFound(batch_id)
         return batch
 
-    async def get_many(
-        self, ids: Sequence[str], session: AsyncClientSession | None = None
-    ) -> list[Batch | Broken | None]:
+    async def get_many(self, ids: Sequence[str]) -> list[Batch | Broken | None]:
         """Return the batches of these ids in their order, or the errors of unreadable ones; one round trip."""
         possible = [batch_id for batch_id in ids if len(batch_id) <= MAX_ID_LENGTH]
         if not possible:
             return [None] * len(ids)
-        cursor = self._collection.find({"_id": {"$in": possible}}, session=session)
+        cursor = self._collection.find({"_id": {"$in": possible}})
         found = {document["_id"]: read_or_error(from_document, document) async for document in cursor}
         return [found.get(batch_id) for batch_id in ids]
 
@@ -296,6 +296,28 @@ class BatchRepository:
         if moved is None:
             raise LeaseLost(f"Another process has taken over batch {batch.id}; look at its state.")
         return from_document(moved)
+
+    async def get_held(self, batch_id: str, session: AsyncClientSession) -> Batch:
+        """Return a held batch, as a transaction sees it. Raises `BatchNotFound`, `BatchNotHeld`."""
+        found = await self._collection.find_one({"_id": batch_id}, session=session)
+        if found is None:
+            raise BatchNotFound(batch_id)
+        batch = from_document(found)
+        if batch.state is not BatchState.HELD:
+            raise BatchNotHeld(batch.id, batch.state)
+        return batch
+
+    async def amend_held(self, batch: Batch, session: AsyncClientSession, **changes: Any) -> Batch:
+        """Set fields of a batch that stays HELD. Raises `LeaseLost` if it is not HELD any more."""
+        amended = await self._collection.find_one_and_update(
+            {"_id": batch.id, "state": BatchState.HELD},
+            {"$set": to_fields(changes)},
+            session=session,
+            return_document=ReturnDocument.AFTER,
+        )
+        if amended is None:
+            raise LeaseLost(f"Batch {batch.id} is not held any more; look at its state.")
+        return from_document(amended)
 
     async def advance_held(
         self, batches: Sequence[Batch], state: BatchState, session: AsyncClientSession, **changes: Any

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Sequence
 from contextlib import suppress
+from datetime import UTC
 from hashlib import blake2b
 from typing import Any
 
@@ -52,7 +53,8 @@ class BatchSubmitter:
         All rows are published, or nothing changes. Called again with the same idempotency key, it returns the same
         batch: it waits for the process that works on the batch, and takes the batch over if that lease expires.
         Raises `PriceListNotFound`, `EmptyBatch`, `InvalidArgument`, `RemoveInReplace`, `Conflict`,
-        `TooManyOpenBatches`, `TooManyHeldBatches`, `IdempotencyKeyReused`, `Interrupted`, `Corrupt`, `Unavailable`.
+        `TooManyOpenBatches`, `TooManyHeldBatches`, `IdempotencyKeyReused`, `InvalidPublishAt`, `Interrupted`,
+        `Corrupt`, `Unavailable`.
         """
         check_order(order)
         check_removals(order.mode, removals)
@@ -133,8 +135,9 @@ class BatchSubmitter:
 
 def order_fingerprint(order: BatchOrder, *values: object) -> str:
     """Return the digest of an order and of further values of its request."""
+    publish_at = order.publish_at and order.publish_at.astimezone(UTC)
     fields = (order.price_list, order.mode, order.publish, order.expected_version, order.label, order.chunked)
-    return blake2b(msgspec.json.encode((*fields, *values)), digest_size=16).hexdigest()
+    return blake2b(msgspec.json.encode((*fields, publish_at, *values)), digest_size=16).hexdigest()
 
 
 def _fingerprint(order: BatchOrder, source: RowSource, removals: Sequence[str]) -> str | None:

@@ -1,10 +1,12 @@
 """The state changes of a batch, each as part of a transaction: pointer, event, manifest and batch change together."""
 
+import datetime
 from typing import Any, NamedTuple
 
 from pymongo.asynchronous.client_session import AsyncClientSession
 
 from storage.batches.batch import Batch, BatchMode, Refusal
+from storage.batches.publish_time import instant_text
 from storage.batches.repository import BatchRepository
 from storage.batches.states import BatchState
 from storage.catalog.events import EventKind, EventRepository
@@ -83,6 +85,7 @@ class BatchTransitions:
             current_version=version,
             published_version=version,
             last_version=max(version, price_list.last_version),
+            next_change_at=await self._next_change(price_list, batch, None, session),
         )
         await self._snapshots.mark_published(price_list.name, version, moved.moved_at, session)
         event = event_of(price_list, moved, kind, by, batch=batch.id, version=version, reason=reason)
@@ -106,10 +109,14 @@ class BatchTransitions:
         session: AsyncClientSession,
         **batch_fields: Any,
     ) -> Transition:
-        """Let a batch wait with its version until it is approved, rejected or unpinned."""
-        moved = await self._price_lists.move(price_list, session, last_version=snapshot.version)
+        """Let a batch wait with its version until it is due, approved, rejected or unpinned."""
+        next_change_at = await self._next_change(price_list, batch, batch.publish_at, session)
+        moved = await self._price_lists.move(
+            price_list, session, last_version=snapshot.version, next_change_at=next_change_at
+        )
         version, by = snapshot.version, batch.submitted_by
-        event = event_of(price_list, moved, EventKind.HELD, by, batch=batch.id, version=version)
+        reason = f"It is scheduled for {instant_text(batch.publish_at)}." if batch.publish_at else None
+        event = event_of(price_list, moved, EventKind.HELD, by, batch=batch.id, version=version, reason=reason)
         await self._events.append(event, session)
         held = await self._batches.advance(batch, BatchState.HELD, session, version=version, **batch_fields)
         return Transition(moved, held)
@@ -126,7 +133,8 @@ class BatchTransitions:
         **batch_fields: Any,
     ) -> Transition:
         """End a batch without publishing it: `state` is REJECTED, FAILED or ABORTED."""
-        moved = await self._price_lists.move(price_list, session)
+        next_change_at = await self._next_change(price_list, batch, None, session)
+        moved = await self._price_lists.move(price_list, session, next_change_at=next_change_at)
         kind, version = EventKind(state), batch.version
         event = event_of(price_list, moved, kind, by, batch=batch.id, version=version, reason=refusal.message)
         await self._events.append(event, session)
@@ -152,7 +160,7 @@ class BatchTransitions:
         *,
         kind: EventKind,
         by: str,
-        reason: str,
+        reason: str | None,
     ) -> Transition:
         """Make the version of a held batch current.
 
@@ -182,6 +190,34 @@ class BatchTransitions:
         snapshot = await self._held_snapshot(batch, price_list, session)
         await self._snapshots.withdraw(price_list.name, [snapshot.version], session)
         return await self.end(batch, price_list, BatchState.REJECTED, refusal, session, by=by)
+
+    async def reschedule(
+        self,
+        batch: Batch,
+        price_list: PriceList,
+        publish_at: datetime.datetime | None,
+        session: AsyncClientSession,
+        *,
+        kind: EventKind,
+        by: str,
+        reason: str,
+        **batch_fields: Any,
+    ) -> Transition:
+        """Give a held batch another instant, or with None take its schedule away: it then waits for a review."""
+        next_change_at = await self._next_change(price_list, batch, publish_at, session)
+        moved = await self._price_lists.move(price_list, session, next_change_at=next_change_at)
+        event = event_of(price_list, moved, kind, by, batch=batch.id, version=batch.version, reason=reason)
+        await self._events.append(event, session)
+        return Transition(moved, await self._batches.amend_held(batch, session, publish_at=publish_at, **batch_fields))
+
+    async def _next_change(
+        self, price_list: PriceList, batch: Batch, publish_at: datetime.datetime | None, session: AsyncClientSession
+    ) -> datetime.datetime | None:
+        """Return when the next scheduled batch of a list is due, once `batch` is scheduled for `publish_at`, or not."""
+        next_change_at = price_list.next_change_at
+        if batch.is_scheduled:
+            next_change_at = await self._batches.next_due(price_list.name, session, besides=batch.id)
+        return min(filter(None, (next_change_at, publish_at)), default=None)
 
     async def _held_snapshot(self, batch: Batch, price_list: PriceList, session: AsyncClientSession) -> Snapshot:
         if batch.version is None:

@@ -31,6 +31,7 @@ class EventKind(StrEnum):
     RESTORED = "RESTORED"
     PREVIEW_GRANTED = "PREVIEW_GRANTED"
     PREVIEW_REVOKED = "PREVIEW_REVOKED"
+    RESCHEDULED = "RESCHEDULED"
 
 
 class Event(msgspec.Struct, frozen=True, rename="camel"):

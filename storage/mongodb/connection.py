@@ -57,6 +57,9 @@ _LATER_FORMAT_INDEX = IndexModel(
     [("list", 1)], name=f"later_than_format_{FORMAT}", partialFilterExpression=LATER_FORMAT
 )
 
+SCHEDULED: Mapping[str, Any] = {"state": "HELD", "publishAt": {"$type": "date"}}
+"""A query for scheduled batches, as partial indexes have them."""
+
 INDEXES: Mapping[str, list[IndexModel]] = {
     "snapshots": [
         IndexModel([("_id.list", 1), ("_id.version", -1)], name="list_newest"),
@@ -105,6 +108,8 @@ INDEXES: Mapping[str, list[IndexModel]] = {
             name="held_by_pin",
             partialFilterExpression={"state": "HELD", "heldByPin": True},
         ),
+        IndexModel([("list", 1), ("publishAt", 1), ("_id", 1)], name="scheduled", partialFilterExpression=SCHEDULED),
+        IndexModel([("publishAt", 1), ("_id", 1)], name="due", partialFilterExpression=SCHEDULED),
         IndexModel(
             [("submittedBy", 1), ("state", 1)],
             name="caller_in_progress",

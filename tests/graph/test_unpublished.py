@@ -137,6 +137,7 @@ INTERNAL = {
     "Event.batch": 'query { priceList(name: "shop") { events(first: 3) { nodes { batch { version } } } } }',
     "Snapshot.batch": 'query { snapshot(priceList: "shop") { batch { version } } }',
     "PriceList.heldByPin": 'query { priceList(name: "shop") { heldByPin { nodes { version } } } }',
+    "PriceList.upcoming": 'query { priceList(name: "shop") { upcoming { nodes { version } } } }',
     "Batch.rebased": "query ($b: ID!) { batch(id: $b) { rebased { baseVersion } } }",
     "PriceList.pin": 'query { priceList(name: "shop") { pin { version } } }',
 }

@@ -123,6 +123,7 @@ OPENED: Document = {
     "publish": "WHEN_VALID",
     "expectedVersion": None,
     "label": None,
+    "publishAt": None,
     "submittedBy": "integrator",
     "expected": 2,
     "madeOn": 1,

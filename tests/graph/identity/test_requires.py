@@ -47,6 +47,7 @@ ROOTS = {
 INTERNALS = {
     "PriceList.pin",
     "PriceList.heldByPin",
+    "PriceList.upcoming",
     "PriceList.gates",
     "PriceList.retention",
     "PriceList.events",

@@ -1,0 +1,110 @@
+"""Queries of scheduled batches, in the order in which they are published; each from a partial index of these alone."""
+
+import datetime
+import logging
+from collections.abc import Sequence
+from typing import NamedTuple, cast
+
+from pymongo.asynchronous.client_session import AsyncClientSession
+
+from storage.batches.batch import Batch, from_document
+from storage.errors import UnknownFormat
+from storage.mongodb.connection import SCHEDULED, Collection, Document
+from storage.mongodb.documents import read_each, read_or_error
+
+log = logging.getLogger("pricebook.schedule")
+
+_DUE_ORDER: Sequence[tuple[str, int]] = [("publishAt", 1), ("_id", 1)]
+
+
+class Due(NamedTuple):
+    """A place in the order in which batches of a list are published: by the instant, then by the id of the batch."""
+
+    at: datetime.datetime
+    batch: str
+
+
+class ScheduledBatches:
+    """The scheduled batches of a database: those that are held and have an instant at which they are published."""
+
+    def __init__(self, collection: Collection) -> None:
+        self._collection = collection
+
+    async def upcoming(self, price_list: str, limit: int, after: Due | None = None) -> list[Batch]:
+        """Return up to `limit` scheduled batches of a list that follow `after`, the next first."""
+        query: Document = {"list": price_list, **SCHEDULED}
+        if after is not None:
+            later = {"publishAt": {"$gt": after.at}}
+            query["$or"] = [{"publishAt": after.at, "_id": {"$gt": after.batch}}, later]
+            query["$and"] = [{"publishAt": {"$gte": after.at}}]
+        cursor = self._collection.find(query).sort(_DUE_ORDER).limit(limit)
+        return [from_document(document) async for document in cursor]
+
+    async def count_upcoming(self, price_list: str) -> int:
+        """Return the number of scheduled batches of a list."""
+        return await self._collection.count_documents({"list": price_list, **SCHEDULED})
+
+    async def due_before(self, instant: datetime.datetime, limit: int) -> list[Batch]:
+        """Return up to `limit` batches of all lists that are due before an instant, the next first.
+
+        Unreadable batches are skipped.
+        """
+        query = {**SCHEDULED, "$and": [{"publishAt": {"$lt": instant}}]}
+        cursor = self._collection.find(query).sort(_DUE_ORDER)
+        return await read_each(cursor.batch_size(limit), from_document, limit)
+
+    async def next_due(
+        self, price_list: str, session: AsyncClientSession | None = None, *, besides: str | None = None
+    ) -> datetime.datetime | None:
+        """Return when the next scheduled batch of a list is due, `besides` one of them; None without any."""
+        query = {"list": price_list, **SCHEDULED, "_id": {"$ne": besides}}
+        found = await self._collection.find_one(query, {"publishAt": 1}, sort=_DUE_ORDER, session=session)
+        return cast("datetime.datetime", found["publishAt"]) if found else None
+
+    async def first_due(self, price_list: str, session: AsyncClientSession | None = None) -> Batch | None:
+        """Return the first batch of a list that is due by the time of the database, or None.
+
+        A damaged record is logged and skipped. Raises `UnknownFormat` for one of a later release, which publishes it.
+        """
+        query = {"list": price_list, **SCHEDULED, "$expr": {"$lte": ["$publishAt", "$$NOW"]}}
+        async for document in self._collection.find(query, session=session).sort(_DUE_ORDER):
+            batch = read_or_error(from_document, document)
+            if isinstance(batch, UnknownFormat):
+                raise batch
+            if isinstance(batch, Batch):
+                return batch
+            log.error("Batch %s cannot be published, because its record is damaged: %s", document["_id"], batch)
+        return None
+
+    async def next_scheduled(self, price_list: str) -> tuple[str, float] | None:
+        """Return the id of the next scheduled batch of a list, and in how many seconds it is due; None without one.
+
+        The number is negative once it was due, by the time of the database.
+        """
+        stages: list[Document] = [
+            {"$match": {"list": price_list, **SCHEDULED}},
+            {"$sort": dict(_DUE_ORDER)},
+            {"$limit": 1},
+            {"$project": {"milliseconds": {"$subtract": ["$publishAt", "$$NOW"]}}},
+        ]
+        async for found in await self._collection.aggregate(stages):
+            return found["_id"], found["milliseconds"] / 1000
+        return None
+
+    async def next_due_by_list(self, seconds: float) -> dict[str, datetime.datetime]:
+        """Return when the next batch is due of each list that has one due within `seconds`."""
+        stages: list[Document] = [
+            {"$match": {**SCHEDULED, "$expr": {"$lte": ["$publishAt", _after_now(seconds)]}}},
+            {"$group": {"_id": "$list", "at": {"$min": "$publishAt"}}},
+        ]
+        return {each["_id"]: each["at"] async for each in await self._collection.aggregate(stages)}
+
+    async def count_overdue(self, seconds: float) -> int:
+        """Return the number of scheduled batches that were due more than `seconds` ago."""
+        query = {**SCHEDULED, "$expr": {"$lt": ["$publishAt", _after_now(-seconds)]}}
+        return await self._collection.count_documents(query)
+
+
+def _after_now(seconds: float) -> Document:
+    """Return the expression of the time of the database in `seconds`."""
+    return {"$add": ["$$NOW", int(seconds * 1000)]}
