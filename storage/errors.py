@@ -3,6 +3,7 @@
 PricebookError
 ├── Refused                      a request that cannot be fulfilled; repeating it unchanged does not help
 │   ├── InvalidArgument
+│   │   └── InvalidUntil         see `storage.catalog.version_keeper`
 │   ├── ScanLimit
 │   ├── PriceListNotFound
 │   ├── PriceListExists
@@ -31,6 +32,7 @@ PricebookError
 │   ├── LatestHeld
 │   ├── TooManyOpenBatches       see `storage.batches.admission`
 │   ├── TooManyHeldBatches       see `storage.batches.admission`
+│   ├── NotKept                  see `storage.catalog.version_keeper`
 │   ├── BatchConflict            see `storage.batches.unpinning`
 │   ├── GatesConflict            see `storage.catalog.price_list_editor`
 │   ├── ApiKeyNotFound           see `storage.catalog.api_keys`

@@ -33,6 +33,7 @@ describe_enum(
         EventKind.FAILED: "A batch failed.",
         EventKind.RETIRED: "A version expired.",
         EventKind.RESTORED: "An expired version was restored.",
+        EventKind.KEPT: "`keepVersion` set until when a version is kept, or took that away.",
     },
 )
 
@@ -52,7 +53,7 @@ class Event:
 
     version: int | None = strawberry.field(
         description="The version that the event is about: of the batch, or the version that became current, was "
-        "pinned or unpinned, expired or was restored. Null if it is about none."
+        "pinned or unpinned, expired, was restored or kept. Null if it is about none."
     )
 
     @strawberry.field(description="The ID of the event.")

@@ -153,6 +153,7 @@ OTHERWISE = {
     "BatchPayload.batch",
     "BatchPayload.snapshot",
     "RetainPayload.retirements",
+    "RetainPayload.kept",
 }
 
 VERSIONED = {
@@ -168,6 +169,7 @@ VERSIONED = {
     "EventConnection",
     "Pin",
     "Retirement",
+    "KeptVersion",
 }
 """Types that show versions."""
 

@@ -34,6 +34,7 @@ ROOTS = {
     "Mutation.unpin": {OPERATE},
     "Mutation.retain": {OPERATE},
     "Mutation.restore": {OPERATE},
+    "Mutation.keepVersion": {OPERATE},
     "Mutation.createPriceList": {ADMIN},
     "Mutation.updatePriceList": {ADMIN},
     "Mutation.deletePriceList": {ADMIN},
@@ -49,6 +50,7 @@ INTERNALS = {
     "PriceList.retention",
     "PriceList.events",
     "Snapshot.batch",
+    "Snapshot.keptUntil",
 }
 """Fields that require more than their parent."""
 
