@@ -12,7 +12,7 @@ from loaders.cache.version_cache import VersionCache
 from loaders.cache.version_reader import MAX_READS, missing_layer
 from loaders.pointer_cache import PointerCache
 from loaders.read_marks import ReadMarks, may_expire
-from storage import Batch, Broken, ItemError, LayerGone, PriceVersion, ReportRange, Served, Snapshot, Store
+from storage import Batch, Broken, ItemError, Keep, LayerGone, PriceVersion, ReportRange, Served, Snapshot, Store
 
 K = TypeVar("K")
 T = TypeVar("T")
@@ -143,3 +143,14 @@ class SnapshotByVersionLoader(Loader[SnapshotKey, Snapshot | None]):
         if expiring:
             await self._store.snapshots.note_reads(expiring)
         return found
+
+
+class KeepByVersionLoader(Loader[SnapshotKey, Keep | None]):
+    """Loads until when versions are kept in one round trip, by their manifests as they are now. That is not a read."""
+
+    def __init__(self, store: Store) -> None:
+        super().__init__(self._load)
+        self._snapshots = store.snapshots
+
+    async def _load(self, keys: Sequence[SnapshotKey]) -> list[Keep | Broken | None]:
+        return [each.keep if isinstance(each, Snapshot) else each for each in await self._snapshots.get_many(keys)]

@@ -6,6 +6,7 @@ from loaders.dataloaders import (
     BatchByIdLoader,
     HistoryBySkuLoader,
     ItemErrorsByRangeLoader,
+    KeepByVersionLoader,
     PartNumbersByBatchLoader,
     ServedByRevisionLoader,
     SnapshotByVersionLoader,
@@ -36,6 +37,11 @@ class Loaders:
         self.prices = PriceLoader(store, pointers.versions, pointers.reader, pointers.warmer)
         self.snapshots = SnapshotByVersionLoader(store, pointers.versions, pointers.reads)
         self.view = View(pointers, self.snapshots, min_versions, works_on, preview)
+
+    @cached_property
+    def keeps(self) -> KeepByVersionLoader:
+        """Until when versions are kept, by (list, version)."""
+        return KeepByVersionLoader(self._store)
 
     @cached_property
     def batches(self) -> BatchByIdLoader:

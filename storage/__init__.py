@@ -13,12 +13,14 @@ from storage.batches.unpinning import ExpectedLatest
 from storage.catalog.api_keys import ApiKey, ApiKeyNotFound, ApiKeyRepository, is_api_key
 from storage.catalog.events import Event, EventKind
 from storage.catalog.gates import MAX_ALLOWED_CURRENCIES, DiffSummary, Gates, Severity
+from storage.catalog.keep import Keep
 from storage.catalog.list_filter import ALL_LISTS, NO_LISTS, ListFilter
 from storage.catalog.price_lists import MAX_DESCRIPTION_LENGTH, Pin, PriceList, check_name
 from storage.catalog.processes import HEARTBEAT_INTERVAL_SECONDS, Served
 from storage.catalog.retention import DEFAULT_RETENTION, MAX_RETENTION_DAYS, MAX_RETENTION_VERSIONS, Retention
 from storage.catalog.snapshots import Layer, Snapshot, SnapshotState
 from storage.catalog.transactions import MAX_REASON_LENGTH
+from storage.catalog.version_keeper import MAX_KEEP_YEARS
 from storage.errors import (
     BatchNotFound,
     Broken,
@@ -46,7 +48,7 @@ from storage.layers.diff import ChangeKind, PriceDiff
 from storage.layers.history import PriceVersion
 from storage.layers.memory_reader import MISSING, Found
 from storage.maintenance.deletion import DELETE_IDLE_HOURS
-from storage.maintenance.expiration import GRACE_SECONDS, RESTORE_SECONDS
+from storage.maintenance.expiration import GRACE_SECONDS, MAX_KEPT, RESTORE_SECONDS
 from storage.mongodb.connection import ITEM_ERROR_DAYS, explain
 from storage.mongodb.deadlines import is_cancelled
 from storage.mongodb.documents import raise_if_unreadable
@@ -81,6 +83,8 @@ __all__ = [
     "MAX_FILE_BYTES",
     "MAX_FILTER_ATTRIBUTES",
     "MAX_ITEM_ERRORS",
+    "MAX_KEEP_YEARS",
+    "MAX_KEPT",
     "MAX_OPEN_BATCHES",
     "MAX_PARTS",
     "MAX_PREVIEWS",
@@ -122,6 +126,7 @@ __all__ = [
     "InvalidArgument",
     "ItemError",
     "JsonRows",
+    "Keep",
     "Layer",
     "LayerGone",
     "ListFilter",

@@ -29,6 +29,7 @@ from storage.catalog.price_lists import PriceListRepository
 from storage.catalog.processes import ProcessRepository
 from storage.catalog.rollback import PointerMoves
 from storage.catalog.snapshots import SnapshotRepository
+from storage.catalog.version_keeper import VersionKeeper
 from storage.catalog.watcher import Watcher
 from storage.integrity.check import CheckProgress, IntegrityCheck
 from storage.integrity.inspection import LayerInspector
@@ -109,6 +110,7 @@ class Store:
         self.processes = ProcessRepository(self.db)
         self.watcher = Watcher(self.db)
         self.pointer_moves = PointerMoves(client, self.price_lists, self.snapshots, self.events)
+        self.version_keeper = VersionKeeper(client, self.price_lists, self.snapshots, self.expirations, self.events)
         self.price_list_editor = PriceListEditor(client, self.price_lists, self.events)
         self.previews = Previews(client, self.db, self.price_lists, self.batches, self.events)
         transitions = BatchTransitions(self.price_lists, self.snapshots, self.events, self.batches)

@@ -32,14 +32,15 @@ class EventKind(StrEnum):
     PREVIEW_GRANTED = "PREVIEW_GRANTED"
     PREVIEW_REVOKED = "PREVIEW_REVOKED"
     RESCHEDULED = "RESCHEDULED"
+    KEPT = "KEPT"
 
 
 class Event(msgspec.Struct, frozen=True, rename="camel"):
     """An event of a price list. `revision` is its number within the list, from 1.
 
     `version` is the version that the event is about: of the batch, or the one that became current, was pinned or
-    unpinned, expired or was restored. None if it is about none. `at` is the time of the database at the change; it
-    never decreases from one event of a list to the next.
+    unpinned, expired, was restored or kept. None if it is about none. `at` is the time of the database at the change;
+    it never decreases from one event of a list to the next.
     """
 
     price_list: str = msgspec.field(name="list")

@@ -155,6 +155,7 @@ OTHERWISE = {
     "GrantPreviewPayload.batch",
     "BatchPayload.snapshot",
     "RetainPayload.retirements",
+    "RetainPayload.kept",
 }
 
 VERSIONED = {
@@ -170,6 +171,7 @@ VERSIONED = {
     "EventConnection",
     "Pin",
     "Retirement",
+    "KeptVersion",
 }
 """Types that show versions."""
 

@@ -223,7 +223,7 @@ async def test_a_held_version_needs_a_token_for_working_on_the_list(store: Store
 async def test_versions_are_expired_and_restored(run: Run, store: Store) -> None:
     await versions(store, 3)
     old = datetime.datetime(2020, 1, 1, tzinfo=datetime.UTC)
-    await store.db["snapshots"].update_many({}, {"$set": {"createdAt": old, "publishedAt": old}})
+    await store.db["snapshots"].update_many({"_id.version": {"$ne": 3}}, {"$set": {"replacedAt": old}})
     await store.price_list_editor.update("retail", "ops", lambda known: replace(known, retention=Retention(1, 1)))
     [dry] = await json_of(run, "retain", "--dry-run")
     assert [each["version"] for each in dry["retirements"]] == [1, 2]

@@ -36,6 +36,7 @@ ROOTS = {
     "Mutation.unpin": {OPERATE},
     "Mutation.retain": {OPERATE},
     "Mutation.restore": {OPERATE},
+    "Mutation.keepVersion": {OPERATE},
     "Mutation.createPriceList": {ADMIN},
     "Mutation.updatePriceList": {ADMIN},
     "Mutation.deletePriceList": {ADMIN},
@@ -52,6 +53,7 @@ INTERNALS = {
     "PriceList.retention",
     "PriceList.events",
     "Snapshot.batch",
+    "Snapshot.keptUntil",
 }
 """Fields that require more than their parent."""
 

@@ -63,10 +63,10 @@ async def expire_all(api: Api) -> list[int]:
     return sorted(expired)
 
 
-async def test_a_list_keeps_thirty_versions_and_seven_days_by_default(api: Api) -> None:
+async def test_a_list_keeps_thirty_versions_and_thirty_days_by_default(api: Api) -> None:
     await api.create("plain")
     query = '{ priceList(name: "plain") { retention { versions days thin } } }'
-    assert (await api.data(query))["priceList"] == {"retention": {"versions": 30, "days": 7, "thin": False}}
+    assert (await api.data(query))["priceList"] == {"retention": {"versions": 30, "days": 30, "thin": False}}
 
 
 async def test_an_update_keeps_fields_that_are_left_out(retail: Api) -> None:
