@@ -16,6 +16,7 @@ from graph.types.inputs import (
     CommitBatchInput,
     OpenBatchInput,
     PublishBatchInput,
+    RescheduleBatchInput,
     ReviewBatchInput,
 )
 from graph.types.payloads import BatchPayload, UserError
@@ -114,8 +115,8 @@ class BatchMutations:
         return BatchPayload(batch=cast("Batch", batch))
 
     @strawberry.mutation(
-        description="Approves and publishes a held batch: one that a gate holds, or that was sent with `publish: "
-        "ON_APPROVAL`."
+        description="Approves and publishes a held batch: one that a gate holds, that was sent with `publish: "
+        "ON_APPROVAL`, or that is scheduled, which is then published now and not at its `publishAt`."
     )
     @staticmethod
     @return_user_errors(BatchPayload)
@@ -130,7 +131,7 @@ class BatchMutations:
         )
         return await _payload(info.context, approved)
 
-    @strawberry.mutation(description="Rejects a held batch. It can no longer be published.")
+    @strawberry.mutation(description="Rejects a held batch, a scheduled one too. It can no longer be published.")
     @staticmethod
     @return_user_errors(BatchPayload)
     @requires_for_batch(OPERATING, batch="input.batch")
@@ -143,6 +144,24 @@ class BatchMutations:
             input.batch, by=info.context.caller.name, reason=input.reason, expected_version=input.expected_version
         )
         return BatchPayload(batch=cast("Batch", batch))
+
+    @strawberry.mutation(
+        description="Gives a held batch another instant at which it is published; also one that has none. With null it "
+        "loses its schedule, and stays `HELD` for a review. A batch that has this instant already is returned "
+        "unchanged."
+    )
+    @staticmethod
+    @return_user_errors(BatchPayload)
+    @requires_for_batch(OPERATING, batch="input.batch")
+    async def reschedule_batch(
+        info: Info,
+        input: Annotated[RescheduleBatchInput, strawberry.argument(description="The batch and the instant.")],  # noqa: A002
+    ) -> BatchPayload:
+        """Reschedule a held batch."""
+        batch = await info.context.store.scheduling.reschedule(
+            input.batch, input.publish_at, by=info.context.caller.name, reason=input.reason
+        )
+        return await _payload(info.context, batch)
 
 
 def _batch_order(context: Context, order: PublishBatchInput | OpenBatchInput) -> BatchOrder:

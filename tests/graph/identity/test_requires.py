@@ -29,6 +29,7 @@ ROOTS = {
     "Mutation.abortBatch": {WRITE, OPERATE},
     "Mutation.approveBatch": {OPERATE},
     "Mutation.rejectBatch": {OPERATE},
+    "Mutation.rescheduleBatch": {OPERATE},
     "Mutation.rollback": {OPERATE},
     "Mutation.pin": {OPERATE},
     "Mutation.unpin": {OPERATE},
