@@ -107,11 +107,11 @@ class PublicationSchedule:
 
         The next ones come first; those of one instant come in another order in each process, which so share the work.
         """
-        now = asyncio.get_running_loop().time()
+        time = asyncio.get_running_loop().time()
         waits = [POLL_INTERVAL_SECONDS]
         pending = [(at, random.random(), name) for name, at in self._next.items() if name not in self._tasks]  # noqa: S311
         for at, _, name in sorted(pending):
-            wait = max(self._seconds_until(at) - PREPARE_SECONDS, self._left_alone.get(name, 0.0) - now)
+            wait = max(self._seconds_until(at) - PREPARE_SECONDS, self._left_alone.get(name, 0.0) - time)
             if wait > 0:
                 waits.append(wait)
             elif len(self._tasks) < MAX_CONCURRENT_LISTS:
@@ -120,7 +120,7 @@ class PublicationSchedule:
 
     def _seconds_until(self, at: datetime.datetime) -> float:
         """Return the time until an instant, by what is known of the clock of the database: only roughly right."""
-        return (at - datetime.datetime.now(datetime.UTC)).total_seconds() - self._clock_ahead
+        return (at - now()).total_seconds() - self._clock_ahead
 
     async def _publish(self, name: str, stopping: asyncio.Event) -> None:
         loop, seen = asyncio.get_running_loop(), self._next.get(name)
@@ -153,10 +153,14 @@ class PublicationSchedule:
 
     async def _look(self) -> None:
         """Ask the database for its time, for what is due soon, and for what is late."""
-        now = await server_time(self._client)
-        self._clock_ahead = (now - datetime.datetime.now(datetime.UTC)).total_seconds()
+        self._clock_ahead = (await server_time(self._client) - now()).total_seconds()
         for name, at in (await self._batches.next_due_by_list(2 * POLL_INTERVAL_SECONDS)).items():
             if name not in self._next or at < self._next[name]:
                 self._next[name] = at
         self._metrics.overdue = await self._batches.count_overdue(OVERDUE_SECONDS)
         self._changed.set()
+
+
+def now() -> datetime.datetime:
+    """Return the time of this process, which may be wrong."""
+    return datetime.datetime.now(datetime.UTC)
