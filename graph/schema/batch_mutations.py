@@ -17,6 +17,7 @@ from graph.types.inputs import (
     GrantPreviewInput,
     OpenBatchInput,
     PublishBatchInput,
+    RescheduleBatchInput,
     ReviewBatchInput,
     RevokePreviewInput,
 )
@@ -116,8 +117,8 @@ class BatchMutations:
         return BatchPayload(batch=cast("Batch", batch))
 
     @strawberry.mutation(
-        description="Approves and publishes a held batch: one that a gate holds, or that was sent with `publish: "
-        "ON_APPROVAL`."
+        description="Approves and publishes a held batch: one that a gate holds, that was sent with `publish: "
+        "ON_APPROVAL`, or that is scheduled, which is then published now and not at its `publishAt`."
     )
     @staticmethod
     @return_user_errors(BatchPayload)
@@ -132,7 +133,7 @@ class BatchMutations:
         )
         return await _payload(info.context, approved)
 
-    @strawberry.mutation(description="Rejects a held batch. It can no longer be published.")
+    @strawberry.mutation(description="Rejects a held batch, a scheduled one too. It can no longer be published.")
     @staticmethod
     @return_user_errors(BatchPayload)
     @requires_for_batch(OPERATING, batch="input.batch")
@@ -180,6 +181,24 @@ class BatchMutations:
         context = info.context
         batch = await context.store.previews.revoke(input.batch, by=context.caller.name, reason=input.reason)
         return await _payload(context, batch)
+
+    @strawberry.mutation(
+        description="Gives a held batch another instant at which it is published; also one that has none. With null it "
+        "loses its schedule, and stays `HELD` for a review. A batch that has this instant already is returned "
+        "unchanged."
+    )
+    @staticmethod
+    @return_user_errors(BatchPayload)
+    @requires_for_batch(OPERATING, batch="input.batch")
+    async def reschedule_batch(
+        info: Info,
+        input: Annotated[RescheduleBatchInput, strawberry.argument(description="The batch and the instant.")],  # noqa: A002
+    ) -> BatchPayload:
+        """Reschedule a held batch."""
+        batch = await info.context.store.scheduling.reschedule(
+            input.batch, input.publish_at, by=info.context.caller.name, reason=input.reason
+        )
+        return await _payload(info.context, batch)
 
 
 def _batch_order(context: Context, order: PublishBatchInput | OpenBatchInput) -> BatchOrder:

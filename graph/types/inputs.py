@@ -264,6 +264,19 @@ class RevokePreviewInput:
     reason: str = strawberry.field(description=_REASON)
 
 
+@strawberry.input(description="Input of `rescheduleBatch`.")
+class RescheduleBatchInput:
+    """Input of `rescheduleBatch`."""
+
+    batch: strawberry.ID = strawberry.field(description="The ID of the batch.")
+    publish_at: datetime.datetime | None = strawberry.field(
+        default=None,
+        description="The instant at which to publish the batch, with an offset from UTC: in the future by the clock of "
+        f"MongoDB, and at most {MAX_DAYS_AHEAD} days ahead. Null takes the schedule away.",
+    )
+    reason: str = strawberry.field(description=_REASON)
+
+
 @strawberry.input(description="Input of `rollback`.")
 class RollbackInput:
     """Input of `rollback`."""
