@@ -29,6 +29,12 @@ class DatabaseClock:
         now = await server_time(self._client)
         self._offset = now.timestamp() + _PRECISION_SECONDS - asked_at
 
+    def now(self) -> datetime.datetime:
+        """Return the time of the database. It must have been sampled."""
+        if self._offset is None:
+            raise AssertionError("The clock of the database was not sampled.")
+        return datetime.datetime.fromtimestamp(self._clock() + self._offset, datetime.UTC)
+
     def seconds_until(self, instant: datetime.datetime) -> float:
         """Return the seconds until an instant by the clock of the database; 0 before the first sample."""
         return 0.0 if self._offset is None else instant.timestamp() - self._offset - self._clock()
