@@ -13,6 +13,7 @@ from storage.batches.parts import PartRepository
 from storage.batches.previews import Previews
 from storage.batches.removal import BatchRemoval
 from storage.batches.repository import BatchRepository
+from storage.batches.scheduling import BatchScheduling
 from storage.batches.sealing import BatchSealer
 from storage.batches.staging import StagingRepository
 from storage.batches.submit import BatchSubmitter
@@ -47,6 +48,7 @@ from storage.maintenance.deletion import DELETE_IDLE_HOURS, PriceListDeleter
 from storage.maintenance.expiration import GRACE_SECONDS, RESTORE_SECONDS, SnapshotExpirer
 from storage.maintenance.garbage_collection import GarbageCollector
 from storage.maintenance.leader import Leader, Schedules
+from storage.maintenance.publication_schedule import PublicationSchedule
 from storage.maintenance.retention_schedule import RetentionSchedule
 from storage.maintenance.worker import Worker
 from storage.mongodb.connection import Client, connect, database, layers_database, prepare
@@ -118,6 +120,7 @@ class Store:
         removal = BatchRemoval(self.batches, self.parts, self.item_errors, self.staging, self.orphans)
         self.sealer = BatchSealer(self.parts, self.staging, self.layer_writer, self.prover)
         self.comparer = BatchComparer(self.snapshots, self.layer_reader, self.differ)
+        throttle = MergeThrottle(self.price_lists, self.snapshots, self.metrics)
         self.lifecycle = BatchLifecycle(
             client,
             self.price_lists,
@@ -131,10 +134,22 @@ class Store:
             self.comparer,
             Turns(self.locks),
             transitions,
-            MergeThrottle(self.price_lists, self.snapshots, self.metrics),
+            throttle,
             unpinning,
             removal,
             self.orphans,
+            self.metrics,
+        )
+        self.scheduling = BatchScheduling(
+            client,
+            self.price_lists,
+            self.snapshots,
+            self.batches,
+            self.events,
+            self.comparer,
+            transitions,
+            throttle,
+            self.lifecycle,
             self.metrics,
         )
         admission = BatchAdmission(client, self.price_lists, self.batches, max_open_batches)
@@ -172,8 +187,13 @@ class Store:
             grace,
             restore,
         )
-        leader = Leader(self.watcher, self.locks, self.price_lists, self.garbage_collector, self._new_schedules)
-        self.worker = Worker(self.batches, self.lifecycle, self.deleter, leader)
+        self.worker = Worker(
+            self.batches,
+            self.lifecycle,
+            self.deleter,
+            Leader(self.watcher, self.locks, self.price_lists, self.garbage_collector, self._new_schedules),
+            PublicationSchedule(client, self.watcher, self.batches, self.scheduling, self.locks, self.metrics),
+        )
 
     def _new_schedules(self) -> Schedules:
         return Schedules(

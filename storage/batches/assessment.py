@@ -1,12 +1,12 @@
 """Assessing a sealed batch against the current version of its list: whether it is published, held or rejected."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from storage.batches.batch import Batch, PublishPolicy, Refusal
 from storage.batches.comparison import BaseMoved, Comparison
-from storage.batches.publish_time import scheduled_finding
+from storage.batches.publish_time import scheduled_finding, without_schedule
 from storage.catalog.gates import Facts, GateFinding, Severity, judge
 from storage.catalog.price_lists import PriceList
 from storage.catalog.snapshots import Snapshot
@@ -14,6 +14,13 @@ from storage.errors import BatchSuperseded, Conflict, LatestHeld
 
 PIN_GATE = "pin"
 """The gate name of the finding that holds a batch while its list is pinned."""
+
+
+EXPECTED_VERSION_GATE = "expectedVersion"
+"""The gate name of the finding that holds a scheduled batch because another version is current when it is due."""
+
+APPROVAL_GATE = "onApproval"
+"""The gate name of the finding that holds a batch because it was sent with `publish: ON_APPROVAL`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +85,16 @@ def check_publishable(batch: Batch, price_list: PriceList, facts: Facts) -> None
         raise LatestHeld(batch.id, " ".join(objections))
 
 
+def objections_when_due(batch: Batch, price_list: PriceList, facts: Facts) -> list[GateFinding]:
+    """Return what holds a scheduled batch that is due: it is not rejected any more, so every finding holds it."""
+    found = [replace(finding, severity=Severity.HOLD) for finding in judge(price_list.gates, facts)]
+    try:
+        price_list.expect(batch.expected_version)
+    except Conflict as conflict:
+        found.append(GateFinding(EXPECTED_VERSION_GATE, Severity.HOLD, conflict.message))
+    return [*found, *without_schedule(_holds(batch, price_list))]
+
+
 def check_not_superseded(batch: Batch, price_list: PriceList) -> None:
     """Raise `BatchSuperseded` for a held batch that an unpin superseded, and that is not rejected yet."""
     before = price_list.superseded_before
@@ -91,7 +108,7 @@ def _holds(batch: Batch, price_list: PriceList) -> list[GateFinding]:
     if batch.publish_at:
         holds.append(scheduled_finding(batch.publish_at))
     if batch.publish is PublishPolicy.ON_APPROVAL:
-        holds.append(GateFinding("onApproval", Severity.HOLD, "The batch was sent with publish: ON_APPROVAL."))
+        holds.append(GateFinding(APPROVAL_GATE, Severity.HOLD, "The batch was sent with publish: ON_APPROVAL."))
     if price_list.pin:
         pin = price_list.pin
         message = f"Version {pin.version} is pinned by {pin.by}: {pin.reason}"

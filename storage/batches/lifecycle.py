@@ -124,10 +124,10 @@ class BatchLifecycle:
         batch, base = await self._throttle.wait(batch, await self._current(batch.price_list))
         comparison = await self._comparer.compare(batch, base)
         return await self._discard(
-            await self._when_compared(batch.price_list, lambda known: self._publish(batch, known), batch, comparison)
+            await self.when_compared(batch.price_list, lambda known: self._publish(batch, known), batch, comparison)
         )
 
-    async def _when_compared(
+    async def when_compared(
         self,
         price_list: str,
         act: Callable[[Comparison | None], Awaitable[T]],
@@ -188,7 +188,7 @@ class BatchLifecycle:
         """
         check_reason(reason)
         batch = await self._held(batch_id)
-        return await self._when_compared(
+        return await self.when_compared(
             batch.price_list, lambda known: self._approve(batch, known, expected_version, by, reason)
         )
 
@@ -244,7 +244,7 @@ class BatchLifecycle:
         is against the newest batch.
         """
         check_reason(reason)
-        return await self._when_compared(name, lambda known: self._publish_latest(name, known, expected, by, reason))
+        return await self.when_compared(name, lambda known: self._publish_latest(name, known, expected, by, reason))
 
     async def _publish_latest(
         self, name: str, comparison: Comparison | None, expected: ExpectedLatest, by: str, reason: str

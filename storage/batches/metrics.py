@@ -13,6 +13,9 @@ BATCH_BOUNDS = (0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 6
 """Upper bounds of the histogram buckets, in seconds."""
 
 
+LATENESS_BOUNDS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 3600.0)
+"""Upper bounds of the histogram buckets of scheduled publishes, in seconds."""
+
 LAYER_COUNT_TTL_SECONDS = 7800.0
 """How long a count of the layers is exported: two listings of garbage collection, and some minutes."""
 
@@ -22,7 +25,9 @@ class StorageMetrics:
 
     `batches` counts the batches that reached a state, `rows` their rows, by list. `durations` are from opening a batch
     until it was held or finished; the wait for a review is not included. `merges_throttled` and `throttle_seconds` are
-    the merges that waited for compaction, and how long they did, by list.
+    the merges that waited for compaction, and how long they did, by list. `lateness` is how long after their instant
+    batches were published on schedule, by the clock of the database; `schedules_held` counts those that were held for
+    review instead, by list and reason; `overdue` is the number of batches that are late, when it was last counted.
     """
 
     def __init__(self) -> None:
@@ -34,6 +39,9 @@ class StorageMetrics:
         self.retired: Counter[str] = Counter()
         self.restored: Counter[str] = Counter()
         self.layers_dropped = 0
+        self.lateness = Histogram(LATENESS_BOUNDS)
+        self.schedules_held: Counter[tuple[str, str]] = Counter()
+        self.overdue = 0
         self.driver = DriverMetrics()
         self._layers = 0
         self._layers_counted_at = float("-inf")

@@ -52,6 +52,12 @@ def check_publish_at(publish_at: datetime.datetime | None, now: datetime.datetim
         )
 
 
+def in_milliseconds(instant: datetime.datetime) -> datetime.datetime:
+    """Return an instant in UTC as it is stored: in milliseconds."""
+    utc = instant.astimezone(datetime.UTC)
+    return utc.replace(microsecond=utc.microsecond // 1000 * 1000)
+
+
 def instant_text(instant: datetime.datetime) -> str:
     """Return an instant in UTC as messages show it."""
     text = instant.astimezone(datetime.UTC).isoformat(timespec="milliseconds")

@@ -24,6 +24,17 @@ class Due(NamedTuple):
     batch: str
 
 
+class NextScheduled(NamedTuple):
+    """A scheduled batch, in how many seconds it is due by the time of the database, and the number of its rows.
+
+    The time is negative once it was due.
+    """
+
+    batch: str
+    due_in: float
+    rows: int
+
+
 class ScheduledBatches:
     """The scheduled batches of a database: those that are held and have an instant at which they are published."""
 
@@ -76,19 +87,16 @@ class ScheduledBatches:
             log.error("Batch %s cannot be published, because its record is damaged: %s", document["_id"], batch)
         return None
 
-    async def next_scheduled(self, price_list: str) -> tuple[str, float] | None:
-        """Return the id of the next scheduled batch of a list, and in how many seconds it is due; None without one.
-
-        The number is negative once it was due, by the time of the database.
-        """
+    async def next_scheduled(self, price_list: str) -> NextScheduled | None:
+        """Return the next scheduled batch of a list; None without one."""
         stages: list[Document] = [
             {"$match": {"list": price_list, **SCHEDULED}},
             {"$sort": dict(_DUE_ORDER)},
             {"$limit": 1},
-            {"$project": {"milliseconds": {"$subtract": ["$publishAt", "$$NOW"]}}},
+            {"$project": {"rows": 1, "milliseconds": {"$subtract": ["$publishAt", "$$NOW"]}}},
         ]
         async for found in await self._collection.aggregate(stages):
-            return found["_id"], found["milliseconds"] / 1000
+            return NextScheduled(found["_id"], found["milliseconds"] / 1000, found.get("rows") or 0)
         return None
 
     async def next_due_by_list(self, seconds: float) -> dict[str, datetime.datetime]:

@@ -143,7 +143,7 @@ class PriceListDeleter:
             await self._removal.remove(batches)
             if _is_over(end):
                 return
-        for lock in ("publish", "retain"):
+        for lock in ("publish", "retain", "schedule"):
             await self._locks.remove_if_expired(f"{lock}/{name}")
         await self._price_lists.note_purged(deleted)
         log.info("Removed all versions and batches of the deleted price list %s.", name)

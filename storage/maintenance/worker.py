@@ -1,4 +1,4 @@
-"""The worker of a process: finishes its batches and those of dead processes, and may lead the maintenance."""
+"""The worker of a process: finishes batches, publishes them on schedule, and may lead the maintenance."""
 
 import asyncio
 import logging
@@ -12,6 +12,7 @@ from storage.batches.repository import BatchRepository
 from storage.maintenance.deletion import PriceListDeleter
 from storage.maintenance.leader import Leader
 from storage.maintenance.periodic import log_failure, repeat
+from storage.maintenance.publication_schedule import PublicationSchedule
 
 log = logging.getLogger("pricebook.worker")
 
@@ -29,12 +30,18 @@ class Worker:
     """The background tasks of a process."""
 
     def __init__(
-        self, batches: BatchRepository, lifecycle: BatchLifecycle, deleter: PriceListDeleter, leader: Leader
+        self,
+        batches: BatchRepository,
+        lifecycle: BatchLifecycle,
+        deleter: PriceListDeleter,
+        leader: Leader,
+        publications: PublicationSchedule,
     ) -> None:
         self._batches = batches
         self._lifecycle = lifecycle
         self._deleter = deleter
         self._leader = leader
+        self._publications = publications
         self._tasks: set[asyncio.Task[None]] = set()
         self._finishing: dict[str, asyncio.Task[Batch]] = {}
         self._stopping = asyncio.Event()
@@ -45,6 +52,7 @@ class Worker:
         self._tasks = {
             asyncio.create_task(take_over, name="take over"),
             asyncio.create_task(self._leader.run(self._stopping), name="lead"),
+            asyncio.create_task(self._publications.run(self._stopping), name="publish on schedule"),
         }
 
     async def stop(self) -> None:

@@ -31,6 +31,7 @@ ROOTS = {
     "Mutation.rejectBatch": {OPERATE},
     "Mutation.grantPreview": {OPERATE},
     "Mutation.revokePreview": {OPERATE},
+    "Mutation.rescheduleBatch": {OPERATE},
     "Mutation.rollback": {OPERATE},
     "Mutation.pin": {OPERATE},
     "Mutation.unpin": {OPERATE},

@@ -19,7 +19,7 @@ from tests.storage.factories import create, current, order, row, source, submit,
 
 
 async def ahead(store: Store, hours: float) -> datetime.datetime:
-    """An instant in so many hours, by the time of the database."""
+    """An instant some hours ahead, by the time of the database."""
     return await server_time(store.client) + timedelta(hours=hours)
 
 

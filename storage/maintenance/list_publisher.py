@@ -1,0 +1,159 @@
+"""Publishing the scheduled batches of one list, from a moment before the first is due until none is due soon."""
+
+import asyncio
+import logging
+import random
+from contextlib import suppress
+
+from storage.batches.repository import BatchRepository
+from storage.batches.scheduled import NextScheduled
+from storage.batches.scheduling import BatchScheduling, Prepared
+from storage.errors import LeaseLost, PricebookError, PriceListNotFound, Unavailable, UnknownFormat
+from storage.maintenance.periodic import log_failure
+from storage.mongodb.connection import explain
+from storage.mongodb.deadlines import is_cancelled
+from storage.mongodb.locks import Locks
+
+log = logging.getLogger("pricebook.schedule")
+
+PREPARE_SECONDS = 5.0
+"""How long before a batch is due its list is taken up, and the batch compared with the current version."""
+
+STAND_BY_SECONDS = 2.0
+"""How late a batch is before another process publishes it, although the one that took the list up has not given up."""
+
+STAND_BY_ROWS_PER_SECOND = 50_000
+"""Rows for each further second of this: comparing a large batch takes long, and every process would compare it."""
+
+STAND_BY_POLL_SECONDS = 0.4
+"""First interval at which a process that stands by looks whether a batch is published. It doubles twice."""
+
+MIN_WAIT_SECONDS = 0.001
+"""Least wait for a batch that is almost due."""
+
+MAX_CONCURRENT_PUBLISHES = 16
+"""Number of lists of which a process compares or publishes a batch at once."""
+
+MAX_ATTEMPTS = 3
+"""How often a process tries to publish a batch that fails, before it holds the batch for review."""
+
+
+class ListPublisher:
+    """Publishes the scheduled batches of lists."""
+
+    def __init__(self, batches: BatchRepository, scheduling: BatchScheduling, locks: Locks) -> None:
+        self._batches = batches
+        self._scheduling = scheduling
+        self._locks = locks
+        self._working = asyncio.Semaphore(MAX_CONCURRENT_PUBLISHES)
+        self._waiting: dict[str, asyncio.Event] = {}
+        self._attempts: dict[str, int] = {}
+
+    def look_again(self, name: str) -> None:
+        """End the wait for the next batch of a list, because another one may be the next."""
+        if name in self._waiting:
+            self._waiting[name].set()
+
+    def stop(self) -> None:
+        """End all waits."""
+        for event in self._waiting.values():
+            event.set()
+
+    async def publish(self, name: str, stopping: asyncio.Event) -> float | None:
+        """Publish the batches of a list that are due, or due soon, one after another.
+
+        Returns in how many seconds the next one is due; None if no other is scheduled. Raises `PriceListNotFound`, the
+        errors of the driver, and those of a batch that cannot be published.
+        """
+        self._waiting[name] = asyncio.Event()
+        try:
+            return await self._publish_or_stand_by(name, stopping)
+        finally:
+            del self._waiting[name]
+
+    async def _publish_or_stand_by(self, name: str, stopping: asyncio.Event) -> float | None:
+        lock, polls = f"schedule/{name}", 0
+        while not (stopping.is_set() or is_cancelled()):
+            self._waiting[name].clear()
+            found = await self._batches.next_scheduled(name)
+            if found is None or found.due_in > PREPARE_SECONDS:
+                return found and found.due_in
+            if _is_late(found):
+                return await self._publish_all(name, stopping)
+            if not await self._locks.is_held(lock):
+                async with self._locks.held(lock) as token:
+                    if token is not None:
+                        return await self._publish_all(name, stopping)
+            await self._wait(name, max(found.due_in, 0.0) + STAND_BY_POLL_SECONDS * 2 ** min(polls, 2) * _jitter())
+            polls += found.due_in < 0
+        return None
+
+    async def _publish_all(self, name: str, stopping: asyncio.Event) -> float | None:
+        prepared: Prepared | None = None
+        is_throttled = False
+        while not (stopping.is_set() or is_cancelled()):
+            self._waiting[name].clear()
+            asked_at = _now()
+            found = await self._batches.next_scheduled(name)
+            if found is None or found.due_in > PREPARE_SECONDS:
+                return found and found.due_in
+            if found.due_in > 0:
+                due_at = (asked_at + _now()) / 2 + found.due_in  # the database answered about halfway
+                prepared = await self._prepare(found.batch, prepared)
+                await self._wait(name, max(due_at - _now(), MIN_WAIT_SECONDS))
+                continue
+            async with self._working:
+                await self._publish_first(name, prepared, is_throttled=is_throttled)
+            prepared, is_throttled = None, True
+        return None
+
+    async def _prepare(self, batch_id: str, known: Prepared | None) -> Prepared | None:
+        """Compare a batch before it is due. If that fails, it fails again when the batch is due."""
+        if known and known.batch.id == batch_id:
+            return known
+        async with self._working:
+            with suppress(PricebookError):
+                return await self._scheduling.prepare(batch_id)
+        return None
+
+    async def _publish_first(self, name: str, prepared: Prepared | None, *, is_throttled: bool) -> None:
+        """Publish the first batch of a list that is due. One that fails again and again is held for review."""
+        try:
+            change = await self._scheduling.publish_first_due(name, prepared, is_throttled=is_throttled)
+        except Exception as error:
+            batch = None if _is_passing(error) else await self._batches.first_due(name)
+            if batch is None:
+                raise
+            attempts = self._attempts[batch.id] = self._attempts.get(batch.id, 0) + 1
+            if attempts < MAX_ATTEMPTS:
+                raise
+            log_failure(log, f"Batch {batch.id} of {name} is held for review: it cannot be published", error)
+            await self._scheduling.hold_unreadable(batch.id, error)
+            del self._attempts[batch.id]
+        else:
+            if change:
+                self._attempts.pop(change.batch.id, None)
+
+    async def _wait(self, name: str, seconds: float) -> None:
+        """Wait until a list must be looked at again."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._waiting[name].wait()
+
+
+def _is_late(found: NextScheduled) -> bool:
+    """Whether a batch should have been published by the process that works on its list."""
+    return -found.due_in > STAND_BY_SECONDS + found.rows / STAND_BY_ROWS_PER_SECOND
+
+
+def _is_passing(error: Exception) -> bool:
+    """Whether an error concerns the database, the list or this release, and not the batch."""
+    return isinstance(explain(error) or error, Unavailable | PriceListNotFound | UnknownFormat | LeaseLost)
+
+
+def _jitter() -> float:
+    return random.uniform(0.75, 1.25)  # noqa: S311 - no secret
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()

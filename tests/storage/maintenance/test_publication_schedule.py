@@ -1,0 +1,204 @@
+"""Every process publishes what is due: in time, once, without a process that hangs, after errors, with little work."""
+
+import asyncio
+import datetime
+from datetime import timedelta
+from unittest.mock import patch
+
+import pytest
+from pymongo.errors import AutoReconnect
+
+from storage import Batch, BatchState, Corrupt, Store
+from storage.batches import admission
+from storage.maintenance import list_publisher, publication_schedule
+from storage.mongodb.server_time import server_time
+from tests.storage.commands import Commands
+from tests.storage.factories import break_a_block, create, current, forget_blocks, row, submit, versions
+from tests.storage.maintaining import working
+from tests.waiting import until
+
+
+async def scheduled(store: Store, seconds: float, price_list: str = "retail", amount: str = "9") -> Batch:
+    """A batch that is due in some seconds, or was."""
+    at = await server_time(store.client) + timedelta(seconds=seconds)
+    with patch.object(admission, "check_publish_at"):
+        batch = await submit(store, [row("a", amount)], price_list, publish_at=at)
+    assert batch.is_scheduled, batch
+    return batch
+
+
+async def until_published(store: Store, *batches: Batch, seconds: float = 30) -> list[datetime.timedelta]:
+    """Wait until batches are published, and return how late each was."""
+
+    async def published() -> bool:
+        found = [await store.batches.get(batch.id) for batch in batches]
+        return all(each.state is BatchState.PUBLISHED for each in found)
+
+    await until(published, "published", seconds=seconds)
+    found = [await store.batches.get(batch.id) for batch in batches]
+    return [each.finished_at - each.publish_at for each in found if each.finished_at and each.publish_at]
+
+
+async def test_batches_are_published_when_they_are_due(store: Store) -> None:
+    await versions(store, 1)
+    await versions(store, 1, "other")
+    async with working(store):
+        batches = [await scheduled(store, 0.5), await scheduled(store, 0.6, "other"), await scheduled(store, 0.7)]
+        late = await until_published(store, *batches)
+    assert all(each >= timedelta(0) for each in late)
+
+
+async def test_a_process_that_starts_late_publishes_what_became_due(store: Store) -> None:
+    await versions(store, 1)
+    batches = [await scheduled(store, -60, amount="1"), await scheduled(store, -30, amount="2")]
+    async with working(store):
+        await until_published(store, *batches)
+    assert await current(store) == 4  # the second was renumbered, because it was sealed upon version 1
+
+
+async def test_a_process_learns_of_schedules_by_polling_when_no_pointer_is_pushed(store: Store) -> None:
+    await versions(store, 1)
+    batch = await scheduled(store, 0.2)
+    store.worker.start()  # and not the watcher
+    try:
+        await until_published(store, batch)
+    finally:
+        await store.worker.stop()
+
+
+async def test_several_processes_publish_each_batch_once(store: Store, other_store: Store) -> None:
+    for number in range(4):
+        await create(store, f"list-{number}")
+    async with working(store), working(other_store):
+        batches = [
+            await scheduled(store, 0.5 + order / 10, f"list-{number}", str(order))
+            for order in range(4)
+            for number in range(4)
+        ]
+        await until_published(store, *batches)
+    assert [await current(store, f"list-{number}") for number in range(4)] == [4] * 4
+
+
+async def test_a_batch_that_is_rescheduled_to_be_sooner_is_not_waited_for(store: Store) -> None:
+    await versions(store, 1)
+    async with working(store):
+        batch = await scheduled(store, 3600)
+        soon = await scheduled(store, 4)  # the process waits for this one
+        at = await server_time(store.client) + timedelta(seconds=0.5)
+        await store.scheduling.reschedule(batch.id, at, by="ops", reason="now")
+        [late] = await until_published(store, batch)
+        assert late < timedelta(seconds=3)
+        assert (await store.batches.get(soon.id)).is_scheduled
+
+
+async def test_a_process_that_does_not_publish_is_not_waited_for(store: Store) -> None:
+    await versions(store, 1)
+    batch = await scheduled(store, 0.2)
+    async with store.locks.held("schedule/retail") as token:  # by a process that hangs
+        assert token is not None
+        async with working(store):
+            [late] = await until_published(store, batch)
+    assert late > timedelta(seconds=list_publisher.STAND_BY_SECONDS)
+
+
+async def test_an_error_of_the_database_is_retried_and_never_holds_a_batch(store: Store) -> None:
+    await versions(store, 1)
+    batch = await scheduled(store, -1)
+    original, calls = store.scheduling.publish_first_due, 0
+
+    async def failing(*args: object, **kwargs: object) -> object:
+        nonlocal calls
+        calls += 1
+        if calls <= list_publisher.MAX_ATTEMPTS + 1:
+            raise AutoReconnect("no primary")
+        return await original(*args, **kwargs)  # type: ignore[arg-type]
+
+    with patch.object(store.scheduling, "publish_first_due", failing):
+        async with working(store):
+            await until_published(store, batch)
+
+
+async def test_a_batch_that_fails_each_time_is_held_for_review_and_the_next_is_published(store: Store) -> None:
+    await versions(store, 1)
+    broken = await scheduled(store, -2)
+    later = await scheduled(store, -1, amount="8")
+    assert broken.layer is not None
+    await break_a_block(store, broken.layer.id)
+    forget_blocks(store)
+    async with working(store):
+        await until_published(store, later)
+    held = await store.batches.get(broken.id)
+    assert (held.state, held.publish_at) == (BatchState.HELD, None)
+    assert Corrupt.__name__ in held.findings[0].message
+
+
+async def test_late_batches_are_counted(store: Store) -> None:
+    await versions(store, 1)
+    await scheduled(store, -60)
+    with patch.object(store.scheduling, "publish_first_due", side_effect=AutoReconnect("no primary")):
+        async with working(store):
+
+            async def counted() -> bool:
+                return store.metrics.overdue == 1
+
+            await until(counted, "counted as overdue")
+
+
+async def test_a_schedule_that_waits_asks_nothing(watched: tuple[Store, Commands], store: Store) -> None:
+    watching, commands = watched
+    await versions(store, 1)
+    await scheduled(store, 3600)
+    started = asyncio.Event()
+    with patch.object(publication_schedule.PublicationSchedule, "_look", _noting(started)):
+        schedule = watching.worker._publications
+        stopping = asyncio.Event()
+        await watching.watcher.start()
+        running = asyncio.create_task(schedule.run(stopping))
+        await started.wait()
+        assert schedule._next.keys() == {"retail"}
+        with commands.counted() as sent:
+            await asyncio.sleep(0.5)
+        stopping.set()
+        await running
+        await watching.watcher.stop()
+    assert [name for name in map(_name, sent) if name not in {"getMore", "hello"}] == []
+
+
+async def test_a_process_stops_while_it_waits_for_a_batch(store: Store) -> None:
+    await versions(store, 1)
+    await scheduled(store, 4)
+    loop = asyncio.get_running_loop()
+    async with working(store):
+
+        async def waiting() -> bool:
+            return bool(store.worker._publications._tasks)
+
+        await until(waiting, "waiting")
+        stopped_at = loop.time()
+    assert loop.time() - stopped_at < 3
+    assert not await store.locks.is_held("schedule/retail")
+
+
+@pytest.mark.parametrize("ahead", [-3600, 3600])
+async def test_the_clock_of_the_process_does_not_matter(store: Store, ahead: float) -> None:
+    await versions(store, 1)
+    batch = await scheduled(store, 1)
+    right = publication_schedule.now
+    with patch.object(publication_schedule, "now", lambda: right() + timedelta(seconds=ahead)):
+        async with working(store):
+            [late] = await until_published(store, batch)
+    assert late >= timedelta(0)
+
+
+def _noting(started: asyncio.Event):  # type: ignore[no-untyped-def]
+    original = publication_schedule.PublicationSchedule._look
+
+    async def look(self: publication_schedule.PublicationSchedule) -> None:
+        await original(self)
+        started.set()
+
+    return look
+
+
+def _name(command: dict[str, object]) -> str:
+    return next(iter(command))
