@@ -20,7 +20,7 @@ from storage import (
     PublishPolicy,
 )
 
-REASON = f"The reason, recorded in the audit log: 1 to {MAX_REASON_LENGTH} characters."
+_REASON = f"The reason, recorded in the audit log: 1 to {MAX_REASON_LENGTH} characters."
 _DESCRIPTION = f"A description of the price list: at most {MAX_DESCRIPTION_LENGTH} characters."
 _PUBLISH_AT = (
     "The instant at which to publish the batch, with an offset from UTC: in the future by the clock of MongoDB, and at "
@@ -123,7 +123,7 @@ class DeletePriceListInput:
 
     name: strawberry.ID = strawberry.field(description="The name of the price list.")
     confirm_name: str = strawberry.field(description="The name again, as confirmation.")
-    reason: str = strawberry.field(description=REASON)
+    reason: str = strawberry.field(description=_REASON)
     force: bool = strawberry.field(
         default=False,
         description="Delete the price list even if a batch is in progress or was published a short time ago.",
@@ -224,7 +224,7 @@ class AbortBatchInput:
     """Input of `abortBatch`."""
 
     batch: strawberry.ID = strawberry.field(description="The ID of the batch.")
-    reason: str | None = strawberry.field(default=None, description=REASON)
+    reason: str | None = strawberry.field(default=None, description=_REASON)
 
 
 @strawberry.input(description="Input of `approveBatch` and `rejectBatch`.")
@@ -232,7 +232,7 @@ class ReviewBatchInput:
     """Input of `approveBatch` and `rejectBatch`."""
 
     batch: strawberry.ID = strawberry.field(description="The ID of the batch.")
-    reason: str = strawberry.field(description=REASON)
+    reason: str = strawberry.field(description=_REASON)
     expected_version: int | None = strawberry.field(
         default=None,
         description="Approve or reject the batch only if this is still the current version (0: there is none yet); "
@@ -250,7 +250,7 @@ class RescheduleBatchInput:
         description="The instant at which to publish the batch, with an offset from UTC: in the future by the clock of "
         f"MongoDB, and at most {MAX_DAYS_AHEAD} days ahead. Null takes the schedule away.",
     )
-    reason: str = strawberry.field(description=REASON)
+    reason: str = strawberry.field(description=_REASON)
 
 
 @strawberry.input(description="Input of `rollback`.")
@@ -261,7 +261,7 @@ class RollbackInput:
     to_version: int = strawberry.field(
         description="The version to make current. It must have been current before and must not have expired."
     )
-    reason: str = strawberry.field(description=REASON)
+    reason: str = strawberry.field(description=_REASON)
     expected_version: int | None = strawberry.field(
         default=None,
         description="Roll back only if this is still the current version (0: there is none yet); otherwise the "
@@ -278,7 +278,7 @@ class PinInput:
 
     price_list: strawberry.ID = strawberry.field(description="The name of the price list.")
     version: int = strawberry.field(description="The version to pin. It becomes the current version.")
-    reason: str = strawberry.field(description=REASON)
+    reason: str = strawberry.field(description=_REASON)
     expected_version: int | None = strawberry.field(
         default=None,
         description="Pin only if this is still the current version (0: there is none yet); otherwise the mutation "
@@ -291,7 +291,7 @@ class UnpinInput:
     """Input of `unpin`."""
 
     price_list: strawberry.ID = strawberry.field(description="The name of the price list.")
-    reason: str = strawberry.field(description=REASON)
+    reason: str = strawberry.field(description=_REASON)
     publish_latest: bool = strawberry.field(
         default=False,
         description="Whether to publish the newest batch that only the pin held. The other batches that only the pin "
@@ -324,4 +324,4 @@ class RestoreInput:
 
     price_list: strawberry.ID = strawberry.field(description="The name of the price list.")
     version: int = strawberry.field(description="An expired version whose layers have not been released yet.")
-    reason: str = strawberry.field(description=REASON)
+    reason: str = strawberry.field(description=_REASON)

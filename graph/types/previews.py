@@ -5,9 +5,10 @@ import datetime
 import strawberry
 
 from graph.types.batches import Batch
-from graph.types.inputs import REASON
 from graph.types.payloads import UserError
-from storage import MAX_PREVIEW_DAYS
+from storage import MAX_PREVIEW_DAYS, MAX_REASON_LENGTH
+
+_REASON = f"The reason, recorded in the audit log: 1 to {MAX_REASON_LENGTH} characters."
 
 
 @strawberry.input(description="Input of `grantPreview`.")
@@ -19,7 +20,7 @@ class GrantPreviewInput:
         description="When the token expires, with an offset from UTC: in the future by the clock of MongoDB, and at "
         f"most {MAX_PREVIEW_DAYS} days ahead."
     )
-    reason: str = strawberry.field(description=REASON)
+    reason: str = strawberry.field(description=_REASON)
 
 
 @strawberry.input(description="Input of `revokePreview`.")
@@ -27,7 +28,7 @@ class RevokePreviewInput:
     """Input of `revokePreview`."""
 
     batch: strawberry.ID = strawberry.field(description="The ID of the batch whose tokens to revoke.")
-    reason: str = strawberry.field(description=REASON)
+    reason: str = strawberry.field(description=_REASON)
 
 
 @strawberry.type(description="The result of `grantPreview`.")
