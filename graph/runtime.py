@@ -14,7 +14,7 @@ from graph.identity.scopes import Grants
 from graph.identity.tokens import Tokens
 from graph.settings import Settings
 from graph.telemetry.requests import Requests
-from loaders import Heartbeat, Loaders, MinVersions, PointerCache
+from loaders import Heartbeat, Loaders, MinVersions, PointerCache, Preloader
 from storage import Preview, StorageMetrics, Store
 
 
@@ -37,15 +37,17 @@ class Runtime:
         store = await open_store(uri, settings, StorageMetrics() if has_metrics else None)
         pointers = PointerCache(store)
         responses = ResponseCache(pointers, settings.response_cache_bytes)
-        heartbeat = Heartbeat(store, pointers)
+        heartbeat, preloader = Heartbeat(store, pointers), Preloader(store, pointers)
         runtime = cls(store, pointers, responses, authenticator(store, settings))
         try:
             await pointers.start()
             store.worker.start()
             heartbeat.start()
+            preloader.start()
             async with runtime._exported_metrics() if has_metrics else nullcontext():
                 yield runtime
         finally:
+            await preloader.stop()
             await heartbeat.stop()
             await store.worker.stop()
             await pointers.stop()

@@ -6,6 +6,7 @@ from loaders.lru import LRU
 from loaders.min_versions import MinVersions
 from loaders.pages import Page, Window
 from loaders.pointer_cache import LAG_BOUNDS, PointerCache
+from loaders.preloader import Preloader
 from loaders.prices import PriceLoader
 from loaders.request import Loaders
 from loaders.single_flight import SingleFlight
@@ -19,6 +20,7 @@ __all__ = [
     "MinVersions",
     "Page",
     "PointerCache",
+    "Preloader",
     "PriceLoader",
     "SingleFlight",
     "VersionCache",

@@ -21,7 +21,7 @@ RETRY_SECONDS = 2.0
 
 
 class Heartbeat:
-    """Writes the heartbeat of one process, and records the old versions that it reads.
+    """Writes the heartbeat of one process, records the old versions that it reads, and samples the database's clock.
 
     It is written at an interval, and at once when a pointer moves.
     """
@@ -38,6 +38,7 @@ class Heartbeat:
         self._tasks = [
             asyncio.create_task(self._beat(), name="heartbeat"),
             asyncio.create_task(self._record_reads(), name="recording of reads"),
+            asyncio.create_task(self._sample_clock(), name="sampling of the database's clock"),
         ]
 
     async def stop(self) -> None:
@@ -58,6 +59,11 @@ class Heartbeat:
         while not self._stopping.is_set():
             await self._try("Recording reads", self._note_reads())
             await self._wait(self._stopping, READS_INTERVAL_SECONDS)
+
+    async def _sample_clock(self) -> None:
+        while not self._stopping.is_set():
+            is_sampled = await self._try("Reading the time of the database", self._pointers.clock.sample())
+            await self._wait(self._stopping, HEARTBEAT_INTERVAL_SECONDS if is_sampled else RETRY_SECONDS)
 
     async def _wait(self, event: asyncio.Event, seconds: float) -> None:
         with suppress(TimeoutError):

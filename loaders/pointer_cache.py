@@ -11,7 +11,7 @@ from loaders.cache.warmer import Warmer
 from loaders.diffs import DiffSummaries
 from loaders.min_versions import NONE, MinVersions
 from loaders.read_marks import ReadMarks
-from storage import Histogram, PriceList, PriceListNotFound, Store, VersionNotReached
+from storage import DatabaseClock, Histogram, PriceList, PriceListNotFound, Store, VersionNotReached
 
 MIN_VERSION_TIMEOUT_SECONDS = 5.0
 """How long a request waits for its minimum version."""
@@ -30,7 +30,8 @@ class PointerCache:
     process switches to a newly published version once it is warm, and to an earlier one (a rollback) at once. Of a
     deleted list it keeps the tombstone, so that no older pointer brings the list back.
     `moved` is set, and replaced by a new event, whenever the process serves another revision of a pointer. `lag` is
-    the histogram of the seconds from the move of a pointer by another process to that switch.
+    the histogram of the seconds from the move of a pointer by another process to that switch. `clock` estimates the
+    time of the database, which decides when a pointer is due to move; the heartbeat samples it.
     """
 
     def __init__(self, store: Store) -> None:
@@ -46,6 +47,7 @@ class PointerCache:
         self.reads = ReadMarks(store.grace / 4)
         self.moved = asyncio.Event()
         self.lag = Histogram(LAG_BOUNDS)
+        self.clock = DatabaseClock(store.client)
 
     async def start(self) -> None:
         """Start to follow the pointers; returns when all of them are known."""

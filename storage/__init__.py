@@ -50,6 +50,7 @@ from storage.layers.memory_reader import MISSING, Found
 from storage.maintenance.deletion import DELETE_IDLE_HOURS
 from storage.maintenance.expiration import GRACE_SECONDS, MAX_KEPT, RESTORE_SECONDS
 from storage.mongodb.connection import ITEM_ERROR_DAYS, explain
+from storage.mongodb.database_clock import DatabaseClock
 from storage.mongodb.deadlines import is_cancelled
 from storage.mongodb.documents import raise_if_unreadable
 from storage.mongodb.driver_metrics import DRIVER_BOUNDS
@@ -112,6 +113,7 @@ __all__ = [
     "CachedLayer",
     "ChangeKind",
     "Corrupt",
+    "DatabaseClock",
     "DiffSummary",
     "Due",
     "Event",

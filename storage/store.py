@@ -83,8 +83,7 @@ class Store:
         self.grace = grace
         self.metrics = metrics or StorageMetrics()
         self.client = client
-        self.db = database(client, name)
-        self.layers_db = layers_database(client, name)
+        self.db, self.layers_db = database(client, name), layers_database(client, name)
         self.api_keys = ApiKeyRepository(self.db)
         self.price_lists = PriceListRepository(self.db)
         self.orphans = OrphanRepository(self.db)

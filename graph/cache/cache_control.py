@@ -1,12 +1,20 @@
 """The Cache-Control header of cacheable responses."""
 
+import datetime
+import math
 from dataclasses import dataclass
+from functools import partial
+from typing import NamedTuple
 
 from graph.asgi.headers import Headers
 from graph.identity.callers import ANONYMOUS
+from storage import DatabaseClock
 
 IMMUTABLE = "max-age=31536000, immutable"
 """Directives for responses that never change: a year."""
+
+MARGIN_SECONDS = 1.0
+"""How long before a scheduled change caches must ask again: those that count whole seconds keep a response longer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,16 +24,55 @@ class CacheControl:
     max_age: int = 0
     stale_while_revalidate: int = 0
 
-    def headers(self, scope: str, etag: bytes, *, immutable: bool) -> Headers:
-        """Return the headers of a response. It is `immutable` if the request names all versions that it reads.
+    def headers(self, scope: str, etag: bytes, *, immutable: bool, seconds_left: float = math.inf) -> Headers:
+        """Return the headers of a response, the Cache-Control header last.
 
-        Responses to authenticated callers are private.
+        It is `immutable` if the request names all versions that it reads. Otherwise no cache uses it beyond
+        `seconds_left`, when a version that it reads is about to change. Responses to authenticated callers are private.
         """
         visibility = "public" if scope == ANONYMOUS else "private"
-        freshness = IMMUTABLE if immutable else self._current()
+        freshness = IMMUTABLE if immutable else self._current(seconds_left)
         return [(b"etag", etag), (b"cache-control", f"{visibility}, {freshness}".encode())]
 
-    def _current(self) -> str:
-        if self.stale_while_revalidate:
-            return f"max-age={self.max_age}, stale-while-revalidate={self.stale_while_revalidate}"
-        return f"max-age={self.max_age}, must-revalidate"
+    def valid_for(self, seconds_left: float) -> float:
+        """Return for how many seconds the headers of a response stay right: then a cache would keep it too long."""
+        left, reach = seconds_left - MARGIN_SECONDS, self.max_age + self.stale_while_revalidate
+        if not reach or left < 1:
+            return math.inf
+        return left - reach if left >= reach else left - math.floor(left)
+
+    def _current(self, seconds_left: float) -> str:
+        left = max(0.0, seconds_left - MARGIN_SECONDS)
+        max_age = math.floor(min(left, self.max_age))
+        stale = math.floor(min(left - max_age, self.stale_while_revalidate))
+        return f"max-age={max_age}, {f'stale-while-revalidate={stale}' if stale else 'must-revalidate'}"
+
+
+class Freshness(NamedTuple):
+    """The cache headers of a response, and for how many seconds they stay right."""
+
+    headers: Headers
+    valid_for: float = math.inf
+
+
+@dataclass(frozen=True, slots=True)
+class CachePolicy:
+    """What the cache headers of one response depend on.
+
+    It changes at `next_change_at`, by `clock`; None if no change of what it reads is scheduled.
+    """
+
+    cache_control: CacheControl
+    scope: str
+    etag: bytes
+    immutable: bool
+    next_change_at: datetime.datetime | None
+    clock: DatabaseClock
+
+    def freshness(self) -> Freshness:
+        """Return the headers for the time that is left now."""
+        headers = partial(self.cache_control.headers, self.scope, self.etag, immutable=self.immutable)
+        if self.immutable or self.next_change_at is None:
+            return Freshness(headers())
+        left = self.clock.seconds_until(self.next_change_at)
+        return Freshness(headers(seconds_left=left), self.cache_control.valid_for(left))

@@ -1,8 +1,10 @@
 """The response cache: an LRU cache bounded by bytes. Pointer moves invalidate the entries that depend on them."""
 
+import time
 from collections.abc import Mapping
 
 from graph.asgi.headers import Headers
+from graph.cache.cache_control import CachePolicy
 from graph.telemetry.requests import OperationStats
 from loaders import LRU, PointerCache
 
@@ -19,21 +21,33 @@ SWEEP_PER_INSERT = 64
 class Entry:
     """A response with status 200, its ETag, and the pointer revisions at which it is valid.
 
-    The first two headers describe the body; a response without a body omits them. `stats` counts the requests that the
-    entry serves.
+    The first two headers describe the body; a response without a body omits them. The last ones are those of `policy`,
+    which are right until `renew_at`, by the monotonic clock. `stats` counts the requests that the entry serves.
     """
 
-    __slots__ = ("body", "etag", "headers", "revisions", "size", "stats")
+    __slots__ = ("_policy", "body", "etag", "headers", "renew_at", "revisions", "size", "stats")
 
     def __init__(
-        self, headers: Headers, body: bytes, etag: bytes, revisions: Mapping[str, int], stats: OperationStats
+        self, headers: Headers, body: bytes, policy: CachePolicy, revisions: Mapping[str, int], stats: OperationStats
     ) -> None:
         self.headers = headers
         self.body = body
         self.stats = stats
-        self.etag = etag
+        self.etag = policy.etag
         self.revisions = tuple(revisions.items())
         self.size = len(body) + ENTRY_OVERHEAD_BYTES
+        self.renew_at: float | None = None
+        self._policy: CachePolicy | None = None
+        if policy.next_change_at and not policy.immutable:
+            self._policy = policy
+            self.renew()
+
+    def renew(self) -> None:
+        """Replace the headers of the policy by those for the time that is left now."""
+        if self._policy is not None:
+            headers, seconds = self._policy.freshness()
+            self.headers = [*self.headers[: -len(headers)], *headers]
+            self.renew_at = time.monotonic() + seconds
 
     def is_valid(self, pointers: PointerCache) -> bool:
         """Whether no pointer has moved since; False if that is unknown."""
@@ -84,6 +98,8 @@ class ResponseCache:
                 self._entries.pop(key)
             self.misses += 1
             return None
+        if entry.renew_at is not None and time.monotonic() >= entry.renew_at:
+            entry.renew()
         self.hits += 1
         return entry
 

@@ -1,19 +1,20 @@
 """Requests whose responses caches may keep: their ETags and cache headers."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from graphql import Undefined, value_from_ast_untyped
 
 from graph.asgi.headers import Headers
-from graph.cache.cache_control import CacheControl
+from graph.cache.cache_control import CacheControl, CachePolicy
 from graph.cache.etags import ETags, matches, matches_any
 from graph.context import Context
 from graph.documents.cacheability import Cacheability
 from graph.http.response import NO_STORE, PRIVATE_NO_STORE, HTTPResponse, not_modified
 from graph.identity.requires import READING
 from loaders import View
+from storage import PriceList
 
 
 @dataclass(slots=True)
@@ -43,29 +44,16 @@ class CacheableRequest:
         readable = context.caller.lists(READING)
         if lists is None or not all(name in readable for name in lists.named):
             return None
-        pointers = [context.pointers.known(name) for name in lists.current]
-        versions = {
-            pointer.name: pointer.current_version for pointer in pointers if pointer and pointer.current_version
-        }
-        if len(versions) < len(pointers):
-            return None
-        cache_headers = self._headers(versions)
-        return not_modified(cache_headers) if self.is_satisfied_by(cache_headers) else None
+        policy = self._policy([context.pointers.known(name) for name in lists.current], context)
+        return not_modified(policy.freshness().headers) if policy and self.is_satisfied_by(policy) else None
 
-    def cache_headers(self, view: View) -> Headers | None:
-        """Return the ETag and Cache-Control headers of a response without errors.
+    def policy(self, context: Context) -> CachePolicy | None:
+        """Return what the ETag and Cache-Control headers of a response without errors depend on.
 
         None if the response is private, or depends on a list that has no version yet.
         """
-        if view.is_private:
-            return None
-        pointers = view.followed()
-        versions = {
-            name: pointer.current_version
-            for name, pointer in pointers.items()
-            if pointer and pointer.current_version is not None
-        }
-        return self._headers(versions) if len(versions) == len(pointers) else None
+        view = context.loaders.view
+        return None if view.is_private else self._policy([*view.followed().values()], context)
 
     def _names_only_current(self, context: Context) -> bool:
         """Whether all versions that the operation names are known to be current, by the pointers in memory."""
@@ -82,15 +70,25 @@ class CacheableRequest:
                 return False
         return True
 
-    def is_satisfied_by(self, cache_headers: Headers) -> bool:
-        """Whether the client has the response with these headers already."""
-        return bool(self.if_none_match) and matches(self.if_none_match, dict(cache_headers)[b"etag"])
+    def is_satisfied_by(self, policy: CachePolicy) -> bool:
+        """Whether the client has the response with this ETag already."""
+        return bool(self.if_none_match) and matches(self.if_none_match, policy.etag)
 
-    def _headers(self, versions: Mapping[str, int]) -> Headers:
+    def _policy(self, pointers: Sequence[PriceList | None], context: Context) -> CachePolicy | None:
+        """Return the policy of a response that reads the current versions of some lists, as their pointers have them.
+
+        None if one has no version yet.
+        """
+        known = [pointer for pointer in pointers if pointer]
+        versions = {pointer.name: pointer.current_version for pointer in known if pointer.current_version}
+        if len(versions) < len(pointers):
+            return None
         etag = self.etags.etag(
             self.scope, self.media_type, self.document, self.operation_name, self.variables, versions
         )
-        return self.cache_control.headers(self.scope, etag, immutable=not versions)
+        next_change_at = min((each.next_change_at for each in known if each.next_change_at), default=None)
+        clock = context.pointers.clock
+        return CachePolicy(self.cache_control, self.scope, etag, not versions, next_change_at, clock)
 
 
 def uncacheable_headers(view: View) -> Headers:

@@ -169,16 +169,15 @@ def _cacheable_response(
 ) -> HTTPResponse:
     """Return the response to a cacheable request that had no errors, and put it into the response cache."""
     view = context.loaders.view
-    cache_headers, revisions = cacheable.cache_headers(view), view.revisions()
-    if cache_headers is None:
+    policy, revisions = cacheable.policy(context), view.revisions()
+    if policy is None:
         return json_response({"data": result.data}, 200, cacheable.media_type, uncacheable_headers(view))
-    response = json_response({"data": result.data}, 200, cacheable.media_type, cache_headers)
+    response = json_response({"data": result.data}, 200, cacheable.media_type, policy.freshness().headers)
     if revisions and state.cache_key:
         runtime: Runtime = scope["state"]["runtime"]
         stats = runtime.requests.by_operation[state.operation_name]
-        etag = dict(cache_headers)[b"etag"]
-        runtime.responses.put(state.cache_key, Entry(response.headers, response.body, etag, revisions, stats))
-    return response.not_modified() if cacheable.is_satisfied_by(cache_headers) else response
+        runtime.responses.put(state.cache_key, Entry(response.headers, response.body, policy, revisions, stats))
+    return response.not_modified() if cacheable.is_satisfied_by(policy) else response
 
 
 def _response(result: ExecutionResult, media_type: str, cache_headers: Headers) -> HTTPResponse:

@@ -14,17 +14,15 @@ from graph.types.inputs import (
     AbortBatchInput,
     AppendBatchInput,
     CommitBatchInput,
-    GrantPreviewInput,
     OpenBatchInput,
     PublishBatchInput,
     RescheduleBatchInput,
     ReviewBatchInput,
-    RevokePreviewInput,
 )
-from graph.types.payloads import BatchPayload, GrantPreviewPayload, UserError
+from graph.types.payloads import BatchPayload, UserError
 from graph.types.snapshots import Snapshot
-from storage import MAX_PREVIEWS, BatchOrder, BatchState, ItemError, Part, ReportRange
 from storage import Batch as StoredBatch
+from storage import BatchOrder, BatchState, ItemError, Part, ReportRange
 
 COMMIT_TIMEOUT_SECONDS = 20.0
 """A commit that takes longer returns the batch in the state SEALING."""
@@ -146,41 +144,6 @@ class BatchMutations:
             input.batch, by=info.context.caller.name, reason=input.reason, expected_version=input.expected_version
         )
         return BatchPayload(batch=cast("Batch", batch))
-
-    @strawberry.mutation(
-        description="Grants a token that reads the version of a held batch until it expires: only `snapshot` of that "
-        f"version, by its number. A batch has at most {MAX_PREVIEWS} valid tokens."
-    )
-    @staticmethod
-    @return_user_errors(GrantPreviewPayload)
-    @requires_for_batch(OPERATING, batch="input.batch")
-    async def grant_preview(
-        info: Info,
-        input: Annotated[  # noqa: A002
-            GrantPreviewInput, strawberry.argument(description="The batch, the expiry and the reason.")
-        ],
-    ) -> GrantPreviewPayload:
-        """Grant a token that reads the version of a held batch."""
-        context = info.context
-        token, batch = await context.store.previews.grant(
-            input.batch, input.expires_at, by=context.caller.name, reason=input.reason
-        )
-        return GrantPreviewPayload(token=token, batch=cast("Batch", batch))
-
-    @strawberry.mutation(
-        description="Revokes all preview tokens of a batch. Requests with one of them are refused from then on."
-    )
-    @staticmethod
-    @return_user_errors(BatchPayload)
-    @requires_for_batch(OPERATING, batch="input.batch")
-    async def revoke_preview(
-        info: Info,
-        input: Annotated[RevokePreviewInput, strawberry.argument(description="The batch and the reason.")],  # noqa: A002
-    ) -> BatchPayload:
-        """Revoke all preview tokens of a batch."""
-        context = info.context
-        batch = await context.store.previews.revoke(input.batch, by=context.caller.name, reason=input.reason)
-        return await _payload(context, batch)
 
     @strawberry.mutation(
         description="Gives a held batch another instant at which it is published; also one that has none. With null it "

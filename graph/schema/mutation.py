@@ -4,8 +4,9 @@ import strawberry
 
 from graph.schema.batch_mutations import BatchMutations
 from graph.schema.list_mutations import ListMutations
+from graph.schema.preview_mutations import PreviewMutations
 
 
 @strawberry.type(description="The root of all mutations.")
-class Mutation(BatchMutations, ListMutations):
+class Mutation(BatchMutations, PreviewMutations, ListMutations):
     """The root of all mutations."""

@@ -15,7 +15,6 @@ from storage import (
     MAX_DESCRIPTION_LENGTH,
     MAX_KEEP_YEARS,
     MAX_PARTS,
-    MAX_PREVIEW_DAYS,
     MAX_REASON_LENGTH,
     MAX_REMOVALS,
     BatchMode,
@@ -242,26 +241,6 @@ class ReviewBatchInput:
         description="Approve or reject the batch only if this is still the current version (0: there is none yet); "
         "otherwise the mutation fails with `CONFLICT`.",
     )
-
-
-@strawberry.input(description="Input of `grantPreview`.")
-class GrantPreviewInput:
-    """Input of `grantPreview`."""
-
-    batch: strawberry.ID = strawberry.field(description="The ID of a held batch.")
-    expires_at: datetime.datetime = strawberry.field(
-        description=f"When the token expires: in the future, at most {MAX_PREVIEW_DAYS} days ahead, by the clock of "
-        "the database. With an offset from UTC."
-    )
-    reason: str = strawberry.field(description=_REASON)
-
-
-@strawberry.input(description="Input of `revokePreview`.")
-class RevokePreviewInput:
-    """Input of `revokePreview`."""
-
-    batch: strawberry.ID = strawberry.field(description="The ID of the batch whose tokens to revoke.")
-    reason: str = strawberry.field(description=_REASON)
 
 
 @strawberry.input(description="Input of `rescheduleBatch`.")

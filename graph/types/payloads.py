@@ -33,23 +33,6 @@ class BatchPayload:
     )
 
 
-@strawberry.type(description="The result of `grantPreview`.")
-class GrantPreviewPayload:
-    """The result of `grantPreview`."""
-
-    token: str | None = strawberry.field(
-        default=None,
-        description="The token, to send as the header `Pricebook-Preview`. It is shown only once. Null if none was "
-        "granted.",
-    )
-    batch: Batch | None = strawberry.field(
-        default=None, description="The batch whose version the token reads. Null if no token was granted."
-    )
-    user_errors: list[UserError] = strawberry.field(
-        default_factory=list, description="The errors that prevented the mutation. Empty on success."
-    )
-
-
 @strawberry.type(description="The result of a mutation of a price list.")
 class PriceListPayload:
     """The result of a mutation of a price list."""

@@ -100,6 +100,11 @@ class VersionCache:
                 each.loading.cancel()
             self._drop_layers(each.snapshot)
 
+    def drop_unnamed_layer(self, price_list: str, layer: str) -> None:
+        """Drop a layer that was preloaded, unless a cached version of its list names it."""
+        if not any(layer in each.snapshot.layer_ids for each in self._lists.get(price_list, {}).values()):
+            self._blocks.drop(layer)
+
     def _drop_layers(self, snapshot: Snapshot) -> None:
         """Drop the layers of a version that no other cached version names. Only versions of one list share layers."""
         others = self._lists.get(snapshot.price_list, {}).values()

@@ -122,6 +122,17 @@ class Warmer:
         except Exception as error:
             log.warning("Warming of version %s of %s failed: %s", version, pointer.name, error)
 
+    async def preload(self, price_list: str, layer: Layer) -> bool:
+        """Load the layer of a version that is about to be published, as far as the current version is in memory.
+
+        Returns False if the list is not read. Raises `LayerGone`, `Corrupt`, `UnknownFormat`.
+        """
+        base = self._versions.current(price_list)
+        if base is None or base.idle_versions >= MAX_IDLE_VERSIONS:
+            return False
+        await self._load_as(base, [layer])
+        return True
+
     async def _manifest(self, price_list: str, version: int) -> Snapshot:
         while True:
             snapshot = raise_if_unreadable((await self._snapshots.get_many([(price_list, version)]))[0])

@@ -27,12 +27,12 @@ class FakeProcesses:
 
 
 class FakePointers:
-    """Pointers that the test moves; counts how often the marks of reads were taken."""
+    """Pointers that the test moves; counts how often the marks of reads were taken, and the clock was sampled."""
 
     def __init__(self) -> None:
         self.moved = asyncio.Event()
-        self.reads = self
-        self.taken = 0
+        self.reads = self.clock = self
+        self.taken = self.samples = 0
 
     def revisions(self) -> Mapping[str, int]:
         return {"retail": 1}
@@ -40,6 +40,9 @@ class FakePointers:
     def take(self) -> list[tuple[str, int]]:
         self.taken += 1
         return []
+
+    async def sample(self) -> None:
+        self.samples += 1
 
     def move(self) -> None:
         moved, self.moved = self.moved, asyncio.Event()
@@ -72,7 +75,7 @@ async def test_a_heartbeat_is_written_at_its_interval_and_at_once_when_a_pointer
         return store.processes.beats == 2
 
     await until(has_looped, "looped")
-    assert store.processes.beats == 1
+    assert (store.processes.beats, pointers.samples) == (1, 1)
     pointers.move()
     await until(has_beaten_twice, "written when a pointer moved")
     await heartbeat.stop()

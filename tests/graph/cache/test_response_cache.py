@@ -6,11 +6,11 @@ from typing import cast
 
 import pytest
 
-from graph.cache.cache_control import CacheControl
+from graph.cache.cache_control import CacheControl, CachePolicy
 from graph.cache.response_cache import ENTRY_OVERHEAD_BYTES, SWEEP_PER_INSERT, Entry, Key, ResponseCache
 from graph.telemetry.requests import OperationStats
 from loaders import PointerCache
-from storage import PriceList
+from storage import DatabaseClock, PriceList
 
 LIMIT = 64 << 10
 
@@ -30,6 +30,16 @@ class FakePointers:
         created = datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC)
         self._pointers[name] = PriceList(name, None, 1, 1, revision, None, created)
         self.moved = asyncio.Event()
+
+
+class FixedClock:
+    """A clock of the database that the test sets."""
+
+    def __init__(self, left: float = 0.0) -> None:
+        self.left = left
+
+    def seconds_until(self, _: datetime.datetime) -> float:
+        return self.left
 
 
 @pytest.fixture
@@ -52,8 +62,19 @@ def key(name: str) -> Key:
 
 
 def entry(text: str = "", **revisions: int) -> Entry:
-    headers = CacheControl().headers("anonymous", b'"e"', immutable=False)
-    return Entry(headers, text.encode(), b'"e"', revisions or {"retail": 1}, OperationStats())
+    return entry_of(CacheControl(), None, FixedClock(), text, **revisions)
+
+
+def entry_of(
+    control: CacheControl,
+    next_change_at: datetime.datetime | None,
+    clock: "FixedClock",
+    text: str = "",
+    **revisions: int,
+) -> Entry:
+    policy = CachePolicy(control, "anonymous", b'"e"', False, next_change_at, cast("DatabaseClock", clock))
+    headers = policy.freshness().headers
+    return Entry(headers, text.encode(), policy, revisions or {"retail": 1}, OperationStats())
 
 
 def test_an_entry_is_found_by_its_whole_key(cache: ResponseCache) -> None:
@@ -136,3 +157,32 @@ def test_invalid_entries_are_removed_little_by_little(pointers: FakePointers) ->
     assert sizes[0] >= 2 * SWEEP_PER_INSERT
     assert sizes[-1] == 6
     assert cache.find(key("other")) is not None
+
+
+def test_the_headers_of_an_entry_shrink_as_a_scheduled_change_approaches(
+    cache: ResponseCache, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now, clock = 1000.0, FixedClock(100.0)
+    monkeypatch.setattr("graph.cache.response_cache.time.monotonic", lambda: now)
+    change = datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC)
+    cache.put(key("a"), entry_of(CacheControl(60, 30), change, clock))
+
+    def header_after(seconds: float) -> bytes:
+        nonlocal now
+        now, clock.left = 1000.0 + seconds, 100.0 - seconds
+        found = cache.find(key("a"))
+        assert found is not None
+        assert [name for name, _ in found.headers] == [b"etag", b"cache-control"]
+        return found.headers[-1][1]
+
+    for seconds, freshness in (
+        (0, b"max-age=60, stale-while-revalidate=30"),
+        (8.9, b"max-age=60, stale-while-revalidate=30"),
+        (9.5, b"max-age=60, stale-while-revalidate=29"),
+        (50, b"max-age=49, must-revalidate"),
+        (98.5, b"max-age=0, must-revalidate"),
+        (100, b"max-age=0, must-revalidate"),
+        (200, b"max-age=0, must-revalidate"),
+    ):
+        assert header_after(seconds) == b"public, " + freshness, seconds
+    assert cache.hits == 7
