@@ -15,6 +15,8 @@ from graph.http.response import NO_STORE, PRIVATE_NO_STORE, HTTPResponse, not_mo
 from graph.identity.requires import READING
 from loaders import View
 
+_NONE: Mapping[str, int] = {}
+
 
 @dataclass(slots=True)
 class CacheableRequest:
@@ -34,8 +36,8 @@ class CacheableRequest:
         """Return a 304 response without executing the operation.
 
         None unless the client has the response, by the pointers in memory, and may read all lists in it. Pointers do
-        not show whether a version was ever current unless it is now, so a request that names another one, by number or
-        a cursor, is executed.
+        not show whether a version was ever current unless it is now, nor which one was current at an instant, so a
+        request that names another one, by number, an instant or a cursor, is executed.
         """
         if not self.if_none_match or matches_any(self.if_none_match) or not self._names_only_current(context):
             return None
@@ -55,9 +57,10 @@ class CacheableRequest:
     def cache_headers(self, view: View) -> Headers | None:
         """Return the ETag and Cache-Control headers of a response without errors.
 
-        None if the response is private, or depends on a list that has no version yet.
+        None if the response is private, or depends on a list that has no version yet, or on an instant that is not
+        settled.
         """
-        if view.is_private:
+        if view.is_private or not view.instants.are_settled:
             return None
         pointers = view.followed()
         versions = {
@@ -65,7 +68,7 @@ class CacheableRequest:
             for name, pointer in pointers.items()
             if pointer and pointer.current_version is not None
         }
-        return self._headers(versions) if len(versions) == len(pointers) else None
+        return self._headers(versions, view.instants.versions) if len(versions) == len(pointers) else None
 
     def _names_only_current(self, context: Context) -> bool:
         """Whether all versions that the operation names are known to be current, by the pointers in memory."""
@@ -73,6 +76,8 @@ class CacheableRequest:
         if any(value_from_ast_untyped(cursor, variables) not in (None, Undefined) for cursor in self.operation.cursors):
             return False
         for field in self.operation.snapshots:
+            if field.as_of and value_from_ast_untyped(field.as_of, variables) not in (None, Undefined):
+                return False
             version = value_from_ast_untyped(field.version, variables) if field.version else None
             if version is None or version is Undefined:
                 continue
@@ -86,9 +91,9 @@ class CacheableRequest:
         """Whether the client has the response with these headers already."""
         return bool(self.if_none_match) and matches(self.if_none_match, dict(cache_headers)[b"etag"])
 
-    def _headers(self, versions: Mapping[str, int]) -> Headers:
+    def _headers(self, versions: Mapping[str, int], as_of: Mapping[str, int] = _NONE) -> Headers:
         etag = self.etags.etag(
-            self.scope, self.media_type, self.document, self.operation_name, self.variables, versions
+            self.scope, self.media_type, self.document, self.operation_name, self.variables, {**versions, **as_of}
         )
         return self.cache_control.headers(self.scope, etag, immutable=not versions)
 

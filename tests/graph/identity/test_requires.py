@@ -48,6 +48,7 @@ INTERNALS = {
     "PriceList.gates",
     "PriceList.retention",
     "PriceList.events",
+    "PriceList.exposures",
     "Snapshot.batch",
 }
 """Fields that require more than their parent."""
