@@ -129,7 +129,8 @@ class PriceTimelines:
         """
         moves = await self._moves.within(price_list, since, until, MAX_MOVES + 1)
         budget.spend(price_list, len(moves.later), len(skus))
-        periods = list(_version_periods([*([moves.in_force] if moves.in_force else []), *moves.later], until))
+        begun = [*([moves.in_force] if moves.in_force else []), *moves.later]
+        periods = list(_version_periods(begun, until)) if until is None or since < until else []
         traces = _Traces(skus)
         prices = VersionPrices(self._layer_prices)
         for start in range(0, len(periods), PERIODS_PER_STEP):
