@@ -29,6 +29,9 @@ COMMANDS = {
     "diff": Command("cli.ops.diff:diff", "Show the differences between two versions."),
     "events": Command("cli.ops.events:events", "Show the audit log of a price list, newest first."),
     "export": Command("cli.exports.command:export", "Write a version of a price list to a file."),
+    "exposures": Command(
+        "cli.ops.time_travel:exposures", "Show the periods in which a version was current, newest first."
+    ),
     "gates": Command("cli.ops.list_settings:gates", "Show the gates of a price list, or change some of them."),
     "history": Command("cli.ops.lists:history", "Show the history of a price."),
     "import": Command("cli.imports.command:import_", "Import a file of prices as one batch."),
@@ -45,6 +48,7 @@ COMMANDS = {
     "serve": Command("cli.serve.command:serve", "Run the server until a signal stops it."),
     "show": Command("cli.ops.lists:show", "Show the state of a price list."),
     "snapshots": Command("cli.ops.lists:snapshots", "Show the versions of a price list that are kept, newest first."),
+    "timeline": Command("cli.ops.time_travel:timeline", "Show what a sku cost when, rollbacks included, oldest first."),
     "unpin": Command("cli.ops.rollback:unpin", "Unpin a price list: new batches are published again."),
 }
 

@@ -12,6 +12,7 @@ from storage.batches.states import UNFINISHED, BatchState
 from storage.batches.unpinning import ExpectedLatest
 from storage.catalog.api_keys import ApiKey, ApiKeyNotFound, ApiKeyRepository, is_api_key
 from storage.catalog.events import Event, EventKind
+from storage.catalog.exposures import MAX_EXPOSURES, Exposure, find_exposures
 from storage.catalog.gates import MAX_ALLOWED_CURRENCIES, DiffSummary, Gates, Severity
 from storage.catalog.keep import Keep
 from storage.catalog.list_filter import ALL_LISTS, NO_LISTS, ListFilter
@@ -47,6 +48,7 @@ from storage.layers.cached_layer import CachedLayer
 from storage.layers.diff import ChangeKind, PriceDiff
 from storage.layers.history import PriceVersion
 from storage.layers.memory_reader import MISSING, Found
+from storage.layers.timeline import MAX_LOOK_UPS, MAX_MOVES, LookUpBudget, LowestPrice, PricePeriod, Timelines
 from storage.maintenance.deletion import DELETE_IDLE_HOURS
 from storage.maintenance.expiration import GRACE_SECONDS, MAX_KEPT, RESTORE_SECONDS
 from storage.mongodb.connection import ITEM_ERROR_DAYS, explain
@@ -81,11 +83,14 @@ __all__ = [
     "MAX_ALLOWED_CURRENCIES",
     "MAX_DAYS_AHEAD",
     "MAX_DESCRIPTION_LENGTH",
+    "MAX_EXPOSURES",
     "MAX_FILE_BYTES",
     "MAX_FILTER_ATTRIBUTES",
     "MAX_ITEM_ERRORS",
     "MAX_KEEP_YEARS",
     "MAX_KEPT",
+    "MAX_LOOK_UPS",
+    "MAX_MOVES",
     "MAX_OPEN_BATCHES",
     "MAX_PARTS",
     "MAX_PREVIEWS",
@@ -119,6 +124,7 @@ __all__ = [
     "Event",
     "EventKind",
     "ExpectedLatest",
+    "Exposure",
     "FileRefused",
     "FileRows",
     "Found",
@@ -132,6 +138,8 @@ __all__ = [
     "Layer",
     "LayerGone",
     "ListFilter",
+    "LookUpBudget",
+    "LowestPrice",
     "Part",
     "Pin",
     "Preview",
@@ -142,6 +150,7 @@ __all__ = [
     "PriceList",
     "PriceListNotFound",
     "PriceOrder",
+    "PricePeriod",
     "PriceVersion",
     "PricebookError",
     "PublishPolicy",
@@ -163,10 +172,12 @@ __all__ = [
     "StorageMetrics",
     "Store",
     "Tier",
+    "Timelines",
     "Unavailable",
     "VersionNotReached",
     "check_name",
     "explain",
+    "find_exposures",
     "is_api_key",
     "is_cancelled",
     "leading_blocks",

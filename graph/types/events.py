@@ -74,6 +74,17 @@ class Event:
         return await info.context.loaders.batches.load(root.batch) if root.batch else None
 
 
+@strawberry.type(description="A period in which a version was current.")
+class Exposure:
+    """The GraphQL type of `storage.Exposure`."""
+
+    from_: datetime.datetime = strawberry.field(name="from", description="When the version became current.")
+    until: datetime.datetime | None = strawberry.field(
+        description="When another version became current. Null while the version is current."
+    )
+    event: Event = strawberry.field(description="The event that made the version current.")
+
+
 async def event_page(
     context: Context, price_list: str, first: int | None, after: str | None
 ) -> Connection[StoredEvent]:

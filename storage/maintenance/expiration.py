@@ -42,6 +42,7 @@ from storage.maintenance.expiration_search import (
 )
 from storage.mongodb.connection import Client
 from storage.mongodb.locks import Locks
+from storage.mongodb.server_time import server_time
 from storage.mongodb.transaction import in_transaction
 
 log = logging.getLogger("pricebook.expiration")
@@ -196,7 +197,7 @@ class SnapshotExpirer:
 
     async def _find_work(self, name: str) -> _Work:
         """Return what is due for a list, without a write."""
-        now = (await self._client.admin.command("hello"))["localTime"].replace(tzinfo=datetime.UTC)
+        now = await server_time(self._client)
         price_list = await self._price_lists.get(name)
         expiring = await find_expiring(self._expirations, price_list, now, self._grace, MAX_VERSIONS_PER_RUN)
         marked = await self._expirations.marked(name, 2 * MAX_VERSIONS_PER_RUN)

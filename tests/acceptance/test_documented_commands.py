@@ -35,6 +35,7 @@ PLACEHOLDERS = {
     "FILE": "prices.ndjson",
     "COMMAND": "lists",
     "N": "50",
+    "INSTANT": "2026-01-01T00:00:00Z",
     "...": "a reason",
 }
 """The values of words that stand for others. `ID`, and ids of keys, are those of what `prepared` has prepared."""

@@ -53,6 +53,7 @@ INTERNALS = {
     "PriceList.gates",
     "PriceList.retention",
     "PriceList.events",
+    "PriceList.exposures",
     "Snapshot.batch",
     "Snapshot.keptUntil",
 }
