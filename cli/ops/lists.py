@@ -110,7 +110,7 @@ def show(connection: Connection, output: Output, price_list: str) -> None:
 
 def _kept(retention: Json) -> str:
     fewer = ", thinned by age" if retention["thin"] else ""
-    return f"the newest {retention['versions']} versions, and each version for {retention['days']} days{fewer}"
+    return f"the newest {retention['versions']} versions, and those of the last {retention['days']} days{fewer}"
 
 
 @command("snapshots")
