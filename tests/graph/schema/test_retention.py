@@ -205,12 +205,12 @@ async def test_an_instant_that_cannot_be_is_refused(retail: Api, until: str) -> 
 
 async def test_a_version_that_expired_or_does_not_exist_is_not_kept(retail: Api) -> None:
     await expire_all(retail)
-    for version, until, code in (
+    for version, instant, code in (
         (1, IN_A_YEAR, "SNAPSHOT_EXPIRED"),
         (9, IN_A_YEAR, "SNAPSHOT_NOT_FOUND"),
         (3, None, "NOT_KEPT"),
     ):
-        order = {"priceList": "retail", "version": version, "until": until, "reason": "an audit"}
+        order = {"priceList": "retail", "version": version, "until": instant, "reason": "an audit"}
         assert codes((await retail.data(KEEP, input=order))["keepVersion"]) == [code]
 
 
