@@ -35,6 +35,7 @@ COMMANDS = {
     "gates": Command("cli.ops.list_settings:gates", "Show the gates of a price list, or change some of them."),
     "history": Command("cli.ops.lists:history", "Show the history of a price."),
     "import": Command("cli.imports.command:import_", "Import a file of prices as one batch."),
+    "keep": Command("cli.ops.keep:keep", "Keep a version until an instant, whatever retention says."),
     "keys": Command("cli.keys:keys", "Create, list and revoke API keys."),
     "layer": Command("cli.layer:layer", "Show what a layer is made of."),
     "lists": Command("cli.ops.lists:lists", "Show all price lists."),

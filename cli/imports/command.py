@@ -60,7 +60,7 @@ _EXIT_CODES = exit_codes.epilog(
     help="Whether FILE replaces the whole list, or is merged into the current version.",
 )
 @click.option("--remove", type=_FILE, metavar="FILE", help="Skus to remove, one per line; requires --mode merge.")
-@click.option("--label", metavar="TEXT", help="A name for the version; retention keeps labelled versions.")
+@click.option("--label", metavar="TEXT", help="A name for the version. It keeps nothing: see `pricebook keep`.")
 @click.option(
     "--expected-version",
     type=int,

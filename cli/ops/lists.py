@@ -148,7 +148,7 @@ def _show_version_as_of(connection: Connection, output: Output, price_list: str,
 
 def _kept(retention: Json) -> str:
     fewer = ", thinned by age" if retention["thin"] else ""
-    return f"the newest {retention['versions']} versions, and each version for {retention['days']} days{fewer}"
+    return f"the newest {retention['versions']} versions, and those of the last {retention['days']} days{fewer}"
 
 
 @command("snapshots")

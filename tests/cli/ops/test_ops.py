@@ -284,6 +284,7 @@ def test_a_missing_server_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
 RETAINED = {
     "retirements": [{"version": 1, "reason": "too old", "restorableUntil": "2026-11-24T00:00:00+00:00"}],
     "drops": [{"layer": "l1", "reason": "no version names it", "bytes": 5_000_000_000}],
+    "kept": [{"version": 7, "until": "2027-01-01T00:00:00+00:00", "reason": "an audit"}],
     "userErrors": [],
 }
 
@@ -298,7 +299,9 @@ def test_retain_applies_to_all_lists(monkeypatch: pytest.MonkeyPatch) -> None:
     assert cells(result.stdout)[1] == ["a", "version", "1", "-", "2026-11-24T00:00:00Z", "too", "old"]
     assert "5000000000" in result.stdout
     assert "nothing was changed" in result.stderr
-    assert json.loads(invoke("retain", "a", "--json").stdout)[0]["drops"] == RETAINED["drops"]
+    assert "Kept: version 7 of b until 2027-01-01T00:00:00Z: an audit" in result.stderr
+    [shown] = json.loads(invoke("retain", "a", "--json").stdout)
+    assert (shown["drops"], shown["kept"]) == (RETAINED["drops"], RETAINED["kept"])
 
 
 def test_a_refusal_is_shown_with_advice(monkeypatch: pytest.MonkeyPatch) -> None:
