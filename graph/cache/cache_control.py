@@ -34,6 +34,14 @@ class CacheControl:
         freshness = IMMUTABLE if immutable else self._current(seconds_left)
         return [(b"etag", etag), (b"cache-control", f"{visibility}, {freshness}".encode())]
 
+    def may_revalidate(self, seconds_left: float) -> bool:
+        """Whether a cache may be told with 304 that its response is still the current one.
+
+        Not while `max-age` is 0 only because of an imminent change: nginx ignores that 0 in a 304, and uses the stored
+        response for another `max-age` of its own.
+        """
+        return not self.max_age or seconds_left - MARGIN_SECONDS >= 1
+
     def valid_for(self, seconds_left: float) -> float:
         """Return for how many seconds the headers of a response stay right: then a cache would keep it too long."""
         left, reach = seconds_left - MARGIN_SECONDS, self.max_age + self.stale_while_revalidate
@@ -49,9 +57,10 @@ class CacheControl:
 
 
 class Freshness(NamedTuple):
-    """The cache headers of a response, and for how many seconds they stay right."""
+    """The cache headers of a response, whether 304 may replace it, and for how many seconds both are right."""
 
     headers: Headers
+    may_revalidate: bool = True
     valid_for: float = math.inf
 
 
@@ -75,4 +84,5 @@ class CachePolicy:
         if self.immutable or self.next_change_at is None:
             return Freshness(headers())
         left = self.clock.seconds_until(self.next_change_at)
-        return Freshness(headers(seconds_left=left), self.cache_control.valid_for(left))
+        control = self.cache_control
+        return Freshness(headers(seconds_left=left), control.may_revalidate(left), control.valid_for(left))

@@ -21,11 +21,12 @@ SWEEP_PER_INSERT = 64
 class Entry:
     """A response with status 200, its ETag, and the pointer revisions at which it is valid.
 
-    The first two headers describe the body; a response without a body omits them. The last ones are those of `policy`,
-    which are right until `renew_at`, by the monotonic clock. `stats` counts the requests that the entry serves.
+    The first two headers describe the body; a response without a body omits them. The last ones are those of `policy`:
+    they, and whether 304 may replace the response (`may_revalidate`), are right until `renew_at`, by the monotonic
+    clock. `stats` counts the requests that the entry serves.
     """
 
-    __slots__ = ("_policy", "body", "etag", "headers", "renew_at", "revisions", "size", "stats")
+    __slots__ = ("_policy", "body", "etag", "headers", "may_revalidate", "renew_at", "revisions", "size", "stats")
 
     def __init__(
         self, headers: Headers, body: bytes, policy: CachePolicy, revisions: Mapping[str, int], stats: OperationStats
@@ -36,6 +37,7 @@ class Entry:
         self.etag = policy.etag
         self.revisions = tuple(revisions.items())
         self.size = len(body) + ENTRY_OVERHEAD_BYTES
+        self.may_revalidate = True
         self.renew_at: float | None = None
         self._policy: CachePolicy | None = None
         if policy.next_change_at and not policy.immutable:
@@ -45,7 +47,7 @@ class Entry:
     def renew(self) -> None:
         """Replace the headers of the policy by those for the time that is left now."""
         if self._policy is not None:
-            headers, seconds = self._policy.freshness()
+            headers, self.may_revalidate, seconds = self._policy.freshness()
             self.headers = [*self.headers[: -len(headers)], *headers]
             self.renew_at = time.monotonic() + seconds
 

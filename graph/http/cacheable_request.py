@@ -47,7 +47,10 @@ class CacheableRequest:
         if lists is None or not all(name in readable for name in lists.named):
             return None
         policy = self._policy([context.pointers.known(name) for name in lists.current], context)
-        return not_modified(policy.freshness().headers) if policy and self.is_satisfied_by(policy) else None
+        if policy is None or not self.is_satisfied_by(policy):
+            return None
+        freshness = policy.freshness()
+        return not_modified(freshness.headers) if freshness.may_revalidate else None
 
     def policy(self, context: Context) -> CachePolicy | None:
         """Return what the ETag and Cache-Control headers of a response without errors depend on.

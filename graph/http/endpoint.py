@@ -172,12 +172,14 @@ def _cacheable_response(
     policy, revisions = cacheable.policy(context), view.revisions()
     if policy is None:
         return json_response({"data": result.data}, 200, cacheable.media_type, uncacheable_headers(view))
-    response = json_response({"data": result.data}, 200, cacheable.media_type, policy.freshness().headers)
+    freshness = policy.freshness()
+    response = json_response({"data": result.data}, 200, cacheable.media_type, freshness.headers)
     if revisions and state.cache_key:
         runtime: Runtime = scope["state"]["runtime"]
         stats = runtime.requests.by_operation[state.operation_name]
         runtime.responses.put(state.cache_key, Entry(response.headers, response.body, policy, revisions, stats))
-    return response.not_modified() if cacheable.is_satisfied_by(policy) else response
+    is_not_modified = freshness.may_revalidate and cacheable.is_satisfied_by(policy)
+    return response.not_modified() if is_not_modified else response
 
 
 def _response(result: ExecutionResult, media_type: str, cache_headers: Headers) -> HTTPResponse:

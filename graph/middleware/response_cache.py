@@ -56,7 +56,7 @@ class ResponseCacheMiddleware:
                 if entry is not None:
                     condition = headers.get(b"if-none-match")
                     status, response_headers, body = 200, entry.headers, entry.body
-                    if condition and matches(condition, entry.etag):
+                    if condition and entry.may_revalidate and matches(condition, entry.etag):
                         status, response_headers, body = 304, entry.headers[2:], b""
                     # Nothing is logged for such a request, so it gets no id unless its client sent one.
                     if REQUEST_ID in headers:

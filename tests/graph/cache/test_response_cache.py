@@ -186,3 +186,19 @@ def test_the_headers_of_an_entry_shrink_as_a_scheduled_change_approaches(
     ):
         assert header_after(seconds) == b"public, " + freshness, seconds
     assert cache.hits == 7
+
+
+def test_a_response_is_not_confirmed_by_304_just_before_a_scheduled_change(
+    cache: ResponseCache, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now, clock = 1000.0, FixedClock(100.0)
+    monkeypatch.setattr("graph.cache.response_cache.time.monotonic", lambda: now)
+    change = datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC)
+    for name, control in (("a", CacheControl(60)), ("uncached", CacheControl())):
+        cache.put(key(name), entry_of(control, change, clock))
+    for seconds, expected in ((0, True), (97.5, True), (98.5, False), (200, False)):
+        now, clock.left = 1000.0 + seconds, 100.0 - seconds
+        for name in ("a", "uncached"):
+            found = cache.find(key(name))
+            assert found is not None
+            assert found.may_revalidate is (expected or name == "uncached"), (name, seconds)
