@@ -90,7 +90,7 @@ class VersionKeeper:
 
 
 def _checked(until: datetime.datetime, now: datetime.datetime) -> datetime.datetime:
-    """Return an instant in UTC, if it is ahead of `now`, but not too far. Raises `InvalidUntil`."""
+    """Return an instant if it is ahead of `now`, but not too far. Raises `InvalidUntil`."""
     if not now < until <= now + _MAX_KEEP:
         raise InvalidUntil
-    return until.astimezone(datetime.UTC)
+    return until
