@@ -37,6 +37,7 @@ COMMANDS = {
     "lists": Command("cli.ops.lists:lists", "Show all price lists."),
     "pin": Command("cli.ops.rollback:pin", "Pin a version of a price list."),
     "reject": Command("cli.ops.batches:reject", "Reject a held batch: it is never published."),
+    "reschedule": Command("cli.ops.schedules:reschedule", "Give a held batch another time to be published."),
     "restore": Command("cli.ops.retention:restore", "Restore an expired version."),
     "retain": Command("cli.ops.retention:retain", "Expire the versions that nothing keeps."),
     "retention": Command("cli.ops.list_settings:retention", "Show the retention of a price list, or change it."),
@@ -45,6 +46,7 @@ COMMANDS = {
     "show": Command("cli.ops.lists:show", "Show the state of a price list."),
     "snapshots": Command("cli.ops.lists:snapshots", "Show the versions of a price list that are kept, newest first."),
     "unpin": Command("cli.ops.rollback:unpin", "Unpin a price list: new batches are published again."),
+    "upcoming": Command("cli.ops.schedules:upcoming", "Show the scheduled batches of a price list, the next first."),
 }
 
 

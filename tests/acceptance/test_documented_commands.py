@@ -34,6 +34,7 @@ PLACEHOLDERS = {
     "SKU": "TEA-100",
     "FILE": "prices.ndjson",
     "COMMAND": "lists",
+    "INSTANT": (datetime.datetime.now(datetime.UTC) + datetime.timedelta(days=30)).isoformat(),
     "N": "50",
     "...": "a reason",
 }
@@ -79,12 +80,12 @@ class Shop(NamedTuple):
         """Bring the list into the state that a command is for; return the id or name to insert."""
         if command == "unpin":
             await self._hold_by_pin()
-        elif command in {"rollback", "pin", "restore", "import", "approve", "reject"}:
+        elif command in {"rollback", "pin", "restore", "import", "approve", "reject", "reschedule"}:
             await self._make_current()
         if command == "restore":
             retired = {"state": "RETIRED", "retiredAt": datetime.datetime.now(datetime.UTC)}
             await self.store.db["snapshots"].update_one({"_id.version": 41}, {"$set": retired})
-        elif command in {"approve", "reject"}:
+        elif command in {"approve", "reject", "reschedule"}:
             for_approval = order("shop", publish=PublishPolicy.ON_APPROVAL)
             return (await self.store.submitter.submit(for_approval, await source([row("TEA-100")]))).id
         elif command == "keys":
