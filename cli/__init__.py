@@ -42,6 +42,7 @@ COMMANDS = {
     "pin": Command("cli.ops.rollback:pin", "Pin a version of a price list."),
     "preview": Command("cli.ops.previews:preview", "Grant a token that reads the version of a held batch."),
     "reject": Command("cli.ops.batches:reject", "Reject a held batch: it is never published."),
+    "reschedule": Command("cli.ops.schedules:reschedule", "Give a held batch another time to be published."),
     "restore": Command("cli.ops.retention:restore", "Restore an expired version."),
     "retain": Command("cli.ops.retention:retain", "Expire the versions that nothing keeps."),
     "retention": Command("cli.ops.list_settings:retention", "Show the retention of a price list, or change it."),
@@ -51,6 +52,7 @@ COMMANDS = {
     "snapshots": Command("cli.ops.lists:snapshots", "Show the versions of a price list that are kept, newest first."),
     "timeline": Command("cli.ops.time_travel:timeline", "Show what a sku cost when, rollbacks included, oldest first."),
     "unpin": Command("cli.ops.rollback:unpin", "Unpin a price list: new batches are published again."),
+    "upcoming": Command("cli.ops.schedules:upcoming", "Show the scheduled batches of a price list, the next first."),
 }
 
 

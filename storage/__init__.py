@@ -3,7 +3,7 @@
 from storage.batches.admission import MAX_OPEN_BATCHES, MAX_REMOVALS
 from storage.batches.batch import Batch, BatchMode, BatchOrder, PublishPolicy
 from storage.batches.item_errors import MAX_ITEM_ERRORS, ReportRange
-from storage.batches.metrics import BATCH_BOUNDS, StorageMetrics
+from storage.batches.metrics import BATCH_BOUNDS, LATENESS_BOUNDS, SCHEDULE_REASONS, StorageMetrics
 from storage.batches.parts import MAX_PARTS, Part
 from storage.batches.previews import MAX_PREVIEW_DAYS, MAX_PREVIEWS, Preview, Previews
 from storage.batches.publish_time import MAX_DAYS_AHEAD
@@ -80,6 +80,7 @@ __all__ = [
     "GRACE_SECONDS",
     "HEARTBEAT_INTERVAL_SECONDS",
     "ITEM_ERROR_DAYS",
+    "LATENESS_BOUNDS",
     "MAX_ALLOWED_CURRENCIES",
     "MAX_DAYS_AHEAD",
     "MAX_DESCRIPTION_LENGTH",
@@ -103,6 +104,7 @@ __all__ = [
     "MISSING",
     "NO_LISTS",
     "RESTORE_SECONDS",
+    "SCHEDULE_REASONS",
     "UNFINISHED",
     "ApiKey",
     "ApiKeyNotFound",
