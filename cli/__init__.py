@@ -29,9 +29,7 @@ COMMANDS = {
     "diff": Command("cli.ops.diff:diff", "Show the differences between two versions."),
     "events": Command("cli.ops.events:events", "Show the audit log of a price list, newest first."),
     "export": Command("cli.exports.command:export", "Write a version of a price list to a file."),
-    "exposures": Command(
-        "cli.ops.time_travel:exposures", "Show the periods in which a version was current, newest first."
-    ),
+    "exposures": Command("cli.ops.time_travel:exposures", "Show when a version was current, newest first."),
     "gates": Command("cli.ops.list_settings:gates", "Show the gates of a price list, or change some of them."),
     "history": Command("cli.ops.lists:history", "Show the history of a price."),
     "import": Command("cli.imports.command:import_", "Import a file of prices as one batch."),

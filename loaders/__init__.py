@@ -10,11 +10,15 @@ from loaders.preloader import Preloader
 from loaders.prices import PriceLoader
 from loaders.request import Loaders
 from loaders.single_flight import SingleFlight
+from loaders.timelines import MAX_DAYS, Between, DaysBefore
 from loaders.view import View
 
 __all__ = [
     "LAG_BOUNDS",
     "LRU",
+    "MAX_DAYS",
+    "Between",
+    "DaysBefore",
     "Heartbeat",
     "Loaders",
     "MinVersions",

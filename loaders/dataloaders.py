@@ -11,7 +11,7 @@ from typing import TypeVar
 from strawberry.dataloader import DataLoader
 
 from loaders.cache.version_cache import VersionCache
-from loaders.cache.version_reader import MAX_READS, missing_layer
+from loaders.cache.version_reader import read_again
 from loaders.pointer_cache import PointerCache
 from loaders.read_marks import ReadMarks, may_expire
 from storage import (
@@ -20,14 +20,11 @@ from storage import (
     Event,
     ItemError,
     Keep,
-    LayerGone,
-    LookUpBudget,
     PriceVersion,
     ReportRange,
     Served,
     Snapshot,
     Store,
-    Timelines,
 )
 
 K = TypeVar("K")
@@ -39,11 +36,8 @@ SnapshotKey = tuple[str, int]
 HistoryKey = tuple[str, int, str, int]
 """List, version, sku, and the number of changes."""
 
-TimelineKey = tuple[str, datetime.datetime, datetime.datetime | None, str]
-"""List, start, end, which is None for now, and sku."""
-
 MAX_HISTORY_SKUS = 1000
-"""Skus of one look-up of histories or timelines: for each, all layers of a run of versions are held at once."""
+"""Skus of one history look-up: for each sku, all layers of a run of versions are held in memory at once."""
 
 LoadContext = Callable[[str, int], AbstractContextManager[None]]
 """Makes a context manager around the load of a batch, given the loader's name and the number of keys."""
@@ -131,41 +125,7 @@ class HistoryBySkuLoader(Loader[HistoryKey, list[PriceVersion]]):
 
     async def _find(self, price_list: str, version: int, limits: Mapping[str, int]) -> dict[str, list[PriceVersion]]:
         read = partial(self._histories.find, price_list, version, limits)
-        return await _read_again(price_list, f"version {version}", read)
-
-
-class TimelineBySkuLoader(Loader[TimelineKey, Timelines]):
-    """Loads the timelines of prices; all skus with the same list, start and end in one look-up."""
-
-    def __init__(self, store: Store) -> None:
-        super().__init__(self._load, max_batch_size=MAX_HISTORY_SKUS)
-        self._timelines = store.price_timelines
-        self._budget = LookUpBudget()
-
-    async def _load(self, keys: Sequence[TimelineKey]) -> list[Timelines]:
-        skus: dict[tuple[str, datetime.datetime, datetime.datetime | None], list[str]] = defaultdict(list)
-        for price_list, since, until, sku in keys:
-            skus[price_list, since, until].append(sku)
-        found = {}
-        for key, group in skus.items():  # one after the other, so that the budget stops them
-            read = partial(self._timelines.find, key[0], group, key[1], key[2], self._budget)
-            found[key] = await _read_again(key[0], "a timeline", read)
-        return [found[price_list, since, until] for price_list, since, until, _ in keys]
-
-
-async def _read_again(price_list: str, subject: str, read: Callable[[], Awaitable[T]]) -> T:
-    """Return what `read` returns, which reads manifests itself; read again if a compaction replaced layers meanwhile.
-
-    `subject` is what is read, for the error if the layers are not there.
-    """
-    gone: set[str | None] = set()
-    while True:
-        try:
-            return await read()
-        except LayerGone as error:
-            if error.layer in gone or len(gone) == MAX_READS:
-                raise missing_layer(error, price_list, subject) from error
-            gone.add(error.layer)
+        return await read_again(price_list, f"version {version}", read)
 
 
 class MoveByInstantLoader(Loader[tuple[str, datetime.datetime], Event | None]):

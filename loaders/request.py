@@ -10,7 +10,6 @@ from loaders.dataloaders import (
     PartNumbersByBatchLoader,
     ServedByRevisionLoader,
     SnapshotByVersionLoader,
-    TimelineBySkuLoader,
 )
 from loaders.diffs import Diffs
 from loaders.instants import Instants
@@ -19,6 +18,7 @@ from loaders.pages import Pages
 from loaders.pointer_cache import PointerCache
 from loaders.prices import PriceLoader
 from loaders.selections import Selections
+from loaders.timelines import TimelineLoader
 from loaders.view import View
 from storage import NO_LISTS, ListFilter, Preview, Store
 
@@ -92,6 +92,6 @@ class Loaders:
         return HistoryBySkuLoader(self._store)
 
     @cached_property
-    def timelines(self) -> TimelineBySkuLoader:
-        """Timelines by (list, start, end, sku)."""
-        return TimelineBySkuLoader(self._store)
+    def timelines(self) -> TimelineLoader:
+        """Timelines by (list, window, sku)."""
+        return TimelineLoader(self._store, self.view.instants)

@@ -87,7 +87,7 @@ def timeline(
 @list_argument
 @click.argument("version", type=int)
 def exposures(connection: Connection, output: Output, price_list: str, version: int) -> None:
-    """Show the periods in which a version was current, newest first.
+    """Show when a version was current, newest first.
 
     KIND, BY and the reason are those of the event that made the version current.
     """

@@ -6,7 +6,6 @@ from typing import Annotated, Optional
 
 import msgspec
 import strawberry
-from msgspec.structs import astuple
 
 from graph import cursors
 from graph.context import Context, Info
@@ -14,6 +13,7 @@ from graph.identity.requires import READING, as_parent, requires
 from graph.node_ids import price_id
 from graph.types.node import Node
 from graph.types.scalars import JSON
+from loaders import MAX_DAYS, Between, DaysBefore
 from storage import MAX_MOVES, InvalidArgument, Snapshot
 from storage import LowestPrice as StoredLowestPrice
 from storage import Price as StoredPrice
@@ -28,7 +28,16 @@ class VersionedPrice(StoredPrice, frozen=True, gc=False, kw_only=True):
     @classmethod
     def of(cls, price: StoredPrice, snapshot: Snapshot) -> "VersionedPrice":
         """Return a price as one of a version."""
-        return cls(*astuple(price), snapshot=snapshot)
+        return cls(
+            price.amount,
+            price.currency,
+            price.tiers,
+            price.valid_from,
+            price.valid_until,
+            price.attributes,
+            price.sku,
+            snapshot=snapshot,
+        )
 
     @property
     def id(self) -> str:
@@ -62,11 +71,6 @@ class ShownPeriod(msgspec.Struct, frozen=True, gc=False):
 
 Root = strawberry.Parent[VersionedPrice]
 
-MAX_DAYS = 3650
-"""Length of the window of the lowest price, in days."""
-
-FIRST_INSTANT = datetime.datetime.min.replace(tzinfo=datetime.UTC)
-
 FirstChanges = Annotated[
     int | None, strawberry.argument(description=f"The number of changes to return: at most {cursors.MAX_PAGE_SIZE}.")
 ]
@@ -78,40 +82,13 @@ async def changes_of(context: Context, snapshot: Snapshot, sku: str, first: int 
     return await context.loaders.histories.load((snapshot.price_list, snapshot.version, sku, count))
 
 
-async def timeline_of(
-    context: Context, price: VersionedPrice, since: datetime.datetime, until: datetime.datetime | None
-) -> list[ShownPeriod]:
+async def timeline_of(context: Context, price: VersionedPrice, window: Between) -> list[ShownPeriod]:
     """Return the timeline of a price. Raises `InvalidArgument`, `ScanLimit`."""
-    now = await _now(context, "until", until)
-    end = until or now
-    if since > end:
-        raise InvalidArgument(f"`since` is after {'`until`' if until else 'now'}.", path=("since",))
-    found = await context.loaders.timelines.load((price.price_list, since, until, price.sku))
+    found = await context.loaders.timelines.load(price.price_list, window, price.sku)
     return [
-        ShownPeriod(period.from_, period.until, period.snapshot.version, versioned(period.price, period.snapshot))
-        for period in found.since(price.sku, since)
+        ShownPeriod(each.from_, each.until, each.snapshot.version, versioned(each.price, each.snapshot))
+        for each in found.clipped(price.sku)
     ]
-
-
-async def lowest_of(
-    context: Context, price: VersionedPrice, days: int, before: datetime.datetime | None
-) -> StoredLowestPrice | None:
-    """Return the lowest amount of the days before an instant. Raises `InvalidArgument`, `ScanLimit`."""
-    if not 1 <= days <= MAX_DAYS:
-        raise InvalidArgument(f"`days` must be from 1 to {MAX_DAYS}, not {days}.", path=("days",))
-    now = await _now(context, "before", before)
-    end = before or now
-    since = end - min(datetime.timedelta(days), end - FIRST_INSTANT)
-    found = await context.loaders.timelines.load((price.price_list, since, before, price.sku))
-    return found.lowest(price.sku, price.currency)
-
-
-async def _now(context: Context, argument: str, given: datetime.datetime | None) -> datetime.datetime:
-    """Return the time of the database. Raises `InvalidArgument` if an argument is after it."""
-    now = await context.loaders.view.instants.now()
-    if given is not None and given > now:
-        raise InvalidArgument(f"`{argument}` is in the future: it is {now.isoformat()} now.", path=(argument,))
-    return now
 
 
 @strawberry.type(description="A quantity break: the unit amount from a quantity on.")
@@ -195,7 +172,7 @@ class Price(Node):
         ] = None,
     ) -> list[ShownPeriod]:
         """Return the periods of the price, oldest first."""
-        return await timeline_of(info.context, root, since, until)
+        return await timeline_of(info.context, root, Between(since, until))
 
     @strawberry.field(
         description="The lowest amount of this sku in the currency of this price, by what its price list showed in the "
@@ -220,7 +197,8 @@ class Price(Node):
         ] = None,
     ) -> StoredLowestPrice | None:
         """Return the lowest amount of the days before an instant."""
-        return await lowest_of(info.context, root, days, before)
+        found = await info.context.loaders.timelines.load(root.price_list, DaysBefore(days, before), root.sku)
+        return found.lowest(root.sku, root.currency)
 
 
 @strawberry.type(description="A change in the history of a price.")

@@ -64,6 +64,21 @@ class VersionReader:
         return manifests
 
 
+async def read_again(price_list: str, subject: str, read: Callable[[], Awaitable[T]]) -> T:
+    """Return what `read` returns, which reads manifests itself; read again if a compaction replaced layers meanwhile.
+
+    `subject` is what is read, for the error if the layers are not there. Raises `Corrupt`.
+    """
+    gone: set[str | None] = set()
+    while True:
+        try:
+            return await read()
+        except LayerGone as error:
+            if error.layer in gone or len(gone) == MAX_READS:
+                raise missing_layer(error, price_list, subject) from error
+            gone.add(error.layer)
+
+
 def missing_layer(gone: LayerGone, price_list: str, subject: str) -> Corrupt:
     """Return the error of a layer that does not exist although manifests that were just read name it.
 

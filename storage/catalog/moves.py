@@ -40,29 +40,23 @@ class MoveRepository:
     async def _as_of(self, keys: Sequence[tuple[str, datetime.datetime]]) -> list[Event | None]:
         names = list(dict.fromkeys(name for name, _ in keys))
         queries = [*(_last_deletion(name) for name in names), *(_last_move(*key) for key in keys)]
-        first, *others = [[*query, {"$set": {"query": number}}] for number, query in enumerate(queries)]
-        union = [{"$unionWith": {"coll": self._collection.name, "pipeline": other}} for other in others]
-        cursor = await self._collection.aggregate([*first, *union])
-        documents = {document.pop("query"): document async for document in cursor}
-        events = [event_from_document(documents[n]) if n in documents else None for n in range(len(queries))]
+        events = [next(iter(found), None) for found in await self._find_all(queries)]
         deleted = dict(zip(names, events[: len(names)], strict=True))
         return [_in_this_life(move, deleted[name]) for move, (name, _) in zip(events[len(names) :], keys, strict=True)]
 
     async def within(
         self, price_list: str, since: datetime.datetime, until: datetime.datetime | None, limit: int
     ) -> Moves:
-        """Return up to `limit` moves after `since` and before `until`, and the one that was in force at `since`."""
-        deletion = await self._find_one(_last_deletion(price_list))
-        in_force = await self._find_one(_last_move(price_list, since))
-        life = {"revision": {"$gt": deletion.revision}} if deletion else {}
+        """Return the newest moves after `since` and before `until`, and the one that was in force at `since`."""
         before = {"$lt": until} if until else {}
-        later = await self._find(
-            [
-                {"$match": {"list": price_list, "moved": True, "at": {"$gt": since, **before}, **life}},
-                {"$sort": {"at": 1, "revision": 1}},
-                {"$limit": limit},
-            ]
-        )
+        during: list[Document] = [
+            {"$match": {"list": price_list, "moved": True, "at": {"$gt": since, **before}}},
+            {"$sort": {"at": -1, "revision": -1}},  # so that the limit leaves out earlier lives
+            {"$limit": limit},
+        ]
+        found = await self._find_all([_last_deletion(price_list), _last_move(price_list, since), during])
+        [deletion, in_force] = (next(iter(events), None) for events in found[:2])
+        later = [move for move in reversed(found[2]) if _in_this_life(move, deletion)]
         return Moves(_in_this_life(in_force, deletion), later)
 
     async def to_version(self, price_list: str, version: int, limit: int) -> list[tuple[Event, Event | None]]:
@@ -75,6 +69,15 @@ class MoveRepository:
         revisions = [event.revision for event in ended]
         ends = (bisect(revisions, event.revision) for event in begun)
         return [(event, ended[end] if end < len(ended) else None) for event, end in zip(begun, ends, strict=True)]
+
+    async def _find_all(self, queries: Sequence[Sequence[Document]]) -> list[list[Event]]:
+        """Return what each query finds, in one round trip."""
+        first, *others = [[*query, {"$set": {"query": number}}] for number, query in enumerate(queries)]
+        union = [{"$unionWith": {"coll": self._collection.name, "pipeline": other}} for other in others]
+        found: list[list[Event]] = [[] for _ in queries]
+        async for document in await self._collection.aggregate([*first, *union]):
+            found[document["query"]].append(event_from_document(document))
+        return found
 
     async def _find_one(self, pipeline: Sequence[Document]) -> Event | None:
         return next(iter(await self._find(pipeline)), None)

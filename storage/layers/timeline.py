@@ -1,18 +1,19 @@
 """What a price list showed when: the prices of skus by the moves of its pointer, rollbacks included."""
 
 import datetime
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from itertools import pairwise
-from typing import NamedTuple
+
+import msgspec
 
 from storage.catalog.events import Event
 from storage.catalog.moves import MoveRepository
 from storage.catalog.snapshots import Snapshot, SnapshotRepository, SnapshotState
 from storage.errors import ScanLimit
 from storage.fair_yield import yield_to_loop
-from storage.layers.version_prices import LayerPriceReader, LayerPrices, VersionPrices, visible_price
+from storage.layers.version_prices import LayerPriceReader, LayerPrices, VersionPrices
 from storage.mongodb.documents import raise_if_unreadable
 from storage.prices.price import Price, same_row
 
@@ -26,7 +27,7 @@ PERIODS_PER_STEP = 50
 """Periods whose manifests and layers are held in memory at once."""
 
 
-class PricePeriod(NamedTuple):
+class PricePeriod(msgspec.Struct, gc=False):
     """A period in which a list had one price of a sku, from version `snapshot` on; None if it had none.
 
     `until` is None while the period lasts.
@@ -54,19 +55,23 @@ class LowestPrice:
 
 @dataclass(frozen=True, slots=True)
 class Timelines:
-    """The periods of some skus by sku, oldest first.
+    """The periods of some skus by sku, oldest first, in a window from `since` on.
 
-    The first period begins when its version became current, which may be before the start of the timeline; the last
-    one ends at the latest with the timeline. Periods of expired versions are missing. `complete` is False if any are,
+    The first period begins when its version became current, which may be before the window; the last one
+    ends at the latest with the window. Periods of expired versions are missing. `complete` is False if any are,
     or if the list had no version at the start.
     """
 
+    since: datetime.datetime
     periods: Mapping[str, Sequence[PricePeriod]]
     complete: bool
 
-    def since(self, sku: str, start: datetime.datetime) -> list[PricePeriod]:
-        """Return the periods of a sku, of which the first begins at `start` at the earliest."""
-        return [period._replace(from_=max(start, period.from_)) for period in self.periods[sku]]
+    def clipped(self, sku: str) -> Sequence[PricePeriod]:
+        """Return the periods of a sku within the window."""
+        periods = self.periods[sku]
+        if not periods or periods[0].from_ >= self.since:
+            return periods
+        return [msgspec.structs.replace(periods[0], from_=self.since), *periods[1:]]
 
     def lowest(self, sku: str, currency: str) -> LowestPrice | None:
         """Return the lowest amount of a sku in a currency, the earliest of equal ones; None if it has no price."""
@@ -145,20 +150,12 @@ class PriceTimelines:
                     traces.visit(period, snapshot, prices.stack(snapshot))
                 await yield_to_loop()
         traces.end(until)
-        return Timelines(traces.periods, complete=moves.in_force is not None and not traces.has_gaps)
+        return Timelines(since, traces.periods, complete=moves.in_force is not None and not traces.has_gaps)
 
     async def _readable(self, price_list: str, versions: set[int]) -> dict[int, Snapshot]:
         """Return the manifests of those versions that have not expired."""
         found = map(raise_if_unreadable, await self._snapshots.get_many([(price_list, each) for each in versions]))
         return {each.version: each for each in found if each and each.state is not SnapshotState.RETIRED}
-
-
-class _Open(NamedTuple):
-    """A period that has not ended yet."""
-
-    from_: datetime.datetime
-    snapshot: Snapshot
-    price: Price | None
 
 
 class _Traces:
@@ -167,18 +164,26 @@ class _Traces:
     def __init__(self, skus: Sequence[str]) -> None:
         self.periods: dict[str, list[PricePeriod]] = {sku: [] for sku in skus}
         self.has_gaps = False
-        self._open: dict[str, _Open] = {}
+        self._open: dict[str, PricePeriod] = {}
         self._before: tuple[Snapshot, Sequence[LayerPrices]] | None = None
 
     def visit(self, period: _VersionPeriod, snapshot: Snapshot, stack: Sequence[LayerPrices]) -> None:
         """Follow the skus into the next period."""
+        open_, periods, begin = self._open, self.periods, period.from_
         for sku in self._changed(snapshot, stack):
-            price, before = visible_price(stack, sku), self._open.get(sku)
+            price = None
+            for prices in stack:  # as `visible_price`: this loop is nearly all that a timeline takes
+                if sku in prices:
+                    price = prices[sku]
+                    break
+            before = open_.get(sku)
             if before is not None:
-                if same_row(before.price, price):
+                old = before.price
+                if old is price or (old == price and same_row(old, price)):
                     continue
-                self._close(sku, before, period.from_)
-            self._open[sku] = _Open(period.from_, snapshot, price)
+                before.until = begin
+            added = open_[sku] = PricePeriod(begin, None, snapshot, price)
+            periods[sku].append(added)
         self._before = snapshot, stack
 
     def skip(self, period: _VersionPeriod) -> None:
@@ -188,18 +193,15 @@ class _Traces:
 
     def end(self, until: datetime.datetime | None) -> None:
         """End all periods."""
-        for sku, before in self._open.items():
-            self._close(sku, before, until)
+        for last in self._open.values():
+            last.until = until
         self._open.clear()
         self._before = None
 
-    def _close(self, sku: str, before: _Open, until: datetime.datetime | None) -> None:
-        self.periods[sku].append(PricePeriod(before.from_, until, before.snapshot, before.price))
-
-    def _changed(self, snapshot: Snapshot, stack: Sequence[LayerPrices]) -> Iterator[str]:
-        """Yield the skus whose prices may differ from those of the version before: those in layers of one of them."""
+    def _changed(self, snapshot: Snapshot, stack: Sequence[LayerPrices]) -> Iterable[str]:
+        """Return the skus whose prices may differ from those of the version before: those in layers of one of them."""
         if self._before is None:
-            return iter(self.periods)
+            return self.periods
         before, before_stack = self._before
         shared = 0
         for one, other in zip(reversed(before.layers), reversed(snapshot.layers), strict=False):
@@ -207,9 +209,9 @@ class _Traces:
                 break
             shared += 1
         if not shared:
-            return iter(self.periods)
+            return self.periods
         own = (*before_stack[: len(before_stack) - shared], *stack[: len(stack) - shared])
-        return iter(dict.fromkeys(sku for prices in own for sku in prices))
+        return own[0] if len(own) == 1 else {sku for prices in own for sku in prices}
 
 
 def _version_periods(moves: Sequence[Event], until: datetime.datetime | None) -> Iterator[_VersionPeriod]:

@@ -102,7 +102,7 @@ class Model:
         return None not in versions and not self.expired.intersection(version for version in versions if version)
 
     def exposures(self, version: int) -> list[tuple[datetime.datetime, datetime.datetime | None]]:
-        ends = [*(at for at, _ in self.moves[1:]), None]
+        ends = [*(at for at, _ in self.moves[1:]), None][: len(self.moves)]
         return [(at, end) for (at, each), end in zip(self.moves, ends, strict=True) if each == version][::-1]
 
 
@@ -187,11 +187,10 @@ async def find(
     return await store.price_timelines.find(name, skus, since, until, LookUpBudget())
 
 
-def shown(found: Timelines, sku: str, since: datetime.datetime | None = None) -> list[Period]:
-    periods = found.periods[sku] if since is None else found.since(sku, since)
+def shown(found: Timelines, sku: str) -> list[Period]:
     return [
         (each.from_, each.until, each.snapshot.version, str(each.price.amount) if each.price else None)
-        for each in periods
+        for each in found.clipped(sku)
     ]
 
 
@@ -208,7 +207,7 @@ async def compare(store: Store, acts: Sequence[Act]) -> None:
         found = await find(store, name, since, until)
         assert found.complete == model.is_complete(since, until), (since, until)
         for sku in SKUS:
-            assert shown(found, sku, since) == model.periods(sku, since, until), (sku, since, until)
+            assert shown(found, sku) == model.periods(sku, since, until), (sku, since, until)
             is_empty = until is not None and since >= until
             unclipped = [] if is_empty else model.periods(sku, model.start(since), until)
             amounts = [(float(amount), begin, version) for begin, _, version, amount in unclipped if amount]
