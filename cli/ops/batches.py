@@ -110,21 +110,24 @@ def batch(connection: Connection, output: Output, batch_id: str, watch: bool) ->
 
 @command("approve", EXIT_CODES)
 @click.argument("batch_id", metavar="ID")
+@click.option("--keep-schedule", is_flag=True, help="Publish a scheduled batch when it is due, and not now.")
 @reason_option
 @yes_option
-def approve(connection: Connection, output: Output, batch_id: str, reason: str, yes: bool) -> None:
+def approve(connection: Connection, output: Output, batch_id: str, keep_schedule: bool, reason: str, yes: bool) -> None:
     """Publish a held batch.
 
-    A gate or a pin held it, or it was sent for approval; one that is scheduled is published now. A merge is applied to
-    the current version; if it was made on another, that is shown.
+    A gate or a pin held it, or it was sent for approval; one that is scheduled is published now, unless --keep-schedule
+    is set. A merge is applied to the current version; if it was made on another, that is shown.
 
     The command shows the batch and its changes to the current version and asks for confirmation; with --yes, it shows
     only the batch. If another version becomes current meanwhile, the approval is refused with CONFLICT and nothing is
     changed.
     """
-    held = _confirm_review(connection, "approveBatch", f"Publish batch {batch_id}?", batch_id, yes=yes)
+    question = f"Publish batch {batch_id}{' when it is due' if keep_schedule else ''}?"
+    held = _confirm_review(connection, "approveBatch", question, batch_id, yes=yes)
     current = held["rebased"]["baseVersion"] or 0
-    approved = connection.mutate(APPROVE, batch=batch_id, reason=reason, expectedVersion=current)["batch"]
+    kept = {"keepSchedule": True} if keep_schedule else {}
+    approved = connection.mutate(APPROVE, batch=batch_id, reason=reason, expectedVersion=current, **kept)["batch"]
     _show(output, approved, f"Approved batch {batch_id} of {approved['priceList']}.")
 
 

@@ -22,7 +22,7 @@ from graph.types.inputs import (
 from graph.types.payloads import BatchPayload, UserError
 from graph.types.snapshots import Snapshot
 from storage import Batch as StoredBatch
-from storage import BatchOrder, BatchState, ItemError, Part, ReportRange
+from storage import BatchOrder, BatchState, InvalidArgument, ItemError, Part, ReportRange
 
 COMMIT_TIMEOUT_SECONDS = 20.0
 """A commit that takes longer returns the batch in the state SEALING."""
@@ -116,7 +116,7 @@ class BatchMutations:
 
     @strawberry.mutation(
         description="Approves and publishes a held batch: one that a gate holds, that was sent with `publish: "
-        "ON_APPROVAL`, or that is scheduled, which is then published now and not at its `publishAt`."
+        "ON_APPROVAL`, or that is scheduled. A scheduled one is published now, unless `keepSchedule` is set."
     )
     @staticmethod
     @return_user_errors(BatchPayload)
@@ -125,8 +125,10 @@ class BatchMutations:
         info: Info,
         input: Annotated[ReviewBatchInput, strawberry.argument(description="The batch and the reason.")],  # noqa: A002
     ) -> BatchPayload:
-        """Approve and publish a held batch."""
-        approved = await info.context.store.lifecycle.approve(
+        """Approve and publish a held batch, now or when it is due."""
+        store = info.context.store
+        approve = store.scheduling.approve if input.keep_schedule else store.lifecycle.approve
+        approved = await approve(
             input.batch, by=info.context.caller.name, reason=input.reason, expected_version=input.expected_version
         )
         return await _payload(info.context, approved)
@@ -140,6 +142,8 @@ class BatchMutations:
         input: Annotated[ReviewBatchInput, strawberry.argument(description="The batch and the reason.")],  # noqa: A002
     ) -> BatchPayload:
         """Reject a held batch."""
+        if input.keep_schedule:
+            raise InvalidArgument("A rejected batch keeps no schedule.", path=("input", "keepSchedule"))
         batch = await info.context.store.lifecycle.reject(
             input.batch, by=info.context.caller.name, reason=input.reason, expected_version=input.expected_version
         )

@@ -27,7 +27,7 @@ describe_enum(
         EventKind.PINNED: "A version was pinned.",
         EventKind.UNPINNED: "The pin was removed.",
         EventKind.HELD: "A batch was held by a gate, a pin, its publish policy or its schedule.",
-        EventKind.APPROVED: "A held batch was approved and published.",
+        EventKind.APPROVED: "A held batch was approved: it was published, or is published when it is due.",
         EventKind.REJECTED: "A batch was rejected.",
         EventKind.ABORTED: "A batch was aborted.",
         EventKind.FAILED: "A batch failed.",

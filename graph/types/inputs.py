@@ -241,6 +241,12 @@ class ReviewBatchInput:
         description="Approve or reject the batch only if this is still the current version (0: there is none yet); "
         "otherwise the mutation fails with `CONFLICT`.",
     )
+    keep_schedule: bool = strawberry.field(
+        default=False,
+        description="With `approveBatch` of a scheduled batch: approve it, and publish it at its `publishAt`, not now. "
+        "The gates that have findings now, and `publish: ON_APPROVAL`, do not hold it then; other gates, a pin and "
+        "`expectedVersion` do.",
+    )
 
 
 @strawberry.input(description="Input of `rescheduleBatch`.")

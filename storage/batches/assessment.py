@@ -86,13 +86,18 @@ def check_publishable(batch: Batch, price_list: PriceList, facts: Facts) -> None
 
 
 def objections_when_due(batch: Batch, price_list: PriceList, facts: Facts) -> list[GateFinding]:
-    """Return what holds a scheduled batch that is due: it is not rejected any more, so every finding holds it."""
+    """Return what holds a scheduled batch that is due: it is not rejected any more, so every finding holds it.
+
+    What was known when it was approved does not.
+    """
+    approved = {APPROVAL_GATE, *batch.approval.gates} if batch.approval else set()
     found = [replace(finding, severity=Severity.HOLD) for finding in judge(price_list.gates, facts)]
     try:
         price_list.expect(batch.expected_version)
     except Conflict as conflict:
         found.append(GateFinding(EXPECTED_VERSION_GATE, Severity.HOLD, conflict.message))
-    return [*found, *without_schedule(_holds(batch, price_list))]
+    objections = [*found, *without_schedule(_holds(batch, price_list))]
+    return [finding for finding in objections if finding.gate not in approved]
 
 
 def check_not_superseded(batch: Batch, price_list: PriceList) -> None:

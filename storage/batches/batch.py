@@ -58,6 +58,18 @@ class Refusal:
     message: str
 
 
+@dataclass(frozen=True, slots=True)
+class Approval:
+    """The approval of a scheduled batch, which is published when it is due all the same.
+
+    `gates` are those whose findings do not hold it then, because the reviewer knew them.
+    """
+
+    by: str
+    reason: str
+    gates: tuple[str, ...]
+
+
 class Batch(msgspec.Struct, frozen=True, rename="camel"):
     """The record of a batch.
 
@@ -68,7 +80,7 @@ class Batch(msgspec.Struct, frozen=True, rename="camel"):
     and to which a merge is applied: the current one when the batch was sealed or, if it is published, before that.
     `revision` is that of the pointer when the batch was published. `held_by_pin` is whether nothing but a pin of the
     list held the batch. `publish_at` is when it is to be published, or was to be when it was; a held batch that has it
-    is scheduled.
+    is scheduled. `approval` is set if it was approved and kept its schedule.
     """
 
     id: str = msgspec.field(name="_id")
@@ -102,6 +114,7 @@ class Batch(msgspec.Struct, frozen=True, rename="camel"):
     revision: int | None = None
     held_by_pin: bool = False
     publish_at: datetime.datetime | None = None
+    approval: Approval | None = None
 
     @property
     def is_scheduled(self) -> bool:

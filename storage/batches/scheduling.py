@@ -18,11 +18,12 @@ from storage.batches.assessment import (
     facts_of,
     objections_when_due,
 )
-from storage.batches.batch import Batch
+from storage.batches.batch import Approval, Batch
 from storage.batches.comparison import BatchComparer, Comparison
 from storage.batches.lifecycle import BatchLifecycle
 from storage.batches.metrics import StorageMetrics
 from storage.batches.publish_time import (
+    SCHEDULE_GATE,
     check_offset,
     check_publish_at,
     ended_finding,
@@ -40,6 +41,7 @@ from storage.catalog.gates import GateFinding, Severity
 from storage.catalog.price_lists import PriceList, PriceListRepository
 from storage.catalog.snapshots import Snapshot, SnapshotRepository, current_snapshot
 from storage.catalog.transactions import MAX_REASON_LENGTH, check_reason
+from storage.errors import InvalidArgument
 from storage.mongodb.connection import Client
 from storage.mongodb.server_time import server_time
 from storage.mongodb.transaction import commit
@@ -49,6 +51,21 @@ REASONS = {PIN_GATE: "pin", APPROVAL_GATE: "approval", EXPECTED_VERSION_GATE: "e
 
 UNREADABLE = "unreadable"
 """The reason for a batch that cannot be read."""
+
+
+APPROVED_GATE = "approved"
+"""The gate name of the finding of a batch that was approved and kept its schedule."""
+
+
+class NothingScheduled(InvalidArgument):
+    """The batch has no schedule that an approval could keep."""
+
+    def __init__(self, batch: str) -> None:
+        super().__init__(
+            f"Batch {batch} has no schedule to keep. Approve it without keepSchedule, or give it one with "
+            "rescheduleBatch first.",
+            path=("input", "keepSchedule"),
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,8 +145,44 @@ class BatchScheduling:
                 reason=reason,
                 findings=[*without_schedule(held.findings), finding],
                 held_by_pin=False,
+                approval=held.approval if instant else None,
             )
             return ScheduleChange(held, rescheduled.batch, rescheduled.price_list)
+
+        return (await commit(self._client, act, self._is_stored)).batch
+
+    async def approve(self, batch_id: str, *, by: str, reason: str, expected_version: int | None = None) -> Batch:
+        """Approve a scheduled batch that is published when it is due all the same.
+
+        The gates that have findings now, and `publish: ON_APPROVAL`, do not hold it then; others, a pin and the
+        expected version do. Raises `InvalidArgument` for a batch without a schedule, `BatchNotFound`, `BatchNotHeld`,
+        `Conflict` if the caller expects another version to be current.
+        """
+        check_reason(reason)
+        name = (await self._batches.get(batch_id)).price_list
+
+        async def act(session: AsyncClientSession) -> ScheduleChange:
+            price_list = await self._price_lists.get(name, session)
+            price_list.expect(expected_version)
+            batch = await self._batches.get_held(batch_id, session)
+            check_not_superseded(batch, price_list)
+            if not batch.is_scheduled:
+                raise NothingScheduled(batch_id)
+            known = {each.gate for each in batch.findings if each.severity is Severity.HOLD}
+            gates = tuple(sorted(known - {SCHEDULE_GATE, PIN_GATE, APPROVAL_GATE}))
+            finding = GateFinding(APPROVED_GATE, Severity.INFO, f"{by} approved it, to be published when due: {reason}")
+            approved = await self._transitions.reschedule(
+                batch,
+                price_list,
+                batch.publish_at,
+                session,
+                kind=EventKind.APPROVED,
+                by=by,
+                reason=reason,
+                approval=Approval(by, reason, gates),
+                findings=[*batch.findings, finding],
+            )
+            return ScheduleChange(batch, approved.batch, approved.price_list)
 
         return (await commit(self._client, act, self._is_stored)).batch
 
@@ -220,6 +273,7 @@ class BatchScheduling:
             reason=messages[:MAX_REASON_LENGTH],
             findings=[*earlier, *objections, due],
             held_by_pin={finding.gate for finding in objections} == {PIN_GATE},
+            approval=None,
         )
 
     async def _current(self, name: str) -> Snapshot | None:

@@ -73,6 +73,15 @@ async def test_reschedule_refuses_what_is_wrong(run: Run, store: Store) -> None:
     assert (refused.exit_code, "BATCH_NOT_HELD" in refused.stderr) == (1, True)
 
 
+async def test_an_approval_keeps_the_schedule_if_it_is_asked_to(run: Run, store: Store) -> None:
+    await versions(store, 1)
+    batch = await scheduled(store, 1, publish=PublishPolicy.ON_APPROVAL)
+    approved = await run("approve", batch.id, "--keep-schedule", "--reason", "as agreed", "--yes")
+    assert approved.exit_code == 0, approved.output
+    assert f"Approved batch {batch.id} of retail." in approved.stdout
+    assert (await store.batches.get(batch.id)).is_scheduled
+
+
 async def test_an_approval_publishes_a_scheduled_batch_now(run: Run, store: Store) -> None:
     await store.price_list_editor.create("retail", None, Gates(), "ops")
     batch = await scheduled(store, 1)

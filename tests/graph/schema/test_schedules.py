@@ -29,6 +29,11 @@ mutation ($input: RescheduleBatchInput!) {
 
 REJECT = "mutation ($input: ReviewBatchInput!) { rejectBatch(input: $input) { userErrors { code } } }"
 
+APPROVE = """
+mutation ($input: ReviewBatchInput!) {
+  approveBatch(input: $input) { batch { state publishAt } userErrors { code path } }
+}"""
+
 LIST = """
 query ($first: Int, $after: String) {
   priceList(name: "retail") {
@@ -135,6 +140,17 @@ async def test_a_batch_is_rescheduled_and_its_schedule_taken_away(retail: Api) -
     assert event == {"kind": "RESCHEDULED", "reason": "the shop asked", "batch": {"id": batch_id}}
     assert (await reschedule(retail, batch_id, None))["batch"] == {"id": batch_id, "state": "HELD", "publishAt": None}
     assert (await price_list(retail))["nextChangeAt"] is None
+
+
+async def test_an_approval_keeps_the_schedule_if_it_is_asked_to(retail: Api) -> None:
+    batch_id = await scheduled(retail, "k", ahead(1))
+    review = {"batch": batch_id, "reason": "as agreed", "keepSchedule": True}
+    approved = (await retail.data(APPROVE, input=review))["approveBatch"]
+    assert (approved["batch"]["state"], approved["userErrors"]) == ("HELD", [])
+    assert approved["batch"]["publishAt"] is not None
+    assert codes((await retail.data(REJECT, input=review))["rejectBatch"]) == ["INVALID_ARGUMENT"]
+    now = (await retail.data(APPROVE, input={"batch": batch_id, "reason": "now"}))["approveBatch"]
+    assert now["batch"]["state"] == "PUBLISHED"
 
 
 async def test_what_cannot_be_rescheduled(retail: Api) -> None:

@@ -92,7 +92,8 @@ async def assert_held_for_review(store: Store, batch: Batch, *gates: str, by_pin
     event = await newest_event(store)
     assert (event.kind, event.batch, event.moved) == (EventKind.HELD, batch.id, False)
     assert event.reason is not None
-    assert all(finding.message in event.reason for finding in batch.findings)
+    expected = [finding.message for finding in batch.findings if finding.gate in {*gates, "schedule"}]
+    assert all(message in event.reason for message in expected)
     assert await next_change(store) is None
     assert await publish_due(store) == []
 
@@ -309,6 +310,56 @@ async def test_deleting_a_list_ends_its_schedules(store: Store) -> None:
     assert await next_change(store) is None
     assert await publish_due(store) == []
     assert await store.batches.find(batch.id) is None
+
+
+# Approving and keeping the schedule
+
+
+async def test_what_was_known_when_it_was_approved_does_not_hold_it(store: Store) -> None:
+    await create(store)
+    await submit(store, rows(4))
+    await set_gates(store, Gates(max_shrink_percent=Decimal(10)))
+    batch = await scheduled(store, -1, rows(2), publish=PublishPolicy.ON_APPROVAL)
+    approved = await store.scheduling.approve(batch.id, by="ops", reason="as agreed")
+    assert (approved.is_scheduled, approved.publish_at) == (True, batch.publish_at)
+    assert (approved.findings[-1].gate, approved.findings[-1].severity) == ("approved", Severity.INFO)
+    assert await next_change(store) == batch.publish_at
+    event = await newest_event(store)
+    assert (event.kind, event.by, event.reason, event.moved) == (EventKind.APPROVED, "ops", "as agreed", False)
+    [published] = await publish_due(store)
+    assert published.state is BatchState.PUBLISHED
+
+
+async def test_what_was_not_known_when_it_was_approved_holds_it(store: Store) -> None:
+    await create(store)
+    await submit(store, rows(4))
+    await set_gates(store, Gates(max_shrink_percent=Decimal(10)))
+    batch = await scheduled(store, -1, rows(2))
+    await store.scheduling.approve(batch.id, by="ops", reason="as agreed")
+    await set_gates(store, Gates(max_shrink_percent=Decimal(10), min_size=3))
+    await store.pointer_moves.pin("retail", 1, by="ops", reason="audit")
+    [waiting] = await publish_due(store)
+    await assert_held_for_review(store, waiting, "minSize", "pin")
+    assert waiting.approval is None
+
+
+async def test_an_approval_outlives_another_instant_but_not_the_schedule(store: Store) -> None:
+    await versions(store, 1)
+    batch = await scheduled(store, 1, publish=PublishPolicy.ON_APPROVAL)
+    await store.scheduling.approve(batch.id, by="ops", reason="as agreed")
+    moved = await store.scheduling.reschedule(batch.id, await at(store, 2), by="ops", reason="later")
+    assert moved.approval is not None
+    assert (await store.scheduling.reschedule(batch.id, None, by="ops", reason="off")).approval is None
+
+
+async def test_only_a_scheduled_batch_is_approved_to_keep_its_schedule(store: Store) -> None:
+    await versions(store, 1)
+    waiting = await submit(store, [row("a", "9")], publish=PublishPolicy.ON_APPROVAL)
+    with pytest.raises(InvalidArgument, match="no schedule to keep"):
+        await store.scheduling.approve(waiting.id, by="ops", reason="x")
+    batch = await scheduled(store, 1)
+    with pytest.raises(Conflict):
+        await store.scheduling.approve(batch.id, by="ops", reason="x", expected_version=7)
 
 
 # Rescheduling
