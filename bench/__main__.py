@@ -24,6 +24,7 @@ from bench import (
     scale,
     scans,
     startup,
+    timelines,
 )
 from bench.environment import Environment
 from bench.report import Report
@@ -40,6 +41,7 @@ BENCHMARKS: dict[str, Callable[[Environment, Report], None]] = {
     "scans": scans.run,
     "merges": merges.run,
     "diffs": diffs.run,
+    "timelines": timelines.run,
     "edge": caching_proxy.run,
     "guards": auth_overhead.run,
     "rollbacks": rollbacks.run,

@@ -29,15 +29,20 @@ COMMANDS = {
     "diff": Command("cli.ops.diff:diff", "Show the differences between two versions."),
     "events": Command("cli.ops.events:events", "Show the audit log of a price list, newest first."),
     "export": Command("cli.exports.command:export", "Write a version of a price list to a file."),
+    "exposures": Command(
+        "cli.ops.time_travel:exposures", "Show the periods in which a version was current, newest first."
+    ),
     "gates": Command("cli.ops.list_settings:gates", "Show the gates of a price list, or change some of them."),
     "history": Command("cli.ops.lists:history", "Show the history of a price."),
     "import": Command("cli.imports.command:import_", "Import a file of prices as one batch."),
+    "keep": Command("cli.ops.keep:keep", "Keep a version until an instant, whatever retention says."),
     "keys": Command("cli.keys:keys", "Create, list and revoke API keys."),
     "layer": Command("cli.layer:layer", "Show what a layer is made of."),
     "lists": Command("cli.ops.lists:lists", "Show all price lists."),
     "pin": Command("cli.ops.rollback:pin", "Pin a version of a price list."),
     "preview": Command("cli.ops.previews:preview", "Grant a token that reads the version of a held batch."),
     "reject": Command("cli.ops.batches:reject", "Reject a held batch: it is never published."),
+    "reschedule": Command("cli.ops.schedules:reschedule", "Give a held batch another time to be published."),
     "restore": Command("cli.ops.retention:restore", "Restore an expired version."),
     "retain": Command("cli.ops.retention:retain", "Expire the versions that nothing keeps."),
     "retention": Command("cli.ops.list_settings:retention", "Show the retention of a price list, or change it."),
@@ -45,7 +50,9 @@ COMMANDS = {
     "serve": Command("cli.serve.command:serve", "Run the server until a signal stops it."),
     "show": Command("cli.ops.lists:show", "Show the state of a price list."),
     "snapshots": Command("cli.ops.lists:snapshots", "Show the versions of a price list that are kept, newest first."),
+    "timeline": Command("cli.ops.time_travel:timeline", "Show what a sku cost when, rollbacks included, oldest first."),
     "unpin": Command("cli.ops.rollback:unpin", "Unpin a price list: new batches are published again."),
+    "upcoming": Command("cli.ops.schedules:upcoming", "Show the scheduled batches of a price list, the next first."),
 }
 
 

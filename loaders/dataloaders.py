@@ -1,9 +1,11 @@
 """DataLoaders, one class per key, named `XByYLoader`. Prices have a loader of their own (`loaders.prices`)."""
 
 import asyncio
+import datetime
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from functools import partial
 from typing import TypeVar
 
 from strawberry.dataloader import DataLoader
@@ -12,7 +14,21 @@ from loaders.cache.version_cache import VersionCache
 from loaders.cache.version_reader import MAX_READS, missing_layer
 from loaders.pointer_cache import PointerCache
 from loaders.read_marks import ReadMarks, may_expire
-from storage import Batch, Broken, ItemError, LayerGone, PriceVersion, ReportRange, Served, Snapshot, Store
+from storage import (
+    Batch,
+    Broken,
+    Event,
+    ItemError,
+    Keep,
+    LayerGone,
+    LookUpBudget,
+    PriceVersion,
+    ReportRange,
+    Served,
+    Snapshot,
+    Store,
+    Timelines,
+)
 
 K = TypeVar("K")
 T = TypeVar("T")
@@ -23,8 +39,11 @@ SnapshotKey = tuple[str, int]
 HistoryKey = tuple[str, int, str, int]
 """List, version, sku, and the number of changes."""
 
+TimelineKey = tuple[str, datetime.datetime, datetime.datetime | None, str]
+"""List, start, end, which is None for now, and sku."""
+
 MAX_HISTORY_SKUS = 1000
-"""Skus of one history look-up: for each sku, all layers of a run of versions are held in memory at once."""
+"""Skus of one look-up of histories or timelines: for each, all layers of a run of versions are held at once."""
 
 LoadContext = Callable[[str, int], AbstractContextManager[None]]
 """Makes a context manager around the load of a batch, given the loader's name and the number of keys."""
@@ -111,15 +130,60 @@ class HistoryBySkuLoader(Loader[HistoryKey, list[PriceVersion]]):
         return [changes[price_list, version][sku][:count] for price_list, version, sku, count in keys]
 
     async def _find(self, price_list: str, version: int, limits: Mapping[str, int]) -> dict[str, list[PriceVersion]]:
-        """Read a history, which reads its manifests itself; again if a compaction replaced layers meanwhile."""
-        gone: set[str | None] = set()
-        while True:
-            try:
-                return await self._histories.find(price_list, version, limits)
-            except LayerGone as error:
-                if error.layer in gone or len(gone) == MAX_READS:
-                    raise missing_layer(error, price_list, version) from error
-                gone.add(error.layer)
+        read = partial(self._histories.find, price_list, version, limits)
+        return await _read_again(price_list, f"version {version}", read)
+
+
+class TimelineBySkuLoader(Loader[TimelineKey, Timelines]):
+    """Loads the timelines of prices; all skus with the same list, start and end in one look-up."""
+
+    def __init__(self, store: Store) -> None:
+        super().__init__(self._load, max_batch_size=MAX_HISTORY_SKUS)
+        self._timelines = store.price_timelines
+        self._budget = LookUpBudget()
+
+    async def _load(self, keys: Sequence[TimelineKey]) -> list[Timelines]:
+        skus: dict[tuple[str, datetime.datetime, datetime.datetime | None], list[str]] = defaultdict(list)
+        for price_list, since, until, sku in keys:
+            skus[price_list, since, until].append(sku)
+        found = {}
+        for key, group in skus.items():  # one after the other, so that the budget stops them
+            read = partial(self._timelines.find, key[0], group, key[1], key[2], self._budget)
+            found[key] = await _read_again(key[0], "a timeline", read)
+        return [found[price_list, since, until] for price_list, since, until, _ in keys]
+
+
+async def _read_again(price_list: str, subject: str, read: Callable[[], Awaitable[T]]) -> T:
+    """Return what `read` returns, which reads manifests itself; read again if a compaction replaced layers meanwhile.
+
+    `subject` is what is read, for the error if the layers are not there.
+    """
+    gone: set[str | None] = set()
+    while True:
+        try:
+            return await read()
+        except LayerGone as error:
+            if error.layer in gone or len(gone) == MAX_READS:
+                raise missing_layer(error, price_list, subject) from error
+            gone.add(error.layer)
+
+
+class MoveByInstantLoader(Loader[tuple[str, datetime.datetime], Event | None]):
+    """Loads, by (list, instant), the event that made the version of that instant current, in one round trip."""
+
+    def __init__(self, store: Store) -> None:
+        super().__init__(store.moves.as_of)
+
+
+class ServerTimeLoader(Loader[tuple[()], datetime.datetime]):
+    """Loads the time of the database, once."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        super().__init__(self._load)
+
+    async def _load(self, keys: Sequence[tuple[()]]) -> list[datetime.datetime]:
+        return [await self._store.now()] * len(keys)
 
 
 class SnapshotByVersionLoader(Loader[SnapshotKey, Snapshot | None]):
@@ -143,3 +207,14 @@ class SnapshotByVersionLoader(Loader[SnapshotKey, Snapshot | None]):
         if expiring:
             await self._store.snapshots.note_reads(expiring)
         return found
+
+
+class KeepByVersionLoader(Loader[SnapshotKey, Keep | None]):
+    """Loads until when versions are kept in one round trip, by their manifests as they are now. That is not a read."""
+
+    def __init__(self, store: Store) -> None:
+        super().__init__(self._load)
+        self._snapshots = store.snapshots
+
+    async def _load(self, keys: Sequence[SnapshotKey]) -> list[Keep | Broken | None]:
+        return [each.keep if isinstance(each, Snapshot) else each for each in await self._snapshots.get_many(keys)]

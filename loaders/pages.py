@@ -8,7 +8,19 @@ from typing import Generic, TypeVar
 from loaders.cache.version_cache import VersionCache
 from loaders.cache.version_reader import VersionReader
 from loaders.cache.warmer import Warmer
-from storage import Batch, BatchState, Due, Event, ListFilter, Price, PriceList, Snapshot, Store
+from storage import (
+    Batch,
+    BatchState,
+    Due,
+    Event,
+    Exposure,
+    ListFilter,
+    Price,
+    PriceList,
+    Snapshot,
+    Store,
+    find_exposures,
+)
 
 T = TypeVar("T")
 K = TypeVar("K")
@@ -145,6 +157,10 @@ class Pages:
     async def last_move(self, price_list: str, to: int) -> Event | None:
         """Return the event that last moved the pointer up to revision `to`, or None before its first move."""
         return await self._store.events.last_move(price_list, to)
+
+    async def exposures(self, price_list: str, version: int) -> Sequence[Exposure]:
+        """Return the periods in which a version was current, newest first."""
+        return await find_exposures(self._store.moves, price_list, version)
 
     async def count_price_lists(self, list_filter: ListFilter) -> int:
         """Return the number of lists that the filter allows."""

@@ -6,11 +6,14 @@ from loaders.dataloaders import (
     BatchByIdLoader,
     HistoryBySkuLoader,
     ItemErrorsByRangeLoader,
+    KeepByVersionLoader,
     PartNumbersByBatchLoader,
     ServedByRevisionLoader,
     SnapshotByVersionLoader,
+    TimelineBySkuLoader,
 )
 from loaders.diffs import Diffs
+from loaders.instants import Instants
 from loaders.min_versions import NONE, MinVersions
 from loaders.pages import Pages
 from loaders.pointer_cache import PointerCache
@@ -35,7 +38,12 @@ class Loaders:
         self._pointers = pointers
         self.prices = PriceLoader(store, pointers.versions, pointers.reader, pointers.warmer)
         self.snapshots = SnapshotByVersionLoader(store, pointers.versions, pointers.reads)
-        self.view = View(pointers, self.snapshots, min_versions, works_on, preview)
+        self.view = View(pointers, self.snapshots, Instants(store), min_versions, works_on, preview)
+
+    @cached_property
+    def keeps(self) -> KeepByVersionLoader:
+        """Until when versions are kept, by (list, version)."""
+        return KeepByVersionLoader(self._store)
 
     @cached_property
     def batches(self) -> BatchByIdLoader:
@@ -82,3 +90,8 @@ class Loaders:
     def histories(self) -> HistoryBySkuLoader:
         """Histories by (list, version, sku)."""
         return HistoryBySkuLoader(self._store)
+
+    @cached_property
+    def timelines(self) -> TimelineBySkuLoader:
+        """Timelines by (list, start, end, sku)."""
+        return TimelineBySkuLoader(self._store)

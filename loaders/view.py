@@ -1,8 +1,10 @@
 """The view of a request: the version of each list that it reads, chosen once and fixed until the request ends."""
 
 import asyncio
+import datetime
 
 from loaders.dataloaders import SnapshotByVersionLoader
+from loaders.instants import Instants
 from loaders.min_versions import NONE, MinVersions
 from loaders.pointer_cache import PointerCache
 from storage import (
@@ -30,12 +32,14 @@ class View:
         self,
         pointers: PointerCache,
         snapshots: SnapshotByVersionLoader,
+        instants: Instants,
         min_versions: MinVersions = NONE,
         works_on: ListFilter = NO_LISTS,
         preview: Preview | None = None,
     ) -> None:
         self._pointers = pointers
         self._snapshots = snapshots
+        self.instants = instants
         self._min_versions = min_versions
         self._works_on = works_on
         self._preview = preview
@@ -140,6 +144,18 @@ class View:
         if snapshot.state is SnapshotState.RETIRED:
             raise SnapshotExpired(name, version)
         return snapshot
+
+    async def as_of(self, name: str, instant: datetime.datetime) -> Snapshot | None:
+        """Return the version that was current at an instant; None before the first publish, and in the future.
+
+        Raises `PriceListNotFound`, and `SnapshotExpired` if retention expired it.
+        """
+        if name not in self._numbered:
+            self._numbered[name] = self._pointers.known(name)
+        if await self._pointers.find(name) is None:
+            raise PriceListNotFound(name)
+        version = await self.instants.version(name, instant)
+        return None if version is None else await self.version(name, version)
 
     async def _visible(self, name: str, version: int) -> Snapshot | None:
         """Return the manifest of a version, or None if the version does not exist for the caller."""

@@ -3,7 +3,7 @@
 from storage.batches.admission import MAX_OPEN_BATCHES, MAX_REMOVALS
 from storage.batches.batch import Batch, BatchMode, BatchOrder, PublishPolicy
 from storage.batches.item_errors import MAX_ITEM_ERRORS, ReportRange
-from storage.batches.metrics import BATCH_BOUNDS, StorageMetrics
+from storage.batches.metrics import BATCH_BOUNDS, LATENESS_BOUNDS, SCHEDULE_REASONS, StorageMetrics
 from storage.batches.parts import MAX_PARTS, Part
 from storage.batches.previews import MAX_PREVIEW_DAYS, MAX_PREVIEWS, Preview, Previews
 from storage.batches.publish_time import MAX_DAYS_AHEAD
@@ -12,13 +12,16 @@ from storage.batches.states import UNFINISHED, BatchState
 from storage.batches.unpinning import ExpectedLatest
 from storage.catalog.api_keys import ApiKey, ApiKeyNotFound, ApiKeyRepository, is_api_key
 from storage.catalog.events import Event, EventKind
+from storage.catalog.exposures import MAX_EXPOSURES, Exposure, find_exposures
 from storage.catalog.gates import MAX_ALLOWED_CURRENCIES, DiffSummary, Gates, Severity
+from storage.catalog.keep import Keep
 from storage.catalog.list_filter import ALL_LISTS, NO_LISTS, ListFilter
 from storage.catalog.price_lists import MAX_DESCRIPTION_LENGTH, Pin, PriceList, check_name
 from storage.catalog.processes import HEARTBEAT_INTERVAL_SECONDS, Served
 from storage.catalog.retention import DEFAULT_RETENTION, MAX_RETENTION_DAYS, MAX_RETENTION_VERSIONS, Retention
 from storage.catalog.snapshots import Layer, Snapshot, SnapshotState
 from storage.catalog.transactions import MAX_REASON_LENGTH
+from storage.catalog.version_keeper import MAX_KEEP_YEARS
 from storage.errors import (
     BatchNotFound,
     Broken,
@@ -45,8 +48,9 @@ from storage.layers.cached_layer import CachedLayer
 from storage.layers.diff import ChangeKind, PriceDiff
 from storage.layers.history import PriceVersion
 from storage.layers.memory_reader import MISSING, Found
+from storage.layers.timeline import MAX_LOOK_UPS, MAX_MOVES, LookUpBudget, LowestPrice, PricePeriod, Timelines
 from storage.maintenance.deletion import DELETE_IDLE_HOURS
-from storage.maintenance.expiration import GRACE_SECONDS, RESTORE_SECONDS
+from storage.maintenance.expiration import GRACE_SECONDS, MAX_KEPT, RESTORE_SECONDS
 from storage.mongodb.connection import ITEM_ERROR_DAYS, explain
 from storage.mongodb.database_clock import DatabaseClock
 from storage.mongodb.deadlines import is_cancelled
@@ -76,12 +80,18 @@ __all__ = [
     "GRACE_SECONDS",
     "HEARTBEAT_INTERVAL_SECONDS",
     "ITEM_ERROR_DAYS",
+    "LATENESS_BOUNDS",
     "MAX_ALLOWED_CURRENCIES",
     "MAX_DAYS_AHEAD",
     "MAX_DESCRIPTION_LENGTH",
+    "MAX_EXPOSURES",
     "MAX_FILE_BYTES",
     "MAX_FILTER_ATTRIBUTES",
     "MAX_ITEM_ERRORS",
+    "MAX_KEEP_YEARS",
+    "MAX_KEPT",
+    "MAX_LOOK_UPS",
+    "MAX_MOVES",
     "MAX_OPEN_BATCHES",
     "MAX_PARTS",
     "MAX_PREVIEWS",
@@ -94,6 +104,7 @@ __all__ = [
     "MISSING",
     "NO_LISTS",
     "RESTORE_SECONDS",
+    "SCHEDULE_REASONS",
     "UNFINISHED",
     "ApiKey",
     "ApiKeyNotFound",
@@ -115,6 +126,7 @@ __all__ = [
     "Event",
     "EventKind",
     "ExpectedLatest",
+    "Exposure",
     "FileRefused",
     "FileRows",
     "Found",
@@ -124,9 +136,12 @@ __all__ = [
     "InvalidArgument",
     "ItemError",
     "JsonRows",
+    "Keep",
     "Layer",
     "LayerGone",
     "ListFilter",
+    "LookUpBudget",
+    "LowestPrice",
     "Part",
     "Pin",
     "Preview",
@@ -137,6 +152,7 @@ __all__ = [
     "PriceList",
     "PriceListNotFound",
     "PriceOrder",
+    "PricePeriod",
     "PriceVersion",
     "PricebookError",
     "PublishPolicy",
@@ -158,10 +174,12 @@ __all__ = [
     "StorageMetrics",
     "Store",
     "Tier",
+    "Timelines",
     "Unavailable",
     "VersionNotReached",
     "check_name",
     "explain",
+    "find_exposures",
     "is_api_key",
     "is_cancelled",
     "leading_blocks",

@@ -3,6 +3,7 @@
 PricebookError
 ├── Refused                      a request that cannot be fulfilled; repeating it unchanged does not help
 │   ├── InvalidArgument
+│   │   └── InvalidUntil         see `storage.catalog.version_keeper`
 │   ├── ScanLimit
 │   ├── PriceListNotFound
 │   ├── PriceListExists
@@ -32,6 +33,7 @@ PricebookError
 │   ├── TooManyOpenBatches       see `storage.batches.admission`
 │   ├── TooManyHeldBatches       see `storage.batches.admission`
 │   ├── InvalidPublishAt         see `storage.batches.publish_time`
+│   ├── NotKept                  see `storage.catalog.version_keeper`
 │   ├── BatchConflict            see `storage.batches.unpinning`
 │   ├── GatesConflict            see `storage.catalog.price_list_editor`
 │   ├── ApiKeyNotFound           see `storage.catalog.api_keys`

@@ -1,5 +1,6 @@
 """Opens the storage, once for a process. Every service receives its repositories here."""
 
+import datetime
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
@@ -24,12 +25,14 @@ from storage.batches.unpinning import Unpinning
 from storage.catalog.api_keys import ApiKeyRepository
 from storage.catalog.events import EventRepository
 from storage.catalog.expiration import ExpirationRepository
+from storage.catalog.moves import MoveRepository
 from storage.catalog.orphans import OrphanRepository
 from storage.catalog.price_list_editor import PriceListEditor
 from storage.catalog.price_lists import PriceListRepository
 from storage.catalog.processes import ProcessRepository
 from storage.catalog.rollback import PointerMoves
 from storage.catalog.snapshots import SnapshotRepository
+from storage.catalog.version_keeper import VersionKeeper
 from storage.catalog.watcher import Watcher
 from storage.integrity.check import CheckProgress, IntegrityCheck
 from storage.integrity.inspection import LayerInspector
@@ -41,6 +44,8 @@ from storage.layers.memory_reader import MemoryReader
 from storage.layers.proof import LayerProver
 from storage.layers.reader import LayerReader
 from storage.layers.scan import MAX_SCAN, LayerScanner
+from storage.layers.timeline import PriceTimelines
+from storage.layers.version_prices import LayerPriceReader
 from storage.layers.writer import LayerWriter
 from storage.maintenance.compaction import Compactor
 from storage.maintenance.compaction_schedule import CompactionSchedule
@@ -54,6 +59,7 @@ from storage.maintenance.worker import Worker
 from storage.mongodb.connection import Client, connect, database, layers_database, prepare
 from storage.mongodb.locks import Locks
 from storage.mongodb.secondaries import Clock, Secondaries
+from storage.mongodb.server_time import server_time
 
 
 class Store:
@@ -92,24 +98,15 @@ class Store:
         self.parts = PartRepository(self.db)
         self.item_errors = ItemErrorRepository(self.db)
         self.staging = StagingRepository(self.db)
-        self.layer_writer = LayerWriter(self.layers_db)
-        self.block_cache = BlockCache(cache_bytes)
-        self.memory_reader = MemoryReader(self.block_cache)
-        self.fetcher = query_fetcher = BlockFetcher(self.layers_db)
-        self.layer_reader = self.query_reader = LayerReader(self.fetcher, self.block_cache)
-        if clock:
-            query_fetcher = BlockFetcher(self.layers_db, Secondaries(self.layers_db, clock))
-            self.query_reader = LayerReader(query_fetcher, self.block_cache)
-        self._fetchers = {self.fetcher, query_fetcher}
-        self.prover = LayerProver(self.layers_db, self.fetcher, self.block_cache)
-        self.scanner = LayerScanner(self.query_reader, max_scan)
-        self.differ = VersionDiffer(self.layer_reader)
-        self.price_history = PriceHistory(self.snapshots, self.layer_reader)
-        self.events = EventRepository(self.db)
+        self._open_layers(clock, cache_bytes, max_scan)
+        self.price_history = PriceHistory(self.snapshots, LayerPriceReader(self.layer_reader))
+        self.events, self.moves = EventRepository(self.db), MoveRepository(self.db)
+        self.price_timelines = PriceTimelines(self.moves, self.snapshots, LayerPriceReader(self.query_reader))
         self.locks = Locks(self.db)
         self.processes = ProcessRepository(self.db)
         self.watcher = Watcher(self.db)
         self.pointer_moves = PointerMoves(client, self.price_lists, self.snapshots, self.events)
+        self.version_keeper = VersionKeeper(client, self.price_lists, self.snapshots, self.expirations, self.events)
         self.price_list_editor = PriceListEditor(client, self.price_lists, self.events)
         self.previews = Previews(client, self.db, self.price_lists, self.batches, self.events)
         transitions = BatchTransitions(self.price_lists, self.snapshots, self.events, self.batches)
@@ -194,6 +191,21 @@ class Store:
             PublicationSchedule(client, self.watcher, self.batches, self.scheduling, self.locks, self.metrics),
         )
 
+    def _open_layers(self, clock: Clock | None, cache_bytes: int, max_scan: int) -> None:
+        """Open what reads and writes layers. With a `clock`, queries are read on secondaries."""
+        self.layer_writer = LayerWriter(self.layers_db)
+        self.block_cache = BlockCache(cache_bytes)
+        self.memory_reader = MemoryReader(self.block_cache)
+        self.fetcher = query_fetcher = BlockFetcher(self.layers_db)
+        self.layer_reader = self.query_reader = LayerReader(self.fetcher, self.block_cache)
+        if clock:
+            query_fetcher = BlockFetcher(self.layers_db, Secondaries(self.layers_db, clock))
+            self.query_reader = LayerReader(query_fetcher, self.block_cache)
+        self._fetchers = {self.fetcher, query_fetcher}
+        self.prover = LayerProver(self.layers_db, self.fetcher, self.block_cache)
+        self.scanner = LayerScanner(self.query_reader, max_scan)
+        self.differ = VersionDiffer(self.layer_reader)
+
     def _new_schedules(self) -> Schedules:
         return Schedules(
             CompactionSchedule(self.snapshots, self.compactor), RetentionSchedule(self.expirer, self.lifecycle)
@@ -271,6 +283,10 @@ class Store:
             self.locks,
             on_progress,
         )
+
+    async def now(self) -> datetime.datetime:
+        """Return the time of the database."""
+        return await server_time(self.client)
 
     async def ping(self) -> None:
         """Return when the primary answers. Raises the driver's error if it does not."""

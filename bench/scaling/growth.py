@@ -116,9 +116,9 @@ def _longest_block(environment: Environment, server: Server) -> float:
     server.post(mutation("createPriceList", name=KEPT_LIST, retention={"versions": KEPT + 1, "days": 0}))
     server.post(publish_body(KEPT_LIST, "first", prices(ROWS)))
     with Stored(environment.mongodb_uri) as stored:
-        stored.copy_version(KEPT_LIST, 1, range(2, kept + 1))
         stored.set_last_version(KEPT_LIST, kept)
-    server.post(publish_body(KEPT_LIST, "last", prices(ROWS)))
+        server.post(publish_body(KEPT_LIST, "last", prices(ROWS)))
+        stored.copy_version(KEPT_LIST, 1, range(2, kept + 1))  # each of them was replaced, as version 1 was
     server.longest_block()
     for _ in range(environment.repeats(ROUNDS)):
         server.post(mutation("retain", priceList=KEPT_LIST))

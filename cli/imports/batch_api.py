@@ -15,7 +15,7 @@ if TYPE_CHECKING:  # imported by the command when it runs: --help does not wait 
 
 BATCH = """
 fragment AllFields on Batch {
-  id priceList state mode version checksum label errorCount
+  id priceList state mode version checksum label publishAt errorCount
   progress { received stored expected }
   findings { gate severity message observed limit }
   summary { added removed changed unchanged }
@@ -89,7 +89,10 @@ class ListMissing(ApiError):
 
 @dataclass(frozen=True, slots=True)
 class BatchRequest:
-    """A batch to import, without its rows. `mode` and `publish` are values of the GraphQL enums."""
+    """A batch to import, without its rows. `mode` and `publish` are values of the GraphQL enums.
+
+    `publish_at` is in ISO 8601 format.
+    """
 
     price_list: str
     mode: str
@@ -97,6 +100,7 @@ class BatchRequest:
     publish: str
     expected_version: int | None
     label: str | None
+    publish_at: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +140,7 @@ class BatchApi:
                 "publish": request.publish,
                 "expectedVersion": request.expected_version,
                 "label": request.label,
+                "publishAt": request.publish_at,
             },
         )
         if any(error["code"] == "PRICE_LIST_NOT_FOUND" for error in payload["userErrors"]):

@@ -1,6 +1,7 @@
 """`pricebook import`: publishes a file of any size as a version of a price list, sent in parts."""
 
 import asyncio
+import datetime
 import hashlib
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
@@ -20,17 +21,18 @@ from cli.imports.parts import SPLIT_VERSION
 from cli.imports.price_files import Format, RowFile
 from cli.imports.report import exit_code, report
 from cli.imports.standard_input import store_prices, store_skus
+from cli.instants import Instant
 from cli.options import endpoint_option, token_option
 
 _STANDARD_INPUT = Path("-")
 _FILE = click.Path(exists=True, dir_okay=False, allow_dash=True, path_type=Path)
 _EXIT_CODES = exit_codes.epilog(
     {
-        exit_codes.SUCCESS: "published; with --dry-run: would be published",
+        exit_codes.SUCCESS: "published, or scheduled by --publish-at; with --dry-run: would be published",
         exit_codes.FAILURE: "nothing is published: invalid items, refused by server or gate, no response, an "
         "unreadable file",
         exit_codes.USAGE_ERROR: "the command line is invalid, or the file of --errors-to cannot be written",
-        exit_codes.HELD: "held; with --dry-run: would be held",
+        exit_codes.HELD: "held, or scheduled and would be held if it were due now; with --dry-run: would be held",
         exit_codes.INTERRUPTED: "interrupted; the same command resumes the import",
     }
 )
@@ -60,7 +62,7 @@ _EXIT_CODES = exit_codes.epilog(
     help="Whether FILE replaces the whole list, or is merged into the current version.",
 )
 @click.option("--remove", type=_FILE, metavar="FILE", help="Skus to remove, one per line; requires --mode merge.")
-@click.option("--label", metavar="TEXT", help="A name for the version; retention keeps labelled versions.")
+@click.option("--label", metavar="TEXT", help="A name for the version. It keeps nothing: see `pricebook keep`.")
 @click.option(
     "--expected-version",
     type=int,
@@ -73,6 +75,13 @@ _EXIT_CODES = exit_codes.epilog(
     default="when-valid",
     show_default=True,
     help="When to publish.",
+)
+@click.option(
+    "--publish-at",
+    "publish_at",
+    type=Instant(),
+    metavar="INSTANT",
+    help="Publish at this time and not before, such as 2026-11-28T00:00:00+01:00. Everything is checked now.",
 )
 @click.option("--wait", is_flag=True, help="Wait until every live server serves the new version.")
 @click.option(
@@ -111,6 +120,7 @@ def import_(
     label: str | None,
     expected_version: int | None,
     publish: str,
+    publish_at: datetime.datetime | None,
     wait: bool,
     part_rows: int,
     max_requests: int,
@@ -139,7 +149,8 @@ def import_(
     if errors_to:
         clear_errors(errors_to)
     policy = DRY_RUN if dry_run else publish.upper().replace("-", "_")
-    request = BatchRequest(price_list, mode.upper(), key or "", policy, expected_version, label)
+    instant = publish_at.isoformat() if publish_at else None
+    request = BatchRequest(price_list, mode.upper(), key or "", policy, expected_version, label, instant)
     with ExitStack() as stack:
         outcome = _run(
             request,

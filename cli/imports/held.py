@@ -8,22 +8,51 @@ _PIN = "pin"
 """The gate of the finding that holds a batch while its list is pinned."""
 
 
+_SCHEDULE = "schedule"
+"""The gate of the finding that holds a batch until it is due."""
+
+
+def is_scheduled(batch: Json) -> bool:
+    """Whether a held batch is published at an instant."""
+    return batch["publishAt"] is not None
+
+
+def holds(batch: Json) -> set[str]:
+    """Return the gates that hold a batch, besides its schedule."""
+    return {each["gate"] for each in batch["findings"] if each["severity"] == "HOLD"} - {_SCHEDULE}
+
+
 def next_commands(batch: Json, endpoint: str | None) -> list[str]:
     """Return the lines that name the next commands for a held batch, by what holds it.
 
     `endpoint` is that of the command line, which the next commands need as well.
     """
-    holds = {finding["gate"] for finding in batch["findings"] if finding["severity"] == "HOLD"}
+    holding = holds(batch)
     price_list, more = batch["priceList"], '--reason "..."'
     if endpoint:
         more += f" --endpoint {shlex.quote(endpoint)}"
-    if holds == {_PIN}:
+    if is_scheduled(batch):
+        return _scheduled_commands(batch, holding, more)
+    if holding == {_PIN}:
         return [
             f"{price_list} is pinned. Unpin it and publish the newest batch that waits for nothing else:",
             f"  pricebook unpin {price_list} --publish-latest {more}",
         ]
     review = [f"  pricebook approve {batch['id']} {more}", f"  pricebook reject {batch['id']} {more}"]
-    if _PIN in holds:
+    if _PIN in holding:
         unpin = f"  pricebook unpin {price_list} {more}"
         return [f"{price_list} is pinned. First unpin it:", unpin, "Then publish it, or reject it:", *review]
     return ["Publish it, or reject it:", *review]
+
+
+def _scheduled_commands(batch: Json, holding: set[str], more: str) -> list[str]:
+    """Return the lines about a scheduled batch: what would hold it now, and how to move or end its schedule."""
+    found = ", ".join(sorted(holding))
+    warning = [f"Checked now, it would be held for a review when it is due: {found}."] if found else []
+    return [
+        *warning,
+        "Publish it now, at another time, or reject it:",
+        f"  pricebook approve {batch['id']} {more}",
+        f"  pricebook reschedule {batch['id']} --at INSTANT {more}",
+        f"  pricebook reject {batch['id']} {more}",
+    ]

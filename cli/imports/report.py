@@ -11,8 +11,8 @@ import click
 from cli.client import Json
 from cli.exit_codes import FAILURE, HELD, SUCCESS
 from cli.imports.batch_api import DRY_RUN, BatchRequest, Outcome
-from cli.imports.held import next_commands
-from cli.output import REDIRECTED_WIDTH, counted, printable
+from cli.imports.held import holds, is_scheduled, next_commands
+from cli.output import REDIRECTED_WIDTH, counted, printable, time
 
 MAX_EXAMPLES_PER_CODE = 3
 """Errors of each code that are printed."""
@@ -24,13 +24,13 @@ MAX_EXAMPLES = 30
 def exit_code(request: BatchRequest, outcome: Outcome) -> int:
     """Return the exit code of the command."""
     if outcome.state == "HELD":
-        return HELD
+        return SUCCESS if is_scheduled(outcome.batch) and not holds(outcome.batch) else HELD
     if outcome.state == "PUBLISHED":
         return SUCCESS
     if not _is_passed_dry_run(request, outcome):
         return FAILURE
     severities = {finding["severity"] for finding in outcome.batch["findings"]}
-    return FAILURE if "REJECT" in severities else HELD if "HOLD" in severities else SUCCESS
+    return FAILURE if "REJECT" in severities else HELD if holds(outcome.batch) else SUCCESS
 
 
 def report(request: BatchRequest, outcome: Outcome, *, endpoint: str | None = None, to_stderr: bool = False) -> None:
@@ -60,6 +60,8 @@ def _headline(request: BatchRequest, outcome: Outcome) -> str:
         return f"Published {request.price_list}: version {batch['version']}{size}{by}."
     if outcome.state == "HELD":
         version = f"version {batch['version']} of {request.price_list}{size}"
+        if is_scheduled(batch):
+            return f"Batch {batch['id']} is scheduled for {time(batch['publishAt'])}: {version}."
         return f"Batch {batch['id']} is held: {version}."
     if _is_passed_dry_run(request, outcome):
         return f"Checked {request.price_list}, a dry run, nothing is published: the batch {_verdict(request, outcome)}."

@@ -25,7 +25,8 @@ query Batches($name: ID, $state: BatchState, $first: Int!, $after: String) {
 
 ALL_FIELDS = """
 fragment AllFields on Batch {
-  id priceList state mode version madeOnVersion baseVersion checksum label submittedBy createdAt finishedAt errorCount
+  id priceList state mode version madeOnVersion baseVersion checksum label submittedBy createdAt finishedAt publishAt
+  errorCount
   rebased { baseVersion }
   progress { received stored expected }
   served { by of }
@@ -94,7 +95,7 @@ def batch(connection: Connection, output: Output, batch_id: str, watch: bool) ->
     """
     last_printed = None
     while True:
-        shown = _find(connection, batch_id)
+        shown = find_batch(connection, batch_id)
         if not watch or shown["state"] not in UNFINISHED_STATES:
             break
         if (progress := _progress(shown)) != last_printed:
@@ -114,8 +115,8 @@ def batch(connection: Connection, output: Output, batch_id: str, watch: bool) ->
 def approve(connection: Connection, output: Output, batch_id: str, reason: str, yes: bool) -> None:
     """Publish a held batch.
 
-    A gate or a pin held it, or it was sent for approval. A merge is applied to the current version; if it was made on
-    another, that is shown.
+    A gate or a pin held it, or it was sent for approval; one that is scheduled is published now. A merge is applied to
+    the current version; if it was made on another, that is shown.
 
     The command shows the batch and its changes to the current version and asks for confirmation; with --yes, it shows
     only the batch. If another version becomes current meanwhile, the approval is refused with CONFLICT and nothing is
@@ -150,24 +151,26 @@ def review_fields(batch: Json) -> list[tuple[str, object]]:
         ("Current", version_text(batch["rebased"]["baseVersion"])),
         ("Batch", f"{batch['id']}, {batch['mode']}, {counted(batch['progress']['stored'], 'price')}, {sent}{label}"),
         ("Base", _base(batch)),
+        ("Scheduled", time(batch["publishAt"])),
         *(("Finding", text) for text in _findings(batch)),
     ]
 
 
 def rebased_summary(connection: Connection, batch_id: str) -> Json | None:
     """Return the numbers of changes of a held batch to the current version; None if it is no longer held."""
-    rebased: Json | None = _find(connection, batch_id, REBASED)["rebased"]
+    rebased: Json | None = find_batch(connection, batch_id, REBASED)["rebased"]
     return rebased and rebased["summary"]
 
 
-def _find(connection: Connection, batch_id: str, document: str = BATCH) -> Json:
+def find_batch(connection: Connection, batch_id: str, document: str = BATCH) -> Json:
+    """Return a batch. Raises `ApiError`."""
     advice = "`pricebook batches` shows the batches."
     return require(connection.query(document, id=batch_id)["batch"], f"batch {batch_id!r}", advice)
 
 
 def _confirm_review(connection: Connection, mutation: str, question: str, batch_id: str, *, yes: bool) -> Json:
     """Let the user confirm the review of a held batch, and return the batch. Raises as `confirm`."""
-    held = _find(connection, batch_id)
+    held = find_batch(connection, batch_id)
     if held["rebased"] is None:
         raise refused(mutation, "BATCH_NOT_HELD", f"Batch {batch_id} is {held['state']}, not HELD.")
     confirm(
@@ -231,6 +234,7 @@ def _show(output: Output, batch: Json, message: str | None = None) -> None:
             ("base", _base(batch)),
             ("label", batch["label"]),
             ("sent", f"{time(batch['createdAt'])} by {batch['submittedBy']}"),
+            ("scheduled", time(batch["publishAt"])),
             ("finished", finished),
             ("prices", f"{batch['progress']['stored']:,} stored of {batch['progress']['received']:,} received"),
             ("changes", _changes(batch)),

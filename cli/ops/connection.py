@@ -29,6 +29,7 @@ _ADVICE = {
     "SNAPSHOT_EXPIRED": "`pricebook snapshots LIST` shows the versions that are kept.",
     "SNAPSHOT_NEVER_PUBLISHED": "`pricebook batches LIST --state held` shows the batches that wait.",
     "ALREADY_CURRENT": "`pricebook pin` pins the current version.",
+    "NOT_KEPT": "`pricebook retain LIST --dry-run` shows the versions that are kept until an instant.",
     "NOT_PINNED": "`pricebook show LIST` shows the state of the list.",
     "PINNED": "`pricebook unpin LIST --publish-latest` also publishes the newest batch that only the pin holds.",
     "BATCH_NOT_HELD": "`pricebook batch ID` shows the state of the batch.",

@@ -72,7 +72,10 @@ def create(connection: Connection, output: Output, price_list: str, description:
     kept = created["retention"]
     fields = [
         ("description", created["description"]),
-        ("keeps", f"the newest {kept['versions']} versions, and each version for {kept['days']} days"),
+        (
+            "keeps",
+            f"the newest {kept['versions']} versions, and those of the last {kept['days']} days",
+        ),
     ]
     output.record(created, fields, f"Created the price list {price_list}.")
 
@@ -133,7 +136,9 @@ def gates(
 @command("retention")
 @list_argument
 @click.option("--versions", type=click.IntRange(1), metavar="N", help="Keep the newest N versions.")
-@click.option("--days", type=click.IntRange(0), metavar="N", help="Keep each version for N days.")
+@click.option(
+    "--days", type=click.IntRange(0), metavar="N", help="Keep each version for N days after it was last current."
+)
 @click.option("--thin/--no-thin", default=None, help="Keep fewer versions as they grow older, or all of them.")
 def retention(
     connection: Connection,
@@ -145,8 +150,8 @@ def retention(
 ) -> None:
     """Show the retention of a price list, or change it.
 
-    A version is kept while it is one of the newest, or younger than a number of days. `pricebook retain --dry-run`
-    shows what that expires.
+    A version is kept while it is one of the newest, and for a number of days after it was last current.
+    `pricebook keep` keeps one for longer. `pricebook retain --dry-run` shows what expires.
     """
     changes = _set({"versions": versions, "days": days, "thin": thin})
     if changes:

@@ -5,6 +5,7 @@ import click
 from cli.client import Json
 from cli.client.errors import ApiError
 from cli.ops.connection import Connection, command, limit_option, require, require_list
+from cli.ops.time_travel import INSTANT
 from cli.options import list_argument
 from cli.output import Column, Output, time
 
@@ -29,6 +30,13 @@ query Show($name: ID!) {
     retention { versions days thin }
   }
   batches(priceList: $name, state: HELD, first: 100) { nodes { id } pageInfo { hasNextPage } }
+}"""
+
+SHOW_AS_OF = """
+query ShowAsOf($name: ID!, $instant: DateTime!) {
+  snapshot(priceList: $name, asOf: $instant) {
+    version size state label createdAt publishedAt batch { id submittedBy }
+  }
 }"""
 
 SNAPSHOTS = """
@@ -78,11 +86,20 @@ def lists(connection: Connection, output: Output, limit: int) -> None:
 
 @command("show")
 @list_argument
-def show(connection: Connection, output: Output, price_list: str) -> None:
+@click.option(
+    "--as-of",
+    type=INSTANT,
+    metavar="INSTANT",
+    help="Show only the version that was current at an instant, such as 2026-11-29T10:00:00Z.",
+)
+def show(connection: Connection, output: Output, price_list: str, as_of: str | None) -> None:
     """Show the state of a price list.
 
     Includes its current version, pin, gates, retention, and the batches that wait.
     """
+    if as_of is not None:
+        _show_version_as_of(connection, output, price_list, as_of)
+        return
     data = connection.query(SHOW, name=price_list)
     shown = require_list(data, price_list)
     waiting = [batch["id"] for batch in data["batches"]["nodes"]]
@@ -108,9 +125,30 @@ def show(connection: Connection, output: Output, price_list: str) -> None:
     )
 
 
+def _show_version_as_of(connection: Connection, output: Output, price_list: str, instant: str) -> None:
+    data = connection.query(SHOW_AS_OF, name=price_list, instant=instant)
+    version = require(
+        data["snapshot"],
+        f"version of {price_list!r} that was current at {instant}",
+        f"`pricebook events {price_list}` shows when versions became current.",
+    )
+    output.record(
+        version,
+        [
+            ("list", price_list),
+            ("version", version["version"]),
+            ("prices", version["size"]),
+            ("label", version["label"]),
+            ("created", time(version["createdAt"])),
+            ("published", time(version["publishedAt"])),
+            ("batch", version["batch"] and f"{version['batch']['id']} by {version['batch']['submittedBy']}"),
+        ],
+    )
+
+
 def _kept(retention: Json) -> str:
     fewer = ", thinned by age" if retention["thin"] else ""
-    return f"the newest {retention['versions']} versions, and each version for {retention['days']} days{fewer}"
+    return f"the newest {retention['versions']} versions, and those of the last {retention['days']} days{fewer}"
 
 
 @command("snapshots")

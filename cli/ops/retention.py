@@ -14,6 +14,7 @@ mutation Retain($input: RetainInput!) {
   retain(input: $input) {
     retirements { version reason restorableUntil }
     drops { layer reason bytes }
+    kept { version until reason }
     userErrors { code message path }
   }
 }"""
@@ -37,7 +38,7 @@ def retain(connection: Connection, output: Output, price_list: str | None, dry_r
 
     Applies to LIST, or to all lists. Servers do this regularly; this command does it now. A version expires in two
     steps, some seconds apart, so that a process that reads it can keep it: the first run may expire nothing. Check
-    with --dry-run, and run the command again.
+    with --dry-run, and run the command again. The versions that `pricebook keep` keeps are shown on standard error.
 
     An expired version can be restored with `pricebook restore` until the time shown; then its layers are dropped.
     """
@@ -57,6 +58,12 @@ def retain(connection: Connection, output: Output, price_list: str | None, dry_r
         ],
         "Nothing would change." if dry_run else "Nothing changed.",
     )
+    for each in retained:
+        for kept in each["kept"]:
+            click.echo(
+                f"Kept: version {kept['version']} of {each['priceList']} until {time(kept['until'])}: {kept['reason']}",
+                err=True,
+            )
     if dry_run:
         click.echo("Dry run: nothing was changed.", err=True)
     else:
@@ -97,9 +104,9 @@ def _names(connection: Connection) -> list[str]:
     return [each["name"] for each in connection.pages(lambda data: data["priceLists"], LISTS, 0)]
 
 
-def _retain(connection: Connection, name: str, *, dry_run: bool) -> Json:
-    payload = connection.mutate(RETAIN, priceList=name, dryRun=dry_run)
-    return {"retirements": payload["retirements"], "drops": payload["drops"]}
+def _retain(connection: Connection, price_list: str, *, dry_run: bool) -> Json:
+    payload = connection.mutate(RETAIN, priceList=price_list, dryRun=dry_run)
+    return {name: payload[name] for name in ("retirements", "drops", "kept")}
 
 
 def _rows(retained: Json) -> list[Json]:

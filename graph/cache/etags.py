@@ -30,8 +30,9 @@ class ETags:
         variables: Mapping[str, Any],
         versions: Mapping[str, int],
     ) -> bytes:
-        """Return the ETag of a response. `document` is a digest; `versions` are the current versions that it reads.
+        """Return the ETag of a response. `document` is a digest.
 
+        `versions` are the current versions that it reads, by list, and those of instants, by list and instant.
         Versions that the request names are part of its document and variables.
         """
         digest = self._release.copy()

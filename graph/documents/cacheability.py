@@ -56,6 +56,12 @@ class SnapshotField:
 
     price_list: ValueNode
     version: ValueNode | None
+    as_of: ValueNode | None
+
+    def is_current(self, variables: dict[str, Any]) -> bool:
+        """Whether the field reads the current version, unless a cursor names another one."""
+        values = (value_from_ast_untyped(node, variables) for node in (self.version, self.as_of) if node)
+        return all(value is None or value is Undefined for value in values)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +85,7 @@ class Cacheability:
             if not isinstance(name, str):
                 return None
             named.add(name)
-            if field.version is None or value_from_ast_untyped(field.version, variables) in (None, Undefined):
+            if field.is_current(variables):
                 current.add(name)
         return ReadLists(named, current)
 
@@ -107,7 +113,7 @@ def find_cacheability(
         arguments = {argument.name.value: argument.value for argument in field.arguments or ()}
         cursors += [arguments[name] for name in ("after", "before") if name in arguments]
         if parent is root:
-            snapshots.append(SnapshotField(arguments["priceList"], arguments.get("version")))
+            snapshots.append(SnapshotField(arguments["priceList"], arguments.get("version"), arguments.get("asOf")))
     defaults = {
         definition.variable.name.value: value_from_ast_untyped(definition.default_value)
         for definition in operation.variable_definitions or ()

@@ -1,8 +1,8 @@
 """The cost of an operation: an upper bound of the number of objects in its response, known before it is executed.
 
 A field that returns an object costs 1. A field that returns a list of objects costs the number of items requested: the
-argument `first` or `last`, or the number of keys given; 10 if none of these is known. The fields selected on each item
-multiply. If variables give these numbers, the cost is computed for every request, otherwise once.
+argument `first` or `last`, or the number of keys given; 100 for periods, and 10 if nothing else is known. The fields
+selected on each item multiply. If variables give these numbers, the cost is computed for every request, otherwise once.
 """
 
 from collections.abc import Callable, Sequence
@@ -32,6 +32,9 @@ from graph.limits.limits import Limits, OverLimit
 
 DEFAULT_LIST_SIZE = 10
 """The assumed number of items in a list if no argument gives one."""
+
+PERIODS = {"timeline": 100, "exposures": 100}
+"""The assumed number of items of lists of periods. Timelines also have a limit on their look-ups, see `storage`."""
 
 _COUNTS = ("last", "first")
 _KEYS = ("skus", "lines")
@@ -113,7 +116,7 @@ class Cost:
         requested_by_parent: Count | None,
     ) -> _Field:
         requested = self._requested(definition, node)
-        size = (requested or requested_by_parent or _default_size) if _is_list(definition) else _one
+        size = (_periods(node) or requested or requested_by_parent or _default_size) if _is_list(definition) else _one
         children = self._object_fields(self._object_types(definition), selection_set, requested)
         return _Field(node.name.value, size, requested, children)
 
@@ -162,6 +165,11 @@ def _size(value: Any) -> int | None:
 def _is_list(definition: GraphQLField) -> bool:
     type_ = definition.type
     return isinstance(type_.of_type if isinstance(type_, GraphQLNonNull) else type_, GraphQLList)
+
+
+def _periods(node: FieldNode) -> Count | None:
+    size = PERIODS.get(node.name.value)
+    return None if size is None else lambda _: size
 
 
 def _one(_: Variables) -> int:

@@ -16,6 +16,8 @@ from graph.identity.requires import READING
 from loaders import View
 from storage import PriceList
 
+_NONE: Mapping[str, int] = {}
+
 
 @dataclass(slots=True)
 class CacheableRequest:
@@ -35,8 +37,8 @@ class CacheableRequest:
         """Return a 304 response without executing the operation.
 
         None unless the client has the response, by the pointers in memory, and may read all lists in it. Pointers do
-        not show whether a version was ever current unless it is now, so a request that names another one, by number or
-        a cursor, is executed.
+        not show whether a version was ever current unless it is now, nor which one was current at an instant, so a
+        request that names another one, by number, an instant or a cursor, is executed.
         """
         if not self.if_none_match or matches_any(self.if_none_match) or not self._names_only_current(context):
             return None
@@ -53,10 +55,13 @@ class CacheableRequest:
     def policy(self, context: Context) -> CachePolicy | None:
         """Return what the ETag and Cache-Control headers of a response without errors depend on.
 
-        None if the response is private, or depends on a list that has no version yet.
+        None if the response is private, or depends on a list that has no version yet, or on an instant that is not
+        settled.
         """
         view = context.loaders.view
-        return None if view.is_private else self._policy([*view.followed().values()], context)
+        if view.is_private or not view.instants.are_settled:
+            return None
+        return self._policy([*view.followed().values()], context, view.instants.versions)
 
     def _names_only_current(self, context: Context) -> bool:
         """Whether all versions that the operation names are known to be current, by the pointers in memory."""
@@ -64,6 +69,8 @@ class CacheableRequest:
         if any(value_from_ast_untyped(cursor, variables) not in (None, Undefined) for cursor in self.operation.cursors):
             return False
         for field in self.operation.snapshots:
+            if field.as_of and value_from_ast_untyped(field.as_of, variables) not in (None, Undefined):
+                return False
             version = value_from_ast_untyped(field.version, variables) if field.version else None
             if version is None or version is Undefined:
                 continue
@@ -77,17 +84,19 @@ class CacheableRequest:
         """Whether the client has the response with this ETag already."""
         return bool(self.if_none_match) and matches(self.if_none_match, policy.etag)
 
-    def _policy(self, pointers: Sequence[PriceList | None], context: Context) -> CachePolicy | None:
+    def _policy(
+        self, pointers: Sequence[PriceList | None], context: Context, as_of: Mapping[str, int] = _NONE
+    ) -> CachePolicy | None:
         """Return the policy of a response that reads the current versions of some lists, as their pointers have them.
 
-        None if one has no version yet.
+        `as_of` are the versions that it reads as of instants. None if one of the lists has no version yet.
         """
         known = [pointer for pointer in pointers if pointer]
         versions = {pointer.name: pointer.current_version for pointer in known if pointer.current_version}
         if len(versions) < len(pointers):
             return None
         etag = self.etags.etag(
-            self.scope, self.media_type, self.document, self.operation_name, self.variables, versions
+            self.scope, self.media_type, self.document, self.operation_name, self.variables, {**versions, **as_of}
         )
         next_change_at = min((each.next_change_at for each in known if each.next_change_at), default=None)
         clock = context.pointers.clock

@@ -13,6 +13,7 @@ from graph.types.gates import GatesInput
 from graph.types.inputs import (
     CreatePriceListInput,
     DeletePriceListInput,
+    KeepVersionInput,
     PinInput,
     RestoreInput,
     RetainInput,
@@ -23,7 +24,7 @@ from graph.types.inputs import (
 from graph.types.payloads import DeletePriceListPayload, PriceListPayload
 from graph.types.price_lists import PriceList
 from graph.types.retention import RetentionInput
-from graph.types.retirements import LayerDrop, RetainPayload, Retirement
+from graph.types.retirements import KeptVersion, LayerDrop, RetainPayload, Retirement
 from storage import DEFAULT_RETENTION, DELETE_IDLE_HOURS, ExpectedLatest, Gates, InvalidArgument, Retention
 from storage import PriceList as StoredPriceList
 
@@ -190,6 +191,7 @@ class ListMutations:
         return RetainPayload(
             retirements=cast("list[Retirement]", result.retirements),
             drops=cast("list[LayerDrop]", result.drops),
+            kept=cast("list[KeptVersion]", await expirer.kept(input.price_list, result.now)),
         )
 
     @strawberry.mutation(description="Restores an expired version, as long as its layers have not been released.")
@@ -203,6 +205,23 @@ class ListMutations:
         """Restore an expired version."""
         moved = await info.context.store.expirer.restore(
             input.price_list, input.version, by=info.context.caller.name, reason=input.reason
+        )
+        return await _payload(info.context, moved)
+
+    @strawberry.mutation(
+        description="Keeps a version until an instant, whatever retention says; null keeps it no longer. It replaces "
+        "what was set before. Deleting the price list removes the version nevertheless."
+    )
+    @staticmethod
+    @return_user_errors(PriceListPayload)
+    @requires(OPERATING, price_list="input.price_list")
+    async def keep_version(
+        info: Info,
+        input: Annotated[KeepVersionInput, strawberry.argument(description="The version to keep.")],  # noqa: A002
+    ) -> PriceListPayload:
+        """Keep a version until an instant."""
+        moved = await info.context.store.version_keeper.keep(
+            input.price_list, input.version, until=input.until, by=info.context.caller.name, reason=input.reason
         )
         return await _payload(info.context, moved)
 

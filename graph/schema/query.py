@@ -1,5 +1,6 @@
 """The root of all queries."""
 
+import datetime
 from functools import partial
 from typing import Annotated
 
@@ -18,7 +19,7 @@ from graph.types.price_lists import PriceList
 from graph.types.prices import VersionedPrice, versioned
 from graph.types.snapshots import Snapshot
 from storage import Batch as StoredBatch
-from storage import BatchState, PriceListNotFound, SnapshotNotFound, check_name
+from storage import BatchState, InvalidArgument, PriceListNotFound, SnapshotNotFound, check_name
 from storage import Event as StoredEvent
 from storage import PriceList as StoredPriceList
 from storage import Snapshot as StoredSnapshot
@@ -32,7 +33,9 @@ class Query:
         description="An immutable version of a price list. Without `version`, returns the version that the cursors of "
         "its `prices` field name, or else the current version at the start of the request. Null if no version has been "
         "published. Versions that have never been current exist only for callers who work on the price list, and for "
-        "those who send a preview token of that `version`.",
+        "those who send a preview token of that `version`. With `asOf`, returns the version that was current at that "
+        "instant, rollbacks included; null if it lies in the future by the database's clock, or before the first "
+        "version of the price list was published.",
         graphql_type=Snapshot | None,
     )
     @staticmethod
@@ -41,9 +44,19 @@ class Query:
         info: Info,
         price_list: Annotated[strawberry.ID, strawberry.argument(description="The name of the price list.")],
         version: Annotated[int | None, strawberry.argument(description="The number of the version.")] = None,
+        as_of: Annotated[
+            datetime.datetime | None,
+            strawberry.argument(
+                description="An instant, instead of `version`. Use cursors only of the version that was current then."
+            ),
+        ] = None,
     ) -> MaybeAwaitable[StoredSnapshot]:
         """Return a version of a price list."""
         view = info.context.loaders.view
+        if as_of is not None:
+            if version is not None:
+                raise InvalidArgument("`version` and `asOf` exclude each other: give one of them.", path=("asOf",))
+            return view.as_of(price_list, as_of)
         if version is None:
             version = version_of_cursors(info)
         if version is None:

@@ -9,7 +9,7 @@ from prometheus_client import Counter, Gauge
 from graph.telemetry.list_labels import ListLabels
 from graph.telemetry.updaters import CounterUpdater, HistogramCollector, HistogramUpdater
 from loaders import PointerCache
-from storage import BATCH_BOUNDS, BatchMode, BatchState, StorageMetrics
+from storage import BATCH_BOUNDS, LATENESS_BOUNDS, SCHEDULE_REASONS, BatchMode, BatchState, StorageMetrics
 
 _batches = Counter("pricebook_batches", "Batches that reached a state.", ["price_list", "mode", "state"])
 _rows = Counter("pricebook_batch_rows", "Prices and tombstones in batches.", ["price_list", "mode"])
@@ -18,6 +18,21 @@ _duration = HistogramCollector(
     "Time from opening a batch until it was published, held, rejected, aborted or failed.",
     ["mode", "state"],
     buckets=BATCH_BOUNDS,
+)
+_lateness = HistogramCollector(
+    "pricebook_scheduled_publish_lateness_seconds",
+    "Time from the instant of a scheduled batch until it was published, by the clock of the database.",
+    buckets=LATENESS_BOUNDS,
+)
+_schedules_held = Counter(
+    "pricebook_schedules_held",
+    "Scheduled batches that were held for a review when they were due.",
+    ["price_list", "reason"],
+)
+_overdue = Gauge(
+    "pricebook_batches_overdue",
+    "Scheduled batches that were due more than 5 s ago, counted every 30 s.",
+    multiprocess_mode="livemax",
 )
 _throttled = Counter("pricebook_merges_throttled", "Merges that waited for compaction.", ["price_list"])
 _throttle_seconds = Counter(
@@ -45,6 +60,7 @@ class BatchMetrics:
         self._labels = labels
         self._batches, self._rows = CounterUpdater(_batches), CounterUpdater(_rows)
         self._durations = HistogramUpdater(_duration)
+        self._lateness, self._schedules_held = HistogramUpdater(_lateness), CounterUpdater(_schedules_held)
         self._throttled, self._throttle_seconds = CounterUpdater(_throttled), CounterUpdater(_throttle_seconds)
         self._retired, self._restored = CounterUpdater(_retired), CounterUpdater(_restored)
         self._dropped = CounterUpdater(_dropped)
@@ -62,6 +78,12 @@ class BatchMetrics:
         self._batches.update(batches)
         self._rows.update(rows)
         self._durations.update({(mode, state): taken for (mode, state), taken in self._metrics.durations.items()})
+        schedules: Counts[tuple[str, ...]] = Counts({(name, why): 0 for name in lists for why in SCHEDULE_REASONS})
+        for (name, why), count in self._metrics.schedules_held.items():
+            schedules[self._labels.label(name), why] += count
+        self._schedules_held.update(schedules)
+        self._lateness.update({(): self._metrics.lateness})
+        _overdue.set(self._metrics.overdue)
         self._throttled.update(self._by_list(lists, self._metrics.merges_throttled))
         self._throttle_seconds.update(self._by_list(lists, self._metrics.throttle_seconds))
         self._retired.update(self._by_list(lists, self._metrics.retired))

@@ -1,4 +1,4 @@
-"""Metrics of price lists: the current version, pins, retained versions and held batches."""
+"""Metrics of price lists: the current version, pins, retained versions, held and scheduled batches."""
 
 from collections import Counter as Counts
 from typing import Final
@@ -34,7 +34,8 @@ _kept = Gauge(
     ["price_list"],
     multiprocess_mode=_LATEST,
 )
-_held = Gauge("pricebook_batches_held", "Held batches.", ["price_list"], multiprocess_mode=_LATEST)
+_held = Gauge("pricebook_batches_held", "Held batches without a schedule.", ["price_list"], multiprocess_mode=_LATEST)
+_scheduled = Gauge("pricebook_batches_scheduled", "Scheduled batches.", ["price_list"], multiprocess_mode=_LATEST)
 _lag = HistogramCollector(
     "pricebook_pointer_lag_seconds",
     "Time from a pointer update by another process until this process served it.",
@@ -69,7 +70,7 @@ class ListMetrics:
         names = {pointer.name for pointer in pointers}
         self._exported |= names
         for name in self._exported - names:  # they were deleted; series cannot be removed in multiprocess mode
-            for gauge in (_current, _published, _pinned, _kept, _held):
+            for gauge in (_current, _published, _pinned, _kept, _held, _scheduled):
                 gauge.labels(name).set(0)
 
     async def refresh(self) -> None:
@@ -78,6 +79,7 @@ class ListMetrics:
         for gauge, counted in (
             (_kept, await self._store.snapshots.counts()),
             (_held, await self._store.batches.held()),
+            (_scheduled, await self._store.batches.count_scheduled()),
         ):
             counts = Counts({self._labels.label(name): 0 for name in names})
             for name, count in counted.items():

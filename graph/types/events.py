@@ -36,6 +36,7 @@ describe_enum(
         EventKind.PREVIEW_GRANTED: "A preview token of a held batch was granted.",
         EventKind.PREVIEW_REVOKED: "The preview tokens of a batch were revoked.",
         EventKind.RESCHEDULED: "A held batch was given another instant at which it is published, or none.",
+        EventKind.KEPT: "`keepVersion` set until when a version is kept, or took that away.",
     },
 )
 
@@ -55,7 +56,7 @@ class Event:
 
     version: int | None = strawberry.field(
         description="The version that the event is about: of the batch, or the version that became current, was "
-        "pinned or unpinned, expired or was restored. Null if it is about none."
+        "pinned or unpinned, expired, was restored or kept. Null if it is about none."
     )
 
     @strawberry.field(description="The ID of the event.")
@@ -71,6 +72,17 @@ class Event:
     async def batch(root: Root, info: Info) -> StoredBatch | None:
         """Return the batch that the event is about."""
         return await info.context.loaders.batches.load(root.batch) if root.batch else None
+
+
+@strawberry.type(description="A period in which a version was current.")
+class Exposure:
+    """The GraphQL type of `storage.Exposure`."""
+
+    from_: datetime.datetime = strawberry.field(name="from", description="When the version became current.")
+    until: datetime.datetime | None = strawberry.field(
+        description="When another version became current. Null while the version is current."
+    )
+    event: Event = strawberry.field(description="The event that made the version current.")
 
 
 async def event_page(

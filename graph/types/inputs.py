@@ -13,6 +13,7 @@ from graph.types.scalars import JSON
 from storage import (
     MAX_DAYS_AHEAD,
     MAX_DESCRIPTION_LENGTH,
+    MAX_KEEP_YEARS,
     MAX_PARTS,
     MAX_REASON_LENGTH,
     MAX_REMOVALS,
@@ -92,7 +93,7 @@ class CreatePriceListInput:
         default=None, description="The gates of the price list. Gates that are left out are disabled."
     )
     retention: RetentionInput | None = strawberry.field(
-        default=None, description="The retention of versions. The default is 30 versions and 7 days."
+        default=None, description="The retention of versions. The default is 30 versions and 30 days."
     )
 
 
@@ -160,7 +161,8 @@ class PublishBatchInput:
     )
     publish_at: datetime.datetime | None = strawberry.field(default=None, description=_PUBLISH_AT)
     label: str | None = strawberry.field(
-        default=None, description="A label for the version: 1 to 255 characters. Retention keeps labelled versions."
+        default=None,
+        description="A label for the version: 1 to 255 characters. It is a name only: `keepVersion` keeps a version.",
     )
 
 
@@ -184,7 +186,8 @@ class OpenBatchInput:
     )
     publish_at: datetime.datetime | None = strawberry.field(default=None, description=_PUBLISH_AT)
     label: str | None = strawberry.field(
-        default=None, description="A label for the version: 1 to 255 characters. Retention keeps labelled versions."
+        default=None,
+        description="A label for the version: 1 to 255 characters. It is a name only: `keepVersion` keeps a version.",
     )
 
 
@@ -324,4 +327,20 @@ class RestoreInput:
 
     price_list: strawberry.ID = strawberry.field(description="The name of the price list.")
     version: int = strawberry.field(description="An expired version whose layers have not been released yet.")
+    reason: str = strawberry.field(description=_REASON)
+
+
+@strawberry.input(description="Input of `keepVersion`.")
+class KeepVersionInput:
+    """Input of `keepVersion`."""
+
+    price_list: strawberry.ID = strawberry.field(description="The name of the price list.")
+    version: int = strawberry.field(
+        description="The version to keep. It must be current or have been current, and must not have expired."
+    )
+    until: datetime.datetime | None = strawberry.field(
+        default=None,
+        description="Until when to keep the version: an instant with an offset, still to come by the time of the "
+        f"database, and at most {MAX_KEEP_YEARS} years ahead. Null, or left out, keeps it no longer.",
+    )
     reason: str = strawberry.field(description=_REASON)

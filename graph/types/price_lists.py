@@ -1,6 +1,7 @@
 """Price lists."""
 
 import datetime
+from collections.abc import Sequence
 from functools import partial
 from typing import Annotated
 
@@ -13,14 +14,15 @@ from graph.node_ids import price_list_id
 from graph.types.batches import Batch
 from graph.types.connections import After, Connection, First
 from graph.types.diffs import PriceDiffConnection, diff_page
-from graph.types.events import Event, event_page
+from graph.types.events import Event, Exposure, event_page
 from graph.types.gates import Gates
 from graph.types.node import Node
 from graph.types.retention import Retention
 from graph.types.snapshots import Snapshot
+from storage import MAX_EXPOSURES, Due
 from storage import Batch as StoredBatch
-from storage import Due
 from storage import Event as StoredEvent
+from storage import Exposure as StoredExposure
 from storage import Gates as StoredGates
 from storage import Pin as StoredPin
 from storage import PriceList as StoredPriceList
@@ -168,3 +170,18 @@ class PriceList(Node):
     async def events(root: Root, info: Info, first: First = 20, after: After = None) -> Connection[StoredEvent]:
         """Return a page of the events, newest first."""
         return await event_page(info.context, root.name, first, after)
+
+    @strawberry.field(
+        description="The periods in which a version was current, newest first, also of one that has expired. Empty if "
+        f"it never was. Returns the newest {MAX_EXPOSURES} periods.",
+        graphql_type=list[Exposure],
+    )
+    @staticmethod
+    @requires(INTERNALS, price_list="root.name")
+    async def exposures(
+        root: Root,
+        info: Info,
+        version: Annotated[int, strawberry.argument(description="The number of the version.")],
+    ) -> Sequence[StoredExposure]:
+        """Return the periods in which a version was current, newest first."""
+        return await info.context.loaders.pages.exposures(root.name, version)

@@ -2,8 +2,9 @@
 
 import datetime
 import decimal
-from typing import Annotated
+from typing import Annotated, Optional
 
+import msgspec
 import strawberry
 from msgspec.structs import astuple
 
@@ -13,7 +14,8 @@ from graph.identity.requires import READING, as_parent, requires
 from graph.node_ids import price_id
 from graph.types.node import Node
 from graph.types.scalars import JSON
-from storage import InvalidArgument, Snapshot
+from storage import MAX_MOVES, InvalidArgument, Snapshot
+from storage import LowestPrice as StoredLowestPrice
 from storage import Price as StoredPrice
 from storage import PriceVersion as StoredPriceVersion
 
@@ -49,7 +51,21 @@ def versioned(price: StoredPrice | None, snapshot: Snapshot) -> VersionedPrice |
     return None if price is None else VersionedPrice.of(price, snapshot)
 
 
+class ShownPeriod(msgspec.Struct, frozen=True, gc=False):
+    """A period of a timeline."""
+
+    from_: datetime.datetime
+    until: datetime.datetime | None
+    version: int
+    price: VersionedPrice | None
+
+
 Root = strawberry.Parent[VersionedPrice]
+
+MAX_DAYS = 3650
+"""Length of the window of the lowest price, in days."""
+
+FIRST_INSTANT = datetime.datetime.min.replace(tzinfo=datetime.UTC)
 
 FirstChanges = Annotated[
     int | None, strawberry.argument(description=f"The number of changes to return: at most {cursors.MAX_PAGE_SIZE}.")
@@ -60,6 +76,42 @@ async def changes_of(context: Context, snapshot: Snapshot, sku: str, first: int 
     """Return up to `first` changes of a price up to a version, newest first. Raises `InvalidArgument`, `ScanLimit`."""
     count = cursors.page_size(first, 10)
     return await context.loaders.histories.load((snapshot.price_list, snapshot.version, sku, count))
+
+
+async def timeline_of(
+    context: Context, price: VersionedPrice, since: datetime.datetime, until: datetime.datetime | None
+) -> list[ShownPeriod]:
+    """Return the timeline of a price. Raises `InvalidArgument`, `ScanLimit`."""
+    now = await _now(context, "until", until)
+    end = until or now
+    if since > end:
+        raise InvalidArgument(f"`since` is after {'`until`' if until else 'now'}.", path=("since",))
+    found = await context.loaders.timelines.load((price.price_list, since, until, price.sku))
+    return [
+        ShownPeriod(period.from_, period.until, period.snapshot.version, versioned(period.price, period.snapshot))
+        for period in found.since(price.sku, since)
+    ]
+
+
+async def lowest_of(
+    context: Context, price: VersionedPrice, days: int, before: datetime.datetime | None
+) -> StoredLowestPrice | None:
+    """Return the lowest amount of the days before an instant. Raises `InvalidArgument`, `ScanLimit`."""
+    if not 1 <= days <= MAX_DAYS:
+        raise InvalidArgument(f"`days` must be from 1 to {MAX_DAYS}, not {days}.", path=("days",))
+    now = await _now(context, "before", before)
+    end = before or now
+    since = end - min(datetime.timedelta(days), end - FIRST_INSTANT)
+    found = await context.loaders.timelines.load((price.price_list, since, before, price.sku))
+    return found.lowest(price.sku, price.currency)
+
+
+async def _now(context: Context, argument: str, given: datetime.datetime | None) -> datetime.datetime:
+    """Return the time of the database. Raises `InvalidArgument` if an argument is after it."""
+    now = await context.loaders.view.instants.now()
+    if given is not None and given > now:
+        raise InvalidArgument(f"`{argument}` is in the future: it is {now.isoformat()} now.", path=(argument,))
+    return now
 
 
 @strawberry.type(description="A quantity break: the unit amount from a quantity on.")
@@ -119,6 +171,57 @@ class Price(Node):
         """Return the changes of the price, newest first."""
         return await changes_of(info.context, root.snapshot, root.sku, first)
 
+    @strawberry.field(
+        description="What this sku cost while its price list showed it: one entry for each period with the same price, "
+        "by all changes of the current version, rollbacks included; oldest first. Does not depend on the version of "
+        "this price. Periods of versions that have expired are left out. Follows at most "
+        f"{MAX_MOVES} changes of the current version, and fails with `SCAN_LIMIT` if there are more.",
+        graphql_type=list["PricePeriod"],
+    )
+    @staticmethod
+    @as_parent
+    async def timeline(
+        root: Root,
+        info: Info,
+        since: Annotated[
+            datetime.datetime,
+            strawberry.argument(description="The start: the first period begins here at the earliest."),
+        ],
+        until: Annotated[
+            datetime.datetime | None,
+            strawberry.argument(
+                description="The end: the last period ends here at the latest. Not in the future; the default is now."
+            ),
+        ] = None,
+    ) -> list[ShownPeriod]:
+        """Return the periods of the price, oldest first."""
+        return await timeline_of(info.context, root, since, until)
+
+    @strawberry.field(
+        description="The lowest amount of this sku in the currency of this price, by what its price list showed in the "
+        "`days` before an instant: the earliest of equal ones. Null if the sku had no price in this currency then. "
+        "Counts the amount before quantity breaks. Follows at most "
+        f"{MAX_MOVES} changes of the current version, and fails with `SCAN_LIMIT` if there are more.",
+        graphql_type=Optional["LowestPrice"],
+    )
+    @staticmethod
+    @as_parent
+    async def lowest(
+        root: Root,
+        info: Info,
+        days: Annotated[
+            int, strawberry.argument(description=f"The length of the window, in days of 24 hours: 1 to {MAX_DAYS}.")
+        ] = 30,
+        before: Annotated[
+            datetime.datetime | None,
+            strawberry.argument(
+                description="The end of the window, which it excludes. Not in the future; the default is now."
+            ),
+        ] = None,
+    ) -> StoredLowestPrice | None:
+        """Return the lowest amount of the days before an instant."""
+        return await lowest_of(info.context, root, days, before)
+
 
 @strawberry.type(description="A change in the history of a price.")
 class PriceVersion:
@@ -146,3 +249,32 @@ class PriceVersion:
     def price(root: strawberry.Parent[StoredPriceVersion]) -> VersionedPrice | None:
         """Return the price in that version."""
         return versioned(root.price, root.snapshot)
+
+
+@strawberry.type(description="A period in which a price list had one price of a sku.")
+class PricePeriod:
+    """The GraphQL type of `ShownPeriod`."""
+
+    from_: datetime.datetime = strawberry.field(name="from", description="When the period began, or the timeline.")
+    until: datetime.datetime | None = strawberry.field(
+        description="When the period ended, or the timeline. Null if the period lasts."
+    )
+    version: int = strawberry.field(description="The version that was current when the period began.")
+    price: Price | None = strawberry.field(description="The price. Null if the price list did not have the sku.")
+
+
+@strawberry.type(description="The lowest amount of a sku in a window of time.")
+class LowestPrice:
+    """The GraphQL type of `storage.LowestPrice`."""
+
+    amount: decimal.Decimal = strawberry.field(description="The lowest unit amount, before quantity breaks.")
+    currency: str = strawberry.field(description="The currency, as an ISO 4217 code.")
+    version: int = strawberry.field(description="The version that was current when the amount began to be shown.")
+    from_: datetime.datetime = strawberry.field(
+        name="from",
+        description="When the amount began to be shown. Before the window if the version was current when it began.",
+    )
+    complete: bool = strawberry.field(
+        description="Whether all of the window is known. False if a version that was current in it has expired, or if "
+        "the price list had no version at its start."
+    )

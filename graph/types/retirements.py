@@ -6,6 +6,7 @@ import strawberry
 
 from graph.types.payloads import UserError
 from graph.types.scalars import BigInt
+from storage import MAX_KEPT
 
 
 @strawberry.type(description="A version that expires.")
@@ -32,6 +33,15 @@ class LayerDrop:
     )
 
 
+@strawberry.type(description="A version that `keepVersion` keeps, whatever retention says.")
+class KeptVersion:
+    """The GraphQL type of `storage.catalog.expiration.KeptVersion`."""
+
+    version: int = strawberry.field(description="The number of the version.")
+    until: datetime.datetime = strawberry.field(description="Until when it is kept.")
+    reason: str = strawberry.field(description="The reason that the caller of `keepVersion` gave.")
+
+
 @strawberry.type(description="The result of `retain`.")
 class RetainPayload:
     """The result of `retain`."""
@@ -39,6 +49,10 @@ class RetainPayload:
     retirements: list[Retirement] = strawberry.field(default_factory=list, description="The versions that expire.")
     drops: list[LayerDrop] = strawberry.field(
         default_factory=list, description="The layers that are dropped later, once those versions have expired."
+    )
+    kept: list[KeptVersion] = strawberry.field(
+        default_factory=list,
+        description=f"The versions that `keepVersion` keeps, those that end first ahead: at most {MAX_KEPT}.",
     )
     user_errors: list[UserError] = strawberry.field(
         default_factory=list, description="The errors that prevented the mutation. Empty on success."

@@ -19,6 +19,14 @@ BigInt = NewType("BigInt", int)
 MAX_DECIMAL_LENGTH = 100
 """Characters of a decimal in a request. Amounts have at most 34 digits; a bound of a range may have more."""
 
+MAX_DATE_TIME_LENGTH = 40
+"""Characters of a date and time in a request."""
+
+_date_time = re.compile(
+    r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ][0-9]{2}:[0-9]{2}(?::[0-9]{2}(?:\.[0-9]{1,9})?)?"
+    r"(?P<zone>[Zz]|[+-][0-9]{2}:[0-9]{2})?"
+).fullmatch
+
 _plain_decimal = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?").fullmatch
 
 
@@ -45,6 +53,23 @@ def _parse_date(value: object) -> datetime.date:
         raise GraphQLError(f"{shown} a calendar date in ISO 8601 format, such as `2026-11-28`.") from error
 
 
+def _parse_date_time(value: object) -> datetime.datetime:
+    if not isinstance(value, str) or not (found := _date_time(value[: MAX_DATE_TIME_LENGTH + 1])):
+        shown = f"{value[:40]!r} is not" if isinstance(value, str) else "A DateTime must be"
+        raise GraphQLError(
+            f"{shown} a date and time in ISO 8601 format with a time zone, such as `2026-11-28T17:45:00+00:00`."
+        )
+    if not found["zone"]:
+        raise GraphQLError(
+            f"{value!r} has no time zone, and is another instant in each. Add one, such as `{value}Z` for UTC."
+        )
+    try:
+        parsed = datetime.datetime.fromisoformat(value.upper()).astimezone(datetime.UTC)
+    except (ValueError, OverflowError) as error:
+        raise GraphQLError(f"{value!r} is no instant of the years 1 to 9999 in UTC.") from error
+    return parsed.replace(microsecond=parsed.microsecond // 1000 * 1000)
+
+
 def _pass_through(value: Any) -> Any:
     return value
 
@@ -68,7 +93,9 @@ CONFIG = StrawberryConfig(
         ),
         datetime.datetime: replace(
             DateTimeDefinition,
-            description="A date and time in ISO 8601 format, such as `2026-11-28T17:45:00+00:00`.",
+            description="An instant in ISO 8601 format, such as `2026-11-28T17:45:00+00:00`. In a request, it must "
+            "have a time zone, as `Z` or as an offset; digits after the milliseconds are ignored.",
+            parse_value=_parse_date_time,
         ),
         decimal.Decimal: strawberry.scalar(
             name="Decimal",

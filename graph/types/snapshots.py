@@ -75,6 +75,18 @@ class Snapshot(Node):
         return await info.context.loaders.batches.load(root.batch)
 
     @strawberry.field(
+        description="Until when `keepVersion` keeps this version, whatever retention says. The instant may be over. "
+        "Null without one.",
+        graphql_type=datetime.datetime | None,
+    )
+    @staticmethod
+    @requires(INTERNALS, price_list="root.price_list")
+    async def kept_until(root: Root, info: Info) -> datetime.datetime | None:
+        """Return until when this version is kept. The manifest in memory may be older than that."""
+        keep = await info.context.loaders.keeps.load((root.price_list, root.version))
+        return keep.until if keep else None
+
+    @strawberry.field(
         description="The price of a sku. Null if this version does not have the sku.", graphql_type=Price | None
     )
     @staticmethod

@@ -44,7 +44,7 @@ class VersionReader:
             manifests = await self._read_again(before)
             if [each.layers for each in manifests] == [each.layers for each in before]:
                 break
-        raise missing_layer(gone, manifests[0].price_list, manifests[0].version) from gone
+        raise missing_layer(gone, manifests[0].price_list, f"version {manifests[0].version}") from gone
 
     def _note_layers(self, manifests: Sequence[Snapshot]) -> None:
         """Note where the layers of versions are in memory, for the reads that do not await."""
@@ -64,9 +64,12 @@ class VersionReader:
         return manifests
 
 
-def missing_layer(gone: LayerGone, price_list: str, version: int) -> Corrupt:
-    """Return the error of a layer that does not exist although manifests that were just read name it."""
+def missing_layer(gone: LayerGone, price_list: str, subject: str) -> Corrupt:
+    """Return the error of a layer that does not exist although manifests that were just read name it.
+
+    `subject` is what is read.
+    """
     return Corrupt(
-        f"Layer {gone.layer} of {price_list!r} does not exist, but is needed to read version {version}. "
+        f"Layer {gone.layer} of {price_list!r} does not exist, but is needed to read {subject}. "
         "Run `pricebook check`, and roll back to a version without this layer."
     )

@@ -16,6 +16,9 @@ BATCH_BOUNDS = (0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 6
 LATENESS_BOUNDS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 3600.0)
 """Upper bounds of the histogram buckets of scheduled publishes, in seconds."""
 
+SCHEDULE_REASONS = ("pin", "gate", "expected_version", "approval", "unreadable")
+"""Why a scheduled batch is held for a review when it is due."""
+
 LAYER_COUNT_TTL_SECONDS = 7800.0
 """How long a count of the layers is exported: two listings of garbage collection, and some minutes."""
 

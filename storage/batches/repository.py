@@ -148,9 +148,9 @@ class BatchRepository(ScheduledBatches):
         return await self._collection.count_documents(query)
 
     async def held(self) -> dict[str, int]:
-        """Return the number of held batches by list."""
+        """Return the number of held batches by list, without those that are scheduled."""
         stages: list[Document] = [
-            {"$match": {"state": BatchState.HELD}},
+            {"$match": {"state": BatchState.HELD, "publishAt": None}},
             {"$group": {"_id": "$list", "count": {"$sum": 1}}},
         ]
         return {each["_id"]: each["count"] async for each in await self._collection.aggregate(stages)}

@@ -107,6 +107,11 @@ class ScheduledBatches:
         ]
         return {each["_id"]: each["at"] async for each in await self._collection.aggregate(stages)}
 
+    async def count_scheduled(self) -> dict[str, int]:
+        """Return the number of scheduled batches by list."""
+        stages: list[Document] = [{"$match": dict(SCHEDULED)}, {"$group": {"_id": "$list", "count": {"$sum": 1}}}]
+        return {each["_id"]: each["count"] async for each in await self._collection.aggregate(stages)}
+
     async def count_overdue(self, seconds: float) -> int:
         """Return the number of scheduled batches that were due more than `seconds` ago."""
         query = {**SCHEDULED, "$expr": {"$lt": ["$publishAt", _after_now(-seconds)]}}

@@ -32,14 +32,15 @@ class EventKind(StrEnum):
     PREVIEW_GRANTED = "PREVIEW_GRANTED"
     PREVIEW_REVOKED = "PREVIEW_REVOKED"
     RESCHEDULED = "RESCHEDULED"
+    KEPT = "KEPT"
 
 
 class Event(msgspec.Struct, frozen=True, rename="camel"):
     """An event of a price list. `revision` is its number within the list, from 1.
 
     `version` is the version that the event is about: of the batch, or the one that became current, was pinned or
-    unpinned, expired or was restored. None if it is about none. `at` is the time of the database at the change; it
-    never decreases from one event of a list to the next.
+    unpinned, expired, was restored or kept. None if it is about none. `at` is the time of the database at the change;
+    it never decreases from one event of a list to the next.
     """
 
     price_list: str = msgspec.field(name="list")
@@ -83,12 +84,13 @@ class EventRepository:
         if before is not None:
             query["revision"] = {"$lt": before}
         cursor = self._collection.find(query).sort("revision", -1).limit(limit).batch_size(limit)
-        return [_from_document(document) async for document in cursor]
+        return [event_from_document(document) async for document in cursor]
 
     async def between(self, price_list: str, above: int, to: int) -> list[Event]:
         """Return the events of a list with a revision above `above` and up to `to`, oldest first."""
         query = {"list": price_list, "revision": {"$gt": above, "$lte": to}}
-        return [_from_document(document) async for document in self._collection.find(query).sort("revision", 1)]
+        cursor = self._collection.find(query).sort("revision", 1)
+        return [event_from_document(document) async for document in cursor]
 
     async def revisions(self, price_list: str) -> AsyncIterator[int]:
         """Yield the revisions of all events of a list in ascending order, from the index alone."""
@@ -100,7 +102,7 @@ class EventRepository:
         """Return the last event up to revision `to` that moved the pointer, or None since the list was created."""
         query = {"list": price_list, "revision": {"$lte": to}, "moved": True}
         found = await self._collection.find_one(query, sort=[("revision", -1)])
-        event = _from_document(found) if found else None
+        event = event_from_document(found) if found else None
         return event if event and event.to_version is not None else None  # the list was deleted, and created again
 
 
@@ -108,6 +110,7 @@ def _to_document(event: Event) -> Document:
     return {**to_document(event), "moved": event.moved}
 
 
-def _from_document(document: Document) -> Event:
+def event_from_document(document: Document) -> Event:
+    """Return the event of a document. Raises `UnknownFormat`."""
     check_format("event", document)
     return msgspec.convert(document, Event)

@@ -2,26 +2,46 @@
 
 import datetime
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+import msgspec
 from pymongo.asynchronous.client_session import AsyncClientSession
 
-from storage.catalog.snapshots import SnapshotState
+from storage.catalog.keep import Keep
+from storage.catalog.snapshots import Snapshot, SnapshotState
 from storage.mongodb.connection import Database, Document
+from storage.mongodb.documents import to_builtins
 
 
-class PublishedVersion(NamedTuple):
-    """A version, and when it was first current."""
+class ReplacedVersion(NamedTuple):
+    """A version that was current until it was replaced, and what decides whether it expires."""
 
     version: int
     published_at: datetime.datetime
+    replaced_at: datetime.datetime
+    keep: Keep | None = None
+    read_at: datetime.datetime | None = None
+    doomed_at: datetime.datetime | None = None
+
+    def is_unchanged_in(self, snapshot: Snapshot) -> bool:
+        """Whether the manifest of the version still says the same."""
+        found = (snapshot.replaced_at, snapshot.keep, snapshot.read_at, snapshot.doomed_at)
+        return found == (self.replaced_at, self.keep, self.read_at, self.doomed_at)
 
 
-class Marks(NamedTuple):
-    """When a version was last read, and when retention marked it as expiring."""
+class MarkedVersion(NamedTuple):
+    """A version that is marked as expiring, and when it was last replaced; None if it is current again."""
 
-    read_at: datetime.datetime | None
-    doomed_at: datetime.datetime | None
+    version: int
+    replaced_at: datetime.datetime | None
+
+
+class KeptVersion(NamedTuple):
+    """A version that is kept until an instant, and why."""
+
+    version: int
+    until: datetime.datetime
+    reason: str
 
 
 class ExpiredVersion(NamedTuple):
@@ -46,24 +66,36 @@ class ExpirationRepository:
         newest = cursor.sort([("_id.list", 1), ("_id.version", -1)]).skip(count - 1).limit(1)
         return next((document["_id"]["version"] for document in await newest.to_list()), None)
 
-    async def unlabelled(self, price_list: str, above: int, limit: int) -> list[PublishedVersion]:
-        """Return up to `limit` published versions without a label that are above a version, oldest first."""
-        query = {**_published(price_list), "label": None, "_id.version": {"$gt": above}}
-        cursor = self._collection.find(query, {"_id.version": 1, "publishedAt": 1}).hint("list_unlabelled")
-        found = await cursor.sort([("_id.list", 1), ("_id.version", 1)]).limit(limit).to_list()
-        return [PublishedVersion(each["_id"]["version"], each["publishedAt"]) for each in found]
+    async def replaced(
+        self, price_list: str, below: int, limit: int, since: datetime.datetime | None, besides: Sequence[int]
+    ) -> list[ReplacedVersion]:
+        """Return up to `limit` published versions `below` a version that were replaced, in the order of that time.
 
-    async def marks(self, price_list: str, versions: Sequence[int]) -> dict[int, Marks]:
-        """Return the marks of those of the versions that are published."""
-        query = {"_id": {"$in": _ids(price_list, versions)}, "state": SnapshotState.PUBLISHED}
-        cursor = self._collection.find(query, {"readAt": 1, "doomedAt": 1})
-        return {each["_id"]["version"]: Marks(each.get("readAt"), each.get("doomedAt")) async for each in cursor}
+        Only those replaced at `since` or later, without the versions `besides`.
+        """
+        query = {
+            **_published(price_list),
+            "replacedAt": {"$type": "date"} if since is None else {"$gte": since},
+            "_id.version": {"$lt": below, "$nin": list(besides)},
+        }
+        cursor = self._collection.find(query, _DECIDING).hint("list_replaced")
+        found = await cursor.sort([("_id.list", 1), ("replacedAt", 1), ("_id.version", 1)]).limit(limit).to_list()
+        return [_replaced_version(each) for each in found]
 
-    async def marked(self, price_list: str, limit: int) -> list[int]:
+    async def marked(self, price_list: str, limit: int) -> list[MarkedVersion]:
         """Return up to `limit` published versions that are marked as expiring, oldest marks first."""
         query = {**_published(price_list), "doomedAt": {"$type": "date"}}
-        cursor = self._collection.find(query, {"_id": 1}).hint("list_marked").limit(limit)
-        return [document["_id"]["version"] async for document in cursor]
+        cursor = self._collection.find(query, {"replacedAt": 1}).hint("list_marked").limit(limit)
+        return [MarkedVersion(document["_id"]["version"], document.get("replacedAt")) async for document in cursor]
+
+    async def kept(self, price_list: str, now: datetime.datetime, limit: int) -> list[KeptVersion]:
+        """Return up to `limit` versions that are kept until an instant after `now`, in the order of these instants."""
+        query = {**_published(price_list), "keep.until": {"$gt": now}}
+        cursor = self._collection.find(query, {"keep": 1}).hint("list_kept")
+        found = cursor.sort([("_id.list", 1), ("keep.until", 1)]).limit(limit)
+        return [
+            KeptVersion(each["_id"]["version"], each["keep"]["until"], each["keep"]["reason"]) async for each in found
+        ]
 
     async def expired(self, price_list: str, limit: int) -> list[ExpiredVersion]:
         """Return up to `limit` expired versions that can be restored still, those that expired first."""
@@ -94,6 +126,11 @@ class ExpirationRepository:
             session=session,
         )
 
+    async def set_keep(self, price_list: str, version: int, keep: Keep | None, session: AsyncClientSession) -> None:
+        """Note until when a version is kept, or that it no longer is, in a transaction of `VersionKeeper`."""
+        change = {"$set": {"keep": to_builtins(keep)}} if keep else {"$unset": {"keep": ""}}
+        await self._collection.update_one({"_id": _id(price_list, version)}, change, session=session)
+
     async def restore(self, price_list: str, version: int, session: AsyncClientSession) -> None:
         """Make an expired version readable again, in a transaction of `storage.maintenance.expiration`."""
         await self._collection.update_one(
@@ -101,6 +138,22 @@ class ExpirationRepository:
             [{"$set": {"state": SnapshotState.PUBLISHED, "readAt": "$$NOW"}}, {"$unset": ["retiredAt", "doomedAt"]}],
             session=session,
         )
+
+
+_DECIDING = {"publishedAt": 1, "replacedAt": 1, "keep": 1, "readAt": 1, "doomedAt": 1}
+"""The stored fields of a `ReplacedVersion`."""
+
+
+def _replaced_version(document: Document) -> ReplacedVersion:
+    keep: Any = document.get("keep")
+    return ReplacedVersion(
+        document["_id"]["version"],
+        document["publishedAt"],
+        document["replacedAt"],
+        keep and msgspec.convert(keep, Keep),
+        document.get("readAt"),
+        document.get("doomedAt"),
+    )
 
 
 def _published(price_list: str) -> Document:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any, cast
 
 import msgspec
-from pymongo import ReturnDocument
+from pymongo import ReturnDocument, UpdateOne
 from pymongo.asynchronous.client_session import AsyncClientSession
 
 from storage.catalog.gates import Gates
@@ -122,6 +122,7 @@ class PriceListRepository:
 
     def __init__(self, db: Database) -> None:
         self._collection = db["price_lists"]
+        self._snapshots = db["snapshots"]
 
     async def find(self, name: str) -> PriceList | None:
         """Return a list with its pointer, or None."""
@@ -205,7 +206,23 @@ class PriceListRepository:
         )
         if written is None:
             raise AssertionError(f"The pointer of {seen.name!r} was changed outside of a transaction.")
-        return msgspec.structs.replace(moved, moved_at=written["movedAt"])
+        moved = msgspec.structs.replace(moved, moved_at=written["movedAt"])
+        if moved.current_version != seen.current_version:
+            await self._note_replacement(seen, moved, session)
+        return moved
+
+    async def _note_replacement(self, seen: PriceList, moved: PriceList, session: AsyncClientSession) -> None:
+        """Write into the manifests when the version of `seen` was replaced, and that the one of `moved` is current."""
+        changes: list[tuple[int | None, Document]] = [
+            (seen.current_version, {"$set": {"replacedAt": moved.moved_at}}),
+            (moved.current_version, {"$unset": {"replacedAt": ""}}),
+        ]
+        updates = [
+            UpdateOne({"_id": {"list": seen.name, "version": version}}, change)
+            for version, change in changes
+            if version is not None
+        ]
+        await self._snapshots.bulk_write(updates, session=session)
 
     async def note_compaction(self, name: str, session: AsyncClientSession) -> None:
         """Count a compaction, so that its transaction conflicts with those that publish. The revision stays."""

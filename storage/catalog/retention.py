@@ -14,42 +14,47 @@ MAX_RETENTION_DAYS = 36_500
 
 
 ALL_KEPT_FOR = datetime.timedelta(days=1)
-"""How long thinning keeps every version."""
+"""How long thinning keeps every version that was replaced."""
 
 HOURLY_KEPT_FOR = datetime.timedelta(days=7)
-"""How long thinning keeps the last version of each hour, by UTC; later the last of each day."""
+"""How long thinning keeps the version that was current at the end of each hour, by UTC; later of each day."""
 
 
 @dataclass(frozen=True, slots=True)
 class Retention:
-    """A version is kept while it is one of the newest `versions`, or younger than `days`.
+    """A version is kept while it is one of the newest `versions`, and for `days` after it was last current.
 
     `thin` keeps fewer of the versions that only `days` keeps: every one for a day, the last of each hour for a week,
-    the last of each day afterwards. It never takes one of the newest `versions`, which are there to roll back to.
+    the last of each day afterwards. The last of an hour is the version that was current at its end. It never takes one
+    of the newest `versions`, which are there to roll back to.
     """
 
     versions: int = 30
-    days: int = 7
+    days: int = 30
     thin: bool = False
 
-    def term(self, published_at: datetime.datetime, following: datetime.datetime | None) -> "Term":
-        """Return until when a version is kept by its age; `following` is when the next version was published."""
-        terms = [Term(published_at + datetime.timedelta(days=self.days), f"older than {self.days} days")]
-        if self.thin and following is not None and following.date() == published_at.date():
-            terms.append(Term(published_at + HOURLY_KEPT_FOR, "not the last of its day"))
-            if following.hour == published_at.hour:
-                terms.append(Term(published_at + ALL_KEPT_FOR, "not the last of its hour"))
+    def term(self, published_at: datetime.datetime, replaced_at: datetime.datetime) -> "Term":
+        """Return until when a version is kept by its age.
+
+        It first became current at `published_at`, and was last replaced at `replaced_at`; thinning takes it as current
+        all the time between.
+        """
+        terms = [Term(replaced_at + datetime.timedelta(days=self.days), f"was last current {self.days} days ago")]
+        if self.thin and replaced_at.date() == published_at.date():
+            terms.append(Term(replaced_at + HOURLY_KEPT_FOR, "is not the last of its day"))
+            if replaced_at.hour == published_at.hour:
+                terms.append(Term(replaced_at + ALL_KEPT_FOR, "is not the last of its hour"))
         return min(terms, key=lambda term: term.until)
 
     @property
     def shortest_term(self) -> datetime.timedelta:
-        """How long every version is kept by its age."""
+        """How long age keeps every version after it was replaced."""
         days = datetime.timedelta(days=self.days)
         return min(days, ALL_KEPT_FOR) if self.thin else days
 
 
 class Term(NamedTuple):
-    """Until when a version is kept, and what it is afterwards."""
+    """Until when a version is kept, and why not afterwards."""
 
     until: datetime.datetime
     reason: str

@@ -7,7 +7,7 @@ from pymongo.asynchronous.client_session import AsyncClientSession
 
 from storage.catalog.events import EventKind, EventRepository
 from storage.catalog.price_lists import Pin, PriceList, PriceListRepository
-from storage.catalog.snapshots import SnapshotRepository, SnapshotState
+from storage.catalog.snapshots import Snapshot, SnapshotRepository, SnapshotState
 from storage.catalog.transactions import PointerChange, check_reason, commit_pointer_change, event_of
 from storage.errors import AlreadyCurrent, NotPinned, SnapshotExpired, SnapshotNeverPublished, SnapshotNotFound
 from storage.mongodb.connection import Client
@@ -50,7 +50,7 @@ class PointerMoves:
             price_list.expect(expected_version)
             if to_version == price_list.current_version:
                 raise AlreadyCurrent(name, to_version)
-            await self._check_published(name, to_version, session)
+            await check_published(self._snapshots, name, to_version, session)
             moved_pin = price_list.pin and replace(price_list.pin, version=to_version)
             new_pin = Pin(to_version, reason, by, instant()) if pin else moved_pin
             changes = {"current_version": to_version, "pin": new_pin}
@@ -70,7 +70,7 @@ class PointerMoves:
         async def act(session: AsyncClientSession) -> PointerChange:
             price_list = await self._price_lists.get(name, session)
             price_list.expect(expected_version)
-            await self._check_published(name, version, session)
+            await check_published(self._snapshots, name, version, session)
             changes = {"current_version": version, "pin": Pin(version, reason, by, instant())}
             return await self._move(price_list, EventKind.PINNED, by, reason, session, **changes)
 
@@ -109,11 +109,19 @@ class PointerMoves:
         await self._events.append(event, session)
         return PointerChange(moved, event)
 
-    async def _check_published(self, name: str, version: int, session: AsyncClientSession) -> None:
-        snapshot = await self._snapshots.get(name, version, session)
-        if snapshot is None:
-            raise SnapshotNotFound(name, version)
-        if snapshot.state is SnapshotState.RETIRED:
-            raise SnapshotExpired(name, version)
-        if snapshot.published_at is None:
-            raise SnapshotNeverPublished(name, version)
+
+async def check_published(
+    snapshots: SnapshotRepository, name: str, version: int, session: AsyncClientSession
+) -> Snapshot:
+    """Return the manifest of a version that was current and can be read.
+
+    Raises `SnapshotNotFound`, `SnapshotExpired`, `SnapshotNeverPublished`.
+    """
+    snapshot = await snapshots.get(name, version, session)
+    if snapshot is None:
+        raise SnapshotNotFound(name, version)
+    if snapshot.state is SnapshotState.RETIRED:
+        raise SnapshotExpired(name, version)
+    if snapshot.published_at is None:
+        raise SnapshotNeverPublished(name, version)
+    return snapshot

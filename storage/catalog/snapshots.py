@@ -13,6 +13,7 @@ import msgspec
 from pymongo import ReplaceOne
 from pymongo.asynchronous.client_session import AsyncClientSession
 
+from storage.catalog.keep import Keep
 from storage.catalog.orphans import OrphanRepository
 from storage.catalog.price_lists import PriceListRepository
 from storage.errors import Broken, Corrupt
@@ -43,7 +44,8 @@ class Layer(msgspec.Struct, frozen=True):
 class Snapshot(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
     """The manifest of a version. Its prices never change; compaction may store them in fewer layers.
 
-    `read_at` is the last time that a read of the version was noted. `doomed_at` is when retention marked it as
+    `replaced_at` is when the version was last replaced as the current one; None while it is current, and if it never
+    was. `read_at` is the last time that a read of the version was noted. `doomed_at` is when retention marked it as
     expiring, `retired_at` when it expired; a RETIRED version without that time was withdrawn. Versions in
     `expired_snapshots` have no layers.
     """
@@ -58,6 +60,8 @@ class Snapshot(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
     label: str | None
     batch: str
     base: int | None
+    replaced_at: datetime.datetime | None = None
+    keep: Keep | None = None
     read_at: datetime.datetime | None = None
     doomed_at: datetime.datetime | None = None
     retired_at: datetime.datetime | None = None

@@ -1,22 +1,19 @@
 """The history of a price: the versions that changed it."""
 
 import asyncio
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from storage.catalog.snapshots import Layer, Snapshot, SnapshotRepository
+from storage.catalog.snapshots import Snapshot, SnapshotRepository
 from storage.errors import ScanLimit
-from storage.layers.reader import LayerReader
-from storage.prices.price import TOMBSTONE, Price, decode_row
+from storage.layers.version_prices import LayerPriceReader, VersionPrices, visible_price
+from storage.prices.price import Price, same_row
 
 MAX_HISTORY_VERSIONS = 1000
 """Versions that a history may look back over."""
 
 VERSIONS_PER_READ = 50
 """Manifests to read in one round trip."""
-
-MAX_CONCURRENT_LAYER_READS = 16
-"""Layers to read at once, in a process."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,38 +28,35 @@ class PriceVersion:
 class _Trace:
     """Follows one sku from version to version, newest first. A change is detected at the version before it."""
 
-    sku: str
     limit: int
     changes: list[PriceVersion] = field(default_factory=list)
     _snapshot: Snapshot | None = None
-    _row: bytes | None = None
+    _price: Price | None = None
 
     @property
     def complete(self) -> bool:
         return len(self.changes) >= self.limit
 
-    def visit(self, snapshot: Snapshot, row: bytes | None) -> None:
-        if self._snapshot is not None and self._row != row:
+    def visit(self, snapshot: Snapshot, price: Price | None) -> None:
+        if self._snapshot is not None and not same_row(self._price, price):
             self._add(self._snapshot)
-        self._snapshot, self._row = snapshot, row
+        self._snapshot, self._price = snapshot, price
 
     def finish(self) -> None:
         """Add the oldest version as the one that added the price, if it has a price."""
-        if self._snapshot is not None and self._row is not None:
+        if self._snapshot is not None and self._price is not None:
             self._add(self._snapshot)
 
     def _add(self, snapshot: Snapshot) -> None:
-        price = None if self._row is None else decode_row(self.sku, self._row)
-        self.changes.append(PriceVersion(snapshot, price))
+        self.changes.append(PriceVersion(snapshot, self._price))
 
 
 class PriceHistory:
-    """Reads the histories of prices. Versions share layers, so a sku is looked up once in each layer."""
+    """Reads the histories of prices."""
 
-    def __init__(self, snapshots: SnapshotRepository, layer_reader: LayerReader) -> None:
+    def __init__(self, snapshots: SnapshotRepository, layer_prices: LayerPriceReader) -> None:
         self._snapshots = snapshots
-        self._layer_reader = layer_reader
-        self._slots = asyncio.Semaphore(MAX_CONCURRENT_LAYER_READS)
+        self._layer_prices = layer_prices
 
     async def find(self, price_list: str, version: int, limits: Mapping[str, int]) -> dict[str, list[PriceVersion]]:
         """Return the changes of some skus up to a version, newest first; `limits` is the number of changes per sku.
@@ -71,8 +65,8 @@ class PriceHistory:
         with the same price. Raises `LayerGone`, `Corrupt`, `UnknownFormat`, and `ScanLimit`
         if it would have to consider more than `MAX_HISTORY_VERSIONS`.
         """
-        traces = {sku: _Trace(sku, limit) for sku, limit in limits.items()}
-        open_, layers, seen, before = dict(traces), dict[str, dict[str, bytes]](), 0, version + 1
+        traces = {sku: _Trace(limit) for sku, limit in limits.items()}
+        open_, prices, seen, before = dict(traces), VersionPrices(self._layer_prices), 0, version + 1
         while open_:
             snapshots = await self._snapshots.published(price_list, VERSIONS_PER_READ, before)
             if snapshots and seen >= MAX_HISTORY_VERSIONS:
@@ -80,10 +74,11 @@ class PriceHistory:
                     f"The history of {min(open_)!r} spans more than {MAX_HISTORY_VERSIONS} versions of "
                     f"{price_list!r}. Request fewer changes with `first`."
                 )
-            layers = await self._look_up(snapshots, list(open_), layers)
+            await prices.look_up(snapshots, list(open_))
             for snapshot in snapshots:
+                stack = prices.stack(snapshot)
                 for sku, trace in open_.items():
-                    trace.visit(snapshot, _visible(snapshot, layers, sku))
+                    trace.visit(snapshot, visible_price(stack, sku))
                 await asyncio.sleep(0)  # let other tasks run
             if len(snapshots) < VERSIONS_PER_READ:
                 break
@@ -92,25 +87,3 @@ class PriceHistory:
         for trace in open_.values():
             trace.finish()
         return {sku: trace.changes[: trace.limit] for sku, trace in traces.items()}
-
-    async def _look_up(
-        self, snapshots: Iterable[Snapshot], skus: Sequence[str], known: Mapping[str, dict[str, bytes]]
-    ) -> dict[str, dict[str, bytes]]:
-        """Return the rows of some skus in each layer of some versions. `known` are those of layers read before."""
-        layers = {layer.id: layer for snapshot in snapshots for layer in snapshot.layers}
-        new = [layer for layer in layers.values() if layer.id not in known]
-        found = await asyncio.gather(*(self._find_rows(layer, skus) for layer in new))
-        read = {**known, **{layer.id: rows for layer, rows in zip(new, found, strict=True)}}
-        return {layer: read[layer] for layer in layers}
-
-    async def _find_rows(self, layer: Layer, skus: Sequence[str]) -> dict[str, bytes]:
-        async with self._slots:
-            return await self._layer_reader.find_rows([layer], skus)
-
-
-def _visible(snapshot: Snapshot, layers: Mapping[str, Mapping[str, bytes]], sku: str) -> bytes | None:
-    for layer in snapshot.layers:
-        row = layers[layer.id].get(sku)
-        if row is not None:
-            return None if row == TOMBSTONE else row
-    return None

@@ -100,6 +100,27 @@ class MemoryReader:
             prices.append(price)
         return prices
 
+    def layer_prices(self, layer: Layer, skus: Sequence[str]) -> dict[str, Price | None] | None:
+        """Return the prices that one layer has of some skus, None for a tombstone.
+
+        Returns None unless all that it needs is in memory, decoded.
+        """
+        cached = self.cache.layer(layer.id)
+        if cached is None:
+            return None
+        prices = cached.prices
+        found = {sku: prices[sku] for sku in skus if sku in prices}
+        if cached.undecoded and len(found) < len(skus):
+            index_of, blocks = cached.directory.index, cached.blocks
+            for index in {index_of(sku) for sku in skus if sku not in found}:
+                block = blocks[index] if index >= 0 else None
+                if index >= 0 and (block is None or block.decoded is None):
+                    return None
+        for sku in skus[self.cache.hits % NOTED_EVERY :: NOTED_EVERY]:
+            _note(cached, sku)
+        self.cache.hits += len(skus)
+        return found
+
     def _price_in(self, layer: CachedLayer, sku: str) -> _InLayer:
         """Return the price that a layer has of a sku which is not among its decoded prices."""
         index = layer.directory.index(sku)

@@ -71,17 +71,33 @@ class LayerReader:
 
     async def find(self, layers: Sequence[Layer], skus: Sequence[str]) -> dict[str, Price]:
         """Return the prices of the skus that a version has. Raises `LayerGone`, `Corrupt`, `UnknownFormat`."""
+        rows = await self._find_newest(layers, skus)
+        return {sku: price for sku, price in rows.items() if price is not None}
+
+    async def layer_prices(self, layer: Layer, skus: Sequence[str]) -> dict[str, Price | None]:
+        """Return the prices that one layer has of some skus, None for a tombstone.
+
+        Blocks that are fetched for it stay in the cache as far as none that was read lately must go for them.
+        Raises `LayerGone`, `Corrupt`, `UnknownFormat`.
+        """
+        known = self._memory.layer_prices(layer, skus)
+        return await self._find_newest([layer], skus, idle_only=True) if known is None else known
+
+    async def _find_newest(
+        self, layers: Sequence[Layer], skus: Sequence[str], *, idle_only: bool = False
+    ) -> dict[str, Price | None]:
         stack = await self.layers(layers)
         places = _places(stack, skus)
         rows: dict[str, Price | None] = {}
-        for number, ((layer, index), block) in enumerate((await self._held(stack, places)).items(), 1):
+        held = await self._held(stack, places, idle_only=idle_only)
+        for number, ((layer, index), block) in enumerate(held.items(), 1):
             wanted = places[layer][index]
             if len(stack) > 1:
                 wanted = [sku for sku in wanted if sku not in rows]
             self._add_rows(rows, layer, index, block, wanted)
             if not number % OPENED_AT_ONCE:
                 await asyncio.sleep(0)
-        return {sku: price for sku, price in rows.items() if price is not None}
+        return rows
 
     async def find_rows(self, layers: Sequence[Layer], skus: Sequence[str]) -> dict[str, bytes]:
         """Return the newest row of each sku that some layers have, encoded, tombstones included.
@@ -99,7 +115,9 @@ class LayerReader:
             await yield_to_loop()
         return found
 
-    async def _held(self, stack: Sequence[CachedLayer], places: _Places) -> dict[_Key, _Block]:
+    async def _held(
+        self, stack: Sequence[CachedLayer], places: _Places, *, idle_only: bool = False
+    ) -> dict[_Key, _Block]:
         """Return all blocks of some places, newest layers first. Those that are missing in memory are fetched."""
         held: dict[_Key, _Block | None] = {
             (layer, index): layer.decoded(index) or layer.frame(index) for layer in stack for index in places[layer]
@@ -112,7 +130,7 @@ class LayerReader:
         reads = [self._fetch(*pair) for pair in missing.items()]
         found = [await reads[0]] if len(reads) == 1 else await asyncio.gather(*reads)
         for (layer, indexes), blocks in zip(missing.items(), found, strict=True):
-            self._keep(layer, indexes, blocks)
+            self._keep(layer, indexes, blocks, idle_only=idle_only)
             held.update({(layer, index): block.content for index, block in zip(indexes, blocks, strict=True)})
         return cast("dict[_Key, _Block]", held)
 
@@ -128,10 +146,17 @@ class LayerReader:
             if place < len(block_skus) and block_skus[place] == sku:
                 rows[sku] = block.prices[place] if isinstance(block, DecodedBlock) else block.price(place)
 
-    def _keep(self, layer: CachedLayer, indexes: Iterable[int], blocks: Iterable[FetchedBlock]) -> None:
+    def _keep(
+        self,
+        layer: CachedLayer,
+        indexes: Iterable[int],
+        blocks: Iterable[FetchedBlock],
+        *,
+        idle_only: bool = False,
+    ) -> None:
         if self.cache.room:
             for index, block in zip(indexes, blocks, strict=True):
-                self.cache.add(layer, index, block.frame)
+                self.cache.add(layer, index, block.frame, idle_only=idle_only)
 
     async def _fetch(self, layer: CachedLayer, indexes: Sequence[int]) -> list[FetchedBlock]:
         self.cache.misses += len(indexes)

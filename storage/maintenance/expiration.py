@@ -26,7 +26,7 @@ from pymongo.asynchronous.client_session import AsyncClientSession
 
 from storage.batches.metrics import StorageMetrics
 from storage.catalog.events import EventKind, EventRepository
-from storage.catalog.expiration import ExpirationRepository
+from storage.catalog.expiration import ExpirationRepository, KeptVersion
 from storage.catalog.price_lists import PriceList, PriceListRepository
 from storage.catalog.retention import Retention
 from storage.catalog.snapshots import SnapshotRepository, SnapshotState
@@ -42,6 +42,7 @@ from storage.maintenance.expiration_search import (
 )
 from storage.mongodb.connection import Client
 from storage.mongodb.locks import Locks
+from storage.mongodb.server_time import server_time
 from storage.mongodb.transaction import in_transaction
 
 log = logging.getLogger("pricebook.expiration")
@@ -57,6 +58,10 @@ SETTLE_SECONDS = 10.0
 
 MAX_VERSIONS_PER_RUN = 100
 """Number of versions of a list that a run expires at most, and of those whose layers it releases."""
+
+
+MAX_KEPT = 100
+"""Number of versions of a list that are shown as kept until an instant."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,6 +168,10 @@ class SnapshotExpirer:
         retirements = [self._retirement(each, work.now) for each in work.expiring.versions]
         return ExpirationResult(work.now, retirements, await self._drops(name, work.past), work.due)
 
+    async def kept(self, name: str, now: datetime.datetime) -> list[KeptVersion]:
+        """Return up to `MAX_KEPT` versions that are kept until an instant after `now`, in the order of the instants."""
+        return await self._expirations.kept(name, now, MAX_KEPT)
+
     async def restore(self, name: str, version: int, *, by: str, reason: str) -> PriceList:
         """Make an expired version readable again.
 
@@ -188,10 +197,9 @@ class SnapshotExpirer:
 
     async def _find_work(self, name: str) -> _Work:
         """Return what is due for a list, without a write."""
-        now = (await self._client.admin.command("hello"))["localTime"].replace(tzinfo=datetime.UTC)
+        now = await server_time(self._client)
         price_list = await self._price_lists.get(name)
         expiring = await find_expiring(self._expirations, price_list, now, self._grace, MAX_VERSIONS_PER_RUN)
-        wanted = {each.version for each in expiring.versions}
         marked = await self._expirations.marked(name, 2 * MAX_VERSIONS_PER_RUN)
         expired = await self._expirations.expired(name, MAX_VERSIONS_PER_RUN + 1)
         past = [each.version for each in expired if each.retired_at <= now - self._restore]
@@ -202,7 +210,7 @@ class SnapshotExpirer:
             price_list.retention,
             now,
             expiring,
-            [each for each in marked if each not in wanted and (expiring.end is None or each < expiring.end)],
+            [each.version for each in marked if expiring.keeps(each)],
             past[:MAX_VERSIONS_PER_RUN],
             earliest([expiring.due, *(time for time in settling if time > now), *restorable]),
         )
@@ -219,7 +227,7 @@ class SnapshotExpirer:
         if work.unmarked or len(retirements) < len(settled):
             dues.append(work.now + self._settle)
         if retirements:
-            dues.append(work.now + self._restore if work.expiring.end is None else work.now)
+            dues.append(work.now + self._restore if work.expiring.is_complete else work.now)
         return ExpirationResult(work.now, retirements, drops, earliest(dues))
 
     def _retirement(self, expiring: ExpiringVersion, now: datetime.datetime) -> Retirement:
@@ -238,7 +246,7 @@ class SnapshotExpirer:
                 return False
             if snapshot.state is not SnapshotState.PUBLISHED:
                 return False
-            if (snapshot.read_at, snapshot.doomed_at) != (seen.read_at, seen.doomed_at):
+            if not seen.seen.is_unchanged_in(snapshot):
                 return False
             await self._expirations.expire(name, seen.version, session)
             await self._record(price_list, EventKind.RETIRED, by, seen.version, seen.reason, session)

@@ -1,14 +1,16 @@
 """Finding the versions of a list that nothing keeps, and when the next one is no longer kept.
 
-It goes through the published versions from the oldest on, by an index without the labelled ones, which are kept, and
-stops at the first that is too young to expire, or is one of the newest.
+It goes through the published versions below the newest ones in the order in which they were last replaced, by an index,
+and stops at the first that is too young to expire. That is not the order of their numbers: a rollback makes an earlier
+version current again. A version without that time is current, which is why it is kept.
 """
 
 import datetime
-from collections.abc import Iterable, Sequence
+from collections.abc import AsyncGenerator, Iterable
+from contextlib import aclosing
 from dataclasses import dataclass, field
 
-from storage.catalog.expiration import ExpirationRepository, PublishedVersion
+from storage.catalog.expiration import ExpirationRepository, MarkedVersion, ReplacedVersion
 from storage.catalog.price_lists import PriceList
 from storage.catalog.retention import Term
 
@@ -18,24 +20,41 @@ VERSIONS_PER_READ = 100
 
 @dataclass(frozen=True, slots=True)
 class ExpiringVersion:
-    """A version to expire, why, and the times of its last read and of its mark by which that was decided."""
+    """A version to expire, why, and what that was decided by."""
 
-    version: int
+    seen: ReplacedVersion
     reason: str
-    read_at: datetime.datetime | None
-    doomed_at: datetime.datetime | None
+
+    @property
+    def version(self) -> int:
+        """The number of the version."""
+        return self.seen.version
+
+    @property
+    def doomed_at(self) -> datetime.datetime | None:
+        """When it was marked as expiring."""
+        return self.seen.doomed_at
 
 
 @dataclass(slots=True)
 class Expiring:
-    """The versions of a list to expire, oldest first; and when the next one is due.
+    """The versions of a list to expire, those replaced first ahead; and when the next one is due.
 
-    `end` is the version below which all were checked, because the limit was reached; None if all were.
+    `is_complete` is False if the limit was reached: versions after the last of `versions` were not checked.
     """
 
     versions: list[ExpiringVersion] = field(default_factory=list)
     due: datetime.datetime | None = None
-    end: int | None = None
+    is_complete: bool = True
+
+    def keeps(self, marked: MarkedVersion) -> bool:
+        """Whether a version that is marked as expiring was checked, and is kept."""
+        if any(each.version == marked.version for each in self.versions):
+            return False
+        if self.is_complete or marked.replaced_at is None:
+            return True
+        last = self.versions[-1].seen
+        return (marked.replaced_at, marked.version) < (last.replaced_at, last.version)
 
 
 async def find_expiring(
@@ -47,63 +66,58 @@ async def find_expiring(
 ) -> Expiring:
     """Return up to `limit` versions of a list to expire.
 
-    A version is kept if it is current, pinned or labelled, one of the newest or young enough by the retention of the
-    list, was read within the `grace` time, or was never published: its batch is still waiting for a review.
+    A version is kept if it is current or pinned, one of the newest or young enough by the retention of the list, was
+    read within the `grace` time, is kept until an instant, or was never published: its batch is still waiting for a
+    review.
     """
     newest = await expirations.oldest_of_newest(price_list.name, price_list.retention.versions)
     found = Expiring()
     if newest is None:
         return found
-    scan = _Scan(price_list, newest, now)
-    while not scan.is_finished:
-        outdated = scan.outdated(await expirations.unlabelled(price_list.name, scan.above, VERSIONS_PER_READ + 1))
-        marks = await expirations.marks(price_list.name, list(outdated)) if outdated else {}
-        for version, (read_at, doomed_at) in sorted(marks.items()):
-            if read_at and read_at + grace >= now:
-                found.due = earliest([found.due, read_at + grace])
-                continue
-            found.versions.append(ExpiringVersion(version, outdated[version], read_at, doomed_at))
+    held, retention = versions_of_pointer(price_list), price_list.retention
+    async with aclosing(_replaced(expirations, price_list.name, newest)) as versions:
+        async for each in versions:
+            term = retention.term(each.published_at, each.replaced_at)
+            until = max([term.until, *_kept_until(each, grace)])
+            if until > now:
+                found.due = earliest([found.due, until])
+            elif each.version not in held:
+                found.versions.append(ExpiringVersion(each, _reason(price_list, each.version, term)))
             if len(found.versions) == limit:
-                found.end = version + 1
+                found.is_complete = False
                 return found
-    found.due = earliest([found.due, scan.due])
+            next_term = each.replaced_at + retention.shortest_term
+            if next_term > now:  # nor is that of one that was replaced later over
+                found.due = earliest([found.due, next_term])
+                return found
     return found
 
 
-class _Scan:
-    """The versions below `newest` whose term is over, in pages. `due` is when that of the next one is over."""
+async def _replaced(expirations: ExpirationRepository, name: str, below: int) -> AsyncGenerator[ReplacedVersion]:
+    """Yield the versions `below` a version in the order in which they were replaced, read in pages."""
+    since: datetime.datetime | None = None
+    at_since: list[int] = []
+    while True:
+        page = await expirations.replaced(name, below, VERSIONS_PER_READ, since, at_since)
+        for each in page:
+            if each.replaced_at != since:
+                since, at_since = each.replaced_at, []
+            at_since.append(each.version)
+            yield each
+        if len(page) < VERSIONS_PER_READ:
+            return
 
-    def __init__(self, price_list: PriceList, newest: int, now: datetime.datetime) -> None:
-        self._retention = price_list.retention
-        self._held = versions_of_pointer(price_list)
-        self._newest = newest
-        self._now = now
-        self.above = 0
-        self.due: datetime.datetime | None = None
-        self.is_finished = False
 
-    def outdated(self, page: Sequence[PublishedVersion]) -> dict[int, str]:
-        """Return the versions of a page whose term is over, with the reasons; of the last one only with the next."""
-        self.is_finished = True
-        outdated: dict[int, str] = {}
-        for each, following in zip(page[:VERSIONS_PER_READ], [*page[1:], None], strict=False):
-            if each.version >= self._newest:
-                return outdated
-            self.above = each.version
-            term = self._retention.term(each.published_at, following and following.published_at)
-            if term.until > self._now:
-                self.due = earliest([self.due, term.until])
-            elif each.version not in self._held:
-                outdated[each.version] = self._reason(each, term)
-            next_term = each.published_at + self._retention.shortest_term
-            if next_term > self._now:  # nor is that of a later version over
-                self.due = earliest([self.due, next_term])
-                return outdated
-        self.is_finished = len(page) <= VERSIONS_PER_READ
-        return outdated
+def _kept_until(each: ReplacedVersion, grace: datetime.timedelta) -> Iterable[datetime.datetime]:
+    """Yield until when a version is kept, whatever the retention of its list."""
+    if each.keep:
+        yield each.keep.until
+    if each.read_at:
+        yield each.read_at + grace
 
-    def _reason(self, each: PublishedVersion, term: Term) -> str:
-        return f"Version {each.version} is not one of the newest {self._retention.versions}, and {term.reason}."
+
+def _reason(price_list: PriceList, version: int, term: Term) -> str:
+    return f"Version {version} is not one of the newest {price_list.retention.versions}, and {term.reason}."
 
 
 def versions_of_pointer(price_list: PriceList) -> set[int]:

@@ -19,8 +19,8 @@ log = logging.getLogger("pricebook.schedule")
 PREPARE_SECONDS = 5.0
 """How long before a batch is due its list is taken up, and the batch compared with the current version."""
 
-STAND_BY_SECONDS = 2.0
-"""How late a batch is before another process publishes it, although the one that took the list up has not given up."""
+STAND_BY_SECONDS = 1.0
+"""How long a batch is due before another process publishes it, although one holds the lock of its list."""
 
 STAND_BY_ROWS_PER_SECOND = 50_000
 """Rows for each further second of this: comparing a large batch takes long, and every process would compare it."""
@@ -36,6 +36,28 @@ MAX_CONCURRENT_PUBLISHES = 16
 
 MAX_ATTEMPTS = 3
 """How often a process tries to publish a batch that fails, before it holds the batch for review."""
+
+
+class StandBy:
+    """The wait for the process that works on a list, and how long it has published nothing."""
+
+    def __init__(self) -> None:
+        self._first: str | None = None
+        self._since = 0.0
+        self._polls = 0
+
+    def is_over(self, found: NextScheduled) -> bool:
+        """Whether that process has let the first batch of the list lie for too long."""
+        if found.batch != self._first or found.due_in > 0:
+            self._first, self._since = found.batch, _now() + max(found.due_in, 0.0)
+        return _now() - self._since > STAND_BY_SECONDS + found.rows / STAND_BY_ROWS_PER_SECOND
+
+    def seconds(self, found: NextScheduled) -> float:
+        """Return how long to wait before it is looked at again: the longer, the more often it was."""
+        if found.due_in <= 0:
+            self._polls += 1
+        poll = STAND_BY_POLL_SECONDS * (1 << min(self._polls, 2))
+        return max(found.due_in, 0.0) + poll * random.uniform(0.75, 1.25)  # noqa: S311 - jitter, no secret
 
 
 class ListPublisher:
@@ -72,20 +94,19 @@ class ListPublisher:
             del self._waiting[name]
 
     async def _publish_or_stand_by(self, name: str, stopping: asyncio.Event) -> float | None:
-        lock, polls = f"schedule/{name}", 0
+        lock, stand_by = f"schedule/{name}", StandBy()
         while not (stopping.is_set() or is_cancelled()):
             self._waiting[name].clear()
             found = await self._batches.next_scheduled(name)
             if found is None or found.due_in > PREPARE_SECONDS:
                 return found and found.due_in
-            if _is_late(found):
+            if stand_by.is_over(found):
                 return await self._publish_all(name, stopping)
             if not await self._locks.is_held(lock):
                 async with self._locks.held(lock) as token:
                     if token is not None:
                         return await self._publish_all(name, stopping)
-            await self._wait(name, max(found.due_in, 0.0) + STAND_BY_POLL_SECONDS * 2 ** min(polls, 2) * _jitter())
-            polls += found.due_in < 0
+            await self._wait(name, stand_by.seconds(found))
         return None
 
     async def _publish_all(self, name: str, stopping: asyncio.Event) -> float | None:
@@ -97,9 +118,9 @@ class ListPublisher:
             found = await self._batches.next_scheduled(name)
             if found is None or found.due_in > PREPARE_SECONDS:
                 return found and found.due_in
+            due_at = (asked_at + _now()) / 2 + found.due_in  # the database answered about halfway
+            prepared = await self._prepare(found.batch, prepared)
             if found.due_in > 0:
-                due_at = (asked_at + _now()) / 2 + found.due_in  # the database answered about halfway
-                prepared = await self._prepare(found.batch, prepared)
                 await self._wait(name, max(due_at - _now(), MIN_WAIT_SECONDS))
                 continue
             async with self._working:
@@ -141,18 +162,9 @@ class ListPublisher:
                 await self._waiting[name].wait()
 
 
-def _is_late(found: NextScheduled) -> bool:
-    """Whether a batch should have been published by the process that works on its list."""
-    return -found.due_in > STAND_BY_SECONDS + found.rows / STAND_BY_ROWS_PER_SECOND
-
-
 def _is_passing(error: Exception) -> bool:
     """Whether an error concerns the database, the list or this release, and not the batch."""
     return isinstance(explain(error) or error, Unavailable | PriceListNotFound | UnknownFormat | LeaseLost)
-
-
-def _jitter() -> float:
-    return random.uniform(0.75, 1.25)  # noqa: S311 - no secret
 
 
 def _now() -> float:

@@ -66,9 +66,14 @@ INDEXES: Mapping[str, list[IndexModel]] = {
         IndexModel([("layers.id", 1)], name="layers"),
         IndexModel([("_id.list", 1), ("state", 1), ("_id.version", -1)], name="list_state"),
         IndexModel(
-            [("_id.list", 1), ("_id.version", 1)],
-            name="list_unlabelled",
-            partialFilterExpression={"state": "PUBLISHED", "label": None},
+            [("_id.list", 1), ("replacedAt", 1), ("_id.version", 1)],
+            name="list_replaced",
+            partialFilterExpression={"state": "PUBLISHED", "replacedAt": {"$type": "date"}},
+        ),
+        IndexModel(
+            [("_id.list", 1), ("keep.until", 1)],
+            name="list_kept",
+            partialFilterExpression={"state": "PUBLISHED", "keep.until": {"$type": "date"}},
         ),
         IndexModel(
             [("_id.list", 1), ("doomedAt", 1)],

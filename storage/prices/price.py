@@ -118,6 +118,13 @@ def decode_rows(skus: Sequence[str], array: bytes | memoryview) -> list[Price | 
     return prices
 
 
+def same_row(one: Price | None, other: Price | None) -> bool:
+    """Whether two prices have the same row. Equal ones may differ in the scale of an amount, or as 1, 1.0 and true."""
+    if one is other:
+        return True
+    return one is not None and one == other and _encode(one) == _encode(other)
+
+
 def amount_of(row: bytes | memoryview) -> Decimal:
     """Return the amount of a price's row, without decoding the rest."""
     return _decode_amount(row).amount

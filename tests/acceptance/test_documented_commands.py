@@ -35,9 +35,15 @@ PLACEHOLDERS = {
     "FILE": "prices.ndjson",
     "COMMAND": "lists",
     "N": "50",
+    "INSTANT": "2026-01-01T00:00:00Z",
     "...": "a reason",
 }
 """The values of words that stand for others. `ID`, and ids of keys, are those of what `prepared` has prepared."""
+
+SCHEDULING = {"reschedule", "import"}
+"""The commands whose instant must be in the future."""
+
+IN_A_MONTH = (datetime.datetime.now(datetime.UTC) + datetime.timedelta(days=30)).isoformat()
 
 README = "README.md"
 """Its blocks run in `test_readme.py`: they name the versions that its examples have published."""
@@ -79,12 +85,12 @@ class Shop(NamedTuple):
         """Bring the list into the state that a command is for; return the id or name to insert."""
         if command == "unpin":
             await self._hold_by_pin()
-        elif command in {"rollback", "pin", "restore", "import", "approve", "reject", "preview"}:
+        elif command in {"rollback", "pin", "restore", "import", "approve", "reject", "reschedule", "preview"}:
             await self._make_current()
         if command == "restore":
             retired = {"state": "RETIRED", "retiredAt": datetime.datetime.now(datetime.UTC)}
             await self.store.db["snapshots"].update_one({"_id.version": 41}, {"$set": retired})
-        elif command in {"approve", "reject", "preview"}:
+        elif command in {"approve", "reject", "reschedule", "preview"}:
             for_approval = order("shop", publish=PublishPolicy.ON_APPROVAL)
             held = await self.store.submitter.submit(for_approval, await source([row("TEA-100")]))
             if command == "preview":  # for --revoke
@@ -169,7 +175,12 @@ async def run(command: Documented, arguments: list[str], environ: dict[str, str]
 
 def substituted(command: Documented, id_: str) -> list[str]:
     """Return the arguments with values in place of placeholders."""
-    values = {**PLACEHOLDERS, "ID": id_, **({"LIST": id_} if command.arguments[1] in OF_ANOTHER_LIST else {})}
+    name = command.arguments[1]
+    values = {**PLACEHOLDERS, "ID": id_}
+    if name in OF_ANOTHER_LIST:
+        values["LIST"] = id_
+    if name in SCHEDULING:
+        values["INSTANT"] = IN_A_MONTH
     return [id_ if KEY_ID.fullmatch(word) else values.get(word, word) for word in command.arguments[1:]]
 
 

@@ -21,6 +21,7 @@ TARGETS = {
     "scans": 4,
     "merges": 1,
     "diffs": 1,
+    "timelines": 2,
     "edge": 0,
     "guards": 2,
     "rollbacks": 2,

@@ -75,6 +75,16 @@ WAYS = {
           price(sku: "a") { history { version publishedAt price { amount } } } } }""",
         "Price.history",
     ),
+    "timeline": way(
+        """query ($v: Int!) { snapshot(priceList: "shop", version: $v) {
+          price(sku: "a") { timeline(since: "2026-01-01T00:00:00Z") { version price { amount } } } } }""",
+        "Price.timeline",
+    ),
+    "lowest price": way(
+        """query ($v: Int!) { snapshot(priceList: "shop", version: $v) {
+          price(sku: "a") { lowest { version amount } } } }""",
+        "Price.lowest",
+    ),
     "history of a sku": way(
         """query ($v: Int!) { snapshot(priceList: "shop", version: $v) {
           history(sku: "a") { version publishedAt price { amount } } } }""",
@@ -139,6 +149,7 @@ INTERNAL = {
     "PriceList.heldByPin": 'query { priceList(name: "shop") { heldByPin { nodes { version } } } }',
     "PriceList.upcoming": 'query { priceList(name: "shop") { upcoming { nodes { version } } } }',
     "Batch.rebased": "query ($b: ID!) { batch(id: $b) { rebased { baseVersion } } }",
+    "PriceList.exposures": 'query { priceList(name: "shop") { exposures(version: 3) { event { kind } } } }',
     "PriceList.pin": 'query { priceList(name: "shop") { pin { version } } }',
 }
 """Queries of the internals of a list, which show versions in other ways."""
@@ -155,6 +166,7 @@ OTHERWISE = {
     "GrantPreviewPayload.batch",
     "BatchPayload.snapshot",
     "RetainPayload.retirements",
+    "RetainPayload.kept",
 }
 
 VERSIONED = {
@@ -163,6 +175,9 @@ VERSIONED = {
     "SnapshotConnection",
     "PriceDiffConnection",
     "PriceVersion",
+    "PricePeriod",
+    "LowestPrice",
+    "Exposure",
     "Publication",
     "Batch",
     "BatchConnection",
@@ -170,6 +185,7 @@ VERSIONED = {
     "EventConnection",
     "Pin",
     "Retirement",
+    "KeptVersion",
 }
 """Types that show versions."""
 

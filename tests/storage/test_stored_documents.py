@@ -51,7 +51,7 @@ PRICE_LISTS: list[Document] = [
             "allowedCurrencies": None,
             "minSize": None,
         },
-        "retention": {"versions": 30, "days": 7, "thin": False},
+        "retention": {"versions": 30, "days": 30, "thin": False},
         "revision": 1,
         "pin": None,
         "supersededBefore": None,
@@ -419,6 +419,22 @@ async def test_a_manifest_has_the_times_of_reading_and_expiring_only_once_they_a
     async with filled.client.start_session() as session:
         await filled.snapshots.replace_layers(await manifest(), layers, session)
     assert (await manifest()).layers == tuple(layers)
+
+
+async def test_a_manifest_says_until_when_it_is_kept_and_when_it_was_replaced_only_then(filled: Store) -> None:
+    until = instant() + datetime.timedelta(days=1)
+    await filled.version_keeper.keep("retail", 1, until=until, by="ops", reason="audit")
+    await filled.pointer_moves.unpin("retail", by="ops", reason="x")
+    [waiting] = [each for each in await filled.batches.newest(9) if each.state is BatchState.HELD]
+    await filled.lifecycle.approve(waiting.id, by="ops", reason="x")
+    kept = {"until": until, "by": "ops", "reason": "audit", "at": datetime.datetime}
+    found = await filled.db["snapshots"].find_one({"_id.version": 1})
+    assert found is not None
+    expected = {**SNAPSHOTS[0], "keep": kept, "replacedAt": datetime.datetime}
+    assert list(differences(found, expected, "snapshots")) == []
+    await filled.version_keeper.keep("retail", 1, until=None, by="ops", reason="audit")
+    assert (await factories.snapshot(filled, 1)).keep is None
+    assert "keep" not in (await filled.db["snapshots"].find_one({"_id.version": 1}) or {})
 
 
 async def test_the_manifest_of_an_expired_version_lies_apart_without_its_layers(filled: Store) -> None:

@@ -76,3 +76,55 @@ def test_the_next_commands_have_the_endpoint_of_the_command_line(run: Run, serve
     url = "http://pricebook.test/graphql"
     assert f'pricebook approve b1 --reason "..." --endpoint {url}\n' in run(prices, "--endpoint", url).stdout
     assert "--endpoint" not in run(prices, PRICEBOOK_ENDPOINT=url).stdout
+
+
+SCHEDULED = {"gate": "schedule", "severity": "HOLD", "message": "It is scheduled.", "observed": None, "limit": None}
+AT = "2026-11-28T00:00:00+01:00"
+
+
+def test_a_scheduled_batch_is_reported_with_its_instant(run: Run, server: BatchServer, prices: str) -> None:
+    server.outcome = {"state": "HELD", "findings": [SCHEDULED]}
+    result = run(prices, "--publish-at", AT)
+    assert result.exit_code == 0
+    assert [batch.request["publishAt"] for batch in server.batches.values()] == [AT]
+    assert result.stdout.splitlines() == [
+        "Batch b1 is scheduled for 2026-11-27T23:00:00Z: version 7 of eu, 50,000 prices.",
+        "  HOLD schedule: It is scheduled.",
+        "",
+        "Publish it now, at another time, or reject it:",
+        '  pricebook approve b1 --reason "..."',
+        '  pricebook reschedule b1 --at INSTANT --reason "..."',
+        '  pricebook reject b1 --reason "..."',
+    ]
+
+
+def test_a_scheduled_batch_that_would_be_held_if_it_were_due_ends_as_a_held_one(
+    run: Run, server: BatchServer, prices: str
+) -> None:
+    server.outcome = {"state": "HELD", "findings": [SCHEDULED, {**SCHEDULED, "gate": "minSize"}]}
+    result = run(prices, "--publish-at", AT)
+    assert result.exit_code == 3
+    assert "Checked now, it would be held for a review when it is due: minSize." in result.stdout
+
+
+def test_a_dry_run_of_a_scheduled_batch_would_be_published(run: Run, server: BatchServer, prices: str) -> None:
+    server.outcome = {"state": "ABORTED", "findings": [SCHEDULED]}
+    assert run(prices, "--publish-at", AT, "--dry-run").exit_code == 0
+
+
+def test_the_instant_is_part_of_the_key(run: Run, server: BatchServer, prices: str) -> None:
+    run(prices, "--publish-at", AT)
+    run(prices)
+    run(prices, "--publish-at", AT)
+    assert len(server.batches) == 2
+
+
+@pytest.mark.parametrize(
+    ("instant", "message"),
+    [("2026-11-28T00:00:00", "daylight saving"), ("2026-11-28", "daylight saving"), ("tomorrow", "not a time")],
+)
+def test_a_local_time_is_refused(run: Run, server: BatchServer, prices: str, instant: str, message: str) -> None:
+    result = run(prices, "--publish-at", instant)
+    assert result.exit_code == 2
+    assert message in " ".join(result.stderr.split())
+    assert not server.batches

@@ -196,6 +196,7 @@ async def test_without_a_terminal_nothing_is_changed_unless_yes_is_given(run: Ru
     commands = {
         ("pin", "retail", "2"): "pricebook diff retail 1 2",
         ("restore", "retail", "1"): "pricebook events retail",
+        ("keep", "retail", "1", "--until", "30d"): "pricebook retain retail --dry-run",
         ("reject", first.id): f"pricebook batch {first.id}",
         ("unpin", "retail", "--publish-latest"): f"pricebook batch {third.id}",
         ("approve", second.id): f"pricebook batch {second.id}",

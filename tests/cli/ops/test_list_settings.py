@@ -92,7 +92,7 @@ async def test_a_gate_is_either_set_or_disabled(run: Run, store: Store) -> None:
 
 async def test_retention_is_shown_and_changed(run: Run, store: Store) -> None:
     await create(store)
-    assert (await run("retention", "retail")).stdout.split() == ["versions", "30", "days", "7", "thin", "no"]
+    assert (await run("retention", "retail")).stdout.split() == ["versions", "30", "days", "30", "thin", "no"]
     changed = await run("retention", "retail", "--days", "90", "--thin")
     assert changed.stdout.startswith("Changed the retention of retail.\n")
     assert (await store.price_lists.get("retail")).retention == Retention(30, 90, thin=True)

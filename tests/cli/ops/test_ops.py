@@ -223,7 +223,7 @@ async def test_a_held_version_needs_a_token_for_working_on_the_list(store: Store
 async def test_versions_are_expired_and_restored(run: Run, store: Store) -> None:
     await versions(store, 3)
     old = datetime.datetime(2020, 1, 1, tzinfo=datetime.UTC)
-    await store.db["snapshots"].update_many({}, {"$set": {"createdAt": old, "publishedAt": old}})
+    await store.db["snapshots"].update_many({"_id.version": {"$ne": 3}}, {"$set": {"replacedAt": old}})
     await store.price_list_editor.update("retail", "ops", lambda known: replace(known, retention=Retention(1, 1)))
     [dry] = await json_of(run, "retain", "--dry-run")
     assert [each["version"] for each in dry["retirements"]] == [1, 2]
@@ -284,6 +284,7 @@ def test_a_missing_server_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
 RETAINED = {
     "retirements": [{"version": 1, "reason": "too old", "restorableUntil": "2026-11-24T00:00:00+00:00"}],
     "drops": [{"layer": "l1", "reason": "no version names it", "bytes": 5_000_000_000}],
+    "kept": [{"version": 7, "until": "2027-01-01T00:00:00+00:00", "reason": "an audit"}],
     "userErrors": [],
 }
 
@@ -298,7 +299,9 @@ def test_retain_applies_to_all_lists(monkeypatch: pytest.MonkeyPatch) -> None:
     assert cells(result.stdout)[1] == ["a", "version", "1", "-", "2026-11-24T00:00:00Z", "too", "old"]
     assert "5000000000" in result.stdout
     assert "nothing was changed" in result.stderr
-    assert json.loads(invoke("retain", "a", "--json").stdout)[0]["drops"] == RETAINED["drops"]
+    assert "Kept: version 7 of b until 2027-01-01T00:00:00Z: an audit" in result.stderr
+    [shown] = json.loads(invoke("retain", "a", "--json").stdout)
+    assert (shown["drops"], shown["kept"]) == (RETAINED["drops"], RETAINED["kept"])
 
 
 def test_a_refusal_is_shown_with_advice(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -37,6 +37,7 @@ ROOTS = {
     "Mutation.unpin": {OPERATE},
     "Mutation.retain": {OPERATE},
     "Mutation.restore": {OPERATE},
+    "Mutation.keepVersion": {OPERATE},
     "Mutation.createPriceList": {ADMIN},
     "Mutation.updatePriceList": {ADMIN},
     "Mutation.deletePriceList": {ADMIN},
@@ -52,7 +53,9 @@ INTERNALS = {
     "PriceList.gates",
     "PriceList.retention",
     "PriceList.events",
+    "PriceList.exposures",
     "Snapshot.batch",
+    "Snapshot.keptUntil",
 }
 """Fields that require more than their parent."""
 

@@ -1,6 +1,7 @@
 """Every text, number and list that a caller sends has a bound, and a longer one gets a short error with a code."""
 
 import base64
+import datetime
 import json
 import secrets
 from collections.abc import Sequence
@@ -18,6 +19,9 @@ MAX_MESSAGE_LENGTH = 350
 
 BATCH = {"priceList": "retail", "mode": "MERGE", "idempotencyKey": "new"}
 REASON = "because"
+IN_A_YEAR, IN_ELEVEN_YEARS = (
+    (datetime.datetime.now(datetime.UTC) + datetime.timedelta(days=days)).isoformat() for days in (365, 11 * 366)
+)
 
 INPUTS: dict[str, dict[str, Any]] = {
     "createPriceList": {"name": "new"},
@@ -34,6 +38,7 @@ INPUTS: dict[str, dict[str, Any]] = {
     "unpin": {"priceList": "retail", "reason": REASON},
     "retain": {"priceList": "retail"},
     "restore": {"priceList": "retail", "version": 1, "reason": REASON},
+    "keepVersion": {"priceList": "retail", "version": 1, "until": IN_A_YEAR, "reason": REASON},
 }
 """By mutation, a valid input. The batches `open` and `held` stand for their ids."""
 
@@ -65,7 +70,16 @@ BATCHES = {"open": unknown("BATCH_NOT_FOUND", "open"), "held": unknown("BATCH_NO
 BOUNDS = [
     *(
         Bound(mutation, "reason", *texts(1000))
-        for mutation in ("abortBatch", "approveBatch", "rejectBatch", "rollback", "pin", "unpin", "restore")
+        for mutation in (
+            "abortBatch",
+            "approveBatch",
+            "rejectBatch",
+            "rollback",
+            "pin",
+            "unpin",
+            "restore",
+            "keepVersion",
+        )
     ),
     Bound("pin", "reason", "x" + " " * 999, ["x" + " " * 1000, " " * 1_000_000, ""]),
     Bound("abortBatch", "reason", None, ["", " "]),
@@ -75,7 +89,7 @@ BOUNDS = [
     Bound("updatePriceList", "name", *LIST_NOT_FOUND),
     *(
         Bound(mutation, "priceList", *LIST_NOT_FOUND)
-        for mutation in ("publishBatch", "openBatch", "rollback", "pin", "unpin", "retain", "restore")
+        for mutation in ("publishBatch", "openBatch", "rollback", "pin", "unpin", "retain", "restore", "keepVersion")
     ),
     *(
         Bound(mutation, "batch", *BATCHES[INPUTS[mutation]["batch"]])
@@ -95,6 +109,13 @@ BOUNDS = [
     Bound("createPriceList", "gates.allowedCurrencies", ["EUR"] * 200, [["EUR"] * 201, ["EUR"] * 11_000, []]),
     Bound("updatePriceList", "gates.allowedCurrencies", ["EUR"], [[MEGABYTE], [MEGABYTE, "EUR"], ["EUR", "x" * 101]]),
     Bound("updatePriceList", "gates.minSize", 2**31 - 1, [-1]),
+    Bound(
+        "keepVersion",
+        "until",
+        IN_A_YEAR,
+        [IN_ELEVEN_YEARS, "9999-12-31T23:59:59-12:00", "0001-01-01T00:00:00+12:00", "2031-01-01T00:00:00"],
+        "INVALID_UNTIL",
+    ),
     Bound("createPriceList", "retention.versions", 100_000, [100_001, 2**31 - 1, 0]),
     Bound("createPriceList", "retention.days", 36_500, [36_501, 2**31 - 1, -1]),
 ]

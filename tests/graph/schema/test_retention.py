@@ -1,5 +1,6 @@
 """Retention in the API: settings, dry runs, expiration and restore; versions being read are kept."""
 
+import datetime
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -7,6 +8,7 @@ import pytest
 
 from storage import Store
 from tests.graph.api import Api, codes, open_settings, row, serving
+from tests.graph.schema.test_bounds import IN_A_YEAR
 from tests.waiting import until
 
 UPDATE = """
@@ -16,9 +18,15 @@ mutation ($input: UpdatePriceListInput!) {
 RETAIN = """
 mutation ($input: RetainInput!) {
   retain(input: $input) {
-    retirements { version reason restorableUntil } drops { layer reason bytes } userErrors { code }
+    retirements { version reason restorableUntil } drops { layer reason bytes } kept { version until reason }
+    userErrors { code }
   }
 }"""
+KEEP = """
+mutation ($input: KeepVersionInput!) {
+  keepVersion(input: $input) { priceList { currentVersion } userErrors { code message path } }
+}"""
+KEPT = 'query ($v: Int!) { snapshot(priceList: "retail", version: $v) { keptUntil } }'
 RESTORE = """
 mutation ($input: RestoreInput!) { restore(input: $input) { priceList { currentVersion } userErrors { code } } }"""
 PRICE = 'query ($v: Int!) { snapshot(priceList: "retail", version: $v) { price(sku: "a") { amount } } }'
@@ -63,10 +71,10 @@ async def expire_all(api: Api) -> list[int]:
     return sorted(expired)
 
 
-async def test_a_list_keeps_thirty_versions_and_seven_days_by_default(api: Api) -> None:
+async def test_a_list_keeps_thirty_versions_and_thirty_days_by_default(api: Api) -> None:
     await api.create("plain")
     query = '{ priceList(name: "plain") { retention { versions days thin } } }'
-    assert (await api.data(query))["priceList"] == {"retention": {"versions": 30, "days": 7, "thin": False}}
+    assert (await api.data(query))["priceList"] == {"retention": {"versions": 30, "days": 30, "thin": False}}
 
 
 async def test_an_update_keeps_fields_that_are_left_out(retail: Api) -> None:
@@ -144,3 +152,69 @@ async def test_a_read_of_an_expiring_version_is_recorded_at_once(retail: Api) ->
     retail.runtime.pointers.reads.take()
     await retail.data(PRICE, v=1)
     assert await is_recorded(store, 1)
+
+
+async def keep(api: Api, version: int, days: float | None) -> str | None:
+    """Keep a version for some days, or no longer, and return until when."""
+    until = days and (datetime.datetime.now(datetime.UTC) + datetime.timedelta(days=days)).isoformat()
+    order = {"priceList": "retail", "version": version, "until": until, "reason": "an audit"}
+    payload = (await api.data(KEEP, input=order))["keepVersion"]
+    assert payload == {"priceList": {"currentVersion": 3}, "userErrors": []}
+    kept: str | None = (await api.data(KEPT, v=version))["snapshot"]["keptUntil"]
+    return kept
+
+
+async def test_a_kept_version_does_not_expire_and_a_dry_run_tells_why(retail: Api) -> None:
+    until = await keep(retail, 1, 30)
+    assert until is not None
+    plan = await retain(retail, dryRun=True)
+    assert plan["kept"] == [{"version": 1, "until": until, "reason": "an audit"}]
+    assert 1 not in [each["version"] for each in plan["retirements"]]
+    assert await expire_all(retail) == [2]
+    assert (await retain(retail))["kept"] == plan["kept"]
+    assert await keep(retail, 1, None) is None
+    assert await expire_all(retail) == [1]
+    assert (await retain(retail, dryRun=True))["kept"] == []
+
+
+async def test_until_when_the_current_version_is_kept_is_known_in_the_next_request(retail: Api) -> None:
+    query = '{ snapshot(priceList: "retail") { version keptUntil } }'
+    assert (await retail.data(query))["snapshot"] == {"version": 3, "keptUntil": None}
+    until = await keep(retail, 3, 1)
+    assert (await retail.data(query))["snapshot"] == {"version": 3, "keptUntil": until}
+    listed = '{ priceList(name: "retail") { snapshots(first: 3) { nodes { version keptUntil } } } }'
+    nodes = (await retail.data(listed))["priceList"]["snapshots"]["nodes"]
+    assert [each["keptUntil"] for each in nodes] == [until, None, None]
+
+
+async def test_the_event_of_a_kept_version_has_the_reason(retail: Api) -> None:
+    await keep(retail, 1, 30)
+    events = (
+        '{ priceList(name: "retail") { events(first: 1) { nodes { kind version reason fromVersion toVersion } } } }'
+    )
+    [event] = (await retail.data(events))["priceList"]["events"]["nodes"]
+    assert event == {"kind": "KEPT", "version": 1, "reason": "an audit", "fromVersion": 3, "toVersion": 3}
+
+
+@pytest.mark.parametrize("until", ["2020-01-01T00:00:00Z", "2031-01-01T00:00:00", "2200-01-01T00:00:00Z"])
+async def test_an_instant_that_cannot_be_is_refused(retail: Api, until: str) -> None:
+    order = {"priceList": "retail", "version": 1, "until": until, "reason": "an audit"}
+    [error] = (await retail.data(KEEP, input=order))["keepVersion"]["userErrors"]
+    assert (error["code"], error["path"]) == ("INVALID_UNTIL", ["input", "until"])
+
+
+async def test_a_version_that_expired_or_does_not_exist_is_not_kept(retail: Api) -> None:
+    await expire_all(retail)
+    for version, instant, code in (
+        (1, IN_A_YEAR, "SNAPSHOT_EXPIRED"),
+        (9, IN_A_YEAR, "SNAPSHOT_NOT_FOUND"),
+        (3, None, "NOT_KEPT"),
+    ):
+        order = {"priceList": "retail", "version": version, "until": instant, "reason": "an audit"}
+        assert codes((await retail.data(KEEP, input=order))["keepVersion"]) == [code]
+
+
+async def test_a_label_keeps_nothing(retail: Api) -> None:
+    await retail.submit("retail", [row("a", "4.00")], label="spring")
+    await retail.publish("retail", [row("a", "5.00")])
+    assert await expire_all(retail) == [1, 2, 3, 4]

@@ -1,10 +1,21 @@
 """Rollbacks and pins: each is one transaction of the pointer and its event, and copies nothing."""
 
-import pytest
+import datetime
 
-from storage import InvalidArgument, PricebookError, PriceListNotFound, SnapshotNotFound, Store
+import pytest
+from msgspec.structs import replace
+
+from storage import (
+    InvalidArgument,
+    PricebookError,
+    PriceListNotFound,
+    PublishPolicy,
+    Snapshot,
+    SnapshotNotFound,
+    Store,
+)
 from storage.errors import AlreadyCurrent, Conflict, NotPinned, SnapshotNeverPublished
-from tests.storage.factories import amounts, create, current, held, published, row, snapshot, versions
+from tests.storage.factories import amounts, create, current, held, published, row, snapshot, submit, versions
 
 # Rollbacks
 
@@ -25,7 +36,42 @@ async def test_a_rollback_copies_nothing(store: Store) -> None:
     manifests = await store.snapshots.newest("retail", 10)
     await store.pointer_moves.rollback("retail", 1, by="ops", reason="x")
     assert sorted(await store.db.list_collection_names()) == collections
-    assert await store.snapshots.newest("retail", 10) == manifests
+    untimed = [[replace(each, replaced_at=None) for each in kept] for kept in (manifests, await newest(store))]
+    assert untimed[0] == untimed[1]
+
+
+async def newest(store: Store) -> list[Snapshot]:
+    return await store.snapshots.newest("retail", 10)
+
+
+async def replacements(store: Store) -> dict[int, datetime.datetime | None]:
+    """By version, when it was last replaced."""
+    return {each.version: each.replaced_at for each in await newest(store)}
+
+
+async def test_every_move_of_the_pointer_notes_when_the_version_before_it_was_replaced(store: Store) -> None:
+    await versions(store, 3)
+    waiting = await submit(store, [row("b")], publish=PublishPolicy.ON_APPROVAL)
+    await store.lifecycle.approve(waiting.id, by="ops", reason="x")
+    for version in (2, 3, 2, 1):
+        await store.pointer_moves.rollback("retail", version, by="ops", reason="x", pin=False)
+    await store.pointer_moves.pin("retail", 4, by="ops", reason="x")
+    await held(store, [row("b", "2")])
+    await store.lifecycle.publish_latest("retail", by="ops", reason="x")
+    moves = [each for each in await store.events.newest("retail", 100) if each.moved]
+    last = {each.from_version: each.at for each in reversed(moves) if each.from_version}
+    assert len(moves) == 10
+    assert await replacements(store) == {5: None, **last}
+
+
+async def test_a_version_that_is_current_again_has_not_been_replaced(store: Store) -> None:
+    await versions(store, 2)
+    await store.pointer_moves.rollback("retail", 1, by="ops", reason="x")
+    found = await replacements(store)
+    assert found[1] is None
+    assert found[2] == (await store.price_lists.get("retail")).moved_at
+    await store.pointer_moves.pin("retail", 1, by="ops", reason="x")
+    assert await replacements(store) == found
 
 
 async def test_a_rollback_can_go_to_any_published_version_also_forward(store: Store) -> None:

@@ -9,11 +9,22 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from storage import BatchMode, BatchOrder, BatchState, Gates, Layer, PriceVersion, PublishPolicy, Store
+from storage import (
+    BatchMode,
+    BatchOrder,
+    BatchState,
+    Gates,
+    Layer,
+    Price,
+    PriceVersion,
+    PublishPolicy,
+    Snapshot,
+    Store,
+)
 from storage.errors import ScanLimit
 from storage.layers import history as histories
-from storage.layers.history import PriceHistory
 from storage.layers.reader import LayerReader
+from storage.layers.version_prices import VersionPrices
 from tests.storage.batches.test_merges import ACTS, SKUS, Act, Model, step
 from tests.storage.factories import create, order, published, row, snapshot, source, submit, versions
 
@@ -103,13 +114,13 @@ async def test_a_layer_that_versions_share_is_read_once(store: Store) -> None:
             await store.submitter.submit(merge, await source([row("b", str(version))]))
         ).state is BatchState.PUBLISHED
     layers_read: list[str] = []
-    find_rows = LayerReader.find_rows
+    layer_prices = LayerReader.layer_prices
 
-    async def recorded(reader: LayerReader, layers: Sequence[Layer], skus: list[str]) -> dict[str, bytes]:
-        layers_read.extend(layer.id for layer in layers)
-        return await find_rows(reader, layers, skus)
+    async def recorded(reader: LayerReader, layer: Layer, skus: Sequence[str]) -> dict[str, Price | None]:
+        layers_read.append(layer.id)
+        return await layer_prices(reader, layer, skus)
 
-    with patch.object(LayerReader, "find_rows", recorded), patch.object(histories, "VERSIONS_PER_READ", 2):
+    with patch.object(LayerReader, "layer_prices", recorded), patch.object(histories, "VERSIONS_PER_READ", 2):
         found = await store.price_history.find("retail", 6, {"a": 5, "b": 5})
     assert shown(found["a"]) == [(1, "1.00")]
     assert shown(found["b"]) == [(6, "6"), (5, "5"), (4, "4"), (3, "3"), (2, "2")]
@@ -119,13 +130,13 @@ async def test_a_layer_that_versions_share_is_read_once(store: Store) -> None:
 async def test_only_as_many_versions_are_read_as_necessary(store: Store) -> None:
     await versions(store, 7)
     seen: list[int] = []
-    look_up = PriceHistory._look_up
+    look_up = VersionPrices.look_up
 
-    async def recorded(self: PriceHistory, snapshots: list[object], *args: object) -> dict[str, dict[str, bytes]]:
+    async def recorded(self: VersionPrices, snapshots: Sequence[Snapshot], skus: Sequence[str]) -> None:
         seen.append(len(snapshots))
-        return await look_up(self, snapshots, *args)  # type: ignore[arg-type]
+        await look_up(self, snapshots, skus)
 
-    with patch.object(PriceHistory, "_look_up", recorded), patch.object(histories, "VERSIONS_PER_READ", 2):
+    with patch.object(VersionPrices, "look_up", recorded), patch.object(histories, "VERSIONS_PER_READ", 2):
         assert shown((await store.price_history.find("retail", 7, {"a": 2}))["a"]) == [(7, "7"), (6, "6")]
     assert seen == [2, 2]
 

@@ -2,7 +2,9 @@
 
 import asyncio
 import datetime
+from collections.abc import Callable, Coroutine
 from dataclasses import replace
+from typing import Any
 
 import msgspec
 import pytest
@@ -108,7 +110,10 @@ async def test_expiration_is_recorded_in_events(retail: Store) -> None:
     await expire(retail)
     [event] = await retail.events.newest("retail", 1)
     assert (event.kind, event.by, event.from_version, event.to_version) == (EventKind.RETIRED, "ops", 2, 2)
-    assert (event.version, event.reason) == (1, "Version 1 is not one of the newest 1, and older than 0 days.")
+    assert (event.version, event.reason) == (
+        1,
+        "Version 1 is not one of the newest 1, and was last current 0 days ago.",
+    )
     assert (await retail.price_lists.get("retail")).revision == before + 1
 
 
@@ -127,7 +132,7 @@ async def test_a_plan_lists_what_would_expire_and_changes_nothing(retail: Store)
     await publish(retail, "1", "2")
     plan = await retail.expirer.plan("retail")
     assert [(each.version, each.reason) for each in plan.retirements] == [
-        (1, "Version 1 is not one of the newest 1, and older than 0 days.")
+        (1, "Version 1 is not one of the newest 1, and was last current 0 days ago.")
     ]
     assert (await snapshot(retail, 1)).doomed_at is None
     done = [each for run in await expire(retail) for each in run.retirements]
@@ -317,6 +322,141 @@ async def test_a_pinned_version_is_kept(retail: Store) -> None:
     await held(retail, [row("a", "3")])
     await expire(retail, 3)
     assert (await states(retail))[0] == "PUBLISHED"
+
+
+async def keep(store: Store, seconds: float | None, version: int = 1) -> None:
+    """Keep a version for some seconds from the last change of the list, or no longer."""
+    moved = (await store.price_lists.get("retail")).moved_at
+    until = None if seconds is None else moved + datetime.timedelta(seconds=seconds)
+    await store.version_keeper.keep("retail", version, until=until, by="ops", reason="an audit")
+
+
+async def test_a_kept_version_expires_once_its_time_is_over(retail: Store) -> None:
+    await publish(retail, "1", "2", "3")
+    await keep(retail, 3600)
+    await expire(retail, 3)
+    assert await states(retail) == ["PUBLISHED", "RETIRED", "PUBLISHED"]
+    kept = (await snapshot(retail, 1)).keep
+    assert kept is not None
+    [run] = await expire(retail, 1)
+    assert run.due == kept.until, "it is checked again then"
+    over = run.now - datetime.timedelta(seconds=1)
+    await retail.db["snapshots"].update_one({"_id.version": 1}, {"$set": {"keep.until": over}})
+    await expire(retail)
+    assert await states(retail) == ["RETIRED", "RETIRED", "PUBLISHED"]
+
+
+async def test_a_version_that_is_kept_no_longer_expires(retail: Store) -> None:
+    await publish(retail, "1", "2")
+    await keep(retail, 3600)
+    await expire(retail, 3)
+    await keep(retail, None)
+    await expire(retail)
+    assert await states(retail) == ["RETIRED", "PUBLISHED"]
+
+
+async def test_kept_versions_are_listed_in_the_order_of_their_ends(
+    retail: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await publish(retail, "1", "2", "3", "4")
+    for version, seconds in ((1, 3600), (2, 60), (4, 1800)):
+        await keep(retail, seconds, version)
+    now = (await retail.expirer.plan("retail")).now
+    kept = await retail.expirer.kept("retail", now)
+    assert [(each.version, each.reason) for each in kept] == [(version, "an audit") for version in (2, 4, 1)]
+    assert [each.version for each in await retail.expirer.kept("retail", now + datetime.timedelta(hours=0.75))] == [1]
+    monkeypatch.setattr("storage.maintenance.expiration.MAX_KEPT", 2)
+    assert [each.version for each in await retail.expirer.kept("retail", now)] == [2, 4]
+
+
+async def test_a_marked_version_that_is_kept_loses_its_mark(retail: Store) -> None:
+    await publish(retail, "1", "2")
+    await expire(retail, 1)
+    assert (await snapshot(retail, 1)).doomed_at is not None
+    await keep(retail, 3600)
+    await expire(retail, 3)
+    found = await snapshot(retail, 1)
+    assert (found.state, found.doomed_at) == (SnapshotState.PUBLISHED, None)
+
+
+@pytest.mark.parametrize("change", ["keep", "there and back"])
+async def test_a_change_between_the_search_and_the_expiration_keeps_the_version(
+    retail: Store, monkeypatch: pytest.MonkeyPatch, change: str
+) -> None:
+    await publish(retail, "1", "2")
+    await expire(retail, 1)
+    original = SnapshotExpirer._expire
+
+    async def change_first(self: SnapshotExpirer, *arguments: object) -> bool:
+        if change == "keep":
+            await keep(retail, 3600)
+        else:
+            for version in (1, 2):
+                await retail.pointer_moves.rollback("retail", version, by="ops", reason="x")
+        return await original(self, *arguments)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(SnapshotExpirer, "_expire", change_first)
+    assert [done(run) for run in await expire(retail, 1)] == [([], 0)]
+    assert await states(retail) == ["PUBLISHED", "PUBLISHED"]
+
+
+@pytest.mark.parametrize("first", ["expire", "set_keep"])
+async def test_of_keeping_and_expiring_a_version_at_once_the_first_takes_effect(
+    retail: Store, monkeypatch: pytest.MonkeyPatch, first: str
+) -> None:
+    await publish(retail, "1", "2")
+    await expire(retail, 1)
+    original = getattr(retail.expirations, first)
+    acts: dict[str, Callable[[], Coroutine[Any, Any, object]]] = {
+        "expire": lambda: make_expirer(retail).expire("retail", by="ops"),
+        "set_keep": lambda: keep(retail, 3600),
+    }
+    [other] = [act for name, act in acts.items() if name != first]
+    others: list[asyncio.Task[object]] = []
+
+    async def with_the_other(*arguments: object) -> None:
+        await original(*arguments)
+        if not others:
+            others.append(asyncio.create_task(other()))
+            await asyncio.sleep(0.1)
+
+    monkeypatch.setattr(retail.expirations, first, with_the_other)
+    await acts[first]()
+    [outcome] = await asyncio.gather(*others, return_exceptions=True)
+    found = await snapshot(retail, 1)
+    if first == "expire":
+        assert isinstance(outcome, SnapshotExpired)
+        assert (found.state, found.keep) == (SnapshotState.RETIRED, None)
+    else:
+        assert isinstance(outcome, ExpirationResult)
+        assert (found.state, done(outcome)) == (SnapshotState.PUBLISHED, ([], 0))
+
+
+async def test_a_version_that_was_current_until_lately_is_kept_however_old_it_is(retail: Store) -> None:
+    await retail.price_list_editor.update(
+        "retail", "ops", lambda found: msgspec.structs.replace(found, retention=Retention(1, 1))
+    )
+    await publish(retail, "1", "2")
+    long_ago = datetime.datetime(2020, 1, 1, tzinfo=datetime.UTC)
+    await retail.db["snapshots"].update_many({}, {"$set": {"publishedAt": long_ago}})
+    [run] = await expire(retail, 1)
+    replaced = (await snapshot(retail, 1)).replaced_at
+    assert replaced is not None
+    assert (await states(retail), run.due) == (["PUBLISHED", "PUBLISHED"], replaced + datetime.timedelta(days=1))
+    await retail.db["snapshots"].update_one({"_id.version": 1}, {"$set": {"replacedAt": long_ago}})
+    await expire(retail)
+    assert await states(retail) == ["RETIRED", "PUBLISHED"]
+
+
+async def test_versions_that_were_replaced_at_one_time_are_all_found(
+    retail: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("storage.maintenance.expiration_search.VERSIONS_PER_READ", 2)
+    await publish(retail, *map(str, range(1, 8)))
+    long_ago = datetime.datetime(2020, 1, 1, tzinfo=datetime.UTC)
+    await retail.db["snapshots"].update_many({"_id.version": {"$lt": 6}}, {"$set": {"replacedAt": long_ago}})
+    plan = await retail.expirer.plan("retail")
+    assert [each.version for each in plan.retirements] == [1, 2, 3, 4, 5, 6]
 
 
 async def test_concurrent_runs_expire_a_version_once(retail: Store) -> None:

@@ -18,6 +18,8 @@ PAST = 2000
 MAX_EXAMINED = 120
 """Documents that a command may examine: a page of versions, or what the database has beside its past."""
 
+LONG_AGO = datetime.datetime(2020, 1, 1, tzinfo=datetime.UTC)
+
 READS = ("find", "aggregate", "count", "distinct", "update", "delete")
 WRITES = ("update", "delete", "insert", "findAndModify", "create", "drop")
 
@@ -139,15 +141,10 @@ async def test_retention_reads_nothing_of_versions_that_are_kept(commands: tuple
     manifest = await store.db["snapshots"].find_one({"state": "PUBLISHED"})
     assert manifest
     now = datetime.datetime.now(datetime.UTC)
-    labelled = [
-        {**manifest, "_id": {"list": "kept", "version": 1 + number}, "publishedAt": now, "label": "x"}
+    await store.db["snapshots"].insert_many(
+        {**manifest, "_id": {"list": "kept", "version": 1 + number}, "publishedAt": LONG_AGO, "replacedAt": now}
         for number in range(PAST)
-    ]
-    young = [
-        {**manifest, "_id": {"list": "kept", "version": 1 + PAST + number}, "publishedAt": now}
-        for number in range(PAST)
-    ]
-    await store.db["snapshots"].insert_many([*labelled, *young])
+    )
     await store.price_list_editor.create("kept", None, Gates(), "ops", Retention(1, 30, thin))
     with listener.counted() as sent:
         result = await store.expirer.expire("kept", by="ops")
