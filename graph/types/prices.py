@@ -179,7 +179,7 @@ class Price(Node):
         graphql_type=list["PricePeriod"],
     )
     @staticmethod
-    @as_parent
+    @requires(READING, price_list="root.price_list")
     async def timeline(
         root: Root,
         info: Info,
@@ -205,7 +205,7 @@ class Price(Node):
         graphql_type=Optional["LowestPrice"],
     )
     @staticmethod
-    @as_parent
+    @requires(READING, price_list="root.price_list")
     async def lowest(
         root: Root,
         info: Info,
