@@ -13,7 +13,7 @@ log = logging.getLogger("pricebook.warming")
 PRELOAD_SECONDS = 60.0
 """How long before it is due a version is preloaded. One that is scheduled later is preloaded at once."""
 
-MAX_PRELOADS = 100
+MAX_PRELOADS = 1000
 """Number of batches that are preloaded at once: the first that are due."""
 
 MIN_INTERVAL_SECONDS = 1.0

@@ -156,7 +156,7 @@ class Price(Node):
         graphql_type=list["PricePeriod"],
     )
     @staticmethod
-    @as_parent
+    @requires(READING, price_list="root.price_list")
     async def timeline(
         root: Root,
         info: Info,
@@ -182,7 +182,7 @@ class Price(Node):
         graphql_type=Optional["LowestPrice"],
     )
     @staticmethod
-    @as_parent
+    @requires(READING, price_list="root.price_list")
     async def lowest(
         root: Root,
         info: Info,

@@ -4,21 +4,24 @@ import datetime
 import secrets
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import httpx
 import pytest
+from graphql import GraphQLObjectType
 from starlette.types import ASGIApp
 
 from graph.app import create_app
 from graph.asgi.media_types import GRAPHQL_RESPONSE
+from graph.documents.cacheability import PURE
 from graph.settings import Settings
 from storage import Store
 from storage.mongodb.connection import connect
 from storage.mongodb.transaction import instant
 from tests.graph.api import Client, row, with_state
+from tests.graph.identity.test_requires import has_resolver, requirement_of
 from tests.graph.sockets import Closed, connection
-from tests.graph.test_unpublished import INTERNAL, LISTED, NUMBERED, ORDER, WAYS, hold, variables
+from tests.graph.test_unpublished import INTERNAL, LISTED, NUMBERED, ORDER, SCHEMA, WAYS, hold, variables
 from tests.graph.transports import EVENTS, parse_events
 
 GRANT = """mutation ($i: GrantPreviewInput!) { grantPreview(input: $i) {
@@ -53,13 +56,20 @@ class Service:
         return httpx.AsyncClient(transport=httpx.ASGITransport(self.app), base_url="http://localhost", headers=headers)
 
     async def send(
-        self, document: str, values: dict[str, Any], *headers: tuple[str, str], method: str = "POST"
+        self,
+        document: str,
+        values: dict[str, Any],
+        *headers: tuple[str, str],
+        method: str = "POST",
+        token: str | None = "",
     ) -> httpx.Response:
-        """Send a document with the token; of the variables, those that it declares."""
+        """Send a document with the token, or without if it is None; of the variables, those that it declares."""
         declared = {name: value for name, value in values.items() if f"${name}:" in document}
         body = {"query": document, "variables": declared}
         async with self.http({}) as http:
-            named = [("pricebook-preview", self.token), ("accept", GRAPHQL_RESPONSE), *headers]
+            named = [("accept", GRAPHQL_RESPONSE), *headers]
+            if token is not None:
+                named.append(("pricebook-preview", self.token))
             if method == "GET":
                 return await http.get("/graphql", params={"query": document}, headers=named)
             return await http.post("/graphql", json=body, headers=named)
@@ -150,6 +160,17 @@ async def test_it_reads_its_version_in_no_other_way(service: Service) -> None:
         assert "3.00" not in response.text, name
 
 
+def test_what_a_version_shows_to_a_token_is_decided_field_by_field() -> None:
+    shown = {
+        f"{type_}.{name}"
+        for type_ in ("Snapshot", "Price")
+        for name, field in cast("GraphQLObjectType", SCHEMA.type_map[type_]).fields.items()
+        if not (has_resolver(field) and (required := requirement_of(field)) and required.scopes)
+    }
+    pure = {f"{type_}.{name}" for type_ in ("Snapshot", "Price") for name in PURE[type_]}
+    assert shown == pure | {"Snapshot.state", "Snapshot.publishedAt"}
+
+
 async def test_a_cursor_of_another_version_does_not_lead_to_it(service: Service) -> None:
     values = {**variables(CURRENT, service.order), "v": HELD}
     response = await service.send(WAYS["a cursor and the number"].document, values)
@@ -199,8 +220,12 @@ async def test_no_cache_keeps_a_response(service: Service) -> None:
     [reader] = (await service.key("prices:read")).items()
     literal = NUMBERED.replace("$v", str(CURRENT)).replace(f"query ({CURRENT}: Int!) ", "")
     for method in ("POST", "GET"):
-        async with service.http(dict([reader])) as http:
-            public = await http.get("/graphql", params={"query": literal})
+        public = await service.send(literal, {}, reader, method=method, token=None)
+        assert "Pricebook-Preview" in public.headers["vary"]
+        again = await service.send(
+            literal, {}, reader, ("if-none-match", public.headers["etag"]), method=method, token=None
+        )
+        assert again.status_code == 304
         for condition in ("*", public.headers["etag"]):
             response = await service.send(literal, {}, reader, ("if-none-match", condition), method=method)
             assert read(response)["version"] == CURRENT
@@ -209,7 +234,6 @@ async def test_no_cache_keeps_a_response(service: Service) -> None:
     broken = await service.send("{", {})
     refused = await service.send(NUMBERED, {"v": CURRENT})
     assert {each.headers["cache-control"] for each in (broken, refused)} == {PRIVATE}
-    assert "Pricebook-Preview" in public.headers["vary"]
 
 
 async def test_it_is_not_served_from_the_cache_after_it_was_revoked(service: Service) -> None:

@@ -10,7 +10,7 @@ from graph.identity.scopes import Grants
 from loaders import Loaders
 from loaders.prices import PriceLoader
 from loaders.view import View
-from storage import ALL_LISTS, NO_LISTS, ListFilter, Price, PriceListNotFound, Snapshot, SnapshotNotFound
+from storage import ALL_LISTS, NO_LISTS, ListFilter, Preview, Price, PriceListNotFound, Snapshot, SnapshotNotFound
 from tests.graph.api import ANYBODY, Api, row
 from tests.loaders.conftest import RoundTrips
 
@@ -77,6 +77,21 @@ async def test_a_request_sees_the_pointer_that_its_mutation_moved(counted_api: A
     after = await context.loaders.view.find("retail")
     assert after is not None
     assert after.current_version == 1
+
+
+async def test_a_preview_shows_its_version_alone_and_makes_the_request_private(counted_api: Api) -> None:
+    api = counted_api
+    await api.create("retail")
+    await api.publish("retail", [row("a")])
+    for version in (2, 3):
+        payload = await api.submit("retail", [row("a", f"{version}")], publish="ON_APPROVAL")
+        assert payload["batch"]["version"] == version
+    view = api.runtime.context(READER, preview=Preview(payload["batch"]["id"], "retail", 3)).loaders.view
+    assert view.is_private
+    assert (await view.version("retail", 3)).size == 1
+    assert await view.find_version("retail", 2) is None
+    assert not view.shows_unpublished("retail")
+    assert [view.previews(*each) for each in (("retail", 3), ("retail", 2), ("other", 3))] == [True, False, False]
 
 
 async def test_a_view_reports_the_followed_pointers_and_the_revisions_it_is_valid_at(

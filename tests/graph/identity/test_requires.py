@@ -59,7 +59,7 @@ INTERNALS = {
 }
 """Fields that require more than their parent."""
 
-OF_OTHER_VERSIONS = {"Snapshot.history", "Price.history"}
+OF_OTHER_VERSIONS = {"Snapshot.history", "Price.history", "Price.timeline", "Price.lowest"}
 """Fields of a version that show others: a preview token reads their parent alone."""
 
 
