@@ -13,7 +13,7 @@ from typing import Any, cast
 from graph.context import Context
 from graph.identity.callers import Caller
 from graph.identity.scopes import EVERYTHING
-from loaders import Page, Window
+from loaders import Between, DaysBefore, Page, Window
 from loaders.dataloaders import Loader
 from storage import (
     MISSING,
@@ -21,11 +21,14 @@ from storage import (
     BatchState,
     ChangeKind,
     EventKind,
+    InvalidArgument,
     Price,
     PriceListNotFound,
+    PricePeriod,
     Severity,
     SnapshotNotFound,
     Tier,
+    Timelines,
 )
 
 NOW = datetime.datetime(2026, 3, 1, 12, 30, tzinfo=datetime.UTC)
@@ -196,6 +199,9 @@ class _View:
             raise SnapshotNotFound(name, version)
         return SNAPSHOTS[name, version]
 
+    async def as_of(self, name: str, instant: datetime.datetime) -> Record:
+        return await self.version(name, 1 if instant < NOW else 2) if name in LISTS else None
+
 
 def _page(records: Sequence[Record], size: int) -> Page[Record]:
     return Page(records[:size], len(records) > size, has_previous=False)
@@ -213,6 +219,9 @@ class _Pages:
 
     async def events(self, name: str, size: int, _after: Any) -> Page[Record]:
         return _page(EVENTS.get(name, []), size)
+
+    async def exposures(self, name: str, _version: int) -> list[Record]:
+        return [SimpleNamespace(from_=NOW, until=None, event=event) for event in EVENTS.get(name, [])]
 
     async def batches(self, _price_list: Any, _state: Any, size: int, _after: Any, _lists: Any) -> Page[Record]:
         return _page([*BATCHES.values()], size)
@@ -287,6 +296,27 @@ class _Diffs:
         return SimpleNamespace(added=after.version, removed=None if before is after else 1, changed=0, unchanged=2)
 
 
+def _timelines(key: tuple[str, Between | DaysBefore, str]) -> Record:
+    name, window, sku = key
+    try:
+        since = window.start(NOW)
+    except InvalidArgument as error:
+        return error
+    past = SNAPSHOTS[name, 1]
+    until = None if name == "retail" else cast("Any", 7)
+    prices = (None, price(3), price(1))
+    periods = [PricePeriod(NOW, until, past, each) for each in prices]
+    return Timelines(since, {sku: periods}, complete=True)
+
+
+class _Timelines:
+    def __init__(self) -> None:
+        self.loader = RecordingLoader(_timelines)
+
+    async def load(self, price_list: str, window: Between | DaysBefore, sku: str) -> Record:
+        return await self.loader.load((price_list, window, sku))
+
+
 def _history(key: tuple[str, int, str, int]) -> list[Record]:
     name, version, sku, count = key
     past = SNAPSHOTS[name, 1]
@@ -324,6 +354,7 @@ class Loaders:
         self.pages = _Pages()
         self.selections = _Selections()
         self.histories = RecordingLoader(_history)
+        self.timelines = _Timelines()
         self.diffs = _Diffs()
         self.view = _View()
 

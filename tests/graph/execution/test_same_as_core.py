@@ -46,6 +46,7 @@ OURS = Values(
         "Int": ["1", "2", "3", "1001"],
         "String": [f'"{CURSOR}"', f'"{CURSOR}"', '"garbage"'],
         "Boolean": ["true", "false"],
+        "DateTime": ['"2026-03-01T12:00:00Z"', '"2026-03-01T12:45:00.5+00:00"'],
     },
     variables={
         "ID": ["sku-1", "nope", "batch-1", "batch-faulty", "boom", 7],
@@ -57,8 +58,10 @@ OURS = Values(
         "Int": [1, 2, 3, 1001],
         "String": [CURSOR],
         "Boolean": [True, False],
+        "DateTime": ["2026-03-01T12:00:00Z", "2026-03-01T13:45:00+01:00"],
     },
     invalid={
+        "DateTime": ["2026-03-01T12:00:00", "now", 5],
         "ID": [1.5, None],
         "[ID!]": [[None], [{}]],
         "Int": [2**31, "one", True],

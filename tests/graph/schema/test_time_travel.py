@@ -289,15 +289,17 @@ async def test_the_ends_of_a_timeline_are_checked(retail: Api) -> None:
 
 
 async def test_expired_versions_are_a_gap(retail: Api) -> None:
+    await at(retail, 2, 30 * HOUR)
     one, two, three, _ = [time.isoformat() for time in await times(retail)]
+    assert (await lowest(retail, days=1))["complete"]
     snapshots = retail.runtime.store.db["snapshots"]
     await snapshots.update_one({"_id": {"list": "retail", "version": 2}}, {"$set": {"state": "RETIRED"}})
     assert await timeline(retail, "b", since="2000-01-01T00:00:00Z") == [
         (one, two, 1, "5"),
         (three, None, 1, "5"),
     ]
-    lowest = (await retail.data(LOWEST, sku="a", days=1))["snapshot"]["price"]["lowest"]
-    assert (lowest["amount"], lowest["complete"]) == ("1", False)
+    found = await lowest(retail, days=1)
+    assert (found["amount"], found["complete"]) == ("1", False)
 
 
 async def test_the_prices_of_a_page_have_timelines(retail: Api) -> None:
