@@ -35,7 +35,6 @@ PLACEHOLDERS = {
     "FILE": "prices.ndjson",
     "COMMAND": "lists",
     "N": "50",
-    "INSTANT": "2026-01-01T00:00:00Z",
     "...": "a reason",
 }
 """The values of words that stand for others. `ID`, and ids of keys, are those of what `prepared` has prepared."""
@@ -166,7 +165,13 @@ async def run(command: Documented, arguments: list[str], environ: dict[str, str]
 
 def substituted(command: Documented, id_: str) -> list[str]:
     """Return the arguments with values in place of placeholders."""
-    values = {**PLACEHOLDERS, "ID": id_, **({"LIST": id_} if command.arguments[1] in OF_ANOTHER_LIST else {})}
+    instant = datetime.datetime.now(datetime.UTC).isoformat()  # the lists have versions by now
+    values = {
+        **PLACEHOLDERS,
+        "INSTANT": instant,
+        "ID": id_,
+        **({"LIST": id_} if command.arguments[1] in OF_ANOTHER_LIST else {}),
+    }
     return [id_ if KEY_ID.fullmatch(word) else values.get(word, word) for word in command.arguments[1:]]
 
 
