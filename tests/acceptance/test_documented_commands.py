@@ -35,7 +35,6 @@ PLACEHOLDERS = {
     "FILE": "prices.ndjson",
     "COMMAND": "lists",
     "N": "50",
-    "INSTANT": "2026-01-01T00:00:00Z",
     "...": "a reason",
 }
 """The values of words that stand for others. `ID`, and ids of keys, are those of what `prepared` has prepared."""
@@ -43,7 +42,6 @@ PLACEHOLDERS = {
 SCHEDULING = {"reschedule", "import"}
 """The commands whose instant must be in the future."""
 
-IN_A_MONTH = (datetime.datetime.now(datetime.UTC) + datetime.timedelta(days=30)).isoformat()
 
 README = "README.md"
 """Its blocks run in `test_readme.py`: they name the versions that its examples have published."""
@@ -176,11 +174,11 @@ async def run(command: Documented, arguments: list[str], environ: dict[str, str]
 def substituted(command: Documented, id_: str) -> list[str]:
     """Return the arguments with values in place of placeholders."""
     name = command.arguments[1]
-    values = {**PLACEHOLDERS, "ID": id_}
+    now = datetime.datetime.now(datetime.UTC)  # the lists have versions by now
+    instant = now + datetime.timedelta(days=30) if name in SCHEDULING else now
+    values = {**PLACEHOLDERS, "ID": id_, "INSTANT": instant.isoformat()}
     if name in OF_ANOTHER_LIST:
         values["LIST"] = id_
-    if name in SCHEDULING:
-        values["INSTANT"] = IN_A_MONTH
     return [id_ if KEY_ID.fullmatch(word) else values.get(word, word) for word in command.arguments[1:]]
 
 

@@ -104,6 +104,8 @@ def test_fragments_that_spread_others_twice_are_visited_once() -> None:
         ({"l": "a"}, {"a"}),
         ({"l": "a", "v": None}, {"a"}),
         ({"l": "a", "v": 3}, set()),
+        ({"l": "a", "t": "2026-01-01T00:00:00Z"}, set()),
+        ({"l": "a", "t": None}, {"a"}),
         ({"l": "a", "v": 3, "d": None}, {"b"}),
         ({"l": "a", "v": 3, "d": 4}, set()),
         ({"l": 5}, None),
@@ -113,8 +115,8 @@ def test_fragments_that_spread_others_twice_are_visited_once() -> None:
 def test_lists_read_at_their_current_version_are_known_before_execution(
     variables: dict[str, object], names: set[str] | None
 ) -> None:
-    text = """query ($l: ID!, $v: Int, $d: Int = 7) {
-      snapshot(priceList: $l, version: $v) { size }
+    text = """query ($l: ID!, $v: Int, $t: DateTime, $d: Int = 7) {
+      snapshot(priceList: $l, version: $v, asOf: $t) { size }
       b: snapshot(priceList: "b", version: $d) { size } c: snapshot(priceList: "c", version: 1) { size } }"""
     assert not validate(graphql.build_schema(print_sdl()), parse(text))
     operation = Documents(SCHEMA).get(text).operation(None)
