@@ -42,7 +42,6 @@ PLACEHOLDERS = {
 SCHEDULING = {"reschedule", "import"}
 """The commands whose instant must be in the future."""
 
-
 README = "README.md"
 """Its blocks run in `test_readme.py`: they name the versions that its examples have published."""
 
