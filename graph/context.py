@@ -32,7 +32,8 @@ class Context:
 
     def renew(self) -> None:
         """Replace the loaders, so that the next event of a subscription reads current data."""
-        self.loaders = Loaders(self.store, self.pointers, works_on=self.caller.works_on)
+        preview = self.loaders.view.preview
+        self.loaders = Loaders(self.store, self.pointers, works_on=self.caller.works_on, preview=preview)
 
     async def batch_within(self, lists: ListFilter, batch_id: str) -> Batch:
         """Return a batch. Raises `BatchNotFound`, also if its list is not among `lists`."""

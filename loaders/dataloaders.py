@@ -23,6 +23,7 @@ from storage import (
     PriceVersion,
     ReportRange,
     Served,
+    ServerTimes,
     Snapshot,
     Store,
 )
@@ -135,15 +136,15 @@ class MoveByInstantLoader(Loader[tuple[str, datetime.datetime], Event | None]):
         super().__init__(store.moves.as_of)
 
 
-class ServerTimeLoader(Loader[tuple[()], datetime.datetime]):
-    """Loads the time of the database, once."""
+class ServerTimesLoader(Loader[tuple[()], ServerTimes]):
+    """Loads the times of the database, once."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
         super().__init__(self._load)
 
-    async def _load(self, keys: Sequence[tuple[()]]) -> list[datetime.datetime]:
-        return [await self._store.now()] * len(keys)
+    async def _load(self, keys: Sequence[tuple[()]]) -> list[ServerTimes]:
+        return [await self._store.times()] * len(keys)
 
 
 class SnapshotByVersionLoader(Loader[SnapshotKey, Snapshot | None]):

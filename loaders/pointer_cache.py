@@ -38,8 +38,10 @@ class PointerCache:
         self._store = store
         self._pointers: dict[str, PriceList] = {}
         self._switches: dict[str, VersionSwitch] = {}
+        self._unpushed: dict[str, int] = {}
+        """By list, the last revision that this process wrote or read itself."""
         self._watcher = store.watcher
-        self._watcher.subscribe(self.observe)
+        self._watcher.subscribe(self._follow)
         self.versions = VersionCache(store.block_cache)
         self.reader = VersionReader(store, self.versions)
         self.warmer = Warmer(store, self.versions, self.reader)
@@ -67,7 +69,15 @@ class PointerCache:
         return self._watcher.alive
 
     def observe(self, pointer: PriceList) -> None:
-        """Follow a pointer, unless a newer revision is known."""
+        """Follow a pointer that this process moved, unless a newer revision is known."""
+        self._note_unpushed(pointer)
+        self._follow(pointer)
+
+    def _note_unpushed(self, pointer: PriceList) -> None:
+        self._unpushed[pointer.name] = max(pointer.revision, self._unpushed.get(pointer.name, 0))
+
+    def _follow(self, pointer: PriceList) -> None:
+        """Follow a pointer, as the watcher reports it."""
         known, switch = self._pointers.get(pointer.name), self._switches.get(pointer.name)
         if known is None or not self._should_warm(known, pointer):
             self._switch_now(pointer)
@@ -101,7 +111,7 @@ class PointerCache:
             self.versions.drop(pointer.name)
         else:
             self.versions.set_current(pointer.name, pointer.current_version)
-        if known is not None:
+        if known is not None and pointer.revision > self._unpushed.get(pointer.name, 0):
             self.lag.add(max(0.0, time.time() - pointer.moved_at.timestamp()))
         self.moved.set()
         self.moved = asyncio.Event()
@@ -145,6 +155,7 @@ class PointerCache:
         found = await self._store.price_lists.find_with_deleted(name)
         if found is None:
             return None
+        self._note_unpushed(found)
         self._switch_now(found)
         pointer = self._pointers[name]
         return None if pointer.deletion else pointer

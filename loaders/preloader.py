@@ -6,7 +6,7 @@ import logging
 from contextlib import suppress
 
 from loaders.pointer_cache import PointerCache
-from storage import Batch, Store
+from storage import Batch, Store, is_cancelled
 
 log = logging.getLogger("pricebook.warming")
 
@@ -50,7 +50,9 @@ class Preloader:
                 await self._task
 
     async def _run(self) -> None:
-        while True:
+        delay = 0.0
+        while not is_cancelled():
+            await asyncio.sleep(delay)
             moved, delay = self._pointers.moved, MIN_INTERVAL_SECONDS
             wait = self._seconds_to_wait()
             if wait is not None and wait <= 0:
@@ -60,7 +62,6 @@ class Preloader:
                 with suppress(TimeoutError):
                     async with asyncio.timeout(wait):
                         await moved.wait()
-            await asyncio.sleep(delay)
 
     async def _try_to_preload(self) -> bool:
         try:

@@ -8,8 +8,8 @@ from typing import NamedTuple
 
 from loaders.cache.version_reader import read_again
 from loaders.dataloaders import batch_load
-from loaders.instants import Instants
-from storage import InvalidArgument, LookUpBudget, Store, Timelines
+from loaders.view import View
+from storage import InvalidArgument, LookUpBudget, PricePeriod, Store, Timelines
 
 MAX_TIMELINE_SKUS = 1000
 """Skus of one look-up: for each, the layers of a run of versions are held in memory at once."""
@@ -50,53 +50,67 @@ class DaysBefore(NamedTuple):
         return end - min(datetime.timedelta(self.days), end - _FIRST_INSTANT)
 
 
-Window = Between | DaysBefore
+TimeWindow = Between | DaysBefore
 """The time that a timeline covers."""
 
+_Key = tuple[str, TimeWindow, int | None]
+"""List, window, and the revision of the pointer that the request follows; None if it does not follow the list."""
 
-class _Batch:
-    """Skus of one list and window that are collected to be loaded together, and the task that loads them."""
+
+class _LookUp:
+    """Skus of one key that are collected to be looked up together, and the task that does it."""
 
     def __init__(self) -> None:
         self.skus: dict[str, None] = {}
-        self.load: asyncio.Task[Timelines]
+        self.task: asyncio.Task[Timelines]
 
 
 class TimelineLoader:
-    """Loads the timelines of one request."""
+    """Loads the timelines of one request. They end with the version that the `view` of the request follows."""
 
-    def __init__(self, store: Store, instants: Instants) -> None:
+    def __init__(self, store: Store, view: View) -> None:
         self._timelines = store.price_timelines
-        self._instants = instants
+        self._view = view
         self._budget = LookUpBudget()
-        self._batches: dict[tuple[str, Window], _Batch] = {}
-        self._loaded: dict[tuple[str, Window], Timelines] = {}
+        self._look_ups: dict[_Key, _LookUp] = {}
+        self._loaded: dict[_Key, Timelines] = {}
 
-    async def load(self, price_list: str, window: Window, sku: str) -> Timelines:
+    async def load(self, price_list: str, window: TimeWindow, sku: str) -> Timelines:
         """Return timelines among which is that of a sku. Raises `InvalidArgument`, `ScanLimit`, `Corrupt`."""
-        key = price_list, window
+        key = price_list, window, self._view.followed_revision(price_list)
         loaded = self._loaded.get(key)
         if loaded is not None and sku in loaded.periods:
             return loaded
-        batch = self._batches.get(key)
-        if batch is None:
-            batch = self._batches[key] = _Batch()
-            batch.load = asyncio.create_task(self._load(price_list, window, batch))
-            batch.load.add_done_callback(_retrieve_error)
-        batch.skus[sku] = None
-        return await asyncio.shield(batch.load)
+        look_up = self._look_ups.get(key)
+        if look_up is None:
+            look_up = self._look_ups[key] = _LookUp()
+            look_up.task = asyncio.create_task(self._load(key, look_up))
+            look_up.task.add_done_callback(_retrieve_error)
+        look_up.skus[sku] = None
+        return await asyncio.shield(look_up.task)
 
-    async def _load(self, price_list: str, window: Window, batch: _Batch) -> Timelines:
-        now = await self._instants.now()  # meanwhile, tasks that are ready to run add their skus
-        del self._batches[price_list, window]
-        since, skus = window.start(now), list(batch.skus)
-        found = []
+    async def periods(self, price_list: str, window: TimeWindow, sku: str) -> Sequence[PricePeriod]:
+        """Return the timeline of a sku within a window. Raises `InvalidArgument`, `ScanLimit`, `Corrupt`."""
+        periods = (await self.load(price_list, window, sku)).clipped(sku)
+        self._budget.spend_periods(len(periods))
+        return periods
+
+    async def _load(self, key: _Key, look_up: _LookUp) -> Timelines:
+        price_list, window, revision = key
+        now = await self._view.instants.now()  # meanwhile, tasks that are ready to run add their skus
+        del self._look_ups[key]
+        skus = list(look_up.skus)
         with batch_load("TimelineLoader", len(skus)):
+            moves = await self._timelines.moves(
+                price_list, window.start(now), window.until, to_revision=revision, to=now if revision is None else None
+            )
+            self._budget.spend(moves, len(skus))
+            found = []
             for start in range(0, len(skus), MAX_TIMELINE_SKUS):
-                some = skus[start : start + MAX_TIMELINE_SKUS]
-                read = partial(self._timelines.find, price_list, some, since, window.until, self._budget)
+                read = partial(self._timelines.find, moves, skus[start : start + MAX_TIMELINE_SKUS])
                 found.append(await read_again(price_list, "a timeline", read))
-        loaded = self._loaded[price_list, window] = _joined(found)
+        before = self._loaded.get(key)
+        loaded = self._loaded[key] = _joined([before, *found] if before else found)
         return loaded
 
 

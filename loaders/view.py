@@ -42,7 +42,7 @@ class View:
         self.instants = instants
         self._min_versions = min_versions
         self._works_on = works_on
-        self._preview = preview
+        self.preview = preview
         self.is_private = preview is not None
         """Whether this request was shown what only those who work on a list may see. No cache may keep the response."""
         self._numbered: dict[str, PriceList | None] = {}
@@ -83,6 +83,11 @@ class View:
             return None
         return self._cached_manifest(name, pointer.current_version)
 
+    def followed_revision(self, name: str) -> int | None:
+        """Return the revision of the pointer that this request follows, or None if it does not follow the list."""
+        pointer = self._followed.get(name)
+        return pointer.revision if pointer else None
+
     def followed(self) -> dict[str, PriceList | None]:
         """Return the lists whose pointers this request followed, as it sees them."""
         return {name: self._followed.get(name) for name in (*self._followed, *self._finding)}
@@ -119,7 +124,7 @@ class View:
 
     def previews(self, name: str, version: int) -> bool:
         """Whether a version is that of the preview token."""
-        preview = self._preview
+        preview = self.preview
         return preview is not None and (preview.price_list, preview.version) == (name, version)
 
     async def find_version(self, name: str, version: int) -> Snapshot | None:
@@ -154,7 +159,7 @@ class View:
             self._numbered[name] = self._pointers.known(name)
         if await self._pointers.find(name) is None:
             raise PriceListNotFound(name)
-        version = await self.instants.version(name, instant)
+        version = await self.instants.version(name, instant, self._followed)
         return None if version is None else await self.version(name, version)
 
     async def _visible(self, name: str, version: int) -> Snapshot | None:

@@ -57,6 +57,7 @@ from storage.mongodb.deadlines import is_cancelled
 from storage.mongodb.documents import raise_if_unreadable
 from storage.mongodb.driver_metrics import DRIVER_BOUNDS
 from storage.mongodb.histogram import Histogram
+from storage.mongodb.server_time import ServerTimes
 from storage.prices.item_error import ItemError
 from storage.prices.price import MAX_SKU_BYTES, Price, Tier
 from storage.prices.quotes import Quote, QuoteLine, quote
@@ -165,6 +166,7 @@ __all__ = [
     "ScanLimit",
     "Selection",
     "Served",
+    "ServerTimes",
     "Severity",
     "Snapshot",
     "SnapshotExpired",

@@ -215,13 +215,13 @@ class BatchNotOpen(Refused):
 
 
 class BatchNotHeld(Refused):
-    """The batch is not HELD, so it can be neither reviewed nor previewed."""
+    """The batch is not HELD, so it can be neither reviewed, nor rescheduled, nor previewed."""
 
     code = "BATCH_NOT_HELD"
 
     def __init__(self, batch: str, state: str) -> None:
         super().__init__(
-            f"Batch {batch} is {state}. Only a HELD batch can be approved, rejected or previewed.",
+            f"Batch {batch} is {state}. Only a HELD batch can be approved, rejected, rescheduled or previewed.",
             path=("input", "batch"),
         )
 

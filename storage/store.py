@@ -1,5 +1,6 @@
 """Opens the storage, once for a process. Every service receives its repositories here."""
 
+import asyncio
 import datetime
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -45,7 +46,7 @@ from storage.layers.proof import LayerProver
 from storage.layers.reader import LayerReader
 from storage.layers.scan import MAX_SCAN, LayerScanner
 from storage.layers.timeline import PriceTimelines
-from storage.layers.version_prices import LayerPriceReader
+from storage.layers.version_prices import MAX_CONCURRENT_LAYER_READS, LayerPriceReader
 from storage.layers.writer import LayerWriter
 from storage.maintenance.compaction import Compactor
 from storage.maintenance.compaction_schedule import CompactionSchedule
@@ -59,7 +60,7 @@ from storage.maintenance.worker import Worker
 from storage.mongodb.connection import Client, connect, database, layers_database, prepare
 from storage.mongodb.locks import Locks
 from storage.mongodb.secondaries import Clock, Secondaries
-from storage.mongodb.server_time import server_time
+from storage.mongodb.server_time import ServerTimes, server_time, server_times
 
 
 class Store:
@@ -90,21 +91,19 @@ class Store:
         self.client = client
         self.db, self.layers_db = database(client, name), layers_database(client, name)
         self.api_keys = ApiKeyRepository(self.db)
-        self.price_lists = PriceListRepository(self.db)
-        self.orphans = OrphanRepository(self.db)
+        self.price_lists, self.orphans = PriceListRepository(self.db), OrphanRepository(self.db)
         self.snapshots = SnapshotRepository(self.db, self.orphans, clock)
         self.expirations = ExpirationRepository(self.db)
         self.batches = BatchRepository(self.db)
-        self.parts = PartRepository(self.db)
-        self.item_errors = ItemErrorRepository(self.db)
+        self.parts, self.item_errors = PartRepository(self.db), ItemErrorRepository(self.db)
         self.staging = StagingRepository(self.db)
         self._open_layers(clock, cache_bytes, max_scan)
-        self.price_history = PriceHistory(self.snapshots, LayerPriceReader(self.layer_reader))
+        reads = asyncio.Semaphore(MAX_CONCURRENT_LAYER_READS)
+        self.price_history = PriceHistory(self.snapshots, LayerPriceReader(self.layer_reader, reads))
         self.events, self.moves = EventRepository(self.db), MoveRepository(self.db)
-        self.price_timelines = PriceTimelines(self.moves, self.snapshots, LayerPriceReader(self.query_reader))
+        self.price_timelines = PriceTimelines(self.moves, self.snapshots, LayerPriceReader(self.query_reader, reads))
         self.locks = Locks(self.db)
-        self.processes = ProcessRepository(self.db)
-        self.watcher = Watcher(self.db)
+        self.processes, self.watcher = ProcessRepository(self.db), Watcher(self.db)
         self.pointer_moves = PointerMoves(client, self.price_lists, self.snapshots, self.events)
         self.version_keeper = VersionKeeper(client, self.price_lists, self.snapshots, self.expirations, self.events)
         self.price_list_editor = PriceListEditor(client, self.price_lists, self.events)
@@ -287,6 +286,10 @@ class Store:
     async def now(self) -> datetime.datetime:
         """Return the time of the database."""
         return await server_time(self.client)
+
+    async def times(self) -> ServerTimes:
+        """Return the time of the database, and up to when a majority of its members has all writes."""
+        return await server_times(self.client)
 
     async def ping(self) -> None:
         """Return when the primary answers. Raises the driver's error if it does not."""

@@ -91,7 +91,7 @@ class ListMissing(ApiError):
 class BatchRequest:
     """A batch to import, without its rows. `mode` and `publish` are values of the GraphQL enums.
 
-    `publish_at` is in ISO 8601 format.
+    `publish_at` is in ISO 8601 format, in UTC.
     """
 
     price_list: str
@@ -131,6 +131,7 @@ class BatchApi:
 
     async def open(self, request: BatchRequest) -> Outcome:
         """Open a batch, or return the one that has the same key. Raises `ListMissing`."""
+        schedule = {"publishAt": request.publish_at} if request.publish_at else {}
         mutation, payload = await self._mutate(
             OPEN,
             {
@@ -140,7 +141,7 @@ class BatchApi:
                 "publish": request.publish,
                 "expectedVersion": request.expected_version,
                 "label": request.label,
-                "publishAt": request.publish_at,
+                **schedule,
             },
         )
         if any(error["code"] == "PRICE_LIST_NOT_FOUND" for error in payload["userErrors"]):

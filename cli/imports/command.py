@@ -79,9 +79,10 @@ _EXIT_CODES = exit_codes.epilog(
 @click.option(
     "--publish-at",
     "publish_at",
-    type=Instant(),
+    type=Instant(spans=True),
     metavar="INSTANT",
-    help="Publish at this time and not before, such as 2026-11-28T00:00:00+01:00. Everything is checked now.",
+    help="Publish at this time and not before: an instant with an offset, such as 2026-11-28T00:00:00+01:00, or a span "
+    "from now, such as 12h. Everything is checked now. Each run with a span is another batch: it is not resumed.",
 )
 @click.option("--wait", is_flag=True, help="Wait until every live server serves the new version.")
 @click.option(
@@ -145,7 +146,10 @@ def import_(
 
     Progress is printed to standard error, the result to standard output.
     """
-    _check_options(file, remove, mode, publish, errors_to, dry_run=dry_run, as_json=as_json)
+    is_scheduled = publish_at is not None
+    _check_options(
+        file, remove, mode, publish, errors_to, dry_run=dry_run, is_scheduled=is_scheduled, wait=wait, as_json=as_json
+    )
     if errors_to:
         clear_errors(errors_to)
     policy = DRY_RUN if dry_run else publish.upper().replace("-", "_")
@@ -174,6 +178,8 @@ def _check_options(
     errors_to: Path | None,
     *,
     dry_run: bool,
+    is_scheduled: bool,
+    wait: bool,
     as_json: bool,
 ) -> None:
     """Raise `UsageError` for options that contradict each other."""
@@ -185,6 +191,8 @@ def _check_options(
         raise click.UsageError("Standard input cannot be both FILE and the skus to remove.")
     if dry_run and publish != "when-valid":
         raise click.UsageError("--dry-run publishes nothing: leave --publish out.")
+    if is_scheduled and wait:
+        raise click.UsageError("--wait waits for a version that is published now: leave it out with --publish-at.")
     if errors_to == _STANDARD_INPUT and as_json:
         raise click.UsageError("--json prints the errors, too: leave --errors-to out, or name a file.")
     if (
@@ -254,13 +262,19 @@ def _files(file: Path | None, remove: Path | None, stack: ExitStack) -> list[Row
 
 
 def content_key(request: BatchRequest, files: Sequence[RowFile], part_rows: int) -> str:
-    """Return the idempotency key of the files and options: the same command resumes the same batch."""
+    """Return the idempotency key of the files and options: the same command resumes the same batch.
+
+    A batch that is published at once has the key that it had before batches could be scheduled.
+    """
+    options = asdict(request)
+    if request.publish_at is None:
+        del options["publish_at"]
     content = [
         SPLIT_VERSION,
         part_rows,
         [file.digest() for file in files],
         [file.format for file in files],
-        asdict(request),
+        options,
     ]
     return f"import-{hashlib.blake2b(msgspec.json.encode(content), digest_size=16).hexdigest()}"
 

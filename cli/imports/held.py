@@ -3,23 +3,10 @@
 import shlex
 
 from cli.client import Json
+from cli.holds import holds, is_scheduled
 
 _PIN = "pin"
 """The gate of the finding that holds a batch while its list is pinned."""
-
-
-_SCHEDULE = "schedule"
-"""The gate of the finding that holds a batch until it is due."""
-
-
-def is_scheduled(batch: Json) -> bool:
-    """Whether a held batch is published at an instant."""
-    return batch["publishAt"] is not None
-
-
-def holds(batch: Json) -> set[str]:
-    """Return the gates that hold a batch, besides its schedule."""
-    return {each["gate"] for each in batch["findings"] if each["severity"] == "HOLD"} - {_SCHEDULE}
 
 
 def next_commands(batch: Json, endpoint: str | None) -> list[str]:

@@ -10,8 +10,9 @@ import click
 
 from cli.client import Json
 from cli.exit_codes import FAILURE, HELD, SUCCESS
+from cli.holds import holds, is_about_schedule, is_scheduled
 from cli.imports.batch_api import DRY_RUN, BatchRequest, Outcome
-from cli.imports.held import holds, is_scheduled, next_commands
+from cli.imports.held import next_commands
 from cli.output import REDIRECTED_WIDTH, counted, printable, time
 
 MAX_EXAMPLES_PER_CODE = 3
@@ -38,7 +39,7 @@ def report(request: BatchRequest, outcome: Outcome, *, endpoint: str | None = No
     printer = _Printer(to_stderr=to_stderr)
     batch = outcome.batch
     printer.print([_headline(request, outcome), *_summary(batch)])
-    printer.print([_finding(finding) for finding in batch["findings"]])
+    printer.print([_finding(finding) for finding in _findings(request, outcome)])
     printer.print([f"  {error['code']}: {error['message']}" for error in outcome.user_errors])
     if batch["errors"]:
         _print_errors(printer, batch)
@@ -70,9 +71,18 @@ def _headline(request: BatchRequest, outcome: Outcome) -> str:
 
 def _verdict(request: BatchRequest, outcome: Outcome) -> str:
     """Return what would become of the batch of a dry run."""
-    return {SUCCESS: "would be published", HELD: "would be held", FAILURE: "would be rejected"}[
-        exit_code(request, outcome)
-    ]
+    code = exit_code(request, outcome)
+    if request.publish_at and code != FAILURE:
+        held = ", and held for a review then if nothing changes" if code == HELD else ""
+        return f"would be scheduled for {time(request.publish_at)}{held}"
+    return {SUCCESS: "would be published", HELD: "would be held", FAILURE: "would be rejected"}[code]
+
+
+def _findings(request: BatchRequest, outcome: Outcome) -> list[Json]:
+    """Return the findings to print. A dry run schedules nothing, so that it has none about a schedule."""
+    findings: list[Json] = outcome.batch["findings"]
+    is_dry_run = _is_passed_dry_run(request, outcome)
+    return [each for each in findings if not (is_dry_run and is_about_schedule(each))]
 
 
 def _summary(batch: Json) -> list[str]:

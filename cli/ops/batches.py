@@ -4,6 +4,7 @@ import click
 
 from cli import exit_codes
 from cli.client import Json
+from cli.holds import is_scheduled
 from cli.ops.confirmation import EXIT_CODES, confirm, reason_option, yes_option
 from cli.ops.connection import Connection, command, limit_option, refused, require
 from cli.ops.diff import summary_line
@@ -123,8 +124,10 @@ def approve(connection: Connection, output: Output, batch_id: str, keep_schedule
     only the batch. If another version becomes current meanwhile, the approval is refused with CONFLICT and nothing is
     changed.
     """
-    question = f"Publish batch {batch_id}{' when it is due' if keep_schedule else ''}?"
-    held = _confirm_review(connection, "approveBatch", question, batch_id, yes=yes)
+    held = find_held(connection, "approveBatch", batch_id)
+    ahead = " now, ahead of its schedule" if is_scheduled(held) else ""
+    question = f"Publish batch {batch_id}{' when it is due' if keep_schedule else ahead}?"
+    confirm_review(connection, question, held, yes=yes)
     current = held["rebased"]["baseVersion"] or 0
     kept = {"keepSchedule": True} if keep_schedule else {}
     approved = connection.mutate(APPROVE, batch=batch_id, reason=reason, expectedVersion=current, **kept)["batch"]
@@ -140,7 +143,8 @@ def reject(connection: Connection, output: Output, batch_id: str, reason: str, y
 
     The command shows the batch and its changes and asks for confirmation; with --yes, it shows only the batch.
     """
-    _confirm_review(connection, "rejectBatch", f"Reject batch {batch_id}, and its changes?", batch_id, yes=yes)
+    held = find_held(connection, "rejectBatch", batch_id)
+    confirm_review(connection, f"Reject batch {batch_id}, and its changes?", held, yes=yes)
     rejected = connection.mutate(REJECT, batch=batch_id, reason=reason)["batch"]
     _show(output, rejected, f"Rejected batch {batch_id} of {rejected['priceList']}.")
 
@@ -171,19 +175,23 @@ def find_batch(connection: Connection, batch_id: str, document: str = BATCH) -> 
     return require(connection.query(document, id=batch_id)["batch"], f"batch {batch_id!r}", advice)
 
 
-def _confirm_review(connection: Connection, mutation: str, question: str, batch_id: str, *, yes: bool) -> Json:
-    """Let the user confirm the review of a held batch, and return the batch. Raises as `confirm`."""
+def find_held(connection: Connection, mutation: str, batch_id: str) -> Json:
+    """Return a held batch for a mutation that changes it. Raises `ApiError`."""
     held = find_batch(connection, batch_id)
     if held["rebased"] is None:
         raise refused(mutation, "BATCH_NOT_HELD", f"Batch {batch_id} is {held['state']}, not HELD.")
+    return held
+
+
+def confirm_review(connection: Connection, question: str, held: Json, *, yes: bool) -> None:
+    """Let the user confirm a change of a held batch. Raises as `confirm`."""
     confirm(
         question,
         review_fields(held),
-        lambda: rebased_summary(connection, batch_id),
+        lambda: rebased_summary(connection, held["id"]),
         yes=yes,
-        preview_command=f"pricebook batch {batch_id}",
+        preview_command=f"pricebook batch {held['id']}",
     )
-    return held
 
 
 def _base(batch: Json) -> str | None:

@@ -4,11 +4,11 @@ import datetime
 
 import click
 
+from cli.instants import Instant
 from cli.ops.confirmation import EXIT_CODES, confirm, reason_option, yes_option
 from cli.ops.connection import Connection, command, require, require_list
 from cli.options import list_argument
 from cli.output import Output, counted, time, version_text
-from cli.until import Until
 
 KEPT = """
 query Kept($name: ID!, $version: Int!) {
@@ -27,7 +27,7 @@ mutation Keep($input: KeepVersionInput!) {
 @click.argument("version", type=int)
 @click.option(
     "--until",
-    type=Until(),
+    type=Instant(spans=True, dates=True),
     metavar="INSTANT",
     help="Until when: an instant with an offset, such as 2027-01-31T18:00+01:00; a date, which means its end in UTC; "
     "or a span from now, such as 90d or 12h. At most ten years ahead.",
@@ -57,9 +57,9 @@ def keep(
     shown = f"until {time(instant)}" if instant else "no longer than retention does"
     _confirm(connection, price_list, version, shown, yes=yes)
     kept = connection.mutate(KEEP, priceList=price_list, version=version, until=instant, reason=reason)["priceList"]
-    record = {"priceList": kept["name"], "version": version, "keptUntil": time(instant)}
-    message = f"Version {version} of {price_list} is kept {shown}."
-    output.record(record, (), message)
+    record = {"priceList": kept["name"], "version": version, "keptUntil": instant}
+    is_kept = f"kept {shown}" if instant else "no longer kept beyond retention"
+    output.record(record, (), f"Version {version} of {price_list} is {is_kept}.")
 
 
 def _confirm(connection: Connection, price_list: str, version: int, shown: str, *, yes: bool) -> None:

@@ -1,11 +1,14 @@
 """`pricebook lists`, `show`, `snapshots`, `history`: the price lists and their versions."""
 
+import datetime
+
 import click
 
 from cli.client import Json
 from cli.client.errors import ApiError
+from cli.holds import is_scheduled
+from cli.instants import Instant
 from cli.ops.connection import Connection, command, limit_option, require, require_list
-from cli.ops.time_travel import INSTANT
 from cli.options import list_argument
 from cli.output import Column, Output, time
 
@@ -23,13 +26,13 @@ query Lists($first: Int!, $after: String) {
 SHOW = """
 query Show($name: ID!) {
   priceList(name: $name) {
-    name description currentVersion
+    name description currentVersion nextChangeAt
     pin { version reason by at }
     current { version size state label createdAt publishedAt batch { id submittedBy } }
     gates { maxShrinkPercent maxChangedPercent maxPriceChangePercent allowedCurrencies minSize }
     retention { versions days thin }
   }
-  batches(priceList: $name, state: HELD, first: 100) { nodes { id } pageInfo { hasNextPage } }
+  batches(priceList: $name, state: HELD, first: 100) { nodes { id publishAt } pageInfo { hasNextPage } }
 }"""
 
 SHOW_AS_OF = """
@@ -88,27 +91,29 @@ def lists(connection: Connection, output: Output, limit: int) -> None:
 @list_argument
 @click.option(
     "--as-of",
-    type=INSTANT,
+    type=Instant(),
     metavar="INSTANT",
     help="Show only the version that was current at an instant, such as 2026-11-29T10:00:00Z.",
 )
-def show(connection: Connection, output: Output, price_list: str, as_of: str | None) -> None:
+def show(connection: Connection, output: Output, price_list: str, as_of: datetime.datetime | None) -> None:
     """Show the state of a price list.
 
-    Includes its current version, pin, gates, retention, and the batches that wait.
+    Includes its current version, pin, gates, retention, the batches that wait for a review, and the scheduled ones.
     """
     if as_of is not None:
         _show_version_as_of(connection, output, price_list, as_of)
         return
     data = connection.query(SHOW, name=price_list)
     shown = require_list(data, price_list)
-    waiting = [batch["id"] for batch in data["batches"]["nodes"]]
-    more = data["batches"]["pageInfo"]["hasNextPage"]
+    held = data["batches"]["nodes"]
+    waiting = [batch["id"] for batch in held if not is_scheduled(batch)]
+    scheduled = [batch["id"] for batch in held if is_scheduled(batch)]
+    more = " and more" if data["batches"]["pageInfo"]["hasNextPage"] else ""
     current, pin = shown["current"] or {}, shown["pin"]
     retention = shown["retention"]
     gates = ", ".join(f"{name} {value}" for name, value in shown["gates"].items() if value is not None)
     output.record(
-        {**shown, "waiting": waiting},
+        {**shown, "waiting": waiting, "scheduled": scheduled},
         [
             ("list", shown["name"]),
             ("description", shown["description"]),
@@ -120,16 +125,18 @@ def show(connection: Connection, output: Output, price_list: str, as_of: str | N
             ("pinned", pin and f"at {pin['version']} by {pin['by']}, {time(pin['at'])}: {pin['reason']}"),
             ("gates", gates or "none"),
             ("keeps", _kept(retention)),
-            ("waiting", (" ".join(waiting) + (" and more" if more else "")) or None),
+            ("waiting", (" ".join(waiting) + more) or None),
+            ("scheduled", (" ".join(scheduled) + more) or None),
+            ("next change", time(shown["nextChangeAt"])),
         ],
     )
 
 
-def _show_version_as_of(connection: Connection, output: Output, price_list: str, instant: str) -> None:
-    data = connection.query(SHOW_AS_OF, name=price_list, instant=instant)
+def _show_version_as_of(connection: Connection, output: Output, price_list: str, instant: datetime.datetime) -> None:
+    data = connection.query(SHOW_AS_OF, name=price_list, instant=instant.isoformat())
     version = require(
         data["snapshot"],
-        f"version of {price_list!r} that was current at {instant}",
+        f"version of {price_list!r} that was current at {time(instant.isoformat())}",
         f"`pricebook events {price_list}` shows when versions became current.",
     )
     output.record(

@@ -1,13 +1,13 @@
 """`pricebook preview`: grants a token that reads the version of a held batch, or revokes all tokens of a batch."""
 
 import datetime
-import re
-from typing import Any
+import shlex
 
 import click
 
 from cli import exit_codes
 from cli.client import Json
+from cli.instants import Span
 from cli.ops.confirmation import reason_option
 from cli.ops.connection import Connection, command
 from cli.output import Output, time
@@ -22,30 +22,15 @@ mutation RevokePreview($input: RevokePreviewInput!) {
   revokePreview(input: $input) { batch { id priceList version } userErrors { code message path } }
 }"""
 
-_UNITS = {"m": "minutes", "h": "hours", "d": "days"}
-
-
-class Duration(click.ParamType[datetime.timedelta]):
-    """A duration in minutes, hours or days, such as `90m`, `12h` or `2d`."""
-
-    name = "duration"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> datetime.timedelta:
-        """Parse a duration. It is up to the server which ones it accepts."""
-        match = re.fullmatch(r"(\d{1,5})([mhd])", value, re.ASCII)
-        if match is None:
-            self.fail(f"{value!r} is not a duration: write a number and m, h or d, such as 2d.", param, ctx)
-        return datetime.timedelta(**{_UNITS[match[2]]: int(match[1])})
-
 
 @command("preview", {exit_codes.FAILURE: "refused, or no response; standard error gives the reason"})
 @click.argument("batch_id", metavar="ID")
 @click.option(
     "--for",
     "duration",
-    type=Duration(),
-    metavar="DURATION",
-    help="How long the token is valid, such as 90m, 12h or 2d: at most 30 days.",
+    type=Span(),
+    metavar="SPAN",
+    help="How long the token is valid, by the clock of this machine, such as 90m, 12h or 2d: less than 30 days.",
 )
 @click.option("--revoke", is_flag=True, help="Revoke all tokens of the batch instead.")
 @reason_option
@@ -59,8 +44,8 @@ def preview(
 ) -> None:
     """Grant a token that reads the version of a held batch.
 
-    Whoever sends the token as the header Pricebook-Preview reads the prices of that version, and nothing else, without
-    an API key. The token is printed once, alone on standard output. It cannot be shown again.
+    A client that sends the token as the header Pricebook-Preview reads the prices of that version, and nothing else,
+    without an API key. The token is printed once, alone on standard output. It cannot be shown again.
     """
     if (duration is None) is not revoke:
         raise click.UsageError("Use either --for or --revoke.")
@@ -89,4 +74,6 @@ def _example(batch: Json, token: str) -> str:
     endpoint = click.get_current_context().params["endpoint"]
     prices = "{prices(first:10){nodes{sku amount currency}}}"
     query = f'{{snapshot(priceList:"{batch["priceList"]}",version:{batch["version"]}){prices}}}'
-    return f"curl -G {endpoint} -H 'Pricebook-Preview: {token}' --data-urlencode 'query={query}'"
+    return shlex.join(
+        ["curl", "-G", endpoint, "-H", f"Pricebook-Preview: {token}", "--data-urlencode", f"query={query}"]
+    )

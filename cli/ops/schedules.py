@@ -5,10 +5,11 @@ import datetime
 import click
 
 from cli.client import Json
+from cli.holds import holds
 from cli.instants import Instant
-from cli.ops.batches import find_batch, rebased_summary, review_fields
-from cli.ops.confirmation import EXIT_CODES, confirm, reason_option, yes_option
-from cli.ops.connection import Connection, command, limit_option, refused, require_list
+from cli.ops.batches import confirm_review, find_held
+from cli.ops.confirmation import EXIT_CODES, reason_option, yes_option
+from cli.ops.connection import Connection, command, limit_option, require_list
 from cli.options import list_argument
 from cli.output import Column, Output, time
 
@@ -42,7 +43,7 @@ def upcoming(connection: Connection, output: Output, price_list: str, limit: int
     output.rows(
         connection.pages(lambda data: require_list(data, price_list)["upcoming"], UPCOMING, limit, name=price_list),
         [
-            Column("PUBLISHED AT", lambda row: time(row["publishAt"])),
+            Column("PUBLISH AT", lambda row: time(row["publishAt"])),
             Column("ID", lambda row: row["id"]),
             Column("MODE", lambda row: row["mode"]),
             Column("FINDINGS", _findings),
@@ -54,7 +55,13 @@ def upcoming(connection: Connection, output: Output, price_list: str, limit: int
 
 @command("reschedule", EXIT_CODES)
 @click.argument("batch_id", metavar="ID")
-@click.option("--at", type=Instant(), metavar="INSTANT", help="When to publish it, with an offset from UTC.")
+@click.option(
+    "--at",
+    type=Instant(spans=True),
+    metavar="INSTANT",
+    help="When to publish it: an instant with an offset, such as 2026-11-28T00:00:00+01:00, or a span from now, such "
+    "as 12h.",
+)
 @click.option("--never", is_flag=True, help="Take its schedule away: it stays held, and waits for a review.")
 @reason_option
 @yes_option
@@ -74,23 +81,15 @@ def reschedule(
     """
     if (at is None) is not never:
         raise click.UsageError("Give either --at INSTANT or --never.")
-    held = find_batch(connection, batch_id)
-    if held["rebased"] is None:
-        raise refused("rescheduleBatch", "BATCH_NOT_HELD", f"Batch {batch_id} is {held['state']}, not HELD.")
+    held = find_held(connection, "rescheduleBatch", batch_id)
     instant = at.isoformat() if at else None
-    confirm(
-        f"Publish batch {batch_id} at {time(instant)}?" if at else f"Take the schedule of batch {batch_id} away?",
-        review_fields(held),
-        lambda: rebased_summary(connection, batch_id),
-        yes=yes,
-        preview_command=f"pricebook batch {batch_id}",
-    )
+    question = f"Publish batch {batch_id} at {time(instant)}?" if at else f"Take the schedule of batch {batch_id} away?"
+    confirm_review(connection, question, held, yes=yes)
     batch = connection.mutate(RESCHEDULE, batch=batch_id, publishAt=instant, reason=reason)["batch"]
-    is_published = f"is published at {time(batch['publishAt'])}"
-    message = f"Batch {batch_id} of {batch['priceList']} {is_published if at else 'waits for a review'}."
+    scheduled = f"is scheduled for {time(batch['publishAt'])}"
+    message = f"Batch {batch_id} of {batch['priceList']} {scheduled if at else 'waits for a review'}."
     output.record(batch, message=message)
 
 
 def _findings(batch: Json) -> str | None:
-    holding = (each["gate"] for each in batch["findings"] if each["severity"] == "HOLD" and each["gate"] != "schedule")
-    return ", ".join(holding) or None
+    return ", ".join(sorted(holds(batch))) or None

@@ -5,12 +5,13 @@ import datetime
 import click
 
 from cli.client.errors import ApiError
+from cli.instants import Instant
 from cli.ops.connection import Connection, command, require, require_list
 from cli.options import list_argument
 from cli.output import Column, Output, time
 
 DEFAULT_DAYS = 30
-"""Days that a timeline goes back if its start is not given."""
+"""Days that a timeline goes back from its end if its start is not given."""
 
 TIMELINE = """
 query Timeline($name: ID!, $sku: ID!, $since: DateTime!, $until: DateTime) {
@@ -30,40 +31,29 @@ query Exposures($name: ID!, $version: Int!) {
 }"""
 
 
-class Instant(click.ParamType[str]):
-    """An instant as ISO 8601 text with a time zone, passed on as it is written."""
-
-    name = "instant"
-
-    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
-        """Check an instant. An instant without a time zone is another one in each."""
-        try:
-            parsed = datetime.datetime.fromisoformat(value)
-        except ValueError:
-            self.fail(f"{value!r} is not an instant in ISO 8601 format, such as 2026-11-29T10:00:00Z.", param, ctx)
-        if parsed.tzinfo is None:
-            self.fail(f"{value!r} has no time zone: add Z for UTC, or an offset such as +01:00.", param, ctx)
-        return parsed.isoformat()
-
-
-INSTANT = Instant()
-
-
 @command("timeline")
 @list_argument
 @click.argument("sku")
-@click.option("--since", type=INSTANT, metavar="INSTANT", help=f"The start; {DEFAULT_DAYS} days ago if omitted.")
-@click.option("--until", type=INSTANT, metavar="INSTANT", help="The end; now if omitted.")
+@click.option(
+    "--since", type=Instant(), metavar="INSTANT", help=f"The start; {DEFAULT_DAYS} days before the end if omitted."
+)
+@click.option("--until", type=Instant(), metavar="INSTANT", help="The end; now if omitted.")
 def timeline(
-    connection: Connection, output: Output, price_list: str, sku: str, since: str | None, until: str | None
+    connection: Connection,
+    output: Output,
+    price_list: str,
+    sku: str,
+    since: datetime.datetime | None,
+    until: datetime.datetime | None,
 ) -> None:
     """Show what a sku cost when, rollbacks included, oldest first.
 
     Each row is a period with the same price; VERSION is the version that was current when it began. Periods of expired
-    versions are left out. INSTANT is in ISO 8601 format with a time zone, such as 2026-11-29T10:00:00Z.
+    versions are left out. INSTANT has an offset from UTC, such as 2026-11-29T10:00:00Z.
     """
-    start = since or (datetime.datetime.now(datetime.UTC) - datetime.timedelta(DEFAULT_DAYS)).isoformat()
-    data = connection.query(TIMELINE, name=price_list, sku=sku, since=start, until=until)
+    start = since or (until or datetime.datetime.now(datetime.UTC)) - datetime.timedelta(DEFAULT_DAYS)
+    end = until and until.isoformat()
+    data = connection.query(TIMELINE, name=price_list, sku=sku, since=start.isoformat(), until=end)
     name = f"current version of a price list {price_list!r}"
     snapshot = require(data["snapshot"], name, "`pricebook lists` shows all price lists.")
     # A version that removed the sku has no price of it, but the one before that has.
@@ -89,7 +79,7 @@ def timeline(
 def exposures(connection: Connection, output: Output, price_list: str, version: int) -> None:
     """Show when a version was current, newest first.
 
-    KIND, BY and the reason are those of the event that made the version current.
+    KIND, BY and REASON are those of the event that made the version current.
     """
     data = connection.query(EXPOSURES, name=price_list, version=version)
     output.rows(
@@ -99,6 +89,7 @@ def exposures(connection: Connection, output: Output, price_list: str, version: 
             Column("UNTIL", lambda row: time(row["until"])),
             Column("KIND", lambda row: row["event"]["kind"]),
             Column("BY", lambda row: row["event"]["by"]),
+            Column("REASON", lambda row: row["event"]["reason"]),
         ],
-        f"Version {version} of {price_list} has never been current.",
+        f"Version {version} of {price_list} has never been current, or does not exist.",
     )

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from graph.asgi.headers import Headers
 from graph.identity.callers import ANONYMOUS
-from storage import DatabaseClock
+from storage import HEARTBEAT_INTERVAL_SECONDS, DatabaseClock
 
 IMMUTABLE = "max-age=31536000, immutable"
 """Directives for responses that never change: a year."""
@@ -43,11 +43,17 @@ class CacheControl:
         return not self.max_age or seconds_left - MARGIN_SECONDS >= 1
 
     def valid_for(self, seconds_left: float) -> float:
-        """Return for how many seconds the headers of a response stay right: then a cache would keep it too long."""
+        """Return for how many seconds the headers of a response stay right.
+
+        After that, a cache would keep the response too long; or the database's clock was read again, by which more or
+        less time may be left.
+        """
         left, reach = seconds_left - MARGIN_SECONDS, self.max_age + self.stale_while_revalidate
-        if not reach or left < 1:
+        if not reach:
             return math.inf
-        return left - reach if left >= reach else left - math.floor(left)
+        if left < 1:
+            return 1.0
+        return min(HEARTBEAT_INTERVAL_SECONDS, left - reach if left >= reach else left - math.floor(left))
 
     def _current(self, seconds_left: float) -> str:
         left = max(0.0, seconds_left - MARGIN_SECONDS)

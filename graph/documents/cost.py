@@ -1,8 +1,9 @@
 """The cost of an operation: an upper bound of the number of objects in its response, known before it is executed.
 
 A field that returns an object costs 1. A field that returns a list of objects costs the number of items requested: the
-argument `first` or `last`, or the number of keys given; 100 for periods, and 10 if nothing else is known. The fields
-selected on each item multiply. If variables give these numbers, the cost is computed for every request, otherwise once.
+argument `first` or `last`, or the number of keys given; for periods that of `PERIODS`, and 10 if nothing else is known.
+The fields selected on each item multiply. If variables give these numbers, the cost is computed for every request,
+otherwise once.
 """
 
 from collections.abc import Callable, Sequence
@@ -33,8 +34,12 @@ from graph.limits.limits import Limits, OverLimit
 DEFAULT_LIST_SIZE = 10
 """The assumed number of items in a list if no argument gives one."""
 
-PERIODS = {"timeline": 100, "exposures": 100}
+PERIODS = {"timeline": 100, "exposures": 1000}
 """The assumed number of items of lists of periods. Timelines also have a limit on their look-ups, see `storage`."""
+
+TIMELINE = "timeline"
+OF_NO_VERSION = {TIMELINE, "lowest"}
+"""Fields of a price that are the same for each of its versions: within a timeline they would only multiply."""
 
 _COUNTS = ("last", "first")
 _KEYS = ("skus", "lines")
@@ -69,13 +74,20 @@ class Cost:
         self._fragments = fragments_of(document)
         self._depends_on_variables = False
         self._is_within_limits = False
+        self._nested: str | None = None
         root = schema.get_root_type(operation.operation)
-        self._fields = self._object_fields([root], operation.selection_set, None) if root else []
+        self._fields = self._object_fields([root], operation.selection_set, None, in_timeline=False) if root else []
 
     def check(self, variables: Variables) -> None:
         """Check that the operation is within the limits with these variables, which are coerced. Raises `OverLimit`."""
         if self._is_within_limits:
             return
+        if self._nested:
+            message = (
+                f"`{self._nested}` is selected within a `{TIMELINE}`, where it is the same for each period. Select it "
+                f"once, beside that `{TIMELINE}`."
+            )
+            raise OverLimit("TIMELINE_NESTED", message)
         cost = sum(self._cost(field, variables) for field in self._fields)
         if cost > self._limits.cost:
             message = (
@@ -93,7 +105,12 @@ class Cost:
         return field.size(variables) * (1 + sum(self._cost(child, variables) for child in field.children))
 
     def _object_fields(
-        self, parents: Sequence[GraphQLObjectType], selection_set: SelectionSetNode, requested: Count | None
+        self,
+        parents: Sequence[GraphQLObjectType],
+        selection_set: SelectionSetNode,
+        requested: Count | None,
+        *,
+        in_timeline: bool,
     ) -> list[_Field]:
         """Return the fields of a selection set that return objects. `requested` is that of the field around it.
 
@@ -102,10 +119,14 @@ class Cost:
         found: list[_Field] = []
         for node in selections(selection_set, self._fragments, visited=None):
             if isinstance(node, FieldNode) and node.selection_set:
+                if in_timeline and node.name.value in OF_NO_VERSION:
+                    self._nested = node.name.value
                 for parent in parents:
                     definition = self._schema.get_field(parent, node.name.value)
                     if definition:
-                        found.append(self._field(definition, node, node.selection_set, requested))
+                        found.append(
+                            self._field(definition, node, node.selection_set, requested, in_timeline=in_timeline)
+                        )
         return found
 
     def _field(
@@ -114,10 +135,14 @@ class Cost:
         node: FieldNode,
         selection_set: SelectionSetNode,
         requested_by_parent: Count | None,
+        *,
+        in_timeline: bool,
     ) -> _Field:
         requested = self._requested(definition, node)
         size = (_periods(node) or requested or requested_by_parent or _default_size) if _is_list(definition) else _one
-        children = self._object_fields(self._object_types(definition), selection_set, requested)
+        in_timeline = in_timeline or node.name.value == TIMELINE
+        types = self._object_types(definition)
+        children = self._object_fields(types, selection_set, requested, in_timeline=in_timeline)
         return _Field(node.name.value, size, requested, children)
 
     def _object_types(self, definition: GraphQLField) -> Sequence[GraphQLObjectType]:

@@ -12,6 +12,7 @@ from graph.asgi.media_types import EVENTS
 from graph.context import Context
 from graph.http.response import PRIVATE_NO_STORE, VARY, error_response, graphql_errors, result_body
 from graph.identity import authenticator
+from graph.identity.previews import find_preview
 from graph.limits.limits import OverLimit
 from graph.request_state import REQUEST_STATE, RequestState
 from graph.runtime import Runtime
@@ -95,10 +96,15 @@ class EventStream:
             await send({"type": "http.response.body", "body": _COMMENT, "more_body": True})
 
     async def _authenticate(self, scope: Scope) -> None:
-        """Check the credentials again, which may have been revoked. Raises `Unauthenticated`, `Unavailable`."""
+        """Check the credentials and the preview token again, which may have been revoked.
+
+        Raises `Unauthenticated`, `PreviewInvalid`, `Unavailable`.
+        """
         runtime: Runtime = scope["state"]["runtime"]
         state: RequestState = scope[REQUEST_STATE]
         self._context.caller = await runtime.authenticator.identify(state.credentials)
+        if state.preview_token is not None:
+            state.preview = await find_preview(runtime.store.previews, state.preview_token)
 
 
 async def _send_result(result: ExecutionResult, state: RequestState, send: Send) -> None:

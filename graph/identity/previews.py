@@ -19,8 +19,9 @@ class PreviewInvalid(Unauthenticated):
     def __init__(self) -> None:
         PricebookError.__init__(
             self,
-            "This preview token is invalid, expired or revoked, or its batch was rejected. Ask for a new one, or send "
-            f"the request without the header {HEADER}.",
+            # A close frame of a WebSocket has room for 123 bytes.
+            "This preview token is invalid, expired or revoked, or its batch was rejected. "
+            "Ask for a new one, or send none.",
         )
 
 

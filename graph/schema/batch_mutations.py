@@ -9,8 +9,7 @@ from graph.context import Context, Info
 from graph.identity.requires import INTERNALS, OPERATING, WRITING, requires, requires_for_batch
 from graph.schema.errors import return_user_errors
 from graph.schema.row_source import create_row_source
-from graph.types.batches import Batch
-from graph.types.inputs import (
+from graph.types.batch_inputs import (
     AbortBatchInput,
     AppendBatchInput,
     CommitBatchInput,
@@ -19,6 +18,7 @@ from graph.types.inputs import (
     RescheduleBatchInput,
     ReviewBatchInput,
 )
+from graph.types.batches import Batch
 from graph.types.payloads import BatchPayload, UserError
 from graph.types.snapshots import Snapshot
 from storage import Batch as StoredBatch
@@ -162,6 +162,11 @@ class BatchMutations:
         input: Annotated[RescheduleBatchInput, strawberry.argument(description="The batch and the instant.")],  # noqa: A002
     ) -> BatchPayload:
         """Reschedule a held batch."""
+        if input.publish_at is strawberry.UNSET:
+            raise InvalidArgument(
+                "`publishAt` is missing. Give an instant, or null to take the schedule away.",
+                path=("input", "publishAt"),
+            )
         batch = await info.context.store.scheduling.reschedule(
             input.batch, input.publish_at, by=info.context.caller.name, reason=input.reason
         )

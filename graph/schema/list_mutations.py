@@ -10,7 +10,7 @@ from graph.identity.requires import ADMINISTERING, OPERATING, requires
 from graph.node_ids import price_list_id
 from graph.schema.errors import return_user_errors
 from graph.types.gates import GatesInput
-from graph.types.inputs import (
+from graph.types.list_inputs import (
     CreatePriceListInput,
     DeletePriceListInput,
     KeepVersionInput,
@@ -220,6 +220,10 @@ class ListMutations:
         input: Annotated[KeepVersionInput, strawberry.argument(description="The version to keep.")],  # noqa: A002
     ) -> PriceListPayload:
         """Keep a version until an instant."""
+        if input.until is strawberry.UNSET:
+            raise InvalidArgument(
+                "`until` is missing. Give an instant, or null to keep the version no longer.", path=("input", "until")
+            )
         moved = await info.context.store.version_keeper.keep(
             input.price_list, input.version, until=input.until, by=info.context.caller.name, reason=input.reason
         )

@@ -1,7 +1,7 @@
 """The rows of a mutation's input, as a row source of storage."""
 
 from graph.rows.placeholders import rows_of
-from graph.types.inputs import AppendBatchInput, PublishBatchInput
+from graph.types.batch_inputs import AppendBatchInput, PublishBatchInput
 from storage import InvalidArgument, JsonRows, RowSource
 
 

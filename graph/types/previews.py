@@ -6,9 +6,8 @@ import strawberry
 
 from graph.types.batches import Batch
 from graph.types.payloads import UserError
-from storage import MAX_PREVIEW_DAYS, MAX_REASON_LENGTH
-
-_REASON = f"The reason, recorded in the audit log: 1 to {MAX_REASON_LENGTH} characters."
+from graph.types.reasons import REASON
+from storage import MAX_PREVIEW_DAYS
 
 
 @strawberry.input(description="Input of `grantPreview`.")
@@ -20,7 +19,7 @@ class GrantPreviewInput:
         description="When the token expires, with an offset from UTC: in the future by the clock of MongoDB, and at "
         f"most {MAX_PREVIEW_DAYS} days ahead."
     )
-    reason: str = strawberry.field(description=_REASON)
+    reason: str = strawberry.field(description=REASON)
 
 
 @strawberry.input(description="Input of `revokePreview`.")
@@ -28,7 +27,7 @@ class RevokePreviewInput:
     """Input of `revokePreview`."""
 
     batch: strawberry.ID = strawberry.field(description="The ID of the batch whose tokens to revoke.")
-    reason: str = strawberry.field(description=_REASON)
+    reason: str = strawberry.field(description=REASON)
 
 
 @strawberry.type(description="The result of `grantPreview`.")

@@ -61,12 +61,22 @@ def versioned(price: StoredPrice | None, snapshot: Snapshot) -> VersionedPrice |
 
 
 class ShownPeriod(msgspec.Struct, frozen=True, gc=False):
-    """A period of a timeline."""
+    """A period of a timeline. A page may have thousands: the price of the version is made only where it is selected."""
 
     from_: datetime.datetime
     until: datetime.datetime | None
-    version: int
-    price: VersionedPrice | None
+    snapshot: Snapshot
+    stored: StoredPrice | None
+
+    @property
+    def version(self) -> int:
+        """The number of the version that was current when the period began."""
+        return self.snapshot.version
+
+    @property
+    def price(self) -> VersionedPrice | None:
+        """The price as one of that version."""
+        return None if self.stored is None else VersionedPrice.of(self.stored, self.snapshot)
 
 
 Root = strawberry.Parent[VersionedPrice]
@@ -84,11 +94,8 @@ async def changes_of(context: Context, snapshot: Snapshot, sku: str, first: int 
 
 async def timeline_of(context: Context, price: VersionedPrice, window: Between) -> list[ShownPeriod]:
     """Return the timeline of a price. Raises `InvalidArgument`, `ScanLimit`."""
-    found = await context.loaders.timelines.load(price.price_list, window, price.sku)
-    return [
-        ShownPeriod(each.from_, each.until, each.snapshot.version, versioned(each.price, each.snapshot))
-        for each in found.clipped(price.sku)
-    ]
+    periods = await context.loaders.timelines.periods(price.price_list, window, price.sku)
+    return [ShownPeriod(each.from_, each.until, each.snapshot, each.price) for each in periods]
 
 
 @strawberry.type(description="A quantity break: the unit amount from a quantity on.")

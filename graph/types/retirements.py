@@ -52,7 +52,7 @@ class RetainPayload:
     )
     kept: list[KeptVersion] = strawberry.field(
         default_factory=list,
-        description=f"The versions that `keepVersion` keeps, those that end first ahead: at most {MAX_KEPT}.",
+        description=f"The versions that `keepVersion` keeps, soonest to end first: at most {MAX_KEPT}.",
     )
     user_errors: list[UserError] = strawberry.field(
         default_factory=list, description="The errors that prevented the mutation. Empty on success."

@@ -23,9 +23,11 @@ MAX_DECIMAL_LENGTH = 100
 MAX_DATE_TIME_LENGTH = 40
 """Characters of a date and time in a request."""
 
+_HOUR_AND_MINUTE = "(?:[01][0-9]|2[0-3]):[0-5][0-9]"
+
 _date_time = re.compile(
-    r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ][0-9]{2}:[0-9]{2}(?::[0-9]{2}(?:\.[0-9]{1,9})?)?"
-    r"(?P<zone>[Zz]|[+-][0-9]{2}:[0-9]{2})?"
+    rf"[0-9]{{4}}-[0-9]{{2}}-[0-9]{{2}}[Tt ]{_HOUR_AND_MINUTE}(?::[0-9]{{2}}(?:\.[0-9]{{1,9}})?)?"
+    rf"(?P<offset>[Zz]|[+-]{_HOUR_AND_MINUTE})?"
 ).fullmatch
 
 _plain_decimal = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?").fullmatch
@@ -58,16 +60,18 @@ def _parse_date_time(value: object) -> datetime.datetime:
     if not isinstance(value, str) or not (found := _date_time(value[: MAX_DATE_TIME_LENGTH + 1])):
         shown = f"{value[:40]!r} is not" if isinstance(value, str) else "A DateTime must be"
         raise GraphQLError(
-            f"{shown} a date and time in ISO 8601 format with a time zone, such as `2026-11-28T17:45:00+00:00`."
+            f"{shown} a date and time in ISO 8601 format with an offset from UTC, such as `2026-11-28T17:45:00+00:00`."
         )
-    if not found["zone"]:
+    if not found["offset"]:
         raise GraphQLError(
-            f"{value!r} has no time zone, and is another instant in each. Add one, such as `{value}Z` for UTC."
+            f"{value!r} has no offset from UTC, and is another instant with each. Append one: `{value}Z` for UTC."
         )
     try:
         parsed = datetime.datetime.fromisoformat(value.upper()).astimezone(datetime.UTC)
     except (ValueError, OverflowError) as error:
-        raise GraphQLError(f"{value!r} is no instant of the years 1 to 9999 in UTC.") from error
+        raise GraphQLError(
+            f"{value!r} is not a valid date and time, or is outside the years 1 to 9999 in UTC."
+        ) from error
     return parsed.replace(microsecond=parsed.microsecond // 1000 * 1000)
 
 
@@ -101,7 +105,7 @@ CONFIG = StrawberryConfig(
         datetime.datetime: replace(
             DateTimeDefinition,
             description="An instant in ISO 8601 format, such as `2026-11-28T17:45:00+00:00`. In a request, it must "
-            "have a time zone, as `Z` or as an offset; digits after the milliseconds are ignored.",
+            "have an offset from UTC, such as `Z` or `+01:00`; digits after the milliseconds are ignored.",
             serialize=_serialize_date_time,
             parse_value=_parse_date_time,
         ),

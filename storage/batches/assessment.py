@@ -88,7 +88,8 @@ def check_publishable(batch: Batch, price_list: PriceList, facts: Facts) -> None
 def objections_when_due(batch: Batch, price_list: PriceList, facts: Facts) -> list[GateFinding]:
     """Return what holds a scheduled batch that is due: it is not rejected any more, so every finding holds it.
 
-    What was known when it was approved does not.
+    Gates of the list that had findings when it was approved do not hold it, nor does the need of an approval. The
+    expected version and a pin do.
     """
     approved = {APPROVAL_GATE, *batch.approval.gates} if batch.approval else set()
     found = [replace(finding, severity=Severity.HOLD) for finding in judge(price_list.gates, facts)]

@@ -134,12 +134,16 @@ class BatchLifecycle:
         batch: Batch | None = None,
         comparison: Comparison | None = None,
     ) -> T:
-        """Run a transaction, again whenever its batch is not compared with the version that is current by then."""
-        if batch is None or comparison is None:
+        """Run a transaction, again whenever its batch is not compared with the version that is current by then.
+
+        A `batch` that is given is new, and waits for its turn. Without one the transaction decides which batch it
+        is, and is tried once before it waits: with a `comparison` that is ready already, if there is one.
+        """
+        if batch is None:
             try:
-                return await act(None)
+                return await act(comparison)
             except BaseMoved as moved:  # the first comparison may take long: others need not wait for it
-                batch, comparison = moved.batch, await self._comparer.compare(moved.batch, moved.base)
+                batch, comparison = moved.batch, await self._comparer.compare(moved.batch, moved.base, comparison)
         async with self._turns.queue(price_list) as turn:
             while True:
                 if await turn.wait():
@@ -158,13 +162,13 @@ class BatchLifecycle:
     async def _publish(self, batch: Batch, comparison: Comparison | None) -> Batch:
         """Give a sealed batch a version and make it current, or hold or reject it. Raises `BaseMoved`, `LeaseLost`."""
 
-        async def act(session: AsyncClientSession) -> Transition:
+        async def act(session: AsyncClientSession) -> Transition | Batch:
             price_list = await self._price_lists.get(batch.price_list, session)
             base = await self._snapshots.current(price_list.name, price_list.current_version, session)
             assessed = assess(batch, comparison, price_list, base)
             fields, by = {**assessed.batch_fields, "layer": batch.layer}, batch.submitted_by
             if batch.publish is PublishPolicy.DRY_RUN:
-                return await self._transitions.end_dry_run(batch, price_list, session, **fields)
+                return await self._transitions.end_dry_run(batch, session, **fields)
             if assessed.refusal:
                 return await self._transitions.end(
                     batch, price_list, BatchState.REJECTED, assessed.refusal, session, by=by, **fields
@@ -197,17 +201,18 @@ class BatchLifecycle:
     ) -> Batch:
         async def act(session: AsyncClientSession) -> Transition:
             price_list = await self._price_lists.get(batch.price_list, session)
-            check_not_superseded(batch, price_list)
+            held = await self._batches.get_held(batch.id, session)
+            check_not_superseded(held, price_list)
             if price_list.pin:
                 raise Pinned(price_list.name, price_list.pin.version)
-            price_list.expect(batch.expected_version)
+            price_list.expect(held.expected_version)
             price_list.expect(expected_version)
             base = await self._snapshots.current(price_list.name, price_list.current_version, session)
             return await self._transitions.publish_held(
-                batch,
+                held,
                 price_list,
                 base,
-                facts_of(batch, comparison, base),
+                facts_of(held, comparison, base),
                 session,
                 kind=EventKind.APPROVED,
                 by=by,
@@ -226,10 +231,11 @@ class BatchLifecycle:
 
         async def act(session: AsyncClientSession) -> Transition:
             price_list = await self._price_lists.get(batch.price_list, session)
-            check_not_superseded(batch, price_list)
+            held = await self._batches.get_held(batch.id, session)
+            check_not_superseded(held, price_list)
             price_list.expect(expected_version)
             refusal = Refusal("REJECTED", reason)
-            return await self._transitions.reject_held(batch, price_list, refusal, session, by=by)
+            return await self._transitions.reject_held(held, price_list, refusal, session, by=by)
 
         return await self._commit(batch, act)
 
@@ -327,13 +333,14 @@ class BatchLifecycle:
 
     # -- Every transition
 
-    async def _commit(self, batch: Batch, act: Callable[[AsyncClientSession], Awaitable[Transition]]) -> Batch:
+    async def _commit(self, batch: Batch, act: Callable[[AsyncClientSession], Awaitable[Transition | Batch]]) -> Batch:
         """Run the transaction of a state change, and count it."""
         meant: BatchState | None = None
 
         async def noting(session: AsyncClientSession) -> Batch:
             nonlocal meant
-            changed = (await act(session)).batch
+            done = await act(session)
+            changed = done.batch if isinstance(done, Transition) else done
             meant = changed.state
             return changed
 

@@ -4,6 +4,7 @@ import datetime
 import re
 from dataclasses import dataclass
 
+import pymongo
 from pymongo.asynchronous.client_session import AsyncClientSession
 
 from storage.batches.assessment import check_not_superseded
@@ -25,6 +26,9 @@ MAX_PREVIEW_DAYS = 30
 
 MAX_PREVIEWS = 20
 """Number of tokens of a batch that are valid at once."""
+
+FIND_TIMEOUT_SECONDS = 2.0
+"""Time to look a token up. Requests wait for it before anything else, also if MongoDB does not respond."""
 
 _is_token = re.compile(rf"{TOKEN_PREFIX}_[A-Za-z0-9_-]{{43}}", re.ASCII).fullmatch
 
@@ -139,7 +143,8 @@ class Previews:
     async def find(self, token: str) -> Preview | None:
         """Return what a token reads now; None for any other text, and after the token has expired or was revoked.
 
-        A rejected batch has nothing to read, and neither has one that was removed with its list.
+        A rejected batch has nothing to read, and neither has one that was removed with its list. Raises an error of
+        the driver after `FIND_TIMEOUT_SECONDS`.
         """
         if not _is_token(token):
             return None
@@ -158,7 +163,8 @@ class Previews:
                 }
             },
         ]
-        found = await (await self._collection.aggregate(pipeline)).to_list()
+        with pymongo.timeout(FIND_TIMEOUT_SECONDS):
+            found = await (await self._collection.aggregate(pipeline)).to_list()
         for document in found:
             check_format("preview", document)
             for batch in document["batches"]:

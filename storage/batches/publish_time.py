@@ -44,7 +44,7 @@ def check_publish_at(publish_at: datetime.datetime | None, now: datetime.datetim
     if publish_at <= now:
         raise InvalidPublishAt(
             f"publishAt is {instant_text(publish_at)}, but it is {instant_text(now)} by the clock of MongoDB already. "
-            "Send a later instant, or leave publishAt out to publish now."
+            "Send a later instant."
         )
     if publish_at > now + datetime.timedelta(days=MAX_DAYS_AHEAD):
         raise InvalidPublishAt(

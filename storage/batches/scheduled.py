@@ -16,6 +16,12 @@ log = logging.getLogger("pricebook.schedule")
 
 _DUE_ORDER: Sequence[tuple[str, int]] = [("publishAt", 1), ("_id", 1)]
 
+_OF_EXISTING_LISTS: Sequence[Document] = [
+    {"$lookup": {"from": "price_lists", "localField": "_id", "foreignField": "_id", "as": "lists"}},
+    {"$match": {"lists": {"$elemMatch": {"deletion": None}}}},
+]
+"""Stages that leave out the groups of deleted lists, whose batches are there until they are purged."""
+
 
 class Due(NamedTuple):
     """A place in the order in which batches of a list are published: by the instant, then by the id of the batch."""
@@ -100,10 +106,11 @@ class ScheduledBatches:
         return None
 
     async def next_due_by_list(self, seconds: float) -> dict[str, datetime.datetime]:
-        """Return when the next batch is due of each list that has one due within `seconds`."""
+        """Return when the next batch is due of each list that has one due within `seconds`, without deleted lists."""
         stages: list[Document] = [
             {"$match": {**SCHEDULED, "$expr": {"$lte": ["$publishAt", _after_now(seconds)]}}},
             {"$group": {"_id": "$list", "at": {"$min": "$publishAt"}}},
+            *_OF_EXISTING_LISTS,
         ]
         return {each["_id"]: each["at"] async for each in await self._collection.aggregate(stages)}
 
@@ -113,9 +120,13 @@ class ScheduledBatches:
         return {each["_id"]: each["count"] async for each in await self._collection.aggregate(stages)}
 
     async def count_overdue(self, seconds: float) -> int:
-        """Return the number of scheduled batches that were due more than `seconds` ago."""
-        query = {**SCHEDULED, "$expr": {"$lt": ["$publishAt", _after_now(-seconds)]}}
-        return await self._collection.count_documents(query)
+        """Return the number of scheduled batches that were due more than `seconds` ago, without deleted lists."""
+        stages: list[Document] = [
+            {"$match": {**SCHEDULED, "$expr": {"$lt": ["$publishAt", _after_now(-seconds)]}}},
+            {"$group": {"_id": "$list", "count": {"$sum": 1}}},
+            *_OF_EXISTING_LISTS,
+        ]
+        return sum([each["count"] async for each in await self._collection.aggregate(stages)])
 
 
 def _after_now(seconds: float) -> Document:

@@ -23,7 +23,6 @@ from storage.batches.comparison import BatchComparer, Comparison
 from storage.batches.lifecycle import BatchLifecycle
 from storage.batches.metrics import StorageMetrics
 from storage.batches.publish_time import (
-    SCHEDULE_GATE,
     check_offset,
     check_publish_at,
     ended_finding,
@@ -36,13 +35,13 @@ from storage.batches.repository import BatchRepository
 from storage.batches.states import BatchState
 from storage.batches.throttle import MergeThrottle
 from storage.batches.transitions import BatchTransitions, Transition
-from storage.catalog.events import EventKind, EventRepository
-from storage.catalog.gates import GateFinding, Severity
+from storage.catalog.events import Event, EventKind, EventRepository
+from storage.catalog.gates import GATES, Facts, GateFinding, Severity
 from storage.catalog.price_lists import PriceList, PriceListRepository
 from storage.catalog.snapshots import Snapshot, SnapshotRepository, current_snapshot
 from storage.catalog.transactions import MAX_REASON_LENGTH, check_reason
 from storage.errors import InvalidArgument
-from storage.mongodb.connection import Client
+from storage.mongodb.connection import Client, explain
 from storage.mongodb.server_time import server_time
 from storage.mongodb.transaction import commit
 
@@ -52,6 +51,8 @@ REASONS = {PIN_GATE: "pin", APPROVAL_GATE: "approval", EXPECTED_VERSION_GATE: "e
 UNREADABLE = "unreadable"
 """The reason for a batch that cannot be read."""
 
+UNEXPECTED = "An unexpected error occurred. The log of the server that tried it last has the error."
+"""The message of a finding about an error that is not meant for users."""
 
 APPROVED_GATE = "approved"
 """The gate name of the finding of a batch that was approved and kept its schedule."""
@@ -70,7 +71,7 @@ class NothingScheduled(InvalidArgument):
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """A batch that was compared with the current version before it is change."""
+    """A batch that was compared with the current version before it is due."""
 
     batch: Batch
     comparison: Comparison
@@ -78,14 +79,14 @@ class Prepared:
 
 @dataclass(frozen=True, slots=True)
 class ScheduleChange:
-    """A batch before and after its schedule changed or ended, and its list after that.
+    """A batch before and after its schedule changed or ended, and the event that records it.
 
     `reasons` are why a batch that was due was held for review, and not published.
     """
 
     before: Batch
     batch: Batch
-    price_list: PriceList
+    event: Event
     reasons: frozenset[str] = frozenset()
 
 
@@ -147,7 +148,7 @@ class BatchScheduling:
                 held_by_pin=False,
                 approval=held.approval if instant else None,
             )
-            return ScheduleChange(held, rescheduled.batch, rescheduled.price_list)
+            return ScheduleChange(held, rescheduled.batch, rescheduled.event)
 
         return (await commit(self._client, act, self._is_stored)).batch
 
@@ -169,7 +170,7 @@ class BatchScheduling:
             if not batch.is_scheduled:
                 raise NothingScheduled(batch_id)
             known = {each.gate for each in batch.findings if each.severity is Severity.HOLD}
-            gates = tuple(sorted(known - {SCHEDULE_GATE, PIN_GATE, APPROVAL_GATE}))
+            gates = tuple(sorted(known.intersection(gate.name for gate in GATES)))
             finding = GateFinding(APPROVED_GATE, Severity.INFO, f"{by} approved it, to be published when due: {reason}")
             approved = await self._transitions.reschedule(
                 batch,
@@ -182,7 +183,7 @@ class BatchScheduling:
                 approval=Approval(by, reason, gates),
                 findings=[*batch.findings, finding],
             )
-            return ScheduleChange(batch, approved.batch, approved.price_list)
+            return ScheduleChange(batch, approved.batch, approved.event)
 
         return (await commit(self._client, act, self._is_stored)).batch
 
@@ -204,8 +205,10 @@ class BatchScheduling:
         """
         if is_throttled and (batch := await self._batches.first_due(name)):
             await self._throttle.wait(batch, await self._current(name))
-        known = (prepared.batch, prepared.comparison) if prepared else (None, None)
-        change = await self._lifecycle.when_compared(name, lambda compared: self._publish(name, compared), *known)
+        known = prepared.comparison if prepared else None
+        change = await self._lifecycle.when_compared(
+            name, lambda compared: self._publish(name, compared), comparison=known
+        )
         if change:
             self._count(change)
         return change
@@ -220,8 +223,8 @@ class BatchScheduling:
             facts = facts_of(batch, comparison, base)
             objections = objections_when_due(batch, price_list, facts)
             if objections:
-                held = await self._hold(batch, price_list, objections, session)
-                return ScheduleChange(batch, held.batch, held.price_list, _reasons(objections))
+                held = await self._hold_due(batch, price_list, base, facts, objections, session)
+                return ScheduleChange(batch, held.batch, held.event, _reasons(objections))
             published = await self._transitions.publish_held(
                 batch,
                 price_list,
@@ -232,7 +235,7 @@ class BatchScheduling:
                 by=batch.submitted_by,
                 reason=f"It was scheduled for {instant_text(batch.publish_at)}.",
             )
-            return ScheduleChange(batch, published.batch, published.price_list)
+            return ScheduleChange(batch, published.batch, published.event)
 
         return await commit(self._client, act, self._is_stored)
 
@@ -242,27 +245,44 @@ class BatchScheduling:
         Raises `BatchNotFound`, `BatchNotHeld`, `PriceListNotFound`.
         """
         name = (await self._batches.get(batch_id)).price_list
+        known = explain(error)
+        message = known.message if known else UNEXPECTED
 
         async def act(session: AsyncClientSession) -> ScheduleChange | None:
             price_list = await self._price_lists.get(name, session)
             batch = await self._batches.get_held(batch_id, session)
             if not batch.is_scheduled:
                 return None
-            finding = ended_finding(f"It cannot be published: {type(error).__name__}: {error}", Severity.HOLD)
+            finding = ended_finding(f"It cannot be published: {message}", Severity.HOLD)
             held = await self._hold(batch, price_list, [finding], session)
-            return ScheduleChange(batch, held.batch, held.price_list, frozenset({UNREADABLE}))
+            return ScheduleChange(batch, held.batch, held.event, frozenset({UNREADABLE}))
 
         change = await commit(self._client, act, self._is_stored)
         if change:
             self._count(change)
 
+    async def _hold_due(
+        self,
+        batch: Batch,
+        price_list: PriceList,
+        base: Snapshot | None,
+        facts: Facts,
+        objections: list[GateFinding],
+        session: AsyncClientSession,
+    ) -> Transition:
+        """Hold a batch that is due: with the newest version if nothing but a pin is against it."""
+        if {finding.gate for finding in objections} != {PIN_GATE}:
+            return await self._hold(batch, price_list, objections, session)
+        reason, findings = _ended(batch, objections)
+        return await self._transitions.hold_by_pin(
+            batch, price_list, base, facts, session, reason=reason, findings=findings, approval=None
+        )
+
     async def _hold(
         self, batch: Batch, price_list: PriceList, objections: list[GateFinding], session: AsyncClientSession
     ) -> Transition:
         """Take the schedule of a batch away, and note what stands against it."""
-        due = ended_finding(f"It was due at {instant_text(batch.publish_at)}." if batch.publish_at else "It was due.")
-        earlier = [finding for finding in without_schedule(batch.findings) if finding.severity is Severity.INFO]
-        messages = " ".join([due.message, *(finding.message for finding in objections)])
+        reason, findings = _ended(batch, objections)
         return await self._transitions.reschedule(
             batch,
             price_list,
@@ -270,9 +290,9 @@ class BatchScheduling:
             session,
             kind=EventKind.HELD,
             by=batch.submitted_by,
-            reason=messages[:MAX_REASON_LENGTH],
-            findings=[*earlier, *objections, due],
-            held_by_pin={finding.gate for finding in objections} == {PIN_GATE},
+            reason=reason,
+            findings=findings,
+            held_by_pin=False,
             approval=None,
         )
 
@@ -281,10 +301,7 @@ class BatchScheduling:
 
     async def _is_stored(self, change: ScheduleChange | None) -> bool:
         """Whether the transaction with this result was committed."""
-        if change is None:
-            return True
-        name, revision = change.price_list.name, change.price_list.revision
-        return [event.batch for event in await self._events.between(name, revision - 1, revision)] == [change.batch.id]
+        return change is None or await self._events.exists(change.event)
 
     def _count(self, change: ScheduleChange) -> None:
         for reason in change.reasons:
@@ -296,3 +313,11 @@ class BatchScheduling:
 
 def _reasons(objections: list[GateFinding]) -> frozenset[str]:
     return frozenset(REASONS.get(finding.gate, "gate") for finding in objections)
+
+
+def _ended(batch: Batch, objections: list[GateFinding]) -> tuple[str, list[GateFinding]]:
+    """Return the reason of the event, and the findings, of a batch whose schedule ended with `objections`."""
+    due = ended_finding(f"It was due at {instant_text(batch.publish_at)}." if batch.publish_at else "It was due.")
+    earlier = [finding for finding in without_schedule(batch.findings) if finding.severity is Severity.INFO]
+    messages = " ".join([due.message, *(finding.message for finding in objections)])
+    return messages[:MAX_REASON_LENGTH], [*earlier, *objections, due]

@@ -3,13 +3,14 @@
 import datetime
 from typing import Any, NamedTuple
 
+from msgspec.structs import replace
 from pymongo.asynchronous.client_session import AsyncClientSession
 
 from storage.batches.batch import Batch, BatchMode, Refusal
 from storage.batches.publish_time import instant_text
 from storage.batches.repository import BatchRepository
 from storage.batches.states import BatchState
-from storage.catalog.events import EventKind, EventRepository
+from storage.catalog.events import Event, EventKind, EventRepository
 from storage.catalog.gates import Facts
 from storage.catalog.price_lists import PriceList, PriceListRepository
 from storage.catalog.snapshots import Snapshot, SnapshotRepository, SnapshotState
@@ -19,10 +20,11 @@ from storage.mongodb.transaction import instant
 
 
 class Transition(NamedTuple):
-    """A price list and a batch after a state change."""
+    """A price list and a batch after a state change, and the event that records it."""
 
     price_list: PriceList
     batch: Batch
+    event: Event
 
 
 class BatchTransitions:
@@ -99,7 +101,7 @@ class BatchTransitions:
             finished_at=moved.moved_at,
             **batch_fields,
         )
-        return Transition(moved, published)
+        return Transition(moved, published, event)
 
     async def hold(
         self,
@@ -119,7 +121,7 @@ class BatchTransitions:
         event = event_of(price_list, moved, EventKind.HELD, by, batch=batch.id, version=version, reason=reason)
         await self._events.append(event, session)
         held = await self._batches.advance(batch, BatchState.HELD, session, version=version, **batch_fields)
-        return Transition(moved, held)
+        return Transition(moved, held, event)
 
     async def end(
         self,
@@ -141,14 +143,11 @@ class BatchTransitions:
         ended = await self._batches.advance(
             batch, state, session, finished_at=moved.moved_at, refusal=refusal, **batch_fields
         )
-        return Transition(moved, ended)
+        return Transition(moved, ended, event)
 
-    async def end_dry_run(
-        self, batch: Batch, price_list: PriceList, session: AsyncClientSession, **batch_fields: Any
-    ) -> Transition:
+    async def end_dry_run(self, batch: Batch, session: AsyncClientSession, **batch_fields: Any) -> Batch:
         """End a dry run as ABORTED, with its findings. The pointer stays as it is, and there is no event."""
-        ended = await self._batches.advance(batch, BatchState.ABORTED, session, finished_at=instant(), **batch_fields)
-        return Transition(price_list, ended)
+        return await self._batches.advance(batch, BatchState.ABORTED, session, finished_at=instant(), **batch_fields)
 
     async def publish_held(
         self,
@@ -169,8 +168,7 @@ class BatchTransitions:
         base_version = base.version if base else None
         snapshot = await self._held_snapshot(batch, price_list, session)
         if base_version != batch.base or snapshot.version <= price_list.published_version:
-            await self._snapshots.withdraw(price_list.name, [snapshot.version], session)
-            snapshot = await self.add_snapshot(batch, price_list, base, facts.size, session)
+            snapshot = await self._renumber(snapshot, batch, price_list, base, facts, session)
         return await self.publish(
             batch,
             price_list,
@@ -208,14 +206,61 @@ class BatchTransitions:
         moved = await self._price_lists.move(price_list, session, next_change_at=next_change_at)
         event = event_of(price_list, moved, kind, by, batch=batch.id, version=batch.version, reason=reason)
         await self._events.append(event, session)
-        return Transition(moved, await self._batches.amend_held(batch, session, publish_at=publish_at, **batch_fields))
+        amended = await self._batches.amend_held(batch, session, publish_at=publish_at, **batch_fields)
+        return Transition(moved, amended, event)
+
+    async def hold_by_pin(
+        self,
+        batch: Batch,
+        price_list: PriceList,
+        base: Snapshot | None,
+        facts: Facts,
+        session: AsyncClientSession,
+        *,
+        reason: str,
+        **batch_fields: Any,
+    ) -> Transition:
+        """Take the schedule of a batch away that is due, but that a pin holds.
+
+        It gets a new version unless it has the newest: batches that a pin holds are superseded in the order of their
+        versions, and none that was held before is newer than this one.
+        """
+        base_version = base.version if base else None
+        snapshot = await self._held_snapshot(batch, price_list, session)
+        if snapshot.version < price_list.last_version:
+            snapshot = await self._renumber(snapshot, batch, price_list, base, facts, session)
+            batch_fields |= {"version": snapshot.version, "base": base_version, "summary": facts.summary}
+        return await self.reschedule(
+            replace(batch, version=snapshot.version),
+            replace(price_list, last_version=snapshot.version),
+            None,
+            session,
+            kind=EventKind.HELD,
+            by=batch.submitted_by,
+            reason=reason,
+            held_by_pin=True,
+            **batch_fields,
+        )
+
+    async def _renumber(
+        self,
+        snapshot: Snapshot,
+        batch: Batch,
+        price_list: PriceList,
+        base: Snapshot | None,
+        facts: Facts,
+        session: AsyncClientSession,
+    ) -> Snapshot:
+        """Withdraw the version of a held batch, and write the next one, on `base`, in its place."""
+        await self._snapshots.withdraw(price_list.name, [snapshot.version], session)
+        return await self.add_snapshot(batch, price_list, base, facts.size, session)
 
     async def _next_change(
         self, price_list: PriceList, batch: Batch, publish_at: datetime.datetime | None, session: AsyncClientSession
     ) -> datetime.datetime | None:
         """Return when the next scheduled batch of a list is due, once `batch` is scheduled for `publish_at`, or not."""
-        next_change_at = price_list.next_change_at
-        if batch.is_scheduled:
+        next_change_at = None
+        if price_list.next_change_at:  # otherwise no batch of the list is scheduled
             next_change_at = await self._batches.next_due(price_list.name, session, besides=batch.id)
         return min(filter(None, (next_change_at, publish_at)), default=None)
 

@@ -2,8 +2,9 @@
 
 One transaction unpins and publishes, however many batches wait: it marks the list with the version of the batch that it
 publishes. From then on the batches below that version can be neither approved nor rejected. Further transactions, each
-of a few batches, reject them; any process can repeat these, and the last removes the mark. A batch that is held later
-has a higher version, so that it is not concerned.
+of a few batches, reject them; any process can repeat these, and the last removes the mark. A batch that a pin holds
+later is not concerned, because its version is higher: a scheduled batch that was sealed before gets a new version when
+it is due and the pin holds it.
 """
 
 from collections.abc import Sequence
@@ -121,10 +122,10 @@ class Unpinning:
             price_list, by, reason, session, superseded_before=latest.version if others else before
         )
         kind = EventKind.PUBLISHED
-        price_list, published = await self._transitions.publish_held(
+        published = await self._transitions.publish_held(
             latest, unpinned.price_list, base, facts, session, kind=kind, by=by, reason=reason
         )
-        return Unpinned(price_list, unpinned.event, latest, published)
+        return Unpinned(published.price_list, unpinned.event, latest, published.batch)
 
     async def is_stored(self, unpinned: Unpinned) -> bool:
         """Whether the transaction with this result was committed."""

@@ -1,4 +1,7 @@
-"""Expiry: the queries and writes of retention. Each query reads an index, and no more documents than it returns."""
+"""Expiry: the queries and writes of retention. Each query reads an index, and no more documents than it returns.
+
+A query uses a partial index only if it repeats the condition of the index: a bound alone does not imply the type.
+"""
 
 import datetime
 from collections.abc import Sequence
@@ -75,7 +78,7 @@ class ExpirationRepository:
         """
         query = {
             **_published(price_list),
-            "replacedAt": {"$type": "date"} if since is None else {"$gte": since},
+            "replacedAt": _DATE if since is None else {**_DATE, "$gte": since},
             "_id.version": {"$lt": below, "$nin": list(besides)},
         }
         cursor = self._collection.find(query, _DECIDING).hint("list_replaced")
@@ -84,13 +87,13 @@ class ExpirationRepository:
 
     async def marked(self, price_list: str, limit: int) -> list[MarkedVersion]:
         """Return up to `limit` published versions that are marked as expiring, oldest marks first."""
-        query = {**_published(price_list), "doomedAt": {"$type": "date"}}
+        query = {**_published(price_list), "doomedAt": _DATE}
         cursor = self._collection.find(query, {"replacedAt": 1}).hint("list_marked").limit(limit)
         return [MarkedVersion(document["_id"]["version"], document.get("replacedAt")) async for document in cursor]
 
     async def kept(self, price_list: str, now: datetime.datetime, limit: int) -> list[KeptVersion]:
         """Return up to `limit` versions that are kept until an instant after `now`, in the order of these instants."""
-        query = {**_published(price_list), "keep.until": {"$gt": now}}
+        query = {**_published(price_list), "keep.until": {**_DATE, "$gt": now}}
         cursor = self._collection.find(query, {"keep": 1}).hint("list_kept")
         found = cursor.sort([("_id.list", 1), ("keep.until", 1)]).limit(limit)
         return [
@@ -139,6 +142,9 @@ class ExpirationRepository:
             session=session,
         )
 
+
+_DATE: Document = {"$type": "date"}
+"""The condition of the partial indexes."""
 
 _DECIDING = {"publishedAt": 1, "replacedAt": 1, "keep": 1, "readAt": 1, "doomedAt": 1}
 """The stored fields of a `ReplacedVersion`."""

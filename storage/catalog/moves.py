@@ -18,8 +18,14 @@ MAX_INSTANTS_PER_READ = 100
 
 @dataclass(frozen=True, slots=True)
 class Moves:
-    """The moves of a period, oldest first. `in_force` is the last one up to its start; None if there was none."""
+    """The moves of a list from `since` to before `until`, or up to the last one if it is None; oldest first.
 
+    `in_force` is the last move up to `since`; None if there was none.
+    """
+
+    price_list: str
+    since: datetime.datetime
+    until: datetime.datetime | None
     in_force: Event | None
     later: Sequence[Event]
 
@@ -45,19 +51,31 @@ class MoveRepository:
         return [_in_this_life(move, deleted[name]) for move, (name, _) in zip(events[len(names) :], keys, strict=True)]
 
     async def within(
-        self, price_list: str, since: datetime.datetime, until: datetime.datetime | None, limit: int
+        self,
+        price_list: str,
+        since: datetime.datetime,
+        until: datetime.datetime | None,
+        limit: int,
+        *,
+        to_revision: int | None = None,
+        to: datetime.datetime | None = None,
     ) -> Moves:
-        """Return the newest moves after `since` and before `until`, and the one that was in force at `since`."""
+        """Return the newest moves after `since` and before `until`, and the one that was in force at `since`.
+
+        Only those up to a revision and an instant, if these are given.
+        """
         before = {"$lt": until} if until else {}
+        up_to = {"$lte": to} if to else {}
+        revisions = {} if to_revision is None else {"revision": {"$lte": to_revision}}
         during: list[Document] = [
-            {"$match": {"list": price_list, "moved": True, "at": {"$gt": since, **before}}},
+            {"$match": {"list": price_list, "moved": True, "at": {"$gt": since, **before, **up_to}, **revisions}},
             {"$sort": {"at": -1, "revision": -1}},  # so that the limit leaves out earlier lives
             {"$limit": limit},
         ]
-        found = await self._find_all([_last_deletion(price_list), _last_move(price_list, since), during])
+        found = await self._find_all([_last_deletion(price_list), _last_move(price_list, since, **revisions), during])
         [deletion, in_force] = (next(iter(events), None) for events in found[:2])
         later = [move for move in reversed(found[2]) if _in_this_life(move, deletion)]
-        return Moves(_in_this_life(in_force, deletion), later)
+        return Moves(price_list, since, until, _in_this_life(in_force, deletion), later)
 
     async def to_version(self, price_list: str, version: int, limit: int) -> list[tuple[Event, Event | None]]:
         """Return up to `limit` moves to a version, newest first, each with the move that ended it; None if none did."""
@@ -95,8 +113,8 @@ def _last_deletion(price_list: str) -> list[Document]:
     return _newest(query, 1)
 
 
-def _last_move(price_list: str, to: datetime.datetime) -> list[Document]:
-    query = {"list": price_list, "moved": True, "at": {"$lte": to}}
+def _last_move(price_list: str, to: datetime.datetime, **more: Document) -> list[Document]:
+    query = {"list": price_list, "moved": True, "at": {"$lte": to}, **more}
     return [{"$match": query}, {"$sort": {"at": -1, "revision": -1}}, {"$limit": 1}]
 
 

@@ -21,7 +21,7 @@ from storage.integrity.price_lists import PointerCheck
 from storage.integrity.unreadable import try_read
 from storage.integrity.versions import VersionCheck
 from storage.layers.writer import LayerWriter
-from storage.mongodb.connection import LATER_FORMAT, Database
+from storage.mongodb.connection import LATER_FORMAT, Database, Document
 from storage.mongodb.locks import Locks
 
 
@@ -58,9 +58,10 @@ class IntegrityCheck:
         self._price_lists = price_lists
         self._snapshots = snapshots
         layer_check = LayerCheck(layers_db, layer_writer, lambda rows: self._advance(rows=rows))
-        self._pointer_check = PointerCheck(price_lists, snapshots, events)
+        self._pointer_check = PointerCheck(db, price_lists, snapshots, events, batches)
         self._version_check = VersionCheck(price_lists, snapshots, batches, layer_check)
         self._orphan_check = OrphanCheck(snapshots, batches, staging, layer_writer, orphans, locks)
+        self._later_previews: dict[str, int] = {}
         self.progress = CheckProgress()
 
     async def run(self, price_list: str | None = None) -> AsyncGenerator[Finding, None]:
@@ -79,6 +80,7 @@ class IntegrityCheck:
                 raise PriceListNotFound(price_list)
             names = [price_list]
         self.progress.total_lists = len(names)
+        self._later_previews = await self._count_later_previews()
         for name in names:
             async for finding in self._check_list(name):
                 yield finding
@@ -104,15 +106,26 @@ class IntegrityCheck:
             self._advance(versions=1)
 
     async def _unknown_formats(self, name: str) -> list[Finding]:
-        """Return findings for the batches and events of a list that a later release wrote."""
+        """Return findings for the batches, events and previews of a list that a later release wrote."""
         counts = {
             kind: await self._db[kind].count_documents({"list": name, **LATER_FORMAT}) for kind in ("batches", "events")
         }
+        counts["previews"] = self._later_previews.get(name, 0)
         return [
             Finding(FindingCode.FORMAT_UNKNOWN, f"{count} of its {kind} have the format of a later release.", name)
             for kind, count in counts.items()
             if count
         ]
+
+    async def _count_later_previews(self) -> dict[str, int]:
+        """Return the number of previews that a later release wrote, by the list of their batch."""
+        stages: list[Document] = [
+            {"$match": dict(LATER_FORMAT)},
+            {"$lookup": {"from": "batches", "localField": "batch", "foreignField": "_id", "as": "batches"}},
+            {"$unwind": "$batches"},
+            {"$group": {"_id": "$batches.list", "count": {"$sum": 1}}},
+        ]
+        return {each["_id"]: each["count"] async for each in await self._db["previews"].aggregate(stages)}
 
     def _advance(self, *, lists: int = 0, versions: int = 0, rows: int = 0) -> None:
         self.progress.lists += lists

@@ -15,6 +15,8 @@ class FindingCode(StrEnum):
     POINTER_BEHIND = "POINTER_BEHIND"
     POINTER_UNEXPLAINED = "POINTER_UNEXPLAINED"
     PIN_ELSEWHERE = "PIN_ELSEWHERE"
+    NEXT_CHANGE_WRONG = "NEXT_CHANGE_WRONG"
+    REPLACED_AT_WRONG = "REPLACED_AT_WRONG"
     EVENTS_MISSING = "EVENTS_MISSING"
     VERSION_UNSEALED = "VERSION_UNSEALED"
     VERSION_SIZE_WRONG = "VERSION_SIZE_WRONG"
@@ -54,6 +56,14 @@ _ADVICE = {
         f"{_FOREIGN_WRITE}`pricebook events {{list}}` shows what was current; roll back or pin to the right version."
     ),
     FindingCode.PIN_ELSEWHERE: f"{_FOREIGN_WRITE}Pin the right version, or unpin.",
+    FindingCode.NEXT_CHANGE_WRONG: (
+        f"{_FOREIGN_WRITE}Caches go by it; batches are published when they are due all the same. It is written anew "
+        "when a batch of the list is scheduled: `pricebook reschedule` does that."
+    ),
+    FindingCode.REPLACED_AT_WRONG: (
+        f"{_FOREIGN_WRITE}Retention counts from it; the prices are not affected. It is written anew when another "
+        f"version becomes current after this one. {_RESTORE}"
+    ),
     FindingCode.EVENTS_MISSING: (
         f"{_FOREIGN_WRITE}The prices are not affected; the audit trail is. A backup may have the events."
     ),

@@ -1,10 +1,14 @@
 """The check of a pointer: against the version that it names, and the events and versions of its list."""
 
+import datetime
+
+from storage.batches.repository import BatchRepository
 from storage.catalog.events import EventRepository
 from storage.catalog.price_lists import PriceList, PriceListRepository
 from storage.catalog.snapshots import SnapshotRepository, SnapshotState
 from storage.integrity.findings import Finding, FindingCode
 from storage.integrity.unreadable import try_read
+from storage.mongodb.connection import Database, Document
 
 _MAX_ATTEMPTS = 10
 """Number of times that a pointer is checked while it keeps moving; a finding of every attempt is real."""
@@ -12,13 +16,23 @@ _MAX_ATTEMPTS = 10
 _MAX_GAPS = 10
 """Number of revisions without an event that a finding names."""
 
+_MAX_VERSIONS = 10
+"""Number of versions with a wrong `replacedAt` that are reported."""
+
 
 class PointerCheck:
     """Checks pointers. It takes no lock: if the pointer moves during a check, the check is repeated."""
 
     def __init__(
-        self, price_lists: PriceListRepository, snapshots: SnapshotRepository, events: EventRepository
+        self,
+        db: Database,
+        price_lists: PriceListRepository,
+        snapshots: SnapshotRepository,
+        events: EventRepository,
+        batches: BatchRepository,
     ) -> None:
+        self._manifests = db["snapshots"]
+        self._batches = batches
         self._price_lists = price_lists
         self._snapshots = snapshots
         self._events = events
@@ -40,6 +54,10 @@ class PointerCheck:
                 return [problem]
             found = [*_missing_events(seen, gaps), *_pointer_behind(now, highest, last)] if now else []
             found = found or await self._check_version(seen) or await self._check_event(seen)
+            found = found or [*await self._check_next_change(seen), *await self._check_replacements(seen)]
+            now, problem = await try_read(self._price_lists.find_with_deleted(name), name, None, "the price list")
+            if problem:
+                return [problem]
             if not found or now == seen:
                 break
         return found
@@ -86,6 +104,23 @@ class PointerCheck:
             return [Finding(FindingCode.POINTER_TO_UNPUBLISHED, message, name, version)]
         return []
 
+    async def _check_next_change(self, seen: PriceList) -> list[Finding]:
+        """Check when the list changes next. The batches of a deleted list are there until they are purged."""
+        due = None if seen.deletion else await self._batches.next_due(seen.name)
+        if seen.next_change_at == due:
+            return []
+        message = f"The pointer says that {_change(seen.next_change_at)}, but by its scheduled batches {_change(due)}."
+        return [Finding(FindingCode.NEXT_CHANGE_WRONG, message, seen.name)]
+
+    async def _check_replacements(self, seen: PriceList) -> list[Finding]:
+        """Check that all published versions have the time at which they were replaced, the current one none."""
+        name, current = seen.name, seen.current_version
+        other: Document = {"_id.version": {"$ne": current}, "replacedAt": {"$not": {"$type": "date"}}}
+        wrong: Document = {"$or": [{"_id.version": current, "replacedAt": {"$exists": True}}, other]}
+        query = {"_id.list": name, "state": SnapshotState.PUBLISHED, **wrong}
+        cursor = self._manifests.find(query, {"_id": 1}).sort("_id.version", 1).limit(_MAX_VERSIONS)
+        return [_wrongly_replaced(name, document["_id"]["version"], current) async for document in cursor]
+
 
 def _missing_events(seen: PriceList, gaps: list[int]) -> list[Finding]:
     if not gaps:
@@ -102,6 +137,19 @@ def _pointer_behind(now: PriceList, highest: int, last: int) -> list[Finding]:
         f"revision {last} and versions up to {highest}."
     )
     return [Finding(FindingCode.POINTER_BEHIND, message, now.name)]
+
+
+def _wrongly_replaced(name: str, version: int, current: int | None) -> Finding:
+    message = (
+        "It is current, but its manifest has a time at which it was replaced."
+        if version == current
+        else "It is not current, but its manifest has no time at which it was replaced."
+    )
+    return Finding(FindingCode.REPLACED_AT_WRONG, message, name, version)
+
+
+def _change(at: datetime.datetime | None) -> str:
+    return "no change is scheduled" if at is None else f"the next change is at {at.isoformat(timespec='milliseconds')}"
 
 
 def _describe(version: int | None) -> str:

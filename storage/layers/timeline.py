@@ -9,7 +9,7 @@ from itertools import pairwise
 import msgspec
 
 from storage.catalog.events import Event
-from storage.catalog.moves import MoveRepository
+from storage.catalog.moves import MoveRepository, Moves
 from storage.catalog.snapshots import Snapshot, SnapshotRepository, SnapshotState
 from storage.errors import ScanLimit
 from storage.fair_yield import yield_to_loop
@@ -22,6 +22,9 @@ MAX_MOVES = 1000
 
 MAX_LOOK_UPS = 100_000
 """Prices that the timelines of one request may look up: skus times moves."""
+
+MAX_PERIODS = 100_000
+"""Periods that the timelines of one request may return."""
 
 PERIODS_PER_STEP = 50
 """Periods whose manifests and layers are held in memory at once."""
@@ -87,19 +90,29 @@ class Timelines:
 
 
 class LookUpBudget:
-    """The look-ups that the timelines of one request have left."""
+    """The look-ups, and the periods to return, that the timelines of one request have left."""
 
     def __init__(self, left: int = MAX_LOOK_UPS) -> None:
         self._left = left
+        self._periods_left = MAX_PERIODS
 
-    def spend(self, price_list: str, moves: int, skus: int) -> None:
-        """Subtract the look-ups of a timeline. Raises `ScanLimit`."""
-        self._left -= moves * skus
-        if moves > MAX_MOVES or self._left < 0:
+    def spend(self, moves: Moves, skus: int) -> None:
+        """Subtract the look-ups of timelines of as many skus. Raises `ScanLimit`."""
+        self._left -= len(moves.later) * skus
+        if len(moves.later) > MAX_MOVES or self._left < 0:
             raise ScanLimit(
-                f"The current version of {price_list!r} changed too often for this timeline: at most {MAX_MOVES:,} "
-                f"times, and all timelines of a request follow at most {MAX_LOOK_UPS:,} changes, each counted once for "
-                "each sku. Request a shorter period, or fewer skus."
+                f"The current version of {moves.price_list!r} changed too often for this timeline: "
+                f"at most {MAX_MOVES:,} times, and all timelines of a request follow at most {MAX_LOOK_UPS:,} changes, "
+                "each counted once for each sku. Request a shorter period, or fewer skus."
+            )
+
+    def spend_periods(self, periods: int) -> None:
+        """Subtract periods that are returned, also those of a look-up that was paid for. Raises `ScanLimit`."""
+        self._periods_left -= periods
+        if self._periods_left < 0:
+            raise ScanLimit(
+                f"The timelines of this request have more than {MAX_PERIODS:,} periods. Request shorter periods, or "
+                "fewer timelines."
             )
 
 
@@ -120,20 +133,25 @@ class PriceTimelines:
         self._snapshots = snapshots
         self._layer_prices = layer_prices
 
-    async def find(
+    async def moves(
         self,
         price_list: str,
-        skus: Sequence[str],
         since: datetime.datetime,
         until: datetime.datetime | None,
-        budget: LookUpBudget,
-    ) -> Timelines:
-        """Return the timelines of some skus from `since` to before `until`, or up to now if it is None.
+        *,
+        to_revision: int | None = None,
+        to: datetime.datetime | None = None,
+    ) -> Moves:
+        """Return the moves that timelines from `since` to before `until` follow, or to the last one if it is None.
 
-        Raises `LayerGone`, `Corrupt`, `UnknownFormat`, and `ScanLimit` for more than `MAX_MOVES` or a spent `budget`.
+        Only those up to a revision and an instant, if these are given. A `LookUpBudget` refuses too many of them.
         """
-        moves = await self._moves.within(price_list, since, until, MAX_MOVES + 1)
-        budget.spend(price_list, len(moves.later), len(skus))
+        limit = MAX_MOVES + 1
+        return await self._moves.within(price_list, since, until, limit, to_revision=to_revision, to=to)
+
+    async def find(self, moves: Moves, skus: Sequence[str]) -> Timelines:
+        """Return the timelines of some skus by the moves. Raises `LayerGone`, `Corrupt`, `UnknownFormat`."""
+        price_list, since, until = moves.price_list, moves.since, moves.until
         begun = [*([moves.in_force] if moves.in_force else []), *moves.later]
         periods = list(_version_periods(begun, until)) if until is None or since < until else []
         traces = _Traces(skus)
@@ -169,20 +187,24 @@ class _Traces:
 
     def visit(self, period: _VersionPeriod, snapshot: Snapshot, stack: Sequence[LayerPrices]) -> None:
         """Follow the skus into the next period."""
-        open_, periods, begin = self._open, self.periods, period.from_
+        begun, periods, begin = self._open, self.periods, period.from_
+        open_, only = begun.get, stack[0].get if len(stack) == 1 else None
         for sku in self._changed(snapshot, stack):
-            price = None
-            for prices in stack:  # as `visible_price`: this loop is nearly all that a timeline takes
-                if sku in prices:
-                    price = prices[sku]
-                    break
-            before = open_.get(sku)
+            if only:
+                price = only(sku)
+            else:
+                price = None
+                for prices in stack:  # as `visible_price`: this loop is nearly all that a timeline takes
+                    if sku in prices:
+                        price = prices[sku]
+                        break
+            before = open_(sku)
             if before is not None:
                 old = before.price
                 if old is price or (old == price and same_row(old, price)):
                     continue
                 before.until = begin
-            added = open_[sku] = PricePeriod(begin, None, snapshot, price)
+            begun[sku] = added = PricePeriod(begin, None, snapshot, price)
             periods[sku].append(added)
         self._before = snapshot, stack
 

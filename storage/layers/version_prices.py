@@ -8,18 +8,18 @@ from storage.layers.reader import LayerReader
 from storage.prices.price import Price
 
 MAX_CONCURRENT_LAYER_READS = 16
-"""Layers to read at once, in a process."""
+"""Layers that a process reads at once."""
 
 LayerPrices = Mapping[str, Price | None]
 """The prices of one layer by sku, None for a tombstone."""
 
 
 class LayerPriceReader:
-    """Looks skus up in layers, with a limit on the layers that a process reads at once."""
+    """Looks skus up in layers. All readers of a process share the `slots`, one for each layer that is read at once."""
 
-    def __init__(self, layer_reader: LayerReader) -> None:
+    def __init__(self, layer_reader: LayerReader, slots: asyncio.Semaphore) -> None:
         self._layer_reader = layer_reader
-        self._slots = asyncio.Semaphore(MAX_CONCURRENT_LAYER_READS)
+        self._slots = slots
 
     async def find(self, layer: Layer, skus: Sequence[str]) -> LayerPrices:
         """Return the prices that a layer has of some skus. Raises `LayerGone`, `Corrupt`, `UnknownFormat`."""

@@ -21,18 +21,27 @@ class _Failure:
 
 
 class DelayQueue:
-    """Names of lists, each with the time of the event loop from which it is due."""
+    """Names of lists, each with the time of the event loop from which it is due.
 
-    def __init__(self) -> None:
+    `retry_seconds` are how long a list is left alone after an error, and after many; by default
+    `FIRST_RETRY_SECONDS` and `MAX_RETRY_SECONDS`.
+    """
+
+    def __init__(self, retry_seconds: tuple[float, float] | None = None) -> None:
+        self._retry_seconds = retry_seconds
         self._due: dict[str, float] = {}
         self._heap: list[tuple[float, str]] = []
         self._failures: dict[str, _Failure] = {}
         self._sooner = asyncio.Event()
 
     def add(self, name: str, delay: float = 0.0) -> None:
-        """Let a list be due after `delay` seconds, unless it is due earlier; later if an error delays it."""
-        failure, now = self._failures.get(name), asyncio.get_running_loop().time()
-        at = max(now + delay, failure.until if failure else now)
+        """Let a list be due after `delay` seconds, unless it is due earlier; later if an error delays it.
+
+        Of the lists that are due, the one that was due first is taken first: a negative delay is how long ago that was.
+        """
+        failure, at = self._failures.get(name), asyncio.get_running_loop().time() + delay
+        if failure:
+            at = max(at, failure.until)
         if at < self._due.get(name, float("inf")):
             self._due[name] = at
             heapq.heappush(self._heap, (at, name))
@@ -45,7 +54,8 @@ class DelayQueue:
         """Let a list be due again after an error: the later, the more errors there were in a row."""
         failure, now = self._failures.get(name), asyncio.get_running_loop().time()
         count = failure.count + 1 if failure else 1
-        delay = min(FIRST_RETRY_SECONDS * 2 ** (count - 1), MAX_RETRY_SECONDS)
+        first, longest = self._retry_seconds or (FIRST_RETRY_SECONDS, MAX_RETRY_SECONDS)
+        delay = min(first * 2 ** (count - 1), longest)
         self._failures[name] = _Failure(count, now + delay)
         self._due.pop(name, None)
         self.add(name)

@@ -8,7 +8,7 @@ from contextlib import suppress
 from storage.batches.repository import BatchRepository
 from storage.batches.scheduled import NextScheduled
 from storage.batches.scheduling import BatchScheduling, Prepared
-from storage.errors import LeaseLost, PricebookError, PriceListNotFound, Unavailable, UnknownFormat
+from storage.errors import Corrupt, LeaseLost, PricebookError, PriceListNotFound, Unavailable, UnknownFormat
 from storage.maintenance.periodic import log_failure
 from storage.mongodb.connection import explain
 from storage.mongodb.deadlines import is_cancelled
@@ -69,7 +69,8 @@ class ListPublisher:
         self._locks = locks
         self._working = asyncio.Semaphore(MAX_CONCURRENT_PUBLISHES)
         self._waiting: dict[str, asyncio.Event] = {}
-        self._attempts: dict[str, int] = {}
+        self._attempts: dict[str, tuple[str, int]] = {}
+        """By list, the batch that failed last, and how often it did."""
 
     def look_again(self, name: str) -> None:
         """End the wait for the next batch of a list, because another one may be the next."""
@@ -87,9 +88,16 @@ class ListPublisher:
         Returns in how many seconds the next one is due; None if no other is scheduled. Raises `PriceListNotFound`, the
         errors of the driver, and those of a batch that cannot be published.
         """
-        self._waiting[name] = asyncio.Event()
+        looks_again = self._waiting[name] = asyncio.Event()
         try:
-            return await self._publish_or_stand_by(name, stopping)
+            while True:
+                due_in = await self._publish_or_stand_by(name, stopping)
+                if not looks_again.is_set() or stopping.is_set() or is_cancelled():
+                    self._attempts.pop(name, None)
+                    return due_in
+        except PriceListNotFound:
+            self._attempts.pop(name, None)
+            raise
         finally:
             del self._waiting[name]
 
@@ -111,6 +119,7 @@ class ListPublisher:
 
     async def _publish_all(self, name: str, stopping: asyncio.Event) -> float | None:
         prepared: Prepared | None = None
+        passed_over: str | None = None
         is_throttled = False
         while not (stopping.is_set() or is_cancelled()):
             self._waiting[name].clear()
@@ -118,13 +127,16 @@ class ListPublisher:
             found = await self._batches.next_scheduled(name)
             if found is None or found.due_in > PREPARE_SECONDS:
                 return found and found.due_in
+            if found.due_in <= 0 and found.batch == passed_over:
+                raise Corrupt(f"Batch {found.batch} is due and cannot be read: run `pricebook check`.")
             due_at = (asked_at + _now()) / 2 + found.due_in  # the database answered about halfway
             prepared = await self._prepare(found.batch, prepared)
             if found.due_in > 0:
                 await self._wait(name, max(due_at - _now(), MIN_WAIT_SECONDS))
                 continue
             async with self._working:
-                await self._publish_first(name, prepared, is_throttled=is_throttled)
+                is_published = await self._publish_first(name, prepared, is_throttled=is_throttled)
+            passed_over = None if is_published else found.batch
             prepared, is_throttled = None, True
         return None
 
@@ -137,23 +149,26 @@ class ListPublisher:
                 return await self._scheduling.prepare(batch_id)
         return None
 
-    async def _publish_first(self, name: str, prepared: Prepared | None, *, is_throttled: bool) -> None:
-        """Publish the first batch of a list that is due. One that fails again and again is held for review."""
+    async def _publish_first(self, name: str, prepared: Prepared | None, *, is_throttled: bool) -> bool:
+        """Publish the first batch of a list that is due. One that fails again and again is held for review.
+
+        Returns False if there was none that can be read.
+        """
         try:
             change = await self._scheduling.publish_first_due(name, prepared, is_throttled=is_throttled)
         except Exception as error:
             batch = None if _is_passing(error) else await self._batches.first_due(name)
             if batch is None:
                 raise
-            attempts = self._attempts[batch.id] = self._attempts.get(batch.id, 0) + 1
+            failed, attempts = self._attempts.get(name, (batch.id, 0))
+            attempts = attempts + 1 if failed == batch.id else 1
+            self._attempts[name] = batch.id, attempts
             if attempts < MAX_ATTEMPTS:
                 raise
             log_failure(log, f"Batch {batch.id} of {name} is held for review: it cannot be published", error)
             await self._scheduling.hold_unreadable(batch.id, error)
-            del self._attempts[batch.id]
-        else:
-            if change:
-                self._attempts.pop(change.batch.id, None)
+            return True
+        return change is not None
 
     async def _wait(self, name: str, seconds: float) -> None:
         """Wait until a list must be looked at again."""

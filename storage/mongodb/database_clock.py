@@ -23,6 +23,11 @@ class DatabaseClock:
         self._clock = clock
         self._offset: float | None = None
 
+    @property
+    def is_sampled(self) -> bool:
+        """Whether the time of the database is known."""
+        return self._offset is not None
+
     async def sample(self) -> None:
         """Ask the primary for its time. Sample again from time to time: clocks are adjusted, and primaries change."""
         asked_at = self._clock()

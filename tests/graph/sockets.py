@@ -14,9 +14,10 @@ from graph.http.websocket_messages import PROTOCOL
 class Closed(Exception):
     """The server has closed the connection."""
 
-    def __init__(self, code: int) -> None:
-        super().__init__(f"closed with {code}")
+    def __init__(self, code: int, reason: str = "") -> None:
+        super().__init__(f"closed with {code} {reason}")
         self.code = code
+        self.reason = reason
 
 
 class Socket:
@@ -39,7 +40,7 @@ class Socket:
         while "text" not in (message := await self.to_client.get()):
             if message["type"] == "websocket.close":
                 assert len(message["reason"].encode()) <= 123, "a close frame has no room for more"
-                raise Closed(message["code"])
+                raise Closed(message["code"], message["reason"])
             if message["type"] == "websocket.http.response.start":
                 raise Closed(message["status"])
         received: dict[str, Any] = json.loads(message["text"])

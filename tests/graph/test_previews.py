@@ -1,5 +1,6 @@
 """A preview token reads one version that was never current, and nothing else; no cache keeps what it reads."""
 
+import asyncio
 import datetime
 import secrets
 from collections.abc import AsyncIterator
@@ -9,16 +10,20 @@ from typing import Any, cast
 import httpx
 import pytest
 from graphql import GraphQLObjectType
+from pymongo import AsyncMongoClient
 from starlette.types import ASGIApp
 
 from graph.app import create_app
 from graph.asgi.media_types import GRAPHQL_RESPONSE
 from graph.documents.cacheability import PURE
+from graph.identity import authenticator
 from graph.settings import Settings
 from storage import Store
+from storage.batches.previews import FIND_TIMEOUT_SECONDS
 from storage.mongodb.connection import connect
 from storage.mongodb.transaction import instant
 from tests.graph.api import Client, row, with_state
+from tests.graph.http.test_event_stream import subscribed
 from tests.graph.identity.test_requires import has_resolver, requirement_of
 from tests.graph.sockets import Closed, connection
 from tests.graph.test_unpublished import INTERNAL, LISTED, NUMBERED, ORDER, SCHEMA, WAYS, hold, variables
@@ -271,6 +276,16 @@ async def test_a_token_that_is_no_longer_valid_is_refused(service: Service, end:
     assert (response.status_code, codes(response)) == (401, ["PREVIEW_INVALID"])
 
 
+async def test_a_token_is_not_waited_for_if_mongodb_does_not_respond(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client: AsyncMongoClient[dict[str, Any]] = AsyncMongoClient("mongodb://127.0.0.1:1", timeoutMS=15_000)
+    monkeypatch.setattr(service.store.previews, "_collection", client["stopped"]["previews"])
+    async with client, asyncio.timeout(FIND_TIMEOUT_SECONDS + 3):
+        response = await service.send(NUMBERED, {"v": HELD})
+    assert (response.status_code, codes(response)) == (503, ["UNAVAILABLE"])
+
+
 async def test_wrong_tokens_are_limited_by_address(mongodb_uri: str, service: Service) -> None:
     settings = Settings(mongodb_uri=mongodb_uri, mongodb_database=service.store.db.name, max_rate=1)
     app = create_app(settings)
@@ -341,6 +356,20 @@ async def test_an_event_stream_reads_by_it(service: Service) -> None:
         assert (await http.post("/graphql", json={"query": NUMBERED, "variables": {"v": HELD}})).status_code == 401
 
 
+async def test_an_event_stream_ends_when_the_token_is_revoked(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(authenticator, "RECHECK_INTERVAL_SECONDS", 0.05)
+    [key] = (await service.key("prices:read")).values()
+    async with subscribed(service.app, authorization=key, **{"pricebook-preview": service.token}) as stream:
+        await stream.start()
+        assert b'"version":3' in await stream.event()
+        await service.end(REVOKE)
+        async with asyncio.timeout(10):
+            assert b"PREVIEW_INVALID" in await stream.event()
+        assert await stream.body() == b"event: complete\ndata: \n\n"
+
+
 REQUEST = {"query": NUMBERED, "variables": {"v": HELD}}
 
 
@@ -368,4 +397,7 @@ async def test_a_websocket_with_an_invalid_token_is_refused(service: Service) ->
         assert refused.value.code == 401
     async with connection(service.app) as socket:
         socket.send(type="connection_init", payload={"Pricebook-Preview": "x"})
-        assert await socket.closed() == 4403
+        with pytest.raises(Closed) as refused:
+            await socket.receive()
+        assert refused.value.code == 4403
+        assert refused.value.reason.endswith("Ask for a new one, or send none.")

@@ -159,3 +159,19 @@ async def test_the_lag_of_pushed_pointers_is_counted(
     clock_ahead = moved.created_at + datetime.timedelta(seconds=2)
     watcher.moved(replace(make_pointer(3, 1), moved_at=clock_ahead))
     assert (sum(pointers.lag.counts), pointers.lag.seconds) == (2, 0.75)
+
+
+async def test_the_lag_does_not_count_moves_by_this_process_or_pointers_that_it_read(
+    pointers: PointerCache, watcher: FakeWatcher, mock_store: Store
+) -> None:
+    watcher.moved(make_pointer(1, None))
+    await pointers.switch_to(make_pointer(2, 1))
+    watcher.moved(make_pointer(2, 1))
+    watcher.alive = False
+    await put(mock_store, make_pointer(3, 1))
+    await pointers.find("retail")
+    watcher.alive = True
+    watcher.moved(make_pointer(3, 1))
+    assert sum(pointers.lag.counts) == 0
+    watcher.moved(make_pointer(4, 1))
+    assert sum(pointers.lag.counts) == 1

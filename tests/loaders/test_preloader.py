@@ -1,8 +1,10 @@
 """Scheduled versions are in memory before they are due, so that the switch reads no layer."""
 
+import asyncio
 import datetime
 import secrets
 from collections.abc import AsyncIterator, Mapping
+from contextlib import suppress
 
 import msgspec
 import pytest
@@ -160,3 +162,22 @@ async def test_a_preload_that_failed_is_repeated(
     batch = await schedule(store, 30, {SKUS[0]: "2.00"})
     await until(lambda: is_preloaded(api, batch), "preloaded")
     assert "Preloading scheduled versions failed: down" in caplog.text
+
+
+async def test_it_stops_although_the_driver_swallows_the_cancellation(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock, asked = api.runtime.pointers.clock, asyncio.Event()
+
+    async def swallowing() -> None:
+        asked.set()
+        with suppress(asyncio.CancelledError):
+            await asyncio.sleep(60)
+
+    monkeypatch.setattr(clock, "sample", swallowing)
+    other = Preloader(api.runtime.store, api.runtime.pointers)
+    monkeypatch.setattr(other, "_seconds_to_wait", lambda: 0.0)
+    other.start()
+    await asked.wait()
+    ended, late = await asyncio.wait({asyncio.create_task(other.stop())}, timeout=3)
+    assert (len(ended), late) == (1, set())

@@ -219,3 +219,10 @@ async def test_every_event_of_a_caller_sees_the_same_lists(held: Api) -> None:
         for _ in range(2):
             assert (await context.loaders.view.find_version("retail", 2) is not None) is sees
             context.renew()
+
+
+async def test_every_event_of_a_subscription_is_read_by_its_preview_token(held: Api) -> None:
+    context = held.runtime.context(READER, preview=Preview("batch", "retail", 2))
+    for _ in range(2):
+        assert await context.loaders.view.find_version("retail", 2) is not None
+        context.renew()

@@ -167,7 +167,7 @@ class BatchServer:
             "version": 7 if batch.state in {"PUBLISHED", "HELD"} else None,
             "checksum": None,
             "label": batch.request["label"],
-            "publishAt": batch.request["publishAt"],
+            "publishAt": batch.request.get("publishAt"),
             "errorCount": 0,
             "progress": {"received": 0, "stored": 0, "expected": None},
             "findings": [],

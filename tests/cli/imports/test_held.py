@@ -1,11 +1,14 @@
 """The result of an import that is held, and the next commands that it names."""
 
+import datetime
 import shlex
 
 import click
 import pytest
 
 from cli import main
+from cli.imports.batch_api import BatchRequest
+from cli.imports.command import content_key
 from tests.cli.imports.batch_server import BatchServer
 from tests.cli.imports.conftest import Run
 
@@ -80,13 +83,14 @@ def test_the_next_commands_have_the_endpoint_of_the_command_line(run: Run, serve
 
 SCHEDULED = {"gate": "schedule", "severity": "HOLD", "message": "It is scheduled.", "observed": None, "limit": None}
 AT = "2026-11-28T00:00:00+01:00"
+AT_IN_UTC = "2026-11-27T23:00:00+00:00"
 
 
 def test_a_scheduled_batch_is_reported_with_its_instant(run: Run, server: BatchServer, prices: str) -> None:
     server.outcome = {"state": "HELD", "findings": [SCHEDULED]}
     result = run(prices, "--publish-at", AT)
     assert result.exit_code == 0
-    assert [batch.request["publishAt"] for batch in server.batches.values()] == [AT]
+    assert [batch.request["publishAt"] for batch in server.batches.values()] == [AT_IN_UTC]
     assert result.stdout.splitlines() == [
         "Batch b1 is scheduled for 2026-11-27T23:00:00Z: version 7 of eu, 50,000 prices.",
         "  HOLD schedule: It is scheduled.",
@@ -107,9 +111,33 @@ def test_a_scheduled_batch_that_would_be_held_if_it_were_due_ends_as_a_held_one(
     assert "Checked now, it would be held for a review when it is due: minSize." in result.stdout
 
 
-def test_a_dry_run_of_a_scheduled_batch_would_be_published(run: Run, server: BatchServer, prices: str) -> None:
-    server.outcome = {"state": "ABORTED", "findings": [SCHEDULED]}
-    assert run(prices, "--publish-at", AT, "--dry-run").exit_code == 0
+@pytest.mark.parametrize(
+    ("more", "code", "verdict"),
+    [
+        ([], 0, "would be scheduled for 2026-11-27T23:00:00Z."),
+        (["HOLD"], 3, "would be scheduled for 2026-11-27T23:00:00Z, and held for a review then if nothing changes."),
+        (["REJECT"], 1, "would be rejected."),
+    ],
+)
+def test_a_dry_run_of_a_scheduled_batch_would_be_scheduled(
+    run: Run, server: BatchServer, prices: str, more: list[str], code: int, verdict: str
+) -> None:
+    findings = [{**SCHEDULED, "gate": "minSize", "severity": each, "message": "It is small."} for each in more]
+    server.outcome = {"state": "ABORTED", "findings": [SCHEDULED, *findings]}
+    result = run(prices, "--publish-at", AT, "--dry-run")
+    assert result.exit_code == code
+    assert result.stdout.splitlines() == [
+        f"Checked eu, a dry run, nothing is published: the batch {verdict}",
+        *(f"  {each} minSize: It is small." for each in more),
+    ]
+
+
+def test_waiting_for_the_servers_needs_a_batch_that_is_published_now(
+    run: Run, server: BatchServer, prices: str
+) -> None:
+    result = run(prices, "--publish-at", AT, "--wait")
+    assert (result.exit_code, "leave it out with --publish-at" in result.stderr) == (2, True)
+    assert not server.batches
 
 
 def test_the_instant_is_part_of_the_key(run: Run, server: BatchServer, prices: str) -> None:
@@ -117,11 +145,26 @@ def test_the_instant_is_part_of_the_key(run: Run, server: BatchServer, prices: s
     run(prices)
     run(prices, "--publish-at", AT)
     assert len(server.batches) == 2
+    run(prices, "--publish-at", AT_IN_UTC)
+    assert len(server.batches) == 2, "the same instant in another offset is the same batch"
+
+
+def test_a_batch_that_is_published_at_once_has_the_same_key_as_ever() -> None:
+    request = BatchRequest("eu", "REPLACE", "", "WHEN_VALID", None, None)
+    assert content_key(request, [], 2) == "import-c07045d6fd4bc9c78b5b686e6547ccf6"
+
+
+def test_a_span_counts_from_now(run: Run, server: BatchServer, prices: str) -> None:
+    run(prices, "--publish-at", "12h")
+    [batch] = server.batches.values()
+    instant = datetime.datetime.fromisoformat(batch.request["publishAt"])
+    ahead = instant - datetime.datetime.now(datetime.UTC)
+    assert abs(ahead - datetime.timedelta(hours=12)) < datetime.timedelta(minutes=5)
 
 
 @pytest.mark.parametrize(
     ("instant", "message"),
-    [("2026-11-28T00:00:00", "daylight saving"), ("2026-11-28", "daylight saving"), ("tomorrow", "not a time")],
+    [("2026-11-28T00:00:00", "daylight saving"), ("2026-11-28", "daylight saving"), ("tomorrow", "is not an instant")],
 )
 def test_a_local_time_is_refused(run: Run, server: BatchServer, prices: str, instant: str, message: str) -> None:
     result = run(prices, "--publish-at", instant)

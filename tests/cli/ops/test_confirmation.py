@@ -401,6 +401,7 @@ HELD: dict[str, Any] = {
     "submittedBy": "i",
     "createdAt": "2026-11-24T00:00:00+00:00",
     "finishedAt": None,
+    "publishAt": None,
     "served": None,
     "summary": None,
     "findings": [],

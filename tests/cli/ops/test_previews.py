@@ -58,15 +58,33 @@ async def test_the_example_reads_the_version(store: Store, mongodb_uri: str) -> 
 
 @pytest.mark.parametrize(
     "options",
-    [(), ("--for", "2d", "--revoke"), ("--for", "2"), ("--for", "2w"), ("--for", "-1d"), ("--for", "1234567d")],
+    [
+        (),
+        ("--for", "2d", "--revoke"),
+        ("--for", "2"),
+        ("--for", "2w"),
+        ("--for", "0d"),
+        ("--for", "-1d"),
+        ("--for", "1234567d"),
+    ],
 )
-def test_a_duration_or_revoke_is_required(options: tuple[str, ...], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_span_or_revoke_is_required(options: tuple[str, ...], monkeypatch: pytest.MonkeyPatch) -> None:
     stub = Stub(monkeypatch, {})
     result = invoke("preview", "1", "--reason", "x", *options)
     assert (result.exit_code, stub.operations) == (2, [])
 
 
-async def test_a_duration_over_thirty_days_is_refused_by_the_server(run: Run, store: Store) -> None:
+async def test_a_span_over_thirty_days_is_refused_by_the_server(run: Run, store: Store) -> None:
     batch = await waiting(store)
     result = await run("preview", batch.id, "--for", "31d", "--reason", "x")
     assert (result.exit_code, "at most 30 days" in result.stderr) == (1, True)
+
+
+def test_the_example_quotes_the_endpoint(monkeypatch: pytest.MonkeyPatch) -> None:
+    batch = {"id": "1", "priceList": "retail", "version": 2}
+    Stub(monkeypatch, {"GrantPreview": {"grantPreview": {"token": "pbp_1", "batch": batch, "userErrors": []}}})
+    endpoint = "http://localhost:8000/graphql?region=eu&shard=1"
+    result = invoke("preview", "1", "--for", "2d", "--reason", "x", "--endpoint", endpoint)
+    [example] = [line for line in result.stderr.splitlines() if "curl" in line]
+    assert shlex.quote(endpoint) in example
+    assert shlex.split(example)[:5] == ["curl", "-G", endpoint, "-H", "Pricebook-Preview: pbp_1"]

@@ -20,7 +20,7 @@ async def test_upcoming_shows_scheduled_batches_the_next_first(run: Run, store: 
     later = await scheduled(store, 2, publish=PublishPolicy.ON_APPROVAL)
     next_ = await scheduled(store, 1, label="sale")
     heading, *lines = cells(await output_of(run, "upcoming", "retail"))
-    assert heading == ["PUBLISHED", "AT", "ID", "MODE", "FINDINGS", "LABEL"]
+    assert heading == ["PUBLISH", "AT", "ID", "MODE", "FINDINGS", "LABEL"]
     assert [line[1:] for line in lines] == [
         [next_.id, "REPLACE", "-", "sale"],
         [later.id, "REPLACE", "onApproval", "-"],
@@ -42,7 +42,7 @@ async def test_reschedule_moves_a_schedule_and_takes_it_away(run: Run, store: St
     batch = await scheduled(store, 1)
     at = (await server_time(store.client) + timedelta(hours=3)).replace(microsecond=0)
     moved = await output_of(run, "reschedule", batch.id, "--at", at.isoformat(), "--reason", "later", "--yes")
-    assert moved == f"Batch {batch.id} of retail is published at {at:%Y-%m-%dT%H:%M:%SZ}.\n"
+    assert moved == f"Batch {batch.id} of retail is scheduled for {at:%Y-%m-%dT%H:%M:%SZ}.\n"
     assert (await store.batches.get(batch.id)).publish_at == at
     assert f"scheduled  {at:%Y-%m-%dT%H:%M:%SZ}" in (await run("batch", batch.id)).stdout
     ended = await output_of(run, "reschedule", batch.id, "--never", "--reason", "off", "--yes")
@@ -59,6 +59,15 @@ async def test_reschedule_shows_the_batch_and_asks(run: Run, store: Store, monke
     declined = await run("reschedule", batch.id, "--never", "--reason", "off", input="n\n")
     assert (declined.exit_code, "Scheduled  20" in declined.stderr, "1 changed" in declined.stderr) == (1, True, True)
     assert await store.batches.get(batch.id) == batch
+
+
+async def test_reschedule_takes_a_span_from_now(run: Run, store: Store) -> None:
+    await versions(store, 1)
+    batch = await scheduled(store, 1)
+    assert (await run("reschedule", batch.id, "--at", "12h", "--reason", "later", "--yes")).exit_code == 0
+    moved = (await store.batches.get(batch.id)).publish_at
+    assert moved is not None
+    assert abs(moved - await server_time(store.client) - timedelta(hours=12)) < timedelta(minutes=5)
 
 
 async def test_reschedule_refuses_what_is_wrong(run: Run, store: Store) -> None:
@@ -80,6 +89,19 @@ async def test_an_approval_keeps_the_schedule_if_it_is_asked_to(run: Run, store:
     assert approved.exit_code == 0, approved.output
     assert f"Approved batch {batch.id} of retail." in approved.stdout
     assert (await store.batches.get(batch.id)).is_scheduled
+
+
+async def test_an_approval_asks_when_to_publish(run: Run, store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    await versions(store, 1)
+    batch = await scheduled(store, 1)
+    monkeypatch.setattr("cli.ops.confirmation.is_interactive", lambda: True)
+    now = await run("approve", batch.id, "--reason", "sooner", input="n\n")
+    assert f"Publish batch {batch.id} now, ahead of its schedule? [y/N]" in now.stderr
+    when_due = await run("approve", batch.id, "--keep-schedule", "--reason", "as agreed", input="n\n")
+    assert f"Publish batch {batch.id} when it is due? [y/N]" in when_due.stderr
+    await store.scheduling.reschedule(batch.id, None, by="ops", reason="off")
+    unscheduled = await run("approve", batch.id, "--reason", "right", input="n\n")
+    assert f"Publish batch {batch.id}? [y/N]" in unscheduled.stderr
 
 
 async def test_an_approval_publishes_a_scheduled_batch_now(run: Run, store: Store) -> None:

@@ -10,7 +10,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from graph.cache.cache_control import IMMUTABLE, MARGIN_SECONDS, CacheControl, CachePolicy
-from storage import DatabaseClock
+from storage import HEARTBEAT_INTERVAL_SECONDS, DatabaseClock
 
 CHANGE = datetime.datetime(2026, 11, 28, tzinfo=datetime.UTC)
 
@@ -77,6 +77,13 @@ def test_headers_that_are_kept_stay_within_the_change_while_they_are_valid(
     assert reach(header(control, left)) <= max(0.0, later - MARGIN_SECONDS) + 1e-6
     if valid_for == math.inf:
         assert header(control, left) == header(control, min(left, 0.0))
+
+
+@given(st.integers(1, 10_000), lefts)
+def test_headers_are_renewed_soon_so_that_a_new_time_of_the_database_counts(max_age: int, left: float) -> None:
+    """Before the first sample of the clock no time is left; after a failover to a slower clock, more than before."""
+    assert 0 <= CacheControl(max_age).valid_for(left) <= HEARTBEAT_INTERVAL_SECONDS
+    assert CacheControl(max_age).valid_for(0.0) == 1.0
 
 
 def clock(left: float) -> DatabaseClock:

@@ -95,6 +95,50 @@ def test_the_cost_of_fields_in_a_list_is_multiplied_by_its_length() -> None:
     assert cost(history) == 1 + 1 + 50 * (1 + 20 * (1 + 1))
 
 
+def test_periods_have_an_assumed_number() -> None:
+    timeline = (
+        '{ snapshot(priceList: "a") { price(sku: "s") { timeline(since: "2026-01-01T00:00:00Z") { price { sku } } } } }'
+    )
+    assert cost(timeline) == 1 + 1 + 100 * (1 + 1)
+    assert cost('{ priceList(name: "a") { exposures(version: 1) { event { id } } } }') == 1 + 1000 * (1 + 1)
+
+
+TIMELINE = 'timeline(since: "2026-01-01T00:00:00Z")'
+NESTED = {
+    "a timeline": f"{TIMELINE} {{ price {{ {TIMELINE} {{ version }} }} }}",
+    "a lowest price": f"{TIMELINE} {{ price {{ lowest {{ amount }} }} }}",
+    "an alias": f"a: {TIMELINE} {{ b: price {{ c: {TIMELINE} {{ version }} }} }}",
+    "a fragment": f"{TIMELINE} {{ ...P }}",
+    "an inline fragment": f"{TIMELINE} {{ price {{ ... {{ ... on Price {{ lowest {{ amount }} }} }} }} }}",
+    "a condition": f"{TIMELINE} {{ price {{ lowest @include(if: false) {{ amount }} }} }}",
+    "a history between": f"{TIMELINE} {{ price {{ history(first: 1) {{ price {{ {TIMELINE} {{ version }} }} }} }} }}",
+}
+PERIOD = "fragment P on PricePeriod { price { ...Q } } fragment Q on Price { lowest { amount } }"
+
+
+@pytest.mark.parametrize("name", NESTED)
+def test_what_is_the_same_for_each_period_cannot_be_selected_within_a_timeline(name: str) -> None:
+    fragments = PERIOD if "...P" in NESTED[name] else ""
+    for around in ('snapshot(priceList: "a") { price(sku: "s") { %s } }', 'node(id: "x") { ... on Price { %s } }'):
+        document = f"{{ {around % NESTED[name]} }} {fragments}"
+        operation = Documents(SCHEMA, DEFAULT_LIMITS).get(document).operation(None)
+        assert operation is not None
+        for _ in range(2):
+            with pytest.raises(OverLimit, match="is selected within a `timeline`, where it is the same") as caught:
+                operation.cost.check({})
+            assert caught.value.code == "TIMELINE_NESTED"
+
+
+def test_timelines_and_lowest_prices_stand_beside_each_other() -> None:
+    fields = f"a: {TIMELINE} {{ price {{ history {{ version }} }} }} b: {TIMELINE} {{ ...P }} lowest {{ amount }}"
+    document = (
+        f'{{ snapshot(priceList: "a") {{ price(sku: "s") {{ {fields} }} }} }} fragment P on PricePeriod {{ version }}'
+    )
+    operation = Documents(SCHEMA, DEFAULT_LIMITS).get(document).operation(None)
+    assert operation is not None
+    operation.cost.check({})
+
+
 def test_variables_decide_the_cost_of_each_request() -> None:
     assert cost(PAGE, n=5) == 1 + 1 + 5
     assert cost(PAGE, n=5, l=9) == 1 + 1 + 9

@@ -44,6 +44,12 @@ class Stream:
         message = await self.messages.get()
         return bytes(message["body"])
 
+    async def event(self) -> bytes:
+        """Return the next body that is not a comment."""
+        while (body := await self.body()) == b":\n\n":
+            pass
+        return body
+
 
 @asynccontextmanager
 async def subscribed(app: ASGIApp, query: str = PUBLISHED, padding: str = "", **headers: str) -> AsyncIterator[Stream]:

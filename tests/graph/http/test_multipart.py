@@ -15,7 +15,7 @@ from graph.http.multipart import MAX_FIELD_BYTES
 from graph.limits.bodies import BodyLimits
 from graph.middleware.body_limit import BodyLimitMiddleware
 from graph.rows.upload import Upload
-from graph.types.inputs import PublishBatchInput
+from graph.types.batch_inputs import PublishBatchInput
 from graph.types.scalars import CONFIG
 from tests.graph.api import http_client, with_request_state
 from tests.graph.execution import memory

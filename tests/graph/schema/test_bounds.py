@@ -113,7 +113,7 @@ BOUNDS = [
         "keepVersion",
         "until",
         IN_A_YEAR,
-        [IN_ELEVEN_YEARS, "9999-12-31T23:59:59-12:00", "0001-01-01T00:00:00+12:00", "2031-01-01T00:00:00"],
+        [IN_ELEVEN_YEARS, "9999-12-31T23:59:59Z", "0001-01-01T00:00:00Z"],
         "INVALID_UNTIL",
     ),
     Bound("createPriceList", "retention.versions", 100_000, [100_001, 2**31 - 1, 0]),

@@ -196,11 +196,21 @@ async def test_the_event_of_a_kept_version_has_the_reason(retail: Api) -> None:
     assert event == {"kind": "KEPT", "version": 1, "reason": "an audit", "fromVersion": 3, "toVersion": 3}
 
 
-@pytest.mark.parametrize("until", ["2020-01-01T00:00:00Z", "2031-01-01T00:00:00", "2200-01-01T00:00:00Z"])
+@pytest.mark.parametrize("until", ["2020-01-01T00:00:00Z", "2200-01-01T00:00:00Z"])
 async def test_an_instant_that_cannot_be_is_refused(retail: Api, until: str) -> None:
     order = {"priceList": "retail", "version": 1, "until": until, "reason": "an audit"}
     [error] = (await retail.data(KEEP, input=order))["keepVersion"]["userErrors"]
     assert (error["code"], error["path"]) == ("INVALID_UNTIL", ["input", "until"])
+
+
+async def test_a_version_is_kept_no_longer_only_by_an_explicit_null(retail: Api) -> None:
+    until = await keep(retail, 1, 30)
+    order = {"priceList": "retail", "version": 1, "reason": "an audit"}
+    [error] = (await retail.data(KEEP, input=order))["keepVersion"]["userErrors"]
+    assert (error["code"], error["path"]) == ("INVALID_ARGUMENT", ["input", "until"])
+    assert error["message"].endswith("Give an instant, or null to keep the version no longer.")
+    assert (await retail.data(KEPT, v=1))["snapshot"]["keptUntil"] == until
+    assert await keep(retail, 1, None) is None
 
 
 async def test_a_version_that_expired_or_does_not_exist_is_not_kept(retail: Api) -> None:

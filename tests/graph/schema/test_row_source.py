@@ -8,7 +8,7 @@ from strawberry import ID
 
 from graph.rows.upload import Upload, UploadReused
 from graph.schema.row_source import NoPrices, PricesAndFile, create_row_source
-from graph.types.inputs import AppendBatchInput, PriceInput, PublishBatchInput
+from graph.types.batch_inputs import AppendBatchInput, PriceInput, PublishBatchInput
 from storage import BatchMode, InvalidArgument
 from tests.storage.reading import arriving
 

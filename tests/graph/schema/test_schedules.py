@@ -98,12 +98,19 @@ async def test_without_a_schedule_nothing_is_upcoming(retail: Api) -> None:
     assert (found["nextChangeAt"], found["upcoming"]["totalCount"], found["upcoming"]["nodes"]) == (None, 0, [])
 
 
-@pytest.mark.parametrize("publish_at", ["2020-01-01T00:00:00Z", "2999-01-01T00:00:00Z", "2030-01-01T00:00:00"])
-async def test_an_instant_that_is_none_or_past_or_too_far_ahead_is_refused(retail: Api, publish_at: str) -> None:
+@pytest.mark.parametrize("publish_at", ["2020-01-01T00:00:00Z", "2999-01-01T00:00:00Z"])
+async def test_an_instant_that_is_past_or_too_far_ahead_is_refused(retail: Api, publish_at: str) -> None:
     payload = (await retail.execute(PUBLISH, input=batch("k", publish_at)))["data"]["publishBatch"]
     assert (codes(payload), payload["userErrors"][0]["path"]) == (["INVALID_PUBLISH_AT"], ["input", "publishAt"])
     fields = {"priceList": "retail", "mode": "REPLACE", "idempotencyKey": "k", "publishAt": publish_at}
     assert codes((await retail.execute(OPEN, input=fields))["data"]["openBatch"]) == ["INVALID_PUBLISH_AT"]
+
+
+async def test_an_instant_without_an_offset_is_an_invalid_value(retail: Api) -> None:
+    assert await retail.error_codes(PUBLISH, input=batch("k", "2030-01-01T00:00:00")) == ["BAD_REQUEST"]
+    fields = 'priceList: "retail", mode: REPLACE, idempotencyKey: "k", publishAt: "2030-01-01T00:00:00"'
+    literal = f"mutation {{ openBatch(input: {{{fields}}}) {{ batch {{ id }} }} }}"
+    assert await retail.error_codes(literal) == ["GRAPHQL_VALIDATION_FAILED"]
 
 
 async def test_a_batch_in_parts_has_its_instant_from_the_start(retail: Api) -> None:
@@ -142,6 +149,24 @@ async def test_a_batch_is_rescheduled_and_its_schedule_taken_away(retail: Api) -
     assert (await price_list(retail))["nextChangeAt"] is None
 
 
+async def test_a_schedule_is_taken_away_only_by_an_explicit_null(retail: Api) -> None:
+    at = ahead(1)
+    batch_id = await scheduled(retail, "k", at)
+    document = """mutation ($batch: ID!, $publishAt: DateTime) {
+      rescheduleBatch(input: {batch: $batch, publishAt: $publishAt, reason: "why"}) {
+        batch { publishAt } userErrors { code message path } } }"""
+    for payload in (
+        (await retail.data(RESCHEDULE, input={"batch": batch_id, "reason": "why"}))["rescheduleBatch"],
+        (await retail.data(document, batch=batch_id, publish_at=None))["rescheduleBatch"],
+    ):
+        [error] = payload["userErrors"]
+        assert (error["code"], error["path"]) == ("INVALID_ARGUMENT", ["input", "publishAt"])
+        assert error["message"].endswith("Give an instant, or null to take the schedule away.")
+        assert datetime.datetime.fromisoformat((await price_list(retail))["nextChangeAt"]) == at
+    payload = (await retail.data(document, batch=batch_id, publishAt=None))["rescheduleBatch"]
+    assert (payload["batch"], payload["userErrors"]) == ({"publishAt": None}, [])
+
+
 async def test_an_approval_keeps_the_schedule_if_it_is_asked_to(retail: Api) -> None:
     batch_id = await scheduled(retail, "k", ahead(1))
     review = {"batch": batch_id, "reason": "as agreed", "keepSchedule": True}
@@ -157,6 +182,7 @@ async def test_what_cannot_be_rescheduled(retail: Api) -> None:
     batch_id = await scheduled(retail, "k", ahead(1))
     past = await reschedule(retail, batch_id, "2020-01-01T00:00:00Z")
     assert (codes(past), past["userErrors"][0]["path"]) == (["INVALID_PUBLISH_AT"], ["input", "publishAt"])
+    assert past["userErrors"][0]["message"].endswith("already. Send a later instant.")
     await retail.data(REJECT, input={"batch": batch_id, "reason": "wrong"})
     assert codes(await reschedule(retail, batch_id, None)) == ["BATCH_NOT_HELD"]
     assert codes(await reschedule(retail, "none", None)) == ["BATCH_NOT_FOUND"]

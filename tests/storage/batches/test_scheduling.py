@@ -4,24 +4,21 @@ import asyncio
 import datetime
 from collections.abc import AsyncIterator
 from dataclasses import replace
-from datetime import timedelta
 from decimal import Decimal
-from typing import Any
 from unittest.mock import patch
 
 import msgspec
 import pytest
 
 from storage import Batch, BatchMode, BatchState, EventKind, Gates, PriceListNotFound, PublishPolicy, Store
-from storage.batches import admission, scheduling
+from storage.batches import scheduling
 from storage.batches.publish_time import InvalidPublishAt
 from storage.catalog.events import Event
 from storage.catalog.gates import Severity
 from storage.errors import BatchNotFound, BatchNotHeld, Conflict, Corrupt, InvalidArgument
-from storage.mongodb.server_time import server_time
+from tests.storage.batches.due import at, next_change, past_accepted, publish_due, scheduled
 from tests.storage.dying import run_until_killed
 from tests.storage.factories import (
-    Row,
     amounts,
     break_a_block,
     create,
@@ -36,42 +33,15 @@ from tests.storage.factories import (
     versions,
 )
 
-MINUTE = timedelta(minutes=1)
-
 
 @pytest.fixture(autouse=True)
 async def no_past() -> AsyncIterator[None]:
-    """Accept instants that have passed, as if the batches had been sent before."""
-    with patch.object(admission, "check_publish_at"), patch.object(scheduling, "check_publish_at"):
+    with past_accepted():
         yield
-
-
-async def at(store: Store, minutes: float) -> datetime.datetime:
-    """An instant some minutes ago, or ahead."""
-    return await server_time(store.client) + minutes * MINUTE
-
-
-async def scheduled(store: Store, minutes: float, prices: list[Row] | None = None, **more: Any) -> Batch:
-    """A scheduled batch that is due, or not yet."""
-    batch = await submit(store, prices or [row("a", "9")], publish_at=await at(store, minutes), **more)
-    assert batch.is_scheduled, batch
-    return batch
-
-
-async def publish_due(store: Store, price_list: str = "retail") -> list[Batch]:
-    """Publish, or hold, all batches that are due."""
-    done = []
-    while change := await store.scheduling.publish_first_due(price_list):
-        done.append(change.batch)
-    return done
 
 
 async def set_gates(store: Store, gates: Gates) -> None:
     await store.price_list_editor.update("retail", "ops", lambda found: msgspec.structs.replace(found, gates=gates))
-
-
-async def next_change(store: Store) -> datetime.datetime | None:
-    return (await store.price_lists.get("retail")).next_change_at
 
 
 async def newest_event(store: Store) -> Event:
@@ -261,11 +231,23 @@ async def test_a_batch_that_cannot_be_read_is_held_for_review(store: Store) -> N
     await store.scheduling.hold_unreadable(broken.id, corrupt.value)
     waiting = await store.batches.get(broken.id)
     assert (waiting.state, waiting.publish_at, holds(waiting)) == (BatchState.HELD, None, ["schedule"])
-    assert "Corrupt" in waiting.findings[0].message
+    assert waiting.findings[0].message == f"It cannot be published: {corrupt.value.message}"
     assert [batch.id for batch in await publish_due(store)] == [later.id]
     assert store.metrics.schedules_held["retail", "unreadable"] == 1
     await store.scheduling.hold_unreadable(broken.id, corrupt.value)
     assert await store.batches.get(broken.id) == waiting
+
+
+async def test_an_unexpected_error_is_not_shown_to_readers_of_the_batch(store: Store) -> None:
+    await versions(store, 1)
+    batch = await scheduled(store, -1)
+    await store.scheduling.hold_unreadable(batch.id, ValueError("mongodb://user:secret@host"))
+    waiting = await store.batches.get(batch.id)
+    event = await newest_event(store)
+    for message in (waiting.findings[0].message, event.reason or ""):
+        assert "the server" in message
+        assert "secret" not in message
+        assert "ValueError" not in message
 
 
 async def test_a_damaged_record_does_not_block_the_others(store: Store, caplog: pytest.LogCaptureFixture) -> None:
@@ -341,6 +323,20 @@ async def test_what_was_not_known_when_it_was_approved_holds_it(store: Store) ->
     [waiting] = await publish_due(store)
     await assert_held_for_review(store, waiting, "minSize", "pin")
     assert waiting.approval is None
+
+
+async def test_the_expected_version_holds_it_although_it_was_approved(store: Store) -> None:
+    await versions(store, 1)
+    batch = await scheduled(store, -1, expected_version=1)
+    await submit(store, [row("b")])
+    await publish_due(store)
+    await store.scheduling.reschedule(batch.id, await at(store, -1), by="ops", reason="again")
+    assert "expectedVersion" in holds(await store.batches.get(batch.id))
+    approved = await store.scheduling.approve(batch.id, by="ops", reason="as agreed")
+    assert approved.approval is not None
+    assert approved.approval.gates == ()
+    [waiting] = await publish_due(store)
+    await assert_held_for_review(store, waiting, "expectedVersion")
 
 
 async def test_an_approval_outlives_another_instant_but_not_the_schedule(store: Store) -> None:

@@ -95,6 +95,9 @@ async def test_the_database_is_sound_after_every_operation(store: Store) -> None
     for policy in (store.lifecycle.approve, store.lifecycle.reject):
         waits = await submit(store, rows(4), publish=PublishPolicy.ON_APPROVAL)
         await policy(waits.id, by="ops", reason="x")
+    await submit(store, rows(5), publish_at=in_an_hour())
+    approved = await submit(store, rows(6), publish_at=in_an_hour())
+    await store.lifecycle.approve(approved.id, by="ops", reason="x")
     await store.pointer_moves.rollback("retail", 3, by="ops", reason="x")
     await factories.held(store, rows(5))
     await factories.held(store, rows(6))
@@ -127,6 +130,17 @@ async def test_a_layer_that_versions_share_is_read_once(store: Store) -> None:
 async def test_a_version_that_can_be_restored_is_sound(store: Store) -> None:
     await layered(store)
     await in_manifest(2, state="RETIRED", retiredAt=LONG_AGO)(store)
+    assert await check(store) == []
+
+
+async def test_a_deleted_list_with_a_scheduled_batch_is_sound(store: Store) -> None:
+    await layered(store)
+    await submit(store, rows(4), publish_at=in_an_hour())
+    await store.deleter.delete("retail", by="ops", reason="x", force=True)
+    assert await check(store) == []
+    await store.deleter.purge("retail")
+    await create(store)
+    await published(store, rows(3))
     assert await check(store) == []
 
 
@@ -432,6 +446,28 @@ async def point_to_a_rejected_version(store: Store) -> None:
     await in_pointer(version=batch.version)(store)
 
 
+async def schedule_without_the_pointer(store: Store) -> None:
+    batch = await submit(store, rows(4), publish=PublishPolicy.ON_APPROVAL)
+    await store.db["batches"].update_one({"_id": batch.id}, {"$set": {"publishAt": in_an_hour()}})
+
+
+async def forget_the_next_change(store: Store) -> None:
+    await submit(store, rows(4), publish_at=in_an_hour())
+    assert await check(store) == []
+    await in_pointer(nextChangeAt=None)(store)
+
+
+async def grant_a_preview_of_a_later_release(store: Store) -> None:
+    batch = await submit(store, rows(4), publish=PublishPolicy.ON_APPROVAL)
+    await store.previews.grant(batch.id, in_an_hour(), by="ops", reason="x")
+    assert await check(store) == []
+    await store.db["previews"].update_one({}, {"$set": {"format": FORMAT + 1}})
+
+
+def in_an_hour() -> datetime.datetime:
+    return datetime.datetime.now(datetime.UTC) + datetime.timedelta(hours=1)
+
+
 async def name_a_layer_of_another_version(store: Store) -> None:
     first = await snapshot(store, 1)
     await in_manifest(3, layers=[asdict(layer) for layer in first.layers], size=first.size)(store)
@@ -520,6 +556,12 @@ BREAKS: list[tuple[Break, FindingCode, int | None]] = [
     (in_pointer(revision=7), F.EVENTS_MISSING, None),
     (in_pointer(format=FORMAT + 1), F.FORMAT_UNKNOWN, None),
     (in_pointer(pin={"version": 1, "reason": "x", "by": "x", "at": LONG_AGO}), F.PIN_ELSEWHERE, 4),
+    (in_pointer(nextChangeAt=LONG_AGO), F.NEXT_CHANGE_WRONG, None),
+    (schedule_without_the_pointer, F.NEXT_CHANGE_WRONG, None),
+    (forget_the_next_change, F.NEXT_CHANGE_WRONG, None),
+    (in_manifest(4, replacedAt=LONG_AGO), F.REPLACED_AT_WRONG, 4),
+    (in_manifest(2, replacedAt=None), F.REPLACED_AT_WRONG, 2),
+    (grant_a_preview_of_a_later_release, F.FORMAT_UNKNOWN, None),
     (point_to_a_held_version, F.POINTER_TO_UNPUBLISHED, 5),
     (point_to_a_rejected_version, F.POINTER_TO_RETIRED, 5),
     (without("price_lists", {"_id": "retail"}), F.LIST_MISSING, None),

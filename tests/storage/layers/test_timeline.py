@@ -4,6 +4,7 @@ import asyncio
 import datetime
 import secrets
 from collections.abc import Iterator, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from itertools import groupby, pairwise
 from unittest.mock import patch
@@ -14,6 +15,7 @@ from hypothesis import strategies as st
 from pymongo.asynchronous.client_session import AsyncClientSession
 
 from storage import BatchMode, BatchState, Gates, Layer, LookUpBudget, Store, Timelines, find_exposures
+from storage import store as store_module
 from storage.errors import ScanLimit
 from storage.layers import timeline
 from storage.layers.reader import LayerReader
@@ -184,7 +186,7 @@ async def replay(store: Store, acts: Sequence[Act]) -> tuple[str, Model, list[da
 async def find(
     store: Store, name: str, since: datetime.datetime, until: datetime.datetime | None, skus: Sequence[str] = SKUS
 ) -> Timelines:
-    return await store.price_timelines.find(name, skus, since, until, LookUpBudget())
+    return await store.price_timelines.find(await store.price_timelines.moves(name, since, until), skus)
 
 
 def shown(found: Timelines, sku: str) -> list[Period]:
@@ -260,6 +262,28 @@ async def test_skus_are_looked_up_once_in_each_layer(store: Store) -> None:
     assert sorted(layers_read) == sorted(layer.id for layer in (await snapshot(store, 6)).layers)
 
 
+async def test_timelines_and_histories_share_the_limit_of_layers_that_are_read_at_once(store: Store) -> None:
+    await versions(store, 6)
+    layer_prices, reading = LayerReader.layer_prices, [0, 0]
+
+    async def counted(reader: LayerReader, layer: Layer, skus: Sequence[str]) -> object:
+        reading[0] += 1
+        reading[1] = max(reading)
+        await asyncio.sleep(0.01)
+        reading[0] -= 1
+        return await layer_prices(reader, layer, skus)
+
+    with (
+        patch.object(store_module, "MAX_CONCURRENT_LAYER_READS", 2),
+        patch.object(LayerReader, "layer_prices", counted),
+    ):
+        limited = Store(store.client, store.db.name)
+        await asyncio.gather(
+            find(limited, "retail", BASE, None, ["a"]), limited.price_history.find("retail", 6, {"a": 9})
+        )
+    assert reading == [0, 2]
+
+
 async def test_a_period_lasts_while_the_row_is_the_same(store: Store) -> None:
     """Prices that Python takes for equal may have different rows, and rows of different layers may be the same."""
     await create(store)
@@ -274,14 +298,16 @@ async def test_a_period_lasts_while_the_row_is_the_same(store: Store) -> None:
 
 async def test_the_moves_of_a_timeline_are_limited(store: Store) -> None:
     await versions(store, 4)
-    with patch.object(timeline, "MAX_MOVES", 4):
-        assert len(shown(await find(store, "retail", BASE, None, ["a"]), "a")) == 4
-    with patch.object(timeline, "MAX_MOVES", 3), pytest.raises(ScanLimit, match="shorter period"):
-        await find(store, "retail", BASE, None, ["a"])
-    budget = LookUpBudget(11)
-    await store.price_timelines.find("retail", ["a", "b"], BASE, None, budget)
+    for limit, is_refused in ((4, False), (3, True)):
+        with patch.object(timeline, "MAX_MOVES", limit):
+            moves = await store.price_timelines.moves("retail", BASE, None)
+            with pytest.raises(ScanLimit, match="shorter period") if is_refused else nullcontext():
+                LookUpBudget().spend(moves, 1)
+    assert len(shown(await find(store, "retail", BASE, None, ["a"]), "a")) == 4
+    budget, moves = LookUpBudget(11), await store.price_timelines.moves("retail", BASE, None)
+    budget.spend(moves, 2)
     with pytest.raises(ScanLimit, match="fewer skus"):
-        await store.price_timelines.find("retail", ["a"], BASE, None, budget)
+        budget.spend(moves, 1)
 
 
 async def test_a_list_without_a_version_has_no_timeline(store: Store) -> None:

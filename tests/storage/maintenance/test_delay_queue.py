@@ -41,6 +41,23 @@ async def test_a_list_is_due_after_its_delay() -> None:
     assert [await queue.take(1), await queue.take(1)] == [["a"], ["b"]]
 
 
+async def test_a_list_that_was_due_earlier_is_taken_first_whenever_it_was_added() -> None:
+    queue = DelayQueue()
+    for name, delay in (("a", -1.0), ("b", 0.0), ("c", -2.0)):
+        queue.add(name, delay)
+    assert await queue.take(3) == ["c", "a", "b"]
+
+
+async def test_how_long_a_list_is_left_alone_after_an_error_can_be_given(monkeypatch: pytest.MonkeyPatch) -> None:
+    queue, loop = DelayQueue((0.25, 1.0)), asyncio.get_running_loop()
+    monkeypatch.setattr(loop, "time", lambda: 0.0)
+    delays = []
+    for _ in range(4):
+        queue.retry("bad")
+        delays.append(queue._due["bad"])
+    assert delays == [0.25, 0.5, 1.0, 1.0]
+
+
 async def test_a_list_is_left_alone_after_an_error_and_longer_after_each(monkeypatch: pytest.MonkeyPatch) -> None:
     queue, loop = DelayQueue(), asyncio.get_running_loop()
     now = 0.0

@@ -153,6 +153,25 @@ async def test_retention_reads_nothing_of_versions_that_are_kept(commands: tuple
     assert (result.due - now) >= datetime.timedelta(hours=23)
 
 
+async def test_each_page_of_retention_reads_the_versions_of_its_list(commands: tuple[Store, Commands]) -> None:
+    store, listener = commands
+    manifest = await store.db["snapshots"].find_one({"state": "PUBLISHED"})
+    assert manifest
+    now = datetime.datetime.now(datetime.UTC).replace(microsecond=0)
+    keep = {"until": now + datetime.timedelta(days=1), "reason": "x", "by": "ops", "at": now}
+    for name, count, kept in (("large", PAST, PAST), ("small", PAST, 3)):
+        await store.db["snapshots"].insert_many(
+            {**manifest, "_id": {"list": name, "version": 1 + number}, "replacedAt": now}
+            | ({"keep": keep} if number < kept else {})
+            for number in range(count)
+        )
+    with listener.counted() as sent:
+        for since in (None, LONG_AGO, now):
+            assert len(await store.expirations.replaced("small", PAST, 20, since, [1, 2])) == 20
+        assert [each.version for each in await store.expirations.kept("small", now, 20)] == [1, 2, 3]
+    await assert_bounded(store, sent)
+
+
 async def test_the_queries_of_batches_read_what_they_find(commands: tuple[Store, Commands]) -> None:
     store, listener = commands
     with listener.counted() as sent:

@@ -2,15 +2,21 @@
 
 import asyncio
 import datetime
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from datetime import timedelta
-from unittest.mock import patch
+from unittest.mock import Mock, patch
 
 import pytest
 from pymongo.errors import AutoReconnect
 
 from storage import Batch, BatchState, Corrupt, Store
 from storage.batches import admission
+from storage.catalog.price_lists import PriceList
 from storage.maintenance import list_publisher, publication_schedule
+from storage.maintenance.publication_schedule import PublicationSchedule
+from storage.mongodb.database_clock import DatabaseClock
 from storage.mongodb.server_time import server_time
 from tests.storage.commands import Commands
 from tests.storage.factories import break_a_block, create, current, forget_blocks, row, submit, versions
@@ -129,7 +135,127 @@ async def test_a_batch_that_fails_each_time_is_held_for_review_and_the_next_is_p
         await until_published(store, later)
     held = await store.batches.get(broken.id)
     assert (held.state, held.publish_at) == (BatchState.HELD, None)
-    assert Corrupt.__name__ in held.findings[0].message
+    assert held.findings[0].message.startswith("It cannot be published: ")
+
+
+async def test_a_batch_whose_record_is_damaged_is_passed_over_and_seldom_tried(store: Store) -> None:
+    await versions(store, 1)
+    damaged = await scheduled(store, -2)
+    later = await scheduled(store, -1, amount="8")
+    await store.db["batches"].update_one({"_id": damaged.id}, {"$set": {"mode": 7}})
+    original, calls = store.batches.first_due, 0
+
+    async def counted(*args: object) -> Batch | None:
+        nonlocal calls
+        calls += 1
+        return await original(*args)  # type: ignore[arg-type]
+
+    with patch.object(store.batches, "first_due", counted):
+        async with working(store):
+            await until_published(store, later)
+            await asyncio.sleep(2)
+    assert calls < 12, "with a wait of a quarter of a second, which doubles each time"
+
+
+async def test_a_batch_that_is_scheduled_while_the_work_on_its_list_ends_is_not_late(store: Store) -> None:
+    await versions(store, 1)
+    first = await scheduled(store, 0.2)
+    await scheduled(store, 3600)
+    original, added = store.locks.held, list[Batch]()
+
+    @asynccontextmanager
+    async def held(name: str) -> AsyncIterator[int | None]:
+        async with original(name) as token:
+            yield token
+            if not added and name == "schedule/retail":
+                assert (await store.batches.get(first.id)).state is BatchState.PUBLISHED
+                added.append(await scheduled(store, 1, amount="8"))
+                await asyncio.sleep(0.3)  # its pointer arrives
+
+    with patch.object(store.locks, "held", held):
+        async with working(store):
+            await until_published(store, first)
+            await until(_is_not_empty(added), "scheduled")
+            [late] = await until_published(store, *added)
+    assert late < timedelta(seconds=3)
+
+
+async def test_attempts_are_forgotten_when_another_process_publishes_the_batch(
+    store: Store, other_store: Store
+) -> None:
+    await versions(store, 1)
+    batch = await scheduled(store, -1)
+    original, failures = store.scheduling.publish_first_due, 0
+
+    async def failing(*args: object, **kwargs: object) -> object:
+        nonlocal failures
+        failures += 1
+        if failures == 1:
+            raise Corrupt("damaged")
+        await other_store.scheduling.publish_first_due("retail")
+        return await original(*args, **kwargs)  # type: ignore[arg-type]
+
+    with patch.object(store.scheduling, "publish_first_due", failing):
+        async with working(store):
+            await until_published(store, batch)
+
+            async def is_over() -> bool:
+                return not store.worker._publications._tasks
+
+            await until(is_over, "over")
+    assert failures == 2
+    assert store.worker._publications._publisher._attempts == {}
+
+
+class Noted(datetime.datetime):
+    """An instant that counts how often it is looked at."""
+
+    looks = 0
+
+    def __lt__(self, other):  # type: ignore[no-untyped-def]
+        Noted.looks += 1
+        return super().__lt__(other)
+
+    def timestamp(self) -> float:
+        Noted.looks += 1
+        return super().timestamp()
+
+    def __sub__(self, other):  # type: ignore[no-untyped-def]
+        Noted.looks += 1
+        return super().__sub__(other)
+
+
+async def test_the_work_grows_with_the_number_of_lists_of_one_instant_and_not_with_its_square(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(publication_schedule, "MAX_CONCURRENT_LISTS", 10)
+    names, order = [f"list-{number}" for number in range(500)], list[str]()
+    at = Noted.fromtimestamp((await server_time(store.client)).timestamp(), datetime.UTC)
+    schedule = PublicationSchedule(store.client, Mock(), store.batches, store.scheduling, store.locks, store.metrics)
+    most = 0
+
+    async def publish(name: str, stopping: asyncio.Event) -> None:
+        nonlocal most
+        most = max(most, len(schedule._tasks))
+        await asyncio.sleep(0)
+        order.append(name)
+
+    stopping = asyncio.Event()
+    with patch.object(schedule._publisher, "publish", publish):
+        for name in names:
+            schedule._follow(_pointer(name, at))
+        running = asyncio.create_task(schedule.run(stopping))
+
+        async def is_over() -> bool:
+            return len(order) == len(names)
+
+        await until(is_over, "published")
+        stopping.set()
+        await running
+    assert sorted(order) == sorted(names)
+    assert order != names, "each process has another order"
+    assert most == 10
+    assert Noted.looks < 20 * len(names)
 
 
 async def test_late_batches_are_counted(store: Store) -> None:
@@ -183,11 +309,10 @@ async def test_a_process_stops_while_it_waits_for_a_batch(store: Store) -> None:
 async def test_the_clock_of_the_process_does_not_matter(store: Store, ahead: float) -> None:
     await versions(store, 1)
     batch = await scheduled(store, 1)
-    right = publication_schedule.now
-    with patch.object(publication_schedule, "now", lambda: right() + timedelta(seconds=ahead)):
-        async with working(store):
-            [late] = await until_published(store, batch)
-    assert late >= timedelta(0)
+    store.worker._publications._clock = DatabaseClock(store.client, lambda: time.monotonic() + ahead)
+    async with working(store):
+        [late] = await until_published(store, batch)
+    assert timedelta(0) <= late < timedelta(seconds=3)
 
 
 def _noting(started: asyncio.Event):  # type: ignore[no-untyped-def]
@@ -198,6 +323,18 @@ def _noting(started: asyncio.Event):  # type: ignore[no-untyped-def]
         started.set()
 
     return look
+
+
+def _pointer(name: str, at: datetime.datetime) -> PriceList:
+    created = datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC)
+    return PriceList(name, None, 1, 1, 2, None, created, next_change_at=at)
+
+
+def _is_not_empty(batches: list[Batch]) -> Callable[[], Awaitable[bool]]:
+    async def is_not_empty() -> bool:
+        return bool(batches)
+
+    return is_not_empty
 
 
 def _name(command: dict[str, object]) -> str:

@@ -1,4 +1,4 @@
-"""Inputs of mutations."""
+"""Inputs of the mutations of batches."""
 
 import datetime
 import decimal
@@ -7,22 +7,10 @@ from typing import Any
 import strawberry
 
 from graph.rows.upload import Upload
-from graph.types.gates import GatesInput
-from graph.types.retention import RetentionInput
+from graph.types.reasons import REASON
 from graph.types.scalars import JSON
-from storage import (
-    MAX_DAYS_AHEAD,
-    MAX_DESCRIPTION_LENGTH,
-    MAX_KEEP_YEARS,
-    MAX_PARTS,
-    MAX_REASON_LENGTH,
-    MAX_REMOVALS,
-    BatchMode,
-    PublishPolicy,
-)
+from storage import MAX_DAYS_AHEAD, MAX_PARTS, MAX_REMOVALS, BatchMode, PublishPolicy
 
-_REASON = f"The reason, recorded in the audit log: 1 to {MAX_REASON_LENGTH} characters."
-_DESCRIPTION = f"A description of the price list: at most {MAX_DESCRIPTION_LENGTH} characters."
 _PUBLISH_AT = (
     "The instant at which to publish the batch, with an offset from UTC: in the future by the clock of MongoDB, and at "
     f"most {MAX_DAYS_AHEAD} days ahead; otherwise the mutation fails with `INVALID_PUBLISH_AT`. The batch is checked "
@@ -78,57 +66,6 @@ class PriceInput:
             "validUntil": self.valid_until,
             "attributes": self.attributes,
         }
-
-
-@strawberry.input(description="Input of `createPriceList`.")
-class CreatePriceListInput:
-    """Input of `createPriceList`."""
-
-    name: strawberry.ID = strawberry.field(
-        description="The name of the price list: 1 to 63 characters of `a-z`, `0-9`, `.`, `_` and `-`, starting with a "
-        "letter or digit."
-    )
-    description: str | None = strawberry.field(default=None, description=_DESCRIPTION)
-    gates: GatesInput | None = strawberry.field(
-        default=None, description="The gates of the price list. Gates that are left out are disabled."
-    )
-    retention: RetentionInput | None = strawberry.field(
-        default=None, description="The retention of versions. The default is 30 versions and 30 days."
-    )
-
-
-@strawberry.input(description="Input of `updatePriceList`. Fields that are left out stay unchanged.")
-class UpdatePriceListInput:
-    """Input of `updatePriceList`."""
-
-    name: strawberry.ID = strawberry.field(description="The name of the price list.")
-    description: str | None = strawberry.field(default=strawberry.UNSET, description=_DESCRIPTION)
-    gates: GatesInput | None = strawberry.field(
-        default=strawberry.UNSET,
-        description="The gates of the price list. Replaces all gates: those left out are disabled, and null disables "
-        "all.",
-    )
-    expected_gates: GatesInput | None = strawberry.field(
-        default=None,
-        description="Update the price list only if these are still its gates, those left out disabled; otherwise the "
-        "mutation fails with `CONFLICT`.",
-    )
-    retention: RetentionInput | None = strawberry.field(
-        default=None, description="The retention of versions. Fields that are left out stay unchanged."
-    )
-
-
-@strawberry.input(description="Input of `deletePriceList`.")
-class DeletePriceListInput:
-    """Input of `deletePriceList`."""
-
-    name: strawberry.ID = strawberry.field(description="The name of the price list.")
-    confirm_name: str = strawberry.field(description="The name again, as confirmation.")
-    reason: str = strawberry.field(description=_REASON)
-    force: bool = strawberry.field(
-        default=False,
-        description="Delete the price list even if a batch is in progress or was published a short time ago.",
-    )
 
 
 @strawberry.input(description="Input of `publishBatch`: a whole batch in one request.")
@@ -227,7 +164,7 @@ class AbortBatchInput:
     """Input of `abortBatch`."""
 
     batch: strawberry.ID = strawberry.field(description="The ID of the batch.")
-    reason: str | None = strawberry.field(default=None, description=_REASON)
+    reason: str | None = strawberry.field(default=None, description=REASON)
 
 
 @strawberry.input(description="Input of `approveBatch` and `rejectBatch`.")
@@ -235,7 +172,7 @@ class ReviewBatchInput:
     """Input of `approveBatch` and `rejectBatch`."""
 
     batch: strawberry.ID = strawberry.field(description="The ID of the batch.")
-    reason: str = strawberry.field(description=_REASON)
+    reason: str = strawberry.field(description=REASON)
     expected_version: int | None = strawberry.field(
         default=None,
         description="Approve or reject the batch only if this is still the current version (0: there is none yet); "
@@ -243,9 +180,9 @@ class ReviewBatchInput:
     )
     keep_schedule: bool = strawberry.field(
         default=False,
-        description="With `approveBatch` of a scheduled batch: approve it, and publish it at its `publishAt`, not now. "
-        "The gates that have findings now, and `publish: ON_APPROVAL`, do not hold it then; other gates, a pin and "
-        "`expectedVersion` do.",
+        description="For `approveBatch` only, of a scheduled batch: approve it, and publish it at its `publishAt`, not "
+        "now. The gates that have findings now, and `publish: ON_APPROVAL`, do not hold it then; other gates, a pin "
+        "and `expectedVersion` do.",
     )
 
 
@@ -255,98 +192,8 @@ class RescheduleBatchInput:
 
     batch: strawberry.ID = strawberry.field(description="The ID of the batch.")
     publish_at: datetime.datetime | None = strawberry.field(
-        default=None,
+        default=strawberry.UNSET,
         description="The instant at which to publish the batch, with an offset from UTC: in the future by the clock of "
-        f"MongoDB, and at most {MAX_DAYS_AHEAD} days ahead. Null takes the schedule away.",
+        f"MongoDB, and at most {MAX_DAYS_AHEAD} days ahead. Null takes the schedule away; one of both must be given.",
     )
-    reason: str = strawberry.field(description=_REASON)
-
-
-@strawberry.input(description="Input of `rollback`.")
-class RollbackInput:
-    """Input of `rollback`."""
-
-    price_list: strawberry.ID = strawberry.field(description="The name of the price list.")
-    to_version: int = strawberry.field(
-        description="The version to make current. It must have been current before and must not have expired."
-    )
-    reason: str = strawberry.field(description=_REASON)
-    expected_version: int | None = strawberry.field(
-        default=None,
-        description="Roll back only if this is still the current version (0: there is none yet); otherwise the "
-        "mutation fails with `CONFLICT`.",
-    )
-    pin: bool = strawberry.field(
-        default=True, description="Whether to pin the version, so that the next batch does not undo the rollback."
-    )
-
-
-@strawberry.input(description="Input of `pin`.")
-class PinInput:
-    """Input of `pin`."""
-
-    price_list: strawberry.ID = strawberry.field(description="The name of the price list.")
-    version: int = strawberry.field(description="The version to pin. It becomes the current version.")
-    reason: str = strawberry.field(description=_REASON)
-    expected_version: int | None = strawberry.field(
-        default=None,
-        description="Pin only if this is still the current version (0: there is none yet); otherwise the mutation "
-        "fails with `CONFLICT`.",
-    )
-
-
-@strawberry.input(description="Input of `unpin`.")
-class UnpinInput:
-    """Input of `unpin`."""
-
-    price_list: strawberry.ID = strawberry.field(description="The name of the price list.")
-    reason: str = strawberry.field(description=_REASON)
-    publish_latest: bool = strawberry.field(
-        default=False,
-        description="Whether to publish the newest batch that only the pin held. The other batches that only the pin "
-        "held are superseded: they can be neither approved nor rejected any more, and become REJECTED soon afterwards.",
-    )
-    expected_version: int | None = strawberry.field(
-        default=None,
-        description="Unpin only if this is still the current version; otherwise the mutation fails with `CONFLICT`.",
-    )
-    expected_batch: strawberry.ID | None = strawberry.field(
-        default=None,
-        description="With `publishLatest`: unpin only if this is the batch to publish, the first of `heldByPin`; "
-        "otherwise the mutation fails with `CONFLICT`.",
-    )
-
-
-@strawberry.input(description="Input of `retain`.")
-class RetainInput:
-    """Input of `retain`."""
-
-    price_list: strawberry.ID = strawberry.field(description="The name of the price list.")
-    dry_run: bool = strawberry.field(
-        default=False, description="Whether to only report what would expire, without changing anything."
-    )
-
-
-@strawberry.input(description="Input of `restore`.")
-class RestoreInput:
-    """Input of `restore`."""
-
-    price_list: strawberry.ID = strawberry.field(description="The name of the price list.")
-    version: int = strawberry.field(description="An expired version whose layers have not been released yet.")
-    reason: str = strawberry.field(description=_REASON)
-
-
-@strawberry.input(description="Input of `keepVersion`.")
-class KeepVersionInput:
-    """Input of `keepVersion`."""
-
-    price_list: strawberry.ID = strawberry.field(description="The name of the price list.")
-    version: int = strawberry.field(
-        description="The version to keep. It must be current or have been current, and must not have expired."
-    )
-    until: datetime.datetime | None = strawberry.field(
-        default=None,
-        description="Until when to keep the version: an instant with an offset, still to come by the time of the "
-        f"database, and at most {MAX_KEEP_YEARS} years ahead. Null, or left out, keeps it no longer.",
-    )
-    reason: str = strawberry.field(description=_REASON)
+    reason: str = strawberry.field(description=REASON)

@@ -1,0 +1,118 @@
+"""Timelines of one request: of its moment, each sku looked up once, and each look-up counted once."""
+
+import datetime
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+
+from loaders import Between, DaysBefore, Loaders
+from storage import Layer, LayerGone, ScanLimit
+from storage.layers.reader import LayerReader
+from tests.graph.api import Api, row
+
+WINDOW = Between(datetime.datetime(2020, 1, 1, tzinfo=datetime.UTC), None)
+
+
+@pytest.fixture
+async def retail(counted_api: Api) -> Api:
+    """A list whose skus cost 1 in version 1, and 2 in version 2."""
+    await counted_api.create("retail")
+    for amount in ("1", "2"):
+        await counted_api.publish("retail", [row("a", amount), row("b", amount)])
+    return counted_api
+
+
+def loaders(api: Api) -> Loaders:
+    return Loaders(api.runtime.store, api.runtime.pointers)
+
+
+async def shown(loaders: Loaders, sku: str = "a") -> list[tuple[int, bool]]:
+    """Return the versions of a timeline to now, and whether they last."""
+    found = await loaders.timelines.load("retail", WINDOW, sku)
+    return [(each.snapshot.version, each.until is None) for each in found.clipped(sku)]
+
+
+@pytest.fixture
+def layers_read(monkeypatch: pytest.MonkeyPatch) -> list[Sequence[str]]:
+    """The skus of every look-up in a layer."""
+    read: list[Sequence[str]] = []
+    layer_prices = LayerReader.layer_prices
+
+    async def recorded(reader: LayerReader, layer: Layer, skus: Sequence[str]) -> Any:
+        read.append(skus)
+        return await layer_prices(reader, layer, skus)
+
+    monkeypatch.setattr(LayerReader, "layer_prices", recorded)
+    return read
+
+
+async def test_a_timeline_ends_with_the_version_that_the_request_follows(retail: Api) -> None:
+    request = loaders(retail)
+    await request.view.current("retail")
+    await retail.publish("retail", [row("a", "0.5")])
+    assert await shown(request) == [(1, False), (2, True)]
+    lowest = (await request.timelines.load("retail", DaysBefore(30, None), "a")).lowest("a", "EUR")
+    assert lowest is not None
+    assert (str(lowest.amount), lowest.version) == ("1", 1)
+    assert await shown(loaders(retail)) == [(1, False), (2, False), (3, True)]
+
+
+async def test_without_the_current_version_a_timeline_ends_with_the_time_of_the_request(retail: Api) -> None:
+    request = loaders(retail)
+    await request.view.instants.now()
+    await retail.publish("retail", [row("a", "3")])
+    assert await shown(request) == [(1, False), (2, True)]
+
+
+async def test_after_a_mutation_a_timeline_has_what_it_published(retail: Api) -> None:
+    request = loaders(retail)
+    await request.view.current("retail")
+    assert await shown(request) == [(1, False), (2, True)]
+    await retail.publish("retail", [row("a", "3")])
+    request.view.forget("retail")
+    await request.view.current("retail")
+    assert await shown(request) == [(1, False), (2, False), (3, True)]
+
+
+async def test_an_instant_is_not_newer_than_the_current_version(retail: Api) -> None:
+    request = loaders(retail)
+    await request.view.current("retail")
+    await retail.publish("retail", [row("a", "3")])
+    instant = await retail.runtime.store.now()
+    snapshot = await request.view.as_of("retail", instant)
+    assert snapshot is not None
+    assert snapshot.version == 2
+    assert not request.view.instants.are_settled
+    newest = await loaders(retail).view.as_of("retail", instant)
+    assert newest is not None
+    assert newest.version == 3
+
+
+async def test_skus_stay_loaded_when_others_of_their_window_follow(
+    retail: Api, layers_read: list[Sequence[str]]
+) -> None:
+    request = loaders(retail)
+    for sku in ("a", "b", "a", "b"):
+        assert await shown(request, sku) == [(1, False), (2, True)]
+    assert layers_read == [["a"]] * 2 + [["b"]] * 2
+
+
+async def test_the_look_ups_of_a_timeline_that_is_read_again_count_once(
+    retail: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("storage.layers.timeline.LookUpBudget.__init__.__defaults__", (3,))
+    layer_prices, gone = LayerReader.layer_prices, list[str]()
+
+    async def gone_once(reader: LayerReader, layer: Layer, skus: Sequence[str]) -> Any:
+        if not gone:
+            gone.append(layer.id)
+            raise LayerGone(layer.id)
+        return await layer_prices(reader, layer, skus)
+
+    monkeypatch.setattr(LayerReader, "layer_prices", gone_once)
+    request = loaders(retail)
+    assert await shown(request) == [(1, False), (2, True)]
+    assert gone
+    with pytest.raises(ScanLimit):
+        await shown(request, "b")
