@@ -271,14 +271,16 @@ class Settings:
         default=0,
         metadata=metadata(
             integer(0, 86_400),
-            "`max-age` of responses with the current version: seconds for which caches may use them unvalidated.",
+            "`max-age` of responses with the current version: seconds for which caches may use them unvalidated; fewer "
+            "before a [scheduled change](caching.md#scheduled-changes).",
         ),
     )
     cache_stale_while_revalidate: int = field(
         default=0,
         metadata=metadata(
             integer(0, 86_400),
-            "`stale-while-revalidate` of these responses: seconds for which caches may use them while they revalidate.",
+            "`stale-while-revalidate` of these responses: seconds for which caches may use them while they revalidate; "
+            "fewer before a scheduled change.",
         ),
     )
     trusted_documents: Path | None = field(

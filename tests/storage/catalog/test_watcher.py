@@ -280,8 +280,8 @@ class RecordingPointerCache(PointerCache):
         self.recorder = PointerRecorder()
         super().__init__(store)
 
-    def observe(self, pointer: PriceList) -> None:
-        super().observe(pointer)
+    def _follow(self, pointer: PriceList) -> None:
+        super()._follow(pointer)
         self.recorder(pointer)
 
 

@@ -168,8 +168,8 @@ async def test_a_leader_whose_work_fails_unexpectedly_begins_again(
 
     async def take(self: DelayQueue, limit: int) -> list[str]:
         nonlocal calls
-        calls += 1
-        if calls == 1:
+        calls += limit > 1  # that of compaction, which takes several lists
+        if calls == 1 and limit > 1:
             raise ZeroDivisionError
         return await original(self, limit)
 
