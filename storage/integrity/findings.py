@@ -57,11 +57,11 @@ _ADVICE = {
     ),
     FindingCode.PIN_ELSEWHERE: f"{_FOREIGN_WRITE}Pin the right version, or unpin.",
     FindingCode.NEXT_CHANGE_WRONG: (
-        f"{_FOREIGN_WRITE}Caches go by it; batches are published when they are due all the same. It is written anew "
+        f"{_FOREIGN_WRITE}Caches go by it; batches are still published when they are due. It is set again "
         "when a batch of the list is scheduled: `pricebook reschedule` does that."
     ),
     FindingCode.REPLACED_AT_WRONG: (
-        f"{_FOREIGN_WRITE}Retention counts from it; the prices are not affected. It is written anew when another "
+        f"{_FOREIGN_WRITE}Retention counts from it; the prices are not affected. It is set again when another "
         f"version becomes current after this one. {_RESTORE}"
     ),
     FindingCode.EVENTS_MISSING: (

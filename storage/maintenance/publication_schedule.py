@@ -80,7 +80,7 @@ class PublicationSchedule:
         self._publisher.look_again(name)
 
     def _add(self, name: str, at: datetime.datetime) -> None:
-        """Have a list taken up before an instant. Before the first sample of the clock, nobody knows when that is."""
+        """Queue a list to be taken up before an instant. The poll does it again after the first sample of the clock."""
         if self._clock.is_sampled:
             self._queue.add(name, self._clock.seconds_until(at) - PREPARE_SECONDS + self._later(name))
 

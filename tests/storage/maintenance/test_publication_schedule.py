@@ -59,7 +59,7 @@ async def test_a_process_that_starts_late_publishes_what_became_due(store: Store
     batches = [await scheduled(store, -60, amount="1"), await scheduled(store, -30, amount="2")]
     async with working(store):
         await until_published(store, *batches)
-    assert await current(store) == 4  # the second was renumbered, because it was sealed upon version 1
+    assert await current(store) == 4  # the second was renumbered, because it was sealed when version 1 was current
 
 
 async def test_a_process_learns_of_schedules_by_polling_when_no_pointer_is_pushed(store: Store) -> None:
