@@ -2,14 +2,17 @@
 
 import asyncio
 import datetime
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from loaders.cache.version_reader import read_again
 from loaders.dataloaders import batch_load
 from loaders.view import View
-from storage import InvalidArgument, LookUpBudget, PricePeriod, Store, Timelines
+from storage import InvalidArgument, LookUpBudget, LowestPrice, PricePeriod, Store, Timelines
+
+T = TypeVar("T")
 
 MAX_TIMELINE_SKUS = 1000
 """Skus of one look-up: for each, the layers of a run of versions are held in memory at once."""
@@ -57,16 +60,44 @@ _Key = tuple[str, TimeWindow, int | None]
 """List, window, and the revision of the pointer that the request follows; None if it does not follow the list."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Waiting:
+    """A future that waits for what is read of the timelines among which is that of a sku."""
+
+    sku: str
+    future: asyncio.Future[Any]
+    read: Callable[[Timelines], Any]
+
+    def settle(self, timelines: Timelines) -> None:
+        """Set the result, or the error of reading it."""
+        try:
+            result = self.read(timelines)
+        except Exception as error:
+            self.fail(error)
+        else:
+            if not self.future.done():
+                self.future.set_result(result)
+
+    def fail(self, error: BaseException) -> None:
+        """Set an error."""
+        if not self.future.done():
+            self.future.set_exception(error)
+            self.future.exception()  # marks it as retrieved: those that a failed request did not await are no news
+
+
 class _LookUp:
-    """Skus of one key that are collected to be looked up together, and the task that does it."""
+    """Who waits for skus of one key, which are collected to be looked up together, and the task that does it."""
 
     def __init__(self) -> None:
-        self.skus: dict[str, None] = {}
-        self.task: asyncio.Task[Timelines]
+        self.waiting: list[_Waiting] = []
+        self.task: asyncio.Task[None]
 
 
 class TimelineLoader:
-    """Loads the timelines of one request. They end with the version that the `view` of the request follows."""
+    """Loads the timelines of one request. They end with the version that the `view` of the request follows.
+
+    Each call has a future of its own, so that cancelling one does not cancel those of the same sku.
+    """
 
     def __init__(self, store: Store, view: View) -> None:
         self._timelines = store.price_timelines
@@ -75,31 +106,54 @@ class TimelineLoader:
         self._look_ups: dict[_Key, _LookUp] = {}
         self._loaded: dict[_Key, Timelines] = {}
 
-    async def load(self, price_list: str, window: TimeWindow, sku: str) -> Timelines:
-        """Return timelines among which is that of a sku. Raises `InvalidArgument`, `ScanLimit`, `Corrupt`."""
+    def periods(self, price_list: str, window: TimeWindow, sku: str) -> asyncio.Future[Sequence[PricePeriod]]:
+        """Return the timeline of a sku within a window. Raises `InvalidArgument`, `ScanLimit`, `Corrupt`."""
+
+        def read(timelines: Timelines) -> Sequence[PricePeriod]:
+            periods = timelines.clipped(sku)
+            self._budget.spend_periods(len(periods))
+            return periods
+
+        return self._wait(price_list, window, sku, read)
+
+    def lowest(
+        self, price_list: str, window: TimeWindow, sku: str, currency: str
+    ) -> asyncio.Future[LowestPrice | None]:
+        """Return the lowest amount of a sku in a window. Raises `InvalidArgument`, `ScanLimit`, `Corrupt`."""
+        return self._wait(price_list, window, sku, lambda timelines: timelines.lowest(sku, currency))
+
+    def _wait(self, price_list: str, window: TimeWindow, sku: str, read: Callable[[Timelines], T]) -> asyncio.Future[T]:
         key = price_list, window, self._view.followed_revision(price_list)
+        waiting = _Waiting(sku, asyncio.get_running_loop().create_future(), read)
         loaded = self._loaded.get(key)
         if loaded is not None and sku in loaded.periods:
-            return loaded
+            waiting.settle(loaded)
+            return waiting.future
         look_up = self._look_ups.get(key)
         if look_up is None:
             look_up = self._look_ups[key] = _LookUp()
-            look_up.task = asyncio.create_task(self._load(key, look_up))
-            look_up.task.add_done_callback(_retrieve_error)
-        look_up.skus[sku] = None
-        return await asyncio.shield(look_up.task)
+            look_up.task = asyncio.create_task(self._look_up(key, look_up.waiting))
+        look_up.waiting.append(waiting)
+        return waiting.future
 
-    async def periods(self, price_list: str, window: TimeWindow, sku: str) -> Sequence[PricePeriod]:
-        """Return the timeline of a sku within a window. Raises `InvalidArgument`, `ScanLimit`, `Corrupt`."""
-        periods = (await self.load(price_list, window, sku)).clipped(sku)
-        self._budget.spend_periods(len(periods))
-        return periods
+    async def _look_up(self, key: _Key, waiting: Sequence[_Waiting]) -> None:
+        try:
+            try:
+                now = await self._view.instants.now()  # meanwhile, others add their skus
+            finally:
+                del self._look_ups[key]
+            timelines = await self._load(key, list(dict.fromkeys(each.sku for each in waiting)), now)
+        except BaseException as error:
+            for each in waiting:
+                each.fail(error)
+            if not isinstance(error, Exception):
+                raise
+        else:
+            for each in waiting:
+                each.settle(timelines)
 
-    async def _load(self, key: _Key, look_up: _LookUp) -> Timelines:
+    async def _load(self, key: _Key, skus: Sequence[str], now: datetime.datetime) -> Timelines:
         price_list, window, revision = key
-        now = await self._view.instants.now()  # meanwhile, tasks that are ready to run add their skus
-        del self._look_ups[key]
-        skus = list(look_up.skus)
         with batch_load("TimelineLoader", len(skus)):
             moves = await self._timelines.moves(
                 price_list, window.start(now), window.until, to_revision=revision, to=now if revision is None else None
@@ -124,8 +178,3 @@ def _joined(timelines: Sequence[Timelines]) -> Timelines:
 def _check_past(argument: str, given: datetime.datetime | None, now: datetime.datetime) -> None:
     if given is not None and given > now:
         raise InvalidArgument(f"`{argument}` is in the future: it is {now.isoformat()} now.", path=(argument,))
-
-
-def _retrieve_error(task: asyncio.Task[Timelines]) -> None:
-    if not task.cancelled():
-        task.exception()  # marks it as retrieved if every caller was cancelled

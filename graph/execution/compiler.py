@@ -21,16 +21,18 @@ from graph.execution.collect import Collector
 from graph.execution.plan import Completion, Field, LeafCompletion, ListCompletion, ObjectCompletion, Selection
 from graph.execution.plannable import Unplannable
 from graph.execution.projection import (
-    AttributeField,
     ConstantField,
+    JSONProjection,
     PlainField,
-    Projection,
+    RecordField,
+    leaf_to_json,
+    list_to_json,
+    object_to_json,
     project_field,
     project_leaf,
-    project_list,
-    project_object,
+    project_raw,
 )
-from graph.execution.resolvers import SelectedField, attribute_of, compile_resolver
+from graph.execution.resolvers import SelectedField, compile_resolver, reader_of
 
 MAX_FIELDS = 2000
 """Number of fields that a plan may have. Fragments within fragments can expand a short document exponentially."""
@@ -77,11 +79,12 @@ class Compiler:
         selected = SelectedField(self._schema, self._fragments, self._operation, parent, definition, nodes)
         completion = self._completion(definition.type, nodes)
         plain: PlainField | None = None
-        attribute = attribute_of(definition)
+        read = reader_of(definition, self._schema)
         if definition is TypeNameMetaFieldDef:
             plain = ConstantField(parent.name)
-        elif attribute is not None and completion.project is not None:
-            plain = AttributeField(attribute, completion.project, not completion.non_null)
+        elif read is not None and completion.project is not None and completion.to_json is not None:
+            leaf = completion.type_ if isinstance(completion, LeafCompletion) else None
+            plain = RecordField(read, completion.project, completion.to_json, not completion.non_null, leaf)
         return Field(
             key, selected, compile_resolver(selected), completion, plain, project_field(plain) if plain else None
         )
@@ -91,18 +94,19 @@ class Compiler:
         if isinstance(type_, GraphQLNonNull):
             type_ = type_.of_type
         if isinstance(type_, GraphQLScalarType | GraphQLEnumType):
-            return LeafCompletion(type_, non_null, project_leaf(type_))
+            return LeafCompletion(type_, non_null, project_leaf(type_), leaf_to_json(type_))
         if isinstance(type_, GraphQLList):
             item = self._completion(type_.of_type, nodes)
-            projection = item.project and project_list(item.project, nulls=not item.non_null)
-            return ListCompletion(item, non_null, projection)
+            to_json = item.to_json and list_to_json(item.to_json, nulls=not item.non_null)
+            return ListCompletion(item, non_null, to_json and project_raw(to_json), to_json)
         if isinstance(type_, GraphQLObjectType):
             selection = self._selection(type_, [node.selection_set for node in nodes if node.selection_set])
-            return ObjectCompletion(selection, non_null, _projection(selection))
+            to_json = _to_json(selection)
+            return ObjectCompletion(selection, non_null, to_json and project_raw(to_json), to_json)
         raise Unplannable
 
 
-def _projection(selection: Selection) -> Projection | None:
+def _to_json(selection: Selection) -> JSONProjection | None:
     """Return the projection of a selection of which all fields are plain; None for others."""
     plain = {field.key: field.plain for field in selection.fields if field.plain}
-    return project_object(plain) if len(plain) == len(selection.fields) else None
+    return object_to_json(plain) if len(plain) == len(selection.fields) else None

@@ -4,7 +4,8 @@ Each value is first tried with its projection (`graph.execution.projection`). If
 completes it: it awaits awaitables, propagates nulls, and gives every error its path.
 """
 
-from collections.abc import AsyncGenerator, AsyncIterable, Awaitable
+from asyncio import Future
+from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Coroutine, Generator, Sequence
 from contextlib import suppress
 from types import CoroutineType
 from typing import Any, cast
@@ -18,8 +19,27 @@ from graph.execution.plan import Completion, Field, LeafCompletion, ListCompleti
 from graph.execution.state import ExecutionState
 
 
+class _Started:
+    """A coroutine of `Execution` that waits for nothing but futures: its work runs already.
+
+    So several are awaited one after the other. Other coroutines need a task each, to start before the first ends.
+    """
+
+    __slots__ = ("coroutine",)
+
+    def __init__(self, coroutine: Coroutine[Any, Any, Any]) -> None:
+        self.coroutine = coroutine
+
+    def __await__(self) -> Generator[Any, Any, Any]:
+        return self.coroutine.__await__()
+
+
+_PENDING: frozenset[type] = frozenset({CoroutineType, _Started})
+"""The classes of results that have to be awaited."""
+
+
 class Execution(ExecutionState):
-    """One execution. The results of fields are complete, except coroutines of this class, which have to be awaited."""
+    """One execution. The results of fields are complete, except those of a class of `_PENDING`."""
 
     __slots__ = ("_nulled", "errors")
 
@@ -34,8 +54,8 @@ class Execution(ExecutionState):
         """Return the data of the response, None if the root is null. The errors are in `errors` afterwards."""
         try:
             data: Any = self._select(selection, self.root, None)
-            if data.__class__ is CoroutineType:
-                data = await data
+            if data.__class__ in _PENDING:
+                data = await cast("Awaitable[Any]", data)
         except GraphQLError as error:
             self._add(error, None)
             return None
@@ -56,12 +76,12 @@ class Execution(ExecutionState):
                         pass
                 result = self._resolve(field, source, Path(path, field.key, field.selected.parent.name))
                 results[field.key] = result
-                if result.__class__ is CoroutineType:
+                if result.__class__ in _PENDING:
                     pending.append(field.key)
         except Exception:
             run_in_background([results[key] for key in pending])
             raise
-        return _await_pending(results, pending) if pending else results
+        return _awaiting(results, pending) if pending else results
 
     def _resolve(self, field: Field, source: Any, path: Path) -> Any:
         try:
@@ -73,19 +93,23 @@ class Execution(ExecutionState):
     def _complete_position(self, field: Field, completion: Completion, value: Any, path: Path) -> Any:
         """Complete the value of a response position, a field or a list item, and handle its errors."""
         if is_awaitable(value):
-            return self._await_value(field, completion, value, path)
+            awaited = self._await_value(field, completion, value, path)
+            # What is not projected may have resolvers of its own, which have to be called together with others.
+            return _Started(awaited) if isinstance(value, Future) and completion.project is not None else awaited
         try:
             completed = self._complete(field, completion, value, path)
         except Exception as error:
             return self._handle_error(error, field, completion, path)
         if completed.__class__ is CoroutineType:
             return self._await_completed(field, completion, completed, path)
+        if completed.__class__ is _Started:
+            return _Started(self._await_completed(field, completion, completed, path))
         return completed
 
     async def _await_value(self, field: Field, completion: Completion, value: Awaitable[Any], path: Path) -> Any:
         try:
             completed = self._complete(field, completion, await value, path)
-            return await completed if completed.__class__ is CoroutineType else completed
+            return await cast("Awaitable[Any]", completed) if completed.__class__ in _PENDING else completed
         except Exception as error:
             return self._handle_error(error, field, completion, path)
 
@@ -127,7 +151,7 @@ class Execution(ExecutionState):
             for index, value in enumerate(iterator):
                 result = self._complete_position(field, completion.item, value, Path(path, index, None))
                 results.append(result)
-                if result.__class__ is CoroutineType:
+                if result.__class__ in _PENDING:
                     pending.append(index)
         except Exception:
             awaitables = [results[index] for index in pending]
@@ -135,7 +159,7 @@ class Execution(ExecutionState):
                 awaitables.extend(value for value in iterator if is_awaitable(value))
             run_in_background(awaitables)
             raise
-        return _await_pending(results, pending) if pending else results
+        return _awaiting(results, pending) if pending else results
 
     async def _complete_async_iterable(
         self, field: Field, completion: ListCompletion, values: AsyncIterable[Any], path: Path
@@ -147,7 +171,7 @@ class Execution(ExecutionState):
                 index = len(results)
                 result = self._complete_position(field, completion.item, value, Path(path, index, None))
                 results.append(result)
-                if result.__class__ is CoroutineType:
+                if result.__class__ in _PENDING:
                     pending.append(index)
         except Exception:
             if isinstance(values, AsyncGenerator):
@@ -155,7 +179,7 @@ class Execution(ExecutionState):
                     await values.aclose()
             run_in_background([results[index] for index in pending])
             raise
-        return await _await_pending(results, pending)
+        return await _awaiting(results, pending) if pending else results
 
     def _handle_error(self, error: Exception, field: Field, completion: Completion, path: Path) -> None:
         """Make a position null and record its error; raise the error to the parent position if the type is non-null."""
@@ -176,12 +200,29 @@ class Execution(ExecutionState):
             self.errors.append(error)
 
 
-async def _await_pending(results: Any, pending: list[Any]) -> Any:
-    """Await the results at some keys or indices, and replace them by their values."""
+def _awaiting(results: Any, pending: Sequence[Any]) -> Any:
+    """Return an awaitable that awaits the results at some keys or indices, and replaces them by their values."""
+    if all(results[key].__class__ is _Started for key in pending):
+        return _Started(_await_in_order(results, pending))
+    return _await_together(results, pending)
+
+
+async def _await_in_order(results: Any, pending: Sequence[Any]) -> Any:
+    awaited = 0
+    try:
+        for key in pending:
+            awaited += 1
+            results[key] = await results[key]
+    finally:
+        run_in_background([results[key] for key in pending[awaited:]])
+    return results
+
+
+async def _await_together(results: Any, pending: Sequence[Any]) -> Any:
     if len(pending) == 1:
-        key = pending[0]
+        [key] = pending
         results[key] = await results[key]
-    elif pending:
+    else:
         completed = await gather_with_cancel(*[results[key] for key in pending])
         for key, result in zip(pending, completed, strict=True):
             results[key] = result

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from graphql import GraphQLLeafType
 
-from graph.execution.projection import PlainField, Projection
+from graph.execution.projection import JSONProjection, PlainField, Projection
 from graph.execution.resolvers import Resolve, SelectedField
 
 
@@ -14,7 +14,8 @@ class LeafCompletion:
 
     type_: GraphQLLeafType
     non_null: bool
-    project: Projection | None
+    project: Projection
+    to_json: JSONProjection
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +25,7 @@ class ListCompletion:
     item: "Completion"
     non_null: bool
     project: Projection | None
+    to_json: JSONProjection | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,10 +35,12 @@ class ObjectCompletion:
     selection: "Selection"
     non_null: bool
     project: Projection | None
+    to_json: JSONProjection | None
 
 
 Completion = LeafCompletion | ListCompletion | ObjectCompletion
-"""How a value of a type is completed. `project` completes a value that is not null in one pass, if it is plain."""
+"""How a value of a type is completed. `project` completes a value that is not null in one pass, if it is plain; so does
+`to_json`, to JSON, as a part of the JSON of a list or an object."""
 
 
 @dataclass(frozen=True, slots=True)

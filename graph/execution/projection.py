@@ -1,16 +1,22 @@
-"""Projection: completes plain records, whose fields are attributes, in one pass.
+"""Projection: completes plain records, whose fields need nothing but the record, in one pass.
 
-A projection handles only valid values. For all others (a null for a non-null type, a scalar that cannot be coerced, an
-awaitable, an exception) it raises an exception of any kind. `graph.execution.execution` then completes the value again
-by the full algorithm, which handles nulls and awaitables and gives errors their paths.
+Objects and lists are completed to JSON text: a page of them takes a third of the memory and time of dicts that are
+encoded later. A projection handles only valid values. For all others (a null for a non-null type, a scalar that cannot
+be coerced, an awaitable, an exception) it raises an exception of any kind. `graph.execution.execution` then completes
+the value again by the full algorithm, which handles nulls and awaitables and gives errors their paths.
 """
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from json.encoder import encode_basestring
+from operator import attrgetter
 from types import GeneratorType, NoneType
 from typing import Any
 
+import msgspec
 from graphql import (
+    GRAPHQL_MAX_INT,
+    GRAPHQL_MIN_INT,
     GraphQLBoolean,
     GraphQLEnumType,
     GraphQLID,
@@ -24,7 +30,12 @@ from graphql import (
 Projection = Callable[[Any], Any]
 """Completes a value that is not null; raises any exception if it cannot."""
 
+JSONProjection = Callable[[Any], str]
+"""Completes a value that is not null to JSON; raises any exception if it cannot."""
+
 _LISTS = frozenset({list, tuple})
+
+_encode = msgspec.json.Encoder().encode
 
 
 class NotProjectable(Exception):
@@ -41,8 +52,16 @@ def _add_plain(type_: type) -> None:
     _plain.add(type_)
 
 
+def project_raw(to_json: JSONProjection) -> Projection:
+    """Return a projection to JSON that is encoded as it is."""
+    return lambda value: msgspec.Raw(to_json(value).encode())
+
+
+# -- Leaves
+
+
 def project_leaf(type_: GraphQLLeafType) -> Projection:
-    """Return the projection of a scalar or an enum."""
+    """Return the projection of a scalar or an enum to its Python value."""
     serialize = type_.coerce_output_value
 
     def project(value: Any) -> Any:
@@ -55,39 +74,79 @@ def project_leaf(type_: GraphQLLeafType) -> Projection:
 
     if type_ in {GraphQLString, GraphQLID}:
         return lambda value: value if value.__class__ is str else project(value)
-    if type_ is GraphQLBoolean:
-        return lambda value: value if value.__class__ is bool else project(value)
-    if type_ is GraphQLInt:
-        return lambda value: value if value.__class__ is int and -(2**31) <= value < 2**31 else project(value)
-    if isinstance(type_, GraphQLEnumType):
-        names = {member: serialize(member) for member in getattr(type_, "wrapped_cls", ())}
-        return lambda value: names.get(value) or project(value)
     return project
 
 
-def project_list(item: Projection, *, nulls: bool) -> Projection:
-    """Return the projection of a list. `nulls` allows null items."""
+_SHORTCUTS: Mapping[GraphQLLeafType, str] = {
+    GraphQLString: "quote(value) if {}.__class__ is str",
+    GraphQLID: "quote(value) if {}.__class__ is str",
+    GraphQLBoolean: "('true' if value else 'false') if {}.__class__ is bool",
+    GraphQLInt: f"str(value) if {{}}.__class__ is int and {GRAPHQL_MIN_INT} <= value <= {GRAPHQL_MAX_INT}",
+}
+"""Source of the JSON of most values of a type."""
 
-    def project(values: Any) -> list[Any]:
+_UNESCAPED = frozenset({"Date", "DateTime", "Decimal"})
+"""Names of scalars whose texts have no characters that JSON escapes."""
+
+
+def leaf_to_json(type_: GraphQLLeafType) -> JSONProjection:
+    """Return the projection of a scalar or an enum to JSON."""
+    scope: dict[str, Any] = {}
+    return _compile(f"def project(value):\n    return {_leaf_source(type_, 'leaf', scope)}\n", scope)
+
+
+def _leaf_source(type_: GraphQLLeafType, name: str, scope: dict[str, Any], read: str = "value") -> str:
+    """Return an expression for the JSON of the local variable `value`, a scalar or an enum.
+
+    `read` is what it evaluates first, to set the variable. The globals that it needs are added to `scope`, under names
+    that begin with `name`.
+    """
+    project = project_leaf(type_)
+    scope[f"{name}_to_json"] = lambda value: _encode(project(value)).decode()
+    if isinstance(type_, GraphQLEnumType):
+        members = getattr(type_, "wrapped_cls", ())
+        scope[f"{name}_names"] = {each: encode_basestring(type_.coerce_output_value(each)) for each in members}
+        return f"{name}_names.get({read}) or {name}_to_json(value)"
+    scope["quote"] = encode_basestring
+    shortcut = _SHORTCUTS.get(type_)
+    if shortcut is None:
+        scope |= {f"{name}_serialize": type_.coerce_output_value, "plain": _plain}
+        quoted = "'\"' + text + '\"'" if type_.name in _UNESCAPED else "quote(text)"
+        shortcut = f"{quoted} if {{}}.__class__ in plain and (text := {name}_serialize(value)).__class__ is str"
+    return f"{shortcut.format(read)} else {name}_to_json(value)"
+
+
+# -- Lists and objects
+
+
+def list_to_json(item: JSONProjection, *, nulls: bool) -> JSONProjection:
+    """Return the projection of a list to JSON. `nulls` allows null items."""
+
+    def project(values: Any) -> str:
         if values.__class__ not in _LISTS:
             raise NotProjectable
-        return [item(value) for value in values]
+        return "[" + ",".join([item(value) for value in values]) + "]"
 
-    def project_with_nulls(values: Any) -> list[Any]:
+    def project_with_nulls(values: Any) -> str:
         if values.__class__ not in _LISTS:
             raise NotProjectable
-        return [None if value is None else item(value) for value in values]
+        return "[" + ",".join(["null" if value is None else item(value) for value in values]) + "]"
 
     return project_with_nulls if nulls else project
 
 
 @dataclass(frozen=True, slots=True)
-class AttributeField:
-    """A field that reads an attribute of its object."""
+class RecordField:
+    """A field that is read from its object: an attribute, by its name, or what a function of the object returns.
 
-    attribute: str
+    `leaf` is its type if it is a scalar or an enum.
+    """
+
+    read: str | Callable[[Any], Any]
     project: Projection
+    to_json: JSONProjection
     nullable: bool
+    leaf: GraphQLLeafType | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +156,7 @@ class ConstantField:
     value: str
 
 
-PlainField = AttributeField | ConstantField
+PlainField = RecordField | ConstantField
 
 
 def project_field(field: PlainField) -> Projection:
@@ -105,39 +164,52 @@ def project_field(field: PlainField) -> Projection:
     if isinstance(field, ConstantField):
         constant = field.value
         return lambda _: constant
-    attribute, project, nullable = field.attribute, field.project, field.nullable
+    read = attrgetter(field.read) if isinstance(field.read, str) else field.read
+    project, nullable = field.project, field.nullable
 
-    def project_attribute(record: Any) -> Any:
-        value = getattr(record, attribute)
+    def project_value(record: Any) -> Any:
+        value = read(record)
         return None if nullable and value is None else project(value)
 
-    return project_attribute
+    return project_value
 
 
-def project_object(fields: Mapping[str, PlainField]) -> Projection:
-    """Return the projection of an object to a dict of its fields by response key.
+def object_to_json(fields: Mapping[str, PlainField]) -> JSONProjection:
+    """Return the projection of an object with these fields, by response key, to JSON.
 
-    It is compiled from source text, like the methods of dataclasses: a record of five attributes takes half the time
-    of a loop over them.
+    It is compiled from source text, like the methods of dataclasses, with the leaves in line.
     """
     scope: dict[str, Any] = {"plain": _plain, "add_plain": _add_plain}
-    items = []
-    for number, (key, field) in enumerate(fields.items()):
+    values = []
+    for number, field in enumerate(fields.values()):
         if isinstance(field, ConstantField):
-            items.append(f"{key!r}: {field.value!r}")
+            values.append(f"{encode_basestring(field.value)!r}, ")
             continue
-        project = f"project_{number}"
-        scope[project] = field.project
-        if field.nullable:
-            items.append(f"{key!r}: None if (value := record.{field.attribute}) is None else {project}(value)")
+        if isinstance(field.read, str):
+            source = f"record.{field.read}"
         else:
-            items.append(f"{key!r}: {project}(record.{field.attribute})")
+            scope[f"read_{number}"] = field.read
+            source = f"read_{number}(record)"
+        null, read = "", f"(value := {source})"
+        if field.nullable:
+            null, read = f"'null' if {read} is None else ", "value"
+        if field.leaf:
+            values.append(f"{null}{_leaf_source(field.leaf, f'leaf_{number}', scope, read)}, ")
+        else:
+            scope[f"to_json_{number}"] = field.to_json
+            values.append(f"{null}to_json_{number}({read}), ")
+    template = "{" + ",".join(f'"{key}":%s' for key in fields) + "}"
     code = (
         "def project(record):\n"
         "    if record.__class__ not in plain:\n"
         "        add_plain(record.__class__)\n"
-        f"    return {{{', '.join(items)}}}\n"
+        f"    return {template!r} % ({''.join(values)})\n"
     )
+    return _compile(code, scope)
+
+
+def _compile(code: str, scope: dict[str, Any]) -> JSONProjection:
+    """Return the function `project` that the code defines, with `scope` as its globals."""
     exec(code, scope)  # noqa: S102  # keys are GraphQL names and quoted, attributes are the schema's
-    compiled: Projection = scope.pop("project")  # otherwise the function and its globals form a reference cycle
+    compiled: JSONProjection = scope.pop("project")  # otherwise the function and its globals form a reference cycle
     return compiled

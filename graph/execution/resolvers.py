@@ -4,6 +4,7 @@ import datetime
 import decimal
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from operator import attrgetter
 from typing import Any, cast
 
 import strawberry
@@ -92,17 +93,26 @@ def strawberry_schema(schema: GraphQLSchema) -> strawberry.Schema:
     return source
 
 
-def attribute_of(definition: GraphQLField) -> str | None:
-    """Return the attribute that a field without a resolver reads; None for a field with a resolver."""
+def reader_of(definition: GraphQLField, schema: GraphQLSchema) -> str | Callable[[Any], Any] | None:
+    """Return how a field is read from its object alone: an attribute, or our resolver, a function; None for others."""
     field = _strawberry_field(definition)
-    return field.python_name if field and field.is_basic_field and field.default_resolver is getattr else None
+    if field is None:
+        return None
+    if field.is_basic_field:
+        return field.python_name if field.default_resolver is getattr else None
+    resolver = field.base_resolver
+    if resolver is None or not _is_simple(field, strawberry_schema(schema)):
+        return None
+    needs_more = field.arguments or resolver.info_parameter or len(resolver.signature.parameters) != 1
+    return None if needs_more or resolver.is_async else cast("Callable[[Any], Any]", resolver.wrapped_func)
 
 
 def compile_resolver(selected: SelectedField) -> Resolve:
     """Return a function that resolves the value of a field."""
-    attribute = attribute_of(selected.definition)
-    if attribute is not None:
-        return lambda _state, source, _path: getattr(source, attribute)
+    read = reader_of(selected.definition, selected.schema)
+    if read is not None:
+        get = attrgetter(read) if isinstance(read, str) else read
+        return lambda _state, source, _path: get(source)
     field = _strawberry_field(selected.definition)
     if field is not None and _is_simple(field, strawberry_schema(selected.schema)):
         return _direct_call(selected, field, strawberry_schema(selected.schema))

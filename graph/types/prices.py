@@ -2,9 +2,9 @@
 
 import datetime
 import decimal
+from collections.abc import Awaitable, Sequence
 from typing import Annotated, Optional
 
-import msgspec
 import strawberry
 
 from graph import cursors
@@ -17,6 +17,7 @@ from loaders import MAX_DAYS, Between, DaysBefore
 from storage import MAX_MOVES, InvalidArgument, Snapshot
 from storage import LowestPrice as StoredLowestPrice
 from storage import Price as StoredPrice
+from storage import PricePeriod as StoredPricePeriod
 from storage import PriceVersion as StoredPriceVersion
 
 
@@ -60,25 +61,6 @@ def versioned(price: StoredPrice | None, snapshot: Snapshot) -> VersionedPrice |
     return None if price is None else VersionedPrice.of(price, snapshot)
 
 
-class ShownPeriod(msgspec.Struct, frozen=True, gc=False):
-    """A period of a timeline. A page may have thousands: the price of the version is made only where it is selected."""
-
-    from_: datetime.datetime
-    until: datetime.datetime | None
-    snapshot: Snapshot
-    stored: StoredPrice | None
-
-    @property
-    def version(self) -> int:
-        """The number of the version that was current when the period began."""
-        return self.snapshot.version
-
-    @property
-    def price(self) -> VersionedPrice | None:
-        """The price as one of that version."""
-        return None if self.stored is None else VersionedPrice.of(self.stored, self.snapshot)
-
-
 Root = strawberry.Parent[VersionedPrice]
 
 FirstChanges = Annotated[
@@ -90,12 +72,6 @@ async def changes_of(context: Context, snapshot: Snapshot, sku: str, first: int 
     """Return up to `first` changes of a price up to a version, newest first. Raises `InvalidArgument`, `ScanLimit`."""
     count = cursors.page_size(first, 10)
     return await context.loaders.histories.load((snapshot.price_list, snapshot.version, sku, count))
-
-
-async def timeline_of(context: Context, price: VersionedPrice, window: Between) -> list[ShownPeriod]:
-    """Return the timeline of a price. Raises `InvalidArgument`, `ScanLimit`."""
-    periods = await context.loaders.timelines.periods(price.price_list, window, price.sku)
-    return [ShownPeriod(each.from_, each.until, each.snapshot, each.price) for each in periods]
 
 
 @strawberry.type(description="A quantity break: the unit amount from a quantity on.")
@@ -164,7 +140,7 @@ class Price(Node):
     )
     @staticmethod
     @requires(READING, price_list="root.price_list")
-    async def timeline(
+    def timeline(
         root: Root,
         info: Info,
         since: Annotated[
@@ -177,9 +153,9 @@ class Price(Node):
                 description="The end: the last period ends here at the latest. Not in the future; the default is now."
             ),
         ] = None,
-    ) -> list[ShownPeriod]:
+    ) -> Awaitable[Sequence[StoredPricePeriod]]:
         """Return the periods of the price, oldest first."""
-        return await timeline_of(info.context, root, Between(since, until))
+        return info.context.loaders.timelines.periods(root.price_list, Between(since, until), root.sku)
 
     @strawberry.field(
         description="The lowest amount of this sku in the currency of this price, by what its price list showed in the "
@@ -190,7 +166,7 @@ class Price(Node):
     )
     @staticmethod
     @requires(READING, price_list="root.price_list")
-    async def lowest(
+    def lowest(
         root: Root,
         info: Info,
         days: Annotated[
@@ -202,10 +178,10 @@ class Price(Node):
                 description="The end of the window, which it excludes. Not in the future; the default is now."
             ),
         ] = None,
-    ) -> StoredLowestPrice | None:
+    ) -> Awaitable[StoredLowestPrice | None]:
         """Return the lowest amount of the days before an instant."""
-        found = await info.context.loaders.timelines.load(root.price_list, DaysBefore(days, before), root.sku)
-        return found.lowest(root.sku, root.currency)
+        window = DaysBefore(days, before)
+        return info.context.loaders.timelines.lowest(root.price_list, window, root.sku, root.currency)
 
 
 @strawberry.type(description="A change in the history of a price.")
@@ -238,14 +214,26 @@ class PriceVersion:
 
 @strawberry.type(description="A period in which a price list had one price of a sku.")
 class PricePeriod:
-    """The GraphQL type of `ShownPeriod`."""
+    """The GraphQL type of `storage.PricePeriod`."""
 
     from_: datetime.datetime = strawberry.field(name="from", description="When the period began, or the timeline.")
     until: datetime.datetime | None = strawberry.field(
         description="When the period ended, or the timeline. Null if the period lasts."
     )
-    version: int = strawberry.field(description="The version that was current when the period began.")
-    price: Price | None = strawberry.field(description="The price. Null if the price list did not have the sku.")
+
+    @strawberry.field(description="The version that was current when the period began.")
+    @staticmethod
+    @as_parent
+    def version(root: strawberry.Parent[StoredPricePeriod]) -> int:
+        """Return the number of the version that was current when the period began."""
+        return root.snapshot.version
+
+    @strawberry.field(description="The price. Null if the price list did not have the sku.", graphql_type=Price | None)
+    @staticmethod
+    @as_parent
+    def price(root: strawberry.Parent[StoredPricePeriod]) -> VersionedPrice | None:
+        """Return the price in that version."""
+        return versioned(root.price, root.snapshot)
 
 
 @strawberry.type(description="The lowest amount of a sku in a window of time.")

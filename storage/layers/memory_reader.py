@@ -111,11 +111,9 @@ class MemoryReader:
         prices = cached.prices
         found = {sku: prices[sku] for sku in skus if sku in prices}
         if cached.undecoded and len(found) < len(skus):
-            index_of, blocks = cached.directory.index, cached.blocks
-            for index in {index_of(sku) for sku in skus if sku not in found}:
-                block = blocks[index] if index >= 0 else None
-                if index >= 0 and (block is None or block.decoded is None):
-                    return None
+            absent = [sku for sku in skus if sku not in found]
+            if not _are_decoded(cached, absent):
+                return None
         for sku in skus[self.cache.hits % NOTED_EVERY :: NOTED_EVERY]:
             _note(cached, sku)
         self.cache.hits += len(skus)
@@ -164,6 +162,13 @@ class MemoryReader:
             page += visible(stack, blocks, near, backward)
         del page[limit:]
         return page[::-1] if backward else page
+
+
+def _are_decoded(layer: CachedLayer, skus: Sequence[str]) -> bool:
+    """Whether all blocks of a layer that may have some skus are decoded."""
+    index_of, is_decoded = layer.directory.index, layer.is_decoded
+    near = range(max(0, index_of(min(skus))), index_of(max(skus)) + 1)  # those of a page lie in few blocks
+    return all(map(is_decoded, near)) or all(is_decoded(index) for index in set(map(index_of, skus)) if index >= 0)
 
 
 def _note(layer: CachedLayer, sku: str) -> None:

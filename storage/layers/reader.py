@@ -74,14 +74,20 @@ class LayerReader:
         rows = await self._find_newest(layers, skus)
         return {sku: price for sku, price in rows.items() if price is not None}
 
+    def layer_prices_in_memory(self, layer: Layer, skus: Sequence[str]) -> dict[str, Price | None] | None:
+        """Return the prices that one layer has of some skus, None for a tombstone.
+
+        Returns None unless all that it needs is in memory, decoded.
+        """
+        return self._memory.layer_prices(layer, skus)
+
     async def layer_prices(self, layer: Layer, skus: Sequence[str]) -> dict[str, Price | None]:
         """Return the prices that one layer has of some skus, None for a tombstone.
 
         Blocks that are fetched for it stay in the cache as far as none that was read lately must go for them.
         Raises `LayerGone`, `Corrupt`, `UnknownFormat`.
         """
-        known = self._memory.layer_prices(layer, skus)
-        return await self._find_newest([layer], skus, idle_only=True) if known is None else known
+        return await self._find_newest([layer], skus, idle_only=True)
 
     async def _find_newest(
         self, layers: Sequence[Layer], skus: Sequence[str], *, idle_only: bool = False

@@ -21,6 +21,10 @@ class LayerPriceReader:
         self._layer_reader = layer_reader
         self._slots = slots
 
+    def in_memory(self, layer: Layer, skus: Sequence[str]) -> LayerPrices | None:
+        """Return the prices that a layer has of some skus; None unless all that it needs is in memory, decoded."""
+        return self._layer_reader.layer_prices_in_memory(layer, skus)
+
     async def find(self, layer: Layer, skus: Sequence[str]) -> LayerPrices:
         """Return the prices that a layer has of some skus. Raises `LayerGone`, `Corrupt`, `UnknownFormat`."""
         async with self._slots:
@@ -40,10 +44,17 @@ class VersionPrices:
         In layers of the versions before, they were looked up already: the skus of those must include these.
         """
         layers = {layer.id: layer for snapshot in snapshots for layer in snapshot.layers}
-        new = [layer for layer in layers.values() if layer.id not in self._layers]
-        found = await asyncio.gather(*(self._reader.find(layer, skus) for layer in new))
-        known = self._layers | {layer.id: prices for layer, prices in zip(new, found, strict=True)}
-        self._layers = {layer: known[layer] for layer in layers}
+        missing = []
+        for layer in layers.values():
+            if layer.id not in self._layers:
+                known = self._reader.in_memory(layer, skus)
+                if known is None:
+                    missing.append(layer)
+                else:
+                    self._layers[layer.id] = known
+        found = await asyncio.gather(*(self._reader.find(layer, skus) for layer in missing))
+        self._layers.update(zip((layer.id for layer in missing), found, strict=True))
+        self._layers = {layer: self._layers[layer] for layer in layers}
 
     def stack(self, snapshot: Snapshot) -> list[LayerPrices]:
         """Return the prices of the layers of a version, newest first."""

@@ -122,7 +122,11 @@ def same_row(one: Price | None, other: Price | None) -> bool:
     """Whether two prices have the same row. Equal ones may differ in the scale of an amount, or as 1, 1.0 and true."""
     if one is other:
         return True
-    return one is not None and one == other and _encode(one) == _encode(other)
+    if one is None or other is None or one != other:
+        return False
+    if one.tiers or one.attributes:
+        return _encode(one) == _encode(other)
+    return str(one.amount) == str(other.amount)
 
 
 def amount_of(row: bytes | memoryview) -> Decimal:

@@ -8,7 +8,7 @@ import pytest
 
 from loaders import Between, DaysBefore, Loaders
 from storage import Layer, LayerGone, ScanLimit
-from storage.layers.reader import LayerReader
+from storage.layers.version_prices import LayerPriceReader
 from tests.graph.api import Api, row
 
 WINDOW = Between(datetime.datetime(2020, 1, 1, tzinfo=datetime.UTC), None)
@@ -29,21 +29,21 @@ def loaders(api: Api) -> Loaders:
 
 async def shown(loaders: Loaders, sku: str = "a") -> list[tuple[int, bool]]:
     """Return the versions of a timeline to now, and whether they last."""
-    found = await loaders.timelines.load("retail", WINDOW, sku)
-    return [(each.snapshot.version, each.until is None) for each in found.clipped(sku)]
+    periods = await loaders.timelines.periods("retail", WINDOW, sku)
+    return [(each.snapshot.version, each.until is None) for each in periods]
 
 
 @pytest.fixture
 def layers_read(monkeypatch: pytest.MonkeyPatch) -> list[Sequence[str]]:
     """The skus of every look-up in a layer."""
     read: list[Sequence[str]] = []
-    layer_prices = LayerReader.layer_prices
+    layer_prices = LayerPriceReader.in_memory
 
-    async def recorded(reader: LayerReader, layer: Layer, skus: Sequence[str]) -> Any:
+    def recorded(reader: LayerPriceReader, layer: Layer, skus: Sequence[str]) -> Any:
         read.append(skus)
-        return await layer_prices(reader, layer, skus)
+        return layer_prices(reader, layer, skus)
 
-    monkeypatch.setattr(LayerReader, "layer_prices", recorded)
+    monkeypatch.setattr(LayerPriceReader, "in_memory", recorded)
     return read
 
 
@@ -52,7 +52,7 @@ async def test_a_timeline_ends_with_the_version_that_the_request_follows(retail:
     await request.view.current("retail")
     await retail.publish("retail", [row("a", "0.5")])
     assert await shown(request) == [(1, False), (2, True)]
-    lowest = (await request.timelines.load("retail", DaysBefore(30, None), "a")).lowest("a", "EUR")
+    lowest = await request.timelines.lowest("retail", DaysBefore(30, None), "a", "EUR")
     assert lowest is not None
     assert (str(lowest.amount), lowest.version) == ("1", 1)
     assert await shown(loaders(retail)) == [(1, False), (2, False), (3, True)]
@@ -102,15 +102,15 @@ async def test_the_look_ups_of_a_timeline_that_is_read_again_count_once(
     retail: Api, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("storage.layers.timeline.LookUpBudget.__init__.__defaults__", (3,))
-    layer_prices, gone = LayerReader.layer_prices, list[str]()
+    layer_prices, gone = LayerPriceReader.in_memory, list[str]()
 
-    async def gone_once(reader: LayerReader, layer: Layer, skus: Sequence[str]) -> Any:
+    def gone_once(reader: LayerPriceReader, layer: Layer, skus: Sequence[str]) -> Any:
         if not gone:
             gone.append(layer.id)
             raise LayerGone(layer.id)
-        return await layer_prices(reader, layer, skus)
+        return layer_prices(reader, layer, skus)
 
-    monkeypatch.setattr(LayerReader, "layer_prices", gone_once)
+    monkeypatch.setattr(LayerPriceReader, "in_memory", gone_once)
     request = loaders(retail)
     assert await shown(request) == [(1, False), (2, True)]
     assert gone

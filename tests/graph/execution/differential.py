@@ -5,6 +5,7 @@ import json
 from collections.abc import Callable
 from typing import Any
 
+import msgspec
 import strawberry
 from graphql import ExecutionResult, GraphQLError, execute, parse, validate
 
@@ -32,7 +33,19 @@ async def execute_with_plan(
 async def run(operation: Executable, variables: dict[str, Any], context: Any) -> ExecutionResult:
     """Coerce the variables of an operation and execute it."""
     coerced = operation.coerce(variables)
-    return ExecutionResult(None, coerced) if isinstance(coerced, list) else await operation.execute(coerced, context)
+    if isinstance(coerced, list):
+        return ExecutionResult(None, coerced)
+    result = await operation.execute(coerced, context)
+    return ExecutionResult(_decoded(result.data), result.errors)
+
+
+def _decoded(value: Any) -> Any:
+    """Return a part of a response with what the execution completed to JSON as Python values."""
+    if isinstance(value, msgspec.Raw):
+        return json.loads(bytes(value))
+    if isinstance(value, dict):
+        return {key: _decoded(each) for key, each in value.items()}
+    return [_decoded(each) for each in value] if isinstance(value, list) else value
 
 
 async def execute_with_core(

@@ -15,7 +15,6 @@ from storage import (
     BatchState,
     Gates,
     Layer,
-    Price,
     PriceVersion,
     PublishPolicy,
     Snapshot,
@@ -23,8 +22,7 @@ from storage import (
 )
 from storage.errors import ScanLimit
 from storage.layers import history as histories
-from storage.layers.reader import LayerReader
-from storage.layers.version_prices import VersionPrices
+from storage.layers.version_prices import LayerPriceReader, LayerPrices, VersionPrices
 from tests.storage.batches.test_merges import ACTS, SKUS, Act, Model, step
 from tests.storage.factories import create, order, published, row, snapshot, source, submit, versions
 
@@ -114,13 +112,13 @@ async def test_a_layer_that_versions_share_is_read_once(store: Store) -> None:
             await store.submitter.submit(merge, await source([row("b", str(version))]))
         ).state is BatchState.PUBLISHED
     layers_read: list[str] = []
-    layer_prices = LayerReader.layer_prices
+    layer_prices = LayerPriceReader.in_memory
 
-    async def recorded(reader: LayerReader, layer: Layer, skus: Sequence[str]) -> dict[str, Price | None]:
+    def recorded(reader: LayerPriceReader, layer: Layer, skus: Sequence[str]) -> LayerPrices | None:
         layers_read.append(layer.id)
-        return await layer_prices(reader, layer, skus)
+        return layer_prices(reader, layer, skus)
 
-    with patch.object(LayerReader, "layer_prices", recorded), patch.object(histories, "VERSIONS_PER_READ", 2):
+    with patch.object(LayerPriceReader, "in_memory", recorded), patch.object(histories, "VERSIONS_PER_READ", 2):
         found = await store.price_history.find("retail", 6, {"a": 5, "b": 5})
     assert shown(found["a"]) == [(1, "1.00")]
     assert shown(found["b"]) == [(6, "6"), (5, "5"), (4, "4"), (3, "3"), (2, "2")]

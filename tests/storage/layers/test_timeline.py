@@ -19,6 +19,7 @@ from storage import store as store_module
 from storage.errors import ScanLimit
 from storage.layers import timeline
 from storage.layers.reader import LayerReader
+from storage.layers.version_prices import LayerPriceReader, LayerPrices
 from storage.mongodb.transaction import in_transaction
 from tests.storage.factories import compact, create, merge, order, published, row, snapshot, source, versions
 
@@ -248,14 +249,14 @@ async def test_skus_are_looked_up_once_in_each_layer(store: Store) -> None:
     for version in range(2, 7):
         await merge(store, [row("b", str(version))])
     layers_read: list[str] = []
-    layer_prices = LayerReader.layer_prices
+    layer_prices = LayerPriceReader.in_memory
 
-    async def recorded(reader: LayerReader, layer: Layer, skus: Sequence[str]) -> object:
+    def recorded(reader: LayerPriceReader, layer: Layer, skus: Sequence[str]) -> LayerPrices | None:
         assert set(skus) == {"a", "b"}
         layers_read.append(layer.id)
-        return await layer_prices(reader, layer, skus)
+        return layer_prices(reader, layer, skus)
 
-    with patch.object(LayerReader, "layer_prices", recorded):
+    with patch.object(LayerPriceReader, "in_memory", recorded):
         found = await find(store, "retail", BASE, None, ["a", "b"])
     assert [version for _, _, version, _ in shown(found, "a")] == [1]
     assert [version for _, _, version, _ in shown(found, "b")] == [1, 2, 3, 4, 5, 6]
@@ -276,6 +277,7 @@ async def test_timelines_and_histories_share_the_limit_of_layers_that_are_read_a
     with (
         patch.object(store_module, "MAX_CONCURRENT_LAYER_READS", 2),
         patch.object(LayerReader, "layer_prices", counted),
+        patch.object(LayerReader, "layer_prices_in_memory", return_value=None),
     ):
         limited = Store(store.client, store.db.name)
         await asyncio.gather(
