@@ -98,6 +98,8 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
         if self.close_sent:
             raise ClientDisconnected
         await super().send(message)
+        if self.close_sent:
+            self.handshake_complete = True  # uvicorn leaves it False after a response, and logs an error for it
         self._schedule()
 
     def resume_writing(self) -> None:
