@@ -77,7 +77,7 @@ def test_a_refused_handshake_is_not_logged_as_an_error(server: RunningServer, ca
     assert statuses(response) == [401]
     assert response.endswith(b"\r\n\r\nNo.")
     wait_until(lambda: not server.server.server_state.tasks)
-    assert [record.getMessage() for record in caplog.records if record.name == "pricebook.websockets"] == []
+    assert [record for record in caplog.records if record.name == "websockets.server"] == []
 
 
 def test_compression_is_not_offered(server: RunningServer) -> None:
