@@ -60,7 +60,7 @@ class Instant(click.ParamType[datetime.datetime]):
     def _parse(self, text: str) -> datetime.datetime:
         """Return the instant, without an offset if the text has none. Raises `ValueError`, `OverflowError`."""
         if self._spans and (span := parse_span(text)):
-            return self._now() + span
+            return self._now().replace(microsecond=0) + span
         if self._dates and _date(text):
             return datetime.datetime.fromisoformat(text).replace(tzinfo=datetime.UTC) + datetime.timedelta(days=1)
         return datetime.datetime.fromisoformat(text)

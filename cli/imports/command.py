@@ -82,7 +82,8 @@ _EXIT_CODES = exit_codes.epilog(
     type=Instant(spans=True),
     metavar="INSTANT",
     help="Publish at this time and not before: an instant with an offset, such as 2026-11-28T00:00:00+01:00, or a span "
-    "from now, such as 12h. Everything is checked now. Each run with a span is another batch: it is not resumed.",
+    "from now, such as 12h. Everything is checked now. Each run with a span is another batch: to resume one, give the "
+    "instant that it printed.",
 )
 @click.option("--wait", is_flag=True, help="Wait until every live server serves the new version.")
 @click.option(
@@ -238,11 +239,14 @@ def _run(
         files = open_files()
         importer = Importer(files, part_rows, max_requests, progress)
         with progress:
+            if request.publish_at:
+                progress.note(f"To be published at {request.publish_at}.")
             keyed = request if request.key else replace(request, key=content_key(request, files, part_rows))
             outcome = asyncio.run(send(importer, keyed))
     except KeyboardInterrupt:
         status = importer.status if importer else "Nothing was sent yet"
-        click.echo(f"\nInterrupted. {status}; run the same command again to resume.", err=True)
+        instant = f", with --publish-at {request.publish_at}," if request.publish_at else ""
+        click.echo(f"\nInterrupted. {status}; run the same command again{instant} to resume.", err=True)
         raise SystemExit(exit_codes.INTERRUPTED) from None
     return replace(outcome, batch={**outcome.batch, "errors": with_file_lines(files, outcome.batch["errors"])})
 

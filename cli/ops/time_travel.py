@@ -51,7 +51,7 @@ def timeline(
     Each row is a period with the same price; VERSION is the version that was current when it began. Periods of expired
     versions are left out. INSTANT has an offset from UTC, such as 2026-11-29T10:00:00Z.
     """
-    start = since or (until or datetime.datetime.now(datetime.UTC)) - datetime.timedelta(DEFAULT_DAYS)
+    start = since or _default_start(until or datetime.datetime.now(datetime.UTC))
     end = until and until.isoformat()
     data = connection.query(TIMELINE, name=price_list, sku=sku, since=start.isoformat(), until=end)
     name = f"current version of a price list {price_list!r}"
@@ -71,6 +71,14 @@ def timeline(
         ],
         f"No version that is kept was current in this time, so nothing is known of {sku}.",
     )
+
+
+def _default_start(until: datetime.datetime) -> datetime.datetime:
+    """Return the start of a timeline without --since. Raises `UsageError` if it is before the year 1."""
+    try:
+        return until - datetime.timedelta(DEFAULT_DAYS)
+    except OverflowError:
+        raise click.UsageError(f"{DEFAULT_DAYS} days before --until is before the year 1: give --since.") from None
 
 
 @command("exposures")

@@ -40,7 +40,7 @@ MESSAGE_TIMEOUT_SECONDS = 20.0
 _CONTINUATION, _CONTROL = 0, 8
 """Opcode of further fragments of a message, and the bit in those of pings, pongs and close frames (RFC 6455, 5.2)."""
 
-_log = logging.getLogger("pricebook.websockets")
+_log = logging.getLogger("websockets.server")  # the configuration of the log resets the levels below `pricebook`
 _log.setLevel(logging.ERROR)  # uvicorn and websockets log some lines for each connection
 
 
@@ -98,6 +98,8 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
         if self.close_sent:
             raise ClientDisconnected
         await super().send(message)
+        if self.close_sent:
+            self.handshake_complete = True  # uvicorn leaves it False after a response, and logs an error for it
         self._schedule()
 
     def resume_writing(self) -> None:

@@ -11,13 +11,25 @@ from graph.types.reasons import REASON
 from graph.types.scalars import JSON
 from storage import MAX_DAYS_AHEAD, MAX_PARTS, MAX_REMOVALS, BatchMode, PublishPolicy
 
+_MODE = "Whether the batch replaces the price list or is merged into it."
+_PRICES = "The prices. Send either `prices` or `file`."
+_FILE = (
+    "A file of prices: NDJSON (`.ndjson`, `.jsonl`) or CSV with a header row (`.csv`), uncompressed or compressed with "
+    "gzip or zstd."
+)
+_REMOVE = f"The skus to remove: at most {MAX_REMOVALS}. Only allowed with `mode: MERGE`."
+_KEY = "A key of 1 to 255 printable characters that makes retries safe"
+_EXPECTED_VERSION = (
+    "Publish the batch only if this is still the current version (0: there is none yet); otherwise it fails with "
+    "`CONFLICT`."
+)
 _PUBLISH_AT = (
     "The instant at which to publish the batch, with an offset from UTC: in the future by the clock of MongoDB, and at "
     f"most {MAX_DAYS_AHEAD} days ahead; otherwise the mutation fails with `INVALID_PUBLISH_AT`. The batch is checked "
     "and sealed now and held until then. Gates, `expectedVersion` and pins are checked again at that time; if any is "
     "against it, the batch is not published but waits for a review. Null publishes the batch as soon as it is valid."
 )
-_REMOVE = f"The skus to remove: at most {MAX_REMOVALS}. Only allowed with `mode: MERGE`."
+_LABEL = "A label for the version: 1 to 255 characters. It is a name only: `keepVersion` keeps a version."
 
 
 @strawberry.input(description="A quantity break.")
@@ -73,34 +85,20 @@ class PublishBatchInput:
     """Input of `publishBatch`."""
 
     price_list: strawberry.ID = strawberry.field(description="The name of the price list.")
-    mode: BatchMode = strawberry.field(description="Whether the batch replaces the price list or is merged into it.")
-    prices: list[PriceInput] | None = strawberry.field(
-        default=None, description="The prices. Send either `prices` or `file`."
-    )
-    file: Upload | None = strawberry.field(
-        default=None,
-        description="A file of prices: NDJSON (`.ndjson`, `.jsonl`) or CSV with a header row (`.csv`), uncompressed or "
-        "compressed with gzip or zstd.",
-    )
+    mode: BatchMode = strawberry.field(description=_MODE)
+    prices: list[PriceInput] | None = strawberry.field(default=None, description=_PRICES)
+    file: Upload | None = strawberry.field(default=None, description=_FILE)
     remove: list[strawberry.ID] | None = strawberry.field(default=None, description=_REMOVE)
     idempotency_key: str = strawberry.field(
-        description="A key of 1 to 255 printable characters that makes retries safe: sending the same batch with the "
-        "same key again returns the first batch. The same key with different content fails with "
-        "`IDEMPOTENCY_KEY_REUSED`."
+        description=f"{_KEY}: sending the same batch with the same key again returns the first batch. The same key "
+        "with different content fails with `IDEMPOTENCY_KEY_REUSED`."
     )
-    expected_version: int | None = strawberry.field(
-        default=None,
-        description="Publish the batch only if this is still the current version (0: there is none yet); otherwise it "
-        "fails with `CONFLICT`.",
-    )
+    expected_version: int | None = strawberry.field(default=None, description=_EXPECTED_VERSION)
     publish: PublishPolicy = strawberry.field(
         default=PublishPolicy.WHEN_VALID, description="When the batch is published."
     )
     publish_at: datetime.datetime | None = strawberry.field(default=None, description=_PUBLISH_AT)
-    label: str | None = strawberry.field(
-        default=None,
-        description="A label for the version: 1 to 255 characters. It is a name only: `keepVersion` keeps a version.",
-    )
+    label: str | None = strawberry.field(default=None, description=_LABEL)
 
 
 @strawberry.input(description="Input of `openBatch`.")
@@ -108,24 +106,16 @@ class OpenBatchInput:
     """Input of `openBatch`."""
 
     price_list: strawberry.ID = strawberry.field(description="The name of the price list.")
-    mode: BatchMode = strawberry.field(description="Whether the batch replaces the price list or is merged into it.")
+    mode: BatchMode = strawberry.field(description=_MODE)
     idempotency_key: str = strawberry.field(
-        description="A key of 1 to 255 printable characters that makes retries safe: opening a batch with the same key "
-        "again returns the first batch."
+        description=f"{_KEY}: opening a batch with the same key again returns the first batch."
     )
-    expected_version: int | None = strawberry.field(
-        default=None,
-        description="Publish the batch only if this is still the current version (0: there is none yet); otherwise it "
-        "fails with `CONFLICT`.",
-    )
+    expected_version: int | None = strawberry.field(default=None, description=_EXPECTED_VERSION)
     publish: PublishPolicy = strawberry.field(
         default=PublishPolicy.WHEN_VALID, description="When the batch is published."
     )
     publish_at: datetime.datetime | None = strawberry.field(default=None, description=_PUBLISH_AT)
-    label: str | None = strawberry.field(
-        default=None,
-        description="A label for the version: 1 to 255 characters. It is a name only: `keepVersion` keeps a version.",
-    )
+    label: str | None = strawberry.field(default=None, description=_LABEL)
 
 
 @strawberry.input(description="Input of `appendBatch`: one part of a batch.")
@@ -137,14 +127,8 @@ class AppendBatchInput:
         description=f"The number of the part: 0 to {MAX_PARTS - 1}. Parts may be sent in any order. Sending the same "
         "part again is safe; other content under the same number fails with `SEQUENCE_REUSED`."
     )
-    prices: list[PriceInput] | None = strawberry.field(
-        default=None, description="The prices. Send either `prices` or `file`."
-    )
-    file: Upload | None = strawberry.field(
-        default=None,
-        description="A file of prices: NDJSON (`.ndjson`, `.jsonl`) or CSV with a header row (`.csv`), uncompressed or "
-        "compressed with gzip or zstd.",
-    )
+    prices: list[PriceInput] | None = strawberry.field(default=None, description=_PRICES)
+    file: Upload | None = strawberry.field(default=None, description=_FILE)
     remove: list[strawberry.ID] | None = strawberry.field(default=None, description=_REMOVE)
 
 

@@ -14,7 +14,7 @@ from graph.node_ids import price_id
 from graph.types.node import Node
 from graph.types.scalars import JSON
 from loaders import MAX_DAYS, Between, DaysBefore
-from storage import MAX_MOVES, InvalidArgument, Snapshot
+from storage import MAX_LOOK_UPS, MAX_MOVES, InvalidArgument, Snapshot
 from storage import LowestPrice as StoredLowestPrice
 from storage import Price as StoredPrice
 from storage import PricePeriod as StoredPricePeriod
@@ -66,6 +66,12 @@ Root = strawberry.Parent[VersionedPrice]
 FirstChanges = Annotated[
     int | None, strawberry.argument(description=f"The number of changes to return: at most {cursors.MAX_PAGE_SIZE}.")
 ]
+
+_SCAN_LIMIT = (
+    f"Fails with `SCAN_LIMIT` if there are more than {MAX_MOVES} changes of the current version, or more than "
+    f"{MAX_LOOK_UPS} for all `timeline` and `lowest` of the request, each counted once for each sku"
+)
+_NESTED = "Fails with `TIMELINE_NESTED` within a `timeline`, where it is the same for each period."
 
 
 async def changes_of(context: Context, snapshot: Snapshot, sku: str, first: int | None) -> list[StoredPriceVersion]:
@@ -134,8 +140,8 @@ class Price(Node):
     @strawberry.field(
         description="What this sku cost while its price list showed it: one entry for each period with the same price, "
         "by all changes of the current version, rollbacks included; oldest first. Does not depend on the version of "
-        "this price. Periods of versions that have expired are left out. Follows at most "
-        f"{MAX_MOVES} changes of the current version, and fails with `SCAN_LIMIT` if there are more.",
+        "this price. Periods of versions that have expired are left out. "
+        f"{_SCAN_LIMIT}, or if all timelines of the request have more than 100000 periods. {_NESTED}",
         graphql_type=list["PricePeriod"],
     )
     @staticmethod
@@ -160,8 +166,8 @@ class Price(Node):
     @strawberry.field(
         description="The lowest amount of this sku in the currency of this price, by what its price list showed in the "
         "`days` before an instant: the earliest of equal ones. Null if the sku had no price in this currency then. "
-        "Counts the amount before quantity breaks. Follows at most "
-        f"{MAX_MOVES} changes of the current version, and fails with `SCAN_LIMIT` if there are more.",
+        "Counts the amount before quantity breaks. "
+        f"{_SCAN_LIMIT}. {_NESTED}",
         graphql_type=Optional["LowestPrice"],
     )
     @staticmethod

@@ -7,7 +7,11 @@ from pathlib import Path
 
 import httpx
 import pytest
+from websockets.exceptions import InvalidStatus
+from websockets.sync.client import connect
+from websockets.typing import Subprotocol
 
+from graph.http.websocket_messages import PROTOCOL
 from tests.acceptance.command import running
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="looks for processes in /proc")
@@ -37,6 +41,21 @@ def test_connections_are_limited(tmp_path: Path) -> None:
             assert httpx.get(f"{url[1]}/graphql", trust_env=False).status_code == 503
             assert httpx.get(f"{url[1]}/healthz", trust_env=False).status_code == 200
             assert client.get("/healthz", headers={"x": "v" * (33 << 10)}).status_code == 431
+
+
+def test_a_websocket_is_not_logged_whether_it_is_refused_or_accepted(tmp_path: Path) -> None:
+    with running(tmp_path, "serve", PRICEBOOK_PORT="0") as run:
+        run.read_until("Application startup complete.")
+        url = re.search(r"Listening on http(\S+)", run.output)
+        assert url is not None
+        with pytest.raises(InvalidStatus, match="401"):
+            connect(f"ws{url[1]}", additional_headers={"Authorization": "Bearer wrong"}, proxy=None)
+        with connect(f"ws{url[1]}", subprotocols=[Subprotocol(PROTOCOL)], proxy=None) as websocket:
+            websocket.send('{"type": "connection_init"}')
+            assert websocket.recv() == '{"type":"connection_ack"}'
+        run.stop()
+    assert "Application shutdown complete." in run.output
+    assert not re.search("websocket|handshake", run.output, re.IGNORECASE), run.output
 
 
 def test_the_configured_mongodb_is_used_and_its_password_not_shown(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ import pytest
 
 from cli.instants import Instant, Span
 
-NOW = datetime.datetime(2026, 10, 24, 12, 30, tzinfo=datetime.UTC)
+NOW = datetime.datetime(2026, 10, 24, 12, 30, 0, 250_000, tzinfo=datetime.UTC)
 
 
 def parsed(text: str, *, spans: bool = True, dates: bool = True) -> str:

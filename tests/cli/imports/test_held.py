@@ -162,6 +162,18 @@ def test_a_span_counts_from_now(run: Run, server: BatchServer, prices: str) -> N
     assert abs(ahead - datetime.timedelta(hours=12)) < datetime.timedelta(minutes=5)
 
 
+def test_an_import_with_a_span_is_resumed_with_the_instant_that_it_printed(
+    run: Run, server: BatchServer, prices: str
+) -> None:
+    server.interrupt_after = 2
+    first = run(prices, "--publish-at", "12h", "--parallel", "1")
+    instant = server.batch.request["publishAt"]
+    assert f"To be published at {instant}.\n" in first.stderr
+    assert f"run the same command again, with --publish-at {instant}, to resume." in first.stderr
+    assert "Resuming batch b1" in run(prices, "--publish-at", instant).stderr
+    assert len(server.batches) == 1
+
+
 @pytest.mark.parametrize(
     ("instant", "message"),
     [("2026-11-28T00:00:00", "daylight saving"), ("2026-11-28", "daylight saving"), ("tomorrow", "is not an instant")],

@@ -5,9 +5,9 @@ import datetime
 import pytest
 
 from cli.output import time
-from storage import Store
+from storage import PublishPolicy, Store
 from tests.cli.ops.commands import Run, cells, json_of, output_of
-from tests.storage.factories import create, published, row
+from tests.storage.factories import create, published, row, submit
 
 
 @pytest.fixture
@@ -75,6 +75,41 @@ async def test_an_instant_needs_an_offset(run: Run, moves: list[str]) -> None:
     for text, problem in (("2026-11-29T10:00:00", "has no offset from UTC"), ("yesterday", "is not an instant")):
         refused = await run("show", "retail", "--as-of", text)
         assert (refused.exit_code, problem in refused.stderr) == (2, True)
+
+
+ABSURD = [
+    "0001-01-01T00:00:00Z",
+    "0001-01-01T00:00:00-14:00",
+    "0001-01-01T00:00:00+14:00",
+    "9999-12-31T23:59:59.999Z",
+    "9999-12-31T23:59:59-14:00",
+    "9999-12-31",
+    "99999d",
+    "999999999d",
+]
+
+
+async def test_an_absurd_instant_never_ends_in_a_traceback(run: Run, store: Store, moves: list[str]) -> None:
+    batch = await submit(store, [row("b", "6")], publish=PublishPolicy.ON_APPROVAL)
+    for command in (
+        ["show", "retail", "--as-of"],
+        ["timeline", "retail", "a", "--since"],
+        ["timeline", "retail", "a", "--until"],
+        ["keep", "retail", "1", "--reason", "x", "--yes", "--until"],
+        ["reschedule", batch.id, "--reason", "x", "--yes", "--at"],
+        ["preview", batch.id, "--reason", "x", "--for"],
+    ):
+        for text in ABSURD:
+            result = await run(*command, text)
+            context = (command, text, result.output)
+            assert result.exception is None or isinstance(result.exception, SystemExit), context
+            assert result.exit_code == 0 or "Error: " in result.stderr, context
+            assert "internal error" not in result.output, context
+
+
+async def test_thirty_days_before_the_end_of_a_timeline_there_must_be_an_instant(run: Run) -> None:
+    refused = await run("timeline", "retail", "a", "--until", "0001-01-20T00:00:00Z")
+    assert (refused.exit_code, "before the year 1: give --since" in refused.stderr) == (2, True)
 
 
 async def test_exposures_show_when_a_version_was_current(run: Run, moves: list[str]) -> None:

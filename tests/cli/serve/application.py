@@ -27,7 +27,8 @@ class Application:
 
     `/` receives the body and echoes its length; `/early` does not receive it; `/held` waits for `release` first;
     `/watch` responds when its client has gone; `/large` responds with `LARGE_BYTES`. A WebSocket echoes; on
-    `/socket/held` it waits for `release` first; `/socket/silent` only receives; `/socket/send` sends without end.
+    `/socket/held` it waits for `release` first; `/socket/silent` only receives; `/socket/send` sends without end;
+    the handshake of `/socket/refused` is refused with 401.
     """
 
     def __init__(self) -> None:
@@ -81,6 +82,10 @@ class Application:
     async def _socket(self, scope: Any, receive: Any, send: Any) -> None:
         path = scope["path"]
         await receive()
+        if path == "/socket/refused":
+            await send({"type": "websocket.http.response.start", "status": 401, "headers": []})
+            await send({"type": "websocket.http.response.body", "body": b"No."})
+            return
         await send({"type": "websocket.accept"})
         if path == "/socket/held":
             await self.release.wait()

@@ -71,6 +71,15 @@ def test_the_library_of_clients_is_served(server: RunningServer) -> None:
         assert closed.value.rcvd.code == 1009
 
 
+def test_a_refused_handshake_is_not_logged_as_an_error(server: RunningServer, caplog: pytest.LogCaptureFixture) -> None:
+    with server.connect(opening("/socket/refused")) as client:
+        response = client.read_all()
+    assert statuses(response) == [401]
+    assert response.endswith(b"\r\n\r\nNo.")
+    wait_until(lambda: not server.server.server_state.tasks)
+    assert [record for record in caplog.records if record.name == "websockets.server"] == []
+
+
 def test_compression_is_not_offered(server: RunningServer) -> None:
     client, response = opened(server, "/socket", "Sec-WebSocket-Extensions: permessage-deflate\r\n")
     with client:
