@@ -105,13 +105,18 @@ class PublicationSchedule:
 
     async def _take_up(self, stopping: asyncio.Event) -> None:
         """Start a task for each list that is due soon, as long as there are few enough, until cancelled."""
-        while True:
+        while not (stopping.is_set() or is_cancelled()):
+            try:
+                await self._take_up_next(stopping)
+            except Exception as error:  # the poll queues the lists again
+                log_failure(log, "Could not take up lists with scheduled batches, and will retry", error)
+                await is_set_within(MAX_RETRY_SECONDS, stopping)
+
+    async def _take_up_next(self, stopping: asyncio.Event) -> None:
+        [name] = await self._queue.take(1)
+        if name not in self._tasks:  # otherwise it looks again before it ends
             await self._slots.acquire()
-            [name] = await self._queue.take(1)
-            if name in self._tasks:  # it looks again before it ends
-                self._slots.release()
-            else:
-                self._tasks[name] = asyncio.create_task(self._publish(name, stopping), name=f"publish {name} when due")
+            self._tasks[name] = asyncio.create_task(self._publish(name, stopping), name=f"publish {name} when due")
 
     async def _publish(self, name: str, stopping: asyncio.Event) -> None:
         try:

@@ -261,6 +261,32 @@ async def test_the_work_grows_with_the_number_of_lists_of_one_instant_and_not_wi
     assert Noted.looks < 20 * len(names)
 
 
+async def test_unforeseen_errors_do_not_end_the_publishing_of_a_process(
+    store: Store, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(publication_schedule, "MAX_CONCURRENT_LISTS", 1)
+    monkeypatch.setattr(publication_schedule, "MAX_RETRY_SECONDS", 0.1)
+    await versions(store, 1)
+    batch = await scheduled(store, -1)
+    store.worker._publications = schedule = PublicationSchedule(
+        store.client, store.watcher, store.batches, store.scheduling, store.locks, store.metrics
+    )
+    take, failures = schedule._queue.take, 0
+
+    async def failing(limit: int) -> list[str]:
+        nonlocal failures
+        if failures < 2:
+            failures += 1
+            raise IndexError("unforeseen")
+        return await take(limit)
+
+    with patch.object(schedule._queue, "take", failing):
+        async with working(store):
+            await until_published(store, batch)
+    assert failures == 2
+    assert "IndexError: unforeseen" in caplog.text
+
+
 async def test_late_batches_are_counted(store: Store) -> None:
     await versions(store, 1)
     await scheduled(store, -60)
