@@ -195,16 +195,19 @@ class BatchScheduling:
         batch = await self._batches.get(batch_id)
         return Prepared(batch, await self._comparer.compare(batch, await self._current(batch.price_list)))
 
-    async def publish_first_due(
-        self, name: str, prepared: Prepared | None = None, *, is_throttled: bool = False
-    ) -> ScheduleChange | None:
+    async def throttle(self, name: str) -> None:
+        """Wait if the first batch of a list that is due is a merge, and compaction does not keep up.
+
+        Raises `PriceListNotFound`, `UnknownFormat`.
+        """
+        if batch := await self._batches.first_due(name):
+            await self._throttle.wait(batch, await self._current(name))
+
+    async def publish_first_due(self, name: str, prepared: Prepared | None = None) -> ScheduleChange | None:
         """Publish the first batch of a list that is due, or hold it for review; return None if none is due.
 
-        With `is_throttled`, a merge waits first if compaction does not keep up. Raises `PriceListNotFound`,
-        `SnapshotNotFound`, `LayerGone`, `Corrupt`, `UnknownFormat`.
+        Raises `PriceListNotFound`, `SnapshotNotFound`, `LayerGone`, `Corrupt`, `UnknownFormat`.
         """
-        if is_throttled and (batch := await self._batches.first_due(name)):
-            await self._throttle.wait(batch, await self._current(name))
         known = prepared.comparison if prepared else None
         change = await self._lifecycle.when_compared(
             name, lambda compared: self._publish(name, compared), comparison=known

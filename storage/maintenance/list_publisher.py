@@ -134,8 +134,10 @@ class ListPublisher:
             if found.due_in > 0:
                 await self._wait(name, max(due_at - _now(), MIN_WAIT_SECONDS))
                 continue
+            if is_throttled:  # outside of the slot: the wait is no work
+                await self._scheduling.throttle(name)
             async with self._working:
-                is_published = await self._publish_first(name, prepared, is_throttled=is_throttled)
+                is_published = await self._publish_first(name, prepared)
             passed_over = None if is_published else found.batch
             prepared, is_throttled = None, True
         return None
@@ -149,13 +151,13 @@ class ListPublisher:
                 return await self._scheduling.prepare(batch_id)
         return None
 
-    async def _publish_first(self, name: str, prepared: Prepared | None, *, is_throttled: bool) -> bool:
+    async def _publish_first(self, name: str, prepared: Prepared | None) -> bool:
         """Publish the first batch of a list that is due. One that fails again and again is held for review.
 
         Returns False if there was none that can be read.
         """
         try:
-            change = await self._scheduling.publish_first_due(name, prepared, is_throttled=is_throttled)
+            change = await self._scheduling.publish_first_due(name, prepared)
         except Exception as error:
             batch = None if _is_passing(error) else await self._batches.first_due(name)
             if batch is None:

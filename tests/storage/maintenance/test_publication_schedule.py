@@ -160,6 +160,26 @@ async def test_a_batch_whose_record_is_damaged_is_passed_over_and_seldom_tried(s
     assert calls < 12, "with a wait of a quarter of a second, which doubles each time"
 
 
+async def test_lists_whose_merges_wait_for_compaction_do_not_delay_others(store: Store) -> None:
+    await versions(store, 1)
+    await versions(store, 1, "other")
+    throttled = [await scheduled(store, -2), await scheduled(store, -1)]
+    is_waiting, is_compacted = asyncio.Event(), asyncio.Event()
+
+    async def wait(*_: object) -> None:
+        is_waiting.set()
+        await is_compacted.wait()
+
+    store.worker._publications._publisher._working = asyncio.Semaphore(1)
+    with patch.object(store.scheduling, "_throttle", Mock(wait=wait)):
+        async with working(store):
+            await is_waiting.wait()
+            await until_published(store, await scheduled(store, -1, "other"))
+            assert (await store.batches.get(throttled[1].id)).is_scheduled
+            is_compacted.set()
+            await until_published(store, *throttled)
+
+
 async def test_a_batch_that_is_scheduled_while_the_work_on_its_list_ends_is_not_late(store: Store) -> None:
     await versions(store, 1)
     first = await scheduled(store, 0.2)
