@@ -8,7 +8,7 @@ from contextlib import suppress
 from storage.batches.repository import BatchRepository
 from storage.batches.scheduled import NextScheduled
 from storage.batches.scheduling import BatchScheduling, Prepared
-from storage.errors import Corrupt, LeaseLost, PricebookError, PriceListNotFound, Unavailable, UnknownFormat
+from storage.errors import LeaseLost, PricebookError, PriceListNotFound, Unavailable, UnknownFormat
 from storage.maintenance.periodic import log_failure
 from storage.mongodb.connection import explain
 from storage.mongodb.deadlines import is_cancelled
@@ -119,7 +119,6 @@ class ListPublisher:
 
     async def _publish_all(self, name: str, stopping: asyncio.Event) -> float | None:
         prepared: Prepared | None = None
-        passed_over: str | None = None
         is_throttled = False
         while not (stopping.is_set() or is_cancelled()):
             self._waiting[name].clear()
@@ -127,8 +126,6 @@ class ListPublisher:
             found = await self._batches.next_scheduled(name)
             if found is None or found.due_in > PREPARE_SECONDS:
                 return found and found.due_in
-            if found.due_in <= 0 and found.batch == passed_over:
-                raise Corrupt(f"Batch {found.batch} is due and cannot be read: run `pricebook check`.")
             due_at = (asked_at + _now()) / 2 + found.due_in  # the database answered about halfway
             prepared = await self._prepare(found.batch, prepared)
             if found.due_in > 0:
@@ -137,8 +134,9 @@ class ListPublisher:
             if is_throttled:  # outside of the slot: the wait is no work
                 await self._scheduling.throttle(name)
             async with self._working:
-                is_published = await self._publish_first(name, prepared)
-            passed_over = None if is_published else found.batch
+                is_done = await self._publish_first(name, prepared)
+            if not is_done:  # another process published it, or its schedule changed
+                await self._wait(name, STAND_BY_POLL_SECONDS)
             prepared, is_throttled = None, True
         return None
 
@@ -154,7 +152,7 @@ class ListPublisher:
     async def _publish_first(self, name: str, prepared: Prepared | None) -> bool:
         """Publish the first batch of a list that is due. One that fails again and again is held for review.
 
-        Returns False if there was none that can be read.
+        Returns False if none is due any more.
         """
         try:
             change = await self._scheduling.publish_first_due(name, prepared)

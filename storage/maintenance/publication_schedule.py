@@ -70,11 +70,11 @@ class PublicationSchedule:
     def _follow(self, pointer: PriceList) -> None:
         """Note when a list changes next."""
         name, at = pointer.name, pointer.next_change_at
-        if at == self._next.get(name):
-            return
         if at is None:
-            del self._next[name]
-        else:
+            self._next.pop(name, None)
+        elif at == self._next.get(name) and self._clock.seconds_until(at) >= 0:
+            return
+        else:  # of a batch that was not published when it was due, others follow at any time
             self._next[name] = at
             self._add(name, at)
         self._publisher.look_again(name)

@@ -33,6 +33,11 @@ async def scheduled(store: Store, seconds: float, price_list: str = "retail", am
     return batch
 
 
+async def damage(store: Store, batch: Batch) -> None:
+    """Make the record of a batch unreadable."""
+    await store.db["batches"].update_one({"_id": batch.id}, {"$set": {"mode": 7}})
+
+
 async def until_published(store: Store, *batches: Batch, seconds: float = 30) -> list[datetime.timedelta]:
     """Wait until batches are published, and return how late each was."""
 
@@ -141,23 +146,50 @@ async def test_a_batch_that_fails_each_time_is_held_for_review_and_the_next_is_p
     assert held.findings[0].message.startswith("It cannot be published: ")
 
 
-async def test_a_batch_whose_record_is_damaged_is_passed_over_and_seldom_tried(store: Store) -> None:
+async def test_a_batch_whose_record_is_damaged_is_passed_over_and_seldom_looked_at(
+    store: Store, caplog: pytest.LogCaptureFixture
+) -> None:
     await versions(store, 1)
     damaged = await scheduled(store, -2)
     later = await scheduled(store, -1, amount="8")
-    await store.db["batches"].update_one({"_id": damaged.id}, {"$set": {"mode": 7}})
-    original, calls = store.batches.first_due, 0
+    await damage(store, damaged)
+    async with working(store):
+        await until_published(store, later)
+        await asyncio.sleep(2)
+    assert 0 < caplog.text.count(f"Batch {damaged.id} cannot be published") < 12
 
-    async def counted(*args: object) -> Batch | None:
-        nonlocal calls
-        calls += 1
-        return await original(*args)  # type: ignore[arg-type]
 
-    with patch.object(store.batches, "first_due", counted):
-        async with working(store):
-            await until_published(store, later)
-            await asyncio.sleep(2)
-    assert calls < 12, "with a wait of a quarter of a second, which doubles each time"
+async def test_a_batch_behind_a_damaged_one_is_prepared_before_it_is_due(store: Store) -> None:
+    await versions(store, 1)
+    damaged = await scheduled(store, -2)
+    later = await scheduled(store, 3600)
+    await damage(store, damaged)
+    due_in = await store.worker._publications._publisher.publish("retail", asyncio.Event())
+    assert due_in == pytest.approx(3600, abs=60)
+    at = await server_time(store.client) + timedelta(seconds=1)
+    await store.scheduling.reschedule(later.id, at, by="ops", reason="sooner")
+    with patch.object(store.scheduling, "prepare", wraps=store.scheduling.prepare) as prepare:
+        await store.worker._publications._publisher.publish("retail", asyncio.Event())
+    prepare.assert_called_once_with(later.id)
+    [late] = await until_published(store, later)
+    assert late >= timedelta(0)
+
+
+async def test_a_batch_that_is_scheduled_behind_a_damaged_one_is_not_late(
+    store: Store, caplog: pytest.LogCaptureFixture
+) -> None:
+    await versions(store, 1)
+    damaged = await scheduled(store, -2)
+    await damage(store, damaged)
+    await scheduled(store, 3600)
+    async with working(store):
+
+        async def is_passed_over() -> bool:
+            return damaged.id in caplog.text and not store.worker._publications._tasks
+
+        await until(is_passed_over, "passed over")
+        [late] = await until_published(store, await scheduled(store, 1))
+    assert late < timedelta(seconds=3)
 
 
 async def test_lists_whose_merges_wait_for_compaction_do_not_delay_others(store: Store) -> None:
