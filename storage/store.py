@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 
 from storage.batches.admission import MAX_OPEN_BATCHES, BatchAdmission
 from storage.batches.comparison import BatchComparer
+from storage.batches.due_publisher import DuePublisher
 from storage.batches.item_errors import ItemErrorRepository
 from storage.batches.lifecycle import BatchLifecycle
 from storage.batches.metrics import StorageMetrics
@@ -135,7 +136,8 @@ class Store:
             self.orphans,
             self.metrics,
         )
-        self.scheduling = BatchScheduling(
+        self.scheduling = BatchScheduling(client, self.price_lists, self.batches, self.events, transitions)
+        self.due_publisher = DuePublisher(
             client,
             self.price_lists,
             self.snapshots,
@@ -187,7 +189,7 @@ class Store:
             self.lifecycle,
             self.deleter,
             Leader(self.watcher, self.locks, self.price_lists, self.garbage_collector, self._new_schedules),
-            PublicationSchedule(client, self.watcher, self.batches, self.scheduling, self.locks, self.metrics),
+            PublicationSchedule(client, self.watcher, self.batches, self.due_publisher, self.locks, self.metrics),
         )
 
     def _open_layers(self, clock: Clock | None, cache_bytes: int, max_scan: int) -> None:

@@ -5,9 +5,9 @@ import logging
 import random
 from contextlib import suppress
 
+from storage.batches.due_publisher import DuePublisher, Prepared
 from storage.batches.repository import BatchRepository
 from storage.batches.scheduled import NextScheduled
-from storage.batches.scheduling import BatchScheduling, Prepared
 from storage.errors import LeaseLost, PricebookError, PriceListNotFound, Unavailable, UnknownFormat
 from storage.maintenance.periodic import log_failure
 from storage.mongodb.connection import explain
@@ -63,9 +63,9 @@ class StandBy:
 class ListPublisher:
     """Publishes the scheduled batches of lists."""
 
-    def __init__(self, batches: BatchRepository, scheduling: BatchScheduling, locks: Locks) -> None:
+    def __init__(self, batches: BatchRepository, due_publisher: DuePublisher, locks: Locks) -> None:
         self._batches = batches
-        self._scheduling = scheduling
+        self._due_publisher = due_publisher
         self._locks = locks
         self._working = asyncio.Semaphore(MAX_CONCURRENT_PUBLISHES)
         self._waiting: dict[str, asyncio.Event] = {}
@@ -132,7 +132,7 @@ class ListPublisher:
                 await self._wait(name, max(due_at - _now(), MIN_WAIT_SECONDS))
                 continue
             if is_throttled:  # outside of the slot: the wait is no work
-                await self._scheduling.throttle(name)
+                await self._due_publisher.throttle(name)
             async with self._working:
                 is_done = await self._publish_first(name, prepared)
             if not is_done:  # another process published it, or its schedule changed
@@ -146,7 +146,7 @@ class ListPublisher:
             return known
         async with self._working:
             with suppress(PricebookError):
-                return await self._scheduling.prepare(batch_id)
+                return await self._due_publisher.prepare(batch_id)
         return None
 
     async def _publish_first(self, name: str, prepared: Prepared | None) -> bool:
@@ -155,7 +155,7 @@ class ListPublisher:
         Returns False if none is due any more.
         """
         try:
-            change = await self._scheduling.publish_first_due(name, prepared)
+            change = await self._due_publisher.publish_first_due(name, prepared)
         except Exception as error:
             batch = None if _is_passing(error) else await self._batches.first_due(name)
             if batch is None:
@@ -166,7 +166,7 @@ class ListPublisher:
             if attempts < MAX_ATTEMPTS:
                 raise
             log_failure(log, f"Batch {batch.id} of {name} is held for review: it cannot be published", error)
-            await self._scheduling.hold_unreadable(batch.id, error)
+            await self._due_publisher.hold_unreadable(batch.id, error)
             return True
         return change is not None
 

@@ -4,7 +4,7 @@ Every process keeps it. The pointers, which are pushed to each of them, have the
 a rare poll finds what was missed. A process takes a list up a moment before its next batch is due, compares the batch
 with the current version, and waits. The lock of the list keeps the other processes from doing the same: they stand by,
 and go on without the lock if a batch is not published in time. Correctness does not depend on any of this: the
-transaction decides what is due, by the time of the database, and publishes it once (`storage.batches.scheduling`).
+transaction decides what is due, by the time of the database, and publishes it once (`storage.batches.due_publisher`).
 """
 
 import asyncio
@@ -12,9 +12,9 @@ import datetime
 import logging
 import random
 
+from storage.batches.due_publisher import DuePublisher
 from storage.batches.metrics import StorageMetrics
 from storage.batches.repository import BatchRepository
-from storage.batches.scheduling import BatchScheduling
 from storage.catalog.price_lists import PriceList
 from storage.catalog.watcher import Watcher
 from storage.errors import PriceListNotFound
@@ -52,13 +52,13 @@ class PublicationSchedule:
         client: Client,
         watcher: Watcher,
         batches: BatchRepository,
-        scheduling: BatchScheduling,
+        due_publisher: DuePublisher,
         locks: Locks,
         metrics: StorageMetrics,
     ) -> None:
         self._batches = batches
         self._metrics = metrics
-        self._publisher = ListPublisher(batches, scheduling, locks)
+        self._publisher = ListPublisher(batches, due_publisher, locks)
         self._clock = DatabaseClock(client)
         self._salt = random.random()  # noqa: S311 - no secret
         self._next: dict[str, datetime.datetime] = {}

@@ -118,7 +118,7 @@ async def test_a_process_that_does_not_publish_is_not_waited_for(store: Store) -
 async def test_an_error_of_the_database_is_retried_and_never_holds_a_batch(store: Store) -> None:
     await versions(store, 1)
     batch = await scheduled(store, -1)
-    original, calls = store.scheduling.publish_first_due, 0
+    original, calls = store.due_publisher.publish_first_due, 0
 
     async def failing(*args: object, **kwargs: object) -> object:
         nonlocal calls
@@ -127,7 +127,7 @@ async def test_an_error_of_the_database_is_retried_and_never_holds_a_batch(store
             raise AutoReconnect("no primary")
         return await original(*args, **kwargs)  # type: ignore[arg-type]
 
-    with patch.object(store.scheduling, "publish_first_due", failing):
+    with patch.object(store.due_publisher, "publish_first_due", failing):
         async with working(store):
             await until_published(store, batch)
 
@@ -168,7 +168,7 @@ async def test_a_batch_behind_a_damaged_one_is_prepared_before_it_is_due(store: 
     assert due_in == pytest.approx(3600, abs=60)
     at = await server_time(store.client) + timedelta(seconds=1)
     await store.scheduling.reschedule(later.id, at, by="ops", reason="sooner")
-    with patch.object(store.scheduling, "prepare", wraps=store.scheduling.prepare) as prepare:
+    with patch.object(store.due_publisher, "prepare", wraps=store.due_publisher.prepare) as prepare:
         await store.worker._publications._publisher.publish("retail", asyncio.Event())
     prepare.assert_called_once_with(later.id)
     [late] = await until_published(store, later)
@@ -203,7 +203,7 @@ async def test_lists_whose_merges_wait_for_compaction_do_not_delay_others(store:
         await is_compacted.wait()
 
     store.worker._publications._publisher._working = asyncio.Semaphore(1)
-    with patch.object(store.scheduling, "_throttle", Mock(wait=wait)):
+    with patch.object(store.due_publisher, "_throttle", Mock(wait=wait)):
         async with working(store):
             await is_waiting.wait()
             await until_published(store, await scheduled(store, -1, "other"))
@@ -240,17 +240,17 @@ async def test_attempts_are_forgotten_when_another_process_publishes_the_batch(
 ) -> None:
     await versions(store, 1)
     batch = await scheduled(store, -1)
-    original, failures = store.scheduling.publish_first_due, 0
+    original, failures = store.due_publisher.publish_first_due, 0
 
     async def failing(*args: object, **kwargs: object) -> object:
         nonlocal failures
         failures += 1
         if failures == 1:
             raise Corrupt("damaged")
-        await other_store.scheduling.publish_first_due("retail")
+        await other_store.due_publisher.publish_first_due("retail")
         return await original(*args, **kwargs)  # type: ignore[arg-type]
 
-    with patch.object(store.scheduling, "publish_first_due", failing):
+    with patch.object(store.due_publisher, "publish_first_due", failing):
         async with working(store):
             await until_published(store, batch)
 
@@ -286,7 +286,7 @@ async def test_the_work_grows_with_the_number_of_lists_of_one_instant_and_not_wi
     monkeypatch.setattr(publication_schedule, "MAX_CONCURRENT_LISTS", 10)
     names, order = [f"list-{number}" for number in range(500)], list[str]()
     at = Noted.fromtimestamp((await server_time(store.client)).timestamp(), datetime.UTC)
-    schedule = PublicationSchedule(store.client, Mock(), store.batches, store.scheduling, store.locks, store.metrics)
+    schedule = PublicationSchedule(store.client, Mock(), store.batches, store.due_publisher, store.locks, store.metrics)
     most = 0
 
     async def publish(name: str, stopping: asyncio.Event) -> None:
@@ -321,7 +321,7 @@ async def test_unforeseen_errors_do_not_end_the_publishing_of_a_process(
     await versions(store, 1)
     batch = await scheduled(store, -1)
     store.worker._publications = schedule = PublicationSchedule(
-        store.client, store.watcher, store.batches, store.scheduling, store.locks, store.metrics
+        store.client, store.watcher, store.batches, store.due_publisher, store.locks, store.metrics
     )
     take, failures = schedule._queue.take, 0
 
@@ -342,7 +342,7 @@ async def test_unforeseen_errors_do_not_end_the_publishing_of_a_process(
 async def test_late_batches_are_counted(store: Store) -> None:
     await versions(store, 1)
     await scheduled(store, -60)
-    with patch.object(store.scheduling, "publish_first_due", side_effect=AutoReconnect("no primary")):
+    with patch.object(store.due_publisher, "publish_first_due", side_effect=AutoReconnect("no primary")):
         async with working(store):
 
             async def counted() -> bool:
