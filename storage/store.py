@@ -14,6 +14,7 @@ from storage.batches.metrics import StorageMetrics
 from storage.batches.multipart import MultipartBatches
 from storage.batches.parts import PartRepository
 from storage.batches.previews import Previews
+from storage.batches.rebasing import Rebaser
 from storage.batches.removal import BatchRemoval
 from storage.batches.repository import BatchRepository
 from storage.batches.scheduling import BatchScheduling
@@ -116,6 +117,7 @@ class Store:
         removal = BatchRemoval(self.batches, self.parts, self.item_errors, self.staging, self.orphans)
         self.sealer = BatchSealer(self.parts, self.staging, self.layer_writer, self.prover)
         self.comparer = BatchComparer(self.snapshots, self.layer_reader, self.differ)
+        rebaser = Rebaser(self.price_lists, self.snapshots, self.comparer, Turns(self.locks))
         throttle = MergeThrottle(self.price_lists, self.snapshots, self.metrics)
         self.lifecycle = BatchLifecycle(
             client,
@@ -128,7 +130,7 @@ class Store:
             self.sealer,
             self.layer_writer,
             self.comparer,
-            Turns(self.locks),
+            rebaser,
             transitions,
             throttle,
             unpinning,
@@ -146,7 +148,7 @@ class Store:
             self.comparer,
             transitions,
             throttle,
-            self.lifecycle,
+            rebaser,
             self.metrics,
         )
         admission = BatchAdmission(client, self.price_lists, self.batches, max_open_batches)

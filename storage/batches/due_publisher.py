@@ -18,9 +18,9 @@ from storage.batches.assessment import (
 )
 from storage.batches.batch import Batch
 from storage.batches.comparison import BatchComparer, Comparison
-from storage.batches.lifecycle import BatchLifecycle
 from storage.batches.metrics import StorageMetrics
 from storage.batches.publish_time import ended_finding, instant_text, without_schedule
+from storage.batches.rebasing import Rebaser
 from storage.batches.repository import BatchRepository
 from storage.batches.throttle import MergeThrottle
 from storage.batches.transitions import BatchTransitions, Transition
@@ -76,7 +76,7 @@ class DuePublisher:
         comparer: BatchComparer,
         transitions: BatchTransitions,
         throttle: MergeThrottle,
-        lifecycle: BatchLifecycle,
+        rebaser: Rebaser,
         metrics: StorageMetrics,
     ) -> None:
         self._client = client
@@ -87,7 +87,7 @@ class DuePublisher:
         self._comparer = comparer
         self._transitions = transitions
         self._throttle = throttle
-        self._lifecycle = lifecycle
+        self._rebaser = rebaser
         self._metrics = metrics
 
     async def prepare(self, batch_id: str) -> Prepared:
@@ -112,9 +112,7 @@ class DuePublisher:
         Raises `PriceListNotFound`, `SnapshotNotFound`, `LayerGone`, `Corrupt`, `UnknownFormat`.
         """
         known = prepared.comparison if prepared else None
-        outcome = await self._lifecycle.when_compared(
-            name, lambda compared: self._publish(name, compared), comparison=known
-        )
+        outcome = await self._rebaser.run(name, lambda compared: self._publish(name, compared), comparison=known)
         if outcome:
             self._count(outcome)
         return outcome
