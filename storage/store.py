@@ -7,12 +7,14 @@ from contextlib import asynccontextmanager
 
 from storage.batches.admission import MAX_OPEN_BATCHES, BatchAdmission
 from storage.batches.comparison import BatchComparer
+from storage.batches.due_publisher import DuePublisher
 from storage.batches.item_errors import ItemErrorRepository
 from storage.batches.lifecycle import BatchLifecycle
 from storage.batches.metrics import StorageMetrics
 from storage.batches.multipart import MultipartBatches
 from storage.batches.parts import PartRepository
 from storage.batches.previews import Previews
+from storage.batches.rebasing import Rebaser
 from storage.batches.removal import BatchRemoval
 from storage.batches.repository import BatchRepository
 from storage.batches.scheduling import BatchScheduling
@@ -115,6 +117,7 @@ class Store:
         removal = BatchRemoval(self.batches, self.parts, self.item_errors, self.staging, self.orphans)
         self.sealer = BatchSealer(self.parts, self.staging, self.layer_writer, self.prover)
         self.comparer = BatchComparer(self.snapshots, self.layer_reader, self.differ)
+        rebaser = Rebaser(self.price_lists, self.snapshots, self.comparer, Turns(self.locks))
         throttle = MergeThrottle(self.price_lists, self.snapshots, self.metrics)
         self.lifecycle = BatchLifecycle(
             client,
@@ -127,7 +130,7 @@ class Store:
             self.sealer,
             self.layer_writer,
             self.comparer,
-            Turns(self.locks),
+            rebaser,
             transitions,
             throttle,
             unpinning,
@@ -135,7 +138,8 @@ class Store:
             self.orphans,
             self.metrics,
         )
-        self.scheduling = BatchScheduling(
+        self.scheduling = BatchScheduling(client, self.price_lists, self.batches, self.events, transitions)
+        self.due_publisher = DuePublisher(
             client,
             self.price_lists,
             self.snapshots,
@@ -144,7 +148,7 @@ class Store:
             self.comparer,
             transitions,
             throttle,
-            self.lifecycle,
+            rebaser,
             self.metrics,
         )
         admission = BatchAdmission(client, self.price_lists, self.batches, max_open_batches)
@@ -187,7 +191,7 @@ class Store:
             self.lifecycle,
             self.deleter,
             Leader(self.watcher, self.locks, self.price_lists, self.garbage_collector, self._new_schedules),
-            PublicationSchedule(client, self.watcher, self.batches, self.scheduling, self.locks, self.metrics),
+            PublicationSchedule(client, self.watcher, self.batches, self.due_publisher, self.locks, self.metrics),
         )
 
     def _open_layers(self, clock: Clock | None, cache_bytes: int, max_scan: int) -> None:

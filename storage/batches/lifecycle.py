@@ -4,12 +4,11 @@ Each state change is one transaction of the pointer, its event, the manifest and
 readers see all of it or nothing, and any process can repeat a step that another did not complete.
 
 The transaction reads the pointer and decides. Before it, the sealed layer is compared with the version that is current
-by then. If another one has become current when the transaction starts, it raises `BaseMoved` with that version, the
-batch is compared again, and the transaction is tried again; the layer of the batch stays as it is.
+by then. If another one has become current when the transaction starts, it raises `BaseMoved`, and the batch is rebased
+(`storage.batches.rebasing`).
 """
 
 from collections.abc import Awaitable, Callable, Sequence
-from typing import TypeVar
 
 from msgspec.structs import replace
 from pymongo.asynchronous.client_session import AsyncClientSession
@@ -17,10 +16,11 @@ from pymongo.errors import PyMongoError
 
 from storage.batches.assessment import assess, check_not_superseded, facts_of
 from storage.batches.batch import Batch, PublishPolicy, Refusal
-from storage.batches.comparison import BaseMoved, BatchComparer, Comparison
+from storage.batches.comparison import BatchComparer, Comparison
 from storage.batches.item_errors import ItemErrorRepository
 from storage.batches.metrics import StorageMetrics
 from storage.batches.parts import PartRepository
+from storage.batches.rebasing import Rebaser
 from storage.batches.removal import BatchRemoval
 from storage.batches.repository import BatchRepository
 from storage.batches.sealing import BatchSealer, RepeatedSkus
@@ -28,20 +28,17 @@ from storage.batches.staging import StagingRepository
 from storage.batches.states import DISCARDED_STATES, IN_PROGRESS, BatchState
 from storage.batches.throttle import MergeThrottle
 from storage.batches.transitions import BatchTransitions, Transition
-from storage.batches.turns import Turns
 from storage.batches.unpinning import ANY_LATEST, ExpectedLatest, Unpinned, Unpinning
 from storage.catalog.events import EventKind
 from storage.catalog.orphans import OrphanRepository
 from storage.catalog.price_lists import PriceList, PriceListRepository
-from storage.catalog.snapshots import Snapshot, SnapshotRepository, current_snapshot
+from storage.catalog.snapshots import SnapshotRepository, current_snapshot
 from storage.catalog.transactions import check_reason
 from storage.errors import BatchNotHeld, Corrupt, LayerGone, Pinned, PriceListNotFound
 from storage.layers.writer import LayerWriter
 from storage.mongodb.connection import Client
 from storage.mongodb.transaction import commit, found_out, in_transaction
 from storage.prices.item_error import ItemError
-
-T = TypeVar("T")
 
 
 class BatchLifecycle:
@@ -59,7 +56,7 @@ class BatchLifecycle:
         sealer: BatchSealer,
         layer_writer: LayerWriter,
         comparer: BatchComparer,
-        turns: Turns,
+        rebaser: Rebaser,
         transitions: BatchTransitions,
         throttle: MergeThrottle,
         unpinning: Unpinning,
@@ -77,7 +74,7 @@ class BatchLifecycle:
         self._sealer = sealer
         self._layer_writer = layer_writer
         self._comparer = comparer
-        self._turns = turns
+        self._rebaser = rebaser
         self._transitions = transitions
         self._throttle = throttle
         self._unpinning = unpinning
@@ -121,43 +118,12 @@ class BatchLifecycle:
 
     async def _publish_sealed(self, batch: Batch) -> Batch:
         """Publish, hold or reject a sealed batch, once it is compared with the version that is current by then."""
-        batch, base = await self._throttle.wait(batch, await self._current(batch.price_list))
+        current = await current_snapshot(self._price_lists, self._snapshots, batch.price_list)
+        batch, base = await self._throttle.wait(batch, current)
         comparison = await self._comparer.compare(batch, base)
         return await self._discard(
-            await self.when_compared(batch.price_list, lambda known: self._publish(batch, known), batch, comparison)
+            await self._rebaser.run(batch.price_list, lambda known: self._publish(batch, known), batch, comparison)
         )
-
-    async def when_compared(
-        self,
-        price_list: str,
-        act: Callable[[Comparison | None], Awaitable[T]],
-        batch: Batch | None = None,
-        comparison: Comparison | None = None,
-    ) -> T:
-        """Run a transaction, again whenever its batch is not compared with the version that is current by then.
-
-        A `batch` that is given is new, and waits for its turn. Without one the transaction decides which batch it
-        is, and is tried once before it waits: with a `comparison` that is ready already, if there is one.
-        """
-        if batch is None:
-            try:
-                return await act(comparison)
-            except BaseMoved as moved:  # the first comparison may take long: others need not wait for it
-                batch, comparison = moved.batch, await self._comparer.compare(moved.batch, moved.base, comparison)
-        async with self._turns.queue(price_list) as turn:
-            while True:
-                if await turn.wait():
-                    base = await self._current(price_list)
-                    comparison = await self._comparer.compare(batch, base, comparison)
-                try:
-                    return await act(comparison)
-                except BaseMoved as moved:
-                    await turn.note_overtaken()
-                    batch, comparison = moved.batch, await self._comparer.compare(moved.batch, moved.base, comparison)
-
-    async def _current(self, name: str) -> Snapshot | None:
-        """Return the manifest of the version that is current now; None without one."""
-        return await current_snapshot(self._price_lists, self._snapshots, name)
 
     async def _publish(self, batch: Batch, comparison: Comparison | None) -> Batch:
         """Give a sealed batch a version and make it current, or hold or reject it. Raises `BaseMoved`, `LeaseLost`."""
@@ -192,7 +158,7 @@ class BatchLifecycle:
         """
         check_reason(reason)
         batch = await self._held(batch_id)
-        return await self.when_compared(
+        return await self._rebaser.run(
             batch.price_list, lambda known: self._approve(batch, known, expected_version, by, reason)
         )
 
@@ -250,7 +216,7 @@ class BatchLifecycle:
         is against the newest batch.
         """
         check_reason(reason)
-        return await self.when_compared(name, lambda known: self._publish_latest(name, known, expected, by, reason))
+        return await self._rebaser.run(name, lambda known: self._publish_latest(name, known, expected, by, reason))
 
     async def _publish_latest(
         self, name: str, comparison: Comparison | None, expected: ExpectedLatest, by: str, reason: str

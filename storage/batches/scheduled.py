@@ -8,7 +8,7 @@ from typing import NamedTuple, cast
 from pymongo.asynchronous.client_session import AsyncClientSession
 
 from storage.batches.batch import Batch, from_document
-from storage.errors import UnknownFormat
+from storage.errors import Corrupt
 from storage.mongodb.connection import SCHEDULED, Collection, Document
 from storage.mongodb.documents import read_each, read_or_error
 
@@ -83,26 +83,29 @@ class ScheduledBatches:
 
         A damaged record is logged and skipped. Raises `UnknownFormat` for one of a later release, which publishes it.
         """
-        query = {"list": price_list, **SCHEDULED, "$expr": {"$lte": ["$publishAt", "$$NOW"]}}
-        async for document in self._collection.find(query, session=session).sort(_DUE_ORDER):
-            batch = read_or_error(from_document, document)
-            if isinstance(batch, UnknownFormat):
-                raise batch
-            if isinstance(batch, Batch):
-                return batch
-            log.error("Batch %s cannot be published, because its record is damaged: %s", document["_id"], batch)
-        return None
+        due = {"$expr": {"$lte": ["$publishAt", "$$NOW"]}}
+        found = await self._first_sound({"list": price_list, **due}, session)
+        return from_document(found["document"]) if found else None
 
     async def next_scheduled(self, price_list: str) -> NextScheduled | None:
-        """Return the next scheduled batch of a list; None without one."""
-        stages: list[Document] = [
-            {"$match": {"list": price_list, **SCHEDULED}},
-            {"$sort": dict(_DUE_ORDER)},
-            {"$limit": 1},
-            {"$project": {"rows": 1, "milliseconds": {"$subtract": ["$publishAt", "$$NOW"]}}},
-        ]
-        async for found in await self._collection.aggregate(stages):
-            return NextScheduled(found["_id"], found["milliseconds"] / 1000, found.get("rows") or 0)
+        """Return the next scheduled batch of a list; None without one. A damaged record is logged and skipped."""
+        found = await self._first_sound({"list": price_list})
+        if found is None:
+            return None
+        return NextScheduled(found["_id"], found["milliseconds"] / 1000, found["document"].get("rows") or 0)
+
+    async def _first_sound(self, query: Document, session: AsyncClientSession | None = None) -> Document | None:
+        """Return the document of the first scheduled batch, which a later release may have written, and its time."""
+        fields = {"document": "$$ROOT", "milliseconds": {"$subtract": ["$publishAt", "$$NOW"]}}
+        damaged = list[str]()
+        while found := await self._collection.find_one(
+            {**query, **SCHEDULED, "_id": {"$nin": damaged}}, fields, sort=_DUE_ORDER, session=session
+        ):
+            record = read_or_error(from_document, found["document"])
+            if not isinstance(record, Corrupt):
+                return found
+            log.error("Batch %s cannot be published, because its record is damaged: %s", found["_id"], record)
+            damaged.append(found["_id"])
         return None
 
     async def next_due_by_list(self, seconds: float) -> dict[str, datetime.datetime]:

@@ -5,10 +5,10 @@ import logging
 import random
 from contextlib import suppress
 
+from storage.batches.due_publisher import DuePublisher, Prepared
 from storage.batches.repository import BatchRepository
 from storage.batches.scheduled import NextScheduled
-from storage.batches.scheduling import BatchScheduling, Prepared
-from storage.errors import Corrupt, LeaseLost, PricebookError, PriceListNotFound, Unavailable, UnknownFormat
+from storage.errors import LeaseLost, PricebookError, PriceListNotFound, Unavailable, UnknownFormat
 from storage.maintenance.periodic import log_failure
 from storage.mongodb.connection import explain
 from storage.mongodb.deadlines import is_cancelled
@@ -63,9 +63,9 @@ class StandBy:
 class ListPublisher:
     """Publishes the scheduled batches of lists."""
 
-    def __init__(self, batches: BatchRepository, scheduling: BatchScheduling, locks: Locks) -> None:
+    def __init__(self, batches: BatchRepository, due_publisher: DuePublisher, locks: Locks) -> None:
         self._batches = batches
-        self._scheduling = scheduling
+        self._due_publisher = due_publisher
         self._locks = locks
         self._working = asyncio.Semaphore(MAX_CONCURRENT_PUBLISHES)
         self._waiting: dict[str, asyncio.Event] = {}
@@ -119,7 +119,6 @@ class ListPublisher:
 
     async def _publish_all(self, name: str, stopping: asyncio.Event) -> float | None:
         prepared: Prepared | None = None
-        passed_over: str | None = None
         is_throttled = False
         while not (stopping.is_set() or is_cancelled()):
             self._waiting[name].clear()
@@ -127,16 +126,17 @@ class ListPublisher:
             found = await self._batches.next_scheduled(name)
             if found is None or found.due_in > PREPARE_SECONDS:
                 return found and found.due_in
-            if found.due_in <= 0 and found.batch == passed_over:
-                raise Corrupt(f"Batch {found.batch} is due and cannot be read: run `pricebook check`.")
             due_at = (asked_at + _now()) / 2 + found.due_in  # the database answered about halfway
             prepared = await self._prepare(found.batch, prepared)
             if found.due_in > 0:
                 await self._wait(name, max(due_at - _now(), MIN_WAIT_SECONDS))
                 continue
+            if is_throttled:  # outside of the slot: the wait is no work
+                await self._due_publisher.throttle(name)
             async with self._working:
-                is_published = await self._publish_first(name, prepared, is_throttled=is_throttled)
-            passed_over = None if is_published else found.batch
+                is_done = await self._publish_first(name, prepared)
+            if not is_done:  # another process published it, or its schedule changed
+                await self._wait(name, STAND_BY_POLL_SECONDS)
             prepared, is_throttled = None, True
         return None
 
@@ -146,16 +146,16 @@ class ListPublisher:
             return known
         async with self._working:
             with suppress(PricebookError):
-                return await self._scheduling.prepare(batch_id)
+                return await self._due_publisher.prepare(batch_id)
         return None
 
-    async def _publish_first(self, name: str, prepared: Prepared | None, *, is_throttled: bool) -> bool:
+    async def _publish_first(self, name: str, prepared: Prepared | None) -> bool:
         """Publish the first batch of a list that is due. One that fails again and again is held for review.
 
-        Returns False if there was none that can be read.
+        Returns False if none is due any more.
         """
         try:
-            change = await self._scheduling.publish_first_due(name, prepared, is_throttled=is_throttled)
+            change = await self._due_publisher.publish_first_due(name, prepared)
         except Exception as error:
             batch = None if _is_passing(error) else await self._batches.first_due(name)
             if batch is None:
@@ -166,7 +166,7 @@ class ListPublisher:
             if attempts < MAX_ATTEMPTS:
                 raise
             log_failure(log, f"Batch {batch.id} of {name} is held for review: it cannot be published", error)
-            await self._scheduling.hold_unreadable(batch.id, error)
+            await self._due_publisher.hold_unreadable(batch.id, error)
             return True
         return change is not None
 

@@ -4,7 +4,7 @@ Every process keeps it. The pointers, which are pushed to each of them, have the
 a rare poll finds what was missed. A process takes a list up a moment before its next batch is due, compares the batch
 with the current version, and waits. The lock of the list keeps the other processes from doing the same: they stand by,
 and go on without the lock if a batch is not published in time. Correctness does not depend on any of this: the
-transaction decides what is due, by the time of the database, and publishes it once (`storage.batches.scheduling`).
+transaction decides what is due, by the time of the database, and publishes it once (`storage.batches.due_publisher`).
 """
 
 import asyncio
@@ -12,9 +12,9 @@ import datetime
 import logging
 import random
 
+from storage.batches.due_publisher import DuePublisher
 from storage.batches.metrics import StorageMetrics
 from storage.batches.repository import BatchRepository
-from storage.batches.scheduling import BatchScheduling
 from storage.catalog.price_lists import PriceList
 from storage.catalog.watcher import Watcher
 from storage.errors import PriceListNotFound
@@ -52,13 +52,13 @@ class PublicationSchedule:
         client: Client,
         watcher: Watcher,
         batches: BatchRepository,
-        scheduling: BatchScheduling,
+        due_publisher: DuePublisher,
         locks: Locks,
         metrics: StorageMetrics,
     ) -> None:
         self._batches = batches
         self._metrics = metrics
-        self._publisher = ListPublisher(batches, scheduling, locks)
+        self._publisher = ListPublisher(batches, due_publisher, locks)
         self._clock = DatabaseClock(client)
         self._salt = random.random()  # noqa: S311 - no secret
         self._next: dict[str, datetime.datetime] = {}
@@ -70,11 +70,11 @@ class PublicationSchedule:
     def _follow(self, pointer: PriceList) -> None:
         """Note when a list changes next."""
         name, at = pointer.name, pointer.next_change_at
-        if at == self._next.get(name):
-            return
         if at is None:
-            del self._next[name]
-        else:
+            self._next.pop(name, None)
+        elif at == self._next.get(name) and self._clock.seconds_until(at) >= 0:
+            return
+        else:  # of a batch that was not published when it was due, others follow at any time
             self._next[name] = at
             self._add(name, at)
         self._publisher.look_again(name)
@@ -105,13 +105,18 @@ class PublicationSchedule:
 
     async def _take_up(self, stopping: asyncio.Event) -> None:
         """Start a task for each list that is due soon, as long as there are few enough, until cancelled."""
-        while True:
+        while not (stopping.is_set() or is_cancelled()):
+            try:
+                await self._take_up_next(stopping)
+            except Exception as error:  # the poll queues the lists again
+                log_failure(log, "Could not take up lists with scheduled batches, and will retry", error)
+                await is_set_within(MAX_RETRY_SECONDS, stopping)
+
+    async def _take_up_next(self, stopping: asyncio.Event) -> None:
+        [name] = await self._queue.take(1)
+        if name not in self._tasks:  # otherwise it looks again before it ends
             await self._slots.acquire()
-            [name] = await self._queue.take(1)
-            if name in self._tasks:  # it looks again before it ends
-                self._slots.release()
-            else:
-                self._tasks[name] = asyncio.create_task(self._publish(name, stopping), name=f"publish {name} when due")
+            self._tasks[name] = asyncio.create_task(self._publish(name, stopping), name=f"publish {name} when due")
 
     async def _publish(self, name: str, stopping: asyncio.Event) -> None:
         try:

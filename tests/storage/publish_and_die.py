@@ -13,7 +13,7 @@ from tests.storage.dying import die_at
 async def main(uri: str, database: str, price_list: str, point: str) -> None:
     store = await Store.open(uri, database)
     die_at(point)
-    await store.scheduling.publish_first_due(price_list)
+    await store.due_publisher.publish_first_due(price_list)
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ from storage.batches import admission
 from storage.batches.publish_time import InvalidPublishAt
 from storage.catalog.gates import Severity
 from storage.errors import IdempotencyKeyReused
-from storage.mongodb.connection import Document
+from storage.mongodb.connection import FORMAT, Document
 from storage.mongodb.server_time import server_time
 from tests.storage.factories import create, current, order, row, source, submit, versions
 
@@ -185,6 +185,21 @@ async def test_upcoming_batches_come_in_the_order_in_which_they_are_published(st
     assert ids(await store.batches.due_before(at + timedelta(seconds=1), 3)) == [first.id, elsewhere.id, second.id]
 
 
+async def test_the_next_batch_is_a_sound_one_but_may_be_of_a_later_release(
+    store: Store, caplog: pytest.LogCaptureFixture
+) -> None:
+    await versions(store, 1)
+    damaged, newer = await scheduled(store, 1), await scheduled(store, 2)
+    await store.db["batches"].update_one({"_id": damaged.id}, {"$set": {"mode": 7}})
+    await store.db["batches"].update_one({"_id": newer.id}, {"$set": {"format": FORMAT + 1}})
+    await scheduled(store, 3)
+    found = await store.batches.next_scheduled("retail")
+    assert found is not None
+    assert (found.batch, found.rows) == (newer.id, 1)
+    assert found.due_in == pytest.approx(2 * 3600, abs=60)
+    assert f"Batch {damaged.id} cannot be published" in caplog.text
+
+
 async def test_the_queries_of_scheduled_batches_use_their_indexes(store: Store) -> None:
     await versions(store, 1)
     await scheduled(store, 1)
@@ -199,6 +214,7 @@ async def test_the_queries_of_scheduled_batches_use_their_indexes(store: Store) 
     for query, index in (
         ({"list": "retail", **by_type}, "scheduled"),
         ({"list": "retail", **by_type, **due}, "scheduled"),
+        ({"list": "retail", **by_type, "_id": {"$nin": ["damaged"]}}, "scheduled"),
         ({**by_type, **due}, "due"),
         ({**by_type, "$and": [{"publishAt": {"$lt": datetime.datetime.now(UTC)}}]}, "due"),
     ):

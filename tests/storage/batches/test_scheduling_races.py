@@ -118,10 +118,10 @@ async def test_a_prepared_batch_that_is_due_does_not_wait_for_the_turn_of_anothe
 ) -> None:
     await versions(store, 1)
     batch = await scheduled(store, -1)
-    prepared = await store.scheduling.prepare(batch.id)
+    prepared = await store.due_publisher.prepare(batch.id)
     async with other_store.locks.held("publish/retail") as token, asyncio.timeout(5):
         assert token is not None
-        change = await store.scheduling.publish_first_due("retail", prepared)
+        change = await store.due_publisher.publish_first_due("retail", prepared)
     assert change is not None
     assert change.batch.state is BatchState.PUBLISHED
 

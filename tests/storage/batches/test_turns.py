@@ -176,5 +176,5 @@ async def test_the_wait_in_the_queue_is_bounded(store: Store, monkeypatch: pytes
     await create(store)
     await published(store, [row("a")])
     monkeypatch.setattr(turns, "MAX_TURN_WAIT_SECONDS", 0.05)
-    async with store.lifecycle._turns.queue("retail"):
+    async with store.lifecycle._rebaser._turns.queue("retail"):
         assert (await merge(store, 1)).state is BatchState.PUBLISHED

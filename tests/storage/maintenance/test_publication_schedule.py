@@ -33,6 +33,11 @@ async def scheduled(store: Store, seconds: float, price_list: str = "retail", am
     return batch
 
 
+async def damage(store: Store, batch: Batch) -> None:
+    """Make the record of a batch unreadable."""
+    await store.db["batches"].update_one({"_id": batch.id}, {"$set": {"mode": 7}})
+
+
 async def until_published(store: Store, *batches: Batch, seconds: float = 30) -> list[datetime.timedelta]:
     """Wait until batches are published, and return how late each was."""
 
@@ -113,7 +118,7 @@ async def test_a_process_that_does_not_publish_is_not_waited_for(store: Store) -
 async def test_an_error_of_the_database_is_retried_and_never_holds_a_batch(store: Store) -> None:
     await versions(store, 1)
     batch = await scheduled(store, -1)
-    original, calls = store.scheduling.publish_first_due, 0
+    original, calls = store.due_publisher.publish_first_due, 0
 
     async def failing(*args: object, **kwargs: object) -> object:
         nonlocal calls
@@ -122,7 +127,7 @@ async def test_an_error_of_the_database_is_retried_and_never_holds_a_batch(store
             raise AutoReconnect("no primary")
         return await original(*args, **kwargs)  # type: ignore[arg-type]
 
-    with patch.object(store.scheduling, "publish_first_due", failing):
+    with patch.object(store.due_publisher, "publish_first_due", failing):
         async with working(store):
             await until_published(store, batch)
 
@@ -141,23 +146,70 @@ async def test_a_batch_that_fails_each_time_is_held_for_review_and_the_next_is_p
     assert held.findings[0].message.startswith("It cannot be published: ")
 
 
-async def test_a_batch_whose_record_is_damaged_is_passed_over_and_seldom_tried(store: Store) -> None:
+async def test_a_batch_whose_record_is_damaged_is_passed_over_and_seldom_looked_at(
+    store: Store, caplog: pytest.LogCaptureFixture
+) -> None:
     await versions(store, 1)
     damaged = await scheduled(store, -2)
     later = await scheduled(store, -1, amount="8")
-    await store.db["batches"].update_one({"_id": damaged.id}, {"$set": {"mode": 7}})
-    original, calls = store.batches.first_due, 0
+    await damage(store, damaged)
+    async with working(store):
+        await until_published(store, later)
+        await asyncio.sleep(2)
+    assert 0 < caplog.text.count(f"Batch {damaged.id} cannot be published") < 12
 
-    async def counted(*args: object) -> Batch | None:
-        nonlocal calls
-        calls += 1
-        return await original(*args)  # type: ignore[arg-type]
 
-    with patch.object(store.batches, "first_due", counted):
+async def test_a_batch_behind_a_damaged_one_is_prepared_before_it_is_due(store: Store) -> None:
+    await versions(store, 1)
+    damaged = await scheduled(store, -2)
+    later = await scheduled(store, 3600)
+    await damage(store, damaged)
+    due_in = await store.worker._publications._publisher.publish("retail", asyncio.Event())
+    assert due_in == pytest.approx(3600, abs=60)
+    at = await server_time(store.client) + timedelta(seconds=1)
+    await store.scheduling.reschedule(later.id, at, by="ops", reason="sooner")
+    with patch.object(store.due_publisher, "prepare", wraps=store.due_publisher.prepare) as prepare:
+        await store.worker._publications._publisher.publish("retail", asyncio.Event())
+    prepare.assert_called_once_with(later.id)
+    [late] = await until_published(store, later)
+    assert late >= timedelta(0)
+
+
+async def test_a_batch_that_is_scheduled_behind_a_damaged_one_is_not_late(
+    store: Store, caplog: pytest.LogCaptureFixture
+) -> None:
+    await versions(store, 1)
+    damaged = await scheduled(store, -2)
+    await damage(store, damaged)
+    await scheduled(store, 3600)
+    async with working(store):
+
+        async def is_passed_over() -> bool:
+            return damaged.id in caplog.text and not store.worker._publications._tasks
+
+        await until(is_passed_over, "passed over")
+        [late] = await until_published(store, await scheduled(store, 1))
+    assert late < timedelta(seconds=3)
+
+
+async def test_lists_whose_merges_wait_for_compaction_do_not_delay_others(store: Store) -> None:
+    await versions(store, 1)
+    await versions(store, 1, "other")
+    throttled = [await scheduled(store, -2), await scheduled(store, -1)]
+    is_waiting, is_compacted = asyncio.Event(), asyncio.Event()
+
+    async def wait(*_: object) -> None:
+        is_waiting.set()
+        await is_compacted.wait()
+
+    store.worker._publications._publisher._working = asyncio.Semaphore(1)
+    with patch.object(store.due_publisher, "_throttle", Mock(wait=wait)):
         async with working(store):
-            await until_published(store, later)
-            await asyncio.sleep(2)
-    assert calls < 12, "with a wait of a quarter of a second, which doubles each time"
+            await is_waiting.wait()
+            await until_published(store, await scheduled(store, -1, "other"))
+            assert (await store.batches.get(throttled[1].id)).is_scheduled
+            is_compacted.set()
+            await until_published(store, *throttled)
 
 
 async def test_a_batch_that_is_scheduled_while_the_work_on_its_list_ends_is_not_late(store: Store) -> None:
@@ -188,17 +240,17 @@ async def test_attempts_are_forgotten_when_another_process_publishes_the_batch(
 ) -> None:
     await versions(store, 1)
     batch = await scheduled(store, -1)
-    original, failures = store.scheduling.publish_first_due, 0
+    original, failures = store.due_publisher.publish_first_due, 0
 
     async def failing(*args: object, **kwargs: object) -> object:
         nonlocal failures
         failures += 1
         if failures == 1:
             raise Corrupt("damaged")
-        await other_store.scheduling.publish_first_due("retail")
+        await other_store.due_publisher.publish_first_due("retail")
         return await original(*args, **kwargs)  # type: ignore[arg-type]
 
-    with patch.object(store.scheduling, "publish_first_due", failing):
+    with patch.object(store.due_publisher, "publish_first_due", failing):
         async with working(store):
             await until_published(store, batch)
 
@@ -234,7 +286,7 @@ async def test_the_work_grows_with_the_number_of_lists_of_one_instant_and_not_wi
     monkeypatch.setattr(publication_schedule, "MAX_CONCURRENT_LISTS", 10)
     names, order = [f"list-{number}" for number in range(500)], list[str]()
     at = Noted.fromtimestamp((await server_time(store.client)).timestamp(), datetime.UTC)
-    schedule = PublicationSchedule(store.client, Mock(), store.batches, store.scheduling, store.locks, store.metrics)
+    schedule = PublicationSchedule(store.client, Mock(), store.batches, store.due_publisher, store.locks, store.metrics)
     most = 0
 
     async def publish(name: str, stopping: asyncio.Event) -> None:
@@ -261,10 +313,36 @@ async def test_the_work_grows_with_the_number_of_lists_of_one_instant_and_not_wi
     assert Noted.looks < 20 * len(names)
 
 
+async def test_unforeseen_errors_do_not_end_the_publishing_of_a_process(
+    store: Store, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(publication_schedule, "MAX_CONCURRENT_LISTS", 1)
+    monkeypatch.setattr(publication_schedule, "MAX_RETRY_SECONDS", 0.1)
+    await versions(store, 1)
+    batch = await scheduled(store, -1)
+    store.worker._publications = schedule = PublicationSchedule(
+        store.client, store.watcher, store.batches, store.due_publisher, store.locks, store.metrics
+    )
+    take, failures = schedule._queue.take, 0
+
+    async def failing(limit: int) -> list[str]:
+        nonlocal failures
+        if failures < 2:
+            failures += 1
+            raise IndexError("unforeseen")
+        return await take(limit)
+
+    with patch.object(schedule._queue, "take", failing):
+        async with working(store):
+            await until_published(store, batch)
+    assert failures == 2
+    assert "IndexError: unforeseen" in caplog.text
+
+
 async def test_late_batches_are_counted(store: Store) -> None:
     await versions(store, 1)
     await scheduled(store, -60)
-    with patch.object(store.scheduling, "publish_first_due", side_effect=AutoReconnect("no primary")):
+    with patch.object(store.due_publisher, "publish_first_due", side_effect=AutoReconnect("no primary")):
         async with working(store):
 
             async def counted() -> bool:
