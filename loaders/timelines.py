@@ -10,7 +10,7 @@ from typing import Any, NamedTuple, TypeVar
 from loaders.cache.version_reader import read_again
 from loaders.dataloaders import batch_load
 from loaders.view import View
-from storage import InvalidArgument, LookUpBudget, LowestPrice, PricePeriod, Store, Timelines
+from storage import InvalidArgument, LookUpBudget, LowestPrice, PricePeriod, Store, Timelines, yield_to_loop
 
 T = TypeVar("T")
 
@@ -143,14 +143,14 @@ class TimelineLoader:
             finally:
                 del self._look_ups[key]
             timelines = await self._load(key, list(dict.fromkeys(each.sku for each in waiting)), now)
+            for each in waiting:
+                each.settle(timelines)
+                await yield_to_loop()
         except BaseException as error:
             for each in waiting:
                 each.fail(error)
             if not isinstance(error, Exception):
                 raise
-        else:
-            for each in waiting:
-                each.settle(timelines)
 
     async def _load(self, key: _Key, skus: Sequence[str], now: datetime.datetime) -> Timelines:
         price_list, window, revision = key

@@ -48,7 +48,15 @@ from storage.layers.cached_layer import CachedLayer
 from storage.layers.diff import ChangeKind, PriceDiff
 from storage.layers.history import PriceVersion
 from storage.layers.memory_reader import MISSING, Found
-from storage.layers.timeline import MAX_LOOK_UPS, MAX_MOVES, LookUpBudget, LowestPrice, PricePeriod, Timelines
+from storage.layers.timeline import (
+    MAX_LOOK_UPS,
+    MAX_MOVES,
+    MAX_PERIODS,
+    LookUpBudget,
+    LowestPrice,
+    PricePeriod,
+    Timelines,
+)
 from storage.maintenance.deletion import DELETE_IDLE_HOURS
 from storage.maintenance.expiration import GRACE_SECONDS, MAX_KEPT, RESTORE_SECONDS
 from storage.mongodb.connection import ITEM_ERROR_DAYS, explain
@@ -95,6 +103,7 @@ __all__ = [
     "MAX_MOVES",
     "MAX_OPEN_BATCHES",
     "MAX_PARTS",
+    "MAX_PERIODS",
     "MAX_PREVIEWS",
     "MAX_PREVIEW_DAYS",
     "MAX_REASON_LENGTH",

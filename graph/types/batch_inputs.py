@@ -160,7 +160,8 @@ class ReviewBatchInput:
     expected_version: int | None = strawberry.field(
         default=None,
         description="Approve or reject the batch only if this is still the current version (0: there is none yet); "
-        "otherwise the mutation fails with `CONFLICT`.",
+        "otherwise the mutation fails with `CONFLICT`. An approval that publishes now uses it instead of the "
+        "`expectedVersion` of the batch.",
     )
     keep_schedule: bool = strawberry.field(
         default=False,

@@ -14,7 +14,7 @@ from graph.node_ids import price_id
 from graph.types.node import Node
 from graph.types.scalars import JSON
 from loaders import MAX_DAYS, Between, DaysBefore
-from storage import MAX_LOOK_UPS, MAX_MOVES, InvalidArgument, Snapshot
+from storage import MAX_LOOK_UPS, MAX_MOVES, MAX_PERIODS, InvalidArgument, Snapshot
 from storage import LowestPrice as StoredLowestPrice
 from storage import Price as StoredPrice
 from storage import PricePeriod as StoredPricePeriod
@@ -141,7 +141,7 @@ class Price(Node):
         description="What this sku cost while its price list showed it: one entry for each period with the same price, "
         "by all changes of the current version, rollbacks included; oldest first. Does not depend on the version of "
         "this price. Periods of versions that have expired are left out. "
-        f"{_SCAN_LIMIT}, or if all timelines of the request have more than 100000 periods. {_NESTED}",
+        f"{_SCAN_LIMIT}, or if all timelines of the request have more than {MAX_PERIODS} periods. {_NESTED}",
         graphql_type=list["PricePeriod"],
     )
     @staticmethod

@@ -153,8 +153,8 @@ class BatchLifecycle:
     async def approve(self, batch_id: str, *, by: str, reason: str, expected_version: int | None = None) -> Batch:
         """Publish a held batch, rebased onto the current version, whatever its gates found.
 
-        Raises `InvalidArgument`, `BatchNotFound`, `BatchNotHeld`, `Pinned` while the list is pinned, `Conflict` if the
-        batch, or the caller, expects another version to be current, and `Corrupt`.
+        Raises `InvalidArgument`, `BatchNotFound`, `BatchNotHeld`, `Pinned` while the list is pinned, `Conflict` if
+        another version is current than `expected_version`, or if that is None, than the batch expects, and `Corrupt`.
         """
         check_reason(reason)
         batch = await self._held(batch_id)
@@ -171,8 +171,8 @@ class BatchLifecycle:
             check_not_superseded(held, price_list)
             if price_list.pin:
                 raise Pinned(price_list.name, price_list.pin.version)
-            price_list.expect(held.expected_version)
-            price_list.expect(expected_version)
+            # A reviewer who names the version has seen what became current after the sender's.
+            price_list.expect(held.expected_version if expected_version is None else expected_version)
             base = await self._snapshots.current(price_list.name, price_list.current_version, session)
             return await self._transitions.publish_held(
                 held,

@@ -10,10 +10,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from storage.catalog.events import Event, event_from_document
+from storage.fair_yield import yield_to_loop
 from storage.mongodb.connection import Database, Document
 
 MAX_INSTANTS_PER_READ = 100
 """Instants whose moves one query finds: a pipeline may have 1,000 stages."""
+
+
+EVENTS_PER_READ = 1000
+"""Events that are decoded at once, without other tasks in between: some milliseconds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,8 +98,9 @@ class MoveRepository:
         first, *others = [[*query, {"$set": {"query": number}}] for number, query in enumerate(queries)]
         union = [{"$unionWith": {"coll": self._collection.name, "pipeline": other}} for other in others]
         found: list[list[Event]] = [[] for _ in queries]
-        async for document in await self._collection.aggregate([*first, *union]):
+        async for document in await self._collection.aggregate([*first, *union], batchSize=EVENTS_PER_READ):
             found[document["query"]].append(event_from_document(document))
+            await yield_to_loop()
         return found
 
     async def _find_one(self, pipeline: Sequence[Document]) -> Event | None:

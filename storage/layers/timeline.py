@@ -17,8 +17,8 @@ from storage.layers.version_prices import LayerPriceReader, LayerPrices, Version
 from storage.mongodb.documents import raise_if_unreadable
 from storage.prices.price import Price, same_row
 
-MAX_MOVES = 1000
-"""Moves of a pointer that a timeline may follow."""
+MAX_MOVES = 10_000
+"""Moves of a pointer that a timeline may follow: 30 days of a change every five minutes."""
 
 MAX_LOOK_UPS = 100_000
 """Prices that the timelines of one request may look up: skus times moves."""

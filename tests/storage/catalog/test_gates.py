@@ -164,7 +164,9 @@ async def test_a_dry_run_reports_everything_and_cannot_be_published(store: Store
     assert (await layers(store), await current(store)) == (kept, 1)
 
 
-async def test_approval_fails_if_the_expected_version_is_no_longer_current(store: Store) -> None:
+async def test_approval_needs_the_version_that_the_sender_expected_or_the_one_that_the_reviewer_names(
+    store: Store,
+) -> None:
     await versions(store, 1)
     approval_order = order(key="held", publish=PublishPolicy.ON_APPROVAL, expected_version=1)
     batch = await store.submitter.submit(approval_order, await source([row("a", "2.00")]))
@@ -172,6 +174,10 @@ async def test_approval_fails_if_the_expected_version_is_no_longer_current(store
     with pytest.raises(Conflict):
         await store.lifecycle.approve(batch.id, by="ops", reason="x")
     assert ((await store.batches.get(batch.id)).state, await current(store)) == (BatchState.HELD, 3)
+    with pytest.raises(Conflict):
+        await store.lifecycle.approve(batch.id, by="ops", reason="x", expected_version=1)
+    await store.lifecycle.approve(batch.id, by="ops", reason="x", expected_version=3)
+    assert await current(store) == 2
 
 
 async def test_nothing_is_approved_while_the_list_is_pinned(store: Store) -> None:
