@@ -84,12 +84,17 @@ class Locks:
     async def _take(self, name: str) -> int | None:
         # An upsert cannot compare with the server's clock, so create the lock with an expired lease first.
         expired = {"$setOnInsert": {"lease": {"token": 0, "until": _LONG_AGO}}}
-        with suppress(DuplicateKeyError):  # another process creates it concurrently
-            await self._collection.update_one({"_id": name}, expired, upsert=True)
-        taken = await self._collection.find_one_and_update(
-            {"_id": name, **leases.EXPIRED}, [leases.acquire()], return_document=ReturnDocument.AFTER
-        )
-        return int(taken["lease"]["token"]) if taken else None
+        while True:
+            with suppress(DuplicateKeyError):  # another process creates it concurrently
+                await self._collection.update_one({"_id": name}, expired, upsert=True)
+            taken = await self._collection.find_one_and_update(
+                {"_id": name, **leases.EXPIRED}, [leases.acquire()], return_document=ReturnDocument.AFTER
+            )
+            if taken:
+                return int(taken["lease"]["token"])
+            if await self._collection.find_one({"_id": name}, {"_id": 1}):
+                return None
+            # It was removed as an expired one in between.
 
 
 def _with_prefix(prefix: str) -> Document:

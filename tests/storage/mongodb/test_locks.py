@@ -3,11 +3,14 @@
 import asyncio
 import datetime
 from contextlib import suppress
+from typing import Any
 
 import pytest
+from pymongo.asynchronous.collection import AsyncCollection
 
 from storage import Store
 from storage.mongodb import leases
+from storage.mongodb.connection import Document
 from storage.mongodb.locks import Locks
 from storage.mongodb.transaction import in_transaction
 
@@ -35,6 +38,27 @@ async def test_one_of_several_concurrent_attempts_acquires_a_new_lock(store: Sto
             return held is not None
 
     assert sum(await asyncio.gather(*(take() for _ in range(8)))) == 1
+
+
+async def test_a_new_lock_is_acquired_although_expired_ones_are_removed_meanwhile(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    create, created = AsyncCollection.update_one, list[str]()
+
+    async def create_and_remove(
+        collection: AsyncCollection[Document], query: Document, *given: Any, **more: Any
+    ) -> Any:
+        result = await create(collection, query, *given, **more)
+        if more.get("upsert"):
+            created.append(query["_id"])
+            if len(created) == 1:
+                await store.locks.remove_expired_with_prefix("layer/")
+        return result
+
+    monkeypatch.setattr(AsyncCollection, "update_one", create_and_remove)
+    async with store.locks.held("layer/new") as token:
+        assert token == 1
+    assert created == ["layer/new"] * 2
 
 
 async def test_locks_of_different_names_do_not_block_each_other(store: Store) -> None:
