@@ -64,10 +64,10 @@ async def execute_with_core(
 
 
 def outcome(result: ExecutionResult) -> Outcome:
-    """A result in comparable form: the data in its order, and all parts of each error."""
+    """A result in comparable form: the data in its order, and all parts of each error, whose order is not specified."""
     return {
         "data": json.dumps(result.data, default=repr),
-        "errors": [_comparable(error) for error in result.errors or ()],
+        "errors": sorted((_comparable(error) for error in result.errors or ()), key=str),
     }
 
 

@@ -183,6 +183,8 @@ def build(recipe: Recipe) -> Any:
             return SimpleNamespace(**{name: build(value) for name, value in arguments[0].items()})
         case "await":
             return Later(arguments[0])
+        case "future":
+            return _future(arguments[0])
         case "generator":
             return _generator(arguments[0])
         case "async generator":
@@ -206,6 +208,17 @@ class Later:
         return _raise_or_return(build(self._recipe))
 
 
+def _future(recipe: Recipe) -> asyncio.Future[Any]:
+    future = asyncio.get_running_loop().create_future()
+    value = build(recipe)
+    if isinstance(value, Exception):
+        future.set_exception(value)
+        future.exception()  # or there would be a warning if it is never awaited
+    else:
+        future.set_result(value)
+    return future
+
+
 def _generator(recipes: list[Recipe]) -> Iterator[Any]:
     yield from map(build, recipes)
 
@@ -217,7 +230,7 @@ async def _async_generator(recipes: list[Recipe]) -> AsyncIterator[Any]:
 
 _VALID: dict[str, list[Any]] = {
     "ID": ["a", "b"],
-    "String": ["a", "", "ä", Text("t")],
+    "String": ["a", "", "ä", Text("t"), '"\\/\b\n\x00\x7f\u2028\U0001f600%s{}'],
     "Int": [1, -(2**31)],
     "Float": [1.5, 2],
     "Boolean": [True, False],
@@ -248,7 +261,7 @@ _INVALID: list[Any] = [
 def recipe(type_: GraphQLOutputType, random: Random, depth: int = 0) -> Recipe:
     """A record or a value of a type, mostly valid."""
     valid = _valid(type_, random, depth)
-    match random.randrange(30):
+    match random.randrange(32):
         case 0:
             return "value", random.choice(_INVALID)
         case 1:
@@ -257,6 +270,10 @@ def recipe(type_: GraphQLOutputType, random: Random, depth: int = 0) -> Recipe:
             return "await", valid
         case 3:
             return "await", ("error", "later")
+        case 4:
+            return "future", valid
+        case 5:
+            return "future", ("error", "in a future")
         case _:
             return valid
 
