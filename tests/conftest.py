@@ -1,14 +1,18 @@
 """Fixtures of all tests: a replica set that starts once per run, and one whose members a test may break."""
 
+import functools
 import os
 import shutil
 import signal
+import ssl
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import hypothesis
 import pytest
 
+from graph import app
+from graph.cache import etags
 from storage import Store
 from storage.mongodb.connection import connect
 from tests.databases import Databases
@@ -38,6 +42,23 @@ def pytest_configure() -> None:
         signal.signal(signal.SIGINT, signal.default_int_handler)
     hypothesis.settings.register_profile("untimed", deadline=None)
     hypothesis.settings.load_profile("untimed")
+    # Each of the many servers would compile the code again.
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+    app._tune_garbage_collector()
+
+
+def pytest_collection_finish() -> None:
+    """Exempt the collected tests from garbage collections."""
+    app._tune_garbage_collector()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _built_once() -> Iterator[None]:
+    """Build what is the same for each application and each HTTP client only once: it takes most of a short test."""
+    with pytest.MonkeyPatch.context() as patch:
+        for module, name in ((app, "build_schema"), (etags, "print_schema"), (ssl, "create_default_context")):
+            patch.setattr(module, name, functools.cache(getattr(module, name)))
+        yield
 
 
 @pytest.fixture

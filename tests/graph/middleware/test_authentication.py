@@ -18,7 +18,7 @@ from graph.identity.callers import Caller
 from graph.identity.scopes import Grants
 from graph.schema.build import build_schema
 from graph.settings import Settings
-from storage.mongodb.connection import connect
+from tests.databases import Databases
 from tests.graph.api import Api, row, serving
 from tests.graph.identity.keys import AUDIENCE, ISSUER, Signer, write_keys
 from tests.waiting import until
@@ -35,23 +35,21 @@ LISTS = "{ priceLists { totalCount nodes { name } } }"
 
 
 @pytest.fixture
-async def settings(mongodb_uri: str, tmp_path: Path) -> AsyncIterator[Settings]:
+async def settings(mongodb_uri: str, databases: Databases, tmp_path: Path) -> AsyncIterator[Settings]:
     """A server that requires tokens; it has two lists of one price, `shop` and `secret`."""
-    settings = Settings(
-        mongodb_uri=mongodb_uri,
-        mongodb_database=f"test_{secrets.token_hex(6)}",
-        jwt_keys=str(write_keys(tmp_path / "keys.json", SIGNER)),
-        jwt_issuer=ISSUER,
-        jwt_audience=AUDIENCE,
-    )
-    async with serving(replace(settings, anonymous="admin")) as api:
-        for name in ("shop", "secret"):
-            await api.create(name)
-            await api.publish(name, [row("A")])
-    yield settings
-    async with await connect(mongodb_uri) as client:
-        await client.drop_database(settings.mongodb_database)
-        await client.drop_database(f"{settings.mongodb_database}_layers")
+    async with databases.empty() as name:
+        settings = Settings(
+            mongodb_uri=mongodb_uri,
+            mongodb_database=name,
+            jwt_keys=str(write_keys(tmp_path / "keys.json", SIGNER)),
+            jwt_issuer=ISSUER,
+            jwt_audience=AUDIENCE,
+        )
+        async with serving(replace(settings, anonymous="admin")) as api:
+            for price_list in ("shop", "secret"):
+                await api.create(price_list)
+                await api.publish(price_list, [row("A")])
+        yield settings
 
 
 @pytest.fixture

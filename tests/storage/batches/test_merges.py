@@ -13,8 +13,8 @@ from tests.storage.factories import compact, order, row, source
 
 SKUS = [f"s{number:02}" for number in range(12)]
 
-CONCURRENT, EXAMPLES = 20, 15
-"""Sequences that one example runs at a time, each on its own list, and examples: 300 sequences."""
+CONCURRENT, EXAMPLES = 20, 6
+"""Sequences that one example runs at a time, each on its own list, and examples: 120 sequences."""
 
 Prices = dict[str, str]
 
@@ -159,7 +159,7 @@ async def test_a_list_behaves_like_a_dictionary(store: Store, sequences: list[li
 @pytest.mark.soak
 @pytest.mark.timeout(7200)
 @given(st.lists(LONG, min_size=CONCURRENT, max_size=CONCURRENT), st.integers(1, 5))
-@settings(THOROUGH, max_examples=20 * EXAMPLES)
+@settings(THOROUGH, max_examples=50 * EXAMPLES)
 async def test_a_list_behaves_like_a_dictionary_in_long_sequences(
     store: Store, sequences: list[list[Act]], page: int
 ) -> None:

@@ -26,7 +26,7 @@ from tests.storage.factories import compact, create, merge, order, published, ro
 SKUS = ["s0", "s1", "s2", "absent"]
 BASE = datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC)
 MILLISECOND = datetime.timedelta(milliseconds=1)
-CONCURRENT, EXAMPLES = 6, 12
+CONCURRENT, EXAMPLES = 6, 9
 """Sequences that one example runs at a time, each on its own list, and examples."""
 
 GAP = "gap"
