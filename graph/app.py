@@ -126,12 +126,13 @@ class _Application(Starlette):
 def app_from_environment() -> Starlette:
     """Return the application configured by the environment; the factory that each worker of `pricebook serve` calls."""
     TRACES.start()
-    _tune_garbage_collector()
+    tune_garbage_collector()
     return create_app(Settings.from_environment(os.environ))
 
 
-def _tune_garbage_collector() -> None:
-    # Imported modules stay for good, and rows are created by the thousand: the default of 700 objects is too low.
+def tune_garbage_collector() -> None:
+    """Exempt all objects so far from garbage collections, such as those of modules, and make these rarer."""
+    # Rows are created by the thousand: the default of 700 objects is too low.
     gc.freeze()
     gc.set_threshold(GARBAGE_THRESHOLD, 20, 20)
 

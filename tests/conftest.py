@@ -44,12 +44,12 @@ def pytest_configure() -> None:
     hypothesis.settings.load_profile("untimed")
     # Each of the many servers would compile the code again.
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
-    app._tune_garbage_collector()
+    app.tune_garbage_collector()
 
 
 def pytest_collection_finish() -> None:
     """Exempt the collected tests from garbage collections."""
-    app._tune_garbage_collector()
+    app.tune_garbage_collector()
 
 
 @pytest.fixture(scope="session", autouse=True)

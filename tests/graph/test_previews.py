@@ -3,8 +3,8 @@
 import asyncio
 import datetime
 import gc
-import secrets
 from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -21,8 +21,8 @@ from graph.identity import authenticator
 from graph.settings import Settings
 from storage import Store
 from storage.batches.previews import FIND_TIMEOUT_SECONDS
-from storage.mongodb.connection import connect
 from storage.mongodb.transaction import instant
+from tests.databases import Databases
 from tests.graph.api import Client, row, with_state
 from tests.graph.http.test_event_stream import subscribed
 from tests.graph.identity.test_requires import has_resolver, requirement_of
@@ -102,10 +102,11 @@ class Service:
 
 
 @pytest.fixture
-async def service(mongodb_uri: str) -> AsyncIterator[Service]:
-    settings = Settings(mongodb_uri=mongodb_uri, mongodb_database=f"test_{secrets.token_hex(6)}", max_rate=0)
-    app = create_app(settings)
-    async with app.router.lifespan_context(app) as state:
+async def service(mongodb_uri: str, databases: Databases) -> AsyncIterator[Service]:
+    async with AsyncExitStack() as stack:
+        name = await stack.enter_async_context(databases.empty())
+        app = create_app(Settings(mongodb_uri=mongodb_uri, mongodb_database=name, max_rate=0))
+        state = await stack.enter_async_context(app.router.lifespan_context(app))
         assert state is not None
         service = Service(with_state(app, state), state["runtime"].store)
         async with service.http(await service.key("admin")) as http:
@@ -121,9 +122,6 @@ async def service(mongodb_uri: str) -> AsyncIterator[Service]:
             service.order = (await admin.data(ORDER))["snapshot"]["prices"]["pageInfo"]["endCursor"]
         service.token = await service.grant(service.held)
         yield service
-    async with await connect(mongodb_uri) as client:
-        await client.drop_database(settings.mongodb_database)
-        await client.drop_database(f"{settings.mongodb_database}_layers")
 
 
 def codes(response: httpx.Response) -> list[str]:

@@ -2,9 +2,8 @@
 
 import json
 import re
-import secrets
 from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any, NamedTuple
 
 import httpx
@@ -24,7 +23,7 @@ from graph.node_ids import price_id, snapshot_id
 from graph.runtime import Runtime
 from graph.schema.build import build_schema
 from graph.settings import Settings
-from storage.mongodb.connection import connect
+from tests.databases import Databases
 from tests.graph.api import PUBLISH, Client, row, with_state
 from tests.graph.sockets import connection
 from tests.graph.transports import answer
@@ -258,15 +257,11 @@ async def hold(client: Client, price_list: str, amount: str) -> tuple[str, int]:
 
 
 @pytest.fixture
-async def service(mongodb_uri: str) -> AsyncIterator[Service]:
-    settings = Settings(
-        mongodb_uri=mongodb_uri,
-        mongodb_database=f"test_{secrets.token_hex(6)}",
-        anonymous="prices:read",
-        max_rate=0,
-    )
-    app = create_app(settings)
-    async with app.router.lifespan_context(app) as state:
+async def service(mongodb_uri: str, databases: Databases) -> AsyncIterator[Service]:
+    async with AsyncExitStack() as stack:
+        name = await stack.enter_async_context(databases.empty())
+        app = create_app(Settings(mongodb_uri=mongodb_uri, mongodb_database=name, anonymous="prices:read", max_rate=0))
+        state = await stack.enter_async_context(app.router.lifespan_context(app))
         assert state is not None
         service = Service(with_state(app, state), state["runtime"])
         async with service.client() as admin:
@@ -280,9 +275,6 @@ async def service(mongodb_uri: str) -> AsyncIterator[Service]:
             service.order = (await admin.data(ORDER))["snapshot"]["prices"]["pageInfo"]["endCursor"]
         service.runtime.responses._entries.clear()
         yield service
-    async with await connect(mongodb_uri) as client:
-        await client.drop_database(settings.mongodb_database)
-        await client.drop_database(f"{settings.mongodb_database}_layers")
 
 
 def variables(version: int, order: str) -> dict[str, Any]:
