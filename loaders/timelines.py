@@ -132,11 +132,12 @@ class TimelineLoader:
         look_up = self._look_ups.get(key)
         if look_up is None:
             look_up = self._look_ups[key] = _LookUp()
-            look_up.task = asyncio.create_task(self._look_up(key, look_up.waiting))
+            look_up.task = asyncio.create_task(self._look_up(key, look_up))
         look_up.waiting.append(waiting)
         return waiting.future
 
-    async def _look_up(self, key: _Key, waiting: Sequence[_Waiting]) -> None:
+    async def _look_up(self, key: _Key, look_up: _LookUp) -> None:
+        waiting = look_up.waiting
         try:
             try:
                 now = await self._view.instants.now()  # meanwhile, others add their skus
