@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from graph import cursors
 from graph.schema.build import build_schema
 from tests.graph.execution import edge_case_schema, memory
-from tests.graph.execution.differential import compare
+from tests.graph.execution.differential import compare, required
 from tests.graph.execution.documents import Query, Values, queries
 
 # If an error makes an object null, both cancel the work of sibling fields that has not started.
@@ -106,3 +106,12 @@ THING = edge_case_schema.SCHEMA._schema.type_map["Thing"]
 def test_invalid_records_give_the_same_result(query: Query, seed: int) -> None:
     recipe = edge_case_schema.recipe(cast("GraphQLObjectType", THING), Random(seed))
     compare(edge_case_schema.SCHEMA, query.text, query.variables, lambda: lambda: edge_case_schema.build(recipe))
+
+
+@settings(max_examples=200)
+@given(queries(edge_case_schema.SCHEMA._schema, EDGE_CASES), st.integers(0, 2**32))
+def test_records_with_futures_give_the_same_data(query: Query, seed: int) -> None:
+    recipe = edge_case_schema.with_futures(edge_case_schema.recipe(cast("GraphQLObjectType", THING), Random(seed)))
+    compare(
+        edge_case_schema.SCHEMA, query.text, query.variables, lambda: lambda: edge_case_schema.build(recipe), required
+    )
