@@ -401,7 +401,7 @@ async def test_a_change_between_the_search_and_the_expiration_keeps_the_version(
 
 
 @pytest.mark.parametrize("first", ["expire", "set_keep"])
-async def test_of_keeping_and_expiring_a_version_at_once_the_first_takes_effect(
+async def test_of_keeping_and_expiring_a_version_at_once_one_takes_effect(
     retail: Store, monkeypatch: pytest.MonkeyPatch, first: str
 ) -> None:
     await publish(retail, "1", "2")
@@ -411,25 +411,27 @@ async def test_of_keeping_and_expiring_a_version_at_once_the_first_takes_effect(
         "expire": lambda: make_expirer(retail).expire("retail", by="ops"),
         "set_keep": lambda: keep(retail, 3600),
     }
-    [other] = [act for name, act in acts.items() if name != first]
+    [other] = [name for name in acts if name != first]
     others: list[asyncio.Task[object]] = []
 
     async def with_the_other(*arguments: object) -> None:
         await original(*arguments)
         if not others:
-            others.append(asyncio.create_task(other()))
+            others.append(asyncio.create_task(acts[other]()))
             await asyncio.sleep(0.1)
 
     monkeypatch.setattr(retail.expirations, first, with_the_other)
-    await acts[first]()
-    [outcome] = await asyncio.gather(*others, return_exceptions=True)
-    found = await snapshot(retail, 1)
-    if first == "expire":
-        assert isinstance(outcome, SnapshotExpired)
+    [its_outcome] = await asyncio.gather(acts[first](), return_exceptions=True)
+    [other_outcome] = await asyncio.gather(*others, return_exceptions=True)
+    outcomes = {first: its_outcome, other: other_outcome}
+    found, expired = await snapshot(retail, 1), outcomes["expire"]
+    assert isinstance(expired, ExpirationResult)
+    if isinstance(outcomes["set_keep"], SnapshotExpired):
         assert (found.state, found.keep) == (SnapshotState.RETIRED, None)
+        assert done(expired) == ([1], 0)
     else:
-        assert isinstance(outcome, ExpirationResult)
-        assert (found.state, done(outcome)) == (SnapshotState.PUBLISHED, ([], 0))
+        assert (found.state, found.keep is None) == (SnapshotState.PUBLISHED, False)
+        assert done(expired) == ([], 0)
 
 
 async def test_a_version_that_was_current_until_lately_is_kept_however_old_it_is(retail: Store) -> None:
