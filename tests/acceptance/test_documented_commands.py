@@ -135,7 +135,7 @@ async def shop(store: Store) -> Shop:
 async def environ(shop: Shop, mongodb_uri: str) -> AsyncIterator[dict[str, str]]:
     """The environment of the command line, with a server."""
     name = shop.store.db.name
-    async with server(open_settings(mongodb_uri=mongodb_uri, mongodb_database=name)) as endpoint:
+    async with server(open_settings(mongodb_uri=mongodb_uri, mongodb_database=name)) as (endpoint, _):
         yield {
             "PRICEBOOK_ENDPOINT": endpoint,
             "PRICEBOOK_MONGODB_URI": mongodb_uri,

@@ -48,7 +48,7 @@ async def test_names_that_begin_with_what_was_typed_are_completed(
     for name in ("retail", "retail-de", "wholesale"):
         await create(store, name)
     settings = open_settings(mongodb_uri=mongodb_uri, mongodb_database=store.db.name)
-    async with server(settings) as endpoint:
+    async with server(settings) as (endpoint, _):
         monkeypatch.setenv("PRICEBOOK_ENDPOINT", endpoint)
         without_path = endpoint.removesuffix("/graphql").removeprefix("http://")
         for line, names in {

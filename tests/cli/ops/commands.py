@@ -15,6 +15,7 @@ from click.testing import CliRunner, Result
 from cli import main
 from cli.client import client
 from graph.app import create_app
+from graph.runtime import Runtime
 from graph.settings import Settings
 from storage import Store
 
@@ -22,8 +23,8 @@ Run = Callable[..., Awaitable[Result]]
 
 
 @asynccontextmanager
-async def server(settings: Settings) -> AsyncIterator[str]:
-    """Run a server in this process and yield the URL of its endpoint."""
+async def server(settings: Settings) -> AsyncIterator[tuple[str, Runtime]]:
+    """Run a server in this process and yield the URL of its endpoint, and its runtime."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         config = uvicorn.Config(create_app(settings), lifespan="on", log_level="error", ws="websockets-sansio")
         running = uvicorn.Server(config)
@@ -31,7 +32,7 @@ async def server(settings: Settings) -> AsyncIterator[str]:
         while not running.started:
             assert not serving.done(), serving
             await asyncio.sleep(0.01)
-        yield f"http://127.0.0.1:{listener.getsockname()[1]}/graphql"
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}/graphql", running.lifespan.state["runtime"]
         running.should_exit = True
         await serving
 

@@ -10,6 +10,7 @@ from click.testing import Result
 from storage import Store
 from tests.cli.ops.commands import Run, invoke, invoke_direct, server
 from tests.graph.api import open_settings
+from tests.waiting import until
 
 
 @pytest.fixture(params=["http", "direct"])
@@ -23,9 +24,15 @@ async def run(request: pytest.FixtureRequest, store: Store, mongodb_uri: str) ->
         yield direct
         return
     settings = open_settings(mongodb_uri=mongodb_uri, mongodb_database=store.db.name, grace_seconds=0)
-    async with server(settings) as endpoint:
+    async with server(settings) as (endpoint, runtime):
+
+        async def follows_store() -> bool:
+            return runtime.pointers.revisions() == {
+                each.name: each.revision for each in await store.price_lists.by_name()
+            }
 
         async def by_http(*arguments: str, **options: Any) -> Result:
+            await until(follows_store, "followed")
             return await asyncio.to_thread(invoke, *arguments, "--endpoint", endpoint, **options)
 
         yield by_http

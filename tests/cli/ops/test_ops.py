@@ -225,7 +225,7 @@ async def test_a_held_version_needs_a_token_for_working_on_the_list(store: Store
     settings = open_settings(mongodb_uri=mongodb_uri, mongodb_database=store.db.name, anonymous="prices:read")
     _, operator_key = await store.api_keys.create("ops", ["snapshots:operate:retail"], "admin")
     _, reader_key = await store.api_keys.create("shop", ["prices:read"], "admin")
-    async with server(settings) as endpoint:
+    async with server(settings) as (endpoint, _):
         for command in (("diff", "retail", "1", "2"), ("export", "retail", "--version", "2")):
             shown, *hidden = [
                 await asyncio.to_thread(invoke, *command, "--endpoint", endpoint, *token)
@@ -285,7 +285,7 @@ async def test_a_direct_rollback_needs_no_server_and_records_the_user(store: Sto
 async def test_a_running_server_follows_a_direct_rollback(store: Store, mongodb_uri: str) -> None:
     await versions(store, 2)
     async with (
-        server(open_settings(mongodb_uri=mongodb_uri, mongodb_database=store.db.name)) as endpoint,
+        server(open_settings(mongodb_uri=mongodb_uri, mongodb_database=store.db.name)) as (endpoint, _),
         httpx.AsyncClient(trust_env=False) as http,
     ):
 

@@ -47,7 +47,7 @@ async def test_as_json_it_is_one_record(run: Run, store: Store) -> None:
 async def test_the_example_reads_the_version(store: Store, mongodb_uri: str) -> None:
     batch = await waiting(store)
     settings = open_settings(mongodb_uri=mongodb_uri, mongodb_database=store.db.name)
-    async with server(settings) as endpoint:
+    async with server(settings) as (endpoint, _):
         arguments = ("preview", batch.id, "--for", "12h", "--reason", "x", "--endpoint", endpoint)
         result = await asyncio.to_thread(invoke, *arguments)
         [example] = [line.strip() for line in result.stderr.splitlines() if "curl" in line]

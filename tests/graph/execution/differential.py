@@ -64,9 +64,9 @@ async def execute_with_core(
 
 
 def outcome(result: ExecutionResult) -> Outcome:
-    """A result in comparable form: the data in its order, and all parts of each error."""
+    """A result in comparable form: the data in its order, as a response has it, and all parts of each error."""
     return {
-        "data": json.dumps(result.data, default=repr),
+        "data": msgspec.json.encode(result.data, enc_hook=repr),
         "errors": [_comparable(error) for error in result.errors or ()],
     }
 
