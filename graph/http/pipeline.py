@@ -31,6 +31,9 @@ from graph.limits.time_limit import run_with_timeout
 from graph.request_state import RequestState
 from graph.telemetry.traces import TRACES
 
+MAX_REQUESTS_PER_ITERATION = 4
+"""Requests to start in one iteration of the event loop; most take less than a millisecond."""
+
 MAX_NEW_DOCUMENTS_PER_ITERATION = 4
 """New documents to parse, validate and plan in one iteration of the event loop; each takes 2 to 3 milliseconds."""
 
@@ -65,6 +68,7 @@ class Pipeline:
         self._max_query = max_query
         self._requested_documents = RequestedDocuments(trusted)
         self._documents = Documents(schema, limits)
+        self._requests = LoopLimiter(MAX_REQUESTS_PER_ITERATION)
         self._new_documents = LoopLimiter(MAX_NEW_DOCUMENTS_PER_ITERATION)
         self._cpu_budget = CpuBudget()
 
@@ -73,6 +77,7 @@ class Pipeline:
 
         Raises `HTTPError`, `OverLimit`, and `RequestErrors` if its document or its variables are invalid.
         """
+        await self._requests.enter()
         text = self._requested_documents.find(request)
         document, operation = await self._find(text, request.operation_name, state)
         self._requested_documents.remember(request)

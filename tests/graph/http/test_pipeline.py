@@ -3,11 +3,15 @@
 import asyncio
 import hashlib
 import logging
+from collections import Counter
 from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
 
+from graph.http.persisted_queries import RequestedDocuments
+from graph.http.pipeline import MAX_REQUESTS_PER_ITERATION
+from graph.http.requests import GraphQLRequest
 from tests.graph.api import Api, open_settings, row, serving
 from tests.graph.transports import TRANSPORTS, Answer, answer
 
@@ -16,6 +20,8 @@ pytestmark = pytest.mark.parametrize("transport", TRANSPORTS)
 COSTLY = '{ snapshot(priceList: "shop") { prices(first: 1000) { nodes { history(first: 100) { price { sku } } } } } }'
 DEEP = '{ snapshot(priceList: "shop") { prices { ' + "nodes { history { price { " * 8 + "sku" + " } } }" * 8 + " } } }"
 ALIASES = "{ " + " ".join(f"a{number}: __typename" for number in range(101)) + " }"
+BURST = 20
+"""Requests that are sent at once: as many as the connections that a WebSocket client may open at once."""
 PAGE = 'query ($n: Int) { snapshot(priceList: "shop") { prices(first: $n) { nodes { sku } } } }'
 
 
@@ -124,6 +130,24 @@ async def test_each_error_of_an_invalid_document_has_a_code(api: Api, transport:
     for document in INVALID:
         answered = await answer(api.app, transport, {"query": document})
         assert (answered.data, {*answered.codes}) == (None, {"GRAPHQL_VALIDATION_FAILED"}), document
+
+
+async def test_a_burst_leaves_turns_to_other_tasks(shop: Api, transport: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Otherwise each command of a batch, which needs several iterations of the event loop, waits for all of them."""
+    iteration, started, find = 0, Counter[int](), RequestedDocuments.find
+
+    def note(documents: RequestedDocuments, request: GraphQLRequest) -> str:
+        started[iteration] += 1
+        return find(documents, request)
+
+    monkeypatch.setattr(RequestedDocuments, "find", note)
+    answers = asyncio.gather(*(answer(shop.app, transport, {"query": "{ __typename }"}) for _ in range(BURST)))
+    while not answers.done():
+        await asyncio.sleep(0)
+        iteration += 1
+    assert {each.data["__typename"] for each in answers.result()} == {"Query"}
+    assert started.total() == BURST
+    assert max(started.values()) <= MAX_REQUESTS_PER_ITERATION
 
 
 async def test_a_caller_without_the_scope_gets_the_same_code(mongodb_uri: str, transport: str) -> None:
