@@ -4,6 +4,7 @@ import asyncio
 import time
 from contextlib import suppress
 
+from loaders.cache.move_cache import MoveCache
 from loaders.cache.version_cache import VersionCache
 from loaders.cache.version_reader import VersionReader
 from loaders.cache.version_switch import VersionSwitch
@@ -46,6 +47,7 @@ class PointerCache:
         self.reader = VersionReader(store, self.versions)
         self.warmer = Warmer(store, self.versions, self.reader)
         self.summaries = DiffSummaries()
+        self.moves = MoveCache(store)
         self.reads = ReadMarks(store.grace / 4)
         self.moved = asyncio.Event()
         self.lag = Histogram(LAG_BOUNDS)

@@ -94,4 +94,4 @@ class Loaders:
     @cached_property
     def timelines(self) -> TimelineLoader:
         """Timelines by (list, window, sku)."""
-        return TimelineLoader(self._store, self.view)
+        return TimelineLoader(self._store, self._pointers.moves, self.view)

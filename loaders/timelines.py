@@ -7,10 +7,22 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, NamedTuple, TypeVar
 
+from loaders.cache.move_cache import MoveCache
 from loaders.cache.version_reader import read_again
 from loaders.dataloaders import batch_load
 from loaders.view import View
-from storage import InvalidArgument, LookUpBudget, LowestPrice, PricePeriod, Store, Timelines, yield_to_loop
+from storage import (
+    InvalidArgument,
+    LayerGone,
+    LookUpBudget,
+    LowestPrice,
+    Manifests,
+    Moves,
+    PricePeriod,
+    Store,
+    Timelines,
+    yield_to_loop,
+)
 
 T = TypeVar("T")
 
@@ -99,8 +111,9 @@ class TimelineLoader:
     Each call has a future of its own, so that cancelling one does not cancel those of the same sku.
     """
 
-    def __init__(self, store: Store, view: View) -> None:
+    def __init__(self, store: Store, moves: MoveCache, view: View) -> None:
         self._timelines = store.price_timelines
+        self._moves = moves
         self._view = view
         self._budget = LookUpBudget()
         self._look_ups: dict[_Key, _LookUp] = {}
@@ -156,17 +169,26 @@ class TimelineLoader:
     async def _load(self, key: _Key, skus: Sequence[str], now: datetime.datetime) -> Timelines:
         price_list, window, revision = key
         with batch_load("TimelineLoader", len(skus)):
-            moves = await self._timelines.moves(
-                price_list, window.start(now), window.until, to_revision=revision, to=now if revision is None else None
-            )
+            since, until = window.start(now), window.until
+            if revision is None:
+                moves, manifests = await self._timelines.moves(price_list, since, until, to=now), Manifests()
+            else:
+                moves, manifests = await self._moves.within(price_list, revision, since, until)
             self._budget.spend(moves, len(skus))
             found = []
             for start in range(0, len(skus), MAX_TIMELINE_SKUS):
-                read = partial(self._timelines.find, moves, skus[start : start + MAX_TIMELINE_SKUS])
+                read = partial(self._find, moves, skus[start : start + MAX_TIMELINE_SKUS], manifests)
                 found.append(await read_again(price_list, "a timeline", read))
         before = self._loaded.get(key)
         loaded = self._loaded[key] = _joined([before, *found] if before else found)
         return loaded
+
+    async def _find(self, moves: Moves, skus: Sequence[str], manifests: Manifests) -> Timelines:
+        try:
+            return await self._timelines.find(moves, skus, manifests)
+        except LayerGone:
+            manifests.clear()  # a compaction replaced layers, without another revision
+            raise
 
 
 def _joined(timelines: Sequence[Timelines]) -> Timelines:

@@ -16,6 +16,7 @@ from storage.catalog.exposures import MAX_EXPOSURES, Exposure, find_exposures
 from storage.catalog.gates import MAX_ALLOWED_CURRENCIES, DiffSummary, Gates, Severity
 from storage.catalog.keep import Keep
 from storage.catalog.list_filter import ALL_LISTS, NO_LISTS, ListFilter
+from storage.catalog.moves import Moves
 from storage.catalog.price_lists import MAX_DESCRIPTION_LENGTH, Pin, PriceList, check_name
 from storage.catalog.processes import HEARTBEAT_INTERVAL_SECONDS, Served
 from storage.catalog.retention import DEFAULT_RETENTION, MAX_RETENTION_DAYS, MAX_RETENTION_VERSIONS, Retention
@@ -54,6 +55,7 @@ from storage.layers.timeline import (
     MAX_PERIODS,
     LookUpBudget,
     LowestPrice,
+    Manifests,
     PricePeriod,
     Timelines,
 )
@@ -152,6 +154,8 @@ __all__ = [
     "ListFilter",
     "LookUpBudget",
     "LowestPrice",
+    "Manifests",
+    "Moves",
     "Part",
     "Pin",
     "Preview",

@@ -27,6 +27,7 @@ from strawberry.types.field import StrawberryField
 from strawberry.types.fields.resolver import StrawberryResolver
 
 from graph.execution.arguments import compile_arguments
+from graph.execution.attributes import path_of
 from graph.execution.background import HELPERS
 from graph.execution.state import ExecutionState
 
@@ -94,7 +95,10 @@ def strawberry_schema(schema: GraphQLSchema) -> strawberry.Schema:
 
 
 def reader_of(definition: GraphQLField, schema: GraphQLSchema) -> str | Callable[[Any], Any] | None:
-    """Return how a field is read from its object alone: an attribute, or our resolver, a function; None for others."""
+    """Return how a field is read from its object alone; None if it is not.
+
+    By an attribute or its path, or by our resolver, a function.
+    """
     field = _strawberry_field(definition)
     if field is None:
         return None
@@ -104,7 +108,10 @@ def reader_of(definition: GraphQLField, schema: GraphQLSchema) -> str | Callable
     if resolver is None or not _is_simple(field, strawberry_schema(schema)):
         return None
     needs_more = field.arguments or resolver.info_parameter or len(resolver.signature.parameters) != 1
-    return None if needs_more or resolver.is_async else cast("Callable[[Any], Any]", resolver.wrapped_func)
+    if needs_more or resolver.is_async:
+        return None
+    function = cast("Callable[..., Any]", resolver.wrapped_func)
+    return path_of(function) or function
 
 
 def compile_resolver(selected: SelectedField) -> Resolve:

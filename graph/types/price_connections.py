@@ -19,7 +19,7 @@ async def all_prices(
 
     return Connection(
         page=_versioned_page(await context.loaders.pages.prices(snapshot, window), snapshot),
-        cursor=lambda price: cursors.encode(cursors.PriceCursor(snapshot.version, price.sku)),
+        cursor=lambda each: cursors.encode(cursors.PriceCursor(snapshot.version, each.price.sku)),
         count=count,
     )
 
@@ -36,13 +36,14 @@ async def selected_prices(
     """Return a page of a selection of prices, in the order of the selection."""
     window = cursors.selection_window(snapshot.version, selection, first, after, last, before)
     selections = context.loaders.selections
+    cursor_of = cursors.selection_cursor(snapshot.version, selection)
     return Connection(
         page=_versioned_page(await selections.page(snapshot, selection, window), snapshot),
-        cursor=cursors.selection_cursor(snapshot.version, selection),
+        cursor=lambda each: cursor_of(each.price),
         count=lambda: selections.count(snapshot, selection),
     )
 
 
 def _versioned_page(page: Page[Price], snapshot: Snapshot) -> Page[VersionedPrice]:
-    prices = [VersionedPrice.of(price, snapshot) for price in page.records]
+    prices = [VersionedPrice(price, snapshot) for price in page.records]
     return Page(prices, page.has_next, page.has_previous)

@@ -5,10 +5,12 @@ import decimal
 from collections.abc import Awaitable, Sequence
 from typing import Annotated, Optional
 
+import msgspec
 import strawberry
 
 from graph import cursors
 from graph.context import Context, Info
+from graph.execution.attributes import attribute
 from graph.identity.requires import READING, as_parent, requires
 from graph.node_ids import price_id
 from graph.types.node import Node
@@ -21,44 +23,21 @@ from storage import PricePeriod as StoredPricePeriod
 from storage import PriceVersion as StoredPriceVersion
 
 
-class VersionedPrice(StoredPrice, frozen=True, gc=False, kw_only=True):
+class VersionedPrice(msgspec.Struct, frozen=True, gc=False):
     """A price of one version. The prices of `storage` are shared by all versions that contain them."""
 
+    price: StoredPrice
     snapshot: Snapshot
-
-    @classmethod
-    def of(cls, price: StoredPrice, snapshot: Snapshot) -> "VersionedPrice":
-        """Return a price as one of a version."""
-        return cls(
-            price.amount,
-            price.currency,
-            price.tiers,
-            price.valid_from,
-            price.valid_until,
-            price.attributes,
-            price.sku,
-            snapshot=snapshot,
-        )
 
     @property
     def id(self) -> str:
         """The global id."""
-        return price_id(self.snapshot.price_list, self.snapshot.version, self.sku)
-
-    @property
-    def price_list(self) -> str:
-        """The name of the price list."""
-        return self.snapshot.price_list
-
-    @property
-    def version(self) -> int:
-        """The number of the version."""
-        return self.snapshot.version
+        return price_id(self.snapshot.price_list, self.snapshot.version, self.price.sku)
 
 
 def versioned(price: StoredPrice | None, snapshot: Snapshot) -> VersionedPrice | None:
     """Return a price as one of a version; None for None."""
-    return None if price is None else VersionedPrice.of(price, snapshot)
+    return None if price is None else VersionedPrice(price, snapshot)
 
 
 Root = strawberry.Parent[VersionedPrice]
@@ -95,22 +74,34 @@ class Price(Node):
     id: strawberry.ID = strawberry.field(
         description="The global id. It names the price list, the version and the sku: another version, another id."
     )
-    price_list: strawberry.ID = strawberry.field(description="The name of the price list.")
-    version: int = strawberry.field(description="The number of the version.")
-    sku: strawberry.ID = strawberry.field(description="The key of the price within its list.")
-    amount: decimal.Decimal = strawberry.field(description="The exact unit amount, before quantity breaks.")
-    currency: str = strawberry.field(description="The currency, as an ISO 4217 code.")
+    price_list: strawberry.ID = strawberry.field(
+        resolver=attribute("snapshot.price_list"), description="The name of the price list."
+    )
+    version: int = strawberry.field(resolver=attribute("snapshot.version"), description="The number of the version.")
+    sku: strawberry.ID = strawberry.field(
+        resolver=attribute("price.sku"), description="The key of the price within its list."
+    )
+    amount: decimal.Decimal = strawberry.field(
+        resolver=attribute("price.amount"), description="The exact unit amount, before quantity breaks."
+    )
+    currency: str = strawberry.field(
+        resolver=attribute("price.currency"), description="The currency, as an ISO 4217 code."
+    )
     tiers: list[PriceTier] = strawberry.field(
-        description="The quantity breaks, by ascending `minQuantity`. Empty if the amount applies to any quantity."
+        resolver=attribute("price.tiers"),
+        description="The quantity breaks, by ascending `minQuantity`. Empty if the amount applies to any quantity.",
     )
     valid_from: datetime.date | None = strawberry.field(
-        description="The first day on which the price is valid. Null if unlimited."
+        resolver=attribute("price.valid_from"),
+        description="The first day on which the price is valid. Null if unlimited.",
     )
     valid_until: datetime.date | None = strawberry.field(
-        description="The last day on which the price is valid. Null if unlimited."
+        resolver=attribute("price.valid_until"),
+        description="The last day on which the price is valid. Null if unlimited.",
     )
     attributes: JSON = strawberry.field(
-        description="The attributes that the integrator sent with the price, as a JSON object."
+        resolver=attribute("price.attributes"),
+        description="The attributes that the integrator sent with the price, as a JSON object.",
     )
 
     @strawberry.field(description="The unit amount for a quantity, with quantity breaks applied.")
@@ -122,7 +113,7 @@ class Price(Node):
         """Return the unit amount for a quantity."""
         if quantity < 1:
             raise InvalidArgument(f"`quantity` is {quantity}; it must be 1 or more.", path=("quantity",))
-        return root.unit_amount(quantity)
+        return root.price.unit_amount(quantity)
 
     @strawberry.field(
         description="The changes of this price up to this version, newest first: one entry for each version that "
@@ -132,10 +123,10 @@ class Price(Node):
         graphql_type=list["PriceVersion"],
     )
     @staticmethod
-    @requires(READING, price_list="root.price_list")
+    @requires(READING, price_list="root.snapshot.price_list")
     async def history(root: Root, info: Info, first: FirstChanges = 10) -> list[StoredPriceVersion]:
         """Return the changes of the price, newest first."""
-        return await changes_of(info.context, root.snapshot, root.sku, first)
+        return await changes_of(info.context, root.snapshot, root.price.sku, first)
 
     @strawberry.field(
         description="What this sku cost while its price list showed it: one entry for each period with the same price, "
@@ -145,7 +136,7 @@ class Price(Node):
         graphql_type=list["PricePeriod"],
     )
     @staticmethod
-    @requires(READING, price_list="root.price_list")
+    @requires(READING, price_list="root.snapshot.price_list")
     def timeline(
         root: Root,
         info: Info,
@@ -161,7 +152,8 @@ class Price(Node):
         ] = None,
     ) -> Awaitable[Sequence[StoredPricePeriod]]:
         """Return the periods of the price, oldest first."""
-        return info.context.loaders.timelines.periods(root.price_list, Between(since, until), root.sku)
+        window = Between(since, until)
+        return info.context.loaders.timelines.periods(root.snapshot.price_list, window, root.price.sku)
 
     @strawberry.field(
         description="The lowest amount of this sku in the currency of this price, by what its price list showed in the "
@@ -171,7 +163,7 @@ class Price(Node):
         graphql_type=Optional["LowestPrice"],
     )
     @staticmethod
-    @requires(READING, price_list="root.price_list")
+    @requires(READING, price_list="root.snapshot.price_list")
     def lowest(
         root: Root,
         info: Info,
@@ -187,26 +179,20 @@ class Price(Node):
     ) -> Awaitable[StoredLowestPrice | None]:
         """Return the lowest amount of the days before an instant."""
         window = DaysBefore(days, before)
-        return info.context.loaders.timelines.lowest(root.price_list, window, root.sku, root.currency)
+        price = root.price
+        return info.context.loaders.timelines.lowest(root.snapshot.price_list, window, price.sku, price.currency)
 
 
 @strawberry.type(description="A change in the history of a price.")
 class PriceVersion:
     """The GraphQL type of `storage.PriceVersion`."""
 
-    @strawberry.field(description="The version that changed the price.")
-    @staticmethod
-    @as_parent
-    def version(root: strawberry.Parent[StoredPriceVersion]) -> int:
-        """Return the number of the version that changed the price."""
-        return root.snapshot.version
-
-    @strawberry.field(description="When that version first became current.")
-    @staticmethod
-    @as_parent
-    def published_at(root: strawberry.Parent[StoredPriceVersion]) -> datetime.datetime | None:
-        """Return when that version first became current."""
-        return root.snapshot.published_at
+    version: int = strawberry.field(
+        resolver=attribute("snapshot.version"), description="The version that changed the price."
+    )
+    published_at: datetime.datetime | None = strawberry.field(
+        resolver=attribute("snapshot.published_at"), description="When that version first became current."
+    )
 
     @strawberry.field(
         description="The price in that version. Null if the version removed the sku.", graphql_type=Price | None
@@ -226,13 +212,9 @@ class PricePeriod:
     until: datetime.datetime | None = strawberry.field(
         description="When the period ended, or the timeline. Null if the period lasts."
     )
-
-    @strawberry.field(description="The version that was current when the period began.")
-    @staticmethod
-    @as_parent
-    def version(root: strawberry.Parent[StoredPricePeriod]) -> int:
-        """Return the number of the version that was current when the period began."""
-        return root.snapshot.version
+    version: int = strawberry.field(
+        resolver=attribute("snapshot.version"), description="The version that was current when the period began."
+    )
 
     @strawberry.field(description="The price. Null if the price list did not have the sku.", graphql_type=Price | None)
     @staticmethod

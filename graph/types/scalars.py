@@ -4,7 +4,6 @@ import datetime
 import decimal
 import re
 from dataclasses import replace
-from functools import lru_cache
 from typing import Any, NewType, cast
 
 import strawberry
@@ -22,6 +21,9 @@ MAX_DECIMAL_LENGTH = 100
 
 MAX_DATE_TIME_LENGTH = 40
 """Characters of a date and time in a request."""
+
+_MAX_INSTANT_TEXTS = 4096
+"""Instants whose texts are kept."""
 
 _HOUR_AND_MINUTE = "(?:[01][0-9]|2[0-3]):[0-5][0-9]"
 
@@ -75,10 +77,14 @@ def _parse_date_time(value: object) -> datetime.datetime:
     return parsed.replace(microsecond=parsed.microsecond // 1000 * 1000)
 
 
-@lru_cache(4096)
-def _serialize_date_time(value: datetime.datetime) -> str:
-    """Return an instant as text. All are in UTC, so equal ones have the same text; those of timelines repeat a lot."""
-    return value.isoformat()
+class _InstantTexts(dict[datetime.datetime, str]):
+    """Instants as texts. All are in UTC, so equal ones have the same text; those of timelines repeat a lot."""
+
+    def __missing__(self, value: datetime.datetime) -> str:
+        if len(self) >= _MAX_INSTANT_TEXTS:
+            self.clear()
+        text = self[value] = value.isoformat()
+        return text
 
 
 def _pass_through(value: Any) -> Any:
@@ -106,7 +112,7 @@ CONFIG = StrawberryConfig(
             DateTimeDefinition,
             description="An instant in ISO 8601 format, such as `2026-11-28T17:45:00+00:00`. In a request, it must "
             "have an offset from UTC, such as `Z` or `+01:00`; digits after the milliseconds are ignored.",
-            serialize=_serialize_date_time,
+            serialize=_InstantTexts().__getitem__,
             parse_value=_parse_date_time,
         ),
         decimal.Decimal: strawberry.scalar(

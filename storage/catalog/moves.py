@@ -5,9 +5,10 @@ returns one.
 """
 
 import datetime
-from bisect import bisect
+from bisect import bisect, bisect_left, bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
+from operator import attrgetter
 
 from storage.catalog.events import Event, event_from_document
 from storage.fair_yield import yield_to_loop
@@ -16,9 +17,10 @@ from storage.mongodb.connection import Database, Document
 MAX_INSTANTS_PER_READ = 100
 """Instants whose moves one query finds: a pipeline may have 1,000 stages."""
 
-
 EVENTS_PER_READ = 1000
 """Events that are decoded at once, without other tasks in between: some milliseconds."""
+
+_at = attrgetter("at")
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +35,13 @@ class Moves:
     until: datetime.datetime | None
     in_force: Event | None
     later: Sequence[Event]
+
+    def between(self, since: datetime.datetime, until: datetime.datetime | None) -> "Moves":
+        """Return the moves of a window within this one."""
+        first = bisect_right(self.later, since, key=_at)
+        end = None if until is None else bisect_left(self.later, until, lo=first, key=_at)
+        in_force = self.later[first - 1] if first else self.in_force
+        return Moves(self.price_list, since, until, in_force, self.later[first:end])
 
 
 class MoveRepository:

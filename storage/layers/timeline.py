@@ -27,7 +27,10 @@ MAX_PERIODS = 100_000
 """Periods that the timelines of one request may return."""
 
 PERIODS_PER_STEP = 50
-"""Periods whose manifests and layers are held in memory at once."""
+"""Periods whose layers are held in memory at once."""
+
+Manifests = dict[int, Snapshot | None]
+"""Manifests by version; None for a version that has expired."""
 
 
 class PricePeriod(msgspec.Struct, gc=False):
@@ -149,8 +152,11 @@ class PriceTimelines:
         limit = MAX_MOVES + 1
         return await self._moves.within(price_list, since, until, limit, to_revision=to_revision, to=to)
 
-    async def find(self, moves: Moves, skus: Sequence[str]) -> Timelines:
-        """Return the timelines of some skus by the moves. Raises `LayerGone`, `Corrupt`, `UnknownFormat`."""
+    async def find(self, moves: Moves, skus: Sequence[str], manifests: Manifests) -> Timelines:
+        """Return the timelines of some skus by the moves. The manifests that are read are added to `manifests`.
+
+        Raises `LayerGone`, `Corrupt`, `UnknownFormat`.
+        """
         price_list, since, until = moves.price_list, moves.since, moves.until
         begun = [*([moves.in_force] if moves.in_force else []), *moves.later]
         periods = list(_version_periods(begun, until)) if until is None or since < until else []
@@ -158,7 +164,7 @@ class PriceTimelines:
         prices = VersionPrices(self._layer_prices)
         for start in range(0, len(periods), PERIODS_PER_STEP):
             step = periods[start : start + PERIODS_PER_STEP]
-            readable = await self._readable(price_list, {period.version for period in step})
+            readable = await self._readable(price_list, {period.version for period in step}, manifests)
             await prices.look_up(readable.values(), skus)
             for period in step:
                 snapshot = readable.get(period.version)
@@ -170,10 +176,16 @@ class PriceTimelines:
         traces.end(until)
         return Timelines(since, traces.periods, complete=moves.in_force is not None and not traces.has_gaps)
 
-    async def _readable(self, price_list: str, versions: set[int]) -> dict[int, Snapshot]:
+    async def _readable(self, price_list: str, versions: set[int], manifests: Manifests) -> dict[int, Snapshot]:
         """Return the manifests of those versions that have not expired."""
-        found = map(raise_if_unreadable, await self._snapshots.get_many([(price_list, each) for each in versions]))
-        return {each.version: each for each in found if each and each.state is not SnapshotState.RETIRED}
+        known = {each: manifests[each] for each in versions if each in manifests}
+        missing = [(price_list, each) for each in versions if each not in known]
+        if missing:
+            for key, found in zip(missing, await self._snapshots.get_many(missing), strict=True):
+                snapshot = raise_if_unreadable(found)
+                is_readable = snapshot is not None and snapshot.state is not SnapshotState.RETIRED
+                known[key[1]] = manifests[key[1]] = snapshot if is_readable else None
+        return {version: snapshot for version, snapshot in known.items() if snapshot}
 
 
 class _Traces:

@@ -1,11 +1,13 @@
 """Clients of the API for tests."""
 
+import datetime
 import secrets
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
 import httpx
+import msgspec
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from graph.app import create_app
@@ -18,6 +20,8 @@ from graph.middleware.request_state import RequestStateMiddleware
 from graph.request_state import REQUEST_STATE, RequestState
 from graph.runtime import Runtime
 from graph.settings import Settings
+from storage import Retention, Store
+from tests.waiting import until
 
 Row = dict[str, Any]
 
@@ -65,6 +69,19 @@ def row(sku: str, amount: str = "1.00", currency: str = "EUR", **more: Any) -> R
 def codes(payload: dict[str, Any]) -> list[str]:
     """Return the codes of the user errors of a payload."""
     return [error["code"] for error in payload["userErrors"]]
+
+
+async def expire_past_versions(store: Store) -> None:
+    """Expire all versions of the list `retail` but the current one, although they were read."""
+    await store.price_list_editor.update(
+        "retail", "ops", lambda each: msgspec.structs.replace(each, retention=Retention(versions=1, days=0))
+    )
+    store.expirer._grace = store.expirer._settle = datetime.timedelta()
+
+    async def has_expired() -> bool:
+        return bool((await store.expirer.expire("retail", by="ops")).retirements)
+
+    await until(has_expired, "expired")
 
 
 class Client:

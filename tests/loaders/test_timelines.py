@@ -9,7 +9,9 @@ import pytest
 from loaders import Between, DaysBefore, Loaders
 from storage import Layer, LayerGone, ScanLimit
 from storage.layers.version_prices import LayerPriceReader
-from tests.graph.api import Api, row
+from tests.graph.api import Api, expire_past_versions, row
+from tests.loaders.conftest import RoundTrips
+from tests.waiting import until
 
 WINDOW = Between(datetime.datetime(2020, 1, 1, tzinfo=datetime.UTC), None)
 
@@ -87,6 +89,71 @@ async def test_an_instant_is_not_newer_than_the_current_version(retail: Api) -> 
     newest = await loaders(retail).view.as_of("retail", instant)
     assert newest is not None
     assert newest.version == 3
+
+
+def count_reads(sent: list[tuple[str, str, int]]) -> tuple[int, int]:
+    """Return the number of reads of moves and of manifests."""
+    return tuple(sum(collection == each for _, collection, _ in sent) for each in ("events", "snapshots"))  # type: ignore[return-value]
+
+
+async def following(retail: Api) -> Loaders:
+    """The loaders of a request that follows the list."""
+    request = loaders(retail)
+    await request.view.current("retail")
+    return request
+
+
+async def test_the_moves_and_manifests_of_a_list_are_read_once_for_each_revision(
+    retail: Api, round_trips: RoundTrips
+) -> None:
+    for versions in ([(1, False), (2, True)], [(1, False), (2, False), (3, True)]):
+        for reads in ((1, 1), (0, 0)):
+            request = await following(retail)
+            with round_trips.counted() as sent:
+                assert await shown(request) == versions
+                assert await request.timelines.lowest("retail", DaysBefore(30, None), "b", "EUR")
+            assert count_reads(sent) == reads
+        await retail.publish("retail", [row("a", "3"), row("b", "3")])
+
+
+async def test_a_version_that_expires_is_missing_from_the_next_revision_on(retail: Api) -> None:
+    assert await shown(await following(retail)) == [(1, False), (2, True)]
+    await expire_past_versions(retail.runtime.store)
+
+    async def is_missing() -> bool:
+        return await shown(await following(retail)) == [(2, True)]
+
+    await until(is_missing, "missing")
+
+
+async def test_too_many_moves_are_read_for_each_window(
+    retail: Api, round_trips: RoundTrips, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("loaders.cache.move_cache.MAX_LIST_MOVES", 1)
+    assert await shown(await following(retail)) == [(1, False), (2, True)]
+    request = await following(retail)
+    with round_trips.counted() as sent:
+        assert await shown(request) == [(1, False), (2, True)]
+    assert count_reads(sent) == (1, 1)
+
+
+async def test_after_a_compaction_manifests_are_read_again(
+    retail: Api, round_trips: RoundTrips, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert await shown(await following(retail)) == [(1, False), (2, True)]
+    layer_prices, gone = LayerPriceReader.in_memory, list[str]()
+
+    def gone_once(reader: LayerPriceReader, layer: Layer, skus: Sequence[str]) -> Any:
+        if not gone:
+            gone.append(layer.id)
+            raise LayerGone(layer.id)
+        return layer_prices(reader, layer, skus)
+
+    monkeypatch.setattr(LayerPriceReader, "in_memory", gone_once)
+    request = await following(retail)
+    with round_trips.counted() as sent:
+        assert await shown(request) == [(1, False), (2, True)]
+    assert count_reads(sent) == (0, 1)
 
 
 async def test_skus_stay_loaded_when_others_of_their_window_follow(

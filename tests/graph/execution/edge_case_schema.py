@@ -17,6 +17,8 @@ from graphql import GraphQLList, GraphQLNonNull, GraphQLObjectType, GraphQLOutpu
 from strawberry.permission import BasePermission
 from strawberry.schema.config import StrawberryConfig
 
+from graph.execution.attributes import attribute
+
 Picky = NewType("Picky", object)
 NOW = datetime.datetime(2026, 3, 1, tzinfo=datetime.UTC)
 
@@ -75,6 +77,7 @@ class Thing:
     things: list["Thing"]
     maybe_things: list[Optional["Thing"]] | None
     boxes: list[list["Thing"] | None] | None
+    text_within: str | None = strawberry.field(resolver=attribute("sure.text"))
 
     @strawberry.field
     @staticmethod

@@ -1,19 +1,16 @@
 """Cacheable responses: their headers, who shares them, and that none outlives its version."""
 
-import datetime
 import json
 from collections.abc import AsyncIterator
 from functools import partial
 from typing import Any, NoReturn
 
 import httpx
-import msgspec
 import pytest
 
 from graph.execution import Executable
 from graph.middleware.response_cache import MAX_REQUEST_BYTES
-from storage import Retention, Store
-from tests.graph.api import ROLLBACK, Api, open_settings, row, serving
+from tests.graph.api import ROLLBACK, Api, expire_past_versions, open_settings, row, serving
 from tests.waiting import until
 
 CURRENT = 'query ($s: ID! = "a") { snapshot(priceList: "retail") { version price(sku: $s) { amount } } }'
@@ -46,19 +43,6 @@ async def get(api: Api, document: str, **headers: str) -> httpx.Response:
 def cache_use(api: Api) -> tuple[int, int]:
     """The number of cached responses, and of requests that were served one."""
     return len(api.runtime.responses), api.runtime.responses.hits
-
-
-async def expire(store: Store) -> None:
-    """Expire all versions of the list but the current one, although they were read."""
-    await store.price_list_editor.update(
-        "retail", "ops", lambda each: msgspec.structs.replace(each, retention=Retention(versions=1, days=0))
-    )
-    store.expirer._grace = store.expirer._settle = datetime.timedelta()
-
-    async def has_expired() -> bool:
-        return bool((await store.expirer.expire("retail", by="ops")).retirements)
-
-    await until(has_expired, "expired")
 
 
 async def never(*_: object) -> NoReturn:
@@ -277,7 +261,7 @@ async def test_a_response_of_a_numbered_version_is_the_same_after_a_publish(shop
 async def test_an_expired_version_is_not_served_from_the_cache(shop: Api) -> None:
     await shop.publish("retail", [row("a", "7.00")])
     assert (await post(shop, NUMBERED, {"v": 1})).headers["cache-control"] == IMMUTABLE
-    await expire(shop.runtime.store)
+    await expire_past_versions(shop.runtime.store)
 
     async def is_gone() -> bool:
         response = (await post(shop, NUMBERED, {"v": 1})).json()

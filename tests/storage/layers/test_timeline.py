@@ -184,10 +184,16 @@ async def replay(store: Store, acts: Sequence[Act]) -> tuple[str, Model, list[da
     return name, model, times
 
 
+FIRST_INSTANT = datetime.datetime.min.replace(tzinfo=datetime.UTC)
+
+
 async def find(
     store: Store, name: str, since: datetime.datetime, until: datetime.datetime | None, skus: Sequence[str] = SKUS
 ) -> Timelines:
-    return await store.price_timelines.find(await store.price_timelines.moves(name, since, until), skus)
+    """Find timelines, by moves that are the same whether they are read for the window or taken from all of the list."""
+    moves = await store.price_timelines.moves(name, since, until)
+    assert (await store.price_timelines.moves(name, FIRST_INSTANT, None)).between(since, until) == moves
+    return await store.price_timelines.find(moves, skus, {})
 
 
 def shown(found: Timelines, sku: str) -> list[Period]:
