@@ -1,29 +1,18 @@
-"""Batches that are due: sent as if their instants had not passed by then, published, and held for review."""
+"""Batches that are due: sent, published, and held for review."""
 
 import datetime
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any
-from unittest.mock import patch
 
 import msgspec
 
 from storage import Batch, BatchState, EventKind, Gates, Store
-from storage.batches import admission, scheduling
 from storage.catalog.events import Event
 from storage.catalog.gates import Severity
 from storage.mongodb.server_time import server_time
 from tests.storage.factories import Row, row, submit
 
 MINUTE = timedelta(minutes=1)
-
-
-@contextmanager
-def past_accepted() -> Iterator[None]:
-    """Accept instants that have passed, as if the batches had been sent before."""
-    with patch.object(admission, "check_publish_at"), patch.object(scheduling, "check_publish_at"):
-        yield
 
 
 async def at(store: Store, minutes: float) -> datetime.datetime:

@@ -1,7 +1,6 @@
 """A batch that is due is published once, in order and never early; what stands against it holds it for a review."""
 
 import asyncio
-from collections.abc import AsyncIterator
 from dataclasses import replace
 from decimal import Decimal
 from unittest.mock import patch
@@ -16,7 +15,6 @@ from tests.storage.batches.due import (
     holds,
     newest_event,
     next_change,
-    past_accepted,
     publish_due,
     scheduled,
     set_gates,
@@ -36,11 +34,7 @@ from tests.storage.factories import (
     versions,
 )
 
-
-@pytest.fixture(autouse=True)
-async def no_past() -> AsyncIterator[None]:
-    with past_accepted():
-        yield
+pytestmark = pytest.mark.usefixtures("past_accepted")
 
 
 async def test_a_batch_that_is_due_is_published_by_its_sender(store: Store) -> None:

@@ -2,7 +2,6 @@
 
 import asyncio
 import datetime
-from collections.abc import AsyncIterator
 from decimal import Decimal
 from unittest.mock import patch
 
@@ -19,7 +18,6 @@ from tests.storage.batches.due import (
     holds,
     newest_event,
     next_change,
-    past_accepted,
     publish_due,
     scheduled,
     set_gates,
@@ -33,11 +31,7 @@ from tests.storage.factories import (
     versions,
 )
 
-
-@pytest.fixture(autouse=True)
-async def no_past() -> AsyncIterator[None]:
-    with past_accepted():
-        yield
+pytestmark = pytest.mark.usefixtures("past_accepted")
 
 
 # Approving and keeping the schedule

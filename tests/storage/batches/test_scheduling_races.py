@@ -1,7 +1,6 @@
 """Schedules that change while something else works on the batch or its list."""
 
 import asyncio
-from collections.abc import AsyncIterator
 from dataclasses import replace
 from typing import Any
 from unittest.mock import patch
@@ -12,14 +11,10 @@ from pymongo.errors import AutoReconnect
 from storage import Batch, BatchMode, BatchState, EventKind, SnapshotState, Store
 from storage.mongodb import transaction
 from storage.mongodb.transaction import in_transaction
-from tests.storage.batches.due import at, next_change, past_accepted, publish_due, scheduled
+from tests.storage.batches.due import at, next_change, publish_due, scheduled
 from tests.storage.factories import amounts, current, held, order, row, snapshot, source, submit, versions
 
-
-@pytest.fixture(autouse=True)
-async def no_past() -> AsyncIterator[None]:
-    with past_accepted():
-        yield
+pytestmark = pytest.mark.usefixtures("past_accepted")
 
 
 async def publish_latest(store: Store) -> None:
