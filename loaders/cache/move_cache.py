@@ -1,17 +1,17 @@
-"""The moves that timelines follow, in memory: each list's up to the revision of its pointer that is read now."""
+"""The moves that timelines follow, in memory: the newest of each list, up to the revision that is read now."""
 
 import datetime
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from loaders.lru import LRU
-from storage import Manifests, Moves, Store
+from storage import MAX_MOVES, Manifests, Moves, Store
 
-MAX_LIST_MOVES = 1000
-"""Moves of a list that is kept in memory. Of others, the moves of each window are read from the database."""
+MAX_LIST_MOVES = MAX_MOVES
+"""Moves of one list that are kept in memory. Windows that begin before these are read from the database."""
 
-MAX_CACHED_MOVES = 5000
-"""Moves that a process keeps in memory, of all lists; the manifest of a version takes a few kilobytes."""
+MAX_CACHED_MOVES = 20_000
+"""Moves that a process keeps in memory, of all lists: with the manifests of their versions, some 50 MB."""
 
 _FIRST_INSTANT = datetime.datetime.min.replace(tzinfo=datetime.UTC)
 
@@ -25,15 +25,20 @@ class WindowMoves(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class _ListMoves:
-    """All moves of a list up to a revision; None if there are too many. A manifest stays as it is at a revision."""
+    """The newest moves of a list up to a revision of its pointer, at which the manifests stay as they are."""
 
     revision: int
-    moves: Moves | None
+    moves: Moves
     manifests: Manifests = field(default_factory=dict)
 
     @property
     def weight(self) -> int:
-        return len(self.moves.later) + 1 if self.moves else 1
+        return len(self.moves.later) + 1
+
+    def cover(self, since: datetime.datetime) -> bool:
+        """Whether these are all moves from the one in force at an instant on."""
+        later = self.moves.later
+        return len(later) < MAX_LIST_MOVES or later[0].at <= since
 
 
 class MoveCache:
@@ -49,14 +54,10 @@ class MoveCache:
     ) -> WindowMoves:
         """Return the moves of a window, up to a revision of the pointer."""
         known = self._lists.get(price_list)
-        if known is None or (known.moves and known.revision != revision):
-            known = await self._read(price_list, revision)
+        if known is None or known.revision != revision:
+            newest = await self._moves.within(price_list, _FIRST_INSTANT, None, MAX_LIST_MOVES, to_revision=revision)
+            known = _ListMoves(revision, newest)
             self._lists.put(price_list, known)
-        if known.moves is None:
-            return WindowMoves(await self._timelines.moves(price_list, since, until, to_revision=revision), {})
-        return WindowMoves(known.moves.between(since, until), known.manifests)
-
-    async def _read(self, price_list: str, revision: int) -> _ListMoves:
-        limit = MAX_LIST_MOVES + 1
-        moves = await self._moves.within(price_list, _FIRST_INSTANT, None, limit, to_revision=revision)
-        return _ListMoves(revision, moves if len(moves.later) <= MAX_LIST_MOVES else None)
+        if known.cover(since):
+            return WindowMoves(known.moves.between(since, until), known.manifests)
+        return WindowMoves(await self._timelines.moves(price_list, since, until, to_revision=revision), {})

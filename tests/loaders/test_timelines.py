@@ -126,15 +126,23 @@ async def test_a_version_that_expires_is_missing_from_the_next_revision_on(retai
     await until(is_missing, "missing")
 
 
-async def test_too_many_moves_are_read_for_each_window(
+async def test_a_window_that_begins_before_the_moves_in_memory_is_read(
     retail: Api, round_trips: RoundTrips, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("loaders.cache.move_cache.MAX_LIST_MOVES", 1)
+    second = (await retail.runtime.store.events.newest("retail", 1))[0].at
+    millisecond = datetime.timedelta(milliseconds=1)
     assert await shown(await following(retail)) == [(1, False), (2, True)]
-    request = await following(retail)
-    with round_trips.counted() as sent:
-        assert await shown(request) == [(1, False), (2, True)]
-    assert count_reads(sent) == (1, 1)
+    for since, versions, reads in (
+        (second - millisecond, [(1, False), (2, True)], (1, 1)),
+        (second, [(2, True)], (0, 1)),
+        (second + millisecond, [(2, True)], (0, 0)),
+    ):
+        request = await following(retail)
+        with round_trips.counted() as sent:
+            periods = await request.timelines.periods("retail", Between(since, None), "a")
+        assert [(each.snapshot.version, each.until is None) for each in periods] == versions
+        assert count_reads(sent) == reads
 
 
 async def test_after_a_compaction_manifests_are_read_again(
