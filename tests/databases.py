@@ -5,7 +5,7 @@ import secrets
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from storage.mongodb.connection import INDEXES, Client
+from storage.mongodb.connection import INDEXES, Client, connect
 
 
 class Databases:
@@ -35,3 +35,15 @@ class Databases:
         """Drop the databases that are not in use."""
         for name in self._free:
             await client.drop_database(name)
+
+
+@asynccontextmanager
+async def databases_on(uri: str) -> AsyncIterator[Databases]:
+    """The databases of a replica set, dropped at the end."""
+    async with await connect(uri) as client:
+        databases = Databases(client)
+        yield databases
+    # A test that is not asynchronous blocks the event loop. After a long one, the client takes its own heartbeats for
+    # lost and closes its connections, also those in use: a new client drops the databases.
+    async with await connect(uri) as client:
+        await databases.drop(client)
