@@ -1,4 +1,4 @@
-"""Fixtures of all tests: a replica set that starts once per run, and one whose members a test may break."""
+"""Fixtures of all tests: a replica set that starts once per worker, and one whose members a test may break."""
 
 import functools
 import os
@@ -14,13 +14,15 @@ import pytest
 from graph import app
 from graph.cache import etags
 from storage import Store
-from storage.mongodb.connection import connect
-from tests.databases import Databases
+from tests.databases import Databases, databases_on
 from tests.stack.data_folder import data_folder
 from tests.stack.replica_set import BreakableReplicaSet
 
 MAX_WORKERS = 4
 """Number of files to test at once, at most."""
+
+MEMBERS = int(os.environ.get("PRICEBOOK_TEST_MEMBERS", "1"))
+"""Number of members of the shared replica set. Three take twice the CPU for the same commands of a test."""
 
 MEMORY_PER_WORKER = 4 << 30
 """Bytes of memory for a worker: two replica sets, their data, and the servers of a test."""
@@ -70,17 +72,20 @@ def data_dir(tmp_path: Path) -> Iterator[Path]:
 
 @pytest.fixture(scope="session")
 def replica_set(tmp_path_factory: pytest.TempPathFactory) -> Iterator[BreakableReplicaSet]:
-    """The shared replica set, on which each test has its own database. Tests must not kill its members."""
+    """The shared replica set, on which each test has its own database. Tests must not kill its members.
+
+    Tests in which the members matter use `own_replica_set`.
+    """
     with (
         data_folder("shared", tmp_path_factory.mktemp("shared") / "data") as folder,
-        BreakableReplicaSet(folder) as running,
+        BreakableReplicaSet(folder, MEMBERS) as running,
     ):
         yield running
 
 
 @pytest.fixture(scope="module")
 def own_replica_set(tmp_path_factory: pytest.TempPathFactory) -> Iterator[BreakableReplicaSet]:
-    """A replica set of the test module, whose members the tests may kill and restart."""
+    """A replica set of three for the test module, whose members the tests may kill and restart."""
     with data_folder("own", tmp_path_factory.mktemp("own") / "data") as folder, BreakableReplicaSet(folder) as running:
         yield running
 
@@ -98,13 +103,8 @@ def mongodb_uri(request: pytest.FixtureRequest) -> str:
 @pytest.fixture(scope="session")
 async def databases(mongodb_uri: str) -> AsyncIterator[Databases]:
     """The databases of the shared replica set."""
-    async with await connect(mongodb_uri) as client:
-        databases = Databases(client)
+    async with databases_on(mongodb_uri) as databases:
         yield databases
-    # A test that is not asynchronous blocks the event loop. After a long one, the client takes its own heartbeats for
-    # lost and closes its connections, also those in use: a new client drops the databases.
-    async with await connect(mongodb_uri) as client:
-        await databases.drop(client)
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ import secrets
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from storage.mongodb.connection import INDEXES, Client
+from storage.mongodb.connection import INDEXES, Client, Database, Document, connect
 
 
 class Databases:
@@ -25,13 +25,37 @@ class Databases:
 
     async def _empty(self, name: str) -> None:
         db = self._client[name]
-        found = await db.list_collection_names()
+        found, filled = await db.list_collection_names(), await _with_documents(db)
         await asyncio.gather(
             self._client.drop_database(f"{name}_layers"),
-            *(db[each].delete_many({}) if each in INDEXES else db.drop_collection(each) for each in found),
+            *(db[each].delete_many({}) for each in filled),
+            *(db.drop_collection(each) for each in found if each not in INDEXES),
         )
 
     async def drop(self, client: Client) -> None:
         """Drop the databases that are not in use."""
         for name in self._free:
             await client.drop_database(name)
+
+
+async def _with_documents(db: Database) -> list[str]:
+    """Return the collections of `INDEXES` that have documents, by one command instead of one for each."""
+    pipelines: list[tuple[str, list[Document]]] = [
+        (name, [{"$limit": 1}, {"$project": {"_id": name}}]) for name in INDEXES
+    ]
+    (first, pipeline), *others = pipelines
+    unions: list[Document] = [{"$unionWith": {"coll": name, "pipeline": each}} for name, each in others]
+    found = await db[first].aggregate([*pipeline, *unions])
+    return [document["_id"] async for document in found]
+
+
+@asynccontextmanager
+async def databases_on(uri: str) -> AsyncIterator[Databases]:
+    """The databases of a replica set, dropped at the end."""
+    async with await connect(uri) as client:
+        databases = Databases(client)
+        yield databases
+    # A test that is not asynchronous blocks the event loop. After a long one, the client takes its own heartbeats for
+    # lost and closes its connections, also those in use: a new client drops the databases.
+    async with await connect(uri) as client:
+        await databases.drop(client)

@@ -25,6 +25,9 @@ FIRST_RETRY_SECONDS, MAX_RETRY_SECONDS = 0.1, 5.0
 MAX_AWAIT_MS = 5000
 """How long the server waits for a change before it answers that there was none. At most half of `timeoutMS`."""
 
+CANCEL_INTERVAL_SECONDS = 0.1
+"""Delay before a cancellation is repeated: the driver may swallow one (see `is_cancelled`) and wait `MAX_AWAIT_MS`."""
+
 
 class Watcher:
     """Calls its subscribers with every changed pointer, in the order of its revisions; one instance per process.
@@ -62,7 +65,9 @@ class Watcher:
     async def stop(self) -> None:
         """Close the stream."""
         if self._task:
-            self._task.cancel()
+            while not self._task.done():
+                self._task.cancel()
+                await asyncio.wait({self._task}, timeout=CANCEL_INTERVAL_SECONDS)
             with suppress(asyncio.CancelledError):
                 await self._task
 

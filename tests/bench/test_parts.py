@@ -73,14 +73,12 @@ def test_a_pinned_server_runs_on_its_cores_with_all_threads(tmp_path: Path) -> N
         assert {cores for each in threads for cores in os.sched_getaffinity(int(each.name))} == {core}
 
 
-def test_inserts_cost_cpu_of_the_members_and_space_on_disk(
-    replica_set: BreakableReplicaSet, environment: Environment
-) -> None:
-    members = Members(replica_set.uri)
-    assert sorted(members._pids) == sorted(each.pid for each in replica_set.members())
-    assert 0 <= Members(replica_set.uri).measure_idle(0.5) < 3  # other tests use the members at the same time
+def test_inserts_cost_cpu_of_the_members_and_space_on_disk(own_replica_set: BreakableReplicaSet) -> None:
+    members = Members(own_replica_set.uri)
+    assert sorted(members._pids) == sorted(each.pid for each in own_replica_set.members())
+    assert 0 <= Members(own_replica_set.uri).measure_idle(0.5) < 3
     cpu, size = members.cpu_seconds(), members.bytes_on_disk(["bench"])
-    with MongoClient[dict[str, Any]](replica_set.uri) as client:
+    with MongoClient[dict[str, Any]](own_replica_set.uri) as client:
         client["bench"]["rows"].insert_many({"random": os.urandom(100)} for _ in range(20_000))
     assert members.cpu_seconds() > cpu
     assert members.bytes_on_disk(["bench"]) > size + 20_000 * 100

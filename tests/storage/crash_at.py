@@ -1,13 +1,10 @@
-"""Submits a batch and dies at a point: `python -m tests.storage.crash_at URI DATABASE KEY BATCH POINT`.
+"""Submits a batch and dies at a point.
 
 The batch is `good` or `bad`, in one request; or `staged`, the good one in five runs; or `parts`, in two parts; or
 `aborted`, in two parts that are aborted when they are stored.
 
 See `tests.storage.dying` for the points.
 """
-
-import asyncio
-import sys
 
 from storage import Batch, BatchState, Store
 from storage.batches import runs
@@ -48,7 +45,3 @@ async def in_parts(store: Store, key: str, *, is_aborted: bool = False) -> Batch
         return await store.multipart.abort(batch.id, by="integrator", reason=None)
     batch, must_finish = await store.multipart.commit(batch.id, 2, len(BATCHES["good"]))
     return await store.worker.finish(batch) if must_finish else batch
-
-
-if __name__ == "__main__":
-    asyncio.run(main(*sys.argv[1:]))

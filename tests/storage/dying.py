@@ -5,12 +5,11 @@ Nothing is cleaned up: no `finally`, no handler, no message to the server.
 """
 
 import asyncio
+import multiprocessing
 import os
 import signal
-import sys
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from itertools import count
-from pathlib import Path
 from typing import Any
 
 from storage.batches.lifecycle import BatchLifecycle
@@ -26,7 +25,9 @@ from storage.catalog.snapshots import SnapshotRepository
 from storage.layers.proof import LayerProver
 from storage.layers.writer import LayerWriter
 
-ROOT = Path(__file__).parents[2]
+_PROCESSES = multiprocessing.get_context("forkserver")
+"""Starts processes from one that has imported this module: the imports take longer than what a process does."""
+_PROCESSES.set_forkserver_preload([__name__])
 
 OWNERS = {
     owner.__name__: owner
@@ -72,7 +73,14 @@ def die_at(point: str) -> None:
     setattr(cls, method, wrapped)
 
 
-async def run_until_killed(*arguments: str) -> None:
-    """Run Python with these arguments, and wait until the process has killed itself."""
-    process = await asyncio.create_subprocess_exec(sys.executable, *arguments, cwd=ROOT)
-    assert await process.wait() == -signal.SIGKILL, "the process did not reach the point"
+async def run_until_killed(main: Callable[..., Coroutine[Any, Any, object]], *arguments: str) -> None:
+    """Run a function of a module in another process, and wait until the process has killed itself."""
+    process = _PROCESSES.Process(target=_run, args=(main, arguments))
+    process.start()
+    await asyncio.to_thread(process.join)
+    assert process.exitcode == -signal.SIGKILL, "the process did not reach the point"
+    process.close()
+
+
+def _run(main: Callable[..., Coroutine[Any, Any, object]], arguments: tuple[str, ...]) -> None:
+    asyncio.run(main(*arguments))

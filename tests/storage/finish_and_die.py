@@ -1,10 +1,7 @@
-"""Takes over a batch in SEALING and dies at a point: `python -m tests.storage.finish_and_die URI DATABASE BATCH POINT`.
+"""Takes over a batch in SEALING and dies at a point.
 
 See `tests.storage.dying` for the points.
 """
-
-import asyncio
-import sys
 
 from storage import Store
 from tests.storage.dying import die_at
@@ -17,7 +14,3 @@ async def main(uri: str, database: str, batch_id: str, point: str) -> None:
         raise AssertionError("The lease of the batch has not expired.")
     die_at(point)
     await store.worker.finish(batch)
-
-
-if __name__ == "__main__":
-    asyncio.run(main(*sys.argv[1:]))

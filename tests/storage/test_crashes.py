@@ -5,6 +5,7 @@ from unittest.mock import patch
 import pytest
 
 from storage import BatchState, EventKind, Store
+from tests.storage import crash_at
 from tests.storage.crash_at import BATCHES, in_parts
 from tests.storage.dying import run_until_killed
 from tests.storage.factories import (
@@ -30,7 +31,7 @@ pytestmark = pytest.mark.usefixtures("short_transactions")
 
 async def crash(uri: str, store: Store, batch: str, point: str) -> None:
     """Send the batch from another process, which dies at the point."""
-    await run_until_killed("-m", "tests.storage.crash_at", uri, store.db.name, "monday", batch, point)
+    await run_until_killed(crash_at.main, uri, store.db.name, "monday", batch, point)
 
 
 @pytest.mark.parametrize(

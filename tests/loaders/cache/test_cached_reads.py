@@ -12,9 +12,11 @@ import pytest
 from cli.exports.exporter import Exporter
 from loaders import Window
 from storage import DEFAULT_CACHE_BYTES, MISSING, Snapshot, Store
+from tests.databases import Databases, databases_on
 from tests.graph.api import ANYBODY, Api, row
 from tests.loaders.conftest import RoundTrips, counting
 from tests.loaders.publishing import compact, merge, replace, whole
+from tests.stack.replica_set import BreakableReplicaSet
 from tests.waiting import until
 
 SKUS = [f"sku-{number:03}" for number in range(300)]
@@ -168,6 +170,18 @@ async def merged(api: Api, store: Store) -> None:
         await merge(store, "retail", {f"sku-{number:03}": f"{number}.50"})
     await until(lambda: _has_reached(api, 5), "pushed")
     assert (await api.data('{ snapshot(priceList: "retail") { version } }'))["snapshot"] == {"version": 4}
+
+
+@pytest.fixture(scope="module")
+def mongodb_uri(own_replica_set: BreakableReplicaSet) -> str:
+    """The URI of a replica set that has secondaries."""
+    return own_replica_set.uri
+
+
+@pytest.fixture(scope="module")
+async def databases(mongodb_uri: str) -> AsyncIterator[Databases]:
+    async with databases_on(mongodb_uri) as databases:
+        yield databases
 
 
 @pytest.fixture(params=["cached", "uncached", "secondaries"])

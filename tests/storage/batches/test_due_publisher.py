@@ -9,6 +9,7 @@ import pytest
 
 from storage import BatchMode, BatchState, EventKind, Gates, PriceListNotFound, PublishPolicy, Store
 from storage.errors import Conflict, Corrupt
+from tests.storage import publish_and_die
 from tests.storage.batches.due import (
     assert_held_for_review,
     at,
@@ -243,7 +244,7 @@ async def test_a_process_that_dies_while_it_publishes_leaves_it_to_another(
 ) -> None:
     await versions(store, 1)
     batch = await scheduled(store, -1)
-    await run_until_killed("-m", "tests.storage.publish_and_die", mongodb_uri, store.db.name, "retail", point)
+    await run_until_killed(publish_and_die.main, mongodb_uri, store.db.name, "retail", point)
     assert await current(store) == 1
     [published] = await publish_due(store)
     assert (published.id, published.version) == (batch.id, 2)

@@ -10,7 +10,10 @@ from tests.storage.factories import amounts, create, current, layer_ids, layers,
 
 
 async def submit_concurrently(store: Store, count: int, expected_version: int | None = None) -> list[Batch]:
-    """Submit batches that are all sealed before any is published; number n has the price n."""
+    """Submit batches that are all sealed before any is published; number n has the price n.
+
+    They do not queue for long, as those of several processes do not.
+    """
     ready = asyncio.Barrier(count)
     publish = store.lifecycle._publish
     arrived = set()
@@ -21,7 +24,10 @@ async def submit_concurrently(store: Store, count: int, expected_version: int | 
             await ready.wait()
         return await publish(batch, *arguments)
 
-    with patch.object(store.lifecycle, "_publish", publish_together):
+    with (
+        patch.object(store.lifecycle, "_publish", publish_together),
+        patch("storage.batches.turns.MAX_TURN_WAIT_SECONDS", 0.2),
+    ):
         return await asyncio.gather(
             *(submit(store, [row("a", str(n))], expected_version=expected_version) for n in range(count))
         )

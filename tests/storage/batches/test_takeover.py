@@ -11,6 +11,7 @@ from storage import Batch, BatchMode, BatchState, Layer, Store, Unavailable
 from storage.layers.block import Block
 from storage.maintenance import worker
 from storage.mongodb import leases
+from tests.storage import finish_and_die
 from tests.storage.dying import run_until_killed
 from tests.storage.factories import (
     amounts,
@@ -52,7 +53,7 @@ async def test_a_batch_is_finished_by_another_process_if_its_own_dies_at_any_ste
     await versions(store, 1)
     left = await left_sealing(store, PRICES, "monday")
     await expire_leases(store)
-    await run_until_killed("-m", "tests.storage.finish_and_die", mongodb_uri, store.db.name, left.id, point)
+    await run_until_killed(finish_and_die.main, mongodb_uri, store.db.name, left.id, point)
     await expire_leases(store)
     store.worker.start()
     try:

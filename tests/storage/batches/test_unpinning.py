@@ -16,7 +16,7 @@ from storage.mongodb import transaction
 from storage.mongodb.connection import Document
 from storage.mongodb.transaction import in_transaction
 from tests.storage.commands import Commands
-from tests.storage.dying import run_until_killed
+from tests.storage.dying import die_at, run_until_killed
 from tests.storage.factories import amounts, current, held, row, snapshot, submit, versions
 
 MANY = 3500
@@ -170,22 +170,18 @@ async def test_several_processes_end_superseded_batches_together(store: Store, o
     await check_ended(store, ids)
 
 
+async def end_and_die(uri: str, database: str) -> None:
+    store = await Store.open(uri, database)
+    die_at("EventRepository.append_all:3:after")
+    await store.lifecycle.end_superseded("retail")
+
+
 @pytest.mark.usefixtures("short_transactions")
 async def test_a_process_that_is_killed_while_it_ends_them_loses_nothing(store: Store, mongodb_uri: str) -> None:
     await versions(store, 1)
     ids = await hold(store, 4 * MAX_ENDED_AT_ONCE)
     await publish_latest(store)
-    code = (
-        "import asyncio, sys\n"
-        "from storage import Store\n"
-        "from tests.storage.dying import die_at\n"
-        "async def main():\n"
-        "    store = await Store.open(*sys.argv[1:])\n"
-        "    die_at('EventRepository.append_all:3:after')\n"
-        "    await store.lifecycle.end_superseded('retail')\n"
-        "asyncio.run(main())\n"
-    )
-    await run_until_killed("-c", code, mongodb_uri, store.db.name)
+    await run_until_killed(end_and_die, mongodb_uri, store.db.name)
     assert await store.batches.count(state=BatchState.HELD) == len(ids) - 1 - 2 * MAX_ENDED_AT_ONCE
     await store.lifecycle.end_superseded("retail")
     await check_ended(store, ids)

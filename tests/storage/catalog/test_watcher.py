@@ -13,7 +13,7 @@ from pymongo.errors import AutoReconnect
 from loaders import PointerCache
 from storage import PriceList, Store
 from storage.catalog.price_lists import from_document
-from storage.catalog.watcher import Watcher
+from storage.catalog.watcher import MAX_AWAIT_MS, Watcher
 from storage.mongodb.connection import FORMAT, Client, Database, Document
 from tests.storage.catalog.recording_watcher import DEADLINE_SECONDS, PointerRecorder, watching
 from tests.storage.factories import create, versions
@@ -271,6 +271,15 @@ async def test_a_stopped_watcher_reports_nothing(store: Store, watcher: Watcher,
     await other.until_revision(await pin(store))
     await second.stop()
     assert recorder.moves == before
+
+
+async def test_a_stop_right_after_a_change_does_not_wait_for_the_next(
+    store: Store, watcher: Watcher, recorder: PointerRecorder
+) -> None:
+    await recorder.until_revision(await pin(store))
+    async with asyncio.timeout(MAX_AWAIT_MS / 2000):
+        await watcher.stop()
+    assert not watcher.alive
 
 
 class RecordingPointerCache(PointerCache):

@@ -13,6 +13,7 @@ from storage.catalog.price_list_editor import PriceListBeingRemoved
 from storage.errors import BatchNotFound, BatchNotOpen, InvalidArgument, PriceListExists
 from storage.maintenance import deletion, garbage_collection
 from storage.maintenance.deletion import PriceListInUse
+from tests.storage import delete_and_die
 from tests.storage.dying import run_until_killed
 from tests.storage.factories import (
     create,
@@ -501,7 +502,7 @@ async def test_a_deletion_is_completed_by_another_process_if_its_own_dies_at_any
     mongodb_uri: str, store: Store, point: str
 ) -> None:
     await filled(store)
-    await run_until_killed("-m", "tests.storage.delete_and_die", mongodb_uri, store.db.name, point)
+    await run_until_killed(delete_and_die.main, mongodb_uri, store.db.name, point)
     assert await check(store) == []
     if await store.price_lists.find("retail"):
         assert point in ("PriceListRepository.move:1:after", "EventRepository.append:1:after"), "not committed"
