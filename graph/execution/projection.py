@@ -81,7 +81,7 @@ _SHORTCUTS: Mapping[GraphQLLeafType, str] = {
     GraphQLString: "quote(value) if {}.__class__ is str",
     GraphQLID: "quote(value) if {}.__class__ is str",
     GraphQLBoolean: "('true' if value else 'false') if {}.__class__ is bool",
-    GraphQLInt: f"str(value) if {{}}.__class__ is int and {GRAPHQL_MIN_INT} <= value <= {GRAPHQL_MAX_INT}",
+    GraphQLInt: f"f'{{{{value}}}}' if {{}}.__class__ is int and {GRAPHQL_MIN_INT} <= value <= {GRAPHQL_MAX_INT}",
 }
 """Source of the JSON of most values of a type."""
 
@@ -111,7 +111,7 @@ def _leaf_source(type_: GraphQLLeafType, name: str, scope: dict[str, Any], read:
     shortcut = _SHORTCUTS.get(type_)
     if shortcut is None:
         scope |= {f"{name}_serialize": type_.coerce_output_value, "plain": _plain}
-        quoted = "'\"' + text + '\"'" if type_.name in _UNESCAPED else "quote(text)"
+        quoted = "f'\"{{text}}\"'" if type_.name in _UNESCAPED else "quote(text)"
         shortcut = f"{quoted} if {{}}.__class__ in plain and (text := {name}_serialize(value)).__class__ is str"
     return f"{shortcut.format(read)} else {name}_to_json(value)"
 
@@ -180,10 +180,11 @@ def object_to_json(fields: Mapping[str, PlainField]) -> JSONProjection:
     It is compiled from source text, like the methods of dataclasses, with the leaves in line.
     """
     scope: dict[str, Any] = {"plain": _plain, "add_plain": _add_plain}
-    values = []
-    for number, field in enumerate(fields.values()):
+    lines = ["def project(record):", "    if record.__class__ not in plain:", "        add_plain(record.__class__)"]
+    members = []
+    for number, (key, field) in enumerate(fields.items()):
         if isinstance(field, ConstantField):
-            values.append(f"{encode_basestring(field.value)!r}, ")
+            members.append(f'"{key}":{encode_basestring(field.value)}')
             continue
         if isinstance(field.read, str):
             source = f"record.{field.read}"
@@ -194,18 +195,14 @@ def object_to_json(fields: Mapping[str, PlainField]) -> JSONProjection:
         if field.nullable:
             null, read = f"'null' if {read} is None else ", "value"
         if field.leaf:
-            values.append(f"{null}{_leaf_source(field.leaf, f'leaf_{number}', scope, read)}, ")
+            to_json = _leaf_source(field.leaf, f"leaf_{number}", scope, read)
         else:
             scope[f"to_json_{number}"] = field.to_json
-            values.append(f"{null}to_json_{number}({read}), ")
-    template = "{" + ",".join(f'"{key}":%s' for key in fields) + "}"
-    code = (
-        "def project(record):\n"
-        "    if record.__class__ not in plain:\n"
-        "        add_plain(record.__class__)\n"
-        f"    return {template!r} % ({''.join(values)})\n"
-    )
-    return _compile(code, scope)
+            to_json = f"to_json_{number}({read})"
+        lines.append(f"    json_{number} = {null}{to_json}")
+        members.append(f'"{key}":{{json_{number}}}')
+    lines.append(f"    return f'{{{{{','.join(members)}}}}}'")
+    return _compile("\n".join(lines), scope)
 
 
 def _compile(code: str, scope: dict[str, Any]) -> JSONProjection:
