@@ -145,17 +145,18 @@ async def test_bodies_in_progress_share_a_budget(guarded: Api, monkeypatch: pyte
     monkeypatch.setattr(bodies, "WAIT_SECONDS", 0.1)
     _, writer = await guarded.runtime.store.api_keys.create("supplier", ["batches:write"], "ops")
     headers = {"authorization": f"Bearer {writer}", "content-type": "application/json"}
-    unfinished = asyncio.Event()
+    received, unfinished = asyncio.Event(), asyncio.Event()
 
     async def slow() -> AsyncIterator[bytes]:
         yield b"x" * 6 * LIMIT
+        received.set()
         await unfinished.wait()
 
     async def post() -> httpx.Response:
         return await guarded.http.post("/graphql", content=slow(), headers=headers)
 
     first = asyncio.create_task(post())
-    await asyncio.sleep(0.05)
+    await received.wait()
     response = await post()
     assert (response.status_code, response.json()["errors"][0]["extensions"]["code"]) == (503, "SERVER_BUSY")
     assert response.headers["retry-after"] == "1"
