@@ -1,5 +1,6 @@
 """Timelines of one request: of its moment, each sku looked up once, and each look-up counted once."""
 
+import asyncio
 import datetime
 from collections.abc import Sequence
 from typing import Any
@@ -93,7 +94,22 @@ async def test_an_instant_is_not_newer_than_the_current_version(retail: Api) -> 
 
 def count_reads(sent: list[tuple[str, str, int]]) -> tuple[int, int]:
     """Return the number of reads of moves and of manifests."""
-    return tuple(sum(collection == each for _, collection, _ in sent) for each in ("events", "snapshots"))  # type: ignore[return-value]
+    collections = [collection for _, collection, _ in sent]
+    return collections.count("events"), collections.count("snapshots")
+
+
+def lose_a_layer_once(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Raise `LayerGone` at the first look-up in a layer, and return a list to which the layer is added."""
+    layer_prices, gone = LayerPriceReader.in_memory, list[str]()
+
+    def gone_once(reader: LayerPriceReader, layer: Layer, skus: Sequence[str]) -> Any:
+        if not gone:
+            gone.append(layer.id)
+            raise LayerGone(layer.id)
+        return layer_prices(reader, layer, skus)
+
+    monkeypatch.setattr(LayerPriceReader, "in_memory", gone_once)
+    return gone
 
 
 async def following(retail: Api) -> Loaders:
@@ -145,22 +161,23 @@ async def test_a_window_that_begins_before_the_moves_in_memory_is_read(
         assert count_reads(sent) == reads
 
 
+async def test_requests_at_once_share_one_read_of_the_moves(retail: Api, round_trips: RoundTrips) -> None:
+    requests = [await following(retail) for _ in range(20)]
+    with round_trips.counted() as sent:
+        found = await asyncio.gather(*(shown(each) for each in requests))
+    assert found == [[(1, False), (2, True)]] * 20
+    assert count_reads(sent)[0] == 1
+
+
 async def test_after_a_compaction_manifests_are_read_again(
     retail: Api, round_trips: RoundTrips, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert await shown(await following(retail)) == [(1, False), (2, True)]
-    layer_prices, gone = LayerPriceReader.in_memory, list[str]()
-
-    def gone_once(reader: LayerPriceReader, layer: Layer, skus: Sequence[str]) -> Any:
-        if not gone:
-            gone.append(layer.id)
-            raise LayerGone(layer.id)
-        return layer_prices(reader, layer, skus)
-
-    monkeypatch.setattr(LayerPriceReader, "in_memory", gone_once)
+    gone = lose_a_layer_once(monkeypatch)
     request = await following(retail)
     with round_trips.counted() as sent:
         assert await shown(request) == [(1, False), (2, True)]
+    assert gone
     assert count_reads(sent) == (0, 1)
 
 
@@ -177,15 +194,7 @@ async def test_the_look_ups_of_a_timeline_that_is_read_again_count_once(
     retail: Api, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("storage.layers.timeline.LookUpBudget.__init__.__defaults__", (3,))
-    layer_prices, gone = LayerPriceReader.in_memory, list[str]()
-
-    def gone_once(reader: LayerPriceReader, layer: Layer, skus: Sequence[str]) -> Any:
-        if not gone:
-            gone.append(layer.id)
-            raise LayerGone(layer.id)
-        return layer_prices(reader, layer, skus)
-
-    monkeypatch.setattr(LayerPriceReader, "in_memory", gone_once)
+    gone = lose_a_layer_once(monkeypatch)
     request = loaders(retail)
     assert await shown(request) == [(1, False), (2, True)]
     assert gone
