@@ -19,6 +19,7 @@ from storage.catalog.list_filter import ALL_LISTS, NO_LISTS, ListFilter
 from storage.catalog.moves import Moves
 from storage.catalog.price_lists import MAX_DESCRIPTION_LENGTH, Pin, PriceList, check_name
 from storage.catalog.processes import HEARTBEAT_INTERVAL_SECONDS, Served
+from storage.catalog.releases import Release, ReleaseItem, ReleaseNotFound, ReleaseState
 from storage.catalog.retention import DEFAULT_RETENTION, MAX_RETENTION_DAYS, MAX_RETENTION_VERSIONS, Retention
 from storage.catalog.snapshots import Layer, Snapshot, SnapshotState
 from storage.catalog.transactions import MAX_REASON_LENGTH
@@ -173,6 +174,10 @@ __all__ = [
     "Quote",
     "QuoteLine",
     "Refused",
+    "Release",
+    "ReleaseItem",
+    "ReleaseNotFound",
+    "ReleaseState",
     "ReportRange",
     "Retention",
     "RowSource",

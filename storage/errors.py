@@ -36,6 +36,7 @@ PricebookError
 │   ├── NotKept                  see `storage.catalog.version_keeper`
 │   ├── BatchConflict            see `storage.batches.unpinning`
 │   ├── GatesConflict            see `storage.catalog.price_list_editor`
+│   ├── ReleaseNotFound          see `storage.catalog.releases`
 │   ├── ApiKeyNotFound           see `storage.catalog.api_keys`
 │   ├── TooManyPreviews          see `storage.batches.previews`
 │   ├── PreviewNotFound          see `storage.batches.previews`

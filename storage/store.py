@@ -33,6 +33,7 @@ from storage.catalog.orphans import OrphanRepository
 from storage.catalog.price_list_editor import PriceListEditor
 from storage.catalog.price_lists import PriceListRepository
 from storage.catalog.processes import ProcessRepository
+from storage.catalog.releases import ReleaseRepository
 from storage.catalog.rollback import PointerMoves
 from storage.catalog.snapshots import SnapshotRepository
 from storage.catalog.version_keeper import VersionKeeper
@@ -104,7 +105,7 @@ class Store:
         self.price_history = PriceHistory(self.snapshots, LayerPriceReader(self.layer_reader, reads))
         self.events, self.moves = EventRepository(self.db), MoveRepository(self.db)
         self.price_timelines = PriceTimelines(self.moves, self.snapshots, LayerPriceReader(self.query_reader, reads))
-        self.locks = Locks(self.db)
+        self.locks, self.releases = Locks(self.db), ReleaseRepository(self.db)
         self.processes, self.watcher = ProcessRepository(self.db), Watcher(self.db)
         self.pointer_moves = PointerMoves(client, self.price_lists, self.snapshots, self.events)
         self.version_keeper = VersionKeeper(client, self.price_lists, self.snapshots, self.expirations, self.events)

@@ -36,7 +36,7 @@ class PublishPolicy(StrEnum):
 class BatchOrder:
     """The request for a batch, without the rows. `by` is the caller; `chunked` batches are sent in parts.
 
-    With `publish_at` it is published then, and not as soon as it is valid.
+    With `publish_at` it is published then, and not as soon as it is valid; with `release`, when that is published.
     """
 
     price_list: str
@@ -48,6 +48,7 @@ class BatchOrder:
     label: str | None = None
     chunked: bool = False
     publish_at: datetime.datetime | None = None
+    release: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +81,8 @@ class Batch(msgspec.Struct, frozen=True, rename="camel"):
     and to which a merge is applied: the current one when the batch was sealed or, if it is published, before that.
     `revision` is that of the pointer when the batch was published. `held_by_pin` is whether nothing but a pin of the
     list held the batch. `publish_at` is when it is to be published, or was to be when it was; a held batch that has it
-    is scheduled. `approval` is set if it was approved and kept its schedule.
+    is scheduled. `release` is the id of the release that it was sent with: it is published with that, at its instant if
+    it has one. `approval` is set if it was approved and kept its schedule, or its release.
     """
 
     id: str = msgspec.field(name="_id")
@@ -115,6 +117,7 @@ class Batch(msgspec.Struct, frozen=True, rename="camel"):
     held_by_pin: bool = False
     publish_at: datetime.datetime | None = None
     approval: Approval | None = None
+    release: str | None = None
 
     @property
     def is_scheduled(self) -> bool:

@@ -59,6 +59,7 @@ class BatchRepository(ScheduledBatches, HeldBatches):
             "expectedVersion": order.expected_version,
             "label": order.label,
             "publishAt": order.publish_at,
+            "release": order.release,
             "submittedBy": order.by,
             "state": BatchState.OPEN,
             "expected": expected,

@@ -137,7 +137,7 @@ def order_fingerprint(order: BatchOrder, *values: object) -> str:
     """Return the digest of an order and of further values of its request."""
     publish_at = order.publish_at and order.publish_at.astimezone(UTC)
     fields = (order.price_list, order.mode, order.publish, order.expected_version, order.label, order.chunked)
-    return blake2b(msgspec.json.encode((*fields, publish_at, *values)), digest_size=16).hexdigest()
+    return blake2b(msgspec.json.encode((*fields, publish_at, order.release, *values)), digest_size=16).hexdigest()
 
 
 def _fingerprint(order: BatchOrder, source: RowSource, removals: Sequence[str]) -> str | None:

@@ -39,8 +39,8 @@ class Event(msgspec.Struct, frozen=True, rename="camel"):
     """An event of a price list. `revision` is its number within the list, from 1.
 
     `version` is the version that the event is about: of the batch, or the one that became current, was pinned or
-    unpinned, expired, was restored or kept. None if it is about none. `at` is the time of the database at the change;
-    it never decreases from one event of a list to the next.
+    unpinned, expired, was restored or kept. None if it is about none. `release` is the id of the release whose change
+    it records. `at` is the time of the database at the change; it never decreases from one event of a list to the next.
     """
 
     price_list: str = msgspec.field(name="list")
@@ -53,6 +53,7 @@ class Event(msgspec.Struct, frozen=True, rename="camel"):
     to_version: int | None = None
     batch: str | None = None
     version: int | None = None
+    release: str | None = None
 
     @property
     def moved(self) -> bool:

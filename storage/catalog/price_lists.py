@@ -9,7 +9,7 @@ ETags and cursors name them, so they go on from there when the name is created a
 
 import datetime
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -51,6 +51,14 @@ class Deletion:
     purged: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class ReleaseMark:
+    """The release whose transaction made a pointer what it is, and the number of lists that the transaction moved."""
+
+    id: str
+    lists: int
+
+
 class PriceList(msgspec.Struct, frozen=True, rename="camel"):
     """A price list and its pointer.
 
@@ -58,8 +66,9 @@ class PriceList(msgspec.Struct, frozen=True, rename="camel"):
     current, `last_version` the highest that was ever assigned. `compactions` counts the folds of its layers. Held
     batches with a version below `superseded_before` that only a pin held are superseded, and are being rejected; None
     if there are none. `deletion` is set in the tombstone of a deleted list. `next_change_at` is when its next scheduled
-    batch is due; None if there is none. `moved_at` is when the pointer last
-    changed, by the clock of the database; it never decreases from one revision to the next, whichever member wrote it.
+    batch is due; None if there is none. `release` is set if a release changed it last. `moved_at` is when the pointer
+    last changed, by the clock of the database; it never decreases from one revision to the next, whichever member wrote
+    it.
     """
 
     name: str = msgspec.field(name="_id")
@@ -76,6 +85,7 @@ class PriceList(msgspec.Struct, frozen=True, rename="camel"):
     superseded_before: int | None = None
     deletion: Deletion | None = None
     next_change_at: datetime.datetime | None = None
+    release: ReleaseMark | None = None
     moved_at: datetime.datetime = NEVER
 
     def expect(self, version: int | None) -> None:
@@ -196,37 +206,79 @@ class PriceListRepository:
 
         If another transaction changed the pointer, the server reports a write conflict and the driver retries.
         """
-        moved = msgspec.structs.replace(seen, revision=seen.revision + events, **changes)
+        moved = _moved(seen, events, changes)
         written = await self._collection.find_one_and_update(
             {"_id": seen.name, "revision": seen.revision},
-            [{"$set": {**_literals(_to_document(moved)), "movedAt": _MOVED_AT}}],
+            [{"$set": _written(moved)}],
             projection={"movedAt": 1},
             return_document=ReturnDocument.AFTER,
             session=session,
         )
         if written is None:
-            raise AssertionError(f"The pointer of {seen.name!r} was changed outside of a transaction.")
+            raise _ChangedOutside(seen)
         moved = msgspec.structs.replace(moved, moved_at=written["movedAt"])
         if moved.current_version != seen.current_version:
-            await self._note_replacement(seen, moved, session)
+            await self._snapshots.bulk_write(_replacements(seen, moved), session=session)
         return moved
 
-    async def _note_replacement(self, seen: PriceList, moved: PriceList, session: AsyncClientSession) -> None:
-        """Write into the manifests when the version of `seen` was replaced, and that the one of `moved` is current."""
-        changes: list[tuple[int | None, Document]] = [
-            (seen.current_version, {"$set": {"replacedAt": moved.moved_at}}),
-            (moved.current_version, {"$unset": {"replacedAt": ""}}),
-        ]
+    async def move_all(
+        self, changes: Sequence[tuple[PriceList, Mapping[str, Any]]], session: AsyncClientSession
+    ) -> list[PriceList]:
+        """Write the changes of several lists, each with the next revision, by a few commands in all; see `move`."""
+        moved = [_moved(seen, 1, changed) for seen, changed in changes]
         updates = [
-            UpdateOne({"_id": {"list": seen.name, "version": version}}, change)
-            for version, change in changes
-            if version is not None
+            UpdateOne({"_id": seen.name, "revision": seen.revision}, [{"$set": _written(each)}])
+            for (seen, _), each in zip(changes, moved, strict=True)
         ]
-        await self._snapshots.bulk_write(updates, session=session)
+        result = await self._collection.bulk_write(updates, session=session)
+        if result.matched_count != len(updates):
+            raise _ChangedOutside(*(seen for seen, _ in changes))
+        names = [each.name for each in moved]
+        cursor = self._collection.find({"_id": {"$in": names}}, {"movedAt": 1}, session=session)
+        times = {document["_id"]: document["movedAt"] async for document in cursor}
+        moved = [msgspec.structs.replace(each, moved_at=times[each.name]) for each in moved]
+        replacements = [
+            update
+            for (seen, _), each in zip(changes, moved, strict=True)
+            if each.current_version != seen.current_version
+            for update in _replacements(seen, each)
+        ]
+        if replacements:
+            await self._snapshots.bulk_write(replacements, session=session)
+        return moved
 
     async def note_compaction(self, name: str, session: AsyncClientSession) -> None:
         """Count a compaction, so that its transaction conflicts with those that publish. The revision stays."""
         await self._collection.update_one({"_id": name}, {"$inc": {"compactions": 1}}, session=session)
+
+
+class _ChangedOutside(AssertionError):
+    def __init__(self, *seen: PriceList) -> None:
+        names = ", ".join(repr(each.name) for each in seen)
+        super().__init__(f"A pointer was changed outside of a transaction: {names}.")
+
+
+def _moved(seen: PriceList, events: int, changes: Mapping[str, Any]) -> PriceList:
+    """Return a pointer after `changes`. It keeps no mark of an earlier release."""
+    return msgspec.structs.replace(seen, **{"revision": seen.revision + events, "release": None, **changes})
+
+
+def _written(moved: PriceList) -> Document:
+    """Return the fields of an update pipeline that writes a pointer."""
+    return {**_literals(_to_document(moved)), "movedAt": _MOVED_AT}
+
+
+def _replacements(seen: PriceList, moved: PriceList) -> list[UpdateOne]:
+    """Return the updates of manifests: when the version of `seen` was replaced, and that that of `moved` is current."""
+    changes: list[tuple[int | None, Document]] = [
+        (seen.current_version, {"$set": {"replacedAt": moved.moved_at}}),
+        (moved.current_version, {"$unset": {"replacedAt": ""}}),
+    ]
+    return [
+        UpdateOne({"_id": {"list": seen.name, "version": version}}, change)
+        for version, change in changes
+        if version is not None
+    ]
 
 
 def _literals(document: Document) -> Document:

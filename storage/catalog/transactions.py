@@ -42,6 +42,7 @@ def event_of(
     reason: str | None = None,
     batch: str | None = None,
     version: int | None = None,
+    release: str | None = None,
 ) -> Event:
     """Return the event that records the change of a pointer from `seen` to `moved`, at the time of `moved`."""
     return Event(
@@ -55,6 +56,7 @@ def event_of(
         moved.current_version,
         batch,
         version,
+        release,
     )
 
 

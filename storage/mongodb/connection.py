@@ -120,6 +120,9 @@ INDEXES: Mapping[str, list[IndexModel]] = {
             name="caller_in_progress",
             partialFilterExpression={"state": {"$in": ["OPEN", "SEALING"]}},
         ),
+        IndexModel(
+            [("release", 1), ("state", 1)], name="release", partialFilterExpression={"release": {"$type": "string"}}
+        ),
         _LATER_FORMAT_INDEX,
     ],
     "events": [
@@ -137,6 +140,12 @@ INDEXES: Mapping[str, list[IndexModel]] = {
     ],
     "price_lists": [
         IndexModel([("deletion.at", 1)], name="to_purge", partialFilterExpression={"deletion.purged": False})
+    ],
+    "releases": [
+        IndexModel([("createdBy", 1), ("key", 1)], name="idempotency_key", unique=True),
+        IndexModel([("state", 1), ("_id", -1)], name="state_newest"),
+        IndexModel([("touchedAt", 1)], name="open_touched", partialFilterExpression={"state": "OPEN"}),
+        _LATER_FORMAT_INDEX,
     ],
     "api_keys": [],
     "previews": [
