@@ -92,7 +92,9 @@ async def test_the_pointer_is_not_read_while_it_is_pushed(api: Api, round_trips:
     assert sent == []
 
 
-async def test_the_pointers_are_read_once_per_request_while_they_are_not_pushed(api: Api, round_trips: RoundTrips) -> None:
+async def test_the_pointers_are_read_once_per_request_while_they_are_not_pushed(
+    api: Api, round_trips: RoundTrips
+) -> None:
     await api.runtime.pointers.stop()
     document = '{ priceList(name: "retail") { name } ' + aliases('snapshot(priceList: "retail") { version }') + " }"
     with round_trips.counted() as sent:
