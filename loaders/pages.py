@@ -1,8 +1,10 @@
 """Pages of records. Each read asks for one record more than the page shows, to learn whether another page follows."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from heapq import nsmallest
+from operator import attrgetter
 from typing import Generic, TypeVar
 
 from loaders.cache.version_cache import VersionCache
@@ -64,7 +66,8 @@ class Window(Generic[K]):
 class Pages:
     """Reads pages of prices, lists, versions, events and batches.
 
-    `shows_unpublished` decides by list whether versions that were never current exist, see `View.shows_unpublished`.
+    `lists` returns all lists, and `shows_unpublished` decides by list whether versions that were never current exist:
+    see `View`.
     """
 
     def __init__(
@@ -73,6 +76,7 @@ class Pages:
         versions: VersionCache,
         reader: VersionReader,
         warmer: Warmer,
+        lists: Callable[[], Awaitable[Sequence[PriceList]]],
         shows_unpublished: Callable[[str], bool],
     ) -> None:
         self._store = store
@@ -80,6 +84,7 @@ class Pages:
         self._versions = versions
         self._reader = reader
         self._warmer = warmer
+        self._lists = lists
         self._shows_unpublished = shows_unpublished
 
     def cached_prices(self, snapshot: Snapshot, window: Window[str]) -> Page[Price] | None:
@@ -116,8 +121,8 @@ class Pages:
 
     async def price_lists(self, size: int, after: str | None, list_filter: ListFilter) -> Page[PriceList]:
         """Return a page of the lists that the filter allows, by name."""
-        records = await self._store.price_lists.by_name(size + 1, after or "", list_filter)
-        return _forward(records, size, after)
+        lists = [each for each in await self._lists() if each.name > (after or "") and each.name in list_filter]
+        return _forward(nsmallest(size + 1, lists, key=attrgetter("name")), size, after)
 
     async def snapshots(self, price_list: str, size: int, after: int | None) -> Page[Snapshot]:
         """Return a page of a list's versions, newest first."""
@@ -164,7 +169,7 @@ class Pages:
 
     async def count_price_lists(self, list_filter: ListFilter) -> int:
         """Return the number of lists that the filter allows."""
-        return await self._store.price_lists.count(list_filter)
+        return sum(each.name in list_filter for each in await self._lists())
 
     async def count_snapshots(self, price_list: str) -> int:
         """Return the number of versions of a list that are kept."""

@@ -73,6 +73,7 @@ class Loaders:
             self._pointers.versions,
             self._pointers.reader,
             self._pointers.warmer,
+            self.view.lists,
             self.view.shows_unpublished,
         )
 

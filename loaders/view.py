@@ -2,6 +2,7 @@
 
 import asyncio
 import datetime
+from collections.abc import Sequence
 
 from loaders.dataloaders import SnapshotByVersionLoader
 from loaders.instants import Instants
@@ -49,6 +50,7 @@ class View:
         self._taken: Pointers | None = None
         """The pointers of all lists, once the request needed one."""
         self._taking: asyncio.Future[Pointers] | None = None
+        self._has_read_all = False
         self._numbered: dict[str, PriceList | None] = {}
         """By list, the pointer at the first read of a version by its number."""
         self._followed: dict[str, PriceList] = {}
@@ -82,11 +84,20 @@ class View:
             self._followed.setdefault(name, found)
         return found
 
-    async def _find(self, name: str) -> PriceList | None:
-        """Take the pointers, or later ones if the list is created, or reaches its minimum version, only then."""
+    async def lists(self) -> Sequence[PriceList]:
+        """Return all lists as this request sees them."""
+        self._has_read_all = True
+        return [pointer for pointer in (await self._take()).values() if not pointer.deletion]
+
+    async def _take(self) -> Pointers:
         if self._taken is None:
             self._taking = self._taking or asyncio.ensure_future(self._pointers.current())
             self._taken = await asyncio.shield(self._taking)
+        return self._taken
+
+    async def _find(self, name: str) -> PriceList | None:
+        """Take the pointers, or later ones if the list is created, or reaches its minimum version, only then."""
+        await self._take()
         pointer = self._at_hand(name)
         if pointer is None or not self._min_versions.is_reached_by(pointer):
             later = await self._pointers.current_with(name, self._min_versions)
@@ -102,7 +113,10 @@ class View:
         If a list that the request follows has moved meanwhile, it stays with its moment, at which the list that is
         created later does not exist. Raises `VersionNotReached` for one that does.
         """
-        if all(later[each.name].current_version == each.current_version for each in self._followed.values()):
+        followed = self._followed.values()
+        if not self._has_read_all and all(
+            later[each.name].current_version == each.current_version for each in followed
+        ):
             self._taken = later
             return
         pointer, minimum = self._at_hand(name), self._min_versions.minimum(name)
@@ -111,7 +125,7 @@ class View:
 
     def renew(self) -> None:
         """Take the pointers again, because a mutation of this request moved some of them."""
-        self._taken = self._taking = None
+        self._taken, self._taking, self._has_read_all = None, None, False
         self._followed.clear()
         self._finding.clear()
 

@@ -18,11 +18,10 @@ from pymongo import ReturnDocument, UpdateOne
 from pymongo.asynchronous.client_session import AsyncClientSession
 
 from storage.catalog.gates import Gates
-from storage.catalog.list_filter import ALL_LISTS, ListFilter
 from storage.catalog.retention import DEFAULT_RETENTION, Retention
 from storage.errors import Conflict, InvalidArgument, PriceListNotFound, shown
 from storage.mongodb.connection import Database, Document, check_format
-from storage.mongodb.documents import decode_decimals, encode_decimals, read_each, to_document
+from storage.mongodb.documents import decode_decimals, encode_decimals, to_document
 
 NEVER = datetime.datetime(1, 1, 1, tzinfo=datetime.UTC)
 """The `moved_at` of a list that is not written yet."""
@@ -125,7 +124,7 @@ _MOVED_AT: Document = {"$max": ["$$NOW", "$movedAt"]}
 
 
 class PriceListRepository:
-    """The price lists of a database. A `list_filter` limits a query to the lists that it contains.
+    """The price lists of a database.
 
     For its methods deleted lists do not exist, unless they say so.
     """
@@ -151,14 +150,6 @@ class PriceListRepository:
             raise PriceListNotFound(name)
         return found
 
-    async def by_name(
-        self, limit: int | None = None, after: str = "", list_filter: ListFilter = ALL_LISTS
-    ) -> Sequence[PriceList]:
-        """Return up to `limit` readable lists whose names follow `after`, in the order of their names."""
-        query = {"_id": {"$gt": after}, **_NOT_DELETED, **list_filter.query("_id")}
-        cursor = self._collection.find(query).sort("_id", 1)
-        return await read_each(cursor.batch_size(limit or 0), from_document, limit)
-
     async def names(self) -> list[str]:
         """Return the names of all lists, deleted ones included."""
         return [document["_id"] async for document in self._collection.find({}, {"_id": 1}).sort("_id", 1)]
@@ -168,10 +159,6 @@ class PriceListRepository:
         query = {"_id": {"$gt": after}, "version": {"$type": "number"}}
         cursor = self._collection.find(query, {"version": 1}).sort("_id", 1).limit(limit)
         return [(document["_id"], document["version"]) async for document in cursor]
-
-    async def count(self, list_filter: ListFilter = ALL_LISTS) -> int:
-        """Return the number of lists."""
-        return await self._collection.count_documents({**_NOT_DELETED, **list_filter.query("_id")})
 
     async def to_purge(self, limit: int) -> list[str]:
         """Return the names of up to `limit` deleted lists that may have versions and batches still."""

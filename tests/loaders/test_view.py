@@ -162,6 +162,7 @@ async def test_a_request_reads_all_lists_as_they_were_when_it_first_read_one(cou
     assert [snapshot and snapshot.version for snapshot in found] == [1, 1]
     await api.create("c")
     assert await view.find("c") is None, "it was created later"
+    assert [(each.name, each.current_version) for each in await view.lists()] == [("a", 1), ("b", 1)]
     view = api.runtime.context(ANYBODY).loaders.view
     found = [await view.current(name) for name in ("a", "b", "c")]
     assert [snapshot and snapshot.version for snapshot in found] == [2, 2, None]

@@ -28,7 +28,7 @@ async def run(request: pytest.FixtureRequest, store: Store, mongodb_uri: str) ->
 
         async def follows_store() -> bool:
             return runtime.pointers.revisions() == {
-                each.name: each.revision for each in await store.price_lists.by_name()
+                each.name: each.revision for each in await store.watcher.read() if not each.deletion
             }
 
         async def by_http(*arguments: str, **options: Any) -> Result:

@@ -109,7 +109,7 @@ async def test_start_reports_every_pointer(store: Store, recorder: PointerRecord
     assert not watcher.alive
     await watcher.start()
     assert watcher.alive
-    assert recorder.moves == await store.price_lists.by_name()
+    assert recorder.moves == [await store.price_lists.get(name) for name in ("retail", "wholesale")]
     await watcher.stop()
 
 
