@@ -20,7 +20,7 @@ from tests.waiting import until
 LISTS = [f"list-{number}" for number in range(10)]
 READERS = 20
 ROLLED_BACK = 5
-"""Every so many releases, one is rolled back."""
+"""One of this many releases is rolled back."""
 
 ANSWERS_PER_RELEASE = 200
 """Answers that are read for each release: the next one waits for them."""
