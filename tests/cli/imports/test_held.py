@@ -8,7 +8,7 @@ import pytest
 
 from cli import main
 from cli.imports.batch_api import BatchRequest
-from cli.imports.command import content_key
+from cli.imports.content_key import content_key
 from tests.cli.imports.batch_server import BatchServer
 from tests.cli.imports.conftest import Run
 
