@@ -40,9 +40,7 @@ COMMANDS = {
     "pin": Command("cli.ops.rollback:pin", "Pin a version of a price list."),
     "preview": Command("cli.ops.previews:preview", "Grant a token that reads the version of a held batch."),
     "reject": Command("cli.ops.batches:reject", "Reject a held batch: it is never published."),
-    "release": Command(
-        "cli.ops.releases.command:release", "Publish several price lists in one move, or roll them back."
-    ),
+    "release": Command("cli.ops.releases.command:release", "Publish several price lists in one move."),
     "releases": Command("cli.ops.releases.command:releases", "Show the releases, newest first."),
     "reschedule": Command("cli.ops.schedules:reschedule", "Give a held batch another time to be published."),
     "restore": Command("cli.ops.retention:restore", "Restore an expired version."),

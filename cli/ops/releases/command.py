@@ -55,10 +55,11 @@ def releases(connection: Connection, output: Output, state: str | None, limit: i
 
 @click.group(epilog=exit_codes.epilog())
 def release() -> None:
-    """Publish several price lists in one move, or roll them back.
+    """Publish several price lists in one move.
 
     `create` makes a release, and `pricebook import --release` sends a batch of each list with it. The batches are
-    checked and sealed, and wait, until `publish` makes all of them current at one moment, or none.
+    checked and sealed, and wait, until `publish` makes all of them current at one moment, or none. `rollback` takes
+    all of them back.
 
     NAME is the ID of a release, or its name if one release alone has it: for `publish`, `schedule` and `discard`, one
     release that is open or scheduled.

@@ -9,7 +9,7 @@ from cli.client import Json
 from cli.instants import Instant
 from cli.ops.batches import rebased_summary
 from cli.ops.confirmation import EXIT_CODES, confirm, reason_option, yes_option
-from cli.ops.connection import Connection, command
+from cli.ops.connection import Connection, command, refused
 from cli.ops.diff import summary_line, summary_of
 from cli.ops.releases.expected_version import ExpectedVersion
 from cli.ops.releases.view import ALL_FIELDS, find_release, lists, review_fields, show_release, title
@@ -49,14 +49,14 @@ def publish(
     --yes, it shows only the batches. If anything stands against one list, no list is changed, and everything that
     stands against any of them is printed.
 
-    What was confirmed is what is published: if a list has another current version by then, the release is refused with
-    CONFLICT. With --yes, --expect names the versions, and the `expectedVersion` of a batch counts for the other lists.
+    What was confirmed is what is published: if a list has another current version by then, or another batch in the
+    release, the release is refused with CONFLICT. With --yes, only the versions of --expect are compared, and for other
+    lists the `expectedVersion` of their batches.
     """
     found = find_release(connection, name_or_id)
     if found["state"] == "PUBLISHED":
         show_release(output, found, f"Release {title(found)} was published before: nothing was changed.")
         return
-    shown = _current_versions(found)
     confirm(
         f"Publish release {title(found)}, {lists(found)} in one move?",
         review_fields(found),
@@ -64,7 +64,8 @@ def publish(
         yes=yes,
         preview_command=f"pricebook release show {found['id']}",
     )
-    versions = dict(expected) if yes else {**shown, **dict(expected)}
+    versions = {} if yes else _confirmed_versions(connection, found)
+    versions |= dict(expected)
     fields = {"reason": reason} if reason else {}
     published = connection.repeat(
         PUBLISH,
@@ -125,9 +126,9 @@ def schedule(
 def rollback(connection: Connection, output: Output, name_or_id: str, reason: str, yes: bool) -> None:
     """Roll all lists of a published release back, and pin them.
 
-    Each list returns to the version that was current before the release, all in one move; nothing is copied. The command shows the
-    versions and the changes of each list and asks for confirmation; with --yes, it shows only the versions. If a list
-    has moved since the release, no list is changed, and all that have moved are printed.
+    Each list returns to the version that was current before the release, all in one move; nothing is copied. The
+    command shows the versions and the changes of each list and asks for confirmation; with --yes, it shows only the
+    versions. If a list has moved since the release, no list is changed, and all that have moved are printed.
 
     The versions are pinned, so that the next batch cannot undo the rollback: batches wait until `pricebook unpin`.
     """
@@ -171,9 +172,20 @@ def discard(connection: Connection, output: Output, name_or_id: str, reason: str
     show_release(output, discarded, f"Discarded release {title(discarded)}.")
 
 
-def _current_versions(release: Json) -> dict[str, int]:
-    """Return the version that is current, or 0, by list."""
-    return {item["priceList"]["name"]: item["priceList"]["currentVersion"] or 0 for item in release["items"]}
+def _confirmed_versions(connection: Connection, shown: Json) -> dict[str, int]:
+    """Return the version of each list that was shown as current, or 0.
+
+    Raises `ApiError` if the release has another batch than was shown.
+    """
+    by_now = find_release(connection, shown["id"])
+    if _batches(by_now) != _batches(shown):
+        message = f"Another batch was sent with release {title(shown)}, or one was rejected, since it was shown."
+        raise refused("publishRelease", "CONFLICT", message)
+    return {item["priceList"]["name"]: item["priceList"]["currentVersion"] or 0 for item in shown["items"]}
+
+
+def _batches(release: Json) -> list[str]:
+    return [item["batch"]["id"] for item in release["items"]]
 
 
 def _changes(connection: Connection, release: Json) -> Iterator[tuple[str, object]]:
