@@ -1,4 +1,4 @@
-"""The shell completes the names of price lists, and stays silent if the endpoint does not respond."""
+"""The shell completes the names of lists and releases, and stays silent if the endpoint does not respond."""
 
 import asyncio
 import socket
@@ -61,6 +61,20 @@ async def test_names_that_begin_with_what_was_typed_are_completed(
             "pricebook rollback retail ": [],
         }.items():
             assert await asyncio.to_thread(complete, line) == expected, line
+
+
+async def test_releases_are_completed_by_name_or_by_id_if_the_name_is_not_one_word_or_not_of_one_alone(
+    store: Store, mongodb_uri: str, patient: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    labels = ("spring", "twin", "twin", "black friday")
+    created = [await store.releases.create(label, str(key), "ops") for key, label in enumerate(labels)]
+    settings = open_settings(mongodb_uri=mongodb_uri, mongodb_database=store.db.name)
+    async with server(settings) as (endpoint, _):
+        monkeypatch.setenv("PRICEBOOK_ENDPOINT", endpoint)
+        ids = [each.id for each, _ in reversed(created[1:])]
+        for line in ("pricebook release show ", "pricebook import prices.csv --release "):
+            assert await asyncio.to_thread(complete, line) == [*ids, "spring"], line
+        assert await asyncio.to_thread(complete, "pricebook release publish sp") == ["spring"]
 
 
 def test_a_description_stays_on_its_line(monkeypatch: pytest.MonkeyPatch) -> None:
