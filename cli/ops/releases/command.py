@@ -57,7 +57,7 @@ def releases(connection: Connection, output: Output, state: str | None, limit: i
 def release() -> None:
     """Publish several price lists in one move.
 
-    `create` makes a release, and `pricebook import --release` sends a batch of each list with it. The batches are
+    `create` makes a release, and `pricebook import` with --release sends a batch of each list with it. The batches are
     checked and sealed, and wait, until `publish` makes all of them current at one moment, or none. `rollback` takes
     all of them back.
 
