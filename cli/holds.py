@@ -1,4 +1,4 @@
-"""What holds a batch: the gates of its findings, its schedule, and its release."""
+"""The holds of a batch: the gates of its findings, its schedule, and its release."""
 
 from cli.client import Json
 

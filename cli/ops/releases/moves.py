@@ -49,9 +49,9 @@ def publish(
     --yes, it shows only the batches. If anything stands against one list, no list is changed, and everything that
     stands against any of them is printed.
 
-    What was confirmed is what is published: if a list has another current version by then, or another batch in the
-    release, the release is refused with CONFLICT. With --yes, only the versions of --expect are compared, and for other
-    lists the `expectedVersion` of their batches.
+    If a list has another current version or another batch by then than was confirmed, the release is refused with
+    CONFLICT. With --yes, only the versions of --expect are compared, and for other lists the `expectedVersion` of their
+    batches.
     """
     found = find_release(connection, name_or_id)
     if found["state"] == "PUBLISHED":
