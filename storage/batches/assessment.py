@@ -10,7 +10,7 @@ from storage.batches.publish_time import scheduled_finding, without_schedule
 from storage.catalog.gates import Facts, GateFinding, Severity, judge
 from storage.catalog.price_lists import PriceList
 from storage.catalog.snapshots import Snapshot
-from storage.errors import BatchSuperseded, Conflict, LatestHeld
+from storage.errors import BatchSuperseded, Conflict, Refused
 
 PIN_GATE = "pin"
 """The gate name of the finding that holds a batch while its list is pinned."""
@@ -21,6 +21,18 @@ EXPECTED_VERSION_GATE = "expectedVersion"
 
 APPROVAL_GATE = "onApproval"
 """The gate name of the finding that holds a batch because it was sent with `publish: ON_APPROVAL`."""
+
+
+class LatestHeld(Refused):
+    """The newest batch held by a pin cannot be published with the unpin, because it needs a review."""
+
+    code = "BATCH_HELD"
+
+    def __init__(self, batch: str, reason: str) -> None:
+        super().__init__(
+            f"Batch {batch}, the newest held by the pin, cannot be published on the current version: {reason} "
+            "Nothing was changed. Reject it, or unpin without publishLatest and approve it."
+        )
 
 
 @dataclass(frozen=True, slots=True)

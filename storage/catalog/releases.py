@@ -49,6 +49,28 @@ class ReleaseNotFound(Refused):
         )
 
 
+class ReleaseNotOpen(Refused):
+    """The release is in a state in which it neither takes batches, nor can be published, scheduled or discarded."""
+
+    code = "RELEASE_NOT_OPEN"
+
+    def __init__(self, release_id: str, state: ReleaseState, remedy: str = "Create a new release.") -> None:
+        super().__init__(f"Release {release_id} is {state}. {remedy}", path=("input", "release"))
+
+
+class ReleaseFull(Refused):
+    """The release has as many lists as a release can have."""
+
+    code = "RELEASE_FULL"
+
+    def __init__(self, release_id: str) -> None:
+        super().__init__(
+            f"Release {release_id} has {MAX_LISTS} lists already, the most that are published in one transaction. "
+            "Send the batches of further lists with another release.",
+            path=("input", "release"),
+        )
+
+
 class ReleaseItem(msgspec.Struct, frozen=True, rename="camel"):
     """One list of a release, and its batch.
 
