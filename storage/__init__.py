@@ -21,6 +21,7 @@ from storage.catalog.moves import Moves
 from storage.catalog.price_lists import MAX_DESCRIPTION_LENGTH, Pin, PriceList, check_name
 from storage.catalog.processes import HEARTBEAT_INTERVAL_SECONDS, Served
 from storage.catalog.releases import (
+    MAX_LISTS,
     Release,
     ReleaseFull,
     ReleaseItem,
@@ -111,6 +112,7 @@ __all__ = [
     "MAX_ITEM_ERRORS",
     "MAX_KEEP_YEARS",
     "MAX_KEPT",
+    "MAX_LISTS",
     "MAX_LOOK_UPS",
     "MAX_MOVES",
     "MAX_OPEN_BATCHES",
