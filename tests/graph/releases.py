@@ -27,7 +27,7 @@ def mutation(name: str) -> str:
     )
 
 
-async def change(client: Client, name: str, **fields: Any) -> dict[str, Any]:
+async def change(client: Client, name: str, /, **fields: Any) -> dict[str, Any]:
     """Send a mutation of a release and return its payload."""
     payload: dict[str, Any] = (await client.data(mutation(name), input=fields))[name]
     return payload

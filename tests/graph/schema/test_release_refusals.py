@@ -1,4 +1,4 @@
-"""What stands against a release: one error for each list and reason, and nothing changes."""
+"""Refusals of releases: one error for each list and reason, and nothing changes."""
 
 import datetime
 from typing import Any
@@ -82,8 +82,9 @@ async def test_the_versions_that_the_caller_expects_replace_those_of_the_batches
     await send(api, "b2c", release)
     await api.publish("b2b", [row("a", "2")])
     current = (await api.data('{ priceList(name: "b2b") { currentVersion } }'))["priceList"]["currentVersion"]
-    for expected in ({"priceList": "b2c", "version": 2}, {"priceList": "b2c"}):
-        payload = await change(api, "publishRelease", release=release, expected=[expected])
+    for other in ({"version": 2}, {}):
+        expected: list[dict[str, Any]] = [{"priceList": "b2c", **other}]
+        payload = await change(api, "publishRelease", release=release, expected=expected)
         assert objections(payload) == {"b2b": "CONFLICT", "b2c": "CONFLICT"}
     expected = [{"priceList": "b2b", "version": current}, {"priceList": "b2c", "version": 1}]
     assert codes(await change(api, "publishRelease", release=release, expected=expected)) == []

@@ -168,7 +168,7 @@ async def test_it_is_known_how_many_processes_serve_all_lists_of_a_release(shops
     await change(shops, "publishRelease", release=release)
 
     async def is_served() -> bool:
-        return (await shops.data(document, id=release))["release"]["served"] == {"by": 1, "of": 1}
+        return bool((await shops.data(document, id=release))["release"]["served"] == {"by": 1, "of": 1})
 
     await until(is_served, "served")
     revisions = shops.runtime.pointers.revisions
