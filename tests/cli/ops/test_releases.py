@@ -160,7 +160,7 @@ async def test_a_rollback_shows_where_each_list_returns_and_pins_it(
 
 async def test_a_discarded_release_rejects_its_batches(run: Run, store: Store, release: str) -> None:
     batch = await batch_of(store, release, "retail")
-    assert f"release    spring ({release})\n" in (await run("batch", batch.id)).stdout
+    assert ["release", "spring", f"({release})"] in cells((await run("batch", batch.id)).stdout)
     listed = await json_of(run, "show", "retail")
     assert (listed["waiting"], listed["inRelease"]) == ([], [batch.id])
     assert (await run("release", "discard", "spring", *YES)).exit_code == 0
