@@ -42,6 +42,8 @@ _ADVICE = {
     "GATE_HELD": "`pricebook approve ID` approves the batch, to be published with its release.",
     "RELEASE_NOT_FOUND": "`pricebook releases` shows the newest releases.",
     "RELEASE_NOT_OPEN": "`pricebook release show ID` shows the state of the release.",
+    "RELEASE_NOT_PUBLISHED": "`pricebook release discard ID` ends a release that is not published yet.",
+    "NO_EARLIER_VERSION": "`pricebook rollback LIST VERSION` rolls back each of the other lists by itself.",
     "RELEASE_EMPTY": "`pricebook import FILE --list LIST --release ID` sends a batch with it.",
     "TOO_MANY_OPEN_RELEASES": "`pricebook releases --state open` shows them; `pricebook release discard ID` ends one.",
 }
