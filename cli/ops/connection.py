@@ -44,7 +44,7 @@ _ADVICE = {
     "RELEASE_NOT_OPEN": "`pricebook release show ID` shows the state of the release.",
     "RELEASE_NOT_PUBLISHED": "`pricebook release discard ID` ends a release that is not published yet.",
     "NO_EARLIER_VERSION": "`pricebook rollback LIST VERSION` rolls back each of the other lists by itself.",
-    "RELEASE_EMPTY": "`pricebook import FILE --list LIST --release ID` sends a batch with it.",
+    "RELEASE_EMPTY": "`pricebook import` with --release ID sends a batch with it.",
     "TOO_MANY_OPEN_RELEASES": "`pricebook releases --state open` shows them; `pricebook release discard ID` ends one.",
 }
 """The next step on the command line, by error code."""
