@@ -151,6 +151,11 @@ class PriceListRepository:
             raise PriceListNotFound(name)
         return found
 
+    async def get_all(self, names: Sequence[str], session: AsyncClientSession | None = None) -> dict[str, PriceList]:
+        """Return those of the lists that exist, by name, with one command."""
+        cursor = self._collection.find({"_id": {"$in": list(names)}, **_NOT_DELETED}, session=session)
+        return {document["_id"]: from_document(document) async for document in cursor}
+
     async def by_name(
         self, limit: int | None = None, after: str = "", list_filter: ListFilter = ALL_LISTS
     ) -> Sequence[PriceList]:
