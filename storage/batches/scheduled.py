@@ -13,7 +13,7 @@ from storage.batches.batch import Batch, from_document, to_fields
 from storage.batches.states import BatchState
 from storage.errors import Corrupt, LeaseLost
 from storage.mongodb.connection import SCHEDULED, Collection, Document
-from storage.mongodb.documents import read_each, read_or_error
+from storage.mongodb.documents import raise_if_unreadable, read_each, read_or_error
 
 log = logging.getLogger("pricebook.schedule")
 
@@ -85,14 +85,20 @@ class ScheduledBatches:
         found = await self._collection.find_one(query, {"publishAt": 1}, sort=_DUE_ORDER, session=session)
         return cast("datetime.datetime", found["publishAt"]) if found else None
 
-    async def next_due_of(
-        self, price_lists: Values[str], besides: Values[str], session: AsyncClientSession
-    ) -> dict[str, datetime.datetime]:
-        """Return when the next scheduled batch of each of the lists is due that has one `besides` some batches."""
-        scheduled = {"list": {"$in": sorted(price_lists)}, **SCHEDULED, "_id": {"$nin": sorted(besides)}}
-        stages: list[Document] = [{"$match": scheduled}, {"$group": {"_id": "$list", "at": {"$min": "$publishAt"}}}]
-        found = await self._collection.aggregate(stages, session=session)
-        return {each["_id"]: each["at"] async for each in found}
+    async def read_held(self, ids: Sequence[str], session: AsyncClientSession) -> dict[str, Batch]:
+        """Return those of the batches that are held, by id, as a transaction sees them; without damaged records.
+
+        Raises `UnknownFormat`.
+        """
+        cursor = self._collection.find({"_id": {"$in": list(ids)}, "state": BatchState.HELD}, session=session)
+        found = [read_or_error(from_document, document) async for document in cursor]
+        sound = [raise_if_unreadable(each) for each in found if not isinstance(each, Corrupt)]
+        return {batch.id: batch for batch in sound}
+
+    async def scheduled_of_release(self, release: str) -> list[str]:
+        """Return the ids of the scheduled batches of a release."""
+        cursor = self._collection.find({"release": release, **SCHEDULED}, {"_id": 1})
+        return [document["_id"] async for document in cursor]
 
     async def is_due_before(self, price_lists: Values[str], publish_at: datetime.datetime, release: str) -> bool:
         """Whether a batch of one of the lists is published before those of a release that is due at an instant.
@@ -120,7 +126,9 @@ class ScheduledBatches:
         Raises `LeaseLost` if one of them is not HELD.
         """
         updates = [
-            UpdateOne({"_id": batch, "state": BatchState.HELD}, {"$set": to_fields({**fields, "publish_at": publish_at})})
+            UpdateOne(
+                {"_id": batch, "state": BatchState.HELD}, {"$set": to_fields({**fields, "publish_at": publish_at})}
+            )
             for batch, fields in changes
         ]
         result = await self._collection.bulk_write(updates, session=session)
