@@ -70,6 +70,7 @@ from storage.layers.timeline import (
 )
 from storage.maintenance.deletion import DELETE_IDLE_HOURS
 from storage.maintenance.expiration import GRACE_SECONDS, MAX_KEPT, RESTORE_SECONDS
+from storage.maintenance.garbage_collection import RELEASE_IDLE_DAYS
 from storage.mongodb.connection import ITEM_ERROR_DAYS, explain
 from storage.mongodb.database_clock import DatabaseClock
 from storage.mongodb.deadlines import is_cancelled
@@ -125,6 +126,7 @@ __all__ = [
     "MAX_SKU_BYTES",
     "MISSING",
     "NO_LISTS",
+    "RELEASE_IDLE_DAYS",
     "RESTORE_SECONDS",
     "SCHEDULE_REASONS",
     "UNFINISHED",

@@ -55,7 +55,7 @@ from storage.maintenance.compaction import Compactor
 from storage.maintenance.compaction_schedule import CompactionSchedule
 from storage.maintenance.deletion import DELETE_IDLE_HOURS, PriceListDeleter
 from storage.maintenance.expiration import GRACE_SECONDS, RESTORE_SECONDS, SnapshotExpirer
-from storage.maintenance.garbage_collection import GarbageCollector
+from storage.maintenance.garbage_collection import RELEASE_IDLE_DAYS, GarbageCollector
 from storage.maintenance.leader import Leader, Schedules
 from storage.maintenance.publication_schedule import PublicationSchedule
 from storage.maintenance.retention_schedule import RetentionSchedule
@@ -86,6 +86,7 @@ class Store:
         grace: float = GRACE_SECONDS,
         restore: float = RESTORE_SECONDS,
         delete_idle_hours: float = DELETE_IDLE_HOURS,
+        release_idle_days: int = RELEASE_IDLE_DAYS,
         metrics: StorageMetrics | None = None,
     ) -> None:
         clock = Clock() if secondaries else None
@@ -161,7 +162,15 @@ class Store:
             client, self.price_lists, self.snapshots, self.layer_writer, self.fetcher, self.prover, self.locks
         )
         self.deleter = PriceListDeleter(
-            client, self.price_lists, self.snapshots, self.batches, self.events, removal, self.locks, delete_idle_hours
+            client,
+            self.price_lists,
+            self.snapshots,
+            self.batches,
+            self.events,
+            removal,
+            ReleaseRemoval(self.db),
+            self.locks,
+            delete_idle_hours,
         )
         self.garbage_collector = GarbageCollector(
             self.batches,
@@ -173,7 +182,9 @@ class Store:
             self.locks,
             self.lifecycle,
             self.deleter,
+            self.release_editor,
             self.metrics,
+            release_idle_days,
         )
         self.expirer = SnapshotExpirer(
             client,
@@ -192,7 +203,9 @@ class Store:
             self.lifecycle,
             self.deleter,
             Leader(self.watcher, self.locks, self.price_lists, self.garbage_collector, self._new_schedules),
-            PublicationSchedule(client, self.watcher, self.batches, self.due_publisher, self.locks, self.metrics),
+            PublicationSchedule(
+                client, self.watcher, self.batches, self.due_publisher, self.due_releases, self.locks, self.metrics
+            ),
         )
 
     def _open_layers(self, clock: Clock | None, cache_bytes: int, max_scan: int) -> None:
@@ -228,6 +241,7 @@ class Store:
         grace: float = GRACE_SECONDS,
         restore: float = RESTORE_SECONDS,
         delete_idle_hours: float = DELETE_IDLE_HOURS,
+        release_idle_days: int = RELEASE_IDLE_DAYS,
         metrics: StorageMetrics | None = None,
     ) -> "Store":
         """Connect, and create missing collections and indexes. With `metrics`, the driver's commands are counted too.
@@ -244,6 +258,7 @@ class Store:
             grace=grace,
             restore=restore,
             delete_idle_hours=delete_idle_hours,
+            release_idle_days=release_idle_days,
             metrics=metrics,
         )
         try:

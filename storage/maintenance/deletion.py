@@ -118,7 +118,7 @@ class PriceListDeleter:
         return await commit_pointer_change(self._client, self._events, act)
 
     async def _check_unused(self, price_list: PriceList, now: datetime.datetime, session: AsyncClientSession) -> None:
-        """Raise `PriceListInUse` if a batch of a list was published a short time ago, is in progress, or in a release."""
+        """Raise `PriceListInUse` if a batch was published a short time ago, is in progress, or waits in a release."""
         newest = await self._snapshots.get(price_list.name, price_list.published_version, session)
         if newest and newest.published_at and newest.published_at + self._idle > now:
             published_at = newest.published_at.strftime("%Y-%m-%d %H:%M UTC")

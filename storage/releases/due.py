@@ -56,7 +56,7 @@ class DueReleasePublisher:
         self._metrics = metrics
 
     async def find_due(self, release_id: str) -> NextScheduled | None:
-        """Return a release that is due, with the rows of all its batches; None if it is not. Raises `ReleaseNotFound`."""
+        """Return a release that is due, with the rows of its batches; None if it is not. Raises `ReleaseNotFound`."""
         release, now = await self._releases.get(release_id), await server_time(self._client)
         due_in = (release.publish_at - now).total_seconds() if release.publish_at else 0.0
         if release.state is not ReleaseState.SCHEDULED or due_in > 0:
@@ -68,8 +68,8 @@ class DueReleasePublisher:
     async def publish(self, release_id: str) -> bool:
         """Publish a release that is due, or make it OPEN again.
 
-        Returns False if it is not due, or if a batch of one of its lists goes first. Raises `ReleaseNotFound`, `Corrupt`,
-        `LayerGone`, `UnknownFormat`.
+        Returns False if it is not due, or if a batch of one of its lists goes first. Raises `ReleaseNotFound`,
+        `Corrupt`, `LayerGone`, `UnknownFormat`.
         """
         release = await self._releases.get(release_id)
         names = [item.price_list for item in release.items]
