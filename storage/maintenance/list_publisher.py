@@ -98,7 +98,8 @@ class ListPublisher:
             if found is None or found.due_in > PREPARE_SECONDS:
                 return found and found.due_in
             due_at = (asked_at + _now()) / 2 + found.due_in  # the database answered about halfway
-            prepared = await self._prepare(found.batch, prepared)
+            if not found.release:  # those were compared when they were sealed
+                prepared = await self._prepare(found.batch, prepared)
             if found.due_in > 0:
                 await self._wait(name, max(due_at - _now(), MIN_WAIT_SECONDS))
                 continue

@@ -5,25 +5,31 @@ The transaction decides, as for a batch: it finds the release due, and publishes
 try it at once, one does it.
 """
 
+import datetime
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 
 from pymongo.asynchronous.client_session import AsyncClientSession
 
 from storage.batches.batch import Batch
+from storage.batches.comparison import Comparison
 from storage.batches.due_publisher import UNEXPECTED, UNREADABLE, DuePublisher
 from storage.batches.metrics import StorageMetrics
 from storage.batches.publish_time import instant_text
 from storage.batches.repository import BatchRepository
 from storage.batches.scheduled import NextScheduled
-from storage.catalog.events import EventKind
+from storage.catalog.events import EventKind, EventRepository
+from storage.catalog.price_lists import PriceList
 from storage.catalog.releases import Release, ReleaseNotFound, ReleaseRepository, ReleaseState
+from storage.catalog.snapshots import SnapshotRepository
 from storage.catalog.transactions import MAX_REASON_LENGTH
 from storage.errors import Refused
 from storage.mongodb.connection import Client, explain
 from storage.mongodb.server_time import server_time
 from storage.mongodb.transaction import commit
 from storage.releases.errors import ReleaseRefused
+from storage.releases.lists import ReleaseLists
+from storage.releases.publication import Published, PublishRequest, ReleasePublication
 from storage.releases.publishing import ReleasePublisher
 from storage.releases.scheduling import ReleaseScheduling
 
@@ -34,8 +40,41 @@ REASONS = {"PINNED": "pin", "CONFLICT": "expected_version", "GATE_HELD": "gate",
 """Why a release was not published, by the code of the objection; any other is `unreadable`."""
 
 
+class _NotDue(Exception):
+    """The release is not due, or not any more."""
+
+
+class DuePublication(ReleasePublication):
+    """Publishes a release within a transaction if the release is due then."""
+
+    def __init__(
+        self,
+        client: Client,
+        releases: ReleaseRepository,
+        snapshots: SnapshotRepository,
+        batches: BatchRepository,
+        events: EventRepository,
+        lists: ReleaseLists,
+    ) -> None:
+        super().__init__(releases, snapshots, batches, events, lists)
+        self._client = client
+
+    async def publish(
+        self,
+        request: PublishRequest,
+        seen: Mapping[str, PriceList],
+        comparisons: Mapping[str, Comparison],
+        session: AsyncClientSession,
+    ) -> Published:
+        """See `ReleasePublication.publish`. Raises `_NotDue`, too."""
+        release = await self._releases.get(request.release, session)
+        if not _is_due(release, await server_time(self._client)):
+            raise _NotDue
+        return await super().publish(request, seen, comparisons, session)
+
+
 class DueReleasePublisher:
-    """Publishes the releases that are due, or makes them OPEN again."""
+    """Publishes the releases that are due, or makes them OPEN again. `publisher` publishes with `DuePublication`."""
 
     def __init__(
         self,
@@ -58,12 +97,11 @@ class DueReleasePublisher:
     async def find_due(self, release_id: str) -> NextScheduled | None:
         """Return a release that is due, with the rows of its batches; None if it is not. Raises `ReleaseNotFound`."""
         release, now = await self._releases.get(release_id), await server_time(self._client)
-        due_in = (release.publish_at - now).total_seconds() if release.publish_at else 0.0
-        if release.state is not ReleaseState.SCHEDULED or due_in > 0:
+        if not release.publish_at or not _is_due(release, now):
             return None
         batches = await self._batches.get_many([item.batch for item in release.items])
         rows = sum(batch.rows or 0 for batch in batches if isinstance(batch, Batch))
-        return NextScheduled(release.id, due_in, rows, release.id)
+        return NextScheduled(release.id, (release.publish_at - now).total_seconds(), rows, release.id)
 
     async def publish(self, release_id: str) -> bool:
         """Publish a release that is due, or make it OPEN again.
@@ -75,12 +113,13 @@ class DueReleasePublisher:
         names = [item.price_list for item in release.items]
         if release.publish_at is None or await self._batches.is_due_before(names, release.publish_at, release.id):
             return False
+        reason = f"It was scheduled for {instant_text(release.publish_at)}."
         try:
-            published = await self._publisher.publish_due(release)
+            published = await self._publisher.publish(release.id, by=_scheduler(release), reason=reason)
+        except _NotDue:
+            return False
         except ReleaseRefused as refused:
             return await self._hold(release, refused.objections)
-        if published is None:
-            return False
         if published.published_at:
             self._metrics.lateness.add((published.published_at - release.publish_at).total_seconds())
         return True
@@ -125,7 +164,14 @@ class DueReleasePublisher:
         async def is_stored(opened: Release | None) -> bool:
             return opened is None or await self._scheduling.is_stored(opened)
 
-        return await commit(self._client, act, is_stored) is not None
+        if await commit(self._client, act, is_stored) is None:
+            return False
+        self._metrics.releases["held"] += 1
+        return True
+
+
+def _is_due(release: Release, now: datetime.datetime) -> bool:
+    return release.state is ReleaseState.SCHEDULED and release.publish_at is not None and release.publish_at <= now
 
 
 def _scheduler(release: Release) -> str:

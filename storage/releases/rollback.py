@@ -4,13 +4,14 @@ from collections.abc import Mapping
 
 from pymongo.asynchronous.client_session import AsyncClientSession
 
+from storage.batches.metrics import StorageMetrics
 from storage.catalog.events import EventKind
 from storage.catalog.list_filter import ALL_LISTS, ListFilter
 from storage.catalog.price_lists import Pin, PriceList
 from storage.catalog.releases import Release, ReleaseItem, ReleaseRepository, ReleaseState
 from storage.catalog.snapshots import Snapshot, SnapshotRepository, SnapshotState
 from storage.catalog.transactions import check_reason
-from storage.errors import Conflict, Refused, SnapshotExpired, SnapshotNotFound
+from storage.errors import Conflict, Refused, SnapshotExpired
 from storage.mongodb.connection import Client
 from storage.mongodb.transaction import commit, instant
 from storage.releases.errors import ListOfReleaseDeleted, NoEarlierVersion, ReleaseRefused, objection
@@ -34,12 +35,18 @@ class ReleaseRollback:
     """Rolls releases back."""
 
     def __init__(
-        self, client: Client, snapshots: SnapshotRepository, releases: ReleaseRepository, lists: ReleaseLists
+        self,
+        client: Client,
+        snapshots: SnapshotRepository,
+        releases: ReleaseRepository,
+        lists: ReleaseLists,
+        metrics: StorageMetrics,
     ) -> None:
         self._client = client
         self._snapshots = snapshots
         self._releases = releases
         self._lists = lists
+        self._metrics = metrics
 
     async def rollback(self, release_id: str, *, by: str, reason: str, operates: ListFilter = ALL_LISTS) -> Release:
         """Make the versions current that were so before a release, and pin them there; an earlier pin is replaced.
@@ -47,14 +54,18 @@ class ReleaseRollback:
         A release that was rolled back already is returned unchanged. The caller may operate the lists of `operates`.
         Raises `InvalidArgument` for an invalid reason, `ReleaseNotFound`, `ReleaseForbidden`, `ReleaseNotPublished`,
         and `ReleaseRefused` with what stands against it: `Conflict` if another version is current than the release
-        published, `SnapshotExpired`, `SnapshotNotFound`, `NoEarlierVersion`, `ListOfReleaseDeleted`.
+        published, `SnapshotExpired`, `NoEarlierVersion`, `ListOfReleaseDeleted`.
         """
         check_reason(reason)
 
+        is_new = False
+
         async def act(session: AsyncClientSession) -> Release:
+            nonlocal is_new
             release = await self._releases.get(release_id, session)
             check_operates(release, operates)
-            if release.state is ReleaseState.ROLLED_BACK:
+            is_new = release.state is not ReleaseState.ROLLED_BACK
+            if not is_new:
                 return release
             if release.state is not ReleaseState.PUBLISHED:
                 raise ReleaseNotPublished(release)
@@ -64,7 +75,9 @@ class ReleaseRollback:
             await self._lists.move(release, changes, session, kind=EventKind.ROLLED_BACK, by=by, reason=reason)
             return await self._releases.update(release, session, state=ReleaseState.ROLLED_BACK)
 
-        return await commit(self._client, act, self._is_stored)
+        rolled_back = await commit(self._client, act, self._is_stored)
+        self._metrics.releases["rolled_back"] += is_new
+        return rolled_back
 
     async def _check(self, release: Release, lists: Mapping[str, PriceList], session: AsyncClientSession) -> None:
         """Raise `ReleaseRefused` unless all lists can return to their earlier versions."""
@@ -92,10 +105,8 @@ def _objection(
         return NoEarlierVersion(name)
     if item.to_version is None or price_list.current_version != item.to_version:
         return Conflict(name, item.to_version or 0, price_list.current_version)
-    snapshot = snapshots.get((name, version))
-    if snapshot is None:
-        return SnapshotNotFound(name, version)
-    return SnapshotExpired(name, version) if snapshot.state is SnapshotState.RETIRED else None
+    earlier = snapshots.get((name, version))  # it was current: if its manifest is gone, it has expired
+    return SnapshotExpired(name, version) if earlier is None or earlier.state is SnapshotState.RETIRED else None
 
 
 def _change(item: ReleaseItem, price_list: PriceList, by: str, reason: str) -> ListChange:
