@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from storage.batches.admission import MAX_OPEN_BATCHES, BatchAdmission
 from storage.batches.comparison import BatchComparer
 from storage.batches.due_publisher import DuePublisher
+from storage.batches.in_release import ReleaseMembership
 from storage.batches.item_errors import ItemErrorRepository
 from storage.batches.lifecycle import BatchLifecycle
 from storage.batches.metrics import StorageMetrics
@@ -64,6 +65,10 @@ from storage.mongodb.connection import Client, connect, database, layers_databas
 from storage.mongodb.locks import Locks
 from storage.mongodb.secondaries import Clock, Secondaries
 from storage.mongodb.server_time import ServerTimes, server_time, server_times
+from storage.releases.editor import ReleaseEditor
+from storage.releases.lists import ReleaseLists
+from storage.releases.publication import ReleasePublication
+from storage.releases.publishing import ReleasePublisher
 
 
 class Store:
@@ -116,10 +121,12 @@ class Store:
         unpinning = Unpinning(
             self.price_lists, self.snapshots, self.events, self.batches, self.pointer_moves, transitions
         )
+        membership = ReleaseMembership(client, self.releases, self.price_lists, self.batches, self.events, transitions)
         removal = BatchRemoval(self.batches, self.parts, self.item_errors, self.staging, self.orphans)
         self.sealer = BatchSealer(self.parts, self.staging, self.layer_writer, self.prover)
         self.comparer = BatchComparer(self.snapshots, self.layer_reader, self.differ)
-        rebaser = Rebaser(self.price_lists, self.snapshots, self.comparer, Turns(self.locks))
+        turns = Turns(self.locks)
+        rebaser = Rebaser(self.price_lists, self.snapshots, self.comparer, turns)
         throttle = MergeThrottle(self.price_lists, self.snapshots, self.metrics)
         self.lifecycle = BatchLifecycle(
             client,
@@ -136,6 +143,7 @@ class Store:
             transitions,
             throttle,
             unpinning,
+            membership,
             removal,
             self.orphans,
             self.metrics,
@@ -153,11 +161,12 @@ class Store:
             rebaser,
             self.metrics,
         )
-        admission = BatchAdmission(client, self.price_lists, self.batches, max_open_batches)
+        admission = BatchAdmission(client, self.price_lists, self.batches, self.releases, max_open_batches)
         self.submitter = BatchSubmitter(self.batches, admission, self.staging, self.sealer, self.lifecycle, removal)
         self.multipart = MultipartBatches(
             self.batches, admission, self.parts, self.item_errors, self.staging, self.lifecycle
         )
+        self._open_releases(turns)
         self.compactor = Compactor(
             client, self.price_lists, self.snapshots, self.layer_writer, self.fetcher, self.prover, self.locks
         )
@@ -222,6 +231,17 @@ class Store:
         self.prover = LayerProver(self.layers_db, self.fetcher, self.block_cache)
         self.scanner = LayerScanner(self.query_reader, max_scan)
         self.differ = VersionDiffer(self.layer_reader)
+
+    def _open_releases(self, turns: Turns) -> None:
+        """Open what creates, publishes and discards releases."""
+        lists = ReleaseLists(self.price_lists, self.events)
+        publication = ReleasePublication(self.releases, self.snapshots, self.batches, self.events, lists)
+        self.release_editor = ReleaseEditor(
+            self.client, self.releases, self.snapshots, self.batches, lists, self.metrics
+        )
+        self.release_publisher = ReleasePublisher(
+            self.client, self.releases, lists, publication, self.comparer, turns, self.metrics
+        )
 
     def _new_schedules(self) -> Schedules:
         return Schedules(

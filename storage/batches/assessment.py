@@ -64,17 +64,25 @@ class Assessment:
         return {finding.gate for finding in self.findings if finding.severity is Severity.HOLD}
 
 
-def assess(batch: Batch, comparison: Comparison | None, price_list: PriceList, base: Snapshot | None) -> Assessment:
-    """Assess a sealed batch against `base`, the current version. Raises `BaseMoved`."""
+def assess(
+    batch: Batch,
+    comparison: Comparison | None,
+    price_list: PriceList,
+    base: Snapshot | None,
+    waits_for: Sequence[GateFinding] = (),
+) -> Assessment:
+    """Assess a sealed batch against `base`, the current version; `waits_for` holds it as well. Raises `BaseMoved`."""
     facts = facts_of(batch, comparison, base)
     found = judge(price_list.gates, facts)
-    findings = [*batch.findings, *found, *_holds(batch, price_list)]
+    findings = [*batch.findings, *found, *waits_for, *_holds(batch, price_list)]
     return Assessment(price_list.current_version, facts, findings, _refusal(batch, price_list, found))
 
 
 def facts_of(batch: Batch, comparison: Comparison | None, base: Snapshot | None) -> Facts:
     """Return what a batch does to the version `base`. Raises `BaseMoved` unless it was compared with that."""
     if comparison is None or not comparison.compares(batch, base):
+        if batch.facts and batch.base == (base.version if base else None):
+            return batch.facts
         raise BaseMoved(batch, base)
     summary = comparison.summary(base)
     return Facts(
@@ -123,7 +131,7 @@ def check_not_superseded(batch: Batch, price_list: PriceList) -> None:
 def _holds(batch: Batch, price_list: PriceList) -> list[GateFinding]:
     """Return what holds a batch besides its gates."""
     holds = []
-    if batch.publish_at:
+    if batch.publish_at and not batch.release:
         holds.append(scheduled_finding(batch.publish_at))
     if batch.publish is PublishPolicy.ON_APPROVAL:
         holds.append(GateFinding(APPROVAL_GATE, Severity.HOLD, "The batch was sent with publish: ON_APPROVAL."))

@@ -21,7 +21,6 @@ from collections.abc import Sequence
 from typing import TypeVar
 
 from storage.batches.batch import Batch
-from storage.catalog.releases import Release
 from storage.errors import IdempotencyKeyReused, PriceListNotFound, Refused, shown
 
 R = TypeVar("R", bound=Refused)
@@ -84,10 +83,10 @@ class TooManyOpenReleases(Refused):
 class ReleaseKeyReused(IdempotencyKeyReused):
     """The idempotency key belongs to a release with another name or instant."""
 
-    def __init__(self, key: str, release: Release) -> None:
+    def __init__(self, key: str, release: str) -> None:
         Refused.__init__(
             self,
-            f"The idempotency key {shown(key)} belongs to release {release.id}, which was created with another name or "
+            f"The idempotency key {shown(key)} belongs to release {release}, which was created with another name or "
             "publishAt. Use a new key for a new release.",
             path=("input", "idempotencyKey"),
         )
