@@ -65,10 +65,14 @@ from storage.mongodb.connection import Client, connect, database, layers_databas
 from storage.mongodb.locks import Locks
 from storage.mongodb.secondaries import Clock, Secondaries
 from storage.mongodb.server_time import ServerTimes, server_time, server_times
+from storage.releases.due import DuePublication, DueReleasePublisher
 from storage.releases.editor import ReleaseEditor
 from storage.releases.lists import ReleaseLists
 from storage.releases.publication import ReleasePublication
 from storage.releases.publishing import ReleasePublisher
+from storage.releases.rollback import ReleaseRollback
+from storage.releases.scheduling import ReleaseScheduling
+from storage.releases.unpublished import UnpublishedReleases
 
 
 class Store:
@@ -170,6 +174,7 @@ class Store:
         self.compactor = Compactor(
             client, self.price_lists, self.snapshots, self.layer_writer, self.fetcher, self.prover, self.locks
         )
+        unpublished = UnpublishedReleases(self.db)
         self.deleter = PriceListDeleter(
             client,
             self.price_lists,
@@ -177,7 +182,7 @@ class Store:
             self.batches,
             self.events,
             removal,
-            ReleaseRemoval(self.db),
+            unpublished,
             self.locks,
             delete_idle_hours,
         )
@@ -192,6 +197,7 @@ class Store:
             self.lifecycle,
             self.deleter,
             self.release_editor,
+            unpublished,
             self.metrics,
             release_idle_days,
         )
@@ -241,6 +247,20 @@ class Store:
         )
         self.release_publisher = ReleasePublisher(
             self.client, self.releases, lists, publication, self.comparer, turns, self.metrics
+        )
+        self.release_rollback = ReleaseRollback(self.client, self.snapshots, self.releases, lists, self.metrics)
+        self.release_scheduling = ReleaseScheduling(
+            self.client, self.price_lists, self.batches, self.events, self.releases, lists
+        )
+        due_publication = DuePublication(self.client, self.releases, self.snapshots, self.batches, self.events, lists)
+        self.due_releases = DueReleasePublisher(
+            self.client,
+            self.batches,
+            self.releases,
+            ReleasePublisher(self.client, self.releases, lists, due_publication, self.comparer, turns, self.metrics),
+            self.release_scheduling,
+            self.due_publisher,
+            self.metrics,
         )
 
     def _new_schedules(self) -> Schedules:

@@ -32,7 +32,7 @@ from storage.maintenance.periodic import log_failure
 from storage.mongodb.connection import Client
 from storage.mongodb.locks import Locks
 from storage.mongodb.transaction import in_transaction, instant
-from storage.releases.removal import ReleaseRemoval
+from storage.releases.unpublished import UnpublishedReleases
 
 log = logging.getLogger("pricebook.deletion")
 
@@ -70,7 +70,7 @@ class PriceListDeleter:
         batches: BatchRepository,
         events: EventRepository,
         removal: BatchRemoval,
-        releases: ReleaseRemoval,
+        releases: UnpublishedReleases,
         locks: Locks,
         idle_hours: float = DELETE_IDLE_HOURS,
     ) -> None:
@@ -112,7 +112,7 @@ class PriceListDeleter:
             )
             event = event_of(price_list, deleted, EventKind.DELETED, by, reason=reason)
             await self._events.append(event, session)
-            await self._releases.remove(name, session)
+            await self._releases.remove_list(name, session)
             return PointerChange(deleted, event)
 
         return await commit_pointer_change(self._client, self._events, act)
@@ -128,7 +128,7 @@ class PriceListDeleter:
         in_progress = (await self._batches.unfinished(price_list.name, session)).in_progress
         if in_progress:
             raise PriceListInUse(price_list.name, f"batches in progress: {in_progress}")
-        if release := await self._releases.waiting_in(price_list.name, session):
+        if release := await self._releases.find_with_list(price_list.name, session):
             raise PriceListInUse(price_list.name, f"a batch of it waits in release {release}")
 
     async def purge(self, name: str, end: float = math.inf) -> None:

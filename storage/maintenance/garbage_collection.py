@@ -37,6 +37,7 @@ from storage.maintenance.periodic import log_failure
 from storage.maintenance.release_runs import RELEASE_LOCKS
 from storage.mongodb.locks import Locks
 from storage.releases.editor import ReleaseEditor
+from storage.releases.unpublished import UnpublishedReleases
 
 log = logging.getLogger("pricebook.garbage_collection")
 
@@ -83,6 +84,7 @@ class GarbageCollector:
         lifecycle: BatchLifecycle,
         deleter: PriceListDeleter,
         release_editor: ReleaseEditor,
+        unpublished: UnpublishedReleases,
         metrics: StorageMetrics,
         release_idle_days: int = RELEASE_IDLE_DAYS,
     ) -> None:
@@ -96,6 +98,7 @@ class GarbageCollector:
         self._lifecycle = lifecycle
         self._deleter = deleter
         self._release_editor = release_editor
+        self._unpublished = unpublished
         self._release_idle_days = release_idle_days
         self._metrics = metrics
         self._orphan_seconds = ORPHAN_SECONDS
@@ -110,7 +113,7 @@ class GarbageCollector:
             self._drop_orphans,
             self._drop_staging,
             self._forget_keys,
-            self._discard_releases,
+            self._tidy_releases,
             self._purge_deleted,
         ):
             try:
@@ -219,7 +222,8 @@ class GarbageCollector:
     async def _forget_keys(self) -> None:
         await self._batches.forget_keys(KEY_DAYS)
 
-    async def _discard_releases(self) -> None:
+    async def _tidy_releases(self) -> None:
+        await self._unpublished.open_empty()
         await self._release_editor.discard_idle(self._release_idle_days)
         await self._locks.remove_expired_with_prefix(RELEASE_LOCKS)
 

@@ -4,6 +4,7 @@ import datetime
 import secrets
 from collections.abc import Sequence
 from datetime import timedelta
+from typing import Any
 from unittest.mock import patch
 
 from storage import Batch, BatchState, Event, Release, ReleaseRefused, Store
@@ -24,7 +25,7 @@ async def opened(store: Store, name: str = "autumn") -> Release:
     return await store.release_editor.create(name, secrets.token_hex(8), by="planner")
 
 
-async def add(store: Store, release: Release, price_list: str, amount: str = "9", **more: object) -> Batch:
+async def add(store: Store, release: Release, price_list: str, amount: str = "9", **more: Any) -> Batch:
     """A sealed batch of a release."""
     batch = await submit(store, [row("a", amount)], price_list, release=release.id, **more)
     assert batch.state is BatchState.HELD, batch

@@ -103,7 +103,7 @@ async def test_processes_publish_what_is_due_once_and_in_time(store: Store, othe
     for name in LISTS:
         events = [each for each in await store.events.newest(name, 100) if each.release == release.id]
         assert [each.kind for each in events].count(EventKind.PUBLISHED) == 1
-    assert sum(each.metrics.lateness.counts[i] for each in (store, other_store) for i in range(14)) <= 1
+    assert sum(sum(each.metrics.lateness.counts) for each in (store, other_store)) == 1
 
 
 async def test_a_process_that_holds_the_lock_and_does_nothing_is_not_waited_for(store: Store) -> None:
@@ -115,11 +115,10 @@ async def test_a_process_that_holds_the_lock_and_does_nothing_is_not_waited_for(
 
 
 @pytest.mark.usefixtures("short_transactions")
-@pytest.mark.parametrize("point", ["PriceListRepository.move_all:1:after", "EventRepository.append_all:1:after"])
 async def test_a_process_that_dies_while_it_publishes_leaves_all_of_it_to_another(
-    store: Store, mongodb_uri: str, point: str
+    store: Store, mongodb_uri: str
 ) -> None:
-    release = await due(store)
+    release, point = await due(store), "EventRepository.append_all:1:after"
     await run_until_killed(publish_release_and_die.main, mongodb_uri, store.db.name, release.id, point)
     assert [await current(store, name) for name in LISTS] == [1, 1]
     assert await store.due_releases.publish(release.id)
@@ -136,7 +135,8 @@ async def test_a_batch_of_one_of_its_lists_that_was_due_earlier_goes_first(store
     async with working(store):
         await until_state(store, release, ReleaseState.PUBLISHED)
     assert (await store.batches.get(earlier.id)).version == 2
-    assert [await current(store, name) for name in LISTS] == [2, 3]
+    done = await store.releases.get(release.id)
+    assert [item.from_version for item in done.items] == [1, 2]
 
 
 async def test_releases_that_are_due_at_once_go_in_the_order_of_their_creation_in_every_list(store: Store) -> None:
@@ -149,7 +149,8 @@ async def test_releases_that_are_due_at_once_go_in_the_order_of_their_creation_i
     async with working(store):
         await until_state(store, second, ReleaseState.PUBLISHED)
     done = [await store.releases.get(each.id) for each in (first, second)]
-    assert [[item.to_version for item in each.items] for each in done] == [[2, 2], [3, 3]]
+    assert [[item.from_version for item in each.items] for each in done[:1]] == [[1, 1]]
+    assert [item.from_version for item in done[1].items] == [item.to_version for item in done[0].items]
 
 
 # What stands against it
@@ -161,7 +162,7 @@ async def test_a_release_is_open_again_if_something_stands_against_it(store: Sto
     assert await store.due_releases.publish(release.id)
     about_retail, about_wholesale = await assert_open_again(store, release)
     assert "'retail'" in about_retail
-    assert "audit" in about_retail
+    assert "pinned" in about_retail
     assert "retail" not in about_wholesale, "its readers may not know the other list"
     assert "1 (PINNED)" in about_wholesale
     assert max(map(len, (about_retail, about_wholesale))) <= MAX_REASON_LENGTH
@@ -182,7 +183,7 @@ async def test_gates_and_batches_in_progress_stand_against_it(store: Store) -> N
 
 async def test_a_release_that_fails_each_time_is_open_again(store: Store) -> None:
     release = await due(store)
-    with patch.object(store.snapshots, "add_all", side_effect=ValueError("secret")):
+    with patch.object(store.snapshots, "mark_all_published", side_effect=ValueError("secret")):
         async with working(store):
             await until_state(store, release, ReleaseState.OPEN)
     reasons = await assert_open_again(store, release)

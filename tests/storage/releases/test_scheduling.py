@@ -111,7 +111,8 @@ async def test_scheduling_sends_the_same_commands_for_any_number_of_lists(
 ) -> None:
     watching, commands = watched
     sent, instant = list[list[object]](), await at(store, 60)
-    for lists in (LISTS[:1], LISTS):
+    await versions(store, 1, "third")
+    for lists in (("retail",), ("third", "wholesale")):
         release = await filled(store, lists)
         with commands.counted() as counted:
             await watching.release_scheduling.schedule(release.id, instant, by="ops", reason="as planned")
