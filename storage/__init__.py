@@ -78,6 +78,7 @@ from storage.layers.timeline import (
 )
 from storage.maintenance.deletion import DELETE_IDLE_HOURS
 from storage.maintenance.expiration import GRACE_SECONDS, MAX_KEPT, RESTORE_SECONDS
+from storage.maintenance.garbage_collection import RELEASE_IDLE_DAYS
 from storage.mongodb.connection import ITEM_ERROR_DAYS, explain
 from storage.mongodb.database_clock import DatabaseClock
 from storage.mongodb.deadlines import is_cancelled
@@ -135,6 +136,7 @@ __all__ = [
     "MISSING",
     "NO_LISTS",
     "RELEASE_BOUNDS",
+    "RELEASE_IDLE_DAYS",
     "RELEASE_OUTCOMES",
     "RESTORE_SECONDS",
     "SCHEDULE_REASONS",
