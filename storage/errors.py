@@ -42,6 +42,7 @@ PricebookError
 │   ├── ReleaseNotOpen           see `storage.catalog.releases`
 │   ├── ReleaseFull              see `storage.catalog.releases`
 │   ├── ReleaseRefused           with what stands against it, list by list: see `storage.releases.errors`
+│   ├── ReleaseNotPublished      see `storage.releases.rollback`
 │   ├── ApiKeyNotFound           see `storage.catalog.api_keys`
 │   ├── TooManyPreviews          see `storage.batches.previews`
 │   ├── PreviewNotFound          see `storage.batches.previews`

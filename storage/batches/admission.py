@@ -89,7 +89,7 @@ class BatchAdmission:
         price_list.expect(order.expected_version)
         if order.publish_at:
             check_publish_at(order.publish_at, await server_time(self._client))
-        if order.release:
+        if order.release is not None:
             check_room(await self._releases.touch(order.release), order.price_list)
         async with self._openings:
             if refusal := await self._refusal(order, price_list):

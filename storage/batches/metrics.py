@@ -22,7 +22,7 @@ RELEASE_BOUNDS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 RELEASE_OUTCOMES = ("published", "rolled_back", "discarded", "held")
 """What is done with releases; `held` is one that was due, and that something stood against."""
 
-SCHEDULE_REASONS = ("pin", "gate", "expected_version", "approval", "unreadable")
+SCHEDULE_REASONS = ("pin", "gate", "expected_version", "approval", "not_sealed", "unreadable")
 """Why a scheduled batch is held for a review when it is due."""
 
 LAYER_COUNT_TTL_SECONDS = 7800.0

@@ -91,6 +91,7 @@ class Release(msgspec.Struct, frozen=True, rename="camel"):
     `key` is the idempotency key of its creation, unique among those of `created_by`, and `fingerprint` the digest of
     that request. `touched_at` is when it, or one of
     its batches, was last changed. `publish_at` is when it is to be published; the state is SCHEDULED then.
+    `scheduled_by` gave it that instant last, unless its creation did.
     """
 
     id: str = msgspec.field(name="_id")
@@ -104,6 +105,7 @@ class Release(msgspec.Struct, frozen=True, rename="camel"):
     publish_at: datetime.datetime | None = None
     published_at: datetime.datetime | None = None
     fingerprint: str | None = None
+    scheduled_by: str | None = None
 
     def item(self, price_list: str) -> ReleaseItem | None:
         """Return the item of a list, or None."""

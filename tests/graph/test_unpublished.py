@@ -195,6 +195,7 @@ VERSIONED = {
     "Retirement",
     "KeptVersion",
     "Release",
+    "ReleaseConnection",
     "ReleaseItem",
 }
 """Types that show versions."""

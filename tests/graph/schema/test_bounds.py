@@ -40,13 +40,13 @@ INPUTS: dict[str, dict[str, Any]] = {
     "restore": {"priceList": "retail", "version": 1, "reason": REASON},
     "keepVersion": {"priceList": "retail", "version": 1, "until": IN_A_YEAR, "reason": REASON},
     "createRelease": {"name": "spring", "idempotencyKey": "new"},
-    "publishRelease": {"release": "empty"},
+    "publishRelease": {"release": "filled"},
     "scheduleRelease": {"release": "empty", "publishAt": IN_A_YEAR, "reason": REASON},
     "discardRelease": {"release": "empty", "reason": REASON},
     "rollbackRelease": {"release": "published", "reason": REASON},
 }
-"""By mutation, a valid input. The batches `open` and `held`, and the releases `empty` and `published`, stand for their
-ids."""
+"""By mutation, a valid input. The batches `open` and `held`, and the releases `empty`, `filled` and `published`, stand
+for their ids."""
 
 
 class Bound(NamedTuple):
@@ -168,17 +168,18 @@ async def prepared(api: Api, mutation: str) -> dict[str, Any]:
         more = {"publish": "ON_APPROVAL", "idempotencyKey": "held", "mode": "REPLACE"}
         order["batch"] = (await api.submit("retail", [row("a")], "held", **more))["batch"]["id"]
     if "release" in order:
-        order["release"] = await release(api, is_published=order["release"] == "published")
+        order["release"] = await release(api, order["release"])
     if mutation == "unpin":
         await mutate(api, "pin", INPUTS["pin"])
     return order
 
 
-async def release(api: Api, *, is_published: bool) -> str:
-    """Create a release; return its id."""
+async def release(api: Api, kind: str) -> str:
+    """Create a release that is `empty`, `filled` or `published`; return its id."""
     release_id: str = (await mutate(api, "createRelease", {"name": "x", "idempotencyKey": "x"}))["release"]["id"]
-    if is_published:
+    if kind != "empty":
         await api.submit("retail", [row("a")], release=release_id)
+    if kind == "published":
         await mutate(api, "publishRelease", {"release": release_id})
     return release_id
 
@@ -210,7 +211,7 @@ async def test_a_field_of_a_mutation_is_bounded(retail: Api, bound: Bound) -> No
         assert error["code"] == bound.code, error["message"][:500]
         assert error["path"] == (["input", *bound.field.split(".")] if bound.has_path else None)
         assert len(error["message"]) < MAX_MESSAGE_LENGTH
-    if bound.largest not in ("retail", "open", "held", "empty", "published"):
+    if bound.largest not in ("retail", "open", "held", "empty", "filled", "published"):
         order = changed(order, bound.field, bound.largest)
     payload = await mutate(retail, bound.mutation, order)
     assert all(
