@@ -6,6 +6,7 @@ from collections.abc import Iterator
 import click
 
 from cli.client import Json
+from cli.client.releases import UNFINISHED
 from cli.instants import Instant
 from cli.ops.batches import rebased_summary
 from cli.ops.confirmation import EXIT_CODES, confirm, reason_option, yes_option
@@ -57,6 +58,7 @@ def publish(
     if found["state"] == "PUBLISHED":
         show_release(output, found, f"Release {title(found)} was published before: nothing was changed.")
         return
+    _require_unpublished(found, "publishRelease")
     confirm(
         f"Publish release {title(found)}, {lists(found)} in one move?",
         review_fields(found),
@@ -106,6 +108,7 @@ def schedule(
     if (at is None) is not unschedule:
         raise click.UsageError("Give either --at INSTANT or --unschedule.")
     found = find_release(connection, name_or_id)
+    _require_unpublished(found, "scheduleRelease")
     instant = at.isoformat() if at else None
     confirm(
         f"Publish release {title(found)} at {time(instant)}?" if at else f"Take the schedule of {title(found)} away?",
@@ -136,6 +139,8 @@ def rollback(connection: Connection, output: Output, name_or_id: str, reason: st
     if found["state"] == "ROLLED_BACK":
         show_release(output, found, f"Release {title(found)} was rolled back before: nothing was changed.")
         return
+    if found["state"] != "PUBLISHED":
+        raise refused("rollbackRelease", "RELEASE_NOT_PUBLISHED", f"Release {title(found)} is {found['state']}.")
     confirm(
         f"Roll release {title(found)} back, {lists(found)} in one move, and pin them?",
         [
@@ -162,6 +167,10 @@ def discard(connection: Connection, output: Output, name_or_id: str, reason: str
     The command shows the batch of each list and asks for confirmation, unless --yes is given.
     """
     found = find_release(connection, name_or_id)
+    if found["state"] == "DISCARDED":
+        show_release(output, found, f"Release {title(found)} was discarded before: nothing was changed.")
+        return
+    _require_unpublished(found, "discardRelease")
     confirm(
         f"Discard release {title(found)}, and reject the batches of {lists(found)}?",
         review_fields(found),
@@ -170,6 +179,12 @@ def discard(connection: Connection, output: Output, name_or_id: str, reason: str
     )
     discarded = connection.repeat(DISCARD, release=found["id"], reason=reason)["release"]
     show_release(output, discarded, f"Discarded release {title(discarded)}.")
+
+
+def _require_unpublished(release: Json, mutation: str) -> None:
+    """Raise `ApiError` for a release that a mutation cannot change any more."""
+    if release["state"] not in UNFINISHED:
+        raise refused(mutation, "RELEASE_NOT_OPEN", f"Release {title(release)} is {release['state']}.")
 
 
 def _confirmed_versions(connection: Connection, shown: Json) -> dict[str, int]:

@@ -71,7 +71,7 @@ def _review_of_item(item: Json) -> Iterator[tuple[str, object]]:
 
 def show_release(output: Output, release: Json, message: str | None = None) -> None:
     """Print a release with its lists, after a message."""
-    served = release["served"]
+    served, is_rolled_back = release["served"], release["state"] == "ROLLED_BACK"
     output.record(
         release,
         [
@@ -82,16 +82,17 @@ def show_release(output: Output, release: Json, message: str | None = None) -> N
             ("published", time(release["publishedAt"])),
             ("created", f"{time(release['createdAt'])} by {release['createdBy']}"),
             ("served", served and f"by {served['by']} of {served['of']} processes"),
-            *(field for item in release["items"] for field in _item(item)),
+            *(field for item in release["items"] for field in _item(item, is_rolled_back=is_rolled_back)),
         ],
         message,
     )
 
 
-def _item(item: Json) -> Iterator[tuple[str, object]]:
+def _item(item: Json, *, is_rolled_back: bool) -> Iterator[tuple[str, object]]:
     name, batch = item["priceList"]["name"], item["batch"]
     prices = counted(batch["progress"]["stored"], "price")
-    yield "list", f"{name}: {_versions(item)}, batch {batch['id']}, {batch['state']}, {batch['mode']}, {prices}"
+    back = f" -> {version_text(item['fromVersion'])}" if is_rolled_back else ""
+    yield "list", f"{name}: {_versions(item)}{back}, batch {batch['id']}, {batch['state']}, {batch['mode']}, {prices}"
     if batch["summary"]:
         compared = f" Compared with {version_text(batch['baseVersion'])}." if _is_outdated(item) else ""
         yield "changes", f"{name}: {summary_line(batch['summary'])}{compared}"

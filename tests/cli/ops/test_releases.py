@@ -128,8 +128,6 @@ async def test_a_schedule_is_set_and_taken_away(run: Run, store: Store, release:
     scheduled = await run("release", "schedule", "spring", "--at", at.isoformat(), *YES)
     assert f"is scheduled for {at:%Y-%m-%dT%H:%M:%SZ}.\n" in scheduled.stdout, scheduled.output
     assert (await store.price_lists.get("retail")).next_change_at == at
-    moved = await run("reschedule", (await batch_of(store, release, "retail")).id, "--never", *YES)
-    assert (moved.exit_code, "BATCH_IN_RELEASE" in moved.stderr) == (1, True), moved.output
     ended = await run("release", "schedule", "spring", "--unschedule", *YES)
     assert (ended.exit_code, "is not scheduled.\n" in ended.stdout) == (0, True), ended.output
     assert await state(store, release) is ReleaseState.OPEN
@@ -151,6 +149,7 @@ async def test_a_rollback_shows_where_each_list_returns_and_pins_it(
     assert await current(store) == 2
     done = await run("release", "rollback", "spring", *YES)
     assert (done.exit_code, f"Rolled back release spring ({release}): 2 lists" in done.stdout) == (0, True), done.output
+    assert "retail: version 1 -> version 2 -> version 1, batch" in done.stdout
     for name in ("retail", "wholesale"):
         price_list = await store.price_lists.get(name)
         assert (price_list.current_version, price_list.pin and price_list.pin.reason) == (1, "spring prices")
@@ -167,6 +166,10 @@ async def test_a_discarded_release_rejects_its_batches(run: Run, store: Store, r
     assert (await store.batches.get(batch.id)).state is BatchState.REJECTED
     late = await run("release", "publish", release, *YES)
     assert (late.exit_code, "RELEASE_NOT_OPEN" in late.stderr) == (1, True), late.output
+    never = await run("release", "rollback", release, *YES)
+    assert (never.exit_code, "RELEASE_NOT_PUBLISHED" in never.stderr) == (1, True), never.output
+    again = await run("release", "discard", release, *YES)
+    assert (again.exit_code, "was discarded before" in again.stdout) == (0, True), again.output
 
 
 async def test_a_name_stands_for_the_one_release_that_has_it(run: Run, store: Store, release: str) -> None:
