@@ -19,7 +19,7 @@ from graph.types.release_inputs import (
     ScheduleReleaseInput,
 )
 from graph.types.releases import Release
-from storage import InvalidArgument, PriceListNotFound, Refused, ReleaseNotFound, ReleaseRefused
+from storage import InvalidArgument, PriceListNotFound, ReleaseNotFound, ReleaseRefused
 from storage import Release as StoredRelease
 
 
@@ -124,17 +124,17 @@ async def _change(context: Context, release_id: str, change: Callable[..., Await
     caller, loaders = context.caller, context.loaders
     if await loaders.releases.load(release_id) is None:
         raise ReleaseNotFound(release_id)
-    objections: Sequence[Refused] = ()
     try:
         release = await change(release_id, by=caller.name, operates=caller.lists(OPERATING))
     except ReleaseRefused as refused:
-        release, objections = await context.store.releases.get(release_id), refused.objections
+        unchanged = await context.store.releases.get(release_id)
+        return ReleasePayload(
+            release=cast("Release", unchanged), user_errors=[user_error(each) for each in refused.objections]
+        )
     loaders.releases.clear_all()
     loaders.batches.clear_all()
     await _refresh_pointers(context, [item.price_list for item in release.items])
-    return ReleasePayload(
-        release=cast("Release", release), user_errors=[user_error(objection) for objection in objections]
-    )
+    return ReleasePayload(release=cast("Release", release))
 
 
 async def _refresh_pointers(context: Context, price_lists: Sequence[str]) -> None:

@@ -21,13 +21,26 @@ from storage.catalog.events import EventKind, EventRepository
 from storage.catalog.gates import GATES, GateFinding, Severity
 from storage.catalog.price_lists import PriceListRepository
 from storage.catalog.transactions import check_reason
-from storage.errors import InvalidArgument
+from storage.errors import InvalidArgument, Refused
 from storage.mongodb.connection import Client
 from storage.mongodb.server_time import server_time
 from storage.mongodb.transaction import commit
 
 APPROVED_GATE = "approved"
 """The gate name of the finding of a batch that was approved and kept its schedule."""
+
+
+class BatchInRelease(Refused):
+    """The batch is published with its release, so it has no schedule of its own."""
+
+    code = "BATCH_IN_RELEASE"
+
+    def __init__(self, batch: str, release: str) -> None:
+        super().__init__(
+            f"Batch {batch} is published with release {release}. Schedule the release with scheduleRelease, or reject "
+            "the batch and send it without `release`.",
+            path=("input", "batch"),
+        )
 
 
 class NothingScheduled(InvalidArgument):
@@ -62,12 +75,14 @@ class BatchScheduling:
         """Give a held batch another instant, or with None take its schedule away: it then waits for a review.
 
         Nothing changes if it has that instant already. Raises `InvalidArgument`, `InvalidPublishAt`, `BatchNotFound`,
-        `BatchNotHeld`.
+        `BatchNotHeld`, `BatchInRelease`.
         """
         check_reason(reason)
         check_offset(publish_at)
         instant = publish_at and in_milliseconds(publish_at)
         batch = await self._batches.get(batch_id)
+        if batch.state is BatchState.HELD and batch.release is not None:
+            raise BatchInRelease(batch.id, batch.release)
         if batch.state is BatchState.HELD and batch.publish_at == instant:
             return batch
         check_publish_at(instant, await server_time(self._client))

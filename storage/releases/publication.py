@@ -27,6 +27,7 @@ from storage.releases.errors import (
     EmptyRelease,
     ListOfReleaseDeleted,
     MovedByRelease,
+    ReleaseForbidden,
     ReleaseRefused,
     objection,
 )
@@ -91,7 +92,7 @@ class ReleasePublication:
             return Published(release)
         if release.state not in UNPUBLISHED:
             raise ReleaseNotOpen(release.id, release.state)
-        objections = await self._not_sealed(release, session)
+        objections = await self._not_sealed(release, request.operates, session)
         if not release.items and not objections:
             raise EmptyRelease(release.id)
         _check_expected(release, request.expected)
@@ -111,10 +112,14 @@ class ReleasePublication:
             raise ReleaseRefused(release.id, sorted(objections, key=lambda each: each.path))
         return await self._write(release, members, facts, request, session)
 
-    async def _not_sealed(self, release: Release, session: AsyncClientSession) -> list[Refused]:
+    async def _not_sealed(self, release: Release, operates: ListFilter, session: AsyncClientSession) -> list[Refused]:
+        """Return an objection for each batch in progress. Raises `ReleaseForbidden` for one of a list beyond reach."""
+        in_progress = await self._batches.in_progress_of_release(release.id, MAX_LISTS, session)
+        if not all(batch.price_list in operates for batch in in_progress):
+            raise ReleaseForbidden(release.id)
         return [
             objection(BatchNotSealed(batch.id, batch.price_list, batch.state), batch.price_list)
-            for batch in await self._batches.in_progress_of_release(release.id, MAX_LISTS, session)
+            for batch in in_progress
         ]
 
     async def _moved_by_others(

@@ -20,6 +20,7 @@ CHANGES: dict[str, dict[str, Any]] = {
 
 BATCH = "query ($id: ID!) { batch(id: $id) { state release { name } } }"
 REJECT = "mutation ($i: ReviewBatchInput!) { rejectBatch(input: $i) { userErrors { code } } }"
+OPEN = "mutation ($i: OpenBatchInput!) { openBatch(input: $i) { userErrors { code } } }"
 NODE = "query ($id: ID!) { node(id: $id) { id ... on Release { name } } }"
 LISTED = "{ releases { totalCount nodes { id } } }"
 
@@ -117,6 +118,16 @@ async def test_a_release_that_the_caller_does_not_see_is_like_one_that_does_not_
     found = await find(shops.admin, release)
     assert found is not None
     assert found["state"] == "OPEN"
+
+
+async def test_a_batch_that_is_not_sealed_is_not_named_to_a_caller_who_does_not_work_on_its_list(shops: Shops) -> None:
+    release = await shops.release("b2b")
+    opened = {"priceList": "b2c", "mode": "MERGE", "idempotencyKey": "k", "release": release}
+    await shops.admin.data(OPEN, i=opened)
+    operator = await shops.caller("snapshots:operate:b2b")
+    payload = await change(operator, "publishRelease", release=release)
+    assert codes(payload) == ["FORBIDDEN"]
+    assert "b2c" not in payload["userErrors"][0]["message"]
 
 
 async def test_the_release_of_a_batch_that_was_taken_out_is_seen_by_its_lists(shops: Shops) -> None:
