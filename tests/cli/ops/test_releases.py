@@ -128,6 +128,8 @@ async def test_a_schedule_is_set_and_taken_away(run: Run, store: Store, release:
     scheduled = await run("release", "schedule", "spring", "--at", at.isoformat(), *YES)
     assert f"is scheduled for {at:%Y-%m-%dT%H:%M:%SZ}.\n" in scheduled.stdout, scheduled.output
     assert (await store.price_lists.get("retail")).next_change_at == at
+    moved = await run("reschedule", (await batch_of(store, release, "retail")).id, "--never", *YES)
+    assert (moved.exit_code, "BATCH_IN_RELEASE" in moved.stderr) == (1, True), moved.output
     ended = await run("release", "schedule", "spring", "--unschedule", *YES)
     assert (ended.exit_code, "is not scheduled.\n" in ended.stdout) == (0, True), ended.output
     assert await state(store, release) is ReleaseState.OPEN
