@@ -129,7 +129,7 @@ def approve(connection: Connection, output: Output, batch_id: str, keep_schedule
     held = find_held(connection, "approveBatch", batch_id)
     confirm_review(connection, _question(held, keep_schedule=keep_schedule), held, yes=yes)
     current = held["rebased"]["baseVersion"] or 0
-    kept = {"keepSchedule": True} if keep_schedule else {}
+    kept = {"keepSchedule": True} if keep_schedule and not held["release"] else {}
     approved = connection.mutate(APPROVE, batch=batch_id, reason=reason, expectedVersion=current, **kept)["batch"]
     _show(output, approved, f"Approved batch {batch_id} of {approved['priceList']}.")
 
