@@ -121,15 +121,17 @@ class Store:
         self.version_keeper = VersionKeeper(client, self.price_lists, self.snapshots, self.expirations, self.events)
         self.price_list_editor = PriceListEditor(client, self.price_lists, self.events)
         self.previews = Previews(client, self.db, self.price_lists, self.batches, self.events)
+        turns = Turns(self.locks)
         transitions = BatchTransitions(self.price_lists, self.snapshots, self.events, self.batches)
         unpinning = Unpinning(
             self.price_lists, self.snapshots, self.events, self.batches, self.pointer_moves, transitions
         )
-        membership = ReleaseMembership(client, self.releases, self.price_lists, self.batches, self.events, transitions)
+        membership = ReleaseMembership(
+            client, self.releases, self.price_lists, self.batches, self.events, transitions, turns
+        )
         removal = BatchRemoval(self.batches, self.parts, self.item_errors, self.staging, self.orphans)
         self.sealer = BatchSealer(self.parts, self.staging, self.layer_writer, self.prover)
         self.comparer = BatchComparer(self.snapshots, self.layer_reader, self.differ)
-        turns = Turns(self.locks)
         rebaser = Rebaser(self.price_lists, self.snapshots, self.comparer, turns)
         throttle = MergeThrottle(self.price_lists, self.snapshots, self.metrics)
         self.lifecycle = BatchLifecycle(

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
-from pymongo import ReturnDocument, UpdateOne
+from pymongo import ReturnDocument
 from pymongo.asynchronous.client_session import AsyncClientSession
 
 from storage.batches.batch import Batch, from_document, to_fields
@@ -128,13 +128,18 @@ class HeldBatches:
     async def advance_each_held(
         self, changes: Sequence[tuple[Batch, Mapping[str, Any]]], state: BatchState, session: AsyncClientSession
     ) -> list[Batch]:
-        """Move held batches to their next state, and set fields of each, with one command; see `advance_held`."""
-        updates = [
-            UpdateOne({"_id": batch.id, "state": BatchState.HELD}, {"$set": {"state": state, **to_fields(changed)}})
-            for batch, changed in changes
-        ]
-        result = await self._collection.bulk_write(updates, session=session)
-        if result.matched_count != len(updates):
+        """Move held batches to their next state, and set the same fields of each to values of its own.
+
+        One update for all takes the server much less time than one for each. See `advance_held`.
+        """
+        ids = [batch.id for batch, _ in changes]
+        fields = [to_fields(changed) for _, changed in changes]
+        place = {"$indexOfArray": [{"$literal": ids}, "$_id"]}
+        of_each = {name: {"$arrayElemAt": [{"$literal": [each[name] for each in fields]}, place]} for name in fields[0]}
+        result = await self._collection.update_many(
+            {"_id": {"$in": ids}, "state": BatchState.HELD}, [{"$set": {"state": state, **of_each}}], session=session
+        )
+        if result.matched_count != len(ids):
             raise LeaseLost("Another process has ended some of the held batches; look at their states.")
         return [msgspec.structs.replace(batch, **{"state": state, **changed}) for batch, changed in changes]
 

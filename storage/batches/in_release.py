@@ -3,6 +3,8 @@
 Their list may have one batch in the release: a later one supersedes it.
 """
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import NamedTuple
 
 from pymongo.asynchronous.client_session import AsyncClientSession
@@ -11,6 +13,7 @@ from storage.batches.batch import Approval, Batch, Refusal
 from storage.batches.repository import BatchRepository
 from storage.batches.scheduling import APPROVED_GATE
 from storage.batches.transitions import BatchTransitions, Transition
+from storage.batches.turns import Turns
 from storage.catalog.events import EventKind, EventRepository
 from storage.catalog.gates import GATES, GateFinding, Severity
 from storage.catalog.price_lists import PriceList, PriceListRepository
@@ -59,6 +62,7 @@ class ReleaseMembership:
         batches: BatchRepository,
         events: EventRepository,
         transitions: BatchTransitions,
+        turns: Turns,
     ) -> None:
         self._client = client
         self._releases = releases
@@ -66,6 +70,19 @@ class ReleaseMembership:
         self._batches = batches
         self._events = events
         self._transitions = transitions
+        self._turns = turns
+
+    @asynccontextmanager
+    async def queue(self, batch: Batch) -> AsyncIterator[None]:
+        """Wait until the batches of this process that join the same release before this one have done so.
+
+        Transactions that join a release at once conflict, and only one of them commits.
+        """
+        if batch.release is None:
+            yield
+            return
+        async with self._turns.queue(f"release/{batch.release}"):
+            yield
 
     async def find(self, batch: Batch, session: AsyncClientSession) -> Release | Refusal | None:
         """Return the release that a sealed batch can join, or why it cannot; None for a batch without a release."""

@@ -159,7 +159,8 @@ class BatchLifecycle:
             kind = EventKind.PUBLISHED
             return await self._transitions.publish(batch, price_list, snapshot, session, kind=kind, by=by, **fields)
 
-        outcome = await self._commit(batch, act)
+        async with self._membership.queue(batch):
+            outcome = await self._commit(batch, act)
         if superseded:
             self._metrics.count_batch(*superseded)
         return outcome

@@ -9,12 +9,13 @@ ETags and cursors name them, so they go on from there when the name is created a
 
 import datetime
 import re
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
 import msgspec
-from pymongo import ReturnDocument, UpdateOne
+from pymongo import ReturnDocument, UpdateMany, UpdateOne
 from pymongo.asynchronous.client_session import AsyncClientSession
 
 from storage.catalog.gates import Gates
@@ -222,8 +223,7 @@ class PriceListRepository:
         if written is None:
             raise _ChangedOutside(seen)
         moved = msgspec.structs.replace(moved, moved_at=written["movedAt"])
-        if moved.current_version != seen.current_version:
-            await self._snapshots.bulk_write(_replacements(seen, moved), session=session)
+        await self._note_replacements([seen], [moved], session)
         return moved
 
     async def move_all(
@@ -242,15 +242,29 @@ class PriceListRepository:
         cursor = self._collection.find({"_id": {"$in": names}}, {"movedAt": 1}, session=session)
         times = {document["_id"]: document["movedAt"] async for document in cursor}
         moved = [msgspec.structs.replace(each, moved_at=times[each.name]) for each in moved]
-        replacements = [
-            update
-            for (seen, _), each in zip(changes, moved, strict=True)
-            if each.current_version != seen.current_version
-            for update in _replacements(seen, each)
-        ]
-        if replacements:
-            await self._snapshots.bulk_write(replacements, session=session)
+        await self._note_replacements([seen for seen, _ in changes], moved, session)
         return moved
+
+    async def _note_replacements(
+        self, seen: Sequence[PriceList], moved: Sequence[PriceList], session: AsyncClientSession
+    ) -> None:
+        """Note in the manifests when the versions of `seen` were replaced, and that those of `moved` are current."""
+        replaced = defaultdict[datetime.datetime, list[Document]](list)
+        current: list[Document] = []
+        for before, after in zip(seen, moved, strict=True):
+            if before.current_version == after.current_version:
+                continue
+            if before.current_version is not None:
+                replaced[after.moved_at].append({"list": before.name, "version": before.current_version})
+            if after.current_version is not None:
+                current.append({"list": after.name, "version": after.current_version})
+        updates = [
+            UpdateMany({"_id": {"$in": ids}}, {"$set": {"replacedAt": moved_at}}) for moved_at, ids in replaced.items()
+        ]
+        if current:
+            updates.append(UpdateMany({"_id": {"$in": current}}, {"$unset": {"replacedAt": ""}}))
+        if updates:
+            await self._snapshots.bulk_write(updates, session=session)
 
     async def note_compaction(self, name: str, session: AsyncClientSession) -> None:
         """Count a compaction, so that its transaction conflicts with those that publish. The revision stays."""
@@ -271,19 +285,6 @@ def _moved(seen: PriceList, events: int, changes: Mapping[str, Any]) -> PriceLis
 def _written(moved: PriceList) -> Document:
     """Return the fields of an update pipeline that writes a pointer."""
     return {**_literals(_to_document(moved)), "movedAt": _MOVED_AT}
-
-
-def _replacements(seen: PriceList, moved: PriceList) -> list[UpdateOne]:
-    """Return the updates of manifests: when the version of `seen` was replaced, and that that of `moved` is current."""
-    changes: list[tuple[int | None, Document]] = [
-        (seen.current_version, {"$set": {"replacedAt": moved.moved_at}}),
-        (moved.current_version, {"$unset": {"replacedAt": ""}}),
-    ]
-    return [
-        UpdateOne({"_id": {"list": seen.name, "version": version}}, change)
-        for version, change in changes
-        if version is not None
-    ]
 
 
 def _literals(document: Document) -> Document:

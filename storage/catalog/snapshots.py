@@ -5,12 +5,13 @@ lie apart, in `expired_snapshots`, without their layers: versions that expired, 
 """
 
 import datetime
+from collections import defaultdict
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from enum import StrEnum
 
 import msgspec
-from pymongo import ReplaceOne, UpdateOne
+from pymongo import ReplaceOne, UpdateMany
 from pymongo.asynchronous.client_session import AsyncClientSession
 
 from storage.catalog.keep import Keep
@@ -104,13 +105,16 @@ class SnapshotRepository:
 
     async def mark_all_published(self, moved: Sequence[PriceList], session: AsyncClientSession) -> None:
         """Set when the current versions of lists that have just moved first became current; see `mark_published`."""
+        versions = defaultdict[datetime.datetime, list[Document]](list)  # by the time, which is the same as a rule
+        for each in moved:
+            if each.current_version is not None:
+                versions[each.moved_at].append(_id(each.name, each.current_version))
         updates = [
-            UpdateOne(
-                {"_id": _id(each.name, each.current_version), "publishedAt": None},
-                {"$set": {"publishedAt": each.moved_at, "state": SnapshotState.PUBLISHED}},
+            UpdateMany(
+                {"_id": {"$in": ids}, "publishedAt": None},
+                {"$set": {"publishedAt": moved_at, "state": SnapshotState.PUBLISHED}},
             )
-            for each in moved
-            if each.current_version is not None
+            for moved_at, ids in versions.items()
         ]
         await self._collection.bulk_write(updates, session=session)
 
