@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Any, cast
 
 import msgspec
-from pymongo import ReturnDocument, UpdateMany, UpdateOne
+from pymongo import ReturnDocument, UpdateMany
 from pymongo.asynchronous.client_session import AsyncClientSession
 
 from storage.catalog.gates import Gates
@@ -23,7 +23,7 @@ from storage.catalog.list_filter import ALL_LISTS, ListFilter
 from storage.catalog.retention import DEFAULT_RETENTION, Retention
 from storage.errors import Conflict, InvalidArgument, PriceListNotFound, shown
 from storage.mongodb.connection import Database, Document, check_format
-from storage.mongodb.documents import decode_decimals, encode_decimals, read_each, to_document
+from storage.mongodb.documents import decode_decimals, encode_decimals, read_each, to_document, value_of_each
 
 NEVER = datetime.datetime(1, 1, 1, tzinfo=datetime.UTC)
 """The `moved_at` of a list that is not written yet."""
@@ -118,6 +118,8 @@ def check_description(description: str | None) -> None:
             path=("input", "description"),
         )
 
+
+_STORED_NAMES = {field.name: field.encode_name for field in msgspec.structs.fields(PriceList)}
 
 _NOT_DELETED: Document = {"deletion": None}
 
@@ -231,14 +233,20 @@ class PriceListRepository:
     ) -> list[PriceList]:
         """Write the changes of several lists, each with the next revision, by a few commands in all; see `move`."""
         moved = [_moved(seen, 1, changed) for seen, changed in changes]
-        updates = [
-            UpdateOne({"_id": seen.name, "revision": seen.revision}, [{"$set": _written(each)}])
-            for (seen, _), each in zip(changes, moved, strict=True)
-        ]
-        result = await self._collection.bulk_write(updates, session=session)
-        if result.matched_count != len(updates):
-            raise _ChangedOutside(*(seen for seen, _ in changes))
         names = [each.name for each in moved]
+        documents = [_to_document(each) for each in moved]
+        written = {"revision", "release"}.union(*(map(_STORED_NAMES.__getitem__, changed) for _, changed in changes))
+        seen_revision = value_of_each(names, [seen.revision for seen, _ in changes])
+        result = await self._collection.update_many(
+            {"_id": {"$in": names}, "$expr": {"$eq": ["$revision", seen_revision]}},
+            [
+                {"$set": {name: value_of_each(names, [each[name] for each in documents]) for name in sorted(written)}},
+                {"$set": {"movedAt": _MOVED_AT}},
+            ],
+            session=session,
+        )
+        if result.matched_count != len(names):
+            raise _ChangedOutside(*(seen for seen, _ in changes))
         cursor = self._collection.find({"_id": {"$in": names}}, {"movedAt": 1}, session=session)
         times = {document["_id"]: document["movedAt"] async for document in cursor}
         moved = [msgspec.structs.replace(each, moved_at=times[each.name]) for each in moved]
