@@ -9,13 +9,13 @@ from typing import NamedTuple
 
 from pymongo.asynchronous.client_session import AsyncClientSession
 
-from storage.batches.batch import Approval, Batch, Refusal
+from storage.batches.approval import APPROVED_GATE, approval_of
+from storage.batches.batch import Batch, Refusal
 from storage.batches.repository import BatchRepository
-from storage.batches.scheduling import APPROVED_GATE
 from storage.batches.transitions import BatchTransitions, Transition
 from storage.batches.turns import Turns
 from storage.catalog.events import EventKind, EventRepository
-from storage.catalog.gates import GATES, GateFinding, Severity
+from storage.catalog.gates import GateFinding, Severity
 from storage.catalog.price_lists import PriceList, PriceListRepository
 from storage.catalog.releases import Release, ReleaseItem, ReleaseRepository, check_room
 from storage.errors import Refused
@@ -126,8 +126,6 @@ class ReleaseMembership:
             price_list = await self._price_lists.get(batch.price_list, session)
             price_list.expect(expected_version)
             held = await self._batches.get_held(batch.id, session)
-            known = {each.gate for each in held.findings if each.severity is Severity.HOLD}
-            gates = tuple(sorted(known.intersection(gate.name for gate in GATES)))
             message = f"{by} approved it, to be published with its release: {reason}"
             return await self._transitions.reschedule(
                 held,
@@ -137,7 +135,7 @@ class ReleaseMembership:
                 kind=EventKind.APPROVED,
                 by=by,
                 reason=reason,
-                approval=Approval(by, reason, gates),
+                approval=approval_of(held, by, reason),
                 findings=[*held.findings, GateFinding(APPROVED_GATE, Severity.INFO, message)],
             )
 
