@@ -9,7 +9,7 @@ from starlette.types import Scope
 
 from graph.identity.callers import Caller
 from loaders import Loaders, PointerCache
-from storage import Batch, BatchNotFound, ListFilter, Store
+from storage import Batch, BatchNotFound, ListFilter, PriceList, Store
 
 T = TypeVar("T")
 
@@ -44,8 +44,12 @@ class Context:
 
     async def refresh_pointer(self, price_list: str) -> None:
         """Make this process and this request read the pointer that a mutation has just moved."""
-        await self.pointers.switch_to(await self.store.price_lists.get(price_list))
-        self.loaders.view.forget(price_list)
+        await self.switch_to(await self.store.price_lists.get(price_list))
+
+    async def switch_to(self, *pointers: PriceList) -> None:
+        """Make this process and this request read pointers that a mutation has just moved, or later ones."""
+        await self.pointers.switch_to(*pointers)
+        self.loaders.view.renew()
 
 
 Info = strawberry.Info[Context, None]

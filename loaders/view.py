@@ -1,4 +1,4 @@
-"""The view of a request: the version of each list that it reads, chosen once and fixed until the request ends."""
+"""The view of a request: the pointers of all lists at one moment, which decide which version of each it reads."""
 
 import asyncio
 import datetime
@@ -6,7 +6,7 @@ import datetime
 from loaders.dataloaders import SnapshotByVersionLoader
 from loaders.instants import Instants
 from loaders.min_versions import NONE, MinVersions
-from loaders.pointer_cache import PointerCache
+from loaders.pointer_cache import MIN_VERSION_TIMEOUT_SECONDS, PointerCache, Pointers
 from storage import (
     NO_LISTS,
     ListFilter,
@@ -17,11 +17,12 @@ from storage import (
     SnapshotExpired,
     SnapshotNotFound,
     SnapshotState,
+    VersionNotReached,
 )
 
 
 class View:
-    """One request's view. The pointer of each list is read once; later publishes do not affect the request.
+    """One request's view. It takes the pointers of all lists once; later publishes do not affect the request.
 
     `min_versions` are the versions that must have been published before the pointer of a list is used. `works_on` are
     the lists that the caller works on. Their unpublished versions, which were never current, are visible to this caller
@@ -45,6 +46,9 @@ class View:
         self.preview = preview
         self.is_private = preview is not None
         """Whether this request was shown what only those who work on a list may see. No cache may keep the response."""
+        self._taken: Pointers | None = None
+        """The pointers of all lists, once the request needed one."""
+        self._taking: asyncio.Future[Pointers] | None = None
         self._numbered: dict[str, PriceList | None] = {}
         """By list, the pointer at the first read of a version by its number."""
         self._followed: dict[str, PriceList] = {}
@@ -54,10 +58,17 @@ class View:
         """Return the list as this request sees it from memory, or None if only `find` can return it."""
         followed = self._followed.get(name)
         if followed is None and name not in self._finding:
-            pointer = self._pointers.known(name)
+            pointer = self._at_hand(name)
             if pointer is not None and self._min_versions.is_reached_by(pointer):
                 followed = self._followed[name] = pointer
         return followed
+
+    def _at_hand(self, name: str) -> PriceList | None:
+        """Return a list at the moment of this request if its pointers are in memory. None if it does not exist then."""
+        if self._taken is None and self._taking is None and self._pointers.alive:
+            self._taken = self._pointers.served
+        pointer = None if self._taken is None else self._taken.get(name)
+        return None if pointer is None or pointer.deletion else pointer
 
     async def find(self, name: str) -> PriceList | None:
         """Return the list as this request sees it, or None. Raises `VersionNotReached`."""
@@ -65,16 +76,44 @@ class View:
         if known is not None:
             return known
         if name not in self._finding:
-            self._finding[name] = asyncio.ensure_future(self._pointers.wait_for_min_version(name, self._min_versions))
+            self._finding[name] = asyncio.ensure_future(self._find(name))
         found = await asyncio.shield(self._finding[name])
         if found is not None:
             self._followed.setdefault(name, found)
         return found
 
-    def forget(self, name: str) -> None:
-        """Read the pointer of the list again, because a mutation of this request moved it."""
-        self._followed.pop(name, None)
-        self._finding.pop(name, None)
+    async def _find(self, name: str) -> PriceList | None:
+        """Take the pointers, or later ones if the list is created, or reaches its minimum version, only then."""
+        if self._taken is None:
+            self._taking = self._taking or asyncio.ensure_future(self._pointers.current())
+            self._taken = await asyncio.shield(self._taking)
+        pointer = self._at_hand(name)
+        if pointer is None or not self._min_versions.is_reached_by(pointer):
+            later = await self._pointers.current_with(name, self._min_versions)
+            if later is None:
+                return None
+            self._turn_to(later, name)
+            pointer = self._at_hand(name)
+        return pointer
+
+    def _turn_to(self, later: Pointers, name: str) -> None:
+        """Turn to the pointers of a later moment, because only they have a list at its minimum version, or at all.
+
+        If a list that the request follows has moved meanwhile, it stays with its moment, at which the list that is
+        created later does not exist. Raises `VersionNotReached` for one that does.
+        """
+        if all(later[each.name].current_version == each.current_version for each in self._followed.values()):
+            self._taken = later
+            return
+        pointer, minimum = self._at_hand(name), self._min_versions.minimum(name)
+        if pointer is not None:
+            raise VersionNotReached(name, minimum, pointer.published_version, MIN_VERSION_TIMEOUT_SECONDS)
+
+    def renew(self) -> None:
+        """Take the pointers again, because a mutation of this request moved some of them."""
+        self._taken = self._taking = None
+        self._followed.clear()
+        self._finding.clear()
 
     def known_current(self, name: str) -> Snapshot | None:
         """Return the current version of this request from memory, or None if only `current` can return it."""
@@ -138,11 +177,11 @@ class View:
         Raises `PriceListNotFound`, `SnapshotNotFound`, and `SnapshotExpired` if retention expired it.
         """
         if name not in self._numbered:
-            self._numbered[name] = self._pointers.known(name)
+            self._numbered[name] = self._at_hand(name)
         snapshot = await self._visible(name, version)
         # The manifests of a deleted list may still exist, and those of one that is deleted meanwhile may be gone.
         is_seen = self._numbered[name] is not None or name in self._followed
-        if not (snapshot and is_seen) and await self._pointers.find(name) is None:
+        if not (snapshot and is_seen) and await self._pointers.current_with(name) is None:
             raise PriceListNotFound(name)
         if snapshot is None:
             raise SnapshotNotFound(name, version)
@@ -156,8 +195,8 @@ class View:
         Raises `PriceListNotFound`, and `SnapshotExpired` if retention expired it.
         """
         if name not in self._numbered:
-            self._numbered[name] = self._pointers.known(name)
-        if await self._pointers.find(name) is None:
+            self._numbered[name] = self._at_hand(name)
+        if self._numbered[name] is None and await self._pointers.current_with(name) is None:
             raise PriceListNotFound(name)
         version = await self.instants.version(name, instant, self._followed)
         return None if version is None else await self.version(name, version)
@@ -173,7 +212,7 @@ class View:
         return snapshot if self.shows_unpublished(name) else None
 
     def _is_current(self, name: str, version: int) -> bool:
-        pointer = self._followed.get(name) or self._pointers.known(name)
+        pointer = self._followed.get(name) or self._at_hand(name)
         return pointer is not None and pointer.current_version == version
 
     def _cached_manifest(self, name: str, version: int) -> Snapshot | None:

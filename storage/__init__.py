@@ -2,6 +2,7 @@
 
 from storage.batches.admission import MAX_OPEN_BATCHES, MAX_REMOVALS
 from storage.batches.batch import Batch, BatchMode, BatchOrder, PublishPolicy
+from storage.batches.in_release import BatchInRelease
 from storage.batches.item_errors import MAX_ITEM_ERRORS, ReportRange
 from storage.batches.metrics import (
     BATCH_BOUNDS,
@@ -15,7 +16,6 @@ from storage.batches.parts import MAX_PARTS, Part
 from storage.batches.previews import MAX_PREVIEW_DAYS, MAX_PREVIEWS, Preview, Previews
 from storage.batches.publish_time import MAX_DAYS_AHEAD
 from storage.batches.scheduled import Due
-from storage.batches.scheduling import BatchInRelease
 from storage.batches.states import UNFINISHED, BatchState
 from storage.batches.unpinning import ExpectedLatest
 from storage.catalog.api_keys import ApiKey, ApiKeyNotFound, ApiKeyRepository, is_api_key

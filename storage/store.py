@@ -154,7 +154,7 @@ class Store:
             self.orphans,
             self.metrics,
         )
-        self.scheduling = BatchScheduling(client, self.price_lists, self.batches, self.events, transitions)
+        self.scheduling = BatchScheduling(client, self.price_lists, self.batches, self.events, transitions, membership)
         self.due_publisher = DuePublisher(
             client,
             self.price_lists,

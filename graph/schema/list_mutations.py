@@ -93,8 +93,7 @@ class ListMutations:
         store, caller = info.context.store, info.context.caller.name
         deleted = await store.deleter.delete(input.name, by=caller, reason=input.reason, force=input.force)
         store.worker.purge(deleted.name)
-        info.context.pointers.observe(deleted)
-        info.context.loaders.view.forget(deleted.name)
+        await info.context.switch_to(deleted)
         return DeletePriceListPayload(deleted_id=strawberry.ID(price_list_id(deleted.name)))
 
     @strawberry.mutation(

@@ -105,6 +105,10 @@ class Warmer:
 
     # -- New versions
 
+    def is_read(self, price_list: str) -> bool:
+        """Whether requests read a list, so that its next version is to be warmed."""
+        return self._versions.current(price_list) is not None
+
     def start(self, pointer: PriceList) -> asyncio.Task[None]:
         """Warm the version that a pointer names, based on the current one."""
         return self._start(self._warm(pointer, self._versions.current(pointer.name)), f"warming of {pointer.name}")

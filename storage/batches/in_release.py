@@ -9,13 +9,13 @@ from typing import NamedTuple
 
 from pymongo.asynchronous.client_session import AsyncClientSession
 
-from storage.batches.batch import Approval, Batch, Refusal
+from storage.batches.approval import APPROVED_GATE, approval_of
+from storage.batches.batch import Batch, Refusal
 from storage.batches.repository import BatchRepository
-from storage.batches.scheduling import APPROVED_GATE
 from storage.batches.transitions import BatchTransitions, Transition
 from storage.batches.turns import Turns
 from storage.catalog.events import EventKind, EventRepository
-from storage.catalog.gates import GATES, GateFinding, Severity
+from storage.catalog.gates import GateFinding, Severity
 from storage.catalog.price_lists import PriceList, PriceListRepository
 from storage.catalog.releases import Release, ReleaseItem, ReleaseRepository, check_room
 from storage.errors import Refused
@@ -24,6 +24,19 @@ from storage.mongodb.transaction import commit
 
 RELEASE_GATE = "release"
 """The gate name of the finding that holds a batch until its release is published."""
+
+
+class BatchInRelease(Refused):
+    """The batch is published with its release, so it has no schedule of its own."""
+
+    code = "BATCH_IN_RELEASE"
+
+    def __init__(self, batch: str, release: str) -> None:
+        super().__init__(
+            f"Batch {batch} is published with release {release}. Schedule the release with scheduleRelease, or reject "
+            "the batch and send it without `release`.",
+            path=("input", "batch"),
+        )
 
 
 def release_finding(release: Release) -> GateFinding:
@@ -113,8 +126,6 @@ class ReleaseMembership:
             price_list = await self._price_lists.get(batch.price_list, session)
             price_list.expect(expected_version)
             held = await self._batches.get_held(batch.id, session)
-            known = {each.gate for each in held.findings if each.severity is Severity.HOLD}
-            gates = tuple(sorted(known.intersection(gate.name for gate in GATES)))
             message = f"{by} approved it, to be published with its release: {reason}"
             return await self._transitions.reschedule(
                 held,
@@ -124,7 +135,7 @@ class ReleaseMembership:
                 kind=EventKind.APPROVED,
                 by=by,
                 reason=reason,
-                approval=Approval(by, reason, gates),
+                approval=approval_of(held, by, reason),
                 findings=[*held.findings, GateFinding(APPROVED_GATE, Severity.INFO, message)],
             )
 

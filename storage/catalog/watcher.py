@@ -1,9 +1,13 @@
-"""Watching the pointers: one change stream per process, with polling while the stream is down."""
+"""Watching the pointers: one change stream per process, with polling while the stream is down.
+
+The stream has the pointers as each change left them (its post-images), in the order of the transactions. So what is
+reported is always a moment that was: lists that one transaction moved are reported together.
+"""
 
 import asyncio
 import logging
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 
 import msgspec
@@ -11,11 +15,12 @@ from bson.timestamp import Timestamp
 from pymongo.asynchronous.change_stream import AsyncChangeStream
 from pymongo.asynchronous.client_session import AsyncClientSession
 from pymongo.errors import PyMongoError
+from pymongo.read_concern import ReadConcern
 
 from storage.catalog.price_lists import PriceList, from_document
 from storage.errors import UnknownFormat
-from storage.mongodb.connection import Database, Document
-from storage.mongodb.deadlines import is_cancelled
+from storage.mongodb.connection import DURABLE, Database, Document
+from storage.mongodb.deadlines import deadline, is_cancelled
 
 log = logging.getLogger("pricebook.watcher")
 
@@ -29,25 +34,30 @@ CANCEL_INTERVAL_SECONDS = 0.1
 """Delay before a cancellation is repeated: the driver may swallow one (see `is_cancelled`) and wait `MAX_AWAIT_MS`."""
 
 
-class Watcher:
-    """Calls its subscribers with every changed pointer, in the order of its revisions; one instance per process.
+class _ReleaseIncomplete(Exception):
+    """Another change follows before all lists of a release were received. The pointers must be read."""
 
-    The tombstone of a deleted list is reported as its last pointer.
+
+class Watcher:
+    """Calls its subscribers with every changed pointer, in the order of the changes; one instance per process.
+
+    They receive the pointers of one moment: those that one transaction changed, or all that were read at once. The
+    tombstone of a deleted list is reported as its last pointer.
 
     While the stream is down, `alive` is False and the pointers are polled at each attempt to open it; a reader that
-    must not lag then reads the pointer itself. Nothing unforeseen ends the watcher: a document that cannot be read is
-    logged and skipped, an error of a subscriber is logged, and after any other error the stream is opened again.
+    must not lag then calls `read`. Nothing unforeseen ends the watcher: a document that cannot be read is logged and
+    skipped, an error of a subscriber is logged, and after any other error the stream is opened again.
     """
 
     def __init__(self, db: Database) -> None:
         self._client = db.client
         self._lists = db["price_lists"]
-        self._subscribers: list[Callable[[PriceList], None]] = []
+        self._subscribers: list[Callable[[Sequence[PriceList]], None]] = []
         self._task: asyncio.Task[None] | None = None
         self._opened = asyncio.Event()
 
-    def subscribe(self, on_change: Callable[[PriceList], None]) -> None:
-        """Have `on_change` called with every changed pointer. Subscribe before `start`, which reports all pointers."""
+    def subscribe(self, on_change: Callable[[Sequence[PriceList]], None]) -> None:
+        """Have `on_change` called with the changed pointers. Subscribe before `start`, which reports all of them."""
         self._subscribers.append(on_change)
 
     @property
@@ -76,7 +86,7 @@ class Watcher:
         while not is_cancelled():
             try:
                 async with self._client.start_session() as session, await self._open(session) as stream:
-                    await self._poll(session)
+                    self._report(await self._read(session))
                     self._opened.set()
                     delay = FIRST_RETRY_SECONDS
                     await self._follow(stream)
@@ -87,7 +97,7 @@ class Watcher:
             finally:
                 self._opened.clear()
             try:
-                await self._poll()
+                self._report(await self.read())
             except PyMongoError as error:
                 log.warning("The pointers cannot be polled (%s).", type(error).__name__)
             except Exception:
@@ -102,31 +112,57 @@ class Watcher:
         after = Timestamp(read_at.time, read_at.inc + 1) if read_at else None
         timeout = self._client.options.timeout
         return await self._lists.watch(
-            full_document="updateLookup",
+            full_document="required",
             start_at_operation_time=after,
             max_await_time_ms=min(MAX_AWAIT_MS, int(timeout * 500)) if timeout else MAX_AWAIT_MS,
         )
 
-    async def _poll(self, session: AsyncClientSession | None = None) -> None:
-        async for document in self._lists.find(session=session).sort("_id", 1):
-            self._notify(document)
+    async def read(self) -> list[PriceList]:
+        """Return all pointers as they are now, at one moment. Raises the errors of the driver."""
+        async with self._client.start_session() as session:
+            return await self._read(session)
+
+    async def _read(self, session: AsyncClientSession) -> list[PriceList]:
+        async def find(session: AsyncClientSession) -> list[Document]:
+            return await self._lists.find(session=session).sort("_id", 1).to_list()
+
+        with deadline(self._client):
+            found = await session.with_transaction(find, read_concern=ReadConcern("snapshot"), write_concern=DURABLE)
+        return self._decode(found)
 
     async def _follow(self, stream: AsyncChangeStream[Document]) -> None:
+        release: list[Document] = []
         while stream.alive and not is_cancelled():
             change = await stream.try_next()  # returns within `MAX_AWAIT_MS`: the deadline of an operation applies
-            if change and (document := change.get("fullDocument")):
-                self._notify(document)
+            document = change.get("fullDocument") if change else None
+            if document is None:
+                continue
+            mark = document.get("release")
+            if release and mark != release[0]["release"]:
+                raise _ReleaseIncomplete
+            if mark is None:
+                self._report(self._decode([document]))
+                continue
+            release.append(document)
+            if len(release) == mark["lists"]:
+                self._report(self._decode(release))
+                release = []
 
-    def _notify(self, document: Document) -> None:
-        try:
-            pointer = from_document(document)
-        except (UnknownFormat, msgspec.ValidationError) as error:
-            log.error("The pointer of %s is ignored: %s", document["_id"], error)  # noqa: TRY400 - no traceback needed
-        except Exception:
-            log.exception("The pointer of %s is ignored.", document["_id"])
-        else:
-            for on_change in self._subscribers:
-                try:
-                    on_change(pointer)
-                except Exception:
-                    log.exception("A subscriber failed on a change of %s.", pointer.name)
+    def _decode(self, documents: Sequence[Document]) -> list[PriceList]:
+        """Return the readable pointers."""
+        pointers = []
+        for document in documents:
+            try:
+                pointers.append(from_document(document))
+            except (UnknownFormat, msgspec.ValidationError) as error:
+                log.error("The pointer of %s is ignored: %s", document["_id"], error)  # noqa: TRY400 - no traceback needed
+            except Exception:
+                log.exception("The pointer of %s is ignored.", document["_id"])
+        return pointers
+
+    def _report(self, pointers: Sequence[PriceList]) -> None:
+        for on_change in self._subscribers:
+            try:
+                on_change(pointers)
+            except Exception:
+                log.exception("A subscriber failed on a change of %s.", ", ".join(each.name for each in pointers[:10]))

@@ -7,7 +7,7 @@ parallel; each of them would merely do the work of the other again.
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from pymongo.errors import PyMongoError
 
@@ -79,9 +79,10 @@ class Leader:
         self._schedules: Schedules | None = None
         watcher.subscribe(self._follow)
 
-    def _follow(self, pointer: PriceList) -> None:
+    def _follow(self, pointers: Sequence[PriceList]) -> None:
         if self._schedules:
-            self._schedules.follow(pointer)
+            for pointer in pointers:
+                self._schedules.follow(pointer)
 
     async def run(self, stopping: asyncio.Event) -> None:
         """Lead as long as this process holds the lease, and try to get it otherwise; until `stopping` is set."""

@@ -12,6 +12,7 @@ import asyncio
 import datetime
 import logging
 import random
+from collections.abc import Sequence
 
 from storage.batches.due_publisher import DuePublisher
 from storage.batches.metrics import StorageMetrics
@@ -69,7 +70,11 @@ class PublicationSchedule:
         self._queue = DelayQueue((FIRST_RETRY_SECONDS, MAX_RETRY_SECONDS))
         self._slots = asyncio.Semaphore(MAX_CONCURRENT_LISTS)
         self._tasks: dict[str, asyncio.Task[None]] = {}
-        watcher.subscribe(self._follow)
+        watcher.subscribe(self._follow_all)
+
+    def _follow_all(self, pointers: Sequence[PriceList]) -> None:
+        for pointer in pointers:
+            self._follow(pointer)
 
     def _follow(self, pointer: PriceList) -> None:
         """Note when a list changes next."""

@@ -165,6 +165,9 @@ INDEXES: Mapping[str, list[IndexModel]] = {
 }
 """The collections of the main database, with their indexes."""
 
+OPTIONS: Mapping[str, Mapping[str, Any]] = {"price_lists": {"changeStreamPreAndPostImages": {"enabled": True}}}
+"""Options of collections. The change stream of the pointers has each as the change left it, not as it is later."""
+
 
 _TIMEOUTS = {"timeoutMS": 15_000, "connectTimeoutMS": 3_000, "heartbeatFrequencyMS": 3_000}
 """An operation, and a transaction, fails after `timeoutMS`: with the selection of a server, all attempts, and the wait
@@ -235,14 +238,14 @@ async def prepare(db: Database) -> None:
 async def _prepare(db: Database) -> None:
     present = set(await db.list_collection_names())
     for name, indexes in INDEXES.items():
-        if indexes:
-            await db[name].create_indexes(indexes)  # creates the collection as well
-        elif name not in present:
+        if name not in present and (name in OPTIONS or not indexes):
             try:
-                await db.create_collection(name, check_exists=False)
+                await db.create_collection(name, check_exists=False, **OPTIONS.get(name, {}))
             except OperationFailure as error:
                 if error.code != NAMESPACE_EXISTS:
                     raise
+        if indexes:
+            await db[name].create_indexes(indexes)  # creates the collection as well
 
 
 def check_format(kind: str, document: Mapping[str, Any]) -> None:

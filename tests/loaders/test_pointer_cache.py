@@ -2,7 +2,7 @@
 
 import asyncio
 import datetime
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import cast
 
 import pytest
@@ -10,24 +10,32 @@ from msgspec.structs import replace
 
 from loaders import PointerCache
 from storage import PriceList, PriceListNotFound, Store
-from storage.catalog.price_lists import Deletion
+from storage.catalog.price_lists import Deletion, from_document
 from storage.catalog.watcher import Watcher
+from tests.waiting import until
 
 
 class FakeWatcher:
-    """Reports the pointers that the test passes to `moved`."""
+    """Reports the pointers that the test passes to `moved`, as of one moment."""
 
-    def __init__(self) -> None:
+    def __init__(self, store: Store) -> None:
         self.alive = True
+        self._store = store
 
-    def subscribe(self, on_change: Callable[[PriceList], None]) -> None:
-        self.moved = on_change
+    def subscribe(self, on_change: Callable[[Sequence[PriceList]], None]) -> None:
+        self._on_change = on_change
+
+    def moved(self, *pointers: PriceList) -> None:
+        self._on_change(pointers)
+
+    async def read(self) -> list[PriceList]:
+        return [from_document(each) async for each in self._store.db["price_lists"].find()]
 
 
 @pytest.fixture
-def watcher() -> FakeWatcher:
+def watcher(mock_store: Store) -> FakeWatcher:
     """The watcher that `pointers` follows."""
-    return FakeWatcher()
+    return FakeWatcher(mock_store)
 
 
 @pytest.fixture
@@ -39,6 +47,12 @@ def pointers(mock_store: Store, watcher: FakeWatcher) -> PointerCache:
 def make_pointer(revision: int, version: int | None, name: str = "retail") -> PriceList:
     created = datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC)
     return PriceList(name, None, version, version or 0, revision, None, created)
+
+
+async def find(pointers: PointerCache) -> PriceList | None:
+    """Return the list `retail`, or None."""
+    found = await pointers.current_with("retail")
+    return found["retail"] if found else None
 
 
 async def put(store: Store, price_list: PriceList) -> None:
@@ -66,14 +80,14 @@ async def test_a_pushed_pointer_is_served_from_memory(
 ) -> None:
     watcher.moved(make_pointer(3, 2))
     await put(mock_store, make_pointer(9, 8))
-    assert await pointers.find("retail") == make_pointer(3, 2)
+    assert await find(pointers) == make_pointer(3, 2)
 
 
 async def test_an_older_revision_changes_nothing(pointers: PointerCache, watcher: FakeWatcher) -> None:
     watcher.moved(make_pointer(5, 2))
     for older in (make_pointer(4, 9), make_pointer(5, 9)):
         watcher.moved(older)
-        assert await pointers.find("retail") == make_pointer(5, 2)
+        assert await find(pointers) == make_pointer(5, 2)
 
 
 async def test_a_newer_revision_wins_even_with_a_lower_version(pointers: PointerCache, watcher: FakeWatcher) -> None:
@@ -94,21 +108,72 @@ async def test_while_the_stream_is_down_the_pointer_is_read(
     watcher.moved(make_pointer(3, 2))
     watcher.alive = False
     await put(mock_store, make_pointer(4, 3))
-    assert await pointers.find("retail") == make_pointer(4, 3)
+    assert await find(pointers) == make_pointer(4, 3)
     await put(mock_store, make_pointer(5, 4))
-    assert await pointers.find("retail") == make_pointer(5, 4)
+    assert await find(pointers) == make_pointer(5, 4)
     watcher.alive = True
-    assert await pointers.find("retail") == make_pointer(5, 4), "the last read is cached"
+    assert await find(pointers) == make_pointer(5, 4), "the last read is cached"
 
 
-async def test_a_list_that_was_not_pushed_yet_is_read(pointers: PointerCache, mock_store: Store) -> None:
-    assert await pointers.find("retail") is None
+async def test_a_list_that_was_not_pushed_yet_is_waited_for(
+    pointers: PointerCache, watcher: FakeWatcher, mock_store: Store
+) -> None:
+    assert await find(pointers) is None
     await put(mock_store, make_pointer(1, None))
-    assert await pointers.find("retail") == make_pointer(1, None)
+    finding = asyncio.ensure_future(find(pointers))
+    await asyncio.sleep(0.05)
+    assert not finding.done(), "other lists may have moved before it was created"
+    watcher.moved(make_pointer(1, None))
+    assert await finding == make_pointer(1, None)
+
+
+async def test_a_move_that_is_not_pushed_in_time_is_read(
+    pointers: PointerCache, mock_store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("loaders.pointer_cache.PUSH_TIMEOUT_SECONDS", 0.05)
+    await put(mock_store, make_pointer(1, None))
+    await put(mock_store, make_pointer(1, None, "other"))
+    assert await find(pointers) == make_pointer(1, None)
+    assert {*pointers.served} == {"retail", "other"}, "all lists, at one moment"
+
+
+async def test_the_served_pointers_are_replaced_as_a_whole(pointers: PointerCache, watcher: FakeWatcher) -> None:
+    watcher.moved(make_pointer(1, 1, "a"), make_pointer(1, 1, "b"))
+    before = pointers.served
+    watcher.moved(make_pointer(2, 2, "a"), make_pointer(2, 2, "b"))
+    assert [pointer.current_version for pointer in before.values()] == [1, 1]
+    assert [pointer.current_version for pointer in pointers.served.values()] == [2, 2]
+
+
+async def test_readers_at_once_share_a_read_that_begins_after_they_asked(
+    pointers: PointerCache, watcher: FakeWatcher, mock_store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    watcher.alive = False
+    reads: list[asyncio.Future[list[PriceList]]] = []
+
+    async def read() -> list[PriceList]:
+        reads.append(asyncio.get_running_loop().create_future())
+        return await reads[-1]
+
+    monkeypatch.setattr(watcher, "read", read)
+    first = asyncio.ensure_future(pointers.current())
+    await asyncio.sleep(0)
+    later = [asyncio.ensure_future(pointers.current()) for _ in range(3)]
+    await asyncio.sleep(0)
+    reads[0].set_result([make_pointer(1, 1)])
+    assert (await first)["retail"].current_version == 1
+
+    async def has_read_twice() -> bool:
+        return len(reads) == 2
+
+    await until(has_read_twice, "read again")
+    reads[1].set_result([make_pointer(2, 2)])
+    assert [served["retail"].current_version for served in await asyncio.gather(*later)] == [2, 2, 2]
+    assert len(reads) == 2
 
 
 async def test_a_list_that_does_not_exist_is_none_or_an_error(pointers: PointerCache) -> None:
-    assert await pointers.find("nope") is None
+    assert await pointers.current_with("nope") is None
     with pytest.raises(PriceListNotFound, match="nope"):
         await pointers.get("nope")
 
@@ -138,7 +203,7 @@ async def test_a_deleted_list_is_gone_and_no_older_pointer_brings_it_back(
     for older in (make_pointer(3, 2), deleted):
         watcher.moved(older)
         assert (pointers.known("retail"), pointers.price_lists(), pointers.revisions()) == (None, [], {})
-        assert await pointers.find("retail") is None
+        assert await find(pointers) is None
     with pytest.raises(PriceListNotFound):
         await waiting
     watcher.moved(make_pointer(5, None))
@@ -165,11 +230,13 @@ async def test_the_lag_does_not_count_moves_by_this_process_or_pointers_that_it_
     pointers: PointerCache, watcher: FakeWatcher, mock_store: Store
 ) -> None:
     watcher.moved(make_pointer(1, None))
-    await pointers.switch_to(make_pointer(2, 1))
+    switching = asyncio.ensure_future(pointers.switch_to(make_pointer(2, 1)))
+    await asyncio.sleep(0)
     watcher.moved(make_pointer(2, 1))
+    await switching
     watcher.alive = False
     await put(mock_store, make_pointer(3, 1))
-    await pointers.find("retail")
+    await find(pointers)
     watcher.alive = True
     watcher.moved(make_pointer(3, 1))
     assert sum(pointers.lag.counts) == 0

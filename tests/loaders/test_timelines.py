@@ -73,7 +73,7 @@ async def test_after_a_mutation_a_timeline_has_what_it_published(retail: Api) ->
     await request.view.current("retail")
     assert await shown(request) == [(1, False), (2, True)]
     await retail.publish("retail", [row("a", "3")])
-    request.view.forget("retail")
+    request.view.renew()
     await request.view.current("retail")
     assert await shown(request) == [(1, False), (2, False), (3, True)]
 

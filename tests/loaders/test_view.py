@@ -7,10 +7,20 @@ import pytest
 
 from graph.identity.callers import Caller
 from graph.identity.scopes import Grants
-from loaders import Loaders
+from loaders import Loaders, MinVersions
 from loaders.prices import PriceLoader
 from loaders.view import View
-from storage import ALL_LISTS, NO_LISTS, ListFilter, Preview, Price, PriceListNotFound, Snapshot, SnapshotNotFound
+from storage import (
+    ALL_LISTS,
+    NO_LISTS,
+    ListFilter,
+    Preview,
+    Price,
+    PriceListNotFound,
+    Snapshot,
+    SnapshotNotFound,
+    VersionNotReached,
+)
 from tests.graph.api import ANYBODY, Api, row
 from tests.loaders.conftest import RoundTrips
 
@@ -133,20 +143,61 @@ async def test_a_list_that_is_deleted_during_a_request_is_not_found(counted_api:
     view = api.runtime.context(ANYBODY).loaders.view
     assert await view.find("retail") is not None
     store = api.runtime.store
-    api.runtime.pointers.observe(await store.deleter.delete("retail", by="ops", reason="test", force=True))
+    await api.runtime.pointers.switch_to(await store.deleter.delete("retail", by="ops", reason="test", force=True))
     await store.deleter.purge("retail")
     with pytest.raises(PriceListNotFound):
         await view.current("retail")
 
 
-async def test_a_view_has_no_revisions_while_pointers_are_not_pushed(counted_api: Api) -> None:
+async def test_a_request_reads_all_lists_as_they_were_when_it_first_read_one(counted_api: Api) -> None:
     api = counted_api
-    await api.create("retail")
-    await api.publish("retail", [row("a", "1.00")])
+    await api.create("a", "b")
+    for name in ("a", "b"):
+        await api.publish(name, [row("x", "1.00")])
     view = api.runtime.context(ANYBODY).loaders.view
+    assert view.known("a")
+    for name in ("a", "b"):
+        await api.publish(name, [row("x", "2.00")])
+    found = [await view.current(name) for name in ("a", "b")]
+    assert [snapshot and snapshot.version for snapshot in found] == [1, 1]
+    await api.create("c")
+    assert await view.find("c") is None, "it was created later"
+    view = api.runtime.context(ANYBODY).loaders.view
+    found = [await view.current(name) for name in ("a", "b", "c")]
+    assert [snapshot and snapshot.version for snapshot in found] == [2, 2, None]
+
+
+async def test_a_minimum_version_is_waited_for_unless_a_list_that_was_read_moved_meanwhile(counted_api: Api) -> None:
+    api = counted_api
+    await api.create("a", "b")
+    for name in ("a", "b"):
+        await api.publish(name, [row("x", "1.00")])
+    views = [api.runtime.context(ANYBODY, MinVersions(by_list={"b": 2})).loaders.view for _ in range(2)]
+    waiting = [asyncio.ensure_future(view.current("b")) for view in views]
+    assert views[1].known("a")
+    await asyncio.sleep(0)
+    await api.publish("a", [row("x", "2.00")])
+    await api.publish("b", [row("x", "2.00")])
+    first, second = await asyncio.gather(*waiting, return_exceptions=True)
+    assert isinstance(first, Snapshot)
+    assert isinstance(second, VersionNotReached)
+    assert (first.version, (await views[0].current("a") or first).version) == (2, 2)
+
+
+async def test_while_pointers_are_not_pushed_a_request_reads_all_lists_at_one_moment(
+    counted_api: Api, round_trips: RoundTrips
+) -> None:
+    api = counted_api
+    await api.create("a", "b")
+    for name in ("a", "b"):
+        await api.publish(name, [row("x", "1.00")])
     api.runtime.pointers._watcher._opened.clear()
-    await view.current("retail")
-    assert view.revisions() is None
+    view = api.runtime.context(ANYBODY).loaders.view
+    assert view.known("a") is None
+    with round_trips.counted() as counted:
+        await asyncio.gather(view.find("a"), view.find("b"))
+    assert [(verb, collection) for verb, collection, _ in counted].count(("find", "price_lists")) == 1
+    assert view.revisions() == {"a": 2, "b": 2}
 
 
 @pytest.fixture

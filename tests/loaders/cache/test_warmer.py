@@ -98,7 +98,7 @@ def gate(monkeypatch: pytest.MonkeyPatch) -> Iterator[Gate]:
         return await load(reader, layer, indexes)
 
     monkeypatch.setattr(LayerReader, "load", gated)
-    monkeypatch.setattr("loaders.cache.version_switch.MAX_SWITCH_DELAY_SECONDS", 60.0)  # however slow the machine is
+    monkeypatch.setattr("loaders.cache.pointer_switch.MAX_SWITCH_DELAY_SECONDS", 60.0)  # however slow the machine is
     yield gate
     gate.open.set()
 
@@ -183,7 +183,7 @@ async def test_a_version_is_served_once_it_is_warm(api: Api, store: Store, gate:
 async def test_a_cold_version_is_served_after_the_deadline(
     api: Api, store: Store, gate: Gate, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("loaders.cache.version_switch.MAX_SWITCH_DELAY_SECONDS", 0.01)
+    monkeypatch.setattr("loaders.cache.pointer_switch.MAX_SWITCH_DELAY_SECONDS", 0.01)
     await merge(store, "retail", {SKUS[0]: "2.00"})
     await gate.waiting.wait()
     await until(lambda: serves(api, 2), "switched")

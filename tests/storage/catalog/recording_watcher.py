@@ -1,7 +1,7 @@
 """A recorder of the calls of a watcher."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from storage import PriceList
 from storage.catalog.watcher import Watcher
@@ -15,10 +15,12 @@ class PointerRecorder:
 
     def __init__(self) -> None:
         self.moves: list[PriceList] = []
+        self.reports: list[Sequence[PriceList]] = []
         self._changed = asyncio.Event()
 
-    def __call__(self, price_list: PriceList) -> None:
-        self.moves.append(price_list)
+    def __call__(self, pointers: Sequence[PriceList]) -> None:
+        self.moves.extend(pointers)
+        self.reports.append(pointers)
         self._changed.set()
 
     async def until(self, probe: Callable[[], bool]) -> None:

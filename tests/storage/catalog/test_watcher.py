@@ -2,19 +2,21 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from typing import Any, cast
 
 import pytest
 from bson.datetime_ms import DatetimeMS
 from pymongo.asynchronous.change_stream import AsyncChangeStream
+from pymongo.asynchronous.client_session import AsyncClientSession
 from pymongo.errors import AutoReconnect
 
 from loaders import PointerCache
 from storage import PriceList, Store
-from storage.catalog.price_lists import from_document
+from storage.catalog.price_lists import ReleaseMark, from_document
 from storage.catalog.watcher import MAX_AWAIT_MS, Watcher
-from storage.mongodb.connection import FORMAT, Client, Database, Document
+from storage.mongodb.connection import FORMAT, Client, Database, Document, prepare
+from storage.mongodb.transaction import in_transaction
 from tests.storage.catalog.recording_watcher import DEADLINE_SECONDS, PointerRecorder, watching
 from tests.storage.factories import create, versions
 from tests.waiting import until
@@ -129,6 +131,64 @@ async def test_concurrent_moves_are_reported_in_order(
     assert recorder.moves[-1] == await store.price_lists.get("retail")
 
 
+async def move_together(store: Store, *names: str, lists: int | None = None) -> None:
+    """Move lists in one transaction, as a release does, whose mark counts `lists`."""
+
+    async def move(session: AsyncClientSession) -> None:
+        seen = [await store.price_lists.get(name, session) for name in names]
+        mark = ReleaseMark("1", lists or len(names))
+        await store.price_lists.move_all([(each, {"release": mark}) for each in seen], session)
+
+    await in_transaction(store.client, move)
+
+
+async def test_the_lists_of_a_release_are_reported_together(
+    store: Store, watcher: Watcher, recorder: PointerRecorder
+) -> None:
+    names = [f"list{number}" for number in range(5)]
+    for name in names:
+        await create(store, name)
+    for _ in range(3):
+        await asyncio.gather(move_together(store, *names), pin(store))
+    await recorder.until_revision(4, names[-1])
+    marked = [report for report in recorder.reports if report[0].release and len(report) < 7]
+    assert [[(each.name, each.revision) for each in report] for report in marked] == [
+        [(name, revision) for name in names] for revision in (2, 3, 4)
+    ]
+    assert watcher.alive
+
+
+async def test_each_pointer_is_reported_as_its_change_left_it_and_not_as_it_is_later(
+    store: Store, watcher: Watcher, recorder: PointerRecorder
+) -> None:
+    for version in (1, 2, 1, 2):
+        last = await pin(store, version=version)
+    await recorder.until_revision(last)
+    assert [move.current_version for move in recorder.moves[-4:]] == [1, 2, 1, 2]
+
+
+async def test_if_a_list_of_a_release_is_missing_all_pointers_are_read(
+    store: Store, watcher: Watcher, recorder: PointerRecorder
+) -> None:
+    await create(store, "wholesale")
+    await move_together(store, "wholesale", lists=2)
+    await recorder.until_revision(await pin(store))
+    await recorder.until_revision(2, "wholesale")
+    assert {each.name for each in recorder.reports[-1]} >= {"retail", "wholesale"}
+
+
+async def test_all_pointers_are_read_at_one_moment(store: Store, watcher: Watcher) -> None:
+    names = [f"list{number}" for number in range(5)]
+    for name in names:
+        await create(store, name)
+    moving = asyncio.gather(*(move_together(store, *names) for _ in range(10)))
+    while not moving.done():
+        revisions = {each.revision for each in await watcher.read() if each.name in names}
+        assert len(revisions) == 1
+    await moving
+    assert {each.revision for each in await watcher.read() if each.name in names} == {11}
+
+
 async def test_a_new_list_is_reported(store: Store, watcher: Watcher, recorder: PointerRecorder) -> None:
     await create(store, "wholesale")
     await recorder.until_revision(1, "wholesale")
@@ -172,6 +232,7 @@ async def test_a_stream_that_the_server_ended_is_opened_again(
 ) -> None:
     await recorder.until_revision(await pin(store))
     await store.db["price_lists"].drop()  # which ends the stream for good
+    await prepare(store.db)
     await create(store, "wholesale")
     await recorder.until_revision(1, "wholesale")
     await reconnect(watcher, database)
@@ -229,8 +290,8 @@ async def test_an_unforeseen_error_of_one_document_is_logged_and_does_not_distur
 async def test_an_error_of_one_subscriber_stops_neither_the_others_nor_the_stream(
     store: Store, recorder: PointerRecorder, caplog: pytest.LogCaptureFixture
 ) -> None:
-    def fail(price_list: PriceList) -> None:
-        raise RuntimeError(price_list.name)
+    def fail(pointers: Sequence[PriceList]) -> None:
+        raise RuntimeError(str(pointers))
 
     await versions(store, 1)
     watcher = Watcher(store.db)
@@ -288,10 +349,7 @@ class RecordingPointerCache(PointerCache):
     def __init__(self, store: Store) -> None:
         self.recorder = PointerRecorder()
         super().__init__(store)
-
-    def _follow(self, pointer: PriceList) -> None:
-        super()._follow(pointer)
-        self.recorder(pointer)
+        store.watcher.subscribe(self.recorder)
 
 
 async def test_all_processes_see_a_rollback_at_once(store: Store, other_store: Store) -> None:

@@ -1,5 +1,6 @@
 """A release that is due is published once, as a whole, by any process; what stands against it makes it OPEN again."""
 
+import asyncio
 from unittest.mock import patch
 
 import pytest
@@ -64,7 +65,7 @@ async def assert_open_again(store: Store, release: Release) -> list[str]:
     return reasons
 
 
-# What is published
+# Published
 
 
 async def test_a_release_that_is_due_is_published_by_those_who_scheduled_it(store: Store) -> None:
@@ -104,6 +105,15 @@ async def test_processes_publish_what_is_due_once_and_in_time(store: Store, othe
         events = [each for each in await store.events.newest(name, 100) if each.release == release.id]
         assert [each.kind for each in events].count(EventKind.PUBLISHED) == 1
     assert sum(sum(each.metrics.lateness.counts) for each in (store, other_store)) == 1
+
+
+async def test_the_lists_of_a_release_share_its_publishing(store: Store) -> None:
+    release, runs = await due(store), store.worker._publications._publisher._release_runs
+    with patch.object(store.due_releases, "publish", wraps=store.due_releases.publish) as publish:
+        done = await asyncio.gather(*(runs.publish(release.id, asyncio.Event()) for _ in LISTS))
+    assert done == [True, True]
+    publish.assert_called_once_with(release.id)
+    assert not await runs.publish(release.id, asyncio.Event()), "it is not due any more"
 
 
 async def test_a_process_that_holds_the_lock_and_does_nothing_is_not_waited_for(store: Store) -> None:
@@ -153,7 +163,7 @@ async def test_releases_that_are_due_at_once_go_in_the_order_of_their_creation_i
     assert [item.from_version for item in done[1].items] == [item.to_version for item in done[0].items]
 
 
-# What stands against it
+# Held
 
 
 async def test_a_release_is_open_again_if_something_stands_against_it(store: Store) -> None:

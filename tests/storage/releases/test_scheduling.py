@@ -4,7 +4,18 @@ import datetime
 
 import pytest
 
-from storage import EventKind, InvalidArgument, ListFilter, ReleaseForbidden, ReleaseNotOpen, ReleaseState, Store
+from storage import (
+    BatchInRelease,
+    BatchState,
+    EventKind,
+    InvalidArgument,
+    ListFilter,
+    PublishPolicy,
+    ReleaseForbidden,
+    ReleaseNotOpen,
+    ReleaseState,
+    Store,
+)
 from storage.batches.publish_time import InvalidPublishAt
 from storage.catalog.releases import ReleaseNotFound
 from tests.storage.commands import Commands
@@ -74,6 +85,21 @@ async def test_a_batch_that_joins_a_scheduled_release_has_its_instant(store: Sto
     assert (batch.publish_at, batch.is_scheduled) == (instant, True)
     assert await next_changes(store) == [instant, None]
     assert await store.due_publisher.publish_first_due("retail") is None
+
+
+async def test_a_batch_of_a_release_has_no_schedule_of_its_own_but_is_approved_for_that_of_the_release(
+    store: Store,
+) -> None:
+    release = await opened(store)
+    batch = await add(store, release, "retail", publish=PublishPolicy.ON_APPROVAL)
+    with pytest.raises(BatchInRelease, match="scheduleRelease"):
+        await store.scheduling.reschedule(batch.id, await at(store, 60), by="ops", reason="later")
+    approved = await store.scheduling.approve(batch.id, by="ops", reason="as agreed")
+    assert (approved.state, approved.publish_at) == (BatchState.HELD, None)
+    await store.release_scheduling.schedule(release.id, await at(store, 60), by="ops", reason="as planned")
+    scheduled = await store.batches.get(batch.id)
+    assert (scheduled.approval, scheduled.is_scheduled) == (approved.approval, True)
+    assert scheduled.approval is not None
 
 
 @pytest.mark.parametrize(
