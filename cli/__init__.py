@@ -40,6 +40,8 @@ COMMANDS = {
     "pin": Command("cli.ops.rollback:pin", "Pin a version of a price list."),
     "preview": Command("cli.ops.previews:preview", "Grant a token that reads the version of a held batch."),
     "reject": Command("cli.ops.batches:reject", "Reject a held batch: it is never published."),
+    "release": Command("cli.ops.releases.command:release", "Publish several price lists in one move."),
+    "releases": Command("cli.ops.releases.command:releases", "Show the releases, newest first."),
     "reschedule": Command("cli.ops.schedules:reschedule", "Give a held batch another time to be published."),
     "restore": Command("cli.ops.retention:restore", "Restore an expired version."),
     "retain": Command("cli.ops.retention:retain", "Expire the versions that nothing keeps."),

@@ -2,13 +2,14 @@
 
 import click
 
-from cli.completion import complete_list_names
+from cli.completion import complete_list_names, complete_releases
 from cli.endpoint import DEFAULT_ENDPOINT, Endpoint
 
 list_argument = click.argument("price_list", metavar="LIST", shell_complete=complete_list_names)
 optional_list_argument = click.argument(
     "price_list", metavar="[LIST]", required=False, shell_complete=complete_list_names
 )
+release_argument = click.argument("name_or_id", metavar="NAME", shell_complete=complete_releases)
 endpoint_option = click.option(
     "--endpoint",
     type=Endpoint(),

@@ -2,7 +2,8 @@
 
     PriceList:LIST   Snapshot:LIST:VERSION   Price:LIST:VERSION:SKU
 
-The names of lists have no colon; skus may. The id of a batch is the one that it is stored under.
+The names of lists have no colon; skus may. The id of a batch or a release is the one that it is
+stored under.
 """
 
 from typing import NamedTuple
@@ -42,7 +43,7 @@ def price_id(price_list: str, version: int, sku: str) -> str:
 
 
 def parse_node_id(text: str) -> NodeId | None:
-    """Return the parts of an id; None for that of a batch. Raises `InvalidArgument` for a malformed one."""
+    """Return the parts of an id; None for that of a batch or release. Raises `InvalidArgument` for a malformed one."""
     prefix, _, rest = text.partition(":")
     if prefix not in _PARTS:
         return None

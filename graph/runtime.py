@@ -101,5 +101,6 @@ async def open_store(uri: str, settings: Settings, metrics: StorageMetrics | Non
         grace=settings.grace_seconds,
         restore=settings.restore_seconds,
         delete_idle_hours=settings.delete_idle_hours,
+        release_idle_days=settings.release_idle_days,
         metrics=metrics,
     )

@@ -15,12 +15,15 @@ from loaders.cache.version_reader import read_again
 from loaders.pointer_cache import PointerCache
 from loaders.read_marks import ReadMarks, may_expire
 from storage import (
+    NO_LISTS,
     Batch,
     Broken,
     Event,
     ItemError,
     Keep,
+    ListFilter,
     PriceVersion,
+    Release,
     ReportRange,
     Served,
     ServerTimes,
@@ -85,6 +88,28 @@ class BatchByIdLoader(Loader[str, Batch | None]):
 
     def __init__(self, store: Store) -> None:
         super().__init__(store.batches.get_many)
+
+
+class ReleaseByIdLoader(Loader[str, Release | None]):
+    """Loads releases by id in one round trip; None where the caller sees no such release.
+
+    A caller sees a release that has one of the lists that he works on; an empty one, if he works on any list. An
+    unreadable release fails alone.
+    """
+
+    def __init__(self, store: Store, works_on: ListFilter) -> None:
+        super().__init__(self._load)
+        self._releases = store.releases
+        self._works_on = works_on
+
+    async def _load(self, ids: Sequence[str]) -> list[Release | Broken | None]:
+        found = await self._releases.get_many(ids)
+        return [None if isinstance(each, Release) and not self._sees(each) else each for each in found]
+
+    def _sees(self, release: Release) -> bool:
+        if not release.items:
+            return self._works_on != NO_LISTS
+        return any(item.price_list in self._works_on for item in release.items)
 
 
 class PartNumbersByBatchLoader(Loader[str, list[int]]):

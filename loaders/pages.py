@@ -19,6 +19,8 @@ from storage import (
     ListFilter,
     Price,
     PriceList,
+    Release,
+    ReleaseState,
     Snapshot,
     Store,
     find_exposures,
@@ -64,7 +66,7 @@ class Window(Generic[K]):
 
 
 class Pages:
-    """Reads pages of prices, lists, versions, events and batches.
+    """Reads pages of prices, lists, versions, events, batches and releases.
 
     `lists` returns all lists, and `shows_unpublished` decides by list whether versions that were never current exist:
     see `View`.
@@ -143,6 +145,13 @@ class Pages:
         )
         return _forward(records, size, after)
 
+    async def releases(
+        self, state: ReleaseState | None, size: int, after: str | None, list_filter: ListFilter
+    ) -> Page[Release]:
+        """Return a page of the releases that have a list which the filter allows, or no list, newest first."""
+        records = await self._store.releases.newest(size + 1, state=state, before=after, list_filter=list_filter)
+        return _forward(records, size, after)
+
     async def count_events(self, price_list: str) -> int:
         """Return the number of events of a list: they are numbered without gaps."""
         return next((event.revision for event in await self._store.events.newest(price_list, 1)), 0)
@@ -186,6 +195,10 @@ class Pages:
     async def count_batches(self, price_list: str | None, state: BatchState | None, list_filter: ListFilter) -> int:
         """Return the number of batches of the lists that the filter allows, by list and state."""
         return await self._store.batches.count(price_list=price_list, state=state, list_filter=list_filter)
+
+    async def count_releases(self, state: ReleaseState | None, list_filter: ListFilter) -> int:
+        """Return the number of releases that have a list which the filter allows, or no list, by state."""
+        return await self._store.releases.count(state=state, list_filter=list_filter)
 
 
 def _forward(records: Sequence[T], size: int, after: object) -> Page[T]:

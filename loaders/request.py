@@ -8,6 +8,7 @@ from loaders.dataloaders import (
     ItemErrorsByRangeLoader,
     KeepByVersionLoader,
     PartNumbersByBatchLoader,
+    ReleaseByIdLoader,
     ServedByRevisionLoader,
     SnapshotByVersionLoader,
 )
@@ -36,6 +37,7 @@ class Loaders:
     ) -> None:
         self._store = store
         self._pointers = pointers
+        self._works_on = works_on
         self.prices = PriceLoader(store, pointers.versions, pointers.reader, pointers.warmer)
         self.snapshots = SnapshotByVersionLoader(store, pointers.versions, pointers.reads)
         self.view = View(pointers, self.snapshots, Instants(store), min_versions, works_on, preview)
@@ -49,6 +51,11 @@ class Loaders:
     def batches(self) -> BatchByIdLoader:
         """Batches by id."""
         return BatchByIdLoader(self._store)
+
+    @cached_property
+    def releases(self) -> ReleaseByIdLoader:
+        """Releases by id, of those that the caller sees."""
+        return ReleaseByIdLoader(self._store, self._works_on)
 
     @cached_property
     def part_numbers(self) -> PartNumbersByBatchLoader:
@@ -67,7 +74,7 @@ class Loaders:
 
     @cached_property
     def pages(self) -> Pages:
-        """Pages of prices, lists, versions, events and batches."""
+        """Pages of prices, lists, versions, events, batches and releases."""
         return Pages(
             self._store,
             self._pointers.versions,

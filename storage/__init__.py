@@ -2,8 +2,16 @@
 
 from storage.batches.admission import MAX_OPEN_BATCHES, MAX_REMOVALS
 from storage.batches.batch import Batch, BatchMode, BatchOrder, PublishPolicy
+from storage.batches.in_release import BatchInRelease
 from storage.batches.item_errors import MAX_ITEM_ERRORS, ReportRange
-from storage.batches.metrics import BATCH_BOUNDS, LATENESS_BOUNDS, SCHEDULE_REASONS, StorageMetrics
+from storage.batches.metrics import (
+    BATCH_BOUNDS,
+    LATENESS_BOUNDS,
+    RELEASE_BOUNDS,
+    RELEASE_OUTCOMES,
+    SCHEDULE_REASONS,
+    StorageMetrics,
+)
 from storage.batches.parts import MAX_PARTS, Part
 from storage.batches.previews import MAX_PREVIEW_DAYS, MAX_PREVIEWS, Preview, Previews
 from storage.batches.publish_time import MAX_DAYS_AHEAD
@@ -19,7 +27,15 @@ from storage.catalog.list_filter import ALL_LISTS, NO_LISTS, ListFilter
 from storage.catalog.moves import Moves
 from storage.catalog.price_lists import MAX_DESCRIPTION_LENGTH, Pin, PriceList, check_name
 from storage.catalog.processes import HEARTBEAT_INTERVAL_SECONDS, Served
-from storage.catalog.releases import Release, ReleaseItem, ReleaseNotFound, ReleaseState
+from storage.catalog.releases import (
+    MAX_LISTS,
+    Release,
+    ReleaseFull,
+    ReleaseItem,
+    ReleaseNotFound,
+    ReleaseNotOpen,
+    ReleaseState,
+)
 from storage.catalog.retention import DEFAULT_RETENTION, MAX_RETENTION_DAYS, MAX_RETENTION_VERSIONS, Retention
 from storage.catalog.snapshots import Layer, Snapshot, SnapshotState
 from storage.catalog.transactions import MAX_REASON_LENGTH
@@ -62,6 +78,7 @@ from storage.layers.timeline import (
 )
 from storage.maintenance.deletion import DELETE_IDLE_HOURS
 from storage.maintenance.expiration import GRACE_SECONDS, MAX_KEPT, RESTORE_SECONDS
+from storage.maintenance.garbage_collection import RELEASE_IDLE_DAYS
 from storage.mongodb.connection import ITEM_ERROR_DAYS, explain
 from storage.mongodb.database_clock import DatabaseClock
 from storage.mongodb.deadlines import is_cancelled
@@ -80,6 +97,7 @@ from storage.prices.selection import (
     Selection,
     SortPosition,
 )
+from storage.releases.errors import ReleaseForbidden, ReleaseRefused
 from storage.store import Store
 
 __all__ = [
@@ -102,6 +120,7 @@ __all__ = [
     "MAX_ITEM_ERRORS",
     "MAX_KEEP_YEARS",
     "MAX_KEPT",
+    "MAX_LISTS",
     "MAX_LOOK_UPS",
     "MAX_MOVES",
     "MAX_OPEN_BATCHES",
@@ -116,6 +135,9 @@ __all__ = [
     "MAX_SKU_BYTES",
     "MISSING",
     "NO_LISTS",
+    "RELEASE_BOUNDS",
+    "RELEASE_IDLE_DAYS",
+    "RELEASE_OUTCOMES",
     "RESTORE_SECONDS",
     "SCHEDULE_REASONS",
     "UNFINISHED",
@@ -124,6 +146,7 @@ __all__ = [
     "ApiKeyRepository",
     "AttributeEquals",
     "Batch",
+    "BatchInRelease",
     "BatchMode",
     "BatchNotFound",
     "BatchOrder",
@@ -175,8 +198,12 @@ __all__ = [
     "QuoteLine",
     "Refused",
     "Release",
+    "ReleaseForbidden",
+    "ReleaseFull",
     "ReleaseItem",
     "ReleaseNotFound",
+    "ReleaseNotOpen",
+    "ReleaseRefused",
     "ReleaseState",
     "ReportRange",
     "Retention",

@@ -20,6 +20,7 @@ PricebookError
 │   ├── RemoveInReplace
 │   ├── BatchNotOpen
 │   ├── BatchNotHeld
+│   │   └── BatchSuperseded
 │   ├── SequenceReused
 │   ├── PartsMissing
 │   ├── PartsUnexpected
@@ -29,14 +30,19 @@ PricebookError
 │   ├── AlreadyCurrent
 │   ├── NotPinned
 │   ├── NotRetired
-│   ├── LatestHeld
+│   ├── LatestHeld               see `storage.batches.assessment`
 │   ├── TooManyOpenBatches       see `storage.batches.admission`
 │   ├── TooManyHeldBatches       see `storage.batches.admission`
 │   ├── InvalidPublishAt         see `storage.batches.publish_time`
 │   ├── NotKept                  see `storage.catalog.version_keeper`
 │   ├── BatchConflict            see `storage.batches.unpinning`
 │   ├── GatesConflict            see `storage.catalog.price_list_editor`
+│   ├── BatchInRelease           see `storage.batches.in_release`
 │   ├── ReleaseNotFound          see `storage.catalog.releases`
+│   ├── ReleaseNotOpen           see `storage.catalog.releases`
+│   ├── ReleaseFull              see `storage.catalog.releases`
+│   ├── ReleaseRefused           with what stands against it, list by list: see `storage.releases.errors`
+│   ├── ReleaseNotPublished      see `storage.releases.rollback`
 │   ├── ApiKeyNotFound           see `storage.catalog.api_keys`
 │   ├── TooManyPreviews          see `storage.batches.previews`
 │   ├── PreviewNotFound          see `storage.batches.previews`
@@ -339,18 +345,6 @@ class NotRetired(Refused):
 
     def __init__(self, price_list: str, version: int) -> None:
         super().__init__(f"Version {version} of {price_list!r} is not retired. Nothing was changed.")
-
-
-class LatestHeld(Refused):
-    """The newest batch held by a pin cannot be published with the unpin, because it needs a review."""
-
-    code = "BATCH_HELD"
-
-    def __init__(self, batch: str, reason: str) -> None:
-        super().__init__(
-            f"Batch {batch}, the newest held by the pin, cannot be published on the current version: {reason} "
-            "Nothing was changed. Reject it, or unpin without publishLatest and approve it."
-        )
 
 
 class Broken(PricebookError):

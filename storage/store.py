@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from storage.batches.admission import MAX_OPEN_BATCHES, BatchAdmission
 from storage.batches.comparison import BatchComparer
 from storage.batches.due_publisher import DuePublisher
+from storage.batches.in_release import ReleaseMembership
 from storage.batches.item_errors import ItemErrorRepository
 from storage.batches.lifecycle import BatchLifecycle
 from storage.batches.metrics import StorageMetrics
@@ -55,7 +56,7 @@ from storage.maintenance.compaction import Compactor
 from storage.maintenance.compaction_schedule import CompactionSchedule
 from storage.maintenance.deletion import DELETE_IDLE_HOURS, PriceListDeleter
 from storage.maintenance.expiration import GRACE_SECONDS, RESTORE_SECONDS, SnapshotExpirer
-from storage.maintenance.garbage_collection import GarbageCollector
+from storage.maintenance.garbage_collection import RELEASE_IDLE_DAYS, GarbageCollector
 from storage.maintenance.leader import Leader, Schedules
 from storage.maintenance.publication_schedule import PublicationSchedule
 from storage.maintenance.retention_schedule import RetentionSchedule
@@ -64,6 +65,14 @@ from storage.mongodb.connection import Client, connect, database, layers_databas
 from storage.mongodb.locks import Locks
 from storage.mongodb.secondaries import Clock, Secondaries
 from storage.mongodb.server_time import ServerTimes, server_time, server_times
+from storage.releases.due import DuePublication, DueReleasePublisher
+from storage.releases.editor import ReleaseEditor
+from storage.releases.lists import ReleaseLists
+from storage.releases.publication import ReleasePublication
+from storage.releases.publishing import ReleasePublisher
+from storage.releases.rollback import ReleaseRollback
+from storage.releases.scheduling import ReleaseScheduling
+from storage.releases.unpublished import UnpublishedReleases
 
 
 class Store:
@@ -86,6 +95,7 @@ class Store:
         grace: float = GRACE_SECONDS,
         restore: float = RESTORE_SECONDS,
         delete_idle_hours: float = DELETE_IDLE_HOURS,
+        release_idle_days: int = RELEASE_IDLE_DAYS,
         metrics: StorageMetrics | None = None,
     ) -> None:
         clock = Clock() if secondaries else None
@@ -111,14 +121,18 @@ class Store:
         self.version_keeper = VersionKeeper(client, self.price_lists, self.snapshots, self.expirations, self.events)
         self.price_list_editor = PriceListEditor(client, self.price_lists, self.events)
         self.previews = Previews(client, self.db, self.price_lists, self.batches, self.events)
+        turns = Turns(self.locks)
         transitions = BatchTransitions(self.price_lists, self.snapshots, self.events, self.batches)
         unpinning = Unpinning(
             self.price_lists, self.snapshots, self.events, self.batches, self.pointer_moves, transitions
         )
+        membership = ReleaseMembership(
+            client, self.releases, self.price_lists, self.batches, self.events, transitions, turns
+        )
         removal = BatchRemoval(self.batches, self.parts, self.item_errors, self.staging, self.orphans)
         self.sealer = BatchSealer(self.parts, self.staging, self.layer_writer, self.prover)
         self.comparer = BatchComparer(self.snapshots, self.layer_reader, self.differ)
-        rebaser = Rebaser(self.price_lists, self.snapshots, self.comparer, Turns(self.locks))
+        rebaser = Rebaser(self.price_lists, self.snapshots, self.comparer, turns)
         throttle = MergeThrottle(self.price_lists, self.snapshots, self.metrics)
         self.lifecycle = BatchLifecycle(
             client,
@@ -135,11 +149,12 @@ class Store:
             transitions,
             throttle,
             unpinning,
+            membership,
             removal,
             self.orphans,
             self.metrics,
         )
-        self.scheduling = BatchScheduling(client, self.price_lists, self.batches, self.events, transitions)
+        self.scheduling = BatchScheduling(client, self.price_lists, self.batches, self.events, transitions, membership)
         self.due_publisher = DuePublisher(
             client,
             self.price_lists,
@@ -152,16 +167,26 @@ class Store:
             rebaser,
             self.metrics,
         )
-        admission = BatchAdmission(client, self.price_lists, self.batches, max_open_batches)
+        admission = BatchAdmission(client, self.price_lists, self.batches, self.releases, max_open_batches)
         self.submitter = BatchSubmitter(self.batches, admission, self.staging, self.sealer, self.lifecycle, removal)
         self.multipart = MultipartBatches(
             self.batches, admission, self.parts, self.item_errors, self.staging, self.lifecycle
         )
+        self._open_releases(turns)
         self.compactor = Compactor(
             client, self.price_lists, self.snapshots, self.layer_writer, self.fetcher, self.prover, self.locks
         )
+        unpublished = UnpublishedReleases(self.db)
         self.deleter = PriceListDeleter(
-            client, self.price_lists, self.snapshots, self.batches, self.events, removal, self.locks, delete_idle_hours
+            client,
+            self.price_lists,
+            self.snapshots,
+            self.batches,
+            self.events,
+            removal,
+            unpublished,
+            self.locks,
+            delete_idle_hours,
         )
         self.garbage_collector = GarbageCollector(
             self.batches,
@@ -173,7 +198,10 @@ class Store:
             self.locks,
             self.lifecycle,
             self.deleter,
+            self.release_editor,
+            unpublished,
             self.metrics,
+            release_idle_days,
         )
         self.expirer = SnapshotExpirer(
             client,
@@ -192,7 +220,9 @@ class Store:
             self.lifecycle,
             self.deleter,
             Leader(self.watcher, self.locks, self.price_lists, self.garbage_collector, self._new_schedules),
-            PublicationSchedule(client, self.watcher, self.batches, self.due_publisher, self.locks, self.metrics),
+            PublicationSchedule(
+                client, self.watcher, self.batches, self.due_publisher, self.due_releases, self.locks, self.metrics
+            ),
         )
 
     def _open_layers(self, clock: Clock | None, cache_bytes: int, max_scan: int) -> None:
@@ -209,6 +239,31 @@ class Store:
         self.prover = LayerProver(self.layers_db, self.fetcher, self.block_cache)
         self.scanner = LayerScanner(self.query_reader, max_scan)
         self.differ = VersionDiffer(self.layer_reader)
+
+    def _open_releases(self, turns: Turns) -> None:
+        """Open what creates, publishes and discards releases."""
+        lists = ReleaseLists(self.price_lists, self.events)
+        publication = ReleasePublication(self.releases, self.snapshots, self.batches, self.events, lists)
+        self.release_editor = ReleaseEditor(
+            self.client, self.releases, self.snapshots, self.batches, lists, self.metrics
+        )
+        self.release_publisher = ReleasePublisher(
+            self.client, self.releases, lists, publication, self.comparer, turns, self.metrics
+        )
+        self.release_rollback = ReleaseRollback(self.client, self.snapshots, self.releases, lists, self.metrics)
+        self.release_scheduling = ReleaseScheduling(
+            self.client, self.price_lists, self.batches, self.events, self.releases, lists
+        )
+        due_publication = DuePublication(self.client, self.releases, self.snapshots, self.batches, self.events, lists)
+        self.due_releases = DueReleasePublisher(
+            self.client,
+            self.batches,
+            self.releases,
+            ReleasePublisher(self.client, self.releases, lists, due_publication, self.comparer, turns, self.metrics),
+            self.release_scheduling,
+            self.due_publisher,
+            self.metrics,
+        )
 
     def _new_schedules(self) -> Schedules:
         return Schedules(
@@ -228,6 +283,7 @@ class Store:
         grace: float = GRACE_SECONDS,
         restore: float = RESTORE_SECONDS,
         delete_idle_hours: float = DELETE_IDLE_HOURS,
+        release_idle_days: int = RELEASE_IDLE_DAYS,
         metrics: StorageMetrics | None = None,
     ) -> "Store":
         """Connect, and create missing collections and indexes. With `metrics`, the driver's commands are counted too.
@@ -244,6 +300,7 @@ class Store:
             grace=grace,
             restore=restore,
             delete_idle_hours=delete_idle_hours,
+            release_idle_days=release_idle_days,
             metrics=metrics,
         )
         try:

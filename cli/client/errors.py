@@ -22,10 +22,8 @@ def payload_of(data: Json, advice: Mapping[str, str] | None = None) -> Json:
 
 
 def refusal(mutation: str, user_errors: Sequence[Json], advice: Mapping[str, str] | None = None) -> ApiError:
-    """Return the error for `userErrors`, with the advice on each code."""
-    lines = [f"{mutation} was refused:"]
-    for error in user_errors:
-        lines.append(f"  {error['code']}: {printable(error['message'])}")
-        if advice and error["code"] in advice:
-            lines.append(f"  {advice[error['code']]}")
-    return ApiError("\n".join(lines))
+    """Return the error for `userErrors`, and then the advice on each code."""
+    lines = [f"  {error['code']}: {printable(error['message'])}" for error in user_errors]
+    codes = dict.fromkeys(error["code"] for error in user_errors)
+    advices = [f"  {advice[code]}" for code in codes if advice and code in advice]
+    return ApiError("\n".join([f"{mutation} was refused:", *lines, *advices]))

@@ -9,7 +9,7 @@ import click
 from cli.client.client import open_client
 from cli.exit_codes import SUCCESS
 from cli.imports.batch_api import BatchApi, BatchRequest, Outcome
-from cli.imports.command import content_key
+from cli.imports.content_key import content_key
 from cli.imports.importer import Importer
 from cli.imports.price_files import RowFile
 from cli.imports.report import exit_code, report

@@ -16,6 +16,7 @@ if TYPE_CHECKING:  # imported by the command when it runs: --help does not wait 
 BATCH = """
 fragment AllFields on Batch {
   id priceList state mode version checksum label publishAt errorCount
+  release { id name }
   progress { received stored expected }
   findings { gate severity message observed limit }
   summary { added removed changed unchanged }
@@ -91,7 +92,7 @@ class ListMissing(ApiError):
 class BatchRequest:
     """A batch to import, without its rows. `mode` and `publish` are values of the GraphQL enums.
 
-    `publish_at` is in ISO 8601 format, in UTC.
+    `publish_at` is in ISO 8601 format, in UTC; `release` is the id of a release.
     """
 
     price_list: str
@@ -101,6 +102,7 @@ class BatchRequest:
     expected_version: int | None
     label: str | None
     publish_at: str | None = None
+    release: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +134,7 @@ class BatchApi:
     async def open(self, request: BatchRequest) -> Outcome:
         """Open a batch, or return the one that has the same key. Raises `ListMissing`."""
         schedule = {"publishAt": request.publish_at} if request.publish_at else {}
+        release = {"release": request.release} if request.release else {}
         mutation, payload = await self._mutate(
             OPEN,
             {
@@ -142,6 +145,7 @@ class BatchApi:
                 "expectedVersion": request.expected_version,
                 "label": request.label,
                 **schedule,
+                **release,
             },
         )
         if any(error["code"] == "PRICE_LIST_NOT_FOUND" for error in payload["userErrors"]):

@@ -2,10 +2,9 @@
 
 import asyncio
 import datetime
-import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 
 import click
@@ -13,11 +12,12 @@ import msgspec
 from click.core import ParameterSource
 
 from cli import exit_codes
-from cli.completion import complete_list_names
+from cli.client.releases import find_release_id
+from cli.completion import complete_list_names, complete_releases
 from cli.imports.batch_api import DRY_RUN, BatchApi, BatchRequest, Outcome
+from cli.imports.content_key import content_key
 from cli.imports.error_file import clear_errors, write_errors
 from cli.imports.item_errors import with_file_lines
-from cli.imports.parts import SPLIT_VERSION
 from cli.imports.price_files import Format, RowFile
 from cli.imports.report import exit_code, report
 from cli.imports.standard_input import store_prices, store_skus
@@ -28,11 +28,13 @@ _STANDARD_INPUT = Path("-")
 _FILE = click.Path(exists=True, dir_okay=False, allow_dash=True, path_type=Path)
 _EXIT_CODES = exit_codes.epilog(
     {
-        exit_codes.SUCCESS: "published, or scheduled by --publish-at; with --dry-run: would be published",
+        exit_codes.SUCCESS: "published, scheduled by --publish-at, or waiting in its release; with --dry-run: would be "
+        "published",
         exit_codes.FAILURE: "nothing is published: invalid items, refused by server or gate, no response, an "
         "unreadable file",
         exit_codes.USAGE_ERROR: "the command line is invalid, or the file of --errors-to cannot be written",
-        exit_codes.HELD: "held, or scheduled and would be held if it were due now; with --dry-run: would be held",
+        exit_codes.HELD: "held by a gate, a pin or the publish policy, also in a release or until its instant; with "
+        "--dry-run: would be held",
         exit_codes.INTERRUPTED: "interrupted; the same command resumes the import",
     }
 )
@@ -85,6 +87,12 @@ _EXIT_CODES = exit_codes.epilog(
     "from now, such as 12h. Everything is checked now. Each run with a span is another batch: to resume one, give the "
     "instant that it printed.",
 )
+@click.option(
+    "--release",
+    metavar="NAME",
+    shell_complete=complete_releases,
+    help="Publish with this release, by its ID or name: everything is checked now, and the batch waits in it.",
+)
 @click.option("--wait", is_flag=True, help="Wait until every live server serves the new version.")
 @click.option(
     "--part-rows",
@@ -123,6 +131,7 @@ def import_(
     expected_version: int | None,
     publish: str,
     publish_at: datetime.datetime | None,
+    release: str | None,
     wait: bool,
     part_rows: int,
     max_requests: int,
@@ -148,14 +157,13 @@ def import_(
     Progress is printed to standard error, the result to standard output.
     """
     is_scheduled = publish_at is not None
-    _check_options(
-        file, remove, mode, publish, errors_to, dry_run=dry_run, is_scheduled=is_scheduled, wait=wait, as_json=as_json
-    )
+    _check_options(file, remove, mode, publish, errors_to, dry_run=dry_run, as_json=as_json)
+    _check_waits(is_scheduled=is_scheduled, in_release=release is not None, dry_run=dry_run, wait=wait)
     if errors_to:
         clear_errors(errors_to)
     policy = DRY_RUN if dry_run else publish.upper().replace("-", "_")
     instant = publish_at.isoformat() if publish_at else None
-    request = BatchRequest(price_list, mode.upper(), key or "", policy, expected_version, label, instant)
+    request = BatchRequest(price_list, mode.upper(), key or "", policy, expected_version, label, instant, release)
     with ExitStack() as stack:
         outcome = _run(
             request,
@@ -179,8 +187,6 @@ def _check_options(
     errors_to: Path | None,
     *,
     dry_run: bool,
-    is_scheduled: bool,
-    wait: bool,
     as_json: bool,
 ) -> None:
     """Raise `UsageError` for options that contradict each other."""
@@ -192,8 +198,6 @@ def _check_options(
         raise click.UsageError("Standard input cannot be both FILE and the skus to remove.")
     if dry_run and publish != "when-valid":
         raise click.UsageError("--dry-run publishes nothing: leave --publish out.")
-    if is_scheduled and wait:
-        raise click.UsageError("--wait waits for a version that is published now: leave it out with --publish-at.")
     if errors_to == _STANDARD_INPUT and as_json:
         raise click.UsageError("--json prints the errors, too: leave --errors-to out, or name a file.")
     if (
@@ -202,6 +206,18 @@ def _check_options(
         and any(each and each.is_file() and each.samefile(errors_to) for each in (file, remove))
     ):
         raise click.UsageError(f"{errors_to} is imported: name another file for --errors-to.")
+
+
+def _check_waits(*, is_scheduled: bool, in_release: bool, dry_run: bool, wait: bool) -> None:
+    """Raise `UsageError` for options that contradict what a batch waits for."""
+    if is_scheduled and wait:
+        raise click.UsageError("--wait waits for a version that is published now: leave it out with --publish-at.")
+    if in_release and wait:
+        raise click.UsageError("--wait waits for a version that is published now: leave it out with --release.")
+    if in_release and is_scheduled:
+        raise click.UsageError("A release has one instant for all its lists: `pricebook release schedule` sets it.")
+    if in_release and dry_run:
+        raise click.UsageError("--dry-run publishes nothing: leave --release out.")
 
 
 def _run(
@@ -227,6 +243,10 @@ def _run(
     progress = Progress("sending")
     importer: Importer | None = None
 
+    async def find_release(name_or_id: str) -> str:
+        async with open_client(endpoint, token, progress.note) as client:
+            return await find_release_id(client, name_or_id, unfinished=True)
+
     async def send(importer: Importer, keyed: BatchRequest) -> Outcome:
         async with open_client(endpoint, token, progress.note, max_connections=max_requests) as client:
             api = BatchApi(client)
@@ -241,6 +261,8 @@ def _run(
         with progress:
             if request.publish_at:
                 progress.note(f"To be published at {request.publish_at}.")
+            if request.release:  # its id is part of the key: a name may be that of another release next time
+                request = replace(request, release=asyncio.run(find_release(request.release)))
             keyed = request if request.key else replace(request, key=content_key(request, files, part_rows))
             outcome = asyncio.run(send(importer, keyed))
     except KeyboardInterrupt:
@@ -263,24 +285,6 @@ def _files(file: Path | None, remove: Path | None, stack: ExitStack) -> list[Row
     elif remove:
         files.append(RowFile.at(remove, Format.SKUS))
     return files
-
-
-def content_key(request: BatchRequest, files: Sequence[RowFile], part_rows: int) -> str:
-    """Return the idempotency key of the files and options: the same command resumes the same batch.
-
-    A batch that is published at once has the key that it had before batches could be scheduled.
-    """
-    options = asdict(request)
-    if request.publish_at is None:
-        del options["publish_at"]
-    content = [
-        SPLIT_VERSION,
-        part_rows,
-        [file.digest() for file in files],
-        [file.format for file in files],
-        options,
-    ]
-    return f"import-{hashlib.blake2b(msgspec.json.encode(content), digest_size=16).hexdigest()}"
 
 
 def _show(request: BatchRequest, outcome: Outcome, errors_to: Path | None, *, as_json: bool) -> None:

@@ -18,6 +18,8 @@ def next_commands(batch: Json, endpoint: str | None) -> list[str]:
     price_list, more = batch["priceList"], '--reason "..."'
     if endpoint:
         more += f" --endpoint {shlex.quote(endpoint)}"
+    if batch["release"]:
+        return _release_commands(batch, holding, more)
     if is_scheduled(batch):
         return _scheduled_commands(batch, holding, more)
     if holding == {_PIN}:
@@ -42,4 +44,20 @@ def _scheduled_commands(batch: Json, holding: set[str], more: str) -> list[str]:
         f"  pricebook approve {batch['id']} {more}",
         f"  pricebook reschedule {batch['id']} --at INSTANT {more}",
         f"  pricebook reject {batch['id']} {more}",
+    ]
+
+
+def _release_commands(batch: Json, holding: set[str], more: str) -> list[str]:
+    """Return the lines about a batch that waits in a release, and what would hold the release now."""
+    review = [f"  pricebook approve {batch['id']} {more}", f"  pricebook reject {batch['id']} {more}"]
+    publish = f"  pricebook release publish {batch['release']['id']} {more}"
+    if not holding:
+        return ["It is published with its release:", publish, "Reject it to take it out of the release:", review[1]]
+    found = ", ".join(sorted(holding))
+    return [
+        f"Checked now, it would hold the whole release: {found}.",
+        "Approve it, to be published with its release, or reject it:",
+        *review,
+        "Then publish the release:",
+        publish,
     ]

@@ -25,7 +25,8 @@ MAX_EXAMPLES = 30
 def exit_code(request: BatchRequest, outcome: Outcome) -> int:
     """Return the exit code of the command."""
     if outcome.state == "HELD":
-        return SUCCESS if is_scheduled(outcome.batch) and not holds(outcome.batch) else HELD
+        waits = is_scheduled(outcome.batch) or outcome.batch["release"]
+        return SUCCESS if waits and not holds(outcome.batch) else HELD
     if outcome.state == "PUBLISHED":
         return SUCCESS
     if not _is_passed_dry_run(request, outcome):
@@ -61,6 +62,9 @@ def _headline(request: BatchRequest, outcome: Outcome) -> str:
         return f"Published {request.price_list}: version {batch['version']}{size}{by}."
     if outcome.state == "HELD":
         version = f"version {batch['version']} of {request.price_list}{size}"
+        if batch["release"]:
+            when = f" until {time(batch['publishAt'])}" if is_scheduled(batch) else ""
+            return f"Batch {batch['id']} waits in release {batch['release']['name']}{when}: {version}."
         if is_scheduled(batch):
             return f"Batch {batch['id']} is scheduled for {time(batch['publishAt'])}: {version}."
         return f"Batch {batch['id']} is held: {version}."

@@ -5,7 +5,7 @@ import click
 from cli import exit_codes
 from cli.client import Json
 from cli.holds import is_scheduled
-from cli.ops.confirmation import EXIT_CODES, confirm, reason_option, yes_option
+from cli.ops.confirmation import EXIT_CODES, changes_field, confirm, reason_option, yes_option
 from cli.ops.connection import Connection, command, limit_option, refused, require
 from cli.ops.diff import summary_line
 from cli.options import optional_list_argument
@@ -29,6 +29,7 @@ fragment AllFields on Batch {
   id priceList state mode version madeOnVersion baseVersion checksum label submittedBy createdAt finishedAt publishAt
   errorCount
   rebased { baseVersion }
+  release { id name }
   progress { received stored expected }
   served { by of }
   findings { gate severity message observed limit }
@@ -118,18 +119,17 @@ def approve(connection: Connection, output: Output, batch_id: str, keep_schedule
     """Publish a held batch.
 
     A gate or a pin held it, or it was sent for approval; one that is scheduled is published now, unless --keep-schedule
-    is set. A merge is applied to the current version; if it was made on another, that is shown.
+    is set. A merge is applied to the current version; if it was made on another, that is shown. A batch of a release is
+    approved, and published with its release.
 
     The command shows the batch and its changes to the current version and asks for confirmation; with --yes, it shows
     only the batch. If another version becomes current meanwhile, the approval is refused with CONFLICT and nothing is
     changed.
     """
     held = find_held(connection, "approveBatch", batch_id)
-    ahead = " now, ahead of its schedule" if is_scheduled(held) else ""
-    question = f"Publish batch {batch_id}{' when it is due' if keep_schedule else ahead}?"
-    confirm_review(connection, question, held, yes=yes)
+    confirm_review(connection, _question(held, keep_schedule=keep_schedule), held, yes=yes)
     current = held["rebased"]["baseVersion"] or 0
-    kept = {"keepSchedule": True} if keep_schedule else {}
+    kept = {"keepSchedule": True} if keep_schedule and not held["release"] else {}
     approved = connection.mutate(APPROVE, batch=batch_id, reason=reason, expectedVersion=current, **kept)["batch"]
     _show(output, approved, f"Approved batch {batch_id} of {approved['priceList']}.")
 
@@ -159,6 +159,7 @@ def review_fields(batch: Json) -> list[tuple[str, object]]:
         ("Batch", f"{batch['id']}, {batch['mode']}, {counted(batch['progress']['stored'], 'price')}, {sent}{label}"),
         ("Base", _base(batch)),
         ("Scheduled", time(batch["publishAt"])),
+        ("Release", release_text(batch["release"])),
         *(("Finding", text) for text in _findings(batch)),
     ]
 
@@ -167,6 +168,11 @@ def rebased_summary(connection: Connection, batch_id: str) -> Json | None:
     """Return the numbers of changes of a held batch to the current version; None if it is no longer held."""
     rebased: Json | None = find_batch(connection, batch_id, REBASED)["rebased"]
     return rebased and rebased["summary"]
+
+
+def release_text(release: Json | None) -> str | None:
+    """Return the name and the id of a release."""
+    return f"{release['name']} ({release['id']})" if release else None
 
 
 def find_batch(connection: Connection, batch_id: str, document: str = BATCH) -> Json:
@@ -188,10 +194,18 @@ def confirm_review(connection: Connection, question: str, held: Json, *, yes: bo
     confirm(
         question,
         review_fields(held),
-        lambda: rebased_summary(connection, held["id"]),
+        lambda: changes_field(rebased_summary(connection, held["id"])),
         yes=yes,
         preview_command=f"pricebook batch {held['id']}",
     )
+
+
+def _question(held: Json, *, keep_schedule: bool) -> str:
+    """Return what an approval asks."""
+    if held["release"]:
+        return f"Approve batch {held['id']}, to be published with release {held['release']['name']}?"
+    ahead = " now, ahead of its schedule" if is_scheduled(held) else ""
+    return f"Publish batch {held['id']}{' when it is due' if keep_schedule else ahead}?"
 
 
 def _base(batch: Json) -> str | None:
@@ -246,6 +260,7 @@ def _show(output: Output, batch: Json, message: str | None = None) -> None:
             ("label", batch["label"]),
             ("sent", f"{time(batch['createdAt'])} by {batch['submittedBy']}"),
             ("scheduled", time(batch["publishAt"])),
+            ("release", release_text(batch["release"])),
             ("finished", finished),
             ("prices", f"{batch['progress']['stored']:,} stored of {batch['progress']['received']:,} received"),
             ("changes", _changes(batch)),

@@ -1,7 +1,7 @@
 """The confirmation of commands that change something: what will change is shown first, and --yes skips the question."""
 
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import click
 
@@ -27,12 +27,12 @@ yes_option = click.option(
 def confirm(
     question: str,
     fields: Sequence[tuple[str, object]],
-    count_changes: Callable[[], Json | None] = lambda: None,
+    count_changes: Callable[[], Iterable[tuple[str, object]]] = tuple,
     *,
     yes: bool,
     preview_command: str,
 ) -> None:
-    """Show `fields` on standard error and, unless `yes`, the changes that `count_changes` returns, and ask.
+    """Show `fields` on standard error and, unless `yes`, the fields that `count_changes` returns, and ask.
 
     Counting may take minutes for large lists. Raises `ApiError` if the user declines, `UsageError` if standard input is
     not a terminal; `preview_command` shows the changes instead.
@@ -42,10 +42,14 @@ def confirm(
     print_fields(fields, err=True)
     if yes:
         return
-    if summary := count_changes():
-        print_fields([("Changes", summary_line(summary))], err=True)
+    print_fields(count_changes(), err=True)
     if not click.confirm(question, err=True):
         raise ApiError("Declined: nothing was changed.")
+
+
+def changes_field(summary: Json | None) -> list[tuple[str, object]]:
+    """Return the field that shows a summary of changes; none without one."""
+    return [("Changes", summary_line(summary))] if summary else []
 
 
 def is_interactive() -> bool:

@@ -11,6 +11,7 @@ import click
 from cli import exit_codes
 from cli.client import Json
 from cli.client.errors import ApiError, payload_of, refusal
+from cli.client.releases import find_release_id
 from cli.options import direct_option, endpoint_option, token_option
 from cli.output import Output
 
@@ -31,11 +32,20 @@ _ADVICE = {
     "ALREADY_CURRENT": "`pricebook pin` pins the current version.",
     "NOT_KEPT": "`pricebook retain LIST --dry-run` shows the versions that are kept until an instant.",
     "NOT_PINNED": "`pricebook show LIST` shows the state of the list.",
-    "PINNED": "`pricebook unpin LIST --publish-latest` also publishes the newest batch that only the pin holds.",
+    "PINNED": "`pricebook unpin LIST` unpins it; --publish-latest publishes the newest batch that only the pin holds.",
     "BATCH_NOT_HELD": "`pricebook batch ID` shows the state of the batch.",
     "PREVIEW_NOT_FOUND": "`pricebook events LIST` shows which tokens were granted and revoked.",
     "TOO_MANY_PREVIEWS": "`pricebook preview ID --revoke` revokes all tokens of the batch.",
     "BATCH_NOT_FOUND": "`pricebook batches` shows the newest batches.",
+    "BATCH_NOT_SEALED": "`pricebook batch ID --watch` waits until the batch is sealed.",
+    "BATCH_IN_RELEASE": "`pricebook release schedule ID --at INSTANT` schedules the release.",
+    "GATE_HELD": "`pricebook approve ID` approves the batch, to be published with its release.",
+    "RELEASE_NOT_FOUND": "`pricebook releases` shows the newest releases.",
+    "RELEASE_NOT_OPEN": "`pricebook release show ID` shows the state of the release.",
+    "RELEASE_NOT_PUBLISHED": "`pricebook release discard ID` ends a release that is not published yet.",
+    "NO_EARLIER_VERSION": "`pricebook rollback LIST VERSION` rolls back each of the other lists by itself.",
+    "RELEASE_EMPTY": "`pricebook import` with --release ID sends a batch with it.",
+    "TOO_MANY_OPEN_RELEASES": "`pricebook releases --state open` shows them; `pricebook release discard ID` ends one.",
 }
 """The next step on the command line, by error code."""
 
@@ -55,6 +65,14 @@ class Connection:
         """Send a mutation once, with the fields of its `input`; return its payload. Raises `ApiError`."""
         data = self._runner.run(self._client.execute_once(document, {"input": fields}))
         return payload_of(data, _ADVICE)
+
+    def repeat(self, document: str, **fields: object) -> Json:
+        """Send a mutation that is safe to repeat, with retries; the rest is as in `mutate`."""
+        return payload_of(self.query(document, input=fields), _ADVICE)
+
+    def find_release_id(self, name_or_id: str, *, unfinished: bool = True) -> str:
+        """Return the id of a release, as `cli.client.releases` finds it. Raises `ApiError`."""
+        return self._runner.run(find_release_id(self._client, name_or_id, unfinished=unfinished))
 
     def pages(self, select: Callable[[Json], Json], document: str, limit: int, **variables: object) -> Iterator[Json]:
         """Yield up to `limit` records, or all if it is 0, of the GraphQL connection that `select` finds in `data`."""

@@ -17,17 +17,24 @@ EVENTS = """
 query Events($name: ID!, $first: Int!, $after: String) {
   priceList(name: $name) { name }
   events(priceList: $name, first: $first, after: $after) {
-    nodes { id kind at by reason fromVersion toVersion version batch { id } }
+    nodes { id kind at by reason fromVersion toVersion version release batch { id } }
     pageInfo { hasNextPage endCursor }
   }
 }"""
+
+
+def _by(event: Json) -> str:
+    release = f", release {event['release']}" if event["release"] else ""
+    reason = f": {event['reason']}" if event["reason"] else ""
+    return f"{event['by']}{release}{reason}"
+
 
 _COLUMNS = [
     Column("AT", lambda row: f"{time(row['at']):.16}Z"),
     Column("KIND", lambda row: row["kind"]),
     Column("VERSION", lambda row: row["version"], numeric=True),
     Column("BATCH", lambda row: row["batch"] and row["batch"]["id"]),
-    Column("BY", lambda row: f"{row['by']}: {row['reason']}" if row["reason"] else row["by"]),
+    Column("BY", _by),
 ]
 """A batch has 24 characters, so the time is to the minute, and the caller and the reason share the last column."""
 
@@ -42,7 +49,8 @@ def events(connection: Connection, output: Output, price_list: str, limit: int, 
     The log of a deleted price list is kept.
 
     VERSION is the version that an event is about, such as that of a batch that was held. BY is the caller, with the
-    reason. Times in JSON include seconds, and each event has the current version before and after it.
+    release if it is part of one, and the reason. Times in JSON include seconds, and each event has the current version
+    before and after it.
     """
     if follow:
         _follow(connection, output, price_list, limit)

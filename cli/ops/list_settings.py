@@ -61,7 +61,7 @@ def _percent(name: str, help: str) -> Callable[[Callable[..., None]], Callable[.
 
 @command("create")
 @click.argument("price_list", metavar="LIST")
-@click.option("--description", metavar="TEXT", help="What the list is for.")
+@click.option("--description", metavar="TEXT", help="The purpose of the list.")
 def create(connection: Connection, output: Output, price_list: str, description: str | None) -> None:
     """Create a price list.
 

@@ -32,7 +32,10 @@ query Show($name: ID!) {
     gates { maxShrinkPercent maxChangedPercent maxPriceChangePercent allowedCurrencies minSize }
     retention { versions days thin }
   }
-  batches(priceList: $name, state: HELD, first: 100) { nodes { id publishAt } pageInfo { hasNextPage } }
+  batches(priceList: $name, state: HELD, first: 100) {
+    nodes { id publishAt release { id } }
+    pageInfo { hasNextPage }
+  }
 }"""
 
 SHOW_AS_OF = """
@@ -98,7 +101,8 @@ def lists(connection: Connection, output: Output, limit: int) -> None:
 def show(connection: Connection, output: Output, price_list: str, as_of: datetime.datetime | None) -> None:
     """Show the state of a price list.
 
-    Includes its current version, pin, gates, retention, the batches that wait for a review, and the scheduled ones.
+    Includes its current version, pin, gates, retention, the batches that wait for a review, those that wait in a
+    release, and the scheduled ones.
     """
     if as_of is not None:
         _show_version_as_of(connection, output, price_list, as_of)
@@ -106,14 +110,15 @@ def show(connection: Connection, output: Output, price_list: str, as_of: datetim
     data = connection.query(SHOW, name=price_list)
     shown = require_list(data, price_list)
     held = data["batches"]["nodes"]
-    waiting = [batch["id"] for batch in held if not is_scheduled(batch)]
-    scheduled = [batch["id"] for batch in held if is_scheduled(batch)]
+    in_release = [batch["id"] for batch in held if batch["release"]]
+    scheduled = [batch["id"] for batch in held if not batch["release"] and is_scheduled(batch)]
+    waiting = [batch["id"] for batch in held if batch["id"] not in {*in_release, *scheduled}]
     more = " and more" if data["batches"]["pageInfo"]["hasNextPage"] else ""
     current, pin = shown["current"] or {}, shown["pin"]
     retention = shown["retention"]
     gates = ", ".join(f"{name} {value}" for name, value in shown["gates"].items() if value is not None)
     output.record(
-        {**shown, "waiting": waiting, "scheduled": scheduled},
+        {**shown, "waiting": waiting, "scheduled": scheduled, "inRelease": in_release},
         [
             ("list", shown["name"]),
             ("description", shown["description"]),
@@ -127,6 +132,7 @@ def show(connection: Connection, output: Output, price_list: str, as_of: datetim
             ("keeps", _kept(retention)),
             ("waiting", (" ".join(waiting) + more) or None),
             ("scheduled", (" ".join(scheduled) + more) or None),
+            ("in release", (" ".join(in_release) + more) or None),
             ("next change", time(shown["nextChangeAt"])),
         ],
     )

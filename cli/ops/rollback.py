@@ -4,7 +4,7 @@ import click
 
 from cli.client import Json
 from cli.ops.batches import ALL_FIELDS, rebased_summary, review_fields
-from cli.ops.confirmation import EXIT_CODES, confirm, reason_option, yes_option
+from cli.ops.confirmation import EXIT_CODES, changes_field, confirm, reason_option, yes_option
 from cli.ops.connection import Connection, command, refused, require, require_list
 from cli.ops.diff import summary_of
 from cli.options import list_argument
@@ -119,7 +119,7 @@ def _confirm_move(
             ("Current", version_text(current)),
             ("Target", f"version {version}, {counted(target['size'], 'price')}{published}{label}"),
         ],
-        lambda: None if current is None else summary_of(connection, price_list, current, version),
+        lambda: () if current is None else changes_field(summary_of(connection, price_list, current, version)),
         yes=yes,
         preview_command=f"pricebook show {price_list}"
         if current is None
@@ -153,7 +153,7 @@ def _confirm_latest(connection: Connection, price_list: str, *, yes: bool) -> Js
                 else None,
             ),
         ],
-        lambda: rebased_summary(connection, latest["id"]),
+        lambda: changes_field(rebased_summary(connection, latest["id"])),
         yes=yes,
         preview_command=f"pricebook batch {latest['id']}",
     )

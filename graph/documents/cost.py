@@ -1,7 +1,7 @@
 """The cost of an operation: an upper bound of the number of objects in its response, known before it is executed.
 
 A field that returns an object costs 1. A field that returns a list of objects costs the number of items requested: the
-argument `first` or `last`, or the number of keys given; for periods that of `PERIODS`, and 10 if nothing else is known.
+argument `first` or `last`, or the number of keys given; for some lists that of `SIZES`, and 10 if nothing is known.
 The fields selected on each item multiply. If variables give these numbers, the cost is computed for every request,
 otherwise once.
 """
@@ -30,12 +30,13 @@ from graphql import (
 
 from graph.ast_walk import fragments_of, selections
 from graph.limits.limits import Limits, OverLimit
+from storage import MAX_LISTS
 
 DEFAULT_LIST_SIZE = 10
 """The assumed number of items in a list if no argument gives one."""
 
-PERIODS = {"timeline": 100, "exposures": 1000}
-"""The assumed number of items of lists of periods. Timelines also have a limit on their look-ups, see `storage`."""
+SIZES = {"timeline": 100, "exposures": 1000, "items": MAX_LISTS}
+"""The assumed number of items of some lists, by field. Timelines also have a limit on their look-ups, see `storage`."""
 
 TIMELINE = "timeline"
 OF_NO_VERSION = {TIMELINE, "lowest"}
@@ -139,7 +140,7 @@ class Cost:
         in_timeline: bool,
     ) -> _Field:
         requested = self._requested(definition, node)
-        size = (_periods(node) or requested or requested_by_parent or _default_size) if _is_list(definition) else _one
+        size = (_size_of(node) or requested or requested_by_parent or _default_size) if _is_list(definition) else _one
         in_timeline = in_timeline or node.name.value == TIMELINE
         types = self._object_types(definition)
         children = self._object_fields(types, selection_set, requested, in_timeline=in_timeline)
@@ -192,8 +193,8 @@ def _is_list(definition: GraphQLField) -> bool:
     return isinstance(type_.of_type if isinstance(type_, GraphQLNonNull) else type_, GraphQLList)
 
 
-def _periods(node: FieldNode) -> Count | None:
-    size = PERIODS.get(node.name.value)
+def _size_of(node: FieldNode) -> Count | None:
+    size = SIZES.get(node.name.value)
     return None if size is None else lambda _: size
 
 

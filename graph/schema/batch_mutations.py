@@ -183,10 +183,12 @@ def _batch_order(context: Context, order: PublishBatchInput | OpenBatchInput) ->
         expected_version=order.expected_version,
         label=order.label,
         publish_at=order.publish_at,
+        release=order.release,
     )
 
 
 async def _payload(context: Context, batch: StoredBatch) -> BatchPayload:
+    context.loaders.releases.clear_all()  # an earlier mutation of the request may have read that of the batch
     snapshot = None
     if batch.state in (BatchState.PUBLISHED, BatchState.HELD) and batch.version is not None:
         await context.refresh_pointer(batch.price_list)

@@ -18,9 +18,15 @@ from graph.schema.query import Query
 from graph.schema.subscription import Subscription
 from graph.types.prices import VersionedPrice
 from graph.types.scalars import CONFIG
-from storage import Batch, PriceList, Snapshot
+from storage import Batch, PriceList, Release, Snapshot
 
-_NODES: dict[type, str] = {Batch: "Batch", PriceList: "PriceList", Snapshot: "Snapshot", VersionedPrice: "Price"}
+_NODES: dict[type, str] = {
+    Batch: "Batch",
+    PriceList: "PriceList",
+    Release: "Release",
+    Snapshot: "Snapshot",
+    VersionedPrice: "Price",
+}
 """By the class of a record, the type that implements `Node` for it."""
 
 

@@ -1,5 +1,6 @@
 """The root of all queries."""
 
+import asyncio
 import datetime
 from functools import partial
 from typing import Annotated
@@ -17,11 +18,13 @@ from graph.types.events import Event, event_page
 from graph.types.node import Node
 from graph.types.price_lists import PriceList
 from graph.types.prices import VersionedPrice, versioned
+from graph.types.releases import Release
 from graph.types.snapshots import Snapshot
 from storage import Batch as StoredBatch
-from storage import BatchState, InvalidArgument, PriceListNotFound, SnapshotNotFound, check_name
+from storage import BatchState, InvalidArgument, PriceListNotFound, ReleaseState, SnapshotNotFound, check_name
 from storage import Event as StoredEvent
 from storage import PriceList as StoredPriceList
+from storage import Release as StoredRelease
 from storage import Snapshot as StoredSnapshot
 
 
@@ -133,6 +136,43 @@ class Query:
         )
 
     @strawberry.field(
+        description="A release. Null if it does not exist, or if the caller works on none of its price lists.",
+        graphql_type=Release | None,
+    )
+    @staticmethod
+    @requires_anywhere(INTERNALS)
+    async def release(
+        info: Info,
+        id: Annotated[strawberry.ID, strawberry.argument(description="The ID of the release.")],  # noqa: A002
+    ) -> StoredRelease | None:
+        """Return a release."""
+        return await info.context.loaders.releases.load(id)
+
+    @strawberry.field(
+        description="The releases that have a price list which the caller works on, or that have none yet, newest "
+        "first.",
+        graphql_type=Connection[Release],
+    )
+    @staticmethod
+    @requires_anywhere(INTERNALS)
+    async def releases(
+        info: Info,
+        state: Annotated[
+            ReleaseState | None, strawberry.argument(description="Return only releases in this state.")
+        ] = None,
+        first: First = 20,
+        after: After = None,
+    ) -> Connection[StoredRelease]:
+        """Return a page of releases, newest first."""
+        pages, cursor = info.context.loaders.pages, cursors.decode(after, cursors.NameCursor, "after")
+        lists = info.context.caller.lists(INTERNALS)
+        return Connection(
+            page=await pages.releases(state, cursors.page_size(first, 20), cursor.name if cursor else None, lists),
+            cursor=lambda release: cursors.encode(cursors.NameCursor(release.id)),
+            count=partial(pages.count_releases, state, lists),
+        )
+
+    @strawberry.field(
         description="The audit log of a price list, newest first. The log of a deleted price list is kept, and "
         "continues if a price list of this name is created later.",
         graphql_type=Connection[Event],
@@ -150,9 +190,9 @@ class Query:
         return await event_page(info.context, price_list, first, after)
 
     @strawberry.field(
-        description="The object with a global id: a price, a snapshot, a price list or a batch. Requires the scopes of "
-        "the field that returned the id. Null if it does not exist. Fails with `SNAPSHOT_EXPIRED` if its version "
-        "has expired.",
+        description="The object with a global id: a price, a snapshot, a price list, a batch or a release. Requires "
+        "the scopes of the field that returned the id. Null if it does not exist. Fails with `SNAPSHOT_EXPIRED` if its "
+        "version has expired.",
         graphql_type=Node | None,
     )
     @staticmethod
@@ -160,11 +200,12 @@ class Query:
     async def node(
         info: Info,
         id: Annotated[strawberry.ID, strawberry.argument(description="The global id.")],  # noqa: A002
-    ) -> VersionedPrice | StoredSnapshot | StoredPriceList | StoredBatch | None:
+    ) -> VersionedPrice | StoredSnapshot | StoredPriceList | StoredBatch | StoredRelease | None:
         """Return the object with a global id."""
         loaders, node_id = info.context.loaders, parse_node_id(id)
         if node_id is None:
-            return await _batch(info.context, id)
+            batch, release = await asyncio.gather(_batch(info.context, id), _release(info.context, id))
+            return batch or release
         info.context.caller.require(READING, node_id.price_list)
         if node_id.version is None:
             return await loaders.view.find(node_id.price_list)
@@ -181,3 +222,11 @@ async def _batch(context: Context, batch_id: str) -> StoredBatch | None:
     """Return a batch; None if it does not exist or if the caller has no access to it."""
     batch = await context.loaders.batches.load(batch_id)
     return batch if batch and context.loaders.view.shows_unpublished(batch.price_list) else None
+
+
+async def _release(context: Context, release_id: str) -> StoredRelease | None:
+    """Return a release; None if it does not exist or if the caller has no access to it. The request becomes private."""
+    release = await context.loaders.releases.load(release_id)
+    if release:
+        context.loaders.view.is_private = True
+    return release

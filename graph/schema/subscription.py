@@ -111,4 +111,5 @@ async def _publication(context: Context, event: Event) -> Publication:
         kind=event.kind,
         at=event.at,
         summary=cast("DiffSummary | None", batch.summary if batch else None),
+        release=strawberry.ID(event.release) if event.release else None,
     )

@@ -32,7 +32,14 @@ from graph.settings.parsers import (
     yes_no,
 )
 from graph.settings.variables import SettingsError, describe, masked, metadata, unknown_variables, variable_name
-from storage import DEFAULT_CACHE_BYTES, DELETE_IDLE_HOURS, GRACE_SECONDS, MAX_OPEN_BATCHES, RESTORE_SECONDS
+from storage import (
+    DEFAULT_CACHE_BYTES,
+    DELETE_IDLE_HOURS,
+    GRACE_SECONDS,
+    MAX_OPEN_BATCHES,
+    RELEASE_IDLE_DAYS,
+    RESTORE_SECONDS,
+)
 
 
 def _default_data_dir(environ: Mapping[str, str] = os.environ) -> Path:
@@ -260,6 +267,10 @@ class Settings:
         metadata=metadata(
             integer(0, 8760), "Hours without a publication before a price list can be deleted without `force`."
         ),
+    )
+    release_idle_days: int = field(
+        default=RELEASE_IDLE_DAYS,
+        metadata=metadata(integer(1, 365), "Days without a change after which an open release is discarded."),
     )
     response_cache_bytes: int = field(
         default=64 << 20,

@@ -1,4 +1,4 @@
-"""Metrics of batches and of retention, as committed by this process."""
+"""Metrics of batches, releases and retention, as committed by this process."""
 
 from collections import Counter as Counts
 from collections import defaultdict
@@ -9,7 +9,16 @@ from prometheus_client import Counter, Gauge
 from graph.telemetry.list_labels import ListLabels
 from graph.telemetry.updaters import CounterUpdater, HistogramCollector, HistogramUpdater
 from loaders import PointerCache
-from storage import BATCH_BOUNDS, LATENESS_BOUNDS, SCHEDULE_REASONS, BatchMode, BatchState, StorageMetrics
+from storage import (
+    BATCH_BOUNDS,
+    LATENESS_BOUNDS,
+    RELEASE_BOUNDS,
+    RELEASE_OUTCOMES,
+    SCHEDULE_REASONS,
+    BatchMode,
+    BatchState,
+    StorageMetrics,
+)
 
 _batches = Counter("pricebook_batches", "Batches that reached a state.", ["price_list", "mode", "state"])
 _rows = Counter("pricebook_batch_rows", "Prices and tombstones in batches.", ["price_list", "mode"])
@@ -34,6 +43,12 @@ _overdue = Gauge(
     "Scheduled batches that were due more than 5 s ago, counted every 30 s.",
     multiprocess_mode="livemax",
 )
+_releases = Counter("pricebook_releases", "Releases by what became of them.", ["outcome"])
+_release_duration = HistogramCollector(
+    "pricebook_release_publish_seconds",
+    "Time to publish a release, from the comparison of its batches to the commit of the transaction.",
+    buckets=RELEASE_BOUNDS,
+)
 _throttled = Counter("pricebook_merges_throttled", "Merges that waited for compaction.", ["price_list"])
 _throttle_seconds = Counter(
     "pricebook_merge_throttle_seconds", "Time for which merges waited for compaction.", ["price_list"]
@@ -52,7 +67,7 @@ _STATES = (BatchState.PUBLISHED, BatchState.HELD, BatchState.REJECTED, BatchStat
 
 
 class BatchMetrics:
-    """Exports the metrics of the store about batches and retention."""
+    """Exports the metrics of the store about batches, releases and retention."""
 
     def __init__(self, metrics: StorageMetrics, pointers: PointerCache, labels: ListLabels) -> None:
         self._metrics = metrics
@@ -61,6 +76,7 @@ class BatchMetrics:
         self._batches, self._rows = CounterUpdater(_batches), CounterUpdater(_rows)
         self._durations = HistogramUpdater(_duration)
         self._lateness, self._schedules_held = HistogramUpdater(_lateness), CounterUpdater(_schedules_held)
+        self._releases, self._release_duration = CounterUpdater(_releases), HistogramUpdater(_release_duration)
         self._throttled, self._throttle_seconds = CounterUpdater(_throttled), CounterUpdater(_throttle_seconds)
         self._retired, self._restored = CounterUpdater(_retired), CounterUpdater(_restored)
         self._dropped = CounterUpdater(_dropped)
@@ -84,6 +100,8 @@ class BatchMetrics:
         self._schedules_held.update(schedules)
         self._lateness.update({(): self._metrics.lateness})
         _overdue.set(self._metrics.overdue)
+        self._releases.update({(outcome,): self._metrics.releases[outcome] for outcome in RELEASE_OUTCOMES})
+        self._release_duration.update({(): self._metrics.release_seconds})
         self._throttled.update(self._by_list(lists, self._metrics.merges_throttled))
         self._throttle_seconds.update(self._by_list(lists, self._metrics.throttle_seconds))
         self._retired.update(self._by_list(lists, self._metrics.retired))

@@ -9,7 +9,7 @@ import strawberry
 from graph.rows.upload import Upload
 from graph.types.reasons import REASON
 from graph.types.scalars import JSON
-from storage import MAX_DAYS_AHEAD, MAX_PARTS, MAX_REMOVALS, BatchMode, PublishPolicy
+from storage import MAX_DAYS_AHEAD, MAX_LISTS, MAX_PARTS, MAX_REMOVALS, BatchMode, PublishPolicy
 
 _MODE = "Whether the batch replaces the price list or is merged into it."
 _PRICES = "The prices. Send either `prices` or `file`."
@@ -28,6 +28,12 @@ _PUBLISH_AT = (
     f"most {MAX_DAYS_AHEAD} days ahead; otherwise the mutation fails with `INVALID_PUBLISH_AT`. The batch is checked "
     "and sealed now and held until then. Gates, `expectedVersion` and pins are checked again at that time; if any is "
     "against it, the batch is not published but waits for a review. Null publishes the batch as soon as it is valid."
+)
+_RELEASE = (
+    "The ID of a release that is `OPEN` or `SCHEDULED`. The batch is checked and sealed now, and published with the "
+    "release, at the same moment as the batches of its other price lists. A release has one batch of each price list, "
+    f"and at most {MAX_LISTS} of them; a later batch of the same list takes the place of the earlier one, which is "
+    "rejected. Excludes `publishAt` and `publish: DRY_RUN`."
 )
 _LABEL = "A label for the version: 1 to 255 characters. It is a name only: `keepVersion` keeps a version."
 
@@ -99,6 +105,7 @@ class PublishBatchInput:
     )
     publish_at: datetime.datetime | None = strawberry.field(default=None, description=_PUBLISH_AT)
     label: str | None = strawberry.field(default=None, description=_LABEL)
+    release: strawberry.ID | None = strawberry.field(default=None, description=_RELEASE)
 
 
 @strawberry.input(description="Input of `openBatch`.")
@@ -116,6 +123,7 @@ class OpenBatchInput:
     )
     publish_at: datetime.datetime | None = strawberry.field(default=None, description=_PUBLISH_AT)
     label: str | None = strawberry.field(default=None, description=_LABEL)
+    release: strawberry.ID | None = strawberry.field(default=None, description=_RELEASE)
 
 
 @strawberry.input(description="Input of `appendBatch`: one part of a batch.")

@@ -19,6 +19,7 @@ from storage import ITEM_ERROR_DAYS, MAX_ITEM_ERRORS, BatchMode, BatchState, Pub
 from storage import Batch as StoredBatch
 from storage import DiffSummary as StoredDiffSummary
 from storage import ItemError as StoredItemError
+from storage import Release as StoredRelease
 from storage import Served as StoredServed
 
 describe_enum(
@@ -35,8 +36,8 @@ describe_enum(
     {
         BatchState.OPEN: "The batch accepts prices.",
         BatchState.SEALING: "The batch is complete and is being written, verified and checked by the gates.",
-        BatchState.HELD: "The batch is sealed and waits until its `publishAt`, for a review, or for `unpin` with "
-        "`publishLatest`.",
+        BatchState.HELD: "The batch is sealed and waits until its `publishAt`, until its `release` is published, for a "
+        "review, or for `unpin` with `publishLatest`.",
         BatchState.PUBLISHED: "The version of the batch has become current.",
         BatchState.REJECTED: "The batch was rejected by a gate, by a reviewer, because the current version was not the "
         "expected one, or because a newer batch superseded it.",
@@ -237,3 +238,14 @@ class Batch(Node):
         if root.revision is None:
             return None
         return await info.context.loaders.served.load((root.price_list, root.revision))
+
+    @strawberry.field(
+        description="The release that the batch was sent with. Null if it was sent without one, or if the caller works "
+        "on none of the release's price lists.",
+        graphql_type=strawberry.LazyType("Release", "graph.types.releases") | None,
+    )
+    @staticmethod
+    @as_parent
+    async def release(root: strawberry.Parent[StoredBatch], info: Info) -> StoredRelease | None:
+        """Return the release that the batch was sent with."""
+        return await info.context.loaders.releases.load(root.release) if root.release else None

@@ -59,6 +59,10 @@ class Event:
         "pinned or unpinned, expired, was restored or kept. Null if it is about none."
     )
 
+    release: strawberry.ID | None = strawberry.field(
+        description="The ID of the release that caused the event. Null if none did."
+    )
+
     @strawberry.field(description="The ID of the event.")
     @staticmethod
     @as_parent

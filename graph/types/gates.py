@@ -42,8 +42,8 @@ class GateFinding:
     """The GraphQL type of `storage.catalog.gates.GateFinding`."""
 
     gate: str = strawberry.field(
-        description="The name of the gate; `pin` or `onApproval` if the batch is held by a pin or by its publish "
-        "policy, `layers` if the merge waited for compaction."
+        description="The name of the gate; `pin`, `onApproval` or `release` if the batch is held by a pin, by its "
+        "publish policy or in its release, `layers` if the merge waited for compaction."
     )
     severity: Severity = strawberry.field(description="The effect of the finding on the batch.")
     message: str = strawberry.field(description="The explanation of the finding, for people.")

@@ -4,6 +4,7 @@ import strawberry
 
 from graph.types.batches import Batch
 from graph.types.price_lists import PriceList
+from graph.types.releases import Release
 from graph.types.snapshots import Snapshot
 
 
@@ -52,4 +53,20 @@ class DeletePriceListPayload:
     )
     user_errors: list[UserError] = strawberry.field(
         default_factory=list, description="The errors that prevented the mutation. Empty on success."
+    )
+
+
+@strawberry.type(description="The result of a mutation of a release.")
+class ReleasePayload:
+    """The result of a mutation of a release."""
+
+    release: Release | None = strawberry.field(
+        default=None,
+        description="The release after the mutation; as it is, if some of its price lists stood against the mutation. "
+        "Null if the mutation was refused otherwise.",
+    )
+    user_errors: list[UserError] = strawberry.field(
+        default_factory=list,
+        description="The errors that prevented the mutation: one for each obstacle, whose `path` ends with the name of "
+        "the price list. Empty on success.",
     )

@@ -25,3 +25,7 @@ class Publication:
     summary: DiffSummary | None = strawberry.field(
         description="The changes that the batch made. Null if no batch caused the event, as for a rollback."
     )
+    release: strawberry.ID | None = strawberry.field(
+        description="The ID of the release that changed the current version, of this price list and of others at once. "
+        "Null if none did."
+    )

@@ -3,10 +3,11 @@
 import asyncio
 from collections.abc import Sequence
 
-from storage.batches.batch import Batch, BatchMode, BatchOrder
+from storage.batches.batch import Batch, BatchMode, BatchOrder, PublishPolicy
 from storage.batches.publish_time import check_offset, check_publish_at
 from storage.batches.repository import BatchRepository
 from storage.catalog.price_lists import PriceList, PriceListRepository, is_name
+from storage.catalog.releases import ReleaseRepository, check_room
 from storage.errors import InvalidArgument, PriceListNotFound, Refused, RemoveInReplace
 from storage.mongodb.connection import Client
 from storage.mongodb.server_time import server_time
@@ -65,11 +66,13 @@ class BatchAdmission:
         client: Client,
         price_lists: PriceListRepository,
         batches: BatchRepository,
+        releases: ReleaseRepository,
         max_open: int = MAX_OPEN_BATCHES,
     ) -> None:
         self._client = client
         self._price_lists = price_lists
         self._batches = batches
+        self._releases = releases
         self._max_open = max_open
         self._openings = asyncio.Semaphore(MAX_CONCURRENT_OPENINGS)
 
@@ -77,7 +80,8 @@ class BatchAdmission:
         """Return the batch of the order's idempotency key, and whether this call opened it.
 
         The limits do not apply to a batch that exists, and its `publish_at` may have passed. Raises
-        `PriceListNotFound`, `Conflict`, `InvalidPublishAt`, `TooManyOpenBatches`, `TooManyHeldBatches`.
+        `PriceListNotFound`, `Conflict`, `InvalidPublishAt`, `ReleaseNotFound`, `ReleaseNotOpen`, `ReleaseFull`,
+        `TooManyOpenBatches`, `TooManyHeldBatches`.
         """
         if known := await self._batches.by_key(order.price_list, order.key):
             return known, False
@@ -85,6 +89,8 @@ class BatchAdmission:
         price_list.expect(order.expected_version)
         if order.publish_at:
             check_publish_at(order.publish_at, await server_time(self._client))
+        if order.release is not None:
+            check_room(await self._releases.touch(order.release), order.price_list)
         async with self._openings:
             if refusal := await self._refusal(order, price_list):
                 if known := await self._batches.by_key(order.price_list, order.key):
@@ -114,6 +120,12 @@ def check_order(order: BatchOrder) -> None:
     Raises `InvalidPublishAt` for a time without an offset from UTC.
     """
     check_offset(order.publish_at)
+    if order.release is not None and (order.publish_at or order.publish is PublishPolicy.DRY_RUN):
+        refused = "publishAt" if order.publish_at else "publish: DRY_RUN"
+        raise InvalidArgument(
+            f"A batch with a release is published with that, so {refused} is not allowed. Leave one of the two out.",
+            path=("input", "release"),
+        )
     if not is_name(order.price_list):
         raise PriceListNotFound(order.price_list)
     if not 1 <= len(order.key) <= MAX_KEY_LENGTH or not order.key.isprintable():

@@ -10,7 +10,7 @@ from storage.batches.publish_time import scheduled_finding, without_schedule
 from storage.catalog.gates import Facts, GateFinding, Severity, judge
 from storage.catalog.price_lists import PriceList
 from storage.catalog.snapshots import Snapshot
-from storage.errors import BatchSuperseded, Conflict, LatestHeld
+from storage.errors import BatchSuperseded, Conflict, Refused
 
 PIN_GATE = "pin"
 """The gate name of the finding that holds a batch while its list is pinned."""
@@ -21,6 +21,18 @@ EXPECTED_VERSION_GATE = "expectedVersion"
 
 APPROVAL_GATE = "onApproval"
 """The gate name of the finding that holds a batch because it was sent with `publish: ON_APPROVAL`."""
+
+
+class LatestHeld(Refused):
+    """The newest batch held by a pin cannot be published with the unpin, because it needs a review."""
+
+    code = "BATCH_HELD"
+
+    def __init__(self, batch: str, reason: str) -> None:
+        super().__init__(
+            f"Batch {batch}, the newest held by the pin, cannot be published on the current version: {reason} "
+            "Nothing was changed. Reject it, or unpin without publishLatest and approve it."
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,11 +64,17 @@ class Assessment:
         return {finding.gate for finding in self.findings if finding.severity is Severity.HOLD}
 
 
-def assess(batch: Batch, comparison: Comparison | None, price_list: PriceList, base: Snapshot | None) -> Assessment:
-    """Assess a sealed batch against `base`, the current version. Raises `BaseMoved`."""
+def assess(
+    batch: Batch,
+    comparison: Comparison | None,
+    price_list: PriceList,
+    base: Snapshot | None,
+    waits_for: Sequence[GateFinding] = (),
+) -> Assessment:
+    """Assess a sealed batch against `base`, the current version; `waits_for` holds it as well. Raises `BaseMoved`."""
     facts = facts_of(batch, comparison, base)
     found = judge(price_list.gates, facts)
-    findings = [*batch.findings, *found, *_holds(batch, price_list)]
+    findings = [*batch.findings, *found, *waits_for, *_holds(batch, price_list)]
     return Assessment(price_list.current_version, facts, findings, _refusal(batch, price_list, found))
 
 
@@ -111,7 +129,7 @@ def check_not_superseded(batch: Batch, price_list: PriceList) -> None:
 def _holds(batch: Batch, price_list: PriceList) -> list[GateFinding]:
     """Return what holds a batch besides its gates."""
     holds = []
-    if batch.publish_at:
+    if batch.publish_at and not batch.release:
         holds.append(scheduled_finding(batch.publish_at))
     if batch.publish is PublishPolicy.ON_APPROVAL:
         holds.append(GateFinding(APPROVAL_GATE, Severity.HOLD, "The batch was sent with publish: ON_APPROVAL."))

@@ -1,17 +1,18 @@
 """A batch: its record, the order that opens it, and the refusal that ends it."""
 
 import datetime
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
 import msgspec
+from bson.decimal128 import Decimal128
 
 from storage.batches.item_errors import ErrorReport
 from storage.batches.staging import StagedRun
 from storage.batches.states import BatchState
-from storage.catalog.gates import DiffSummary, GateFinding
+from storage.catalog.gates import DiffSummary, Facts, GateFinding
 from storage.catalog.snapshots import Layer
 from storage.mongodb.connection import Document, check_format
 from storage.mongodb.documents import decode_decimals, encode_decimals, to_builtins
@@ -82,7 +83,8 @@ class Batch(msgspec.Struct, frozen=True, rename="camel"):
     `revision` is that of the pointer when the batch was published. `held_by_pin` is whether nothing but a pin of the
     list held the batch. `publish_at` is when it is to be published, or was to be when it was; a held batch that has it
     is scheduled. `release` is the id of the release that it was sent with: it is published with that, at its instant if
-    it has one. `approval` is set if it was approved and kept its schedule, or its release.
+    it has one. `approval` is set if it was approved and kept its schedule, or its release. `facts` are
+    those with which it was held in a release, against `base`: it need not be compared again to be published on that.
     """
 
     id: str = msgspec.field(name="_id")
@@ -112,6 +114,7 @@ class Batch(msgspec.Struct, frozen=True, rename="camel"):
     made_on: int | None = None
     base: int | None = None
     summary: DiffSummary | None = None
+    facts: Facts | None = None
     findings: tuple[GateFinding, ...] = ()
     revision: int | None = None
     held_by_pin: bool = False
@@ -138,6 +141,8 @@ def to_fields(changes: Mapping[str, Any]) -> Document:
     stored: Document = to_builtins({_STORED_NAMES[name]: value for name, value in changes.items()})
     if "findings" in stored:
         stored["findings"] = [*map(encode_decimals, stored["findings"])]
+    if stored.get("facts"):
+        stored["facts"] = _with_change(stored["facts"], Decimal128)
     return stored
 
 
@@ -148,4 +153,14 @@ def from_document(document: Document) -> Batch:
     fields.setdefault("key", document.get("usedKey"))
     if "findings" in fields:
         fields["findings"] = [*map(decode_decimals, fields["findings"])]
+    if fields.get("facts"):
+        fields["facts"] = _with_change(fields["facts"], Decimal128.to_decimal)
     return msgspec.convert(fields, Batch)
+
+
+def _with_change(facts: Document, convert: Callable[[Any], Any]) -> Document:
+    """Return the fields of facts with their largest change in percent converted."""
+    if facts["largestChange"] is None:
+        return facts
+    percent, sku = facts["largestChange"]
+    return {**facts, "largestChange": [convert(percent), sku]}

@@ -109,6 +109,8 @@ class DuePublisher:
     async def publish_first_due(self, name: str, prepared: Prepared | None = None) -> DueOutcome | None:
         """Publish the first batch of a list that is due, or hold it for review; return None if none is due.
 
+        Also if the first one is published with a release (`storage.releases.due`).
+
         Raises `PriceListNotFound`, `SnapshotNotFound`, `LayerGone`, `Corrupt`, `UnknownFormat`.
         """
         known = prepared.comparison if prepared else None
@@ -121,7 +123,7 @@ class DuePublisher:
         async def act(session: AsyncClientSession) -> DueOutcome | None:
             price_list = await self._price_lists.get(name, session)
             batch = await self._batches.first_due(name, session)
-            if batch is None or batch.publish_at is None:
+            if batch is None or batch.publish_at is None or batch.release is not None:
                 return None
             base = await self._snapshots.current(name, price_list.current_version, session)
             facts = facts_of(batch, comparison, base)

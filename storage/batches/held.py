@@ -1,6 +1,7 @@
 """Held batches: the queries of those that only a pin held, and the writes that need no lease."""
 
-from collections.abc import Sequence
+import datetime
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -8,10 +9,11 @@ from pymongo import ReturnDocument
 from pymongo.asynchronous.client_session import AsyncClientSession
 
 from storage.batches.batch import Batch, from_document, to_fields
-from storage.batches.states import BatchState
+from storage.batches.states import IN_PROGRESS, BatchState
 from storage.catalog.price_lists import PriceList
 from storage.errors import BatchNotFound, BatchNotHeld, LeaseLost
-from storage.mongodb.connection import Collection, Document
+from storage.mongodb.connection import SCHEDULED, Collection, Document
+from storage.mongodb.documents import value_of_each
 
 
 class HeldBatches:
@@ -71,6 +73,34 @@ class HeldBatches:
             raise BatchNotHeld(batch.id, batch.state)
         return batch
 
+    async def get_all_held(self, ids: Sequence[str], session: AsyncClientSession) -> dict[str, Batch]:
+        """Return those of the batches that are held, by id, as a transaction sees them; one command."""
+        cursor = self._collection.find({"_id": {"$in": list(ids)}, "state": BatchState.HELD}, session=session)
+        return {document["_id"]: from_document(document) async for document in cursor}
+
+    async def in_progress_of_release(self, release: str, limit: int, session: AsyncClientSession) -> list[Batch]:
+        """Return up to `limit` batches of a release that are not sealed yet, by their lists."""
+        query = {"release": release, "state": {"$in": sorted(IN_PROGRESS)}}
+        cursor = self._collection.find(query, session=session).limit(limit)
+        return sorted([from_document(document) async for document in cursor], key=lambda batch: batch.price_list)
+
+    async def next_changes(
+        self, price_lists: Sequence[PriceList], besides: Sequence[str], session: AsyncClientSession
+    ) -> dict[str, datetime.datetime]:
+        """Return when the next scheduled batch of each list is due, `besides` the given ones; one command.
+
+        Lists without one are left out.
+        """
+        names = [each.name for each in price_lists if each.next_change_at]  # of others, no batch is scheduled
+        if not names:
+            return {}
+        stages: list[Document] = [
+            {"$match": {"list": {"$in": names}, **SCHEDULED, "_id": {"$nin": list(besides)}}},
+            {"$group": {"_id": "$list", "at": {"$min": "$publishAt"}}},
+        ]
+        found = await self._collection.aggregate(stages, session=session)
+        return {each["_id"]: each["at"] async for each in found}
+
     async def amend_held(self, batch: Batch, session: AsyncClientSession, **changes: Any) -> Batch:
         """Set fields of a batch that stays HELD. Raises `LeaseLost` if it is not HELD any more."""
         amended = await self._collection.find_one_and_update(
@@ -95,6 +125,31 @@ class HeldBatches:
         if result.matched_count != len(batches):
             raise LeaseLost("Another process has ended some of the held batches; look at their states.")
         return [msgspec.structs.replace(batch, state=state, **changes) for batch in batches]
+
+    async def advance_each_held(
+        self, changes: Sequence[tuple[Batch, Mapping[str, Any]]], state: BatchState, session: AsyncClientSession
+    ) -> list[Batch]:
+        """Move held batches to their next state, and set the same fields of each to values of its own.
+
+        One command; see `advance_held`.
+        """
+        ids = [batch.id for batch, _ in changes]
+        fields = [to_fields(changed) for _, changed in changes]
+        of_each = {name: value_of_each(ids, [each[name] for each in fields]) for name in fields[0]}
+        result = await self._collection.update_many(
+            {"_id": {"$in": ids}, "state": BatchState.HELD}, [{"$set": {"state": state, **of_each}}], session=session
+        )
+        if result.matched_count != len(ids):
+            raise LeaseLost("Another process has ended some of the held batches; look at their states.")
+        return [msgspec.structs.replace(batch, **{"state": state, **changed}) for batch, changed in changes]
+
+    async def amend_all_held(self, ids: Sequence[str], session: AsyncClientSession, **changes: Any) -> None:
+        """Set the same fields of batches that stay HELD, with one command. Raises `LeaseLost` if one is not HELD."""
+        result = await self._collection.update_many(
+            {"_id": {"$in": list(ids)}, "state": BatchState.HELD}, {"$set": to_fields(changes)}, session=session
+        )
+        if result.matched_count != len(ids):
+            raise LeaseLost("Another process has ended some of the held batches; look at their states.")
 
 
 def _held_by_pin(price_list: str) -> Document:

@@ -17,6 +17,7 @@ from pymongo.errors import PyMongoError
 from storage.batches.assessment import assess, check_not_superseded, facts_of
 from storage.batches.batch import Batch, PublishPolicy, Refusal
 from storage.batches.comparison import BatchComparer, Comparison
+from storage.batches.in_release import ReleaseMembership, release_finding
 from storage.batches.item_errors import ItemErrorRepository
 from storage.batches.metrics import StorageMetrics
 from storage.batches.parts import PartRepository
@@ -32,6 +33,7 @@ from storage.batches.unpinning import ANY_LATEST, ExpectedLatest, Unpinned, Unpi
 from storage.catalog.events import EventKind
 from storage.catalog.orphans import OrphanRepository
 from storage.catalog.price_lists import PriceList, PriceListRepository
+from storage.catalog.releases import Release
 from storage.catalog.snapshots import SnapshotRepository, current_snapshot
 from storage.catalog.transactions import check_reason
 from storage.errors import BatchNotHeld, Corrupt, LayerGone, Pinned, PriceListNotFound
@@ -60,6 +62,7 @@ class BatchLifecycle:
         transitions: BatchTransitions,
         throttle: MergeThrottle,
         unpinning: Unpinning,
+        membership: ReleaseMembership,
         removal: BatchRemoval,
         orphans: OrphanRepository,
         metrics: StorageMetrics,
@@ -78,6 +81,7 @@ class BatchLifecycle:
         self._transitions = transitions
         self._throttle = throttle
         self._unpinning = unpinning
+        self._membership = membership
         self._removal = removal
         self._orphans = orphans
         self._metrics = metrics
@@ -127,18 +131,27 @@ class BatchLifecycle:
 
     async def _publish(self, batch: Batch, comparison: Comparison | None) -> Batch:
         """Give a sealed batch a version and make it current, or hold or reject it. Raises `BaseMoved`, `LeaseLost`."""
+        superseded: tuple[Batch, Batch] | None = None
 
         async def act(session: AsyncClientSession) -> Transition | Batch:
+            nonlocal superseded
+            superseded = None
             price_list = await self._price_lists.get(batch.price_list, session)
             base = await self._snapshots.current(price_list.name, price_list.current_version, session)
-            assessed = assess(batch, comparison, price_list, base)
+            release = await self._membership.find(batch, session)
+            waits_for = [release_finding(release)] if isinstance(release, Release) else []
+            assessed = assess(batch, comparison, price_list, base, waits_for)
             fields, by = {**assessed.batch_fields, "layer": batch.layer}, batch.submitted_by
             if batch.publish is PublishPolicy.DRY_RUN:
                 return await self._transitions.end_dry_run(batch, session, **fields)
-            if assessed.refusal:
+            refusal = assessed.refusal or (release if isinstance(release, Refusal) else None)
+            if refusal:
                 return await self._transitions.end(
-                    batch, price_list, BatchState.REJECTED, assessed.refusal, session, by=by, **fields
+                    batch, price_list, BatchState.REJECTED, refusal, session, by=by, **fields
                 )
+            if isinstance(release, Release):
+                price_list, superseded = await self._membership.join(release, batch, price_list, session)
+                fields |= {"publish_at": release.publish_at, "facts": assessed.facts}
             snapshot = await self._transitions.add_snapshot(batch, price_list, base, assessed.facts.size, session)
             if assessed.is_held:
                 by_pin = assessed.is_held_by_pin
@@ -146,18 +159,25 @@ class BatchLifecycle:
             kind = EventKind.PUBLISHED
             return await self._transitions.publish(batch, price_list, snapshot, session, kind=kind, by=by, **fields)
 
-        return await self._commit(batch, act)
+        async with self._membership.queue(batch):
+            outcome = await self._commit(batch, act)
+        if superseded:
+            self._metrics.count_batch(*superseded)
+        return outcome
 
     # -- HELD to PUBLISHED or REJECTED
 
     async def approve(self, batch_id: str, *, by: str, reason: str, expected_version: int | None = None) -> Batch:
         """Publish a held batch, rebased onto the current version, whatever its gates found.
 
+        A batch in a release is approved, and published with that.
         Raises `InvalidArgument`, `BatchNotFound`, `BatchNotHeld`, `Pinned` while the list is pinned, `Conflict` if
         another version is current than `expected_version`, or if that is None, than the batch expects, and `Corrupt`.
         """
         check_reason(reason)
         batch = await self._held(batch_id)
+        if batch.release:
+            return await self._membership.approve(batch, by=by, reason=reason, expected_version=expected_version)
         return await self._rebaser.run(
             batch.price_list, lambda known: self._approve(batch, known, expected_version, by, reason)
         )
@@ -188,7 +208,7 @@ class BatchLifecycle:
         return await self._commit(batch, act)
 
     async def reject(self, batch_id: str, *, by: str, reason: str, expected_version: int | None = None) -> Batch:
-        """Reject a held batch. Its version can no longer be read.
+        """Reject a held batch, and take it out of its release. Its version can no longer be read.
 
         Raises `InvalidArgument`, `BatchNotFound`, `BatchNotHeld`, `Conflict`.
         """
@@ -201,6 +221,7 @@ class BatchLifecycle:
             check_not_superseded(held, price_list)
             price_list.expect(expected_version)
             refusal = Refusal("REJECTED", reason)
+            await self._membership.leave(held, session)
             return await self._transitions.reject_held(held, price_list, refusal, session, by=by)
 
         return await self._commit(batch, act)

@@ -16,7 +16,13 @@ BATCH_BOUNDS = (0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 6
 LATENESS_BOUNDS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 3600.0)
 """Upper bounds of the histogram buckets of scheduled publishes, in seconds."""
 
-SCHEDULE_REASONS = ("pin", "gate", "expected_version", "approval", "unreadable")
+RELEASE_BOUNDS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
+"""Upper bounds of the histogram buckets of publishing a release, in seconds."""
+
+RELEASE_OUTCOMES = ("published", "rolled_back", "discarded", "held")
+"""The ends of releases; `held` is one that was due, but that something stood against, so that it is OPEN again."""
+
+SCHEDULE_REASONS = ("pin", "gate", "expected_version", "approval", "not_sealed", "unreadable")
 """Why a scheduled batch is held for a review when it is due."""
 
 LAYER_COUNT_TTL_SECONDS = 7800.0
@@ -31,6 +37,8 @@ class StorageMetrics:
     the merges that waited for compaction, and how long they did, by list. `lateness` is how long after their instant
     batches were published on schedule, by the clock of the database; `schedules_held` counts those that were held for
     review instead, by list and reason; `overdue` is the number of batches that are late, when it was last counted.
+    `releases` counts releases by what was done with them: published, rolled_back, discarded or held; `release_seconds`
+    is how long publishing one took.
     """
 
     def __init__(self) -> None:
@@ -45,6 +53,8 @@ class StorageMetrics:
         self.lateness = Histogram(LATENESS_BOUNDS)
         self.schedules_held: Counter[tuple[str, str]] = Counter()
         self.overdue = 0
+        self.releases: Counter[str] = Counter()
+        self.release_seconds = Histogram(RELEASE_BOUNDS)
         self.driver = DriverMetrics()
         self._layers = 0
         self._layers_counted_at = float("-inf")

@@ -64,7 +64,7 @@ class MultipartBatches:
         """Open a batch, or return the one that was opened with the same idempotency key.
 
         Raises `PriceListNotFound`, `Conflict`, `InvalidArgument`, `TooManyOpenBatches`, `TooManyHeldBatches`,
-        `IdempotencyKeyReused`, `InvalidPublishAt`.
+        `IdempotencyKeyReused`, `InvalidPublishAt`, `ReleaseNotFound`, `ReleaseNotOpen`, `ReleaseFull`.
         """
         check_order(order)
         order = replace(order, chunked=True)

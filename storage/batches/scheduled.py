@@ -2,19 +2,25 @@
 
 import datetime
 import logging
-from collections.abc import Sequence
-from typing import NamedTuple, cast
+from collections.abc import Collection as Values
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple, cast
 
+from pymongo import UpdateOne
 from pymongo.asynchronous.client_session import AsyncClientSession
 
-from storage.batches.batch import Batch, from_document
-from storage.errors import Corrupt
+from storage.batches.batch import Batch, from_document, to_fields
+from storage.batches.states import BatchState
+from storage.errors import Corrupt, LeaseLost
 from storage.mongodb.connection import SCHEDULED, Collection, Document
-from storage.mongodb.documents import read_each, read_or_error
+from storage.mongodb.documents import raise_if_unreadable, read_each, read_or_error
 
 log = logging.getLogger("pricebook.schedule")
 
 _DUE_ORDER: Sequence[tuple[str, int]] = [("publishAt", 1), ("_id", 1)]
+
+_PUBLISH_ORDER: Sequence[tuple[str, int]] = [("publishAt", 1), ("release", 1), ("_id", 1)]
+"""At one instant, batches of their own go before releases, and releases in the order of their ids: so in each list."""
 
 _OF_EXISTING_LISTS: Sequence[Document] = [
     {"$lookup": {"from": "price_lists", "localField": "_id", "foreignField": "_id", "as": "lists"}},
@@ -33,12 +39,13 @@ class Due(NamedTuple):
 class NextScheduled(NamedTuple):
     """A scheduled batch, in how many seconds it is due by the time of the database, and the number of its rows.
 
-    The time is negative once it was due.
+    The time is negative once it was due. `release` is the id of the release that publishes it, if one does.
     """
 
     batch: str
     due_in: float
     rows: int
+    release: str | None = None
 
 
 class ScheduledBatches:
@@ -78,6 +85,56 @@ class ScheduledBatches:
         found = await self._collection.find_one(query, {"publishAt": 1}, sort=_DUE_ORDER, session=session)
         return cast("datetime.datetime", found["publishAt"]) if found else None
 
+    async def read_held(self, ids: Sequence[str], session: AsyncClientSession) -> dict[str, Batch]:
+        """Return those of the batches that are held, by id, as a transaction sees them; without damaged records.
+
+        Raises `UnknownFormat`.
+        """
+        cursor = self._collection.find({"_id": {"$in": list(ids)}, "state": BatchState.HELD}, session=session)
+        found = [read_or_error(from_document, document) async for document in cursor]
+        sound = [raise_if_unreadable(each) for each in found if not isinstance(each, Corrupt)]
+        return {batch.id: batch for batch in sound}
+
+    async def scheduled_of_release(self, release: str) -> list[str]:
+        """Return the ids of the scheduled batches of a release."""
+        cursor = self._collection.find({"release": release, **SCHEDULED}, {"_id": 1})
+        return [document["_id"] async for document in cursor]
+
+    async def is_due_before(self, price_lists: Values[str], publish_at: datetime.datetime, release: str) -> bool:
+        """Whether a batch of one of the lists is published before those of a release that is due at an instant.
+
+        Damaged records are passed over.
+        """
+        query: Document = {"list": {"$in": sorted(price_lists)}, **SCHEDULED, "release": {"$ne": release}}
+        query["$and"] = [{"publishAt": {"$lte": publish_at}}]
+        async for document in self._collection.find(query):
+            record = read_or_error(from_document, document)
+            if isinstance(record, Corrupt):
+                continue
+            if document["publishAt"] < publish_at or (document.get("release") or "") < release:
+                return True
+        return False
+
+    async def reschedule_all(
+        self,
+        changes: Sequence[tuple[str, Mapping[str, Any]]],
+        publish_at: datetime.datetime | None,
+        session: AsyncClientSession,
+    ) -> None:
+        """Give held batches another instant, or take it away, and set the fields of each, in one write.
+
+        Raises `LeaseLost` if one of them is not HELD.
+        """
+        updates = [
+            UpdateOne(
+                {"_id": batch, "state": BatchState.HELD}, {"$set": to_fields({**fields, "publish_at": publish_at})}
+            )
+            for batch, fields in changes
+        ]
+        result = await self._collection.bulk_write(updates, session=session)
+        if result.matched_count != len(updates):
+            raise LeaseLost("Another process has ended some of the held batches; look at their states.")
+
     async def first_due(self, price_list: str, session: AsyncClientSession | None = None) -> Batch | None:
         """Return the first batch of a list that is due by the time of the database, or None.
 
@@ -92,14 +149,16 @@ class ScheduledBatches:
         found = await self._first_sound({"list": price_list})
         if found is None:
             return None
-        return NextScheduled(found["_id"], found["milliseconds"] / 1000, found["document"].get("rows") or 0)
+        document = found["document"]
+        due_in, rows = found["milliseconds"] / 1000, document.get("rows") or 0
+        return NextScheduled(found["_id"], due_in, rows, document.get("release"))
 
     async def _first_sound(self, query: Document, session: AsyncClientSession | None = None) -> Document | None:
         """Return the document of the first scheduled batch, which a later release may have written, and its time."""
         fields = {"document": "$$ROOT", "milliseconds": {"$subtract": ["$publishAt", "$$NOW"]}}
         damaged = list[str]()
         while found := await self._collection.find_one(
-            {**query, **SCHEDULED, "_id": {"$nin": damaged}}, fields, sort=_DUE_ORDER, session=session
+            {**query, **SCHEDULED, "_id": {"$nin": damaged}}, fields, sort=_PUBLISH_ORDER, session=session
         ):
             record = read_or_error(from_document, found["document"])
             if not isinstance(record, Corrupt):
@@ -123,13 +182,16 @@ class ScheduledBatches:
         return {each["_id"]: each["count"] async for each in await self._collection.aggregate(stages)}
 
     async def count_overdue(self, seconds: float) -> int:
-        """Return the number of scheduled batches that were due more than `seconds` ago, without deleted lists."""
+        """Return the number of scheduled batches that were due more than `seconds` ago, without deleted lists.
+
+        Those of a release count as one.
+        """
         stages: list[Document] = [
             {"$match": {**SCHEDULED, "$expr": {"$lt": ["$publishAt", _after_now(-seconds)]}}},
-            {"$group": {"_id": "$list", "count": {"$sum": 1}}},
+            {"$group": {"_id": "$list", "overdue": {"$addToSet": {"$ifNull": ["$release", "$_id"]}}}},
             *_OF_EXISTING_LISTS,
         ]
-        return sum([each["count"] async for each in await self._collection.aggregate(stages)])
+        return len({each async for found in await self._collection.aggregate(stages) for each in found["overdue"]})
 
 
 def _after_now(seconds: float) -> Document:

@@ -53,8 +53,8 @@ class BatchSubmitter:
         All rows are published, or nothing changes. Called again with the same idempotency key, it returns the same
         batch: it waits for the process that works on the batch, and takes the batch over if that lease expires.
         Raises `PriceListNotFound`, `EmptyBatch`, `InvalidArgument`, `RemoveInReplace`, `Conflict`,
-        `TooManyOpenBatches`, `TooManyHeldBatches`, `IdempotencyKeyReused`, `InvalidPublishAt`, `Interrupted`,
-        `Corrupt`, `Unavailable`.
+        `TooManyOpenBatches`, `TooManyHeldBatches`, `IdempotencyKeyReused`, `InvalidPublishAt`, `ReleaseNotFound`,
+        `ReleaseNotOpen`, `ReleaseFull`, `Interrupted`, `Corrupt`, `Unavailable`.
         """
         check_order(order)
         check_removals(order.mode, removals)

@@ -48,22 +48,8 @@ class BatchTransitions:
     async def add_snapshot(
         self, batch: Batch, price_list: PriceList, base: Snapshot | None, size: int, session: AsyncClientSession
     ) -> Snapshot:
-        """Write the manifest of the next version: the layer of the batch, for a merge on top of those of `base`."""
-        if batch.layer is None:
-            raise AssertionError(f"Batch {batch.id} is not sealed.")
-        below = base.layers if base and batch.mode is BatchMode.MERGE else ()
-        snapshot = Snapshot(
-            price_list=price_list.name,
-            version=price_list.last_version + 1,
-            layers=(batch.layer, *below),
-            size=size,
-            state=SnapshotState.SEALED,
-            created_at=instant(),
-            published_at=None,
-            label=batch.label,
-            batch=batch.id,
-            base=base.version if base else None,
-        )
+        """Write the manifest of the next version; see `next_version`."""
+        snapshot = next_version(batch, price_list, base, size)
         await self._snapshots.add(snapshot, session)
         return snapshot
 
@@ -111,13 +97,16 @@ class BatchTransitions:
         session: AsyncClientSession,
         **batch_fields: Any,
     ) -> Transition:
-        """Let a batch wait with its version until it is due, approved, rejected or unpinned."""
-        next_change_at = await self._next_change(price_list, batch, batch.publish_at, session)
+        """Let a batch wait with its version until it is due, approved, rejected, unpinned or released."""
+        publish_at = batch_fields.get("publish_at", batch.publish_at)
+        next_change_at = await self._next_change(price_list, batch, publish_at, session)
         moved = await self._price_lists.move(
             price_list, session, last_version=snapshot.version, next_change_at=next_change_at
         )
         version, by = snapshot.version, batch.submitted_by
-        reason = f"It is scheduled for {instant_text(batch.publish_at)}." if batch.publish_at else None
+        reason = f"It waits in release {batch.release}." if batch.release else None
+        if publish_at and not batch.release:
+            reason = f"It is scheduled for {instant_text(publish_at)}."
         event = event_of(price_list, moved, EventKind.HELD, by, batch=batch.id, version=version, reason=reason)
         await self._events.append(event, session)
         held = await self._batches.advance(batch, BatchState.HELD, session, version=version, **batch_fields)
@@ -229,7 +218,12 @@ class BatchTransitions:
         snapshot = await self._held_snapshot(batch, price_list, session)
         if snapshot.version < price_list.last_version:
             snapshot = await self._renumber(snapshot, batch, price_list, base, facts, session)
-            batch_fields |= {"version": snapshot.version, "base": base_version, "summary": facts.summary}
+            batch_fields |= {
+                "version": snapshot.version,
+                "base": base_version,
+                "summary": facts.summary,
+                "facts": facts,
+            }
         return await self.reschedule(
             replace(batch, version=snapshot.version),
             replace(price_list, last_version=snapshot.version),
@@ -271,3 +265,22 @@ class BatchTransitions:
         if snapshot is None:
             raise SnapshotNotFound(price_list.name, batch.version)
         return snapshot
+
+
+def next_version(batch: Batch, price_list: PriceList, base: Snapshot | None, size: int) -> Snapshot:
+    """Return the manifest of the next version: the layer of a batch, for a merge on top of those of `base`."""
+    if batch.layer is None:
+        raise AssertionError(f"Batch {batch.id} is not sealed.")
+    below = base.layers if base and batch.mode is BatchMode.MERGE else ()
+    return Snapshot(
+        price_list=price_list.name,
+        version=price_list.last_version + 1,
+        layers=(batch.layer, *below),
+        size=size,
+        state=SnapshotState.SEALED,
+        created_at=instant(),
+        published_at=None,
+        label=batch.label,
+        batch=batch.id,
+        base=base.version if base else None,
+    )

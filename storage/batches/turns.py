@@ -53,8 +53,12 @@ class Turn:
         """Note that another version became current first; take the turn after `MAX_OVERTAKEN`, if it is free."""
         self._times_overtaken += 1
         if self._times_overtaken >= MAX_OVERTAKEN and not self._is_taken:
-            token = await self._stack.enter_async_context(self._locks.held(self._name))
-            self._is_taken = token is not None
+            await self.take()
+
+    async def take(self) -> None:
+        """Take the turn, if it is free."""
+        token = await self._stack.enter_async_context(self._locks.held(self._name))
+        self._is_taken = token is not None
 
 
 class Turns:

@@ -1,7 +1,7 @@
 """Events: who did what to a price list, when and why. Append-only, numbered without gaps within a list."""
 
 import datetime
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from enum import StrEnum
 from typing import Any
 
@@ -78,6 +78,15 @@ class EventRepository:
     async def exists(self, event: Event) -> bool:
         """Whether this event, and no other of its revision, was written."""
         return await self.between(event.price_list, event.revision - 1, event.revision) == [event]
+
+    async def moved_by_releases(self, after: Mapping[str, int], session: AsyncClientSession) -> dict[str, str]:
+        """Return the lists that a release moved to another version after a revision of each, with the release's id."""
+        if not after:
+            return {}
+        later = [{"list": name, "revision": {"$gt": revision}} for name, revision in after.items()]
+        query = {"$or": later, "moved": True, "release": {"$type": "string"}}
+        cursor = self._collection.find(query, {"list": 1, "release": 1}, session=session)
+        return {document["list"]: document["release"] async for document in cursor}
 
     async def newest(self, price_list: str, limit: int, before: int | None = None) -> list[Event]:
         """Return up to `limit` events of a list, newest first, with a revision below `before`."""

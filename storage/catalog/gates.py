@@ -58,8 +58,7 @@ class DiffSummary:
     unchanged: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Facts:
+class Facts(msgspec.Struct, frozen=True, rename="camel"):
     """The input of the gates: the version that a batch would create, compared with its base.
 
     `base_size` is None if the list has no version yet.

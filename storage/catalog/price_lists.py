@@ -9,19 +9,20 @@ ETags and cursors name them, so they go on from there when the name is created a
 
 import datetime
 import re
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
 import msgspec
-from pymongo import ReturnDocument, UpdateOne
+from pymongo import ReturnDocument, UpdateMany
 from pymongo.asynchronous.client_session import AsyncClientSession
 
 from storage.catalog.gates import Gates
 from storage.catalog.retention import DEFAULT_RETENTION, Retention
 from storage.errors import Conflict, InvalidArgument, PriceListNotFound, shown
 from storage.mongodb.connection import Database, Document, check_format
-from storage.mongodb.documents import decode_decimals, encode_decimals, to_document
+from storage.mongodb.documents import decode_decimals, encode_decimals, to_document, value_of_each
 
 NEVER = datetime.datetime(1, 1, 1, tzinfo=datetime.UTC)
 """The `moved_at` of a list that is not written yet."""
@@ -117,6 +118,8 @@ def check_description(description: str | None) -> None:
         )
 
 
+_STORED_NAMES = {field.name: field.encode_name for field in msgspec.structs.fields(PriceList)}
+
 _NOT_DELETED: Document = {"deletion": None}
 
 _MOVED_AT: Document = {"$max": ["$$NOW", "$movedAt"]}
@@ -149,6 +152,11 @@ class PriceListRepository:
         if found is None or found.deletion:
             raise PriceListNotFound(name)
         return found
+
+    async def get_all(self, names: Sequence[str], session: AsyncClientSession | None = None) -> dict[str, PriceList]:
+        """Return those of the lists that exist, by name, with one command."""
+        cursor = self._collection.find({"_id": {"$in": list(names)}, **_NOT_DELETED}, session=session)
+        return {document["_id"]: from_document(document) async for document in cursor}
 
     async def names(self) -> list[str]:
         """Return the names of all lists, deleted ones included."""
@@ -204,8 +212,7 @@ class PriceListRepository:
         if written is None:
             raise _ChangedOutside(seen)
         moved = msgspec.structs.replace(moved, moved_at=written["movedAt"])
-        if moved.current_version != seen.current_version:
-            await self._snapshots.bulk_write(_replacements(seen, moved), session=session)
+        await self._note_replacements([seen], [moved], session)
         return moved
 
     async def move_all(
@@ -213,26 +220,49 @@ class PriceListRepository:
     ) -> list[PriceList]:
         """Write the changes of several lists, each with the next revision, by a few commands in all; see `move`."""
         moved = [_moved(seen, 1, changed) for seen, changed in changes]
-        updates = [
-            UpdateOne({"_id": seen.name, "revision": seen.revision}, [{"$set": _written(each)}])
-            for (seen, _), each in zip(changes, moved, strict=True)
-        ]
-        result = await self._collection.bulk_write(updates, session=session)
-        if result.matched_count != len(updates):
-            raise _ChangedOutside(*(seen for seen, _ in changes))
         names = [each.name for each in moved]
+        documents = [_to_document(each) for each in moved]
+        written = {"revision", "release"}.union(*(map(_STORED_NAMES.__getitem__, changed) for _, changed in changes))
+        seen_revision = value_of_each(names, [seen.revision for seen, _ in changes])
+        result = await self._collection.update_many(
+            {"_id": {"$in": names}, "$expr": {"$eq": ["$revision", seen_revision]}},
+            [
+                {"$set": {name: value_of_each(names, [each[name] for each in documents]) for name in sorted(written)}},
+                {"$set": {"movedAt": _MOVED_AT}},
+            ],
+            session=session,
+        )
+        if result.matched_count != len(names):
+            raise _ChangedOutside(*(seen for seen, _ in changes))
         cursor = self._collection.find({"_id": {"$in": names}}, {"movedAt": 1}, session=session)
         times = {document["_id"]: document["movedAt"] async for document in cursor}
         moved = [msgspec.structs.replace(each, moved_at=times[each.name]) for each in moved]
-        replacements = [
-            update
-            for (seen, _), each in zip(changes, moved, strict=True)
-            if each.current_version != seen.current_version
-            for update in _replacements(seen, each)
-        ]
-        if replacements:
-            await self._snapshots.bulk_write(replacements, session=session)
+        await self._note_replacements([seen for seen, _ in changes], moved, session)
         return moved
+
+    async def _note_replacements(
+        self, seen: Sequence[PriceList], moved: Sequence[PriceList], session: AsyncClientSession
+    ) -> None:
+        """Note in the manifests when the versions of `seen` were replaced, and that those of `moved` are current.
+
+        Versions that were never current before are in no need of the latter.
+        """
+        replaced = defaultdict[datetime.datetime, list[Document]](list)
+        current: list[Document] = []
+        for before, after in zip(seen, moved, strict=True):
+            if before.current_version == after.current_version:
+                continue
+            if before.current_version is not None:
+                replaced[after.moved_at].append({"list": before.name, "version": before.current_version})
+            if after.current_version is not None and after.current_version <= before.published_version:
+                current.append({"list": after.name, "version": after.current_version})
+        updates = [
+            UpdateMany({"_id": {"$in": ids}}, {"$set": {"replacedAt": moved_at}}) for moved_at, ids in replaced.items()
+        ]
+        if current:
+            updates.append(UpdateMany({"_id": {"$in": current}}, {"$unset": {"replacedAt": ""}}))
+        if updates:
+            await self._snapshots.bulk_write(updates, session=session)
 
     async def note_compaction(self, name: str, session: AsyncClientSession) -> None:
         """Count a compaction, so that its transaction conflicts with those that publish. The revision stays."""
@@ -253,19 +283,6 @@ def _moved(seen: PriceList, events: int, changes: Mapping[str, Any]) -> PriceLis
 def _written(moved: PriceList) -> Document:
     """Return the fields of an update pipeline that writes a pointer."""
     return {**_literals(_to_document(moved)), "movedAt": _MOVED_AT}
-
-
-def _replacements(seen: PriceList, moved: PriceList) -> list[UpdateOne]:
-    """Return the updates of manifests: when the version of `seen` was replaced, and that that of `moved` is current."""
-    changes: list[tuple[int | None, Document]] = [
-        (seen.current_version, {"$set": {"replacedAt": moved.moved_at}}),
-        (moved.current_version, {"$unset": {"replacedAt": ""}}),
-    ]
-    return [
-        UpdateOne({"_id": {"list": seen.name, "version": version}}, change)
-        for version, change in changes
-        if version is not None
-    ]
 
 
 def _literals(document: Document) -> Document:

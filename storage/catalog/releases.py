@@ -49,6 +49,28 @@ class ReleaseNotFound(Refused):
         )
 
 
+class ReleaseNotOpen(Refused):
+    """The release is in a state in which it neither takes batches, nor can be published, scheduled or discarded."""
+
+    code = "RELEASE_NOT_OPEN"
+
+    def __init__(self, release_id: str, state: ReleaseState, remedy: str = "Create a new release.") -> None:
+        super().__init__(f"Release {release_id} is {state}. {remedy}", path=("input", "release"))
+
+
+class ReleaseFull(Refused):
+    """The release has as many lists as a release can have."""
+
+    code = "RELEASE_FULL"
+
+    def __init__(self, release_id: str) -> None:
+        super().__init__(
+            f"Release {release_id} has {MAX_LISTS} lists already, the most that are published in one transaction. "
+            "Send the batches of further lists with another release.",
+            path=("input", "release"),
+        )
+
+
 class ReleaseItem(msgspec.Struct, frozen=True, rename="camel"):
     """One list of a release, and its batch.
 
@@ -66,8 +88,10 @@ class ReleaseItem(msgspec.Struct, frozen=True, rename="camel"):
 class Release(msgspec.Struct, frozen=True, rename="camel"):
     """The record of a release. Its items are the sealed batches that it publishes, by the names of their lists.
 
-    `key` is the idempotency key of its creation, unique among those of `created_by`. `touched_at` is when it, or one of
+    `key` is the idempotency key of its creation, unique among those of `created_by`, and `fingerprint` the digest of
+    that request. `touched_at` is when it, or one of
     its batches, was last changed. `publish_at` is when it is to be published; the state is SCHEDULED then.
+    `scheduled_by` gave it that instant last, unless its creation did.
     """
 
     id: str = msgspec.field(name="_id")
@@ -80,6 +104,8 @@ class Release(msgspec.Struct, frozen=True, rename="camel"):
     items: tuple[ReleaseItem, ...] = ()
     publish_at: datetime.datetime | None = None
     published_at: datetime.datetime | None = None
+    fingerprint: str | None = None
+    scheduled_by: str | None = None
 
     def item(self, price_list: str) -> ReleaseItem | None:
         """Return the item of a list, or None."""
@@ -95,6 +121,14 @@ def release_from_document(document: Document) -> Release:
     return msgspec.convert(document, Release)
 
 
+def check_room(release: Release, price_list: str) -> None:
+    """Raise `ReleaseNotOpen` or `ReleaseFull` unless a release takes a batch of a list."""
+    if release.state not in UNPUBLISHED:
+        raise ReleaseNotOpen(release.id, release.state)
+    if len(release.items) >= MAX_LISTS and release.item(price_list) is None:
+        raise ReleaseFull(release.id)
+
+
 class ReleaseRepository:
     """The releases of a database. With a `list_filter` there are only those that have one of its lists, or no list."""
 
@@ -102,7 +136,12 @@ class ReleaseRepository:
         self._collection = db["releases"]
 
     async def create(
-        self, name: str, key: str, by: str, publish_at: datetime.datetime | None = None
+        self,
+        name: str,
+        key: str,
+        by: str,
+        publish_at: datetime.datetime | None = None,
+        fingerprint: str | None = None,
     ) -> tuple[Release, bool]:
         """Return the release of a caller's idempotency key, and whether this call created it."""
         release_id = str(ObjectId())
@@ -116,6 +155,7 @@ class ReleaseRepository:
             "items": [],
             "publishAt": publish_at,
             "publishedAt": None,
+            "fingerprint": fingerprint,
         }
         try:
             created = await self._collection.find_one_and_update(
@@ -180,6 +220,30 @@ class ReleaseRepository:
     async def count(self, *, state: ReleaseState | None = None, list_filter: ListFilter = ALL_LISTS) -> int:
         """Return the number of releases."""
         return await self._collection.count_documents(_query(state, list_filter))
+
+    async def touch(self, release_id: str) -> Release:
+        """Note that a release that takes batches is used. Raises `ReleaseNotFound`, `ReleaseNotOpen`."""
+        touched = None
+        if len(release_id) <= MAX_ID_LENGTH:
+            touched = await self._collection.find_one_and_update(
+                {"_id": release_id, "format": {"$lte": FORMAT}, "state": {"$in": sorted(UNPUBLISHED)}},
+                {"$currentDate": {"touchedAt": True}},
+                return_document=ReturnDocument.AFTER,
+            )
+        if touched is None:
+            raise ReleaseNotOpen(release_id, (await self.get(release_id)).state)
+        return release_from_document(touched)
+
+    async def count_unpublished(self) -> int:
+        """Return the number of releases that are open or scheduled."""
+        return await self._collection.count_documents({"state": {"$in": sorted(UNPUBLISHED)}})
+
+    async def idle(self, days: int, limit: int) -> list[Release]:
+        """Return up to `limit` OPEN releases that were not touched in the last `days`."""
+        cutoff = {"$subtract": ["$$NOW", days * 86_400_000]}
+        query = {"state": ReleaseState.OPEN, "$expr": {"$lt": ["$touchedAt", cutoff]}}
+        cursor = self._collection.find(query).sort("touchedAt", 1)
+        return await read_each(cursor.batch_size(limit), release_from_document, limit)
 
     async def update(self, seen: Release, session: AsyncClientSession, **changes: Any) -> Release:
         """Set fields of a release, and note that it was touched, in a transaction that has read it as `seen`."""

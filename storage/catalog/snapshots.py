@@ -5,17 +5,18 @@ lie apart, in `expired_snapshots`, without their layers: versions that expired, 
 """
 
 import datetime
+from collections import defaultdict
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from enum import StrEnum
 
 import msgspec
-from pymongo import ReplaceOne
+from pymongo import ReplaceOne, UpdateMany
 from pymongo.asynchronous.client_session import AsyncClientSession
 
 from storage.catalog.keep import Keep
 from storage.catalog.orphans import OrphanRepository
-from storage.catalog.price_lists import PriceListRepository
+from storage.catalog.price_lists import PriceList, PriceListRepository
 from storage.errors import Broken, Corrupt
 from storage.mongodb.connection import Database, Document, check_format
 from storage.mongodb.documents import raise_if_unreadable, read_or_error, to_builtins, to_document
@@ -98,6 +99,30 @@ class SnapshotRepository:
             session=session,
         )
 
+    async def add_all(self, snapshots: Sequence[Snapshot], session: AsyncClientSession) -> None:
+        """Write manifests, in a transaction of `storage.releases`."""
+        await self._collection.insert_many(map(_to_document, snapshots), session=session)
+
+    async def mark_all_published(self, moved: Sequence[PriceList], session: AsyncClientSession) -> None:
+        """Set when the current versions of lists, none of which was current before, became current.
+
+        See `mark_published`. Raises `Corrupt` if a manifest is gone.
+        """
+        versions = defaultdict[datetime.datetime, list[Document]](list)  # by the time, which is the same as a rule
+        for each in moved:
+            if each.current_version is not None:
+                versions[each.moved_at].append(_id(each.name, each.current_version))
+        updates = [
+            UpdateMany(
+                {"_id": {"$in": ids}, "publishedAt": None},
+                {"$set": {"publishedAt": moved_at, "state": SnapshotState.PUBLISHED}},
+            )
+            for moved_at, ids in versions.items()
+        ]
+        result = await self._collection.bulk_write(updates, session=session)
+        if result.matched_count != sum(map(len, versions.values())):
+            raise Corrupt("The manifest of a version is gone. Run `pricebook check`.")
+
     async def replace_layers(self, snapshot: Snapshot, layers: Sequence[Layer], session: AsyncClientSession) -> None:
         """Replace the layers of a version, in a transaction of `storage.maintenance.compaction` that has read it."""
         await self._collection.update_one(
@@ -143,6 +168,10 @@ class SnapshotRepository:
     async def withdraw(self, price_list: str, versions: Sequence[int], session: AsyncClientSession) -> None:
         """Withdraw versions that were never published, in a transaction of `storage.batches.lifecycle`."""
         await self._move_to_expired({"_id": {"$in": _ids(price_list, versions)}}, session)
+
+    async def withdraw_all(self, keys: Sequence[tuple[str, int]], session: AsyncClientSession) -> None:
+        """Withdraw versions of several lists, given as (list, version), by a few commands in all; see `withdraw`."""
+        await self._move_to_expired({"_id": {"$in": [_id(*key) for key in keys]}}, session)
 
     async def release_layers(
         self, price_list: str, versions: Sequence[int], before: datetime.datetime, session: AsyncClientSession
@@ -192,6 +221,13 @@ class SnapshotRepository:
         if snapshot is None:
             raise Corrupt(f"The manifest of version {version} of {price_list!r} is gone. Run `pricebook check`.")
         return snapshot
+
+    async def get_all(
+        self, keys: Sequence[tuple[str, int]], session: AsyncClientSession
+    ) -> dict[tuple[str, int], Snapshot]:
+        """Return those of the manifests of (list, version) keys that are not expired, by key, with one command."""
+        cursor = self._collection.find({"_id": {"$in": [_id(*key) for key in keys]}}, session=session)
+        return {_key(document): _from_document(document) async for document in cursor}
 
     async def get_many(self, keys: Sequence[tuple[str, int]]) -> list[Snapshot | Broken | None]:
         """Return the manifests of (list, version) keys, or the errors of unreadable ones, in the order of the keys.

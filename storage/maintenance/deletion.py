@@ -1,8 +1,8 @@
 """Deleting price lists.
 
-1. One transaction turns the document of the list into a tombstone (`storage.catalog.price_lists`), with an event. From
-   then on the list does not exist for any reader or writer: a transaction that was about to change it is repeated, and
-   does not find it.
+1. One transaction turns the document of the list into a tombstone (`storage.catalog.price_lists`), with an event, and
+   takes the list out of the releases that are not published yet. From then on the list does not exist for any reader or
+   writer: a transaction that was about to change it is repeated, and does not find it.
 2. The purge removes its versions and batches, in rounds. The process that deleted the list starts it, and garbage
    collection repeats it until it is complete; every step can be repeated, and is safe in parallel. The layers are noted
    as orphans in the same transaction, and dropped once no reader can hold them.
@@ -32,6 +32,7 @@ from storage.maintenance.periodic import log_failure
 from storage.mongodb.connection import Client
 from storage.mongodb.locks import Locks
 from storage.mongodb.transaction import in_transaction, instant
+from storage.releases.unpublished import UnpublishedReleases
 
 log = logging.getLogger("pricebook.deletion")
 
@@ -69,6 +70,7 @@ class PriceListDeleter:
         batches: BatchRepository,
         events: EventRepository,
         removal: BatchRemoval,
+        releases: UnpublishedReleases,
         locks: Locks,
         idle_hours: float = DELETE_IDLE_HOURS,
     ) -> None:
@@ -78,14 +80,15 @@ class PriceListDeleter:
         self._batches = batches
         self._events = events
         self._removal = removal
+        self._releases = releases
         self._locks = locks
         self._idle = datetime.timedelta(hours=idle_hours)
 
     async def delete(self, name: str, *, by: str, reason: str, force: bool = False) -> PriceList:
         """Delete a list, and return its tombstone. Its versions and batches are left to `purge`.
 
-        With `force`, also if a batch was published a short time ago or is in progress. Raises `InvalidArgument` for an
-        invalid reason, `PriceListNotFound`, `PriceListInUse`.
+        With `force`, also if a batch was published a short time ago, is in progress, or waits in a release. Raises
+        `InvalidArgument` for an invalid reason, `PriceListNotFound`, `PriceListInUse`.
         """
         check_reason(reason)
 
@@ -109,12 +112,13 @@ class PriceListDeleter:
             )
             event = event_of(price_list, deleted, EventKind.DELETED, by, reason=reason)
             await self._events.append(event, session)
+            await self._releases.remove_list(name, session)
             return PointerChange(deleted, event)
 
         return await commit_pointer_change(self._client, self._events, act)
 
     async def _check_unused(self, price_list: PriceList, now: datetime.datetime, session: AsyncClientSession) -> None:
-        """Raise `PriceListInUse` if a batch of a list was published a short time ago, or is in progress."""
+        """Raise `PriceListInUse` if a batch was published a short time ago, is in progress, or waits in a release."""
         newest = await self._snapshots.get(price_list.name, price_list.published_version, session)
         if newest and newest.published_at and newest.published_at + self._idle > now:
             published_at = newest.published_at.strftime("%Y-%m-%d %H:%M UTC")
@@ -124,6 +128,8 @@ class PriceListDeleter:
         in_progress = (await self._batches.unfinished(price_list.name, session)).in_progress
         if in_progress:
             raise PriceListInUse(price_list.name, f"batches in progress: {in_progress}")
+        if release := await self._releases.find_with_list(price_list.name, session):
+            raise PriceListInUse(price_list.name, f"a batch of it waits in release {release}")
 
     async def purge(self, name: str, end: float = math.inf) -> None:
         """Remove the versions and batches of a deleted list. Does nothing for another list.

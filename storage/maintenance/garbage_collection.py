@@ -1,4 +1,4 @@
-"""Garbage collection: idle batches, unneeded layers and staged runs, old idempotency keys, and deleted lists.
+"""Garbage collection: idle batches and releases, unneeded layers and staged runs, old idempotency keys, deleted lists.
 
 A layer becomes an orphan when a manifest stops naming it: its version was withdrawn or its layers released, or a
 compaction has replaced the layer. The transaction that does so notes the layer (`storage.catalog.orphans`). Layers
@@ -34,7 +34,10 @@ from storage.layers.writer import LayerWriter
 from storage.maintenance.compaction import LAYER_LOCKS
 from storage.maintenance.deletion import PriceListDeleter
 from storage.maintenance.periodic import log_failure
+from storage.maintenance.release_runs import RELEASE_LOCKS
 from storage.mongodb.locks import Locks
+from storage.releases.editor import ReleaseEditor
+from storage.releases.unpublished import UnpublishedReleases
 
 log = logging.getLogger("pricebook.garbage_collection")
 
@@ -62,9 +65,12 @@ MAX_FOUND_PER_LISTING = 1000
 KEY_DAYS = 30
 """Days after the end of a batch until its idempotency key can be used again."""
 
+RELEASE_IDLE_DAYS = 30
+"""Days without a change after which an open release is discarded."""
+
 
 class GarbageCollector:
-    """Aborts idle batches, drops what is left behind, frees old idempotency keys, and purges deleted lists."""
+    """Aborts idle batches, drops what is left behind, frees old keys, discards idle releases, purges deleted lists."""
 
     def __init__(
         self,
@@ -77,7 +83,10 @@ class GarbageCollector:
         locks: Locks,
         lifecycle: BatchLifecycle,
         deleter: PriceListDeleter,
+        release_editor: ReleaseEditor,
+        unpublished: UnpublishedReleases,
         metrics: StorageMetrics,
+        release_idle_days: int = RELEASE_IDLE_DAYS,
     ) -> None:
         self._batches = batches
         self._parts = parts
@@ -88,12 +97,15 @@ class GarbageCollector:
         self._locks = locks
         self._lifecycle = lifecycle
         self._deleter = deleter
+        self._release_editor = release_editor
+        self._unpublished = unpublished
+        self._release_idle_days = release_idle_days
         self._metrics = metrics
         self._orphan_seconds = ORPHAN_SECONDS
         self._next_listing = 0.0
 
     async def collect(self) -> None:
-        """Abort idle batches, drop unneeded layers and staged runs, free old idempotency keys, purge deleted lists."""
+        """Run each task once: what fails is logged, and left to the next run."""
         now = asyncio.get_running_loop().time()
         for act in (
             self._abort_idle,
@@ -101,6 +113,7 @@ class GarbageCollector:
             self._drop_orphans,
             self._drop_staging,
             self._forget_keys,
+            self._tidy_releases,
             self._purge_deleted,
         ):
             try:
@@ -208,6 +221,11 @@ class GarbageCollector:
 
     async def _forget_keys(self) -> None:
         await self._batches.forget_keys(KEY_DAYS)
+
+    async def _tidy_releases(self) -> None:
+        await self._unpublished.open_empty()
+        await self._release_editor.discard_idle(self._release_idle_days)
+        await self._locks.remove_expired_with_prefix(RELEASE_LOCKS)
 
     async def _purge_deleted(self) -> None:
         await self._deleter.purge_all(MAX_TASK_SECONDS)

@@ -1,16 +1,18 @@
-"""Publishing the scheduled batches of one list, from a moment before the first is due until none is due soon."""
+"""Publishing the scheduled batches of one list, from a moment before the first is due until none is due soon.
+
+A batch of a release is published with it (`storage.maintenance.release_runs`).
+"""
 
 import asyncio
 import logging
-import random
 from contextlib import suppress
 
 from storage.batches.due_publisher import DuePublisher, Prepared
 from storage.batches.repository import BatchRepository
-from storage.batches.scheduled import NextScheduled
-from storage.errors import LeaseLost, PricebookError, PriceListNotFound, Unavailable, UnknownFormat
+from storage.errors import PricebookError, PriceListNotFound
 from storage.maintenance.periodic import log_failure
-from storage.mongodb.connection import explain
+from storage.maintenance.release_runs import ReleaseRuns
+from storage.maintenance.stand_by import MAX_ATTEMPTS, STAND_BY_POLL_SECONDS, StandBy, is_passing
 from storage.mongodb.deadlines import is_cancelled
 from storage.mongodb.locks import Locks
 
@@ -19,53 +21,22 @@ log = logging.getLogger("pricebook.schedule")
 PREPARE_SECONDS = 5.0
 """How long before a batch is due its list is taken up, and the batch compared with the current version."""
 
-STAND_BY_SECONDS = 1.0
-"""How long a batch is due before another process publishes it, although one holds the lock of its list."""
-
-STAND_BY_ROWS_PER_SECOND = 50_000
-"""Rows for each further second of this: comparing a large batch takes long, and every process would compare it."""
-
-STAND_BY_POLL_SECONDS = 0.4
-"""First interval at which a process that stands by looks whether a batch is published. It doubles twice."""
-
 MIN_WAIT_SECONDS = 0.001
 """Least wait for a batch that is almost due."""
 
 MAX_CONCURRENT_PUBLISHES = 16
 """Number of lists of which a process compares or publishes a batch at once."""
 
-MAX_ATTEMPTS = 3
-"""How often a process tries to publish a batch that fails, before it holds the batch for review."""
-
-
-class StandBy:
-    """The wait for the process that works on a list, and how long it has published nothing."""
-
-    def __init__(self) -> None:
-        self._first: str | None = None
-        self._since = 0.0
-        self._polls = 0
-
-    def is_over(self, found: NextScheduled) -> bool:
-        """Whether that process has let the first batch of the list lie for too long."""
-        if found.batch != self._first or found.due_in > 0:
-            self._first, self._since = found.batch, _now() + max(found.due_in, 0.0)
-        return _now() - self._since > STAND_BY_SECONDS + found.rows / STAND_BY_ROWS_PER_SECOND
-
-    def seconds(self, found: NextScheduled) -> float:
-        """Return how long to wait before it is looked at again: the longer, the more often it was."""
-        if found.due_in <= 0:
-            self._polls += 1
-        poll = STAND_BY_POLL_SECONDS * (1 << min(self._polls, 2))
-        return max(found.due_in, 0.0) + poll * random.uniform(0.75, 1.25)  # noqa: S311 - jitter, no secret
-
 
 class ListPublisher:
     """Publishes the scheduled batches of lists."""
 
-    def __init__(self, batches: BatchRepository, due_publisher: DuePublisher, locks: Locks) -> None:
+    def __init__(
+        self, batches: BatchRepository, due_publisher: DuePublisher, release_runs: ReleaseRuns, locks: Locks
+    ) -> None:
         self._batches = batches
         self._due_publisher = due_publisher
+        self._release_runs = release_runs
         self._locks = locks
         self._working = asyncio.Semaphore(MAX_CONCURRENT_PUBLISHES)
         self._waiting: dict[str, asyncio.Event] = {}
@@ -127,9 +98,15 @@ class ListPublisher:
             if found is None or found.due_in > PREPARE_SECONDS:
                 return found and found.due_in
             due_at = (asked_at + _now()) / 2 + found.due_in  # the database answered about halfway
-            prepared = await self._prepare(found.batch, prepared)
+            if not found.release:  # those were compared when they were sealed
+                prepared = await self._prepare(found.batch, prepared)
             if found.due_in > 0:
                 await self._wait(name, max(due_at - _now(), MIN_WAIT_SECONDS))
+                continue
+            if found.release:
+                if not await self._release_runs.publish(found.release, stopping):
+                    return PREPARE_SECONDS + STAND_BY_POLL_SECONDS  # lists whose batches go first may need the slot
+                prepared = None
                 continue
             if is_throttled:  # outside of the slot: the wait is no work
                 await self._due_publisher.throttle(name)
@@ -157,7 +134,7 @@ class ListPublisher:
         try:
             change = await self._due_publisher.publish_first_due(name, prepared)
         except Exception as error:
-            batch = None if _is_passing(error) else await self._batches.first_due(name)
+            batch = None if is_passing(error) else await self._batches.first_due(name)
             if batch is None:
                 raise
             failed, attempts = self._attempts.get(name, (batch.id, 0))
@@ -175,11 +152,6 @@ class ListPublisher:
         with suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 await self._waiting[name].wait()
-
-
-def _is_passing(error: Exception) -> bool:
-    """Whether an error concerns the database, the list or this release, and not the batch."""
-    return isinstance(explain(error) or error, Unavailable | PriceListNotFound | UnknownFormat | LeaseLost)
 
 
 def _now() -> float:

@@ -4,7 +4,8 @@ Every process keeps it. The pointers, which are pushed to each of them, have the
 a rare poll finds what was missed. A process takes a list up a moment before its next batch is due, compares the batch
 with the current version, and waits. The lock of the list keeps the other processes from doing the same: they stand by,
 and go on without the lock if a batch is not published in time. Correctness does not depend on any of this: the
-transaction decides what is due, by the time of the database, and publishes it once (`storage.batches.due_publisher`).
+transaction decides what is due, by the time of the database, and publishes it once (`storage.batches.due_publisher`,
+`storage.releases.due`).
 """
 
 import asyncio
@@ -22,10 +23,12 @@ from storage.errors import PriceListNotFound
 from storage.maintenance.delay_queue import DelayQueue
 from storage.maintenance.list_publisher import PREPARE_SECONDS, ListPublisher
 from storage.maintenance.periodic import is_set_within, log_failure
+from storage.maintenance.release_runs import ReleaseRuns
 from storage.mongodb.connection import Client
 from storage.mongodb.database_clock import DatabaseClock
 from storage.mongodb.deadlines import is_cancelled
 from storage.mongodb.locks import Locks
+from storage.releases.due import DueReleasePublisher
 
 log = logging.getLogger("pricebook.schedule")
 
@@ -54,12 +57,13 @@ class PublicationSchedule:
         watcher: Watcher,
         batches: BatchRepository,
         due_publisher: DuePublisher,
+        due_releases: DueReleasePublisher,
         locks: Locks,
         metrics: StorageMetrics,
     ) -> None:
         self._batches = batches
         self._metrics = metrics
-        self._publisher = ListPublisher(batches, due_publisher, locks)
+        self._publisher = ListPublisher(batches, due_publisher, ReleaseRuns(due_releases, locks), locks)
         self._clock = DatabaseClock(client)
         self._salt = random.random()  # noqa: S311 - no secret
         self._next: dict[str, datetime.datetime] = {}

@@ -114,6 +114,11 @@ INDEXES: Mapping[str, list[IndexModel]] = {
             partialFilterExpression={"state": "HELD", "heldByPin": True},
         ),
         IndexModel([("list", 1), ("publishAt", 1), ("_id", 1)], name="scheduled", partialFilterExpression=SCHEDULED),
+        IndexModel(
+            [("list", 1), ("publishAt", 1), ("release", 1), ("_id", 1)],
+            name="publish_order",
+            partialFilterExpression=SCHEDULED,
+        ),
         IndexModel([("publishAt", 1), ("_id", 1)], name="due", partialFilterExpression=SCHEDULED),
         IndexModel(
             [("submittedBy", 1), ("state", 1)],

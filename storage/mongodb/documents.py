@@ -6,7 +6,7 @@ A record is a frozen `msgspec.Struct` with `rename="camel"`; a repository reads 
 
 import datetime
 import logging
-from collections.abc import AsyncIterable, Callable, Mapping
+from collections.abc import AsyncIterable, Callable, Mapping, Sequence
 from decimal import Decimal
 from typing import Any, TypeVar
 
@@ -41,6 +41,14 @@ def encode_decimals(fields: Mapping[str, Any]) -> Document:
 def decode_decimals(fields: Mapping[str, Any]) -> Document:
     """Return the fields with each `Decimal128` as a `Decimal`."""
     return {name: value.to_decimal() if isinstance(value, Decimal128) else value for name, value in fields.items()}
+
+
+def value_of_each(ids: Sequence[object], values: Sequence[object]) -> Document:
+    """Return the expression of an update pipeline that has a value of its own for each of the documents with `ids`.
+
+    One update of many documents takes the server much less time than one update of each.
+    """
+    return {"$arrayElemAt": [{"$literal": list(values)}, {"$indexOfArray": [{"$literal": list(ids)}, "$_id"]}]}
 
 
 def read_or_error(read: Callable[[Document], T], document: Document) -> T | Broken:

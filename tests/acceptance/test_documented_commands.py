@@ -37,9 +37,9 @@ PLACEHOLDERS = {
     "N": "50",
     "...": "a reason",
 }
-"""The values of words that stand for others. `ID`, and ids of keys, are those of what `prepared` has prepared."""
+"""The values of words that stand for others. `ID`, ids of keys, and the `NAME` of a release are what was prepared."""
 
-SCHEDULING = {"reschedule", "import"}
+SCHEDULING = {"reschedule", "import", "release"}
 """The commands whose instant must be in the future."""
 
 README = "README.md"
@@ -78,7 +78,13 @@ class Shop(NamedTuple):
     store: Store
     batch: Batch
 
-    async def prepare(self, command: str) -> str:
+    async def prepare(self, command: str, *arguments: str) -> str:
+        """Prepare what a command is for, and return the id or name to insert."""
+        if command == "release" or (command == "import" and "--release" in arguments):
+            return await self._release(arguments) if {"ID", "NAME"} & {*arguments} else ""
+        return await self._list(command)
+
+    async def _list(self, command: str) -> str:
         """Bring the list into the state that a command is for; return the id or name to insert."""
         if command == "unpin":
             await self._hold_by_pin()
@@ -105,6 +111,15 @@ class Shop(NamedTuple):
             assert self.batch.layer is not None
             return self.batch.layer.id
         return self.batch.id
+
+    async def _release(self, arguments: Sequence[str]) -> str:
+        """Return the id of a release with a batch of the list, which is published if it is to be rolled back."""
+        await self._make_current()
+        release = await self.store.release_editor.create("sale", secrets.token_hex(8), by="ops")
+        await submit(self.store, [row("TEA-100")], "shop", release=release.id)
+        if arguments[0] == "rollback":
+            await self.store.release_publisher.publish(release.id, by="ops")
+        return release.id
 
     async def _hold_by_pin(self) -> None:
         price_list = await self.store.price_lists.get("shop")
@@ -149,7 +164,7 @@ async def test_the_commands_of_a_page_succeed(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     for command in COMMANDS_BY_PAGE[page]:
-        arguments = substituted(command, await shop.prepare(command.arguments[1]))
+        arguments = substituted(command, await shop.prepare(*command.arguments[1:]))
         write_files(arguments)
         if {*arguments}.isdisjoint({*NOT_RUN, "--help"}):
             await run(command, arguments, environ)
@@ -178,6 +193,8 @@ def substituted(command: Documented, id_: str) -> list[str]:
     values = {**PLACEHOLDERS, "ID": id_, "INSTANT": instant.isoformat()}
     if name in OF_ANOTHER_LIST:
         values["LIST"] = id_
+    if name == "release":
+        values["NAME"] = id_ or values["NAME"]
     return [id_ if KEY_ID.fullmatch(word) else values.get(word, word) for word in command.arguments[1:]]
 
 

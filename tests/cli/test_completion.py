@@ -1,4 +1,4 @@
-"""The shell completes the names of price lists, and stays silent if the endpoint does not respond."""
+"""The shell completes the names of lists and releases, and stays silent if the endpoint does not respond."""
 
 import asyncio
 import socket
@@ -10,7 +10,7 @@ import pytest
 from click.shell_completion import BashComplete, ZshComplete
 
 from cli import COMMANDS, completion, main
-from cli.client import list_names
+from cli.client import names
 from cli.completion import complete_list_names
 from storage import Store
 from tests.cli.ops.commands import server
@@ -32,7 +32,7 @@ def complete(line: str) -> list[str]:
 def patient(monkeypatch: pytest.MonkeyPatch) -> None:
     """The shell waits as long as the endpoint takes."""
     monkeypatch.setattr(completion, "TIMEOUT_SECONDS", 60.0)
-    monkeypatch.setattr(list_names, "REQUEST_TIMEOUT_SECONDS", 60.0)
+    monkeypatch.setattr(names, "REQUEST_TIMEOUT_SECONDS", 60.0)
 
 
 @pytest.fixture
@@ -51,7 +51,7 @@ async def test_names_that_begin_with_what_was_typed_are_completed(
     async with server(settings) as (endpoint, _):
         monkeypatch.setenv("PRICEBOOK_ENDPOINT", endpoint)
         without_path = endpoint.removesuffix("/graphql").removeprefix("http://")
-        for line, names in {
+        for line, expected in {
             "pricebook show ": ["retail", "retail-de", "wholesale"],
             "pricebook rollback re": ["retail", "retail-de"],
             "pricebook import prices.csv --list who": ["wholesale"],
@@ -60,12 +60,26 @@ async def test_names_that_begin_with_what_was_typed_are_completed(
             "pricebook show --direct re": [],
             "pricebook rollback retail ": [],
         }.items():
-            assert await asyncio.to_thread(complete, line) == names, line
+            assert await asyncio.to_thread(complete, line) == expected, line
+
+
+async def test_releases_are_completed_by_name_or_by_id_if_the_name_is_not_one_word_or_not_of_one_alone(
+    store: Store, mongodb_uri: str, patient: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    labels = ("spring", "twin", "twin", "black friday")
+    created = [await store.releases.create(label, str(key), "ops") for key, label in enumerate(labels)]
+    settings = open_settings(mongodb_uri=mongodb_uri, mongodb_database=store.db.name)
+    async with server(settings) as (endpoint, _):
+        monkeypatch.setenv("PRICEBOOK_ENDPOINT", endpoint)
+        ids = [each.id for each, _ in reversed(created[1:])]
+        for line in ("pricebook release show ", "pricebook import prices.csv --release "):
+            assert await asyncio.to_thread(complete, line) == [*ids, "spring"], line
+        assert await asyncio.to_thread(complete, "pricebook release publish sp") == ["spring"]
 
 
 def test_a_description_stays_on_its_line(monkeypatch: pytest.MonkeyPatch) -> None:
     described = [("de", "Retail prices\nof Germany \x1b[31m"), ("eu", None)]
-    monkeypatch.setattr(list_names, "list_names", lambda *_: iter(described))
+    monkeypatch.setattr(names, "list_names", lambda *_: iter(described))
     lines = ZshComplete(main, {}, "pricebook", "_PRICEBOOK_COMPLETE")
     printed = [lines.format_completion(item) for item in lines.get_completions(["show"], "")]
     assert printed == ["plain\nde\nRetail prices of Germany \\x1b[31m", "plain\neu\n_"]
@@ -84,7 +98,7 @@ def test_a_server_that_does_not_answer_keeps_the_shell_waiting_only_for_the_time
     silent_server: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(completion, "TIMEOUT_SECONDS", 0.1)
-    monkeypatch.setattr(list_names, "REQUEST_TIMEOUT_SECONDS", 60.0)
+    monkeypatch.setattr(names, "REQUEST_TIMEOUT_SECONDS", 60.0)
     command = main.get_command(click.Context(main), "show")
     assert command is not None
     with click.Context(command) as context:

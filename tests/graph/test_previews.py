@@ -159,7 +159,7 @@ async def test_it_reads_its_version_in_no_other_way(service: Service) -> None:
     documents |= {"lists": "{ priceLists { totalCount } }", "current": '{ snapshot(priceList: "shop") { version } }'}
     documents["batch of it"] = 'query ($v: Int!) { snapshot(priceList: "shop", version: $v) { batch { id } } }'
     for name, document in documents.items():
-        response = await service.send(document, {**variables(HELD, service.order), "b": service.held})
+        response = await service.send(document, {**variables(HELD, service.order), "b": service.held, "r": "f00"})
         assert set(codes(response)) == {"UNAUTHENTICATED"}, name
         assert "3.00" not in response.text, name
 

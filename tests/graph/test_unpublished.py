@@ -42,6 +42,7 @@ NUMBERED = """query ($v: Int!) { snapshot(priceList: "shop", version: $v) {
 ORDER = '{ snapshot(priceList: "shop") { prices(first: 1, orderBy: AMOUNT_ASC) { pageInfo { endCursor } } } }'
 REVIEW = """mutation ($i: ReviewBatchInput!) { approveBatch(input: $i) {
   batch { state version } snapshot { publishedAt } userErrors { code } } }"""
+CREATE_RELEASE = "mutation ($i: CreateReleaseInput!) { createRelease(input: $i) { release { id } } }"
 REJECT = "mutation ($i: ReviewBatchInput!) { rejectBatch(input: $i) { batch { state version } userErrors { code } } }"
 
 
@@ -143,6 +144,13 @@ INTERNAL = {
     "Query.batches": 'query { batches(priceList: "shop") { nodes { version } } }',
     "Query.events": 'query { events(priceList: "shop") { nodes { kind } } }',
     "PriceList.events": 'query { priceList(name: "shop") { events { nodes { kind } } } }',
+    "Query.release": "query ($r: ID!) { release(id: $r) { name items { batch { version } } } }",
+    "Query.releases": "query { releases { nodes { name items { batch { version } } } totalCount } }",
+    "Release.items": """query ($r: ID!) { node(id: $r) {
+      ... on Release { items { toVersion priceList { name } batch { version } } } } }""",
+    "ReleaseItem.batch": """query { batches(state: HELD) { nodes {
+      release { items { batch { version } } } } } }""",
+    "Batch.release": "query ($b: ID!) { batch(id: $b) { version release { name served { by } } } }",
     "Event.batch": 'query { priceList(name: "shop") { events(first: 3) { nodes { batch { version } } } } }',
     "Snapshot.batch": 'query { snapshot(priceList: "shop") { batch { version } } }',
     "PriceList.heldByPin": 'query { priceList(name: "shop") { heldByPin { nodes { version } } } }',
@@ -163,6 +171,7 @@ OTHERWISE = {
     # Of mutations, which need a scope for working on the list.
     "BatchPayload.batch",
     "GrantPreviewPayload.batch",
+    "ReleasePayload.release",
     "BatchPayload.snapshot",
     "RetainPayload.retirements",
     "RetainPayload.kept",
@@ -185,6 +194,9 @@ VERSIONED = {
     "Pin",
     "Retirement",
     "KeptVersion",
+    "Release",
+    "ReleaseConnection",
+    "ReleaseItem",
 }
 """Types that show versions."""
 
@@ -211,6 +223,8 @@ class Service:
         self.runtime = runtime
         self.held = ""
         """The batch of the held version."""
+        self.release = ""
+        """The release that the batch waits in."""
         self.order = ""
         """A cursor of the prices of the current version by amount."""
         self._keys: dict[str, str] = {}
@@ -250,9 +264,9 @@ class Service:
             return await client.http.get("/graphql", params=params, headers=named)
 
 
-async def hold(client: Client, price_list: str, amount: str) -> tuple[str, int]:
-    """Send a batch that waits for a review. Return its id and its version."""
-    payload = await client.submit(price_list, [row("a", amount), row("b")], publish="ON_APPROVAL")
+async def hold(client: Client, price_list: str, amount: str, release: str | None = None) -> tuple[str, int]:
+    """Send a batch that waits for a review, in a release or on its own. Return its id and its version."""
+    payload = await client.submit(price_list, [row("a", amount), row("b")], publish="ON_APPROVAL", release=release)
     return payload["batch"]["id"], payload["batch"]["version"]
 
 
@@ -267,7 +281,9 @@ async def service(mongodb_uri: str, databases: Databases) -> AsyncIterator[Servi
         async with service.client() as admin:
             await admin.create("other", "shop")
             assert await admin.publish("shop", [row("a", "1.00")]) == 1
-            service.held, held = await hold(admin, "shop", "2.00")
+            created = await admin.data(CREATE_RELEASE, i={"name": "spring", "idempotencyKey": "k"})
+            service.release = created["createRelease"]["release"]["id"]
+            service.held, held = await hold(admin, "shop", "2.00", service.release)
             assert await admin.publish("shop", [row("a", "3.00"), row("c")]) == 3
             rejected, withdrawn = await hold(admin, "shop", "4.00")
             await admin.data(REJECT, i={"batch": rejected, "reason": "wrong"})
@@ -381,13 +397,14 @@ async def test_a_list_of_versions_has_them_only_for_those_who_work_on_it(service
 
 
 async def test_the_internals_of_a_list_are_shown_to_none_but_those_and_no_cache_keeps_them(service: Service) -> None:
+    unknown = "0" * len(service.held)
     for field, document in INTERNAL.items():
         for grants in WORKERS.values():
-            response = await service.send(grants, document, {"b": service.held})
+            response = await service.send(grants, document, {"b": service.held, "r": service.release})
             assert (codes(response), response.headers["cache-control"]) == ([], PRIVATE), field
         for caller, outside in OUTSIDERS.items():
-            held = await service.send(outside, document, {"b": service.held})
-            missing = await service.send(outside, document, {"b": "0" * len(service.held)})
+            held = await service.send(outside, document, {"b": service.held, "r": service.release})
+            missing = await service.send(outside, document, {"b": unknown, "r": unknown})
             assert observed(held) == observed(missing), (field, caller)
             assert str(HELD) not in re.sub(r'"(locations|path)":[^]]+]', "", held.text), (field, caller)
 

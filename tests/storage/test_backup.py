@@ -130,6 +130,7 @@ def test_the_manual_dumps_the_pointers_before_and_after_their_records() -> None:
         "events",
         "expired_snapshots",
         "item_errors",
+        "releases",
         "snapshots",
     ]
     assert collections.index("snapshots") < collections.index("expired_snapshots")

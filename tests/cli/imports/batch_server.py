@@ -49,6 +49,7 @@ class BatchServer:
 
     def __init__(self) -> None:
         self.lists = {"eu"}
+        self.releases: dict[str, Json] = {}
         self.batches: dict[str, Batch] = {}
         self.faults: dict[str, list[httpx.Response | Exception]] = {}
         self.outcome: Json = {"state": "PUBLISHED"}
@@ -85,6 +86,10 @@ class BatchServer:
         variables = operation["variables"]
         if name == "append":
             return await self._append(variables["input"], file)
+        if name == "releasebyid":
+            return response(release=self.releases.get(variables["id"]))
+        if name == "releasesbyname":
+            return self._releases(variables["state"])
         if name == "status":
             return self._status(variables["id"])
         if name == "errors":
@@ -133,6 +138,10 @@ class BatchServer:
         batch.state = "SEALING" if self.sealing_polls else self.outcome["state"]
         return response(commitBatch=self._payload(batch))
 
+    def _releases(self, state: str) -> httpx.Response:
+        found = [each for each in self.releases.values() if each["state"] == state]
+        return response(releases={"nodes": found, "pageInfo": {"hasNextPage": False, "endCursor": None}})
+
     def _status(self, batch_id: str) -> httpx.Response:
         if self.interrupt_on_status:
             signal.raise_signal(signal.SIGINT)
@@ -168,6 +177,7 @@ class BatchServer:
             "checksum": None,
             "label": batch.request["label"],
             "publishAt": batch.request.get("publishAt"),
+            "release": self.releases.get(batch.request.get("release", "")),
             "errorCount": 0,
             "progress": {"received": 0, "stored": 0, "expected": None},
             "findings": [],

@@ -8,7 +8,7 @@ import pytest
 
 from cli import main
 from cli.imports.batch_api import BatchRequest
-from cli.imports.command import content_key
+from cli.imports.content_key import content_key
 from tests.cli.imports.batch_server import BatchServer
 from tests.cli.imports.conftest import Run
 
@@ -183,3 +183,68 @@ def test_a_local_time_is_refused(run: Run, server: BatchServer, prices: str, ins
     assert result.exit_code == 2
     assert message in " ".join(result.stderr.split())
     assert not server.batches
+
+
+WAITING = {"gate": "release", "severity": "HOLD", "message": "It waits.", "observed": None, "limit": None}
+
+
+@pytest.fixture
+def releases(server: BatchServer) -> BatchServer:
+    """A server with an open release, one of the same name that is published, and two open ones of one name."""
+    created = {"createdBy": "ops", "createdAt": AT_IN_UTC}
+    named = {"r1": ("spring", "OPEN"), "r2": ("spring", "PUBLISHED"), "r3": ("twin", "OPEN"), "r4": ("twin", "OPEN")}
+    server.releases = {
+        key: {"id": key, "name": name, "state": state, **created} for key, (name, state) in named.items()
+    }
+    server.outcome = {"state": "HELD", "findings": [WAITING]}
+    return server
+
+
+@pytest.mark.parametrize("name_or_id", ["spring", "r1"])
+def test_a_batch_waits_in_its_release(run: Run, releases: BatchServer, prices: str, name_or_id: str) -> None:
+    result = run(prices, "--release", name_or_id)
+    assert result.exit_code == 0
+    assert releases.batch.request["release"] == "r1"
+    assert result.stdout.splitlines() == [
+        "Batch b1 waits in release spring: version 7 of eu, 50,000 prices.",
+        "  HOLD release: It waits.",
+        "",
+        "It is published with its release:",
+        '  pricebook release publish r1 --reason "..."',
+        "Reject it to take it out of the release:",
+        '  pricebook reject b1 --reason "..."',
+    ]
+
+
+def test_a_batch_that_would_hold_its_release_ends_as_a_held_one(run: Run, releases: BatchServer, prices: str) -> None:
+    releases.outcome["findings"] = [WAITING, {**WAITING, "gate": "minSize"}]
+    result = run(prices, "--release", "spring")
+    assert result.exit_code == 3
+    assert "Checked now, it would hold the whole release: minSize." in result.stdout
+    assert '  pricebook approve b1 --reason "..."' in result.stdout
+
+
+def test_a_name_that_is_not_that_of_one_open_release_is_refused(run: Run, releases: BatchServer, prices: str) -> None:
+    several = run(prices, "--release", "twin")
+    assert (several.exit_code, "r3  OPEN" in several.stderr, "r4  OPEN" in several.stderr) == (1, True, True)
+    missing = run(prices, "--release", "autumn")
+    assert (missing.exit_code, "There is no open or scheduled release 'autumn'." in missing.stderr) == (1, True)
+    assert not releases.batches
+
+
+def test_the_release_is_part_of_the_key(run: Run, releases: BatchServer, prices: str) -> None:
+    run(prices, "--release", "spring")
+    run(prices, "--release", "r1")
+    assert len(releases.batches) == 1
+    releases.releases["r1"]["state"] = "DISCARDED"
+    releases.releases["r5"] = {**releases.releases["r1"], "id": "r5", "state": "OPEN"}
+    run(prices, "--release", "spring")
+    assert len(releases.batches) == 2, "the name is that of another release by now"
+
+
+@pytest.mark.parametrize("option", [["--publish-at", "12h"], ["--dry-run"], ["--wait"]])
+def test_a_release_excludes_what_is_decided_by_it(
+    run: Run, releases: BatchServer, prices: str, option: list[str]
+) -> None:
+    assert run(prices, "--release", "spring", *option).exit_code == 2
+    assert not releases.batches

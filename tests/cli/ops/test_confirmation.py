@@ -402,6 +402,7 @@ HELD: dict[str, Any] = {
     "createdAt": "2026-11-24T00:00:00+00:00",
     "finishedAt": None,
     "publishAt": None,
+    "release": None,
     "served": None,
     "summary": None,
     "findings": [],

@@ -355,7 +355,7 @@ def test_a_batch_is_watched_until_it_ends(monkeypatch: pytest.MonkeyPatch) -> No
         "submittedBy": "i",
     }
     batch |= {"createdAt": "2026-11-24T00:00:00+00:00", "finishedAt": None, "publishAt": None}
-    batch |= {"served": None, "summary": None}
+    batch |= {"served": None, "summary": None, "release": None}
     batch |= {"findings": [], "errors": [], "errorCount": 0}
     batch |= {"madeOnVersion": None, "baseVersion": None, "rebased": None}
     batch |= {"progress": {"stored": 5, "received": 5, "expected": 10}, "state": "SEALING", "checksum": None}

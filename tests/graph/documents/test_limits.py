@@ -95,12 +95,13 @@ def test_the_cost_of_fields_in_a_list_is_multiplied_by_its_length() -> None:
     assert cost(history) == 1 + 1 + 50 * (1 + 20 * (1 + 1))
 
 
-def test_periods_have_an_assumed_number() -> None:
+def test_periods_and_the_items_of_a_release_have_an_assumed_number() -> None:
     timeline = (
         '{ snapshot(priceList: "a") { price(sku: "s") { timeline(since: "2026-01-01T00:00:00Z") { price { sku } } } } }'
     )
     assert cost(timeline) == 1 + 1 + 100 * (1 + 1)
     assert cost('{ priceList(name: "a") { exposures(version: 1) { event { id } } } }') == 1 + 1000 * (1 + 1)
+    assert cost('{ release(id: "x") { items { priceList { name } batch { id } } } }') == 1 + 100 * (1 + 1 + 1)
 
 
 TIMELINE = 'timeline(since: "2026-01-01T00:00:00Z")'

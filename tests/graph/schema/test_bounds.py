@@ -39,8 +39,14 @@ INPUTS: dict[str, dict[str, Any]] = {
     "retain": {"priceList": "retail"},
     "restore": {"priceList": "retail", "version": 1, "reason": REASON},
     "keepVersion": {"priceList": "retail", "version": 1, "until": IN_A_YEAR, "reason": REASON},
+    "createRelease": {"name": "spring", "idempotencyKey": "new"},
+    "publishRelease": {"release": "filled"},
+    "scheduleRelease": {"release": "empty", "publishAt": IN_A_YEAR, "reason": REASON},
+    "discardRelease": {"release": "empty", "reason": REASON},
+    "rollbackRelease": {"release": "published", "reason": REASON},
 }
-"""By mutation, a valid input. The batches `open` and `held` stand for their ids."""
+"""By mutation, a valid input. The batches `open` and `held`, and the releases `empty`, `filled` and `published`, stand
+for their ids."""
 
 
 class Bound(NamedTuple):
@@ -79,6 +85,10 @@ BOUNDS = [
             "unpin",
             "restore",
             "keepVersion",
+            "publishRelease",
+            "scheduleRelease",
+            "discardRelease",
+            "rollbackRelease",
         )
     ),
     Bound("pin", "reason", "x" + " " * 999, ["x" + " " * 1000, " " * 1_000_000, ""]),
@@ -95,7 +105,18 @@ BOUNDS = [
         Bound(mutation, "batch", *BATCHES[INPUTS[mutation]["batch"]])
         for mutation in ("appendBatch", "commitBatch", "abortBatch", "approveBatch", "rejectBatch")
     ),
-    *(Bound(mutation, "idempotencyKey", *texts(255)) for mutation in ("publishBatch", "openBatch")),
+    *(Bound(mutation, "idempotencyKey", *texts(255)) for mutation in ("publishBatch", "openBatch", "createRelease")),
+    Bound("createRelease", "name", *texts(255)),
+    *(
+        Bound(mutation, "release", INPUTS[mutation].get("release"), ["a" * 65, MEGABYTE, ""], "RELEASE_NOT_FOUND")
+        for mutation in ("publishBatch", "openBatch", "publishRelease", "scheduleRelease", "rollbackRelease")
+    ),
+    Bound(
+        "publishRelease",
+        "expected",
+        [],
+        [[{"priceList": "retail", "version": 1}] * 2, [{"priceList": MEGABYTE, "version": 1}]],
+    ),
     *(Bound(mutation, "label", *texts(255)) for mutation in ("publishBatch", "openBatch")),
     *(
         Bound(mutation, "remove", [f"{number}" for number in range(10_000)], [["a"] * 10_001, ["a"] * 11_900])
@@ -120,6 +141,14 @@ BOUNDS = [
     Bound("createPriceList", "retention.days", 36_500, [36_501, 2**31 - 1, -1]),
 ]
 
+REVIEWS = {
+    "approveBatch": "ReviewBatchInput",
+    "rejectBatch": "ReviewBatchInput",
+    "rollbackRelease": "ReviewReleaseInput",
+    "discardRelease": "ReviewReleaseInput",
+}
+"""The types of inputs that are not called as their mutation."""
+
 
 @pytest.fixture
 async def retail(api: Api) -> Api:
@@ -138,17 +167,27 @@ async def prepared(api: Api, mutation: str) -> dict[str, Any]:
     if order.get("batch") == "held":
         more = {"publish": "ON_APPROVAL", "idempotencyKey": "held", "mode": "REPLACE"}
         order["batch"] = (await api.submit("retail", [row("a")], "held", **more))["batch"]["id"]
+    if "release" in order:
+        order["release"] = await release(api, order["release"])
     if mutation == "unpin":
         await mutate(api, "pin", INPUTS["pin"])
     return order
 
 
+async def release(api: Api, kind: str) -> str:
+    """Create a release that is `empty`, `filled` or `published`; return its id."""
+    release_id: str = (await mutate(api, "createRelease", {"name": "x", "idempotencyKey": "x"}))["release"]["id"]
+    if kind != "empty":
+        await api.submit("retail", [row("a")], release=release_id)
+    if kind == "published":
+        await mutate(api, "publishRelease", {"release": release_id})
+    return release_id
+
+
 async def mutate(api: Api, mutation: str, order: dict[str, Any]) -> dict[str, Any]:
     """Send a mutation and return its payload."""
-    input_type = {"approveBatch": "ReviewBatchInput", "rejectBatch": "ReviewBatchInput"}.get(
-        mutation, f"{mutation[0].upper()}{mutation[1:]}Input"
-    )
-    selected = "batch { id }" if mutation.endswith("Batch") else ""
+    input_type = REVIEWS.get(mutation, f"{mutation[0].upper()}{mutation[1:]}Input")
+    selected = next((f"{name.lower()} {{ id }}" for name in ("Batch", "Release") if mutation.endswith(name)), "")
     document = (
         f"mutation ($input: {input_type}!) {{ {mutation}(input: $input) "
         f"{{ {selected} userErrors {{ code message path }} }} }}"
@@ -172,7 +211,7 @@ async def test_a_field_of_a_mutation_is_bounded(retail: Api, bound: Bound) -> No
         assert error["code"] == bound.code, error["message"][:500]
         assert error["path"] == (["input", *bound.field.split(".")] if bound.has_path else None)
         assert len(error["message"]) < MAX_MESSAGE_LENGTH
-    if bound.largest not in ("retail", "open", "held"):
+    if bound.largest not in ("retail", "open", "held", "empty", "filled", "published"):
         order = changed(order, bound.field, bound.largest)
     payload = await mutate(retail, bound.mutation, order)
     assert all(
@@ -239,6 +278,7 @@ def padded_cursor(length: int) -> str:
 LOOK_UPS = [
     ("query ($text: ID!) { priceList(name: $text) { name } }", {"priceList": None}),
     ("query ($text: ID!) { batch(id: $text) { id } }", {"batch": None}),
+    ("query ($text: ID!) { release(id: $text) { id } }", {"release": None}),
     (
         'query ($text: ID!) { snapshot(priceList: "retail") { price(sku: $text) { sku } } }',
         {"snapshot": {"price": None}},
@@ -250,12 +290,13 @@ LOOK_UPS = [
 ]
 
 
-async def test_what_no_list_batch_or_price_can_be_called_is_not_looked_up(
+async def test_what_no_list_batch_release_or_price_can_be_called_is_not_looked_up(
     retail: Api, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     store = retail.runtime.store
     monkeypatch.setattr(store.price_lists, "_collection", None)
     monkeypatch.setattr(store.batches, "_collection", None)
+    monkeypatch.setattr(store.releases, "_collection", None)
     monkeypatch.setattr(store.query_reader, "find", None)
     for document, data in LOOK_UPS:
         for text in ("a" * 257, MEGABYTE):

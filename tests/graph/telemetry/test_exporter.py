@@ -11,8 +11,10 @@ from graph.telemetry.exporter import Exporter
 from graph.telemetry.list_labels import OTHER, ListLabels
 from graph.telemetry.list_metrics import ListMetrics
 from graph.telemetry.process_metrics import ProcessMetrics
+from storage import RELEASE_OUTCOMES
 from storage.mongodb.connection import connect
 from tests.graph.api import PUBLISH, ROLLBACK, Api, open_settings, row, serving
+from tests.graph.releases import change, create, send
 from tests.graph.telemetry.samples import sample, sample_or_zero
 from tests.waiting import until
 
@@ -139,6 +141,26 @@ async def test_a_list_starts_with_zeros_so_that_its_first_failure_is_an_increase
         for state in ("PUBLISHED", "HELD", "REJECTED", "ABORTED", "FAILED"):
             assert sample("pricebook_batches_total", price_list=name, mode=mode, state=state) == 0
     assert sample("pricebook_versions_retired_total", price_list=name) == 0
+
+
+async def test_the_metrics_of_releases_start_with_zeros_and_count_each_outcome(api: Api) -> None:
+    counted, metrics = (
+        api.runtime.store.metrics,
+        BatchMetrics(api.runtime.store.metrics, api.runtime.pointers, ListLabels()),
+    )
+    metrics.update()
+    before = {outcome: sample("pricebook_releases_total", outcome=outcome) for outcome in RELEASE_OUTCOMES}
+    seconds = sample("pricebook_release_publish_seconds_count")
+    name = new_name()
+    await api.create(name)
+    published, discarded = await create(api), await create(api)
+    await send(api, name, published)
+    await change(api, "publishRelease", release=published)
+    await change(api, "discardRelease", release=discarded, reason="x")
+    metrics.update()
+    after = {outcome: sample("pricebook_releases_total", outcome=outcome) for outcome in RELEASE_OUTCOMES}
+    assert after == {**before, "published": before["published"] + 1, "discarded": before["discarded"] + 1}
+    assert sample("pricebook_release_publish_seconds_count") == seconds + sum(counted.release_seconds.counts)
 
 
 async def test_lists_beyond_the_limit_share_a_label(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:

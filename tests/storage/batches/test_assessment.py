@@ -8,7 +8,8 @@ import msgspec
 import pytest
 
 from storage import Batch, BatchState, Gates, PublishPolicy, Store
-from storage.errors import Conflict, LatestHeld, Pinned
+from storage.batches.assessment import LatestHeld
+from storage.errors import Conflict, Pinned
 from tests.storage.factories import amounts, create, current, held, published, rows, submit
 
 Act = Callable[[Store], Awaitable[object]]

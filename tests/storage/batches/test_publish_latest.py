@@ -9,8 +9,9 @@ import pytest
 from pymongo.asynchronous.client_session import AsyncClientSession
 
 from storage import Batch, BatchMode, BatchState, EventKind, Gates, PriceList, PublishPolicy, Store
+from storage.batches.assessment import LatestHeld
 from storage.catalog.snapshots import SnapshotState
-from storage.errors import LatestHeld, LeaseLost, NotPinned, Refused
+from storage.errors import LeaseLost, NotPinned, Refused
 from tests.storage.factories import (
     Crash,
     amounts,

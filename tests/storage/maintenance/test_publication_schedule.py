@@ -14,7 +14,7 @@ from pymongo.errors import AutoReconnect
 from storage import Batch, BatchState, Corrupt, EventKind, Store
 from storage.batches import admission
 from storage.catalog.price_lists import PriceList
-from storage.maintenance import list_publisher, publication_schedule
+from storage.maintenance import publication_schedule, stand_by
 from storage.maintenance.publication_schedule import PublicationSchedule
 from storage.mongodb.database_clock import DatabaseClock
 from storage.mongodb.server_time import server_time
@@ -112,7 +112,7 @@ async def test_a_process_that_does_not_publish_is_not_waited_for(store: Store) -
         assert token is not None
         async with working(store):
             [late] = await until_published(store, batch)
-    assert late > timedelta(seconds=list_publisher.STAND_BY_SECONDS)
+    assert late > timedelta(seconds=stand_by.STAND_BY_SECONDS)
 
 
 async def test_an_error_of_the_database_is_retried_and_never_holds_a_batch(store: Store) -> None:
@@ -123,7 +123,7 @@ async def test_an_error_of_the_database_is_retried_and_never_holds_a_batch(store
     async def failing(*args: object, **kwargs: object) -> object:
         nonlocal calls
         calls += 1
-        if calls <= list_publisher.MAX_ATTEMPTS + 1:
+        if calls <= stand_by.MAX_ATTEMPTS + 1:
             raise AutoReconnect("no primary")
         return await original(*args, **kwargs)  # type: ignore[arg-type]
 
@@ -286,7 +286,9 @@ async def test_the_work_grows_with_the_number_of_lists_of_one_instant_and_not_wi
     monkeypatch.setattr(publication_schedule, "MAX_CONCURRENT_LISTS", 10)
     names, order = [f"list-{number}" for number in range(500)], list[str]()
     at = Noted.fromtimestamp((await server_time(store.client)).timestamp(), datetime.UTC)
-    schedule = PublicationSchedule(store.client, Mock(), store.batches, store.due_publisher, store.locks, store.metrics)
+    schedule = PublicationSchedule(
+        store.client, Mock(), store.batches, store.due_publisher, store.due_releases, store.locks, store.metrics
+    )
     most = 0
 
     async def publish(name: str, stopping: asyncio.Event) -> None:
@@ -321,7 +323,7 @@ async def test_unforeseen_errors_do_not_end_the_publishing_of_a_process(
     await versions(store, 1)
     batch = await scheduled(store, -1)
     store.worker._publications = schedule = PublicationSchedule(
-        store.client, store.watcher, store.batches, store.due_publisher, store.locks, store.metrics
+        store.client, store.watcher, store.batches, store.due_publisher, store.due_releases, store.locks, store.metrics
     )
     take, failures = schedule._queue.take, 0
 
