@@ -20,7 +20,7 @@ from tests.waiting import until
 LISTS = [f"list-{number}" for number in range(10)]
 READERS = 20
 ROLLED_BACK = 5
-"""Every so many releases, one is rolled back."""
+"""Number of releases of which one is rolled back."""
 
 ANSWERS_PER_RELEASE = 200
 """Answers that are read for each release: the next one waits for them."""
@@ -95,7 +95,7 @@ class Sender:
 
 
 class Answers:
-    """What the readers saw: the versions of all lists, and the price of each."""
+    """The responses of the readers: the versions of all lists, and the price of each."""
 
     def __init__(self) -> None:
         self.count = 0
