@@ -81,8 +81,6 @@ def assess(
 def facts_of(batch: Batch, comparison: Comparison | None, base: Snapshot | None) -> Facts:
     """Return what a batch does to the version `base`. Raises `BaseMoved` unless it was compared with that."""
     if comparison is None or not comparison.compares(batch, base):
-        if batch.facts and batch.base == (base.version if base else None):
-            return batch.facts
         raise BaseMoved(batch, base)
     summary = comparison.summary(base)
     return Facts(

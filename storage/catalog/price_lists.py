@@ -256,7 +256,10 @@ class PriceListRepository:
     async def _note_replacements(
         self, seen: Sequence[PriceList], moved: Sequence[PriceList], session: AsyncClientSession
     ) -> None:
-        """Note in the manifests when the versions of `seen` were replaced, and that those of `moved` are current."""
+        """Note in the manifests when the versions of `seen` were replaced, and that those of `moved` are current.
+
+        Versions that were never current before are in no need of the latter.
+        """
         replaced = defaultdict[datetime.datetime, list[Document]](list)
         current: list[Document] = []
         for before, after in zip(seen, moved, strict=True):
@@ -264,7 +267,7 @@ class PriceListRepository:
                 continue
             if before.current_version is not None:
                 replaced[after.moved_at].append({"list": before.name, "version": before.current_version})
-            if after.current_version is not None:
+            if after.current_version is not None and after.current_version <= before.published_version:
                 current.append({"list": after.name, "version": after.current_version})
         updates = [
             UpdateMany({"_id": {"$in": ids}}, {"$set": {"replacedAt": moved_at}}) for moved_at, ids in replaced.items()

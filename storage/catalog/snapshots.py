@@ -104,7 +104,10 @@ class SnapshotRepository:
         await self._collection.insert_many(map(_to_document, snapshots), session=session)
 
     async def mark_all_published(self, moved: Sequence[PriceList], session: AsyncClientSession) -> None:
-        """Set when the current versions of lists that have just moved first became current; see `mark_published`."""
+        """Set when the current versions of lists, none of which was current before, became current.
+
+        See `mark_published`. Raises `Corrupt` if a manifest is gone.
+        """
         versions = defaultdict[datetime.datetime, list[Document]](list)  # by the time, which is the same as a rule
         for each in moved:
             if each.current_version is not None:
@@ -116,7 +119,9 @@ class SnapshotRepository:
             )
             for moved_at, ids in versions.items()
         ]
-        await self._collection.bulk_write(updates, session=session)
+        result = await self._collection.bulk_write(updates, session=session)
+        if result.matched_count != sum(map(len, versions.values())):
+            raise Corrupt("The manifest of a version is gone. Run `pricebook check`.")
 
     async def replace_layers(self, snapshot: Snapshot, layers: Sequence[Layer], session: AsyncClientSession) -> None:
         """Replace the layers of a version, in a transaction of `storage.maintenance.compaction` that has read it."""

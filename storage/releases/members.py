@@ -22,23 +22,24 @@ class ListsMoved(Exception):
 
 
 class Member(NamedTuple):
-    """A list of a release with its batch, the manifest of that, and the one of the current version.
+    """A list of a release with its batch.
 
-    The batch expects the version that the caller does, if there is one.
+    The batch expects the version that the caller does, if there is one. `base` is the manifest of the current version;
+    None without one, and if the batch was sealed on that.
     """
 
     price_list: PriceList
     batch: Batch
-    manifest: Snapshot
     base: Snapshot | None
 
 
 def facts_of_members(members: Sequence[Member], comparisons: Mapping[str, Comparison]) -> list[Facts]:
     """Return what each batch does to the current version of its list. Raises `ListsMoved`, with all that are needed."""
     facts, moved = [], []
-    for member in members:
+    for price_list, batch, base in members:
         try:
-            facts.append(facts_of(member.batch, comparisons.get(member.batch.id), member.base))
+            known = batch.facts if batch.base == price_list.current_version else None
+            facts.append(known or facts_of(batch, comparisons.get(batch.id), base))
         except BaseMoved as error:
             moved.append(error)
     if moved:

@@ -143,21 +143,18 @@ class ReleasePublication:
             for item in release.items
             if item.price_list in lists and item.batch in held
         ]
-        keys = [
-            (price_list.name, version)
-            for price_list, batch in found
-            for version in (price_list.current_version, batch.version)
-            if version is not None
-        ]
-        manifests = await self._snapshots.get_all(keys, session)
+        moved = [price_list for price_list, batch in found if not _is_on_current(price_list, batch)]
+        keys = [(each.name, each.current_version) for each in moved if each.current_version is not None]
+        bases = await self._snapshots.get_all(keys, session) if keys else {}
+        if len(bases) < len(keys):
+            raise Corrupt(
+                f"The current version of a list of release {release.id} has no manifest. Run `pricebook check`."
+            )
         return [
             Member(
                 price_list,
                 replace(batch, expected_version=expected.get(price_list.name, batch.expected_version)),
-                _manifest(manifests, price_list.name, batch.version or 0),
-                _manifest(manifests, price_list.name, price_list.current_version)
-                if price_list.current_version is not None
-                else None,
+                bases.get((price_list.name, price_list.current_version or 0)),
             )
             for price_list, batch in found
         ]
@@ -221,14 +218,11 @@ class ReleasePublication:
     async def _renumber(
         self, members: Sequence[Member], facts: Sequence[Facts], session: AsyncClientSession
     ) -> list[int]:
-        """Return the version of each batch, after those that need it got a new one, on the current version.
-
-        They need it if another base became current, or a higher version was published.
-        """
-        withdrawn, added, versions = [], [], []
-        for (price_list, batch, manifest, base), judged in zip(members, facts, strict=True):
-            version = manifest.version
-            if batch.base != price_list.current_version or version <= price_list.published_version:
+        """Return the version of each batch, after those that need it got a new one, on the current version."""
+        withdrawn, added, versions = list[tuple[str, int]](), list[Snapshot](), list[int]()
+        for (price_list, batch, base), judged in zip(members, facts, strict=True):
+            version = batch.version or 0
+            if not _is_on_current(price_list, batch):
                 withdrawn.append((price_list.name, version))
                 added.append(next_version(batch, price_list, base, judged.size))
                 version = added[-1].version
@@ -237,6 +231,11 @@ class ReleasePublication:
             await self._snapshots.withdraw_all(withdrawn, session)
             await self._snapshots.add_all(added, session)
         return versions
+
+
+def _is_on_current(price_list: PriceList, batch: Batch) -> bool:
+    """Whether the version of a batch can become current: its base is, and no higher version was published."""
+    return batch.base == price_list.current_version and (batch.version or 0) > price_list.published_version
 
 
 def _check_expected(release: Release, expected: Mapping[str, int]) -> None:
@@ -256,10 +255,3 @@ def _change(price_list: PriceList, batch: Batch, version: int, next_changes: Map
         "next_change_at": next_changes.get(price_list.name),
     }
     return ListChange(price_list, changes, batch.id, version)
-
-
-def _manifest(manifests: Mapping[tuple[str, int], Snapshot], name: str, version: int) -> Snapshot:
-    found = manifests.get((name, version))
-    if found is None:
-        raise Corrupt(f"The manifest of version {version} of {name!r} is gone. Run `pricebook check`.")
-    return found
