@@ -1,7 +1,6 @@
 """Mutations of releases."""
 
 from collections.abc import Awaitable, Callable, Sequence
-from contextlib import suppress
 from functools import partial
 from typing import Annotated, cast
 
@@ -19,7 +18,7 @@ from graph.types.release_inputs import (
     ScheduleReleaseInput,
 )
 from graph.types.releases import Release
-from storage import InvalidArgument, PriceListNotFound, ReleaseNotFound, ReleaseRefused
+from storage import InvalidArgument, ReleaseNotFound, ReleaseRefused
 from storage import Release as StoredRelease
 
 
@@ -133,14 +132,9 @@ async def _change(context: Context, release_id: str, change: Callable[..., Await
         )
     loaders.releases.clear_all()
     loaders.batches.clear_all()
-    await _refresh_pointers(context, [item.price_list for item in release.items])
+    pointers = await context.store.price_lists.get_all([item.price_list for item in release.items])
+    await context.switch_to(*pointers.values())
     return ReleasePayload(release=cast("Release", release))
-
-
-async def _refresh_pointers(context: Context, price_lists: Sequence[str]) -> None:
-    for name in price_lists:
-        with suppress(PriceListNotFound):  # deleted since
-            await context.refresh_pointer(name)
 
 
 def _expected_versions(expected: Sequence[ExpectedVersionInput]) -> dict[str, int]:

@@ -11,7 +11,7 @@ from storage.batches.due_publisher import DuePublisher, Prepared
 from storage.batches.repository import BatchRepository
 from storage.errors import PricebookError, PriceListNotFound
 from storage.maintenance.periodic import log_failure
-from storage.maintenance.release_runs import ReleaseRuns
+from storage.maintenance.release_runs import LEAD_SECONDS, ReleaseRuns
 from storage.maintenance.stand_by import MAX_ATTEMPTS, STAND_BY_POLL_SECONDS, StandBy, is_passing
 from storage.mongodb.deadlines import is_cancelled
 from storage.mongodb.locks import Locks
@@ -100,8 +100,9 @@ class ListPublisher:
             due_at = (asked_at + _now()) / 2 + found.due_in  # the database answered about halfway
             if not found.release:  # those were compared when they were sealed
                 prepared = await self._prepare(found.batch, prepared)
-            if found.due_in > 0:
-                await self._wait(name, max(due_at - _now(), MIN_WAIT_SECONDS))
+            lead = LEAD_SECONDS if found.release else 0.0
+            if found.due_in > lead:
+                await self._wait(name, max(due_at - lead - _now(), MIN_WAIT_SECONDS))
                 continue
             if found.release:
                 if not await self._release_runs.publish(found.release, stopping):

@@ -2,7 +2,9 @@
 
 import asyncio
 import logging
+from contextlib import suppress
 
+from storage.batches.scheduled import NextScheduled
 from storage.maintenance.periodic import is_set_within, log_failure
 from storage.maintenance.stand_by import MAX_ATTEMPTS, StandBy, is_passing
 from storage.mongodb.deadlines import is_cancelled
@@ -13,6 +15,12 @@ log = logging.getLogger("pricebook.schedule")
 
 RELEASE_LOCKS = "release/"
 """Prefix of the locks of releases that are being published."""
+
+LEAD_SECONDS = 2.0
+"""How long before a release is due its run begins: its lists wait for that, and ask nothing when it is due."""
+
+MAX_LEAD_SECONDS = 2 * LEAD_SECONDS
+"""How long a run waits until its release is due. If that is later, it was rescheduled."""
 
 MAX_CONCURRENT_RELEASES = 4
 """Number of releases that a process publishes at once. Each has up to 100 lists."""
@@ -30,7 +38,7 @@ class ReleaseRuns:
         """How often releases failed that are not held yet."""
 
     async def publish(self, release_id: str, stopping: asyncio.Event) -> bool:
-        """Publish a release that is due, or make it OPEN again; wait as long as another process does that.
+        """Publish a release that is due, or almost, or make it OPEN; wait as long as another process does that.
 
         Returns False if this process did neither: then its lists must be looked at again in a moment. Raises the errors
         of the driver, and those of a release that cannot be published. If a caller is cancelled, so is the run: only
@@ -60,20 +68,32 @@ class ReleaseRuns:
         return is_done
 
     async def _publish_or_stand_by(self, release_id: str, stopping: asyncio.Event) -> bool:
-        lock, stand_by = f"{RELEASE_LOCKS}{release_id}", StandBy()
+        lock, stand_by, rows = f"{RELEASE_LOCKS}{release_id}", StandBy(), None
         while not (stopping.is_set() or is_cancelled()):
-            found = await self._due_releases.find_due(release_id)
-            if found is None:
+            async with self._locks.held(lock) as token:
+                if token is not None:
+                    return await self._publish(release_id, stopping)
+            due_in = await self._due_releases.seconds_until_due(release_id)
+            if due_in is None:
                 return False
+            if rows is None:
+                rows = await self._due_releases.count_rows(release_id)
+            found = NextScheduled(release_id, due_in, rows)
             if stand_by.is_over(found):
-                return await self._publish(release_id)
-            if not await self._locks.is_held(lock):
-                async with self._locks.held(lock) as token:
-                    if token is not None:
-                        return await self._publish(release_id)
+                return await self._publish(release_id, stopping)
             await is_set_within(stand_by.seconds(found), stopping)
         return False
 
-    async def _publish(self, release_id: str) -> bool:
-        async with self._working:
-            return await self._due_releases.publish(release_id)
+    async def _publish(self, release_id: str, stopping: asyncio.Event) -> bool:
+        """Publish a release once it is due, unless that is not soon."""
+        while not (stopping.is_set() or is_cancelled()):
+            due_in = await self._due_releases.seconds_until_due(release_id)
+            if due_in is None or due_in > MAX_LEAD_SECONDS:
+                return False
+            if due_in <= 0:
+                async with self._working:
+                    return await self._due_releases.publish(release_id)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(due_in):
+                    await stopping.wait()
+        return False

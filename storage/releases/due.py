@@ -5,6 +5,7 @@ The transaction decides, as for a batch: it finds the release due, and publishes
 try it at once, one does it.
 """
 
+import asyncio
 import datetime
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
@@ -17,7 +18,6 @@ from storage.batches.due_publisher import UNEXPECTED, UNREADABLE, DuePublisher
 from storage.batches.metrics import StorageMetrics
 from storage.batches.publish_time import instant_text
 from storage.batches.repository import BatchRepository
-from storage.batches.scheduled import NextScheduled
 from storage.catalog.events import EventKind, EventRepository
 from storage.catalog.price_lists import PriceList
 from storage.catalog.releases import Release, ReleaseNotFound, ReleaseRepository, ReleaseState
@@ -94,14 +94,21 @@ class DueReleasePublisher:
         self._due_publisher = due_publisher
         self._metrics = metrics
 
-    async def find_due(self, release_id: str) -> NextScheduled | None:
-        """Return a release that is due, with the rows of its batches; None if it is not. Raises `ReleaseNotFound`."""
-        release, now = await self._releases.get(release_id), await server_time(self._client)
-        if not release.publish_at or not _is_due(release, now):
+    async def seconds_until_due(self, release_id: str) -> float | None:
+        """Return in how many seconds a release is due, negative if it was; None if it is not scheduled.
+
+        Raises `ReleaseNotFound`.
+        """
+        release, now = await asyncio.gather(self._releases.get(release_id), server_time(self._client))
+        if release.state is not ReleaseState.SCHEDULED or release.publish_at is None:
             return None
+        return (release.publish_at - now).total_seconds()
+
+    async def count_rows(self, release_id: str) -> int:
+        """Return the number of rows of all batches of a release. Raises `ReleaseNotFound`."""
+        release = await self._releases.get(release_id)
         batches = await self._batches.get_many([item.batch for item in release.items])
-        rows = sum(batch.rows or 0 for batch in batches if isinstance(batch, Batch))
-        return NextScheduled(release.id, (release.publish_at - now).total_seconds(), rows, release.id)
+        return sum(batch.rows or 0 for batch in batches if isinstance(batch, Batch))
 
     async def publish(self, release_id: str) -> bool:
         """Publish a release that is due, or make it OPEN again.

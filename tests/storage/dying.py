@@ -21,9 +21,12 @@ from storage.batches.staging import StagingRepository
 from storage.catalog.events import EventRepository
 from storage.catalog.orphans import OrphanRepository
 from storage.catalog.price_lists import PriceListRepository
+from storage.catalog.releases import ReleaseRepository
 from storage.catalog.snapshots import SnapshotRepository
 from storage.layers.proof import LayerProver
 from storage.layers.writer import LayerWriter
+from storage.releases.publication import ReleasePublication
+from storage.releases.publishing import ReleasePublisher
 
 _PROCESSES = multiprocessing.get_context("forkserver")
 """Starts processes from one that has imported this module: the imports take longer than what a process does."""
@@ -42,6 +45,9 @@ OWNERS = {
         OrphanRepository,
         PartRepository,
         PriceListRepository,
+        ReleasePublication,
+        ReleasePublisher,
+        ReleaseRepository,
         SnapshotRepository,
         StagingRepository,
     )

@@ -45,7 +45,7 @@ class FakeWarmer(Warmer):
 
 
 class Process:
-    """What a process serves: lists `a`, `b` and `unread` at version 1 from the start."""
+    """A process, and the lists that it serves: `a`, `b` and `unread` at version 1 from the start."""
 
     def __init__(self) -> None:
         self.warmer = FakeWarmer()
