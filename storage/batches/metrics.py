@@ -20,7 +20,7 @@ RELEASE_BOUNDS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 """Upper bounds of the histogram buckets of publishing a release, in seconds."""
 
 RELEASE_OUTCOMES = ("published", "rolled_back", "discarded", "held")
-"""What is done with releases; `held` is one that was due, and that something stood against."""
+"""Outcomes of releases; a `held` one was due, but something stood against it."""
 
 SCHEDULE_REASONS = ("pin", "gate", "expected_version", "approval", "unreadable")
 """Why a scheduled batch is held for a review when it is due."""
