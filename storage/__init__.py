@@ -4,7 +4,14 @@ from storage.batches.admission import MAX_OPEN_BATCHES, MAX_REMOVALS
 from storage.batches.batch import Batch, BatchMode, BatchOrder, PublishPolicy
 from storage.batches.in_release import BatchInRelease
 from storage.batches.item_errors import MAX_ITEM_ERRORS, ReportRange
-from storage.batches.metrics import BATCH_BOUNDS, LATENESS_BOUNDS, SCHEDULE_REASONS, StorageMetrics
+from storage.batches.metrics import (
+    BATCH_BOUNDS,
+    LATENESS_BOUNDS,
+    RELEASE_BOUNDS,
+    RELEASE_OUTCOMES,
+    SCHEDULE_REASONS,
+    StorageMetrics,
+)
 from storage.batches.parts import MAX_PARTS, Part
 from storage.batches.previews import MAX_PREVIEW_DAYS, MAX_PREVIEWS, Preview, Previews
 from storage.batches.publish_time import MAX_DAYS_AHEAD
@@ -125,6 +132,8 @@ __all__ = [
     "MAX_SKU_BYTES",
     "MISSING",
     "NO_LISTS",
+    "RELEASE_BOUNDS",
+    "RELEASE_OUTCOMES",
     "RESTORE_SECONDS",
     "SCHEDULE_REASONS",
     "UNFINISHED",
