@@ -57,6 +57,7 @@ PRICE_LISTS: list[Document] = [
         "supersededBefore": None,
         "deletion": None,
         "nextChangeAt": None,
+        "release": None,
         "movedAt": datetime.datetime,
         "createdAt": datetime.datetime,
     },
@@ -81,6 +82,7 @@ PRICE_LISTS: list[Document] = [
         "supersededBefore": None,
         "deletion": None,
         "nextChangeAt": None,
+        "release": None,
         "movedAt": datetime.datetime,
         "createdAt": datetime.datetime,
     },
@@ -124,6 +126,7 @@ OPENED: Document = {
     "expectedVersion": None,
     "label": None,
     "publishAt": None,
+    "release": None,
     "submittedBy": "integrator",
     "expected": 2,
     "madeOn": 1,
@@ -229,6 +232,7 @@ EVENT: Document = {
     "toVersion": None,
     "batch": None,
     "version": None,
+    "release": None,
     "moved": False,
 }
 EVENTS: list[Document] = [
@@ -378,6 +382,41 @@ async def test_a_deleted_list_is_stored_as_a_tombstone(filled: Store) -> None:
     await assert_stored(
         filled, "price_lists", [PRICE_LISTS[0], {**tombstone, "deletion": {**deletion, "purged": True}}]
     )
+
+
+async def test_a_release_has_its_items_and_its_batch_what_the_gates_judge(filled: Store) -> None:
+    await filled.pointer_moves.unpin("retail", by="ops", reason="x")
+    release = await filled.release_editor.create("Spring", "spring", by="ann")
+    batch = await submit(
+        filled, [row("a", "3"), row("c", "1", "USD")], publish=PublishPolicy.ON_APPROVAL, release=release.id
+    )
+    found = await filled.db["batches"].find_one({"_id": batch.id})
+    summary = {"added": 1, "removed": 1, "changed": 1, "unchanged": 0}
+    change = [Decimal128("200.00"), "a"]
+    facts = {"baseSize": 2, "size": 2, "summary": summary, "currencies": list, "largestChange": change}
+    assert found is not None
+    assert list(differences(found["facts"], facts, "facts")) == []
+    assert (await filled.batches.get(batch.id)).facts == batch.facts
+    await filled.lifecycle.approve(batch.id, by="ops", reason="x")
+    await filled.release_publisher.publish(release.id, by="ann")
+    stored = {
+        "_id": str,
+        "format": 1,
+        "name": "Spring",
+        "key": "spring",
+        "fingerprint": str,
+        "state": "PUBLISHED",
+        "createdBy": "ann",
+        "createdAt": datetime.datetime,
+        "touchedAt": datetime.datetime,
+        "publishAt": None,
+        "publishedAt": datetime.datetime,
+        "items": [{"list": "retail", "batch": batch.id, "fromVersion": 1, "toVersion": 3, "revision": 9}],
+    }
+    await assert_stored(filled, "releases", [stored])
+    pointer = await filled.db["price_lists"].find_one({"_id": "retail"})
+    assert pointer is not None
+    assert pointer["release"] == {"id": release.id, "lists": 1}
 
 
 async def test_a_preview_token_is_stored_as_its_hash_and_its_batch(filled: Store) -> None:

@@ -38,6 +38,7 @@ async def test_processes_that_start_at_once_prepare_the_database_together(mongod
         "locks",
         "orphans",
         "processes",
+        "releases",
         "api_keys",
         "previews",
         "releases",

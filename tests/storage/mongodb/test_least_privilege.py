@@ -138,6 +138,9 @@ async def run_operations(store: Store, pointers: PointerCache, uri: str) -> None
     await store.previews.revoke(waiting.id, by="ops", reason="x")
     await store.lifecycle.reject(waiting.id, by="ops", reason="x")
     await store.pointer_moves.unpin("retail", by="ops", reason="x")
+    release = await store.release_editor.create("Spring", "spring", by="ops")
+    await store.submitter.submit(order(release=release.id), await source([row("c")]))
+    await store.release_publisher.publish(release.id, by="ops")
     await store.pointer_moves.rollback("retail", 3, by="ops", reason="x", expected_version=None, pin=False)
     current = (await store.price_lists.get("retail")).current_version
 
