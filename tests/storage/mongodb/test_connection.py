@@ -41,7 +41,6 @@ async def test_processes_that_start_at_once_prepare_the_database_together(mongod
         "releases",
         "api_keys",
         "previews",
-        "releases",
     }
     assert set(await db.list_collection_names()) == collections
     assert (await db["batches"].index_information())["idempotency_key"]["unique"]
