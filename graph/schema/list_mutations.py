@@ -74,8 +74,8 @@ class ListMutations:
     @strawberry.mutation(
         description="Deletes a price list with its versions and batches, which cannot be undone. Its events stay, and "
         "its version numbers are not used again if a price list of this name is created later. Refused with "
-        "`PRICE_LIST_IN_USE` if a batch is in progress or was published recently (by default, in the last "
-        f"{DELETE_IDLE_HOURS:g} hours), unless `force` is set."
+        "`PRICE_LIST_IN_USE` if a batch is in progress, waits in a release or was published recently (by default, in "
+        f"the last {DELETE_IDLE_HOURS:g} hours), unless `force` is set."
     )
     @staticmethod
     @return_user_errors(DeletePriceListPayload)

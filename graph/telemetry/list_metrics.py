@@ -34,7 +34,9 @@ _kept = Gauge(
     ["price_list"],
     multiprocess_mode=_LATEST,
 )
-_held = Gauge("pricebook_batches_held", "Held batches without a schedule.", ["price_list"], multiprocess_mode=_LATEST)
+_held = Gauge(
+    "pricebook_batches_held", "Held batches without a schedule or a release.", ["price_list"], multiprocess_mode=_LATEST
+)
 _scheduled = Gauge("pricebook_batches_scheduled", "Scheduled batches.", ["price_list"], multiprocess_mode=_LATEST)
 _lag = HistogramCollector(
     "pricebook_pointer_lag_seconds",

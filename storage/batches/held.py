@@ -23,9 +23,9 @@ class HeldBatches:
         self._collection = collection
 
     async def held(self) -> dict[str, int]:
-        """Return the number of held batches by list, without those that are scheduled."""
+        """Return the number of held batches by list, without those that are scheduled, or wait in a release."""
         stages: list[Document] = [
-            {"$match": {"state": BatchState.HELD, "publishAt": None}},
+            {"$match": {"state": BatchState.HELD, "publishAt": None, "release": None}},
             {"$group": {"_id": "$list", "count": {"$sum": 1}}},
         ]
         return {each["_id"]: each["count"] async for each in await self._collection.aggregate(stages)}

@@ -1,5 +1,6 @@
 """The connection: one client per process, its read and write concerns, and the indexes of the collections."""
 
+import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
@@ -236,7 +237,10 @@ async def prepare(db: Database) -> None:
 
 
 async def _prepare(db: Database) -> None:
-    present = set(await db.list_collection_names())
+    present = {each["name"]: each.get("options", {}) async for each in await db.list_collections()}
+    for name, options in OPTIONS.items():
+        if name in present and not options.items() <= present[name].items():
+            await _set_options(db, name, options)
     for name, indexes in INDEXES.items():
         if name not in present and (name in OPTIONS or not indexes):
             try:
@@ -246,6 +250,18 @@ async def _prepare(db: Database) -> None:
                     raise
         if indexes:
             await db[name].create_indexes(indexes)  # creates the collection as well
+
+
+async def _set_options(db: Database, name: str, options: Mapping[str, Any]) -> None:
+    """Set options of a collection that was created without them, as by a restore. Raises `InvalidArgument`."""
+    try:
+        await db.command("collMod", name, **options)
+    except OperationFailure as error:
+        command = json.dumps({"collMod": name, **options})
+        raise InvalidArgument(
+            f"The collection {name} lacks an option that Pricebook needs, and its user may not set it. "
+            f"Run this as an administrator of the database {db.name}: db.runCommand({command})"
+        ) from error
 
 
 def check_format(kind: str, document: Mapping[str, Any]) -> None:

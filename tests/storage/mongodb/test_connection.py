@@ -23,6 +23,17 @@ from storage.mongodb.connection import connect
 from tests.storage.factories import create, rows, submit
 
 
+async def test_a_collection_that_lacks_an_option_gets_it(mongodb_uri: str) -> None:
+    name = f"test_{secrets.token_hex(6)}"
+    async with await connect(mongodb_uri) as client:
+        await client[name].create_collection("price_lists")
+        store = await Store.open(mongodb_uri, name)
+        [lists] = await (await client[name].list_collections(filter={"name": "price_lists"})).to_list()
+        assert lists["options"]["changeStreamPreAndPostImages"] == {"enabled": True}
+        await client.drop_database(name)
+        await store.close()
+
+
 async def test_processes_that_start_at_once_prepare_the_database_together(mongodb_uri: str) -> None:
     name = f"test_{secrets.token_hex(6)}"
     stores = await asyncio.gather(*(Store.open(mongodb_uri, name) for _ in range(6)))
