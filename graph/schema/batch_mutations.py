@@ -117,7 +117,7 @@ class BatchMutations:
     @strawberry.mutation(
         description="Approves and publishes a held batch: one that a gate holds, that was sent with `publish: "
         "ON_APPROVAL`, or that is scheduled. A scheduled one is published now, unless `keepSchedule` is set. One "
-        "that was sent with a release is published with that: the gates that have findings now do not hold the release then."
+        "that was sent with a release is published with that: the gates that have findings now do not hold it then."
     )
     @staticmethod
     @return_user_errors(BatchPayload)
