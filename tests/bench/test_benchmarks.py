@@ -25,6 +25,7 @@ TARGETS = {
     "edge": 0,
     "guards": 2,
     "rollbacks": 2,
+    "releases": 1,
     "switch": 2,
     "startup": 1,
     "scale-idle": 2,
