@@ -41,10 +41,15 @@ class ListModel:
 
 @dataclass
 class ReleaseModel:
-    """The expected state of a release: `items` are the version and the base of the batch of each list."""
+    """The expected state of a release.
+
+    `items` are the version and the base of the batch of each list, `moves` the versions before and after it was
+    published.
+    """
 
     state: str = "OPEN"
     items: dict[str, tuple[int, int | None]] = field(default_factory=dict)
+    moves: dict[str, tuple[int | None, int]] = field(default_factory=dict)
 
 
 @dataclass
@@ -70,7 +75,7 @@ class Model:
 
     def release(self, number: int) -> str:
         release = self.releases[number]
-        if release.state == "DISCARDED":
+        if release.state in ("DISCARDED", "ROLLED_BACK"):
             raise ModelRefused("RELEASE_NOT_OPEN")
         if release.state == "OPEN":
             if not release.items:
@@ -79,14 +84,36 @@ class Model:
                 raise ModelRefused(pinned)
             for name, (version, base) in release.items.items():
                 found = self.lists[name]
-                is_stale = base != found.current or version <= found.highest
-                found.move(found.add(found.contents[version - 1]) if is_stale else version)
+                is_stale, before = base != found.current or version <= found.highest, found.current
+                after = found.add(found.contents[version - 1]) if is_stale else version
+                found.move(after)
+                release.moves[name] = before, after
             release.state = "PUBLISHED"
         return release.state
 
+    def roll_release_back(self, number: int) -> str:
+        release = self.releases[number]
+        if release.state in ("OPEN", "DISCARDED"):
+            raise ModelRefused("RELEASE_NOT_PUBLISHED")
+        if release.state == "PUBLISHED":
+            found = [(name, self._against(name, *moved)) for name, moved in sorted(release.moves.items())]
+            if against := [(name, code) for name, code in found if code]:
+                raise ModelRefused(against)
+            for name, (before, _) in release.moves.items():
+                self.lists[name].move(before or 0)
+                self.lists[name].pinned = True
+            release.state = "ROLLED_BACK"
+        return release.state
+
+    def _against(self, name: str, before: int | None, after: int) -> str | None:
+        """What stands against the return of a list."""
+        if before is None:
+            return "NO_EARLIER_VERSION"
+        return None if self.lists[name].current == after else "CONFLICT"
+
     def discard(self, number: int) -> str:
         release = self.releases[number]
-        if release.state == "PUBLISHED":
+        if release.state in ("PUBLISHED", "ROLLED_BACK"):
             raise ModelRefused("RELEASE_NOT_OPEN")
         release.state = "DISCARDED"
         return release.state
@@ -119,6 +146,7 @@ class Action:
             "send": lambda: model.send(self.price_list, self.number, amount),
             "release": lambda: model.release(self.number),
             "discard": lambda: model.discard(self.number),
+            "roll release back": lambda: model.roll_release_back(self.number),
             "rollback": lambda: model.rollback(self.price_list),
             "unpin": lambda: model.unpin(self.price_list),
         }
@@ -144,6 +172,8 @@ class Actual:
                 return (await self.store.release_publisher.publish(release, by="ann")).state
             case "discard":
                 return (await self.store.release_editor.discard(release, by="ann", reason="x")).state
+            case "roll release back":
+                return (await self.store.release_rollback.rollback(release, by="ops", reason="x")).state
             case "rollback":
                 await self.store.pointer_moves.rollback(name, first, by="ops", reason="x")
             case "unpin":
@@ -178,17 +208,25 @@ def predicted(model: Model, action: Action, amount: str) -> Any:
 
 ACTIONS = st.builds(
     Action,
-    st.sampled_from(["publish", "send", "send", "send", "release", "release", "discard", "rollback", "unpin"]),
+    st.sampled_from(
+        [*["send"] * 8, *["release"] * 5, *["roll release back"] * 4, *["unpin"] * 3, "publish", "rollback", "discard"]
+    ),
     st.sampled_from(LISTS),
     st.integers(0, 1),
 )
 
 
-@given(st.lists(ACTIONS, min_size=4, max_size=14))
+FIRST = [Action("publish", name, 0) for name in LISTS]
+"""Without a version before it, a release cannot be rolled back."""
+
+
+@given(st.lists(ACTIONS, min_size=6, max_size=16), st.sampled_from([FIRST, FIRST, FIRST[:1]]))
 @settings(max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture])
-async def test_lists_and_releases_behave_like_the_model(store: Store, actions: list[Action]) -> None:
+async def test_lists_and_releases_behave_like_the_model(
+    store: Store, actions: list[Action], first_actions: list[Action]
+) -> None:
     model, found = Model(), await actual(store)
-    for step, action in enumerate(actions):
+    for step, action in enumerate([*first_actions, *actions]):
         first = min(model.lists[action.price_list].was_current, default=1)
         expected = predicted(model, action, str(step))
         if expected == "IMPOSSIBLE":
