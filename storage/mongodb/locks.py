@@ -79,7 +79,9 @@ class Locks:
 
     async def remove_expired_with_prefix(self, prefix: str) -> None:
         """Remove the locks with a prefix that no process holds."""
-        await self._collection.delete_many({**_with_prefix(prefix), **leases.EXPIRED})
+        query = {**_with_prefix(prefix), **leases.EXPIRED}
+        if await self._collection.find_one(query, {"_id": 1}):  # writes nothing if there is nothing to remove
+            await self._collection.delete_many(query)
 
     async def _take(self, name: str) -> int | None:
         # An upsert cannot compare with the server's clock, so create the lock with an expired lease first.

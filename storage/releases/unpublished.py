@@ -31,6 +31,8 @@ class UnpublishedReleases:
         due = {"publishAt": {"$type": "date"}, "$expr": {"$lte": ["$publishAt", "$$NOW"]}}
         opened = {"state": ReleaseState.OPEN, "publishAt": None, "scheduledBy": None, "touchedAt": "$$NOW"}
         query = {"state": ReleaseState.SCHEDULED, "items": [], "format": {"$lte": FORMAT}, **due}
+        if await self._collection.find_one(query, {"_id": 1}) is None:  # as a rule: nothing is to be written
+            return 0
         return (await self._collection.update_many(query, [{"$set": opened}])).modified_count
 
 

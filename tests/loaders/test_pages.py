@@ -11,6 +11,7 @@ from storage import ALL_LISTS, Layer, Snapshot, SnapshotState, Store
 from storage.layers.block import BLOCK_FORMAT, encode_block
 from storage.layers.directory import Root, compress_page, encode_page
 from storage.prices.price import encode_row
+from tests.storage.factories import create
 
 SKUS = list("bdfhj")
 PLACES = [None, *"abcdefghijk"]
@@ -72,24 +73,10 @@ async def test_paging_visits_every_price_once(mock_store: Store, snapshot: Snaps
         assert backward == SKUS
 
 
-async def test_lists_are_paged_by_name(mock_store: Store) -> None:
-    now = datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC)
-    await mock_store.db["price_lists"].insert_many(
-        {
-            "_id": name,
-            "format": 1,
-            "description": None,
-            "version": None,
-            "publishedVersion": 0,
-            "lastVersion": 0,
-            "gates": {},
-            "revision": 1,
-            "pin": None,
-            "createdAt": now,
-        }
-        for name in "cab"
-    )
-    pages = uncached_pages(mock_store)
+async def test_lists_are_paged_by_name(store: Store) -> None:
+    for name in "cab":
+        await create(store, name)
+    pages = uncached_pages(store)
     first = await pages.price_lists(2, None, ALL_LISTS)
     assert ([found.name for found in first.records], first.has_next, first.has_previous) == (["a", "b"], True, False)
     second = await pages.price_lists(2, "b", ALL_LISTS)

@@ -184,7 +184,7 @@ async def test_a_query_has_a_timeout(hidden: Api, transport: str, monkeypatch: p
     async def wait(*_: object, **__: object) -> None:
         await asyncio.sleep(60)
 
-    monkeypatch.setattr(hidden.runtime.pointers, "wait_for_min_version", wait)
+    monkeypatch.setattr(hidden.runtime.pointers, "current_with", wait)
     answered = await answer(hidden.app, transport, {"query": '{ priceList(name: "none") { name } }'})
     assert answered.codes == ["QUERY_TIMEOUT"]
 
@@ -195,7 +195,7 @@ async def test_an_unexpected_error_is_masked(
     async def fail(*_: object, **__: object) -> None:
         raise RuntimeError("driver secret")
 
-    monkeypatch.setattr(shop.runtime.pointers, "wait_for_min_version", fail)
+    monkeypatch.setattr(shop.runtime.pointers, "current_with", fail)
     answered = await answer(shop.app, transport, {"query": '{ priceList(name: "none") { name } }'})
     assert answered.codes == ["INTERNAL"]
     assert "driver secret" not in str(answered.messages)
