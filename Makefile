@@ -37,7 +37,7 @@ chart: $(INSTALLED) ## Lint and render the Helm chart, and validate its manifest
 	@$(BIN)/python -m helm.check
 
 chaos: $(INSTALLED) ## Restart servers, switch colours and kill members under load; needs nginx, and preferably root
-	@PRICEBOOK_TEST_MEMBERS=3 PRICEBOOK_TEST_CHAOS_RESPONSES=20000 PRICEBOOK_TEST_CHAOS_BATCHES=10 $(BIN)/pytest -s -m chaos --timeout 900 tests/chaos
+	@PRICEBOOK_TEST_MEMBERS=3 PRICEBOOK_TEST_CHAOS_RESPONSES=20000 PRICEBOOK_TEST_CHAOS_BATCHES=10 $(BIN)/pytest -s -m chaos --timeout 900 tests/chaos tests/acceptance/test_one_moment.py
 
 bench: $(INSTALLED) ## Run the benchmarks, as ratios to a baseline in the same run
 	@$(BIN)/python -m bench

@@ -79,10 +79,7 @@ class View:
             return known
         if name not in self._finding:
             self._finding[name] = asyncio.ensure_future(self._find(name))
-        found = await asyncio.shield(self._finding[name])
-        if found is not None:
-            self._followed.setdefault(name, found)
-        return found
+        return await asyncio.shield(self._finding[name])
 
     async def lists(self) -> Sequence[PriceList]:
         """Return all lists as this request sees them."""
@@ -105,6 +102,8 @@ class View:
                 return None
             self._turn_to(later, name)
             pointer = self._at_hand(name)
+        if pointer is not None:
+            self._followed[name] = pointer
         return pointer
 
     def _turn_to(self, later: Pointers, name: str) -> None:

@@ -7,8 +7,9 @@ reported is always a moment that was: lists that one transaction moved are repor
 import asyncio
 import logging
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from typing import Any
 
 import msgspec
 from bson.timestamp import Timestamp
@@ -36,6 +37,11 @@ CANCEL_INTERVAL_SECONDS = 0.1
 
 class _ReleaseIncomplete(Exception):
     """Another change follows before all lists of a release were received. The pointers must be read."""
+
+
+def _is_move(change: Mapping[str, Any]) -> bool:
+    """Whether a change has made another revision, and is not a note such as that of a compaction."""
+    return change["operationType"] != "update" or "revision" in change["updateDescription"]["updatedFields"]
 
 
 class Watcher:
@@ -132,18 +138,20 @@ class Watcher:
 
     async def _follow(self, stream: AsyncChangeStream[Document]) -> None:
         release: list[Document] = []
+        committed_at: Timestamp | None = None
         while stream.alive and not is_cancelled():
             change = await stream.try_next()  # returns within `MAX_AWAIT_MS`: the deadline of an operation applies
             document = change.get("fullDocument") if change else None
-            if document is None:
+            if change is None or document is None:
                 continue
-            mark = document.get("release")
-            if release and mark != release[0]["release"]:
+            if release and change["clusterTime"] != committed_at:
                 raise _ReleaseIncomplete
-            if mark is None:
+            mark = document.get("release")
+            if mark is None or not _is_move(change):
                 self._report(self._decode([document]))
                 continue
             release.append(document)
+            committed_at = change["clusterTime"]
             if len(release) == mark["lists"]:
                 self._report(self._decode(release))
                 release = []
