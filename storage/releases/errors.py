@@ -6,8 +6,8 @@ EmptyRelease
 TooManyOpenReleases
 ReleaseKeyReused
 
-Objections to a release, each about one list. Further ones are `Pinned`, `Conflict`, `SnapshotNotFound`
-and `SnapshotExpired` of `storage.errors`, with the path of the list: see `objection`.
+Objections to a release, each about one list. Further ones are `Pinned`, `Conflict` and
+`SnapshotExpired` of `storage.errors`, with the path of the list: see `objection`.
 
 ListOfReleaseDeleted
 GateHeld
