@@ -143,14 +143,6 @@ class HeldBatches:
             raise LeaseLost("Another process has ended some of the held batches; look at their states.")
         return [msgspec.structs.replace(batch, **{"state": state, **changed}) for batch, changed in changes]
 
-    async def amend_all_held(self, ids: Sequence[str], session: AsyncClientSession, **changes: Any) -> None:
-        """Set the same fields of batches that stay HELD, with one command. Raises `LeaseLost` if one is not HELD."""
-        result = await self._collection.update_many(
-            {"_id": {"$in": list(ids)}, "state": BatchState.HELD}, {"$set": to_fields(changes)}, session=session
-        )
-        if result.matched_count != len(ids):
-            raise LeaseLost("Another process has ended some of the held batches; look at their states.")
-
 
 def _held_by_pin(price_list: str) -> Document:
     """Return the query for held batches that a partial index has, by version."""

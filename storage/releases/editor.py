@@ -102,7 +102,7 @@ class ReleaseEditor:
         return self._counted(await commit(self._client, act, self._is_stored))
 
     async def discard_idle(self, days: int) -> int:
-        """Discard OPEN releases that nobody used for `days`, except those with a batch in progress.
+        """Discard OPEN releases that were not changed for `days`, except those with a batch in progress.
 
         At most `MAX_DISCARDED_AT_ONCE`; returns how many.
         """

@@ -98,8 +98,8 @@ class ListOfReleaseDeleted(PriceListNotFound):
     def __init__(self, price_list: str) -> None:
         Refused.__init__(
             self,
-            f"The price list {price_list!r} was deleted. Discard the release, and send the other batches with a new "
-            "one.",
+            f"The price list {price_list!r} was deleted, so the release cannot be changed as a whole. Publish or roll "
+            "back its other lists one by one.",
         )
 
 

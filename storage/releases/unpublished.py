@@ -1,4 +1,4 @@
-"""Releases that are not published yet: leaving them with a list that is deleted, and those that nobody has filled."""
+"""Bulk changes of unpublished releases: taking a deleted list out of them, and opening empty ones that were due."""
 
 from pymongo.asynchronous.client_session import AsyncClientSession
 

@@ -1,4 +1,4 @@
-"""Garbage collection ends what nobody does with releases."""
+"""Garbage collection discards idle releases, and opens empty ones that were due."""
 
 from storage import ReleaseState, Store
 from tests.storage.factories import create
